@@ -1,0 +1,46 @@
+//! `aal2-challenge`: opens the hosted page on which the person passes a fresh second factor. A new challenge supersedes
+//! the pending one, so one whose outcome is unknown upstream costs nothing: the person opens another.
+
+mod handler;
+pub mod open;
+
+use lambda_http::service_fn;
+use shared::config::Env;
+use shared::domain::Timing;
+use shared::init::{Init, InitError};
+use shared::metriport::Client;
+use shared::owner::OwnerKey;
+use shared::store::Table;
+
+/// What the function works with.
+pub struct Deps {
+    table: Table,
+    metriport: Client,
+    owner_key: OwnerKey,
+    timing: Timing,
+    redirects: Vec<String>,
+}
+
+impl Deps {
+    async fn read(init: &Init) -> Result<Self, InitError> {
+        let (metriport, owner_key) = tokio::try_join!(init.metriport(), init.owner_key())?;
+        let redirects = init.env.list("REDIRECT_ALLOWLIST");
+        Ok(Self {
+            table: init.table()?,
+            metriport,
+            owner_key,
+            timing: init.deployment.timing,
+            redirects,
+        })
+    }
+}
+
+/// Runs the function until its environment ends.
+///
+/// # Errors
+/// When it cannot start, or the runtime fails.
+pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
+    let init = Init::read(env, module_path!())?;
+    let deps = Deps::read(&init).await?;
+    lambda_http::run(service_fn(async |request| handler::handle(&deps, request).await)).await
+}

@@ -1,0 +1,66 @@
+//! Opens a challenge for the caller's proofed identity.
+
+use serde::{Deserialize, Serialize};
+use shared::Error;
+use shared::domain::challenge::Pending;
+use shared::domain::identity::Standing;
+use shared::domain::{ChallengeId, OwnerId, Time};
+use shared::http::{Code, Problem};
+use shared::metriport::{Aal2Method, OpenAal2Challenge};
+use shared::redirects;
+use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, WriteChallenge};
+
+use crate::Deps;
+
+/// `POST /v1/aal2-challenges`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpenRequest {
+    redirect_url: String,
+}
+
+/// The opened challenge. The link is for the person's browser, once.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Opened {
+    challenge_id: ChallengeId,
+    challenge_url: String,
+    expires_at: String,
+    method: String,
+}
+
+/// Opens a challenge; one that was pending is superseded.
+///
+/// # Errors
+/// Refuses a redirect URL that is not allowed, and a caller who is not verified, with us or upstream.
+pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time) -> Result<Opened, Error> {
+    let redirect = redirects::allowed(&deps.redirects, &request.redirect_url)?;
+    let link = deps
+        .table
+        .patient(owner)
+        .await?
+        .ok_or_else(|| Problem::new(Code::PatientNotLinked))?;
+    let identity = deps.table.identity(owner).await?;
+    let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
+        return Err(Problem::new(Code::IdentityNotVerified).into());
+    };
+    let challenge = deps.metriport.open_aal2_challenge(&proofed, &redirect).await?;
+    let slot = deps.table.challenge(owner).await?;
+    let pending = Pending {
+        id: challenge.id.clone(),
+        proofed_identity: proofed,
+        patient: link.patient,
+        expires_at: challenge.expires_at,
+    };
+    deps.table.put_challenge(owner, &slot.open(pending)).await?;
+    Ok(Opened {
+        challenge_id: challenge.id,
+        challenge_url: challenge.url.expose().to_owned(),
+        expires_at: challenge.expires_at.to_string(),
+        method: word(&challenge.method),
+    })
+}
+
+fn word(method: &Aal2Method) -> String {
+    method.as_str().to_owned()
+}

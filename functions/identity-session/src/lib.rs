@@ -1,0 +1,62 @@
+//! `identity-session`: links the caller to a Metriport patient, opens the hosted IAL2 page, and says where the person
+//! stands and what comes next.
+
+mod handler;
+pub mod open;
+pub mod patient;
+pub mod standing;
+
+use lambda_http::service_fn;
+use shared::config::{self, Env};
+use shared::domain::claims::ClaimRules;
+use shared::domain::{FacilityId, Timing};
+use shared::init::{Init, InitError};
+use shared::metriport::Client;
+use shared::owner::OwnerKey;
+use shared::store::Table;
+
+/// What the function works with.
+pub struct Deps {
+    table: Table,
+    metriport: Client,
+    owner_key: OwnerKey,
+    timing: Timing,
+    stage: String,
+    facility: FacilityId,
+    external_id_claim: String,
+    claim_rules: ClaimRules,
+    redirects: Vec<String>,
+}
+
+impl Deps {
+    async fn read(init: &Init) -> Result<Self, InitError> {
+        const FACILITY: &str = "FACILITY_ID";
+        let facility = FacilityId::parse(init.env.required(FACILITY)?);
+        let malformed = config::ConfigError {
+            name: FACILITY,
+            problem: "not an id",
+        };
+        let (metriport, owner_key) = tokio::try_join!(init.metriport(), init.owner_key())?;
+        Ok(Self {
+            table: init.table()?,
+            metriport,
+            owner_key,
+            timing: init.deployment.timing,
+            stage: init.deployment.stage.clone(),
+            facility: facility.map_err(|_malformed| malformed)?,
+            external_id_claim: init.env.required("EXTERNAL_ID_CLAIM")?.to_owned(),
+            claim_rules: config::claim_rules(&init.env)?,
+            redirects: init.env.list("REDIRECT_ALLOWLIST"),
+        })
+    }
+}
+
+/// Runs the function until its environment ends.
+///
+/// # Errors
+/// When it cannot start, or the runtime fails.
+pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
+    let init = Init::read(env, module_path!())?;
+    let deps = Deps::read(&init).await?;
+    lambda_http::run(service_fn(async |request| handler::handle(&deps, request).await)).await
+}

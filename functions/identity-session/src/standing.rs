@@ -1,0 +1,66 @@
+//! Where the person stands and what comes next. Metriport has no call that reads an identity: this is our own record,
+//! read at this moment.
+
+use serde::Serialize;
+use shared::Error;
+use shared::domain::identity::Standing;
+use shared::domain::{OwnerId, Time};
+use shared::http::Next;
+use shared::store::{PatientLink, ReadIdentity, ReadPatient};
+
+use crate::Deps;
+
+/// `GET /v1/identity`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    patient_linked: bool,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    next: Next,
+}
+
+/// Reads where the caller stands.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn show(deps: &Deps, owner: &OwnerId, now: Time) -> Result<Shown, Error> {
+    let link = deps.table.patient(owner).await?;
+    read(deps, owner, link, now).await
+}
+
+/// Reads where the caller stands with a link that is already at hand.
+///
+/// # Errors
+/// As [`show`].
+pub async fn read(deps: &Deps, owner: &OwnerId, link: Option<PatientLink>, now: Time) -> Result<Shown, Error> {
+    let Some(link) = link else {
+        return Ok(Shown {
+            patient_linked: false,
+            status: "not_started",
+            expires_at: None,
+            next: Next::PUT_PATIENT,
+        });
+    };
+    let identity = deps.table.identity(owner).await?;
+    let standing = identity.standing(&link.patient, &link.demographics, now, deps.timing);
+    let expires_at = match &standing {
+        Standing::Pending { expires_at } => Some(expires_at.to_string()),
+        _ => None,
+    };
+    let (status, next) = match standing {
+        Standing::NotStarted => ("not_started", Next::VERIFY_IDENTITY),
+        Standing::Pending { .. } => ("pending", Next::WAIT),
+        Standing::Confirming => ("confirming", Next::VERIFY_IDENTITY),
+        Standing::Expired => ("expired", Next::VERIFY_IDENTITY),
+        Standing::Verified(_) => ("verified", Next::OPEN_CHALLENGE),
+        Standing::DemographicsChanged => ("demographics_changed", Next::VERIFY_IDENTITY),
+    };
+    Ok(Shown {
+        patient_linked: true,
+        status,
+        expires_at,
+        next,
+    })
+}

@@ -1,0 +1,46 @@
+//! Requests in, replies out.
+
+use std::convert::Infallible;
+
+use lambda_http::{Body, Request, Response};
+use shared::domain::{OwnerId, RunId};
+use shared::http::request::{body, header, path_parameter, route};
+use shared::http::{Caller, Code, Problem, json, respond};
+use shared::{Error, clock};
+
+use crate::{Deps, accept, view};
+
+pub(crate) async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
+    Ok(respond(answer(deps, &request).await))
+}
+
+async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
+    let caller = Caller::of(request, &deps.owner_key)?;
+    let (owner, now) = (&caller.owner, clock::now());
+    match route(request).as_str() {
+        "POST /v1/network-queries" => accept(deps, owner, request).await,
+        "GET /v1/network-queries" => Ok(json(200, &view::list(&deps.table, owner, now).await?)),
+        "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(&deps.table, owner, run_id(request)?, now).await?)),
+        "GET /v1/network-queries/{id}/timeline" => {
+            Ok(json(200, &view::timeline(&deps.table, owner, run_id(request)?).await?))
+        }
+        _ => Err(Problem::new(Code::NotFound).into()),
+    }
+}
+
+async fn accept(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Response<Body>, Error> {
+    let ask = accept::Ask {
+        session: header(request, "x-aal2-session"),
+        body: body(request)?,
+        id: RunId::new(clock::new_id()),
+    };
+    let now = clock::now();
+    let run = accept::accept(deps, owner, ask, now).await?;
+    Ok(json(202, &view::of_run(&run, now)))
+}
+
+/// What is no id names nothing of this person's either.
+fn run_id(request: &Request) -> Result<RunId, Error> {
+    let text = path_parameter(request, "id").unwrap_or_default();
+    RunId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())
+}

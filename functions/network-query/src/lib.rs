@@ -1,0 +1,43 @@
+//! `network-query`: accepts a pull and shows where it stands. It starts nothing: that is `query-dispatch`'s work.
+
+pub mod accept;
+mod handler;
+pub mod view;
+
+use lambda_http::service_fn;
+use shared::config::Env;
+use shared::domain::Timing;
+use shared::init::{Init, InitError};
+use shared::owner::OwnerKey;
+use shared::queue::AdvanceQueue;
+use shared::store::Table;
+
+/// What the function works with.
+pub struct Deps {
+    table: Table,
+    advances: AdvanceQueue,
+    owner_key: OwnerKey,
+    timing: Timing,
+}
+
+impl Deps {
+    async fn read(init: &Init) -> Result<Self, InitError> {
+        let (table, advances) = (init.table()?, init.advance_queue()?);
+        Ok(Self {
+            table,
+            advances,
+            owner_key: init.owner_key().await?,
+            timing: init.deployment.timing,
+        })
+    }
+}
+
+/// Runs the function until its environment ends.
+///
+/// # Errors
+/// When it cannot start, or the runtime fails.
+pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
+    let init = Init::read(env, module_path!())?;
+    let deps = Deps::read(&init).await?;
+    lambda_http::run(service_fn(async |request| handler::handle(&deps, request).await)).await
+}

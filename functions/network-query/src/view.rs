@@ -1,0 +1,166 @@
+//! Runs as the person sees them.
+
+use serde::Serialize;
+use shared::Error;
+use shared::domain::run::{Reason, RecordPhase, Run, RunEvent, RunState};
+use shared::domain::{OwnerId, RecordId, RunId, SourceKind, SourceStatus, Time};
+use shared::http::{Code, Next, Problem};
+use shared::store::{ReadRun, TimelineEntry};
+
+/// How many runs a list shows.
+const LIST_MAX: i32 = 50;
+
+/// One pull.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunView {
+    id: RunId,
+    status: RunState,
+    purpose_of_use: &'static str,
+    sources: Vec<SourceView>,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<String>,
+    expires_at: String,
+    records: Vec<RecordRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    next: Next,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SourceView {
+    #[serde(rename = "type")]
+    kind: SourceKind,
+    status: SourceStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct RecordRef {
+    id: RecordId,
+    phase: RecordPhase,
+}
+
+/// `GET /v1/network-queries`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListView {
+    network_queries: Vec<RunView>,
+}
+
+/// `GET /v1/network-queries/{id}/timeline`.
+#[derive(Serialize)]
+pub struct TimelineView {
+    events: Vec<EventView>,
+}
+
+#[derive(Serialize)]
+struct EventView {
+    n: u64,
+    at: String,
+    #[serde(flatten)]
+    event: Option<RunEvent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<RecordId>,
+}
+
+/// The newest runs of the caller.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn list(store: &impl ReadRun, owner: &OwnerId, now: Time) -> Result<ListView, Error> {
+    let runs = store.runs(owner, LIST_MAX).await?;
+    Ok(ListView {
+        network_queries: runs.iter().map(|run| of_run(run, now)).collect(),
+    })
+}
+
+/// One run of the caller.
+///
+/// # Errors
+/// Refuses what is not the caller's as if it did not exist.
+pub async fn show(store: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) -> Result<RunView, Error> {
+    let run = store
+        .run(owner, run)
+        .await?
+        .ok_or_else(|| Problem::new(Code::NotFound))?;
+    Ok(of_run(&run, now))
+}
+
+/// What happened to a run of the caller.
+///
+/// # Errors
+/// As [`show`].
+pub async fn timeline(store: &impl ReadRun, owner: &OwnerId, run: RunId) -> Result<TimelineView, Error> {
+    let entries = store.timeline(owner, run).await?;
+    if entries.is_empty() {
+        return Err(Problem::new(Code::NotFound).into());
+    }
+    Ok(TimelineView {
+        events: entries.into_iter().map(of_entry).collect(),
+    })
+}
+
+fn of_entry(entry: TimelineEntry) -> EventView {
+    let code = entry.event.is_none().then_some("accepted");
+    EventView {
+        n: entry.n,
+        at: entry.at.to_string(),
+        event: entry.event,
+        code,
+        record: entry.record,
+    }
+}
+
+/// One run, as it reads at `now`.
+#[must_use]
+pub fn of_run(run: &Run, now: Time) -> RunView {
+    let text = |time: Option<Time>| time.map(|time| time.to_string());
+    let reference = |id: Option<RecordId>, phase| id.map(|id| RecordRef { id, phase });
+    let records = [
+        reference(run.hie_record, RecordPhase::Hie),
+        reference(run.final_record, RecordPhase::Final),
+    ];
+    RunView {
+        id: run.id,
+        status: run.shown_state(now),
+        purpose_of_use: "ias",
+        sources: run
+            .sources
+            .iter()
+            .map(|(kind, source)| SourceView {
+                kind,
+                status: source.status,
+                completed_at: text(source.settled_at),
+                http_status: source.http_status,
+            })
+            .collect(),
+        created_at: run.created_at.to_string(),
+        started_at: text(run.started_at),
+        completed_at: text(run.ended_at),
+        expires_at: run.expires_at.to_string(),
+        records: records.into_iter().flatten().collect(),
+        reason: run.shown_reason(now),
+        next: next(run, now),
+    }
+}
+
+fn next(run: &Run, now: Time) -> Next {
+    let record = || run.final_record.map_or(Next::NONE, Next::read_record);
+    match (run.shown_state(now), run.shown_reason(now)) {
+        (RunState::Queued | RunState::Starting | RunState::Running | RunState::Consolidating, _) => Next::WAIT,
+        (RunState::Completed | RunState::Partial, _) => record(),
+        (RunState::Failed, Some(Reason::IdentityRejected)) => Next::VERIFY_IDENTITY,
+        (RunState::Failed, Some(Reason::RecordUnavailable)) => Next::REQUEST_RECORD,
+        (RunState::Failed | RunState::Unconfirmed | RunState::Expired, _) => Next::OPEN_CHALLENGE,
+    }
+}

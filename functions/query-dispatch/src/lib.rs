@@ -1,0 +1,62 @@
+//! `query-dispatch`: the one place that moves a run and its records: start, poll, consolidate, expire.
+//!
+//! Retry contract: a message is acted on only if its `dueSeq` is the stored one, and the write that follows moves it, so
+//! duplicates and forks die out. A message that fails comes back alone. What a crash leaves behind is found by its due
+//! time: an intent without a result is never started again where that could have two effects.
+
+mod handler;
+mod record;
+mod run;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use shared::config::Env;
+use shared::domain::Timing;
+use shared::init::{Init, InitError};
+use shared::metriport::Client;
+use shared::queue::AdvanceQueue;
+use shared::store::Table;
+
+/// What the function works with.
+pub struct Deps {
+    table: Table,
+    metriport: Client,
+    advances: AdvanceQueue,
+    timing: Timing,
+    stage: String,
+}
+
+impl Deps {
+    async fn read(init: &Init) -> Result<Self, InitError> {
+        Ok(Self {
+            table: init.table()?,
+            advances: init.advance_queue()?,
+            metriport: init.metriport().await?,
+            timing: init.deployment.timing,
+            stage: init.deployment.stage.clone(),
+        })
+    }
+}
+
+/// What became of a message; a word for the log.
+pub type Outcome = &'static str;
+
+/// The message is about work that was done or replaced.
+const STALE: Outcome = "stale";
+/// Nothing was to be done.
+const NOTHING: Outcome = "nothing due";
+
+/// How often a result is written again when others write the same items.
+const ATTEMPTS: u32 = 8;
+
+/// Runs the function until its environment ends.
+///
+/// # Errors
+/// When it cannot start, or the runtime fails.
+pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
+    let init = Init::read(env, module_path!())?;
+    let deps = Deps::read(&init).await?;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        handler::handle(&deps, event.payload).await
+    }))
+    .await
+}

@@ -1,0 +1,169 @@
+//! A record's due work: take the patient's lock, start the consolidated query, ask how it goes.
+
+use std::time::Duration;
+
+use shared::domain::record::{QueryStatus, Record, RecordEvent, RecordStep};
+use shared::domain::run::Deferral;
+use shared::domain::{OwnerId, RecordId, Time};
+use shared::metriport::{
+    ConsolidatedQuery, Effect, Metadata, ReadConsolidatedQuery, StartConsolidatedQuery, UpstreamError,
+    UpstreamErrorKind,
+};
+use shared::queue::{Advance, SendAdvance, announce_record};
+use shared::store::{Condition, ReadRecord, ReadRun, RecordWrite, StoreError, WriteRecord};
+use shared::webhook::RECORD_MARK;
+use shared::{Error, clock};
+
+use crate::{ATTEMPTS, Deps, NOTHING, Outcome, STALE};
+
+/// How long to wait for an upstream that says it is busy and not for how long.
+const BUSY: Duration = Duration::from_secs(60);
+
+/// Does what is due of a record.
+pub(crate) async fn advance(
+    deps: &Deps,
+    owner: &OwnerId,
+    id: RecordId,
+    due_seq: u64,
+    now: Time,
+) -> Result<Outcome, Error> {
+    let record = deps
+        .table
+        .record(owner, id)
+        .await?
+        .filter(|record| record.due_seq == due_seq);
+    let Some(record) = record else { return Ok(STALE) };
+    match record.step(now) {
+        RecordStep::Claim => claim(deps, owner, &record, now).await,
+        RecordStep::Start => start(deps, owner, &record).await,
+        RecordStep::Poll => poll(deps, owner, &record, now).await,
+        RecordStep::Apply(event) => record_event(deps, owner, &record, &event, now).await,
+        RecordStep::Wait(_) => {
+            announce_record(&deps.advances, owner, &record, now).await?;
+            Ok("early")
+        }
+        RecordStep::Nothing => Ok(NOTHING),
+    }
+}
+
+/// Takes the patient's lock, and starts if it was free.
+async fn claim(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<Outcome, Error> {
+    match write(deps, owner, record, &RecordEvent::Claimed, now).await {
+        Ok(Some(claimed)) => start(deps, owner, &claimed).await,
+        Ok(None) => Ok(NOTHING),
+        Err(Error::Store(error)) if error.lacks(Condition::RecordAsRead) => Ok(STALE),
+        Err(Error::Store(error)) if error.lacks(Condition::NoOpenConsolidated) => {
+            record_event(deps, owner, record, &RecordEvent::LockBusy, now).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn start(deps: &Deps, owner: &OwnerId, record: &Record) -> Result<Outcome, Error> {
+    let metadata = Metadata::new([(RECORD_MARK, record.id.to_string()), ("env", deps.stage.clone())]);
+    let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of a record"))?;
+    let answer = deps
+        .metriport
+        .start_consolidated_query(&record.patient, &record.asked, &metadata)
+        .await;
+    let now = clock::now();
+    let event = started(answer, deps, now);
+    record_event(deps, owner, record, &event, now).await
+}
+
+fn started(answer: Result<ConsolidatedQuery, UpstreamError>, deps: &Deps, now: Time) -> RecordEvent {
+    let error = match answer {
+        Ok(query) => return RecordEvent::Started(query.request),
+        Err(error) => error,
+    };
+    tracing::warn!(context = %error, "the consolidated query was not started");
+    match (error.kind(), error.effect()) {
+        (UpstreamErrorKind::RateLimited { retry_after }, _) => {
+            RecordEvent::StartDeferred(Deferral::RateLimited, now.plus(retry_after.unwrap_or(BUSY)))
+        }
+        (_, Effect::NotSent) => RecordEvent::StartDeferred(Deferral::NotSent, now.plus(deps.timing.retry_pause())),
+        (_, Effect::Refused) => RecordEvent::StartRefused,
+        (_, Effect::Unknown) => RecordEvent::StartUnknown,
+    }
+}
+
+async fn poll(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<Outcome, Error> {
+    let Some(request) = &record.request else {
+        return Ok(NOTHING);
+    };
+    let status = match deps.metriport.read_consolidated_query(&record.patient, request).await {
+        Ok(query) => QueryStatus::from(&query.status),
+        Err(error) => {
+            tracing::warn!(record = %record.id, context = %error, "the consolidated query's status could not be read");
+            QueryStatus::Processing
+        }
+    };
+    record_event(deps, owner, record, &RecordEvent::Polled(status), now).await
+}
+
+/// Writes what happened, over whatever others wrote meanwhile, and announces what follows.
+async fn record_event(
+    deps: &Deps,
+    owner: &OwnerId,
+    record: &Record,
+    event: &RecordEvent,
+    now: Time,
+) -> Result<Outcome, Error> {
+    let mut record = record.clone();
+    for _ in 0..ATTEMPTS {
+        match write(deps, owner, &record, event, now).await {
+            Ok(Some(written)) => {
+                announce_record(&deps.advances, owner, &written, now).await?;
+                tell_run(deps, owner, &written).await?;
+                return Ok("advanced");
+            }
+            Ok(None) => return Ok("unchanged"),
+            Err(Error::Store(StoreError::Conflict(_))) => match deps.table.record(owner, record.id).await? {
+                Some(current) => record = current,
+                None => return Ok(STALE),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StoreError::Conflict(Vec::new()).into())
+}
+
+/// Writes one change, provided that the record is as it was read.
+async fn write(
+    deps: &Deps,
+    owner: &OwnerId,
+    record: &Record,
+    event: &RecordEvent,
+    now: Time,
+) -> Result<Option<Record>, Error> {
+    let Some(change) = record.apply(event, now, deps.timing) else {
+        return Ok(None);
+    };
+    let lock_until = change.record.lock_until(now, deps.timing);
+    deps.table
+        .write_record(
+            owner,
+            RecordWrite {
+                change: &change,
+                now,
+                lock_until,
+            },
+            None,
+        )
+        .await?;
+    tracing::info!(record = %record.id, state = ?change.record.state, "record advanced");
+    Ok(Some(change.record))
+}
+
+/// The run that waits for this record looks again.
+async fn tell_run(deps: &Deps, owner: &OwnerId, record: &Record) -> Result<(), Error> {
+    let Some(run) = record.run.filter(|_| record.state.is_terminal()) else {
+        return Ok(());
+    };
+    if let Some(run) = deps.table.run(owner, run).await? {
+        deps.advances
+            .send_advance(&Advance::of_run(owner, &run), Duration::ZERO)
+            .await?;
+    }
+    Ok(())
+}

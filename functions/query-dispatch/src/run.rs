@@ -1,0 +1,91 @@
+//! A run's due work.
+
+mod poll;
+mod start;
+
+use shared::domain::run::{Run, RunEvent, Step};
+use shared::domain::{OwnerId, RecordId, RunId, Time};
+use shared::queue::{announce_record, announce_run};
+use shared::store::{ReadRecord, ReadRun, RunWrite, StoreError, WriteRun};
+use shared::{Error, clock};
+
+use crate::{ATTEMPTS, Deps, NOTHING, Outcome, STALE};
+
+/// Does what is due of a run.
+pub(crate) async fn advance(
+    deps: &Deps,
+    owner: &OwnerId,
+    id: RunId,
+    due_seq: u64,
+    now: Time,
+) -> Result<Outcome, Error> {
+    let run = deps.table.run(owner, id).await?.filter(|run| run.due_seq == due_seq);
+    let Some(run) = run else { return Ok(STALE) };
+    match run.step(now) {
+        Step::Start => start::start(deps, owner, &run, now).await,
+        Step::Poll => poll::poll(deps, owner, &run, now).await,
+        Step::CheckRecord => check_record(deps, owner, &run, now).await,
+        Step::Apply(event) => record_event(deps, owner, &run, &event, now).await,
+        Step::Wait(_) => {
+            announce_run(&deps.advances, owner, &run, now).await?;
+            Ok("early")
+        }
+        Step::Nothing => Ok(NOTHING),
+    }
+}
+
+/// Whether the final record has ended. Until it has, its own deadline is the one that counts.
+async fn check_record(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Outcome, Error> {
+    let record = match run.final_record {
+        Some(record) => deps.table.record(owner, record).await?,
+        None => None,
+    };
+    let event = match record {
+        Some(record) if record.state.is_terminal() => RunEvent::RecordEnded {
+            available: record.is_served(),
+        },
+        Some(_) if run.due_at.is_some_and(|due_at| now < due_at) => return Ok("record awaited"),
+        Some(_) => RunEvent::RecordAwaited {
+            until: now.plus(deps.timing.poll_gap(0)),
+        },
+        None => RunEvent::RecordEnded { available: false },
+    };
+    record_event(deps, owner, run, &event, now).await
+}
+
+/// Writes what happened, over whatever others wrote meanwhile, and announces what follows.
+async fn record_event(deps: &Deps, owner: &OwnerId, run: &Run, event: &RunEvent, now: Time) -> Result<Outcome, Error> {
+    let mut run = run.clone();
+    for _ in 0..ATTEMPTS {
+        match write(deps, owner, &run, event, now).await {
+            Err(Error::Store(StoreError::Conflict(_))) => match deps.table.run(owner, run.id).await? {
+                Some(current) => run = current,
+                None => return Ok(STALE),
+            },
+            outcome => return outcome,
+        }
+    }
+    Err(StoreError::Conflict(Vec::new()).into())
+}
+
+/// Writes one change, provided that the run is as it was read.
+async fn write(deps: &Deps, owner: &OwnerId, run: &Run, event: &RunEvent, now: Time) -> Result<Outcome, Error> {
+    let spare = RecordId::new(clock::new_id());
+    let Some(change) = run.apply(event, now, deps.timing, spare) else {
+        return Ok("unchanged");
+    };
+    let record = change.new_record(now, deps.timing);
+    let write = RunWrite {
+        event,
+        change: &change,
+        record: record.as_ref(),
+        now,
+    };
+    deps.table.write_run(owner, write, None).await?;
+    tracing::info!(run = %run.id, state = ?change.run.state, "run advanced");
+    announce_run(&deps.advances, owner, &change.run, now).await?;
+    if let Some(record) = record {
+        announce_record(&deps.advances, owner, &record, now).await?;
+    }
+    Ok("advanced")
+}

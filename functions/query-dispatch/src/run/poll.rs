@@ -1,0 +1,31 @@
+//! Reads how the network query goes. Webhooks say it sooner, but a source that fails may send none.
+
+use shared::Error;
+use shared::domain::run::{Report, Run, RunEvent};
+use shared::domain::{OwnerId, Time};
+use shared::metriport::ReadNetworkQuery;
+
+use super::record_event;
+use crate::{Deps, NOTHING, Outcome};
+
+pub(super) async fn poll(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Outcome, Error> {
+    let Some(request) = &run.request else {
+        return Ok(NOTHING);
+    };
+    let event = match deps.metriport.read_network_query(request).await {
+        Ok(query) => RunEvent::Polled {
+            report: Report::from(&query),
+        },
+        Err(error) => {
+            tracing::warn!(run = %run.id, context = %error, "the network query's status could not be read");
+            let gap = deps
+                .timing
+                .poll_gap(run.polls + 1)
+                .max(error.retry_after().unwrap_or_default());
+            RunEvent::PollFailed {
+                until: now.plus(gap).min(run.expires_at),
+            }
+        }
+    };
+    record_event(deps, owner, run, &event, now).await
+}

@@ -1,0 +1,88 @@
+//! Starts the network query, at most once. The intent is written before the call; whoever finds an intent without a
+//! result waits for a webhook that proves the start, and does not start again.
+
+use std::time::Duration;
+
+use shared::domain::challenge::Held;
+use shared::domain::run::{Deferral, Reason, Report, Run, RunEvent};
+use shared::domain::{OwnerId, Time};
+use shared::metriport::{
+    Effect, IasStart, Metadata, NetworkQuery, RequestedSources, StartNetworkQuery, UpstreamError, UpstreamErrorKind,
+};
+use shared::store::{ReadChallenge, ReadRun, StoreError};
+use shared::webhook::RUN_MARK;
+use shared::{Error, clock};
+
+use super::{record_event, write};
+use crate::{Deps, Outcome, STALE};
+
+/// How long to wait for an upstream that says it is busy and not for how long: its windows are a minute.
+const BUSY: Duration = Duration::from_secs(60);
+
+pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Outcome, Error> {
+    let slot = deps.table.challenge(owner).await?;
+    let Some(held) = slot.session_for(run.id, now) else {
+        return record_event(deps, owner, run, &RunEvent::StartTooLate, now).await;
+    };
+    let call = call(deps, run, held)?;
+    match write(deps, owner, run, &RunEvent::StartClaimed, now).await {
+        Err(Error::Store(StoreError::Conflict(_))) => return Ok(STALE),
+        claimed => claimed?,
+    };
+    let answer = deps.metriport.start_network_query(&call).await;
+    let now = clock::now();
+    let event = event(answer, deps, now);
+    let Some(claimed) = deps.table.run(owner, run.id).await? else {
+        return Ok(STALE);
+    };
+    record_event(deps, owner, &claimed, &event, now).await
+}
+
+fn call(deps: &Deps, run: &Run, held: &Held) -> Result<IasStart, Error> {
+    let metadata = Metadata::new([(RUN_MARK, run.id.to_string()), ("env", deps.stage.clone())]);
+    Ok(IasStart {
+        patient: run.patient.clone(),
+        proofed_identity: held.proofed_identity.clone(),
+        aal2_session: held.session.clone(),
+        sources: RequestedSources::new(run.sources.kinds()).ok_or(Error::Internal("a run without sources"))?,
+        metadata: metadata.map_err(|_malformed| Error::Internal("metadata of a run"))?,
+    })
+}
+
+fn event(answer: Result<NetworkQuery, UpstreamError>, deps: &Deps, now: Time) -> RunEvent {
+    let error = match answer {
+        Ok(query) => {
+            return RunEvent::Started {
+                report: Report::from(&query),
+                request: query.request,
+            };
+        }
+        Err(error) => error,
+    };
+    tracing::warn!(context = %error, "the network query was not started");
+    match (error.kind(), error.effect()) {
+        (UpstreamErrorKind::RateLimited { retry_after }, _) => {
+            let until = now.plus(retry_after.unwrap_or(BUSY));
+            RunEvent::StartDeferred {
+                cause: Deferral::RateLimited,
+                until,
+            }
+        }
+        (_, Effect::NotSent) => RunEvent::StartDeferred {
+            cause: Deferral::NotSent,
+            until: now.plus(deps.timing.retry_pause()),
+        },
+        (_, Effect::Refused) => RunEvent::StartRefused { reason: reason(&error) },
+        (_, Effect::Unknown) => RunEvent::StartUnknown,
+    }
+}
+
+fn reason(error: &UpstreamError) -> Reason {
+    if error.mentions_identity() {
+        Reason::IdentityRejected
+    } else if error.mentions_aal2() {
+        Reason::Aal2SessionRejected
+    } else {
+        Reason::UpstreamRefused
+    }
+}

@@ -1,0 +1,109 @@
+//! One record: claimed, streamed, recorded.
+
+use std::time::Duration;
+
+use shared::domain::record::{Record, RecordEvent, RecordReason, StoredObject};
+use shared::domain::{OwnerId, Time};
+use shared::queue::{Advance, FetchRecord, Link, SendAdvance, announce_record};
+use shared::records::{Bucket, OpenLink, RecordsError, ScanError, transfer};
+use shared::store::{ReadRecord, ReadRun, RecordWrite, StoreError, WriteRecord};
+use shared::{Error, clock};
+
+use crate::Deps;
+
+/// What became of a message; a word for the log.
+pub type Outcome = &'static str;
+
+const STALE: Outcome = "stale";
+
+/// Fetches the record a message is about.
+///
+/// # Errors
+/// When the table or the queue fails: the message comes back.
+pub async fn fetch(deps: &Deps, message: &FetchRecord, now: Time) -> Result<Outcome, Error> {
+    let owner = &message.owner;
+    let record = deps
+        .table
+        .record(owner, message.record)
+        .await?
+        .filter(|record| record.due_seq == message.due_seq);
+    let Some(record) = record else { return Ok(STALE) };
+    let claimed = match write(deps, owner, &record, &RecordEvent::FetchClaimed, now).await {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) | Err(Error::Store(StoreError::Conflict(_))) => return Ok(STALE),
+        Err(error) => return Err(error),
+    };
+    let (event, outcome) = match receive(deps, owner, &claimed, &message.link).await {
+        Ok(object) => {
+            tracing::info!(record = %record.id, bytes = object.bytes, "record stored");
+            (RecordEvent::Stored(object), "stored")
+        }
+        Err(error) => {
+            tracing::warn!(record = %record.id, context = %error, "record not stored");
+            failed(&error)
+        }
+    };
+    let now = clock::now();
+    match write(deps, owner, &claimed, &event, now).await? {
+        Some(written) => follow_up(deps, owner, &written, now).await.map(|()| outcome),
+        None => Ok(STALE),
+    }
+}
+
+async fn receive(deps: &Deps, owner: &OwnerId, record: &Record, link: &Link) -> Result<StoredObject, RecordsError> {
+    let form = record.asked.conversion;
+    let key = Bucket::key(owner, record.id, form);
+    transfer(deps.links.open(link).await?, &deps.bucket, &key, form).await
+}
+
+/// What is the link's or the network's fault is asked for again; what upstream made is what it is.
+const fn failed(error: &RecordsError) -> (RecordEvent, Outcome) {
+    match error {
+        RecordsError::Link(_) => (RecordEvent::FetchRefused(RecordReason::LinkRefused), "link refused"),
+        RecordsError::TooLarge => (RecordEvent::FetchRefused(RecordReason::TooLarge), "too large"),
+        RecordsError::Unreadable(ScanError::Truncated(_))
+        | RecordsError::Dead(_)
+        | RecordsError::Broken(_)
+        | RecordsError::Bucket(_) => (RecordEvent::FetchBroken, "broken"),
+        RecordsError::Unreadable(_) => (RecordEvent::FetchRefused(RecordReason::NotABundle), "not a bundle"),
+    }
+}
+
+async fn write(
+    deps: &Deps,
+    owner: &OwnerId,
+    record: &Record,
+    event: &RecordEvent,
+    now: Time,
+) -> Result<Option<Record>, Error> {
+    let Some(change) = record.apply(event, now, deps.timing) else {
+        return Ok(None);
+    };
+    let lock_until = change.record.lock_until(now, deps.timing);
+    deps.table
+        .write_record(
+            owner,
+            RecordWrite {
+                change: &change,
+                now,
+                lock_until,
+            },
+            None,
+        )
+        .await?;
+    Ok(Some(change.record))
+}
+
+/// Announces the next try, or tells the run that waits for this record to look again.
+async fn follow_up(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<(), Error> {
+    if !record.state.is_terminal() {
+        return Ok(announce_record(&deps.advances, owner, record, now).await?);
+    }
+    let Some(run) = record.run else { return Ok(()) };
+    if let Some(run) = deps.table.run(owner, run).await? {
+        deps.advances
+            .send_advance(&Advance::of_run(owner, &run), Duration::ZERO)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! Batches in, failures out.
+
+use std::convert::Infallible;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use shared::clock;
+use shared::queue::{each, parse};
+
+use crate::{Deps, fetch};
+
+pub(crate) async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
+    Ok(each(event, async |body| {
+        fetch::fetch(deps, &parse(&body)?, clock::now()).await
+    })
+    .await)
+}

@@ -1,0 +1,49 @@
+//! `record-fetch`: streams one consolidated record into the bucket.
+//!
+//! Retry contract: a message is acted on only if its `dueSeq` is the stored one; the claim moves it, so a message that
+//! comes twice is fetched once. A link that is dead, or a transfer that breaks, is not retried here: the record goes back
+//! to waiting, and `query-dispatch` asks upstream for a new link.
+
+pub mod fetch;
+mod handler;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use shared::config::Env;
+use shared::domain::Timing;
+use shared::init::{Init, InitError};
+use shared::queue::AdvanceQueue;
+use shared::records::{Bucket, LinkClient};
+use shared::store::Table;
+
+/// What the function works with.
+pub struct Deps {
+    table: Table,
+    bucket: Bucket,
+    links: LinkClient,
+    advances: AdvanceQueue,
+    timing: Timing,
+}
+
+impl Deps {
+    fn read(init: &Init) -> Result<Self, InitError> {
+        Ok(Self {
+            table: init.table()?,
+            bucket: init.bucket()?,
+            links: init.link_client()?,
+            advances: init.advance_queue()?,
+            timing: init.deployment.timing,
+        })
+    }
+}
+
+/// Runs the function until its environment ends.
+///
+/// # Errors
+/// When it cannot start, or the runtime fails.
+pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
+    let deps = Deps::read(&Init::read(env, module_path!())?)?;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        handler::handle(&deps, event.payload).await
+    }))
+    .await
+}

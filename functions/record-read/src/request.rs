@@ -1,0 +1,83 @@
+//! Asks for one more consolidated record: another form, some resources, a span of time. It serves what was retrieved
+//! before and asks no network, so it needs a verified identity and no new challenge.
+
+use serde::Deserialize;
+use shared::Error;
+use shared::domain::identity::Standing;
+use shared::domain::record::{Asked, AskedError, Conversion, NewRecord, Record};
+use shared::domain::run::RecordPhase;
+use shared::domain::{OwnerId, RecordId, Time};
+use shared::http::{Code, Problem};
+use shared::queue::announce_record;
+use shared::store::{ReadIdentity, ReadPatient, WriteRecord};
+
+use crate::Deps;
+
+/// `POST /v1/records`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AskBody {
+    conversion_type: String,
+    #[serde(default)]
+    resources: Vec<String>,
+    #[serde(default)]
+    date_from: Option<String>,
+    #[serde(default)]
+    date_to: Option<String>,
+}
+
+/// Asks for a record; it waits until the patient's other consolidated queries are done.
+///
+/// # Errors
+/// Refuses an unknown form, resource type or date, and a caller who is not verified.
+pub async fn request(deps: &Deps, owner: &OwnerId, body: AskBody, id: RecordId, now: Time) -> Result<Record, Error> {
+    let asked = parse(&body)?;
+    let link = deps
+        .table
+        .patient(owner)
+        .await?
+        .ok_or_else(|| Problem::new(Code::PatientNotLinked))?;
+    let identity = deps.table.identity(owner).await?;
+    let standing = identity.standing(&link.patient, &link.demographics, now, deps.timing);
+    if !matches!(standing, Standing::Verified(_)) {
+        return Err(Problem::new(Code::IdentityNotVerified).into());
+    }
+    let new = NewRecord {
+        id,
+        run: None,
+        phase: RecordPhase::Asked,
+        patient: link.patient,
+        asked,
+    };
+    let record = Record::ask(new, now, deps.timing);
+    deps.table.create_record(owner, &record).await?;
+    // The record is written: what is lost here, the reconciler sends again.
+    if let Err(error) = announce_record(&deps.advances, owner, &record, now).await {
+        tracing::warn!(record = %record.id, context = %error, "the record was accepted but not announced");
+    }
+    Ok(record)
+}
+
+fn parse(body: &AskBody) -> Result<Asked, Problem> {
+    let refuse = |pointer: &str, detail| Problem::new(Code::InvalidRequest).field(pointer, detail);
+    let conversion = match body.conversion_type.as_str() {
+        "json" => Conversion::Json,
+        "pdf" => Conversion::Pdf,
+        "html" => Conversion::Html,
+        _ => return Err(refuse("/conversionType", "one of json, pdf, html")),
+    };
+    let asked = Asked::parse(
+        conversion,
+        &body.resources,
+        body.date_from.as_deref(),
+        body.date_to.as_deref(),
+    );
+    asked.map_err(|error| match error {
+        AskedError::Resource(index) => refuse(
+            &format!("/resources/{index}"),
+            "a FHIR resource type that can be asked for",
+        ),
+        AskedError::DateFrom => refuse("/dateFrom", "a date YYYY-MM-DD"),
+        AskedError::DateTo => refuse("/dateTo", "a date YYYY-MM-DD, not before dateFrom"),
+    })
+}

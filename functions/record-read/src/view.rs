@@ -1,0 +1,136 @@
+//! Records as the person sees them. A link is minted for the request that asks for it and lives a minute.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::Error;
+use shared::domain::record::{Asked, Record, RecordReason, RecordState};
+use shared::domain::run::RecordPhase;
+use shared::domain::{OwnerId, RecordId, RunId, Time};
+use shared::http::{Code, Next, Problem};
+use shared::records::MintLink;
+use shared::store::ReadRecord;
+
+/// How many records a list shows.
+const LIST_MAX: i32 = 100;
+/// How long a link lives.
+const LINK_LIFE: Duration = Duration::from_secs(60);
+
+/// One record.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordView {
+    id: RecordId,
+    status: RecordState,
+    phase: RecordPhase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_query: Option<RunId>,
+    #[serde(flatten)]
+    asked: Asked,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<BTreeMap<String, u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<LinkView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<RecordReason>,
+    next: Next,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LinkView {
+    url: String,
+    expires_at: String,
+}
+
+/// `GET /v1/records`.
+#[derive(Serialize)]
+pub struct ListView {
+    records: Vec<RecordView>,
+}
+
+/// The newest records of the caller, without links.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn list(store: &impl ReadRecord, owner: &OwnerId, now: Time) -> Result<ListView, Error> {
+    let records = store.records(owner, LIST_MAX).await?;
+    Ok(ListView {
+        records: records.iter().map(|record| of_record(record, now)).collect(),
+    })
+}
+
+/// One record of the caller, with a link if it is in the bucket.
+///
+/// # Errors
+/// Refuses what is not the caller's as if it did not exist.
+pub async fn show(
+    store: &impl ReadRecord,
+    links: &impl MintLink,
+    owner: &OwnerId,
+    id: RecordId,
+    now: Time,
+) -> Result<RecordView, Error> {
+    let record = store
+        .record(owner, id)
+        .await?
+        .ok_or_else(|| Problem::new(Code::NotFound))?;
+    let mut view = of_record(&record, now);
+    if let Some(object) = &record.object {
+        let file = format!(
+            "record-{}.{}",
+            record.created_at.date(),
+            record.asked.conversion.as_str()
+        );
+        let link = links.mint(&object.key, &file, LINK_LIFE).await?;
+        let expires_at = now.plus(LINK_LIFE).to_string();
+        view.link = Some(LinkView {
+            url: link.as_str().to_owned(),
+            expires_at,
+        });
+    }
+    Ok(view)
+}
+
+/// One record, as it reads at `now`, without a link.
+#[must_use]
+pub fn of_record(record: &Record, now: Time) -> RecordView {
+    let status = record.shown_state(now);
+    let object = record.object.as_ref();
+    RecordView {
+        id: record.id,
+        status,
+        phase: record.phase,
+        network_query: record.run,
+        asked: record.asked.clone(),
+        created_at: record.created_at.to_string(),
+        completed_at: record.ended_at.map(|time| time.to_string()),
+        bytes: object.map(|object| object.bytes),
+        sha256: object.map(|object| object.sha256.clone()),
+        counts: object
+            .map(|object| object.counts.clone())
+            .filter(|counts| !counts.is_empty()),
+        link: None,
+        reason: record
+            .reason
+            .or((status == RecordState::Failed).then_some(RecordReason::Expired)),
+        next: match status {
+            RecordState::Available => Next::read_record(record.id),
+            RecordState::Empty => Next::NONE,
+            RecordState::Failed => Next::REQUEST_RECORD,
+            RecordState::Waiting
+            | RecordState::Starting
+            | RecordState::Processing
+            | RecordState::Offered
+            | RecordState::Fetching => Next::WAIT,
+        },
+    }
+}

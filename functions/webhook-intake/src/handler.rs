@@ -1,0 +1,26 @@
+//! Requests in, replies out.
+
+use std::convert::Infallible;
+
+use lambda_http::{Body, Request, Response};
+use serde_json::json;
+use shared::clock;
+use shared::http::request::header;
+use shared::http::{json, respond};
+use shared::webhook::{SIGNATURE_HEADER, UnverifiedWebhook};
+
+use crate::Deps;
+use crate::intake::{Answer, take_in};
+
+pub(crate) async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
+    // The runtime has decoded what API Gateway encoded in base64: these are the bytes that were signed.
+    let webhook = UnverifiedWebhook {
+        body: request.body().as_ref(),
+        signature: header(&request, SIGNATURE_HEADER),
+    };
+    let answer = take_in(&deps.keys, &deps.queue, webhook, clock::now()).await;
+    Ok(respond(answer.map(|answer| match answer {
+        Answer::Pong(ping) => json(200, &json!({ "pong": ping })),
+        Answer::Queued => json(200, &json!({})),
+    })))
+}

@@ -1,0 +1,64 @@
+//! One webhook: verified, read, queued.
+
+use shared::Error;
+use shared::domain::Time;
+use shared::http::{Code, Problem};
+use shared::queue::SendWebhookEvent;
+use shared::webhook::{Event, Incoming, SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookEvent};
+
+use crate::keys::VerifyKeys;
+
+/// Largest event queued, in bytes; SQS takes one MiB.
+const EVENT_BYTES_MAX: usize = 1000 * 1024;
+
+/// What goes back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The text of a ping.
+    Pong(String),
+    /// The event is durable.
+    Queued,
+}
+
+/// Verifies and queues one webhook.
+///
+/// # Errors
+/// Refuses what is not signed by Metriport. Fails when the event cannot be made durable: Metriport then keeps it as
+/// failed, to be replayed.
+pub async fn take_in(
+    keys: &impl VerifyKeys,
+    queue: &impl SendWebhookEvent,
+    webhook: UnverifiedWebhook<'_>,
+    now: Time,
+) -> Result<Answer, Error> {
+    let verified = keys.verify(webhook, now).await.map_err(refused)?;
+    match read(verified, now) {
+        Incoming::Ping(ping) => Ok(Answer::Pong(ping)),
+        Incoming::Event(event) => {
+            queue.send_webhook_event(&event).await?;
+            tracing::info!(event = event.event_type, message = %event.message, "webhook queued");
+            Ok(Answer::Queued)
+        }
+    }
+}
+
+/// Events are small, but an identity event that cannot be read is kept whole: cut off where it would not fit.
+fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
+    match verified.read(now) {
+        Incoming::Event(event) if is_oversized(&event) => Incoming::Event(Box::new(WebhookEvent {
+            event: Event::Other,
+            ..*event
+        })),
+        incoming => incoming,
+    }
+}
+
+fn is_oversized(event: &WebhookEvent) -> bool {
+    serde_json::to_vec(event).is_ok_and(|body| body.len() > EVENT_BYTES_MAX)
+}
+
+fn refused(error: SignatureError) -> Error {
+    let reason = error.to_string();
+    tracing::warn!(reason, "webhook refused");
+    Problem::new(Code::SignatureInvalid).into()
+}

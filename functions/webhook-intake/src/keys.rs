@@ -1,0 +1,104 @@
+//! The webhook keys, as they are now. Metriport makes a new key and uses it at once, so a signature that does not match
+//! may mean that the stored keys were changed: they are read again, but not more often than [`RELOAD_MS`] allows, since
+//! anybody can send a webhook with a wrong signature.
+
+use aws_sdk_secretsmanager::Client;
+use secrecy::ExposeSecret;
+use shared::config::Env;
+use shared::domain::Time;
+use shared::init::InitError;
+use shared::secrets::{self, SecretError};
+use shared::webhook::{SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookKeys};
+use tokio::sync::Mutex;
+
+const SECRET: &str = "WEBHOOK_KEYS_SECRET";
+/// Shortest time between two reads of the secret.
+const RELOAD_MS: i64 = 30_000;
+/// Longest time that keys are used without being read again: a key that was taken out of use stops working.
+const STALE_MS: i64 = 300_000;
+
+/// Verifies webhooks with the keys of the deployment.
+pub trait VerifyKeys {
+    /// Verifies one webhook.
+    fn verify<'a>(
+        &self,
+        webhook: UnverifiedWebhook<'a>,
+        now: Time,
+    ) -> impl Future<Output = Result<VerifiedWebhook<'a>, SignatureError>> + Send;
+}
+
+/// The keys, and when they were read.
+pub struct KeyRing {
+    client: Client,
+    env: Env,
+    loaded: Mutex<Loaded>,
+}
+
+struct Loaded {
+    keys: WebhookKeys,
+    tried_at: Time,
+    read_at: Time,
+}
+
+impl KeyRing {
+    /// Reads the keys.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub async fn load(client: Client, env: Env, now: Time) -> Result<Self, InitError> {
+        let keys = read(&client, &env).await?;
+        Ok(Self {
+            client,
+            env,
+            loaded: Mutex::new(Loaded {
+                keys,
+                tried_at: now,
+                read_at: now,
+            }),
+        })
+    }
+
+    async fn reload(&self, loaded: &mut Loaded, now: Time) -> bool {
+        if now.millis() - loaded.tried_at.millis() < RELOAD_MS {
+            return false;
+        }
+        loaded.tried_at = now;
+        match read(&self.client, &self.env).await {
+            Ok(keys) => {
+                loaded.keys = keys;
+                loaded.read_at = now;
+                true
+            }
+            Err(error) => {
+                let context = error.to_string();
+                tracing::error!(context, "the webhook keys could not be read again");
+                false
+            }
+        }
+    }
+}
+
+impl VerifyKeys for KeyRing {
+    async fn verify<'a>(
+        &self,
+        webhook: UnverifiedWebhook<'a>,
+        now: Time,
+    ) -> Result<VerifiedWebhook<'a>, SignatureError> {
+        let mut loaded = self.loaded.lock().await;
+        if now.millis() - loaded.read_at.millis() >= STALE_MS {
+            self.reload(&mut loaded, now).await;
+        }
+        match webhook.verify(&loaded.keys) {
+            Err(SignatureError::Mismatch) if self.reload(&mut loaded, now).await => webhook.verify(&loaded.keys),
+            verdict => verdict,
+        }
+    }
+}
+
+async fn read(client: &Client, env: &Env) -> Result<WebhookKeys, SecretError> {
+    let secret = secrets::text(client, env, SECRET).await?;
+    WebhookKeys::parse(secret.expose_secret()).map_err(|_holds_keys| SecretError {
+        variable: SECRET,
+        problem: "holds no current webhook key",
+    })
+}

@@ -1,0 +1,42 @@
+//! `webhook-intake`: verifies Metriport's webhooks, answers its pings, and queues what they say before answering 200.
+//!
+//! Metriport delivers once, waits four seconds at most (two for a ping) and never retries by itself
+//! (docs.metriport.com, page `getting-started/webhooks`). So a 200 means that the event is durable, and nothing is done
+//! here that could take long.
+
+mod handler;
+pub mod intake;
+pub mod keys;
+
+use lambda_http::service_fn;
+use shared::config::Env;
+use shared::init::{Init, InitError};
+use shared::queue::WebhookEventQueue;
+
+use keys::KeyRing;
+
+/// What the function works with.
+pub struct Deps {
+    keys: KeyRing,
+    queue: WebhookEventQueue,
+}
+
+impl Deps {
+    async fn read(init: &Init) -> Result<Self, InitError> {
+        let keys = KeyRing::load(init.secrets(), init.env.clone(), shared::clock::now()).await?;
+        Ok(Self {
+            keys,
+            queue: init.webhook_event_queue()?,
+        })
+    }
+}
+
+/// Runs the function until its environment ends.
+///
+/// # Errors
+/// When it cannot start, or the runtime fails.
+pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
+    let init = Init::read(env, module_path!())?;
+    let deps = Deps::read(&init).await?;
+    lambda_http::run(service_fn(async |request| handler::handle(&deps, request).await)).await
+}

@@ -1,0 +1,146 @@
+//! A consolidated query ended. What it delivers is taken only if it answers what we asked.
+
+use std::time::Duration;
+
+use shared::Error;
+use shared::domain::record::{Delivery as Kind, Record, RecordEvent, RecordState};
+use shared::domain::run::Outcome as Ended;
+use shared::domain::{OwnerId, RecordId, Time};
+use shared::queue::{Advance, FetchRecord, Link, SendAdvance, SendFetch, Subject, VERSION, announce_record};
+use shared::store::{Condition, Correlate, ReadRecord, ReadRun, RecordWrite, StoreError, WriteRecord};
+use shared::webhook::{Delivery, WebhookEvent};
+
+use crate::Deps;
+use crate::process::{ATTEMPTS, DUPLICATE, Outcome, UNCHANGED, UNMATCHED, done, seen};
+
+pub(crate) async fn deliver(
+    deps: &Deps,
+    event: &WebhookEvent,
+    delivery: &Delivery,
+    now: Time,
+) -> Result<Outcome, Error> {
+    let Some(found) = correlate(deps, event, delivery).await? else {
+        return done(deps, event, UNMATCHED, now).await;
+    };
+    for _ in 0..ATTEMPTS {
+        match apply(deps, event, delivery, &found, now).await {
+            Err(Error::Store(StoreError::Conflict(failed))) if failed.contains(&Condition::MessageUnseen) => {
+                return Ok(DUPLICATE);
+            }
+            Err(Error::Store(StoreError::Conflict(_))) => {}
+            outcome => return outcome,
+        }
+    }
+    Err(StoreError::Conflict(vec![Condition::RecordAsRead]).into())
+}
+
+/// The message was seen and its effect written, but perhaps not sent on.
+pub(crate) async fn offer_again(deps: &Deps, event: &WebhookEvent, delivery: &Delivery) -> Result<(), Error> {
+    let Some(found) = correlate(deps, event, delivery).await? else {
+        return Ok(());
+    };
+    let record = deps.table.record(&found.owner, found.record).await?;
+    match record.filter(|record| record.state == RecordState::Offered && record.request == event.request) {
+        Some(record) => send_fetch(deps, &found.owner, &record, delivery.link.as_ref()).await,
+        None => Ok(()),
+    }
+}
+
+struct Found {
+    owner: OwnerId,
+    record: RecordId,
+    /// Found by the patient's lock and our own metadata, because our write of the request id is still out.
+    by_lock: bool,
+}
+
+async fn correlate(deps: &Deps, event: &WebhookEvent, delivery: &Delivery) -> Result<Option<Found>, Error> {
+    if let Some(request) = &event.request
+        && let Some(found) = deps.table.by_request(request).await?
+    {
+        return Ok(match found.subject {
+            Subject::Record(record) => Some(Found {
+                owner: found.owner,
+                record,
+                by_lock: false,
+            }),
+            Subject::Run(_) => None,
+        });
+    }
+    let open = deps.table.open_consolidated(&delivery.patient).await?;
+    let ours = open.filter(|(_, record)| event.marks.record == Some(*record));
+    Ok(ours.map(|(owner, record)| Found {
+        owner,
+        record,
+        by_lock: true,
+    }))
+}
+
+async fn apply(
+    deps: &Deps,
+    event: &WebhookEvent,
+    delivery: &Delivery,
+    found: &Found,
+    now: Time,
+) -> Result<Outcome, Error> {
+    let Some(before) = deps.table.record(&found.owner, found.record).await? else {
+        return done(deps, event, UNMATCHED, now).await;
+    };
+    if !before.awaits(&delivery.claims(event.request.as_ref()), found.by_lock) {
+        return done(deps, event, UNMATCHED, now).await;
+    }
+    let happened = RecordEvent::Delivered(kind(delivery), event.request.clone());
+    let Some(change) = before.apply(&happened, now, deps.timing) else {
+        return done(deps, event, UNCHANGED, now).await;
+    };
+    let write = RecordWrite {
+        change: &change,
+        now,
+        lock_until: change.record.lock_until(now, deps.timing),
+    };
+    deps.table
+        .write_record(&found.owner, write, Some(&seen(event, now)))
+        .await?;
+    follow_up(deps, &found.owner, &change.record, delivery.link.as_ref(), now).await?;
+    Ok("applied")
+}
+
+const fn kind(delivery: &Delivery) -> Kind {
+    match (delivery.status, &delivery.link) {
+        (Ended::Failed, _) => Kind::Failure,
+        (Ended::Completed, Some(_)) => Kind::Link,
+        (Ended::Completed, None) => Kind::Nothing,
+    }
+}
+
+async fn follow_up(deps: &Deps, owner: &OwnerId, record: &Record, link: Option<&Link>, now: Time) -> Result<(), Error> {
+    if record.state.is_terminal() {
+        return tell_run(deps, owner, record).await;
+    }
+    send_fetch(deps, owner, record, link).await?;
+    announce_record(&deps.advances, owner, record, now).await?;
+    Ok(())
+}
+
+async fn send_fetch(deps: &Deps, owner: &OwnerId, record: &Record, link: Option<&Link>) -> Result<(), Error> {
+    let Some(link) = link else { return Ok(()) };
+    let (owner, link) = (owner.clone(), link.clone());
+    let fetch = FetchRecord {
+        version: VERSION,
+        owner,
+        record: record.id,
+        due_seq: record.due_seq,
+        link,
+    };
+    Ok(deps.fetches.send_fetch(&fetch).await?)
+}
+
+/// The run that waits for this record looks again.
+async fn tell_run(deps: &Deps, owner: &OwnerId, record: &Record) -> Result<(), Error> {
+    let Some(run) = record.run else { return Ok(()) };
+    if let Some(run) = deps.table.run(owner, run).await? {
+        deps.advances
+            .send_advance(&Advance::of_run(owner, &run), Duration::ZERO)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! Batches in, failures out.
+
+use std::convert::Infallible;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use shared::clock;
+use shared::queue::{each, parse};
+
+use crate::{Deps, process};
+
+pub(crate) async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
+    Ok(each(event, async |body| {
+        process::process(deps, &parse(&body)?, clock::now()).await
+    })
+    .await)
+}

@@ -1,0 +1,50 @@
+//! `webhook-process`: correlates what Metriport reported and advances the state.
+//!
+//! Retry contract: a failed message comes back alone after its visibility timeout and ends in the dead-letter queue after
+//! five receives. What belongs to nobody we know is counted and done. Every effect is written together with the row that
+//! says the message was seen, so a message that comes twice has one effect.
+
+mod consolidated;
+mod handler;
+mod identity;
+pub mod process;
+mod source;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use shared::config::Env;
+use shared::domain::Timing;
+use shared::init::{Init, InitError};
+use shared::queue::{AdvanceQueue, FetchQueue};
+use shared::store::Table;
+
+/// What the function works with.
+pub struct Deps {
+    table: Table,
+    advances: AdvanceQueue,
+    fetches: FetchQueue,
+    timing: Timing,
+}
+
+impl Deps {
+    fn read(init: &Init) -> Result<Self, InitError> {
+        let (advances, fetches) = (init.advance_queue()?, init.fetch_queue()?);
+        Ok(Self {
+            table: init.table()?,
+            advances,
+            fetches,
+            timing: init.deployment.timing,
+        })
+    }
+}
+
+/// Runs the function until its environment ends.
+///
+/// # Errors
+/// When it cannot start, or the runtime fails.
+pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
+    let deps = Deps::read(&Init::read(env, module_path!())?)?;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        handler::handle(&deps, event.payload).await
+    }))
+    .await
+}

@@ -1,0 +1,82 @@
+//! One event: seen before, or what becomes of it.
+
+use shared::Error;
+use shared::domain::Time;
+use shared::store::{Correlate, SeenMessage};
+use shared::webhook::{Event, WebhookEvent};
+
+use crate::{Deps, consolidated, identity, source};
+
+/// What became of an event; a word for the log.
+pub type Outcome = &'static str;
+
+/// The event belongs to nobody we know, or to nothing we asked for.
+pub const UNMATCHED: Outcome = "unmatched";
+/// It says what we know already.
+pub const UNCHANGED: Outcome = "unchanged";
+/// It was acted on before.
+pub const DUPLICATE: Outcome = "duplicate";
+
+/// How often a write is tried again when others write the same items.
+pub const ATTEMPTS: u32 = 8;
+
+/// Acts on one event.
+///
+/// # Errors
+/// When the table or a queue fails, or an identity event holds no id that can be read: the message comes back.
+pub async fn process(deps: &Deps, event: &WebhookEvent, now: Time) -> Result<Outcome, Error> {
+    if let Some(seen) = deps.table.seen(&event.message).await? {
+        return again(deps, event, &seen).await;
+    }
+    match &event.event {
+        Event::Source {
+            patient,
+            source,
+            status,
+        } => {
+            source::report(
+                deps,
+                event,
+                source::Report {
+                    patient,
+                    source: *source,
+                    status: *status,
+                },
+                now,
+            )
+            .await
+        }
+        Event::Consolidated { delivery } => consolidated::deliver(deps, event, delivery, now).await,
+        Event::Identity { verification } => identity::verify(deps, event, verification, now).await,
+        // Upstream's first data is no completion; what matters about it comes with the source's own event.
+        Event::FirstData { .. } | Event::Other => done(deps, event, "ignored", now).await,
+        Event::IdentityUnreadable { .. } => Err(Error::Internal("an identity event holds no id that can be read")),
+    }
+}
+
+/// The effect of a message that was seen is written; only what was to be sent with it may be missing.
+async fn again(deps: &Deps, event: &WebhookEvent, seen: &SeenMessage) -> Result<Outcome, Error> {
+    if seen.digest != event.digest {
+        tracing::warn!(message = %event.message, "two different bodies under one message id: the first one counts");
+        return Ok("conflicting duplicate");
+    }
+    if let Event::Consolidated { delivery } = &event.event {
+        consolidated::offer_again(deps, event, delivery).await?;
+    }
+    Ok(DUPLICATE)
+}
+
+/// The row that says this message was seen.
+pub(crate) fn seen(event: &WebhookEvent, now: Time) -> SeenMessage {
+    SeenMessage {
+        message: event.message.clone(),
+        digest: event.digest.clone(),
+        at: now,
+    }
+}
+
+/// Remembers a message without effect.
+pub(crate) async fn done(deps: &Deps, event: &WebhookEvent, outcome: Outcome, now: Time) -> Result<Outcome, Error> {
+    deps.table.remember(&seen(event, now)).await?;
+    Ok(outcome)
+}

@@ -1,0 +1,34 @@
+//! The one place of this crate that reads the clock and draws randomness. Everything else takes both as arguments.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
+
+/// What an emulator reads from its surroundings when a request comes in.
+pub(crate) struct Ambient {
+    /// Milliseconds since the Unix epoch.
+    pub(crate) now_ms: u64,
+    /// A random id, never handed out before.
+    pub(crate) id: Uuid,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the emulators are an edge: real AWS has its own clock and ids, too"
+)]
+pub(crate) fn read() -> Ambient {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ambient {
+        now_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        id: Uuid::new_v4(),
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    read().now_ms
+}
+
+/// A random id.
+pub(crate) fn new_id() -> Uuid {
+    read().id
+}

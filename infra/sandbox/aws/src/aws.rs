@@ -1,0 +1,165 @@
+//! The handle on the whole: starts the services, fills them, names their endpoints and stops them.
+
+use crate::data_dir::DataDir;
+use crate::dynamodb::{self, DynamoDb, TableSpec};
+use crate::error::Error;
+use crate::gate::{Gate, Observer, Service};
+use crate::listener::{Bound, Serving};
+use crate::s3::{self, S3};
+use crate::secrets::{self, Secrets};
+use crate::sqs::{self, QueueSpec, Sqs, SqsHandle};
+use axum::Router;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tokio::sync::watch;
+
+/// The secret access key that goes with every access key id. It protects nothing: the services listen on loopback,
+/// and S3 needs some secret to check signatures against.
+pub const SECRET_ACCESS_KEY: &str = "individual-access-sandbox";
+
+/// How to start the embedded AWS.
+#[derive(Clone)]
+pub struct AwsOptions {
+    /// Where everything is kept over restarts. `None` keeps it in memory, with S3 in a temporary directory.
+    pub data_dir: Option<PathBuf>,
+    /// The region in ARNs and in [`Aws::env`].
+    pub region: String,
+    /// Told of every request to every service.
+    pub observer: Option<Observer>,
+}
+
+/// The embedded AWS. Call [`Aws::shutdown`] to stop it: dropping it stops the services too, but neither waits for
+/// requests in progress nor saves the last second's queue messages.
+pub struct Aws {
+    region: String,
+    endpoints: BTreeMap<Service, String>,
+    dynamodb: DynamoDb,
+    sqs: Sqs,
+    s3: S3,
+    secrets: Secrets,
+    serving: Vec<Serving>,
+    stop: watch::Sender<bool>,
+    // Last: the directory outlives whatever has files in it.
+    _data: DataDir,
+}
+
+impl Aws {
+    /// Starts all services on free loopback ports. Fails if there is no port, or if the data directory is in use,
+    /// unreadable or damaged.
+    pub async fn start(options: AwsOptions) -> Result<Aws, Error> {
+        let data = DataDir::open(options.data_dir.as_deref())?;
+        let (stop, stopping) = watch::channel(false);
+        let mut running = Running {
+            observer: options.observer,
+            stop: stopping.clone(),
+            endpoints: BTreeMap::new(),
+            serving: Vec::new(),
+        };
+
+        let (dynamodb, router) = dynamodb::start(data.kept("dynamodb.sqlite").as_deref(), stopping.clone()).await?;
+        running.serve(Service::DynamoDb, Bound::bind().await?, router);
+
+        let bound = Bound::bind().await?;
+        let (sqs, router) = sqs::start(data.kept("queues.json"), &options.region, bound.url(), stopping)?;
+        running.serve(Service::Sqs, bound, router);
+
+        let (s3, router) = s3::start(&data.folder("s3")?)?;
+        running.serve(Service::S3, Bound::bind().await?, router);
+
+        let (secrets, router) = secrets::start(data.kept("secrets.json"), &options.region)?;
+        running.serve(Service::SecretsManager, Bound::bind().await?, router);
+
+        let Running { endpoints, serving, .. } = running;
+        Ok(Aws {
+            region: options.region,
+            endpoints,
+            dynamodb,
+            sqs,
+            s3,
+            secrets,
+            serving,
+            stop,
+            _data: data,
+        })
+    }
+
+    /// The environment in which an unmodified AWS SDK finds these services. The access key id is the caller's to
+    /// choose, one per function, and so is not among them.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let endpoints = Service::ALL.map(|service| (service.endpoint_variable().to_owned(), self.endpoint(service)));
+        let mut env = endpoints.to_vec();
+        env.push(("AWS_REGION".to_owned(), self.region.clone()));
+        env.push(("AWS_SECRET_ACCESS_KEY".to_owned(), SECRET_ACCESS_KEY.to_owned()));
+        env
+    }
+
+    /// Such as `http://127.0.0.1:40123`.
+    pub fn endpoint(&self, service: Service) -> String {
+        self.endpoints.get(&service).cloned().unwrap_or_default()
+    }
+
+    /// Creates the table. One of that name that is there already stays as it is.
+    pub async fn create_table(&self, spec: TableSpec) -> Result<(), Error> {
+        self.dynamodb.create_table(&spec)
+    }
+
+    /// Creates the queue, or gives the one of that name these settings, and returns its URL. The dead-letter queue
+    /// must be there already.
+    pub async fn create_queue(&self, spec: QueueSpec) -> Result<String, Error> {
+        self.sqs.handle().create_queue(&spec)
+    }
+
+    /// Creates the bucket unless it is there.
+    pub async fn create_bucket(&self, name: &str) -> Result<(), Error> {
+        self.s3.create_bucket(name)
+    }
+
+    /// Creates the secret with this value and returns its ARN. One of that name that is there already keeps its value.
+    pub async fn create_secret(&self, name: &str, value: &str) -> Result<String, Error> {
+        self.secrets.create(name, value)
+    }
+
+    /// Looks into the queues.
+    pub fn queues(&self) -> &SqsHandle {
+        self.sqs.handle()
+    }
+
+    /// The queue's URL, or `None` if there is no such queue.
+    pub fn queue_url(&self, name: &str) -> Option<String> {
+        self.queues().queue_url(name)
+    }
+
+    /// The queue's ARN, or `None` if there is no such queue.
+    pub fn queue_arn(&self, name: &str) -> Option<String> {
+        self.queues().queue_arn(name)
+    }
+
+    /// Ends waiting receives, lets other requests in progress finish within two seconds, and saves the queues.
+    pub async fn shutdown(self) -> Result<(), Error> {
+        self.stop.send_replace(true);
+        for serving in self.serving {
+            serving.drained().await;
+        }
+        self.dynamodb.closed().await;
+        self.sqs.save().await
+    }
+}
+
+/// What the services share while they start.
+struct Running {
+    observer: Option<Observer>,
+    stop: watch::Receiver<bool>,
+    endpoints: BTreeMap<Service, String>,
+    serving: Vec<Serving>,
+}
+
+impl Running {
+    fn serve(&mut self, service: Service, bound: Bound, router: Router) {
+        self.endpoints.insert(service, bound.url());
+        let gate = Gate {
+            service,
+            observer: self.observer.clone(),
+        };
+        self.serving.push(bound.serve(router, gate, self.stop.clone()));
+    }
+}

@@ -1,0 +1,89 @@
+//! DynamoDB: the `dynoxide` emulator on SQLite, behind our gate, with the deletion of expired items that it leaves
+//! to its owner.
+//!
+//! `dynoxide` serves a listener of its own and has no hook for middleware, so requests are handed on to it over
+//! loopback ([`forward`]). That keeps its request checks, which its library calls skip.
+
+mod forward;
+mod table;
+
+pub use table::{IndexSpec, KeyAttribute, KeyKind, TableSpec};
+
+use crate::error::Error;
+use crate::listener::{Bound, Serving, stopped};
+use axum::Router;
+use dynoxide::Database;
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// AWS deletes expired items "within a few days" (docs.aws.amazon.com, DynamoDB developer guide, "Using time to
+/// live"); readers must check the expiry themselves either way.
+const TTL_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+pub(crate) struct DynamoDb {
+    database: Database,
+    /// The emulator's own listener and the deletion of expired items.
+    tasks: [Serving; 2],
+}
+
+/// Opens the database, in memory if there is no `path`, and returns what serves it.
+pub(crate) async fn start(path: Option<&Path>, stop: watch::Receiver<bool>) -> Result<(DynamoDb, Router), Error> {
+    let database = open(path)?;
+    let inner = Bound::bind().await?;
+    let router = forward::router(&inner.url());
+    let (listener, served) = (inner.into_listener(), database.clone());
+    let serving = stop.clone();
+    let serve = tokio::spawn(async move {
+        if let Err(error) = dynoxide::server::serve_with_shutdown(listener, served, stopped(serving)).await {
+            tracing::error!(error, "the embedded DynamoDB stopped serving");
+        }
+    });
+    let sweep = tokio::spawn(sweep_expired(database.clone(), stop));
+    let tasks = [Serving::new(serve), Serving::new(sweep)];
+    Ok((DynamoDb { database, tasks }, router))
+}
+
+impl DynamoDb {
+    /// Creates the table unless it is there.
+    pub(crate) fn create_table(&self, spec: &TableSpec) -> Result<(), Error> {
+        table::create(&self.database, spec).map_err(|error| Error::DynamoDb(Box::new(error)))
+    }
+
+    /// Waits until nothing uses the database any more, so that its files can be opened again or deleted.
+    pub(crate) async fn closed(self) {
+        for task in self.tasks {
+            task.drained().await;
+        }
+    }
+}
+
+fn open(path: Option<&Path>) -> Result<Database, Error> {
+    let database = match path {
+        Some(path) => Database::new(&path.to_string_lossy()),
+        None => Database::memory(),
+    };
+    database.map_err(|error| Error::DynamoDb(Box::new(error)))
+}
+
+async fn sweep_expired(database: Database, stop: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(stopped(stop));
+    let mut due = tokio::time::interval(TTL_SWEEP_INTERVAL);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    due.tick().await;
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = due.tick() => sweep_once(database.clone()).await,
+        }
+    }
+}
+
+async fn sweep_once(database: Database) {
+    match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+        Ok(Ok(0)) => {}
+        Ok(Ok(deleted)) => tracing::debug!(deleted, "expired items deleted"),
+        Ok(Err(error)) => tracing::warn!(%error, "expired items could not be deleted"),
+        Err(error) => tracing::error!(%error, "the deletion of expired items panicked"),
+    }
+}

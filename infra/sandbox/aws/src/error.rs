@@ -1,0 +1,47 @@
+//! What can go wrong while the sandbox sets AWS up. Refusals on the wire are not here: they belong to each service.
+
+use std::path::PathBuf;
+
+/// A failure to start, fill or stop the embedded AWS. None of them carries stored data or a secret's value.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The loopback interface gave no port.
+    #[error("no loopback port to listen on")]
+    Listen(#[source] std::io::Error),
+    /// The data directory could not be read or written.
+    #[error("cannot use {}", path.display())]
+    DataDir {
+        /// The file or folder in question.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process has the data directory open; two would overwrite each other's queues.
+    #[error("{} is in use by another sandbox", path.display())]
+    DataDirInUse {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// A file of the data directory is not what this version wrote.
+    #[error("{} is damaged or of another version", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where it stopped making sense.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The embedded DynamoDB refused.
+    #[error("the embedded DynamoDB refused")]
+    DynamoDb(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The embedded S3 refused.
+    #[error("the embedded S3 refused: {0}")]
+    S3(String),
+    /// SQS refused a queue, for the reason AWS gives.
+    #[error("SQS refused: {0}")]
+    Sqs(String),
+    /// Secrets Manager refused a secret, for the reason AWS gives.
+    #[error("Secrets Manager refused: {0}")]
+    Secrets(String),
+}

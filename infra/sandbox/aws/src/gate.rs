@@ -1,0 +1,167 @@
+//! The gate that every request to every emulated service passes, before the service sees it.
+//!
+//! It tells the observer who called what. Faults, when they are injected one day, belong here and nowhere else.
+
+use axum::extract::{Request, State};
+use axum::http::{Uri, header, request::Parts};
+use axum::middleware::Next;
+use axum::response::Response;
+use std::fmt;
+use std::sync::Arc;
+
+/// The emulated services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Service {
+    /// Amazon DynamoDB.
+    DynamoDb,
+    /// Amazon SQS.
+    Sqs,
+    /// Amazon S3.
+    S3,
+    /// AWS Secrets Manager.
+    SecretsManager,
+}
+
+impl Service {
+    /// Every service, in the order in which [`crate::Aws::env`] lists them.
+    pub const ALL: [Service; 4] = [Service::DynamoDb, Service::Sqs, Service::S3, Service::SecretsManager];
+
+    /// The variable from which the SDKs read this service's endpoint
+    /// (docs.aws.amazon.com, SDK reference guide, "Service-specific endpoints").
+    pub fn endpoint_variable(self) -> &'static str {
+        match self {
+            Service::DynamoDb => "AWS_ENDPOINT_URL_DYNAMODB",
+            Service::Sqs => "AWS_ENDPOINT_URL_SQS",
+            Service::S3 => "AWS_ENDPOINT_URL_S3",
+            Service::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        }
+    }
+
+    /// The prefix of the service's actions in IAM policies, such as `dynamodb` in `dynamodb:GetItem`.
+    pub fn iam_prefix(self) -> &'static str {
+        match self {
+            Service::DynamoDb => "dynamodb",
+            Service::Sqs => "sqs",
+            Service::S3 => "s3",
+            Service::SecretsManager => "secretsmanager",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.iam_prefix())
+    }
+}
+
+/// One request to an emulated service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Call {
+    /// The service called.
+    pub service: Service,
+    /// The operation's name in the service's API reference, such as `GetItem` or `UploadPart`; `Unknown` if the
+    /// request names none.
+    pub operation: String,
+    /// The access key id the request was signed with, in the `Authorization` header or the presigned query. `None` if
+    /// it was not signed. Only S3 has checked the signature by the time a service answers.
+    pub access_key_id: Option<String>,
+}
+
+/// Sees every request to every service, before it is served. It must not block: the caller waits for it.
+pub type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
+
+/// The access key id of the request, left in its extensions for the services.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(pub(crate) Option<String>);
+
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub(crate) service: Service,
+    pub(crate) observer: Option<Observer>,
+}
+
+/// The middleware itself.
+pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let access_key_id = access_key_id(&parts);
+    if let Some(observer) = &gate.observer {
+        let operation = operation(gate.service, &parts);
+        observer(&Call {
+            service: gate.service,
+            operation,
+            access_key_id: access_key_id.clone(),
+        });
+    }
+    parts.extensions.insert(Caller(access_key_id));
+    next.run(Request::from_parts(parts, body)).await
+}
+
+fn operation(service: Service, parts: &Parts) -> String {
+    let name = match service {
+        Service::S3 => crate::s3::operation_name(&parts.method, &parts.uri, &parts.headers),
+        Service::DynamoDb | Service::Sqs | Service::SecretsManager => crate::json_protocol::target(&parts.headers),
+    };
+    name.unwrap_or("Unknown").to_owned()
+}
+
+/// `Credential=<key id>/<date>/<region>/<service>/aws4_request`, in either of the two places SigV4 puts it
+/// (docs.aws.amazon.com, IAM user guide, "Signing elements").
+fn access_key_id(parts: &Parts) -> Option<String> {
+    let header = parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let scope = match header {
+        Some(header) => header.split("Credential=").nth(1)?.to_owned(),
+        None => query_value(&parts.uri, "X-Amz-Credential")?,
+    };
+    let (key_id, _) = scope.split_once('/')?;
+    Some(key_id.to_owned())
+}
+
+/// The query's value of `name`, with the one escape a credential scope has (`/`) undone.
+fn query_value(uri: &Uri, name: &str) -> Option<String> {
+    let pairs = uri.query()?.split('&');
+    let value = pairs
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)?
+        .1;
+    Some(value.replace("%2F", "/").replace("%2f", "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(uri: &str, authorization: Option<&str>) -> Parts {
+        let mut request = axum::http::Request::builder().uri(uri);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn the_key_id_is_read_from_the_signature_header() {
+        let header =
+            "AWS4-HMAC-SHA256 Credential=webhook-intake/20260102/us-east-1/sqs/aws4_request, SignedHeaders=host";
+        assert_eq!(
+            access_key_id(&parts("/", Some(header))).as_deref(),
+            Some("webhook-intake")
+        );
+    }
+
+    #[test]
+    fn the_key_id_is_read_from_a_presigned_query() {
+        let uri =
+            "/b/k?X-Amz-Date=20260102T000000Z&X-Amz-Credential=record-read%2F20260102%2Fus-east-1%2Fs3%2Faws4_request";
+        assert_eq!(access_key_id(&parts(uri, None)).as_deref(), Some("record-read"));
+    }
+
+    #[test]
+    fn an_unsigned_request_has_no_key_id() {
+        assert_eq!(access_key_id(&parts("/b/k?list-type=2", None)), None);
+        assert_eq!(access_key_id(&parts("/", Some("Bearer abc"))), None);
+    }
+}

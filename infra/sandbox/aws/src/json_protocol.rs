@@ -1,0 +1,42 @@
+//! The AWS JSON 1.0 and 1.1 protocols, as far as SQS and Secrets Manager share them: the operation is named by a
+//! header, input and output are JSON documents (smithy.io, "AWS JSON 1.0 protocol" and "AWS JSON 1.1 protocol").
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+/// The name after the last dot of `X-Amz-Target`, such as `SendMessage` in `AmazonSQS.SendMessage`.
+pub(crate) fn target(headers: &HeaderMap) -> Option<&str> {
+    let target = headers.get("x-amz-target")?.to_str().ok()?;
+    target.rsplit('.').next().filter(|name| !name.is_empty())
+}
+
+/// A reply in the given version of the protocol. A body that cannot be serialized is the emulator's own failure: 500.
+pub(crate) fn reply(status: StatusCode, version: Version, body: &impl Serialize) -> Response<Body> {
+    let (status, bytes) = match serde_json::to_vec(body) {
+        Ok(bytes) => (status, bytes),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
+    };
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(version.content_type()));
+    response
+}
+
+/// SQS speaks 1.0, Secrets Manager 1.1; for us they differ in the content type alone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Version {
+    V1_0,
+    V1_1,
+}
+
+impl Version {
+    fn content_type(self) -> &'static str {
+        match self {
+            Version::V1_0 => "application/x-amz-json-1.0",
+            Version::V1_1 => "application/x-amz-json-1.1",
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! AWS on one machine: DynamoDB, SQS, S3 and Secrets Manager, each on its own loopback listener, speaking the wire
+//! protocols that unmodified AWS SDKs speak.
+//!
+//! The crate knows AWS's documented behaviour and nothing about the product: no table, queue or bucket is named here.
+//! Callers start it with [`Aws::start`], create what they need, and hand [`Aws::env`] to the processes that use it.
+//! DynamoDB and S3 are existing emulators (`dynoxide`, `s3s-fs`); SQS and Secrets Manager are written here.
+//! `docs/decisions/0001-embedded-aws.md` says why, with figures, and lists what each of them does not do.
+
+mod ambient;
+mod aws;
+mod data_dir;
+mod dynamodb;
+mod error;
+mod gate;
+mod json_protocol;
+mod listener;
+mod s3;
+mod secrets;
+mod sqs;
+
+pub use aws::{Aws, AwsOptions, SECRET_ACCESS_KEY};
+pub use dynamodb::{IndexSpec, KeyAttribute, KeyKind, TableSpec};
+pub use error::Error;
+pub use gate::{Call, Observer, Service};
+pub use sqs::{PeekedMessage, QueueDepths, QueueSpec, SqsHandle};
+
+/// The account that every ARN and queue URL of the sandbox names.
+pub const ACCOUNT_ID: &str = "000000000000";

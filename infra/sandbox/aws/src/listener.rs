@@ -1,0 +1,83 @@
+//! One loopback listener per service, with the gate in front and a stop that does not wait forever.
+
+use crate::error::Error;
+use crate::gate::{self, Gate};
+use axum::Router;
+use axum::serve::ListenerExt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long a request in progress may hold up the stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// A port that is bound but not served yet: services need their own address to build URLs.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    pub(crate) async fn bind() -> Result<Bound, Error> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(Error::Listen)?;
+        let address = listener.local_addr().map_err(Error::Listen)?;
+        Ok(Bound { listener, address })
+    }
+
+    /// Such as `http://127.0.0.1:40123`, without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn into_listener(self) -> TcpListener {
+        self.listener
+    }
+
+    /// Serves `router` behind the gate until `stop` turns true.
+    pub(crate) fn serve(self, router: Router, gate: Gate, stop: watch::Receiver<bool>) -> Serving {
+        let router = router.layer(axum::middleware::from_fn_with_state(gate, gate::pass));
+        let listener = self.listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+            }
+        });
+        let task = tokio::spawn(async move {
+            let served = axum::serve(listener, router)
+                .with_graceful_shutdown(stopped(stop))
+                .await;
+            if let Err(error) = served {
+                tracing::error!(%error, "an emulated service stopped serving");
+            }
+        });
+        Serving::new(task)
+    }
+}
+
+/// A task that ends soon after the stop.
+pub(crate) struct Serving {
+    task: JoinHandle<()>,
+}
+
+impl Serving {
+    pub(crate) fn new(task: JoinHandle<()>) -> Serving {
+        Serving { task }
+    }
+
+    /// Waits until the task has ended, for a service once the requests in progress are answered, but not longer than [`DRAIN_LIMIT`].
+    pub(crate) async fn drained(mut self) {
+        if tokio::time::timeout(DRAIN_LIMIT, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+/// Resolves once `stop` is true, or its sender is gone.
+pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|stopping| *stopping).await.is_err() {
+        tracing::debug!("the embedded AWS was dropped without a shutdown");
+    }
+}

@@ -1,0 +1,34 @@
+//! What Secrets Manager refuses (docs.aws.amazon.com, AWS Secrets Manager API reference, each action's "Errors").
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("Secrets Manager can't find the specified secret.")]
+    SecretNotFound,
+    #[error("Secrets Manager can't find the specified secret value for {0}.")]
+    VersionNotFound(String),
+    #[error("The operation failed because the secret {0} already exists.")]
+    SecretExists(String),
+    #[error("You can't use ClientRequestToken {0} because that value is already in use for a version of secret {1}.")]
+    TokenReused(String, String),
+    #[error("{0}")]
+    InvalidParameter(String),
+    #[error("{0}")]
+    InvalidRequest(String),
+    #[error("The operation {0} is not one this service knows.")]
+    UnknownOperation(String),
+    #[error("The request body is not the JSON document that the operation takes.")]
+    Serialization,
+}
+
+impl Refusal {
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Refusal::SecretNotFound | Refusal::VersionNotFound(_) => "ResourceNotFoundException",
+            Refusal::SecretExists(_) | Refusal::TokenReused(..) => "ResourceExistsException",
+            Refusal::InvalidParameter(_) => "InvalidParameterException",
+            Refusal::InvalidRequest(_) => "InvalidRequestException",
+            Refusal::UnknownOperation(_) => "UnknownOperationException",
+            Refusal::Serialization => "SerializationException",
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! All queues of the account, and what happens between them: dead letters and their way back.
+//! Pure like the queue: time and ids are arguments.
+
+use super::queue::{Delivery, Queue};
+use super::redrive_task::RedriveTask;
+use super::refusal::Refusal;
+use super::settings::Settings;
+use crate::ACCOUNT_ID;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const NAME_CHARS_MAX: usize = 80;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) region: String,
+    pub(crate) queues: BTreeMap<String, Queue>,
+    /// Redrives that were made, latest first.
+    pub(crate) redrives: Vec<RedriveTask>,
+}
+
+/// What a receive asks for, within the limits that the wire layer has checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReceiveRequest {
+    pub(crate) count_max: usize,
+    pub(crate) visibility_secs: Option<u32>,
+}
+
+/// What one look into a queue found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) deliveries: Vec<Delivery>,
+    /// Whether any queue changed: one that only looked need not wake others.
+    pub(crate) changed: bool,
+    /// When it is worth looking again, if no message arrives before.
+    pub(crate) look_again_at_ms: Option<u64>,
+}
+
+impl Account {
+    pub(crate) fn new(region: &str) -> Account {
+        Account {
+            region: region.to_owned(),
+            queues: BTreeMap::new(),
+            redrives: Vec::new(),
+        }
+    }
+
+    pub(crate) fn queue(&self, name: &str) -> Result<&Queue, Refusal> {
+        self.queues.get(name).ok_or(Refusal::QueueDoesNotExist)
+    }
+
+    pub(crate) fn queue_mut(&mut self, name: &str) -> Result<&mut Queue, Refusal> {
+        self.queues.get_mut(name).ok_or(Refusal::QueueDoesNotExist)
+    }
+
+    pub(crate) fn arn(&self, name: &str) -> String {
+        format!("arn:aws:sqs:{}:{ACCOUNT_ID}:{name}", self.region)
+    }
+
+    /// The name in an ARN of one of our queues.
+    pub(crate) fn name_in_arn(&self, arn: &str) -> Option<String> {
+        let name = arn.rsplit(':').next()?;
+        (self.arn(name) == arn && self.queues.contains_key(name)).then(|| name.to_owned())
+    }
+
+    /// Creates a queue. One that is there already is fine if every given attribute has the value it has there.
+    pub(crate) fn create_queue(
+        &mut self,
+        name: &str,
+        attributes: &BTreeMap<String, String>,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        check_name(name)?;
+        if let Some(existing) = self.queues.get(name) {
+            return check_same(&existing.settings, attributes);
+        }
+        let mut settings = Settings::default();
+        settings.apply(attributes)?;
+        self.check_dead_letter_queue(&settings)?;
+        self.queues.insert(name.to_owned(), Queue::new(settings, now_ms));
+        Ok(())
+    }
+
+    pub(crate) fn set_attributes(
+        &mut self,
+        name: &str,
+        attributes: &BTreeMap<String, String>,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        let mut settings = self.queue(name)?.settings.clone();
+        settings.apply(attributes)?;
+        self.check_dead_letter_queue(&settings)?;
+        let queue = self.queue_mut(name)?;
+        queue.settings = settings;
+        queue.modified_at_ms = now_ms;
+        Ok(())
+    }
+
+    fn check_dead_letter_queue(&self, settings: &Settings) -> Result<(), Refusal> {
+        let missing = settings
+            .redrive
+            .as_ref()
+            .filter(|redrive| self.name_in_arn(&redrive.target_arn).is_none());
+        match missing {
+            None => Ok(()),
+            Some(redrive) => Err(Refusal::InvalidParameterValue(format!(
+                "Value {} for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.",
+                redrive.target_arn
+            ))),
+        }
+    }
+
+    /// Receives from a queue, and moves what was received too often to its dead-letter queue. Without that queue,
+    /// the messages stay and are delivered on.
+    pub(crate) fn receive(&mut self, name: &str, request: ReceiveRequest, now_ms: u64) -> Result<Found, Refusal> {
+        let redrive = self.queue(name)?.settings.redrive.clone();
+        let dead_letter_queue = redrive
+            .as_ref()
+            .and_then(|redrive| self.name_in_arn(&redrive.target_arn));
+        let receives_max = redrive
+            .filter(|_| dead_letter_queue.is_some())
+            .map(|redrive| redrive.max_receive_count);
+        let ReceiveRequest {
+            count_max,
+            visibility_secs,
+        } = request;
+        let source_arn = self.arn(name);
+        let received = self
+            .queue_mut(name)?
+            .receive(count_max, visibility_secs, receives_max, now_ms);
+        let changed = !received.deliveries.is_empty() || !received.dead.is_empty();
+        if let Some(target) = dead_letter_queue {
+            let target = self.queue_mut(&target)?;
+            for mut message in received.dead {
+                message.dead_letter_source_arn = Some(source_arn.clone());
+                target.accept_dead_letter(message, now_ms);
+            }
+        }
+        let look_again_at_ms = self.queue(name)?.next_visible_at_ms(now_ms);
+        Ok(Found {
+            deliveries: received.deliveries,
+            changed,
+            look_again_at_ms,
+        })
+    }
+
+    /// The queues whose dead letters go to `name`.
+    pub(crate) fn sources_of(&self, name: &str) -> impl Iterator<Item = &String> {
+        let arn = self.arn(name);
+        let into_it = move |queue: &Queue| {
+            queue
+                .settings
+                .redrive
+                .as_ref()
+                .is_some_and(|redrive| redrive.target_arn == arn)
+        };
+        self.queues
+            .iter()
+            .filter(move |(_, queue)| into_it(queue))
+            .map(|(source, _)| source)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let named_well = (1..=NAME_CHARS_MAX).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if named_well {
+        return Ok(());
+    }
+    Err(Refusal::InvalidParameterValue(
+        "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length".to_owned(),
+    ))
+}
+
+fn check_same(existing: &Settings, attributes: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let mut asked = existing.clone();
+    asked.apply(attributes)?;
+    let (asked, existing) = (asked.to_wire(), existing.to_wire());
+    match attributes.keys().find(|name| asked.get(*name) != existing.get(*name)) {
+        Some(name) => Err(Refusal::QueueNameExists(name.clone())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! The in-process view of the queues, for the host's console and for tests: it looks and never receives.
+
+use super::broker::Broker;
+use super::message::Message;
+use super::queue::QueueDepths;
+use super::refusal::Refusal;
+use crate::ambient;
+use crate::error::Error;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A queue to create. Times are whole seconds, within the ranges that AWS allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSpec {
+    /// 1 to 80 letters, digits, hyphens or underscores.
+    pub name: String,
+    /// How long a received message stays hidden, 0 to 43,200.
+    pub visibility_timeout_secs: u32,
+    /// How long a sent message stays hidden, 0 to 900.
+    pub delay_secs: u32,
+    /// How long a message is kept, 60 to 1,209,600.
+    pub retention_secs: u32,
+    /// The dead-letter queue's name, which must exist, and how often a message is delivered before it moves there.
+    pub redrive: Option<(String, u32)>,
+}
+
+/// A message, looked at in its queue. `Debug` leaves the body out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeekedMessage {
+    /// The id that `SendMessage` returned.
+    pub message_id: String,
+    /// The body as it was sent.
+    pub body: String,
+    /// How often the message was delivered.
+    pub receive_count: u32,
+    /// When it was sent, in milliseconds since the Unix epoch.
+    pub sent_at_ms: u64,
+}
+
+impl fmt::Debug for PeekedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut peeked = f.debug_struct("PeekedMessage");
+        peeked
+            .field("message_id", &self.message_id)
+            .field("receive_count", &self.receive_count)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Looks into the queues without receiving. Cheap to clone.
+#[derive(Clone)]
+pub struct SqsHandle {
+    broker: Arc<Broker>,
+}
+
+impl SqsHandle {
+    pub(super) fn new(broker: Arc<Broker>) -> SqsHandle {
+        SqsHandle { broker }
+    }
+
+    /// How many messages each queue holds, by queue name.
+    pub fn depths(&self) -> BTreeMap<String, QueueDepths> {
+        let now_ms = ambient::now_ms();
+        self.broker.read(|account| {
+            let depths = account
+                .queues
+                .iter()
+                .map(|(name, queue)| (name.clone(), queue.depths(now_ms)));
+            depths.collect()
+        })
+    }
+
+    /// Every message of the queue, visible or not, in the order of arrival. `None` if there is no such queue.
+    pub fn messages(&self, queue: &str) -> Option<Vec<PeekedMessage>> {
+        let now_ms = ambient::now_ms();
+        self.broker
+            .read(|account| Some(account.queues.get(queue)?.messages(now_ms).map(peek).collect()))
+    }
+
+    /// The queue's URL, or `None` if there is no such queue.
+    pub fn queue_url(&self, name: &str) -> Option<String> {
+        self.broker
+            .read(|account| account.queues.contains_key(name))
+            .then(|| self.broker.queue_url(name))
+    }
+
+    /// The queue's ARN, or `None` if there is no such queue.
+    pub fn queue_arn(&self, name: &str) -> Option<String> {
+        self.broker
+            .read(|account| account.queues.contains_key(name).then(|| account.arn(name)))
+    }
+
+    /// Waits until `condition` holds for the depths of all queues. Looks again at every change; callers bound the
+    /// wait. Messages that become visible by time alone are noticed with the next change.
+    pub async fn wait_until(&self, mut condition: impl FnMut(&BTreeMap<String, QueueDepths>) -> bool) {
+        let mut changes = self.broker.changes();
+        while !condition(&self.depths()) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Creates the queue, or gives the one that is there these settings, and returns its URL.
+    pub(crate) fn create_queue(&self, spec: &QueueSpec) -> Result<String, Error> {
+        let created = self.broker.change(|account| {
+            let redrive = spec
+                .redrive
+                .as_ref()
+                .map(|(name, max)| redrive_policy(&account.arn(name), *max));
+            let attributes = attributes(spec, redrive.unwrap_or_default());
+            match account.queues.contains_key(&spec.name) {
+                true => account.set_attributes(&spec.name, &attributes, ambient::now_ms()),
+                false => account.create_queue(&spec.name, &attributes, ambient::now_ms()),
+            }
+        });
+        created.map_err(|refusal: Refusal| Error::Sqs(refusal.to_string()))?;
+        Ok(self.broker.queue_url(&spec.name))
+    }
+}
+
+fn attributes(spec: &QueueSpec, redrive_policy: String) -> BTreeMap<String, String> {
+    let attributes = [
+        ("VisibilityTimeout", spec.visibility_timeout_secs.to_string()),
+        ("DelaySeconds", spec.delay_secs.to_string()),
+        ("MessageRetentionPeriod", spec.retention_secs.to_string()),
+        ("RedrivePolicy", redrive_policy),
+    ];
+    attributes
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn redrive_policy(target_arn: &str, max_receive_count: u32) -> String {
+    serde_json::json!({ "deadLetterTargetArn": target_arn, "maxReceiveCount": max_receive_count }).to_string()
+}
+
+fn peek(message: &Message) -> PeekedMessage {
+    PeekedMessage {
+        message_id: message.id.to_string(),
+        body: message.body.clone(),
+        receive_count: message.receive_count,
+        sent_at_ms: message.sent_at_ms,
+    }
+}

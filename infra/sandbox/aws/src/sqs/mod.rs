@@ -1,0 +1,23 @@
+//! SQS standard queues over the AWS JSON 1.0 protocol.
+//!
+//! The core is pure and takes time as an argument: a [`queue`] is a state machine, the [`account`] moves dead letters
+//! between queues. The [`broker`] puts one account behind a lock and makes receivers wait; [`operations`] translate
+//! the wire to it, one file per concern. FIFO queues, permissions and encryption are not here.
+
+mod account;
+mod broker;
+mod digest;
+mod handle;
+mod message;
+mod operations;
+mod queue;
+mod receipt;
+mod redrive_task;
+mod refusal;
+mod server;
+mod settings;
+mod snapshot;
+
+pub use handle::{PeekedMessage, QueueSpec, SqsHandle};
+pub use queue::QueueDepths;
+pub(crate) use server::{Sqs, start};

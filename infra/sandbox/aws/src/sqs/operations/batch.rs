@@ -1,0 +1,129 @@
+//! What all batch operations share: up to ten entries with distinct ids, each with its own outcome
+//! (docs.aws.amazon.com, Amazon SQS developer guide, "Amazon SQS batch actions").
+
+use crate::sqs::refusal::Refusal;
+use serde::Serialize;
+use std::collections::HashSet;
+
+const ENTRIES_MAX: usize = 10;
+const ID_CHARS_MAX: usize = 80;
+
+/// An entry of a batch, by the id its sender gave it.
+pub(super) trait Entry {
+    fn id(&self) -> &str;
+}
+
+/// The outcome of each entry, in no order that callers may rely on.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Outcome<T> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    successful: Vec<T>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Failed {
+    id: String,
+    sender_fault: bool,
+    code: String,
+    message: String,
+}
+
+/// An entry that succeeded and has nothing to say.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Done {
+    pub(super) id: String,
+}
+
+/// Refuses the whole batch for what concerns all of it.
+pub(super) fn check<E: Entry>(entries: &[E]) -> Result<(), Refusal> {
+    if entries.is_empty() {
+        return Err(Refusal::EmptyBatchRequest);
+    }
+    if entries.len() > ENTRIES_MAX {
+        return Err(Refusal::TooManyEntriesInBatchRequest(entries.len()));
+    }
+    let mut seen = HashSet::new();
+    for id in entries.iter().map(Entry::id) {
+        check_id(id)?;
+        if !seen.insert(id) {
+            return Err(Refusal::BatchEntryIdsNotDistinct(id.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn check_id(id: &str) -> Result<(), Refusal> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let valid = (1..=ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(allowed);
+    if valid {
+        Ok(())
+    } else {
+        Err(Refusal::InvalidBatchEntryId)
+    }
+}
+
+/// Does `one` to each entry and sorts the outcomes.
+pub(super) fn each<E: Entry, T>(entries: Vec<E>, mut one: impl FnMut(E) -> Result<T, Refusal>) -> Outcome<T> {
+    let mut outcome = Outcome {
+        successful: Vec::new(),
+        failed: Vec::new(),
+    };
+    for entry in entries {
+        let id = entry.id().to_owned();
+        match one(entry) {
+            Ok(done) => outcome.successful.push(done),
+            Err(refusal) => outcome.failed.push(failed(id, &refusal)),
+        }
+    }
+    outcome
+}
+
+fn failed(id: String, refusal: &Refusal) -> Failed {
+    Failed {
+        id,
+        sender_fault: true,
+        code: refusal.query_code(),
+        message: refusal.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Entry for &str {
+        fn id(&self) -> &str {
+            self
+        }
+    }
+
+    #[test]
+    fn a_batch_has_one_to_ten_entries_with_distinct_well_formed_ids() {
+        assert_eq!(check::<&str>(&[]), Err(Refusal::EmptyBatchRequest));
+        assert_eq!(check(&["a"; 11]), Err(Refusal::TooManyEntriesInBatchRequest(11)));
+        assert_eq!(
+            check(&["a", "b", "a"]),
+            Err(Refusal::BatchEntryIdsNotDistinct("a".to_owned()))
+        );
+        assert_eq!(check(&["a b"]), Err(Refusal::InvalidBatchEntryId));
+        assert_eq!(check(&["a", "b-1", "c_2"]), Ok(()));
+    }
+
+    #[test]
+    fn entries_fail_one_by_one() {
+        let outcome = each(vec!["good", "bad"], |id| match id {
+            "good" => Ok(Done { id: id.to_owned() }),
+            _ => Err(Refusal::ReceiptHandleIsInvalid),
+        });
+        let wire = serde_json::to_value(outcome).unwrap();
+        assert_eq!(wire["Successful"][0]["Id"], "good");
+        assert_eq!(wire["Failed"][0]["Id"], "bad");
+        assert_eq!(wire["Failed"][0]["Code"], "ReceiptHandleIsInvalid");
+        assert_eq!(wire["Failed"][0]["SenderFault"], true);
+    }
+}

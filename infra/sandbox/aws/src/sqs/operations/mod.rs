@@ -1,0 +1,68 @@
+//! The operations of SQS: JSON in, JSON out. Limits of the wire are checked here, everything else in the account.
+
+mod batch;
+mod queues;
+mod receiving;
+mod redriving;
+mod sending;
+mod settling;
+
+use super::broker::Broker;
+use super::refusal::Refusal;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Runs the operation of that name. `sender_id` is who signed the request.
+pub(super) async fn run(broker: &Broker, operation: &str, body: &[u8], sender_id: &str) -> Result<Value, Refusal> {
+    match operation {
+        "SendMessage" => answer(sending::send(broker, parse(body)?, sender_id)),
+        "SendMessageBatch" => answer(sending::send_batch(broker, parse(body)?, sender_id)),
+        "ReceiveMessage" => answer(receiving::receive(broker, parse(body)?).await),
+        "DeleteMessage" => answer(settling::delete(broker, parse(body)?)),
+        "DeleteMessageBatch" => answer(settling::delete_batch(broker, parse(body)?)),
+        "ChangeMessageVisibility" => answer(settling::change_visibility(broker, parse(body)?)),
+        "ChangeMessageVisibilityBatch" => answer(settling::change_visibility_batch(broker, parse(body)?)),
+        "StartMessageMoveTask" => answer(redriving::start(broker, parse(body)?)),
+        "ListMessageMoveTasks" => answer(redriving::list(broker, parse(body)?)),
+        "CreateQueue" => answer(queues::create(broker, parse(body)?)),
+        "DeleteQueue" => answer(queues::delete(broker, parse(body)?)),
+        "GetQueueUrl" => answer(queues::url(broker, parse(body)?)),
+        "ListQueues" => answer(queues::list(broker, parse(body)?)),
+        "ListDeadLetterSourceQueues" => answer(queues::list_sources(broker, parse(body)?)),
+        "GetQueueAttributes" => answer(queues::attributes(broker, parse(body)?)),
+        "SetQueueAttributes" => answer(queues::set_attributes(broker, parse(body)?)),
+        "PurgeQueue" => answer(queues::purge(broker, parse(body)?)),
+        "TagQueue" | "UntagQueue" | "ListQueueTags" => answer(queues::ignore_tags(broker, parse(body)?)),
+        _ => Err(Refusal::UnknownOperation),
+    }
+}
+
+/// The input of operations that take a queue and nothing else.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OnQueue {
+    queue_url: String,
+}
+
+/// The output of operations that return nothing.
+#[derive(Serialize)]
+struct Nothing {}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => Refusal::MissingParameter(format!(
+            "The request is missing a parameter or has one of another type: {error}."
+        )),
+        _ => Refusal::Serialization,
+    })
+}
+
+fn answer<T: Serialize>(output: Result<T, Refusal>) -> Result<Value, Refusal> {
+    serde_json::to_value(output?).map_err(|error| Refusal::UnsupportedOperation(error.to_string()))
+}
+
+/// The queue's name: the last segment of its URL. Clients of an earlier run know the queue at another port.
+fn queue_name(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
+}

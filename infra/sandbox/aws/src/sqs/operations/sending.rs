@@ -1,0 +1,218 @@
+//! `SendMessage` and `SendMessageBatch`.
+
+use super::batch::{self, Entry, Outcome};
+use super::queue_name;
+use crate::ambient;
+use crate::sqs::broker::Broker;
+use crate::sqs::digest;
+use crate::sqs::message::{self, Attribute, Attributes, Message, Value};
+use crate::sqs::refusal::Refusal;
+use crate::sqs::settings::DELAY_SECS_MAX;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SendInput {
+    queue_url: String,
+    #[serde(flatten)]
+    message: MessageInput,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SendBatchInput {
+    queue_url: String,
+    entries: Vec<BatchEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchEntry {
+    id: String,
+    #[serde(flatten)]
+    message: MessageInput,
+}
+
+impl Entry for BatchEntry {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MessageInput {
+    message_body: String,
+    delay_seconds: Option<i64>,
+    message_attributes: Option<BTreeMap<String, AttributeInput>>,
+    message_system_attributes: Option<BTreeMap<String, AttributeInput>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttributeInput {
+    data_type: String,
+    string_value: Option<String>,
+    binary_value: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Sent {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    message_id: String,
+    #[serde(rename = "MD5OfMessageBody")]
+    md5_of_message_body: String,
+    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
+    md5_of_message_attributes: Option<String>,
+    #[serde(rename = "MD5OfMessageSystemAttributes", skip_serializing_if = "Option::is_none")]
+    md5_of_message_system_attributes: Option<String>,
+}
+
+pub(super) fn send(broker: &Broker, input: SendInput, sender_id: &str) -> Result<Sent, Refusal> {
+    let draft = Draft::parse(input.message)?;
+    send_one(broker, queue_name(&input.queue_url), draft, sender_id, None)
+}
+
+pub(super) fn send_batch(broker: &Broker, input: SendBatchInput, sender_id: &str) -> Result<Outcome<Sent>, Refusal> {
+    batch::check(&input.entries)?;
+    let queue = queue_name(&input.queue_url);
+    broker.read(|account| account.queue(queue).map(|_| ()))?;
+    let bytes = input.entries.iter().map(|entry| entry.message.size_bytes()).sum();
+    if bytes > message::BYTES_MAX {
+        return Err(Refusal::BatchRequestTooLong(bytes));
+    }
+    Ok(batch::each(input.entries, |entry| {
+        let draft = Draft::parse(entry.message)?;
+        send_one(broker, queue, draft, sender_id, Some(entry.id))
+    }))
+}
+
+/// A message as its sender wrote it.
+struct Draft {
+    body: String,
+    delay_secs: Option<u32>,
+    attributes: Attributes,
+    trace_header: Option<Attribute>,
+}
+
+impl Draft {
+    fn parse(input: MessageInput) -> Result<Draft, Refusal> {
+        Ok(Draft {
+            delay_secs: input.delay_seconds.map(parse_delay).transpose()?,
+            attributes: parse_attributes(input.message_attributes)?,
+            trace_header: parse_trace_header(input.message_system_attributes)?,
+            body: input.message_body,
+        })
+    }
+
+    fn into_message(self, sender_id: &str, now_ms: u64) -> Message {
+        Message {
+            id: ambient::new_id(),
+            body: self.body,
+            attributes: self.attributes,
+            trace_header: self.trace_header,
+            sender_id: sender_id.to_owned(),
+            sent_at_ms: now_ms,
+            receive_count: 0,
+            first_received_at_ms: None,
+            dead_letter_source_arn: None,
+        }
+    }
+}
+
+fn send_one(broker: &Broker, queue: &str, draft: Draft, sender_id: &str, id: Option<String>) -> Result<Sent, Refusal> {
+    broker.change(|account| {
+        let queue = account.queue_mut(queue)?;
+        let bytes_max = usize::try_from(queue.settings.message_bytes_max).unwrap_or(message::BYTES_MAX);
+        message::check(&draft.body, &draft.attributes, bytes_max)?;
+        let (now_ms, delay_secs) = (ambient::now_ms(), draft.delay_secs);
+        let message = draft.into_message(sender_id, now_ms);
+        let sent = sent(id, &message);
+        queue.send(message, delay_secs, now_ms);
+        Ok(sent)
+    })
+}
+
+fn sent(id: Option<String>, message: &Message) -> Sent {
+    let system = message
+        .trace_header
+        .clone()
+        .map(|header| Attributes::from([(TRACE_HEADER.to_owned(), header)]));
+    Sent {
+        id,
+        message_id: message.id.to_string(),
+        md5_of_message_body: digest::of_body(&message.body),
+        md5_of_message_attributes: digest::of_attributes(&message.attributes),
+        md5_of_message_system_attributes: system.as_ref().and_then(digest::of_attributes),
+    }
+}
+
+const TRACE_HEADER: &str = "AWSTraceHeader";
+
+fn parse_delay(secs: i64) -> Result<u32, Refusal> {
+    let parsed = u32::try_from(secs).ok().filter(|secs| *secs <= DELAY_SECS_MAX);
+    parsed.ok_or_else(|| Refusal::out_of_bounds(secs, "DelaySeconds", "between 0 and 900"))
+}
+
+fn parse_attributes(input: Option<BTreeMap<String, AttributeInput>>) -> Result<Attributes, Refusal> {
+    let input = input.unwrap_or_default();
+    input
+        .into_iter()
+        .map(|(name, attribute)| Ok((name, attribute.parse()?)))
+        .collect()
+}
+
+fn parse_trace_header(input: Option<BTreeMap<String, AttributeInput>>) -> Result<Option<Attribute>, Refusal> {
+    let mut attributes = parse_attributes(input)?;
+    let header = attributes.remove(TRACE_HEADER);
+    match attributes.into_keys().next() {
+        Some(unknown) => Err(Refusal::InvalidParameterValue(format!(
+            "Message system attribute name '{unknown}' is invalid."
+        ))),
+        None => Ok(header),
+    }
+}
+
+impl AttributeInput {
+    fn parse(self) -> Result<Attribute, Refusal> {
+        let value = match (self.string_value, self.binary_value) {
+            (Some(text), None) => Value::Text(text),
+            (None, Some(base64)) => Value::Binary(STANDARD.decode(base64).map_err(|error| {
+                Refusal::InvalidParameterValue(format!("A binary message attribute is not base64: {error}."))
+            })?),
+            _ => {
+                let reason = "A message attribute must contain a value of exactly one type.";
+                return Err(Refusal::InvalidParameterValue(reason.to_owned()));
+            }
+        };
+        Ok(Attribute {
+            data_type: self.data_type,
+            value,
+        })
+    }
+
+    /// Four base64 letters are three bytes; exact enough for a limit over ten messages.
+    fn size_bytes(&self) -> usize {
+        let text = self.string_value.as_ref().map_or(0, String::len);
+        let binary = self
+            .binary_value
+            .as_ref()
+            .map_or(0, |base64| base64.trim_end_matches('=').len() * 3 / 4);
+        self.data_type.len() + text + binary
+    }
+}
+
+impl MessageInput {
+    fn size_bytes(&self) -> usize {
+        let attributes = self.message_attributes.iter().flatten();
+        self.message_body.len()
+            + attributes
+                .map(|(name, attribute)| name.len() + attribute.size_bytes())
+                .sum::<usize>()
+    }
+}

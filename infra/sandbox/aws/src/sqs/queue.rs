@@ -1,0 +1,245 @@
+//! One standard queue as a state machine. Time is an argument, in milliseconds since the Unix epoch.
+//!
+//! A message is visible, delayed or in flight; which of them follows from when it becomes visible and why it is not.
+//! The queue knows neither other queues nor the wire: dead letters are handed to the caller.
+
+mod saved;
+mod settling;
+
+use super::message::Message;
+use super::receipt::Receipt;
+use super::refusal::Refusal;
+use super::settings::Settings;
+use saved::Saved;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+const PURGE_INTERVAL_MS: u64 = 60_000;
+
+/// How many messages a queue holds, by what can be done with them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueDepths {
+    /// Can be received now.
+    pub visible: usize,
+    /// Received, and neither deleted nor visible again.
+    pub in_flight: usize,
+    /// Sent with a delay that has not passed.
+    pub delayed: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(from = "Saved")]
+pub(crate) struct Queue {
+    pub(crate) settings: Settings,
+    pub(crate) created_at_ms: u64,
+    pub(crate) modified_at_ms: u64,
+    entries: BTreeMap<u64, Entry>,
+    /// `(visible_at_ms, place)` of every entry: the next to receive comes first.
+    #[serde(skip_serializing)]
+    schedule: BTreeSet<(u64, u64)>,
+    places: u64,
+    receives: u64,
+    #[serde(skip_serializing)]
+    purged_at_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Entry {
+    message: Message,
+    visible_at_ms: u64,
+    hold: Hold,
+}
+
+/// Why an entry is not visible before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Hold {
+    Delay,
+    Flight { receive: u64, since_ms: u64 },
+}
+
+/// What one receive yields.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) deliveries: Vec<Delivery>,
+    /// Messages that were received too often already: they have left the queue and go to the dead-letter queue.
+    pub(crate) dead: Vec<Message>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    pub(crate) message: Message,
+    pub(crate) receipt: Receipt,
+}
+
+impl Queue {
+    pub(crate) fn new(settings: Settings, now_ms: u64) -> Queue {
+        Queue {
+            settings,
+            created_at_ms: now_ms,
+            modified_at_ms: now_ms,
+            entries: BTreeMap::new(),
+            schedule: BTreeSet::new(),
+            places: 0,
+            receives: 0,
+            purged_at_ms: None,
+        }
+    }
+
+    /// Takes a message in, visible after `delay_secs`, or after the queue's own delay.
+    pub(crate) fn send(&mut self, message: Message, delay_secs: Option<u32>, now_ms: u64) {
+        let delay = delay_secs.unwrap_or(self.settings.delay_secs);
+        self.insert(Entry {
+            message,
+            visible_at_ms: now_ms + millis(delay),
+            hold: Hold::Delay,
+        });
+    }
+
+    /// Takes a dead letter in, visible at once. It keeps the time it was sent, and so its retention
+    /// (SQS developer guide, "Using dead-letter queues").
+    pub(crate) fn accept_dead_letter(&mut self, message: Message, now_ms: u64) {
+        self.insert(Entry {
+            message,
+            visible_at_ms: now_ms,
+            hold: Hold::Delay,
+        });
+    }
+
+    /// Delivers up to `count_max` visible messages and hides them. With `receives_max`, messages that were delivered
+    /// that often are given up instead.
+    pub(crate) fn receive(
+        &mut self,
+        count_max: usize,
+        visibility_secs: Option<u32>,
+        receives_max: Option<u32>,
+        now_ms: u64,
+    ) -> Received {
+        let visible_at_ms = now_ms + millis(visibility_secs.unwrap_or(self.settings.visibility_secs));
+        let mut received = Received::default();
+        // Taken out first and put back after: a visibility of zero must not deliver a message twice in one receive.
+        let mut taken = Vec::new();
+        while taken.len() < count_max
+            && let Some((place, message)) = self.take_next_visible(now_ms)
+        {
+            if receives_max.is_some_and(|max| message.receive_count >= max) {
+                received.dead.push(message);
+            } else {
+                taken.push((place, message));
+            }
+        }
+        let deliver = |(place, message)| self.deliver(place, message, visible_at_ms, now_ms);
+        received.deliveries = taken.into_iter().map(deliver).collect();
+        received
+    }
+
+    fn deliver(&mut self, place: u64, mut message: Message, visible_at_ms: u64, now_ms: u64) -> Delivery {
+        self.receives += 1;
+        message.receive_count += 1;
+        message.first_received_at_ms.get_or_insert(now_ms);
+        let receipt = Receipt {
+            place,
+            id: message.id,
+            receive: self.receives,
+        };
+        let hold = Hold::Flight {
+            receive: self.receives,
+            since_ms: now_ms,
+        };
+        self.insert_at(
+            place,
+            Entry {
+                message: message.clone(),
+                visible_at_ms,
+                hold,
+            },
+        );
+        Delivery { message, receipt }
+    }
+
+    /// Removes and returns what is visible: the source's side of a redrive.
+    pub(crate) fn take_visible(&mut self, now_ms: u64) -> Vec<Message> {
+        std::iter::from_fn(|| self.take_next_visible(now_ms))
+            .map(|(_, message)| message)
+            .collect()
+    }
+
+    /// Removes everything. Refused within a minute of the last time. `name` is for the refusal.
+    pub(crate) fn purge(&mut self, name: &str, now_ms: u64) -> Result<(), Refusal> {
+        if self.purged_at_ms.is_some_and(|last| now_ms < last + PURGE_INTERVAL_MS) {
+            return Err(Refusal::PurgeQueueInProgress(name.to_owned()));
+        }
+        self.purged_at_ms = Some(now_ms);
+        self.entries.clear();
+        self.schedule.clear();
+        Ok(())
+    }
+
+    pub(crate) fn depths(&self, now_ms: u64) -> QueueDepths {
+        let mut depths = QueueDepths::default();
+        for entry in self.entries.values().filter(|entry| !self.is_expired(entry, now_ms)) {
+            match entry.hold {
+                _ if entry.visible_at_ms <= now_ms => depths.visible += 1,
+                Hold::Delay => depths.delayed += 1,
+                Hold::Flight { .. } => depths.in_flight += 1,
+            }
+        }
+        depths
+    }
+
+    /// Every message that has not expired, oldest place first.
+    pub(crate) fn messages(&self, now_ms: u64) -> impl Iterator<Item = &Message> {
+        self.entries
+            .values()
+            .filter(move |entry| !self.is_expired(entry, now_ms))
+            .map(|entry| &entry.message)
+    }
+
+    /// When the next message that is hidden now becomes visible.
+    pub(crate) fn next_visible_at_ms(&self, now_ms: u64) -> Option<u64> {
+        self.schedule
+            .range((now_ms + 1, 0)..)
+            .next()
+            .map(|(visible_at_ms, _)| *visible_at_ms)
+    }
+
+    fn is_expired(&self, entry: &Entry, now_ms: u64) -> bool {
+        entry.message.sent_at_ms + millis(self.settings.retention_secs) <= now_ms
+    }
+
+    /// Removes the message that has been visible longest. Expired ones on the way are dropped.
+    fn take_next_visible(&mut self, now_ms: u64) -> Option<(u64, Message)> {
+        loop {
+            let (_, place) = *self
+                .schedule
+                .first()
+                .filter(|(visible_at_ms, _)| *visible_at_ms <= now_ms)?;
+            let entry = self.remove(place)?;
+            if !self.is_expired(&entry, now_ms) {
+                return Some((place, entry.message));
+            }
+        }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        self.places += 1;
+        self.insert_at(self.places, entry);
+    }
+
+    fn insert_at(&mut self, place: u64, entry: Entry) {
+        self.schedule.insert((entry.visible_at_ms, place));
+        self.entries.insert(place, entry);
+    }
+
+    fn remove(&mut self, place: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&place)?;
+        self.schedule.remove(&(entry.visible_at_ms, place));
+        Some(entry)
+    }
+}
+
+fn millis(secs: u32) -> u64 {
+    u64::from(secs) * 1_000
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! Receipt handles: opaque to callers, and each one stands for one receive of one message.
+
+use super::refusal::Refusal;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+/// What a handle says: the message's place in its queue, its id, and which receive it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) place: u64,
+    pub(crate) id: Uuid,
+    pub(crate) receive: u64,
+}
+
+impl Receipt {
+    /// The handle of this receipt in the queue of that name.
+    pub(crate) fn to_handle(self, queue: &str) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{queue} {} {} {}", self.place, self.id, self.receive))
+    }
+
+    /// Reads a handle back. One of another queue is as invalid as one that was never handed out.
+    pub(crate) fn parse(handle: &str, queue: &str) -> Result<Receipt, Refusal> {
+        read(handle, queue).ok_or(Refusal::ReceiptHandleIsInvalid)
+    }
+}
+
+fn read(handle: &str, queue: &str) -> Option<Receipt> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(handle).ok()?).ok()?;
+    let mut words = text.split(' ');
+    if words.next()? != queue {
+        return None;
+    }
+    let place = words.next()?.parse().ok()?;
+    let id = words.next()?.parse().ok()?;
+    let receive = words.next()?.parse().ok()?;
+    words.next().is_none().then_some(Receipt { place, id, receive })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_is_read_back_in_its_own_queue_only() {
+        let receipt = Receipt {
+            place: 7,
+            id: Uuid::from_u128(9),
+            receive: 3,
+        };
+        let handle = receipt.to_handle("orders");
+        assert_eq!(Receipt::parse(&handle, "orders"), Ok(receipt));
+        assert_eq!(Receipt::parse(&handle, "other"), Err(Refusal::ReceiptHandleIsInvalid));
+        assert_eq!(
+            Receipt::parse("made up", "orders"),
+            Err(Refusal::ReceiptHandleIsInvalid)
+        );
+    }
+}

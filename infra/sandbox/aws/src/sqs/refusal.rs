@@ -1,0 +1,113 @@
+//! What SQS refuses, with the two names each refusal has on the wire: the shape of the JSON protocol and, for SDKs
+//! written against the older query protocol, the code in `x-amzn-query-error`
+//! (docs.aws.amazon.com, Amazon SQS API reference, "Common Error Types" and each action's "Errors").
+
+/// A request that SQS refuses. All of these are the sender's fault, as AWS counts it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("The specified queue does not exist.")]
+    QueueDoesNotExist,
+    #[error("A queue already exists with the same name and a different value for attribute {0}")]
+    QueueNameExists(String),
+    #[error("The input receipt handle is invalid.")]
+    ReceiptHandleIsInvalid,
+    #[error("Unknown Attribute {0}.")]
+    InvalidAttributeName(String),
+    #[error("Invalid value for the parameter {0}.")]
+    InvalidAttributeValue(String),
+    #[error(
+        "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
+    )]
+    InvalidMessageContents,
+    #[error("There should be at least one SendMessageBatchRequestEntry in the request.")]
+    EmptyBatchRequest,
+    #[error("Maximum number of entries per request are 10. You have sent {0}.")]
+    TooManyEntriesInBatchRequest(usize),
+    #[error("Id {0} repeated.")]
+    BatchEntryIdsNotDistinct(String),
+    #[error(
+        "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long."
+    )]
+    InvalidBatchEntryId,
+    #[error("Batch requests cannot be longer than 1048576 bytes. You have sent {0} bytes.")]
+    BatchRequestTooLong(usize),
+    #[error("The specified message isn't in flight.")]
+    MessageNotInflight,
+    #[error("Only one PurgeQueue operation on {0} is allowed every 60 seconds.")]
+    PurgeQueueInProgress(String),
+    #[error("{0}")]
+    UnsupportedOperation(String),
+    #[error("{0}")]
+    ResourceNotFound(String),
+    #[error("{0}")]
+    InvalidParameterValue(String),
+    #[error("{0}")]
+    MissingParameter(String),
+    #[error("The action or operation requested is invalid.")]
+    UnknownOperation,
+    #[error("The request body is not the JSON document that the operation takes.")]
+    Serialization,
+}
+
+impl Refusal {
+    /// AWS's wording for a parameter that is out of bounds.
+    pub(crate) fn out_of_bounds(value: impl std::fmt::Display, parameter: &str, bounds: &str) -> Refusal {
+        Refusal::InvalidParameterValue(format!(
+            "Value {value} for parameter {parameter} is invalid. Reason: Must be {bounds}, if provided."
+        ))
+    }
+
+    /// The error's shape: `__type` in the reply's body.
+    pub(crate) fn shape(&self) -> String {
+        let (namespace, name) = match self {
+            Refusal::InvalidParameterValue(_) => ("com.amazon.coral.service", "InvalidParameterValueException"),
+            Refusal::MissingParameter(_) => ("com.amazon.coral.service", "MissingRequiredParameterException"),
+            Refusal::UnknownOperation => ("com.amazon.coral.service", "UnknownOperationException"),
+            Refusal::Serialization => ("com.amazon.coral.service", "SerializationException"),
+            Refusal::ResourceNotFound(_) => ("com.amazonaws.sqs", "ResourceNotFoundException"),
+            _ => ("com.amazonaws.sqs", self.name()),
+        };
+        format!("{namespace}#{name}")
+    }
+
+    /// The error's code in the query protocol.
+    pub(crate) fn query_code(&self) -> String {
+        match self {
+            Refusal::QueueDoesNotExist => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
+            Refusal::QueueNameExists(_) => "QueueAlreadyExists".to_owned(),
+            Refusal::EmptyBatchRequest
+            | Refusal::TooManyEntriesInBatchRequest(_)
+            | Refusal::BatchEntryIdsNotDistinct(_)
+            | Refusal::InvalidBatchEntryId
+            | Refusal::BatchRequestTooLong(_)
+            | Refusal::MessageNotInflight
+            | Refusal::PurgeQueueInProgress(_)
+            | Refusal::UnsupportedOperation(_) => format!("AWS.SimpleQueueService.{}", self.name()),
+            _ => self.name().to_owned(),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Refusal::QueueDoesNotExist => "QueueDoesNotExist",
+            Refusal::QueueNameExists(_) => "QueueNameExists",
+            Refusal::ReceiptHandleIsInvalid => "ReceiptHandleIsInvalid",
+            Refusal::InvalidAttributeName(_) => "InvalidAttributeName",
+            Refusal::InvalidAttributeValue(_) => "InvalidAttributeValue",
+            Refusal::InvalidMessageContents => "InvalidMessageContents",
+            Refusal::EmptyBatchRequest => "EmptyBatchRequest",
+            Refusal::TooManyEntriesInBatchRequest(_) => "TooManyEntriesInBatchRequest",
+            Refusal::BatchEntryIdsNotDistinct(_) => "BatchEntryIdsNotDistinct",
+            Refusal::InvalidBatchEntryId => "InvalidBatchEntryId",
+            Refusal::BatchRequestTooLong(_) => "BatchRequestTooLong",
+            Refusal::MessageNotInflight => "MessageNotInflight",
+            Refusal::PurgeQueueInProgress(_) => "PurgeQueueInProgress",
+            Refusal::UnsupportedOperation(_) => "UnsupportedOperation",
+            Refusal::ResourceNotFound(_) => "ResourceNotFoundException",
+            Refusal::InvalidParameterValue(_) => "InvalidParameterValue",
+            Refusal::MissingParameter(_) => "MissingParameter",
+            Refusal::UnknownOperation => "InvalidAction",
+            Refusal::Serialization => "MalformedInput",
+        }
+    }
+}

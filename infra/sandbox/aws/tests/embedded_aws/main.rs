@@ -1,0 +1,14 @@
+//! The embedded AWS as unmodified SDKs see it, over real sockets on loopback.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and signs links that are as old as it says"
+)]
+
+mod dynamodb;
+mod harness;
+mod observer;
+mod s3;
+mod secrets;
+mod sqs;

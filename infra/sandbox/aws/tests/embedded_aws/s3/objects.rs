@@ -1,0 +1,205 @@
+//! Objects: whole, in parts, kept, and refused.
+
+use super::{BUCKET, put, start};
+use crate::harness;
+use aws_credential_types::Credentials;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
+
+const PART_BYTES: usize = 5 * 1024 * 1024;
+
+async fn keys(client: &Client) -> Vec<String> {
+    let listed = client.list_objects_v2().bucket(BUCKET).send().await.unwrap();
+    listed
+        .contents()
+        .iter()
+        .map(|object| object.key().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn an_encrypted_object_with_a_checksum_comes_back_whole_and_in_ranges() {
+    let (aws, client) = start().await;
+    let put = client
+        .put_object()
+        .bucket(BUCKET)
+        .key("a/b.json")
+        .body(ByteStream::from_static(b"hello world"));
+    let put = put
+        .server_side_encryption(ServerSideEncryption::AwsKms)
+        .ssekms_key_id("alias/records");
+    put.checksum_algorithm(ChecksumAlgorithm::Sha256)
+        .metadata("kind", "test")
+        .send()
+        .await
+        .unwrap();
+    let whole = client.get_object().bucket(BUCKET).key("a/b.json").send().await.unwrap();
+    assert_eq!(whole.metadata().unwrap()["kind"], "test");
+    assert_eq!(&whole.body.collect().await.unwrap().into_bytes()[..], b"hello world");
+    let range = client
+        .get_object()
+        .bucket(BUCKET)
+        .key("a/b.json")
+        .range("bytes=6-8")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(range.content_range(), Some("bytes 6-8/11"));
+    assert_eq!(&range.body.collect().await.unwrap().into_bytes()[..], b"wor");
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_object_written_in_parts_shows_only_once_it_is_complete() {
+    let (aws, client) = start().await;
+    let created = client
+        .create_multipart_upload()
+        .bucket(BUCKET)
+        .key("big")
+        .send()
+        .await
+        .unwrap();
+    let upload_id = created.upload_id().unwrap();
+    let mut parts = Vec::new();
+    for number in 1..=3u8 {
+        let part = client
+            .upload_part()
+            .bucket(BUCKET)
+            .key("big")
+            .upload_id(upload_id)
+            .part_number(i32::from(number));
+        let uploaded = part
+            .body(ByteStream::from(vec![number; PART_BYTES]))
+            .send()
+            .await
+            .unwrap();
+        parts.push(
+            CompletedPart::builder()
+                .part_number(i32::from(number))
+                .set_e_tag(uploaded.e_tag)
+                .build(),
+        );
+    }
+    assert!(keys(&client).await.is_empty());
+    let missing = client.get_object().bucket(BUCKET).key("big").send().await;
+    assert_eq!(harness::code(missing), "NoSuchKey");
+
+    let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+    let complete = client
+        .complete_multipart_upload()
+        .bucket(BUCKET)
+        .key("big")
+        .upload_id(upload_id);
+    let done = complete.multipart_upload(parts).send().await.unwrap();
+    assert!(done.e_tag().unwrap().trim_matches('"').ends_with("-3"));
+    let body = client
+        .get_object()
+        .bucket(BUCKET)
+        .key("big")
+        .send()
+        .await
+        .unwrap()
+        .body
+        .collect()
+        .await
+        .unwrap();
+    let bytes = body.into_bytes();
+    assert_eq!(bytes.len(), 3 * PART_BYTES);
+    assert_eq!((bytes[0], bytes[PART_BYTES], bytes[3 * PART_BYTES - 1]), (1, 2, 3));
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_aborted_upload_leaves_nothing() {
+    let (aws, client) = start().await;
+    let created = client
+        .create_multipart_upload()
+        .bucket(BUCKET)
+        .key("big")
+        .send()
+        .await
+        .unwrap();
+    let upload_id = created.upload_id().unwrap();
+    let part = client
+        .upload_part()
+        .bucket(BUCKET)
+        .key("big")
+        .upload_id(upload_id)
+        .part_number(1);
+    part.body(ByteStream::from_static(b"part")).send().await.unwrap();
+    client
+        .abort_multipart_upload()
+        .bucket(BUCKET)
+        .key("big")
+        .upload_id(upload_id)
+        .send()
+        .await
+        .unwrap();
+    assert!(keys(&client).await.is_empty());
+    let complete = client
+        .complete_multipart_upload()
+        .bucket(BUCKET)
+        .key("big")
+        .upload_id(upload_id);
+    let part = CompletedPart::builder().part_number(1).e_tag("x").build();
+    let parts = CompletedMultipartUpload::builder().parts(part).build();
+    complete.multipart_upload(parts).send().await.unwrap_err();
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_secret_an_unknown_bucket_and_a_taken_key_are_refused() {
+    let (aws, client) = start().await;
+    let stranger = harness::s3_as(&aws, Credentials::new("test-caller", "guessed", None, None, "test"));
+    let read = stranger.get_object().bucket(BUCKET).key("mine").send().await;
+    assert_eq!(harness::code(read), "SignatureDoesNotMatch");
+    let misspelt = client
+        .put_object()
+        .bucket("record")
+        .key("mine")
+        .body(ByteStream::from_static(b"1"))
+        .send()
+        .await;
+    assert_eq!(harness::code(misspelt), "NoSuchBucket");
+    put(&client, "mine", b"1").await;
+    let taken = client
+        .put_object()
+        .bucket(BUCKET)
+        .key("mine")
+        .if_none_match("*")
+        .send()
+        .await;
+    assert_eq!(harness::code(taken), "PreconditionFailed");
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn objects_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let aws = harness::start_in(folder.path()).await;
+    aws.create_bucket(BUCKET).await.unwrap();
+    put(&harness::s3(&aws), "mine", b"kept").await;
+    aws.shutdown().await.unwrap();
+    let aws = harness::start_in(folder.path()).await;
+    aws.create_bucket(BUCKET).await.unwrap();
+    let read = harness::s3(&aws)
+        .get_object()
+        .bucket(BUCKET)
+        .key("mine")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(&read.body.collect().await.unwrap().into_bytes()[..], b"kept");
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_is_stored_up_to_its_limit_and_refused_beyond() {
+    let (aws, client) = start().await;
+    let create = |key: String| client.create_multipart_upload().bucket(BUCKET).key(key).send();
+    let longest = "k".repeat(135 - BUCKET.len());
+    create(longest.clone()).await.unwrap();
+    assert_eq!(harness::code(create(format!("{longest}k")).await), "KeyTooLongError");
+    aws.shutdown().await.unwrap();
+}

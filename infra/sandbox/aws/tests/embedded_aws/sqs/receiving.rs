@@ -1,0 +1,115 @@
+//! Messages arrive, and receivers wait for them no longer than they must.
+
+use super::{receive, send, start};
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+};
+use sandbox_aws::QueueDepths;
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn a_message_arrives_with_its_digests_and_attributes() {
+    let (aws, client, url) = start().await;
+    let attribute = MessageAttributeValue::builder()
+        .data_type("Number")
+        .string_value("1493147359900")
+        .build()
+        .unwrap();
+    let trace = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value("Root=1-5759e988-bd862e3f");
+    let sent = client.send_message().queue_url(&url).message_body("message digest");
+    let sent = sent.message_attributes("timestamp", attribute);
+    let sent = sent.message_system_attributes(
+        MessageSystemAttributeNameForSends::AwsTraceHeader,
+        trace.build().unwrap(),
+    );
+    let sent = sent.send().await.unwrap();
+    assert_eq!(sent.md5_of_message_body(), Some("f96b697d7cb7938d525a2f31aaf161d0"));
+    assert_eq!(
+        sent.md5_of_message_attributes(),
+        Some("235c5c510d26fb653d073faed50ae77c")
+    );
+
+    let message = receive(&client, &url, 0).await.unwrap();
+    assert_eq!(message.message_id(), sent.message_id());
+    assert_eq!(message.body(), Some("message digest"));
+    assert_eq!(message.md5_of_message_attributes(), sent.md5_of_message_attributes());
+    let system = message.attributes().unwrap();
+    assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
+    assert_eq!(system[&MessageSystemAttributeName::SenderId], "test-caller");
+    assert_eq!(
+        system[&MessageSystemAttributeName::AwsTraceHeader],
+        "Root=1-5759e988-bd862e3f"
+    );
+    assert!(system.contains_key(&MessageSystemAttributeName::SentTimestamp));
+    assert!(system.contains_key(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp));
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_waiting_receiver_is_woken_by_a_send() {
+    let (aws, client, url) = start().await;
+    let begun = Instant::now();
+    let (received, ()) = tokio::join!(receive(&client, &url, 20), send(&client, &url, "wake up"));
+    assert_eq!(received.unwrap().body(), Some("wake up"));
+    assert!(begun.elapsed() < Duration::from_secs(10), "the receiver slept through");
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_waiting_receiver_gets_a_delayed_message_when_its_delay_is_over() {
+    let (aws, client, url) = start().await;
+    let begun = Instant::now();
+    client
+        .send_message()
+        .queue_url(&url)
+        .message_body("later")
+        .delay_seconds(1)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        aws.queues().depths()["work"],
+        QueueDepths {
+            visible: 0,
+            in_flight: 0,
+            delayed: 1
+        }
+    );
+    assert_eq!(receive(&client, &url, 20).await.unwrap().body(), Some("later"));
+    let waited = begun.elapsed();
+    assert!(
+        (Duration::from_millis(990)..Duration::from_secs(10)).contains(&waited),
+        "waited {waited:?}"
+    );
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_receiver_that_gets_nothing_waits_as_long_as_it_asked() {
+    let (aws, client, url) = start().await;
+    let begun = Instant::now();
+    assert!(receive(&client, &url, 1).await.is_none());
+    assert!(begun.elapsed() >= Duration::from_millis(990));
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_waiting_receivers() {
+    let (aws, client, url) = start().await;
+    let waiting = tokio::spawn(async move {
+        client
+            .receive_message()
+            .queue_url(url)
+            .wait_time_seconds(20)
+            .send()
+            .await
+    });
+    let begun = Instant::now();
+    aws.shutdown().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    // Answered with nothing, or not connected any more: either way it has ended.
+    let ended = waiting.await.unwrap();
+    assert!(ended.map_or(true, |output| output.messages().is_empty()));
+}

@@ -1,0 +1,175 @@
+//! What becomes of messages: deleted in batches, given up, brought back, or refused in the first place.
+
+use super::{queue, receive, send, start};
+use crate::harness;
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, MessageSystemAttributeName, SendMessageBatchRequestEntry};
+use sandbox_aws::{QueueDepths, QueueSpec};
+
+#[tokio::test]
+async fn a_poison_message_ends_in_the_dead_letter_queue_and_can_be_brought_back() {
+    let (aws, client, _) = start().await;
+    aws.create_queue(queue("dead")).await.unwrap();
+    let url = aws
+        .create_queue(QueueSpec {
+            redrive: Some(("dead".to_owned(), 1)),
+            ..queue("source")
+        })
+        .await
+        .unwrap();
+    let dead_url = aws.queue_url("dead").unwrap();
+    send(&client, &url, "poison").await;
+    let first = receive(&client, &url, 0).await.unwrap();
+    let give_up = client
+        .change_message_visibility()
+        .queue_url(&url)
+        .receipt_handle(first.receipt_handle().unwrap());
+    give_up.visibility_timeout(0).send().await.unwrap();
+    assert!(receive(&client, &url, 0).await.is_none());
+
+    let dead = receive(&client, &dead_url, 20).await.unwrap();
+    let source = &dead.attributes().unwrap()[&MessageSystemAttributeName::DeadLetterQueueSourceArn];
+    assert_eq!(*source, aws.queue_arn("source").unwrap());
+    let back = client
+        .change_message_visibility()
+        .queue_url(&dead_url)
+        .receipt_handle(dead.receipt_handle().unwrap());
+    back.visibility_timeout(0).send().await.unwrap();
+
+    let arn = aws.queue_arn("dead").unwrap();
+    client.start_message_move_task().source_arn(&arn).send().await.unwrap();
+    let tasks = client.list_message_move_tasks().source_arn(&arn).send().await.unwrap();
+    assert_eq!(
+        (
+            tasks.results()[0].status(),
+            tasks.results()[0].approximate_number_of_messages_moved()
+        ),
+        (Some("COMPLETED"), 1)
+    );
+    assert_eq!(receive(&client, &url, 20).await.unwrap().body(), Some("poison"));
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_is_settled_entry_by_entry() {
+    let (aws, client, url) = start().await;
+    let entry = |id: usize| {
+        SendMessageBatchRequestEntry::builder()
+            .id(id.to_string())
+            .message_body("b")
+            .build()
+            .unwrap()
+    };
+    let sent = client
+        .send_message_batch()
+        .queue_url(&url)
+        .set_entries(Some((0..10).map(entry).collect()))
+        .send()
+        .await;
+    assert_eq!(sent.unwrap().successful().len(), 10);
+    let received = client
+        .receive_message()
+        .queue_url(&url)
+        .max_number_of_messages(10)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(received.messages().len(), 10);
+    let handles = received
+        .messages()
+        .iter()
+        .map(|message| message.receipt_handle().unwrap().to_owned());
+    let handles = handles.take(9).chain(["made up".to_owned()]).enumerate();
+    let entry = |(id, handle): (usize, String)| {
+        DeleteMessageBatchRequestEntry::builder()
+            .id(id.to_string())
+            .receipt_handle(handle)
+            .build()
+            .unwrap()
+    };
+    let deleted = client
+        .delete_message_batch()
+        .queue_url(&url)
+        .set_entries(Some(handles.map(entry).collect()));
+    let deleted = deleted.send().await.unwrap();
+    assert_eq!((deleted.successful().len(), deleted.failed().len()), (9, 1));
+    assert_eq!(
+        (deleted.failed()[0].id(), deleted.failed()[0].code()),
+        ("9", "ReceiptHandleIsInvalid")
+    );
+    assert_eq!(
+        aws.queues().depths()["work"],
+        QueueDepths {
+            visible: 0,
+            in_flight: 1,
+            delayed: 0
+        }
+    );
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn refusals_have_the_codes_that_sdks_expect() {
+    let (aws, client, url) = start().await;
+    let missing = client
+        .get_queue_url()
+        .queue_name("none")
+        .send()
+        .await
+        .unwrap_err()
+        .into_service_error();
+    assert!(missing.is_queue_does_not_exist());
+    assert_eq!(
+        harness::code(Err::<(), _>(missing)),
+        "AWS.SimpleQueueService.NonExistentQueue"
+    );
+
+    let entry = |id: usize, body: &str| {
+        SendMessageBatchRequestEntry::builder()
+            .id(id.to_string())
+            .message_body(body)
+            .build()
+            .unwrap()
+    };
+    let batch = |entries| {
+        client
+            .send_message_batch()
+            .queue_url(&url)
+            .set_entries(Some(entries))
+            .send()
+    };
+    let eleven = batch((0..11).map(|id| entry(id, "b")).collect())
+        .await
+        .unwrap_err()
+        .into_service_error();
+    assert!(eleven.is_too_many_entries_in_batch_request());
+    let large = "x".repeat(600 * 1024);
+    let long = batch(vec![entry(0, &large), entry(1, &large)])
+        .await
+        .unwrap_err()
+        .into_service_error();
+    assert!(long.is_batch_request_too_long());
+
+    let oversize = "x".repeat(1024 * 1024 + 1);
+    let refused = client
+        .send_message()
+        .queue_url(&url)
+        .message_body(oversize)
+        .send()
+        .await;
+    assert_eq!(harness::code(refused), "InvalidParameterValue");
+    client
+        .send_message()
+        .queue_url(&url)
+        .message_body("x".repeat(1024 * 1024))
+        .send()
+        .await
+        .unwrap();
+    let refused = client
+        .receive_message()
+        .queue_url(&url)
+        .max_number_of_messages(11)
+        .send()
+        .await;
+    assert_eq!(harness::code(refused), "InvalidParameterValue");
+    aws.shutdown().await.unwrap();
+}

@@ -1,0 +1,48 @@
+//! What a consolidated query asks for: some resource types, a range of dates, or everything.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+use serde_json::value::RawValue;
+
+use crate::resource::{resource_date, resource_type};
+
+/// Which resources of a record are wanted (docs.metriport.com, page `api-reference/fhir/consolidated-data-query-post`).
+/// The default wants everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordFilter {
+    /// Wanted resource types, case-sensitive; `None` wants all.
+    pub resource_types: Option<BTreeSet<String>>,
+    /// First wanted day, inclusive.
+    pub date_from: Option<Date>,
+    /// Last wanted day, inclusive.
+    pub date_to: Option<Date>,
+    /// Also keep what a kept resource refers to, and what that refers to, as far as the chosen sources hold it.
+    pub with_referenced: bool,
+}
+
+impl RecordFilter {
+    /// Whether this filter wants everything, so that no resource needs to be read.
+    pub fn keeps_all(&self) -> bool {
+        self.resource_types.is_none() && !self.has_dates()
+    }
+
+    /// Whether a resource is wanted for itself. One without a readable date is in every range of dates.
+    pub fn keeps(&self, resource: &RawValue) -> bool {
+        self.keeps_type(resource) && self.keeps_date(resource)
+    }
+
+    fn keeps_type(&self, resource: &RawValue) -> bool {
+        self.resource_types
+            .as_ref()
+            .is_none_or(|wanted| resource_type(resource).is_some_and(|found| wanted.contains(&found)))
+    }
+
+    fn keeps_date(&self, resource: &RawValue) -> bool {
+        !self.has_dates() || resource_date(resource).is_none_or(|span| span.overlaps(self.date_from, self.date_to))
+    }
+
+    fn has_dates(&self) -> bool {
+        self.date_from.is_some() || self.date_to.is_some()
+    }
+}

@@ -1,0 +1,20 @@
+//! The crate's public surface, tested as its users see it.
+
+#[cfg(test)]
+mod bundle_text;
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod generated_values;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod splitting;
+#[cfg(test)]
+mod summaries;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod synthea;

@@ -1,0 +1,168 @@
+//! Known-answer events, after the shape published by AWS.
+
+use super::*;
+use crate::gateway::route::RouteTable;
+use crate::template::{Bindings, Stack};
+use axum::http::{Method, Request};
+
+const TEMPLATE: &str = "
+Resources:
+  Api: { Type: AWS::Serverless::HttpApi }
+  RecordReadFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        Read: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: ANY, Path: '/v1/records/{id}' } }
+";
+
+fn routes() -> RouteTable {
+    let stack = Stack::read(TEMPLATE, &Bindings::new("us-east-1", "000000000000", "test")).unwrap();
+    RouteTable::new(&stack.functions).unwrap()
+}
+
+fn event(request: Request<&[u8]>, claims: Option<&Map<String, Value>>) -> Value {
+    let routes = routes();
+    let (parts, body) = request.into_parts();
+    let matched = routes.find(&Method::GET, parts.uri.path()).unwrap();
+    build(&EventSource {
+        parts: &parts,
+        body,
+        peer: "127.0.0.1:5000".parse().unwrap(),
+        matched: &matched,
+        claims,
+        request_id: "request-1",
+        now_ms: 1_583_348_638_390,
+        account_id: "000000000000",
+        api_id: "Api",
+    })
+}
+
+#[test]
+fn a_request_with_everything() {
+    let request = Request::builder()
+        .method("POST")
+        .uri("/v1/records/a%20b?a=1&a=2&b=x+y&c")
+        .header("Host", "127.0.0.1:3000")
+        .header("User-Agent", "agent")
+        .header("X-Many", "1")
+        .header("X-Many", "2")
+        .header("Cookie", "s=1; t=2")
+        .header("Cookie", "u=3")
+        .header("Connection", "keep-alive")
+        .header("Content-Type", "application/fhir+json; charset=utf-8")
+        .body(b"{\"a\":1}".as_slice())
+        .unwrap();
+    let claims =
+        json!({ "sub": "p1", "exp": 1_583_350_000, "email_verified": true, "groups": ["a", "b"], "o": { "k": 1 } });
+    let expected = json!({
+        "version": "2.0",
+        "routeKey": "ANY /v1/records/{id}",
+        "rawPath": "/v1/records/a%20b",
+        "rawQueryString": "a=1&a=2&b=x+y&c",
+        "cookies": ["s=1", "t=2", "u=3"],
+        "headers": {
+            "content-type": "application/fhir+json; charset=utf-8",
+            "host": "127.0.0.1:3000",
+            "user-agent": "agent",
+            "x-many": "1,2",
+            "x-forwarded-for": "127.0.0.1",
+            "x-forwarded-port": "3000",
+            "x-forwarded-proto": "http",
+        },
+        "queryStringParameters": { "a": "1,2", "b": "x y", "c": "" },
+        "pathParameters": { "id": "a b" },
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "Api",
+            "authorizer": { "jwt": {
+                "claims": {
+                    "sub": "p1", "exp": "1583350000", "email_verified": "true", "groups": "[a b]", "o": "map[k:1]",
+                },
+                "scopes": null,
+            } },
+            "domainName": "127.0.0.1",
+            "domainPrefix": "127",
+            "http": {
+                "method": "POST",
+                "path": "/v1/records/a%20b",
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": "agent",
+            },
+            "requestId": "request-1",
+            "routeKey": "ANY /v1/records/{id}",
+            "stage": "$default",
+            "time": "04/Mar/2020:19:03:58 +0000",
+            "timeEpoch": 1_583_348_638_390_u64,
+        },
+        "body": "{\"a\":1}",
+        "isBase64Encoded": false,
+    });
+    assert_eq!(event(request, claims.as_object()), expected);
+}
+
+#[test]
+fn absent_parts_are_left_out() {
+    let request = Request::builder()
+        .uri("/v1/records/1")
+        .header("Host", "localhost")
+        .body(b"".as_slice())
+        .unwrap();
+    let event = event(request, None);
+    let event = event.as_object().unwrap();
+    for absent in ["cookies", "queryStringParameters", "body", "stageVariables"] {
+        assert!(!event.contains_key(absent), "{absent}");
+    }
+    assert!(event["requestContext"].get("authorizer").is_none());
+    assert_eq!(event["isBase64Encoded"], false);
+    assert_eq!(event["rawQueryString"], "");
+}
+
+#[test]
+fn binary_bodies_travel_as_base64() {
+    let body = |content_type: &str, body: &'static [u8]| {
+        let request = Request::builder()
+            .uri("/v1/records/1")
+            .header("Host", "h")
+            .header("Content-Type", content_type);
+        let event = event(request.body(body).unwrap(), None);
+        (
+            event["isBase64Encoded"].as_bool().unwrap(),
+            event["body"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(body("application/octet-stream", b"ab"), (true, "YWI=".to_owned()));
+    assert_eq!(
+        body("application/x-www-form-urlencoded", b"a=1"),
+        (true, "YT0x".to_owned())
+    );
+    assert_eq!(body("text/csv", b"a,b"), (false, "a,b".to_owned()));
+    assert_eq!(body("application/json", &[0xff]), (true, "/w==".to_owned()));
+}
+
+/// The functions' own library reads the event as it was meant.
+#[test]
+fn lambda_http_understands_the_event() {
+    use lambda_http::RequestExt as _;
+    let request = Request::builder()
+        .method("POST")
+        .uri("/v1/records/7?a=1&a=2")
+        .header("Host", "127.0.0.1:3000")
+        .header("Content-Type", "application/json")
+        .body(b"{}".as_slice())
+        .unwrap();
+    let claims = json!({ "sub": "p1" });
+    let event = event(request, claims.as_object());
+    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    assert_eq!(request.method(), Method::POST);
+    assert_eq!(request.uri(), "http://127.0.0.1:3000/v1/records/7?a=1&a=2");
+    assert_eq!(request.path_parameters().first("id"), Some("7"));
+    assert_eq!(request.query_string_parameters().all("a"), Some(vec!["1", "2"]));
+    assert_eq!(request.body().as_ref(), b"{}");
+    let context = request.request_context();
+    let claims = context
+        .authorizer()
+        .and_then(|authorizer| authorizer.jwt.as_ref())
+        .unwrap();
+    assert_eq!(claims.claims["sub"], "p1");
+}

@@ -1,0 +1,10 @@
+//! JSON Web Tokens with RS256: the sandbox's own issuer, and the checks of an API Gateway JWT authorizer.
+
+mod issuer;
+mod verify;
+
+pub use issuer::{Issuer, IssuerError};
+pub(crate) use verify::{TokenRefusal, verify};
+
+#[cfg(test)]
+mod tests;

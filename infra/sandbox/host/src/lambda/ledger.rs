@@ -1,0 +1,53 @@
+//! Which processes ran which invocations when, so that a test can show that two of them overlapped.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The life of one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessSpan {
+    /// The binary's name.
+    pub function: String,
+    pub pid: u32,
+    /// Start and end of its finished invocations, in epoch milliseconds; the last thousand.
+    pub invocations: Vec<(u64, u64)>,
+}
+
+const INVOCATIONS_MAX: usize = 1_000;
+const PROCESSES_MAX: usize = 1_000;
+
+/// All processes of one host, oldest first; the oldest are forgotten past a thousand.
+#[derive(Default)]
+pub(crate) struct Ledger(Mutex<Vec<ProcessSpan>>);
+
+impl Ledger {
+    pub(super) fn started(&self, function: &str, pid: u32) {
+        let mut spans = self.lock();
+        if spans.len() == PROCESSES_MAX {
+            spans.remove(0);
+        }
+        spans.push(ProcessSpan {
+            function: function.to_owned(),
+            pid,
+            invocations: Vec::new(),
+        });
+    }
+
+    pub(super) fn invoked(&self, pid: u32, started_ms: u64, ended_ms: u64) {
+        let mut spans = self.lock();
+        // The latest of that id: ids are reused by the operating system.
+        if let Some(span) = spans.iter_mut().rev().find(|span| span.pid == pid) {
+            if span.invocations.len() == INVOCATIONS_MAX {
+                span.invocations.remove(0);
+            }
+            span.invocations.push((started_ms, ended_ms));
+        }
+    }
+
+    pub(crate) fn spans(&self) -> Vec<ProcessSpan> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<ProcessSpan>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,24 @@
+//! Lambda itself: functions in operating system processes that speak the Runtime API, a few warm ones each, with
+//! deadlines. Knows nothing of where invocations come from.
+
+mod dispatch;
+mod environment;
+mod error;
+mod ledger;
+mod log;
+mod pool;
+mod process;
+mod runner;
+mod runtime_api;
+
+pub(crate) use dispatch::Dispatcher;
+pub(crate) use environment::{Identity, function_environment};
+pub use error::{InitFailure, InvokeError};
+pub(crate) use ledger::Ledger;
+pub use ledger::ProcessSpan;
+pub use log::{LogLine, LogSink};
+pub(crate) use pool::{FunctionSpec, Pool};
+pub use runner::Runner;
+
+/// Most bytes of an event or of a reply (docs.aws.amazon.com, "Lambda quotas", synchronous invocation payload).
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;

@@ -1,0 +1,233 @@
+//! The processes of one function: started on demand up to a limit, kept warm, replaced when they end.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use super::error::{InitFailure, InvokeError};
+use super::ledger::Ledger;
+use super::log::{LogLine, LogSink};
+use super::process::{Outcome, Process};
+use super::runner::ProgramLine;
+use super::runtime_api::Reply;
+use crate::clock;
+
+/// What a process of a function is started and invoked with.
+pub(crate) struct FunctionSpec {
+    pub(crate) binary: Arc<str>,
+    pub(crate) arn: String,
+    pub(crate) timeout: Duration,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) line: ProgramLine,
+}
+
+impl FunctionSpec {
+    pub(super) fn init_failure(&self, error_type: impl Into<String>) -> InitFailure {
+        InitFailure {
+            function: self.binary.to_string(),
+            error_type: error_type.into(),
+        }
+    }
+}
+
+/// A failed start, and until when no other is tried.
+struct Backoff {
+    failure: InitFailure,
+    pause: Duration,
+    until: Instant,
+}
+
+/// How often an invocation is handed to processes that end before they take it.
+const ATTEMPTS_MAX: u8 = 3;
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// The processes of one function.
+pub(crate) struct Pool {
+    spec: Arc<FunctionSpec>,
+    permits: Semaphore,
+    idle: Mutex<Vec<Arc<Process>>>,
+    all: Mutex<Vec<Arc<Process>>>,
+    backoff: Mutex<Option<Backoff>>,
+    log: LogSink,
+    ledger: Arc<Ledger>,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        spec: FunctionSpec,
+        processes_max: usize,
+        log: LogSink,
+        ledger: Arc<Ledger>,
+        shutdown: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            spec: Arc::new(spec),
+            permits: Semaphore::new(processes_max.max(1)),
+            idle: Mutex::default(),
+            all: Mutex::default(),
+            backoff: Mutex::default(),
+            log,
+            ledger,
+            shutdown,
+        }
+    }
+
+    /// Runs one invocation, waiting for a free process if all are busy. Failures are also logged, as by Lambda.
+    pub(super) async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
+        self.run(payload).await.inspect_err(|error| self.note(error))
+    }
+
+    async fn run(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
+        let _permit = self.permits.acquire().await.or(Err(InvokeError::ShuttingDown))?;
+        let mut attempts_left = ATTEMPTS_MAX;
+        loop {
+            let process = self.process().await?;
+            let started_ms = clock::now_ms();
+            let outcome = process.invoke(&self.spec, payload.clone()).await;
+            attempts_left -= 1;
+            match outcome {
+                // It ended before it saw the invocation: nothing was done, so another process may do it.
+                Outcome::Exited { taken: false, .. } if attempts_left > 0 => continue,
+                _ => self.ledger.invoked(process.pid, started_ms, clock::now_ms()),
+            }
+            match outcome {
+                Outcome::Reply(reply) => {
+                    lock(&self.idle).push(process);
+                    return self.result(reply);
+                }
+                Outcome::TimedOut => return Err(self.timed_out()),
+                Outcome::Exited { status, .. } => {
+                    return Err(InvokeError::Exited {
+                        function: self.name(),
+                        status,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Starts one process, if none is there.
+    pub(super) async fn prewarm(&self) -> Result<(), InvokeError> {
+        let _permit = self.permits.acquire().await.or(Err(InvokeError::ShuttingDown))?;
+        let process = self.process().await.inspect_err(|error| self.note(error))?;
+        lock(&self.idle).push(process);
+        Ok(())
+    }
+
+    /// Kills every process; invocations they hold fail.
+    pub(super) async fn kill(&self) {
+        let processes = std::mem::take(&mut *lock(&self.all));
+        lock(&self.idle).clear();
+        for process in processes {
+            process.end().await;
+        }
+    }
+
+    /// Refuses further invocations.
+    pub(super) fn close(&self) {
+        self.permits.close();
+    }
+
+    /// The last failed start, if no start has succeeded since.
+    pub(super) fn init_failure(&self) -> Option<InitFailure> {
+        lock(&self.backoff).as_ref().map(|backoff| backoff.failure.clone())
+    }
+
+    /// How long no start will be tried.
+    pub(super) fn pause_left(&self) -> Option<Duration> {
+        lock(&self.backoff)
+            .as_ref()
+            .map(|backoff| backoff.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// A warm process, the most recently used first, or a new one.
+    async fn process(&self) -> Result<Arc<Process>, InvokeError> {
+        if *self.shutdown.borrow() {
+            return Err(InvokeError::ShuttingDown);
+        }
+        let warm = || lock(&self.idle).pop();
+        while let Some(process) = warm() {
+            if !process.has_exited() {
+                return Ok(process);
+            }
+        }
+        self.start().await
+    }
+
+    async fn start(&self) -> Result<Arc<Process>, InvokeError> {
+        if let Some(backoff) = lock(&self.backoff)
+            .as_ref()
+            .filter(|backoff| Instant::now() < backoff.until)
+        {
+            return Err(backoff.failure.clone().into());
+        }
+        match Process::start(&self.spec, &self.log, self.shutdown.clone()).await {
+            Ok(process) => {
+                lock(&self.backoff).take();
+                let process = Arc::new(process);
+                self.ledger.started(&self.spec.binary, process.pid);
+                let mut all = lock(&self.all);
+                all.retain(|process| !process.has_exited());
+                all.push(process.clone());
+                Ok(process)
+            }
+            Err(_) if *self.shutdown.borrow() => Err(InvokeError::ShuttingDown),
+            Err(failure) => {
+                self.back_off(&failure);
+                Err(failure.into())
+            }
+        }
+    }
+
+    fn back_off(&self, failure: &InitFailure) {
+        let mut backoff = lock(&self.backoff);
+        let pause = backoff
+            .as_ref()
+            .map_or(PAUSE_FIRST, |last| (last.pause * 2).min(PAUSE_MAX));
+        *backoff = Some(Backoff {
+            failure: failure.clone(),
+            pause,
+            until: Instant::now() + pause,
+        });
+    }
+
+    fn result(&self, reply: Reply) -> Result<Bytes, InvokeError> {
+        match reply {
+            Reply::Response(bytes) => Ok(bytes),
+            Reply::Error { error_type } => Err(InvokeError::Function {
+                function: self.name(),
+                error_type,
+            }),
+            Reply::TooLarge => Err(InvokeError::ResponseTooLarge { function: self.name() }),
+        }
+    }
+
+    fn timed_out(&self) -> InvokeError {
+        InvokeError::TimedOut {
+            function: self.name(),
+            after_secs: self.spec.timeout.as_secs(),
+        }
+    }
+
+    fn note(&self, error: &InvokeError) {
+        (self.log)(LogLine {
+            function: self.name(),
+            pid: 0,
+            text: error.to_string(),
+        });
+    }
+
+    fn name(&self) -> String {
+        self.spec.binary.to_string()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

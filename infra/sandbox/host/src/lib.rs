@@ -1,0 +1,24 @@
+//! Lambda and API Gateway on one machine: reads the SAM template ([`template`]), runs each function in operating
+//! system processes of its own over the real Lambda Runtime API, and feeds them from an HTTP listener, from queues
+//! and from schedules ([`Host`]).
+//!
+//! It knows AWS's documented behaviour at these seams, and nothing of what the functions do. It is made for loopback:
+//! its token issuer signs with a key that is public.
+
+mod clock;
+mod gateway;
+mod host;
+mod jwt;
+mod lambda;
+mod options;
+mod queue_source;
+mod schedule;
+pub mod template;
+mod wiring;
+
+pub use gateway::RouteError;
+pub use host::Host;
+pub use jwt::{Issuer, IssuerError};
+pub use lambda::{InitFailure, InvokeError, LogLine, LogSink, ProcessSpan, Runner};
+pub use options::HostOptions;
+pub use wiring::StartError;

@@ -1,0 +1,55 @@
+//! What a host is started with.
+
+use std::sync::Arc;
+
+use crate::jwt::Issuer;
+use crate::lambda::{LogSink, Runner};
+use crate::template::{Bindings, Stack};
+
+/// Settings of a [`Host`](crate::Host).
+#[derive(Clone)]
+pub struct HostOptions {
+    pub stack: Stack,
+    /// Must resolve everything the functions' environment refers to, and for every queue that is an event source
+    /// `Ref` (its URL) and `Arn`.
+    pub bindings: Bindings,
+    pub runner: Runner,
+    /// AWS variables of every function, such as `AWS_ENDPOINT_URL_SQS` and `AWS_SECRET_ACCESS_KEY`. The access key id
+    /// is the host's own, one per function.
+    pub aws_env: Vec<(String, String)>,
+    /// Where the event sources poll.
+    pub sqs_endpoint: String,
+    /// Further variables of every function; they win over the template's.
+    pub extra_env: Vec<(String, String)>,
+    /// Loopback port of the HTTP API; 0 picks a free one.
+    pub port: u16,
+    pub issuer: Issuer,
+    /// Most processes of one function at once; further invocations wait.
+    pub processes_max: usize,
+    /// Start one process of each function before `Host::start` returns.
+    pub prewarm: bool,
+    /// Schedules run this many times faster than the template says; 0 stops them, leaving `Host::invoke_schedule`.
+    pub schedule_scale: u32,
+    /// Receives every line the functions write.
+    pub log: LogSink,
+}
+
+impl HostOptions {
+    /// Options with a free port, four processes per function, no prewarming, schedules at their own rate and no log.
+    pub fn new(stack: Stack, bindings: Bindings, runner: Runner, sqs_endpoint: String, issuer: Issuer) -> Self {
+        Self {
+            stack,
+            bindings,
+            runner,
+            aws_env: Vec::new(),
+            sqs_endpoint,
+            extra_env: Vec::new(),
+            port: 0,
+            issuer,
+            processes_max: 4,
+            prewarm: false,
+            schedule_scale: 1,
+            log: Arc::new(|_| {}),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! SQS event sources: long-polls a queue over its wire protocol, hands batches to a function, deletes what succeeded.
+//! What failed is left alone and comes back when its visibility timeout ends, as with Lambda's own pollers.
+
+mod batch;
+mod event;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
+use axum::body::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::lambda::{Dispatcher, LogLine, LogSink};
+use crate::template::QueueSource;
+
+/// Most messages of one SQS call.
+const RECEIVE_MAX: usize = 10;
+/// Longest long poll SQS offers.
+const WAIT_SECS_MAX: u64 = 20;
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// One queue feeding one function.
+pub(crate) struct QueuePoller {
+    pub(crate) binary: String,
+    pub(crate) source: QueueSource,
+    pub(crate) queue_url: String,
+    pub(crate) queue_arn: String,
+    pub(crate) region: String,
+    pub(crate) client: Client,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    /// Most batches at once.
+    pub(crate) concurrency: Arc<Semaphore>,
+    pub(crate) log: LogSink,
+}
+
+/// A client of the sandbox's SQS endpoint, under a key id of the host's own.
+pub(crate) fn client(endpoint: &str, region: &str, secret_access_key: &str) -> Client {
+    let credentials = Credentials::new("SANDBOXHOST", secret_access_key, None, None, "sandbox-host");
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .endpoint_url(endpoint)
+        .credentials_provider(credentials)
+        .http_client(aws_smithy_http_client::Builder::new().build_http());
+    Client::from_conf(config.build())
+}
+
+impl QueuePoller {
+    /// Polls until the task is aborted.
+    pub(crate) async fn run(self) {
+        let poller = Arc::new(self);
+        let mut pause = PAUSE_FIRST;
+        loop {
+            // No message is taken while none could be run.
+            let Ok(slot) = poller.concurrency.clone().acquire_owned().await else {
+                return;
+            };
+            if let Some(left) = poller.dispatcher.pause_left(&poller.binary) {
+                tokio::time::sleep(left).await;
+            }
+            match poller.receive().await {
+                Ok(messages) if messages.is_empty() => {}
+                Ok(messages) => {
+                    pause = PAUSE_FIRST;
+                    let running = poller.dispatcher.begin();
+                    let poller = poller.clone();
+                    tokio::spawn(async move {
+                        poller.handle(messages).await;
+                        drop((running, slot));
+                    });
+                }
+                Err(problem) => {
+                    poller.note(&format!("cannot receive: {problem}"));
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    /// One batch: the first messages at once, and more of them while the batching window lasts.
+    async fn receive(&self) -> Result<Vec<Message>, aws_sdk_sqs::Error> {
+        let batch_size = usize::try_from(self.source.batch_size).unwrap_or(RECEIVE_MAX).max(1);
+        let mut messages = self.receive_once(batch_size, WAIT_SECS_MAX).await?;
+        let window_ends = Instant::now() + Duration::from_secs(self.source.batching_window_secs);
+        while !messages.is_empty() && messages.len() < batch_size {
+            let left = window_ends.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            // The wire counts in whole seconds; the clock cuts a long poll short.
+            let more = self.receive_once(batch_size - messages.len(), left.as_secs() + 1);
+            match tokio::time::timeout(left, more).await {
+                Ok(Ok(more)) => messages.extend(more),
+                // What is in hand is handled; the next poll will tell of a lasting problem.
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        Ok(messages)
+    }
+
+    async fn receive_once(&self, count: usize, wait_secs: u64) -> Result<Vec<Message>, aws_sdk_sqs::Error> {
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.queue_url)
+            .max_number_of_messages(i32::try_from(count.min(RECEIVE_MAX)).unwrap_or(1))
+            .wait_time_seconds(i32::try_from(wait_secs.min(WAIT_SECS_MAX)).unwrap_or(0))
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All")
+            .send()
+            .await?;
+        Ok(received.messages.unwrap_or_default())
+    }
+
+    async fn handle(&self, messages: Vec<Message>) {
+        let event = event::build(&messages, &self.queue_arn, &self.region);
+        let payload = Bytes::from(event.to_string());
+        match self.dispatcher.invoke(&self.binary, payload).await {
+            Ok(reply) => {
+                let ids: Vec<&str> = messages.iter().filter_map(Message::message_id).collect();
+                let outcome = match self.source.reports_batch_item_failures {
+                    true => batch::failures(&reply, &ids),
+                    false => Ok(Vec::new()),
+                };
+                match outcome {
+                    Ok(failed) => self.delete_all_but(&failed, &messages).await,
+                    Err(problem) => self.note(&format!("the whole batch failed: {problem}")),
+                }
+            }
+            Err(problem) => self.note(&format!("the whole batch failed: {problem}")),
+        }
+    }
+
+    async fn delete_all_but(&self, failed: &[String], messages: &[Message]) {
+        let succeeded = messages.iter().filter(|message| {
+            message
+                .message_id()
+                .is_some_and(|id| !failed.iter().any(|failed| failed == id))
+        });
+        let handles: Vec<&str> = succeeded.filter_map(Message::receipt_handle).collect();
+        for chunk in handles.chunks(RECEIVE_MAX) {
+            if let Err(problem) = self.delete(chunk).await {
+                self.note(&format!("cannot delete, so messages will come again: {problem}"));
+            }
+        }
+    }
+
+    async fn delete(&self, handles: &[&str]) -> Result<(), aws_sdk_sqs::Error> {
+        let entries = handles.iter().enumerate().map(|(index, handle)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(*handle)
+                .build()
+        });
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let deleted = self
+            .client
+            .delete_message_batch()
+            .queue_url(&self.queue_url)
+            .set_entries(Some(entries))
+            .send()
+            .await?;
+        for failed in deleted.failed() {
+            self.note(&format!(
+                "cannot delete, so a message will come again: {}",
+                failed.code()
+            ));
+        }
+        Ok(())
+    }
+
+    fn note(&self, problem: &str) {
+        let text = format!("event source {}: {problem}", self.source.queue);
+        (self.log)(LogLine {
+            function: self.binary.clone(),
+            pid: 0,
+            text,
+        });
+    }
+}

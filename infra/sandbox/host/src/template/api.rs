@@ -1,0 +1,130 @@
+//! `AWS::Serverless::HttpApi`: its JWT authorizers and its CORS settings.
+
+use super::error::TemplateError;
+use super::node::Node;
+use super::stack::Resource;
+
+/// The HTTP API of the stack. Its routes are events of the functions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpApi {
+    pub logical_id: String,
+    pub authorizers: Vec<JwtAuthorizer>,
+    /// Name of the authorizer of routes that name none.
+    pub default_authorizer: Option<String>,
+    /// `None`: API Gateway answers no preflight.
+    pub cors: Option<Cors>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwtAuthorizer {
+    pub name: String,
+    pub issuer: String,
+    pub audiences: Vec<String>,
+}
+
+/// `CorsConfiguration`, as of API Gateway's `Cors` type.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cors {
+    pub allow_origins: Vec<String>,
+    pub allow_methods: Vec<String>,
+    pub allow_headers: Vec<String>,
+    pub expose_headers: Vec<String>,
+    pub max_age_secs: Option<u64>,
+    pub allow_credentials: bool,
+}
+
+impl HttpApi {
+    pub fn authorizer(&self, name: &str) -> Option<&JwtAuthorizer> {
+        self.authorizers.iter().find(|authorizer| authorizer.name == name)
+    }
+}
+
+pub(super) fn read<'r, 'a: 'r>(
+    mut resources: impl Iterator<Item = &'r Resource<'a>>,
+    globals: Option<&Node<'a>>,
+) -> Result<Option<HttpApi>, TemplateError> {
+    let Some(resource) = resources.next() else {
+        return Ok(None);
+    };
+    if let Some(second) = resources.next() {
+        return Err(second.node.error("is a second HTTP API; one is supported"));
+    }
+    let setting = |name: &str| match resource.property(&[name])? {
+        Some(own) => Ok(Some(own)),
+        None => globals
+            .map(|globals| globals.at(&["HttpApi", name]))
+            .transpose()
+            .map(Option::flatten),
+    };
+    let (authorizers, default_authorizer) = setting("Auth")?
+        .map(|auth| self::auth(&auth))
+        .transpose()?
+        .unwrap_or_default();
+    let cors = setting("CorsConfiguration")?
+        .map(|node| self::cors(&node))
+        .transpose()?
+        .flatten();
+    Ok(Some(HttpApi {
+        logical_id: resource.logical_id.to_owned(),
+        authorizers,
+        default_authorizer,
+        cors,
+    }))
+}
+
+fn auth(auth: &Node<'_>) -> Result<(Vec<JwtAuthorizer>, Option<String>), TemplateError> {
+    let entries = auth
+        .get("Authorizers")?
+        .map(|node| node.entries())
+        .transpose()?
+        .unwrap_or_default();
+    let authorizers = entries
+        .into_iter()
+        .map(|(name, node)| authorizer(name, &node))
+        .collect::<Result<Vec<_>, _>>()?;
+    let default = auth.text_at("DefaultAuthorizer")?;
+    match default {
+        Some(name) if !authorizers.iter().any(|authorizer| authorizer.name == name) => {
+            Err(auth.error(format!("the default authorizer `{name}` is not among the Authorizers")))
+        }
+        default => Ok((authorizers, default)),
+    }
+}
+
+fn authorizer(name: &str, node: &Node<'_>) -> Result<JwtAuthorizer, TemplateError> {
+    let source = node.text_at("IdentitySource")?;
+    if source.is_some_and(|source| source != "$request.header.Authorization") {
+        return Err(node.error("IdentitySource must be $request.header.Authorization"));
+    }
+    if node.get("AuthorizationScopes")?.is_some() {
+        return Err(node.error("AuthorizationScopes are not supported"));
+    }
+    let jwt = node.required("JwtConfiguration")?;
+    let audiences = jwt.required("audience")?.texts()?;
+    Ok(JwtAuthorizer {
+        name: name.to_owned(),
+        issuer: jwt.required("issuer")?.text()?,
+        audiences,
+    })
+}
+
+fn cors(node: &Node<'_>) -> Result<Option<Cors>, TemplateError> {
+    if node.raw().is_boolean() {
+        let any = || vec!["*".to_owned()];
+        let open = Cors {
+            allow_origins: any(),
+            allow_methods: any(),
+            allow_headers: any(),
+            ..Cors::default()
+        };
+        return Ok(node.flag()?.then_some(open));
+    }
+    Ok(Some(Cors {
+        allow_origins: node.texts_at("AllowOrigins")?,
+        allow_methods: node.texts_at("AllowMethods")?,
+        allow_headers: node.texts_at("AllowHeaders")?,
+        expose_headers: node.texts_at("ExposeHeaders")?,
+        max_age_secs: node.number_at("MaxAge")?,
+        allow_credentials: node.flag_at("AllowCredentials")?,
+    }))
+}

@@ -1,0 +1,241 @@
+//! The HTTP API over a real socket.
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{TestHost, issuer, now_secs, options, patiently, token};
+
+const TEMPLATE: &str = "
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      Auth:
+        DefaultAuthorizer: Person
+        Authorizers: { Person: { JwtConfiguration: { issuer: https://issuer.example, audience: [app] } } }
+      CorsConfiguration: { AllowOrigins: ['https://app.example'], AllowMethods: [GET], AllowHeaders: [authorization] }
+  Echo:
+    Type: AWS::Serverless::Function
+    Metadata: { Binary: echo_function }
+    Properties:
+      Timeout: 1
+      Events:
+        List: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: /v1/records } }
+        Read: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: '/v1/records/{id}' } }
+        Hook: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: POST, Path: /v1/hook, Auth: { Authorizer: NONE } } }
+        Fast:
+          Type: HttpApi
+          Properties: { ApiId: !Ref Api, Method: POST, Path: /v1/fast, Auth: { Authorizer: NONE }, TimeoutInMillis: 100 }
+";
+
+/// A client and a host.
+struct Api {
+    test: TestHost,
+    client: reqwest::Client,
+}
+
+impl Api {
+    async fn start() -> Self {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls())
+            .build()
+            .unwrap();
+        Self {
+            test: TestHost::start(options(TEMPLATE)).await,
+            client,
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("{}{path}", self.test.host.base_url()))
+    }
+
+    async fn hook(&self, command: Value) -> Response {
+        let request = self.request(Method::POST, "/v1/hook").json(&command);
+        patiently("the reply", request.send()).await.unwrap()
+    }
+}
+
+/// The client speaks to loopback only, so it trusts no root at all.
+fn tls() -> rustls::ClientConfig {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    builder
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth()
+}
+
+async fn message(response: Response) -> (u16, Value) {
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_request_reaches_the_function_as_an_event() {
+    let api = Api::start().await;
+    let request = api
+        .request(Method::GET, "/v1/records/7?form=pdf")
+        .bearer_auth(token("p1", &json!({ "n": 1 })));
+    let response = request.header("cookie", "a=1").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(response.headers().contains_key("apigw-requestid"));
+    let event: Value = response.json().await.unwrap();
+    assert_eq!(event["routeKey"], "GET /v1/records/{id}");
+    assert_eq!(event["pathParameters"], json!({ "id": "7" }));
+    assert_eq!(event["queryStringParameters"], json!({ "form": "pdf" }));
+    assert_eq!(event["cookies"], json!(["a=1"]));
+    let claims = &event["requestContext"]["authorizer"]["jwt"]["claims"];
+    assert_eq!(
+        (&claims["sub"], &claims["n"], &claims["aud"]),
+        (&json!("p1"), &json!("1"), &json!("app"))
+    );
+    api.test.finish().await;
+}
+
+#[tokio::test]
+async fn tokens_are_required_and_checked() {
+    let api = Api::start().await;
+    let expired = issuer()
+        .token("p1", &serde_json::Map::new(), 60, now_secs() - 120)
+        .unwrap();
+    let elsewhere = token("p1", &json!({ "aud": "elsewhere" }));
+    let challenge = |why: &str| format!("Bearer scope=\"\" error=\"invalid_token\" error_description=\"{why}\"");
+    for (token, expected) in [
+        (None, "Bearer".to_owned()),
+        (Some(expired), challenge("the token has expired")),
+        (Some(elsewhere), challenge("the token does not have a valid audience")),
+        (Some("nonsense".to_owned()), challenge("the token is malformed")),
+    ] {
+        let request = api.request(Method::GET, "/v1/records");
+        let request = token
+            .into_iter()
+            .fold(request, |request, token| request.bearer_auth(token));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers()["www-authenticate"], expected.as_str());
+        assert_eq!(message(response).await, (401, json!({ "message": "Unauthorized" })));
+    }
+    // API Gateway also takes the token without its scheme.
+    let bare = api
+        .request(Method::GET, "/v1/records")
+        .header("authorization", token("p1", &json!({})));
+    assert_eq!(bare.send().await.unwrap().status(), StatusCode::OK);
+    api.test.finish().await;
+}
+
+#[tokio::test]
+async fn unknown_routes_are_not_found() {
+    let api = Api::start().await;
+    for (method, path) in [
+        (Method::GET, "/v1/nothing"),
+        (Method::DELETE, "/v1/records"),
+        (Method::GET, "/v1/hook"),
+    ] {
+        let response = api.request(method, path).send().await.unwrap();
+        assert_eq!(message(response).await, (404, json!({ "message": "Not Found" })));
+    }
+    api.test.finish().await;
+}
+
+#[tokio::test]
+async fn failures_have_api_gateways_own_bodies() {
+    let api = Api::start().await;
+    let internal = (500, json!({ "message": "Internal Server Error" }));
+    assert_eq!(message(api.hook(json!({ "fail": true })).await).await, internal);
+    assert_eq!(message(api.hook(json!({ "exit": 1 })).await).await, internal);
+    assert_eq!(
+        message(api.hook(json!({ "reply": { "statusCode": "abc" } })).await).await,
+        internal
+    );
+    assert_eq!(
+        message(api.hook(json!({ "letters": 6 * 1024 * 1024 })).await).await,
+        internal
+    );
+    let unavailable = (503, json!({ "message": "Service Unavailable" }));
+    assert_eq!(message(api.hook(json!({ "hang": true })).await).await, unavailable);
+    api.test.finish().await;
+}
+
+#[tokio::test]
+async fn the_gateway_gives_up_before_the_function_does() {
+    let api = Api::start().await;
+    let done = api.test.file("gate");
+    let command = json!({ "waitFor": done });
+    let request = api.request(Method::POST, "/v1/fast").json(&command);
+    // A cold start alone may take longer than this route waits.
+    assert_eq!(api.hook(json!({})).await.status(), StatusCode::OK);
+    let response = patiently("the reply", request.send()).await.unwrap();
+    assert_eq!(
+        message(response).await,
+        (503, json!({ "message": "Service Unavailable" }))
+    );
+    assert_eq!(api.test.host.in_flight(), 1);
+    std::fs::write(done, "").unwrap();
+    patiently("the function", api.test.host.idle()).await;
+    let table = api.test.host.process_table();
+    assert_eq!((table.len(), table[0].invocations.len()), (1, 2));
+    api.test.finish().await;
+}
+
+#[tokio::test]
+async fn bodies_are_limited() {
+    let api = Api::start().await;
+    let too_large = (413, json!({ "message": "Request Entity Too Large" }));
+    for size in [10 * 1024 * 1024 + 1, 6 * 1024 * 1024] {
+        let request = api
+            .request(Method::POST, "/v1/hook")
+            .header("content-type", "text/plain")
+            .body("a".repeat(size));
+        assert_eq!(message(request.send().await.unwrap()).await, too_large, "{size}");
+    }
+    api.test.finish().await;
+}
+
+#[tokio::test]
+async fn preflights_are_answered_and_responses_decorated() {
+    let api = Api::start().await;
+    let preflight = api
+        .request(Method::OPTIONS, "/v1/records")
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "GET");
+    let response = preflight.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
+    let refused = api
+        .request(Method::GET, "/v1/records")
+        .header("origin", "https://app.example")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.headers()["access-control-allow-origin"], "https://app.example");
+    let foreign = api
+        .request(Method::GET, "/v1/records")
+        .header("origin", "https://evil.example")
+        .send()
+        .await
+        .unwrap();
+    assert!(!foreign.headers().contains_key("access-control-allow-origin"));
+    api.test.finish().await;
+}
+
+#[tokio::test]
+async fn the_issuer_publishes_its_keys() {
+    let api = Api::start().await;
+    let discovery = api
+        .request(Method::GET, "/.well-known/openid-configuration")
+        .send()
+        .await
+        .unwrap();
+    let discovery: Value = discovery.json().await.unwrap();
+    assert_eq!(discovery["issuer"], "https://issuer.example");
+    let keys = api
+        .client
+        .get(discovery["jwks_uri"].as_str().unwrap())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(keys.json::<Value>().await.unwrap(), issuer().jwks());
+    api.test.finish().await;
+}

@@ -1,0 +1,86 @@
+//! The repository's own template, as the sandbox reads it.
+
+use std::path::Path;
+
+use sandbox_host::template::{Bindings, Stack};
+
+fn bindings() -> Bindings {
+    let bindings = Bindings::new("us-east-1", "000000000000", "ias");
+    let bound = [
+        ("FacilityId", "facility"),
+        ("JwtIssuer", "https://issuer.example"),
+        ("JwtAudience", "app"),
+        ("RedirectAllowlist", "https://app.example/back"),
+    ];
+    let bindings = bound
+        .into_iter()
+        .fold(bindings, |bindings, (name, value)| bindings.with_parameter(name, value));
+    bindings.with_resolver(|id, attribute| Some(format!("{id}/{attribute}")))
+}
+
+fn stack() -> Stack {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../template.yaml");
+    Stack::read(&std::fs::read_to_string(root).unwrap(), &bindings()).unwrap()
+}
+
+#[test]
+fn every_function_can_be_started_and_is_triggered() {
+    let stack = stack();
+    assert!(stack.functions.len() >= 9);
+    for function in &stack.functions {
+        let environment = stack.environment(function, &bindings()).unwrap();
+        assert_eq!(environment["STAGE"], "dev", "{}", function.binary);
+        let triggers = function.routes.len() + function.queue_sources.len() + function.schedules.len();
+        assert!(triggers > 0, "{}", function.binary);
+    }
+}
+
+#[test]
+fn the_webhook_is_the_only_open_route() {
+    let stack = stack();
+    let routes = stack.functions.iter().flat_map(|function| &function.routes);
+    let open: Vec<_> = routes
+        .filter(|route| route.authorizer.is_none())
+        .map(|route| route.path.as_str())
+        .collect();
+    assert_eq!(open, ["/v1/webhooks/metriport"]);
+}
+
+#[test]
+fn every_polled_queue_exists_and_has_dead_letters() {
+    let stack = stack();
+    let sources: Vec<_> = stack
+        .functions
+        .iter()
+        .flat_map(|function| &function.queue_sources)
+        .collect();
+    assert!(!sources.is_empty());
+    for source in sources {
+        let queue = stack.queue(&source.queue).unwrap();
+        let redrive = queue.redrive.as_ref().unwrap();
+        assert!(
+            stack.queue(&redrive.dead_letter_queue).is_some(),
+            "{}",
+            queue.logical_id
+        );
+    }
+}
+
+#[test]
+fn cors_is_off_unless_origins_are_given() {
+    assert_eq!(stack().api.unwrap().cors, None);
+}
+
+#[test]
+fn every_policy_evaluates() {
+    let stack = stack();
+    for function in &stack.functions {
+        for policy in &function.policies {
+            assert!(
+                stack.evaluate(policy, &bindings()).unwrap().is_some(),
+                "{}",
+                function.binary
+            );
+        }
+    }
+}

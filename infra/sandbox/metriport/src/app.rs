@@ -1,0 +1,108 @@
+//! The edge's shared state: the world behind its lock, and the tasks that keep its time and send its webhooks.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+
+use crate::calls::CallLog;
+use crate::clock;
+use crate::delivery;
+use crate::faults::Faults;
+use crate::moment::Moment;
+use crate::webhooks::Outgoing;
+use crate::world::World;
+
+/// What every handler and task shares.
+pub(crate) struct App {
+    world: Mutex<World>,
+    timer: Notify,
+    outbox: mpsc::UnboundedSender<Outgoing>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) api_key: String,
+    calls: Mutex<CallLog>,
+    faults: Mutex<Faults>,
+}
+
+impl App {
+    pub(crate) fn new(
+        world: World,
+        api_key: String,
+        http: reqwest::Client,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Outgoing>) {
+        let (outbox, outgoing) = mpsc::unbounded_channel();
+        let app = Self {
+            world: Mutex::new(world),
+            timer: Notify::new(),
+            outbox,
+            http,
+            api_key,
+            calls: Mutex::default(),
+            faults: Mutex::default(),
+        };
+        (Arc::new(app), outgoing)
+    }
+
+    /// Lets happen what is due, acts on the world, and hands on what is to be sent.
+    pub(crate) fn act<T>(&self, action: impl FnOnce(&mut World, Moment) -> T) -> T {
+        let mut world = locked(&self.world);
+        let now = clock::now();
+        let next_before = world.schedule.next();
+        world.advance(now);
+        let result = action(&mut world, now);
+        for outgoing in world.webhooks.take_outgoing() {
+            if self.outbox.send(outgoing).is_err() {
+                tracing::debug!("the stand-in is stopping; a webhook is not sent");
+            }
+        }
+        if world.schedule.next() != next_before {
+            self.timer.notify_one();
+        }
+        result
+    }
+
+    pub(crate) fn calls(&self) -> MutexGuard<'_, CallLog> {
+        locked(&self.calls)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        locked(&self.faults)
+    }
+}
+
+/// A panic elsewhere does not make the state worthless to a test that reads it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakes the world whenever something in it is due.
+pub(crate) async fn keep_time(app: Arc<App>) {
+    loop {
+        let wait = app.act(|world, now| world.schedule.next().map(|at| now.until(at)));
+        match wait {
+            None => app.timer.notified().await,
+            Some(wait) => tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = app.timer.notified() => {}
+            },
+        }
+    }
+}
+
+/// Sends what the world hands out, each message on its own: order is not promised by Metriport either.
+pub(crate) async fn send_outgoing(app: Arc<App>, mut outgoing: mpsc::UnboundedReceiver<Outgoing>) {
+    let mut under_way = JoinSet::new();
+    loop {
+        tokio::select! {
+            next = outgoing.recv() => match next {
+                Some(next) => { under_way.spawn(delivery::send(Arc::clone(&app), next)); }
+                None => return,
+            },
+            Some(ended) = under_way.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a delivery ended badly");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What was called, how often, and what was answered. Routes are templates: no id and no name is kept.
+
+use std::collections::BTreeMap;
+
+use crate::operation::Operation;
+
+/// Calls listed one by one; beyond that only the counts go on.
+const CALLS_MAX: usize = 200_000;
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// HTTP method.
+    pub method: String,
+    /// Route template; `*` for a route that does not exist.
+    pub route: &'static str,
+    /// The caller's `User-Agent`, empty if it sent none.
+    pub user_agent: String,
+    /// HTTP status; `None` while, or when, there was no answer.
+    pub status: Option<u16>,
+}
+
+/// Counts of one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OperationStats {
+    /// Calls that arrived.
+    pub calls: u64,
+    /// Calls refused with 429, by a limit, the quota, or on purpose.
+    pub too_many_requests: u64,
+}
+
+/// Counts per operation; operations never called are absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// The counts.
+    pub operations: BTreeMap<Operation, OperationStats>,
+}
+
+impl Stats {
+    /// Calls of one operation.
+    #[must_use]
+    pub fn calls(&self, operation: Operation) -> u64 {
+        self.operations.get(&operation).map_or(0, |counts| counts.calls)
+    }
+
+    /// Calls refused with 429, of all operations.
+    #[must_use]
+    pub fn too_many_requests(&self) -> u64 {
+        self.operations.values().map(|counts| counts.too_many_requests).sum()
+    }
+}
+
+/// The list and the counts.
+#[derive(Default)]
+pub(crate) struct CallLog {
+    calls: Vec<Call>,
+    stats: Stats,
+}
+
+impl CallLog {
+    /// A call arrives; the number is for [`Self::end`].
+    pub(crate) fn begin(&mut self, operation: Option<Operation>, call: Call) -> usize {
+        if let Some(operation) = operation {
+            self.stats.operations.entry(operation).or_default().calls += 1;
+        }
+        let number = self.calls.len();
+        if number < CALLS_MAX {
+            self.calls.push(call);
+            return number;
+        }
+        CALLS_MAX
+    }
+
+    /// It was answered.
+    pub(crate) fn end(&mut self, number: usize, operation: Option<Operation>, status: Option<u16>) {
+        if let Some(call) = self.calls.get_mut(number) {
+            call.status = status;
+        }
+        if let (Some(429), Some(operation)) = (status, operation) {
+            self.stats.operations.entry(operation).or_default().too_many_requests += 1;
+        }
+    }
+
+    pub(crate) fn list(&self) -> Vec<Call> {
+        self.calls.clone()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats.clone()
+    }
+}

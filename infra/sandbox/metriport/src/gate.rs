@@ -1,0 +1,156 @@
+//! What every call passes on its way in and out: the gateway's key and quota, asked-for faults, the per-minute limits, and
+//! the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use subtle::ConstantTimeEq as _;
+
+use crate::app::App;
+use crate::calls::Call;
+use crate::envelope::Refusal;
+use crate::faults::{self, Failure, Reset};
+use crate::limits::Spent;
+use crate::operation::Operation;
+
+/// The way of a call whose route exists.
+pub(crate) async fn pass(State(app): State<Arc<App>>, route: MatchedPath, request: Request, next: Next) -> Response {
+    let operation = Operation::of(request.method(), route.as_str());
+    let call = call_of(&request, operation.map_or("*", Operation::route));
+    let number = app.calls().begin(operation, call);
+    let headers = request.headers().clone();
+    let response = match operation {
+        Some(operation) => answer(&app, operation, request, next).await,
+        None => admit(&app, &headers)
+            .err()
+            .unwrap_or_else(Refusal::unknown_route)
+            .into_response(),
+    };
+    let sent = response.extensions().get::<Reset>().is_none();
+    app.calls()
+        .end(number, operation, sent.then(|| response.status().as_u16()));
+    response
+}
+
+/// The way of a call to nowhere: the gateway wants a key first.
+pub(crate) async fn unknown_route(State(app): State<Arc<App>>, request: Request) -> Response {
+    let number = app.calls().begin(None, call_of(&request, "*"));
+    let refusal = admit(&app, request.headers())
+        .err()
+        .unwrap_or_else(Refusal::unknown_route);
+    app.calls().end(number, None, Some(refusal.status));
+    refusal.into_response()
+}
+
+fn call_of(request: &Request, route: &'static str) -> Call {
+    let agent = request
+        .headers()
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    Call {
+        method: request.method().to_string(),
+        route,
+        user_agent: agent.unwrap_or_default().to_owned(),
+        status: None,
+    }
+}
+
+async fn answer(app: &App, operation: Operation, request: Request, next: Next) -> Response {
+    if operation.is_api()
+        && let Err(refusal) = admit(app, request.headers())
+    {
+        return refusal.into_response();
+    }
+    let failure = app.faults().take(operation);
+    match failure {
+        None => limited(app, operation, request, next).await,
+        Some(Failure::Status {
+            code,
+            body,
+            content_type,
+        }) => faults::status(code, body, content_type),
+        Some(Failure::ResetBeforeEffect) => faults::reset(),
+        Some(after) => spoil(limited(app, operation, request, next).await, after).await,
+    }
+}
+
+/// The call has had its effect; only its answer suffers.
+async fn spoil(response: Response, failure: Failure) -> Response {
+    match failure {
+        Failure::Garbage => faults::garbage(),
+        Failure::HangFor(ms) => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            response
+        }
+        Failure::TruncateAfter(bytes) => response.map(|body| truncated(body, bytes)),
+        Failure::Status { .. } | Failure::ResetBeforeEffect | Failure::ResetAfterEffect => faults::reset(),
+    }
+}
+
+/// The body's first bytes, then an error, which ends the connection.
+fn truncated(body: Body, bytes_max: usize) -> Body {
+    let start = (body.into_data_stream(), bytes_max);
+    Body::from_stream(stream::try_unfold(start, async |(mut rest, left)| {
+        if left == 0 {
+            return Err(std::io::Error::other("cut off on purpose"));
+        }
+        match rest.next().await {
+            None => Ok(None),
+            Some(Err(error)) => Err(std::io::Error::other(error)),
+            Some(Ok(chunk)) => {
+                let piece: Bytes = chunk.slice(..chunk.len().min(left));
+                let left = left - piece.len();
+                Ok(Some((piece, (rest, left))))
+            }
+        }
+    }))
+}
+
+/// The gateway: a key, and calls left for today.
+fn admit(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
+    let key = headers.get("x-api-key").map(HeaderValue::as_bytes).unwrap_or_default();
+    if !bool::from(key.ct_eq(app.api_key.as_bytes())) {
+        return Err(Refusal::bad_api_key());
+    }
+    let within = app.act(|world, now| world.limits.spend_day(world.options.daily_quota, now));
+    if within { Ok(()) } else { Err(Refusal::quota_exceeded()) }
+}
+
+async fn limited(app: &App, operation: Operation, request: Request, next: Next) -> Response {
+    let budget = operation.budget();
+    let spent = budget
+        .and_then(|budget| app.act(|world, now| world.options.rate_limits.then(|| world.limits.spend(budget, now))));
+    let Some(spent) = spent else {
+        return next.run(request).await;
+    };
+    let mut response = if spent.allowed {
+        next.run(request).await
+    } else {
+        Refusal::too_many_requests().into_response()
+    };
+    put_limit_headers(response.headers_mut(), spent);
+    response
+}
+
+/// The headers of express-rate-limit; `Retry-After` on refusals only.
+fn put_limit_headers(headers: &mut HeaderMap, spent: Spent) {
+    let number = |name: &'static str, value: i64| (HeaderName::from_static(name), HeaderValue::from(value));
+    headers.extend([
+        number("ratelimit-limit", i64::from(spent.limit)),
+        number("ratelimit-remaining", i64::from(spent.remaining)),
+        number("ratelimit-reset", spent.reset_secs),
+    ]);
+    if let Ok(policy) = HeaderValue::from_str(&format!("{};w=60", spent.limit)) {
+        headers.insert("ratelimit-policy", policy);
+    }
+    if !spent.allowed {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(spent.reset_secs));
+    }
+}

@@ -1,0 +1,67 @@
+//! A stand-in for Metriport's Medical API, over real sockets on 127.0.0.1.
+//!
+//! It knows Metriport's public contract (docs.metriport.com): patients, facilities, settings and signed webhooks, hosted
+//! identity and AAL2 pages, network queries on both rails, consolidated queries with short-lived links, odd error bodies and
+//! per-minute limits. Where the documentation is silent, the module in question says what is assumed. It knows nothing of
+//! the back end under test and shares no code with it: a misreading must not hide by being made twice.
+//!
+//! `World` is pure state with time as an argument; axum, the timer and webhook delivery are a thin edge around it.
+//! Not covered: patient list and match, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages,
+//! document downloads, and the inline consolidated endpoint.
+
+mod aal2;
+mod address;
+mod app;
+mod authenticator;
+mod calls;
+mod clock;
+mod consolidated;
+mod consolidated_request;
+mod delivery;
+mod demographics;
+mod documents;
+mod envelope;
+mod etag;
+mod facility;
+mod faults;
+mod files;
+#[cfg(test)]
+mod flow_tests;
+mod gate;
+mod hosted;
+mod identity;
+mod ids;
+mod limits;
+mod message;
+mod metadata;
+mod moment;
+mod network;
+mod network_events;
+mod network_query;
+mod network_request;
+mod operation;
+mod options;
+mod pages;
+mod patient;
+mod person;
+mod personas;
+mod records;
+mod redirect;
+mod routes;
+mod schedule;
+mod serve;
+mod settings;
+mod signature;
+mod stand_in;
+mod webhooks;
+mod world;
+
+pub use calls::{Call, OperationStats, Stats};
+pub use delivery::DeliveryError;
+pub use faults::Failure;
+pub use operation::Operation;
+pub use options::{Delays, StandInOptions, Wait};
+pub use patient::SOMEBODY_ELSES_EXTERNAL_ID;
+pub use personas::{Persona, UnknownPersona};
+pub use stand_in::{Replay, StandIn, StartError};
+pub use webhooks::{DeliveryLog, HeldDelivery};

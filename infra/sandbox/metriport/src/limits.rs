@@ -1,0 +1,147 @@
+//! Per-minute limits (docs.metriport.com, page `more-info/limits`) and the gateway's daily quota.
+//!
+//! A window is fixed and one minute long; when it starts is nobody's business but the seed's, so that a caller who assumes
+//! windows that start with its own first call is caught. Refused calls count too, as they do in express-rate-limit.
+
+use std::collections::BTreeMap;
+
+use sandbox_fhir::Source;
+
+use crate::ids::Ids;
+use crate::moment::Moment;
+
+const WINDOW_MS: i64 = 60_000;
+
+/// What shares a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Budget {
+    /// Patient create and update.
+    PatientWrites,
+    /// Identity sessions and AAL2 challenges; undocumented, 15 is the careful guess.
+    Identity,
+    /// Network query starts, as a whole.
+    QueryStarts,
+    /// Consolidated query starts.
+    ConsolidatedStarts,
+    /// Network query starts of one source.
+    PerSource(Source),
+}
+
+impl Budget {
+    const ALL: [Self; 7] = [
+        Self::PatientWrites,
+        Self::Identity,
+        Self::QueryStarts,
+        Self::ConsolidatedStarts,
+        Self::PerSource(Source::Hie),
+        Self::PerSource(Source::Pharmacy),
+        Self::PerSource(Source::Lab),
+    ];
+
+    const fn per_minute(self) -> u32 {
+        match self {
+            Self::PatientWrites | Self::Identity => 15,
+            Self::QueryStarts | Self::PerSource(_) => 20,
+            Self::ConsolidatedStarts => 120,
+        }
+    }
+}
+
+/// What one call found in its window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spent {
+    /// Whether the call may go on.
+    pub(crate) allowed: bool,
+    /// Calls per window.
+    pub(crate) limit: u32,
+    /// Calls left in this window.
+    pub(crate) remaining: u32,
+    /// Seconds until the next window, rounded up.
+    pub(crate) reset_secs: i64,
+}
+
+/// The windows of one account.
+pub(crate) struct Limits {
+    offsets_ms: BTreeMap<Budget, i64>,
+    windows: BTreeMap<Budget, (i64, u32)>,
+    day: (jiff::civil::Date, u32),
+}
+
+impl Limits {
+    pub(crate) fn new(ids: &mut Ids) -> Self {
+        let mut offset = |budget| (budget, i64::try_from(ids.below(60_000)).unwrap_or(0));
+        Self {
+            offsets_ms: Budget::ALL.into_iter().map(&mut offset).collect(),
+            windows: BTreeMap::new(),
+            day: (jiff::civil::Date::default(), 0),
+        }
+    }
+
+    /// Counts one call.
+    pub(crate) fn spend(&mut self, budget: Budget, now: Moment) -> Spent {
+        let since = now.millis() - self.offsets_ms.get(&budget).copied().unwrap_or(0);
+        let (window, into_window) = (since.div_euclid(WINDOW_MS), since.rem_euclid(WINDOW_MS));
+        let counter = self.windows.entry(budget).or_insert((window, 0));
+        if counter.0 != window {
+            *counter = (window, 0);
+        }
+        counter.1 += 1;
+        let limit = budget.per_minute();
+        Spent {
+            allowed: counter.1 <= limit,
+            limit,
+            remaining: limit.saturating_sub(counter.1),
+            reset_secs: (WINDOW_MS - into_window + 999) / 1000,
+        }
+    }
+
+    /// Counts one call against the day; `false` when the day is used up.
+    pub(crate) fn spend_day(&mut self, quota: Option<u32>, now: Moment) -> bool {
+        let today = now.date();
+        if self.day.0 != today {
+            self.day = (today, 0);
+        }
+        self.day.1 = self.day.1.saturating_add(1);
+        quota.is_none_or(|quota| self.day.1 <= quota)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const START: Moment = Moment::from_millis(1_795_345_402_005);
+
+    #[test]
+    fn the_window_is_fixed_and_reopens_when_it_says() {
+        let mut limits = Limits::new(&mut Ids::new(3));
+        let mut last = limits.spend(Budget::PatientWrites, START);
+        for _ in 1..15 {
+            last = limits.spend(Budget::PatientWrites, START);
+        }
+        assert!(last.allowed && last.remaining == 0);
+        let refused = limits.spend(Budget::PatientWrites, START);
+        assert!(!refused.allowed);
+        let reset = Duration::from_secs(u64::try_from(refused.reset_secs).unwrap());
+        assert!(limits.spend(Budget::PatientWrites, START.plus(reset)).allowed);
+    }
+
+    #[test]
+    fn windows_start_at_different_moments() {
+        let mut limits = Limits::new(&mut Ids::new(3));
+        let resets: std::collections::BTreeSet<_> = Budget::ALL
+            .into_iter()
+            .map(|budget| limits.spend(budget, START).reset_secs)
+            .collect();
+        assert!(resets.len() > 3, "{resets:?}");
+    }
+
+    #[test]
+    fn the_day_runs_out_and_starts_again() {
+        let mut limits = Limits::new(&mut Ids::new(3));
+        assert!(limits.spend_day(Some(1), START));
+        assert!(!limits.spend_day(Some(1), START));
+        assert!(limits.spend_day(Some(1), START.plus(Duration::from_secs(86_400))));
+    }
+}

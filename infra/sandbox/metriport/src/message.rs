@@ -1,0 +1,82 @@
+//! One webhook message: its envelope, its event, and what became of it
+//! (docs.metriport.com, page `getting-started/webhooks`).
+
+use serde_json::{Map, Value, json};
+
+use crate::metadata::Metadata;
+use crate::moment::Moment;
+use crate::world::World;
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum State {
+    /// Not yet answered for.
+    Processing,
+    /// Answered with 2xx.
+    Delivered,
+    /// Answered otherwise, not at all, or never sent.
+    Failed,
+}
+
+/// One event on its way to the account. Without `Debug`: it holds links.
+pub(crate) struct Message {
+    pub(crate) message_id: String,
+    pub(crate) request_id: String,
+    pub(crate) event_type: String,
+    pub(crate) when: Moment,
+    pub(crate) data: Option<Metadata>,
+    pub(crate) field: &'static str,
+    pub(crate) event: Value,
+    pub(crate) state: State,
+}
+
+impl Message {
+    /// `{meta, …event}`; a replay leaves `meta.data` out.
+    pub(crate) fn body(&self, with_data: bool) -> Value {
+        let mut meta = json!({
+            "messageId": self.message_id,
+            "requestId": self.request_id,
+            "when": self.when,
+            "type": self.event_type,
+        });
+        if let (true, Some(data), Some(fields)) = (with_data, &self.data, meta.as_object_mut()) {
+            fields.insert("data".to_owned(), json!(data));
+        }
+        let mut body = Map::new();
+        body.insert("meta".to_owned(), meta);
+        body.insert(self.field.to_owned(), self.event.clone());
+        Value::Object(body)
+    }
+}
+
+impl World {
+    /// An event happened: its webhook is stored, and sent or held. `field` names the body's second half.
+    pub(crate) fn emit(
+        &mut self,
+        now: Moment,
+        event_type: &str,
+        request_id: &str,
+        data: Option<Metadata>,
+        field: &'static str,
+        event: Value,
+    ) {
+        let message = Message {
+            message_id: self.ids.uuid(now),
+            request_id: request_id.to_owned(),
+            event_type: event_type.to_owned(),
+            when: now,
+            data,
+            field,
+            event,
+            state: State::Processing,
+        };
+        self.webhooks.accept(message);
+    }
+}
+
+/// Adds `externalId` where the patient has one.
+pub(crate) fn put_external_id(event: &mut Value, external_id: Option<&str>) {
+    if let (Some(external_id), Some(fields)) = (external_id, event.as_object_mut()) {
+        fields.insert("externalId".to_owned(), json!(external_id));
+    }
+}

@@ -1,0 +1,72 @@
+//! What network queries tell by webhook (docs.metriport.com, page `handling-data/webhooks`).
+//!
+//! Kept from Metriport's public code: a source that fails sends nothing, unless `failure_events` asks for what the
+//! documentation says.
+
+use sandbox_fhir::Source;
+use serde_json::{Value, json};
+
+use crate::message::put_external_id;
+use crate::moment::Moment;
+use crate::network_query::State;
+use crate::network_request::Purpose;
+use crate::world::World;
+
+impl World {
+    /// One source has ended: what it found joins the record, and a webhook says so.
+    pub(crate) fn end_source(&mut self, now: Moment, query_id: &str, source: Source, completes: bool) {
+        let Some(query) = self.queries.get_mut(query_id) else {
+            return;
+        };
+        let state = if completes {
+            State::Completed(now)
+        } else {
+            State::Failed
+        };
+        for step in query.progress.iter_mut().filter(|step| step.source == source) {
+            step.state = state;
+        }
+        let patient_id = query.patient_id.clone();
+        if completes {
+            self.collect(now, &patient_id, source);
+        }
+        if completes || self.options.failure_events {
+            self.announce_source(now, query_id, source, completes);
+        }
+    }
+
+    fn announce_source(&mut self, now: Moment, query_id: &str, source: Source, completes: bool) {
+        let provider = match source {
+            Source::Hie => "national-hie",
+            Source::Pharmacy => "surescripts",
+            Source::Lab => "quest",
+        };
+        let status = if completes { "completed" } else { "failed" };
+        let part = json!({ "type": source.as_str(), "source": provider, "status": status, "completedAt": now });
+        self.announce(now, query_id, &format!("network-query.{}", source.as_str()), part);
+    }
+
+    /// Early data of an HIE query; never its end.
+    pub(crate) fn announce_first_data(&mut self, now: Moment, query_id: &str) {
+        let part = json!({ "type": "hie", "status": "processing", "firstDataReadyAt": now });
+        self.announce(now, query_id, "network-query.hie.first-data-ready", part);
+    }
+
+    fn announce(&mut self, now: Moment, query_id: &str, event_type: &str, source: Value) {
+        let Some(query) = self.queries.get(query_id) else {
+            return;
+        };
+        let (patient_id, purpose, metadata) = (query.patient_id.clone(), query.purpose, query.metadata.clone());
+        let mut payload = json!({
+            "patientId": patient_id,
+            "consolidatedDataUrl": self.consolidated_record_url(now, &patient_id),
+            "source": source,
+        });
+        let patient = self.patients.get(&patient_id);
+        put_external_id(&mut payload, patient.and_then(|patient| patient.external_id.as_deref()));
+        if let (Purpose::Ias, Some(fields)) = (purpose, payload.as_object_mut()) {
+            fields.insert("purposeOfUse".to_owned(), json!("ias"));
+        }
+        self.emit(now, event_type, query_id, metadata, "payload", payload);
+    }
+}

@@ -1,0 +1,94 @@
+//! One network query as state, and as start and status show it
+//! (docs.metriport.com, page `network/get-network-query`).
+
+use sandbox_fhir::Source;
+use serde_json::{Value, json};
+
+use crate::metadata::Metadata;
+use crate::moment::Moment;
+use crate::network_request::Purpose;
+
+/// One query and how far its sources are.
+pub(crate) struct NetworkQuery {
+    pub(crate) id: String,
+    pub(crate) patient_id: String,
+    pub(crate) purpose: Purpose,
+    pub(crate) metadata: Option<Metadata>,
+    pub(crate) started_at: Moment,
+    pub(crate) progress: Vec<Progress>,
+    pub(crate) errors: Vec<Value>,
+}
+
+/// How far one source is.
+pub(crate) struct Progress {
+    pub(crate) source: Source,
+    pub(crate) state: State,
+    /// Asked for while another query was at it: nobody works on this one.
+    pub(crate) skipped: bool,
+}
+
+/// What became of a source.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum State {
+    /// Asked, not answered.
+    Processing,
+    /// Answered, then.
+    Completed(Moment),
+    /// Never started, or ended without an answer.
+    Failed,
+}
+
+impl NetworkQuery {
+    /// Whether its HIE source is at work.
+    pub(crate) fn runs_hie(&self) -> bool {
+        let at_it = |step: &Progress| step.source == Source::Hie && step.state == State::Processing && !step.skipped;
+        self.progress.iter().any(at_it)
+    }
+
+    /// Start and status share this shape. Failed sources are listed in `sources` and, if they never started, in `errors`.
+    pub(crate) fn view(&self) -> Value {
+        let sources: Vec<Value> = self.progress.iter().map(|step| step.view(self.started_at)).collect();
+        let mut view = json!({
+            "requestId": self.id,
+            "startedAt": self.started_at,
+            "status": self.status(),
+            "sources": sources,
+        });
+        if let (false, Some(fields)) = (self.errors.is_empty(), view.as_object_mut()) {
+            fields.insert("errors".to_owned(), json!(self.errors));
+        }
+        view
+    }
+
+    /// `processing` while any source is; then all, none, or some completed.
+    fn status(&self) -> &'static str {
+        let all = |state: fn(&State) -> bool| self.progress.iter().all(|step| state(&step.state));
+        if !all(|state| *state != State::Processing) {
+            "processing"
+        } else if all(|state| *state == State::Failed) {
+            "failed"
+        } else if all(|state| matches!(state, State::Completed(_))) {
+            "completed"
+        } else {
+            "partial"
+        }
+    }
+}
+
+impl Progress {
+    fn view(&self, started_at: Moment) -> Value {
+        let mut view = json!({ "type": self.source.as_str(), "status": self.word(), "startedAt": started_at });
+        if let (State::Completed(at), Some(fields)) = (self.state, view.as_object_mut()) {
+            fields.insert("completedAt".to_owned(), json!(at));
+        }
+        view
+    }
+
+    fn word(&self) -> &'static str {
+        match self.state {
+            State::Processing => "processing",
+            State::Completed(_) => "completed",
+            State::Failed => "failed",
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a stand-in can be told before it starts.
+
+use std::time::Duration;
+
+use sandbox_fhir::NetworkRecord;
+
+use crate::personas::Persona;
+
+/// How many times its usual delay the lab takes for [`Persona::SlowSource`].
+pub(crate) const SLOW_FACTOR: u32 = 8;
+
+/// How long things take, in milliseconds, before `time_scale` divides them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delays {
+    /// From a finished proofing to its webhook.
+    pub identity_webhook_ms: u64,
+    /// From the start of a network query to the end of its HIE source.
+    pub hie_ms: u64,
+    /// The same for the pharmacy source.
+    pub pharmacy_ms: u64,
+    /// The same for the lab source.
+    pub lab_ms: u64,
+    /// From the start of a consolidated query to its end.
+    pub consolidated_ms: u64,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self {
+            identity_webhook_ms: 200,
+            hie_ms: 1200,
+            pharmacy_ms: 1800,
+            lab_ms: 2500,
+            consolidated_ms: 500,
+        }
+    }
+}
+
+impl Delays {
+    /// The same delay for everything: tests want short ones.
+    #[must_use]
+    pub const fn all(ms: u64) -> Self {
+        Self {
+            identity_webhook_ms: ms,
+            hie_ms: ms,
+            pharmacy_ms: ms,
+            lab_ms: ms,
+            consolidated_ms: ms,
+        }
+    }
+}
+
+/// A wait the stand-in itself imposes, so that a measurement can take it off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// From a finished proofing to its webhook.
+    IdentityWebhook,
+    /// From the start of a network query with all three sources to its end.
+    NetworkQuery,
+    /// One consolidated query.
+    ConsolidatedQuery,
+    /// A whole pull: network query and consolidated query after each other.
+    Pull,
+}
+
+/// Everything a stand-in can be told. The default checks everything, limits rates, and asks a person for codes.
+#[derive(Debug, Clone)]
+pub struct StandInOptions {
+    /// TCP port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// Seed of every id, token, key and generated record.
+    pub seed: u64,
+    /// How long things take.
+    pub delays: Delays,
+    /// Divides delays and lifetimes; rate windows keep their minute.
+    pub time_scale: u32,
+    /// Used for every patient instead of generated data.
+    pub record: Option<NetworkRecord>,
+    /// Where hosted pages may return to, compared exactly. Empty refuses every session and challenge.
+    pub redirect_allowlist: Vec<String>,
+    /// Opening a hosted page completes it at once.
+    pub auto_approve: bool,
+    /// Whether a query's AAL2 session is looked at; `false` accepts any text.
+    pub check_aal2: bool,
+    /// Whether an AAL2 session serves one query only.
+    pub aal2_single_use: bool,
+    /// Whether the per-minute limits are kept.
+    pub rate_limits: bool,
+    /// Whether each source of a network query has its own limit too, answered in `errors`.
+    pub per_source_rate_limits: bool,
+    /// Lifetime of an AAL2 session in seconds.
+    pub aal2_ttl_secs: u64,
+    /// Lifetime of the URLs of identity sessions and challenges in seconds.
+    pub session_ttl_secs: u64,
+    /// Lifetime of record links in seconds.
+    pub link_ttl_secs: u64,
+    /// Whether HIE queries send `network-query.hie.first-data-ready` halfway.
+    pub data_ready_events: bool,
+    /// Whether a source that fails sends a webhook with `status: failed`, as documented but not seen in code.
+    pub failure_events: bool,
+    /// Calls per UTC day and key before the gateway refuses.
+    pub daily_quota: Option<u32>,
+    /// Patients per account; Metriport's sandbox has 20.
+    pub patient_cap: Option<u32>,
+}
+
+impl Default for StandInOptions {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            seed: 1,
+            delays: Delays::default(),
+            time_scale: 1,
+            record: None,
+            redirect_allowlist: Vec::new(),
+            auto_approve: false,
+            check_aal2: true,
+            aal2_single_use: true,
+            rate_limits: true,
+            per_source_rate_limits: false,
+            aal2_ttl_secs: 5 * 60,
+            session_ttl_secs: 20 * 60,
+            link_ttl_secs: 180,
+            data_ready_events: false,
+            failure_events: false,
+            daily_quota: None,
+            patient_cap: None,
+        }
+    }
+}
+
+impl StandInOptions {
+    pub(crate) fn delay(&self, ms: u64) -> Duration {
+        Duration::from_millis(ms) / self.time_scale.max(1)
+    }
+
+    pub(crate) fn session_ttl(&self) -> Duration {
+        self.delay(self.session_ttl_secs.saturating_mul(1000))
+    }
+
+    pub(crate) fn aal2_ttl(&self) -> Duration {
+        self.delay(self.aal2_ttl_secs.saturating_mul(1000))
+    }
+
+    pub(crate) fn link_ttl(&self) -> Duration {
+        self.delay(self.link_ttl_secs.saturating_mul(1000))
+    }
+
+    /// The wait imposed on an ordinary patient, in milliseconds of real time.
+    #[must_use]
+    pub fn wait_ms(&self, wait: Wait, persona: Persona) -> u64 {
+        let delays = &self.delays;
+        let lab_ms = delays.lab_ms * u64::from(if persona == Persona::SlowSource { SLOW_FACTOR } else { 1 });
+        let query_ms = match persona {
+            Persona::SandboxSources => delays.hie_ms,
+            _ => delays.hie_ms.max(delays.pharmacy_ms).max(lab_ms),
+        };
+        let ms = match wait {
+            Wait::IdentityWebhook => delays.identity_webhook_ms,
+            Wait::NetworkQuery => query_ms,
+            Wait::ConsolidatedQuery => delays.consolidated_ms,
+            Wait::Pull => query_ms + delays.consolidated_ms,
+        };
+        u64::try_from(self.delay(ms).as_millis()).unwrap_or(u64::MAX)
+    }
+}

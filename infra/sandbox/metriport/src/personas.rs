@@ -1,0 +1,126 @@
+//! Patients who behave: the first name decides what the networks do, as in Metriport's own sandbox
+//! (docs.metriport.com, page `medical-api/more-info/sandbox`). Unknown first names are ordinary.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How the networks treat a patient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Persona {
+    /// Everything arrives.
+    Ordinary,
+    /// The networks know nothing about the patient.
+    NoData,
+    /// The pharmacy source fails without a webhook.
+    SilentSource,
+    /// The lab source takes eight times as long.
+    SlowSource,
+    /// Creating the patient returns one that belongs to somebody else.
+    WrongExternalId,
+    /// Somebody else passes the identity proofing.
+    OtherPerson,
+    /// Pharmacy and lab are refused at once, as in Metriport's sandbox.
+    SandboxSources,
+}
+
+impl Persona {
+    /// Every persona.
+    pub const ALL: [Self; 7] = [
+        Self::Ordinary,
+        Self::NoData,
+        Self::SilentSource,
+        Self::SlowSource,
+        Self::WrongExternalId,
+        Self::OtherPerson,
+        Self::SandboxSources,
+    ];
+
+    /// The persona of a patient with this first name; case and surrounding space do not matter.
+    #[must_use]
+    pub fn from_first_name(first_name: &str) -> Self {
+        let named = |persona: &Self| persona.first_name().eq_ignore_ascii_case(first_name.trim());
+        Self::ALL.into_iter().find(named).unwrap_or(Self::Ordinary)
+    }
+
+    /// The first name that selects it.
+    #[must_use]
+    pub const fn first_name(self) -> &'static str {
+        match self {
+            Self::Ordinary => "Jane",
+            Self::NoData => "Chris",
+            Self::SilentSource => "Ollie",
+            Self::SlowSource => "Andreas",
+            Self::WrongExternalId => "Kyla",
+            Self::OtherPerson => "Sam",
+            Self::SandboxSources => "Robin",
+        }
+    }
+
+    /// Its name on a command line, in kebab case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ordinary => "ordinary",
+            Self::NoData => "no-data",
+            Self::SilentSource => "silent-source",
+            Self::SlowSource => "slow-source",
+            Self::WrongExternalId => "wrong-external-id",
+            Self::OtherPerson => "other-person",
+            Self::SandboxSources => "sandbox-sources",
+        }
+    }
+
+    /// What it does, in one line.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Ordinary => "all three sources complete and the record is full",
+            Self::NoData => "all three sources complete and the consolidated record is empty",
+            Self::SilentSource => "the pharmacy source fails without a webhook; only polling shows it",
+            Self::SlowSource => "the lab source takes eight times its usual delay",
+            Self::WrongExternalId => "creating the patient returns an existing one with somebody else's externalId",
+            Self::OtherPerson => "somebody else passes the proofing: the webhook names another patient",
+            Self::SandboxSources => "pharmacy and lab are refused at once; the query ends partial",
+        }
+    }
+}
+
+impl fmt::Display for Persona {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name no persona has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no such persona; known are ordinary, no-data, silent-source, slow-source, wrong-external-id, other-person, sandbox-sources"
+)]
+pub struct UnknownPersona;
+
+impl FromStr for Persona {
+    type Err = UnknownPersona;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPersona> {
+        Self::ALL
+            .into_iter()
+            .find(|persona| persona.name() == name)
+            .ok_or(UnknownPersona)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_names_and_names_lead_back() {
+        for persona in Persona::ALL {
+            assert_eq!(Persona::from_first_name(persona.first_name()), persona);
+            assert_eq!(persona.name().parse(), Ok(persona));
+            assert!(UnknownPersona.to_string().contains(persona.name()));
+        }
+        assert_eq!(Persona::from_first_name(" ollie "), Persona::SilentSource);
+        assert_eq!(Persona::from_first_name("Nora"), Persona::Ordinary);
+    }
+}

@@ -1,0 +1,123 @@
+//! What the networks have given about each patient, and the cached consolidated record made of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sandbox_fhir::{BundleText, NetworkRecord, RecordFilter, Source, bundle_text, generate};
+
+use crate::files::Object;
+use crate::moment::Moment;
+use crate::patient::Patient;
+use crate::person;
+use crate::personas::Persona;
+use crate::world::World;
+
+/// A record as it was when somebody asked: which sources had answered, and what was wanted of them.
+#[derive(Clone)]
+pub(crate) struct View {
+    record: Arc<NetworkRecord>,
+    sources: Vec<Source>,
+    filter: RecordFilter,
+}
+
+impl View {
+    /// Its text, chunk by chunk.
+    pub(crate) fn bundle(&self) -> BundleText {
+        bundle_text(Arc::clone(&self.record), &self.sources, &self.filter)
+    }
+}
+
+/// One patient's data.
+pub(crate) struct Holding {
+    /// What the networks hold, asked or not.
+    record: Arc<NetworkRecord>,
+    /// Which sources have answered so far.
+    collected: BTreeSet<Source>,
+    /// Whether the cached record exists: a new HIE query deletes it, the next answer rebuilds it.
+    cached: bool,
+}
+
+impl World {
+    /// A source has answered: its part joins the record, which is built anew.
+    pub(crate) fn collect(&mut self, now: Moment, patient_id: &str, source: Source) {
+        let Some(holding) = self.holding(now, patient_id) else {
+            return;
+        };
+        holding.collected.insert(source);
+        holding.cached = true;
+        let view = holding.view(RecordFilter::default());
+        if view.bundle().total() > 0 {
+            let key = self.record_key(patient_id);
+            self.files.put(key, Object::Record(view));
+        }
+    }
+
+    /// A new HIE query deletes the cached record at its start.
+    pub(crate) fn drop_cached_record(&mut self, patient_id: &str) {
+        if let Some(holding) = self.holdings.get_mut(patient_id) {
+            holding.cached = false;
+        }
+        let key = self.record_key(patient_id);
+        self.files.remove(&key);
+    }
+
+    /// The record as a consolidated query sees it now, filtered: nothing while an HIE query has the cache deleted.
+    pub(crate) fn consolidated(&mut self, now: Moment, patient_id: &str, filter: RecordFilter) -> View {
+        let hie_is_running = self.hie_is_running(patient_id);
+        match self.holding(now, patient_id) {
+            Some(holding) if holding.cached || !hie_is_running => holding.view(filter),
+            _ => View {
+                record: Arc::new(NetworkRecord::default()),
+                sources: Vec::new(),
+                filter,
+            },
+        }
+    }
+
+    /// Link to the whole record as it is when the link is followed.
+    pub(crate) fn consolidated_record_url(&self, now: Moment, patient_id: &str) -> String {
+        self.presign(now, &self.record_key(patient_id))
+    }
+
+    fn record_key(&self, patient_id: &str) -> String {
+        let account = &self.account_id;
+        format!("{account}/{account}_{patient_id}_CONSOLIDATED_DATA.json")
+    }
+
+    fn holding(&mut self, now: Moment, patient_id: &str) -> Option<&mut Holding> {
+        if !self.holdings.contains_key(patient_id) {
+            let record = self.what_networks_hold(self.patients.get(patient_id)?, now);
+            let holding = Holding {
+                record,
+                collected: BTreeSet::new(),
+                cached: false,
+            };
+            self.holdings.insert(patient_id.to_owned(), holding);
+        }
+        self.holdings.get_mut(patient_id)
+    }
+
+    fn what_networks_hold(&self, patient: &Patient, now: Moment) -> Arc<NetworkRecord> {
+        if patient.persona() == Persona::NoData {
+            return Arc::new(NetworkRecord::default());
+        }
+        match &self.record {
+            Some(given) => Arc::clone(given),
+            None => Arc::new(generate(
+                person::seed(self.options.seed, patient),
+                &person::of(patient),
+                now.date(),
+            )),
+        }
+    }
+}
+
+impl Holding {
+    fn view(&self, filter: RecordFilter) -> View {
+        View {
+            record: Arc::clone(&self.record),
+            sources: self.collected.iter().copied().collect(),
+            filter,
+        }
+    }
+}

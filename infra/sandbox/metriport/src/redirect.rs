@@ -1,0 +1,72 @@
+//! Where a hosted page may send the browser back to.
+//!
+//! Metriport wants HTTPS and the account's allowlist (docs.metriport.com, pages `ias/create-identity-session` and
+//! `ias/create-aal2-challenge`). How it compares is not said; this stand-in compares exactly. Plain HTTP to `localhost`
+//! or `127.0.0.1` is accepted too, and only because a laptop has nothing else.
+
+use url::Url;
+
+use crate::envelope::Refusal;
+
+/// 400 unless `redirect` is on the list and leads to a permitted place.
+pub(crate) fn check(allowlist: &[String], redirect: &str) -> Result<(), Refusal> {
+    let parsed = Url::parse(redirect).ok().filter(is_permitted);
+    if parsed.is_none() {
+        return Err(Refusal::bad_request("redirectUrl must be an HTTPS URL"));
+    }
+    if !allowlist.iter().any(|allowed| allowed == redirect) {
+        return Err(Refusal::bad_request("redirectUrl is not on the account's allowlist"));
+    }
+    Ok(())
+}
+
+fn is_permitted(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => url.has_host(),
+        "http" => matches!(url.host_str(), Some("localhost" | "127.0.0.1")),
+        _ => false,
+    }
+}
+
+/// `redirect` with one more query pair; the value is one of our own ids or words and needs no escaping.
+pub(crate) fn append(redirect: &str, pairs: &str) -> String {
+    let joint = if redirect.contains('?') { '&' } else { '?' };
+    format!("{redirect}{joint}{pairs}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(redirect: &str) -> bool {
+        let list = [
+            "https://app.example.test/return",
+            "http://127.0.0.1:3000/return",
+            "http://app.example.test/return",
+        ];
+        check(&list.map(str::to_owned), redirect).is_ok()
+    }
+
+    #[test]
+    fn only_listed_places_and_no_plain_http_beyond_this_machine() {
+        assert!(allowed("https://app.example.test/return"));
+        assert!(allowed("http://127.0.0.1:3000/return"));
+        assert!(!allowed("http://app.example.test/return"));
+        assert!(!allowed("https://app.example.test/return/"));
+        assert!(!allowed("https://app.example.test/return?next=1"));
+        assert!(!allowed("javascript:alert(1)"));
+        assert!(check(&[], "https://app.example.test/return").is_err());
+    }
+
+    #[test]
+    fn pairs_are_appended() {
+        assert_eq!(
+            append("https://a.test/r", "status=verified"),
+            "https://a.test/r?status=verified"
+        );
+        assert_eq!(
+            append("https://a.test/r?x=1", "status=verified"),
+            "https://a.test/r?x=1&status=verified"
+        );
+    }
+}

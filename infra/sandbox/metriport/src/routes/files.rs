@@ -1,0 +1,115 @@
+//! Record links: what S3 would serve, in chunks.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+use super::{Params, add};
+use crate::app::App;
+use crate::files::{FileRefusal, Object};
+use crate::operation::Operation;
+use crate::records::View;
+
+/// Chunks made ahead of the reader.
+const CHUNKS_AHEAD: usize = 4;
+
+type Chunks = mpsc::Sender<Result<Bytes, Infallible>>;
+
+pub(super) fn mount(router: Router<Arc<App>>) -> Router<Arc<App>> {
+    add(router, Operation::DownloadFile, download)
+}
+
+async fn download(
+    State(app): State<Arc<App>>,
+    Path((bucket, key)): Path<(String, String)>,
+    params: Params,
+) -> Response {
+    match app.act(|world, now| world.files.open(now, &bucket, &key, &params)) {
+        Ok(Object::Record(view)) => plain(view).await,
+        Ok(Object::PackedRecord(view)) => packed(view),
+        Ok(Object::Document { content_type, body }) => ([(header::CONTENT_TYPE, content_type)], body).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+impl IntoResponse for FileRefusal {
+    fn into_response(self) -> Response {
+        let (status, code, message) = self.words();
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        );
+        (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+    }
+}
+
+/// The Bundle as it is, with its length.
+async fn plain(view: View) -> Response {
+    let measured = tokio::task::spawn_blocking(move || {
+        let bundle = view.bundle();
+        (bundle.content_length(), bundle)
+    });
+    let Ok((length, bundle)) = measured.await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let body = chunked(move |chunks| {
+        for chunk in bundle {
+            if chunks.blocking_send(Ok(chunk)).is_err() {
+                return;
+            }
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+    ];
+    (headers, body).into_response()
+}
+
+/// The Bundle packed. Metriport stores this variant with both headers, so that most clients unpack it by themselves.
+fn packed(view: View) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/gzip"),
+        (header::CONTENT_ENCODING, "gzip"),
+    ];
+    (headers, chunked(move |chunks| pack(&view, &chunks))).into_response()
+}
+
+fn pack(view: &View, chunks: &Chunks) {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    for chunk in view.bundle() {
+        let written = encoder.write_all(&chunk);
+        let ready = std::mem::take(encoder.get_mut());
+        if written.is_err() || (!ready.is_empty() && chunks.blocking_send(Ok(ready.into())).is_err()) {
+            return;
+        }
+    }
+    match encoder.finish() {
+        Ok(rest) => {
+            if chunks.blocking_send(Ok(rest.into())).is_err() {
+                tracing::debug!("the reader left");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "packing failed"),
+    }
+}
+
+/// A body made on a thread of its own, no faster than it is read.
+fn chunked(make: impl FnOnce(Chunks) + Send + 'static) -> Body {
+    let (chunks, ready) = mpsc::channel(CHUNKS_AHEAD);
+    tokio::task::spawn_blocking(move || make(chunks));
+    Body::from_stream(stream::unfold(ready, async |mut ready| {
+        ready.recv().await.map(|chunk| (chunk, ready))
+    }))
+}

@@ -1,0 +1,86 @@
+//! What will happen by itself, and when. Holds the due times; the edge keeps one timer on the earliest.
+
+use std::collections::BTreeMap;
+
+use sandbox_fhir::Source;
+
+use crate::moment::Moment;
+
+/// Something that happens at its time.
+/// Without `Debug`: it holds the token of a hosted page.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The webhook of a finished proofing.
+    IdentityVerified {
+        /// Token of the session.
+        token: String,
+        /// The identity that came of it.
+        identity_id: String,
+    },
+    /// The early webhook of an HIE query.
+    FirstData {
+        /// The network query.
+        query_id: String,
+    },
+    /// One source of a network query ends.
+    SourceEnds {
+        /// The network query.
+        query_id: String,
+        /// Which source.
+        source: Source,
+        /// Whether it completes or fails.
+        completes: bool,
+    },
+    /// The oldest consolidated query of a patient ends.
+    ConsolidatedEnds {
+        /// The consolidated query.
+        request_id: String,
+    },
+}
+
+/// Due things in order of time, and of arrival within one time.
+#[derive(Default)]
+pub(crate) struct Schedule {
+    entries: BTreeMap<(Moment, u64), Due>,
+    arrivals: u64,
+}
+
+impl Schedule {
+    pub(crate) fn add(&mut self, at: Moment, due: Due) {
+        self.arrivals += 1;
+        self.entries.insert((at, self.arrivals), due);
+    }
+
+    /// When the next thing is due.
+    pub(crate) fn next(&self) -> Option<Moment> {
+        self.entries.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Takes the first thing due by `now`, with the time it was due at.
+    pub(crate) fn take(&mut self, now: Moment) -> Option<(Moment, Due)> {
+        let entry = self.entries.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let ((at, _), due) = entry.remove_entry();
+        Some((at, due))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_of_time_then_of_arrival() {
+        let mut schedule = Schedule::default();
+        let due = |request_id: &str| Due::ConsolidatedEnds {
+            request_id: request_id.to_owned(),
+        };
+        for (at, id) in [(5, "b"), (3, "a"), (5, "c")] {
+            schedule.add(Moment::from_millis(at), due(id));
+        }
+        assert!(schedule.take(Moment::from_millis(2)).is_none());
+        let order: Vec<_> = std::iter::from_fn(|| schedule.take(Moment::from_millis(9)))
+            .map(|(_, due)| due)
+            .collect();
+        assert!(order == [due("a"), due("b"), due("c")]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Serving connections one by one, so that one can be dropped without an answer, which axum's own server cannot do.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use crate::faults::Reset;
+
+/// Running out of file descriptors must not become a busy loop.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(50);
+
+/// The connection was asked to end here.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is dropped on purpose")]
+struct DroppedOnPurpose;
+
+/// Accepts connections until dropped; open ones end with it.
+pub(crate) async fn serve(listener: TcpListener, router: Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => { connections.spawn(serve_connection(stream, router.clone())); }
+                Err(error) => {
+                    tracing::warn!(%error, "connection not accepted");
+                    tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
+                }
+            },
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection's task ended badly");
+                }
+            }
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, router: Router) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small answers may wait");
+    }
+    let service = service_fn(move |request: hyper::Request<Incoming>| answer(router.clone(), request.map(Body::new)));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+async fn answer(router: Router, request: Request) -> Result<Response, DroppedOnPurpose> {
+    let Ok(response): Result<_, Infallible> = router.oneshot(request).await;
+    match response.extensions().get::<Reset>() {
+        Some(Reset) => Err(DroppedOnPurpose),
+        None => Ok(response),
+    }
+}

@@ -1,0 +1,255 @@
+//! A running stand-in and everything a test or the sandbox may do to it from outside the API.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::app::{self, App};
+use crate::calls::{Call, Stats};
+use crate::clock;
+use crate::delivery::{self, DeliveryError};
+
+use crate::faults::Failure;
+use crate::operation::Operation;
+use crate::options::{StandInOptions, Wait};
+use crate::personas::Persona;
+use crate::routes;
+use crate::serve;
+use crate::signature;
+use crate::webhooks::{DeliveryLog, HeldDelivery};
+use crate::world::World;
+
+/// Why a stand-in could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port cannot be had.
+    #[error("cannot listen on 127.0.0.1:{port}: {source}")]
+    Listen {
+        /// The port asked for.
+        port: u16,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The HTTP client for webhooks cannot be made.
+    #[error("cannot make the client for webhooks: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The first facility was refused by our own rules.
+    #[error("cannot set up the account: status {0}")]
+    Account(u16),
+}
+
+/// How a message is sent once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Replay {
+    /// Leaves `meta.data` out, as Metriport's own replays do.
+    pub strip_meta_data: bool,
+}
+
+/// A running stand-in. Dropping it stops it too, without waiting.
+pub struct StandIn {
+    app: Arc<App>,
+    base_url: String,
+    tasks: JoinSet<()>,
+}
+
+impl StandIn {
+    /// Starts one on 127.0.0.1.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start(options: StandInOptions) -> Result<Self, StartError> {
+        let port = options.port;
+        let listen_error = |source| StartError::Listen { port, source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .map_err(listen_error)?;
+        let base_url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
+
+        let mut world = World::new(options, base_url.clone(), clock::now())
+            .map_err(|refusal| StartError::Account(refusal.status))?;
+        let api_key = STANDARD.encode(format!("{}:{}", world.ids.token(), world.account_id));
+        let (app, outgoing) = App::new(world, api_key, delivery::http_client()?);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(app::keep_time(Arc::clone(&app)));
+        tasks.spawn(app::send_outgoing(Arc::clone(&app), outgoing));
+        tasks.spawn(serve::serve(listener, routes::router(Arc::clone(&app))));
+        Ok(Self { app, base_url, tasks })
+    }
+
+    /// `http://127.0.0.1:port`, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The account's API key: base64 of secret and account id.
+    #[must_use]
+    pub fn api_key(&self) -> &str {
+        &self.app.api_key
+    }
+
+    /// The key webhooks are signed with. It exists from the start and stays when the URL changes.
+    #[must_use]
+    pub fn webhook_key(&self) -> String {
+        self.app.act(|world, _| world.webhooks.key.clone())
+    }
+
+    /// Replaces the webhook key, as the dashboard would, and gives the new one.
+    pub fn rotate_webhook_key(&self) -> String {
+        self.app.act(|world, _| {
+            world.webhooks.key = world.ids.webhook_key();
+            world.webhooks.key.clone()
+        })
+    }
+
+    /// The facility that exists from the start.
+    #[must_use]
+    pub fn facility_id(&self) -> String {
+        self.app
+            .act(|world, _| world.facilities.first().map(|first| first.id.clone()))
+            .unwrap_or_default()
+    }
+
+    /// Puts one more place on the redirect allowlist.
+    pub fn allow_redirect(&self, redirect_url: &str) {
+        self.app
+            .act(|world, _| world.options.redirect_allowlist.push(redirect_url.to_owned()));
+    }
+
+    /// The base32 secret of the patient's authenticator; `None` before the first identity session.
+    #[must_use]
+    pub fn totp_secret(&self, patient_id: &str) -> Option<String> {
+        self.app.act(|world, _| {
+            world
+                .identities
+                .authenticators
+                .get(patient_id)
+                .map(|known| known.base32())
+        })
+    }
+
+    /// The code the patient's authenticator shows now.
+    #[must_use]
+    pub fn totp_code(&self, patient_id: &str) -> Option<String> {
+        self.app.act(|world, now| {
+            world
+                .identities
+                .authenticators
+                .get(patient_id)
+                .map(|known| known.code(now))
+        })
+    }
+
+    /// Makes a proofed identity inactive; `false` if there is none of that id.
+    pub fn deactivate_identity(&self, proofed_identity_id: &str) -> bool {
+        self.app.act(|world, _| {
+            let identity = world.identities.proofed.get_mut(proofed_identity_id);
+            identity.map(|identity| identity.active = false).is_some()
+        })
+    }
+
+    /// Ends that many of the next consolidated queries as failed.
+    pub fn fail_consolidated(&self, count: u32) {
+        self.app.act(|world, _| world.consolidated_failures = count);
+    }
+
+    /// The next call of an operation misbehaves. Several failures of one operation queue up.
+    pub fn fail_next(&self, operation: Operation, failure: Failure) {
+        self.app.faults().push(operation, failure);
+    }
+
+    /// Counts per operation.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.app.calls().stats()
+    }
+
+    /// Every call so far, oldest first.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.app.calls().list()
+    }
+
+    /// How long the stand-in makes an ordinary patient wait, in milliseconds of real time.
+    #[must_use]
+    pub fn configured_delay_ms(&self, wait: Wait) -> u64 {
+        self.app.act(|world, _| world.options.wait_ms(wait, Persona::Ordinary))
+    }
+
+    /// Holds messages back from now on. Pings, samples and replays are not held.
+    pub fn hold_webhooks(&self) {
+        self.app.act(|world, _| world.webhooks.hold());
+    }
+
+    /// What is held back, oldest first.
+    #[must_use]
+    pub fn held(&self) -> Vec<HeldDelivery> {
+        self.app.act(|world, _| world.webhooks.held().to_vec())
+    }
+
+    /// Delivers held messages in this order, one after the other, and keeps holding the rest. Unknown numbers are passed
+    /// over. Gives the receiver's answers.
+    pub async fn release(&self, order: &[usize]) -> Vec<Result<u16, DeliveryError>> {
+        let message_ids = self.app.act(|world, _| world.webhooks.take_held(order));
+        self.deliver_all(&message_ids).await
+    }
+
+    /// Delivers everything held, oldest first, and holds no more.
+    pub async fn release_all(&self) -> Vec<Result<u16, DeliveryError>> {
+        let message_ids = self.app.act(|world, _| world.webhooks.take_all_held());
+        self.deliver_all(&message_ids).await
+    }
+
+    async fn deliver_all(&self, message_ids: &[String]) -> Vec<Result<u16, DeliveryError>> {
+        let mut answers = Vec::with_capacity(message_ids.len());
+        for message_id in message_ids {
+            answers.push(delivery::deliver(&self.app, message_id, true, false).await);
+        }
+        answers
+    }
+
+    /// Loses held messages on the way: they count as failed, and a retry would bring them.
+    pub fn drop_held(&self, indices: &[usize]) {
+        self.app.act(|world, _| {
+            let lost = world.webhooks.take_held(indices);
+            world.webhooks.lose(&lost);
+        });
+    }
+
+    /// Sends a stored message once more, whatever became of it.
+    ///
+    /// # Errors
+    /// When no message has that id, no URL is set, or nobody answers.
+    pub async fn deliver_again(&self, message_id: &str, replay: Replay) -> Result<u16, DeliveryError> {
+        delivery::deliver(&self.app, message_id, !replay.strip_meta_data, true).await
+    }
+
+    /// Every attempt to deliver, oldest first.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<DeliveryLog> {
+        self.app.act(|world, _| world.webhooks.log().to_vec())
+    }
+
+    /// Sends any bytes to the webhook URL, with this signature or without one.
+    ///
+    /// # Errors
+    /// When no URL is set, or nobody answers.
+    pub async fn send_raw(&self, body: impl Into<Vec<u8>>, signature: Option<&str>) -> Result<u16, DeliveryError> {
+        delivery::send_raw(&self.app, body.into(), signature).await
+    }
+
+    /// The signature these bytes would carry.
+    #[must_use]
+    pub fn sign(&self, body: &[u8]) -> String {
+        signature::sign(&self.webhook_key(), body)
+    }
+
+    /// Stops everything and waits until it has stopped.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+    }
+}

@@ -1,0 +1,340 @@
+//! Webhooks as state: what was sent, what failed, what is held back. Delivery itself is the edge's (`delivery`).
+//!
+//! Each message goes out once. Metriport never retries by itself (docs.metriport.com, page `getting-started/webhooks`);
+//! failures are kept until somebody asks for all of them to be sent again, with the original id, time and links, and
+//! without `meta.data` (public code).
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::message::{Message, State};
+use crate::signature;
+
+/// A message that would have gone out by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldDelivery {
+    /// Its number, which it keeps while others are released.
+    pub index: usize,
+    /// `meta.type`.
+    pub event_type: String,
+    /// `meta.requestId`.
+    pub request_id: String,
+    /// `meta.messageId`.
+    pub message_id: String,
+}
+
+/// One attempt to deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryLog {
+    /// `meta.type`.
+    pub event_type: String,
+    /// `meta.requestId`, where there is one.
+    pub request_id: Option<String>,
+    /// `meta.messageId`.
+    pub message_id: String,
+    /// The receiver's HTTP status; `None` when it did not answer in time or at all.
+    pub status: Option<u16>,
+    /// Whether this was not the first attempt.
+    pub replayed: bool,
+}
+
+/// Something for the edge to send.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outgoing {
+    /// A stored message, for the first time.
+    Message(String),
+    /// Failed messages again, one after the other.
+    Replay(Vec<String>),
+    /// The check of a new URL.
+    Ping(String),
+    /// A payload of the caller's own, kept nowhere.
+    Sample(Value),
+}
+
+/// A message ready for the wire. Without `Debug`: it holds links.
+pub(crate) struct Prepared {
+    pub(crate) url: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) signature: String,
+    pub(crate) event_type: String,
+    pub(crate) request_id: Option<String>,
+    pub(crate) message_id: String,
+}
+
+/// The account's webhook settings and everything sent to it.
+pub(crate) struct Webhooks {
+    pub(crate) url: Option<String>,
+    pub(crate) key: String,
+    pub(crate) enabled: bool,
+    pub(crate) status_detail: Option<String>,
+    /// Oldest first, and the place of each by its id.
+    messages: Vec<Message>,
+    places: HashMap<String, usize>,
+    outgoing: Vec<Outgoing>,
+    holding: bool,
+    held: Vec<HeldDelivery>,
+    held_ever: usize,
+    log: Vec<DeliveryLog>,
+}
+
+impl Webhooks {
+    pub(crate) fn new(key: String) -> Self {
+        Self {
+            url: None,
+            key,
+            enabled: false,
+            status_detail: None,
+            messages: Vec::new(),
+            places: HashMap::new(),
+            outgoing: Vec::new(),
+            holding: false,
+            held: Vec::new(),
+            held_ever: 0,
+            log: Vec::new(),
+        }
+    }
+
+    pub(crate) fn take_outgoing(&mut self) -> Vec<Outgoing> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    pub(crate) fn send(&mut self, outgoing: Outgoing) {
+        self.outgoing.push(outgoing);
+    }
+
+    /// Takes a new message in: to be sent, held, or failed at once when there is nowhere to send to.
+    pub(crate) fn accept(&mut self, mut message: Message) {
+        if self.url.is_none() {
+            message.state = State::Failed;
+        } else if self.holding {
+            self.held.push(HeldDelivery {
+                index: self.held_ever,
+                event_type: message.event_type.clone(),
+                request_id: message.request_id.clone(),
+                message_id: message.message_id.clone(),
+            });
+            self.held_ever += 1;
+        } else {
+            self.outgoing.push(Outgoing::Message(message.message_id.clone()));
+        }
+        self.places.insert(message.message_id.clone(), self.messages.len());
+        self.messages.push(message);
+    }
+
+    pub(crate) fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    pub(crate) fn held(&self) -> &[HeldDelivery] {
+        &self.held
+    }
+
+    /// Takes held messages out, in the order asked for; unknown numbers are passed over.
+    pub(crate) fn take_held(&mut self, order: &[usize]) -> Vec<String> {
+        let find = |index: &usize| self.held.iter().find(|held| held.index == *index);
+        let taken = order
+            .iter()
+            .filter_map(find)
+            .map(|held| held.message_id.clone())
+            .collect();
+        self.held.retain(|held| !order.contains(&held.index));
+        taken
+    }
+
+    /// Takes all held messages out, in order of origin, and holds no more.
+    pub(crate) fn take_all_held(&mut self) -> Vec<String> {
+        self.holding = false;
+        std::mem::take(&mut self.held)
+            .into_iter()
+            .map(|held| held.message_id)
+            .collect()
+    }
+
+    /// These messages never arrived.
+    pub(crate) fn lose(&mut self, message_ids: &[String]) {
+        for message_id in message_ids {
+            self.fail(message_id);
+        }
+    }
+
+    /// This message could not be delivered, or not even be tried.
+    pub(crate) fn fail(&mut self, message_id: &str) {
+        if let Some(message) = self.message_mut(message_id) {
+            message.state = State::Failed;
+        }
+    }
+
+    fn message_mut(&mut self, message_id: &str) -> Option<&mut Message> {
+        let place = self.places.get(message_id)?;
+        self.messages.get_mut(*place)
+    }
+
+    /// All failed messages go out again, oldest first.
+    pub(crate) fn retry_failed(&mut self) {
+        let mut again = Vec::new();
+        for message in self
+            .messages
+            .iter_mut()
+            .filter(|message| message.state == State::Failed)
+        {
+            message.state = State::Processing;
+            again.push(message.message_id.clone());
+        }
+        if !again.is_empty() {
+            self.outgoing.push(Outgoing::Replay(again));
+        }
+    }
+
+    pub(crate) fn processing_count(&self) -> usize {
+        self.count(State::Processing)
+    }
+
+    pub(crate) fn failed_count(&self) -> usize {
+        self.count(State::Failed)
+    }
+
+    fn count(&self, state: State) -> usize {
+        self.messages.iter().filter(|message| message.state == state).count()
+    }
+
+    /// The stored message as it goes out; a replay leaves `meta.data` out. `None` without a URL or such a message.
+    pub(crate) fn prepare(&self, message_id: &str, with_data: bool) -> Option<Prepared> {
+        let message = self.messages.get(*self.places.get(message_id)?)?;
+        let body = message.body(with_data);
+        self.prepared(
+            &body,
+            &message.event_type,
+            Some(&message.request_id),
+            &message.message_id,
+        )
+    }
+
+    /// Any body as it goes out.
+    pub(crate) fn prepared(
+        &self,
+        body: &Value,
+        event_type: &str,
+        request_id: Option<&str>,
+        message_id: &str,
+    ) -> Option<Prepared> {
+        let body = body.to_string().into_bytes();
+        Some(Prepared {
+            url: self.url.clone()?,
+            signature: signature::sign(&self.key, &body),
+            body,
+            event_type: event_type.to_owned(),
+            request_id: request_id.map(str::to_owned),
+            message_id: message_id.to_owned(),
+        })
+    }
+
+    /// An attempt has ended; a success switches the webhook back on, a failure does not switch it off.
+    pub(crate) fn record(&mut self, log: DeliveryLog) {
+        let delivered = log.status.is_some_and(|status| (200..300).contains(&status));
+        let state = if delivered { State::Delivered } else { State::Failed };
+        let message = self.message_mut(&log.message_id);
+        if let Some(message) = message.filter(|message| message.state != State::Delivered) {
+            message.state = state;
+        }
+        if delivered {
+            self.enabled = true;
+            self.status_detail = Some("OK".to_owned());
+        }
+        self.log.push(log);
+    }
+
+    pub(crate) fn log(&self) -> &[DeliveryLog] {
+        &self.log
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Metadata;
+    use crate::world::World;
+    use crate::world::testing::{at, world};
+    use serde_json::json;
+
+    fn emitted(url: Option<&str>, count: usize) -> World {
+        let (mut world, _) = world();
+        world.webhooks.url = url.map(str::to_owned);
+        for _ in 0..count {
+            let data = Some(Metadata::from([("runId".to_owned(), "run_1".to_owned())]));
+            world.emit(at(0), "network-query.hie", "r-1", data, "payload", json!({}));
+        }
+        world
+    }
+
+    fn log(message_id: &str, status: Option<u16>) -> DeliveryLog {
+        let (event_type, message_id) = ("network-query.hie".to_owned(), message_id.to_owned());
+        DeliveryLog {
+            event_type,
+            request_id: None,
+            message_id,
+            status,
+            replayed: false,
+        }
+    }
+
+    fn first_id(world: &mut World) -> String {
+        match world.webhooks.take_outgoing().remove(0) {
+            Outgoing::Message(id) => id,
+            other => panic!("not a message: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_a_url_messages_fail_at_once() {
+        let mut world = emitted(None, 2);
+        assert_eq!(
+            (world.webhooks.failed_count(), world.webhooks.take_outgoing()),
+            (2, vec![])
+        );
+    }
+
+    #[test]
+    fn failures_are_kept_and_replayed_without_metadata() {
+        let mut world = emitted(Some("http://127.0.0.1:1/"), 2);
+        let first = first_id(&mut world);
+        world.webhooks.record(log(&first, Some(500)));
+        assert_eq!(
+            (world.webhooks.failed_count(), world.webhooks.processing_count()),
+            (1, 1)
+        );
+        world.webhooks.retry_failed();
+        assert_eq!(world.webhooks.take_outgoing(), [Outgoing::Replay(vec![first.clone()])]);
+        let body = |with_data| {
+            world
+                .webhooks
+                .prepare(&first, with_data)
+                .map(|ready| ready.body)
+                .unwrap()
+        };
+        let (original, replay) = (body(true), body(false));
+        let read = |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap();
+        assert_eq!(read(&original)["meta"]["data"]["runId"], "run_1");
+        assert!(read(&replay)["meta"].get("data").is_none());
+        assert_eq!(read(&original)["meta"]["messageId"], read(&replay)["meta"]["messageId"]);
+    }
+
+    #[test]
+    fn held_messages_keep_their_numbers() {
+        let (mut world, _) = world();
+        world.webhooks.url = Some("http://127.0.0.1:1/".to_owned());
+        world.webhooks.hold();
+        for request_id in ["a", "b", "c"] {
+            world.emit(at(0), "network-query.lab", request_id, None, "payload", json!({}));
+        }
+        assert_eq!(world.webhooks.take_held(&[2, 7, 0]).len(), 2);
+        let left: Vec<_> = world
+            .webhooks
+            .held()
+            .iter()
+            .map(|held| (held.index, held.request_id.as_str()))
+            .collect();
+        assert_eq!(left, [(1, "b")]);
+        assert_eq!(world.webhooks.take_all_held().len(), 1);
+    }
+}

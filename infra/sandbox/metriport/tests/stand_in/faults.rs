@@ -1,0 +1,111 @@
+//! Faults on purpose, with and without effect.
+
+use std::time::Duration;
+
+use sandbox_metriport::{Failure, Operation, Wait};
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, options, patient_body};
+
+const LOOKUP: &str = "/medical/v1/patient/external-id?externalId=user-48213";
+
+async fn exists(bench: &Bench) -> bool {
+    bench.get(LOOKUP).await.status() == 200
+}
+
+async fn create(bench: &Bench) -> Result<reqwest::Response, reqwest::Error> {
+    bench
+        .post_request(&bench.create_patient_path(), &patient_body("Nora"))
+        .send()
+        .await
+}
+
+#[tokio::test]
+async fn a_status_of_ones_own_has_no_effect_and_comes_once() {
+    let bench = Bench::start(options()).await;
+    bench.stand_in.fail_next(
+        Operation::CreatePatient,
+        Failure::envelope(503, "MetriportError", "down"),
+    );
+    let refused = create(&bench).await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.json::<Value>().await.unwrap()["title"], "MetriportError");
+    assert!(!exists(&bench).await);
+    assert_eq!(create(&bench).await.unwrap().status(), 201);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_reset_before_the_effect_leaves_nothing() {
+    let bench = Bench::start(options()).await;
+    bench
+        .stand_in
+        .fail_next(Operation::CreatePatient, Failure::ResetBeforeEffect);
+    assert!(create(&bench).await.is_err());
+    assert!(!exists(&bench).await);
+    assert_eq!(bench.stand_in.calls()[0].status, None);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_reset_after_the_effect_leaves_the_effect() {
+    let bench = Bench::start(options()).await;
+    bench
+        .stand_in
+        .fail_next(Operation::CreatePatient, Failure::ResetAfterEffect);
+    assert!(create(&bench).await.is_err());
+    assert!(exists(&bench).await);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn garbage_and_hanging_have_their_effect() {
+    let bench = Bench::start(options()).await;
+    bench.stand_in.fail_next(Operation::CreatePatient, Failure::Garbage);
+    assert!(create(&bench).await.unwrap().json::<Value>().await.is_err());
+    assert!(exists(&bench).await);
+    bench
+        .stand_in
+        .fail_next(Operation::SetSettings, Failure::HangFor(60_000));
+    let request = bench.post_request("/settings", &json!({ "webhookUrl": bench.hook_url }));
+    let timed_out = request.timeout(Duration::from_millis(300)).send().await.unwrap_err();
+    assert!(timed_out.is_timeout());
+    assert_eq!(bench.get_json("/settings").await["webhookUrl"], bench.hook_url.as_str());
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_download_can_break_off() {
+    let mut bench = Bench::ready(options()).await;
+    let patient_id = bench.collected("Nora").await;
+    let link = bench.attachments(&patient_id, "conversionType=json").await[0].1.clone();
+    bench
+        .stand_in
+        .fail_next(Operation::DownloadFile, Failure::TruncateAfter(1000));
+    let broken = match bench.client.get(&link).send().await {
+        Ok(answer) => answer.bytes().await.is_err(),
+        Err(_) => true,
+    };
+    assert!(broken);
+    assert!(
+        bench
+            .client
+            .get(&link)
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap()
+            .len()
+            > 1000
+    );
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn the_imposed_wait_is_known() {
+    let bench = Bench::start(options()).await;
+    assert_eq!(bench.stand_in.configured_delay_ms(Wait::Pull), 20);
+    bench.stop().await;
+}

@@ -1,0 +1,15 @@
+//! The stand-in over real sockets on 127.0.0.1.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+
+mod bench;
+mod faults;
+mod flow;
+mod gateway;
+mod links;
+mod webhooks;

@@ -1,0 +1,113 @@
+//! AWS clients, built straight from what Lambda puts into the environment.
+//!
+//! The usual configuration chain probes profiles, files and the instance metadata service, and reads the system's
+//! certificates; on Lambda region and credentials stand in the environment and AWS's own roots are all that is needed.
+//! Leaving both out takes most of the start-up time away. Endpoints follow the SDKs' standard variables
+//! (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`), so the same clients talk to emulators.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+
+use crate::config::{ConfigError, Env};
+
+/// The roots that AWS service endpoints chain to (amazontrust.com, "Root CAs"): Amazon Root CA 1 to 4 and Starfield
+/// Services Root CA G2.
+const AMAZON_ROOTS: &[u8] = include_bytes!("aws/amazon-roots.pem");
+
+/// What every client is made of.
+pub struct Aws {
+    env: Env,
+    http: SharedHttpClient,
+    region: Region,
+    credentials: Credentials,
+}
+
+macro_rules! client {
+    ($(#[$doc:meta])* $name:ident, $sdk:ident, $endpoint:literal $(, $more:ident($value:expr))*) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(&self) -> $sdk::Client {
+            let mut config = $sdk::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(self.region.clone())
+                .credentials_provider(self.credentials.clone())
+                .http_client(self.http.clone())
+                .retry_config(RetryConfig::standard().with_max_attempts(3))
+                .timeout_config(timeouts());
+            config.set_endpoint_url(self.endpoint($endpoint));
+            $(config = config.$more($value(self));)*
+            $sdk::Client::from_conf(config.build())
+        }
+    };
+}
+
+impl Aws {
+    /// Reads region and credentials.
+    ///
+    /// # Errors
+    /// When one of the variables that Lambda sets is missing, or the bundled roots are unreadable.
+    pub fn read(env: &Env) -> Result<Self, ConfigError> {
+        let region = Region::new(env.required("AWS_REGION")?.to_owned());
+        let session_token = env.optional("AWS_SESSION_TOKEN").map(str::to_owned);
+        let (id, secret) = (
+            env.required("AWS_ACCESS_KEY_ID")?,
+            env.required("AWS_SECRET_ACCESS_KEY")?,
+        );
+        let credentials = Credentials::new(id, secret, session_token, None, "lambda-environment");
+        Ok(Self {
+            env: env.clone(),
+            http: http_client()?,
+            region,
+            credentials,
+        })
+    }
+
+    client!(/// DynamoDB.
+        dynamodb, aws_sdk_dynamodb, "AWS_ENDPOINT_URL_DYNAMODB");
+    client!(/// SQS.
+        sqs, aws_sdk_sqs, "AWS_ENDPOINT_URL_SQS");
+    client!(/// Secrets Manager.
+        secrets, aws_sdk_secretsmanager, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
+    client!(/// S3. An endpoint of one's own has no host per bucket, so it implies path style.
+        s3, aws_sdk_s3, "AWS_ENDPOINT_URL_S3", force_path_style(Self::own_s3));
+
+    fn endpoint(&self, variable: &str) -> Option<String> {
+        self.env
+            .optional(variable)
+            .or_else(|| self.env.optional("AWS_ENDPOINT_URL"))
+            .map(str::to_owned)
+    }
+
+    fn own_s3(&self) -> bool {
+        self.endpoint("AWS_ENDPOINT_URL_S3").is_some()
+    }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        // An attempt may carry one part of a record.
+        .operation_attempt_timeout(Duration::from_secs(20))
+        .build()
+}
+
+fn http_client() -> Result<SharedHttpClient, ConfigError> {
+    let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    let Ok(context) = TlsContext::builder().with_trust_store(roots).build() else {
+        return Err(ConfigError {
+            name: "AWS roots",
+            problem: "the bundled certificates are unreadable",
+        });
+    };
+    Ok(Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(context)
+        .build_https())
+}

@@ -1,0 +1,201 @@
+//! The AAL2 challenge: one pending at a time, used once, by the person it was opened for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Aal2SessionId, ChallengeId, PatientId, ProofedIdentityId, RunId, Time};
+
+/// What is stored of a person's AAL2 challenge: the pending one, and the session a queued run still needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChallengeSlot {
+    /// The one pending challenge; a new one supersedes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+    /// The session of the run that is about to start. Stands here, and nowhere else, until the start is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// Counts every write.
+    #[serde(default)]
+    pub version: u64,
+}
+
+/// A challenge that was opened and not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pending {
+    /// Metriport's id of the challenge.
+    pub id: ChallengeId,
+    /// The identity that is challenged.
+    pub proofed_identity: ProofedIdentityId,
+    /// The patient it belongs to.
+    pub patient: PatientId,
+    /// When the hosted page stops working.
+    pub expires_at: Time,
+}
+
+/// An AAL2 session waiting for its run to start. No readable `Debug`: it opens a query.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The run it is for.
+    pub run: RunId,
+    /// The session.
+    pub session: Aal2SessionId,
+    /// The identity it belongs to.
+    pub proofed_identity: ProofedIdentityId,
+    /// When it stops being of use with us.
+    pub until: Time,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("run", &self.run)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a challenge does not open a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChallengeRefusal {
+    /// No such challenge is pending for this person.
+    #[error("no such challenge is pending")]
+    NotPending,
+    /// It was not answered in time.
+    #[error("the challenge has expired")]
+    Expired,
+    /// It was opened for an identity or a patient that is no longer the person's.
+    #[error("the challenge belongs to another identity")]
+    OtherIdentity,
+    /// The hosted page did not say `verified`.
+    #[error("the challenge was not passed")]
+    NotVerified,
+}
+
+impl ChallengeSlot {
+    /// Opens a challenge; one that was pending is superseded. A held session stays.
+    #[must_use]
+    pub fn open(mut self, pending: Pending) -> Self {
+        self.pending = Some(pending);
+        self.version += 1;
+        self
+    }
+
+    /// Checks what came back through the browser. Anything but exactly `verified` is a refusal, and so is everything
+    /// that cannot be shown to belong together. A refusal changes nothing.
+    ///
+    /// The page's expiry is read generously by `life`: the challenge may be passed in its last second, and the browser
+    /// needs time to come back.
+    ///
+    /// # Errors
+    /// The first reason for which the challenge opens nothing.
+    pub fn check(
+        &self,
+        answer: &Answer<'_>,
+        now: Time,
+        life: std::time::Duration,
+    ) -> Result<&Pending, ChallengeRefusal> {
+        if answer.status != "verified" {
+            return Err(ChallengeRefusal::NotVerified);
+        }
+        let pending = self.pending.as_ref().filter(|pending| pending.id == *answer.challenge);
+        let pending = pending.ok_or(ChallengeRefusal::NotPending)?;
+        if pending.patient != *answer.patient || pending.proofed_identity != *answer.proofed_identity {
+            return Err(ChallengeRefusal::OtherIdentity);
+        }
+        if now >= pending.expires_at.plus(life) {
+            return Err(ChallengeRefusal::Expired);
+        }
+        Ok(pending)
+    }
+
+    /// Turns the pending challenge to used: the session is held for `run`.
+    #[must_use]
+    pub fn spend(mut self, held: Held) -> Self {
+        self.pending = None;
+        self.held = Some(held);
+        self.version += 1;
+        self
+    }
+
+    /// The session held for `run`, while it is of use.
+    #[must_use]
+    pub fn session_for(&self, run: RunId, now: Time) -> Option<&Held> {
+        self.held.as_ref().filter(|held| held.run == run && now < held.until)
+    }
+}
+
+/// What the browser brought back, and whom it must belong to.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// The challenge the app says was passed.
+    pub challenge: &'a ChallengeId,
+    /// The `status` parameter of the redirect.
+    pub status: &'a str,
+    /// The caller's patient now.
+    pub patient: &'a PatientId,
+    /// The caller's proofed identity now.
+    pub proofed_identity: &'a ProofedIdentityId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn slot() -> ChallengeSlot {
+        ChallengeSlot::default().open(Pending {
+            id: ChallengeId::parse("aalc_1").unwrap(),
+            proofed_identity: ProofedIdentityId::parse("pid_1").unwrap(),
+            patient: PatientId::parse("p1").unwrap(),
+            expires_at: Time::from_millis(1000),
+        })
+    }
+
+    fn check(challenge: &str, status: &str, patient: &str, identity: &str, now: i64) -> Result<(), ChallengeRefusal> {
+        let answer = Answer {
+            challenge: &ChallengeId::parse(challenge).unwrap(),
+            status,
+            patient: &PatientId::parse(patient).unwrap(),
+            proofed_identity: &ProofedIdentityId::parse(identity).unwrap(),
+        };
+        slot()
+            .check(&answer, Time::from_millis(now), Duration::from_millis(100))
+            .map(|_| ())
+    }
+
+    #[test]
+    fn only_what_belongs_together_passes() {
+        use ChallengeRefusal as R;
+        assert_eq!(check("aalc_1", "verified", "p1", "pid_1", 1099), Ok(()));
+        assert_eq!(check("aalc_1", "verified", "p1", "pid_1", 1100), Err(R::Expired));
+        for status in ["", "Verified", "verified ", "success", "cancelled"] {
+            assert_eq!(check("aalc_1", status, "p1", "pid_1", 0), Err(R::NotVerified));
+        }
+        assert_eq!(check("aalc_2", "verified", "p1", "pid_1", 0), Err(R::NotPending));
+        assert_eq!(check("aalc_1", "verified", "p2", "pid_1", 0), Err(R::OtherIdentity));
+        assert_eq!(check("aalc_1", "verified", "p1", "pid_2", 0), Err(R::OtherIdentity));
+    }
+
+    #[test]
+    fn a_spent_challenge_is_gone_and_its_session_serves_one_run() {
+        let run = RunId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
+        let other = RunId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8e").unwrap();
+        let session = Aal2SessionId::parse("aal2_CANARY").unwrap();
+        let proofed_identity = ProofedIdentityId::parse("pid_1").unwrap();
+        let spent = slot().spend(Held {
+            run,
+            session,
+            proofed_identity,
+            until: Time::from_millis(50),
+        });
+        assert!(spent.pending.is_none());
+        assert!(spent.session_for(run, Time::from_millis(49)).is_some());
+        assert!(spent.session_for(run, Time::from_millis(50)).is_none());
+        assert!(spent.session_for(other, Time::from_millis(0)).is_none());
+        assert!(!format!("{spent:?}").contains("CANARY"));
+    }
+}

@@ -1,0 +1,109 @@
+//! Ties the name and birth date a caller enters to what their own token says.
+
+use std::collections::BTreeMap;
+
+use super::Demographics;
+
+/// Which token claim must equal which field, from the parameter `DemographicsClaims`:
+/// `firstName=given_name,lastName=family_name,dob=birthdate`, any subset, or nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClaimRules(Vec<(Field, String)>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    FirstName,
+    LastName,
+    Dob,
+}
+
+/// What is wrong with the parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("DemographicsClaims is a comma-separated list of firstName=CLAIM, lastName=CLAIM, dob=CLAIM")]
+pub struct ClaimRulesError;
+
+impl ClaimRules {
+    /// Reads the parameter.
+    ///
+    /// # Errors
+    /// When a part is not `FIELD=CLAIM` with a known field.
+    pub fn parse(text: &str) -> Result<Self, ClaimRulesError> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(rule)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether every tied field equals its claim, trimmed and regardless of case. A missing claim does not match:
+    /// a tie that cannot be checked is not kept.
+    #[must_use]
+    pub fn hold(&self, demographics: &Demographics, claims: &BTreeMap<String, String>) -> bool {
+        self.0.iter().all(|(field, claim)| {
+            let entered = match field {
+                Field::FirstName => demographics.first_name(),
+                Field::LastName => demographics.last_name(),
+                Field::Dob => demographics.dob(),
+            };
+            claims.get(claim).is_some_and(|said| folded(said) == folded(entered))
+        })
+    }
+}
+
+fn rule(part: &str) -> Result<(Field, String), ClaimRulesError> {
+    let (field, claim) = part.split_once('=').ok_or(ClaimRulesError)?;
+    let field = match field.trim() {
+        "firstName" => Field::FirstName,
+        "lastName" => Field::LastName,
+        "dob" => Field::Dob,
+        _ => return Err(ClaimRulesError),
+    };
+    let claim = claim.trim();
+    if claim.is_empty() {
+        Err(ClaimRulesError)
+    } else {
+        Ok((field, claim.to_owned()))
+    }
+}
+
+fn folded(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Time;
+
+    fn nora() -> Demographics {
+        let input = serde_json::from_value(serde_json::json!({
+            "firstName": "Nora", "lastName": "Quill", "dob": "1984-07-19", "genderAtBirth": "F",
+            "address": {"addressLine1": "77 Birch Ln", "city": "Dayton", "state": "OH", "zip": "45402"},
+            "contact": {"phone": "9375550142"}
+        }))
+        .unwrap();
+        Demographics::parse(input, Time::parse("2026-01-01T00:00:00Z").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_missing_or_different_claim_does_not_match() {
+        let rules = ClaimRules::parse("firstName=given_name, dob=birthdate").unwrap();
+        let claims = |name: &str| {
+            BTreeMap::from([
+                ("given_name".to_owned(), name.to_owned()),
+                ("birthdate".to_owned(), "1984-07-19".to_owned()),
+            ])
+        };
+        assert!(rules.hold(&nora(), &claims(" NORA ")));
+        assert!(!rules.hold(&nora(), &claims("Norah")));
+        assert!(!rules.hold(&nora(), &BTreeMap::new()));
+        assert!(ClaimRules::default().hold(&nora(), &BTreeMap::new()));
+    }
+
+    #[test]
+    fn refuses_unknown_fields() {
+        for bad in ["firstName", "ssn=claim", "dob="] {
+            assert_eq!(ClaimRules::parse(bad), Err(ClaimRulesError));
+        }
+    }
+}

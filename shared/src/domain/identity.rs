@@ -1,0 +1,285 @@
+//! A person's proofed identity: from the hosted IAL2 page to the `proofedIdentityId` that later queries carry.
+//!
+//! Metriport reports one thing only, that proofing succeeded; failure, abandonment and expiry have no event
+//! (docs.metriport.com, page `ias/create-identity-session`) and are read off the clock.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DemographicsHash, IdentitySessionId, PatientId, ProofedIdentityId, Time, Timing};
+
+/// What is stored of a person's identity.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// The proofed identity, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proofed: Option<Proofed>,
+    /// The one open hosted session; a new one supersedes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<OpenSession>,
+    /// Counts every write; the next write names it.
+    #[serde(default)]
+    pub version: u64,
+}
+
+/// A person proofed at IAL2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proofed {
+    /// Metriport's id of the proofed identity.
+    pub id: ProofedIdentityId,
+    /// The patient it belongs to.
+    pub patient: PatientId,
+    /// The demographics we had when the session that led here was opened.
+    pub demographics: DemographicsHash,
+    /// When we learnt of it.
+    pub at: Time,
+}
+
+/// A hosted identity session that was opened and not answered yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenSession {
+    /// Metriport's id of the session.
+    pub id: IdentitySessionId,
+    /// The patient it was opened for.
+    pub patient: PatientId,
+    /// The demographics at that time.
+    pub demographics: DemographicsHash,
+    /// When the hosted page stops working.
+    pub expires_at: Time,
+}
+
+/// Where a person stands, read at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// No session was opened yet.
+    NotStarted,
+    /// The hosted page is open.
+    Pending {
+        /// When it stops working.
+        expires_at: Time,
+    },
+    /// The page has expired; a late confirmation may still come.
+    Confirming,
+    /// The page has expired and nothing came.
+    Expired,
+    /// Proofed, with the demographics we hold now.
+    Verified(ProofedIdentityId),
+    /// Proofed, but with other demographics: proofing is needed again.
+    DemographicsChanged,
+}
+
+impl Identity {
+    /// Where the person stands at `now`, for the patient and demographics linked now.
+    #[must_use]
+    pub fn standing(
+        &self,
+        patient: &PatientId,
+        demographics: &DemographicsHash,
+        now: Time,
+        timing: Timing,
+    ) -> Standing {
+        if let Some(proofed) = self.proofed.as_ref().filter(|proofed| proofed.patient == *patient)
+            && proofed.demographics == *demographics
+        {
+            return Standing::Verified(proofed.id.clone());
+        }
+        let current = self
+            .session
+            .as_ref()
+            .filter(|open| open.patient == *patient && open.demographics == *demographics);
+        match current {
+            Some(open) if now < open.expires_at => Standing::Pending {
+                expires_at: open.expires_at,
+            },
+            Some(open) if now < open.expires_at.plus(timing.identity_grace()) => Standing::Confirming,
+            Some(_) => Standing::Expired,
+            None if self.proofed.is_some() => Standing::DemographicsChanged,
+            None => Standing::NotStarted,
+        }
+    }
+
+    /// Opens a session; one that was open is superseded.
+    #[must_use]
+    pub fn open(mut self, session: OpenSession) -> Self {
+        self.session = Some(session);
+        self.version += 1;
+        self
+    }
+
+    /// Takes in a verification. Binds only what belongs together: our open session, our patient.
+    ///
+    /// Expiry by the clock does not matter here: the confirmation may come after the page's end. A session that was
+    /// superseded does matter: its confirmation may be about other demographics.
+    #[must_use]
+    pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, Verdict) {
+        if self
+            .proofed
+            .as_ref()
+            .is_some_and(|proofed| proofed.id == seen.proofed_identity)
+        {
+            return (self, Verdict::Known);
+        }
+        let Some(open) = &self.session else {
+            return (self, Verdict::Superseded);
+        };
+        if seen.session.as_ref().is_some_and(|session| *session != open.id) {
+            return (self, Verdict::Superseded);
+        }
+        if seen.patient.as_ref().is_some_and(|patient| *patient != open.patient) {
+            return (self, Verdict::OtherPatient);
+        }
+        if seen.session.is_none() && seen.patient.is_none() {
+            return (self, Verdict::Unbound);
+        }
+        self.proofed = Some(Proofed {
+            id: seen.proofed_identity.clone(),
+            patient: open.patient.clone(),
+            demographics: open.demographics.clone(),
+            at: now,
+        });
+        self.session = None;
+        self.version += 1;
+        (self, Verdict::Bound)
+    }
+}
+
+/// What an `ias.identity.verified` event says, as far as it could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// The identity that was proofed.
+    pub proofed_identity: ProofedIdentityId,
+    /// The session it came from, where named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<IdentitySessionId>,
+    /// The patient it belongs to, where named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<PatientId>,
+}
+
+/// What became of a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The person is proofed now.
+    Bound,
+    /// That identity was bound before; nothing changes.
+    Known,
+    /// It is about a session that was superseded, or that we do not wait for.
+    Superseded,
+    /// It names another patient than the session was opened for: somebody else may have passed the proofing.
+    OtherPatient,
+    /// It names neither session nor patient: nothing says that it is about this person.
+    Unbound,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn patient(n: u8) -> PatientId {
+        PatientId::parse(format!("patient-{n}")).unwrap()
+    }
+    fn hash(n: u8) -> DemographicsHash {
+        DemographicsHash::parse(format!("hash-{n}")).unwrap()
+    }
+    fn session(n: u8) -> OpenSession {
+        let id = IdentitySessionId::parse(format!("ids_{n}")).unwrap();
+        OpenSession {
+            id,
+            patient: patient(1),
+            demographics: hash(1),
+            expires_at: Time::from_millis(1000),
+        }
+    }
+    fn seen(session: Option<u8>, patient_no: Option<u8>, identity: u8) -> Verification {
+        Verification {
+            proofed_identity: ProofedIdentityId::parse(format!("pid_{identity}")).unwrap(),
+            session: session.map(|n| IdentitySessionId::parse(format!("ids_{n}")).unwrap()),
+            patient: patient_no.map(patient),
+        }
+    }
+    const T: Time = Time::from_millis(5);
+
+    #[test]
+    fn binds_by_session_or_by_patient() {
+        for event in [
+            seen(Some(1), Some(1), 7),
+            seen(Some(1), None, 7),
+            seen(None, Some(1), 7),
+        ] {
+            let (identity, verdict) = Identity::default().open(session(1)).verify(&event, T);
+            assert_eq!(verdict, Verdict::Bound);
+            assert!(matches!(
+                identity.standing(&patient(1), &hash(1), T, Timing::default()),
+                Standing::Verified(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn binds_nothing_that_is_not_ours() {
+        let open = || Identity::default().open(session(1));
+        for (event, expected) in [
+            (seen(Some(2), Some(1), 7), Verdict::Superseded),
+            (seen(Some(1), Some(2), 7), Verdict::OtherPatient),
+            (seen(None, Some(2), 7), Verdict::OtherPatient),
+            (seen(None, None, 7), Verdict::Unbound),
+        ] {
+            assert_eq!(open().verify(&event, T), (open(), expected));
+        }
+    }
+
+    #[test]
+    fn a_superseded_session_never_binds_and_a_late_one_does() {
+        let identity = Identity::default().open(session(1)).open(session(2));
+        assert_eq!(
+            identity.clone().verify(&seen(Some(1), Some(1), 7), T).1,
+            Verdict::Superseded
+        );
+        let late = Time::from_millis(1000).plus(Duration::from_secs(86_400));
+        assert_eq!(
+            identity.standing(&patient(1), &hash(1), late, Timing::default()),
+            Standing::Expired
+        );
+        assert_eq!(identity.verify(&seen(Some(2), Some(1), 7), late).1, Verdict::Bound);
+    }
+
+    #[test]
+    fn changed_demographics_need_proofing_again() {
+        let (identity, _) = Identity::default()
+            .open(session(1))
+            .verify(&seen(Some(1), Some(1), 7), T);
+        assert_eq!(
+            identity.standing(&patient(1), &hash(2), T, Timing::default()),
+            Standing::DemographicsChanged
+        );
+        assert_eq!(
+            identity.standing(&patient(2), &hash(1), T, Timing::default()),
+            Standing::DemographicsChanged
+        );
+    }
+
+    proptest! {
+        /// Whatever comes, in whatever order and however often: a bound identity stays bound, versions only grow, and
+        /// only an event about our own session and patient ever binds.
+        #[test]
+        fn nothing_regresses(events in prop::collection::vec((prop::option::of(1u8..4), prop::option::of(1u8..3), 1u8..4), 0..24)) {
+            let mut identity = Identity::default().open(session(1));
+            for (s, p, i) in events {
+                let (next, verdict) = identity.clone().verify(&seen(s, p, i), T);
+                prop_assert!(next.version >= identity.version);
+                if identity.proofed.is_some() {
+                    prop_assert_eq!(&next.proofed, &identity.proofed);
+                }
+                if verdict == Verdict::Bound {
+                    prop_assert!(s.is_none_or(|s| s == 1) && p.is_none_or(|p| p == 1) && (s.is_some() || p.is_some()));
+                }
+                identity = next;
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Identifiers as types, so that a patient's id can never stand where a run's belongs.
+//!
+//! Upstream identifiers are opaque text (docs.metriport.com promises no format and no length): they are stored as they
+//! come, never taken apart. Ids that point at a person, or that open a door, have no readable `Debug`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Longest identifier accepted from outside, in bytes.
+pub const ID_BYTES_MAX: usize = 256;
+
+/// Why a text is not an identifier of the kind asked for. Carries no part of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a well-formed {0}")]
+pub struct IdError(pub &'static str);
+
+fn visible_ascii(text: &str) -> bool {
+    !text.is_empty() && text.len() <= ID_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn printable(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= ID_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+macro_rules! opaque_id {
+    ($(#[$doc:meta])* $name:ident, $label:literal, $check:ident, $debug:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the text as it came.
+            ///
+            /// # Errors
+            /// When it is empty, longer than [`ID_BYTES_MAX`] bytes, or holds characters no identifier has.
+            pub fn parse(text: impl Into<String>) -> Result<Self, IdError> {
+                let text = text.into();
+                if $check(&text) { Ok(Self(text)) } else { Err(IdError($label)) }
+            }
+
+            /// The text, for keys, requests and comparison. Never for a log line.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::parse(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        opaque_id!(@$debug $name, $label);
+    };
+    (@redacted $name:ident, $label:literal) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!("[", $label, "]"))
+            }
+        }
+    };
+    (@readable $name:ident, $label:literal) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+opaque_id!(/// Metriport's id of a patient.
+    PatientId, "patient id", visible_ascii, redacted);
+opaque_id!(/// Metriport's id of a facility, a deployment parameter.
+    FacilityId, "facility id", visible_ascii, readable);
+opaque_id!(/// Our id of the person, as Metriport keeps it: the value of the token claim `ExternalIdClaim`.
+    ExternalId, "external id", printable, redacted);
+opaque_id!(/// A hosted identity proofing session, `ids_…`.
+    IdentitySessionId, "identity session id", visible_ascii, redacted);
+opaque_id!(/// A proofed identity, `pid_…`: what IAL2 proofing yields.
+    ProofedIdentityId, "proofed identity id", visible_ascii, redacted);
+opaque_id!(/// An AAL2 challenge, `aalc_…`.
+    ChallengeId, "challenge id", visible_ascii, redacted);
+opaque_id!(/// An AAL2 session, `aal2_…`: opens exactly one network query, and is a secret until then.
+    Aal2SessionId, "AAL2 session id", visible_ascii, redacted);
+opaque_id!(/// What Metriport calls `requestId`: one network query or one consolidated query.
+    UpstreamRequestId, "upstream request id", visible_ascii, readable);
+opaque_id!(/// `meta.messageId` of a webhook; unchanged when it is replayed.
+    MessageId, "message id", visible_ascii, readable);
+opaque_id!(/// The person, as a keyed hash of token issuer and subject (see [`crate::owner`]). Says nothing by itself.
+    OwnerId, "owner id", visible_ascii, redacted);
+opaque_id!(/// Keyed hash of demographics: equal hashes mean equal demographics.
+    DemographicsHash, "demographics hash", visible_ascii, redacted);
+opaque_id!(/// Keyed hash of an AAL2 session id, for the row that says it was used.
+    Aal2SessionHash, "AAL2 session hash", visible_ascii, redacted);
+
+impl MessageId {
+    /// The id of a message that has none: the digest of its body, so that the same body is the same message.
+    #[must_use]
+    pub fn of_digest(hex: &str) -> Self {
+        Self(format!("sha256.{hex}"))
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $label:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Wraps a UUIDv7 made at the edge.
+            #[must_use]
+            pub const fn new(id: Uuid) -> Self {
+                Self(id)
+            }
+
+            /// Reads the hyphenated form, as it stands in URLs and keys.
+            ///
+            /// # Errors
+            /// When the text is not a UUID.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                match Uuid::try_parse(text) {
+                    Ok(id) => Ok(Self(id)),
+                    Err(_not_a_uuid) => Err(IdError($label)),
+                }
+            }
+
+            /// The sixteen bytes, e.g. to spread ids over shards.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id!(/// One pull of a person's record: one network query and what follows from it.
+    RunId, "network query id");
+uuid_id!(/// One consolidated record, asked for or fetched.
+    RecordId, "record id");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_point_at_a_person_do_not_print() {
+        let text = "aal2_0198a0cf-9f31";
+        assert!(!format!("{:?}", Aal2SessionId::parse(text).unwrap()).contains("0198"));
+        assert!(!format!("{:?}", PatientId::parse(text).unwrap()).contains("0198"));
+        assert!(!format!("{:?}", ExternalId::parse("nora@example.test").unwrap()).contains("nora"));
+    }
+
+    #[test]
+    fn refuses_what_no_id_is() {
+        let long = "x".repeat(ID_BYTES_MAX + 1);
+        for bad in ["", "a b", "a\nb", "ä", long.as_str()] {
+            assert!(ChallengeId::parse(bad).is_err());
+        }
+        assert!(ExternalId::parse("user 48213").is_ok());
+        assert!(ExternalId::parse("  ").is_err());
+        assert!(RunId::parse("not-a-uuid").is_err());
+        assert!(serde_json::from_str::<PatientId>("\"a b\"").is_err());
+    }
+}

@@ -1,0 +1,21 @@
+//! The pure core: what is known about a person's pull and what may happen next.
+//!
+//! Nothing in here reads a clock, makes an id, draws a random number or talks to anything: time and ids come in as
+//! arguments, decisions go out as values. Every difficult rule of the flow is therefore testable in microseconds.
+
+pub mod challenge;
+pub mod claims;
+pub mod demographics;
+pub mod identity;
+pub mod ids;
+pub mod record;
+pub mod run;
+pub mod source;
+pub mod time;
+pub mod timing;
+
+pub use demographics::Demographics;
+pub use ids::*;
+pub use source::{SourceKind, SourceStatus, Sources};
+pub use time::Time;
+pub use timing::Timing;

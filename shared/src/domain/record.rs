@@ -1,0 +1,332 @@
+//! One consolidated record: a consolidated query upstream, a transfer into our bucket, an object.
+//!
+//! Upstream keeps one file per patient and format and lets a later query overwrite it, so one record per patient is
+//! worked on at a time, under a lock that is held until the transfer has ended. Starting the same consolidated query
+//! again is safe: with equal parameters the running one is returned (docs.metriport.com, page
+//! `fhir/consolidated-data-query-post`).
+
+mod apply;
+mod asked;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use asked::{Asked, AskedError, Conversion, Delivered, RESOURCE_TYPES};
+
+use super::run::{Deferral, RecordPhase};
+use super::{PatientId, RecordId, RunId, Time, Timing, UpstreamRequestId};
+
+/// How often a record is asked for anew before it is given up.
+pub const ATTEMPTS_MAX: u32 = 5;
+
+/// Where a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordState {
+    /// Waits for the patient's lock, or for a retry.
+    Waiting,
+    /// Holds the lock; the consolidated query is being started.
+    Starting,
+    /// Upstream consolidates.
+    Processing,
+    /// A link is here and is to be followed.
+    Offered,
+    /// The transfer runs.
+    Fetching,
+    /// In the bucket.
+    Available,
+    /// Upstream has nothing for what was asked.
+    Empty,
+    /// Could not be had.
+    Failed,
+}
+
+impl RecordState {
+    /// Whether the state is final.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Available | Self::Empty | Self::Failed)
+    }
+
+    /// Whether the patient's consolidated lock is held.
+    #[must_use]
+    pub const fn holds_lock(self) -> bool {
+        matches!(self, Self::Starting | Self::Processing | Self::Offered | Self::Fetching)
+    }
+}
+
+/// Why a record could not be had; a closed list of codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordReason {
+    /// Metriport refused the consolidated query.
+    UpstreamRefused,
+    /// Metriport's consolidation failed.
+    ConversionFailed,
+    /// It was asked for too often without a result.
+    AttemptsExhausted,
+    /// It did not come in time.
+    Expired,
+    /// What was delivered is no FHIR Bundle.
+    NotABundle,
+    /// What was delivered is larger than the deployment takes.
+    TooLarge,
+    /// The link leads where records are not fetched from.
+    LinkRefused,
+}
+
+/// A record in our bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredObject {
+    /// The object's key.
+    pub key: String,
+    /// SHA-256 of the stored bytes, lowercase hex.
+    pub sha256: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Resources per FHIR type; empty for PDF and HTML.
+    #[serde(default)]
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// One consolidated record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Its id.
+    pub id: RecordId,
+    /// The pull it belongs to, unless the person asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Which moment it is of.
+    pub phase: RecordPhase,
+    /// Whose record.
+    pub patient: PatientId,
+    /// What is asked of upstream.
+    pub asked: Asked,
+    /// Where it stands.
+    pub state: RecordState,
+    /// Metriport's id of the consolidated query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<UpstreamRequestId>,
+    /// When it was asked for.
+    pub created_at: Time,
+    /// Until when it is tried for.
+    pub expires_at: Time,
+    /// When it reached a terminal state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
+    /// When somebody must look at it again; none once nothing is awaited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Time>,
+    /// Names the due work.
+    pub due_seq: u64,
+    /// Counts every write.
+    pub version: u64,
+    /// Consolidated queries begun.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Status polls of the current query.
+    #[serde(default)]
+    pub polls: u32,
+    /// Whether upstream has said that the query is done, while its delivery is still out.
+    #[serde(default)]
+    pub delivery_overdue: bool,
+    /// What is in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<StoredObject>,
+    /// Why it could not be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<RecordReason>,
+}
+
+/// What a new record is made of.
+#[derive(Debug, Clone)]
+pub struct NewRecord {
+    /// Its id.
+    pub id: RecordId,
+    /// The pull it belongs to.
+    pub run: Option<RunId>,
+    /// Which moment it is of.
+    pub phase: RecordPhase,
+    /// Whose record.
+    pub patient: PatientId,
+    /// What is asked.
+    pub asked: Asked,
+}
+
+/// Something that happened to a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordEvent {
+    /// The lock is taken; the call follows.
+    Claimed,
+    /// Another record of the patient holds the lock.
+    LockBusy,
+    /// Upstream answered the start.
+    Started(UpstreamRequestId),
+    /// The start certainly had no effect and is tried again.
+    StartDeferred(Deferral, Time),
+    /// The call ended without an answer; repeating it is safe.
+    StartUnknown,
+    /// Upstream refused the start.
+    StartRefused,
+    /// Upstream's status was read.
+    Polled(QueryStatus),
+    /// The delivery came: with a link, without data, or as a failure.
+    Delivered(Delivery, Option<UpstreamRequestId>),
+    /// A transfer begins.
+    FetchClaimed,
+    /// The link was dead or the transfer broke.
+    FetchBroken,
+    /// What came cannot be kept.
+    FetchRefused(RecordReason),
+    /// The object is in the bucket.
+    Stored(StoredObject),
+    /// Nothing came for the whole life of the record.
+    DeadlinePassed,
+}
+
+/// A consolidated query's status upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryStatus {
+    /// Still at work, or in a word we do not know.
+    Processing,
+    /// Done; a webhook was sent.
+    Completed,
+    /// Failed.
+    Failed,
+}
+
+/// What a delivery holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// A link to follow.
+    Link,
+    /// No data for what was asked.
+    Nothing,
+    /// The consolidation failed.
+    Failure,
+}
+
+/// What an event did to a record, and what must be written with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordChange {
+    /// The record afterwards.
+    pub record: Record,
+    /// A request id to be kept for the correlation of webhooks.
+    pub binds: Option<UpstreamRequestId>,
+    /// Whether the patient's consolidated lock is to be taken.
+    pub locks: bool,
+    /// Whether the patient's consolidated lock is released.
+    pub unlocks: bool,
+}
+
+/// The next piece of work of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordStep {
+    /// Take the lock and start the consolidated query.
+    Claim,
+    /// Start the query the lock is already held for (again).
+    Start,
+    /// Ask upstream for its status.
+    Poll,
+    /// The clock alone decided.
+    Apply(RecordEvent),
+    /// Nothing before that time.
+    Wait(Time),
+    /// Nothing at all.
+    Nothing,
+}
+
+impl Record {
+    /// Asks for a record: due at once.
+    #[must_use]
+    pub fn ask(new: NewRecord, now: Time, timing: Timing) -> Self {
+        Self {
+            id: new.id,
+            run: new.run,
+            phase: new.phase,
+            patient: new.patient,
+            asked: new.asked,
+            state: RecordState::Waiting,
+            request: None,
+            created_at: now,
+            expires_at: now.plus(timing.record_life()),
+            ended_at: None,
+            due_at: Some(now),
+            due_seq: 1,
+            version: 1,
+            attempts: 0,
+            polls: 0,
+            delivery_overdue: false,
+            object: None,
+            reason: None,
+        }
+    }
+
+    /// What is to be done now. Derived from the stored record alone.
+    #[must_use]
+    pub fn step(&self, now: Time) -> RecordStep {
+        let Some(due_at) = self.due_at else {
+            return RecordStep::Nothing;
+        };
+        if self.state.is_terminal() {
+            return RecordStep::Nothing;
+        }
+        if now >= self.expires_at {
+            return RecordStep::Apply(RecordEvent::DeadlinePassed);
+        }
+        if now < due_at {
+            return RecordStep::Wait(due_at);
+        }
+        match self.state {
+            RecordState::Waiting => RecordStep::Claim,
+            RecordState::Starting => RecordStep::Start,
+            RecordState::Processing => RecordStep::Poll,
+            RecordState::Offered | RecordState::Fetching => RecordStep::Apply(RecordEvent::FetchBroken),
+            RecordState::Available | RecordState::Empty | RecordState::Failed => RecordStep::Nothing,
+        }
+    }
+
+    /// Whether what was asked for is there, be it nothing.
+    #[must_use]
+    pub const fn is_served(&self) -> bool {
+        matches!(self.state, RecordState::Available | RecordState::Empty)
+    }
+
+    /// Until when the patient's lock is held for the current attempt.
+    #[must_use]
+    pub fn lock_until(&self, now: Time, timing: Timing) -> Time {
+        now.plus(timing.consolidated_life()).plus(timing.transfer())
+    }
+
+    /// The state as a reader sees it: expired even if no process wrote that.
+    #[must_use]
+    pub fn shown_state(&self, now: Time) -> RecordState {
+        if !self.state.is_terminal() && now >= self.expires_at {
+            RecordState::Failed
+        } else {
+            self.state
+        }
+    }
+
+    /// Whether a delivery is the answer to what we asked: same request, same patient, same subject, same filters.
+    /// While our own write of the request id is out, `correlated` (our metadata names this record) stands in for it.
+    #[must_use]
+    pub fn awaits(&self, delivered: &Delivered, correlated: bool) -> bool {
+        let request = match &self.request {
+            Some(request) => delivered.request.as_ref() == Some(request),
+            None => self.state == RecordState::Starting && correlated,
+        };
+        let subject = delivered
+            .subject
+            .as_ref()
+            .is_none_or(|subject| *subject == self.patient);
+        let linked = delivered.subject.is_some() || !delivered.has_link;
+        request && subject && linked && delivered.patient == self.patient && self.asked.matches(&delivered.filters)
+    }
+}

@@ -1,0 +1,254 @@
+//! How an event changes a run.
+
+use super::{Change, Outcome, Reason, RecordPhase, Report, Run, RunEvent, RunState};
+use crate::domain::{RecordId, SourceKind, SourceStatus, Time, Timing, UpstreamRequestId};
+
+impl Run {
+    /// Applies an event. `None` when it changes nothing: a duplicate, or something that would regress the run.
+    ///
+    /// `spare` is the id of a record to be made, should the event call for one.
+    #[must_use]
+    pub fn apply(&self, event: &RunEvent, now: Time, timing: Timing, spare: RecordId) -> Option<Change> {
+        let mut draft = Draft::of(self, now, timing, spare);
+        draft.take(event);
+        draft.finish(self)
+    }
+}
+
+struct Draft {
+    change: Change,
+    now: Time,
+    timing: Timing,
+    spare: RecordId,
+}
+
+impl Draft {
+    fn of(run: &Run, now: Time, timing: Timing, spare: RecordId) -> Self {
+        let change = Change {
+            run: run.clone(),
+            record: None,
+            binds: None,
+            frees_session: false,
+            unlocks: false,
+        };
+        Self {
+            change,
+            now,
+            timing,
+            spare,
+        }
+    }
+
+    fn run(&mut self) -> &mut Run {
+        &mut self.change.run
+    }
+
+    fn take(&mut self, event: &RunEvent) {
+        use RunState::{Consolidating, Expired, Queued, Running, Starting};
+        let state = self.change.run.state;
+        match (state, event) {
+            (Queued, RunEvent::StartClaimed) => self.claim(),
+            (Queued, RunEvent::StartTooLate) => self.fail(Reason::Aal2SessionExpired),
+            (Starting, RunEvent::StartDeferred { until, .. }) => self.defer(*until),
+            (Starting, RunEvent::StartRefused { reason }) => self.fail(*reason),
+            (Starting, RunEvent::StartUnknown) => self.run().unconfirmed = true,
+            (Starting, RunEvent::StartStayedUnknown) => self.give_up_start(),
+            // The answer may come after a webhook that proved the start, even after the wait for one.
+            (Starting | Running, RunEvent::Started { request, report }) => self.started(request, report),
+            (
+                Queued | Starting | Running | Expired,
+                RunEvent::SourceReported {
+                    source,
+                    status,
+                    request,
+                },
+            ) => {
+                self.reported(*source, *status, request.as_ref());
+            }
+            // A settled run is complete in what it may do; what it knows may still be filled in.
+            (_, RunEvent::SourceReported { source, status, .. }) => {
+                let now = self.now;
+                self.run().sources.advance(*source, (*status).into(), now, None);
+            }
+            (Running, RunEvent::Polled { report }) => self.polled(report),
+            (Running, RunEvent::PollFailed { until }) => self.poll_failed(*until),
+            (Running, RunEvent::DeadlinePassed) => self.deadline(),
+            (Consolidating, RunEvent::RecordAwaited { until }) => self.due(*until),
+            (Consolidating, RunEvent::RecordEnded { available }) => self.record_ended(*available),
+            // `FirstDataReady` is never a completion; everything else is out of its order.
+            _ => {}
+        }
+    }
+
+    fn finish(mut self, before: &Run) -> Option<Change> {
+        let run = &mut self.change.run;
+        if !run.state.waits() {
+            run.due_at = None;
+        }
+        if run == before {
+            return None;
+        }
+        if run.due_at != before.due_at || run.state != before.state {
+            run.due_seq += 1;
+        }
+        run.version += 1;
+        self.change.unlocks = !run.state.waits() && before.state.waits();
+        Some(self.change)
+    }
+
+    fn due(&mut self, at: Time) {
+        self.run().due_at = Some(at);
+    }
+
+    fn claim(&mut self) {
+        let until = self.now.plus(self.timing.ambiguous_wait());
+        self.run().state = RunState::Starting;
+        self.due(until);
+    }
+
+    fn defer(&mut self, until: Time) {
+        self.run().state = RunState::Queued;
+        self.due(until);
+    }
+
+    fn end(&mut self, state: RunState, reason: Option<Reason>) {
+        let now = self.now;
+        let run = self.run();
+        run.state = state;
+        run.reason = reason;
+        run.ended_at = Some(now);
+    }
+
+    fn fail(&mut self, reason: Reason) {
+        self.end(RunState::Failed, Some(reason));
+        self.change.frees_session = true;
+    }
+
+    /// The query may have run: one look at the record, then the run ends unconfirmed.
+    fn give_up_start(&mut self) {
+        self.run().unconfirmed = true;
+        self.run().reason = Some(Reason::StartUnknown);
+        self.change.frees_session = true;
+        self.consolidate();
+    }
+
+    fn started(&mut self, request: &UpstreamRequestId, report: &Report) {
+        if self.change.run.request.as_ref().is_some_and(|known| known != request) {
+            return;
+        }
+        self.begin(Some(request));
+        self.report(report);
+        self.settle();
+    }
+
+    /// Upstream works on the query: by its own answer, or by a webhook that proves it.
+    fn begin(&mut self, request: Option<&UpstreamRequestId>) {
+        let (now, timing) = (self.now, self.timing);
+        if self.change.run.request.is_none() {
+            self.change.binds = request.cloned();
+            self.run().request = request.cloned();
+        }
+        if matches!(self.change.run.state, RunState::Queued | RunState::Starting) {
+            let run = self.run();
+            run.state = RunState::Running;
+            run.unconfirmed = false;
+            run.started_at = Some(now);
+            run.due_at = Some(now.plus(timing.poll_gap(0)));
+            for kind in SourceKind::ALL {
+                run.sources.advance(kind, SourceStatus::Processing, now, None);
+            }
+            self.change.frees_session = true;
+        }
+    }
+
+    fn reported(&mut self, source: SourceKind, status: Outcome, request: Option<&UpstreamRequestId>) {
+        let known = self.change.run.request.as_ref();
+        if known.is_some() && request.is_some() && known != request {
+            return;
+        }
+        self.begin(request);
+        let now = self.now;
+        self.run().sources.advance(source, status.into(), now, None);
+        self.settle();
+    }
+
+    fn report(&mut self, report: &Report) {
+        let now = self.now;
+        let run = self.run();
+        for said in &report.sources {
+            if let Some(outcome) = said.outcome {
+                run.sources.advance(said.source, outcome.into(), now, said.http_status);
+            }
+        }
+        if let Some(outcome) = report.overall {
+            for kind in SourceKind::ALL {
+                run.sources.advance(kind, outcome.into(), now, None);
+            }
+        }
+    }
+
+    fn polled(&mut self, report: &Report) {
+        self.report(report);
+        let gap = self.timing.poll_gap(self.change.run.polls + 1);
+        let next = self.now.plus(gap).min(self.change.run.expires_at);
+        self.run().polls += 1;
+        self.due(next);
+        self.settle();
+    }
+
+    fn poll_failed(&mut self, until: Time) {
+        self.run().polls += 1;
+        self.due(until);
+    }
+
+    fn deadline(&mut self) {
+        let now = self.now;
+        for kind in SourceKind::ALL {
+            self.run().sources.advance(kind, SourceStatus::Expired, now, None);
+        }
+        self.settle();
+    }
+
+    /// Decides what the sources' states mean for the run.
+    fn settle(&mut self) {
+        let run = &self.change.run;
+        let answered = run.sources.count(SourceStatus::Completed) > 0;
+        if run.sources.all_settled() {
+            match answered {
+                true => self.consolidate(),
+                false if run.sources.count(SourceStatus::Expired) > 0 => {
+                    self.end(RunState::Expired, Some(Reason::SourcesSilent));
+                }
+                false => self.end(RunState::Failed, Some(Reason::NoSourceAnswered)),
+            }
+        } else if run.hie_record.is_none() && run.sources.status(SourceKind::Hie) == Some(SourceStatus::Completed) {
+            self.run().hie_record = Some(self.spare);
+            self.change.record = Some((self.spare, RecordPhase::Hie));
+        }
+    }
+
+    fn consolidate(&mut self) {
+        let until = self.now.plus(self.timing.record_life());
+        self.run().state = RunState::Consolidating;
+        self.run().ended_at = None;
+        if !self.change.run.unconfirmed {
+            self.run().reason = None;
+        }
+        self.run().final_record = Some(self.spare);
+        self.change.record = Some((self.spare, RecordPhase::Final));
+        self.due(until);
+    }
+
+    fn record_ended(&mut self, available: bool) {
+        let run = &self.change.run;
+        let (state, reason) = match (run.unconfirmed, available) {
+            (true, _) => (RunState::Unconfirmed, Some(Reason::StartUnknown)),
+            (false, false) => (RunState::Failed, Some(Reason::RecordUnavailable)),
+            (false, true) if run.sources.count(SourceStatus::Completed) == run.sources.len() => {
+                (RunState::Completed, None)
+            }
+            (false, true) => (RunState::Partial, None),
+        };
+        self.end(state, reason);
+    }
+}

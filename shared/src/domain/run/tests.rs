@@ -1,0 +1,348 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{SourceKind, SourceStatus};
+
+const RUN: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
+const T0: Time = Time::from_millis(1_000_000);
+
+fn request(n: u8) -> UpstreamRequestId {
+    UpstreamRequestId::parse(format!("request-{n}")).unwrap()
+}
+fn spare(n: u8) -> RecordId {
+    RecordId::parse(&format!("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c{n:02x}")).unwrap()
+}
+fn accepted(kinds: &[SourceKind]) -> Run {
+    let new = NewRun {
+        id: RunId::parse(RUN).unwrap(),
+        patient: PatientId::parse("p1").unwrap(),
+        sources: Sources::pending(kinds.iter().copied()).unwrap(),
+    };
+    Run::accept(new, T0, Timing::default())
+}
+fn after(run: &Run, event: RunEvent) -> Run {
+    at(run, event, T0)
+}
+fn at(run: &Run, event: RunEvent, now: Time) -> Run {
+    run.apply(&event, now, Timing::default(), spare(1))
+        .map_or_else(|| run.clone(), |change| change.run)
+}
+fn started(run: &Run) -> Run {
+    let run = after(run, RunEvent::StartClaimed);
+    after(
+        &run,
+        RunEvent::Started {
+            request: request(1),
+            report: Report::default(),
+        },
+    )
+}
+fn reported(source: SourceKind, status: Outcome) -> RunEvent {
+    RunEvent::SourceReported {
+        source,
+        status,
+        request: Some(request(1)),
+    }
+}
+
+#[test]
+fn an_ordinary_pull_fetches_when_hie_ends_and_when_the_run_ends() {
+    let run = started(&accepted(&SourceKind::ALL));
+    assert_eq!(run.state, RunState::Running);
+    let hie = run
+        .apply(
+            &reported(SourceKind::Hie, Outcome::Completed),
+            T0,
+            Timing::default(),
+            spare(1),
+        )
+        .unwrap();
+    assert_eq!(hie.record, Some((spare(1), RecordPhase::Hie)));
+    let run = after(&hie.run, reported(SourceKind::Pharmacy, Outcome::Completed));
+    let last = run
+        .apply(
+            &reported(SourceKind::Lab, Outcome::Completed),
+            T0,
+            Timing::default(),
+            spare(2),
+        )
+        .unwrap();
+    assert_eq!(last.record, Some((spare(2), RecordPhase::Final)));
+    assert_eq!(last.run.state, RunState::Consolidating);
+    let end = last
+        .run
+        .apply(
+            &RunEvent::RecordEnded { available: true },
+            T0,
+            Timing::default(),
+            spare(3),
+        )
+        .unwrap();
+    assert_eq!(
+        (end.run.state, end.unlocks, end.run.due_at),
+        (RunState::Completed, true, None)
+    );
+}
+
+#[test]
+fn hie_alone_is_fetched_once() {
+    let run = started(&accepted(&[SourceKind::Hie]));
+    let change = run
+        .apply(
+            &reported(SourceKind::Hie, Outcome::Completed),
+            T0,
+            Timing::default(),
+            spare(1),
+        )
+        .unwrap();
+    assert_eq!(change.record, Some((spare(1), RecordPhase::Final)));
+    assert_eq!(change.run.hie_record, None);
+}
+
+#[test]
+fn duplicates_change_nothing() {
+    let run = after(
+        &started(&accepted(&SourceKind::ALL)),
+        reported(SourceKind::Hie, Outcome::Completed),
+    );
+    assert_eq!(
+        run.apply(
+            &reported(SourceKind::Hie, Outcome::Completed),
+            T0,
+            Timing::default(),
+            spare(2)
+        ),
+        None
+    );
+    assert_eq!(
+        run.apply(
+            &reported(SourceKind::Hie, Outcome::Failed),
+            T0,
+            Timing::default(),
+            spare(2)
+        ),
+        None
+    );
+    assert_eq!(
+        run.apply(&RunEvent::StartClaimed, T0, Timing::default(), spare(2)),
+        None
+    );
+}
+
+#[test]
+fn sources_that_cannot_start_make_the_run_partial() {
+    let run = after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed);
+    let failed = |source| Reported {
+        source,
+        outcome: Some(Outcome::Failed),
+        http_status: Some(400),
+    };
+    let report = Report {
+        overall: None,
+        sources: vec![failed(SourceKind::Pharmacy), failed(SourceKind::Lab)],
+    };
+    let run = after(
+        &run,
+        RunEvent::Started {
+            request: request(1),
+            report,
+        },
+    );
+    assert_eq!(run.state, RunState::Running);
+    let run = after(&run, reported(SourceKind::Hie, Outcome::Completed));
+    let run = after(&run, RunEvent::RecordEnded { available: true });
+    assert_eq!(run.state, RunState::Partial);
+}
+
+#[test]
+fn an_unknown_start_is_never_repeated() {
+    let run = after(
+        &after(&accepted(&[SourceKind::Hie]), RunEvent::StartClaimed),
+        RunEvent::StartUnknown,
+    );
+    let wait = T0.plus(Timing::default().ambiguous_wait());
+    assert_eq!(run.step(Time::from_millis(wait.millis() - 1)), Step::Wait(wait));
+    assert_eq!(run.step(wait), Step::Apply(RunEvent::StartStayedUnknown));
+    let given_up = run
+        .apply(&RunEvent::StartStayedUnknown, wait, Timing::default(), spare(1))
+        .unwrap();
+    assert!(given_up.frees_session && given_up.record.is_some());
+    let ended = at(&given_up.run, RunEvent::RecordEnded { available: true }, wait);
+    assert_eq!(
+        (ended.state, ended.reason),
+        (RunState::Unconfirmed, Some(Reason::StartUnknown))
+    );
+}
+
+#[test]
+fn a_webhook_proves_a_start_whose_answer_was_lost() {
+    let run = after(
+        &after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed),
+        RunEvent::StartUnknown,
+    );
+    let change = run
+        .apply(
+            &reported(SourceKind::Lab, Outcome::Completed),
+            T0,
+            Timing::default(),
+            spare(1),
+        )
+        .unwrap();
+    assert_eq!(
+        (change.run.state, change.binds.clone()),
+        (RunState::Running, Some(request(1)))
+    );
+    assert!(change.frees_session && !change.run.unconfirmed);
+    let late = after(
+        &change.run,
+        RunEvent::Started {
+            request: request(1),
+            report: Report::default(),
+        },
+    );
+    assert_eq!(late.sources.status(SourceKind::Lab), Some(SourceStatus::Completed));
+}
+
+#[test]
+fn another_querys_event_is_not_ours() {
+    let run = started(&accepted(&SourceKind::ALL));
+    let foreign = RunEvent::SourceReported {
+        source: SourceKind::Hie,
+        status: Outcome::Completed,
+        request: Some(request(9)),
+    };
+    assert_eq!(run.apply(&foreign, T0, Timing::default(), spare(1)), None);
+}
+
+#[test]
+fn a_deadline_is_a_reading_and_late_evidence_fills_in() {
+    let run = started(&accepted(&[SourceKind::Hie, SourceKind::Lab]));
+    let late = run.expires_at;
+    assert_eq!(run.shown_state(late), RunState::Expired);
+    let expired = at(&run, RunEvent::DeadlinePassed, late);
+    assert_eq!((expired.state, expired.due_at), (RunState::Expired, None));
+    let run = at(&expired, reported(SourceKind::Hie, Outcome::Completed), late);
+    assert_eq!((run.state, run.reason), (RunState::Consolidating, None));
+    assert_eq!(
+        at(&run, RunEvent::RecordEnded { available: true }, late).state,
+        RunState::Partial
+    );
+}
+
+#[test]
+fn a_session_that_ends_before_the_start_fails_the_run() {
+    let run = accepted(&[SourceKind::Hie]);
+    assert_eq!(run.step(run.start_by), Step::Apply(RunEvent::StartTooLate));
+    assert_eq!(run.shown_state(run.start_by), RunState::Failed);
+    let change = run
+        .apply(&RunEvent::StartTooLate, run.start_by, Timing::default(), spare(1))
+        .unwrap();
+    assert!(change.frees_session && change.unlocks);
+    assert_eq!(change.run.reason, Some(Reason::Aal2SessionExpired));
+}
+
+fn any_event() -> impl Strategy<Value = RunEvent> {
+    let source = prop_oneof![Just(SourceKind::Hie), Just(SourceKind::Pharmacy), Just(SourceKind::Lab)];
+    let outcome = prop_oneof![Just(Outcome::Completed), Just(Outcome::Failed)];
+    let reported = (
+        source.clone(),
+        prop::option::of(outcome.clone()),
+        prop::option::of(400u16..430),
+    )
+        .prop_map(|(source, outcome, http_status)| Reported {
+            source,
+            outcome,
+            http_status,
+        });
+    let report = (prop::option::of(outcome.clone()), prop::collection::vec(reported, 0..4))
+        .prop_map(|(overall, sources)| Report { overall, sources });
+    prop_oneof![
+        Just(RunEvent::StartClaimed),
+        (1u8..3, report.clone()).prop_map(|(n, report)| RunEvent::Started {
+            request: request(n),
+            report
+        }),
+        Just(RunEvent::StartDeferred {
+            cause: Deferral::RateLimited,
+            until: T0
+        }),
+        Just(RunEvent::StartRefused {
+            reason: Reason::UpstreamRefused
+        }),
+        Just(RunEvent::StartUnknown),
+        Just(RunEvent::StartStayedUnknown),
+        Just(RunEvent::StartTooLate),
+        (source, outcome, prop::option::of(1u8..3)).prop_map(|(source, status, n)| RunEvent::SourceReported {
+            source,
+            status,
+            request: n.map(request)
+        }),
+        Just(RunEvent::FirstDataReady),
+        report.prop_map(|report| RunEvent::Polled { report }),
+        Just(RunEvent::PollFailed { until: T0 }),
+        Just(RunEvent::DeadlinePassed),
+        Just(RunEvent::RecordAwaited { until: T0 }),
+        any::<bool>().prop_map(|available| RunEvent::RecordEnded { available }),
+    ]
+}
+
+fn rank(state: RunState) -> u8 {
+    match state {
+        RunState::Queued => 0,
+        RunState::Starting => 1,
+        RunState::Running => 2,
+        RunState::Expired => 3,
+        RunState::Consolidating => 4,
+        RunState::Completed | RunState::Partial | RunState::Failed | RunState::Unconfirmed => 5,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    /// Any events in any order, repeated and missing: no state regresses (a start that certainly had no effect may be
+    /// tried again), terminal states are final, whatever waits has a deadline, versions and due numbers only grow, and
+    /// each phase makes at most one record while the run lives.
+    #[test]
+    fn the_run_keeps_its_rules(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
+        let asked: Vec<_> = SourceKind::ALL.into_iter().enumerate().filter(|(i, _)| kinds & (1 << i) != 0).map(|(_, k)| k).collect();
+        let mut run = accepted(&asked);
+        let mut started_effect = 0;
+        for (index, event) in events.into_iter().enumerate() {
+            let id = spare(u8::try_from(index).unwrap());
+            let Some(change) = run.apply(&event, T0, Timing::default(), id) else { continue };
+            let next = change.run;
+            let retried = matches!(event, RunEvent::StartDeferred { .. }) && run.state == RunState::Starting;
+            prop_assert!(retried || rank(next.state) >= rank(run.state), "{:?} -> {:?} by {:?}", run.state, next.state, event);
+            if run.state.is_terminal() {
+                prop_assert_eq!(next.state, run.state);
+                prop_assert_eq!(next.final_record, run.final_record);
+            }
+            prop_assert_eq!(next.state.waits(), next.due_at.is_some());
+            prop_assert!(next.version == run.version + 1 && next.due_seq >= run.due_seq);
+            if let Some(known) = &run.request {
+                prop_assert_eq!(next.request.as_ref(), Some(known));
+            }
+            for (kind, source) in run.sources.iter() {
+                let now = next.sources.status(kind).unwrap();
+                prop_assert!(now == source.status || source.status.may_become(now));
+            }
+            started_effect += u32::from(change.binds.is_some());
+            prop_assert!(change.unlocks == (run.state.waits() && !next.state.waits()));
+            run = next;
+        }
+        prop_assert!(started_effect <= 1);
+    }
+
+    /// Applying an event twice in a row is applying it once, but for the counted ones.
+    #[test]
+    fn webhooks_are_idempotent(events in prop::collection::vec(any_event(), 0..20)) {
+        let mut run = accepted(&SourceKind::ALL);
+        for event in events {
+            run = after(&run, event.clone());
+            if matches!(event, RunEvent::SourceReported { .. } | RunEvent::FirstDataReady) {
+                prop_assert_eq!(run.apply(&event, T0, Timing::default(), spare(99)), None);
+            }
+        }
+    }
+}

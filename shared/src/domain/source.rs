@@ -1,0 +1,164 @@
+//! The three kinds of source a network query asks, and how far each has come.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+
+/// A kind of source, in Metriport's words (docs.metriport.com, page `network/start-network-query`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// Health information exchanges.
+    Hie,
+    /// Pharmacies.
+    Pharmacy,
+    /// Laboratories.
+    Lab,
+}
+
+impl SourceKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 3] = [Self::Hie, Self::Pharmacy, Self::Lab];
+
+    /// The word used on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hie => "hie",
+            Self::Pharmacy => "pharmacy",
+            Self::Lab => "lab",
+        }
+    }
+
+    /// Reads the word used on the wire, or `None`. `laboratory`, seen in some samples, is `lab`.
+    #[must_use]
+    pub fn from_wire(word: &str) -> Option<Self> {
+        match word {
+            "hie" => Some(Self::Hie),
+            "pharmacy" => Some(Self::Pharmacy),
+            "lab" | "laboratory" => Some(Self::Lab),
+            _ => None,
+        }
+    }
+}
+
+/// How far one source has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceStatus {
+    /// Asked for; the query has not started.
+    Pending,
+    /// Started upstream.
+    Processing,
+    /// Answered.
+    Completed,
+    /// Ended without an answer.
+    Failed,
+    /// Not heard of before the deadline: a reading of the clock, which later evidence still corrects.
+    Expired,
+}
+
+impl SourceStatus {
+    /// Whether nothing more is awaited from the source.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Expired)
+    }
+
+    /// Whether `self` may become `next`. Nothing regresses; only a clock reading is corrected by evidence.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        match (self, next) {
+            (Self::Pending, Self::Processing | Self::Completed | Self::Failed | Self::Expired)
+            | (Self::Processing, Self::Completed | Self::Failed | Self::Expired)
+            | (Self::Expired, Self::Completed | Self::Failed) => true,
+            (Self::Pending | Self::Processing | Self::Completed | Self::Failed | Self::Expired, _) => false,
+        }
+    }
+}
+
+/// One source of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// How far it has come.
+    pub status: SourceStatus,
+    /// When it was settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Time>,
+    /// The HTTP status Metriport gave for a source it could not start (400 not enabled, 429 source rate limit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+}
+
+/// The sources a run asked for; at least one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sources(BTreeMap<SourceKind, Source>);
+
+impl Sources {
+    /// Sources not yet asked, or `None` when the list is empty: a query without a source is refused upstream.
+    #[must_use]
+    pub fn pending(kinds: impl IntoIterator<Item = SourceKind>) -> Option<Self> {
+        let pending = Source {
+            status: SourceStatus::Pending,
+            settled_at: None,
+            http_status: None,
+        };
+        let map: BTreeMap<_, _> = kinds.into_iter().map(|kind| (kind, pending.clone())).collect();
+        (!map.is_empty()).then_some(Self(map))
+    }
+
+    /// The kinds asked for, in order.
+    pub fn kinds(&self) -> impl Iterator<Item = SourceKind> + '_ {
+        self.0.keys().copied()
+    }
+
+    /// The sources in order.
+    pub fn iter(&self) -> impl Iterator<Item = (SourceKind, &Source)> {
+        self.0.iter().map(|(kind, source)| (*kind, source))
+    }
+
+    /// The status of one kind, if it was asked for.
+    #[must_use]
+    pub fn status(&self, kind: SourceKind) -> Option<SourceStatus> {
+        self.0.get(&kind).map(|source| source.status)
+    }
+
+    /// Moves a source forward; `false` when that would regress it, or when it was not asked for.
+    pub fn advance(&mut self, kind: SourceKind, next: SourceStatus, at: Time, http_status: Option<u16>) -> bool {
+        let Some(source) = self.0.get_mut(&kind).filter(|source| source.status.may_become(next)) else {
+            return false;
+        };
+        source.status = next;
+        source.settled_at = next.is_settled().then_some(at);
+        source.http_status = http_status;
+        true
+    }
+
+    /// Whether nothing more is awaited from any source.
+    #[must_use]
+    pub fn all_settled(&self) -> bool {
+        self.0.values().all(|source| source.status.is_settled())
+    }
+
+    /// How many sources have this status.
+    #[must_use]
+    pub fn count(&self, status: SourceStatus) -> usize {
+        self.0.values().filter(|source| source.status == status).count()
+    }
+
+    /// How many sources were asked for.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never: a run without sources cannot be made.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

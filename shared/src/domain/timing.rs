@@ -1,0 +1,141 @@
+//! How long things may take. Deadlines are data: every waiting state carries the time at which it stops waiting.
+//!
+//! One number, the scale, divides every duration. It exists for the sandbox and its proofs, where a pull that waits
+//! hours upstream should take seconds; clocks are never touched. It is refused where Metriport is not on loopback
+//! (see [`crate::config`]).
+
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The durations of the flow, divided by the scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    scale: u32,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { scale: 1 }
+    }
+}
+
+impl Timing {
+    /// Divides every duration by `scale` (0 counts as 1).
+    #[must_use]
+    pub fn scaled(scale: u32) -> Self {
+        Self { scale: scale.max(1) }
+    }
+
+    fn of(self, span: Duration) -> Duration {
+        span / self.scale
+    }
+
+    /// How long an AAL2 session lives with us. Metriport documents no lifetime, only that it is refreshed before each
+    /// query; the shortest plausible life is assumed.
+    #[must_use]
+    pub fn aal2_session(self) -> Duration {
+        self.of(5 * MINUTE)
+    }
+
+    /// How long an identity event may follow the expiry of the hosted page it came from.
+    #[must_use]
+    pub fn identity_grace(self) -> Duration {
+        self.of(30 * MINUTE)
+    }
+
+    /// How long a start whose outcome is unknown waits for a webhook that proves it happened.
+    #[must_use]
+    pub fn ambiguous_wait(self) -> Duration {
+        self.of(30 * MINUTE)
+    }
+
+    /// How long a run waits for its sources. Pharmacies and labs answer by roster, which takes hours.
+    #[must_use]
+    pub fn run_life(self) -> Duration {
+        self.of(48 * HOUR)
+    }
+
+    /// How long one consolidated query may take; a PDF conversion takes up to fifteen minutes upstream.
+    #[must_use]
+    pub fn consolidated_life(self) -> Duration {
+        self.of(20 * MINUTE)
+    }
+
+    /// How long a record is tried for, over all its consolidated queries.
+    #[must_use]
+    pub fn record_life(self) -> Duration {
+        self.of(2 * HOUR)
+    }
+
+    /// How long a finished consolidated query waits for its webhook before it counts as missed.
+    #[must_use]
+    pub fn delivery_grace(self) -> Duration {
+        self.of(30 * Duration::from_secs(1))
+    }
+
+    /// How long a link to a record can be followed: three minutes (docs.metriport.com, page
+    /// `handling-data/webhooks-with-nq`).
+    #[must_use]
+    pub fn link_life(self) -> Duration {
+        self.of(3 * MINUTE)
+    }
+
+    /// How long one transfer of a record may take: the life of its function.
+    #[must_use]
+    pub fn transfer(self) -> Duration {
+        self.of(16 * MINUTE)
+    }
+
+    /// How long a record waits before it tries again for a patient whose consolidated query is still open.
+    #[must_use]
+    pub fn lock_retry(self) -> Duration {
+        self.of(Duration::from_secs(5))
+    }
+
+    /// The pause before the first retry of a call that certainly had no effect.
+    #[must_use]
+    pub fn retry_pause(self) -> Duration {
+        self.of(Duration::from_secs(5))
+    }
+
+    /// The pause before status poll number `polls` (from 0): 15 s, then half as much again each time, at most two hours.
+    /// Over the 48 hours of a run that is about forty calls.
+    #[must_use]
+    pub fn poll_gap(self, polls: u32) -> Duration {
+        let first = Duration::from_secs(15).as_millis();
+        let gap = (0..polls.min(40)).fold(first, |gap, _| (gap * 3 / 2).min((2 * HOUR).as_millis()));
+        self.of(Duration::from_millis(u64::try_from(gap).unwrap_or(u64::MAX)))
+    }
+
+    /// How far behind its due time work must be before the reconciler sends it again.
+    #[must_use]
+    pub fn overdue(self) -> Duration {
+        self.of(30 * Duration::from_secs(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn poll_gaps_grow_and_stay_inside_the_quota() {
+        let timing = Timing::default();
+        let mut spent = Duration::ZERO;
+        let mut polls = 0;
+        while spent < timing.run_life() {
+            assert!(timing.poll_gap(polls + 1) >= timing.poll_gap(polls));
+            spent += timing.poll_gap(polls);
+            polls += 1;
+        }
+        assert!((20..=50).contains(&polls), "{polls} polls in the life of a run");
+    }
+
+    #[test]
+    fn the_scale_divides_every_duration() {
+        assert_eq!(Timing::scaled(10).aal2_session(), Duration::from_secs(30));
+        assert_eq!(Timing::scaled(0), Timing::default());
+    }
+}

@@ -1,0 +1,101 @@
+//! Everything a step can end with besides its result, and the one place that says what follows from it: for an HTTP
+//! caller a problem, for a queue whether the message comes back.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+use crate::domain::IdError;
+use crate::http::problem::{Code, Problem};
+use crate::metriport::{Effect, UpstreamError, UpstreamErrorKind};
+use crate::queue::{MessageError, QueueError};
+use crate::records::RecordsError;
+use crate::store::StoreError;
+
+/// What a step can end with besides its result. Safe to log: no variant holds anything about a person.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's doing, or the state of things: nothing was changed.
+    #[error("refused: {}", .0.code.as_str())]
+    Refused(Box<Problem>),
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Metriport.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The bucket, or the way a record came.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// A message that is none of ours.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// Something of our own making cannot be: a defect.
+    #[error("internal: {0}")]
+    Internal(&'static str),
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
+}
+
+impl From<IdError> for Error {
+    fn from(IdError(what): IdError) -> Self {
+        Self::Internal(what)
+    }
+}
+
+impl Error {
+    /// For a queue: whether the message should come back. What can never succeed is dropped by its consumer, with a
+    /// reason in the log, rather than retried.
+    #[must_use]
+    pub const fn retryable(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Message(_) | Self::Internal(_) => false,
+            Self::Store(error) => error.retryable(),
+            Self::Queue(_) => true,
+            Self::Upstream(error) => error.retryable(),
+            Self::Records(error) => error.retryable(),
+        }
+    }
+
+    /// For an HTTP caller.
+    #[must_use]
+    pub fn into_problem(self) -> Problem {
+        match self {
+            Self::Refused(problem) => *problem,
+            Self::Upstream(error) => upstream(&error),
+            Self::Store(StoreError::Conflict(_)) => Problem::new(Code::StateChanged).retry_after(1),
+            Self::Store(StoreError::Unavailable(_)) | Self::Queue(_) => Problem::new(Code::Unavailable).retry_after(2),
+            Self::Store(_) | Self::Records(_) | Self::Message(_) | Self::Internal(_) => Problem::new(Code::Internal),
+        }
+    }
+}
+
+fn upstream(error: &UpstreamError) -> Problem {
+    if error.mentions_identity() && error.effect() == Effect::Refused {
+        return Problem::new(Code::IdentityRejected);
+    }
+    match (error.kind(), error.effect()) {
+        (UpstreamErrorKind::RateLimited { retry_after }, _) => {
+            Problem::new(Code::UpstreamBusy).retry_after(retry_after.map_or(60, |wait| wait.as_secs().max(1)))
+        }
+        (_, Effect::NotSent) => Problem::new(Code::UpstreamUnreachable).retry_after(5),
+        (_, Effect::Refused) => Problem::new(Code::UpstreamRefused),
+        (_, Effect::Unknown) => Problem::new(Code::UpstreamOutcomeUnknown).retry_after(5),
+    }
+}
+
+/// The code of an AWS error, or what kept the call from an answer. Never the message: it may quote the request.
+pub(crate) fn aws_code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
+    match error {
+        SdkError::ServiceError(service) => service.err().code().unwrap_or("unnamed"),
+        SdkError::TimeoutError(_) => "timeout",
+        SdkError::DispatchFailure(_) => "connection",
+        SdkError::ResponseError(_) => "unreadable response",
+        _ => "not sent",
+    }
+}

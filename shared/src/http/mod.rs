@@ -1,0 +1,10 @@
+//! The HTTP edge: who calls, what the body says, what goes back.
+
+pub mod caller;
+pub mod problem;
+pub mod reply;
+pub mod request;
+
+pub use caller::Caller;
+pub use problem::{Code, Next, Problem};
+pub use reply::{json, respond};

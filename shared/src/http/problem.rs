@@ -1,0 +1,279 @@
+//! Refusals: RFC 9457 `application/problem+json`, with a code from a closed list and what the caller does next.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::domain::RecordId;
+use crate::domain::demographics::FieldError;
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Which.
+    pub code: Code,
+    /// More about this one; never a value from the request.
+    pub detail: Option<String>,
+    /// Fields that are wrong.
+    pub errors: Vec<FieldError>,
+    /// `Retry-After`, in seconds.
+    pub retry_after_secs: Option<u64>,
+}
+
+impl Problem {
+    /// A refusal with nothing more to say than its code does.
+    #[must_use]
+    pub const fn new(code: Code) -> Self {
+        Self {
+            code,
+            detail: None,
+            errors: Vec::new(),
+            retry_after_secs: None,
+        }
+    }
+
+    /// With more about this one.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// With the fields that are wrong.
+    #[must_use]
+    pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// With one field that is wrong.
+    #[must_use]
+    pub fn field(self, pointer: impl Into<String>, detail: &'static str) -> Self {
+        self.errors(vec![FieldError {
+            pointer: pointer.into(),
+            detail,
+        }])
+    }
+
+    /// With the seconds after which trying again makes sense.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_secs = Some(seconds);
+        self
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> ProblemBody<'_> {
+        ProblemBody {
+            kind: format!("urn:individual-access:problem:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status(),
+            code: self.code.as_str(),
+            detail: self.detail.as_deref(),
+            errors: &self.errors,
+            next: self.code.next(),
+        }
+    }
+}
+
+/// A refusal's body.
+#[derive(Debug, Serialize)]
+pub struct ProblemBody<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    next: Next,
+}
+
+/// What the caller does next: a word from a closed list, and a request where one is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// The word.
+    pub action: &'static str,
+    /// The method of the request meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<&'static str>,
+    /// The path of the request meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Cow<'static, str>>,
+}
+
+impl Next {
+    /// Mend the request and send it again.
+    pub const FIX_REQUEST: Self = Self::word("fix_request");
+    /// Send the same request again, after `Retry-After` where given.
+    pub const RETRY: Self = Self::word("retry");
+    /// A person has to look at it.
+    pub const CONTACT_SUPPORT: Self = Self::word("contact_support");
+    /// Let the person sign in again.
+    pub const SIGN_IN: Self = Self::word("sign_in");
+    /// Nothing to do but wait.
+    pub const WAIT: Self = Self::word("wait");
+    /// Nothing to do.
+    pub const NONE: Self = Self::word("none");
+    /// Send the person's demographics.
+    pub const PUT_PATIENT: Self = Self::request("put_patient", "PUT", "/v1/patient");
+    /// Let the person prove who they are.
+    pub const VERIFY_IDENTITY: Self = Self::request("verify_identity", "POST", "/v1/identity-sessions");
+    /// See where the identity stands.
+    pub const CHECK_IDENTITY: Self = Self::request("check_identity", "GET", "/v1/identity");
+    /// Let the person pass a new challenge.
+    pub const OPEN_CHALLENGE: Self = Self::request("open_challenge", "POST", "/v1/aal2-challenges");
+    /// Look at the pulls there are.
+    pub const LIST_QUERIES: Self = Self::request("list_network_queries", "GET", "/v1/network-queries");
+    /// Ask for the record again.
+    pub const REQUEST_RECORD: Self = Self::request("request_record", "POST", "/v1/records");
+
+    /// Read one record.
+    #[must_use]
+    pub fn read_record(record: RecordId) -> Self {
+        Self {
+            action: "read_record",
+            method: Some("GET"),
+            url: Some(Cow::Owned(format!("/v1/records/{record}"))),
+        }
+    }
+
+    const fn word(action: &'static str) -> Self {
+        Self {
+            action,
+            method: None,
+            url: None,
+        }
+    }
+
+    const fn request(action: &'static str, method: &'static str, url: &'static str) -> Self {
+        Self {
+            action,
+            method: Some(method),
+            url: Some(Cow::Borrowed(url)),
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident $code:literal $status:literal $title:literal $next:ident;)*) => {
+        /// Every refusal there is. The list is closed: a new one is a change of the API.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The word in the body.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $code,)* } }
+
+            /// The HTTP status.
+            #[must_use]
+            pub const fn status(self) -> u16 { match self { $(Self::$variant => $status,)* } }
+
+            /// One sentence for a developer.
+            #[must_use]
+            pub const fn title(self) -> &'static str { match self { $(Self::$variant => $title,)* } }
+
+            /// What the caller does next.
+            #[must_use]
+            pub const fn next(self) -> Next { match self { $(Self::$variant => Next::$next,)* } }
+        }
+    };
+}
+
+codes! {
+    /// The body is not JSON.
+    InvalidJson "invalid_json" 400 "The body is not JSON." FIX_REQUEST;
+    /// Another content type.
+    UnsupportedMediaType "unsupported_media_type" 415 "The body must be application/json." FIX_REQUEST;
+    /// Over 1 MiB.
+    BodyTooLarge "body_too_large" 413 "The body is larger than 1 MiB." FIX_REQUEST;
+    /// Fields missing, unknown or malformed.
+    InvalidRequest "invalid_request" 400 "The request has missing, unknown or malformed fields." FIX_REQUEST;
+    /// The token lacks a claim we need.
+    TokenIncomplete "token_incomplete" 403 "The token lacks a claim this deployment needs." SIGN_IN;
+    /// Demographics differ from the token's claims.
+    DemographicsMismatch "demographics_mismatch" 403 "The demographics differ from the claims of the token." FIX_REQUEST;
+    /// Not on the allowlist.
+    RedirectUrlNotAllowed "redirect_url_not_allowed" 400 "The redirectUrl is not HTTPS, or not on this deployment's allowlist." FIX_REQUEST;
+    /// Another purpose than `ias`.
+    PurposeNotSupported "purpose_not_supported" 403 "A person's query has the purpose ias and no other." FIX_REQUEST;
+    /// No source asked for.
+    NoSourceEnabled "no_source_enabled" 400 "At least one source must be enabled." FIX_REQUEST;
+    /// No patient yet.
+    PatientNotLinked "patient_not_linked" 409 "There is no patient for this person yet." PUT_PATIENT;
+    /// One answer to every conflict of links: it must not tell whose patient it is.
+    PatientLinkRefused "patient_link_refused" 409 "The person cannot be linked to a patient automatically." CONTACT_SUPPORT;
+    /// Upstream is busy with the patient's documents.
+    PatientLocked "patient_locked" 423 "The patient cannot be changed while documents are processed." RETRY;
+    /// Proofed already.
+    IdentityAlreadyVerified "identity_already_verified" 409 "The identity is verified; proofing again is not needed." OPEN_CHALLENGE;
+    /// Not proofed, or no longer.
+    IdentityNotVerified "identity_not_verified" 409 "The identity is not verified." VERIFY_IDENTITY;
+    /// Upstream does not take the identity.
+    IdentityRejected "identity_rejected" 409 "The network did not accept the identity; it must be verified again." VERIFY_IDENTITY;
+    /// No session header.
+    Aal2SessionMissing "aal2_session_missing" 400 "The header x-aal2-session is missing." OPEN_CHALLENGE;
+    /// Not a session id.
+    Aal2SessionMalformed "aal2_session_malformed" 400 "The header x-aal2-session is malformed." OPEN_CHALLENGE;
+    /// The challenge was not passed.
+    Aal2NotVerified "aal2_not_verified" 403 "The challenge was not passed." OPEN_CHALLENGE;
+    /// Unknown, used, superseded or somebody else's.
+    ChallengeNotPending "challenge_not_pending" 409 "No such challenge is pending for this person." OPEN_CHALLENGE;
+    /// Too late.
+    ChallengeExpired "challenge_expired" 409 "The challenge has expired." OPEN_CHALLENGE;
+    /// The session was used before, by anybody.
+    Aal2SessionUsed "aal2_session_used" 409 "The AAL2 session was used before." OPEN_CHALLENGE;
+    /// One open run per patient.
+    NetworkQueryOpen "network_query_open" 409 "A network query is open; the AAL2 session was not used." LIST_QUERIES;
+    /// Unknown, or another person's: the same answer.
+    NotFound "not_found" 404 "There is nothing of this person's under that id." NONE;
+    /// Not signed by Metriport.
+    SignatureInvalid "signature_invalid" 401 "The webhook signature is missing or does not match." CONTACT_SUPPORT;
+    /// Changed under the caller's hands.
+    StateChanged "state_changed" 409 "The state changed while the request was handled." RETRY;
+    /// Upstream's rate limit.
+    UpstreamBusy "upstream_busy" 429 "The network takes no more requests at the moment." RETRY;
+    /// No connection.
+    UpstreamUnreachable "upstream_unreachable" 503 "The network could not be reached; nothing was sent." RETRY;
+    /// A definite refusal that is not the caller's doing.
+    UpstreamRefused "upstream_refused" 502 "The network refused the request." CONTACT_SUPPORT;
+    /// Sent, and no definite answer.
+    UpstreamOutcomeUnknown "upstream_outcome_unknown" 504 "The network gave no definite answer." RETRY;
+    /// Ours.
+    Unavailable "unavailable" 503 "The service is busy." RETRY;
+    /// Ours.
+    Internal "internal" 500 "Something went wrong on our side." CONTACT_SUPPORT;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_name_a_next_step() {
+        let words: std::collections::BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(words.len(), Code::ALL.len());
+        assert!(
+            Code::ALL
+                .iter()
+                .all(|code| (400..600).contains(&code.status()) && !code.next().action.is_empty())
+        );
+    }
+
+    #[test]
+    fn the_body_is_rfc_9457() {
+        let problem = Problem::new(Code::InvalidRequest).field("/dob", "a date");
+        let body = serde_json::to_value(problem.body()).unwrap();
+        assert_eq!(body["type"], "urn:individual-access:problem:invalid_request");
+        assert_eq!(body["status"], 400);
+        assert_eq!(body["errors"][0]["pointer"], "/dob");
+        assert_eq!(body["next"]["action"], "fix_request");
+    }
+}

@@ -1,0 +1,58 @@
+//! What goes back.
+
+use lambda_http::{Body, Response};
+use serde::Serialize;
+
+use super::problem::Problem;
+use crate::error::Error;
+
+/// A JSON reply that nobody on the way may keep.
+#[must_use]
+pub fn json(status: u16, body: &impl Serialize) -> Response<Body> {
+    build(status, "application/json", body, None)
+}
+
+/// What a step's result says to an HTTP caller. Failures on our side are logged with what the operator needs; the
+/// caller sees the code.
+#[must_use]
+pub fn respond(result: Result<Response<Body>, Error>) -> Response<Body> {
+    match result {
+        Ok(reply) => reply,
+        Err(error) => {
+            let context = error.to_string();
+            let problem = error.into_problem();
+            let (code, status) = (problem.code.as_str(), problem.code.status());
+            if status >= 500 {
+                tracing::error!(code, status, context, "request failed");
+            } else {
+                tracing::info!(code, status, "request refused");
+            }
+            refusal(&problem)
+        }
+    }
+}
+
+/// A problem as a reply.
+#[must_use]
+pub fn refusal(problem: &Problem) -> Response<Body> {
+    build(
+        problem.code.status(),
+        "application/problem+json",
+        &problem.body(),
+        problem.retry_after_secs,
+    )
+}
+
+fn build(status: u16, media_type: &str, body: &impl Serialize, retry_after_secs: Option<u64>) -> Response<Body> {
+    let text = serde_json::to_string(body).unwrap_or_default();
+    let mut reply = Response::builder()
+        .status(status)
+        .header("content-type", media_type)
+        .header("cache-control", "no-store");
+    if let Some(seconds) = retry_after_secs {
+        reply = reply.header("retry-after", seconds);
+    }
+    reply
+        .body(Body::Text(text))
+        .unwrap_or_else(|_impossible| Response::new(Body::Empty))
+}

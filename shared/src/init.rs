@@ -1,0 +1,144 @@
+//! What a function does before its first event: read its configuration, make its clients, fetch its secrets. Whatever is
+//! missing or malformed stops it here, by name, rather than at the first request.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use crate::aws::Aws;
+use crate::config::{ConfigError, Deployment, Env};
+use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError};
+use crate::owner::{OwnerKey, OwnerKeyError};
+use crate::queue::{AdvanceQueue, FetchQueue, WebhookEventQueue};
+use crate::records::{Bucket, LinkClient, LinkPolicy, RecordsError};
+use crate::secrets::{self, SecretError};
+use crate::store::Table;
+use crate::telemetry;
+
+/// Metriport's gateway gives up after about 29 seconds, and so does API Gateway's integration.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(25);
+const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Why a function does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// A variable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The owner key.
+    #[error("secret of OWNER_KEY_SECRET: {0}")]
+    OwnerKey(#[from] OwnerKeyError),
+    /// The Metriport client.
+    #[error("Metriport client: {0}")]
+    Metriport(#[from] ClientOptionsError),
+    /// The HTTP client.
+    #[error("HTTP client: {0}")]
+    Http(#[from] HttpClientError),
+    /// The client for links.
+    #[error(transparent)]
+    Links(#[from] RecordsError),
+}
+
+/// A function that is starting.
+pub struct Init {
+    /// Its variables.
+    pub env: Env,
+    /// Which deployment it belongs to.
+    pub deployment: Deployment,
+    aws: Aws,
+}
+
+impl Init {
+    /// Starts logging and reads what every function needs.
+    ///
+    /// # Errors
+    /// When a variable is missing or malformed.
+    pub fn read(env: Env, module: &str) -> Result<Self, InitError> {
+        telemetry::init(&env, module);
+        let (deployment, aws) = (Deployment::read(&env)?, Aws::read(&env)?);
+        Ok(Self { env, deployment, aws })
+    }
+
+    /// The table.
+    ///
+    /// # Errors
+    /// When `TABLE_NAME` is missing.
+    pub fn table(&self) -> Result<Table, InitError> {
+        Ok(Table::read(&self.aws.dynamodb(), &self.env)?)
+    }
+
+    /// The bucket.
+    ///
+    /// # Errors
+    /// When `RECORDS_BUCKET` is missing.
+    pub fn bucket(&self) -> Result<Bucket, InitError> {
+        Ok(Bucket::read(&self.aws.s3(), &self.env)?)
+    }
+
+    /// The queue `run-advance`.
+    ///
+    /// # Errors
+    /// When its variable is missing.
+    pub fn advance_queue(&self) -> Result<AdvanceQueue, InitError> {
+        Ok(AdvanceQueue::read(&self.aws.sqs(), &self.env)?)
+    }
+
+    /// The queue `record-fetch`.
+    ///
+    /// # Errors
+    /// When its variable is missing.
+    pub fn fetch_queue(&self) -> Result<FetchQueue, InitError> {
+        Ok(FetchQueue::read(&self.aws.sqs(), &self.env)?)
+    }
+
+    /// The queue `webhook-events`.
+    ///
+    /// # Errors
+    /// When its variable is missing.
+    pub fn webhook_event_queue(&self) -> Result<WebhookEventQueue, InitError> {
+        Ok(WebhookEventQueue::read(&self.aws.sqs(), &self.env)?)
+    }
+
+    /// The client for the links of records.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn link_client(&self) -> Result<LinkClient, InitError> {
+        let policy = LinkPolicy::new(self.env.list("RECORD_LINK_HOSTS"), self.deployment.is_sandbox());
+        Ok(LinkClient::new(policy)?)
+    }
+
+    /// The Secrets Manager client, for a function that reads a secret more than once.
+    #[must_use]
+    pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
+        self.aws.secrets()
+    }
+
+    /// The owner key.
+    ///
+    /// # Errors
+    /// When the secret cannot be read or is too short.
+    pub async fn owner_key(&self) -> Result<OwnerKey, InitError> {
+        let secret = secrets::text(&self.aws.secrets(), &self.env, "OWNER_KEY_SECRET").await?;
+        Ok(OwnerKey::parse(secret.expose_secret())?)
+    }
+
+    /// The Metriport client.
+    ///
+    /// # Errors
+    /// When the API key cannot be read or the client cannot be made.
+    pub async fn metriport(&self) -> Result<metriport::Client, InitError> {
+        let api_key = secrets::text(&self.aws.secrets(), &self.env, "METRIPORT_API_KEY_SECRET").await?;
+        let function = self.env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("local");
+        Ok(metriport::Client::new(ClientOptions {
+            base_url: self.deployment.metriport.clone(),
+            api_key,
+            http: metriport::http_client(UPSTREAM_CONNECT_TIMEOUT, UPSTREAM_TIMEOUT)?,
+            request_timeout: UPSTREAM_TIMEOUT,
+            user_agent: format!("individual-access/{} ({function})", env!("CARGO_PKG_VERSION")),
+        })?)
+    }
+}

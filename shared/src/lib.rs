@@ -1,0 +1,22 @@
+//! What the functions share: the pure domain, and the adapters through which it meets the world.
+//!
+//! Dependencies point one way: functions use adapters, adapters use [`domain`], and `domain` uses nothing.
+
+pub mod aws;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod http;
+pub mod init;
+pub mod metriport;
+pub mod owner;
+pub mod queue;
+pub mod records;
+pub mod redirects;
+pub mod secrets;
+pub mod store;
+pub mod telemetry;
+pub mod webhook;
+
+pub use error::Error;

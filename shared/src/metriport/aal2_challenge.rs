@@ -1,0 +1,130 @@
+//! `POST /medical/v1/identity/aal2/challenge` (docs.metriport.com, page `ias/create-aal2-challenge`).
+//!
+//! Opens the hosted page on which a person passes a multifactor challenge. Its outcome comes back through the browser
+//! alone, as `aal2SessionId` and `status`; no call reads it.
+
+use std::future::Future;
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use super::call::Call;
+use super::send::Reply;
+use super::tolerant::{self, wire_word};
+use super::{Client, HostedUrl, Mentions, Operation, RedirectUrl, UpstreamError, UpstreamErrorKind};
+use crate::domain::{ChallengeId, ProofedIdentityId, Time};
+
+/// May open AAL2 challenges.
+pub trait OpenAal2Challenge {
+    /// Opens a challenge for a proofed identity, which must be active.
+    ///
+    /// # Errors
+    /// With [`UpstreamError::mentions_identity`] when the identity must be proofed again; `Garbage`, with unknown effect,
+    /// for an answer without id, link or expiry; see [`UpstreamError`].
+    fn open_aal2_challenge(
+        &self,
+        identity: &ProofedIdentityId,
+        redirect: &RedirectUrl,
+    ) -> impl Future<Output = Result<Aal2Challenge, UpstreamError>> + Send;
+}
+
+/// An open challenge.
+#[derive(Debug, Clone)]
+pub struct Aal2Challenge {
+    /// Does not come back in the redirect, as far as is documented.
+    pub id: ChallengeId,
+    /// Single use; for the person's browser.
+    pub url: HostedUrl,
+    /// When the link stops working.
+    pub expires_at: Time,
+    /// How the person will prove themselves: told, not chosen.
+    pub method: Aal2Method,
+}
+
+wire_word! {
+    /// How a challenge is passed.
+    Aal2Method {
+        /// A code from an authenticator app.
+        Totp = "totp",
+        /// A passkey or security key in the browser.
+        Webauthn = "webauthn",
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    proofed_identity_id: &'a ProofedIdentityId,
+    redirect_url: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(default, deserialize_with = "tolerant::text")]
+    challenge_id: Option<String>,
+    #[serde(default, deserialize_with = "tolerant::text")]
+    challenge_url: Option<String>,
+    #[serde(default, deserialize_with = "tolerant::time")]
+    expires_at: Option<Time>,
+    #[serde(default, deserialize_with = "tolerant::text")]
+    method: Option<String>,
+}
+
+impl OpenAal2Challenge for Client {
+    async fn open_aal2_challenge(
+        &self,
+        identity: &ProofedIdentityId,
+        redirect: &RedirectUrl,
+    ) -> Result<Aal2Challenge, UpstreamError> {
+        let body = Body {
+            proofed_identity_id: identity,
+            redirect_url: redirect.as_str(),
+        };
+        let path = ["medical", "v1", "identity", "aal2", "challenge"];
+        let call = Call::new(Operation::OpenAal2Challenge, Method::POST, path).json(&body);
+        challenge(&self.send(call).await.map_err(blaming_the_identity)?)
+    }
+}
+
+fn challenge(reply: &Reply) -> Result<Aal2Challenge, UpstreamError> {
+    let wire: Wire = reply.json()?;
+    Ok(Aal2Challenge {
+        id: reply.required(wire.challenge_id.and_then(|id| ChallengeId::parse(id).ok()))?,
+        url: reply.required(wire.challenge_url.as_deref().and_then(HostedUrl::parse))?,
+        expires_at: reply.required(wire.expires_at)?,
+        method: Aal2Method::from_wire(wire.method.as_deref().unwrap_or_default()),
+    })
+}
+
+/// No error of this call is documented. All it is given is an identity and our own redirect URL: a refusal that names
+/// neither is taken for an identity that is no longer active.
+fn blaming_the_identity(error: UpstreamError) -> UpstreamError {
+    use UpstreamErrorKind as Kind;
+    let of_the_identity = match error.kind() {
+        Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::Conflict => !error.mentions().redirect,
+        Kind::Unsendable
+        | Kind::Connect
+        | Kind::Timeout
+        | Kind::Interrupted
+        | Kind::Garbage
+        | Kind::Auth
+        | Kind::NoRoute
+        | Kind::PatientNotFound
+        | Kind::PatientOptedOut
+        | Kind::NoTreatmentRelationship
+        | Kind::VersionMismatch
+        | Kind::Locked
+        | Kind::RateLimited { .. }
+        | Kind::Refused
+        | Kind::Server => false,
+    };
+    if of_the_identity {
+        error.with_mentions(Mentions {
+            identity: true,
+            ..error.mentions()
+        })
+    } else {
+        error
+    }
+}

@@ -1,0 +1,172 @@
+//! The closed list of failures, and what each says about the call's effect.
+
+use std::time::Duration;
+
+/// Whether a failed call may have done something at Metriport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// No byte of the request was written: it did nothing.
+    NotSent,
+    /// Metriport answered that it refuses: it did nothing.
+    Refused,
+    /// The request went out and no definite answer came back: it may have done everything.
+    Unknown,
+}
+
+/// Why a call failed; a closed list. The effect follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamErrorKind {
+    /// The request could not be put together (an id no URL can hold). Nothing was sent.
+    Unsendable,
+    /// No connection: name resolution, TCP or TLS failed, or took longer than the connect timeout. Nothing was sent.
+    Connect,
+    /// Sent, and no answer in time: our deadline, 408, 499, or the gateway's 504 after about 29 seconds.
+    Timeout,
+    /// Sent, and the connection broke before the answer was complete.
+    Interrupted,
+    /// Sent, and the answer is none: a redirect, a body that is too large, or one without what must be in it.
+    Garbage,
+    /// The API key is missing or wrong, or the account is not approved (403 in other words than the envelope); or 401.
+    Auth,
+    /// 403 for this call.
+    Forbidden,
+    /// 404 for the path itself: not the API we know.
+    NoRoute,
+    /// 404 for the thing asked for.
+    NotFound,
+    /// 404: no such patient in this account.
+    PatientNotFound,
+    /// 400: the patient opted out of the networks.
+    PatientOptedOut,
+    /// 400: no treatment relationship with the patient.
+    NoTreatmentRelationship,
+    /// 400 or 422.
+    BadRequest,
+    /// 409.
+    Conflict,
+    /// 412: the `eTag` is not the current one.
+    VersionMismatch,
+    /// 423: the patient cannot be changed while documents are processed.
+    Locked,
+    /// 429, whichever layer said so.
+    RateLimited {
+        /// How long to wait, if the answer said so; at most a day.
+        retry_after: Option<Duration>,
+    },
+    /// Any other 4xx.
+    Refused,
+    /// 5xx except 504.
+    Server,
+}
+
+impl UpstreamErrorKind {
+    /// Whether the call may have taken effect.
+    #[must_use]
+    pub const fn effect(self) -> Effect {
+        match self {
+            Self::Unsendable | Self::Connect => Effect::NotSent,
+            Self::Timeout | Self::Interrupted | Self::Garbage | Self::Server => Effect::Unknown,
+            Self::Auth
+            | Self::Forbidden
+            | Self::NoRoute
+            | Self::NotFound
+            | Self::PatientNotFound
+            | Self::PatientOptedOut
+            | Self::NoTreatmentRelationship
+            | Self::BadRequest
+            | Self::Conflict
+            | Self::VersionMismatch
+            | Self::Locked
+            | Self::RateLimited { .. }
+            | Self::Refused => Effect::Refused,
+        }
+    }
+
+    /// Whether sending the same request again is both harmless and useful, whatever the request does. Reads may be
+    /// repeated after any failure; that is for the caller to know.
+    #[must_use]
+    pub const fn retryable(self) -> bool {
+        match self {
+            Self::Connect | Self::RateLimited { .. } => true,
+            Self::Unsendable
+            | Self::Timeout
+            | Self::Interrupted
+            | Self::Garbage
+            | Self::Auth
+            | Self::Forbidden
+            | Self::NoRoute
+            | Self::NotFound
+            | Self::PatientNotFound
+            | Self::PatientOptedOut
+            | Self::NoTreatmentRelationship
+            | Self::BadRequest
+            | Self::Conflict
+            | Self::VersionMismatch
+            | Self::Locked
+            | Self::Refused
+            | Self::Server => false,
+        }
+    }
+
+    /// A stable code for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsendable => "unsendable",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::Garbage => "garbage",
+            Self::Auth => "auth",
+            Self::Forbidden => "forbidden",
+            Self::NoRoute => "no-route",
+            Self::NotFound => "not-found",
+            Self::PatientNotFound => "patient-not-found",
+            Self::PatientOptedOut => "patient-opted-out",
+            Self::NoTreatmentRelationship => "no-treatment-relationship",
+            Self::BadRequest => "bad-request",
+            Self::Conflict => "conflict",
+            Self::VersionMismatch => "version-mismatch",
+            Self::Locked => "locked",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::Refused => "refused",
+            Self::Server => "server",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_certainly_did_nothing_is_sent_again() {
+        use UpstreamErrorKind as Kind;
+        let retryable = [Kind::Connect, Kind::RateLimited { retry_after: None }];
+        let all = [
+            Kind::Unsendable,
+            Kind::Connect,
+            Kind::Timeout,
+            Kind::Interrupted,
+            Kind::Garbage,
+            Kind::Auth,
+            Kind::Forbidden,
+            Kind::NoRoute,
+            Kind::NotFound,
+            Kind::PatientNotFound,
+            Kind::PatientOptedOut,
+            Kind::NoTreatmentRelationship,
+            Kind::BadRequest,
+            Kind::Conflict,
+            Kind::VersionMismatch,
+            Kind::Locked,
+            Kind::RateLimited { retry_after: None },
+            Kind::Refused,
+            Kind::Server,
+        ];
+        for kind in all {
+            assert_eq!(kind.retryable(), retryable.contains(&kind), "{kind:?}");
+            assert!(!(kind.retryable() && kind.effect() == Effect::Unknown), "{kind:?}");
+        }
+    }
+}

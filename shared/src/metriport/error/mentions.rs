@@ -1,0 +1,63 @@
+//! What a refusal is about.
+
+/// What a refusal is about, read from its status and its words, which are then forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mentions {
+    /// The AAL2 session: a new challenge is the way on.
+    pub aal2: bool,
+    /// The proofed identity: proofing again is the way on.
+    pub identity: bool,
+    /// The redirect URL: the deployment is wrong, not the person.
+    pub redirect: bool,
+}
+
+impl Mentions {
+    /// Reads them from upstream's words.
+    #[must_use]
+    pub(in crate::metriport) fn in_text(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        Self {
+            aal2: text.contains("aal2") || text.contains("session"),
+            identity: text.contains("identity"),
+            redirect: text.contains("redirect"),
+        }
+    }
+
+    /// No error of an IAS-purposed query is documented; a 401 or 403 that does not blame the identity is taken for a
+    /// rejected AAL2 session.
+    #[must_use]
+    pub(in crate::metriport) fn or_aal2_by_status(self, status: u16) -> Self {
+        let rejected = matches!(status, 401 | 403) && !self.identity;
+        Self {
+            aal2: self.aal2 || rejected,
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_decide_whom_a_refusal_is_about() {
+        assert_eq!(
+            Mentions::in_text("AAL2 Session expired"),
+            Mentions {
+                aal2: true,
+                ..Mentions::default()
+            }
+        );
+        let identity = Mentions::in_text("Invalid, on [proofedIdentityId]");
+        assert_eq!(
+            identity,
+            Mentions {
+                identity: true,
+                ..Mentions::default()
+            }
+        );
+        assert_eq!(identity.or_aal2_by_status(403), identity);
+        assert!(Mentions::default().or_aal2_by_status(401).aal2);
+        assert!(!Mentions::default().or_aal2_by_status(400).aal2);
+    }
+}

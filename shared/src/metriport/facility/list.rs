@@ -1,0 +1,26 @@
+//! `GET /medical/v1/facility` (docs.metriport.com, page `facility/list-facilities`).
+
+use reqwest::Method;
+use serde::Deserialize;
+
+use super::Facility;
+use super::reply::Wire;
+use crate::metriport::call::Call;
+use crate::metriport::{Client, Operation, UpstreamError, tolerant};
+
+/// Lists stand under their resource's name; a bare one is taken too.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum List {
+    Bare(Vec<Wire>),
+    Named {
+        #[serde(deserialize_with = "tolerant::list")]
+        facilities: Vec<Wire>,
+    },
+}
+
+pub(super) async fn list(client: &Client) -> Result<Vec<Facility>, UpstreamError> {
+    let call = Call::new(Operation::ListFacilities, Method::GET, ["medical", "v1", "facility"]);
+    let (List::Bare(items) | List::Named { facilities: items }) = client.send(call).await?.json()?;
+    Ok(items.into_iter().filter_map(Wire::facility).collect())
+}

@@ -1,0 +1,39 @@
+//! Facilities of the account: every patient belongs to one, for Individual Access too.
+
+mod create;
+mod list;
+mod npi;
+mod reply;
+
+use std::future::Future;
+
+pub use create::{FacilityAddress, NewFacility};
+pub use npi::{Npi, NpiError};
+pub use reply::Facility;
+
+use super::{Client, UpstreamError};
+
+/// May create and list facilities; setting up an account needs it, no function does.
+pub trait ManageFacilities {
+    /// Creates a facility.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    fn create_facility(&self, facility: &NewFacility) -> impl Future<Output = Result<Facility, UpstreamError>> + Send;
+
+    /// Lists the account's facilities.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    fn list_facilities(&self) -> impl Future<Output = Result<Vec<Facility>, UpstreamError>> + Send;
+}
+
+impl ManageFacilities for Client {
+    async fn create_facility(&self, facility: &NewFacility) -> Result<Facility, UpstreamError> {
+        create::create(self, facility).await
+    }
+
+    async fn list_facilities(&self) -> Result<Vec<Facility>, UpstreamError> {
+        list::list(self).await
+    }
+}

@@ -1,0 +1,107 @@
+//! `POST /medical/v1/identity/session` (docs.metriport.com, page `ias/create-identity-session`).
+//!
+//! Opens the hosted page on which a person proves who they are (NIST IAL2). How it ended is known only from the webhook
+//! `ias.identity.verified` and from the clock: there is no call to read a session.
+
+use std::future::Future;
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use super::call::Call;
+use super::send::Reply;
+use super::tolerant::{self, wire_word};
+use super::{Client, HostedUrl, Metadata, Operation, RedirectUrl, UpstreamError};
+use crate::domain::{IdentitySessionId, PatientId, Time};
+
+/// May open hosted identity proofing.
+pub trait OpenIdentitySession {
+    /// Opens a session; the person who proves an identity in it becomes the proofed identity of `patient`.
+    ///
+    /// # Errors
+    /// `Garbage`, with unknown effect, for an answer without id, link or expiry; see [`UpstreamError`].
+    fn open_identity_session(
+        &self,
+        patient: &PatientId,
+        redirect: &RedirectUrl,
+        metadata: &Metadata,
+    ) -> impl Future<Output = Result<IdentitySession, UpstreamError>> + Send;
+}
+
+/// An open hosted session.
+#[derive(Debug, Clone)]
+pub struct IdentitySession {
+    /// Comes back in the webhook.
+    pub id: IdentitySessionId,
+    /// Single use; for the person's browser.
+    pub url: HostedUrl,
+    /// When the link stops working. The webhook may still follow.
+    pub expires_at: Time,
+    /// `pending` at first.
+    pub status: IdentitySessionStatus,
+}
+
+wire_word! {
+    /// How far a session is.
+    IdentitySessionStatus {
+        /// Waits for the person.
+        Pending = "pending",
+        /// An identity was proofed.
+        Completed = "completed",
+        /// The link is dead.
+        Expired = "expired",
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    patient_id: &'a PatientId,
+    redirect_url: &'a str,
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    metadata: &'a Metadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(default, deserialize_with = "tolerant::text")]
+    session_id: Option<String>,
+    #[serde(default, deserialize_with = "tolerant::text")]
+    session_url: Option<String>,
+    #[serde(default, deserialize_with = "tolerant::time")]
+    expires_at: Option<Time>,
+    #[serde(default, deserialize_with = "tolerant::text")]
+    status: Option<String>,
+}
+
+impl OpenIdentitySession for Client {
+    async fn open_identity_session(
+        &self,
+        patient: &PatientId,
+        redirect: &RedirectUrl,
+        metadata: &Metadata,
+    ) -> Result<IdentitySession, UpstreamError> {
+        let body = Body {
+            patient_id: patient,
+            redirect_url: redirect.as_str(),
+            metadata,
+        };
+        let path = ["medical", "v1", "identity", "session"];
+        session(
+            &self
+                .send(Call::new(Operation::OpenIdentitySession, Method::POST, path).json(&body))
+                .await?,
+        )
+    }
+}
+
+fn session(reply: &Reply) -> Result<IdentitySession, UpstreamError> {
+    let wire: Wire = reply.json()?;
+    Ok(IdentitySession {
+        id: reply.required(wire.session_id.and_then(|id| IdentitySessionId::parse(id).ok()))?,
+        url: reply.required(wire.session_url.as_deref().and_then(HostedUrl::parse))?,
+        expires_at: reply.required(wire.expires_at)?,
+        status: IdentitySessionStatus::from_wire(wire.status.as_deref().unwrap_or_default()),
+    })
+}

@@ -1,0 +1,98 @@
+//! The pairs we send along so that a webhook can be told to be ours.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+const PAIRS_MAX: usize = 50;
+const KEY_CHARS_MAX: usize = 40;
+const VALUE_CHARS_MAX: usize = 500;
+
+/// Switches a webhook off upstream (seen in the published code); never ours to send.
+const SWITCHES: [&str; 1] = ["disableWHFlag"];
+
+/// At most 50 pairs, keys of 1 to 40 and values of at most 500 characters; echoed as `meta.data` in webhooks
+/// (docs.metriport.com, page `network/start-network-query`). Ours alone, never the caller's, never about the person.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Metadata(BTreeMap<String, String>);
+
+/// Why the pairs are no metadata. Quotes none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// More than 50.
+    #[error("more than 50 metadata pairs")]
+    TooMany,
+    /// Empty, longer than 40 characters, or a word upstream acts on.
+    #[error("a metadata key is 1 to 40 characters and no switch of upstream's")]
+    Key,
+    /// Longer than 500 characters.
+    #[error("a metadata value is at most 500 characters")]
+    Value,
+}
+
+impl Metadata {
+    /// Checks the pairs; of equal keys the last one stays.
+    ///
+    /// # Errors
+    /// When upstream would refuse them, or act on them.
+    pub fn new<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self, MetadataError>
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        let pairs: BTreeMap<String, String> = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        if pairs.len() > PAIRS_MAX {
+            return Err(MetadataError::TooMany);
+        }
+        if !pairs.keys().all(|key| is_key(key)) {
+            return Err(MetadataError::Key);
+        }
+        if pairs.values().any(|value| length(value) > VALUE_CHARS_MAX) {
+            return Err(MetadataError::Value);
+        }
+        Ok(Self(pairs))
+    }
+
+    /// Whether there are no pairs; none are sent then.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=KEY_CHARS_MAX).contains(&length(key)) && !SWITCHES.iter().any(|switch| switch.eq_ignore_ascii_case(key))
+}
+
+/// Upstream counts as JavaScript does.
+fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_upstreams_limits() {
+        let pairs = |n: usize| Metadata::new((0..n).map(|i| (format!("k{i}"), "v")));
+        assert!(pairs(50).is_ok());
+        assert_eq!(pairs(51), Err(MetadataError::TooMany));
+        assert!(Metadata::new([("k".repeat(40), "v".repeat(500))]).is_ok());
+        assert_eq!(Metadata::new([("k".repeat(41), "v")]), Err(MetadataError::Key));
+        assert_eq!(Metadata::new([("", "v")]), Err(MetadataError::Key));
+        assert_eq!(Metadata::new([("disableWHFlag", "true")]), Err(MetadataError::Key));
+        assert_eq!(Metadata::new([("k", "v".repeat(501))]), Err(MetadataError::Value));
+        assert_eq!(
+            Metadata::new([("k", "\u{1F600}".repeat(251))]),
+            Err(MetadataError::Value)
+        );
+    }
+}

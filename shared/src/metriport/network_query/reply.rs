@@ -1,0 +1,214 @@
+//! What upstream says of a network query; start and status answer alike.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::fold::{WireError, WireSource, overall, reports};
+use crate::domain::run::{Outcome, Report, Reported};
+use crate::domain::{SourceKind, Time, UpstreamRequestId};
+use crate::metriport::send::Reply;
+use crate::metriport::tolerant::{self, wire_word};
+use crate::metriport::{Mentions, UpstreamError};
+
+/// A network query, as far as it has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkQuery {
+    /// Correlates webhooks and status.
+    pub request: UpstreamRequestId,
+    /// Where it stands as a whole.
+    pub status: NetworkQueryStatus,
+    /// When it began, if the answer says so.
+    pub started_at: Option<Time>,
+    /// One report a kind of source. A kind that was asked for may be missing.
+    pub sources: BTreeMap<SourceKind, SourceReport>,
+}
+
+wire_word! {
+    /// Where a query stands as a whole.
+    NetworkQueryStatus {
+        /// Some source is still at work.
+        Processing = "processing" | "in-progress",
+        /// Every source answered.
+        Completed = "completed",
+        /// Some answered, the others failed.
+        Partial = "partial",
+        /// None answered.
+        Failed = "failed",
+    }
+}
+
+wire_word! {
+    /// Where a source stands.
+    SourceState {
+        /// At work.
+        Processing = "processing" | "in-progress",
+        /// It answered, perhaps with nothing.
+        Completed = "completed",
+        /// It did not start, or did not answer.
+        Failed = "failed",
+    }
+}
+
+/// One kind of source, its providers folded together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceReport {
+    /// Where it stands.
+    pub state: SourceState,
+    /// When the first of its providers began.
+    pub started_at: Option<Time>,
+    /// When the last of its providers ended, once all have.
+    pub completed_at: Option<Time>,
+    /// For a source that did not start: 400 not enabled for the account, 429 the source's rate limit, 500 unexpected.
+    pub http_status: Option<u16>,
+    /// What a source that did not start blames: the AAL2 session may be refused here instead of by the call.
+    pub mentions: Mentions,
+}
+
+impl SourceState {
+    /// How the source ended; `None` while it runs, or in a word we do not know.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Completed => Some(Outcome::Completed),
+            Self::Failed => Some(Outcome::Failed),
+            Self::Processing | Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl From<&NetworkQuery> for Report {
+    fn from(query: &NetworkQuery) -> Self {
+        let overall = match query.status {
+            NetworkQueryStatus::Completed => Some(Outcome::Completed),
+            NetworkQueryStatus::Failed => Some(Outcome::Failed),
+            NetworkQueryStatus::Processing | NetworkQueryStatus::Partial | NetworkQueryStatus::Unknown(_) => None,
+        };
+        let reported = |(source, report): (&SourceKind, &SourceReport)| Reported {
+            source: *source,
+            outcome: report.state.outcome(),
+            http_status: report.http_status,
+        };
+        Self {
+            overall,
+            sources: query.sources.iter().map(reported).collect(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(default, deserialize_with = "tolerant::text")]
+    request_id: Option<String>,
+    #[serde(default, deserialize_with = "tolerant::time")]
+    started_at: Option<Time>,
+    #[serde(default, deserialize_with = "tolerant::text")]
+    status: Option<String>,
+    #[serde(default, deserialize_with = "tolerant::list")]
+    sources: Vec<WireSource>,
+    #[serde(default, deserialize_with = "tolerant::list")]
+    errors: Vec<WireError>,
+}
+
+/// The answer of a start; without a request id nobody could tell the query again.
+pub(super) fn started(reply: &Reply) -> Result<NetworkQuery, UpstreamError> {
+    let wire: Wire = reply.json()?;
+    let request = wire.request_id.clone().and_then(|id| UpstreamRequestId::parse(id).ok());
+    Ok(wire.into_query(reply.required(request)?))
+}
+
+/// The answer of a status call; one about another query is none.
+pub(super) fn of_request(reply: &Reply, asked: &UpstreamRequestId) -> Result<NetworkQuery, UpstreamError> {
+    let wire: Wire = reply.json()?;
+    match &wire.request_id {
+        Some(other) if other != asked.as_str() => Err(reply.garbage()),
+        None if wire.status.is_none() && wire.sources.is_empty() => Err(reply.garbage()),
+        Some(_) | None => Ok(wire.into_query(asked.clone())),
+    }
+}
+
+impl Wire {
+    fn into_query(self, request: UpstreamRequestId) -> NetworkQuery {
+        let sources = reports(&self.sources, &self.errors);
+        let status = match self.status {
+            Some(word) => NetworkQueryStatus::from_wire(&word),
+            None => overall(&sources),
+        };
+        NetworkQuery {
+            request,
+            status,
+            started_at: self.started_at,
+            sources,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(json: serde_json::Value) -> NetworkQuery {
+        let wire: Wire = serde_json::from_value(json).unwrap();
+        wire.into_query(UpstreamRequestId::parse("r").unwrap())
+    }
+
+    fn source(kind: &str, status: &str) -> serde_json::Value {
+        serde_json::json!({"type": kind, "status": status})
+    }
+
+    #[test]
+    fn a_missing_status_follows_from_the_sources() {
+        let of = |words: &[&str]| {
+            let kinds = ["hie", "pharmacy", "lab"];
+            let sources: Vec<_> = kinds.iter().zip(words).map(|(kind, word)| source(kind, word)).collect();
+            query(serde_json::json!({"sources": sources})).status
+        };
+        assert_eq!(of(&[]), NetworkQueryStatus::Processing);
+        assert_eq!(of(&["completed", "in-progress"]), NetworkQueryStatus::Processing);
+        assert_eq!(of(&["completed", "hibernating"]), NetworkQueryStatus::Processing);
+        assert_eq!(of(&["completed", "completed"]), NetworkQueryStatus::Completed);
+        assert_eq!(of(&["failed", "completed", "failed"]), NetworkQueryStatus::Partial);
+        assert_eq!(of(&["failed"]), NetworkQueryStatus::Failed);
+    }
+
+    #[test]
+    fn providers_of_a_kind_are_folded() {
+        let folded = query(serde_json::json!({"sources": [
+            {"type": "hie", "status": "failed", "startedAt": "2026-11-22T11:24:02Z", "completedAt": "2026-11-22T11:25:00Z"},
+            {"type": "hie", "status": "completed", "startedAt": "2026-11-22T11:24:01Z", "completedAt": "2026-11-22T11:27:00Z"},
+            {"type": "lab", "status": "completed", "completedAt": "2026-11-22T11:27:00Z"},
+            {"type": "lab", "status": "processing"},
+        ]}));
+        let hie = &folded.sources[&SourceKind::Hie];
+        assert_eq!(hie.state, SourceState::Completed);
+        assert_eq!(hie.started_at, Time::parse("2026-11-22T11:24:01Z").ok());
+        assert_eq!(hie.completed_at, Time::parse("2026-11-22T11:27:00Z").ok());
+        let lab = &folded.sources[&SourceKind::Lab];
+        assert_eq!((&lab.state, lab.completed_at), (&SourceState::Processing, None));
+    }
+
+    #[test]
+    fn an_error_does_not_end_what_another_provider_still_does() {
+        let mixed = query(serde_json::json!({
+            "sources": [source("hie", "processing"), source("pharmacy", "failed")],
+            "errors": [{"source": "hie", "httpStatus": 500}, {"source": "pharmacy", "httpStatus": 429},
+                       {"source": "lab", "httpStatus": 401, "message": "x"}, {"source": "imaging", "httpStatus": 400}]
+        }));
+        let seen: Vec<_> = mixed
+            .sources
+            .iter()
+            .map(|(kind, r)| (*kind, r.state.outcome(), r.http_status))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (SourceKind::Hie, None, Some(500)),
+                (SourceKind::Pharmacy, Some(Outcome::Failed), Some(429)),
+                (SourceKind::Lab, Some(Outcome::Failed), Some(401)),
+            ]
+        );
+        assert!(mixed.sources[&SourceKind::Lab].mentions.aal2);
+        assert!(!mixed.sources[&SourceKind::Hie].mentions.aal2);
+    }
+}

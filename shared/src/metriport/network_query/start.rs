@@ -1,0 +1,116 @@
+//! `POST /medical/v1/network/query` (docs.metriport.com, page `network/start-network-query`).
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde::Serialize;
+
+use super::{NetworkQuery, RequestedSources, StartNetworkQuery, StartTreatmentQuery, reply};
+use crate::domain::{Aal2SessionId, PatientId, ProofedIdentityId};
+use crate::metriport::call::Call;
+use crate::metriport::{Client, Metadata, Operation, UpstreamError};
+
+/// A query a person makes for themselves; cannot be built without proof of who they are and that they are present.
+#[derive(Debug, Clone)]
+pub struct IasStart {
+    /// Whose records.
+    pub patient: PatientId,
+    /// What IAL2 proofing yielded for that patient.
+    pub proofed_identity: ProofedIdentityId,
+    /// What passing the AAL2 challenge yielded just now.
+    pub aal2_session: Aal2SessionId,
+    /// Whom to ask.
+    pub sources: RequestedSources,
+    /// Comes back in the webhooks.
+    pub metadata: Metadata,
+}
+
+/// A query a provider makes for treatment.
+#[derive(Debug, Clone)]
+pub struct TreatmentStart {
+    /// Whose records.
+    pub patient: PatientId,
+    /// Whom to ask.
+    pub sources: RequestedSources,
+    /// Comes back in the webhooks.
+    pub metadata: Metadata,
+}
+
+/// Lowercase on the wire. Absent, upstream takes it for treatment: it is always sent.
+#[derive(Clone, Copy)]
+enum PurposeOfUse {
+    Ias,
+    Treatment,
+}
+
+impl PurposeOfUse {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ias => "ias",
+            Self::Treatment => "treatment",
+        }
+    }
+}
+
+/// Sources as an object of options; the older list is not sent. Unknown options are refused upstream.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    sources: BTreeMap<&'static str, SourceOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proofed_identity_id: Option<&'a ProofedIdentityId>,
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    metadata: &'a Metadata,
+}
+
+#[derive(Serialize)]
+struct SourceOptions {
+    enabled: bool,
+}
+
+impl<'a> Body<'a> {
+    fn new(sources: &RequestedSources, identity: Option<&'a ProofedIdentityId>, metadata: &'a Metadata) -> Self {
+        let sources = sources
+            .iter()
+            .map(|kind| (kind.as_str(), SourceOptions { enabled: true }))
+            .collect();
+        Self {
+            sources,
+            proofed_identity_id: identity,
+            metadata,
+        }
+    }
+}
+
+impl StartNetworkQuery for Client {
+    async fn start_network_query(&self, start: &IasStart) -> Result<NetworkQuery, UpstreamError> {
+        let body = Body::new(&start.sources, Some(&start.proofed_identity), &start.metadata);
+        send(
+            self,
+            call(PurposeOfUse::Ias, &start.patient, &body).aal2_session(&start.aal2_session),
+        )
+        .await
+    }
+}
+
+impl StartTreatmentQuery for Client {
+    async fn start_treatment_query(&self, start: &TreatmentStart) -> Result<NetworkQuery, UpstreamError> {
+        let body = Body::new(&start.sources, None, &start.metadata);
+        send(self, call(PurposeOfUse::Treatment, &start.patient, &body)).await
+    }
+}
+
+fn call<'a>(purpose: PurposeOfUse, patient: &'a PatientId, body: &Body<'_>) -> Call<'a> {
+    Call::new(
+        Operation::StartNetworkQuery,
+        Method::POST,
+        ["medical", "v1", "network", "query"],
+    )
+    .query("patientId", patient.as_str())
+    .query("purposeOfUse", purpose.as_str())
+    .json(body)
+}
+
+async fn send(client: &Client, call: Call<'_>) -> Result<NetworkQuery, UpstreamError> {
+    reply::started(&client.send(call).await?)
+}

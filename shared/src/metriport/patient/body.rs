@@ -1,0 +1,14 @@
+//! The body of create and update.
+
+use serde::Serialize;
+
+use crate::domain::{Demographics, ExternalId};
+
+/// Demographics as they stand, and our id. Fields upstream would drop or act on are not sent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PatientBody<'a> {
+    #[serde(flatten)]
+    pub(super) demographics: &'a Demographics,
+    pub(super) external_id: &'a ExternalId,
+}

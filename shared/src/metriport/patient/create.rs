@@ -1,0 +1,33 @@
+//! `POST /medical/v1/patient?facilityId=` (docs.metriport.com, page `patient/create-patient`).
+
+use reqwest::Method;
+
+use super::body::PatientBody;
+use super::{CreatePatient, UnverifiedPatient, reply};
+use crate::domain::{Demographics, ExternalId, FacilityId};
+use crate::metriport::call::Call;
+use crate::metriport::{Client, Operation, UpstreamError};
+
+/// A patient to be created.
+#[derive(Debug, Clone)]
+pub struct NewPatient {
+    /// The facility it is created under; needed for Individual Access too.
+    pub facility: FacilityId,
+    /// Our id of the person, to be compared with the answer's.
+    pub external_id: ExternalId,
+    /// Who the person says they are.
+    pub demographics: Demographics,
+}
+
+impl CreatePatient for Client {
+    async fn create_patient(&self, patient: &NewPatient) -> Result<UnverifiedPatient, UpstreamError> {
+        let body = PatientBody {
+            demographics: &patient.demographics,
+            external_id: &patient.external_id,
+        };
+        let call = Call::new(Operation::CreatePatient, Method::POST, ["medical", "v1", "patient"])
+            .query("facilityId", patient.facility.as_str())
+            .json(&body);
+        reply::patient(&self.send(call).await?)
+    }
+}

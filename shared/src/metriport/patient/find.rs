@@ -1,0 +1,35 @@
+//! `GET /medical/v1/patient/external-id?externalId=` (docs.metriport.com, page `patient/get-patient-external-id`).
+
+use reqwest::Method;
+
+use super::{FindPatient, Patient, UnverifiedPatient, get, reply};
+use crate::domain::{ExternalId, PatientId};
+use crate::metriport::call::Call;
+use crate::metriport::{Client, Operation, UpstreamError, UpstreamErrorKind};
+
+impl FindPatient for Client {
+    async fn get_patient(&self, id: &PatientId) -> Result<UnverifiedPatient, UpstreamError> {
+        get::get(self, id).await
+    }
+
+    async fn find_patient(&self, id: &ExternalId) -> Result<Option<Patient>, UpstreamError> {
+        let call = Call::new(
+            Operation::FindPatient,
+            Method::GET,
+            ["medical", "v1", "patient", "external-id"],
+        )
+        .query("externalId", id.as_str());
+        let reply = match self.send(call).await {
+            Ok(reply) => reply,
+            Err(error) if is_absent(error.kind()) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let found = reply::patient(&reply)?.verify(id);
+        found.map(Some).map_err(|_foreign| reply.garbage())
+    }
+}
+
+/// Only the API's own 404 means that there is none; a gateway's means that nobody was asked.
+const fn is_absent(kind: UpstreamErrorKind) -> bool {
+    matches!(kind, UpstreamErrorKind::NotFound | UpstreamErrorKind::PatientNotFound)
+}

@@ -1,0 +1,70 @@
+//! Patients of the account: created, read, found by our id, replaced, deleted.
+//!
+//! Knows what upstream does with demographics: creating is an upsert by likeness, so every answer is a patient that
+//! might be somebody else's until [`UnverifiedPatient::verify`] has seen our own id on it.
+
+mod body;
+mod create;
+mod delete;
+mod find;
+mod get;
+mod reply;
+mod update;
+
+use std::future::Future;
+
+pub use create::NewPatient;
+pub use delete::PatientDeletion;
+pub use reply::{ForeignPatient, Patient, UnverifiedPatient};
+pub use update::PatientUpdate;
+
+use super::UpstreamError;
+use crate::domain::{ExternalId, PatientId};
+
+/// May create patients.
+pub trait CreatePatient {
+    /// Creates the patient, or gets an existing one that upstream takes for the same person.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    fn create_patient(
+        &self,
+        patient: &NewPatient,
+    ) -> impl Future<Output = Result<UnverifiedPatient, UpstreamError>> + Send;
+}
+
+/// May look patients up.
+pub trait FindPatient {
+    /// Reads one patient.
+    ///
+    /// # Errors
+    /// `PatientNotFound` or `NotFound` if there is none; see [`UpstreamError`].
+    fn get_patient(&self, id: &PatientId) -> impl Future<Output = Result<UnverifiedPatient, UpstreamError>> + Send;
+
+    /// Finds the patient that carries our id, or `None`. One that answers to it but carries another is an error.
+    ///
+    /// # Errors
+    /// `Garbage` for a patient without our id; see [`UpstreamError`].
+    fn find_patient(&self, id: &ExternalId) -> impl Future<Output = Result<Option<Patient>, UpstreamError>> + Send;
+}
+
+/// May replace a patient's demographics.
+pub trait UpdatePatient {
+    /// Replaces all of them.
+    ///
+    /// # Errors
+    /// `VersionMismatch` when the tag is stale, `Locked` while documents are processed; see [`UpstreamError`].
+    fn update_patient(
+        &self,
+        update: &PatientUpdate,
+    ) -> impl Future<Output = Result<UnverifiedPatient, UpstreamError>> + Send;
+}
+
+/// May delete patients.
+pub trait DeletePatient {
+    /// Deletes the patient.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    fn delete_patient(&self, deletion: &PatientDeletion) -> impl Future<Output = Result<(), UpstreamError>> + Send;
+}

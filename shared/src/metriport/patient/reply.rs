@@ -1,0 +1,106 @@
+//! What upstream says of a patient, and whether it is ours.
+//!
+//! Demographics in the answer are not read: what is not held cannot leak, and nothing depends on them.
+
+use serde::Deserialize;
+
+use crate::domain::{ExternalId, FacilityId, PatientId};
+use crate::metriport::send::Reply;
+use crate::metriport::{ETag, UpstreamError, tolerant};
+
+/// A patient known to carry our id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patient {
+    /// Metriport's id.
+    pub id: PatientId,
+    /// The facilities it belongs to.
+    pub facilities: Vec<FacilityId>,
+    /// Its version, for `If-Match`.
+    pub e_tag: Option<ETag>,
+    /// Whether the person opted out of the exchanges, if the answer says so.
+    pub hie_opt_out: Option<bool>,
+}
+
+/// A patient that may be somebody else's. Creating one returns an existing patient whose demographics are alike, with
+/// 201 and with its own `externalId`; so nothing but that id tells whose record it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedPatient {
+    patient: Patient,
+    external_id: Option<ExternalId>,
+}
+
+/// The patient does not carry our id: stop, and have a person look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the patient does not carry the expected external id")]
+pub struct ForeignPatient;
+
+impl UnverifiedPatient {
+    /// A patient with the external id it was answered with.
+    #[must_use]
+    pub fn new(patient: Patient, external_id: Option<ExternalId>) -> Self {
+        Self { patient, external_id }
+    }
+
+    /// Gives the patient out if it carries exactly this id.
+    ///
+    /// # Errors
+    /// [`ForeignPatient`] if it carries another one, or none that can be read.
+    pub fn verify(self, ours: &ExternalId) -> Result<Patient, ForeignPatient> {
+        if self.external_id.as_ref() == Some(ours) {
+            Ok(self.patient)
+        } else {
+            Err(ForeignPatient)
+        }
+    }
+
+    /// Whether it is the patient with this id.
+    #[must_use]
+    pub fn has_id(&self, id: &PatientId) -> bool {
+        self.patient.id == *id
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(default, deserialize_with = "tolerant::text")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "tolerant::text")]
+    external_id: Option<String>,
+    #[serde(default, deserialize_with = "tolerant::list")]
+    facility_ids: Vec<String>,
+    #[serde(default, deserialize_with = "tolerant::scalar")]
+    e_tag: Option<String>,
+    #[serde(default, deserialize_with = "tolerant::flag")]
+    hie_opt_out: Option<bool>,
+    #[serde(default, deserialize_with = "tolerant::object")]
+    status: Option<WireStatus>,
+}
+
+/// The newer home of the opt-out; the top-level one is still answered.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireStatus {
+    #[serde(default, deserialize_with = "tolerant::flag")]
+    hie_opt_out: Option<bool>,
+}
+
+/// Reads the answer of create, get, update and lookup.
+pub(super) fn patient(reply: &Reply) -> Result<UnverifiedPatient, UpstreamError> {
+    let wire: Wire = reply.json()?;
+    let id = reply.required(wire.id.and_then(|id| PatientId::parse(id).ok()))?;
+    let patient = Patient {
+        id,
+        facilities: wire
+            .facility_ids
+            .into_iter()
+            .filter_map(|id| FacilityId::parse(id).ok())
+            .collect(),
+        e_tag: wire.e_tag.and_then(ETag::parse),
+        hie_opt_out: wire.status.and_then(|status| status.hie_opt_out).or(wire.hie_opt_out),
+    };
+    Ok(UnverifiedPatient::new(
+        patient,
+        wire.external_id.and_then(|id| ExternalId::parse(id).ok()),
+    ))
+}

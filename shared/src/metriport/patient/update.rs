@@ -1,0 +1,45 @@
+//! `PUT /medical/v1/patient/{id}?facilityId=` (docs.metriport.com, page `patient/update-patient`).
+
+use reqwest::Method;
+
+use super::body::PatientBody;
+use super::{UnverifiedPatient, UpdatePatient, reply};
+use crate::domain::{Demographics, ExternalId, FacilityId, PatientId};
+use crate::metriport::call::Call;
+use crate::metriport::{Client, ETag, Operation, UpstreamError};
+
+/// A full replacement. Shares the rate limit of creating patients.
+#[derive(Debug, Clone)]
+pub struct PatientUpdate {
+    /// Which patient.
+    pub patient: PatientId,
+    /// The facility it belongs to.
+    pub facility: FacilityId,
+    /// Our id of the person; left out, it would be erased.
+    pub external_id: ExternalId,
+    /// All demographics.
+    pub demographics: Demographics,
+    /// Only if this is still the version; without it there is no check.
+    pub if_match: Option<ETag>,
+}
+
+impl UpdatePatient for Client {
+    async fn update_patient(&self, update: &PatientUpdate) -> Result<UnverifiedPatient, UpstreamError> {
+        let body = PatientBody {
+            demographics: &update.demographics,
+            external_id: &update.external_id,
+        };
+        let path = ["medical", "v1", "patient", update.patient.as_str()];
+        let call = Call::new(Operation::UpdatePatient, Method::PUT, path)
+            .query("facilityId", update.facility.as_str())
+            .if_match(update.if_match.as_ref())
+            .json(&body);
+        let reply = self.send(call).await?;
+        let patient = reply::patient(&reply)?;
+        if patient.has_id(&update.patient) {
+            Ok(patient)
+        } else {
+            Err(reply.garbage())
+        }
+    }
+}

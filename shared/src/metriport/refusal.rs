@@ -1,0 +1,140 @@
+//! Reads error answers, the odd ones included.
+//!
+//! The envelope is `{status, name, title, detail}` (docs.metriport.com, page `more-info/error-responses`). Others are
+//! seen: the gateway's `{"message": …}` for a bad key, an unknown route, a throttle or a timeout; plain text for an
+//! account without approval; `text/html` for a rate limit; a bare JSON string for a locked patient; nothing at all.
+//! The numeric status of the answer decides; `name` is spelled differently in the pages and in the code, so it is not
+//! read.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use super::retry_after::retry_after;
+use super::{Mentions, Operation, UpstreamError, UpstreamErrorKind};
+
+/// Titles that upstream's published code can send. Any other may hold anything.
+const KNOWN_TITLES: [&str; 11] = [
+    "NotFoundError",
+    "PatientNotFoundError",
+    "BadRequestError",
+    "PatientOptedOutError",
+    "PatientWithoutTreatmentRelationshipError",
+    "ForbiddenError",
+    "VersionMismatchError",
+    "TooManyRequestsError",
+    "InternalServerError",
+    "MetriportError",
+    "Missing or invalid parameters",
+];
+
+/// Reads what was refused out of an answer that is not 2xx.
+///
+/// `shows_aal2` says whether the call carried an AAL2 session: only then can a bare 401 or 403 be about one.
+pub(super) fn decode(
+    operation: Operation,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    shows_aal2: bool,
+) -> UpstreamError {
+    let shape = Shape::of(body);
+    let title = shape.title();
+    let mentions = if (400..500).contains(&status) {
+        shape.mentions(status, shows_aal2)
+    } else {
+        Mentions::default()
+    };
+    UpstreamError::new(operation, kind(status, &shape, title, headers))
+        .with_status(status)
+        .with_title(title)
+        .with_mentions(mentions)
+}
+
+fn kind(status: u16, shape: &Shape, title: Option<&str>, headers: &HeaderMap) -> UpstreamErrorKind {
+    use UpstreamErrorKind as Kind;
+    match (status, shape) {
+        (401, _) => Kind::Auth,
+        (403, _) if shape.is_about_the_account(status) => Kind::Auth,
+        (403, _) => Kind::Forbidden,
+        (404, Shape::Envelope { .. }) if title == Some("PatientNotFoundError") => Kind::PatientNotFound,
+        (404, Shape::Envelope { .. }) => Kind::NotFound,
+        // Only the API itself knows that a thing does not exist; anything else did not reach it.
+        (404, _) => Kind::NoRoute,
+        (400 | 422, _) => bad_request(title),
+        (408 | 499 | 504, _) => Kind::Timeout,
+        (409, _) => Kind::Conflict,
+        (412, _) => Kind::VersionMismatch,
+        (423, _) => Kind::Locked,
+        (429, _) => Kind::RateLimited {
+            retry_after: retry_after(headers),
+        },
+        (400..=499, _) => Kind::Refused,
+        (500..=599, _) => Kind::Server,
+        _ => Kind::Garbage,
+    }
+}
+
+fn bad_request(title: Option<&str>) -> UpstreamErrorKind {
+    match title {
+        Some("PatientOptedOutError") => UpstreamErrorKind::PatientOptedOut,
+        Some("PatientWithoutTreatmentRelationshipError") => UpstreamErrorKind::NoTreatmentRelationship,
+        _ => UpstreamErrorKind::BadRequest,
+    }
+}
+
+enum Shape {
+    Envelope { title: String, detail: String },
+    Gateway(String),
+    Text(String),
+    Empty,
+}
+
+impl Shape {
+    fn of(body: &[u8]) -> Self {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Self::of_object(&fields),
+            Ok(Value::String(text)) => Self::Text(text),
+            Ok(Value::Null) => Self::Empty,
+            Ok(_) => Self::Text(String::new()),
+            Err(_not_json) if body.trim_ascii().is_empty() => Self::Empty,
+            Err(_not_json) => Self::Text(String::from_utf8_lossy(body).into_owned()),
+        }
+    }
+
+    fn of_object(fields: &serde_json::Map<String, Value>) -> Self {
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        match (text("title"), text("detail"), text("message")) {
+            (None, None, Some(message)) => Self::Gateway(message),
+            (title, detail, _) => Self::Envelope {
+                title: title.unwrap_or_default(),
+                detail: detail.unwrap_or_default(),
+            },
+        }
+    }
+
+    fn title(&self) -> Option<&'static str> {
+        match self {
+            Self::Envelope { title, .. } => KNOWN_TITLES.into_iter().find(|known| known == title),
+            Self::Gateway(_) | Self::Text(_) | Self::Empty => None,
+        }
+    }
+
+    fn mentions(&self, status: u16, shows_aal2: bool) -> Mentions {
+        let said = match self {
+            Self::Envelope { title, detail } => Mentions::in_text(&format!("{title} {detail}")),
+            Self::Gateway(text) | Self::Text(text) => Mentions::in_text(text),
+            Self::Empty => Mentions::default(),
+        };
+        if shows_aal2 && !self.is_about_the_account(status) {
+            said.or_aal2_by_status(status)
+        } else {
+            said
+        }
+    }
+
+    /// A 403 from the gateway means the API key, one in plain text an account without approval. Neither is mended by
+    /// the person passing another challenge.
+    fn is_about_the_account(&self, status: u16) -> bool {
+        status == 403 && matches!(self, Self::Gateway(_) | Self::Text(_))
+    }
+}

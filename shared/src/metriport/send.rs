@@ -1,0 +1,168 @@
+//! The one place a request leaves from and an answer comes in at.
+
+use std::error::Error as _;
+use std::io;
+
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use reqwest::{Method, Response, Url};
+use serde::de::DeserializeOwned;
+
+use super::call::Call;
+use super::refusal;
+use super::{Client, Operation, UpstreamError, UpstreamErrorKind};
+
+/// No answer of this API comes near: records are links, not bodies.
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A 2xx answer.
+pub(super) struct Reply {
+    operation: Operation,
+    status: u16,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// Reads the body as `T`.
+    ///
+    /// # Errors
+    /// [`UpstreamErrorKind::Garbage`] when it is none; the call may have taken effect all the same.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
+        match serde_json::from_slice(&self.body) {
+            Ok(value) => Ok(value),
+            // serde's message quotes the value it stumbled over.
+            Err(_quotes_the_body) => Err(self.garbage()),
+        }
+    }
+
+    /// Whether there is nothing to read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.trim_ascii().is_empty()
+    }
+
+    /// Takes what must be there.
+    pub(super) fn required<T>(&self, value: Option<T>) -> Result<T, UpstreamError> {
+        value.ok_or_else(|| self.garbage())
+    }
+
+    /// An answer without what must be in it.
+    pub(super) fn garbage(&self) -> UpstreamError {
+        UpstreamError::new(self.operation, UpstreamErrorKind::Garbage).with_status(self.status)
+    }
+}
+
+impl Client {
+    /// Sends once and reads the answer, whatever its success code.
+    ///
+    /// # Errors
+    /// Every way a call can fail, told apart by whether it may have taken effect.
+    pub(super) async fn send(&self, mut call: Call<'_>) -> Result<Reply, UpstreamError> {
+        let url = call.url(&self.base_url)?;
+        let body = call.body.take();
+        let response = match self.request(&call, url, body)?.send().await {
+            Ok(response) => response,
+            Err(error) => return Err(lost(&call, &error)),
+        };
+        let status = response.status();
+        tracing::debug!(
+            operation = call.operation.as_str(),
+            status = status.as_u16(),
+            "metriport answered"
+        );
+        if status.is_success() {
+            accepted(&call, response).await
+        } else {
+            Err(refused(&call, response).await)
+        }
+    }
+
+    fn request(
+        &self,
+        call: &Call<'_>,
+        url: Url,
+        body: Option<Vec<u8>>,
+    ) -> Result<reqwest::RequestBuilder, UpstreamError> {
+        let Ok(key) = self.key_header() else {
+            return Err(call.failed(UpstreamErrorKind::Unsendable));
+        };
+        let request = self
+            .http
+            .request(call.method.clone(), url)
+            .timeout(self.request_timeout)
+            .header("x-api-key", key)
+            .header(USER_AGENT, self.user_agent.clone())
+            .header(ACCEPT, JSON)
+            .headers(call.headers.clone());
+        Ok(match body {
+            Some(body) => request.header(CONTENT_TYPE, JSON).body(body),
+            // Some gateways answer 411 to a POST that does not say it is empty.
+            None if call.method == Method::POST => request.header(CONTENT_LENGTH, 0),
+            None => request,
+        })
+    }
+}
+
+async fn accepted(call: &Call<'_>, response: Response) -> Result<Reply, UpstreamError> {
+    let status = response.status().as_u16();
+    match read_bounded(response).await {
+        Ok(body) => Ok(Reply {
+            operation: call.operation,
+            status,
+            body,
+        }),
+        Err(Unread::TooLarge(_)) => Err(call.failed(UpstreamErrorKind::Garbage).with_status(status)),
+        Err(Unread::Broken(error, _)) => Err(lost(call, &error).with_status(status)),
+    }
+}
+
+/// A refusal stands even if its words do not arrive whole: what did arrive is read.
+async fn refused(call: &Call<'_>, response: Response) -> UpstreamError {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = match read_bounded(response).await {
+        Ok(body) | Err(Unread::TooLarge(body) | Unread::Broken(_, body)) => body,
+    };
+    refusal::decode(call.operation, status, &headers, &body, call.shows_aal2())
+}
+
+enum Unread {
+    TooLarge(Vec<u8>),
+    Broken(reqwest::Error, Vec<u8>),
+}
+
+async fn read_bounded(mut response: Response) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_BYTES_MAX => return Err(Unread::TooLarge(body)),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(Unread::Broken(error, body)),
+        }
+    }
+}
+
+/// No answer. Only an error from the connector proves that no byte was written; all else counts as sent.
+fn lost(call: &Call<'_>, error: &reqwest::Error) -> UpstreamError {
+    let kind = if error.is_connect() {
+        UpstreamErrorKind::Connect
+    } else if error.is_builder() {
+        UpstreamErrorKind::Unsendable
+    } else if error.is_timeout() {
+        UpstreamErrorKind::Timeout
+    } else {
+        UpstreamErrorKind::Interrupted
+    };
+    call.failed(kind).with_cause(io_cause(error))
+}
+
+/// The operating system's word for it; unlike the error's own text it names no URL.
+fn io_cause(error: &reqwest::Error) -> Option<io::ErrorKind> {
+    let mut cause = None;
+    let mut source = error.source();
+    while let Some(error) = source {
+        cause = error.downcast_ref::<io::Error>().map(io::Error::kind).or(cause);
+        source = error.source();
+    }
+    cause
+}

@@ -1,0 +1,64 @@
+//! The account's webhook registration and deliveries. These paths are at the host's root, not under `/medical/v1`.
+
+mod read;
+mod reply;
+mod webhook_retry;
+mod webhook_status;
+mod write;
+
+use std::future::Future;
+
+pub use reply::Settings;
+pub use webhook_status::WebhookStatus;
+
+use super::{Client, UpstreamError};
+
+/// May read and change where webhooks go, and read the key that signs them.
+pub trait WebhookSettings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    fn read_settings(&self) -> impl Future<Output = Result<Settings, UpstreamError>> + Send;
+
+    /// Sets where webhooks go; upstream pings the address at once. The key stays the same.
+    ///
+    /// # Errors
+    /// `BadRequest` for an address upstream refuses, AWS's own host names among them; see [`UpstreamError`].
+    fn set_webhook_url(&self, url: &url::Url) -> impl Future<Output = Result<Settings, UpstreamError>> + Send;
+}
+
+/// May see that deliveries failed and have them sent again.
+pub trait WebhookReplay {
+    /// Counts deliveries under way and failed; `None` if no webhook was ever set.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    fn webhook_status(&self) -> impl Future<Output = Result<Option<WebhookStatus>, UpstreamError>> + Send;
+
+    /// Has every failed delivery sent again, oldest first, as first written: same message id, dead links, no metadata.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    fn retry_webhooks(&self) -> impl Future<Output = Result<(), UpstreamError>> + Send;
+}
+
+impl WebhookSettings for Client {
+    async fn read_settings(&self) -> Result<Settings, UpstreamError> {
+        read::read(self).await
+    }
+
+    async fn set_webhook_url(&self, url: &url::Url) -> Result<Settings, UpstreamError> {
+        write::set_webhook_url(self, url).await
+    }
+}
+
+impl WebhookReplay for Client {
+    async fn webhook_status(&self) -> Result<Option<WebhookStatus>, UpstreamError> {
+        webhook_status::read(self).await
+    }
+
+    async fn retry_webhooks(&self) -> Result<(), UpstreamError> {
+        webhook_retry::retry(self).await
+    }
+}

@@ -1,0 +1,12 @@
+//! `POST /settings/webhook/retry` (docs.metriport.com, page `settings/retry-webhook`). The answer is a text that says
+//! nothing.
+
+use reqwest::Method;
+
+use crate::metriport::call::Call;
+use crate::metriport::{Client, Operation, UpstreamError};
+
+pub(super) async fn retry(client: &Client) -> Result<(), UpstreamError> {
+    let call = Call::new(Operation::RetryWebhooks, Method::POST, ["settings", "webhook", "retry"]);
+    client.send(call).await.map(drop)
+}

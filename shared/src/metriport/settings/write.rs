@@ -1,0 +1,24 @@
+//! `POST /settings` (docs.metriport.com, page `settings/post-settings`).
+
+use reqwest::Method;
+use serde::Serialize;
+use url::Url;
+
+use super::{Settings, reply};
+use crate::metriport::call::Call;
+use crate::metriport::{Client, Operation, UpstreamError};
+
+/// Unknown properties are refused here, unlike elsewhere.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    webhook_url: &'a str,
+}
+
+pub(super) async fn set_webhook_url(client: &Client, url: &Url) -> Result<Settings, UpstreamError> {
+    let body = Body {
+        webhook_url: url.as_str(),
+    };
+    let call = Call::new(Operation::WriteSettings, Method::POST, ["settings"]).json(&body);
+    reply::settings(&client.send(call).await?)
+}

@@ -1,0 +1,108 @@
+//! Readers for fields that may be absent, null or of another type than documented.
+//!
+//! A field one can do without must not cost the answer it stands in. What must be there is demanded afterwards, where
+//! the wire type becomes ours.
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::Value;
+
+use crate::domain::Time;
+
+/// A text, or nothing.
+pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// A text or a number, as text.
+pub(super) fn scalar<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+/// An ISO 8601 timestamp, or nothing.
+pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Time>, D::Error> {
+    Ok(text(from)?.and_then(|text| Time::parse(&text).ok()))
+}
+
+/// A count, as a number or as digits, or nothing.
+pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    Ok(scalar(from)?.and_then(|text| text.parse().ok()))
+}
+
+/// A flag: documented as a string, seen as a boolean.
+pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Bool(flag) => Some(flag),
+        Value::String(word) => Some(!matches!(
+            word.to_ascii_lowercase().as_str(),
+            "" | "false" | "disabled" | "no" | "0"
+        )),
+        Value::Number(number) => Some(number.as_f64() != Some(0.0)),
+        _ => None,
+    })
+}
+
+/// The readable items of a list; null and anything else is an empty one.
+pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Array(items) => items
+            .into_iter()
+            .filter_map(|item| serde_json::from_value(item).ok())
+            .collect(),
+        _ => Vec::new(),
+    })
+}
+
+/// An object of type `T`, or nothing.
+pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(from)?).ok())
+}
+
+/// An unknown word as it may be kept and shown; nothing if it is no word, for then it could be about a person.
+pub(super) fn word(text: &str) -> String {
+    let is_word = text.len() <= 40
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if is_word { text.to_owned() } else { String::new() }
+}
+
+/// Declares a status word: the known spellings, and `Unknown` for the rest.
+macro_rules! wire_word {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $first:literal $(| $also:literal)*,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+            /// A word this version does not know; empty if there was none.
+            Unknown(String),
+        }
+
+        impl $name {
+            /// Reads the word as it came.
+            #[must_use]
+            pub fn from_wire(word: &str) -> Self {
+                match word {
+                    $($first $(| $also)* => Self::$variant,)+
+                    other => Self::Unknown($crate::metriport::tolerant::word(other)),
+                }
+            }
+
+            /// The word, in its first spelling.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $first,)+
+                    Self::Unknown(word) => word,
+                }
+            }
+        }
+    };
+}
+pub(super) use wire_word;

@@ -1,0 +1,108 @@
+//! The HTTP client under the adapter, and which base URLs it may carry a key to.
+//!
+//! TLS is rustls over ring with roots compiled in: nothing is read from the system, so that a cold start costs no file
+//! access and the set of roots is the one that was built.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use rustls::{ClientConfig, RootCertStore};
+use url::{Host, Url};
+
+/// Why no HTTP client could be made; a fault of the build, never of the network.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpClientError {
+    /// The TLS configuration is inconsistent.
+    #[error("the TLS configuration is inconsistent")]
+    Tls(#[from] rustls::Error),
+    /// The HTTP client refuses its options.
+    #[error("the HTTP client refuses its options")]
+    Http(#[from] reqwest::Error),
+}
+
+/// TLS 1.2 and 1.3 over ring, trusting Mozilla's roots as compiled in.
+///
+/// # Errors
+/// When ring does not offer the protocol versions, which no build of it does.
+pub fn tls_config() -> Result<ClientConfig, rustls::Error> {
+    let roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The HTTP client for [`super::ClientOptions`]: no proxy, no redirects (they would carry the key elsewhere), no retries
+/// of its own, gzip.
+///
+/// `connect_timeout` bounds name resolution, TCP and TLS together and must be the shorter one: what it cuts is known not
+/// to have been sent. `request_timeout` bounds a whole call, body included.
+///
+/// Connections are not kept. A function that was frozen between two calls finds its old connections dead, and a request
+/// that dies on one may or may not have been read: half an hour of uncertainty to save one handshake.
+///
+/// # Errors
+/// When TLS or the client refuse their options; neither depends on the network.
+pub fn http_client(connect_timeout: Duration, request_timeout: Duration) -> Result<reqwest::Client, HttpClientError> {
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls_config()?)
+        .connect_timeout(connect_timeout)
+        .timeout(request_timeout)
+        .pool_max_idle_per_host(0)
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .gzip(true)
+        .build()?;
+    Ok(client)
+}
+
+/// Whether the URL points at this machine, by its text alone.
+pub(super) fn is_on_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether what is sent to the URL can only be read by its host: HTTPS, or plain HTTP that does not leave the machine.
+pub(super) fn is_private(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_on_loopback(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_stays_on_the_machine() {
+        let private = |text: &str| is_private(&Url::parse(text).unwrap());
+        for url in [
+            "https://api.metriport.com",
+            "http://127.0.0.1:9",
+            "http://localhost:9",
+            "http://[::1]:9",
+        ] {
+            assert!(private(url), "{url}");
+        }
+        for url in [
+            "http://api.metriport.com",
+            "http://localhost.example.test",
+            "http://10.0.0.1",
+            "ftp://localhost",
+        ] {
+            assert!(!private(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_client_is_made_without_the_systems_certificates() {
+        assert!(tls_config().unwrap().alpn_protocols.is_empty());
+        assert!(http_client(Duration::from_secs(2), Duration::from_secs(20)).is_ok());
+    }
+}

@@ -1,0 +1,40 @@
+//! Says that something will be due. A wait that SQS can hold is a delayed message; a longer one is left to the due index
+//! and the reconciler, and so is whatever is lost here.
+
+use super::{Advance, DELAY_MAX, QueueError, SendAdvance};
+use crate::domain::record::Record;
+use crate::domain::run::Run;
+use crate::domain::{OwnerId, Time};
+
+/// Announces a run's due work.
+///
+/// # Errors
+/// When the message cannot be sent; the reconciler will.
+pub async fn announce_run(queue: &impl SendAdvance, owner: &OwnerId, run: &Run, now: Time) -> Result<(), QueueError> {
+    announce(queue, Advance::of_run(owner, run), run.due_at, now).await
+}
+
+/// Announces a record's due work.
+///
+/// # Errors
+/// As [`announce_run`].
+pub async fn announce_record(
+    queue: &impl SendAdvance,
+    owner: &OwnerId,
+    record: &Record,
+    now: Time,
+) -> Result<(), QueueError> {
+    announce(queue, Advance::of_record(owner, record), record.due_at, now).await
+}
+
+async fn announce(
+    queue: &impl SendAdvance,
+    advance: Advance,
+    due_at: Option<Time>,
+    now: Time,
+) -> Result<(), QueueError> {
+    match due_at.map(|due_at| now.until(due_at)) {
+        Some(delay) if delay <= DELAY_MAX => queue.send_advance(&advance, delay).await,
+        Some(_) | None => Ok(()),
+    }
+}

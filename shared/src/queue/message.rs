@@ -1,0 +1,169 @@
+//! What stands in a message.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::record::Record;
+use crate::domain::run::Run;
+use crate::domain::{OwnerId, RecordId, RunId};
+
+/// The version of every message we write, and the only one we read.
+pub const VERSION: u32 = 1;
+
+/// Says that something of a person may be due. Acted on only if the stored `dueSeq` is equal, so duplicates and forks
+/// die out by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Advance {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Whose.
+    pub owner: OwnerId,
+    /// What.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// Which of its due works.
+    pub due_seq: u64,
+}
+
+impl Advance {
+    /// For a run's due work.
+    #[must_use]
+    pub fn of_run(owner: &OwnerId, run: &Run) -> Self {
+        Self {
+            version: VERSION,
+            owner: owner.clone(),
+            subject: Subject::Run(run.id),
+            due_seq: run.due_seq,
+        }
+    }
+
+    /// For a record's due work.
+    #[must_use]
+    pub fn of_record(owner: &OwnerId, record: &Record) -> Self {
+        Self {
+            version: VERSION,
+            owner: owner.clone(),
+            subject: Subject::Record(record.id),
+            due_seq: record.due_seq,
+        }
+    }
+}
+
+/// What an `advance` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Subject {
+    /// A pull.
+    Run(RunId),
+    /// A consolidated record.
+    Record(RecordId),
+}
+
+/// Says that a consolidated record waits behind a link. Acted on only if the stored `dueSeq` is equal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FetchRecord {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Whose.
+    pub owner: OwnerId,
+    /// Which record.
+    pub record: RecordId,
+    /// Which of its due works.
+    pub due_seq: u64,
+    /// Where it waits.
+    pub link: Link,
+}
+
+/// A presigned link. Opens a record for a few minutes, so it has no readable `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Link(String);
+
+impl Link {
+    /// Takes a link as it came; whether it may be followed is decided when it is.
+    #[must_use]
+    pub fn new(url: String) -> Self {
+        Self(url)
+    }
+
+    /// The URL, to be followed once.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[link]")
+    }
+}
+
+/// Why a message body is not one of ours. Quotes nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// Not JSON, or not this kind of message.
+    #[error("the message body is not of the expected kind")]
+    Malformed,
+    /// Of a version we do not read.
+    #[error("the message is of version {0}, which this function does not read")]
+    Version(u32),
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+/// Reads one message body.
+///
+/// # Errors
+/// When it is not JSON of this kind, or of another version.
+pub fn parse<M: DeserializeOwned>(body: &str) -> Result<M, MessageError> {
+    let Ok(Versioned { version }) = serde_json::from_str(body) else {
+        return Err(MessageError::Malformed);
+    };
+    if version != VERSION {
+        return Err(MessageError::Version(version));
+    }
+    serde_json::from_str(body).map_err(|_other_kind| MessageError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: &str = "v1.abc";
+    const ID: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
+
+    #[test]
+    fn the_wire_form_is_stable() {
+        let run = format!(r#"{{"version":1,"owner":"{OWNER}","run":"{ID}","dueSeq":3}}"#);
+        let advance: Advance = parse(&run).unwrap();
+        assert_eq!(advance.subject, Subject::Run(RunId::parse(ID).unwrap()));
+        assert_eq!(serde_json::to_string(&advance).unwrap(), run);
+    }
+
+    #[test]
+    fn refuses_other_versions_and_kinds() {
+        assert_eq!(parse::<Advance>(r#"{"version":2}"#), Err(MessageError::Version(2)));
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            r#"{"version":1}"#,
+            r#"{"version":1,"owner":"a b","run":"x","dueSeq":1}"#,
+        ] {
+            assert_eq!(parse::<Advance>(bad), Err(MessageError::Malformed));
+        }
+    }
+
+    #[test]
+    fn links_do_not_print() {
+        assert_eq!(format!("{:?}", Link::new("https://CANARY".into())), "[link]");
+    }
+}

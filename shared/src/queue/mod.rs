@@ -1,0 +1,130 @@
+//! Queue messages and who may send them. Messages carry ids and states, and the link of a consolidated query we asked
+//! for; never clinical data. Every message names its version, so that a reader can refuse what it does not know.
+
+mod announce;
+mod batch;
+mod message;
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use serde::Serialize;
+
+pub use announce::{announce_record, announce_run};
+pub use batch::each;
+pub use message::{Advance, FetchRecord, Link, MessageError, Subject, VERSION, parse};
+
+use crate::config::{ConfigError, Env};
+use crate::webhook::WebhookEvent;
+
+/// SQS delays a message by fifteen minutes at most; longer waits are a due time in the table.
+pub const DELAY_MAX: Duration = Duration::from_secs(900);
+
+/// A message that could not be sent. It may be sent again: every consumer recognises duplicates.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("queue {queue}: {problem}")]
+pub struct QueueError {
+    /// The variable that names the queue.
+    pub queue: &'static str,
+    /// SQS's error code, or what kept the call from it.
+    pub problem: String,
+}
+
+/// Sends `advance` messages.
+pub trait SendAdvance {
+    /// Sends one, to be seen after `delay` (rounded up to seconds, cut at [`DELAY_MAX`]).
+    fn send_advance(&self, advance: &Advance, delay: Duration) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// Sends `record-fetch` messages.
+pub trait SendFetch {
+    /// Sends one at once: the link in it dies within minutes.
+    fn send_fetch(&self, fetch: &FetchRecord) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// Sends what a webhook said.
+pub trait SendWebhookEvent {
+    /// Sends one at once; returning `Ok` means that it is durable.
+    fn send_webhook_event(&self, event: &WebhookEvent) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// One queue.
+#[derive(Clone)]
+struct Queue {
+    client: Client,
+    url: String,
+    name: &'static str,
+}
+
+impl Queue {
+    fn read(client: &Client, env: &Env, name: &'static str) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client: client.clone(),
+            url: env.required(name)?.to_owned(),
+            name,
+        })
+    }
+
+    async fn send(&self, message: &impl Serialize, delay: Duration) -> Result<(), QueueError> {
+        let body = serde_json::to_string(message).map_err(|error| self.error(&error.to_string()))?;
+        let seconds = delay.min(DELAY_MAX).as_millis().div_ceil(1000);
+        let mut call = self.client.send_message().queue_url(&self.url).message_body(body);
+        if seconds > 0 {
+            call = call.delay_seconds(i32::try_from(seconds).unwrap_or(i32::MAX));
+        }
+        match call.send().await {
+            Ok(_sent) => Ok(()),
+            Err(error) => Err(self.error(crate::error::aws_code(&error))),
+        }
+    }
+
+    fn error(&self, problem: &str) -> QueueError {
+        QueueError {
+            queue: self.name,
+            problem: problem.to_owned(),
+        }
+    }
+}
+
+macro_rules! queue {
+    ($(#[$doc:meta])* $name:ident, $variable:literal) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name(Queue);
+
+        impl $name {
+            /// Reads which queue it is.
+            ///
+            /// # Errors
+            /// When its variable is missing.
+            pub fn read(client: &Client, env: &Env) -> Result<Self, ConfigError> {
+                Queue::read(client, env, $variable).map(Self)
+            }
+        }
+    };
+}
+
+queue!(/// The queue `run-advance`.
+    AdvanceQueue, "RUN_ADVANCE_QUEUE_URL");
+queue!(/// The queue `record-fetch`.
+    FetchQueue, "RECORD_FETCH_QUEUE_URL");
+queue!(/// The queue `webhook-events`.
+    WebhookEventQueue, "WEBHOOK_EVENTS_QUEUE_URL");
+
+impl SendAdvance for AdvanceQueue {
+    async fn send_advance(&self, advance: &Advance, delay: Duration) -> Result<(), QueueError> {
+        self.0.send(advance, delay).await
+    }
+}
+
+impl SendFetch for FetchQueue {
+    async fn send_fetch(&self, fetch: &FetchRecord) -> Result<(), QueueError> {
+        self.0.send(fetch, Duration::ZERO).await
+    }
+}
+
+impl SendWebhookEvent for WebhookEventQueue {
+    async fn send_webhook_event(&self, event: &WebhookEvent) -> Result<(), QueueError> {
+        self.0.send(event, Duration::ZERO).await
+    }
+}

@@ -1,0 +1,194 @@
+//! The bucket: records go in whole or not at all, and out by links that live a minute.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+
+use super::RecordsError;
+use crate::config::{ConfigError, Env};
+use crate::domain::record::Conversion;
+use crate::domain::{OwnerId, RecordId};
+use crate::queue::Link;
+
+/// The bucket of one deployment.
+#[derive(Clone)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+}
+
+/// An upload in parts that has begun.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Where it goes.
+    pub key: String,
+    id: String,
+}
+
+/// A part that is there.
+#[derive(Debug, Clone)]
+pub struct Part(CompletedPart);
+
+/// Puts records.
+pub trait PutRecord {
+    /// Puts a small object at once.
+    fn put(&self, key: &str, form: Conversion, body: Bytes) -> impl Future<Output = Result<(), RecordsError>> + Send;
+    /// Begins an upload in parts. Nothing is visible until it is completed.
+    fn begin(&self, key: &str, form: Conversion) -> impl Future<Output = Result<Upload, RecordsError>> + Send;
+    /// Uploads one part; numbers count from 1.
+    fn part(
+        &self,
+        upload: &Upload,
+        number: i32,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Part, RecordsError>> + Send;
+    /// Makes the object visible.
+    fn complete(&self, upload: &Upload, parts: Vec<Part>) -> impl Future<Output = Result<(), RecordsError>> + Send;
+    /// Throws an upload away.
+    fn abort(&self, upload: &Upload) -> impl Future<Output = Result<(), RecordsError>> + Send;
+}
+
+/// Mints links to records.
+pub trait MintLink {
+    /// A link to an object, alive for `life`, under a file name.
+    fn mint(&self, key: &str, file: &str, life: Duration) -> impl Future<Output = Result<Link, RecordsError>> + Send;
+}
+
+impl Bucket {
+    /// Reads `RECORDS_BUCKET`.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn read(client: &Client, env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client: client.clone(),
+            name: env.required("RECORDS_BUCKET")?.to_owned(),
+        })
+    }
+
+    /// Where a record's object lies. One key per record: a transfer that is repeated replaces its own object.
+    #[must_use]
+    pub fn key(owner: &OwnerId, record: RecordId, form: Conversion) -> String {
+        format!("records/{}/{record}.{}", owner.as_str(), form.as_str())
+    }
+}
+
+macro_rules! bucket_error {
+    ($error:expr) => {
+        RecordsError::Bucket(crate::error::aws_code(&$error).to_owned())
+    };
+}
+
+impl PutRecord for Bucket {
+    async fn put(&self, key: &str, form: Conversion, body: Bytes) -> Result<(), RecordsError> {
+        let call = self
+            .client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .content_type(form.media_type());
+        call.body(body.into())
+            .send()
+            .await
+            .map_err(|error| bucket_error!(error))?;
+        Ok(())
+    }
+
+    async fn begin(&self, key: &str, form: Conversion) -> Result<Upload, RecordsError> {
+        let call = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.name)
+            .key(key)
+            .content_type(form.media_type());
+        let answer = call.send().await.map_err(|error| bucket_error!(error))?;
+        let id = answer
+            .upload_id
+            .ok_or_else(|| RecordsError::Bucket("no upload id".to_owned()))?;
+        Ok(Upload {
+            key: key.to_owned(),
+            id,
+        })
+    }
+
+    async fn part(&self, upload: &Upload, number: i32, body: Bytes) -> Result<Part, RecordsError> {
+        let call = self
+            .client
+            .upload_part()
+            .bucket(&self.name)
+            .key(&upload.key)
+            .upload_id(&upload.id);
+        let answer = call
+            .part_number(number)
+            .body(body.into())
+            .send()
+            .await
+            .map_err(|error| bucket_error!(error))?;
+        let part = CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag);
+        let part = part
+            .set_checksum_crc32(answer.checksum_crc32)
+            .set_checksum_crc64_nvme(answer.checksum_crc64_nvme);
+        Ok(Part(part.build()))
+    }
+
+    async fn complete(&self, upload: &Upload, parts: Vec<Part>) -> Result<(), RecordsError> {
+        let parts = parts.into_iter().map(|Part(part)| part).collect();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let call = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.name)
+            .key(&upload.key)
+            .upload_id(&upload.id);
+        call.multipart_upload(parts)
+            .send()
+            .await
+            .map_err(|error| bucket_error!(error))?;
+        Ok(())
+    }
+
+    async fn abort(&self, upload: &Upload) -> Result<(), RecordsError> {
+        let call = self
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.name)
+            .key(&upload.key)
+            .upload_id(&upload.id);
+        call.send().await.map_err(|error| bucket_error!(error))?;
+        Ok(())
+    }
+}
+
+impl MintLink for Bucket {
+    async fn mint(&self, key: &str, file: &str, life: Duration) -> Result<Link, RecordsError> {
+        let life = PresigningConfig::expires_in(life).map_err(|_life| RecordsError::Bucket("link life".to_owned()))?;
+        let call = self.client.get_object().bucket(&self.name).key(key);
+        let call = call.response_content_disposition(format!("attachment; filename=\"{file}\""));
+        let link = call
+            .response_cache_control("no-store")
+            .presigned(life)
+            .await
+            .map_err(|error| bucket_error!(error))?;
+        Ok(Link::new(link.uri().to_owned()))
+    }
+}
+
+#[cfg(test)]
+impl Upload {
+    pub(super) fn for_tests(key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            id: "upload".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Part {
+    pub(super) fn for_tests() -> Self {
+        Self(CompletedPart::builder().part_number(1).build())
+    }
+}

@@ -1,0 +1,95 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn scan(bytes: &[u8]) -> Result<BTreeMap<String, u64>, ScanError> {
+    let mut scan = BundleScan::default();
+    scan.push(bytes)?;
+    scan.finish()
+}
+
+#[test]
+fn counts_resources_of_entries_and_nothing_else() {
+    let bundle = json!({
+        "entry": [
+            {"resource": {"resourceType": "Patient", "contained": [{"resourceType": "Organization"}]}},
+            {"fullUrl": "x", "resource": {"code": {"resourceType": "Nope"}, "resourceType": "Observation"}},
+            {"resource": {"resourceType": "Observation"}, "search": {"resourceType": "Nope"}},
+            {"link": [{"resource": {"resourceType": "Nope"}}]},
+        ],
+        "meta": {"entry": [{"resource": {"resourceType": "Nope"}}]},
+        "resourceType": "Bundle",
+    });
+    let counts = scan(bundle.to_string().as_bytes()).unwrap();
+    assert_eq!(
+        counts,
+        BTreeMap::from([("Observation".to_owned(), 2), ("Patient".to_owned(), 1)])
+    );
+}
+
+#[test]
+fn refuses_what_is_no_bundle() {
+    assert_eq!(scan(br#"{"resourceType":"Patient"}"#), Err(ScanError::NotABundle));
+    assert_eq!(scan(b"{}"), Err(ScanError::NotABundle));
+    assert_eq!(scan(b"[]"), Err(ScanError::NotABundle));
+    assert_eq!(scan(b"<?xml"), Err(ScanError::NotJson(0)));
+    assert_eq!(scan(b""), Err(ScanError::Truncated(0)));
+    assert_eq!(scan(br#"{"resourceType":"Bundle""#), Err(ScanError::Truncated(24)));
+    assert_eq!(scan(br#"{"resourceType":"Bundle"}x"#), Err(ScanError::NotJson(25)));
+    assert_eq!(scan(b"{\"a\":\"\xff\"}"), Err(ScanError::NotUtf8(6)));
+    let deep = format!(r#"{{"resourceType":"Bundle","x":{}"#, "[".repeat(100_000));
+    assert!(matches!(scan(deep.as_bytes()), Err(ScanError::TooDeep(_))));
+}
+
+#[test]
+fn odd_type_names_are_not_repeated() {
+    let bundle = json!({"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "CANARY name"}}, {"resource": {"resourceType": "x".repeat(500)}}]});
+    assert_eq!(
+        scan(bundle.to_string().as_bytes()).unwrap(),
+        BTreeMap::from([("unnamed".to_owned(), 2)])
+    );
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 64, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::hash_map("(resourceType|entry|resource|[a-z\"\\\\é]{0,4})", inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    /// Every JSON text inside a Bundle is read, however it is cut into pieces; and cutting it short never passes.
+    #[test]
+    fn reads_all_json_in_any_pieces(value in any_json(), cut in any::<prop::sample::Index>(), pretty: bool) {
+        let bundle = json!({"x": value, "resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient", "v": value}}]});
+        let text = if pretty { serde_json::to_vec_pretty(&bundle) } else { serde_json::to_vec(&bundle) }.unwrap();
+        let (left, right) = text.split_at(cut.index(text.len()));
+        let mut scan_in_two = BundleScan::default();
+        scan_in_two.push(left).unwrap();
+        scan_in_two.push(right).unwrap();
+        prop_assert_eq!(scan_in_two.finish().unwrap(), BTreeMap::from([("Patient".to_owned(), 1)]));
+        prop_assert!(scan(left).is_err());
+    }
+
+    /// Whatever the bytes: it reads them or refuses them, and reads only what serde_json reads.
+    #[test]
+    fn agrees_with_serde_json(mut text in any_json().prop_map(|v| json!({"resourceType": "Bundle", "v": v}).to_string().into_bytes()),
+                              at in any::<prop::sample::Index>(), byte: u8) {
+        let index = at.index(text.len());
+        text[index] = byte;
+        if scan(&text).is_ok() {
+            prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok());
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Where a hosted page may send a person back to: only a URL of the deployment's own list, letter by letter.
+
+use crate::error::Error;
+use crate::http::{Code, Problem};
+use crate::metriport::RedirectUrl;
+
+/// Checks a redirect URL against the list.
+///
+/// # Errors
+/// When it is not on the list, or is no URL a hosted page may return to. An empty list allows nothing.
+pub fn allowed(list: &[String], text: &str) -> Result<RedirectUrl, Error> {
+    let refusal = || Problem::new(Code::RedirectUrlNotAllowed).field("/redirectUrl", "a URL of the allowlist");
+    if !list.iter().any(|allowed| allowed == text) {
+        return Err(refusal().into());
+    }
+    RedirectUrl::parse(text).map_err(|_not_safe| refusal().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_list_letter_by_letter() {
+        let list = ["https://app.test/back".to_owned(), "http://app.test/back".to_owned()];
+        assert!(allowed(&list, "https://app.test/back").is_ok());
+        for other in [
+            "https://app.test/back/",
+            "https://app.test/back?x=1",
+            "https://APP.test/back",
+            "",
+            "http://app.test/back",
+        ] {
+            assert!(allowed(&list, other).is_err(), "{other}");
+        }
+        assert!(allowed(&[], "https://app.test/back").is_err());
+    }
+}

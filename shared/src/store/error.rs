@@ -1,0 +1,37 @@
+//! What can go wrong with the table.
+
+use super::Condition;
+
+/// A failed read or write. Holds names of conditions and codes, no data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Conditions of a write did not hold; nothing was written. In the order in which the write named them.
+    #[error("conditions did not hold: {0:?}")]
+    Conflict(Vec<Condition>),
+    /// The table could not be reached, or another transaction touched the same items: try again.
+    #[error("the table is unavailable: {0}")]
+    Unavailable(String),
+    /// A stored item cannot be read.
+    #[error("a stored {0} cannot be read")]
+    Unreadable(&'static str),
+    /// The table refused the call: a defect or a missing permission.
+    #[error("the table refused: {0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub const fn retryable(&self) -> bool {
+        match self {
+            Self::Conflict(_) | Self::Unavailable(_) => true,
+            Self::Unreadable(_) | Self::Refused(_) => false,
+        }
+    }
+
+    /// Whether this condition is among those that did not hold.
+    #[must_use]
+    pub fn lacks(&self, condition: Condition) -> bool {
+        matches!(self, Self::Conflict(failed) if failed.contains(&condition))
+    }
+}

@@ -1,0 +1,85 @@
+//! Names of items. The prefix says what an item is; what follows is an id, taken whole.
+
+use crate::domain::{
+    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, UpstreamRequestId,
+};
+
+/// Partition and sort key of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+fn key(pk: String, sk: impl Into<String>) -> Key {
+    Key { pk, sk: sk.into() }
+}
+
+pub(super) const RUN: &str = "RUN#";
+pub(super) const RECORD: &str = "RECORD#";
+
+pub(super) fn owner_partition(owner: &OwnerId) -> String {
+    format!("OWNER#{}", owner.as_str())
+}
+
+/// The owner and the subject of a partition and sort key, for the one reader that is not scoped: the due index.
+pub(super) fn read_owner(pk: &str) -> Option<OwnerId> {
+    OwnerId::parse(pk.strip_prefix("OWNER#")?).ok()
+}
+
+pub(super) fn patient(owner: &OwnerId) -> Key {
+    key(owner_partition(owner), "PATIENT")
+}
+pub(super) fn identity(owner: &OwnerId) -> Key {
+    key(owner_partition(owner), "IDENTITY")
+}
+pub(super) fn challenge(owner: &OwnerId) -> Key {
+    key(owner_partition(owner), "CHALLENGE")
+}
+pub(super) fn run(owner: &OwnerId, run: RunId) -> Key {
+    key(owner_partition(owner), format!("{RUN}{run}"))
+}
+pub(super) fn event_prefix(run: RunId) -> String {
+    format!("EVENT#{run}#")
+}
+/// Zero-padded, so that sort order is time order.
+pub(super) fn event(owner: &OwnerId, run: RunId, n: u64) -> Key {
+    key(owner_partition(owner), format!("{}{n:06}", event_prefix(run)))
+}
+pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
+    key(owner_partition(owner), format!("{RECORD}{record}"))
+}
+pub(super) fn patient_owner(patient: &PatientId) -> Key {
+    key(format!("PATIENT#{}", patient.as_str()), "OWNER")
+}
+pub(super) fn open_run(patient: &PatientId) -> Key {
+    key(format!("PATIENT#{}", patient.as_str()), "OPEN_RUN")
+}
+pub(super) fn open_consolidated(patient: &PatientId) -> Key {
+    key(format!("PATIENT#{}", patient.as_str()), "OPEN_CONSOLIDATED")
+}
+pub(super) fn identity_session(session: &IdentitySessionId) -> Key {
+    key(format!("SESSION#{}", session.as_str()), "OWNER")
+}
+pub(super) fn upstream_request(request: &UpstreamRequestId) -> Key {
+    key(format!("REQUEST#{}", request.as_str()), "RUN")
+}
+pub(super) fn used_aal2(session: &Aal2SessionHash) -> Key {
+    key(format!("AAL2#{}", session.as_str()), "USED")
+}
+pub(super) fn message(message: &MessageId) -> Key {
+    key(format!("MESSAGE#{}", message.as_str()), "SEEN")
+}
+
+/// How many shards the due index has: enough that no single one is hot, few enough to read all of them each minute.
+pub(super) const DUE_SHARDS: u8 = 8;
+
+/// The shard a run or a record waits in, spread by the random end of its id.
+pub(super) fn due_shard(id: &[u8; 16]) -> String {
+    let [.., last] = id;
+    due_shard_name(last % DUE_SHARDS)
+}
+
+pub(super) fn due_shard_name(shard: u8) -> String {
+    format!("DUE#{shard}")
+}

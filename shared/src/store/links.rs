@@ -1,0 +1,116 @@
+//! What leads a webhook back to a person, and which messages were seen.
+
+use serde::{Deserialize, Serialize};
+
+use super::person::{LockRow, OwnerRow};
+use super::pulls::RequestRow;
+use super::transaction::Replaces;
+use super::{Condition, Result, Table, keys};
+use crate::domain::identity::Identity;
+use crate::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId};
+use crate::queue::Subject;
+
+/// A message that was acted on. Written in the transaction of its effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenMessage {
+    /// `meta.messageId`, the same on a replay.
+    pub message: MessageId,
+    /// SHA-256 of the body that was acted on.
+    pub digest: String,
+    /// When.
+    pub at: Time,
+}
+
+/// Where a webhook belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correlation {
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// What it is about.
+    pub subject: Subject,
+}
+
+/// Leads a webhook back to a person. These are the only reads that do not begin with the person.
+pub trait Correlate {
+    /// By the id of an upstream request we know.
+    fn by_request(&self, request: &UpstreamRequestId) -> impl Future<Output = Result<Option<Correlation>>> + Send;
+    /// By the hosted identity session.
+    fn by_session(&self, session: &IdentitySessionId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
+    /// By the patient.
+    fn by_patient(&self, patient: &PatientId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
+    /// The patient's open run.
+    fn open_run(&self, patient: &PatientId) -> impl Future<Output = Result<Option<(OwnerId, RunId)>>> + Send;
+    /// The patient's open consolidated query.
+    fn open_consolidated(
+        &self,
+        patient: &PatientId,
+    ) -> impl Future<Output = Result<Option<(OwnerId, RecordId)>>> + Send;
+    /// What was acted on under this message id.
+    fn seen(&self, message: &MessageId) -> impl Future<Output = Result<Option<SeenMessage>>> + Send;
+    /// Remembers a message that had no effect.
+    fn remember(&self, seen: &SeenMessage) -> impl Future<Output = Result<()>> + Send;
+    /// Stores what a verification did to an identity, provided that the message was not seen before.
+    fn write_verified(
+        &self,
+        owner: &OwnerId,
+        identity: &Identity,
+        seen: &SeenMessage,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+impl Correlate for Table {
+    async fn by_request(&self, request: &UpstreamRequestId) -> Result<Option<Correlation>> {
+        let row: Option<RequestRow> = self.get(keys::upstream_request(request), "upstream request").await?;
+        Ok(row.map(|row| Correlation {
+            owner: row.owner,
+            subject: row.subject,
+        }))
+    }
+
+    async fn by_session(&self, session: &IdentitySessionId) -> Result<Option<OwnerId>> {
+        let row: Option<OwnerRow> = self.get(keys::identity_session(session), "identity session").await?;
+        Ok(row.map(|row| row.owner))
+    }
+
+    async fn by_patient(&self, patient: &PatientId) -> Result<Option<OwnerId>> {
+        let row: Option<OwnerRow> = self.get(keys::patient_owner(patient), "patient owner").await?;
+        Ok(row.map(|row| row.owner))
+    }
+
+    async fn open_run(&self, patient: &PatientId) -> Result<Option<(OwnerId, RunId)>> {
+        let lock: Option<LockRow> = self.get(keys::open_run(patient), "open run").await?;
+        Ok(lock.and_then(|lock| Some((lock.owner, RunId::parse(&lock.holder).ok()?))))
+    }
+
+    async fn open_consolidated(&self, patient: &PatientId) -> Result<Option<(OwnerId, RecordId)>> {
+        let lock: Option<LockRow> = self
+            .get(keys::open_consolidated(patient), "open consolidated query")
+            .await?;
+        Ok(lock.and_then(|lock| Some((lock.owner, RecordId::parse(&lock.holder).ok()?))))
+    }
+
+    async fn seen(&self, message: &MessageId) -> Result<Option<SeenMessage>> {
+        self.get(keys::message(message), "seen message").await
+    }
+
+    async fn remember(&self, seen: &SeenMessage) -> Result<()> {
+        match self.transaction().put_seen(seen)?.commit().await {
+            Err(error) if error.lacks(Condition::MessageUnseen) => Ok(()),
+            written => written,
+        }
+    }
+
+    async fn write_verified(&self, owner: &OwnerId, identity: &Identity, seen: &SeenMessage) -> Result<()> {
+        let replaces = Replaces::Version(identity.version.saturating_sub(1));
+        let transaction = self.transaction();
+        let transaction = transaction.put(
+            Condition::IdentityAsRead,
+            &replaces,
+            keys::identity(owner),
+            identity,
+            [],
+        )?;
+        transaction.put_seen(seen)?.commit().await
+    }
+}

@@ -1,0 +1,29 @@
+//! One DynamoDB table. Everything a person owns lies in that person's partition, and the only readers are scoped by it.
+//!
+//! Every write names the version it read; what belongs together is written in one transaction, whose failed conditions
+//! come back by name. Capabilities are small traits: a step that takes `&impl ReadRun` cannot write.
+
+mod error;
+mod keys;
+mod links;
+mod person;
+mod pulls;
+mod records;
+mod table;
+mod transaction;
+mod waiting;
+
+pub use error::StoreError;
+pub use links::{Correlate, Correlation, SeenMessage};
+pub use person::{
+    AcceptRun, NewLink, PatientLink, ReadChallenge, ReadIdentity, ReadPatient, WriteChallenge, WriteIdentity,
+    WritePatient,
+};
+pub use pulls::{ReadRun, RunWrite, TimelineEntry, WriteRun};
+pub use records::{ReadRecord, RecordWrite, WriteRecord};
+pub use table::Table;
+pub use transaction::Condition;
+pub use waiting::{Due, ReadDue};
+
+/// A read or a write of the table.
+pub type Result<T> = std::result::Result<T, StoreError>;

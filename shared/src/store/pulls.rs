@@ -1,0 +1,257 @@
+//! Runs and their timelines.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+
+use super::links::SeenMessage;
+use super::person::{LockRow, ReadChallenge, ttl};
+use super::records::put_record;
+use super::table::{Page, text};
+use super::transaction::{Replaces, Transaction};
+use super::{Condition, Result, Table, keys};
+use crate::domain::record::Record;
+use crate::domain::run::{Change, Run, RunEvent};
+use crate::domain::{OwnerId, RecordId, RunId, Time, UpstreamRequestId};
+use crate::queue::Subject;
+
+/// One line of a run's timeline: what happened, when, and the record it made, if any. Codes only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimelineEntry {
+    /// The version of the run that it led to; 1 is the acceptance.
+    pub n: u64,
+    /// When we wrote it.
+    pub at: Time,
+    /// What happened; nothing for the acceptance itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<RunEvent>,
+    /// The record it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordId>,
+}
+
+/// Where a webhook of an upstream request belongs.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RequestRow {
+    pub(super) owner: OwnerId,
+    #[serde(flatten)]
+    pub(super) subject: Subject,
+}
+
+/// Reads a person's runs.
+pub trait ReadRun {
+    /// One run.
+    fn run(&self, owner: &OwnerId, run: RunId) -> impl Future<Output = Result<Option<Run>>> + Send;
+    /// The newest runs first.
+    fn runs(&self, owner: &OwnerId, limit: i32) -> impl Future<Output = Result<Vec<Run>>> + Send;
+    /// What happened to a run, oldest first.
+    fn timeline(&self, owner: &OwnerId, run: RunId) -> impl Future<Output = Result<Vec<TimelineEntry>>> + Send;
+}
+
+/// Writes a change of a run.
+pub trait WriteRun {
+    /// Writes the run over the version before, its timeline entry, and all that the change calls for, in one
+    /// transaction; with `seen`, provided that the message was not seen before.
+    fn write_run(
+        &self,
+        owner: &OwnerId,
+        write: RunWrite<'_>,
+        seen: Option<&SeenMessage>,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A change and what it came from.
+#[derive(Debug, Clone, Copy)]
+pub struct RunWrite<'a> {
+    /// What happened.
+    pub event: &'a RunEvent,
+    /// What it did.
+    pub change: &'a Change,
+    /// The record it calls for.
+    pub record: Option<&'a Record>,
+    /// When.
+    pub now: Time,
+}
+
+impl ReadRun for Table {
+    async fn run(&self, owner: &OwnerId, run: RunId) -> Result<Option<Run>> {
+        self.get(keys::run(owner, run), "run").await
+    }
+
+    async fn runs(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Run>> {
+        let partition = keys::owner_partition(owner);
+        self.list(
+            Page {
+                partition,
+                prefix: keys::RUN,
+                newest: true,
+                limit,
+            },
+            "run",
+        )
+        .await
+    }
+
+    async fn timeline(&self, owner: &OwnerId, run: RunId) -> Result<Vec<TimelineEntry>> {
+        let (partition, prefix) = (keys::owner_partition(owner), keys::event_prefix(run));
+        // A run has some forty polls in its life and a handful of other events.
+        self.list(
+            Page {
+                partition,
+                prefix: &prefix,
+                newest: false,
+                limit: 500,
+            },
+            "timeline entry",
+        )
+        .await
+    }
+}
+
+impl WriteRun for Table {
+    async fn write_run(&self, owner: &OwnerId, write: RunWrite<'_>, seen: Option<&SeenMessage>) -> Result<()> {
+        let RunWrite {
+            event,
+            change,
+            record,
+            now,
+        } = write;
+        let run = &change.run;
+        let made = change.record.map(|(id, _)| id);
+        let mut transaction = self.transaction().put_run(owner, run, run.version - 1)?;
+        transaction = transaction.put_entry(owner, run, Some(event), made, now)?;
+        if let Some(record) = record {
+            transaction = put_record(transaction, owner, record, 0)?;
+        }
+        if let Some(request) = &change.binds {
+            transaction = transaction.put_request(owner, request, Subject::Run(run.id), now)?;
+        }
+        if change.frees_session {
+            transaction = self.forget_session(transaction, owner, run.id).await?;
+        }
+        if change.unlocks {
+            transaction = transaction.release(keys::open_run(&run.patient), &run.id.to_string())?;
+        }
+        if let Some(seen) = seen {
+            transaction = transaction.put_seen(seen)?;
+        }
+        transaction.commit().await
+    }
+}
+
+impl Table {
+    /// Takes the AAL2 session held for a run out of the table, if it is still there.
+    async fn forget_session<'a>(
+        &self,
+        transaction: Transaction<'a>,
+        owner: &OwnerId,
+        run: RunId,
+    ) -> Result<Transaction<'a>> {
+        let slot = self.challenge(owner).await?;
+        if slot.held.as_ref().is_none_or(|held| held.run != run) {
+            return Ok(transaction);
+        }
+        let read = Replaces::Version(slot.version);
+        let freed = crate::domain::challenge::ChallengeSlot {
+            held: None,
+            version: slot.version + 1,
+            ..slot
+        };
+        transaction.put(Condition::ChallengeAsRead, &read, keys::challenge(owner), &freed, [])
+    }
+}
+
+/// What makes an item appear in the due index; `None` keeps it out.
+pub(super) fn due_attributes(id: &[u8; 16], due_at: Option<Time>) -> Option<(&'static str, AttributeValue)> {
+    due_at.map(|_| ("dueShard", text(keys::due_shard(id))))
+}
+
+impl Transaction<'_> {
+    pub(super) fn put_run(self, owner: &OwnerId, run: &Run, read_version: u64) -> Result<Self> {
+        let due = due_attributes(run.id.as_bytes(), run.due_at);
+        self.put(
+            Condition::RunAsRead,
+            &Replaces::Version(read_version),
+            keys::run(owner, run.id),
+            run,
+            due,
+        )
+    }
+
+    pub(super) fn put_entry(
+        self,
+        owner: &OwnerId,
+        run: &Run,
+        event: Option<&RunEvent>,
+        record: Option<RecordId>,
+        now: Time,
+    ) -> Result<Self> {
+        let entry = TimelineEntry {
+            n: run.version,
+            at: now,
+            event: event.cloned(),
+            record,
+        };
+        self.put(
+            Condition::RowNew,
+            &Replaces::Nothing,
+            keys::event(owner, run.id, run.version),
+            &entry,
+            [],
+        )
+    }
+
+    pub(super) fn put_request(
+        self,
+        owner: &OwnerId,
+        request: &UpstreamRequestId,
+        subject: Subject,
+        now: Time,
+    ) -> Result<Self> {
+        let row = RequestRow {
+            owner: owner.clone(),
+            subject,
+        };
+        // Upstream may return a running request again: the latest asker is the one that waits for it.
+        self.put(
+            Condition::RowNew,
+            &Replaces::Anything,
+            keys::upstream_request(request),
+            &row,
+            [("ttl", ttl(now))],
+        )
+    }
+
+    pub(super) fn put_seen(self, seen: &SeenMessage) -> Result<Self> {
+        let key = keys::message(&seen.message);
+        self.put(
+            Condition::MessageUnseen,
+            &Replaces::Nothing,
+            key,
+            seen,
+            [("ttl", ttl(seen.at))],
+        )
+    }
+
+    pub(super) fn put_consolidated_lock(
+        self,
+        owner: &OwnerId,
+        record: &Record,
+        now: Time,
+        until: Time,
+    ) -> Result<Self> {
+        let lock = LockRow {
+            owner: owner.clone(),
+            holder: record.id.to_string(),
+            deadline: until,
+        };
+        let key = keys::open_consolidated(&record.patient);
+        self.put(
+            Condition::NoOpenConsolidated,
+            &Replaces::NothingAlive(now),
+            key,
+            &lock,
+            [],
+        )
+    }
+}

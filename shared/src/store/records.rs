@@ -1,0 +1,109 @@
+//! Consolidated records: what was asked, where it stands, what is in the bucket.
+
+use super::links::SeenMessage;
+use super::pulls::due_attributes;
+use super::table::Page;
+use super::transaction::{Replaces, Transaction};
+use super::{Condition, Result, Table, keys};
+use crate::domain::record::{Record, RecordChange};
+use crate::domain::{OwnerId, RecordId, Time};
+use crate::queue::Subject;
+
+/// Reads a person's records.
+pub trait ReadRecord {
+    /// One record.
+    fn record(&self, owner: &OwnerId, record: RecordId) -> impl Future<Output = Result<Option<Record>>> + Send;
+    /// The newest records first.
+    fn records(&self, owner: &OwnerId, limit: i32) -> impl Future<Output = Result<Vec<Record>>> + Send;
+}
+
+/// Writes a person's records.
+pub trait WriteRecord {
+    /// Stores a record that was just asked for.
+    fn create_record(&self, owner: &OwnerId, record: &Record) -> impl Future<Output = Result<()>> + Send;
+    /// Writes a change over the version before, with the patient's lock taken or released as the change says; with
+    /// `seen`, provided that the message was not seen before.
+    fn write_record(
+        &self,
+        owner: &OwnerId,
+        write: RecordWrite<'_>,
+        seen: Option<&SeenMessage>,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A change of a record, when it is written, and until when a lock it takes is held.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordWrite<'a> {
+    /// What the event did.
+    pub change: &'a RecordChange,
+    /// When.
+    pub now: Time,
+    /// Until when the lock is held, should the change take it.
+    pub lock_until: Time,
+}
+
+impl ReadRecord for Table {
+    async fn record(&self, owner: &OwnerId, record: RecordId) -> Result<Option<Record>> {
+        self.get(keys::record(owner, record), "record").await
+    }
+
+    async fn records(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Record>> {
+        let partition = keys::owner_partition(owner);
+        self.list(
+            Page {
+                partition,
+                prefix: keys::RECORD,
+                newest: true,
+                limit,
+            },
+            "record",
+        )
+        .await
+    }
+}
+
+impl WriteRecord for Table {
+    async fn create_record(&self, owner: &OwnerId, record: &Record) -> Result<()> {
+        put_record(self.transaction(), owner, record, 0)?.commit().await
+    }
+
+    async fn write_record(&self, owner: &OwnerId, write: RecordWrite<'_>, seen: Option<&SeenMessage>) -> Result<()> {
+        let RecordWrite {
+            change,
+            now,
+            lock_until,
+        } = write;
+        let record = &change.record;
+        let mut transaction = put_record(self.transaction(), owner, record, record.version - 1)?;
+        if let Some(request) = &change.binds {
+            transaction = transaction.put_request(owner, request, Subject::Record(record.id), now)?;
+        }
+        if change.locks {
+            transaction = transaction.put_consolidated_lock(owner, record, now, lock_until)?;
+        }
+        if change.unlocks {
+            transaction = transaction.release(keys::open_consolidated(&record.patient), &record.id.to_string())?;
+        }
+        if let Some(seen) = seen {
+            transaction = transaction.put_seen(seen)?;
+        }
+        transaction.commit().await
+    }
+}
+
+pub(super) fn put_record<'a>(
+    transaction: Transaction<'a>,
+    owner: &OwnerId,
+    record: &Record,
+    read_version: u64,
+) -> Result<Transaction<'a>> {
+    let due = due_attributes(record.id.as_bytes(), record.due_at);
+    let replaces = Replaces::Version(read_version);
+    transaction.put(
+        Condition::RecordAsRead,
+        &replaces,
+        keys::record(owner, record.id),
+        record,
+        due,
+    )
+}

@@ -1,0 +1,114 @@
+//! The table itself: reads, and the translation of its errors.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::keys::Key;
+use super::{Result, StoreError};
+use crate::config::{ConfigError, Env};
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The table of one deployment.
+#[derive(Clone)]
+pub struct Table {
+    pub(super) client: Client,
+    pub(super) name: String,
+}
+
+impl Table {
+    /// Reads `TABLE_NAME`.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn read(client: &Client, env: &Env) -> std::result::Result<Self, ConfigError> {
+        Ok(Self {
+            client: client.clone(),
+            name: env.required("TABLE_NAME")?.to_owned(),
+        })
+    }
+
+    /// Reads one item, as it is now (strongly consistent).
+    pub(super) async fn get<T: DeserializeOwned>(&self, key: Key, what: &'static str) -> Result<Option<T>> {
+        let call = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let answer = call
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk))
+            .send()
+            .await
+            .map_err(|e| refused(&e))?;
+        answer.item.map(|item| from_item(item, what)).transpose()
+    }
+
+    /// Reads up to `limit` items of a partition whose sort key begins with `prefix`, newest ids first when `newest`.
+    pub(super) async fn list<T: DeserializeOwned>(&self, page: Page<'_>, what: &'static str) -> Result<Vec<T>> {
+        let call = self.client.query().table_name(&self.name).consistent_read(true);
+        let answer = call
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(page.partition))
+            .expression_attribute_values(":prefix", text(page.prefix.to_owned()))
+            .scan_index_forward(!page.newest)
+            .limit(page.limit)
+            .send()
+            .await
+            .map_err(|e| refused(&e))?;
+        answer
+            .items
+            .unwrap_or_default()
+            .into_iter()
+            .map(|item| from_item(item, what))
+            .collect()
+    }
+}
+
+/// A part of a partition.
+pub(super) struct Page<'a> {
+    pub(super) partition: String,
+    pub(super) prefix: &'a str,
+    pub(super) newest: bool,
+    pub(super) limit: i32,
+}
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn from_item<T: DeserializeOwned>(item: Item, what: &'static str) -> Result<T> {
+    serde_dynamo::from_item(item).map_err(|_holds_data| StoreError::Unreadable(what))
+}
+
+/// An item with its key.
+pub(super) fn to_item(key: Key, value: &impl Serialize, what: &'static str) -> Result<Item> {
+    let mut item: Item = serde_dynamo::to_item(value).map_err(|_holds_data| StoreError::Unreadable(what))?;
+    item.insert("pk".to_owned(), text(key.pk));
+    item.insert("sk".to_owned(), text(key.sk));
+    Ok(item)
+}
+
+/// Reads an SDK error by its code: "not found" is never guessed from a failure.
+pub(super) fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> StoreError {
+    let code = crate::error::aws_code(error).to_owned();
+    let transient = matches!(
+        code.as_str(),
+        "ProvisionedThroughputExceededException"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "InternalServerError"
+            | "ServiceUnavailable"
+            | "TransactionConflictException"
+            | "TransactionInProgressException"
+    );
+    match error {
+        SdkError::ServiceError(_) if !transient => StoreError::Refused(code),
+        _ => StoreError::Unavailable(code),
+    }
+}

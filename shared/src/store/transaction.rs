@@ -1,0 +1,170 @@
+//! Writes that belong together: all of them, or none, with the failed conditions by name.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem};
+use serde::Serialize;
+
+use super::keys::Key;
+use super::table::{Item, number, refused, text, to_item};
+use super::{Result, StoreError, Table};
+use crate::domain::Time;
+
+/// A condition of a write, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// The patient link is as it was read.
+    PatientAsRead,
+    /// The Metriport patient belongs to nobody else.
+    PatientUnowned,
+    /// The identity is as it was read.
+    IdentityAsRead,
+    /// The challenge is as it was read.
+    ChallengeAsRead,
+    /// The AAL2 session was never used.
+    SessionUnused,
+    /// The patient has no open run.
+    NoOpenRun,
+    /// The run is as it was read.
+    RunAsRead,
+    /// The record is as it was read.
+    RecordAsRead,
+    /// The patient has no open consolidated query.
+    NoOpenConsolidated,
+    /// The lock to be released is ours.
+    LockOurs,
+    /// The message was not seen before.
+    MessageUnseen,
+    /// The row is new.
+    RowNew,
+}
+
+/// A transaction being put together.
+pub(super) struct Transaction<'a> {
+    table: &'a Table,
+    writes: Vec<(Condition, TransactWriteItem)>,
+}
+
+/// What must hold of an item that is replaced.
+pub(super) enum Replaces {
+    /// There is none.
+    Nothing,
+    /// It has this version; version 0 is an item that does not exist.
+    Version(u64),
+    /// There is none, or its `deadline` has passed.
+    NothingAlive(Time),
+    /// Whatever is there.
+    Anything,
+}
+
+impl Table {
+    pub(super) const fn transaction(&self) -> Transaction<'_> {
+        Transaction {
+            table: self,
+            writes: Vec::new(),
+        }
+    }
+}
+
+impl Transaction<'_> {
+    /// Puts an item.
+    pub(super) fn put(
+        mut self,
+        condition: Condition,
+        replaces: &Replaces,
+        key: Key,
+        value: &impl Serialize,
+        more: impl IntoIterator<Item = (&'static str, aws_sdk_dynamodb::types::AttributeValue)>,
+    ) -> Result<Self> {
+        let mut item: Item = to_item(key, value, "item")?;
+        item.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let put = Put::builder().table_name(&self.table.name).set_item(Some(item));
+        let put = match replaces {
+            Replaces::Nothing | Replaces::Version(0) => put.condition_expression("attribute_not_exists(pk)"),
+            Replaces::Version(version) => put
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", number(version)),
+            Replaces::NothingAlive(now) => put
+                .condition_expression("attribute_not_exists(pk) OR deadline <= :now")
+                .expression_attribute_values(":now", number(now.millis())),
+            Replaces::Anything => put,
+        };
+        let put = put
+            .build()
+            .map_err(|_incomplete| StoreError::Refused("incomplete put".to_owned()))?;
+        self.writes
+            .push((condition, TransactWriteItem::builder().put(put).build()));
+        Ok(self)
+    }
+
+    /// Deletes a lock that is held by `holder`; one that is not there, or another's, is left alone.
+    pub(super) fn release(mut self, key: Key, holder: &str) -> Result<Self> {
+        let delete = Delete::builder()
+            .table_name(&self.table.name)
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk))
+            .condition_expression("attribute_not_exists(pk) OR holder = :holder")
+            .expression_attribute_values(":holder", text(holder))
+            .build()
+            .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
+        self.writes
+            .push((Condition::LockOurs, TransactWriteItem::builder().delete(delete).build()));
+        Ok(self)
+    }
+
+    /// Requires that an item has this version, without writing it.
+    pub(super) fn check(mut self, condition: Condition, key: Key, version: u64) -> Result<Self> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table.name)
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk))
+            .condition_expression("version = :version")
+            .expression_attribute_values(":version", number(version))
+            .build()
+            .map_err(|_incomplete| StoreError::Refused("incomplete check".to_owned()))?;
+        self.writes
+            .push((condition, TransactWriteItem::builder().condition_check(check).build()));
+        Ok(self)
+    }
+
+    /// Writes all, or nothing.
+    pub(super) async fn commit(self) -> Result<()> {
+        let (conditions, writes): (Vec<_>, Vec<_>) = self.writes.into_iter().unzip();
+        let call = self
+            .table
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes));
+        match call.send().await {
+            Ok(_written) => Ok(()),
+            Err(error) => Err(cancelled(&error, &conditions)),
+        }
+    }
+}
+
+fn cancelled<R>(error: &SdkError<TransactWriteItemsError, R>, conditions: &[Condition]) -> StoreError {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        return refused(error);
+    };
+    let reasons = cancelled.cancellation_reasons();
+    let failed: Vec<_> = conditions
+        .iter()
+        .zip(reasons)
+        .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
+        .map(|(condition, _)| *condition)
+        .collect();
+    if !failed.is_empty() {
+        return StoreError::Conflict(failed);
+    }
+    let code = reasons
+        .iter()
+        .filter_map(|reason| reason.code())
+        .find(|code| *code != "None")
+        .unwrap_or("unknown");
+    match code {
+        "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => {
+            StoreError::Unavailable(code.to_owned())
+        }
+        _ => StoreError::Refused(code.to_owned()),
+    }
+}

@@ -1,0 +1,81 @@
+//! What is overdue, over all persons: the one read that is not scoped. It yields keys and numbers only.
+
+use serde::Deserialize;
+
+use super::table::{Item, from_item, number, refused, text};
+use super::{Result, StoreError, Table, keys};
+use crate::domain::{OwnerId, RecordId, RunId, Time};
+use crate::queue::{Advance, Subject, VERSION};
+
+/// Something overdue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due(pub Advance);
+
+/// Reads what is overdue.
+pub trait ReadDue {
+    /// Everything that was due before `before`, at most `limit` items from each shard, the oldest first.
+    fn overdue(&self, before: Time, limit: i32) -> impl Future<Output = Result<Vec<Due>>> + Send;
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DueRow {
+    pk: String,
+    sk: String,
+    due_seq: u64,
+}
+
+impl ReadDue for Table {
+    async fn overdue(&self, before: Time, limit: i32) -> Result<Vec<Due>> {
+        let shards = (0..keys::DUE_SHARDS).map(|shard| self.shard(keys::due_shard_name(shard), before, limit));
+        let found = futures_util::future::try_join_all(shards).await?;
+        found.into_iter().flatten().map(read_due).collect()
+    }
+}
+
+impl Table {
+    async fn shard(&self, shard: String, before: Time, limit: i32) -> Result<Vec<Item>> {
+        let call = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name("due")
+            .limit(limit);
+        let answer = call
+            .key_condition_expression("dueShard = :shard AND dueAt <= :before")
+            .expression_attribute_values(":shard", text(shard))
+            .expression_attribute_values(":before", number(before.millis()))
+            .send()
+            .await
+            .map_err(|error| refused(&error))?;
+        Ok(answer.items.unwrap_or_default())
+    }
+}
+
+fn read_due(item: Item) -> Result<Due> {
+    let row: DueRow = from_item(item, "due item")?;
+    let subject = row
+        .sk
+        .strip_prefix(keys::RUN)
+        .and_then(|id| RunId::parse(id).ok())
+        .map(Subject::Run);
+    let subject = subject.or_else(|| {
+        row.sk
+            .strip_prefix(keys::RECORD)
+            .and_then(|id| RecordId::parse(id).ok())
+            .map(Subject::Record)
+    });
+    match (keys::read_owner(&row.pk), subject) {
+        (Some(owner), Some(subject)) => Ok(Due(advance(owner, subject, row.due_seq))),
+        _ => Err(StoreError::Unreadable("due item")),
+    }
+}
+
+const fn advance(owner: OwnerId, subject: Subject, due_seq: u64) -> Advance {
+    Advance {
+        version: VERSION,
+        owner,
+        subject,
+        due_seq,
+    }
+}

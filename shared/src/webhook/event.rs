@@ -1,0 +1,129 @@
+//! What a webhook says, as it travels through the queue: ids and states, and the link of a consolidated record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::identity::Verification;
+use crate::domain::record::Delivered;
+use crate::domain::run::Outcome;
+use crate::domain::{MessageId, PatientId, RecordId, RunId, SourceKind, Time, UpstreamRequestId};
+use crate::queue::Link;
+
+/// A verified webhook, read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Incoming {
+    /// Metriport asks whether we are there; the text is to be sent back.
+    Ping(String),
+    /// Something happened.
+    Event(Box<WebhookEvent>),
+}
+
+/// Something that happened upstream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookEvent {
+    /// [`crate::queue::VERSION`].
+    pub version: u32,
+    /// `meta.messageId`; the body's digest where there is none.
+    pub message: MessageId,
+    /// SHA-256 of the body.
+    pub digest: String,
+    /// `meta.type`, cut to a length.
+    pub event_type: String,
+    /// `meta.requestId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<UpstreamRequestId>,
+    /// `meta.when`: when it was first sent. Replays keep it, so no age is too old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Time>,
+    /// When it came to us.
+    pub received_at: Time,
+    /// What of our own metadata came back.
+    #[serde(default)]
+    pub marks: Marks,
+    /// What it says.
+    pub event: Event,
+}
+
+/// Our own metadata, echoed. Missing on replays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Marks {
+    /// The run whose query it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The record whose consolidated query it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordId>,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A source of a network query ended.
+    Source {
+        /// The patient.
+        patient: PatientId,
+        /// Which source.
+        source: SourceKind,
+        /// How it ended.
+        status: Outcome,
+    },
+    /// A network query's first data is ready; nothing is complete.
+    FirstData {
+        /// The patient.
+        patient: PatientId,
+    },
+    /// A consolidated query ended.
+    Consolidated {
+        /// What it delivers.
+        delivery: Delivery,
+    },
+    /// A person was proofed.
+    Identity {
+        /// Which identity, and what it belongs to.
+        verification: Verification,
+    },
+    /// A person was proofed, and no id could be read from the event. The body is kept, so that nothing is lost until
+    /// the reader is mended; such a message ends in the dead-letter queue, where it raises an alarm.
+    IdentityUnreadable {
+        /// The body as it was signed.
+        body: String,
+    },
+    /// Something we do not act on, or could not read. Only the envelope is kept.
+    Other,
+}
+
+/// What a consolidated query delivers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// The patient it names.
+    pub patient: PatientId,
+    /// Whether it succeeded.
+    pub status: Outcome,
+    /// The filters it was made with.
+    pub filters: BTreeMap<String, String>,
+    /// The patient its document is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<PatientId>,
+    /// Where the record waits; none when there is no data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
+}
+
+impl Delivery {
+    /// What is compared with what was asked.
+    #[must_use]
+    pub fn claims(&self, request: Option<&UpstreamRequestId>) -> Delivered {
+        Delivered {
+            request: request.cloned(),
+            patient: self.patient.clone(),
+            subject: self.subject.clone(),
+            filters: self.filters.clone(),
+            has_link: self.link.is_some(),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Metriport's webhooks: verified before they are read, and read into what we need and no more.
+
+mod event;
+mod payload;
+mod signature;
+
+pub use event::{Delivery, Event, Incoming, Marks, WebhookEvent};
+pub use payload::{RECORD_MARK, RUN_MARK};
+pub use signature::{SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookKeys, WebhookKeysError};
+
+/// The header that carries the signature (docs.metriport.com, page `getting-started/webhooks`).
+pub const SIGNATURE_HEADER: &str = "x-metriport-signature";

@@ -1,0 +1,168 @@
+//! Reads a verified body. Tolerant: unknown fields are ignored, missing ones make an event an envelope.
+//!
+//! Shapes: docs.metriport.com, pages `handling-data/webhooks-with-nq` and `getting-started/webhooks`. The body of
+//! `ias.identity.verified` is documented nowhere; the id is looked for where later events keep theirs, within a bounded
+//! depth, and bound to the session or patient that stands beside it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::event::{Delivery, Event, Incoming, Marks, WebhookEvent};
+use super::signature::VerifiedWebhook;
+use crate::domain::identity::Verification;
+use crate::domain::run::Outcome;
+use crate::domain::{
+    IdentitySessionId, MessageId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
+};
+use crate::queue::{Link, VERSION};
+
+/// Longest event type kept, in characters.
+const EVENT_TYPE_MAX: usize = 80;
+
+/// The metadata key that names a run, sent upstream and echoed.
+pub const RUN_MARK: &str = "runId";
+/// The metadata key that names a record.
+pub const RECORD_MARK: &str = "recordId";
+
+impl VerifiedWebhook<'_> {
+    /// Reads what it says.
+    #[must_use]
+    pub fn read(&self, received_at: Time) -> Incoming {
+        let body: Value = serde_json::from_slice(self.body()).unwrap_or(Value::Null);
+        let event_type = text(&body, "/meta/type").unwrap_or("unreadable");
+        if event_type == "ping"
+            && let Some(ping) = text(&body, "/ping")
+        {
+            return Incoming::Ping(ping.to_owned());
+        }
+        let digest = self.digest();
+        let message = id(&body, "/meta/messageId", MessageId::parse);
+        let message = message.unwrap_or_else(|| MessageId::of_digest(&digest));
+        Incoming::Event(Box::new(WebhookEvent {
+            version: VERSION,
+            message,
+            digest,
+            event_type: printable(event_type),
+            request: id(&body, "/meta/requestId", UpstreamRequestId::parse),
+            when: text(&body, "/meta/when").and_then(|when| Time::parse(when).ok()),
+            received_at,
+            marks: marks(&body),
+            event: self.event(event_type, &body),
+        }))
+    }
+
+    fn event(&self, event_type: &str, body: &Value) -> Event {
+        match event_type {
+            "network-query.hie" | "network-query.pharmacy" | "network-query.lab" => source(event_type, body),
+            "network-query.hie.first-data-ready" => {
+                id(body, "/payload/patientId", PatientId::parse).map(|patient| Event::FirstData { patient })
+            }
+            "medical.consolidated-data" => delivery(body).map(|delivery| Event::Consolidated { delivery }),
+            "ias.identity.verified" => Some(match verification(body) {
+                Some(verification) => Event::Identity { verification },
+                None => Event::IdentityUnreadable {
+                    body: String::from_utf8_lossy(self.body()).into_owned(),
+                },
+            }),
+            _ => None,
+        }
+        .unwrap_or(Event::Other)
+    }
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+fn id<T, E>(value: &Value, pointer: &str, parse: impl Fn(String) -> Result<T, E>) -> Option<T> {
+    text(value, pointer).and_then(|text| parse(text.to_owned()).ok())
+}
+
+/// Event types are upstream's words; a type we do not know is kept only as far as it looks like one.
+fn printable(event_type: &str) -> String {
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    event_type.chars().filter(allowed).take(EVENT_TYPE_MAX).collect()
+}
+
+fn marks(body: &Value) -> Marks {
+    let mark = |name: &str| {
+        body.pointer("/meta/data")
+            .and_then(|data| data.get(name))
+            .and_then(Value::as_str)
+    };
+    Marks {
+        run: mark(RUN_MARK).and_then(|run| RunId::parse(run).ok()),
+        record: mark(RECORD_MARK).and_then(|record| RecordId::parse(record).ok()),
+    }
+}
+
+fn outcome(word: &str) -> Option<Outcome> {
+    match word {
+        "completed" => Some(Outcome::Completed),
+        "failed" => Some(Outcome::Failed),
+        _ => None,
+    }
+}
+
+fn source(event_type: &str, body: &Value) -> Option<Event> {
+    let named = text(body, "/payload/source/type").or_else(|| event_type.strip_prefix("network-query."));
+    Some(Event::Source {
+        patient: id(body, "/payload/patientId", PatientId::parse)?,
+        source: SourceKind::from_wire(named?)?,
+        status: outcome(text(body, "/payload/source/status")?)?,
+    })
+}
+
+fn delivery(body: &Value) -> Option<Delivery> {
+    let patient = body.pointer("/patients/0")?;
+    let document = patient.pointer("/bundle/entry/0/resource");
+    let subject = document.and_then(|document| text(document, "/subject/reference"));
+    let link = document.and_then(|document| text(document, "/content/0/attachment/url"));
+    Some(Delivery {
+        patient: id(patient, "/patientId", PatientId::parse)?,
+        status: outcome(text(patient, "/status")?)?,
+        filters: patient
+            .get("filters")
+            .and_then(Value::as_object)
+            .map(filters)
+            .unwrap_or_default(),
+        subject: subject
+            .and_then(|s| s.strip_prefix("Patient/"))
+            .and_then(|s| PatientId::parse(s).ok()),
+        link: link.map(|url| Link::new(url.to_owned())),
+    })
+}
+
+fn filters(map: &serde_json::Map<String, Value>) -> BTreeMap<String, String> {
+    map.iter()
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+/// Where the ids of a verification are looked for, in this order.
+const PLACES: [&str; 7] = [
+    "/payload",
+    "",
+    "/payload/identity",
+    "/payload/data",
+    "/identity",
+    "/data",
+    "/meta",
+];
+
+fn verification(body: &Value) -> Option<Verification> {
+    let find = |name: &str| PLACES.iter().find_map(|place| text(body, &format!("{place}/{name}")));
+    let proofed = find("proofedIdentityId").and_then(|id| ProofedIdentityId::parse(id).ok())?;
+    // The request behind an identity event is its session; nothing else has such an id.
+    let session = find("sessionId").or_else(|| text(body, "/meta/requestId").filter(|id| id.starts_with("ids_")));
+    Some(Verification {
+        proofed_identity: proofed,
+        session: session.and_then(|id| IdentitySessionId::parse(id).ok()),
+        patient: find("patientId").and_then(|id| PatientId::parse(id).ok()),
+    })
+}
+
+#[cfg(test)]
+#[path = "payload_tests.rs"]
+mod tests;

@@ -1,0 +1,142 @@
+use serde_json::json;
+
+use super::*;
+use crate::webhook::{UnverifiedWebhook, WebhookKeys};
+
+fn read_bytes(body: &[u8]) -> Incoming {
+    use hmac::{Hmac, KeyInit, Mac};
+    let signature = Hmac::<sha2::Sha256>::new_from_slice(b"k")
+        .unwrap()
+        .chain_update(body)
+        .finalize()
+        .into_bytes();
+    let signature = hex::encode(signature);
+    let keys = WebhookKeys::parse(r#"{"current":"k"}"#).unwrap();
+    UnverifiedWebhook {
+        body,
+        signature: Some(&signature),
+    }
+    .verify(&keys)
+    .unwrap()
+    .read(Time::from_millis(7))
+}
+
+fn read(body: &Value) -> WebhookEvent {
+    match read_bytes(body.to_string().as_bytes()) {
+        Incoming::Event(event) => *event,
+        Incoming::Ping(_) => panic!("a ping"),
+    }
+}
+
+fn meta(event_type: &str) -> Value {
+    json!({"messageId": "m-1", "requestId": "r-1", "when": "2026-11-22T11:31:07.412Z", "type": event_type,
+           "data": {"runId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "env": "dev"}})
+}
+
+#[test]
+fn a_ping_is_answered_and_a_ping_without_text_is_an_envelope() {
+    assert_eq!(
+        read_bytes(br#"{"ping":"p-1","meta":{"type":"ping"}}"#),
+        Incoming::Ping("p-1".into())
+    );
+    assert_eq!(read(&json!({"meta": {"type": "ping"}})).event, Event::Other);
+}
+
+#[test]
+fn a_source_event_is_read_with_and_without_what_is_optional() {
+    let mut body = json!({"meta": meta("network-query.hie"), "payload": {"patientId": "p-1", "externalId": "u-1",
+        "purposeOfUse": "ias", "consolidatedDataUrl": "https://CANARY.test/x", "unknown": [1],
+        "source": {"type": "hie", "source": "national-hie", "status": "completed", "completedAt": "2026-11-22T11:31:06.900Z"}}});
+    let event = read(&body);
+    let expected = Event::Source {
+        patient: PatientId::parse("p-1").unwrap(),
+        source: SourceKind::Hie,
+        status: Outcome::Completed,
+    };
+    assert_eq!(event.event, expected);
+    assert!(event.marks.run.is_some() && event.request.is_some());
+    assert!(
+        !serde_json::to_string(&event).unwrap().contains("CANARY"),
+        "links of network queries are not ours to follow"
+    );
+    body["meta"] = json!({"type": "network-query.hie"});
+    body["payload"]["source"].as_object_mut().unwrap().remove("type");
+    let replayed = read(&body);
+    assert_eq!(replayed.event, expected);
+    assert!(replayed.message.as_str().starts_with("sha256.") && replayed.marks == Marks::default());
+}
+
+#[test]
+fn processing_is_not_an_end() {
+    let mut body = json!({"meta": meta("network-query.hie"), "payload": {"patientId": "p-1", "source": {"type": "hie", "status": "processing"}}});
+    assert_eq!(read(&body).event, Event::Other);
+    body["meta"]["type"] = json!("network-query.hie.first-data-ready");
+    assert!(matches!(read(&body).event, Event::FirstData { .. }));
+}
+
+#[test]
+fn a_consolidated_delivery_keeps_its_link_and_what_it_claims() {
+    let body = json!({"meta": meta("medical.consolidated-data"), "patients": [{"patientId": "p-1", "status": "completed",
+        "filters": {"resources": "", "conversionType": "json"},
+        "bundle": {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "DocumentReference",
+            "subject": {"reference": "Patient/p-1"},
+            "content": [{"attachment": {"contentType": "application/json", "url": "https://b.test/x?sig=1"}},
+                        {"attachment": {"contentType": "application/gzip", "url": "https://b.test/x.gz"}}]}}]}}]});
+    let Event::Consolidated { delivery } = read(&body).event else {
+        panic!()
+    };
+    assert_eq!(delivery.link.as_ref().map(Link::as_str), Some("https://b.test/x?sig=1"));
+    assert_eq!(delivery.subject, Some(PatientId::parse("p-1").unwrap()));
+    let empty = json!({"meta": meta("medical.consolidated-data"), "patients": [{"patientId": "p-1", "status": "completed", "bundle": {"entry": []}}]});
+    let Event::Consolidated { delivery } = read(&empty).event else {
+        panic!()
+    };
+    assert_eq!((delivery.link, delivery.subject), (None, None));
+}
+
+#[test]
+fn a_verification_is_found_wherever_it_stands() {
+    let ids = json!({"proofedIdentityId": "pid_1", "patientId": "p-1", "sessionId": "ids_1", "externalId": "u"});
+    let meta = json!({"messageId": "m", "type": "ias.identity.verified"});
+    let shapes = [
+        json!({"meta": meta, "payload": ids}),
+        json!({"meta": meta, "payload": {"identity": ids}}),
+        json!({"meta": meta, "identity": ids}),
+        json!({"meta": meta, "data": ids}),
+        json!({"meta": meta, "proofedIdentityId": "pid_1", "patientId": "p-1", "sessionId": "ids_1"}),
+    ];
+    for shape in shapes {
+        let Event::Identity { verification } = read(&shape).event else {
+            panic!("{shape}")
+        };
+        assert_eq!(verification.proofed_identity.as_str(), "pid_1");
+        assert!(verification.session.is_some() && verification.patient.is_some());
+    }
+    let by_request = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_9"}, "payload": {"proofedIdentityId": "pid_1"}});
+    let Event::Identity { verification } = read(&by_request).event else {
+        panic!()
+    };
+    assert_eq!(verification.session.unwrap().as_str(), "ids_9");
+}
+
+#[test]
+fn an_unreadable_identity_event_is_kept_whole() {
+    let body = json!({"meta": {"type": "ias.identity.verified", "messageId": "m"}, "payload": {"deep": {"deeper": {"proofedIdentityId": "pid_1"}}}});
+    assert_eq!(read(&body).event, Event::IdentityUnreadable { body: body.to_string() });
+}
+
+#[test]
+fn nothing_that_is_signed_is_lost() {
+    for body in [&b"not json"[..], b"", b"[]", b"null", b"{\"meta\":1}", b"\xff\xfe"] {
+        let Incoming::Event(event) = read_bytes(body) else {
+            panic!()
+        };
+        assert_eq!((event.event, event.event_type.as_str()), (Event::Other, "unreadable"));
+    }
+    let unknown =
+        read(&json!({"meta": {"type": "patient.admit <CANARY>", "messageId": "m"}, "payload": {"name": "CANARY"}}));
+    assert_eq!(
+        (unknown.event, unknown.event_type.as_str()),
+        (Event::Other, "patient.admitCANARY")
+    );
+}

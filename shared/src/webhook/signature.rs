@@ -1,0 +1,200 @@
+//! The signature: HMAC-SHA256 with the webhook key over the raw body, as 64 lowercase hexadecimal digits
+//! (docs.metriport.com, page `getting-started/webhooks`). Nothing but the body is signed and nothing bounds its age.
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+/// The keys a webhook may be signed with: the current one, and the one before while a rotation settles.
+#[derive(Clone)]
+pub struct WebhookKeys {
+    current: SecretString,
+    previous: Option<SecretString>,
+}
+
+/// The secret that should hold the keys does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(r#"the webhook keys are not {{"current": "...", "previous": "..."}} with a current key"#)]
+pub struct WebhookKeysError;
+
+#[derive(Deserialize)]
+struct KeysText {
+    current: String,
+    #[serde(default)]
+    previous: Option<String>,
+}
+
+impl WebhookKeys {
+    /// Reads the secret. White space around a key does not count; an empty current key is none.
+    ///
+    /// # Errors
+    /// When there is no current key.
+    pub fn parse(secret: &str) -> Result<Self, WebhookKeysError> {
+        let keys: KeysText = serde_json::from_str(secret).map_err(|_holds_keys| WebhookKeysError)?;
+        let key = |text: &str| Some(text.trim()).filter(|key| !key.is_empty()).map(SecretString::from);
+        Ok(Self {
+            current: key(&keys.current).ok_or(WebhookKeysError)?,
+            previous: keys.previous.as_deref().and_then(key),
+        })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &SecretString> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+/// Why a webhook is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// No signature.
+    #[error("the signature header is missing")]
+    Missing,
+    /// Not 64 lowercase hexadecimal digits.
+    #[error("the signature is malformed")]
+    Malformed,
+    /// Signed with none of our keys, or another body.
+    #[error("the signature does not match")]
+    Mismatch,
+}
+
+/// A webhook as it came. Its body cannot be read.
+#[derive(Clone, Copy)]
+pub struct UnverifiedWebhook<'a> {
+    /// The raw body, byte for byte.
+    pub body: &'a [u8],
+    /// The value of [`super::SIGNATURE_HEADER`].
+    pub signature: Option<&'a str>,
+}
+
+/// A webhook that Metriport signed.
+#[derive(Clone, Copy)]
+pub struct VerifiedWebhook<'a> {
+    body: &'a [u8],
+}
+
+impl<'a> UnverifiedWebhook<'a> {
+    /// Checks the signature against every key, in constant time.
+    ///
+    /// # Errors
+    /// When there is no signature, or none of the keys made it.
+    pub fn verify(self, keys: &WebhookKeys) -> Result<VerifiedWebhook<'a>, SignatureError> {
+        let text = self.signature.ok_or(SignatureError::Missing)?;
+        let signature = lowercase_hex(text).ok_or(SignatureError::Malformed)?;
+        // Every key is tried, whether or not one before matched: time says nothing about which.
+        let matched = keys
+            .iter()
+            .fold(false, |matched, key| matched | signs(key, self.body, &signature));
+        if matched {
+            Ok(VerifiedWebhook { body: self.body })
+        } else {
+            Err(SignatureError::Mismatch)
+        }
+    }
+}
+
+impl<'a> VerifiedWebhook<'a> {
+    /// The body.
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// SHA-256 of the body, lowercase hex: tells a replay from another message under the same id.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        hex::encode(Sha256::digest(self.body))
+    }
+}
+
+fn lowercase_hex(text: &str) -> Option<[u8; 32]> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut signature = [0; 32];
+    hex::decode_to_slice(text, &mut signature).ok()?;
+    Some(signature)
+}
+
+fn signs(key: &SecretString, body: &[u8], signature: &[u8; 32]) -> bool {
+    let mac = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes());
+    mac.is_ok_and(|mac| mac.chain_update(body).verify_slice(signature).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "whk_demo_Key-123";
+    const BODY: &str = r#"{"meta":{"messageId":"m-1","when":"2026-11-22T10:03:22.000Z","type":"ping"},"ping":"p-1"}"#;
+    /// Made with the verifier of the published `@metriport/api-sdk` 18.20.0.
+    const SIGNATURE: &str = "b18188623212f6fedcb1839707b4c78c5fedd966092542e40760588e927ea41a";
+
+    fn keys(current: &str, previous: &str) -> WebhookKeys {
+        WebhookKeys::parse(&format!(r#"{{"current":"{current}","previous":"{previous}"}}"#)).unwrap()
+    }
+
+    fn verify(keys: &WebhookKeys, body: &str, signature: Option<&str>) -> Result<(), SignatureError> {
+        UnverifiedWebhook {
+            body: body.as_bytes(),
+            signature,
+        }
+        .verify(keys)
+        .map(|_| ())
+    }
+
+    #[test]
+    fn refuses_what_was_not_signed_so() {
+        let keys = keys(KEY, "");
+        assert_eq!(verify(&keys, BODY, None), Err(SignatureError::Missing));
+        let upper = SIGNATURE.to_uppercase();
+        for malformed in [
+            "",
+            "b181",
+            &upper,
+            &format!("sha256={SIGNATURE}"),
+            &format!("{SIGNATURE}00"),
+        ] {
+            assert_eq!(verify(&keys, BODY, Some(malformed)), Err(SignatureError::Malformed));
+        }
+        assert_eq!(
+            verify(&keys, &format!("{BODY} "), Some(SIGNATURE)),
+            Err(SignatureError::Mismatch)
+        );
+        assert_eq!(verify(&keys, "", Some(SIGNATURE)), Err(SignatureError::Mismatch));
+        let flipped = SIGNATURE.replacen('b', "c", 1);
+        assert_eq!(verify(&keys, BODY, Some(&flipped)), Err(SignatureError::Mismatch));
+        let other = WebhookKeys::parse(r#"{"current":"another"}"#).unwrap();
+        assert_eq!(verify(&other, BODY, Some(SIGNATURE)), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn accepts_the_current_and_the_previous_key() {
+        assert_eq!(verify(&keys(KEY, ""), BODY, Some(SIGNATURE)), Ok(()));
+        assert_eq!(verify(&keys("new", KEY), BODY, Some(SIGNATURE)), Ok(()));
+        assert_eq!(verify(&keys(&format!("{KEY}\\n"), ""), BODY, Some(SIGNATURE)), Ok(()));
+    }
+
+    /// RFC 4231, test case 2, through our own verifier.
+    #[test]
+    fn rfc_4231() {
+        let keys = keys("Jefe", "");
+        let signature = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(verify(&keys, "what do ya want for nothing?", Some(signature)), Ok(()));
+    }
+
+    #[test]
+    fn no_key_is_an_error_and_never_a_pass() {
+        for secret in [
+            "",
+            "{}",
+            "[]",
+            r#"{"current":""}"#,
+            r#"{"current":" "}"#,
+            r#"{"previous":"k"}"#,
+            "key",
+        ] {
+            assert!(WebhookKeys::parse(secret).is_err());
+        }
+    }
+}

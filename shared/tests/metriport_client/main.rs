@@ -1,0 +1,12 @@
+//! The Metriport client against listeners on loopback: what it sends, and what it makes of what comes back.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod bodies;
+mod contradictions;
+mod effects;
+mod leaks;
+mod options;
+mod requests;
+mod security;
+mod upstream;

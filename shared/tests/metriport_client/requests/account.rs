@@ -1,0 +1,181 @@
+//! Patients, facilities, settings.
+
+use serde_json::json;
+use shared::domain::ExternalId;
+use shared::metriport::*;
+
+use super::{PATIENT, assert_common, external_id, facility, patient_body};
+use crate::upstream::{Answer, Upstream, demographics, patient_id, patient_json};
+
+#[tokio::test]
+async fn create_patient() {
+    let upstream = Upstream::answering_json(201, patient_json()).await;
+    let new = NewPatient {
+        facility: facility(),
+        external_id: external_id(),
+        demographics: demographics(),
+    };
+    let patient = upstream
+        .client()
+        .create_patient(&new)
+        .await
+        .unwrap()
+        .verify(&external_id())
+        .unwrap();
+    assert_eq!(patient.id, patient_id());
+    assert_eq!(patient.facilities, [facility()]);
+    let seen = upstream.only();
+    assert_common(&seen, true);
+    assert_eq!(
+        seen.line,
+        "POST /medical/v1/patient?facilityId=01989f00-1111-7222-8333-444455556666"
+    );
+    assert_eq!(seen.json(), patient_body());
+}
+
+#[tokio::test]
+async fn get_and_find_patient() {
+    let upstream = Upstream::answering_json(200, patient_json()).await;
+    upstream
+        .client()
+        .get_patient(&patient_id())
+        .await
+        .unwrap()
+        .verify(&external_id())
+        .unwrap();
+    let seen = upstream.only();
+    assert_common(&seen, false);
+    assert_eq!(seen.line, format!("GET {PATIENT}"));
+
+    let mut named = patient_json();
+    named["externalId"] = json!("user 48&213");
+    let upstream = Upstream::answering_json(200, named).await;
+    let odd = ExternalId::parse("user 48&213").unwrap();
+    assert_eq!(
+        upstream.client().find_patient(&odd).await.unwrap().unwrap().id,
+        patient_id()
+    );
+    assert_eq!(
+        upstream.only().line,
+        "GET /medical/v1/patient/external-id?externalId=user+48%26213"
+    );
+}
+
+#[tokio::test]
+async fn update_patient() {
+    let upstream = Upstream::answering_json(200, patient_json()).await;
+    let mut update = PatientUpdate {
+        patient: patient_id(),
+        facility: facility(),
+        external_id: external_id(),
+        demographics: demographics(),
+        if_match: ETag::parse("7"),
+    };
+    upstream.client().update_patient(&update).await.unwrap();
+    let seen = upstream.only();
+    assert_common(&seen, true);
+    assert_eq!(
+        seen.line,
+        format!("PUT {PATIENT}?facilityId=01989f00-1111-7222-8333-444455556666")
+    );
+    assert_eq!(seen.header("if-match"), Some("7"));
+    assert_eq!(seen.json(), patient_body());
+
+    update.if_match = None;
+    upstream.client().update_patient(&update).await.unwrap();
+    assert_eq!(upstream.seen()[1].header("if-match"), None);
+}
+
+#[tokio::test]
+async fn delete_patient() {
+    let upstream = Upstream::answering(Answer::new(204, "text/plain", "")).await;
+    let deletion = PatientDeletion {
+        patient: patient_id(),
+        facility: Some(facility()),
+        if_match: ETag::parse("8"),
+    };
+    upstream.client().delete_patient(&deletion).await.unwrap();
+    let seen = upstream.only();
+    assert_common(&seen, false);
+    assert_eq!(
+        seen.line,
+        format!("DELETE {PATIENT}?facilityId=01989f00-1111-7222-8333-444455556666")
+    );
+    assert_eq!(seen.header("if-match"), Some("8"));
+}
+
+#[tokio::test]
+async fn facilities() {
+    let reply =
+        json!({"id": "01989f00-1111-7222-8333-444455556666", "name": "Example", "npi": "1234567893", "oid": "2.16"});
+    let upstream = Upstream::answering_json(201, reply.clone()).await;
+    let address = FacilityAddress {
+        address_line1: "10 Harbor St".to_owned(),
+        address_line2: None,
+        city: "Columbus".to_owned(),
+        state: "OH".to_owned(),
+        zip: "43215".to_owned(),
+    };
+    let new = NewFacility {
+        name: "Example".to_owned(),
+        npi: Npi::parse("1234567893").unwrap(),
+        address,
+        tin: None,
+    };
+    assert_eq!(upstream.client().create_facility(&new).await.unwrap().id, facility());
+    let seen = upstream.only();
+    assert_common(&seen, true);
+    assert_eq!(seen.line, "POST /medical/v1/facility");
+    let address = json!({"addressLine1": "10 Harbor St", "city": "Columbus", "state": "OH", "zip": "43215"});
+    assert_eq!(
+        seen.json(),
+        json!({"name": "Example", "npi": "1234567893", "active": true, "address": address})
+    );
+
+    for list in [json!({"facilities": [reply, {"name": "no id"}]}), json!([reply])] {
+        let upstream = Upstream::answering_json(200, list).await;
+        let found = upstream.client().list_facilities().await.unwrap();
+        assert_eq!(
+            found.iter().map(|facility| &facility.id).collect::<Vec<_>>(),
+            [&facility()]
+        );
+        assert_eq!(upstream.only().line, "GET /medical/v1/facility");
+    }
+}
+
+#[tokio::test]
+async fn settings_are_at_the_root() {
+    let reply = json!({"id": "x", "webhookUrl": "https://hooks.test/m", "webhookKey": "Qk3v", "mrFilters": null});
+    let upstream = Upstream::answering_json(200, reply).await;
+    let client = upstream.client();
+    assert_eq!(
+        client.read_settings().await.unwrap().webhook_url.as_deref(),
+        Some("https://hooks.test/m")
+    );
+    client
+        .set_webhook_url(&"https://hooks.test/m".parse().unwrap())
+        .await
+        .unwrap();
+    let seen = upstream.seen();
+    assert_common(&seen[0], false);
+    assert_common(&seen[1], true);
+    assert_eq!(
+        (seen[0].line.as_str(), seen[1].line.as_str()),
+        ("GET /settings", "POST /settings")
+    );
+    assert_eq!(seen[1].json(), json!({"webhookUrl": "https://hooks.test/m"}));
+}
+
+#[tokio::test]
+async fn webhook_replay() {
+    let upstream = Upstream::answering(Answer::new(200, "text/plain", "OK")).await;
+    upstream.client().retry_webhooks().await.unwrap();
+    let seen = upstream.only();
+    assert_common(&seen, false);
+    assert_eq!(seen.line, "POST /settings/webhook/retry");
+    assert_eq!(seen.header("content-length"), Some("0"));
+
+    let upstream = Upstream::answering_json(200, json!({"webhookEnabled": true, "webhookRequestsFailed": 2})).await;
+    assert_eq!(upstream.client().webhook_status().await.unwrap().unwrap().failed, 2);
+    assert_eq!(upstream.only().line, "GET /settings/webhook");
+}

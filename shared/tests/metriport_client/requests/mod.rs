@@ -1,0 +1,43 @@
+//! What each call puts on the wire, to the letter.
+
+mod account;
+mod person;
+
+use serde_json::{Value, json};
+use shared::domain::{ExternalId, FacilityId};
+use shared::metriport::{Metadata, RedirectUrl};
+
+use crate::upstream::{Seen, demographics_json};
+
+const PATIENT: &str = "/medical/v1/patient/0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4";
+
+fn external_id() -> ExternalId {
+    ExternalId::parse("user-48213").unwrap()
+}
+
+fn facility() -> FacilityId {
+    FacilityId::parse("01989f00-1111-7222-8333-444455556666").unwrap()
+}
+
+fn redirect() -> RedirectUrl {
+    RedirectUrl::parse("https://app.examplephr.test/ias/return").unwrap()
+}
+
+fn metadata() -> Metadata {
+    Metadata::new([("runId", "run_0031"), ("env", "staging")]).unwrap()
+}
+
+fn patient_body() -> Value {
+    let mut body = demographics_json();
+    body["externalId"] = json!("user-48213");
+    body
+}
+
+/// What every request carries, and whether this one has a body of JSON.
+fn assert_common(seen: &Seen, has_body: bool) {
+    assert_eq!(seen.header("x-api-key"), Some("c2VjcmV0OmN1c3RvbWVy"));
+    assert_eq!(seen.header("user-agent"), Some("individual-access/test"));
+    assert_eq!(seen.header("accept"), Some("application/json"));
+    assert_eq!(seen.header("content-type"), has_body.then_some("application/json"));
+    assert_eq!(!seen.body.is_empty(), has_body);
+}

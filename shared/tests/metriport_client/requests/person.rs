@@ -1,0 +1,142 @@
+//! Proofing, challenges and queries.
+
+use serde_json::json;
+use shared::domain::record::{Asked, Conversion};
+use shared::domain::{Aal2SessionId, ProofedIdentityId, SourceKind, UpstreamRequestId};
+use shared::metriport::*;
+
+use super::{PATIENT, assert_common, metadata, redirect};
+use crate::upstream::{Upstream, patient_id};
+
+#[tokio::test]
+async fn identity_session() {
+    let reply = json!({"sessionId": "ids_1", "sessionUrl": "https://auth.test/s/t", "expiresAt": "2026-11-22T11:15:00.000Z", "status": "pending"});
+    let upstream = Upstream::answering_json(200, reply).await;
+    let client = upstream.client();
+    let session = client
+        .open_identity_session(&patient_id(), &redirect(), &metadata())
+        .await
+        .unwrap();
+    assert_eq!(
+        (session.id.as_str(), session.url.expose()),
+        ("ids_1", "https://auth.test/s/t")
+    );
+    assert_eq!(session.expires_at.to_string(), "2026-11-22T11:15:00.000Z");
+    assert_eq!(session.status, IdentitySessionStatus::Pending);
+    client
+        .open_identity_session(&patient_id(), &redirect(), &Metadata::default())
+        .await
+        .unwrap();
+    let seen = upstream.seen();
+    assert_common(&seen[0], true);
+    assert_eq!(seen[0].line, "POST /medical/v1/identity/session");
+    let bare = json!({"patientId": patient_id(), "redirectUrl": "https://app.examplephr.test/ias/return"});
+    assert_eq!(seen[1].json(), bare);
+    let mut full = bare;
+    full["metadata"] = json!({"runId": "run_0031", "env": "staging"});
+    assert_eq!(seen[0].json(), full);
+}
+
+#[tokio::test]
+async fn aal2_challenge() {
+    let reply = json!({"challengeId": "aalc_1", "challengeUrl": "https://auth.test/aal2/t", "expiresAt": "2026-11-22T11:20:00.000Z", "method": "totp"});
+    let upstream = Upstream::answering_json(201, reply).await;
+    let identity = ProofedIdentityId::parse("pid_1").unwrap();
+    let challenge = upstream
+        .client()
+        .open_aal2_challenge(&identity, &redirect())
+        .await
+        .unwrap();
+    assert_eq!((challenge.id.as_str(), challenge.method), ("aalc_1", Aal2Method::Totp));
+    let seen = upstream.only();
+    assert_common(&seen, true);
+    assert_eq!(seen.line, "POST /medical/v1/identity/aal2/challenge");
+    let body = json!({"proofedIdentityId": "pid_1", "redirectUrl": "https://app.examplephr.test/ias/return"});
+    assert_eq!(seen.json(), body);
+}
+
+#[tokio::test]
+async fn network_query_on_both_rails() {
+    let upstream = Upstream::answering_json(200, json!({"requestId": "req-1", "status": "processing"})).await;
+    let client = upstream.client();
+    let start = IasStart {
+        patient: patient_id(),
+        proofed_identity: ProofedIdentityId::parse("pid_1").unwrap(),
+        aal2_session: Aal2SessionId::parse("aal2_1").unwrap(),
+        sources: RequestedSources::new(SourceKind::ALL).unwrap(),
+        metadata: metadata(),
+    };
+    assert_eq!(
+        client.start_network_query(&start).await.unwrap().request.as_str(),
+        "req-1"
+    );
+    let sources = RequestedSources::new([SourceKind::Hie]).unwrap();
+    let treatment = TreatmentStart {
+        patient: patient_id(),
+        sources,
+        metadata: Metadata::default(),
+    };
+    client.start_treatment_query(&treatment).await.unwrap();
+
+    let seen = upstream.seen();
+    assert_common(&seen[0], true);
+    let query = "POST /medical/v1/network/query?patientId=0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4&purposeOfUse=";
+    assert_eq!(seen[0].line, format!("{query}ias"));
+    assert_eq!(seen[0].header("x-aal2-session"), Some("aal2_1"));
+    let on = json!({"enabled": true});
+    let ias = json!({"sources": {"hie": on, "pharmacy": on, "lab": on}, "proofedIdentityId": "pid_1",
+        "metadata": {"runId": "run_0031", "env": "staging"}});
+    assert_eq!(seen[0].json(), ias);
+
+    assert_eq!(seen[1].line, format!("{query}treatment"));
+    assert_eq!(seen[1].header("x-aal2-session"), None);
+    assert_eq!(seen[1].json(), json!({"sources": {"hie": on}}));
+    assert_eq!(RequestedSources::new([]), None);
+}
+
+#[tokio::test]
+async fn network_query_status() {
+    let upstream =
+        Upstream::answering_json(200, json!({"requestId": "req-1", "status": "completed", "sources": []})).await;
+    let request = UpstreamRequestId::parse("req-1").unwrap();
+    let query = upstream.client().read_network_query(&request).await.unwrap();
+    assert_eq!(query.status, NetworkQueryStatus::Completed);
+    let seen = upstream.only();
+    assert_common(&seen, false);
+    assert_eq!(seen.line, "GET /medical/v1/network/query/req-1");
+    assert_eq!(seen.header("x-aal2-session"), None);
+}
+
+#[tokio::test]
+async fn consolidated_query() {
+    let upstream = Upstream::answering_json(200, json!({"requestId": "req-2", "status": "processing"})).await;
+    let client = upstream.client();
+    let resources = ["Observation".to_owned(), "MedicationRequest".to_owned()];
+    let asked = Asked::parse(Conversion::Pdf, &resources, Some("2024-01-01"), Some("2024-12-31")).unwrap();
+    client
+        .start_consolidated_query(&patient_id(), &asked, &metadata())
+        .await
+        .unwrap();
+    client
+        .start_consolidated_query(&patient_id(), &Asked::default(), &Metadata::default())
+        .await
+        .unwrap();
+    let request = UpstreamRequestId::parse("req-2").unwrap();
+    client.read_consolidated_query(&patient_id(), &request).await.unwrap();
+
+    let seen = upstream.seen();
+    assert_common(&seen[0], true);
+    let start = format!("POST {PATIENT}/consolidated/query?conversionType=");
+    let filters = "&resources=MedicationRequest%2CObservation&dateFrom=2024-01-01&dateTo=2024-12-31";
+    assert_eq!(seen[0].line, format!("{start}pdf{filters}"));
+    assert_eq!(
+        seen[0].json(),
+        json!({"metadata": {"runId": "run_0031", "env": "staging"}})
+    );
+    assert_eq!(
+        (seen[1].line.clone(), seen[1].json()),
+        (format!("{start}json"), json!({}))
+    );
+    assert_common(&seen[2], false);
+    assert_eq!(seen[2].line, format!("GET {PATIENT}/consolidated/query/req-2"));
+}
