@@ -40,6 +40,11 @@ impl Env {
         )
     }
 
+    /// Given ones, for a process that stands in for another.
+    pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(vars.into_iter().collect())
+    }
+
     /// A variable that may be missing; an empty one counts as missing.
     #[must_use]
     pub fn optional(&self, name: &str) -> Option<&str> {

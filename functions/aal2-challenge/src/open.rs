@@ -6,9 +6,9 @@ use shared::domain::challenge::Pending;
 use shared::domain::identity::Standing;
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::http::{Code, Problem};
-use shared::metriport::{Aal2Method, OpenAal2Challenge};
+use shared::metriport::{Aal2Method, Effect, OpenAal2Challenge};
 use shared::redirects;
-use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, WriteChallenge};
+use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge};
 
 use crate::Deps;
 
@@ -44,7 +44,13 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time
     let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     };
-    let challenge = deps.metriport.open_aal2_challenge(&proofed, &redirect).await?;
+    let challenge = match deps.metriport.open_aal2_challenge(&proofed, &redirect).await {
+        Err(error) if error.mentions_identity() && error.effect() == Effect::Refused => {
+            deps.table.reject_identity(owner, &proofed).await?;
+            return Err(Problem::new(Code::IdentityRejected).into());
+        }
+        opened => opened?,
+    };
     let slot = deps.table.challenge(owner).await?;
     let pending = Pending {
         id: challenge.id.clone(),

@@ -1,1 +1,17 @@
+//! Individual Access on one machine: every function in processes of its own through the real Lambda runtime, over
+//! embedded AWS services, against a stand-in for Metriport.
+//!
+//! What runs, and with which settings, is read from the project's own `template.yaml`. Nothing in the functions knows
+//! that it is not AWS.
 
+pub mod app;
+pub mod browser;
+pub mod cli;
+pub mod functions;
+mod pull;
+mod report;
+pub mod sandbox;
+mod stack;
+mod up;
+
+pub use sandbox::{Sandbox, SandboxError, SandboxOptions};

@@ -108,6 +108,15 @@ impl Identity {
         self
     }
 
+    /// Forgets a proofed identity that upstream no longer takes, so that the person can be proofed again. `None` when it
+    /// is not the one we hold.
+    #[must_use]
+    pub fn reject(mut self, rejected: &ProofedIdentityId) -> Option<Self> {
+        self.proofed.take_if(|proofed| proofed.id == *rejected)?;
+        self.version += 1;
+        Some(self)
+    }
+
     /// Takes in a verification. Binds only what belongs together: our open session, our patient.
     ///
     /// Expiry by the clock does not matter here: the confirmation may come after the page's end. A session that was
@@ -261,6 +270,16 @@ mod tests {
             identity.standing(&patient(2), &hash(1), T, Timing::default()),
             Standing::DemographicsChanged
         );
+    }
+
+    #[test]
+    fn a_rejected_identity_is_forgotten_and_can_be_proofed_again() {
+        let (identity, _) = Identity::default().open(session(1)).verify(&seen(Some(1), Some(1), 7), T);
+        let other = ProofedIdentityId::parse("pid_8").unwrap();
+        assert_eq!(identity.clone().reject(&other), None);
+        let identity = identity.reject(&ProofedIdentityId::parse("pid_7").unwrap()).unwrap();
+        assert_eq!(identity.standing(&patient(1), &hash(1), T, Timing::default()), Standing::NotStarted);
+        assert_eq!(identity.open(session(2)).verify(&seen(Some(2), Some(1), 9), T).1, Verdict::Bound);
     }
 
     proptest! {

@@ -16,7 +16,7 @@ mod waiting;
 pub use error::StoreError;
 pub use links::{Correlate, Correlation, SeenMessage};
 pub use person::{
-    AcceptRun, NewLink, PatientLink, ReadChallenge, ReadIdentity, ReadPatient, WriteChallenge, WriteIdentity,
+    AcceptRun, NewLink, PatientLink, ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge, WriteIdentity,
     WritePatient,
 };
 pub use pulls::{ReadRun, RunWrite, TimelineEntry, WriteRun};

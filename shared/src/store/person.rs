@@ -7,7 +7,7 @@ use super::{Condition, Result, Table, keys, table};
 use crate::domain::challenge::{ChallengeSlot, Held};
 use crate::domain::identity::{Identity, OpenSession};
 use crate::domain::run::{Run, RunEvent};
-use crate::domain::{Aal2SessionHash, DemographicsHash, ExternalId, OwnerId, PatientId, Time};
+use crate::domain::{Aal2SessionHash, DemographicsHash, ExternalId, OwnerId, PatientId, ProofedIdentityId, Time};
 
 /// How long rows that only serve correlation are kept.
 const CORRELATION_DAYS: i64 = 90;
@@ -91,6 +91,13 @@ pub trait WriteIdentity {
         link: &PatientLink,
         now: Time,
     ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Forgets proofed identities.
+pub trait RejectIdentity {
+    /// Forgets a proofed identity that upstream no longer takes, if it is the one that is stored.
+    fn reject_identity(&self, owner: &OwnerId, rejected: &ProofedIdentityId)
+    -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Reads a person's challenge.
@@ -186,6 +193,22 @@ impl WriteIdentity for Table {
             .check(Condition::PatientAsRead, keys::patient(owner), link.version)?
             .commit()
             .await
+    }
+}
+
+impl RejectIdentity for Table {
+    async fn reject_identity(&self, owner: &OwnerId, rejected: &ProofedIdentityId) -> Result<()> {
+        let Some(identity) = self.identity(owner).await?.reject(rejected) else {
+            return Ok(());
+        };
+        let replaces = Replaces::Version(identity.version.saturating_sub(1));
+        let transaction = self.transaction();
+        let written = transaction.put(Condition::IdentityAsRead, &replaces, keys::identity(owner), &identity, [])?;
+        match written.commit().await {
+            // Somebody changed it meanwhile: what is stored now is newer than the rejection.
+            Err(error) if error.lacks(Condition::IdentityAsRead) => Ok(()),
+            written => written,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use shared::domain::{OwnerId, Time};
 use shared::metriport::{
     Effect, IasStart, Metadata, NetworkQuery, RequestedSources, StartNetworkQuery, UpstreamError, UpstreamErrorKind,
 };
-use shared::store::{ReadChallenge, ReadRun, StoreError};
+use shared::store::{ReadChallenge, ReadRun, RejectIdentity, StoreError};
 use shared::webhook::RUN_MARK;
 use shared::{Error, clock};
 
@@ -32,6 +32,9 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
     let answer = deps.metriport.start_network_query(&call).await;
     let now = clock::now();
     let event = event(answer, deps, now);
+    if matches!(event, RunEvent::StartRefused { reason: Reason::IdentityRejected }) {
+        deps.table.reject_identity(owner, &held.proofed_identity).await?;
+    }
     let Some(claimed) = deps.table.run(owner, run.id).await? else {
         return Ok(STALE);
     };

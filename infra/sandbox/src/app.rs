@@ -1,0 +1,192 @@
+//! The app's side: what a developer's own client would send to the API, and what comes back.
+
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde_json::{Value, json};
+
+/// One person's app. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    base_url: String,
+    token: String,
+    http: reqwest::Client,
+}
+
+/// What the API answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body; null where it is not JSON.
+    pub body: Value,
+}
+
+impl Reply {
+    /// A text in the body, by JSON pointer; empty if there is none.
+    #[must_use]
+    pub fn text(&self, pointer: &str) -> String {
+        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// The problem's code, for a refusal.
+    #[must_use]
+    pub fn code(&self) -> String {
+        self.text("/code")
+    }
+}
+
+/// No answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the API did not answer: {0}")]
+pub struct NoReply(String);
+
+impl From<reqwest::Error> for NoReply {
+    fn from(error: reqwest::Error) -> Self {
+        // Its text holds the URL, and that of a hosted page is a secret.
+        Self(error.without_url().to_string())
+    }
+}
+
+/// What is sent with a pull.
+#[derive(Debug, Clone)]
+pub struct QueryAsk {
+    /// The header `x-aal2-session`; left out when `None`.
+    pub session: Option<String>,
+    /// The body.
+    pub body: Value,
+}
+
+impl QueryAsk {
+    /// A pull from all sources.
+    #[must_use]
+    pub fn everything(challenge_id: &str, session: &str) -> Self {
+        let on = json!({ "enabled": true });
+        let sources = json!({ "hie": on, "pharmacy": on, "lab": on });
+        let body = json!({ "challengeId": challenge_id, "aal2Status": "verified", "sources": sources });
+        Self { session: Some(session.to_owned()), body }
+    }
+}
+
+impl App {
+    /// An app that calls `base_url` with a token.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn new(base_url: &str, token: &str) -> Result<Self, NoReply> {
+        let tls = shared::metriport::tls_config().map_err(|error| NoReply(error.to_string()))?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(std::time::Duration::from_secs(60))
+            .build()?;
+        Ok(Self { base_url: base_url.to_owned(), token: token.to_owned(), http })
+    }
+
+    /// Sends anything.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply, NoReply> {
+        let mut request = self.request(method, path);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        reply(request).await
+    }
+
+    /// A request with the token, to be completed by the caller.
+    #[must_use]
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base_url)).bearer_auth(&self.token)
+    }
+
+    /// A request without a token.
+    #[must_use]
+    pub fn anonymous(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base_url))
+    }
+
+    /// `PUT /v1/patient`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn put_patient(&self, demographics: &Value) -> Result<Reply, NoReply> {
+        self.send(Method::PUT, "/v1/patient", Some(demographics)).await
+    }
+
+    /// `POST /v1/identity-sessions`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn open_identity_session(&self, redirect_url: &str) -> Result<Reply, NoReply> {
+        self.send(Method::POST, "/v1/identity-sessions", Some(&json!({ "redirectUrl": redirect_url }))).await
+    }
+
+    /// `GET /v1/identity`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn identity(&self) -> Result<Reply, NoReply> {
+        self.send(Method::GET, "/v1/identity", None).await
+    }
+
+    /// `POST /v1/aal2-challenges`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn open_challenge(&self, redirect_url: &str) -> Result<Reply, NoReply> {
+        self.send(Method::POST, "/v1/aal2-challenges", Some(&json!({ "redirectUrl": redirect_url }))).await
+    }
+
+    /// `POST /v1/network-queries`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn start_query(&self, ask: &QueryAsk) -> Result<Reply, NoReply> {
+        let mut request = self.request(Method::POST, "/v1/network-queries").json(&ask.body);
+        if let Some(session) = &ask.session {
+            request = request.header("x-aal2-session", session);
+        }
+        reply(request).await
+    }
+
+    /// `GET` of a path.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn get(&self, path: &str) -> Result<Reply, NoReply> {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// `POST /v1/records`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_record(&self, body: &Value) -> Result<Reply, NoReply> {
+        self.send(Method::POST, "/v1/records", Some(body)).await
+    }
+
+    /// The bytes behind a minted link, in pieces.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn follow(&self, link: &str) -> Result<reqwest::Response, NoReply> {
+        Ok(self.http.get(link).send().await?)
+    }
+}
+
+/// Sends a request and reads what comes back.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn reply(request: reqwest::RequestBuilder) -> Result<Reply, NoReply> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let is_json = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|t| t.contains("json"));
+    let bytes = response.bytes().await?;
+    let body = if is_json { serde_json::from_slice(&bytes).unwrap_or(Value::Null) } else { Value::Null };
+    Ok(Reply { status, headers, body })
+}

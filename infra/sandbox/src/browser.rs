@@ -1,0 +1,126 @@
+//! The person and their browser: opens a hosted page, adds the authenticator key it shows, types the code, and is sent
+//! back to the app.
+
+use std::sync::Mutex;
+
+use shared::clock;
+use totp_rs::{Builder, Secret};
+use url::Url;
+
+/// A browser with an authenticator app beside it.
+pub struct Browser {
+    http: reqwest::Client,
+    /// The key the identity page showed, in base 32.
+    key: Mutex<Option<String>>,
+}
+
+/// Something on a hosted page went otherwise than a person would expect.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// No answer.
+    #[error("the page did not load: {0}")]
+    NotLoaded(String),
+    /// Not the page that was expected.
+    #[error("the page answered {0}")]
+    Status(u16),
+    /// No key to make a code with.
+    #[error("the page showed no authenticator key")]
+    NoKey,
+    /// Sent nowhere.
+    #[error("the page sent the browser nowhere")]
+    NoRedirect,
+}
+
+impl From<reqwest::Error> for PageError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::NotLoaded(error.without_url().to_string())
+    }
+}
+
+/// Where the browser was sent back to, with what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Return {
+    /// The page of the app.
+    pub page: String,
+    /// `aal2SessionId`.
+    pub session: Option<String>,
+    /// `status`.
+    pub status: Option<String>,
+}
+
+impl Browser {
+    /// A new browser; nothing is enrolled yet.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn new() -> Result<Self, PageError> {
+        let tls = shared::metriport::tls_config().map_err(|error| PageError::NotLoaded(error.to_string()))?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(std::time::Duration::from_secs(30))
+            .build()?;
+        Ok(Self { http, key: Mutex::new(None) })
+    }
+
+    /// Passes a hosted page: reads it, types the code, and follows the way back as far as the app's own page.
+    ///
+    /// # Errors
+    /// When the page does not behave as a page.
+    pub async fn pass(&self, page_url: &str) -> Result<Return, PageError> {
+        let page = self.http.get(page_url).send().await?;
+        if page.status().is_redirection() {
+            return way_back(&page);
+        }
+        if !page.status().is_success() {
+            return Err(PageError::Status(page.status().as_u16()));
+        }
+        let html = page.text().await?;
+        let code = self.code(shown_key(&html))?;
+        self.submit(page_url, &[("action", "confirm"), ("code", &code)]).await
+    }
+
+    /// Presses the button of the page with these fields.
+    ///
+    /// # Errors
+    /// When it does not lead back to the app.
+    pub async fn submit(&self, page_url: &str, fields: &[(&str, &str)]) -> Result<Return, PageError> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let form = self.http.post(page_url).header("content-type", "application/x-www-form-urlencoded");
+        let answer = form.body(body).send().await?;
+        if answer.status().is_redirection() { way_back(&answer) } else { Err(PageError::Status(answer.status().as_u16())) }
+    }
+
+    /// The authenticator's code now; a key on the page is added first.
+    fn code(&self, shown: Option<String>) -> Result<String, PageError> {
+        let mut key = self.key.lock().map_err(|_poisoned| PageError::NoKey)?;
+        if shown.is_some() {
+            *key = shown;
+        }
+        let seconds = u64::try_from(clock::now().millis() / 1000).unwrap_or_default();
+        key.as_deref().and_then(|key| totp(key, seconds)).ok_or(PageError::NoKey)
+    }
+}
+
+fn way_back(answer: &reqwest::Response) -> Result<Return, PageError> {
+    let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
+    let url = location.and_then(|text| Url::parse(text).ok()).ok_or(PageError::NoRedirect)?;
+    let parameter = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let (session, status) = (parameter("aal2SessionId"), parameter("status"));
+    let mut page = url.clone();
+    page.set_query(None);
+    Ok(Return { page: page.into(), session, status })
+}
+
+/// What the page shows as the authenticator's key.
+fn shown_key(html: &str) -> Option<String> {
+    let (_, after) = html.split_once("<dt>Key</dt><dd><code>")?;
+    after.split_once("</code>").map(|(key, _)| key.to_owned())
+}
+
+/// The six-digit code of a base-32 key at a time, as any authenticator app shows it (RFC 6238).
+fn totp(key: &str, seconds: u64) -> Option<String> {
+    let secret = Secret::try_from_base32(key).ok()?;
+    Some(Builder::new().with_secret(secret).build_noncompliant().generate(seconds).to_string())
+}

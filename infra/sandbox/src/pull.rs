@@ -1,0 +1,115 @@
+//! `ias pull`: one person pulls their own record, twice. The second time the identity is known, and only the second
+//! factor is fresh.
+
+mod person;
+mod steps;
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sandbox_fhir::{NetworkRecord, Summary, split, summary};
+use sandbox_host::Runner;
+use sandbox_metriport::StandInOptions;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::browser::Browser;
+use crate::cli::PullArgs;
+use crate::report::{Progress, bytes, say, table, time};
+use crate::{Sandbox, SandboxOptions};
+
+pub(crate) use person::demographics;
+use steps::{Fetched, Puller};
+
+/// The subject of the token that `pull` and `up` use.
+pub(crate) const SUBJECT: &str = "user-48213";
+
+/// Runs the command.
+pub(crate) async fn pull(args: &PullArgs) -> Result<(), String> {
+    let record = args.record.as_deref().map(read_record).transpose()?;
+    let begun = Instant::now();
+    let mut options = SandboxOptions::new(runner(args.bin_dir.clone())?);
+    options.stand_in = StandInOptions { seed: args.seed, record, ..StandInOptions::default() };
+    let sandbox = Sandbox::start(options).await.map_err(|error| error.to_string())?;
+    let up = begun.elapsed();
+    let outcome = tokio::select! {
+        outcome = twice(&sandbox, args, up) => outcome,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+    };
+    let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
+    outcome.and(ended)
+}
+
+/// Functions from a folder of binaries, or from this very binary.
+pub(crate) fn runner(bin_dir: Option<PathBuf>) -> Result<Runner, String> {
+    match bin_dir {
+        Some(folder) => Ok(Runner::BinDir(folder)),
+        None => {
+            let exe = std::env::current_exe().map_err(|error| format!("this binary cannot be found: {error}"))?;
+            Ok(Runner::SelfExec { exe, args: vec!["function".to_owned()] })
+        }
+    }
+}
+
+/// A Bundle from a file, split over the sources.
+pub(crate) fn read_record(path: &Path) -> Result<NetworkRecord, String> {
+    let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    split(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+async fn twice(sandbox: &Sandbox, args: &PullArgs, up: Duration) -> Result<(), String> {
+    let app = sandbox.app(SUBJECT).map_err(|error| error.to_string())?;
+    let browser = Browser::new().map_err(|error| error.to_string())?;
+    let mut puller = Puller { app, browser, progress: Progress::new(args.json), lines: Vec::new(), quiet: args.json };
+    puller.head(&format!("Sandbox up in {}: API at {}", time(up), sandbox.host().base_url()));
+    puller.head("First pull");
+    puller.identity(&demographics(args.persona)).await?;
+    let first = puller.pull(args.out.as_deref()).await?;
+    puller.head("Second pull: the identity is known, step 1 is skipped");
+    let second = puller.pull(args.out.as_deref()).await?;
+    show(args, &puller, &first, &second)
+}
+
+fn show(args: &PullArgs, puller: &Puller, first: &Fetched, second: &Fetched) -> Result<(), String> {
+    let summary = match &second.file {
+        Some(file) => Some(summarize(file.path())?),
+        None => None,
+    };
+    if args.json {
+        say(&report(args, puller, [first, second], summary.as_ref()).to_string());
+        return Ok(());
+    }
+    match (&summary, &second.file) {
+        (Some(summary), Some(file)) => {
+            say(&format!("\nThe record ({}, sha256 {})", bytes(second.bytes), second.sha256));
+            say(&table(summary));
+            if let Some(out) = file.kept() {
+                say(&format!("  written to {}", out.display()));
+            }
+        }
+        _ => say("\nThe networks hold nothing about this person: there is no record to write."),
+    }
+    Ok(())
+}
+
+fn report(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], summary: Option<&Summary>) -> Value {
+    let pulls = pulls.map(|pull| json!({ "networkQuery": pull.query, "record": pull.record, "status": pull.status }));
+    json!({
+        "persona": args.persona.name(),
+        "steps": puller.lines,
+        "pulls": pulls,
+        "record": summary.map(|summary| json!({
+            "resources": summary.by_type,
+            "total": summary.total,
+            "earliest": summary.earliest.map(|date| date.to_string()),
+            "latest": summary.latest.map(|date| date.to_string()),
+            "bySource": summary.by_source,
+        })),
+    })
+}
+
+fn summarize(path: &Path) -> Result<Summary, String> {
+    let file = std::fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    summary(BufReader::new(file)).map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,16 @@
+//! The person of a pull: an invented one, whose first name chooses how the networks behave.
+
+use sandbox_metriport::Persona;
+use serde_json::{Value, json};
+
+/// Demographics as the app would send them.
+pub(crate) fn demographics(persona: Persona) -> Value {
+    json!({
+        "firstName": persona.first_name(),
+        "lastName": "Quill",
+        "dob": "1974-07-19",
+        "genderAtBirth": "F",
+        "address": [{ "addressLine1": "77 Birch Ln", "city": "Dayton", "state": "OH", "zip": "45402" }],
+        "contact": [{ "phone": "9375550142", "email": "quill@example.test" }],
+    })
+}

@@ -1,0 +1,228 @@
+//! The whole on one machine: stand-in, AWS, host. Starting it is one call, and so is ending it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sandbox_aws::{Aws, AwsOptions};
+use sandbox_host::template::{Stack, TemplateError};
+use sandbox_host::{Host, HostOptions, Issuer, IssuerError, LogSink, Runner, StartError};
+use sandbox_metriport::{StandIn, StandInOptions};
+use serde_json::{Map, Value};
+use shared::clock;
+use shared::metriport::{Client, ClientOptions, WebhookSettings, http_client};
+
+use crate::app::App;
+use crate::stack::{self, Parameters, Secrets};
+
+/// Where the app's own pages would be; the hosted pages return there.
+pub const IDENTITY_RETURN: &str = "https://app.example.test/ias/identity/return";
+/// Where the AAL2 page returns to.
+pub const AAL2_RETURN: &str = "https://app.example.test/ias/aal2/return";
+
+const ISSUER: &str = "https://issuer.sandbox.example.test";
+const AUDIENCE: &str = "individual-access-sandbox";
+const TOKEN_SECS: u64 = 24 * 3600;
+
+/// How a sandbox is started.
+pub struct SandboxOptions {
+    /// Port of the API; 0 takes a free one.
+    pub port: u16,
+    /// Where state is kept; `None` keeps it in memory.
+    pub data_dir: Option<PathBuf>,
+    /// The stand-in for Metriport.
+    pub stand_in: StandInOptions,
+    /// Divides the functions' durations; the stand-in has its own.
+    pub time_scale: u32,
+    /// What is started as a function.
+    pub runner: Runner,
+    /// Further variables of every function.
+    pub extra_env: Vec<(String, String)>,
+    /// Where hosted pages may return to, besides [`IDENTITY_RETURN`] and [`AAL2_RETURN`].
+    pub redirects: Vec<String>,
+    /// Told of every call to AWS.
+    pub observer: Option<sandbox_aws::Observer>,
+    /// Receives every line the functions write.
+    pub log: LogSink,
+    /// Start one process of each function at once.
+    pub prewarm: bool,
+    /// How much faster schedules tick; 0 stops them.
+    pub schedule_scale: u32,
+}
+
+impl SandboxOptions {
+    /// A sandbox in memory whose functions are run by `runner`.
+    #[must_use]
+    pub fn new(runner: Runner) -> Self {
+        Self {
+            port: 0,
+            data_dir: None,
+            stand_in: StandInOptions::default(),
+            time_scale: 1,
+            runner,
+            extra_env: Vec::new(),
+            redirects: Vec::new(),
+            observer: None,
+            log: Arc::new(|_| {}),
+            prewarm: true,
+            schedule_scale: 1,
+        }
+    }
+}
+
+/// Why a sandbox does not start, or does not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The template.
+    #[error("template: {0}")]
+    Template(String),
+    /// The embedded AWS.
+    #[error("AWS: {0}")]
+    Aws(#[from] sandbox_aws::Error),
+    /// The stand-in.
+    #[error("stand-in: {0}")]
+    StandIn(String),
+    /// The host.
+    #[error("host: {0}")]
+    Host(#[from] StartError),
+    /// The issuer of tokens.
+    #[error("issuer: {0}")]
+    Issuer(#[from] IssuerError),
+    /// The webhook could not be registered.
+    #[error("webhook registration: {0}")]
+    Webhook(String),
+}
+
+impl From<TemplateError> for SandboxError {
+    fn from(error: TemplateError) -> Self {
+        Self::Template(error.to_string())
+    }
+}
+
+/// A running sandbox.
+pub struct Sandbox {
+    aws: Aws,
+    stand_in: StandIn,
+    host: Host,
+    issuer: Issuer,
+}
+
+impl Sandbox {
+    /// Starts everything and registers the webhook.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let mut redirects = vec![IDENTITY_RETURN.to_owned(), AAL2_RETURN.to_owned()];
+        redirects.extend(options.redirects);
+        let stand_in_options = StandInOptions { redirect_allowlist: redirects.clone(), ..options.stand_in };
+        let stand_in = StandIn::start(stand_in_options).await.map_err(|e| SandboxError::StandIn(e.to_string()))?;
+        let issuer = Issuer::new(ISSUER, AUDIENCE)?;
+        let aws = Aws::start(AwsOptions {
+            data_dir: options.data_dir,
+            region: stack::REGION.to_owned(),
+            observer: options.observer,
+        })
+        .await?;
+        let bindings = stack::bindings(&Parameters {
+            metriport: stand_in.base_url(),
+            facility: &stand_in.facility_id(),
+            issuer: ISSUER,
+            audience: AUDIENCE,
+            redirects: &redirects,
+            link_host: stand_in.base_url().trim_start_matches("http://").to_owned(),
+        });
+        let stack = Stack::read(stack::TEMPLATE, &bindings)?;
+        let secrets = Secrets {
+            api_key: stand_in.api_key().to_owned(),
+            webhook_keys: serde_json::json!({ "current": stand_in.webhook_key() }).to_string(),
+            owner_key: format!("{}{}", clock::new_id().simple(), clock::new_id().simple()),
+        };
+        let bindings = stack::make(&aws, &stack, bindings, &secrets).await?;
+        let endpoint = aws.endpoint(sandbox_aws::Service::Sqs);
+        let mut host_options = HostOptions::new(stack, bindings, options.runner, endpoint, issuer.clone());
+        host_options.aws_env = aws.env();
+        host_options.extra_env = options.extra_env;
+        host_options.extra_env.push(("TIME_SCALE".to_owned(), options.time_scale.max(1).to_string()));
+        host_options.port = options.port;
+        host_options.prewarm = options.prewarm;
+        host_options.schedule_scale = options.schedule_scale;
+        host_options.log = options.log;
+        let host = Host::start(host_options).await?;
+        let sandbox = Self { aws, stand_in, host, issuer };
+        sandbox.register_webhook().await?;
+        Ok(sandbox)
+    }
+
+    /// As an operator would: by Metriport's settings.
+    async fn register_webhook(&self) -> Result<(), SandboxError> {
+        let refuse = |what: &dyn std::fmt::Display| SandboxError::Webhook(what.to_string());
+        let url = format!("{}/v1/webhooks/metriport", self.host.base_url());
+        let url = url.parse().map_err(|error: url::ParseError| refuse(&error))?;
+        let client = self.metriport_client().map_err(|error| refuse(&error))?;
+        client.set_webhook_url(&url).await.map_err(|error| refuse(&error))?;
+        Ok(())
+    }
+
+    /// A client of the stand-in, with the account's own key.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn metriport_client(&self) -> Result<Client, String> {
+        let timeout = std::time::Duration::from_secs(25);
+        let http = http_client(std::time::Duration::from_secs(3), timeout).map_err(|error| error.to_string())?;
+        Client::new(ClientOptions {
+            base_url: self.stand_in.base_url().parse().map_err(|error: url::ParseError| error.to_string())?,
+            api_key: self.stand_in.api_key().to_owned().into(),
+            http,
+            request_timeout: timeout,
+            user_agent: "individual-access-sandbox".to_owned(),
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    /// A token of the sandbox's own issuer.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token(&self, subject: &str, claims: &Map<String, Value>) -> Result<String, IssuerError> {
+        let now = clock::now().millis() / 1000;
+        self.issuer.token(subject, claims, TOKEN_SECS, u64::try_from(now).unwrap_or_default())
+    }
+
+    /// The app, for one person.
+    ///
+    /// # Errors
+    /// When the token cannot be signed or the client cannot be made.
+    pub fn app(&self, subject: &str) -> Result<App, SandboxError> {
+        let token = self.token(subject, &Map::new())?;
+        App::new(self.host.base_url(), &token).map_err(|error| SandboxError::StandIn(error.to_string()))
+    }
+
+    /// The embedded AWS.
+    #[must_use]
+    pub const fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// The stand-in for Metriport.
+    #[must_use]
+    pub const fn stand_in(&self) -> &StandIn {
+        &self.stand_in
+    }
+
+    /// The host of the functions.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Ends everything; nothing is left behind.
+    ///
+    /// # Errors
+    /// When queue messages cannot be kept in the data directory.
+    pub async fn shutdown(self) -> Result<(), SandboxError> {
+        self.host.shutdown().await;
+        self.stand_in.shutdown().await;
+        Ok(self.aws.shutdown().await?)
+    }
+}

@@ -1,0 +1,136 @@
+//! The template's resources, made in the embedded AWS, and how the template's references resolve to them.
+
+use std::collections::BTreeMap;
+
+use sandbox_aws::{ACCOUNT_ID, Aws, IndexSpec, KeyAttribute, QueueSpec, TableSpec};
+use sandbox_host::template::{Bindings, KeyRole, Projection, Queue, Stack, Table};
+
+use crate::sandbox::SandboxError;
+
+/// The one source of truth.
+pub(crate) const TEMPLATE: &str = include_str!("../../../template.yaml");
+pub(crate) const REGION: &str = "us-east-1";
+
+/// Parameters of the deployment on this machine.
+pub(crate) struct Parameters<'a> {
+    pub(crate) metriport: &'a str,
+    pub(crate) facility: &'a str,
+    pub(crate) issuer: &'a str,
+    pub(crate) audience: &'a str,
+    pub(crate) redirects: &'a [String],
+    pub(crate) link_host: String,
+}
+
+/// Values of the secrets.
+pub(crate) struct Secrets {
+    pub(crate) api_key: String,
+    pub(crate) webhook_keys: String,
+    pub(crate) owner_key: String,
+}
+
+pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
+    Bindings::new(REGION, ACCOUNT_ID, "ias")
+        .with_parameter("Stage", "sandbox")
+        .with_parameter("MetriportBaseUrl", parameters.metriport)
+        .with_parameter("FacilityId", parameters.facility)
+        .with_parameter("JwtIssuer", parameters.issuer)
+        .with_parameter("JwtAudience", parameters.audience)
+        .with_parameter("RedirectAllowlist", parameters.redirects.join(","))
+        .with_parameter("RecordLinkHosts", &parameters.link_host)
+}
+
+/// Makes everything the template asks for; the bindings then resolve it.
+pub(crate) async fn make(
+    aws: &Aws,
+    stack: &Stack,
+    bindings: Bindings,
+    secrets: &Secrets,
+) -> Result<Bindings, SandboxError> {
+    let mut known = BTreeMap::new();
+    for table in &stack.tables {
+        aws.create_table(table_spec(table)?).await?;
+        let arn = format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{}", table.name);
+        remember(&mut known, &table.logical_id, &table.name, &arn);
+    }
+    // Queues that others refer to come first.
+    let (dead_letters, sources): (Vec<_>, Vec<_>) = stack.queues.iter().partition(|queue| queue.redrive.is_none());
+    for queue in dead_letters.into_iter().chain(sources) {
+        let url = aws.create_queue(queue_spec(stack, queue)?).await?;
+        let arn = aws.queue_arn(&queue.name).unwrap_or_default();
+        remember(&mut known, &queue.logical_id, &url, &arn);
+    }
+    for bucket in &stack.buckets {
+        aws.create_bucket(&bucket.name).await?;
+        remember(&mut known, &bucket.logical_id, &bucket.name, &format!("arn:aws:s3:::{}", bucket.name));
+    }
+    for secret in &stack.secrets {
+        let value = secret_value(&secret.logical_id, secrets)?;
+        let arn = aws.create_secret(&secret.name, value).await?;
+        remember(&mut known, &secret.logical_id, &arn, &arn);
+    }
+    let resolve = move |id: &str, attribute: &str| known.get(&(id.to_owned(), attribute.to_owned())).cloned();
+    Ok(bindings.with_resolver(resolve))
+}
+
+fn remember(known: &mut BTreeMap<(String, String), String>, id: &str, reference: &str, arn: &str) {
+    known.insert((id.to_owned(), "Ref".to_owned()), reference.to_owned());
+    known.insert((id.to_owned(), "Arn".to_owned()), arn.to_owned());
+}
+
+fn secret_value<'a>(logical_id: &str, secrets: &'a Secrets) -> Result<&'a str, SandboxError> {
+    match logical_id {
+        "MetriportApiKeySecret" => Ok(&secrets.api_key),
+        "WebhookKeysSecret" => Ok(&secrets.webhook_keys),
+        "OwnerKeySecret" => Ok(&secrets.owner_key),
+        other => Err(SandboxError::Template(format!("the sandbox has no value for the secret {other}"))),
+    }
+}
+
+fn queue_spec(stack: &Stack, queue: &Queue) -> Result<QueueSpec, SandboxError> {
+    let seconds = |value: u64| u32::try_from(value).map_err(|_large| SandboxError::Template(queue.name.clone()));
+    let redrive = match &queue.redrive {
+        None => None,
+        Some(redrive) => {
+            let target = stack.queue(&redrive.dead_letter_queue).map(|queue| queue.name.clone());
+            let missing = || SandboxError::Template(format!("{} has no dead-letter queue", queue.name));
+            Some((target.ok_or_else(missing)?, seconds(redrive.receive_count_max)?))
+        }
+    };
+    Ok(QueueSpec {
+        name: queue.name.clone(),
+        visibility_timeout_secs: seconds(queue.visibility_timeout_secs)?,
+        delay_secs: seconds(queue.delay_secs)?,
+        retention_secs: seconds(queue.retention_secs)?,
+        redrive,
+    })
+}
+
+fn table_spec(table: &Table) -> Result<TableSpec, SandboxError> {
+    let (hash_key, range_key) = keys(&table.key, &table.name)?;
+    let gsis = table.indexes.iter().map(|index| {
+        let (hash_key, range_key) = keys(&index.key, &index.name)?;
+        let keys_only = index.projection == Projection::KeysOnly;
+        Ok(IndexSpec { name: index.name.clone(), hash_key, range_key, keys_only })
+    });
+    Ok(TableSpec {
+        name: table.name.clone(),
+        hash_key,
+        range_key,
+        gsis: gsis.collect::<Result<_, SandboxError>>()?,
+        ttl_attribute: table.ttl_attribute.clone(),
+    })
+}
+
+fn keys(
+    key: &[sandbox_host::template::KeyAttribute],
+    name: &str,
+) -> Result<(KeyAttribute, Option<KeyAttribute>), SandboxError> {
+    let find = |role: KeyRole| {
+        key.iter().find(|attribute| attribute.role == role).map(|attribute| match attribute.attribute_type.as_str() {
+            "N" => KeyAttribute::number(&attribute.name),
+            _ => KeyAttribute::string(&attribute.name),
+        })
+    };
+    let hash = find(KeyRole::Hash).ok_or_else(|| SandboxError::Template(format!("{name} has no hash key")))?;
+    Ok((hash, find(KeyRole::Range)))
+}
