@@ -30,6 +30,18 @@ impl Reply {
         self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
+    /// A number in the body, by JSON pointer; 0 if there is none.
+    #[must_use]
+    pub fn number(&self, pointer: &str) -> u64 {
+        self.body.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+    }
+
+    /// A list in the body, by JSON pointer; empty if there is none.
+    #[must_use]
+    pub fn list(&self, pointer: &str) -> &[Value] {
+        self.body.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
     /// The problem's code, for a refusal.
     #[must_use]
     pub fn code(&self) -> String {
@@ -98,13 +110,11 @@ impl App {
     }
 
     /// A request with the token, to be completed by the caller.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base_url)).bearer_auth(&self.token)
     }
 
     /// A request without a token.
-    #[must_use]
     pub fn anonymous(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base_url))
     }

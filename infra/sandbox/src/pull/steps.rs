@@ -167,7 +167,7 @@ impl Puller {
             query: run.text("/id"),
             status: run.text("/status"),
             record: record.text("/id"),
-            bytes: record.body["bytes"].as_u64().unwrap_or_default(),
+            bytes: record.number("/bytes"),
             sha256: record.text("/sha256"),
             file: None,
         };
@@ -176,7 +176,8 @@ impl Puller {
             return Ok(fetched);
         }
         fetched.file = Some(self.download(&link, out).await?);
-        let resources: u64 = record.body["counts"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
+        let counts = record.body.get("counts").and_then(Value::as_object);
+        let resources: u64 = counts.into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum();
         let what = format!("{resources} resources, {}, by a link that lives 60 s", bytes(fetched.bytes));
         self.step(4, "Record", what, begun);
         Ok(fetched)
@@ -202,9 +203,8 @@ impl Puller {
 }
 
 fn sources(run: &Reply) -> String {
-    let list = run.body["sources"].as_array().cloned().unwrap_or_default();
-    let word = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-    let words = list.iter().map(|source| format!("{} {}", word(source, "type"), word(source, "status")));
+    let word = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let words = run.list("/sources").iter().map(|source| format!("{} {}", word(source, "type"), word(source, "status")));
     words.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,0 +1,61 @@
+//! The ordinary flow, to the letter.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::harness::TestApp;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_pulls_their_record_twice() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    assert_eq!(nora.identity().await, "not_started");
+    nora.verify_identity().await;
+
+    let first = nora.pull().await;
+    assert_eq!(first.text("/status"), "completed", "{:?}", first.body);
+    assert_eq!(first.text("/purposeOfUse"), "ias");
+    // Whether HIE ended before the others is a matter of milliseconds here; the final record is always there.
+    assert_eq!(first.list("/records").last().map(|record| record["phase"].clone()), Some(json!("final")));
+
+    let record = nora.final_record(&first).await;
+    assert_eq!(record.text("/status"), "available");
+    let bytes = nora.download(&record).await;
+    assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&bytes)));
+    assert_eq!(record.number("/bytes"), bytes.len() as u64);
+    let bundle: Value = serde_json::from_slice(&bytes).expect("JSON");
+    let entries = bundle["entry"].as_array().expect("entries").len() as u64;
+    let counts: u64 = record.body["counts"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
+    assert_eq!(counts, entries);
+
+    // The second pull needs no proofing, and a fresh challenge.
+    let sessions = app.stand_in().stats().calls(sandbox_metriport::Operation::CreateIdentitySession);
+    let second = nora.pull().await;
+    assert_eq!(second.text("/status"), "completed");
+    assert_eq!(app.stand_in().stats().calls(sandbox_metriport::Operation::CreateIdentitySession), sessions);
+    assert_ne!(first.text("/id"), second.text("/id"));
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_record_is_fetched_when_hie_ends_and_when_the_run_ends() {
+    let app = TestApp::with(|options| options.stand_in.delays.lab_ms = 1500).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let run = nora.pull().await;
+    let records = run.list("/records");
+    assert_eq!(records.len(), 2, "{:?}", run.body);
+    for (reference, phase) in records.iter().zip(["hie", "final"]) {
+        assert_eq!(reference["phase"], phase);
+        let record = nora.until_record(reference["id"].as_str().unwrap()).await;
+        assert_eq!(record.text("/status"), "available");
+        assert_eq!(record.text("/networkQuery"), run.text("/id"));
+    }
+    let timeline = nora.app.get(&format!("/v1/network-queries/{}/timeline", run.text("/id"))).await.unwrap();
+    let codes: Vec<_> = timeline.list("/events").iter().filter_map(|event| event["code"].as_str()).collect();
+    assert_eq!(codes.first(), Some(&"accepted"));
+    for code in ["start_claimed", "started", "source_reported", "record_ended"] {
+        assert!(codes.contains(&code), "{code} is missing in {codes:?}");
+    }
+    app.end().await;
+}

@@ -1,0 +1,133 @@
+//! A running sandbox with verbs: what an app, a person and an operator would do. Waiting is asking again until a
+//! condition holds, with a bound.
+
+mod person;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ias::{Sandbox, SandboxOptions};
+use sandbox_host::{ProcessSpan, Runner};
+use sandbox_metriport::{Delays, StandIn, StandInOptions};
+
+pub use person::{Passed, Person, demographics};
+
+/// Longest time anything is waited for.
+pub const BOUND: Duration = Duration::from_secs(60);
+
+/// A running sandbox, and what its functions said.
+pub struct TestApp {
+    sandbox: Sandbox,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl TestApp {
+    /// Everything, with short delays upstream.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// Everything, with other options.
+    pub async fn with(change: impl FnOnce(&mut SandboxOptions)) -> Self {
+        let exe = PathBuf::from(env!("CARGO_BIN_EXE_ias"));
+        let mut options = SandboxOptions::new(Runner::SelfExec { exe, args: vec!["function".to_owned()] });
+        options.stand_in = StandInOptions { delays: Delays::all(60), ..StandInOptions::default() };
+        options.schedule_scale = 0;
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&log);
+        options.log = Arc::new(move |line| sink.lock().unwrap().push(format!("{}: {}", line.function, line.text)));
+        change(&mut options);
+        let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
+        Self { sandbox, log }
+    }
+
+    /// A person whose first name chooses how the networks behave.
+    pub fn person(&self, subject: &str, first_name: &str) -> Person {
+        Person::new(&self.sandbox, subject, first_name)
+    }
+
+    /// The whole.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// The stand-in for Metriport.
+    pub fn stand_in(&self) -> &StandIn {
+        self.sandbox.stand_in()
+    }
+
+    /// Every line the functions have written.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// One tick of the reconciler, as the schedule would make it.
+    pub async fn reconcile(&self) {
+        self.sandbox.host().invoke_schedule("reconcile").await.expect("the reconciler runs");
+    }
+
+    /// The processes of a function.
+    pub fn processes(&self, function: &str) -> Vec<ProcessSpan> {
+        self.sandbox.host().process_table().into_iter().filter(|span| span.function == function).collect()
+    }
+
+    /// Whether two invocations of a function ran at the same time, in different processes.
+    pub fn overlapped(&self, function: &str) -> bool {
+        let processes = self.processes(function);
+        let overlap = |a: &ProcessSpan, b: &ProcessSpan| {
+            a.invocations.iter().any(|(start, end)| b.invocations.iter().any(|(s, e)| start < e && s < end))
+        };
+        processes.iter().enumerate().any(|(index, a)| processes.iter().skip(index + 1).any(|b| overlap(a, b)))
+    }
+
+    /// Waits until every queue is worked off; what is delayed may stay.
+    pub async fn drain(&self) {
+        let host = self.sandbox.host();
+        let queues = self.sandbox.aws().queues();
+        until("the queues are worked off", async || {
+            let idle = |name: &str| !name.contains("deadletters");
+            let depths = queues.depths();
+            let busy = depths.iter().any(|(name, depth)| idle(name) && depth.visible + depth.in_flight > 0);
+            (!busy && host.in_flight() == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// How many messages lie in the dead-letter queues.
+    pub fn dead_letters(&self) -> usize {
+        let depths = self.sandbox.aws().queues().depths();
+        let dead = depths.iter().filter(|(name, _)| name.contains("deadletters"));
+        dead.map(|(_, depth)| depth.visible + depth.in_flight + depth.delayed).sum()
+    }
+
+    /// Ends everything; nothing may be left over.
+    pub async fn end(self) {
+        self.drain().await;
+        assert_eq!(self.dead_letters(), 0, "dead letters; the functions said:\n{}", self.log().join("\n"));
+        self.stop().await;
+    }
+
+    /// Ends everything, with whatever is left over.
+    pub async fn stop(self) {
+        assert!(self.sandbox.host().init_failures().is_empty(), "functions that did not start");
+        self.sandbox.shutdown().await.expect("the sandbox ends");
+    }
+}
+
+/// Asks until there is an answer.
+pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let asking = async {
+        loop {
+            ticks.tick().await;
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+        }
+    };
+    match tokio::time::timeout(BOUND, asking).await {
+        Ok(answer) => answer,
+        Err(_elapsed) => panic!("waited {BOUND:?} in vain until {what}"),
+    }
+}

@@ -1,0 +1,151 @@
+//! One person with their app and browser.
+
+use ias::Sandbox;
+use ias::app::{App, QueryAsk, Reply};
+use ias::browser::Browser;
+use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use serde_json::{Value, json};
+
+use super::until;
+
+/// One person. The birth date follows from the subject, so that no two persons of a test are alike to Metriport.
+pub struct Person {
+    /// The app, with this person's token.
+    pub app: App,
+    /// The browser, with this person's authenticator.
+    pub browser: Browser,
+    demographics: Value,
+}
+
+/// A challenge that was passed: what `POST /v1/network-queries` wants.
+#[derive(Debug, Clone)]
+pub struct Passed {
+    /// `challengeId`.
+    pub challenge: String,
+    /// `x-aal2-session`.
+    pub session: String,
+}
+
+impl Passed {
+    /// A pull from all sources.
+    pub fn ask(&self) -> QueryAsk {
+        QueryAsk::everything(&self.challenge, &self.session)
+    }
+}
+
+/// Demographics that Metriport takes.
+pub fn demographics(subject: &str, first_name: &str) -> Value {
+    let sum = subject.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    json!({
+        "firstName": first_name, "lastName": "Quill", "genderAtBirth": "F",
+        "dob": format!("{}-{:02}-{:02}", 1930 + sum % 60, 1 + (sum / 60) % 12, 1 + (sum / 720) % 28),
+        "address": [{ "addressLine1": "77 Birch Ln", "city": "Dayton", "state": "OH", "zip": "45402" }],
+        "contact": [{ "phone": "9375550142", "email": "quill@example.test" }],
+    })
+}
+
+impl Person {
+    pub(super) fn new(sandbox: &Sandbox, subject: &str, first_name: &str) -> Self {
+        let app = sandbox.app(subject).expect("a token");
+        let browser = Browser::new().expect("a browser");
+        Self { app, browser, demographics: demographics(subject, first_name) }
+    }
+
+    /// What the person enters.
+    pub fn demographics(&self) -> &Value {
+        &self.demographics
+    }
+
+    /// Links the person to a patient.
+    pub async fn link(&self) -> Reply {
+        self.app.put_patient(&self.demographics).await.expect("an answer")
+    }
+
+    /// Opens the hosted identity page and passes it; the webhook is still out.
+    pub async fn pass_identity_page(&self) {
+        let opened = self.app.open_identity_session(IDENTITY_RETURN).await.expect("an answer");
+        assert_eq!(opened.status, 201, "{:?}", opened.body);
+        let back = self.browser.pass(&opened.text("/sessionUrl")).await.expect("the identity page");
+        assert_eq!(back.page, IDENTITY_RETURN);
+    }
+
+    /// Where the identity stands.
+    pub async fn identity(&self) -> String {
+        self.app.identity().await.expect("an answer").text("/status")
+    }
+
+    /// Waits until the identity stands so.
+    pub async fn until_identity(&self, status: &str) {
+        until(&format!("the identity is {status}"), async || (self.identity().await == status).then_some(())).await;
+    }
+
+    /// Step 1 whole: linked, proofed, confirmed.
+    pub async fn verify_identity(&self) {
+        assert_eq!(self.link().await.status, 200);
+        self.pass_identity_page().await;
+        self.until_identity("verified").await;
+    }
+
+    /// Step 2 whole: a challenge opened and passed.
+    pub async fn pass_challenge(&self) -> Passed {
+        let opened = self.app.open_challenge(AAL2_RETURN).await.expect("an answer");
+        assert_eq!(opened.status, 201, "{:?}", opened.body);
+        let back = self.browser.pass(&opened.text("/challengeUrl")).await.expect("the challenge page");
+        assert_eq!((back.page.as_str(), back.status.as_deref()), (AAL2_RETURN, Some("verified")));
+        Passed { challenge: opened.text("/challengeId"), session: back.session.expect("an AAL2 session") }
+    }
+
+    /// Starts a pull from all sources and gives its id.
+    pub async fn start(&self) -> String {
+        let passed = self.pass_challenge().await;
+        let accepted = self.app.start_query(&passed.ask()).await.expect("an answer");
+        assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+        accepted.text("/id")
+    }
+
+    /// A pull as it stands.
+    pub async fn run(&self, id: &str) -> Reply {
+        self.app.get(&format!("/v1/network-queries/{id}")).await.expect("an answer")
+    }
+
+    /// Waits until a pull needs no more waiting.
+    pub async fn until_ended(&self, id: &str) -> Reply {
+        until("the pull has ended", async || {
+            let run = self.run(id).await;
+            (run.text("/next/action") != "wait").then_some(run)
+        })
+        .await
+    }
+
+    /// Steps 2 and 3 whole: a pull, to its end.
+    pub async fn pull(&self) -> Reply {
+        let id = self.start().await;
+        self.until_ended(&id).await
+    }
+
+    /// A record as it stands.
+    pub async fn record(&self, id: &str) -> Reply {
+        self.app.get(&format!("/v1/records/{id}")).await.expect("an answer")
+    }
+
+    /// Waits until a record needs no more waiting.
+    pub async fn until_record(&self, id: &str) -> Reply {
+        until("the record has ended", async || {
+            let record = self.record(id).await;
+            (record.text("/next/action") != "wait").then_some(record)
+        })
+        .await
+    }
+
+    /// The final record of a pull that brought one.
+    pub async fn final_record(&self, run: &Reply) -> Reply {
+        self.app.get(&run.text("/next/url")).await.expect("an answer")
+    }
+
+    /// The bytes behind a record's link.
+    pub async fn download(&self, record: &Reply) -> Vec<u8> {
+        let answer = self.app.follow(&record.text("/link/url")).await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200);
+        answer.bytes().await.expect("the record").to_vec()
+    }
+}
