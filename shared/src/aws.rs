@@ -30,7 +30,7 @@ pub struct Aws {
 }
 
 macro_rules! client {
-    ($(#[$doc:meta])* $name:ident, $sdk:ident, $endpoint:literal $(, $more:ident($value:expr))*) => {
+    ($(#[$doc:meta])* $name:ident, $sdk:ident, $endpoint:literal, $attempt_secs:literal $(, $more:ident($value:expr))*) => {
         $(#[$doc])*
         #[must_use]
         pub fn $name(&self) -> $sdk::Client {
@@ -40,7 +40,7 @@ macro_rules! client {
                 .credentials_provider(self.credentials.clone())
                 .http_client(self.http.clone())
                 .retry_config(RetryConfig::standard().with_max_attempts(3))
-                .timeout_config(timeouts());
+                .timeout_config(timeouts($attempt_secs));
             config.set_endpoint_url(self.endpoint($endpoint));
             $(config = config.$more($value(self));)*
             $sdk::Client::from_conf(config.build())
@@ -70,13 +70,13 @@ impl Aws {
     }
 
     client!(/// DynamoDB.
-        dynamodb, aws_sdk_dynamodb, "AWS_ENDPOINT_URL_DYNAMODB");
+        dynamodb, aws_sdk_dynamodb, "AWS_ENDPOINT_URL_DYNAMODB", 2);
     client!(/// SQS.
-        sqs, aws_sdk_sqs, "AWS_ENDPOINT_URL_SQS");
+        sqs, aws_sdk_sqs, "AWS_ENDPOINT_URL_SQS", 2);
     client!(/// Secrets Manager.
-        secrets, aws_sdk_secretsmanager, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
+        secrets, aws_sdk_secretsmanager, "AWS_ENDPOINT_URL_SECRETS_MANAGER", 2);
     client!(/// S3. An endpoint of one's own has no host per bucket, so it implies path style.
-        s3, aws_sdk_s3, "AWS_ENDPOINT_URL_S3", force_path_style(Self::own_s3));
+        s3, aws_sdk_s3, "AWS_ENDPOINT_URL_S3", 20, force_path_style(Self::own_s3));
 
     fn endpoint(&self, variable: &str) -> Option<String> {
         self.env
@@ -90,11 +90,12 @@ impl Aws {
     }
 }
 
-fn timeouts() -> TimeoutConfig {
+/// Small requests are answered in milliseconds: one that is not has met a dead connection, as they are after a freeze,
+/// and is worth another attempt while the caller still waits. An attempt at S3 may carry one part of a record.
+fn timeouts(attempt_secs: u64) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        // An attempt may carry one part of a record.
-        .operation_attempt_timeout(Duration::from_secs(20))
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(attempt_secs))
         .build()
 }
 

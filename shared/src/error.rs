@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::domain::IdError;
+use crate::domain::patient::Unsettled;
 use crate::http::problem::{Code, Problem};
 use crate::metriport::{Effect, UpstreamError, UpstreamErrorKind};
 use crate::queue::{MessageError, QueueError};
@@ -42,6 +43,16 @@ impl From<Problem> for Error {
     }
 }
 
+impl From<Unsettled> for Error {
+    fn from(unsettled: Unsettled) -> Self {
+        Problem::new(match unsettled {
+            Unsettled::NotLinked => Code::PatientNotLinked,
+            Unsettled::Changing => Code::PatientChanging,
+        })
+        .into()
+    }
+}
+
 impl From<IdError> for Error {
     fn from(IdError(what): IdError) -> Self {
         Self::Internal(what)
@@ -76,10 +87,8 @@ impl Error {
 }
 
 fn upstream(error: &UpstreamError) -> Problem {
-    if error.mentions_identity() && error.effect() == Effect::Refused {
-        return Problem::new(Code::IdentityRejected);
-    }
     match (error.kind(), error.effect()) {
+        (UpstreamErrorKind::Locked, _) => Problem::new(Code::PatientLocked).retry_after(60),
         (UpstreamErrorKind::RateLimited { retry_after }, _) => {
             Problem::new(Code::UpstreamBusy).retry_after(retry_after.map_or(60, |wait| wait.as_secs().max(1)))
         }

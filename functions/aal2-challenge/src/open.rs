@@ -6,7 +6,7 @@ use shared::domain::challenge::Pending;
 use shared::domain::identity::Standing;
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::http::{Code, Problem};
-use shared::metriport::{Aal2Method, Effect, OpenAal2Challenge};
+use shared::metriport::{Aal2Method, OpenAal2Challenge};
 use shared::redirects;
 use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge};
 
@@ -35,30 +35,27 @@ pub struct Opened {
 /// Refuses a redirect URL that is not allowed, and a caller who is not verified, with us or upstream.
 pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time) -> Result<Opened, Error> {
     let redirect = redirects::allowed(&deps.redirects, &request.redirect_url)?;
-    let link = deps
-        .table
-        .patient(owner)
-        .await?
-        .ok_or_else(|| Problem::new(Code::PatientNotLinked))?;
+    let slot = deps.table.patient(owner).await?;
+    let link = slot.settled()?;
     let identity = deps.table.identity(owner).await?;
     let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     };
     let challenge = match deps.metriport.open_aal2_challenge(&proofed, &redirect).await {
-        Err(error) if error.mentions_identity() && error.effect() == Effect::Refused => {
-            deps.table.reject_identity(owner, &proofed).await?;
+        Err(error) if error.rejects_identity() => {
+            deps.table.reject_identity(owner, &proofed, now).await?;
             return Err(Problem::new(Code::IdentityRejected).into());
         }
         opened => opened?,
     };
-    let slot = deps.table.challenge(owner).await?;
+    let challenges = deps.table.challenge(owner).await?;
     let pending = Pending {
         id: challenge.id.clone(),
         proofed_identity: proofed,
-        patient: link.patient,
+        patient: link.patient.clone(),
         expires_at: challenge.expires_at,
     };
-    deps.table.put_challenge(owner, &slot.open(pending)).await?;
+    deps.table.put_challenge(owner, &challenges.open(pending)).await?;
     Ok(Opened {
         challenge_id: challenge.id,
         challenge_url: challenge.url.expose().to_owned(),

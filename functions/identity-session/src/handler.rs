@@ -24,12 +24,12 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
                 claims: caller.claims(),
             };
             let linked = patient::link(deps, &person, body(request)?, now).await?;
-            Ok(json(
-                200,
-                &standing::read(deps, &caller.owner, Some(linked), now).await?,
-            ))
+            Ok(json(200, &standing::read(deps, &caller.owner, &linked, now).await?))
         }
-        "POST /v1/identity-sessions" => Ok(json(201, &open::open(deps, &caller.owner, &body(request)?, now).await?)),
+        "POST /v1/identity-sessions" => Ok(json(
+            201,
+            &open::open(deps, &caller.owner, &body(request)?, clock::new_id(), now).await?,
+        )),
         "GET /v1/identity" => Ok(json(200, &standing::show(deps, &caller.owner, now).await?)),
         _ => Err(Problem::new(Code::NotFound).into()),
     }

@@ -6,9 +6,12 @@ use shared::Error;
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
 use shared::http::{Code, Problem};
-use shared::metriport::{Metadata, OpenIdentitySession};
+use shared::metriport::{Metadata, OpenIdentitySession, UpstreamError, UpstreamErrorKind};
 use shared::redirects;
-use shared::store::{ReadIdentity, ReadPatient, WriteIdentity};
+use shared::store::{ReadIdentity, ReadPatient, WriteIdentity, WritePatient};
+use shared::webhook::IDENTITY_MARK;
+
+use uuid::Uuid;
 
 use crate::Deps;
 
@@ -29,35 +32,43 @@ pub struct Opened {
     status: &'static str,
 }
 
-/// Opens a session for the caller.
+/// Opens a session for the caller; `mark` is a new id, echoed by the event that confirms the session.
 ///
 /// # Errors
 /// Refuses a redirect URL that is not allowed, a caller without a patient, and one who is verified already.
-pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time) -> Result<Opened, Error> {
+pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, mark: Uuid, now: Time) -> Result<Opened, Error> {
     let redirect = redirects::allowed(&deps.redirects, &request.redirect_url)?;
-    let link = deps
-        .table
-        .patient(owner)
-        .await?
-        .ok_or_else(|| Problem::new(Code::PatientNotLinked))?;
+    let slot = deps.table.patient(owner).await?;
+    let link = slot.settled()?;
     let identity = deps.table.identity(owner).await?;
     if let Standing::Verified(_) = identity.standing(&link.patient, &link.demographics, now, deps.timing) {
         return Err(Problem::new(Code::IdentityAlreadyVerified).into());
     }
-    let metadata = Metadata::new([("env", &deps.stage)]).map_err(|_stage| Error::Internal("stage as metadata"))?;
-    let session = deps
+    let mark = mark.simple().to_string();
+    let metadata = Metadata::new([(IDENTITY_MARK, mark.as_str()), ("env", &deps.stage)]);
+    let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of an identity session"))?;
+    let session = match deps
         .metriport
         .open_identity_session(&link.patient, &redirect, &metadata)
-        .await?;
+        .await
+    {
+        Err(error) if is_gone(&error) => {
+            // Deleted upstream: the person starts anew, and `PUT /v1/patient` creates the patient again.
+            deps.table.end_change(owner, &slot.clone().unlink()).await?;
+            return Err(Problem::new(Code::PatientNotLinked).into());
+        }
+        opened => opened?,
+    };
     let open = OpenSession {
         id: session.id.clone(),
         patient: link.patient.clone(),
         demographics: link.demographics.clone(),
         expires_at: session.expires_at,
+        mark,
     };
     let next = identity.open(open.clone());
     deps.table
-        .open_identity_session(owner, &next, &open, &link, now)
+        .open_identity_session(owner, &next, &open, &slot, now)
         .await?;
     Ok(Opened {
         session_id: session.id,
@@ -65,4 +76,12 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time
         expires_at: session.expires_at.to_string(),
         status: "pending",
     })
+}
+
+/// Whether the patient does not exist upstream any more.
+pub(crate) const fn is_gone(error: &UpstreamError) -> bool {
+    matches!(
+        error.kind(),
+        UpstreamErrorKind::NotFound | UpstreamErrorKind::PatientNotFound
+    )
 }

@@ -1,22 +1,25 @@
 //! Links the caller to a Metriport patient, and keeps the patient's demographics as the person says they are.
 //!
-//! Creating a patient upstream may return an existing one whose demographics are alike, so nothing but the `externalId`
-//! that comes back says whose it is: anything else than ours is refused, and every conflict has one and the same answer.
-//! A create whose outcome is unknown is safe to repeat: the next attempt finds the patient by our `externalId`.
+//! The intent is written before anything is sent, and stands until the outcome is certain: meanwhile nobody counts as
+//! verified, and the next attempt sends the demographics again, whatever they are. Creating a patient upstream may return
+//! an existing one whose demographics are alike, so nothing but the `externalId` that comes back says whose it is:
+//! anything else than ours is refused, and every conflict has one and the same answer. A create whose outcome is unknown
+//! is safe to repeat: the next attempt finds the patient by our `externalId`.
 
 use std::collections::BTreeMap;
 
-use shared::Error;
 use shared::domain::demographics::DemographicsInput;
-use shared::domain::{Demographics, DemographicsHash, ExternalId, OwnerId, PatientId, Time};
+use shared::domain::patient::{Beginning, PatientLink, PatientSlot};
+use shared::domain::{Demographics, ExternalId, OwnerId, PatientId, Time};
 use shared::http::{Code, Problem};
 use shared::metriport::{
-    CreatePatient, FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient, UpstreamError,
-    UpstreamErrorKind,
+    CreatePatient, Effect, FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient,
 };
-use shared::store::{Condition, NewLink, PatientLink, ReadPatient, StoreError, WritePatient};
+use shared::store::{Condition, Correlate, ReadPatient, StoreError, WritePatient};
+use shared::{Error, clock};
 
 use crate::Deps;
+use crate::open::is_gone;
 
 /// Who asks.
 pub struct Person<'a> {
@@ -31,30 +34,115 @@ pub struct Person<'a> {
 /// Links the person, or updates the patient; equal demographics change nothing.
 ///
 /// # Errors
-/// Refuses malformed demographics, those that differ from the token's claims, and every conflict of links.
-pub async fn link(deps: &Deps, person: &Person<'_>, input: DemographicsInput, now: Time) -> Result<PatientLink, Error> {
+/// Refuses malformed demographics, those that differ from the token's claims, a change while another one or a pull is
+/// under way, and every conflict of links.
+pub async fn link(deps: &Deps, person: &Person<'_>, input: DemographicsInput, now: Time) -> Result<PatientSlot, Error> {
     let demographics =
         Demographics::parse(input, now).map_err(|errors| Problem::new(Code::InvalidRequest).errors(errors))?;
     if !deps.claim_rules.hold(&demographics, person.claims) {
         return Err(Problem::new(Code::DemographicsMismatch).into());
     }
     let hash = deps.owner_key.demographics(&demographics)?;
-    match deps.table.patient(person.owner).await? {
-        Some(link) if link.external_id != person.external_id => Err(refused("the external id changed")),
-        Some(link) if link.demographics == hash => Ok(link),
-        Some(link) => {
-            let patient = update(deps, person, &link.patient, demographics).await?;
-            store(deps, person, patient, hash, link.version).await
+    let slot = deps.table.patient(person.owner).await?;
+    let begun = match slot.begin(&person.external_id, &hash, now) {
+        Beginning::Unchanged => return Ok(slot),
+        Beginning::Busy => return Err(Problem::new(Code::PatientChanging).retry_after(5).into()),
+        Beginning::OtherExternalId => return Err(refused("the external id changed")),
+        Beginning::Begun(begun) => begun,
+    };
+    deps.table
+        .begin_change(person.owner, &begun, now)
+        .await
+        .map_err(not_begun)?;
+    match send(deps, person, &begun, demographics).await {
+        Ok(patient) => {
+            let external_id = person.external_id.clone();
+            finish(
+                deps,
+                person,
+                begun,
+                PatientLink {
+                    patient,
+                    external_id,
+                    demographics: hash,
+                },
+            )
+            .await
         }
-        None => {
-            let patient = adopt_or_create(deps, person, demographics).await?;
-            store(deps, person, patient, hash, 0).await
+        Err(error) => {
+            leave(deps, person, begun, &error).await;
+            Err(error)
         }
+    }
+}
+
+fn not_begun(error: StoreError) -> Error {
+    if error.lacks(Condition::PatientAsRead) {
+        Problem::new(Code::PatientChanging).retry_after(1).into()
+    } else if error.lacks(Condition::NoOpenRun) {
+        Problem::new(Code::PatientLocked).retry_after(60).into()
+    } else {
+        error.into()
+    }
+}
+
+/// Sends the demographics to the patient we know, or to the one there is or will be.
+async fn send(
+    deps: &Deps,
+    person: &Person<'_>,
+    begun: &PatientSlot,
+    demographics: Demographics,
+) -> Result<PatientId, Error> {
+    let Some(link) = &begun.link else {
+        return adopt_or_create(deps, person, demographics).await;
+    };
+    match update(deps, person, &link.patient, demographics.clone()).await {
+        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(deps, person, demographics).await,
+        updated => updated,
+    }
+}
+
+async fn finish(deps: &Deps, person: &Person<'_>, begun: PatientSlot, link: PatientLink) -> Result<PatientSlot, Error> {
+    let done = begun.clone().finish(link);
+    match deps.table.end_change(person.owner, &done).await {
+        Ok(()) => Ok(done),
+        Err(error) if error.lacks(Condition::PatientUnowned) => {
+            let error = refused("the patient belongs to another person");
+            leave(deps, person, begun, &error).await;
+            Err(error)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What upstream certainly did not do is as if it had not been asked; all else stays open until it is sent again. If
+/// even that cannot be written, the intent stands until its lease ends, which is as safe.
+async fn leave(deps: &Deps, person: &Person<'_>, begun: PatientSlot, error: &Error) {
+    let certain = match error {
+        Error::Upstream(error) => error.effect() != Effect::Unknown,
+        _ => begun.link.is_none(),
+    };
+    let left = if certain {
+        begun.cancel()
+    } else {
+        begun.leave_open(clock::now().plus(deps.timing.retry_pause()))
+    };
+    if let Err(error) = deps.table.end_change(person.owner, &left).await {
+        tracing::warn!(context = %error, "an unfinished change of a patient was left as it was begun");
     }
 }
 
 async fn adopt_or_create(deps: &Deps, person: &Person<'_>, demographics: Demographics) -> Result<PatientId, Error> {
     if let Some(found) = deps.metriport.find_patient(&person.external_id).await? {
+        // Asked before anything is written upstream: the demographics there may be another person's.
+        if deps
+            .table
+            .by_patient(&found.id)
+            .await?
+            .is_some_and(|owner| owner != *person.owner)
+        {
+            return Err(refused("the patient belongs to another person"));
+        }
         return update(deps, person, &found.id, demographics).await;
     }
     let (facility, external_id) = (deps.facility.clone(), person.external_id.clone());
@@ -82,16 +170,8 @@ async fn update(
         demographics,
         if_match: None,
     };
-    let updated = deps.metriport.update_patient(&update).await.map_err(not_updated)?;
+    let updated = deps.metriport.update_patient(&update).await?;
     Ok(ours(updated, person)?.id)
-}
-
-fn not_updated(error: UpstreamError) -> Error {
-    match error.kind() {
-        UpstreamErrorKind::Locked => Problem::new(Code::PatientLocked).retry_after(60).into(),
-        UpstreamErrorKind::NotFound | UpstreamErrorKind::PatientNotFound => refused("the patient is gone upstream"),
-        _ => error.into(),
-    }
 }
 
 fn ours(patient: UnverifiedPatient, person: &Person<'_>) -> Result<Patient, Error> {
@@ -104,48 +184,4 @@ fn ours(patient: UnverifiedPatient, person: &Person<'_>) -> Result<Patient, Erro
 fn refused(why: &'static str) -> Error {
     tracing::warn!(why, "patient link refused");
     Problem::new(Code::PatientLinkRefused).into()
-}
-
-async fn store(
-    deps: &Deps,
-    person: &Person<'_>,
-    patient: PatientId,
-    demographics: DemographicsHash,
-    read_version: u64,
-) -> Result<PatientLink, Error> {
-    let external_id = person.external_id.clone();
-    let link = PatientLink {
-        patient,
-        external_id,
-        demographics,
-        version: read_version + 1,
-    };
-    match deps
-        .table
-        .link_patient(
-            person.owner,
-            &NewLink {
-                link: link.clone(),
-                read_version,
-            },
-        )
-        .await
-    {
-        Ok(()) => Ok(link),
-        Err(error) if error.lacks(Condition::PatientUnowned) => Err(refused("the patient belongs to another person")),
-        Err(error) => after_race(deps, person, &link, error).await,
-    }
-}
-
-/// Another request of the same person was faster. If it wrote the same link, both succeeded.
-async fn after_race(
-    deps: &Deps,
-    person: &Person<'_>,
-    link: &PatientLink,
-    error: StoreError,
-) -> Result<PatientLink, Error> {
-    match deps.table.patient(person.owner).await? {
-        Some(found) if found.patient == link.patient && found.demographics == link.demographics => Ok(found),
-        _ => Err(error.into()),
-    }
 }

@@ -4,9 +4,10 @@
 use serde::Serialize;
 use shared::Error;
 use shared::domain::identity::Standing;
+use shared::domain::patient::{PatientSlot, Unsettled};
 use shared::domain::{OwnerId, Time};
 use shared::http::Next;
-use shared::store::{PatientLink, ReadIdentity, ReadPatient};
+use shared::store::{ReadIdentity, ReadPatient};
 
 use crate::Deps;
 
@@ -26,22 +27,25 @@ pub struct Shown {
 /// # Errors
 /// When the table cannot be read.
 pub async fn show(deps: &Deps, owner: &OwnerId, now: Time) -> Result<Shown, Error> {
-    let link = deps.table.patient(owner).await?;
-    read(deps, owner, link, now).await
+    let slot = deps.table.patient(owner).await?;
+    read(deps, owner, &slot, now).await
 }
 
-/// Reads where the caller stands with a link that is already at hand.
+/// Reads where the caller stands with a patient that is already at hand.
 ///
 /// # Errors
 /// As [`show`].
-pub async fn read(deps: &Deps, owner: &OwnerId, link: Option<PatientLink>, now: Time) -> Result<Shown, Error> {
-    let Some(link) = link else {
-        return Ok(Shown {
-            patient_linked: false,
-            status: "not_started",
-            expires_at: None,
-            next: Next::PUT_PATIENT,
-        });
+pub async fn read(deps: &Deps, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<Shown, Error> {
+    let unsettled = |patient_linked, status| Shown {
+        patient_linked,
+        status,
+        expires_at: None,
+        next: Next::PUT_PATIENT,
+    };
+    let link = match slot.settled() {
+        Ok(link) => link,
+        Err(Unsettled::NotLinked) => return Ok(unsettled(false, "not_started")),
+        Err(Unsettled::Changing) => return Ok(unsettled(true, "patient_changing")),
     };
     let identity = deps.table.identity(owner).await?;
     let standing = identity.standing(&link.patient, &link.demographics, now, deps.timing);
@@ -56,6 +60,7 @@ pub async fn read(deps: &Deps, owner: &OwnerId, link: Option<PatientLink>, now: 
         Standing::Expired => ("expired", Next::VERIFY_IDENTITY),
         Standing::Verified(_) => ("verified", Next::OPEN_CHALLENGE),
         Standing::DemographicsChanged => ("demographics_changed", Next::VERIFY_IDENTITY),
+        Standing::Rejected => ("rejected", Next::VERIFY_IDENTITY),
     };
     Ok(Shown {
         patient_linked: true,

@@ -6,10 +6,10 @@ use shared::Error;
 use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
 use shared::domain::identity::Standing;
 use shared::domain::run::{NewRun, Run};
-use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, ProofedIdentityId, RunId, SourceKind, Sources, Time};
+use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
 use shared::http::{Code, Problem};
 use shared::queue::announce_run;
-use shared::store::{AcceptRun, Condition, PatientLink, ReadChallenge, ReadIdentity, ReadPatient, StoreError};
+use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, StoreError};
 
 use crate::Deps;
 
@@ -69,7 +69,12 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
     let session = session(ask.session)?;
     let challenge = ChallengeId::parse(ask.body.challenge_id)
         .map_err(|_malformed| Problem::new(Code::InvalidRequest).field("/challengeId", "the id of a challenge"))?;
-    let (link, proofed) = verified(deps, owner, now).await?;
+    let patient = deps.table.patient(owner).await?;
+    let link = patient.settled()?;
+    let identity = deps.table.identity(owner).await?;
+    let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
+        return Err(Problem::new(Code::IdentityNotVerified).into());
+    };
     let slot = deps.table.challenge(owner).await?;
     let answer = Answer {
         challenge: &challenge,
@@ -81,7 +86,7 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
     let run = Run::accept(
         NewRun {
             id: ask.id,
-            patient: link.patient,
+            patient: link.patient.clone(),
             sources,
         },
         now,
@@ -94,8 +99,13 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
         proofed_identity: proofed,
         until: run.start_by,
     };
+    let grounds = Grounds {
+        patient: &patient,
+        identity: &identity,
+        challenge: &slot,
+    };
     deps.table
-        .accept_run(owner, &slot, &held, &hash, &run)
+        .accept_run(owner, grounds, &held, &hash, &run)
         .await
         .map_err(conflict)?;
     // The run is written: what is lost here, the reconciler sends again.
@@ -125,19 +135,6 @@ fn sources(asked: &AskedSources) -> Result<Sources, Error> {
 fn session(header: Option<&str>) -> Result<Aal2SessionId, Error> {
     let text = header.ok_or_else(|| Problem::new(Code::Aal2SessionMissing))?;
     Aal2SessionId::parse(text).map_err(|_malformed| Problem::new(Code::Aal2SessionMalformed).into())
-}
-
-async fn verified(deps: &Deps, owner: &OwnerId, now: Time) -> Result<(PatientLink, ProofedIdentityId), Error> {
-    let link = deps
-        .table
-        .patient(owner)
-        .await?
-        .ok_or_else(|| Problem::new(Code::PatientNotLinked))?;
-    let identity = deps.table.identity(owner).await?;
-    match identity.standing(&link.patient, &link.demographics, now, deps.timing) {
-        Standing::Verified(proofed) => Ok((link, proofed)),
-        _ => Err(Problem::new(Code::IdentityNotVerified).into()),
-    }
 }
 
 fn refused(refusal: ChallengeRefusal) -> Problem {

@@ -1,7 +1,5 @@
 //! A record's due work: take the patient's lock, start the consolidated query, ask how it goes.
 
-use std::time::Duration;
-
 use shared::domain::record::{QueryStatus, Record, RecordEvent, RecordStep};
 use shared::domain::run::Deferral;
 use shared::domain::{OwnerId, RecordId, Time};
@@ -9,15 +7,12 @@ use shared::metriport::{
     ConsolidatedQuery, Effect, Metadata, ReadConsolidatedQuery, StartConsolidatedQuery, UpstreamError,
     UpstreamErrorKind,
 };
-use shared::queue::{Advance, SendAdvance, announce_record};
-use shared::store::{Condition, ReadRecord, ReadRun, RecordWrite, StoreError, WriteRecord};
+use shared::queue::{announce_end, announce_record};
+use shared::store::{Condition, ReadRecord, RecordWrite, WriteRecord, settle_record};
 use shared::webhook::RECORD_MARK;
 use shared::{Error, clock};
 
-use crate::{ATTEMPTS, Deps, NOTHING, Outcome, STALE};
-
-/// How long to wait for an upstream that says it is busy and not for how long.
-const BUSY: Duration = Duration::from_secs(60);
+use crate::{Deps, NOTHING, Outcome, STALE};
 
 /// Does what is due of a record.
 pub(crate) async fn advance(
@@ -78,9 +73,10 @@ fn started(answer: Result<ConsolidatedQuery, UpstreamError>, deps: &Deps, now: T
     };
     tracing::warn!(context = %error, "the consolidated query was not started");
     match (error.kind(), error.effect()) {
-        (UpstreamErrorKind::RateLimited { retry_after }, _) => {
-            RecordEvent::StartDeferred(Deferral::RateLimited, now.plus(retry_after.unwrap_or(BUSY)))
-        }
+        (UpstreamErrorKind::RateLimited { retry_after }, _) => RecordEvent::StartDeferred(
+            Deferral::RateLimited,
+            now.plus(retry_after.unwrap_or(deps.timing.busy_pause())),
+        ),
         (_, Effect::NotSent) => RecordEvent::StartDeferred(Deferral::NotSent, now.plus(deps.timing.retry_pause())),
         (_, Effect::Refused) => RecordEvent::StartRefused,
         (_, Effect::Unknown) => RecordEvent::StartUnknown,
@@ -109,23 +105,12 @@ async fn record_event(
     event: &RecordEvent,
     now: Time,
 ) -> Result<Outcome, Error> {
-    let mut record = record.clone();
-    for _ in 0..ATTEMPTS {
-        match write(deps, owner, &record, event, now).await {
-            Ok(Some(written)) => {
-                announce_record(&deps.advances, owner, &written, now).await?;
-                tell_run(deps, owner, &written).await?;
-                return Ok("advanced");
-            }
-            Ok(None) => return Ok("unchanged"),
-            Err(Error::Store(StoreError::Conflict(_))) => match deps.table.record(owner, record.id).await? {
-                Some(current) => record = current,
-                None => return Ok(STALE),
-            },
-            Err(error) => return Err(error),
-        }
-    }
-    Err(StoreError::Conflict(Vec::new()).into())
+    let written = settle_record(&deps.table, owner, record, event, (now, deps.timing)).await?;
+    let Some(written) = written else { return Ok("unchanged") };
+    tracing::info!(record = %written.id, state = ?written.state, "record advanced");
+    announce_record(&deps.advances, owner, &written, now).await?;
+    announce_end(&deps.table, &deps.advances, owner, &written).await?;
+    Ok("advanced")
 }
 
 /// Writes one change, provided that the record is as it was read.
@@ -153,17 +138,4 @@ async fn write(
         .await?;
     tracing::info!(record = %record.id, state = ?change.record.state, "record advanced");
     Ok(Some(change.record))
-}
-
-/// The run that waits for this record looks again.
-async fn tell_run(deps: &Deps, owner: &OwnerId, record: &Record) -> Result<(), Error> {
-    let Some(run) = record.run.filter(|_| record.state.is_terminal()) else {
-        return Ok(());
-    };
-    if let Some(run) = deps.table.run(owner, run).await? {
-        deps.advances
-            .send_advance(&Advance::of_run(owner, &run), Duration::ZERO)
-            .await?;
-    }
-    Ok(())
 }

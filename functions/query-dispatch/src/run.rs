@@ -46,7 +46,7 @@ async fn check_record(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Res
         },
         Some(_) if run.due_at.is_some_and(|due_at| now < due_at) => return Ok("record awaited"),
         Some(_) => RunEvent::RecordAwaited {
-            until: now.plus(deps.timing.poll_gap(0)),
+            until: now.plus(deps.timing.poll_gap(run.polls + 1)),
         },
         None => RunEvent::RecordEnded { available: false },
     };

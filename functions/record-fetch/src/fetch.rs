@@ -1,12 +1,10 @@
 //! One record: claimed, streamed, recorded.
 
-use std::time::Duration;
-
 use shared::domain::record::{Record, RecordEvent, RecordReason, StoredObject};
 use shared::domain::{OwnerId, Time};
-use shared::queue::{Advance, FetchRecord, Link, SendAdvance, announce_record};
+use shared::queue::{FetchRecord, Link, announce_end, announce_record};
 use shared::records::{Bucket, OpenLink, RecordsError, ScanError, transfer};
-use shared::store::{ReadRecord, ReadRun, RecordWrite, StoreError, WriteRecord};
+use shared::store::{ReadRecord, RecordWrite, StoreError, WriteRecord, settle_record};
 use shared::{Error, clock};
 
 use crate::Deps;
@@ -44,8 +42,12 @@ pub async fn fetch(deps: &Deps, message: &FetchRecord, now: Time) -> Result<Outc
         }
     };
     let now = clock::now();
-    match write(deps, owner, &claimed, &event, now).await? {
-        Some(written) => follow_up(deps, owner, &written, now).await.map(|()| outcome),
+    match settle_record(&deps.table, owner, &claimed, &event, (now, deps.timing)).await? {
+        Some(written) => {
+            announce_record(&deps.advances, owner, &written, now).await?;
+            announce_end(&deps.table, &deps.advances, owner, &written).await?;
+            Ok(outcome)
+        }
         None => Ok(STALE),
     }
 }
@@ -92,18 +94,4 @@ async fn write(
         )
         .await?;
     Ok(Some(change.record))
-}
-
-/// Announces the next try, or tells the run that waits for this record to look again.
-async fn follow_up(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<(), Error> {
-    if !record.state.is_terminal() {
-        return Ok(announce_record(&deps.advances, owner, record, now).await?);
-    }
-    let Some(run) = record.run else { return Ok(()) };
-    if let Some(run) = deps.table.run(owner, run).await? {
-        deps.advances
-            .send_advance(&Advance::of_run(owner, &run), Duration::ZERO)
-            .await?;
-    }
-    Ok(())
 }

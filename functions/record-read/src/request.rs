@@ -32,11 +32,8 @@ pub struct AskBody {
 /// Refuses an unknown form, resource type or date, and a caller who is not verified.
 pub async fn request(deps: &Deps, owner: &OwnerId, body: AskBody, id: RecordId, now: Time) -> Result<Record, Error> {
     let asked = parse(&body)?;
-    let link = deps
-        .table
-        .patient(owner)
-        .await?
-        .ok_or_else(|| Problem::new(Code::PatientNotLinked))?;
+    let slot = deps.table.patient(owner).await?;
+    let link = slot.settled()?;
     let identity = deps.table.identity(owner).await?;
     let standing = identity.standing(&link.patient, &link.demographics, now, deps.timing);
     if !matches!(standing, Standing::Verified(_)) {
@@ -46,7 +43,7 @@ pub async fn request(deps: &Deps, owner: &OwnerId, body: AskBody, id: RecordId, 
         id,
         run: None,
         phase: RecordPhase::Asked,
-        patient: link.patient,
+        patient: link.patient.clone(),
         asked,
     };
     let record = Record::ask(new, now, deps.timing);

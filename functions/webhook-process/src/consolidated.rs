@@ -1,13 +1,11 @@
 //! A consolidated query ended. What it delivers is taken only if it answers what we asked.
 
-use std::time::Duration;
-
 use shared::Error;
 use shared::domain::record::{Delivery as Kind, Record, RecordEvent, RecordState};
 use shared::domain::run::Outcome as Ended;
 use shared::domain::{OwnerId, RecordId, Time};
-use shared::queue::{Advance, FetchRecord, Link, SendAdvance, SendFetch, Subject, VERSION, announce_record};
-use shared::store::{Condition, Correlate, ReadRecord, ReadRun, RecordWrite, StoreError, WriteRecord};
+use shared::queue::{FetchRecord, Link, SendFetch, Subject, VERSION, announce_end, announce_record};
+use shared::store::{Condition, Correlate, ReadRecord, RecordWrite, StoreError, WriteRecord};
 use shared::webhook::{Delivery, WebhookEvent};
 
 use crate::Deps;
@@ -88,7 +86,10 @@ async fn apply(
     if !before.awaits(&delivery.claims(event.request.as_ref()), found.by_lock) {
         return done(deps, event, UNMATCHED, now).await;
     }
-    let happened = RecordEvent::Delivered(kind(delivery), event.request.clone());
+    let Some(kind) = kind(delivery) else {
+        return done(deps, event, "not understood", now).await;
+    };
+    let happened = RecordEvent::Delivered(kind, event.request.clone());
     let Some(change) = before.apply(&happened, now, deps.timing) else {
         return done(deps, event, UNCHANGED, now).await;
     };
@@ -104,17 +105,19 @@ async fn apply(
     Ok("applied")
 }
 
-const fn kind(delivery: &Delivery) -> Kind {
-    match (delivery.status, &delivery.link) {
-        (Ended::Failed, _) => Kind::Failure,
-        (Ended::Completed, Some(_)) => Kind::Link,
-        (Ended::Completed, None) => Kind::Nothing,
+/// What a delivery brings; `None` when that is not understood, for then it must not read as "nothing".
+const fn kind(delivery: &Delivery) -> Option<Kind> {
+    match (delivery.status, &delivery.link, delivery.empty) {
+        (Ended::Failed, _, _) => Some(Kind::Failure),
+        (Ended::Completed, Some(_), _) => Some(Kind::Link),
+        (Ended::Completed, None, true) => Some(Kind::Nothing),
+        (Ended::Completed, None, false) => None,
     }
 }
 
 async fn follow_up(deps: &Deps, owner: &OwnerId, record: &Record, link: Option<&Link>, now: Time) -> Result<(), Error> {
     if record.state.is_terminal() {
-        return tell_run(deps, owner, record).await;
+        return announce_end(&deps.table, &deps.advances, owner, record).await;
     }
     send_fetch(deps, owner, record, link).await?;
     announce_record(&deps.advances, owner, record, now).await?;
@@ -132,15 +135,4 @@ async fn send_fetch(deps: &Deps, owner: &OwnerId, record: &Record, link: Option<
         link,
     };
     Ok(deps.fetches.send_fetch(&fetch).await?)
-}
-
-/// The run that waits for this record looks again.
-async fn tell_run(deps: &Deps, owner: &OwnerId, record: &Record) -> Result<(), Error> {
-    let Some(run) = record.run else { return Ok(()) };
-    if let Some(run) = deps.table.run(owner, run).await? {
-        deps.advances
-            .send_advance(&Advance::of_run(owner, &run), Duration::ZERO)
-            .await?;
-    }
-    Ok(())
 }

@@ -35,12 +35,20 @@ pub(crate) async fn verify(
     Err(StoreError::Conflict(vec![Condition::IdentityAsRead]).into())
 }
 
-/// By the session, which is ours alone; by the patient only where no session is named.
+/// By the session, which is ours alone; else by the patient. An event that names neither cannot be anybody's: it is
+/// kept, like one whose ids cannot be read.
 async fn correlate(deps: &Deps, verification: &Verification) -> Result<Option<OwnerId>, Error> {
-    match (&verification.session, &verification.patient) {
-        (Some(session), _) => Ok(deps.table.by_session(session).await?),
-        (None, Some(patient)) => Ok(deps.table.by_patient(patient).await?),
-        (None, None) => Ok(None),
+    if verification.session.is_none() && verification.patient.is_none() {
+        return Err(Error::Internal("an identity event names neither session nor patient"));
+    }
+    if let Some(session) = &verification.session
+        && let Some(owner) = deps.table.by_session(session).await?
+    {
+        return Ok(Some(owner));
+    }
+    match &verification.patient {
+        Some(patient) => Ok(deps.table.by_patient(patient).await?),
+        None => Ok(None),
     }
 }
 

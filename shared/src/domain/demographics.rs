@@ -26,15 +26,21 @@ fn error(pointer: impl Into<String>, detail: &'static str) -> FieldError {
     }
 }
 
-/// The body of `PUT /v1/patient`, unchecked. Field names are Metriport's.
+/// The body of `PUT /v1/patient`, unchecked. Field names are Metriport's. A missing field reads as an empty one, so that
+/// everything that is wrong is reported at once.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DemographicsInput {
+    #[serde(default)]
     first_name: String,
+    #[serde(default)]
     last_name: String,
+    #[serde(default)]
     dob: String,
+    #[serde(default)]
     gender_at_birth: String,
-    address: OneOrMany<AddressInput>,
+    #[serde(default)]
+    address: Option<OneOrMany<AddressInput>>,
     #[serde(default)]
     contact: Option<OneOrMany<ContactInput>>,
 }
@@ -58,11 +64,15 @@ impl<T> OneOrMany<T> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AddressInput {
+    #[serde(default)]
     address_line1: String,
     #[serde(default)]
     address_line2: Option<String>,
+    #[serde(default)]
     city: String,
+    #[serde(default)]
     state: String,
+    #[serde(default)]
     zip: String,
     #[serde(default)]
     country: Option<String>,
@@ -141,7 +151,7 @@ impl Demographics {
         let last_name = non_empty(&input.last_name, "/lastName", &mut errors);
         let dob = birth_date(&input.dob, now, &mut errors);
         let gender_at_birth = gender(&input.gender_at_birth, &mut errors);
-        let address = addresses(input.address.into_vec(), &mut errors);
+        let address = addresses(input.address.map(OneOrMany::into_vec).unwrap_or_default(), &mut errors);
         let contact = contacts(input.contact.map(OneOrMany::into_vec).unwrap_or_default(), &mut errors);
         if errors.is_empty() {
             Ok(Self {

@@ -17,6 +17,10 @@ pub struct Identity {
     /// The one open hosted session; a new one supersedes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<OpenSession>,
+    /// Whether a session for other demographics was superseded: its page may still be passed, so an event that names
+    /// no session says nothing about the one that is open.
+    #[serde(default)]
+    pub superseded_other: bool,
     /// Counts every write; the next write names it.
     #[serde(default)]
     pub version: u64,
@@ -34,6 +38,9 @@ pub struct Proofed {
     pub demographics: DemographicsHash,
     /// When we learnt of it.
     pub at: Time,
+    /// When upstream said that it takes it no longer. The person is to be proofed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_at: Option<Time>,
 }
 
 /// A hosted identity session that was opened and not answered yet.
@@ -48,6 +55,8 @@ pub struct OpenSession {
     pub demographics: DemographicsHash,
     /// When the hosted page stops working.
     pub expires_at: Time,
+    /// Our own mark, sent as metadata and echoed.
+    pub mark: String,
 }
 
 /// Where a person stands, read at one moment.
@@ -68,6 +77,8 @@ pub enum Standing {
     Verified(ProofedIdentityId),
     /// Proofed, but with other demographics: proofing is needed again.
     DemographicsChanged,
+    /// Proofed, but upstream takes the identity no longer: proofing is needed again.
+    Rejected,
 }
 
 impl Identity {
@@ -80,9 +91,9 @@ impl Identity {
         now: Time,
         timing: Timing,
     ) -> Standing {
-        if let Some(proofed) = self.proofed.as_ref().filter(|proofed| proofed.patient == *patient)
-            && proofed.demographics == *demographics
-        {
+        let proofed = self.proofed.as_ref().filter(|proofed| proofed.patient == *patient);
+        let usable = proofed.filter(|proofed| proofed.demographics == *demographics && proofed.rejected_at.is_none());
+        if let Some(proofed) = usable {
             return Standing::Verified(proofed.id.clone());
         }
         let current = self
@@ -95,6 +106,7 @@ impl Identity {
             },
             Some(open) if now < open.expires_at.plus(timing.identity_grace()) => Standing::Confirming,
             Some(_) => Standing::Expired,
+            None if proofed.is_some_and(|proofed| proofed.rejected_at.is_some()) => Standing::Rejected,
             None if self.proofed.is_some() => Standing::DemographicsChanged,
             None => Standing::NotStarted,
         }
@@ -103,16 +115,25 @@ impl Identity {
     /// Opens a session; one that was open is superseded.
     #[must_use]
     pub fn open(mut self, session: OpenSession) -> Self {
+        let other = self
+            .session
+            .as_ref()
+            .is_some_and(|open| open.demographics != session.demographics);
+        self.superseded_other = self.superseded_other || other;
         self.session = Some(session);
         self.version += 1;
         self
     }
 
-    /// Forgets a proofed identity that upstream no longer takes, so that the person can be proofed again. `None` when it
-    /// is not the one we hold.
+    /// Marks a proofed identity that upstream no longer takes, so that the person can be proofed again. `None` when it
+    /// is not the one we hold, or is marked already.
     #[must_use]
-    pub fn reject(mut self, rejected: &ProofedIdentityId) -> Option<Self> {
-        self.proofed.take_if(|proofed| proofed.id == *rejected)?;
+    pub fn reject(mut self, rejected: &ProofedIdentityId, now: Time) -> Option<Self> {
+        let proofed = self.proofed.as_mut().filter(|proofed| proofed.id == *rejected)?;
+        if proofed.rejected_at.is_some() {
+            return None;
+        }
+        proofed.rejected_at = Some(now);
         self.version += 1;
         Some(self)
     }
@@ -120,37 +141,47 @@ impl Identity {
     /// Takes in a verification. Binds only what belongs together: our open session, our patient.
     ///
     /// Expiry by the clock does not matter here: the confirmation may come after the page's end. A session that was
-    /// superseded does matter: its confirmation may be about other demographics.
+    /// superseded does matter: its confirmation may be about other demographics. Proofing again may yield the identity
+    /// that is known already; it binds anew if it comes from the open session.
     #[must_use]
     pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, Verdict) {
-        if self
-            .proofed
-            .as_ref()
-            .is_some_and(|proofed| proofed.id == seen.proofed_identity)
-        {
-            return (self, Verdict::Known);
-        }
-        let Some(open) = &self.session else {
-            return (self, Verdict::Superseded);
+        let verdict = self.judge(seen);
+        let Some(open) = self.session.take_if(|_| verdict == Verdict::Bound) else {
+            return (self, verdict);
         };
-        if seen.session.as_ref().is_some_and(|session| *session != open.id) {
-            return (self, Verdict::Superseded);
-        }
-        if seen.patient.as_ref().is_some_and(|patient| *patient != open.patient) {
-            return (self, Verdict::OtherPatient);
-        }
-        if seen.session.is_none() && seen.patient.is_none() {
-            return (self, Verdict::Unbound);
-        }
         self.proofed = Some(Proofed {
             id: seen.proofed_identity.clone(),
-            patient: open.patient.clone(),
-            demographics: open.demographics.clone(),
+            patient: open.patient,
+            demographics: open.demographics,
             at: now,
+            rejected_at: None,
         });
-        self.session = None;
+        self.superseded_other = false;
         self.version += 1;
-        (self, Verdict::Bound)
+        (self, verdict)
+    }
+
+    fn judge(&self, seen: &Verification) -> Verdict {
+        let known = self
+            .proofed
+            .as_ref()
+            .is_some_and(|proofed| proofed.id == seen.proofed_identity);
+        let not_open = if known { Verdict::Known } else { Verdict::Superseded };
+        let Some(open) = &self.session else { return not_open };
+        let named = seen.session.as_ref().map(|session| *session == open.id);
+        let marked = seen.mark.as_ref().map(|mark| *mark == open.mark);
+        if named == Some(false) || marked == Some(false) {
+            return not_open;
+        }
+        if seen.patient.as_ref().is_some_and(|patient| *patient != open.patient) {
+            return Verdict::OtherPatient;
+        }
+        match (named.or(marked), &seen.patient) {
+            (Some(_), _) => Verdict::Bound,
+            (None, Some(_)) if known => Verdict::Known,
+            (None, Some(_)) if !self.superseded_other => Verdict::Bound,
+            (None, _) => Verdict::Unbound,
+        }
     }
 }
 
@@ -166,6 +197,9 @@ pub struct Verification {
     /// The patient it belongs to, where named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<PatientId>,
+    /// Our own mark, where it came back; replays lose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
 }
 
 /// What became of a verification.
@@ -202,6 +236,7 @@ mod tests {
             patient: patient(1),
             demographics: hash(1),
             expires_at: Time::from_millis(1000),
+            mark: format!("mark-{n}"),
         }
     }
     fn seen(session: Option<u8>, patient_no: Option<u8>, identity: u8) -> Verification {
@@ -209,6 +244,7 @@ mod tests {
             proofed_identity: ProofedIdentityId::parse(format!("pid_{identity}")).unwrap(),
             session: session.map(|n| IdentitySessionId::parse(format!("ids_{n}")).unwrap()),
             patient: patient_no.map(patient),
+            mark: None,
         }
     }
     const T: Time = Time::from_millis(5);
@@ -273,13 +309,45 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_identity_is_forgotten_and_can_be_proofed_again() {
-        let (identity, _) = Identity::default().open(session(1)).verify(&seen(Some(1), Some(1), 7), T);
-        let other = ProofedIdentityId::parse("pid_8").unwrap();
-        assert_eq!(identity.clone().reject(&other), None);
-        let identity = identity.reject(&ProofedIdentityId::parse("pid_7").unwrap()).unwrap();
-        assert_eq!(identity.standing(&patient(1), &hash(1), T, Timing::default()), Standing::NotStarted);
-        assert_eq!(identity.open(session(2)).verify(&seen(Some(2), Some(1), 9), T).1, Verdict::Bound);
+    fn a_rejected_identity_is_proofed_again_even_under_its_old_id() {
+        let (identity, _) = Identity::default()
+            .open(session(1))
+            .verify(&seen(Some(1), Some(1), 7), T);
+        let (seven, eight) = (
+            ProofedIdentityId::parse("pid_7").unwrap(),
+            ProofedIdentityId::parse("pid_8").unwrap(),
+        );
+        assert_eq!(identity.clone().reject(&eight, T), None);
+        let identity = identity.reject(&seven, T).unwrap();
+        assert_eq!(identity.clone().reject(&seven, T), None);
+        assert_eq!(
+            identity.standing(&patient(1), &hash(1), T, Timing::default()),
+            Standing::Rejected
+        );
+        // A replay of the old event does not bring it back; the new session does, whatever identity it yields.
+        assert_eq!(identity.clone().verify(&seen(Some(1), Some(1), 7), T).1, Verdict::Known);
+        let (identity, verdict) = identity.open(session(2)).verify(&seen(Some(2), Some(1), 7), T);
+        assert_eq!(verdict, Verdict::Bound);
+        assert_eq!(
+            identity.standing(&patient(1), &hash(1), T, Timing::default()),
+            Standing::Verified(seven)
+        );
+    }
+
+    #[test]
+    fn an_event_without_a_session_says_nothing_once_other_demographics_were_superseded() {
+        let other = OpenSession {
+            demographics: hash(2),
+            ..session(1)
+        };
+        let identity = Identity::default().open(other).open(session(2));
+        assert_eq!(identity.clone().verify(&seen(None, Some(1), 7), T).1, Verdict::Unbound);
+        let marked = |mark: &str| Verification {
+            mark: Some(mark.into()),
+            ..seen(None, Some(1), 7)
+        };
+        assert_eq!(identity.clone().verify(&marked("mark-1"), T).1, Verdict::Superseded);
+        assert_eq!(identity.verify(&marked("mark-2"), T).1, Verdict::Bound);
     }
 
     proptest! {
@@ -292,7 +360,8 @@ mod tests {
                 let (next, verdict) = identity.clone().verify(&seen(s, p, i), T);
                 prop_assert!(next.version >= identity.version);
                 if identity.proofed.is_some() {
-                    prop_assert_eq!(&next.proofed, &identity.proofed);
+                    prop_assert!(next.proofed.is_some());
+                    prop_assert!(next.proofed == identity.proofed || verdict == Verdict::Bound);
                 }
                 if verdict == Verdict::Bound {
                     prop_assert!(s.is_none_or(|s| s == 1) && p.is_none_or(|p| p == 1) && (s.is_some() || p.is_some()));

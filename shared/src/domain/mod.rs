@@ -8,6 +8,7 @@ pub mod claims;
 pub mod demographics;
 pub mod identity;
 pub mod ids;
+pub mod patient;
 pub mod record;
 pub mod run;
 pub mod source;

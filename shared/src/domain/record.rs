@@ -127,6 +127,9 @@ pub struct Record {
     pub due_seq: u64,
     /// Counts every write.
     pub version: u64,
+    /// Until when the current consolidated query is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_until: Option<Time>,
     /// Consolidated queries begun.
     #[serde(default)]
     pub attempts: u32,
@@ -186,6 +189,8 @@ pub enum RecordEvent {
     FetchRefused(RecordReason),
     /// The object is in the bucket.
     Stored(StoredObject),
+    /// The current consolidated query did not end in time.
+    AttemptOver,
     /// Nothing came for the whole life of the record.
     DeadlinePassed,
 }
@@ -260,6 +265,7 @@ impl Record {
             due_at: Some(now),
             due_seq: 1,
             version: 1,
+            attempt_until: None,
             attempts: 0,
             polls: 0,
             delivery_overdue: false,
@@ -280,6 +286,10 @@ impl Record {
         if now >= self.expires_at {
             return RecordStep::Apply(RecordEvent::DeadlinePassed);
         }
+        let attempting = matches!(self.state, RecordState::Starting | RecordState::Processing);
+        if attempting && self.attempt_until.is_some_and(|until| now >= until) {
+            return RecordStep::Apply(RecordEvent::AttemptOver);
+        }
         if now < due_at {
             return RecordStep::Wait(due_at);
         }
@@ -298,7 +308,7 @@ impl Record {
         matches!(self.state, RecordState::Available | RecordState::Empty)
     }
 
-    /// Until when the patient's lock is held for the current attempt.
+    /// Until when the patient's lock is held for an attempt that begins now: its query and its transfer.
     #[must_use]
     pub fn lock_until(&self, now: Time, timing: Timing) -> Time {
         now.plus(timing.consolidated_life()).plus(timing.transfer())

@@ -115,7 +115,7 @@ pub struct Run {
     pub due_seq: u64,
     /// Counts every write; the next write names it.
     pub version: u64,
-    /// Status polls so far.
+    /// Looks so far: at upstream's status, then at the final record.
     #[serde(default)]
     pub polls: u32,
     /// The record fetched when the HIE source ended.
@@ -124,6 +124,9 @@ pub struct Run {
     /// The record fetched when the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_record: Option<RecordId>,
+    /// Whether every source had answered when the final record was asked for: later answers are not in it.
+    #[serde(default)]
+    pub all_answered: bool,
     /// Whether the start's outcome stayed unknown.
     #[serde(default)]
     pub unconfirmed: bool,
@@ -164,6 +167,7 @@ impl Run {
             polls: 0,
             hie_record: None,
             final_record: None,
+            all_answered: false,
             unconfirmed: false,
             reason: None,
         }

@@ -100,6 +100,12 @@ impl Timing {
         self.of(Duration::from_secs(5))
     }
 
+    /// How long to wait for an upstream that is busy and does not say for how long: its windows are a minute.
+    #[must_use]
+    pub fn busy_pause(self) -> Duration {
+        self.of(MINUTE)
+    }
+
     /// The pause before status poll number `polls` (from 0): 15 s, then half as much again each time, at most two hours.
     /// Over the 48 hours of a run that is about forty calls.
     #[must_use]

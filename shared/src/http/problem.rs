@@ -208,10 +208,12 @@ codes! {
     NoSourceEnabled "no_source_enabled" 400 "At least one source must be enabled." FIX_REQUEST;
     /// No patient yet.
     PatientNotLinked "patient_not_linked" 409 "There is no patient for this person yet." PUT_PATIENT;
+    /// A change of demographics is under way, or did not finish.
+    PatientChanging "patient_changing" 409 "A change of the person's demographics has not finished; send them again." PUT_PATIENT;
     /// One answer to every conflict of links: it must not tell whose patient it is.
     PatientLinkRefused "patient_link_refused" 409 "The person cannot be linked to a patient automatically." CONTACT_SUPPORT;
-    /// Upstream is busy with the patient's documents.
-    PatientLocked "patient_locked" 423 "The patient cannot be changed while documents are processed." RETRY;
+    /// A pull is open, or upstream is busy with the patient's documents.
+    PatientLocked "patient_locked" 423 "The patient cannot be changed while records are being retrieved." RETRY;
     /// Proofed already.
     IdentityAlreadyVerified "identity_already_verified" 409 "The identity is verified; proofing again is not needed." OPEN_CHALLENGE;
     /// Not proofed, or no longer.

@@ -122,7 +122,11 @@ impl Shape {
     fn mentions(&self, status: u16, shows_aal2: bool) -> Mentions {
         let said = match self {
             Self::Envelope { title, detail } => Mentions::in_text(&format!("{title} {detail}")),
-            Self::Gateway(text) | Self::Text(text) => Mentions::in_text(text),
+            // Not the API's own words: a path or a page that holds the word says nothing about the person's identity.
+            Self::Gateway(text) | Self::Text(text) => Mentions {
+                identity: false,
+                ..Mentions::in_text(text)
+            },
             Self::Empty => Mentions::default(),
         };
         if shows_aal2 && !self.is_about_the_account(status) {

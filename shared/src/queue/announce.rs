@@ -1,10 +1,14 @@
 //! Says that something will be due. A wait that SQS can hold is a delayed message; a longer one is left to the due index
 //! and the reconciler, and so is whatever is lost here.
 
+use std::time::Duration;
+
 use super::{Advance, DELAY_MAX, QueueError, SendAdvance};
 use crate::domain::record::Record;
 use crate::domain::run::Run;
 use crate::domain::{OwnerId, Time};
+use crate::error::Error;
+use crate::store::ReadRun;
 
 /// Announces a run's due work.
 ///
@@ -36,5 +40,30 @@ async fn announce(
     match due_at.map(|due_at| now.until(due_at)) {
         Some(delay) if delay <= DELAY_MAX => queue.send_advance(&advance, delay).await,
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Tells the run that waits for this record to look at it now, if there is one and the record has ended.
+///
+/// # Errors
+/// When the run cannot be read or the message cannot be sent; the run looks for itself later.
+pub async fn announce_end(
+    store: &impl ReadRun,
+    queue: &impl SendAdvance,
+    owner: &OwnerId,
+    record: &Record,
+) -> Result<(), Error> {
+    let Some(id) = record.run.filter(|_| record.state.is_terminal()) else {
+        return Ok(());
+    };
+    match store
+        .run(owner, id)
+        .await?
+        .filter(|run| run.final_record == Some(record.id))
+    {
+        Some(run) => Ok(queue
+            .send_advance(&Advance::of_run(owner, &run), Duration::ZERO)
+            .await?),
+        None => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use serde::Serialize;
 
-pub use announce::{announce_record, announce_run};
+pub use announce::{announce_end, announce_record, announce_run};
 pub use batch::each;
 pub use message::{Advance, FetchRecord, Link, MessageError, Subject, VERSION, parse};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
 use super::RecordsError;
@@ -101,6 +101,7 @@ impl PutRecord for Bucket {
         let call = self
             .client
             .create_multipart_upload()
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .bucket(&self.name)
             .key(key)
             .content_type(form.media_type());

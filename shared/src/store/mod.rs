@@ -16,11 +16,11 @@ mod waiting;
 pub use error::StoreError;
 pub use links::{Correlate, Correlation, SeenMessage};
 pub use person::{
-    AcceptRun, NewLink, PatientLink, ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge, WriteIdentity,
+    AcceptRun, Grounds, ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge, WriteIdentity,
     WritePatient,
 };
 pub use pulls::{ReadRun, RunWrite, TimelineEntry, WriteRun};
-pub use records::{ReadRecord, RecordWrite, WriteRecord};
+pub use records::{ReadRecord, RecordWrite, WriteRecord, settle_record};
 pub use table::Table;
 pub use transaction::Condition;
 pub use waiting::{Due, ReadDue};

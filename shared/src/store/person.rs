@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::transaction::Replaces;
-use super::{Condition, Result, Table, keys, table};
+use super::{Condition, Result, StoreError, Table, keys, table};
 use crate::domain::challenge::{ChallengeSlot, Held};
 use crate::domain::identity::{Identity, OpenSession};
+use crate::domain::patient::PatientSlot;
 use crate::domain::run::{Run, RunEvent};
-use crate::domain::{Aal2SessionHash, DemographicsHash, ExternalId, OwnerId, PatientId, ProofedIdentityId, Time};
+use crate::domain::{Aal2SessionHash, OwnerId, ProofedIdentityId, Time};
 
 /// How long rows that only serve correlation are kept.
 const CORRELATION_DAYS: i64 = 90;
@@ -15,29 +16,6 @@ const CORRELATION_DAYS: i64 = 90;
 /// The row's time to live, in seconds since the epoch. Deletion may come late: nothing relies on it.
 pub(super) fn ttl(now: Time) -> aws_sdk_dynamodb::types::AttributeValue {
     table::number(now.seconds_ceil() + CORRELATION_DAYS * 86_400)
-}
-
-/// A person's link to a Metriport patient.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PatientLink {
-    /// The patient.
-    pub patient: PatientId,
-    /// What Metriport knows the person by.
-    pub external_id: ExternalId,
-    /// The demographics upstream holds, hashed.
-    pub demographics: DemographicsHash,
-    /// Counts every write.
-    pub version: u64,
-}
-
-/// What is written when a link is made or its demographics change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewLink {
-    /// The link.
-    pub link: PatientLink,
-    /// The version that was read; 0 when there was none.
-    pub read_version: u64,
 }
 
 /// A row that leads to a person.
@@ -61,16 +39,19 @@ pub(super) struct LockRow {
     pub(super) deadline: Time,
 }
 
-/// Reads a person's patient link.
+/// Reads a person's patient.
 pub trait ReadPatient {
-    /// The link, if there is one.
-    fn patient(&self, owner: &OwnerId) -> impl Future<Output = Result<Option<PatientLink>>> + Send;
+    /// The link and the change of it that is under way; an empty slot if nothing is stored.
+    fn patient(&self, owner: &OwnerId) -> impl Future<Output = Result<PatientSlot>> + Send;
 }
 
-/// Writes a person's patient link.
+/// Writes a person's patient.
 pub trait WritePatient {
-    /// Links the person; a patient that belongs to somebody else is refused ([`Condition::PatientUnowned`]).
-    fn link_patient(&self, owner: &OwnerId, new: &NewLink) -> impl Future<Output = Result<()>> + Send;
+    /// Stores the intent to change the patient, before anything is sent; refused while a pull of the patient is open
+    /// ([`Condition::NoOpenRun`]).
+    fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> impl Future<Output = Result<()>> + Send;
+    /// Stores the end of a change; a patient that belongs to somebody else is refused ([`Condition::PatientUnowned`]).
+    fn end_change(&self, owner: &OwnerId, slot: &PatientSlot) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Reads a person's identity.
@@ -88,16 +69,20 @@ pub trait WriteIdentity {
         owner: &OwnerId,
         identity: &Identity,
         session: &OpenSession,
-        link: &PatientLink,
+        patient: &PatientSlot,
         now: Time,
     ) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Forgets proofed identities.
+/// Marks proofed identities as rejected.
 pub trait RejectIdentity {
-    /// Forgets a proofed identity that upstream no longer takes, if it is the one that is stored.
-    fn reject_identity(&self, owner: &OwnerId, rejected: &ProofedIdentityId)
-    -> impl Future<Output = Result<()>> + Send;
+    /// Marks a proofed identity that upstream no longer takes, if it is the one that is stored.
+    fn reject_identity(
+        &self,
+        owner: &OwnerId,
+        rejected: &ProofedIdentityId,
+        now: Time,
+    ) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Reads a person's challenge.
@@ -112,14 +97,25 @@ pub trait WriteChallenge {
     fn put_challenge(&self, owner: &OwnerId, slot: &ChallengeSlot) -> impl Future<Output = Result<()>> + Send;
 }
 
+/// What a pull is accepted on: everything as it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Grounds<'a> {
+    /// The patient.
+    pub patient: &'a PatientSlot,
+    /// The identity.
+    pub identity: &'a Identity,
+    /// The challenge.
+    pub challenge: &'a ChallengeSlot,
+}
+
 /// Accepts a pull.
 pub trait AcceptRun {
     /// In one transaction: the challenge is used, the session is remembered as used, the patient is locked, and the run
-    /// and its first timeline entry are written.
+    /// and its first timeline entry are written; provided that patient, identity and challenge are as they were read.
     fn accept_run(
         &self,
         owner: &OwnerId,
-        slot: &ChallengeSlot,
+        grounds: Grounds<'_>,
         held: &Held,
         session: &Aal2SessionHash,
         run: &Run,
@@ -127,33 +123,49 @@ pub trait AcceptRun {
 }
 
 impl ReadPatient for Table {
-    async fn patient(&self, owner: &OwnerId) -> Result<Option<PatientLink>> {
-        self.get(keys::patient(owner), "patient link").await
+    async fn patient(&self, owner: &OwnerId) -> Result<PatientSlot> {
+        Ok(self.get(keys::patient(owner), "patient").await?.unwrap_or_default())
     }
 }
 
 impl WritePatient for Table {
-    async fn link_patient(&self, owner: &OwnerId, new: &NewLink) -> Result<()> {
-        let row = OwnerRow { owner: owner.clone() };
-        let owned = keys::patient_owner(&new.link.patient);
-        // Re-linking after a failed attempt finds the row there, and ours: that is checked, not overwritten.
-        if let Some(found) = self.get::<OwnerRow>(owned.clone(), "patient owner").await? {
-            if found.owner != *owner {
-                return Err(super::StoreError::Conflict(vec![Condition::PatientUnowned]));
+    async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()> {
+        let transaction = self.transaction().put_patient(owner, slot)?;
+        match &slot.link {
+            Some(link) => {
+                transaction
+                    .check_unlocked(keys::open_run(&link.patient), now)?
+                    .commit()
+                    .await
             }
-            return self.transaction().put_link(owner, new)?.commit().await;
+            None => transaction.commit().await,
         }
-        let transaction = self
-            .transaction()
-            .put(Condition::PatientUnowned, &Replaces::Nothing, owned, &row, [])?;
-        transaction.put_link(owner, new)?.commit().await
+    }
+
+    async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot) -> Result<()> {
+        let transaction = self.transaction().put_patient(owner, slot)?;
+        let Some(link) = &slot.link else {
+            return transaction.commit().await;
+        };
+        let owned = keys::patient_owner(&link.patient);
+        match self.get::<OwnerRow>(owned.clone(), "patient owner").await? {
+            Some(found) if found.owner == *owner => transaction.commit().await,
+            Some(_) => Err(StoreError::Conflict(vec![Condition::PatientUnowned])),
+            None => {
+                let row = OwnerRow { owner: owner.clone() };
+                transaction
+                    .put(Condition::PatientUnowned, &Replaces::Nothing, owned, &row, [])?
+                    .commit()
+                    .await
+            }
+        }
     }
 }
 
 impl super::transaction::Transaction<'_> {
-    fn put_link(self, owner: &OwnerId, new: &NewLink) -> Result<Self> {
-        let replaces = Replaces::Version(new.read_version);
-        self.put(Condition::PatientAsRead, &replaces, keys::patient(owner), &new.link, [])
+    fn put_patient(self, owner: &OwnerId, slot: &PatientSlot) -> Result<Self> {
+        let replaces = Replaces::Version(slot.version.saturating_sub(1));
+        self.put(Condition::PatientAsRead, &replaces, keys::patient(owner), slot, [])
     }
 }
 
@@ -169,7 +181,7 @@ impl WriteIdentity for Table {
         owner: &OwnerId,
         identity: &Identity,
         session: &OpenSession,
-        link: &PatientLink,
+        patient: &PatientSlot,
         now: Time,
     ) -> Result<()> {
         let replaces = Replaces::Version(identity.version.saturating_sub(1));
@@ -190,20 +202,26 @@ impl WriteIdentity for Table {
                 &row,
                 [("ttl", ttl(now))],
             )?
-            .check(Condition::PatientAsRead, keys::patient(owner), link.version)?
+            .check(Condition::PatientAsRead, keys::patient(owner), patient.version)?
             .commit()
             .await
     }
 }
 
 impl RejectIdentity for Table {
-    async fn reject_identity(&self, owner: &OwnerId, rejected: &ProofedIdentityId) -> Result<()> {
-        let Some(identity) = self.identity(owner).await?.reject(rejected) else {
+    async fn reject_identity(&self, owner: &OwnerId, rejected: &ProofedIdentityId, now: Time) -> Result<()> {
+        let Some(identity) = self.identity(owner).await?.reject(rejected, now) else {
             return Ok(());
         };
         let replaces = Replaces::Version(identity.version.saturating_sub(1));
         let transaction = self.transaction();
-        let written = transaction.put(Condition::IdentityAsRead, &replaces, keys::identity(owner), &identity, [])?;
+        let written = transaction.put(
+            Condition::IdentityAsRead,
+            &replaces,
+            keys::identity(owner),
+            &identity,
+            [],
+        )?;
         match written.commit().await {
             // Somebody changed it meanwhile: what is stored now is newer than the rejection.
             Err(error) if error.lacks(Condition::IdentityAsRead) => Ok(()),
@@ -233,13 +251,13 @@ impl AcceptRun for Table {
     async fn accept_run(
         &self,
         owner: &OwnerId,
-        slot: &ChallengeSlot,
+        grounds: Grounds<'_>,
         held: &Held,
         session: &Aal2SessionHash,
         run: &Run,
     ) -> Result<()> {
         let now = run.created_at;
-        let spent = slot.clone().spend(held.clone());
+        let spent = grounds.challenge.clone().spend(held.clone());
         let used = UsedRow {
             owner,
             run: run.id.to_string(),
@@ -249,7 +267,7 @@ impl AcceptRun for Table {
             holder: run.id.to_string(),
             deadline: run.expires_at,
         };
-        let read = Replaces::Version(slot.version);
+        let read = Replaces::Version(grounds.challenge.version);
         self.transaction()
             .put(Condition::ChallengeAsRead, &read, keys::challenge(owner), &spent, [])?
             .put(
@@ -268,6 +286,12 @@ impl AcceptRun for Table {
             )?
             .put_run(owner, run, 0)?
             .put_entry(owner, run, None::<&RunEvent>, None, now)?
+            .check(Condition::PatientAsRead, keys::patient(owner), grounds.patient.version)?
+            .check(
+                Condition::IdentityAsRead,
+                keys::identity(owner),
+                grounds.identity.version,
+            )?
             .commit()
             .await
     }

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
+use super::keys::Key;
 use super::links::SeenMessage;
 use super::person::{LockRow, ReadChallenge, ttl};
 use super::records::put_record;
@@ -130,7 +131,8 @@ impl WriteRun for Table {
             transaction = self.forget_session(transaction, owner, run.id).await?;
         }
         if change.unlocks {
-            transaction = transaction.release(keys::open_run(&run.patient), &run.id.to_string())?;
+            let lock = keys::open_run(&run.patient);
+            transaction = self.release(transaction, lock, &run.id.to_string()).await?;
         }
         if let Some(seen) = seen {
             transaction = transaction.put_seen(seen)?;
@@ -140,6 +142,19 @@ impl WriteRun for Table {
 }
 
 impl Table {
+    /// Releases a lock if it is still ours: one whose deadline has passed may be another's by now.
+    pub(super) async fn release<'a>(
+        &self,
+        transaction: Transaction<'a>,
+        lock: Key,
+        holder: &str,
+    ) -> Result<Transaction<'a>> {
+        match self.get::<LockRow>(lock.clone(), "lock").await? {
+            Some(row) if row.holder == holder => transaction.release(lock, holder),
+            Some(_) | None => Ok(transaction),
+        }
+    }
+
     /// Takes the AAL2 session held for a run out of the table, if it is still there.
     async fn forget_session<'a>(
         &self,

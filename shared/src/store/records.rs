@@ -4,9 +4,9 @@ use super::links::SeenMessage;
 use super::pulls::due_attributes;
 use super::table::Page;
 use super::transaction::{Replaces, Transaction};
-use super::{Condition, Result, Table, keys};
-use crate::domain::record::{Record, RecordChange};
-use crate::domain::{OwnerId, RecordId, Time};
+use super::{Condition, Result, StoreError, Table, keys};
+use crate::domain::record::{Record, RecordChange, RecordEvent};
+use crate::domain::{OwnerId, RecordId, Time, Timing};
 use crate::queue::Subject;
 
 /// Reads a person's records.
@@ -82,13 +82,51 @@ impl WriteRecord for Table {
             transaction = transaction.put_consolidated_lock(owner, record, now, lock_until)?;
         }
         if change.unlocks {
-            transaction = transaction.release(keys::open_consolidated(&record.patient), &record.id.to_string())?;
+            let lock = keys::open_consolidated(&record.patient);
+            transaction = self.release(transaction, lock, &record.id.to_string()).await?;
         }
         if let Some(seen) = seen {
             transaction = transaction.put_seen(seen)?;
         }
         transaction.commit().await
     }
+}
+
+/// How often a change is decided anew when others write the same record.
+const ATTEMPTS: u32 = 8;
+
+/// Writes what happened to a record, decided anew over whatever others write meanwhile. `None` when it changes nothing.
+///
+/// # Errors
+/// When the table fails, or others never stop writing.
+pub async fn settle_record(
+    store: &(impl ReadRecord + WriteRecord),
+    owner: &OwnerId,
+    record: &Record,
+    event: &RecordEvent,
+    moment: (Time, Timing),
+) -> Result<Option<Record>> {
+    let (now, timing) = moment;
+    let mut record = record.clone();
+    for _ in 0..ATTEMPTS {
+        let Some(change) = record.apply(event, now, timing) else {
+            return Ok(None);
+        };
+        let write = RecordWrite {
+            change: &change,
+            now,
+            lock_until: change.record.lock_until(now, timing),
+        };
+        match store.write_record(owner, write, None).await {
+            Ok(()) => return Ok(Some(change.record)),
+            Err(StoreError::Conflict(_)) => match store.record(owner, record.id).await? {
+                Some(current) => record = current,
+                None => return Ok(None),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StoreError::Conflict(vec![Condition::RecordAsRead]))
 }
 
 pub(super) fn put_record<'a>(

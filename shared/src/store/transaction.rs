@@ -39,6 +39,13 @@ pub enum Condition {
     RowNew,
 }
 
+/// The code of a transaction that met another one on the same items.
+const COLLISION: &str = "TransactionConflict";
+/// How often such a transaction is sent again.
+const COLLISIONS_MAX: u32 = 10;
+/// Holds where there is no item, or one whose deadline has passed.
+const NOTHING_ALIVE: &str = "attribute_not_exists(pk) OR deadline <= :now";
+
 /// A transaction being put together.
 pub(super) struct Transaction<'a> {
     table: &'a Table,
@@ -85,7 +92,7 @@ impl Transaction<'_> {
                 .condition_expression("version = :version")
                 .expression_attribute_values(":version", number(version)),
             Replaces::NothingAlive(now) => put
-                .condition_expression("attribute_not_exists(pk) OR deadline <= :now")
+                .condition_expression(NOTHING_ALIVE)
                 .expression_attribute_values(":now", number(now.millis())),
             Replaces::Anything => put,
         };
@@ -97,13 +104,13 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Deletes a lock that is held by `holder`; one that is not there, or another's, is left alone.
+    /// Deletes a lock, provided that `holder` still holds it.
     pub(super) fn release(mut self, key: Key, holder: &str) -> Result<Self> {
         let delete = Delete::builder()
             .table_name(&self.table.name)
             .key("pk", text(key.pk))
             .key("sk", text(key.sk))
-            .condition_expression("attribute_not_exists(pk) OR holder = :holder")
+            .condition_expression("holder = :holder")
             .expression_attribute_values(":holder", text(holder))
             .build()
             .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
@@ -127,17 +134,38 @@ impl Transaction<'_> {
         Ok(self)
     }
 
+    /// Requires that a lock is not held, or that its deadline has passed, without writing it.
+    pub(super) fn check_unlocked(mut self, key: Key, now: Time) -> Result<Self> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table.name)
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk))
+            .condition_expression(NOTHING_ALIVE)
+            .expression_attribute_values(":now", number(now.millis()))
+            .build()
+            .map_err(|_incomplete| StoreError::Refused("incomplete check".to_owned()))?;
+        let write = TransactWriteItem::builder().condition_check(check).build();
+        self.writes.push((Condition::NoOpenRun, write));
+        Ok(self)
+    }
+
     /// Writes all, or nothing.
+    ///
+    /// A transaction that meets another on the same items is cancelled, and the SDK does not repeat it. Nothing was
+    /// written, and the other is done within milliseconds: it is sent again at once, a few times. What an upstream call
+    /// has brought must not be lost to a passing collision.
     pub(super) async fn commit(self) -> Result<()> {
         let (conditions, writes): (Vec<_>, Vec<_>) = self.writes.into_iter().unzip();
-        let call = self
-            .table
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(writes));
-        match call.send().await {
-            Ok(_written) => Ok(()),
-            Err(error) => Err(cancelled(&error, &conditions)),
+        let mut collisions = 0;
+        loop {
+            let call = self.table.client.transact_write_items();
+            let Err(error) = call.set_transact_items(Some(writes.clone())).send().await else {
+                return Ok(());
+            };
+            match cancelled(&error, &conditions) {
+                StoreError::Unavailable(code) if code == COLLISION && collisions < COLLISIONS_MAX => collisions += 1,
+                error => return Err(error),
+            }
         }
     }
 }
@@ -162,9 +190,7 @@ fn cancelled<R>(error: &SdkError<TransactWriteItemsError, R>, conditions: &[Cond
         .find(|code| *code != "None")
         .unwrap_or("unknown");
     match code {
-        "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => {
-            StoreError::Unavailable(code.to_owned())
-        }
+        COLLISION | "ThrottlingError" | "ProvisionedThroughputExceeded" => StoreError::Unavailable(code.to_owned()),
         _ => StoreError::Refused(code.to_owned()),
     }
 }

@@ -29,7 +29,7 @@ impl ReadDue for Table {
     async fn overdue(&self, before: Time, limit: i32) -> Result<Vec<Due>> {
         let shards = (0..keys::DUE_SHARDS).map(|shard| self.shard(keys::due_shard_name(shard), before, limit));
         let found = futures_util::future::try_join_all(shards).await?;
-        found.into_iter().flatten().map(read_due).collect()
+        Ok(found.into_iter().flatten().filter_map(readable).collect())
     }
 }
 
@@ -49,6 +49,18 @@ impl Table {
             .await
             .map_err(|error| refused(&error))?;
         Ok(answer.items.unwrap_or_default())
+    }
+}
+
+/// One item that cannot be read must not keep all others from being read.
+fn readable(item: Item) -> Option<Due> {
+    match read_due(item) {
+        Ok(due) => Some(due),
+        Err(error) => {
+            let context = error.to_string();
+            tracing::error!(context, "an item of the due index cannot be read");
+            None
+        }
     }
 }
 

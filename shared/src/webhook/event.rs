@@ -1,6 +1,7 @@
 //! What a webhook says, as it travels through the queue: ids and states, and the link of a consolidated record.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,9 @@ pub struct Marks {
     /// The record whose consolidated query it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,
+    /// The mark of the identity session it confirms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 /// What an event says.
@@ -90,10 +94,21 @@ pub enum Event {
     /// the reader is mended; such a message ends in the dead-letter queue, where it raises an alarm.
     IdentityUnreadable {
         /// The body as it was signed.
-        body: String,
+        body: KeptBody,
     },
     /// Something we do not act on, or could not read. Only the envelope is kept.
     Other,
+}
+
+/// A body nobody could read. It may say anything about a person, so it has no readable `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeptBody(pub String);
+
+impl fmt::Debug for KeptBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[kept body]")
+    }
 }
 
 /// What a consolidated query delivers.
@@ -109,9 +124,12 @@ pub struct Delivery {
     /// The patient its document is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<PatientId>,
-    /// Where the record waits; none when there is no data.
+    /// Where the record waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Link>,
+    /// Whether it says that there is no data. Without a link and without saying so, it is not understood.
+    #[serde(default)]
+    pub empty: bool,
 }
 
 impl Delivery {

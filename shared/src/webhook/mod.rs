@@ -4,8 +4,8 @@ mod event;
 mod payload;
 mod signature;
 
-pub use event::{Delivery, Event, Incoming, Marks, WebhookEvent};
-pub use payload::{RECORD_MARK, RUN_MARK};
+pub use event::{Delivery, Event, Incoming, KeptBody, Marks, WebhookEvent};
+pub use payload::{IDENTITY_MARK, RECORD_MARK, RUN_MARK};
 pub use signature::{SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookKeys, WebhookKeysError};
 
 /// The header that carries the signature (docs.metriport.com, page `getting-started/webhooks`).

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::event::{Delivery, Event, Incoming, Marks, WebhookEvent};
+use super::event::{Delivery, Event, Incoming, KeptBody, Marks, WebhookEvent};
 use super::signature::VerifiedWebhook;
 use crate::domain::identity::Verification;
 use crate::domain::run::Outcome;
@@ -20,10 +20,15 @@ use crate::queue::{Link, VERSION};
 /// Longest event type kept, in characters.
 const EVENT_TYPE_MAX: usize = 80;
 
+/// Longest mark kept, in characters; ours are shorter.
+const MARK_MAX: usize = 64;
+
 /// The metadata key that names a run, sent upstream and echoed.
 pub const RUN_MARK: &str = "runId";
 /// The metadata key that names a record.
 pub const RECORD_MARK: &str = "recordId";
+/// The metadata key that marks an identity session.
+pub const IDENTITY_MARK: &str = "identityMark";
 
 impl VerifiedWebhook<'_> {
     /// Reads what it says.
@@ -62,7 +67,7 @@ impl VerifiedWebhook<'_> {
             "ias.identity.verified" => Some(match verification(body) {
                 Some(verification) => Event::Identity { verification },
                 None => Event::IdentityUnreadable {
-                    body: String::from_utf8_lossy(self.body()).into_owned(),
+                    body: KeptBody(String::from_utf8_lossy(self.body()).into_owned()),
                 },
             }),
             _ => None,
@@ -94,6 +99,7 @@ fn marks(body: &Value) -> Marks {
     Marks {
         run: mark(RUN_MARK).and_then(|run| RunId::parse(run).ok()),
         record: mark(RECORD_MARK).and_then(|record| RecordId::parse(record).ok()),
+        identity: mark(IDENTITY_MARK).map(|mark| mark.chars().take(MARK_MAX).collect()),
     }
 }
 
@@ -116,9 +122,12 @@ fn source(event_type: &str, body: &Value) -> Option<Event> {
 
 fn delivery(body: &Value) -> Option<Delivery> {
     let patient = body.pointer("/patients/0")?;
-    let document = patient.pointer("/bundle/entry/0/resource");
+    let entries = patient.pointer("/bundle/entry").and_then(Value::as_array);
+    let resources = entries.into_iter().flatten().filter_map(|entry| entry.get("resource"));
+    let document = resources
+        .into_iter()
+        .find(|r| text(r, "/resourceType") == Some("DocumentReference"));
     let subject = document.and_then(|document| text(document, "/subject/reference"));
-    let link = document.and_then(|document| text(document, "/content/0/attachment/url"));
     Some(Delivery {
         patient: id(patient, "/patientId", PatientId::parse)?,
         status: outcome(text(patient, "/status")?)?,
@@ -130,8 +139,20 @@ fn delivery(body: &Value) -> Option<Delivery> {
         subject: subject
             .and_then(|s| s.strip_prefix("Patient/"))
             .and_then(|s| PatientId::parse(s).ok()),
-        link: link.map(|url| Link::new(url.to_owned())),
+        link: document.and_then(link).map(Link::new),
+        empty: entries.is_some_and(Vec::is_empty),
     })
+}
+
+/// The document in the form that was asked for. For JSON a compressed copy stands beside it.
+fn link(document: &Value) -> Option<String> {
+    let attachments = document
+        .get("content")?
+        .as_array()?
+        .iter()
+        .filter_map(|content| content.get("attachment"));
+    let mut plain = attachments.filter(|attachment| text(attachment, "/contentType") != Some("application/gzip"));
+    plain.find_map(|attachment| text(attachment, "/url")).map(str::to_owned)
 }
 
 fn filters(map: &serde_json::Map<String, Value>) -> BTreeMap<String, String> {
@@ -160,6 +181,7 @@ fn verification(body: &Value) -> Option<Verification> {
         proofed_identity: proofed,
         session: session.and_then(|id| IdentitySessionId::parse(id).ok()),
         patient: find("patientId").and_then(|id| PatientId::parse(id).ok()),
+        mark: marks(body).identity,
     })
 }
 

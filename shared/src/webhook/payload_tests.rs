@@ -122,7 +122,12 @@ fn a_verification_is_found_wherever_it_stands() {
 #[test]
 fn an_unreadable_identity_event_is_kept_whole() {
     let body = json!({"meta": {"type": "ias.identity.verified", "messageId": "m"}, "payload": {"deep": {"deeper": {"proofedIdentityId": "pid_1"}}}});
-    assert_eq!(read(&body).event, Event::IdentityUnreadable { body: body.to_string() });
+    assert_eq!(
+        read(&body).event,
+        Event::IdentityUnreadable {
+            body: KeptBody(body.to_string())
+        }
+    );
 }
 
 #[test]

@@ -6,11 +6,13 @@ use shared::domain::{OwnerId, Time};
 use shared::metriport::ReadNetworkQuery;
 
 use super::record_event;
-use crate::{Deps, NOTHING, Outcome};
+use crate::{Deps, Outcome};
 
 pub(super) async fn poll(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Outcome, Error> {
     let Some(request) = &run.request else {
-        return Ok(NOTHING);
+        // Proved by a webhook that named no request: there is nothing to ask for, only to wait for.
+        let until = now.plus(deps.timing.poll_gap(run.polls + 1)).min(run.expires_at);
+        return record_event(deps, owner, run, &RunEvent::PollFailed { until }, now).await;
     };
     let event = match deps.metriport.read_network_query(request).await {
         Ok(query) => RunEvent::Polled {

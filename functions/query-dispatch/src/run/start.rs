@@ -1,8 +1,6 @@
 //! Starts the network query, at most once. The intent is written before the call; whoever finds an intent without a
 //! result waits for a webhook that proves the start, and does not start again.
 
-use std::time::Duration;
-
 use shared::domain::challenge::Held;
 use shared::domain::run::{Deferral, Reason, Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time};
@@ -16,9 +14,6 @@ use shared::{Error, clock};
 use super::{record_event, write};
 use crate::{Deps, Outcome, STALE};
 
-/// How long to wait for an upstream that says it is busy and not for how long: its windows are a minute.
-const BUSY: Duration = Duration::from_secs(60);
-
 pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Outcome, Error> {
     let slot = deps.table.challenge(owner).await?;
     let Some(held) = slot.session_for(run.id, now) else {
@@ -31,14 +26,16 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
     };
     let answer = deps.metriport.start_network_query(&call).await;
     let now = clock::now();
+    let rejects = answer.as_ref().is_err_and(UpstreamError::rejects_identity);
     let event = event(answer, deps, now);
-    if matches!(event, RunEvent::StartRefused { reason: Reason::IdentityRejected }) {
-        deps.table.reject_identity(owner, &held.proofed_identity).await?;
-    }
     let Some(claimed) = deps.table.run(owner, run.id).await? else {
         return Ok(STALE);
     };
-    record_event(deps, owner, &claimed, &event, now).await
+    let outcome = record_event(deps, owner, &claimed, &event, now).await?;
+    if rejects {
+        deps.table.reject_identity(owner, &held.proofed_identity, now).await?;
+    }
+    Ok(outcome)
 }
 
 fn call(deps: &Deps, run: &Run, held: &Held) -> Result<IasStart, Error> {
@@ -65,7 +62,7 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, deps: &Deps, now: Time) ->
     tracing::warn!(context = %error, "the network query was not started");
     match (error.kind(), error.effect()) {
         (UpstreamErrorKind::RateLimited { retry_after }, _) => {
-            let until = now.plus(retry_after.unwrap_or(BUSY));
+            let until = now.plus(retry_after.unwrap_or(deps.timing.busy_pause()));
             RunEvent::StartDeferred {
                 cause: Deferral::RateLimited,
                 until,
@@ -80,11 +77,12 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, deps: &Deps, now: Time) ->
     }
 }
 
+/// A new challenge is tried before a new proofing: should the identity be the trouble, opening the challenge says so.
 fn reason(error: &UpstreamError) -> Reason {
-    if error.mentions_identity() {
-        Reason::IdentityRejected
-    } else if error.mentions_aal2() {
+    if error.mentions_aal2() {
         Reason::Aal2SessionRejected
+    } else if error.rejects_identity() {
+        Reason::IdentityRejected
     } else {
         Reason::UpstreamRefused
     }

@@ -13,6 +13,7 @@ impl Record {
         if next == *self {
             return None;
         }
+        next.due_at = next.due_at.map(|due_at| due_at.min(next.latest()));
         if next.state.is_terminal() {
             next.due_at = None;
             next.ended_at = Some(now);
@@ -43,6 +44,7 @@ impl Record {
                 self.wait(*until);
             }
             (Starting, RecordEvent::StartUnknown) => self.again(now, timing),
+            (Starting | Processing, RecordEvent::AttemptOver) => self.again(now, timing),
             (Starting, RecordEvent::StartRefused) => self.fail(RecordReason::UpstreamRefused),
             (Processing, RecordEvent::Polled(status)) => self.polled(*status, now, timing),
             (Starting | Processing, RecordEvent::Delivered(delivery, request)) => {
@@ -65,10 +67,18 @@ impl Record {
         }
     }
 
+    /// The latest time at which somebody must look again: no wait outlives the attempt or the record.
+    fn latest(&self) -> Time {
+        let attempting = matches!(self.state, RecordState::Starting | RecordState::Processing);
+        let attempt = self.attempt_until.filter(|_| attempting);
+        attempt.map_or(self.expires_at, |until| until.min(self.expires_at))
+    }
+
     fn claim(&mut self, now: Time, timing: Timing) {
         self.state = RecordState::Starting;
         self.request = None;
         self.attempts += 1;
+        self.attempt_until = Some(now.plus(timing.consolidated_life()));
         self.polls = 0;
         self.delivery_overdue = false;
         // A start without a result is found again after this pause and repeated.

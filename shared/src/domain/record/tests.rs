@@ -128,6 +128,7 @@ fn any_event() -> impl Strategy<Value = RecordEvent> {
         Just(RecordEvent::StartDeferred(Deferral::NotSent, T0)),
         Just(RecordEvent::StartUnknown),
         Just(RecordEvent::StartRefused),
+        Just(RecordEvent::AttemptOver),
         prop_oneof![
             Just(QueryStatus::Processing),
             Just(QueryStatus::Completed),

@@ -51,7 +51,10 @@ impl Draft {
             (Queued, RunEvent::StartTooLate) => self.fail(Reason::Aal2SessionExpired),
             (Starting, RunEvent::StartDeferred { until, .. }) => self.defer(*until),
             (Starting, RunEvent::StartRefused { reason }) => self.fail(*reason),
-            (Starting, RunEvent::StartUnknown) => self.run().unconfirmed = true,
+            (Starting, RunEvent::StartUnknown) => {
+                self.run().unconfirmed = true;
+                self.change.frees_session = true;
+            }
             (Starting, RunEvent::StartStayedUnknown) => self.give_up_start(),
             // The answer may come after a webhook that proved the start, even after the wait for one.
             (Starting | Running, RunEvent::Started { request, report }) => self.started(request, report),
@@ -71,9 +74,9 @@ impl Draft {
                 self.run().sources.advance(*source, (*status).into(), now, None);
             }
             (Running, RunEvent::Polled { report }) => self.polled(report),
-            (Running, RunEvent::PollFailed { until }) => self.poll_failed(*until),
+            (Running, RunEvent::PollFailed { until }) => self.not_yet(*until),
             (Running, RunEvent::DeadlinePassed) => self.deadline(),
-            (Consolidating, RunEvent::RecordAwaited { until }) => self.due(*until),
+            (Consolidating, RunEvent::RecordAwaited { until }) => self.not_yet(*until),
             (Consolidating, RunEvent::RecordEnded { available }) => self.record_ended(*available),
             // `FirstDataReady` is never a completion; everything else is out of its order.
             _ => {}
@@ -106,7 +109,9 @@ impl Draft {
         self.due(until);
     }
 
+    /// Never beyond the time by which it must have started.
     fn defer(&mut self, until: Time) {
+        let until = until.min(self.change.run.start_by);
         self.run().state = RunState::Queued;
         self.due(until);
     }
@@ -196,7 +201,7 @@ impl Draft {
         self.settle();
     }
 
-    fn poll_failed(&mut self, until: Time) {
+    fn not_yet(&mut self, until: Time) {
         self.run().polls += 1;
         self.due(until);
     }
@@ -227,8 +232,12 @@ impl Draft {
         }
     }
 
+    /// The record's end is announced; should that be lost, the run looks for itself, less and less often.
     fn consolidate(&mut self) {
-        let until = self.now.plus(self.timing.record_life());
+        let until = self.now.plus(self.timing.poll_gap(0));
+        let all = self.change.run.sources.count(SourceStatus::Completed) == self.change.run.sources.len();
+        self.run().polls = 0;
+        self.run().all_answered = all;
         self.run().state = RunState::Consolidating;
         self.run().ended_at = None;
         if !self.change.run.unconfirmed {
@@ -244,9 +253,7 @@ impl Draft {
         let (state, reason) = match (run.unconfirmed, available) {
             (true, _) => (RunState::Unconfirmed, Some(Reason::StartUnknown)),
             (false, false) => (RunState::Failed, Some(Reason::RecordUnavailable)),
-            (false, true) if run.sources.count(SourceStatus::Completed) == run.sources.len() => {
-                (RunState::Completed, None)
-            }
+            (false, true) if run.all_answered => (RunState::Completed, None),
             (false, true) => (RunState::Partial, None),
         };
         self.end(state, reason);

@@ -132,6 +132,19 @@ impl UpstreamError {
     pub const fn mentions_identity(&self) -> bool {
         self.mentions.identity
     }
+
+    /// Whether Metriport refused because it does not take the proofed identity, and nothing else can be meant. Proofing
+    /// again is much to ask of a person: a refusal that may be about the session, the redirect URL, the account or the
+    /// route does not count.
+    #[must_use]
+    pub const fn rejects_identity(&self) -> bool {
+        use UpstreamErrorKind as Kind;
+        let of_the_call = matches!(
+            self.kind,
+            Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::Conflict | Kind::Refused
+        );
+        of_the_call && self.mentions.identity && !self.mentions.aal2 && !self.mentions.redirect
+    }
 }
 
 impl fmt::Display for UpstreamError {

@@ -1,0 +1,221 @@
+//! A person's link to a Metriport patient, and the change of it that is under way.
+//!
+//! Changing demographics is a write upstream that may take effect without an answer. The intent is written first: while
+//! it stands, nobody counts as verified and no pull is accepted, and whoever finds it sends the demographics again. So
+//! what upstream holds and what we believe never differ unnoticed.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DemographicsHash, ExternalId, PatientId, Time};
+
+/// How long one change may take before another may begin: longer than the calls it makes. Not scaled, as they are not.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// What is stored of a person's patient.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PatientSlot {
+    /// The link, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<PatientLink>,
+    /// The change under way, or one that did not finish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// Counts every write.
+    #[serde(default)]
+    pub version: u64,
+}
+
+/// A person's link to a Metriport patient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PatientLink {
+    /// The patient.
+    pub patient: PatientId,
+    /// What Metriport knows the person by.
+    pub external_id: ExternalId,
+    /// The demographics upstream holds, hashed.
+    pub demographics: DemographicsHash,
+}
+
+/// A change that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// The demographics it writes.
+    pub demographics: DemographicsHash,
+    /// Until when nobody else may begin one.
+    pub until: Time,
+}
+
+/// Why there is no patient to work with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unsettled {
+    /// There was none yet.
+    #[error("no patient is linked")]
+    NotLinked,
+    /// A change is under way or did not finish.
+    #[error("a change of the patient has not finished")]
+    Changing,
+}
+
+/// Whether a change may begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// Nothing is to be changed.
+    Unchanged,
+    /// Another change is under way.
+    Busy,
+    /// The person would be known upstream by another id than before.
+    OtherExternalId,
+    /// It may: this is to be written before anything is sent.
+    Begun(PatientSlot),
+}
+
+impl PatientSlot {
+    /// The patient to work with.
+    ///
+    /// # Errors
+    /// When there is none, or what upstream holds of it is not certain.
+    pub fn settled(&self) -> Result<&PatientLink, Unsettled> {
+        match (&self.link, &self.intent) {
+            (None, _) => Err(Unsettled::NotLinked),
+            (Some(_), Some(_)) => Err(Unsettled::Changing),
+            (Some(link), None) => Ok(link),
+        }
+    }
+
+    /// Begins a change to these demographics.
+    #[must_use]
+    pub fn begin(&self, external_id: &ExternalId, demographics: &DemographicsHash, now: Time) -> Beginning {
+        if self.link.as_ref().is_some_and(|link| link.external_id != *external_id) {
+            return Beginning::OtherExternalId;
+        }
+        match &self.intent {
+            Some(intent) if now < intent.until => return Beginning::Busy,
+            None if self
+                .link
+                .as_ref()
+                .is_some_and(|link| link.demographics == *demographics) =>
+            {
+                return Beginning::Unchanged;
+            }
+            Some(_) | None => {}
+        }
+        let intent = Intent {
+            demographics: demographics.clone(),
+            until: now.plus(LEASE),
+        };
+        Beginning::Begun(Self {
+            link: self.link.clone(),
+            intent: Some(intent),
+            version: self.version + 1,
+        })
+    }
+
+    /// The change is done.
+    #[must_use]
+    pub fn finish(self, link: PatientLink) -> Self {
+        Self {
+            link: Some(link),
+            intent: None,
+            version: self.version + 1,
+        }
+    }
+
+    /// The change certainly had no effect: things are as before.
+    #[must_use]
+    pub fn cancel(self) -> Self {
+        Self {
+            intent: None,
+            version: self.version + 1,
+            ..self
+        }
+    }
+
+    /// The change ended without an answer: it stays unfinished, and another may begin after a pause.
+    #[must_use]
+    pub fn leave_open(self, until: Time) -> Self {
+        let intent = self.intent.map(|intent| Intent { until, ..intent });
+        Self {
+            intent,
+            version: self.version + 1,
+            ..self
+        }
+    }
+
+    /// The patient is gone upstream.
+    #[must_use]
+    pub fn unlink(self) -> Self {
+        Self {
+            link: None,
+            intent: None,
+            version: self.version + 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(n: u8) -> DemographicsHash {
+        DemographicsHash::parse(format!("hash-{n}")).unwrap()
+    }
+    fn external(n: u8) -> ExternalId {
+        ExternalId::parse(format!("user-{n}")).unwrap()
+    }
+    fn link(n: u8) -> PatientLink {
+        PatientLink {
+            patient: PatientId::parse("p").unwrap(),
+            external_id: external(1),
+            demographics: hash(n),
+        }
+    }
+    fn begun(slot: &PatientSlot, n: u8, now: i64) -> PatientSlot {
+        match slot.begin(&external(1), &hash(n), Time::from_millis(now)) {
+            Beginning::Begun(slot) => slot,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn equal_demographics_change_nothing_once_they_are_settled() {
+        let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
+        assert_eq!(
+            slot.begin(&external(1), &hash(1), Time::default()),
+            Beginning::Unchanged
+        );
+        assert_eq!(
+            slot.begin(&external(2), &hash(1), Time::default()),
+            Beginning::OtherExternalId
+        );
+        assert_eq!(slot.settled(), Ok(&link(1)));
+    }
+
+    #[test]
+    fn an_unfinished_change_is_never_settled_and_is_sent_again() {
+        let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
+        let changing = begun(&slot, 2, 0);
+        assert_eq!(changing.settled(), Err(Unsettled::Changing));
+        assert_eq!(
+            changing.begin(&external(1), &hash(1), Time::from_millis(59_999)),
+            Beginning::Busy
+        );
+        // Even the old demographics are sent: what upstream holds is not known.
+        assert_eq!(begun(&changing, 1, 60_000).settled(), Err(Unsettled::Changing));
+        assert_eq!(changing.clone().cancel().settled(), Ok(&link(1)));
+        let open = changing.leave_open(Time::from_millis(5));
+        assert_eq!(open.settled(), Err(Unsettled::Changing));
+        assert!(begun(&open, 2, 5).version > open.version);
+    }
+
+    #[test]
+    fn a_first_link_that_does_not_finish_leaves_nobody_linked() {
+        let slot = begun(&PatientSlot::default(), 1, 0);
+        assert_eq!(slot.settled(), Err(Unsettled::NotLinked));
+        assert_eq!(slot.unlink().link, None);
+    }
+}
