@@ -27,7 +27,11 @@ impl Reply {
     /// A text in the body, by JSON pointer; empty if there is none.
     #[must_use]
     pub fn text(&self, pointer: &str) -> String {
-        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// A number in the body, by JSON pointer; 0 if there is none.
@@ -39,7 +43,10 @@ impl Reply {
     /// A list in the body, by JSON pointer; empty if there is none.
     #[must_use]
     pub fn list(&self, pointer: &str) -> &[Value] {
-        self.body.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// The problem's code, for a refusal.
@@ -77,7 +84,10 @@ impl QueryAsk {
         let on = json!({ "enabled": true });
         let sources = json!({ "hie": on, "pharmacy": on, "lab": on });
         let body = json!({ "challengeId": challenge_id, "aal2Status": "verified", "sources": sources });
-        Self { session: Some(session.to_owned()), body }
+        Self {
+            session: Some(session.to_owned()),
+            body,
+        }
     }
 }
 
@@ -94,7 +104,11 @@ impl App {
             .no_proxy()
             .timeout(std::time::Duration::from_secs(60))
             .build()?;
-        Ok(Self { base_url: base_url.to_owned(), token: token.to_owned(), http })
+        Ok(Self {
+            base_url: base_url.to_owned(),
+            token: token.to_owned(),
+            http,
+        })
     }
 
     /// Sends anything.
@@ -111,7 +125,9 @@ impl App {
 
     /// A request with the token, to be completed by the caller.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base_url)).bearer_auth(&self.token)
+        self.http
+            .request(method, format!("{}{path}", self.base_url))
+            .bearer_auth(&self.token)
     }
 
     /// A request without a token.
@@ -132,7 +148,12 @@ impl App {
     /// # Errors
     /// When there is no answer.
     pub async fn open_identity_session(&self, redirect_url: &str) -> Result<Reply, NoReply> {
-        self.send(Method::POST, "/v1/identity-sessions", Some(&json!({ "redirectUrl": redirect_url }))).await
+        self.send(
+            Method::POST,
+            "/v1/identity-sessions",
+            Some(&json!({ "redirectUrl": redirect_url })),
+        )
+        .await
     }
 
     /// `GET /v1/identity`.
@@ -148,7 +169,12 @@ impl App {
     /// # Errors
     /// When there is no answer.
     pub async fn open_challenge(&self, redirect_url: &str) -> Result<Reply, NoReply> {
-        self.send(Method::POST, "/v1/aal2-challenges", Some(&json!({ "redirectUrl": redirect_url }))).await
+        self.send(
+            Method::POST,
+            "/v1/aal2-challenges",
+            Some(&json!({ "redirectUrl": redirect_url })),
+        )
+        .await
     }
 
     /// `POST /v1/network-queries`.
@@ -195,8 +221,15 @@ impl App {
 pub async fn reply(request: reqwest::RequestBuilder) -> Result<Reply, NoReply> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let is_json = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|t| t.contains("json"));
+    let is_json = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|t| t.contains("json"));
     let bytes = response.bytes().await?;
-    let body = if is_json { serde_json::from_slice(&bytes).unwrap_or(Value::Null) } else { Value::Null };
+    let body = if is_json {
+        serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+    } else {
+        Value::Null
+    };
     Ok(Reply { status, headers, body })
 }

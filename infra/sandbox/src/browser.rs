@@ -61,7 +61,10 @@ impl Browser {
             .no_proxy()
             .timeout(std::time::Duration::from_secs(30))
             .build()?;
-        Ok(Self { http, key: Mutex::new(None) })
+        Ok(Self {
+            http,
+            key: Mutex::new(None),
+        })
     }
 
     /// Passes a hosted page: reads it, types the code, and follows the way back as far as the app's own page.
@@ -86,10 +89,19 @@ impl Browser {
     /// # Errors
     /// When it does not lead back to the app.
     pub async fn submit(&self, page_url: &str, fields: &[(&str, &str)]) -> Result<Return, PageError> {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let form = self.http.post(page_url).header("content-type", "application/x-www-form-urlencoded");
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let form = self
+            .http
+            .post(page_url)
+            .header("content-type", "application/x-www-form-urlencoded");
         let answer = form.body(body).send().await?;
-        if answer.status().is_redirection() { way_back(&answer) } else { Err(PageError::Status(answer.status().as_u16())) }
+        if answer.status().is_redirection() {
+            way_back(&answer)
+        } else {
+            Err(PageError::Status(answer.status().as_u16()))
+        }
     }
 
     /// The authenticator's code now; a key on the page is added first.
@@ -99,18 +111,30 @@ impl Browser {
             *key = shown;
         }
         let seconds = u64::try_from(clock::now().millis() / 1000).unwrap_or_default();
-        key.as_deref().and_then(|key| totp(key, seconds)).ok_or(PageError::NoKey)
+        key.as_deref()
+            .and_then(|key| totp(key, seconds))
+            .ok_or(PageError::NoKey)
     }
 }
 
 fn way_back(answer: &reqwest::Response) -> Result<Return, PageError> {
     let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
-    let url = location.and_then(|text| Url::parse(text).ok()).ok_or(PageError::NoRedirect)?;
-    let parameter = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let url = location
+        .and_then(|text| Url::parse(text).ok())
+        .ok_or(PageError::NoRedirect)?;
+    let parameter = |name: &str| {
+        url.query_pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    };
     let (session, status) = (parameter("aal2SessionId"), parameter("status"));
     let mut page = url.clone();
     page.set_query(None);
-    Ok(Return { page: page.into(), session, status })
+    Ok(Return {
+        page: page.into(),
+        session,
+        status,
+    })
 }
 
 /// What the page shows as the authenticator's key.
@@ -122,5 +146,11 @@ fn shown_key(html: &str) -> Option<String> {
 /// The six-digit code of a base-32 key at a time, as any authenticator app shows it (RFC 6238).
 fn totp(key: &str, seconds: u64) -> Option<String> {
     let secret = Secret::try_from_base32(key).ok()?;
-    Some(Builder::new().with_secret(secret).build_noncompliant().generate(seconds).to_string())
+    Some(
+        Builder::new()
+            .with_secret(secret)
+            .build_noncompliant()
+            .generate(seconds)
+            .to_string(),
+    )
 }

@@ -86,11 +86,17 @@ fn persona(name: &str) -> Result<Persona, String> {
 }
 
 fn names() -> String {
-    Persona::ALL.iter().map(|persona| persona.name()).collect::<Vec<_>>().join(", ")
+    Persona::ALL
+        .iter()
+        .map(|persona| persona.name())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn persona_help() -> String {
-    let lines = Persona::ALL.iter().map(|persona| format!("  {}: {}", persona.name(), persona.description()));
+    let lines = Persona::ALL
+        .iter()
+        .map(|persona| format!("  {}: {}", persona.name(), persona.description()));
     format!("How the networks behave:\n{}\n", lines.collect::<Vec<_>>().join("\n"))
 }
 

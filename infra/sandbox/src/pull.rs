@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sandbox_fhir::{NetworkRecord, Summary, split, summary};
 use sandbox_host::Runner;
-use sandbox_metriport::StandInOptions;
+use sandbox_metriport::{StandInOptions, Wait};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -30,7 +30,11 @@ pub(crate) async fn pull(args: &PullArgs) -> Result<(), String> {
     let record = args.record.as_deref().map(read_record).transpose()?;
     let begun = Instant::now();
     let mut options = SandboxOptions::new(runner(args.bin_dir.clone())?);
-    options.stand_in = StandInOptions { seed: args.seed, record, ..StandInOptions::default() };
+    options.stand_in = StandInOptions {
+        seed: args.seed,
+        record,
+        ..StandInOptions::default()
+    };
     let sandbox = Sandbox::start(options).await.map_err(|error| error.to_string())?;
     let up = begun.elapsed();
     let outcome = tokio::select! {
@@ -47,7 +51,10 @@ pub(crate) fn runner(bin_dir: Option<PathBuf>) -> Result<Runner, String> {
         Some(folder) => Ok(Runner::BinDir(folder)),
         None => {
             let exe = std::env::current_exe().map_err(|error| format!("this binary cannot be found: {error}"))?;
-            Ok(Runner::SelfExec { exe, args: vec!["function".to_owned()] })
+            Ok(Runner::SelfExec {
+                exe,
+                args: vec!["function".to_owned()],
+            })
         }
     }
 }
@@ -61,28 +68,61 @@ pub(crate) fn read_record(path: &Path) -> Result<NetworkRecord, String> {
 async fn twice(sandbox: &Sandbox, args: &PullArgs, up: Duration) -> Result<(), String> {
     let app = sandbox.app(SUBJECT).map_err(|error| error.to_string())?;
     let browser = Browser::new().map_err(|error| error.to_string())?;
-    let mut puller = Puller { app, browser, progress: Progress::new(args.json), lines: Vec::new(), quiet: args.json };
-    puller.head(&format!("Sandbox up in {}: API at {}", time(up), sandbox.host().base_url()));
+    let mut puller = Puller {
+        app,
+        browser,
+        progress: Progress::new(args.json),
+        lines: Vec::new(),
+        quiet: args.json,
+    };
+    puller.head(&format!(
+        "Sandbox up in {}: API at {}",
+        time(up),
+        sandbox.host().base_url()
+    ));
     puller.head("First pull");
     puller.identity(&demographics(args.persona)).await?;
     let first = puller.pull(args.out.as_deref()).await?;
     puller.head("Second pull: the identity is known, step 1 is skipped");
+    let again = Instant::now();
     let second = puller.pull(args.out.as_deref()).await?;
-    show(args, &puller, &first, &second)
+    let own = Duration::from_millis(sandbox.stand_in().configured_delay_ms(Wait::Pull));
+    let pace = Pace {
+        took: again.elapsed(),
+        own,
+    };
+    show(args, &puller, [&first, &second], pace)
 }
 
-fn show(args: &PullArgs, puller: &Puller, first: &Fetched, second: &Fetched) -> Result<(), String> {
+/// How long the second pull took, and how much of that an ordinary stand-in takes by itself.
+struct Pace {
+    took: Duration,
+    own: Duration,
+}
+
+impl Pace {
+    fn ratio(&self) -> f64 {
+        self.took.as_secs_f64() / self.own.as_secs_f64().max(f64::EPSILON)
+    }
+}
+
+fn show(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], pace: Pace) -> Result<(), String> {
+    let [_, second] = pulls;
     let summary = match &second.file {
         Some(file) => Some(summarize(file.path())?),
         None => None,
     };
     if args.json {
-        say(&report(args, puller, [first, second], summary.as_ref()).to_string());
+        say(&report(args, puller, pulls, (&pace, summary.as_ref())).to_string());
         return Ok(());
     }
     match (&summary, &second.file) {
         (Some(summary), Some(file)) => {
-            say(&format!("\nThe record ({}, sha256 {})", bytes(second.bytes), second.sha256));
+            say(&format!(
+                "\nThe record ({}, sha256 {})",
+                bytes(second.bytes),
+                second.sha256
+            ));
             say(&table(summary));
             if let Some(out) = file.kept() {
                 say(&format!("  written to {}", out.display()));
@@ -90,15 +130,22 @@ fn show(args: &PullArgs, puller: &Puller, first: &Fetched, second: &Fetched) -> 
         }
         _ => say("\nThe networks hold nothing about this person: there is no record to write."),
     }
+    let (took, own) = (time(pace.took), time(pace.own));
+    say(&format!(
+        "\nThe second pull took {took}; ordinary networks alone take {own} here ({:.2} times).",
+        pace.ratio()
+    ));
     Ok(())
 }
 
-fn report(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], summary: Option<&Summary>) -> Value {
+fn report(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], outcome: (&Pace, Option<&Summary>)) -> Value {
+    let (pace, summary) = outcome;
     let pulls = pulls.map(|pull| json!({ "networkQuery": pull.query, "record": pull.record, "status": pull.status }));
     json!({
         "persona": args.persona.name(),
         "steps": puller.lines,
         "pulls": pulls,
+        "pace": { "millis": pace.took.as_millis(), "ownMillis": pace.own.as_millis(), "ratio": pace.ratio() },
         "record": summary.map(|summary| json!({
             "resources": summary.by_type,
             "total": summary.total,

@@ -25,7 +25,9 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Self {
         use std::io::IsTerminal;
-        Self { shown: !quiet && std::io::stderr().is_terminal() }
+        Self {
+            shown: !quiet && std::io::stderr().is_terminal(),
+        }
     }
 
     /// Replaces what is shown; failing to show it matters to nobody.
@@ -43,7 +45,11 @@ impl Progress {
 
 /// A duration as people read it.
 pub(crate) fn time(span: Duration) -> String {
-    if span < Duration::from_secs(1) { format!("{} ms", span.as_millis()) } else { format!("{:.2} s", span.as_secs_f64()) }
+    if span < Duration::from_secs(1) {
+        format!("{} ms", span.as_millis())
+    } else {
+        format!("{:.2} s", span.as_secs_f64())
+    }
 }
 
 /// A record as a table: resources per type, the range of dates, and per source where a resource names one.
@@ -51,11 +57,18 @@ pub(crate) fn table(summary: &Summary) -> String {
     let width = summary.by_type.keys().map(String::len).max().unwrap_or(8).max(8);
     let counted = summary.by_type.iter().map(|(name, count)| (name.as_str(), *count));
     let counted = counted.chain([("total", summary.total)]);
-    let mut lines: Vec<String> = counted.map(|(name, count)| format!("  {name:<width$}  {count:>7}")).collect();
+    let mut lines: Vec<String> = counted
+        .map(|(name, count)| format!("  {name:<width$}  {count:>7}"))
+        .collect();
     if let (Some(first), Some(last)) = (summary.earliest, summary.latest) {
         lines.push(format!("  dates     {first} to {last}"));
     }
-    lines.extend(summary.by_source.iter().map(|(source, count)| format!("  from {source}: {count}")));
+    lines.extend(
+        summary
+            .by_source
+            .iter()
+            .map(|(source, count)| format!("  from {source}: {count}")),
+    );
     lines.join("\n")
 }
 

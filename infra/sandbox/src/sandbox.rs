@@ -114,8 +114,13 @@ impl Sandbox {
     pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let mut redirects = vec![IDENTITY_RETURN.to_owned(), AAL2_RETURN.to_owned()];
         redirects.extend(options.redirects);
-        let stand_in_options = StandInOptions { redirect_allowlist: redirects.clone(), ..options.stand_in };
-        let stand_in = StandIn::start(stand_in_options).await.map_err(|e| SandboxError::StandIn(e.to_string()))?;
+        let stand_in_options = StandInOptions {
+            redirect_allowlist: redirects.clone(),
+            ..options.stand_in
+        };
+        let stand_in = StandIn::start(stand_in_options)
+            .await
+            .map_err(|e| SandboxError::StandIn(e.to_string()))?;
         let issuer = Issuer::new(ISSUER, AUDIENCE)?;
         let aws = Aws::start(AwsOptions {
             data_dir: options.data_dir,
@@ -142,13 +147,20 @@ impl Sandbox {
         let mut host_options = HostOptions::new(stack, bindings, options.runner, endpoint, issuer.clone());
         host_options.aws_env = aws.env();
         host_options.extra_env = options.extra_env;
-        host_options.extra_env.push(("TIME_SCALE".to_owned(), options.time_scale.max(1).to_string()));
+        host_options
+            .extra_env
+            .push(("TIME_SCALE".to_owned(), options.time_scale.max(1).to_string()));
         host_options.port = options.port;
         host_options.prewarm = options.prewarm;
         host_options.schedule_scale = options.schedule_scale;
         host_options.log = options.log;
         let host = Host::start(host_options).await?;
-        let sandbox = Self { aws, stand_in, host, issuer };
+        let sandbox = Self {
+            aws,
+            stand_in,
+            host,
+            issuer,
+        };
         sandbox.register_webhook().await?;
         Ok(sandbox)
     }
@@ -171,7 +183,11 @@ impl Sandbox {
         let timeout = std::time::Duration::from_secs(25);
         let http = http_client(std::time::Duration::from_secs(3), timeout).map_err(|error| error.to_string())?;
         Client::new(ClientOptions {
-            base_url: self.stand_in.base_url().parse().map_err(|error: url::ParseError| error.to_string())?,
+            base_url: self
+                .stand_in
+                .base_url()
+                .parse()
+                .map_err(|error: url::ParseError| error.to_string())?,
             api_key: self.stand_in.api_key().to_owned().into(),
             http,
             request_timeout: timeout,
@@ -186,7 +202,8 @@ impl Sandbox {
     /// When it cannot be signed.
     pub fn token(&self, subject: &str, claims: &Map<String, Value>) -> Result<String, IssuerError> {
         let now = clock::now().millis() / 1000;
-        self.issuer.token(subject, claims, TOKEN_SECS, u64::try_from(now).unwrap_or_default())
+        self.issuer
+            .token(subject, claims, TOKEN_SECS, u64::try_from(now).unwrap_or_default())
     }
 
     /// The app, for one person.

@@ -61,7 +61,12 @@ pub(crate) async fn make(
     }
     for bucket in &stack.buckets {
         aws.create_bucket(&bucket.name).await?;
-        remember(&mut known, &bucket.logical_id, &bucket.name, &format!("arn:aws:s3:::{}", bucket.name));
+        remember(
+            &mut known,
+            &bucket.logical_id,
+            &bucket.name,
+            &format!("arn:aws:s3:::{}", bucket.name),
+        );
     }
     for secret in &stack.secrets {
         let value = secret_value(&secret.logical_id, secrets)?;
@@ -82,7 +87,9 @@ fn secret_value<'a>(logical_id: &str, secrets: &'a Secrets) -> Result<&'a str, S
         "MetriportApiKeySecret" => Ok(&secrets.api_key),
         "WebhookKeysSecret" => Ok(&secrets.webhook_keys),
         "OwnerKeySecret" => Ok(&secrets.owner_key),
-        other => Err(SandboxError::Template(format!("the sandbox has no value for the secret {other}"))),
+        other => Err(SandboxError::Template(format!(
+            "the sandbox has no value for the secret {other}"
+        ))),
     }
 }
 
@@ -110,7 +117,12 @@ fn table_spec(table: &Table) -> Result<TableSpec, SandboxError> {
     let gsis = table.indexes.iter().map(|index| {
         let (hash_key, range_key) = keys(&index.key, &index.name)?;
         let keys_only = index.projection == Projection::KeysOnly;
-        Ok(IndexSpec { name: index.name.clone(), hash_key, range_key, keys_only })
+        Ok(IndexSpec {
+            name: index.name.clone(),
+            hash_key,
+            range_key,
+            keys_only,
+        })
     });
     Ok(TableSpec {
         name: table.name.clone(),
@@ -126,10 +138,12 @@ fn keys(
     name: &str,
 ) -> Result<(KeyAttribute, Option<KeyAttribute>), SandboxError> {
     let find = |role: KeyRole| {
-        key.iter().find(|attribute| attribute.role == role).map(|attribute| match attribute.attribute_type.as_str() {
-            "N" => KeyAttribute::number(&attribute.name),
-            _ => KeyAttribute::string(&attribute.name),
-        })
+        key.iter()
+            .find(|attribute| attribute.role == role)
+            .map(|attribute| match attribute.attribute_type.as_str() {
+                "N" => KeyAttribute::number(&attribute.name),
+                _ => KeyAttribute::string(&attribute.name),
+            })
     };
     let hash = find(KeyRole::Hash).ok_or_else(|| SandboxError::Template(format!("{name} has no hash key")))?;
     Ok((hash, find(KeyRole::Range)))

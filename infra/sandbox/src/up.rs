@@ -14,7 +14,12 @@ pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
     let mut options = SandboxOptions::new(runner(args.bin_dir.clone())?);
     // A seed of its own each time: patients kept in the data folder must not meet new ones under their ids.
     let seed = u64::try_from(shared::clock::now().millis()).unwrap_or(1);
-    options.stand_in = StandInOptions { seed, record, auto_approve: !args.pages, ..StandInOptions::default() };
+    options.stand_in = StandInOptions {
+        seed,
+        record,
+        auto_approve: !args.pages,
+        ..StandInOptions::default()
+    };
     options.port = args.port;
     options.data_dir = args.data.clone();
     options.redirects = args.redirects.clone();
@@ -22,7 +27,9 @@ pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
         options.log = std::sync::Arc::new(|line| say_error(&format!("[{}] {}", line.function, line.text)));
     }
     let sandbox = Sandbox::start(options).await.map_err(|error| error.to_string())?;
-    let token = sandbox.token(SUBJECT, &serde_json::Map::new()).map_err(|error| error.to_string())?;
+    let token = sandbox
+        .token(SUBJECT, &serde_json::Map::new())
+        .map_err(|error| error.to_string())?;
     say(&welcome(&sandbox, &token, args.pages));
     let waited = until_stopped().await;
     say("Stopping.");
@@ -42,7 +49,9 @@ async fn until_stopped() -> Result<(), String> {
 fn welcome(sandbox: &Sandbox, token: &str, pages: bool) -> String {
     let base = sandbox.host().base_url();
     let person = demographics(Persona::Ordinary);
-    let names = Persona::ALL.iter().map(|persona| format!("{} ({})", persona.first_name(), persona.name()));
+    let names = Persona::ALL
+        .iter()
+        .map(|persona| format!("{} ({})", persona.first_name(), persona.name()));
     let names = names.collect::<Vec<_>>().join(", ");
     let visit = if pages {
         "# Open the link in a browser, add the key it shows to an authenticator app, and type the code. Then put the\n\

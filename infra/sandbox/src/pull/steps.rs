@@ -84,7 +84,12 @@ impl Puller {
         if !self.quiet {
             say(&format!("  {step} {name:<9}  {what:<72}  {:>8}", time(spent)));
         }
-        self.lines.push(Line { step, name, what, millis: spent.as_millis() });
+        self.lines.push(Line {
+            step,
+            name,
+            what,
+            millis: spent.as_millis(),
+        });
     }
 
     /// Step 1: who the person is.
@@ -93,7 +98,11 @@ impl Puller {
         expect(self.app.put_patient(demographics).await, 200, "PUT /v1/patient")?;
         let opened = self.app.open_identity_session(IDENTITY_RETURN).await;
         let opened = expect(opened, 201, "POST /v1/identity-sessions")?;
-        let back = self.browser.pass(&opened.text("/sessionUrl")).await.map_err(|error| format!("identity page: {error}"))?;
+        let back = self
+            .browser
+            .pass(&opened.text("/sessionUrl"))
+            .await
+            .map_err(|error| format!("identity page: {error}"))?;
         returned(&back, IDENTITY_RETURN)?;
         let (app, progress) = (&self.app, &self.progress);
         let status = poll(CONFIRMATION, async || {
@@ -126,12 +135,23 @@ impl Puller {
     /// Step 2: a fresh second factor.
     async fn challenge(&mut self) -> Result<QueryAsk, String> {
         let begun = Instant::now();
-        let opened = expect(self.app.open_challenge(AAL2_RETURN).await, 201, "POST /v1/aal2-challenges")?;
+        let opened = expect(
+            self.app.open_challenge(AAL2_RETURN).await,
+            201,
+            "POST /v1/aal2-challenges",
+        )?;
         let page = opened.text("/challengeUrl");
-        let back = self.browser.pass(&page).await.map_err(|error| format!("challenge page: {error}"))?;
+        let back = self
+            .browser
+            .pass(&page)
+            .await
+            .map_err(|error| format!("challenge page: {error}"))?;
         returned(&back, AAL2_RETURN)?;
         let session = back.session.ok_or("the challenge page gave no AAL2 session")?;
-        let what = format!("hosted page passed (AAL2, {}), fresh session for one query", opened.text("/method"));
+        let what = format!(
+            "hosted page passed (AAL2, {}), fresh session for one query",
+            opened.text("/method")
+        );
         self.step(2, "Challenge", what, begun);
         Ok(QueryAsk::everything(&opened.text("/challengeId"), &session))
     }
@@ -172,13 +192,25 @@ impl Puller {
             file: None,
         };
         if link.is_empty() {
-            self.step(4, "Record", format!("nothing to fetch: {}", record.text("/status")), begun);
+            self.step(
+                4,
+                "Record",
+                format!("nothing to fetch: {}", record.text("/status")),
+                begun,
+            );
             return Ok(fetched);
         }
         fetched.file = Some(self.download(&link, out).await?);
         let counts = record.body.get("counts").and_then(Value::as_object);
-        let resources: u64 = counts.into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum();
-        let what = format!("{resources} resources, {}, by a link that lives 60 s", bytes(fetched.bytes));
+        let resources: u64 = counts
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, count)| count.as_u64())
+            .sum();
+        let what = format!(
+            "{resources} resources, {}, by a link that lives 60 s",
+            bytes(fetched.bytes)
+        );
         self.step(4, "Record", what, begun);
         Ok(fetched)
     }
@@ -204,7 +236,10 @@ impl Puller {
 
 fn sources(run: &Reply) -> String {
     let word = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let words = run.list("/sources").iter().map(|source| format!("{} {}", word(source, "type"), word(source, "status")));
+    let words = run
+        .list("/sources")
+        .iter()
+        .map(|source| format!("{} {}", word(source, "type"), word(source, "status")));
     words.collect::<Vec<_>>().join(", ")
 }
 
@@ -221,16 +256,25 @@ fn expect(reply: Result<Reply, crate::app::NoReply>, status: u16, what: &str) ->
     if reply.status == status {
         return Ok(reply);
     }
-    let said = if reply.code().is_empty() { reply.text("/message") } else { reply.code() };
+    let said = if reply.code().is_empty() {
+        reply.text("/message")
+    } else {
+        reply.code()
+    };
     let next = reply.text("/next/action");
-    Err(format!("{what} answered {} {said}{}", reply.status, if next.is_empty() { next } else { format!(" (next: {next})") }))
+    Err(format!(
+        "{what} answered {} {said}{}",
+        reply.status,
+        if next.is_empty() {
+            next
+        } else {
+            format!(" (next: {next})")
+        }
+    ))
 }
 
 /// Asks until there is an answer, as an app does, and not for ever.
-async fn poll<T>(
-    patience: Duration,
-    ask: impl AsyncFn() -> Result<Option<T>, String>,
-) -> Result<Option<T>, String> {
+async fn poll<T>(patience: Duration, ask: impl AsyncFn() -> Result<Option<T>, String>) -> Result<Option<T>, String> {
     let until = Instant::now() + patience;
     let mut ticks = tokio::time::interval(ASK_EVERY);
     loop {
