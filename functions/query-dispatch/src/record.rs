@@ -8,7 +8,7 @@ use shared::metriport::{
     UpstreamErrorKind,
 };
 use shared::queue::{announce_end, announce_record};
-use shared::store::{Condition, ReadRecord, RecordWrite, WriteRecord, settle_record};
+use shared::store::{Condition, ReadRecord, claim_record, settle_record};
 use shared::webhook::RECORD_MARK;
 use shared::{Error, clock};
 
@@ -43,14 +43,14 @@ pub(crate) async fn advance(
 
 /// Takes the patient's lock, and starts if it was free.
 async fn claim(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<Outcome, Error> {
-    match write(deps, owner, record, &RecordEvent::Claimed, now).await {
+    match claim_record(&deps.table, owner, record, &RecordEvent::Claimed, (now, deps.timing)).await {
         Ok(Some(claimed)) => start(deps, owner, &claimed).await,
         Ok(None) => Ok(NOTHING),
-        Err(Error::Store(error)) if error.lacks(Condition::RecordAsRead) => Ok(STALE),
-        Err(Error::Store(error)) if error.lacks(Condition::NoOpenConsolidated) => {
+        Err(error) if error.lacks(Condition::RecordAsRead) => Ok(STALE),
+        Err(error) if error.lacks(Condition::NoOpenConsolidated) => {
             record_event(deps, owner, record, &RecordEvent::LockBusy, now).await
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -111,31 +111,4 @@ async fn record_event(
     announce_record(&deps.advances, owner, &written, now).await?;
     announce_end(&deps.table, &deps.advances, owner, &written).await?;
     Ok("advanced")
-}
-
-/// Writes one change, provided that the record is as it was read.
-async fn write(
-    deps: &Deps,
-    owner: &OwnerId,
-    record: &Record,
-    event: &RecordEvent,
-    now: Time,
-) -> Result<Option<Record>, Error> {
-    let Some(change) = record.apply(event, now, deps.timing) else {
-        return Ok(None);
-    };
-    let lock_until = change.record.lock_until(now, deps.timing);
-    deps.table
-        .write_record(
-            owner,
-            RecordWrite {
-                change: &change,
-                now,
-                lock_until,
-            },
-            None,
-        )
-        .await?;
-    tracing::info!(record = %record.id, state = ?change.record.state, "record advanced");
-    Ok(Some(change.record))
 }

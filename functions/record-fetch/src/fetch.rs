@@ -4,7 +4,7 @@ use shared::domain::record::{Record, RecordEvent, RecordReason, StoredObject};
 use shared::domain::{OwnerId, Time};
 use shared::queue::{FetchRecord, Link, announce_end, announce_record};
 use shared::records::{Bucket, OpenLink, RecordsError, ScanError, transfer};
-use shared::store::{ReadRecord, RecordWrite, StoreError, WriteRecord, settle_record};
+use shared::store::{ReadRecord, StoreError, claim_record, settle_record};
 use shared::{Error, clock};
 
 use crate::Deps;
@@ -26,10 +26,18 @@ pub async fn fetch(deps: &Deps, message: &FetchRecord, now: Time) -> Result<Outc
         .await?
         .filter(|record| record.due_seq == message.due_seq);
     let Some(record) = record else { return Ok(STALE) };
-    let claimed = match write(deps, owner, &record, &RecordEvent::FetchClaimed, now).await {
+    let claimed = match claim_record(
+        &deps.table,
+        owner,
+        &record,
+        &RecordEvent::FetchClaimed,
+        (now, deps.timing),
+    )
+    .await
+    {
         Ok(Some(claimed)) => claimed,
-        Ok(None) | Err(Error::Store(StoreError::Conflict(_))) => return Ok(STALE),
-        Err(error) => return Err(error),
+        Ok(None) | Err(StoreError::Conflict(_)) => return Ok(STALE),
+        Err(error) => return Err(error.into()),
     };
     let (event, outcome) = match receive(deps, owner, &claimed, &message.link).await {
         Ok(object) => {
@@ -69,29 +77,4 @@ const fn failed(error: &RecordsError) -> (RecordEvent, Outcome) {
         | RecordsError::Bucket(_) => (RecordEvent::FetchBroken, "broken"),
         RecordsError::Unreadable(_) => (RecordEvent::FetchRefused(RecordReason::NotABundle), "not a bundle"),
     }
-}
-
-async fn write(
-    deps: &Deps,
-    owner: &OwnerId,
-    record: &Record,
-    event: &RecordEvent,
-    now: Time,
-) -> Result<Option<Record>, Error> {
-    let Some(change) = record.apply(event, now, deps.timing) else {
-        return Ok(None);
-    };
-    let lock_until = change.record.lock_until(now, deps.timing);
-    deps.table
-        .write_record(
-            owner,
-            RecordWrite {
-                change: &change,
-                now,
-                lock_until,
-            },
-            None,
-        )
-        .await?;
-    Ok(Some(change.record))
 }

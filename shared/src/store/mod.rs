@@ -20,7 +20,7 @@ pub use person::{
     WritePatient,
 };
 pub use pulls::{ReadRun, RunWrite, TimelineEntry, WriteRun};
-pub use records::{ReadRecord, RecordWrite, WriteRecord, settle_record};
+pub use records::{ReadRecord, RecordWrite, WriteRecord, claim_record, settle_record};
 pub use table::Table;
 pub use transaction::Condition;
 pub use waiting::{Due, ReadDue};

@@ -95,7 +95,33 @@ impl WriteRecord for Table {
 /// How often a change is decided anew when others write the same record.
 const ATTEMPTS: u32 = 8;
 
-/// Writes what happened to a record, decided anew over whatever others write meanwhile. `None` when it changes nothing.
+/// Writes what happened to a record, provided that it is as it was read: how work is claimed. `None` when the event
+/// changes nothing.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when somebody else was faster, or when the table fails.
+pub async fn claim_record(
+    store: &impl WriteRecord,
+    owner: &OwnerId,
+    record: &Record,
+    event: &RecordEvent,
+    (now, timing): (Time, Timing),
+) -> Result<Option<Record>> {
+    let Some(change) = record.apply(event, now, timing) else {
+        return Ok(None);
+    };
+    let lock_until = change.record.lock_until(now, timing);
+    let write = RecordWrite {
+        change: &change,
+        now,
+        lock_until,
+    };
+    store.write_record(owner, write, None).await?;
+    Ok(Some(change.record))
+}
+
+/// Writes what happened to a record, decided anew over whatever others write meanwhile: how results are kept. `None`
+/// when the event changes nothing.
 ///
 /// # Errors
 /// When the table fails, or others never stop writing.
@@ -106,24 +132,15 @@ pub async fn settle_record(
     event: &RecordEvent,
     moment: (Time, Timing),
 ) -> Result<Option<Record>> {
-    let (now, timing) = moment;
     let mut record = record.clone();
     for _ in 0..ATTEMPTS {
-        let Some(change) = record.apply(event, now, timing) else {
-            return Ok(None);
-        };
-        let write = RecordWrite {
-            change: &change,
-            now,
-            lock_until: change.record.lock_until(now, timing),
-        };
-        match store.write_record(owner, write, None).await {
-            Ok(()) => return Ok(Some(change.record)),
+        match claim_record(store, owner, &record, event, moment).await {
             Err(StoreError::Conflict(_)) => match store.record(owner, record.id).await? {
-                Some(current) => record = current,
-                None => return Ok(None),
+                // A result of an attempt that was given up says nothing about the next one.
+                Some(current) if current.attempts == record.attempts => record = current,
+                Some(_) | None => return Ok(None),
             },
-            Err(error) => return Err(error),
+            written => return written,
         }
     }
     Err(StoreError::Conflict(vec![Condition::RecordAsRead]))
