@@ -60,8 +60,8 @@ impl From<IdError> for Error {
 }
 
 impl Error {
-    /// For a queue: whether the message should come back. What can never succeed is dropped by its consumer, with a
-    /// reason in the log, rather than retried.
+    /// Whether the same may succeed later. For the log of a queue's consumer: a failed message comes back either way, and
+    /// ends in the dead-letter queue.
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {

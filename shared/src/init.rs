@@ -15,8 +15,11 @@ use crate::secrets::{self, SecretError};
 use crate::store::Table;
 use crate::telemetry;
 
-/// Metriport's gateway gives up after about 29 seconds, and so does API Gateway's integration.
-const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long one call upstream may take while a person waits: three of them fit into the 29 seconds that API Gateway
+/// gives a function.
+pub const INTERACTIVE: Duration = Duration::from_secs(9);
+/// How long one call upstream may take when nobody waits: Metriport's gateway gives up after about 29 seconds.
+pub const BACKGROUND: Duration = Duration::from_secs(25);
 const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a function does not start.
@@ -126,18 +129,18 @@ impl Init {
         Ok(OwnerKey::parse(secret.expose_secret())?)
     }
 
-    /// The Metriport client.
+    /// The Metriport client, with a bound for one call: [`INTERACTIVE`] or [`BACKGROUND`].
     ///
     /// # Errors
     /// When the API key cannot be read or the client cannot be made.
-    pub async fn metriport(&self) -> Result<metriport::Client, InitError> {
+    pub async fn metriport(&self, request_timeout: Duration) -> Result<metriport::Client, InitError> {
         let api_key = secrets::text(&self.aws.secrets(), &self.env, "METRIPORT_API_KEY_SECRET").await?;
         let function = self.env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("local");
         Ok(metriport::Client::new(ClientOptions {
             base_url: self.deployment.metriport.clone(),
             api_key,
-            http: metriport::http_client(UPSTREAM_CONNECT_TIMEOUT, UPSTREAM_TIMEOUT)?,
-            request_timeout: UPSTREAM_TIMEOUT,
+            http: metriport::http_client(UPSTREAM_CONNECT_TIMEOUT, request_timeout)?,
+            request_timeout,
             user_agent: format!("individual-access/{} ({function})", env!("CARGO_PKG_VERSION")),
         })?)
     }

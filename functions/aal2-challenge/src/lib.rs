@@ -7,7 +7,7 @@ pub mod open;
 use lambda_http::service_fn;
 use shared::config::Env;
 use shared::domain::Timing;
-use shared::init::{Init, InitError};
+use shared::init::{INTERACTIVE, Init, InitError};
 use shared::metriport::Client;
 use shared::owner::OwnerKey;
 use shared::store::Table;
@@ -23,7 +23,7 @@ pub struct Deps {
 
 impl Deps {
     async fn read(init: &Init) -> Result<Self, InitError> {
-        let (metriport, owner_key) = tokio::try_join!(init.metriport(), init.owner_key())?;
+        let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
         let redirects = init.env.list("REDIRECT_ALLOWLIST");
         Ok(Self {
             table: init.table()?,

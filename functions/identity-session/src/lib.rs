@@ -10,7 +10,7 @@ use lambda_http::service_fn;
 use shared::config::{self, Env};
 use shared::domain::claims::ClaimRules;
 use shared::domain::{FacilityId, Timing};
-use shared::init::{Init, InitError};
+use shared::init::{INTERACTIVE, Init, InitError};
 use shared::metriport::Client;
 use shared::owner::OwnerKey;
 use shared::store::Table;
@@ -36,7 +36,7 @@ impl Deps {
             name: FACILITY,
             problem: "not an id",
         };
-        let (metriport, owner_key) = tokio::try_join!(init.metriport(), init.owner_key())?;
+        let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
         Ok(Self {
             table: init.table()?,
             metriport,

@@ -13,6 +13,9 @@ use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, 
 
 use crate::Deps;
 
+/// How often a pull is tried when what it stands on is written at the same moment.
+const ATTEMPTS: u32 = 5;
+
 /// `POST /v1/network-queries`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -65,10 +68,41 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
     {
         return Err(Problem::new(Code::PurposeNotSupported).into());
     }
-    let sources = sources(&ask.body.sources)?;
-    let session = session(ask.session)?;
-    let challenge = ChallengeId::parse(ask.body.challenge_id)
-        .map_err(|_malformed| Problem::new(Code::InvalidRequest).field("/challengeId", "the id of a challenge"))?;
+    let asked = Asked {
+        id: ask.id,
+        sources: sources(&ask.body.sources)?,
+        session: session(ask.session)?,
+        challenge: ChallengeId::parse(ask.body.challenge_id)
+            .map_err(|_malformed| Problem::new(Code::InvalidRequest).field("/challengeId", "the id of a challenge"))?,
+        status: ask.body.aal2_status,
+    };
+    let mut tries = 1;
+    let run = loop {
+        match write(deps, owner, &asked, now).await {
+            Err(Error::Store(error)) if tries < ATTEMPTS && moved(&error) => tries += 1,
+            Err(Error::Store(error)) => return Err(conflict(error)),
+            written => break written?,
+        }
+    };
+    // The run is written: what is lost here, the reconciler sends again.
+    if let Err(error) = announce_run(&deps.advances, owner, &run, now).await {
+        tracing::warn!(run = %run.id, context = %error, "the run was accepted but not announced");
+    }
+    tracing::info!(run = %run.id, "network query accepted");
+    Ok(run)
+}
+
+/// What is asked, read.
+struct Asked {
+    id: RunId,
+    sources: Sources,
+    session: Aal2SessionId,
+    challenge: ChallengeId,
+    status: String,
+}
+
+/// Reads what the pull stands on, and writes it provided that nothing of that has changed.
+async fn write(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result<Run, Error> {
     let patient = deps.table.patient(owner).await?;
     let link = patient.settled()?;
     let identity = deps.table.identity(owner).await?;
@@ -77,25 +111,22 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
     };
     let slot = deps.table.challenge(owner).await?;
     let answer = Answer {
-        challenge: &challenge,
-        status: &ask.body.aal2_status,
+        challenge: &asked.challenge,
+        status: &asked.status,
         patient: &link.patient,
         proofed_identity: &proofed,
     };
     slot.check(&answer, now, deps.timing.aal2_session()).map_err(refused)?;
-    let run = Run::accept(
-        NewRun {
-            id: ask.id,
-            patient: link.patient.clone(),
-            sources,
-        },
-        now,
-        deps.timing,
-    );
-    let hash = deps.owner_key.aal2_session(&session)?;
+    let (id, sources, patient_id) = (asked.id, asked.sources.clone(), link.patient.clone());
+    let new = NewRun {
+        id,
+        patient: patient_id,
+        sources,
+    };
+    let run = Run::accept(new, now, deps.timing);
     let held = Held {
         run: run.id,
-        session,
+        session: asked.session.clone(),
         proofed_identity: proofed,
         until: run.start_by,
     };
@@ -103,17 +134,22 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
         patient: &patient,
         identity: &identity,
         challenge: &slot,
+        lock_until: run.lock_until(deps.timing),
     };
-    deps.table
-        .accept_run(owner, grounds, &held, &hash, &run)
-        .await
-        .map_err(conflict)?;
-    // The run is written: what is lost here, the reconciler sends again.
-    if let Err(error) = announce_run(&deps.advances, owner, &run, now).await {
-        tracing::warn!(run = %run.id, context = %error, "the run was accepted but not announced");
-    }
-    tracing::info!(run = %run.id, "network query accepted");
+    let hash = deps.owner_key.aal2_session(&asked.session)?;
+    deps.table.accept_run(owner, grounds, &held, &hash, &run).await?;
     Ok(run)
+}
+
+/// Whether something the pull stands on was written at the same moment. That need not be about this challenge: a run
+/// that starts gives its own session back in the same item. So it is read again.
+fn moved(error: &StoreError) -> bool {
+    let grounds = [
+        Condition::ChallengeAsRead,
+        Condition::PatientAsRead,
+        Condition::IdentityAsRead,
+    ];
+    !error.lacks(Condition::SessionUnused) && grounds.into_iter().any(|condition| error.lacks(condition))
 }
 
 fn sources(asked: &AskedSources) -> Result<Sources, Error> {
@@ -149,7 +185,6 @@ fn refused(refusal: ChallengeRefusal) -> Problem {
 fn conflict(error: StoreError) -> Error {
     let code = [
         (Condition::SessionUnused, Code::Aal2SessionUsed),
-        (Condition::ChallengeAsRead, Code::ChallengeNotPending),
         (Condition::NoOpenRun, Code::NetworkQueryOpen),
     ];
     match code.into_iter().find(|(condition, _)| error.lacks(*condition)) {

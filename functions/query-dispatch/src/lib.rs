@@ -11,7 +11,7 @@ mod run;
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::config::Env;
 use shared::domain::Timing;
-use shared::init::{Init, InitError};
+use shared::init::{BACKGROUND, Init, InitError};
 use shared::metriport::Client;
 use shared::queue::AdvanceQueue;
 use shared::store::Table;
@@ -30,7 +30,7 @@ impl Deps {
         Ok(Self {
             table: init.table()?,
             advances: init.advance_queue()?,
-            metriport: init.metriport().await?,
+            metriport: init.metriport(BACKGROUND).await?,
             timing: init.deployment.timing,
             stage: init.deployment.stage.clone(),
         })

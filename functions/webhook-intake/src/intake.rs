@@ -10,6 +10,8 @@ use crate::keys::VerifyKeys;
 
 /// Largest event queued, in bytes; SQS takes one MiB.
 const EVENT_BYTES_MAX: usize = 1000 * 1024;
+/// How much of a body is kept that is too large, in characters: each takes up to six bytes in JSON.
+const KEPT_CHARS_MAX: usize = 150 * 1024;
 
 /// What goes back.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,19 +38,25 @@ pub async fn take_in(
         Incoming::Ping(ping) => Ok(Answer::Pong(ping)),
         Incoming::Event(event) => {
             queue.send_webhook_event(&event).await?;
-            tracing::info!(event = event.event_type, message = %event.message, "webhook queued");
+            tracing::info!(event = event.event_type, message_id = %event.message, "webhook queued");
             Ok(Answer::Queued)
         }
     }
 }
 
-/// Events are small, but an identity event that cannot be read is kept whole: cut off where it would not fit.
+/// Events are small, but one that names much may not be. What would not fit the queue is queued as its envelope; the body
+/// of an identity event, which is kept for whoever mends the reader, as far as it fits.
 fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
     match verified.read(now) {
-        Incoming::Event(event) if is_oversized(&event) => Incoming::Event(Box::new(WebhookEvent {
-            event: Event::Other,
-            ..*event
-        })),
+        Incoming::Event(event) if is_oversized(&event) => {
+            let cut = match event.event {
+                Event::IdentityUnreadable { body } => Event::IdentityUnreadable {
+                    body: body.cut(KEPT_CHARS_MAX),
+                },
+                _ => Event::Other,
+            };
+            Incoming::Event(Box::new(WebhookEvent { event: cut, ..*event }))
+        }
         incoming => incoming,
     }
 }

@@ -18,7 +18,7 @@ pub(crate) async fn deliver(
     now: Time,
 ) -> Result<Outcome, Error> {
     let Some(found) = correlate(deps, event, delivery).await? else {
-        return done(deps, event, UNMATCHED, now).await;
+        return Ok(UNMATCHED);
     };
     for _ in 0..ATTEMPTS {
         match apply(deps, event, delivery, &found, now).await {
@@ -81,10 +81,10 @@ async fn apply(
     now: Time,
 ) -> Result<Outcome, Error> {
     let Some(before) = deps.table.record(&found.owner, found.record).await? else {
-        return done(deps, event, UNMATCHED, now).await;
+        return Ok(UNMATCHED);
     };
     if !before.awaits(&delivery.claims(event.request.as_ref()), found.by_lock) {
-        return done(deps, event, UNMATCHED, now).await;
+        return Ok(UNMATCHED);
     }
     let Some(kind) = kind(delivery) else {
         return done(deps, event, "not understood", now).await;

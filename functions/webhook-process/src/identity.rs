@@ -16,7 +16,7 @@ pub(crate) async fn verify(
     now: Time,
 ) -> Result<Outcome, Error> {
     let Some(owner) = correlate(deps, verification).await? else {
-        return done(deps, event, UNMATCHED, now).await;
+        return Ok(UNMATCHED);
     };
     for _ in 0..ATTEMPTS {
         let (identity, verdict) = deps.table.identity(&owner).await?.verify(verification, now);
@@ -35,19 +35,25 @@ pub(crate) async fn verify(
     Err(StoreError::Conflict(vec![Condition::IdentityAsRead]).into())
 }
 
-/// By the session, which is ours alone; else by the patient. An event that names neither cannot be anybody's: it is
-/// kept, like one whose ids cannot be read.
+/// By our own mark, which nobody else knows; else by the session; else by the patient. An event that carries none of
+/// them cannot be anybody's: it is kept, like one whose ids cannot be read.
 async fn correlate(deps: &Deps, verification: &Verification) -> Result<Option<OwnerId>, Error> {
-    if verification.session.is_none() && verification.patient.is_none() {
-        return Err(Error::Internal("an identity event names neither session nor patient"));
+    let Verification {
+        mark, session, patient, ..
+    } = verification;
+    if let Some(mark) = mark
+        && let Some(owner) = deps.table.by_mark(mark).await?
+    {
+        return Ok(Some(owner));
     }
-    if let Some(session) = &verification.session
+    if let Some(session) = session
         && let Some(owner) = deps.table.by_session(session).await?
     {
         return Ok(Some(owner));
     }
-    match &verification.patient {
+    match patient {
         Some(patient) => Ok(deps.table.by_patient(patient).await?),
+        None if mark.is_none() && session.is_none() => Err(Error::Internal("an identity event names nothing of ours")),
         None => Ok(None),
     }
 }

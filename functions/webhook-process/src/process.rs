@@ -10,7 +10,8 @@ use crate::{Deps, consolidated, identity, source};
 /// What became of an event; a word for the log.
 pub type Outcome = &'static str;
 
-/// The event belongs to nobody we know, or to nothing we asked for.
+/// The event belongs to nobody we know, or to nothing we asked for. It is not remembered: a replay may come when we know
+/// more.
 pub const UNMATCHED: Outcome = "unmatched";
 /// It says what we know already.
 pub const UNCHANGED: Outcome = "unchanged";
@@ -57,7 +58,7 @@ pub async fn process(deps: &Deps, event: &WebhookEvent, now: Time) -> Result<Out
 /// The effect of a message that was seen is written; only what was to be sent with it may be missing.
 async fn again(deps: &Deps, event: &WebhookEvent, seen: &SeenMessage) -> Result<Outcome, Error> {
     if seen.digest != event.digest {
-        tracing::warn!(message = %event.message, "two different bodies under one message id: the first one counts");
+        tracing::warn!(message_id = %event.message, "two different bodies under one message id: the first one counts");
         return Ok("conflicting duplicate");
     }
     if let Event::Consolidated { delivery } = &event.event {

@@ -21,7 +21,7 @@ pub(crate) struct Report<'a> {
 
 pub(crate) async fn report(deps: &Deps, event: &WebhookEvent, report: Report<'_>, now: Time) -> Result<Outcome, Error> {
     let Some((owner, run)) = correlate(deps, event, report.patient).await? else {
-        return done(deps, event, UNMATCHED, now).await;
+        return Ok(UNMATCHED);
     };
     let happened = RunEvent::SourceReported {
         source: report.source,
@@ -95,7 +95,7 @@ async fn apply(
         .await?
         .filter(|run| run.patient == *target.patient);
     let Some(before) = before else {
-        return done(deps, event, UNMATCHED, now).await;
+        return Ok(UNMATCHED);
     };
     let Some(change) = before.apply(happened, now, deps.timing, spare) else {
         return done(deps, event, UNCHANGED, now).await;

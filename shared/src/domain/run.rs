@@ -173,6 +173,12 @@ impl Run {
         }
     }
 
+    /// Until when the patient is locked for this run: its sources' deadline, and the time the record may take after.
+    #[must_use]
+    pub fn lock_until(&self, timing: Timing) -> Time {
+        self.expires_at.plus(timing.record_life()).plus(timing.record_life())
+    }
+
     /// What is to be done now. Derived from the stored run alone, so it can always be asked again.
     #[must_use]
     pub fn step(&self, now: Time) -> Step {

@@ -16,10 +16,10 @@ where
         let id = message.message_id.clone().unwrap_or_default();
         // Boxed, so that a step's whole state is not part of the type of whoever runs it.
         match Box::pin(step(message.body.unwrap_or_default())).await {
-            Ok(outcome) => tracing::info!(message = id, outcome, "message done"),
+            Ok(outcome) => tracing::info!(message_id = id, outcome, "message done"),
             Err(error) => {
                 let (context, retryable) = (error.to_string(), error.retryable());
-                tracing::warn!(message = id, context, retryable, "message failed");
+                tracing::warn!(message_id = id, context, retryable, "message failed");
                 failures.push(failure(id));
             }
         }

@@ -61,6 +61,9 @@ pub(super) fn open_consolidated(patient: &PatientId) -> Key {
 pub(super) fn identity_session(session: &IdentitySessionId) -> Key {
     key(format!("SESSION#{}", session.as_str()), "OWNER")
 }
+pub(super) fn identity_mark(mark: &str) -> Key {
+    key(format!("MARK#{mark}"), "OWNER")
+}
 pub(super) fn upstream_request(request: &UpstreamRequestId) -> Key {
     key(format!("REQUEST#{}", request.as_str()), "RUN")
 }

@@ -37,6 +37,8 @@ pub trait Correlate {
     fn by_request(&self, request: &UpstreamRequestId) -> impl Future<Output = Result<Option<Correlation>>> + Send;
     /// By the hosted identity session.
     fn by_session(&self, session: &IdentitySessionId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
+    /// By our own mark of an identity session.
+    fn by_mark(&self, mark: &str) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
     /// By the patient.
     fn by_patient(&self, patient: &PatientId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
     /// The patient's open run.
@@ -70,6 +72,11 @@ impl Correlate for Table {
 
     async fn by_session(&self, session: &IdentitySessionId) -> Result<Option<OwnerId>> {
         let row: Option<OwnerRow> = self.get(keys::identity_session(session), "identity session").await?;
+        Ok(row.map(|row| row.owner))
+    }
+
+    async fn by_mark(&self, mark: &str) -> Result<Option<OwnerId>> {
+        let row: Option<OwnerRow> = self.get(keys::identity_mark(mark), "identity mark").await?;
         Ok(row.map(|row| row.owner))
     }
 

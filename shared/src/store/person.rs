@@ -62,8 +62,8 @@ pub trait ReadIdentity {
 
 /// Writes a person's identity.
 pub trait WriteIdentity {
-    /// Stores an identity with a newly opened session, and the row that leads webhooks back to the person, provided
-    /// that the patient link is still the one the session was opened for.
+    /// Stores an identity with a newly opened session, and the rows that lead webhooks back to the person, provided that
+    /// the patient is still the one the session was opened for.
     fn open_identity_session(
         &self,
         owner: &OwnerId,
@@ -106,6 +106,8 @@ pub struct Grounds<'a> {
     pub identity: &'a Identity,
     /// The challenge.
     pub challenge: &'a ChallengeSlot,
+    /// Until when the patient is locked, should nobody release it.
+    pub lock_until: Time,
 }
 
 /// Accepts a pull.
@@ -187,6 +189,7 @@ impl WriteIdentity for Table {
         let replaces = Replaces::Version(identity.version.saturating_sub(1));
         let row = OwnerRow { owner: owner.clone() };
         let correlation = keys::identity_session(&session.id);
+        let marked = keys::identity_mark(&session.mark);
         self.transaction()
             .put(
                 Condition::IdentityAsRead,
@@ -202,6 +205,7 @@ impl WriteIdentity for Table {
                 &row,
                 [("ttl", ttl(now))],
             )?
+            .put(Condition::RowNew, &Replaces::Nothing, marked, &row, [("ttl", ttl(now))])?
             .check(Condition::PatientAsRead, keys::patient(owner), patient.version)?
             .commit()
             .await
@@ -265,7 +269,7 @@ impl AcceptRun for Table {
         let lock = LockRow {
             owner: owner.clone(),
             holder: run.id.to_string(),
-            deadline: run.expires_at,
+            deadline: grounds.lock_until,
         };
         let read = Replaces::Version(grounds.challenge.version);
         self.transaction()

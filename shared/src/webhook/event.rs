@@ -105,6 +105,14 @@ pub enum Event {
 #[serde(transparent)]
 pub struct KeptBody(pub String);
 
+impl KeptBody {
+    /// The first `chars` characters of it.
+    #[must_use]
+    pub fn cut(self, chars: usize) -> Self {
+        Self(self.0.chars().take(chars).collect())
+    }
+}
+
 impl fmt::Debug for KeptBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[kept body]")

@@ -2,19 +2,20 @@
 //! result waits for a webhook that proves the start, and does not start again.
 
 use shared::domain::challenge::Held;
-use shared::domain::run::{Deferral, Reason, Report, Run, RunEvent};
+use shared::domain::run::{Deferral, Outcome, Reason, Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time};
 use shared::metriport::{
-    Effect, IasStart, Metadata, NetworkQuery, RequestedSources, StartNetworkQuery, UpstreamError, UpstreamErrorKind,
+    Effect, IasStart, Mentions, Metadata, NetworkQuery, RequestedSources, SourceReport, StartNetworkQuery,
+    UpstreamError, UpstreamErrorKind,
 };
 use shared::store::{ReadChallenge, ReadRun, RejectIdentity, StoreError};
 use shared::webhook::RUN_MARK;
 use shared::{Error, clock};
 
 use super::{record_event, write};
-use crate::{Deps, Outcome, STALE};
+use crate::{Deps, Outcome as Done, STALE};
 
-pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Outcome, Error> {
+pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Done, Error> {
     let slot = deps.table.challenge(owner).await?;
     let Some(held) = slot.session_for(run.id, now) else {
         return record_event(deps, owner, run, &RunEvent::StartTooLate, now).await;
@@ -26,13 +27,16 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
     };
     let answer = deps.metriport.start_network_query(&call).await;
     let now = clock::now();
-    let rejects = answer.as_ref().is_err_and(UpstreamError::rejects_identity);
     let event = event(answer, deps, now);
     let Some(claimed) = deps.table.run(owner, run.id).await? else {
         return Ok(STALE);
     };
     let outcome = record_event(deps, owner, &claimed, &event, now).await?;
-    if rejects {
+    if event
+        == (RunEvent::StartRefused {
+            reason: Reason::IdentityRejected,
+        })
+    {
         deps.table.reject_identity(owner, &held.proofed_identity, now).await?;
     }
     Ok(outcome)
@@ -52,6 +56,9 @@ fn call(deps: &Deps, run: &Run, held: &Held) -> Result<IasStart, Error> {
 fn event(answer: Result<NetworkQuery, UpstreamError>, deps: &Deps, now: Time) -> RunEvent {
     let error = match answer {
         Ok(query) => {
+            if let Some(reason) = refused_by_all(&query) {
+                return RunEvent::StartRefused { reason };
+            }
             return RunEvent::Started {
                 report: Report::from(&query),
                 request: query.request,
@@ -74,6 +81,23 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, deps: &Deps, now: Time) ->
         },
         (_, Effect::Refused) => RunEvent::StartRefused { reason: reason(&error) },
         (_, Effect::Unknown) => RunEvent::StartUnknown,
+    }
+}
+
+/// A session or an identity that is not taken may be refused source by source instead of by the call: if no source
+/// started and one of them says why, that is the reason.
+fn refused_by_all(query: &NetworkQuery) -> Option<Reason> {
+    let failed = |source: &SourceReport| source.state.outcome() == Some(Outcome::Failed);
+    if query.sources.is_empty() || !query.sources.values().all(failed) {
+        return None;
+    }
+    let blames = |about: fn(&Mentions) -> bool| query.sources.values().any(|source| about(&source.mentions));
+    if blames(|mentions| mentions.aal2) {
+        Some(Reason::Aal2SessionRejected)
+    } else if blames(|mentions| mentions.identity) {
+        Some(Reason::IdentityRejected)
+    } else {
+        None
     }
 }
 

@@ -56,7 +56,7 @@ impl Draft {
                 self.change.frees_session = true;
             }
             (Starting, RunEvent::StartStayedUnknown) => self.give_up_start(),
-            // The answer may come after a webhook that proved the start, even after the wait for one.
+            // The answer may come after a webhook that proved the start.
             (Starting | Running, RunEvent::Started { request, report }) => self.started(request, report),
             (
                 Queued | Starting | Running | Expired,

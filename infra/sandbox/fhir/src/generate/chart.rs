@@ -25,7 +25,7 @@ pub(super) struct Chart<'a> {
 impl<'a> Chart<'a> {
     pub(super) fn open(seed: u64, person: &'a Person, today: Date) -> Self {
         Self {
-            dice: dice(seed, &person.id),
+            dice: dice(seed, person),
             person,
             today,
             record: NetworkRecord::default(),
@@ -73,11 +73,12 @@ impl<'a> Chart<'a> {
     }
 }
 
-/// Two people get different ids from the same seed: the person's id is mixed in (FNV-1a,
-/// isthe.com/chongo/tech/comp/fnv).
-fn dice(seed: u64, person_id: &str) -> ChaCha8Rng {
+/// Two people get different records from the same seed: name and birth date are mixed in (FNV-1a,
+/// isthe.com/chongo/tech/comp/fnv). The id is not: it may hold the time of day, and the record would differ each time.
+fn dice(seed: u64, person: &Person) -> ChaCha8Rng {
+    let who = format!("{}\n{}\n{}", person.given, person.family, person.birth_date);
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let person = person_id.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+    let person = who.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
     ChaCha8Rng::seed_from_u64(seed ^ person)
 }
 

@@ -30,6 +30,7 @@ fn two_people_share_no_id_but_may_share_a_seed() {
     let ida = person(date(1961, 4, 12), Gender::Female);
     let mut ned = ida.clone();
     ned.id = "0198a0e1-0000-7000-8000-000000000002".to_owned();
+    ned.given = "Ned".to_owned();
     let (ida, ned) = (generate(7, &ida, TODAY), generate(7, &ned, TODAY));
     assert!(ids(&ida).is_disjoint(&ids(&ned)));
     assert_eq!(ids(&ida).len(), ida.len(), "ids are unique");
