@@ -1,31 +1,43 @@
-//! `reconcile`: every minute, sends again what is overdue. Work whose message was lost, or whose wait was too long for a
-//! queue, is found here by its due time; the message it gets is the same as any other, so that sending it once too often
-//! does nothing.
+//! `reconcile`: every minute, sends again what is overdue, and now and then has Metriport send again what did not arrive.
+//!
+//! Work whose message was lost, or whose wait was too long for a queue, is found by its due time; the message it gets is
+//! the same as any other, so that sending it once too often does nothing. Metriport never retries a webhook by itself.
 
+pub mod replay;
 pub mod tick;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use serde_json::Value;
-use shared::clock;
-use shared::config::Env;
+use serde_json::{Value, json};
+use shared::config::{ConfigError, Env};
 use shared::domain::Timing;
-use shared::init::{Init, InitError};
+use shared::init::{BACKGROUND, Init, InitError};
+use shared::metriport::Client;
 use shared::queue::AdvanceQueue;
 use shared::store::Table;
+use shared::{Error, clock};
 
 /// What the function works with.
 pub struct Deps {
     table: Table,
     advances: AdvanceQueue,
+    metriport: Client,
     timing: Timing,
+    daily_quota: u32,
 }
 
 impl Deps {
-    fn read(init: &Init) -> Result<Self, InitError> {
+    async fn read(init: &Init) -> Result<Self, InitError> {
+        const QUOTA: &str = "METRIPORT_DAILY_QUOTA";
+        let malformed = ConfigError {
+            name: QUOTA,
+            problem: "not a whole number",
+        };
         Ok(Self {
             table: init.table()?,
             advances: init.advance_queue()?,
+            metriport: init.metriport(BACKGROUND).await?,
             timing: init.deployment.timing,
+            daily_quota: init.env.required(QUOTA)?.parse().map_err(|_malformed| malformed)?,
         })
     }
 }
@@ -35,10 +47,18 @@ impl Deps {
 /// # Errors
 /// When it cannot start, or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
-    let deps = Deps::read(&Init::read(env, module_path!())?)?;
-    let handle = async |_: LambdaEvent<Value>| -> Result<Value, lambda_runtime::Error> {
-        let sent = tick::tick(&deps.table, &deps.advances, clock::now(), deps.timing).await?;
-        Ok(serde_json::json!({ "sent": sent }))
-    };
+    let deps = Deps::read(&Init::read(env, module_path!())?).await?;
+    let handle = async |_: LambdaEvent<Value>| -> Result<Value, lambda_runtime::Error> { Ok(tick(&deps).await?) };
     lambda_runtime::run(service_fn(handle)).await
+}
+
+/// One tick. What is overdue comes first; that Metriport cannot be asked must not keep it from being sent.
+async fn tick(deps: &Deps) -> Result<Value, Error> {
+    let now = clock::now();
+    let sent = tick::tick(&deps.table, &deps.advances, now, deps.timing).await?;
+    let replayed = replay::replay(&deps.table, &deps.metriport, now, deps.timing, deps.daily_quota).await;
+    if let Err(error) = &replayed {
+        tracing::warn!(context = %error, "failed deliveries could not be looked for");
+    }
+    Ok(json!({ "sent": sent, "replayed": replayed.unwrap_or(false) }))
 }

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod ids;
 pub mod patient;
 pub mod record;
+pub mod replay;
 pub mod run;
 pub mod source;
 pub mod time;

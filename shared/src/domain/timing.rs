@@ -28,7 +28,7 @@ impl Timing {
         Self { scale: scale.max(1) }
     }
 
-    fn of(self, span: Duration) -> Duration {
+    pub(super) fn of(self, span: Duration) -> Duration {
         span / self.scale
     }
 

@@ -74,6 +74,11 @@ pub(super) fn message(message: &MessageId) -> Key {
     key(format!("MESSAGE#{}", message.as_str()), "SEEN")
 }
 
+/// The one row about failed deliveries of the whole account.
+pub(super) fn replays() -> Key {
+    key("REPLAYS".to_owned(), "STATE")
+}
+
 /// How many shards the due index has: enough that no single one is hot, few enough to read all of them each minute.
 pub(super) const DUE_SHARDS: u8 = 8;
 

@@ -9,6 +9,7 @@ mod links;
 mod person;
 mod pulls;
 mod records;
+mod replays;
 mod table;
 mod transaction;
 mod waiting;
@@ -21,6 +22,7 @@ pub use person::{
 };
 pub use pulls::{ReadRun, RunWrite, TimelineEntry, WriteRun};
 pub use records::{ReadRecord, RecordWrite, WriteRecord, claim_record, settle_record};
+pub use replays::KeepReplays;
 pub use table::Table;
 pub use transaction::Condition;
 pub use waiting::{Due, ReadDue};

@@ -35,6 +35,8 @@ pub enum Condition {
     LockOurs,
     /// The message was not seen before.
     MessageUnseen,
+    /// The state of replays is as it was read.
+    ReplaysAsRead,
     /// The row is new.
     RowNew,
 }

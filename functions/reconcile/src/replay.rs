@@ -1,0 +1,37 @@
+//! Finds deliveries that failed and has them sent again.
+
+use shared::Error;
+use shared::domain::replay::Verdict;
+use shared::domain::{Time, Timing};
+use shared::metriport::WebhookReplay;
+use shared::store::{Condition, KeepReplays};
+
+/// Checks, when it is time to, and asks for a replay where one is due. Whether it asked.
+///
+/// # Errors
+/// When the table or Metriport fails; the next check is as far away as after any other.
+pub async fn replay(
+    store: &impl KeepReplays,
+    metriport: &impl WebhookReplay,
+    now: Time,
+    timing: Timing,
+    daily_quota: u32,
+) -> Result<bool, Error> {
+    let Some(claimed) = store.replays().await?.claim(now, timing, daily_quota) else {
+        return Ok(false);
+    };
+    match store.put_replays(&claimed).await {
+        Err(error) if error.lacks(Condition::ReplaysAsRead) => return Ok(false),
+        claimed => claimed?,
+    }
+    let failed = metriport.webhook_status().await?.map_or(0, |status| status.failed);
+    let (seen, verdict) = claimed.seen(failed);
+    store.put_replays(&seen).await?;
+    match verdict {
+        Verdict::Healthy => return Ok(false),
+        Verdict::Replay => tracing::warn!(failed, "webhook deliveries failed: having them sent again"),
+        Verdict::ReplayAndAlarm => tracing::error!(failed, "webhook deliveries keep failing: replays do not help"),
+    }
+    metriport.retry_webhooks().await?;
+    Ok(true)
+}

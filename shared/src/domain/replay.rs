@@ -1,0 +1,154 @@
+//! When to ask Metriport whether deliveries failed, and when to have them sent again.
+//!
+//! Metriport delivers each webhook once; failed ones are kept until somebody asks for a replay, which sends all of them
+//! (docs.metriport.com, page `getting-started/webhooks`). Asking costs calls of the daily quota, and replaying what keeps
+//! failing helps nobody: while the count does not fall, replays become rarer, down to one an hour, and then the operator
+//! is told.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Time, Timing};
+
+/// Share of the daily quota that the checks may use: one call in five.
+const QUOTA_SHARE: u32 = 5;
+const DAY: Duration = Duration::from_secs(86_400);
+/// Never more often than this, whatever the quota.
+const CHECK_GAP_MIN: Duration = Duration::from_secs(120);
+/// Never more rarely than this.
+const GAP_MAX: Duration = Duration::from_secs(3600);
+
+/// What is stored between two checks; one row for the whole deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replays {
+    /// When to check again.
+    #[serde(default)]
+    pub check_at: Time,
+    /// How many deliveries had failed when last looked.
+    #[serde(default)]
+    pub failed: u64,
+    /// How often in a row a replay did not help.
+    #[serde(default)]
+    pub futile: u32,
+    /// Counts every write.
+    #[serde(default)]
+    pub version: u64,
+}
+
+/// What a check led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing has failed.
+    Healthy,
+    /// Have them sent again.
+    Replay,
+    /// Have them sent again, and tell the operator: replays have stopped helping.
+    ReplayAndAlarm,
+}
+
+impl Replays {
+    /// Whether it is time to look, and the row that claims the look: written first, so that one of many looks.
+    #[must_use]
+    pub fn claim(&self, now: Time, timing: Timing, daily_quota: u32) -> Option<Self> {
+        if now < self.check_at {
+            return None;
+        }
+        let check_at = now.plus(self.gap(timing, daily_quota));
+        Some(Self {
+            check_at,
+            version: self.version + 1,
+            ..self.clone()
+        })
+    }
+
+    /// What the count of failed deliveries means.
+    #[must_use]
+    pub fn seen(&self, failed: u64) -> (Self, Verdict) {
+        let version = self.version + 1;
+        if failed == 0 {
+            return (
+                Self {
+                    failed,
+                    futile: 0,
+                    version,
+                    ..self.clone()
+                },
+                Verdict::Healthy,
+            );
+        }
+        let helped = self.failed == 0 || failed < self.failed;
+        let futile = if helped { 0 } else { self.futile.saturating_add(1) };
+        let next = Self {
+            failed,
+            futile,
+            version,
+            ..self.clone()
+        };
+        let exhausted = next.raw_gap(CHECK_GAP_MIN) >= GAP_MAX;
+        (
+            next,
+            if exhausted {
+                Verdict::ReplayAndAlarm
+            } else {
+                Verdict::Replay
+            },
+        )
+    }
+
+    fn gap(&self, timing: Timing, daily_quota: u32) -> Duration {
+        let by_quota = DAY * QUOTA_SHARE / daily_quota.max(1);
+        timing.of(self.raw_gap(by_quota.clamp(CHECK_GAP_MIN, GAP_MAX)))
+    }
+
+    /// Doubled for every replay in a row that did not help.
+    fn raw_gap(&self, base: Duration) -> Duration {
+        base.saturating_mul(1 << self.futile.min(10)).min(GAP_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: Time = Time::from_millis(1_000_000);
+
+    #[test]
+    fn checks_keep_inside_their_share_of_the_quota() {
+        for (quota, expected) in [(500, 864), (10_000, 120), (1, 3600), (0, 3600)] {
+            let claimed = Replays::default().claim(T0, Timing::default(), quota).unwrap();
+            assert_eq!(
+                T0.until(claimed.check_at),
+                Duration::from_secs(expected),
+                "quota {quota}"
+            );
+            assert_eq!(claimed.claim(T0, Timing::default(), quota), None);
+        }
+    }
+
+    #[test]
+    fn replays_that_do_not_help_become_rare_and_are_told() {
+        let (mut row, verdict) = Replays::default().seen(3);
+        assert_eq!(verdict, Verdict::Replay);
+        let mut gaps = Vec::new();
+        let mut verdicts = Vec::new();
+        for _ in 0..7 {
+            let (next, verdict) = row.seen(3);
+            row = next;
+            verdicts.push(verdict);
+            gaps.push(row.gap(Timing::default(), 10_000).as_secs());
+        }
+        assert_eq!(gaps, [240, 480, 960, 1920, 3600, 3600, 3600]);
+        assert_eq!(
+            verdicts
+                .iter()
+                .filter(|verdict| **verdict == Verdict::ReplayAndAlarm)
+                .count(),
+            3
+        );
+        let (helped, verdict) = row.seen(2);
+        assert_eq!((helped.futile, verdict), (0, Verdict::Replay));
+        assert_eq!(helped.seen(0).1, Verdict::Healthy);
+    }
+}

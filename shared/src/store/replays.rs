@@ -1,0 +1,28 @@
+//! What is known about failed deliveries of webhooks: one row for the whole account, about nobody.
+
+use super::transaction::Replaces;
+use super::{Condition, Result, Table, keys};
+use crate::domain::replay::Replays;
+
+/// Reads and writes the state of replays.
+pub trait KeepReplays {
+    /// The state; a new one if nothing is stored.
+    fn replays(&self) -> impl Future<Output = Result<Replays>> + Send;
+    /// Stores it over the version before.
+    fn put_replays(&self, replays: &Replays) -> impl Future<Output = Result<()>> + Send;
+}
+
+impl KeepReplays for Table {
+    async fn replays(&self) -> Result<Replays> {
+        Ok(self.get(keys::replays(), "state of replays").await?.unwrap_or_default())
+    }
+
+    async fn put_replays(&self, replays: &Replays) -> Result<()> {
+        let replaces = Replaces::Version(replays.version.saturating_sub(1));
+        let transaction = self.transaction();
+        transaction
+            .put(Condition::ReplaysAsRead, &replaces, keys::replays(), replays, [])?
+            .commit()
+            .await
+    }
+}

@@ -1,0 +1,52 @@
+//! What was lost is found again: deliveries that failed, and work whose message is gone.
+
+use sandbox_metriport::{Failure, Operation};
+
+use crate::harness::{TestApp, until};
+
+const ADVANCE: &str = "ias-RunAdvanceQueue";
+
+/// Metriport has no call that reads an identity: if its one event is lost, only a replay brings it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_failed_is_found_and_sent_again() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.link().await;
+    app.stand_in().hold_webhooks();
+    nora.pass_identity_page().await;
+    until("the event is on its way", async || (!app.stand_in().held().is_empty()).then_some(())).await;
+    app.stand_in().drop_held(&[0]);
+    app.drain().await;
+    assert_eq!(nora.identity().await, "pending");
+
+    app.reconcile().await;
+    nora.until_identity("verified").await;
+    // Asked once, and not again before its time: the quota is for people's pulls.
+    let asked = || app.stand_in().stats().calls(Operation::WebhookStatus);
+    assert_eq!((asked(), app.stand_in().stats().calls(Operation::RetryWebhooks)), (1, 1));
+    app.reconcile().await;
+    assert_eq!(asked(), 1);
+    app.end().await;
+}
+
+/// The message that would start the query again is lost; its due time is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_whose_message_was_lost_is_sent_again() {
+    let app = TestApp::with(|options| options.time_scale = 30).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let busy = Failure::Status { code: 429, body: "Too many requests".into(), content_type: "text/html".into() };
+    app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
+    let run = nora.start().await;
+    until("the start is put off", async || (app.delayed(ADVANCE) > 0).then_some(())).await;
+    app.purge(ADVANCE).await;
+    let ended = until("the pull has ended", async || {
+        app.reconcile().await;
+        let run = nora.run(&run).await;
+        (run.text("/next/action") != "wait").then_some(run)
+    })
+    .await;
+    assert_eq!(ended.text("/status"), "completed", "{:?}", ended.body);
+    assert_eq!(app.stand_in().stats().calls(Operation::StartNetworkQuery), 2);
+    app.end().await;
+}
