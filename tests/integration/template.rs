@@ -1,1 +1,182 @@
-//! (being written)
+//! `template.yaml` keeps the rules that no linter knows: about functions here, about what holds data and about
+//! privileges next door.
+
+mod data;
+mod privileges;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use sandbox_host::template::{Bindings, Stack};
+
+const TEXT: &str = include_str!("../../template.yaml");
+/// Where the repository's files lie.
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+fn bindings() -> Bindings {
+    Bindings::new("us-east-1", "000000000000", "ias")
+        .with_parameter("FacilityId", "facility")
+        .with_parameter("JwtIssuer", "https://issuer.example.test")
+        .with_parameter("JwtAudience", "app")
+        .with_parameter("RedirectAllowlist", "https://app.example.test/back")
+        .with_resolver(|id, attribute| Some(format!("{id}/{attribute}")))
+}
+
+/// The template, read with invented parameters.
+pub(crate) fn stack() -> Stack {
+    Stack::read(TEXT, &bindings()).unwrap()
+}
+
+#[test]
+fn every_function_of_the_repository_is_deployed_and_no_other() {
+    let stack = stack();
+    let deployed: BTreeSet<_> = stack.functions.iter().map(|function| function.binary.clone()).collect();
+    let folders = std::fs::read_dir(Path::new(ROOT).join("functions")).unwrap();
+    let folders = folders
+        .map(|folder| folder.unwrap())
+        .filter(|folder| folder.path().join("Cargo.toml").exists());
+    assert_eq!(
+        deployed,
+        folders
+            .map(|folder| folder.file_name().into_string().unwrap())
+            .collect()
+    );
+}
+
+#[test]
+fn every_queue_source_survives_failures() {
+    let stack = stack();
+    let mut sources = 0;
+    for function in &stack.functions {
+        for source in &function.queue_sources {
+            sources += 1;
+            let name = &function.binary;
+            assert!(source.reports_batch_item_failures, "{name} retries whole batches");
+            let queue = stack.queue(&source.queue).unwrap();
+            // docs.aws.amazon.com, "Configuring an Amazon SQS event source": at least six times the function's timeout.
+            assert!(
+                queue.visibility_timeout_secs >= 6 * function.timeout_secs,
+                "{name}: visibility timeout"
+            );
+            let redrive = queue.redrive.as_ref().unwrap();
+            assert!(redrive.receive_count_max >= 3, "{name} gives up too soon");
+            let dead_letters = stack.queue(&redrive.dead_letter_queue).unwrap();
+            assert!(dead_letters.redrive.is_none() && dead_letters.logical_id != queue.logical_id);
+            // A message keeps its age when it is moved.
+            assert!(
+                dead_letters.retention_secs >= queue.retention_secs + 7 * 86_400,
+                "{name}: dead letters vanish"
+            );
+        }
+    }
+    assert!(sources >= 3);
+}
+
+#[test]
+fn every_function_logs_into_a_group_that_forgets() {
+    let stack = stack();
+    for function in &stack.functions {
+        let group = &stack.resource(&function.logical_id).unwrap()["Properties"]["LoggingConfig"]["LogGroup"]["Ref"];
+        let group = stack.resource(group.as_str().unwrap()).unwrap();
+        assert_eq!(group["Type"], "AWS::Logs::LogGroup", "{}", function.binary);
+        assert!(
+            group["Properties"].get("RetentionInDays").is_some(),
+            "{}",
+            function.binary
+        );
+    }
+}
+
+#[test]
+fn functions_behind_the_api_end_before_the_gateway_gives_up() {
+    let stack = stack();
+    for function in stack.functions.iter().filter(|function| !function.routes.is_empty()) {
+        let shortest = function.routes.iter().map(|route| route.timeout_ms).min().unwrap();
+        assert!(function.timeout_secs * 1000 < shortest, "{}", function.binary);
+    }
+    // Metriport waits four seconds for a webhook's answer (docs.metriport.com, page `getting-started/webhooks`).
+    assert!(stack.function("webhook-intake").unwrap().timeout_secs <= 5);
+}
+
+/// Which variables the code of each function reads, by hand: `STAGE` and `METRIPORT_BASE_URL` come to all. Left out are
+/// those that Lambda sets (`AWS_…`), and those with a default that no deployment needs (`TIME_SCALE`, `LOG_LEVEL`).
+const VARIABLES: [(&str, &[&str]); 9] = [
+    (
+        "identity-session",
+        &[
+            "TABLE_NAME",
+            "METRIPORT_API_KEY_SECRET",
+            "OWNER_KEY_SECRET",
+            "FACILITY_ID",
+            "EXTERNAL_ID_CLAIM",
+            "DEMOGRAPHICS_CLAIMS",
+            "REDIRECT_ALLOWLIST",
+        ],
+    ),
+    ("webhook-intake", &["WEBHOOK_KEYS_SECRET", "WEBHOOK_EVENTS_QUEUE_URL"]),
+    (
+        "webhook-process",
+        &["TABLE_NAME", "RUN_ADVANCE_QUEUE_URL", "RECORD_FETCH_QUEUE_URL"],
+    ),
+    (
+        "aal2-challenge",
+        &[
+            "TABLE_NAME",
+            "METRIPORT_API_KEY_SECRET",
+            "OWNER_KEY_SECRET",
+            "REDIRECT_ALLOWLIST",
+        ],
+    ),
+    (
+        "network-query",
+        &["TABLE_NAME", "OWNER_KEY_SECRET", "RUN_ADVANCE_QUEUE_URL"],
+    ),
+    (
+        "query-dispatch",
+        &["TABLE_NAME", "METRIPORT_API_KEY_SECRET", "RUN_ADVANCE_QUEUE_URL"],
+    ),
+    (
+        "reconcile",
+        &[
+            "TABLE_NAME",
+            "METRIPORT_API_KEY_SECRET",
+            "METRIPORT_DAILY_QUOTA",
+            "RUN_ADVANCE_QUEUE_URL",
+        ],
+    ),
+    (
+        "record-fetch",
+        &[
+            "TABLE_NAME",
+            "RECORDS_BUCKET",
+            "RECORD_LINK_HOSTS",
+            "RUN_ADVANCE_QUEUE_URL",
+        ],
+    ),
+    (
+        "record-read",
+        &[
+            "TABLE_NAME",
+            "OWNER_KEY_SECRET",
+            "RECORDS_BUCKET",
+            "RUN_ADVANCE_QUEUE_URL",
+        ],
+    ),
+];
+
+#[test]
+fn every_function_has_the_variables_its_code_reads_and_no_other() {
+    let stack = stack();
+    assert_eq!(stack.functions.len(), VARIABLES.len());
+    for (binary, variables) in VARIABLES {
+        let function = stack.function(binary).unwrap();
+        let set: BTreeSet<_> = stack.environment(function, &bindings()).unwrap().into_keys().collect();
+        let everywhere = ["STAGE", "METRIPORT_BASE_URL"];
+        let read: BTreeSet<_> = variables
+            .iter()
+            .chain(&everywhere)
+            .map(|name| (*name).to_owned())
+            .collect();
+        assert_eq!(set, read, "{binary}");
+    }
+}

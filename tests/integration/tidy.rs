@@ -1,1 +1,162 @@
-//! (being written)
+//! Rules over the repository's own files that no lint has. Files that git does not track are not looked at; without
+//! git, none is.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::template::ROOT;
+
+/// A file of the repository.
+struct Tracked {
+    path: String,
+    text: String,
+}
+
+impl Tracked {
+    fn is(&self, extension: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|own| own == extension)
+    }
+
+    fn is_under(&self, folders: &[&str]) -> bool {
+        folders.iter().any(|folder| self.path.starts_with(folder))
+    }
+
+    /// Lines with their places, `path:number`.
+    fn lines(&self) -> impl Iterator<Item = (String, &str)> {
+        let numbered = self.text.lines().enumerate();
+        numbered.map(|(index, line)| (format!("{}:{}", self.path, index + 1), line))
+    }
+}
+
+/// Every text file that git tracks; none without git.
+fn tracked() -> Vec<Tracked> {
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(ROOT).output();
+    let Some(listed) = listed.ok().filter(|listed| listed.status.success()) else {
+        return Vec::new();
+    };
+    let paths = String::from_utf8(listed.stdout).unwrap();
+    let paths = paths.split_terminator('\0').map(str::to_owned);
+    // A file may be deleted and not yet committed, or hold bytes that are no text.
+    let read = |path: String| {
+        let text = std::fs::read(Path::new(ROOT).join(&path))
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        text.map(|text| Tracked { path, text })
+    };
+    paths.filter_map(read).collect()
+}
+
+/// Every line of the chosen files that breaks a rule, with its place.
+fn broken(files: impl Fn(&Tracked) -> bool, breaks: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut places = Vec::new();
+    for file in tracked().iter().filter(|file| files(file)) {
+        places.extend(
+            file.lines()
+                .filter(|(_, line)| breaks(line))
+                .map(|(place, line)| format!("{place}: {line}")),
+        );
+    }
+    places
+}
+
+fn assert_none(rule: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "{rule}:\n{}", broken.join("\n"));
+}
+
+fn is_ident(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|character| !is_ident(character)).any(|part| part == word)
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+#[test]
+fn no_file_names_a_machine_s_folders() {
+    // In halves, so that this file does not break its own rule.
+    let folders = [["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"]].map(|halves| halves.concat());
+    let breaks = |line: &str| folders.iter().any(|folder| line.contains(folder.as_str()));
+    assert_none("paths of one machine", &broken(|_| true, breaks));
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|halves| halves.concat());
+    let breaks = |line: &str| marks.iter().any(|mark| has_word(line, mark));
+    assert_none("marks of unfinished work", &broken(|_| true, breaks));
+    let macros = [["unimpl", "emented!"], ["to", "do!"]].map(|halves| halves.concat());
+    let breaks = |line: &str| macros.iter().any(|name| line.contains(name.as_str()));
+    assert_none("unfinished code", &broken(|file| file.is("rs"), breaks));
+}
+
+#[test]
+fn no_line_of_rust_is_longer_than_120_columns() {
+    // A line with a text in it may be longer: breaking a message or a sample of JSON makes nothing more readable.
+    let breaks = |line: &str| line.chars().count() > 120 && (is_comment(line) || !line.contains('"'));
+    assert_none("long lines", &broken(|file| file.is("rs"), breaks));
+}
+
+#[test]
+fn nothing_waits_by_sleeping() {
+    let call = ["sle", "ep("].concat();
+    let files = |file: &Tracked| {
+        file.is("rs") && (file.is_under(&["functions/", "shared/", "tests/"]) || file.path.contains("/tests/"))
+    };
+    let breaks = |line: &str| !is_comment(line) && line.contains(call.as_str());
+    assert_none("sleeps in functions, shared code or tests", &broken(files, breaks));
+}
+
+#[test]
+fn versions_stand_in_the_workspace_alone() {
+    let mut places = Vec::new();
+    for manifest in tracked().iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
+        let mut in_dependencies = false;
+        for (place, line) in manifest.lines() {
+            if line.starts_with('[') {
+                in_dependencies = line.contains("dependencies");
+                continue;
+            }
+            let inherits = line.contains(".workspace = true") || line.contains("{ workspace = true");
+            let declares =
+                line.split_once('=').is_some_and(|(name, _)| !name.trim().is_empty()) && !line.starts_with('#');
+            if in_dependencies && declares && !inherits {
+                places.push(format!("{place}: {line}"));
+            }
+        }
+    }
+    assert_none("versions outside [workspace.dependencies]", &places);
+}
+
+#[test]
+fn every_crate_takes_the_lints_of_the_workspace() {
+    let manifests = tracked().into_iter().filter(|file| file.path.ends_with("/Cargo.toml"));
+    let without = manifests.filter(|manifest| !manifest.text.contains("[lints]\nworkspace = true\n"));
+    assert_none(
+        "crates without the lints",
+        &without.map(|manifest| manifest.path).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn the_domain_knows_no_adapter() {
+    let files = |file: &Tracked| file.is("rs") && file.path.starts_with("shared/src/domain/");
+    let leaves_the_domain = |line: &str| {
+        let paths = line.split("crate::").skip(1);
+        paths
+            .into_iter()
+            .any(|rest| !has_word(rest.split("::").next().unwrap_or_default(), "domain"))
+    };
+    let adapters = [
+        "aws_", "reqwest", "lambda_", "tokio", "axum", "http::", "std::env", "std::fs", "std::net",
+    ];
+    let breaks = |line: &str| {
+        !line.contains("//!")
+            && !line.contains("///")
+            && (leaves_the_domain(line) || adapters.iter().any(|name| line.contains(name)))
+    };
+    assert_none("adapters in the domain", &broken(files, breaks));
+}

@@ -1,0 +1,224 @@
+//! Problem codes: the closed list, and which operation answers which.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use shared::http::{Code, Next, Problem};
+
+use super::WEBHOOK;
+use super::document::{Document, Operation};
+use crate::template::{ROOT, stack};
+
+/// Every next step there is.
+const NEXT: [Next; 12] = [
+    Next::FIX_REQUEST,
+    Next::RETRY,
+    Next::CONTACT_SUPPORT,
+    Next::SIGN_IN,
+    Next::WAIT,
+    Next::NONE,
+    Next::PUT_PATIENT,
+    Next::VERIFY_IDENTITY,
+    Next::CHECK_IDENTITY,
+    Next::OPEN_CHALLENGE,
+    Next::LIST_QUERIES,
+    Next::REQUEST_RECORD,
+];
+
+/// The words in backticks that are codes.
+fn codes_in(text: &str) -> Vec<Code> {
+    let words = text.split('`').skip(1).step_by(2);
+    words
+        .filter_map(|word| Code::ALL.iter().copied().find(|code| code.as_str() == word))
+        .collect()
+}
+
+/// The codes an operation answers with, by the descriptions of its responses.
+fn codes_of(operation: &Operation) -> BTreeSet<&'static str> {
+    let responses = operation.body["responses"].as_object().unwrap();
+    let descriptions = responses
+        .values()
+        .filter_map(|response| response["description"].as_str());
+    descriptions.flat_map(codes_in).map(Code::as_str).collect()
+}
+
+#[test]
+fn the_list_of_codes_is_the_code_s_own() {
+    let all: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(Document::read().words("ProblemCode"), all);
+}
+
+#[test]
+fn the_table_of_codes_says_status_title_and_next_step() {
+    let document = Document::read();
+    let text = document.schema("ProblemCode")["description"].as_str().unwrap();
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let expected = Code::ALL.iter().map(|code| {
+        let (word, status, title, next) = (code.as_str(), code.status(), code.title(), code.next().action);
+        format!("| `{word}` | {status} | {title} | `{next}` |")
+    });
+    assert_eq!(rows, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn codes_stand_under_their_own_status_and_every_code_has_an_operation() {
+    let document = Document::read();
+    let mut answered = BTreeSet::new();
+    for operation in document.operations() {
+        for (status, response) in operation.body["responses"].as_object().unwrap() {
+            let place = format!("{} {status}", operation.name());
+            let codes = codes_in(response["description"].as_str().unwrap_or_default());
+            assert!(
+                codes.iter().all(|code| code.status().to_string() == *status),
+                "{place}: {codes:?}"
+            );
+            let has_problem = document.resolve(response)["content"]
+                .get("application/problem+json")
+                .is_some();
+            assert_eq!(has_problem, !codes.is_empty(), "{place}");
+            answered.extend(codes.into_iter().map(Code::as_str));
+        }
+    }
+    assert_eq!(answered, Code::ALL.iter().map(|code| code.as_str()).collect());
+}
+
+#[test]
+fn what_an_operation_is_made_of_decides_what_it_refuses() {
+    let document = Document::read();
+    for operation in document.operations() {
+        let codes = codes_of(&operation);
+        let must = |when: bool, expected: &[&str]| {
+            for code in expected {
+                assert_eq!(codes.contains(code), when, "{}: {code}", operation.name());
+            }
+        };
+        let ours = operation.name() != WEBHOOK;
+        let body = operation.body.get("requestBody").is_some();
+        must(ours, &["token_incomplete", "internal"]);
+        must(!ours, &["signature_invalid"]);
+        must(true, &["unavailable"]);
+        must(
+            body && ours,
+            &[
+                "invalid_json",
+                "invalid_request",
+                "unsupported_media_type",
+                "body_too_large",
+            ],
+        );
+        must(operation.path.contains("{id}"), &["not_found"]);
+    }
+}
+
+/// The codes that the sources of a function name, `Code::Like`; what shared code answers for all is not among them.
+fn codes_in_sources(folder: &Path, found: &mut BTreeSet<&'static str>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            codes_in_sources(&path, found);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let names: BTreeSet<_> = text.split("Code::").skip(1).map(identifier).collect();
+        let named = Code::ALL
+            .iter()
+            .filter(|code| names.contains(format!("{code:?}").as_str()));
+        found.extend(named.map(|code| code.as_str()));
+    }
+}
+
+fn identifier(text: &str) -> &str {
+    text.split(|character: char| !character.is_ascii_alphanumeric())
+        .next()
+        .unwrap_or_default()
+}
+
+#[test]
+fn what_a_function_s_sources_refuse_its_operations_answer() {
+    let document = Document::read();
+    let operations = document.operations();
+    for function in stack().functions.iter().filter(|function| !function.routes.is_empty()) {
+        let mut named = BTreeSet::new();
+        codes_in_sources(
+            &Path::new(ROOT).join("functions").join(&function.binary).join("src"),
+            &mut named,
+        );
+        // Every handler has it for a route it does not know, which the gateway never sends.
+        named.remove(Code::NotFound.as_str());
+        let routes: Vec<_> = function
+            .routes
+            .iter()
+            .map(|route| format!("{} {}", route.method, route.path))
+            .collect();
+        let own = operations.iter().filter(|operation| routes.contains(&operation.name()));
+        let answered: BTreeSet<_> = own.flat_map(codes_of).collect();
+        let missing: Vec<_> = named.difference(&answered).collect();
+        assert!(!named.is_empty(), "{}", function.binary);
+        assert!(missing.is_empty(), "{}: {missing:?}", function.binary);
+    }
+}
+
+#[test]
+fn what_the_gateway_refuses_is_described() {
+    let document = Document::read();
+    for operation in document.operations() {
+        let ours = operation.name() != WEBHOOK;
+        let body = operation.body.get("requestBody").is_some();
+        for (status, expected) in [
+            ("401", ours),
+            ("413", body),
+            ("429", true),
+            ("500", true),
+            ("503", true),
+        ] {
+            let response = document.resolve(&operation.body["responses"][status]);
+            let schema = &response["content"]["application/json"]["schema"];
+            let described = schema["$ref"] == "#/components/schemas/GatewayMessage";
+            assert_eq!(described, expected, "{} {status}", operation.name());
+        }
+    }
+}
+
+#[test]
+fn the_list_of_next_steps_is_the_code_s_own() {
+    let document = Document::read();
+    let mut words: BTreeSet<_> = NEXT.iter().map(|next| next.action).collect();
+    words.insert("read_record");
+    assert_eq!(document.words("NextAction").into_iter().collect::<BTreeSet<_>>(), words);
+    let operations: BTreeSet<_> = document.operations().iter().map(Operation::name).collect();
+    for next in NEXT.iter().filter(|next| next.url.is_some()) {
+        let call = format!("{} {}", next.method.unwrap(), next.url.as_deref().unwrap());
+        assert!(operations.contains(&call), "{call}");
+    }
+}
+
+#[test]
+fn every_refusal_has_the_described_shape() {
+    let document = Document::read();
+    let schema = document.schema("Problem");
+    for code in Code::ALL {
+        let problem = Problem::new(*code).detail("detail").field("/field", "what is expected");
+        let body = serde_json::to_value(problem.body()).unwrap();
+        assert_eq!(document.misfit(schema, &body, ""), None);
+    }
+}
+
+#[test]
+fn examples_of_refusals_are_what_the_code_writes() {
+    let document = Document::read();
+    let examples = document.at("/components/examples").as_object().unwrap().values();
+    let refusals: Vec<_> = examples
+        .map(|example| &example["value"])
+        .filter(|value| value["title"].is_string())
+        .collect();
+    assert!(!refusals.is_empty());
+    for example in refusals {
+        let code = Code::ALL.iter().find(|code| example["code"] == code.as_str()).unwrap();
+        let mut expected = serde_json::to_value(Problem::new(*code).body()).unwrap();
+        if let (Some(errors), Value::Object(fields)) = (example.get("errors"), &mut expected) {
+            fields.insert("errors".to_owned(), json!(errors));
+        }
+        assert_eq!(*example, expected);
+    }
+}

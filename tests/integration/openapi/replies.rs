@@ -1,0 +1,218 @@
+//! Replies: what the functions write, and what the document shows, fits its schemas.
+
+use std::collections::BTreeSet;
+
+use network_query::view as pulls;
+use record_read::view as records;
+use serde_json::Value;
+use shared::domain::record::{Asked, Conversion, NewRecord, Record, RecordReason, RecordState, StoredObject};
+use shared::domain::run::{Deferral, NewRun, Outcome, Reason, RecordPhase, Report, Reported, Run, RunEvent};
+use shared::domain::{PatientId, RecordId, RunId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
+use shared::store::TimelineEntry;
+
+use super::document::Document;
+
+const ID: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
+
+fn now() -> Time {
+    Time::parse("2026-11-22T10:40:00Z").unwrap()
+}
+
+fn patient() -> PatientId {
+    PatientId::parse("patient-1").unwrap()
+}
+
+fn request_id() -> UpstreamRequestId {
+    UpstreamRequestId::parse("request-1").unwrap()
+}
+
+fn fits(document: &Document, schema: &str, value: &Value) {
+    assert_eq!(document.misfit(document.schema(schema), value, schema), None, "{value}");
+}
+
+/// A pull in which everything that can be shown is there.
+fn full_run() -> Run {
+    let sources = Sources::pending(SourceKind::ALL).unwrap();
+    let id = RunId::parse(ID).unwrap();
+    let mut run = Run::accept(
+        NewRun {
+            id,
+            patient: patient(),
+            sources,
+        },
+        now(),
+        Timing::default(),
+    );
+    run.sources
+        .advance(SourceKind::Hie, SourceStatus::Failed, now(), Some(429));
+    run.started_at = Some(now());
+    run.ended_at = Some(now());
+    run.reason = Some(Reason::NoSourceAnswered);
+    run.hie_record = RecordId::parse(ID).ok();
+    run.final_record = RecordId::parse(ID).ok();
+    run
+}
+
+#[test]
+fn a_pull_is_written_as_described() {
+    let document = Document::read();
+    let run = full_run();
+    let shown = serde_json::to_value(pulls::of_run(&run, now())).unwrap();
+    fits(&document, "NetworkQuery", &shown);
+    let names: BTreeSet<_> = shown.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, document.properties("NetworkQuery"));
+    assert_eq!(
+        shown["sources"][0].as_object().unwrap().len(),
+        document.properties("Source").len()
+    );
+}
+
+#[test]
+fn a_record_is_written_as_described() {
+    let document = Document::read();
+    let resources = ["Condition".to_owned()];
+    let asked = Asked::parse(Conversion::Json, &resources, Some("2024-01-01"), Some("2024-12-31")).unwrap();
+    let (id, run) = (RecordId::parse(ID).unwrap(), RunId::parse(ID).ok());
+    let new = NewRecord {
+        id,
+        run,
+        phase: RecordPhase::Final,
+        patient: patient(),
+        asked,
+    };
+    let mut record = Record::ask(new, now(), Timing::default());
+    record.state = RecordState::Failed;
+    record.reason = Some(RecordReason::TooLarge);
+    record.ended_at = Some(now());
+    let (key, sha256, counts) = (
+        "records/1".to_owned(),
+        "0".repeat(64),
+        [("Condition".to_owned(), 1)].into(),
+    );
+    record.object = Some(StoredObject {
+        key,
+        sha256,
+        bytes: 1,
+        counts,
+    });
+    let shown = serde_json::to_value(records::of_record(&record, now())).unwrap();
+    fits(&document, "Record", &shown);
+    let mut names: BTreeSet<_> = shown.as_object().unwrap().keys().map(String::as_str).collect();
+    // Only the read of one record mints a link.
+    names.insert("link");
+    assert_eq!(names, document.properties("Record"));
+}
+
+/// One event of each kind. A kind that is missing here does not compile.
+fn events() -> Vec<RunEvent> {
+    const _: fn(&RunEvent) = |event| match event {
+        RunEvent::StartClaimed
+        | RunEvent::Started { .. }
+        | RunEvent::StartDeferred { .. }
+        | RunEvent::StartRefused { .. }
+        | RunEvent::StartUnknown
+        | RunEvent::StartStayedUnknown
+        | RunEvent::StartTooLate
+        | RunEvent::SourceReported { .. }
+        | RunEvent::FirstDataReady
+        | RunEvent::Polled { .. }
+        | RunEvent::PollFailed { .. }
+        | RunEvent::DeadlinePassed
+        | RunEvent::RecordAwaited { .. }
+        | RunEvent::RecordEnded { .. } => (),
+    };
+    let (source, outcome, until) = (SourceKind::Hie, Some(Outcome::Completed), now());
+    let reported = Reported {
+        source,
+        outcome,
+        http_status: Some(400),
+    };
+    let report = || Report {
+        overall: outcome,
+        sources: vec![reported],
+    };
+    vec![
+        RunEvent::StartClaimed,
+        RunEvent::Started {
+            request: request_id(),
+            report: report(),
+        },
+        RunEvent::StartDeferred {
+            cause: Deferral::NotSent,
+            until,
+        },
+        RunEvent::StartRefused {
+            reason: Reason::UpstreamRefused,
+        },
+        RunEvent::StartUnknown,
+        RunEvent::StartStayedUnknown,
+        RunEvent::StartTooLate,
+        RunEvent::SourceReported {
+            source,
+            status: Outcome::Failed,
+            request: Some(request_id()),
+        },
+        RunEvent::FirstDataReady,
+        RunEvent::Polled { report: report() },
+        RunEvent::PollFailed { until },
+        RunEvent::DeadlinePassed,
+        RunEvent::RecordAwaited { until },
+        RunEvent::RecordEnded { available: true },
+    ]
+}
+
+#[test]
+fn a_timeline_is_written_as_described() {
+    let document = Document::read();
+    let mut codes = BTreeSet::from(["accepted".to_owned()]);
+    let mut names: BTreeSet<String> = ["n", "at", "record"].map(str::to_owned).into();
+    for event in events() {
+        let entry = TimelineEntry {
+            n: 1,
+            at: now(),
+            event: Some(event),
+            record: None,
+        };
+        let shown = serde_json::to_value(pulls::of_entry(entry)).unwrap();
+        codes.insert(shown["code"].as_str().unwrap().to_owned());
+        names.extend(shown.as_object().unwrap().keys().cloned());
+        fits(&document, "TimelineEvent", &shown);
+    }
+    let listed: BTreeSet<_> = document.words("TimelineCode").into_iter().map(str::to_owned).collect();
+    assert_eq!(listed, codes);
+    let described: BTreeSet<_> = document
+        .properties("TimelineEvent")
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(described, names);
+}
+
+/// Where the examples stand: every object with a `schema` and `examples` beside it.
+fn examples<'d>(document: &'d Document, value: &'d Value, found: &mut Vec<(&'d Value, &'d Value)>) {
+    match value {
+        Value::Object(fields) => {
+            if let (Some(schema), Some(Value::Object(named))) = (fields.get("schema"), fields.get("examples")) {
+                found.extend(
+                    named
+                        .values()
+                        .map(|example| (schema, &document.resolve(example)["value"])),
+                );
+            }
+            fields.values().for_each(|value| examples(document, value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| examples(document, value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_example_fits_its_schema() {
+    let document = Document::read();
+    let mut found = Vec::new();
+    examples(&document, document.at(""), &mut found);
+    assert!(found.len() > 20, "{} examples", found.len());
+    for (schema, example) in found {
+        assert_eq!(document.misfit(schema, example, "example"), None, "{example}");
+    }
+}

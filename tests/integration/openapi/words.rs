@@ -1,0 +1,120 @@
+//! Closed lists: what the document lists is what serde writes.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use shared::domain::demographics::Gender;
+use shared::domain::identity::Standing;
+use shared::domain::record::{Conversion, RESOURCE_TYPES, RecordReason, RecordState};
+use shared::domain::run::{Deferral, Outcome, Reason, RecordPhase, RunState};
+use shared::domain::{SourceKind, SourceStatus};
+
+use super::document::Document;
+
+/// Every variant of an enum. One that is missing here does not compile.
+macro_rules! every {
+    ($type:ident: $($variant:ident)*) => {{
+        const _: fn($type) = |value| match value { $($type::$variant => (),)* };
+        [$($type::$variant),*]
+    }};
+}
+
+fn written(words: &[impl Serialize]) -> Vec<String> {
+    let texts = words
+        .iter()
+        .map(|word| serde_json::to_value(word).unwrap().as_str().unwrap().to_owned());
+    texts.collect()
+}
+
+#[test]
+fn lists_of_words_are_the_code_s_own() {
+    let document = Document::read();
+    let listed = |schema: &str| {
+        document
+            .words(schema)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let run_states =
+        every!(RunState: Queued Starting Running Consolidating Completed Partial Failed Unconfirmed Expired);
+    assert_eq!(listed("NetworkQueryStatus"), written(&run_states));
+    let reasons = every!(Reason: Aal2SessionExpired Aal2SessionRejected IdentityRejected UpstreamRefused StartUnknown
+        NoSourceAnswered SourcesSilent RecordUnavailable);
+    assert_eq!(listed("NetworkQueryReason"), written(&reasons));
+    assert_eq!(listed("SourceType"), written(&SourceKind::ALL));
+    let source_states = every!(SourceStatus: Pending Processing Completed Failed Expired);
+    assert_eq!(listed("SourceStatus"), written(&source_states));
+    assert_eq!(listed("Outcome"), written(&every!(Outcome: Completed Failed)));
+    assert_eq!(listed("RecordPhase"), written(&every!(RecordPhase: Hie Final Asked)));
+    let record_states = every!(RecordState: Waiting Starting Processing Offered Fetching Available Empty Failed);
+    assert_eq!(listed("RecordStatus"), written(&record_states));
+    let record_reasons = every!(RecordReason: UpstreamRefused ConversionFailed AttemptsExhausted Expired NotABundle
+        TooLarge LinkRefused);
+    assert_eq!(listed("RecordReason"), written(&record_reasons));
+    assert_eq!(listed("ConversionType"), written(&every!(Conversion: Json Pdf Html)));
+    assert_eq!(listed("ResourceType"), RESOURCE_TYPES);
+    let deferral = &document.schema("TimelineEvent")["properties"]["cause"]["enum"];
+    assert_eq!(
+        *deferral,
+        serde_json::json!(written(&every!(Deferral: NotSent RateLimited)))
+    );
+    let gender = &document.schema("Demographics")["properties"]["genderAtBirth"]["enum"];
+    assert_eq!(*gender, serde_json::json!(written(&every!(Gender: F M O U))));
+}
+
+/// `identity-session` writes these words from a match of its own: one for each standing.
+const fn word(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::NotStarted => "not_started",
+        Standing::Pending { .. } => "pending",
+        Standing::Confirming => "confirming",
+        Standing::Expired => "expired",
+        Standing::Verified(_) => "verified",
+        Standing::DemographicsChanged => "demographics_changed",
+        Standing::Rejected => "rejected",
+    }
+}
+
+#[test]
+fn every_standing_has_its_word() {
+    use shared::domain::{ProofedIdentityId, Time};
+    let standings = [
+        Standing::NotStarted,
+        Standing::Pending {
+            expires_at: Time::default(),
+        },
+        Standing::Confirming,
+        Standing::Expired,
+        Standing::Verified(ProofedIdentityId::parse("pid_1").unwrap()),
+        Standing::DemographicsChanged,
+        Standing::Rejected,
+    ];
+    let mut words: BTreeSet<_> = standings.iter().map(word).collect();
+    // Whose demographics are not settled has no standing.
+    words.insert("patient_changing");
+    let document = Document::read();
+    assert_eq!(BTreeSet::from_iter(document.words("IdentityStatus")), words);
+}
+
+#[test]
+fn every_listed_word_is_explained() {
+    let document = Document::read();
+    let explained = [
+        "NextAction",
+        "IdentityStatus",
+        "NetworkQueryStatus",
+        "NetworkQueryReason",
+        "SourceStatus",
+        "TimelineCode",
+        "RecordStatus",
+        "RecordPhase",
+        "RecordReason",
+    ];
+    for schema in explained {
+        let text = document.schema(schema)["description"].as_str().unwrap();
+        for word in document.words(schema) {
+            assert!(text.contains(&format!("`{word}`")), "{schema}: {word}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What holds data is private, encrypted, and outlives the stack.
+
+use sandbox_host::template::{SecretSource, Stack};
+use serde_json::{Value, json};
+
+use super::stack;
+
+fn resources<'s>(stack: &'s Stack, kind: &'s str) -> Vec<(&'s str, &'s Value)> {
+    let all = stack.resources().filter(move |(_, of_kind, _)| *of_kind == kind);
+    all.map(|(id, _, body)| (id, body)).collect()
+}
+
+fn only<'s>(stack: &'s Stack, kind: &'s str) -> (&'s str, &'s Value) {
+    let all = resources(stack, kind);
+    assert_eq!(all.len(), 1, "{kind}");
+    all[0]
+}
+
+fn is_retained(resource: &Value) -> bool {
+    resource["DeletionPolicy"] == "Retain" && resource["UpdateReplacePolicy"] == "Retain"
+}
+
+/// Whether a resource policy refuses everybody everything that does not come by TLS.
+fn is_tls_only(policy: &Value, actions: &str) -> bool {
+    let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
+    statements.iter().any(|statement| {
+        statement["Effect"] == "Deny"
+            && statement["Principal"] == "*"
+            && statement["Action"] == actions
+            && statement["Condition"] == json!({ "Bool": { "aws:SecureTransport": false } })
+    })
+}
+
+#[test]
+fn the_bucket_is_private_and_encrypted() {
+    let stack = stack();
+    let (_, bucket) = only(&stack, "AWS::S3::Bucket");
+    let properties = &bucket["Properties"];
+    for door in [
+        "BlockPublicAcls",
+        "BlockPublicPolicy",
+        "IgnorePublicAcls",
+        "RestrictPublicBuckets",
+    ] {
+        assert_eq!(properties["PublicAccessBlockConfiguration"][door], true, "{door}");
+    }
+    assert_eq!(
+        properties["OwnershipControls"]["Rules"][0]["ObjectOwnership"],
+        "BucketOwnerEnforced"
+    );
+    let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "aws:kms");
+    // Without it every object costs a call of the key service.
+    assert_eq!(encryption["BucketKeyEnabled"], true);
+    assert!(is_retained(bucket));
+}
+
+#[test]
+fn the_bucket_takes_tls_only_and_forgets_unfinished_uploads() {
+    let stack = stack();
+    let (id, bucket) = only(&stack, "AWS::S3::Bucket");
+    let (_, policy) = only(&stack, "AWS::S3::BucketPolicy");
+    assert_eq!(policy["Properties"]["Bucket"]["Ref"], id);
+    assert!(is_tls_only(policy, "s3:*"));
+    let covered = &policy["Properties"]["PolicyDocument"]["Statement"][0]["Resource"];
+    assert_eq!(
+        *covered,
+        json!([{ "Fn::GetAtt": [id, "Arn"] }, { "Fn::Sub": format!("${{{id}.Arn}}/*") }])
+    );
+    let rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+        .as_array()
+        .unwrap();
+    let aborts = |rule: &Value| rule["Status"] == "Enabled" && rule["AbortIncompleteMultipartUpload"].is_object();
+    assert!(rules.iter().any(aborts));
+}
+
+#[test]
+fn the_table_costs_nothing_while_idle_and_can_be_restored() {
+    let stack = stack();
+    assert_eq!(stack.tables.len(), 1);
+    assert!(stack.tables[0].on_demand);
+    assert_eq!(stack.tables[0].ttl_attribute.as_deref(), Some("ttl"));
+    let (_, table) = only(&stack, "AWS::DynamoDB::Table");
+    let properties = &table["Properties"];
+    assert_eq!(
+        properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"],
+        true
+    );
+    assert_eq!(properties["SSESpecification"]["SSEEnabled"], true);
+    assert!(is_retained(table));
+}
+
+#[test]
+fn every_queue_is_encrypted_and_takes_tls_only() {
+    let stack = stack();
+    let (_, policy) = only(&stack, "AWS::SQS::QueuePolicy");
+    assert!(is_tls_only(policy, "sqs:*"));
+    let covered = policy["Properties"]["Queues"].as_array().unwrap();
+    for (id, queue) in resources(&stack, "AWS::SQS::Queue") {
+        assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{id}");
+        assert!(covered.contains(&json!({ "Ref": id })), "{id} takes plain HTTP");
+    }
+}
+
+#[test]
+fn the_owner_key_is_random_and_outlives_the_stack() {
+    let stack = stack();
+    let secret = stack
+        .secrets
+        .iter()
+        .find(|secret| secret.logical_id == "OwnerKeySecret")
+        .unwrap();
+    let SecretSource::Generated {
+        length, template: None, ..
+    } = secret.source
+    else {
+        panic!("the owner key is not generated");
+    };
+    assert!(length >= 32);
+    assert!(is_retained(stack.resource("OwnerKeySecret").unwrap()));
+}
+
+#[test]
+fn no_secret_stands_in_the_template() {
+    let stack = stack();
+    assert!(
+        stack
+            .secrets
+            .iter()
+            .all(|secret| !matches!(secret.source, SecretSource::Text(_)))
+    );
+    // Without a value, or with a random one nobody knows: until the operator stores the real one, nothing passes.
+    assert_eq!(stack.secrets.len(), 3);
+}

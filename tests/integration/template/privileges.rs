@@ -1,0 +1,135 @@
+//! What functions may do: named actions on named resources, and only on those that their variables name.
+
+use std::collections::BTreeSet;
+
+use sandbox_host::template::{Function, Stack};
+use serde_json::Value;
+
+use super::stack;
+
+/// A value or the items of a list.
+fn items(value: &Value) -> Vec<&Value> {
+    value
+        .as_array()
+        .map_or_else(|| vec![value], |items| items.iter().collect())
+}
+
+fn statements(function: &Function) -> Vec<&Value> {
+    function
+        .policies
+        .iter()
+        .flat_map(|policy| items(&policy["Statement"]))
+        .collect()
+}
+
+/// Resources that a value refers to by `Ref`, `GetAtt` or `Sub`.
+fn referred(stack: &Stack, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            let name = fields
+                .get("Ref")
+                .or_else(|| fields.get("Fn::GetAtt")?.get(0))
+                .and_then(Value::as_str);
+            let template = fields.get("Fn::Sub").and_then(Value::as_str).unwrap_or_default();
+            let named = template
+                .split("${")
+                .skip(1)
+                .filter_map(|rest| rest.split(['.', '}']).next());
+            found.extend(
+                named
+                    .chain(name)
+                    .filter(|name| stack.resource(name).is_some())
+                    .map(str::to_owned),
+            );
+            fields.values().for_each(|value| referred(stack, value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| referred(stack, value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn policies_are_written_out_and_allow() {
+    for function in stack().functions {
+        // A name would be a managed policy or a SAM policy template, whose actions are somebody else's.
+        assert!(
+            function.policies.iter().all(|policy| policy["Statement"].is_array()),
+            "{}",
+            function.binary
+        );
+        let statements = statements(&function);
+        assert!(!statements.is_empty(), "{}", function.binary);
+        for statement in statements {
+            assert_eq!(statement["Effect"], "Allow", "{}", function.binary);
+            assert!(statement.get("NotAction").is_none() && statement.get("NotResource").is_none());
+        }
+    }
+}
+
+#[test]
+fn no_policy_has_a_wildcard() {
+    for function in stack().functions {
+        for statement in statements(&function) {
+            for action in items(&statement["Action"]) {
+                let action = action.as_str().unwrap();
+                assert!(
+                    action.contains(':') && !action.contains('*'),
+                    "{}: {action}",
+                    function.binary
+                );
+            }
+            for resource in items(&statement["Resource"]) {
+                // Objects have no names before there are any: the one prefix is as narrow as it gets.
+                let text = resource.to_string().replace("/records/*", "/records/");
+                assert!(
+                    resource.is_object() && !text.contains('*'),
+                    "{}: {resource}",
+                    function.binary
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_function_may_touch_what_its_variables_name_and_nothing_else() {
+    let stack = stack();
+    for function in &stack.functions {
+        let (mut named, mut granted) = (BTreeSet::new(), BTreeSet::new());
+        function
+            .environment
+            .values()
+            .for_each(|value| referred(&stack, value, &mut named));
+        function
+            .policies
+            .iter()
+            .for_each(|policy| referred(&stack, policy, &mut granted));
+        assert_eq!(granted, named, "{}", function.binary);
+    }
+}
+
+#[test]
+fn only_those_who_speak_to_metriport_read_its_key() {
+    let stack = stack();
+    let readers = |secret: &str| -> BTreeSet<String> {
+        let functions = stack.functions.iter().filter(|function| {
+            let mut granted = BTreeSet::new();
+            function
+                .policies
+                .iter()
+                .for_each(|policy| referred(&stack, policy, &mut granted));
+            granted.contains(secret)
+        });
+        functions.map(|function| function.binary.clone()).collect()
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(
+        readers("MetriportApiKeySecret"),
+        names(&["aal2-challenge", "identity-session", "query-dispatch", "reconcile"])
+    );
+    assert_eq!(readers("WebhookKeysSecret"), names(&["webhook-intake"]));
+    assert_eq!(
+        readers("OwnerKeySecret"),
+        names(&["aal2-challenge", "identity-session", "network-query", "record-read"])
+    );
+}
