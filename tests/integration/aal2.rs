@@ -1,0 +1,288 @@
+//! What a challenge, its session, and the proofing before it are good for: one pull, of one person, in time.
+
+use ias::app::{QueryAsk, Reply};
+use ias::sandbox::AAL2_RETURN;
+use sandbox_metriport::{Failure, Operation};
+use serde_json::json;
+use shared::clock;
+use shared::domain::Time;
+
+use crate::harness::{Passed, Person, TestApp, refused, until};
+
+fn crossed(challenge: &Passed, session: &Passed) -> QueryAsk {
+    QueryAsk::everything(&challenge.challenge, &session.session)
+}
+
+async fn ask(person: &Person, ask: &QueryAsk) -> Reply {
+    person.app.start_query(ask).await.expect("an answer")
+}
+
+async fn completes(person: &Person, passed: &Passed) {
+    let accepted = ask(person, &passed.ask_of(&["hie"])).await;
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    let run = person.until_ended(&accepted.text("/id")).await;
+    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_serves_one_pull_and_a_refusal_uses_nothing_up() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let first = nora.pass_challenge().await;
+    completes(&nora, &first).await;
+
+    let starts = app.upstream(Operation::StartNetworkQuery);
+    let second = nora.pass_challenge().await;
+    refused(
+        &ask(&nora, &first.ask()).await,
+        409,
+        "challenge_not_pending",
+        "open_challenge",
+    );
+    refused(
+        &ask(&nora, &crossed(&second, &first)).await,
+        409,
+        "aal2_session_used",
+        "open_challenge",
+    );
+    let third = nora.pass_challenge().await;
+    // The third supersedes the second, whoever passed it first.
+    refused(
+        &ask(&nora, &second.ask()).await,
+        409,
+        "challenge_not_pending",
+        "open_challenge",
+    );
+    app.drain().await;
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), starts);
+    completes(&nora, &third).await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_person_passed_opens_nothing_and_stays_theirs() {
+    let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
+    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    tokio::join!(nora.verify_identity(), mira.verify_identity());
+    let spent = nora.pass_challenge().await;
+    completes(&nora, &spent).await;
+
+    let (of_nora, of_mira) = (nora.pass_challenge().await, mira.pass_challenge().await);
+    for (wrong, code) in [
+        (of_nora.ask(), "challenge_not_pending"),
+        (crossed(&of_nora, &of_mira), "challenge_not_pending"),
+        (crossed(&of_mira, &spent), "aal2_session_used"),
+    ] {
+        refused(&ask(&mira, &wrong).await, 409, code, "open_challenge");
+    }
+    completes(&nora, &of_nora).await;
+    completes(&mira, &of_mira).await;
+
+    // A session that nobody has shown yet does not say whose it is: only Metriport can tell. Showing it spends it.
+    let (of_nora, of_mira) = (nora.pass_challenge().await, mira.pass_challenge().await);
+    let accepted = ask(&mira, &crossed(&of_mira, &of_nora)).await;
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    let run = mira.until_ended(&accepted.text("/id")).await;
+    assert_eq!(
+        (run.text("/status").as_str(), run.text("/reason").as_str()),
+        ("failed", "aal2_session_rejected")
+    );
+    assert_eq!(run.text("/next/action"), "open_challenge");
+    assert_eq!(
+        mira.identity().await,
+        "verified",
+        "the session was foreign, not the identity"
+    );
+    refused(
+        &ask(&nora, &of_nora.ask()).await,
+        409,
+        "aal2_session_used",
+        "open_challenge",
+    );
+    let again = nora.pass_challenge().await;
+    completes(&nora, &again).await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_network_is_tried_again_and_the_session_is_forgotten_once_the_query_runs() {
+    let app = TestApp::with(|options| options.time_scale = 60).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let passed = nora.pass_challenge().await;
+    let busy = Failure::envelope(429, "TooManyRequestsError", "Too many requests");
+    app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
+    let accepted = ask(&nora, &passed.ask()).await;
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    let id = accepted.text("/id");
+
+    until("the first start was refused", async || {
+        nora.codes(&id)
+            .await
+            .contains(&"start_deferred".to_owned())
+            .then_some(())
+    })
+    .await;
+    // It is needed once more, so it must be somewhere; this also shows that the search finds it.
+    assert!(app.table_text().await.contains(&passed.session));
+
+    until("the query runs", async || {
+        nora.codes(&id).await.contains(&"started".to_owned()).then_some(())
+    })
+    .await;
+    assert!(
+        !app.table_text().await.contains(&passed.session),
+        "the session is still stored"
+    );
+    let run = nora.until_ended(&id).await;
+    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
+    app.drain().await;
+    assert!(!app.table_text().await.contains(&passed.session));
+    assert!(
+        app.log().iter().all(|line| !line.contains(&passed.session)),
+        "the session is in the log"
+    );
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_too_late_opens_nothing() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 100;
+        options.stand_in.session_ttl_secs = 2;
+        options.stand_in.aal2_ttl_secs = 0;
+        options.stand_in.rate_limits = false;
+    })
+    .await;
+    let (eve, lou) = (app.person("eve", "Jane"), app.person("lou", "Jane"));
+    eve.verify_identity().await;
+    lou.verify_identity().await;
+
+    // The session has ended upstream before the query starts.
+    let run = eve.pull().await;
+    assert_eq!(
+        (run.text("/status").as_str(), run.text("/reason").as_str()),
+        ("failed", "aal2_session_rejected")
+    );
+    assert_eq!(run.text("/next/action"), "open_challenge");
+    assert_eq!(eve.identity().await, "verified");
+
+    // Upstream takes no query for as long as the session lives with us.
+    let starts = app.upstream(Operation::StartNetworkQuery);
+    for _ in 0..20 {
+        let busy = Failure::envelope(429, "TooManyRequestsError", "Too many requests");
+        app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
+    }
+    let opened = eve.app.open_challenge(AAL2_RETURN).await.unwrap();
+    assert_eq!(opened.status, 201, "{:?}", opened.body);
+    let passed = lou.pass_challenge().await;
+    let id = ask(&lou, &passed.ask()).await.text("/id");
+    let run = lou.until_ended(&id).await;
+    assert_eq!(
+        (run.text("/status").as_str(), run.text("/reason").as_str()),
+        ("failed", "aal2_session_expired")
+    );
+    assert_eq!(run.text("/next/action"), "open_challenge");
+    let tries = app.upstream(Operation::StartNetworkQuery) - starts;
+    assert!((2..=6).contains(&tries), "{tries} starts");
+    // Not only does it read so: it is written, the session gone and the patient free.
+    until("the run has ended in the table", async || {
+        is_free(&app, &passed).await.then_some(())
+    })
+    .await;
+    assert_eq!(ask(&lou, &lou.pass_challenge().await.ask()).await.status, 202);
+
+    // The challenge was opened long ago; the browser comes back at last.
+    let life = std::time::Duration::from_secs(3);
+    let end = Time::parse(&opened.text("/expiresAt")).expect("a time").plus(life);
+    until("the challenge is too old", async || (clock::now() > end).then_some(())).await;
+    let late = ask(&eve, &QueryAsk::everything(&opened.text("/challengeId"), "aal2_late")).await;
+    refused(&late, 409, "challenge_expired", "open_challenge");
+    app.end().await;
+}
+
+/// Whether nothing is left of a pull that did not start.
+async fn is_free(app: &TestApp, passed: &Passed) -> bool {
+    let table = app.table().await;
+    let held = table.iter().any(|item| item["sk"] == "OPEN_RUN");
+    !held && !serde_json::Value::Array(table).to_string().contains(&passed.session)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_superseded_or_foreign_proofing_never_counts() {
+    let app = TestApp::start().await;
+    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
+    let (stale, current) = (nora.open_identity().await, nora.open_identity().await);
+    let of_mira = mira.open_identity().await;
+
+    nora.browser.pass(&stale.text("/sessionUrl")).await.expect("the page");
+    app.until_delivered("ias.identity.verified", 1).await;
+    assert_eq!(nora.identity().await, "pending", "a superseded session was bound");
+
+    let forged = |message: &str, session: &str, patient: &str| {
+        json!({
+            "meta": { "messageId": message, "when": "2026-01-01T00:00:00.000Z", "type": "ias.identity.verified" },
+            "payload": { "sessionId": session, "patientId": patient, "proofedIdentityId": "pid_of_nobody" },
+        })
+    };
+    let (patient_of_nora, patient_of_mira) = (app.patient_of("nora").await, app.patient_of("mira").await);
+    let (session_of_nora, session_of_mira) = (current.text("/sessionId"), of_mira.text("/sessionId"));
+    for (message, session, patient) in [
+        ("m-1", &session_of_nora, &patient_of_mira),
+        ("m-2", &session_of_mira, &patient_of_nora),
+        ("m-3", &stale.text("/sessionId"), &patient_of_nora),
+        ("m-4", &"ids_unknown".to_owned(), &patient_of_nora),
+    ] {
+        assert_eq!(app.send_signed(&forged(message, session, patient)).await, 200);
+    }
+    app.drain().await;
+    assert_eq!(
+        (nora.identity().await, mira.identity().await),
+        ("pending".to_owned(), "pending".to_owned())
+    );
+    assert!(!app.table_text().await.contains("pid_of_nobody"));
+
+    nora.browser.pass(&current.text("/sessionUrl")).await.expect("the page");
+    nora.until_identity("verified").await;
+    assert_eq!(mira.identity().await, "pending");
+    // The late one once more, now that there is an identity: it changes nothing.
+    let bound = app.proofed_identity("nora").await;
+    let log = app.stand_in().deliveries();
+    let first = log
+        .iter()
+        .find(|delivery| delivery.event_type == "ias.identity.verified")
+        .expect("a delivery");
+    assert_eq!(
+        app.stand_in()
+            .deliver_again(&first.message_id, sandbox_metriport::Replay::default())
+            .await,
+        Ok(200)
+    );
+    app.drain().await;
+    assert_eq!(app.proofed_identity("nora").await, bound);
+    let run = nora.pull_hie().await;
+    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proofing_that_is_confirmed_late_still_counts() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 600;
+        options.stand_in.session_ttl_secs = 3;
+    })
+    .await;
+    let nora = app.person("nora", "Jane");
+    assert_eq!(nora.link().await.status, 200);
+    app.stand_in().hold_webhooks();
+    nora.pass_identity_page().await;
+    nora.until_identity("confirming").await;
+    nora.until_identity("expired").await;
+    assert_eq!(app.stand_in().release_all().await, [Ok(200)]);
+    nora.until_identity("verified").await;
+    assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);
+    app.end().await;
+}

@@ -1,0 +1,165 @@
+//! What a refusal looks like, and what it must leave alone.
+
+use ias::app::{App, Reply};
+use sandbox_metriport::Operation;
+use serde_json::{Map, Value};
+
+use super::{Person, TestApp};
+
+/// Everything that a refusal must not change.
+#[derive(Debug, PartialEq)]
+pub struct Snapshot {
+    table: Vec<Value>,
+    upstream_writes: u64,
+}
+
+/// Calls that change something at Metriport.
+const WRITES: [Operation; 7] = [
+    Operation::CreatePatient,
+    Operation::UpdatePatient,
+    Operation::DeletePatient,
+    Operation::CreateIdentitySession,
+    Operation::CreateChallenge,
+    Operation::StartNetworkQuery,
+    Operation::StartConsolidatedQuery,
+];
+
+impl TestApp {
+    /// Every item of the table, in order of its key.
+    pub async fn table(&self) -> Vec<Value> {
+        let scan = self
+            .aws()
+            .dynamodb()
+            .scan()
+            .table_name("ias-Table")
+            .send()
+            .await
+            .expect("the table");
+        assert!(scan.last_evaluated_key().is_none(), "more items than one page");
+        let items = scan.items.unwrap_or_default().into_iter();
+        let mut items: Vec<Value> = items
+            .map(|item| serde_dynamo::from_item(item).expect("an item"))
+            .collect();
+        items.sort_by_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
+        items
+    }
+
+    /// The table's text: whatever is written in it anywhere.
+    pub async fn table_text(&self) -> String {
+        Value::Array(self.table().await).to_string()
+    }
+
+    /// What is stored here and was asked of Metriport so far.
+    pub async fn snapshot(&self) -> Snapshot {
+        let stats = self.stand_in().stats();
+        let upstream_writes = WRITES.iter().map(|operation| stats.calls(*operation)).sum();
+        Snapshot {
+            table: self.table().await,
+            upstream_writes,
+        }
+    }
+
+    /// Calls of one operation of Metriport so far.
+    pub fn upstream(&self, operation: Operation) -> u64 {
+        self.stand_in().stats().calls(operation)
+    }
+
+    /// The identity a person was proofed with, as it is stored.
+    pub async fn proofed_identity(&self, subject: &str) -> String {
+        let patient = Value::String(self.patient_of(subject).await);
+        let table = self.table().await;
+        let found = table
+            .iter()
+            .find(|item| item["sk"] == "IDENTITY" && item["proofed"]["patient"] == patient);
+        found
+            .and_then(|item| item["proofed"]["id"].as_str())
+            .expect("a proofed identity")
+            .to_owned()
+    }
+
+    /// An app whose token says this besides, or instead.
+    pub fn app_with(&self, subject: &str, claims: &Value) -> App {
+        let claims: Map<String, Value> = claims.as_object().cloned().expect("claims");
+        let token = self.sandbox.token(subject, &claims).expect("a token");
+        App::new(self.sandbox.host().base_url(), &token).expect("an app")
+    }
+
+    /// How often a webhook of a kind was delivered.
+    pub fn delivered(&self, kind: &str) -> usize {
+        let log = self.stand_in().deliveries();
+        log.iter()
+            .filter(|delivery| delivery.event_type == kind && delivery.status == Some(200))
+            .count()
+    }
+
+    /// Waits until so many webhooks of a kind were delivered, and have had what effect they have.
+    pub async fn until_delivered(&self, kind: &str, count: usize) {
+        let delivered = async || (self.delivered(kind) >= count).then_some(());
+        super::until(&format!("{count} webhooks {kind} are delivered"), delivered).await;
+        self.drain().await;
+    }
+}
+
+impl Person {
+    /// Opens the hosted identity page; the app's answer.
+    pub async fn open_identity(&self) -> Reply {
+        let opened = self
+            .app
+            .open_identity_session(ias::sandbox::IDENTITY_RETURN)
+            .await
+            .expect("an answer");
+        assert_eq!(opened.status, 201, "{:?}", opened.body);
+        opened
+    }
+
+    /// A pull from one source, to its end: as a whole one, but for the record halfway.
+    pub async fn pull_hie(&self) -> Reply {
+        let id = self.start_from(&["hie"]).await;
+        self.until_ended(&id).await
+    }
+
+    /// Sends anything, and gives the answer.
+    pub async fn send(&self, method: &str, path: &str, body: &Value) -> Reply {
+        let method = method.parse().expect("a method");
+        self.app.send(method, path, Some(body)).await.expect("an answer")
+    }
+}
+
+/// Checks that an answer is a problem as documented, with this code and this next action.
+#[track_caller]
+pub fn refused(reply: &Reply, status: u16, code: &str, action: &str) {
+    let header = |name: &str| {
+        reply
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (status, code),
+        "{:?}",
+        reply.body
+    );
+    assert_eq!(header("content-type"), "application/problem+json");
+    assert_eq!(header("cache-control"), "no-store");
+    assert_eq!(reply.text("/type"), format!("urn:individual-access:problem:{code}"));
+    assert_eq!(reply.number("/status"), u64::from(status));
+    assert!(!reply.text("/title").is_empty());
+    assert_eq!(reply.text("/next/action"), action, "{:?}", reply.body);
+}
+
+/// The fields a refusal names, in order.
+pub fn pointers(reply: &Reply) -> Vec<&str> {
+    reply
+        .list("/errors")
+        .iter()
+        .filter_map(|error| error["pointer"].as_str())
+        .collect()
+}
+
+/// The seconds a refusal asks to wait; 0 if it does not.
+pub fn retry_after(reply: &Reply) -> u64 {
+    let value = reply.headers.get("retry-after").and_then(|value| value.to_str().ok());
+    value.and_then(|text| text.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,256 @@
+//! Persons whose networks behave in one way each, and what a pull of theirs comes to.
+
+use ias::app::Reply;
+use serde_json::{Value, json};
+
+use crate::harness::{Person, TestApp, refused, until};
+
+/// One source of a run.
+fn source<'r>(run: &'r Reply, kind: &str) -> &'r Value {
+    let found = run.list("/sources").iter().find(|source| source["type"] == kind);
+    found.unwrap_or_else(|| panic!("no source {kind} in {:?}", run.body))
+}
+
+fn statuses(run: &Reply) -> [&str; 3] {
+    ["hie", "pharmacy", "lab"].map(|kind| source(run, kind)["status"].as_str().unwrap_or_default())
+}
+
+async fn pull(person: &Person) -> Reply {
+    person.verify_identity().await;
+    person.pull().await
+}
+
+async fn ordinary(app: &TestApp) {
+    let person = app.person("ordinary", "Jane");
+    let run = pull(&person).await;
+    assert_eq!(
+        (run.text("/status").as_str(), statuses(&run)),
+        ("completed", ["completed"; 3]),
+        "{:?}",
+        run.body
+    );
+    let record = person.final_record(&run).await;
+    assert_eq!(record.text("/status"), "available");
+    assert!(record.number("/counts/Observation") > 0, "{:?}", record.body);
+}
+
+async fn no_data(app: &TestApp) {
+    let person = app.person("no-data", "Chris");
+    let run = pull(&person).await;
+    assert_eq!(
+        (run.text("/status").as_str(), statuses(&run)),
+        ("completed", ["completed"; 3]),
+        "{:?}",
+        run.body
+    );
+    let record = person.final_record(&run).await;
+    assert_eq!(
+        (record.text("/status").as_str(), record.text("/next/action").as_str()),
+        ("empty", "none")
+    );
+    for absent in ["link", "bytes", "sha256", "counts"] {
+        assert_eq!(record.body.get(absent), None, "{:?}", record.body);
+    }
+}
+
+/// The pharmacy sends no webhook when it fails: only polling tells.
+async fn silent_source(app: &TestApp) {
+    let person = app.person("silent", "Ollie");
+    let run = pull(&person).await;
+    assert_eq!(run.text("/status"), "partial", "{:?}", run.body);
+    assert_eq!(statuses(&run), ["completed", "failed", "completed"]);
+    assert_eq!(person.final_record(&run).await.text("/status"), "available");
+
+    let timeline = person.timeline(&run.text("/id")).await;
+    let events = timeline.list("/events");
+    let of = |code: &'static str| events.iter().filter(move |event| event["code"] == code);
+    assert!(of("polled").count() > 0, "{events:?}");
+    assert!(
+        of("source_reported").all(|event| event["source"] != "pharmacy"),
+        "{events:?}"
+    );
+    let request = of("started")
+        .find_map(|event| event["request"].as_str())
+        .expect("a started event")
+        .to_owned();
+    let told = app.stand_in().deliveries();
+    let of_run = told
+        .iter()
+        .filter(|delivery| delivery.request_id.as_ref() == Some(&request));
+    let kinds: Vec<&str> = of_run.map(|delivery| delivery.event_type.as_str()).collect();
+    assert!(
+        kinds.contains(&"network-query.hie") && !kinds.contains(&"network-query.pharmacy"),
+        "{kinds:?}"
+    );
+}
+
+/// What the exchanges gave is readable while the laboratory is still at it. Gives that record, and the pull.
+async fn before_the_slow_source(person: &Person) -> (Reply, String) {
+    person.verify_identity().await;
+    let id = person.start().await;
+    let hie = until("the HIE record is available", async || {
+        let run = person.run(&id).await;
+        let early = run.list("/records").iter().find(|record| record["phase"] == "hie")?["id"]
+            .as_str()?
+            .to_owned();
+        let record = person.record(&early).await;
+        (record.text("/status") == "available").then_some(record)
+    })
+    .await;
+    let bytes = person.download(&hie).await;
+    assert_eq!(hie.number("/bytes"), bytes.len() as u64);
+    let meanwhile = person.run(&id).await;
+    assert_eq!(meanwhile.text("/status"), "running", "{:?}", meanwhile.body);
+    assert_eq!(
+        (
+            &source(&meanwhile, "hie")["status"],
+            &source(&meanwhile, "lab")["status"]
+        ),
+        (&json!("completed"), &json!("processing"))
+    );
+    (hie, id)
+}
+
+async fn after_the_slow_source(person: &Person, hie: &Reply, id: &str) {
+    let run = person.until_ended(id).await;
+    assert_eq!(
+        (run.text("/status").as_str(), statuses(&run)),
+        ("completed", ["completed"; 3]),
+        "{:?}",
+        run.body
+    );
+    let record = person.final_record(&run).await;
+    assert_eq!(record.text("/phase"), "final");
+    assert!(
+        record.number("/bytes") > hie.number("/bytes"),
+        "the laboratory added nothing"
+    );
+}
+
+/// As in Metriport's own sandbox: pharmacy and laboratory are refused at once.
+async fn sandbox_sources(app: &TestApp) {
+    let person = app.person("sandboxed", "Robin");
+    let run = pull(&person).await;
+    assert_eq!(run.text("/status"), "partial", "{:?}", run.body);
+    assert_eq!(statuses(&run), ["completed", "failed", "failed"]);
+    let codes = ["hie", "pharmacy", "lab"].map(|kind| source(&run, kind)["httpStatus"].clone());
+    assert_eq!(codes, [Value::Null, json!(400), json!(400)]);
+    assert_eq!(person.final_record(&run).await.text("/status"), "available");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_persona_gets_what_its_networks_hold() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 20;
+        options.stand_in.rate_limits = false;
+        options.stand_in.delays.lab_ms = 700;
+    })
+    .await;
+    // The slow one has the machine to itself until its first record is there; the others use the wait for the second.
+    let slow = app.person("slow", "Andreas");
+    let (hie, id) = before_the_slow_source(&slow).await;
+    tokio::join!(
+        ordinary(&app),
+        no_data(&app),
+        silent_source(&app),
+        sandbox_sources(&app)
+    );
+    after_the_slow_source(&slow, &hie, &id).await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_conflict_of_links_has_one_answer_and_leaves_nothing() {
+    let app = TestApp::with(|options| {
+        options.stand_in.rate_limits = false;
+        options
+            .extra_env
+            .push(("EXTERNAL_ID_CLAIM".to_owned(), "member".to_owned()));
+    })
+    .await;
+    let of = |subject: &str, member: &str| app.app_with(subject, &json!({ "member": member }));
+    let (ada, kyla) = (app.person("ada", "Jane"), app.person("kyla", "Kyla"));
+    assert_eq!(
+        of("ada", "m-ada").put_patient(ada.demographics()).await.unwrap().status,
+        200
+    );
+    // Of an attempt that came to nothing only the number of its writes is left.
+    let linked = async || {
+        let mut table = app.table().await;
+        table.retain(|item| item["sk"] != "PATIENT" || item.get("link").is_some() || item.get("intent").is_some());
+        table
+    };
+    let before = linked().await;
+    let updates = app.upstream(sandbox_metriport::Operation::UpdatePatient);
+
+    let elsewhere = app.person("elsewhere", "Jane");
+    let answers = [
+        // Metriport knows the patient by somebody else's id.
+        of("kyla", "m-kyla").put_patient(kyla.demographics()).await.unwrap(),
+        // The demographics are those of another patient of the account.
+        of("bea", "m-bea").put_patient(ada.demographics()).await.unwrap(),
+        // The token names the person as another one is named.
+        of("cora", "m-ada").put_patient(elsewhere.demographics()).await.unwrap(),
+        // The token names the person otherwise than before.
+        of("ada", "m-other").put_patient(ada.demographics()).await.unwrap(),
+        of("ada", "m-other")
+            .put_patient(elsewhere.demographics())
+            .await
+            .unwrap(),
+    ];
+    for answer in &answers {
+        refused(answer, 409, "patient_link_refused", "contact_support");
+        assert_eq!(answer.body, answers[0].body, "the answer tells which conflict it is");
+    }
+    assert_eq!(linked().await, before);
+    assert_eq!(
+        app.upstream(sandbox_metriport::Operation::UpdatePatient),
+        updates,
+        "another's patient was overwritten"
+    );
+    for (subject, member) in [("kyla", "m-kyla"), ("bea", "m-bea"), ("cora", "m-ada")] {
+        let identity = of(subject, member).identity().await.unwrap();
+        assert_eq!(
+            (&identity.body["patientLinked"], &identity.body["status"]),
+            (&json!(false), &json!("not_started"))
+        );
+    }
+
+    let nameless = app.app_with("nameless", &json!({}));
+    refused(
+        &nameless.put_patient(elsewhere.demographics()).await.unwrap(),
+        403,
+        "token_incomplete",
+        "sign_in",
+    );
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_elses_proofing_never_counts_and_expires_by_the_clock() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 600;
+        options.stand_in.session_ttl_secs = 3;
+    })
+    .await;
+    let sam = app.person("sam", "Sam");
+    assert_eq!(sam.link().await.status, 200);
+    sam.pass_identity_page().await;
+    app.until_delivered("ias.identity.verified", 1).await;
+    assert_ne!(sam.identity().await, "verified");
+
+    let challenge = sam.app.open_challenge(ias::sandbox::AAL2_RETURN).await.unwrap();
+    refused(&challenge, 409, "identity_not_verified", "verify_identity");
+    let ask = ias::app::QueryAsk::everything("aalc_none", "aal2_none");
+    refused(
+        &sam.app.start_query(&ask).await.unwrap(),
+        409,
+        "identity_not_verified",
+        "verify_identity",
+    );
+
+    sam.until_identity("expired").await;
+    let identity = sam.app.identity().await.unwrap();
+    assert_eq!(identity.text("/next/action"), "verify_identity");
+    app.end().await;
+}

@@ -1,0 +1,7 @@
+//! Refusals: clear, documented, and without a trace.
+
+mod claims;
+mod input;
+mod patient;
+mod start;
+mod upstream;

@@ -1,0 +1,332 @@
+//! Bad input. Whatever is refused leaves the table as it was and asks nothing of Metriport, and a challenge that was
+//! passed before still opens a pull afterwards.
+
+use ias::app::{Reply, reply};
+use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use serde_json::{Value, json};
+
+use crate::harness::{Passed, Person, TestApp, pointers, refused};
+
+/// On the list of the deployment, and still no place to send a person to.
+const PLAIN: &str = "http://plain.example.test/return";
+const UNKNOWN: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
+
+/// The routes that take a body, with one they would take.
+fn bodies(passed: &Passed, person: &Person) -> [(&'static str, &'static str, Value); 5] {
+    [
+        ("PUT", "/v1/patient", person.demographics().clone()),
+        (
+            "POST",
+            "/v1/identity-sessions",
+            json!({ "redirectUrl": IDENTITY_RETURN }),
+        ),
+        ("POST", "/v1/aal2-challenges", json!({ "redirectUrl": AAL2_RETURN })),
+        ("POST", "/v1/network-queries", passed.ask().body),
+        ("POST", "/v1/records", json!({ "conversionType": "json" })),
+    ]
+}
+
+async fn raw(person: &Person, method: &str, path: &str, content_type: Option<&str>, body: String) -> Reply {
+    let mut request = person.app.request(method.parse().unwrap(), path).body(body);
+    if let Some(content_type) = content_type {
+        request = request.header("content-type", content_type);
+    }
+    reply(request.header("x-aal2-session", "aal2_any"))
+        .await
+        .expect("an answer")
+}
+
+async fn bad_bodies(person: &Person, passed: &Passed) {
+    for (method, path, good) in bodies(passed, person) {
+        let json = Some("application/json");
+        let mut cut = good.to_string();
+        cut.pop();
+        for text in ["", "{", "nonsense", &cut] {
+            let answer = raw(person, method, path, json, text.to_owned()).await;
+            refused(&answer, 400, "invalid_json", "fix_request");
+        }
+        for media_type in [
+            None,
+            Some("text/plain"),
+            Some("application/x-www-form-urlencoded"),
+            Some("application/jsonp"),
+        ] {
+            let answer = raw(person, method, path, media_type, good.to_string()).await;
+            refused(&answer, 415, "unsupported_media_type", "fix_request");
+        }
+        let large = format!("{good}{}", " ".repeat(1024 * 1024 + 1 - good.to_string().len()));
+        refused(
+            &raw(person, method, path, json, large).await,
+            413,
+            "body_too_large",
+            "fix_request",
+        );
+
+        let mut unknown = good.clone();
+        unknown["CANARY"] = json!("CANARY");
+        for body in [unknown, json!([]), json!("CANARY"), json!(7), Value::Null] {
+            let answer = raw(person, method, path, json, body.to_string()).await;
+            refused(&answer, 400, "invalid_request", "fix_request");
+            assert!(!answer.body.to_string().contains("CANARY"), "{:?}", answer.body);
+        }
+    }
+}
+
+async fn bad_demographics(person: &Person) {
+    let good = person.demographics();
+    let empty = person.send("PUT", "/v1/patient", &json!({})).await;
+    refused(&empty, 400, "invalid_request", "fix_request");
+    assert_eq!(
+        pointers(&empty),
+        [
+            "/firstName",
+            "/lastName",
+            "/dob",
+            "/genderAtBirth",
+            "/address",
+            "/contact"
+        ]
+    );
+
+    let mut bad = good.clone();
+    for (pointer, value) in [
+        ("/firstName", json!("   ")),
+        ("/dob", json!("1984-02-30")),
+        ("/genderAtBirth", json!("CANARY")),
+        ("/address/0/state", json!("CANARY")),
+        ("/address/0/zip", json!("12345")),
+        ("/contact/0/phone", json!("555-0142")),
+        ("/contact/0/email", json!("CANARY at example")),
+    ] {
+        *bad.pointer_mut(pointer).unwrap() = value;
+    }
+    let answer = person.send("PUT", "/v1/patient", &bad).await;
+    refused(&answer, 400, "invalid_request", "fix_request");
+    let mut named = pointers(&answer);
+    named.sort_unstable();
+    assert_eq!(
+        named,
+        [
+            "/address/0/state",
+            "/address/0/zip",
+            "/contact/0/email",
+            "/contact/0/phone",
+            "/dob",
+            "/firstName",
+            "/genderAtBirth"
+        ]
+    );
+    assert!(!answer.body.to_string().contains("CANARY"), "{:?}", answer.body);
+
+    for (contact, pointer) in [
+        (json!([]), "/contact"),
+        (json!([{}]), "/contact/0"),
+        (json!([{ "email": " " }]), "/contact/0"),
+    ] {
+        let mut without = good.clone();
+        without["contact"] = contact;
+        let answer = person.send("PUT", "/v1/patient", &without).await;
+        refused(&answer, 400, "invalid_request", "fix_request");
+        assert_eq!(pointers(&answer), [pointer]);
+    }
+    let mut nested = good.clone();
+    nested["address"][0]["CANARY"] = json!("CANARY");
+    let answer = person.send("PUT", "/v1/patient", &nested).await;
+    refused(&answer, 400, "invalid_request", "fix_request");
+    assert!(!answer.body.to_string().contains("CANARY"), "{:?}", answer.body);
+}
+
+async fn bad_redirects(person: &Person, path: &str, allowed: &str) {
+    let decorated = [
+        format!("{allowed}?x=1"),
+        format!("{allowed}/"),
+        format!("{allowed}#x"),
+        allowed.to_uppercase(),
+    ];
+    let foreign = [
+        PLAIN,
+        "https://other.example.test/return",
+        "javascript:alert(1)",
+        "/return",
+        "",
+    ];
+    for redirect in decorated.iter().map(String::as_str).chain(foreign) {
+        let answer = person.send("POST", path, &json!({ "redirectUrl": redirect })).await;
+        refused(&answer, 400, "redirect_url_not_allowed", "fix_request");
+        assert_eq!(pointers(&answer), ["/redirectUrl"]);
+    }
+    let missing = person.send("POST", path, &json!({})).await;
+    refused(&missing, 400, "invalid_request", "fix_request");
+    assert!(missing.text("/detail").contains("redirectUrl"), "{:?}", missing.body);
+}
+
+/// A pull with something changed.
+fn changed(passed: &Passed, change: impl FnOnce(&mut Value)) -> Value {
+    let mut body = passed.ask().body;
+    change(&mut body);
+    body
+}
+
+async fn query(person: &Person, session: Option<&str>, body: Value) -> Reply {
+    let ask = ias::app::QueryAsk {
+        session: session.map(str::to_owned),
+        body,
+    };
+    person.app.start_query(&ask).await.expect("an answer")
+}
+
+async fn bad_queries(person: &Person, passed: &Passed) {
+    let session = Some(passed.session.as_str());
+    let off = json!({ "hie": { "enabled": false }, "lab": { "enabled": false } });
+    for (sources, code) in [
+        (json!({ "fax": { "enabled": true } }), "invalid_request"),
+        (json!({ "hie": { "enabled": "yes" } }), "invalid_request"),
+        (json!({ "hie": {} }), "invalid_request"),
+        (json!(["hie"]), "invalid_request"),
+        (Value::Null, "invalid_request"),
+        (json!({}), "no_source_enabled"),
+        (off, "no_source_enabled"),
+    ] {
+        let answer = query(person, session, changed(passed, |body| body["sources"] = sources)).await;
+        refused(&answer, 400, code, "fix_request");
+    }
+    for purpose in ["treatment", "IAS", "ias ", ""] {
+        let answer = query(
+            person,
+            session,
+            changed(passed, |body| body["purposeOfUse"] = json!(purpose)),
+        )
+        .await;
+        refused(&answer, 403, "purpose_not_supported", "fix_request");
+    }
+    refused(
+        &query(person, None, passed.ask().body).await,
+        400,
+        "aal2_session_missing",
+        "open_challenge",
+    );
+    let long = "a".repeat(300);
+    for session in ["", "two words", &long] {
+        let answer = query(person, Some(session), passed.ask().body).await;
+        refused(&answer, 400, "aal2_session_malformed", "open_challenge");
+    }
+    for status in ["failed", "cancelled", "Verified", "verified ", ""] {
+        let answer = query(
+            person,
+            session,
+            changed(passed, |body| body["aal2Status"] = json!(status)),
+        )
+        .await;
+        refused(&answer, 403, "aal2_not_verified", "open_challenge");
+    }
+    let malformed = query(person, session, changed(passed, |body| body["challengeId"] = json!(""))).await;
+    refused(&malformed, 400, "invalid_request", "fix_request");
+    assert_eq!(pointers(&malformed), ["/challengeId"]);
+    let unknown = query(
+        person,
+        session,
+        changed(passed, |body| body["challengeId"] = json!("aalc_unknown")),
+    )
+    .await;
+    refused(&unknown, 409, "challenge_not_pending", "open_challenge");
+}
+
+async fn bad_records(person: &Person) {
+    for (body, pointer) in [
+        (json!({ "conversionType": "xml" }), "/conversionType"),
+        (json!({ "conversionType": "JSON" }), "/conversionType"),
+        (
+            json!({ "conversionType": "json", "resources": ["Observation", "Nonsense"] }),
+            "/resources/1",
+        ),
+        (
+            json!({ "conversionType": "json", "dateFrom": "2024-02-30" }),
+            "/dateFrom",
+        ),
+        (json!({ "conversionType": "json", "dateFrom": "2024-2-3" }), "/dateFrom"),
+        (json!({ "conversionType": "pdf", "dateTo": "tomorrow" }), "/dateTo"),
+        (
+            json!({ "conversionType": "pdf", "dateFrom": "2024-03-01", "dateTo": "2024-02-29" }),
+            "/dateTo",
+        ),
+    ] {
+        let answer = person.app.ask_record(&body).await.unwrap();
+        refused(&answer, 400, "invalid_request", "fix_request");
+        assert_eq!(pointers(&answer), [pointer], "{body}");
+    }
+}
+
+async fn unknown_ids(person: &Person) {
+    for id in [
+        UNKNOWN,
+        "1",
+        "not-an-id",
+        "0198A0D4-6C70-7D1A-9B02-3F4E5A6B7C8D0",
+        "%F0%9F%92%A9",
+    ] {
+        for path in [
+            format!("/v1/network-queries/{id}"),
+            format!("/v1/network-queries/{id}/timeline"),
+            format!("/v1/records/{id}"),
+        ] {
+            refused(&person.app.get(&path).await.unwrap(), 404, "not_found", "none");
+        }
+    }
+}
+
+/// What needs a step before it says which.
+async fn too_early(newcomer: &Person, linked: &Person, verified: &Person, passed: &Passed) {
+    for (method, path, body) in bodies(passed, newcomer).into_iter().skip(1) {
+        let mut request = newcomer.app.request(method.parse().unwrap(), path).json(&body);
+        request = request.header("x-aal2-session", &passed.session);
+        refused(&reply(request).await.unwrap(), 409, "patient_not_linked", "put_patient");
+    }
+    for (method, path, body) in bodies(passed, linked).into_iter().skip(2) {
+        let mut request = linked.app.request(method.parse().unwrap(), path).json(&body);
+        request = request.header("x-aal2-session", &passed.session);
+        refused(
+            &reply(request).await.unwrap(),
+            409,
+            "identity_not_verified",
+            "verify_identity",
+        );
+    }
+    let again = verified.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
+    refused(&again, 409, "identity_already_verified", "open_challenge");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_is_refused_and_changes_nothing() {
+    let app = TestApp::with(|options| options.redirects.push(PLAIN.to_owned())).await;
+    let (newcomer, linked) = (app.person("newcomer", "Jane"), app.person("linked", "Jane"));
+    let verified = app.person("verified", "Jane");
+    assert_eq!(linked.link().await.status, 200);
+    verified.verify_identity().await;
+    let passed = verified.pass_challenge().await;
+    app.drain().await;
+    let before = app.snapshot().await;
+
+    bad_bodies(&verified, &passed).await;
+    assert_eq!(app.snapshot().await, before);
+    bad_demographics(&newcomer).await;
+    assert_eq!(app.snapshot().await, before);
+    bad_redirects(&linked, "/v1/identity-sessions", IDENTITY_RETURN).await;
+    bad_redirects(&verified, "/v1/aal2-challenges", AAL2_RETURN).await;
+    assert_eq!(app.snapshot().await, before);
+    bad_queries(&verified, &passed).await;
+    assert_eq!(app.snapshot().await, before);
+    bad_records(&verified).await;
+    unknown_ids(&verified).await;
+    assert_eq!(app.snapshot().await, before);
+    too_early(&newcomer, &linked, &verified, &passed).await;
+    app.drain().await;
+    assert_eq!(app.snapshot().await, before);
+
+    let accepted = verified.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    assert_eq!(
+        verified.until_ended(&accepted.text("/id")).await.text("/status"),
+        "completed"
+    );
+    app.end().await;
+}

@@ -1,0 +1,154 @@
+//! The start of a network query: refused, lost, or answered in a way that says nothing. It happens once at most.
+
+use ias::app::Reply;
+use sandbox_metriport::{Failure, Operation};
+
+use crate::harness::{Person, TestApp, refused, until};
+
+/// A pull whose start meets a failure.
+async fn pull_with(app: &TestApp, person: &Person, failure: Failure) -> Reply {
+    let starts = app.upstream(Operation::StartNetworkQuery);
+    app.stand_in().fail_next(Operation::StartNetworkQuery, failure);
+    let passed = person.pass_challenge().await;
+    let accepted = person.app.start_query(&passed.ask()).await.expect("an answer");
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    let run = person.until_ended(&accepted.text("/id")).await;
+    app.drain().await;
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), starts + 1, "{:?}", run.body);
+    assert!(
+        !app.table_text().await.contains(&passed.session),
+        "the AAL2 session is still stored"
+    );
+    run
+}
+
+fn ended(run: &Reply, status: &str, reason: &str, action: &str) {
+    let is = (run.text("/status"), run.text("/reason"), run.text("/next/action"));
+    assert_eq!(
+        (is.0.as_str(), is.1.as_str(), is.2.as_str()),
+        (status, reason, action),
+        "{:?}",
+        run.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_start_fails_with_its_reason_and_frees_the_patient() {
+    let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    for (failure, reason) in [
+        (Failure::envelope(400, "BadRequestError", "CANARY"), "upstream_refused"),
+        (
+            Failure::envelope(400, "PatientOptedOutError", "CANARY"),
+            "upstream_refused",
+        ),
+        (
+            Failure::envelope(401, "UnauthorizedError", "AAL2 session CANARY has expired"),
+            "aal2_session_rejected",
+        ),
+        (
+            Failure::envelope(403, "ForbiddenError", "CANARY"),
+            "aal2_session_rejected",
+        ),
+    ] {
+        let run = pull_with(&app, &nora, failure).await;
+        ended(&run, "failed", reason, "open_challenge");
+        assert!(run.list("/records").is_empty(), "{:?}", run.body);
+        assert_eq!(nora.identity().await, "verified");
+    }
+    assert!(
+        app.log().iter().all(|line| !line.contains("CANARY")),
+        "upstream's words are in the log"
+    );
+
+    let passed = nora.pass_challenge().await;
+    assert!(app.stand_in().deactivate_identity(&app.proofed_identity("nora").await));
+    let accepted = nora.app.start_query(&passed.ask()).await.unwrap();
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    let run = nora.until_ended(&accepted.text("/id")).await;
+    ended(&run, "failed", "identity_rejected", "verify_identity");
+    until("the identity is no longer verified", async || {
+        (nora.identity().await != "verified").then_some(())
+    })
+    .await;
+    assert_eq!(
+        nora.app.identity().await.unwrap().text("/next/action"),
+        "verify_identity"
+    );
+    let challenge = nora.app.open_challenge(ias::sandbox::AAL2_RETURN).await.unwrap();
+    refused(&challenge, 409, "identity_not_verified", "verify_identity");
+    nora.pass_identity_page().await;
+    nora.until_identity("verified").await;
+    let run = nora.pull_hie().await;
+    ended(&run, "completed", "", "read_record");
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_whose_answer_is_lost_is_proved_by_its_webhooks() {
+    let app = TestApp::with(|options| options.time_scale = 20).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    for failure in [Failure::ResetAfterEffect, Failure::Garbage] {
+        let run = pull_with(&app, &nora, failure).await;
+        ended(&run, "completed", "", "read_record");
+        assert_eq!(nora.final_record(&run).await.text("/status"), "available");
+        let codes = nora.codes(&run.text("/id")).await;
+        assert!(codes.contains(&"source_reported".to_owned()), "{codes:?}");
+    }
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_nothing_proves_ends_unconfirmed_and_is_never_repeated() {
+    let app = TestApp::with(|options| options.time_scale = 300).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let passed = nora.pass_challenge().await;
+    app.stand_in()
+        .fail_next(Operation::StartNetworkQuery, Failure::ResetBeforeEffect);
+    let accepted = nora.app.start_query(&passed.ask()).await.unwrap();
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    let id = accepted.text("/id");
+    until("the start was lost", async || {
+        nora.codes(&id)
+            .await
+            .contains(&"start_unknown".to_owned())
+            .then_some(())
+    })
+    .await;
+    assert_eq!(nora.run(&id).await.text("/status"), "starting");
+    // It may be running: a second one would be one too many, and the challenge for it is not used up.
+    let second = nora.pass_challenge().await;
+    refused(
+        &nora.app.start_query(&second.ask()).await.unwrap(),
+        409,
+        "network_query_open",
+        "list_network_queries",
+    );
+
+    let run = until("the pull has ended", async || {
+        app.reconcile().await;
+        let run = nora.run(&id).await;
+        (run.text("/next/action") != "wait").then_some(run)
+    })
+    .await;
+    ended(&run, "unconfirmed", "start_unknown", "open_challenge");
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), 1);
+    assert_eq!(app.upstream(Operation::StartConsolidatedQuery), 1);
+    let records = run.list("/records");
+    assert_eq!(
+        (records.len(), &records[0]["phase"]),
+        (1, &serde_json::json!("final")),
+        "{:?}",
+        run.body
+    );
+
+    let accepted = nora.app.start_query(&second.ask_of(&["hie"])).await.unwrap();
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    let run = nora.until_ended(&accepted.text("/id")).await;
+    ended(&run, "completed", "", "read_record");
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
+    app.end().await;
+}

@@ -1,0 +1,254 @@
+//! A Metriport that refuses, breaks or is busy, at each call that is made while the person waits: the answer says what
+//! to do, and doing it succeeds without anything being there twice.
+
+use ias::app::Reply;
+use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_metriport::{Failure, Operation};
+use shared::domain::ProofedIdentityId;
+use shared::metriport::{OpenAal2Challenge, RedirectUrl, UpstreamErrorKind};
+
+use crate::harness::{Person, TestApp, refused, retry_after, until};
+
+/// A trouble, how it is told, and whether it has its effect all the same.
+struct Trouble {
+    failure: Failure,
+    status: u16,
+    code: &'static str,
+    action: &'static str,
+    takes_effect: bool,
+}
+
+fn gateway(code: u16, message: &str) -> Failure {
+    let body = serde_json::json!({ "message": message }).to_string();
+    Failure::Status {
+        code,
+        body,
+        content_type: "application/json".to_owned(),
+    }
+}
+
+fn troubles() -> Vec<Trouble> {
+    let told = |status, code, action| {
+        move |failure| Trouble {
+            failure,
+            status,
+            code,
+            action,
+            takes_effect: false,
+        }
+    };
+    let refusal = told(502, "upstream_refused", "contact_support");
+    let busy = told(429, "upstream_busy", "retry");
+    let unknown = told(504, "upstream_outcome_unknown", "retry");
+    let html = Failure::Status {
+        code: 429,
+        body: "Too many requests".to_owned(),
+        content_type: "text/html".to_owned(),
+    };
+    let mut troubles = vec![
+        refusal(Failure::envelope(400, "BadRequestError", "CANARY is not accepted")),
+        refusal(gateway(403, "Forbidden")),
+        refusal(Failure::envelope(409, "BadRequestError", "CANARY")),
+        busy(Failure::envelope(429, "TooManyRequestsError", "CANARY")),
+        busy(html),
+        unknown(Failure::envelope(500, "InternalServerError", "CANARY")),
+        unknown(gateway(504, "Endpoint request timed out")),
+        unknown(Failure::ResetBeforeEffect),
+    ];
+    let effective = [Failure::ResetAfterEffect, Failure::Garbage];
+    troubles.extend(effective.map(|failure| Trouble {
+        takes_effect: true,
+        ..unknown(failure)
+    }));
+    troubles
+}
+
+#[track_caller]
+fn told(answer: &Reply, trouble: &Trouble) {
+    refused(answer, trouble.status, trouble.code, trouble.action);
+    assert!(
+        !answer.body.to_string().contains("CANARY"),
+        "upstream's words are passed on: {:?}",
+        answer.body
+    );
+    assert_eq!(retry_after(answer) > 0, trouble.action == "retry");
+}
+
+/// Sends the demographics until they are taken; an unfinished change asks for a pause.
+async fn linked(person: &Person) -> Reply {
+    until("the demographics are taken", async || {
+        let answer = person.link().await;
+        if answer.status == 200 {
+            return Some(answer);
+        }
+        refused(&answer, 409, "patient_changing", "put_patient");
+        None
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_patient_is_created_once_whatever_happens_to_the_answer() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 50;
+        options.stand_in.rate_limits = false;
+    })
+    .await;
+    for (index, trouble) in troubles().into_iter().enumerate() {
+        let person = app.person(&format!("person-{index}"), "Jane");
+        let count = || {
+            (
+                app.upstream(Operation::CreatePatient),
+                app.upstream(Operation::UpdatePatient),
+            )
+        };
+        let (creates, updates) = count();
+        app.stand_in()
+            .fail_next(Operation::CreatePatient, trouble.failure.clone());
+        told(&person.link().await, &trouble);
+        let identity = person.app.identity().await.unwrap();
+        assert_eq!(
+            (&identity.body["patientLinked"], identity.text("/status").as_str()),
+            (&false.into(), "not_started")
+        );
+
+        assert_eq!(linked(&person).await.text("/status"), "not_started");
+        let expected = if trouble.takes_effect {
+            (creates + 1, updates + 1)
+        } else {
+            (creates + 2, updates)
+        };
+        assert_eq!(count(), expected, "{:?}", trouble.failure);
+        assert!(!app.patient_of(&format!("person-{index}")).await.is_empty());
+    }
+    // Nobody is asked for whom nobody was found: a gateway's 404 says nothing about the patient.
+    let person = app.person("unfound", "Jane");
+    let creates = app.upstream(Operation::CreatePatient);
+    app.stand_in()
+        .fail_next(Operation::FindPatient, gateway(404, "Not Found"));
+    refused(&person.link().await, 502, "upstream_refused", "contact_support");
+    assert_eq!(app.upstream(Operation::CreatePatient), creates);
+    assert_eq!(linked(&person).await.text("/status"), "not_started");
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_whose_answer_is_lost_counts_as_unfinished_until_it_is_sent_again() {
+    let app = TestApp::with(|options| options.time_scale = 50).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let passed = nora.pass_challenge().await;
+    let mut moved = nora.demographics().clone();
+    moved["address"][0]["addressLine1"] = serde_json::json!("12 Elm St");
+    app.stand_in()
+        .fail_next(Operation::UpdatePatient, Failure::ResetAfterEffect);
+    let answer = nora.send("PUT", "/v1/patient", &moved).await;
+    refused(&answer, 504, "upstream_outcome_unknown", "retry");
+
+    // Upstream holds other demographics than those the person was proofed with, perhaps.
+    assert_eq!(nora.identity().await, "patient_changing");
+    refused(
+        &nora.app.start_query(&passed.ask()).await.unwrap(),
+        409,
+        "patient_changing",
+        "put_patient",
+    );
+    let session = nora.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
+    refused(&session, 409, "patient_changing", "put_patient");
+
+    let updates = app.upstream(Operation::UpdatePatient);
+    // The old ones once more: they are sent, since what upstream holds is not known, and the proofing counts again.
+    assert_eq!(linked(&nora).await.text("/status"), "verified");
+    assert_eq!(app.upstream(Operation::UpdatePatient), updates + 1);
+    let accepted = nora.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    assert_eq!(
+        nora.until_ended(&accepted.text("/id")).await.text("/status"),
+        "completed"
+    );
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosted_pages_open_after_any_trouble() {
+    let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
+    let (linked, verified) = (app.person("linked", "Jane"), app.person("verified", "Jane"));
+    assert_eq!(linked.link().await.status, 200);
+    verified.verify_identity().await;
+    app.drain().await;
+    // Words about an identity that are none about this person's.
+    let refusal = |words: &str| Trouble {
+        failure: Failure::envelope(409, "BadRequestError", words),
+        status: 502,
+        code: "upstream_refused",
+        action: "contact_support",
+        takes_effect: false,
+    };
+    let mut sessions = troubles();
+    sessions.push(refusal("Patient already has an active identity"));
+    // No refusal of a challenge is documented: one without a word about anything else is taken to be the identity's.
+    let mut challenges = troubles();
+    challenges.retain(|trouble| !matches!(trouble.failure, Failure::Status { code: 400 | 409, .. }));
+    challenges.push(refusal("redirectUrl of the identity is not on the account's allowlist"));
+    let before = app.table().await;
+    for trouble in &sessions {
+        app.stand_in()
+            .fail_next(Operation::CreateIdentitySession, trouble.failure.clone());
+        told(
+            &linked.app.open_identity_session(IDENTITY_RETURN).await.unwrap(),
+            trouble,
+        );
+        assert_eq!(app.table().await, before, "{:?}", trouble.failure);
+    }
+    assert_eq!(linked.open_identity().await.text("/status"), "pending");
+
+    let before = app.table().await;
+    for trouble in &challenges {
+        app.stand_in()
+            .fail_next(Operation::CreateChallenge, trouble.failure.clone());
+        told(&verified.app.open_challenge(AAL2_RETURN).await.unwrap(), trouble);
+        assert_eq!(app.table().await, before, "{:?}", trouble.failure);
+    }
+    assert_eq!(verified.pull_hie().await.text("/status"), "completed");
+
+    // An identity that upstream takes no longer: the challenge says so, and proofing again mends it.
+    assert!(
+        app.stand_in()
+            .deactivate_identity(&app.proofed_identity("verified").await)
+    );
+    let refusal = verified.app.open_challenge(AAL2_RETURN).await.unwrap();
+    refused(&refusal, 409, "identity_rejected", "verify_identity");
+    assert_ne!(verified.identity().await, "verified");
+    verified.pass_identity_page().await;
+    verified.until_identity("verified").await;
+    assert_eq!(verified.pull_hie().await.text("/status"), "completed");
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_limit_is_passed_on_with_its_time() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    assert_eq!(nora.link().await.status, 200);
+    let upstream = app.sandbox().metriport_client().expect("a client");
+    let nobody = ProofedIdentityId::parse("pid_of_nobody").expect("an id");
+    let redirect = RedirectUrl::parse(AAL2_RETURN).expect("a URL");
+    let before = app.table().await;
+    // A window may end between the last call that was refused and ours, so it may take a second one.
+    let answer = until("a call of ours meets the limit", async || {
+        let refusal = upstream
+            .open_aal2_challenge(&nobody, &redirect)
+            .await
+            .expect_err("there is no such identity");
+        if !matches!(refusal.kind(), UpstreamErrorKind::RateLimited { .. }) {
+            return None;
+        }
+        let answer = nora.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
+        (answer.status != 201).then_some(answer)
+    })
+    .await;
+    refused(&answer, 429, "upstream_busy", "retry");
+    assert!((1..=60).contains(&retry_after(&answer)), "{:?}", answer.headers);
+    assert_eq!(app.table().await, before);
+    app.end().await;
+}
