@@ -30,7 +30,10 @@ pub struct Aws {
 }
 
 macro_rules! client {
-    ($(#[$doc:meta])* $name:ident, $sdk:ident, $endpoint:literal, $attempt_secs:literal $(, $more:ident($value:expr))*) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident, $sdk:ident, $endpoint:literal, $attempt_secs:literal $(, $more:ident($value:expr))*
+    ) => {
         $(#[$doc])*
         #[must_use]
         pub fn $name(&self) -> $sdk::Client {

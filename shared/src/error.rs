@@ -60,8 +60,8 @@ impl From<IdError> for Error {
 }
 
 impl Error {
-    /// Whether the same may succeed later. For the log of a queue's consumer: a failed message comes back either way, and
-    /// ends in the dead-letter queue.
+    /// Whether the same may succeed later. For the log of a queue's consumer: a failed message comes back either way,
+    /// and ends in the dead-letter queue.
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {

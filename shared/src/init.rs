@@ -1,5 +1,5 @@
-//! What a function does before its first event: read its configuration, make its clients, fetch its secrets. Whatever is
-//! missing or malformed stops it here, by name, rather than at the first request.
+//! What a function does before its first event: read its configuration, make its clients, fetch its secrets. Whatever
+//! is missing or malformed stops it here, by name, rather than at the first request.
 
 use std::time::Duration;
 

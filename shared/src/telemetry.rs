@@ -1,4 +1,5 @@
-//! Structured logs: one JSON object a line. Fields are codes, counts and ids of runs and records; nothing about a person.
+//! Structured logs: one JSON object a line. Fields are codes, counts and ids of runs and records; nothing about a
+//! person.
 
 use tracing_subscriber::EnvFilter;
 

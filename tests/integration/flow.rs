@@ -16,7 +16,10 @@ async fn a_person_pulls_their_record_twice() {
     assert_eq!(first.text("/status"), "completed", "{:?}", first.body);
     assert_eq!(first.text("/purposeOfUse"), "ias");
     // Whether HIE ended before the others is a matter of milliseconds here; the final record is always there.
-    assert_eq!(first.list("/records").last().map(|record| record["phase"].clone()), Some(json!("final")));
+    assert_eq!(
+        first.list("/records").last().map(|record| record["phase"].clone()),
+        Some(json!("final"))
+    );
 
     let record = nora.final_record(&first).await;
     assert_eq!(record.text("/status"), "available");
@@ -25,14 +28,27 @@ async fn a_person_pulls_their_record_twice() {
     assert_eq!(record.number("/bytes"), bytes.len() as u64);
     let bundle: Value = serde_json::from_slice(&bytes).expect("JSON");
     let entries = bundle["entry"].as_array().expect("entries").len() as u64;
-    let counts: u64 = record.body["counts"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
+    let counts: u64 = record.body["counts"]
+        .as_object()
+        .expect("counts")
+        .values()
+        .filter_map(Value::as_u64)
+        .sum();
     assert_eq!(counts, entries);
 
     // The second pull needs no proofing, and a fresh challenge.
-    let sessions = app.stand_in().stats().calls(sandbox_metriport::Operation::CreateIdentitySession);
+    let sessions = app
+        .stand_in()
+        .stats()
+        .calls(sandbox_metriport::Operation::CreateIdentitySession);
     let second = nora.pull().await;
     assert_eq!(second.text("/status"), "completed");
-    assert_eq!(app.stand_in().stats().calls(sandbox_metriport::Operation::CreateIdentitySession), sessions);
+    assert_eq!(
+        app.stand_in()
+            .stats()
+            .calls(sandbox_metriport::Operation::CreateIdentitySession),
+        sessions
+    );
     assert_ne!(first.text("/id"), second.text("/id"));
     app.end().await;
 }
@@ -51,8 +67,16 @@ async fn the_record_is_fetched_when_hie_ends_and_when_the_run_ends() {
         assert_eq!(record.text("/status"), "available");
         assert_eq!(record.text("/networkQuery"), run.text("/id"));
     }
-    let timeline = nora.app.get(&format!("/v1/network-queries/{}/timeline", run.text("/id"))).await.unwrap();
-    let codes: Vec<_> = timeline.list("/events").iter().filter_map(|event| event["code"].as_str()).collect();
+    let timeline = nora
+        .app
+        .get(&format!("/v1/network-queries/{}/timeline", run.text("/id")))
+        .await
+        .unwrap();
+    let codes: Vec<_> = timeline
+        .list("/events")
+        .iter()
+        .filter_map(|event| event["code"].as_str())
+        .collect();
     assert_eq!(codes.first(), Some(&"accepted"));
     for code in ["start_claimed", "started", "source_reported", "record_ended"] {
         assert!(codes.contains(&code), "{code} is missing in {codes:?}");

@@ -1,8 +1,24 @@
 //! The project's integration tests: the real functions in processes of their own, over the sandbox.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod harness;
 
+mod aal2;
+mod cli;
 mod flow;
+mod isolation;
+mod leaks;
 mod openapi;
+mod personas;
+mod races;
+mod reconcile;
+mod records;
+mod refusals;
 mod template;
 mod tidy;
+mod webhooks;

@@ -14,7 +14,10 @@ async fn a_delivery_that_failed_is_found_and_sent_again() {
     nora.link().await;
     app.stand_in().hold_webhooks();
     nora.pass_identity_page().await;
-    until("the event is on its way", async || (!app.stand_in().held().is_empty()).then_some(())).await;
+    until("the event is on its way", async || {
+        (!app.stand_in().held().is_empty()).then_some(())
+    })
+    .await;
     app.stand_in().drop_held(&[0]);
     app.drain().await;
     assert_eq!(nora.identity().await, "pending");
@@ -23,7 +26,10 @@ async fn a_delivery_that_failed_is_found_and_sent_again() {
     nora.until_identity("verified").await;
     // Asked once, and not again before its time: the quota is for people's pulls.
     let asked = || app.stand_in().stats().calls(Operation::WebhookStatus);
-    assert_eq!((asked(), app.stand_in().stats().calls(Operation::RetryWebhooks)), (1, 1));
+    assert_eq!(
+        (asked(), app.stand_in().stats().calls(Operation::RetryWebhooks)),
+        (1, 1)
+    );
     app.reconcile().await;
     assert_eq!(asked(), 1);
     app.end().await;
@@ -35,10 +41,17 @@ async fn work_whose_message_was_lost_is_sent_again() {
     let app = TestApp::with(|options| options.time_scale = 30).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let busy = Failure::Status { code: 429, body: "Too many requests".into(), content_type: "text/html".into() };
+    let busy = Failure::Status {
+        code: 429,
+        body: "Too many requests".into(),
+        content_type: "text/html".into(),
+    };
     app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
     let run = nora.start().await;
-    until("the start is put off", async || (app.delayed(ADVANCE) > 0).then_some(())).await;
+    until("the start is put off", async || {
+        (app.delayed(ADVANCE) > 0).then_some(())
+    })
+    .await;
     app.purge(ADVANCE).await;
     let ended = until("the pull has ended", async || {
         app.reconcile().await;

@@ -1,10 +1,10 @@
 //! Links the caller to a Metriport patient, and keeps the patient's demographics as the person says they are.
 //!
 //! The intent is written before anything is sent, and stands until the outcome is certain: meanwhile nobody counts as
-//! verified, and the next attempt sends the demographics again, whatever they are. Creating a patient upstream may return
-//! an existing one whose demographics are alike, so nothing but the `externalId` that comes back says whose it is:
-//! anything else than ours is refused, and every conflict has one and the same answer. A create whose outcome is unknown
-//! is safe to repeat: the next attempt finds the patient by our `externalId`.
+//! verified, and the next attempt sends the demographics again, whatever they are. Creating a patient upstream may
+//! return an existing one whose demographics are alike, so nothing but the `externalId` that comes back says whose it
+//! is: anything else than ours is refused, and every conflict has one and the same answer. A create whose outcome is
+//! unknown is safe to repeat: the next attempt finds the patient by our `externalId`.
 
 use std::collections::BTreeMap;
 

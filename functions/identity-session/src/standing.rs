@@ -56,7 +56,7 @@ pub async fn read(deps: &Deps, owner: &OwnerId, slot: &PatientSlot, now: Time) -
     let (status, next) = match standing {
         Standing::NotStarted => ("not_started", Next::VERIFY_IDENTITY),
         Standing::Pending { .. } => ("pending", Next::WAIT),
-        Standing::Confirming => ("confirming", Next::VERIFY_IDENTITY),
+        Standing::Confirming => ("confirming", Next::CHECK_IDENTITY),
         Standing::Expired => ("expired", Next::VERIFY_IDENTITY),
         Standing::Verified(_) => ("verified", Next::OPEN_CHALLENGE),
         Standing::DemographicsChanged => ("demographics_changed", Next::VERIFY_IDENTITY),

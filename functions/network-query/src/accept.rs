@@ -1,5 +1,5 @@
-//! Accepts a pull. One transaction uses the challenge, remembers the AAL2 session, locks the patient and writes the run;
-//! a refusal consumes nothing.
+//! Accepts a pull. One transaction uses the challenge, remembers the AAL2 session, locks the patient and writes the
+//! run; a refusal consumes nothing.
 
 use serde::Deserialize;
 use shared::Error;
@@ -57,8 +57,8 @@ pub struct Ask<'r> {
 /// Accepts a pull, and says so to `query-dispatch`.
 ///
 /// # Errors
-/// Refuses another purpose, no source, a missing or malformed session, a caller who is not verified, a challenge that is
-/// not the caller's own pending one or was not passed, a session that was used before, and a second open run.
+/// Refuses another purpose, no source, a missing or malformed session, a caller who is not verified, a challenge that
+/// is not the caller's own pending one or was not passed, a session that was used before, and a second open run.
 pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Result<Run, Error> {
     if ask
         .body

@@ -1,6 +1,7 @@
 //! Runs as the person sees them.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use shared::Error;
 use shared::domain::run::{Reason, RecordPhase, Run, RunEvent, RunState};
 use shared::domain::{OwnerId, RecordId, RunId, SourceKind, SourceStatus, Time};
@@ -61,14 +62,13 @@ pub struct TimelineView {
     events: Vec<EventView>,
 }
 
+/// One line of a timeline.
 #[derive(Serialize)]
-struct EventView {
+pub struct EventView {
     n: u64,
     at: String,
     #[serde(flatten)]
-    event: Option<RunEvent>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
+    event: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<RecordId>,
 }
@@ -110,15 +110,28 @@ pub async fn timeline(store: &impl ReadRun, owner: &OwnerId, run: RunId) -> Resu
     })
 }
 
-fn of_entry(entry: TimelineEntry) -> EventView {
-    let code = entry.event.is_none().then_some("accepted");
+/// One line of a timeline, as it is shown.
+#[must_use]
+pub fn of_entry(entry: TimelineEntry) -> EventView {
     EventView {
         n: entry.n,
         at: entry.at.to_string(),
-        event: entry.event,
-        code,
+        event: entry
+            .event
+            .as_ref()
+            .map_or_else(|| json!({ "code": "accepted" }), shown),
         record: entry.record,
     }
+}
+
+/// The stored event, with its times as text, as everywhere in the API.
+fn shown(event: &RunEvent) -> Value {
+    let mut event = json!(event);
+    let until = event.get("until").and_then(Value::as_i64);
+    if let (Some(until), Some(fields)) = (until, event.as_object_mut()) {
+        fields.insert("until".to_owned(), Value::String(Time::from_millis(until).to_string()));
+    }
+    event
 }
 
 /// One run, as it reads at `now`.

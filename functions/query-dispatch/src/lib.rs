@@ -1,8 +1,8 @@
 //! `query-dispatch`: the one place that moves a run and its records: start, poll, consolidate, expire.
 //!
-//! Retry contract: a message is acted on only if its `dueSeq` is the stored one, and the write that follows moves it, so
-//! duplicates and forks die out. A message that fails comes back alone. What a crash leaves behind is found by its due
-//! time: an intent without a result is never started again where that could have two effects.
+//! Retry contract: a message is acted on only if its `dueSeq` is the stored one, and the write that follows moves it,
+//! so duplicates and forks die out. A message that fails comes back alone. What a crash leaves behind is found by its
+//! due time: an intent without a result is never started again where that could have two effects.
 
 mod handler;
 mod record;

@@ -1,7 +1,9 @@
-//! `reconcile`: every minute, sends again what is overdue, and now and then has Metriport send again what did not arrive.
+//! `reconcile`: every minute, sends again what is overdue, and now and then has Metriport send again what did not
+//! arrive.
 //!
-//! Work whose message was lost, or whose wait was too long for a queue, is found by its due time; the message it gets is
-//! the same as any other, so that sending it once too often does nothing. Metriport never retries a webhook by itself.
+//! Work whose message was lost, or whose wait was too long for a queue, is found by its due time; the message it gets
+//! is the same as any other, so that sending it once too often does nothing. Metriport never retries a webhook by
+//! itself.
 
 pub mod replay;
 pub mod tick;

@@ -1,8 +1,8 @@
 //! `record-fetch`: streams one consolidated record into the bucket.
 //!
 //! Retry contract: a message is acted on only if its `dueSeq` is the stored one; the claim moves it, so a message that
-//! comes twice is fetched once. A link that is dead, or a transfer that breaks, is not retried here: the record goes back
-//! to waiting, and `query-dispatch` asks upstream for a new link.
+//! comes twice is fetched once. A link that is dead, or a transfer that breaks, is not retried here: the record goes
+//! back to waiting, and `query-dispatch` asks upstream for a new link.
 
 pub mod fetch;
 mod handler;

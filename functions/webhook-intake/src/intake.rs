@@ -44,8 +44,8 @@ pub async fn take_in(
     }
 }
 
-/// Events are small, but one that names much may not be. What would not fit the queue is queued as its envelope; the body
-/// of an identity event, which is kept for whoever mends the reader, as far as it fits.
+/// Events are small, but one that names much may not be. What would not fit the queue is queued as its envelope; the
+/// body of an identity event, which is kept for whoever mends the reader, as far as it fits.
 fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
     match verified.read(now) {
         Incoming::Event(event) if is_oversized(&event) => {

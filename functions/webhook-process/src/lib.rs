@@ -1,8 +1,8 @@
 //! `webhook-process`: correlates what Metriport reported and advances the state.
 //!
-//! Retry contract: a failed message comes back alone after its visibility timeout and ends in the dead-letter queue after
-//! five receives. What belongs to nobody we know is counted and done. Every effect is written together with the row that
-//! says the message was seen, so a message that comes twice has one effect.
+//! Retry contract: a failed message comes back alone after its visibility timeout and ends in the dead-letter queue
+//! after five receives. What belongs to nobody we know is counted and done. Every effect is written together with the
+//! row that says the message was seen, so a message that comes twice has one effect.
 
 mod consolidated;
 mod handler;

@@ -10,8 +10,8 @@ use crate::{Deps, consolidated, identity, source};
 /// What became of an event; a word for the log.
 pub type Outcome = &'static str;
 
-/// The event belongs to nobody we know, or to nothing we asked for. It is not remembered: a replay may come when we know
-/// more.
+/// The event belongs to nobody we know, or to nothing we asked for. It is not remembered: a replay may come when we
+/// know more.
 pub const UNMATCHED: Outcome = "unmatched";
 /// It says what we know already.
 pub const UNCHANGED: Outcome = "unchanged";

@@ -42,7 +42,13 @@ pub struct PullArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Whose pull it is: a behaviour of the networks.
-    #[arg(long, value_name = "NAME", default_value_t = Persona::Ordinary, value_parser = persona, help = persona_help())]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value_t = Persona::Ordinary,
+        value_parser = persona,
+        help = persona_help()
+    )]
     pub persona: Persona,
     /// Print one JSON object instead of text.
     #[arg(long)]

@@ -87,6 +87,9 @@ pub enum SandboxError {
     /// The issuer of tokens.
     #[error("issuer: {0}")]
     Issuer(#[from] IssuerError),
+    /// A secret could not be stored.
+    #[error("secret: {0}")]
+    Secret(String),
     /// The webhook could not be registered.
     #[error("webhook registration: {0}")]
     Webhook(String),

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use sandbox_aws::{ACCOUNT_ID, Aws, IndexSpec, KeyAttribute, QueueSpec, TableSpec};
 use sandbox_host::template::{Bindings, KeyRole, Projection, Queue, Stack, Table};
+use shared::config::Env;
 
 use crate::sandbox::SandboxError;
 
 /// The one source of truth.
 pub(crate) const TEMPLATE: &str = include_str!("../../../template.yaml");
 pub(crate) const REGION: &str = "us-east-1";
+/// The one secret that must stay what it is: it names every person's partition.
+const OWNER_KEY: &str = "OwnerKeySecret";
 
 /// Parameters of the deployment on this machine.
 pub(crate) struct Parameters<'a> {
@@ -71,6 +74,9 @@ pub(crate) async fn make(
     for secret in &stack.secrets {
         let value = secret_value(&secret.logical_id, secrets)?;
         let arn = aws.create_secret(&secret.name, value).await?;
+        if secret.logical_id != OWNER_KEY {
+            store(aws, &arn, value).await?;
+        }
         remember(&mut known, &secret.logical_id, &arn, &arn);
     }
     let resolve = move |id: &str, attribute: &str| known.get(&(id.to_owned(), attribute.to_owned())).cloned();
@@ -82,11 +88,28 @@ fn remember(known: &mut BTreeMap<(String, String), String>, id: &str, reference:
     known.insert((id.to_owned(), "Arn".to_owned()), arn.to_owned());
 }
 
+/// Stores a secret as an operator would. In kept data stands what belonged to an earlier stand-in, whose keys are gone.
+async fn store(aws: &Aws, arn: &str, value: &str) -> Result<(), SandboxError> {
+    let key = ("AWS_ACCESS_KEY_ID".to_owned(), "SANDBOX".to_owned());
+    let clients = shared::aws::Aws::read(&Env::from_vars(aws.env().into_iter().chain([key])));
+    let clients = clients.map_err(|error| SandboxError::Secret(error.to_string()))?;
+    let stored = clients
+        .secrets()
+        .put_secret_value()
+        .secret_id(arn)
+        .secret_string(value)
+        .send()
+        .await;
+    stored
+        .map(drop)
+        .map_err(|error| SandboxError::Secret(error.to_string()))
+}
+
 fn secret_value<'a>(logical_id: &str, secrets: &'a Secrets) -> Result<&'a str, SandboxError> {
     match logical_id {
         "MetriportApiKeySecret" => Ok(&secrets.api_key),
         "WebhookKeysSecret" => Ok(&secrets.webhook_keys),
-        "OwnerKeySecret" => Ok(&secrets.owner_key),
+        OWNER_KEY => Ok(&secrets.owner_key),
         other => Err(SandboxError::Template(format!(
             "the sandbox has no value for the secret {other}"
         ))),

@@ -46,6 +46,13 @@ async fn until_stopped() -> Result<(), String> {
     }
 }
 
+/// The line that asks the networks. It is pasted into a shell as a whole, so it cannot be broken where it is printed.
+const QUERY: &str = concat!(
+    r#"QUERY=$(call -X POST $API/v1/network-queries -H "x-aal2-session: $AAL2" -d "{"#,
+    r#"\"challengeId\":\"$(echo "$CHALLENGE" | field challengeId)\",\"aal2Status\":\"verified\",\"sources\":{"#,
+    r#"\"hie\":{\"enabled\":true},\"pharmacy\":{\"enabled\":true},\"lab\":{\"enabled\":true}}}"); echo "$QUERY""#,
+);
+
 fn welcome(sandbox: &Sandbox, token: &str, pages: bool) -> String {
     let base = sandbox.host().base_url();
     let person = demographics(Persona::Ordinary);
@@ -87,7 +94,7 @@ BACK=$(curl -sS -o /dev/null -w '%{{redirect_url}}' "$(echo "$CHALLENGE" | field
 AAL2=$(echo "$BACK" | sed -n 's/.*aal2SessionId=\([^&]*\).*/\1/p')
 
 # 3 Query: ask the networks
-QUERY=$(call -X POST $API/v1/network-queries -H "x-aal2-session: $AAL2" -d "{{\"challengeId\":\"$(echo "$CHALLENGE" | field challengeId)\",\"aal2Status\":\"verified\",\"sources\":{{\"hie\":{{\"enabled\":true}},\"pharmacy\":{{\"enabled\":true}},\"lab\":{{\"enabled\":true}}}}}}"); echo "$QUERY"
+{QUERY}
 ID=$(echo "$QUERY" | sed -n 's/^{{"id":"\([^"]*\)".*/\1/p')
 until call $API/v1/network-queries/$ID | grep '"action":"read_record"'; do sleep 1; done
 call $API/v1/network-queries/$ID/timeline

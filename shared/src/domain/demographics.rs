@@ -26,8 +26,8 @@ fn error(pointer: impl Into<String>, detail: &'static str) -> FieldError {
     }
 }
 
-/// The body of `PUT /v1/patient`, unchecked. Field names are Metriport's. A missing field reads as an empty one, so that
-/// everything that is wrong is reported at once.
+/// The body of `PUT /v1/patient`, unchecked. Field names are Metriport's. A missing field reads as an empty one, so
+/// that everything that is wrong is reported at once.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DemographicsInput {
@@ -194,7 +194,7 @@ impl Demographics {
 
 fn non_empty(text: &str, pointer: &str, errors: &mut Vec<FieldError>) -> String {
     let trimmed = text.trim();
-    if trimmed.is_empty() || trimmed.len() > 200 || trimmed.chars().any(char::is_control) {
+    if trimmed.is_empty() || trimmed.chars().count() > 200 || trimmed.chars().any(char::is_control) {
         errors.push(error(pointer, "a text of 1 to 200 characters"));
     }
     trimmed.to_owned()

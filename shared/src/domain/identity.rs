@@ -354,7 +354,9 @@ mod tests {
         /// Whatever comes, in whatever order and however often: a bound identity stays bound, versions only grow, and
         /// only an event about our own session and patient ever binds.
         #[test]
-        fn nothing_regresses(events in prop::collection::vec((prop::option::of(1u8..4), prop::option::of(1u8..3), 1u8..4), 0..24)) {
+        fn nothing_regresses(
+            events in prop::collection::vec((prop::option::of(1u8..4), prop::option::of(1u8..3), 1u8..4), 0..24),
+        ) {
             let mut identity = Identity::default().open(session(1));
             for (s, p, i) in events {
                 let (next, verdict) = identity.clone().verify(&seen(s, p, i), T);

@@ -1,9 +1,9 @@
 //! When to ask Metriport whether deliveries failed, and when to have them sent again.
 //!
 //! Metriport delivers each webhook once; failed ones are kept until somebody asks for a replay, which sends all of them
-//! (docs.metriport.com, page `getting-started/webhooks`). Asking costs calls of the daily quota, and replaying what keeps
-//! failing helps nobody: while the count does not fall, replays become rarer, down to one an hour, and then the operator
-//! is told.
+//! (docs.metriport.com, page `getting-started/webhooks`). Asking costs calls of the daily quota, and replaying what
+//! keeps failing helps nobody: while the count does not fall, replays become rarer, down to one an hour, and then the
+//! operator is told.
 
 use std::time::Duration;
 

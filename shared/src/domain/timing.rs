@@ -88,10 +88,11 @@ impl Timing {
         self.of(16 * MINUTE)
     }
 
-    /// How long a record waits before it tries again for a patient whose consolidated query is still open.
+    /// How long a record waits before it tries again for a patient whose consolidated query is still open. Such a query
+    /// usually takes seconds.
     #[must_use]
     pub fn lock_retry(self) -> Duration {
-        self.of(Duration::from_secs(5))
+        self.of(Duration::from_secs(2))
     }
 
     /// The pause before the first retry of a call that certainly had no effect.
@@ -106,8 +107,8 @@ impl Timing {
         self.of(MINUTE)
     }
 
-    /// The pause before status poll number `polls` (from 0): 15 s, then half as much again each time, at most two hours.
-    /// Over the 48 hours of a run that is about forty calls.
+    /// The pause before status poll number `polls` (from 0): 15 s, then half as much again each time, at most two
+    /// hours. Over the 48 hours of a run that is about forty calls.
     #[must_use]
     pub fn poll_gap(self, polls: u32) -> Duration {
         let first = Duration::from_secs(15).as_millis();

@@ -199,9 +199,11 @@ codes! {
     /// The token lacks a claim we need.
     TokenIncomplete "token_incomplete" 403 "The token lacks a claim this deployment needs." SIGN_IN;
     /// Demographics differ from the token's claims.
-    DemographicsMismatch "demographics_mismatch" 403 "The demographics differ from the claims of the token." FIX_REQUEST;
+    DemographicsMismatch "demographics_mismatch" 403
+        "The demographics differ from the claims of the token." FIX_REQUEST;
     /// Not on the allowlist.
-    RedirectUrlNotAllowed "redirect_url_not_allowed" 400 "The redirectUrl is not HTTPS, or not on this deployment's allowlist." FIX_REQUEST;
+    RedirectUrlNotAllowed "redirect_url_not_allowed" 400
+        "The redirectUrl is not HTTPS, or not on this deployment's allowlist." FIX_REQUEST;
     /// Another purpose than `ias`.
     PurposeNotSupported "purpose_not_supported" 403 "A person's query has the purpose ias and no other." FIX_REQUEST;
     /// No source asked for.
@@ -209,17 +211,21 @@ codes! {
     /// No patient yet.
     PatientNotLinked "patient_not_linked" 409 "There is no patient for this person yet." PUT_PATIENT;
     /// A change of demographics is under way, or did not finish.
-    PatientChanging "patient_changing" 409 "A change of the person's demographics has not finished; send them again." PUT_PATIENT;
+    PatientChanging "patient_changing" 409
+        "A change of the person's demographics has not finished; send them again." PUT_PATIENT;
     /// One answer to every conflict of links: it must not tell whose patient it is.
-    PatientLinkRefused "patient_link_refused" 409 "The person cannot be linked to a patient automatically." CONTACT_SUPPORT;
+    PatientLinkRefused "patient_link_refused" 409
+        "The person cannot be linked to a patient automatically." CONTACT_SUPPORT;
     /// A pull is open, or upstream is busy with the patient's documents.
     PatientLocked "patient_locked" 423 "The patient cannot be changed while records are being retrieved." RETRY;
     /// Proofed already.
-    IdentityAlreadyVerified "identity_already_verified" 409 "The identity is verified; proofing again is not needed." OPEN_CHALLENGE;
+    IdentityAlreadyVerified "identity_already_verified" 409
+        "The identity is verified; proofing again is not needed." OPEN_CHALLENGE;
     /// Not proofed, or no longer.
     IdentityNotVerified "identity_not_verified" 409 "The identity is not verified." VERIFY_IDENTITY;
     /// Upstream does not take the identity.
-    IdentityRejected "identity_rejected" 409 "The network did not accept the identity; it must be verified again." VERIFY_IDENTITY;
+    IdentityRejected "identity_rejected" 409
+        "The network did not accept the identity; it must be verified again." VERIFY_IDENTITY;
     /// No session header.
     Aal2SessionMissing "aal2_session_missing" 400 "The header x-aal2-session is missing." OPEN_CHALLENGE;
     /// Not a session id.

@@ -19,8 +19,8 @@ pub trait OpenAal2Challenge {
     /// Opens a challenge for a proofed identity, which must be active.
     ///
     /// # Errors
-    /// With [`UpstreamError::mentions_identity`] when the identity must be proofed again; `Garbage`, with unknown effect,
-    /// for an answer without id, link or expiry; see [`UpstreamError`].
+    /// With [`UpstreamError::mentions_identity`] when the identity must be proofed again; `Garbage`, with unknown
+    /// effect, for an answer without id, link or expiry; see [`UpstreamError`].
     fn open_aal2_challenge(
         &self,
         identity: &ProofedIdentityId,

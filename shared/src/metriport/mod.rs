@@ -1,9 +1,9 @@
 //! The Metriport Medical API as Individual Access uses it, one endpoint a file.
 //!
 //! Knows the wire: paths, headers, JSON shapes, odd error bodies, and what a failure says about whether the call took
-//! effect. Does not know AWS, budgets, retries, state or what a step does with an answer. Wire types stay in their file;
-//! only types of `crate::domain` and of this module leave it. Strict on output, tolerant on input: unknown fields are
-//! ignored and unknown words count as "still running", except where a decision about a person hangs on them.
+//! effect. Does not know AWS, budgets, retries, state or what a step does with an answer. Wire types stay in their
+//! file; only types of `crate::domain` and of this module leave it. Strict on output, tolerant on input: unknown fields
+//! are ignored and unknown words count as "still running", except where a decision about a person hangs on them.
 //!
 //! What a step may do upstream is what its signature asks for: each capability is a trait beside its adapter
 //! ([`CreatePatient`], [`OpenAal2Challenge`], [`StartNetworkQuery`], …), and [`Client`] has them all.

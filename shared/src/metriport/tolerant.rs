@@ -75,7 +75,10 @@ pub(super) fn word(text: &str) -> String {
 
 /// Declares a status word: the known spellings, and `Unknown` for the rest.
 macro_rules! wire_word {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $first:literal $(| $also:literal)*,)+ }) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $first:literal $(| $also:literal)*,)+ }
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {

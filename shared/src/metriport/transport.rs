@@ -34,11 +34,11 @@ pub fn tls_config() -> Result<ClientConfig, rustls::Error> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The HTTP client for [`super::ClientOptions`]: no proxy, no redirects (they would carry the key elsewhere), no retries
-/// of its own, gzip.
+/// The HTTP client for [`super::ClientOptions`]: no proxy, no redirects (they would carry the key elsewhere), no
+/// retries of its own, gzip.
 ///
-/// `connect_timeout` bounds name resolution, TCP and TLS together and must be the shorter one: what it cuts is known not
-/// to have been sent. `request_timeout` bounds a whole call, body included.
+/// `connect_timeout` bounds name resolution, TCP and TLS together and must be the shorter one: what it cuts is known
+/// not to have been sent. `request_timeout` bounds a whole call, body included.
 ///
 /// Connections are not kept. A function that was frozen between two calls finds its old connections dead, and a request
 /// that dies on one may or may not have been read: half an hour of uncertainty to save one handshake.

@@ -1,5 +1,5 @@
-//! Says that something will be due. A wait that SQS can hold is a delayed message; a longer one is left to the due index
-//! and the reconciler, and so is whatever is lost here.
+//! Says that something will be due. A wait that SQS can hold is a delayed message; a longer one is left to the due
+//! index and the reconciler, and so is whatever is lost here.
 
 use std::time::Duration;
 

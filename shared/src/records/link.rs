@@ -89,13 +89,16 @@ fn origin(url: &Url) -> String {
     }
 }
 
+/// Some bytes of what is behind a link, or why there are no more.
+type Piece = Result<Bytes, RecordsError>;
+
 /// Opens links.
 pub trait OpenLink {
     /// The bytes behind a link, decoded, as they come.
     fn open(
         &self,
         link: &Link,
-    ) -> impl Future<Output = Result<impl Stream<Item = Result<Bytes, RecordsError>> + Send + Unpin, RecordsError>> + Send;
+    ) -> impl Future<Output = Result<impl Stream<Item = Piece> + Send + Unpin, RecordsError>> + Send;
 }
 
 /// The client for links: no key, no redirects, no proxy, no address inside our network.
@@ -128,10 +131,7 @@ impl LinkClient {
 }
 
 impl OpenLink for LinkClient {
-    async fn open(
-        &self,
-        link: &Link,
-    ) -> Result<impl Stream<Item = Result<Bytes, RecordsError>> + Send + Unpin, RecordsError> {
+    async fn open(&self, link: &Link) -> Result<impl Stream<Item = Piece> + Send + Unpin, RecordsError> {
         let url = self.policy.check(link)?;
         let reply = self.http.get(url).send().await.map_err(|error| broken(&error))?;
         if reply.status() != reqwest::StatusCode::OK {

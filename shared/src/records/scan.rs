@@ -1,8 +1,8 @@
 //! Reads a FHIR Bundle as it streams by: checks that it is JSON and a Bundle, and counts resources by type.
 //!
 //! A push reader: it is fed pieces of any size, keeps a nesting stack and the current short text, and nothing else, so
-//! its memory does not grow with the record. It accepts the JSON grammar of RFC 8259, nested at most [`DEPTH_MAX`] deep,
-//! in UTF-8.
+//! its memory does not grow with the record. It accepts the JSON grammar of RFC 8259, nested at most [`DEPTH_MAX`]
+//! deep, in UTF-8.
 
 use std::collections::BTreeMap;
 

@@ -44,7 +44,10 @@ fn refuses_what_is_no_bundle() {
 
 #[test]
 fn odd_type_names_are_not_repeated() {
-    let bundle = json!({"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "CANARY name"}}, {"resource": {"resourceType": "x".repeat(500)}}]});
+    let bundle = json!({"resourceType": "Bundle", "entry": [
+        {"resource": {"resourceType": "CANARY name"}},
+        {"resource": {"resourceType": "x".repeat(500)}},
+    ]});
     assert_eq!(
         scan(bundle.to_string().as_bytes()).unwrap(),
         BTreeMap::from([("unnamed".to_owned(), 2)])
@@ -72,7 +75,9 @@ proptest! {
     /// Every JSON text inside a Bundle is read, however it is cut into pieces; and cutting it short never passes.
     #[test]
     fn reads_all_json_in_any_pieces(value in any_json(), cut in any::<prop::sample::Index>(), pretty: bool) {
-        let bundle = json!({"x": value, "resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient", "v": value}}]});
+        let bundle = json!({"x": value, "resourceType": "Bundle", "entry": [
+            {"resource": {"resourceType": "Patient", "v": value}},
+        ]});
         let text = if pretty { serde_json::to_vec_pretty(&bundle) } else { serde_json::to_vec(&bundle) }.unwrap();
         let (left, right) = text.split_at(cut.index(text.len()));
         let mut scan_in_two = BundleScan::default();
@@ -84,8 +89,10 @@ proptest! {
 
     /// Whatever the bytes: it reads them or refuses them, and reads only what serde_json reads.
     #[test]
-    fn agrees_with_serde_json(mut text in any_json().prop_map(|v| json!({"resourceType": "Bundle", "v": v}).to_string().into_bytes()),
-                              at in any::<prop::sample::Index>(), byte: u8) {
+    fn agrees_with_serde_json(
+        mut text in any_json().prop_map(|v| json!({"resourceType": "Bundle", "v": v}).to_string().into_bytes()),
+        at in any::<prop::sample::Index>(), byte: u8,
+    ) {
         let index = at.index(text.len());
         text[index] = byte;
         if scan(&text).is_ok() {

@@ -62,8 +62,8 @@ pub trait ReadIdentity {
 
 /// Writes a person's identity.
 pub trait WriteIdentity {
-    /// Stores an identity with a newly opened session, and the rows that lead webhooks back to the person, provided that
-    /// the patient is still the one the session was opened for.
+    /// Stores an identity with a newly opened session, and the rows that lead webhooks back to the person, provided
+    /// that the patient is still the one the session was opened for.
     fn open_identity_session(
         &self,
         owner: &OwnerId,

@@ -46,7 +46,8 @@ fn a_ping_is_answered_and_a_ping_without_text_is_an_envelope() {
 fn a_source_event_is_read_with_and_without_what_is_optional() {
     let mut body = json!({"meta": meta("network-query.hie"), "payload": {"patientId": "p-1", "externalId": "u-1",
         "purposeOfUse": "ias", "consolidatedDataUrl": "https://CANARY.test/x", "unknown": [1],
-        "source": {"type": "hie", "source": "national-hie", "status": "completed", "completedAt": "2026-11-22T11:31:06.900Z"}}});
+        "source": {"type": "hie", "source": "national-hie", "status": "completed",
+            "completedAt": "2026-11-22T11:31:06.900Z"}}});
     let event = read(&body);
     let expected = Event::Source {
         patient: PatientId::parse("p-1").unwrap(),
@@ -68,7 +69,8 @@ fn a_source_event_is_read_with_and_without_what_is_optional() {
 
 #[test]
 fn processing_is_not_an_end() {
-    let mut body = json!({"meta": meta("network-query.hie"), "payload": {"patientId": "p-1", "source": {"type": "hie", "status": "processing"}}});
+    let mut body = json!({"meta": meta("network-query.hie"),
+        "payload": {"patientId": "p-1", "source": {"type": "hie", "status": "processing"}}});
     assert_eq!(read(&body).event, Event::Other);
     body["meta"]["type"] = json!("network-query.hie.first-data-ready");
     assert!(matches!(read(&body).event, Event::FirstData { .. }));
@@ -76,7 +78,8 @@ fn processing_is_not_an_end() {
 
 #[test]
 fn a_consolidated_delivery_keeps_its_link_and_what_it_claims() {
-    let body = json!({"meta": meta("medical.consolidated-data"), "patients": [{"patientId": "p-1", "status": "completed",
+    let body = json!({"meta": meta("medical.consolidated-data"), "patients": [{
+        "patientId": "p-1", "status": "completed",
         "filters": {"resources": "", "conversionType": "json"},
         "bundle": {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "DocumentReference",
             "subject": {"reference": "Patient/p-1"},
@@ -87,7 +90,8 @@ fn a_consolidated_delivery_keeps_its_link_and_what_it_claims() {
     };
     assert_eq!(delivery.link.as_ref().map(Link::as_str), Some("https://b.test/x?sig=1"));
     assert_eq!(delivery.subject, Some(PatientId::parse("p-1").unwrap()));
-    let empty = json!({"meta": meta("medical.consolidated-data"), "patients": [{"patientId": "p-1", "status": "completed", "bundle": {"entry": []}}]});
+    let empty = json!({"meta": meta("medical.consolidated-data"), "patients": [
+        {"patientId": "p-1", "status": "completed", "bundle": {"entry": []}}]});
     let Event::Consolidated { delivery } = read(&empty).event else {
         panic!()
     };
@@ -112,7 +116,8 @@ fn a_verification_is_found_wherever_it_stands() {
         assert_eq!(verification.proofed_identity.as_str(), "pid_1");
         assert!(verification.session.is_some() && verification.patient.is_some());
     }
-    let by_request = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_9"}, "payload": {"proofedIdentityId": "pid_1"}});
+    let by_request = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_9"},
+        "payload": {"proofedIdentityId": "pid_1"}});
     let Event::Identity { verification } = read(&by_request).event else {
         panic!()
     };
@@ -121,7 +126,8 @@ fn a_verification_is_found_wherever_it_stands() {
 
 #[test]
 fn an_unreadable_identity_event_is_kept_whole() {
-    let body = json!({"meta": {"type": "ias.identity.verified", "messageId": "m"}, "payload": {"deep": {"deeper": {"proofedIdentityId": "pid_1"}}}});
+    let body = json!({"meta": {"type": "ias.identity.verified", "messageId": "m"},
+        "payload": {"deep": {"deeper": {"proofedIdentityId": "pid_1"}}}});
     assert_eq!(
         read(&body).event,
         Event::IdentityUnreadable {

@@ -1,7 +1,10 @@
 //! A running sandbox with verbs: what an app, a person and an operator would do. Waiting is asking again until a
 //! condition holds, with a bound.
 
+mod cloud;
 mod person;
+mod pulling;
+mod refusing;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -11,7 +14,9 @@ use ias::{Sandbox, SandboxOptions};
 use sandbox_host::{ProcessSpan, Runner};
 use sandbox_metriport::{Delays, StandIn, StandInOptions};
 
-pub use person::{Passed, Person, demographics};
+pub use cloud::QUEUES;
+pub use person::{Passed, Person};
+pub use refusing::{pointers, refused, retry_after};
 
 /// Longest time anything is waited for.
 pub const BOUND: Duration = Duration::from_secs(60);
@@ -31,8 +36,14 @@ impl TestApp {
     /// Everything, with other options.
     pub async fn with(change: impl FnOnce(&mut SandboxOptions)) -> Self {
         let exe = PathBuf::from(env!("CARGO_BIN_EXE_ias"));
-        let mut options = SandboxOptions::new(Runner::SelfExec { exe, args: vec!["function".to_owned()] });
-        options.stand_in = StandInOptions { delays: Delays::all(60), ..StandInOptions::default() };
+        let mut options = SandboxOptions::new(Runner::SelfExec {
+            exe,
+            args: vec!["function".to_owned()],
+        });
+        options.stand_in = StandInOptions {
+            delays: Delays::all(60),
+            ..StandInOptions::default()
+        };
         options.schedule_scale = 0;
         let log = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&log);
@@ -64,21 +75,35 @@ impl TestApp {
 
     /// One tick of the reconciler, as the schedule would make it.
     pub async fn reconcile(&self) {
-        self.sandbox.host().invoke_schedule("reconcile").await.expect("the reconciler runs");
+        self.sandbox
+            .host()
+            .invoke_schedule("reconcile")
+            .await
+            .expect("the reconciler runs");
     }
 
     /// The processes of a function.
     pub fn processes(&self, function: &str) -> Vec<ProcessSpan> {
-        self.sandbox.host().process_table().into_iter().filter(|span| span.function == function).collect()
+        self.sandbox
+            .host()
+            .process_table()
+            .into_iter()
+            .filter(|span| span.function == function)
+            .collect()
     }
 
     /// Whether two invocations of a function ran at the same time, in different processes.
     pub fn overlapped(&self, function: &str) -> bool {
         let processes = self.processes(function);
         let overlap = |a: &ProcessSpan, b: &ProcessSpan| {
-            a.invocations.iter().any(|(start, end)| b.invocations.iter().any(|(s, e)| start < e && s < end))
+            a.invocations
+                .iter()
+                .any(|(start, end)| b.invocations.iter().any(|(s, e)| start < e && s < end))
         };
-        processes.iter().enumerate().any(|(index, a)| processes.iter().skip(index + 1).any(|b| overlap(a, b)))
+        processes
+            .iter()
+            .enumerate()
+            .any(|(index, a)| processes.iter().skip(index + 1).any(|b| overlap(a, b)))
     }
 
     /// Waits until every queue is worked off; what is delayed may stay.
@@ -86,9 +111,11 @@ impl TestApp {
         let host = self.sandbox.host();
         let queues = self.sandbox.aws().queues();
         until("the queues are worked off", async || {
-            let idle = |name: &str| !name.contains("deadletters");
+            let idle = |name: &str| !is_dead_letters(name);
             let depths = queues.depths();
-            let busy = depths.iter().any(|(name, depth)| idle(name) && depth.visible + depth.in_flight > 0);
+            let busy = depths
+                .iter()
+                .any(|(name, depth)| idle(name) && depth.visible + depth.in_flight > 0);
             (!busy && host.in_flight() == 0).then_some(())
         })
         .await;
@@ -97,22 +124,41 @@ impl TestApp {
     /// How many messages lie in the dead-letter queues.
     pub fn dead_letters(&self) -> usize {
         let depths = self.sandbox.aws().queues().depths();
-        let dead = depths.iter().filter(|(name, _)| name.contains("deadletters"));
-        dead.map(|(_, depth)| depth.visible + depth.in_flight + depth.delayed).sum()
+        assert_eq!(
+            depths.keys().filter(|name| is_dead_letters(name)).count(),
+            3,
+            "every queue has its dead letters"
+        );
+        let dead = depths.iter().filter(|(name, _)| is_dead_letters(name));
+        dead.map(|(_, depth)| depth.visible + depth.in_flight + depth.delayed)
+            .sum()
     }
 
     /// Ends everything; nothing may be left over.
     pub async fn end(self) {
         self.drain().await;
-        assert_eq!(self.dead_letters(), 0, "dead letters; the functions said:\n{}", self.log().join("\n"));
+        assert_eq!(
+            self.dead_letters(),
+            0,
+            "dead letters; the functions said:\n{}",
+            self.log().join("\n")
+        );
         self.stop().await;
     }
 
     /// Ends everything, with whatever is left over.
     pub async fn stop(self) {
-        assert!(self.sandbox.host().init_failures().is_empty(), "functions that did not start");
+        assert!(
+            self.sandbox.host().init_failures().is_empty(),
+            "functions that did not start"
+        );
         self.sandbox.shutdown().await.expect("the sandbox ends");
     }
+}
+
+/// The name the template's dead-letter queues have here.
+fn is_dead_letters(queue: &str) -> bool {
+    queue.ends_with("DeadLetters")
 }
 
 /// Asks until there is an answer.

@@ -35,7 +35,9 @@ impl Passed {
 
 /// Demographics that Metriport takes.
 pub fn demographics(subject: &str, first_name: &str) -> Value {
-    let sum = subject.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let sum = subject
+        .bytes()
+        .fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
     json!({
         "firstName": first_name, "lastName": "Quill", "genderAtBirth": "F",
         "dob": format!("{}-{:02}-{:02}", 1930 + sum % 60, 1 + (sum / 60) % 12, 1 + (sum / 720) % 28),
@@ -48,7 +50,11 @@ impl Person {
     pub(super) fn new(sandbox: &Sandbox, subject: &str, first_name: &str) -> Self {
         let app = sandbox.app(subject).expect("a token");
         let browser = Browser::new().expect("a browser");
-        Self { app, browser, demographics: demographics(subject, first_name) }
+        Self {
+            app,
+            browser,
+            demographics: demographics(subject, first_name),
+        }
     }
 
     /// What the person enters.
@@ -63,9 +69,17 @@ impl Person {
 
     /// Opens the hosted identity page and passes it; the webhook is still out.
     pub async fn pass_identity_page(&self) {
-        let opened = self.app.open_identity_session(IDENTITY_RETURN).await.expect("an answer");
+        let opened = self
+            .app
+            .open_identity_session(IDENTITY_RETURN)
+            .await
+            .expect("an answer");
         assert_eq!(opened.status, 201, "{:?}", opened.body);
-        let back = self.browser.pass(&opened.text("/sessionUrl")).await.expect("the identity page");
+        let back = self
+            .browser
+            .pass(&opened.text("/sessionUrl"))
+            .await
+            .expect("the identity page");
         assert_eq!(back.page, IDENTITY_RETURN);
     }
 
@@ -76,7 +90,10 @@ impl Person {
 
     /// Waits until the identity stands so.
     pub async fn until_identity(&self, status: &str) {
-        until(&format!("the identity is {status}"), async || (self.identity().await == status).then_some(())).await;
+        until(&format!("the identity is {status}"), async || {
+            (self.identity().await == status).then_some(())
+        })
+        .await;
     }
 
     /// Step 1 whole: linked, proofed, confirmed.
@@ -90,9 +107,19 @@ impl Person {
     pub async fn pass_challenge(&self) -> Passed {
         let opened = self.app.open_challenge(AAL2_RETURN).await.expect("an answer");
         assert_eq!(opened.status, 201, "{:?}", opened.body);
-        let back = self.browser.pass(&opened.text("/challengeUrl")).await.expect("the challenge page");
-        assert_eq!((back.page.as_str(), back.status.as_deref()), (AAL2_RETURN, Some("verified")));
-        Passed { challenge: opened.text("/challengeId"), session: back.session.expect("an AAL2 session") }
+        let back = self
+            .browser
+            .pass(&opened.text("/challengeUrl"))
+            .await
+            .expect("the challenge page");
+        assert_eq!(
+            (back.page.as_str(), back.status.as_deref()),
+            (AAL2_RETURN, Some("verified"))
+        );
+        Passed {
+            challenge: opened.text("/challengeId"),
+            session: back.session.expect("an AAL2 session"),
+        }
     }
 
     /// Starts a pull from all sources and gives its id.
@@ -105,7 +132,10 @@ impl Person {
 
     /// A pull as it stands.
     pub async fn run(&self, id: &str) -> Reply {
-        self.app.get(&format!("/v1/network-queries/{id}")).await.expect("an answer")
+        self.app
+            .get(&format!("/v1/network-queries/{id}"))
+            .await
+            .expect("an answer")
     }
 
     /// Waits until a pull needs no more waiting.

@@ -67,7 +67,8 @@ impl Serving {
         Serving { task }
     }
 
-    /// Waits until the task has ended, for a service once the requests in progress are answered, but not longer than [`DRAIN_LIMIT`].
+    /// Waits until the task has ended, for a service once the requests in progress are answered, but not longer than
+    /// [`DRAIN_LIMIT`].
     pub(crate) async fn drained(mut self) {
         if tokio::time::timeout(DRAIN_LIMIT, &mut self.task).await.is_err() {
             self.task.abort();

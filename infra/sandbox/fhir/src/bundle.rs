@@ -22,8 +22,8 @@ const NEXT_ENTRY: &[u8] = br#"},{"resource":"#;
 const END: &[u8] = b"}]}";
 const END_OF_NONE: &[u8] = b"]}";
 
-/// The text of `{"resourceType":"Bundle","type":"collection","total":N,"entry":[{"resource":…},…]}` as an iterator over
-/// chunks of [`CHUNK_BYTES`].
+/// The text of `{"resourceType":"Bundle","type":"collection","total":N,"entry":[{"resource":…},…]}` as an iterator
+/// over chunks of [`CHUNK_BYTES`].
 pub struct BundleText {
     record: Arc<NetworkRecord>,
     /// Source and place of each resource to be written.

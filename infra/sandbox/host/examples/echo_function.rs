@@ -122,7 +122,8 @@ async fn report_init_error(environment: &Map<String, Value>) -> Result<(), lambd
     let mut connection = tokio::net::TcpStream::connect(api).await?;
     let body = json!({ "errorType": "Config.Missing", "errorMessage": "no table" }).to_string();
     let request = format!(
-        "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nhost: {api}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nhost: {api}\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
         body.len()
     );
     connection.write_all(request.as_bytes()).await?;

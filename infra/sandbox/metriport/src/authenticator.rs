@@ -1,7 +1,7 @@
 //! The authenticator app of a person: a TOTP secret (RFC 6238, SHA-1, six digits, 30 seconds) and the check of a code.
 //!
-//! A code is accepted one step early or late. RFC 6238 wants each code accepted once; that is left out on purpose, or two
-//! pulls within thirty seconds would have to wait for each other on a laptop.
+//! A code is accepted one step early or late. RFC 6238 wants each code accepted once; that is left out on purpose, or
+//! two pulls within thirty seconds would have to wait for each other on a laptop.
 
 use totp_rs::{Builder, Secret, Totp};
 

@@ -2,7 +2,8 @@
 //! (docs.metriport.com, page `api-reference/fhir/consolidated-data-query-post`).
 //!
 //! The same question while one is under way is answered with that one; other questions wait their turn. Kept from
-//! Metriport's public code: a later query's metadata replaces that of an earlier one, and its file overwrites the earlier.
+//! Metriport's public code: a later query's metadata replaces that of an earlier one, and its file overwrites the
+//! earlier.
 
 use serde_json::{Value, json};
 

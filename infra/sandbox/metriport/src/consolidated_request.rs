@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 use crate::envelope::Refusal;
 
 /// Resource types that may be asked for. `Medication` alone is not among them: it comes along when referred to.
-const RESOURCE_TYPES: &str = "Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment Binary BodyStructure \
-    CarePlan CareTeam ChargeItem Claim ClaimResponse ClinicalImpression Communication CommunicationRequest Composition \
-    Condition Consent Contract Coverage CoverageEligibilityResponse DetectedIssue Device DeviceRequest \
-    DeviceUseStatement DiagnosticReport DocumentManifest DocumentReference Encounter EpisodeOfCare \
-    ExplanationOfBenefit FamilyMemberHistory Flag Goal GuidanceResponse HealthcareService ImagingStudy Immunization \
-    ImmunizationEvaluation ImmunizationRecommendation InsurancePlan Invoice List Location Media \
+const RESOURCE_TYPES: &str = "Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment Binary \
+    BodyStructure CarePlan CareTeam ChargeItem Claim ClaimResponse ClinicalImpression Communication \
+    CommunicationRequest Composition Condition Consent Contract Coverage CoverageEligibilityResponse DetectedIssue \
+    Device DeviceRequest DeviceUseStatement DiagnosticReport DocumentManifest DocumentReference Encounter \
+    EpisodeOfCare ExplanationOfBenefit FamilyMemberHistory Flag Goal GuidanceResponse HealthcareService ImagingStudy \
+    Immunization ImmunizationEvaluation ImmunizationRecommendation InsurancePlan Invoice List Location Media \
     MedicationAdministration MedicationDispense MedicationRequest MedicationStatement MolecularSequence NutritionOrder \
     Observation Organization Patient Person Practitioner PractitionerRole Procedure Provenance \
     QuestionnaireResponse RelatedPerson RequestGroup ResearchStudy ResearchSubject RiskAssessment Schedule \

@@ -1,7 +1,7 @@
 //! The bucket behind the links: objects by key, and links that carry their expiry under a signature.
 //!
-//! A key is fixed per patient and format, as in Metriport's public code: what a link yields is whatever lies there when it
-//! is followed. Links are not real AWS signatures; like them they fail with an XML body and status 403.
+//! A key is fixed per patient and format, as in Metriport's public code: what a link yields is whatever lies there when
+//! it is followed. Links are not real AWS signatures; like them they fail with an XML body and status 403.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What every call passes on its way in and out: the gateway's key and quota, asked-for faults, the per-minute limits, and
-//! the log.
+//! What every call passes on its way in and out: the gateway's key and quota, asked-for faults, the per-minute limits,
+//! and the log.
 
 use std::sync::Arc;
 use std::time::Duration;

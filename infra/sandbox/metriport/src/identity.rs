@@ -2,8 +2,8 @@
 //! (docs.metriport.com, page `api-reference/ias/create-identity-session`).
 //!
 //! What the documentation leaves open is assumed here: the session's URL lives `session_ttl_secs`, the authenticator is
-//! enrolled on the same page, a newer proofing supersedes the older identity, and nobody checks the page's visitor beyond
-//! the code. Leaving without finishing sends no event.
+//! enrolled on the same page, a newer proofing supersedes the older identity, and nobody checks the page's visitor
+//! beyond the code. Leaving without finishing sends no event.
 
 use std::collections::BTreeMap;
 

@@ -1,12 +1,13 @@
 //! A stand-in for Metriport's Medical API, over real sockets on 127.0.0.1.
 //!
-//! It knows Metriport's public contract (docs.metriport.com): patients, facilities, settings and signed webhooks, hosted
-//! identity and AAL2 pages, network queries on both rails, consolidated queries with short-lived links, odd error bodies and
-//! per-minute limits. Where the documentation is silent, the module in question says what is assumed. It knows nothing of
-//! the back end under test and shares no code with it: a misreading must not hide by being made twice.
+//! It knows Metriport's public contract (docs.metriport.com): patients, facilities, settings and signed webhooks,
+//! hosted identity and AAL2 pages, network queries on both rails, consolidated queries with short-lived links, odd
+//! error bodies and per-minute limits. Where the documentation is silent, the module in question says what is assumed.
+//! It knows nothing of the back end under test and shares no code with it: a misreading must not hide by being made
+//! twice.
 //!
-//! `World` is pure state with time as an argument; axum, the timer and webhook delivery are a thin edge around it.
-//! Not covered: patient list and match, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages,
+//! `World` is pure state with time as an argument; axum, the timer and webhook delivery are a thin edge around it. Not
+//! covered: patient list and match, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages,
 //! document downloads, and the inline consolidated endpoint.
 
 mod aal2;

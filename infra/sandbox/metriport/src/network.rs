@@ -38,7 +38,8 @@ pub(crate) struct Start<'a> {
 }
 
 impl World {
-    /// `POST /medical/v1/network/query?patientId=&purposeOfUse=`. The AAL2 session is spent only by a start that happens.
+    /// `POST /medical/v1/network/query?patientId=&purposeOfUse=`. The AAL2 session is spent only by a start that
+    /// happens.
     pub(crate) fn start_network_query(&mut self, now: Moment, start: &Start<'_>) -> Result<Value, Refusal> {
         let patient_id = start
             .patient_id

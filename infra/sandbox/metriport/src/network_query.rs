@@ -45,7 +45,8 @@ impl NetworkQuery {
         self.progress.iter().any(at_it)
     }
 
-    /// Start and status share this shape. Failed sources are listed in `sources` and, if they never started, in `errors`.
+    /// Start and status share this shape. Failed sources are listed in `sources` and, if they never started, in
+    /// `errors`.
     pub(crate) fn view(&self) -> Value {
         let sources: Vec<Value> = self.progress.iter().map(|step| step.view(self.started_at)).collect();
         let mut view = json!({

@@ -88,7 +88,11 @@ mod tests {
 
     #[test]
     fn both_forms_are_read() {
-        let object = json!({ "lab": { "enabled": true }, "hie": { "enabled": false }, "pharmacy": { "enabled": true, "realtime": true } });
+        let object = json!({
+            "lab": { "enabled": true },
+            "hie": { "enabled": false },
+            "pharmacy": { "enabled": true, "realtime": true },
+        });
         assert_eq!(read(object), Ok(vec![Source::Pharmacy, Source::Lab]));
         assert_eq!(read(json!(["lab", "hie"])), Ok(vec![Source::Hie, Source::Lab]));
     }

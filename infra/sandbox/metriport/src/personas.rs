@@ -94,7 +94,8 @@ impl fmt::Display for Persona {
 /// A name no persona has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no such persona; known are ordinary, no-data, silent-source, slow-source, wrong-external-id, other-person, sandbox-sources"
+    "no such persona; known are ordinary, no-data, silent-source, slow-source, wrong-external-id, \
+     other-person, sandbox-sources"
 )]
 pub struct UnknownPersona;
 

@@ -1,7 +1,7 @@
 //! The account's settings: the one webhook URL and its key (docs.metriport.com, pages `api-reference/settings`).
 //!
-//! The public code refuses URLs that lead to the inside of a network, `localhost` among them. Here plain HTTP to this very
-//! machine is what a laptop has, and is let through; every other refusal stands.
+//! The public code refuses URLs that lead to the inside of a network, `localhost` among them. Here plain HTTP to this
+//! very machine is what a laptop has, and is let through; every other refusal stands.
 
 use serde_json::{Value, json};
 use url::Url;

@@ -1,5 +1,5 @@
-//! The signature on webhooks: lowercase hexadecimal HMAC-SHA256 over exactly the bytes of the body, keyed with the webhook
-//! key as UTF-8 text (docs.metriport.com, page `getting-started/webhooks`).
+//! The signature on webhooks: lowercase hexadecimal HMAC-SHA256 over exactly the bytes of the body, keyed with the
+//! webhook key as UTF-8 text (docs.metriport.com, page `getting-started/webhooks`).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;

@@ -191,8 +191,8 @@ impl StandIn {
         self.app.act(|world, _| world.webhooks.held().to_vec())
     }
 
-    /// Delivers held messages in this order, one after the other, and keeps holding the rest. Unknown numbers are passed
-    /// over. Gives the receiver's answers.
+    /// Delivers held messages in this order, one after the other, and keeps holding the rest. Unknown numbers are
+    /// passed over. Gives the receiver's answers.
     pub async fn release(&self, order: &[usize]) -> Vec<Result<u16, DeliveryError>> {
         let message_ids = self.app.act(|world, _| world.webhooks.take_held(order));
         self.deliver_all(&message_ids).await

@@ -1,4 +1,5 @@
-//! Everything the stand-in knows, with time as an argument. No sockets, no clock, no tasks: the edge asks and is answered.
+//! Everything the stand-in knows, with time as an argument. No sockets, no clock, no tasks: the edge asks and is
+//! answered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -305,7 +305,8 @@ proptest! {
     /// each phase makes at most one record while the run lives.
     #[test]
     fn the_run_keeps_its_rules(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
-        let asked: Vec<_> = SourceKind::ALL.into_iter().enumerate().filter(|(i, _)| kinds & (1 << i) != 0).map(|(_, k)| k).collect();
+        let all = SourceKind::ALL.into_iter().enumerate();
+        let asked: Vec<_> = all.filter(|(i, _)| kinds & (1 << i) != 0).map(|(_, k)| k).collect();
         let mut run = accepted(&asked);
         let mut started_effect = 0;
         for (index, event) in events.into_iter().enumerate() {
@@ -313,7 +314,10 @@ proptest! {
             let Some(change) = run.apply(&event, T0, Timing::default(), id) else { continue };
             let next = change.run;
             let retried = matches!(event, RunEvent::StartDeferred { .. }) && run.state == RunState::Starting;
-            prop_assert!(retried || rank(next.state) >= rank(run.state), "{:?} -> {:?} by {:?}", run.state, next.state, event);
+            prop_assert!(
+                retried || rank(next.state) >= rank(run.state),
+                "{:?} -> {:?} by {:?}", run.state, next.state, event
+            );
             if run.state.is_terminal() {
                 prop_assert_eq!(next.state, run.state);
                 prop_assert_eq!(next.final_record, run.final_record);

@@ -1,8 +1,8 @@
 //! Folds what is said of single providers to one report a kind of source.
 //!
-//! A kind may be repeated (one entry a provider), listed only among the errors, or in both places. The rules are those of
-//! the published package `@metriport/shared`. A word that is not known counts as still running; the deadline of the run
-//! ends that.
+//! A kind may be repeated (one entry a provider), listed only among the errors, or in both places. The rules are those
+//! of the published package `@metriport/shared`. A word that is not known counts as still running; the deadline of the
+//! run ends that.
 
 use std::collections::BTreeMap;
 

@@ -175,8 +175,10 @@ mod tests {
     #[test]
     fn providers_of_a_kind_are_folded() {
         let folded = query(serde_json::json!({"sources": [
-            {"type": "hie", "status": "failed", "startedAt": "2026-11-22T11:24:02Z", "completedAt": "2026-11-22T11:25:00Z"},
-            {"type": "hie", "status": "completed", "startedAt": "2026-11-22T11:24:01Z", "completedAt": "2026-11-22T11:27:00Z"},
+            {"type": "hie", "status": "failed",
+             "startedAt": "2026-11-22T11:24:02Z", "completedAt": "2026-11-22T11:25:00Z"},
+            {"type": "hie", "status": "completed",
+             "startedAt": "2026-11-22T11:24:01Z", "completedAt": "2026-11-22T11:27:00Z"},
             {"type": "lab", "status": "completed", "completedAt": "2026-11-22T11:27:00Z"},
             {"type": "lab", "status": "processing"},
         ]}));

@@ -10,7 +10,8 @@ use crate::upstream::{Upstream, patient_id};
 
 #[tokio::test]
 async fn identity_session() {
-    let reply = json!({"sessionId": "ids_1", "sessionUrl": "https://auth.test/s/t", "expiresAt": "2026-11-22T11:15:00.000Z", "status": "pending"});
+    let reply = json!({"sessionId": "ids_1", "sessionUrl": "https://auth.test/s/t",
+        "expiresAt": "2026-11-22T11:15:00.000Z", "status": "pending"});
     let upstream = Upstream::answering_json(200, reply).await;
     let client = upstream.client();
     let session = client
@@ -39,7 +40,8 @@ async fn identity_session() {
 
 #[tokio::test]
 async fn aal2_challenge() {
-    let reply = json!({"challengeId": "aalc_1", "challengeUrl": "https://auth.test/aal2/t", "expiresAt": "2026-11-22T11:20:00.000Z", "method": "totp"});
+    let reply = json!({"challengeId": "aalc_1", "challengeUrl": "https://auth.test/aal2/t",
+        "expiresAt": "2026-11-22T11:20:00.000Z", "method": "totp"});
     let upstream = Upstream::answering_json(201, reply).await;
     let identity = ProofedIdentityId::parse("pid_1").unwrap();
     let challenge = upstream

@@ -16,7 +16,8 @@ pub(crate) enum Refusal {
     #[error("Invalid value for the parameter {0}.")]
     InvalidAttributeValue(String),
     #[error(
-        "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
+        "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD \
+         | #x10000 to #x10FFFF"
     )]
     InvalidMessageContents,
     #[error("There should be at least one SendMessageBatchRequestEntry in the request.")]
@@ -26,7 +27,8 @@ pub(crate) enum Refusal {
     #[error("Id {0} repeated.")]
     BatchEntryIdsNotDistinct(String),
     #[error(
-        "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long."
+        "A batch entry id can only contain alphanumeric characters, hyphens and underscores. \
+         It can be at most 80 letters long."
     )]
     InvalidBatchEntryId,
     #[error("Batch requests cannot be longer than 1048576 bytes. You have sent {0} bytes.")]

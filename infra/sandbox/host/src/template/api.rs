@@ -119,8 +119,13 @@ fn cors(node: &Node<'_>) -> Result<Option<Cors>, TemplateError> {
         };
         return Ok(node.flag()?.then_some(open));
     }
+    let allow_origins = node.texts_at("AllowOrigins")?;
+    // A configuration that allows no origin allows nobody, whatever else it lists.
+    if allow_origins.is_empty() {
+        return Ok(None);
+    }
     Ok(Some(Cors {
-        allow_origins: node.texts_at("AllowOrigins")?,
+        allow_origins,
         allow_methods: node.texts_at("AllowMethods")?,
         allow_headers: node.texts_at("AllowHeaders")?,
         expose_headers: node.texts_at("ExposeHeaders")?,

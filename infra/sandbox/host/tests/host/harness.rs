@@ -95,8 +95,9 @@ pub async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
 /// Looks until a condition holds.
 pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let look = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(2));
         while !condition() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            looks.tick().await;
         }
     };
     patiently(what, look).await;

@@ -22,10 +22,13 @@ Resources:
       Events:
         List: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: /v1/records } }
         Read: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: '/v1/records/{id}' } }
-        Hook: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: POST, Path: /v1/hook, Auth: { Authorizer: NONE } } }
+        Hook:
+          Type: HttpApi
+          Properties: { ApiId: !Ref Api, Method: POST, Path: /v1/hook, Auth: { Authorizer: NONE } }
         Fast:
           Type: HttpApi
-          Properties: { ApiId: !Ref Api, Method: POST, Path: /v1/fast, Auth: { Authorizer: NONE }, TimeoutInMillis: 100 }
+          Properties:
+            { ApiId: !Ref Api, Method: POST, Path: /v1/fast, Auth: { Authorizer: NONE }, TimeoutInMillis: 100 }
 ";
 
 /// A client and a host.

@@ -30,7 +30,8 @@ async fn a_tick_is_skipped_while_the_previous_run_lasts() {
     let (started, gate) = (folder.path().join("started"), folder.path().join("gate"));
     let input = json!({ "touch": started, "waitFor": gate }).to_string();
     let schedule = format!(
-        "Timeout: 60, Events: {{ Tick: {{ Type: Schedule, Properties: {{ Schedule: rate(1 minute), Input: '{input}' }} }} }}"
+        "Timeout: 60, Events: {{ Tick: {{ Type: Schedule, \
+         Properties: {{ Schedule: rate(1 minute), Input: '{input}' }} }} }}"
     );
     let mut options = options(&one_function(&schedule));
     options.schedule_scale = 60_000;

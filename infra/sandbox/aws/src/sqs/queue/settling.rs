@@ -28,7 +28,9 @@ impl Queue {
         }) = held
         else {
             return Err(Refusal::InvalidParameterValue(
-                "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.".to_owned(),
+                "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available \
+                 for visibility timeout change."
+                    .to_owned(),
             ));
         };
         if *visible_at_ms <= now_ms {

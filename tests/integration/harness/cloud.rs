@@ -1,0 +1,204 @@
+//! The operator's view: queues, bucket, table and secrets of the embedded AWS, and webhooks by hand.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use sandbox_aws::QueueSpec;
+use sandbox_metriport::HeldDelivery;
+use serde_json::Value;
+use shared::config::Env;
+use shared::domain::ExternalId;
+use shared::metriport::FindPatient;
+use tokio::task::JoinHandle;
+
+use super::{TestApp, until};
+
+/// The queues, by the names the template gives them.
+pub const QUEUES: [&str; 3] = ["ias-WebhookEventsQueue", "ias-RunAdvanceQueue", "ias-RecordFetchQueue"];
+
+/// Message bodies seen so far, by message id. Watching ends with it.
+pub struct Watch {
+    seen: Arc<Mutex<BTreeMap<String, String>>>,
+    task: JoinHandle<()>,
+}
+
+impl Watch {
+    /// Every body seen so far.
+    pub fn bodies(&self) -> Vec<String> {
+        self.seen.lock().unwrap().values().cloned().collect()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl TestApp {
+    /// Clients of the embedded AWS, under a key of the test's own.
+    pub fn aws(&self) -> shared::aws::Aws {
+        let key = ("AWS_ACCESS_KEY_ID".to_owned(), "INTEGRATIONTEST".to_owned());
+        let env = Env::from_vars(self.sandbox.aws().env().into_iter().chain([key]));
+        shared::aws::Aws::read(&env).expect("clients")
+    }
+
+    /// How many messages of a queue are put off.
+    pub fn delayed(&self, queue: &str) -> usize {
+        let depths = self.sandbox.aws().queues().depths();
+        depths.get(queue).map_or(0, |depth| depth.delayed)
+    }
+
+    /// Loses every message of a queue.
+    pub async fn purge(&self, queue: &str) {
+        let url = self.sandbox.aws().queue_url(queue).expect("a queue");
+        self.aws()
+            .sqs()
+            .purge_queue()
+            .queue_url(url)
+            .send()
+            .await
+            .expect("a purge");
+    }
+
+    /// Keys of everything in the bucket.
+    pub async fn objects(&self) -> Vec<String> {
+        let s3 = self.aws().s3();
+        let buckets = s3.list_buckets().send().await.expect("buckets");
+        let bucket = buckets
+            .buckets()
+            .first()
+            .and_then(|bucket| bucket.name())
+            .expect("a bucket")
+            .to_owned();
+        let listed = s3.list_objects_v2().bucket(bucket).send().await.expect("a list");
+        listed
+            .contents()
+            .iter()
+            .filter_map(|object| object.key())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Every item of the table, as text.
+    pub async fn items(&self) -> Vec<String> {
+        let scan = self
+            .aws()
+            .dynamodb()
+            .scan()
+            .table_name("ias-Table")
+            .send()
+            .await
+            .expect("the table");
+        assert!(scan.last_evaluated_key().is_none(), "more items than one page");
+        scan.items().iter().map(|item| format!("{item:?}")).collect()
+    }
+
+    /// Stores the webhook keys, as an operator does, and lets the next webhook find a fresh process.
+    pub async fn store_webhook_keys(&self, keys: &Value) {
+        let stored = self
+            .aws()
+            .secrets()
+            .put_secret_value()
+            .secret_id("ias-WebhookKeysSecret");
+        stored
+            .secret_string(keys.to_string())
+            .send()
+            .await
+            .expect("the secret is stored");
+        assert!(self.sandbox.host().kill("webhook-intake").await);
+    }
+
+    /// Sends one message with no delay, and gives its id.
+    pub async fn send_message(&self, queue: &str, body: &str) -> String {
+        let url = self.sandbox.aws().queue_url(queue).expect("a queue");
+        let sent = self
+            .aws()
+            .sqs()
+            .send_message()
+            .queue_url(url)
+            .message_body(body)
+            .delay_seconds(0)
+            .send()
+            .await;
+        sent.expect("a message is sent").message_id.expect("an id")
+    }
+
+    /// Holds every message of the three queues back for so many seconds, so that each can be looked at before it is
+    /// received.
+    pub async fn slow_queues(&self, delay_secs: u32) {
+        for queue in QUEUES {
+            let dead_letters = queue.replace("Queue", "DeadLetters");
+            let spec = QueueSpec {
+                name: queue.to_owned(),
+                visibility_timeout_secs: 120,
+                delay_secs,
+                retention_secs: 345_600,
+                redrive: Some((dead_letters, 5)),
+            };
+            self.sandbox
+                .aws()
+                .create_queue(spec)
+                .await
+                .expect("the queue's settings");
+        }
+    }
+
+    /// Notes the body of every message from now on. Complete only after [`TestApp::slow_queues`].
+    pub fn watch_queues(&self) -> Watch {
+        let (queues, seen) = (
+            self.sandbox.aws().queues().clone(),
+            Arc::new(Mutex::new(BTreeMap::new())),
+        );
+        let sink = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(std::time::Duration::from_millis(50));
+            loop {
+                ticks.tick().await;
+                let messages = QUEUES.iter().filter_map(|queue| queues.messages(queue)).flatten();
+                sink.lock()
+                    .unwrap()
+                    .extend(messages.map(|message| (message.message_id, message.body)));
+            }
+        });
+        Watch { seen, task }
+    }
+
+    /// The id Metriport knows a person's patient by.
+    pub async fn patient_of(&self, subject: &str) -> String {
+        let client = self.sandbox.metriport_client().expect("a client");
+        let external_id = ExternalId::parse(subject).expect("an external id");
+        let patient = client
+            .find_patient(&external_id)
+            .await
+            .expect("an answer")
+            .expect("a patient");
+        patient.id.as_str().to_owned()
+    }
+
+    /// Sends a webhook that Metriport would have signed; gives the status it was answered with.
+    pub async fn send_signed(&self, body: &Value) -> u16 {
+        let body = body.to_string();
+        let signature = self.stand_in().sign(body.as_bytes());
+        self.stand_in()
+            .send_raw(body, Some(&signature))
+            .await
+            .expect("an answer")
+    }
+
+    /// Waits until so many webhooks of a kind are held back, and gives them in order of origin.
+    pub async fn until_held(&self, kind: &str, count: usize) -> Vec<HeldDelivery> {
+        until(&format!("{count} webhooks {kind} are held"), async || {
+            let mut held = self.stand_in().held();
+            held.retain(|delivery| delivery.event_type.starts_with(kind));
+            (held.len() >= count).then_some(held)
+        })
+        .await
+    }
+
+    /// Delivers one held webhook and waits until it has had its effect.
+    pub async fn deliver(&self, held: &HeldDelivery) {
+        assert_eq!(self.stand_in().release(&[held.index]).await, [Ok(200)]);
+        self.drain().await;
+    }
+}

@@ -1,0 +1,256 @@
+//! Things that happen at the same time. Every test here shows that they did: two processes of the same function were at
+//! work at once. A round without overlap is played again, and too many of those fail the test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ias::app::Reply;
+use sandbox_metriport::Operation;
+use serde_json::Value;
+
+use crate::harness::{Passed, Person, QUEUES, TestApp, until};
+
+/// Most rounds played for an overlap.
+const ROUNDS_MAX: usize = 12;
+
+/// A sandbox without upstream's limits: rounds are many.
+async fn unlimited() -> TestApp {
+    TestApp::with(|options| options.stand_in.rate_limits = false).await
+}
+
+/// Plays rounds until two processes of a function overlapped.
+async fn until_overlap(app: &TestApp, function: &str, round: impl AsyncFn(usize)) {
+    for number in 0..ROUNDS_MAX {
+        round(number).await;
+        if app.overlapped(function) {
+            return;
+        }
+    }
+    panic!("{function} never ran twice at once in {ROUNDS_MAX} rounds");
+}
+
+async fn post(person: &Person, passed: &Passed) -> Reply {
+    person
+        .app
+        .start_query(&passed.ask_of(&["lab"]))
+        .await
+        .expect("an answer")
+}
+
+/// One was accepted and one refused; gives both.
+fn one_of_each(replies: [Reply; 2]) -> (Reply, Reply) {
+    let [first, second] = replies;
+    let (accepted, refused) = if first.status == 202 {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    assert_eq!(
+        (accepted.status, refused.status),
+        (202, 409),
+        "{:?}, {:?}",
+        accepted.body,
+        refused.body
+    );
+    (accepted, refused)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_pulls_with_one_challenge_one_is_accepted() {
+    let app = unlimited().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let started = || app.stand_in().stats().calls(Operation::StartNetworkQuery);
+    until_overlap(&app, "network-query", async |_| {
+        let (passed, before) = (nora.pass_challenge().await, started());
+        let (first, second) = tokio::join!(post(&nora, &passed), post(&nora, &passed));
+        let (accepted, refused) = one_of_each([first, second]);
+        assert!(
+            ["aal2_session_used", "challenge_not_pending"].contains(&&*refused.code()),
+            "{:?}",
+            refused.body
+        );
+        assert_eq!(refused.text("/next/action"), "open_challenge");
+        assert_eq!(
+            nora.until_ended(&accepted.text("/id")).await.text("/status"),
+            "completed"
+        );
+        assert_eq!(started(), before + 1);
+    })
+    .await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_refused_for_an_open_one_keeps_its_challenge() {
+    let app = unlimited().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    until_overlap(&app, "network-query", async |_| {
+        app.stand_in().hold_webhooks();
+        let open = nora.start_from(&["lab"]).await;
+        let passed = nora.pass_challenge().await;
+        let (first, second) = tokio::join!(post(&nora, &passed), post(&nora, &passed));
+        for refused in [first, second] {
+            assert_eq!(
+                (refused.status, refused.code().as_str()),
+                (409, "network_query_open"),
+                "{:?}",
+                refused.body
+            );
+        }
+        app.stand_in().release_all().await;
+        assert_eq!(nora.until_ended(&open).await.text("/status"), "completed");
+        // The session was not used: it opens the next pull.
+        let (first, second) = tokio::join!(post(&nora, &passed), post(&nora, &passed));
+        let (accepted, _) = one_of_each([first, second]);
+        assert_eq!(
+            nora.until_ended(&accepted.text("/id")).await.text("/status"),
+            "completed"
+        );
+    })
+    .await;
+    app.end().await;
+}
+
+/// The first challenge is superseded by the second, whichever request comes first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_pulls_with_a_challenge_each_the_newer_one_is_accepted() {
+    let app = unlimited().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    until_overlap(&app, "network-query", async |_| {
+        let (older, newer) = (nora.pass_challenge().await, nora.pass_challenge().await);
+        let (refused, accepted) = tokio::join!(post(&nora, &older), post(&nora, &newer));
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (409, "challenge_not_pending"),
+            "{:?}",
+            refused.body
+        );
+        assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+        assert_eq!(
+            nora.until_ended(&accepted.text("/id")).await.text("/status"),
+            "completed"
+        );
+    })
+    .await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_links_at_once_make_one_patient() {
+    let app = unlimited().await;
+    until_overlap(&app, "identity-session", async |round| {
+        let subject = format!("nora-{round}");
+        let nora = app.person(&subject, "Jane");
+        let (a, b, c, d, e, f, g, h) = tokio::join!(
+            nora.link(),
+            nora.link(),
+            nora.link(),
+            nora.link(),
+            nora.link(),
+            nora.link(),
+            nora.link(),
+            nora.link(),
+        );
+        let replies = [a, b, c, d, e, f, g, h];
+        assert!(replies.iter().any(|reply| reply.status == 200));
+        for reply in &replies {
+            let fine = reply.status == 200 || (reply.status == 409 && reply.code() == "patient_changing");
+            assert!(fine, "{} {:?}", reply.status, reply.body);
+        }
+        let patient = app.patient_of(&subject).await;
+        let owned = app
+            .items()
+            .await
+            .into_iter()
+            .filter(|item| item.contains("\"PATIENT#") && item.contains("\"OWNER\""));
+        assert_eq!(owned.count(), round + 1, "one patient belongs to each person so far");
+        assert!(
+            app.items()
+                .await
+                .iter()
+                .any(|item| item.contains(&format!("PATIENT#{patient}")))
+        );
+        assert_eq!(nora.link().await.status, 200);
+    })
+    .await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_persons_at_once_get_their_own_records() {
+    let app = unlimited().await;
+    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
+    tokio::join!(nora.verify_identity(), omar.verify_identity());
+    let pulled = async |person: &Person| {
+        let run = person.until_ended(&person.start_from(&["hie"]).await).await;
+        assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+        let bytes = person.download(&person.final_record(&run).await).await;
+        let bundle: Value = serde_json::from_slice(&bytes).expect("JSON");
+        let entries = bundle["entry"].as_array().expect("entries").iter();
+        let patient = entries
+            .map(|entry| &entry["resource"])
+            .find(|r| r["resourceType"] == "Patient")
+            .cloned();
+        patient.expect("a Patient")["birthDate"].clone()
+    };
+    until_overlap(&app, "query-dispatch", async |_| {
+        let (hers, his) = tokio::join!(pulled(&nora), pulled(&omar));
+        assert_eq!(
+            (&hers, &his),
+            (&nora.demographics()["dob"], &omar.demographics()["dob"])
+        );
+        assert_ne!(hers, his);
+    })
+    .await;
+    app.end().await;
+}
+
+/// Every message of every queue is sent again, five times at once and with the original still to come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_sent_again_have_no_second_effect() {
+    let app = unlimited().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    app.slow_queues(1).await;
+    let id = nora.start_from(&["lab"]).await;
+    // What is known already: sent by us, or sent again by us.
+    let known = std::sync::Mutex::new(BTreeSet::new());
+    let repeated = std::sync::Mutex::new(BTreeMap::<&str, usize>::new());
+    let ended = until("the pull has ended, every message of it sent again", async || {
+        for queue in QUEUES {
+            for message in app.sandbox().aws().queues().messages(queue).expect("the queue") {
+                if !known.lock().unwrap().insert(message.message_id) {
+                    continue;
+                }
+                *repeated.lock().unwrap().entry(queue).or_default() += 1;
+                for _ in 0..5 {
+                    let copy = app.send_message(queue, &message.body).await;
+                    known.lock().unwrap().insert(copy);
+                }
+            }
+        }
+        let run = nora.run(&id).await;
+        (run.text("/next/action") != "wait").then_some(run)
+    })
+    .await;
+    assert_eq!(ended.text("/status"), "completed");
+    app.drain().await;
+    let repeated = repeated.into_inner().unwrap();
+    assert!(QUEUES.iter().all(|queue| repeated.contains_key(queue)), "{repeated:?}");
+    let calls = |operation| app.stand_in().stats().calls(operation);
+    assert_eq!(calls(Operation::StartNetworkQuery), 1);
+    assert_eq!(calls(Operation::StartConsolidatedQuery), 1);
+    assert_eq!(calls(Operation::DownloadFile), 1);
+    assert_eq!(nora.records().await.list("/records").len(), 1);
+    let codes = nora.codes(&id).await;
+    for code in ["start_claimed", "started", "source_reported", "record_ended"] {
+        assert_eq!(codes.iter().filter(|found| *found == code).count(), 1, "{codes:?}");
+    }
+    assert!(
+        app.overlapped("query-dispatch"),
+        "the copies were worked off one after the other"
+    );
+    app.end().await;
+}

@@ -1,0 +1,344 @@
+//! Records: other forms and filters, one at a time per patient, links, size, and transfers that go wrong.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sandbox_fhir::{RecordFilter, Source, bundle_text, split};
+use sandbox_metriport::{Failure, Operation};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::harness::{Person, TestApp, until};
+
+/// Resource types, with an id each, of a Bundle's entries.
+fn resources(bundle: &[u8]) -> Vec<Value> {
+    let bundle: Value = serde_json::from_slice(bundle).expect("JSON");
+    assert_eq!(bundle["resourceType"], "Bundle");
+    bundle["entry"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|entry| entry["resource"].clone())
+        .collect()
+}
+
+fn ids(resources: &[Value], of_type: &str) -> BTreeSet<String> {
+    let wanted = resources.iter().filter(|resource| resource["resourceType"] == of_type);
+    wanted
+        .map(|resource| resource["id"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+async fn ask_and_download(person: &Person, body: &Value) -> (ias::app::Reply, Vec<u8>) {
+    let id = person.ask_record(body).await;
+    let record = person.until_record(&id).await;
+    assert_eq!(record.text("/status"), "available", "{:?}", record.body);
+    let bytes = person.download(&record).await;
+    assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&bytes)));
+    (record, bytes)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_asks_for_other_forms_and_parts_of_the_record() {
+    let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let run = nora.until_ended(&nora.start_from(&["hie"]).await).await;
+    let whole = resources(&nora.download(&nora.final_record(&run).await).await);
+    let dates: BTreeSet<&str> = whole
+        .iter()
+        .filter_map(|r| r["effectiveDateTime"].as_str())
+        .map(|date| &date[..10])
+        .collect();
+    let dates: Vec<&str> = dates.into_iter().collect();
+    let (from, to) = (dates[dates.len() / 3], dates[dates.len() * 2 / 3]);
+
+    // Some resources, of some time.
+    let body = json!({ "conversionType": "json", "resources": ["Observation"], "dateFrom": from, "dateTo": to });
+    let (record, bytes) = ask_and_download(&nora, &body).await;
+    for (name, value) in body.as_object().unwrap() {
+        assert_eq!(&record.body[name], value);
+    }
+    let part = resources(&bytes);
+    let in_span = |r: &&Value| {
+        r["effectiveDateTime"]
+            .as_str()
+            .is_some_and(|date| from <= &date[..10] && &date[..10] <= to)
+    };
+    let expected: Vec<Value> = whole.iter().filter(in_span).cloned().collect();
+    let expected = ids(&expected, "Observation");
+    assert!(!expected.is_empty() && expected.len() < ids(&whole, "Observation").len());
+    assert_eq!(ids(&part, "Observation"), expected);
+    for absent in ["Immunization", "Procedure", "AllergyIntolerance"] {
+        assert!(
+            !ids(&whole, absent).is_empty() && ids(&part, absent).is_empty(),
+            "{absent}"
+        );
+    }
+    assert_eq!(record.number("/counts/Observation"), expected.len() as u64);
+
+    // Documents.
+    let (pdf, bytes) = ask_and_download(&nora, &json!({ "conversionType": "pdf" })).await;
+    assert!(bytes.starts_with(b"%PDF-") && pdf.body.get("counts").is_none());
+    let (html, bytes) = ask_and_download(&nora, &json!({ "conversionType": "html" })).await;
+    assert!(bytes.starts_with(b"<!doctype html>") && html.body.get("counts").is_none());
+
+    // Nothing of that time: no record, and no link.
+    let body = json!({
+        "conversionType": "json", "resources": ["Observation"],
+        "dateFrom": "1900-01-01", "dateTo": "1900-12-31",
+    });
+    let empty = nora.until_record(&nora.ask_record(&body).await).await;
+    assert_eq!(
+        (empty.text("/status"), empty.text("/next/action")),
+        ("empty".into(), "none".into())
+    );
+    assert!(empty.body.get("link").is_none());
+
+    // The list has them all, the newest first, and no link.
+    let list = nora.records().await;
+    let listed: Vec<&Value> = list.list("/records").iter().map(|record| &record["id"]).collect();
+    let newest = [&empty, &html, &pdf, &record].map(|record| &record.body["id"]);
+    assert_eq!(listed[..4], newest);
+    assert!(listed.len() == 5 && list.list("/records").iter().all(|record| record.get("link").is_none()));
+    assert_eq!(app.objects().await.len(), listed.len() - 1);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_is_minted_for_each_look_and_lives_a_minute() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let run = nora.pull().await;
+    let first = nora.final_record(&run).await;
+    let link = first.text("/link/url");
+    let query: std::collections::BTreeMap<String, String> =
+        url::Url::parse(&link).unwrap().query_pairs().into_owned().collect();
+    assert_eq!(query["X-Amz-Expires"], "60");
+    let answer = nora.app.follow(&link).await.unwrap();
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    let name = format!(
+        "attachment; filename=\"record-{}.json\"",
+        &first.text("/createdAt")[..10]
+    );
+    assert_eq!(header("content-disposition"), name);
+    assert_eq!(
+        (header("cache-control"), header("content-type")),
+        ("no-store".into(), "application/fhir+json".into())
+    );
+    for forged in [
+        link.replace("X-Amz-Expires=60", "X-Amz-Expires=3600"),
+        link.replace("record-", "other-"),
+    ] {
+        assert_ne!(forged, link);
+        assert_eq!(nora.app.follow(&forged).await.unwrap().status().as_u16(), 403);
+    }
+    // Signed anew, with the time of the request.
+    until("another look gives another link", async || {
+        (nora.final_record(&run).await.text("/link/url") != link).then_some(())
+    })
+    .await;
+    app.end().await;
+}
+
+/// Upstream keeps one file per patient and form, so one query of a patient runs at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_of_one_patient_are_asked_for_one_after_the_other() {
+    let app = TestApp::with(|options| options.time_scale = 20).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    assert_eq!(nora.pull().await.text("/status"), "completed");
+    let asked = || app.stand_in().stats().calls(Operation::StartConsolidatedQuery);
+    let before = asked();
+    app.stand_in().hold_webhooks();
+    let (json_form, pdf_form) = (json!({ "conversionType": "json" }), json!({ "conversionType": "pdf" }));
+    let (a, b) = tokio::join!(nora.ask_record(&json_form), nora.ask_record(&pdf_form));
+    let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
+    // The other one has tried and found the lock taken, more than once.
+    until("the other record waits for the lock", async || {
+        let log = app.log();
+        let waits = |id: &str| {
+            log.iter()
+                .filter(|line| line.contains(id) && line.contains("Waiting"))
+                .count()
+        };
+        (waits(&a) + waits(&b) >= 2).then_some(())
+    })
+    .await;
+    assert_eq!(asked(), before + 1, "two consolidated queries of one patient at once");
+    let waiting = [
+        nora.record(&a).await.text("/status"),
+        nora.record(&b).await.text("/status"),
+    ];
+    assert_eq!(
+        waiting.iter().filter(|status| *status == "waiting").count(),
+        1,
+        "{waiting:?}"
+    );
+    assert_eq!(app.stand_in().release(&[held.index]).await, [Ok(200)]);
+    app.until_held("medical.consolidated-data", 1).await;
+    app.stand_in().release_all().await;
+    for id in [&a, &b] {
+        assert_eq!(nora.until_record(id).await.text("/status"), "available");
+    }
+    assert_eq!(asked(), before + 2);
+    app.end().await;
+}
+
+/// Memory does not grow with the record: held whole, this one would not fit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_record_passes_through_little_memory() {
+    const RESOURCES: usize = 60;
+    const BYTES_MIN: usize = 60_000_000;
+    const RESIDENT_KIB_MAX: u64 = 80 * 1024;
+    let note = "All work and no play makes a dull record. ".repeat(25_000);
+    let resource = |n| json!({ "resourceType": "Observation", "id": format!("o-{n}"), "note": [{ "text": note }] });
+    let entries: Vec<Value> = (0..RESOURCES).map(|n| json!({ "resource": resource(n) })).collect();
+    let bundle = json!({ "resourceType": "Bundle", "type": "collection", "entry": entries }).to_string();
+    let record = split(bundle.as_bytes()).expect("a record");
+    let text = bundle_text(Arc::new(record.clone()), &Source::ALL, &RecordFilter::default());
+    let whole = text.collect::<Vec<_>>().concat();
+    assert!(whole.len() > BYTES_MIN);
+
+    let app = TestApp::with(|options| options.stand_in.record = Some(record)).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let run = nora.until_ended(&nora.start_from(&["hie"]).await).await;
+    let record = nora.final_record(&run).await;
+    assert_eq!(record.number("/counts/Observation"), RESOURCES as u64);
+    assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&whole)));
+    assert!(nora.download(&record).await == whole, "the record came back changed");
+    let fetchers = app.processes("record-fetch");
+    assert!(fetchers.iter().any(|process| !process.invocations.is_empty()));
+    for process in fetchers {
+        let peak = peak_resident_kib(process.pid);
+        assert!((1..RESIDENT_KIB_MAX).contains(&peak), "{peak} KiB");
+    }
+    app.end().await;
+}
+
+/// The most memory a process has held so far (`VmHWM`, see proc_pid_status(5)).
+fn peak_resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process of this machine");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("a peak");
+    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+}
+
+/// An answer of the link's, in place of the record.
+fn answer(code: u16, body: &str) -> Failure {
+    let (body, content_type) = (body.to_owned(), "application/json".to_owned());
+    Failure::Status {
+        code,
+        body,
+        content_type,
+    }
+}
+
+/// Time runs fast, so that pauses between attempts are short.
+async fn hurried() -> TestApp {
+    TestApp::with(|options| {
+        options.time_scale = 60;
+        options.stand_in.rate_limits = false;
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
+    let app = hurried().await;
+    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
+    tokio::join!(nora.verify_identity(), omar.verify_identity());
+    let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
+
+    // Refused, cut off, ended early, reset: four times nothing, then the whole of it.
+    for failure in [
+        answer(403, "<Error/>"),
+        Failure::TruncateAfter(3000),
+        answer(200, r#"{"resourceType":"Bundle","entry":["#),
+        Failure::ResetBeforeEffect,
+    ] {
+        app.stand_in().fail_next(Operation::DownloadFile, failure);
+    }
+    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(
+        (run.text("/status"), downloads()),
+        ("completed".into(), 5),
+        "{:?}",
+        run.body
+    );
+    let record = nora.final_record(&run).await;
+    let bytes = nora.download(&record).await;
+    assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&bytes)));
+    assert!(!resources(&bytes).is_empty());
+    assert_eq!(app.objects().await.len(), 1);
+
+    for _ in 0..5 {
+        app.stand_in()
+            .fail_next(Operation::DownloadFile, answer(403, "<Error/>"));
+    }
+    let run = omar.until_ended(&omar.start_from(&["lab"]).await).await;
+    let reason = (run.text("/status"), run.text("/reason"), run.text("/next/action"));
+    assert_eq!(
+        reason,
+        ("failed".into(), "record_unavailable".into(), "request_record".into())
+    );
+    let record = omar.record(run.list("/records")[0]["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (record.text("/status"), record.text("/reason")),
+        ("failed".into(), "attempts_exhausted".into())
+    );
+    assert_eq!((downloads(), app.objects().await.len()), (10, 1));
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_record_is_not_kept() {
+    let app = hurried().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
+    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(run.text("/status"), "completed");
+    let kept = app.objects().await;
+    for body in [
+        "<html><body>Sorry</body></html>",
+        r#"{"resourceType":"Patient","id":"p"}"#,
+        r#"{"entry":[]}"#,
+        "[]",
+        "null",
+        r#"{"resourceType":"Bundle","entry":[]} trailing"#,
+        r#"{"resourceType":"Bundle","entry":[],}"#,
+    ] {
+        let before = downloads();
+        app.stand_in().fail_next(Operation::DownloadFile, answer(200, body));
+        let record = nora
+            .until_record(&nora.ask_record(&json!({ "conversionType": "json" })).await)
+            .await;
+        let reason = (
+            record.text("/status"),
+            record.text("/reason"),
+            record.text("/next/action"),
+        );
+        assert_eq!(
+            reason,
+            ("failed".into(), "not_a_bundle".into(), "request_record".into()),
+            "{body}"
+        );
+        assert!(record.body.get("link").is_none());
+        assert_eq!(downloads(), before + 1, "{body}");
+    }
+    assert_eq!(
+        app.objects().await,
+        kept,
+        "something that is no record is in the bucket"
+    );
+
+    // And the next request is answered.
+    let id = nora.ask_record(&json!({ "conversionType": "json" })).await;
+    assert_eq!(nora.until_record(&id).await.text("/status"), "available");
+    app.end().await;
+}
