@@ -1,5 +1,5 @@
 //! The webhook keys, as they are now. Metriport makes a new key and uses it at once, so a signature that does not match
-//! may mean that the stored keys were changed: they are read again, but not more often than [`RELOAD_MS`] allows, since
+//! may mean that the stored keys were changed: they are read again, but not twice within thirty seconds, since
 //! anybody can send a webhook with a wrong signature.
 
 use aws_sdk_secretsmanager::Client;

@@ -1,0 +1,227 @@
+//! `ias up`: the lines it prints, how it ends, and what it keeps.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use ias::app::{App, Reply};
+use ias::browser::Browser;
+use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use super::{ias, resources, skip, text};
+use crate::harness::{BOUND, until};
+
+/// `ias up`, and what it printed.
+struct Up {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    printed: String,
+}
+
+impl Up {
+    async fn start(args: &[&str]) -> Self {
+        let mut child = ias(&[&["up"], args].concat())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the command runs");
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
+        let mut printed = String::new();
+        let reading = async {
+            while !printed.contains("Ctrl-C stops everything.") {
+                let read = stdout.read_line(&mut printed).await.expect("text");
+                assert!(read > 0, "it ended early: {printed}");
+            }
+        };
+        tokio::time::timeout(BOUND, reading).await.expect("it comes up");
+        Self { child, stdout, printed }
+    }
+
+    /// A line `export NAME=value`.
+    fn exported(&self, name: &str) -> &str {
+        let start = format!("export {name}=");
+        self.printed
+            .lines()
+            .find_map(|line| line.strip_prefix(&start))
+            .expect("an export")
+    }
+
+    fn app(&self) -> App {
+        App::new(self.exported("API"), self.exported("TOKEN")).expect("an app")
+    }
+
+    /// The lines to paste.
+    fn script(&self) -> &str {
+        let (_, after) = self
+            .printed
+            .split_once("Paste these lines one by one.")
+            .expect("lines to paste");
+        after.split_once("Ctrl-C stops everything.").expect("their end").0
+    }
+
+    /// The processes it has started.
+    fn children(&self) -> Vec<u32> {
+        let parent = self.child.id().expect("it runs");
+        let processes = std::fs::read_dir("/proc")
+            .expect("/proc")
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        processes.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+    }
+
+    /// Sends a signal and sees everything end.
+    async fn stop(mut self, signal: &str) {
+        let (pid, children) = (self.child.id().expect("it runs").to_string(), self.children());
+        assert!(children.len() >= 9, "one process per function at least");
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .await
+                .expect("kill")
+                .success()
+        );
+        let ended = tokio::time::timeout(Duration::from_secs(15), self.child.wait()).await;
+        assert_eq!(ended.expect("it ends").expect("a status").code(), Some(0));
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).await.expect("text");
+        assert!(rest.contains("Stopping."), "{rest}");
+        let left: Vec<u32> = children
+            .into_iter()
+            .filter(|pid| Path::new(&format!("/proc/{pid}")).exists())
+            .collect();
+        assert!(left.is_empty(), "left running: {left:?}");
+    }
+}
+
+/// The parent of a process (field 4 of proc_pid_stat(5); field 2 is in parentheses and may hold anything).
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lines_that_up_prints_pull_a_record() {
+    if !Command::new("curl")
+        .arg("--version")
+        .output()
+        .await
+        .is_ok_and(|found| found.status.success())
+    {
+        skip("the printed lines need curl, which is not installed");
+        return;
+    }
+    let up = Up::start(&[]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let pasted = Command::new("bash")
+        .args(["-c", up.script()])
+        .current_dir(folder.path())
+        .kill_on_drop(true)
+        .output();
+    let pasted = tokio::time::timeout(BOUND, pasted)
+        .await
+        .expect("the lines end")
+        .expect("bash runs");
+    let said = format!("{}{}", text(&pasted.stdout), text(&pasted.stderr));
+    assert!(pasted.status.success(), "{said}");
+    assert!(
+        said.contains(&format!("sent back to {IDENTITY_RETURN}")) && said.contains("record.json"),
+        "{said}"
+    );
+    assert!(!resources(&folder.path().join("record.json")).is_empty());
+    up.stop("-INT").await;
+}
+
+async fn ok(reply: impl Future<Output = Result<Reply, ias::app::NoReply>>) -> Reply {
+    let reply = reply.await.expect("an answer");
+    assert!((200..300).contains(&reply.status), "{} {:?}", reply.status, reply.body);
+    reply
+}
+
+/// Does what each answer says comes next, until there is a record; gives its id and its bytes.
+async fn follow_what_comes_next(app: &App) -> (String, Vec<u8>) {
+    let person = json!({
+        "firstName": "Jane", "lastName": "Quill", "dob": "1974-07-19", "genderAtBirth": "F",
+        "address": [{ "addressLine1": "77 Birch Ln", "city": "Dayton", "state": "OH", "zip": "45402" }],
+        "contact": [{ "phone": "9375550142", "email": "quill@example.test" }],
+    });
+    let browser = Browser::new().expect("a browser");
+    let mut reply = ok(app.identity()).await;
+    for _ in 0..20 {
+        reply = match reply.text("/next/action").as_str() {
+            "put_patient" => app.put_patient(&person).await.expect("an answer"),
+            "verify_identity" => match app.open_identity_session(IDENTITY_RETURN).await.expect("an answer") {
+                opened if opened.status == 201 => {
+                    browser
+                        .pass(&opened.text("/sessionUrl"))
+                        .await
+                        .expect("the identity page");
+                    until("the identity is confirmed", async || {
+                        let identity = ok(app.identity()).await;
+                        (identity.text("/next/action") != "wait").then_some(identity)
+                    })
+                    .await
+                }
+                refused => refused,
+            },
+            "open_challenge" => match app.open_challenge(AAL2_RETURN).await.expect("an answer") {
+                opened if opened.status == 201 => {
+                    let back = browser
+                        .pass(&opened.text("/challengeUrl"))
+                        .await
+                        .expect("the challenge page");
+                    let ask =
+                        ias::app::QueryAsk::everything(&opened.text("/challengeId"), &back.session.expect("a session"));
+                    let path = format!("/v1/network-queries/{}", ok(app.start_query(&ask)).await.text("/id"));
+                    until("the pull has ended", async || {
+                        let run = ok(app.get(&path)).await;
+                        (run.text("/next/action") != "wait").then_some(run)
+                    })
+                    .await
+                }
+                refused => refused,
+            },
+            "read_record" => {
+                let record = ok(app.get(&reply.text("/next/url"))).await;
+                return (record.text("/id"), download(app, &record).await);
+            }
+            other => panic!("{other} leads nowhere: {:?}", reply.body),
+        };
+    }
+    panic!("no record at the end of what comes next: {:?}", reply.body);
+}
+
+async fn download(app: &App, record: &Reply) -> Vec<u8> {
+    let answer = app.follow(&record.text("/link/url")).await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 200);
+    answer.bytes().await.expect("the record").to_vec()
+}
+
+/// Records outlive a restart. The stand-in forgets its patients, as if they had been deleted upstream: the person
+/// proves who they are again and goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn up_with_a_data_folder_keeps_records_and_the_person_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let args = ["--data", data.to_str().unwrap()];
+    let up = Up::start(&args).await;
+    let (id, bytes) = follow_what_comes_next(&up.app()).await;
+    up.stop("-TERM").await;
+
+    let up = Up::start(&args).await;
+    let app = up.app();
+    let kept = ok(app.get("/v1/records")).await;
+    assert!(
+        kept.list("/records").iter().any(|record| record["id"] == *id),
+        "{:?}",
+        kept.body
+    );
+    assert_eq!(
+        download(&app, &ok(app.get(&format!("/v1/records/{id}"))).await).await,
+        bytes
+    );
+    let (another, _) = follow_what_comes_next(&app).await;
+    assert_ne!(another, id);
+    up.stop("-TERM").await;
+}

@@ -1,0 +1,168 @@
+//! Transfers: large ones, broken ones, and of what is no record.
+
+use std::sync::Arc;
+
+use sandbox_fhir::{RecordFilter, Source, bundle_text, split};
+use sandbox_metriport::{Failure, Operation};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::resources;
+use crate::harness::TestApp;
+
+/// Memory does not grow with the record: held whole, this one would not fit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_record_passes_through_little_memory() {
+    const RESOURCES: usize = 50;
+    const BYTES_MIN: usize = 50_000_000;
+    const RESIDENT_KIB_MAX: u64 = 72 * 1024;
+    let note = "All work and no play makes a dull record. ".repeat(25_000);
+    let resource = |n| json!({ "resourceType": "Observation", "id": format!("o-{n}"), "note": [{ "text": note }] });
+    let entries: Vec<Value> = (0..RESOURCES).map(|n| json!({ "resource": resource(n) })).collect();
+    let bundle = json!({ "resourceType": "Bundle", "type": "collection", "entry": entries }).to_string();
+    let record = split(bundle.as_bytes()).expect("a record");
+    let text = bundle_text(Arc::new(record.clone()), &Source::ALL, &RecordFilter::default());
+    let whole = text.collect::<Vec<_>>().concat();
+    assert!(whole.len() > BYTES_MIN);
+
+    let app = TestApp::with(|options| options.stand_in.record = Some(record)).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let run = nora.until_ended(&nora.start_from(&["hie"]).await).await;
+    let record = nora.final_record(&run).await;
+    assert_eq!(record.number("/counts/Observation"), RESOURCES as u64);
+    assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&whole)));
+    assert!(nora.download(&record).await == whole, "the record came back changed");
+    let fetchers = app.processes("record-fetch");
+    assert!(fetchers.iter().any(|process| !process.invocations.is_empty()));
+    for process in fetchers {
+        let peak = peak_resident_kib(process.pid);
+        assert!((1..RESIDENT_KIB_MAX).contains(&peak), "{peak} KiB");
+    }
+    app.end().await;
+}
+
+/// The most memory a process has held so far (`VmHWM`, see proc_pid_status(5)).
+fn peak_resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process of this machine");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("a peak");
+    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+}
+
+/// An answer of the link's, in place of the record.
+fn answer(code: u16, body: &str) -> Failure {
+    let (body, content_type) = (body.to_owned(), "application/json".to_owned());
+    Failure::Status {
+        code,
+        body,
+        content_type,
+    }
+}
+
+/// Time runs fast, so that pauses between attempts are short.
+async fn hurried() -> TestApp {
+    TestApp::with(|options| {
+        options.time_scale = 60;
+        options.stand_in.rate_limits = false;
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
+    let app = hurried().await;
+    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
+    tokio::join!(nora.verify_identity(), omar.verify_identity());
+    let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
+
+    // Refused, cut off, ended early, reset: four times nothing, then the whole of it.
+    for failure in [
+        answer(403, "<Error/>"),
+        Failure::TruncateAfter(3000),
+        answer(200, r#"{"resourceType":"Bundle","entry":["#),
+        Failure::ResetBeforeEffect,
+    ] {
+        app.stand_in().fail_next(Operation::DownloadFile, failure);
+    }
+    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(
+        (run.text("/status"), downloads()),
+        ("completed".into(), 5),
+        "{:?}",
+        run.body
+    );
+    let record = nora.final_record(&run).await;
+    let bytes = nora.download(&record).await;
+    assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&bytes)));
+    assert!(!resources(&bytes).is_empty());
+    assert_eq!(app.objects().await.len(), 1);
+
+    for _ in 0..5 {
+        app.stand_in()
+            .fail_next(Operation::DownloadFile, answer(403, "<Error/>"));
+    }
+    let run = omar.until_ended(&omar.start_from(&["lab"]).await).await;
+    let reason = (run.text("/status"), run.text("/reason"), run.text("/next/action"));
+    assert_eq!(
+        reason,
+        ("failed".into(), "record_unavailable".into(), "request_record".into())
+    );
+    let record = omar.record(run.list("/records")[0]["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (record.text("/status"), record.text("/reason")),
+        ("failed".into(), "attempts_exhausted".into())
+    );
+    assert_eq!((downloads(), app.objects().await.len()), (10, 1));
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_record_is_not_kept() {
+    let app = hurried().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
+    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(run.text("/status"), "completed");
+    let kept = app.objects().await;
+    for body in [
+        "<html><body>Sorry</body></html>",
+        r#"{"resourceType":"Patient","id":"p"}"#,
+        r#"{"entry":[]}"#,
+        "[]",
+        "null",
+        r#"{"resourceType":"Bundle","entry":[]} trailing"#,
+        r#"{"resourceType":"Bundle","entry":[],}"#,
+    ] {
+        let before = downloads();
+        app.stand_in().fail_next(Operation::DownloadFile, answer(200, body));
+        let record = nora
+            .until_record(&nora.ask_record(&json!({ "conversionType": "json" })).await)
+            .await;
+        let reason = (
+            record.text("/status"),
+            record.text("/reason"),
+            record.text("/next/action"),
+        );
+        assert_eq!(
+            reason,
+            ("failed".into(), "not_a_bundle".into(), "request_record".into()),
+            "{body}"
+        );
+        assert!(record.body.get("link").is_none());
+        assert_eq!(downloads(), before + 1, "{body}");
+    }
+    assert_eq!(
+        app.objects().await,
+        kept,
+        "something that is no record is in the bucket"
+    );
+
+    // And the next request is answered.
+    let id = nora.ask_record(&json!({ "conversionType": "json" })).await;
+    assert_eq!(nora.until_record(&id).await.text("/status"), "available");
+    app.end().await;
+}

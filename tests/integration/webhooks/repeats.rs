@@ -1,0 +1,158 @@
+//! Webhooks that come late, twice, reordered, replayed, or before the answer to our own call.
+
+use sandbox_metriport::{Failure, Operation, Replay};
+use shared::metriport::WebhookReplay;
+
+use super::{calls, source};
+use crate::harness::{TestApp, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_that_come_late_reordered_and_twice_have_one_effect() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    app.stand_in().hold_webhooks();
+    let id = nora.start().await;
+    let mut sources = app.until_held("network-query.", 3).await;
+    sources.sort_by_key(|held| held.event_type == "network-query.hie");
+    for held in &sources {
+        app.deliver(held).await;
+        assert_eq!(
+            app.stand_in().deliver_again(&held.message_id, Replay::default()).await,
+            Ok(200)
+        );
+    }
+    let record = app.until_held("medical.consolidated-data", 1).await.remove(0);
+    app.deliver(&record).await;
+    let run = nora.until_ended(&id).await;
+    assert_eq!(run.text("/status"), "completed");
+
+    let codes = nora.codes(&id).await;
+    assert_eq!(
+        codes.iter().filter(|code| *code == "source_reported").count(),
+        3,
+        "{codes:?}"
+    );
+    let before = (run, nora.timeline(&id).await.body, nora.records().await.body);
+    for held in sources.iter().chain([&record]) {
+        for strip_meta_data in [false, true] {
+            let replay = Replay { strip_meta_data };
+            assert_eq!(app.stand_in().deliver_again(&held.message_id, replay).await, Ok(200));
+        }
+    }
+    app.drain().await;
+    let after = (
+        nora.run(&id).await.body,
+        nora.timeline(&id).await.body,
+        nora.records().await.body,
+    );
+    assert_eq!(after, (before.0.body, before.1, before.2));
+    assert_eq!(after.2["records"].as_array().map(Vec::len), Some(1));
+    assert_eq!(calls(&app, Operation::StartNetworkQuery), 1);
+    assert_eq!(calls(&app, Operation::StartConsolidatedQuery), 1);
+    assert_eq!(calls(&app, Operation::DownloadFile), 1);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_webhooks_come_back_by_replays_that_lack_our_metadata() {
+    let app = TestApp::start().await;
+    let metriport = app.sandbox().metriport_client().unwrap();
+    let nora = app.person("nora", "Jane");
+    assert_eq!(nora.link().await.status, 200);
+    app.stand_in().hold_webhooks();
+    let lose = async |kind: &str, count: usize| {
+        let lost: Vec<usize> = app
+            .until_held(kind, count)
+            .await
+            .iter()
+            .map(|held| held.index)
+            .collect();
+        app.stand_in().drop_held(&lost);
+        let status = metriport.webhook_status().await.unwrap().unwrap();
+        assert_eq!(status.failed, count as u64);
+    };
+    nora.pass_identity_page().await;
+    lose("ias.identity.verified", 1).await;
+    assert_eq!(nora.identity().await, "pending");
+    metriport.retry_webhooks().await.unwrap();
+    nora.until_identity("verified").await;
+
+    let id = nora.start_from(&["pharmacy", "lab"]).await;
+    lose("network-query.", 2).await;
+    until("the query runs", async || {
+        (nora.run(&id).await.text("/status") == "running").then_some(())
+    })
+    .await;
+    assert_eq!(source(&nora, &id, "lab").await, "processing");
+    metriport.retry_webhooks().await.unwrap();
+    let record = nora.until_final_record(&id).await;
+    lose("medical.consolidated-data", 1).await;
+    until("the consolidated query runs", async || {
+        (nora.record(&record).await.text("/status") == "processing").then_some(())
+    })
+    .await;
+    metriport.retry_webhooks().await.unwrap();
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+
+    for polled in [Operation::ReadNetworkQuery, Operation::ReadConsolidatedQuery] {
+        assert_eq!(calls(&app, polled), 0, "it was not the replay that brought the pull on");
+    }
+    let log = app.stand_in().deliveries();
+    let replayed = log
+        .iter()
+        .filter(|delivery| delivery.replayed && delivery.status == Some(200))
+        .count();
+    assert!(replayed == 4, "{log:?}");
+    app.end().await;
+}
+
+/// Our own write of what upstream answered may be slower than the webhook: the metadata we sent leads it home.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_that_come_before_the_answer_are_matched_by_our_metadata() {
+    let app = TestApp::with(|options| options.stand_in.delays = sandbox_metriport::Delays::all(0)).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let unanswered = |operation: Operation| {
+        let calls = app.stand_in().calls();
+        calls
+            .iter()
+            .any(|call| call.route == operation.route() && call.method == "POST" && call.status.is_none())
+    };
+    app.stand_in()
+        .fail_next(Operation::StartNetworkQuery, Failure::HangFor(3000));
+    app.stand_in()
+        .fail_next(Operation::StartConsolidatedQuery, Failure::HangFor(3000));
+    let id = nora.start_from(&["lab"]).await;
+    until("the source has reported", async || {
+        (source(&nora, &id, "lab").await == "completed").then_some(())
+    })
+    .await;
+    assert!(
+        unanswered(Operation::StartNetworkQuery),
+        "the start was answered before its webhook"
+    );
+    let record = nora.until_final_record(&id).await;
+    let record = nora.until_record(&record).await;
+    assert_eq!(record.text("/status"), "available");
+    assert!(
+        unanswered(Operation::StartConsolidatedQuery),
+        "the query was answered before its webhook"
+    );
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    until("the answers have come", async || {
+        let open = unanswered(Operation::StartNetworkQuery) || unanswered(Operation::StartConsolidatedQuery);
+        (!open).then_some(())
+    })
+    .await;
+    app.drain().await;
+    assert_eq!(nora.run(&id).await.text("/status"), "completed");
+    assert_eq!(calls(&app, Operation::StartNetworkQuery), 1);
+
+    // Without any trick: as fast as it goes.
+    for _ in 0..2 {
+        let id = nora.start_from(&["lab"]).await;
+        assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    }
+    app.end().await;
+}
