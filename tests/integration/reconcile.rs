@@ -38,7 +38,7 @@ async fn a_delivery_that_failed_is_found_and_sent_again() {
 /// The message that would start the query again is lost; its due time is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_whose_message_was_lost_is_sent_again() {
-    let app = TestApp::with(|options| options.time_scale = 30).await;
+    let app = TestApp::with(|options| options.time_scale = 15).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     let busy = Failure::Status {
