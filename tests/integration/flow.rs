@@ -1,7 +1,11 @@
 //! The ordinary flow, to the letter.
 
+use ias::explain::told;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use shared::domain::run::{NewRun, Run};
+use shared::domain::{Sources, Timing};
+use shared::store::TimelineEntry;
 
 use crate::harness::TestApp;
 
@@ -81,5 +85,35 @@ async fn the_record_is_fetched_when_hie_ends_and_when_the_run_ends() {
     for code in ["start_claimed", "started", "source_reported", "record_ended"] {
         assert!(codes.contains(&code), "{code} is missing in {codes:?}");
     }
+    let told = told(&run.body, &timeline.body);
+    assert_eq!(
+        told.len(),
+        codes.len() + 2,
+        "a line for every event, between what is and what comes next"
+    );
+    assert!(!told.iter().any(|line| line.contains("does not know")), "{told:?}");
+    assert_timeline_gives_the_run_back(&app.table().await, &run.text("/id"));
     app.end().await;
+}
+
+/// The stored timeline, replayed through the state machine, gives the stored run.
+fn assert_timeline_gives_the_run_back(table: &[Value], id: &str) {
+    let with_key = |prefix: String| {
+        let items = table.iter().cloned();
+        items.filter(move |item| item["sk"].as_str().is_some_and(|key| key.starts_with(&prefix)))
+    };
+    let stored: Run = serde_json::from_value(with_key(format!("RUN#{id}")).next().expect("the run")).expect("a run");
+    let entries: Vec<TimelineEntry> = with_key(format!("EVENT#{id}#"))
+        .map(|item| serde_json::from_value(item).expect("an entry"))
+        .collect();
+    let new = NewRun {
+        id: stored.id,
+        patient: stored.patient.clone(),
+        sources: Sources::pending(stored.sources.kinds()).expect("sources"),
+    };
+    let accepted = Run::accept(new, stored.created_at, Timing::default());
+    let history = entries
+        .iter()
+        .filter_map(|entry| Some((entry.event.as_ref()?, entry.at, entry.record)));
+    assert_eq!(accepted.replay(history, Timing::default()), stored);
 }

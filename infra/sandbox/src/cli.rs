@@ -1,12 +1,13 @@
 //! The command line.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
-use crate::{pull, up};
+use crate::{explain, pull, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -24,6 +25,8 @@ pub enum Command {
     Pull(PullArgs),
     /// Start everything and leave it running for an app of your own.
     Up(UpArgs),
+    /// Tell in plain words what happened to a pull, from a running API.
+    Explain(ExplainArgs),
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -87,6 +90,28 @@ pub struct UpArgs {
     pub bin_dir: Option<PathBuf>,
 }
 
+/// Options of `explain`.
+#[derive(Clone, clap::Args)]
+pub struct ExplainArgs {
+    /// Id of the pull.
+    pub run: String,
+    /// Base URL of the API.
+    #[arg(long, env = "API", value_name = "URL")]
+    pub api: String,
+    /// Token of the person whose pull it is.
+    #[arg(long, env = "TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: String,
+}
+
+impl fmt::Debug for ExplainArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExplainArgs")
+            .field("run", &self.run)
+            .field("api", &self.api)
+            .finish_non_exhaustive()
+    }
+}
+
 fn persona(name: &str) -> Result<Persona, String> {
     name.parse().map_err(|_unknown| format!("one of {}", names()))
 }
@@ -117,6 +142,7 @@ pub fn run(command: Command) -> ExitCode {
         match command {
             Command::Pull(args) => pull::pull(&args).await,
             Command::Up(args) => up::up(&args).await,
+            Command::Explain(args) => explain::explain(&args).await,
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
     });

@@ -7,6 +7,7 @@
 pub mod app;
 pub mod browser;
 pub mod cli;
+pub mod explain;
 pub mod functions;
 mod pull;
 mod report;

@@ -97,7 +97,7 @@ AAL2=$(echo "$BACK" | sed -n 's/.*aal2SessionId=\([^&]*\).*/\1/p')
 {QUERY}
 ID=$(echo "$QUERY" | sed -n 's/^{{"id":"\([^"]*\)".*/\1/p')
 until call $API/v1/network-queries/$ID | grep '"action":"read_record"'; do sleep 1; done
-call $API/v1/network-queries/$ID/timeline; echo
+call $API/v1/network-queries/$ID/timeline; echo     # the same in words: cargo run -- explain $ID
 
 # 4 Record: a link that lives a minute
 RECORD=$(call $API/v1/network-queries/$ID | sed -n 's/.*"url":"\([^"]*\)".*/\1/p')

@@ -109,6 +109,11 @@ opaque_id!(/// Keyed hash of demographics: equal hashes mean equal demographics.
 opaque_id!(/// Keyed hash of an AAL2 session id, for the row that says it was used.
     Aal2SessionHash, "AAL2 session hash", visible_ascii, redacted);
 
+impl RecordId {
+    /// Stands where no record is made.
+    pub const UNUSED: Self = Self(Uuid::nil());
+}
+
 impl MessageId {
     /// The id of a message that has none: the digest of its body, so that the same body is the same message.
     #[must_use]

@@ -173,6 +173,21 @@ impl Run {
         }
     }
 
+    /// The run that a timeline tells of: events in their order, each with its time and the record it made. It is the
+    /// stored run, or the timeline is not the whole of it.
+    #[must_use]
+    pub fn replay<'e>(
+        self,
+        history: impl IntoIterator<Item = (&'e RunEvent, Time, Option<RecordId>)>,
+        timing: Timing,
+    ) -> Self {
+        history.into_iter().fold(self, |run, (event, at, record)| {
+            // An event that made no record calls for none: the id is not looked at.
+            let change = run.apply(event, at, timing, record.unwrap_or(RecordId::UNUSED));
+            change.map_or(run, |change| change.run)
+        })
+    }
+
     /// Until when the patient is locked for this run: its sources' deadline, and the time the record may take after.
     #[must_use]
     pub fn lock_until(&self, timing: Timing) -> Time {

@@ -338,6 +338,23 @@ proptest! {
         prop_assert!(started_effect <= 1);
     }
 
+    /// The timeline keeps the events that changed the run, with their times and records: replayed, they give the run.
+    #[test]
+    fn a_timeline_gives_the_run_back(events in prop::collection::vec(any_event(), 0..40)) {
+        let accepted = accepted(&SourceKind::ALL);
+        let (mut run, mut timeline) = (accepted.clone(), Vec::new());
+        for (index, event) in events.into_iter().enumerate() {
+            let at = T0.plus(std::time::Duration::from_secs(index as u64));
+            let Some(change) = run.apply(&event, at, Timing::default(), spare(u8::try_from(index).unwrap())) else {
+                continue;
+            };
+            timeline.push((event, at, change.record.map(|(id, _)| id)));
+            run = change.run;
+        }
+        let history = timeline.iter().map(|(event, at, record)| (event, *at, *record));
+        prop_assert_eq!(accepted.replay(history, Timing::default()), run);
+    }
+
     /// Applying an event twice in a row is applying it once, but for the counted ones.
     #[test]
     fn webhooks_are_idempotent(events in prop::collection::vec(any_event(), 0..20)) {
