@@ -14,6 +14,7 @@ use shared::domain::{Demographics, ExternalId, OwnerId, PatientId, Time};
 use shared::http::{Code, Problem};
 use shared::metriport::{
     CreatePatient, Effect, FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient,
+    UpstreamError,
 };
 use shared::store::{Condition, Correlate, ReadPatient, StoreError, WritePatient};
 use shared::{Error, clock};
@@ -44,7 +45,7 @@ pub async fn link(deps: &Deps, person: &Person<'_>, input: DemographicsInput, no
     }
     let hash = deps.owner_key.demographics(&demographics)?;
     let slot = deps.table.patient(person.owner).await?;
-    let begun = match slot.begin(&person.external_id, &hash, now) {
+    let begun = match slot.begin(&person.external_id, &hash, now, deps.timing) {
         Beginning::Unchanged => return Ok(slot),
         Beginning::Busy => return Err(Problem::new(Code::PatientChanging).retry_after(5).into()),
         Beginning::OtherExternalId => return Err(refused("the external id changed")),
@@ -118,18 +119,25 @@ async fn finish(deps: &Deps, person: &Person<'_>, begun: PatientSlot, link: Pati
 /// What upstream certainly did not do is as if it had not been asked; all else stays open until it is sent again. If
 /// even that cannot be written, the intent stands until its lease ends, which is as safe.
 async fn leave(deps: &Deps, person: &Person<'_>, begun: PatientSlot, error: &Error) {
-    let certain = match error {
-        Error::Upstream(error) => error.effect() != Effect::Unknown,
-        _ => begun.link.is_none(),
-    };
-    let left = if certain {
-        begun.cancel()
-    } else {
-        begun.leave_open(clock::now().plus(deps.timing.retry_pause()))
+    let now = clock::now();
+    let left = match error {
+        Error::Upstream(error) if error.effect() != Effect::Unknown => begun.cancel(now),
+        Error::Upstream(error) if begun.link.is_none() || is_over(error) => {
+            begun.leave_open(now.plus(deps.timing.retry_pause()))
+        }
+        // The request may still be at work upstream: nothing else is sent before it must have ended.
+        Error::Upstream(_) => begun.leave_open(now.plus(deps.timing.patient_lease())),
+        _ if begun.link.is_none() => begun.cancel(now),
+        _ => begun.leave_open(now.plus(deps.timing.retry_pause())),
     };
     if let Err(error) = deps.table.end_change(person.owner, &left).await {
         tracing::warn!(context = %error, "an unfinished change of a patient was left as it was begun");
     }
+}
+
+/// Whether upstream has answered, be it with a failure: what it did, it has done. A gateway's time-out is no answer.
+fn is_over(error: &UpstreamError) -> bool {
+    error.status().is_some_and(|status| status != 504)
 }
 
 async fn adopt_or_create(deps: &Deps, person: &Person<'_>, demographics: Demographics) -> Result<PatientId, Error> {

@@ -8,7 +8,7 @@ use shared::metriport::{
     UpstreamErrorKind,
 };
 use shared::queue::{announce_end, announce_record};
-use shared::store::{Condition, ReadRecord, claim_record, settle_record};
+use shared::store::{Condition, ReadRecord, StoreError, claim_record, settle_record};
 use shared::webhook::RECORD_MARK;
 use shared::{Error, clock};
 
@@ -32,7 +32,7 @@ pub(crate) async fn advance(
         RecordStep::Claim => claim(deps, owner, &record, now).await,
         RecordStep::Start => start(deps, owner, &record).await,
         RecordStep::Poll => poll(deps, owner, &record, now).await,
-        RecordStep::Apply(event) => record_event(deps, owner, &record, &event, now).await,
+        RecordStep::Apply(event) => look(deps, owner, &record, &event, now).await,
         RecordStep::Wait(_) => {
             announce_record(&deps.advances, owner, &record, now).await?;
             Ok("early")
@@ -75,7 +75,11 @@ fn started(answer: Result<ConsolidatedQuery, UpstreamError>, deps: &Deps, now: T
     match (error.kind(), error.effect()) {
         (UpstreamErrorKind::RateLimited { retry_after }, _) => RecordEvent::StartDeferred(
             Deferral::RateLimited,
-            now.plus(retry_after.unwrap_or(deps.timing.busy_pause())),
+            now.plus(
+                retry_after
+                    .unwrap_or(deps.timing.busy_pause())
+                    .max(deps.timing.retry_pause()),
+            ),
         ),
         (_, Effect::NotSent) => RecordEvent::StartDeferred(Deferral::NotSent, now.plus(deps.timing.retry_pause())),
         (_, Effect::Refused) => RecordEvent::StartRefused,
@@ -94,7 +98,17 @@ async fn poll(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Resul
             QueryStatus::Processing
         }
     };
-    record_event(deps, owner, record, &RecordEvent::Polled(status), now).await
+    look(deps, owner, record, &RecordEvent::Polled(status), now).await
+}
+
+/// Writes what a look at upstream or at the clock found, provided that the record is as it was read: on a record that
+/// has moved on, the same finding would mean something else.
+async fn look(deps: &Deps, owner: &OwnerId, record: &Record, event: &RecordEvent, now: Time) -> Result<Outcome, Error> {
+    match claim_record(&deps.table, owner, record, event, (now, deps.timing)).await {
+        Ok(written) => announce(deps, owner, written, now).await,
+        Err(StoreError::Conflict(_)) => Ok(STALE),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Writes what happened, over whatever others wrote meanwhile, and announces what follows.
@@ -106,6 +120,11 @@ async fn record_event(
     now: Time,
 ) -> Result<Outcome, Error> {
     let written = settle_record(&deps.table, owner, record, event, (now, deps.timing)).await?;
+    announce(deps, owner, written, now).await
+}
+
+/// Announces what follows from a change.
+async fn announce(deps: &Deps, owner: &OwnerId, written: Option<Record>, now: Time) -> Result<Outcome, Error> {
     let Some(written) = written else { return Ok("unchanged") };
     tracing::info!(record = %written.id, state = ?written.state, "record advanced");
     announce_record(&deps.advances, owner, &written, now).await?;

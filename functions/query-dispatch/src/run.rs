@@ -3,9 +3,10 @@
 mod poll;
 mod start;
 
+use shared::domain::record::Record;
 use shared::domain::run::{Run, RunEvent, Step};
 use shared::domain::{OwnerId, RecordId, RunId, Time};
-use shared::queue::{announce_record, announce_run};
+use shared::queue::{announce_end, announce_record, announce_run};
 use shared::store::{ReadRecord, ReadRun, RunWrite, StoreError, WriteRun};
 use shared::{Error, clock};
 
@@ -36,11 +37,7 @@ pub(crate) async fn advance(
 
 /// Whether the final record has ended. Until it has, its own deadline is the one that counts.
 async fn check_record(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Outcome, Error> {
-    let record = match run.final_record {
-        Some(record) => deps.table.record(owner, record).await?,
-        None => None,
-    };
-    let event = match record {
+    let event = match final_record(deps, owner, run).await? {
         Some(record) if record.state.is_terminal() => RunEvent::RecordEnded {
             available: record.is_served(),
         },
@@ -50,7 +47,19 @@ async fn check_record(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Res
         },
         None => RunEvent::RecordEnded { available: false },
     };
-    record_event(deps, owner, run, &event, now).await
+    let outcome = record_event(deps, owner, run, &event, now).await?;
+    // It may have ended between the look and the write, and its word for the run's former due work came to nothing.
+    if let (RunEvent::RecordAwaited { .. }, Some(record)) = (&event, final_record(deps, owner, run).await?) {
+        announce_end(&deps.table, &deps.advances, owner, &record).await?;
+    }
+    Ok(outcome)
+}
+
+async fn final_record(deps: &Deps, owner: &OwnerId, run: &Run) -> Result<Option<Record>, Error> {
+    match run.final_record {
+        Some(record) => Ok(deps.table.record(owner, record).await?),
+        None => Ok(None),
+    }
 }
 
 /// Writes what happened, over whatever others wrote meanwhile, and announces what follows.

@@ -2,6 +2,8 @@
 //! may mean that the stored keys were changed: they are read again, but not twice within thirty seconds, since
 //! anybody can send a webhook with a wrong signature.
 
+use std::time::Duration;
+
 use aws_sdk_secretsmanager::Client;
 use secrecy::ExposeSecret;
 use shared::config::Env;
@@ -14,6 +16,8 @@ use tokio::sync::Mutex;
 const SECRET: &str = "WEBHOOK_KEYS_SECRET";
 /// Shortest time between two reads of the secret.
 const RELOAD_MS: i64 = 30_000;
+/// How long a read may take while a webhook waits: Metriport gives up after four seconds.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest time that keys are used without being read again: a key that was taken out of use stops working.
 const STALE_MS: i64 = 300_000;
 
@@ -63,7 +67,12 @@ impl KeyRing {
             return false;
         }
         loaded.tried_at = now;
-        match read(&self.client, &self.env).await {
+        let too_slow = SecretError {
+            variable: SECRET,
+            problem: "was not read in time",
+        };
+        let reading = tokio::time::timeout(RELOAD_TIMEOUT, read(&self.client, &self.env));
+        match reading.await.unwrap_or(Err(too_slow)) {
             Ok(keys) => {
                 loaded.keys = keys;
                 loaded.read_at = now;

@@ -20,6 +20,11 @@ pub(crate) async fn verify(
     };
     for _ in 0..ATTEMPTS {
         let (identity, verdict) = deps.table.identity(&owner).await?.verify(verification, now);
+        if verdict == Verdict::Unbound {
+            return Err(Error::Internal(
+                "an identity event does not say which of two sessions it confirms",
+            ));
+        }
         if verdict != Verdict::Bound {
             let outcome = word(verdict);
             tracing::warn!(outcome, "an identity event was not bound");

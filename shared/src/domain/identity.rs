@@ -170,13 +170,15 @@ impl Identity {
         let Some(open) = &self.session else { return not_open };
         let named = seen.session.as_ref().map(|session| *session == open.id);
         let marked = seen.mark.as_ref().map(|mark| *mark == open.mark);
-        if named == Some(false) || marked == Some(false) {
+        // Our own mark is new for each session and known to nobody else: where it came back, it decides.
+        let ours = marked.or(named);
+        if ours == Some(false) {
             return not_open;
         }
         if seen.patient.as_ref().is_some_and(|patient| *patient != open.patient) {
             return Verdict::OtherPatient;
         }
-        match (named.or(marked), &seen.patient) {
+        match (ours, &seen.patient) {
             (Some(_), _) => Verdict::Bound,
             (None, Some(_)) if known => Verdict::Known,
             (None, Some(_)) if !self.superseded_other => Verdict::Bound,

@@ -4,14 +4,9 @@
 //! it stands, nobody counts as verified and no pull is accepted, and whoever finds it sends the demographics again. So
 //! what upstream holds and what we believe never differ unnoticed.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use super::{DemographicsHash, ExternalId, PatientId, Time};
-
-/// How long one change may take before another may begin: longer than the calls it makes. Not scaled, as they are not.
-pub const LEASE: Duration = Duration::from_secs(60);
+use super::{DemographicsHash, ExternalId, PatientId, Time, Timing};
 
 /// What is stored of a person's patient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +43,10 @@ pub struct Intent {
     pub demographics: DemographicsHash,
     /// Until when nobody else may begin one.
     pub until: Time,
+    /// Whether an earlier change of a linked patient had not finished: then what upstream holds stays uncertain,
+    /// whatever becomes of this one short of success.
+    #[serde(default)]
+    pub after_unfinished: bool,
 }
 
 /// Why there is no patient to work with.
@@ -89,7 +88,13 @@ impl PatientSlot {
 
     /// Begins a change to these demographics.
     #[must_use]
-    pub fn begin(&self, external_id: &ExternalId, demographics: &DemographicsHash, now: Time) -> Beginning {
+    pub fn begin(
+        &self,
+        external_id: &ExternalId,
+        demographics: &DemographicsHash,
+        now: Time,
+        timing: Timing,
+    ) -> Beginning {
         if self.link.as_ref().is_some_and(|link| link.external_id != *external_id) {
             return Beginning::OtherExternalId;
         }
@@ -106,7 +111,8 @@ impl PatientSlot {
         }
         let intent = Intent {
             demographics: demographics.clone(),
-            until: now.plus(LEASE),
+            until: now.plus(timing.patient_lease()),
+            after_unfinished: self.link.is_some() && self.intent.is_some(),
         };
         Beginning::Begun(Self {
             link: self.link.clone(),
@@ -125,11 +131,13 @@ impl PatientSlot {
         }
     }
 
-    /// The change certainly had no effect: things are as before.
+    /// The change certainly had no effect: things are as before. If they were uncertain before, they still are, and
+    /// another change may begin at once.
     #[must_use]
-    pub fn cancel(self) -> Self {
+    pub fn cancel(self, now: Time) -> Self {
+        let intent = self.intent.filter(|intent| intent.after_unfinished);
         Self {
-            intent: None,
+            intent: intent.map(|intent| Intent { until: now, ..intent }),
             version: self.version + 1,
             ..self
         }
@@ -175,7 +183,7 @@ mod tests {
         }
     }
     fn begun(slot: &PatientSlot, n: u8, now: i64) -> PatientSlot {
-        match slot.begin(&external(1), &hash(n), Time::from_millis(now)) {
+        match slot.begin(&external(1), &hash(n), Time::from_millis(now), Timing::default()) {
             Beginning::Begun(slot) => slot,
             other => panic!("{other:?}"),
         }
@@ -185,11 +193,11 @@ mod tests {
     fn equal_demographics_change_nothing_once_they_are_settled() {
         let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
         assert_eq!(
-            slot.begin(&external(1), &hash(1), Time::default()),
+            slot.begin(&external(1), &hash(1), Time::default(), Timing::default()),
             Beginning::Unchanged
         );
         assert_eq!(
-            slot.begin(&external(2), &hash(1), Time::default()),
+            slot.begin(&external(2), &hash(1), Time::default(), Timing::default()),
             Beginning::OtherExternalId
         );
         assert_eq!(slot.settled(), Ok(&link(1)));
@@ -201,15 +209,19 @@ mod tests {
         let changing = begun(&slot, 2, 0);
         assert_eq!(changing.settled(), Err(Unsettled::Changing));
         assert_eq!(
-            changing.begin(&external(1), &hash(1), Time::from_millis(59_999)),
+            changing.begin(&external(1), &hash(1), Time::from_millis(59_999), Timing::default()),
             Beginning::Busy
         );
         // Even the old demographics are sent: what upstream holds is not known.
         assert_eq!(begun(&changing, 1, 60_000).settled(), Err(Unsettled::Changing));
-        assert_eq!(changing.clone().cancel().settled(), Ok(&link(1)));
+        assert_eq!(changing.clone().cancel(Time::default()).settled(), Ok(&link(1)));
         let open = changing.leave_open(Time::from_millis(5));
         assert_eq!(open.settled(), Err(Unsettled::Changing));
         assert!(begun(&open, 2, 5).version > open.version);
+        // A refusal says that this attempt did nothing; it says nothing of the one before.
+        let refused = begun(&open, 1, 5).cancel(Time::from_millis(6));
+        assert_eq!(refused.settled(), Err(Unsettled::Changing));
+        assert_eq!(begun(&refused, 1, 6).finish(link(1)).settled(), Ok(&link(1)));
     }
 
     #[test]

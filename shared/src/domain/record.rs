@@ -283,7 +283,7 @@ impl Record {
         if self.state.is_terminal() {
             return RecordStep::Nothing;
         }
-        if now >= self.expires_at {
+        if self.is_over(now) {
             return RecordStep::Apply(RecordEvent::DeadlinePassed);
         }
         let attempting = matches!(self.state, RecordState::Starting | RecordState::Processing);
@@ -302,6 +302,12 @@ impl Record {
         }
     }
 
+    /// Whether its time is over. A transfer that runs has a bound of its own: the record is here, or will be asked for
+    /// again, and then the time is over.
+    fn is_over(&self, now: Time) -> bool {
+        now >= self.expires_at && self.state != RecordState::Fetching
+    }
+
     /// Whether what was asked for is there, be it nothing.
     #[must_use]
     pub const fn is_served(&self) -> bool {
@@ -311,13 +317,15 @@ impl Record {
     /// Until when the patient's lock is held for an attempt that begins now: its query and its transfer.
     #[must_use]
     pub fn lock_until(&self, now: Time, timing: Timing) -> Time {
-        now.plus(timing.consolidated_life()).plus(timing.transfer())
+        now.plus(timing.consolidated_life())
+            .plus(timing.link_life())
+            .plus(timing.transfer())
     }
 
     /// The state as a reader sees it: expired even if no process wrote that.
     #[must_use]
     pub fn shown_state(&self, now: Time) -> RecordState {
-        if !self.state.is_terminal() && now >= self.expires_at {
+        if !self.state.is_terminal() && self.is_over(now) {
             RecordState::Failed
         } else {
             self.state

@@ -39,6 +39,13 @@ impl Timing {
         self.of(5 * MINUTE)
     }
 
+    /// How long a change of a patient may take before another may begin: longer than the calls it makes, and than what
+    /// upstream's gateway leaves running when we have given up.
+    #[must_use]
+    pub fn patient_lease(self) -> Duration {
+        self.of(MINUTE)
+    }
+
     /// How long an identity event may follow the expiry of the hosted page it came from.
     #[must_use]
     pub fn identity_grace(self) -> Duration {

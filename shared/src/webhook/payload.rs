@@ -175,8 +175,12 @@ const PLACES: [&str; 7] = [
 fn verification(body: &Value) -> Option<Verification> {
     let find = |name: &str| PLACES.iter().find_map(|place| text(body, &format!("{place}/{name}")));
     let proofed = find("proofedIdentityId").and_then(|id| ProofedIdentityId::parse(id).ok())?;
-    // The request behind an identity event is its session; nothing else has such an id.
-    let session = find("sessionId").or_else(|| text(body, "/meta/requestId").filter(|id| id.starts_with("ids_")));
+    // The request behind an identity event is its session. Another `sessionId` would be somebody else's, such as that
+    // of the service that did the proofing.
+    let is_session = |id: &&str| id.starts_with("ids_");
+    let session = find("sessionId")
+        .filter(is_session)
+        .or_else(|| text(body, "/meta/requestId").filter(is_session));
     Some(Verification {
         proofed_identity: proofed,
         session: session.and_then(|id| IdentitySessionId::parse(id).ok()),

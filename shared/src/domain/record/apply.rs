@@ -13,7 +13,9 @@ impl Record {
         if next == *self {
             return None;
         }
-        next.due_at = next.due_at.map(|due_at| due_at.min(next.latest()));
+        if next.state != RecordState::Fetching {
+            next.due_at = next.due_at.map(|due_at| due_at.min(next.latest()));
+        }
         if next.state.is_terminal() {
             next.due_at = None;
             next.ended_at = Some(now);
@@ -67,7 +69,8 @@ impl Record {
         }
     }
 
-    /// The latest time at which somebody must look again: no wait outlives the attempt or the record.
+    /// The latest time at which somebody must look again: no wait outlives the attempt or the record, but for a
+    /// transfer.
     fn latest(&self) -> Time {
         let attempting = matches!(self.state, RecordState::Starting | RecordState::Processing);
         let attempt = self.attempt_until.filter(|_| attempting);
