@@ -8,9 +8,12 @@ use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::http::{Code, Problem};
 use shared::metriport::{Aal2Method, OpenAal2Challenge};
 use shared::redirects;
-use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge};
+use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, StoreError, WriteChallenge};
 
 use crate::Deps;
+
+/// How often the challenge is written again when others write the same item.
+const ATTEMPTS: u32 = 8;
 
 /// `POST /v1/aal2-challenges`.
 #[derive(Deserialize)]
@@ -48,20 +51,36 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time
         }
         opened => opened?,
     };
-    let challenges = deps.table.challenge(owner).await?;
     let pending = Pending {
         id: challenge.id.clone(),
         proofed_identity: proofed,
         patient: link.patient.clone(),
         expires_at: challenge.expires_at,
     };
-    deps.table.put_challenge(owner, &challenges.open(pending)).await?;
+    keep(&deps.table, owner, pending).await?;
     Ok(Opened {
         challenge_id: challenge.id,
         challenge_url: challenge.url.expose().to_owned(),
         expires_at: challenge.expires_at.to_string(),
         method: word(&challenge.method),
     })
+}
+
+/// Stores the challenge over whatever is there: the one before is superseded, and the session that another process takes
+/// out of the same item meanwhile, because its query has started, is none of this one's concern.
+async fn keep(
+    store: &(impl ReadChallenge + WriteChallenge),
+    owner: &OwnerId,
+    pending: Pending,
+) -> Result<(), StoreError> {
+    let mut tries = 1;
+    loop {
+        let slot = store.challenge(owner).await?.open(pending.clone());
+        match store.put_challenge(owner, &slot).await {
+            Err(StoreError::Conflict(_)) if tries < ATTEMPTS => tries += 1,
+            written => return written,
+        }
+    }
 }
 
 fn word(method: &Aal2Method) -> String {
