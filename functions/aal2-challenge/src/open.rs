@@ -66,8 +66,8 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time
     })
 }
 
-/// Stores the challenge over whatever is there: the one before is superseded, and the session that another process takes
-/// out of the same item meanwhile, because its query has started, is none of this one's concern.
+/// Stores the challenge over whatever is there: the one before is superseded, and the session that another process
+/// takes out of the same item meanwhile, because its query has started, is none of this one's concern.
 async fn keep(
     store: &(impl ReadChallenge + WriteChallenge),
     owner: &OwnerId,
