@@ -73,14 +73,9 @@ fn started(answer: Result<ConsolidatedQuery, UpstreamError>, deps: &Deps, now: T
     };
     tracing::warn!(context = %error, "the consolidated query was not started");
     match (error.kind(), error.effect()) {
-        (UpstreamErrorKind::RateLimited { retry_after }, _) => RecordEvent::StartDeferred(
-            Deferral::RateLimited,
-            now.plus(
-                retry_after
-                    .unwrap_or(deps.timing.busy_pause())
-                    .max(deps.timing.retry_pause()),
-            ),
-        ),
+        (UpstreamErrorKind::RateLimited { retry_after }, _) => {
+            RecordEvent::StartDeferred(Deferral::RateLimited, now.plus(deps.timing.busy_pause(retry_after)))
+        }
         (_, Effect::NotSent) => RecordEvent::StartDeferred(Deferral::NotSent, now.plus(deps.timing.retry_pause())),
         (_, Effect::Refused) => RecordEvent::StartRefused,
         (_, Effect::Unknown) => RecordEvent::StartUnknown,

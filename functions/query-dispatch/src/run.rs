@@ -49,7 +49,9 @@ async fn check_record(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Res
     };
     let outcome = record_event(deps, owner, run, &event, now).await?;
     // It may have ended between the look and the write, and its word for the run's former due work came to nothing.
-    if let (RunEvent::RecordAwaited { .. }, Some(record)) = (&event, final_record(deps, owner, run).await?) {
+    if matches!(event, RunEvent::RecordAwaited { .. })
+        && let Some(record) = final_record(deps, owner, run).await?
+    {
         announce_end(&deps.table, &deps.advances, owner, &record).await?;
     }
     Ok(outcome)

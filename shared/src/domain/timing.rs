@@ -108,10 +108,11 @@ impl Timing {
         self.of(Duration::from_secs(5))
     }
 
-    /// How long to wait for an upstream that is busy and does not say for how long: its windows are a minute.
+    /// How long to wait for an upstream that is busy: as long as it says, but never without a pause, and a minute, the
+    /// length of its windows, where it says nothing.
     #[must_use]
-    pub fn busy_pause(self) -> Duration {
-        self.of(MINUTE)
+    pub fn busy_pause(self, said: Option<Duration>) -> Duration {
+        said.unwrap_or(self.of(MINUTE)).max(self.retry_pause())
     }
 
     /// The pause before status poll number `polls` (from 0): 15 s, then half as much again each time, at most two

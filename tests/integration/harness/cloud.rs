@@ -82,16 +82,7 @@ impl TestApp {
 
     /// Every item of the table, as text.
     pub async fn items(&self) -> Vec<String> {
-        let scan = self
-            .aws()
-            .dynamodb()
-            .scan()
-            .table_name("ias-Table")
-            .send()
-            .await
-            .expect("the table");
-        assert!(scan.last_evaluated_key().is_none(), "more items than one page");
-        scan.items().iter().map(|item| format!("{item:?}")).collect()
+        self.table().await.iter().map(Value::to_string).collect()
     }
 
     /// Stores the webhook keys, as an operator does, and lets the next webhook find a fresh process.

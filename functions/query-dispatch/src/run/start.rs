@@ -69,11 +69,7 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, deps: &Deps, now: Time) ->
     tracing::warn!(context = %error, "the network query was not started");
     match (error.kind(), error.effect()) {
         (UpstreamErrorKind::RateLimited { retry_after }, _) => {
-            let until = now.plus(
-                retry_after
-                    .unwrap_or(deps.timing.busy_pause())
-                    .max(deps.timing.retry_pause()),
-            );
+            let until = now.plus(deps.timing.busy_pause(retry_after));
             RunEvent::StartDeferred {
                 cause: Deferral::RateLimited,
                 until,
