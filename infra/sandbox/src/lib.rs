@@ -8,6 +8,7 @@ pub mod app;
 pub mod browser;
 pub mod cli;
 pub mod explain;
+mod faults;
 pub mod functions;
 mod pull;
 mod report;
@@ -15,4 +16,5 @@ pub mod sandbox;
 mod stack;
 mod up;
 
+pub use faults::Faults;
 pub use sandbox::{Sandbox, SandboxError, SandboxOptions};

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use sandbox_aws::{Aws, AwsOptions};
 use sandbox_host::template::{Stack, TemplateError};
 use sandbox_host::{Host, HostOptions, Issuer, IssuerError, LogSink, Runner, StartError};
-use sandbox_metriport::{StandIn, StandInOptions};
+use sandbox_metriport::{FaultPlan, StandIn, StandInOptions};
 use serde_json::{Map, Value};
 use shared::clock;
 use shared::metriport::{Client, ClientOptions, WebhookSettings, http_client};
 
 use crate::app::App;
+use crate::faults::Faults;
 use crate::stack::{self, Parameters, Secrets};
 
 /// Where the app's own pages would be; the hosted pages return there.
@@ -47,6 +48,8 @@ pub struct SandboxOptions {
     pub prewarm: bool,
     /// How much faster schedules tick; 0 stops them.
     pub schedule_scale: u32,
+    /// Who is asked about faults.
+    pub faults: Faults,
 }
 
 impl SandboxOptions {
@@ -65,6 +68,7 @@ impl SandboxOptions {
             log: Arc::new(|_| {}),
             prewarm: true,
             schedule_scale: 1,
+            faults: Faults::default(),
         }
     }
 }
@@ -119,6 +123,10 @@ impl Sandbox {
         redirects.extend(options.redirects);
         let stand_in_options = StandInOptions {
             redirect_allowlist: redirects.clone(),
+            faults: FaultPlan {
+                calls: options.faults.upstream,
+                webhooks: options.faults.webhooks,
+            },
             ..options.stand_in
         };
         let stand_in = StandIn::start(stand_in_options)
@@ -129,6 +137,7 @@ impl Sandbox {
             data_dir: options.data_dir,
             region: stack::REGION.to_owned(),
             observer: options.observer,
+            interceptor: options.faults.aws,
         })
         .await?;
         let bindings = stack::bindings(&Parameters {
@@ -157,6 +166,8 @@ impl Sandbox {
         host_options.prewarm = options.prewarm;
         host_options.schedule_scale = options.schedule_scale;
         host_options.log = options.log;
+        host_options.interference = options.faults.invocations;
+        host_options.killer = options.faults.killer;
         let host = Host::start(host_options).await?;
         let sandbox = Self {
             aws,

@@ -4,6 +4,7 @@ use crate::data_dir::DataDir;
 use crate::dynamodb::{self, DynamoDb, TableSpec};
 use crate::error::Error;
 use crate::gate::{Gate, Observer, Service};
+use crate::interceptor::{FaultCounter, FaultCounts, SharedInterceptor};
 use crate::listener::{Bound, Serving};
 use crate::s3::{self, S3};
 use crate::secrets::{self, Secrets};
@@ -26,6 +27,8 @@ pub struct AwsOptions {
     pub region: String,
     /// Told of every request to every service.
     pub observer: Option<Observer>,
+    /// Decides about every request to every service, and every message sent to a queue.
+    pub interceptor: Option<SharedInterceptor>,
 }
 
 /// The embedded AWS. Call [`Aws::shutdown`] to stop it: dropping it stops the services too, but neither waits for
@@ -38,6 +41,7 @@ pub struct Aws {
     s3: S3,
     secrets: Secrets,
     serving: Vec<Serving>,
+    faults: FaultCounter,
     stop: watch::Sender<bool>,
     // Last: the directory outlives whatever has files in it.
     _data: DataDir,
@@ -78,6 +82,7 @@ impl Aws {
             s3,
             secrets,
             serving,
+            faults: FaultCounter::default(),
             stop,
             _data: data,
         })
@@ -122,6 +127,11 @@ impl Aws {
     /// Looks into the queues.
     pub fn queues(&self) -> &SqsHandle {
         self.sqs.handle()
+    }
+
+    /// How often each kind of fault was injected.
+    pub fn fault_counts(&self) -> FaultCounts {
+        self.faults.read()
     }
 
     /// The queue's URL, or `None` if there is no such queue.

@@ -66,6 +66,9 @@ pub struct Call {
     /// The access key id the request was signed with, in the `Authorization` header or the presigned query. `None` if
     /// it was not signed. Only S3 has checked the signature by the time a service answers.
     pub access_key_id: Option<String>,
+    /// Its number among all calls under this access key id, to whatever service, since the start, from 1. Retries
+    /// count, and calls without a signature are counted together. Zero if there is no interceptor.
+    pub ordinal: u64,
 }
 
 /// Sees every request to every service, before it is served. It must not block: the caller waits for it.
@@ -91,6 +94,7 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
             service: gate.service,
             operation,
             access_key_id: access_key_id.clone(),
+            ordinal: 0,
         });
     }
     parts.extensions.insert(Caller(access_key_id));

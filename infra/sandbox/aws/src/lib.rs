@@ -12,6 +12,7 @@ mod data_dir;
 mod dynamodb;
 mod error;
 mod gate;
+mod interceptor;
 mod json_protocol;
 mod listener;
 mod s3;
@@ -22,6 +23,7 @@ pub use aws::{Aws, AwsOptions, SECRET_ACCESS_KEY};
 pub use dynamodb::{IndexSpec, KeyAttribute, KeyKind, TableSpec};
 pub use error::Error;
 pub use gate::{Call, Observer, Service};
+pub use interceptor::{Ending, Failure, FaultCounts, Interceptor, MessageInfo, Passage, SharedInterceptor, Verdict};
 pub use sqs::{PeekedMessage, QueueDepths, QueueSpec, SqsHandle};
 
 /// The account that every ARN and queue URL of the sandbox names.

@@ -1,5 +1,6 @@
 //! The running host: starts what `wiring` made and the HTTP listener, answers for it, and takes everything down again.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::gateway::{self, Gateway, RouteTable};
+use crate::interference::{InterferenceCounts, ProcessCounts};
 use crate::lambda::{Dispatcher, Identity, InitFailure, InvokeError, Ledger, ProcessSpan};
 use crate::options::HostOptions;
 use crate::schedule::Ticker;
@@ -47,6 +49,7 @@ impl Host {
         };
         let pools = pools(&options, &identity, &ledger, &stopping)?;
         let dispatcher = Arc::new(Dispatcher::new(pools));
+        options.killer.bind(&dispatcher);
         let pollers = pollers(&options, &dispatcher)?;
         let tickers = tickers(&options, &identity, &dispatcher);
         let routes = RouteTable::new(&options.stack.functions)?;
@@ -123,9 +126,20 @@ impl Host {
         self.dispatcher.init_failures()
     }
 
-    /// Kills every process of a function, as if they had crashed; `false` if there is no such function.
+    /// Kills every process of a function, as if they had crashed, those that still start among them; `false` if there
+    /// is no such function. The next invocation starts another at once.
     pub async fn kill(&self, binary: &str) -> bool {
         self.dispatcher.kill(binary).await
+    }
+
+    /// Counts of processes by function.
+    pub fn process_counts(&self) -> BTreeMap<String, ProcessCounts> {
+        self.dispatcher.process_counts()
+    }
+
+    /// How often invocations were interfered with, by [`HostOptions::interference`].
+    pub fn interference_counts(&self) -> InterferenceCounts {
+        self.dispatcher.interference_counts()
     }
 
     /// Running invocations, counting those that wait for a process, and batches in hand.

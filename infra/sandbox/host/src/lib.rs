@@ -8,6 +8,7 @@
 mod clock;
 mod gateway;
 mod host;
+mod interference;
 mod jwt;
 mod lambda;
 mod options;
@@ -18,7 +19,8 @@ mod wiring;
 
 pub use gateway::RouteError;
 pub use host::Host;
+pub use interference::{Interference, InterferenceCounts, Invocation, InvocationPlan, Killer, ProcessCounts};
 pub use jwt::{Issuer, IssuerError};
-pub use lambda::{InitFailure, InvokeError, LogLine, LogSink, ProcessSpan, Runner};
+pub use lambda::{InitFailure, InvokeError, LogLine, LogSink, ProcessSpan, Runner, access_key_id};
 pub use options::HostOptions;
 pub use wiring::StartError;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::interference::{InvocationPlan, Killer};
 use crate::jwt::Issuer;
 use crate::lambda::{LogSink, Runner};
 use crate::template::{Bindings, Stack};
@@ -32,6 +33,10 @@ pub struct HostOptions {
     pub schedule_scale: u32,
     /// Receives every line the functions write.
     pub log: LogSink,
+    /// Decides about every invocation.
+    pub interference: Option<InvocationPlan>,
+    /// Tied to this host when it starts.
+    pub killer: Killer,
 }
 
 impl HostOptions {
@@ -50,6 +55,8 @@ impl HostOptions {
             prewarm: false,
             schedule_scale: 1,
             log: Arc::new(|_| {}),
+            interference: None,
+            killer: Killer::default(),
         }
     }
 }

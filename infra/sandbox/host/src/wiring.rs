@@ -66,6 +66,7 @@ pub(crate) fn pools(
             options.log.clone(),
             ledger.clone(),
             stopping.clone(),
+            options.interference.clone(),
         );
         pools.insert(function.binary.clone(), Arc::new(pool));
     }

@@ -9,6 +9,7 @@ use crate::calls::CallLog;
 use crate::clock;
 use crate::delivery;
 use crate::faults::Faults;
+use crate::interceptor::FaultCounts;
 use crate::moment::Moment;
 use crate::webhooks::Outgoing;
 use crate::world::World;
@@ -22,6 +23,7 @@ pub(crate) struct App {
     pub(crate) api_key: String,
     calls: Mutex<CallLog>,
     faults: Mutex<Faults>,
+    fault_counts: Mutex<FaultCounts>,
 }
 
 impl App {
@@ -39,6 +41,7 @@ impl App {
             api_key,
             calls: Mutex::default(),
             faults: Mutex::default(),
+            fault_counts: Mutex::default(),
         };
         (Arc::new(app), outgoing)
     }
@@ -67,6 +70,14 @@ impl App {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         locked(&self.faults)
+    }
+
+    pub(crate) fn count_fault(&self, kind: &'static str) {
+        *locked(&self.fault_counts).entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn fault_counts(&self) -> FaultCounts {
+        locked(&self.fault_counts).clone()
     }
 }
 

@@ -6,6 +6,9 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use sandbox_fhir::Source;
+
+use crate::files::{self, FileRefusal};
 use crate::operation::Operation;
 
 /// How a call misbehaves. Unless said otherwise the call has its effect all the same.
@@ -20,6 +23,27 @@ pub enum Failure {
         /// `Content-Type`.
         content_type: String,
     },
+    /// This answer in place of the right one.
+    StatusAfterEffect {
+        /// HTTP status.
+        code: u16,
+        /// Body, as it is.
+        body: String,
+        /// `Content-Type`.
+        content_type: String,
+    },
+    /// 429 as the per-minute limiter answers: plain words called `text/html`, and `Retry-After`. Without any effect.
+    RateLimited {
+        /// `Retry-After`, in seconds.
+        retry_after_secs: u64,
+    },
+    /// A network query starts, but these sources are refused in its `errors`. Other operations are left alone.
+    SourcesRefused {
+        /// The sources.
+        sources: Vec<Source>,
+        /// `httpStatus` of each error.
+        http_status: u16,
+    },
     /// 200 with a body that ends in the middle of a JSON text.
     Garbage,
     /// The right answer, this many milliseconds late.
@@ -33,6 +57,87 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// A [`Failure::Status`] with a body as the gateway in front words it.
+    #[must_use]
+    pub fn gateway(code: u16, message: &str) -> Self {
+        Self::Status {
+            code,
+            body: serde_json::json!({ "message": message }).to_string(),
+            content_type: "application/json".to_owned(),
+        }
+    }
+
+    /// 429 of the gateway: its throttle, or the day's quota.
+    #[must_use]
+    pub fn limit_exceeded() -> Self {
+        Self::gateway(429, "Limit Exceeded")
+    }
+
+    /// 504 of the gateway, which gives up after 29 seconds (docs.aws.amazon.com, API Gateway quotas).
+    #[must_use]
+    pub fn gateway_timeout() -> Self {
+        Self::gateway(504, "Endpoint request timed out")
+    }
+
+    /// 500 in the error envelope.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::envelope(500, "InternalServerError", "Internal server error")
+    }
+
+    /// The sources' own limit, which the documentation describes as an entry of `errors` with 429.
+    #[must_use]
+    pub const fn sources_limited(sources: Vec<Source>) -> Self {
+        Self::SourcesRefused {
+            sources,
+            http_status: 429,
+        }
+    }
+
+    /// 403 of a record link, as when it has expired.
+    #[must_use]
+    pub fn link_refused() -> Self {
+        let (code, name, message) = FileRefusal::Expired.words();
+        Self::Status {
+            code,
+            body: files::refusal_body(name, message),
+            content_type: "application/xml".to_owned(),
+        }
+    }
+
+    /// The same answer, but after the effect; other failures stay what they are.
+    #[must_use]
+    pub fn after_effect(self) -> Self {
+        match self {
+            Self::Status {
+                code,
+                body,
+                content_type,
+            } => Self::StatusAfterEffect {
+                code,
+                body,
+                content_type,
+            },
+            other => other,
+        }
+    }
+
+    /// What kind it is, in the words of [`FaultCounts`](crate::FaultCounts).
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Status { code: 429, .. } | Self::RateLimited { .. } => "too_many_requests",
+            Self::Status { .. } => "status_before_effect",
+            Self::StatusAfterEffect { .. } => "status_after_effect",
+            Self::SourcesRefused { .. } => "sources_refused",
+            Self::Garbage => "garbage",
+            Self::HangFor(_) => "late",
+            Self::ResetBeforeEffect => "reset_before_effect",
+            Self::ResetAfterEffect => "reset_after_effect",
+            Self::TruncateAfter(_) => "truncated",
+        }
+    }
+
     /// A [`Failure::Status`] with a body as the error envelope has it.
     #[must_use]
     pub fn envelope(code: u16, title: &str, detail: &str) -> Self {

@@ -61,6 +61,13 @@ impl FileRefusal {
     }
 }
 
+/// The XML that S3 refuses with.
+pub(crate) fn refusal_body(code: &str, message: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    )
+}
+
 /// The objects and the key that signs links to them.
 pub(crate) struct Files {
     objects: BTreeMap<String, Object>,

@@ -90,7 +90,16 @@ async fn spoil(response: Response, failure: Failure) -> Response {
             response
         }
         Failure::TruncateAfter(bytes) => response.map(|body| truncated(body, bytes)),
-        Failure::Status { .. } | Failure::ResetBeforeEffect | Failure::ResetAfterEffect => faults::reset(),
+        Failure::StatusAfterEffect {
+            code,
+            body,
+            content_type,
+        } => faults::status(code, body, content_type),
+        Failure::SourcesRefused { .. } => response,
+        Failure::Status { .. }
+        | Failure::RateLimited { .. }
+        | Failure::ResetBeforeEffect
+        | Failure::ResetAfterEffect => faults::reset(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sandbox_fhir::NetworkRecord;
 
+use crate::interceptor::FaultPlan;
 use crate::personas::Persona;
 
 /// How many times its usual delay the lab takes for [`Persona::SlowSource`].
@@ -102,6 +103,8 @@ pub struct StandInOptions {
     pub daily_quota: Option<u32>,
     /// Patients per account; Metriport's sandbox has 20.
     pub patient_cap: Option<u32>,
+    /// Who is asked about faults.
+    pub faults: FaultPlan,
 }
 
 impl Default for StandInOptions {
@@ -125,6 +128,7 @@ impl Default for StandInOptions {
             failure_events: false,
             daily_quota: None,
             patient_cap: None,
+            faults: FaultPlan::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::delivery::{self, DeliveryError};
 
 use crate::faults::Failure;
+use crate::interceptor::FaultCounts;
 use crate::operation::Operation;
 use crate::options::{StandInOptions, Wait};
 use crate::personas::Persona;
@@ -166,6 +167,12 @@ impl StandIn {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.app.calls().stats()
+    }
+
+    /// How often each kind of fault was injected, by plan or by [`StandIn::fail_next`].
+    #[must_use]
+    pub fn fault_counts(&self) -> FaultCounts {
+        self.app.fault_counts()
     }
 
     /// Every call so far, oldest first.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::PAYLOAD_BYTES_MAX;
 use super::error::{InitFailure, InvokeError};
 use super::pool::Pool;
+use crate::interference::{InterferenceCounts, ProcessCounts};
 
 /// Routes invocations to the processes of functions.
 pub(crate) struct Dispatcher {
@@ -117,7 +118,26 @@ impl Dispatcher {
     pub(crate) async fn shut_down(&self) {
         self.pools.values().for_each(|pool| pool.close());
         for pool in self.pools.values() {
-            pool.kill().await;
+            pool.end().await;
         }
+    }
+
+    /// Counts of processes by function.
+    pub(crate) fn process_counts(&self) -> BTreeMap<String, ProcessCounts> {
+        let counts = self.pools.iter().map(|(binary, pool)| (binary.clone(), pool.counts()));
+        counts.collect()
+    }
+
+    /// Counts of what was done to invocations on purpose, over all functions.
+    pub(crate) fn interference_counts(&self) -> InterferenceCounts {
+        let mut counts = InterferenceCounts::new();
+        for (before, after) in self.pools.values().map(|pool| pool.interferences()) {
+            for (kind, count) in [("killed_before", before), ("killed_after", after)] {
+                if count > 0 {
+                    *counts.entry(kind).or_default() += count;
+                }
+            }
+        }
+        counts
     }
 }

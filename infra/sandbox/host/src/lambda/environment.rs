@@ -33,7 +33,9 @@ pub(crate) fn function_environment(
     Ok(variables)
 }
 
-fn access_key_id(binary: &str) -> String {
+/// The access key id under which a function's processes call AWS, by its binary's name: `SANDBOXQUERYDISPATCH` of
+/// `query-dispatch`. The event sources poll as `SANDBOXHOST`.
+pub fn access_key_id(binary: &str) -> String {
     format!("SANDBOX{}", binary.replace('-', "").to_uppercase())
 }
 

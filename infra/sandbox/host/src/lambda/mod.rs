@@ -10,8 +10,10 @@ mod pool;
 mod process;
 mod runner;
 mod runtime_api;
+mod tally;
 
 pub(crate) use dispatch::Dispatcher;
+pub use environment::access_key_id;
 pub(crate) use environment::{Identity, function_environment};
 pub use error::{InitFailure, InvokeError};
 pub(crate) use ledger::Ledger;

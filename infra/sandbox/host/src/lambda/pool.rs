@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use super::error::{InitFailure, InvokeError};
 use super::ledger::Ledger;
 use super::log::{LogLine, LogSink};
-use super::process::{Outcome, Process};
+use super::process::{NotReady, Outcome, Process};
 use super::runner::ProgramLine;
 use super::runtime_api::Reply;
+use super::tally::Tallies;
 use crate::clock;
+use crate::interference::{Interference, Invocation, InvocationPlan, ProcessCounts};
 
 /// What a process of a function is started and invoked with.
 pub(crate) struct FunctionSpec {
@@ -41,7 +43,8 @@ struct Backoff {
     until: Instant,
 }
 
-/// How often an invocation is handed to processes that end before they take it.
+/// How often an invocation is handed to processes that end before they take it, and how often a start that was killed
+/// is made again at once.
 const ATTEMPTS_MAX: u8 = 3;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -56,6 +59,8 @@ pub(crate) struct Pool {
     log: LogSink,
     ledger: Arc<Ledger>,
     shutdown: watch::Receiver<bool>,
+    interference: Option<InvocationPlan>,
+    tallies: Tallies,
 }
 
 impl Pool {
@@ -65,6 +70,7 @@ impl Pool {
         log: LogSink,
         ledger: Arc<Ledger>,
         shutdown: watch::Receiver<bool>,
+        interference: Option<InvocationPlan>,
     ) -> Self {
         Self {
             spec: Arc::new(spec),
@@ -75,6 +81,8 @@ impl Pool {
             log,
             ledger,
             shutdown,
+            interference,
+            tallies: Tallies::default(),
         }
     }
 
@@ -85,9 +93,14 @@ impl Pool {
 
     async fn run(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
         let _permit = self.permits.acquire().await.or(Err(InvokeError::ShuttingDown))?;
+        let interference = self.interference();
         let mut attempts_left = ATTEMPTS_MAX;
         loop {
             let process = self.process().await?;
+            if interference == Interference::KillBefore {
+                self.tallies.killed_before.one();
+                return Err(self.kill_one(&process).await);
+            }
             let started_ms = clock::now_ms();
             let outcome = process.invoke(&self.spec, payload.clone()).await;
             attempts_left -= 1;
@@ -97,18 +110,40 @@ impl Pool {
                 _ => self.ledger.invoked(process.pid, started_ms, clock::now_ms()),
             }
             match outcome {
+                Outcome::Reply(_) if interference == Interference::KillAfter => {
+                    self.tallies.killed_after.one();
+                    return Err(self.kill_one(&process).await);
+                }
                 Outcome::Reply(reply) => {
                     lock(&self.idle).push(process);
                     return self.result(reply);
                 }
                 Outcome::TimedOut => return Err(self.timed_out()),
-                Outcome::Exited { status, .. } => {
-                    return Err(InvokeError::Exited {
-                        function: self.name(),
-                        status,
-                    });
-                }
+                Outcome::Exited { status, .. } => return Err(self.exited(status)),
             }
+        }
+    }
+
+    /// What is done to the next invocation.
+    fn interference(&self) -> Interference {
+        let Some(plan) = &self.interference else {
+            return Interference::Go;
+        };
+        plan(&Invocation {
+            function: self.name(),
+            ordinal: self.tallies.invocations.one(),
+        })
+    }
+
+    /// Kills the process that has, or would have, the invocation, which fails with it.
+    async fn kill_one(&self, process: &Process) -> InvokeError {
+        self.count_kill(process);
+        self.exited(process.end().await)
+    }
+
+    fn count_kill(&self, process: &Process) {
+        if process.kill() {
+            self.tallies.killed.one();
         }
     }
 
@@ -120,13 +155,39 @@ impl Pool {
         Ok(())
     }
 
-    /// Kills every process; invocations they hold fail.
+    /// Kills every process, those that still start among them; invocations they hold fail.
     pub(super) async fn kill(&self) {
-        let processes = std::mem::take(&mut *lock(&self.all));
-        lock(&self.idle).clear();
+        let processes = self.take_all();
+        // All are told before one is waited for: whoever asked may die with the first of them.
+        processes.iter().for_each(|process| self.count_kill(process));
         for process in processes {
             process.end().await;
         }
+    }
+
+    /// Ends every process; invocations they hold fail.
+    pub(super) async fn end(&self) {
+        for process in self.take_all() {
+            process.end().await;
+        }
+    }
+
+    fn take_all(&self) -> Vec<Arc<Process>> {
+        lock(&self.idle).clear();
+        std::mem::take(&mut *lock(&self.all))
+    }
+
+    pub(super) fn counts(&self) -> ProcessCounts {
+        ProcessCounts {
+            running: lock(&self.all).iter().filter(|process| !process.has_exited()).count(),
+            spawned: self.tallies.spawned.total(),
+            killed: self.tallies.killed.total(),
+        }
+    }
+
+    /// How many invocations lost their process on purpose: before they were seen, and after they were done.
+    pub(super) fn interferences(&self) -> (u64, u64) {
+        (self.tallies.killed_before.total(), self.tallies.killed_after.total())
     }
 
     /// Refuses further invocations.
@@ -153,7 +214,7 @@ impl Pool {
         }
         let warm = || lock(&self.idle).pop();
         while let Some(process) = warm() {
-            if !process.has_exited() {
+            if process.is_usable() {
                 return Ok(process);
             }
         }
@@ -167,22 +228,39 @@ impl Pool {
         {
             return Err(backoff.failure.clone().into());
         }
-        match Process::start(&self.spec, &self.log, self.shutdown.clone()).await {
-            Ok(process) => {
-                lock(&self.backoff).take();
-                let process = Arc::new(process);
-                self.ledger.started(&self.spec.binary, process.pid);
-                let mut all = lock(&self.all);
-                all.retain(|process| !process.has_exited());
-                all.push(process.clone());
-                Ok(process)
-            }
-            Err(_) if *self.shutdown.borrow() => Err(InvokeError::ShuttingDown),
-            Err(failure) => {
-                self.back_off(&failure);
-                Err(failure.into())
+        for _ in 0..ATTEMPTS_MAX {
+            match self.start_once().await {
+                Ok(process) => {
+                    lock(&self.backoff).take();
+                    self.ledger.started(&self.spec.binary, process.pid);
+                    return Ok(process);
+                }
+                Err(_) if *self.shutdown.borrow() => return Err(InvokeError::ShuttingDown),
+                // The function itself has not failed, so that the next start need not wait.
+                Err(NotReady { killed: true, .. }) => {}
+                Err(NotReady { failure, .. }) => {
+                    self.back_off(&failure);
+                    return Err(failure.into());
+                }
             }
         }
+        Err(self.exited("a kill during each of its starts".to_owned()))
+    }
+
+    /// Starts one process, which can be killed from its first moment on.
+    async fn start_once(&self) -> Result<Arc<Process>, NotReady> {
+        let process = match Process::start(&self.spec, &self.log, self.shutdown.clone()).await {
+            Ok(process) => Arc::new(process),
+            Err(failure) => return Err(NotReady { failure, killed: false }),
+        };
+        self.tallies.spawned.one();
+        {
+            let mut all = lock(&self.all);
+            all.retain(|process| !process.has_exited());
+            all.push(process.clone());
+        }
+        process.ready(&self.spec).await?;
+        Ok(process)
     }
 
     fn back_off(&self, failure: &InitFailure) {
@@ -206,6 +284,11 @@ impl Pool {
             }),
             Reply::TooLarge => Err(InvokeError::ResponseTooLarge { function: self.name() }),
         }
+    }
+
+    fn exited(&self, status: String) -> InvokeError {
+        let function = self.name();
+        InvokeError::Exited { function, status }
     }
 
     fn timed_out(&self) -> InvokeError {

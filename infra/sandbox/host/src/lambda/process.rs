@@ -39,22 +39,31 @@ pub(super) enum Outcome {
     },
 }
 
+/// Why a process never asked for an invocation.
+pub(super) struct NotReady {
+    pub(super) failure: InitFailure,
+    /// It was killed on purpose, which is no fault of the function.
+    pub(super) killed: bool,
+}
+
 impl Process {
-    /// Starts a process and waits until it asks for its first invocation.
+    /// Starts a process, which is not ready yet.
     pub(super) async fn start(
         spec: &Arc<FunctionSpec>,
         log: &LogSink,
         shutdown: watch::Receiver<bool>,
     ) -> Result<Self, InitFailure> {
-        let process = match Self::spawn(spec, log, shutdown).await {
-            Ok(process) => process,
-            // Lambda's type for a bootstrap that cannot be executed.
-            Err(_) => return Err(spec.init_failure("Runtime.InvalidEntrypoint")),
-        };
-        let mut stage = process.mailbox.stage.subscribe();
+        // Lambda's type for a bootstrap that cannot be executed.
+        let started = Self::spawn(spec, log, shutdown).await;
+        started.or_else(|_| Err(spec.init_failure("Runtime.InvalidEntrypoint")))
+    }
+
+    /// Waits until it asks for its first invocation; ends it if it does not.
+    pub(super) async fn ready(&self, spec: &FunctionSpec) -> Result<(), NotReady> {
+        let mut stage = self.mailbox.stage.subscribe();
         let reached = tokio::time::timeout(INIT_LIMIT, stage.wait_for(|stage| *stage != Stage::Starting)).await;
         let error_type = match reached.map(|reached| reached.map(|stage| stage.clone())) {
-            Ok(Ok(Stage::Ready)) => return Ok(process),
+            Ok(Ok(Stage::Ready)) => return Ok(()),
             Ok(Ok(
                 Stage::InitFailed { error_type }
                 | Stage::Exited {
@@ -65,8 +74,10 @@ impl Process {
             Ok(_) => "Runtime.ExitError".to_owned(),
             Err(_) => "Sandbox.Timedout".to_owned(),
         };
-        process.end().await;
-        Err(spec.init_failure(error_type))
+        let killed = *self.kill.borrow();
+        self.end().await;
+        let failure = spec.init_failure(error_type);
+        Err(NotReady { failure, killed })
     }
 
     async fn spawn(spec: &Arc<FunctionSpec>, log: &LogSink, shutdown: watch::Receiver<bool>) -> io::Result<Self> {
@@ -106,10 +117,21 @@ impl Process {
         )
     }
 
-    /// Kills the process and waits until it is gone.
-    pub(super) async fn end(&self) {
+    /// Whether it can be given an invocation: it lives, and nobody has told it to end.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.has_exited() && !*self.kill.borrow()
+    }
+
+    /// Tells it to end, without waiting; `false` if it had ended, or had been told, before.
+    pub(super) fn kill(&self) -> bool {
+        let lived = !self.has_exited();
+        lived && !self.kill.send_replace(true)
+    }
+
+    /// Kills the process, waits until it is gone, and tells how it went.
+    pub(super) async fn end(&self) -> String {
         self.kill.send_replace(true);
-        self.exited().await;
+        self.exited().await
     }
 
     /// Hands over one invocation and waits for its end, at most until `timeout`, at which the process is killed.

@@ -38,6 +38,7 @@ impl Pipeline {
             data_dir: None,
             region: "us-east-1".to_owned(),
             observer: None,
+            interceptor: None,
         };
         let aws = Aws::start(options).await.unwrap();
         let spec = QueueSpec {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::{Params, add};
 use crate::app::App;
-use crate::files::{FileRefusal, Object};
+use crate::files::{FileRefusal, Object, refusal_body};
 use crate::operation::Operation;
 use crate::records::View;
 
@@ -47,9 +47,7 @@ impl IntoResponse for FileRefusal {
     fn into_response(self) -> Response {
         let (status, code, message) = self.words();
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
-        let body = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-        );
+        let body = refusal_body(code, message);
         (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
     }
 }
