@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
-use crate::{explain, pull, up};
+use crate::{chaos, explain, pull, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -27,6 +27,10 @@ pub enum Command {
     Up(UpArgs),
     /// Tell in plain words what happened to a pull, from a running API.
     Explain(ExplainArgs),
+    /// Let many persons pull while everything that can go wrong does, and judge what came of it.
+    Chaos(ChaosArgs),
+    /// Kill a process once at every place of a pull, and judge what came of each.
+    Kills(KillsArgs),
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -90,6 +94,88 @@ pub struct UpArgs {
     pub bin_dir: Option<PathBuf>,
 }
 
+/// Options of `chaos`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ChaosArgs {
+    /// How many pulls.
+    #[arg(long, default_value_t = 1000)]
+    pub pulls: u32,
+    /// Seed of the persons and of the storm.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Divides every duration, ours and the stand-in's.
+    #[arg(long, default_value_t = 30)]
+    pub scale: u32,
+    /// How many persons at once.
+    #[arg(long, default_value_t = 16)]
+    pub at_once: u32,
+    /// No fault at all: the pulls as they should go.
+    #[arg(long)]
+    pub calm: bool,
+    /// Share of webhooks that never arrive.
+    #[arg(long, default_value_t = 0.30)]
+    pub dropped: f64,
+    /// Share of webhooks that arrive twice.
+    #[arg(long, default_value_t = 0.20)]
+    pub doubled: f64,
+    /// Pulls per killed process; 0 kills none.
+    #[arg(long, default_value_t = 20)]
+    pub pulls_per_kill: u32,
+    /// Print what the functions log.
+    #[arg(long)]
+    pub logs: bool,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+impl Default for ChaosArgs {
+    fn default() -> Self {
+        Self {
+            pulls: 1000,
+            seed: 1,
+            scale: 30,
+            at_once: 16,
+            calm: false,
+            dropped: 0.30,
+            doubled: 0.20,
+            pulls_per_kill: 20,
+            logs: false,
+            bin_dir: None,
+        }
+    }
+}
+
+/// Options of `kills`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct KillsArgs {
+    /// Seed of ids and records.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Divides every duration, ours and the stand-in's.
+    #[arg(long, default_value_t = 60)]
+    pub scale: u32,
+    /// How many sandboxes at once, each with one pull at a time.
+    #[arg(long, default_value_t = 4)]
+    pub at_once: u32,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+impl KillsArgs {
+    /// The same sandbox as for `chaos`, in a calm.
+    pub(crate) fn weather(&self) -> ChaosArgs {
+        ChaosArgs {
+            seed: self.seed,
+            scale: self.scale,
+            calm: true,
+            bin_dir: self.bin_dir.clone(),
+            ..ChaosArgs::default()
+        }
+    }
+}
+
 /// Options of `explain`.
 #[derive(Clone, clap::Args)]
 pub struct ExplainArgs {
@@ -142,6 +228,8 @@ pub fn run(command: Command) -> ExitCode {
         match command {
             Command::Pull(args) => pull::pull(&args).await,
             Command::Up(args) => up::up(&args).await,
+            Command::Chaos(args) => chaos::chaos(&args).await,
+            Command::Kills(args) => chaos::kills(&args).await,
             Command::Explain(args) => explain::explain(&args).await,
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }

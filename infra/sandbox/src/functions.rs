@@ -5,6 +5,19 @@ use std::process::ExitCode;
 use lambda_runtime::Error;
 use shared::config::Env;
 
+/// Every function, by the name of its binary.
+pub const NAMES: [&str; 9] = [
+    "identity-session",
+    "webhook-intake",
+    "webhook-process",
+    "aal2-challenge",
+    "network-query",
+    "query-dispatch",
+    "record-fetch",
+    "record-read",
+    "reconcile",
+];
+
 /// Runs one function until its host ends the process.
 #[must_use]
 pub fn run(name: &str) -> ExitCode {

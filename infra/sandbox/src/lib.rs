@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod browser;
+mod chaos;
 pub mod cli;
 pub mod explain;
 mod faults;

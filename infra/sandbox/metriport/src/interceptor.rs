@@ -52,6 +52,10 @@ pub struct CallInfo {
     pub caller_ordinal: u64,
     /// The caller's `User-Agent`, empty if it sent none.
     pub user_agent: String,
+    /// The `externalId` of the patient it is about, if that can be told.
+    pub external_id: Option<String>,
+    /// The metadata that came with it.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// What may be done to one delivery of a webhook.

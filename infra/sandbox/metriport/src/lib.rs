@@ -11,6 +11,7 @@
 //! document downloads, and the inline consolidated endpoint.
 
 mod aal2;
+mod about;
 mod address;
 mod app;
 mod authenticator;
@@ -34,6 +35,7 @@ mod identity;
 mod ids;
 mod interceptor;
 mod limits;
+mod look;
 mod message;
 mod metadata;
 mod moment;
@@ -62,6 +64,7 @@ pub use calls::{Call, OperationStats, Stats};
 pub use delivery::DeliveryError;
 pub use faults::Failure;
 pub use interceptor::{CallInfo, DeliveryInfo, DeliveryPlan, Fate, FaultCounts, FaultPlan, Interceptor, Passage};
+pub use look::QuerySummary;
 pub use operation::Operation;
 pub use options::{Delays, StandInOptions, Wait};
 pub use patient::SOMEBODY_ELSES_EXTERNAL_ID;

@@ -81,6 +81,10 @@ impl StandIn {
         Ok(Self { app, base_url, tasks })
     }
 
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
     /// `http://127.0.0.1:port`, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> &str {

@@ -1,0 +1,184 @@
+//! What was done to whom, and when: the log of injected faults, and what of it can have hit one pull.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use super::judge::Hit;
+use super::plan::Kind;
+
+/// The function that starts queries.
+const STARTER: &str = "query-dispatch";
+/// A write is told of a little after the moment it names, and a process dies a little after it is killed.
+const SLACK_MS: i64 = 100;
+
+/// One injected fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Injection {
+    pub(super) kind: Kind,
+    /// The function it was done to; empty for a webhook.
+    pub(super) function: String,
+    /// The run whose start it was done to.
+    pub(super) run: Option<String>,
+    pub(super) at_ms: i64,
+}
+
+/// All injected faults.
+#[derive(Default)]
+pub(super) struct Log(Mutex<Vec<Injection>>);
+
+impl Log {
+    fn lock(&self) -> MutexGuard<'_, Vec<Injection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, injection: Injection) {
+        self.lock().push(injection);
+    }
+
+    pub(super) fn take(&self) -> Vec<Injection> {
+        std::mem::take(&mut *self.lock())
+    }
+}
+
+/// How many faults of each kind.
+pub(super) fn counts(injections: &[Injection]) -> BTreeMap<Kind, usize> {
+    super::judge::tally(injections.iter().map(|injection| injection.kind))
+}
+
+/// What hit a run, by what was done to its own start, and by what was done to the function that starts while its start
+/// was held up, or was in its hands.
+pub(super) fn hits(run: &str, timeline: &[Value], injections: &[Injection]) -> Vec<Hit> {
+    let own = injections
+        .iter()
+        .filter(|injection| injection.run.as_deref() == Some(run));
+    let mut hits: Vec<Hit> = own.filter_map(|injection| of_start(injection.kind)).collect();
+    let deaths = |from: i64, to: i64| {
+        injections.iter().any(|injection| {
+            injection.function == STARTER
+                && Kind::KILLS.contains(&injection.kind)
+                && (from - SLACK_MS..=to + SLACK_MS).contains(&injection.at_ms)
+        })
+    };
+    let spans = Spans::of(timeline);
+    if spans.started.is_some_and(|(from, to)| deaths(from, to)) {
+        hits.push(Hit::StartUnknown);
+    }
+    if spans.waited.is_some_and(|(from, to)| deaths(from, to)) {
+        hits.push(Hit::StartHeldUp);
+    }
+    hits.sort_unstable();
+    hits.dedup();
+    hits
+}
+
+/// What a fault of the start call itself means for the run.
+const fn of_start(kind: Kind) -> Option<Hit> {
+    match kind {
+        Kind::UpstreamLimited | Kind::UpstreamThrottled => Some(Hit::StartHeldUp),
+        Kind::SourceLimited => Some(Hit::SourceLimited),
+        Kind::UpstreamError
+        | Kind::UpstreamErrorAfter
+        | Kind::UpstreamTimeout
+        | Kind::UpstreamTruncated
+        | Kind::ResetBefore
+        | Kind::ResetAfter
+        | Kind::KilledBeforeCall
+        | Kind::KilledAfterCall => Some(Hit::StartUnknown),
+        _ => None,
+    }
+}
+
+/// When a run waited for its start, and when the start was in the hands of the function, in milliseconds.
+#[derive(Default)]
+struct Spans {
+    waited: Option<(i64, i64)>,
+    started: Option<(i64, i64)>,
+}
+
+impl Spans {
+    fn of(timeline: &[Value]) -> Self {
+        let at = |event: &Value| time(event.get("at"));
+        let accepted = timeline.first().map(at);
+        let claim = timeline.iter().rposition(|event| code(event) == "start_claimed");
+        let claimed = claim.and_then(|n| timeline.get(n)).map(at);
+        let next = claim.and_then(|n| timeline.get(n + 1)).map(at);
+        let last = timeline.last().map(at);
+        Self {
+            waited: accepted.zip(claimed.or(last)),
+            started: claimed.zip(next.or(last)),
+        }
+    }
+}
+
+/// Whether the timeline shows that a start was tried.
+pub(super) fn tried(timeline: &[Value]) -> bool {
+    let last = timeline
+        .iter()
+        .rfind(|event| ["start_claimed", "start_deferred", "start_refused"].contains(&code(event)));
+    last.is_some_and(|event| code(event) == "start_claimed")
+}
+
+fn code(event: &Value) -> &str {
+    event.get("code").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn time(text: Option<&Value>) -> i64 {
+    let text = text.and_then(Value::as_str).unwrap_or_default();
+    shared::domain::Time::parse(text)
+        .map(shared::domain::Time::millis)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn timeline() -> Vec<Value> {
+        vec![
+            json!({ "at": "2026-11-22T10:00:00.000Z", "code": "accepted" }),
+            json!({ "at": "2026-11-22T10:00:01.000Z", "code": "start_claimed" }),
+            json!({ "at": "2026-11-22T10:00:02.000Z", "code": "started" }),
+            json!({ "at": "2026-11-22T10:00:09.000Z", "code": "source_reported" }),
+        ]
+    }
+
+    fn death(at: &str) -> Injection {
+        Injection {
+            kind: Kind::KilledAfterCall,
+            function: STARTER.to_owned(),
+            run: None,
+            at_ms: time(Some(&json!(at))),
+        }
+    }
+
+    #[test]
+    fn a_death_hits_the_start_only_while_it_is_in_the_functions_hands() {
+        let of = |at| hits("r", &timeline(), &[death(at)]);
+        assert_eq!(of("2026-11-22T10:00:01.500Z"), [Hit::StartUnknown]);
+        assert_eq!(of("2026-11-22T10:00:00.500Z"), [Hit::StartHeldUp]);
+        assert_eq!(of("2026-11-22T10:00:08.000Z"), []);
+    }
+
+    #[test]
+    fn a_fault_of_another_runs_start_hits_nobody_else() {
+        let of = |run: &str| Injection {
+            run: Some(run.to_owned()),
+            kind: Kind::UpstreamTimeout,
+            function: STARTER.to_owned(),
+            at_ms: 0,
+        };
+        assert_eq!(hits("r", &timeline(), &[of("r")]), [Hit::StartUnknown]);
+        assert_eq!(hits("r", &timeline(), &[of("other")]), []);
+    }
+
+    #[test]
+    fn a_start_that_was_put_off_or_refused_is_no_try() {
+        assert!(tried(&timeline()));
+        let deferred = json!({ "at": "2026-11-22T10:00:02.000Z", "code": "start_deferred" });
+        assert!(!tried(&[timeline(), vec![deferred]].concat()));
+        assert!(!tried(&[]));
+    }
+}

@@ -1,0 +1,259 @@
+//! What a pull may come to: the published table, and whether one pull kept to it. Pure.
+
+use std::collections::BTreeMap;
+
+use sandbox_metriport::Persona;
+
+/// How a pull ended, in the words of the table.
+pub type State = &'static str;
+
+const COMPLETED: State = "completed";
+const PARTIAL: State = "partial";
+const UNCONFIRMED: State = "unconfirmed";
+const TOO_LATE: State = "failed: aal2_session_expired";
+const NO_SOURCE: State = "failed: no_source_answered";
+const LINK_REFUSED: State = "refused: patient_link_refused";
+const UNVERIFIED: State = "identity not verified";
+
+/// Most upstream calls of a pull beyond those it makes without faults.
+pub const EXTRA_CALLS_MAX: i64 = 20;
+
+/// A fault that may change what a pull comes to. Every other fault must leave no trace but time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hit {
+    /// Nothing that matters.
+    None,
+    /// The start's answer was lost, or a process died between the intent to start and its result.
+    StartUnknown,
+    /// The start was held up: by a 429, a connection that could not be made, or the death of a process.
+    StartHeldUp,
+    /// A source refused the query for its own limit.
+    SourceLimited,
+}
+
+impl Hit {
+    const ALL: [Self; 4] = [Self::None, Self::StartUnknown, Self::StartHeldUp, Self::SourceLimited];
+
+    /// In the words of the table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "any other",
+            Self::StartUnknown => "start unknown",
+            Self::StartHeldUp => "start held up",
+            Self::SourceLimited => "source limited",
+        }
+    }
+}
+
+/// The states that a persona's pull may end in when it was hit so, besides those it may end in anyway.
+#[must_use]
+pub const fn allowed(persona: Persona, hit: Hit) -> &'static [State] {
+    match (persona, hit) {
+        (Persona::WrongExternalId, _) => &[LINK_REFUSED],
+        (Persona::OtherPerson, _) => &[UNVERIFIED],
+        (Persona::Ordinary | Persona::NoData | Persona::SlowSource, Hit::None) => &[COMPLETED],
+        (Persona::SilentSource | Persona::SandboxSources, Hit::None) => &[PARTIAL],
+        (_, Hit::StartUnknown) => &[UNCONFIRMED],
+        (_, Hit::StartHeldUp) => &[TOO_LATE],
+        (_, Hit::SourceLimited) => &[PARTIAL, NO_SOURCE],
+    }
+}
+
+/// The published table, one line per persona.
+#[must_use]
+pub fn table() -> Vec<String> {
+    let mut lines = vec![
+        Hit::ALL
+            .map(Hit::name)
+            .iter()
+            .fold(format!("  {:<18}", "persona"), |line, name| {
+                format!("{line}  {name:<36}")
+            }),
+    ];
+    lines.extend(Persona::ALL.iter().map(|persona| {
+        let states = Hit::ALL.map(|hit| allowed(*persona, hit).join(" | "));
+        states.iter().fold(format!("  {:<18}", persona.name()), |line, states| {
+            format!("{line}  {states:<36}")
+        })
+    }));
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// What is known of one pull once all is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Whose networks.
+    pub persona: Persona,
+    /// How it ended.
+    pub state: String,
+    /// What hit it.
+    pub hits: Vec<Hit>,
+    /// Network queries that upstream began for it.
+    pub upstream_queries: usize,
+    /// Whether it was accepted: a pull that was refused must have begun nothing.
+    pub accepted: bool,
+    /// Whether a record that it promises is there, with the bytes it promises.
+    pub intact: bool,
+    /// Whether the timeline shows that a start was tried.
+    pub tried: bool,
+    /// Upstream calls made for it.
+    pub calls: i64,
+    /// Upstream calls that a pull of this persona makes without faults.
+    pub calls_usual: i64,
+}
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Breach {
+    /// The state is not in the table.
+    State,
+    /// More than one query upstream, or one for a pull that was refused.
+    Doubled,
+    /// A query that nothing stood in the way of was not begun; or the record is not there.
+    Lost,
+    /// It did not end.
+    Hung,
+    /// Too many calls.
+    Calls,
+}
+
+impl Breach {
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::State => "state not allowed",
+            Self::Doubled => "doubled",
+            Self::Lost => "lost",
+            Self::Hung => "hung",
+            Self::Calls => "too many upstream calls",
+        }
+    }
+}
+
+impl Facts {
+    /// A pull that began nothing.
+    #[must_use]
+    pub const fn refused(persona: Persona, state: String) -> Self {
+        Self {
+            persona,
+            state,
+            hits: Vec::new(),
+            upstream_queries: 0,
+            accepted: false,
+            intact: true,
+            tried: false,
+            calls: 0,
+            calls_usual: 0,
+        }
+    }
+
+    /// Every promise this pull broke.
+    #[must_use]
+    pub fn breaches(&self) -> Vec<Breach> {
+        let ambiguous = self.hits.contains(&Hit::StartUnknown);
+        let hung = self.state.starts_with("hung");
+        let states = self.hits.iter().chain([&Hit::None]);
+        let allowed = states
+            .flat_map(|hit| allowed(self.persona, *hit))
+            .any(|state| *state == self.state);
+        let doubled = self.upstream_queries > usize::from(self.accepted);
+        let begun = !self.tried || ambiguous || self.upstream_queries == 1;
+        let found = [
+            (Breach::Hung, hung),
+            (Breach::State, !hung && !allowed),
+            (Breach::Doubled, doubled),
+            (Breach::Lost, !begun || !self.intact),
+            (Breach::Calls, self.extra_calls() > EXTRA_CALLS_MAX),
+        ];
+        found
+            .into_iter()
+            .filter(|(_, broken)| *broken)
+            .map(|(breach, _)| breach)
+            .collect()
+    }
+
+    /// Upstream calls beyond the usual ones.
+    #[must_use]
+    pub const fn extra_calls(&self) -> i64 {
+        let extra = self.calls - self.calls_usual;
+        if extra < 0 { 0 } else { extra }
+    }
+}
+
+/// How many pulls are of each kind, by a word.
+pub fn tally<K: Ord>(keys: impl IntoIterator<Item = K>) -> BTreeMap<K, usize> {
+    keys.into_iter().fold(BTreeMap::new(), |mut tally, key| {
+        *tally.entry(key).or_default() += 1;
+        tally
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts {
+            persona: Persona::Ordinary,
+            state: "completed".to_owned(),
+            hits: Vec::new(),
+            upstream_queries: 1,
+            accepted: true,
+            intact: true,
+            tried: true,
+            calls: 9,
+            calls_usual: 6,
+        }
+    }
+
+    #[test]
+    fn a_pull_that_keeps_every_promise_breaks_none() {
+        assert_eq!(facts().breaches(), []);
+        let refused = Facts {
+            persona: Persona::WrongExternalId,
+            state: "refused: patient_link_refused".to_owned(),
+            upstream_queries: 0,
+            accepted: false,
+            tried: false,
+            ..facts()
+        };
+        assert_eq!(refused.breaches(), []);
+    }
+
+    #[test]
+    fn every_promise_can_be_broken() {
+        let broken = |change: fn(&mut Facts)| {
+            let mut facts = facts();
+            change(&mut facts);
+            facts.breaches()
+        };
+        assert_eq!(broken(|facts| facts.state = "unconfirmed".to_owned()), [Breach::State]);
+        assert_eq!(broken(|facts| facts.state = "hung: run".to_owned()), [Breach::Hung]);
+        assert_eq!(broken(|facts| facts.upstream_queries = 2), [Breach::Doubled]);
+        assert_eq!(broken(|facts| facts.upstream_queries = 0), [Breach::Lost]);
+        assert_eq!(broken(|facts| facts.intact = false), [Breach::Lost]);
+        assert_eq!(broken(|facts| facts.calls = 27), [Breach::Calls]);
+        assert_eq!(broken(|facts| facts.accepted = false), [Breach::Doubled]);
+    }
+
+    #[test]
+    fn an_unknown_start_may_end_unconfirmed_with_or_without_a_query() {
+        for upstream_queries in [0, 1] {
+            let facts = Facts {
+                state: "unconfirmed".to_owned(),
+                hits: vec![Hit::StartUnknown],
+                upstream_queries,
+                ..facts()
+            };
+            assert_eq!(facts.breaches(), []);
+        }
+    }
+
+    #[test]
+    fn the_table_names_every_persona() {
+        let table = table().join("\n");
+        assert!(Persona::ALL.iter().all(|persona| table.contains(persona.name())));
+    }
+}

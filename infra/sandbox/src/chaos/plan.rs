@@ -1,0 +1,283 @@
+//! Which fault comes when: a seeded die and the share of each kind. Nothing here knows what a fault does.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rand::RngExt as _;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+/// A kind of fault, as it is counted and printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A webhook that never arrives; Metriport counts it as failed.
+    WebhookDropped,
+    /// A webhook that arrives twice.
+    WebhookDoubled,
+    /// A webhook that is late, so that others overtake it.
+    WebhookDelayed,
+    /// A webhook that arrives, whose 200 is lost: Metriport counts it as failed and replays it.
+    WebhookAnswerLost,
+    /// A start whose answer is held back until its webhooks are through.
+    WebhookBeforeAnswer,
+    /// An upstream answer that is late.
+    UpstreamLatency,
+    /// 429 of the per-operation limiter: text, with `Retry-After`.
+    UpstreamLimited,
+    /// 429 of the gateway: JSON of its own.
+    UpstreamThrottled,
+    /// 429 of one source, inside a start that succeeds.
+    SourceLimited,
+    /// 500 without an effect.
+    UpstreamError,
+    /// 500 after the effect.
+    UpstreamErrorAfter,
+    /// 504 of the gateway after the effect.
+    UpstreamTimeout,
+    /// 200 whose JSON breaks off, after the effect.
+    UpstreamTruncated,
+    /// The connection ends before the effect.
+    ResetBefore,
+    /// The connection ends after the effect.
+    ResetAfter,
+    /// A record link that answers 403.
+    LinkDead,
+    /// A queue message delivered twice.
+    QueueDuplicate,
+    /// A request that DynamoDB throttles.
+    TableThrottled,
+    /// A request to AWS that fails with 500 or 503.
+    AwsError,
+    /// A request to AWS that is lost before its effect.
+    AwsLostBefore,
+    /// A request to AWS whose answer is lost.
+    AwsLostAfter,
+    /// A process killed before one of its calls is forwarded.
+    KilledBeforeCall,
+    /// A process killed after one of its calls had its effect.
+    KilledAfterCall,
+    /// A process killed before it takes an invocation.
+    KilledBeforeInvocation,
+    /// A process killed after its work, before its reply counts.
+    KilledAfterInvocation,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 25] = [
+        Self::WebhookDropped,
+        Self::WebhookDoubled,
+        Self::WebhookDelayed,
+        Self::WebhookAnswerLost,
+        Self::WebhookBeforeAnswer,
+        Self::UpstreamLatency,
+        Self::UpstreamLimited,
+        Self::UpstreamThrottled,
+        Self::SourceLimited,
+        Self::UpstreamError,
+        Self::UpstreamErrorAfter,
+        Self::UpstreamTimeout,
+        Self::UpstreamTruncated,
+        Self::ResetBefore,
+        Self::ResetAfter,
+        Self::LinkDead,
+        Self::QueueDuplicate,
+        Self::TableThrottled,
+        Self::AwsError,
+        Self::AwsLostBefore,
+        Self::AwsLostAfter,
+        Self::KilledBeforeCall,
+        Self::KilledAfterCall,
+        Self::KilledBeforeInvocation,
+        Self::KilledAfterInvocation,
+    ];
+
+    /// The four ways to kill.
+    pub const KILLS: [Self; 4] = [
+        Self::KilledBeforeCall,
+        Self::KilledAfterCall,
+        Self::KilledBeforeInvocation,
+        Self::KilledAfterInvocation,
+    ];
+
+    /// Its name in the table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WebhookDropped => "webhook dropped",
+            Self::WebhookDoubled => "webhook doubled",
+            Self::WebhookDelayed => "webhook delayed",
+            Self::WebhookAnswerLost => "webhook answer lost",
+            Self::WebhookBeforeAnswer => "webhook before our own write",
+            Self::UpstreamLatency => "upstream late",
+            Self::UpstreamLimited => "upstream 429 (limiter)",
+            Self::UpstreamThrottled => "upstream 429 (gateway)",
+            Self::SourceLimited => "upstream 429 (one source)",
+            Self::UpstreamError => "upstream 500 before the effect",
+            Self::UpstreamErrorAfter => "upstream 500 after the effect",
+            Self::UpstreamTimeout => "upstream 504 after the effect",
+            Self::UpstreamTruncated => "upstream JSON truncated",
+            Self::ResetBefore => "upstream reset before the effect",
+            Self::ResetAfter => "upstream reset after the effect",
+            Self::LinkDead => "record link 403",
+            Self::QueueDuplicate => "queue message doubled",
+            Self::TableThrottled => "table throttled",
+            Self::AwsError => "AWS 500",
+            Self::AwsLostBefore => "AWS request lost",
+            Self::AwsLostAfter => "AWS answer lost",
+            Self::KilledBeforeCall => "killed before a call",
+            Self::KilledAfterCall => "killed after a call",
+            Self::KilledBeforeInvocation => "killed before an invocation",
+            Self::KilledAfterInvocation => "killed after an invocation",
+        }
+    }
+}
+
+/// How often each kind comes, as a share of the occasions it has: of the webhooks, of the upstream calls, of the calls
+/// to AWS, of the queue messages.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Of all webhooks, replays included.
+    pub webhooks_dropped: f64,
+    /// Of all webhooks.
+    pub webhooks_doubled: f64,
+    /// Multiplies the share of every other kind; 0 is a calm sea.
+    pub others: f64,
+    /// Pulls per killed process; 0 kills none.
+    pub pulls_per_kill: u32,
+}
+
+impl Rates {
+    /// None at all.
+    pub const CALM: Self = Self {
+        webhooks_dropped: 0.0,
+        webhooks_doubled: 0.0,
+        others: 0.0,
+        pulls_per_kill: 0,
+    };
+
+    /// The share of a kind's occasions.
+    #[must_use]
+    pub fn share(&self, kind: Kind) -> f64 {
+        let share = match kind {
+            Kind::WebhookDropped => return self.webhooks_dropped,
+            Kind::WebhookDoubled => return self.webhooks_doubled,
+            Kind::WebhookDelayed => 0.25,
+            Kind::WebhookAnswerLost => 0.05,
+            Kind::WebhookBeforeAnswer => 0.05,
+            Kind::UpstreamLatency => 0.05,
+            Kind::LinkDead => 0.05,
+            Kind::QueueDuplicate => 0.05,
+            Kind::UpstreamLimited
+            | Kind::UpstreamThrottled
+            | Kind::SourceLimited
+            | Kind::UpstreamError
+            | Kind::UpstreamErrorAfter
+            | Kind::UpstreamTimeout
+            | Kind::UpstreamTruncated
+            | Kind::ResetBefore
+            | Kind::ResetAfter => 0.01,
+            Kind::TableThrottled => 0.005,
+            Kind::AwsError | Kind::AwsLostBefore | Kind::AwsLostAfter => 0.001,
+            // Kills are counted out, not diced.
+            Kind::KilledBeforeCall
+            | Kind::KilledAfterCall
+            | Kind::KilledBeforeInvocation
+            | Kind::KilledAfterInvocation => 0.0,
+        };
+        share * self.others
+    }
+}
+
+/// A seeded die. The same seed throws the same numbers; which occasion gets which depends on how the processes run.
+pub struct Dice(Mutex<ChaCha8Rng>);
+
+impl Dice {
+    /// A die with this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(ChaCha8Rng::seed_from_u64(seed)))
+    }
+
+    fn rng(&self) -> MutexGuard<'_, ChaCha8Rng> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number from 0 to below `sides`; 0 for no sides.
+    #[must_use]
+    pub fn below(&self, sides: u64) -> u64 {
+        if sides == 0 {
+            0
+        } else {
+            self.rng().random_range(0..sides)
+        }
+    }
+
+    /// At most one of these kinds, each with its share; the shares must not exceed 1 together.
+    #[must_use]
+    pub fn one_of(&self, rates: &Rates, kinds: &[Kind]) -> Option<Kind> {
+        let mut left: f64 = self.rng().random();
+        kinds.iter().copied().find(|kind| {
+            left -= rates.share(*kind);
+            left < 0.0
+        })
+    }
+}
+
+/// How many faults of each kind were injected.
+#[derive(Default)]
+pub struct Injected(Mutex<BTreeMap<Kind, u64>>);
+
+impl Injected {
+    /// Counts one.
+    pub fn count(&self, kind: Kind) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(kind).or_default() += 1;
+    }
+
+    /// The counts; a kind that never came is absent.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<Kind, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUGH: Rates = Rates {
+        webhooks_dropped: 0.30,
+        webhooks_doubled: 0.20,
+        others: 1.0,
+        pulls_per_kill: 20,
+    };
+
+    #[test]
+    fn shares_are_kept_and_the_seed_decides() {
+        let kinds = [Kind::WebhookDropped, Kind::WebhookDoubled, Kind::WebhookDelayed];
+        let throw = |seed| {
+            let dice = Dice::new(seed);
+            (0..10_000).map(|_| dice.one_of(&ROUGH, &kinds)).collect::<Vec<_>>()
+        };
+        let thrown = throw(3);
+        let share = |kind| thrown.iter().filter(|found| **found == Some(kind)).count();
+        assert!((2_800..3_200).contains(&share(Kind::WebhookDropped)));
+        assert!((1_800..2_200).contains(&share(Kind::WebhookDoubled)));
+        assert!((2_300..2_700).contains(&share(Kind::WebhookDelayed)));
+        assert_eq!(thrown, throw(3));
+        assert_ne!(thrown, throw(4));
+    }
+
+    #[test]
+    fn a_calm_sea_has_no_waves() {
+        let dice = Dice::new(1);
+        assert!((0..1_000).all(|_| dice.one_of(&Rates::CALM, &Kind::ALL).is_none()));
+    }
+
+    #[test]
+    fn names_are_distinct() {
+        let names: std::collections::BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), Kind::ALL.len());
+    }
+}
