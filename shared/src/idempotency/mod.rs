@@ -6,14 +6,14 @@
 //! next request takes it over, with the id that was minted for the first one, so that it can find what that one made.
 //!
 //! The module knows keys, fingerprints, leases and replies. It does not know what is done under a key, who calls, over
-//! which protocol, or where entries are kept: that is a [`Storage`] of one caller's entries, with one conditional write.
-//! It reads no clock and makes no ids. Nothing in it but [`crate::domain::Time`] belongs to this project.
+//! which protocol, or where entries are kept: that is a [`Storage`] of one caller's entries, with one conditional
+//! write. It reads no clock and makes no ids. Nothing in it but [`crate::domain::Time`] belongs to this project.
 //!
 //! | file | what |
 //! |---|---|
 //! | `key` | the header's value, and the hashes that stand for it and for the request |
 //! | `entry` | what is kept under a key, and [`decide`]: what a request under it may do |
-//! | `lease` | the order of reads and writes: [`begin`], then [`Lease::keep`], [`Lease::forget`] or [`Lease::give_up`] |
+//! | `lease` | the order of reads and writes: [`begin`], then an end, [`Lease::keep`], `forget` or `give_up` |
 
 mod entry;
 mod key;

@@ -233,8 +233,8 @@ fn an_answer_of_passing_use_is_spent_and_not_made_again() {
 enum Step {
     /// A request comes; if it gets the lease it makes the thing, or finds it, or fails before it has done so.
     Come { body: &'static str, fails: bool },
-    /// The oldest of those at work ends: it answers if the thing is there, else it says that nothing was done, or that it
-    /// does not know.
+    /// The oldest of those at work ends: it answers if the thing is there, else it says that nothing was done, or that
+    /// it does not know.
     End { knows: bool },
     /// The oldest of those at work dies.
     Die,
@@ -261,8 +261,8 @@ struct AtWork {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
-    /// Whatever comes, fails, dies and is late, inside the life of the key: one thing is made, by one at a time, for one
-    /// request, and every answer is the first one.
+    /// Whatever comes, fails, dies and is late, inside the life of the key: one thing is made, by one at a time, for
+    /// one request, and every answer is the first one.
     #[test]
     fn one_thing_is_made_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
         let memory = Memory::default();
@@ -280,7 +280,7 @@ proptest! {
                         Begun::Work(lease) => {
                             prop_assert!(working.iter().all(|other| other.until <= at), "two at work at once");
                             prop_assert!(answered.is_none());
-                            // Under the same id it is found, or it is not made; as the conditional write of the thing has it.
+                            // Where it was made before, it is found under the same id.
                             prop_assert!(made.is_empty() || (lease.resumed() && made.contains(&lease.thing())));
                             if !fails {
                                 made.insert(lease.thing());

@@ -1,5 +1,5 @@
-//! Processes that die between the effect and the stored reply. The lease they leave behind runs out, and the same request
-//! with the same key takes over.
+//! Processes that die between the effect and the stored reply. The lease they leave behind runs out, and the same
+//! request with the same key takes over.
 
 use std::sync::{Arc, Mutex, mpsc};
 
