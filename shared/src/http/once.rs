@@ -85,8 +85,8 @@ pub struct Post<'a> {
 }
 
 impl Post<'_> {
-    /// Does the work, or answers as it was answered before under the same key. Without a key it just does the work. `id`
-    /// is a new one.
+    /// Does the work, or answers as it was answered before under the same key. Without a key it just does the work.
+    /// `id` is a new one.
     ///
     /// # Errors
     /// As the work; and refuses a malformed key, one of another request, one that is being worked under, and one whose

@@ -59,8 +59,9 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// Names one write of an entry. Every write has another one, and replaces exactly the one it read: neither a holder whose
-/// lease was taken over, nor one that sleeps through the whole life of the key, can write over what came after it.
+/// Names one write of an entry. Every write has another one, and replaces exactly the one it read: neither a holder
+/// whose lease was taken over, nor one that sleeps through the whole life of the key, can write over what came after
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Stamp(String);

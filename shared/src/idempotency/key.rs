@@ -31,8 +31,8 @@ pub struct IdempotencyKey(String);
 pub struct KeyError;
 
 impl IdempotencyKey {
-    /// Reads the header's value: a string as RFC 8941 writes it (§3.3.3), `"8e03978e-40d5"`, as the draft demands, or the
-    /// same without quotes, as most clients send it. Both forms of one text are one key.
+    /// Reads the header's value: a string as RFC 8941 writes it (§3.3.3), `"8e03978e-40d5"`, as the draft demands, or
+    /// the same without quotes, as most clients send it. Both forms of one text are one key.
     ///
     /// Without quotes a comma, a semicolon, a quote and a backslash are refused: they belong to lists, parameters and
     /// broken strings, and a header that was sent twice arrives joined by a comma.
@@ -100,9 +100,9 @@ pub struct Fingerprint(String);
 impl Fingerprint {
     /// Of a request: its route, the bytes of its body as they came, and a credential of its own, where it has one.
     ///
-    /// The bytes are not canonicalised. A client that repeats a request sends the bytes it has; one that writes the body
-    /// anew, in another order, is refused without effect and may use a new key. Two bodies that were taken for equal and
-    /// read differently would be worse.
+    /// The bytes are not canonicalised. A client that repeats a request sends the bytes it has; one that writes the
+    /// body anew, in another order, is refused without effect and may use a new key. Two bodies that were taken for
+    /// equal and read differently would be worse.
     ///
     /// # Errors
     /// As [`KeyedHash::keyed_hash`].

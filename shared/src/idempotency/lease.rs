@@ -19,8 +19,8 @@ pub trait Storage {
     /// The entry under a key.
     fn load(&self, key: &KeyHash) -> impl Future<Output = Result<Option<Entry>, Self::Error>> + Send;
 
-    /// Puts an entry over the one with the stamp `read`, or where there is none if `read` is `None`; `false`, and nothing
-    /// is written, if something else is there.
+    /// Puts an entry over the one with the stamp `read`, or where there is none if `read` is `None`; `false`, and
+    /// nothing is written, if something else is there.
     fn replace(
         &self,
         key: &KeyHash,
@@ -121,8 +121,8 @@ impl Lease {
         self.resumed
     }
 
-    /// Ends with an answer that is given again for as long as the key is kept, but not from `useful_until` on. `false` if
-    /// the lease was taken over: the answer that counts is somebody else's.
+    /// Ends with an answer that is given again for as long as the key is kept, but not from `useful_until` on. `false`
+    /// if the lease was taken over: the answer that counts is somebody else's.
     ///
     /// # Errors
     /// When the storage fails. The lease then runs out, and the next request takes it over.
@@ -148,8 +148,8 @@ impl Lease {
         self.end(storage, State::Leased { until: now }, now).await
     }
 
-    /// Ends without an answer, since the request failed and may have had an effect: the key still belongs to it, and the
-    /// same request may take over at once, under the same id. `false` if the lease was taken over.
+    /// Ends without an answer, since the request failed and may have had an effect: the key still belongs to it, and
+    /// the same request may take over at once, under the same id. `false` if the lease was taken over.
     ///
     /// # Errors
     /// As [`Lease::keep`].
