@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
 use crate::domain::{Aal2SessionHash, Aal2SessionId, Demographics, DemographicsHash, IdError, OwnerId};
+use crate::idempotency::KeyedHash;
 
 /// Shortest key accepted, in bytes.
 const KEY_BYTES_MIN: usize = 32;
@@ -71,6 +72,14 @@ impl OwnerKey {
             mac.update(part);
         }
         Ok(hex::encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl KeyedHash for OwnerKey {
+    type Error = IdError;
+
+    fn keyed_hash(&self, label: &str, parts: &[&[u8]]) -> Result<String, IdError> {
+        self.hash(label, parts)
     }
 }
 

@@ -11,6 +11,7 @@ mod harness;
 mod aal2;
 mod cli;
 mod flow;
+mod idempotency;
 mod isolation;
 mod leaks;
 mod openapi;

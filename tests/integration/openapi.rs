@@ -2,6 +2,7 @@
 //! of the domain, and the shapes that the functions write and read.
 
 mod document;
+mod keys;
 mod refusals;
 mod replies;
 mod requests;

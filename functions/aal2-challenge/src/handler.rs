@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use shared::http::request::{body, route};
-use shared::http::{Caller, Code, Problem, json, respond};
+use shared::http::{Answer, Caller, Code, Post, Problem, json, respond};
 use shared::{Error, clock};
 
 use crate::{Deps, open};
@@ -16,10 +16,25 @@ pub(crate) async fn handle(deps: &Deps, request: Request) -> Result<Response<Bod
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
     let caller = Caller::of(request, &deps.owner_key)?;
     match route(request).as_str() {
-        "POST /v1/aal2-challenges" => Ok(json(
-            201,
-            &open::open(deps, &caller.owner, &body(request)?, clock::now()).await?,
-        )),
+        "POST /v1/aal2-challenges" => open(deps, &caller, request).await,
         _ => Err(Problem::new(Code::NotFound).into()),
     }
+}
+
+async fn open(deps: &Deps, caller: &Caller, request: &Request) -> Result<Response<Body>, Error> {
+    let now = clock::now();
+    let post = Post {
+        request,
+        owner: &caller.owner,
+        credential: None,
+        table: &deps.table,
+        owner_key: &deps.owner_key,
+        timing: deps.timing,
+    };
+    // What an earlier attempt opened, nobody has the link of: a takeover opens another, which supersedes it.
+    post.once((now, clock::new_id()), async |_attempt| {
+        let opened = open::open(deps, &caller.owner, &body(request)?, now).await?;
+        Ok(Answer::until(json(201, &opened), opened.link_expires_at))
+    })
+    .await
 }

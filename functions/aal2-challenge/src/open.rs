@@ -30,6 +30,9 @@ pub struct Opened {
     challenge_url: String,
     expires_at: String,
     method: String,
+    /// When the link stops working.
+    #[serde(skip)]
+    pub link_expires_at: Time,
 }
 
 /// Opens a challenge; one that was pending is superseded.
@@ -63,6 +66,7 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time
         challenge_url: challenge.url.expose().to_owned(),
         expires_at: challenge.expires_at.to_string(),
         method: word(&challenge.method),
+        link_expires_at: challenge.expires_at,
     })
 }
 

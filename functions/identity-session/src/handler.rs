@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use shared::http::request::{body, route};
-use shared::http::{Caller, Code, Problem, json, respond};
+use shared::http::{Answer, Caller, Code, Post, Problem, json, respond};
 use shared::{Error, clock};
 
 use crate::{Deps, open, patient, standing};
@@ -26,11 +26,27 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
             let linked = patient::link(deps, &person, body(request)?, now).await?;
             Ok(json(200, &standing::read(deps, &caller.owner, &linked, now).await?))
         }
-        "POST /v1/identity-sessions" => Ok(json(
-            201,
-            &open::open(deps, &caller.owner, &body(request)?, clock::new_id(), now).await?,
-        )),
+        "POST /v1/identity-sessions" => open(deps, &caller, request).await,
         "GET /v1/identity" => Ok(json(200, &standing::show(deps, &caller.owner, now).await?)),
         _ => Err(Problem::new(Code::NotFound).into()),
     }
+}
+
+async fn open(deps: &Deps, caller: &Caller, request: &Request) -> Result<Response<Body>, Error> {
+    let now = clock::now();
+    let post = Post {
+        request,
+        owner: &caller.owner,
+        credential: None,
+        table: &deps.table,
+        owner_key: &deps.owner_key,
+        timing: deps.timing,
+    };
+    // What an earlier attempt opened, nobody has the link of: a takeover opens another, under a mark of its own, which
+    // supersedes it.
+    post.once((now, clock::new_id()), async |_attempt| {
+        let opened = open::open(deps, &caller.owner, &body(request)?, clock::new_id(), now).await?;
+        Ok(Answer::until(json(201, &opened), opened.link_expires_at))
+    })
+    .await
 }

@@ -30,6 +30,9 @@ pub struct Opened {
     session_url: String,
     expires_at: String,
     status: &'static str,
+    /// When the link stops working.
+    #[serde(skip)]
+    pub link_expires_at: Time,
 }
 
 /// Opens a session for the caller; `mark` is a new id, echoed by the event that confirms the session.
@@ -75,6 +78,7 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, mark: Uui
         session_url: session.url.expose().to_owned(),
         expires_at: session.expires_at.to_string(),
         status: "pending",
+        link_expires_at: session.expires_at,
     })
 }
 

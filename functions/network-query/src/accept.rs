@@ -9,7 +9,7 @@ use shared::domain::run::{NewRun, Run};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
 use shared::http::{Code, Problem};
 use shared::queue::announce_run;
-use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, StoreError};
+use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, StoreError};
 
 use crate::Deps;
 
@@ -52,9 +52,12 @@ pub struct Ask<'r> {
     pub body: AskBody,
     /// The id of the run it becomes.
     pub id: RunId,
+    /// Whether an earlier attempt may have accepted that run already, and never said so.
+    pub resumed: bool,
 }
 
-/// Accepts a pull, and says so to `query-dispatch`.
+/// Accepts a pull, and says so to `query-dispatch`. A pull that an earlier attempt has accepted is answered with as it
+/// stands: nothing of that attempt can succeed twice, as it used up its challenge and its session.
 ///
 /// # Errors
 /// Refuses another purpose, no source, a missing or malformed session, a caller who is not verified, a challenge that
@@ -76,13 +79,9 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
             .map_err(|_malformed| Problem::new(Code::InvalidRequest).field("/challengeId", "the id of a challenge"))?,
         status: ask.body.aal2_status,
     };
-    let mut tries = 1;
-    let run = loop {
-        match write(deps, owner, &asked, now).await {
-            Err(Error::Store(error)) if tries < ATTEMPTS && moved(&error) => tries += 1,
-            Err(Error::Store(error)) => return Err(conflict(error)),
-            written => break written?,
-        }
+    let run = match place(deps, owner, &asked, now).await {
+        Err(refusal) if ask.resumed => deps.table.run(owner, asked.id).await?.ok_or(refusal)?,
+        placed => placed?,
     };
     // The run is written: what is lost here, the reconciler sends again.
     if let Err(error) = announce_run(&deps.advances, owner, &run, now).await {
@@ -99,6 +98,18 @@ struct Asked {
     session: Aal2SessionId,
     challenge: ChallengeId,
     status: String,
+}
+
+/// Writes the pull, again if what it stands on is written at the same moment.
+async fn place(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result<Run, Error> {
+    let mut tries = 1;
+    loop {
+        match write(deps, owner, asked, now).await {
+            Err(Error::Store(error)) if tries < ATTEMPTS && moved(&error) => tries += 1,
+            Err(Error::Store(error)) => return Err(conflict(error)),
+            written => return written,
+        }
+    }
 }
 
 /// Reads what the pull stands on, and writes it provided that nothing of that has changed.

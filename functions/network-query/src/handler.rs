@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::{OwnerId, RunId};
 use shared::http::request::{body, header, path_parameter, route};
-use shared::http::{Caller, Code, Problem, json, respond};
+use shared::http::{Answer, Caller, Code, Post, Problem, json, respond};
 use shared::{Error, clock};
 
 use crate::{Deps, accept, view};
@@ -29,14 +29,26 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
 }
 
 async fn accept(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Response<Body>, Error> {
-    let ask = accept::Ask {
-        session: header(request, "x-aal2-session"),
-        body: body(request)?,
-        id: RunId::new(clock::new_id()),
+    let (now, session) = (clock::now(), header(request, "x-aal2-session"));
+    let post = Post {
+        request,
+        owner,
+        credential: session,
+        table: &deps.table,
+        owner_key: &deps.owner_key,
+        timing: deps.timing,
     };
-    let now = clock::now();
-    let run = accept::accept(deps, owner, ask, now).await?;
-    Ok(json(202, &view::of_run(&run, now)))
+    post.once((now, clock::new_id()), async |attempt| {
+        let ask = accept::Ask {
+            session,
+            body: body(request)?,
+            id: RunId::new(attempt.id),
+            resumed: attempt.resumed,
+        };
+        let run = accept::accept(deps, owner, ask, now).await?;
+        Ok(Answer::lasting(json(202, &view::of_run(&run, now))))
+    })
+    .await
 }
 
 /// What is no id names nothing of this person's either.

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::RecordId;
+use shared::domain::{OwnerId, RecordId};
 use shared::http::request::{body, path_parameter, route};
-use shared::http::{Caller, Code, Problem, json, respond};
+use shared::http::{Answer, Caller, Code, Post, Problem, json, respond};
 use shared::{Error, clock};
 
 use crate::{Deps, request, view};
@@ -23,15 +23,31 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
             200,
             &view::show(&deps.table, &deps.bucket, owner, record_id(request)?, now).await?,
         )),
-        "POST /v1/records" => {
-            let id = RecordId::new(clock::new_id());
-            Ok(json(
-                202,
-                &view::of_record(&request::request(deps, owner, body(request)?, id, now).await?, now),
-            ))
-        }
+        "POST /v1/records" => ask(deps, owner, request).await,
         _ => Err(Problem::new(Code::NotFound).into()),
     }
+}
+
+async fn ask(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Response<Body>, Error> {
+    let now = clock::now();
+    let post = Post {
+        request,
+        owner,
+        credential: None,
+        table: &deps.table,
+        owner_key: &deps.owner_key,
+        timing: deps.timing,
+    };
+    post.once((now, clock::new_id()), async |attempt| {
+        let ask = request::Ask {
+            body: body(request)?,
+            id: RecordId::new(attempt.id),
+            resumed: attempt.resumed,
+        };
+        let record = request::request(deps, owner, ask, now).await?;
+        Ok(Answer::lasting(json(202, &view::of_record(&record, now))))
+    })
+    .await
 }
 
 /// What is no id names nothing of this person's either.

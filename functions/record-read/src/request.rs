@@ -9,7 +9,7 @@ use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::http::{Code, Problem};
 use shared::queue::announce_record;
-use shared::store::{ReadIdentity, ReadPatient, WriteRecord};
+use shared::store::{ReadIdentity, ReadPatient, ReadRecord, WriteRecord};
 
 use crate::Deps;
 
@@ -26,12 +26,36 @@ pub struct AskBody {
     date_to: Option<String>,
 }
 
-/// Asks for a record; it waits until the patient's other consolidated queries are done.
+/// What is asked.
+pub struct Ask {
+    /// The body.
+    pub body: AskBody,
+    /// The id of the record it becomes.
+    pub id: RecordId,
+    /// Whether an earlier attempt may have asked for that record already, and never said so.
+    pub resumed: bool,
+}
+
+/// Asks for a record; it waits until the patient's other consolidated queries are done. One that an earlier attempt has
+/// asked for is answered with as it stands: no record can be written twice under one id.
 ///
 /// # Errors
 /// Refuses an unknown form, resource type or date, and a caller who is not verified.
-pub async fn request(deps: &Deps, owner: &OwnerId, body: AskBody, id: RecordId, now: Time) -> Result<Record, Error> {
-    let asked = parse(&body)?;
+pub async fn request(deps: &Deps, owner: &OwnerId, ask: Ask, now: Time) -> Result<Record, Error> {
+    let asked = parse(&ask.body)?;
+    let record = match place(deps, owner, (ask.id, asked), now).await {
+        Err(refusal) if ask.resumed => deps.table.record(owner, ask.id).await?.ok_or(refusal)?,
+        placed => placed?,
+    };
+    // The record is written: what is lost here, the reconciler sends again.
+    if let Err(error) = announce_record(&deps.advances, owner, &record, now).await {
+        tracing::warn!(record = %record.id, context = %error, "the record was accepted but not announced");
+    }
+    Ok(record)
+}
+
+/// Writes the record, for a caller who is verified.
+async fn place(deps: &Deps, owner: &OwnerId, (id, asked): (RecordId, Asked), now: Time) -> Result<Record, Error> {
     let slot = deps.table.patient(owner).await?;
     let link = slot.settled()?;
     let identity = deps.table.identity(owner).await?;
@@ -48,10 +72,6 @@ pub async fn request(deps: &Deps, owner: &OwnerId, body: AskBody, id: RecordId, 
     };
     let record = Record::ask(new, now, deps.timing);
     deps.table.create_record(owner, &record).await?;
-    // The record is written: what is lost here, the reconciler sends again.
-    if let Err(error) = announce_record(&deps.advances, owner, &record, now).await {
-        tracing::warn!(record = %record.id, context = %error, "the record was accepted but not announced");
-    }
     Ok(record)
 }
 

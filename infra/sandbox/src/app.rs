@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 pub struct App {
     base_url: String,
     token: String,
+    key: Option<String>,
     http: reqwest::Client,
 }
 
@@ -107,8 +108,18 @@ impl App {
         Ok(Self {
             base_url: base_url.to_owned(),
             token: token.to_owned(),
+            key: None,
             http,
         })
+    }
+
+    /// The same app, whose every POST carries this `Idempotency-Key`, sent as it is.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self {
+            key: Some(key.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// Sends anything.
@@ -125,9 +136,15 @@ impl App {
 
     /// A request with the token, to be completed by the caller.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http
+        let key = self.key.as_ref().filter(|_| method == Method::POST);
+        let request = self
+            .http
             .request(method, format!("{}{path}", self.base_url))
-            .bearer_auth(&self.token)
+            .bearer_auth(&self.token);
+        match key {
+            Some(key) => request.header("idempotency-key", key),
+            None => request,
+        }
     }
 
     /// A request without a token.

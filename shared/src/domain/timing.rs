@@ -46,6 +46,19 @@ impl Timing {
         self.of(MINUTE)
     }
 
+    /// How long the work under an idempotency key may take before another request may take it over: longer than the
+    /// longest timeout of a function that answers such requests, 29 s, with some room for clocks that differ.
+    #[must_use]
+    pub fn idempotency_lease(self) -> Duration {
+        self.of(Duration::from_secs(35))
+    }
+
+    /// How long an idempotency key is kept.
+    #[must_use]
+    pub fn idempotency_life(self) -> Duration {
+        self.of(24 * HOUR)
+    }
+
     /// How long an identity event may follow the expiry of the hosted page it came from.
     #[must_use]
     pub fn identity_grace(self) -> Duration {

@@ -1,10 +1,12 @@
 //! The HTTP edge: who calls, what the body says, what goes back.
 
 pub mod caller;
+pub mod once;
 pub mod problem;
 pub mod reply;
 pub mod request;
 
 pub use caller::Caller;
+pub use once::{Answer, Attempt, Post};
 pub use problem::{Code, Next, Problem};
 pub use reply::{json, respond};

@@ -242,6 +242,18 @@ codes! {
     NetworkQueryOpen "network_query_open" 409 "A network query is open; the AAL2 session was not used." LIST_QUERIES;
     /// Unknown, or another person's: the same answer.
     NotFound "not_found" 404 "There is nothing of this person's under that id." NONE;
+    /// Neither form of a key.
+    IdempotencyKeyMalformed "idempotency_key_malformed" 400
+        "The header Idempotency-Key is not a string of 1 to 255 visible ASCII characters." FIX_REQUEST;
+    /// The same key for two requests.
+    IdempotencyKeyReused "idempotency_key_reused" 422
+        "The Idempotency-Key belongs to another request; send this one with a new key." FIX_REQUEST;
+    /// Not answered yet.
+    IdempotencyKeyInFlight "idempotency_key_in_flight" 409
+        "A request with this Idempotency-Key is being worked on." RETRY;
+    /// Its reply held a link.
+    IdempotencyKeySpent "idempotency_key_spent" 422
+        "The link that this Idempotency-Key was answered with has expired; use a new key." FIX_REQUEST;
     /// Not signed by Metriport.
     SignatureInvalid "signature_invalid" 401 "The webhook signature is missing or does not match." CONTACT_SUPPORT;
     /// Changed under the caller's hands.

@@ -3,6 +3,7 @@
 use crate::domain::{
     Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, UpstreamRequestId,
 };
+use crate::idempotency::KeyHash;
 
 /// Partition and sort key of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,9 @@ pub(super) fn event(owner: &OwnerId, run: RunId, n: u64) -> Key {
 }
 pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
     key(owner_partition(owner), format!("{RECORD}{record}"))
+}
+pub(super) fn idempotency(owner: &OwnerId, hash: &KeyHash) -> Key {
+    key(owner_partition(owner), format!("IDEMPOTENCY#{}", hash.as_str()))
 }
 pub(super) fn patient_owner(patient: &PatientId) -> Key {
     key(format!("PATIENT#{}", patient.as_str()), "OWNER")

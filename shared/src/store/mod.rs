@@ -4,6 +4,7 @@
 //! come back by name. Capabilities are small traits: a step that takes `&impl ReadRun` cannot write.
 
 mod error;
+mod idempotency;
 mod keys;
 mod links;
 mod person;
@@ -15,6 +16,7 @@ mod transaction;
 mod waiting;
 
 pub use error::StoreError;
+pub use idempotency::PersonsKeys;
 pub use links::{Correlate, Correlation, SeenMessage};
 pub use person::{
     AcceptRun, Grounds, ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge, WriteIdentity,

@@ -1,0 +1,211 @@
+//! `Idempotency-Key` on a POST: the header becomes a key, the request a fingerprint, the answer a stored reply.
+//!
+//! Knows HTTP and what an answer of ours means for the key; what is done under it comes in as a closure.
+//!
+//! | the work ended with | what becomes of the key |
+//! |---|---|
+//! | an answer (2xx) | kept with it; where it holds a link, until the link expires, and spent from then on |
+//! | a refusal because something is used up or over, which no repetition changes | kept with it |
+//! | any other refusal of ours: it consumed nothing | forgotten: free for the same request and for a mended one |
+//! | 429 and 5xx, refusals of Metriport, a collision in the table | given up: the same request takes over at once |
+
+use lambda_http::http::header::{HeaderName, HeaderValue};
+use lambda_http::{Body, Request, Response};
+use uuid::Uuid;
+
+use super::problem::{Code, Problem};
+use super::reply::refusal;
+use super::request::route;
+use crate::domain::{OwnerId, Time, Timing};
+use crate::error::Error;
+use crate::idempotency::{Begun, Call, Fingerprint, IdempotencyKey, Lease, Refusal, Reply, begin};
+use crate::owner::OwnerKey;
+use crate::store::{PersonsKeys, StoreError, Table};
+
+/// The header that brings the key.
+const KEY: &str = "idempotency-key";
+/// The header on a reply that was given before; its value is `true`.
+const REPLAYED: &str = "idempotency-replayed";
+/// `Retry-After` while somebody is at work: most work is done within a second.
+const IN_FLIGHT_RETRY_SECS: u64 = 1;
+/// Refusals that no repetition changes: what they are about is used up, superseded or over.
+const FINAL: [Code; 3] = [Code::Aal2SessionUsed, Code::ChallengeExpired, Code::ChallengeNotPending];
+
+/// One attempt at the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// The id of the thing to be made.
+    pub id: Uuid,
+    /// Whether an earlier attempt under the same key may have made it: then it is looked for before a refusal is given.
+    pub resumed: bool,
+}
+
+/// What the work is answered with.
+#[derive(Debug)]
+pub struct Answer {
+    reply: Response<Body>,
+    useful_until: Option<Time>,
+}
+
+impl Answer {
+    /// An answer that stays useful.
+    #[must_use]
+    pub const fn lasting(reply: Response<Body>) -> Self {
+        Self {
+            reply,
+            useful_until: None,
+        }
+    }
+
+    /// An answer with a link that expires.
+    #[must_use]
+    pub const fn until(reply: Response<Body>, expires_at: Time) -> Self {
+        Self {
+            reply,
+            useful_until: Some(expires_at),
+        }
+    }
+}
+
+/// A POST that may carry a key.
+#[derive(Clone, Copy)]
+pub struct Post<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// Whose it is.
+    pub owner: &'a OwnerId,
+    /// A secret it carries besides its body and its token, if it has one.
+    pub credential: Option<&'a str>,
+    /// Where keys are kept.
+    pub table: &'a Table,
+    /// What they are hashed with.
+    pub owner_key: &'a OwnerKey,
+    /// How long they and their leases live.
+    pub timing: Timing,
+}
+
+impl Post<'_> {
+    /// Does the work, or answers as it was answered before under the same key. Without a key it just does the work.
+    /// `id` is a new one.
+    ///
+    /// # Errors
+    /// As the work; and refuses a malformed key, one of another request, one that is being worked under, and one whose
+    /// answer has expired.
+    pub async fn once(
+        self,
+        (now, id): (Time, Uuid),
+        work: impl AsyncFnOnce(Attempt) -> Result<Answer, Error>,
+    ) -> Result<Response<Body>, Error> {
+        let Some(key) = key(self.request)? else {
+            return Ok(work(Attempt { id, resumed: false }).await?.reply);
+        };
+        let keys = self.table.keys_of(self.owner);
+        match begin(&keys, self.call(&key, now, id)?).await? {
+            Begun::Replay(reply) => {
+                tracing::info!(status = reply.status, "answered as before under the same key");
+                replayed(reply)
+            }
+            Begun::Refused(refusal) => Err(refused(refusal).into()),
+            Begun::Work(lease) => {
+                let (id, resumed) = (lease.thing(), lease.resumed());
+                let result = work(Attempt { id, resumed }).await;
+                end(&keys, lease, result).await
+            }
+        }
+    }
+
+    fn call(&self, key: &IdempotencyKey, now: Time, id: Uuid) -> Result<Call, Error> {
+        let (body, credential) = (self.request.body().as_ref(), self.credential.map(str::as_bytes));
+        Ok(Call {
+            key: key.hash(self.owner_key, self.owner.as_str())?,
+            fingerprint: Fingerprint::of(self.owner_key, &route(self.request), body, credential)?,
+            id,
+            now,
+            lease: self.timing.idempotency_lease(),
+            kept: self.timing.idempotency_life(),
+        })
+    }
+}
+
+/// The key, if there is one. Two of them are none, and what is not text is malformed, not missing.
+fn key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
+    let malformed = || Problem::new(Code::IdempotencyKeyMalformed);
+    let mut values = request.headers().get_all(KEY).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    match (value.to_str().map(IdempotencyKey::parse), values.next()) {
+        (Ok(Ok(key)), None) => Ok(Some(key)),
+        _ => Err(malformed()),
+    }
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Reused => Problem::new(Code::IdempotencyKeyReused),
+        Refusal::InFlight => Problem::new(Code::IdempotencyKeyInFlight).retry_after(IN_FLIGHT_RETRY_SECS),
+        Refusal::Spent => Problem::new(Code::IdempotencyKeySpent),
+    }
+}
+
+/// What becomes of the key.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Keep(Reply, Option<Time>),
+    Forget,
+    GiveUp,
+}
+
+fn fate(result: &Result<Answer, Error>) -> Fate {
+    match result {
+        Ok(answer) => stored(&answer.reply).map_or(Fate::GiveUp, |reply| Fate::Keep(reply, answer.useful_until)),
+        Err(Error::Refused(problem)) if FINAL.contains(&problem.code) => {
+            stored(&refusal(problem)).map_or(Fate::GiveUp, |reply| Fate::Keep(reply, None))
+        }
+        Err(Error::Refused(problem)) if problem.code.status() < 500 && problem.code.status() != 429 => Fate::Forget,
+        Err(_) => Fate::GiveUp,
+    }
+}
+
+/// Writes down what became of the work, and answers. That the lease was lost matters only to an answer: the one that
+/// counts is the one that is stored, so the caller is told to ask for it. That the answer could not be stored is no
+/// reason to keep it from the caller: what was made is made, and the next request finds it.
+async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<Answer, Error>) -> Result<Response<Body>, Error> {
+    let ended: Result<bool, StoreError> = match fate(&result) {
+        Fate::Keep(reply, useful_until) => lease.keep(keys, reply, useful_until).await,
+        Fate::Forget => lease.forget(keys).await,
+        Fate::GiveUp => lease.give_up(keys).await,
+    };
+    let answer = result?;
+    match ended {
+        Ok(false) => return Err(refused(Refusal::InFlight).into()),
+        Ok(true) => {}
+        Err(error) => tracing::warn!(context = %error, "the reply was not stored under its key"),
+    }
+    Ok(answer.reply)
+}
+
+/// A reply as it is stored; none if it is not all text, which replies of ours are.
+fn stored(reply: &Response<Body>) -> Option<Reply> {
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        let value = value.to_str().ok()?;
+        Some((name.as_str().to_owned(), value.to_owned()))
+    };
+    Some(Reply {
+        status: reply.status().as_u16(),
+        headers: reply.headers().iter().map(header).collect::<Option<_>>()?,
+        body: std::str::from_utf8(reply.body().as_ref()).ok()?.to_owned(),
+    })
+}
+
+fn replayed(stored: Reply) -> Result<Response<Body>, Error> {
+    let mut reply = Response::builder().status(stored.status).header(REPLAYED, "true");
+    for (name, value) in stored.headers {
+        reply = reply.header(name, value);
+    }
+    let reply = reply.body(Body::Text(stored.body));
+    reply.map_err(|_malformed| Error::Internal("a stored reply"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+use super::*;
+use crate::http::json;
+
+fn with(values: &[&[u8]]) -> Request {
+    let mut request = lambda_http::http::Request::builder();
+    for value in values {
+        request = request.header(KEY, HeaderValue::from_bytes(value).unwrap());
+    }
+    request.body(Body::Empty).unwrap()
+}
+
+#[test]
+fn a_key_is_read_once_or_not_at_all() {
+    assert!(key(&with(&[])).unwrap().is_none());
+    assert_eq!(key(&with(&[b"\"k\""])).unwrap(), key(&with(&[b"k"])).unwrap());
+    let malformed: [&[&[u8]]; 5] = [&[b""], &[b"k", b"k"], &[b"k,k"], &[b"a b"], &[b"\xff"]];
+    for values in malformed {
+        assert_eq!(key(&with(values)).unwrap_err().code, Code::IdempotencyKeyMalformed);
+    }
+}
+
+#[test]
+fn the_answer_decides_what_becomes_of_the_key() {
+    let link_dies = Time::from_millis(5);
+    let reply = || json(201, &serde_json::json!({ "a": 1 }));
+    let kept = |useful_until| Fate::Keep(stored(&reply()).unwrap(), useful_until);
+    assert_eq!(fate(&Ok(Answer::lasting(reply()))), kept(None));
+    assert_eq!(fate(&Ok(Answer::until(reply(), link_dies))), kept(Some(link_dies)));
+    for code in Code::ALL {
+        let problem = Problem::new(*code);
+        let rendered = stored(&refusal(&problem)).unwrap();
+        let fate = fate(&Err(problem.into()));
+        let expected = match code {
+            Code::Aal2SessionUsed | Code::ChallengeExpired | Code::ChallengeNotPending => Fate::Keep(rendered, None),
+            code if code.status() >= 500 || code.status() == 429 => Fate::GiveUp,
+            _ => Fate::Forget,
+        };
+        assert_eq!(fate, expected, "{code:?}");
+    }
+    for failure in [
+        Error::Store(StoreError::Unavailable("timeout".to_owned())),
+        Error::Store(StoreError::Conflict(Vec::new())),
+        Error::Internal("a defect"),
+    ] {
+        assert_eq!(fate(&Err(failure)), Fate::GiveUp);
+    }
+}
+
+#[test]
+fn a_reply_comes_back_as_it_went_out() {
+    let first = refusal(&Problem::new(Code::ChallengeExpired).retry_after(3));
+    let again = replayed(stored(&first).unwrap()).unwrap();
+    assert_eq!(
+        (again.status(), again.body().as_ref()),
+        (first.status(), first.body().as_ref())
+    );
+    for (name, value) in first.headers() {
+        assert_eq!(again.headers().get(name), Some(value));
+    }
+    assert_eq!(again.headers().get(REPLAYED).unwrap(), "true");
+    assert_eq!(again.headers().len(), first.headers().len() + 1);
+    assert!(first.headers().get(REPLAYED).is_none());
+}

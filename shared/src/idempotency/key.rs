@@ -1,0 +1,214 @@
+//! The key as the caller sends it, and the hashes that stand for it and for the request it came with.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest key accepted, in characters.
+const KEY_CHARS_MAX: usize = 255;
+
+/// A secret function of the deployment, such as HMAC under a secret key. Keys are often guessable (an order's number, a
+/// person's address), and so are bodies: a plain hash of either could be turned back by trying.
+pub trait KeyedHash {
+    /// Why there is no hash.
+    type Error;
+
+    /// Hashes `parts` under a label that keeps the uses apart. Different lists of parts are different input, even where
+    /// they concatenate alike. The result is text for a key or an attribute.
+    ///
+    /// # Errors
+    /// When the function cannot be computed.
+    fn keyed_hash(&self, label: &str, parts: &[&[u8]]) -> Result<String, Self::Error>;
+}
+
+/// A caller's key: 1 to 255 visible ASCII characters. Never stored, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+/// The header's value is no key. Carries no part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an idempotency key")]
+pub struct KeyError;
+
+impl IdempotencyKey {
+    /// Reads the header's value: a string as RFC 8941 writes it (§3.3.3), `"8e03978e-40d5"`, as the draft demands, or
+    /// the same without quotes, as most clients send it. Both forms of one text are one key.
+    ///
+    /// Without quotes a comma, a semicolon, a quote and a backslash are refused: they belong to lists, parameters and
+    /// broken strings, and a header that was sent twice arrives joined by a comma.
+    ///
+    /// # Errors
+    /// When it is empty, too long, or holds anything but visible ASCII.
+    pub fn parse(value: &str) -> Result<Self, KeyError> {
+        let value = value.trim_matches([' ', '\t']);
+        let text = match value.strip_prefix('"') {
+            Some(rest) => unquoted(rest).ok_or(KeyError)?,
+            None if value.contains([',', ';', '"', '\\']) => return Err(KeyError),
+            None => value.to_owned(),
+        };
+        let fits = (1..=KEY_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Self(text)) } else { Err(KeyError) }
+    }
+
+    /// The name under which the key's entry is kept in `scope`, which is whoever the key belongs to: equal keys of two
+    /// callers have nothing in common.
+    ///
+    /// # Errors
+    /// As [`KeyedHash::keyed_hash`].
+    pub fn hash<H: KeyedHash>(&self, secret: &H, scope: &str) -> Result<KeyHash, H::Error> {
+        let parts = [scope.as_bytes(), self.0.as_bytes()];
+        secret.keyed_hash("idempotency-key", &parts).map(KeyHash)
+    }
+}
+
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[idempotency key]")
+    }
+}
+
+/// What stands between the quotes: `\"` and `\\` are a quote and a backslash, and nothing follows the closing quote.
+fn unquoted(rest: &str) -> Option<String> {
+    let mut text = String::with_capacity(rest.len());
+    let mut characters = rest.chars();
+    loop {
+        match characters.next()? {
+            '"' => return characters.next().is_none().then_some(text),
+            '\\' => text.push(characters.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
+            other => text.push(other),
+        }
+    }
+}
+
+/// The keyed hash of a key. Says nothing by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyHash(String);
+
+impl KeyHash {
+    /// The text, for a storage key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What makes two requests the same: where they go, what they say, and what they are allowed by. A keyed hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Of a request: its route, the bytes of its body as they came, and a credential of its own, where it has one.
+    ///
+    /// The bytes are not canonicalised. A client that repeats a request sends the bytes it has; one that writes the
+    /// body anew, in another order, is refused without effect and may use a new key. Two bodies that were taken for
+    /// equal and read differently would be worse.
+    ///
+    /// # Errors
+    /// As [`KeyedHash::keyed_hash`].
+    pub fn of<H: KeyedHash>(secret: &H, route: &str, body: &[u8], credential: Option<&[u8]>) -> Result<Self, H::Error> {
+        let request = [route.as_bytes(), body];
+        let parts: Vec<_> = request.into_iter().chain(credential).collect();
+        secret.keyed_hash("idempotency-fingerprint", &parts).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &str) -> Result<String, KeyError> {
+        IdempotencyKey::parse(value).map(|key| key.0)
+    }
+
+    #[test]
+    fn reads_both_forms_as_one_key() {
+        for (value, key) in [
+            (
+                "8e03978e-40d5-43e8-bc93-6894a57f9324",
+                "8e03978e-40d5-43e8-bc93-6894a57f9324",
+            ),
+            ("\"8e03978e-40d5\"", "8e03978e-40d5"),
+            (
+                " \t\"clkyoesmbgybucifusbbtdsbohtyuuwz\" ",
+                "clkyoesmbgybucifusbbtdsbohtyuuwz",
+            ),
+            (r#""a\"b\\c""#, r#"a"b\c"#),
+            ("\"a,b;c\"", "a,b;c"),
+            ("~", "~"),
+        ] {
+            assert_eq!(text(value).as_deref(), Ok(key));
+        }
+        let longest = "k".repeat(KEY_CHARS_MAX);
+        assert_eq!(text(&longest), text(&format!("\"{longest}\"")));
+        assert!(text(&longest).is_ok());
+    }
+
+    #[test]
+    fn refuses_what_no_key_is() {
+        let long = "k".repeat(KEY_CHARS_MAX + 1);
+        let quoted = format!("\"{long}\"");
+        for bad in [
+            "",
+            " ",
+            "\"\"",
+            "\"",
+            "\"a",
+            "a\"",
+            "\"a\"b",
+            "\"a\";p=1",
+            "\"a\", \"b\"",
+            "a, b",
+            "a,b",
+            "a;p",
+            "a b",
+            "\"a b\"",
+            r"a\b",
+            r#""a\b""#,
+            r#""a\"#,
+            "ä",
+            "\"ä\"",
+            "a\nb",
+            "a\u{7f}",
+            long.as_str(),
+            quoted.as_str(),
+        ] {
+            assert_eq!(text(bad), Err(KeyError), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn keys_do_not_print() {
+        let key = IdempotencyKey::parse("CANARY").unwrap();
+        assert!(!format!("{key:?}").contains("CANARY") && !KeyError.to_string().contains("CANARY"));
+    }
+
+    /// No secret at all: shows what goes into the hash.
+    struct Plain;
+
+    impl KeyedHash for Plain {
+        type Error = std::convert::Infallible;
+
+        fn keyed_hash(&self, label: &str, parts: &[&[u8]]) -> Result<String, Self::Error> {
+            Ok(format!("{label}{parts:?}"))
+        }
+    }
+
+    #[test]
+    fn each_part_of_a_request_and_the_scope_of_a_key_count() {
+        let of = |route, body: &[u8], credential| Fingerprint::of(&Plain, route, body, credential).unwrap();
+        let one = of("POST /a", b"{}", Some(b"s".as_slice()));
+        assert_eq!(one, of("POST /a", b"{}", Some(b"s")));
+        for other in [
+            of("POST /b", b"{}", Some(b"s")),
+            of("POST /a", b"{ }", Some(b"s")),
+            of("POST /a", b"{}", Some(b"t")),
+            of("POST /a", b"{}", Some(b"")),
+            of("POST /a", b"{}", None),
+        ] {
+            assert_ne!(one, other);
+        }
+        let key = IdempotencyKey::parse("k").unwrap();
+        assert_ne!(key.hash(&Plain, "nora").unwrap(), key.hash(&Plain, "omar").unwrap());
+    }
+}

@@ -1,0 +1,330 @@
+//! Keys over a storage in memory, with time as an argument.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::Time;
+use crate::owner::OwnerKey;
+
+const LEASE: Duration = Duration::from_millis(35);
+const KEPT: Duration = Duration::from_millis(1_000);
+
+/// One key's entry. What happens to it besides can be laid between a read and the write that follows.
+#[derive(Default)]
+struct Memory {
+    entry: Mutex<Option<Entry>>,
+    /// Answers that are lost: the write is done, sent again, and refused.
+    answers_lost: Mutex<u32>,
+}
+
+impl Storage for Memory {
+    type Error = std::convert::Infallible;
+
+    async fn load(&self, _: &KeyHash) -> Result<Option<Entry>, Self::Error> {
+        Ok(self.entry.lock().unwrap().clone())
+    }
+
+    async fn replace(&self, _: &KeyHash, read: Option<&Stamp>, entry: &Entry) -> Result<bool, Self::Error> {
+        let mut stored = self.entry.lock().unwrap();
+        if stored.as_ref().map(|stored| &stored.stamp) != read {
+            return Ok(false);
+        }
+        *stored = Some(entry.clone());
+        let mut lost = self.answers_lost.lock().unwrap();
+        let answered = *lost == 0;
+        *lost = lost.saturating_sub(1);
+        Ok(answered)
+    }
+}
+
+/// Reads first, and lets others come before it writes.
+struct Overtaken<'m, F>(&'m Memory, Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send> Storage for Overtaken<'_, F> {
+    type Error = std::convert::Infallible;
+
+    async fn load(&self, key: &KeyHash) -> Result<Option<Entry>, Self::Error> {
+        let found = self.0.load(key).await;
+        let others = self.1.lock().unwrap().take();
+        if let Some(others) = others {
+            others();
+        }
+        found
+    }
+
+    async fn replace(&self, key: &KeyHash, read: Option<&Stamp>, entry: &Entry) -> Result<bool, Self::Error> {
+        self.0.replace(key, read, entry).await
+    }
+}
+
+fn now<T>(work: impl Future<Output = Result<T, std::convert::Infallible>>) -> T {
+    let Ok(done) = work.now_or_never().expect("nothing to wait for");
+    done
+}
+
+fn fingerprint(body: &str) -> Fingerprint {
+    let secret = OwnerKey::parse(&"k".repeat(32)).unwrap();
+    Fingerprint::of(&secret, "POST /things", body.as_bytes(), None).unwrap()
+}
+
+fn call(body: &str, id: u128, at: i64) -> Call {
+    let secret = OwnerKey::parse(&"k".repeat(32)).unwrap();
+    Call {
+        key: IdempotencyKey::parse("key").unwrap().hash(&secret, "nora").unwrap(),
+        fingerprint: fingerprint(body),
+        id: Uuid::from_u128(id),
+        now: Time::from_millis(at),
+        lease: LEASE,
+        kept: KEPT,
+    }
+}
+
+fn reply(text: &str) -> Reply {
+    Reply {
+        status: 201,
+        headers: Vec::new(),
+        body: text.to_owned(),
+    }
+}
+
+fn lease(begun: Begun) -> Lease {
+    match begun {
+        Begun::Work(lease) => lease,
+        other => panic!("no lease but {other:?}"),
+    }
+}
+
+fn entry(state: State, expires_at: i64) -> Entry {
+    Entry {
+        stamp: Stamp::lease(Uuid::from_u128(1)),
+        fingerprint: fingerprint("a"),
+        thing: Uuid::from_u128(7),
+        state,
+        expires_at: Time::from_millis(expires_at),
+    }
+}
+
+#[test]
+fn each_state_has_its_decision() {
+    let at = Time::from_millis;
+    let (a, b) = (fingerprint("a"), fingerprint("b"));
+    let leased = entry(State::Leased { until: at(10) }, 100);
+    let replied = entry(
+        State::Replied {
+            reply: reply("done"),
+            until: at(50),
+        },
+        100,
+    );
+    let takes_over = Decision::TakeOver {
+        thing: Uuid::from_u128(7),
+    };
+    assert_eq!(decide(None, &a, at(0)), Decision::Work);
+    assert_eq!(decide(Some(&leased), &a, at(9)), Decision::InFlight { until: at(10) });
+    assert_eq!(decide(Some(&leased), &a, at(10)), takes_over);
+    assert_eq!(decide(Some(&replied), &a, at(49)), Decision::Replay(&reply("done")));
+    assert_eq!(decide(Some(&replied), &a, at(50)), Decision::Spent);
+    for entry in [&leased, &replied] {
+        for time in [0, 10, 50, 99] {
+            assert_eq!(decide(Some(entry), &b, at(time)), Decision::Reused);
+        }
+        assert_eq!(decide(Some(entry), &a, at(100)), Decision::Work);
+        assert_eq!(decide(Some(entry), &b, at(100)), Decision::Work);
+    }
+}
+
+#[test]
+fn of_two_at_once_one_works() {
+    let memory = Memory::default();
+    let other = Mutex::new(None);
+    let others = || *other.lock().unwrap() = Some(now(begin(&memory, call("a", 2, 0))));
+    let overtaken = Overtaken(&memory, Mutex::new(Some(others)));
+    let first = now(begin(&overtaken, call("a", 1, 0)));
+    assert!(matches!(first, Begun::Refused(Refusal::InFlight)), "{first:?}");
+    let second = lease(other.lock().unwrap().take().unwrap());
+    assert!(!second.resumed());
+    assert!(now(second.keep(&memory, reply("once"), None)));
+    let Begun::Replay(again) = now(begin(&memory, call("a", 3, 1))) else {
+        panic!("no replay")
+    };
+    assert_eq!(again, reply("once"));
+}
+
+/// Both have seen the same lease run out; one of them takes it over.
+#[test]
+fn of_two_takeovers_at_once_one_works() {
+    let memory = Memory::default();
+    drop(lease(now(begin(&memory, call("a", 1, 0)))));
+    let other = Mutex::new(None);
+    let others = || *other.lock().unwrap() = Some(now(begin(&memory, call("a", 3, 40))));
+    let overtaken = Overtaken(&memory, Mutex::new(Some(others)));
+    assert!(matches!(
+        now(begin(&overtaken, call("a", 2, 40))),
+        Begun::Refused(Refusal::InFlight)
+    ));
+    let second = lease(other.lock().unwrap().take().unwrap());
+    assert_eq!((second.resumed(), second.thing()), (true, Uuid::from_u128(1)));
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_counts() {
+    let memory = Memory::default();
+    *memory.answers_lost.lock().unwrap() = 2;
+    let first = lease(now(begin(&memory, call("a", 1, 0))));
+    assert!(now(first.keep(&memory, reply("once"), None)));
+    assert_eq!(*memory.answers_lost.lock().unwrap(), 0);
+    assert!(matches!(now(begin(&memory, call("a", 2, 1))), Begun::Replay(_)));
+}
+
+/// A holder that sleeps through its lease, the takeover, and the whole life of the key, wakes up and writes nothing.
+#[test]
+fn a_holder_that_comes_too_late_writes_nothing() {
+    let memory = Memory::default();
+    let sleeper = |at| lease(now(begin(&memory, call("a", u128::try_from(at).unwrap() + 1, at))));
+    let (first, second) = (sleeper(0), sleeper(50));
+    assert!(second.resumed());
+    assert!(!now(first.keep(&memory, reply("late"), None)));
+    let third = sleeper(5_000);
+    assert!(!third.resumed(), "the key was forgotten");
+    assert!(!now(second.forget(&memory)));
+    assert!(now(third.keep(&memory, reply("once"), None)));
+}
+
+#[test]
+fn a_given_up_key_belongs_to_its_request_and_a_forgotten_one_to_nobody() {
+    let memory = Memory::default();
+    assert!(now(lease(now(begin(&memory, call("a", 1, 0)))).give_up(&memory)));
+    assert!(matches!(
+        now(begin(&memory, call("b", 2, 0))),
+        Begun::Refused(Refusal::Reused)
+    ));
+    let again = lease(now(begin(&memory, call("a", 3, 0))));
+    assert_eq!((again.resumed(), again.thing()), (true, Uuid::from_u128(1)));
+    assert!(now(again.forget(&memory)));
+    let mended = lease(now(begin(&memory, call("b", 4, 0))));
+    assert_eq!((mended.resumed(), mended.thing()), (false, Uuid::from_u128(4)));
+}
+
+#[test]
+fn an_answer_of_passing_use_is_spent_and_not_made_again() {
+    let memory = Memory::default();
+    let first = lease(now(begin(&memory, call("a", 1, 0))));
+    assert!(now(first.keep(&memory, reply("link"), Some(Time::from_millis(60)))));
+    assert!(matches!(now(begin(&memory, call("a", 2, 59))), Begun::Replay(_)));
+    assert!(matches!(
+        now(begin(&memory, call("a", 3, 60))),
+        Begun::Refused(Refusal::Spent)
+    ));
+    assert!(matches!(
+        now(begin(&memory, call("a", 4, 999))),
+        Begun::Refused(Refusal::Spent)
+    ));
+    assert!(matches!(now(begin(&memory, call("a", 5, 1_000))), Begun::Work(_)));
+}
+
+/// What can happen under one key.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A request comes; if it gets the lease it makes the thing, or finds it, or fails before it has done so.
+    Come { body: &'static str, fails: bool },
+    /// The oldest of those at work ends: it answers if the thing is there, else it says that nothing was done, or that
+    /// it does not know.
+    End { knows: bool },
+    /// The oldest of those at work dies.
+    Die,
+    /// Time passes, in milliseconds.
+    Pass(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (prop_oneof![3 => Just("a"), 1 => Just("b")], any::<bool>()).prop_map(|(body, fails)| Step::Come { body, fails }),
+        3 => any::<bool>().prop_map(|knows| Step::End { knows }),
+        2 => Just(Step::Die),
+        3 => prop_oneof![0..20_i64, 30..60_i64].prop_map(Step::Pass),
+    ]
+}
+
+/// Who is at work, on which body, and until when its lease lasts.
+struct AtWork {
+    lease: Lease,
+    body: &'static str,
+    until: i64,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+
+    /// Whatever comes, fails, dies and is late, inside the life of the key: one thing is made, by one at a time, for
+    /// one request, and every answer is the first one.
+    #[test]
+    fn one_thing_is_made_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
+        let memory = Memory::default();
+        let (mut at, mut ids) = (0, 0);
+        let mut working = Vec::<AtWork>::new();
+        let mut made = BTreeSet::new();
+        let mut answered: Option<(Uuid, &str)> = None;
+        for step in steps {
+            match step {
+                Step::Come { body, fails } => {
+                    ids += 1;
+                    let mut call = call(body, ids, at);
+                    call.kept = Duration::from_secs(3_600);
+                    match now(begin(&memory, call)) {
+                        Begun::Work(lease) => {
+                            prop_assert!(working.iter().all(|other| other.until <= at), "two at work at once");
+                            prop_assert!(answered.is_none());
+                            // Where it was made before, it is found under the same id.
+                            prop_assert!(made.is_empty() || (lease.resumed() && made.contains(&lease.thing())));
+                            if !fails {
+                                made.insert(lease.thing());
+                            }
+                            let until = at + i64::try_from(LEASE.as_millis()).unwrap();
+                            working.push(AtWork { lease, body, until });
+                        }
+                        Begun::Replay(reply) => {
+                            let (thing, of) = answered.expect("an answer");
+                            prop_assert_eq!((reply.body, body), (thing.to_string(), of));
+                        }
+                        Begun::Refused(Refusal::InFlight) => {
+                            let stored = memory.entry.lock().unwrap();
+                            let state = stored.as_ref().map(|stored| &stored.state);
+                            let runs = |until: &Time| at < until.millis();
+                            let at_work = matches!(state, Some(State::Leased { until }) if runs(until));
+                            prop_assert!(at_work);
+                        }
+                        Begun::Refused(Refusal::Reused) => {
+                            let stored = memory.entry.lock().unwrap();
+                            prop_assert!(stored.as_ref().is_some_and(|stored| stored.fingerprint != fingerprint(body)));
+                        }
+                        Begun::Refused(Refusal::Spent) => prop_assert!(false, "nothing here expires"),
+                    }
+                }
+                Step::End { knows } if !working.is_empty() => {
+                    let AtWork { lease, body, .. } = working.remove(0);
+                    let thing = lease.thing();
+                    if made.contains(&thing) {
+                        if now(lease.keep(&memory, reply(&thing.to_string()), None)) {
+                            prop_assert!(answered.is_none(), "answered twice");
+                            answered = Some((thing, body));
+                        }
+                    } else if knows {
+                        now(lease.forget(&memory));
+                    } else {
+                        now(lease.give_up(&memory));
+                    }
+                }
+                Step::Die if !working.is_empty() => drop(working.remove(0)),
+                Step::End { .. } | Step::Die => {}
+                Step::Pass(millis) => at += millis,
+            }
+            prop_assert!(made.len() <= 1, "{} things under one key", made.len());
+        }
+    }
+}
