@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
+use crate::dead_letters::{self, DeadLettersArgs};
 use crate::{explain, pull, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
@@ -27,6 +28,10 @@ pub enum Command {
     Up(UpArgs),
     /// Tell in plain words what happened to a pull, from a running API.
     Explain(ExplainArgs),
+    /// Look at what the functions gave up, in AWS or in a running sandbox, and send it back.
+    ///
+    /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_ENDPOINT_URL_SQS.
+    DeadLetters(DeadLettersArgs),
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -143,6 +148,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Pull(args) => pull::pull(&args).await,
             Command::Up(args) => up::up(&args).await,
             Command::Explain(args) => explain::explain(&args).await,
+            Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
     });

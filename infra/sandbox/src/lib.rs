@@ -7,6 +7,7 @@
 pub mod app;
 pub mod browser;
 pub mod cli;
+pub mod dead_letters;
 pub mod explain;
 pub mod functions;
 mod pull;
