@@ -2,7 +2,8 @@
 //!
 //! Retry contract: a message is acted on only if its `dueSeq` is the stored one, and the write that follows moves it,
 //! so duplicates and forks die out. A message that fails comes back alone; one that cannot succeed is given up and kept
-//! as a dead letter. What a crash leaves behind is found by its due time: an intent without a result is never started again where that could have two effects.
+//! as a dead letter. What a crash leaves behind is found by its due time: an intent without a result is never
+//! started again where that could have two effects.
 
 mod handler;
 mod record;

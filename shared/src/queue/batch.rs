@@ -13,9 +13,9 @@ use crate::error::Error;
 /// Runs `step` on the body of each message in turn.
 ///
 /// What may succeed later is reported as that message's failure: it comes back after its visibility timeout and, after
-/// the queue's limit of receives, SQS moves it to the dead-letter queue. What cannot succeed is kept there at once, with
-/// the reason, and acknowledged; if it cannot be kept, it comes back like the others. A panic is a failure of the one
-/// message it happened in: nothing else is left half done by it, as a step holds nothing that outlives it but clients.
+/// the queue's limit of receives, SQS moves it to the dead-letter queue. What cannot succeed is kept there at once,
+/// with the reason, and acknowledged; if it cannot be kept, it comes back like the others. A panic is a failure of the
+/// one message it happened in: a step holds nothing that outlives it but clients, so nothing else is harmed by it.
 pub async fn each<F>(
     event: SqsEvent,
     dead_letters: &impl KeepDeadLetter,
