@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 use aws_sdk_sqs::types::MessageAttributeValue;
 use ias::dead_letters::{Redriven, Which};
 use sandbox_aws::QueueSpec;
+use sandbox_metriport::Operation;
 use serde_json::json;
 use shared::queue::Source;
 use tokio::process::Command;
@@ -114,6 +115,43 @@ async fn what_only_met_a_bad_hour_is_sent_back_and_has_its_effect() {
         "{said}"
     );
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    app.end().await;
+}
+
+/// A message of `record-fetch` is kept without its link. Sent back while its record still waits for that, it makes the
+/// record ask for another one, and not fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_whose_link_was_taken_out_asks_for_another() {
+    let app = TestApp::start().await;
+    let aws = app.sandbox().aws();
+    let slow = QueueSpec {
+        delay_secs: 60,
+        ..spec(Source::RecordFetch, 5400, 5)
+    };
+    aws.create_queue(slow).await.expect("settings");
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let id = nora.start_from(&["lab"]).await;
+    let record = nora.until_final_record(&id).await;
+    let offered = until("the record is offered", async || {
+        let table = app.table().await;
+        let row = table
+            .into_iter()
+            .find(|item| item["sk"] == format!("RECORD#{record}"))?;
+        (row["state"] == "offered").then_some(row)
+    })
+    .await;
+    let asked = app.upstream(Operation::StartConsolidatedQuery);
+    aws.create_queue(spec(Source::RecordFetch, 5400, 5))
+        .await
+        .expect("settings");
+    let owner = offered["pk"].as_str().unwrap().trim_start_matches("OWNER#");
+    let fetch = json!({ "version": 1, "owner": owner, "record": record, "dueSeq": offered["dueSeq"], "link": "" });
+    app.send_message(queues(Source::RecordFetch).0, &fetch.to_string())
+        .await;
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    assert_eq!(nora.record(&record).await.text("/status"), "available");
+    assert_eq!(app.upstream(Operation::StartConsolidatedQuery), asked + 1);
     app.end().await;
 }
 
