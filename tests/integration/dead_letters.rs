@@ -1,5 +1,5 @@
-//! Dead letters: what no consumer can act on is kept with its reason, hides nothing, and can be sent back. And bad input
-//! of the kind that must not become one.
+//! Dead letters: what no consumer can act on is kept with its reason, hides nothing, and can be sent back. And bad
+//! input of the kind that must not become one.
 
 mod burst;
 mod odd;

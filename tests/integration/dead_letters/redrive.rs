@@ -138,7 +138,8 @@ async fn a_record_whose_link_was_taken_out_asks_for_another() {
         let row = table
             .into_iter()
             .find(|item| item["sk"] == format!("RECORD#{record}"))?;
-        (row["state"] == "offered").then_some(row)
+        // The message with the link is sent, and put off.
+        (row["state"] == "offered" && app.delayed(queues(Source::RecordFetch).0) == 1).then_some(row)
     })
     .await;
     let asked = app.upstream(Operation::StartConsolidatedQuery);
