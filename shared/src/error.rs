@@ -7,6 +7,7 @@ use crate::domain::IdError;
 use crate::domain::patient::Unsettled;
 use crate::http::problem::{Code, Problem};
 use crate::metriport::{Effect, UpstreamError, UpstreamErrorKind};
+use crate::queue::dead_letter::Reason;
 use crate::queue::{MessageError, QueueError};
 use crate::records::RecordsError;
 use crate::store::StoreError;
@@ -32,6 +33,9 @@ pub enum Error {
     /// A message that is none of ours.
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// A message that is ours, and that cannot be acted on whenever it comes.
+    #[error("given up: {}", .0.as_str())]
+    GivenUp(Reason),
     /// Something of our own making cannot be: a defect.
     #[error("internal: {0}")]
     Internal(&'static str),
@@ -60,17 +64,35 @@ impl From<IdError> for Error {
 }
 
 impl Error {
-    /// Whether the same may succeed later. For the log of a queue's consumer: a failed message comes back either way,
-    /// and ends in the dead-letter queue.
+    /// Whether the same may succeed later. Of a queue's message that did not, one that may comes back, and one that may
+    /// not is given up: see [`Error::gives_up`].
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Message(_) | Self::Internal(_) => false,
+            Self::Refused(_) | Self::Message(_) | Self::GivenUp(_) | Self::Internal(_) => false,
             Self::Store(error) => error.retryable(),
             Self::Queue(_) => true,
             Self::Upstream(error) => error.retryable(),
             Self::Records(error) => error.retryable(),
         }
+    }
+
+    /// Why a message that ended so is given up; `None` when it comes back.
+    #[must_use]
+    pub fn gives_up(&self) -> Option<Reason> {
+        if self.retryable() {
+            return None;
+        }
+        Some(match self {
+            Self::GivenUp(reason) => *reason,
+            Self::Message(error) => (*error).into(),
+            Self::Refused(_) => Reason::NotRetryable("refused"),
+            Self::Store(_) => Reason::NotRetryable("store"),
+            Self::Queue(_) => Reason::NotRetryable("queue"),
+            Self::Upstream(_) => Reason::NotRetryable("upstream"),
+            Self::Records(_) => Reason::NotRetryable("record"),
+            Self::Internal(_) => Reason::NotRetryable("internal"),
+        })
     }
 
     /// For an HTTP caller.
@@ -81,7 +103,9 @@ impl Error {
             Self::Upstream(error) => upstream(&error),
             Self::Store(StoreError::Conflict(_)) => Problem::new(Code::StateChanged).retry_after(1),
             Self::Store(StoreError::Unavailable(_)) | Self::Queue(_) => Problem::new(Code::Unavailable).retry_after(2),
-            Self::Store(_) | Self::Records(_) | Self::Message(_) | Self::Internal(_) => Problem::new(Code::Internal),
+            Self::Store(_) | Self::Records(_) | Self::Message(_) | Self::GivenUp(_) | Self::Internal(_) => {
+                Problem::new(Code::Internal)
+            }
         }
     }
 }

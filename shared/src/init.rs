@@ -9,7 +9,7 @@ use crate::aws::Aws;
 use crate::config::{ConfigError, Deployment, Env};
 use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError};
 use crate::owner::{OwnerKey, OwnerKeyError};
-use crate::queue::{AdvanceQueue, FetchQueue, WebhookEventQueue};
+use crate::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, Source, WebhookEventQueue};
 use crate::records::{Bucket, LinkClient, LinkPolicy, RecordsError};
 use crate::secrets::{self, SecretError};
 use crate::store::Table;
@@ -103,6 +103,14 @@ impl Init {
     /// When its variable is missing.
     pub fn webhook_event_queue(&self) -> Result<WebhookEventQueue, InitError> {
         Ok(WebhookEventQueue::read(&self.aws.sqs(), &self.env)?)
+    }
+
+    /// The dead-letter queue of the queue whose consumer this is.
+    ///
+    /// # Errors
+    /// When its variable is missing.
+    pub fn dead_letters(&self, source: Source) -> Result<DeadLetterQueue, InitError> {
+        Ok(DeadLetterQueue::read(&self.aws.sqs(), &self.env, source)?)
     }
 
     /// The client for the links of records.

@@ -10,6 +10,7 @@ mod harness;
 
 mod aal2;
 mod cli;
+mod dead_letters;
 mod flow;
 mod idempotency;
 mod isolation;

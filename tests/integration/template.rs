@@ -116,7 +116,12 @@ const VARIABLES: [(&str, &[&str]); 9] = [
     ("webhook-intake", &["WEBHOOK_KEYS_SECRET", "WEBHOOK_EVENTS_QUEUE_URL"]),
     (
         "webhook-process",
-        &["TABLE_NAME", "RUN_ADVANCE_QUEUE_URL", "RECORD_FETCH_QUEUE_URL"],
+        &[
+            "TABLE_NAME",
+            "RUN_ADVANCE_QUEUE_URL",
+            "RECORD_FETCH_QUEUE_URL",
+            "WEBHOOK_EVENTS_DEAD_LETTERS_URL",
+        ],
     ),
     (
         "aal2-challenge",
@@ -133,7 +138,12 @@ const VARIABLES: [(&str, &[&str]); 9] = [
     ),
     (
         "query-dispatch",
-        &["TABLE_NAME", "METRIPORT_API_KEY_SECRET", "RUN_ADVANCE_QUEUE_URL"],
+        &[
+            "TABLE_NAME",
+            "METRIPORT_API_KEY_SECRET",
+            "RUN_ADVANCE_QUEUE_URL",
+            "RUN_ADVANCE_DEAD_LETTERS_URL",
+        ],
     ),
     (
         "reconcile",
@@ -151,6 +161,7 @@ const VARIABLES: [(&str, &[&str]); 9] = [
             "RECORDS_BUCKET",
             "RECORD_LINK_HOSTS",
             "RUN_ADVANCE_QUEUE_URL",
+            "RECORD_FETCH_DEAD_LETTERS_URL",
         ],
     ),
     (

@@ -14,7 +14,7 @@ const PATH: &str = "/v1/webhooks/metriport";
 const LONG_AGO: &str = "2020-01-01T00:00:00.000Z";
 
 /// A source of a network query ended, as Metriport writes it, without metadata.
-fn source_event(patient: &str, request: &str, message: &str, source: &str) -> Value {
+pub(crate) fn source_event(patient: &str, request: &str, message: &str, source: &str) -> Value {
     json!({
         "meta": {
             "messageId": message, "requestId": request, "when": LONG_AGO,
@@ -43,7 +43,7 @@ fn delivery(patient: &str, request: &str, message: &str, link: &str) -> Value {
 }
 
 /// The status of one source of a pull.
-async fn source(person: &Person, run: &str, name: &str) -> String {
+pub(crate) async fn source(person: &Person, run: &str, name: &str) -> String {
     let run = person.run(run).await;
     let found = run
         .list("/sources")

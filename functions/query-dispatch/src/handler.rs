@@ -9,7 +9,10 @@ use shared::{Error, clock};
 use crate::{Deps, Outcome, record, run};
 
 pub(crate) async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
-    Ok(each(event, async |body| advance(deps, &parse(&body)?).await).await)
+    Ok(each(event, &deps.dead_letters, async |body| {
+        advance(deps, &parse(&body)?).await
+    })
+    .await)
 }
 
 async fn advance(deps: &Deps, advance: &Advance) -> Result<Outcome, Error> {

@@ -1,8 +1,9 @@
 //! `query-dispatch`: the one place that moves a run and its records: start, poll, consolidate, expire.
 //!
 //! Retry contract: a message is acted on only if its `dueSeq` is the stored one, and the write that follows moves it,
-//! so duplicates and forks die out. A message that fails comes back alone. What a crash leaves behind is found by its
-//! due time: an intent without a result is never started again where that could have two effects.
+//! so duplicates and forks die out. A message that fails comes back alone; one that cannot succeed is given up and kept
+//! as a dead letter. What a crash leaves behind is found by its due time: an intent without a result is never
+//! started again where that could have two effects.
 
 mod handler;
 mod record;
@@ -13,7 +14,7 @@ use shared::config::Env;
 use shared::domain::Timing;
 use shared::init::{BACKGROUND, Init, InitError};
 use shared::metriport::Client;
-use shared::queue::AdvanceQueue;
+use shared::queue::{AdvanceQueue, DeadLetterQueue, Source};
 use shared::store::Table;
 
 /// What the function works with.
@@ -21,6 +22,7 @@ pub struct Deps {
     table: Table,
     metriport: Client,
     advances: AdvanceQueue,
+    dead_letters: DeadLetterQueue,
     timing: Timing,
     stage: String,
 }
@@ -30,6 +32,7 @@ impl Deps {
         Ok(Self {
             table: init.table()?,
             advances: init.advance_queue()?,
+            dead_letters: init.dead_letters(Source::RunAdvance)?,
             metriport: init.metriport(BACKGROUND).await?,
             timing: init.deployment.timing,
             stage: init.deployment.stage.clone(),

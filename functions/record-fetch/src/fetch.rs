@@ -61,6 +61,9 @@ pub async fn fetch(deps: &Deps, message: &FetchRecord, now: Time) -> Result<Outc
 }
 
 async fn receive(deps: &Deps, owner: &OwnerId, record: &Record, link: &Link) -> Result<StoredObject, RecordsError> {
+    if link.is_removed() {
+        return Err(RecordsError::Broken("the link was removed from a dead letter"));
+    }
     let form = record.asked.conversion;
     let key = Bucket::key(owner, record.id, form);
     transfer(deps.links.open(link).await?, &deps.bucket, &key, form).await

@@ -9,7 +9,7 @@ use shared::queue::{each, parse};
 use crate::{Deps, fetch};
 
 pub(crate) async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
-    Ok(each(event, async |body| {
+    Ok(each(event, &deps.dead_letters, async |body| {
         fetch::fetch(deps, &parse(&body)?, clock::now()).await
     })
     .await)

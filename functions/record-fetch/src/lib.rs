@@ -2,7 +2,8 @@
 //!
 //! Retry contract: a message is acted on only if its `dueSeq` is the stored one; the claim moves it, so a message that
 //! comes twice is fetched once. A link that is dead, or a transfer that breaks, is not retried here: the record goes
-//! back to waiting, and `query-dispatch` asks upstream for a new link.
+//! back to waiting, and `query-dispatch` asks upstream for a new link. A message that cannot succeed is given up and
+//! kept as a dead letter, without its link.
 
 pub mod fetch;
 mod handler;
@@ -11,7 +12,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use shared::config::Env;
 use shared::domain::Timing;
 use shared::init::{Init, InitError};
-use shared::queue::AdvanceQueue;
+use shared::queue::{AdvanceQueue, DeadLetterQueue, Source};
 use shared::records::{Bucket, LinkClient};
 use shared::store::Table;
 
@@ -21,6 +22,7 @@ pub struct Deps {
     bucket: Bucket,
     links: LinkClient,
     advances: AdvanceQueue,
+    dead_letters: DeadLetterQueue,
     timing: Timing,
 }
 
@@ -31,6 +33,7 @@ impl Deps {
             bucket: init.bucket()?,
             links: init.link_client()?,
             advances: init.advance_queue()?,
+            dead_letters: init.dead_letters(Source::RecordFetch)?,
             timing: init.deployment.timing,
         })
     }

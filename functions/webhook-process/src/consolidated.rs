@@ -9,7 +9,7 @@ use shared::store::{Condition, Correlate, ReadRecord, RecordWrite, StoreError, W
 use shared::webhook::{Delivery, WebhookEvent};
 
 use crate::Deps;
-use crate::process::{ATTEMPTS, DUPLICATE, Outcome, UNCHANGED, UNMATCHED, done, seen};
+use crate::process::{ATTEMPTS, DUPLICATE, GONE, Outcome, UNCHANGED, UNMATCHED, done, seen};
 
 pub(crate) async fn deliver(
     deps: &Deps,
@@ -81,7 +81,7 @@ async fn apply(
     now: Time,
 ) -> Result<Outcome, Error> {
     let Some(before) = deps.table.record(&found.owner, found.record).await? else {
-        return Ok(UNMATCHED);
+        return Ok(GONE);
     };
     if !before.awaits(&delivery.claims(event.request.as_ref()), found.by_lock) {
         return Ok(UNMATCHED);

@@ -9,7 +9,7 @@ use shared::queue::{each, parse};
 use crate::{Deps, process};
 
 pub(crate) async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
-    Ok(each(event, async |body| {
+    Ok(each(event, &deps.dead_letters, async |body| {
         process::process(deps, &parse(&body)?, clock::now()).await
     })
     .await)

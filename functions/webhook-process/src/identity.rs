@@ -3,6 +3,7 @@
 use shared::Error;
 use shared::domain::identity::{Verdict, Verification};
 use shared::domain::{OwnerId, Time};
+use shared::queue::dead_letter::Reason;
 use shared::store::{Condition, Correlate, ReadIdentity, StoreError};
 use shared::webhook::WebhookEvent;
 
@@ -21,9 +22,7 @@ pub(crate) async fn verify(
     for _ in 0..ATTEMPTS {
         let (identity, verdict) = deps.table.identity(&owner).await?.verify(verification, now);
         if verdict == Verdict::Unbound {
-            return Err(Error::Internal(
-                "an identity event does not say which of two sessions it confirms",
-            ));
+            return Err(Error::GivenUp(Reason::IdentityEventUnbound));
         }
         if verdict != Verdict::Bound {
             let outcome = word(verdict);
@@ -58,7 +57,7 @@ async fn correlate(deps: &Deps, verification: &Verification) -> Result<Option<Ow
     }
     match patient {
         Some(patient) => Ok(deps.table.by_patient(patient).await?),
-        None if mark.is_none() && session.is_none() => Err(Error::Internal("an identity event names nothing of ours")),
+        None if mark.is_none() && session.is_none() => Err(Error::GivenUp(Reason::IdentityEventUnbound)),
         None => Ok(None),
     }
 }

@@ -1,7 +1,8 @@
 //! `webhook-process`: correlates what Metriport reported and advances the state.
 //!
-//! Retry contract: a failed message comes back alone after its visibility timeout and ends in the dead-letter queue
-//! after five receives. What belongs to nobody we know is counted and done. Every effect is written together with the
+//! Retry contract: a message that failed and may succeed later comes back alone after its visibility timeout, and SQS
+//! gives it up after five receives. One that cannot succeed is given up at once: it is kept as a dead letter, with its
+//! reason, and done. What belongs to nobody we know is counted and done. Every effect is written together with the
 //! row that says the message was seen, so a message that comes twice has one effect.
 
 mod consolidated;
@@ -14,7 +15,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use shared::config::Env;
 use shared::domain::Timing;
 use shared::init::{Init, InitError};
-use shared::queue::{AdvanceQueue, FetchQueue};
+use shared::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, Source};
 use shared::store::Table;
 
 /// What the function works with.
@@ -22,6 +23,7 @@ pub struct Deps {
     table: Table,
     advances: AdvanceQueue,
     fetches: FetchQueue,
+    dead_letters: DeadLetterQueue,
     timing: Timing,
 }
 
@@ -32,6 +34,7 @@ impl Deps {
             table: init.table()?,
             advances,
             fetches,
+            dead_letters: init.dead_letters(Source::WebhookEvents)?,
             timing: init.deployment.timing,
         })
     }

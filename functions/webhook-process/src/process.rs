@@ -2,7 +2,8 @@
 
 use shared::Error;
 use shared::domain::Time;
-use shared::store::{Correlate, SeenMessage};
+use shared::queue::dead_letter::Reason;
+use shared::store::{Condition, Correlate, SeenMessage};
 use shared::webhook::{Event, WebhookEvent};
 
 use crate::{Deps, consolidated, identity, source};
@@ -13,6 +14,8 @@ pub type Outcome = &'static str;
 /// The event belongs to nobody we know, or to nothing we asked for. It is not remembered: a replay may come when we
 /// know more.
 pub const UNMATCHED: Outcome = "unmatched";
+/// We know what it belonged to, and that is not stored any more. Not remembered either.
+pub const GONE: Outcome = "gone";
 /// It says what we know already.
 pub const UNCHANGED: Outcome = "unchanged";
 /// It was acted on before.
@@ -24,11 +27,24 @@ pub const ATTEMPTS: u32 = 8;
 /// Acts on one event.
 ///
 /// # Errors
-/// When the table or a queue fails, or an identity event holds no id that can be read: the message comes back.
+/// When the table or a queue fails, the message comes back. When no id can be read from an identity event, or another
+/// event came under the same message id, it is given up.
 pub async fn process(deps: &Deps, event: &WebhookEvent, now: Time) -> Result<Outcome, Error> {
     if let Some(seen) = deps.table.seen(&event.message).await? {
         return again(deps, event, &seen).await;
     }
+    let outcome = act(deps, event, now).await?;
+    if outcome != DUPLICATE {
+        return Ok(outcome);
+    }
+    // Another one under its id was faster, and may have said something else.
+    match deps.table.seen(&event.message).await? {
+        Some(seen) => again(deps, event, &seen).await,
+        None => Ok(outcome),
+    }
+}
+
+async fn act(deps: &Deps, event: &WebhookEvent, now: Time) -> Result<Outcome, Error> {
     match &event.event {
         Event::Source {
             patient,
@@ -51,15 +67,14 @@ pub async fn process(deps: &Deps, event: &WebhookEvent, now: Time) -> Result<Out
         Event::Identity { verification } => identity::verify(deps, event, verification, now).await,
         // Upstream's first data is no completion; what matters about it comes with the source's own event.
         Event::FirstData { .. } | Event::Other => done(deps, event, "ignored", now).await,
-        Event::IdentityUnreadable { .. } => Err(Error::Internal("an identity event holds no id that can be read")),
+        Event::IdentityUnreadable { .. } => Err(Error::GivenUp(Reason::IdentityEventUnreadable)),
     }
 }
 
 /// The effect of a message that was seen is written; only what was to be sent with it may be missing.
 async fn again(deps: &Deps, event: &WebhookEvent, seen: &SeenMessage) -> Result<Outcome, Error> {
     if seen.digest != event.digest {
-        tracing::warn!(message_id = %event.message, "two different bodies under one message id: the first one counts");
-        return Ok("conflicting duplicate");
+        return Err(Error::GivenUp(Reason::MessageIdReused));
     }
     if let Event::Consolidated { delivery } = &event.event {
         consolidated::offer_again(deps, event, delivery).await?;
@@ -78,6 +93,9 @@ pub(crate) fn seen(event: &WebhookEvent, now: Time) -> SeenMessage {
 
 /// Remembers a message without effect.
 pub(crate) async fn done(deps: &Deps, event: &WebhookEvent, outcome: Outcome, now: Time) -> Result<Outcome, Error> {
-    deps.table.remember(&seen(event, now)).await?;
-    Ok(outcome)
+    match deps.table.remember(&seen(event, now)).await {
+        Ok(()) => Ok(outcome),
+        Err(error) if error.lacks(Condition::MessageUnseen) => Ok(DUPLICATE),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -9,7 +9,7 @@ use shared::webhook::WebhookEvent;
 use shared::{Error, clock};
 
 use crate::Deps;
-use crate::process::{ATTEMPTS, DUPLICATE, Outcome, UNCHANGED, UNMATCHED, done, seen};
+use crate::process::{ATTEMPTS, DUPLICATE, GONE, Outcome, UNCHANGED, UNMATCHED, done, seen};
 
 /// What the event says.
 #[derive(Clone, Copy)]
@@ -89,14 +89,12 @@ async fn apply(
     spare: RecordId,
     now: Time,
 ) -> Result<Outcome, Error> {
-    let before = deps
-        .table
-        .run(target.owner, target.run)
-        .await?
-        .filter(|run| run.patient == *target.patient);
-    let Some(before) = before else {
-        return Ok(UNMATCHED);
+    let Some(before) = deps.table.run(target.owner, target.run).await? else {
+        return Ok(GONE);
     };
+    if before.patient != *target.patient {
+        return Ok(UNMATCHED);
+    }
     let Some(change) = before.apply(happened, now, deps.timing, spare) else {
         return done(deps, event, UNCHANGED, now).await;
     };

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
+use crate::dead_letters::{self, DeadLettersArgs};
 use crate::{chaos, explain, pull, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
@@ -31,6 +32,10 @@ pub enum Command {
     Chaos(ChaosArgs),
     /// Kill a process once at every place of a pull, and judge what came of each.
     Kills(KillsArgs),
+    /// Look at what the functions gave up, in AWS or in a running sandbox, and send it back.
+    ///
+    /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_ENDPOINT_URL_SQS.
+    DeadLetters(DeadLettersArgs),
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -231,6 +236,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Chaos(args) => chaos::chaos(&args).await,
             Command::Kills(args) => chaos::kills(&args).await,
             Command::Explain(args) => explain::explain(&args).await,
+            Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
     });

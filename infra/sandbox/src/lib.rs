@@ -8,6 +8,7 @@ pub mod app;
 pub mod browser;
 mod chaos;
 pub mod cli;
+pub mod dead_letters;
 pub mod explain;
 mod faults;
 pub mod functions;

@@ -46,6 +46,18 @@ async fn until_stopped() -> Result<(), String> {
     }
 }
 
+/// The command that shows what the functions gave up here, with all it needs to find this sandbox and no real account.
+fn given_up(sandbox: &Sandbox) -> String {
+    let needed = ["AWS_ENDPOINT_URL_SQS", "AWS_REGION", "AWS_SECRET_ACCESS_KEY"];
+    let variables = sandbox
+        .aws()
+        .env()
+        .into_iter()
+        .filter(|(name, _)| needed.contains(&name.as_str()));
+    let variables: String = variables.map(|(name, value)| format!("{name}={value} ")).collect();
+    format!("{variables}AWS_ACCESS_KEY_ID=OPERATOR cargo run -- dead-letters list")
+}
+
 /// The line that asks the networks. It is pasted into a shell as a whole, so it cannot be broken where it is printed.
 const QUERY: &str = concat!(
     r#"QUERY=$(call -X POST $API/v1/network-queries -H "x-aal2-session: $AAL2" -d "{"#,
@@ -73,6 +85,7 @@ fn welcome(sandbox: &Sandbox, token: &str, pages: bool) -> String {
   Metriport  {metriport}   (the stand-in; hosted pages are here too)
   Persons    the first name chooses how the networks behave:
              {names}
+  Given up   {given_up}
 
 Paste these lines one by one.
 
@@ -105,5 +118,6 @@ curl -sS "$(call $API$RECORD | sed -n 's/.*"link":{{"url":"\([^"]*\)".*/\1/p')" 
 
 Ctrl-C stops everything."#,
         metriport = sandbox.stand_in().base_url(),
+        given_up = given_up(sandbox),
     )
 }

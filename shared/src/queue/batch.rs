@@ -1,27 +1,46 @@
-//! A batch of messages, each on its own: one that fails comes back alone, and none hides another.
+//! A batch of messages, each on its own: one that fails comes back alone, one that cannot succeed is given up, and none
+//! hides another.
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use std::panic::AssertUnwindSafe;
 
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::FutureExt as _;
+
+use super::dead_letter::Reason;
+use super::give_up::{DeadLetter, KeepDeadLetter};
 use crate::error::Error;
 
-/// Runs `step` on the body of each message in turn. What fails is reported by itself: it comes back after its
-/// visibility timeout and, after the queue's limit of receives, goes to the dead-letter queue, where it is alarmed and
-/// can be redriven. Nothing is dropped here.
-pub async fn each<F>(event: SqsEvent, step: impl Fn(String) -> F) -> SqsBatchResponse
+/// Runs `step` on the body of each message in turn.
+///
+/// What may succeed later is reported as that message's failure: it comes back after its visibility timeout and, after
+/// the queue's limit of receives, SQS moves it to the dead-letter queue. What cannot succeed is kept there at once,
+/// with the reason, and acknowledged; if it cannot be kept, it comes back like the others. A panic is a failure of the
+/// one message it happened in: a step holds nothing that outlives it but clients, so nothing else is harmed by it.
+pub async fn each<F>(
+    event: SqsEvent,
+    dead_letters: &impl KeepDeadLetter,
+    step: impl Fn(String) -> F,
+) -> SqsBatchResponse
 where
     F: Future<Output = Result<&'static str, Error>>,
 {
     let mut failures = Vec::new();
     for message in event.records {
         let id = message.message_id.clone().unwrap_or_default();
+        let body = message.body.clone().unwrap_or_default();
         // Boxed, so that a step's whole state is not part of the type of whoever runs it.
-        match Box::pin(step(message.body.unwrap_or_default())).await {
-            Ok(outcome) => tracing::info!(message_id = id, outcome, "message done"),
-            Err(error) => {
-                let (context, retryable) = (error.to_string(), error.retryable());
-                tracing::warn!(message_id = id, context, retryable, "message failed");
-                failures.push(failure(id));
+        let ended = AssertUnwindSafe(Box::pin(step(body))).catch_unwind().await;
+        let is_done = match ended {
+            Ok(Ok(outcome)) => {
+                tracing::info!(message_id = id, outcome, "message done");
+                true
             }
+            Ok(Err(error)) => Box::pin(is_given_up(dead_letters, &message, &error)).await,
+            // The place is in the log already; what a panic says may quote the data it choked on.
+            Err(_panic) => false,
+        };
+        if !is_done {
+            failures.push(failure(id));
         }
     }
     let mut response = SqsBatchResponse::default();
@@ -29,8 +48,127 @@ where
     response
 }
 
+/// Whether a message that failed is done with: it can never succeed, and lies where it is not lost.
+async fn is_given_up(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, error: &Error) -> bool {
+    let (message_id, context) = (message.message_id.as_deref(), error.to_string());
+    let given_up = error.gives_up();
+    tracing::warn!(message_id, context, retryable = given_up.is_none(), "message failed");
+    match given_up {
+        Some(reason) => is_kept(dead_letters, message, reason).await,
+        None => false,
+    }
+}
+
+async fn is_kept(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, reason: Reason) -> bool {
+    let source = dead_letters.source();
+    let queue = source.name();
+    match dead_letters.keep(&DeadLetter::of(message, reason, source)).await {
+        Ok(()) => {
+            tracing::error!(queue, reason = reason.as_str(), "dead letter");
+            true
+        }
+        Err(error) => {
+            let context = error.to_string();
+            tracing::error!(
+                queue,
+                context,
+                "a dead letter could not be kept: the message comes back"
+            );
+            false
+        }
+    }
+}
+
 fn failure(id: String) -> BatchItemFailure {
     let mut failure = BatchItemFailure::default();
     failure.item_identifier = id;
     failure
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::queue::{QueueError, Source, parse};
+    use crate::store::StoreError;
+
+    /// Keeps letters, or cannot.
+    struct Kept(Option<Mutex<Vec<(String, String)>>>);
+
+    impl KeepDeadLetter for Kept {
+        fn source(&self) -> Source {
+            Source::RecordFetch
+        }
+
+        async fn keep(&self, letter: &DeadLetter<'_>) -> Result<(), QueueError> {
+            let Some(kept) = &self.0 else {
+                return Err(QueueError {
+                    queue: "Q",
+                    problem: "connection".to_owned(),
+                });
+            };
+            let said = serde_json::to_string(&letter.envelope).unwrap();
+            kept.lock().unwrap().push((said, letter.body.clone().into_owned()));
+            Ok(())
+        }
+    }
+
+    async fn step(body: String) -> Result<&'static str, Error> {
+        let value: serde_json::Value = parse(&body)?;
+        match value["do"].as_str() {
+            Some("panic") => panic!("CANARY"),
+            Some("retry") => Err(StoreError::Unavailable("timeout".to_owned()).into()),
+            Some("fail") => Err(Error::Internal("never")),
+            _ => Ok("fine"),
+        }
+    }
+
+    async fn run(bodies: &[&str], kept: &Kept) -> Vec<String> {
+        let mut event = SqsEvent::default();
+        for (index, body) in bodies.iter().enumerate() {
+            let mut message = SqsMessage::default();
+            message.message_id = Some(index.to_string());
+            message.body = Some((*body).to_owned());
+            message
+                .attributes
+                .insert("ApproximateReceiveCount".to_owned(), "3".to_owned());
+            event.records.push(message);
+        }
+        let failures = each(event, kept, step).await.batch_item_failures;
+        failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    const BODIES: [&str; 6] = [
+        r#"{"version":1,"do":"panic"}"#,
+        "https://b.test/CANARY",
+        r#"{"version":1,"do":"retry"}"#,
+        r#"{"version":1,"do":"fail"}"#,
+        r#"{"version":9}"#,
+        r#"{"version":1}"#,
+    ];
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn each_message_ends_by_itself() {
+        let kept = Kept(Some(Mutex::default()));
+        assert_eq!(run(&BODIES, &kept).await, ["0", "2"]);
+        let kept = kept.0.unwrap().into_inner().unwrap();
+        let envelope = |rest: &str, id: u32| {
+            format!(r#"{{"version":1,{rest},"queue":"record-fetch","messageId":"{id}","receivedCount":3}}"#)
+        };
+        let expected = [
+            (envelope(r#""reason":"malformed""#, 1), ""),
+            (
+                envelope(r#""reason":"not_retryable","failure":"internal""#, 3),
+                BODIES[3],
+            ),
+            (envelope(r#""reason":"unknown_version""#, 4), BODIES[4]),
+        ];
+        assert_eq!(kept, expected.map(|(said, body)| (said, body.to_owned())));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_cannot_be_kept_comes_back() {
+        assert_eq!(run(&BODIES, &Kept(None)).await, ["0", "1", "2", "3", "4"]);
+    }
 }

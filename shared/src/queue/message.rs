@@ -90,6 +90,12 @@ impl Link {
         Self(url)
     }
 
+    /// Whether it was taken out of its message before that was kept as a dead letter.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The URL, to be followed once.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -106,12 +112,15 @@ impl fmt::Debug for Link {
 /// Why a message body is not one of ours. Quotes nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    /// Not JSON, or not this kind of message.
-    #[error("the message body is not of the expected kind")]
+    /// Not JSON, or JSON that names no version.
+    #[error("the message body is not one of ours")]
     Malformed,
     /// Of a version we do not read.
     #[error("the message is of version {0}, which this function does not read")]
     Version(u32),
+    /// Of a version we read, but another kind of message, or one in which something is missing or unreadable.
+    #[error("the message is not of the expected kind")]
+    Kind,
 }
 
 #[derive(Deserialize)]
@@ -130,7 +139,7 @@ pub fn parse<M: DeserializeOwned>(body: &str) -> Result<M, MessageError> {
     if version != VERSION {
         return Err(MessageError::Version(version));
     }
-    serde_json::from_str(body).map_err(|_other_kind| MessageError::Malformed)
+    serde_json::from_str(body).map_err(|_other_kind| MessageError::Kind)
 }
 
 #[cfg(test)]
@@ -151,14 +160,14 @@ mod tests {
     #[test]
     fn refuses_other_versions_and_kinds() {
         assert_eq!(parse::<Advance>(r#"{"version":2}"#), Err(MessageError::Version(2)));
+        for bad in ["", "{}", "[]", "{", r#"{"version":"1"}"#, r#"{"version":-1}"#] {
+            assert_eq!(parse::<Advance>(bad), Err(MessageError::Malformed));
+        }
         for bad in [
-            "",
-            "{}",
-            "[]",
             r#"{"version":1}"#,
             r#"{"version":1,"owner":"a b","run":"x","dueSeq":1}"#,
         ] {
-            assert_eq!(parse::<Advance>(bad), Err(MessageError::Malformed));
+            assert_eq!(parse::<Advance>(bad), Err(MessageError::Kind));
         }
     }
 

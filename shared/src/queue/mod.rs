@@ -3,6 +3,8 @@
 
 mod announce;
 mod batch;
+pub mod dead_letter;
+mod give_up;
 mod message;
 
 use std::time::Duration;
@@ -12,6 +14,7 @@ use serde::Serialize;
 
 pub use announce::{announce_end, announce_record, announce_run};
 pub use batch::each;
+pub use give_up::{DeadLetter, DeadLetterQueue, KeepDeadLetter, Source};
 pub use message::{Advance, FetchRecord, Link, MessageError, Subject, VERSION, parse};
 
 use crate::config::{ConfigError, Env};

@@ -20,12 +20,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later.
+    /// Whether the same call may succeed later. What the table refuses is more often the deployment's fault than the
+    /// call's: a permission, a key. It passes when that is mended.
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
-            Self::Conflict(_) | Self::Unavailable(_) => true,
-            Self::Unreadable(_) | Self::Refused(_) => false,
+            Self::Conflict(_) | Self::Unavailable(_) | Self::Refused(_) => true,
+            Self::Unreadable(_) => false,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::queue::Subject;
 pub struct SeenMessage {
     /// `meta.messageId`, the same on a replay.
     pub message: MessageId,
-    /// SHA-256 of the body that was acted on.
+    /// SHA-256 of what was acted on; see [`crate::webhook::WebhookEvent::digest`].
     pub digest: String,
     /// When.
     pub at: Time,
@@ -50,7 +50,7 @@ pub trait Correlate {
     ) -> impl Future<Output = Result<Option<(OwnerId, RecordId)>>> + Send;
     /// What was acted on under this message id.
     fn seen(&self, message: &MessageId) -> impl Future<Output = Result<Option<SeenMessage>>> + Send;
-    /// Remembers a message that had no effect.
+    /// Remembers a message that had no effect, provided that it was not seen before.
     fn remember(&self, seen: &SeenMessage) -> impl Future<Output = Result<()>> + Send;
     /// Stores what a verification did to an identity, provided that the message was not seen before.
     fn write_verified(
@@ -102,10 +102,7 @@ impl Correlate for Table {
     }
 
     async fn remember(&self, seen: &SeenMessage) -> Result<()> {
-        match self.transaction().put_seen(seen)?.commit().await {
-            Err(error) if error.lacks(Condition::MessageUnseen) => Ok(()),
-            written => written,
-        }
+        self.transaction().put_seen(seen)?.commit().await
     }
 
     async fn write_verified(&self, owner: &OwnerId, identity: &Identity, seen: &SeenMessage) -> Result<()> {

@@ -26,9 +26,10 @@ pub enum Incoming {
 pub struct WebhookEvent {
     /// [`crate::queue::VERSION`].
     pub version: u32,
-    /// `meta.messageId`; the body's digest where there is none.
+    /// `meta.messageId`; the digest where there is none.
     pub message: MessageId,
-    /// SHA-256 of the body.
+    /// SHA-256 of what the body says, without our metadata: the same on a replay. Of a body that is no JSON, of its
+    /// bytes.
     pub digest: String,
     /// `meta.type`, cut to a length.
     pub event_type: String,
@@ -91,7 +92,7 @@ pub enum Event {
         verification: Verification,
     },
     /// A person was proofed, and no id could be read from the event. The body is kept, so that nothing is lost until
-    /// the reader is mended; such a message ends in the dead-letter queue, where it raises an alarm.
+    /// the reader is mended; such a message is given up and kept as a dead letter, where it raises an alarm.
     IdentityUnreadable {
         /// The body as it was signed.
         body: KeptBody,

@@ -1,5 +1,6 @@
 //! Metriport's webhooks: verified before they are read, and read into what we need and no more.
 
+mod digest;
 mod event;
 mod payload;
 mod signature;

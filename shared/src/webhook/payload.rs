@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::digest;
 use super::event::{Delivery, Event, Incoming, KeptBody, Marks, WebhookEvent};
 use super::signature::VerifiedWebhook;
 use crate::domain::identity::Verification;
@@ -34,14 +35,15 @@ impl VerifiedWebhook<'_> {
     /// Reads what it says.
     #[must_use]
     pub fn read(&self, received_at: Time) -> Incoming {
-        let body: Value = serde_json::from_slice(self.body()).unwrap_or(Value::Null);
+        let parsed: Option<Value> = serde_json::from_slice(self.body()).ok();
+        let digest = parsed.as_ref().map_or_else(|| self.digest(), digest::of_content);
+        let body = parsed.unwrap_or_default();
         let event_type = text(&body, "/meta/type").unwrap_or("unreadable");
         if event_type == "ping"
             && let Some(ping) = text(&body, "/ping")
         {
             return Incoming::Ping(ping.to_owned());
         }
-        let digest = self.digest();
         let message = id(&body, "/meta/messageId", MessageId::parse);
         let message = message.unwrap_or_else(|| MessageId::of_digest(&digest));
         Incoming::Event(Box::new(WebhookEvent {

@@ -100,7 +100,7 @@ impl<'a> VerifiedWebhook<'a> {
         self.body
     }
 
-    /// SHA-256 of the body, lowercase hex: tells a replay from another message under the same id.
+    /// SHA-256 of the body, lowercase hex.
     #[must_use]
     pub fn digest(&self) -> String {
         hex::encode(Sha256::digest(self.body))

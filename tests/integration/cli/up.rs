@@ -130,7 +130,23 @@ async fn the_lines_that_up_prints_pull_a_record() {
         "{said}"
     );
     assert!(!resources(&folder.path().join("record.json")).is_empty());
+    assert!(shown_as_given_up(&up).await.contains("webhook-events: none"));
     up.stop("-INT").await;
+}
+
+/// What the printed command shows, run by this binary.
+async fn shown_as_given_up(up: &Up) -> String {
+    let mut lines = up.printed.lines().map(str::trim);
+    let command = lines
+        .find_map(|line| line.strip_prefix("Given up "))
+        .expect("a command");
+    let command = command.replace("cargo run --", env!("CARGO_BIN_EXE_ias"));
+    let shown = Command::new("bash")
+        .args(["-c", &command])
+        .output()
+        .await
+        .expect("bash runs");
+    format!("{}{}", text(&shown.stdout), text(&shown.stderr))
 }
 
 async fn ok(reply: impl Future<Output = Result<Reply, ias::app::NoReply>>) -> Reply {

@@ -108,6 +108,36 @@ fn a_function_may_touch_what_its_variables_name_and_nothing_else() {
     }
 }
 
+/// Each consumer keeps what it gives up beside what SQS moves, and can do no more there than send.
+#[test]
+fn a_consumer_sends_to_the_dead_letters_of_its_own_queue_and_to_no_other() {
+    let stack = stack();
+    let mut consumers = 0;
+    for function in &stack.functions {
+        let own = function.queue_sources.iter().map(|source| {
+            let queue = stack.queue(&source.queue).unwrap();
+            queue.redrive.as_ref().unwrap().dead_letter_queue.clone()
+        });
+        let own: BTreeSet<String> = own.collect();
+        let mut reached = BTreeSet::new();
+        for statement in statements(function) {
+            let mut resources = BTreeSet::new();
+            referred(&stack, &statement["Resource"], &mut resources);
+            resources.retain(|resource| resource.ends_with("DeadLetters"));
+            if !resources.is_empty() {
+                assert_eq!(
+                    items(&statement["Action"]),
+                    ["sqs:SendMessage"].map(Value::from).iter().collect::<Vec<_>>()
+                );
+            }
+            reached.extend(resources);
+        }
+        assert_eq!(reached, own, "{}", function.binary);
+        consumers += usize::from(!own.is_empty());
+    }
+    assert_eq!(consumers, 3);
+}
+
 #[test]
 fn only_those_who_speak_to_metriport_read_its_key() {
     let stack = stack();

@@ -2,10 +2,10 @@
 
 use reqwest::Method;
 use sandbox_metriport::Operation;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{LONG_AGO, PATH, calls, delivery, source, source_event};
-use crate::harness::{TestApp, until};
+use crate::harness::TestApp;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn odd_but_signed_webhooks_are_acknowledged() {
@@ -52,14 +52,8 @@ async fn odd_but_signed_webhooks_are_acknowledged() {
     app.drain().await;
     assert_eq!((nora.run(&id).await.body, nora.timeline(&id).await.body), before);
 
-    // One message id, two bodies: the first counts, in whichever order they are read.
     assert_eq!(
-        app.send_signed(&source_event(&patient, &request, "twice", "hie")).await,
-        200
-    );
-    app.drain().await;
-    assert_eq!(
-        app.send_signed(&source_event(&patient, &request, "twice", "lab")).await,
+        app.send_signed(&source_event(&patient, &request, "once", "hie")).await,
         200
     );
     app.drain().await;
@@ -86,57 +80,4 @@ async fn odd_but_signed_webhooks_are_acknowledged() {
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
     assert_eq!(calls(&app, Operation::StartNetworkQuery), 1);
     app.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_identity_event_without_an_id_is_kept_and_hides_no_other() {
-    let app = TestApp::start().await;
-    let event = |id: &str, payload: Value| {
-        let meta = json!({ "messageId": id, "type": "ias.identity.verified" });
-        json!({ "meta": meta, "payload": payload })
-    };
-    assert_eq!(app.send_signed(&event("no-id", json!({ "deep": [1] }))).await, 200);
-    // Kept as well where it is larger than a message can be.
-    assert_eq!(
-        app.send_signed(&event("huge", json!({ "padding": "x".repeat(1024 * 1024) })))
-            .await,
-        200
-    );
-    let queues = app.sandbox().aws().queues();
-    let kept = until("the messages have failed once", async || {
-        let failed = app.log().iter().filter(|line| line.contains("message failed")).count();
-        let messages = queues.messages("ias-WebhookEventsQueue").unwrap();
-        (failed == 2 && messages.len() == 2).then_some(messages)
-    })
-    .await;
-    assert!(kept.iter().all(|message| message.receive_count == 1));
-    let kept = kept.into_iter().find(|message| message.body.contains("no-id")).unwrap();
-
-    // In a batch it comes back alone.
-    let harmless = json!({ "meta": { "messageId": "m-2", "type": "nothing.known" } });
-    assert_eq!(app.send_signed(&harmless).await, 200);
-    let record = |id: &str, body: &str| json!({ "messageId": id, "body": body, "eventSource": "aws:sqs" });
-    let good = kept.body.replace("identityUnreadable", "other");
-    let bodies = [
-        ("a", kept.body.as_str()),
-        ("b", &good),
-        ("c", "{"),
-        ("d", "{\"version\":9}"),
-    ];
-    let batch = json!({ "Records": bodies.map(|(id, body)| record(id, body)) });
-    let reply = app.sandbox().host().invoke("webhook-process", batch).await.unwrap();
-    let failed: Vec<&str> = reply["batchItemFailures"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|item| item["itemIdentifier"].as_str())
-        .collect();
-    assert_eq!(failed, ["a", "c", "d"]);
-    // The harmless one goes; the two stay, neither lost nor dead.
-    until("only what failed is left", async || {
-        (queues.messages("ias-WebhookEventsQueue").unwrap().len() == 2).then_some(())
-    })
-    .await;
-    assert_eq!(app.dead_letters(), 0);
-    app.stop().await;
 }

@@ -1,0 +1,290 @@
+//! `ias dead-letters`: what the functions gave up and what SQS moved after its last receive, and how to send it back.
+//! Works on a stack in AWS as on a running sandbox, by the variables that AWS's own tools read. Shows codes, counts,
+//! ages and SQS's own ids; never a body.
+
+mod queue;
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use shared::config::Env;
+use shared::domain::Time;
+use shared::queue::Source;
+use shared::queue::dead_letter::Died;
+
+use crate::report::say;
+
+pub use queue::{Letter, LetterQueue, Redriven, Seen};
+
+/// Options of `dead-letters`.
+#[derive(Debug, Clone, Args)]
+pub struct DeadLettersArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DeadLettersCommand,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DeadLettersCommand {
+    /// Count them by queue and reason. They are hidden from others while they are counted, for two minutes at most.
+    List(ListArgs),
+    /// Send them back to the queue they came from. One that was sent and not deleted comes twice, which is harmless.
+    Redrive(RedriveArgs),
+}
+
+/// Which queues.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// Name of the stack whose queues they are.
+    #[arg(long, env = "STACK_NAME", default_value = "ias", value_name = "NAME")]
+    pub stack: String,
+    /// Only those of one queue: webhook-events, run-advance or record-fetch.
+    #[arg(long, value_name = "QUEUE", value_parser = source)]
+    pub queue: Option<Source>,
+}
+
+/// Options of `dead-letters list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Show the id of each, too.
+    #[arg(long)]
+    ids: bool,
+}
+
+/// Options of `dead-letters redrive`.
+#[derive(Debug, Clone, Args)]
+pub struct RedriveArgs {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    which: Which,
+    /// Say what would be sent back, and send nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, Default, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// Those given up for this reason, as `list` shows it.
+    #[arg(long, value_name = "REASON")]
+    pub reason: Option<String>,
+    /// The one with this id, its own or that of the message that died; may be given more than once.
+    #[arg(long = "id", value_name = "ID")]
+    pub ids: Vec<String>,
+    /// All of them.
+    #[arg(long)]
+    pub all: bool,
+}
+
+impl Which {
+    /// Whether a letter is meant.
+    #[must_use]
+    pub fn means(&self, letter: &Letter) -> bool {
+        self.all
+            || self.reason.as_deref() == Some(letter.died.reason())
+            || self.ids.iter().any(|id| *id == letter.id || *id == letter.origin())
+    }
+}
+
+fn source(name: &str) -> Result<Source, String> {
+    let found = Source::ALL.into_iter().find(|source| source.name() == name);
+    found.ok_or_else(|| format!("one of {}", Source::ALL.map(Source::name).join(", ")))
+}
+
+/// Runs the command.
+pub(crate) async fn dead_letters(args: &DeadLettersArgs) -> Result<(), String> {
+    let place = match &args.command {
+        DeadLettersCommand::List(list) => &list.place,
+        DeadLettersCommand::Redrive(redrive) => &redrive.place,
+    };
+    let client = shared::aws::Aws::read(&Env::of_process())
+        .map_err(|error| error.to_string())?
+        .sqs();
+    let mut queues = Vec::new();
+    for source in Source::ALL {
+        if place.queue.is_none_or(|only| only == source) {
+            queues.push(LetterQueue::find(&client, &place.stack, source).await?);
+        }
+    }
+    match &args.command {
+        DeadLettersCommand::List(args) => list(&queues, args.ids).await,
+        DeadLettersCommand::Redrive(args) => redrive(&queues, &args.which, args.dry_run).await,
+    }
+}
+
+async fn list(queues: &[LetterQueue], ids: bool) -> Result<(), String> {
+    for queue in queues {
+        let seen = queue.list().await?;
+        for line in told(queue.source(), &seen, ids, shared::clock::now()) {
+            say(&line);
+        }
+    }
+    Ok(())
+}
+
+async fn redrive(queues: &[LetterQueue], which: &Which, dry_run: bool) -> Result<(), String> {
+    let mut meant = 0;
+    for queue in queues {
+        let Redriven { sent_back, left, more } = queue.redrive(which, dry_run).await?;
+        let done = if dry_run { "would be sent back" } else { "sent back" };
+        let rest = if more { ", and more that were not looked at" } else { "" };
+        say(&format!(
+            "{}: {sent_back} {done}, {left} left{rest}",
+            queue.source().name()
+        ));
+        meant += sent_back;
+    }
+    if meant == 0 && !which.all {
+        return Err("no dead letter is meant by that".to_owned());
+    }
+    Ok(())
+}
+
+/// What lies in one queue, by reason.
+#[must_use]
+pub fn told(source: Source, seen: &Seen, ids: bool, now: Time) -> Vec<String> {
+    let Seen { letters, more } = seen;
+    if letters.is_empty() {
+        return vec![format!("{}: none", source.name())];
+    }
+    let least = if *more { "at least " } else { "" };
+    let mut lines = vec![format!("{}: {least}{}", source.name(), letters.len())];
+    let mut by_reason = BTreeMap::<String, Vec<&Letter>>::new();
+    for letter in letters {
+        by_reason.entry(reason(&letter.died)).or_default().push(letter);
+    }
+    for (reason, mut letters) in by_reason {
+        letters.sort_by_key(|letter| letter.since);
+        let ages = letters.first().zip(letters.last()).map(|(oldest, newest)| {
+            let (oldest, newest) = (age(oldest.since, now), age(newest.since, now));
+            if oldest == newest {
+                oldest
+            } else {
+                format!("{oldest} to {newest}")
+            }
+        });
+        lines.push(format!(
+            "  {reason:<40} {:>6}   {} old",
+            letters.len(),
+            ages.unwrap_or_default()
+        ));
+        if ids {
+            lines.extend(
+                letters
+                    .iter()
+                    .map(|letter| format!("    {}   {}", letter.id, age(letter.since, now))),
+            );
+        }
+    }
+    lines
+}
+
+fn reason(died: &Died) -> String {
+    match died {
+        Died::GivenUp(envelope) => match &envelope.failure {
+            Some(failure) => format!("{} ({failure})", envelope.reason),
+            None => envelope.reason.clone(),
+        },
+        Died::Exhausted | Died::Unreadable => died.reason().to_owned(),
+    }
+}
+
+/// In the largest unit that is full.
+fn age(since: Time, now: Time) -> String {
+    const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    let secs = since.until(now).as_secs();
+    match UNITS.into_iter().find(|(unit, _)| secs >= *unit) {
+        Some((unit, name)) => format!("{} {name}", secs / unit),
+        None => format!("{secs} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use shared::queue::dead_letter::{Envelope, Reason};
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn letter(id: &str, died: Died, age_secs: i64) -> Letter {
+        Letter::new(id, died, Time::from_millis(1_000_000_000 - age_secs * 1000))
+    }
+
+    #[test]
+    fn letters_are_told_by_reason_with_their_ages() {
+        let given_up = |reason| Died::GivenUp(Envelope::new(reason, "run-advance", "m-1"));
+        let letters = vec![
+            letter("a", given_up(Reason::NotRetryable("store")), 59),
+            letter("b", Died::Exhausted, 3 * 86_400),
+            letter("c", Died::Exhausted, 7_200),
+            letter("d", Died::Unreadable, 60),
+        ];
+        let now = Time::from_millis(1_000_000_000);
+        let seen = Seen { letters, more: false };
+        let squeezed = |ids| {
+            let lines = told(Source::RunAdvance, &seen, ids, now);
+            lines
+                .iter()
+                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+                .collect::<Vec<_>>()
+        };
+        let expected = [
+            "run-advance: 4",
+            "exhausted 2 3 d to 2 h old",
+            "not_retryable (store) 1 59 s old",
+            "unreadable 1 1 min old",
+        ];
+        assert_eq!(squeezed(false), expected);
+        assert!(squeezed(true).contains(&"c 2 h".to_owned()));
+        let none = Seen {
+            letters: Vec::new(),
+            more: false,
+        };
+        assert_eq!(told(Source::RecordFetch, &none, true, now), ["record-fetch: none"]);
+    }
+
+    #[test]
+    fn a_letter_is_meant_by_its_reason_by_either_id_or_by_all() {
+        let died = Died::GivenUp(Envelope::new(Reason::Malformed, "run-advance", "m-1"));
+        let letter = letter("a", died, 1);
+        let reason = |reason: &str| Which {
+            reason: Some(reason.to_owned()),
+            ..Which::default()
+        };
+        let id = |id: &str| Which {
+            ids: vec!["x".to_owned(), id.to_owned()],
+            ..Which::default()
+        };
+        let all = Which {
+            all: true,
+            ..Which::default()
+        };
+        assert!(
+            [reason("malformed"), id("a"), id("m-1"), all]
+                .iter()
+                .all(|which| which.means(&letter))
+        );
+        assert!(
+            ![reason("exhausted"), id("b"), Which::default()]
+                .iter()
+                .any(|which| which.means(&letter))
+        );
+    }
+
+    #[test]
+    fn redriving_needs_exactly_one_choice() {
+        let parses = |args: &[&str]| {
+            let all = ["ias", "dead-letters", "redrive"].iter().chain(args);
+            Cli::try_parse_from(all).is_ok()
+        };
+        assert!(parses(&["--all"]) && parses(&["--reason", "exhausted", "--queue", "run-advance"]));
+        assert!(parses(&["--id", "a", "--id", "b", "--dry-run"]));
+        assert!(!parses(&[]) && !parses(&["--all", "--id", "a"]) && !parses(&["--all", "--queue", "other"]));
+    }
+}

@@ -1,0 +1,260 @@
+//! A dead letter: a message its consumer gave up. It lies in the dead-letter queue of the queue it came from; the body
+//! is the one that came, and one message attribute beside it says why. So whoever sends it back sends what came, by our
+//! own command or by SQS's own means. A message in such a queue without the attribute was moved there by SQS itself.
+//!
+//! Knows no queue and no clock: when a letter was written is SQS's to say.
+
+use serde::{Deserialize, Serialize};
+
+use super::MessageError;
+use crate::domain::Time;
+
+/// The message attribute that says why a message was given up, as JSON.
+pub const ATTRIBUTE: &str = "deadLetter";
+/// How a letter reads that SQS moved: every receive ended with a failure that might have passed, or with the end of the
+/// process.
+pub const EXHAUSTED: &str = "exhausted";
+/// How a letter reads whose attribute is none of ours, or of another version.
+pub const UNREADABLE: &str = "unreadable";
+
+/// The version of every envelope we write, and the only one we read.
+const VERSION: u32 = 1;
+/// Longest code that is shown, in bytes; ours are shorter.
+const CODE_BYTES_MAX: usize = 64;
+
+/// Why a consumer gives a message up instead of letting it come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// No JSON, or JSON that names no version.
+    Malformed,
+    /// Of a version this function does not read.
+    UnknownVersion,
+    /// Of our version, but no message of this queue: of another kind, or with something missing.
+    UnknownKind,
+    /// A signed identity event in which no id can be read. It is kept whole, for whoever mends the reader.
+    IdentityEventUnreadable,
+    /// A signed identity event that names nobody, or does not say which of two sessions it confirms.
+    IdentityEventUnbound,
+    /// A signed webhook that says something else than the one that came first under its message id.
+    MessageIdReused,
+    /// A failure that will not pass by itself; which one, of a closed list.
+    NotRetryable(&'static str),
+}
+
+impl Reason {
+    /// The reason's code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownVersion => "unknown_version",
+            Self::UnknownKind => "unknown_kind",
+            Self::IdentityEventUnreadable => "identity_event_unreadable",
+            Self::IdentityEventUnbound => "identity_event_unbound",
+            Self::MessageIdReused => "message_id_reused",
+            Self::NotRetryable(_) => "not_retryable",
+        }
+    }
+
+    /// What did not pass, where the reason is [`Reason::NotRetryable`].
+    const fn failure(self) -> Option<&'static str> {
+        match self {
+            Self::NotRetryable(failure) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+impl From<MessageError> for Reason {
+    fn from(error: MessageError) -> Self {
+        match error {
+            MessageError::Malformed => Self::Malformed,
+            MessageError::Version(_) => Self::UnknownVersion,
+            MessageError::Kind => Self::UnknownKind,
+        }
+    }
+}
+
+/// What is known of a message that was given up. Codes, counts and SQS's own ids; nothing of its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope {
+    version: u32,
+    /// The code of a [`Reason`].
+    pub reason: String,
+    /// What failed, where the reason is `not_retryable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// The queue it came from.
+    pub queue: String,
+    /// SQS's id of the message that was given up.
+    pub message_id: String,
+    /// How often it had been received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_count: Option<u32>,
+    /// When it had been sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Time>,
+}
+
+impl Envelope {
+    /// Says why a message is given up.
+    #[must_use]
+    pub fn new(reason: Reason, queue: &str, message_id: &str) -> Self {
+        Self {
+            version: VERSION,
+            reason: reason.as_str().to_owned(),
+            failure: reason.failure().map(str::to_owned),
+            queue: queue.to_owned(),
+            message_id: message_id.to_owned(),
+            received_count: None,
+            sent_at: None,
+        }
+    }
+}
+
+/// What the attribute of a message in a dead-letter queue says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Died {
+    /// SQS moved it after its last receive.
+    Exhausted,
+    /// Its consumer gave it up.
+    GivenUp(Envelope),
+    /// Something this version does not understand.
+    Unreadable,
+}
+
+impl Died {
+    /// Reads the attribute, or that there is none. What is shown of it later are codes: anything else is not read.
+    #[must_use]
+    pub fn read(attribute: Option<&str>) -> Self {
+        let Some(attribute) = attribute else {
+            return Self::Exhausted;
+        };
+        match serde_json::from_str::<Envelope>(attribute) {
+            Ok(envelope) if envelope.version == VERSION && envelope.shows_codes() => Self::GivenUp(envelope),
+            Ok(_) | Err(_) => Self::Unreadable,
+        }
+    }
+
+    /// The reason's code, [`EXHAUSTED`] or [`UNREADABLE`].
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Exhausted => EXHAUSTED,
+            Self::GivenUp(envelope) => &envelope.reason,
+            Self::Unreadable => UNREADABLE,
+        }
+    }
+
+    /// SQS's id of the message that died, which is not the letter's own if its consumer wrote the letter.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        match self {
+            Self::GivenUp(envelope) => Some(&envelope.message_id),
+            Self::Exhausted | Self::Unreadable => None,
+        }
+    }
+}
+
+impl Envelope {
+    fn shows_codes(&self) -> bool {
+        is_code(&self.reason) && self.failure.as_deref().is_none_or(is_code)
+    }
+}
+
+fn is_code(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=CODE_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// A body without the web addresses in it, whatever else it is: each goes from its scheme to the quote or the white
+/// space that ends it. What is kept for two weeks need not hold a link that was dead after three minutes.
+#[must_use]
+pub fn without_links(body: &str) -> String {
+    let ends = |character: char| character == '"' || character.is_whitespace();
+    let mut kept = String::with_capacity(body.len());
+    for part in body.split_inclusive(ends) {
+        // ASCII alone is lowered, so places in the one are places in the other.
+        let lowered = part.to_ascii_lowercase();
+        let link = ["https:", "http:"]
+            .iter()
+            .filter_map(|scheme| lowered.find(scheme))
+            .min();
+        let (before, _link) = part.split_at(link.unwrap_or(part.len()));
+        kept.push_str(before);
+        if link.is_some() {
+            kept.extend(part.chars().last().filter(|last| ends(*last)));
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REASONS: [Reason; 7] = [
+        Reason::Malformed,
+        Reason::UnknownVersion,
+        Reason::UnknownKind,
+        Reason::IdentityEventUnreadable,
+        Reason::IdentityEventUnbound,
+        Reason::MessageIdReused,
+        Reason::NotRetryable("internal"),
+    ];
+
+    #[test]
+    fn what_is_written_is_read() {
+        let codes: std::collections::BTreeSet<_> = REASONS.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(codes.len(), REASONS.len());
+        assert!(!codes.contains(EXHAUSTED) && !codes.contains(UNREADABLE));
+        for reason in REASONS {
+            let envelope = Envelope {
+                received_count: Some(2),
+                sent_at: Some(Time::from_millis(7)),
+                ..Envelope::new(reason, "run-advance", "m-1")
+            };
+            let died = Died::read(Some(&serde_json::to_string(&envelope).unwrap()));
+            assert_eq!(
+                (died.reason(), died.message_id()),
+                (reason.as_str(), Some("m-1")),
+                "{reason:?}"
+            );
+            assert_eq!(died, Died::GivenUp(envelope));
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_exhausted_or_unreadable_and_never_shown() {
+        assert_eq!(Died::read(None).reason(), EXHAUSTED);
+        let with = |version: u32, reason: &str| {
+            serde_json::json!({ "version": version, "reason": reason, "queue": "q", "messageId": "m" }).to_string()
+        };
+        assert_eq!(Died::read(Some(&with(1, "of_a_later_day"))).reason(), "of_a_later_day");
+        for unreadable in [
+            "",
+            "{",
+            "{}",
+            &with(2, "malformed"),
+            &with(1, "Jane Quill"),
+            &with(1, ""),
+        ] {
+            assert_eq!(Died::read(Some(unreadable)), Died::Unreadable, "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn links_go_and_the_rest_stays() {
+        let message = r#"{"version":1,"owner":"v1.a","link":"https://b.s3.test/k?X-Amz-Signature=CANARY","dueSeq":3}"#;
+        assert_eq!(
+            without_links(message),
+            r#"{"version":1,"owner":"v1.a","link":"","dueSeq":3}"#
+        );
+        let escaped = r#"{"a":["HTTP:\/\/x\/CANARY",1],"ü":"see https://y/CANARY and http://z/CANARY"#;
+        assert_eq!(without_links(escaped), r#"{"a":["",1],"ü":"see  and "#);
+        for plain in ["", "no link", "http", "ht tp://"] {
+            assert_eq!(without_links(plain), plain);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Keeps what a consumer gives up: in the dead-letter queue of its own queue, where SQS puts what it moves by itself.
+//! One place to look at, one alarm, fourteen days, encrypted.
+
+use std::borrow::Cow;
+
+use aws_lambda_events::sqs::SqsMessage;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::MessageAttributeValue;
+
+use super::dead_letter::{ATTRIBUTE, Envelope, Reason, without_links};
+use super::{Queue, QueueError};
+use crate::config::{ConfigError, Env};
+use crate::domain::Time;
+
+/// A queue that has a consumer, and so dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// `webhook-events`.
+    WebhookEvents,
+    /// `run-advance`.
+    RunAdvance,
+    /// `record-fetch`.
+    RecordFetch,
+}
+
+impl Source {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::WebhookEvents, Self::RunAdvance, Self::RecordFetch];
+
+    /// Its name in logs, envelopes and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WebhookEvents => "webhook-events",
+            Self::RunAdvance => "run-advance",
+            Self::RecordFetch => "record-fetch",
+        }
+    }
+
+    /// The variable that names its dead-letter queue.
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::WebhookEvents => "WEBHOOK_EVENTS_DEAD_LETTERS_URL",
+            Self::RunAdvance => "RUN_ADVANCE_DEAD_LETTERS_URL",
+            Self::RecordFetch => "RECORD_FETCH_DEAD_LETTERS_URL",
+        }
+    }
+
+    /// What is kept of a body. A message of `record-fetch` is there for its link, which is not kept.
+    fn kept(self, body: &str) -> Cow<'_, str> {
+        match self {
+            Self::WebhookEvents | Self::RunAdvance => Cow::Borrowed(body),
+            Self::RecordFetch => Cow::Owned(without_links(body)),
+        }
+    }
+}
+
+/// A message that is given up. Its body may be anything, so it has no `Debug`.
+pub struct DeadLetter<'a> {
+    /// Why, and what is known of it.
+    pub envelope: Envelope,
+    /// What it said, as far as that is kept.
+    pub body: Cow<'a, str>,
+}
+
+impl<'a> DeadLetter<'a> {
+    /// A message as Lambda handed it over.
+    #[must_use]
+    pub fn of(message: &'a SqsMessage, reason: Reason, source: Source) -> Self {
+        let attribute = |name: &str| message.attributes.get(name);
+        let id = message.message_id.as_deref().unwrap_or_default();
+        let mut envelope = Envelope::new(reason, source.name(), id);
+        envelope.received_count = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+        envelope.sent_at = attribute("SentTimestamp").and_then(|at| at.parse().ok().map(Time::from_millis));
+        Self {
+            envelope,
+            body: source.kept(message.body.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// Keeps what is given up.
+pub trait KeepDeadLetter {
+    /// Whose dead letters they are.
+    fn source(&self) -> Source;
+    /// Keeps one; returning `Ok` means that it is durable, and the message may be acknowledged.
+    fn keep(&self, letter: &DeadLetter<'_>) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// The dead-letter queue of a source.
+#[derive(Clone)]
+pub struct DeadLetterQueue {
+    queue: Queue,
+    source: Source,
+}
+
+impl DeadLetterQueue {
+    /// Reads which queue it is.
+    ///
+    /// # Errors
+    /// When its variable is missing.
+    pub fn read(client: &Client, env: &Env, source: Source) -> Result<Self, ConfigError> {
+        let queue = Queue::read(client, env, source.variable())?;
+        Ok(Self { queue, source })
+    }
+}
+
+impl KeepDeadLetter for DeadLetterQueue {
+    fn source(&self) -> Source {
+        self.source
+    }
+
+    async fn keep(&self, letter: &DeadLetter<'_>) -> Result<(), QueueError> {
+        let said = serde_json::to_string(&letter.envelope).map_err(|error| self.queue.error(&error.to_string()))?;
+        let attribute = MessageAttributeValue::builder().data_type("String").string_value(said);
+        let attribute = attribute
+            .build()
+            .map_err(|error| self.queue.error(&error.to_string()))?;
+        // SQS refuses a message without a body, and such a letter would never be kept.
+        let body = if letter.body.is_empty() { " " } else { &letter.body };
+        let call = self.queue.client.send_message().queue_url(&self.queue.url);
+        match call
+            .message_body(body)
+            .message_attributes(ATTRIBUTE, attribute)
+            .send()
+            .await
+        {
+            Ok(_sent) => Ok(()),
+            Err(error) => Err(self.queue.error(crate::error::aws_code(&error))),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Dead letters: what no consumer can act on is kept with its reason, hides nothing, and can be sent back. And bad
+//! input of the kind that must not become one.
+
+mod burst;
+mod odd;
+mod redrive;
+
+use ias::dead_letters::{Letter, LetterQueue};
+use serde_json::{Value, json};
+use shared::queue::Source;
+
+use crate::harness::{TestApp, until};
+use crate::webhooks::{source, source_event};
+
+const CANARY: &str = "CanaryInABody";
+
+/// The queues of the sandbox, by source.
+const fn queues(source: Source) -> (&'static str, &'static str) {
+    match source {
+        Source::WebhookEvents => ("ias-WebhookEventsQueue", "ias-WebhookEventsDeadLetters"),
+        Source::RunAdvance => ("ias-RunAdvanceQueue", "ias-RunAdvanceDeadLetters"),
+        Source::RecordFetch => ("ias-RecordFetchQueue", "ias-RecordFetchDeadLetters"),
+    }
+}
+
+async fn letter_queue(app: &TestApp, source: Source) -> LetterQueue {
+    let found = LetterQueue::find(&app.aws().sqs(), "ias", source).await;
+    found.expect("both queues")
+}
+
+/// What lies in a dead-letter queue, oldest first.
+async fn letters(app: &TestApp, source: Source) -> Vec<Letter> {
+    let seen = letter_queue(app, source).await.list().await.expect("letters");
+    assert!(!seen.more);
+    let mut letters = seen.letters;
+    letters.sort_by_key(|letter| letter.since);
+    letters
+}
+
+/// Their reasons, sorted.
+async fn reasons(app: &TestApp, source: Source) -> Vec<String> {
+    let letters = letters(app, source).await;
+    let mut reasons: Vec<String> = letters.iter().map(|letter| letter.died.reason().to_owned()).collect();
+    reasons.sort();
+    reasons
+}
+
+/// Bodies of a dead-letter queue.
+fn bodies(app: &TestApp, source: Source) -> Vec<String> {
+    let messages = app.sandbox().aws().queues().messages(queues(source).1).unwrap();
+    messages.into_iter().map(|message| message.body).collect()
+}
+
+async fn until_dead(app: &TestApp, count: usize) {
+    until(&format!("{count} dead letters are kept"), async || {
+        (app.dead_letters() == count).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
+    let app = TestApp::start().await;
+    let link = format!("https://records.example.test/{CANARY}");
+    let other_kind = json!({ "version": 1, "kind": "other", "link": link, "note": "kept" }).to_string();
+    let other_version = json!({ "version": 2, "note": "kept", "link": link }).to_string();
+    for source in Source::ALL {
+        for body in [&format!("no JSON {link} kept"), &other_version, &other_kind] {
+            app.send_message(queues(source).0, body).await;
+        }
+    }
+    // What stands behind them is done as if they were not there.
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    assert_eq!(nora.pull().await.text("/status"), "completed");
+    app.drain().await;
+    until_dead(&app, 9).await;
+    for source in Source::ALL {
+        let looked_at = reasons(&app, source).await;
+        assert_eq!(
+            looked_at,
+            ["malformed", "unknown_kind", "unknown_version"],
+            "{source:?}"
+        );
+        // Looking hides nothing for longer than it takes.
+        let depth = app.sandbox().aws().queues().depths()[queues(source).1];
+        assert_eq!((depth.visible, depth.in_flight), (3, 0), "{source:?}");
+        let bodies = bodies(&app, source);
+        assert!(bodies.iter().all(|body| body.contains("kept")), "{source:?}");
+        // The body stays as it came, but for the link of a record.
+        let links = bodies.iter().filter(|body| body.contains(CANARY)).count();
+        assert_eq!(links, if source == Source::RecordFetch { 0 } else { 3 }, "{source:?}");
+    }
+    let log = app.log();
+    for (source, reason) in Source::ALL
+        .iter()
+        .flat_map(|source| ["malformed", "unknown_kind", "unknown_version"].map(|reason| (source.name(), reason)))
+    {
+        let told = |line: &&String| {
+            line.contains(r#""message":"dead letter""#)
+                && line.contains(&format!(r#""queue":"{source}""#))
+                && line.contains(&format!(r#""reason":"{reason}""#))
+        };
+        assert_eq!(log.iter().filter(told).count(), 1, "{source} {reason}");
+    }
+    assert!(log.iter().all(|line| !line.contains(CANARY)));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poison_message_of_a_batch_hides_no_other() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    app.stand_in().hold_webhooks();
+    let id = nora.start_from(&["lab"]).await;
+    let request = app.until_held("network-query.", 1).await.remove(0).request_id;
+    let patient = app.patient_of("nora").await;
+    let event = |message: &str, event: Value| {
+        let about = json!({ "version": 1, "message": message, "digest": message, "eventType": "by.hand" });
+        let mut body = about;
+        body["request"] = json!(request);
+        body["receivedAt"] = json!(7);
+        body["event"] = event;
+        body.to_string()
+    };
+    let lab = json!({ "kind": "source", "patient": patient, "source": "lab", "status": "completed" });
+    let unreadable = json!({ "kind": "identityUnreadable", "body": CANARY });
+    let bodies = [
+        "{".to_owned(),
+        event("a", unreadable),
+        event("b", json!({ "kind": "other" })),
+        r#"{"version":9}"#.to_owned(),
+        event("c", lab),
+        event("d", json!({ "kind": "unheard-of" })),
+    ];
+    let records: Vec<Value> = bodies
+        .iter()
+        .enumerate()
+        .map(|(index, body)| json!({ "messageId": index.to_string(), "body": body, "eventSource": "aws:sqs" }))
+        .collect();
+    let batch = json!({ "Records": records });
+    let reply = app.sandbox().host().invoke("webhook-process", batch).await.unwrap();
+    assert_eq!(reply["batchItemFailures"], json!([]), "kept, so none comes back");
+    assert_eq!(source(&nora, &id, "lab").await, "completed");
+    assert_eq!(
+        reasons(&app, Source::WebhookEvents).await,
+        [
+            "identity_event_unreadable",
+            "malformed",
+            "unknown_kind",
+            "unknown_version"
+        ]
+    );
+    app.stop().await;
+}
+
+/// It may be the only word of somebody's proofing: it is kept whole, where an alarm looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_identity_event_without_an_id_is_kept_whole() {
+    let app = TestApp::start().await;
+    let event = |id: &str, payload: Value| json!({ "meta": { "messageId": id, "type": "ias.identity.verified" }, "payload": payload });
+    let unbound = json!({ "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d" });
+    for body in [
+        event("no-id", json!({ "deep": [{ "name": CANARY }] })),
+        // Kept as well where it is larger than a message can be, as far as it fits.
+        event("huge", json!({ "padding": "x".repeat(1024 * 1024) })),
+        event("unbound", unbound),
+    ] {
+        assert_eq!(app.send_signed(&body).await, 200);
+    }
+    until_dead(&app, 3).await;
+    app.drain().await;
+    assert_eq!(
+        reasons(&app, Source::WebhookEvents).await,
+        [
+            "identity_event_unbound",
+            "identity_event_unreadable",
+            "identity_event_unreadable"
+        ]
+    );
+    let bodies = bodies(&app, Source::WebhookEvents);
+    assert_eq!(bodies.iter().filter(|body| body.contains(CANARY)).count(), 1);
+    assert_eq!(bodies.iter().filter(|body| body.len() > 150_000).count(), 1);
+    assert!(app.log().iter().all(|line| !line.contains(CANARY)));
+    app.stop().await;
+}
+
+/// The first one counts, in whichever order and however close they come; the second is kept. A replay, which lacks our
+/// metadata, is no second one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_id_that_says_two_things_is_kept_once() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    app.stand_in().hold_webhooks();
+    let id = nora.start().await;
+    let request = app.until_held("network-query.", 3).await.remove(0).request_id;
+    let patient = app.patient_of("nora").await;
+
+    let mut first = source_event(&patient, &request, "twice", "hie");
+    first["meta"]["data"] = json!({ "runId": id });
+    let replay = source_event(&patient, &request, "twice", "hie");
+    let second = source_event(&patient, &request, "twice", "lab");
+    for body in [&first, &replay, &second, &replay] {
+        assert_eq!(app.send_signed(body).await, 200);
+        app.drain().await;
+    }
+    let statuses = (source(&nora, &id, "hie").await, source(&nora, &id, "lab").await);
+    assert_eq!(statuses, ("completed".into(), "processing".into()));
+    assert_eq!(reasons(&app, Source::WebhookEvents).await, ["message_id_reused"]);
+    assert!(bodies(&app, Source::WebhookEvents)[0].contains(r#""source":"lab""#));
+
+    // At the same time, in several processes: one of each pair counts, and the other is kept.
+    let pair = |message: usize, what: u32| {
+        let meta = json!({ "messageId": format!("pair-{message}"), "type": "patient.admit" });
+        json!({ "meta": meta, "payload": what })
+    };
+    for message in 0..8 {
+        let (one, other) = (pair(message, 1), pair(message, 2));
+        assert_eq!(tokio::join!(app.send_signed(&one), app.send_signed(&other)), (200, 200));
+    }
+    until_dead(&app, 9).await;
+    app.drain().await;
+    assert_eq!(reasons(&app, Source::WebhookEvents).await, ["message_id_reused"; 9]);
+
+    app.stand_in().release_all().await;
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    app.stop().await;
+}

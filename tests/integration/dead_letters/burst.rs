@@ -1,0 +1,117 @@
+//! Many webhooks at once.
+
+use std::sync::Arc;
+
+use sandbox_metriport::{Delays, Operation};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::harness::{Person, TestApp, until};
+use crate::webhooks::source_event;
+
+/// How many webhooks come. The same holds for 10,000, which took two and a half minutes on two busy cores.
+const BURST: usize = 1_000;
+/// How many are under way at once.
+const AT_ONCE: usize = 16;
+/// How often each that matters comes.
+const REPEATS: usize = 5;
+const SOURCES: [&str; 3] = ["hie", "pharmacy", "lab"];
+
+/// One that matters to nobody here.
+fn irrelevant(index: usize) -> Value {
+    let stranger = format!("0198a0d4-6c70-7d1a-9b02-{index:012x}");
+    let message = format!("burst-{index}");
+    match index % 3 {
+        0 => json!({ "meta": { "messageId": message, "type": "patient.admit" }, "payload": { "patientId": stranger } }),
+        1 => source_event(&stranger, &stranger, &message, "hie"),
+        _ => json!({ "meta": { "messageId": message, "type": "medical.consolidated-data" }, "patients": [] }),
+    }
+}
+
+/// How many events are not worked off yet.
+fn waiting(app: &TestApp) -> Option<usize> {
+    let depths = app.sandbox().aws().queues().depths();
+    let depth = depths.get("ias-WebhookEventsQueue")?;
+    Some(depth.visible + depth.in_flight).filter(|left| *left > 0)
+}
+
+/// The AAL2 page passed, the query started, and its id upstream.
+async fn started(app: &TestApp, person: &Person) -> (String, String) {
+    let id = person.start().await;
+    let request = until("the query runs", async || {
+        let run = person.run(&id).await;
+        (run.text("/status") == "running").then_some(())?;
+        let table = app.table().await;
+        let of_the_run = |item: &&Value| item["sk"] == "RUN" && item.to_string().contains(&id);
+        let row = table.iter().find(of_the_run)?;
+        Some(row["pk"].as_str()?.trim_start_matches("REQUEST#").to_owned())
+    });
+    let request = request.await;
+    (id, request)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_webhooks_is_taken_in_and_what_matters_counts_once() {
+    let app = TestApp::with(|options| {
+        let an_hour = 3_600_000;
+        // The networks say nothing while this lasts, neither by webhooks nor when they are asked.
+        options.stand_in.delays = Delays {
+            hie_ms: an_hour,
+            pharmacy_ms: an_hour,
+            lab_ms: an_hour,
+            ..Delays::all(60)
+        };
+    });
+    let app = Arc::new(app.await);
+    let persons = [
+        ("nora", app.person("nora", "Jane")),
+        ("omar", app.person("omar", "Jane")),
+    ];
+    let (mut bodies, mut pulls) = (Vec::new(), Vec::new());
+    for (subject, person) in &persons {
+        person.verify_identity().await;
+        let (id, request) = started(&app, person).await;
+        let patient = app.patient_of(subject).await;
+        for source in SOURCES {
+            let event = source_event(&patient, &request, &format!("{subject}-{source}"), source);
+            bodies.extend(vec![event; REPEATS]);
+        }
+        pulls.push((id, person));
+    }
+    bodies.extend((bodies.len()..BURST).map(irrelevant));
+    // Mixed by a step that has no divisor in common with their number.
+    let mut mixed = (0..BURST).map(|index| bodies[index * 7_919 % BURST].clone());
+
+    let mut sending = JoinSet::new();
+    let send = |sending: &mut JoinSet<u16>, body: Value| {
+        let app = Arc::clone(&app);
+        sending.spawn(async move { app.send_signed(&body).await });
+    };
+    mixed.by_ref().take(AT_ONCE).for_each(|body| send(&mut sending, body));
+    let mut answered = 0;
+    while let Some(status) = sending.join_next().await {
+        assert_eq!(status.expect("an answer"), 200);
+        answered += 1;
+        if let Some(body) = mixed.next() {
+            send(&mut sending, body);
+        }
+    }
+    assert_eq!(answered, BURST);
+    while let Some(left) = waiting(&app) {
+        until("fewer are left", async || {
+            (waiting(&app).unwrap_or_default() < left).then_some(())
+        })
+        .await;
+    }
+    app.drain().await;
+    for (id, person) in &pulls {
+        assert_eq!(person.until_ended(id).await.text("/status"), "completed");
+        let codes = person.codes(id).await;
+        let reported = codes.iter().filter(|code| *code == "source_reported").count();
+        assert_eq!(reported, SOURCES.len(), "{codes:?}");
+    }
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
+    assert!(app.overlapped("webhook-intake") && app.overlapped("webhook-process"));
+    drop(persons);
+    Arc::into_inner(app).expect("nobody else has it").end().await;
+}

@@ -1,0 +1,254 @@
+//! `ias dead-letters`, as an operator uses it.
+
+use std::process::{Output, Stdio};
+
+use aws_sdk_sqs::types::MessageAttributeValue;
+use ias::dead_letters::{Redriven, Which};
+use sandbox_aws::QueueSpec;
+use sandbox_metriport::Operation;
+use serde_json::json;
+use shared::queue::Source;
+use tokio::process::Command;
+
+use super::{CANARY, bodies, letter_queue, letters, queues, reasons, until_dead};
+use crate::harness::{BOUND, TestApp, until};
+
+/// The command, with what `ias up` prints to find a sandbox.
+async fn dead_letters(app: &TestApp, args: &[&str]) -> (Output, String) {
+    let running = Command::new(env!("CARGO_BIN_EXE_ias"))
+        .arg("dead-letters")
+        .args(args)
+        .envs(app.sandbox().aws().env())
+        .env("AWS_ACCESS_KEY_ID", "OPERATOR")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let ended = tokio::time::timeout(BOUND, running).await.expect("it ends");
+    let output = ended.expect("it runs");
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(!said.contains(CANARY), "{said}");
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    (output, words)
+}
+
+fn spec(source: Source, visibility_timeout_secs: u32, receives_max: u32) -> QueueSpec {
+    let (name, dead_letters) = queues(source);
+    QueueSpec {
+        name: name.to_owned(),
+        visibility_timeout_secs,
+        delay_secs: 0,
+        retention_secs: 345_600,
+        redrive: Some((dead_letters.to_owned(), receives_max)),
+    }
+}
+
+/// A record waits, its link is known, and the queue to the function that would fetch it is gone: that may pass, so the
+/// message comes back until SQS moves it. Sent back when the queue is there again, it does what it was for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_met_a_bad_hour_is_sent_back_and_has_its_effect() {
+    let app = TestApp::start().await;
+    let aws = app.sandbox().aws();
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    app.stand_in().hold_webhooks();
+    let id = nora.start_from(&["lab"]).await;
+    app.deliver(&app.until_held("network-query.", 1).await[0]).await;
+    let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
+    let record = nora.until_final_record(&id).await;
+    until("the query runs", async || {
+        (nora.record(&record).await.text("/status") == "processing").then_some(())
+    })
+    .await;
+    let url = aws.queue_url(queues(Source::RecordFetch).0).expect("a queue");
+    app.aws()
+        .sqs()
+        .delete_queue()
+        .queue_url(url)
+        .send()
+        .await
+        .expect("it is deleted");
+    aws.create_queue(spec(Source::WebhookEvents, 1, 2))
+        .await
+        .expect("settings");
+    assert_eq!(app.stand_in().release(&[held.index]).await, [Ok(200)]);
+    until_dead(&app, 1).await;
+    assert_eq!(reasons(&app, Source::WebhookEvents).await, ["exhausted"]);
+
+    let here = ["--queue", "webhook-events"];
+    let (listed, said) = dead_letters(&app, &[&["list", "--ids"], &here[..]].concat()).await;
+    assert!(
+        listed.status.success() && said.contains("webhook-events: 1 exhausted 1"),
+        "{said}"
+    );
+    assert!(
+        said.contains(&letters(&app, Source::WebhookEvents).await[0].id),
+        "{said}"
+    );
+    let (refused, said) = dead_letters(&app, &["list"]).await;
+    assert!(
+        !refused.status.success() && said.contains("there is no queue ias-RecordFetchQueue"),
+        "{said}"
+    );
+
+    aws.create_queue(spec(Source::RecordFetch, 5400, 5))
+        .await
+        .expect("a queue");
+    aws.create_queue(spec(Source::WebhookEvents, 120, 5))
+        .await
+        .expect("settings");
+    let (dry, said) = dead_letters(&app, &["redrive", "--reason", "exhausted", "--dry-run"]).await;
+    assert!(
+        dry.status.success() && said.contains("webhook-events: 1 would be sent back, 0 left"),
+        "{said}"
+    );
+    assert_eq!(app.dead_letters(), 1);
+    let (missed, said) = dead_letters(&app, &["redrive", "--reason", "malformed"]).await;
+    assert_eq!((missed.status.code(), app.dead_letters()), (Some(1), 1), "{said}");
+
+    let (done, said) = dead_letters(&app, &["redrive", "--reason", "exhausted"]).await;
+    assert!(
+        done.status.success() && said.contains("webhook-events: 1 sent back, 0 left"),
+        "{said}"
+    );
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    app.end().await;
+}
+
+/// A message of `record-fetch` is kept without its link. Sent back while its record still waits for that, it makes the
+/// record ask for another one, and not fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_whose_link_was_taken_out_asks_for_another() {
+    let app = TestApp::start().await;
+    let aws = app.sandbox().aws();
+    let slow = QueueSpec {
+        delay_secs: 60,
+        ..spec(Source::RecordFetch, 5400, 5)
+    };
+    aws.create_queue(slow).await.expect("settings");
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let id = nora.start_from(&["lab"]).await;
+    let record = nora.until_final_record(&id).await;
+    let offered = until("the record is offered", async || {
+        let table = app.table().await;
+        let row = table
+            .into_iter()
+            .find(|item| item["sk"] == format!("RECORD#{record}"))?;
+        // The message with the link is sent, and put off.
+        (row["state"] == "offered" && app.delayed(queues(Source::RecordFetch).0) == 1).then_some(row)
+    })
+    .await;
+    let asked = app.upstream(Operation::StartConsolidatedQuery);
+    aws.create_queue(spec(Source::RecordFetch, 5400, 5))
+        .await
+        .expect("settings");
+    let owner = offered["pk"].as_str().unwrap().trim_start_matches("OWNER#");
+    let fetch = json!({ "version": 1, "owner": owner, "record": record, "dueSeq": offered["dueSeq"], "link": "" });
+    app.send_message(queues(Source::RecordFetch).0, &fetch.to_string())
+        .await;
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    assert_eq!(nora.record(&record).await.text("/status"), "available");
+    assert_eq!(app.upstream(Operation::StartConsolidatedQuery), asked + 1);
+    app.end().await;
+}
+
+/// A letter whose body cannot be acted on dies again at once; the command is not caught in a circle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_dies_again_is_sent_back_once() {
+    let app = TestApp::start().await;
+    let body = json!({ "version": 2, "note": CANARY }).to_string();
+    let died = app.send_message(queues(Source::RunAdvance).0, &body).await;
+    app.send_message(queues(Source::RunAdvance).0, "nothing").await;
+    until_dead(&app, 2).await;
+    // By the id of the message that died, which is not the letter's own.
+    let queue = letter_queue(&app, Source::RunAdvance).await;
+    let by_id = Which {
+        ids: vec![died],
+        ..Which::default()
+    };
+    assert_eq!(queue.redrive(&by_id, false).await.unwrap().sent_back, 1);
+    until_dead(&app, 2).await;
+    let all = Which {
+        all: true,
+        ..Which::default()
+    };
+    let Redriven { sent_back, more, .. } = queue.redrive(&all, false).await.unwrap();
+    assert_eq!((sent_back, more), (2, false));
+    until_dead(&app, 2).await;
+    app.drain().await;
+    assert_eq!(
+        reasons(&app, Source::RunAdvance).await,
+        ["malformed", "unknown_version"]
+    );
+    assert!(
+        bodies(&app, Source::RunAdvance).contains(&body),
+        "as it came, however often it was sent back"
+    );
+    app.stop().await;
+}
+
+/// Letters of a later version, or of nobody: they are shown, and go back like any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_that_are_not_understood_are_shown_and_not_lost() {
+    let app = TestApp::start().await;
+    let source = Source::RecordFetch;
+    let url = app.sandbox().aws().queue_url(queues(source).1).expect("a queue");
+    let sqs = app.aws().sqs();
+    let later = json!({ "version": 1, "reason": "of_a_later_day", "queue": "record-fetch", "messageId": "m-1" });
+    for said in [
+        later.to_string(),
+        json!({ "version": 7, "reason": "malformed" }).to_string(),
+        format!("{{\"{CANARY}"),
+        json!({ "version": 1, "reason": CANARY, "queue": "record-fetch", "messageId": "m-2" }).to_string(),
+    ] {
+        let said = MessageAttributeValue::builder().data_type("String").string_value(said);
+        let sent = sqs
+            .send_message()
+            .queue_url(&url)
+            .message_body(json!({ "note": CANARY }).to_string());
+        let sent = sent
+            .message_attributes("deadLetter", said.build().unwrap())
+            .send()
+            .await;
+        sent.expect("it is sent");
+    }
+    let (listed, said) = dead_letters(&app, &["list"]).await;
+    assert!(listed.status.success(), "{said}");
+    for part in [
+        "webhook-events: none",
+        "run-advance: none",
+        "record-fetch: 4",
+        "of_a_later_day 1",
+        "unreadable 3",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let (done, said) = dead_letters(&app, &["redrive", "--reason", "unreadable"]).await;
+    assert!(
+        done.status.success() && said.contains("record-fetch: 3 sent back"),
+        "{said}"
+    );
+    until_dead(&app, 4).await;
+    app.drain().await;
+    assert_eq!(
+        reasons(&app, source).await,
+        ["malformed", "malformed", "malformed", "of_a_later_day"]
+    );
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_account_the_command_says_what_is_missing() {
+    let running = Command::new(env!("CARGO_BIN_EXE_ias"))
+        .args(["dead-letters", "list"])
+        .env_clear()
+        .output();
+    let output = running.await.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("AWS_REGION"), "{said}");
+}
