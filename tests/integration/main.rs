@@ -10,6 +10,7 @@ mod harness;
 
 mod aal2;
 mod cli;
+mod faults;
 mod flow;
 mod isolation;
 mod leaks;

@@ -4,7 +4,7 @@ use crate::gate::Call;
 use crate::interceptor::{Ending, FaultCounter, MessageInfo, Passage, SharedInterceptor, Verdict};
 use crate::refused;
 use crate::serve::Dropped;
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -42,61 +42,60 @@ impl Interception {
     /// The way of one call, to the service and back.
     pub(crate) async fn around(&self, call: Call, request: Request, next: Next) -> Response {
         let call = Arc::new(call);
-        let verdict = self.before(call.clone()).await;
-        if verdict == Verdict::Forward {
-            let response = next.run(request).await;
-            let ending = self.after(call.clone(), response.status().as_u16()).await;
-            return self.end(&call, ending, response);
+        let refused = match self.before(call.clone()).await {
+            Verdict::Forward => {
+                let response = next.run(request).await;
+                return match self.after(call.clone(), response.status().as_u16()).await {
+                    Ending::Return => response,
+                    Ending::Fail(failure) => refused::failed(&call, failure),
+                    Ending::Drop => Dropped::response(),
+                };
+            }
+            Verdict::Throttle => refused::throttled(&call),
+            Verdict::Fail(failure) => refused::failed(&call, failure),
+            Verdict::Drop => return Dropped::response(),
+        };
+        if let Err(error) = to_bytes(request.into_body(), BODY_BYTES_MAX).await {
+            tracing::debug!(%error, service = %call.service, "a refused call was not read to its end");
         }
-        self.refuse(&call, verdict, request.into_body()).await
+        refused
     }
 
     /// On a task of its own: the one who is asked may end the caller, and with it the connection and this very future.
     async fn before(&self, call: Arc<Call>) -> Verdict {
-        let interceptor = self.interceptor.clone();
-        let asked = tokio::spawn(async move { interceptor.before(&call).await });
+        let (interceptor, counter) = (self.interceptor.clone(), self.counter.clone());
+        let asked = tokio::spawn(async move {
+            let verdict = interceptor.before(&call).await;
+            match verdict {
+                Verdict::Forward => {}
+                Verdict::Throttle => counter.count("throttled"),
+                Verdict::Fail(_) => counter.count("failed_before"),
+                Verdict::Drop => counter.count("dropped_before"),
+            }
+            verdict
+        });
         asked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the interceptor failed before a call");
             Verdict::Drop
         })
     }
 
+    /// As `before`.
     async fn after(&self, call: Arc<Call>, status: u16) -> Ending {
-        let interceptor = self.interceptor.clone();
-        let asked = tokio::spawn(async move { interceptor.after(&call, status).await });
+        let (interceptor, counter) = (self.interceptor.clone(), self.counter.clone());
+        let asked = tokio::spawn(async move {
+            let ending = interceptor.after(&call, status).await;
+            match ending {
+                Ending::Return => {}
+                Ending::Fail(_) => counter.count("failed_after"),
+                Ending::Drop => counter.count("dropped_after"),
+            }
+            ending
+        });
         asked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the interceptor failed after a call");
             Ending::Drop
         })
-    }
-
-    async fn refuse(&self, call: &Call, verdict: Verdict, body: Body) -> Response {
-        let (kind, response) = match verdict {
-            Verdict::Throttle => ("throttled", refused::throttled(call)),
-            Verdict::Fail(failure) => ("failed_before", refused::failed(call, failure)),
-            Verdict::Drop | Verdict::Forward => ("dropped_before", Dropped::response()),
-        };
-        self.counter.count(kind);
-        if response.extensions().get::<Dropped>().is_none()
-            && let Err(error) = to_bytes(body, BODY_BYTES_MAX).await
-        {
-            tracing::debug!(%error, service = %call.service, "a refused call was not read to its end");
-        }
-        response
-    }
-
-    fn end(&self, call: &Call, ending: Ending, response: Response) -> Response {
-        match ending {
-            Ending::Return => response,
-            Ending::Fail(failure) => {
-                self.counter.count("failed_after");
-                refused::failed(call, failure)
-            }
-            Ending::Drop => {
-                self.counter.count("dropped_after");
-                Dropped::response()
-            }
-        }
     }
 
     /// How a message goes through its queue.

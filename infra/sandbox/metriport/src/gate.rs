@@ -75,7 +75,6 @@ async fn answer(app: &App, operation: Operation, request: Request, next: Next) -
     if let Some(watched) = &watched
         && watched.before().await == Passage::Drop
     {
-        app.interception.count("dropped_before");
         return faults::reset();
     }
     let failure = failure(app, operation, watched.as_ref());
@@ -110,10 +109,7 @@ fn failure(app: &App, operation: Operation, watched: Option<&Watched>) -> Option
 async fn act(app: &App, operation: Operation, watched: Option<&Watched>, request: Request, next: Next) -> Response {
     let response = limited(app, operation, request, next).await;
     match watched {
-        Some(watched) if watched.after(response.status().as_u16()).await == Passage::Drop => {
-            app.interception.count("dropped_after");
-            faults::reset()
-        }
+        Some(watched) if watched.after(response.status().as_u16()).await == Passage::Drop => faults::reset(),
         _ => response,
     }
 }

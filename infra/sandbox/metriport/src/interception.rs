@@ -8,12 +8,14 @@ use crate::faults::Failure;
 use crate::interceptor::{CallInfo, DeliveryInfo, Fate, FaultCounts, FaultPlan, Interceptor, Passage};
 use crate::operation::Operation;
 
+type Counts = Arc<Mutex<FaultCounts>>;
+
 /// A plan with its numbers and counts.
 #[derive(Default)]
 pub(crate) struct Interception {
     plan: FaultPlan,
     numbers: Mutex<Numbers>,
-    counts: Mutex<FaultCounts>,
+    counts: Counts,
 }
 
 #[derive(Default)]
@@ -28,6 +30,7 @@ struct Numbers {
 pub(crate) struct Watched {
     interceptor: Arc<dyn Interceptor>,
     call: Arc<CallInfo>,
+    counts: Counts,
 }
 
 /// A delivery that may be asked about.
@@ -65,7 +68,12 @@ impl Interception {
             user_agent: user_agent.to_owned(),
         };
         let call = Arc::new(call);
-        Some(Watched { interceptor, call })
+        let counts = Arc::clone(&self.counts);
+        Some(Watched {
+            interceptor,
+            call,
+            counts,
+        })
     }
 
     /// Whether anybody is asked about deliveries.
@@ -113,14 +121,29 @@ impl Watched {
 
     /// On a task of its own: the one who is asked may end the caller, and with it the connection and this very future.
     pub(crate) async fn before(&self) -> Passage {
-        let (interceptor, call) = (Arc::clone(&self.interceptor), Arc::clone(&self.call));
-        passage(tokio::spawn(async move { interceptor.before(&call).await })).await
+        let (interceptor, call, counts) = self.clones();
+        passage(tokio::spawn(async move {
+            let passage = interceptor.before(&call).await;
+            count_drop(&counts, passage, "dropped_before");
+            passage
+        }))
+        .await
     }
 
     /// As [`Self::before`].
     pub(crate) async fn after(&self, status: u16) -> Passage {
-        let (interceptor, call) = (Arc::clone(&self.interceptor), Arc::clone(&self.call));
-        passage(tokio::spawn(async move { interceptor.after(&call, status).await })).await
+        let (interceptor, call, counts) = self.clones();
+        passage(tokio::spawn(async move {
+            let passage = interceptor.after(&call, status).await;
+            count_drop(&counts, passage, "dropped_after");
+            passage
+        }))
+        .await
+    }
+
+    fn clones(&self) -> (Arc<dyn Interceptor>, Arc<CallInfo>, Counts) {
+        let interceptor = Arc::clone(&self.interceptor);
+        (interceptor, Arc::clone(&self.call), Arc::clone(&self.counts))
     }
 }
 
@@ -129,6 +152,12 @@ async fn passage(asked: tokio::task::JoinHandle<Passage>) -> Passage {
         tracing::error!(%error, "the interceptor failed");
         Passage::Drop
     })
+}
+
+fn count_drop(counts: &Counts, passage: Passage, kind: &'static str) {
+    if passage == Passage::Drop {
+        *locked(counts).entry(kind).or_default() += 1;
+    }
 }
 
 fn next<K: Eq + Hash>(numbers: &mut HashMap<K, u64>, key: K) -> u64 {

@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// A caller and the number of its call.
+type Number = (Option<String>, u64);
+
 /// Does what it is told to one operation, and notes the number of every call.
 #[derive(Clone, Default)]
 struct Script {
@@ -16,7 +19,7 @@ struct Script {
     /// For the first calls of the operation.
     before: Arc<Mutex<Vec<Verdict>>>,
     after: Arc<Mutex<Vec<Ending>>>,
-    numbers: Arc<Mutex<Vec<(Option<String>, u64)>>>,
+    numbers: Arc<Mutex<Vec<Number>>>,
 }
 
 impl Script {
