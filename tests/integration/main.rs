@@ -11,6 +11,7 @@ mod harness;
 mod aal2;
 mod cli;
 mod dead_letters;
+mod faults;
 mod flow;
 mod idempotency;
 mod isolation;

@@ -4,6 +4,7 @@ use crate::data_dir::DataDir;
 use crate::dynamodb::{self, DynamoDb, TableSpec};
 use crate::error::Error;
 use crate::gate::{Gate, Observer, Service};
+use crate::interception::Interception;
 use crate::interceptor::{FaultCounter, FaultCounts, SharedInterceptor};
 use crate::listener::{Bound, Serving};
 use crate::s3::{self, S3};
@@ -53,8 +54,12 @@ impl Aws {
     pub async fn start(options: AwsOptions) -> Result<Aws, Error> {
         let data = DataDir::open(options.data_dir.as_deref())?;
         let (stop, stopping) = watch::channel(false);
+        let faults = FaultCounter::default();
+        let interceptor = options.interceptor;
+        let interception = interceptor.map(|interceptor| Interception::new(interceptor, faults.clone()));
         let mut running = Running {
             observer: options.observer,
+            interception: interception.clone(),
             stop: stopping.clone(),
             endpoints: BTreeMap::new(),
             serving: Vec::new(),
@@ -64,7 +69,13 @@ impl Aws {
         running.serve(Service::DynamoDb, Bound::bind().await?, router);
 
         let bound = Bound::bind().await?;
-        let (sqs, router) = sqs::start(data.kept("queues.json"), &options.region, bound.url(), stopping)?;
+        let (sqs, router) = sqs::start(
+            data.kept("queues.json"),
+            &options.region,
+            bound.url(),
+            stopping,
+            interception,
+        )?;
         running.serve(Service::Sqs, bound, router);
 
         let (s3, router) = s3::start(&data.folder("s3")?)?;
@@ -82,7 +93,7 @@ impl Aws {
             s3,
             secrets,
             serving,
-            faults: FaultCounter::default(),
+            faults,
             stop,
             _data: data,
         })
@@ -158,6 +169,7 @@ impl Aws {
 /// What the services share while they start.
 struct Running {
     observer: Option<Observer>,
+    interception: Option<Interception>,
     stop: watch::Receiver<bool>,
     endpoints: BTreeMap<Service, String>,
     serving: Vec<Serving>,
@@ -169,6 +181,7 @@ impl Running {
         let gate = Gate {
             service,
             observer: self.observer.clone(),
+            interception: self.interception.clone(),
         };
         self.serving.push(bound.serve(router, gate, self.stop.clone()));
     }

@@ -1,7 +1,10 @@
 //! The gate that every request to every emulated service passes, before the service sees it.
 //!
-//! It tells the observer who called what. Faults, when they are injected one day, belong here and nowhere else.
+//! It tells the observer who called what, and lets the interceptor do to the call what it decides ([`interception`]).
+//!
+//! [`interception`]: crate::interception
 
+use crate::interception::Interception;
 use axum::extract::{Request, State};
 use axum::http::{Uri, header, request::Parts};
 use axum::middleware::Next;
@@ -82,23 +85,36 @@ pub(crate) struct Caller(pub(crate) Option<String>);
 pub(crate) struct Gate {
     pub(crate) service: Service,
     pub(crate) observer: Option<Observer>,
+    pub(crate) interception: Option<Interception>,
 }
 
 /// The middleware itself.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let access_key_id = access_key_id(&parts);
-    if let Some(observer) = &gate.observer {
-        let operation = operation(gate.service, &parts);
-        observer(&Call {
-            service: gate.service,
-            operation,
-            access_key_id: access_key_id.clone(),
-            ordinal: 0,
-        });
+    let watched = gate.observer.is_some() || gate.interception.is_some();
+    let call = watched.then(|| gate.call(&parts, access_key_id.clone()));
+    if let (Some(observer), Some(call)) = (&gate.observer, &call) {
+        observer(call);
     }
     parts.extensions.insert(Caller(access_key_id));
-    next.run(Request::from_parts(parts, body)).await
+    let request = Request::from_parts(parts, body);
+    match (gate.interception, call) {
+        (Some(interception), Some(call)) => interception.around(call, request, next).await,
+        _ => next.run(request).await,
+    }
+}
+
+impl Gate {
+    fn call(&self, parts: &Parts, access_key_id: Option<String>) -> Call {
+        let number = |interception: &Interception| interception.number(access_key_id.as_ref());
+        Call {
+            service: self.service,
+            operation: operation(self.service, parts),
+            ordinal: self.interception.as_ref().map_or(0, number),
+            access_key_id,
+        }
+    }
 }
 
 fn operation(service: Service, parts: &Parts) -> String {

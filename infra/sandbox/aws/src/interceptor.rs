@@ -5,7 +5,6 @@
 use crate::gate::Call;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// Decides what becomes of calls and messages. Every method has a default that lets everything pass.
 ///
@@ -89,12 +88,6 @@ pub struct Passage {
     /// deleted by then: a standard queue delivers at least once (docs.aws.amazon.com, Amazon SQS developer guide,
     /// "At-least-once delivery").
     pub again_after_ms: Option<u64>,
-}
-
-impl Passage {
-    pub(crate) const fn late(self) -> Duration {
-        Duration::from_millis(self.late_ms)
-    }
 }
 
 /// How often each kind of fault was injected. The kinds: `throttled`, `failed_before`, `failed_after`,

@@ -12,11 +12,14 @@ mod data_dir;
 mod dynamodb;
 mod error;
 mod gate;
+mod interception;
 mod interceptor;
 mod json_protocol;
 mod listener;
+mod refused;
 mod s3;
 mod secrets;
+mod serve;
 mod sqs;
 
 pub use aws::{Aws, AwsOptions, SECRET_ACCESS_KEY};

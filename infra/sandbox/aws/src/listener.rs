@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::gate::{self, Gate};
+use crate::serve::serve;
 use axum::Router;
-use axum::serve::ListenerExt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -40,19 +40,7 @@ impl Bound {
     /// Serves `router` behind the gate until `stop` turns true.
     pub(crate) fn serve(self, router: Router, gate: Gate, stop: watch::Receiver<bool>) -> Serving {
         let router = router.layer(axum::middleware::from_fn_with_state(gate, gate::pass));
-        let listener = self.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-            }
-        });
-        let task = tokio::spawn(async move {
-            let served = axum::serve(listener, router)
-                .with_graceful_shutdown(stopped(stop))
-                .await;
-            if let Err(error) = served {
-                tracing::error!(%error, "an emulated service stopped serving");
-            }
-        });
+        let task = tokio::spawn(serve(self.listener, router, stop));
         Serving::new(task)
     }
 }

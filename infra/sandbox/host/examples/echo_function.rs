@@ -33,6 +33,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let environment = environment();
     match environment.get("INIT").and_then(Value::as_str) {
         Some("exit") => return Err("init went wrong".into()),
+        Some("hang") => std::future::pending().await,
         Some("report") => return report_init_error(&environment).await,
         _ => {}
     }

@@ -9,7 +9,8 @@ use crate::calls::CallLog;
 use crate::clock;
 use crate::delivery;
 use crate::faults::Faults;
-use crate::interceptor::FaultCounts;
+use crate::interception::Interception;
+use crate::interceptor::FaultPlan;
 use crate::moment::Moment;
 use crate::webhooks::Outgoing;
 use crate::world::World;
@@ -23,7 +24,7 @@ pub(crate) struct App {
     pub(crate) api_key: String,
     calls: Mutex<CallLog>,
     faults: Mutex<Faults>,
-    fault_counts: Mutex<FaultCounts>,
+    pub(crate) interception: Interception,
 }
 
 impl App {
@@ -31,6 +32,7 @@ impl App {
         world: World,
         api_key: String,
         http: reqwest::Client,
+        plan: FaultPlan,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Outgoing>) {
         let (outbox, outgoing) = mpsc::unbounded_channel();
         let app = Self {
@@ -41,7 +43,7 @@ impl App {
             api_key,
             calls: Mutex::default(),
             faults: Mutex::default(),
-            fault_counts: Mutex::default(),
+            interception: Interception::new(plan),
         };
         (Arc::new(app), outgoing)
     }
@@ -70,14 +72,6 @@ impl App {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         locked(&self.faults)
-    }
-
-    pub(crate) fn count_fault(&self, kind: &'static str) {
-        *locked(&self.fault_counts).entry(kind).or_default() += 1;
-    }
-
-    pub(crate) fn fault_counts(&self) -> FaultCounts {
-        locked(&self.fault_counts).clone()
     }
 }
 

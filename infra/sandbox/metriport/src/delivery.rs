@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::interception::Delivery;
+use crate::interceptor::Fate;
 use crate::webhooks::{DeliveryLog, Outgoing, Prepared};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,7 +63,54 @@ pub(crate) async fn send(app: Arc<App>, outgoing: Outgoing) {
     }
 }
 
+/// Delivers as the plan says; by itself, nobody plans anything.
 async fn deliver_logged(app: &App, message_id: &str, replayed: bool) {
+    match fate(app, message_id, replayed) {
+        Fate::Deliver => deliver_once(app, message_id, replayed).await,
+        Fate::Drop => lose(app, message_id, replayed),
+        Fate::Double => {
+            deliver_once(app, message_id, replayed).await;
+            deliver_once(app, message_id, replayed).await;
+        }
+        Fate::DelayMs(ms) => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            deliver_once(app, message_id, replayed).await;
+        }
+        Fate::DropAnswer => {
+            let sent = app.act(|world, _| world.webhooks.prepare(message_id, !replayed));
+            if let Some(prepared) = sent {
+                post(app, &prepared, ANSWER_TIMEOUT).await;
+            }
+            lose(app, message_id, replayed);
+        }
+    }
+}
+
+fn fate(app: &App, message_id: &str, replayed: bool) -> Fate {
+    if !app.interception.plans_deliveries() {
+        return Fate::Deliver;
+    }
+    let prepared = app.act(|world, _| world.webhooks.prepare(message_id, !replayed));
+    prepared.map_or(Fate::Deliver, |prepared| {
+        app.interception.fate(&Delivery {
+            event_type: &prepared.event_type,
+            message_id,
+            request_id: prepared.request_id.as_deref().unwrap_or_default(),
+            replayed,
+        })
+    })
+}
+
+/// As far as the sender knows, the message never arrived.
+fn lose(app: &App, message_id: &str, replayed: bool) {
+    app.act(|world, _| {
+        if let Some(prepared) = world.webhooks.prepare(message_id, !replayed) {
+            world.webhooks.record(log_of(&prepared, None, replayed));
+        }
+    });
+}
+
+async fn deliver_once(app: &App, message_id: &str, replayed: bool) {
     if let Err(reason) = deliver(app, message_id, !replayed, replayed).await {
         tracing::debug!(%reason, message_id, "webhook not delivered");
     }

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 
 use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use sandbox_fhir::Source;
 
+use crate::envelope::Refusal;
 use crate::files::{self, FileRefusal};
 use crate::operation::Operation;
 
@@ -122,6 +123,11 @@ impl Failure {
         }
     }
 
+    /// Whether it can happen to this operation.
+    pub(crate) fn suits(&self, operation: Operation) -> bool {
+        !matches!(self, Self::SourcesRefused { .. }) || operation == Operation::StartNetworkQuery
+    }
+
     /// What kind it is, in the words of [`FaultCounts`](crate::FaultCounts).
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -154,6 +160,25 @@ impl Failure {
     }
 }
 
+/// Sources that a network query's start refuses, handed to its handler with the request.
+#[derive(Debug, Clone)]
+pub(crate) struct RefusedSources {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) http_status: u16,
+}
+
+impl RefusedSources {
+    /// Status and words of the refusal, if the source is among them.
+    pub(crate) fn refusal(&self, source: Source) -> Option<(u16, &'static str)> {
+        let message = match self.http_status {
+            429 => "source rate limit exceeded",
+            400 => "source is not enabled",
+            _ => "unexpected error",
+        };
+        self.sources.contains(&source).then_some((self.http_status, message))
+    }
+}
+
 /// Faults waiting for their call.
 #[derive(Default)]
 pub(crate) struct Faults(HashMap<Operation, VecDeque<Failure>>);
@@ -182,6 +207,16 @@ pub(crate) fn reset() -> Response {
 /// 200 and half a JSON text.
 pub(crate) fn garbage() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], "{\"requestId\":\"0198").into_response()
+}
+
+/// 429 as the per-minute limiter words it (express-rate-limit).
+pub(crate) fn rate_limited(retry_after_secs: u64) -> Response {
+    let mut response = Refusal::too_many_requests().into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after_secs));
+    headers.insert("ratelimit-remaining", HeaderValue::from(0));
+    headers.insert("ratelimit-reset", HeaderValue::from(retry_after_secs));
+    response
 }
 
 /// An answer of the caller's own making.

@@ -13,12 +13,18 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use subtle::ConstantTimeEq as _;
 
+use crate::about::About;
 use crate::app::App;
 use crate::calls::Call;
 use crate::envelope::Refusal;
-use crate::faults::{self, Failure, Reset};
+use crate::faults::{self, Failure, RefusedSources, Reset};
+use crate::interception::Watched;
+use crate::interceptor::Passage;
 use crate::limits::Spent;
 use crate::operation::Operation;
+
+/// Largest body Metriport takes (public code).
+const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
 
 /// The way of a call whose route exists.
 pub(crate) async fn pass(State(app): State<Arc<App>>, route: MatchedPath, request: Request, next: Next) -> Response {
@@ -50,16 +56,17 @@ pub(crate) async fn unknown_route(State(app): State<Arc<App>>, request: Request)
 }
 
 fn call_of(request: &Request, route: &'static str) -> Call {
-    let agent = request
-        .headers()
-        .get(header::USER_AGENT)
-        .and_then(|agent| agent.to_str().ok());
     Call {
         method: request.method().to_string(),
         route,
-        user_agent: agent.unwrap_or_default().to_owned(),
+        user_agent: user_agent(request).to_owned(),
         status: None,
     }
+}
+
+fn user_agent(request: &Request) -> &str {
+    let agent = request.headers().get(header::USER_AGENT);
+    agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default()
 }
 
 async fn answer(app: &App, operation: Operation, request: Request, next: Next) -> Response {
@@ -68,21 +75,66 @@ async fn answer(app: &App, operation: Operation, request: Request, next: Next) -
     {
         return refusal.into_response();
     }
-    let failure = app.faults().take(operation);
+    let (request, about) = match app.interception.watches() {
+        true => about(app, operation, request).await,
+        false => (request, About::default()),
+    };
+    let watched = app.interception.watch(operation, user_agent(&request), about);
+    if let Some(watched) = &watched
+        && watched.before().await == Passage::Drop
+    {
+        return faults::reset();
+    }
+    let failure = failure(app, operation, watched.as_ref());
     match failure {
-        None => limited(app, operation, request, next).await,
+        None => act(app, operation, watched.as_ref(), request, next).await,
         Some(Failure::Status {
             code,
             body,
             content_type,
         }) => faults::status(code, body, content_type),
+        Some(Failure::RateLimited { retry_after_secs }) => faults::rate_limited(retry_after_secs),
         Some(Failure::ResetBeforeEffect) => faults::reset(),
-        Some(after) => spoil(limited(app, operation, request, next).await, after).await,
+        Some(Failure::SourcesRefused { sources, http_status }) => {
+            let mut request = request;
+            request.extensions_mut().insert(RefusedSources { sources, http_status });
+            act(app, operation, watched.as_ref(), request, next).await
+        }
+        Some(after) => spoil(act(app, operation, watched.as_ref(), request, next).await, after).await,
     }
 }
 
-/// The call has had its effect; only its answer suffers.
+/// What the call is about. Its body is read for that, and put back; one that cannot be read says nothing.
+async fn about(app: &App, operation: Operation, request: Request) -> (Request, About) {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default();
+    let about = app.act(|world, _| world.about(operation, &parts.uri, &body));
+    (Request::from_parts(parts, Body::from(body)), about)
+}
+
+/// What was asked for next, else what the plan decides; counted.
+fn failure(app: &App, operation: Operation, watched: Option<&Watched>) -> Option<Failure> {
+    let asked_for = app.faults().take(operation);
+    let failure = asked_for.or_else(|| watched?.decide());
+    let failure = failure.filter(|failure| failure.suits(operation))?;
+    app.interception.count(failure.kind());
+    Some(failure)
+}
+
+/// The call itself, and whoever wants to know that it was made.
+async fn act(app: &App, operation: Operation, watched: Option<&Watched>, request: Request, next: Next) -> Response {
+    let response = limited(app, operation, request, next).await;
+    match watched {
+        Some(watched) if watched.after(response.status().as_u16()).await == Passage::Drop => faults::reset(),
+        _ => response,
+    }
+}
+
+/// The call has had its effect; only its answer suffers. One that is dropped already stays so.
 async fn spoil(response: Response, failure: Failure) -> Response {
+    if response.extensions().get::<Reset>().is_some() {
+        return response;
+    }
     match failure {
         Failure::Garbage => faults::garbage(),
         Failure::HangFor(ms) => {
@@ -95,9 +147,9 @@ async fn spoil(response: Response, failure: Failure) -> Response {
             body,
             content_type,
         } => faults::status(code, body, content_type),
-        Failure::SourcesRefused { .. } => response,
         Failure::Status { .. }
         | Failure::RateLimited { .. }
+        | Failure::SourcesRefused { .. }
         | Failure::ResetBeforeEffect
         | Failure::ResetAfterEffect => faults::reset(),
     }

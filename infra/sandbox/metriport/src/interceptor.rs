@@ -67,7 +67,8 @@ pub enum Fate {
     Drop,
     /// It is delivered twice, one after the other.
     Double,
-    /// It is delivered this many real milliseconds late, and others overtake it.
+    /// It is delivered this many real milliseconds late, and others overtake it. A retry sends one message after the
+    /// other: there the rest waits with it.
     DelayMs(u64),
     /// It is delivered, but the answer is lost: it counts as failed, and a retry brings it once more.
     DropAnswer,

@@ -33,6 +33,7 @@ mod gate;
 mod hosted;
 mod identity;
 mod ids;
+mod interception;
 mod interceptor;
 mod limits;
 mod look;

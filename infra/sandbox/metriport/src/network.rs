@@ -10,6 +10,7 @@ use sandbox_fhir::Source;
 use serde_json::{Value, json};
 
 use crate::envelope::Refusal;
+use crate::faults::RefusedSources;
 use crate::limits::Budget;
 use crate::metadata::{self, Metadata};
 use crate::moment::Moment;
@@ -35,6 +36,8 @@ pub(crate) struct Start<'a> {
     pub(crate) purpose_of_use: Option<&'a str>,
     pub(crate) aal2_session: Option<&'a str>,
     pub(crate) body: &'a Value,
+    /// Sources refused on purpose.
+    pub(crate) refused: Option<&'a RefusedSources>,
 }
 
 impl World {
@@ -51,7 +54,7 @@ impl World {
         if purpose == Purpose::Ias {
             self.authorize_ias(now, patient_id, start)?;
         }
-        Ok(self.open_query(now, patient_id, purpose, metadata, &sources))
+        Ok(self.open_query(now, patient_id, purpose, metadata, &sources, start.refused))
     }
 
     /// Statuses and words of these refusals are assumptions: no page names them.
@@ -81,11 +84,19 @@ impl World {
         purpose: Purpose,
         metadata: Option<Metadata>,
         sources: &BTreeSet<Source>,
+        refused: Option<&RefusedSources>,
     ) -> Value {
         let id = self.ids.uuid(now);
         let courses: Vec<_> = sources
             .iter()
-            .map(|source| (*source, self.course(now, patient_id, *source)))
+            .map(|source| {
+                let on_purpose = refused.and_then(|refused| refused.refusal(*source));
+                let course = match on_purpose {
+                    Some((http_status, message)) => Course::Refused { http_status, message },
+                    None => self.course(now, patient_id, *source),
+                };
+                (*source, course)
+            })
             .collect();
         let mut query = NetworkQuery {
             id: id.clone(),

@@ -70,10 +70,11 @@ impl StandIn {
             .map_err(listen_error)?;
         let base_url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
 
+        let plan = options.faults.clone();
         let mut world = World::new(options, base_url.clone(), clock::now())
             .map_err(|refusal| StartError::Account(refusal.status))?;
         let api_key = STANDARD.encode(format!("{}:{}", world.ids.token(), world.account_id));
-        let (app, outgoing) = App::new(world, api_key, delivery::http_client()?);
+        let (app, outgoing) = App::new(world, api_key, delivery::http_client()?, plan);
         let mut tasks = JoinSet::new();
         tasks.spawn(app::keep_time(Arc::clone(&app)));
         tasks.spawn(app::send_outgoing(Arc::clone(&app), outgoing));
@@ -176,7 +177,7 @@ impl StandIn {
     /// How often each kind of fault was injected, by plan or by [`StandIn::fail_next`].
     #[must_use]
     pub fn fault_counts(&self) -> FaultCounts {
-        self.app.fault_counts()
+        self.app.interception.counts()
     }
 
     /// Every call so far, oldest first.

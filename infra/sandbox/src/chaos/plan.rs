@@ -1,6 +1,5 @@
 //! Which fault comes when: a seeded die and the share of each kind. Nothing here knows what a fault does.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rand::RngExt as _;
@@ -221,24 +220,6 @@ impl Dice {
             left -= rates.share(*kind);
             left < 0.0
         })
-    }
-}
-
-/// How many faults of each kind were injected.
-#[derive(Default)]
-pub struct Injected(Mutex<BTreeMap<Kind, u64>>);
-
-impl Injected {
-    /// Counts one.
-    pub fn count(&self, kind: Kind) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(kind).or_default() += 1;
-    }
-
-    /// The counts; a kind that never came is absent.
-    #[must_use]
-    pub fn counts(&self) -> BTreeMap<Kind, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

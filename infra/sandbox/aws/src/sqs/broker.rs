@@ -1,9 +1,12 @@
 //! The account behind a lock, and receivers that wait for it to change.
 
 use super::account::{Account, ReceiveRequest};
+use super::message::Message;
 use super::queue::Delivery;
 use super::refusal::Refusal;
 use crate::ACCOUNT_ID;
+use crate::interception::Interception;
+use crate::interceptor::Passage;
 use crate::listener::stopped;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,16 +18,23 @@ pub(crate) struct Broker {
     changes: watch::Sender<u64>,
     stop: watch::Receiver<bool>,
     base_url: String,
+    interception: Option<Interception>,
 }
 
 impl Broker {
     /// `base_url` is where clients reach this service; it starts queue URLs.
-    pub(crate) fn new(account: Account, base_url: String, stop: watch::Receiver<bool>) -> Broker {
+    pub(crate) fn new(
+        account: Account,
+        base_url: String,
+        stop: watch::Receiver<bool>,
+        interception: Option<Interception>,
+    ) -> Broker {
         Broker {
             account: Mutex::new(account),
             changes: watch::Sender::new(0),
             stop,
             base_url,
+            interception,
         }
     }
 
@@ -66,6 +76,13 @@ impl Broker {
                 () = &mut stop => return Ok(Vec::new()),
             }
         }
+    }
+
+    /// How a message that is being sent goes through its queue. To be asked without the account's lock: whoever
+    /// decides may look into the queues.
+    pub(crate) fn passage(&self, queue: &str, message: &Message) -> Passage {
+        let ask = |interception: &Interception| interception.passage(queue, message.id.to_string(), &message.sender_id);
+        self.interception.as_ref().map_or_else(Passage::default, ask)
     }
 
     /// Notices every change of any queue.

@@ -8,6 +8,7 @@ use super::refusal::Refusal;
 use super::snapshot;
 use crate::error::Error;
 use crate::gate::Caller;
+use crate::interception::Interception;
 use crate::json_protocol::{self, Version};
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -35,9 +36,10 @@ pub(crate) fn start(
     region: &str,
     base_url: String,
     stop: watch::Receiver<bool>,
+    interception: Option<Interception>,
 ) -> Result<(Sqs, Router), Error> {
     let account: Account = snapshot::load(path.as_deref(), region)?;
-    let broker = Arc::new(Broker::new(account, base_url, stop.clone()));
+    let broker = Arc::new(Broker::new(account, base_url, stop.clone(), interception));
     let router = Router::new()
         .fallback(serve)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

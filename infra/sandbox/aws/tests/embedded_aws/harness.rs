@@ -2,9 +2,11 @@
 
 use aws_credential_types::Credentials;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use sandbox_aws::{Aws, AwsOptions, Observer, SECRET_ACCESS_KEY, Service};
+use sandbox_aws::{Aws, AwsOptions, Interceptor, Observer, SECRET_ACCESS_KEY, Service};
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 pub const REGION: &str = "eu-central-1";
 
@@ -23,6 +25,17 @@ pub async fn start_with(data_dir: Option<&Path>, observer: Option<Observer>) -> 
         region: REGION.to_owned(),
         observer,
         interceptor: None,
+    })
+    .await
+    .unwrap()
+}
+
+pub async fn start_intercepted(interceptor: impl Interceptor + 'static) -> Aws {
+    Aws::start(AwsOptions {
+        data_dir: None,
+        region: REGION.to_owned(),
+        observer: None,
+        interceptor: Some(Arc::new(interceptor)),
     })
     .await
     .unwrap()
@@ -48,6 +61,15 @@ macro_rules! client {
 
 pub fn dynamodb(aws: &Aws) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::from_conf(client!(aws_sdk_dynamodb, aws, Service::DynamoDb).build())
+}
+
+/// As functions have it: three attempts, only with shorter pauses between them.
+pub fn patient_dynamodb(aws: &Aws) -> aws_sdk_dynamodb::Client {
+    let retries = aws_sdk_dynamodb::config::retry::RetryConfig::standard()
+        .with_max_attempts(3)
+        .with_initial_backoff(Duration::from_millis(1));
+    let config = client!(aws_sdk_dynamodb, aws, Service::DynamoDb).retry_config(retries);
+    aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
 pub fn sqs(aws: &Aws) -> aws_sdk_sqs::Client {

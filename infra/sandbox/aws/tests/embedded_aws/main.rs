@@ -7,6 +7,7 @@
 )]
 
 mod dynamodb;
+mod faults;
 mod harness;
 mod observer;
 mod s3;

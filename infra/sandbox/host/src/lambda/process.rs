@@ -53,9 +53,11 @@ impl Process {
         log: &LogSink,
         shutdown: watch::Receiver<bool>,
     ) -> Result<Self, InitFailure> {
-        // Lambda's type for a bootstrap that cannot be executed.
-        let started = Self::spawn(spec, log, shutdown).await;
-        started.or_else(|_| Err(spec.init_failure("Runtime.InvalidEntrypoint")))
+        match Self::spawn(spec, log, shutdown).await {
+            Ok(process) => Ok(process),
+            // Lambda's type for a bootstrap that cannot be executed.
+            Err(_) => Err(spec.init_failure("Runtime.InvalidEntrypoint")),
+        }
     }
 
     /// Waits until it asks for its first invocation; ends it if it does not.

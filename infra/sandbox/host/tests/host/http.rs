@@ -1,6 +1,9 @@
 //! The HTTP API over a real socket.
 
+use std::sync::Arc;
+
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use sandbox_host::{HostOptions, Interference};
 use serde_json::{Value, json};
 
 use crate::harness::{TestHost, issuer, now_secs, options, patiently, token};
@@ -39,12 +42,16 @@ struct Api {
 
 impl Api {
     async fn start() -> Self {
+        Self::start_with(options(TEMPLATE)).await
+    }
+
+    async fn start_with(options: HostOptions) -> Self {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls())
             .build()
             .unwrap();
         Self {
-            test: TestHost::start(options(TEMPLATE)).await,
+            test: TestHost::start(options).await,
             client,
         }
     }
@@ -241,4 +248,20 @@ async fn the_issuer_publishes_its_keys() {
         .unwrap();
     assert_eq!(keys.json::<Value>().await.unwrap(), issuer().jwks());
     api.test.finish().await;
+}
+
+#[tokio::test]
+async fn a_killed_process_is_an_internal_server_error() {
+    for interference in [Interference::KillBefore, Interference::KillAfter] {
+        let mut options = options(TEMPLATE);
+        options.interference = Some(Arc::new(move |invocation| match invocation.ordinal {
+            1 => interference,
+            _ => Interference::Go,
+        }));
+        let api = Api::start_with(options).await;
+        let refused = message(api.hook(json!({})).await).await;
+        assert_eq!(refused, (500, json!({ "message": "Internal Server Error" })));
+        assert_eq!(api.hook(json!({})).await.status(), StatusCode::OK);
+        api.test.finish().await;
+    }
 }

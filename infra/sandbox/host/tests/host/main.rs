@@ -8,6 +8,7 @@
 
 mod harness;
 mod http;
+mod interference;
 mod invoke;
 mod lifecycle;
 mod queue;

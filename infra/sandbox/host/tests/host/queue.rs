@@ -1,10 +1,12 @@
 //! Event sources against the sandbox's own SQS, over its wire protocol.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use sandbox_aws::{Aws, AwsOptions, QueueDepths, QueueSpec, Service};
 use sandbox_host::template::Bindings;
+use sandbox_host::{Interference, Invocation, InvocationPlan};
 use serde_json::{Value, json};
 
 use crate::harness::{TestHost, eventually, options_with, patiently};
@@ -34,6 +36,16 @@ impl Pipeline {
 
     /// With messages that are there before the host is.
     async fn start_with(source: &str, visibility_timeout_secs: u32, messages: &[Value]) -> Self {
+        Self::start_interfered(source, visibility_timeout_secs, messages, None).await
+    }
+
+    /// With something done to its invocations.
+    async fn start_interfered(
+        source: &str,
+        visibility_timeout_secs: u32,
+        messages: &[Value],
+        interference: Option<InvocationPlan>,
+    ) -> Self {
         let options = AwsOptions {
             data_dir: None,
             region: "us-east-1".to_owned(),
@@ -63,6 +75,7 @@ impl Pipeline {
         }
         let mut options = options_with(&template(source), bindings, &endpoint);
         options.prewarm = true;
+        options.interference = interference;
         Self {
             test: TestHost::start(options).await,
             aws,
@@ -200,6 +213,27 @@ async fn a_malformed_reply_an_error_a_crash_and_a_timeout_fail_the_whole_batch()
         eventually("the batch", failed).await;
         let depths = pipeline.depths();
         assert_eq!((depths.visible, depths.in_flight), (0, 2), "{command}");
+        pipeline.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn messages_of_a_killed_process_come_again() {
+    for (first, kind) in [
+        (Interference::KillBefore, "killed_before"),
+        (Interference::KillAfter, "killed_after"),
+    ] {
+        let plan: InvocationPlan = Arc::new(move |invocation: &Invocation| match invocation.ordinal {
+            1 => first,
+            _ => Interference::Go,
+        });
+        let pipeline = Pipeline::start_interfered(PARTIAL, 1, &[], Some(plan)).await;
+        let record = pipeline.test.file("record");
+        pipeline.send(json!({ "touch": record })).await;
+        pipeline.drained().await;
+        let record: Value = serde_json::from_str(&std::fs::read_to_string(record).unwrap()).unwrap();
+        assert_eq!(record["attributes"]["ApproximateReceiveCount"], "2", "{kind}");
+        assert_eq!(pipeline.test.host.interference_counts(), [(kind, 1)].into());
         pipeline.finish().await;
     }
 }

@@ -110,6 +110,7 @@ fn start(
         purpose_of_use: Some("ias"),
         aal2_session: session,
         body: &body,
+        refused: None,
     };
     world.start_network_query(at(ms), &start)
 }
@@ -121,6 +122,7 @@ fn treatment(world: &mut World, ms: i64, patient_id: &str) -> Value {
         purpose_of_use: None,
         aal2_session: None,
         body: &body,
+        refused: None,
     };
     world.start_network_query(at(ms), &start).unwrap()
 }

@@ -31,6 +31,7 @@ fn a_refused_start_spends_no_session() {
         purpose_of_use: Some("ias"),
         aal2_session: Some(&session),
         body: &body,
+        refused: None,
     };
     assert_eq!(world.start_network_query(at(200), &bad).unwrap_err().status, 400);
     start(&mut world, 201, &patient_id, &identity_id, Some(&session)).unwrap();

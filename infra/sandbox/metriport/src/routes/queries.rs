@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use super::{Params, add, header, json_body};
 use crate::app::App;
 use crate::consolidated_request::Ask;
 use crate::envelope::Refusal;
+use crate::faults::RefusedSources;
 use crate::network::Start;
 use crate::operation::Operation;
 
@@ -26,13 +27,20 @@ pub(super) fn mount(router: Router<Arc<App>>) -> Router<Arc<App>> {
     add(router, Operation::CountConsolidated, count_consolidated)
 }
 
-async fn start_network(State(app): State<Arc<App>>, params: Params, headers: HeaderMap, body: Bytes) -> Answer {
+async fn start_network(
+    State(app): State<Arc<App>>,
+    params: Params,
+    refused: Option<Extension<RefusedSources>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
     let body = json_body(&body)?;
     let start = Start {
         patient_id: params.get("patientId").map(String::as_str),
         purpose_of_use: params.get("purposeOfUse").map(String::as_str),
         aal2_session: header(&headers, "x-aal2-session"),
         body: &body,
+        refused: refused.as_ref().map(|Extension(refused)| refused),
     };
     app.act(|world, now| world.start_network_query(now, &start)).map(Json)
 }

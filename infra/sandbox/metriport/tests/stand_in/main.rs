@@ -12,4 +12,6 @@ mod faults;
 mod flow;
 mod gateway;
 mod links;
+mod plans;
+mod webhook_plans;
 mod webhooks;

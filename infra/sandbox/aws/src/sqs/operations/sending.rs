@@ -126,14 +126,20 @@ impl Draft {
 }
 
 fn send_one(broker: &Broker, queue: &str, draft: Draft, sender_id: &str, id: Option<String>) -> Result<Sent, Refusal> {
+    let bytes_max = broker.read(|account| account.queue(queue).map(|queue| queue.settings.message_bytes_max))?;
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(message::BYTES_MAX);
+    message::check(&draft.body, &draft.attributes, bytes_max)?;
+    let (now_ms, delay_secs) = (ambient::now_ms(), draft.delay_secs);
+    let message = draft.into_message(sender_id, now_ms);
+    let sent = sent(id, &message);
+    let passage = broker.passage(queue, &message);
+    let taken_in_ms = now_ms.saturating_add(passage.late_ms);
     broker.change(|account| {
         let queue = account.queue_mut(queue)?;
-        let bytes_max = usize::try_from(queue.settings.message_bytes_max).unwrap_or(message::BYTES_MAX);
-        message::check(&draft.body, &draft.attributes, bytes_max)?;
-        let (now_ms, delay_secs) = (ambient::now_ms(), draft.delay_secs);
-        let message = draft.into_message(sender_id, now_ms);
-        let sent = sent(id, &message);
-        queue.send(message, delay_secs, now_ms);
+        queue.send(message.clone(), delay_secs, taken_in_ms);
+        if let Some(again_ms) = passage.again_after_ms {
+            queue.send(message, delay_secs, taken_in_ms.saturating_add(again_ms));
+        }
         Ok(sent)
     })
 }

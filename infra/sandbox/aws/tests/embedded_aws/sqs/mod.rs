@@ -9,7 +9,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use sandbox_aws::{Aws, QueueSpec};
 
-fn queue(name: &str) -> QueueSpec {
+pub fn queue(name: &str) -> QueueSpec {
     QueueSpec {
         name: name.to_owned(),
         visibility_timeout_secs: 30,
@@ -27,7 +27,7 @@ async fn start() -> (Aws, Client, String) {
 }
 
 /// Waits up to `secs` for one message.
-async fn receive(client: &Client, url: &str, secs: i32) -> Option<Message> {
+pub async fn receive(client: &Client, url: &str, secs: i32) -> Option<Message> {
     let request = client.receive_message().queue_url(url).wait_time_seconds(secs);
     let received = request
         .message_system_attribute_names(MessageSystemAttributeName::All)
@@ -35,7 +35,7 @@ async fn receive(client: &Client, url: &str, secs: i32) -> Option<Message> {
     received.send().await.unwrap().messages.unwrap_or_default().pop()
 }
 
-async fn send(client: &Client, url: &str, body: &str) {
+pub async fn send(client: &Client, url: &str, body: &str) {
     client
         .send_message()
         .queue_url(url)

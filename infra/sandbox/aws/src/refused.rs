@@ -1,0 +1,139 @@
+//! Refusals that any call may meet, as each service words them (docs.aws.amazon.com: DynamoDB developer guide, "Error
+//! handling with DynamoDB"; Amazon SQS API reference, "Common Error Types"; Amazon S3 API reference, "Error
+//! Responses"; AWS Secrets Manager API reference, "Common Error Types").
+
+use crate::gate::{Call, Service};
+use crate::interceptor::Failure;
+use crate::json_protocol::{self, Version};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// A refusal before it has a wire shape.
+struct Refused {
+    status: StatusCode,
+    /// The error's code. For services with namespaces, `namespace#code`.
+    code: &'static str,
+    message: &'static str,
+}
+
+/// The service's throttling error.
+pub(crate) fn throttled(call: &Call) -> Response {
+    let (status, code, message) = match call.service {
+        Service::DynamoDb if is_about_items(&call.operation) => (
+            StatusCode::BAD_REQUEST,
+            "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+            "The level of configured provisioned throughput for the table was exceeded. Consider increasing your \
+             provisioning level with the UpdateTable API.",
+        ),
+        Service::DynamoDb => (
+            StatusCode::BAD_REQUEST,
+            "com.amazon.coral.availability#ThrottlingException",
+            "Rate of requests exceeds the allowed throughput.",
+        ),
+        Service::Sqs => (
+            StatusCode::BAD_REQUEST,
+            "com.amazonaws.sqs#RequestThrottled",
+            "The request was denied due to request throttling.",
+        ),
+        Service::S3 => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "SlowDown",
+            "Please reduce your request rate.",
+        ),
+        Service::SecretsManager => (StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded"),
+    };
+    let refused = Refused { status, code, message };
+    refused.into_response(call.service)
+}
+
+/// The service's own failure.
+pub(crate) fn failed(call: &Call, failure: Failure) -> Response {
+    let (status, message) = match failure {
+        Failure::Internal => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "We encountered an internal error. Please try again.",
+        ),
+        Failure::Unavailable => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The service cannot handle the request right now.",
+        ),
+    };
+    let code = match (call.service, failure) {
+        (Service::DynamoDb, Failure::Internal) => "com.amazonaws.dynamodb.v20120810#InternalServerError",
+        (Service::Sqs, Failure::Internal) => "com.amazonaws.sqs#InternalFailure",
+        (Service::Sqs, Failure::Unavailable) => "com.amazonaws.sqs#ServiceUnavailable",
+        (Service::S3, Failure::Internal) => "InternalError",
+        (Service::SecretsManager, Failure::Internal) => "InternalServiceError",
+        (Service::DynamoDb | Service::S3 | Service::SecretsManager, Failure::Unavailable) => "ServiceUnavailable",
+    };
+    let refused = Refused { status, code, message };
+    refused.into_response(call.service)
+}
+
+/// Items have throughput; tables and account settings have a rate of requests.
+fn is_about_items(operation: &str) -> bool {
+    let verbs = ["Get", "Put", "Update", "Delete", "Query", "Scan", "Batch", "Transact"];
+    let about_items = operation.contains("Item") || ["Query", "Scan"].contains(&operation);
+    about_items && verbs.iter().any(|verb| operation.starts_with(verb))
+}
+
+impl Refused {
+    fn into_response(self, service: Service) -> Response {
+        let Refused { status, code, message } = self;
+        match service {
+            Service::DynamoDb => {
+                json_protocol::reply(status, Version::V1_0, &json!({ "__type": code, "message": message }))
+            }
+            Service::Sqs => self.into_sqs_response(),
+            Service::S3 => {
+                let body = format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+                     <Error><Code>{code}</Code><Message>{message}</Message></Error>"
+                );
+                (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+            }
+            Service::SecretsManager => {
+                json_protocol::reply(status, Version::V1_1, &json!({ "__type": code, "Message": message }))
+            }
+        }
+    }
+
+    /// SDKs of SQS take the code from the header in which the older query protocol lives on.
+    fn into_sqs_response(self) -> Response {
+        let body = json!({ "__type": self.code, "message": self.message });
+        let mut response = json_protocol::reply(self.status, Version::V1_0, &body);
+        let code = self.code.rsplit('#').next().unwrap_or(self.code);
+        let fault = if self.status.is_client_error() {
+            "Sender"
+        } else {
+            "Receiver"
+        };
+        if let Ok(value) = HeaderValue::from_str(&format!("{code};{fault}")) {
+            response.headers_mut().insert("x-amzn-query-error", value);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_have_throughput_and_tables_have_not() {
+        for operation in [
+            "GetItem",
+            "TransactWriteItems",
+            "BatchGetItem",
+            "Query",
+            "Scan",
+            "UpdateItem",
+        ] {
+            assert!(is_about_items(operation), "{operation}");
+        }
+        for operation in ["ListTables", "DescribeTable", "CreateTable", "UpdateTimeToLive"] {
+            assert!(!is_about_items(operation), "{operation}");
+        }
+    }
+}

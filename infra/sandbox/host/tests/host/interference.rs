@@ -1,0 +1,146 @@
+//! Processes killed on purpose: what callers see, and that the host survives it however often it happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbox_host::{Host, Interference, Invocation, InvokeError, Killer};
+use serde_json::{Value, json};
+
+use crate::harness::{TestHost, eventually, one_function, options, patiently};
+
+const ECHO: &str = "echo_function";
+
+/// A host that does this to the first invocation, and nothing to others.
+async fn interfered(first: Interference) -> TestHost {
+    let mut options = options(&one_function(""));
+    options.interference = Some(Arc::new(move |invocation: &Invocation| {
+        assert_eq!(invocation.function, ECHO);
+        match invocation.ordinal {
+            1 => first,
+            _ => Interference::Go,
+        }
+    }));
+    TestHost::start(options).await
+}
+
+fn exited(result: &Result<Value, InvokeError>) -> bool {
+    matches!(result, Err(InvokeError::Exited { .. }))
+}
+
+#[tokio::test]
+async fn a_kill_before_an_invocation_leaves_nothing_done() {
+    let test = interfered(Interference::KillBefore).await;
+    let done = test.file("done");
+    assert!(exited(&test.host.invoke(ECHO, json!({ "touch": done })).await));
+    assert!(!done.exists());
+    assert_eq!(test.host.invoke(ECHO, json!({ "a": 1 })).await, Ok(json!({ "a": 1 })));
+    assert_eq!(test.host.interference_counts(), [("killed_before", 1)].into());
+    let counts = test.host.process_counts()[ECHO];
+    assert_eq!((counts.running, counts.spawned, counts.killed), (1, 2, 1));
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_kill_after_an_invocation_leaves_it_done_and_failed() {
+    let test = interfered(Interference::KillAfter).await;
+    let done = test.file("done");
+    assert!(exited(&test.host.invoke(ECHO, json!({ "touch": done })).await));
+    assert!(done.exists());
+    assert_eq!(test.host.invoke(ECHO, json!({ "a": 1 })).await, Ok(json!({ "a": 1 })));
+    assert_eq!(test.host.interference_counts(), [("killed_after", 1)].into());
+    let counts = test.host.process_counts()[ECHO];
+    assert_eq!((counts.running, counts.spawned, counts.killed), (1, 2, 1));
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn invocations_in_flight_fail_with_their_processes_every_time() {
+    let test = TestHost::start(options(&one_function("Timeout: 60"))).await;
+    for round in 0..8 {
+        let started: Vec<_> = (0..4).map(|index| test.file(&format!("{round}-{index}"))).collect();
+        let invoke = |path: &std::path::PathBuf| test.host.invoke(ECHO, json!({ "touch": path, "hang": true }));
+        let [a, b, c, d] = [0, 1, 2, 3].map(|index| invoke(&started[index]));
+        let kill = async {
+            eventually("four invocations", || started.iter().all(|file| file.exists())).await;
+            test.host.kill(ECHO).await
+        };
+        let (killed, a, b, c, d) = patiently("the round", async { tokio::join!(kill, a, b, c, d) }).await;
+        assert!(killed && [a, b, c, d].iter().all(exited));
+    }
+    let counts = test.host.process_counts()[ECHO];
+    assert_eq!((counts.running, counts.spawned, counts.killed), (0, 32, 32));
+    assert!(test.host.init_failures().is_empty());
+    assert_eq!(test.host.invoke(ECHO, json!({ "a": 1 })).await, Ok(json!({ "a": 1 })));
+    test.finish().await;
+}
+
+/// Kills hit processes that start, wait, work and reply, as it comes.
+#[tokio::test]
+async fn kills_at_any_moment_never_wedge_the_host() {
+    let test = TestHost::start(options(&one_function("Timeout: 60"))).await;
+    let mut replied = 0;
+    for round in 0..40 {
+        let invoke = || test.host.invoke(ECHO, json!({ "round": round }));
+        let kill = async {
+            let mut moments = tokio::time::interval(Duration::from_millis(1));
+            for _ in 0..round {
+                moments.tick().await;
+            }
+            test.host.kill(ECHO).await
+        };
+        let all = async { tokio::join!(invoke(), kill, invoke(), invoke(), invoke(), invoke()) };
+        let (a, _, b, c, d, e) = patiently("the round", all).await;
+        for result in [a, b, c, d, e] {
+            assert!(exited(&result) || result == Ok(json!({ "round": round })), "{result:?}");
+            replied += usize::from(result.is_ok());
+        }
+    }
+    patiently("idle", test.host.idle()).await;
+    assert_eq!(test.host.in_flight(), 0);
+    assert!(test.host.init_failures().is_empty());
+    let counts = test.host.process_counts()[ECHO];
+    assert!(
+        counts.running <= 4 && counts.killed > 0 && counts.spawned >= counts.killed,
+        "{counts:?}"
+    );
+    assert!(replied > 0);
+    assert_eq!(test.host.invoke(ECHO, json!({ "a": 1 })).await, Ok(json!({ "a": 1 })));
+    test.finish().await;
+}
+
+/// A start that is killed is made again at once, and not held against the function.
+#[tokio::test]
+async fn a_process_can_be_killed_while_it_starts() {
+    let mut options = options(&one_function("Environment: { Variables: { INIT: hang } }"));
+    let killer = Killer::default();
+    options.killer = killer.clone();
+    assert!(!killer.kill(ECHO).await);
+    let test = TestHost::start(options).await;
+    assert!(!killer.kill("nobody").await);
+    let kill = async {
+        for _ in 0..3 {
+            eventually("a start", || test.host.process_counts()[ECHO].running == 1).await;
+            assert!(killer.kill(ECHO).await);
+        }
+    };
+    let (result, ()) = patiently("three kills", async {
+        tokio::join!(test.host.invoke(ECHO, json!({})), kill)
+    })
+    .await;
+    assert!(exited(&result), "{result:?}");
+    assert!(test.host.init_failures().is_empty());
+    let counts = test.host.process_counts()[ECHO];
+    assert_eq!((counts.running, counts.spawned, counts.killed), (0, 3, 3));
+    test.finish().await;
+    assert!(!killer.kill(ECHO).await);
+}
+
+#[tokio::test]
+async fn a_shutdown_is_not_a_kill() {
+    let mut options = options(&one_function(""));
+    options.prewarm = true;
+    let host = Host::start(options).await.unwrap();
+    let counts = host.process_counts()[ECHO];
+    assert_eq!((counts.running, counts.spawned, counts.killed), (1, 1, 0));
+    patiently("shutdown", host.shutdown()).await;
+}

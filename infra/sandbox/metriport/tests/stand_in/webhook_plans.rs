@@ -1,0 +1,130 @@
+//! Webhooks that are lost, doubled, late, or delivered without the sender knowing, by plan.
+
+use std::sync::{Arc, Mutex};
+
+use sandbox_metriport::{DeliveryInfo, Fate, FaultPlan, StandInOptions};
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, options};
+
+const HIE: &str = "network-query.hie";
+
+type Seen = Arc<Mutex<Vec<DeliveryInfo>>>;
+
+/// The first delivery of the HIE source's event has this fate, all else is delivered.
+async fn bench(fate: Fate) -> (Bench, Seen) {
+    let seen = Seen::default();
+    let notes = seen.clone();
+    let plan = move |delivery: &DeliveryInfo| {
+        notes.lock().unwrap().push(delivery.clone());
+        match (delivery.event_type.as_str(), delivery.attempt) {
+            (HIE, 1) => fate,
+            _ => Fate::Deliver,
+        }
+    };
+    let faults = FaultPlan {
+        calls: None,
+        webhooks: Some(Arc::new(plan)),
+    };
+    let bench = Bench::ready(StandInOptions { faults, ..options() }).await;
+    let patient_id = bench.patient("Nora").await;
+    bench.treatment(&patient_id, json!({ "runId": "run-1" })).await;
+    (bench, seen)
+}
+
+/// The types of the next webhooks, sorted.
+async fn types(bench: &mut Bench, count: usize) -> Vec<String> {
+    let mut types = Vec::new();
+    for _ in 0..count {
+        types.push(bench.hook().await.event_type().to_owned());
+    }
+    types.sort();
+    types
+}
+
+async fn failed(bench: &Bench) -> Value {
+    bench.get_json("/settings/webhook").await["webhookRequestsFailed"].clone()
+}
+
+/// The ping and this many deliveries are in the log.
+async fn logged(bench: &Bench, count: usize) {
+    bench
+        .until(|bench| bench.stand_in.deliveries().len() == count + 1)
+        .await;
+}
+
+#[tokio::test]
+async fn a_lost_webhook_counts_as_failed_and_a_retry_brings_it() {
+    let (mut bench, seen) = bench(Fate::Drop).await;
+    assert_eq!(
+        types(&mut bench, 2).await,
+        ["network-query.lab", "network-query.pharmacy"]
+    );
+    logged(&bench, 3).await;
+    assert!(!bench.has_hook());
+    assert_eq!(failed(&bench).await, 1);
+    bench.post("/settings/webhook/retry", &json!({})).await;
+    assert_eq!(bench.hook().await.event_type(), HIE);
+    logged(&bench, 4).await;
+    assert_eq!(failed(&bench).await, 0);
+    let attempts: Vec<_> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|delivery| delivery.event_type == HIE)
+        .map(|delivery| (delivery.attempt, delivery.replayed))
+        .collect();
+    assert_eq!(attempts, [(1, false), (2, true)]);
+    let ordinals: Vec<_> = seen.lock().unwrap().iter().map(|delivery| delivery.ordinal).collect();
+    assert_eq!(ordinals, [1, 2, 3, 4]);
+    assert_eq!(bench.stand_in.fault_counts(), [("webhook_dropped", 1)].into());
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_webhook_whose_answer_is_lost_comes_again_later() {
+    let (mut bench, _) = bench(Fate::DropAnswer).await;
+    assert_eq!(types(&mut bench, 3).await[0], HIE);
+    logged(&bench, 3).await;
+    assert_eq!(failed(&bench).await, 1);
+    bench.post("/settings/webhook/retry", &json!({})).await;
+    let again = bench.hook().await;
+    assert_eq!(again.event_type(), HIE);
+    assert!(again.json["meta"].get("data").is_none());
+    logged(&bench, 4).await;
+    assert_eq!(failed(&bench).await, 0);
+    assert_eq!(bench.stand_in.fault_counts(), [("webhook_answer_dropped", 1)].into());
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_doubled_webhook_is_the_same_one_twice() {
+    let (mut bench, _) = bench(Fate::Double).await;
+    let mut hooks = Vec::new();
+    for _ in 0..4 {
+        hooks.push(bench.hook().await);
+    }
+    let doubled: Vec<_> = hooks.iter().filter(|hook| hook.event_type() == HIE).collect();
+    assert_eq!(doubled.len(), 2);
+    assert_eq!(
+        (&doubled[0].raw, &doubled[0].signature),
+        (&doubled[1].raw, &doubled[1].signature)
+    );
+    logged(&bench, 4).await;
+    assert_eq!(failed(&bench).await, 0);
+    assert_eq!(bench.stand_in.fault_counts(), [("webhook_doubled", 1)].into());
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_late_webhook_is_overtaken() {
+    let (mut bench, _) = bench(Fate::DelayMs(700)).await;
+    assert_eq!(
+        types(&mut bench, 2).await,
+        ["network-query.lab", "network-query.pharmacy"]
+    );
+    assert_eq!(bench.hook().await.event_type(), HIE);
+    logged(&bench, 3).await;
+    assert_eq!(bench.stand_in.fault_counts(), [("webhook_delayed", 1)].into());
+    bench.stop().await;
+}

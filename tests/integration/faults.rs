@@ -1,0 +1,118 @@
+//! Faults are injected from outside, and the functions, which have no hook for them, do what they would do anywhere.
+
+use std::sync::Arc;
+
+use sandbox_aws::{Call, MessageInfo, Passage, Service, Verdict};
+use sandbox_host::{Interference, Invocation, Killer};
+use sandbox_metriport::{CallInfo, Fate, Operation};
+
+use crate::harness::TestApp;
+
+/// Ends the process of a function once its first call of an operation upstream has had its effect.
+struct KillAfter {
+    killer: Killer,
+    function: &'static str,
+    operation: Operation,
+}
+
+#[async_trait::async_trait]
+impl sandbox_metriport::Interceptor for KillAfter {
+    async fn after(&self, call: &CallInfo, _status: u16) -> sandbox_metriport::Passage {
+        let caller = format!("({})", self.function);
+        if (call.operation, call.ordinal) != (self.operation, 1) || !call.user_agent.ends_with(&caller) {
+            return sandbox_metriport::Passage::Go;
+        }
+        assert!(self.killer.kill(self.function).await);
+        sandbox_metriport::Passage::Drop
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_ends_with_the_call_that_killed_it_and_another_takes_over() {
+    let killer = Killer::default();
+    let app = TestApp::with(|options| {
+        options.faults.killer = killer.clone();
+        options.faults.upstream = Some(Arc::new(KillAfter {
+            killer,
+            function: "aal2-challenge",
+            operation: Operation::CreateChallenge,
+        }));
+    })
+    .await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let refused = nora.app.open_challenge(ias::sandbox::AAL2_RETURN).await;
+    assert_eq!(refused.expect("an answer").status, 500);
+    let counts = app.sandbox().host().process_counts()["aal2-challenge"];
+    assert_eq!((counts.running, counts.killed), (0, 1));
+    assert_eq!(app.stand_in().fault_counts(), [("dropped_after", 1)].into());
+
+    nora.pass_challenge().await;
+    assert_eq!(app.stand_in().stats().calls(Operation::CreateChallenge), 2);
+    app.end().await;
+}
+
+/// Every seventh call of every function to the table is throttled, and every message comes twice.
+struct Rough;
+
+#[async_trait::async_trait]
+impl sandbox_aws::Interceptor for Rough {
+    async fn before(&self, call: &Call) -> Verdict {
+        match call.service {
+            Service::DynamoDb if call.ordinal.is_multiple_of(7) => Verdict::Throttle,
+            _ => Verdict::Forward,
+        }
+    }
+
+    fn message(&self, _: &MessageInfo) -> Passage {
+        Passage {
+            again_after_ms: Some(50),
+            ..Passage::default()
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_survives_throttling_and_everything_coming_twice() {
+    let app = TestApp::with(|options| {
+        options.faults.aws = Some(Arc::new(Rough));
+        options.faults.webhooks = Some(Arc::new(|_| Fate::Double));
+    })
+    .await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let pulled = nora.pull().await;
+    assert_eq!(pulled.text("/status"), "completed", "{:?}", pulled.body);
+    app.drain().await;
+    let aws = app.sandbox().aws().fault_counts();
+    assert!(aws["throttled"] > 0 && aws["message_doubled"] > 4, "{aws:?}");
+    // The identity, three sources, and at least the final record.
+    assert!(app.stand_in().fault_counts()["webhook_doubled"] >= 5);
+    assert_eq!(app.stand_in().stats().calls(Operation::StartNetworkQuery), 1);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_done_stays_done_although_its_reply_was_lost() {
+    let app = TestApp::with(|options| {
+        options.faults.invocations = Some(Arc::new(|invocation: &Invocation| {
+            match (invocation.function.as_str(), invocation.ordinal) {
+                ("identity-session", 1) => Interference::KillAfter,
+                ("aal2-challenge", 1) => Interference::KillBefore,
+                _ => Interference::Go,
+            }
+        }));
+    })
+    .await;
+    let nora = app.person("nora", "Jane");
+    assert_eq!(nora.link().await.status, 500);
+    nora.verify_identity().await;
+    assert_eq!(app.stand_in().stats().calls(Operation::CreatePatient), 1);
+    let refused = nora.app.open_challenge(ias::sandbox::AAL2_RETURN).await;
+    assert_eq!(refused.expect("an answer").status, 500);
+    assert_eq!(app.stand_in().stats().calls(Operation::CreateChallenge), 0);
+    nora.pass_challenge().await;
+    let counts = app.sandbox().host().interference_counts();
+    assert_eq!(counts, [("killed_after", 1), ("killed_before", 1)].into());
+    app.end().await;
+}
