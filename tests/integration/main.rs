@@ -9,6 +9,7 @@
 mod harness;
 
 mod aal2;
+mod budget;
 mod cli;
 mod flow;
 mod isolation;

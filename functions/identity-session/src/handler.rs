@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use shared::http::request::{body, route};
-use shared::http::{Caller, Code, Problem, json, respond};
+use shared::http::{Caller, Code, Problem, json, limited, respond};
 use shared::{Error, clock};
 
 use crate::{Deps, open, patient, standing};
@@ -23,13 +23,14 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
                 external_id: caller.external_id(&deps.external_id_claim)?,
                 claims: caller.claims(),
             };
-            let linked = patient::link(deps, &person, body(request)?, now).await?;
-            Ok(json(200, &standing::read(deps, &caller.owner, &linked, now).await?))
+            let (linked, allowance) = patient::link(deps, &person, body(request)?, now).await?;
+            let shown = standing::read(deps, &caller.owner, &linked, now).await?;
+            Ok(limited(json(200, &shown), allowance.as_ref()))
         }
-        "POST /v1/identity-sessions" => Ok(json(
-            201,
-            &open::open(deps, &caller.owner, &body(request)?, clock::new_id(), now).await?,
-        )),
+        "POST /v1/identity-sessions" => {
+            let (opened, allowance) = open::open(deps, &caller.owner, &body(request)?, clock::new_id(), now).await?;
+            Ok(limited(json(201, &opened), Some(&allowance)))
+        }
         "GET /v1/identity" => Ok(json(200, &standing::show(deps, &caller.owner, now).await?)),
         _ => Err(Problem::new(Code::NotFound).into()),
     }

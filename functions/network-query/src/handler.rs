@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::{OwnerId, RunId};
 use shared::http::request::{body, header, path_parameter, route};
-use shared::http::{Caller, Code, Problem, json, respond};
+use shared::http::{Caller, Code, Problem, json, limited, respond};
 use shared::{Error, clock};
 
 use crate::{Deps, accept, view};
@@ -35,8 +35,8 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Respo
         id: RunId::new(clock::new_id()),
     };
     let now = clock::now();
-    let run = accept::accept(deps, owner, ask, now).await?;
-    Ok(json(202, &view::of_run(&run, now)))
+    let (run, allowance) = accept::accept(deps, owner, ask, now).await?;
+    Ok(limited(json(202, &view::of_run(&run, now)), Some(&allowance)))
 }
 
 /// What is no id names nothing of this person's either.

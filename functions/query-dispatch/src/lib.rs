@@ -9,6 +9,7 @@ mod record;
 mod run;
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use shared::budget::RateBudget;
 use shared::config::Env;
 use shared::domain::Timing;
 use shared::init::{BACKGROUND, Init, InitError};
@@ -22,13 +23,16 @@ pub struct Deps {
     metriport: Client,
     advances: AdvanceQueue,
     timing: Timing,
+    budget: RateBudget,
     stage: String,
 }
 
 impl Deps {
     async fn read(init: &Init) -> Result<Self, InitError> {
+        let table = init.table()?;
         Ok(Self {
-            table: init.table()?,
+            budget: init.rate_budget(&table)?,
+            table,
             advances: init.advance_queue()?,
             metriport: init.metriport(BACKGROUND).await?,
             timing: init.deployment.timing,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
-use crate::{explain, pull, up};
+use crate::{burst, explain, pull, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ pub enum Command {
     Up(UpArgs),
     /// Tell in plain words what happened to a pull, from a running API.
     Explain(ExplainArgs),
+    /// Let many persons pull at the same moment, with time running faster, and check that Metriport's limits hold.
+    Burst(BurstArgs),
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -90,6 +92,23 @@ pub struct UpArgs {
     pub bin_dir: Option<PathBuf>,
 }
 
+/// Options of `burst`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BurstArgs {
+    /// Persons who pull at once.
+    #[arg(long, default_value_t = 60, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    pub people: usize,
+    /// Network query starts a minute that Metriport allows.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub limit: u32,
+    /// How much faster time runs.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub scale: u32,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
 /// Options of `explain`.
 #[derive(Clone, clap::Args)]
 pub struct ExplainArgs {
@@ -142,6 +161,7 @@ pub fn run(command: Command) -> ExitCode {
         match command {
             Command::Pull(args) => pull::pull(&args).await,
             Command::Up(args) => up::up(&args).await,
+            Command::Burst(args) => burst::command(&args).await,
             Command::Explain(args) => explain::explain(&args).await,
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }

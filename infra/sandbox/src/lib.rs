@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod browser;
+pub mod burst;
 pub mod cli;
 pub mod explain;
 pub mod functions;

@@ -2,9 +2,11 @@
 
 pub mod caller;
 pub mod problem;
+pub mod rate_limit;
 pub mod reply;
 pub mod request;
 
 pub use caller::Caller;
 pub use problem::{Code, Next, Problem};
+pub use rate_limit::limited;
 pub use reply::{json, respond};

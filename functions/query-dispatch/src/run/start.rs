@@ -1,6 +1,7 @@
-//! Starts the network query, at most once. The intent is written before the call; whoever finds an intent without a
+//! Starts the network query, at most once, and in a slot of the rate budget. The intent is written before the call; whoever finds an intent without a
 //! result waits for a webhook that proves the start, and does not start again.
 
+use shared::domain::budget::{Budget, Turn};
 use shared::domain::challenge::Held;
 use shared::domain::run::{Deferral, Outcome, Reason, Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time};
@@ -21,12 +22,18 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
         return record_event(deps, owner, run, &RunEvent::StartTooLate, now).await;
     };
     let call = call(deps, run, held)?;
+    if let Some(event) = out_of_slot(deps, run, now).await? {
+        return record_event(deps, owner, run, &event, now).await;
+    }
     match write(deps, owner, run, &RunEvent::StartClaimed, now).await {
         Err(Error::Store(StoreError::Conflict(_))) => return Ok(STALE),
         claimed => claimed?,
     };
     let answer = deps.metriport.start_network_query(&call).await;
     let now = clock::now();
+    if let Err(error) = &answer {
+        deps.budget.heed(Budget::QueryStarts, error, now).await;
+    }
     let event = event(answer, deps, now);
     let Some(claimed) = deps.table.run(owner, run.id).await? else {
         return Ok(STALE);
@@ -40,6 +47,24 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
         deps.table.reject_identity(owner, &held.proofed_identity, now).await?;
     }
     Ok(outcome)
+}
+
+/// What keeps the start from being made now: another slot, if the one it had is over, or none in the session's life. An
+/// event of the clock alone, so it is written before the start is claimed.
+async fn out_of_slot(deps: &Deps, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
+    let pace = deps.budget.pace(Budget::QueryStarts);
+    if pace.serves(run.start_at, now) {
+        return Ok(None);
+    }
+    let latest = pace.latest_to_start(run.start_by);
+    Ok(match deps.budget.slot(Budget::QueryStarts, now, latest).await? {
+        Turn::Granted(slot, _) if slot <= now => None,
+        Turn::Granted(until, _) => Some(RunEvent::StartDeferred {
+            cause: Deferral::Budget,
+            until,
+        }),
+        Turn::Busy(..) | Turn::DayOver(_) => Some(RunEvent::StartTooLate),
+    })
 }
 
 fn call(deps: &Deps, run: &Run, held: &Held) -> Result<IasStart, Error> {

@@ -26,6 +26,9 @@ pub struct AwsOptions {
     pub region: String,
     /// Told of every request to every service.
     pub observer: Option<Observer>,
+    /// Divides the durations of SQS: message delays, and visibility timeouts down to ten seconds. Clocks are not
+    /// touched. 1 is AWS's own time.
+    pub time_scale: u32,
 }
 
 /// The embedded AWS. Call [`Aws::shutdown`] to stop it: dropping it stops the services too, but neither waits for
@@ -60,7 +63,10 @@ impl Aws {
         running.serve(Service::DynamoDb, Bound::bind().await?, router);
 
         let bound = Bound::bind().await?;
-        let (sqs, router) = sqs::start(data.kept("queues.json"), &options.region, bound.url(), stopping)?;
+        let (sqs, router) = {
+            let path = data.kept("queues.json");
+            sqs::start(path, &options.region, options.time_scale, bound.url(), stopping)?
+        };
         running.serve(Service::Sqs, bound, router);
 
         let (s3, router) = s3::start(&data.folder("s3")?)?;

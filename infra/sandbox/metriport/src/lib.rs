@@ -60,6 +60,7 @@ mod world;
 pub use calls::{Call, OperationStats, Stats};
 pub use delivery::DeliveryError;
 pub use faults::Failure;
+pub use limits::PerMinute;
 pub use operation::Operation;
 pub use options::{Delays, StandInOptions, Wait};
 pub use patient::SOMEBODY_ELSES_EXTERNAL_ID;

@@ -33,10 +33,12 @@ pub(crate) struct Sqs {
 pub(crate) fn start(
     path: Option<PathBuf>,
     region: &str,
+    time_scale: u32,
     base_url: String,
     stop: watch::Receiver<bool>,
 ) -> Result<(Sqs, Router), Error> {
-    let account: Account = snapshot::load(path.as_deref(), region)?;
+    let mut account: Account = snapshot::load(path.as_deref(), region)?;
+    account.set_time_scale(time_scale);
     let broker = Arc::new(Broker::new(account, base_url, stop.clone()));
     let router = Router::new()
         .fallback(serve)

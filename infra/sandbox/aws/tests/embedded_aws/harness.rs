@@ -22,6 +22,7 @@ pub async fn start_with(data_dir: Option<&Path>, observer: Option<Observer>) -> 
         data_dir,
         region: REGION.to_owned(),
         observer,
+        time_scale: 1,
     })
     .await
     .unwrap()

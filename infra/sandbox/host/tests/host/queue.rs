@@ -38,6 +38,7 @@ impl Pipeline {
             data_dir: None,
             region: "us-east-1".to_owned(),
             observer: None,
+            time_scale: 1,
         };
         let aws = Aws::start(options).await.unwrap();
         let spec = QueueSpec {
