@@ -82,27 +82,26 @@ impl RateBudget {
         })
     }
 
-    /// The pace of a budget whose calls can wait.
+    /// How starts are planned.
     #[must_use]
     pub fn pace(&self, budget: Budget) -> Pace {
         Pace::new(budget, self.limits.of(budget), self.timing)
     }
 
-    /// A slot for the start of a query, not after `latest`.
+    /// Plans the start of a query: a slot, not after `latest`. The start counts as a call of this day.
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn slot(&self, budget: Budget, now: Time, latest: Time) -> Result<Turn, StoreError> {
+    pub async fn plan(&self, budget: Budget, now: Time, latest: Time) -> Result<Turn, StoreError> {
         let pace = self.pace(budget);
         let allowance = |next| pace.allowance(next, now, latest);
         match self.day.table.take_slot(budget, &pace, now, latest).await? {
             Took::No(turn) => {
                 let allowance = allowance(turn);
                 // While there is room, others were quicker again and again: that is over at once.
-                let wait = if allowance.left == 0 {
-                    allowance.reset
-                } else {
-                    pace.spacing()
+                let wait = match allowance.left {
+                    0 => allowance.reset,
+                    _ => pace.spacing(),
                 };
                 Ok(Turn::Busy(now.plus(wait), Allowance { left: 0, ..allowance }))
             }
@@ -113,23 +112,53 @@ impl RateBudget {
         }
     }
 
+    /// The turn of a start that may have a slot: now, if that has come and there is a place; else a later time, with a
+    /// slot of its own, not after `latest`. A start that is late takes any place, as its own is free.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn start(&self, budget: Budget, slot: Option<Time>, now: Time, latest: Time) -> Result<Turn, StoreError> {
+        let slot = match slot {
+            Some(slot) => slot,
+            None => match self.plan(budget, now, latest).await? {
+                Turn::Granted(slot, _) => slot,
+                refused => return Ok(refused),
+            },
+        };
+        if slot > now {
+            let pace = self.pace(budget);
+            return Ok(Turn::Granted(slot, pace.allowance(pace.turn_of(slot), now, latest)));
+        }
+        Ok(match self.take(budget, now).await? {
+            Turn::Busy(free_at, allowance) if free_at <= latest => {
+                // Never at once: others may have been quicker.
+                Turn::Granted(free_at.max(now.plus(self.timing.lock_retry())), allowance)
+            }
+            turn => turn,
+        })
+    }
+
     /// A place for a call that a person waits for: now, or not.
     ///
     /// # Errors
     /// When the table fails.
     pub async fn place(&self, budget: Budget, now: Time) -> Result<Turn, StoreError> {
+        match self.take(budget, now).await? {
+            granted @ Turn::Granted(..) => self.of_the_day(Share::Person, granted, now).await,
+            refused => Ok(refused),
+        }
+    }
+
+    async fn take(&self, budget: Budget, now: Time) -> Result<Turn, StoreError> {
         let places = Places::new(budget, self.limits.of(budget), self.timing);
         let (_, draw) = clock::new_id().as_u64_pair();
-        match self.day.table.take_place(budget, &places, now, draw).await? {
+        Ok(match self.day.table.take_place(budget, &places, now, draw).await? {
             Took::No(held) => {
                 let (allowance, free_at) = places.allowance(&held, now);
-                Ok(Turn::Busy(free_at, Allowance { left: 0, ..allowance }))
+                Turn::Busy(free_at, Allowance { left: 0, ..allowance })
             }
-            Took::Yes(held) => {
-                let (allowance, _) = places.allowance(&held, now);
-                self.of_the_day(Share::Person, Turn::Granted(now, allowance), now).await
-            }
-        }
+            Took::Yes(held) => Turn::Granted(now, places.allowance(&held, now).0),
+        })
     }
 
     async fn of_the_day(&self, share: Share, granted: Turn, now: Time) -> Result<Turn, StoreError> {
@@ -139,8 +168,9 @@ impl RateBudget {
         }
     }
 
-    /// Heeds a 429 that came all the same: until the time it names, no function gets a new turn. One that names no time
-    /// is not the limiter's; it comes from the gateway, which counts otherwise, and says nothing about this budget.
+    /// Heeds a 429 that came all the same: until the time it names, no function makes such a call. One that names no
+    /// time is not the limiter's; it comes from the gateway, which counts otherwise, and says nothing about this
+    /// budget.
     pub async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) {
         let Some(wait) = error.retry_after().filter(|wait| *wait > Duration::ZERO) else {
             return;
@@ -151,13 +181,17 @@ impl RateBudget {
             secs = wait.as_secs(),
             "upstream's rate limit was met all the same"
         );
-        let written = match budget {
-            Budget::PatientWrites | Budget::Identity => self.day.table.close_places(budget, until).await,
-            Budget::QueryStarts | Budget::ConsolidatedStarts => {
-                let turn = self.pace(budget).turn_of(until);
-                self.day.table.put_off_slots(budget, turn).await
+        let written = async {
+            self.day.table.close_places(budget, until).await?;
+            match budget {
+                Budget::PatientWrites | Budget::Identity => Ok(()),
+                Budget::QueryStarts | Budget::ConsolidatedStarts => {
+                    let turn = self.pace(budget).turn_of(until);
+                    self.day.table.put_off_slots(budget, turn).await
+                }
             }
         };
+        let written: Result<(), StoreError> = written.await;
         if let Err(error) = written {
             tracing::warn!(context = %error, "the budget could not be put off");
         }

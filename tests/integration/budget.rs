@@ -51,13 +51,19 @@ async fn no_slot_is_given_twice_however_many_ask() {
     let pace = Pace::new(Budget::QueryStarts, 20, Timing::default());
     let latest = pace.latest_to_accept(now.plus(Timing::default().aal2_session()));
     let mut asking = JoinSet::new();
-    for _ in 0..150 {
+    for _ in 0..16 {
         let table = table.clone();
-        asking.spawn(async move { table.take_slot(Budget::QueryStarts, &pace, now, latest).await });
+        asking.spawn(async move {
+            let mut took = Vec::new();
+            for _ in 0..6 {
+                took.push(table.take_slot(Budget::QueryStarts, &pace, now, latest).await);
+            }
+            took
+        });
     }
     let (mut turns, mut refused) = (Vec::new(), 0);
-    while let Some(took) = asking.join_next().await {
-        match took.expect("a task").expect("an answer") {
+    for took in asking.join_all().await.into_iter().flatten() {
+        match took.expect("an answer") {
             Took::Yes(turn) => turns.push(turn),
             Took::No(next) => {
                 assert!(pace.slot(next, now) > latest);
@@ -66,8 +72,8 @@ async fn no_slot_is_given_twice_however_many_ask() {
         }
     }
     turns.sort_unstable();
-    let expected: Vec<_> = (0..73).map(|turn| now.plus(pace.spacing() * turn)).collect();
-    assert_eq!((turns, refused), (expected, 77));
+    let expected: Vec<_> = (0..76).map(|turn| now.plus(pace.spacing() * turn)).collect();
+    assert_eq!((turns, refused), (expected, 20));
     // A pause that upstream asks for holds for everybody; an earlier one changes nothing.
     let later = now.plus(Duration::from_secs(3600));
     for turn in [later, now] {
@@ -168,7 +174,7 @@ async fn who_waits_for_an_answer_gets_it_at_once_or_is_told_when() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_that_missed_its_slot_takes_another() {
+async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
     let app = TestApp::with(|options| {
         options.time_scale = 20;
         options.stand_in.time_scale = 20;
@@ -191,7 +197,13 @@ async fn a_start_that_missed_its_slot_takes_another() {
     let id = accepted.text("/id");
     assert_eq!(mira.run(&id).await.text("/status"), "queued");
     until("its message waits", async || (app.delayed(ADVANCE) > 0).then_some(())).await;
+    // Its message is lost, and when it is found again there is no place for a while.
     app.purge(ADVANCE).await;
+    let closed = start_at.plus(Duration::from_secs(4));
+    table(&app)
+        .close_places(Budget::QueryStarts, closed)
+        .await
+        .expect("a write");
     let ended = until("both pulls have ended", async || {
         app.reconcile().await;
         let ended = (nora.run(&first).await, mira.run(&id).await);
@@ -210,7 +222,7 @@ async fn a_start_that_missed_its_slot_takes_another() {
         .find(|event| event["code"] == "start_deferred");
     let deferred = deferred.unwrap_or_else(|| panic!("{:?}", timeline.body));
     assert_eq!(deferred["cause"], "budget");
-    assert!(Time::parse(deferred["until"].as_str().unwrap()).unwrap() > start_at);
+    assert!(Time::parse(deferred["until"].as_str().unwrap()).unwrap() >= closed);
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
     app.end().await;
@@ -307,7 +319,7 @@ async fn a_burst_meets_no_limit_and_everybody_gets_through() {
     let options = BurstOptions {
         people: 60,
         query_limit: 14,
-        time_scale: 12,
+        time_scale: 8,
     };
     let lines: sandbox_host::LogSink =
         Arc::new(move |line| sink.lock().unwrap().push(format!("{}: {}", line.function, line.text)));
@@ -327,7 +339,7 @@ async fn a_burst_meets_no_limit_and_everybody_gets_through() {
     });
     assert_eq!((accepted, report.starts, report.limited), (60, 60, 0), "{report:?}");
     assert!(
-        refused >= 5 && report.rounds.len() >= 2,
+        refused >= 1 && report.rounds.len() >= 2,
         "nobody was refused: {report:?}"
     );
 }

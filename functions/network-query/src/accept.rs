@@ -166,7 +166,7 @@ async fn write(
 async fn reserve(deps: &Deps, run: &Run) -> Result<(Time, Allowance), Error> {
     let (now, pace) = (clock::now(), deps.budget.pace(Budget::QueryStarts));
     let latest = pace.latest_to_accept(run.start_by);
-    let turn = deps.budget.slot(Budget::QueryStarts, now, latest).await?;
+    let turn = deps.budget.plan(Budget::QueryStarts, now, latest).await?;
     Ok(granted(turn, now)?)
 }
 

@@ -56,10 +56,10 @@ async fn claim(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Resu
     }
 }
 
-/// Starts the query the lock is held for, in `slot` if that is now.
+/// Starts the query the lock is held for, when its turn has come; `slot` is the one it was planned for.
 async fn start(deps: &Deps, owner: &OwnerId, record: &Record, slot: Option<Time>) -> Result<Outcome, Error> {
     let now = clock::now();
-    if let Some(event) = out_of_slot(deps, record, slot, now).await? {
+    if let Some(event) = out_of_turn(deps, record, slot, now).await? {
         return record_event(deps, owner, record, &event, now).await;
     }
     let metadata = Metadata::new([(RECORD_MARK, record.id.to_string()), ("env", deps.stage.clone())]);
@@ -76,21 +76,18 @@ async fn start(deps: &Deps, owner: &OwnerId, record: &Record, slot: Option<Time>
     record_event(deps, owner, record, &event, now).await
 }
 
-/// What keeps the start from being made now. It gives the lock back and waits, with a slot or for one.
-async fn out_of_slot(
+/// What keeps the start from being made now. It gives the lock back and waits for a slot or a place of the rate budget.
+async fn out_of_turn(
     deps: &Deps,
     record: &Record,
     slot: Option<Time>,
     now: Time,
 ) -> Result<Option<RecordEvent>, Error> {
-    let pace = deps.budget.pace(Budget::ConsolidatedStarts);
-    if pace.serves(slot, now) {
-        return Ok(None);
-    }
-    let latest = pace.latest_to_start(record.expires_at);
-    Ok(match deps.budget.slot(Budget::ConsolidatedStarts, now, latest).await? {
-        Turn::Granted(slot, _) if slot <= now => None,
-        Turn::Granted(slot, _) => Some(RecordEvent::StartDeferred(Deferral::Budget, slot)),
+    let budget = Budget::ConsolidatedStarts;
+    let latest = deps.budget.pace(budget).latest_to_start(record.expires_at);
+    Ok(match deps.budget.start(budget, slot, now, latest).await? {
+        Turn::Granted(at, _) if at <= now => None,
+        Turn::Granted(until, _) => Some(RecordEvent::StartDeferred(Deferral::Budget, until)),
         Turn::Busy(until, _) | Turn::DayOver(until) => Some(RecordEvent::StartDeferred(Deferral::RateLimited, until)),
     })
 }

@@ -1,6 +1,6 @@
-//! `ias burst`: many persons pull at the same moment. Shows that Metriport's limits hold, that everybody who is accepted
-//! is served, that whoever is refused keeps their challenge and gets through later, and that little of what may be used
-//! is left unused.
+//! `ias burst`: many persons pull at the same moment. Shows that Metriport's limits hold, that everybody who is
+//! accepted is served, that whoever is refused keeps their challenge and gets through later, and that little of what
+//! may be used is left unused.
 //!
 //! Time runs faster, on both sides alike. Proofings and challenges are no part of the burst: their limits are lifted.
 
@@ -78,7 +78,7 @@ pub struct BurstReport {
 /// Runs the command.
 pub(crate) async fn command(args: &BurstArgs) -> Result<(), String> {
     let options = BurstOptions {
-        people: args.people,
+        people: usize::from(args.people),
         query_limit: args.limit,
         time_scale: args.scale.max(1),
     };
@@ -173,13 +173,14 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
     while let Some(asked) = asking.join_next().await {
         match asked {
             Ok((Asked::Accepted { run, start_at }, member)) => {
-                starts.push(start_at);
+                starts.extend(start_at);
                 accepted.push((run, member));
             }
             Ok((Asked::Refused { retry_after_secs }, member)) => {
                 round.retry_after_secs = round.retry_after_secs.max(retry_after_secs);
                 refused.push((clock::now().plus(Duration::from_secs(retry_after_secs)), member));
             }
+            Ok((Asked::Unanswered, _)) => report.breaches.push("a pull got no answer".to_owned()),
             Ok((Asked::Otherwise(what), _)) => report.breaches.push(what),
             Err(error) => report.breaches.push(error.to_string()),
         }

@@ -96,8 +96,8 @@ pub struct UpArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct BurstArgs {
     /// Persons who pull at once.
-    #[arg(long, default_value_t = 60, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
-    pub people: usize,
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub people: u16,
     /// Network query starts a minute that Metriport allows.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1_000))]
     pub limit: u32,

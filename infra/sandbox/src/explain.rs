@@ -73,7 +73,7 @@ fn sentence(event: &Value) -> String {
             format!("Metriport takes no more queries at the moment; the start is tried again at {until}.")
         }
         "start_deferred" if word(event, "cause") == "budget" => {
-            format!("The slot for the start was missed; the next one that keeps Metriport's limits is at {until}.")
+            format!("The start waits for its turn within Metriport's limits; it is planned for {until}.")
         }
         "start_deferred" => format!("Metriport could not be reached; the start is tried again at {until}."),
         "start_refused" => format!("Metriport refused the query: {reason}."),

@@ -3,11 +3,13 @@
 //! Metriport limits calls per minute and kind (docs.metriport.com, page `more-info/limits`), in windows whose start
 //! nobody knows, and calls a day (its gateway's quota). So no window of 60 seconds may hold more than 90 % of a limit,
 //! wherever it starts. All functions share one account, so the state is shared and lies in the table; here is the
-//! arithmetic alone. There are two ways to keep a window, by who waits:
+//! arithmetic alone, in two parts:
 //!
-//! - [`Pace`], for what a queue can hold: calls get slots, one after the other.
-//! - [`Places`], for what must be answered at once: there are as many places as calls, and a call holds its place
-//!   until it has left every window. Whoever finds no free place is refused.
+//! - [`Places`] keep the limit: there are as many as calls may be made, and each call takes one at the moment it is
+//!   made and holds it until it has left every window. Whoever finds none free makes no call: what a person waits for
+//!   is refused, what can wait is put off.
+//! - [`Pace`] plans: starts of queries get slots one after the other, so that they find a place when they come, and the
+//!   person knows when that is. A plan that is not kept costs time, never the limit.
 
 mod day;
 mod limits;

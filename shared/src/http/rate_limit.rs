@@ -1,6 +1,6 @@
 //! Headers that tell a caller how a budget stands, so that it can slow down before it is refused:
-//! `RateLimit-Policy: "identity";q=13;w=63` and `RateLimit: "identity";r=12;t=5` (draft-ietf-httpapi-ratelimit-headers-09).
-//! The budget is the deployment's, shared by all its persons.
+//! `RateLimit-Policy: "identity";q=13;w=63` and `RateLimit: "identity";r=12;t=5`
+//! (draft-ietf-httpapi-ratelimit-headers-09). The budget is the deployment's, shared by all its persons.
 
 use std::time::Duration;
 

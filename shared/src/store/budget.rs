@@ -17,8 +17,11 @@ use super::{Result, Table, keys};
 use crate::domain::Time;
 use crate::domain::budget::{Budget, Pace, Places};
 
-/// How often a turn or a place is decided anew when others take it at the same moment.
+/// How often a turn is decided anew when others take it at the same moment.
 const TRIES: u32 = 6;
+/// Holds for a place that nobody has, unless all are closed.
+const FREE_AND_OPEN: &str =
+    "(attribute_not_exists(#place) OR #place <= :now) AND (attribute_not_exists(closed) OR closed <= :now)";
 /// How long a day's count is kept.
 const DAY_KEPT_SECS: i64 = 8 * 86_400;
 
@@ -122,14 +125,13 @@ impl TakePlace for Table {
     ) -> Result<Took<Vec<Option<Time>>>> {
         let mut place = pick(&(0..places.count()).collect::<Vec<_>>(), draw);
         let mut known = Vec::new();
-        for _ in 0..TRIES {
+        // Each place that is lost was won by somebody, so there are no more tries than places.
+        for _ in 0..=places.count() {
             let Some(number) = place else { break };
             let take = self
                 .update_budget(keys::budget(budget))
                 .update_expression("SET #place = :until")
-                .condition_expression(
-                    "(attribute_not_exists(#place) OR #place <= :now) AND (attribute_not_exists(closed) OR closed <= :now)",
-                )
+                .condition_expression(FREE_AND_OPEN)
                 .expression_attribute_names("#place", attribute(number))
                 .expression_attribute_values(":until", time(now.plus(places.hold())))
                 .expression_attribute_values(":now", time(now))

@@ -112,8 +112,9 @@ pub struct Grounds<'a> {
 
 /// Accepts a pull.
 pub trait AcceptRun {
-    /// Looks whether the session is unused and the patient has no open run, with the errors of [`AcceptRun::accept_run`]:
-    /// what cannot be accepted must not take a slot of the rate budget. The transaction decides.
+    /// Looks whether the session is unused and the patient has no open run, with the errors of
+    /// [`AcceptRun::accept_run`]: what cannot be accepted must not take a slot of the rate budget. The transaction
+    /// decides.
     fn can_accept(
         &self,
         session: &Aal2SessionHash,

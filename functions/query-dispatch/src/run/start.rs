@@ -1,5 +1,5 @@
-//! Starts the network query, at most once, and in a slot of the rate budget. The intent is written before the call; whoever finds an intent without a
-//! result waits for a webhook that proves the start, and does not start again.
+//! Starts the network query, at most once, and within the rate budget. The intent is written before the call;
+//! whoever finds an intent without a result waits for a webhook that proves the start, and does not start again.
 
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::challenge::Held;
@@ -22,7 +22,7 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
         return record_event(deps, owner, run, &RunEvent::StartTooLate, now).await;
     };
     let call = call(deps, run, held)?;
-    if let Some(event) = out_of_slot(deps, run, now).await? {
+    if let Some(event) = out_of_turn(deps, run, now).await? {
         return record_event(deps, owner, run, &event, now).await;
     }
     match write(deps, owner, run, &RunEvent::StartClaimed, now).await {
@@ -49,16 +49,16 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
     Ok(outcome)
 }
 
-/// What keeps the start from being made now: another slot, if the one it had is over, or none in the session's life. An
-/// event of the clock alone, so it is written before the start is claimed.
-async fn out_of_slot(deps: &Deps, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
-    let pace = deps.budget.pace(Budget::QueryStarts);
-    if pace.serves(run.start_at, now) {
-        return Ok(None);
-    }
-    let latest = pace.latest_to_start(run.start_by);
-    Ok(match deps.budget.slot(Budget::QueryStarts, now, latest).await? {
-        Turn::Granted(slot, _) if slot <= now => None,
+/// What keeps the start from being made now: it waits for a slot or a place of the rate budget, or there is none in the
+/// session's life. Written before the start is claimed.
+async fn out_of_turn(deps: &Deps, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
+    let latest = deps.budget.pace(Budget::QueryStarts).latest_to_start(run.start_by);
+    let turn = deps
+        .budget
+        .start(Budget::QueryStarts, run.start_at, now, latest)
+        .await?;
+    Ok(match turn {
+        Turn::Granted(at, _) if at <= now => None,
         Turn::Granted(until, _) => Some(RunEvent::StartDeferred {
             cause: Deferral::Budget,
             until,

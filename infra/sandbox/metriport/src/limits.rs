@@ -1,8 +1,8 @@
 //! Per-minute limits (docs.metriport.com, page `more-info/limits`) and the gateway's daily quota.
 //!
-//! A window is fixed and one minute long, divided by the time scale; when it starts is nobody's business but the seed's, so that a caller who
-//! assumes windows that start with its own first call is caught. Refused calls count too, as they do in
-//! express-rate-limit.
+//! A window is fixed and one minute long, divided by the time scale; when it starts is nobody's business but the
+//! seed's, so that a caller who assumes windows that start with its own first call is caught. Refused calls count too,
+//! as they do in express-rate-limit.
 
 use std::collections::BTreeMap;
 

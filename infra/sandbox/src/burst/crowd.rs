@@ -19,6 +19,8 @@ const AT_ONCE: usize = 8;
 /// How often a person's app asks whether the identity is verified, and how often it asks in all.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 const ASKS_MAX: u32 = 300;
+/// How often a pull is asked for again that got no answer.
+const ASKS_AGAIN_MAX: u32 = 3;
 
 /// One person, verified and with a challenge passed.
 pub(super) struct Member {
@@ -33,14 +35,16 @@ pub(super) enum Asked {
     Accepted {
         /// The pull.
         run: String,
-        /// When it starts.
-        start_at: Time,
+        /// When it starts, if that was told.
+        start_at: Option<Time>,
     },
     /// Refused for want of a slot.
     Refused {
         /// When to ask again.
         retry_after_secs: u64,
     },
+    /// The gateway gave up waiting.
+    Unanswered,
     /// Anything else.
     Otherwise(String),
 }
@@ -124,8 +128,34 @@ fn demographics(index: usize) -> Value {
 }
 
 impl Member {
-    /// Asks for the pull.
+    /// Asks for the pull. Where no answer comes in time, the app does as it should: it looks for the pull before it
+    /// asks again.
     pub(super) async fn ask(&self) -> Asked {
+        let mut asked = self.ask_once().await;
+        for _ in 0..ASKS_AGAIN_MAX {
+            if !matches!(asked, Asked::Unanswered) {
+                break;
+            }
+            asked = match self.found().await {
+                Some(accepted) => accepted,
+                None => self.ask_once().await,
+            };
+        }
+        asked
+    }
+
+    /// The pull that was accepted although no answer said so.
+    async fn found(&self) -> Option<Asked> {
+        let listed = self.app.get("/v1/network-queries").await.ok()?;
+        let run = listed.list("/networkQueries").first()?;
+        let text = |name: &str| run.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Some(Asked::Accepted {
+            run: text("id"),
+            start_at: Time::parse(&text("estimatedStartAt")).ok(),
+        })
+    }
+
+    async fn ask_once(&self) -> Asked {
         let reply = match self.app.start_query(&self.pull).await {
             Ok(reply) => reply,
             Err(error) => return Asked::Otherwise(error.to_string()),
@@ -138,8 +168,9 @@ impl Member {
         match (reply.status, reply.code().as_str(), retry_after, start_at) {
             (202, _, _, Ok(start_at)) => Asked::Accepted {
                 run: reply.text("/id"),
-                start_at,
+                start_at: Some(start_at),
             },
+            (503, ..) => Asked::Unanswered,
             (429, "upstream_busy", Some(retry_after_secs), _) => Asked::Refused { retry_after_secs },
             (status, code, ..) => Asked::Otherwise(format!("a pull was answered {status} {code}")),
         }

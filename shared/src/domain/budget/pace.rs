@@ -1,33 +1,33 @@
-//! Slots for calls that can wait.
+//! Slots for calls that can wait: when each is planned.
 
 use std::time::Duration;
 
 use super::{Allowance, Budget, TRAVEL, WINDOW, millis, usable};
 use crate::domain::{Time, Timing};
 
-/// How long after its slot a call may be made: SQS delays whole seconds, and a function may have to start.
-const LATENESS: Duration = Duration::from_secs(5);
-/// How long before the end of a session's life the last start may be planned: it may be late and still needs the way,
-/// and whoever was too late for a slot finds another one in the rest.
+/// How late a call may be after its slot without getting into the way of others: SQS delays whole seconds, and a
+/// function may have to start.
+const JITTER: Duration = Duration::from_secs(2);
+/// How long before the end of a session's life the last start may be planned: one that is late, or displaced by one
+/// that was, still has its chance.
 const ACCEPT_MARGIN: Duration = Duration::from_secs(20);
-/// The same for a start that lost its slot.
-const START_MARGIN: Duration = Duration::from_secs(8);
+/// The same for a start that is planned anew.
+const START_MARGIN: Duration = Duration::from_secs(5);
 
 /// How calls follow each other. One stored time, `next`, says whose turn it is: taking a turn moves it on by
 /// [`Pace::spacing`], and never lets it be in the past.
 ///
-/// Let `n` be nine tenths of the limit. A turn may be taken up to `n / 10` spacings before its time, so that a few who
-/// come after a quiet time need not wait, and `LATENESS` after it, and then takes `TRAVEL` to arrive. A call whose turn
-/// is `v` therefore arrives in `[v - n / 10 * spacing, v + LATENESS + TRAVEL]`, and turns are at least one spacing apart:
-/// a window of 60 s holds at most `(60 s + LATENESS + TRAVEL) / spacing + n / 10 + 1` of them, rounded down. The spacing
-/// is the least whole number of milliseconds that makes this at most `n`. In the long run it lets
-/// `60 / 67 * (n - n / 10)` calls a minute through, which is more than 80 % of `n` (but for the whole milliseconds).
+/// Let `n` be nine tenths of the limit, and `a` a tenth of that. A turn may be taken up to `a` spacings before its
+/// time, so that a few who come after a quiet time need not wait. A call whose turn is `v` is made in
+/// `[v - a * spacing, v + JITTER]` and then takes up to `TRAVEL` to arrive; turns are at least one spacing apart. So a
+/// window of 60 s holds at most `(60 s + JITTER + TRAVEL) / spacing + a + 1` calls, rounded down, and the spacing is
+/// the least whole number of milliseconds that makes this at most `n`: whoever comes in time finds a free place (see
+/// [`super::Places`]). In the long run `60 / 64 * (n - a)` calls a minute get through, more than 80 % of `n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     budget: Budget,
     spacing: Duration,
     ahead: u32,
-    lateness: Duration,
     timing: Timing,
 }
 
@@ -37,12 +37,11 @@ impl Pace {
     pub fn new(budget: Budget, limit: u32, timing: Timing) -> Self {
         let calls = usable(limit);
         let ahead = calls / 10;
-        let span = millis(timing.of(WINDOW + LATENESS + TRAVEL));
+        let span = millis(timing.of(WINDOW + JITTER + TRAVEL));
         Self {
             budget,
             spacing: Duration::from_millis(span / u64::from(calls - ahead) + 1),
             ahead,
-            lateness: timing.of(LATENESS),
             timing,
         }
     }
@@ -69,19 +68,13 @@ impl Pace {
         slot.plus(self.early())
     }
 
-    /// Whether a call that has this slot may be made now.
-    #[must_use]
-    pub fn serves(&self, slot: Option<Time>, now: Time) -> bool {
-        slot.is_some_and(|slot| slot <= now && now <= slot.plus(self.lateness))
-    }
-
     /// The latest slot a pull is accepted with whose session is of use until `end`.
     #[must_use]
     pub fn latest_to_accept(&self, end: Time) -> Time {
         end.minus(self.timing.of(ACCEPT_MARGIN))
     }
 
-    /// The latest slot that a start takes which lost its own.
+    /// The latest slot that a start takes which is planned anew.
     #[must_use]
     pub fn latest_to_start(&self, end: Time) -> Time {
         end.minus(self.timing.of(START_MARGIN))

@@ -1,4 +1,4 @@
-//! Places for calls that must be made at once or not at all.
+//! Places: what keeps the limit, whenever calls are made.
 
 use std::time::Duration;
 

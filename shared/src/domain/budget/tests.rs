@@ -8,7 +8,7 @@ use crate::domain::Timing;
 
 const T0: i64 = 1_795_345_402_005;
 /// As in `pace`.
-const LATENESS_MS: u64 = 5_000;
+const JITTER_MS: u64 = 2_000;
 const TRAVEL_MS: u64 = 2_000;
 const WINDOW_MS: i64 = 60_000;
 
@@ -28,7 +28,8 @@ fn fullest(mut calls: Vec<i64>, window_ms: i64) -> usize {
     calls.iter().map(|start| from(*start)).max().unwrap_or(0)
 }
 
-/// One call that asks: how long after the one before, how late it is made (of 1000), how long it is under way (of 1000).
+/// One call that asks: how long after the one before; of a thousand each, how late it is made and how long it is under
+/// way.
 fn asks() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
     let gap = prop_oneof![Just(0), 0..200_u64, 0..8_000_u64, 30_000..90_000_u64];
     prop::collection::vec((gap, 0..=1_000_u64, 0..=1_000_u64), 1..250)
@@ -46,8 +47,8 @@ fn paced(limit: u32, scale: u32, patience_ms: i64, asks: &[(u64, u64, u64)]) -> 
         }
         next = Some(turn.plus(pace.spacing()));
         let slot = pace.slot(turn, at(now));
-        let made = slot.plus(Duration::from_millis(LATENESS_MS / u64::from(scale) * late / 1000));
-        assert!(slot >= at(now) && pace.serves(Some(slot), made));
+        let made = slot.plus(Duration::from_millis(JITTER_MS / u64::from(scale) * late / 1000));
+        assert!(slot >= at(now));
         let travelled = made.plus(Duration::from_millis(TRAVEL_MS / u64::from(scale) * travel / 1000));
         calls.push(travelled.millis() - T0);
     }
@@ -82,6 +83,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
+    /// Whoever comes in time finds a place: what is planned fits as it is.
     #[test]
     fn slots_never_overfill_a_window(
         limit in prop_oneof![2..40_u32, 100..400_u32],
@@ -123,13 +125,11 @@ fn four_fifths_of_what_may_be_used_can_be_used() {
 #[test]
 fn a_few_start_at_once_and_the_rest_in_turn() {
     let pace = Pace::new(Budget::QueryStarts, 20, Timing::default());
-    assert_eq!(pace.spacing(), Duration::from_millis(3_942));
+    assert_eq!(pace.spacing(), Duration::from_millis(3_765));
     let slots: Vec<_> = (0..4)
         .map(|turn| pace.slot(at(0).plus(pace.spacing() * turn), at(0)).millis() - T0)
         .collect();
-    assert_eq!(slots, [0, 0, 3_942, 7_884]);
-    assert!(!pace.serves(None, at(0)) && !pace.serves(Some(at(1)), at(0)));
-    assert!(pace.serves(Some(at(0)), at(5_000)) && !pace.serves(Some(at(0)), at(5_001)));
+    assert_eq!(slots, [0, 0, 3_765, 7_530]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn what_is_left_is_what_would_be_granted() {
         next = next.plus(pace.spacing());
         granted += 1;
     }
-    assert_eq!((whole.quota, granted), (73, 73));
+    assert_eq!((whole.quota, granted), (76, 76));
     let over = pace.allowance(next, now, latest);
     assert_eq!(over.left, 0);
     // Asking again when it says so is granted.

@@ -80,7 +80,7 @@ pub enum Deferral {
     NotSent,
     /// Upstream's rate limit.
     RateLimited,
-    /// Our own budget, which keeps that limit: a slot is reserved.
+    /// Our own budget, which keeps that limit: another time is planned.
     Budget,
 }
 
