@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use crate::aws::Aws;
+use crate::budget::{DayBudget, RateBudget};
 use crate::config::{ConfigError, Deployment, Env};
 use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError};
 use crate::owner::{OwnerKey, OwnerKeyError};
@@ -73,6 +74,22 @@ impl Init {
         Ok(Table::read(&self.aws.dynamodb(), &self.env)?)
     }
 
+    /// The rate budget.
+    ///
+    /// # Errors
+    /// When `METRIPORT_LIMITS` or `METRIPORT_DAILY_QUOTA` is missing or malformed.
+    pub fn rate_budget(&self, table: &Table) -> Result<RateBudget, InitError> {
+        Ok(RateBudget::read(table, &self.env, self.deployment.timing)?)
+    }
+
+    /// The calls of the day, for a function whose calls have no other limit.
+    ///
+    /// # Errors
+    /// When `METRIPORT_DAILY_QUOTA` is missing or malformed.
+    pub fn day_budget(&self, table: &Table) -> Result<DayBudget, InitError> {
+        Ok(DayBudget::read(table, &self.env)?)
+    }
+
     /// The bucket.
     ///
     /// # Errors
@@ -86,7 +103,7 @@ impl Init {
     /// # Errors
     /// When its variable is missing.
     pub fn advance_queue(&self) -> Result<AdvanceQueue, InitError> {
-        Ok(AdvanceQueue::read(&self.aws.sqs(), &self.env)?)
+        Ok(AdvanceQueue::read(&self.aws.sqs(), &self.env)?.in_time(self.deployment.timing))
     }
 
     /// The queue `record-fetch`.

@@ -3,6 +3,7 @@
 //! Dependencies point one way: functions use adapters, adapters use [`domain`], and `domain` uses nothing.
 
 pub mod aws;
+pub mod budget;
 pub mod clock;
 pub mod config;
 pub mod domain;

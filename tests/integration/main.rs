@@ -9,6 +9,7 @@
 mod harness;
 
 mod aal2;
+mod budget;
 mod cli;
 mod dead_letters;
 mod faults;

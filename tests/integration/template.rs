@@ -105,6 +105,8 @@ const VARIABLES: [(&str, &[&str]); 9] = [
         "identity-session",
         &[
             "TABLE_NAME",
+            "METRIPORT_LIMITS",
+            "METRIPORT_DAILY_QUOTA",
             "METRIPORT_API_KEY_SECRET",
             "OWNER_KEY_SECRET",
             "FACILITY_ID",
@@ -127,6 +129,8 @@ const VARIABLES: [(&str, &[&str]); 9] = [
         "aal2-challenge",
         &[
             "TABLE_NAME",
+            "METRIPORT_LIMITS",
+            "METRIPORT_DAILY_QUOTA",
             "METRIPORT_API_KEY_SECRET",
             "OWNER_KEY_SECRET",
             "REDIRECT_ALLOWLIST",
@@ -134,12 +138,20 @@ const VARIABLES: [(&str, &[&str]); 9] = [
     ),
     (
         "network-query",
-        &["TABLE_NAME", "OWNER_KEY_SECRET", "RUN_ADVANCE_QUEUE_URL"],
+        &[
+            "TABLE_NAME",
+            "METRIPORT_LIMITS",
+            "METRIPORT_DAILY_QUOTA",
+            "OWNER_KEY_SECRET",
+            "RUN_ADVANCE_QUEUE_URL",
+        ],
     ),
     (
         "query-dispatch",
         &[
             "TABLE_NAME",
+            "METRIPORT_LIMITS",
+            "METRIPORT_DAILY_QUOTA",
             "METRIPORT_API_KEY_SECRET",
             "RUN_ADVANCE_QUEUE_URL",
             "RUN_ADVANCE_DEAD_LETTERS_URL",

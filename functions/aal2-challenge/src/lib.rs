@@ -5,6 +5,7 @@ mod handler;
 pub mod open;
 
 use lambda_http::service_fn;
+use shared::budget::RateBudget;
 use shared::config::Env;
 use shared::domain::Timing;
 use shared::init::{INTERACTIVE, Init, InitError};
@@ -18,6 +19,7 @@ pub struct Deps {
     metriport: Client,
     owner_key: OwnerKey,
     timing: Timing,
+    budget: RateBudget,
     redirects: Vec<String>,
 }
 
@@ -25,8 +27,10 @@ impl Deps {
     async fn read(init: &Init) -> Result<Self, InitError> {
         let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
         let redirects = init.env.list("REDIRECT_ALLOWLIST");
+        let table = init.table()?;
         Ok(Self {
-            table: init.table()?,
+            budget: init.rate_budget(&table)?,
+            table,
             metriport,
             owner_key,
             timing: init.deployment.timing,

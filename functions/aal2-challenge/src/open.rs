@@ -1,7 +1,8 @@
 //! Opens a challenge for the caller's proofed identity.
 
 use serde::{Deserialize, Serialize};
-use shared::Error;
+use shared::budget::granted;
+use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::Pending;
 use shared::domain::identity::Standing;
 use shared::domain::{ChallengeId, OwnerId, Time};
@@ -9,6 +10,7 @@ use shared::http::{Code, Problem};
 use shared::metriport::{Aal2Method, OpenAal2Challenge};
 use shared::redirects;
 use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, StoreError, WriteChallenge};
+use shared::{Error, clock};
 
 use crate::Deps;
 
@@ -37,9 +39,17 @@ pub struct Opened {
 
 /// Opens a challenge; one that was pending is superseded.
 ///
+/// How the rate budget stands then comes back with it.
+///
 /// # Errors
-/// Refuses a redirect URL that is not allowed, and a caller who is not verified, with us or upstream.
-pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time) -> Result<Opened, Error> {
+/// Refuses a redirect URL that is not allowed, a caller who is not verified, with us or upstream, and a call that the
+/// rate budget has no place for.
+pub async fn open(
+    deps: &Deps,
+    owner: &OwnerId,
+    request: &OpenRequest,
+    now: Time,
+) -> Result<(Opened, Allowance), Error> {
     let redirect = redirects::allowed(&deps.redirects, &request.redirect_url)?;
     let slot = deps.table.patient(owner).await?;
     let link = slot.settled()?;
@@ -47,7 +57,13 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time
     let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     };
-    let challenge = match deps.metriport.open_aal2_challenge(&proofed, &redirect).await {
+    let asked = clock::now();
+    let (_, allowance) = granted(deps.budget.place(Budget::Identity, asked).await?, asked)?;
+    let answer = deps.metriport.open_aal2_challenge(&proofed, &redirect).await;
+    if let Err(error) = &answer {
+        deps.budget.heed(Budget::Identity, error, clock::now()).await;
+    }
+    let challenge = match answer {
         Err(error) if error.rejects_identity() => {
             deps.table.reject_identity(owner, &proofed, now).await?;
             return Err(Problem::new(Code::IdentityRejected).into());
@@ -61,13 +77,14 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, now: Time
         expires_at: challenge.expires_at,
     };
     keep(&deps.table, owner, pending).await?;
-    Ok(Opened {
+    let opened = Opened {
         challenge_id: challenge.id,
         challenge_url: challenge.url.expose().to_owned(),
         expires_at: challenge.expires_at.to_string(),
         method: word(&challenge.method),
         link_expires_at: challenge.expires_at,
-    })
+    };
+    Ok((opened, allowance))
 }
 
 /// Stores the challenge over whatever is there: the one before is superseded, and the session that another process

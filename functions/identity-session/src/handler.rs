@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use shared::http::request::{body, route};
-use shared::http::{Answer, Caller, Code, Post, Problem, json, respond};
+use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
 use shared::{Error, clock};
 
 use crate::{Deps, open, patient, standing};
@@ -23,8 +23,9 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
                 external_id: caller.external_id(&deps.external_id_claim)?,
                 claims: caller.claims(),
             };
-            let linked = patient::link(deps, &person, body(request)?, now).await?;
-            Ok(json(200, &standing::read(deps, &caller.owner, &linked, now).await?))
+            let (linked, allowance) = patient::link(deps, &person, body(request)?, now).await?;
+            let shown = standing::read(deps, &caller.owner, &linked, now).await?;
+            Ok(limited(json(200, &shown), allowance.as_ref()))
         }
         "POST /v1/identity-sessions" => open(deps, &caller, request).await,
         "GET /v1/identity" => Ok(json(200, &standing::show(deps, &caller.owner, now).await?)),
@@ -45,8 +46,9 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request) -> Result<Respons
     // What an earlier attempt opened, nobody has the link of: a takeover opens another, under a mark of its own, which
     // supersedes it.
     post.once((now, clock::new_id()), async |_attempt| {
-        let opened = open::open(deps, &caller.owner, &body(request)?, clock::new_id(), now).await?;
-        Ok(Answer::until(json(201, &opened), opened.link_expires_at))
+        let (opened, allowance) = open::open(deps, &caller.owner, &body(request)?, clock::new_id(), now).await?;
+        let reply = limited(json(201, &opened), Some(&allowance));
+        Ok(Answer::until(reply, opened.link_expires_at))
     })
     .await
 }

@@ -7,6 +7,7 @@ pub mod patient;
 pub mod standing;
 
 use lambda_http::service_fn;
+use shared::budget::RateBudget;
 use shared::config::{self, Env};
 use shared::domain::claims::ClaimRules;
 use shared::domain::{FacilityId, Timing};
@@ -21,6 +22,7 @@ pub struct Deps {
     metriport: Client,
     owner_key: OwnerKey,
     timing: Timing,
+    budget: RateBudget,
     stage: String,
     facility: FacilityId,
     external_id_claim: String,
@@ -37,8 +39,10 @@ impl Deps {
             problem: "not an id",
         };
         let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
+        let table = init.table()?;
         Ok(Self {
-            table: init.table()?,
+            budget: init.rate_budget(&table)?,
+            table,
             metriport,
             owner_key,
             timing: init.deployment.timing,

@@ -2,7 +2,8 @@
 //! itself, since nobody has its link.
 
 use serde::{Deserialize, Serialize};
-use shared::Error;
+use shared::budget::granted;
+use shared::domain::budget::{Allowance, Budget};
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
 use shared::http::{Code, Problem};
@@ -10,6 +11,7 @@ use shared::metriport::{Metadata, OpenIdentitySession, UpstreamError, UpstreamEr
 use shared::redirects;
 use shared::store::{ReadIdentity, ReadPatient, WriteIdentity, WritePatient};
 use shared::webhook::IDENTITY_MARK;
+use shared::{Error, clock};
 
 use uuid::Uuid;
 
@@ -37,9 +39,18 @@ pub struct Opened {
 
 /// Opens a session for the caller; `mark` is a new id, echoed by the event that confirms the session.
 ///
+/// How the rate budget stands then comes back with it.
+///
 /// # Errors
-/// Refuses a redirect URL that is not allowed, a caller without a patient, and one who is verified already.
-pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, mark: Uuid, now: Time) -> Result<Opened, Error> {
+/// Refuses a redirect URL that is not allowed, a caller without a patient, one who is verified already, and a call that
+/// the rate budget has no place for.
+pub async fn open(
+    deps: &Deps,
+    owner: &OwnerId,
+    request: &OpenRequest,
+    mark: Uuid,
+    now: Time,
+) -> Result<(Opened, Allowance), Error> {
     let redirect = redirects::allowed(&deps.redirects, &request.redirect_url)?;
     let slot = deps.table.patient(owner).await?;
     let link = slot.settled()?;
@@ -50,11 +61,16 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, mark: Uui
     let mark = mark.simple().to_string();
     let metadata = Metadata::new([(IDENTITY_MARK, mark.as_str()), ("env", &deps.stage)]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of an identity session"))?;
-    let session = match deps
+    let asked = clock::now();
+    let (_, allowance) = granted(deps.budget.place(Budget::Identity, asked).await?, asked)?;
+    let answer = deps
         .metriport
         .open_identity_session(&link.patient, &redirect, &metadata)
-        .await
-    {
+        .await;
+    if let Err(error) = &answer {
+        deps.budget.heed(Budget::Identity, error, clock::now()).await;
+    }
+    let session = match answer {
         Err(error) if is_gone(&error) => {
             // Deleted upstream: the person starts anew, and `PUT /v1/patient` creates the patient again.
             deps.table.end_change(owner, &slot.clone().unlink()).await?;
@@ -73,13 +89,14 @@ pub async fn open(deps: &Deps, owner: &OwnerId, request: &OpenRequest, mark: Uui
     deps.table
         .open_identity_session(owner, &next, &open, &slot, now)
         .await?;
-    Ok(Opened {
+    let opened = Opened {
         session_id: session.id,
         session_url: session.url.expose().to_owned(),
         expires_at: session.expires_at.to_string(),
         status: "pending",
         link_expires_at: session.expires_at,
-    })
+    };
+    Ok((opened, allowance))
 }
 
 /// Whether the patient does not exist upstream any more.

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use shared::budget::{CountCall, busy, granted};
+use shared::domain::budget::{Allowance, Budget, Share, midnight_after};
 use shared::domain::demographics::DemographicsInput;
 use shared::domain::patient::{Beginning, PatientLink, PatientSlot};
 use shared::domain::{Demographics, ExternalId, OwnerId, PatientId, Time};
@@ -34,10 +36,17 @@ pub struct Person<'a> {
 
 /// Links the person, or updates the patient; equal demographics change nothing.
 ///
+/// How the rate budget stands comes back with it, if upstream was written to.
+///
 /// # Errors
 /// Refuses malformed demographics, those that differ from the token's claims, a change while another one or a pull is
-/// under way, and every conflict of links.
-pub async fn link(deps: &Deps, person: &Person<'_>, input: DemographicsInput, now: Time) -> Result<PatientSlot, Error> {
+/// under way, every conflict of links, and a write that the rate budget has no place for.
+pub async fn link(
+    deps: &Deps,
+    person: &Person<'_>,
+    input: DemographicsInput,
+    now: Time,
+) -> Result<(PatientSlot, Option<Allowance>), Error> {
     let demographics =
         Demographics::parse(input, now).map_err(|errors| Problem::new(Code::InvalidRequest).errors(errors))?;
     if !deps.claim_rules.hold(&demographics, person.claims) {
@@ -46,7 +55,7 @@ pub async fn link(deps: &Deps, person: &Person<'_>, input: DemographicsInput, no
     let hash = deps.owner_key.demographics(&demographics)?;
     let slot = deps.table.patient(person.owner).await?;
     let begun = match slot.begin(&person.external_id, &hash, now, deps.timing) {
-        Beginning::Unchanged => return Ok(slot),
+        Beginning::Unchanged => return Ok((slot, None)),
         Beginning::Busy => return Err(Problem::new(Code::PatientChanging).retry_after(5).into()),
         Beginning::OtherExternalId => return Err(refused("the external id changed")),
         Beginning::Begun(begun) => begun,
@@ -56,19 +65,14 @@ pub async fn link(deps: &Deps, person: &Person<'_>, input: DemographicsInput, no
         .await
         .map_err(not_begun)?;
     match send(deps, person, &begun, demographics).await {
-        Ok(patient) => {
+        Ok((patient, allowance)) => {
             let external_id = person.external_id.clone();
-            finish(
-                deps,
-                person,
-                begun,
-                PatientLink {
-                    patient,
-                    external_id,
-                    demographics: hash,
-                },
-            )
-            .await
+            let link = PatientLink {
+                patient,
+                external_id,
+                demographics: hash,
+            };
+            Ok((finish(deps, person, begun, link).await?, Some(allowance)))
         }
         Err(error) => {
             leave(deps, person, begun, &error).await;
@@ -87,13 +91,28 @@ fn not_begun(error: StoreError) -> Error {
     }
 }
 
+/// A place for one write of a patient.
+async fn place(deps: &Deps) -> Result<Allowance, Error> {
+    let now = clock::now();
+    let (_, allowance) = granted(deps.budget.place(Budget::PatientWrites, now).await?, now)?;
+    Ok(allowance)
+}
+
+/// The answer to a write, after heeding the limit it may have met.
+async fn heeded<T>(deps: &Deps, answer: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
+    if let Err(error) = &answer {
+        deps.budget.heed(Budget::PatientWrites, error, clock::now()).await;
+    }
+    answer
+}
+
 /// Sends the demographics to the patient we know, or to the one there is or will be.
 async fn send(
     deps: &Deps,
     person: &Person<'_>,
     begun: &PatientSlot,
     demographics: Demographics,
-) -> Result<PatientId, Error> {
+) -> Result<(PatientId, Allowance), Error> {
     let Some(link) = &begun.link else {
         return adopt_or_create(deps, person, demographics).await;
     };
@@ -127,6 +146,8 @@ async fn leave(deps: &Deps, person: &Person<'_>, begun: PatientSlot, error: &Err
         }
         // The request may still be at work upstream: nothing else is sent before it must have ended.
         Error::Upstream(_) => begun.leave_open(now.plus(deps.timing.patient_lease())),
+        // The rate budget had no place: what would have been sent was not.
+        Error::Refused(problem) if problem.code == Code::UpstreamBusy => begun.cancel(now),
         _ if begun.link.is_none() => begun.cancel(now),
         _ => begun.leave_open(now.plus(deps.timing.retry_pause())),
     };
@@ -140,7 +161,15 @@ fn is_over(error: &UpstreamError) -> bool {
     error.status().is_some_and(|status| status != 504)
 }
 
-async fn adopt_or_create(deps: &Deps, person: &Person<'_>, demographics: Demographics) -> Result<PatientId, Error> {
+async fn adopt_or_create(
+    deps: &Deps,
+    person: &Person<'_>,
+    demographics: Demographics,
+) -> Result<(PatientId, Allowance), Error> {
+    let now = clock::now();
+    if !deps.budget.count_call(Share::Person, now).await? {
+        return Err(busy(midnight_after(now), now).into());
+    }
     if let Some(found) = deps.metriport.find_patient(&person.external_id).await? {
         // Asked before anything is written upstream: the demographics there may be another person's.
         if deps
@@ -154,15 +183,14 @@ async fn adopt_or_create(deps: &Deps, person: &Person<'_>, demographics: Demogra
         return update(deps, person, &found.id, demographics).await;
     }
     let (facility, external_id) = (deps.facility.clone(), person.external_id.clone());
-    let created = deps
-        .metriport
-        .create_patient(&NewPatient {
-            facility,
-            external_id,
-            demographics,
-        })
-        .await?;
-    Ok(ours(created, person)?.id)
+    let new = NewPatient {
+        facility,
+        external_id,
+        demographics,
+    };
+    let allowance = place(deps).await?;
+    let created = heeded(deps, deps.metriport.create_patient(&new).await).await?;
+    Ok((ours(created, person)?.id, allowance))
 }
 
 async fn update(
@@ -170,7 +198,7 @@ async fn update(
     person: &Person<'_>,
     patient: &PatientId,
     demographics: Demographics,
-) -> Result<PatientId, Error> {
+) -> Result<(PatientId, Allowance), Error> {
     let update = PatientUpdate {
         patient: patient.clone(),
         facility: deps.facility.clone(),
@@ -178,8 +206,9 @@ async fn update(
         demographics,
         if_match: None,
     };
-    let updated = deps.metriport.update_patient(&update).await?;
-    Ok(ours(updated, person)?.id)
+    let allowance = place(deps).await?;
+    let updated = heeded(deps, deps.metriport.update_patient(&update).await).await?;
+    Ok((ours(updated, person)?.id, allowance))
 }
 
 fn ours(patient: UnverifiedPatient, person: &Person<'_>) -> Result<Patient, Error> {

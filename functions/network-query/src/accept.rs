@@ -2,7 +2,8 @@
 //! run; a refusal consumes nothing.
 
 use serde::Deserialize;
-use shared::Error;
+use shared::budget::granted;
+use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
 use shared::domain::identity::Standing;
 use shared::domain::run::{NewRun, Run};
@@ -10,6 +11,7 @@ use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sou
 use shared::http::{Code, Problem};
 use shared::queue::announce_run;
 use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, StoreError};
+use shared::{Error, clock};
 
 use crate::Deps;
 
@@ -59,10 +61,14 @@ pub struct Ask<'r> {
 /// Accepts a pull, and says so to `query-dispatch`. A pull that an earlier attempt has accepted is answered with as it
 /// stands: nothing of that attempt can succeed twice, as it used up its challenge and its session.
 ///
+/// The start gets a slot of the rate budget, which the run keeps; how the budget stands then comes back with a newly
+/// accepted run.
+///
 /// # Errors
 /// Refuses another purpose, no source, a missing or malformed session, a caller who is not verified, a challenge that
-/// is not the caller's own pending one or was not passed, a session that was used before, and a second open run.
-pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Result<Run, Error> {
+/// is not the caller's own pending one or was not passed, a session that was used before, a second open run, and a
+/// start that has no slot within the session's life.
+pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Result<(Run, Option<Allowance>), Error> {
     if ask
         .body
         .purpose_of_use
@@ -79,16 +85,16 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
             .map_err(|_malformed| Problem::new(Code::InvalidRequest).field("/challengeId", "the id of a challenge"))?,
         status: ask.body.aal2_status,
     };
-    let run = match place(deps, owner, &asked, now).await {
-        Err(refusal) if ask.resumed => deps.table.run(owner, asked.id).await?.ok_or(refusal)?,
-        placed => placed?,
+    let (run, allowance) = match place(deps, owner, &asked, now).await {
+        Err(refusal) if ask.resumed => (deps.table.run(owner, asked.id).await?.ok_or(refusal)?, None),
+        placed => placed.map(|(run, allowance)| (run, Some(allowance)))?,
     };
     // The run is written: what is lost here, the reconciler sends again.
     if let Err(error) = announce_run(&deps.advances, owner, &run, now).await {
         tracing::warn!(run = %run.id, context = %error, "the run was accepted but not announced");
     }
     tracing::info!(run = %run.id, "network query accepted");
-    Ok(run)
+    Ok((run, allowance))
 }
 
 /// What is asked, read.
@@ -101,10 +107,10 @@ struct Asked {
 }
 
 /// Writes the pull, again if what it stands on is written at the same moment.
-async fn place(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result<Run, Error> {
-    let mut tries = 1;
+async fn place(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result<(Run, Allowance), Error> {
+    let (mut tries, mut slot) = (1, None);
     loop {
-        match write(deps, owner, asked, now).await {
+        match write(deps, owner, asked, &mut slot, now).await {
             Err(Error::Store(error)) if tries < ATTEMPTS && moved(&error) => tries += 1,
             Err(Error::Store(error)) => return Err(conflict(error)),
             written => return written,
@@ -112,22 +118,31 @@ async fn place(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result
     }
 }
 
-/// Reads what the pull stands on, and writes it provided that nothing of that has changed.
-async fn write(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result<Run, Error> {
+/// Reads what the pull stands on, and writes it provided that nothing of that has changed. The slot is taken when
+/// everything else is well, and kept for the next try.
+async fn write(
+    deps: &Deps,
+    owner: &OwnerId,
+    asked: &Asked,
+    slot: &mut Option<(Time, Allowance)>,
+    now: Time,
+) -> Result<(Run, Allowance), Error> {
     let patient = deps.table.patient(owner).await?;
     let link = patient.settled()?;
     let identity = deps.table.identity(owner).await?;
     let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     };
-    let slot = deps.table.challenge(owner).await?;
+    let challenge = deps.table.challenge(owner).await?;
     let answer = Answer {
         challenge: &asked.challenge,
         status: &asked.status,
         patient: &link.patient,
         proofed_identity: &proofed,
     };
-    slot.check(&answer, now, deps.timing.aal2_session()).map_err(refused)?;
+    challenge
+        .check(&answer, now, deps.timing.aal2_session())
+        .map_err(refused)?;
     let (id, sources, patient_id) = (asked.id, asked.sources.clone(), link.patient.clone());
     let new = NewRun {
         id,
@@ -135,6 +150,13 @@ async fn write(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result
         sources,
     };
     let run = Run::accept(new, now, deps.timing);
+    let hash = deps.owner_key.aal2_session(&asked.session)?;
+    deps.table.can_accept(&hash, &run.patient, now).await?;
+    let (start_at, allowance) = match slot {
+        Some(taken) => *taken,
+        None => *slot.insert(reserve(deps, &run).await?),
+    };
+    let run = run.in_slot(start_at);
     let held = Held {
         run: run.id,
         session: asked.session.clone(),
@@ -144,12 +166,19 @@ async fn write(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result
     let grounds = Grounds {
         patient: &patient,
         identity: &identity,
-        challenge: &slot,
+        challenge: &challenge,
         lock_until: run.lock_until(deps.timing),
     };
-    let hash = deps.owner_key.aal2_session(&asked.session)?;
     deps.table.accept_run(owner, grounds, &held, &hash, &run).await?;
-    Ok(run)
+    Ok((run, allowance))
+}
+
+/// Takes a slot within the life of the session.
+async fn reserve(deps: &Deps, run: &Run) -> Result<(Time, Allowance), Error> {
+    let (now, pace) = (clock::now(), deps.budget.pace(Budget::QueryStarts));
+    let latest = pace.latest_to_accept(run.start_by);
+    let turn = deps.budget.plan(Budget::QueryStarts, now, latest).await?;
+    Ok(granted(turn, now)?)
 }
 
 /// Whether something the pull stands on was written at the same moment. That need not be about this challenge: a run

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::{OwnerId, RunId};
 use shared::http::request::{body, header, path_parameter, route};
-use shared::http::{Answer, Caller, Code, Post, Problem, json, respond};
+use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
 use shared::{Error, clock};
 
 use crate::{Deps, accept, view};
@@ -45,8 +45,9 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Respo
             id: RunId::new(attempt.id),
             resumed: attempt.resumed,
         };
-        let run = accept::accept(deps, owner, ask, now).await?;
-        Ok(Answer::lasting(json(202, &view::of_run(&run, now))))
+        let (run, allowance) = accept::accept(deps, owner, ask, now).await?;
+        let reply = json(202, &view::of_run(&run, now));
+        Ok(Answer::lasting(limited(reply, allowance.as_ref())))
     })
     .await
 }

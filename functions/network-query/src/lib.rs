@@ -5,6 +5,7 @@ mod handler;
 pub mod view;
 
 use lambda_http::service_fn;
+use shared::budget::RateBudget;
 use shared::config::Env;
 use shared::domain::Timing;
 use shared::init::{Init, InitError};
@@ -18,12 +19,14 @@ pub struct Deps {
     advances: AdvanceQueue,
     owner_key: OwnerKey,
     timing: Timing,
+    budget: RateBudget,
 }
 
 impl Deps {
     async fn read(init: &Init) -> Result<Self, InitError> {
         let (table, advances) = (init.table()?, init.advance_queue()?);
         Ok(Self {
+            budget: init.rate_budget(&table)?,
             table,
             advances,
             owner_key: init.owner_key().await?,

@@ -21,6 +21,8 @@ pub struct RunView {
     sources: Vec<SourceView>,
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    estimated_start_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_at: Option<String>,
@@ -158,6 +160,7 @@ pub fn of_run(run: &Run, now: Time) -> RunView {
             })
             .collect(),
         created_at: run.created_at.to_string(),
+        estimated_start_at: text(run.estimated_start(now)),
         started_at: text(run.started_at),
         completed_at: text(run.ended_at),
         expires_at: run.expires_at.to_string(),

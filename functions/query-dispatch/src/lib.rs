@@ -10,6 +10,7 @@ mod record;
 mod run;
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use shared::budget::RateBudget;
 use shared::config::Env;
 use shared::domain::Timing;
 use shared::init::{BACKGROUND, Init, InitError};
@@ -24,13 +25,16 @@ pub struct Deps {
     advances: AdvanceQueue,
     dead_letters: DeadLetterQueue,
     timing: Timing,
+    budget: RateBudget,
     stage: String,
 }
 
 impl Deps {
     async fn read(init: &Init) -> Result<Self, InitError> {
+        let table = init.table()?;
         Ok(Self {
-            table: init.table()?,
+            budget: init.rate_budget(&table)?,
+            table,
             advances: init.advance_queue()?,
             dead_letters: init.dead_letters(Source::RunAdvance)?,
             metriport: init.metriport(BACKGROUND).await?,

@@ -1,5 +1,7 @@
 //! A record's due work: take the patient's lock, start the consolidated query, ask how it goes.
 
+use shared::budget::CountCall;
+use shared::domain::budget::{Budget, Share, Turn};
 use shared::domain::record::{QueryStatus, Record, RecordEvent, RecordStep};
 use shared::domain::run::Deferral;
 use shared::domain::{OwnerId, RecordId, Time};
@@ -30,7 +32,7 @@ pub(crate) async fn advance(
     let Some(record) = record else { return Ok(STALE) };
     match record.step(now) {
         RecordStep::Claim => claim(deps, owner, &record, now).await,
-        RecordStep::Start => start(deps, owner, &record).await,
+        RecordStep::Start => start(deps, owner, &record, None).await,
         RecordStep::Poll => poll(deps, owner, &record, now).await,
         RecordStep::Apply(event) => look(deps, owner, &record, &event, now).await,
         RecordStep::Wait(_) => {
@@ -44,7 +46,7 @@ pub(crate) async fn advance(
 /// Takes the patient's lock, and starts if it was free.
 async fn claim(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<Outcome, Error> {
     match claim_record(&deps.table, owner, record, &RecordEvent::Claimed, (now, deps.timing)).await {
-        Ok(Some(claimed)) => start(deps, owner, &claimed).await,
+        Ok(Some(claimed)) => start(deps, owner, &claimed, record.start_at).await,
         Ok(None) => Ok(NOTHING),
         Err(error) if error.lacks(Condition::RecordAsRead) => Ok(STALE),
         Err(error) if error.lacks(Condition::NoOpenConsolidated) => {
@@ -54,7 +56,12 @@ async fn claim(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Resu
     }
 }
 
-async fn start(deps: &Deps, owner: &OwnerId, record: &Record) -> Result<Outcome, Error> {
+/// Starts the query the lock is held for, when its turn has come; `slot` is the one it was planned for.
+async fn start(deps: &Deps, owner: &OwnerId, record: &Record, slot: Option<Time>) -> Result<Outcome, Error> {
+    let now = clock::now();
+    if let Some(event) = out_of_turn(deps, record, slot, now).await? {
+        return record_event(deps, owner, record, &event, now).await;
+    }
     let metadata = Metadata::new([(RECORD_MARK, record.id.to_string()), ("env", deps.stage.clone())]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of a record"))?;
     let answer = deps
@@ -62,8 +69,27 @@ async fn start(deps: &Deps, owner: &OwnerId, record: &Record) -> Result<Outcome,
         .start_consolidated_query(&record.patient, &record.asked, &metadata)
         .await;
     let now = clock::now();
+    if let Err(error) = &answer {
+        deps.budget.heed(Budget::ConsolidatedStarts, error, now).await;
+    }
     let event = started(answer, deps, now);
     record_event(deps, owner, record, &event, now).await
+}
+
+/// What keeps the start from being made now. It gives the lock back and waits for a slot or a place of the rate budget.
+async fn out_of_turn(
+    deps: &Deps,
+    record: &Record,
+    slot: Option<Time>,
+    now: Time,
+) -> Result<Option<RecordEvent>, Error> {
+    let budget = Budget::ConsolidatedStarts;
+    let latest = deps.budget.pace(budget).latest_to_start(record.expires_at);
+    Ok(match deps.budget.start(budget, slot, now, latest).await? {
+        Turn::Granted(at, _) if at <= now => None,
+        Turn::Granted(until, _) => Some(RecordEvent::StartDeferred(Deferral::Budget, until)),
+        Turn::Busy(until, _) | Turn::DayOver(until) => Some(RecordEvent::StartDeferred(Deferral::RateLimited, until)),
+    })
 }
 
 fn started(answer: Result<ConsolidatedQuery, UpstreamError>, deps: &Deps, now: Time) -> RecordEvent {
@@ -86,6 +112,11 @@ async fn poll(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Resul
     let Some(request) = &record.request else {
         return Ok(NOTHING);
     };
+    if !deps.budget.count_call(Share::Status, now).await? {
+        // As if it had been asked: it is looked at again later, and its webhook comes all the same.
+        let processing = RecordEvent::Polled(QueryStatus::Processing);
+        return look(deps, owner, record, &processing, now).await;
+    }
     let status = match deps.metriport.read_consolidated_query(&record.patient, request).await {
         Ok(query) => QueryStatus::from(&query.status),
         Err(error) => {

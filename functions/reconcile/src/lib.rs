@@ -10,7 +10,8 @@ pub mod tick;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use shared::config::{ConfigError, Env};
+use shared::budget::DayBudget;
+use shared::config::Env;
 use shared::domain::Timing;
 use shared::init::{BACKGROUND, Init, InitError};
 use shared::metriport::Client;
@@ -24,22 +25,18 @@ pub struct Deps {
     advances: AdvanceQueue,
     metriport: Client,
     timing: Timing,
-    daily_quota: u32,
+    day: DayBudget,
 }
 
 impl Deps {
     async fn read(init: &Init) -> Result<Self, InitError> {
-        const QUOTA: &str = "METRIPORT_DAILY_QUOTA";
-        let malformed = ConfigError {
-            name: QUOTA,
-            problem: "not a whole number",
-        };
+        let table = init.table()?;
         Ok(Self {
-            table: init.table()?,
+            day: init.day_budget(&table)?,
+            table,
             advances: init.advance_queue()?,
             metriport: init.metriport(BACKGROUND).await?,
             timing: init.deployment.timing,
-            daily_quota: init.env.required(QUOTA)?.parse().map_err(|_malformed| malformed)?,
         })
     }
 }
@@ -58,7 +55,7 @@ pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
 async fn tick(deps: &Deps) -> Result<Value, Error> {
     let now = clock::now();
     let sent = tick::tick(&deps.table, &deps.advances, now, deps.timing).await?;
-    let replayed = replay::replay(&deps.table, &deps.metriport, now, deps.timing, deps.daily_quota).await;
+    let replayed = replay::replay(&deps.table, &deps.metriport, &deps.day, now, deps.timing).await;
     if let Err(error) = &replayed {
         tracing::warn!(context = %error, "failed deliveries could not be looked for");
     }

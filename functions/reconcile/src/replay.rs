@@ -1,6 +1,8 @@
 //! Finds deliveries that failed and has them sent again.
 
 use shared::Error;
+use shared::budget::{CountCall, DayBudget};
+use shared::domain::budget::Share;
 use shared::domain::replay::Verdict;
 use shared::domain::{Time, Timing};
 use shared::metriport::WebhookReplay;
@@ -13,16 +15,19 @@ use shared::store::{Condition, KeepReplays};
 pub async fn replay(
     store: &impl KeepReplays,
     metriport: &impl WebhookReplay,
+    day: &DayBudget,
     now: Time,
     timing: Timing,
-    daily_quota: u32,
 ) -> Result<bool, Error> {
-    let Some(claimed) = store.replays().await?.claim(now, timing, daily_quota) else {
+    let Some(claimed) = store.replays().await?.claim(now, timing, day.quota()) else {
         return Ok(false);
     };
     match store.put_replays(&claimed).await {
         Err(error) if error.lacks(Condition::ReplaysAsRead) => return Ok(false),
         claimed => claimed?,
+    }
+    if !day.count_call(Share::Status, now).await? {
+        return Ok(false);
     }
     let failed = metriport.webhook_status().await?.map_or(0, |status| status.failed);
     let (seen, verdict) = claimed.seen(failed);
@@ -31,6 +36,9 @@ pub async fn replay(
         Verdict::Healthy => return Ok(false),
         Verdict::Replay => tracing::warn!(failed, "webhook deliveries failed: having them sent again"),
         Verdict::ReplayAndAlarm => tracing::error!(failed, "webhook deliveries keep failing: replays do not help"),
+    }
+    if !day.count_call(Share::Status, now).await? {
+        return Ok(false);
     }
     metriport.retry_webhooks().await?;
     Ok(true)

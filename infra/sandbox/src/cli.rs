@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
 use crate::dead_letters::{self, DeadLettersArgs};
-use crate::{chaos, explain, pull, up};
+use crate::{burst, chaos, explain, pull, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ pub enum Command {
     ///
     /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_ENDPOINT_URL_SQS.
     DeadLetters(DeadLettersArgs),
+    /// Let many persons pull at the same moment, with time running faster, and check that Metriport's limits hold.
+    Burst(BurstArgs),
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -129,6 +131,23 @@ pub struct ChaosArgs {
     /// Print what the functions log.
     #[arg(long)]
     pub logs: bool,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// Options of `burst`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BurstArgs {
+    /// Persons who pull at once.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub people: u16,
+    /// Network query starts a minute that Metriport allows.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub limit: u32,
+    /// How much faster time runs.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub scale: u32,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
     #[arg(long, value_name = "DIR")]
     pub bin_dir: Option<PathBuf>,
@@ -235,6 +254,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Up(args) => up::up(&args).await,
             Command::Chaos(args) => chaos::chaos(&args).await,
             Command::Kills(args) => chaos::kills(&args).await,
+            Command::Burst(args) => burst::command(&args).await,
             Command::Explain(args) => explain::explain(&args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),

@@ -72,6 +72,9 @@ fn sentence(event: &Value) -> String {
         "start_deferred" if word(event, "cause") == "rate_limited" => {
             format!("Metriport takes no more queries at the moment; the start is tried again at {until}.")
         }
+        "start_deferred" if word(event, "cause") == "budget" => {
+            format!("The start waits for its turn within Metriport's limits; it is planned for {until}.")
+        }
         "start_deferred" => format!("Metriport could not be reached; the start is tried again at {until}."),
         "start_refused" => format!("Metriport refused the query: {reason}."),
         "start_unknown" => "The call ended without an answer. The query may run; it is not started again.".to_owned(),
@@ -83,7 +86,7 @@ fn sentence(event: &Value) -> String {
         },
         "first_data_ready" => "The first data is there; nothing is complete yet.".to_owned(),
         "polled" => format!("Metriport was asked how far it is: {}.", reported(event)),
-        "poll_failed" => format!("Metriport could not say how far it is; it is asked again at {until}."),
+        "poll_failed" => format!("It could not be asked how far Metriport is; it is asked again at {until}."),
         "deadline_passed" => "The time for the sources is over; what has not answered counts as expired.".to_owned(),
         "record_awaited" => format!("The record is still on its way; it is looked for again at {until}."),
         "record_ended" => match event.get("available").and_then(Value::as_bool) {
@@ -128,6 +131,10 @@ mod tests {
             },
             RunEvent::StartDeferred {
                 cause: Deferral::NotSent,
+                until,
+            },
+            RunEvent::StartDeferred {
+                cause: Deferral::Budget,
                 until,
             },
             RunEvent::StartRefused {

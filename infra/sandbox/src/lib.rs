@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod browser;
+pub mod burst;
 mod chaos;
 pub mod cli;
 pub mod dead_letters;

@@ -32,7 +32,7 @@ pub struct SandboxOptions {
     pub data_dir: Option<PathBuf>,
     /// The stand-in for Metriport.
     pub stand_in: StandInOptions,
-    /// Divides the functions' durations; the stand-in has its own.
+    /// Divides the functions' durations and the queues' delays; the stand-in has its own.
     pub time_scale: u32,
     /// What is started as a function.
     pub runner: Runner,
@@ -121,6 +121,8 @@ impl Sandbox {
     pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let mut redirects = vec![IDENTITY_RETURN.to_owned(), AAL2_RETURN.to_owned()];
         redirects.extend(options.redirects);
+        let limits = stack::limits(&options.stand_in);
+        let daily_quota = options.stand_in.daily_quota;
         let stand_in_options = StandInOptions {
             redirect_allowlist: redirects.clone(),
             faults: FaultPlan {
@@ -138,6 +140,7 @@ impl Sandbox {
             region: stack::REGION.to_owned(),
             observer: options.observer,
             interceptor: options.faults.aws,
+            time_scale: options.time_scale,
         })
         .await?;
         let bindings = stack::bindings(&Parameters {
@@ -146,6 +149,8 @@ impl Sandbox {
             issuer: ISSUER,
             audience: AUDIENCE,
             redirects: &redirects,
+            limits,
+            daily_quota,
             link_host: stand_in.base_url().trim_start_matches("http://").to_owned(),
         });
         let stack = Stack::read(stack::TEMPLATE, &bindings)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sandbox_aws::{ACCOUNT_ID, Aws, IndexSpec, KeyAttribute, QueueSpec, TableSpec};
 use sandbox_host::template::{Bindings, KeyRole, Projection, Queue, Stack, Table};
+use sandbox_metriport::{PerMinute, StandInOptions};
 use shared::config::Env;
 
 use crate::sandbox::SandboxError;
@@ -21,7 +22,30 @@ pub(crate) struct Parameters<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) audience: &'a str,
     pub(crate) redirects: &'a [String],
+    pub(crate) limits: String,
+    pub(crate) daily_quota: Option<u32>,
     pub(crate) link_host: String,
+}
+
+/// More than the functions can use: what stands for no limit.
+const UNLIMITED: u32 = 1_000_000;
+
+/// What the operator of this deployment knows of Metriport's limits: those of the stand-in.
+pub(crate) fn limits(stand_in: &StandInOptions) -> String {
+    let kept = |limit: u32| if stand_in.rate_limits { limit } else { UNLIMITED };
+    let PerMinute {
+        patient,
+        identity,
+        query,
+        consolidated,
+    } = stand_in.limits;
+    let named = [
+        ("patient", patient),
+        ("identity", identity),
+        ("query", query),
+        ("consolidated", consolidated),
+    ];
+    named.map(|(name, limit)| format!("{name}={}", kept(limit))).join(",")
 }
 
 /// Values of the secrets.
@@ -40,6 +64,11 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         .with_parameter("JwtAudience", parameters.audience)
         .with_parameter("RedirectAllowlist", parameters.redirects.join(","))
         .with_parameter("RecordLinkHosts", &parameters.link_host)
+        .with_parameter("MetriportLimits", &parameters.limits)
+        .with_parameter(
+            "MetriportDailyQuota",
+            parameters.daily_quota.unwrap_or(UNLIMITED).to_string(),
+        )
 }
 
 /// Makes everything the template asks for; the bindings then resolve it.

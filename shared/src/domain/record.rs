@@ -130,6 +130,9 @@ pub struct Record {
     /// Until when the current consolidated query is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_until: Option<Time>,
+    /// The slot of the rate budget that is reserved for the next consolidated query, until it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<Time>,
     /// Consolidated queries begun.
     #[serde(default)]
     pub attempts: u32,
@@ -266,6 +269,7 @@ impl Record {
             due_seq: 1,
             version: 1,
             attempt_until: None,
+            start_at: None,
             attempts: 0,
             polls: 0,
             delivery_overdue: false,

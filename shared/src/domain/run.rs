@@ -98,6 +98,9 @@ pub struct Run {
     pub request: Option<UpstreamRequestId>,
     /// When it was accepted.
     pub created_at: Time,
+    /// The slot of the rate budget that is reserved for its start, until it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<Time>,
     /// When upstream began, as far as we know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
@@ -157,6 +160,7 @@ impl Run {
             sources: new.sources,
             request: None,
             created_at: now,
+            start_at: None,
             started_at: None,
             ended_at: None,
             start_by: now.plus(timing.aal2_session()),
@@ -171,6 +175,23 @@ impl Run {
             unconfirmed: false,
             reason: None,
         }
+    }
+
+    /// The same, with a slot of the rate budget: due then.
+    #[must_use]
+    pub fn in_slot(self, slot: Time) -> Self {
+        Self {
+            start_at: Some(slot),
+            due_at: Some(slot),
+            ..self
+        }
+    }
+
+    /// When its start is planned, while it waits for that.
+    #[must_use]
+    pub fn estimated_start(&self, now: Time) -> Option<Time> {
+        let waits = self.shown_state(now) == RunState::Queued;
+        self.start_at.or(self.due_at).filter(|_| waits)
     }
 
     /// The run that a timeline tells of: events in their order, each with its time and the record it made. It is the

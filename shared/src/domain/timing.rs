@@ -32,6 +32,19 @@ impl Timing {
         span / self.scale
     }
 
+    /// The longest wait that a message of SQS can hold: fifteen minutes.
+    #[must_use]
+    pub fn queue_delay_max(self) -> Duration {
+        self.of(15 * MINUTE)
+    }
+
+    /// What a duration was before it was divided: what SQS is told, whose stand-in divides its delays too. SQS counts
+    /// whole seconds, which would be rough for durations that are a fraction of one.
+    #[must_use]
+    pub fn unscaled(self, span: Duration) -> Duration {
+        span.saturating_mul(self.scale)
+    }
+
     /// How long an AAL2 session lives with us. Metriport documents no lifetime, only that it is refreshed before each
     /// query; the shortest plausible life is assumed.
     #[must_use]

@@ -3,10 +3,12 @@
 pub mod caller;
 pub mod once;
 pub mod problem;
+pub mod rate_limit;
 pub mod reply;
 pub mod request;
 
 pub use caller::Caller;
 pub use once::{Answer, Attempt, Post};
 pub use problem::{Code, Next, Problem};
+pub use rate_limit::limited;
 pub use reply::{json, respond};

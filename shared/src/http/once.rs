@@ -185,15 +185,17 @@ async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<Answer, Error>
     Ok(answer.reply)
 }
 
-/// A reply as it is stored; none if it is not all text, which replies of ours are.
+/// A reply as it is stored; none if it is not all text, which replies of ours are. How the rate budget stood then says
+/// nothing about how it stands when the reply is given again.
 fn stored(reply: &Response<Body>) -> Option<Reply> {
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         let value = value.to_str().ok()?;
         Some((name.as_str().to_owned(), value.to_owned()))
     };
+    let lasting = reply.headers().iter().filter(|(name, _)| !name.as_str().starts_with("ratelimit"));
     Some(Reply {
         status: reply.status().as_u16(),
-        headers: reply.headers().iter().map(header).collect::<Option<_>>()?,
+        headers: lasting.map(header).collect::<Option<_>>()?,
         body: std::str::from_utf8(reply.body().as_ref()).ok()?.to_owned(),
     })
 }

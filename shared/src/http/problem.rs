@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::domain::RecordId;
+use crate::domain::budget::Allowance;
 use crate::domain::demographics::FieldError;
 
 /// A refusal.
@@ -18,6 +19,8 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// `Retry-After`, in seconds.
     pub retry_after_secs: Option<u64>,
+    /// How the budget stands that refused it.
+    pub rate_limit: Option<Allowance>,
 }
 
 impl Problem {
@@ -29,6 +32,7 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             retry_after_secs: None,
+            rate_limit: None,
         }
     }
 

@@ -4,6 +4,7 @@ use lambda_http::{Body, Response};
 use serde::Serialize;
 
 use super::problem::Problem;
+use super::rate_limit::limited;
 use crate::error::Error;
 
 /// A JSON reply that nobody on the way may keep.
@@ -35,12 +36,13 @@ pub fn respond(result: Result<Response<Body>, Error>) -> Response<Body> {
 /// A problem as a reply.
 #[must_use]
 pub fn refusal(problem: &Problem) -> Response<Body> {
-    build(
+    let reply = build(
         problem.code.status(),
         "application/problem+json",
         &problem.body(),
         problem.retry_after_secs,
-    )
+    );
+    limited(reply, problem.rate_limit.as_ref())
 }
 
 fn build(status: u16, media_type: &str, body: &impl Serialize, retry_after_secs: Option<u64>) -> Response<Body> {

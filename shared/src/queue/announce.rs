@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Advance, DELAY_MAX, QueueError, SendAdvance};
+use super::{Advance, QueueError, SendAdvance};
 use crate::domain::record::Record;
 use crate::domain::run::Run;
 use crate::domain::{OwnerId, Time};
@@ -38,7 +38,7 @@ async fn announce(
     now: Time,
 ) -> Result<(), QueueError> {
     match due_at.map(|due_at| now.until(due_at)) {
-        Some(delay) if delay <= DELAY_MAX => queue.send_advance(&advance, delay).await,
+        Some(delay) if delay <= queue.delay_max() => queue.send_advance(&advance, delay).await,
         Some(_) | None => Ok(()),
     }
 }

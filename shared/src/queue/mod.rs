@@ -18,6 +18,7 @@ pub use give_up::{DeadLetter, DeadLetterQueue, KeepDeadLetter, Source};
 pub use message::{Advance, FetchRecord, Link, MessageError, Subject, VERSION, parse};
 
 use crate::config::{ConfigError, Env};
+use crate::domain::Timing;
 use crate::webhook::WebhookEvent;
 
 /// SQS delays a message by fifteen minutes at most; longer waits are a due time in the table.
@@ -37,6 +38,10 @@ pub struct QueueError {
 pub trait SendAdvance {
     /// Sends one, to be seen after `delay` (rounded up to seconds, cut at [`DELAY_MAX`]).
     fn send_advance(&self, advance: &Advance, delay: Duration) -> impl Future<Output = Result<(), QueueError>> + Send;
+    /// The longest wait a message can hold.
+    fn delay_max(&self) -> Duration {
+        DELAY_MAX
+    }
 }
 
 /// Sends `record-fetch` messages.
@@ -57,6 +62,7 @@ struct Queue {
     client: Client,
     url: String,
     name: &'static str,
+    timing: Timing,
 }
 
 impl Queue {
@@ -65,12 +71,14 @@ impl Queue {
             client: client.clone(),
             url: env.required(name)?.to_owned(),
             name,
+            timing: Timing::default(),
         })
     }
 
     async fn send(&self, message: &impl Serialize, delay: Duration) -> Result<(), QueueError> {
         let body = serde_json::to_string(message).map_err(|error| self.error(&error.to_string()))?;
-        let seconds = delay.min(DELAY_MAX).as_millis().div_ceil(1000);
+        let delay = self.timing.unscaled(delay).min(DELAY_MAX);
+        let seconds = delay.as_millis().div_ceil(1000);
         let mut call = self.client.send_message().queue_url(&self.url).message_body(body);
         if seconds > 0 {
             call = call.delay_seconds(i32::try_from(seconds).unwrap_or(i32::MAX));
@@ -114,7 +122,20 @@ queue!(/// The queue `record-fetch`.
 queue!(/// The queue `webhook-events`.
     WebhookEventQueue, "WEBHOOK_EVENTS_QUEUE_URL");
 
+impl AdvanceQueue {
+    /// With the sandbox's time, where SQS divides its delays too.
+    #[must_use]
+    pub fn in_time(mut self, timing: Timing) -> Self {
+        self.0.timing = timing;
+        self
+    }
+}
+
 impl SendAdvance for AdvanceQueue {
+    fn delay_max(&self) -> Duration {
+        self.0.timing.queue_delay_max()
+    }
+
     async fn send_advance(&self, advance: &Advance, delay: Duration) -> Result<(), QueueError> {
         self.0.send(advance, delay).await
     }

@@ -1,5 +1,6 @@
 //! Names of items. The prefix says what an item is; what follows is an id, taken whole.
 
+use crate::domain::budget::Budget;
 use crate::domain::{
     Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, UpstreamRequestId,
 };
@@ -81,6 +82,16 @@ pub(super) fn message(message: &MessageId) -> Key {
 /// The one row about failed deliveries of the whole account.
 pub(super) fn replays() -> Key {
     key("REPLAYS".to_owned(), "STATE")
+}
+
+/// The turn or the places of a budget. Policies allow updates by the prefix `BUDGET#`.
+pub(super) fn budget(budget: Budget) -> Key {
+    key(format!("BUDGET#{}", budget.name()), "STATE")
+}
+
+/// How many calls were made on a day, `YYYY-MM-DD`.
+pub(super) fn day(date: String) -> Key {
+    key("BUDGET#day".to_owned(), date)
 }
 
 /// How many shards the due index has: enough that no single one is hot, few enough to read all of them each minute.

@@ -3,6 +3,7 @@
 //! Every write names the version it read; what belongs together is written in one transaction, whose failed conditions
 //! come back by name. Capabilities are small traits: a step that takes `&impl ReadRun` cannot write.
 
+mod budget;
 mod error;
 mod idempotency;
 mod keys;
@@ -15,6 +16,7 @@ mod table;
 mod transaction;
 mod waiting;
 
+pub use budget::{SpendDay, TakePlace, TakeSlot, Took};
 pub use error::StoreError;
 pub use idempotency::PersonsKeys;
 pub use links::{Correlate, Correlation, SeenMessage};

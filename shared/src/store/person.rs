@@ -8,7 +8,7 @@ use crate::domain::challenge::{ChallengeSlot, Held};
 use crate::domain::identity::{Identity, OpenSession};
 use crate::domain::patient::PatientSlot;
 use crate::domain::run::{Run, RunEvent};
-use crate::domain::{Aal2SessionHash, OwnerId, ProofedIdentityId, Time};
+use crate::domain::{Aal2SessionHash, OwnerId, PatientId, ProofedIdentityId, Time};
 
 /// How long rows that only serve correlation are kept.
 const CORRELATION_DAYS: i64 = 90;
@@ -112,6 +112,15 @@ pub struct Grounds<'a> {
 
 /// Accepts a pull.
 pub trait AcceptRun {
+    /// Looks whether the session is unused and the patient has no open run, with the errors of
+    /// [`AcceptRun::accept_run`]: what cannot be accepted must not take a slot of the rate budget. The transaction
+    /// decides.
+    fn can_accept(
+        &self,
+        session: &Aal2SessionHash,
+        patient: &PatientId,
+        now: Time,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// In one transaction: the challenge is used, the session is remembered as used, the patient is locked, and the run
     /// and its first timeline entry are written; provided that patient, identity and challenge are as they were read.
     fn accept_run(
@@ -252,6 +261,21 @@ impl WriteChallenge for Table {
 }
 
 impl AcceptRun for Table {
+    async fn can_accept(&self, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
+        let (used, lock) = (keys::used_aal2(session), keys::open_run(patient));
+        let used = self.get::<OwnerRow>(used, "used session");
+        let (used, lock) = futures_util::try_join!(used, self.get::<LockRow>(lock, "lock"))?;
+        let found = [
+            (used.is_some(), Condition::SessionUnused),
+            (lock.is_some_and(|lock| lock.deadline > now), Condition::NoOpenRun),
+        ];
+        let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
+        match lacking.is_empty() {
+            true => Ok(()),
+            false => Err(StoreError::Conflict(lacking)),
+        }
+    }
+
     async fn accept_run(
         &self,
         owner: &OwnerId,

@@ -37,6 +37,8 @@ impl TestApp {
             .expect("the table");
         assert!(scan.last_evaluated_key().is_none(), "more items than one page");
         let items = scan.items.unwrap_or_default().into_iter();
+        // The rate budget is about nobody, and moves with every call.
+        let items = items.filter(|item| !item["pk"].as_s().is_ok_and(|pk| pk.starts_with("BUDGET#")));
         let mut items: Vec<Value> = items
             .map(|item| serde_dynamo::from_item(item).expect("an item"))
             .collect();

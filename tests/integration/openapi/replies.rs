@@ -42,7 +42,8 @@ fn full_run() -> Run {
         },
         now(),
         Timing::default(),
-    );
+    )
+    .in_slot(now());
     run.sources
         .advance(SourceKind::Hie, SourceStatus::Failed, now(), Some(429));
     run.started_at = Some(now());

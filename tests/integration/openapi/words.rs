@@ -57,7 +57,7 @@ fn lists_of_words_are_the_code_s_own() {
     let deferral = &document.schema("TimelineEvent")["properties"]["cause"]["enum"];
     assert_eq!(
         *deferral,
-        serde_json::json!(written(&every!(Deferral: NotSent RateLimited)))
+        serde_json::json!(written(&every!(Deferral: NotSent RateLimited Budget)))
     );
     let gender = &document.schema("Demographics")["properties"]["genderAtBirth"]["enum"];
     assert_eq!(*gender, serde_json::json!(written(&every!(Gender: F M O U))));

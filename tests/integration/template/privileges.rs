@@ -163,3 +163,30 @@ fn only_those_who_speak_to_metriport_read_its_key() {
         names(&["aal2-challenge", "identity-session", "network-query", "record-read"])
     );
 }
+
+/// The rate budget is shared by all: whoever may change it may change nothing else that way.
+#[test]
+fn items_are_updated_in_the_rate_budget_alone() {
+    let stack = stack();
+    let mut updaters = BTreeSet::new();
+    for function in &stack.functions {
+        for statement in statements(function) {
+            let actions = items(&statement["Action"]);
+            if !actions.iter().any(|action| *action == "dynamodb:UpdateItem") {
+                continue;
+            }
+            assert_eq!(actions.len(), 1, "{}", function.binary);
+            let condition = serde_json::json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["BUDGET#*"] } });
+            assert_eq!(statement["Condition"], condition, "{}", function.binary);
+            updaters.insert(function.binary.as_str());
+        }
+    }
+    let callers = [
+        "aal2-challenge",
+        "identity-session",
+        "network-query",
+        "query-dispatch",
+        "reconcile",
+    ];
+    assert_eq!(updaters, callers.into());
+}

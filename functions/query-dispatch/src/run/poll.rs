@@ -1,6 +1,8 @@
 //! Reads how the network query goes. Webhooks say it sooner, but a source that fails may send none.
 
 use shared::Error;
+use shared::budget::CountCall;
+use shared::domain::budget::{Share, midnight_after};
 use shared::domain::run::{Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time};
 use shared::metriport::ReadNetworkQuery;
@@ -14,6 +16,11 @@ pub(super) async fn poll(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> 
         let until = now.plus(deps.timing.poll_gap(run.polls + 1)).min(run.expires_at);
         return record_event(deps, owner, run, &RunEvent::PollFailed { until }, now).await;
     };
+    if !deps.budget.count_call(Share::Status, now).await? {
+        // The day's calls are kept for what people wait for. Webhooks still come.
+        let until = midnight_after(now).min(run.expires_at);
+        return record_event(deps, owner, run, &RunEvent::PollFailed { until }, now).await;
+    }
     let event = match deps.metriport.read_network_query(request).await {
         Ok(query) => RunEvent::Polled {
             report: Report::from(&query),

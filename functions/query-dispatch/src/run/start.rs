@@ -1,6 +1,7 @@
-//! Starts the network query, at most once. The intent is written before the call; whoever finds an intent without a
-//! result waits for a webhook that proves the start, and does not start again.
+//! Starts the network query, at most once, and within the rate budget. The intent is written before the call;
+//! whoever finds an intent without a result waits for a webhook that proves the start, and does not start again.
 
+use shared::domain::budget::{Budget, Turn};
 use shared::domain::challenge::Held;
 use shared::domain::run::{Deferral, Outcome, Reason, Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time};
@@ -21,12 +22,18 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
         return record_event(deps, owner, run, &RunEvent::StartTooLate, now).await;
     };
     let call = call(deps, run, held)?;
+    if let Some(event) = out_of_turn(deps, run, now).await? {
+        return record_event(deps, owner, run, &event, now).await;
+    }
     match write(deps, owner, run, &RunEvent::StartClaimed, now).await {
         Err(Error::Store(StoreError::Conflict(_))) => return Ok(STALE),
         claimed => claimed?,
     };
     let answer = deps.metriport.start_network_query(&call).await;
     let now = clock::now();
+    if let Err(error) = &answer {
+        deps.budget.heed(Budget::QueryStarts, error, now).await;
+    }
     let event = event(answer, deps, now);
     let Some(claimed) = deps.table.run(owner, run.id).await? else {
         return Ok(STALE);
@@ -40,6 +47,24 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
         deps.table.reject_identity(owner, &held.proofed_identity, now).await?;
     }
     Ok(outcome)
+}
+
+/// What keeps the start from being made now: it waits for a slot or a place of the rate budget, or there is none in the
+/// session's life. Written before the start is claimed.
+async fn out_of_turn(deps: &Deps, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
+    let latest = deps.budget.pace(Budget::QueryStarts).latest_to_start(run.start_by);
+    let turn = deps
+        .budget
+        .start(Budget::QueryStarts, run.start_at, now, latest)
+        .await?;
+    Ok(match turn {
+        Turn::Granted(at, _) if at <= now => None,
+        Turn::Granted(until, _) => Some(RunEvent::StartDeferred {
+            cause: Deferral::Budget,
+            until,
+        }),
+        Turn::Busy(..) | Turn::DayOver(_) => Some(RunEvent::StartTooLate),
+    })
 }
 
 fn call(deps: &Deps, run: &Run, held: &Held) -> Result<IasStart, Error> {

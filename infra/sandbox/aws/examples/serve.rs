@@ -14,6 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         region: "eu-central-1".to_owned(),
         observer: None,
         interceptor: None,
+        time_scale: 1,
     })
     .await?;
     let mut out = std::io::stdout();

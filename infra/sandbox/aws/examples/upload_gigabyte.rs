@@ -26,6 +26,7 @@ async fn main() -> Outcome<()> {
         region: "eu-central-1".to_owned(),
         observer: None,
         interceptor: None,
+        time_scale: 1,
     })
     .await?;
     say(&format!(

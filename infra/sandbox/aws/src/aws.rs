@@ -30,6 +30,9 @@ pub struct AwsOptions {
     pub observer: Option<Observer>,
     /// Decides about every request to every service, and every message sent to a queue.
     pub interceptor: Option<SharedInterceptor>,
+    /// Divides the durations of SQS: message delays, and visibility timeouts down to ten seconds. Clocks are not
+    /// touched. 1 is AWS's own time.
+    pub time_scale: u32,
 }
 
 /// The embedded AWS. Call [`Aws::shutdown`] to stop it: dropping it stops the services too, but neither waits for
@@ -72,6 +75,7 @@ impl Aws {
         let (sqs, router) = sqs::start(
             data.kept("queues.json"),
             &options.region,
+            options.time_scale,
             bound.url(),
             stopping,
             interception,

@@ -27,6 +27,8 @@ pub struct OperationStats {
     pub calls: u64,
     /// Calls refused with 429, by a limit, the quota, or on purpose.
     pub too_many_requests: u64,
+    /// Those of them that a per-minute limit has refused.
+    pub limited: u64,
 }
 
 /// Counts per operation; operations never called are absent.
@@ -41,6 +43,12 @@ impl Stats {
     #[must_use]
     pub fn calls(&self, operation: Operation) -> u64 {
         self.operations.get(&operation).map_or(0, |counts| counts.calls)
+    }
+
+    /// Calls that a per-minute limit has refused, of all operations: not those refused on purpose or by the quota.
+    #[must_use]
+    pub fn limited(&self) -> u64 {
+        self.operations.values().map(|counts| counts.limited).sum()
     }
 
     /// Calls refused with 429, of all operations.
@@ -79,6 +87,11 @@ impl CallLog {
         if let (Some(429), Some(operation)) = (status, operation) {
             self.stats.operations.entry(operation).or_default().too_many_requests += 1;
         }
+    }
+
+    /// A per-minute limit refused it.
+    pub(crate) fn limit(&mut self, operation: Operation) {
+        self.stats.operations.entry(operation).or_default().limited += 1;
     }
 
     pub(crate) fn list(&self) -> Vec<Call> {

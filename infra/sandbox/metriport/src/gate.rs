@@ -194,6 +194,7 @@ async fn limited(app: &App, operation: Operation, request: Request, next: Next) 
     let mut response = if spent.allowed {
         next.run(request).await
     } else {
+        app.calls().limit(operation);
         Refusal::too_many_requests().into_response()
     };
     put_limit_headers(response.headers_mut(), spent);

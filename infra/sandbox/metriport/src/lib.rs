@@ -65,6 +65,7 @@ pub use calls::{Call, OperationStats, Stats};
 pub use delivery::DeliveryError;
 pub use faults::Failure;
 pub use interceptor::{CallInfo, DeliveryInfo, DeliveryPlan, Fate, FaultCounts, FaultPlan, Interceptor, Passage};
+pub use limits::PerMinute;
 pub use look::QuerySummary;
 pub use operation::Operation;
 pub use options::{Delays, StandInOptions, Wait};

@@ -1,8 +1,8 @@
 //! Per-minute limits (docs.metriport.com, page `more-info/limits`) and the gateway's daily quota.
 //!
-//! A window is fixed and one minute long; when it starts is nobody's business but the seed's, so that a caller who
-//! assumes windows that start with its own first call is caught. Refused calls count too, as they do in
-//! express-rate-limit.
+//! A window is fixed and one minute long, divided by the time scale; when it starts is nobody's business but the
+//! seed's, so that a caller who assumes windows that start with its own first call is caught. Refused calls count too,
+//! as they do in express-rate-limit.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,30 @@ use crate::ids::Ids;
 use crate::moment::Moment;
 
 const WINDOW_MS: i64 = 60_000;
+
+/// Calls per minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerMinute {
+    /// Patient create and update.
+    pub patient: u32,
+    /// Identity sessions and AAL2 challenges; undocumented, 15 is the careful guess.
+    pub identity: u32,
+    /// Network query starts, as a whole and of each source.
+    pub query: u32,
+    /// Consolidated query starts.
+    pub consolidated: u32,
+}
+
+impl Default for PerMinute {
+    fn default() -> Self {
+        Self {
+            patient: 15,
+            identity: 15,
+            query: 20,
+            consolidated: 120,
+        }
+    }
+}
 
 /// What shares a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,11 +63,12 @@ impl Budget {
         Self::PerSource(Source::Lab),
     ];
 
-    const fn per_minute(self) -> u32 {
+    const fn of(self, limits: PerMinute) -> u32 {
         match self {
-            Self::PatientWrites | Self::Identity => 15,
-            Self::QueryStarts | Self::PerSource(_) => 20,
-            Self::ConsolidatedStarts => 120,
+            Self::PatientWrites => limits.patient,
+            Self::Identity => limits.identity,
+            Self::QueryStarts | Self::PerSource(_) => limits.query,
+            Self::ConsolidatedStarts => limits.consolidated,
         }
     }
 }
@@ -66,12 +91,16 @@ pub(crate) struct Limits {
     offsets_ms: BTreeMap<Budget, i64>,
     windows: BTreeMap<Budget, (i64, u32)>,
     day: (jiff::civil::Date, u32),
+    per_minute: PerMinute,
+    window_ms: i64,
 }
 
 impl Limits {
-    pub(crate) fn new(ids: &mut Ids) -> Self {
+    pub(crate) fn new(ids: &mut Ids, per_minute: PerMinute, time_scale: u32) -> Self {
         let mut offset = |budget| (budget, i64::try_from(ids.below(60_000)).unwrap_or(0));
         Self {
+            per_minute,
+            window_ms: (WINDOW_MS / i64::from(time_scale.max(1))).max(1),
             offsets_ms: Budget::ALL.into_iter().map(&mut offset).collect(),
             windows: BTreeMap::new(),
             day: (jiff::civil::Date::default(), 0),
@@ -81,18 +110,18 @@ impl Limits {
     /// Counts one call.
     pub(crate) fn spend(&mut self, budget: Budget, now: Moment) -> Spent {
         let since = now.millis() - self.offsets_ms.get(&budget).copied().unwrap_or(0);
-        let (window, into_window) = (since.div_euclid(WINDOW_MS), since.rem_euclid(WINDOW_MS));
+        let (window, into_window) = (since.div_euclid(self.window_ms), since.rem_euclid(self.window_ms));
         let counter = self.windows.entry(budget).or_insert((window, 0));
         if counter.0 != window {
             *counter = (window, 0);
         }
         counter.1 += 1;
-        let limit = budget.per_minute();
+        let limit = budget.of(self.per_minute);
         Spent {
             allowed: counter.1 <= limit,
             limit,
             remaining: limit.saturating_sub(counter.1),
-            reset_secs: (WINDOW_MS - into_window + 999) / 1000,
+            reset_secs: (self.window_ms - into_window + 999) / 1000,
         }
     }
 
@@ -116,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_window_is_fixed_and_reopens_when_it_says() {
-        let mut limits = Limits::new(&mut Ids::new(3));
+        let mut limits = Limits::new(&mut Ids::new(3), PerMinute::default(), 1);
         let mut last = limits.spend(Budget::PatientWrites, START);
         for _ in 1..15 {
             last = limits.spend(Budget::PatientWrites, START);
@@ -130,7 +159,7 @@ mod tests {
 
     #[test]
     fn windows_start_at_different_moments() {
-        let mut limits = Limits::new(&mut Ids::new(3));
+        let mut limits = Limits::new(&mut Ids::new(3), PerMinute::default(), 1);
         let resets: std::collections::BTreeSet<_> = Budget::ALL
             .into_iter()
             .map(|budget| limits.spend(budget, START).reset_secs)
@@ -140,9 +169,26 @@ mod tests {
 
     #[test]
     fn the_day_runs_out_and_starts_again() {
-        let mut limits = Limits::new(&mut Ids::new(3));
+        let mut limits = Limits::new(&mut Ids::new(3), PerMinute::default(), 1);
         assert!(limits.spend_day(Some(1), START));
         assert!(!limits.spend_day(Some(1), START));
         assert!(limits.spend_day(Some(1), START.plus(Duration::from_secs(86_400))));
+    }
+
+    #[test]
+    fn windows_shrink_with_time_and_limits_can_be_others() {
+        let per_minute = PerMinute {
+            query: 2,
+            ..PerMinute::default()
+        };
+        let mut limits = Limits::new(&mut Ids::new(3), per_minute, 60);
+        let second = limits.spend(Budget::QueryStarts, START).reset_secs;
+        assert_eq!(second, 1);
+        assert!(limits.spend(Budget::QueryStarts, START).limit == 2);
+        assert!(
+            limits
+                .spend(Budget::QueryStarts, START.plus(Duration::from_secs(1)))
+                .allowed
+        );
     }
 }

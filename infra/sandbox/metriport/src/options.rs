@@ -5,6 +5,7 @@ use std::time::Duration;
 use sandbox_fhir::NetworkRecord;
 
 use crate::interceptor::FaultPlan;
+use crate::limits::PerMinute;
 use crate::personas::Persona;
 
 /// How many times its usual delay the lab takes for [`Persona::SlowSource`].
@@ -73,7 +74,7 @@ pub struct StandInOptions {
     pub seed: u64,
     /// How long things take.
     pub delays: Delays,
-    /// Divides delays and lifetimes; rate windows keep their minute.
+    /// Divides delays, lifetimes and the windows of rate limits.
     pub time_scale: u32,
     /// Used for every patient instead of generated data.
     pub record: Option<NetworkRecord>,
@@ -87,6 +88,8 @@ pub struct StandInOptions {
     pub aal2_single_use: bool,
     /// Whether the per-minute limits are kept.
     pub rate_limits: bool,
+    /// The per-minute limits.
+    pub limits: PerMinute,
     /// Whether each source of a network query has its own limit too, answered in `errors`.
     pub per_source_rate_limits: bool,
     /// Lifetime of an AAL2 session in seconds.
@@ -120,6 +123,7 @@ impl Default for StandInOptions {
             check_aal2: true,
             aal2_single_use: true,
             rate_limits: true,
+            limits: PerMinute::default(),
             per_source_rate_limits: false,
             aal2_ttl_secs: 5 * 60,
             session_ttl_secs: 20 * 60,

@@ -68,7 +68,7 @@ impl World {
             consolidated_failures: 0,
             files: Files::new(ids.bytes()),
             webhooks: Webhooks::new(ids.webhook_key()),
-            limits: Limits::new(&mut ids),
+            limits: Limits::new(&mut ids, options.limits, options.time_scale),
             schedule: Schedule::default(),
             options,
             ids,

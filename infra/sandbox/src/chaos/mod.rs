@@ -93,7 +93,6 @@ fn options(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<SandboxOptions, Strin
     options.schedule_scale = args.scale;
     options.stand_in = StandInOptions {
         seed: args.seed,
-        rate_limits: false,
         time_scale: args.scale,
         ..StandInOptions::default()
     };

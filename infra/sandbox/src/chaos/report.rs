@@ -40,7 +40,7 @@ impl Report {
             facts,
             strays,
             dead_letters: dead.filter(|(_, count)| *count > 0).collect(),
-            too_many_requests: sandbox.stand_in().stats().too_many_requests(),
+            too_many_requests: sandbox.stand_in().stats().limited(),
         }
     }
 

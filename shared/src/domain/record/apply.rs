@@ -1,6 +1,7 @@
 //! How an event changes a record.
 
 use super::{ATTEMPTS_MAX, Delivery, QueryStatus, Record, RecordChange, RecordEvent, RecordReason, RecordState};
+use crate::domain::run::Deferral;
 use crate::domain::{Time, Timing, UpstreamRequestId};
 
 impl Record {
@@ -15,6 +16,9 @@ impl Record {
         }
         if next.state != RecordState::Fetching {
             next.due_at = next.due_at.map(|due_at| due_at.min(next.latest()));
+        }
+        if next.state != RecordState::Waiting {
+            next.start_at = None;
         }
         if next.state.is_terminal() {
             next.due_at = None;
@@ -40,9 +44,10 @@ impl Record {
             (Waiting, RecordEvent::Claimed) => self.claim(now, timing),
             (Waiting, RecordEvent::LockBusy) => self.due_at = Some(now.plus(timing.lock_retry())),
             (Starting, RecordEvent::Started(request)) => self.started(request, now, timing),
-            (Starting, RecordEvent::StartDeferred(_, until)) => {
+            (Starting, RecordEvent::StartDeferred(cause, until)) => {
                 // It certainly had no effect, so it does not count; the record's own deadline bounds these.
                 self.attempts = self.attempts.saturating_sub(1);
+                self.start_at = (*cause == Deferral::Budget).then_some(*until);
                 self.wait(*until);
             }
             (Starting, RecordEvent::StartUnknown) => self.again(now, timing),

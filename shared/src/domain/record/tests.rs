@@ -126,6 +126,7 @@ fn any_event() -> impl Strategy<Value = RecordEvent> {
         Just(RecordEvent::LockBusy),
         (1u8..3).prop_map(|n| RecordEvent::Started(request(n))),
         Just(RecordEvent::StartDeferred(Deferral::NotSent, T0)),
+        Just(RecordEvent::StartDeferred(Deferral::Budget, T0)),
         Just(RecordEvent::StartUnknown),
         Just(RecordEvent::StartRefused),
         Just(RecordEvent::AttemptOver),

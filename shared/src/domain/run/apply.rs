@@ -1,6 +1,6 @@
 //! How an event changes a run.
 
-use super::{Change, Outcome, Reason, RecordPhase, Report, Run, RunEvent, RunState};
+use super::{Change, Deferral, Outcome, Reason, RecordPhase, Report, Run, RunEvent, RunState};
 use crate::domain::{RecordId, SourceKind, SourceStatus, Time, Timing, UpstreamRequestId};
 
 impl Run {
@@ -48,6 +48,16 @@ impl Draft {
         let state = self.change.run.state;
         match (state, event) {
             (Queued, RunEvent::StartClaimed) => self.claim(),
+            (
+                Queued,
+                RunEvent::StartDeferred {
+                    cause: Deferral::Budget,
+                    until,
+                },
+            ) => {
+                self.run().start_at = Some(*until);
+                self.due(*until);
+            }
             (Queued, RunEvent::StartTooLate) => self.fail(Reason::Aal2SessionExpired),
             (Starting, RunEvent::StartDeferred { until, .. }) => self.defer(*until),
             (Starting, RunEvent::StartRefused { reason }) => self.fail(*reason),
@@ -87,6 +97,10 @@ impl Draft {
         let run = &mut self.change.run;
         if !run.state.waits() {
             run.due_at = None;
+        }
+        // A slot serves one start: should that have to be repeated, it takes another.
+        if run.state != RunState::Queued {
+            run.start_at = None;
         }
         if run == before {
             return None;

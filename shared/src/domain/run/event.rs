@@ -18,7 +18,7 @@ pub enum RunEvent {
         /// What it says of the sources.
         report: Report,
     },
-    /// The start certainly had no effect and is tried again.
+    /// The start was not made or certainly had no effect, and is tried again.
     StartDeferred {
         /// Why.
         cause: Deferral,
@@ -80,6 +80,8 @@ pub enum Deferral {
     NotSent,
     /// Upstream's rate limit.
     RateLimited,
+    /// Our own budget, which keeps that limit: another time is planned.
+    Budget,
 }
 
 /// How a source ended.

@@ -266,6 +266,10 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
             cause: Deferral::RateLimited,
             until: T0
         }),
+        Just(RunEvent::StartDeferred {
+            cause: Deferral::Budget,
+            until: T0
+        }),
         Just(RunEvent::StartRefused {
             reason: Reason::UpstreamRefused
         }),
@@ -366,4 +370,28 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_slot_serves_one_start_and_is_told_until_then() {
+    let later = Time::from_millis(T0.millis() + 7_000);
+    let run = accepted(&SourceKind::ALL).in_slot(T0);
+    assert_eq!((run.step(T0), run.estimated_start(T0)), (Step::Start, Some(T0)));
+    let deferred = after(
+        &run,
+        RunEvent::StartDeferred {
+            cause: Deferral::Budget,
+            until: later,
+        },
+    );
+    assert_eq!((deferred.state, deferred.start_at), (RunState::Queued, Some(later)));
+    assert_eq!((deferred.due_at, deferred.due_seq), (Some(later), run.due_seq + 1));
+    assert_eq!(deferred.step(T0), Step::Wait(later));
+    let claimed = after(&deferred, RunEvent::StartClaimed);
+    assert_eq!((claimed.start_at, claimed.estimated_start(T0)), (None, None));
+    // Refused by upstream all the same: the next try is planned, and has no slot yet.
+    let cause = Deferral::RateLimited;
+    let again = after(&claimed, RunEvent::StartDeferred { cause, until: later });
+    assert_eq!((again.start_at, again.estimated_start(T0)), (None, Some(later)));
+    assert_eq!(again.estimated_start(again.start_by), None, "it reads as failed");
 }

@@ -1,6 +1,7 @@
 //! All queues of the account, and what happens between them: dead letters and their way back.
 //! Pure like the queue: time and ids are arguments.
 
+use super::pace::Pace;
 use super::queue::{Delivery, Queue};
 use super::redrive_task::RedriveTask;
 use super::refusal::Refusal;
@@ -17,6 +18,9 @@ pub(crate) struct Account {
     pub(crate) queues: BTreeMap<String, Queue>,
     /// Redrives that were made, latest first.
     pub(crate) redrives: Vec<RedriveTask>,
+    /// Of the process, not of the account.
+    #[serde(skip)]
+    pace: Pace,
 }
 
 /// What a receive asks for, within the limits that the wire layer has checked.
@@ -42,7 +46,14 @@ impl Account {
             region: region.to_owned(),
             queues: BTreeMap::new(),
             redrives: Vec::new(),
+            pace: Pace::default(),
         }
+    }
+
+    /// Divides delays and visibility timeouts from now on.
+    pub(crate) fn set_time_scale(&mut self, scale: u32) {
+        self.pace = Pace::scaled(scale);
+        self.queues.values_mut().for_each(|queue| queue.pace = self.pace);
     }
 
     pub(crate) fn queue(&self, name: &str) -> Result<&Queue, Refusal> {
@@ -77,7 +88,9 @@ impl Account {
         let mut settings = Settings::default();
         settings.apply(attributes)?;
         self.check_dead_letter_queue(&settings)?;
-        self.queues.insert(name.to_owned(), Queue::new(settings, now_ms));
+        let mut queue = Queue::new(settings, now_ms);
+        queue.pace = self.pace;
+        self.queues.insert(name.to_owned(), queue);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod digest;
 mod handle;
 mod message;
 mod operations;
+mod pace;
 mod queue;
 mod receipt;
 mod redrive_task;

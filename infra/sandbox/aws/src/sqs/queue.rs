@@ -7,6 +7,7 @@ mod saved;
 mod settling;
 
 use super::message::Message;
+use super::pace::Pace;
 use super::receipt::Receipt;
 use super::refusal::Refusal;
 use super::settings::Settings;
@@ -41,6 +42,8 @@ pub(crate) struct Queue {
     receives: u64,
     #[serde(skip_serializing)]
     purged_at_ms: Option<u64>,
+    #[serde(skip_serializing)]
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,6 +85,7 @@ impl Queue {
             places: 0,
             receives: 0,
             purged_at_ms: None,
+            pace: Pace::default(),
         }
     }
 
@@ -90,7 +94,7 @@ impl Queue {
         let delay = delay_secs.unwrap_or(self.settings.delay_secs);
         self.insert(Entry {
             message,
-            visible_at_ms: now_ms + millis(delay),
+            visible_at_ms: now_ms + self.pace.delay_ms(delay),
             hold: Hold::Delay,
         });
     }
@@ -114,7 +118,8 @@ impl Queue {
         receives_max: Option<u32>,
         now_ms: u64,
     ) -> Received {
-        let visible_at_ms = now_ms + millis(visibility_secs.unwrap_or(self.settings.visibility_secs));
+        let visibility_secs = visibility_secs.unwrap_or(self.settings.visibility_secs);
+        let visible_at_ms = now_ms + self.pace.visibility_ms(visibility_secs);
         let mut received = Received::default();
         // Taken out first and put back after: a visibility of zero must not deliver a message twice in one receive.
         let mut taken = Vec::new();

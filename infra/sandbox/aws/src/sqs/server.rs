@@ -34,11 +34,13 @@ pub(crate) struct Sqs {
 pub(crate) fn start(
     path: Option<PathBuf>,
     region: &str,
+    time_scale: u32,
     base_url: String,
     stop: watch::Receiver<bool>,
     interception: Option<Interception>,
 ) -> Result<(Sqs, Router), Error> {
-    let account: Account = snapshot::load(path.as_deref(), region)?;
+    let mut account: Account = snapshot::load(path.as_deref(), region)?;
+    account.set_time_scale(time_scale);
     let broker = Arc::new(Broker::new(account, base_url, stop.clone(), interception));
     let router = Router::new()
         .fallback(serve)

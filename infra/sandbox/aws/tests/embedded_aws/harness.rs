@@ -25,6 +25,7 @@ pub async fn start_with(data_dir: Option<&Path>, observer: Option<Observer>) -> 
         region: REGION.to_owned(),
         observer,
         interceptor: None,
+        time_scale: 1,
     })
     .await
     .unwrap()
@@ -36,6 +37,7 @@ pub async fn start_intercepted(interceptor: impl Interceptor + 'static) -> Aws {
         region: REGION.to_owned(),
         observer: None,
         interceptor: Some(Arc::new(interceptor)),
+        time_scale: 1,
     })
     .await
     .unwrap()

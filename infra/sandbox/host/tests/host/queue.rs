@@ -51,6 +51,7 @@ impl Pipeline {
             region: "us-east-1".to_owned(),
             observer: None,
             interceptor: None,
+            time_scale: 1,
         };
         let aws = Aws::start(options).await.unwrap();
         let spec = QueueSpec {

@@ -1,6 +1,7 @@
 //! A queue on its way into a file and back.
 
 use super::{Entry, Queue};
+use crate::sqs::pace::Pace;
 use crate::sqs::settings::Settings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ impl From<Saved> for Queue {
             places: saved.places,
             receives: saved.receives,
             purged_at_ms: None,
+            pace: Pace::default(),
         }
     }
 }

@@ -36,7 +36,7 @@ impl Queue {
         if *visible_at_ms <= now_ms {
             return Err(Refusal::MessageNotInflight);
         }
-        let until_ms = now_ms + millis(visibility_secs);
+        let until_ms = now_ms + self.pace.visibility_ms(visibility_secs);
         if until_ms > since_ms + millis(VISIBILITY_SECS_MAX) {
             return Err(Refusal::InvalidParameterValue(format!(
                 "Total VisibilityTimeout for the message is beyond the limit [{VISIBILITY_SECS_MAX} seconds]"

@@ -1,0 +1,51 @@
+//! How fast the time of messages runs: what a sandbox divides so that waits of minutes take seconds.
+
+/// What a receiver does takes as long as it takes, whatever the scale: no visibility timeout is divided below this.
+const VISIBILITY_MS_MIN: u64 = 10_000;
+
+/// Divides durations; clocks and retention are as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pace {
+    scale: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { scale: 1 }
+    }
+}
+
+impl Pace {
+    /// Divides by `scale`; 0 counts as 1.
+    pub(crate) fn scaled(scale: u32) -> Pace {
+        Pace {
+            scale: u64::from(scale.max(1)),
+        }
+    }
+
+    /// How long a message of this `DelaySeconds` is held back, in milliseconds.
+    pub(crate) fn delay_ms(self, secs: u32) -> u64 {
+        u64::from(secs) * 1_000 / self.scale
+    }
+
+    /// How long a message is hidden by this `VisibilityTimeout`, in milliseconds.
+    pub(crate) fn visibility_ms(self, secs: u32) -> u64 {
+        let asked = u64::from(secs) * 1_000;
+        (asked / self.scale).max(asked.min(VISIBILITY_MS_MIN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_divided_and_work_keeps_its_time() {
+        let (own, fast) = (Pace::default(), Pace::scaled(20));
+        assert_eq!((own.delay_ms(900), own.visibility_ms(360)), (900_000, 360_000));
+        assert_eq!((fast.delay_ms(1), fast.delay_ms(900)), (50, 45_000));
+        assert_eq!((fast.visibility_ms(360), fast.visibility_ms(120)), (18_000, 10_000));
+        assert_eq!((fast.visibility_ms(3), fast.visibility_ms(0)), (3_000, 0));
+        assert_eq!(Pace::scaled(0), Pace::default());
+    }
+}

@@ -1,0 +1,228 @@
+//! The rate budget as a function uses it: asks for a turn before a call upstream, and says to a caller of ours why
+//! there is none.
+//!
+//! The window comes first and the day second: a call that gets no turn in its window costs nothing of the day. A slot
+//! whose call the day refuses is lost; that happens at the end of a day that is used up.
+
+use std::time::Duration;
+
+use crate::clock;
+use crate::config::{ConfigError, Env};
+use crate::domain::budget::{Allowance, Budget, Limits, Pace, Places, Share, Turn, midnight_after};
+use crate::domain::{Time, Timing};
+use crate::http::{Code, Problem};
+use crate::metriport::UpstreamError;
+use crate::store::{SpendDay, StoreError, Table, TakePlace, TakeSlot, Took};
+
+/// The calls of the day.
+#[derive(Clone)]
+pub struct DayBudget {
+    table: Table,
+    quota: u32,
+}
+
+/// Counts calls that no limit per minute is known of.
+pub trait CountCall {
+    /// Counts one call of the day; `false` when it must not be made.
+    fn count_call(&self, share: Share, now: Time) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+impl DayBudget {
+    /// Reads `METRIPORT_DAILY_QUOTA`.
+    ///
+    /// # Errors
+    /// When it is missing or not a whole number from 1 on.
+    pub fn read(table: &Table, env: &Env) -> Result<Self, ConfigError> {
+        const NAME: &str = "METRIPORT_DAILY_QUOTA";
+        let quota = env.required(NAME)?.parse().ok().filter(|quota| *quota > 0);
+        let table = table.clone();
+        let quota = quota.ok_or(ConfigError {
+            name: NAME,
+            problem: "not a whole number from 1 on",
+        })?;
+        Ok(Self { table, quota })
+    }
+
+    /// Calls a day that upstream allows.
+    #[must_use]
+    pub const fn quota(&self) -> u32 {
+        self.quota
+    }
+}
+
+impl CountCall for DayBudget {
+    async fn count_call(&self, share: Share, now: Time) -> Result<bool, StoreError> {
+        self.table.spend_day(now, share.of(self.quota)).await
+    }
+}
+
+/// The budget of all calls.
+#[derive(Clone)]
+pub struct RateBudget {
+    day: DayBudget,
+    limits: Limits,
+    timing: Timing,
+}
+
+impl RateBudget {
+    /// Reads `METRIPORT_LIMITS` and what [`DayBudget`] reads.
+    ///
+    /// # Errors
+    /// When one of them is missing or malformed.
+    pub fn read(table: &Table, env: &Env, timing: Timing) -> Result<Self, ConfigError> {
+        const NAME: &str = "METRIPORT_LIMITS";
+        let limits = Limits::parse(env.required(NAME)?).map_err(|_malformed| ConfigError {
+            name: NAME,
+            problem: "not a list of patient=N,identity=N,query=N,consolidated=N, each from 2 to 1000000",
+        })?;
+        Ok(Self {
+            day: DayBudget::read(table, env)?,
+            limits,
+            timing,
+        })
+    }
+
+    /// How starts are planned.
+    #[must_use]
+    pub fn pace(&self, budget: Budget) -> Pace {
+        Pace::new(budget, self.limits.of(budget), self.timing)
+    }
+
+    /// Plans the start of a query: a slot, not after `latest`. The start counts as a call of this day.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn plan(&self, budget: Budget, now: Time, latest: Time) -> Result<Turn, StoreError> {
+        let pace = self.pace(budget);
+        let allowance = |next| pace.allowance(next, now, latest);
+        match self.day.table.take_slot(budget, &pace, now, latest).await? {
+            Took::No(turn) => {
+                let allowance = allowance(turn);
+                // While there is room, others were quicker again and again: that is over at once.
+                let wait = match allowance.left {
+                    0 => allowance.reset,
+                    _ => pace.spacing(),
+                };
+                Ok(Turn::Busy(now.plus(wait), Allowance { left: 0, ..allowance }))
+            }
+            Took::Yes(turn) => {
+                let granted = Turn::Granted(pace.slot(turn, now), allowance(turn.plus(pace.spacing())));
+                self.of_the_day(Share::Start, granted, now).await
+            }
+        }
+    }
+
+    /// The turn of a start that may have a slot: now, if that has come and there is a place; else a later time, with a
+    /// slot of its own, not after `latest`. A start that is late takes any place, as its own is free.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn start(&self, budget: Budget, slot: Option<Time>, now: Time, latest: Time) -> Result<Turn, StoreError> {
+        let slot = match slot {
+            Some(slot) => slot,
+            None => match self.plan(budget, now, latest).await? {
+                Turn::Granted(slot, _) => slot,
+                refused => return Ok(refused),
+            },
+        };
+        if slot > now {
+            let pace = self.pace(budget);
+            return Ok(Turn::Granted(slot, pace.allowance(pace.turn_of(slot), now, latest)));
+        }
+        Ok(match self.take(budget, now).await? {
+            Turn::Busy(free_at, allowance) if free_at <= latest => {
+                // Never at once: others may have been quicker.
+                Turn::Granted(free_at.max(now.plus(self.timing.lock_retry())), allowance)
+            }
+            turn => turn,
+        })
+    }
+
+    /// A place for a call that a person waits for: now, or not.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn place(&self, budget: Budget, now: Time) -> Result<Turn, StoreError> {
+        match self.take(budget, now).await? {
+            granted @ Turn::Granted(..) => self.of_the_day(Share::Person, granted, now).await,
+            refused => Ok(refused),
+        }
+    }
+
+    async fn take(&self, budget: Budget, now: Time) -> Result<Turn, StoreError> {
+        let places = Places::new(budget, self.limits.of(budget), self.timing);
+        let (_, draw) = clock::new_id().as_u64_pair();
+        Ok(match self.day.table.take_place(budget, &places, now, draw).await? {
+            Took::No(held) => {
+                let (allowance, free_at) = places.allowance(&held, now);
+                Turn::Busy(free_at, Allowance { left: 0, ..allowance })
+            }
+            Took::Yes(held) => Turn::Granted(now, places.allowance(&held, now).0),
+        })
+    }
+
+    async fn of_the_day(&self, share: Share, granted: Turn, now: Time) -> Result<Turn, StoreError> {
+        match self.count_call(share, now).await? {
+            true => Ok(granted),
+            false => Ok(Turn::DayOver(midnight_after(now))),
+        }
+    }
+
+    /// Heeds a 429 that came all the same: until the time it names, no function makes such a call. One that names no
+    /// time is not the limiter's; it comes from the gateway, which counts otherwise, and says nothing about this
+    /// budget.
+    pub async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) {
+        let Some(wait) = error.retry_after().filter(|wait| *wait > Duration::ZERO) else {
+            return;
+        };
+        let until = now.plus(wait);
+        tracing::warn!(
+            budget = budget.name(),
+            secs = wait.as_secs(),
+            "upstream's rate limit was met all the same"
+        );
+        let written = async {
+            self.day.table.close_places(budget, until).await?;
+            match budget {
+                Budget::PatientWrites | Budget::Identity => Ok(()),
+                Budget::QueryStarts | Budget::ConsolidatedStarts => {
+                    let turn = self.pace(budget).turn_of(until);
+                    self.day.table.put_off_slots(budget, turn).await
+                }
+            }
+        };
+        let written: Result<(), StoreError> = written.await;
+        if let Err(error) = written {
+            tracing::warn!(context = %error, "the budget could not be put off");
+        }
+    }
+}
+
+impl CountCall for RateBudget {
+    async fn count_call(&self, share: Share, now: Time) -> Result<bool, StoreError> {
+        self.day.count_call(share, now).await
+    }
+}
+
+/// A turn that is needed by somebody who waits for an answer: when it is, or the refusal that says when to ask again.
+///
+/// # Errors
+/// `upstream_busy`, with `Retry-After`.
+pub fn granted(turn: Turn, now: Time) -> Result<(Time, Allowance), Problem> {
+    match turn {
+        Turn::Granted(at, allowance) => Ok((at, allowance)),
+        Turn::Busy(until, allowance) => {
+            let mut problem = busy(until, now);
+            problem.rate_limit = Some(allowance);
+            Err(problem)
+        }
+        Turn::DayOver(until) => Err(busy(until, now)),
+    }
+}
+
+/// The refusal of a call that can be made from `until` on: in whole seconds, rounded up.
+#[must_use]
+pub fn busy(until: Time, now: Time) -> Problem {
+    let secs = now.until(until).as_millis().div_ceil(1000).max(1);
+    Problem::new(Code::UpstreamBusy).retry_after(u64::try_from(secs).unwrap_or(u64::MAX))
+}

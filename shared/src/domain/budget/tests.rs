@@ -1,0 +1,152 @@
+//! Whatever is asked, whenever, and however late a call is: no window holds more calls than it may.
+
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+use super::*;
+use crate::domain::Timing;
+
+const T0: i64 = 1_795_345_402_005;
+/// As in `pace`.
+const JITTER_MS: u64 = 2_000;
+const TRAVEL_MS: u64 = 2_000;
+const WINDOW_MS: i64 = 60_000;
+
+fn at(ms: i64) -> Time {
+    Time::from_millis(T0 + ms)
+}
+
+/// The most calls in any closed window of `window_ms`.
+fn fullest(mut calls: Vec<i64>, window_ms: i64) -> usize {
+    calls.sort_unstable();
+    let from = |start: i64| {
+        calls
+            .iter()
+            .filter(|call| (start..=start + window_ms).contains(*call))
+            .count()
+    };
+    calls.iter().map(|start| from(*start)).max().unwrap_or(0)
+}
+
+/// One call that asks: how long after the one before; of a thousand each, how late it is made and how long it is under
+/// way.
+fn asks() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
+    let gap = prop_oneof![Just(0), 0..200_u64, 0..8_000_u64, 30_000..90_000_u64];
+    prop::collection::vec((gap, 0..=1_000_u64, 0..=1_000_u64), 1..250)
+}
+
+/// Plays the stored turn as the table does.
+fn paced(limit: u32, scale: u32, patience_ms: i64, asks: &[(u64, u64, u64)]) -> Vec<i64> {
+    let pace = Pace::new(Budget::QueryStarts, limit, Timing::scaled(scale));
+    let (mut now, mut next, mut calls) = (0_i64, None::<Time>, Vec::new());
+    for (gap, late, travel) in asks {
+        now += (gap / u64::from(scale)) as i64;
+        let turn = next.unwrap_or(at(now)).max(at(now));
+        if turn > pace.turn_of(at(now + patience_ms)) {
+            continue;
+        }
+        next = Some(turn.plus(pace.spacing()));
+        let slot = pace.slot(turn, at(now));
+        let made = slot.plus(Duration::from_millis(JITTER_MS / u64::from(scale) * late / 1000));
+        assert!(slot >= at(now));
+        let travelled = made.plus(Duration::from_millis(TRAVEL_MS / u64::from(scale) * travel / 1000));
+        calls.push(travelled.millis() - T0);
+    }
+    calls
+}
+
+/// Plays the places as the table does: `travel` chooses the place too.
+fn placed(limit: u32, scale: u32, asks: &[(u64, u64, u64)]) -> Vec<i64> {
+    let places = Places::new(Budget::Identity, limit, Timing::scaled(scale));
+    let mut held = vec![None; places.count() as usize];
+    let (mut now, mut calls) = (0_i64, Vec::new());
+    for (gap, draw, travel) in asks {
+        now += (gap / u64::from(scale)) as i64;
+        let free = places.free(&held, at(now));
+        let (allowance, next) = places.allowance(&held, at(now));
+        assert_eq!(allowance.left as usize, free.len());
+        let Some(place) = free.get(*draw as usize % free.len().max(1)) else {
+            assert!(next > at(now) && !places.free(&held, next).is_empty());
+            continue;
+        };
+        held[*place as usize] = Some(at(now).plus(places.hold()));
+        calls.push(now + (TRAVEL_MS / u64::from(scale) * travel / 1000) as i64);
+    }
+    calls
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(7),
+        ..ProptestConfig::default()
+    })]
+
+    /// Whoever comes in time finds a place: what is planned fits as it is.
+    #[test]
+    fn slots_never_overfill_a_window(
+        limit in prop_oneof![2..40_u32, 100..400_u32],
+        scale in prop_oneof![Just(1_u32), 2..60_u32],
+        patience_ms in 0..280_000_i64,
+        asks in asks(),
+    ) {
+        let calls = paced(limit, scale, patience_ms, &asks);
+        prop_assert!(!calls.is_empty());
+        prop_assert!(fullest(calls, WINDOW_MS / i64::from(scale)) <= usable(limit) as usize);
+    }
+
+    #[test]
+    fn places_never_overfill_a_window(
+        limit in prop_oneof![2..40_u32, 100..400_u32],
+        scale in prop_oneof![Just(1_u32), 2..60_u32],
+        asks in asks(),
+    ) {
+        let calls = placed(limit, scale, &asks);
+        prop_assert!(!calls.is_empty());
+        prop_assert!(fullest(calls, WINDOW_MS / i64::from(scale)) <= usable(limit) as usize);
+    }
+}
+
+#[test]
+fn four_fifths_of_what_may_be_used_can_be_used() {
+    // Beyond that, whole milliseconds take their share.
+    for limit in 2..=600 {
+        let calls = f64::from(usable(limit));
+        let pace = Pace::new(Budget::QueryStarts, limit, Timing::default());
+        let a_minute = WINDOW_MS as f64 / millis(pace.spacing()) as f64;
+        assert!(a_minute >= 0.8 * calls, "{limit}: {a_minute} slots a minute");
+        let places = Places::new(Budget::Identity, limit, Timing::default());
+        let of_places = f64::from(places.count()) * WINDOW_MS as f64 / millis(places.hold()) as f64;
+        assert!(of_places >= 0.8 * calls, "{limit}: {of_places} places a minute");
+    }
+}
+
+#[test]
+fn a_few_start_at_once_and_the_rest_in_turn() {
+    let pace = Pace::new(Budget::QueryStarts, 20, Timing::default());
+    assert_eq!(pace.spacing(), Duration::from_millis(3_765));
+    let slots: Vec<_> = (0..4)
+        .map(|turn| pace.slot(at(0).plus(pace.spacing() * turn), at(0)).millis() - T0)
+        .collect();
+    assert_eq!(slots, [0, 0, 3_765, 7_530]);
+}
+
+#[test]
+fn what_is_left_is_what_would_be_granted() {
+    let pace = Pace::new(Budget::QueryStarts, 20, Timing::default());
+    let (now, latest) = (at(0), pace.latest_to_accept(at(300_000)));
+    let (mut next, mut granted) = (now, 0);
+    let whole = pace.allowance(next, now, latest);
+    while pace.slot(next, now) <= latest {
+        assert_eq!(pace.allowance(next, now, latest).left, whole.quota - granted);
+        next = next.plus(pace.spacing());
+        granted += 1;
+    }
+    assert_eq!((whole.quota, granted), (76, 76));
+    let over = pace.allowance(next, now, latest);
+    assert_eq!(over.left, 0);
+    // Asking again when it says so is granted.
+    let again = now.plus(over.reset);
+    assert!(pace.slot(next, again) <= pace.latest_to_accept(at(300_000).plus(over.reset)));
+}

@@ -1,0 +1,233 @@
+//! The rate budget's items: whose turn it is, which places are taken, how many calls the day has had.
+//!
+//! Nothing here reads first and writes then: each turn is one conditional update that takes it, or says by the item as
+//! it is why it could not. All functions of the deployment write the same few items, so there is no loop that others
+//! could keep going: a lost update is decided anew a few times, and then counts as refused.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+
+use super::keys::Key;
+use super::table::{Item, number, refused, text};
+use super::{Result, Table, keys};
+use crate::domain::Time;
+use crate::domain::budget::{Budget, Pace, Places};
+
+/// How often a turn is decided anew when others take it at the same moment.
+const TRIES: u32 = 6;
+/// Holds for a place that nobody has, unless all are closed.
+const FREE_AND_OPEN: &str =
+    "(attribute_not_exists(#place) OR #place <= :now) AND (attribute_not_exists(closed) OR closed <= :now)";
+/// How long a day's count is kept.
+const DAY_KEPT_SECS: i64 = 8 * 86_400;
+
+/// What became of an attempt to take a turn or a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Took<S> {
+    /// It was taken, and this is what is stored now.
+    Yes(S),
+    /// It was not; this is what is stored.
+    No(S),
+}
+
+/// Takes slots of a budget.
+pub trait TakeSlot {
+    /// Takes the next turn, unless its slot would lie after `latest`. What comes back is the turn: the one that is
+    /// taken, or the one that would have been.
+    fn take_slot(
+        &self,
+        budget: Budget,
+        pace: &Pace,
+        now: Time,
+        latest: Time,
+    ) -> impl Future<Output = Result<Took<Time>>> + Send;
+    /// Lets no turn come before `turn`, for all functions.
+    fn put_off_slots(&self, budget: Budget, turn: Time) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Takes places of a budget.
+pub trait TakePlace {
+    /// Takes a free place; `draw` chooses which is tried. What comes back says until when each is held.
+    fn take_place(
+        &self,
+        budget: Budget,
+        places: &Places,
+        now: Time,
+        draw: u64,
+    ) -> impl Future<Output = Result<Took<Vec<Option<Time>>>>> + Send;
+    /// Lets nobody have a place before `until`, for all functions.
+    fn close_places(&self, budget: Budget, until: Time) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Counts the calls of a day.
+pub trait SpendDay {
+    /// Counts one call of the day, provided that fewer than `calls_max` were made. Whether it was counted.
+    fn spend_day(&self, now: Time, calls_max: u32) -> impl Future<Output = Result<bool>> + Send;
+}
+
+impl TakeSlot for Table {
+    async fn take_slot(&self, budget: Budget, pace: &Pace, now: Time, latest: Time) -> Result<Took<Time>> {
+        let last = pace.turn_of(latest);
+        let mut known = now;
+        for _ in 0..TRIES {
+            // Somebody's turn lies ahead: the next one is a spacing after it.
+            let queue = self
+                .update_budget(keys::budget(budget))
+                .update_expression("SET #next = #next + :spacing")
+                .condition_expression("#next >= :now AND #next <= :last")
+                .expression_attribute_names("#next", "next")
+                .expression_attribute_values(":spacing", number(pace.spacing().as_millis()))
+                .expression_attribute_values(":now", time(now))
+                .expression_attribute_values(":last", time(last))
+                .return_values(ReturnValue::UpdatedOld);
+            let item = match tried(queue.send().await)? {
+                Ok(before) => return Ok(Took::Yes(read(&before, "next").unwrap_or(now))),
+                Err(item) => item,
+            };
+            known = match read(&item, "next") {
+                Some(next) if next > last => return Ok(Took::No(next)),
+                Some(next) if next >= now => next,
+                // Nobody waits: the turn is now.
+                Some(_) | None => {
+                    let begin = self
+                        .update_budget(keys::budget(budget))
+                        .update_expression("SET #next = :after")
+                        .condition_expression("attribute_not_exists(#next) OR #next < :now")
+                        .expression_attribute_names("#next", "next")
+                        .expression_attribute_values(":after", time(now.plus(pace.spacing())))
+                        .expression_attribute_values(":now", time(now));
+                    match tried(begin.send().await)? {
+                        Ok(_) => return Ok(Took::Yes(now)),
+                        Err(item) => read(&item, "next").unwrap_or(now),
+                    }
+                }
+            };
+        }
+        Ok(Took::No(known))
+    }
+
+    async fn put_off_slots(&self, budget: Budget, turn: Time) -> Result<()> {
+        self.put_off(budget, "next", turn).await
+    }
+}
+
+impl TakePlace for Table {
+    async fn take_place(
+        &self,
+        budget: Budget,
+        places: &Places,
+        now: Time,
+        draw: u64,
+    ) -> Result<Took<Vec<Option<Time>>>> {
+        let mut place = pick(&(0..places.count()).collect::<Vec<_>>(), draw);
+        let mut known = Vec::new();
+        // Each place that is lost was won by somebody, so there are no more tries than places.
+        for _ in 0..=places.count() {
+            let Some(number) = place else { break };
+            let take = self
+                .update_budget(keys::budget(budget))
+                .update_expression("SET #place = :until")
+                .condition_expression(FREE_AND_OPEN)
+                .expression_attribute_names("#place", attribute(number))
+                .expression_attribute_values(":until", time(now.plus(places.hold())))
+                .expression_attribute_values(":now", time(now))
+                .return_values(ReturnValue::AllNew);
+            match tried(take.send().await)? {
+                Ok(item) => return Ok(Took::Yes(held(&item, places))),
+                Err(item) => known = held(&item, places),
+            }
+            place = pick(&places.free(&known, now), draw);
+        }
+        Ok(Took::No(known))
+    }
+
+    async fn close_places(&self, budget: Budget, until: Time) -> Result<()> {
+        self.put_off(budget, "closed", until).await
+    }
+}
+
+impl SpendDay for Table {
+    async fn spend_day(&self, now: Time, calls_max: u32) -> Result<bool> {
+        let count = self
+            .update_budget(keys::day(now.date()))
+            .update_expression("ADD #calls :one SET #ttl = :ttl")
+            .condition_expression("attribute_not_exists(#calls) OR #calls < :max")
+            .expression_attribute_names("#calls", "calls")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":max", number(calls_max))
+            .expression_attribute_values(":ttl", number(now.seconds_ceil() + DAY_KEPT_SECS));
+        Ok(tried(count.send().await)?.is_ok())
+    }
+}
+
+impl Table {
+    fn update_budget(&self, key: Key) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.name)
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// Moves a time into the future, and never back.
+    async fn put_off(&self, budget: Budget, name: &str, until: Time) -> Result<()> {
+        let later = self
+            .update_budget(keys::budget(budget))
+            .update_expression("SET #until = :until")
+            .condition_expression("attribute_not_exists(#until) OR #until < :until")
+            .expression_attribute_names("#until", name)
+            .expression_attribute_values(":until", time(until));
+        tried(later.send().await).map(drop)
+    }
+}
+
+/// The attributes an update gave back, or the item that did not meet its condition; empty if there is none.
+fn tried<R>(
+    answer: std::result::Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
+) -> Result<std::result::Result<Item, Item>> {
+    let error = match answer {
+        Ok(output) => return Ok(Ok(output.attributes.unwrap_or_default())),
+        Err(error) => error,
+    };
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+            Ok(Err(failed.item().cloned().unwrap_or_default()))
+        }
+        _ => Err(refused(&error)),
+    }
+}
+
+fn time(time: Time) -> AttributeValue {
+    number(time.millis())
+}
+
+fn read(item: &HashMap<String, AttributeValue>, name: &str) -> Option<Time> {
+    let text = item.get(name)?.as_n().ok()?;
+    text.parse().ok().map(Time::from_millis)
+}
+
+/// The name of a place's attribute.
+fn attribute(place: u32) -> String {
+    format!("place{place}")
+}
+
+/// Until when each place is held; while all are closed, that is at least until they open.
+fn held(item: &Item, places: &Places) -> Vec<Option<Time>> {
+    let closed = read(item, "closed");
+    (0..places.count())
+        .map(|place| read(item, &attribute(place)).max(closed))
+        .collect()
+}
+
+/// One of these.
+fn pick(places: &[u32], draw: u64) -> Option<u32> {
+    let count = u64::try_from(places.len()).ok()?;
+    let index = draw.checked_rem(count)?;
+    places.get(usize::try_from(index).ok()?).copied()
+}

@@ -1,0 +1,345 @@
+//! The rate budget: whatever happens at once, upstream's limits are not met, and nobody loses a challenge to them.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ias::app::Reply;
+use ias::burst::{BurstOptions, burst};
+use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_host::Runner;
+use sandbox_metriport::{Operation, PerMinute};
+use shared::clock;
+use shared::config::Env;
+use shared::domain::budget::{Budget, Pace, Places, Share, midnight_after};
+use shared::domain::{Time, Timing};
+use shared::store::{SpendDay, Table, TakePlace, TakeSlot, Took};
+use tokio::task::JoinSet;
+
+use crate::harness::{TestApp, refused, retry_after, until};
+
+const ADVANCE: &str = "ias-RunAdvanceQueue";
+
+/// The table, as functions see it.
+fn table(app: &TestApp) -> Table {
+    let env = Env::from_pairs([("TABLE_NAME", "ias-Table")]);
+    Table::read(&app.aws().dynamodb(), &env).expect("a table")
+}
+
+/// Uses up a share of the day, whatever its quota.
+async fn spend_day(app: &TestApp, share: Share, quota: u32) {
+    let table = table(app);
+    while table.spend_day(clock::now(), share.of(quota)).await.expect("a count") {}
+}
+
+fn header(reply: &Reply, name: &str) -> String {
+    let value = reply.headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
+
+/// Whether a refusal names midnight, or the midnight after, should the test run into it.
+fn until_midnight(reply: &Reply, asked: Time) -> bool {
+    let wait = i64::try_from(retry_after(reply)).expect("a wait");
+    let left = |at: Time| i64::try_from(at.until(midnight_after(at)).as_secs()).expect("seconds");
+    (wait - left(asked)).abs() < 60 || (wait - left(clock::now())).abs() < 60
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_slot_is_given_twice_however_many_ask() {
+    let app = TestApp::with(|options| options.prewarm = false).await;
+    let (table, now) = (table(&app), clock::now());
+    let pace = Pace::new(Budget::QueryStarts, 20, Timing::default());
+    let latest = pace.latest_to_accept(now.plus(Timing::default().aal2_session()));
+    let mut asking = JoinSet::new();
+    for _ in 0..16 {
+        let table = table.clone();
+        asking.spawn(async move {
+            let mut took = Vec::new();
+            for _ in 0..6 {
+                took.push(table.take_slot(Budget::QueryStarts, &pace, now, latest).await);
+            }
+            took
+        });
+    }
+    let (mut turns, mut refused) = (Vec::new(), 0);
+    for took in asking.join_all().await.into_iter().flatten() {
+        match took.expect("an answer") {
+            Took::Yes(turn) => turns.push(turn),
+            Took::No(next) => {
+                assert!(pace.slot(next, now) > latest);
+                refused += 1;
+            }
+        }
+    }
+    turns.sort_unstable();
+    let expected: Vec<_> = (0..76).map(|turn| now.plus(pace.spacing() * turn)).collect();
+    assert_eq!((turns, refused), (expected, 20));
+    // A pause that upstream asks for holds for everybody; an earlier one changes nothing.
+    let later = now.plus(Duration::from_secs(3600));
+    for turn in [later, now] {
+        table.put_off_slots(Budget::QueryStarts, turn).await.expect("a write");
+    }
+    let took = table.take_slot(Budget::QueryStarts, &pace, now, later).await;
+    assert_eq!(took, Ok(Took::Yes(later)));
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_places_are_given_as_there_are() {
+    let app = TestApp::with(|options| options.prewarm = false).await;
+    let (table, now) = (table(&app), clock::now());
+    let places = Places::new(Budget::Identity, 15, Timing::default());
+    let take = async |at: Time| {
+        let mut asking = JoinSet::new();
+        for draw in 0..60 {
+            let table = table.clone();
+            asking.spawn(async move { table.take_place(Budget::Identity, &places, at, draw * 7).await });
+        }
+        let taken = asking.join_all().await.into_iter();
+        taken.filter(|took| matches!(took, Ok(Took::Yes(_)))).count()
+    };
+    assert_eq!(take(now).await, 13);
+    assert_eq!(take(now.plus(Duration::from_secs(61))).await, 0);
+    assert_eq!(take(now.plus(places.hold())).await, 13);
+    let later = now.plus(Duration::from_secs(3600));
+    table.close_places(Budget::Identity, later).await.expect("a write");
+    assert_eq!(take(now.plus(Duration::from_secs(3599))).await, 0);
+    assert_eq!(take(later).await, 13);
+
+    let mut counting = JoinSet::new();
+    for _ in 0..40 {
+        let table = table.clone();
+        counting.spawn(async move { table.spend_day(now, 25).await });
+    }
+    let counted = counting.join_all().await.into_iter();
+    assert_eq!(counted.filter(|counted| *counted == Ok(true)).count(), 25);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_an_answer_gets_it_at_once_or_is_told_when() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 10;
+        options.stand_in.time_scale = 10;
+        options.stand_in.limits = PerMinute {
+            identity: 4,
+            patient: 2,
+            ..PerMinute::default()
+        };
+    })
+    .await;
+    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    let linked = nora.link().await;
+    assert_eq!(
+        (linked.status, header(&linked, "ratelimit-policy").as_str()),
+        (200, "\"patient\";q=1;w=7")
+    );
+    let busy = mira.link().await;
+    refused(&busy, 429, "upstream_busy", "retry");
+    assert!((1..=7).contains(&retry_after(&busy)), "{:?}", busy.headers);
+    assert!(header(&busy, "ratelimit").starts_with("\"patient\";r=0;t="));
+    // Nothing was begun: the person is as unlinked as before, and equal demographics cost nothing.
+    assert_eq!(mira.identity().await, "not_started");
+    assert_eq!(header(&nora.link().await, "ratelimit"), "");
+    assert_eq!(app.upstream(Operation::CreatePatient), 1);
+    until("there is a place again", async || {
+        (mira.link().await.status == 200).then_some(())
+    })
+    .await;
+
+    // Three at the same moment: the limit is four, and nine tenths of that are three.
+    nora.pass_identity_page().await;
+    mira.pass_identity_page().await;
+    nora.until_identity("verified").await;
+    let opened = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
+    assert_eq!(opened.status, 201, "{opened:?}");
+    assert!(
+        header(&opened, "ratelimit").starts_with("\"identity\";r=0;t="),
+        "{opened:?}"
+    );
+    let busy = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
+    refused(&busy, 429, "upstream_busy", "retry");
+    let omar = app.person("omar", "Jane");
+    until("there is a place again", async || {
+        (omar.link().await.status == 200).then_some(())
+    })
+    .await;
+    until("there is a place again", async || {
+        let opened = omar.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
+        (opened.status == 201).then_some(())
+    })
+    .await;
+    assert_eq!(app.stand_in().stats().too_many_requests(), 0);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 20;
+        options.stand_in.time_scale = 20;
+        options.stand_in.limits.query = 2;
+    })
+    .await;
+    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    tokio::join!(nora.verify_identity(), mira.verify_identity());
+    let first = nora.start_from(&["hie"]).await;
+    let passed = mira.pass_challenge().await;
+    let accepted = mira.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    let start_at = Time::parse(&accepted.text("/estimatedStartAt")).expect("a time");
+    assert!(start_at > clock::now());
+    assert!(
+        header(&accepted, "ratelimit").starts_with("\"query\";r="),
+        "{:?}",
+        accepted.headers
+    );
+    let id = accepted.text("/id");
+    assert_eq!(mira.run(&id).await.text("/status"), "queued");
+    until("its message waits", async || (app.delayed(ADVANCE) > 0).then_some(())).await;
+    // Its message is lost, and when it is found again there is no place for a while.
+    app.purge(ADVANCE).await;
+    let closed = start_at.plus(Duration::from_secs(4));
+    table(&app)
+        .close_places(Budget::QueryStarts, closed)
+        .await
+        .expect("a write");
+    let ended = until("both pulls have ended", async || {
+        app.reconcile().await;
+        let ended = (nora.run(&first).await, mira.run(&id).await);
+        let waits = |run: &Reply| run.text("/next/action") == "wait";
+        (!waits(&ended.0) && !waits(&ended.1)).then_some(ended)
+    })
+    .await;
+    assert_eq!(
+        (ended.0.text("/status"), ended.1.text("/status")),
+        ("completed".into(), "completed".into())
+    );
+    let timeline = mira.timeline(&id).await;
+    let deferred = timeline
+        .list("/events")
+        .iter()
+        .find(|event| event["code"] == "start_deferred");
+    let deferred = deferred.unwrap_or_else(|| panic!("{:?}", timeline.body));
+    assert_eq!(deferred["cause"], "budget");
+    assert!(Time::parse(deferred["until"].as_str().unwrap()).unwrap() >= closed);
+    assert_eq!(app.stand_in().stats().too_many_requests(), 0);
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_is_used_up_refuses_and_defers() {
+    const QUOTA: u32 = 60;
+    let app = TestApp::with(|options| {
+        options.time_scale = 100;
+        options.stand_in.daily_quota = Some(QUOTA);
+    })
+    .await;
+    let (ollie, nora) = (app.person("ollie", "Ollie"), app.person("nora", "Jane"));
+    ollie.verify_identity().await;
+    nora.verify_identity().await;
+    let passed = nora.pass_challenge().await;
+    let silent = ollie.pass_challenge().await;
+    spend_day(&app, Share::Status, QUOTA).await;
+    // Its pharmacy fails in silence: only a poll would show it, and polls are over for today.
+    let run = ollie.app.start_query(&silent.ask()).await.unwrap();
+    assert_eq!(run.status, 202, "{:?}", run.body);
+    let id = run.text("/id");
+    let timeline = until("the poll is put off", async || {
+        app.reconcile().await;
+        let timeline = ollie.timeline(&id).await;
+        let events = timeline.list("/events");
+        events.iter().find(|event| event["code"] == "poll_failed").cloned()
+    })
+    .await;
+    assert_eq!(timeline["code"], "poll_failed");
+    assert_eq!(app.upstream(Operation::ReadNetworkQuery), 0);
+
+    spend_day(&app, Share::Start, QUOTA).await;
+    let asked = clock::now();
+    let busy = nora.app.start_query(&passed.ask()).await.unwrap();
+    refused(&busy, 429, "upstream_busy", "retry");
+    assert!(until_midnight(&busy, asked), "{:?}", busy.headers);
+    assert!(
+        nora.app
+            .get("/v1/network-queries")
+            .await
+            .unwrap()
+            .list("/networkQueries")
+            .is_empty()
+    );
+    // Who waits for a page still gets it, and then nobody does.
+    assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);
+    spend_day(&app, Share::Person, QUOTA).await;
+    let busy = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
+    refused(&busy, 429, "upstream_busy", "retry");
+    assert!(until_midnight(&busy, asked), "{:?}", busy.headers);
+    assert_eq!(app.stand_in().stats().too_many_requests(), 0);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
+    // Upstream allows less than the operator says: the functions' time runs faster than its own.
+    let app = TestApp::with(|options| {
+        options.time_scale = 60;
+        options.stand_in.limits.patient = 2;
+    })
+    .await;
+    let mut busy = None;
+    for index in 0..6 {
+        let linked = until("the budget has a place", async || {
+            let linked = app.person(&format!("person-{index}"), "Jane").link().await;
+            (linked.status == 200 || retry_after(&linked) > 5).then_some(linked)
+        })
+        .await;
+        if linked.status != 200 {
+            busy = Some(linked);
+            break;
+        }
+    }
+    let busy = busy.expect("upstream's limit was never met");
+    refused(&busy, 429, "upstream_busy", "retry");
+    let met = app.stand_in().stats().limited();
+    assert!(met > 0);
+    for index in 10..14 {
+        let held_off = app.person(&format!("person-{index}"), "Jane").link().await;
+        refused(&held_off, 429, "upstream_busy", "retry");
+    }
+    assert_eq!(app.stand_in().stats().limited(), met, "nobody ran into it again");
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_meets_no_limit_and_everybody_gets_through() {
+    let (exe, args) = (PathBuf::from(env!("CARGO_BIN_EXE_ias")), vec!["function".to_owned()]);
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&log);
+    let options = BurstOptions {
+        people: 60,
+        query_limit: 14,
+        time_scale: 8,
+    };
+    let lines: sandbox_host::LogSink =
+        Arc::new(move |line| sink.lock().unwrap().push(format!("{}: {}", line.function, line.text)));
+    let report = burst(Runner::SelfExec { exe, args }, options, lines)
+        .await
+        .expect("a burst");
+    let warnings: Vec<_> = log
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|line| line.contains("WARN"))
+        .cloned()
+        .collect();
+    assert!(report.breaches.is_empty(), "{report:?}\n{}", warnings.join("\n"));
+    let (accepted, refused) = report.rounds.iter().fold((0, 0), |(accepted, refused), round| {
+        (accepted + round.completed, refused + round.refused)
+    });
+    assert_eq!((accepted, report.starts, report.limited), (60, 60, 0), "{report:?}");
+    assert!(
+        refused >= 1 && report.rounds.len() >= 2,
+        "nobody was refused: {report:?}"
+    );
+}
