@@ -38,7 +38,9 @@ impl Record {
         use RecordState::{Fetching, Offered, Processing, Starting, Waiting};
         match (self.state, event) {
             (Waiting, RecordEvent::Claimed) => self.claim(now, timing),
-            (Waiting, RecordEvent::LockBusy) => self.due_at = Some(now.plus(timing.lock_retry())),
+            (Waiting, RecordEvent::LockBusy) => {
+                self.due_at = Some(now.plus(timing.lock_retry(self.created_at.until(now))));
+            }
             (Starting, RecordEvent::Started(request)) => self.started(request, now, timing),
             (Starting, RecordEvent::StartDeferred(_, until)) => {
                 // It certainly had no effect, so it does not count; the record's own deadline bounds these.
