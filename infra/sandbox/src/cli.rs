@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
-use crate::{explain, pull, up};
+use crate::{explain, pull, simulate, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ pub enum Command {
     Up(UpArgs),
     /// Tell in plain words what happened to a pull, from a running API.
     Explain(ExplainArgs),
+    /// Try the domain's rules on random histories in virtual time, or on every history of a small configuration.
+    Simulate(SimulateArgs),
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -103,6 +105,23 @@ pub struct ExplainArgs {
     pub token: String,
 }
 
+/// Options of `simulate`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SimulateArgs {
+    /// How many steps, over all histories.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub steps: u64,
+    /// Seed of the schedules.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Print everything that follows the steps that break a rule, too.
+    #[arg(long)]
+    pub trace: bool,
+    /// Visit every history of a small configuration instead.
+    #[arg(long, conflicts_with_all = ["steps", "seed"])]
+    pub exhaustive: bool,
+}
+
 impl fmt::Debug for ExplainArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExplainArgs")
@@ -143,6 +162,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Pull(args) => pull::pull(&args).await,
             Command::Up(args) => up::up(&args).await,
             Command::Explain(args) => explain::explain(&args).await,
+            Command::Simulate(args) => simulate::simulate(&args),
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
     });

@@ -12,6 +12,7 @@ pub mod functions;
 mod pull;
 mod report;
 pub mod sandbox;
+mod simulate;
 mod stack;
 mod up;
 
