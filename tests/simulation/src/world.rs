@@ -337,7 +337,10 @@ impl World {
             "killed at its time limit"
         });
         self.say(|| format!("{} {how}: {}", task.job.function(), words::job(&task.job)));
-        if let Job::Intake(event) = task.job {
+        // Where 200 was said before the event was durable, upstream believes that it has arrived.
+        if let Job::Intake(event) = task.job
+            && self.sabotage != Some(Sabotage::AnswerBeforeSend)
+        {
             self.upstream.failed.push(replayed(*event));
         }
         true
@@ -437,6 +440,7 @@ impl World {
             (Job::Intake(event), Ok(_)) => {
                 self.ghost.accepted.insert(event.message.clone());
             }
+            (Job::Intake(_), Err(_)) if self.sabotage == Some(Sabotage::AnswerBeforeSend) => {}
             (Job::Intake(event), Err(_)) => self.upstream.failed.push(replayed((**event).clone())),
             (Job::Process(event), Ok(outcome)) => {
                 let violation = rules::webhooks::handled(self, event, outcome, task.known);
