@@ -132,7 +132,7 @@ impl RateBudget {
         Ok(match self.take(budget, now).await? {
             Turn::Busy(free_at, allowance) if free_at <= latest => {
                 // Never at once: others may have been quicker.
-                Turn::Granted(free_at.max(now.plus(self.timing.lock_retry())), allowance)
+                Turn::Granted(free_at.max(now.plus(self.timing.turn_retry())), allowance)
             }
             turn => turn,
         })

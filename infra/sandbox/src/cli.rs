@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
 use crate::dead_letters::{self, DeadLettersArgs};
-use crate::{burst, chaos, explain, pull, up};
+use crate::{burst, chaos, explain, pull, simulate, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -38,6 +38,8 @@ pub enum Command {
     DeadLetters(DeadLettersArgs),
     /// Let many persons pull at the same moment, with time running faster, and check that Metriport's limits hold.
     Burst(BurstArgs),
+    /// Try the domain's rules on random histories in virtual time, or on every history of a small configuration.
+    Simulate(SimulateArgs),
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -213,6 +215,23 @@ pub struct ExplainArgs {
     pub token: String,
 }
 
+/// Options of `simulate`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SimulateArgs {
+    /// How many steps, over all histories.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub steps: u64,
+    /// Seed of the schedules.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Print everything that follows the steps that break a rule, too.
+    #[arg(long)]
+    pub trace: bool,
+    /// Visit every history of a small configuration instead.
+    #[arg(long, conflicts_with_all = ["steps", "seed"])]
+    pub exhaustive: bool,
+}
+
 impl fmt::Debug for ExplainArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExplainArgs")
@@ -257,6 +276,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Burst(args) => burst::command(&args).await,
             Command::Explain(args) => explain::explain(&args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
+            Command::Simulate(args) => simulate::simulate(&args),
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
     });

@@ -16,6 +16,7 @@ pub mod functions;
 mod pull;
 mod report;
 pub mod sandbox;
+mod simulate;
 mod stack;
 mod up;
 

@@ -17,8 +17,9 @@ pub struct Identity {
     /// The one open hosted session; a new one supersedes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<OpenSession>,
-    /// Whether a session for other demographics was superseded: its page may still be passed, so an event that names
-    /// no session says nothing about the one that is open.
+    /// Whether there ever was a session for other demographics than a later one's. Its page, or that of a session it had
+    /// superseded, may have been passed and be told late, so an event that names no session says nothing about the one
+    /// that is open.
     #[serde(default)]
     pub superseded_other: bool,
     /// Counts every write; the next write names it.
@@ -115,10 +116,10 @@ impl Identity {
     /// Opens a session; one that was open is superseded.
     #[must_use]
     pub fn open(mut self, session: OpenSession) -> Self {
-        let other = self
-            .session
-            .as_ref()
-            .is_some_and(|open| open.demographics != session.demographics);
+        let open = self.session.as_ref().map(|open| &open.demographics);
+        // A session that was answered may have superseded others, whose pages can be passed as well.
+        let answered = self.proofed.as_ref().map(|proofed| &proofed.demographics);
+        let other = open.into_iter().chain(answered).any(|one| *one != session.demographics);
         self.superseded_other = self.superseded_other || other;
         self.session = Some(session);
         self.version += 1;
@@ -156,7 +157,6 @@ impl Identity {
             at: now,
             rejected_at: None,
         });
-        self.superseded_other = false;
         self.version += 1;
         (self, verdict)
     }
@@ -350,6 +350,26 @@ mod tests {
         };
         assert_eq!(identity.clone().verify(&marked("mark-1"), T).1, Verdict::Superseded);
         assert_eq!(identity.verify(&marked("mark-2"), T).1, Verdict::Bound);
+    }
+
+    #[test]
+    fn a_page_that_was_superseded_and_passed_binds_no_later_session_for_other_demographics() {
+        // Two pages for the same demographics are passed; the event of one of them comes only when a page for others
+        // is open, and names nothing but the patient.
+        let one = Identity::default().open(session(1)).open(session(2));
+        let (proofed, verdict) = one.verify(&seen(None, Some(1), 7), T);
+        assert_eq!(verdict, Verdict::Bound);
+        let others = |n| OpenSession {
+            demographics: hash(2),
+            ..session(n)
+        };
+        let late = seen(None, Some(1), 8);
+        let changed = proofed.open(others(3));
+        assert_eq!(changed.clone().verify(&late, T).1, Verdict::Unbound);
+        // Nor does it once a page for those others was passed and another was opened for them.
+        let (changed, verdict) = changed.verify(&seen(Some(3), Some(1), 9), T);
+        assert_eq!(verdict, Verdict::Bound);
+        assert_eq!(changed.open(others(4)).verify(&late, T).1, Verdict::Unbound);
     }
 
     proptest! {

@@ -121,10 +121,18 @@ impl Timing {
         self.of(16 * MINUTE)
     }
 
-    /// How long a record waits before it tries again for a patient whose consolidated query is still open. Such a query
-    /// usually takes seconds.
+    /// How long a record that has `waited` so long waits before it tries again for a patient whose consolidated query is
+    /// still open. Such a query usually takes seconds, so two at first; one that never ends holds the patient for twenty
+    /// minutes, and looks that do not grow rarer would be hundreds of writes: a quarter of the time so far, up to a
+    /// minute.
     #[must_use]
-    pub fn lock_retry(self) -> Duration {
+    pub fn lock_retry(self, waited: Duration) -> Duration {
+        (waited / 4).clamp(self.of(Duration::from_secs(2)), self.of(MINUTE))
+    }
+
+    /// How long a start waits at least that came too late for its turn and found every place taken.
+    #[must_use]
+    pub fn turn_retry(self) -> Duration {
         self.of(Duration::from_secs(2))
     }
 
@@ -172,6 +180,18 @@ mod tests {
             polls += 1;
         }
         assert!((20..=50).contains(&polls), "{polls} polls in the life of a run");
+    }
+
+    #[test]
+    fn a_record_that_finds_its_patient_busy_looks_less_and_less_often() {
+        let timing = Timing::default();
+        let (mut waited, mut looks) = (Duration::ZERO, 0);
+        while waited < timing.record_life() {
+            waited += timing.lock_retry(waited);
+            looks += 1;
+        }
+        assert_eq!(timing.lock_retry(Duration::ZERO), Duration::from_secs(2));
+        assert!(looks < 150, "{looks} looks in the life of a record");
     }
 
     #[test]

@@ -42,7 +42,9 @@ impl Record {
         use RecordState::{Fetching, Offered, Processing, Starting, Waiting};
         match (self.state, event) {
             (Waiting, RecordEvent::Claimed) => self.claim(now, timing),
-            (Waiting, RecordEvent::LockBusy) => self.due_at = Some(now.plus(timing.lock_retry())),
+            (Waiting, RecordEvent::LockBusy) => {
+                self.due_at = Some(now.plus(timing.lock_retry(self.created_at.until(now))));
+            }
             (Starting, RecordEvent::Started(request)) => self.started(request, now, timing),
             (Starting, RecordEvent::StartDeferred(cause, until)) => {
                 // It certainly had no effect, so it does not count; the record's own deadline bounds these.
@@ -50,7 +52,7 @@ impl Record {
                 self.start_at = (*cause == Deferral::Budget).then_some(*until);
                 self.wait(*until);
             }
-            (Starting, RecordEvent::StartUnknown) => self.again(now, timing),
+            (Starting, RecordEvent::StartUnknown) => self.start_again(now, timing),
             (Starting | Processing, RecordEvent::AttemptOver) => self.again(now, timing),
             (Starting, RecordEvent::StartRefused) => self.fail(RecordReason::UpstreamRefused),
             (Processing, RecordEvent::Polled(status)) => self.polled(*status, now, timing),
@@ -96,7 +98,15 @@ impl Record {
     fn started(&mut self, request: &UpstreamRequestId, now: Time, timing: Timing) {
         self.state = RecordState::Processing;
         self.request = Some(request.clone());
+        self.polls = 0;
         self.due_at = Some(now.plus(timing.poll_gap(0)));
+    }
+
+    /// The query may run, and would overwrite the file of whoever took the lock next: it is kept, and the same start is
+    /// sent again, which returns the query that runs.
+    fn start_again(&mut self, now: Time, timing: Timing) {
+        self.polls += 1;
+        self.due_at = Some(now.plus(timing.poll_gap(self.polls)));
     }
 
     fn polled(&mut self, status: QueryStatus, now: Time, timing: Timing) {

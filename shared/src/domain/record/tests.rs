@@ -88,6 +88,21 @@ fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
 }
 
 #[test]
+fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
+    let claimed = after(&asked(), RecordEvent::Claimed);
+    let change = claimed
+        .apply(&RecordEvent::StartUnknown, T0, Timing::default())
+        .unwrap();
+    let unknown = change.record;
+    assert!(unknown.state == RecordState::Starting && !change.unlocks && unknown.attempts == 1);
+    assert_eq!(unknown.step(unknown.due_at.unwrap()), RecordStep::Start);
+    // A delivery that came before the answer could be written is still ours.
+    assert!(unknown.awaits(&delivered(), true));
+    let over = unknown.attempt_until.unwrap();
+    assert_eq!(unknown.step(over), RecordStep::Apply(RecordEvent::AttemptOver));
+}
+
+#[test]
 fn only_the_answer_to_our_question_is_taken() {
     let record = after(&after(&asked(), RecordEvent::Claimed), RecordEvent::Started(request(1)));
     assert!(record.awaits(&delivered(), false));

@@ -1,0 +1,273 @@
+//! Every history of a small configuration: one verified person with a passed challenge, one pull of two sources, each
+//! of which ends and tells so by a webhook that arrives up to twice or never; at most one crash and one start without
+//! an answer; functions interleaved at every operation.
+//!
+//! The clock moves only to when something is next due, and only so often while choices are still open. From every world
+//! without a function at work it then runs on to rest, with networks that answer and with networks that never do. So
+//! "everything comes to an end" is a property of each reachable state here, not of paths, and neither cycles nor
+//! histories that meet again can hide a failure.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::choice::{Choice, Deed, Ending, Fate, Fault, Pull, Yield};
+use crate::io::{Body, Op};
+use crate::rules::Violation;
+use crate::schedule::{rest, unhurt, verify};
+use crate::upstream::Call;
+use crate::world::World;
+use crate::{Outcome, Sabotage};
+
+/// How much may go wrong, and how far it is looked.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Crashes of functions.
+    pub crashes: u8,
+    /// Starts of the network query whose answer is lost.
+    pub ambiguous: u8,
+    /// Webhooks that arrive a second time, or never.
+    pub webhook_faults: u8,
+    /// Moves of the clock with choices still open.
+    pub clock: u8,
+    /// Functions at work at once.
+    pub functions: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            crashes: 1,
+            ambiguous: 1,
+            webhook_faults: 2,
+            clock: 2,
+            functions: 2,
+        }
+    }
+}
+
+impl Bounds {
+    /// What a test on every change has the time for.
+    #[must_use]
+    pub fn small() -> Self {
+        Self {
+            webhook_faults: 0,
+            clock: 0,
+            functions: 1,
+            ..Self::default()
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub struct Explored {
+    /// Different worlds.
+    pub states: u64,
+    /// Steps between them.
+    pub transitions: u64,
+    /// Worlds that were brought to rest.
+    pub rested: u64,
+    /// The first broken rule, with the shortest history that leads there in words.
+    pub failure: Option<(Violation, Vec<String>)>,
+}
+
+/// The steps that led to a world, newest first; shared between all that follow.
+struct Path {
+    choice: Choice,
+    before: Option<Arc<Path>>,
+}
+
+#[derive(Clone)]
+struct Node {
+    world: World,
+    left: Bounds,
+    path: Option<Arc<Path>>,
+}
+
+impl Node {
+    fn fingerprint(&self) -> u128 {
+        let left = self.left;
+        let spent = [left.crashes, left.ambiguous, left.webhook_faults, left.clock];
+        self.world.fingerprint() ^ (u128::from(u32::from_be_bytes(spent)) << 64)
+    }
+}
+
+/// Looks at everything that can happen within the bounds.
+#[must_use]
+pub fn explore(bounds: Bounds, sabotage: Option<Sabotage>) -> Explored {
+    let first = Node {
+        world: prepared(sabotage),
+        left: bounds,
+        path: None,
+    };
+    let mut explored = Explored {
+        states: 1,
+        transitions: 0,
+        rested: 0,
+        failure: None,
+    };
+    let mut seen = HashSet::from([first.fingerprint()]);
+    let mut queue = VecDeque::from([first]);
+    while let Some(node) = queue.pop_front() {
+        if node.world.tasks.is_empty() {
+            explored.rested += 1;
+            if let (_, Some(violation)) = rest(node.world.clone()) {
+                explored.failure = Some((violation, told(node.path.as_ref(), sabotage)));
+                return explored;
+            }
+        }
+        for (choice, left) in options(&node) {
+            let mut world = node.world.clone();
+            if !world.apply(choice) {
+                continue;
+            }
+            explored.transitions += 1;
+            let before = node.path.clone();
+            let next = Node {
+                path: Some(Arc::new(Path { choice, before })),
+                world,
+                left,
+            };
+            if let Some(violation) = next.world.violation.clone() {
+                explored.failure = Some((violation, told(next.path.as_ref(), sabotage)));
+                return explored;
+            }
+            if seen.insert(next.fingerprint()) {
+                explored.states += 1;
+                queue.push_back(next);
+            }
+        }
+    }
+    explored
+}
+
+fn prepared(sabotage: Option<Sabotage>) -> World {
+    let mut world = World::new(sabotage, Duration::ZERO);
+    verify(&mut world, 0);
+    unhurt(&mut world, Choice::Ask(0, Deed::OpenChallenge));
+    // The pull is accepted; from here on everything is open.
+    unhurt(&mut world, Choice::Ask(0, Deed::Pull(Pull::Proper)));
+    world.tally.clear();
+    world
+}
+
+/// What may happen next, and what is left of the bounds after it.
+fn options(node: &Node) -> Vec<(Choice, Bounds)> {
+    let (world, left) = (&node.world, node.left);
+    let mut options = Vec::new();
+    let place = |index: usize| u8::try_from(index).unwrap_or(u8::MAX);
+    for (index, task) in world.tasks.iter().enumerate() {
+        let at = place(index);
+        options.push((Choice::Step(at), left));
+        if left.crashes > 0 {
+            let crashes = left.crashes - 1;
+            options.push((Choice::Crash(at), Bounds { crashes, ..left }));
+        }
+        if left.ambiguous > 0 && matches!(task.pending, Op::Upstream(Call::StartQuery(_))) {
+            let ambiguous = left.ambiguous - 1;
+            let left = Bounds { ambiguous, ..left };
+            options.push((Choice::Fault(at, Fault::Lost), left));
+            options.push((Choice::Fault(at, Fault::Unanswered), left));
+        }
+    }
+    if world.tasks.len() < left.functions {
+        received(world, left, &mut options);
+        upstream(world, left, &mut options);
+    }
+    if world.tasks.is_empty() && left.clock > 0 {
+        let left = Bounds {
+            clock: left.clock - 1,
+            ..left
+        };
+        options.push((Choice::WaitForNext, left));
+        if world.reconciler_has_work() {
+            options.push((Choice::Tick, left));
+        }
+    }
+    options
+}
+
+/// Messages that a queue may hand out; equal ones are one choice.
+fn received(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
+    let mut bodies: Vec<&Body> = Vec::new();
+    for (at, index) in world.visible().into_iter().enumerate() {
+        let Some(message) = world.messages.get(index) else {
+            continue;
+        };
+        if !bodies.contains(&&message.body) {
+            bodies.push(&message.body);
+            options.push((Choice::Receive(u8::try_from(at).unwrap_or(u8::MAX)), left));
+        }
+    }
+}
+
+fn upstream(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
+    let place = |index: usize| u8::try_from(index).unwrap_or(u8::MAX);
+    for index in 0..world.upstream.outbox.len() {
+        options.push((Choice::Webhook(place(index), Fate::Arrives), left));
+        if left.webhook_faults > 0 {
+            let webhook_faults = left.webhook_faults - 1;
+            let left = Bounds { webhook_faults, ..left };
+            options.push((Choice::Webhook(place(index), Fate::Dropped), left));
+        }
+    }
+    let history = &world.upstream.history;
+    for (index, event) in history.iter().enumerate() {
+        let out = world
+            .upstream
+            .outbox
+            .iter()
+            .any(|waiting| waiting.message == event.message);
+        let identity = matches!(event.event, shared::webhook::Event::Identity { .. });
+        if left.webhook_faults > 0 && !out && !identity {
+            let webhook_faults = left.webhook_faults - 1;
+            let left = Bounds { webhook_faults, ..left };
+            options.push((Choice::Webhook(place(index), Fate::Again), left));
+        }
+    }
+    for index in 0..world.upstream.open_sources().len() {
+        options.push((Choice::Source(place(index), Ending::Answers), left));
+        options.push((Choice::Source(place(index), Ending::Fails), left));
+    }
+    for index in 0..world.upstream.open_consolidated(world.now).len() {
+        options.push((Choice::Consolidated(place(index), Yield::Link), left));
+    }
+}
+
+/// The history in words.
+fn told(path: Option<&Arc<Path>>, sabotage: Option<Sabotage>) -> Vec<String> {
+    let mut choices = Vec::new();
+    let mut at = path;
+    while let Some(step) = at {
+        choices.push(step.choice);
+        at = step.before.as_ref();
+    }
+    choices.reverse();
+    let mut world = prepared(sabotage);
+    world.words = Some(Vec::new());
+    let (world, _) = crate::schedule::run(world, &choices);
+    world.words.unwrap_or_default()
+}
+
+impl Explored {
+    /// The verdict in words.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let mut lines = vec![format!(
+            "{} states, {} transitions, {} brought to rest",
+            self.states, self.transitions, self.rested
+        )];
+        match &self.failure {
+            None => lines.push("no rule is broken, and everything comes to an end".to_owned()),
+            Some((violation, words)) => {
+                lines.push(format!("rule {} is broken: {}", violation.rule, violation.what));
+                lines.extend(words.iter().cloned());
+            }
+        }
+        Outcome {
+            lines,
+            passed: self.failure.is_none(),
+        }
+    }
+}

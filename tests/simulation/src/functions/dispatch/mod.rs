@@ -1,0 +1,4 @@
+//! `query-dispatch`.
+
+pub(crate) mod record;
+pub(crate) mod run;

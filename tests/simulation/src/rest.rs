@@ -1,0 +1,72 @@
+//! Brings a world to rest: no more faults, functions run to their end, queues are served, the clock runs on until
+//! nothing is due. If that does not come to an end, something waits for ever.
+
+use crate::choice::{Ending, Fate, Yield};
+use crate::functions::Job;
+use crate::rules::{self, Violation, broken};
+use crate::world::World;
+
+/// Most steps to rest. A run is looked at some forty times in its life, each time in some ten operations.
+const STEPS_MAX: u32 = 40_000;
+
+/// The words with which a trace leaves the schedule.
+pub(crate) const RESTING: &str = "from here on there are no faults";
+
+/// What upstream does about what it has not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Networks {
+    /// Everything is answered.
+    Answer,
+    /// Nothing is, ever.
+    Silent,
+}
+
+/// Runs the world on until nothing happens any more, and judges what is left.
+pub(crate) fn bring_to_rest(world: &mut World, networks: Networks) -> Option<Violation> {
+    world.say(|| format!("{RESTING}; the networks: {networks:?}"));
+    world.set_clocks_right();
+    let mut steps = 0;
+    while world.violation.is_none() && proceed(world, networks) {
+        steps += 1;
+        if steps > STEPS_MAX {
+            world.judge(broken(1, "it does not come to rest"));
+        }
+    }
+    if world.violation.is_none() {
+        let violation = rules::standing(world).or_else(|| rules::at_rest(world));
+        world.judge(violation);
+    }
+    world.violation.clone()
+}
+
+/// The next thing that happens by itself; `false` when there is none.
+fn proceed(world: &mut World, networks: Networks) -> bool {
+    if !world.tasks.is_empty() {
+        return world.step(0, None);
+    }
+    if let Some(index) = world.visible().first() {
+        return world.deliver_message(*index);
+    }
+    if world.webhook(0, Fate::Arrives) {
+        return true;
+    }
+    if networks == Networks::Answer {
+        if let Some((query, kind)) = world.upstream.open_sources().first() {
+            let now = world.now;
+            world.upstream.end_source(*query, *kind, Ending::Answers, now);
+            return true;
+        }
+        if let Some(query) = world.upstream.open_consolidated(world.now).first() {
+            let now = world.now;
+            world.upstream.end_consolidated(*query, Yield::Link, now);
+            return true;
+        }
+    }
+    if world.reconciler_has_work() {
+        return world.spawn(Job::Reconcile, None);
+    }
+    match world.next_due() {
+        Some(next) => world.move_clock(next),
+        None => false,
+    }
+}

@@ -1,0 +1,121 @@
+//! Rules 1 and 2: what waits is due, has a deadline, and comes to an end; what is stale is not acted on.
+
+use std::time::Duration;
+
+use shared::domain::record::{Record, RecordState};
+use shared::domain::run::{Run, RunState};
+
+use super::{Violation, broken};
+use crate::functions::Job;
+use crate::ids::{record_name, run_name};
+use crate::store::Key;
+use crate::task::Task;
+use crate::world::World;
+
+/// By how much clocks of machines may differ here.
+const SKEW: Duration = Duration::from_secs(10);
+
+/// A message about due work that was done or replaced must have no effect.
+pub(super) fn acts_on_stale(task: &Task) -> Option<Violation> {
+    match task.job {
+        Job::Advance(_) | Job::Fetch(_) if task.fresh == Some(false) => {
+            broken(1, "a message with a stale dueSeq was acted on")
+        }
+        _ => None,
+    }
+}
+
+/// Whatever waits has a due time, and none lies beyond the deadline of its state.
+pub(super) fn run(run: &Run, world: &World) -> Option<Violation> {
+    let name = run_name(run.id);
+    let Some(due_at) = run.due_at else {
+        return run
+            .state
+            .waits()
+            .then(|| broken(1, format!("{name} waits and is not due")))
+            .flatten();
+    };
+    if !run.state.waits() {
+        return broken(1, format!("{name} is due and does not wait"));
+    }
+    let now = world.now.plus(SKEW);
+    let latest = match run.state {
+        RunState::Queued => run.start_by,
+        RunState::Starting => now.plus(world.timing.ambiguous_wait()),
+        RunState::Running => run.expires_at,
+        _ => now.plus(world.timing.poll_gap(u32::MAX)),
+    };
+    (due_at > latest)
+        .then(|| broken(2, format!("{name} is {:?} and due only after its deadline", run.state)))
+        .flatten()
+}
+
+pub(super) fn record(record: &Record, world: &World) -> Option<Violation> {
+    let name = record_name(record.id);
+    let Some(due_at) = record.due_at else {
+        let waits = !record.state.is_terminal();
+        return waits
+            .then(|| broken(1, format!("{name} waits and is not due")))
+            .flatten();
+    };
+    if record.state.is_terminal() {
+        return broken(1, format!("{name} is due and does not wait"));
+    }
+    let latest = match record.state {
+        RecordState::Fetching => world.now.plus(SKEW).plus(world.timing.transfer()),
+        _ => record.expires_at,
+    };
+    (due_at > latest)
+        .then(|| {
+            broken(
+                2,
+                format!("{name} is {:?} and due only after its deadline", record.state),
+            )
+        })
+        .flatten()
+}
+
+/// What a reader sees never waits beyond its deadline, whatever was or was not written.
+pub(super) fn shown(world: &World) -> Option<Violation> {
+    let now = world.now;
+    for (_, run) in world.store.runs() {
+        let heard = run.sources.count(shared::domain::SourceStatus::Completed) > 0;
+        let late = match run.shown_state(now) {
+            RunState::Queued => now >= run.start_by,
+            RunState::Running => now >= run.expires_at && !heard,
+            _ => false,
+        };
+        if late {
+            return broken(
+                2,
+                format!("{} is shown as waiting after its deadline", run_name(run.id)),
+            );
+        }
+    }
+    for (_, record) in world.store.records() {
+        let shown = record.shown_state(now);
+        let waits = !shown.is_terminal() && shown != RecordState::Fetching;
+        if waits && now >= record.expires_at {
+            return broken(
+                2,
+                format!("{} is shown as waiting after its deadline", record_name(record.id)),
+            );
+        }
+    }
+    None
+}
+
+/// After all faults have stopped and time has run on, nothing waits and no lock is left.
+pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
+    let runs = world.store.runs().find(|(_, run)| run.state.waits());
+    if let Some((_, run)) = runs {
+        return broken(1, format!("{} is {:?} for ever", run_name(run.id), run.state));
+    }
+    let records = world.store.records().find(|(_, record)| !record.state.is_terminal());
+    if let Some((_, record)) = records {
+        return broken(1, format!("{} is {:?} for ever", record_name(record.id), record.state));
+    }
+    let locks = |key: &Key| matches!(key, Key::OpenRun(_) | Key::OpenConsolidated(_));
+    let left = world.store.iter().find(|(key, _)| locks(key));
+    left.and_then(|(key, _)| broken(1, format!("a lock is left: {}", crate::words::key(key))))
+}

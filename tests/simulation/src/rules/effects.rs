@@ -1,0 +1,168 @@
+//! Rule 5: at most one effect. One network query a run, one run and one consolidated query a patient, and a record only
+//! if it is what was asked for.
+
+use shared::domain::record::Record;
+use shared::domain::run::{Reason, RunState};
+use shared::metriport::{Effect, UpstreamError};
+use shared::queue::Subject;
+
+use super::{Violation, broken, budget, person};
+use crate::choice::Fault;
+use crate::functions::Job;
+use crate::ids::{record_name, run_name};
+use crate::io::put_of;
+use crate::store::{Item, Key, Write};
+use crate::task::Task;
+use crate::upstream::{Answer, Call, Content};
+use crate::world::World;
+
+/// A fault hits a function: if it moves a run, the outcome of that run's start may be unknown from now on.
+pub(crate) fn trouble(world: &mut World, at: usize) {
+    let job = world.tasks.get(at).map(|task| &task.job);
+    if let Some(Job::Advance(advance)) = job
+        && let Subject::Run(run) = advance.subject
+    {
+        world.ghost.troubled.insert(run);
+    }
+}
+
+/// A call has reached upstream, or has not.
+pub(crate) fn called(
+    world: &mut World,
+    task: &Task,
+    call: &Call,
+    fault: Option<Fault>,
+    answer: &Result<Answer, UpstreamError>,
+) -> Option<Violation> {
+    match (call, &task.job, answer) {
+        (Call::OpenChallenge(_), Job::OpenChallenge { person }, Ok(Answer::Challenge(id, _))) => {
+            world.ghost.challenges.insert(id.clone(), *person);
+            None
+        }
+        (Call::StartQuery(start), ..) => {
+            let effect = answer.as_ref().err().map(UpstreamError::effect);
+            let found = budget::starts_again(world, start.run);
+            if let Err(error) = answer
+                && let Some(wait) = error.retry_after()
+            {
+                world.ghost.busy.insert(start.run, world.now.plus(wait));
+            }
+            if matches!(effect, None | Some(Effect::Unknown)) {
+                let starts = world.ghost.starts.entry(start.run).or_default();
+                *starts += 1;
+                if *starts > 1 {
+                    return broken(
+                        5,
+                        format!("{} is started although it may have started", run_name(start.run)),
+                    );
+                }
+            }
+            let took_effect = effect.is_none() || fault == Some(Fault::Unanswered);
+            found.or_else(|| took_effect.then(|| person::queried(world, start)).flatten())
+        }
+        _ => None,
+    }
+}
+
+/// What is stored is what was asked for, and about nobody else.
+pub(super) fn stored(record: &Record) -> Option<Violation> {
+    let object = record.object.as_ref()?;
+    let asked = Content {
+        patient: record.patient.clone(),
+        asked: record.asked.clone(),
+    };
+    (object.sha256 != asked.tag())
+        .then(|| {
+            broken(
+                5,
+                format!(
+                    "{} holds what was not asked for: {}",
+                    record_name(record.id),
+                    object.sha256
+                ),
+            )
+        })
+        .flatten()
+}
+
+/// Until when locks were to hold, whatever the table made of it.
+pub(super) fn note_locks(world: &mut World, writes: &[Write]) {
+    for write in writes {
+        let Some(Item::Lock(_)) = put_of(&write.effect).map(AsRef::as_ref) else {
+            continue;
+        };
+        for write in writes {
+            match (&write.key, put_of(&write.effect).map(AsRef::as_ref)) {
+                (Key::Run(..), Some(Item::Run(run))) => {
+                    let until = run.lock_until(world.timing);
+                    world.ghost.run_locks.insert(run.id, until);
+                }
+                (Key::Record(..), Some(Item::Record(record))) => {
+                    let until = record.lock_until(world.now, world.timing);
+                    world.ghost.record_locks.insert(record.id, until);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// One open run and one open consolidated query a patient, while their locks last.
+pub(super) fn exclusive(world: &World) -> Option<Violation> {
+    let soon = world.now.plus(std::time::Duration::from_secs(10));
+    let mut open = Vec::new();
+    for (_, run) in world.store.runs().filter(|(_, run)| run.state.waits()) {
+        let held = world.ghost.run_locks.get(&run.id).is_some_and(|until| *until > soon);
+        // A run that late evidence revived waits for its record alone, and needs no lock for that.
+        if held && run.state != RunState::Consolidating {
+            if open.contains(&&run.patient) {
+                return broken(5, "two runs of one patient are open");
+            }
+            open.push(&run.patient);
+        }
+    }
+    let mut open = Vec::new();
+    for (_, record) in world.store.records().filter(|(_, record)| record.state.holds_lock()) {
+        let held = world
+            .ghost
+            .record_locks
+            .get(&record.id)
+            .is_some_and(|until| *until > soon);
+        if held {
+            if open.contains(&&record.patient) {
+                return broken(5, "two consolidated queries of one patient are open");
+            }
+            open.push(&record.patient);
+        }
+    }
+    None
+}
+
+/// Exactly one start, unless a fault made it unknown; and none where the run says that there was none.
+pub(super) fn starts(world: &World) -> Option<Violation> {
+    for (_, run) in world.store.runs() {
+        let name = run_name(run.id);
+        let begun = world
+            .upstream
+            .queries
+            .iter()
+            .filter(|query| query.run == run.id)
+            .count();
+        if run.request.is_some() && begun != 1 {
+            return broken(5, format!("{name} knows its query, and {begun} were started"));
+        }
+        let not_begun = [
+            Reason::Aal2SessionExpired,
+            Reason::Aal2SessionRejected,
+            Reason::IdentityRejected,
+            Reason::UpstreamRefused,
+        ];
+        if begun > 0 && run.reason.is_some_and(|reason| not_begun.contains(&reason)) {
+            return broken(5, format!("{name} says that it was not started, and it was"));
+        }
+        if run.state == RunState::Unconfirmed && !world.ghost.troubled.contains(&run.id) {
+            return broken(5, format!("{name} is unconfirmed although no fault hit its start"));
+        }
+    }
+    None
+}

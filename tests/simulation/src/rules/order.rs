@@ -1,0 +1,131 @@
+//! Rule 3: nothing regresses, and the timeline tells the whole of it.
+
+use shared::domain::record::Record;
+use shared::domain::run::{Run, RunEvent, RunState};
+
+use super::{Violation, broken};
+use crate::ids::{record_name, run_name};
+use crate::io::put_of;
+use crate::store::{Item, Key, Write};
+use crate::world::World;
+
+/// One write follows another, none is lost, what has ended stays, what is known stays known.
+pub(super) fn run(before: Option<&Run>, after: &Run) -> Option<Violation> {
+    let name = run_name(after.id);
+    let Some(before) = before else {
+        return (after.version != 1)
+            .then(|| broken(3, format!("{name} begins with version {}", after.version)))
+            .flatten();
+    };
+    if after.version != before.version + 1 {
+        return broken(
+            3,
+            format!("{name}: version {} is put over {}", after.version, before.version),
+        );
+    }
+    let ended = before.state.is_terminal();
+    if ended && (after.state, after.final_record, after.reason) != (before.state, before.final_record, before.reason) {
+        return broken(3, format!("{name} was {:?} and became {:?}", before.state, after.state));
+    }
+    if after.due_seq < before.due_seq || before.request.is_some() && before.request != after.request {
+        return broken(3, format!("{name} forgets its due number or its request"));
+    }
+    let regressed = before.sources.iter().find(|(kind, source)| {
+        let now = after.sources.status(*kind);
+        now.is_none_or(|now| now != source.status && !source.status.may_become(now))
+    });
+    regressed.and_then(|(kind, _)| broken(3, format!("{name}: source {} regressed", kind.as_str())))
+}
+
+pub(super) fn record(before: Option<&Record>, after: &Record) -> Option<Violation> {
+    let name = record_name(after.id);
+    let Some(before) = before else {
+        return (after.version != 1)
+            .then(|| broken(3, format!("{name} begins with version {}", after.version)))
+            .flatten();
+    };
+    if after.version != before.version + 1 {
+        return broken(
+            3,
+            format!("{name}: version {} is put over {}", after.version, before.version),
+        );
+    }
+    before
+        .state
+        .is_terminal()
+        .then(|| broken(3, format!("{name} had ended as {:?} and was written", before.state)))
+        .flatten()
+}
+
+/// The timeline of every run gives the stored run back.
+pub(super) fn timelines(world: &World) -> Option<Violation> {
+    for (owner, run) in world.store.runs() {
+        let entries: Vec<_> = (2..=run.version)
+            .filter_map(|n| {
+                let entry = world.store.get(&Key::Entry(owner.clone(), run.id, n))?.entry()?;
+                Some((entry.event.as_ref()?, entry.at, entry.record))
+            })
+            .collect();
+        let new = shared::domain::run::NewRun {
+            id: run.id,
+            patient: run.patient.clone(),
+            sources: shared::domain::Sources::pending(run.sources.kinds())?,
+        };
+        let replayed = Run::accept(new, run.created_at, world.timing).replay(entries, world.timing);
+        if replayed != *run {
+            return broken(
+                3,
+                format!(
+                    "the timeline of {} gives another run: {replayed:?} is not {run:?}",
+                    run_name(run.id)
+                ),
+            );
+        }
+    }
+    None
+}
+
+/// Counts what happened, so that a report can show that everything did.
+pub(super) fn count(world: &mut World, writes: &[Write]) {
+    for write in writes {
+        match put_of(&write.effect).map(AsRef::as_ref) {
+            Some(Item::Entry(entry)) => world.count(entry.event.as_ref().map_or("run accepted", event)),
+            Some(Item::Record(record)) => world.count(record_state(record)),
+            Some(Item::Run(run)) if run.state == RunState::Expired => world.count("run expired by the clock"),
+            _ => {}
+        }
+    }
+}
+
+const fn event(event: &RunEvent) -> &'static str {
+    match event {
+        RunEvent::StartClaimed => "run: start claimed",
+        RunEvent::Started { .. } => "run: started",
+        RunEvent::StartDeferred { .. } => "run: start deferred",
+        RunEvent::StartRefused { .. } => "run: start refused",
+        RunEvent::StartUnknown => "run: start unknown",
+        RunEvent::StartStayedUnknown => "run: start stayed unknown",
+        RunEvent::StartTooLate => "run: start too late",
+        RunEvent::SourceReported { .. } => "run: source reported",
+        RunEvent::FirstDataReady => "run: first data ready",
+        RunEvent::Polled { .. } => "run: polled",
+        RunEvent::PollFailed { .. } => "run: poll failed",
+        RunEvent::DeadlinePassed => "run: deadline passed",
+        RunEvent::RecordAwaited { .. } => "run: record awaited",
+        RunEvent::RecordEnded { .. } => "run: record ended",
+    }
+}
+
+const fn record_state(record: &Record) -> &'static str {
+    use shared::domain::record::RecordState as State;
+    match record.state {
+        State::Waiting => "record: waiting",
+        State::Starting => "record: starting",
+        State::Processing => "record: processing",
+        State::Offered => "record: offered",
+        State::Fetching => "record: fetching",
+        State::Available => "record: available",
+        State::Empty => "record: empty",
+        State::Failed => "record: failed",
+    }
+}

@@ -1,0 +1,116 @@
+//! Rule 4: a webhook that was accepted has its effect, once, unless it is a duplicate or about something superseded.
+
+use shared::domain::SourceStatus;
+use shared::queue::Subject;
+use shared::webhook::{Event, WebhookEvent};
+
+use super::{Violation, broken};
+use crate::functions::{Job, webhook::UNMATCHED};
+use crate::store::{Item, Key, Write};
+use crate::task::Task;
+use crate::world::World;
+
+/// What the event's request belongs to.
+fn subject(world: &World, event: &WebhookEvent) -> Option<(shared::domain::OwnerId, Subject)> {
+    let request = event.request.as_ref()?;
+    match world.store.get(&Key::Request(request.clone()))?.as_ref() {
+        Item::Request(owner, subject) => Some((owner.clone(), *subject)),
+        _ => None,
+    }
+}
+
+/// Whether what is stored says whom the event is about.
+pub(crate) fn is_known(world: &World, event: &WebhookEvent) -> bool {
+    match &event.event {
+        Event::Identity { verification } => {
+            let mark = verification.mark.clone().map(Key::Mark);
+            let session = verification.session.clone().map(Key::Session);
+            let patient = verification.patient.clone().map(Key::PatientOwner);
+            let keys = [mark, session, patient];
+            keys.into_iter().flatten().any(|key| world.store.get(&key).is_some())
+        }
+        _ => subject(world, event).is_some(),
+    }
+}
+
+/// A function is done with an event. Where it could know whom the event is about, it must have taken it in.
+pub(crate) fn handled(
+    world: &mut World,
+    event: &WebhookEvent,
+    outcome: &'static str,
+    known: bool,
+) -> Option<Violation> {
+    world.ghost.handled.insert(event.message.clone());
+    if outcome != UNMATCHED || !known {
+        if known && let Event::Source { source, .. } = event.event {
+            let request = event.request.clone()?;
+            world.ghost.reported.insert((request, source));
+        }
+        return None;
+    }
+    let lost = match (&event.event, subject(world, event)) {
+        (Event::Source { patient, .. }, Some((_, Subject::Run(id)))) => {
+            world.run(id).is_some_and(|run| run.patient == *patient)
+        }
+        (Event::Consolidated { delivery }, Some((owner, Subject::Record(id)))) => {
+            let item = world.store.get(&Key::Record(owner, id));
+            let record = item.and_then(|item| item.record());
+            record.is_some_and(|record| record.awaits(&delivery.claims(event.request.as_ref()), false))
+        }
+        (Event::Identity { .. }, _) => true,
+        _ => false,
+    };
+    lost.then(|| {
+        broken(
+            4,
+            format!("{} is about something we know, and had no effect", event.message),
+        )
+    })
+    .flatten()
+}
+
+/// A write in the name of a webhook: at most one a message, together with the row that says so.
+pub(super) fn note_effect(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
+    let Job::Process(event) = &task.job else { return None };
+    let has_effect = writes.iter().any(|write| !matches!(write.key, Key::Seen(_)));
+    if !has_effect {
+        return None;
+    }
+    let effects = world.ghost.effects.entry(event.message.clone()).or_default();
+    *effects += 1;
+    if *effects > 1 {
+        return broken(4, format!("{} has an effect twice", event.message));
+    }
+    let told = Key::Seen(event.message.clone());
+    let remembered = writes.iter().any(|write| write.key == told);
+    (!remembered)
+        .then(|| {
+            broken(
+                4,
+                format!("the effect of {} is written and not remembered", event.message),
+            )
+        })
+        .flatten()
+}
+
+/// Whatever was answered with 200 was acted on, or lies where an operator finds it; and what it told is known.
+pub(super) fn all_had_effect(world: &World) -> Option<Violation> {
+    let ghost = &world.ghost;
+    let lost = ghost
+        .accepted
+        .iter()
+        .find(|message| !ghost.handled.contains(*message) && !ghost.dead.contains(*message));
+    if let Some(message) = lost {
+        return broken(4, format!("{message} was answered with 200 and is lost"));
+    }
+    for (_, run) in world.store.runs() {
+        for (request, kind) in &ghost.reported {
+            let status = run.sources.status(*kind);
+            let told = matches!(status, None | Some(SourceStatus::Completed | SourceStatus::Failed));
+            if run.request.as_ref() == Some(request) && !told {
+                return broken(4, format!("the end of a source was told and is not known: {status:?}"));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,246 @@
+//! Draws schedules, and runs one: a prepared world or an empty one, at most so many steps, then rest.
+
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+
+use crate::Sabotage;
+use crate::choice::{Choice, Deed, Ending, Fate, Fault, Pass, Pull, Yield};
+use crate::io::Op;
+use crate::rest::{Networks, bring_to_rest};
+use crate::rules::Violation;
+use crate::task::Task;
+use crate::upstream::Call;
+use crate::world::World;
+
+/// How long an operation takes in a random schedule.
+const PACE: Duration = Duration::from_millis(40);
+
+/// Where a history begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// Nobody is known.
+    Empty,
+    /// Two persons are linked and verified.
+    Verified,
+}
+
+/// The world at the beginning: made by the functions themselves, without faults.
+pub(crate) fn begin(beginning: Beginning, sabotage: Option<Sabotage>, pace: Duration) -> World {
+    let mut world = World::new(sabotage, pace);
+    if beginning == Beginning::Verified {
+        for person in 0..2 {
+            verify(&mut world, person);
+        }
+    }
+    world
+}
+
+/// One person is linked and verified.
+pub(crate) fn verify(world: &mut World, person: u8) {
+    for step in [
+        Choice::Ask(person, Deed::Link(0)),
+        Choice::Ask(person, Deed::OpenSession),
+        Choice::Page(0, Pass::Full),
+        Choice::Webhook(0, Fate::Arrives),
+        Choice::Receive(0),
+    ] {
+        unhurt(world, step);
+    }
+}
+
+/// Does a step, and lets every function that it sets to work run to its end.
+pub(crate) fn unhurt(world: &mut World, step: Choice) {
+    world.apply(step);
+    while world.apply(Choice::Finish(0)) {}
+}
+
+/// Runs a schedule in a world, and brings it to rest in both ways. The first broken rule, and the world it broke in.
+pub(crate) fn run(mut world: World, choices: &[Choice]) -> (World, Option<Violation>) {
+    for choice in choices {
+        world.apply(*choice);
+        if world.violation.is_some() {
+            let violation = world.violation.clone();
+            return (world, violation);
+        }
+    }
+    rest(world)
+}
+
+/// Brings a world to rest in both ways.
+pub(crate) fn rest(world: World) -> (World, Option<Violation>) {
+    let mut silent = world.clone();
+    let violation = bring_to_rest(&mut silent, Networks::Silent);
+    if violation.is_some() {
+        return (silent, violation);
+    }
+    let mut answered = world;
+    let violation = bring_to_rest(&mut answered, Networks::Answer);
+    (answered, violation)
+}
+
+/// One history: `steps` choices, drawn one after the other.
+pub(crate) fn draw(rng: &mut impl Rng, sabotage: Option<Sabotage>, steps: u64) -> (Beginning, Vec<Choice>, World) {
+    let beginning = if rng.random_ratio(1, 4) {
+        Beginning::Empty
+    } else {
+        Beginning::Verified
+    };
+    let mut world = begin(beginning, sabotage, PACE);
+    let mut choices = Vec::new();
+    // A schedule in which nothing could be chosen for so long has nothing to choose from.
+    let mut futile = 0;
+    while (choices.len() as u64) < steps && world.violation.is_none() && futile < 1000 {
+        let choice = one(rng, &world);
+        if world.apply(choice) {
+            choices.push(choice);
+            futile = 0;
+        } else {
+            futile += 1;
+        }
+    }
+    (beginning, choices, world)
+}
+
+/// The world a drawn history began in, with a trace in words if asked for.
+pub(crate) fn again(beginning: Beginning, sabotage: Option<Sabotage>, traced: bool) -> World {
+    let mut world = begin(beginning, sabotage, PACE);
+    world.words = traced.then(Vec::new);
+    world
+}
+
+fn pick<T: Copy>(rng: &mut impl Rng, from: &[T], otherwise: T) -> T {
+    let index = rng.random_range(0..from.len().max(1));
+    from.get(index).copied().unwrap_or(otherwise)
+}
+
+fn one(rng: &mut impl Rng, world: &World) -> Choice {
+    let at = rng.random_range(0..=u8::MAX);
+    let first = if rng.random_ratio(2, 3) { 0 } else { at };
+    let busy = !world.tasks.is_empty();
+    // Calls are few among the operations, and most of what can go wrong is about them.
+    let calling = world
+        .tasks
+        .iter()
+        .position(|task| matches!(task.pending, Op::Upstream(_)));
+    let starting = |task: &Task| matches!(task.pending, Op::Upstream(Call::StartQuery(_)));
+    if let Some(starting) = world.tasks.iter().position(starting)
+        && rng.random_ratio(1, 16)
+    {
+        return Choice::Fault(u8::try_from(starting).unwrap_or(0), fault(rng));
+    }
+    if let Some(calling) = calling.filter(|_| rng.random_ratio(1, 12)) {
+        return Choice::Fault(u8::try_from(calling).unwrap_or(0), fault(rng));
+    }
+    match rng.random_range(0..1000u32) {
+        0..200 if busy => Choice::Step(at),
+        200..440 if busy => Choice::Finish(at),
+        440..465 if busy => Choice::Fault(at, fault(rng)),
+        465..475 if busy => Choice::Crash(at),
+        0..580 => Choice::Receive(first),
+        580..590 => Choice::Copy(at),
+        590..690 => Choice::Webhook(first, fate(rng)),
+        690..710 => Choice::Page(at, page(rng)),
+        710..760 => Choice::Source(at, ending(rng)),
+        760..830 => Choice::Consolidated(at, yields(rng)),
+        830..845 => Choice::Tick,
+        845..895 if !busy => Choice::WaitForNext,
+        895..903 => Choice::Jump(pick(rng, &[1, 1, 3, 3, 8, 8, 20, 20, 45, 45, 100, 240, 400], 1)),
+        903..905 => Choice::Jump(pick(rng, &[1300, 2000, 7300, 50_000], 1300)),
+        905..908 => Choice::Skew(rng.random_range(-20..=20)),
+        _ => {
+            let person = pick(rng, &[0, 0, 0, 1, 1, 1, 2], 0);
+            let challenged = world.told.get(&person).is_some_and(|told| !told.is_empty());
+            // Whoever has a challenge has opened it to pull.
+            let pulls = challenged && rng.random_ratio(1, 2);
+            Choice::Ask(person, if pulls { Deed::Pull(pull(rng)) } else { deed(rng) })
+        }
+    }
+}
+
+fn deed(rng: &mut impl Rng) -> Deed {
+    match rng.random_range(0..100u8) {
+        0..10 => Deed::Link(0),
+        10..12 => Deed::Link(1),
+        12 => Deed::Link(2),
+        13..30 => Deed::OpenSession,
+        30..85 => Deed::OpenChallenge,
+        85..95 => Deed::AskRecord(rng.random_range(0..2)),
+        _ => Deed::Pull(pull(rng)),
+    }
+}
+
+fn pull(rng: &mut impl Rng) -> Pull {
+    match rng.random_range(0..20u8) {
+        0..15 => Pull::Proper,
+        15 => Pull::NotPassed,
+        16 | 17 => Pull::SessionAgain,
+        18 => Pull::OldChallenge,
+        _ => Pull::ForeignSession,
+    }
+}
+
+fn fault(rng: &mut impl Rng) -> Fault {
+    let all = [
+        Fault::Lost,
+        Fault::Unanswered,
+        Fault::NotSent,
+        Fault::Busy,
+        Fault::Refused,
+        Fault::SessionRefused,
+        Fault::IdentityRefused,
+        Fault::Partly,
+        Fault::Lost,
+        Fault::Unanswered,
+    ];
+    pick(rng, &all, Fault::Lost)
+}
+
+fn fate(rng: &mut impl Rng) -> Fate {
+    match rng.random_range(0..20u8) {
+        0..12 => Fate::Arrives,
+        12..14 => Fate::ArrivesBare,
+        14..17 => Fate::Dropped,
+        _ => Fate::Again,
+    }
+}
+
+fn page(rng: &mut impl Rng) -> Pass {
+    pick(
+        rng,
+        &[
+            Pass::Full,
+            Pass::Full,
+            Pass::Full,
+            Pass::PatientOnly,
+            Pass::Unnamed,
+            Pass::Somebody,
+        ],
+        Pass::Full,
+    )
+}
+
+fn ending(rng: &mut impl Rng) -> Ending {
+    let all = [
+        Ending::Answers,
+        Ending::Answers,
+        Ending::Fails,
+        Ending::AnswersUntold,
+        Ending::FailsUntold,
+    ];
+    pick(rng, &all, Ending::Answers)
+}
+
+fn yields(rng: &mut impl Rng) -> Yield {
+    let all = [
+        Yield::Link,
+        Yield::Link,
+        Yield::Link,
+        Yield::Link,
+        Yield::LinkUntold,
+        Yield::Nothing,
+        Yield::Failure,
+        Yield::Foreign,
+    ];
+    pick(rng, &all, Yield::Link)
+}

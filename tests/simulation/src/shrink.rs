@@ -1,0 +1,42 @@
+//! Takes out of a schedule whatever is not needed for the same rule to break.
+//!
+//! Blocks of halving size are left out one after the other; what still breaks the rule without a block does not need
+//! it. It ends when no single step can be left out.
+
+use crate::choice::Choice;
+
+/// The shortest schedule found for which `breaks` still holds.
+pub(crate) fn shrink(mut choices: Vec<Choice>, breaks: impl Fn(&[Choice]) -> bool) -> Vec<Choice> {
+    let mut block = choices.len().div_ceil(2);
+    loop {
+        let before = choices.len();
+        let mut from = 0;
+        while from < choices.len() {
+            let mut without = choices.clone();
+            without.drain(from..(from + block).min(choices.len()));
+            if breaks(&without) {
+                choices = without;
+            } else {
+                from += block;
+            }
+        }
+        if block > 1 {
+            block = block.div_ceil(2);
+        } else if choices.len() == before {
+            return choices;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_needed_stays_and_nothing_else() {
+        let schedule: Vec<Choice> = (0..100).map(Choice::Step).collect();
+        let needed = [Choice::Step(3), Choice::Step(58), Choice::Step(97)];
+        let breaks = |choices: &[Choice]| needed.iter().all(|step| choices.contains(step));
+        assert_eq!(shrink(schedule, breaks), needed);
+    }
+}

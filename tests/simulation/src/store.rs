@@ -1,0 +1,244 @@
+//! The table: items under keys, written all together or not at all, each on its condition.
+//!
+//! Reads are strongly consistent, as the functions' are. The due index is read as it stands at that moment; in AWS it
+//! may lag behind, which delays a tick's find and nothing else, since a stale number is a stale message.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use shared::domain::challenge::ChallengeSlot;
+use shared::domain::identity::Identity;
+use shared::domain::patient::PatientSlot;
+use shared::domain::record::Record;
+use shared::domain::replay::Replays;
+use shared::domain::run::Run;
+use shared::domain::{
+    Aal2SessionId, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId,
+};
+use shared::queue::{Advance, Subject};
+use shared::store::{Condition, SeenMessage, TimelineEntry};
+
+use crate::Sabotage;
+
+/// The name of an item.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) enum Key {
+    Patient(OwnerId),
+    Identity(OwnerId),
+    Challenge(OwnerId),
+    Run(OwnerId, RunId),
+    Entry(OwnerId, RunId, u64),
+    Record(OwnerId, RecordId),
+    PatientOwner(PatientId),
+    OpenRun(PatientId),
+    OpenConsolidated(PatientId),
+    Session(IdentitySessionId),
+    Mark(String),
+    Request(UpstreamRequestId),
+    Used(Aal2SessionId),
+    Seen(MessageId),
+    Replays,
+}
+
+/// A lock on a patient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Lock {
+    pub(crate) owner: OwnerId,
+    pub(crate) holder: Subject,
+    pub(crate) deadline: Time,
+}
+
+/// What is stored.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) enum Item {
+    Patient(PatientSlot),
+    Identity(Identity),
+    Challenge(ChallengeSlot),
+    Run(Run),
+    Entry(TimelineEntry),
+    Record(Record),
+    Owner(OwnerId),
+    Lock(Lock),
+    Request(OwnerId, Subject),
+    Used(RunId),
+    Seen(SeenMessage),
+    Replays(Replays),
+}
+
+macro_rules! typed {
+    ($($name:ident -> $kind:ident: $inner:ty;)*) => {
+        impl Item {
+            $(pub(crate) fn $name(&self) -> Option<&$inner> {
+                match self { Self::$kind(inner) => Some(inner), _ => None }
+            })*
+        }
+    };
+}
+
+typed! {
+    patient -> Patient: PatientSlot;
+    identity -> Identity: Identity;
+    challenge -> Challenge: ChallengeSlot;
+    run -> Run: Run;
+    entry -> Entry: TimelineEntry;
+    record -> Record: Record;
+    owner -> Owner: OwnerId;
+    lock -> Lock: Lock;
+    replays -> Replays: Replays;
+}
+
+impl Item {
+    /// The version a write must name, where there is one.
+    pub(crate) const fn version(&self) -> Option<u64> {
+        match self {
+            Self::Patient(slot) => Some(slot.version),
+            Self::Identity(identity) => Some(identity.version),
+            Self::Challenge(slot) => Some(slot.version),
+            Self::Run(run) => Some(run.version),
+            Self::Record(record) => Some(record.version),
+            Self::Replays(replays) => Some(replays.version),
+            Self::Entry(_) | Self::Owner(_) | Self::Lock(_) | Self::Request(..) | Self::Used(_) | Self::Seen(_) => None,
+        }
+    }
+}
+
+/// What must hold of the item that is there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Require {
+    /// There is none.
+    Nothing,
+    /// It has this version; 0 means that there is none.
+    Version(u64),
+    /// There is none, or it is a lock whose deadline has passed.
+    NothingAlive(Time),
+    /// It is a lock held by this one.
+    Holder(Subject),
+    /// Whatever is there.
+    Anything,
+}
+
+/// What becomes of the item.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    Put(Arc<Item>),
+    Delete,
+    Check,
+}
+
+/// One part of a transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Write {
+    pub(crate) condition: Condition,
+    pub(crate) key: Key,
+    pub(crate) require: Require,
+    pub(crate) effect: Effect,
+}
+
+impl Write {
+    pub(crate) fn put(condition: Condition, require: Require, key: Key, item: Item) -> Self {
+        Self {
+            condition,
+            key,
+            require,
+            effect: Effect::Put(Arc::new(item)),
+        }
+    }
+
+    pub(crate) const fn check(condition: Condition, require: Require, key: Key) -> Self {
+        Self {
+            condition,
+            key,
+            require,
+            effect: Effect::Check,
+        }
+    }
+
+    pub(crate) const fn release(key: Key, holder: Subject) -> Self {
+        Self {
+            condition: Condition::LockOurs,
+            key,
+            require: Require::Holder(holder),
+            effect: Effect::Delete,
+        }
+    }
+}
+
+/// All items.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Store {
+    items: BTreeMap<Key, Arc<Item>>,
+}
+
+impl Store {
+    pub(crate) fn get(&self, key: &Key) -> Option<&Arc<Item>> {
+        self.items.get(key)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Item)> {
+        self.items.iter().map(|(key, item)| (key, item.as_ref()))
+    }
+
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (&OwnerId, &Run)> {
+        self.iter().filter_map(|(key, item)| match (key, item) {
+            (Key::Run(owner, _), Item::Run(run)) => Some((owner, run)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = (&OwnerId, &Record)> {
+        self.iter().filter_map(|(key, item)| match (key, item) {
+            (Key::Record(owner, _), Item::Record(record)) => Some((owner, record)),
+            _ => None,
+        })
+    }
+
+    /// Which conditions do not hold.
+    pub(crate) fn unmet(&self, writes: &[Write], sabotage: Option<Sabotage>) -> Vec<Condition> {
+        if sabotage == Some(Sabotage::UnconditionalWrite) {
+            return Vec::new();
+        }
+        let unmet = writes.iter().filter(|write| !self.holds(write));
+        unmet.map(|write| write.condition).collect()
+    }
+
+    fn holds(&self, write: &Write) -> bool {
+        let there = self.items.get(&write.key);
+        match &write.require {
+            Require::Nothing | Require::Version(0) => there.is_none(),
+            Require::Version(version) => there.is_some_and(|item| item.version() == Some(*version)),
+            Require::NothingAlive(now) => {
+                there.is_none_or(|item| item.lock().is_some_and(|lock| lock.deadline <= *now))
+            }
+            Require::Holder(holder) => there.is_some_and(|item| item.lock().is_some_and(|lock| lock.holder == *holder)),
+            Require::Anything => true,
+        }
+    }
+
+    /// Writes; whether it may is asked before.
+    pub(crate) fn write(&mut self, writes: &[Write]) {
+        for write in writes {
+            match &write.effect {
+                Effect::Put(item) => drop(self.items.insert(write.key.clone(), Arc::clone(item))),
+                Effect::Delete => drop(self.items.remove(&write.key)),
+                Effect::Check => {}
+            }
+        }
+    }
+
+    /// Everything that was due before `before`, the oldest first.
+    pub(crate) fn overdue(&self, before: Time) -> Vec<Advance> {
+        let mut due: Vec<(Time, Advance)> = self.due().filter(|(due_at, _)| *due_at <= before).collect();
+        due.sort_by_key(|(due_at, _)| *due_at);
+        due.into_iter().map(|(_, advance)| advance).collect()
+    }
+
+    /// Everything that waits, with its due time.
+    pub(crate) fn due(&self) -> impl Iterator<Item = (Time, Advance)> + '_ {
+        self.iter().filter_map(|(key, item)| match (key, item) {
+            (Key::Run(owner, _), Item::Run(run)) => Some((run.due_at?, Advance::of_run(owner, run))),
+            (Key::Record(owner, _), Item::Record(record)) => Some((record.due_at?, Advance::of_record(owner, record))),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! A trace in words. Everything in it is invented, so unlike a log it may name what it is about.
+
+use shared::Error;
+use shared::queue::Subject;
+use shared::webhook::{Event, WebhookEvent};
+
+use crate::choice::{Fate, Fault};
+use crate::functions::Job;
+use crate::ids::{person, record_name, run_name};
+use crate::io::{Body, Op, put_of};
+use crate::store::{Effect, Item, Key, Write};
+use crate::upstream::Call;
+
+fn subject(subject: Subject) -> String {
+    match subject {
+        Subject::Run(run) => run_name(run),
+        Subject::Record(record) => record_name(record),
+    }
+}
+
+pub(crate) fn body(body: &Body) -> String {
+    match body {
+        Body::Advance(advance) => format!("advance {}, dueSeq {}", subject(advance.subject), advance.due_seq),
+        Body::Fetch(fetch) => format!("fetch {}, dueSeq {}", record_name(fetch.record), fetch.due_seq),
+        Body::Webhook(event) => webhook(event),
+    }
+}
+
+pub(crate) fn webhook(event: &WebhookEvent) -> String {
+    let request = event.request.as_ref().map_or("no request", |request| request.as_str());
+    let what = match &event.event {
+        Event::Source { source, status, .. } => format!("{} {status:?}", source.as_str()),
+        Event::Consolidated { delivery } => {
+            let with = if delivery.link.is_some() { " with a link" } else { "" };
+            format!("consolidated {:?}{with}", delivery.status)
+        }
+        Event::Identity { .. } => "identity verified".to_owned(),
+        Event::FirstData { .. } | Event::IdentityUnreadable { .. } | Event::Other => "other".to_owned(),
+    };
+    let bare = if event.marks == shared::webhook::Marks::default() {
+        ", no metadata"
+    } else {
+        ""
+    };
+    format!("{} ({what} of {request}{bare})", event.message)
+}
+
+pub(crate) fn job(job: &Job) -> String {
+    match job {
+        Job::Advance(advance) => body(&Body::Advance(advance.clone())),
+        Job::Fetch(fetch) => body(&Body::Fetch(fetch.clone())),
+        Job::Process(event) | Job::Intake(event) => webhook(event),
+        Job::Link { person, demographics } => format!("person {person} links demographics {demographics}"),
+        Job::OpenSession { person, .. } => format!("person {person} opens an identity session"),
+        Job::OpenChallenge { person } => format!("person {person} opens a challenge"),
+        Job::Pull { person, run, presented } => {
+            let (challenge, session) = (presented.challenge.as_str(), presented.session.as_str());
+            let (run, status) = (run_name(*run), presented.status);
+            format!("person {person} asks for {run} with {challenge}, {session}, {status}")
+        }
+        Job::AskRecord {
+            person,
+            record,
+            variant,
+        } => format!("person {person} asks for {}, filters {variant}", record_name(*record)),
+        Job::Reconcile => "a tick".to_owned(),
+    }
+}
+
+pub(crate) fn key(key: &Key) -> String {
+    match key {
+        Key::Patient(owner) => format!("patient of person {}", person(owner)),
+        Key::Identity(owner) => format!("identity of person {}", person(owner)),
+        Key::Challenge(owner) => format!("challenge of person {}", person(owner)),
+        Key::Run(_, run) => run_name(*run),
+        Key::Entry(_, run, n) => format!("timeline {n} of {}", run_name(*run)),
+        Key::Record(_, record) => record_name(*record),
+        Key::PatientOwner(patient) => format!("owner of {}", patient.as_str()),
+        Key::OpenRun(patient) => format!("open run of {}", patient.as_str()),
+        Key::OpenConsolidated(patient) => format!("open consolidated query of {}", patient.as_str()),
+        Key::Session(session) => format!("session {}", session.as_str()),
+        Key::Mark(mark) => mark.clone(),
+        Key::Request(request) => format!("request {request}"),
+        Key::Used(session) => format!("used {}", session.as_str()),
+        Key::Seen(message) => format!("seen {message}"),
+        Key::Replays => "replays".to_owned(),
+    }
+}
+
+fn write(write: &Write) -> String {
+    let key = key(&write.key);
+    match (&write.effect, put_of(&write.effect).map(AsRef::as_ref)) {
+        (_, Some(Item::Run(run))) => format!(
+            "{key} = {:?} (version {}, dueSeq {})",
+            run.state, run.version, run.due_seq
+        ),
+        (_, Some(Item::Record(record))) => {
+            let (state, version) = (record.state, record.version);
+            format!("{key} = {state:?} (version {version}, dueSeq {})", record.due_seq)
+        }
+        (_, Some(Item::Entry(entry))) => match &entry.event {
+            Some(event) => format!("{key}: {event:?}"),
+            None => format!("{key}: accepted"),
+        },
+        (Effect::Delete, _) => format!("no more {key}"),
+        (Effect::Check, _) => format!("if {key} is as read"),
+        (Effect::Put(_), _) => key,
+    }
+}
+
+pub(crate) fn op(op: &Op, fault: Option<Fault>) -> String {
+    let what = match op {
+        Op::Get(of) => format!("reads {}", key(of)),
+        Op::Commit(writes) => {
+            let writes: Vec<String> = writes.iter().map(write).collect();
+            format!("writes {}", writes.join("; "))
+        }
+        Op::Overdue(_) => "reads what is overdue".to_owned(),
+        Op::Send(message, delay) => format!("sends {}, seen after {} s", body(message), delay.as_secs()),
+        Op::Upstream(of) => format!("calls upstream: {}", call(of)),
+        Op::Follow(_) => "follows the link".to_owned(),
+        Op::Now => "reads the clock".to_owned(),
+    };
+    match fault {
+        Some(fault) => format!("{what} — FAULT: {fault:?}"),
+        None => what,
+    }
+}
+
+fn call(call: &Call) -> String {
+    match call {
+        Call::FindPatient(_) => "find the patient".to_owned(),
+        Call::CreatePatient(..) => "create the patient".to_owned(),
+        Call::UpdatePatient(patient, _) => format!("update {}", patient.as_str()),
+        Call::OpenSession(patient, _) => format!("open an identity session for {}", patient.as_str()),
+        Call::OpenChallenge(_) => "open a challenge".to_owned(),
+        Call::StartQuery(start) => format!("start the network query of {}", run_name(start.run)),
+        Call::ReadQuery(request) => format!("status of {request}"),
+        Call::StartConsolidated(record, ..) => format!("start the consolidated query of {}", record_name(*record)),
+        Call::ReadConsolidated(request) => format!("status of {request}"),
+        Call::WebhookStatus => "which deliveries failed".to_owned(),
+        Call::RetryWebhooks => "send failed deliveries again".to_owned(),
+    }
+}
+
+pub(crate) fn outcome(outcome: &Result<&'static str, Error>) -> String {
+    match outcome {
+        Ok(word) => (*word).to_owned(),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+pub(crate) fn fate(fate: Fate, event: &WebhookEvent) -> String {
+    let event = webhook(event);
+    match fate {
+        Fate::Arrives => format!("webhook {event} arrives"),
+        Fate::ArrivesBare => format!("webhook {event} arrives without metadata"),
+        Fate::Dropped => format!("webhook {event} does not arrive"),
+        Fate::Again => format!("webhook {event} arrives once more"),
+    }
+}
+
+pub(crate) const fn fault(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Lost => "fault: no effect, no answer",
+        Fault::Unanswered => "fault: effect, no answer",
+        Fault::NotSent => "fault: not sent",
+        Fault::Busy => "fault: 429",
+        Fault::Refused => "fault: refused",
+        Fault::SessionRefused => "fault: session refused",
+        Fault::IdentityRefused => "fault: identity refused",
+        Fault::Partly => "fault: a source does not start",
+    }
+}

@@ -1,0 +1,82 @@
+//! The simulation at a size for every day, and the proof that it can fail: each world that is broken on purpose is
+//! noticed within a bounded number of steps, by the rule it breaks, with a short schedule.
+
+use simulation::{Bounds, Options, Sabotage, explore, simulate};
+
+#[test]
+fn no_rule_breaks_and_everything_happens() {
+    let report = simulate(Options::new(50_000, 20_261_122));
+    assert!(report.failure.is_none(), "{}", report.outcome(true).lines.join("\n"));
+    assert_eq!(report.missing(), Vec::<&str>::new());
+    for end in ["Completed", "Partial", "Failed", "Unconfirmed", "Expired"] {
+        let rested = report.runs.iter().filter(|(state, _)| state.ends_with(end));
+        assert!(rested.count() > 0, "no run ended {end}: {:?}", report.runs);
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_history() {
+    let (first, again) = (simulate(Options::new(2_000, 7)), simulate(Options::new(2_000, 7)));
+    assert_eq!(first.outcome(true), again.outcome(true));
+    assert_ne!(first.outcome(true), simulate(Options::new(2_000, 8)).outcome(true));
+}
+
+#[test]
+fn every_history_of_a_small_configuration_keeps_the_rules() {
+    let explored = explore(Bounds::small(), None);
+    assert!(explored.failure.is_none(), "{}", explored.outcome().lines.join("\n"));
+    assert!(explored.states > 5_000, "{} states", explored.states);
+}
+
+#[test]
+fn the_exhaustive_check_can_fail() {
+    for (sabotage, rule) in [
+        (Sabotage::AmbiguousStartRepeated, 5),
+        (Sabotage::LockKept, 1),
+        (Sabotage::NoReconciler, 1),
+    ] {
+        let failure = explore(Bounds::small(), Some(sabotage)).failure;
+        let (violation, trace) = failure.unwrap_or_else(|| panic!("{sabotage:?} was not noticed"));
+        assert_eq!(violation.rule, rule, "{sabotage:?}: {violation:?}");
+        assert!(!trace.is_empty());
+    }
+}
+
+/// The rules that may be the first to break, and the most steps that are needed to show it.
+const fn noticed_by(sabotage: Sabotage) -> (&'static [u8], usize) {
+    match sabotage {
+        Sabotage::ClaimWithoutDueSeq => (&[1], 45),
+        Sabotage::DedupeDropped => (&[4], 45),
+        Sabotage::AmbiguousStartRepeated => (&[5], 45),
+        Sabotage::UnconditionalWrite => (&[1, 3, 5, 7], 45),
+        Sabotage::TtlAsLock => (&[5], 45),
+        Sabotage::LockKept | Sabotage::NoReconciler => (&[1], 45),
+        Sabotage::AnswerBeforeSend => (&[4], 45),
+        Sabotage::SessionForgotten => (&[7], 45),
+        Sabotage::PatientShared => (&[7], 45),
+        Sabotage::AnyDeliveryTaken => (&[5], 45),
+    }
+}
+
+#[test]
+fn every_broken_world_is_noticed() {
+    for sabotage in Sabotage::ALL {
+        let sabotaged = Options {
+            sabotage: Some(sabotage),
+            ..Options::new(60_000, 1)
+        };
+        let report = simulate(sabotaged);
+        let failure = report.failure.unwrap_or_else(|| panic!("{sabotage:?} was not noticed"));
+        let (rules, needed) = noticed_by(sabotage);
+        println!(
+            "{sabotage:?}: rule {} after {} steps, {} of {} needed",
+            failure.violation.rule, report.steps, failure.needed, failure.drawn
+        );
+        assert!(
+            rules.contains(&failure.violation.rule),
+            "{sabotage:?}: {:?}",
+            failure.violation
+        );
+        assert!(failure.needed <= needed, "{sabotage:?}:\n{}", failure.trace.join("\n"));
+    }
+}
