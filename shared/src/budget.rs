@@ -23,6 +23,8 @@ pub struct DayBudget {
 
 /// Counts calls that no limit per minute is known of.
 pub trait CountCall {
+    /// Calls a day that upstream allows.
+    fn quota(&self) -> u32;
     /// Counts one call of the day; `false` when it must not be made.
     fn count_call(&self, share: Share, now: Time) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
@@ -42,15 +44,13 @@ impl DayBudget {
         })?;
         Ok(Self { table, quota })
     }
-
-    /// Calls a day that upstream allows.
-    #[must_use]
-    pub const fn quota(&self) -> u32 {
-        self.quota
-    }
 }
 
 impl CountCall for DayBudget {
+    fn quota(&self) -> u32 {
+        self.quota
+    }
+
     async fn count_call(&self, share: Share, now: Time) -> Result<bool, StoreError> {
         self.table.spend_day(now, share.of(self.quota)).await
     }
@@ -199,6 +199,10 @@ impl RateBudget {
 }
 
 impl CountCall for RateBudget {
+    fn quota(&self) -> u32 {
+        self.day.quota
+    }
+
     async fn count_call(&self, share: Share, now: Time) -> Result<bool, StoreError> {
         self.day.count_call(share, now).await
     }

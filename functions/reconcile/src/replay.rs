@@ -1,7 +1,7 @@
 //! Finds deliveries that failed and has them sent again.
 
 use shared::Error;
-use shared::budget::{CountCall, DayBudget};
+use shared::budget::CountCall;
 use shared::domain::budget::Share;
 use shared::domain::replay::Verdict;
 use shared::domain::{Time, Timing};
@@ -15,7 +15,7 @@ use shared::store::{Condition, KeepReplays};
 pub async fn replay(
     store: &impl KeepReplays,
     metriport: &impl WebhookReplay,
-    day: &DayBudget,
+    day: &impl CountCall,
     now: Time,
     timing: Timing,
 ) -> Result<bool, Error> {

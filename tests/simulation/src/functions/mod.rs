@@ -18,9 +18,6 @@ use crate::io::{Body, Io};
 /// How often a write is decided anew when others write the same items.
 const ATTEMPTS: u32 = 8;
 
-/// The daily quota the reconciler is told.
-const DAILY_QUOTA: u32 = 10_000;
-
 /// What a function is invoked for.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) enum Job {
@@ -121,7 +118,7 @@ async fn intake(io: &Io, event: &WebhookEvent) -> Result<&'static str, Error> {
 async fn reconcile(io: &Io) -> Result<&'static str, Error> {
     let now = io.now().await;
     reconcile::tick::tick(io, io, now, io.timing).await?;
-    let replayed = reconcile::replay::replay(io, io, now, io.timing, DAILY_QUOTA).await;
+    let replayed = reconcile::replay::replay(io, io, io, now, io.timing).await;
     Ok(if replayed.unwrap_or(false) {
         "replayed"
     } else {
