@@ -4,7 +4,7 @@
 //! so duplicates and forks die out. A message that fails comes back alone. What a crash leaves behind is found by its
 //! due time: an intent without a result is never started again where that could have two effects.
 
-mod handler;
+pub mod handler;
 mod record;
 mod run;
 
@@ -26,7 +26,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    async fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub async fn read(init: &Init) -> Result<Self, InitError> {
         Ok(Self {
             table: init.table()?,
             advances: init.advance_queue()?,

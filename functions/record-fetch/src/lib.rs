@@ -5,7 +5,7 @@
 //! back to waiting, and `query-dispatch` asks upstream for a new link.
 
 pub mod fetch;
-mod handler;
+pub mod handler;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::config::Env;
@@ -25,7 +25,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub fn read(init: &Init) -> Result<Self, InitError> {
         Ok(Self {
             table: init.table()?,
             bucket: init.bucket()?,
