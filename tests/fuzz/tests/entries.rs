@@ -1,4 +1,5 @@
 //! Some thousands of inputs for every entry; the command does the same with as many as wanted.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fuzz::entries;
 use fuzz::run::run;
@@ -25,7 +26,7 @@ fn judge(name: &str, inputs: u64, reached: &[&str]) {
 fn every_entry_is_tested_here() {
     let tests = include_str!("entries.rs");
     for name in entries::names() {
-        assert!(tests.contains(&format!("judge(\"{name}\"")), "{name} is not tested");
+        assert!(tests.contains(&format!("\"{name}\",")), "{name} is not tested");
     }
 }
 
@@ -39,19 +40,19 @@ fn identity_session() {
         "no event",
         "no request",
     ];
-    judge("identity-session", 1500, &reached);
+    judge("identity-session", 800, &reached);
 }
 
 #[test]
 fn webhook_intake() {
-    judge("webhook-intake", 2000, &["accepted", "signature_invalid", "no event"]);
+    judge("webhook-intake", 1000, &["accepted", "signature_invalid", "no event"]);
 }
 
 #[test]
 fn aal2_challenge() {
     judge(
         "aal2-challenge",
-        1500,
+        1000,
         &[
             "accepted",
             "redirect_url_not_allowed",
@@ -70,14 +71,14 @@ fn network_query() {
         "not_found",
         "aal2_session_missing",
     ];
-    judge("network-query", 2000, &reached);
+    judge("network-query", 1500, &reached);
 }
 
 #[test]
 fn record_read() {
     judge(
         "record-read",
-        2000,
+        1000,
         &["accepted", "invalid_request", "not_found", "patient_not_linked"],
     );
 }
@@ -86,19 +87,19 @@ fn record_read() {
 fn webhook_process() {
     judge(
         "webhook-process",
-        1500,
+        1000,
         &["done", "read, and comes back", "unreadable, comes back", "no batch"],
     );
 }
 
 #[test]
 fn query_dispatch() {
-    judge("query-dispatch", 1500, &["done", "unreadable, comes back"]);
+    judge("query-dispatch", 1000, &["done", "unreadable, comes back"]);
 }
 
 #[test]
 fn record_fetch() {
-    judge("record-fetch", 1500, &["done", "unreadable, comes back"]);
+    judge("record-fetch", 1000, &["done", "unreadable, comes back"]);
 }
 
 #[test]
@@ -147,5 +148,5 @@ fn upstream_answers() {
 #[test]
 fn fhir_bundles() {
     let reached = ["read", "not-json", "not-utf8", "too-deep", "not-a-bundle", "truncated"];
-    judge("fhir-bundle", 3000, &reached);
+    judge("fhir-bundle", 2000, &reached);
 }

@@ -14,7 +14,7 @@ use crate::canary::{self, CANARY};
 use crate::chance::Chance;
 use crate::mutate;
 use crate::run::{Class, Entry};
-use crate::world::events::{self, Call, put_encoded, sign};
+use crate::world::events::{self, Call, put, put_encoded, sign};
 use crate::world::{Failed, World};
 
 /// One of the functions behind API Gateway, as it is after its start.
@@ -34,6 +34,9 @@ pub struct Http {
     world: World,
     runtime: Runtime,
 }
+
+/// Claims that name nobody, or somebody else.
+const CLAIMS: [&str; 5] = ["", " ", "\0", "a\u{202e}b", "fuzz-person-1 "];
 
 /// The functions, by name.
 pub const NAMES: [&str; 5] = [
@@ -168,13 +171,11 @@ impl Entry for Http {
             put_encoded(&mut event, body);
         }
         if chance.one_in(12) {
-            event["headers"]["content-type"] = json!(content_type(chance));
+            put(&mut event, "/headers", "content-type", json!(content_type(chance)));
         }
-        if let Some(claims) = event
-            .pointer_mut("/requestContext/authorizer/jwt/claims")
-            .filter(|_| chance.one_in(12))
-        {
-            claims[chance.pick(["iss", "sub"])] = json!(chance.pick(["", " ", "\0", "a\u{202e}b", "fuzz-person-1 "]));
+        if call.subject.is_some() && chance.one_in(12) {
+            let (value, claim) = (chance.pick(CLAIMS), chance.pick(["iss", "sub"]));
+            put(&mut event, "/requestContext/authorizer/jwt/claims", claim, json!(value));
         }
         match chance.below(10) {
             0 | 1 => mutate::document(event, chance),

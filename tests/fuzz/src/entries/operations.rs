@@ -10,7 +10,7 @@ use shared::domain::{
 use shared::metriport::*;
 
 use super::answers::is_called;
-use crate::world::events::{SUBJECT, demographics};
+use crate::world::events::{SUBJECT, demographics, put};
 use crate::world::upstream::{CHALLENGE, PATIENT, REQUEST, SESSION};
 use crate::world::{Failed, RETURN};
 
@@ -252,7 +252,7 @@ impl Operations {
                     ("facilityIds", json!(["01989f00-1111-7222-8333-444455556666"])),
                     ("status", json!({ "hieOptOut": false })),
                 ] {
-                    patient[name] = value;
+                    put(&mut patient, "", name, value);
                 }
                 patient
             }

@@ -1,4 +1,5 @@
-//! Valid queue messages, the stock that generators spoil. What Metriport's webhooks become is made by the reader itself.
+//! Valid queue messages, the stock that generators spoil. What Metriport's webhooks become is made by the reader
+//! itself.
 
 use serde_json::{Value, json};
 use shared::domain::Time;

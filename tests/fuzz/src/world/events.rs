@@ -170,7 +170,8 @@ pub fn put_encoded(event: &mut Value, body: &[u8]) {
     put(event, "", "isBase64Encoded", json!(true));
 }
 
-fn put(event: &mut Value, place: &str, name: &str, value: Value) {
+/// Puts a field into the object at a place of the event, if there is one.
+pub fn put(event: &mut Value, place: &str, name: &str, value: Value) {
     if let Some(fields) = event.pointer_mut(place).and_then(Value::as_object_mut) {
         fields.insert(name.to_owned(), value);
     }
