@@ -1,82 +1,27 @@
-//! Nothing about a person, no secret and no link is in what the functions write down or send to each other.
+//! Nothing about a person, no secret and no link is in what the functions write down or send to each other: not when
+//! all goes well, not when upstream, AWS or a function fails, and not when a function panics.
+
+mod canaries;
+mod detector;
+mod faults;
+mod panics;
 
 use reqwest::Method;
 use sandbox_fhir::split;
 use sandbox_metriport::{Failure, Operation};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use canaries::{Canaries, SUBJECT, UPSTREAM_WORDS, content, demographics, of_demographics, secrets_of};
 
 use crate::harness::{TestApp, until};
-
-const SUBJECT: &str = "canary-subject-7Q";
-const UPSTREAM_WORDS: &str = "CanaryUpstreamWords";
-
-/// What must not be found anywhere, by name.
-struct Canaries(Vec<(&'static str, String)>);
-
-impl Canaries {
-    fn add(&mut self, name: &'static str, value: impl Into<String>) {
-        let value = value.into();
-        assert!(value.len() >= 6, "{name} is too short to be told from chance");
-        self.0.push((name, value));
-    }
-
-    fn assert_absent(&self, place: &str, texts: &[String]) {
-        assert!(!texts.is_empty(), "{place}: nothing was looked at");
-        for (name, value) in &self.0 {
-            let found = texts.iter().find(|text| text.contains(value));
-            assert!(found.is_none(), "{name} in {place}: {found:?}");
-        }
-    }
-}
-
-fn demographics() -> Value {
-    json!({
-        "firstName": "Canarina", "lastName": "Quibblesworth", "genderAtBirth": "F", "dob": "1951-02-03",
-        "address": [{ "addressLine1": "94170 Canarywood Pl", "city": "Yellowbird", "state": "OH", "zip": "45402" }],
-        "contact": [{ "phone": "9375550177", "email": "canarina.q@example.test" }],
-    })
-}
-
-fn of_demographics() -> Vec<(&'static str, &'static str)> {
-    vec![
-        ("first name", "Canarina"),
-        ("last name", "Quibblesworth"),
-        ("date of birth", "1951-02-03"),
-        ("address", "Canarywood"),
-        ("city", "Yellowbird"),
-        ("phone", "9375550177"),
-        ("e-mail", "canarina"),
-    ]
-}
 
 fn upstream_error(code: u16) -> Failure {
     Failure::envelope(code, UPSTREAM_WORDS, &format!("{UPSTREAM_WORDS}: {}", demographics()))
 }
 
-/// The values of a link that open something.
-fn secrets_of(link: &str) -> String {
-    let url = url::Url::parse(link).expect("a link");
-    let signature = url
-        .query_pairs()
-        .find(|(name, _)| name == "X-Amz-Signature")
-        .map(|(_, value)| value.into_owned());
-    signature.unwrap_or_else(|| {
-        url.path_segments()
-            .and_then(Iterator::last)
-            .unwrap_or_default()
-            .to_owned()
-    })
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_log_and_no_message_holds_anything_about_a_person() {
-    let content = json!({ "resourceType": "Bundle", "entry": [
-        { "resource": {
-            "resourceType": "Patient", "id": "canary-resource-id", "name": [{ "family": "CanaryContentName" }],
-        } },
-        { "resource": { "resourceType": "Observation", "id": "o", "note": [{ "text": "CanaryContentNote" }] } },
-    ] });
-    let record = split(content.to_string().as_bytes()).expect("a record");
+    let record = split(content().to_string().as_bytes()).expect("a record");
     let app = TestApp::with(|options| {
         options.stand_in.record = Some(record);
         options.stand_in.rate_limits = false;

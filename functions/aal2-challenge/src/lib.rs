@@ -1,7 +1,7 @@
 //! `aal2-challenge`: opens the hosted page on which the person passes a fresh second factor. A new challenge supersedes
 //! the pending one, so one whose outcome is unknown upstream costs nothing: the person opens another.
 
-mod handler;
+pub mod handler;
 pub mod open;
 
 use lambda_http::service_fn;
@@ -24,7 +24,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    async fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub async fn read(init: &Init) -> Result<Self, InitError> {
         let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
         let redirects = init.env.list("REDIRECT_ALLOWLIST");
         let table = init.table()?;

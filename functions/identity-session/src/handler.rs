@@ -9,7 +9,8 @@ use shared::{Error, clock};
 
 use crate::{Deps, open, patient, standing};
 
-pub(crate) async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
+/// Answers one request; every failure is a reply.
+pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
     Ok(respond(answer(deps, &request).await))
 }
 

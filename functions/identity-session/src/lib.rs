@@ -1,7 +1,7 @@
 //! `identity-session`: links the caller to a Metriport patient, opens the hosted IAL2 page, and says where the person
 //! stands and what comes next.
 
-mod handler;
+pub mod handler;
 pub mod open;
 pub mod patient;
 pub mod standing;
@@ -31,7 +31,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    async fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub async fn read(init: &Init) -> Result<Self, InitError> {
         const FACILITY: &str = "FACILITY_ID";
         let facility = FacilityId::parse(init.env.required(FACILITY)?);
         let malformed = config::ConfigError {

@@ -1,7 +1,7 @@
 //! `network-query`: accepts a pull and shows where it stands. It starts nothing: that is `query-dispatch`'s work.
 
 pub mod accept;
-mod handler;
+pub mod handler;
 pub mod view;
 
 use lambda_http::service_fn;
@@ -23,7 +23,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    async fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub async fn read(init: &Init) -> Result<Self, InitError> {
         let (table, advances) = (init.table()?, init.advance_queue()?);
         Ok(Self {
             budget: init.rate_budget(&table)?,

@@ -8,7 +8,8 @@ use shared::{Error, clock};
 
 use crate::{Deps, Outcome, record, run};
 
-pub(crate) async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
+/// Handles one batch; what failed is named in the reply, and comes back.
+pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
     Ok(each(event, &deps.dead_letters, async |body| {
         advance(deps, &parse(&body)?).await
     })

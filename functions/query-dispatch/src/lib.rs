@@ -5,7 +5,7 @@
 //! as a dead letter. What a crash leaves behind is found by its due time: an intent without a result is never
 //! started again where that could have two effects.
 
-mod handler;
+pub mod handler;
 mod record;
 mod run;
 
@@ -30,7 +30,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    async fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub async fn read(init: &Init) -> Result<Self, InitError> {
         let table = init.table()?;
         Ok(Self {
             budget: init.rate_budget(&table)?,

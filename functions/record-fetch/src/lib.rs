@@ -6,7 +6,7 @@
 //! kept as a dead letter, without its link.
 
 pub mod fetch;
-mod handler;
+pub mod handler;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::config::Env;
@@ -27,7 +27,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub fn read(init: &Init) -> Result<Self, InitError> {
         Ok(Self {
             table: init.table()?,
             bucket: init.bucket()?,

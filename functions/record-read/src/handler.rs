@@ -10,7 +10,8 @@ use shared::{Error, clock};
 
 use crate::{Deps, request, view};
 
-pub(crate) async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
+/// Answers one request; every failure is a reply.
+pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
     Ok(respond(answer(deps, &request).await))
 }
 

@@ -1,6 +1,6 @@
 //! `record-read`: lists records, mints a link per request, and asks for other forms.
 
-mod handler;
+pub mod handler;
 pub mod request;
 pub mod view;
 
@@ -23,7 +23,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    async fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub async fn read(init: &Init) -> Result<Self, InitError> {
         let (table, bucket, advances) = (init.table()?, init.bucket()?, init.advance_queue()?);
         let owner_key = init.owner_key().await?;
         Ok(Self {

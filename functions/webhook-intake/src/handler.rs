@@ -12,7 +12,8 @@ use shared::webhook::{SIGNATURE_HEADER, UnverifiedWebhook};
 use crate::Deps;
 use crate::intake::{Answer, take_in};
 
-pub(crate) async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
+/// Answers one request; every failure is a reply.
+pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
     // The runtime has decoded what API Gateway encoded in base64: these are the bytes that were signed.
     let webhook = UnverifiedWebhook {
         body: request.body().as_ref(),

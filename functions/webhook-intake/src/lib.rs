@@ -4,7 +4,7 @@
 //! (docs.metriport.com, page `getting-started/webhooks`). So a 200 means that the event is durable, and nothing is done
 //! here that could take long.
 
-mod handler;
+pub mod handler;
 pub mod intake;
 pub mod keys;
 
@@ -22,7 +22,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    async fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub async fn read(init: &Init) -> Result<Self, InitError> {
         let keys = KeyRing::load(init.secrets(), init.env.clone(), shared::clock::now()).await?;
         Ok(Self {
             keys,

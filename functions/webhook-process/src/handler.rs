@@ -8,7 +8,8 @@ use shared::queue::{each, parse};
 
 use crate::{Deps, process};
 
-pub(crate) async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
+/// Handles one batch; what failed is named in the reply, and comes back.
+pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
     Ok(each(event, &deps.dead_letters, async |body| {
         process::process(deps, &parse(&body)?, clock::now()).await
     })

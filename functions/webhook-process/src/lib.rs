@@ -6,7 +6,7 @@
 //! row that says the message was seen, so a message that comes twice has one effect.
 
 mod consolidated;
-mod handler;
+pub mod handler;
 mod identity;
 pub mod process;
 mod source;
@@ -28,7 +28,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    fn read(init: &Init) -> Result<Self, InitError> {
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// When a variable or a secret is missing or malformed.
+    pub fn read(init: &Init) -> Result<Self, InitError> {
         let (advances, fetches) = (init.advance_queue()?, init.fetch_queue()?);
         Ok(Self {
             table: init.table()?,

@@ -192,7 +192,10 @@ fn stored(reply: &Response<Body>) -> Option<Reply> {
         let value = value.to_str().ok()?;
         Some((name.as_str().to_owned(), value.to_owned()))
     };
-    let lasting = reply.headers().iter().filter(|(name, _)| !name.as_str().starts_with("ratelimit"));
+    let lasting = reply
+        .headers()
+        .iter()
+        .filter(|(name, _)| !name.as_str().starts_with("ratelimit"));
     Some(Reply {
         status: reply.status().as_u16(),
         headers: lasting.map(header).collect::<Option<_>>()?,

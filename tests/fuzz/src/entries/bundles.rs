@@ -1,0 +1,197 @@
+//! The FHIR reader: any bytes, in any pieces, against `serde_json`.
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use shared::records::{BundleScan, ScanError};
+
+use crate::canary;
+use crate::chance::Chance;
+use crate::mutate;
+use crate::run::{Class, Entry};
+
+/// The reader of records.
+pub struct Bundles {
+    stock: Vec<Value>,
+}
+
+/// Its name.
+pub const NAME: &str = "fhir-bundle";
+
+/// How deep the reader goes.
+const DEPTH_MAX: usize = 512;
+
+type Read = Result<BTreeMap<String, u64>, ScanError>;
+
+impl Bundles {
+    /// With small bundles: what a reader can mistake lies in the frame, not in the resources.
+    #[must_use]
+    pub fn start() -> Self {
+        let resource = |kind: &str| json!({ "fullUrl": "urn:uuid:1", "resource": { "resourceType": kind, "id": "1" } });
+        let contained = json!({ "resource": {
+            "contained": [{ "resourceType": "Organization" }], "resourceType": "Patient", "active": true, "n": -1.5e-3,
+            "name": [{ "family": "Qu\"ill\\\u{e9}\u{1F4A5}", "given": ["Nora", null] }],
+        }, "search": { "mode": "match", "resourceType": "No" } });
+        let many: Vec<_> = (0..300)
+            .map(|number| resource(&format!("Type{}", letters(number))))
+            .collect();
+        let bundles = vec![
+            json!({ "resourceType": "Bundle", "type": "collection", "total": 3,
+                "entry": [contained, resource("Observation"), resource("Observation")] }),
+            json!({ "entry": [resource("Condition")], "meta": { "entry": [resource("No")] }, "resourceType": "Bundle" }),
+            json!({ "resourceType": "Bundle", "entry": many }),
+            json!({ "resourceType": "Bundle" }),
+            json!({ "resourceType": "Patient", "id": "1" }),
+        ];
+        Self { stock: bundles }
+    }
+}
+
+fn letters(number: usize) -> String {
+    number
+        .to_string()
+        .bytes()
+        .map(|digit| char::from(digit + (b'a' - b'0')))
+        .collect()
+}
+
+impl Entry for Bundles {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn generate(&self, chance: &mut Chance) -> Vec<u8> {
+        if chance.one_in(30) {
+            return mutate::bytes::noise(chance);
+        }
+        if chance.one_in(200) {
+            let depth = chance.pick([100, 509, 510, 511, 512, 513, 5000, 60_000]);
+            let (open, close) = chance.pick([("[", "]"), ("{\"a\":", "}")]);
+            let middle = if open == "[" { "" } else { "1" };
+            let (open, close) = (open.repeat(depth), close.repeat(depth));
+            return format!("{{\"resourceType\":\"Bundle\",\"x\":{open}{middle}{close}}}").into_bytes();
+        }
+        // The one with many types is large.
+        let large = usize::from(chance.one_in(50)) * 2;
+        let at = if large > 0 {
+            large
+        } else {
+            chance.pick([0, 0, 0, 1, 1, 3, 4])
+        };
+        self.stock
+            .get(at)
+            .map(|bundle| mutate::document(bundle.clone(), chance))
+            .unwrap_or_default()
+    }
+
+    fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
+        let read = scan([input]);
+        let mut chance = Chance::of_bytes(input);
+        if scan(pieces(input, &mut chance)) != read {
+            return Err("another result in other pieces".to_owned());
+        }
+        agrees_with_serde(input, &read)?;
+        match read {
+            Ok(counts) if canary::is_in(&format!("{counts:?}")) => Err("a type name is repeated".to_owned()),
+            Ok(counts) if counts.len() > 257 => Err("more types than are kept".to_owned()),
+            Ok(_) => {
+                let cut = input
+                    .get(..chance.below(input.trim_ascii_end().len()))
+                    .unwrap_or_default();
+                match scan([cut]) {
+                    Ok(_) => Err("a truncated record was taken".to_owned()),
+                    Err(_) => Ok("read"),
+                }
+            }
+            Err(ScanError::NotJson(_)) => Ok("not-json"),
+            Err(ScanError::NotUtf8(_)) => Ok("not-utf8"),
+            Err(ScanError::TooDeep(_)) => Ok("too-deep"),
+            Err(ScanError::NotABundle) => Ok("not-a-bundle"),
+            Err(ScanError::Truncated(_)) => Ok("truncated"),
+        }
+    }
+}
+
+fn scan<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
+    let mut scan = BundleScan::default();
+    for piece in pieces {
+        scan.push(piece)?;
+    }
+    scan.finish()
+}
+
+fn pieces<'a>(mut input: &'a [u8], chance: &mut Chance) -> Vec<&'a [u8]> {
+    let longest = chance.pick([1, 2, 3, 17, 400]);
+    let mut pieces = Vec::new();
+    while !input.is_empty() {
+        let (piece, rest) = input.split_at(input.len().min(chance.below(longest + 1)));
+        pieces.push(piece);
+        input = rest;
+    }
+    pieces
+}
+
+/// Both read the same texts, except that ours wants a Bundle and goes only so deep; and what can be counted in a tree
+/// is counted alike.
+fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
+    let is_json = std::str::from_utf8(input).is_ok() && serde_json::from_slice::<IgnoredAny>(input).is_ok();
+    match (is_json, read) {
+        (false, Ok(_)) => return Err("took what serde_json refuses".to_owned()),
+        (true, Err(error @ (ScanError::NotJson(_) | ScanError::NotUtf8(_) | ScanError::Truncated(_)))) => {
+            return Err(format!("refuses what serde_json takes: {error}"));
+        }
+        (true, Err(ScanError::TooDeep(_))) if depth(input) <= DEPTH_MAX => return Err("not too deep".to_owned()),
+        (true, Ok(_)) if depth(input) > DEPTH_MAX => return Err("too deep".to_owned()),
+        _ => {}
+    }
+    // As a tree would write it, without doubled keys and odd escapes.
+    let Ok(tree) = serde_json::from_slice::<Value>(input) else {
+        return Ok(());
+    };
+    match (scan([tree.to_string().as_bytes()]).ok(), counted(&tree)) {
+        (ours, theirs) if ours == theirs => Ok(()),
+        (ours, theirs) => Err(format!("counted {ours:?}, in the tree {theirs:?}")),
+    }
+}
+
+/// Brackets outside of texts, at most that many at a time.
+fn depth(input: &[u8]) -> usize {
+    let (mut now, mut most, mut text, mut escaped) = (0_usize, 0, false, false);
+    for byte in input {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if text => escaped = true,
+            b'"' => text = !text,
+            b'{' | b'[' if !text => {
+                now += 1;
+                most = most.max(now);
+            }
+            b'}' | b']' if !text => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
+/// The same count over a tree: resources that are objects of the entries, which are objects in a list.
+fn counted(tree: &Value) -> Option<BTreeMap<String, u64>> {
+    if tree.as_object()?.get("resourceType")?.as_str()? != "Bundle" {
+        return None;
+    }
+    let mut counts = BTreeMap::new();
+    for entry in tree.get("entry").and_then(Value::as_array).into_iter().flatten() {
+        let resource = entry.as_object().and_then(|entry| entry.get("resource")?.as_object());
+        if let Some(kind) = resource.and_then(|resource| resource.get("resourceType")?.as_str()) {
+            let known = !kind.is_empty() && kind.len() <= 64 && kind.bytes().all(|byte| byte.is_ascii_alphabetic());
+            let name = if known { kind } else { "unnamed" };
+            let name = if counts.len() >= 256 && !counts.contains_key(name) {
+                "unnamed"
+            } else {
+                name
+            };
+            *counts.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    Some(counts)
+}

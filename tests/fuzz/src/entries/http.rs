@@ -1,0 +1,306 @@
+//! HTTP events: any JSON that could stand for an API Gateway event, through `lambda_http`, into the real handler.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Body, Request, Response};
+use serde_json::{Value, json};
+use shared::http::Code;
+use shared::webhook::{SIGNATURE_HEADER, WebhookEvent};
+use tokio::runtime::Runtime;
+
+use super::runtime;
+use crate::canary::{self, CANARY};
+use crate::chance::Chance;
+use crate::mutate;
+use crate::run::{Class, Entry};
+use crate::world::events::{self, Call, put, put_encoded, sign};
+use crate::world::{Failed, World};
+
+/// One of the functions behind API Gateway, as it is after its start.
+enum Function {
+    Identity(identity_session::Deps),
+    Intake(webhook_intake::Deps),
+    Aal2(aal2_challenge::Deps),
+    Query(network_query::Deps),
+    Read(record_read::Deps),
+}
+
+/// A function behind API Gateway.
+pub struct Http {
+    name: &'static str,
+    calls: Vec<Call>,
+    function: Function,
+    world: World,
+    runtime: Runtime,
+}
+
+/// Claims that name nobody, or somebody else.
+const CLAIMS: [&str; 5] = ["", " ", "\0", "a\u{202e}b", "fuzz-person-1 "];
+
+/// The functions, by name.
+pub const NAMES: [&str; 5] = [
+    "identity-session",
+    "webhook-intake",
+    "aal2-challenge",
+    "network-query",
+    "record-read",
+];
+
+impl Http {
+    /// Starts a function in a world of its own.
+    ///
+    /// # Errors
+    /// When the world does not start.
+    pub fn start(name: &'static str) -> Result<Self, Failed> {
+        let runtime = runtime()?;
+        let world = runtime.block_on(World::start())?;
+        let init = world.init()?;
+        let text = |place: &str| {
+            world
+                .advance
+                .get(place)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let (function, calls) = match name {
+            "identity-session" => (
+                Function::Identity(runtime.block_on(identity_session::Deps::read(&init))?),
+                Call::of_identity_session(),
+            ),
+            "webhook-intake" => (
+                Function::Intake(runtime.block_on(webhook_intake::Deps::read(&init))?),
+                events::webhooks()
+                    .iter()
+                    .map(|body| Call::of_webhook(body.to_string().as_bytes()))
+                    .collect(),
+            ),
+            "aal2-challenge" => (
+                Function::Aal2(runtime.block_on(aal2_challenge::Deps::read(&init))?),
+                Call::of_aal2_challenge(),
+            ),
+            "network-query" => (
+                Function::Query(runtime.block_on(network_query::Deps::read(&init))?),
+                Call::of_network_query(&text("run")),
+            ),
+            _ => (
+                Function::Read(runtime.block_on(record_read::Deps::read(&init))?),
+                Call::of_record_read(&text("run")),
+            ),
+        };
+        Ok(Self {
+            name,
+            calls,
+            function,
+            world,
+            runtime,
+        })
+    }
+
+    fn answer(&self, request: Request) -> Response<Body> {
+        let Ok(reply) = self.runtime.block_on(async {
+            match &self.function {
+                Function::Identity(deps) => identity_session::handler::handle(deps, request).await,
+                Function::Intake(deps) => webhook_intake::handler::handle(deps, request).await,
+                Function::Aal2(deps) => aal2_challenge::handler::handle(deps, request).await,
+                Function::Query(deps) => network_query::handler::handle(deps, request).await,
+                Function::Read(deps) => record_read::handler::handle(deps, request).await,
+            }
+        });
+        reply
+    }
+
+    fn is_intake(&self) -> bool {
+        matches!(self.function, Function::Intake(_))
+    }
+
+    /// A signed webhook that is not a ping must have been queued, as something `webhook-process` can read.
+    fn judge_intake(&self, reply: &Response<Body>, ping: bool) -> Result<(), String> {
+        let sent = self.world.cloud.take_sent();
+        match (reply.status().is_success(), ping, sent) {
+            (true, true, None) | (false, _, None) => Ok(()),
+            (true, false, Some(message)) => match shared::queue::parse::<WebhookEvent>(&message) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(format!("what was queued cannot be read: {error}")),
+            },
+            (accepted, ping, sent) => Err(format!(
+                "accepted: {accepted}, a ping: {ping}, queued: {}",
+                sent.is_some()
+            )),
+        }
+    }
+}
+
+impl Entry for Http {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn generate(&self, chance: &mut Chance) -> Vec<u8> {
+        // The first route of each takes the largest body.
+        let at = if chance.one_in(3) {
+            0
+        } else {
+            chance.below(self.calls.len())
+        };
+        let Some(mut call) = self.calls.get(at).cloned() else {
+            return Vec::new();
+        };
+        // Half of the callers have come nowhere yet.
+        if call.subject.is_some() && chance.one_in(2) {
+            call.subject = Some("fuzz-stranger");
+        }
+        if let Some(id) = call.id.as_mut().filter(|_| chance.one_in(2)) {
+            *id = mutate::text::odd(chance);
+        }
+        for (_, value) in &mut call.headers {
+            if chance.one_in(6) {
+                *value = header_text(chance);
+            }
+        }
+        if chance.one_in(20) {
+            call.headers.clear();
+        }
+        let body = body(&call, chance);
+        if self.is_intake() && !chance.one_in(8) {
+            call.headers = vec![(SIGNATURE_HEADER, sign(body.as_deref().unwrap_or_default()))];
+        }
+        let mut event = call.event(body.as_deref());
+        if let Some(body) = body.as_deref().filter(|_| chance.one_in(6)) {
+            put_encoded(&mut event, body);
+        }
+        if chance.one_in(12) {
+            put(&mut event, "/headers", "content-type", json!(content_type(chance)));
+        }
+        if call.subject.is_some() && chance.one_in(12) {
+            let (value, claim) = (chance.pick(CLAIMS), chance.pick(["iss", "sub"]));
+            put(&mut event, "/requestContext/authorizer/jwt/claims", claim, json!(value));
+        }
+        match chance.below(10) {
+            0 | 1 => mutate::document(event, chance),
+            _ => event.to_string().into_bytes(),
+        }
+    }
+
+    fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
+        self.world.cloud.take_sent();
+        // What is no such event fails in the runtime, which names the expected events and nothing of this one.
+        let event: LambdaRequest = match serde_json::from_slice(input) {
+            Ok(event) => event,
+            Err(error) if canary::is_in(&error.to_string()) => return Err(format!("the runtime would log {error}")),
+            Err(_) => return Ok("no event"),
+        };
+        // `lambda_http` itself panics on events API Gateway does not make: a body that is not the base64 it claims to
+        // be, a host or a query no URL can have. The runtime catches it, and answers with an error.
+        let Ok(request) = catch_unwind(AssertUnwindSafe(|| Request::from(event))) else {
+            return Ok("no request");
+        };
+        let ping = self.is_intake() && is_ping(request.body().as_ref());
+        let reply = self.answer(request);
+        if self.is_intake() {
+            self.judge_intake(&reply, ping)?;
+        }
+        judge_reply(&reply, self.is_intake())
+    }
+}
+
+/// The body of a call, most often spoilt.
+fn body(call: &Call, chance: &mut Chance) -> Option<Vec<u8>> {
+    if chance.one_in(40) {
+        return Some(mutate::bytes::noise(chance));
+    }
+    if chance.one_in(4000) {
+        return Some(b" ".repeat(shared::http::request::BODY_BYTES_MAX + 1));
+    }
+    match (&call.body, chance.below(20)) {
+        (_, 0) => None,
+        (Some(body), 1..3) => Some(body.to_string().into_bytes()),
+        (Some(body), _) => Some(mutate::document(body.clone(), chance)),
+        (None, 1..4) => Some(mutate::document(events::demographics(), chance)),
+        (None, _) => None,
+    }
+}
+
+/// What a header can hold: visible characters and those above ASCII.
+fn header_text(chance: &mut Chance) -> String {
+    let text = mutate::text::odd(chance);
+    text.chars().filter(|character| !character.is_control()).collect()
+}
+
+fn content_type(chance: &mut Chance) -> String {
+    match chance.below(6) {
+        0 => "APPLICATION/JSON; charset=\"utf-8\"".to_owned(),
+        1 => "application/fhir+json".to_owned(),
+        2 => "text/plain".to_owned(),
+        3 => ";;;".to_owned(),
+        4 => String::new(),
+        _ => header_text(chance),
+    }
+}
+
+fn is_ping(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    body.pointer("/meta/type") == Some(&json!("ping")) && body.get("ping").is_some_and(Value::is_string)
+}
+
+/// Every refusal is a problem of the closed list; nothing says `internal`; nothing repeats the input.
+fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
+    let status = reply.status().as_u16();
+    let header = |name: &str| {
+        reply
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let Body::Text(text) = reply.body() else {
+        return Err(format!("{status} without a text"));
+    };
+    if header("cache-control") != "no-store" {
+        return Err(format!("{status} may be stored"));
+    }
+    let Ok(body) = serde_json::from_str::<Value>(text) else {
+        return Err(format!("{status} is no JSON: {text}"));
+    };
+    // A ping is answered with its own text.
+    if canary::is_in(text) && !(echoes && status == 200) {
+        return Err(format!("{status} repeats {CANARY}: {text}"));
+    }
+    if reply.status().is_success() {
+        return match header("content-type") {
+            "application/json" => Ok("accepted"),
+            other => Err(format!("{status} is {other}")),
+        };
+    }
+    judge_problem(status, header("content-type"), &body)
+}
+
+fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class, String> {
+    let broken = |what: &str| Err(format!("{what}: {status} {content_type} {body}"));
+    let said = body.get("code").and_then(Value::as_str).unwrap_or_default();
+    let Some(code) = Code::ALL.iter().find(|code| code.as_str() == said) else {
+        return broken("no code of the list");
+    };
+    if content_type != "application/problem+json" {
+        return broken("not problem+json");
+    }
+    if code.status() != status || body.get("status") != Some(&json!(status)) {
+        return broken("not the status of its code");
+    }
+    if body.get("type") != Some(&json!(format!("urn:individual-access:problem:{said}"))) {
+        return broken("not the type of its code");
+    }
+    if body
+        .pointer("/next/action")
+        .and_then(Value::as_str)
+        .is_none_or(str::is_empty)
+    {
+        return broken("no next step");
+    }
+    // Everything around the handler works: whatever fails here, an input has made fail.
+    if status >= 500 {
+        return broken("a failure of ours");
+    }
+    Ok(code.as_str())
+}

@@ -1,0 +1,71 @@
+//! Message bodies alone: what is taken is what it says, and what is refused is not quoted.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use shared::queue::{Advance, FetchRecord, VERSION, parse};
+use shared::webhook::WebhookEvent;
+
+use super::stock::Stock;
+use crate::canary;
+use crate::chance::Chance;
+use crate::run::{Class, Entry};
+use crate::world::Failed;
+
+/// The reader of queue messages.
+pub struct Messages(Stock);
+
+/// Its name.
+pub const NAME: &str = "queue-message";
+
+impl Messages {
+    /// With valid messages of every kind.
+    ///
+    /// # Errors
+    /// When the stock cannot be made.
+    pub fn start() -> Result<Self, Failed> {
+        let advance = json!({ "version": 1, "owner": "v1.abc", "run": crate::world::upstream::REQUEST, "dueSeq": 3 });
+        let stock = Stock::webhook_events()?
+            .and(Stock::advances(&advance))
+            .and(Stock::fetches(&advance));
+        Ok(Self(stock))
+    }
+}
+
+impl Entry for Messages {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn generate(&self, chance: &mut Chance) -> Vec<u8> {
+        self.0.message(chance)
+    }
+
+    fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
+        let body = String::from_utf8_lossy(input);
+        let taken = [
+            round_trip::<Advance>(&body)?.then_some("advance"),
+            round_trip::<FetchRecord>(&body)?.then_some("fetch-record"),
+            round_trip::<WebhookEvent>(&body)?.then_some("webhook-event"),
+        ];
+        Ok(taken.into_iter().flatten().next_back().unwrap_or("refused"))
+    }
+}
+
+/// Whether it is taken as `M`; what is taken is written as it was read.
+fn round_trip<M: DeserializeOwned + Serialize + PartialEq>(body: &str) -> Result<bool, String> {
+    let message: M = match parse(body) {
+        Ok(message) => message,
+        Err(error) if canary::is_in(&format!("{error} {error:?}")) => return Err(format!("quotes the body: {error}")),
+        Err(_) => return Ok(false),
+    };
+    if serde_json::from_str::<Value>(body).is_ok_and(|value| value.get("version") != Some(&json!(VERSION))) {
+        return Err("took another version".to_owned());
+    }
+    let written = serde_json::to_string(&message).map_err(|error| format!("cannot be written: {error}"))?;
+    match parse::<M>(&written) {
+        Ok(again) if again == message => Ok(true),
+        Ok(_) => Err(format!("is another message once written: {written}")),
+        Err(error) => Err(format!("cannot be read once written: {error}")),
+    }
+}

@@ -1,0 +1,65 @@
+//! The entries of the system, each with its generator and what must hold for whatever comes in.
+
+mod answers;
+mod batches;
+mod bundles;
+mod http;
+mod links;
+mod messages;
+mod operations;
+mod stock;
+mod webhooks;
+
+use serde_json::json;
+use shared::webhook::WebhookKeys;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::log;
+use crate::run::Entry;
+use crate::world::{Failed, WEBHOOK_KEY};
+
+/// Every entry, by name: HTTP events, SQS batches, message bodies, webhooks, links, upstream's answers, records.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    let alone = [
+        messages::NAME,
+        webhooks::NAME,
+        links::NAME,
+        answers::NAME,
+        bundles::NAME,
+    ];
+    http::NAMES.into_iter().chain(batches::NAMES).chain(alone).collect()
+}
+
+/// Starts one.
+///
+/// # Errors
+/// When there is none of that name, or its surroundings do not start.
+pub fn start(name: &str) -> Result<Box<dyn Entry>, Failed> {
+    log::capture();
+    if let Some(name) = http::NAMES.into_iter().find(|own| *own == name) {
+        return Ok(Box::new(http::Http::start(name)?));
+    }
+    if let Some(name) = batches::NAMES.into_iter().find(|own| *own == name) {
+        return Ok(Box::new(batches::Batches::start(name)?));
+    }
+    Ok(match name {
+        messages::NAME => Box::new(messages::Messages::start()?),
+        webhooks::NAME => Box::new(webhooks::Webhooks::start()?),
+        links::NAME => Box::new(links::Links::start()),
+        answers::NAME => Box::new(answers::Answers::start()?),
+        bundles::NAME => Box::new(bundles::Bundles::start()),
+        _ => return Err(format!("there is no entry {name}; there are {}", names().join(", ")).into()),
+    })
+}
+
+/// One thread for the system and its surroundings: what is logged is logged there, and nothing waits for another core.
+fn runtime() -> Result<Runtime, std::io::Error> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+fn keys() -> Result<WebhookKeys, Failed> {
+    Ok(WebhookKeys::parse(
+        &json!({ "current": WEBHOOK_KEY, "previous": "whk_before" }).to_string(),
+    )?)
+}

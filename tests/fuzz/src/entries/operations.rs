@@ -1,0 +1,318 @@
+//! Every call of the client, with valid arguments, and a valid answer to each.
+
+use serde_json::{Value, json};
+use shared::domain::demographics::DemographicsInput;
+use shared::domain::record::Asked;
+use shared::domain::{
+    Aal2SessionId, Demographics, ExternalId, FacilityId, PatientId, ProofedIdentityId, SourceKind, Time,
+    UpstreamRequestId,
+};
+use shared::metriport::*;
+
+use super::answers::is_called;
+use crate::world::events::{SUBJECT, demographics, put};
+use crate::world::upstream::{CHALLENGE, PATIENT, REQUEST, SESSION};
+use crate::world::{Failed, RETURN};
+
+/// What a reader made of an answer.
+#[derive(Default)]
+pub struct Said {
+    /// What it would print, without the ids that may be printed.
+    pub shown: String,
+    /// Whether 404 is an answer too.
+    pub may_be_absent: bool,
+    /// Whether nothing of the body matters.
+    pub ignores_the_body: bool,
+    /// The external id that the patient carries, if it was taken for ours.
+    pub ours: Option<String>,
+}
+
+impl Said {
+    fn shown(value: &impl std::fmt::Debug) -> Self {
+        Self {
+            shown: format!("{value:?}"),
+            ..Self::default()
+        }
+    }
+}
+
+/// The client, and what its calls are made with.
+pub struct Operations {
+    client: Client,
+    patient: PatientId,
+    external_id: ExternalId,
+    facility: FacilityId,
+    demographics: Demographics,
+    identity: ProofedIdentityId,
+    session: Aal2SessionId,
+    request: UpstreamRequestId,
+    redirect: RedirectUrl,
+    sources: RequestedSources,
+    npi: Npi,
+    webhook: url::Url,
+}
+
+type Answered = Result<Said, UpstreamError>;
+
+impl Operations {
+    /// Those that are called, in the order of their numbers.
+    pub const ALL: [Operation; 17] = [
+        Operation::CreatePatient,
+        Operation::GetPatient,
+        Operation::FindPatient,
+        Operation::UpdatePatient,
+        Operation::DeletePatient,
+        Operation::CreateFacility,
+        Operation::ListFacilities,
+        Operation::ReadSettings,
+        Operation::WriteSettings,
+        Operation::ReadWebhookStatus,
+        Operation::RetryWebhooks,
+        Operation::OpenIdentitySession,
+        Operation::OpenAal2Challenge,
+        Operation::StartNetworkQuery,
+        Operation::ReadNetworkQuery,
+        Operation::StartConsolidatedQuery,
+        Operation::ReadConsolidatedQuery,
+    ];
+
+    /// # Errors
+    /// When an argument is none.
+    pub fn new(client: Client) -> Result<Self, Failed> {
+        let input: DemographicsInput = serde_json::from_value(demographics())?;
+        let demographics = Demographics::parse(input, Time::from_millis(1_795_341_600_000));
+        if !Self::ALL.into_iter().all(is_called) {
+            return Err("an operation is not called".into());
+        }
+        Ok(Self {
+            client,
+            patient: PatientId::parse(PATIENT)?,
+            external_id: ExternalId::parse(SUBJECT)?,
+            facility: FacilityId::parse("01989f00-1111-7222-8333-444455556666")?,
+            demographics: demographics.map_err(|_errors| "the demographics are refused")?,
+            identity: ProofedIdentityId::parse("pid_9c1e44")?,
+            session: Aal2SessionId::parse("aal2_5f0c7b2e9d")?,
+            request: UpstreamRequestId::parse(REQUEST)?,
+            redirect: RedirectUrl::parse(RETURN)?,
+            sources: RequestedSources::new([SourceKind::Hie, SourceKind::Lab]).ok_or("no source")?,
+            npi: Npi::parse("1234567893")?,
+            webhook: url::Url::parse("https://api.example.test/v1/webhooks/metriport")?,
+        })
+    }
+
+    /// Makes one call.
+    pub async fn call(&self, number: usize) -> Answered {
+        let metadata = Metadata::default();
+        match Self::ALL.get(number).copied().unwrap_or(Operation::GetPatient) {
+            Operation::CreatePatient => self.patient(self.client.create_patient(&self.new_patient()).await),
+            Operation::GetPatient => self.patient(self.client.get_patient(&self.patient).await),
+            Operation::UpdatePatient => self.patient(self.client.update_patient(&self.update()).await),
+            Operation::FindPatient => self.found().await,
+            Operation::DeletePatient => self.deleted().await,
+            Operation::CreateFacility => self
+                .client
+                .create_facility(&self.new_facility())
+                .await
+                .map(|_named| Said::default()),
+            Operation::ListFacilities => self.client.list_facilities().await.map(|_named| Said::default()),
+            Operation::ReadSettings => self.client.read_settings().await.map(of_settings),
+            Operation::WriteSettings => self.client.set_webhook_url(&self.webhook).await.map(of_settings),
+            Operation::ReadWebhookStatus => self.client.webhook_status().await.map(|status| Said::shown(&status)),
+            Operation::RetryWebhooks => {
+                let sent = self.client.retry_webhooks().await;
+                sent.map(|()| Said {
+                    ignores_the_body: true,
+                    ..Said::default()
+                })
+            }
+            Operation::OpenIdentitySession => {
+                let opened = self
+                    .client
+                    .open_identity_session(&self.patient, &self.redirect, &metadata)
+                    .await;
+                opened.map(|session| Said::shown(&session))
+            }
+            Operation::OpenAal2Challenge => {
+                let opened = self.client.open_aal2_challenge(&self.identity, &self.redirect).await;
+                opened.map(|challenge| Said::shown(&challenge))
+            }
+            Operation::StartNetworkQuery => self.client.start_network_query(&self.start()).await.map(of_query),
+            Operation::ReadNetworkQuery => self.client.read_network_query(&self.request).await.map(of_query),
+            Operation::StartConsolidatedQuery => {
+                let asked = Asked::default();
+                self.client
+                    .start_consolidated_query(&self.patient, &asked, &metadata)
+                    .await
+                    .map(of_consolidated)
+            }
+            Operation::ReadConsolidatedQuery => self
+                .client
+                .read_consolidated_query(&self.patient, &self.request)
+                .await
+                .map(of_consolidated),
+        }
+    }
+
+    /// A patient that may be somebody else's: only with our external id is it ours.
+    fn patient(&self, answered: Result<UnverifiedPatient, UpstreamError>) -> Answered {
+        Ok(match answered?.verify(&self.external_id) {
+            Ok(patient) => Said {
+                ours: Some(self.external_id.as_str().to_owned()),
+                ..of_patient(patient)
+            },
+            Err(foreign) => Said::shown(&foreign),
+        })
+    }
+
+    async fn found(&self) -> Answered {
+        let found = self.client.find_patient(&self.external_id).await?;
+        let said = found.map_or_else(Said::default, |patient| Said {
+            ours: Some(self.external_id.as_str().to_owned()),
+            ..of_patient(patient)
+        });
+        Ok(Said {
+            may_be_absent: true,
+            ..said
+        })
+    }
+
+    async fn deleted(&self) -> Answered {
+        let deletion = PatientDeletion {
+            patient: self.patient.clone(),
+            facility: None,
+            if_match: None,
+        };
+        self.client.delete_patient(&deletion).await?;
+        Ok(Said {
+            may_be_absent: true,
+            ignores_the_body: true,
+            ..Said::default()
+        })
+    }
+
+    fn new_patient(&self) -> NewPatient {
+        NewPatient {
+            facility: self.facility.clone(),
+            external_id: self.external_id.clone(),
+            demographics: self.demographics.clone(),
+        }
+    }
+
+    fn update(&self) -> PatientUpdate {
+        PatientUpdate {
+            patient: self.patient.clone(),
+            facility: self.facility.clone(),
+            external_id: self.external_id.clone(),
+            demographics: self.demographics.clone(),
+            if_match: None,
+        }
+    }
+
+    fn new_facility(&self) -> NewFacility {
+        let address = FacilityAddress {
+            address_line1: "10 Harbor St".to_owned(),
+            address_line2: None,
+            city: "Columbus".to_owned(),
+            state: "OH".to_owned(),
+            zip: "43215".to_owned(),
+        };
+        NewFacility {
+            name: "Example".to_owned(),
+            npi: self.npi.clone(),
+            address,
+            tin: None,
+        }
+    }
+
+    fn start(&self) -> IasStart {
+        IasStart {
+            patient: self.patient.clone(),
+            proofed_identity: self.identity.clone(),
+            aal2_session: self.session.clone(),
+            sources: self.sources.clone(),
+            metadata: Metadata::default(),
+        }
+    }
+
+    /// The answer that is documented.
+    #[must_use]
+    pub fn valid(number: usize) -> Value {
+        let far = "2099-01-01T00:00:00.000Z";
+        match Self::ALL.get(number).copied().unwrap_or(Operation::GetPatient) {
+            Operation::CreatePatient
+            | Operation::GetPatient
+            | Operation::UpdatePatient
+            | Operation::FindPatient
+            | Operation::DeletePatient => {
+                let mut patient = demographics();
+                for (name, value) in [
+                    ("id", json!(PATIENT)),
+                    ("externalId", json!(SUBJECT)),
+                    ("eTag", json!("0")),
+                    ("facilityIds", json!(["01989f00-1111-7222-8333-444455556666"])),
+                    ("status", json!({ "hieOptOut": false })),
+                ] {
+                    put(&mut patient, "", name, value);
+                }
+                patient
+            }
+            Operation::CreateFacility => {
+                json!({ "id": "f", "eTag": "0", "oid": "2.16", "name": "x", "npi": "1234567893" })
+            }
+            Operation::ListFacilities => json!({ "facilities": [{ "id": "f", "name": "x", "npi": "1234567893" }] }),
+            Operation::ReadSettings | Operation::WriteSettings => {
+                json!({ "id": "s", "webhookUrl": "https://api.example.test/w", "webhookKey": "cAn~ArY9q7Z" })
+            }
+            Operation::ReadWebhookStatus => {
+                json!({ "webhookEnabled": "true", "webhookRequestsProcessing": 1, "webhookRequestsFailed": 2 })
+            }
+            Operation::RetryWebhooks => json!("OK"),
+            Operation::OpenIdentitySession => {
+                let url = "https://auth.example.test/cAn~ArY9q7Z";
+                json!({ "sessionId": SESSION, "sessionUrl": url, "expiresAt": far, "status": "pending" })
+            }
+            Operation::OpenAal2Challenge => {
+                let url = "https://auth.example.test/cAn~ArY9q7Z";
+                json!({ "challengeId": CHALLENGE, "challengeUrl": url, "expiresAt": far, "method": "totp" })
+            }
+            Operation::StartNetworkQuery | Operation::ReadNetworkQuery => json!({
+                "requestId": REQUEST, "status": "in-progress", "startedAt": "2026-11-22T11:24:00Z",
+                "sources": [
+                    { "type": "hie", "status": "completed", "startedAt": "2026-11-22T11:24:00Z",
+                      "completedAt": "2026-11-22T11:25:00Z" },
+                    { "type": "lab", "status": "processing" },
+                ],
+                "errors": [{ "source": "pharmacy", "httpStatus": 429, "message": "slow down" }],
+            }),
+            Operation::StartConsolidatedQuery | Operation::ReadConsolidatedQuery => json!({
+                "requestId": REQUEST, "status": "processing", "startedAt": "2026-11-22T11:24:00Z", "conversionType": "json",
+            }),
+        }
+    }
+}
+
+/// Facilities and versions are the account's own and may be printed.
+fn of_patient(patient: Patient) -> Said {
+    Said::shown(&Patient {
+        facilities: Vec::new(),
+        e_tag: None,
+        ..patient
+    })
+}
+
+/// The address is the account's own.
+fn of_settings(settings: Settings) -> Said {
+    Said::shown(&Settings {
+        webhook_url: None,
+        ..settings
+    })
+}
+
+/// Request ids may be printed, and so may words that look like one.
+fn of_query(query: NetworkQuery) -> Said {
+    Said::shown(&(query.status, query.started_at, query.sources))
+}
+
+fn of_consolidated(query: ConsolidatedQuery) -> Said {
+    Said::shown(&(query.status, query.started_at))
+}

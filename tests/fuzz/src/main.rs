@@ -1,0 +1,55 @@
+//! The command: as many inputs as wanted, for one entry or all.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+use fuzz::entries;
+use fuzz::run::{Tally, run};
+
+/// Lets every entry of the system have spoilt inputs, and looks at what comes of it.
+#[derive(Parser)]
+struct Options {
+    /// How many inputs for each entry.
+    #[arg(long, default_value_t = 1_000_000)]
+    inputs: u64,
+    /// Only this entry.
+    #[arg(long)]
+    entry: Option<String>,
+    /// Another seed gives other inputs.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let names = options.entry.clone().map_or_else(entries::names, |_| Vec::new());
+    let mut all_hold = true;
+    for name in options.entry.as_deref().into_iter().chain(names) {
+        let told = match entries::start(name) {
+            Ok(mut entry) => run(entry.as_mut(), options.seed, options.inputs).map_err(|finding| finding.to_string()),
+            Err(error) => Err(format!("{name} does not start: {error}")),
+        };
+        all_hold &= told.is_ok();
+        print(&told.map_or_else(|finding| finding, |tally| line(name, &tally)));
+    }
+    if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One entry: how many, how fast, and what became of them, the most frequent first.
+fn line(name: &str, tally: &Tally) -> String {
+    let each = tally.elapsed.as_nanos() / u128::from(tally.inputs.max(1));
+    let mut classes: Vec<_> = tally.classes.iter().collect();
+    classes.sort_by_key(|(class, count)| (std::cmp::Reverse(**count), **class));
+    let mut line = format!("{name}: {} inputs, {each} ns each", tally.inputs);
+    for (class, count) in classes {
+        // Writing into a text does not fail.
+        write!(line, "; {class} {count}").ok();
+    }
+    line
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn print(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,41 @@
+//! A smaller input that fails as well.
+
+/// Most tries; an input that stays large after them is printed as it is.
+const TRIES_MAX: usize = 4000;
+
+/// Leaves out ever smaller pieces for as long as `fails` holds.
+pub fn minimise(input: &[u8], mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
+    let (mut smallest, mut piece, mut tries) = (input.to_vec(), input.len() / 2, 0);
+    while piece > 0 && tries < TRIES_MAX {
+        let mut at = 0;
+        let mut shrunk = false;
+        while at < smallest.len() && tries < TRIES_MAX {
+            let end = smallest.len().min(at + piece);
+            let kept = smallest.iter().take(at).chain(smallest.iter().skip(end));
+            let candidate: Vec<u8> = kept.copied().collect();
+            tries += 1;
+            if fails(&candidate) {
+                smallest = candidate;
+                shrunk = true;
+            } else {
+                at = end;
+            }
+        }
+        if !shrunk || piece > smallest.len() {
+            piece = piece.min(smallest.len()) / 2;
+        }
+    }
+    smallest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_fails_is_left() {
+        let input = b"{\"a\":1,\"bad\":\"xyz\",\"c\":[1,2,3]}";
+        let smallest = minimise(input, |bytes| bytes.windows(3).any(|window| window == b"bad"));
+        assert_eq!(smallest, b"bad");
+    }
+}

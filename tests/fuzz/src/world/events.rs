@@ -1,0 +1,277 @@
+//! Valid events, the stock that generators spoil: what API Gateway and SQS hand to a function, and what Metriport
+//! signs.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use lambda_http::Request;
+use serde_json::{Value, json};
+use sha2::Sha256;
+use shared::webhook::SIGNATURE_HEADER;
+
+use super::upstream::{CHALLENGE, PATIENT, REQUEST, SESSION};
+use super::{Failed, RETURN, WEBHOOK_KEY};
+
+/// The one person whose pull is accepted.
+pub const SUBJECT: &str = "fuzz-person-1";
+
+/// A request that is accepted.
+#[derive(Clone)]
+pub struct Call {
+    /// The route as the template writes it.
+    pub route: &'static str,
+    /// What stands for `{id}`.
+    pub id: Option<String>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, where the route takes one.
+    pub body: Option<Value>,
+    /// Who calls; nobody on the route without an authorizer.
+    pub subject: Option<&'static str>,
+}
+
+impl Call {
+    fn new(route: &'static str, body: Option<Value>) -> Self {
+        Self {
+            route,
+            id: None,
+            headers: Vec::new(),
+            body,
+            subject: Some(SUBJECT),
+        }
+    }
+
+    fn with_id(route: &'static str, id: &str) -> Self {
+        Self {
+            id: Some(id.to_owned()),
+            ..Self::new(route, None)
+        }
+    }
+
+    /// Routes of `identity-session`, in the order of a person's steps.
+    #[must_use]
+    pub fn of_identity_session() -> Vec<Self> {
+        vec![
+            Self::new("PUT /v1/patient", Some(demographics())),
+            Self::new("POST /v1/identity-sessions", Some(json!({ "redirectUrl": RETURN }))),
+            Self::new("GET /v1/identity", None),
+        ]
+    }
+
+    /// The route of `aal2-challenge`.
+    #[must_use]
+    pub fn of_aal2_challenge() -> Vec<Self> {
+        vec![Self::new(
+            "POST /v1/aal2-challenges",
+            Some(json!({ "redirectUrl": RETURN })),
+        )]
+    }
+
+    /// Routes of `network-query`.
+    #[must_use]
+    pub fn of_network_query(run: &str) -> Vec<Self> {
+        let body = json!({
+            "challengeId": CHALLENGE, "aal2Status": "verified", "purposeOfUse": "ias",
+            "sources": { "hie": { "enabled": true }, "pharmacy": { "enabled": true }, "lab": { "enabled": false } },
+        });
+        let ask = Self {
+            headers: vec![("x-aal2-session", "aal2_5f0c7b2e9d".to_owned())],
+            ..Self::new("POST /v1/network-queries", Some(body))
+        };
+        vec![
+            ask,
+            Self::new("GET /v1/network-queries", None),
+            Self::with_id("GET /v1/network-queries/{id}", run),
+            Self::with_id("GET /v1/network-queries/{id}/timeline", run),
+        ]
+    }
+
+    /// Routes of `record-read`.
+    #[must_use]
+    pub fn of_record_read(record: &str) -> Vec<Self> {
+        let body = json!({
+            "conversionType": "json", "resources": ["Condition", "Observation"],
+            "dateFrom": "2020-01-01", "dateTo": "2026-11-22",
+        });
+        vec![
+            Self::new("POST /v1/records", Some(body)),
+            Self::new("GET /v1/records", None),
+            Self::with_id("GET /v1/records/{id}", record),
+        ]
+    }
+
+    /// A webhook with these bytes, signed.
+    #[must_use]
+    pub fn of_webhook(body: &[u8]) -> Self {
+        Self {
+            headers: vec![(SIGNATURE_HEADER, sign(body))],
+            subject: None,
+            ..Self::new("POST /v1/webhooks/metriport", serde_json::from_slice(body).ok())
+        }
+    }
+
+    /// The event, with a body of any bytes.
+    #[must_use]
+    pub fn event(&self, body: Option<&[u8]>) -> Value {
+        let (method, template) = self.route.split_once(' ').unwrap_or_default();
+        let path = template.replace("{id}", self.id.as_deref().unwrap_or_default());
+        let mut event = json!({
+            "version": "2.0", "routeKey": self.route, "rawPath": path, "rawQueryString": "",
+            "headers": { "content-type": "application/json", "host": "api.example.test", "x-forwarded-proto": "https" },
+            "requestContext": {
+                "accountId": "000000000000", "apiId": "fuzz", "domainName": "api.example.test",
+                "http": {
+                    "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "fuzz",
+                },
+                "requestId": "fuzz", "routeKey": self.route, "stage": "$default",
+                "time": "22/Nov/2026:10:00:00 +0000", "timeEpoch": 1_795_341_600_000_u64,
+            },
+            "isBase64Encoded": false,
+        });
+        for (name, value) in &self.headers {
+            put(&mut event, "/headers", name, json!(value));
+        }
+        if let Some(subject) = self.subject {
+            let claims =
+                json!({ "iss": "https://issuer.example.test", "sub": subject, "aud": "fuzz", "exp": "4070908800" });
+            put(
+                &mut event,
+                "/requestContext",
+                "authorizer",
+                json!({ "jwt": { "claims": claims, "scopes": null } }),
+            );
+        }
+        if let Some(id) = &self.id {
+            put(&mut event, "", "pathParameters", json!({ "id": id }));
+        }
+        match body.map(std::str::from_utf8) {
+            Some(Ok(text)) => put(&mut event, "", "body", json!(text)),
+            Some(Err(_)) => put_encoded(&mut event, body.unwrap_or_default()),
+            None => {}
+        }
+        event
+    }
+
+    /// The request a handler gets of it.
+    pub(super) fn request(&self) -> Result<Request, Failed> {
+        let body = self.body.as_ref().map(Value::to_string);
+        let event = self.event(body.as_deref().map(str::as_bytes));
+        Ok(lambda_http::request::from_str(&event.to_string())?)
+    }
+}
+
+/// Puts a body as API Gateway does when it is no text.
+pub fn put_encoded(event: &mut Value, body: &[u8]) {
+    use base64::Engine as _;
+    put(
+        event,
+        "",
+        "body",
+        json!(base64::engine::general_purpose::STANDARD.encode(body)),
+    );
+    put(event, "", "isBase64Encoded", json!(true));
+}
+
+/// Puts a field into the object at a place of the event, if there is one.
+pub fn put(event: &mut Value, place: &str, name: &str, value: Value) {
+    if let Some(fields) = event.pointer_mut(place).and_then(Value::as_object_mut) {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+/// The batch SQS makes of these messages.
+#[must_use]
+pub fn batch(messages: &[Value]) -> Value {
+    let bodies = messages.iter().map(Value::to_string);
+    json!({ "Records": bodies.enumerate().map(|(index, body)| record(index, &body)).collect::<Vec<_>>() })
+}
+
+/// One message of a batch.
+#[must_use]
+pub fn record(index: usize, body: &str) -> Value {
+    json!({
+        "messageId": format!("059f36b4-87a3-44ab-83d2-66197583{index:04}"), "receiptHandle": "AQEB", "body": body,
+        "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1795341600000" }, "messageAttributes": {},
+        "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3", "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:queue", "awsRegion": "us-east-1",
+    })
+}
+
+/// The signature Metriport would send (docs.metriport.com, page `getting-started/webhooks`).
+#[must_use]
+pub fn sign(body: &[u8]) -> String {
+    // HMAC takes a key of any length.
+    let mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_KEY.as_bytes());
+    mac.map(|mac| hex::encode(mac.chain_update(body).finalize().into_bytes()))
+        .unwrap_or_default()
+}
+
+/// Demographics that are accepted.
+#[must_use]
+pub fn demographics() -> Value {
+    json!({
+        "firstName": "Nora", "lastName": "Quill", "dob": "1984-07-19", "genderAtBirth": "F",
+        "address": [{
+            "addressLine1": "77 Birch Ln", "addressLine2": "Apt 4", "city": "Dayton", "state": "OH", "zip": "45402",
+            "country": "USA",
+        }],
+        "contact": [{ "phone": "9375550142", "email": "nora.quill@example.test" }],
+    })
+}
+
+fn meta(kind: &str) -> Value {
+    json!({
+        "messageId": "0198a0e0-0000-7000-8000-000000000001", "requestId": REQUEST, "when": "2026-11-22T10:03:22.000Z",
+        "type": kind, "data": { "runId": REQUEST, "recordId": REQUEST, "env": "fuzz" },
+    })
+}
+
+/// A person was proofed.
+#[must_use]
+pub fn identity_verified() -> Value {
+    let mut meta = meta("ias.identity.verified");
+    if let Some(fields) = meta.as_object_mut() {
+        fields.remove("data");
+    }
+    json!({
+        "meta": meta,
+        "payload": { "proofedIdentityId": "pid_9c1e44", "sessionId": SESSION, "patientId": PATIENT },
+    })
+}
+
+/// Every kind of webhook there is.
+#[must_use]
+pub fn webhooks() -> Vec<Value> {
+    let source = |kind: &str| {
+        json!({
+            "meta": meta(&format!("network-query.{kind}")),
+            "payload": {
+                "patientId": PATIENT, "externalId": SUBJECT,
+                "source": { "type": kind, "status": "completed", "source": "national-hie" },
+                "consolidatedDataUrl": "https://records.example.test/network?X-Amz-Signature=00",
+            },
+        })
+    };
+    let attachment =
+        |kind: &str| json!({ "contentType": kind, "url": "https://records.example.test/x?X-Amz-Signature=1" });
+    let document = json!({
+        "resourceType": "DocumentReference", "subject": { "reference": format!("Patient/{PATIENT}") },
+        "content": [{ "attachment": attachment("application/json") }, { "attachment": attachment("application/gzip") }],
+    });
+    vec![
+        source("hie"),
+        source("pharmacy"),
+        source("lab"),
+        json!({ "meta": meta("network-query.hie.first-data-ready"), "payload": { "patientId": PATIENT } }),
+        json!({
+            "meta": meta("medical.consolidated-data"),
+            "patients": [{
+                "patientId": PATIENT, "externalId": SUBJECT, "status": "completed",
+                "filters": { "resources": "", "dateFrom": "", "dateTo": "", "conversionType": "json" },
+                "bundle": { "resourceType": "Bundle", "total": 1, "type": "searchset", "entry": [{ "resource": document }] },
+            }],
+        }),
+        identity_verified(),
+        json!({ "meta": meta("ias.identity.verified"), "payload": { "elsewhere": { "proofedIdentityId": "pid_1" } } }),
+        json!({ "meta": meta("ping"), "ping": "p-1" }),
+        json!({ "meta": meta("patient.admit"), "payload": demographics() }),
+    ]
+}

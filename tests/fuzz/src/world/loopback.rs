@@ -1,0 +1,120 @@
+//! An HTTP server of a few lines: it answers at once, on the thread that asks, over connections that stay open.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A request, as far as an answer depends on it.
+pub struct Asked<'a> {
+    /// First line and headers.
+    head: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl Asked<'_> {
+    /// `GET`, `POST`, …
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.head.split(' ').next().unwrap_or_default()
+    }
+
+    /// Path and query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// A header, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+    }
+}
+
+/// The bytes of an answer, and whether the connection ends with it.
+pub struct Answer {
+    /// Everything that is sent.
+    pub bytes: Vec<u8>,
+    /// Ends the connection.
+    pub ends: bool,
+}
+
+impl Answer {
+    /// A JSON answer.
+    #[must_use]
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        let body = body.to_string();
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+        Self {
+            bytes: (head + &body).into_bytes(),
+            ends: false,
+        }
+    }
+}
+
+/// Decides what is answered.
+pub type Answerer = Arc<dyn Fn(&Asked<'_>) -> Answer + Send + Sync>;
+
+/// Listens on loopback until the runtime ends.
+///
+/// # Errors
+/// When there is no port to be had.
+pub async fn listen(answerer: Answerer) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let answerer = Arc::clone(&answerer);
+            // A connection that breaks is the client's to notice.
+            tokio::spawn(async move { serve(stream, answerer).await.ok() });
+        }
+    });
+    Ok(address)
+}
+
+async fn serve(mut stream: TcpStream, answerer: Answerer) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut pending = Vec::with_capacity(4096);
+    loop {
+        let Some((head, body)) = measure(&pending) else {
+            if stream.read_buf(&mut pending).await? == 0 {
+                return Ok(());
+            }
+            continue;
+        };
+        while pending.len() < head + body {
+            if stream.read_buf(&mut pending).await? == 0 {
+                return Ok(());
+            }
+        }
+        let rest = pending.split_off(head + body);
+        let (text, body) = pending.split_at(head);
+        let answer = answerer(&Asked {
+            head: &String::from_utf8_lossy(text),
+            body,
+        });
+        stream.write_all(&answer.bytes).await?;
+        if answer.ends {
+            return stream.shutdown().await;
+        }
+        pending = rest;
+    }
+}
+
+/// Lengths of head and body, once the head is there. What our clients send has a length or no body.
+fn measure(pending: &[u8]) -> Option<(usize, usize)> {
+    let head = pending.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(pending.get(..head)?);
+    let length = Asked { head: &text, body: &[] }
+        .header("content-length")
+        .and_then(|length| length.parse().ok());
+    Some((head, length.unwrap_or(0)))
+}

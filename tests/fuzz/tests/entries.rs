@@ -1,0 +1,152 @@
+//! Some thousands of inputs for every entry; the command does the same with as many as wanted.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use fuzz::entries;
+use fuzz::run::run;
+
+const SEED: u64 = 20_261_122;
+
+fn judge(name: &str, inputs: u64, reached: &[&str]) {
+    let mut entry = entries::start(name).unwrap();
+    let judged = run(entry.as_mut(), SEED, inputs);
+    // The functions have made panics silent; a test's own must be heard.
+    drop(std::panic::take_hook());
+    let tally = judged.unwrap_or_else(|finding| panic!("{finding}"));
+    // An entry all of whose inputs end in one way tells nothing about the others.
+    for class in reached {
+        assert!(
+            tally.classes.contains_key(class),
+            "{name} never came to {class}: {:?}",
+            tally.classes
+        );
+    }
+}
+
+#[test]
+fn every_entry_is_tested_here() {
+    let tests = include_str!("entries.rs");
+    for name in entries::names() {
+        assert!(tests.contains(&format!("\"{name}\",")), "{name} is not tested");
+    }
+}
+
+#[test]
+fn identity_session() {
+    let reached = [
+        "accepted",
+        "invalid_request",
+        "invalid_json",
+        "unsupported_media_type",
+        "no event",
+        "no request",
+    ];
+    judge("identity-session", 800, &reached);
+}
+
+#[test]
+fn webhook_intake() {
+    judge("webhook-intake", 1000, &["accepted", "signature_invalid", "no event"]);
+}
+
+#[test]
+fn aal2_challenge() {
+    judge(
+        "aal2-challenge",
+        1000,
+        &[
+            "accepted",
+            "redirect_url_not_allowed",
+            "patient_not_linked",
+            "token_incomplete",
+        ],
+    );
+}
+
+#[test]
+fn network_query() {
+    let reached = [
+        "accepted",
+        "no_source_enabled",
+        "challenge_not_pending",
+        "not_found",
+        "aal2_session_missing",
+    ];
+    judge("network-query", 1500, &reached);
+}
+
+#[test]
+fn record_read() {
+    judge(
+        "record-read",
+        1000,
+        &["accepted", "invalid_request", "not_found", "patient_not_linked"],
+    );
+}
+
+#[test]
+fn webhook_process() {
+    judge(
+        "webhook-process",
+        1000,
+        &["done", "read, and comes back", "unreadable, comes back", "no batch"],
+    );
+}
+
+#[test]
+fn query_dispatch() {
+    judge("query-dispatch", 1000, &["done", "unreadable, comes back"]);
+}
+
+#[test]
+fn record_fetch() {
+    judge("record-fetch", 1000, &["done", "unreadable, comes back"]);
+}
+
+#[test]
+fn queue_messages() {
+    judge(
+        "queue-message",
+        5000,
+        &["advance", "fetch-record", "webhook-event", "refused"],
+    );
+}
+
+#[test]
+fn webhook_bodies() {
+    let reached = [
+        "source",
+        "first-data",
+        "consolidated",
+        "identity",
+        "identity-unreadable",
+        "other",
+        "ping",
+    ];
+    judge("webhook-body", 5000, &reached);
+}
+
+#[test]
+fn record_links() {
+    judge("record-link", 5000, &["followed", "refused"]);
+}
+
+#[test]
+fn upstream_answers() {
+    let reached = [
+        "taken",
+        "absent",
+        "garbage",
+        "interrupted",
+        "rate-limited",
+        "locked",
+        "server",
+        "not-found",
+    ];
+    judge("upstream-answer", 3000, &reached);
+}
+
+#[test]
+fn fhir_bundles() {
+    let reached = ["read", "not-json", "not-utf8", "too-deep", "not-a-bundle", "truncated"];
+    judge("fhir-bundle", 2000, &reached);
+}

@@ -1,0 +1,41 @@
+//! That a leak would be found: one by hand, and one through everything a function's line goes through.
+
+use super::canaries::{Canaries, SUBJECT};
+use crate::harness::{TestApp, until};
+
+#[test]
+fn every_canary_is_found_wherever_it_stands_in_a_line() {
+    let mut canaries = Canaries::of_the_person();
+    canaries.add("subject", SUBJECT);
+    let harmless =
+        "identity-session: {\"level\":\"INFO\",\"message\":\"request refused\",\"code\":\"invalid_request\"}";
+    assert_eq!(canaries.find(&[harmless.to_owned()]), None);
+    for (name, value) in &canaries.0 {
+        let line = format!("identity-session: {{\"level\":\"WARN\",\"context\":\"did not like {value}!\"}}");
+        let lines = [harmless.to_owned(), line.clone()];
+        let found = canaries.find(&lines);
+        assert!(found.is_some_and(|(_, text)| text == line), "{name} is not found");
+    }
+}
+
+/// A deployment that leaks on purpose: a log level that is none is quoted by the logging library, on the standard error
+/// of every function.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_leaks_is_found() {
+    let mut canaries = Canaries(Vec::new());
+    canaries.add("leaking log level", "CanaryLogLevel");
+    let app = TestApp::with(|options| {
+        let leak = ("LOG_LEVEL".to_owned(), "CanaryLogLevel".to_owned());
+        options.extra_env.push(leak);
+    })
+    .await;
+    let log = until("a function has said something", async || {
+        let log = app.log();
+        (!log.is_empty()).then_some(log)
+    })
+    .await;
+    let leaks = || canaries.assert_absent("the log", &log);
+    let detected = std::panic::catch_unwind(std::panic::AssertUnwindSafe(leaks));
+    assert!(detected.is_err(), "a line that leaks went unnoticed: {log:?}");
+    app.end().await;
+}
