@@ -318,8 +318,8 @@ async fn a_burst_meets_no_limit_and_everybody_gets_through() {
     let sink = Arc::clone(&log);
     let options = BurstOptions {
         people: 60,
-        query_limit: 14,
-        time_scale: 8,
+        query_limit: 10,
+        time_scale: 10,
     };
     let lines: sandbox_host::LogSink =
         Arc::new(move |line| sink.lock().unwrap().push(format!("{}: {}", line.function, line.text)));
