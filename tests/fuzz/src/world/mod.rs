@@ -137,7 +137,11 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("AWS_ENDPOINT_URL", &aws),
         ("STAGE", "fuzz"),
         ("METRIPORT_BASE_URL", &format!("http://{metriport}")),
-        ("METRIPORT_DAILY_QUOTA", "10000"),
+        ("METRIPORT_DAILY_QUOTA", "1000000000"),
+        (
+            "METRIPORT_LIMITS",
+            "patient=1000000,identity=1000000,query=1000000,consolidated=1000000",
+        ),
         ("METRIPORT_API_KEY_SECRET", "api-key"),
         ("OWNER_KEY_SECRET", "owner-key"),
         ("WEBHOOK_KEYS_SECRET", "webhook-keys"),
@@ -150,5 +154,8 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("RUN_ADVANCE_QUEUE_URL", &queue),
         ("RECORD_FETCH_QUEUE_URL", &queue),
         ("WEBHOOK_EVENTS_QUEUE_URL", &queue),
+        ("RUN_ADVANCE_DEAD_LETTERS_URL", &queue),
+        ("RECORD_FETCH_DEAD_LETTERS_URL", &queue),
+        ("WEBHOOK_EVENTS_DEAD_LETTERS_URL", &queue),
     ])
 }
