@@ -68,10 +68,6 @@ fn every_broken_world_is_noticed() {
         let report = simulate(sabotaged);
         let failure = report.failure.unwrap_or_else(|| panic!("{sabotage:?} was not noticed"));
         let (rules, needed) = noticed_by(sabotage);
-        println!(
-            "{sabotage:?}: rule {} after {} steps, {} of {} needed",
-            failure.violation.rule, report.steps, failure.needed, failure.drawn
-        );
         assert!(
             rules.contains(&failure.violation.rule),
             "{sabotage:?}: {:?}",
