@@ -1,5 +1,5 @@
-//! Rule 7: the right person. A pull stands on its own person's patient, proofed identity and challenge, and on a session
-//! that was never used.
+//! Rule 7: the right person. A pull stands on its own person's patient, proofed identity and challenge, and on a
+//! session that was never used.
 
 use shared::domain::identity::{Identity, Standing};
 use shared::domain::run::RunState;
