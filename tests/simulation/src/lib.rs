@@ -8,8 +8,8 @@
 //! What decides is not modelled: states change through `Run::apply`, `Record::apply`, `Identity`, `ChallengeSlot`,
 //! `PatientSlot` and `Replays` alone, and the reconciler's tick and replay, `claim_record`, `settle_record` and the
 //! announcements are the functions' own code. What is modelled is what surrounds them: the order of reads, calls,
-//! writes and sends in each function (`functions`), the table with its conditions (`store`), the queues (`world`), Metriport
-//! (`upstream`). Signatures, JSON, HTTP, the bytes of a record and API Gateway are not in it.
+//! writes and sends in each function (`functions`), the table with its conditions (`store`), the queues (`world`),
+//! Metriport (`upstream`). Signatures, JSON, HTTP, the bytes of a record and API Gateway are not in it.
 //!
 //! A history is a list of choices, and the same list gives the same history. One that breaks a rule is cut down to the
 //! choices it needs, and told in words. The exhaustive check (`exhaustive`) visits every history of a small
