@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use simulation::{Bounds, Options};
+use simulation::Options;
 
 use crate::cli::SimulateArgs;
 use crate::report::{say, time};
@@ -14,7 +14,7 @@ use crate::report::{say, time};
 pub(crate) fn simulate(args: &SimulateArgs) -> Result<(), String> {
     let begun = Instant::now();
     let outcome = if args.exhaustive {
-        simulation::explore(Bounds::default(), None).outcome()
+        simulation::explore_all()
     } else {
         simulation::simulate(Options::new(args.steps, args.seed)).outcome(args.trace)
     };

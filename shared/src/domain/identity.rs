@@ -17,9 +17,9 @@ pub struct Identity {
     /// The one open hosted session; a new one supersedes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<OpenSession>,
-    /// Whether there ever was a session for other demographics than a later one's. Its page, or that of a session it had
-    /// superseded, may have been passed and be told late, so an event that names no session says nothing about the one
-    /// that is open.
+    /// Whether there ever was a session for other demographics than a later one's. Its page, or that of a session it
+    /// had superseded, may have been passed and be told late, so an event that names no session says nothing about the
+    /// one that is open.
     #[serde(default)]
     pub superseded_other: bool,
     /// Counts every write; the next write names it.

@@ -121,10 +121,10 @@ impl Timing {
         self.of(16 * MINUTE)
     }
 
-    /// How long a record that has `waited` so long waits before it tries again for a patient whose consolidated query is
-    /// still open. Such a query usually takes seconds, so two at first; one that never ends holds the patient for twenty
-    /// minutes, and looks that do not grow rarer would be hundreds of writes: a quarter of the time so far, up to a
-    /// minute.
+    /// How long a record that has `waited` so long waits before it tries again for a patient whose consolidated query
+    /// is still open. Such a query usually takes seconds, so two at first; one that never ends holds the patient for
+    /// twenty minutes, and looks that do not grow rarer would be hundreds of writes: a quarter of the time so far, up
+    /// to a minute.
     #[must_use]
     pub fn lock_retry(self, waited: Duration) -> Duration {
         (waited / 4).clamp(self.of(Duration::from_secs(2)), self.of(MINUTE))

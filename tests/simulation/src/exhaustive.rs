@@ -1,11 +1,10 @@
-//! Every history of a small configuration: one verified person with a passed challenge, one pull of two sources, each
-//! of which ends and tells so by a webhook that arrives up to twice or never; at most one crash and one start without
-//! an answer; functions interleaved at every operation.
+//! Every history of a small configuration: one verified person, one accepted pull of two sources, each of which answers
+//! or fails and tells so by a webhook, and all that follows from it. What may go wrong, and how many functions may be
+//! at work at once, is bounded ([`Bounds`]).
 //!
-//! The clock moves only to when something is next due, and only so often while choices are still open. From every world
-//! without a function at work it then runs on to rest, with networks that answer and with networks that never do. So
-//! "everything comes to an end" is a property of each reachable state here, not of paths, and neither cycles nor
-//! histories that meet again can hide a failure.
+//! From every world without a function at work, and with no choice left but the clock, it then runs on to rest, with
+//! networks that answer and with networks that never do. So "everything comes to an end" is a property of each
+//! reachable state here, not of paths, and neither cycles nor histories that meet again can hide a failure.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -34,34 +33,41 @@ pub struct Bounds {
     pub functions: usize,
 }
 
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            crashes: 1,
-            ambiguous: 1,
-            webhook_faults: 2,
-            clock: 2,
-            functions: 2,
-        }
-    }
-}
-
 impl Bounds {
-    /// What a test on every change has the time for.
-    #[must_use]
-    pub fn small() -> Self {
+    /// One crash anywhere and one start without an answer; functions one after the other. What a test on every change
+    /// has the time for.
+    pub const CRASH: Self = Self {
+        crashes: 1,
+        ambiguous: 1,
+        webhook_faults: 0,
+        clock: 0,
+        functions: 1,
+    };
+    /// What the command looks at: a crash, a start without an answer and a webhook that comes twice or never; webhooks
+    /// that each come up to twice or never; functions interleaved at every operation. All at once is too much.
+    pub const ALL: [Self; 3] = [
         Self {
-            webhook_faults: 0,
-            clock: 0,
-            functions: 1,
-            ..Self::default()
-        }
-    }
+            webhook_faults: 1,
+            ..Self::CRASH
+        },
+        Self {
+            crashes: 0,
+            webhook_faults: 2,
+            ..Self::CRASH
+        },
+        Self {
+            crashes: 0,
+            functions: 2,
+            ..Self::CRASH
+        },
+    ];
 }
 
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Explored {
+    /// Within which bounds.
+    pub bounds: Bounds,
     /// Different worlds.
     pub states: u64,
     /// Steps between them.
@@ -93,6 +99,23 @@ impl Node {
     }
 }
 
+/// Looks at everything that can happen within each of [`Bounds::ALL`], up to the first broken rule.
+#[must_use]
+pub fn explore_all() -> Outcome {
+    let mut all = Outcome {
+        lines: Vec::new(),
+        passed: true,
+    };
+    for bounds in Bounds::ALL {
+        if all.passed {
+            let outcome = explore(bounds, None).outcome();
+            all.lines.extend(outcome.lines);
+            all.passed = outcome.passed;
+        }
+    }
+    all
+}
+
 /// Looks at everything that can happen within the bounds.
 #[must_use]
 pub fn explore(bounds: Bounds, sabotage: Option<Sabotage>) -> Explored {
@@ -102,6 +125,7 @@ pub fn explore(bounds: Bounds, sabotage: Option<Sabotage>) -> Explored {
         path: None,
     };
     let mut explored = Explored {
+        bounds,
         states: 1,
         transitions: 0,
         rested: 0,
@@ -255,8 +279,8 @@ impl Explored {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let mut lines = vec![format!(
-            "{} states, {} transitions, {} brought to rest",
-            self.states, self.transitions, self.rested
+            "{:?}: {} states, {} transitions, {} brought to rest",
+            self.bounds, self.states, self.transitions, self.rested
         )];
         match &self.failure {
             None => lines.push("no rule is broken, and everything comes to an end".to_owned()),

@@ -7,9 +7,9 @@
 //!
 //! What decides is not modelled: states change through `Run::apply`, `Record::apply`, `Identity`, `ChallengeSlot`,
 //! `PatientSlot` and `Replays` alone, and the reconciler's tick and replay, `claim_record`, `settle_record` and the
-//! announcements are the functions' own code. What is modelled is what surrounds them: the order of reads, calls, writes
-//! and sends in each function (`functions`), the table with its conditions (`store`), the queues (`world`), Metriport
-//! (`upstream`). Signatures, JSON, HTTP, the bytes of a record and API Gateway are not in it.
+//! announcements are the functions' own code. What is modelled is what surrounds them: the order of reads, calls,
+//! writes and sends in each function (`functions`), the table with its conditions (`store`), the queues (`world`),
+//! Metriport (`upstream`). Signatures, JSON, HTTP, the bytes of a record and API Gateway are not in it.
 //!
 //! A history is a list of choices, and the same list gives the same history. One that breaks a rule is cut down to the
 //! choices it needs, and told in words. The exhaustive check (`exhaustive`) visits every history of a small
@@ -35,7 +35,7 @@ mod words;
 mod world;
 
 pub use choice::Sabotage;
-pub use exhaustive::{Bounds, Explored, explore};
+pub use exhaustive::{Bounds, Explored, explore, explore_all};
 pub use rules::Violation;
 pub use simulate::{Failure, Options, Report, simulate};
 

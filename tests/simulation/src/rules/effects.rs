@@ -11,7 +11,7 @@ use crate::choice::Fault;
 use crate::functions::Job;
 use crate::ids::{record_name, run_name};
 use crate::io::put_of;
-use crate::store::{Item, Key, Write};
+use crate::store::Write;
 use crate::task::Task;
 use crate::upstream::{Answer, Call, Content};
 use crate::world::World;
@@ -39,6 +39,10 @@ pub(crate) fn called(
             world.ghost.challenges.insert(id.clone(), *person);
             None
         }
+        (Call::UpdatePatient(patient, _), Job::Link { person, .. }, _) => {
+            person::note_crossing(world, patient, *person);
+            None
+        }
         (Call::StartQuery(start), ..) => {
             let effect = answer.as_ref().err().map(UpstreamError::effect);
             let found = budget::starts_again(world, start.run);
@@ -57,7 +61,8 @@ pub(crate) fn called(
                     );
                 }
             }
-            let took_effect = effect.is_none() || fault == Some(Fault::Unanswered);
+            let unanswered = fault == Some(Fault::Unanswered) && effect == Some(Effect::Unknown);
+            let took_effect = effect.is_none() || unanswered;
             found.or_else(|| took_effect.then(|| person::queried(world, start)).flatten())
         }
         _ => None,
@@ -85,23 +90,16 @@ pub(super) fn stored(record: &Record) -> Option<Violation> {
         .flatten()
 }
 
-/// Until when locks were to hold, whatever the table made of it.
+/// Until when locks were to hold, whatever the table makes of it.
 pub(super) fn note_locks(world: &mut World, writes: &[Write]) {
-    for write in writes {
-        let Some(Item::Lock(_)) = put_of(&write.effect).map(AsRef::as_ref) else {
-            continue;
-        };
-        for write in writes {
-            match (&write.key, put_of(&write.effect).map(AsRef::as_ref)) {
-                (Key::Run(..), Some(Item::Run(run))) => {
-                    let until = run.lock_until(world.timing);
-                    world.ghost.run_locks.insert(run.id, until);
-                }
-                (Key::Record(..), Some(Item::Record(record))) => {
-                    let until = record.lock_until(world.now, world.timing);
-                    world.ghost.record_locks.insert(record.id, until);
-                }
-                _ => {}
+    let locks = writes.iter().filter_map(|write| put_of(&write.effect)?.lock());
+    for lock in locks {
+        match lock.holder {
+            Subject::Run(run) => {
+                world.ghost.run_locks.insert(run, lock.deadline);
+            }
+            Subject::Record(record) => {
+                world.ghost.record_locks.insert(record, lock.deadline);
             }
         }
     }

@@ -14,7 +14,9 @@ pub(crate) mod webhooks;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use shared::domain::{Aal2SessionId, ChallengeId, MessageId, RecordId, RunId, SourceKind, Time, UpstreamRequestId};
+use shared::domain::{
+    Aal2SessionId, ChallengeId, MessageId, PatientId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
+};
 
 use crate::io::put_of;
 use crate::store::{Item, Key, Write};
@@ -56,6 +58,8 @@ pub(crate) struct Ghost {
     pub(crate) troubled: BTreeSet<RunId>,
     /// Starts that had an effect, or may have had one.
     pub(crate) starts: BTreeMap<RunId, u8>,
+    /// Patients that somebody wrote to upstream before they were theirs.
+    pub(crate) crossed: BTreeSet<PatientId>,
     /// Until when upstream has asked not to be asked again.
     pub(crate) busy: BTreeMap<RunId, Time>,
     /// Until when a pull's lock of its patient was to hold.
@@ -66,6 +70,7 @@ pub(crate) struct Ghost {
 
 /// Rules about a write that is about to be made.
 pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
+    effects::note_locks(world, writes);
     let stale = due::acts_on_stale(task);
     let mut found = stale.or_else(|| person::accepted(world, task, writes));
     for write in writes {
@@ -95,7 +100,6 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
 
 /// Rules about what a write has made.
 pub(crate) fn after_write(world: &mut World, writes: &[Write]) -> Option<Violation> {
-    effects::note_locks(world, writes);
     order::count(world, writes);
     effects::exclusive(world)
 }

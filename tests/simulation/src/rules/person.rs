@@ -1,9 +1,9 @@
-//! Rule 7: the right person. A pull stands on its own person's patient, proofed identity and challenge, and on a session
-//! that was never used.
+//! Rule 7: the right person. A pull stands on its own person's patient, proofed identity and challenge, and on a
+//! session that was never used.
 
-use shared::domain::OwnerId;
 use shared::domain::identity::{Identity, Standing};
 use shared::domain::run::RunState;
+use shared::domain::{OwnerId, PatientId};
 
 use super::{Violation, broken};
 use crate::functions::Job;
@@ -94,10 +94,24 @@ pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity
     let Some(page) = page else {
         return broken(7, "an identity is bound that nobody proofed");
     };
-    let right = page.patient == proofed.patient && page.demographics.as_ref() == Some(&proofed.demographics);
+    let crossed = world.ghost.crossed.contains(&page.patient);
+    let same = page.demographics.as_ref() == Some(&proofed.demographics);
+    let right = page.patient == proofed.patient && (same || crossed);
     (!right)
         .then(|| broken(7, "an identity is bound to another patient or other demographics"))
         .flatten()
+}
+
+/// A known gap, counted and not judged: of two persons with one external id who link at the same moment, the one who is
+/// refused may have written their demographics to the other's patient upstream, after having seen that it was nobody's.
+pub(super) fn note_crossing(world: &mut World, patient: &PatientId, person: u8) {
+    let theirs = world.store.get(&Key::PatientOwner(patient.clone()));
+    let other = theirs
+        .and_then(|item| item.owner())
+        .is_none_or(|owner| *owner != ids::owner(person));
+    if other && world.ghost.crossed.insert(patient.clone()) {
+        world.count("gap: a patient that is not the person's is written upstream");
+    }
 }
 
 /// A patient belongs to one person.
