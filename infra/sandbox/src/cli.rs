@@ -116,7 +116,7 @@ pub struct ChaosArgs {
     #[arg(long, default_value_t = 30)]
     pub scale: u32,
     /// How many persons at once.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 40)]
     pub at_once: u32,
     /// No fault at all: the pulls as they should go.
     #[arg(long)]
@@ -161,7 +161,7 @@ impl Default for ChaosArgs {
             pulls: 1000,
             seed: 1,
             scale: 30,
-            at_once: 16,
+            at_once: 40,
             calm: false,
             dropped: 0.30,
             doubled: 0.20,
@@ -181,6 +181,9 @@ pub struct KillsArgs {
     /// Divides every duration, ours and the stand-in's.
     #[arg(long, default_value_t = 60)]
     pub scale: u32,
+    /// Only every so many places, for a look in passing.
+    #[arg(long, default_value_t = 1)]
+    pub every: u32,
     /// How many sandboxes at once, each with one pull at a time.
     #[arg(long, default_value_t = 4)]
     pub at_once: u32,

@@ -87,6 +87,7 @@ fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Fac
         let of_run = |query: &&QuerySummary| query.metadata.get(RUN_MARK) == Some(&ended.id);
         facts.accepted = true;
         facts.intact = ended.intact && !["failed", "expired"].contains(&ended.record.as_str());
+        facts.story = evidence::story(&ended.timeline);
         facts.tried = evidence::tried(&ended.timeline);
         facts.upstream_queries = queries.iter().filter(of_run).count();
         facts.hits = evidence::hits(&ended.id, &ended.timeline, injections);

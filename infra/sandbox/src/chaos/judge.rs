@@ -97,6 +97,8 @@ pub struct Facts {
     pub intact: bool,
     /// Whether the timeline shows that a start was tried.
     pub tried: bool,
+    /// Its timeline in short: milliseconds since the acceptance, and what happened.
+    pub story: String,
     /// Upstream calls made for it.
     pub calls: i64,
     /// Upstream calls that a pull of this persona makes without faults.
@@ -144,6 +146,7 @@ impl Facts {
             accepted: false,
             intact: true,
             tried: false,
+            story: String::new(),
             calls: 0,
             calls_usual: 0,
         }
@@ -203,6 +206,7 @@ mod tests {
             accepted: true,
             intact: true,
             tried: true,
+            story: String::new(),
             calls: 9,
             calls_usual: 6,
         }

@@ -29,7 +29,9 @@ struct Outcome {
 /// # Errors
 /// When a sandbox does not start, or a promise was broken.
 pub(crate) async fn kills(args: &KillsArgs) -> Result<(), String> {
-    let waiting = Mutex::new(strikes(args).await?);
+    let places = strikes(args).await?;
+    let every = usize::try_from(args.every.max(1)).unwrap_or(1);
+    let waiting = Mutex::new(places.into_iter().step_by(every).collect());
     let workers = (0..args.at_once.max(1)).map(|number| work(args, number, &waiting));
     let outcomes = try_join_all(workers).await?.into_iter().flatten().collect::<Vec<_>>();
     report(args, &outcomes)
@@ -95,7 +97,7 @@ async fn one(
     let pulled = pull(args, sandbox, &format!("killed-{worker}-{number}")).await?;
     let struck = storm.waiting() == 0;
     storm.blow(false);
-    drain(sandbox).await?;
+    drain(&args.weather(), sandbox).await?;
     let injections = storm.injections();
     let pulls = [pulled];
     let mut facts = facts::of(sandbox, &pulls, &BTreeMap::new(), (&[], &injections));
@@ -146,12 +148,13 @@ fn breach(outcome: &Outcome) -> Option<String> {
     let words: Vec<_> = breaches.iter().map(|breach| breach.name()).collect();
     let Strike { kind, function, skips } = &outcome.strike;
     Some(format!(
-        "  BROKEN by {function}, {} number {}: {} ({}; {} strays)",
+        "  BROKEN by {function}, {} number {}: {} ({}; {} strays): {}",
         kind.name(),
         skips + 1,
         words.join(", "),
         outcome.facts.state,
-        outcome.strays
+        outcome.strays,
+        outcome.facts.story
     ))
 }
 

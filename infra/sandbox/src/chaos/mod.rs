@@ -38,8 +38,9 @@ use report::Report;
 const BOUND: Duration = Duration::from_secs(4 * 3600);
 /// How long somebody waits whose proofing never counts, before time is scaled.
 const DOUBT: Duration = Duration::from_secs(120);
-/// How long the queues may take to be worked off at the end.
-const DRAIN: Duration = Duration::from_secs(60);
+/// How long the queues may take to be worked off at the end, before time is scaled: a message whose process was killed
+/// comes back after its visibility timeout, an hour and a half for a transfer.
+const DRAIN: Duration = Duration::from_secs(2 * 3600);
 /// How often it is looked whether they are.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Most pulls of one person.
@@ -106,12 +107,12 @@ fn options(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<SandboxOptions, Strin
 /// First one person of each kind in a calm, to know what a pull usually costs; then the storm.
 async fn whole(args: &ChaosArgs, sandbox: &Sandbox, storm: &Arc<Storm>) -> Result<Report, String> {
     let calm = crowd(args, sandbox, storm, calm_persons()).await?;
-    drain(sandbox).await?;
+    drain(args, sandbox).await?;
     let usual = facts::usual(&calm, &storm.calls());
     storm.blow(true);
     let pulled = crowd(args, sandbox, storm, persons(args)).await?;
     storm.blow(false);
-    drain(sandbox).await?;
+    drain(args, sandbox).await?;
     let injections = storm.injections();
     let facts = facts::of(sandbox, &pulled, &usual, (&storm.calls(), &injections));
     let all: Vec<Pull> = calm.into_iter().chain(pulled).collect();
@@ -208,20 +209,29 @@ fn invite(args: &ChaosArgs, sandbox: &Sandbox, guest: &Guest) -> Result<Person, 
     })
 }
 
-/// Waits until no queue holds anything that could be received now, and nothing runs.
-async fn drain(sandbox: &Sandbox) -> Result<(), String> {
-    let begun = Instant::now();
+/// Waits until no queue holds anything, and nothing runs.
+async fn drain(args: &ChaosArgs, sandbox: &Sandbox) -> Result<(), String> {
+    let (begun, bound) = (Instant::now(), DRAIN / args.scale.max(1));
     let mut ticks = tokio::time::interval(LOOK_EVERY);
-    while begun.elapsed() < DRAIN {
+    loop {
         ticks.tick().await;
-        let depths = sandbox.aws().queues().depths();
-        let mut sources = depths.iter().filter(|(name, _)| !name.ends_with("DeadLetters"));
-        let busy = sources.any(|(_, depth)| depth.visible + depth.in_flight + depth.delayed > 0);
-        if !busy && sandbox.host().in_flight() == 0 {
+        let busy = busy(sandbox);
+        if busy.is_empty() && sandbox.host().in_flight() == 0 {
             return Ok(());
         }
+        if begun.elapsed() >= bound {
+            return Err(format!("the queues were not worked off: {}", busy.join(", ")));
+        }
     }
-    Err("the queues were not worked off".to_owned())
+}
+
+/// Queues that hold something, and how much.
+fn busy(sandbox: &Sandbox) -> Vec<String> {
+    let depths = sandbox.aws().queues().depths();
+    let sources = depths.iter().filter(|(name, _)| !name.ends_with("DeadLetters"));
+    let held = sources.map(|(name, depth)| (name, depth.visible + depth.in_flight + depth.delayed));
+    let held = held.filter(|(_, held)| *held > 0);
+    held.map(|(name, held)| format!("{name} {held}")).collect()
 }
 
 #[cfg(test)]

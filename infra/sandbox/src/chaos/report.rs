@@ -80,6 +80,7 @@ impl Report {
             ),
             titled("What the pulls came to", self.states()),
             titled("Promises", self.promises()),
+            self.stories(),
         ];
         parts.concat().join("\n")
     }
@@ -109,6 +110,18 @@ impl Report {
             format!("  {persona:<18}  {state:<36}{count:>6}   start hit: {hit}")
         });
         counted.collect()
+    }
+
+    /// The first pulls that broke a promise, and what happened to them.
+    fn stories(&self) -> Vec<String> {
+        let broken = self.facts.iter().filter(|facts| !facts.breaches().is_empty());
+        let told = broken.take(STORIES_MAX).map(|facts| {
+            let (persona, state, story) = (facts.persona.name(), &facts.state, &facts.story);
+            let hits: Vec<_> = facts.hits.iter().map(|hit| hit.name()).collect();
+            format!("  {persona}, {state} [{}]: {story}", hits.join(", "))
+        });
+        let told: Vec<_> = told.collect();
+        if told.is_empty() { told } else { titled("Pulls that broke a promise", told) }
     }
 
     fn promises(&self) -> Vec<String> {
@@ -159,6 +172,9 @@ impl Report {
         lines
     }
 }
+
+/// Most stories told.
+const STORIES_MAX: usize = 12;
 
 /// So many pulls meet every kind of fault.
 const ENOUGH_PULLS: usize = 500;
