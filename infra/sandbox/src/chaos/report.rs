@@ -121,7 +121,11 @@ impl Report {
             format!("  {persona}, {state} [{}]: {story}", hits.join(", "))
         });
         let told: Vec<_> = told.collect();
-        if told.is_empty() { told } else { titled("Pulls that broke a promise", told) }
+        if told.is_empty() {
+            told
+        } else {
+            titled("Pulls that broke a promise", told)
+        }
     }
 
     fn promises(&self) -> Vec<String> {
