@@ -243,11 +243,13 @@ async fn send_by_hand(app: &TestApp) {
         "ias.identity.verified",
     ];
     for (index, kind) in kinds.iter().enumerate() {
-        let meta = json!({ "messageId": format!("by-hand-{index}"), "type": kind });
-        for payload in [
+        let payloads = [
             json!(about),
             json!({ "patientId": about, "source": about, "proofedIdentityId": [about] }),
-        ] {
+        ];
+        for (form, payload) in payloads.into_iter().enumerate() {
+            // Each under an id of its own: a second message under an id that says something else is a dead letter.
+            let meta = json!({ "messageId": format!("by-hand-{index}-{form}"), "type": kind });
             let body = json!({ "meta": meta, "payload": payload, "patients": [{ "patientId": about }] });
             assert_eq!(app.send_signed(&body).await, 200);
         }

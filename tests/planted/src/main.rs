@@ -1,5 +1,6 @@
-//! `cargo run -p planted`: applies each patch of `tests/planted/bugs` to a copy of the project, runs the tests, and says
-//! whether they caught it. A bug that no test catches shows that a rule is not tested, whatever the tests are called.
+//! `cargo run -p planted`: applies each patch of `tests/planted/bugs` to a copy of the project, runs the tests, and
+//! says whether they caught it. A bug that no test catches shows that a rule is not tested, whatever the tests are
+//! called.
 //!
 //! A patch starts with lines that say which rule it breaks (`Rule:`), how (`Bug:`), and which packages' tests are run
 //! before all others because they are the likeliest to catch it (`First:`).

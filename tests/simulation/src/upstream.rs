@@ -358,7 +358,14 @@ impl Upstream {
     }
 
     /// A consolidated query ends, and overwrites the patient's file of that format.
+    ///
+    /// One that was started again, because the answer to the first start was lost, brings no foreign record after the
+    /// first has brought the right one: the link of the first would lead to it, which nobody could notice.
     pub(crate) fn end_consolidated(&mut self, index: usize, yields: Yield, now: Time) {
+        let yields = match yields {
+            Yield::Foreign if self.is_repeated(index) => Yield::Link,
+            yields => yields,
+        };
         let Some(query) = self.consolidated.get_mut(index) else {
             return;
         };
@@ -397,6 +404,15 @@ impl Upstream {
         if yields != Yield::LinkUntold {
             self.tell(Some(query.request), marks, Event::Consolidated { delivery }, now);
         }
+    }
+
+    /// Whether an earlier query for the same record has ended well.
+    fn is_repeated(&self, index: usize) -> bool {
+        let (before, from_it) = self.consolidated.split_at(index.min(self.consolidated.len()));
+        from_it.first().is_some_and(|query| {
+            let mut before = before.iter();
+            before.any(|other| other.record == query.record && other.ended == Some(Outcome::Completed))
+        })
     }
 
     fn put_file(&mut self, content: Content) {

@@ -162,7 +162,7 @@ impl Facts {
             .flat_map(|hit| allowed(self.persona, *hit))
             .any(|state| *state == self.state);
         let doubled = self.upstream_queries > usize::from(self.accepted);
-        let begun = !self.tried || ambiguous || self.upstream_queries == 1;
+        let begun = !self.tried || ambiguous || self.upstream_queries > 0;
         let found = [
             (Breach::Hung, hung),
             (Breach::State, !hung && !allowed),

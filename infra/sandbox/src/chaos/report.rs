@@ -115,14 +115,24 @@ impl Report {
     /// The first pulls that broke a promise, and what happened to them.
     fn stories(&self) -> Vec<String> {
         let broken = self.facts.iter().filter(|facts| !facts.breaches().is_empty());
-        let dearest = self.facts.iter().filter(|facts| facts.extra_calls() > EXTRA_CALLS_MAX / 2);
+        let dearest = self
+            .facts
+            .iter()
+            .filter(|facts| facts.extra_calls() > EXTRA_CALLS_MAX / 2);
         let told = broken.chain(dearest).take(STORIES_MAX).map(|facts| {
             let (persona, state, story) = (facts.persona.name(), &facts.state, &facts.story);
             let hits: Vec<_> = facts.hits.iter().map(|hit| hit.name()).collect();
             format!("  {persona}, {state} [{}]: {story}", hits.join(", "))
         });
         let told: Vec<_> = told.collect();
-        if told.is_empty() { told } else { titled("Pulls that broke a promise, and those that came near to too many calls", told) }
+        if told.is_empty() {
+            told
+        } else {
+            titled(
+                "Pulls that broke a promise, and those that came near to too many calls",
+                told,
+            )
+        }
     }
 
     fn promises(&self) -> Vec<String> {
