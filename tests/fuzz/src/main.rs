@@ -13,6 +13,9 @@ struct Options {
     /// How many inputs for each entry.
     #[arg(long, default_value_t = 1_000_000)]
     inputs: u64,
+    /// The number of the first one: a finding's number with one input shows that finding alone.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
     /// Only this entry.
     #[arg(long)]
     entry: Option<String>,
@@ -24,10 +27,11 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     let names = options.entry.clone().map_or_else(entries::names, |_| Vec::new());
+    let numbers = options.from..options.from.saturating_add(options.inputs);
     let mut all_hold = true;
     for name in options.entry.as_deref().into_iter().chain(names) {
         let told = match entries::start(name) {
-            Ok(mut entry) => run(entry.as_mut(), options.seed, options.inputs).map_err(|finding| finding.to_string()),
+            Ok(mut entry) => run(entry.as_mut(), options.seed, numbers.clone()).map_err(|finding| finding.to_string()),
             Err(error) => Err(format!("{name} does not start: {error}")),
         };
         all_hold &= told.is_ok();

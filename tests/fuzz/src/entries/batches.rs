@@ -1,19 +1,21 @@
 //! SQS batches: any JSON that could stand for one, into the real consumers.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use serde_json::{Value, json};
-use shared::queue::{Advance, FetchRecord, parse};
+use serde_json::json;
+use shared::queue::dead_letter::Reason;
+use shared::queue::{Advance, FetchRecord, Source, parse};
 use shared::webhook::WebhookEvent;
 use tokio::runtime::Runtime;
 
+use super::letters::{self, Came};
 use super::runtime;
 use super::stock::Stock;
-use crate::canary::CANARY;
 use crate::chance::Chance;
 use crate::mutate;
 use crate::run::{Class, Entry};
+use crate::world::cloud::Cloud;
 use crate::world::events::record;
 use crate::world::{Failed, World};
 
@@ -27,7 +29,9 @@ enum Function {
 pub struct Batches {
     name: &'static str,
     function: Function,
+    source: Source,
     stock: Stock,
+    cloud: Arc<Cloud>,
     runtime: Runtime,
 }
 
@@ -47,34 +51,41 @@ impl Batches {
             let _guard = runtime.enter();
             world.init()?
         };
-        let (function, stock) = match name {
+        let (function, source, stock) = match name {
             "webhook-process" => (
                 Function::Process(webhook_process::Deps::read(&init)?),
+                Source::WebhookEvents,
                 Stock::webhook_events()?,
             ),
             "query-dispatch" => (
                 Function::Dispatch(runtime.block_on(query_dispatch::Deps::read(&init))?),
-                Stock::advances(&world.advance),
+                Source::RunAdvance,
+                Stock::of(&world.advances),
             ),
             _ => (
                 Function::Fetch(record_fetch::Deps::read(&init)?),
-                Stock::fetches(&world.advance),
+                Source::RecordFetch,
+                Stock::of(&world.fetches),
             ),
         };
         Ok(Self {
             name,
             function,
+            source,
             stock,
+            cloud: world.cloud,
             runtime,
         })
     }
 
-    fn reads(&self, body: &str) -> bool {
-        match self.function {
-            Function::Process(_) => parse::<WebhookEvent>(body).is_ok(),
-            Function::Dispatch(_) => parse::<Advance>(body).is_ok(),
-            Function::Fetch(_) => parse::<FetchRecord>(body).is_ok(),
-        }
+    /// Why a body cannot be read.
+    fn refusal(&self, body: &str) -> Option<Reason> {
+        let read = match self.function {
+            Function::Process(_) => parse::<WebhookEvent>(body).map(drop),
+            Function::Dispatch(_) => parse::<Advance>(body).map(drop),
+            Function::Fetch(_) => parse::<FetchRecord>(body).map(drop),
+        };
+        read.err().map(Reason::from)
     }
 
     fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
@@ -96,7 +107,14 @@ impl Entry for Batches {
 
     fn generate(&self, chance: &mut Chance) -> Vec<u8> {
         let count = chance.pick([1, 1, 1, 2, 4]);
-        let bodies = (0..count).map(|_| String::from_utf8_lossy(&self.stock.message(chance)).into_owned());
+        let bodies = (0..count).map(|_| {
+            let body = if chance.one_in(3) {
+                self.stock.message(chance)
+            } else {
+                self.stock.readable(chance)
+            };
+            String::from_utf8_lossy(&body).into_owned()
+        });
         let records: Vec<_> = bodies.enumerate().map(|(index, body)| record(index, &body)).collect();
         let event = json!({ "Records": records });
         match chance.below(10) {
@@ -111,34 +129,35 @@ impl Entry for Batches {
             return Ok("no batch");
         };
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let messages: Vec<_> = event
+        let came: Vec<_> = event
             .records
             .iter()
-            .map(|m| (text(&m.message_id), text(&m.body)))
+            .map(|message| {
+                let (id, body) = (text(&message.message_id), text(&message.body));
+                let refusal = self.refusal(&body);
+                Came { id, body, refusal }
+            })
             .collect();
+        // Now and then the dead-letter queue does not take anything; the same batch always meets the same queue.
+        let keeps = !Chance::of_bytes(input).one_in(8);
+        self.cloud.take_sent();
+        self.cloud.refuse_letters(!keeps);
         let reply = self.handle(event);
-        let failed: BTreeSet<_> = reply
+        let failed = reply
             .batch_item_failures
-            .iter()
-            .map(|f| f.item_identifier.clone())
+            .into_iter()
+            .map(|f| f.item_identifier)
             .collect();
-        for (id, body) in &messages {
-            if !self.reads(body) && !failed.contains(id) {
-                return Err("a message that cannot be read was taken for done".to_owned());
-            }
+        let (letters, sent): (Vec<_>, Vec<_>) = self
+            .cloud
+            .take_sent()
+            .into_iter()
+            .partition(|message| message.letter.is_some());
+        letters::judge_sent(&sent)?;
+        if keeps {
+            letters::judge_kept(self.source, &came, &failed, letters)
+        } else {
+            letters::judge_unkept(&came, &failed)
         }
-        if failed.iter().any(|id| messages.iter().all(|(own, _)| own != id)) {
-            return Err("a message failed that was not in the batch".to_owned());
-        }
-        let frame = serde_json::to_value(&reply).unwrap_or(Value::Null).to_string();
-        if frame.contains(CANARY) && !messages.iter().any(|(id, _)| id.contains(CANARY)) {
-            return Err(format!("the reply repeats the input: {frame}"));
-        }
-        let readable = messages.iter().filter(|(_, body)| self.reads(body)).count();
-        Ok(match (failed.is_empty(), readable == messages.len()) {
-            (true, _) => "done",
-            (false, true) => "read, and comes back",
-            (false, false) => "unreadable, comes back",
-        })
     }
 }

@@ -14,7 +14,9 @@ use crate::canary::{self, CANARY};
 use crate::chance::Chance;
 use crate::mutate;
 use crate::run::{Class, Entry};
-use crate::world::events::{self, Call, put, put_encoded, sign};
+use crate::world::events::{self, Call, KEY_HEADER, put, put_encoded};
+use crate::world::people::{FIRST, OFFERED};
+use crate::world::webhooks::{every_kind, sign};
 use crate::world::{Failed, World};
 
 /// One of the functions behind API Gateway, as it is after its start.
@@ -56,14 +58,6 @@ impl Http {
         let runtime = runtime()?;
         let world = runtime.block_on(World::start())?;
         let init = world.init()?;
-        let text = |place: &str| {
-            world
-                .advance
-                .get(place)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
         let (function, calls) = match name {
             "identity-session" => (
                 Function::Identity(runtime.block_on(identity_session::Deps::read(&init))?),
@@ -71,7 +65,7 @@ impl Http {
             ),
             "webhook-intake" => (
                 Function::Intake(runtime.block_on(webhook_intake::Deps::read(&init))?),
-                events::webhooks()
+                every_kind()
                     .iter()
                     .map(|body| Call::of_webhook(body.to_string().as_bytes()))
                     .collect(),
@@ -82,11 +76,11 @@ impl Http {
             ),
             "network-query" => (
                 Function::Query(runtime.block_on(network_query::Deps::read(&init))?),
-                Call::of_network_query(&text("run")),
+                Call::of_network_query(&world.run),
             ),
             _ => (
                 Function::Read(runtime.block_on(record_read::Deps::read(&init))?),
-                Call::of_record_read(&text("run")),
+                Call::of_record_read(&world.record),
             ),
         };
         Ok(Self {
@@ -118,16 +112,13 @@ impl Http {
     /// A signed webhook that is not a ping must have been queued, as something `webhook-process` can read.
     fn judge_intake(&self, reply: &Response<Body>, ping: bool) -> Result<(), String> {
         let sent = self.world.cloud.take_sent();
-        match (reply.status().is_success(), ping, sent) {
-            (true, true, None) | (false, _, None) => Ok(()),
-            (true, false, Some(message)) => match shared::queue::parse::<WebhookEvent>(&message) {
+        match (reply.status().is_success(), ping, sent.as_slice()) {
+            (true, true, []) | (false, _, []) => Ok(()),
+            (true, false, [message]) => match shared::queue::parse::<WebhookEvent>(&message.body) {
                 Ok(_) => Ok(()),
                 Err(error) => Err(format!("what was queued cannot be read: {error}")),
             },
-            (accepted, ping, sent) => Err(format!(
-                "accepted: {accepted}, a ping: {ping}, queued: {}",
-                sent.is_some()
-            )),
+            (accepted, ping, sent) => Err(format!("accepted: {accepted}, a ping: {ping}, queued: {}", sent.len())),
         }
     }
 }
@@ -147,9 +138,9 @@ impl Entry for Http {
         let Some(mut call) = self.calls.get(at).cloned() else {
             return Vec::new();
         };
-        // Half of the callers have come nowhere yet.
-        if call.subject.is_some() && chance.one_in(2) {
-            call.subject = Some("fuzz-stranger");
+        // Some callers have no pull under way, and some have come nowhere yet.
+        if call.subject.is_some() {
+            call.subject = Some(chance.pick([FIRST.subject, OFFERED.subject, "fuzz-stranger"]));
         }
         if let Some(id) = call.id.as_mut().filter(|_| chance.one_in(2)) {
             *id = mutate::text::odd(chance);
@@ -159,10 +150,22 @@ impl Entry for Http {
                 *value = header_text(chance);
             }
         }
-        if chance.one_in(20) {
+        if chance.one_in(10) {
             call.headers.clear();
         }
-        let body = body(&call, chance);
+        let mut spoilt = true;
+        match chance.below(4) {
+            0 if call.takes_a_key() => {
+                call = call.by(&FIRST).under_a_key();
+                spoilt = chance.one_in(2);
+            }
+            1 if call.takes_a_key() => call = with_a_key(call, chance),
+            _ => {}
+        }
+        let body = match &call.body {
+            Some(body) if !spoilt => Some(body.to_string().into_bytes()),
+            _ => body(&call, chance),
+        };
         if self.is_intake() && !chance.one_in(8) {
             call.headers = vec![(SIGNATURE_HEADER, sign(body.as_deref().unwrap_or_default()))];
         }
@@ -228,6 +231,22 @@ fn header_text(chance: &mut Chance) -> String {
     text.chars().filter(|character| !character.is_control()).collect()
 }
 
+/// Under an idempotency key: the one that was used, in one spelling or the other, a new one, two at once, or what is
+/// none.
+fn with_a_key(mut call: Call, chance: &mut Chance) -> Call {
+    let used = call.used_key();
+    let key = match chance.below(6) {
+        0 => used,
+        1 => format!("\"{used}\""),
+        2 => format!("fuzz-{}", chance.number()),
+        3 => format!("{used}, {used}"),
+        4 => "k".repeat(chance.pick([1, 254, 255, 256])),
+        _ => header_text(chance),
+    };
+    call.headers.push((KEY_HEADER, key));
+    call
+}
+
 fn content_type(chance: &mut Chance) -> String {
     match chance.below(6) {
         0 => "APPLICATION/JSON; charset=\"utf-8\"".to_owned(),
@@ -269,6 +288,8 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     }
     if reply.status().is_success() {
         return match header("content-type") {
+            "application/json" if header("idempotency-replayed") == "true" => Ok("answered as before"),
+            "application/json" if status == 202 => Ok("taken on"),
             "application/json" => Ok("accepted"),
             other => Err(format!("{status} is {other}")),
         };

@@ -11,6 +11,8 @@ use crate::canary;
 use crate::chance::Chance;
 use crate::run::{Class, Entry};
 use crate::world::Failed;
+use crate::world::events::put;
+use crate::world::upstream::REQUEST;
 
 /// The reader of queue messages.
 pub struct Messages(Stock);
@@ -24,11 +26,16 @@ impl Messages {
     /// # Errors
     /// When the stock cannot be made.
     pub fn start() -> Result<Self, Failed> {
-        let advance = json!({ "version": 1, "owner": "v1.abc", "run": crate::world::upstream::REQUEST, "dueSeq": 3 });
-        let stock = Stock::webhook_events()?
-            .and(Stock::advances(&advance))
-            .and(Stock::fetches(&advance));
-        Ok(Self(stock))
+        let due = |what: &str| json!({ "version": 1, "owner": "v1.abc", what: REQUEST, "dueSeq": 3 });
+        let mut fetch = due("record");
+        put(
+            &mut fetch,
+            "",
+            "link",
+            json!("https://records.example.test/x?X-Amz-Signature=1"),
+        );
+        let others = Stock::of(&[due("run"), due("run"), due("record"), fetch]);
+        Ok(Self(Stock::webhook_events()?.and(others)))
     }
 }
 

@@ -4,6 +4,7 @@ mod answers;
 mod batches;
 mod bundles;
 mod http;
+mod letters;
 mod links;
 mod messages;
 mod operations;

@@ -10,7 +10,8 @@ use shared::domain::{
 use shared::metriport::*;
 
 use super::answers::is_called;
-use crate::world::events::{SUBJECT, demographics, put};
+use crate::world::events::{demographics, put};
+use crate::world::people::FIRST;
 use crate::world::upstream::{CHALLENGE, PATIENT, REQUEST, SESSION};
 use crate::world::{Failed, RETURN};
 
@@ -87,7 +88,7 @@ impl Operations {
         Ok(Self {
             client,
             patient: PatientId::parse(PATIENT)?,
-            external_id: ExternalId::parse(SUBJECT)?,
+            external_id: ExternalId::parse(FIRST.subject)?,
             facility: FacilityId::parse("01989f00-1111-7222-8333-444455556666")?,
             demographics: demographics.map_err(|_errors| "the demographics are refused")?,
             identity: ProofedIdentityId::parse("pid_9c1e44")?,
@@ -247,7 +248,7 @@ impl Operations {
                 let mut patient = demographics();
                 for (name, value) in [
                     ("id", json!(PATIENT)),
-                    ("externalId", json!(SUBJECT)),
+                    ("externalId", json!(FIRST.subject)),
                     ("eTag", json!("0")),
                     ("facilityIds", json!(["01989f00-1111-7222-8333-444455556666"])),
                     ("status", json!({ "hieOptOut": false })),

@@ -1,15 +1,15 @@
 //! Valid queue messages, the stock that generators spoil. What Metriport's webhooks become is made by the reader
 //! itself.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::domain::Time;
 use shared::webhook::{Incoming, UnverifiedWebhook};
 
 use super::keys;
 use crate::chance::Chance;
 use crate::mutate;
-use crate::world::events::{sign, webhooks};
-use crate::world::{Failed, upstream};
+use crate::world::Failed;
+use crate::world::webhooks::{every_kind, sign};
 
 /// Valid messages of one kind.
 pub struct Stock(Vec<Value>);
@@ -21,7 +21,7 @@ impl Stock {
     /// When one is not read.
     pub fn webhook_events() -> Result<Self, Failed> {
         let mut messages = Vec::new();
-        for body in webhooks() {
+        for body in every_kind() {
             let body = body.to_string();
             let webhook = UnverifiedWebhook {
                 body: body.as_bytes(),
@@ -34,22 +34,10 @@ impl Stock {
         Ok(Self(messages))
     }
 
-    /// What announces due work: that of a run there is, and of a record.
+    /// These.
     #[must_use]
-    pub fn advances(advance: &Value) -> Self {
-        let owner = advance.get("owner").cloned();
-        let record = json!({ "version": 1, "owner": owner, "record": upstream::REQUEST, "dueSeq": 1 });
-        Self(vec![advance.clone(), advance.clone(), record])
-    }
-
-    /// What has a record fetched.
-    #[must_use]
-    pub fn fetches(advance: &Value) -> Self {
-        let link = "https://records.example.test/x?X-Amz-Signature=1";
-        let owner = advance.get("owner").cloned();
-        Self(vec![
-            json!({ "version": 1, "owner": owner, "record": upstream::REQUEST, "dueSeq": 1, "link": link }),
-        ])
+    pub fn of(messages: &[Value]) -> Self {
+        Self(messages.to_vec())
     }
 
     /// Another kind's messages too.
@@ -57,6 +45,19 @@ impl Stock {
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
+    }
+
+    /// One of them that can be read, and often with a few values that stand in another one.
+    pub fn readable(&self, chance: &mut Chance) -> Vec<u8> {
+        let (at, other) = (chance.below(self.0.len()), chance.below(self.0.len()));
+        let (Some(message), Some(other)) = (self.0.get(at), self.0.get(other)) else {
+            return Vec::new();
+        };
+        let mut message = message.clone();
+        for _ in 0..chance.pick([0, 1, 1, 2]) {
+            mutate::json::cross(&mut message, other, chance);
+        }
+        message.to_string().into_bytes()
     }
 
     /// One of them, most often spoilt.

@@ -11,7 +11,7 @@ use crate::chance::Chance;
 use crate::mutate;
 use crate::run::{Class, Entry};
 use crate::world::Failed;
-use crate::world::events::{sign, webhooks};
+use crate::world::webhooks::{every_kind, sign};
 
 /// The reader of webhooks.
 pub struct Webhooks {
@@ -30,7 +30,7 @@ impl Webhooks {
     pub fn start() -> Result<Self, Failed> {
         Ok(Self {
             keys: keys()?,
-            stock: webhooks(),
+            stock: every_kind(),
         })
     }
 
@@ -59,6 +59,42 @@ impl Webhooks {
         match self.believes(body, None) {
             true => Err("no signature was believed".to_owned()),
             false => Ok(()),
+        }
+    }
+
+    /// What is no JSON is known by its bytes. What is, by what it says: a replay has its digest, and a body with
+    /// something else in it has not.
+    fn judge_digest(&self, event: &WebhookEvent, said: Option<&Value>, bytes: &str) -> Result<(), String> {
+        let Some(said) = said else {
+            return match event.digest == bytes {
+                true => Ok(()),
+                false => Err("not the digest of its bytes".to_owned()),
+            };
+        };
+        if replayed(said).is_some_and(|replay| self.digest(&replay).is_some_and(|digest| digest != event.digest)) {
+            return Err("a replay has another digest".to_owned());
+        }
+        let mut other = said.clone();
+        match other.as_object_mut() {
+            Some(fields) => drop(fields.insert(event.digest.clone(), Value::Null)),
+            None => other = json!([other]),
+        }
+        match self.digest(other.to_string().as_bytes()) == Some(event.digest.clone()) {
+            true => Err("another message has its digest".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    /// The digest of a signed body that is no ping.
+    fn digest(&self, body: &[u8]) -> Option<String> {
+        let signature = sign(body);
+        let webhook = UnverifiedWebhook {
+            body,
+            signature: Some(&signature),
+        };
+        match webhook.verify(&self.keys).ok()?.read(Time::from_millis(0)) {
+            Incoming::Event(event) => Some(event.digest),
+            Incoming::Ping(_) => None,
         }
     }
 
@@ -93,12 +129,16 @@ impl Entry for Webhooks {
         let verified = webhook
             .verify(&self.keys)
             .map_err(|error| format!("its own signature: {error}"))?;
-        let digest = verified.digest();
-        let body: Value = serde_json::from_slice(input).unwrap_or_default();
+        let said: Option<Value> = serde_json::from_slice(input).ok();
+        let bytes = verified.digest();
+        let body = said.clone().unwrap_or_default();
         match verified.read(Time::from_millis(0)) {
             Incoming::Ping(ping) if is_ping(&body, &ping) => Ok("ping"),
             Incoming::Ping(_) => Err("taken for a ping".to_owned()),
-            Incoming::Event(event) => judge_event(&event, &body, &digest),
+            Incoming::Event(event) => {
+                self.judge_digest(&event, said.as_ref(), &bytes)?;
+                judge_event(&event, &body)
+            }
         }
     }
 }
@@ -107,13 +147,25 @@ fn is_ping(body: &Value, ping: &str) -> bool {
     body.pointer("/meta/type") == Some(&json!("ping")) && body.get("ping") == Some(&json!(ping))
 }
 
-fn judge_event(event: &WebhookEvent, body: &Value, digest: &str) -> Result<Class, String> {
+/// The body as it is replayed: without our metadata, spelled in another way. None where it is not the same when it is
+/// read again, which some numbers are not.
+fn replayed(body: &Value) -> Option<Vec<u8>> {
+    let mut body = body.clone();
+    if let Some(meta) = body.get_mut("meta").and_then(Value::as_object_mut) {
+        meta.remove("data");
+    }
+    let text = serde_json::to_vec_pretty(&body).ok()?;
+    let same = serde_json::from_slice::<Value>(&text).is_ok_and(|again| again == body);
+    same.then_some(text)
+}
+
+fn judge_event(event: &WebhookEvent, body: &Value) -> Result<Class, String> {
     let id = body
         .pointer("/meta/messageId")
         .and_then(Value::as_str)
         .and_then(|id| MessageId::parse(id).ok());
-    if event.digest != digest || event.message != id.unwrap_or_else(|| MessageId::of_digest(digest)) {
-        return Err("another message's id or digest".to_owned());
+    if event.message != id.unwrap_or_else(|| MessageId::of_digest(&event.digest)) {
+        return Err("another message's id".to_owned());
     }
     let message = serde_json::to_string(event).map_err(|error| format!("cannot be queued: {error}"))?;
     if parse::<WebhookEvent>(&message).as_ref() != Ok(event) {

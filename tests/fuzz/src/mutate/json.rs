@@ -47,6 +47,30 @@ fn change(node: &mut Value, chance: &mut Chance) {
     }
 }
 
+/// Puts something that stands in another document at its own place, so that the whole most likely stays readable.
+pub fn cross(into: &mut Value, other: &Value, chance: &mut Chance) {
+    if chance.one_in(8) {
+        *into = other.clone();
+        return;
+    }
+    match (into, other) {
+        (Value::Object(fields), Value::Object(others)) => {
+            if let Some(name) = name_of_one(others, chance)
+                && let Some(theirs) = others.get(&name)
+            {
+                cross(fields.entry(name).or_insert(Value::Null), theirs, chance);
+            }
+        }
+        (Value::Array(items), Value::Array(others)) => {
+            let at = chance.below(others.len());
+            if let (Some(item), Some(theirs)) = (items.get_mut(at), others.get(at)) {
+                cross(item, theirs, chance);
+            }
+        }
+        (into, other) => *into = other.clone(),
+    }
+}
+
 /// Still of its type, and close to what it was.
 fn nudge(node: &mut Value, chance: &mut Chance) {
     match node {

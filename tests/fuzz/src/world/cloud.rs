@@ -1,10 +1,12 @@
-//! AWS as far as a handler needs it to go on: a table that keeps what is put into it until it is closed, queues that
-//! take everything, and secrets. Conditions always hold: races are the subject of other tests.
+//! AWS as far as a handler needs it to go on: a table that keeps what is put into it until it is closed, queues and a
+//! bucket that take everything, and secrets. Conditions always hold, so every place and slot of the rate budget is
+//! free: races and limits are the subject of other tests.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
+use shared::queue::dead_letter::ATTRIBUTE;
 
 use super::loopback::{Answer, Asked};
 
@@ -18,8 +20,43 @@ pub struct Cloud {
 struct State {
     items: BTreeMap<(String, String), Value>,
     closed: bool,
-    sent: Option<String>,
+    sent: Vec<Message>,
+    refuses_letters: bool,
     secrets: BTreeMap<String, String>,
+}
+
+/// A message as it was sent.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The queue's name.
+    pub queue: String,
+    /// The body.
+    pub body: String,
+    /// The attribute of a dead letter.
+    pub letter: Option<String>,
+}
+
+impl Message {
+    fn read(call: &Value) -> Self {
+        let text = |place: &str| call.pointer(place).and_then(Value::as_str);
+        let letter = format!("/MessageAttributes/{ATTRIBUTE}/StringValue");
+        Self {
+            queue: text("/QueueUrl")
+                .and_then(|url| url.rsplit('/').next())
+                .unwrap_or_default()
+                .to_owned(),
+            body: text("/MessageBody").unwrap_or_default().to_owned(),
+            letter: text(&letter).map(str::to_owned),
+        }
+    }
+
+    /// What the body says.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn value(&self) -> serde_json::Result<Value> {
+        serde_json::from_str(&self.body)
+    }
 }
 
 impl Cloud {
@@ -43,9 +80,14 @@ impl Cloud {
         self.lock().closed = true;
     }
 
-    /// Takes the body of the message that was sent last.
-    pub fn take_sent(&self) -> Option<String> {
-        self.lock().sent.take()
+    /// Takes what was sent since, in that order.
+    pub fn take_sent(&self) -> Vec<Message> {
+        std::mem::take(&mut self.lock().sent)
+    }
+
+    /// Whether dead letters are refused from now on.
+    pub fn refuse_letters(&self, refuses: bool) {
+        self.lock().refuses_letters = refuses;
     }
 
     /// Answers one call.
@@ -60,11 +102,11 @@ impl Cloud {
             "GetItem" => Answer::json(200, &state.get(&body)),
             "Query" => Answer::json(200, &state.query(&body)),
             "TransactWriteItems" | "PutItem" => Answer::json(200, &state.write(&body)),
-            "SendMessage" => {
-                state.sent = body.get("MessageBody").and_then(Value::as_str).map(str::to_owned);
-                Answer::json(200, &json!({ "MessageId": "059f36b4-87a3-44ab-83d2-661975830a7d" }))
-            }
+            "UpdateItem" => Answer::json(200, &json!({})),
+            "SendMessage" => state.send(Message::read(&body)),
             "GetSecretValue" => Answer::json(200, &state.secret(&body)),
+            // An object for the bucket.
+            _ if asked.method() == "PUT" => Answer::json(200, &json!({})),
             _ => Answer::json(400, &json!({ "__type": "UnknownOperationException" })),
         }
     }
@@ -110,6 +152,14 @@ impl State {
             }
         }
         json!({})
+    }
+
+    fn send(&mut self, message: Message) -> Answer {
+        if self.refuses_letters && message.letter.is_some() {
+            return Answer::json(400, &json!({ "__type": "com.amazonaws.sqs#QueueDoesNotExist" }));
+        }
+        self.sent.push(message);
+        Answer::json(200, &json!({ "MessageId": "059f36b4-87a3-44ab-83d2-661975830a7d" }))
     }
 
     fn secret(&self, call: &Value) -> Value {

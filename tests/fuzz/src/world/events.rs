@@ -1,17 +1,18 @@
-//! Valid events, the stock that generators spoil: what API Gateway and SQS hand to a function, and what Metriport
-//! signs.
+//! Valid events, the stock that generators spoil: what API Gateway and SQS hand to a function.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use lambda_http::Request;
 use serde_json::{Value, json};
-use sha2::Sha256;
 use shared::webhook::SIGNATURE_HEADER;
 
-use super::upstream::{CHALLENGE, PATIENT, REQUEST, SESSION};
-use super::{Failed, RETURN, WEBHOOK_KEY};
+use super::people::{FIRST, Person};
+use super::upstream::CHALLENGE;
+use super::webhooks::sign;
+use super::{Failed, RETURN};
 
-/// The one person whose pull is accepted.
-pub const SUBJECT: &str = "fuzz-person-1";
+/// The header that makes a repeated POST safe.
+pub const KEY_HEADER: &str = "idempotency-key";
+/// The header that brings the session of a passed challenge; the one calls are made with here was never used.
+const SESSION_HEADER: &str = "x-aal2-session";
 
 /// A request that is accepted.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ impl Call {
             id: None,
             headers: Vec::new(),
             body,
-            subject: Some(SUBJECT),
+            subject: Some(FIRST.subject),
         }
     }
 
@@ -59,25 +60,80 @@ impl Call {
     /// The route of `aal2-challenge`.
     #[must_use]
     pub fn of_aal2_challenge() -> Vec<Self> {
-        vec![Self::new(
-            "POST /v1/aal2-challenges",
-            Some(json!({ "redirectUrl": RETURN })),
-        )]
+        vec![Self::challenge()]
+    }
+
+    /// Opens a challenge.
+    #[must_use]
+    pub fn challenge() -> Self {
+        Self::new("POST /v1/aal2-challenges", Some(json!({ "redirectUrl": RETURN })))
+    }
+
+    /// Asks for a pull.
+    #[must_use]
+    pub fn pull() -> Self {
+        let body = json!({
+            "challengeId": CHALLENGE, "aal2Status": "verified", "purposeOfUse": "ias",
+            "sources": { "hie": { "enabled": true }, "pharmacy": { "enabled": true }, "lab": { "enabled": false } },
+        });
+        Self {
+            headers: vec![(SESSION_HEADER, "aal2_5f0c7b2e9d".to_owned())],
+            ..Self::new("POST /v1/network-queries", Some(body))
+        }
+    }
+
+    /// Asks for all there is.
+    #[must_use]
+    pub fn whole_record() -> Self {
+        Self::new("POST /v1/records", Some(json!({ "conversionType": "json" })))
+    }
+
+    /// Asks for a part of what there is.
+    #[must_use]
+    pub fn part_of_a_record() -> Self {
+        let body = json!({
+            "conversionType": "json", "resources": ["Condition", "Observation"],
+            "dateFrom": "2020-01-01", "dateTo": "2026-11-22",
+        });
+        Self::new("POST /v1/records", Some(body))
+    }
+
+    /// The same by somebody, who has passed a challenge of their own where one is needed.
+    #[must_use]
+    pub fn by(mut self, person: &Person) -> Self {
+        self.subject = Some(person.subject);
+        for (_, session) in self.headers.iter_mut().filter(|(name, _)| *name == SESSION_HEADER) {
+            *session = format!("aal2_of_{}", person.subject);
+        }
+        self
+    }
+
+    /// The same under the key that was used, if it takes one.
+    #[must_use]
+    pub fn under_a_key(mut self) -> Self {
+        if self.takes_a_key() {
+            self.headers.push((KEY_HEADER, self.used_key()));
+        }
+        self
+    }
+
+    /// The key under which it was made and answered, by everybody who made it.
+    #[must_use]
+    pub fn used_key(&self) -> String {
+        format!("used-for-{}", self.route.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// Whether it is a person's POST.
+    #[must_use]
+    pub fn takes_a_key(&self) -> bool {
+        self.subject.is_some() && self.route.starts_with("POST ")
     }
 
     /// Routes of `network-query`.
     #[must_use]
     pub fn of_network_query(run: &str) -> Vec<Self> {
-        let body = json!({
-            "challengeId": CHALLENGE, "aal2Status": "verified", "purposeOfUse": "ias",
-            "sources": { "hie": { "enabled": true }, "pharmacy": { "enabled": true }, "lab": { "enabled": false } },
-        });
-        let ask = Self {
-            headers: vec![("x-aal2-session", "aal2_5f0c7b2e9d".to_owned())],
-            ..Self::new("POST /v1/network-queries", Some(body))
-        };
         vec![
-            ask,
+            Self::pull(),
             Self::new("GET /v1/network-queries", None),
             Self::with_id("GET /v1/network-queries/{id}", run),
             Self::with_id("GET /v1/network-queries/{id}/timeline", run),
@@ -87,12 +143,8 @@ impl Call {
     /// Routes of `record-read`.
     #[must_use]
     pub fn of_record_read(record: &str) -> Vec<Self> {
-        let body = json!({
-            "conversionType": "json", "resources": ["Condition", "Observation"],
-            "dateFrom": "2020-01-01", "dateTo": "2026-11-22",
-        });
         vec![
-            Self::new("POST /v1/records", Some(body)),
+            Self::part_of_a_record(),
             Self::new("GET /v1/records", None),
             Self::with_id("GET /v1/records/{id}", record),
         ]
@@ -195,15 +247,6 @@ pub fn record(index: usize, body: &str) -> Value {
     })
 }
 
-/// The signature Metriport would send (docs.metriport.com, page `getting-started/webhooks`).
-#[must_use]
-pub fn sign(body: &[u8]) -> String {
-    // HMAC takes a key of any length.
-    let mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_KEY.as_bytes());
-    mac.map(|mac| hex::encode(mac.chain_update(body).finalize().into_bytes()))
-        .unwrap_or_default()
-}
-
 /// Demographics that are accepted.
 #[must_use]
 pub fn demographics() -> Value {
@@ -215,63 +258,4 @@ pub fn demographics() -> Value {
         }],
         "contact": [{ "phone": "9375550142", "email": "nora.quill@example.test" }],
     })
-}
-
-fn meta(kind: &str) -> Value {
-    json!({
-        "messageId": "0198a0e0-0000-7000-8000-000000000001", "requestId": REQUEST, "when": "2026-11-22T10:03:22.000Z",
-        "type": kind, "data": { "runId": REQUEST, "recordId": REQUEST, "env": "fuzz" },
-    })
-}
-
-/// A person was proofed.
-#[must_use]
-pub fn identity_verified() -> Value {
-    let mut meta = meta("ias.identity.verified");
-    if let Some(fields) = meta.as_object_mut() {
-        fields.remove("data");
-    }
-    json!({
-        "meta": meta,
-        "payload": { "proofedIdentityId": "pid_9c1e44", "sessionId": SESSION, "patientId": PATIENT },
-    })
-}
-
-/// Every kind of webhook there is.
-#[must_use]
-pub fn webhooks() -> Vec<Value> {
-    let source = |kind: &str| {
-        json!({
-            "meta": meta(&format!("network-query.{kind}")),
-            "payload": {
-                "patientId": PATIENT, "externalId": SUBJECT,
-                "source": { "type": kind, "status": "completed", "source": "national-hie" },
-                "consolidatedDataUrl": "https://records.example.test/network?X-Amz-Signature=00",
-            },
-        })
-    };
-    let attachment =
-        |kind: &str| json!({ "contentType": kind, "url": "https://records.example.test/x?X-Amz-Signature=1" });
-    let document = json!({
-        "resourceType": "DocumentReference", "subject": { "reference": format!("Patient/{PATIENT}") },
-        "content": [{ "attachment": attachment("application/json") }, { "attachment": attachment("application/gzip") }],
-    });
-    vec![
-        source("hie"),
-        source("pharmacy"),
-        source("lab"),
-        json!({ "meta": meta("network-query.hie.first-data-ready"), "payload": { "patientId": PATIENT } }),
-        json!({
-            "meta": meta("medical.consolidated-data"),
-            "patients": [{
-                "patientId": PATIENT, "externalId": SUBJECT, "status": "completed",
-                "filters": { "resources": "", "dateFrom": "", "dateTo": "", "conversionType": "json" },
-                "bundle": { "resourceType": "Bundle", "total": 1, "type": "searchset", "entry": [{ "resource": document }] },
-            }],
-        }),
-        identity_verified(),
-        json!({ "meta": meta("ias.identity.verified"), "payload": { "elsewhere": { "proofedIdentityId": "pid_1" } } }),
-        json!({ "meta": meta("ping"), "ping": "p-1" }),
-        json!({ "meta": meta("patient.admit"), "payload": demographics() }),
-    ]
 }

@@ -50,11 +50,16 @@ impl Answer {
     /// A JSON answer.
     #[must_use]
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
-        let body = body.to_string();
+        Self::text(status, &body.to_string())
+    }
+
+    /// An answer that says it is JSON.
+    #[must_use]
+    pub fn text(status: u16, body: &str) -> Self {
         let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
         Self {
-            bytes: (head + &body).into_bytes(),
+            bytes: (head + body).into_bytes(),
             ends: false,
         }
     }

@@ -1,22 +1,25 @@
-//! The surroundings of a handler: embedded AWS and Metriport on loopback, and one person who has come as far as a pull
-//! that is accepted. Everything in the table was written by the functions themselves.
+//! The surroundings of a handler: embedded AWS and Metriport on loopback, and three people at different steps of their
+//! way. Everything in the table was written by the functions themselves.
 
 pub mod cloud;
 pub mod events;
 pub mod loopback;
+pub mod people;
+mod steps;
 pub mod upstream;
+pub mod webhooks;
 
 use std::error::Error;
 use std::sync::Arc;
 
-use lambda_http::Response;
 use serde_json::{Value, json};
 use shared::config::Env;
 use shared::init::Init;
-use shared::queue::{Advance, parse};
 
-use cloud::Cloud;
+use cloud::{Cloud, Message};
 use events::Call;
+use people::{FIRST, OFFERED, STARTED};
+use steps::{Steps, last};
 
 /// Where hosted pages may return to.
 pub const RETURN: &str = "https://app.example.test/return";
@@ -30,13 +33,19 @@ pub type Failed = Box<dyn Error + Send + Sync>;
 pub struct World {
     /// AWS.
     pub cloud: Arc<Cloud>,
-    /// The message that announced the person's pull.
-    pub advance: Value,
+    /// What has work done that is due: on a run and a record that wait to be started, and on others that were.
+    pub advances: Vec<Value>,
+    /// What has a record fetched, by links that lead to one, to something else, or nowhere.
+    pub fetches: Vec<Value>,
+    /// The first person's run.
+    pub run: String,
+    /// The first person's record.
+    pub record: String,
     env: Env,
 }
 
 impl World {
-    /// Starts the servers and takes the one person as far as an accepted pull.
+    /// Starts the servers and takes everybody to where they stand.
     ///
     /// # Errors
     /// When a step does not succeed.
@@ -50,12 +59,18 @@ impl World {
         let aws = loopback::listen(Arc::new(move |asked| served.answer(asked))).await?;
         let metriport = loopback::listen(Arc::new(upstream::answer)).await?;
         let mut world = Self {
-            cloud,
-            advance: Value::Null,
+            cloud: Arc::clone(&cloud),
+            advances: Vec::new(),
+            fetches: Vec::new(),
+            run: String::new(),
+            record: String::new(),
             env: env(&aws.to_string(), &metriport.to_string()),
         };
-        world.advance = world.pull().await?;
-        world.cloud.close();
+        let steps = Steps::new(&world.init()?, &cloud).await?;
+        let link = format!("http://{metriport}/record");
+        world.first(&steps, &link).await?;
+        world.others(&steps, &link).await?;
+        cloud.close();
         Ok(world)
     }
 
@@ -67,68 +82,56 @@ impl World {
         Ok(Init::read(self.env.clone(), "fuzz")?)
     }
 
-    /// Patient, identity, challenge, pull; and the challenge once more, to be pending for every input.
-    async fn pull(&self) -> Result<Value, Failed> {
-        let init = self.init()?;
-        let identity = identity_session::Deps::read(&init).await?;
-        for call in Call::of_identity_session() {
-            let Ok(reply) = identity_session::handler::handle(&identity, call.request()?).await;
-            expect(&call, &reply)?;
-        }
-        let process = webhook_process::Deps::read(&init)?;
-        let event = serde_json::from_value(events::batch(&[verified(&self.intake(&init).await?)?]))?;
-        let Ok(failed) = webhook_process::handler::handle(&process, event).await;
-        if !failed.batch_item_failures.is_empty() {
-            return Err("the identity is not verified".into());
-        }
-        let (aal2, queries) = (
-            aal2_challenge::Deps::read(&init).await?,
-            network_query::Deps::read(&init).await?,
-        );
-        for call in Call::of_aal2_challenge().into_iter().take(1) {
-            let Ok(reply) = aal2_challenge::handler::handle(&aal2, call.request()?).await;
-            expect(&call, &reply)?;
-        }
-        for call in Call::of_network_query("").into_iter().take(1) {
-            let Ok(reply) = network_query::handler::handle(&queries, call.request()?).await;
-            expect(&call, &reply)?;
-        }
-        let advance = self.cloud.take_sent().ok_or("the pull was not announced")?;
-        parse::<Advance>(&advance)?;
-        for call in Call::of_aal2_challenge().into_iter().take(1) {
-            let Ok(reply) = aal2_challenge::handler::handle(&aal2, call.request()?).await;
-            expect(&call, &reply)?;
-        }
-        Ok(serde_json::from_str(&advance)?)
+    /// A record that is stored, one that is asked for, a pull that is accepted, and a challenge that is pending.
+    async fn first(&mut self, steps: &Steps<'_>, link: &str) -> Result<(), Failed> {
+        steps.verify(&FIRST).await?;
+        let offered = steps.offer(&FIRST, link).await?;
+        steps.go_on(&offered, "record-fetch").await?;
+        self.record = text(last(&offered, "record-fetch")?, "record")?;
+        let pull = steps.pull(&FIRST).await?;
+        self.run = text(last(&pull, "run-advance")?, "run")?;
+        let asked = steps.call(&Call::part_of_a_record().by(&FIRST).under_a_key()).await?;
+        self.due(&pull)?;
+        self.due(&asked)?;
+        let pending = Call::challenge().by(&FIRST).under_a_key();
+        steps.call(&pending).await.map(drop)
     }
 
-    /// The message that the identity event becomes.
-    async fn intake(&self, init: &Init) -> Result<String, Failed> {
-        let intake = webhook_intake::Deps::read(init).await?;
-        let call = Call::of_webhook(events::identity_verified().to_string().as_bytes());
-        let Ok(reply) = webhook_intake::handler::handle(&intake, call.request()?).await;
-        expect(&call, &reply)?;
-        self.cloud
-            .take_sent()
-            .ok_or_else(|| "the webhook was not queued".into())
-    }
-}
-
-fn verified(message: &str) -> Result<Value, Failed> {
-    Ok(serde_json::from_str(message)?)
-}
-
-fn expect(call: &Call, reply: &Response<lambda_http::Body>) -> Result<(), Failed> {
-    if reply.status().is_success() {
+    /// Somebody whose queries were started, and somebody whose record waits behind a link.
+    async fn others(&mut self, steps: &Steps<'_>, link: &str) -> Result<(), Failed> {
+        steps.verify(&STARTED).await?;
+        let pull = steps.pull(&STARTED).await?;
+        self.due(&steps.go_on(&pull, "run-advance").await?)?;
+        let asked = steps.call(&Call::whole_record().by(&STARTED)).await?;
+        self.due(&steps.go_on(&asked, "run-advance").await?)?;
+        steps.verify(&OFFERED).await?;
+        let offered = steps.offer(&OFFERED, link).await?;
+        self.due(&offered)?;
+        steps.call(&Call::challenge().by(&OFFERED)).await?;
+        let fetch = last(&offered, "record-fetch")?.value()?;
+        for place in ["", "/cut", "/none", "/dead"] {
+            let mut fetch = fetch.clone();
+            events::put(&mut fetch, "", "link", json!(format!("{link}{place}")));
+            self.fetches.push(fetch);
+        }
         Ok(())
-    } else {
-        Err(format!("{}: {} {:?}", call.route, reply.status(), reply.body()).into())
     }
+
+    fn due(&mut self, sent: &[Message]) -> Result<(), Failed> {
+        self.advances.push(last(sent, "run-advance")?.value()?);
+        Ok(())
+    }
+}
+
+fn text(message: &Message, name: &str) -> Result<String, Failed> {
+    let value = message.value()?;
+    let text = value.get(name).and_then(Value::as_str);
+    text.map(str::to_owned).ok_or_else(|| format!("no {name}").into())
 }
 
 fn env(aws: &str, metriport: &str) -> Env {
     let aws = format!("http://{aws}");
-    let queue = format!("{aws}/000000000000/queue");
+    let queue = |name: &str| format!("{aws}/000000000000/{name}");
     Env::from_pairs([
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "FUZZ"),
@@ -150,12 +153,13 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("EXTERNAL_ID_CLAIM", "sub"),
         ("REDIRECT_ALLOWLIST", RETURN),
         ("RECORDS_BUCKET", "records"),
-        ("RECORD_LINK_HOSTS", "records.example.test,*.store.example.test"),
-        ("RUN_ADVANCE_QUEUE_URL", &queue),
-        ("RECORD_FETCH_QUEUE_URL", &queue),
-        ("WEBHOOK_EVENTS_QUEUE_URL", &queue),
-        ("RUN_ADVANCE_DEAD_LETTERS_URL", &queue),
-        ("RECORD_FETCH_DEAD_LETTERS_URL", &queue),
-        ("WEBHOOK_EVENTS_DEAD_LETTERS_URL", &queue),
+        // Nothing that would be looked up: records wait where Metriport is, on loopback.
+        ("RECORD_LINK_HOSTS", metriport),
+        ("RUN_ADVANCE_QUEUE_URL", &queue("run-advance")),
+        ("RECORD_FETCH_QUEUE_URL", &queue("record-fetch")),
+        ("WEBHOOK_EVENTS_QUEUE_URL", &queue("webhook-events")),
+        ("RUN_ADVANCE_DEAD_LETTERS_URL", &queue("run-advance-dead-letters")),
+        ("RECORD_FETCH_DEAD_LETTERS_URL", &queue("record-fetch-dead-letters")),
+        ("WEBHOOK_EVENTS_DEAD_LETTERS_URL", &queue("webhook-events-dead-letters")),
     ])
 }

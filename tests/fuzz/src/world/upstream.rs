@@ -3,30 +3,35 @@
 use serde_json::{Value, json};
 
 use super::loopback::{Answer, Asked};
+use super::people::Person;
 
-/// The one patient.
+/// The first patient.
 pub const PATIENT: &str = "0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4";
-/// The one identity session.
+/// The first identity session.
 pub const SESSION: &str = "ids_7f3c1d";
-/// The one challenge.
+/// Everybody's challenge.
 pub const CHALLENGE: &str = "aalc_51b0c2";
-/// The one network or consolidated query.
+/// The first network query.
 pub const REQUEST: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 const FAR: &str = "2099-01-01T00:00:00.000Z";
 
-/// Answers one call.
+/// Answers one call. A record waits behind each link, but for the ones whose path says otherwise.
 pub fn answer(asked: &Asked<'_>) -> Answer {
     let path = asked.path().split('?').next().unwrap_or_default();
     let body: Value = serde_json::from_slice(asked.body).unwrap_or_default();
+    let person = Person::of_call(&format!("{} {body}", asked.path()));
     match (asked.method(), path) {
-        ("GET", "/medical/v1/patient/external-id") => Answer::json(
+        ("GET", "/record") => Answer::json(200, &record(person)),
+        ("GET", "/record/cut") => Answer::text(200, r#"{"resourceType":"Bundle","entry":["#),
+        ("GET", "/record/none") => Answer::json(200, &json!({ "resourceType": "OperationOutcome" })),
+        ("GET", "/medical/v1/patient/external-id" | "/record/dead") => Answer::json(
             404,
             &json!({ "status": 404, "name": "Not Found", "title": "PatientNotFoundError", "detail": "none" }),
         ),
         ("POST", "/medical/v1/identity/session") => Answer::json(
             201,
             &json!({
-                "sessionId": SESSION, "sessionUrl": "https://auth.example.test/s/1", "expiresAt": FAR,
+                "sessionId": person.session, "sessionUrl": "https://auth.example.test/s/1", "expiresAt": FAR,
                 "status": "pending",
             }),
         ),
@@ -37,13 +42,29 @@ pub fn answer(asked: &Asked<'_>) -> Answer {
                 "method": "totp",
             }),
         ),
-        (_, path) if path.contains("/network/query") || path.contains("/consolidated/query") => Answer::json(
+        ("GET", path) if path.contains("/network/query") => Answer::json(
             200,
-            &json!({ "requestId": REQUEST, "status": "processing", "sources": [] }),
+            &json!({
+                "requestId": person.request, "status": "processing",
+                "sources": [{ "type": "hie", "status": "completed" }, { "type": "pharmacy", "status": "processing" }],
+            }),
+        ),
+        (_, path) if path.contains("/consolidated/query") => Answer::json(
+            200,
+            &json!({ "requestId": person.consolidated, "status": "processing" }),
+        ),
+        (_, path) if path.contains("/network/query") => Answer::json(
+            200,
+            &json!({ "requestId": person.request, "status": "processing", "sources": [] }),
         ),
         _ => Answer::json(
             201,
-            &json!({ "id": PATIENT, "eTag": "0", "externalId": body.get("externalId") }),
+            &json!({ "id": person.patient, "eTag": "0", "externalId": body.get("externalId") }),
         ),
     }
+}
+
+fn record(person: &Person) -> Value {
+    let patient = json!({ "resourceType": "Patient", "id": person.patient });
+    json!({ "resourceType": "Bundle", "type": "searchset", "total": 1, "entry": [{ "resource": patient }] })
 }

@@ -1,0 +1,238 @@
+//! What became of the messages of a batch: nothing is lost. In a world that works, every message is done with or kept
+//! as a dead letter, as it came and for a reason of the closed list.
+
+use std::collections::BTreeSet;
+
+use shared::queue::dead_letter::{Died, Reason};
+use shared::queue::{Advance, FetchRecord, Source, parse};
+
+use crate::canary;
+use crate::run::Class;
+use crate::world::cloud::Message;
+
+/// A message that came.
+pub struct Came {
+    /// SQS's id of it.
+    pub id: String,
+    /// What it said.
+    pub body: String,
+    /// Why that cannot be read.
+    pub refusal: Option<Reason>,
+}
+
+/// Why a message is given up that can be read. That a failure does not pass, the last reason there is, must not be: it
+/// would be a defect.
+const READ: [Reason; 3] = [
+    Reason::IdentityEventUnreadable,
+    Reason::IdentityEventUnbound,
+    Reason::MessageIdReused,
+];
+
+/// What a consumer sends on can be read by the next one.
+///
+/// # Errors
+/// The message that cannot.
+pub fn judge_sent(sent: &[Message]) -> Result<(), String> {
+    let reads = |message: &Message| match message.queue.as_str() {
+        "run-advance" => parse::<Advance>(&message.body).is_ok(),
+        "record-fetch" => parse::<FetchRecord>(&message.body).is_ok(),
+        _ => false,
+    };
+    match sent.iter().find(|message| !reads(message)) {
+        Some(message) => Err(format!("sent on, and cannot be read: {message:?}")),
+        None => Ok(()),
+    }
+}
+
+/// Everything that cannot be read was kept, nothing was changed, and nothing comes back.
+///
+/// # Errors
+/// What was lost, changed, invented, or comes back.
+pub fn judge_kept(
+    source: Source,
+    came: &[Came],
+    failed: &BTreeSet<String>,
+    letters: Vec<Message>,
+) -> Result<Class, String> {
+    if let Some(id) = failed.first() {
+        return Err(format!("everything works, and {id:?} comes back"));
+    }
+    let kept = letters.len();
+    let mut letters = letters.into_iter().peekable();
+    for message in came {
+        let letter = letters.next_if(|letter| is_of(letter, message, source));
+        match (letter, message.refusal) {
+            (Some(letter), refusal) => judge_letter(&letter, message, refusal)?,
+            (None, Some(_)) => return Err("a message that cannot be read was neither kept nor named".to_owned()),
+            (None, None) => {}
+        }
+    }
+    if let Some(letter) = letters.next() {
+        return Err(format!("a dead letter of no message, or out of turn: {letter:?}"));
+    }
+    Ok(match kept {
+        _ if came.is_empty() => "empty",
+        0 => "done",
+        kept if kept == came.len() => "given up",
+        _ => "done and given up",
+    })
+}
+
+/// What would have been kept comes back instead, under its own id.
+///
+/// # Errors
+/// What was lost or invented.
+pub fn judge_unkept(came: &[Came], failed: &BTreeSet<String>) -> Result<Class, String> {
+    if came
+        .iter()
+        .any(|message| message.refusal.is_some() && !failed.contains(&message.id))
+    {
+        return Err("a message that could be neither read nor kept was taken for done".to_owned());
+    }
+    if let Some(id) = failed.iter().find(|id| came.iter().all(|message| message.id != **id)) {
+        return Err(format!("{id:?} comes back, and did not come"));
+    }
+    Ok(if failed.is_empty() {
+        "done"
+    } else {
+        "not kept, comes back"
+    })
+}
+
+/// Whether a letter is in the right queue, says which message it was, and says what that said.
+fn is_of(letter: &Message, message: &Came, source: Source) -> bool {
+    let queue = format!("{}-dead-letters", source.name());
+    let died = Died::read(letter.letter.as_deref());
+    letter.queue == queue
+        && died.message_id() == Some(message.id.as_str())
+        && letter.body == body_kept(source, &message.body)
+}
+
+fn judge_letter(letter: &Message, message: &Came, refusal: Option<Reason>) -> Result<(), String> {
+    let said = letter.letter.as_deref().unwrap_or_default();
+    let died = Died::read(Some(said));
+    let fits = match refusal {
+        Some(refusal) => died.reason() == refusal.as_str(),
+        None => READ.iter().any(|reason| died.reason() == reason.as_str()),
+    };
+    if !fits {
+        return Err(format!("kept as {}, and refused as {refusal:?}", died.reason()));
+    }
+    if canary::is_in(said) && !canary::is_in(&message.id) {
+        return Err(format!("the reason repeats the message: {said}"));
+    }
+    Ok(())
+}
+
+/// The body that is kept: the one that came, but for links where a message is there for its link. SQS takes no empty
+/// body.
+fn body_kept(source: Source, body: &str) -> String {
+    let kept = match source {
+        Source::RecordFetch => without_links(body),
+        Source::WebhookEvents | Source::RunAdvance => body.to_owned(),
+    };
+    if kept.is_empty() { " ".to_owned() } else { kept }
+}
+
+/// Character by character: from a scheme on nothing is kept, until a quote or white space.
+fn without_links(body: &str) -> String {
+    let begins = |rest: &str| {
+        let scheme = |scheme: &str| {
+            rest.get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        };
+        scheme("http:") || scheme("https:")
+    };
+    let (mut kept, mut in_link) = (String::new(), false);
+    for (at, character) in body.char_indices() {
+        let ends = character == '"' || character.is_whitespace();
+        in_link = !ends && (in_link || begins(body.get(at..).unwrap_or_default()));
+        if !in_link {
+            kept.push(character);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::queue::dead_letter::Envelope;
+
+    const BODY: &str = r#"{"link":"HTTPS://x/1?a=b","v":2} http:y z"#;
+
+    fn came(refusal: Option<Reason>) -> [Came; 1] {
+        let (id, body) = ("m-1".to_owned(), BODY.to_owned());
+        [Came { id, body, refusal }]
+    }
+
+    fn letter(source: Source, reason: Reason, body: &str) -> Message {
+        let envelope = Envelope::new(reason, source.name(), "m-1");
+        Message {
+            queue: format!("{}-dead-letters", source.name()),
+            body: body.to_owned(),
+            letter: Some(serde_json::to_string(&envelope).unwrap()),
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_kept_as_it_came_is_noticed() {
+        use Source::{RecordFetch, RunAdvance};
+        let judge = |source, refusal, letters: &[Message]| {
+            judge_kept(source, &came(refusal), &BTreeSet::new(), letters.to_vec())
+        };
+        let malformed = letter(RunAdvance, Reason::Malformed, BODY);
+        let refused = Some(Reason::Malformed);
+        assert_eq!(
+            judge(RunAdvance, refused, std::slice::from_ref(&malformed)),
+            Ok("given up")
+        );
+        assert_eq!(judge(RunAdvance, None, &[]), Ok("done"));
+        let without_links = letter(RecordFetch, Reason::Malformed, r#"{"link":"","v":2}  z"#);
+        assert_eq!(judge(RecordFetch, refused, &[without_links]), Ok("given up"));
+
+        assert!(judge(RunAdvance, refused, &[]).is_err(), "lost");
+        assert!(
+            judge(RunAdvance, refused, &[malformed.clone(), malformed.clone()]).is_err(),
+            "twice"
+        );
+        let others = [
+            letter(RunAdvance, Reason::Malformed, "{}"),
+            letter(RunAdvance, Reason::UnknownKind, BODY),
+            letter(RunAdvance, Reason::NotRetryable("internal"), BODY),
+            letter(RecordFetch, Reason::Malformed, BODY),
+            Message {
+                letter: None,
+                ..malformed.clone()
+            },
+            Message {
+                letter: Some("{}".to_owned()),
+                ..malformed.clone()
+            },
+        ];
+        for other in others {
+            assert!(
+                judge(RunAdvance, refused, std::slice::from_ref(&other)).is_err(),
+                "{other:?}"
+            );
+        }
+        assert!(
+            judge(RunAdvance, None, &[malformed]).is_err(),
+            "given up, and can be read"
+        );
+        let back = BTreeSet::from(["m-1".to_owned()]);
+        assert!(
+            judge_kept(RunAdvance, &came(None), &back, Vec::new()).is_err(),
+            "comes back"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_kept_must_come_back() {
+        let back = BTreeSet::from(["m-1".to_owned()]);
+        let refused = Some(Reason::Malformed);
+        assert_eq!(judge_unkept(&came(refused), &back), Ok("not kept, comes back"));
+        assert!(judge_unkept(&came(refused), &BTreeSet::new()).is_err());
+        assert!(judge_unkept(&[], &back).is_err());
+    }
+}
