@@ -318,7 +318,7 @@ fn run_of(call: &CallInfo) -> Option<String> {
 impl sandbox_metriport::Interceptor for AtUpstream {
     fn decide(&self, call: &CallInfo) -> Option<Failure> {
         let function = caller(call)?;
-        let kind = self.0.throw(kinds(call.operation))?;
+        let kind = self.0.fault_of(call.operation)?;
         self.0.note(kind, function, run_of(call));
         Some(match kind {
             Kind::LinkDead => Failure::link_refused(),
@@ -367,33 +367,30 @@ impl sandbox_metriport::Interceptor for AtUpstream {
     }
 }
 
-/// What may befall a call.
-const fn kinds(operation: Operation) -> &'static [Kind] {
-    match operation {
-        Operation::DownloadFile => &[Kind::LinkDead, Kind::ResetAfter, Kind::UpstreamTruncated],
-        Operation::StartNetworkQuery => &[
-            Kind::WebhookBeforeAnswer,
-            Kind::SourceLimited,
-            Kind::UpstreamLatency,
-            Kind::UpstreamLimited,
-            Kind::UpstreamThrottled,
-            Kind::UpstreamError,
-            Kind::UpstreamErrorAfter,
-            Kind::UpstreamTimeout,
-            Kind::UpstreamTruncated,
-            Kind::ResetBefore,
-            Kind::ResetAfter,
-        ],
-        _ => &[
-            Kind::UpstreamLatency,
-            Kind::UpstreamLimited,
-            Kind::UpstreamThrottled,
-            Kind::UpstreamError,
-            Kind::UpstreamErrorAfter,
-            Kind::UpstreamTimeout,
-            Kind::UpstreamTruncated,
-            Kind::ResetBefore,
-            Kind::ResetAfter,
-        ],
+/// What may befall any call to the API.
+const OF_CALLS: [Kind; 9] = [
+    Kind::UpstreamLatency,
+    Kind::UpstreamLimited,
+    Kind::UpstreamThrottled,
+    Kind::UpstreamError,
+    Kind::UpstreamErrorAfter,
+    Kind::UpstreamTimeout,
+    Kind::UpstreamTruncated,
+    Kind::ResetBefore,
+    Kind::ResetAfter,
+];
+/// What may befall the start of a query, besides.
+const OF_STARTS: [Kind; 2] = [Kind::WebhookBeforeAnswer, Kind::SourceLimited];
+/// What may befall a transfer.
+const OF_TRANSFERS: [Kind; 3] = [Kind::LinkDead, Kind::ResetAfter, Kind::UpstreamTruncated];
+
+impl Storm {
+    /// What befalls a call.
+    fn fault_of(&self, operation: Operation) -> Option<Kind> {
+        match operation {
+            Operation::DownloadFile => self.throw(&OF_TRANSFERS),
+            Operation::StartNetworkQuery => self.throw(&OF_STARTS).or_else(|| self.throw(&OF_CALLS)),
+            _ => self.throw(&OF_CALLS),
+        }
     }
 }
