@@ -20,7 +20,7 @@ use super::run::{Deferral, RecordPhase};
 use super::{PatientId, RecordId, RunId, Time, Timing, UpstreamRequestId};
 
 /// How often a record is asked for anew before it is given up.
-pub const ATTEMPTS_MAX: u32 = 5;
+pub const ATTEMPTS_MAX: u32 = 8;
 
 /// Where a record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -192,7 +192,7 @@ pub enum RecordEvent {
     FetchRefused(RecordReason),
     /// The object is in the bucket.
     Stored(StoredObject),
-    /// The current consolidated query did not end in time.
+    /// The current consolidated query did not end in time, or its delivery did not come.
     AttemptOver,
     /// Nothing came for the whole life of the record.
     DeadlinePassed,
@@ -300,6 +300,8 @@ impl Record {
         match self.state {
             RecordState::Waiting => RecordStep::Claim,
             RecordState::Starting => RecordStep::Start,
+            // Upstream has said that it is done: to hear it again would be a call for nothing.
+            RecordState::Processing if self.delivery_overdue => RecordStep::Apply(RecordEvent::AttemptOver),
             RecordState::Processing => RecordStep::Poll,
             RecordState::Offered | RecordState::Fetching => RecordStep::Apply(RecordEvent::FetchBroken),
             RecordState::Available | RecordState::Empty | RecordState::Failed => RecordStep::Nothing,

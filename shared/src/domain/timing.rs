@@ -102,10 +102,21 @@ impl Timing {
         self.of(2 * HOUR)
     }
 
-    /// How long a finished consolidated query waits for its webhook before it counts as missed.
+    /// How long a finished consolidated query waits for its webhook before that counts as missed, in attempt number
+    /// `attempt` (from 1): half a minute, and each time twice as long up to two and a half, so that a replay may bring
+    /// it while its link lives.
     #[must_use]
-    pub fn delivery_grace(self) -> Duration {
-        self.of(30 * Duration::from_secs(1))
+    pub fn delivery_grace(self, attempt: u32) -> Duration {
+        let doubled = 30_u64 << attempt.saturating_sub(1).min(3);
+        self.of(Duration::from_secs(doubled.min(150)))
+    }
+
+    /// How long a record waits after attempt number `attempt` (from 1) came to nothing: five seconds, and each time
+    /// three times as long up to ten minutes. What keeps failing for a minute may work in an hour.
+    #[must_use]
+    pub fn attempt_gap(self, attempt: u32) -> Duration {
+        let tripled = 5 * 3_u64.pow(attempt.saturating_sub(1).min(5));
+        self.of(Duration::from_secs(tripled.min(600)))
     }
 
     /// How long a link to a record can be followed: three minutes (docs.metriport.com, page
@@ -192,6 +203,16 @@ mod tests {
         }
         assert_eq!(timing.lock_retry(Duration::ZERO), Duration::from_secs(2));
         assert!(looks < 150, "{looks} looks in the life of a record");
+    }
+
+    /// All attempts of a record fit into its life, each with the time its query usually takes.
+    #[test]
+    fn the_attempts_of_a_record_fit_into_its_life() {
+        let timing = Timing::default();
+        let attempt = |n| timing.poll_gap(0) + timing.delivery_grace(n) + timing.link_life() + timing.attempt_gap(n);
+        let all: Duration = (1..=crate::domain::record::ATTEMPTS_MAX).map(attempt).sum();
+        assert!(all < timing.record_life(), "{all:?}");
+        assert!(timing.delivery_grace(9) < timing.link_life());
     }
 
     #[test]

@@ -100,7 +100,7 @@ async fn a_delivery_that_answers_another_question_is_not_taken() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_link_or_a_missed_delivery_is_asked_for_anew() {
     let app = TestApp::with(|options| {
-        options.time_scale = 30;
+        options.time_scale = 20;
         options.stand_in.link_ttl_secs = 2;
         options.stand_in.rate_limits = false;
     })
@@ -112,12 +112,12 @@ async fn a_dead_link_or_a_missed_delivery_is_asked_for_anew() {
     let id = nora.start_from(&["lab"]).await;
     app.deliver(&app.until_held("network-query.", 1).await[0]).await;
     let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
+    let asked = calls(&app, Operation::StartConsolidatedQuery);
     let begun = tokio::time::Instant::now();
     until("the link is dead", async || {
         (begun.elapsed() > std::time::Duration::from_millis(2100)).then_some(())
     })
     .await;
-    let asked = calls(&app, Operation::StartConsolidatedQuery);
     app.stand_in().release(&[held.index]).await;
     app.stand_in().release_all().await;
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");

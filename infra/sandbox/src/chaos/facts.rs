@@ -7,7 +7,7 @@ use shared::webhook::RUN_MARK;
 
 use super::evidence::{self, Injection};
 use super::inject::UpstreamCall;
-use super::judge::Facts;
+use super::judge::{Facts, tally};
 use super::person::{Ending, Pull};
 use crate::Sandbox;
 
@@ -40,11 +40,15 @@ pub(super) fn of(
 ) -> Vec<Facts> {
     let queries = sandbox.stand_in().network_queries();
     let of = |pull: &Pull| {
+        let asked = tally(during(pull, calls).map(|call| call.operation.route()));
+        let asked: Vec<_> = asked.iter().map(|(route, count)| format!("{count} {route}")).collect();
         let key = (pull.persona.name().to_owned(), pull.first);
+        let mut facts = facts(pull, &queries, injections);
+        facts.story = format!("{}; upstream: {}", facts.story, asked.join(", "));
         Facts {
             calls: calls_of(pull, calls),
             calls_usual: usual.get(&key).copied().unwrap_or_default(),
-            ..facts(pull, &queries, injections)
+            ..facts
         }
     };
     pulls.iter().map(of).collect()
@@ -109,8 +113,12 @@ fn state(ending: &Ending) -> String {
 }
 
 /// Calls about the person while the pull went on.
+fn during<'c>(pull: &Pull, calls: &'c [UpstreamCall]) -> impl Iterator<Item = &'c UpstreamCall> {
+    let span = pull.begun_ms..=pull.ended_ms;
+    let subject = pull.subject.clone();
+    calls.iter().filter(move |call| call.subject == subject && span.contains(&call.at_ms))
+}
+
 fn calls_of(pull: &Pull, calls: &[UpstreamCall]) -> i64 {
-    let during =
-        |call: &&UpstreamCall| call.subject == pull.subject && (pull.begun_ms..=pull.ended_ms).contains(&call.at_ms);
-    i64::try_from(calls.iter().filter(during).count()).unwrap_or(i64::MAX)
+    i64::try_from(during(pull, calls).count()).unwrap_or(i64::MAX)
 }

@@ -21,11 +21,15 @@ const ANSWER_LATE_MS: u64 = 4_000;
 /// Most calls or invocations that a kill lets pass before it strikes.
 const KILL_SKIPS: u64 = 40;
 
+/// The function that follows links.
+const FETCHER: &str = "record-fetch";
+
 /// One call that reached the stand-in.
 #[derive(Debug, Clone)]
 pub(super) struct UpstreamCall {
     /// The patient's `externalId`.
     pub(super) subject: String,
+    pub(super) operation: Operation,
     pub(super) at_ms: i64,
 }
 
@@ -292,8 +296,12 @@ impl sandbox_aws::Interceptor for AtAws {
 
 struct AtUpstream(Arc<Storm>);
 
-/// The function that calls, by what it calls itself; none for hosted pages, whose caller is a browser.
+/// The function that calls, by what it calls itself; none for hosted pages, whose caller is a browser. Whoever follows
+/// a link says nothing about itself.
 fn caller(call: &CallInfo) -> Option<&'static str> {
+    if call.operation == Operation::DownloadFile {
+        return Some(FETCHER);
+    }
     let (_, name) = call.user_agent.rsplit_once('(')?;
     NAMES
         .iter()
@@ -336,6 +344,7 @@ impl sandbox_metriport::Interceptor for AtUpstream {
             let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
             calls.push(UpstreamCall {
                 subject: subject.clone(),
+                operation: call.operation,
                 at_ms: clock::now().millis(),
             });
         }

@@ -115,7 +115,11 @@ impl Report {
     /// The first pulls that broke a promise, and what happened to them.
     fn stories(&self) -> Vec<String> {
         let broken = self.facts.iter().filter(|facts| !facts.breaches().is_empty());
-        let told = broken.take(STORIES_MAX).map(|facts| {
+        let dearest = self
+            .facts
+            .iter()
+            .filter(|facts| facts.extra_calls() > EXTRA_CALLS_MAX / 2);
+        let told = broken.chain(dearest).take(STORIES_MAX).map(|facts| {
             let (persona, state, story) = (facts.persona.name(), &facts.state, &facts.story);
             let hits: Vec<_> = facts.hits.iter().map(|hit| hit.name()).collect();
             format!("  {persona}, {state} [{}]: {story}", hits.join(", "))
@@ -124,7 +128,10 @@ impl Report {
         if told.is_empty() {
             told
         } else {
-            titled("Pulls that broke a promise", told)
+            titled(
+                "Pulls that broke a promise, and those that came near to too many calls",
+                told,
+            )
         }
     }
 

@@ -92,7 +92,7 @@ impl Record {
         self.polls = 0;
         self.delivery_overdue = false;
         // A start without a result is found again after this pause and repeated.
-        self.due_at = Some(now.plus(timing.delivery_grace()));
+        self.due_at = Some(now.plus(timing.delivery_grace(1)));
     }
 
     fn started(&mut self, request: &UpstreamRequestId, now: Time, timing: Timing) {
@@ -112,10 +112,9 @@ impl Record {
     fn polled(&mut self, status: QueryStatus, now: Time, timing: Timing) {
         match status {
             QueryStatus::Failed => self.fail(RecordReason::ConversionFailed),
-            QueryStatus::Completed if self.delivery_overdue => self.again(now, timing),
             QueryStatus::Completed => {
                 self.delivery_overdue = true;
-                self.due_at = Some(now.plus(timing.delivery_grace()));
+                self.due_at = Some(now.plus(timing.delivery_grace(self.attempts)));
             }
             QueryStatus::Processing => {
                 self.polls += 1;
@@ -149,7 +148,7 @@ impl Record {
         if self.attempts >= ATTEMPTS_MAX {
             self.fail(RecordReason::AttemptsExhausted);
         } else {
-            self.wait(now.plus(timing.retry_pause()));
+            self.wait(now.plus(timing.attempt_gap(self.attempts)));
         }
     }
 

@@ -76,10 +76,10 @@ fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
     for attempt in 1..=ATTEMPTS_MAX {
         record = after(&after(&record, RecordEvent::Claimed), RecordEvent::Started(request(1)));
         assert_eq!(record.attempts, attempt);
-        record = after(
-            &after(&record, RecordEvent::Polled(QueryStatus::Completed)),
-            RecordEvent::Polled(QueryStatus::Completed),
-        );
+        record = after(&record, RecordEvent::Polled(QueryStatus::Completed));
+        let missed = RecordEvent::AttemptOver;
+        assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Apply(missed.clone()));
+        record = after(&record, missed);
     }
     assert_eq!(
         (record.state, record.reason),
