@@ -116,7 +116,9 @@ fn state(ending: &Ending) -> String {
 fn during<'c>(pull: &Pull, calls: &'c [UpstreamCall]) -> impl Iterator<Item = &'c UpstreamCall> {
     let span = pull.begun_ms..=pull.ended_ms;
     let subject = pull.subject.clone();
-    calls.iter().filter(move |call| call.subject == subject && span.contains(&call.at_ms))
+    calls
+        .iter()
+        .filter(move |call| call.subject == subject && span.contains(&call.at_ms))
 }
 
 fn calls_of(pull: &Pull, calls: &[UpstreamCall]) -> i64 {
