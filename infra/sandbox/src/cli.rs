@@ -113,7 +113,7 @@ pub struct ChaosArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Divides every duration, ours and the stand-in's.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 20)]
     pub scale: u32,
     /// How many persons at once.
     #[arg(long, default_value_t = 40)]
@@ -160,7 +160,7 @@ impl Default for ChaosArgs {
         Self {
             pulls: 1000,
             seed: 1,
-            scale: 30,
+            scale: 20,
             at_once: 40,
             calm: false,
             dropped: 0.30,
