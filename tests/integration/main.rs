@@ -9,6 +9,7 @@
 mod harness;
 
 mod aal2;
+mod adoption;
 mod budget;
 mod cli;
 mod dead_letters;

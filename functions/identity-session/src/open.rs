@@ -73,7 +73,7 @@ pub async fn open(
     let session = match answer {
         Err(error) if is_gone(&error) => {
             // Deleted upstream: the person starts anew, and `PUT /v1/patient` creates the patient again.
-            deps.table.end_change(owner, &slot.clone().unlink()).await?;
+            deps.table.end_change(owner, &slot.clone().unlink(), now).await?;
             return Err(Problem::new(Code::PatientNotLinked).into());
         }
         opened => opened?,

@@ -5,6 +5,11 @@
 //! return an existing one whose demographics are alike, so nothing but the `externalId` that comes back says whose it
 //! is: anything else than ours is refused, and every conflict has one and the same answer. A create whose outcome is
 //! unknown is safe to repeat: the next attempt finds the patient by our `externalId`.
+//!
+//! Two persons may come with one `externalId` at the same moment. So a patient that was found is claimed in the table
+//! before anything is sent to it, and who comes second is refused before they could write over the first one's
+//! demographics. A claim ends like the intent, by the clock: the same person goes on under it, a process that died or
+//! an update that was refused keeps nobody out for longer, and a change that is done turns it into ownership.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +23,7 @@ use shared::metriport::{
     CreatePatient, Effect, FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient,
     UpstreamError,
 };
-use shared::store::{Condition, Correlate, ReadPatient, StoreError, WritePatient};
+use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
 use shared::{Error, clock};
 
 use crate::Deps;
@@ -114,17 +119,17 @@ async fn send(
     demographics: Demographics,
 ) -> Result<(PatientId, Allowance), Error> {
     let Some(link) = &begun.link else {
-        return adopt_or_create(deps, person, demographics).await;
+        return adopt_or_create(deps, person, begun, demographics).await;
     };
     match update(deps, person, &link.patient, demographics.clone()).await {
-        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(deps, person, demographics).await,
+        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(deps, person, begun, demographics).await,
         updated => updated,
     }
 }
 
 async fn finish(deps: &Deps, person: &Person<'_>, begun: PatientSlot, link: PatientLink) -> Result<PatientSlot, Error> {
     let done = begun.clone().finish(link);
-    match deps.table.end_change(person.owner, &done).await {
+    match deps.table.end_change(person.owner, &done, clock::now()).await {
         Ok(()) => Ok(done),
         Err(error) if error.lacks(Condition::PatientUnowned) => {
             let error = refused("the patient belongs to another person");
@@ -151,7 +156,7 @@ async fn leave(deps: &Deps, person: &Person<'_>, begun: PatientSlot, error: &Err
         _ if begun.link.is_none() => begun.cancel(now),
         _ => begun.leave_open(now.plus(deps.timing.retry_pause())),
     };
-    if let Err(error) = deps.table.end_change(person.owner, &left).await {
+    if let Err(error) = deps.table.end_change(person.owner, &left, now).await {
         tracing::warn!(context = %error, "an unfinished change of a patient was left as it was begun");
     }
 }
@@ -164,6 +169,7 @@ fn is_over(error: &UpstreamError) -> bool {
 async fn adopt_or_create(
     deps: &Deps,
     person: &Person<'_>,
+    begun: &PatientSlot,
     demographics: Demographics,
 ) -> Result<(PatientId, Allowance), Error> {
     let now = clock::now();
@@ -171,15 +177,7 @@ async fn adopt_or_create(
         return Err(busy(midnight_after(now), now).into());
     }
     if let Some(found) = deps.metriport.find_patient(&person.external_id).await? {
-        // Asked before anything is written upstream: the demographics there may be another person's.
-        if deps
-            .table
-            .by_patient(&found.id)
-            .await?
-            .is_some_and(|owner| owner != *person.owner)
-        {
-            return Err(refused("the patient belongs to another person"));
-        }
+        claim(deps, person, begun, &found.id).await?;
         return update(deps, person, &found.id, demographics).await;
     }
     let (facility, external_id) = (deps.facility.clone(), person.external_id.clone());
@@ -191,6 +189,16 @@ async fn adopt_or_create(
     let allowance = place(deps).await?;
     let created = heeded(deps, deps.metriport.create_patient(&new).await).await?;
     Ok((ours(created, person)?.id, allowance))
+}
+
+/// Makes sure that nobody else writes to the patient until our update must have ended.
+async fn claim(deps: &Deps, person: &Person<'_>, begun: &PatientSlot, patient: &PatientId) -> Result<(), Error> {
+    let now = clock::now();
+    let until = now.plus(deps.timing.patient_lease());
+    match deps.table.claim_patient(person.owner, begun, patient, now, until).await {
+        Err(error) if error.lacks(Condition::PatientUnowned) => Err(refused("the patient belongs to another person")),
+        claimed => claimed.map_err(not_begun),
+    }
 }
 
 async fn update(

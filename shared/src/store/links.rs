@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::person::{LockRow, OwnerRow};
+use super::person::{LockRow, OwnerRow, PatientOwnerRow};
 use super::pulls::RequestRow;
 use super::transaction::Replaces;
 use super::{Condition, Result, Table, keys};
@@ -39,7 +39,7 @@ pub trait Correlate {
     fn by_session(&self, session: &IdentitySessionId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
     /// By our own mark of an identity session.
     fn by_mark(&self, mark: &str) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
-    /// By the patient.
+    /// By the patient, whose it is for good: a claim on it leads to nobody.
     fn by_patient(&self, patient: &PatientId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
     /// The patient's open run.
     fn open_run(&self, patient: &PatientId) -> impl Future<Output = Result<Option<(OwnerId, RunId)>>> + Send;
@@ -81,8 +81,8 @@ impl Correlate for Table {
     }
 
     async fn by_patient(&self, patient: &PatientId) -> Result<Option<OwnerId>> {
-        let row: Option<OwnerRow> = self.get(keys::patient_owner(patient), "patient owner").await?;
-        Ok(row.map(|row| row.owner))
+        let row: Option<PatientOwnerRow> = self.get(keys::patient_owner(patient), "patient owner").await?;
+        Ok(row.and_then(PatientOwnerRow::settled))
     }
 
     async fn open_run(&self, patient: &PatientId) -> Result<Option<(OwnerId, RunId)>> {

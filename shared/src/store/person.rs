@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::transaction::Replaces;
-use super::{Condition, Result, StoreError, Table, keys, table};
+use super::{Condition, Correlate, Result, StoreError, Table, keys, table};
 use crate::domain::challenge::{ChallengeSlot, Held};
 use crate::domain::identity::{Identity, OpenSession};
 use crate::domain::patient::PatientSlot;
@@ -22,6 +22,24 @@ pub(super) fn ttl(now: Time) -> aws_sdk_dynamodb::types::AttributeValue {
 #[derive(Serialize, Deserialize)]
 pub(super) struct OwnerRow {
     pub(super) owner: OwnerId,
+}
+
+/// Whose a patient is. With a deadline it is no more than a claim, which anybody may take over once that has passed.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PatientOwnerRow {
+    owner: OwnerId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline: Option<Time>,
+}
+
+impl PatientOwnerRow {
+    /// The person whose it is for good.
+    pub(super) fn settled(self) -> Option<OwnerId> {
+        match self.deadline {
+            None => Some(self.owner),
+            Some(_) => None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -50,8 +68,21 @@ pub trait WritePatient {
     /// Stores the intent to change the patient, before anything is sent; refused while a pull of the patient is open
     /// ([`Condition::NoOpenRun`]).
     fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> impl Future<Output = Result<()>> + Send;
-    /// Stores the end of a change; a patient that belongs to somebody else is refused ([`Condition::PatientUnowned`]).
-    fn end_change(&self, owner: &OwnerId, slot: &PatientSlot) -> impl Future<Output = Result<()>> + Send;
+    /// Claims a patient that was found upstream, before anything is sent to it, until `until`; a patient that belongs
+    /// to somebody else, or is claimed by them, is refused ([`Condition::PatientUnowned`]), and so is a person whose
+    /// change is no longer the one that was begun ([`Condition::PatientAsRead`]). A patient that is this person's stays
+    /// so.
+    fn claim_patient(
+        &self,
+        owner: &OwnerId,
+        begun: &PatientSlot,
+        patient: &PatientId,
+        now: Time,
+        until: Time,
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// Stores the end of a change, and whose the patient is now for good; a patient that belongs to somebody else, or
+    /// is claimed by them, is refused ([`Condition::PatientUnowned`]).
+    fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Reads a person's identity.
@@ -153,27 +184,54 @@ impl WritePatient for Table {
         }
     }
 
-    async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot) -> Result<()> {
+    async fn claim_patient(
+        &self,
+        owner: &OwnerId,
+        begun: &PatientSlot,
+        patient: &PatientId,
+        now: Time,
+        until: Time,
+    ) -> Result<()> {
+        // Not written over: what is somebody's for good would become a claim that ends.
+        if self.by_patient(patient).await?.as_ref() == Some(owner) {
+            return Ok(());
+        }
+        self.transaction()
+            .put_owner(owner, patient, now, Some(until))?
+            .check(Condition::PatientAsRead, keys::patient(owner), begun.version)?
+            .commit()
+            .await
+    }
+
+    async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()> {
         let transaction = self.transaction().put_patient(owner, slot)?;
         let Some(link) = &slot.link else {
             return transaction.commit().await;
         };
-        let owned = keys::patient_owner(&link.patient);
-        match self.get::<OwnerRow>(owned.clone(), "patient owner").await? {
-            Some(found) if found.owner == *owner => transaction.commit().await,
-            Some(_) => Err(StoreError::Conflict(vec![Condition::PatientUnowned])),
-            None => {
-                let row = OwnerRow { owner: owner.clone() };
-                transaction
-                    .put(Condition::PatientUnowned, &Replaces::Nothing, owned, &row, [])?
-                    .commit()
-                    .await
-            }
+        if self.by_patient(&link.patient).await?.as_ref() == Some(owner) {
+            return transaction.commit().await;
         }
+        transaction.put_owner(owner, &link.patient, now, None)?.commit().await
     }
 }
 
 impl super::transaction::Transaction<'_> {
+    /// Whose the patient is: for good, or until `deadline`.
+    fn put_owner(self, owner: &OwnerId, patient: &PatientId, now: Time, deadline: Option<Time>) -> Result<Self> {
+        let replaces = Replaces::NobodyElses(owner, now);
+        let row = PatientOwnerRow {
+            owner: owner.clone(),
+            deadline,
+        };
+        self.put(
+            Condition::PatientUnowned,
+            &replaces,
+            keys::patient_owner(patient),
+            &row,
+            [],
+        )
+    }
+
     fn put_patient(self, owner: &OwnerId, slot: &PatientSlot) -> Result<Self> {
         let replaces = Replaces::Version(slot.version.saturating_sub(1));
         self.put(Condition::PatientAsRead, &replaces, keys::patient(owner), slot, [])

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::keys::Key;
 use super::table::{Item, number, refused, text, to_item};
 use super::{Result, StoreError, Table};
-use crate::domain::Time;
+use crate::domain::{OwnerId, Time};
 
 /// A condition of a write, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,8 @@ const COLLISION: &str = "TransactionConflict";
 const COLLISIONS_MAX: u32 = 10;
 /// Holds where there is no item, or one whose deadline has passed.
 const NOTHING_ALIVE: &str = "attribute_not_exists(pk) OR deadline <= :now";
+/// Holds there, and where the item is this person's. The name of the attribute is a reserved word.
+const NOBODY_ELSES: &str = "attribute_not_exists(pk) OR deadline <= :now OR #owner = :owner";
 
 /// A transaction being put together.
 pub(super) struct Transaction<'a> {
@@ -55,13 +57,15 @@ pub(super) struct Transaction<'a> {
 }
 
 /// What must hold of an item that is replaced.
-pub(super) enum Replaces {
+pub(super) enum Replaces<'a> {
     /// There is none.
     Nothing,
     /// It has this version; version 0 is an item that does not exist.
     Version(u64),
     /// There is none, or its `deadline` has passed.
     NothingAlive(Time),
+    /// There is none, or its `deadline` has passed, or its `owner` is this person.
+    NobodyElses(&'a OwnerId, Time),
     /// Whatever is there.
     Anything,
 }
@@ -80,7 +84,7 @@ impl Transaction<'_> {
     pub(super) fn put(
         mut self,
         condition: Condition,
-        replaces: &Replaces,
+        replaces: &Replaces<'_>,
         key: Key,
         value: &impl Serialize,
         more: impl IntoIterator<Item = (&'static str, aws_sdk_dynamodb::types::AttributeValue)>,
@@ -95,6 +99,11 @@ impl Transaction<'_> {
                 .expression_attribute_values(":version", number(version)),
             Replaces::NothingAlive(now) => put
                 .condition_expression(NOTHING_ALIVE)
+                .expression_attribute_values(":now", number(now.millis())),
+            Replaces::NobodyElses(owner, now) => put
+                .condition_expression(NOBODY_ELSES)
+                .expression_attribute_names("#owner", "owner")
+                .expression_attribute_values(":owner", text(owner.as_str().to_owned()))
                 .expression_attribute_values(":now", number(now.millis())),
             Replaces::Anything => put,
         };

@@ -6,6 +6,7 @@ use sandbox_fhir::{RecordFilter, Source, bundle_text, split};
 use sandbox_metriport::{Failure, Operation};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use shared::domain::record::ATTEMPTS_MAX;
 
 use super::resources;
 use crate::harness::TestApp;
@@ -100,7 +101,7 @@ async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
     assert!(!resources(&bytes).is_empty());
     assert_eq!(app.objects().await.len(), 1);
 
-    for _ in 0..5 {
+    for _ in 0..ATTEMPTS_MAX {
         app.stand_in()
             .fail_next(Operation::DownloadFile, answer(403, "<Error/>"));
     }
@@ -115,7 +116,7 @@ async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
         (record.text("/status"), record.text("/reason")),
         ("failed".into(), "attempts_exhausted".into())
     );
-    assert_eq!((downloads(), app.objects().await.len()), (10, 1));
+    assert_eq!((downloads(), app.objects().await.len()), (5 + u64::from(ATTEMPTS_MAX), 1));
     app.end().await;
 }
 

@@ -168,13 +168,15 @@ pub enum Sabotage {
     SessionForgotten,
     /// A patient may belong to two persons.
     PatientShared,
+    /// A patient is claimed only when its update has been sent.
+    ClaimAfterUpdate,
     /// A delivery is taken whatever it answers.
     AnyDeliveryTaken,
 }
 
 impl Sabotage {
     /// Every kind there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ClaimWithoutDueSeq,
         Self::DedupeDropped,
         Self::AmbiguousStartRepeated,
@@ -185,6 +187,7 @@ impl Sabotage {
         Self::AnswerBeforeSend,
         Self::SessionForgotten,
         Self::PatientShared,
+        Self::ClaimAfterUpdate,
         Self::AnyDeliveryTaken,
     ];
 }

@@ -59,6 +59,7 @@ pub(crate) enum Item {
     Entry(TimelineEntry),
     Record(Record),
     Owner(OwnerId),
+    Claim(OwnerId, Time),
     Lock(Lock),
     Request(OwnerId, Subject),
     Used(RunId),
@@ -98,7 +99,13 @@ impl Item {
             Self::Run(run) => Some(run.version),
             Self::Record(record) => Some(record.version),
             Self::Replays(replays) => Some(replays.version),
-            Self::Entry(_) | Self::Owner(_) | Self::Lock(_) | Self::Request(..) | Self::Used(_) | Self::Seen(_) => None,
+            Self::Entry(_)
+            | Self::Owner(_)
+            | Self::Claim(..)
+            | Self::Lock(_)
+            | Self::Request(..)
+            | Self::Used(_)
+            | Self::Seen(_) => None,
         }
     }
 }
@@ -112,6 +119,8 @@ pub(crate) enum Require {
     Version(u64),
     /// There is none, or it is a lock whose deadline has passed.
     NothingAlive(Time),
+    /// There is none, or it is this person's, or a claim whose deadline has passed.
+    NobodyElses(OwnerId, Time),
     /// It is a lock held by this one.
     Holder(Subject),
     /// Whatever is there.
@@ -210,6 +219,11 @@ impl Store {
             Require::NothingAlive(now) => {
                 there.is_none_or(|item| item.lock().is_some_and(|lock| lock.deadline <= *now))
             }
+            Require::NobodyElses(owner, now) => there.is_none_or(|item| match item.as_ref() {
+                Item::Owner(theirs) => theirs == owner,
+                Item::Claim(theirs, deadline) => theirs == owner || deadline <= now,
+                _ => false,
+            }),
             Require::Holder(holder) => there.is_some_and(|item| item.lock().is_some_and(|lock| lock.holder == *holder)),
             Require::Anything => true,
         }

@@ -53,7 +53,7 @@ const fn noticed_by(sabotage: Sabotage) -> (&'static [u8], usize) {
         Sabotage::LockKept | Sabotage::NoReconciler => (&[1], 45),
         Sabotage::AnswerBeforeSend => (&[4], 45),
         Sabotage::SessionForgotten => (&[7], 45),
-        Sabotage::PatientShared => (&[7], 45),
+        Sabotage::PatientShared | Sabotage::ClaimAfterUpdate => (&[7], 45),
         Sabotage::AnyDeliveryTaken => (&[5], 45),
     }
 }

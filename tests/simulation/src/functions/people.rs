@@ -73,7 +73,8 @@ pub(crate) async fn link(io: &Io, person: u8, number: u8) -> Outcome {
                 demographics: hash,
             };
             let done = begun.clone().finish(link);
-            match end_change(io, &owner, &done).await {
+            let now = io.now().await;
+            match end_change(io, &owner, &done, now).await {
                 Ok(()) => Ok("linked"),
                 Err(error) if error.lacks(Condition::PatientUnowned) => {
                     let error = refused(Code::PatientLinkRefused);
@@ -99,25 +100,39 @@ async fn begin_change(io: &Io, owner: &OwnerId, slot: &PatientSlot, now: Time) -
     io.commit(writes).await
 }
 
-async fn end_change(io: &Io, owner: &OwnerId, slot: &PatientSlot) -> Result<(), StoreError> {
-    let mut writes = vec![put_patient(owner, slot)];
-    let Some(link) = &slot.link else {
-        return io.commit(writes).await;
+/// Whose the patient is: for good, or for as long as a claim lasts.
+fn put_owner(io: &Io, owner: &OwnerId, patient: &PatientId, now: Time, item: Item) -> Write {
+    let require = match io.is(Sabotage::PatientShared) {
+        true => Require::Anything,
+        false => Require::NobodyElses(owner.clone(), now),
     };
-    let key = Key::PatientOwner(link.patient.clone());
-    match io.by_owner(key.clone()).await? {
-        Some(found) if found == *owner => io.commit(writes).await,
-        Some(_) if !io.is(Sabotage::PatientShared) => Err(StoreError::Conflict(vec![Condition::PatientUnowned])),
-        _ => {
-            let require = match io.is(Sabotage::PatientShared) {
-                true => Require::Anything,
-                false => Require::Nothing,
-            };
-            let row = Item::Owner(owner.clone());
-            writes.push(Write::put(Condition::PatientUnowned, require, key, row));
-            io.commit(writes).await
-        }
+    let key = Key::PatientOwner(patient.clone());
+    Write::put(Condition::PatientUnowned, require, key, item)
+}
+
+async fn claim_patient(io: &Io, owner: &OwnerId, begun: &PatientSlot, patient: &PatientId) -> Result<(), StoreError> {
+    let now = io.now().await;
+    if io.by_owner(Key::PatientOwner(patient.clone())).await?.as_ref() == Some(owner) {
+        return Ok(());
     }
+    let claim = Item::Claim(owner.clone(), now.plus(io.timing.patient_lease()));
+    let read = Require::Version(begun.version);
+    io.commit(vec![
+        put_owner(io, owner, patient, now, claim),
+        Write::check(Condition::PatientAsRead, read, Key::Patient(owner.clone())),
+    ])
+    .await
+}
+
+async fn end_change(io: &Io, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<(), StoreError> {
+    let mut writes = vec![put_patient(owner, slot)];
+    if let Some(link) = &slot.link
+        && io.by_owner(Key::PatientOwner(link.patient.clone())).await?.as_ref() != Some(owner)
+    {
+        let item = Item::Owner(owner.clone());
+        writes.push(put_owner(io, owner, &link.patient, now, item));
+    }
+    io.commit(writes).await
 }
 
 async fn send(
@@ -128,11 +143,11 @@ async fn send(
     hash: &DemographicsHash,
 ) -> Result<PatientId, Error> {
     let Some(link) = &begun.link else {
-        return adopt_or_create(io, owner, external, hash).await;
+        return adopt_or_create(io, owner, external, begun, hash).await;
     };
     match update(io, external, &link.patient, hash).await {
         Err(Error::Upstream(error)) if error.kind() == UpstreamErrorKind::NotFound => {
-            adopt_or_create(io, owner, external, hash).await
+            adopt_or_create(io, owner, external, begun, hash).await
         }
         updated => updated,
     }
@@ -142,22 +157,31 @@ async fn adopt_or_create(
     io: &Io,
     owner: &OwnerId,
     external: &ExternalId,
+    begun: &PatientSlot,
     hash: &DemographicsHash,
 ) -> Result<PatientId, Error> {
     let Answer::Patient(found) = io.upstream(Call::FindPatient(external.clone())).await? else {
         return Err(Error::Internal("no patient in the answer"));
     };
     if let Some(found) = found {
-        let known = io.by_owner(Key::PatientOwner(found.id.clone())).await?;
-        if known.is_some_and(|known| known != *owner) && !io.is(Sabotage::PatientShared) {
-            return Err(refused(Code::PatientLinkRefused));
-        }
+        claim(io, owner, begun, &found.id).await?;
         return update(io, external, &found.id, hash).await;
     }
     ours(
         io.upstream(Call::CreatePatient(external.clone(), hash.clone())).await?,
         external,
     )
+}
+
+async fn claim(io: &Io, owner: &OwnerId, begun: &PatientSlot, patient: &PatientId) -> Result<(), Error> {
+    if io.is(Sabotage::ClaimAfterUpdate) {
+        return Ok(());
+    }
+    match claim_patient(io, owner, begun, patient).await {
+        Err(error) if error.lacks(Condition::PatientUnowned) => Err(refused(Code::PatientLinkRefused)),
+        Err(error) if error.lacks(Condition::PatientAsRead) => Err(refused(Code::PatientChanging)),
+        claimed => Ok(claimed?),
+    }
 }
 
 async fn update(
@@ -191,7 +215,7 @@ async fn leave(io: &Io, owner: &OwnerId, begun: PatientSlot, error: &Error) {
         _ => begun.leave_open(now.plus(io.timing.retry_pause())),
     };
     // If even that cannot be written, the intent stands until its lease ends.
-    drop(end_change(io, owner, &left).await);
+    drop(end_change(io, owner, &left, now).await);
 }
 
 pub(crate) async fn open_session(io: &Io, person: u8, mark: &str) -> Outcome {

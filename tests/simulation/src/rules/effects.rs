@@ -39,10 +39,7 @@ pub(crate) fn called(
             world.ghost.challenges.insert(id.clone(), *person);
             None
         }
-        (Call::UpdatePatient(patient, _), Job::Link { person, .. }, _) => {
-            person::note_crossing(world, patient, *person);
-            None
-        }
+        (Call::UpdatePatient(patient, _), Job::Link { person, .. }, _) => person::updated(world, patient, *person),
         (Call::StartQuery(start), ..) => {
             let effect = answer.as_ref().err().map(UpstreamError::effect);
             let found = budget::starts_again(world, start.run);

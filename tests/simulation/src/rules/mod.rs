@@ -14,9 +14,7 @@ pub(crate) mod webhooks;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use shared::domain::{
-    Aal2SessionId, ChallengeId, MessageId, PatientId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
-};
+use shared::domain::{Aal2SessionId, ChallengeId, MessageId, RecordId, RunId, SourceKind, Time, UpstreamRequestId};
 
 use crate::io::put_of;
 use crate::store::{Item, Key, Write};
@@ -58,8 +56,6 @@ pub(crate) struct Ghost {
     pub(crate) troubled: BTreeSet<RunId>,
     /// Starts that had an effect, or may have had one.
     pub(crate) starts: BTreeMap<RunId, u8>,
-    /// Patients that somebody wrote to upstream before they were theirs.
-    pub(crate) crossed: BTreeSet<PatientId>,
     /// Until when upstream has asked not to be asked again.
     pub(crate) busy: BTreeMap<RunId, Time>,
     /// Until when a pull's lock of its patient was to hold.
@@ -88,9 +84,7 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
                     .or_else(|| effects::stored(record))
             }
             (_, Item::Identity(identity), before) => person::proofed(world, before.and_then(Item::identity), identity),
-            (Key::PatientOwner(_), Item::Owner(owner), before) => {
-                person::patient_owner(before.and_then(Item::owner), owner)
-            }
+            (Key::PatientOwner(_), item, before) => person::patient_owner(world.now, before, item),
             _ => None,
         };
         found = found.or(next);

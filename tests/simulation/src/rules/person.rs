@@ -1,9 +1,11 @@
 //! Rule 7: the right person. A pull stands on its own person's patient, proofed identity and challenge, and on a
 //! session that was never used.
 
+use std::time::Duration;
+
 use shared::domain::identity::{Identity, Standing};
 use shared::domain::run::RunState;
-use shared::domain::{OwnerId, PatientId};
+use shared::domain::{PatientId, Time};
 
 use super::{Violation, broken};
 use crate::functions::Job;
@@ -13,6 +15,9 @@ use crate::store::{Item, Key, Write};
 use crate::task::Task;
 use crate::upstream::StartQuery;
 use crate::world::World;
+
+/// How far two machines' clocks are apart at most: each is off by two seconds, either way.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(4);
 
 /// A pull is about to be accepted.
 pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
@@ -94,32 +99,40 @@ pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity
     let Some(page) = page else {
         return broken(7, "an identity is bound that nobody proofed");
     };
-    let crossed = world.ghost.crossed.contains(&page.patient);
-    let same = page.demographics.as_ref() == Some(&proofed.demographics);
-    let right = page.patient == proofed.patient && (same || crossed);
+    let right = page.patient == proofed.patient && page.demographics.as_ref() == Some(&proofed.demographics);
     (!right)
         .then(|| broken(7, "an identity is bound to another patient or other demographics"))
         .flatten()
 }
 
-/// A known gap, counted and not judged: of two persons with one external id who link at the same moment, the one who is
-/// refused may have written their demographics to the other's patient upstream, after having seen that it was nobody's.
-pub(super) fn note_crossing(world: &mut World, patient: &PatientId, person: u8) {
+/// A patient is about to be written upstream: it is the writer's, or they have claimed it.
+pub(super) fn updated(world: &World, patient: &PatientId, person: u8) -> Option<Violation> {
     let theirs = world.store.get(&Key::PatientOwner(patient.clone()));
-    let other = theirs
-        .and_then(|item| item.owner())
-        .is_none_or(|owner| *owner != ids::owner(person));
-    if other && world.ghost.crossed.insert(patient.clone()) {
-        world.count("gap: a patient that is not the person's is written upstream");
-    }
+    let right = theirs.is_some_and(|item| match item.as_ref() {
+        Item::Owner(owner) => *owner == ids::owner(person),
+        Item::Claim(owner, deadline) => *owner == ids::owner(person) && world.now < deadline.plus(CLOCKS_DIFFER),
+        _ => false,
+    });
+    (!right)
+        .then(|| broken(7, "a patient that is not the person's is written upstream"))
+        .flatten()
 }
 
-/// A patient belongs to one person.
-pub(super) fn patient_owner(before: Option<&OwnerId>, after: &OwnerId) -> Option<Violation> {
-    before
-        .is_some_and(|before| before != after)
-        .then(|| broken(7, "a patient gets a second owner"))
-        .flatten()
+/// A patient belongs to one person: it is neither given nor promised to a second one, and what is somebody's for good
+/// is not turned into a promise.
+pub(super) fn patient_owner(now: Time, before: Option<&Item>, after: &Item) -> Option<Violation> {
+    let next = match after {
+        Item::Owner(owner) | Item::Claim(owner, _) => owner,
+        _ => return broken(7, "a patient belongs to something else than a person"),
+    };
+    match before {
+        Some(Item::Owner(owner)) if owner != next => broken(7, "a patient gets a second owner"),
+        Some(Item::Owner(_)) if matches!(after, Item::Claim(..)) => broken(7, "a patient is its owner's no more"),
+        Some(Item::Claim(owner, deadline)) if owner != next && now.plus(CLOCKS_DIFFER) < *deadline => {
+            broken(7, "a patient is claimed by a second person")
+        }
+        _ => None,
+    }
 }
 
 /// An AAL2 session is held for a run that may still start, and for none that has.

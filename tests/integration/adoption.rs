@@ -1,0 +1,145 @@
+//! Persons whose tokens name them alike, as two issuers may, and the one patient that Metriport knows by that name.
+
+use ias::app::{App, Reply};
+use sandbox_metriport::{Failure, Operation};
+use serde_json::{Value, json};
+
+use crate::harness::{TestApp, refused, until};
+
+/// What Metriport knows all of them by.
+const NAME: &str = "m-one";
+
+/// A sandbox in which a claim of the token is the external id, and a patient of that id who is nobody's: the answer to
+/// the call that created it was lost, and the person has not come back.
+async fn with_orphan(time_scale: u32) -> TestApp {
+    let app = TestApp::with(|options| {
+        options.time_scale = time_scale;
+        options.stand_in.rate_limits = false;
+        let claim = ("EXTERNAL_ID_CLAIM".to_owned(), "member".to_owned());
+        options.extra_env.push(claim);
+    })
+    .await;
+    app.stand_in()
+        .fail_next(Operation::CreatePatient, Failure::ResetAfterEffect);
+    let lost = link(&app, "first").await;
+    assert_eq!(lost.status, 504, "{:?}", lost.body);
+    assert_eq!(owners(&app).await, Vec::<Value>::new());
+    app
+}
+
+fn named(app: &TestApp, subject: &str) -> App {
+    app.app_with(subject, &json!({ "member": NAME }))
+}
+
+/// Everybody has demographics of their own.
+async fn link(app: &TestApp, subject: &str) -> Reply {
+    let demographics = app.person(subject, "Jane").demographics().clone();
+    named(app, subject).put_patient(&demographics).await.expect("an answer")
+}
+
+/// The rows that say whose a patient is.
+async fn owners(app: &TestApp) -> Vec<Value> {
+    let mut table = app.table().await;
+    table.retain(|item| item["sk"] == "OWNER" && item["pk"].as_str().is_some_and(|pk| pk.starts_with("PATIENT#")));
+    table
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_adopt_one_patient_at_once_only_one_writes_to_it() {
+    let app = with_orphan(1).await;
+    // Whoever comes first is kept waiting until the other one has looked.
+    let late = || {
+        app.stand_in()
+            .fail_next(Operation::UpdatePatient, Failure::HangFor(3_000));
+    };
+    late();
+    late();
+    let (second, third) = tokio::join!(link(&app, "second"), link(&app, "third"));
+    assert!(
+        app.overlapped("identity-session"),
+        "they linked one after the other: nothing was shown"
+    );
+    let (won, lost) = match second.status {
+        200 => (("second", second), ("third", third)),
+        _ => (("third", third), ("second", second)),
+    };
+    assert_eq!(won.1.status, 200, "{:?}", won.1.body);
+    refused(&lost.1, 409, "patient_link_refused", "contact_support");
+    assert_eq!(
+        app.upstream(Operation::UpdatePatient),
+        1,
+        "the one who was refused had written over the other's demographics"
+    );
+    let owners = owners(&app).await;
+    assert_eq!(owners.len(), 1, "{owners:?}");
+    assert_eq!(
+        owners[0].get("deadline"),
+        None,
+        "what is somebody's for good does not end"
+    );
+
+    refused(
+        &link(&app, lost.0).await,
+        409,
+        "patient_link_refused",
+        "contact_support",
+    );
+    assert_eq!(link(&app, won.0).await.status, 200);
+    assert_eq!(app.upstream(Operation::UpdatePatient), 1);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_whose_update_was_refused_holds_for_its_person() {
+    let app = with_orphan(1).await;
+    app.stand_in()
+        .fail_next(Operation::UpdatePatient, Failure::gateway(400, "Bad Request"));
+    let failed = link(&app, "second").await;
+    assert_ne!(failed.status, 200, "{:?}", failed.body);
+    let claims = owners(&app).await;
+    assert!(claims.len() == 1 && claims[0].get("deadline").is_some(), "{claims:?}");
+
+    refused(
+        &link(&app, "third").await,
+        409,
+        "patient_link_refused",
+        "contact_support",
+    );
+    assert_eq!(owners(&app).await, claims, "who was refused changed the claim");
+    let again = link(&app, "second").await;
+    assert_eq!(again.status, 200, "{:?}", again.body);
+    assert_eq!(owners(&app).await[0].get("deadline"), None);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_came_to_nothing_is_taken_over() {
+    // A claim lasts half a second here.
+    let app = with_orphan(120).await;
+    app.stand_in()
+        .fail_next(Operation::UpdatePatient, Failure::ResetAfterEffect);
+    let failed = link(&app, "second").await;
+    assert_eq!(failed.status, 504, "{:?}", failed.body);
+    assert_eq!(owners(&app).await.len(), 1);
+
+    until("the claim has ended and another person has the patient", async || {
+        let third = link(&app, "third").await;
+        match third.status {
+            200 => Some(()),
+            _ => {
+                refused(&third, 409, "patient_link_refused", "contact_support");
+                None
+            }
+        }
+    })
+    .await;
+    let owners = owners(&app).await;
+    assert!(owners.len() == 1 && owners[0].get("deadline").is_none(), "{owners:?}");
+    let back = until("the first one's change is over", async || {
+        let reply = link(&app, "second").await;
+        (reply.code() != "patient_changing").then_some(reply)
+    })
+    .await;
+    refused(&back, 409, "patient_link_refused", "contact_support");
+    app.end().await;
+}
