@@ -116,7 +116,10 @@ async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
         (record.text("/status"), record.text("/reason")),
         ("failed".into(), "attempts_exhausted".into())
     );
-    assert_eq!((downloads(), app.objects().await.len()), (5 + u64::from(ATTEMPTS_MAX), 1));
+    assert_eq!(
+        (downloads(), app.objects().await.len()),
+        (5 + u64::from(ATTEMPTS_MAX), 1)
+    );
     app.end().await;
 }
 
