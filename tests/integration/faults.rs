@@ -79,6 +79,8 @@ async fn a_pull_survives_throttling_and_everything_coming_twice() {
         options.faults.webhooks = Some(Arc::new(|_| Fate::Double));
     })
     .await;
+    // Now and then all attempts of one call are throttled: its message comes back.
+    app.quick_redelivery().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     let pulled = nora.pull().await;

@@ -118,11 +118,21 @@ impl TestApp {
     /// Holds every message of the three queues back for so many seconds, so that each can be looked at before it is
     /// received.
     pub async fn slow_queues(&self, delay_secs: u32) {
+        self.set_queues(delay_secs, 120).await;
+    }
+
+    /// Lets what a function could not handle come back within the time that anything is waited for; the template's
+    /// queues take minutes.
+    pub async fn quick_redelivery(&self) {
+        self.set_queues(0, 10).await;
+    }
+
+    async fn set_queues(&self, delay_secs: u32, visibility_timeout_secs: u32) {
         for queue in QUEUES {
             let dead_letters = queue.replace("Queue", "DeadLetters");
             let spec = QueueSpec {
                 name: queue.to_owned(),
-                visibility_timeout_secs: 120,
+                visibility_timeout_secs,
                 delay_secs,
                 retention_secs: 345_600,
                 redrive: Some((dead_letters, 5)),
