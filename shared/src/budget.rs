@@ -10,6 +10,7 @@ use crate::clock;
 use crate::config::{ConfigError, Env};
 use crate::domain::budget::{Allowance, Budget, Limits, Pace, Places, Share, Turn, midnight_after};
 use crate::domain::{Time, Timing};
+use crate::error::Error;
 use crate::http::{Code, Problem};
 use crate::metriport::UpstreamError;
 use crate::store::{SpendDay, StoreError, Table, TakePlace, TakeSlot, Took};
@@ -138,15 +139,18 @@ impl RateBudget {
         })
     }
 
-    /// A place for a call that a person waits for: now, or not.
+    /// A place for a call that a person waits for: now, or not. How the budget stands then.
     ///
     /// # Errors
-    /// When the table fails.
-    pub async fn place(&self, budget: Budget, now: Time) -> Result<Turn, StoreError> {
-        match self.take(budget, now).await? {
-            granted @ Turn::Granted(..) => self.of_the_day(Share::Person, granted, now).await,
-            refused => Ok(refused),
-        }
+    /// `upstream_busy` when there is none, with `Retry-After`; and when the table fails.
+    pub async fn place(&self, budget: Budget) -> Result<Allowance, Error> {
+        let now = clock::now();
+        let turn = match self.take(budget, now).await? {
+            granted @ Turn::Granted(..) => self.of_the_day(Share::Person, granted, now).await?,
+            refused => refused,
+        };
+        let (_, allowance) = granted(turn, now)?;
+        Ok(allowance)
     }
 
     async fn take(&self, budget: Budget, now: Time) -> Result<Turn, StoreError> {
@@ -168,10 +172,25 @@ impl RateBudget {
         }
     }
 
-    /// Heeds a 429 that came all the same: until the time it names, no function makes such a call. One that names no
-    /// time is not the limiter's; it comes from the gateway, which counts otherwise, and says nothing about this
-    /// budget.
-    pub async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) {
+    /// The answer to a call, which came at `now`. A 429 that it is all the same is heeded: until the time it names, no
+    /// function makes such a call. One that names no time is not the limiter's; it comes from the gateway, which counts
+    /// otherwise, and says nothing about this budget.
+    ///
+    /// # Errors
+    /// The answer's own.
+    pub async fn heeded<T>(
+        &self,
+        budget: Budget,
+        answer: Result<T, UpstreamError>,
+        now: Time,
+    ) -> Result<T, UpstreamError> {
+        if let Err(error) = &answer {
+            self.heed(budget, error, now).await;
+        }
+        answer
+    }
+
+    async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) {
         let Some(wait) = error.retry_after().filter(|wait| *wait > Duration::ZERO) else {
             return;
         };

@@ -1,7 +1,6 @@
 //! Opens a challenge for the caller's proofed identity.
 
 use serde::{Deserialize, Serialize};
-use shared::budget::granted;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::Pending;
 use shared::domain::identity::Standing;
@@ -57,13 +56,9 @@ pub async fn open(
     let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     };
-    let asked = clock::now();
-    let (_, allowance) = granted(deps.budget.place(Budget::Identity, asked).await?, asked)?;
+    let allowance = deps.budget.place(Budget::Identity).await?;
     let answer = deps.metriport.open_aal2_challenge(&proofed, &redirect).await;
-    if let Err(error) = &answer {
-        deps.budget.heed(Budget::Identity, error, clock::now()).await;
-    }
-    let challenge = match answer {
+    let challenge = match deps.budget.heeded(Budget::Identity, answer, clock::now()).await {
         Err(error) if error.rejects_identity() => {
             deps.table.reject_identity(owner, &proofed, now).await?;
             return Err(Problem::new(Code::IdentityRejected).into());

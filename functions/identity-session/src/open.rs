@@ -2,7 +2,6 @@
 //! itself, since nobody has its link.
 
 use serde::{Deserialize, Serialize};
-use shared::budget::granted;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
@@ -61,16 +60,12 @@ pub async fn open(
     let mark = mark.simple().to_string();
     let metadata = Metadata::new([(IDENTITY_MARK, mark.as_str()), ("env", &deps.stage)]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of an identity session"))?;
-    let asked = clock::now();
-    let (_, allowance) = granted(deps.budget.place(Budget::Identity, asked).await?, asked)?;
+    let allowance = deps.budget.place(Budget::Identity).await?;
     let answer = deps
         .metriport
         .open_identity_session(&link.patient, &redirect, &metadata)
         .await;
-    if let Err(error) = &answer {
-        deps.budget.heed(Budget::Identity, error, clock::now()).await;
-    }
-    let session = match answer {
+    let session = match deps.budget.heeded(Budget::Identity, answer, clock::now()).await {
         Err(error) if is_gone(&error) => {
             // Deleted upstream: the person starts anew, and `PUT /v1/patient` creates the patient again.
             deps.table.end_change(owner, &slot.clone().unlink(), now).await?;

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::budget::{CountCall, busy, granted};
+use shared::budget::{CountCall, busy};
 use shared::domain::budget::{Allowance, Budget, Share, midnight_after};
 use shared::domain::demographics::DemographicsInput;
 use shared::domain::patient::{Beginning, PatientLink, PatientSlot};
@@ -96,21 +96,6 @@ fn not_begun(error: StoreError) -> Error {
     }
 }
 
-/// A place for one write of a patient.
-async fn place(deps: &Deps) -> Result<Allowance, Error> {
-    let now = clock::now();
-    let (_, allowance) = granted(deps.budget.place(Budget::PatientWrites, now).await?, now)?;
-    Ok(allowance)
-}
-
-/// The answer to a write, after heeding the limit it may have met.
-async fn heeded<T>(deps: &Deps, answer: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
-    if let Err(error) = &answer {
-        deps.budget.heed(Budget::PatientWrites, error, clock::now()).await;
-    }
-    answer
-}
-
 /// Sends the demographics to the patient we know, or to the one there is or will be.
 async fn send(
     deps: &Deps,
@@ -186,8 +171,9 @@ async fn adopt_or_create(
         external_id,
         demographics,
     };
-    let allowance = place(deps).await?;
-    let created = heeded(deps, deps.metriport.create_patient(&new).await).await?;
+    let allowance = deps.budget.place(Budget::PatientWrites).await?;
+    let answer = deps.metriport.create_patient(&new).await;
+    let created = deps.budget.heeded(Budget::PatientWrites, answer, clock::now()).await?;
     Ok((ours(created, person)?.id, allowance))
 }
 
@@ -214,8 +200,9 @@ async fn update(
         demographics,
         if_match: None,
     };
-    let allowance = place(deps).await?;
-    let updated = heeded(deps, deps.metriport.update_patient(&update).await).await?;
+    let allowance = deps.budget.place(Budget::PatientWrites).await?;
+    let answer = deps.metriport.update_patient(&update).await;
+    let updated = deps.budget.heeded(Budget::PatientWrites, answer, clock::now()).await?;
     Ok((ours(updated, person)?.id, allowance))
 }
 

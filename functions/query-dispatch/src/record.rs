@@ -69,9 +69,7 @@ async fn start(deps: &Deps, owner: &OwnerId, record: &Record, slot: Option<Time>
         .start_consolidated_query(&record.patient, &record.asked, &metadata)
         .await;
     let now = clock::now();
-    if let Err(error) = &answer {
-        deps.budget.heed(Budget::ConsolidatedStarts, error, now).await;
-    }
+    let answer = deps.budget.heeded(Budget::ConsolidatedStarts, answer, now).await;
     let event = started(answer, deps, now);
     record_event(deps, owner, record, &event, now).await
 }

@@ -31,9 +31,7 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
     };
     let answer = deps.metriport.start_network_query(&call).await;
     let now = clock::now();
-    if let Err(error) = &answer {
-        deps.budget.heed(Budget::QueryStarts, error, now).await;
-    }
+    let answer = deps.budget.heeded(Budget::QueryStarts, answer, now).await;
     let event = event(answer, deps, now);
     let Some(claimed) = deps.table.run(owner, run.id).await? else {
         return Ok(STALE);

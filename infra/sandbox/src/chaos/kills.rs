@@ -2,7 +2,7 @@
 //! every function is counted; then each of them is the moment of one kill in a pull of its own.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use futures_util::future::try_join_all;
 use sandbox_metriport::Persona;
@@ -10,7 +10,7 @@ use sandbox_metriport::Persona;
 use super::inject::{Occasion, Storm, Strike};
 use super::judge::{Facts, tally};
 use super::plan::Rates;
-use super::{Guest, drain, facts, invite, sandbox};
+use super::{Guest, drain, facts, invite, next, sandbox};
 use crate::Sandbox;
 use crate::cli::KillsArgs;
 use crate::report::say;
@@ -81,10 +81,6 @@ async fn work(args: &KillsArgs, number: u32, waiting: &Mutex<VecDeque<Strike>>) 
     }
     sandbox.shutdown().await.map_err(|error| error.to_string())?;
     Ok(outcomes)
-}
-
-fn next(waiting: &Mutex<VecDeque<Strike>>) -> Option<Strike> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
 async fn one(

@@ -194,7 +194,8 @@ async fn sit(storm: &Storm, waiting: &Mutex<VecDeque<(Person, u32)>>) -> Vec<Pul
     pulled
 }
 
-fn next(waiting: &Mutex<VecDeque<(Person, u32)>>) -> Option<(Person, u32)> {
+/// Whoever, or whatever, is next.
+fn next<T>(waiting: &Mutex<VecDeque<T>>) -> Option<T> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
