@@ -215,7 +215,12 @@ async fn a_superseded_or_foreign_proofing_never_counts() {
     let app = TestApp::start().await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
-    let (stale, current) = (nora.open_identity().await, nora.open_identity().await);
+    // The first page is for other demographics than the second.
+    let stale = nora.open_identity().await;
+    let mut changed = nora.demographics().clone();
+    changed["lastName"] = json!("Quillon");
+    assert_eq!(nora.app.put_patient(&changed).await.unwrap().status, 200);
+    let current = nora.open_identity().await;
     let of_mira = mira.open_identity().await;
 
     nora.browser.pass(&stale.text("/sessionUrl")).await.expect("the page");
@@ -281,6 +286,8 @@ async fn a_proofing_that_is_confirmed_late_still_counts() {
     nora.pass_identity_page().await;
     nora.until_identity("confirming").await;
     nora.until_identity("expired").await;
+    // Meanwhile another page was opened for the same person: it makes no difference which of them was passed.
+    nora.open_identity().await;
     assert_eq!(app.stand_in().release_all().await, [Ok(200)]);
     nora.until_identity("verified").await;
     assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);

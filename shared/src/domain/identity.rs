@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{DemographicsHash, IdentitySessionId, PatientId, ProofedIdentityId, Time, Timing};
 
+/// How many superseded sessions are kept. A person opens some every hour at worst, while none is confirmed.
+const EARLIER_MAX: usize = 8;
+
 /// What is stored of a person's identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,6 +20,10 @@ pub struct Identity {
     /// The one open hosted session; a new one supersedes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<OpenSession>,
+    /// Those it superseded that were opened for the same patient and demographics, the oldest first: what their pages
+    /// confirm is the same, and a confirmation may be hours late (decision 0011).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<OpenSession>,
     /// Whether there ever was a session for other demographics than a later one's. Its page, or that of a session it
     /// had superseded, may have been passed and be told late, so an event that names no session says nothing about the
     /// one that is open.
@@ -121,6 +128,11 @@ impl Identity {
         let answered = self.proofed.as_ref().map(|proofed| &proofed.demographics);
         let other = open.into_iter().chain(answered).any(|one| *one != session.demographics);
         self.superseded_other = self.superseded_other || other;
+        self.earlier.extend(self.session.take());
+        self.earlier
+            .retain(|earlier| earlier.patient == session.patient && earlier.demographics == session.demographics);
+        let too_many = self.earlier.len().saturating_sub(EARLIER_MAX);
+        self.earlier.drain(..too_many);
         self.session = Some(session);
         self.version += 1;
         self
@@ -139,17 +151,19 @@ impl Identity {
         Some(self)
     }
 
-    /// Takes in a verification. Binds only what belongs together: our open session, our patient.
+    /// Takes in a verification. Binds only what belongs together: our session, our patient.
     ///
-    /// Expiry by the clock does not matter here: the confirmation may come after the page's end. A session that was
-    /// superseded does matter: its confirmation may be about other demographics. Proofing again may yield the identity
-    /// that is known already; it binds anew if it comes from the open session.
+    /// Expiry by the clock does not matter here: the confirmation may come after the page's end. That a session was
+    /// superseded matters only if it was opened for other demographics, or for another patient, than the open one.
+    /// Proofing again may yield the identity that is known already; it binds anew if it comes from such a session.
     #[must_use]
     pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, Verdict) {
         let verdict = self.judge(seen);
+        // The earlier ones are for the same patient and demographics: which of them was passed makes no difference.
         let Some(open) = self.session.take_if(|_| verdict == Verdict::Bound) else {
             return (self, verdict);
         };
+        self.earlier.clear();
         self.proofed = Some(Proofed {
             id: seen.proofed_identity.clone(),
             patient: open.patient,
@@ -168,10 +182,13 @@ impl Identity {
             .is_some_and(|proofed| proofed.id == seen.proofed_identity);
         let not_open = if known { Verdict::Known } else { Verdict::Superseded };
         let Some(open) = &self.session else { return not_open };
-        let named = seen.session.as_ref().map(|session| *session == open.id);
-        let marked = seen.mark.as_ref().map(|mark| *mark == open.mark);
+        let mut sessions = self.earlier.iter().chain([open]);
         // Our own mark is new for each session and known to nobody else: where it came back, it decides.
-        let ours = marked.or(named);
+        let ours = match (&seen.mark, &seen.session) {
+            (Some(mark), _) => Some(sessions.any(|session| session.mark == *mark)),
+            (None, Some(named)) => Some(sessions.any(|session| session.id == *named)),
+            (None, None) => None,
+        };
         if ours == Some(false) {
             return not_open;
         }
@@ -211,7 +228,7 @@ pub enum Verdict {
     Bound,
     /// That identity was bound before; nothing changes.
     Known,
-    /// It is about a session that was superseded, or that we do not wait for.
+    /// It is about a session that was superseded by one for other demographics, or that we do not wait for.
     Superseded,
     /// It names another patient than the session was opened for: somebody else may have passed the proofing.
     OtherPatient,
@@ -281,18 +298,46 @@ mod tests {
     }
 
     #[test]
-    fn a_superseded_session_never_binds_and_a_late_one_does() {
-        let identity = Identity::default().open(session(1)).open(session(2));
+    fn a_session_superseded_by_one_for_others_never_binds_and_a_late_one_does() {
+        let other = |n| OpenSession {
+            demographics: hash(2),
+            ..session(n)
+        };
+        let identity = Identity::default().open(other(1)).open(session(2));
         assert_eq!(
             identity.clone().verify(&seen(Some(1), Some(1), 7), T).1,
             Verdict::Superseded
         );
+        // Nor once the demographics are what they were.
+        let back = identity.clone().open(other(3));
+        assert_eq!(back.verify(&seen(Some(1), Some(1), 7), T).1, Verdict::Superseded);
         let late = Time::from_millis(1000).plus(Duration::from_secs(86_400));
         assert_eq!(
             identity.standing(&patient(1), &hash(1), late, Timing::default()),
             Standing::Expired
         );
         assert_eq!(identity.verify(&seen(Some(2), Some(1), 7), late).1, Verdict::Bound);
+    }
+
+    #[test]
+    fn a_session_superseded_by_one_for_the_same_person_still_counts() {
+        let both = || Identity::default().open(session(1)).open(session(2));
+        for n in [1, 2] {
+            let (identity, verdict) = both().verify(&seen(Some(n), Some(1), 7), T);
+            assert_eq!(verdict, Verdict::Bound, "session {n}");
+            assert!(identity.session.is_none() && identity.earlier.is_empty());
+            let standing = identity.standing(&patient(1), &hash(1), T, Timing::default());
+            assert!(matches!(standing, Standing::Verified(_)));
+            // The other page, passed as well: that there is an identity already is not changed by it.
+            let (after, verdict) = identity.clone().verify(&seen(Some(3 - n), Some(1), 8), T);
+            assert_eq!((after, verdict), (identity, Verdict::Superseded));
+        }
+        assert_eq!(both().verify(&seen(Some(1), Some(2), 7), T).1, Verdict::OtherPatient);
+        assert_eq!(both().verify(&seen(Some(3), Some(1), 7), T).1, Verdict::Superseded);
+        let many = (1..=20).fold(Identity::default(), |identity, n| identity.open(session(n)));
+        assert_eq!(many.earlier.len(), EARLIER_MAX);
+        assert_eq!(many.clone().verify(&seen(Some(11), None, 7), T).1, Verdict::Superseded);
+        assert_eq!(many.verify(&seen(Some(12), None, 7), T).1, Verdict::Bound);
     }
 
     #[test]
