@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ias::SandboxOptions;
 use sandbox_aws::{Call, MessageInfo, Passage, Service, Verdict};
 use sandbox_host::{Interference, Invocation, Killer};
 use sandbox_metriport::{CallInfo, Fate, Operation};
@@ -72,13 +73,15 @@ impl sandbox_aws::Interceptor for Rough {
     }
 }
 
+/// Nothing fails for good, and nothing runs smoothly: [`Rough`], and every webhook twice.
+pub fn rough(options: &mut SandboxOptions) {
+    options.faults.aws = Some(Arc::new(Rough));
+    options.faults.webhooks = Some(Arc::new(|_| Fate::Double));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pull_survives_throttling_and_everything_coming_twice() {
-    let app = TestApp::with(|options| {
-        options.faults.aws = Some(Arc::new(Rough));
-        options.faults.webhooks = Some(Arc::new(|_| Fate::Double));
-    })
-    .await;
+    let app = TestApp::with(rough).await;
     // Now and then all attempts of one call are throttled: its message comes back.
     app.quick_redelivery().await;
     let nora = app.person("nora", "Jane");

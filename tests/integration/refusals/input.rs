@@ -5,6 +5,7 @@ use ias::app::{Reply, reply};
 use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use serde_json::{Value, json};
 
+use crate::faults::rough;
 use crate::harness::{Passed, Person, TestApp, pointers, refused};
 
 /// On the list of the deployment, and still no place to send a person to.
@@ -298,6 +299,25 @@ async fn too_early(newcomer: &Person, linked: &Person, verified: &Person, passed
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_input_is_refused_and_changes_nothing() {
     let app = TestApp::with(|options| options.redirects.push(PLAIN.to_owned())).await;
+    refuses_bad_input(&app).await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_is_refused_the_same_while_the_table_throttles_and_everything_comes_twice() {
+    let app = TestApp::with(|options| {
+        options.redirects.push(PLAIN.to_owned());
+        rough(options);
+    })
+    .await;
+    app.quick_redelivery().await;
+    refuses_bad_input(&app).await;
+    let faults = app.sandbox().aws().fault_counts();
+    assert!(faults["throttled"] > 20 && faults["message_doubled"] > 0, "{faults:?}");
+    app.end().await;
+}
+
+async fn refuses_bad_input(app: &TestApp) {
     let (newcomer, linked) = (app.person("newcomer", "Jane"), app.person("linked", "Jane"));
     let verified = app.person("verified", "Jane");
     assert_eq!(linked.link().await.status, 200);
@@ -328,5 +348,4 @@ async fn bad_input_is_refused_and_changes_nothing() {
         verified.until_ended(&accepted.text("/id")).await.text("/status"),
         "completed"
     );
-    app.end().await;
 }
