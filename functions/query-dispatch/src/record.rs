@@ -1,13 +1,11 @@
-//! A record's due work: take the patient's lock, start the consolidated query, ask how it goes.
+//! A record's due work: take the patient's lock, start the consolidated query, and start it again to see how it goes.
 
-use shared::budget::CountCall;
-use shared::domain::budget::{Budget, Share, Turn};
-use shared::domain::record::{QueryStatus, Record, RecordEvent, RecordStep};
+use shared::domain::budget::{Budget, Turn};
+use shared::domain::record::{Record, RecordEvent, RecordStep};
 use shared::domain::run::Deferral;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::metriport::{
-    ConsolidatedQuery, Effect, Metadata, ReadConsolidatedQuery, StartConsolidatedQuery, UpstreamError,
-    UpstreamErrorKind,
+    ConsolidatedQuery, Effect, Metadata, StartConsolidatedQuery, UpstreamError, UpstreamErrorKind,
 };
 use shared::queue::{announce_end, announce_record};
 use shared::store::{Condition, ReadRecord, StoreError, claim_record, settle_record};
@@ -32,9 +30,8 @@ pub(crate) async fn advance(
     let Some(record) = record else { return Ok(STALE) };
     match record.step(now) {
         RecordStep::Claim => claim(deps, owner, &record, now).await,
-        RecordStep::Start => start(deps, owner, &record, None).await,
-        RecordStep::Poll => poll(deps, owner, &record, now).await,
-        RecordStep::Apply(event) => look(deps, owner, &record, &event, now).await,
+        RecordStep::Repeat => repeat(deps, owner, &record, now).await,
+        RecordStep::Apply(event) => by_the_clock(deps, owner, &record, &event, now).await,
         RecordStep::Wait(_) => {
             announce_record(&deps.advances, owner, &record, now).await?;
             Ok("early")
@@ -46,7 +43,7 @@ pub(crate) async fn advance(
 /// Takes the patient's lock, and starts if it was free.
 async fn claim(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<Outcome, Error> {
     match claim_record(&deps.table, owner, record, &RecordEvent::Claimed, (now, deps.timing)).await {
-        Ok(Some(claimed)) => start(deps, owner, &claimed, record.start_at).await,
+        Ok(Some(claimed)) => start(deps, owner, &claimed).await,
         Ok(None) => Ok(NOTHING),
         Err(error) if error.lacks(Condition::RecordAsRead) => Ok(STALE),
         Err(error) if error.lacks(Condition::NoOpenConsolidated) => {
@@ -56,10 +53,20 @@ async fn claim(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Resu
     }
 }
 
-/// Starts the query the lock is held for, when its turn has come; `slot` is the one it was planned for.
-async fn start(deps: &Deps, owner: &OwnerId, record: &Record, slot: Option<Time>) -> Result<Outcome, Error> {
+/// Sends the start again, for which the lock is held. That it is about to be sent is written first.
+async fn repeat(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<Outcome, Error> {
+    match claim_record(&deps.table, owner, record, &RecordEvent::Repeated, (now, deps.timing)).await {
+        Ok(Some(repeated)) => start(deps, owner, &repeated).await,
+        Ok(None) => Ok(NOTHING),
+        Err(StoreError::Conflict(_)) => Ok(STALE),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Starts the query the lock is held for, when its turn has come.
+async fn start(deps: &Deps, owner: &OwnerId, record: &Record) -> Result<Outcome, Error> {
     let now = clock::now();
-    if let Some(event) = out_of_turn(deps, record, slot, now).await? {
+    if let Some(event) = out_of_turn(deps, record, now).await? {
         return record_event(deps, owner, record, &event, now).await;
     }
     let metadata = Metadata::new([(RECORD_MARK, record.id.to_string()), ("env", deps.stage.clone())]);
@@ -74,16 +81,11 @@ async fn start(deps: &Deps, owner: &OwnerId, record: &Record, slot: Option<Time>
     record_event(deps, owner, record, &event, now).await
 }
 
-/// What keeps the start from being made now. It gives the lock back and waits for a slot or a place of the rate budget.
-async fn out_of_turn(
-    deps: &Deps,
-    record: &Record,
-    slot: Option<Time>,
-    now: Time,
-) -> Result<Option<RecordEvent>, Error> {
+/// What keeps the start from being made now: it waits for a slot or a place of the rate budget.
+async fn out_of_turn(deps: &Deps, record: &Record, now: Time) -> Result<Option<RecordEvent>, Error> {
     let budget = Budget::ConsolidatedStarts;
     let latest = deps.budget.pace(budget).latest_to_start(record.expires_at);
-    Ok(match deps.budget.start(budget, slot, now, latest).await? {
+    Ok(match deps.budget.start(budget, record.start_at, now, latest).await? {
         Turn::Granted(at, _) if at <= now => None,
         Turn::Granted(until, _) => Some(RecordEvent::StartDeferred(Deferral::Budget, until)),
         Turn::Busy(until, _) | Turn::DayOver(until) => Some(RecordEvent::StartDeferred(Deferral::RateLimited, until)),
@@ -106,28 +108,15 @@ fn started(answer: Result<ConsolidatedQuery, UpstreamError>, deps: &Deps, now: T
     }
 }
 
-async fn poll(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<Outcome, Error> {
-    let Some(request) = &record.request else {
-        return Ok(NOTHING);
-    };
-    if !deps.budget.count_call(Share::Status, now).await? {
-        // As if it had been asked: it is looked at again later, and its webhook comes all the same.
-        let processing = RecordEvent::Polled(QueryStatus::Processing);
-        return look(deps, owner, record, &processing, now).await;
-    }
-    let status = match deps.metriport.read_consolidated_query(&record.patient, request).await {
-        Ok(query) => QueryStatus::from(&query.status),
-        Err(error) => {
-            tracing::warn!(record = %record.id, context = %error, "the consolidated query's status could not be read");
-            QueryStatus::Processing
-        }
-    };
-    look(deps, owner, record, &RecordEvent::Polled(status), now).await
-}
-
-/// Writes what a look at upstream or at the clock found, provided that the record is as it was read: on a record that
-/// has moved on, the same finding would mean something else.
-async fn look(deps: &Deps, owner: &OwnerId, record: &Record, event: &RecordEvent, now: Time) -> Result<Outcome, Error> {
+/// Writes what the clock decided, provided that the record is as it was read: on a record that has moved on, it would
+/// mean something else.
+async fn by_the_clock(
+    deps: &Deps,
+    owner: &OwnerId,
+    record: &Record,
+    event: &RecordEvent,
+    now: Time,
+) -> Result<Outcome, Error> {
     match claim_record(&deps.table, owner, record, event, (now, deps.timing)).await {
         Ok(written) => announce(deps, owner, written, now).await,
         Err(StoreError::Conflict(_)) => Ok(STALE),

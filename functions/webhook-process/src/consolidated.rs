@@ -96,7 +96,7 @@ async fn apply(
     let write = RecordWrite {
         change: &change,
         now,
-        lock_until: change.record.lock_until(now, deps.timing),
+        lock_until: change.record.lock_until(deps.timing),
     };
     deps.table
         .write_record(&found.owner, write, Some(&seen(event, now)))

@@ -3,7 +3,8 @@
 //! Upstream keeps one file per patient and format and lets a later query overwrite it, so one record per patient is
 //! worked on at a time, under a lock that is held until the transfer has ended. Starting the same consolidated query
 //! again is safe: with equal parameters the running one is returned (docs.metriport.com, page
-//! `fhir/consolidated-data-query-post`).
+//! `fhir/consolidated-data-query-post`). So a start that is sent again is also the look at how a query goes: the same
+//! id says that it runs, another one that it ended unheard and that the next attempt is under way (decision 0010).
 
 mod apply;
 mod asked;
@@ -20,7 +21,7 @@ use super::run::{Deferral, RecordPhase};
 use super::{PatientId, RecordId, RunId, Time, Timing, UpstreamRequestId};
 
 /// How often a record is asked for anew before it is given up.
-pub const ATTEMPTS_MAX: u32 = 8;
+pub const ATTEMPTS_MAX: u32 = 12;
 
 /// Where a record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub const ATTEMPTS_MAX: u32 = 8;
 pub enum RecordState {
     /// Waits for the patient's lock, or for a retry.
     Waiting,
-    /// Holds the lock; the consolidated query is being started.
+    /// Holds the lock; a start is on its way, or was sent and its answer never came.
     Starting,
     /// Upstream consolidates.
     Processing,
@@ -110,7 +111,7 @@ pub struct Record {
     pub asked: Asked,
     /// Where it stands.
     pub state: RecordState,
-    /// Metriport's id of the consolidated query.
+    /// Metriport's id of the consolidated query; while a start is on its way, of the one that ran when it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<UpstreamRequestId>,
     /// When it was asked for.
@@ -130,18 +131,15 @@ pub struct Record {
     /// Until when the current consolidated query is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_until: Option<Time>,
-    /// The slot of the rate budget that is reserved for the next consolidated query, until it is used.
+    /// The slot of the rate budget that is reserved for the next start, until it is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<Time>,
     /// Consolidated queries begun.
     #[serde(default)]
     pub attempts: u32,
-    /// Status polls of the current query.
+    /// Starts sent again since the current query is known, or since the lock was taken.
     #[serde(default)]
-    pub polls: u32,
-    /// Whether upstream has said that the query is done, while its delivery is still out.
-    #[serde(default)]
-    pub delivery_overdue: bool,
+    pub looks: u32,
     /// What is in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
@@ -170,9 +168,11 @@ pub struct NewRecord {
 pub enum RecordEvent {
     /// The lock is taken; the call follows.
     Claimed,
+    /// The same start is about to be sent again.
+    Repeated,
     /// Another record of the patient holds the lock.
     LockBusy,
-    /// Upstream answered the start.
+    /// Upstream answered a start: with a query that begins, or with the one that runs.
     Started(UpstreamRequestId),
     /// The start certainly had no effect and is tried again.
     StartDeferred(Deferral, Time),
@@ -180,8 +180,6 @@ pub enum RecordEvent {
     StartUnknown,
     /// Upstream refused the start.
     StartRefused,
-    /// Upstream's status was read.
-    Polled(QueryStatus),
     /// The delivery came: with a link, without data, or as a failure.
     Delivered(Delivery, Option<UpstreamRequestId>),
     /// A transfer begins.
@@ -196,17 +194,6 @@ pub enum RecordEvent {
     AttemptOver,
     /// Nothing came for the whole life of the record.
     DeadlinePassed,
-}
-
-/// A consolidated query's status upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueryStatus {
-    /// Still at work, or in a word we do not know.
-    Processing,
-    /// Done; a webhook was sent.
-    Completed,
-    /// Failed.
-    Failed,
 }
 
 /// What a delivery holds.
@@ -229,7 +216,7 @@ pub struct RecordChange {
     pub binds: Option<UpstreamRequestId>,
     /// Whether the patient's consolidated lock is to be taken.
     pub locks: bool,
-    /// Whether the patient's consolidated lock is released.
+    /// Whether the patient's consolidated lock is given back.
     pub unlocks: bool,
 }
 
@@ -238,10 +225,8 @@ pub struct RecordChange {
 pub enum RecordStep {
     /// Take the lock and start the consolidated query.
     Claim,
-    /// Start the query the lock is already held for (again).
-    Start,
-    /// Ask upstream for its status.
-    Poll,
+    /// Send the start again, for which the lock is held.
+    Repeat,
     /// The clock alone decided.
     Apply(RecordEvent),
     /// Nothing before that time.
@@ -271,8 +256,7 @@ impl Record {
             attempt_until: None,
             start_at: None,
             attempts: 0,
-            polls: 0,
-            delivery_overdue: false,
+            looks: 0,
             object: None,
             reason: None,
         }
@@ -299,10 +283,7 @@ impl Record {
         }
         match self.state {
             RecordState::Waiting => RecordStep::Claim,
-            RecordState::Starting => RecordStep::Start,
-            // Upstream has said that it is done: to hear it again would be a call for nothing.
-            RecordState::Processing if self.delivery_overdue => RecordStep::Apply(RecordEvent::AttemptOver),
-            RecordState::Processing => RecordStep::Poll,
+            RecordState::Starting | RecordState::Processing => RecordStep::Repeat,
             RecordState::Offered | RecordState::Fetching => RecordStep::Apply(RecordEvent::FetchBroken),
             RecordState::Available | RecordState::Empty | RecordState::Failed => RecordStep::Nothing,
         }
@@ -320,12 +301,11 @@ impl Record {
         matches!(self.state, RecordState::Available | RecordState::Empty)
     }
 
-    /// Until when the patient's lock is held for an attempt that begins now: its query and its transfer.
+    /// When the patient's lock lapses, if it is not given back before: after the life of the record, over all its
+    /// attempts, and that of a query, or of a transfer, which begins at its very end.
     #[must_use]
-    pub fn lock_until(&self, now: Time, timing: Timing) -> Time {
-        now.plus(timing.consolidated_life())
-            .plus(timing.link_life())
-            .plus(timing.transfer())
+    pub fn lock_until(&self, timing: Timing) -> Time {
+        self.expires_at.plus(timing.consolidated_life().max(timing.transfer()))
     }
 
     /// The state as a reader sees it: expired even if no process wrote that.
@@ -339,12 +319,15 @@ impl Record {
     }
 
     /// Whether a delivery is the answer to what we asked: same request, same patient, same subject, same filters.
-    /// While our own write of the request id is out, `correlated` (our metadata names this record) stands in for it.
+    /// While a start is on its way, it is one only if its request is known to nobody yet: `correlated` says so, and that
+    /// our metadata names this record. The query that ran before may have ended and another have begun, whose file takes
+    /// the place of its own.
     #[must_use]
     pub fn awaits(&self, delivered: &Delivered, correlated: bool) -> bool {
-        let request = match &self.request {
-            Some(request) => delivered.request.as_ref() == Some(request),
-            None => self.state == RecordState::Starting && correlated,
+        let request = match (self.state, &self.request) {
+            (RecordState::Starting, _) => correlated,
+            (_, Some(request)) => delivered.request.as_ref() == Some(request),
+            (_, None) => false,
         };
         let subject = delivered
             .subject

@@ -99,24 +99,24 @@ impl Timing {
     /// How long a record is tried for, over all its consolidated queries.
     #[must_use]
     pub fn record_life(self) -> Duration {
-        self.of(2 * HOUR)
+        self.of(3 * HOUR)
     }
 
-    /// How long a finished consolidated query waits for its webhook before that counts as missed, in attempt number
-    /// `attempt` (from 1): half a minute, and each time twice as long up to two and a half, so that a replay may bring
-    /// it while its link lives.
+    /// How long a record waits for the webhook of its consolidated query before wait number `wait` (from 1) is over and
+    /// upstream is asked again: 45 seconds, in which the query usually ends and its webhook comes, and each time twice
+    /// as long up to ten minutes. What keeps failing for a minute may work in an hour.
     #[must_use]
-    pub fn delivery_grace(self, attempt: u32) -> Duration {
-        let doubled = 30_u64 << attempt.saturating_sub(1).min(3);
-        self.of(Duration::from_secs(doubled.min(150)))
+    pub fn delivery_wait(self, wait: u32) -> Duration {
+        let doubled = 45_u64 << wait.saturating_sub(1).min(4);
+        self.of(Duration::from_secs(doubled.min(600)))
     }
 
-    /// How long a record waits after attempt number `attempt` (from 1) came to nothing: five seconds, and each time
-    /// three times as long up to ten minutes. What keeps failing for a minute may work in an hour.
+    /// How long a record waits after the transfer of attempt number `attempt` (from 1) came to nothing: five seconds,
+    /// and each time three times as long up to three minutes.
     #[must_use]
     pub fn attempt_gap(self, attempt: u32) -> Duration {
         let tripled = 5 * 3_u64.pow(attempt.saturating_sub(1).min(5));
-        self.of(Duration::from_secs(tripled.min(600)))
+        self.of(Duration::from_secs(tripled.min(180)))
     }
 
     /// How long a link to a record can be followed: three minutes (docs.metriport.com, page
@@ -133,9 +133,9 @@ impl Timing {
     }
 
     /// How long a record that has `waited` so long waits before it tries again for a patient whose consolidated query
-    /// is still open. Such a query usually takes seconds, so two at first; one that never ends holds the patient for
-    /// twenty minutes, and looks that do not grow rarer would be hundreds of writes: a quarter of the time so far, up
-    /// to a minute.
+    /// is still open. Such a query usually takes seconds, so two at first; one that is never heard of holds the patient
+    /// for hours, and looks that do not grow rarer would be thousands of writes: a quarter of the time so far, up to a
+    /// minute.
     #[must_use]
     pub fn lock_retry(self, waited: Duration) -> Duration {
         (waited / 4).clamp(self.of(Duration::from_secs(2)), self.of(MINUTE))
@@ -202,17 +202,20 @@ mod tests {
             looks += 1;
         }
         assert_eq!(timing.lock_retry(Duration::ZERO), Duration::from_secs(2));
-        assert!(looks < 150, "{looks} looks in the life of a record");
+        assert!(looks < 200, "{looks} looks in the life of a record");
     }
 
-    /// All attempts of a record fit into its life, each with the time its query usually takes.
+    /// All attempts of a record fit into its life, whether their deliveries are missed or their links are dead.
     #[test]
     fn the_attempts_of_a_record_fit_into_its_life() {
         let timing = Timing::default();
-        let attempt = |n| timing.poll_gap(0) + timing.delivery_grace(n) + timing.link_life() + timing.attempt_gap(n);
+        let transferred = |n| timing.link_life() + timing.attempt_gap(n);
+        let attempt = |n| timing.delivery_wait(n).max(transferred(n));
         let all: Duration = (1..=crate::domain::record::ATTEMPTS_MAX).map(attempt).sum();
+        let all = all + timing.consolidated_life();
         assert!(all < timing.record_life(), "{all:?}");
-        assert!(timing.delivery_grace(9) < timing.link_life());
+        assert_eq!(timing.delivery_wait(1), Duration::from_secs(45));
+        assert_eq!(timing.delivery_wait(u32::MAX), Duration::from_secs(600));
     }
 
     #[test]

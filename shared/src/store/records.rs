@@ -110,7 +110,7 @@ pub async fn claim_record(
     let Some(change) = record.apply(event, now, timing) else {
         return Ok(None);
     };
-    let lock_until = change.record.lock_until(now, timing);
+    let lock_until = change.record.lock_until(timing);
     let write = RecordWrite {
         change: &change,
         now,

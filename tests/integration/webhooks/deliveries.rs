@@ -136,10 +136,6 @@ async fn a_dead_link_or_a_missed_delivery_is_asked_for_anew() {
     let run = omar.until_ended(&id).await;
     assert_eq!(run.text("/status"), "completed");
     assert_eq!(calls(&app, Operation::StartConsolidatedQuery), asked + 1);
-    assert!(
-        calls(&app, Operation::ReadConsolidatedQuery) >= 2,
-        "nobody asked how the query went"
-    );
 
     // The missed delivery, replayed at last, with its dead link: too late to matter.
     let before = (run.body, omar.records().await.body);

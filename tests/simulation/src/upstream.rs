@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shared::domain::identity::Verification;
-use shared::domain::record::{Asked, Conversion, QueryStatus};
+use shared::domain::record::{Asked, Conversion};
 use shared::domain::run::{Outcome, Report, Reported};
 use shared::domain::{
     Aal2SessionId, ChallengeId, DemographicsHash, ExternalId, IdentitySessionId, MessageId, PatientId,
@@ -40,7 +40,6 @@ pub(crate) enum Call {
     StartQuery(Box<StartQuery>),
     ReadQuery(UpstreamRequestId),
     StartConsolidated(RecordId, PatientId, Asked),
-    ReadConsolidated(UpstreamRequestId),
     WebhookStatus,
     RetryWebhooks,
 }
@@ -64,7 +63,6 @@ pub(crate) enum Answer {
     Query(UpstreamRequestId, Report),
     Report(Report),
     Consolidated(UpstreamRequestId),
-    Status(QueryStatus),
     Failed(u64),
     Done,
 }
@@ -196,14 +194,6 @@ impl Upstream {
                 Ok(Answer::Report(query.ok_or_else(missing)?.report()))
             }
             Call::StartConsolidated(record, patient, asked) => Ok(self.consolidate(*record, patient, asked, now)),
-            Call::ReadConsolidated(request) => {
-                let query = self.consolidated.iter().find(|query| query.request == *request);
-                Ok(Answer::Status(match query.ok_or_else(missing)?.ended {
-                    None => QueryStatus::Processing,
-                    Some(Outcome::Completed) => QueryStatus::Completed,
-                    Some(Outcome::Failed) => QueryStatus::Failed,
-                }))
-            }
             Call::WebhookStatus => Ok(Answer::Failed(u64::try_from(self.failed.len()).unwrap_or(u64::MAX))),
             Call::RetryWebhooks => {
                 let failed = std::mem::take(&mut self.failed);
@@ -546,7 +536,6 @@ const fn operation(call: &Call) -> Operation {
         Call::StartQuery(_) => Operation::StartNetworkQuery,
         Call::ReadQuery(_) => Operation::ReadNetworkQuery,
         Call::StartConsolidated(..) => Operation::StartConsolidatedQuery,
-        Call::ReadConsolidated(_) => Operation::ReadConsolidatedQuery,
         Call::WebhookStatus => Operation::ReadWebhookStatus,
         Call::RetryWebhooks => Operation::RetryWebhooks,
     }

@@ -137,7 +137,6 @@ fn call(call: &Call) -> String {
         Call::StartQuery(start) => format!("start the network query of {}", run_name(start.run)),
         Call::ReadQuery(request) => format!("status of {request}"),
         Call::StartConsolidated(record, ..) => format!("start the consolidated query of {}", record_name(*record)),
-        Call::ReadConsolidated(request) => format!("status of {request}"),
         Call::WebhookStatus => "which deliveries failed".to_owned(),
         Call::RetryWebhooks => "send failed deliveries again".to_owned(),
     }

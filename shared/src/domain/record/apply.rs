@@ -1,6 +1,6 @@
 //! How an event changes a record.
 
-use super::{ATTEMPTS_MAX, Delivery, QueryStatus, Record, RecordChange, RecordEvent, RecordReason, RecordState};
+use super::{ATTEMPTS_MAX, Delivery, Record, RecordChange, RecordEvent, RecordReason, RecordState};
 use crate::domain::run::Deferral;
 use crate::domain::{Time, Timing, UpstreamRequestId};
 
@@ -17,7 +17,7 @@ impl Record {
         if next.state != RecordState::Fetching {
             next.due_at = next.due_at.map(|due_at| due_at.min(next.latest()));
         }
-        if next.state != RecordState::Waiting {
+        if !keeps_its_turn(event) {
             next.start_at = None;
         }
         if next.state.is_terminal() {
@@ -30,11 +30,14 @@ impl Record {
         next.version += 1;
         let binds = next.request.clone().filter(|request| known.as_ref() != Some(request));
         let (held, holds) = (self.state.holds_lock(), next.state.holds_lock());
+        // Its last query may run on: then the lock is left to lapse.
+        let lapses = *event == RecordEvent::DeadlinePassed
+            && matches!(self.state, RecordState::Starting | RecordState::Processing);
         Some(RecordChange {
             record: next,
             binds,
             locks: !held && holds,
-            unlocks: held && !holds,
+            unlocks: held && !holds && !lapses,
         })
     }
 
@@ -45,17 +48,23 @@ impl Record {
             (Waiting, RecordEvent::LockBusy) => {
                 self.due_at = Some(now.plus(timing.lock_retry(self.created_at.until(now))));
             }
+            (Starting | Processing, RecordEvent::Repeated) => self.repeat(now, timing),
             (Starting, RecordEvent::Started(request)) => self.started(request, now, timing),
+            // A query that nobody knew was delivered before the answer to a start that was sent since: another runs.
+            (Offered | Fetching, RecordEvent::Started(request)) => self.started(request, now, timing),
             (Starting, RecordEvent::StartDeferred(cause, until)) => {
-                // It certainly had no effect, so it does not count; the record's own deadline bounds these.
-                self.attempts = self.attempts.saturating_sub(1);
                 self.start_at = (*cause == Deferral::Budget).then_some(*until);
-                self.wait(*until);
+                self.not_started();
+                self.due_at = Some(*until);
             }
-            (Starting, RecordEvent::StartUnknown) => self.start_again(now, timing),
+            (Starting, RecordEvent::StartUnknown) => self.unknown(now, timing),
+            (Starting, RecordEvent::StartRefused) if self.looks == 0 => self.fail(RecordReason::UpstreamRefused),
+            (Starting, RecordEvent::StartRefused) => {
+                // What was taken on before is waited for all the same.
+                self.not_started();
+                self.await_delivery(now, timing);
+            }
             (Starting | Processing, RecordEvent::AttemptOver) => self.again(now, timing),
-            (Starting, RecordEvent::StartRefused) => self.fail(RecordReason::UpstreamRefused),
-            (Processing, RecordEvent::Polled(status)) => self.polled(*status, now, timing),
             (Starting | Processing, RecordEvent::Delivered(delivery, request)) => {
                 self.delivered(*delivery, request.as_ref(), now, timing);
             }
@@ -89,42 +98,70 @@ impl Record {
         self.request = None;
         self.attempts += 1;
         self.attempt_until = Some(now.plus(timing.consolidated_life()));
-        self.polls = 0;
-        self.delivery_overdue = false;
+        self.looks = 0;
         // A start without a result is found again after this pause and repeated.
-        self.due_at = Some(now.plus(timing.delivery_grace(1)));
+        self.due_at = Some(now.plus(timing.delivery_wait(1)));
     }
 
+    /// Written before the call, so that whatever becomes of it, and of this process, what is stored says that another
+    /// query may have begun.
+    fn repeat(&mut self, now: Time, timing: Timing) {
+        if self.state == RecordState::Starting && self.request.is_some() {
+            // The look before has no answer.
+            self.unknown(now, timing);
+        }
+        self.state = RecordState::Starting;
+        self.looks += 1;
+        self.due_at = Some(now.plus(timing.delivery_wait(1)));
+    }
+
+    /// Upstream's answer: a query that begins, or the one that runs.
     fn started(&mut self, request: &UpstreamRequestId, now: Time, timing: Timing) {
-        self.state = RecordState::Processing;
-        self.request = Some(request.clone());
-        self.polls = 0;
-        self.due_at = Some(now.plus(timing.poll_gap(0)));
-    }
-
-    /// The query may run, and would overwrite the file of whoever took the lock next: it is kept, and the same start is
-    /// sent again, which returns the query that runs.
-    fn start_again(&mut self, now: Time, timing: Timing) {
-        self.polls += 1;
-        self.due_at = Some(now.plus(timing.poll_gap(self.polls)));
-    }
-
-    fn polled(&mut self, status: QueryStatus, now: Time, timing: Timing) {
-        match status {
-            QueryStatus::Failed => self.fail(RecordReason::ConversionFailed),
-            QueryStatus::Completed => {
-                self.delivery_overdue = true;
-                self.due_at = Some(now.plus(timing.delivery_grace(self.attempts)));
-            }
-            QueryStatus::Processing => {
-                self.polls += 1;
-                self.due_at = Some(now.plus(timing.poll_gap(self.polls)));
-            }
+        let before = self.request.replace(request.clone());
+        let news = before.as_ref() != Some(request);
+        if news {
+            self.attempt_until = Some(now.plus(timing.consolidated_life()));
+            self.looks = 0;
+        }
+        if news && before.is_some() {
+            // The one before has ended unheard.
+            self.attempts = (self.attempts + 1).min(ATTEMPTS_MAX);
+        }
+        if news || self.state == RecordState::Starting {
+            self.state = RecordState::Processing;
+            self.await_delivery(now, timing);
         }
     }
 
+    /// A start had certainly no effect: what was before it still holds.
+    fn not_started(&mut self) {
+        if self.request.is_some() {
+            self.state = RecordState::Processing;
+        } else if self.looks == 0 {
+            // Nothing runs, so the lock is given back, and it does not count; the record's own deadline bounds these.
+            self.attempts = self.attempts.saturating_sub(1);
+            self.state = RecordState::Waiting;
+        }
+    }
+
+    /// A query may have begun just now. It would overwrite the file of whoever took the lock next: it is kept for as long
+    /// as that query may take, and the same start is sent again, which returns it if it runs.
+    fn unknown(&mut self, now: Time, timing: Timing) {
+        self.request = None;
+        self.looks = self.looks.max(1);
+        self.attempt_until = Some(now.plus(timing.consolidated_life()));
+        self.due_at = Some(now.plus(timing.poll_gap(self.looks)));
+    }
+
+    /// Waits for the webhook before the query is looked at again. The last one is not: a look would begin another.
+    fn await_delivery(&mut self, now: Time, timing: Timing) {
+        let look = now.plus(timing.delivery_wait(self.attempts + self.looks));
+        let last = self.attempt_until.filter(|_| self.attempts >= ATTEMPTS_MAX);
+        self.due_at = Some(last.unwrap_or(look));
+    }
+
     fn delivered(&mut self, delivery: Delivery, request: Option<&UpstreamRequestId>, now: Time, timing: Timing) {
-        if self.request.is_none() {
+        if self.state == RecordState::Starting {
             self.request = request.cloned();
         }
         match delivery {
@@ -138,17 +175,13 @@ impl Record {
         }
     }
 
-    fn wait(&mut self, until: Time) {
-        self.state = RecordState::Waiting;
-        self.due_at = Some(until);
-    }
-
     /// One more consolidated query, after a pause; or none, when there were enough.
     fn again(&mut self, now: Time, timing: Timing) {
         if self.attempts >= ATTEMPTS_MAX {
             self.fail(RecordReason::AttemptsExhausted);
         } else {
-            self.wait(now.plus(timing.attempt_gap(self.attempts)));
+            self.state = RecordState::Waiting;
+            self.due_at = Some(now.plus(timing.attempt_gap(self.attempts)));
         }
     }
 
@@ -156,4 +189,12 @@ impl Record {
         self.state = RecordState::Failed;
         self.reason = Some(reason);
     }
+}
+
+/// Whether the slot that a start has is still to be used after an event.
+const fn keeps_its_turn(event: &RecordEvent) -> bool {
+    matches!(
+        event,
+        RecordEvent::Claimed | RecordEvent::LockBusy | RecordEvent::Repeated | RecordEvent::StartDeferred(..)
+    )
 }

@@ -70,21 +70,167 @@ fn an_ordinary_record_takes_the_lock_and_gives_it_back() {
     assert_eq!(end.record.apply(&RecordEvent::FetchBroken, T0, Timing::default()), None);
 }
 
+/// A record whose query is known to run.
+fn processing() -> Record {
+    after(&after(&asked(), RecordEvent::Claimed), RecordEvent::Started(request(1)))
+}
+/// A record whose query is being looked at.
+fn looking() -> Record {
+    let record = processing();
+    assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Repeat);
+    after(&record, RecordEvent::Repeated)
+}
+fn put_off(cause: Deferral) -> RecordEvent {
+    RecordEvent::StartDeferred(cause, T0.plus(std::time::Duration::from_secs(9)))
+}
+
 #[test]
 fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
-    let mut record = asked();
-    for attempt in 1..=ATTEMPTS_MAX {
-        record = after(&after(&record, RecordEvent::Claimed), RecordEvent::Started(request(1)));
-        assert_eq!(record.attempts, attempt);
-        record = after(&record, RecordEvent::Polled(QueryStatus::Completed));
-        let missed = RecordEvent::AttemptOver;
-        assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Apply(missed.clone()));
-        record = after(&record, missed);
+    let mut record = after(&asked(), RecordEvent::Claimed);
+    for n in 1..=u8::try_from(ATTEMPTS_MAX).unwrap() {
+        // Another query than the one that was waited for: that one ended unheard.
+        record = after(&record, RecordEvent::Started(request(n)));
+        assert_eq!((record.attempts, record.state), (n.into(), RecordState::Processing));
+        assert_eq!(record.request, Some(request(n)));
+        if record.attempts < ATTEMPTS_MAX {
+            assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Repeat);
+            record = after(&record, RecordEvent::Repeated);
+        }
     }
+    // The last one is waited for as long as it may take, and not looked at: that would begin another.
+    assert_eq!(record.due_at, record.attempt_until);
+    let over = RecordEvent::AttemptOver;
+    assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Apply(over.clone()));
+    record = after(&record, over);
     assert_eq!(
         (record.state, record.reason),
         (RecordState::Failed, Some(RecordReason::AttemptsExhausted))
     );
+}
+
+#[test]
+fn a_query_that_runs_is_looked_at_ever_less_often_and_keeps_its_attempt() {
+    let mut record = processing();
+    let mut wait = T0.until(record.due_at.unwrap());
+    for looks in 1..=3 {
+        record = after(&after(&record, RecordEvent::Repeated), RecordEvent::Started(request(1)));
+        assert_eq!(
+            (record.state, record.attempts, record.looks),
+            (RecordState::Processing, 1, looks)
+        );
+        let next = T0.until(record.due_at.unwrap());
+        assert!(next > wait, "{next:?}");
+        wait = next;
+    }
+    let over = record.attempt_until.unwrap();
+    assert_eq!(record.step(over), RecordStep::Apply(RecordEvent::AttemptOver));
+}
+
+/// The lock is not given back, and the delivery is taken.
+#[test]
+fn a_look_that_certainly_began_nothing_leaves_the_query_to_be_waited_for() {
+    for event in [
+        RecordEvent::StartRefused,
+        put_off(Deferral::Budget),
+        put_off(Deferral::NotSent),
+    ] {
+        let change = looking().apply(&event, T0, Timing::default()).unwrap();
+        assert!(!change.unlocks && change.record.attempts == 1, "{event:?}");
+        assert_eq!(
+            (change.record.state, change.record.request.clone()),
+            (RecordState::Processing, Some(request(1)))
+        );
+        assert!(change.record.awaits(&delivered(), false));
+    }
+}
+
+#[test]
+fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() {
+    let looking = looking();
+    // Of the query that ran: another may have begun since, and it is the one to wait for.
+    assert!(!looking.awaits(&delivered(), false));
+    assert!(looking.awaits(&delivered(), true));
+    let link = RecordEvent::Delivered(Delivery::Link, Some(request(2)));
+    let offered = after(&looking, link);
+    assert_eq!(
+        (offered.state, offered.request.clone()),
+        (RecordState::Offered, Some(request(2)))
+    );
+    assert_eq!(after(&offered, RecordEvent::Started(request(2))), offered);
+    // A third one runs by now, whose file takes the place of the one that is offered.
+    let change = offered
+        .apply(&RecordEvent::Started(request(3)), T0, Timing::default())
+        .unwrap();
+    assert_eq!((change.record.state, change.unlocks), (RecordState::Processing, false));
+    assert_eq!(change.binds, Some(request(3)));
+}
+
+#[test]
+fn a_look_without_an_answer_keeps_the_lock_for_as_long_as_what_it_began_may_take() {
+    let late = T0.plus(std::time::Duration::from_secs(1100));
+    let crashed = looking()
+        .apply(&RecordEvent::Repeated, late, Timing::default())
+        .unwrap()
+        .record;
+    let unheard = looking()
+        .apply(&RecordEvent::StartUnknown, late, Timing::default())
+        .unwrap()
+        .record;
+    for unknown in [crashed, unheard] {
+        assert_eq!((unknown.state, unknown.request.clone()), (RecordState::Starting, None));
+        assert_eq!(
+            unknown.attempt_until,
+            Some(late.plus(Timing::default().consolidated_life()))
+        );
+        for event in [RecordEvent::StartRefused, put_off(Deferral::RateLimited)] {
+            let change = unknown.apply(&event, late, Timing::default()).unwrap();
+            assert!(
+                !change.unlocks && change.record.state == RecordState::Starting,
+                "{event:?}"
+            );
+        }
+        let known = after(&unknown, RecordEvent::Started(request(2)));
+        assert_eq!(
+            (known.state, known.request),
+            (RecordState::Processing, Some(request(2)))
+        );
+    }
+}
+
+#[test]
+fn a_query_that_may_outlive_its_record_leaves_the_lock_to_lapse() {
+    let over = RecordEvent::DeadlinePassed;
+    for (record, unlocks) in [
+        (processing(), false),
+        (looking(), false),
+        (
+            after(&processing(), RecordEvent::Delivered(Delivery::Link, Some(request(1)))),
+            true,
+        ),
+    ] {
+        let end = record.expires_at;
+        let change = record.apply(&over, end, Timing::default()).unwrap();
+        assert_eq!((change.record.state, change.unlocks), (RecordState::Failed, unlocks));
+        assert!(record.lock_until(Timing::default()) >= end.plus(Timing::default().consolidated_life()));
+    }
+}
+
+#[test]
+fn a_start_that_has_a_slot_keeps_it_until_it_is_made() {
+    let (claimed, slot) = (
+        after(&asked(), RecordEvent::Claimed),
+        T0.plus(std::time::Duration::from_secs(9)),
+    );
+    let waiting = after(&claimed, put_off(Deferral::Budget));
+    assert_eq!((waiting.state, waiting.start_at), (RecordState::Waiting, Some(slot)));
+    let claimed = after(&after(&waiting, RecordEvent::LockBusy), RecordEvent::Claimed);
+    assert_eq!((claimed.start_at, claimed.attempts), (Some(slot), 1));
+    assert_eq!(after(&claimed, RecordEvent::Started(request(1))).start_at, None);
+    let waiting = after(&looking(), put_off(Deferral::Budget));
+    assert_eq!((waiting.due_at, waiting.step(slot)), (Some(slot), RecordStep::Repeat));
+    let looking = after(&waiting, RecordEvent::Repeated);
+    assert_eq!(looking.start_at, Some(slot));
+    assert_eq!(after(&looking, RecordEvent::Started(request(2))).start_at, None);
 }
 
 #[test]
@@ -95,16 +241,28 @@ fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
         .unwrap();
     let unknown = change.record;
     assert!(unknown.state == RecordState::Starting && !change.unlocks && unknown.attempts == 1);
-    assert_eq!(unknown.step(unknown.due_at.unwrap()), RecordStep::Start);
+    assert_eq!(unknown.step(unknown.due_at.unwrap()), RecordStep::Repeat);
     // A delivery that came before the answer could be written is still ours.
     assert!(unknown.awaits(&delivered(), true));
     let over = unknown.attempt_until.unwrap();
     assert_eq!(unknown.step(over), RecordStep::Apply(RecordEvent::AttemptOver));
+    // Nor is it given back by a start that was not made, if one before it may have been.
+    let crashed = after(&claimed, RecordEvent::Repeated);
+    for before in [unknown, crashed] {
+        let change = before
+            .apply(&put_off(Deferral::NotSent), T0, Timing::default())
+            .unwrap();
+        assert!(!change.unlocks && change.record.state == RecordState::Starting);
+    }
+    let change = claimed
+        .apply(&put_off(Deferral::NotSent), T0, Timing::default())
+        .unwrap();
+    assert!(change.unlocks && change.record.attempts == 0);
 }
 
 #[test]
 fn only_the_answer_to_our_question_is_taken() {
-    let record = after(&after(&asked(), RecordEvent::Claimed), RecordEvent::Started(request(1)));
+    let record = processing();
     assert!(record.awaits(&delivered(), false));
     let cases: [fn(&mut Delivered); 7] = [
         |d| d.request = Some(request(2)),
@@ -138,6 +296,7 @@ fn refuses_what_upstream_refuses() {
 fn any_event() -> impl Strategy<Value = RecordEvent> {
     prop_oneof![
         Just(RecordEvent::Claimed),
+        Just(RecordEvent::Repeated),
         Just(RecordEvent::LockBusy),
         (1u8..3).prop_map(|n| RecordEvent::Started(request(n))),
         Just(RecordEvent::StartDeferred(Deferral::NotSent, T0)),
@@ -145,12 +304,6 @@ fn any_event() -> impl Strategy<Value = RecordEvent> {
         Just(RecordEvent::StartUnknown),
         Just(RecordEvent::StartRefused),
         Just(RecordEvent::AttemptOver),
-        prop_oneof![
-            Just(QueryStatus::Processing),
-            Just(QueryStatus::Completed),
-            Just(QueryStatus::Failed)
-        ]
-        .prop_map(RecordEvent::Polled),
         prop_oneof![Just(Delivery::Link), Just(Delivery::Nothing), Just(Delivery::Failure)]
             .prop_map(|d| RecordEvent::Delivered(d, Some(request(1)))),
         Just(RecordEvent::FetchClaimed),
@@ -176,7 +329,8 @@ proptest! {
             prop_assert_ne!(change.record.state.is_terminal(), change.record.due_at.is_some());
             prop_assert!(!(change.locks && change.unlocks));
             locked = (locked || change.locks) && !change.unlocks;
-            prop_assert_eq!(locked, change.record.state.holds_lock());
+            let lapses = event == RecordEvent::DeadlinePassed && record.state != RecordState::Waiting;
+            prop_assert!(locked == change.record.state.holds_lock() || lapses);
             prop_assert!(change.record.attempts <= ATTEMPTS_MAX);
             prop_assert_eq!(change.record.object.is_some(), change.record.state == RecordState::Available);
             prop_assert_eq!(change.record.version, record.version + 1);

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::domain::record::{Asked, QueryStatus};
+use crate::domain::record::Asked;
 use crate::domain::{Time, UpstreamRequestId};
 use crate::metriport::UpstreamError;
 use crate::metriport::send::Reply;
@@ -29,16 +29,6 @@ wire_word! {
         Completed = "completed",
         /// Failed.
         Failed = "failed",
-    }
-}
-
-impl From<&ConsolidatedStatus> for QueryStatus {
-    fn from(status: &ConsolidatedStatus) -> Self {
-        match status {
-            ConsolidatedStatus::Processing | ConsolidatedStatus::Unknown(_) => Self::Processing,
-            ConsolidatedStatus::Completed => Self::Completed,
-            ConsolidatedStatus::Failed => Self::Failed,
-        }
     }
 }
 

@@ -206,7 +206,7 @@ async fn apply_delivery(io: &Io, event: &WebhookEvent, delivery: &Delivery, foun
     let write = RecordWrite {
         change: &change,
         now,
-        lock_until: change.record.lock_until(now, io.timing),
+        lock_until: change.record.lock_until(io.timing),
     };
     io.write_record(&found.owner, write, Some(&seen(event, now))).await?;
     follow_up(io, &found.owner, &change.record, delivery.link.as_ref(), now).await?;

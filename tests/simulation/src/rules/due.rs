@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use shared::domain::record::{Record, RecordState};
+use shared::domain::record::{Record, RecordReason, RecordState};
 use shared::domain::run::{Run, RunState};
+use shared::queue::Subject;
 
 use super::{Violation, broken};
 use crate::functions::Job;
 use crate::ids::{record_name, run_name};
-use crate::store::Key;
+use crate::store::{Item, Key};
 use crate::task::Task;
 use crate::world::World;
 
@@ -105,7 +106,8 @@ pub(super) fn shown(world: &World) -> Option<Violation> {
     None
 }
 
-/// After all faults have stopped and time has run on, nothing waits and no lock is left.
+/// After all faults have stopped and time has run on, nothing waits and no lock is left, but one that a record has left
+/// to lapse because its last query may have outlived it.
 pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
     let runs = world.store.runs().find(|(_, run)| run.state.waits());
     if let Some((_, run)) = runs {
@@ -115,7 +117,16 @@ pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
     if let Some((_, record)) = records {
         return broken(1, format!("{} is {:?} for ever", record_name(record.id), record.state));
     }
-    let locks = |key: &Key| matches!(key, Key::OpenRun(_) | Key::OpenConsolidated(_));
-    let left = world.store.iter().find(|(key, _)| locks(key));
+    let lapses = |item: &Item| {
+        let holder = item.lock().map(|lock| &lock.holder);
+        let mut records = world.store.records().map(|(_, record)| record);
+        records
+            .any(|record| holder == Some(&Subject::Record(record.id)) && record.reason == Some(RecordReason::Expired))
+    };
+    let left = world.store.iter().find(|(key, item)| match key {
+        Key::OpenRun(_) => true,
+        Key::OpenConsolidated(_) => !lapses(item),
+        _ => false,
+    });
     left.and_then(|(key, _)| broken(1, format!("a lock is left: {}", crate::words::key(key))))
 }

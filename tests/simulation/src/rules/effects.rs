@@ -3,6 +3,7 @@
 
 use shared::domain::record::Record;
 use shared::domain::run::{Reason, RunState};
+use shared::domain::{PatientId, RecordId};
 use shared::metriport::{Effect, UpstreamError};
 use shared::queue::Subject;
 
@@ -62,8 +63,21 @@ pub(crate) fn called(
             let took_effect = effect.is_none() || unanswered;
             found.or_else(|| took_effect.then(|| person::queried(world, start)).flatten())
         }
+        (Call::StartConsolidated(record, patient, _), ..) => beside_another(world, *record, patient),
         _ => None,
     }
+}
+
+/// Nothing else of the patient is consolidated while a record's query is started: its file would be overwritten, or the
+/// start be answered with a query that was begun before what is asked for was there.
+fn beside_another(world: &World, record: RecordId, patient: &PatientId) -> Option<Violation> {
+    let running = world.upstream.open_consolidated(world.now);
+    let mut running = running
+        .iter()
+        .filter_map(|index| world.upstream.consolidated.get(*index));
+    let other = running.find(|query| query.patient == *patient && query.record != record)?;
+    let (name, other) = (record_name(record), record_name(other.record));
+    broken(5, format!("{name} is started while a query of {other} runs"))
 }
 
 /// What is stored is what was asked for, and about nobody else.

@@ -1,7 +1,7 @@
 //! A record's due work, as in `functions/query-dispatch/src/record.rs`.
 
 use shared::Error;
-use shared::domain::record::{QueryStatus, Record, RecordEvent, RecordStep};
+use shared::domain::record::{Record, RecordEvent, RecordStep};
 use shared::domain::run::Deferral;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::metriport::{Effect, UpstreamError, UpstreamErrorKind};
@@ -23,9 +23,8 @@ pub(crate) async fn advance(io: &Io, message: &Advance, id: RecordId) -> Outcome
     };
     match record.step(now) {
         RecordStep::Claim => claim(io, owner, &record, now).await,
-        RecordStep::Start => start(io, owner, &record).await,
-        RecordStep::Poll => poll(io, owner, &record, now).await,
-        RecordStep::Apply(event) => look(io, owner, &record, &event, now).await,
+        RecordStep::Repeat => repeat(io, owner, &record, now).await,
+        RecordStep::Apply(event) => by_the_clock(io, owner, &record, &event, now).await,
         RecordStep::Wait(_) => {
             announce_record(io, owner, &record, now).await?;
             Ok("early")
@@ -42,6 +41,15 @@ async fn claim(io: &Io, owner: &OwnerId, record: &Record, now: Time) -> Outcome 
         Err(error) if error.lacks(Condition::NoOpenConsolidated) => {
             record_event(io, owner, record, &RecordEvent::LockBusy, now).await
         }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn repeat(io: &Io, owner: &OwnerId, record: &Record, now: Time) -> Outcome {
+    match claim_record(io, owner, record, &RecordEvent::Repeated, (now, io.timing)).await {
+        Ok(Some(repeated)) => start(io, owner, &repeated).await,
+        Ok(None) => Ok("nothing due"),
+        Err(StoreError::Conflict(_)) => Ok("stale"),
         Err(error) => Err(error.into()),
     }
 }
@@ -70,19 +78,7 @@ fn started(io: &Io, answer: Result<Answer, UpstreamError>, now: Time) -> RecordE
     }
 }
 
-async fn poll(io: &Io, owner: &OwnerId, record: &Record, now: Time) -> Outcome {
-    let Some(request) = &record.request else {
-        return Ok("nothing due");
-    };
-    let status = match io.upstream(Call::ReadConsolidated(request.clone())).await {
-        Ok(Answer::Status(status)) => status,
-        Ok(other) => unreachable!("{other:?}"),
-        Err(_not_read) => QueryStatus::Processing,
-    };
-    look(io, owner, record, &RecordEvent::Polled(status), now).await
-}
-
-async fn look(io: &Io, owner: &OwnerId, record: &Record, event: &RecordEvent, now: Time) -> Outcome {
+async fn by_the_clock(io: &Io, owner: &OwnerId, record: &Record, event: &RecordEvent, now: Time) -> Outcome {
     match claim_record(io, owner, record, event, (now, io.timing)).await {
         Ok(written) => announce(io, owner, written, now).await,
         Err(StoreError::Conflict(_)) => Ok("stale"),
