@@ -159,20 +159,35 @@ impl Identity {
     #[must_use]
     pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, Verdict) {
         let verdict = self.judge(seen);
-        // The earlier ones are for the same patient and demographics: which of them was passed makes no difference.
-        let Some(open) = self.session.take_if(|_| verdict == Verdict::Bound) else {
+        let bound = verdict == Verdict::Bound;
+        let Some(passed) = bound.then(|| self.take(seen)).flatten() else {
             return (self, verdict);
         };
-        self.earlier.clear();
         self.proofed = Some(Proofed {
             id: seen.proofed_identity.clone(),
-            patient: open.patient,
-            demographics: open.demographics,
+            patient: passed.patient,
+            demographics: passed.demographics,
             at: now,
             rejected_at: None,
         });
         self.version += 1;
         (self, verdict)
+    }
+
+    /// The session that an event is about, the open one if it names none. Those before it are done with; those after it
+    /// may have been passed as well, and upstream may take the newest identity alone.
+    fn take(&mut self, seen: &Verification) -> Option<OpenSession> {
+        match self
+            .earlier
+            .iter()
+            .position(|session| seen.is_of(session) == Some(true))
+        {
+            Some(index) => self.earlier.drain(..=index).next_back(),
+            None => {
+                self.earlier.clear();
+                self.session.take()
+            }
+        }
     }
 
     fn judge(&self, seen: &Verification) -> Verdict {
@@ -182,13 +197,9 @@ impl Identity {
             .is_some_and(|proofed| proofed.id == seen.proofed_identity);
         let not_open = if known { Verdict::Known } else { Verdict::Superseded };
         let Some(open) = &self.session else { return not_open };
-        let mut sessions = self.earlier.iter().chain([open]);
-        // Our own mark is new for each session and known to nobody else: where it came back, it decides.
-        let ours = match (&seen.mark, &seen.session) {
-            (Some(mark), _) => Some(sessions.any(|session| session.mark == *mark)),
-            (None, Some(named)) => Some(sessions.any(|session| session.id == *named)),
-            (None, None) => None,
-        };
+        let sessions = self.earlier.iter().chain([open]);
+        // `None` sorts first: one that names a session names the same kind of thing of each.
+        let ours = sessions.map(|session| seen.is_of(session)).max().flatten();
         if ours == Some(false) {
             return not_open;
         }
@@ -219,6 +230,15 @@ pub struct Verification {
     /// Our own mark, where it came back; replays lose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
+}
+
+impl Verification {
+    /// Whether it is about a session; `None` if it names none. Our own mark is new for each session and known to nobody
+    /// else: where it came back, it decides.
+    fn is_of(&self, session: &OpenSession) -> Option<bool> {
+        let named = self.session.as_ref().map(|named| *named == session.id);
+        self.mark.as_ref().map(|mark| *mark == session.mark).or(named)
+    }
 }
 
 /// What became of a verification.
@@ -325,12 +345,16 @@ mod tests {
         for n in [1, 2] {
             let (identity, verdict) = both().verify(&seen(Some(n), Some(1), 7), T);
             assert_eq!(verdict, Verdict::Bound, "session {n}");
-            assert!(identity.session.is_none() && identity.earlier.is_empty());
             let standing = identity.standing(&patient(1), &hash(1), T, Timing::default());
             assert!(matches!(standing, Standing::Verified(_)));
-            // The other page, passed as well: that there is an identity already is not changed by it.
+            // The other page was passed as well: what the newer one led to is what upstream holds.
             let (after, verdict) = identity.clone().verify(&seen(Some(3 - n), Some(1), 8), T);
-            assert_eq!((after, verdict), (identity, Verdict::Superseded));
+            if n == 1 {
+                assert_eq!((&after.session, verdict), (&None, Verdict::Bound));
+                assert_ne!(after.proofed, identity.proofed);
+            } else {
+                assert_eq!((after, verdict), (identity, Verdict::Superseded));
+            }
         }
         assert_eq!(both().verify(&seen(Some(1), Some(2), 7), T).1, Verdict::OtherPatient);
         assert_eq!(both().verify(&seen(Some(3), Some(1), 7), T).1, Verdict::Superseded);

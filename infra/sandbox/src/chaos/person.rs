@@ -103,7 +103,7 @@ impl Person {
 
     async fn whole(&self) -> Step<Ending> {
         self.link().await?;
-        if !self.verify().await? {
+        if !self.verify(false).await? {
             return Ok(Ending::Unverified);
         }
         let id = self.start().await?;
@@ -128,10 +128,11 @@ impl Person {
         expect(linked, 200).map(drop)
     }
 
-    /// Whether the identity is verified in the end.
-    async fn verify(&self) -> Step<bool> {
+    /// Whether the identity is verified in the end. One that was refused may be followed by that of a page that was
+    /// passed as well.
+    async fn verify(&self, refused: bool) -> Step<bool> {
         let begun = Instant::now();
-        let mut passed = None;
+        let mut passed = refused.then_some(begun);
         while begun.elapsed() < self.bound {
             let identity = self.get("/v1/identity", "identity").await?;
             match identity.text("/status").as_str() {
@@ -186,10 +187,14 @@ impl Person {
         Err(Stop::Hung("start"))
     }
 
-    /// What a passed challenge lets ask; `None` if its page was not to be had.
+    /// What a passed challenge lets ask; `None` if its page was not to be had, or the identity is another by now.
     async fn challenge(&self) -> Step<Option<QueryAsk>> {
         let body = json!({ "redirectUrl": AAL2_RETURN });
         let opened = self.post("/v1/aal2-challenges", &body, None, "challenge").await?;
+        if opened.code() == "identity_rejected" {
+            self.verify(true).await?;
+            return Ok(None);
+        }
         let opened = expect(opened, 201)?;
         let back = self
             .browser
