@@ -106,9 +106,10 @@ async fn send(
     let Some(link) = &begun.link else {
         return adopt_or_create(deps, person, begun, demographics).await;
     };
+    let allowance = deps.budget.place(Budget::PatientWrites).await?;
     match update(deps, person, &link.patient, demographics.clone()).await {
         Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(deps, person, begun, demographics).await,
-        updated => updated,
+        updated => Ok((updated?, allowance)),
     }
 }
 
@@ -151,19 +152,22 @@ fn is_over(error: &UpstreamError) -> bool {
     error.status().is_some_and(|status| status != 504)
 }
 
+/// Updates the patient that carries our external id, or creates one. Either way there is a write, so whoever gets no
+/// place for one does not look for the patient either.
 async fn adopt_or_create(
     deps: &Deps,
     person: &Person<'_>,
     begun: &PatientSlot,
     demographics: Demographics,
 ) -> Result<(PatientId, Allowance), Error> {
+    let allowance = deps.budget.place(Budget::PatientWrites).await?;
     let now = clock::now();
     if !deps.budget.count_call(Share::Person, now).await? {
         return Err(busy(midnight_after(now), now).into());
     }
     if let Some(found) = deps.metriport.find_patient(&person.external_id).await? {
         claim(deps, person, begun, &found.id).await?;
-        return update(deps, person, &found.id, demographics).await;
+        return Ok((update(deps, person, &found.id, demographics).await?, allowance));
     }
     let (facility, external_id) = (deps.facility.clone(), person.external_id.clone());
     let new = NewPatient {
@@ -171,7 +175,6 @@ async fn adopt_or_create(
         external_id,
         demographics,
     };
-    let allowance = deps.budget.place(Budget::PatientWrites).await?;
     let answer = deps.metriport.create_patient(&new).await;
     let created = deps.budget.heeded(Budget::PatientWrites, answer, clock::now()).await?;
     Ok((ours(created, person)?.id, allowance))
@@ -192,7 +195,7 @@ async fn update(
     person: &Person<'_>,
     patient: &PatientId,
     demographics: Demographics,
-) -> Result<(PatientId, Allowance), Error> {
+) -> Result<PatientId, Error> {
     let update = PatientUpdate {
         patient: patient.clone(),
         facility: deps.facility.clone(),
@@ -200,10 +203,9 @@ async fn update(
         demographics,
         if_match: None,
     };
-    let allowance = deps.budget.place(Budget::PatientWrites).await?;
     let answer = deps.metriport.update_patient(&update).await;
     let updated = deps.budget.heeded(Budget::PatientWrites, answer, clock::now()).await?;
-    Ok((ours(updated, person)?.id, allowance))
+    Ok(ours(updated, person)?.id)
 }
 
 fn ours(patient: UnverifiedPatient, person: &Person<'_>) -> Result<Patient, Error> {
