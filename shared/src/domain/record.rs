@@ -140,6 +140,9 @@ pub struct Record {
     /// Starts sent again since the current query is known, or since the lock was taken.
     #[serde(default)]
     pub looks: u32,
+    /// Starts sent since the last answer: each may have begun a query.
+    #[serde(default)]
+    pub unanswered: u32,
     /// What is in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
@@ -257,6 +260,7 @@ impl Record {
             start_at: None,
             attempts: 0,
             looks: 0,
+            unanswered: 0,
             object: None,
             reason: None,
         }
@@ -321,11 +325,11 @@ impl Record {
     /// Whether a delivery is the answer to what we asked: same request, same patient, same subject, same filters.
     /// While a start is on its way, it is one only if its request is known to nobody yet: `correlated` says so, and that
     /// our metadata names this record. The query that ran before may have ended and another have begun, whose file takes
-    /// the place of its own.
+    /// the place of its own. Where several starts have no answer, nobody knows which query is the last.
     #[must_use]
     pub fn awaits(&self, delivered: &Delivered, correlated: bool) -> bool {
         let request = match (self.state, &self.request) {
-            (RecordState::Starting, _) => correlated,
+            (RecordState::Starting, _) => correlated && self.unanswered == 1,
             (_, Some(request)) => delivered.request.as_ref() == Some(request),
             (_, None) => false,
         };

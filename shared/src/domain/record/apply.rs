@@ -50,19 +50,26 @@ impl Record {
             }
             (Starting | Processing, RecordEvent::Repeated) => self.repeat(now, timing),
             (Starting, RecordEvent::Started(request)) => self.started(request, now, timing),
-            // A query that nobody knew was delivered before the answer to a start that was sent since: another runs.
-            (Offered | Fetching, RecordEvent::Started(request)) => self.started(request, now, timing),
             (Starting, RecordEvent::StartDeferred(cause, until)) => {
                 self.start_at = (*cause == Deferral::Budget).then_some(*until);
                 self.not_started();
+                if self.state == Starting && self.unanswered == 0 {
+                    // Nothing runs, so the lock is given back, and it does not count; the record's own deadline bounds
+                    // these.
+                    self.attempts = self.attempts.saturating_sub(1);
+                    self.state = Waiting;
+                }
                 self.due_at = Some(*until);
             }
             (Starting, RecordEvent::StartUnknown) => self.unknown(now, timing),
-            (Starting, RecordEvent::StartRefused) if self.looks == 0 => self.fail(RecordReason::UpstreamRefused),
             (Starting, RecordEvent::StartRefused) => {
-                // What was taken on before is waited for all the same.
                 self.not_started();
-                self.await_delivery(now, timing);
+                if self.state == Starting && self.unanswered == 0 {
+                    self.fail(RecordReason::UpstreamRefused);
+                } else {
+                    // What was taken on before is waited for all the same.
+                    self.await_delivery(now, timing);
+                }
             }
             (Starting | Processing, RecordEvent::AttemptOver) => self.again(now, timing),
             (Starting | Processing, RecordEvent::Delivered(delivery, request)) => {
@@ -99,6 +106,7 @@ impl Record {
         self.attempts += 1;
         self.attempt_until = Some(now.plus(timing.consolidated_life()));
         self.looks = 0;
+        self.unanswered = 1;
         // A start without a result is found again after this pause and repeated.
         self.due_at = Some(now.plus(timing.delivery_wait(1)));
     }
@@ -112,6 +120,7 @@ impl Record {
         }
         self.state = RecordState::Starting;
         self.looks += 1;
+        self.unanswered += 1;
         self.due_at = Some(now.plus(timing.delivery_wait(1)));
     }
 
@@ -127,20 +136,16 @@ impl Record {
             // The one before has ended unheard.
             self.attempts = (self.attempts + 1).min(ATTEMPTS_MAX);
         }
-        if news || self.state == RecordState::Starting {
-            self.state = RecordState::Processing;
-            self.await_delivery(now, timing);
-        }
+        self.unanswered = 0;
+        self.state = RecordState::Processing;
+        self.await_delivery(now, timing);
     }
 
     /// A start had certainly no effect: what was before it still holds.
     fn not_started(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
         if self.request.is_some() {
             self.state = RecordState::Processing;
-        } else if self.looks == 0 {
-            // Nothing runs, so the lock is given back, and it does not count; the record's own deadline bounds these.
-            self.attempts = self.attempts.saturating_sub(1);
-            self.state = RecordState::Waiting;
         }
     }
 
@@ -148,9 +153,8 @@ impl Record {
     /// as that query may take, and the same start is sent again, which returns it if it runs.
     fn unknown(&mut self, now: Time, timing: Timing) {
         self.request = None;
-        self.looks = self.looks.max(1);
         self.attempt_until = Some(now.plus(timing.consolidated_life()));
-        self.due_at = Some(now.plus(timing.poll_gap(self.looks)));
+        self.due_at = Some(now.plus(timing.poll_gap(self.looks + 1)));
     }
 
     /// Waits for the webhook before the query is looked at again. The last one is not: a look would begin another.
