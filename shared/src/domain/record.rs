@@ -323,9 +323,9 @@ impl Record {
     }
 
     /// Whether a delivery is the answer to what we asked: same request, same patient, same subject, same filters.
-    /// While a start is on its way, it is one only if its request is known to nobody yet: `correlated` says so, and that
-    /// our metadata names this record. The query that ran before may have ended and another have begun, whose file takes
-    /// the place of its own. Where several starts have no answer, nobody knows which query is the last.
+    /// While a start is on its way, it is one only if its request is known to nobody yet: `correlated` says so, and
+    /// that our metadata names this record. The query that ran before may have ended and another have begun, whose file
+    /// takes the place of its own. Where several starts have no answer, nobody knows which query is the last.
     #[must_use]
     pub fn awaits(&self, delivered: &Delivered, correlated: bool) -> bool {
         let request = match (self.state, &self.request) {

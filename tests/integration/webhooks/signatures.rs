@@ -59,6 +59,16 @@ async fn what_metriport_did_not_sign_changes_nothing() {
             0
         );
     }
+    // Nothing is read before that: what is no webhook, and no JSON, is told the same.
+    for body in ["", "{", "nonsense", "[]", "{}", "\u{0}"] {
+        for signature in ["", &*zeros] {
+            let request = nora.app.anonymous(Method::POST, PATH);
+            let request = request.header("x-metriport-signature", signature);
+            let reply = ias::app::reply(request.body(body)).await.unwrap();
+            let told = (reply.status, reply.code());
+            assert_eq!(told, (401, "signature_invalid".to_owned()), "{body:?}");
+        }
+    }
     app.drain().await;
     assert_eq!(source(&nora, &id, "pharmacy").await, "processing");
     assert!(app.items().await.iter().all(|item| !item.contains("forged-1")));

@@ -149,8 +149,8 @@ impl Record {
         }
     }
 
-    /// A query may have begun just now. It would overwrite the file of whoever took the lock next: it is kept for as long
-    /// as that query may take, and the same start is sent again, which returns it if it runs.
+    /// A query may have begun just now. It would overwrite the file of whoever took the lock next: it is kept for as
+    /// long as that query may take, and the same start is sent again, which returns it if it runs.
     fn unknown(&mut self, now: Time, timing: Timing) {
         self.request = None;
         self.attempt_until = Some(now.plus(timing.consolidated_life()));

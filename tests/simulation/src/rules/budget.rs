@@ -7,7 +7,8 @@ use super::{Violation, broken};
 use crate::ids::run_name;
 use crate::world::World;
 
-/// Most looks at one run's status: poll gaps grow to two hours, and nothing waits for more than two days and some hours.
+/// Most looks at one run's status: poll gaps grow to two hours, and nothing waits for more than two days and some
+/// hours.
 const POLLS_MAX: u32 = 64;
 
 /// A start that upstream was too busy for is not sent again before the time it named. Clocks may differ a little.
