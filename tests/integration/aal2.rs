@@ -293,3 +293,31 @@ async fn a_proofing_that_is_confirmed_late_still_counts() {
     assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);
     app.end().await;
 }
+
+/// Upstream may take the start and refuse each source for the session: then nothing was begun, and the person is told
+/// what a refused call would tell.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_every_source_refuses_has_started_nothing() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let body = json!({
+        "requestId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "status": "failed",
+        "sources": [{ "type": "hie", "status": "failed" }],
+        "errors": [{ "source": "hie", "httpStatus": 401, "message": "The x-aal2-session is not valid" }],
+    });
+    let refusing = Failure::Status {
+        code: 200,
+        body: body.to_string(),
+        content_type: "application/json".to_owned(),
+    };
+    app.stand_in().fail_next(Operation::StartNetworkQuery, refusing);
+    let run = nora.pull_hie().await;
+    let reason = (run.text("/status"), run.text("/reason"), run.text("/next/action"));
+    assert_eq!(
+        reason,
+        ("failed".into(), "aal2_session_rejected".into(), "open_challenge".into())
+    );
+    completes(&nora, &nora.pass_challenge().await).await;
+    app.end().await;
+}

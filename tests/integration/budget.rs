@@ -21,7 +21,7 @@ use crate::harness::{TestApp, refused, retry_after, until};
 const ADVANCE: &str = "ias-RunAdvanceQueue";
 
 /// The table, as functions see it.
-fn table(app: &TestApp) -> Table {
+pub fn table(app: &TestApp) -> Table {
     let env = Env::from_pairs([("TABLE_NAME", "ias-Table")]);
     Table::read(&app.aws().dynamodb(), &env).expect("a table")
 }

@@ -6,7 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ias::app::Reply;
 use sandbox_metriport::Operation;
 use serde_json::Value;
+use shared::clock;
+use shared::domain::record::{Asked, NewRecord, Record, RecordEvent};
+use shared::domain::run::RecordPhase;
+use shared::domain::{OwnerId, PatientId, RecordId, Timing};
+use shared::store::{Condition, ReadRecord, WriteRecord, claim_record};
 
+use crate::budget::table;
 use crate::harness::{Passed, Person, QUEUES, TestApp, until};
 
 /// Most rounds played for an overlap.
@@ -252,5 +258,30 @@ async fn messages_sent_again_have_no_second_effect() {
         app.overlapped("query-dispatch"),
         "the copies were worked off one after the other"
     );
+    app.end().await;
+}
+
+/// Two processes that have read the same record both want to go on with it: the second is told that it is too late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_is_written_over_what_was_read_and_over_nothing_else() {
+    let app = TestApp::start().await;
+    let table = table(&app);
+    let owner = OwnerId::parse("0".repeat(64)).expect("an owner");
+    let new = NewRecord {
+        id: RecordId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").expect("an id"),
+        run: None,
+        phase: RecordPhase::Asked,
+        patient: PatientId::parse("patient-1").expect("a patient"),
+        asked: Asked::default(),
+    };
+    let (now, timing) = (clock::now(), Timing::default());
+    let record = Record::ask(new, now, timing);
+    table.create_record(&owner, &record).await.expect("a new record");
+    let over = RecordEvent::DeadlinePassed;
+    let first = claim_record(&table, &owner, &record, &RecordEvent::LockBusy, (now, timing)).await;
+    let second = claim_record(&table, &owner, &record, &over, (now, timing)).await;
+    let first = first.expect("a write").expect("a change");
+    assert!(second.expect_err("too late").lacks(Condition::RecordAsRead));
+    assert_eq!(table.record(&owner, record.id).await.expect("a read"), Some(first));
     app.end().await;
 }
