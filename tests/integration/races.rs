@@ -285,3 +285,36 @@ async fn a_record_is_written_over_what_was_read_and_over_nothing_else() {
     assert_eq!(table.record(&owner, record.id).await.expect("a read"), Some(first));
     app.end().await;
 }
+
+/// A message whose due work is done may come again at any time. If it had its wait announced once more, each copy would
+/// live as long as the run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_of_an_earlier_number_moves_nothing_and_sends_nothing() {
+    let app = unlimited().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    app.stand_in().hold_webhooks();
+    app.slow_queues(1).await;
+    let watch = app.watch_queues();
+    let id = nora.start_from(&["lab"]).await;
+    until("the run waits for its source", async || {
+        (nora.run(&id).await.text("/status") == "running").then_some(())
+    })
+    .await;
+    app.drain().await;
+    let bodies = watch.bodies();
+    let earlier = bodies
+        .iter()
+        .find(|body| body.contains(&id) && body.contains(r#""dueSeq":1"#));
+    let earlier = earlier.expect("the message that started the run");
+    let (queue, version) = ("ias-RunAdvanceQueue", nora.codes(&id).await);
+    let waits = app.delayed(queue);
+    for _ in 0..5 {
+        app.send_message(queue, earlier).await;
+    }
+    app.drain().await;
+    assert_eq!((app.delayed(queue), nora.codes(&id).await), (waits, version));
+    app.stand_in().release_all().await;
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    app.end().await;
+}
