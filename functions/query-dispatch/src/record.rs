@@ -29,8 +29,8 @@ pub(crate) async fn advance(
         .filter(|record| record.due_seq == due_seq);
     let Some(record) = record else { return Ok(STALE) };
     match record.step(now) {
-        RecordStep::Claim => claim(deps, owner, &record, now).await,
-        RecordStep::Repeat => repeat(deps, owner, &record, now).await,
+        RecordStep::Claim => claim(deps, owner, &record, &RecordEvent::Claimed, now).await,
+        RecordStep::Repeat => claim(deps, owner, &record, &RecordEvent::Repeated, now).await,
         RecordStep::Apply(event) => by_the_clock(deps, owner, &record, &event, now).await,
         RecordStep::Wait(_) => {
             announce_record(&deps.advances, owner, &record, now).await?;
@@ -40,25 +40,22 @@ pub(crate) async fn advance(
     }
 }
 
-/// Takes the patient's lock, and starts if it was free.
-async fn claim(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<Outcome, Error> {
-    match claim_record(&deps.table, owner, record, &RecordEvent::Claimed, (now, deps.timing)).await {
+/// Writes that a start is about to be sent, and sends it: the first takes the patient's lock, if that is free, and
+/// those that repeat it hold it already.
+async fn claim(
+    deps: &Deps,
+    owner: &OwnerId,
+    record: &Record,
+    event: &RecordEvent,
+    now: Time,
+) -> Result<Outcome, Error> {
+    match claim_record(&deps.table, owner, record, event, (now, deps.timing)).await {
         Ok(Some(claimed)) => start(deps, owner, &claimed).await,
         Ok(None) => Ok(NOTHING),
         Err(error) if error.lacks(Condition::RecordAsRead) => Ok(STALE),
         Err(error) if error.lacks(Condition::NoOpenConsolidated) => {
             record_event(deps, owner, record, &RecordEvent::LockBusy, now).await
         }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Sends the start again, for which the lock is held. That it is about to be sent is written first.
-async fn repeat(deps: &Deps, owner: &OwnerId, record: &Record, now: Time) -> Result<Outcome, Error> {
-    match claim_record(&deps.table, owner, record, &RecordEvent::Repeated, (now, deps.timing)).await {
-        Ok(Some(repeated)) => start(deps, owner, &repeated).await,
-        Ok(None) => Ok(NOTHING),
-        Err(StoreError::Conflict(_)) => Ok(STALE),
         Err(error) => Err(error.into()),
     }
 }

@@ -327,7 +327,8 @@ proptest! {
             prop_assert_ne!(change.record.state.is_terminal(), change.record.due_at.is_some());
             prop_assert!(!(change.locks && change.unlocks));
             locked = (locked || change.locks) && !change.unlocks;
-            let lapses = event == RecordEvent::DeadlinePassed && record.state != RecordState::Waiting;
+            let may_run = matches!(record.state, RecordState::Starting | RecordState::Processing);
+            let lapses = event == RecordEvent::DeadlinePassed && may_run;
             prop_assert!(locked == change.record.state.holds_lock() || lapses);
             prop_assert!(change.record.attempts <= ATTEMPTS_MAX);
             prop_assert_eq!(change.record.object.is_some(), change.record.state == RecordState::Available);

@@ -22,8 +22,8 @@ pub(crate) async fn advance(io: &Io, message: &Advance, id: RecordId) -> Outcome
         return Ok("stale");
     };
     match record.step(now) {
-        RecordStep::Claim => claim(io, owner, &record, now).await,
-        RecordStep::Repeat => repeat(io, owner, &record, now).await,
+        RecordStep::Claim => claim(io, owner, &record, &RecordEvent::Claimed, now).await,
+        RecordStep::Repeat => claim(io, owner, &record, &RecordEvent::Repeated, now).await,
         RecordStep::Apply(event) => by_the_clock(io, owner, &record, &event, now).await,
         RecordStep::Wait(_) => {
             announce_record(io, owner, &record, now).await?;
@@ -33,23 +33,14 @@ pub(crate) async fn advance(io: &Io, message: &Advance, id: RecordId) -> Outcome
     }
 }
 
-async fn claim(io: &Io, owner: &OwnerId, record: &Record, now: Time) -> Outcome {
-    match claim_record(io, owner, record, &RecordEvent::Claimed, (now, io.timing)).await {
+async fn claim(io: &Io, owner: &OwnerId, record: &Record, event: &RecordEvent, now: Time) -> Outcome {
+    match claim_record(io, owner, record, event, (now, io.timing)).await {
         Ok(Some(claimed)) => start(io, owner, &claimed).await,
         Ok(None) => Ok("nothing due"),
         Err(error) if error.lacks(Condition::RecordAsRead) => Ok("stale"),
         Err(error) if error.lacks(Condition::NoOpenConsolidated) => {
             record_event(io, owner, record, &RecordEvent::LockBusy, now).await
         }
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn repeat(io: &Io, owner: &OwnerId, record: &Record, now: Time) -> Outcome {
-    match claim_record(io, owner, record, &RecordEvent::Repeated, (now, io.timing)).await {
-        Ok(Some(repeated)) => start(io, owner, &repeated).await,
-        Ok(None) => Ok("nothing due"),
-        Err(StoreError::Conflict(_)) => Ok("stale"),
         Err(error) => Err(error.into()),
     }
 }
