@@ -1,8 +1,11 @@
-//! `template.yaml` keeps the rules that no linter knows: about functions here, about what holds data and about
-//! privileges next door.
+//! `template.yaml` and its nested stacks keep the rules that no linter knows: about functions here; about the API, what
+//! holds data, privileges, parameters and what watches over it next door.
 
+mod api;
 mod data;
+mod parameters;
 mod privileges;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -20,6 +20,11 @@ fn is_retained(resource: &Value) -> bool {
     resource["DeletionPolicy"] == "Retain" && resource["UpdateReplacePolicy"] == "Retain"
 }
 
+/// The one key of all that is kept.
+fn is_data_key(value: &Value) -> bool {
+    *value == json!({ "Fn::GetAtt": ["DataKey", "Arn"] })
+}
+
 /// Whether a resource policy refuses everybody everything that does not come by TLS.
 fn is_tls_only(policy: &Value, actions: &str) -> bool {
     let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
@@ -50,6 +55,9 @@ fn the_bucket_is_private_and_encrypted() {
     );
     let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
     assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "aws:kms");
+    assert!(is_data_key(
+        &encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+    ));
     // Without it every object costs a call of the key service.
     assert_eq!(encryption["BucketKeyEnabled"], true);
     assert!(is_retained(bucket));
@@ -70,8 +78,25 @@ fn the_bucket_takes_tls_only_and_forgets_unfinished_uploads() {
     let rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
         .as_array()
         .unwrap();
-    let aborts = |rule: &Value| rule["Status"] == "Enabled" && rule["AbortIncompleteMultipartUpload"].is_object();
-    assert!(rules.iter().any(aborts));
+    let enabled = |rule: &&Value| rule["Status"] == "Enabled";
+    assert!(
+        rules
+            .iter()
+            .filter(enabled)
+            .any(|rule| rule["AbortIncompleteMultipartUpload"].is_object())
+    );
+    // What was deleted can be had back for a while, and is gone after it.
+    assert_eq!(bucket["Properties"]["VersioningConfiguration"]["Status"], "Enabled");
+    assert!(
+        rules
+            .iter()
+            .filter(enabled)
+            .any(|rule| rule["NoncurrentVersionExpiration"].is_object())
+    );
+    assert!(
+        rules.iter().all(|rule| rule.get("ExpirationInDays").is_none()),
+        "records expire"
+    );
 }
 
 #[test]
@@ -87,6 +112,8 @@ fn the_table_costs_nothing_while_idle_and_can_be_restored() {
         true
     );
     assert_eq!(properties["SSESpecification"]["SSEEnabled"], true);
+    assert!(is_data_key(&properties["SSESpecification"]["KMSMasterKeyId"]));
+    assert_eq!(properties["DeletionProtectionEnabled"], true);
     assert!(is_retained(table));
 }
 
@@ -97,7 +124,7 @@ fn every_queue_is_encrypted_and_takes_tls_only() {
     assert!(is_tls_only(policy, "sqs:*"));
     let covered = policy["Properties"]["Queues"].as_array().unwrap();
     for (id, queue) in resources(&stack, "AWS::SQS::Queue") {
-        assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{id}");
+        assert!(is_data_key(&queue["Properties"]["KmsMasterKeyId"]), "{id}");
         assert!(covered.contains(&json!({ "Ref": id })), "{id} takes plain HTTP");
     }
 }
@@ -131,4 +158,35 @@ fn no_secret_stands_in_the_template() {
     );
     // Without a value, or with a random one nobody knows: until the operator stores the real one, nothing passes.
     assert_eq!(stack.secrets.len(), 3);
+}
+
+#[test]
+fn secrets_and_logs_are_encrypted_with_the_key_of_the_data() {
+    let stack = stack();
+    for kind in ["AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"] {
+        let all = resources(&stack, kind);
+        assert!(all.len() >= 3, "{kind}");
+        for (id, resource) in all {
+            assert!(is_data_key(&resource["Properties"]["KmsKeyId"]), "{id}");
+        }
+    }
+}
+
+#[test]
+fn the_key_rotates_and_outlives_what_it_encrypts() {
+    let stack = stack();
+    let (id, key) = only(&stack, "AWS::KMS::Key");
+    assert_eq!(id, "DataKey");
+    assert!(is_retained(key));
+    assert_eq!(key["Properties"]["EnableKeyRotation"], true);
+    // A key that is to be deleted can be kept for as long as AWS allows.
+    assert_eq!(key["Properties"]["PendingWindowInDays"], 30);
+    // Whom the key policy names beside the account's own IAM is a service, and only for this account.
+    let statements = key["Properties"]["KeyPolicy"]["Statement"].as_array().unwrap();
+    let services = statements
+        .iter()
+        .filter(|statement| statement["Principal"].get("Service").is_some());
+    let services: Vec<_> = services.collect();
+    assert_eq!((statements.len(), services.len()), (3, 2));
+    assert!(services.iter().all(|statement| statement["Condition"].is_object()));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sandbox_host::template::{Function, Stack};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::stack;
 
@@ -14,12 +14,17 @@ fn items(value: &Value) -> Vec<&Value> {
         .map_or_else(|| vec![value], |items| items.iter().collect())
 }
 
+/// The function's policies but the one all have: the key of the data, which is good only together with these.
+fn policies(function: &Function) -> Vec<&Value> {
+    let key = json!({ "Ref": "UseDataKey" });
+    let (shared, own): (Vec<_>, Vec<_>) = function.policies.iter().partition(|policy| **policy == key);
+    assert_eq!(shared.len(), 1, "{} cannot use the key of the data", function.binary);
+    own
+}
+
 fn statements(function: &Function) -> Vec<&Value> {
-    function
-        .policies
-        .iter()
-        .flat_map(|policy| items(&policy["Statement"]))
-        .collect()
+    let policies = policies(function).into_iter();
+    policies.flat_map(|policy| items(&policy["Statement"])).collect()
 }
 
 /// Resources that a value refers to by `Ref`, `GetAtt` or `Sub`.
@@ -53,7 +58,7 @@ fn policies_are_written_out_and_allow() {
     for function in stack().functions {
         // A name would be a managed policy or a SAM policy template, whose actions are somebody else's.
         assert!(
-            function.policies.iter().all(|policy| policy["Statement"].is_array()),
+            policies(&function).iter().all(|policy| policy["Statement"].is_array()),
             "{}",
             function.binary
         );
@@ -100,8 +105,7 @@ fn a_function_may_touch_what_its_variables_name_and_nothing_else() {
             .environment
             .values()
             .for_each(|value| referred(&stack, value, &mut named));
-        function
-            .policies
+        policies(function)
             .iter()
             .for_each(|policy| referred(&stack, policy, &mut granted));
         assert_eq!(granted, named, "{}", function.binary);
@@ -144,8 +148,7 @@ fn only_those_who_speak_to_metriport_read_its_key() {
     let readers = |secret: &str| -> BTreeSet<String> {
         let functions = stack.functions.iter().filter(|function| {
             let mut granted = BTreeSet::new();
-            function
-                .policies
+            policies(function)
                 .iter()
                 .for_each(|policy| referred(&stack, policy, &mut granted));
             granted.contains(secret)
@@ -189,4 +192,25 @@ fn items_are_updated_in_the_rate_budget_alone() {
         "reconcile",
     ];
     assert_eq!(updaters, callers.into());
+}
+
+#[test]
+fn the_key_of_the_data_is_used_by_services_alone() {
+    let stack = stack();
+    let policy = stack.resource("UseDataKey").unwrap();
+    let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
+    assert_eq!(statements.len(), 1);
+    let services = statements[0]["Condition"]["StringEquals"]["kms:ViaService"].as_array();
+    let services: BTreeSet<_> = services
+        .unwrap()
+        .iter()
+        .map(|service| service["Fn::Sub"].as_str())
+        .collect();
+    let expected = ["dynamodb", "s3", "secretsmanager", "sqs"];
+    let expected = expected.map(|service| format!("{service}.${{AWS::Region}}.amazonaws.com"));
+    assert_eq!(
+        services,
+        expected.iter().map(|service| Some(service.as_str())).collect()
+    );
+    assert_eq!(statements[0]["Resource"], json!({ "Fn::GetAtt": ["DataKey", "Arn"] }));
 }

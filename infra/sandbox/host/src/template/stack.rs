@@ -91,6 +91,11 @@ impl Stack {
         Evaluator::new(&self.document, bindings)?.evaluate(value, "value")
     }
 
+    /// A top-level section as written (`Parameters`, `Rules`), its intrinsics in their long form.
+    pub fn section(&self, name: &str) -> Option<&Value> {
+        self.document.get(name)
+    }
+
     /// A resource as written, its intrinsics in their long form.
     pub fn resource(&self, logical_id: &str) -> Option<&Value> {
         self.document.get("Resources")?.get(logical_id)

@@ -1,0 +1,56 @@
+//! The front door: its throttles, and what it writes down about who came.
+
+use serde_json::Value;
+
+use super::stack;
+
+const WEBHOOK: &str = "POST /v1/webhooks/metriport";
+
+fn api() -> Value {
+    stack().resource("Api").unwrap()["Properties"].clone()
+}
+
+/// What persons use up must never keep a webhook out: Metriport sends it once.
+#[test]
+fn webhooks_have_a_throttle_of_their_own_above_all_others() {
+    let api = api();
+    let routes = api["RouteSettings"].as_object().unwrap();
+    assert_eq!(routes.keys().collect::<Vec<_>>(), [WEBHOOK]);
+    for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
+        let (usual, webhooks) = (&api["DefaultRouteSettings"][limit], &routes[WEBHOOK][limit]);
+        assert!(webhooks.as_u64().unwrap() > usual.as_u64().unwrap(), "{limit}");
+    }
+    // The settings name a route that there is.
+    let stack = stack();
+    let mut all = stack.functions.iter().flat_map(|function| &function.routes);
+    assert!(all.any(|route| format!("{} {}", route.method, route.path) == WEBHOOK));
+}
+
+/// Paths hold ids, queries may hold an AAL2 session, and an address may tell who somebody is.
+#[test]
+fn access_logs_name_routes_and_nobody() {
+    let format = api()["AccessLogSettings"]["Format"].as_str().unwrap().to_owned();
+    let fields: Value = serde_json::from_str(&format).unwrap();
+    for (name, value) in fields.as_object().unwrap() {
+        let value = value.as_str().unwrap();
+        assert!(value.starts_with("$context."), "{name}");
+        let allowed = [
+            "$context.requestId",
+            "$context.routeKey",
+            "$context.status",
+            "$context.responseLength",
+            "$context.responseLatency",
+            "$context.integrationStatus",
+            "$context.integrationLatency",
+            "$context.authorizer.error",
+            "$context.error.responseType",
+        ];
+        assert!(allowed.contains(&value), "{value}");
+    }
+}
+
+#[test]
+fn with_a_domain_there_is_no_other_way_in() {
+    assert_eq!(api()["DisableExecuteApiEndpoint"]["Fn::If"][0], "HasDomain");
+    assert_eq!(api()["DisableExecuteApiEndpoint"]["Fn::If"][1], true);
+}

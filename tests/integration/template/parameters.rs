@@ -1,0 +1,135 @@
+//! Wrong parameters are refused when the stack is made, with a reason, and not at the first request.
+
+use std::collections::BTreeSet;
+
+use fancy_regex::Regex;
+use serde_json::{Map, Value};
+
+use super::{ROOT, stack};
+
+fn parameters() -> Map<String, Value> {
+    stack().section("Parameters").unwrap().as_object().unwrap().clone()
+}
+
+fn accepts(parameter: &str, value: &str) -> bool {
+    let pattern = parameters()[parameter]["AllowedPattern"].as_str().unwrap().to_owned();
+    Regex::new(&pattern).unwrap().is_match(value).unwrap()
+}
+
+#[test]
+fn every_parameter_is_described_and_bounded() {
+    for (name, parameter) in parameters() {
+        assert!(parameter["Description"].is_string(), "{name}");
+        let bounded = match parameter["Type"].as_str().unwrap() {
+            "Number" => parameter.get("MinValue").is_some() || parameter.get("AllowedValues").is_some(),
+            "CommaDelimitedList" => name == "CorsOrigins",
+            _ => parameter.get("AllowedPattern").is_some() || parameter.get("AllowedValues").is_some(),
+        };
+        assert!(bounded, "{name} takes anything");
+    }
+}
+
+#[test]
+fn a_pattern_that_refuses_says_what_it_wants() {
+    for (name, parameter) in parameters() {
+        // CloudFormation shows the pattern itself where there is no description of it.
+        let silent = parameter.get("AllowedPattern").is_some() && parameter.get("ConstraintDescription").is_none();
+        assert!(!silent, "{name}");
+    }
+}
+
+/// What Metriport refuses as a webhook URL, by its own list, cannot be the domain.
+#[test]
+fn a_domain_that_metriport_would_refuse_is_refused() {
+    for good in [
+        "",
+        "api.example.com",
+        "ias.health.example",
+        "a-1.b-2.co",
+        "api100.example.org",
+    ] {
+        assert!(accepts("DomainName", good), "{good}");
+    }
+    for bad in [
+        "abc123.execute-api.us-east-1.amazonaws.com",
+        "localhost",
+        "api.localhost",
+        "app.localtest.me",
+        "10.1.2.3.nip.io",
+        "127-0-0-1.sslip.io",
+        "10.0.0.1.xip.io",
+        "127.0.0.1",
+        "169.254.169.254",
+        "[::]",
+        "api0000.example.com",
+        "https://api.example.com",
+        "api.example.com/internal",
+        "api.example.com:8443",
+        "API.example.com",
+        "example",
+        "-a.example.com",
+        "api.example.com.",
+    ] {
+        assert!(!accepts("DomainName", bad), "{bad}");
+    }
+}
+
+#[test]
+fn metriport_is_reached_by_tls() {
+    for good in [
+        "https://api.metriport.com",
+        "https://api.sandbox.metriport.com",
+        "http://127.0.0.1:4000",
+    ] {
+        assert!(accepts("MetriportBaseUrl", good), "{good}");
+    }
+    for bad in [
+        "http://api.metriport.com",
+        "api.metriport.com",
+        "https://api.metriport.com/",
+        "http://127.0.0.1.evil.test",
+    ] {
+        assert!(!accepts("MetriportBaseUrl", bad), "{bad}");
+    }
+}
+
+/// The hosted pages return to what was registered, letter by letter.
+#[test]
+fn redirects_are_https_without_a_query() {
+    let two = "https://app.example.test/a,https://app.example.test/b";
+    assert!(accepts("RedirectAllowlist", two));
+    for bad in [
+        "",
+        "http://app.example.test/a",
+        "https://app.example.test/a?x=1",
+        "https://app.example.test/a#b",
+        "https://app.example.test/a, https://app.example.test/b",
+        "https://app.example.test/a,",
+    ] {
+        assert!(!accepts("RedirectAllowlist", bad), "{bad}");
+    }
+}
+
+#[test]
+fn every_stage_of_samconfig_sets_parameters_that_exist() {
+    let text = std::fs::read_to_string(format!("{ROOT}/samconfig.toml")).unwrap();
+    let known: BTreeSet<String> = parameters().into_iter().map(|(name, _)| name).collect();
+    let mut stages = 0;
+    for line in text
+        .lines()
+        .filter_map(|line| line.strip_prefix("parameter_overrides = "))
+    {
+        stages += 1;
+        for (name, value) in line
+            .trim_matches('"')
+            .split(' ')
+            .filter_map(|pair| pair.split_once('='))
+        {
+            assert!(known.contains(name), "{name}");
+            if parameters()[name].get("AllowedPattern").is_some() {
+                assert!(accepts(name, value), "{name}={value}");
+            }
+        }
+    }
+    assert_eq!(stages, 3);
+}
