@@ -1,0 +1,67 @@
+"""Adds to a deployed HTTP API what ministack leaves out of it: authorizer, integrations and routes.
+
+API Gateway reads them from the OpenAPI document that SAM makes of the template's events and hands over as the API's
+`Body`; ministack ignores it. This reads the same document, out of the stack's processed template, and makes what it
+describes by API Gateway's own calls. Nothing about routes is written here.
+
+Usage: deploy-local-routes.py STACK ISSUER AUDIENCE. Prints the API's id.
+"""
+
+import json
+import re
+import sys
+
+import boto3
+
+
+def processed(cloudformation, stack):
+    """The stack's template after SAM's transform."""
+    body = cloudformation.get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
+    return body if isinstance(body, dict) else json.loads(body)
+
+
+def physical_ids(cloudformation, stack):
+    """Logical to physical ids of the stack's resources."""
+    resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+
+
+def operations(document):
+    """Route key, function's logical id and whether a token is needed, of each operation."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            integration = operation["x-amazon-apigateway-integration"]
+            function = re.search(r"\$\{(\w+)\.Arn\}", json.dumps(integration["uri"])).group(1)
+            guarded = any(name != "NONE" for entry in operation.get("security", []) for name in entry)
+            yield f"{method.upper()} {path}", function, guarded
+
+
+def main(stack, issuer, audience):
+    cloudformation, gateway = boto3.client("cloudformation"), boto3.client("apigatewayv2")
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    ids = physical_ids(cloudformation, stack)
+    resources = processed(cloudformation, stack)["Resources"]
+    (logical_id, api), *more = [(id, r) for id, r in resources.items() if r["Type"] == "AWS::ApiGatewayV2::Api"]
+    if more:
+        sys.exit("the template has more than one HTTP API")
+    api_id, document = ids[logical_id], api["Properties"]["Body"]
+    authorizer = gateway.create_authorizer(
+        ApiId=api_id,
+        Name="token",
+        AuthorizerType="JWT",
+        IdentitySource=["$request.header.Authorization"],
+        JwtConfiguration={"Issuer": issuer, "Audience": [audience]},
+    )["AuthorizerId"]
+    integrations = {}
+    for key, function, guarded in operations(document):
+        if function not in integrations:
+            arn = f"arn:aws:lambda:{boto3.session.Session().region_name}:{account}:function:{ids[function]}"
+            integrations[function] = gateway.create_integration(
+                ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
+            )["IntegrationId"]
+        token = {"AuthorizationType": "JWT", "AuthorizerId": authorizer} if guarded else {}
+        gateway.create_route(ApiId=api_id, RouteKey=key, Target=f"integrations/{integrations[function]}", **token)
+    print(api_id)
+
+
+main(*sys.argv[1:])
