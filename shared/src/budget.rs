@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::config::{ConfigError, Env};
-use crate::domain::budget::{Allowance, Budget, Limits, Pace, Places, Share, Turn, midnight_after};
+use crate::domain::budget::{Allowance, Budget, Limits, Pace, Places, Share, Turn, midnight_after, new_percent};
 use crate::domain::{Time, Timing};
 use crate::error::Error;
 use crate::http::{Code, Problem};
+use crate::metrics::{Metric, Metrics};
 use crate::metriport::UpstreamError;
 use crate::store::{SpendDay, StoreError, Table, TakePlace, TakeSlot, Took};
 
@@ -20,6 +21,7 @@ use crate::store::{SpendDay, StoreError, Table, TakePlace, TakeSlot, Took};
 pub struct DayBudget {
     table: Table,
     quota: u32,
+    metrics: Metrics,
 }
 
 /// Counts calls that no limit per minute is known of.
@@ -35,15 +37,15 @@ impl DayBudget {
     ///
     /// # Errors
     /// When it is missing or not a whole number from 1 on.
-    pub fn read(table: &Table, env: &Env) -> Result<Self, ConfigError> {
+    pub fn read(table: &Table, env: &Env, metrics: &Metrics) -> Result<Self, ConfigError> {
         const NAME: &str = "METRIPORT_DAILY_QUOTA";
         let quota = env.required(NAME)?.parse().ok().filter(|quota| *quota > 0);
-        let table = table.clone();
+        let (table, metrics) = (table.clone(), metrics.clone());
         let quota = quota.ok_or(ConfigError {
             name: NAME,
             problem: "not a whole number from 1 on",
         })?;
-        Ok(Self { table, quota })
+        Ok(Self { table, quota, metrics })
     }
 }
 
@@ -53,7 +55,13 @@ impl CountCall for DayBudget {
     }
 
     async fn count_call(&self, share: Share, now: Time) -> Result<bool, StoreError> {
-        self.table.spend_day(now, share.of(self.quota)).await
+        let spent = self.table.spend_day(now, share.of(self.quota)).await?;
+        let told = match spent {
+            Took::Yes(calls) => new_percent(calls, self.quota).map(Metric::daily_quota_used),
+            Took::No(_) => Some(Metric::day_over()),
+        };
+        self.metrics.put(told.as_slice());
+        Ok(matches!(spent, Took::Yes(_)))
     }
 }
 
@@ -70,14 +78,14 @@ impl RateBudget {
     ///
     /// # Errors
     /// When one of them is missing or malformed.
-    pub fn read(table: &Table, env: &Env, timing: Timing) -> Result<Self, ConfigError> {
+    pub fn read(table: &Table, env: &Env, timing: Timing, metrics: &Metrics) -> Result<Self, ConfigError> {
         const NAME: &str = "METRIPORT_LIMITS";
         let limits = Limits::parse(env.required(NAME)?).map_err(|_malformed| ConfigError {
             name: NAME,
             problem: "not a list of patient=N,identity=N,query=N,consolidated=N, each from 2 to 1000000",
         })?;
         Ok(Self {
-            day: DayBudget::read(table, env)?,
+            day: DayBudget::read(table, env, metrics)?,
             limits,
             timing,
         })
@@ -96,7 +104,7 @@ impl RateBudget {
     pub async fn plan(&self, budget: Budget, now: Time, latest: Time) -> Result<Turn, StoreError> {
         let pace = self.pace(budget);
         let allowance = |next| pace.allowance(next, now, latest);
-        match self.day.table.take_slot(budget, &pace, now, latest).await? {
+        let turn = match self.day.table.take_slot(budget, &pace, now, latest).await? {
             Took::No(turn) => {
                 let allowance = allowance(turn);
                 // While there is room, others were quicker again and again: that is over at once.
@@ -104,13 +112,14 @@ impl RateBudget {
                     0 => allowance.reset,
                     _ => pace.spacing(),
                 };
-                Ok(Turn::Busy(now.plus(wait), Allowance { left: 0, ..allowance }))
+                Turn::Busy(now.plus(wait), Allowance { left: 0, ..allowance })
             }
             Took::Yes(turn) => {
                 let granted = Turn::Granted(pace.slot(turn, now), allowance(turn.plus(pace.spacing())));
-                self.of_the_day(Share::Start, granted, now).await
+                self.of_the_day(Share::Start, granted, now).await?
             }
-        }
+        };
+        Ok(self.told(budget, turn, now))
     }
 
     /// The turn of a start that may have a slot: now, if that has come and there is a place; else a later time, with a
@@ -130,13 +139,14 @@ impl RateBudget {
             let pace = self.pace(budget);
             return Ok(Turn::Granted(slot, pace.allowance(pace.turn_of(slot), now, latest)));
         }
-        Ok(match self.take(budget, now).await? {
+        let turn = match self.take(budget, now).await? {
             Turn::Busy(free_at, allowance) if free_at <= latest => {
                 // Never at once: others may have been quicker.
                 Turn::Granted(free_at.max(now.plus(self.timing.turn_retry())), allowance)
             }
             turn => turn,
-        })
+        };
+        Ok(self.told(budget, turn, now))
     }
 
     /// A place for a call that a person waits for: now, or not. How the budget stands then.
@@ -149,8 +159,22 @@ impl RateBudget {
             granted @ Turn::Granted(..) => self.of_the_day(Share::Person, granted, now).await?,
             refused => refused,
         };
-        let (_, allowance) = granted(turn, now)?;
+        let (_, allowance) = granted(self.told(budget, turn, now), now)?;
         Ok(allowance)
+    }
+
+    /// The turn, once the operator is told of the wait or the refusal that it is. That the day is over is told where it
+    /// is counted.
+    fn told(&self, budget: Budget, turn: Turn, now: Time) -> Turn {
+        let told = match turn {
+            Turn::Granted(at, _) => Some(now.until(at))
+                .filter(|wait| !wait.is_zero())
+                .map(|wait| Metric::budget_wait(budget, wait)),
+            Turn::Busy(..) => Some(Metric::no_place(budget)),
+            Turn::DayOver(_) => None,
+        };
+        self.day.metrics.put(told.as_slice());
+        turn
     }
 
     async fn take(&self, budget: Budget, now: Time) -> Result<Turn, StoreError> {

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use crate::aws::Aws;
 use crate::budget::{DayBudget, RateBudget};
 use crate::config::{ConfigError, Deployment, Env};
+use crate::metrics::Metrics;
 use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError};
 use crate::owner::{OwnerKey, OwnerKeyError};
 use crate::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, Source, WebhookEventQueue};
@@ -52,18 +53,26 @@ pub struct Init {
     pub env: Env,
     /// Which deployment it belongs to.
     pub deployment: Deployment,
+    /// Where its metrics go.
+    pub metrics: Metrics,
     aws: Aws,
 }
 
 impl Init {
-    /// Starts logging and reads what every function needs.
+    /// Starts logging and measuring, and reads what every function needs.
     ///
     /// # Errors
     /// When a variable is missing or malformed.
     pub fn read(env: Env, module: &str) -> Result<Self, InitError> {
         telemetry::init(&env, module);
         let (deployment, aws) = (Deployment::read(&env)?, Aws::read(&env)?);
-        Ok(Self { env, deployment, aws })
+        let metrics = Metrics::to_stdout(&deployment.stage);
+        Ok(Self {
+            env,
+            deployment,
+            metrics,
+            aws,
+        })
     }
 
     /// The table.
@@ -71,7 +80,7 @@ impl Init {
     /// # Errors
     /// When `TABLE_NAME` is missing.
     pub fn table(&self) -> Result<Table, InitError> {
-        Ok(Table::read(&self.aws.dynamodb(), &self.env)?)
+        Ok(Table::read(&self.aws.dynamodb(), &self.env)?.measured(self.metrics.clone()))
     }
 
     /// The rate budget.
@@ -79,7 +88,12 @@ impl Init {
     /// # Errors
     /// When `METRIPORT_LIMITS` or `METRIPORT_DAILY_QUOTA` is missing or malformed.
     pub fn rate_budget(&self, table: &Table) -> Result<RateBudget, InitError> {
-        Ok(RateBudget::read(table, &self.env, self.deployment.timing)?)
+        Ok(RateBudget::read(
+            table,
+            &self.env,
+            self.deployment.timing,
+            &self.metrics,
+        )?)
     }
 
     /// The calls of the day, for a function whose calls have no other limit.
@@ -87,7 +101,7 @@ impl Init {
     /// # Errors
     /// When `METRIPORT_DAILY_QUOTA` is missing or malformed.
     pub fn day_budget(&self, table: &Table) -> Result<DayBudget, InitError> {
-        Ok(DayBudget::read(table, &self.env)?)
+        Ok(DayBudget::read(table, &self.env, &self.metrics)?)
     }
 
     /// The bucket.
@@ -127,7 +141,7 @@ impl Init {
     /// # Errors
     /// When its variable is missing.
     pub fn dead_letters(&self, source: Source) -> Result<DeadLetterQueue, InitError> {
-        Ok(DeadLetterQueue::read(&self.aws.sqs(), &self.env, source)?)
+        Ok(DeadLetterQueue::read(&self.aws.sqs(), &self.env, source)?.measured(self.metrics.clone()))
     }
 
     /// The client for the links of records.
@@ -161,12 +175,13 @@ impl Init {
     pub async fn metriport(&self, request_timeout: Duration) -> Result<metriport::Client, InitError> {
         let api_key = secrets::text(&self.aws.secrets(), &self.env, "METRIPORT_API_KEY_SECRET").await?;
         let function = self.env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("local");
-        Ok(metriport::Client::new(ClientOptions {
+        let client = metriport::Client::new(ClientOptions {
             base_url: self.deployment.metriport.clone(),
             api_key,
             http: metriport::http_client(UPSTREAM_CONNECT_TIMEOUT, request_timeout)?,
             request_timeout,
             user_agent: format!("individual-access/{} ({function})", env!("CARGO_PKG_VERSION")),
-        })?)
+        })?;
+        Ok(client.measured(self.metrics.clone()))
     }
 }

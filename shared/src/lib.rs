@@ -11,6 +11,7 @@ pub mod error;
 pub mod http;
 pub mod idempotency;
 pub mod init;
+pub mod metrics;
 pub mod metriport;
 pub mod owner;
 pub mod queue;

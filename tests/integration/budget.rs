@@ -29,7 +29,8 @@ pub fn table(app: &TestApp) -> Table {
 /// Uses up a share of the day, whatever its quota.
 async fn spend_day(app: &TestApp, share: Share, quota: u32) {
     let table = table(app);
-    while table.spend_day(clock::now(), share.of(quota)).await.expect("a count") {}
+    let spend = || table.spend_day(clock::now(), share.of(quota));
+    while matches!(spend().await.expect("a count"), Took::Yes(_)) {}
 }
 
 fn header(reply: &Reply, name: &str) -> String {
@@ -111,8 +112,19 @@ async fn as_many_places_are_given_as_there_are() {
         let table = table.clone();
         counting.spawn(async move { table.spend_day(now, 25).await });
     }
-    let counted = counting.join_all().await.into_iter();
-    assert_eq!(counted.filter(|counted| *counted == Ok(true)).count(), 25);
+    let (mut counted, mut refused) = (Vec::new(), 0);
+    for spent in counting.join_all().await {
+        match spent.expect("an answer") {
+            Took::Yes(calls) => counted.push(calls),
+            Took::No(calls) => refused += u32::from(calls == 25),
+        }
+    }
+    counted.sort_unstable();
+    assert_eq!(
+        (counted, refused),
+        ((1..=25).collect(), 15),
+        "each call has its own number"
+    );
     app.end().await;
 }
 
@@ -170,6 +182,10 @@ async fn who_waits_for_an_answer_gets_it_at_once_or_is_told_when() {
     })
     .await;
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
+    for kind in ["patient", "identity"] {
+        let refusals = app.until_measured("BudgetRefusals", &[("Budget", kind)], 1).await;
+        assert!(refusals.iter().all(|count| *count == 1.0), "{kind}: {refusals:?}");
+    }
     app.end().await;
 }
 
@@ -225,6 +241,9 @@ async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
     assert!(Time::parse(deferred["until"].as_str().unwrap()).unwrap() >= closed);
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
+    // Once for its slot, and once for its place.
+    let waits = app.until_measured("BudgetWait", &[("Budget", "query")], 2).await;
+    assert!(waits.iter().all(|wait| *wait > 0.0), "{waits:?}");
     app.end().await;
 }
 
@@ -276,6 +295,10 @@ async fn a_day_that_is_used_up_refuses_and_defers() {
     refused(&busy, 429, "upstream_busy", "retry");
     assert!(until_midnight(&busy, asked), "{:?}", busy.headers);
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
+    // A poll, a start, a page, and whatever else was asked for meanwhile.
+    app.until_measured("BudgetRefusals", &[("Budget", "day")], 3).await;
+    let used = app.until_measured("DailyQuotaUsed", &[], 2).await;
+    assert!(used.iter().all(|percent| (0.0..=100.0).contains(percent)), "{used:?}");
     app.stop().await;
 }
 

@@ -104,6 +104,10 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
         assert_eq!(log.iter().filter(told).count(), 1, "{source} {reason}");
     }
     assert!(log.iter().all(|line| !line.contains(CANARY)));
+    for reason in ["malformed", "unknown_kind", "unknown_version"] {
+        let counted = app.until_measured("DeadLetters", &[("Reason", reason)], 3).await;
+        assert_eq!(counted, [1.0; 3], "{reason}");
+    }
     app.stop().await;
 }
 

@@ -6,6 +6,8 @@ mod detector;
 mod faults;
 mod panics;
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use sandbox_fhir::split;
 use sandbox_metriport::{Failure, Operation};
@@ -219,6 +221,7 @@ async fn no_log_and_no_message_holds_anything_about_a_person() {
     links.assert_absent("the log", &log);
     secrets.assert_absent("the log", &log);
     persons.assert_absent("the log", &log);
+    assert_metrics_are_codes(&app, &log);
     secrets.0.retain(|(name, _)| *name != "bare");
     secrets.assert_absent("messages", &bodies);
     // Metriport names the person by the external id, which is a token claim: messages do not.
@@ -229,4 +232,31 @@ async fn no_log_and_no_message_holds_anything_about_a_person() {
     persons.assert_absent("the table", &items);
     secrets.assert_absent("the table", &items);
     app.end().await;
+}
+
+/// The log that was looked through has the metrics in it, of all that went on; and what they say besides numbers are
+/// codes, so that nothing about anybody can be in them that is not looked for by its name.
+fn assert_metrics_are_codes(app: &TestApp, log: &[String]) {
+    let data = app.data();
+    let told: BTreeSet<&str> = data.iter().map(|datum| datum.name.as_str()).collect();
+    for name in [
+        "PullsEnded",
+        "RecordsEnded",
+        "RecordBytes",
+        "UpstreamErrors",
+        "UpstreamLatency",
+        "WebhooksAccepted",
+        "WebhooksRefused",
+    ] {
+        assert!(told.contains(name), "{name} was not measured: {told:?}");
+        let quoted = format!("\"{name}\":");
+        assert!(
+            log.iter().any(|line| line.contains(&quoted)),
+            "{name} is not in the log"
+        );
+    }
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    for value in data.iter().flat_map(|datum| datum.dimensions.values()) {
+        assert!(value.len() <= 32 && value.bytes().all(allowed), "{value} is no code");
+    }
 }

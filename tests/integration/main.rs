@@ -18,6 +18,7 @@ mod flow;
 mod idempotency;
 mod isolation;
 mod leaks;
+mod metrics;
 mod openapi;
 mod personas;
 mod races;

@@ -250,6 +250,16 @@ async fn messages_sent_again_have_no_second_effect() {
     assert_eq!(calls(Operation::StartConsolidatedQuery), 1);
     assert_eq!(calls(Operation::DownloadFile), 1);
     assert_eq!(nora.records().await.list("/records").len(), 1);
+    for (counted, dimension, code) in [
+        ("PullsStarted", None, ""),
+        ("PullsEnded", Some("State"), "completed"),
+        ("RecordsEnded", Some("State"), "available"),
+        ("RecordBytes", None, ""),
+    ] {
+        let detail: Vec<_> = dimension.into_iter().map(|dimension| (dimension, code)).collect();
+        let told = app.until_measured(counted, &detail, 1).await;
+        assert_eq!(told.len(), 1, "{counted}: {told:?}");
+    }
     let codes = nora.codes(&id).await;
     for code in ["start_claimed", "started", "source_reported", "record_ended"] {
         assert_eq!(codes.iter().filter(|found| *found == code).count(), 1, "{codes:?}");

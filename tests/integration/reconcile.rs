@@ -32,6 +32,10 @@ async fn a_delivery_that_failed_is_found_and_sent_again() {
     );
     app.reconcile().await;
     assert_eq!(asked(), 1);
+    assert_eq!(app.until_measured("ReplaysRequested", &[], 1).await, [1.0]);
+    assert_eq!(app.measured("FailedDeliveries", &[]), [1.0]);
+    assert_eq!(app.measured("ReplaysStalled", &[]), [0.0]);
+    assert!(app.measured("OverdueItems", &[]).is_empty());
     app.end().await;
 }
 
@@ -61,5 +65,12 @@ async fn work_whose_message_was_lost_is_sent_again() {
     .await;
     assert_eq!(ended.text("/status"), "completed", "{:?}", ended.body);
     assert_eq!(app.stand_in().stats().calls(Operation::StartNetworkQuery), 2);
+    let found = app.until_measured("OverdueItems", &[], 1).await;
+    let ages = app.measured("OverdueAge", &[]);
+    // What is less than thirty seconds late, by the time scale two, is left to its message.
+    assert!(
+        found.len() == ages.len() && ages.iter().all(|age| *age >= 2000.0),
+        "{found:?} {ages:?}"
+    );
     app.end().await;
 }

@@ -6,7 +6,7 @@ use shared::domain::budget::{Allowance, Budget};
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
 use shared::http::{Code, Problem};
-use shared::metriport::{Metadata, OpenIdentitySession, UpstreamError, UpstreamErrorKind};
+use shared::metriport::{Metadata, OpenIdentitySession, UpstreamError};
 use shared::redirects;
 use shared::store::{ReadIdentity, ReadPatient, WriteIdentity, WritePatient};
 use shared::webhook::IDENTITY_MARK;
@@ -96,8 +96,5 @@ pub async fn open(
 
 /// Whether the patient does not exist upstream any more.
 pub(crate) const fn is_gone(error: &UpstreamError) -> bool {
-    matches!(
-        error.kind(),
-        UpstreamErrorKind::NotFound | UpstreamErrorKind::PatientNotFound
-    )
+    error.kind().is_absence()
 }

@@ -14,6 +14,7 @@ use shared::budget::DayBudget;
 use shared::config::Env;
 use shared::domain::Timing;
 use shared::init::{BACKGROUND, Init, InitError};
+use shared::metrics::Metrics;
 use shared::metriport::Client;
 use shared::queue::AdvanceQueue;
 use shared::store::Table;
@@ -26,6 +27,7 @@ pub struct Deps {
     metriport: Client,
     timing: Timing,
     day: DayBudget,
+    metrics: Metrics,
 }
 
 impl Deps {
@@ -37,6 +39,7 @@ impl Deps {
             advances: init.advance_queue()?,
             metriport: init.metriport(BACKGROUND).await?,
             timing: init.deployment.timing,
+            metrics: init.metrics.clone(),
         })
     }
 }
@@ -53,9 +56,9 @@ pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
 
 /// One tick. What is overdue comes first; that Metriport cannot be asked must not keep it from being sent.
 async fn tick(deps: &Deps) -> Result<Value, Error> {
-    let now = clock::now();
-    let sent = tick::tick(&deps.table, &deps.advances, now, deps.timing).await?;
-    let replayed = replay::replay(&deps.table, &deps.metriport, &deps.day, now, deps.timing).await;
+    let (now, timing, metrics) = (clock::now(), deps.timing, &deps.metrics);
+    let sent = tick::tick(&deps.table, &deps.advances, metrics, now, timing).await?;
+    let replayed = replay::replay(&deps.table, &deps.metriport, &deps.day, metrics, now, timing).await;
     if let Err(error) = &replayed {
         tracing::warn!(context = %error, "failed deliveries could not be looked for");
     }

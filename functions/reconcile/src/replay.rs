@@ -5,6 +5,7 @@ use shared::budget::CountCall;
 use shared::domain::budget::Share;
 use shared::domain::replay::Verdict;
 use shared::domain::{Time, Timing};
+use shared::metrics::{Metric, Metrics};
 use shared::metriport::WebhookReplay;
 use shared::store::{Condition, KeepReplays};
 
@@ -16,6 +17,7 @@ pub async fn replay(
     store: &impl KeepReplays,
     metriport: &impl WebhookReplay,
     day: &impl CountCall,
+    metrics: &Metrics,
     now: Time,
     timing: Timing,
 ) -> Result<bool, Error> {
@@ -32,6 +34,10 @@ pub async fn replay(
     let failed = metriport.webhook_status().await?.map_or(0, |status| status.failed);
     let (seen, verdict) = claimed.seen(failed);
     store.put_replays(&seen).await?;
+    metrics.put(&[
+        Metric::failed_deliveries(failed),
+        Metric::replays_stalled(verdict == Verdict::ReplayAndAlarm),
+    ]);
     match verdict {
         Verdict::Healthy => return Ok(false),
         Verdict::Replay => tracing::warn!(failed, "webhook deliveries failed: having them sent again"),
@@ -41,5 +47,6 @@ pub async fn replay(
         return Ok(false);
     }
     metriport.retry_webhooks().await?;
+    metrics.put(&[Metric::replays_requested()]);
     Ok(true)
 }

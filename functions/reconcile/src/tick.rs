@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared::Error;
 use shared::domain::{Time, Timing};
+use shared::metrics::{Metric, Metrics};
 use shared::queue::SendAdvance;
 use shared::store::{Due, ReadDue};
 
@@ -14,13 +15,31 @@ const LIMIT: i32 = 100;
 ///
 /// # Errors
 /// When the due index cannot be read, or a message cannot be sent: the next tick finds the same.
-pub async fn tick(store: &impl ReadDue, queue: &impl SendAdvance, now: Time, timing: Timing) -> Result<usize, Error> {
+pub async fn tick(
+    store: &impl ReadDue,
+    queue: &impl SendAdvance,
+    metrics: &Metrics,
+    now: Time,
+    timing: Timing,
+) -> Result<usize, Error> {
     let due = store.overdue(now.minus(timing.overdue()), LIMIT).await?;
-    for Due(advance) in &due {
+    metrics.put(&found(&due, now));
+    for Due { advance, .. } in &due {
         queue.send_advance(advance, Duration::ZERO).await?;
     }
     if !due.is_empty() {
         tracing::info!(sent = due.len(), "overdue work sent again");
     }
     Ok(due.len())
+}
+
+/// Nothing is found in most ticks of a quiet deployment, and then there is nothing to tell.
+fn found(due: &[Due], now: Time) -> Vec<Metric> {
+    let Some(oldest) = due.iter().map(|due| due.due_at).min() else {
+        return Vec::new();
+    };
+    vec![
+        Metric::overdue_items(due.len() as u64),
+        Metric::overdue_age(oldest.until(now)),
+    ]
 }

@@ -19,7 +19,7 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
         body: request.body().as_ref(),
         signature: header(&request, SIGNATURE_HEADER),
     };
-    let answer = take_in(&deps.keys, &deps.queue, webhook, clock::now()).await;
+    let answer = take_in(&deps.keys, &deps.queue, &deps.metrics, webhook, clock::now()).await;
     Ok(respond(answer.map(|answer| match answer {
         Answer::Pong(ping) => json(200, &json!({ "pong": ping })),
         Answer::Queued => json(200, &json!({})),

@@ -3,8 +3,9 @@
 use shared::Error;
 use shared::domain::Time;
 use shared::http::{Code, Problem};
+use shared::metrics::{Metric, Metrics};
 use shared::queue::SendWebhookEvent;
-use shared::webhook::{Event, Incoming, SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookEvent};
+use shared::webhook::{Event, EventKind, Incoming, SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookEvent};
 
 use crate::keys::VerifyKeys;
 
@@ -30,14 +31,23 @@ pub enum Answer {
 pub async fn take_in(
     keys: &impl VerifyKeys,
     queue: &impl SendWebhookEvent,
+    metrics: &Metrics,
     webhook: UnverifiedWebhook<'_>,
     now: Time,
 ) -> Result<Answer, Error> {
-    let verified = keys.verify(webhook, now).await.map_err(refused)?;
+    let verified = keys.verify(webhook, now).await;
+    let verified = verified.map_err(|error| refused(error, metrics))?;
     match read(verified, now) {
-        Incoming::Ping(ping) => Ok(Answer::Pong(ping)),
+        Incoming::Ping(ping) => {
+            metrics.put(&[Metric::webhook_accepted(EventKind::Ping)]);
+            Ok(Answer::Pong(ping))
+        }
         Incoming::Event(event) => {
-            queue.send_webhook_event(&event).await?;
+            if let Err(error) = queue.send_webhook_event(&event).await {
+                metrics.put(&[Metric::webhook_not_queued()]);
+                return Err(error.into());
+            }
+            metrics.put(&accepted(&event));
             tracing::info!(event = event.event_type, message_id = %event.message, "webhook queued");
             Ok(Answer::Queued)
         }
@@ -65,7 +75,16 @@ fn is_oversized(event: &WebhookEvent) -> bool {
     serde_json::to_vec(event).is_ok_and(|body| body.len() > EVENT_BYTES_MAX)
 }
 
-fn refused(error: SignatureError) -> Error {
+fn accepted(event: &WebhookEvent) -> Vec<Metric> {
+    let age = event.age().map(Metric::webhook_age);
+    [Metric::webhook_accepted(event.kind())]
+        .into_iter()
+        .chain(age)
+        .collect()
+}
+
+fn refused(error: SignatureError, metrics: &Metrics) -> Error {
+    metrics.put(&[Metric::webhook_unbelieved(error)]);
     let reason = error.to_string();
     tracing::warn!(reason, "webhook refused");
     Problem::new(Code::SignatureInvalid).into()

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use shared::config::Env;
 use shared::domain::Time;
 use shared::init::InitError;
+use shared::metrics::{KeysRead, Metric, Metrics};
 use shared::secrets::{self, SecretError};
 use shared::webhook::{SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookKeys};
 use tokio::sync::Mutex;
@@ -35,6 +36,7 @@ pub trait VerifyKeys {
 pub struct KeyRing {
     client: Client,
     env: Env,
+    metrics: Metrics,
     loaded: Mutex<Loaded>,
 }
 
@@ -54,12 +56,24 @@ impl KeyRing {
         Ok(Self {
             client,
             env,
+            metrics: Metrics::off(),
             loaded: Mutex::new(Loaded {
                 keys,
                 tried_at: now,
                 read_at: now,
             }),
         })
+    }
+
+    /// Tells what came of reading them again.
+    #[must_use]
+    pub fn measured(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    fn tell(&self, read: KeysRead) {
+        self.metrics.put(&[Metric::webhook_keys_refetched(read)]);
     }
 
     async fn reload(&self, loaded: &mut Loaded, now: Time) -> bool {
@@ -79,6 +93,7 @@ impl KeyRing {
                 true
             }
             Err(error) => {
+                self.tell(KeysRead::Failed);
                 let context = error.to_string();
                 tracing::error!(context, "the webhook keys could not be read again");
                 false
@@ -98,7 +113,14 @@ impl VerifyKeys for KeyRing {
             self.reload(&mut loaded, now).await;
         }
         match webhook.verify(&loaded.keys) {
-            Err(SignatureError::Mismatch) if self.reload(&mut loaded, now).await => webhook.verify(&loaded.keys),
+            Err(SignatureError::Mismatch) if self.reload(&mut loaded, now).await => {
+                let verdict = webhook.verify(&loaded.keys);
+                self.tell(match verdict {
+                    Ok(_) => KeysRead::Matched,
+                    Err(_) => KeysRead::Unmatched,
+                });
+                verdict
+            }
             verdict => verdict,
         }
     }

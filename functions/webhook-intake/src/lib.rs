@@ -11,6 +11,7 @@ pub mod keys;
 use lambda_http::service_fn;
 use shared::config::Env;
 use shared::init::{Init, InitError};
+use shared::metrics::Metrics;
 use shared::queue::WebhookEventQueue;
 
 use keys::KeyRing;
@@ -19,6 +20,7 @@ use keys::KeyRing;
 pub struct Deps {
     keys: KeyRing,
     queue: WebhookEventQueue,
+    metrics: Metrics,
 }
 
 impl Deps {
@@ -29,8 +31,9 @@ impl Deps {
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         let keys = KeyRing::load(init.secrets(), init.env.clone(), shared::clock::now()).await?;
         Ok(Self {
-            keys,
+            keys: keys.measured(init.metrics.clone()),
             queue: init.webhook_event_queue()?,
+            metrics: init.metrics.clone(),
         })
     }
 }

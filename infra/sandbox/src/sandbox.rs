@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sandbox_aws::{Aws, AwsOptions};
+use sandbox_host::cloudwatch::MetricSink;
 use sandbox_host::template::{Stack, TemplateError};
 use sandbox_host::{Host, HostOptions, Issuer, IssuerError, LogSink, Runner, StartError};
 use sandbox_metriport::{FaultPlan, StandIn, StandInOptions};
@@ -44,6 +45,8 @@ pub struct SandboxOptions {
     pub observer: Option<sandbox_aws::Observer>,
     /// Receives every line the functions write.
     pub log: LogSink,
+    /// Receives the metrics in those lines, as CloudWatch would.
+    pub metrics: Option<MetricSink>,
     /// Start one process of each function at once.
     pub prewarm: bool,
     /// How much faster schedules tick; 0 stops them.
@@ -66,6 +69,7 @@ impl SandboxOptions {
             redirects: Vec::new(),
             observer: None,
             log: Arc::new(|_| {}),
+            metrics: None,
             prewarm: true,
             schedule_scale: 1,
             faults: Faults::default(),
@@ -171,6 +175,7 @@ impl Sandbox {
         host_options.prewarm = options.prewarm;
         host_options.schedule_scale = options.schedule_scale;
         host_options.log = options.log;
+        host_options.metrics = options.metrics;
         host_options.interference = options.faults.invocations;
         host_options.killer = options.faults.killer;
         let host = Host::start(host_options).await?;

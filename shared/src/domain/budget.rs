@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use super::Time;
 
-pub use day::{Share, midnight_after};
+pub use day::{Share, midnight_after, new_percent};
 pub use limits::{Limits, LimitsError};
 pub use pace::Pace;
 pub use places::Places;

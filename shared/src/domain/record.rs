@@ -52,6 +52,21 @@ impl RecordState {
         matches!(self, Self::Available | Self::Empty | Self::Failed)
     }
 
+    /// Its code, as it is stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Processing => "processing",
+            Self::Offered => "offered",
+            Self::Fetching => "fetching",
+            Self::Available => "available",
+            Self::Empty => "empty",
+            Self::Failed => "failed",
+        }
+    }
+
     /// Whether the patient's consolidated lock is held.
     #[must_use]
     pub const fn holds_lock(self) -> bool {

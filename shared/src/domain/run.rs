@@ -49,6 +49,22 @@ impl RunState {
         }
     }
 
+    /// Its code, as it is stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Consolidating => "consolidating",
+            Self::Completed => "completed",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Expired => "expired",
+        }
+    }
+
     /// Whether somebody still waits for something to happen, so that there must be a due time.
     #[must_use]
     pub const fn waits(self) -> bool {
@@ -290,6 +306,8 @@ pub struct Change {
     pub frees_session: bool,
     /// Whether the patient's lock is released.
     pub unlocks: bool,
+    /// The state that the run ended in by this. One that had expired may end again.
+    pub ended: Option<RunState>,
 }
 
 impl Change {

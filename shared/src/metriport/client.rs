@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::transport::is_private;
+use crate::metrics::Metrics;
 
 /// What a [`Client`] is made of.
 #[derive(Debug, Clone)]
@@ -48,6 +49,7 @@ pub struct Client {
     pub(super) http: reqwest::Client,
     pub(super) request_timeout: Duration,
     pub(super) user_agent: HeaderValue,
+    pub(super) metrics: Metrics,
     api_key: SecretString,
 }
 
@@ -79,12 +81,20 @@ impl Client {
             http,
             request_timeout,
             user_agent,
+            metrics: Metrics::off(),
             api_key,
         };
         match client.key_header() {
             Ok(key) if !key.is_empty() => Ok(client),
             Ok(_) | Err(_) => Err(ClientOptionsError::ApiKey),
         }
+    }
+
+    /// Tells of every call how long it took, and of one that failed, why.
+    #[must_use]
+    pub fn measured(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// The key as a header that is never printed.

@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 use super::call::Call;
 use super::refusal;
 use super::{Client, Operation, UpstreamError, UpstreamErrorKind};
+use crate::clock;
+use crate::metrics::{Metric, Metrics};
 
 /// No answer of this API comes near: records are links, not bodies.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -21,6 +23,7 @@ pub(super) struct Reply {
     operation: Operation,
     status: u16,
     body: Vec<u8>,
+    metrics: Metrics,
 }
 
 impl Reply {
@@ -46,8 +49,9 @@ impl Reply {
         value.ok_or_else(|| self.garbage())
     }
 
-    /// An answer without what must be in it.
+    /// An answer without what must be in it: a failure that only its reader sees, and so tells.
     pub(super) fn garbage(&self) -> UpstreamError {
+        self.metrics.put(&[Metric::upstream_error(UpstreamErrorKind::Garbage)]);
         UpstreamError::new(self.operation, UpstreamErrorKind::Garbage).with_status(self.status)
     }
 }
@@ -57,7 +61,18 @@ impl Client {
     ///
     /// # Errors
     /// Every way a call can fail, told apart by whether it may have taken effect.
-    pub(super) async fn send(&self, mut call: Call<'_>) -> Result<Reply, UpstreamError> {
+    pub(super) async fn send(&self, call: Call<'_>) -> Result<Reply, UpstreamError> {
+        let (operation, begun) = (call.operation, clock::now());
+        let answer = self.exchange(call).await;
+        let latency = Metric::upstream_latency(operation, begun.until(clock::now()));
+        let failure = answer.as_ref().err().filter(|error| !is_an_answer(error));
+        let failure = failure.map(|error| Metric::upstream_error(error.kind()));
+        let told: Vec<_> = [latency].into_iter().chain(failure).collect();
+        self.metrics.put(&told);
+        answer
+    }
+
+    async fn exchange(&self, mut call: Call<'_>) -> Result<Reply, UpstreamError> {
         let url = call.url(&self.base_url)?;
         let body = call.body.take();
         let response = match self.request(&call, url, body)?.send().await {
@@ -71,9 +86,23 @@ impl Client {
             "metriport answered"
         );
         if status.is_success() {
-            accepted(&call, response).await
+            self.accepted(&call, response).await
         } else {
             Err(refused(&call, response).await)
+        }
+    }
+
+    async fn accepted(&self, call: &Call<'_>, response: Response) -> Result<Reply, UpstreamError> {
+        let status = response.status().as_u16();
+        match read_bounded(response).await {
+            Ok(body) => Ok(Reply {
+                operation: call.operation,
+                status,
+                body,
+                metrics: self.metrics.clone(),
+            }),
+            Err(Unread::TooLarge(_)) => Err(call.failed(UpstreamErrorKind::Garbage).with_status(status)),
+            Err(Unread::Broken(error, _)) => Err(lost(call, &error).with_status(status)),
         }
     }
 
@@ -103,17 +132,9 @@ impl Client {
     }
 }
 
-async fn accepted(call: &Call<'_>, response: Response) -> Result<Reply, UpstreamError> {
-    let status = response.status().as_u16();
-    match read_bounded(response).await {
-        Ok(body) => Ok(Reply {
-            operation: call.operation,
-            status,
-            body,
-        }),
-        Err(Unread::TooLarge(_)) => Err(call.failed(UpstreamErrorKind::Garbage).with_status(status)),
-        Err(Unread::Broken(error, _)) => Err(lost(call, &error).with_status(status)),
-    }
+/// Whether a failure is what a call may well be answered with: a search may find nothing.
+fn is_an_answer(error: &UpstreamError) -> bool {
+    error.operation() == Operation::FindPatient && error.kind().is_absence()
 }
 
 /// A refusal stands even if its words do not arrive whole: what did arrive is read.

@@ -11,6 +11,7 @@ use super::dead_letter::{ATTRIBUTE, Envelope, Reason, without_links};
 use super::{Queue, QueueError};
 use crate::config::{ConfigError, Env};
 use crate::domain::Time;
+use crate::metrics::{Metric, Metrics};
 
 /// A queue that has a consumer, and so dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,9 @@ impl Source {
 
 /// A message that is given up. Its body may be anything, so it has no `Debug`.
 pub struct DeadLetter<'a> {
-    /// Why, and what is known of it.
+    /// Why.
+    pub reason: Reason,
+    /// The same in words, and what is known of it.
     pub envelope: Envelope,
     /// What it said, as far as that is kept.
     pub body: Cow<'a, str>,
@@ -73,6 +76,7 @@ impl<'a> DeadLetter<'a> {
         envelope.received_count = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok());
         envelope.sent_at = attribute("SentTimestamp").and_then(|at| at.parse().ok().map(Time::from_millis));
         Self {
+            reason,
             envelope,
             body: source.kept(message.body.as_deref().unwrap_or_default()),
         }
@@ -92,6 +96,7 @@ pub trait KeepDeadLetter {
 pub struct DeadLetterQueue {
     queue: Queue,
     source: Source,
+    metrics: Metrics,
 }
 
 impl DeadLetterQueue {
@@ -101,7 +106,18 @@ impl DeadLetterQueue {
     /// When its variable is missing.
     pub fn read(client: &Client, env: &Env, source: Source) -> Result<Self, ConfigError> {
         let queue = Queue::read(client, env, source.variable())?;
-        Ok(Self { queue, source })
+        Ok(Self {
+            queue,
+            source,
+            metrics: Metrics::off(),
+        })
+    }
+
+    /// Tells what was given up, once that is kept.
+    #[must_use]
+    pub fn measured(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 }
 
@@ -125,7 +141,10 @@ impl KeepDeadLetter for DeadLetterQueue {
             .send()
             .await
         {
-            Ok(_sent) => Ok(()),
+            Ok(_sent) => {
+                self.metrics.put(&[Metric::dead_letter(letter.reason)]);
+                Ok(())
+            }
             Err(error) => Err(self.queue.error(crate::error::aws_code(&error))),
         }
     }

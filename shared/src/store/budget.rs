@@ -4,7 +4,7 @@
 //! it is why it could not. All functions of the deployment write the same few items, so there is no loop that others
 //! could keep going: a lost update is decided anew a few times, and then counts as refused.
 
-use std::collections::HashMap;
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -65,8 +65,9 @@ pub trait TakePlace {
 
 /// Counts the calls of a day.
 pub trait SpendDay {
-    /// Counts one call of the day, provided that fewer than `calls_max` were made. Whether it was counted.
-    fn spend_day(&self, now: Time, calls_max: u32) -> impl Future<Output = Result<bool>> + Send;
+    /// Counts one call of the day, provided that fewer than `calls_max` were made. What comes back is how many there
+    /// are now.
+    fn spend_day(&self, now: Time, calls_max: u32) -> impl Future<Output = Result<Took<u32>>> + Send;
 }
 
 impl TakeSlot for Table {
@@ -151,7 +152,7 @@ impl TakePlace for Table {
 }
 
 impl SpendDay for Table {
-    async fn spend_day(&self, now: Time, calls_max: u32) -> Result<bool> {
+    async fn spend_day(&self, now: Time, calls_max: u32) -> Result<Took<u32>> {
         let count = self
             .update_budget(keys::day(now.date()))
             .update_expression("ADD #calls :one SET #ttl = :ttl")
@@ -160,8 +161,12 @@ impl SpendDay for Table {
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":max", number(calls_max))
-            .expression_attribute_values(":ttl", number(now.seconds_ceil() + DAY_KEPT_SECS));
-        Ok(tried(count.send().await)?.is_ok())
+            .expression_attribute_values(":ttl", number(now.seconds_ceil() + DAY_KEPT_SECS))
+            .return_values(ReturnValue::UpdatedNew);
+        Ok(match tried(count.send().await)? {
+            Ok(item) => Took::Yes(parsed(&item, "calls").unwrap_or_default()),
+            Err(item) => Took::No(parsed(&item, "calls").unwrap_or_default()),
+        })
     }
 }
 
@@ -207,9 +212,12 @@ fn time(time: Time) -> AttributeValue {
     number(time.millis())
 }
 
-fn read(item: &HashMap<String, AttributeValue>, name: &str) -> Option<Time> {
-    let text = item.get(name)?.as_n().ok()?;
-    text.parse().ok().map(Time::from_millis)
+fn read(item: &Item, name: &str) -> Option<Time> {
+    parsed(item, name).map(Time::from_millis)
+}
+
+fn parsed<N: FromStr>(item: &Item, name: &str) -> Option<N> {
+    item.get(name)?.as_n().ok()?.parse().ok()
 }
 
 /// The name of a place's attribute.

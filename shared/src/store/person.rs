@@ -9,6 +9,7 @@ use crate::domain::identity::{Identity, OpenSession};
 use crate::domain::patient::PatientSlot;
 use crate::domain::run::{Run, RunEvent};
 use crate::domain::{Aal2SessionHash, OwnerId, PatientId, ProofedIdentityId, Time};
+use crate::metrics::Metric;
 
 /// How long rows that only serve correlation are kept.
 const CORRELATION_DAYS: i64 = 90;
@@ -379,6 +380,8 @@ impl AcceptRun for Table {
                 grounds.identity.version,
             )?
             .commit()
-            .await
+            .await?;
+        self.metrics.put(&[Metric::pull_started()]);
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ use super::{Condition, Result, Table, keys};
 use crate::domain::record::Record;
 use crate::domain::run::{Change, Run, RunEvent};
 use crate::domain::{OwnerId, RecordId, RunId, Time, UpstreamRequestId};
+use crate::metrics::Metric;
 use crate::queue::Subject;
 
 /// One line of a run's timeline: what happened, when, and the record it made, if any. Codes only.
@@ -137,7 +138,11 @@ impl WriteRun for Table {
         if let Some(seen) = seen {
             transaction = transaction.put_seen(seen)?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        if let Some(state) = change.ended {
+            self.metrics.put(&[Metric::pull_ended(state)]);
+        }
+        Ok(())
     }
 }
 

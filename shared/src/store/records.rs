@@ -7,6 +7,7 @@ use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, StoreError, Table, keys};
 use crate::domain::record::{Record, RecordChange, RecordEvent};
 use crate::domain::{OwnerId, RecordId, Time, Timing};
+use crate::metrics::Metric;
 use crate::queue::Subject;
 
 /// Reads a person's records.
@@ -88,8 +89,18 @@ impl WriteRecord for Table {
         if let Some(seen) = seen {
             transaction = transaction.put_seen(seen)?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        // A record that has ended does not change: this change ended it.
+        if record.state.is_terminal() {
+            self.metrics.put(&ended(record));
+        }
+        Ok(())
     }
+}
+
+fn ended(record: &Record) -> Vec<Metric> {
+    let bytes = record.object.as_ref().map(|object| Metric::record_bytes(object.bytes));
+    bytes.into_iter().chain([Metric::record_ended(record.state)]).collect()
 }
 
 /// How often a change is decided anew when others write the same record.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::keys::Key;
 use super::{Result, StoreError};
 use crate::config::{ConfigError, Env};
+use crate::metrics::Metrics;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -19,6 +20,7 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 pub struct Table {
     pub(super) client: Client,
     pub(super) name: String,
+    pub(super) metrics: Metrics,
 }
 
 impl Table {
@@ -30,7 +32,15 @@ impl Table {
         Ok(Self {
             client: client.clone(),
             name: env.required("TABLE_NAME")?.to_owned(),
+            metrics: Metrics::off(),
         })
+    }
+
+    /// Tells which pulls and records begin and end by what it writes, once that is written.
+    #[must_use]
+    pub fn measured(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Reads one item, as it is now (strongly consistent).

@@ -9,7 +9,12 @@ use crate::queue::{Advance, Subject, VERSION};
 
 /// Something overdue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due(pub Advance);
+pub struct Due {
+    /// What has it done.
+    pub advance: Advance,
+    /// When it should have been.
+    pub due_at: Time,
+}
 
 /// Reads what is overdue.
 pub trait ReadDue {
@@ -22,6 +27,7 @@ pub trait ReadDue {
 struct DueRow {
     pk: String,
     sk: String,
+    due_at: Time,
     due_seq: u64,
 }
 
@@ -78,7 +84,10 @@ fn read_due(item: Item) -> Result<Due> {
             .map(Subject::Record)
     });
     match (keys::read_owner(&row.pk), subject) {
-        (Some(owner), Some(subject)) => Ok(Due(advance(owner, subject, row.due_seq))),
+        (Some(owner), Some(subject)) => Ok(Due {
+            advance: advance(owner, subject, row.due_seq),
+            due_at: row.due_at,
+        }),
         _ => Err(StoreError::Unreadable("due item")),
     }
 }

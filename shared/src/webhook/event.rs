@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,58 @@ use crate::domain::record::Delivered;
 use crate::domain::run::Outcome;
 use crate::domain::{MessageId, PatientId, RecordId, RunId, SourceKind, Time, UpstreamRequestId};
 use crate::queue::Link;
+
+/// Kinds of webhooks, as a closed list: a type is upstream's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// Metriport asks whether we are there.
+    Ping,
+    /// A source of a network query ended.
+    Source,
+    /// A network query's first data is ready.
+    FirstData,
+    /// A consolidated query ended.
+    Consolidated,
+    /// A person was proofed.
+    Identity,
+    /// One of these, or of no type at all, that could not be read.
+    Unreadable,
+    /// One we do not act on.
+    Other,
+}
+
+impl EventKind {
+    /// Its code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Source => "source",
+            Self::FirstData => "first_data",
+            Self::Consolidated => "consolidated",
+            Self::Identity => "identity",
+            Self::Unreadable => "unreadable",
+            Self::Other => "other",
+        }
+    }
+
+    /// What `meta.type` promises (docs.metriport.com, pages `handling-data/webhooks-with-nq` and
+    /// `getting-started/webhooks`).
+    pub(super) fn of_type(event_type: &str) -> Self {
+        match event_type {
+            "ping" => Self::Ping,
+            "network-query.hie" | "network-query.pharmacy" | "network-query.lab" => Self::Source,
+            "network-query.hie.first-data-ready" => Self::FirstData,
+            "medical.consolidated-data" => Self::Consolidated,
+            "ias.identity.verified" => Self::Identity,
+            UNTYPED => Self::Unreadable,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Stands for the type of an event that has none.
+pub(super) const UNTYPED: &str = "unreadable";
 
 /// A verified webhook, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +99,33 @@ pub struct WebhookEvent {
     pub marks: Marks,
     /// What it says.
     pub event: Event,
+}
+
+impl WebhookEvent {
+    /// Its kind. What promises to be of one that we act on, and says nothing, is unreadable.
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        match &self.event {
+            Event::Source { .. } => EventKind::Source,
+            Event::FirstData { .. } => EventKind::FirstData,
+            Event::Consolidated { .. } => EventKind::Consolidated,
+            Event::Identity { .. } => EventKind::Identity,
+            Event::IdentityUnreadable { .. } => EventKind::Unreadable,
+            Event::Other => match EventKind::of_type(&self.event_type) {
+                EventKind::Other => EventKind::Other,
+                _ => EventKind::Unreadable,
+            },
+        }
+    }
+
+    /// How long it was on its way; nothing if it names no time, or a time to come. Only of what carries our own
+    /// metadata: a replay comes without it and with its old time, which says when it failed and not how long it took.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let when = self.when.filter(|when| *when <= self.received_at);
+        when.filter(|_| self.marks != Marks::default())
+            .map(|when| when.until(self.received_at))
+    }
 }
 
 /// Our own metadata, echoed. Missing on replays.

@@ -5,7 +5,7 @@ mod event;
 mod payload;
 mod signature;
 
-pub use event::{Delivery, Event, Incoming, KeptBody, Marks, WebhookEvent};
+pub use event::{Delivery, Event, EventKind, Incoming, KeptBody, Marks, WebhookEvent};
 pub use payload::{IDENTITY_MARK, RECORD_MARK, RUN_MARK};
 pub use signature::{SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookKeys, WebhookKeysError};
 

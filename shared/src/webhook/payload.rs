@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::digest;
-use super::event::{Delivery, Event, Incoming, KeptBody, Marks, WebhookEvent};
+use super::event::{Delivery, Event, EventKind, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent};
 use super::signature::VerifiedWebhook;
 use crate::domain::identity::Verification;
 use crate::domain::run::Outcome;
@@ -38,7 +38,7 @@ impl VerifiedWebhook<'_> {
         let parsed: Option<Value> = serde_json::from_slice(self.body()).ok();
         let digest = parsed.as_ref().map_or_else(|| self.digest(), digest::of_content);
         let body = parsed.unwrap_or_default();
-        let event_type = text(&body, "/meta/type").unwrap_or("unreadable");
+        let event_type = text(&body, "/meta/type").unwrap_or(UNTYPED);
         if event_type == "ping"
             && let Some(ping) = text(&body, "/ping")
         {
@@ -60,19 +60,19 @@ impl VerifiedWebhook<'_> {
     }
 
     fn event(&self, event_type: &str, body: &Value) -> Event {
-        match event_type {
-            "network-query.hie" | "network-query.pharmacy" | "network-query.lab" => source(event_type, body),
-            "network-query.hie.first-data-ready" => {
+        match EventKind::of_type(event_type) {
+            EventKind::Source => source(event_type, body),
+            EventKind::FirstData => {
                 id(body, "/payload/patientId", PatientId::parse).map(|patient| Event::FirstData { patient })
             }
-            "medical.consolidated-data" => delivery(body).map(|delivery| Event::Consolidated { delivery }),
-            "ias.identity.verified" => Some(match verification(body) {
+            EventKind::Consolidated => delivery(body).map(|delivery| Event::Consolidated { delivery }),
+            EventKind::Identity => Some(match verification(body) {
                 Some(verification) => Event::Identity { verification },
                 None => Event::IdentityUnreadable {
                     body: KeptBody(String::from_utf8_lossy(self.body()).into_owned()),
                 },
             }),
-            _ => None,
+            EventKind::Ping | EventKind::Unreadable | EventKind::Other => None,
         }
         .unwrap_or(Event::Other)
     }

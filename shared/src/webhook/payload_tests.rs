@@ -151,3 +151,52 @@ fn nothing_that_is_signed_is_lost() {
         (Event::Other, "patient.admitCANARY")
     );
 }
+
+#[test]
+fn what_promises_something_and_says_nothing_is_unreadable() {
+    for promising in [
+        "ping",
+        "network-query.hie",
+        "network-query.pharmacy",
+        "network-query.lab",
+        "network-query.hie.first-data-ready",
+        "medical.consolidated-data",
+        "ias.identity.verified",
+    ] {
+        let kind = read(&json!({"meta": meta(promising)})).kind();
+        assert_eq!(kind, EventKind::Unreadable, "{promising}");
+    }
+    assert_eq!(read(&json!({"meta": meta("patient.admit")})).kind(), EventKind::Other);
+    assert_eq!(read(&json!([])).kind(), EventKind::Unreadable);
+    let source = json!({"meta": meta("network-query.lab"),
+        "payload": {"patientId": "p-1", "source": {"type": "lab", "status": "completed"}}});
+    assert_eq!(read(&source).kind(), EventKind::Source);
+}
+
+#[test]
+fn only_what_carries_our_metadata_has_an_age() {
+    let received_at = Time::parse("2026-11-22T11:31:08Z").unwrap();
+    let age = |body: &Value| {
+        WebhookEvent {
+            received_at,
+            ..read(body)
+        }
+        .age()
+    };
+    let delivery = json!({"meta": meta("medical.consolidated-data")});
+    assert_eq!(age(&delivery), Some(std::time::Duration::from_millis(588)));
+    let with = |name: &str, value: Value| {
+        let mut other = delivery.clone();
+        other["meta"][name] = value;
+        other
+    };
+    // A replay; one of another application; a clock that is ahead; no time.
+    for other in [
+        with("data", Value::Null),
+        with("data", json!({"env": "dev"})),
+        with("when", json!("2026-11-22T11:31:08.001Z")),
+        with("when", Value::Null),
+    ] {
+        assert_eq!(age(&other), None, "{other}");
+    }
+}

@@ -58,6 +58,18 @@ pub enum SignatureError {
     Mismatch,
 }
 
+impl SignatureError {
+    /// Its code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Mismatch => "mismatch",
+        }
+    }
+}
+
 /// A webhook as it came. Its body cannot be read.
 #[derive(Clone, Copy)]
 pub struct UnverifiedWebhook<'a> {

@@ -6,6 +6,7 @@ mod bodies;
 mod contradictions;
 mod effects;
 mod leaks;
+mod measures;
 mod options;
 mod requests;
 mod security;

@@ -1,4 +1,4 @@
-//! What the system logs while an input is judged, at the finest level our own code has.
+//! What the system logs while an input is judged, at the finest level our own code has, and what it measures.
 
 use std::cell::RefCell;
 use std::io;
@@ -60,6 +60,14 @@ pub fn capture() {
         .with_env_filter(EnvFilter::new(format!("warn,{filter}")));
     // Another entry of this process has set it up before: it is the same.
     drop(subscriber.try_init());
+}
+
+/// Takes the line of a metric.
+pub fn metric(line: &str) {
+    LINES.with_borrow_mut(|lines| {
+        lines.extend_from_slice(line.as_bytes());
+        lines.push(b'\n');
+    });
 }
 
 /// Forgets what was logged so far.

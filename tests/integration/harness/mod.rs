@@ -2,6 +2,7 @@
 //! condition holds, with a bound.
 
 mod cloud;
+mod measured;
 mod person;
 mod pulling;
 mod refusing;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ias::{Sandbox, SandboxOptions};
+use sandbox_host::cloudwatch::MetricLine;
 use sandbox_host::{ProcessSpan, Runner};
 use sandbox_metriport::{Delays, StandIn, StandInOptions};
 
@@ -21,10 +23,11 @@ pub use refusing::{pointers, refused, retry_after};
 /// Longest time anything is waited for.
 pub const BOUND: Duration = Duration::from_secs(60);
 
-/// A running sandbox, and what its functions said.
+/// A running sandbox, and what its functions said and measured.
 pub struct TestApp {
     sandbox: Sandbox,
     log: Arc<Mutex<Vec<String>>>,
+    metrics: Arc<Mutex<Vec<MetricLine>>>,
 }
 
 impl TestApp {
@@ -48,9 +51,12 @@ impl TestApp {
         let log = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&log);
         options.log = Arc::new(move |line| sink.lock().unwrap().push(format!("{}: {}", line.function, line.text)));
+        let metrics = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&metrics);
+        options.metrics = Some(Arc::new(move |line| sink.lock().unwrap().push(line)));
         change(&mut options);
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
-        Self { sandbox, log }
+        Self { sandbox, log, metrics }
     }
 
     /// A person whose first name chooses how the networks behave.
@@ -148,6 +154,8 @@ impl TestApp {
 
     /// Ends everything, with whatever is left over.
     pub async fn stop(self) {
+        // What could not be read would be lost in CloudWatch without a word.
+        self.data();
         assert!(
             self.sandbox.host().init_failures().is_empty(),
             "functions that did not start"

@@ -11,10 +11,14 @@ fn every_canary_is_found_wherever_it_stands_in_a_line() {
         "identity-session: {\"level\":\"INFO\",\"message\":\"request refused\",\"code\":\"invalid_request\"}";
     assert_eq!(canaries.find(&[harmless.to_owned()]), None);
     for (name, value) in &canaries.0 {
-        let line = format!("identity-session: {{\"level\":\"WARN\",\"context\":\"did not like {value}!\"}}");
-        let lines = [harmless.to_owned(), line.clone()];
-        let found = canaries.find(&lines);
-        assert!(found.is_some_and(|(_, text)| text == line), "{name} is not found");
+        for line in [
+            format!("identity-session: {{\"level\":\"WARN\",\"context\":\"did not like {value}!\"}}"),
+            format!("network-query: {{\"PullsStarted\":1,\"Stage\":\"{value}\",\"_aws\":{{}}}}"),
+        ] {
+            let lines = [harmless.to_owned(), line.clone()];
+            let found = canaries.find(&lines);
+            assert!(found.is_some_and(|(_, text)| text == line), "{name} is not found");
+        }
     }
 }
 

@@ -135,5 +135,10 @@ async fn both_keys_count_while_a_rotation_settles() {
     assert_eq!(send(&old.0, &old.1).await, 401);
     let new = unknown("new");
     assert_eq!(send(&new, &app.stand_in().sign(new.as_bytes())).await, 200);
+    // What was refused before the new key was stored, and what the old key signed after its time.
+    let refused = app
+        .until_measured("WebhooksRefused", &[("Reason", "mismatch")], 2)
+        .await;
+    assert_eq!(refused, [1.0; 2]);
     app.end().await;
 }

@@ -373,7 +373,14 @@ impl WriteRecord for Io {
 impl ReadDue for Io {
     async fn overdue(&self, before: Time, _: i32) -> Stored<Vec<Due>> {
         match self.call(Op::Overdue(before)).await {
-            Reply::Overdue(due) => Ok(due.into_iter().map(Due).collect()),
+            // Since when is not modelled: nothing but a metric hangs on it.
+            Reply::Overdue(due) => Ok(due
+                .into_iter()
+                .map(|advance| Due {
+                    advance,
+                    due_at: before,
+                })
+                .collect()),
             other => unreachable!("{other:?}"),
         }
     }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::cloudwatch;
 use crate::gateway::{self, Gateway, RouteTable};
 use crate::interference::{InterferenceCounts, ProcessCounts};
 use crate::lambda::{Dispatcher, Identity, InitFailure, InvokeError, Ledger, ProcessSpan};
@@ -39,8 +40,11 @@ impl Host {
     ///
     /// # Errors
     /// If the template, its bindings, the programs or the port do not allow it.
-    pub async fn start(options: HostOptions) -> Result<Self, StartError> {
+    pub async fn start(mut options: HostOptions) -> Result<Self, StartError> {
         check_issuer(&options)?;
+        if let Some(metrics) = options.metrics.take() {
+            options.log = cloudwatch::reading(options.log, metrics);
+        }
         let (shutdown, stopping) = watch::channel(false);
         let ledger = Arc::new(Ledger::default());
         let identity = Identity {

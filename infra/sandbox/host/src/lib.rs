@@ -6,6 +6,7 @@
 //! its token issuer signs with a key that is public.
 
 mod clock;
+pub mod cloudwatch;
 mod gateway;
 mod host;
 mod interference;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cloudwatch::MetricSink;
 use crate::interference::{InvocationPlan, Killer};
 use crate::jwt::Issuer;
 use crate::lambda::{LogSink, Runner};
@@ -33,6 +34,8 @@ pub struct HostOptions {
     pub schedule_scale: u32,
     /// Receives every line the functions write.
     pub log: LogSink,
+    /// Receives the metrics in those lines.
+    pub metrics: Option<MetricSink>,
     /// Decides about every invocation.
     pub interference: Option<InvocationPlan>,
     /// Tied to this host when it starts.
@@ -55,6 +58,7 @@ impl HostOptions {
             prewarm: false,
             schedule_scale: 1,
             log: Arc::new(|_| {}),
+            metrics: None,
             interference: None,
             killer: Killer::default(),
         }

@@ -29,6 +29,15 @@ impl Share {
     }
 }
 
+/// How much of the quota is used, in whole percent, if `calls` is the count with which that is first so: each percent
+/// is told once, and so is the first call of a day.
+#[must_use]
+pub fn new_percent(calls: u32, quota: u32) -> Option<u32> {
+    let percent = |calls: u32| u64::from(calls) * 100 / u64::from(quota.max(1));
+    let is_news = calls == 1 || percent(calls) != percent(calls.saturating_sub(1));
+    u32::try_from(percent(calls)).ok().filter(|_| is_news)
+}
+
 /// The beginning of the next day, in UTC. When the gateway's own day begins is not documented; AWS usage plans count by
 /// days in UTC.
 #[must_use]
@@ -48,6 +57,23 @@ mod tests {
         );
         assert_eq!(Share::Status.of(1), 1);
         assert_eq!(Share::Person.of(u32::MAX), u32::MAX);
+    }
+
+    #[test]
+    fn each_percent_is_told_once() {
+        let told = |quota: u32| {
+            (1..=quota)
+                .filter_map(|calls| new_percent(calls, quota))
+                .collect::<Vec<_>>()
+        };
+        for quota in [500, 10_000, 999] {
+            assert_eq!(told(quota), (0..=100).collect::<Vec<_>>(), "quota {quota}");
+        }
+        assert_eq!(told(4), [25, 50, 75, 100]);
+        assert_eq!(
+            (new_percent(1, 0), new_percent(u32::MAX, u32::MAX)),
+            (Some(100), Some(100))
+        );
     }
 
     #[test]

@@ -291,6 +291,22 @@ fn refuses_what_upstream_refuses() {
     );
 }
 
+#[test]
+fn codes_are_those_that_are_stored() {
+    for state in [
+        RecordState::Waiting,
+        RecordState::Starting,
+        RecordState::Processing,
+        RecordState::Offered,
+        RecordState::Fetching,
+        RecordState::Available,
+        RecordState::Empty,
+        RecordState::Failed,
+    ] {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+}
+
 fn any_event() -> impl Strategy<Value = RecordEvent> {
     prop_oneof![
         Just(RecordEvent::Claimed),

@@ -30,6 +30,7 @@ impl Draft {
             binds: None,
             frees_session: false,
             unlocks: false,
+            ended: None,
         };
         Self {
             change,
@@ -110,6 +111,7 @@ impl Draft {
         }
         run.version += 1;
         self.change.unlocks = !run.state.waits() && before.state.waits();
+        self.change.ended = Some(run.state).filter(|state| !state.waits() && *state != before.state);
         Some(self.change)
     }
 

@@ -290,6 +290,23 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
     ]
 }
 
+#[test]
+fn codes_are_those_that_are_stored() {
+    for state in [
+        RunState::Queued,
+        RunState::Starting,
+        RunState::Running,
+        RunState::Consolidating,
+        RunState::Completed,
+        RunState::Partial,
+        RunState::Failed,
+        RunState::Unconfirmed,
+        RunState::Expired,
+    ] {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+}
+
 fn rank(state: RunState) -> u8 {
     match state {
         RunState::Queued => 0,
@@ -305,14 +322,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     /// Any events in any order, repeated and missing: no state regresses (a start that certainly had no effect may be
-    /// tried again), terminal states are final, whatever waits has a deadline, versions and due numbers only grow, and
-    /// each phase makes at most one record while the run lives.
+    /// tried again), terminal states are final and told once, whatever waits has a deadline, versions and due numbers
+    /// only grow, and each phase makes at most one record while the run lives.
     #[test]
     fn the_run_keeps_its_rules(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
         let all = SourceKind::ALL.into_iter().enumerate();
         let asked: Vec<_> = all.filter(|(i, _)| kinds & (1 << i) != 0).map(|(_, k)| k).collect();
         let mut run = accepted(&asked);
-        let mut started_effect = 0;
+        let (mut started_effect, mut ends) = (0, 0);
         for (index, event) in events.into_iter().enumerate() {
             let id = spare(u8::try_from(index).unwrap());
             let Some(change) = run.apply(&event, T0, Timing::default(), id) else { continue };
@@ -337,9 +354,15 @@ proptest! {
             }
             started_effect += u32::from(change.binds.is_some());
             prop_assert!(change.unlocks == (run.state.waits() && !next.state.waits()));
+            match change.ended {
+                Some(state) => prop_assert!(state == next.state && !state.waits()),
+                None => prop_assert!(next.state.waits() || next.state == run.state),
+            }
+            ends += u32::from(change.ended.is_some_and(RunState::is_terminal));
             run = next;
         }
         prop_assert!(started_effect <= 1);
+        prop_assert_eq!(ends, u32::from(run.state.is_terminal()));
     }
 
     /// The timeline keeps the events that changed the run, with their times and records: replayed, they give the run.

@@ -108,6 +108,13 @@ impl UpstreamErrorKind {
         }
     }
 
+    /// Whether it says that what was asked for is not there. Only the API's own 404 does: a gateway's means that nobody
+    /// was asked.
+    #[must_use]
+    pub const fn is_absence(self) -> bool {
+        matches!(self, Self::NotFound | Self::PatientNotFound)
+    }
+
     /// A stable code for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -5,7 +5,7 @@ use reqwest::Method;
 use super::{FindPatient, Patient, UnverifiedPatient, get, reply};
 use crate::domain::{ExternalId, PatientId};
 use crate::metriport::call::Call;
-use crate::metriport::{Client, Operation, UpstreamError, UpstreamErrorKind};
+use crate::metriport::{Client, Operation, UpstreamError};
 
 impl FindPatient for Client {
     async fn get_patient(&self, id: &PatientId) -> Result<UnverifiedPatient, UpstreamError> {
@@ -21,15 +21,10 @@ impl FindPatient for Client {
         .query("externalId", id.as_str());
         let reply = match self.send(call).await {
             Ok(reply) => reply,
-            Err(error) if is_absent(error.kind()) => return Ok(None),
+            Err(error) if error.kind().is_absence() => return Ok(None),
             Err(error) => return Err(error),
         };
         let found = reply::patient(&reply)?.verify(id);
         found.map(Some).map_err(|_foreign| reply.garbage())
     }
-}
-
-/// Only the API's own 404 means that there is none; a gateway's means that nobody was asked.
-const fn is_absent(kind: UpstreamErrorKind) -> bool {
-    matches!(kind, UpstreamErrorKind::NotFound | UpstreamErrorKind::PatientNotFound)
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shared::metrics::Metrics;
 use shared::metriport::{Client, ClientOptions, Effect, Operation, UpstreamError, UpstreamErrorKind, tls_config};
 use tokio::runtime::Runtime;
 
@@ -11,6 +12,7 @@ use super::operations::{Operations, Said};
 use super::runtime;
 use crate::canary;
 use crate::chance::Chance;
+use crate::log;
 use crate::mutate;
 use crate::run::{Class, Entry};
 use crate::world::Failed;
@@ -199,8 +201,9 @@ impl Answers {
             request_timeout: BOUND,
             user_agent: "fuzz".to_owned(),
         })?;
+        let metrics = Metrics::to("fuzz", log::metric);
         Ok(Self {
-            operations: Operations::new(client)?,
+            operations: Operations::new(client.measured(metrics))?,
             next,
             runtime,
         })

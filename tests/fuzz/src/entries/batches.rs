@@ -21,7 +21,7 @@ use crate::world::{Failed, World};
 
 enum Function {
     Process(webhook_process::Deps),
-    Dispatch(query_dispatch::Deps),
+    Dispatch(Box<query_dispatch::Deps>),
     Fetch(record_fetch::Deps),
 }
 
@@ -58,7 +58,7 @@ impl Batches {
                 Stock::webhook_events()?,
             ),
             "query-dispatch" => (
-                Function::Dispatch(runtime.block_on(query_dispatch::Deps::read(&init))?),
+                Function::Dispatch(Box::new(runtime.block_on(query_dispatch::Deps::read(&init))?)),
                 Source::RunAdvance,
                 Stock::of(&world.advances),
             ),

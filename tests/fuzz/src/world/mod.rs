@@ -15,11 +15,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use shared::config::Env;
 use shared::init::Init;
+use shared::metrics::Metrics;
 
 use cloud::{Cloud, Message};
 use events::Call;
 use people::{FIRST, OFFERED, STARTED};
 use steps::{Steps, last};
+
+use crate::log;
 
 /// Where hosted pages may return to.
 pub const RETURN: &str = "https://app.example.test/return";
@@ -74,12 +77,14 @@ impl World {
         Ok(world)
     }
 
-    /// A function that starts here.
+    /// A function that starts here. Its metrics go where its log goes.
     ///
     /// # Errors
     /// When a variable is missing.
     pub fn init(&self) -> Result<Init, Failed> {
-        Ok(Init::read(self.env.clone(), "fuzz")?)
+        let mut init = Init::read(self.env.clone(), "fuzz")?;
+        init.metrics = Metrics::to(&init.deployment.stage, log::metric);
+        Ok(init)
     }
 
     /// A record that is stored, one that is asked for, a pull that is accepted, and a challenge that is pending.

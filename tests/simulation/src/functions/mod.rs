@@ -10,6 +10,7 @@ pub(crate) mod webhook;
 
 use shared::Error;
 use shared::domain::{RecordId, RunId};
+use shared::metrics::Metrics;
 use shared::queue::{Advance, FetchRecord, Subject};
 use shared::webhook::WebhookEvent;
 
@@ -116,9 +117,9 @@ async fn intake(io: &Io, event: &WebhookEvent) -> Result<&'static str, Error> {
 
 /// One tick: the function's own code, over the simulated table, queue and Metriport.
 async fn reconcile(io: &Io) -> Result<&'static str, Error> {
-    let now = io.now().await;
-    reconcile::tick::tick(io, io, now, io.timing).await?;
-    let replayed = reconcile::replay::replay(io, io, io, now, io.timing).await;
+    let (now, metrics) = (io.now().await, Metrics::off());
+    reconcile::tick::tick(io, io, &metrics, now, io.timing).await?;
+    let replayed = reconcile::replay::replay(io, io, io, &metrics, now, io.timing).await;
     Ok(if replayed.unwrap_or(false) {
         "replayed"
     } else {

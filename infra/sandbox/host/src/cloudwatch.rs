@@ -1,0 +1,229 @@
+//! What CloudWatch Logs does with lines in the embedded metric format: takes the metrics out (docs.aws.amazon.com,
+//! "Specification: Embedded metric format", and for names and values the reference of `MetricDatum` and `Dimension`).
+//!
+//! Stricter than CloudWatch, which takes no metric from a line that breaks the specification and says nothing to
+//! whoever wrote it: here it is told which rule was broken. Knows the format, and nothing of what is measured.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::clock;
+use crate::lambda::{LogLine, LogSink};
+
+#[cfg(test)]
+mod tests;
+
+/// One value of one metric, under one set of dimensions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Datum {
+    pub namespace: String,
+    pub name: String,
+    /// `None` where the line names no unit, as in CloudWatch.
+    pub unit: String,
+    pub dimensions: BTreeMap<String, String>,
+    pub value: f64,
+    /// Milliseconds since the epoch.
+    pub at_ms: u64,
+}
+
+/// A line breaks this rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not in the embedded metric format: {0}")]
+pub struct Malformed(pub &'static str);
+
+/// A line with metrics in it, or with something that should be some.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricLine {
+    /// The binary's name.
+    pub function: String,
+    pub read: Result<Vec<Datum>, Malformed>,
+}
+
+/// Receives what is read; called from the host's tasks, so it must not block.
+pub type MetricSink = Arc<dyn Fn(MetricLine) + Send + Sync>;
+
+/// A log that reads the metrics in its lines.
+pub(crate) fn reading(log: LogSink, metrics: MetricSink) -> LogSink {
+    Arc::new(move |line: LogLine| {
+        if let Some(read) = read(&line.text, clock::now_ms()) {
+            let function = line.function.clone();
+            metrics(MetricLine { function, read });
+        }
+        log(line);
+    })
+}
+
+const LINE_BYTES_MAX: usize = 256 * 1024;
+const DAY_MS: u64 = 86_400_000;
+/// Oldest and farthest time that CloudWatch takes.
+const PAST_MS_MAX: u64 = 14 * DAY_MS;
+const FUTURE_MS_MAX: u64 = DAY_MS / 12;
+const METRICS_MAX: usize = 100;
+const DIMENSIONS_MAX: usize = 30;
+const VALUES_MAX: usize = 100;
+const NAME_CHARS_MAX: usize = 255;
+const DIMENSION_VALUE_CHARS_MAX: usize = 1024;
+/// But for the rates of these, and `None`.
+const UNITS: [&str; 14] = [
+    "Seconds",
+    "Microseconds",
+    "Milliseconds",
+    "Bytes",
+    "Kilobytes",
+    "Megabytes",
+    "Gigabytes",
+    "Terabytes",
+    "Bits",
+    "Kilobits",
+    "Megabits",
+    "Gigabits",
+    "Terabits",
+    "Count",
+];
+
+/// Reads the metrics of a line; nothing if it is not meant to hold any.
+pub fn read(line: &str, now_ms: u64) -> Option<Result<Vec<Datum>, Malformed>> {
+    if !line.contains("\"_aws\"") {
+        return None;
+    }
+    let root: Map<String, Value> = serde_json::from_str(line).ok()?;
+    let about = root.get("_aws")?;
+    let document = Document {
+        root: &root,
+        at_ms: about.get("Timestamp").and_then(Value::as_u64).unwrap_or_default(),
+    };
+    let read = rule(line.len() <= LINE_BYTES_MAX, "the line is too long")
+        .and_then(|()| document.check_time(now_ms))
+        .and_then(|()| document.directives(about));
+    Some(read)
+}
+
+struct Document<'l> {
+    root: &'l Map<String, Value>,
+    at_ms: u64,
+}
+
+impl Document<'_> {
+    fn check_time(&self, now_ms: u64) -> Result<(), Malformed> {
+        let taken = now_ms.saturating_sub(PAST_MS_MAX)..=now_ms.saturating_add(FUTURE_MS_MAX);
+        rule(
+            taken.contains(&self.at_ms),
+            "Timestamp is no time of these days in milliseconds",
+        )
+    }
+
+    fn directives(&self, about: &Value) -> Result<Vec<Datum>, Malformed> {
+        let mut data = Vec::new();
+        for directive in list(about, "CloudWatchMetrics")? {
+            let namespace = text(directive, "Namespace")?;
+            rule(
+                is_name(namespace) && !namespace.starts_with("AWS/"),
+                "Namespace is not one of ours",
+            )?;
+            let sets = self.sets(directive)?;
+            let metrics = list(directive, "Metrics")?;
+            rule(metrics.len() <= METRICS_MAX, "more than 100 metrics")?;
+            for metric in metrics {
+                let (name, unit, values) = self.metric(metric)?;
+                for (dimensions, value) in sets.iter().flat_map(|set| values.iter().map(move |value| (set, value))) {
+                    data.push(Datum {
+                        namespace: namespace.to_owned(),
+                        name: name.to_owned(),
+                        unit: unit.to_owned(),
+                        dimensions: dimensions.clone(),
+                        value: *value,
+                        at_ms: self.at_ms,
+                    });
+                }
+            }
+        }
+        Ok(data)
+    }
+
+    /// The sets of dimensions, with the values that stand at the root.
+    fn sets(&self, directive: &Value) -> Result<Vec<BTreeMap<String, String>>, Malformed> {
+        let mut sets = Vec::new();
+        for names in list(directive, "Dimensions")? {
+            let names = names.as_array().ok_or(Malformed("a set of dimensions is no list"))?;
+            rule(names.len() <= DIMENSIONS_MAX, "more than 30 dimensions")?;
+            let mut set = BTreeMap::new();
+            for name in names {
+                let name = name.as_str().ok_or(Malformed("the name of a dimension is no text"))?;
+                rule(is_name(name) && !name.starts_with(':'), "no name of a dimension")?;
+                let value = self.root.get(name).and_then(Value::as_str);
+                let value = value.ok_or(Malformed("a dimension has no text at the root"))?;
+                rule(is_shown(value, DIMENSION_VALUE_CHARS_MAX), "no value of a dimension")?;
+                let before = set.insert(name.to_owned(), value.to_owned());
+                rule(before.is_none(), "a dimension stands in a set twice")?;
+            }
+            sets.push(set);
+        }
+        rule(!sets.is_empty(), "no set of dimensions")?;
+        Ok(sets)
+    }
+
+    fn metric<'m>(&self, metric: &'m Value) -> Result<(&'m str, &'m str, Vec<f64>), Malformed> {
+        let name = text(metric, "Name")?;
+        rule(is_name(name), "no name of a metric")?;
+        let unit = match metric.get("Unit") {
+            None => "None",
+            Some(unit) => unit.as_str().unwrap_or_default(),
+        };
+        rule(is_unit(unit), "no unit that CloudWatch knows")?;
+        let resolution = metric.get("StorageResolution").map(Value::as_u64);
+        rule(
+            matches!(resolution, None | Some(Some(1 | 60))),
+            "StorageResolution is neither 1 nor 60",
+        )?;
+        let target = self
+            .root
+            .get(name)
+            .ok_or(Malformed("a metric has no value at the root"))?;
+        let values: Option<Vec<f64>> = match target {
+            Value::Array(values) => values.iter().map(Value::as_f64).collect(),
+            value => value.as_f64().map(|value| vec![value]),
+        };
+        let values = values.ok_or(Malformed("the value of a metric is no number"))?;
+        rule(values.len() <= VALUES_MAX, "more than 100 values of a metric")?;
+        Ok((name, unit, values))
+    }
+}
+
+const fn rule(holds: bool, rule: &'static str) -> Result<(), Malformed> {
+    match holds {
+        true => Ok(()),
+        false => Err(Malformed(rule)),
+    }
+}
+
+fn list<'v>(value: &'v Value, name: &'static str) -> Result<&'v Vec<Value>, Malformed> {
+    value
+        .get(name)
+        .and_then(Value::as_array)
+        .ok_or(Malformed("a list is missing"))
+}
+
+fn text<'v>(value: &'v Value, name: &'static str) -> Result<&'v str, Malformed> {
+    value
+        .get(name)
+        .and_then(Value::as_str)
+        .ok_or(Malformed("a name is missing"))
+}
+
+fn is_name(text: &str) -> bool {
+    is_shown(text, NAME_CHARS_MAX)
+}
+
+/// ASCII that shows, of a length that CloudWatch takes.
+fn is_shown(text: &str, chars_max: usize) -> bool {
+    let shows = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    shows && !text.trim().is_empty() && text.len() <= chars_max
+}
+
+fn is_unit(unit: &str) -> bool {
+    let amount = unit.strip_suffix("/Second").unwrap_or(unit);
+    let is_span = amount.ends_with("seconds") || amount == "Seconds";
+    matches!(unit, "None" | "Percent") || (UNITS.contains(&amount) && (amount == unit || !is_span))
+}

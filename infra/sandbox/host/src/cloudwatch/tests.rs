@@ -1,0 +1,189 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: u64 = 1_795_341_802_000;
+
+fn line() -> Value {
+    json!({
+        "_aws": { "Timestamp": NOW - 5, "CloudWatchMetrics": [
+            {
+                "Namespace": "Shop", "Dimensions": [["Stage"], ["Stage", "Operation"]],
+                "Metrics": [{ "Name": "Latency", "Unit": "Milliseconds", "StorageResolution": 60 }],
+            },
+            { "Namespace": "Shop", "Dimensions": [[]], "Metrics": [{ "Name": "Sold" }] },
+        ] },
+        "Stage": "prod", "Operation": "buy", "Latency": [40, 2.5], "Sold": 3, "requestId": "not a metric",
+    })
+}
+
+fn read_line(line: &Value) -> Result<Vec<Datum>, Malformed> {
+    read(&line.to_string(), NOW).expect("a line with metrics")
+}
+
+fn datum(name: &str, unit: &str, dimensions: &[(&str, &str)], value: f64) -> Datum {
+    let dimensions = dimensions
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Datum {
+        namespace: "Shop".to_owned(),
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        dimensions: dimensions.collect(),
+        value,
+        at_ms: NOW - 5,
+    }
+}
+
+#[test]
+fn each_value_counts_once_for_each_set_of_dimensions() {
+    let whole = [("Stage", "prod")];
+    let parts = [("Stage", "prod"), ("Operation", "buy")];
+    let expected = vec![
+        datum("Latency", "Milliseconds", &whole, 40.0),
+        datum("Latency", "Milliseconds", &whole, 2.5),
+        datum("Latency", "Milliseconds", &parts, 40.0),
+        datum("Latency", "Milliseconds", &parts, 2.5),
+        datum("Sold", "None", &[], 3.0),
+    ];
+    assert_eq!(read_line(&line()), Ok(expected));
+}
+
+#[test]
+fn other_lines_hold_no_metrics() {
+    for other in [
+        "",
+        "START RequestId",
+        r#"{"level":"INFO","message":"\"_aws\""}"#,
+        r#"{"message":{"_aws":{}}}"#,
+        r#"["_aws"]"#,
+        r#"{"_aws":"#,
+    ] {
+        assert_eq!(read(other, NOW), None, "{other}");
+    }
+}
+
+/// A line that is spoilt in one place.
+fn spoilt(pointer: &str, value: Value) -> Result<Vec<Datum>, Malformed> {
+    let mut line = line();
+    *line.pointer_mut(pointer).expect("a place") = value;
+    read_line(&line)
+}
+
+#[test]
+fn a_line_that_breaks_a_rule_is_told_which() {
+    const FIRST: &str = "/_aws/CloudWatchMetrics/0";
+    let metric = |more: Value| {
+        let mut metric = json!({ "Name": "Latency", "Unit": "Milliseconds" });
+        metric
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        ("/Metrics/0", metric)
+    };
+    let many = |count: usize| (0..count).map(|n| json!(format!("d{n}"))).collect::<Vec<_>>();
+    for (rule, (place, value)) in [
+        ("a name is missing", ("/Namespace", json!(1))),
+        ("Namespace is not one of ours", ("/Namespace", json!(""))),
+        ("Namespace is not one of ours", ("/Namespace", json!("AWS/Lambda"))),
+        ("a list is missing", ("/Dimensions", json!("Stage"))),
+        ("no set of dimensions", ("/Dimensions", json!([]))),
+        ("a set of dimensions is no list", ("/Dimensions", json!(["Stage"]))),
+        ("more than 30 dimensions", ("/Dimensions", json!([many(31)]))),
+        ("the name of a dimension is no text", ("/Dimensions", json!([[1]]))),
+        ("no name of a dimension", ("/Dimensions", json!([[":Stage"]]))),
+        (
+            "a dimension has no text at the root",
+            ("/Dimensions", json!([["Missing"]])),
+        ),
+        (
+            "a dimension has no text at the root",
+            ("/Dimensions", json!([["Sold"]])),
+        ),
+        (
+            "a dimension stands in a set twice",
+            ("/Dimensions", json!([["Stage", "Stage"]])),
+        ),
+        ("a list is missing", ("/Metrics", Value::Null)),
+        (
+            "more than 100 metrics",
+            ("/Metrics", json!(vec![json!({ "Name": "Sold" }); 101])),
+        ),
+        ("a name is missing", ("/Metrics", json!([{}]))),
+        ("no unit that CloudWatch knows", metric(json!({ "Unit": "Fortnights" }))),
+        (
+            "no unit that CloudWatch knows",
+            metric(json!({ "Unit": "milliseconds" })),
+        ),
+        (
+            "no unit that CloudWatch knows",
+            metric(json!({ "Unit": "Seconds/Second" })),
+        ),
+        (
+            "StorageResolution is neither 1 nor 60",
+            metric(json!({ "StorageResolution": 30 })),
+        ),
+        (
+            "a metric has no value at the root",
+            metric(json!({ "Name": "Missing" })),
+        ),
+        ("the value of a metric is no number", metric(json!({ "Name": "Stage" }))),
+    ] {
+        assert_eq!(
+            spoilt(&format!("{FIRST}{place}"), value),
+            Err(Malformed(rule)),
+            "{place}"
+        );
+    }
+    for (rule, place, value) in [
+        ("a list is missing", "/_aws", json!({ "Timestamp": NOW })),
+        ("no value of a dimension", "/Stage", json!("")),
+        ("no value of a dimension", "/Stage", json!("prod\n")),
+        ("no value of a dimension", "/Stage", json!("s".repeat(1025))),
+        ("the value of a metric is no number", "/Sold", json!("3")),
+        ("more than 100 values of a metric", "/Sold", json!(vec![1; 101])),
+        ("the line is too long", "/requestId", json!("x".repeat(256 * 1024))),
+    ] {
+        assert_eq!(spoilt(place, value), Err(Malformed(rule)), "{place}");
+    }
+}
+
+#[test]
+fn times_are_in_milliseconds_and_of_these_days() {
+    const DAY: u64 = 86_400_000;
+    for (at, taken) in [
+        (json!(NOW), true),
+        (json!(NOW - 14 * DAY), true),
+        (json!(NOW - 14 * DAY - 1), false),
+        (json!(NOW + DAY / 12), true),
+        (json!(NOW + DAY / 12 + 1), false),
+        (json!(NOW / 1000), false),
+        (json!(NOW.to_string()), false),
+        (Value::Null, false),
+    ] {
+        assert_eq!(spoilt("/_aws/Timestamp", at.clone()).is_ok(), taken, "{at}");
+    }
+}
+
+#[test]
+fn rates_are_units() {
+    for unit in [
+        "None",
+        "Percent",
+        "Count",
+        "Count/Second",
+        "Terabits/Second",
+        "Microseconds",
+    ] {
+        assert!(is_unit(unit), "{unit}");
+    }
+    for unit in [
+        "",
+        "Percent/Second",
+        "Milliseconds/Second",
+        "None/Second",
+        "Count/second",
+    ] {
+        assert!(!is_unit(unit), "{unit}");
+    }
+}

@@ -1,0 +1,139 @@
+//! One line of the embedded metric format: a JSON object whose members are the values, and whose member `_aws` says
+//! which of them are metrics and dimensions.
+
+use serde_json::{Map, Value, json};
+
+use super::{Metric, NAMESPACE, STAGE};
+use crate::domain::Time;
+
+/// The lines that tell of these metrics: one, unless two of them need the same member for different values.
+pub(super) fn lines(stage: &str, at: Time, metrics: &[Metric]) -> Vec<String> {
+    let mut documents = Vec::<Document>::new();
+    for metric in metrics {
+        match documents.last_mut() {
+            Some(document) if document.takes(metric) => document.add(metric),
+            Some(_) | None => {
+                let mut document = Document::default();
+                document.add(metric);
+                documents.push(document);
+            }
+        }
+    }
+    documents.into_iter().map(|document| document.line(stage, at)).collect()
+}
+
+#[derive(Default)]
+struct Document {
+    directives: Vec<Value>,
+    members: Map<String, Value>,
+}
+
+impl Document {
+    fn takes(&self, metric: &Metric) -> bool {
+        let dimension = metric.detail().map(|(dimension, _)| dimension);
+        let mut wanted = dimension.into_iter().chain([metric.name().as_str()]);
+        !wanted.any(|member| self.members.contains_key(member))
+    }
+
+    /// Each metric with a detail is two: one for each value of it, and the total. An alarm can neither add up metrics
+    /// whose list may grow, nor make a percentile of several.
+    fn add(&mut self, metric: &Metric) {
+        let (name, unit) = (metric.name().as_str(), metric.name().unit().as_str());
+        let mut sets = vec![vec![STAGE]];
+        if let Some((dimension, code)) = metric.detail() {
+            sets.push(vec![STAGE, dimension]);
+            self.members.insert(dimension.to_owned(), code.into());
+        }
+        self.members.insert(name.to_owned(), metric.value().into());
+        self.directives.push(json!({
+            "Namespace": NAMESPACE, "Dimensions": sets, "Metrics": [{ "Name": name, "Unit": unit }],
+        }));
+    }
+
+    fn line(mut self, stage: &str, at: Time) -> String {
+        let about = json!({ "Timestamp": at.millis(), "CloudWatchMetrics": self.directives });
+        self.members.insert("_aws".to_owned(), about);
+        self.members.insert(STAGE.to_owned(), stage.into());
+        Value::Object(self.members).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::record::RecordState;
+    use crate::domain::run::RunState;
+    use crate::metriport::{Operation, UpstreamErrorKind};
+
+    const AT: Time = Time::from_millis(1_795_341_802_000);
+
+    fn read(metrics: &[Metric]) -> Vec<Value> {
+        let lines = lines("prod", AT, metrics);
+        assert!(lines.iter().all(|line| !line.contains('\n')));
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_metric_is_told_by_stage_and_by_its_detail() {
+        let told = read(&[Metric::pull_ended(RunState::Completed)]);
+        let expected = json!({
+            "_aws": {
+                "Timestamp": 1_795_341_802_000_i64,
+                "CloudWatchMetrics": [{
+                    "Namespace": "IndividualAccess",
+                    "Dimensions": [["Stage"], ["Stage", "State"]],
+                    "Metrics": [{ "Name": "PullsEnded", "Unit": "Count" }],
+                }],
+            },
+            "Stage": "prod",
+            "State": "completed",
+            "PullsEnded": 1,
+        });
+        assert_eq!(told, [expected]);
+    }
+
+    #[test]
+    fn metrics_that_do_not_stand_in_each_others_way_share_a_line() {
+        let call = [
+            Metric::upstream_latency(Operation::ReadNetworkQuery, Duration::from_millis(40)),
+            Metric::upstream_error(UpstreamErrorKind::Server),
+        ];
+        let [told] = read(&call).try_into().unwrap();
+        assert_eq!(told["UpstreamLatency"], 40);
+        assert_eq!(
+            (&told["Operation"], &told["Kind"]),
+            (&json!("read-network-query"), &json!("server"))
+        );
+        let sets = |index: usize| told["_aws"]["CloudWatchMetrics"][index]["Dimensions"].clone();
+        assert_eq!(sets(0), json!([["Stage"], ["Stage", "Operation"]]));
+        assert_eq!(sets(1), json!([["Stage"], ["Stage", "Kind"]]));
+        assert_eq!(sets(2), Value::Null);
+    }
+
+    #[test]
+    fn no_value_takes_anothers_place() {
+        let twice = [
+            Metric::pull_ended(RunState::Failed),
+            Metric::record_ended(RecordState::Failed),
+            Metric::pull_ended(RunState::Partial),
+            Metric::record_bytes(7),
+            Metric::record_bytes(8),
+        ];
+        let told = read(&twice);
+        // A pull and a record end in a state each, and both call it so.
+        let states: Vec<_> = told.iter().map(|line| line["State"].clone()).collect();
+        assert_eq!(
+            states,
+            [json!("failed"), json!("failed"), json!("partial"), Value::Null]
+        );
+        let bytes: Vec<_> = told.iter().map(|line| line["RecordBytes"].clone()).collect();
+        assert_eq!(bytes, [Value::Null, Value::Null, json!(7), json!(8)]);
+    }
+
+    #[test]
+    fn nothing_to_tell_is_no_line() {
+        assert!(lines("prod", AT, &[]).is_empty());
+    }
+}

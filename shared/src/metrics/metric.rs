@@ -1,0 +1,210 @@
+//! Measurements. Each is made from numbers and from codes of closed lists, in the one way that its constructor allows.
+
+use std::time::Duration;
+
+use super::Name;
+use crate::domain::budget::Budget;
+use crate::domain::record::RecordState;
+use crate::domain::run::RunState;
+use crate::metriport::{Operation, UpstreamErrorKind};
+use crate::queue::dead_letter::Reason;
+use crate::webhook::{EventKind, SignatureError};
+
+/// What came of reading the webhook keys again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeysRead {
+    /// The signature matches now: they had been changed.
+    Matched,
+    /// It still does not: somebody else signed it, or the new key is not stored yet.
+    Unmatched,
+    /// They could not be read; those that were known stay in use.
+    Failed,
+}
+
+impl KeysRead {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Matched => "matched",
+            Self::Unmatched => "unmatched",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    name: Name,
+    value: u64,
+    /// A code of a closed list; there exactly where the name has a dimension.
+    code: Option<&'static str>,
+}
+
+impl Metric {
+    /// What is measured.
+    #[must_use]
+    pub const fn name(&self) -> Name {
+        self.name
+    }
+
+    /// How much.
+    #[must_use]
+    pub const fn value(&self) -> u64 {
+        self.value
+    }
+
+    /// The dimension by which it is told apart, and its value.
+    #[must_use]
+    pub fn detail(&self) -> Option<(&'static str, &'static str)> {
+        self.name.dimension().zip(self.code)
+    }
+
+    /// A pull was accepted.
+    #[must_use]
+    pub const fn pull_started() -> Self {
+        Self::of(Name::PullsStarted, 1)
+    }
+
+    /// A pull ended so.
+    #[must_use]
+    pub const fn pull_ended(state: RunState) -> Self {
+        Self::one(Name::PullsEnded, state.as_str())
+    }
+
+    /// A record ended so.
+    #[must_use]
+    pub const fn record_ended(state: RecordState) -> Self {
+        Self::one(Name::RecordsEnded, state.as_str())
+    }
+
+    /// A record of this size was stored.
+    #[must_use]
+    pub const fn record_bytes(bytes: u64) -> Self {
+        Self::of(Name::RecordBytes, bytes)
+    }
+
+    /// A webhook of this kind is durable, or a ping is answered.
+    #[must_use]
+    pub const fn webhook_accepted(kind: EventKind) -> Self {
+        Self::one(Name::WebhooksAccepted, kind.as_str())
+    }
+
+    /// A webhook is not believed.
+    #[must_use]
+    pub const fn webhook_unbelieved(error: SignatureError) -> Self {
+        Self::one(Name::WebhooksRefused, error.as_str())
+    }
+
+    /// A webhook could not be made durable.
+    #[must_use]
+    pub const fn webhook_not_queued() -> Self {
+        Self::one(Name::WebhooksRefused, "not_queued")
+    }
+
+    /// A webhook was that long on its way.
+    #[must_use]
+    pub fn webhook_age(age: Duration) -> Self {
+        Self::of(Name::WebhookAge, millis(age))
+    }
+
+    /// The webhook keys were read again.
+    #[must_use]
+    pub const fn webhook_keys_refetched(read: KeysRead) -> Self {
+        Self::one(Name::WebhookKeyRefetches, read.as_str())
+    }
+
+    /// A call upstream took that long.
+    #[must_use]
+    pub fn upstream_latency(operation: Operation, took: Duration) -> Self {
+        Self::of(Name::UpstreamLatency, millis(took)).by(operation.as_str())
+    }
+
+    /// A call upstream failed so.
+    #[must_use]
+    pub const fn upstream_error(kind: UpstreamErrorKind) -> Self {
+        Self::one(Name::UpstreamErrors, kind.as_str())
+    }
+
+    /// A start has to wait that long for its turn.
+    #[must_use]
+    pub fn budget_wait(budget: Budget, wait: Duration) -> Self {
+        Self::of(Name::BudgetWait, millis(wait)).by(budget.name())
+    }
+
+    /// The budget had no place for a call.
+    #[must_use]
+    pub const fn no_place(budget: Budget) -> Self {
+        Self::one(Name::BudgetRefusals, budget.name())
+    }
+
+    /// The day had no place for a call.
+    #[must_use]
+    pub const fn day_over() -> Self {
+        Self::one(Name::BudgetRefusals, "day")
+    }
+
+    /// So much of the day's calls is made.
+    #[must_use]
+    pub const fn daily_quota_used(percent: u32) -> Self {
+        Self::of(Name::DailyQuotaUsed, percent as u64)
+    }
+
+    /// A message was given up for this reason, and is kept.
+    #[must_use]
+    pub const fn dead_letter(reason: Reason) -> Self {
+        Self::one(Name::DeadLetters, reason.as_str())
+    }
+
+    /// A tick found so much overdue work.
+    #[must_use]
+    pub const fn overdue_items(count: u64) -> Self {
+        Self::of(Name::OverdueItems, count)
+    }
+
+    /// The oldest of it has been due for that long.
+    #[must_use]
+    pub fn overdue_age(age: Duration) -> Self {
+        Self::of(Name::OverdueAge, millis(age))
+    }
+
+    /// Metriport counts so many failed deliveries.
+    #[must_use]
+    pub const fn failed_deliveries(count: u64) -> Self {
+        Self::of(Name::FailedDeliveries, count)
+    }
+
+    /// Failed deliveries were asked for again.
+    #[must_use]
+    pub const fn replays_requested() -> Self {
+        Self::of(Name::ReplaysRequested, 1)
+    }
+
+    /// Whether replays have stopped helping.
+    #[must_use]
+    pub const fn replays_stalled(stalled: bool) -> Self {
+        Self::of(Name::ReplaysStalled, stalled as u64)
+    }
+
+    const fn of(name: Name, value: u64) -> Self {
+        Self {
+            name,
+            value,
+            code: None,
+        }
+    }
+
+    const fn by(self, code: &'static str) -> Self {
+        Self {
+            code: Some(code),
+            ..self
+        }
+    }
+
+    const fn one(name: Name, code: &'static str) -> Self {
+        Self::of(name, 1).by(code)
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,143 @@
+//! Every metric keeps the specification of the embedded metric format, is in the operator's list as it is, and passes
+//! through Lambda unaltered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sandbox_host::cloudwatch;
+use shared::clock;
+use shared::domain::budget::Budget;
+use shared::domain::record::RecordState;
+use shared::domain::run::RunState;
+use shared::metrics::{KeysRead, Metric, Metrics, NAMESPACE, Name};
+use shared::metriport::{Operation, UpstreamErrorKind};
+use shared::queue::dead_letter::Reason;
+use shared::webhook::{EventKind, SignatureError};
+
+use crate::template::ROOT;
+
+const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+
+/// One of each.
+fn every() -> Vec<Metric> {
+    let span = Duration::from_millis(1500);
+    let each = vec![
+        Metric::pull_started(),
+        Metric::pull_ended(RunState::Unconfirmed),
+        Metric::record_ended(RecordState::Empty),
+        Metric::record_bytes(u64::MAX),
+        Metric::webhook_accepted(EventKind::FirstData),
+        Metric::webhook_unbelieved(SignatureError::Mismatch),
+        Metric::webhook_not_queued(),
+        Metric::webhook_age(span),
+        Metric::webhook_keys_refetched(KeysRead::Unmatched),
+        Metric::upstream_latency(Operation::ReadNetworkQuery, span),
+        Metric::upstream_error(UpstreamErrorKind::NoTreatmentRelationship),
+        Metric::budget_wait(Budget::ConsolidatedStarts, span),
+        Metric::no_place(Budget::Identity),
+        Metric::day_over(),
+        Metric::daily_quota_used(80),
+        Metric::dead_letter(Reason::NotRetryable("internal")),
+        Metric::overdue_items(3),
+        Metric::overdue_age(span),
+        Metric::failed_deliveries(2),
+        Metric::replays_requested(),
+        Metric::replays_stalled(true),
+    ];
+    let names: BTreeSet<_> = each.iter().map(Metric::name).collect();
+    assert!(names.iter().eq(Name::ALL), "one is missing here");
+    each
+}
+
+fn lines(metrics: &[Metric]) -> Vec<String> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&lines);
+    Metrics::to("prod", move |line| sink.lock().unwrap().push(line.to_owned())).put(metrics);
+    std::mem::take(&mut lines.lock().unwrap())
+}
+
+#[test]
+fn every_metric_keeps_the_specification() {
+    let now_ms = clock::now().millis().unsigned_abs();
+    let read = |line: &String| {
+        cloudwatch::read(line, now_ms)
+            .expect("a line with metrics")
+            .expect("one that is well formed")
+    };
+    for metric in every() {
+        let name = metric.name();
+        assert_eq!(metric.detail().is_some(), name.dimension().is_some(), "{name:?}");
+        let [line] = lines(&[metric]).try_into().expect("one line");
+        let mut sets = vec![BTreeMap::from([("Stage".to_owned(), "prod".to_owned())])];
+        if let Some((dimension, code)) = metric.detail() {
+            assert_eq!(Some(dimension), name.dimension());
+            let mut set = sets[0].clone();
+            set.insert(dimension.to_owned(), code.to_owned());
+            sets.push(set);
+        }
+        let data = read(&line);
+        assert_eq!(
+            data.iter().map(|datum| datum.dimensions.clone()).collect::<Vec<_>>(),
+            sets
+        );
+        for datum in data {
+            assert_eq!(
+                (datum.namespace.as_str(), datum.name.as_str()),
+                (NAMESPACE, name.as_str())
+            );
+            assert_eq!(
+                (datum.unit.as_str(), datum.value),
+                (name.unit().as_str(), metric.value() as f64)
+            );
+        }
+    }
+    // However many are told at once, none is lost.
+    let together: usize = lines(&every()).iter().map(|line| read(line).len()).sum();
+    let alone: usize = every()
+        .iter()
+        .map(|metric| 1 + usize::from(metric.detail().is_some()))
+        .sum();
+    assert_eq!(together, alone);
+}
+
+/// No detail is anything but a code, and so nothing of a person.
+#[test]
+fn details_are_codes() {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    let is_code = |code: &str| code.bytes().all(allowed);
+    let details = every();
+    let details = details.iter().filter_map(Metric::detail);
+    let others: Vec<_> = details.filter(|(_, code)| !is_code(code)).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+/// The rows of the operator's table: name, unit, dimension.
+#[test]
+fn the_operators_list_is_this_one() {
+    let section = OPERATIONS.split("\n## Metrics").nth(1).expect("a section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let cells = |row: &str| {
+        row.split('|')
+            .map(|cell| cell.trim().replace('`', ""))
+            .collect::<Vec<_>>()
+    };
+    let rows = section.lines().filter(|line| line.starts_with("| `")).map(cells);
+    let told: Vec<_> = rows
+        .map(|row| (row[1].clone(), row[2].clone(), row[3].clone()))
+        .collect();
+    let list = Name::ALL.iter().map(|name| {
+        let dimension = name.dimension().unwrap_or("–").to_owned();
+        (name.as_str().to_owned(), name.unit().as_str().to_owned(), dimension)
+    });
+    assert_eq!(told, list.collect::<Vec<_>>());
+}
+
+/// Lambda takes lines without a level for `INFO` (docs.aws.amazon.com, Lambda Developer Guide, "Log-level filtering"):
+/// a function that is told to keep less would keep no metric.
+#[test]
+fn lambda_lets_metrics_through() {
+    let template = std::fs::read_to_string(format!("{ROOT}/template.yaml")).expect("the template");
+    assert!(template.contains("LogFormat: JSON"));
+    assert!(!template.contains("ApplicationLogLevel"));
+}
