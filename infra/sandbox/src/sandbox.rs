@@ -139,6 +139,7 @@ impl Sandbox {
             data_dir: options.data_dir,
             region: stack::REGION.to_owned(),
             observer: options.observer,
+            authorizer: None,
             interceptor: options.faults.aws,
             time_scale: options.time_scale,
         })
