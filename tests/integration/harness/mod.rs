@@ -47,7 +47,12 @@ impl TestApp {
         options.schedule_scale = 0;
         let log = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&log);
-        options.log = Arc::new(move |line| sink.lock().unwrap().push(format!("{}: {}", line.function, line.text)));
+        options.log = Arc::new(move |line| {
+            if line.text.starts_with("refused by the policy") {
+                tell(&line.text);
+            }
+            sink.lock().unwrap().push(format!("{}: {}", line.function, line.text));
+        });
         change(&mut options);
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
         Self { sandbox, log }
@@ -154,6 +159,12 @@ impl TestApp {
         );
         self.sandbox.shutdown().await.expect("the sandbox ends");
     }
+}
+
+/// Shown if the test fails: a function that may not do what it should leaves somebody waiting.
+#[expect(clippy::print_stderr, reason = "what a failing test has to say")]
+fn tell(text: &str) {
+    eprintln!("{text}");
 }
 
 /// The name the template's dead-letter queues have here.
