@@ -20,6 +20,7 @@ mod isolation;
 mod leaks;
 mod openapi;
 mod personas;
+mod privileges;
 mod races;
 mod reconcile;
 mod records;

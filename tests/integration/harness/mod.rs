@@ -68,6 +68,11 @@ impl TestApp {
         &self.sandbox
     }
 
+    /// The whole, to be ended otherwise than well.
+    pub fn into_sandbox(self) -> Sandbox {
+        self.sandbox
+    }
+
     /// The stand-in for Metriport.
     pub fn stand_in(&self) -> &StandIn {
         self.sandbox.stand_in()
