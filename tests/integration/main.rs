@@ -21,6 +21,7 @@ mod leaks;
 mod metrics;
 mod openapi;
 mod personas;
+mod privileges;
 mod races;
 mod reconcile;
 mod records;

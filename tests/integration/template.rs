@@ -16,7 +16,8 @@ const TEXT: &str = include_str!("../../template.yaml");
 /// Where the repository's files lie.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-fn bindings() -> Bindings {
+/// Invented parameters, and resources that are called after themselves.
+pub(crate) fn bindings() -> Bindings {
     Bindings::new("us-east-1", "000000000000", "ias")
         .with_parameter("FacilityId", "facility")
         .with_parameter("JwtIssuer", "https://issuer.example.test")

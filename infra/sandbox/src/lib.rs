@@ -13,6 +13,7 @@ pub mod dead_letters;
 pub mod explain;
 mod faults;
 pub mod functions;
+pub mod privileges;
 mod pull;
 mod report;
 pub mod sandbox;

@@ -42,7 +42,8 @@ pub(crate) async fn pull(args: &PullArgs) -> Result<(), String> {
         _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
     };
     let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
-    outcome.and(ended)
+    // What policies refused is the reason for whatever else went wrong.
+    ended.and(outcome)
 }
 
 /// Functions from a folder of binaries, or from this very binary.

@@ -1,5 +1,6 @@
 //! The whole on one machine: stand-in, AWS, host. Starting it is one call, and so is ending it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use shared::metriport::{Client, ClientOptions, WebhookSettings, http_client};
 
 use crate::app::App;
 use crate::faults::Faults;
+use crate::privileges::{Privilege, Privileges};
 use crate::stack::{self, Parameters, Secrets};
 
 /// Where the app's own pages would be; the hosted pages return there.
@@ -101,6 +103,14 @@ pub enum SandboxError {
     /// The webhook could not be registered.
     #[error("webhook registration: {0}")]
     Webhook(String),
+    /// Functions tried what their policies do not grant them.
+    #[error("refused by policies: {}", listed(.0))]
+    Refused(BTreeSet<Privilege>),
+}
+
+fn listed(privileges: &BTreeSet<Privilege>) -> String {
+    let listed: Vec<_> = privileges.iter().map(Privilege::to_string).collect();
+    listed.join("; ")
 }
 
 impl From<TemplateError> for SandboxError {
@@ -115,6 +125,7 @@ pub struct Sandbox {
     stand_in: StandIn,
     host: Host,
     issuer: Issuer,
+    privileges: Arc<Privileges>,
 }
 
 impl Sandbox {
@@ -139,10 +150,12 @@ impl Sandbox {
             .await
             .map_err(|e| SandboxError::StandIn(e.to_string()))?;
         let issuer = Issuer::new(ISSUER, AUDIENCE)?;
+        let privileges = Privileges::new(Arc::clone(&options.log));
         let aws = Aws::start(AwsOptions {
             data_dir: options.data_dir,
             region: stack::REGION.to_owned(),
             observer: options.observer,
+            authorizer: Some(privileges.authorizer()),
             interceptor: options.faults.aws,
             time_scale: options.time_scale,
         })
@@ -164,6 +177,7 @@ impl Sandbox {
             owner_key: format!("{}{}", clock::new_id().simple(), clock::new_id().simple()),
         };
         let bindings = stack::make(&aws, &stack, bindings, &secrets).await?;
+        privileges.enact(&stack, &bindings)?;
         let endpoint = aws.endpoint(sandbox_aws::Service::Sqs);
         let mut host_options = HostOptions::new(stack, bindings, options.runner, endpoint, issuer.clone());
         host_options.aws_env = aws.env();
@@ -184,6 +198,7 @@ impl Sandbox {
             stand_in,
             host,
             issuer,
+            privileges,
         };
         sandbox.register_webhook().await?;
         Ok(sandbox)
@@ -257,13 +272,25 @@ impl Sandbox {
         &self.host
     }
 
+    /// What functions may do, and did.
+    #[must_use]
+    pub fn privileges(&self) -> &Privileges {
+        &self.privileges
+    }
+
     /// Ends everything; nothing is left behind.
     ///
     /// # Errors
-    /// When queue messages cannot be kept in the data directory.
+    /// When queue messages cannot be kept in the data directory, and when a policy refused a function something that
+    /// nobody has asked about: whatever else came of it, in AWS it would come to nothing.
     pub async fn shutdown(self) -> Result<(), SandboxError> {
         self.host.shutdown().await;
         self.stand_in.shutdown().await;
-        Ok(self.aws.shutdown().await?)
+        self.aws.shutdown().await?;
+        let refused = self.privileges.take_refused();
+        match refused.is_empty() {
+            true => Ok(()),
+            false => Err(SandboxError::Refused(refused)),
+        }
     }
 }

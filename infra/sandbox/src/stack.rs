@@ -12,6 +12,8 @@ use crate::sandbox::SandboxError;
 /// The one source of truth.
 pub(crate) const TEMPLATE: &str = include_str!("../../../template.yaml");
 pub(crate) const REGION: &str = "us-east-1";
+/// The access key id of whoever sets the sandbox up, as a deployment would.
+pub(crate) const SETUP_KEY_ID: &str = "SANDBOX";
 /// The one secret that must stay what it is: it names every person's partition.
 const OWNER_KEY: &str = "OwnerKeySecret";
 
@@ -108,6 +110,11 @@ pub(crate) async fn make(
         }
         remember(&mut known, &secret.logical_id, &arn, &arn);
     }
+    // Keys encrypt nothing here, but policies name them.
+    for (logical_id, _, _) in stack.resources().filter(|(_, kind, _)| *kind == "AWS::KMS::Key") {
+        let arn = format!("arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{logical_id}");
+        remember(&mut known, logical_id, logical_id, &arn);
+    }
     let resolve = move |id: &str, attribute: &str| known.get(&(id.to_owned(), attribute.to_owned())).cloned();
     Ok(bindings.with_resolver(resolve))
 }
@@ -119,7 +126,7 @@ fn remember(known: &mut BTreeMap<(String, String), String>, id: &str, reference:
 
 /// Stores a secret as an operator would. In kept data stands what belonged to an earlier stand-in, whose keys are gone.
 async fn store(aws: &Aws, arn: &str, value: &str) -> Result<(), SandboxError> {
-    let key = ("AWS_ACCESS_KEY_ID".to_owned(), "SANDBOX".to_owned());
+    let key = ("AWS_ACCESS_KEY_ID".to_owned(), SETUP_KEY_ID.to_owned());
     let clients = shared::aws::Aws::read(&Env::from_vars(aws.env().into_iter().chain([key])));
     let clients = clients.map_err(|error| SandboxError::Secret(error.to_string()))?;
     let stored = clients

@@ -1,4 +1,5 @@
-//! Names of items. The prefix says what an item is; what follows is an id, taken whole.
+//! Names of items. The prefix says what an item is; what follows is an id, taken whole. A partition's prefix is what
+//! policies tell apart: which function reaches which kind of item stands in `template.yaml`.
 
 use crate::domain::budget::Budget;
 use crate::domain::{
@@ -84,7 +85,7 @@ pub(super) fn replays() -> Key {
     key("REPLAYS".to_owned(), "STATE")
 }
 
-/// The turn or the places of a budget. Policies allow updates by the prefix `BUDGET#`.
+/// The turn or the places of a budget. Policies name each budget by its key.
 pub(super) fn budget(budget: Budget) -> Key {
     key(format!("BUDGET#{}", budget.name()), "STATE")
 }

@@ -38,7 +38,12 @@ impl Drop for Watch {
 impl TestApp {
     /// Clients of the embedded AWS, under a key of the test's own.
     pub fn aws(&self) -> shared::aws::Aws {
-        let key = ("AWS_ACCESS_KEY_ID".to_owned(), "INTEGRATIONTEST".to_owned());
+        self.aws_as("INTEGRATIONTEST")
+    }
+
+    /// Clients of the embedded AWS, under this key.
+    pub fn aws_as(&self, access_key_id: &str) -> shared::aws::Aws {
+        let key = ("AWS_ACCESS_KEY_ID".to_owned(), access_key_id.to_owned());
         let env = Env::from_vars(self.sandbox.aws().env().into_iter().chain([key]));
         shared::aws::Aws::read(&env).expect("clients")
     }

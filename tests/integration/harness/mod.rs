@@ -50,7 +50,12 @@ impl TestApp {
         options.schedule_scale = 0;
         let log = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&log);
-        options.log = Arc::new(move |line| sink.lock().unwrap().push(format!("{}: {}", line.function, line.text)));
+        options.log = Arc::new(move |line| {
+            if line.text.starts_with("refused by the policy") {
+                tell(&line.text);
+            }
+            sink.lock().unwrap().push(format!("{}: {}", line.function, line.text));
+        });
         let metrics = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&metrics);
         options.metrics = Some(Arc::new(move |line| sink.lock().unwrap().push(line)));
@@ -67,6 +72,11 @@ impl TestApp {
     /// The whole.
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
+    }
+
+    /// The whole, to be ended otherwise than well.
+    pub fn into_sandbox(self) -> Sandbox {
+        self.sandbox
     }
 
     /// The stand-in for Metriport.
@@ -162,6 +172,12 @@ impl TestApp {
         );
         self.sandbox.shutdown().await.expect("the sandbox ends");
     }
+}
+
+/// Shown if the test fails: a function that may not do what it should leaves somebody waiting.
+#[expect(clippy::print_stderr, reason = "what a failing test has to say")]
+fn tell(text: &str) {
+    eprintln!("{text}");
 }
 
 /// The name the template's dead-letter queues have here.

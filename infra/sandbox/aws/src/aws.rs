@@ -7,12 +7,14 @@ use crate::gate::{Gate, Observer, Service};
 use crate::interception::Interception;
 use crate::interceptor::{FaultCounter, FaultCounts, SharedInterceptor};
 use crate::listener::{Bound, Serving};
+use crate::privileges::{Authorization, Authorizer, PartitionKeys, Tables};
 use crate::s3::{self, S3};
 use crate::secrets::{self, Secrets};
 use crate::sqs::{self, QueueSpec, Sqs, SqsHandle};
 use axum::Router;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use tokio::sync::watch;
 
 /// The secret access key that goes with every access key id. It protects nothing: the services listen on loopback,
@@ -28,7 +30,9 @@ pub struct AwsOptions {
     pub region: String,
     /// Told of every request to every service.
     pub observer: Option<Observer>,
-    /// Decides about every request to every service, and every message sent to a queue.
+    /// Decides whether a caller may do what a request asks for. Without one, everybody may do everything.
+    pub authorizer: Option<Authorizer>,
+    /// Decides about every request that is not refused to every service, and every message sent to a queue.
     pub interceptor: Option<SharedInterceptor>,
     /// Divides the durations of SQS: message delays, and visibility timeouts down to ten seconds. Clocks are not
     /// touched. 1 is AWS's own time.
@@ -41,6 +45,7 @@ pub struct Aws {
     region: String,
     endpoints: BTreeMap<Service, String>,
     dynamodb: DynamoDb,
+    tables: Tables,
     sqs: Sqs,
     s3: S3,
     secrets: Secrets,
@@ -60,8 +65,17 @@ impl Aws {
         let faults = FaultCounter::default();
         let interceptor = options.interceptor;
         let interception = interceptor.map(|interceptor| Interception::new(interceptor, faults.clone()));
+        let (secrets, secrets_router) = secrets::start(data.kept("secrets.json"), &options.region)?;
+        let tables = Tables::default();
+        let authorization = options.authorizer.map(|authorizer| Authorization {
+            authorizer,
+            region: options.region.clone(),
+            tables: tables.clone(),
+            secrets: secrets.clone(),
+        });
         let mut running = Running {
             observer: options.observer,
+            authorization,
             interception: interception.clone(),
             stop: stopping.clone(),
             endpoints: BTreeMap::new(),
@@ -85,14 +99,14 @@ impl Aws {
         let (s3, router) = s3::start(&data.folder("s3")?)?;
         running.serve(Service::S3, Bound::bind().await?, router);
 
-        let (secrets, router) = secrets::start(data.kept("secrets.json"), &options.region)?;
-        running.serve(Service::SecretsManager, Bound::bind().await?, router);
+        running.serve(Service::SecretsManager, Bound::bind().await?, secrets_router);
 
         let Running { endpoints, serving, .. } = running;
         Ok(Aws {
             region: options.region,
             endpoints,
             dynamodb,
+            tables,
             sqs,
             s3,
             secrets,
@@ -120,7 +134,10 @@ impl Aws {
 
     /// Creates the table. One of that name that is there already stays as it is.
     pub async fn create_table(&self, spec: TableSpec) -> Result<(), Error> {
-        self.dynamodb.create_table(&spec)
+        self.dynamodb.create_table(&spec)?;
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        tables.insert(spec.name.clone(), PartitionKeys::of(&spec));
+        Ok(())
     }
 
     /// Creates the queue, or gives the one of that name these settings, and returns its URL. The dead-letter queue
@@ -173,6 +190,7 @@ impl Aws {
 /// What the services share while they start.
 struct Running {
     observer: Option<Observer>,
+    authorization: Option<Authorization>,
     interception: Option<Interception>,
     stop: watch::Receiver<bool>,
     endpoints: BTreeMap<Service, String>,
@@ -185,6 +203,7 @@ impl Running {
         let gate = Gate {
             service,
             observer: self.observer.clone(),
+            authorization: self.authorization.clone(),
             interception: self.interception.clone(),
         };
         self.serving.push(bound.serve(router, gate, self.stop.clone()));

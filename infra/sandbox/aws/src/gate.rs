@@ -1,16 +1,23 @@
 //! The gate that every request to every emulated service passes, before the service sees it.
 //!
-//! It tells the observer who called what, and lets the interceptor do to the call what it decides ([`interception`]).
+//! It tells the observer who called what, asks the authorizer whether the caller may ([`privileges`]), and lets the
+//! interceptor do to the call what it decides ([`interception`]).
 //!
 //! [`interception`]: crate::interception
+//! [`privileges`]: crate::privileges
 
 use crate::interception::Interception;
+use crate::privileges::Authorization;
 use axum::extract::{Request, State};
 use axum::http::{Uri, header, request::Parts};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::fmt;
 use std::sync::Arc;
+
+/// As much of a call's body as is read before a service sees it, or instead: more than DynamoDB takes (16 MiB), and
+/// more than a part of an upload.
+pub(crate) const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The emulated services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,17 +92,24 @@ pub(crate) struct Caller(pub(crate) Option<String>);
 pub(crate) struct Gate {
     pub(crate) service: Service,
     pub(crate) observer: Option<Observer>,
+    pub(crate) authorization: Option<Authorization>,
     pub(crate) interception: Option<Interception>,
 }
 
 /// The middleware itself.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
     let access_key_id = access_key_id(&parts);
-    let watched = gate.observer.is_some() || gate.interception.is_some();
+    let watched = gate.observer.is_some() || gate.authorization.is_some() || gate.interception.is_some();
     let call = watched.then(|| gate.call(&parts, access_key_id.clone()));
     if let (Some(observer), Some(call)) = (&gate.observer, &call) {
         observer(call);
+    }
+    if let (Some(authorization), Some(call)) = (&gate.authorization, &call) {
+        body = match authorization.check(call, &parts, body).await {
+            Ok(body) => body,
+            Err(refused) => return refused,
+        };
     }
     parts.extensions.insert(Caller(access_key_id));
     let request = Request::from_parts(parts, body);

@@ -4,16 +4,12 @@ use crate::gate::Call;
 use crate::interceptor::{Ending, FaultCounter, MessageInfo, Passage, SharedInterceptor, Verdict};
 use crate::refused;
 use crate::serve::Dropped;
-use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// As much of a refused call's body as is read, so that its sender gets to the answer: more than a part of an upload.
-const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// An interceptor with its numbers. Shared by all services.
 #[derive(Clone)]
@@ -55,9 +51,7 @@ impl Interception {
             Verdict::Fail(failure) => refused::failed(&call, failure),
             Verdict::Drop => return Dropped::response(),
         };
-        if let Err(error) = to_bytes(request.into_body(), BODY_BYTES_MAX).await {
-            tracing::debug!(%error, service = %call.service, "a refused call was not read to its end");
-        }
+        refused::read_to_end(request.into_body(), call.service).await;
         refused
     }
 

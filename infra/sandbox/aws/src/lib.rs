@@ -16,6 +16,7 @@ mod interception;
 mod interceptor;
 mod json_protocol;
 mod listener;
+mod privileges;
 mod refused;
 mod s3;
 mod secrets;
@@ -27,6 +28,7 @@ pub use dynamodb::{IndexSpec, KeyAttribute, KeyKind, TableSpec};
 pub use error::Error;
 pub use gate::{Call, Observer, Service};
 pub use interceptor::{Ending, Failure, FaultCounts, Interceptor, MessageInfo, Passage, SharedInterceptor, Verdict};
+pub use privileges::{Authorizer, Lacking, Need};
 pub use sqs::{PeekedMessage, QueueDepths, QueueSpec, SqsHandle};
 
 /// The account that every ARN and queue URL of the sandbox names.

@@ -1,20 +1,24 @@
 //! Refusals that any call may meet, as each service words them (docs.aws.amazon.com: DynamoDB developer guide, "Error
 //! handling with DynamoDB"; Amazon SQS API reference, "Common Error Types"; Amazon S3 API reference, "Error
-//! Responses"; AWS Secrets Manager API reference, "Common Error Types").
+//! Responses"; AWS Secrets Manager API reference, "Common Error Types"; IAM user guide, "Troubleshoot access denied
+//! error messages").
 
-use crate::gate::{Call, Service};
+use crate::gate::{BODY_BYTES_MAX, Call, Service};
 use crate::interceptor::Failure;
 use crate::json_protocol::{self, Version};
+use crate::privileges::Lacking;
+use axum::body::{Body, to_bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::borrow::Cow;
 
 /// A refusal before it has a wire shape.
 struct Refused {
     status: StatusCode,
     /// The error's code. For services with namespaces, `namespace#code`.
     code: &'static str,
-    message: &'static str,
+    message: Cow<'static, str>,
 }
 
 /// The service's throttling error.
@@ -43,8 +47,41 @@ pub(crate) fn throttled(call: &Call) -> Response {
         ),
         Service::SecretsManager => (StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded"),
     };
+    let message = Cow::Borrowed(message);
     let refused = Refused { status, code, message };
     refused.into_response(call.service)
+}
+
+/// The service's refusal of what no policy grants the caller. SQS answers 403 where the other JSON services answer 400.
+/// S3 says no more than that it is so.
+pub(crate) fn denied(call: &Call, lacking: &Lacking) -> Response {
+    let (status, code) = match call.service {
+        Service::DynamoDb => (StatusCode::BAD_REQUEST, CORAL_ACCESS_DENIED),
+        Service::Sqs => (StatusCode::FORBIDDEN, CORAL_ACCESS_DENIED),
+        Service::S3 => (StatusCode::FORBIDDEN, "AccessDenied"),
+        Service::SecretsManager => (StatusCode::BAD_REQUEST, "AccessDeniedException"),
+    };
+    let Lacking { action, resource } = lacking;
+    let caller = call.access_key_id.as_deref().unwrap_or("anonymous");
+    let message = match call.service {
+        Service::S3 => Cow::Borrowed("Access Denied"),
+        Service::DynamoDb | Service::Sqs | Service::SecretsManager => Cow::Owned(format!(
+            "User: {caller} is not authorized to perform: {action} on resource: {resource} because no identity-based \
+             policy allows the {action} action"
+        )),
+    };
+    let refused = Refused { status, code, message };
+    refused.into_response(call.service)
+}
+
+/// What is not granted, as the services say it that check it in common code.
+const CORAL_ACCESS_DENIED: &str = "com.amazon.coral.service#AccessDeniedException";
+
+/// Reads what is left of a refused call's body, so that its sender gets to the answer.
+pub(crate) async fn read_to_end(body: Body, service: Service) {
+    if let Err(error) = to_bytes(body, BODY_BYTES_MAX).await {
+        tracing::debug!(%error, %service, "a refused call was not read to its end");
+    }
 }
 
 /// The service's own failure.
@@ -67,6 +104,7 @@ pub(crate) fn failed(call: &Call, failure: Failure) -> Response {
         (Service::SecretsManager, Failure::Internal) => "InternalServiceError",
         (Service::DynamoDb | Service::S3 | Service::SecretsManager, Failure::Unavailable) => "ServiceUnavailable",
     };
+    let message = Cow::Borrowed(message);
     let refused = Refused { status, code, message };
     refused.into_response(call.service)
 }
@@ -80,7 +118,11 @@ fn is_about_items(operation: &str) -> bool {
 
 impl Refused {
     fn into_response(self, service: Service) -> Response {
-        let Refused { status, code, message } = self;
+        let Refused {
+            status,
+            code,
+            ref message,
+        } = self;
         match service {
             Service::DynamoDb => {
                 json_protocol::reply(status, Version::V1_0, &json!({ "__type": code, "message": message }))
@@ -103,7 +145,10 @@ impl Refused {
     fn into_sqs_response(self) -> Response {
         let body = json!({ "__type": self.code, "message": self.message });
         let mut response = json_protocol::reply(self.status, Version::V1_0, &body);
-        let code = self.code.rsplit('#').next().unwrap_or(self.code);
+        let code = match self.code {
+            CORAL_ACCESS_DENIED => "AccessDenied",
+            code => code.rsplit('#').next().unwrap_or(code),
+        };
         let fault = if self.status.is_client_error() {
             "Sender"
         } else {

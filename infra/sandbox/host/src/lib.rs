@@ -24,4 +24,5 @@ pub use interference::{Interference, InterferenceCounts, Invocation, InvocationP
 pub use jwt::{Issuer, IssuerError};
 pub use lambda::{InitFailure, InvokeError, LogLine, LogSink, ProcessSpan, Runner, access_key_id};
 pub use options::HostOptions;
+pub use queue_source::EVENT_SOURCES_KEY_ID;
 pub use wiring::StartError;

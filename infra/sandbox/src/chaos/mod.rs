@@ -62,8 +62,8 @@ pub(crate) async fn chaos(args: &ChaosArgs) -> Result<(), String> {
     };
     let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
     let report = outcome?;
-    ended?;
     say(&report.text(begun.elapsed()));
+    ended?;
     match report.breaches() {
         0 => Ok(()),
         breaches => Err(format!("{breaches} promises were broken")),

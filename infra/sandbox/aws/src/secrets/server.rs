@@ -66,6 +66,11 @@ impl Secrets {
         Ok(arn)
     }
 
+    /// The ARN of the secret that is meant by a name or an ARN, or `None` if there is none.
+    pub(crate) fn arn(&self, id: &str) -> Option<String> {
+        self.lock().find(id).map(|secret| secret.arn.clone()).ok()
+    }
+
     fn run(&self, operation: &str, body: &[u8]) -> Result<Result<Value, Refusal>, Error> {
         let mut store = self.lock();
         let now_ms = ambient::now_ms();

@@ -2,7 +2,7 @@
 
 use aws_credential_types::Credentials;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use sandbox_aws::{Aws, AwsOptions, Interceptor, Observer, SECRET_ACCESS_KEY, Service};
+use sandbox_aws::{Authorizer, Aws, AwsOptions, Interceptor, Observer, SECRET_ACCESS_KEY, Service};
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub async fn start_with(data_dir: Option<&Path>, observer: Option<Observer>) -> 
         data_dir,
         region: REGION.to_owned(),
         observer,
+        authorizer: None,
         interceptor: None,
         time_scale: 1,
     })
@@ -36,7 +37,21 @@ pub async fn start_intercepted(interceptor: impl Interceptor + 'static) -> Aws {
         data_dir: None,
         region: REGION.to_owned(),
         observer: None,
+        authorizer: None,
         interceptor: Some(Arc::new(interceptor)),
+        time_scale: 1,
+    })
+    .await
+    .unwrap()
+}
+
+pub async fn start_authorized(authorizer: Authorizer) -> Aws {
+    Aws::start(AwsOptions {
+        data_dir: None,
+        region: REGION.to_owned(),
+        observer: None,
+        authorizer: Some(authorizer),
+        interceptor: None,
         time_scale: 1,
     })
     .await

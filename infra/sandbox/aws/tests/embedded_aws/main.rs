@@ -10,6 +10,7 @@ mod dynamodb;
 mod faults;
 mod harness;
 mod observer;
+mod privileges;
 mod s3;
 mod secrets;
 mod sqs;

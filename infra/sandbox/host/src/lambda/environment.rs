@@ -34,7 +34,7 @@ pub(crate) fn function_environment(
 }
 
 /// The access key id under which a function's processes call AWS, by its binary's name: `SANDBOXQUERYDISPATCH` of
-/// `query-dispatch`. The event sources poll as `SANDBOXHOST`.
+/// `query-dispatch`. The event sources poll as [`crate::EVENT_SOURCES_KEY_ID`].
 pub fn access_key_id(binary: &str) -> String {
     format!("SANDBOX{}", binary.replace('-', "").to_uppercase())
 }

@@ -38,9 +38,12 @@ pub(crate) struct QueuePoller {
     pub(crate) log: LogSink,
 }
 
+/// The access key id under which queues are polled. In AWS it is Lambda that does it, with the function's role.
+pub const EVENT_SOURCES_KEY_ID: &str = "SANDBOXHOST";
+
 /// A client of the sandbox's SQS endpoint, under a key id of the host's own.
 pub(crate) fn client(endpoint: &str, region: &str, secret_access_key: &str) -> Client {
-    let credentials = Credentials::new("SANDBOXHOST", secret_access_key, None, None, "sandbox-host");
+    let credentials = Credentials::new(EVENT_SOURCES_KEY_ID, secret_access_key, None, None, "sandbox-host");
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))

@@ -1,0 +1,123 @@
+use super::*;
+use crate::dynamodb::{IndexSpec, KeyAttribute, TableSpec};
+use serde_json::json;
+
+const TABLE: &str = "arn:aws:dynamodb:eu-central-1:000000000000:table/state";
+
+fn told(operation: &str, request: &Value) -> Option<Vec<Need>> {
+    let spec = TableSpec {
+        name: "state".to_owned(),
+        hash_key: KeyAttribute::string("pk"),
+        range_key: Some(KeyAttribute::string("sk")),
+        gsis: vec![IndexSpec {
+            name: "due".to_owned(),
+            hash_key: KeyAttribute::string("shard"),
+            range_key: None,
+            keys_only: true,
+        }],
+        ttl_attribute: None,
+    };
+    let tables = [(spec.name.clone(), PartitionKeys::of(&spec))].into();
+    needs(operation, request, "eu-central-1", &tables)
+}
+
+fn need(action: &str, resource: &str, leading_keys: &[&str]) -> Need {
+    Need {
+        action: format!("dynamodb:{action}"),
+        resource: resource.to_owned(),
+        leading_keys: leading_keys.iter().map(|key| (*key).to_owned()).collect(),
+    }
+}
+
+fn item(field: &str, pk: &str) -> Value {
+    json!({ "TableName": "state", field: { "sk": { "S": "s" }, "pk": { "S": pk } } })
+}
+
+#[test]
+fn an_item_needs_its_action_with_its_partition_key() {
+    for (operation, field) in [
+        ("GetItem", "Key"),
+        ("PutItem", "Item"),
+        ("UpdateItem", "Key"),
+        ("DeleteItem", "Key"),
+    ] {
+        let expected = vec![need(operation, TABLE, &["OWNER#1"])];
+        assert_eq!(told(operation, &item(field, "OWNER#1")), Some(expected));
+    }
+    let mut by_arn = item("Key", "a");
+    by_arn["TableName"] = TABLE.into();
+    assert_eq!(told("GetItem", &by_arn), Some(vec![need("GetItem", TABLE, &["a"])]));
+}
+
+#[test]
+fn a_transaction_needs_the_actions_of_its_elements_each_with_all_its_keys() {
+    let request = json!({ "TransactItems": [
+        { "Put": item("Item", "a") }, { "ConditionCheck": item("Key", "b") }, { "Put": item("Item", "c") },
+        { "Delete": item("Key", "d") }, { "Update": item("Key", "e") },
+    ]});
+    let expected = vec![
+        need("PutItem", TABLE, &["a", "c"]),
+        need("ConditionCheckItem", TABLE, &["b"]),
+        need("DeleteItem", TABLE, &["d"]),
+        need("UpdateItem", TABLE, &["e"]),
+    ];
+    assert_eq!(told("TransactWriteItems", &request), Some(expected));
+    let request = json!({ "TransactItems": [{ "Get": item("Key", "a") }] });
+    assert_eq!(
+        told("TransactGetItems", &request),
+        Some(vec![need("GetItem", TABLE, &["a"])])
+    );
+}
+
+#[test]
+fn a_query_needs_its_index_with_the_key_it_asks_for() {
+    let mut request = json!({
+        "TableName": "state",
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+        "ExpressionAttributeValues": { ":pk": { "S": "OWNER#1" }, ":prefix": { "S": "RUN#" } },
+    });
+    assert_eq!(told("Query", &request), Some(vec![need("Query", TABLE, &["OWNER#1"])]));
+    request["KeyConditionExpression"] = "sk>=:prefix and (#p=:pk)".into();
+    request["ExpressionAttributeNames"] = json!({ "#p": "pk" });
+    assert_eq!(told("Query", &request), Some(vec![need("Query", TABLE, &["OWNER#1"])]));
+
+    let index = format!("{TABLE}/index/due");
+    let mut request = json!({
+        "TableName": "state", "IndexName": "due",
+        "KeyConditionExpression": "shard = :shard AND dueAt <= :before",
+        "ExpressionAttributeValues": { ":shard": { "S": "DUE#3" }, ":before": { "N": "7" } },
+    });
+    assert_eq!(told("Query", &request), Some(vec![need("Query", &index, &["DUE#3"])]));
+    request["IndexName"] = "other".into();
+    assert_eq!(told("Query", &request), None);
+}
+
+#[test]
+fn a_scan_has_no_leading_key() {
+    assert_eq!(
+        told("Scan", &json!({ "TableName": "state" })),
+        Some(vec![need("Scan", TABLE, &[])])
+    );
+}
+
+#[test]
+fn what_cannot_be_told_is_not_guessed() {
+    let mut elsewhere = item("Key", "a");
+    elsewhere["TableName"] = "other".into();
+    assert_eq!(told("GetItem", &elsewhere), None);
+    assert_eq!(
+        told(
+            "GetItem",
+            &json!({ "TableName": "state", "Key": { "sk": { "S": "s" } } })
+        ),
+        None
+    );
+    assert_eq!(told("BatchGetItem", &json!({ "RequestItems": { "state": {} } })), None);
+    let odd = json!({ "TransactItems": [{ "Put": item("Item", "a") }, { "Other": item("Key", "b") }] });
+    assert_eq!(told("TransactWriteItems", &odd), None);
+    let keyless = json!({
+        "TableName": "state", "KeyConditionExpression": "sk = :sk",
+        "ExpressionAttributeValues": { ":sk": { "S": "s" } },
+    });
+    assert_eq!(told("Query", &keyless), None);
+}

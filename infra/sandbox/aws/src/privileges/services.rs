@@ -1,0 +1,121 @@
+//! What requests to SQS, S3 and Secrets Manager need. Each is about one resource, and has no condition key of ours.
+
+use super::Need;
+use crate::ACCOUNT_ID;
+use axum::http::Uri;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+/// Permissions have no name of their own for batches.
+pub(super) fn sqs(operation: &str, request: &Value, region: &str) -> Option<Vec<Need>> {
+    let url = request.get("QueueUrl")?.as_str()?;
+    let queue = url.rsplit('/').next()?;
+    let action = operation.strip_suffix("Batch").unwrap_or(operation);
+    let resource = format!("arn:aws:sqs:{region}:{ACCOUNT_ID}:{queue}");
+    Some(vec![need("sqs", action, resource)])
+}
+
+/// Secrets are named by name or by ARN; `arn` says what either of them stands for.
+pub(super) fn secrets(operation: &str, request: &Value, arn: impl FnOnce(&str) -> Option<String>) -> Option<Vec<Need>> {
+    let id = request.get("SecretId")?.as_str()?;
+    // Of a secret that is not there, nothing is known but what it is called.
+    let resource = arn(id).unwrap_or_else(|| id.to_owned());
+    Some(vec![need("secretsmanager", operation, resource)])
+}
+
+/// Of path-style requests (docs.aws.amazon.com, Amazon S3 user guide, "Required permissions for Amazon S3 API
+/// operations"). A presigned request needs what a signed one does. Versions and copies are not modelled.
+pub(super) fn s3(operation: &str, uri: &Uri) -> Option<Vec<Need>> {
+    let action = match operation {
+        "GetObject" | "HeadObject" => "GetObject",
+        "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" => "PutObject",
+        "AbortMultipartUpload" => "AbortMultipartUpload",
+        "ListParts" => "ListMultipartUploadParts",
+        "DeleteObject" => "DeleteObject",
+        "ListObjects" | "ListObjectsV2" | "HeadBucket" => "ListBucket",
+        _ => return None,
+    };
+    if uri.query().is_some_and(|query| query.contains("versionId=")) {
+        return None;
+    }
+    let path = uri.path().trim_start_matches('/');
+    let path = if action == "ListBucket" {
+        path.trim_end_matches('/')
+    } else {
+        path
+    };
+    let path = percent_decode_str(path).decode_utf8().ok()?;
+    Some(vec![need("s3", action, format!("arn:aws:s3:::{path}"))])
+}
+
+fn need(service: &str, action: &str, resource: String) -> Need {
+    Need {
+        action: format!("{service}:{action}"),
+        resource,
+        leading_keys: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn one(needs: Option<Vec<Need>>) -> (String, String) {
+        let [need] = <[Need; 1]>::try_from(needs.unwrap()).unwrap();
+        assert!(need.leading_keys.is_empty());
+        (need.action, need.resource)
+    }
+
+    fn pair(action: &str, resource: &str) -> (String, String) {
+        (action.to_owned(), resource.to_owned())
+    }
+
+    #[test]
+    fn a_batch_needs_what_a_single_message_needs() {
+        let request = json!({ "QueueUrl": "http://127.0.0.1:1/000000000000/work", "Entries": [] });
+        let expected = pair("sqs:SendMessage", "arn:aws:sqs:eu-central-1:000000000000:work");
+        for operation in ["SendMessage", "SendMessageBatch"] {
+            assert_eq!(one(sqs(operation, &request, "eu-central-1")), expected);
+        }
+        assert_eq!(sqs("ListQueues", &json!({}), "eu-central-1"), None);
+    }
+
+    #[test]
+    fn a_secret_is_meant_by_its_arn_however_it_is_named() {
+        let arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:key-abcdef";
+        let resolve = |id: &str| (id == "key" || id == arn).then(|| arn.to_owned());
+        for id in ["key", arn] {
+            let needs = secrets("GetSecretValue", &json!({ "SecretId": id }), resolve);
+            assert_eq!(one(needs), pair("secretsmanager:GetSecretValue", arn));
+        }
+        let unknown = secrets("GetSecretValue", &json!({ "SecretId": "other" }), resolve);
+        assert_eq!(one(unknown), pair("secretsmanager:GetSecretValue", "other"));
+        assert_eq!(secrets("ListSecrets", &json!({}), resolve), None);
+    }
+
+    #[test]
+    fn every_step_of_an_upload_is_a_put_and_aborting_it_is_not() {
+        let uri = |text: &str| text.parse::<Uri>().unwrap();
+        for operation in [
+            "PutObject",
+            "CreateMultipartUpload",
+            "UploadPart",
+            "CompleteMultipartUpload",
+        ] {
+            let needs = s3(operation, &uri("/records/a/b%20c?uploadId=u"));
+            assert_eq!(one(needs), pair("s3:PutObject", "arn:aws:s3:::records/a/b c"));
+        }
+        let aborted = s3("AbortMultipartUpload", &uri("/records/a?uploadId=u"));
+        assert_eq!(one(aborted), pair("s3:AbortMultipartUpload", "arn:aws:s3:::records/a"));
+        let listed = s3("ListObjectsV2", &uri("/records/?list-type=2"));
+        assert_eq!(one(listed), pair("s3:ListBucket", "arn:aws:s3:::records"));
+    }
+
+    #[test]
+    fn what_is_not_modelled_is_not_told() {
+        let uri: Uri = "/records/a?versionId=1".parse().unwrap();
+        assert_eq!(s3("GetObject", &uri), None);
+        assert_eq!(s3("CopyObject", &"/records/a".parse().unwrap()), None);
+    }
+}

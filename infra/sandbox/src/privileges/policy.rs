@@ -1,0 +1,204 @@
+//! Policies, read and evaluated (docs.aws.amazon.com, IAM user guide, "IAM JSON policy element reference" and "Policy
+//! evaluation logic"). Pure.
+//!
+//! What ours have is here: statements that allow, wildcards in actions and resources, and conditions on the two keys
+//! below. Anything else is an error, so that nothing is granted or withheld that AWS would not.
+
+use std::collections::BTreeMap;
+
+use sandbox_aws::Need;
+use serde::Deserialize;
+use serde_json::Value;
+use wildmatch::WildMatch;
+
+use super::Privilege;
+
+const VERSION: &str = "2012-10-17";
+/// The partition keys that a request names: as many as there are, so its operators say for how many they must hold.
+const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
+/// The service that calls KMS for somebody. Nothing calls KMS here, so no request has it.
+const VIA_SERVICE: &str = "kms:ViaService";
+
+/// Why a policy cannot be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PolicyError(String);
+
+/// What somebody may do: nothing, but for what a statement allows.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    statements: Vec<Statement>,
+}
+
+#[derive(Debug, Clone)]
+struct Statement {
+    actions: Vec<WildMatch>,
+    resources: Vec<WildMatch>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Debug, Clone)]
+enum Condition {
+    /// Every leading key is like one of these. Holds for a request that has none: that is how AWS defines
+    /// `ForAllValues`, and why a statement with this condition must not allow an action without keys, like `Scan`.
+    LeadingKeysLike(Vec<WildMatch>),
+    /// The request comes through a service.
+    ViaService,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct Document {
+    version: String,
+    statement: Vec<Written>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct Written {
+    #[serde(rename = "Sid")]
+    _name: Option<String>,
+    effect: String,
+    action: OneOrMany,
+    resource: OneOrMany,
+    #[serde(default)]
+    condition: BTreeMap<String, BTreeMap<String, OneOrMany>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl Policy {
+    /// Adds the statements of one document, whose intrinsics are evaluated.
+    ///
+    /// # Errors
+    /// When it says something that is not understood here.
+    pub fn add(&mut self, document: &Value) -> Result<(), PolicyError> {
+        let document: Document =
+            serde_json::from_value(document.clone()).map_err(|error| PolicyError(error.to_string()))?;
+        if document.version != VERSION {
+            return Err(PolicyError(format!("the version is not {VERSION}")));
+        }
+        for written in document.statement {
+            self.statements.push(statement(written)?);
+        }
+        Ok(())
+    }
+
+    /// Whether one of the statements allows it.
+    #[must_use]
+    pub fn grants(&self, need: &Need) -> bool {
+        self.statements.iter().any(|statement| statement.allows(need))
+    }
+
+    /// Everything it allows, as a function's privileges.
+    pub fn granted(&self, function: &str) -> Vec<Privilege> {
+        let mut granted = Vec::new();
+        for statement in &self.statements {
+            for (action, resource) in statement.pairs() {
+                let privilege = |leading_key| Privilege {
+                    function: function.to_owned(),
+                    action: action.pattern(),
+                    resource: resource.pattern(),
+                    leading_key,
+                };
+                match statement.leading_keys() {
+                    None => granted.push(privilege(None)),
+                    Some(keys) => granted.extend(keys.iter().map(|key| privilege(Some(key.pattern())))),
+                }
+            }
+        }
+        granted
+    }
+}
+
+impl Statement {
+    fn allows(&self, need: &Need) -> bool {
+        any_like(&self.actions, &need.action)
+            && any_like(&self.resources, &need.resource)
+            && self.conditions.iter().all(|condition| condition.holds(need))
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&WildMatch, &WildMatch)> {
+        let resources = &self.resources;
+        self.actions
+            .iter()
+            .flat_map(move |action| resources.iter().map(move |resource| (action, resource)))
+    }
+
+    fn leading_keys(&self) -> Option<&[WildMatch]> {
+        self.conditions.iter().find_map(|condition| match condition {
+            Condition::LeadingKeysLike(keys) => Some(keys.as_slice()),
+            Condition::ViaService => None,
+        })
+    }
+}
+
+impl Condition {
+    fn holds(&self, need: &Need) -> bool {
+        match self {
+            Self::LeadingKeysLike(keys) => need.leading_keys.iter().all(|key| any_like(keys, key)),
+            Self::ViaService => false,
+        }
+    }
+}
+
+fn any_like(patterns: &[WildMatch], text: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(text))
+}
+
+fn statement(written: Written) -> Result<Statement, PolicyError> {
+    if written.effect != "Allow" {
+        return Err(PolicyError("a statement does not allow".to_owned()));
+    }
+    let mut conditions = Vec::new();
+    for (operator, keys) in written.condition {
+        for (key, values) in keys {
+            conditions.push(condition(&operator, &key, values.into_vec())?);
+        }
+    }
+    let leading = |condition: &&Condition| matches!(condition, Condition::LeadingKeysLike(_));
+    if conditions.iter().filter(leading).count() > 1 {
+        return Err(PolicyError(format!("two conditions on {LEADING_KEYS}")));
+    }
+    // Names of actions are alike whatever their case; ARNs and keys are not.
+    let action = |pattern: &String| WildMatch::new_case_insensitive(pattern);
+    Ok(Statement {
+        actions: written.action.into_vec().iter().map(action).collect(),
+        resources: patterns(&written.resource.into_vec())?,
+        conditions,
+    })
+}
+
+fn condition(operator: &str, key: &str, values: Vec<String>) -> Result<Condition, PolicyError> {
+    match (operator, key) {
+        ("ForAllValues:StringLike", LEADING_KEYS) => Ok(Condition::LeadingKeysLike(patterns(&values)?)),
+        ("StringEquals" | "StringLike", VIA_SERVICE) => Ok(Condition::ViaService),
+        _ => Err(PolicyError(format!(
+            "the condition {operator} on {key} is not known here"
+        ))),
+    }
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<WildMatch>, PolicyError> {
+    match texts.iter().find(|text| text.contains("${")) {
+        Some(variable) => Err(PolicyError(format!("{variable} has a variable"))),
+        None => Ok(texts.iter().map(|text| WildMatch::new(text)).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use serde_json::json;
+
+const TABLE: &str = "arn:aws:dynamodb:r:0:table/t";
+
+fn policy(statement: &Value) -> Result<Policy, PolicyError> {
+    let mut policy = Policy::default();
+    policy.add(&json!({ "Version": VERSION, "Statement": [statement] }))?;
+    Ok(policy)
+}
+
+fn need(action: &str, resource: &str, leading_keys: &[&str]) -> Need {
+    Need {
+        action: action.to_owned(),
+        resource: resource.to_owned(),
+        leading_keys: leading_keys.iter().map(|key| (*key).to_owned()).collect(),
+    }
+}
+
+fn statement(action: &Value, resource: &Value, keys: &[&str]) -> Value {
+    json!({
+        "Effect": "Allow", "Action": action, "Resource": resource,
+        "Condition": { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": keys } },
+    })
+}
+
+#[test]
+fn nothing_is_granted_but_what_a_statement_allows() {
+    assert!(!Policy::default().grants(&need("sqs:SendMessage", "arn:q", &[])));
+    let allows = json!({ "Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["arn:q", "arn:r"] });
+    let policy = policy(&allows).unwrap();
+    assert!(policy.grants(&need("sqs:SendMessage", "arn:q", &[])));
+    assert!(policy.grants(&need("sqs:sendmessage", "arn:r", &[])));
+    for (action, resource) in [
+        ("sqs:DeleteMessage", "arn:q"),
+        ("sqs:SendMessage", "arn:qq"),
+        ("sqs:SendMessage", "ARN:q"),
+    ] {
+        assert!(!policy.grants(&need(action, resource, &[])), "{action} {resource}");
+    }
+}
+
+#[test]
+fn wildcards_stand_for_any_text_and_for_one_letter() {
+    let policy = policy(&json!({ "Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:b/?/*" })).unwrap();
+    assert!(policy.grants(&need("s3:GetObject", "arn:b/a/b/c", &[])));
+    assert!(policy.grants(&need("s3:Get", "arn:b/a/", &[])));
+    assert!(!policy.grants(&need("s3:PutObject", "arn:b/a/b", &[])));
+    assert!(!policy.grants(&need("s3:GetObject", "arn:b/aa/b", &[])));
+}
+
+#[test]
+fn every_leading_key_must_be_like_one_that_is_listed() {
+    let listed = statement(&json!("dynamodb:PutItem"), &json!(TABLE), &["OWNER#*", "REPLAYS"]);
+    let policy = policy(&listed).unwrap();
+    for keys in [&["OWNER#1"][..], &["REPLAYS"], &["OWNER#1", "REPLAYS", "OWNER#"]] {
+        assert!(policy.grants(&need("dynamodb:PutItem", TABLE, keys)), "{keys:?}");
+    }
+    for keys in [
+        &["PATIENT#1"][..],
+        &["OWNER#1", "PATIENT#1"],
+        &["REPLAYS2"],
+        &["owner#1"],
+    ] {
+        assert!(!policy.grants(&need("dynamodb:PutItem", TABLE, keys)), "{keys:?}");
+    }
+}
+
+/// Two statements are not one: what is asked together must stand together.
+#[test]
+fn one_statement_must_allow_all_keys_of_a_need() {
+    let mut policy = Policy::default();
+    let apart = ["OWNER#*", "PATIENT#*"].map(|key| statement(&json!("dynamodb:PutItem"), &json!(TABLE), &[key]));
+    policy.add(&json!({ "Version": VERSION, "Statement": apart })).unwrap();
+    assert!(policy.grants(&need("dynamodb:PutItem", TABLE, &["PATIENT#1"])));
+    assert!(!policy.grants(&need("dynamodb:PutItem", TABLE, &["OWNER#1", "PATIENT#1"])));
+}
+
+/// As in AWS, which is why no statement here allows a scan.
+#[test]
+fn a_request_without_leading_keys_meets_every_condition_on_them() {
+    let policy = policy(&statement(&json!("dynamodb:*"), &json!(TABLE), &["OWNER#*"])).unwrap();
+    assert!(policy.grants(&need("dynamodb:Scan", TABLE, &[])));
+}
+
+#[test]
+fn a_key_that_only_a_service_may_use_is_used_by_nobody_here() {
+    let through = json!({
+        "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "arn:k",
+        "Condition": { "StringEquals": { "kms:ViaService": "sqs.r.amazonaws.com" } },
+    });
+    assert!(!policy(&through).unwrap().grants(&need("kms:Decrypt", "arn:k", &[])));
+}
+
+#[test]
+fn everything_that_is_granted_is_listed() {
+    let mut policy = Policy::default();
+    let items = statement(
+        &json!(["dynamodb:GetItem", "dynamodb:PutItem"]),
+        &json!(TABLE),
+        &["OWNER#*", "AAL2#*"],
+    );
+    let queue =
+        json!({ "Sid": "Send", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": ["arn:q", "arn:r"] });
+    policy
+        .add(&json!({ "Version": VERSION, "Statement": [items, queue] }))
+        .unwrap();
+    let listed: Vec<String> = policy.granted("f").iter().map(Privilege::to_string).collect();
+    let expected = [
+        format!("f dynamodb:GetItem {TABLE} OWNER#*"),
+        format!("f dynamodb:GetItem {TABLE} AAL2#*"),
+        format!("f dynamodb:PutItem {TABLE} OWNER#*"),
+        format!("f dynamodb:PutItem {TABLE} AAL2#*"),
+        "f sqs:SendMessage arn:q".to_owned(),
+        "f sqs:SendMessage arn:r".to_owned(),
+    ];
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn what_is_not_understood_is_an_error() {
+    let plain = json!({ "Effect": "Allow", "Action": "a:B", "Resource": "arn:r" });
+    assert!(policy(&plain).is_ok());
+    let with = |field: &str, value: Value| {
+        let mut changed = plain.clone();
+        changed[field] = value;
+        policy(&changed).err()
+    };
+    let condition = |operator: &str, key: &str, value: &str| json!({ operator: { key: [value] } });
+    for (field, value) in [
+        ("Effect", json!("Deny")),
+        ("NotAction", json!("a:B")),
+        ("Principal", json!("*")),
+        ("Resource", json!({ "Ref": "Table" })),
+        ("Resource", json!("arn:${aws:username}")),
+        ("Condition", condition("StringLike", LEADING_KEYS, "OWNER#*")),
+        (
+            "Condition",
+            condition("ForAnyValue:StringLike", LEADING_KEYS, "OWNER#*"),
+        ),
+        (
+            "Condition",
+            condition("ForAllValues:StringLike", "dynamodb:Attributes", "pk"),
+        ),
+        (
+            "Condition",
+            condition("ForAllValues:StringLike", LEADING_KEYS, "${aws:userid}"),
+        ),
+        ("Condition", condition("Bool", "aws:SecureTransport", "true")),
+    ] {
+        assert!(with(field, value.clone()).is_some(), "{field}: {value}");
+    }
+    let older = json!({ "Version": "2008-10-17", "Statement": [plain] });
+    assert!(Policy::default().add(&older).is_err());
+    assert!(Policy::default().add(&json!("AmazonDynamoDBFullAccess")).is_err());
+}

@@ -1,0 +1,214 @@
+//! One change of the policies after the other, and what the comparison makes of it.
+
+use std::collections::BTreeMap;
+
+use ias::privileges::Policy;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::template;
+
+/// Policy documents, by function, with every list written as one.
+type Documents = BTreeMap<String, Vec<Value>>;
+
+/// Those of the template.
+fn documents() -> Documents {
+    let (stack, bindings) = (template::stack(), template::bindings());
+    let functions = stack.functions.iter().map(|function| {
+        let written = function.policies.iter();
+        let documents = written.map(|policy| listed(stack.evaluate(policy, &bindings).unwrap().unwrap()));
+        (function.binary.clone(), documents.collect())
+    });
+    functions.collect()
+}
+
+fn listed(mut document: Value) -> Value {
+    for statement in document["Statement"].as_array_mut().unwrap() {
+        for field in LISTS {
+            if let Some(value) = statement.pointer_mut(field).filter(|value| value.is_string()) {
+                *value = json!([value]);
+            }
+        }
+    }
+    document
+}
+
+const KEYS: &str = "/Condition/ForAllValues:StringLike/dynamodb:LeadingKeys";
+const LISTS: [&str; 3] = ["/Action", "/Resource", KEYS];
+
+fn granted(documents: &Documents) -> BTreeSet<Privilege> {
+    let mut granted = BTreeSet::new();
+    for (function, documents) in documents {
+        let mut policy = Policy::default();
+        documents.iter().for_each(|document| policy.add(document).unwrap());
+        granted.extend(policy.granted(function));
+    }
+    granted
+}
+
+/// What a privilege has where a statement has this list.
+fn part<'a>(privilege: &'a Privilege, list: &str) -> Option<&'a str> {
+    match list {
+        "/Action" => Some(&privilege.action),
+        "/Resource" => Some(&privilege.resource),
+        _ => privilege.leading_key.as_deref(),
+    }
+}
+
+/// One item of one list of one statement.
+struct Item {
+    function: String,
+    document: usize,
+    statement: usize,
+    list: &'static str,
+    index: usize,
+}
+
+impl Item {
+    /// Every item of every list there is.
+    fn all(documents: &Documents) -> Vec<Self> {
+        let mut items = Vec::new();
+        for (function, documents) in documents {
+            for (document, text) in documents.iter().enumerate() {
+                for (statement, text) in text["Statement"].as_array().unwrap().iter().enumerate() {
+                    for list in LISTS {
+                        let count = text.pointer(list).map_or(0, |list| list.as_array().unwrap().len());
+                        items.extend((0..count).map(|index| Self {
+                            function: function.clone(),
+                            document,
+                            statement,
+                            list,
+                            index,
+                        }));
+                    }
+                }
+            }
+        }
+        items
+    }
+
+    fn list<'a>(&self, documents: &'a mut Documents) -> &'a mut Vec<Value> {
+        let statement = &mut documents.get_mut(&self.function).unwrap()[self.document]["Statement"][self.statement];
+        statement.pointer_mut(self.list).unwrap().as_array_mut().unwrap()
+    }
+
+    /// The policies without it, and what it said.
+    fn without(&self, documents: &Documents) -> (Documents, String) {
+        let mut changed = documents.clone();
+        let item = self.list(&mut changed).remove(self.index);
+        (changed, item.as_str().unwrap().to_owned())
+    }
+
+    /// How many privileges it stands for: one for each pair of the items beside it.
+    fn count(&self, documents: &Documents) -> usize {
+        let statement = &documents[&self.function][self.document]["Statement"][self.statement];
+        let others = LISTS.iter().filter(|list| **list != self.list);
+        let counts = others.filter_map(|list| Some(statement.pointer(list)?.as_array()?.len()));
+        counts.product()
+    }
+
+    /// Whether these privileges are those of one item that says so.
+    fn is_all_of(&self, privileges: &BTreeSet<Privilege>, says: &str, count: usize) -> bool {
+        let own =
+            |privilege: &Privilege| privilege.function == self.function && part(privilege, self.list) == Some(says);
+        privileges.len() == count && privileges.iter().all(own)
+    }
+}
+
+#[test]
+fn whatever_is_taken_from_a_policy_is_missing_and_nothing_else() {
+    let documents = documents();
+    let used = granted(&documents);
+    let items = Item::all(&documents);
+    assert!(items.len() > 100, "{}", items.len());
+    for item in items {
+        let (changed, says) = item.without(&documents);
+        let Difference {
+            missing,
+            unused,
+            pointless,
+        } = compare(&granted(&changed), &used, &[]);
+        assert!(
+            item.is_all_of(&missing, &says, item.count(&documents)),
+            "{} without {says}: {missing:?}",
+            item.function
+        );
+        assert!(unused.is_empty() && pointless.is_empty(), "{unused:?}");
+    }
+}
+
+#[test]
+fn whatever_is_added_to_a_policy_is_unused_and_nothing_else() {
+    const ADDED: &str = "service:Added";
+    let documents = documents();
+    let used = granted(&documents);
+    for item in Item::all(&documents) {
+        let mut changed = documents.clone();
+        item.list(&mut changed).push(json!(ADDED));
+        let Difference {
+            missing,
+            unused,
+            pointless,
+        } = compare(&granted(&changed), &used, &[]);
+        assert!(
+            item.is_all_of(&unused, ADDED, item.count(&documents)),
+            "{}: {unused:?}",
+            item.function
+        );
+        assert!(missing.is_empty() && pointless.is_empty(), "{missing:?}");
+    }
+}
+
+#[test]
+fn a_condition_that_is_taken_away_shows_both_ways() {
+    let documents = documents();
+    let used = granted(&documents);
+    let mut changed = documents.clone();
+    let statements = changed.get_mut("record-read").unwrap()[0]["Statement"]
+        .as_array_mut()
+        .unwrap();
+    let conditional = statements
+        .iter_mut()
+        .find(|statement| statement.get("Condition").is_some());
+    conditional.unwrap().as_object_mut().unwrap().remove("Condition");
+    let difference = compare(&granted(&changed), &used, &[]);
+    assert!(!difference.missing.is_empty() && !difference.unused.is_empty());
+}
+
+#[test]
+fn an_exception_excuses_what_is_granted_and_not_used() {
+    let privilege = |action: &str| Privilege {
+        function: "f".to_owned(),
+        action: action.to_owned(),
+        resource: "arn:r".to_owned(),
+        leading_key: None,
+    };
+    let (granted, used) = (
+        [privilege("a:Used"), privilege("a:Idle")].into(),
+        [privilege("a:Used")].into(),
+    );
+    let service = |action: &str| Exception {
+        privilege: privilege(action),
+        why: Why::MadeByService("it decrypts"),
+    };
+    let error = |action: &str| Exception {
+        privilege: privilege(action),
+        why: Why::ErrorPath("nothing fails so"),
+    };
+    assert_eq!(compare(&granted, &used, &[service("a:Idle")]), Difference::default());
+    assert_eq!(compare(&granted, &used, &[error("a:Idle")]), Difference::default());
+    assert_eq!(compare(&granted, &used, &[]).unused, [privilege("a:Idle")].into());
+    let pointless = compare(
+        &granted,
+        &used,
+        &[service("a:Idle"), error("a:Used"), service("a:Other")],
+    )
+    .pointless;
+    assert_eq!(
+        pointless,
+        [
+            "f a:Used arn:r (in an error path: nothing fails so)",
+            "f a:Other arn:r (made by a service with the role: it decrypts)",
+        ]
+    );
+}

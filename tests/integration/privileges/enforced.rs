@@ -1,0 +1,163 @@
+//! Calls under the access key ids of functions, straight to the embedded AWS: what a policy does not grant is refused.
+
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use sandbox_host::access_key_id;
+use serde_json::json;
+use shared::aws::Aws;
+use shared::metriport::http_client;
+
+use crate::harness::{BOUND, TestApp};
+
+const TABLE: &str = "ias-Table";
+const BUCKET: &str = "ias-recordsbucket";
+const DENIED: &str = "AccessDeniedException";
+
+/// The error's code; empty for a call that was answered.
+fn code<T, E: ProvideErrorMetadata, R>(ended: Result<T, SdkError<E, R>>) -> String {
+    match ended {
+        Ok(_) => String::new(),
+        Err(error) => error.code().unwrap_or("none").to_owned(),
+    }
+}
+
+async fn get(aws: &Aws, pk: &str) -> String {
+    let key = serde_dynamo::to_item(json!({ "pk": pk, "sk": "s" })).unwrap();
+    code(
+        aws.dynamodb()
+            .get_item()
+            .table_name(TABLE)
+            .set_key(Some(key))
+            .send()
+            .await,
+    )
+}
+
+async fn put(aws: &Aws, pk: &str) -> String {
+    let item = serde_dynamo::to_item(json!({ "pk": pk, "sk": "s" })).unwrap();
+    code(
+        aws.dynamodb()
+            .put_item()
+            .table_name(TABLE)
+            .set_item(Some(item))
+            .send()
+            .await,
+    )
+}
+
+async fn query(aws: &Aws, index: Option<&str>, condition: &str, value: &str) -> String {
+    let values = serde_dynamo::to_item(json!({ ":value": value })).unwrap();
+    let query = aws
+        .dynamodb()
+        .query()
+        .table_name(TABLE)
+        .set_index_name(index.map(str::to_owned));
+    let query = query.key_condition_expression(condition);
+    code(query.set_expression_attribute_values(Some(values)).send().await)
+}
+
+async fn send(app: &TestApp, aws: &Aws, queue: &str) -> String {
+    let url = app.sandbox().aws().queue_url(queue).unwrap();
+    let sent = aws.sqs().send_message().queue_url(url).message_body("no JSON");
+    code(sent.delay_seconds(900).send().await)
+}
+
+async fn secret(aws: &Aws, name: &str) -> String {
+    code(aws.secrets().get_secret_value().secret_id(name).send().await)
+}
+
+async fn object(aws: &Aws, key: &str) -> String {
+    code(aws.s3().get_object().bucket(BUCKET).key(key).send().await)
+}
+
+fn function(app: &TestApp, binary: &str) -> Aws {
+    app.aws_as(&access_key_id(binary))
+}
+
+/// Everything refused since the last look.
+fn refused(app: &TestApp) -> Vec<String> {
+    let refused = app.sandbox().privileges().take_refused();
+    refused.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_may_do_what_its_policy_grants_and_nothing_else() {
+    let app = TestApp::start().await;
+    let challenge = function(&app, "aal2-challenge");
+    assert_eq!(get(&challenge, "OWNER#x").await, "");
+    assert_eq!(put(&challenge, "OWNER#x").await, "");
+    assert_eq!(get(&challenge, "PATIENT#x").await, DENIED);
+    assert_eq!(put(&challenge, "BUDGET#day").await, DENIED);
+    assert_eq!(query(&challenge, None, "pk = :value", "OWNER#x").await, DENIED);
+    assert_eq!(secret(&challenge, "ias-OwnerKeySecret").await, "");
+    assert_eq!(secret(&challenge, "ias-WebhookKeysSecret").await, DENIED);
+    let table = "arn:aws:dynamodb:us-east-1:000000000000:table/ias-Table";
+    assert_eq!(
+        refused(&app)[..3],
+        [
+            format!("aal2-challenge dynamodb:GetItem {table} PATIENT#*"),
+            format!("aal2-challenge dynamodb:PutItem {table} BUDGET#day"),
+            format!("aal2-challenge dynamodb:Query {table} OWNER#*"),
+        ]
+    );
+    assert!(
+        !app.items().await.iter().any(|item| item.contains("BUDGET#day")),
+        "a refused call had an effect"
+    );
+
+    let reconcile = function(&app, "reconcile");
+    assert_eq!(query(&reconcile, Some("due"), "dueShard = :value", "DUE#1").await, "");
+    assert_eq!(query(&reconcile, None, "pk = :value", "OWNER#x").await, DENIED);
+    assert_eq!(get(&reconcile, "REPLAYS").await, "");
+    assert_eq!(get(&reconcile, "OWNER#x").await, DENIED);
+
+    let intake = function(&app, "webhook-intake");
+    assert_eq!(send(&app, &intake, "ias-WebhookEventsQueue").await, "");
+    assert_eq!(send(&app, &intake, "ias-RunAdvanceQueue").await, "AccessDenied");
+    assert_eq!(get(&intake, "OWNER#x").await, DENIED);
+
+    let reader = function(&app, "record-read");
+    assert_eq!(object(&reader, "records/x").await, "NoSuchKey", "it may look");
+    assert_eq!(object(&reader, "other/x").await, "AccessDenied");
+    let deleted = reader.s3().delete_object().bucket(BUCKET).key("records/x");
+    assert_eq!(code(deleted.send().await), "AccessDenied");
+    let scanned = reader.dynamodb().scan().table_name(TABLE);
+    assert_eq!(code(scanned.send().await), DENIED);
+    // Nobody here knows what this needs.
+    let described = reader.dynamodb().describe_table().table_name(TABLE);
+    assert_eq!(code(described.send().await), DENIED);
+
+    assert_eq!(refused(&app).len(), 8);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_looks_like_a_function_is_refused_and_people_are_not() {
+    let app = TestApp::start().await;
+    assert_eq!(get(&function(&app, "account"), "OWNER#x").await, DENIED);
+    assert_eq!(refused(&app).len(), 1);
+    assert_eq!(get(&app.aws_as("OPERATOR"), "OWNER#x").await, "");
+    let client = http_client(BOUND, BOUND).unwrap();
+    let unsigned = client
+        .post(app.sandbox().aws().endpoint(sandbox_aws::Service::DynamoDb))
+        .header("x-amz-target", "DynamoDB_20120810.ListTables")
+        .body("{}");
+    assert_eq!(unsigned.send().await.unwrap().status().as_u16(), 400);
+    assert_eq!(refused(&app), ["anonymous dynamodb:ListTables *"]);
+    app.stop().await;
+}
+
+/// What was refused is told at the end, whatever became of it before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_in_which_something_was_refused_does_not_end_well() {
+    let app = TestApp::start().await;
+    assert_eq!(get(&function(&app, "webhook-intake"), "OWNER#x").await, DENIED);
+    let log = app.log();
+    let told = "webhook-intake: refused by the policy: webhook-intake dynamodb:GetItem";
+    assert!(log.iter().any(|line| line.starts_with(told)), "{log:?}");
+    let ended = app.into_sandbox().shutdown().await.unwrap_err();
+    assert!(
+        ended
+            .to_string()
+            .starts_with("refused by policies: webhook-intake dynamodb:GetItem")
+    );
+}

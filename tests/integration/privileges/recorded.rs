@@ -1,0 +1,143 @@
+//! A run in which every function does everything it can: what it used is all that the template grants.
+
+use sandbox_metriport::{Failure, Operation, Persona};
+use serde_json::{Value, json};
+
+use super::comparison::{Difference, Exception, compare};
+use crate::harness::{Person, QUEUES, TestApp, until};
+use crate::webhooks::source;
+
+const ADVANCE: &str = "ias-RunAdvanceQueue";
+/// More than one part of an upload.
+const PARTS: usize = 9 * 1024 * 1024;
+
+/// What is granted although this run does not use it.
+///
+/// What Lambda does with a function's role is not among it: SAM grants that by the managed policies it adds itself, to
+/// read the queue of an event source (`AWSLambdaSQSQueueExecutionRole`) and to write logs
+/// (`AWSLambdaBasicExecutionRole`).
+fn exceptions() -> Vec<Exception> {
+    Vec::new()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_use_everything_they_may_do_and_nothing_else() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 15;
+        options.stand_in.rate_limits = false;
+    })
+    .await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    an_event_of_a_session_that_is_not_known(&app).await;
+    a_pull_whose_webhooks_overtake_the_answer(&app, &nora).await;
+    a_transfer_that_is_cut_off(&app, &nora).await;
+    an_empty_record(&app).await;
+    everything_a_person_asks_for(&nora).await;
+    work_whose_message_was_lost(&app, &nora).await;
+    other_demographics(&nora).await;
+    messages_that_are_given_up(&app).await;
+    app.drain().await;
+
+    let privileges = app.sandbox().privileges();
+    let (granted, used) = (privileges.granted(), privileges.used());
+    assert_eq!(compare(&granted, &used, &exceptions()), Difference::default());
+    assert!(privileges.take_refused().is_empty());
+    app.stop().await;
+}
+
+/// Without our mark, and of nobody we know: it is looked for by the session, and by the patient.
+async fn an_event_of_a_session_that_is_not_known(app: &TestApp) {
+    let event = json!({
+        "meta": { "messageId": "by-hand", "when": "2026-01-01T00:00:00.000Z", "type": "ias.identity.verified" },
+        "payload": { "sessionId": "ids_unknown", "patientId": "pat_unknown", "proofedIdentityId": "pid_of_nobody" },
+    });
+    assert_eq!(app.send_signed(&event).await, 200);
+    app.drain().await;
+}
+
+/// The webhook binds the run to its request, as the function that started it is still waiting.
+async fn a_pull_whose_webhooks_overtake_the_answer(app: &TestApp, nora: &Person) {
+    app.stand_in()
+        .fail_next(Operation::StartNetworkQuery, Failure::HangFor(2000));
+    let id = nora.start_from(&["lab"]).await;
+    until("the source has reported", async || {
+        (source(nora, &id, "lab").await == "completed").then_some(())
+    })
+    .await;
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+}
+
+/// The first parts are there when the link breaks: the upload is aborted, and the record asked for again.
+async fn a_transfer_that_is_cut_off(app: &TestApp, nora: &Person) {
+    let cut_off = Failure::Status {
+        code: 200,
+        body: format!(r#"{{"resourceType":"Bundle","entry":[{{"text":"{}"#, "x".repeat(PARTS)),
+        content_type: "application/json".to_owned(),
+    };
+    app.stand_in().fail_next(Operation::DownloadFile, cut_off);
+    let id = nora.start_from(&["lab"]).await;
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+}
+
+/// A consolidated query that brings nothing is over with its webhook.
+async fn an_empty_record(app: &TestApp) {
+    let omar = app.person("omar", Persona::NoData.first_name());
+    omar.verify_identity().await;
+    let id = omar.start_from(&["lab"]).await;
+    assert_eq!(omar.until_ended(&id).await.text("/status"), "completed");
+}
+
+/// A whole pull, every list, another form of the record under a key, and the bytes themselves.
+async fn everything_a_person_asks_for(nora: &Person) {
+    let run = nora.pull().await;
+    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    assert!(!nora.codes(&run.text("/id")).await.is_empty());
+    assert_eq!(nora.app.get("/v1/network-queries").await.unwrap().status, 200);
+    assert!(!nora.records().await.list("/records").is_empty());
+    let keyed = nora.app.with_key("pdf");
+    let ask = json!({ "conversionType": "pdf" });
+    let asked = keyed.ask_record(&ask).await.unwrap();
+    let again = keyed.ask_record(&ask).await.unwrap();
+    assert_eq!((asked.status, asked.text("/id")), (202, again.text("/id")));
+    let record = nora.until_record(&asked.text("/id")).await;
+    assert!(!nora.download(&record).await.is_empty());
+}
+
+/// The reconciler finds it by its due time, and asks Metriport for what did not arrive.
+async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
+    let busy = Failure::Status {
+        code: 429,
+        body: "Too many requests".to_owned(),
+        content_type: "text/html".to_owned(),
+    };
+    app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
+    let id = nora.start_from(&["lab"]).await;
+    until("the start is put off", async || {
+        (app.delayed(ADVANCE) > 0).then_some(())
+    })
+    .await;
+    app.purge(ADVANCE).await;
+    until("the pull has ended", async || {
+        app.reconcile().await;
+        (nora.run(&id).await.text("/next/action") != "wait").then_some(())
+    })
+    .await;
+}
+
+/// They may change only while no pull is open.
+async fn other_demographics(nora: &Person) {
+    let mut changed = nora.demographics().clone();
+    changed["lastName"] = Value::from("Quillon");
+    assert_eq!(nora.app.put_patient(&changed).await.unwrap().status, 200);
+}
+
+async fn messages_that_are_given_up(app: &TestApp) {
+    for queue in QUEUES {
+        app.send_message(queue, "no JSON").await;
+    }
+    until("they are kept as dead letters", async || {
+        (app.dead_letters() == QUEUES.len()).then_some(())
+    })
+    .await;
+}
