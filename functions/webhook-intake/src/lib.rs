@@ -27,9 +27,9 @@ impl Deps {
     /// # Errors
     /// When a variable or a secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
-        let keys = KeyRing::load(init.secrets(), init.env.clone(), shared::clock::now()).await?;
+        let (env, timing) = (init.env.clone(), init.deployment.timing);
         Ok(Self {
-            keys,
+            keys: KeyRing::load(init.secrets(), env, timing, shared::clock::now()).await?,
             queue: init.webhook_event_queue()?,
         })
     }
