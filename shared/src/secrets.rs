@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use secrecy::SecretString;
 
 use crate::config::{ConfigError, Env};
@@ -32,21 +33,18 @@ pub async fn text(client: &Client, env: &Env, variable: &'static str) -> Result<
             variable: name,
             problem,
         })?;
-    let Ok(answer) = client.get_secret_value().secret_id(id).send().await else {
-        return Err(SecretError {
-            variable,
-            problem: "cannot be read from Secrets Manager",
-        });
+    let refused = |problem| Err(SecretError { variable, problem });
+    let answer = match client.get_secret_value().secret_id(id).send().await {
+        Ok(answer) => answer,
+        // One that was made without a value has no current version, which is told in the same words.
+        Err(error) if error.code() == Some("ResourceNotFoundException") => {
+            return refused("does not exist, or holds nothing yet");
+        }
+        Err(_says_the_name) => return refused("cannot be read from Secrets Manager"),
     };
     match answer.secret_string.as_deref().map(str::trim) {
-        None => Err(SecretError {
-            variable,
-            problem: "is binary; it must be text",
-        }),
-        Some("") => Err(SecretError {
-            variable,
-            problem: "is empty",
-        }),
+        None => refused("is binary; it must be text"),
+        Some("") => refused("is empty"),
         Some(text) => Ok(text.into()),
     }
 }

@@ -1,5 +1,7 @@
 //! The command line, as a person types it.
 
+mod account;
+mod stand_in;
 mod up;
 
 use std::path::{Path, PathBuf};

@@ -27,8 +27,10 @@ pub trait ReadApiKey: Send + Sync {
 
 /// The key in use, shared by all clones of a client.
 #[derive(Clone)]
-pub(super) struct ApiKey {
-    used: Arc<Mutex<Used>>,
+pub(super) struct ApiKey(Arc<Shared>);
+
+struct Shared {
+    used: Mutex<Used>,
     source: Option<(Arc<dyn ReadApiKey>, Duration)>,
 }
 
@@ -40,19 +42,17 @@ struct Used {
 
 impl ApiKey {
     pub(super) fn new(key: SecretString) -> Self {
-        let used = Used { key, asked_at: None };
-        Self {
-            used: Arc::new(Mutex::new(used)),
-            source: None,
-        }
+        Self::of(key, None)
     }
 
-    /// With a source of newer keys, which is not asked twice within `gap`.
-    pub(super) fn from_source(self, source: Arc<dyn ReadApiKey>, gap: Duration) -> Self {
-        Self {
-            source: Some((source, gap)),
-            ..self
-        }
+    /// The same key with a source of newer ones, which is not asked twice within `gap`.
+    pub(super) fn with_source(&self, source: Arc<dyn ReadApiKey>, gap: Duration) -> Self {
+        Self::of(self.used(), Some((source, gap)))
+    }
+
+    fn of(key: SecretString, source: Option<(Arc<dyn ReadApiKey>, Duration)>) -> Self {
+        let used = Mutex::new(Used { key, asked_at: None });
+        Self(Arc::new(Shared { used, source }))
     }
 
     pub(super) fn used(&self) -> SecretString {
@@ -67,7 +67,7 @@ impl ApiKey {
         if differs(&used) {
             return Some(used);
         }
-        let (source, gap) = self.source.as_ref()?;
+        let (source, gap) = self.0.source.as_ref()?;
         if !self.may_ask(clock::now(), *gap) {
             return None;
         }
@@ -87,7 +87,7 @@ impl ApiKey {
     }
 
     fn lock(&self) -> MutexGuard<'_, Used> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

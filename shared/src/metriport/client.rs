@@ -93,7 +93,7 @@ impl Client {
     #[must_use]
     pub fn with_key_from(self, source: Arc<dyn ReadApiKey>, gap: Duration) -> Self {
         Self {
-            api_key: self.api_key.from_source(source, gap),
+            api_key: self.api_key.with_source(source, gap),
             ..self
         }
     }

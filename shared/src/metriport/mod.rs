@@ -51,5 +51,5 @@ pub use patient::{
     CreatePatient, DeletePatient, FindPatient, ForeignPatient, NewPatient, Patient, PatientDeletion, PatientUpdate,
     UnverifiedPatient, UpdatePatient,
 };
-pub use settings::{Settings, WebhookReplay, WebhookSettings, WebhookStatus};
+pub use settings::{Settings, WebhookReplay, WebhookSettings, WebhookStatus, WebhookUrlProblem, webhook_url_problem};
 pub use transport::{HttpClientError, http_client, tls_config};

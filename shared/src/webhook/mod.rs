@@ -9,7 +9,7 @@ mod signature;
 pub use event::{Delivery, Event, Incoming, KeptBody, Marks, WebhookEvent};
 pub use keys::{PreviousKey, WebhookKeys, WebhookKeysError};
 pub use payload::{IDENTITY_MARK, RECORD_MARK, RUN_MARK};
-pub use signature::{SignatureError, UnverifiedWebhook, VerifiedWebhook};
+pub use signature::{SignatureError, UnverifiedWebhook, VerifiedWebhook, sign};
 
 /// The header that carries the signature (docs.metriport.com, page `getting-started/webhooks`).
 pub const SIGNATURE_HEADER: &str = "x-metriport-signature";

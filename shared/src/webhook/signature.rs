@@ -71,6 +71,14 @@ impl<'a> VerifiedWebhook<'a> {
     }
 }
 
+/// The signature that Metriport would make with the current key, for an operator who tries whether webhooks arrive.
+#[must_use]
+pub fn sign(keys: &WebhookKeys, body: &[u8]) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(keys.current().expose_secret().as_bytes());
+    mac.map(|mac| hex::encode(mac.chain_update(body).finalize().into_bytes()))
+        .unwrap_or_default()
+}
+
 fn lowercase_hex(text: &str) -> Option<[u8; 32]> {
     if text.bytes().any(|b| b.is_ascii_uppercase()) {
         return None;
@@ -140,6 +148,7 @@ mod tests {
     #[test]
     fn accepts_the_current_key_and_the_previous_one_until_its_end() {
         assert_eq!(verify(&key(KEY), BODY, Some(SIGNATURE)), Ok(()));
+        assert_eq!(sign(&key(KEY), BODY.as_bytes()), SIGNATURE);
         let before_its_end = key(KEY).rotated("new".into(), LATER);
         assert_eq!(verify(&before_its_end, BODY, Some(SIGNATURE)), Ok(()));
         let at_its_end = key(KEY).rotated("new".into(), NOW);

@@ -164,6 +164,13 @@ async fn settings_are_at_the_root() {
         ("GET /settings", "POST /settings")
     );
     assert_eq!(seen[1].json(), json!({"webhookUrl": "https://hooks.test/m"}));
+    let settings = client.clear_webhook_url().await.unwrap();
+    assert_eq!(settings.account.as_deref(), Some("x"));
+    let seen = upstream.seen();
+    assert_eq!(
+        (seen[2].line.as_str(), seen[2].json()),
+        ("POST /settings", json!({"webhookUrl": ""}))
+    );
 }
 
 #[tokio::test]
