@@ -8,10 +8,11 @@ use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
 use crate::account::{self, AccountArgs};
+use crate::chaos::{self, RotationArgs};
 use crate::dead_letters::{self, DeadLettersArgs};
 use crate::smoke::{self, SmokeArgs};
 use crate::stand_in::{self, StandInArgs};
-use crate::{burst, chaos, explain, pull, simulate, up};
+use crate::{burst, explain, pull, simulate, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -39,6 +40,8 @@ pub enum Command {
     Chaos(ChaosArgs),
     /// Kill a process once at every place of a pull, and judge what came of each.
     Kills(KillsArgs),
+    /// Let persons pull while Metriport changes its webhook key and API keys are replaced, and judge what came of it.
+    Rotation(RotationArgs),
     /// Look at what the functions gave up, in AWS or in a running sandbox, and send it back.
     ///
     /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_ENDPOINT_URL_SQS.
@@ -290,6 +293,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::StandIn(args) => stand_in::stand_in(&args).await,
             Command::Chaos(args) => chaos::chaos(&args).await,
             Command::Kills(args) => chaos::kills(&args).await,
+            Command::Rotation(args) => chaos::rotation(&args).await,
             Command::Burst(args) => burst::command(&args).await,
             Command::Explain(args) => explain::explain(&args).await,
             Command::Account(args) => account::account(&args).await,

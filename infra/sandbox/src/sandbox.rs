@@ -20,6 +20,9 @@ pub const IDENTITY_RETURN: &str = "https://app.example.test/ias/identity/return"
 /// Where the AAL2 page returns to.
 pub const AAL2_RETURN: &str = "https://app.example.test/ias/aal2/return";
 
+/// The path of the API that takes webhooks.
+pub(crate) const WEBHOOK_PATH: &str = "/v1/webhooks/metriport";
+
 const ISSUER: &str = "https://issuer.sandbox.example.test";
 /// Whom the sandbox's tokens are for.
 pub(crate) const AUDIENCE: &str = "individual-access-sandbox";
@@ -199,7 +202,7 @@ impl Sandbox {
     /// As an operator would: by Metriport's settings.
     async fn register_webhook(&self) -> Result<(), SandboxError> {
         let refuse = |what: &dyn std::fmt::Display| SandboxError::Webhook(what.to_string());
-        let url = format!("{}/v1/webhooks/metriport", self.host.base_url());
+        let url = format!("{}{WEBHOOK_PATH}", self.host.base_url());
         let url = url.parse().map_err(|error: url::ParseError| refuse(&error))?;
         let client = self.metriport_client().map_err(|error| refuse(&error))?;
         client.set_webhook_url(&url).await.map_err(|error| refuse(&error))?;

@@ -26,6 +26,7 @@ use status::StatusArgs;
 use webhook::RegisterWebhookArgs;
 
 pub(crate) use client::{client, read_secret_file};
+pub(crate) use rotate::{Rotated, clear_and_set, rotate_webhook_key};
 pub(crate) use secrets::{Kept, StackSecrets};
 
 /// Options of `account`.

@@ -125,8 +125,11 @@ pub(crate) async fn rotate_webhook_key(
     Ok(Rotated::Stored(until))
 }
 
-/// Leaves no account without a URL, if it can be helped.
-async fn clear_and_set(account: &Client, url: &Url) -> Result<(), String> {
+/// Clears the webhook URL and sets it again; leaves no account without one, if it can be helped.
+///
+/// # Errors
+/// When Metriport fails.
+pub(crate) async fn clear_and_set(account: &Client, url: &Url) -> Result<(), String> {
     account.clear_webhook_url().await.map_err(|error| told(&error))?;
     let mut last = String::new();
     for _ in 0..SETS_MAX {

@@ -15,10 +15,11 @@ use shared::webhook::{PreviousKey, SIGNATURE_HEADER, WebhookKeys, sign};
 use url::Url;
 
 use super::client::{client, told};
-use super::webhook::{PATH, stored};
+use super::webhook::stored;
 use super::{Kept, Place, StackSecrets};
 use crate::app::App;
 use crate::report::say;
+use crate::sandbox::WEBHOOK_PATH;
 
 /// Options of `account status`.
 #[derive(Debug, Clone, Args)]
@@ -138,7 +139,7 @@ fn ours(settings: &Settings, api: Option<&Url>) -> Result<String, String> {
         .as_deref()
         .ok_or("none is registered: `ias account register-webhook`")?;
     let base = api.map(|api| api.as_str().trim_end_matches('/'));
-    match base.map(|base| format!("{base}{PATH}")) {
+    match base.map(|base| format!("{base}{WEBHOOK_PATH}")) {
         Some(ours) if ours != registered => Err(format!("{registered} is registered, and not {ours}")),
         _ => Ok(registered.to_owned()),
     }
@@ -185,7 +186,7 @@ async fn ping(url: &Url, keys: &WebhookKeys) -> Result<String, String> {
 }
 
 async fn asks_for_a_token(api: &Url) -> Result<String, String> {
-    let base = api.as_str().trim_end_matches('/').trim_end_matches(PATH);
+    let base = api.as_str().trim_end_matches('/').trim_end_matches(WEBHOOK_PATH);
     let app = App::new(base, "").map_err(|error| error.to_string())?;
     let answer = crate::app::reply(app.anonymous(Method::GET, "/v1/identity")).await;
     match answer.map_err(|error| error.to_string())?.status {

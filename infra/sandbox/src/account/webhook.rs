@@ -16,9 +16,8 @@ use url::Url;
 use super::client::told;
 use super::{Kept, Place, StackSecrets};
 use crate::report::say;
+use crate::sandbox::WEBHOOK_PATH;
 
-/// The path of the API that takes webhooks.
-pub(super) const PATH: &str = "/v1/webhooks/metriport";
 /// How long Metriport's ping may take to show: it waits two seconds for the answer.
 const PING_SHOWS: Duration = Duration::from_secs(4);
 /// How long pings are tried: a process that has read the secret before the key was there reads it again after 30 s.
@@ -86,9 +85,9 @@ fn checked(text: &str, metriport: &Url) -> Result<Url, String> {
     {
         return Err(format!("--url cannot be registered: {problem}"));
     }
-    if !url.path().ends_with(PATH) {
+    if !url.path().ends_with(WEBHOOK_PATH) {
         say(&format!(
-            "Note: the API takes webhooks at {PATH}; this URL must lead there."
+            "Note: the API takes webhooks at {WEBHOOK_PATH}; this URL must lead there."
         ));
     }
     Ok(url)
