@@ -1,8 +1,8 @@
 //! The webhook keys, as they are now. Metriport makes a new key and uses it at once, so a signature that does not match
-//! may mean that the stored keys were changed: they are read again, but not twice within thirty seconds, since
-//! anybody can send a webhook with a wrong signature. Without such cause they are read again after five minutes, so that
-//! a key that was taken out of the secret stops counting. Keys that cannot be read again go on counting: that Secrets
-//! Manager does not answer is no reason to refuse Metriport.
+//! may mean that the stored keys were changed: they are read again, but not twice within thirty seconds, since anybody
+//! can send a webhook with a wrong signature. Without such cause they are read again after five minutes, so that a key
+//! that was taken out of the secret stops counting. Keys that cannot be read again go on counting: that Secrets Manager
+//! does not answer is no reason to refuse Metriport.
 
 use std::time::Duration;
 

@@ -169,7 +169,7 @@ impl Timing {
         self.of(Duration::from_millis(u64::try_from(gap).unwrap_or(u64::MAX)))
     }
 
-    /// How long webhook keys are used without being read again: so long a key may still count that was taken out of use.
+    /// How long webhook keys are used without being read again: so long may a key still count that is stored no more.
     #[must_use]
     pub fn webhook_keys_life(self) -> Duration {
         self.of(5 * MINUTE)

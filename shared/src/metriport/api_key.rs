@@ -1,9 +1,9 @@
 //! The account's API key, and what becomes of a call when upstream refuses it.
 //!
 //! An account has up to two keys at once (docs.metriport.com, page `getting-started/api-keys`), so that one can be
-//! replaced without a gap. A process uses the key it started with until upstream refuses it. Then the stored key is read
-//! once more, and if it is another by now the call is sent again with it: the gateway checks the key before it hands a
-//! request on, so the refused one did nothing, and of the two at most one has an effect.
+//! replaced without a gap. A process uses the key it started with until upstream refuses it. Then the stored key is
+//! read once more, and if it is another by now the call is sent again with it: the gateway checks the key before it
+//! hands a request on, so the refused one did nothing, and of the two at most one has an effect.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
 //! The webhook keys as one secret holds them: the current one and, while a rotation settles, the one before.
 //!
-//! Metriport makes a new key and signs with it from that moment on (docs.metriport.com, page `getting-started/webhooks`,
-//! "Webhook key"). The key before still signed what was under way then, and nothing later; so it counts until an end
-//! that the secret names, and a previous key without an end does not count at all.
+//! Metriport makes a new key and signs with it from that moment on (docs.metriport.com, page
+//! `getting-started/webhooks`). The key before still signed what was under way then, and nothing later; so it counts
+//! until an end that the secret names, and a previous key without an end does not count at all.
 
 use std::fmt;
 use std::iter;

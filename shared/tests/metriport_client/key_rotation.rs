@@ -122,8 +122,8 @@ async fn a_new_key_that_is_refused_too_ends_it() {
     assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
 }
 
-/// Only the refusal of a key proves that nothing was done. What may have had an effect, and what was refused for another
-/// reason, is not sent again.
+/// Only the refusal of a key proves that nothing was done. What may have had an effect, and what was refused for
+/// another reason, is not sent again.
 #[tokio::test]
 async fn what_was_not_refused_for_its_key_is_sent_once() {
     let envelope = |status: u16| json!({ "status": status, "title": "ForbiddenError", "detail": "no" });
