@@ -81,6 +81,40 @@ async fn the_previous_webhook_key_counts_until_its_end() {
     app.end().await;
 }
 
+/// What needs the API key does not start before it is stored, and then by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_holds_nothing_yet_stops_the_function_by_name() {
+    let app = TestApp::with(|options| options.set_up = false).await;
+    let nora = app.person("nora", "Jane");
+    assert_eq!(nora.link().await.status, 500);
+    let said = "secret of METRIPORT_API_KEY_SECRET: does not exist, or holds nothing yet";
+    assert!(
+        app.log().iter().any(|line| line.contains(said)),
+        "{}",
+        app.log().join("\n")
+    );
+    app.store_secret(API_KEY, app.stand_in().api_key()).await;
+    until("the person is linked", async || {
+        (nora.link().await.status == 200).then_some(())
+    })
+    .await;
+
+    app.store_secret("ias-OwnerKeySecret", "CANARY0short").await;
+    assert!(app.sandbox().host().kill("network-query").await);
+    assert_eq!(
+        nora.app.get("/v1/network-queries").await.expect("an answer").status,
+        500
+    );
+    let said = "secret of OWNER_KEY_SECRET: the owner key is shorter than 32 bytes";
+    assert!(
+        app.log().iter().any(|line| line.contains(said)),
+        "{}",
+        app.log().join("\n")
+    );
+    assert!(app.log().iter().all(|line| !line.contains("CANARY0short")));
+    app.break_off().await;
+}
+
 /// The function does not start, and says which secret it is and what is wrong with it, but not what it holds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_secret_without_a_key_stops_the_function_by_name() {

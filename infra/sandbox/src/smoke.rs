@@ -77,6 +77,12 @@ impl Sample {
 
 /// Runs the command.
 pub(crate) async fn smoke(args: &SmokeArgs) -> Result<(), String> {
+    if !args.play_pages && args.token_file.as_deref() == Some(Path::new("-")) {
+        return Err(format!(
+            "the address that the challenge page sends you to is read from standard input, so the token cannot be: give \
+             it in the variable {TOKEN} or in a file"
+        ));
+    }
     let base = args.api.as_str().trim_end_matches('/');
     let app = App::new(base, token(args)?.expose_secret()).map_err(|error| error.to_string())?;
     let person = match &args.person {

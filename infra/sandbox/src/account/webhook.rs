@@ -10,7 +10,6 @@ use secrecy::SecretString;
 use shared::config::is_loopback;
 use shared::metriport::{Client, WebhookReplay, WebhookSettings, WebhookStatus, webhook_url_problem};
 use shared::webhook::WebhookKeys;
-use tokio::time::Instant;
 use url::Url;
 
 use super::client::told;
@@ -18,11 +17,11 @@ use super::{Kept, Place, StackSecrets};
 use crate::report::say;
 use crate::sandbox::WEBHOOK_PATH;
 
-/// How long Metriport's ping may take to show: it waits two seconds for the answer.
-const PING_SHOWS: Duration = Duration::from_secs(4);
-/// How long pings are tried: a process that has read the secret before the key was there reads it again after 30 s.
-const PINGS_END: Duration = Duration::from_secs(100);
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// When a ping has shown, one way or the other: Metriport waits two seconds for the answer.
+const PING_SHOWS: Duration = Duration::from_secs(3);
+/// How long is waited before each ping. A process that has read the secret before the key was there reads it again
+/// after 30 s; each try costs two calls of the day's quota.
+const PAUSES_SECS: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
 
 /// Options of `account register-webhook`.
 #[derive(Debug, Clone, Args)]
@@ -132,32 +131,19 @@ pub(super) async fn stored(secrets: &StackSecrets) -> Result<WebhookKeys, String
 
 /// Has Metriport ping the URL, again and again, until it holds the webhook for enabled.
 pub(super) async fn confirm(account: &Client, url: &Url) -> Result<WebhookStatus, String> {
-    let begun = Instant::now();
-    loop {
-        let before = enabled(account).await?;
+    for pause in PAUSES_SECS {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
         account.set_webhook_url(url).await.map_err(|error| told(&error))?;
-        let pinged = Instant::now();
-        while pinged.elapsed() < PING_SHOWS {
-            tokio::time::sleep(LOOK_EVERY).await;
-            // Whether it is still enabled, or again, shows only once the ping's time is over.
-            if let Some(status) = enabled(account).await?
-                && (before.is_none() || pinged.elapsed() + LOOK_EVERY >= PING_SHOWS)
-            {
-                return Ok(status);
-            }
-        }
-        if begun.elapsed() >= PINGS_END {
-            return Err(format!(
-                "Metriport got no right answer to its ping at {url}: does the name lead to this stack, and does \
-                 webhook-intake start? `ias account status` looks closer"
-            ));
+        tokio::time::sleep(PING_SHOWS).await;
+        let status = account.webhook_status().await.map_err(|error| told(&error))?;
+        if let Some(status) = status.filter(|status| status.enabled == Some(true)) {
+            return Ok(status);
         }
     }
-}
-
-async fn enabled(account: &Client) -> Result<Option<WebhookStatus>, String> {
-    let status = account.webhook_status().await.map_err(|error| told(&error))?;
-    Ok(status.filter(|status| status.enabled == Some(true)))
+    Err(format!(
+        "Metriport got no right answer to its ping at {url}: does the name lead to this stack, and does webhook-intake \
+         start? `ias account status` looks closer"
+    ))
 }
 
 /// What to tell of deliveries that failed.
