@@ -58,22 +58,21 @@ pub(super) const OTHER_ACCOUNT: &str = "an API key of another account is stored,
 
 /// Tries a key, and compares it with the one that is stored.
 pub(super) async fn present(place: &Place, key: &SecretString, secrets: &StackSecrets) -> Result<Present, String> {
-    let of = async |key: &SecretString| {
-        client(&place.metriport.base_url, key.clone())?
-            .read_settings()
-            .await
-            .map_err(|error| told(&error))
-    };
-    let account = of(key).await?.account;
+    let account = client(&place.metriport.base_url, key.clone())?;
+    let settings = account.read_settings().await.map_err(|error| told(&error))?;
     let Ok(stored) = secrets.read(Kept::ApiKey).await else {
         return Ok(Present::None);
     };
     if stored.expose_secret() == key.expose_secret() {
         return Ok(Present::Same);
     }
-    Ok(match of(&stored).await {
-        Err(_not_taken) => Present::None,
-        Ok(settings) if settings.account == account => Present::SameAccount,
-        Ok(_) => Present::OtherAccount,
-    })
+    let Ok(before) = client(&place.metriport.base_url, stored) else {
+        return Ok(Present::None);
+    };
+    match before.read_settings().await {
+        Ok(before) if before.is_of_same_account(&settings) => Ok(Present::SameAccount),
+        Ok(_) => Ok(Present::OtherAccount),
+        Err(error) if error.refuses_key() => Ok(Present::None),
+        Err(error) => Err(told(&error)),
+    }
 }

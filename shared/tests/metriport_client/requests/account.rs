@@ -165,7 +165,9 @@ async fn settings_are_at_the_root() {
     );
     assert_eq!(seen[1].json(), json!({"webhookUrl": "https://hooks.test/m"}));
     let settings = client.clear_webhook_url().await.unwrap();
-    assert_eq!(settings.account.as_deref(), Some("x"));
+    assert!(settings.is_of_same_account(&client.read_settings().await.unwrap()));
+    let other = Upstream::answering_json(200, json!({"id": "y"})).await;
+    assert!(!settings.is_of_same_account(&other.client().read_settings().await.unwrap()));
     let seen = upstream.seen();
     assert_eq!(
         (seen[2].line.as_str(), seen[2].json()),
