@@ -20,7 +20,7 @@ use super::{calm_persons, crowd, drain, facts, options, persons};
 use crate::Sandbox;
 use crate::cli::ChaosArgs;
 use crate::report::say;
-use operator::{Change, Operator};
+use operator::Operator;
 use verdict::Verdict;
 
 /// Options of `rotation`.
@@ -105,16 +105,15 @@ async fn whole(
     let calm = crowd(weather, sandbox, storm, calm_persons()).await?;
     drain(weather, sandbox).await?;
     let usual = facts::usual(&calm, &storm.calls());
-    let (done, more) = watch::channel(false);
+    let (mut operator, (done, is_done)) = (Operator::new(args, sandbox)?, watch::channel(false));
     let work = async {
-        let mut operator = Operator::new(args, sandbox)?;
         let changes = operator.change_keys(args.rotations).await;
         // Whoever still pulls comes to an end, whatever the operator met.
         done.send_replace(true);
-        changes.map(|changes| (operator, changes))
+        changes
     };
-    let (pulled, changed) = tokio::join!(keep_pulling(weather, sandbox, storm, &more), work);
-    let (pulled, (operator, changes)): (_, (_, Vec<Change>)) = (pulled?, changed?);
+    let (pulled, changes) = tokio::join!(keep_pulling(weather, sandbox, storm, &is_done), work);
+    let (pulled, changes) = (pulled?, changes?);
     drain(weather, sandbox).await?;
     let left = operator.until_replayed().await?;
     drain(weather, sandbox).await?;
