@@ -1,6 +1,7 @@
 //! What a function does before its first event: read its configuration, make its clients, fetch its secrets. Whatever
 //! is missing or malformed stops it here, by name, rather than at the first request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -13,7 +14,7 @@ use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError}
 use crate::owner::{OwnerKey, OwnerKeyError};
 use crate::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, Source, WebhookEventQueue};
 use crate::records::{Bucket, LinkClient, LinkPolicy, RecordsError};
-use crate::secrets::{self, SecretError};
+use crate::secrets::{self, SecretError, StoredApiKey};
 use crate::store::Table;
 use crate::telemetry;
 
@@ -168,12 +169,14 @@ impl Init {
         Ok(OwnerKey::parse(secret.expose_secret())?)
     }
 
-    /// The Metriport client, with a bound for one call: [`INTERACTIVE`] or [`BACKGROUND`].
+    /// The Metriport client, with a bound for one call: [`INTERACTIVE`] or [`BACKGROUND`]. It reads the API key again
+    /// when it is refused.
     ///
     /// # Errors
     /// When the API key cannot be read or the client cannot be made.
     pub async fn metriport(&self, request_timeout: Duration) -> Result<metriport::Client, InitError> {
-        let api_key = secrets::text(&self.aws.secrets(), &self.env, "METRIPORT_API_KEY_SECRET").await?;
+        let stored = StoredApiKey::new(self.aws.secrets(), self.env.clone());
+        let api_key = stored.read().await?;
         let function = self.env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("local");
         let client = metriport::Client::new(ClientOptions {
             base_url: self.deployment.metriport.clone(),
@@ -182,6 +185,7 @@ impl Init {
             request_timeout,
             user_agent: format!("individual-access/{} ({function})", env!("CARGO_PKG_VERSION")),
         })?;
+        let client = client.with_key_from(Arc::new(stored), self.deployment.timing.secret_gap());
         Ok(client.measured(self.metrics.clone()))
     }
 }

@@ -1,9 +1,16 @@
 //! Secrets, read from Secrets Manager by the name or ARN that a variable holds.
 
+use std::time::Duration;
+
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use secrecy::SecretString;
 
 use crate::config::{ConfigError, Env};
+use crate::metriport::{ApiKeyRead, ReadApiKey};
+
+/// How long the API key may take to be read again while a call waits for it.
+const AGAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A secret that could not be had or read. Names the variable that points to it; says nothing of its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,21 +33,58 @@ pub async fn text(client: &Client, env: &Env, variable: &'static str) -> Result<
             variable: name,
             problem,
         })?;
-    let Ok(answer) = client.get_secret_value().secret_id(id).send().await else {
-        return Err(SecretError {
-            variable,
-            problem: "cannot be read from Secrets Manager",
-        });
+    let refused = |problem| Err(SecretError { variable, problem });
+    let answer = match client.get_secret_value().secret_id(id).send().await {
+        Ok(answer) => answer,
+        // One that was made without a value has no current version, which is told in the same words.
+        Err(error) if error.code() == Some("ResourceNotFoundException") => {
+            return refused("does not exist, or holds nothing yet");
+        }
+        Err(_says_the_name) => return refused("cannot be read from Secrets Manager"),
     };
     match answer.secret_string.as_deref().map(str::trim) {
-        None => Err(SecretError {
-            variable,
-            problem: "is binary; it must be text",
-        }),
-        Some("") => Err(SecretError {
-            variable,
-            problem: "is empty",
-        }),
+        None => refused("is binary; it must be text"),
+        Some("") => refused("is empty"),
         Some(text) => Ok(text.into()),
+    }
+}
+
+/// Metriport's API key in its secret, `METRIPORT_API_KEY_SECRET`.
+pub struct StoredApiKey {
+    client: Client,
+    env: Env,
+}
+
+impl StoredApiKey {
+    /// Reads nothing yet.
+    #[must_use]
+    pub const fn new(client: Client, env: Env) -> Self {
+        Self { client, env }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As [`text`].
+    pub async fn read(&self) -> Result<SecretString, SecretError> {
+        text(&self.client, &self.env, "METRIPORT_API_KEY_SECRET").await
+    }
+}
+
+impl ReadApiKey for StoredApiKey {
+    fn read_api_key(&self) -> ApiKeyRead<'_> {
+        Box::pin(async {
+            match tokio::time::timeout(AGAIN_TIMEOUT, self.read()).await {
+                Ok(Ok(key)) => Some(key),
+                Ok(Err(error)) => {
+                    tracing::error!(context = %error, "the API key was refused and could not be read again");
+                    None
+                }
+                Err(_elapsed) => {
+                    tracing::error!("the API key was refused and was not read again in time");
+                    None
+                }
+            }
+        })
     }
 }

@@ -26,6 +26,7 @@ mod races;
 mod reconcile;
 mod records;
 mod refusals;
+mod rotation;
 mod template;
 mod tidy;
 mod webhooks;

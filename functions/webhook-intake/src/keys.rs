@@ -1,26 +1,24 @@
 //! The webhook keys, as they are now. Metriport makes a new key and uses it at once, so a signature that does not match
-//! may mean that the stored keys were changed: they are read again, but not twice within thirty seconds, since
-//! anybody can send a webhook with a wrong signature.
+//! may mean that the stored keys were changed: they are read again, but not twice within thirty seconds, since anybody
+//! can send a webhook with a wrong signature. Without such cause they are read again after five minutes, so that a key
+//! that was taken out of the secret stops counting. Keys that cannot be read again go on counting: that Secrets Manager
+//! does not answer is no reason to refuse Metriport.
 
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use secrecy::ExposeSecret;
 use shared::config::Env;
-use shared::domain::Time;
+use shared::domain::{Time, Timing};
 use shared::init::InitError;
 use shared::metrics::{KeysRead, Metric, Metrics};
 use shared::secrets::{self, SecretError};
-use shared::webhook::{SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookKeys};
+use shared::webhook::{PreviousKey, SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookKeys};
 use tokio::sync::Mutex;
 
 const SECRET: &str = "WEBHOOK_KEYS_SECRET";
-/// Shortest time between two reads of the secret.
-const RELOAD_MS: i64 = 30_000;
 /// How long a read may take while a webhook waits: Metriport gives up after four seconds.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(1);
-/// Longest time that keys are used without being read again: a key that was taken out of use stops working.
-const STALE_MS: i64 = 300_000;
 
 /// Verifies webhooks with the keys of the deployment.
 pub trait VerifyKeys {
@@ -37,6 +35,7 @@ pub struct KeyRing {
     client: Client,
     env: Env,
     metrics: Metrics,
+    timing: Timing,
     loaded: Mutex<Loaded>,
 }
 
@@ -51,12 +50,13 @@ impl KeyRing {
     ///
     /// # Errors
     /// When there are none.
-    pub async fn load(client: Client, env: Env, now: Time) -> Result<Self, InitError> {
+    pub async fn load(client: Client, env: Env, timing: Timing, now: Time) -> Result<Self, InitError> {
         let keys = read(&client, &env).await?;
         Ok(Self {
             client,
             env,
             metrics: Metrics::off(),
+            timing,
             loaded: Mutex::new(Loaded {
                 keys,
                 tried_at: now,
@@ -77,7 +77,7 @@ impl KeyRing {
     }
 
     async fn reload(&self, loaded: &mut Loaded, now: Time) -> bool {
-        if now.millis() - loaded.tried_at.millis() < RELOAD_MS {
+        if loaded.tried_at.until(now) < self.timing.secret_gap() {
             return false;
         }
         loaded.tried_at = now;
@@ -109,12 +109,12 @@ impl VerifyKeys for KeyRing {
         now: Time,
     ) -> Result<VerifiedWebhook<'a>, SignatureError> {
         let mut loaded = self.loaded.lock().await;
-        if now.millis() - loaded.read_at.millis() >= STALE_MS {
+        if loaded.read_at.until(now) >= self.timing.webhook_keys_life() {
             self.reload(&mut loaded, now).await;
         }
-        match webhook.verify(&loaded.keys) {
+        match webhook.verify(&loaded.keys, now) {
             Err(SignatureError::Mismatch) if self.reload(&mut loaded, now).await => {
-                let verdict = webhook.verify(&loaded.keys);
+                let verdict = webhook.verify(&loaded.keys, now);
                 self.tell(match verdict {
                     Ok(_) => KeysRead::Matched,
                     Err(_) => KeysRead::Unmatched,
@@ -128,8 +128,12 @@ impl VerifyKeys for KeyRing {
 
 async fn read(client: &Client, env: &Env) -> Result<WebhookKeys, SecretError> {
     let secret = secrets::text(client, env, SECRET).await?;
-    WebhookKeys::parse(secret.expose_secret()).map_err(|_holds_keys| SecretError {
+    let keys = WebhookKeys::parse(secret.expose_secret()).map_err(|error| SecretError {
         variable: SECRET,
-        problem: "holds no current webhook key",
-    })
+        problem: error.as_str(),
+    })?;
+    if keys.previous() == PreviousKey::WithoutEnd {
+        tracing::warn!("the previous webhook key has no end in the secret and does not count");
+    }
+    Ok(keys)
 }

@@ -29,9 +29,11 @@ impl Deps {
     /// # Errors
     /// When a variable or a secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
-        let keys = KeyRing::load(init.secrets(), init.env.clone(), shared::clock::now()).await?;
+        let (env, timing) = (init.env.clone(), init.deployment.timing);
         Ok(Self {
-            keys: keys.measured(init.metrics.clone()),
+            keys: KeyRing::load(init.secrets(), env, timing, shared::clock::now())
+                .await?
+                .measured(init.metrics.clone()),
             queue: init.webhook_event_queue()?,
             metrics: init.metrics.clone(),
         })

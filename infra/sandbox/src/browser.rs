@@ -48,6 +48,26 @@ pub struct Return {
     pub status: Option<String>,
 }
 
+impl Return {
+    /// What stands in the address that a browser was sent to.
+    #[must_use]
+    pub fn of(url: &Url) -> Self {
+        let parameter = |name: &str| {
+            url.query_pairs()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.into_owned())
+        };
+        let (session, status) = (parameter("aal2SessionId"), parameter("status"));
+        let mut page = url.clone();
+        page.set_query(None);
+        Self {
+            page: page.into(),
+            session,
+            status,
+        }
+    }
+}
+
 impl Browser {
     /// A new browser; nothing is enrolled yet.
     ///
@@ -122,19 +142,7 @@ fn way_back(answer: &reqwest::Response) -> Result<Return, PageError> {
     let url = location
         .and_then(|text| Url::parse(text).ok())
         .ok_or(PageError::NoRedirect)?;
-    let parameter = |name: &str| {
-        url.query_pairs()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
-    };
-    let (session, status) = (parameter("aal2SessionId"), parameter("status"));
-    let mut page = url.clone();
-    page.set_query(None);
-    Ok(Return {
-        page: page.into(),
-        session,
-        status,
-    })
+    Ok(Return::of(&url))
 }
 
 /// What the page shows as the authenticator's key.

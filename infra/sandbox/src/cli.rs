@@ -7,8 +7,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
+use crate::account::{self, AccountArgs};
+use crate::chaos::{self, RotationArgs};
 use crate::dead_letters::{self, DeadLettersArgs};
-use crate::{burst, chaos, explain, pull, simulate, up};
+use crate::smoke::{self, SmokeArgs};
+use crate::stand_in::{self, StandInArgs};
+use crate::{burst, explain, pull, simulate, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -26,16 +30,27 @@ pub enum Command {
     Pull(PullArgs),
     /// Start everything and leave it running for an app of your own.
     Up(UpArgs),
+    /// Pull once over a deployed API, step by step, and show the record as a table.
+    Smoke(SmokeArgs),
+    /// Start the stand-in for Metriport and an issuer of tokens alone, for a deployment that runs elsewhere.
+    StandIn(StandInArgs),
     /// Tell in plain words what happened to a pull, from a running API.
     Explain(ExplainArgs),
     /// Let many persons pull while everything that can go wrong does, and judge what came of it.
     Chaos(ChaosArgs),
     /// Kill a process once at every place of a pull, and judge what came of each.
     Kills(KillsArgs),
+    /// Let persons pull while Metriport changes its webhook key and API keys are replaced, and judge what came of it.
+    Rotation(RotationArgs),
     /// Look at what the functions gave up, in AWS or in a running sandbox, and send it back.
     ///
     /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_ENDPOINT_URL_SQS.
     DeadLetters(DeadLettersArgs),
+    /// Set up the account at Metriport and the secrets of a deployment, look them over, and change their keys.
+    ///
+    /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and
+    /// AWS_ENDPOINT_URL_SECRETS_MANAGER.
+    Account(AccountArgs),
     /// Let many persons pull at the same moment, with time running faster, and check that Metriport's limits hold.
     Burst(BurstArgs),
     /// Try the domain's rules on random histories in virtual time, or on every history of a small configuration.
@@ -274,10 +289,14 @@ pub fn run(command: Command) -> ExitCode {
         match command {
             Command::Pull(args) => pull::pull(&args).await,
             Command::Up(args) => up::up(&args).await,
+            Command::Smoke(args) => smoke::smoke(&args).await,
+            Command::StandIn(args) => stand_in::stand_in(&args).await,
             Command::Chaos(args) => chaos::chaos(&args).await,
             Command::Kills(args) => chaos::kills(&args).await,
+            Command::Rotation(args) => chaos::rotation(&args).await,
             Command::Burst(args) => burst::command(&args).await,
             Command::Explain(args) => explain::explain(&args).await,
+            Command::Account(args) => account::account(&args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
             Command::Simulate(args) => simulate::simulate(&args),
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),

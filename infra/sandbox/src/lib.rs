@@ -4,6 +4,7 @@
 //! What runs, and with which settings, is read from the project's own `template.yaml`. Nothing in the functions knows
 //! that it is not AWS.
 
+pub mod account;
 pub mod app;
 pub mod browser;
 pub mod burst;
@@ -18,7 +19,9 @@ mod pull;
 mod report;
 pub mod sandbox;
 mod simulate;
+mod smoke;
 mod stack;
+mod stand_in;
 mod up;
 
 pub use faults::Faults;

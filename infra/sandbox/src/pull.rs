@@ -1,6 +1,7 @@
 //! `ias pull`: one person pulls their own record, twice. The second time the identity is known, and only the second
 //! factor is fresh.
 
+mod pages;
 mod person;
 mod steps;
 
@@ -16,11 +17,12 @@ use tokio::time::Instant;
 
 use crate::browser::Browser;
 use crate::cli::PullArgs;
-use crate::report::{Progress, bytes, say, table, time};
+use crate::report::{bytes, say, table, time};
 use crate::{Sandbox, SandboxOptions};
 
+pub(crate) use pages::{Pages, Returns};
 pub(crate) use person::demographics;
-use steps::{Fetched, Puller};
+pub(crate) use steps::{Fetched, Puller};
 
 /// The subject of the token that `pull` and `up` use.
 pub(crate) const SUBJECT: &str = "user-48213";
@@ -69,13 +71,7 @@ pub(crate) fn read_record(path: &Path) -> Result<NetworkRecord, String> {
 async fn twice(sandbox: &Sandbox, args: &PullArgs, up: Duration) -> Result<(), String> {
     let app = sandbox.app(SUBJECT).map_err(|error| error.to_string())?;
     let browser = Browser::new().map_err(|error| error.to_string())?;
-    let mut puller = Puller {
-        app,
-        browser,
-        progress: Progress::new(args.json),
-        lines: Vec::new(),
-        quiet: args.json,
-    };
+    let mut puller = Puller::new(app, Pages::Played(browser), Returns::default(), args.json);
     puller.head(&format!(
         "Sandbox up in {}: API at {}",
         time(up),
@@ -157,7 +153,8 @@ fn report(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], outcome: (&Pac
     })
 }
 
-fn summarize(path: &Path) -> Result<Summary, String> {
+/// Counts what is in a record.
+pub(crate) fn summarize(path: &Path) -> Result<Summary, String> {
     let file = std::fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     summary(BufReader::new(file)).map_err(|error| format!("{}: {error}", path.display()))
 }

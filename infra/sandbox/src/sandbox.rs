@@ -11,7 +11,7 @@ use sandbox_host::{Host, HostOptions, Issuer, IssuerError, LogSink, Runner, Star
 use sandbox_metriport::{FaultPlan, StandIn, StandInOptions};
 use serde_json::{Map, Value};
 use shared::clock;
-use shared::metriport::{Client, ClientOptions, WebhookSettings, http_client};
+use shared::metriport::{Client, WebhookSettings};
 
 use crate::app::App;
 use crate::faults::Faults;
@@ -23,9 +23,14 @@ pub const IDENTITY_RETURN: &str = "https://app.example.test/ias/identity/return"
 /// Where the AAL2 page returns to.
 pub const AAL2_RETURN: &str = "https://app.example.test/ias/aal2/return";
 
+/// The path of the API that takes webhooks.
+pub(crate) const WEBHOOK_PATH: &str = "/v1/webhooks/metriport";
+
 const ISSUER: &str = "https://issuer.sandbox.example.test";
-const AUDIENCE: &str = "individual-access-sandbox";
-const TOKEN_SECS: u64 = 24 * 3600;
+/// Whom the sandbox's tokens are for.
+pub(crate) const AUDIENCE: &str = "individual-access-sandbox";
+/// How long they live.
+pub(crate) const TOKEN_SECS: u64 = 24 * 3600;
 
 /// How a sandbox is started.
 pub struct SandboxOptions {
@@ -51,6 +56,9 @@ pub struct SandboxOptions {
     pub metrics: Option<MetricSink>,
     /// Start one process of each function at once.
     pub prewarm: bool,
+    /// Do what an operator does after the first deployment: store the API key, register the webhook, store its key.
+    /// Otherwise the secrets are as the template makes them, and no function is started before it is needed.
+    pub set_up: bool,
     /// How much faster schedules tick; 0 stops them.
     pub schedule_scale: u32,
     /// Who is asked about faults.
@@ -73,6 +81,7 @@ impl SandboxOptions {
             log: Arc::new(|_| {}),
             metrics: None,
             prewarm: true,
+            set_up: true,
             schedule_scale: 1,
             faults: Faults::default(),
         }
@@ -171,9 +180,13 @@ impl Sandbox {
             link_host: stand_in.base_url().trim_start_matches("http://").to_owned(),
         });
         let stack = Stack::read(stack::TEMPLATE, &bindings)?;
+        let webhook_key = match options.set_up {
+            true => stand_in.webhook_key(),
+            false => clock::new_id().simple().to_string(),
+        };
         let secrets = Secrets {
-            api_key: stand_in.api_key().to_owned(),
-            webhook_keys: serde_json::json!({ "current": stand_in.webhook_key() }).to_string(),
+            api_key: options.set_up.then(|| stand_in.api_key().to_owned()),
+            webhook_keys: serde_json::json!({ "previous": "", "current": webhook_key }).to_string(),
             owner_key: format!("{}{}", clock::new_id().simple(), clock::new_id().simple()),
         };
         let bindings = stack::make(&aws, &stack, bindings, &secrets).await?;
@@ -186,7 +199,7 @@ impl Sandbox {
             .extra_env
             .push(("TIME_SCALE".to_owned(), options.time_scale.max(1).to_string()));
         host_options.port = options.port;
-        host_options.prewarm = options.prewarm;
+        host_options.prewarm = options.prewarm && options.set_up;
         host_options.schedule_scale = options.schedule_scale;
         host_options.log = options.log;
         host_options.metrics = options.metrics;
@@ -200,14 +213,16 @@ impl Sandbox {
             issuer,
             privileges,
         };
-        sandbox.register_webhook().await?;
+        if options.set_up {
+            sandbox.register_webhook().await?;
+        }
         Ok(sandbox)
     }
 
     /// As an operator would: by Metriport's settings.
     async fn register_webhook(&self) -> Result<(), SandboxError> {
         let refuse = |what: &dyn std::fmt::Display| SandboxError::Webhook(what.to_string());
-        let url = format!("{}/v1/webhooks/metriport", self.host.base_url());
+        let url = format!("{}{WEBHOOK_PATH}", self.host.base_url());
         let url = url.parse().map_err(|error: url::ParseError| refuse(&error))?;
         let client = self.metriport_client().map_err(|error| refuse(&error))?;
         client.set_webhook_url(&url).await.map_err(|error| refuse(&error))?;
@@ -219,20 +234,9 @@ impl Sandbox {
     /// # Errors
     /// When it cannot be made.
     pub fn metriport_client(&self) -> Result<Client, String> {
-        let timeout = std::time::Duration::from_secs(25);
-        let http = http_client(std::time::Duration::from_secs(3), timeout).map_err(|error| error.to_string())?;
-        Client::new(ClientOptions {
-            base_url: self
-                .stand_in
-                .base_url()
-                .parse()
-                .map_err(|error: url::ParseError| error.to_string())?,
-            api_key: self.stand_in.api_key().to_owned().into(),
-            http,
-            request_timeout: timeout,
-            user_agent: "individual-access-sandbox".to_owned(),
-        })
-        .map_err(|error| error.to_string())
+        let base_url = self.stand_in.base_url().parse();
+        let base_url = base_url.map_err(|error: url::ParseError| error.to_string())?;
+        crate::account::client(&base_url, self.stand_in.api_key().into())
     }
 
     /// A token of the sandbox's own issuer.

@@ -52,7 +52,8 @@ pub(crate) fn limits(stand_in: &StandInOptions) -> String {
 
 /// Values of the secrets.
 pub(crate) struct Secrets {
-    pub(crate) api_key: String,
+    /// `None` leaves its secret without a value, as the template does.
+    pub(crate) api_key: Option<String>,
     pub(crate) webhook_keys: String,
     pub(crate) owner_key: String,
 }
@@ -103,11 +104,16 @@ pub(crate) async fn make(
         );
     }
     for secret in &stack.secrets {
-        let value = secret_value(&secret.logical_id, secrets)?;
-        let arn = aws.create_secret(&secret.name, value).await?;
-        if secret.logical_id != OWNER_KEY {
-            store(aws, &arn, value).await?;
-        }
+        let arn = match secret_value(&secret.logical_id, secrets)? {
+            Some(value) => {
+                let arn = aws.create_secret(&secret.name, value).await?;
+                if secret.logical_id != OWNER_KEY {
+                    store(aws, &arn, value).await?;
+                }
+                arn
+            }
+            None => create_empty(aws, &secret.name).await?,
+        };
         remember(&mut known, &secret.logical_id, &arn, &arn);
     }
     // Keys encrypt nothing here, but policies name them.
@@ -126,26 +132,31 @@ fn remember(known: &mut BTreeMap<(String, String), String>, id: &str, reference:
 
 /// Stores a secret as an operator would. In kept data stands what belonged to an earlier stand-in, whose keys are gone.
 async fn store(aws: &Aws, arn: &str, value: &str) -> Result<(), SandboxError> {
-    let key = ("AWS_ACCESS_KEY_ID".to_owned(), SETUP_KEY_ID.to_owned());
-    let clients = shared::aws::Aws::read(&Env::from_vars(aws.env().into_iter().chain([key])));
-    let clients = clients.map_err(|error| SandboxError::Secret(error.to_string()))?;
-    let stored = clients
-        .secrets()
-        .put_secret_value()
-        .secret_id(arn)
-        .secret_string(value)
-        .send()
-        .await;
+    let call = secrets_client(aws)?.put_secret_value().secret_id(arn);
+    let stored = call.secret_string(value).send().await;
     stored
         .map(drop)
         .map_err(|error| SandboxError::Secret(error.to_string()))
 }
 
-fn secret_value<'a>(logical_id: &str, secrets: &'a Secrets) -> Result<&'a str, SandboxError> {
+async fn create_empty(aws: &Aws, name: &str) -> Result<String, SandboxError> {
+    let made = secrets_client(aws)?.create_secret().name(name).send().await;
+    let made = made.map_err(|error| SandboxError::Secret(error.to_string()))?;
+    Ok(made.arn.unwrap_or_default())
+}
+
+fn secrets_client(aws: &Aws) -> Result<aws_sdk_secretsmanager::Client, SandboxError> {
+    let key = ("AWS_ACCESS_KEY_ID".to_owned(), SETUP_KEY_ID.to_owned());
+    let clients = shared::aws::Aws::read(&Env::from_vars(aws.env().into_iter().chain([key])));
+    let clients = clients.map_err(|error| SandboxError::Secret(error.to_string()))?;
+    Ok(clients.secrets())
+}
+
+fn secret_value<'a>(logical_id: &str, secrets: &'a Secrets) -> Result<Option<&'a str>, SandboxError> {
     match logical_id {
-        "MetriportApiKeySecret" => Ok(&secrets.api_key),
-        "WebhookKeysSecret" => Ok(&secrets.webhook_keys),
-        OWNER_KEY => Ok(&secrets.owner_key),
+        "MetriportApiKeySecret" => Ok(secrets.api_key.as_deref()),
+        "WebhookKeysSecret" => Ok(Some(&secrets.webhook_keys)),
+        OWNER_KEY => Ok(Some(&secrets.owner_key)),
         other => Err(SandboxError::Template(format!(
             "the sandbox has no value for the secret {other}"
         ))),

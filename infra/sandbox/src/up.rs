@@ -37,7 +37,8 @@ pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
     waited.and(ended)
 }
 
-async fn until_stopped() -> Result<(), String> {
+/// Waits for Ctrl-C, or for the system to end this.
+pub(crate) async fn until_stopped() -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
@@ -46,16 +47,16 @@ async fn until_stopped() -> Result<(), String> {
     }
 }
 
-/// The command that shows what the functions gave up here, with all it needs to find this sandbox and no real account.
-fn given_up(sandbox: &Sandbox) -> String {
-    let needed = ["AWS_ENDPOINT_URL_SQS", "AWS_REGION", "AWS_SECRET_ACCESS_KEY"];
+/// A command of an operator's, with all it needs to find this sandbox and no real account.
+fn operated(sandbox: &Sandbox, endpoint: &str, command: &str) -> String {
+    let needed = [endpoint, "AWS_REGION", "AWS_SECRET_ACCESS_KEY"];
     let variables = sandbox
         .aws()
         .env()
         .into_iter()
         .filter(|(name, _)| needed.contains(&name.as_str()));
     let variables: String = variables.map(|(name, value)| format!("{name}={value} ")).collect();
-    format!("{variables}AWS_ACCESS_KEY_ID=OPERATOR cargo run -- dead-letters list")
+    format!("{variables}AWS_ACCESS_KEY_ID=OPERATOR cargo run -- {command}")
 }
 
 /// The line that asks the networks. It is pasted into a shell as a whole, so it cannot be broken where it is printed.
@@ -86,6 +87,7 @@ fn welcome(sandbox: &Sandbox, token: &str, pages: bool) -> String {
   Persons    the first name chooses how the networks behave:
              {names}
   Given up   {given_up}
+  Look over  {look_over}
 
 Paste these lines one by one.
 
@@ -118,6 +120,11 @@ curl -sS "$(call $API$RECORD | sed -n 's/.*"link":{{"url":"\([^"]*\)".*/\1/p')" 
 
 Ctrl-C stops everything."#,
         metriport = sandbox.stand_in().base_url(),
-        given_up = given_up(sandbox),
+        given_up = operated(sandbox, "AWS_ENDPOINT_URL_SQS", "dead-letters list"),
+        look_over = operated(
+            sandbox,
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            &format!("account status --metriport {}", sandbox.stand_in().base_url())
+        ),
     )
 }

@@ -169,6 +169,19 @@ impl Timing {
         self.of(Duration::from_millis(u64::try_from(gap).unwrap_or(u64::MAX)))
     }
 
+    /// How long webhook keys are used without being read again: so long may a key still count that is stored no more.
+    #[must_use]
+    pub fn webhook_keys_life(self) -> Duration {
+        self.of(5 * MINUTE)
+    }
+
+    /// The shortest time between two reads of a secret that somebody outside gives cause for: by a webhook with another
+    /// signature, or by refusing our API key.
+    #[must_use]
+    pub fn secret_gap(self) -> Duration {
+        self.of(MINUTE / 2)
+    }
+
     /// How far behind its due time work must be before the reconciler sends it again.
     #[must_use]
     pub fn overdue(self) -> Duration {

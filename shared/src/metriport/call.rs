@@ -1,5 +1,6 @@
 //! One request before it is sent: method, path, query, headers, body.
 
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use serde::Serialize;
@@ -16,7 +17,7 @@ pub(super) struct Call<'a> {
     pub(super) operation: Operation,
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: Option<Bytes>,
     segments: Vec<&'a str>,
     query: Vec<(&'static str, &'a str)>,
     valid: bool,
@@ -62,7 +63,7 @@ impl<'a> Call<'a> {
 
     pub(super) fn json(mut self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
-            Ok(bytes) => self.body = Some(bytes),
+            Ok(bytes) => self.body = Some(bytes.into()),
             Err(_unserialisable) => self.valid = false,
         }
         self

@@ -1,12 +1,14 @@
 //! The client: where Metriport is, with which key, and how patient we are.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderValue, InvalidHeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::HeaderValue;
+use secrecy::SecretString;
 use url::Url;
 
+use super::api_key::{self, ApiKey, ReadApiKey};
 use super::transport::is_private;
 use crate::metrics::Metrics;
 
@@ -50,7 +52,7 @@ pub struct Client {
     pub(super) request_timeout: Duration,
     pub(super) user_agent: HeaderValue,
     pub(super) metrics: Metrics,
-    api_key: SecretString,
+    pub(super) api_key: ApiKey,
 }
 
 impl Client {
@@ -76,16 +78,15 @@ impl Client {
         let Ok(user_agent) = HeaderValue::from_str(&user_agent) else {
             return Err(ClientOptionsError::UserAgent);
         };
-        let client = Self {
-            base_url,
-            http,
-            request_timeout,
-            user_agent,
-            metrics: Metrics::off(),
-            api_key,
-        };
-        match client.key_header() {
-            Ok(key) if !key.is_empty() => Ok(client),
+        match api_key::header(&api_key) {
+            Ok(key) if !key.is_empty() => Ok(Self {
+                base_url,
+                http,
+                request_timeout,
+                user_agent,
+                metrics: Metrics::off(),
+                api_key: ApiKey::new(api_key),
+            }),
             Ok(_) | Err(_) => Err(ClientOptionsError::ApiKey),
         }
     }
@@ -97,11 +98,14 @@ impl Client {
         self
     }
 
-    /// The key as a header that is never printed.
-    pub(super) fn key_header(&self) -> Result<HeaderValue, InvalidHeaderValue> {
-        let mut key = HeaderValue::from_str(self.api_key.expose_secret())?;
-        key.set_sensitive(true);
-        Ok(key)
+    /// The same client, which asks `source` for another key when upstream refuses the one it has, but not twice within
+    /// `gap`, and sends a call again whose key was refused once there is another.
+    #[must_use]
+    pub fn with_key_from(self, source: Arc<dyn ReadApiKey>, gap: Duration) -> Self {
+        Self {
+            api_key: self.api_key.with_source(source, gap),
+            ..self
+        }
     }
 }
 

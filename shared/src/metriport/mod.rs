@@ -12,6 +12,7 @@
 //! `@metriport/api-sdk` and `@metriport/shared` where the pages are silent.
 
 mod aal2_challenge;
+mod api_key;
 mod call;
 mod client;
 mod consolidated;
@@ -32,6 +33,7 @@ mod tolerant;
 mod transport;
 
 pub use aal2_challenge::{Aal2Challenge, Aal2Method, OpenAal2Challenge};
+pub use api_key::{ApiKeyRead, ReadApiKey};
 pub use client::{Client, ClientOptions, ClientOptionsError};
 pub use consolidated::{ConsolidatedQuery, ConsolidatedStatus, ReadConsolidatedQuery, StartConsolidatedQuery};
 pub use error::{Effect, Mentions, UpstreamError, UpstreamErrorKind};
@@ -49,5 +51,5 @@ pub use patient::{
     CreatePatient, DeletePatient, FindPatient, ForeignPatient, NewPatient, Patient, PatientDeletion, PatientUpdate,
     UnverifiedPatient, UpdatePatient,
 };
-pub use settings::{Settings, WebhookReplay, WebhookSettings, WebhookStatus};
+pub use settings::{Settings, WebhookReplay, WebhookSettings, WebhookStatus, WebhookUrlProblem, webhook_url_problem};
 pub use transport::{HttpClientError, http_client, tls_config};

@@ -4,12 +4,13 @@ use std::error::Error as _;
 use std::io;
 
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
 use super::call::Call;
-use super::refusal;
 use super::{Client, Operation, UpstreamError, UpstreamErrorKind};
+use super::{api_key, refusal};
 use crate::clock;
 use crate::metrics::{Metric, Metrics};
 
@@ -57,14 +58,30 @@ impl Reply {
 }
 
 impl Client {
-    /// Sends once and reads the answer, whatever its success code.
+    /// Sends and reads the answer, whatever its success code. What was refused for its key is sent again if there is
+    /// another key by now.
     ///
     /// # Errors
     /// Every way a call can fail, told apart by whether it may have taken effect.
     pub(super) async fn send(&self, call: Call<'_>) -> Result<Reply, UpstreamError> {
-        let (operation, begun) = (call.operation, clock::now());
-        let answer = self.exchange(call).await;
-        let latency = Metric::upstream_latency(operation, begun.until(clock::now()));
+        let key = self.api_key.used();
+        let refused = match self.send_once(&call, &key).await {
+            Err(error) if error.refuses_key() => error,
+            answered => return answered,
+        };
+        match self.api_key.instead_of(&key).await {
+            Some(key) => {
+                tracing::info!("the API key was refused, and another is stored: it is used from now on");
+                self.send_once(&call, &key).await
+            }
+            None => Err(refused),
+        }
+    }
+
+    async fn send_once(&self, call: &Call<'_>, key: &SecretString) -> Result<Reply, UpstreamError> {
+        let begun = clock::now();
+        let answer = self.exchange(call, key).await;
+        let latency = Metric::upstream_latency(call.operation, begun.until(clock::now()));
         let failure = answer.as_ref().err().filter(|error| !is_an_answer(error));
         let failure = failure.map(|error| Metric::upstream_error(error.kind()));
         let told: Vec<_> = [latency].into_iter().chain(failure).collect();
@@ -72,12 +89,10 @@ impl Client {
         answer
     }
 
-    async fn exchange(&self, mut call: Call<'_>) -> Result<Reply, UpstreamError> {
-        let url = call.url(&self.base_url)?;
-        let body = call.body.take();
-        let response = match self.request(&call, url, body)?.send().await {
+    async fn exchange(&self, call: &Call<'_>, key: &SecretString) -> Result<Reply, UpstreamError> {
+        let response = match self.request(call, key)?.send().await {
             Ok(response) => response,
-            Err(error) => return Err(lost(&call, &error)),
+            Err(error) => return Err(lost(call, &error)),
         };
         let status = response.status();
         tracing::debug!(
@@ -86,9 +101,9 @@ impl Client {
             "metriport answered"
         );
         if status.is_success() {
-            self.accepted(&call, response).await
+            self.accepted(call, response).await
         } else {
-            Err(refused(&call, response).await)
+            Err(refused(call, response).await)
         }
     }
 
@@ -106,24 +121,19 @@ impl Client {
         }
     }
 
-    fn request(
-        &self,
-        call: &Call<'_>,
-        url: Url,
-        body: Option<Vec<u8>>,
-    ) -> Result<reqwest::RequestBuilder, UpstreamError> {
-        let Ok(key) = self.key_header() else {
+    fn request(&self, call: &Call<'_>, key: &SecretString) -> Result<reqwest::RequestBuilder, UpstreamError> {
+        let Ok(key) = api_key::header(key) else {
             return Err(call.failed(UpstreamErrorKind::Unsendable));
         };
         let request = self
             .http
-            .request(call.method.clone(), url)
+            .request(call.method.clone(), call.url(&self.base_url)?)
             .timeout(self.request_timeout)
             .header("x-api-key", key)
             .header(USER_AGENT, self.user_agent.clone())
             .header(ACCEPT, JSON)
             .headers(call.headers.clone());
-        Ok(match body {
+        Ok(match call.body.clone() {
             Some(body) => request.header(CONTENT_TYPE, JSON).body(body),
             // Some gateways answer 411 to a POST that does not say it is empty.
             None if call.method == Method::POST => request.header(CONTENT_LENGTH, 0),

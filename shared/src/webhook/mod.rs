@@ -2,12 +2,14 @@
 
 mod digest;
 mod event;
+mod keys;
 mod payload;
 mod signature;
 
 pub use event::{Delivery, Event, EventKind, Incoming, KeptBody, Marks, WebhookEvent};
+pub use keys::{PreviousKey, WebhookKeys, WebhookKeysError};
 pub use payload::{IDENTITY_MARK, RECORD_MARK, RUN_MARK};
-pub use signature::{SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookKeys, WebhookKeysError};
+pub use signature::{SignatureError, UnverifiedWebhook, VerifiedWebhook, sign};
 
 /// The header that carries the signature (docs.metriport.com, page `getting-started/webhooks`).
 pub const SIGNATURE_HEADER: &str = "x-metriport-signature";

@@ -11,12 +11,12 @@ fn read_bytes(body: &[u8]) -> Incoming {
         .finalize()
         .into_bytes();
     let signature = hex::encode(signature);
-    let keys = WebhookKeys::parse(r#"{"current":"k"}"#).unwrap();
+    let keys = WebhookKeys::new("k".into());
     UnverifiedWebhook {
         body,
         signature: Some(&signature),
     }
-    .verify(&keys)
+    .verify(&keys, Time::from_millis(7))
     .unwrap()
     .read(Time::from_millis(7))
 }

@@ -3,46 +3,10 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-/// The keys a webhook may be signed with: the current one, and the one before while a rotation settles.
-#[derive(Clone)]
-pub struct WebhookKeys {
-    current: SecretString,
-    previous: Option<SecretString>,
-}
-
-/// The secret that should hold the keys does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(r#"the webhook keys are not {{"current": "...", "previous": "..."}} with a current key"#)]
-pub struct WebhookKeysError;
-
-#[derive(Deserialize)]
-struct KeysText {
-    current: String,
-    #[serde(default)]
-    previous: Option<String>,
-}
-
-impl WebhookKeys {
-    /// Reads the secret. White space around a key does not count; an empty current key is none.
-    ///
-    /// # Errors
-    /// When there is no current key.
-    pub fn parse(secret: &str) -> Result<Self, WebhookKeysError> {
-        let keys: KeysText = serde_json::from_str(secret).map_err(|_holds_keys| WebhookKeysError)?;
-        let key = |text: &str| Some(text.trim()).filter(|key| !key.is_empty()).map(SecretString::from);
-        Ok(Self {
-            current: key(&keys.current).ok_or(WebhookKeysError)?,
-            previous: keys.previous.as_deref().and_then(key),
-        })
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &SecretString> {
-        std::iter::once(&self.current).chain(&self.previous)
-    }
-}
+use super::WebhookKeys;
+use crate::domain::Time;
 
 /// Why a webhook is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -86,16 +50,16 @@ pub struct VerifiedWebhook<'a> {
 }
 
 impl<'a> UnverifiedWebhook<'a> {
-    /// Checks the signature against every key, in constant time.
+    /// Checks the signature against every key that counts now, in constant time.
     ///
     /// # Errors
     /// When there is no signature, or none of the keys made it.
-    pub fn verify(self, keys: &WebhookKeys) -> Result<VerifiedWebhook<'a>, SignatureError> {
+    pub fn verify(self, keys: &WebhookKeys, now: Time) -> Result<VerifiedWebhook<'a>, SignatureError> {
         let text = self.signature.ok_or(SignatureError::Missing)?;
         let signature = lowercase_hex(text).ok_or(SignatureError::Malformed)?;
         // Every key is tried, whether or not one before matched: time says nothing about which.
         let matched = keys
-            .iter()
+            .at(now)
             .fold(false, |matched, key| matched | signs(key, self.body, &signature));
         if matched {
             Ok(VerifiedWebhook { body: self.body })
@@ -117,6 +81,14 @@ impl<'a> VerifiedWebhook<'a> {
     pub fn digest(&self) -> String {
         hex::encode(Sha256::digest(self.body))
     }
+}
+
+/// The signature that Metriport would make with the current key, for an operator who tries whether webhooks arrive.
+#[must_use]
+pub fn sign(keys: &WebhookKeys, body: &[u8]) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(keys.current().expose_secret().as_bytes());
+    mac.map(|mac| hex::encode(mac.chain_update(body).finalize().into_bytes()))
+        .unwrap_or_default()
 }
 
 fn lowercase_hex(text: &str) -> Option<[u8; 32]> {
@@ -142,8 +114,11 @@ mod tests {
     /// Made with the verifier of the published `@metriport/api-sdk` 18.20.0.
     const SIGNATURE: &str = "b18188623212f6fedcb1839707b4c78c5fedd966092542e40760588e927ea41a";
 
-    fn keys(current: &str, previous: &str) -> WebhookKeys {
-        WebhookKeys::parse(&format!(r#"{{"current":"{current}","previous":"{previous}"}}"#)).unwrap()
+    const NOW: Time = Time::from_millis(0);
+    const LATER: Time = Time::from_millis(1);
+
+    fn key(current: &str) -> WebhookKeys {
+        WebhookKeys::new(current.into())
     }
 
     fn verify(keys: &WebhookKeys, body: &str, signature: Option<&str>) -> Result<(), SignatureError> {
@@ -151,13 +126,13 @@ mod tests {
             body: body.as_bytes(),
             signature,
         }
-        .verify(keys)
+        .verify(keys, NOW)
         .map(|_| ())
     }
 
     #[test]
     fn refuses_what_was_not_signed_so() {
-        let keys = keys(KEY, "");
+        let keys = key(KEY);
         assert_eq!(verify(&keys, BODY, None), Err(SignatureError::Missing));
         let upper = SIGNATURE.to_uppercase();
         for malformed in [
@@ -176,37 +151,30 @@ mod tests {
         assert_eq!(verify(&keys, "", Some(SIGNATURE)), Err(SignatureError::Mismatch));
         let flipped = SIGNATURE.replacen('b', "c", 1);
         assert_eq!(verify(&keys, BODY, Some(&flipped)), Err(SignatureError::Mismatch));
-        let other = WebhookKeys::parse(r#"{"current":"another"}"#).unwrap();
-        assert_eq!(verify(&other, BODY, Some(SIGNATURE)), Err(SignatureError::Mismatch));
+        assert_eq!(
+            verify(&key("another"), BODY, Some(SIGNATURE)),
+            Err(SignatureError::Mismatch)
+        );
     }
 
     #[test]
-    fn accepts_the_current_and_the_previous_key() {
-        assert_eq!(verify(&keys(KEY, ""), BODY, Some(SIGNATURE)), Ok(()));
-        assert_eq!(verify(&keys("new", KEY), BODY, Some(SIGNATURE)), Ok(()));
-        assert_eq!(verify(&keys(&format!("{KEY}\\n"), ""), BODY, Some(SIGNATURE)), Ok(()));
+    fn accepts_the_current_key_and_the_previous_one_until_its_end() {
+        assert_eq!(verify(&key(KEY), BODY, Some(SIGNATURE)), Ok(()));
+        assert_eq!(sign(&key(KEY), BODY.as_bytes()), SIGNATURE);
+        let before_its_end = key(KEY).rotated("new".into(), LATER);
+        assert_eq!(verify(&before_its_end, BODY, Some(SIGNATURE)), Ok(()));
+        let at_its_end = key(KEY).rotated("new".into(), NOW);
+        assert_eq!(
+            verify(&at_its_end, BODY, Some(SIGNATURE)),
+            Err(SignatureError::Mismatch)
+        );
     }
 
     /// RFC 4231, test case 2, through our own verifier.
     #[test]
     fn rfc_4231() {
-        let keys = keys("Jefe", "");
+        let keys = key("Jefe");
         let signature = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(verify(&keys, "what do ya want for nothing?", Some(signature)), Ok(()));
-    }
-
-    #[test]
-    fn no_key_is_an_error_and_never_a_pass() {
-        for secret in [
-            "",
-            "{}",
-            "[]",
-            r#"{"current":""}"#,
-            r#"{"current":" "}"#,
-            r#"{"previous":"k"}"#,
-            "key",
-        ] {
-            assert!(WebhookKeys::parse(secret).is_err());
-        }
     }
 }

@@ -5,6 +5,7 @@
 mod bodies;
 mod contradictions;
 mod effects;
+mod key_rotation;
 mod leaks;
 mod measures;
 mod options;

@@ -15,6 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+pub const API_KEY: &str = "c2VjcmV0OmN1c3RvbWVy";
+
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -85,6 +87,10 @@ impl Drop for Upstream {
 
 impl Upstream {
     pub async fn answering(answer: Answer) -> Self {
+        Self::answering_as(move |_| answer.clone()).await
+    }
+
+    pub async fn answering_as(answer: impl Fn(&Seen) -> Answer + Clone + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -93,6 +99,7 @@ impl Upstream {
             .fallback(
                 async move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
                     let request = keep(peer, request).await;
+                    let answer = answer(&request);
                     kept.lock().unwrap_or_else(PoisonError::into_inner).push(request);
                     answer.response()
                 },
@@ -194,7 +201,7 @@ pub fn patient_client(base: &str, request_timeout: Duration) -> Client {
     let http = http_client(Duration::from_millis(400).min(request_timeout), request_timeout).unwrap();
     Client::new(ClientOptions {
         base_url: base.parse().unwrap(),
-        api_key: "c2VjcmV0OmN1c3RvbWVy".to_owned().into(),
+        api_key: API_KEY.to_owned().into(),
         http,
         request_timeout,
         user_agent: "individual-access/test".to_owned(),

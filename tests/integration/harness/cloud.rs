@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_secretsmanager::primitives::Blob;
 use sandbox_aws::QueueSpec;
 use sandbox_metriport::HeldDelivery;
 use serde_json::Value;
@@ -92,17 +93,21 @@ impl TestApp {
 
     /// Stores the webhook keys, as an operator does, and lets the next webhook find a fresh process.
     pub async fn store_webhook_keys(&self, keys: &Value) {
-        let stored = self
-            .aws()
-            .secrets()
-            .put_secret_value()
-            .secret_id("ias-WebhookKeysSecret");
-        stored
-            .secret_string(keys.to_string())
-            .send()
-            .await
-            .expect("the secret is stored");
+        self.store_secret("ias-WebhookKeysSecret", &keys.to_string()).await;
         assert!(self.sandbox.host().kill("webhook-intake").await);
+    }
+
+    /// Stores a secret, as an operator does; no function is told.
+    pub async fn store_secret(&self, name: &str, text: &str) {
+        let stored = self.aws().secrets().put_secret_value().secret_id(name);
+        stored.secret_string(text).send().await.expect("the secret is stored");
+    }
+
+    /// Stores a secret that is no text.
+    pub async fn store_binary_secret(&self, name: &str, bytes: &[u8]) {
+        let stored = self.aws().secrets().put_secret_value().secret_id(name);
+        let stored = stored.secret_binary(Blob::new(bytes));
+        stored.send().await.expect("the secret is stored");
     }
 
     /// Sends one message with no delay, and gives its id.

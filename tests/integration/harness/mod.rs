@@ -162,6 +162,11 @@ impl TestApp {
         self.stop().await;
     }
 
+    /// Ends everything, although functions did not start.
+    pub async fn break_off(self) {
+        self.sandbox.shutdown().await.expect("the sandbox ends");
+    }
+
     /// Ends everything, with whatever is left over.
     pub async fn stop(self) {
         // What could not be read would be lost in CloudWatch without a word.

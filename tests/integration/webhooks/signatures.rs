@@ -119,7 +119,10 @@ async fn both_keys_count_while_a_rotation_settles() {
     .await;
     assert_eq!(nora.identity().await, "pending");
 
-    app.store_webhook_keys(&json!({ "current": new_key, "previous": old_key }))
+    let end = shared::clock::now()
+        .plus(std::time::Duration::from_secs(3600))
+        .to_string();
+    app.store_webhook_keys(&json!({ "current": new_key, "previous": old_key, "previousUntil": end }))
         .await;
     app.sandbox()
         .metriport_client()

@@ -21,7 +21,7 @@ mod wiring;
 pub use gateway::RouteError;
 pub use host::Host;
 pub use interference::{Interference, InterferenceCounts, Invocation, InvocationPlan, Killer, ProcessCounts};
-pub use jwt::{Issuer, IssuerError};
+pub use jwt::{Issuer, IssuerError, IssuerServer, IssuerServerError};
 pub use lambda::{InitFailure, InvokeError, LogLine, LogSink, ProcessSpan, Runner, access_key_id};
 pub use options::HostOptions;
 pub use queue_source::EVENT_SOURCES_KEY_ID;

@@ -21,7 +21,6 @@ pub(crate) struct App {
     timer: Notify,
     outbox: mpsc::UnboundedSender<Outgoing>,
     pub(crate) http: reqwest::Client,
-    pub(crate) api_key: String,
     calls: Mutex<CallLog>,
     faults: Mutex<Faults>,
     pub(crate) interception: Interception,
@@ -30,7 +29,6 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(
         world: World,
-        api_key: String,
         http: reqwest::Client,
         plan: FaultPlan,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Outgoing>) {
@@ -40,7 +38,6 @@ impl App {
             timer: Notify::new(),
             outbox,
             http,
-            api_key,
             calls: Mutex::default(),
             faults: Mutex::default(),
             interception: Interception::new(plan),

@@ -13,6 +13,7 @@
 mod aal2;
 mod about;
 mod address;
+mod api_keys;
 mod app;
 mod authenticator;
 mod calls;

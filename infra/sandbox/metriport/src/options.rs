@@ -102,6 +102,8 @@ pub struct StandInOptions {
     pub data_ready_events: bool,
     /// Whether a source that fails sends a webhook with `status: failed`, as documented but not seen in code.
     pub failure_events: bool,
+    /// Whether an empty webhook URL clears the URL, and the key with it, so that setting one makes another key.
+    pub clearing_makes_key: bool,
     /// Calls per UTC day and key before the gateway refuses.
     pub daily_quota: Option<u32>,
     /// Patients per account; Metriport's sandbox has 20.
@@ -130,6 +132,7 @@ impl Default for StandInOptions {
             link_ttl_secs: 180,
             data_ready_events: false,
             failure_events: false,
+            clearing_makes_key: false,
             daily_quota: None,
             patient_cap: None,
             faults: FaultPlan::default(),

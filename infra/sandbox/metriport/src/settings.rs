@@ -32,7 +32,8 @@ impl World {
         json!({ "id": self.account_id, "webhookUrl": self.webhooks.url, "webhookKey": key })
     }
 
-    /// `POST /settings`. The key stays; an empty URL is accepted and changes nothing; a new one is pinged.
+    /// `POST /settings`. A URL is pinged, and the key stays. An empty one clears the URL, and the key with it, or is
+    /// accepted and changes nothing: the documentation says the one, and some of the public code does the other.
     pub(crate) fn set_settings(&mut self, body: &Value) -> Result<Value, Refusal> {
         let fields = body
             .as_object()
@@ -42,7 +43,7 @@ impl World {
         }
         match fields.get("webhookUrl") {
             None | Some(Value::Null) => {}
-            Some(Value::String(url)) if url.is_empty() => {}
+            Some(Value::String(url)) if url.is_empty() => self.clear_webhook_url(),
             Some(Value::String(url)) => self.set_webhook_url(url)?,
             Some(_) => return Err(Refusal::invalid("Expected string, on [webhookUrl]")),
         }
@@ -57,6 +58,18 @@ impl World {
         let ping = Outgoing::Ping(self.ids.webhook_key());
         self.webhooks.send(ping);
         Ok(())
+    }
+
+    fn clear_webhook_url(&mut self) {
+        if self.options.clearing_makes_key {
+            self.webhooks.url = None;
+            self.make_webhook_key();
+        }
+    }
+
+    /// Another key, in use at once.
+    pub(crate) fn make_webhook_key(&mut self) {
+        self.webhooks.key = self.ids.webhook_key();
     }
 
     /// `GET /settings/webhook`.

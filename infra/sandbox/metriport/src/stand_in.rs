@@ -3,8 +3,6 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -54,6 +52,7 @@ pub struct Replay {
 pub struct StandIn {
     app: Arc<App>,
     base_url: String,
+    api_key: String,
     tasks: JoinSet<()>,
 }
 
@@ -73,13 +72,18 @@ impl StandIn {
         let plan = options.faults.clone();
         let mut world = World::new(options, base_url.clone(), clock::now())
             .map_err(|refusal| StartError::Account(refusal.status))?;
-        let api_key = STANDARD.encode(format!("{}:{}", world.ids.token(), world.account_id));
-        let (app, outgoing) = App::new(world, api_key, delivery::http_client()?, plan);
+        let api_key = world.make_api_key().unwrap_or_default();
+        let (app, outgoing) = App::new(world, delivery::http_client()?, plan);
         let mut tasks = JoinSet::new();
         tasks.spawn(app::keep_time(Arc::clone(&app)));
         tasks.spawn(app::send_outgoing(Arc::clone(&app), outgoing));
         tasks.spawn(serve::serve(listener, routes::router(Arc::clone(&app))));
-        Ok(Self { app, base_url, tasks })
+        Ok(Self {
+            app,
+            base_url,
+            api_key,
+            tasks,
+        })
     }
 
     pub(crate) fn app(&self) -> &App {
@@ -92,10 +96,21 @@ impl StandIn {
         &self.base_url
     }
 
-    /// The account's API key: base64 of secret and account id.
+    /// The account's first API key: base64 of secret and account id.
     #[must_use]
     pub fn api_key(&self) -> &str {
-        &self.app.api_key
+        &self.api_key
+    }
+
+    /// Makes one API key more, as the dashboard would; `None` if the account has two.
+    #[must_use]
+    pub fn make_api_key(&self) -> Option<String> {
+        self.app.act(|world, _| world.make_api_key())
+    }
+
+    /// Takes an API key out of use at once; `false` if there is none like it.
+    pub fn revoke_api_key(&self, api_key: &str) -> bool {
+        self.app.act(|world, _| world.revoke_api_key(api_key))
     }
 
     /// The key webhooks are signed with. It exists from the start and stays when the URL changes.
@@ -104,10 +119,11 @@ impl StandIn {
         self.app.act(|world, _| world.webhooks.key.clone())
     }
 
-    /// Replaces the webhook key, as the dashboard would, and gives the new one.
+    /// Replaces the webhook key, as the dashboard would, and gives the new one: everything from now on is signed with
+    /// it, replays included.
     pub fn rotate_webhook_key(&self) -> String {
         self.app.act(|world, _| {
-            world.webhooks.key = world.ids.webhook_key();
+            world.make_webhook_key();
             world.webhooks.key.clone()
         })
     }

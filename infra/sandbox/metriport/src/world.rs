@@ -8,6 +8,7 @@ use sandbox_fhir::NetworkRecord;
 use serde_json::json;
 
 use crate::aal2::Aal2;
+use crate::api_keys::ApiKeys;
 use crate::consolidated::ConsolidatedQuery;
 use crate::envelope::Refusal;
 use crate::facility::Facility;
@@ -29,6 +30,7 @@ pub(crate) struct World {
     pub(crate) options: StandInOptions,
     pub(crate) base_url: String,
     pub(crate) account_id: String,
+    pub(crate) api_keys: ApiKeys,
     pub(crate) ids: Ids,
     pub(crate) facilities: Vec<Facility>,
     pub(crate) patients: BTreeMap<String, Patient>,
@@ -56,6 +58,7 @@ impl World {
         let mut world = Self {
             base_url,
             account_id: ids.uuid(now),
+            api_keys: ApiKeys::default(),
             facilities: Vec::new(),
             patients: BTreeMap::new(),
             identities: Identities::default(),

@@ -11,6 +11,7 @@ mod kills;
 mod person;
 mod plan;
 mod report;
+mod rotation;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +28,8 @@ use crate::report::say;
 use crate::{Sandbox, SandboxOptions};
 
 pub(crate) use kills::kills;
+pub use rotation::RotationArgs;
+pub(crate) use rotation::rotation;
 
 use inject::Storm;
 use person::{Person, Pull};

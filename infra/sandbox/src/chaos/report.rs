@@ -63,26 +63,38 @@ impl Report {
 
     /// The whole as text.
     pub(super) fn text(&self, took: Duration) -> String {
-        let head = format!(
+        let parts = [
+            vec![self.head(took)],
+            self.faults(),
+            titled(
+                "What a pull may come to, by persona and by what hit its start",
+                judge::table(),
+            ),
+            self.pulls(),
+        ];
+        parts.concat().join("\n")
+    }
+
+    /// What was done, and how long it took.
+    pub(super) fn head(&self, took: Duration) -> String {
+        format!(
             "{} pulls, seed {}, time scale {} (a minute is {} ms), {} s in all",
             self.facts.len(),
             self.seed,
             self.scale,
             60_000 / self.scale.max(1),
             took.as_secs()
-        );
+        )
+    }
+
+    /// What came of the pulls.
+    pub(super) fn pulls(&self) -> Vec<String> {
         let parts = [
-            vec![head],
-            self.faults(),
-            titled(
-                "What a pull may come to, by persona and by what hit its start",
-                judge::table(),
-            ),
             titled("What the pulls came to", self.states()),
             titled("Promises", self.promises()),
             self.stories(),
         ];
-        parts.concat().join("\n")
+        parts.concat()
     }
 
     fn faults(&self) -> Vec<String> {

@@ -9,25 +9,22 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
+use super::pages::{Pages, Returns};
 use crate::app::{App, QueryAsk, Reply};
-use crate::browser::{Browser, Return};
 use crate::report::{Progress, bytes, say, time};
-use crate::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 
-/// How long a person would look at a page that says "please wait".
-const PATIENCE: Duration = Duration::from_secs(120);
-/// How long the confirmation of an identity is waited for.
-const CONFIRMATION: Duration = Duration::from_secs(15);
-/// How often an app would ask.
+/// How often an app would ask at first; then less and less often, as one does that waits for people and networks.
 const ASK_EVERY: Duration = Duration::from_millis(100);
+const ASK_EVERY_AT_LEAST: Duration = Duration::from_secs(5);
 
 /// The app, the browser and the person.
-pub(super) struct Puller {
-    pub(super) app: App,
-    pub(super) browser: Browser,
-    pub(super) progress: Progress,
+pub(crate) struct Puller {
+    app: App,
+    pages: Pages,
+    returns: Returns,
+    progress: Progress,
     pub(super) lines: Vec<Line>,
-    pub(super) quiet: bool,
+    quiet: bool,
 }
 
 /// What happened at one step.
@@ -40,30 +37,30 @@ pub(super) struct Line {
 }
 
 /// What a pull brought.
-pub(super) struct Fetched {
-    pub(super) query: String,
-    pub(super) status: String,
-    pub(super) record: String,
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-    pub(super) file: Option<RecordFile>,
+pub(crate) struct Fetched {
+    pub(crate) query: String,
+    pub(crate) status: String,
+    pub(crate) record: String,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+    pub(crate) file: Option<RecordFile>,
 }
 
 /// The record on this machine: kept, or gone with the command.
-pub(super) enum RecordFile {
+pub(crate) enum RecordFile {
     Kept(PathBuf),
     Temporary(NamedTempFile),
 }
 
 impl RecordFile {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Kept(path) => path,
             Self::Temporary(file) => file.path(),
         }
     }
 
-    pub(super) fn kept(&self) -> Option<&Path> {
+    pub(crate) fn kept(&self) -> Option<&Path> {
         match self {
             Self::Kept(path) => Some(path),
             Self::Temporary(_) => None,
@@ -72,7 +69,19 @@ impl RecordFile {
 }
 
 impl Puller {
-    pub(super) fn head(&self, text: &str) {
+    /// Somebody who has not begun. `quiet` prints nothing.
+    pub(crate) fn new(app: App, pages: Pages, returns: Returns, quiet: bool) -> Self {
+        Self {
+            app,
+            pages,
+            returns,
+            progress: Progress::new(quiet),
+            lines: Vec::new(),
+            quiet,
+        }
+    }
+
+    pub(crate) fn head(&self, text: &str) {
         if !self.quiet {
             say(&format!("\n{text}"));
         }
@@ -92,20 +101,27 @@ impl Puller {
         });
     }
 
+    /// Step 1, or no more than a look for somebody who has been there.
+    pub(crate) async fn identity_unless_verified(&mut self, demographics: &Value) -> Result<(), String> {
+        let begun = Instant::now();
+        let identity = expect(self.app.identity().await, 200, "GET /v1/identity")?;
+        if identity.text("/status") == "verified" {
+            self.step(1, "Identity", "verified already".to_owned(), begun);
+            return Ok(());
+        }
+        self.identity(demographics).await
+    }
+
     /// Step 1: who the person is.
     pub(super) async fn identity(&mut self, demographics: &Value) -> Result<(), String> {
         let begun = Instant::now();
         expect(self.app.put_patient(demographics).await, 200, "PUT /v1/patient")?;
-        let opened = self.app.open_identity_session(IDENTITY_RETURN).await;
+        let return_to = &self.returns.identity;
+        let opened = self.app.open_identity_session(return_to).await;
         let opened = expect(opened, 201, "POST /v1/identity-sessions")?;
-        let back = self
-            .browser
-            .pass(&opened.text("/sessionUrl"))
-            .await
-            .map_err(|error| format!("identity page: {error}"))?;
-        returned(&back, IDENTITY_RETURN)?;
+        self.pages.identity(&opened.text("/sessionUrl"), return_to).await?;
         let (app, progress) = (&self.app, &self.progress);
-        let status = poll(CONFIRMATION, async || {
+        let status = poll(self.pages.confirmation(), async || {
             let identity = expect(app.identity().await, 200, "GET /v1/identity")?;
             let status = identity.text("/status");
             progress.show(&format!("  1 Identity   {status}"));
@@ -126,7 +142,7 @@ impl Puller {
     }
 
     /// Steps 2 to 4.
-    pub(super) async fn pull(&mut self, out: Option<&Path>) -> Result<Fetched, String> {
+    pub(crate) async fn pull(&mut self, out: Option<&Path>) -> Result<Fetched, String> {
         let ask = self.challenge().await?;
         let run = self.query(&ask).await?;
         self.record(&run, out).await
@@ -135,19 +151,10 @@ impl Puller {
     /// Step 2: a fresh second factor.
     async fn challenge(&mut self) -> Result<QueryAsk, String> {
         let begun = Instant::now();
-        let opened = expect(
-            self.app.open_challenge(AAL2_RETURN).await,
-            201,
-            "POST /v1/aal2-challenges",
-        )?;
-        let page = opened.text("/challengeUrl");
-        let back = self
-            .browser
-            .pass(&page)
-            .await
-            .map_err(|error| format!("challenge page: {error}"))?;
-        returned(&back, AAL2_RETURN)?;
-        let session = back.session.ok_or("the challenge page gave no AAL2 session")?;
+        let return_to = &self.returns.aal2;
+        let opened = self.app.open_challenge(return_to).await;
+        let opened = expect(opened, 201, "POST /v1/aal2-challenges")?;
+        let session = self.pages.challenge(&opened.text("/challengeUrl"), return_to).await?;
         let what = format!(
             "hosted page passed (AAL2, {}), fresh session for one query",
             opened.text("/method")
@@ -162,7 +169,7 @@ impl Puller {
         let accepted = expect(self.app.start_query(ask).await, 202, "POST /v1/network-queries")?;
         let path = format!("/v1/network-queries/{}", accepted.text("/id"));
         let (app, progress) = (&self.app, &self.progress);
-        let ended = poll(PATIENCE, async || {
+        let ended = poll(self.pages.patience(), async || {
             let run = expect(app.get(&path).await, 200, "GET /v1/network-queries/{id}")?;
             progress.show(&format!("  3 Query      {} ({})", run.text("/status"), sources(&run)));
             let waiting = run.text("/next/action") == "wait";
@@ -243,14 +250,6 @@ fn sources(run: &Reply) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn returned(back: &Return, page: &str) -> Result<(), String> {
-    let refused = back.status.as_deref().is_some_and(|status| status != "verified");
-    if back.page != page || refused {
-        return Err("the hosted page did not send the person back as expected".to_owned());
-    }
-    Ok(())
-}
-
 fn expect(reply: Result<Reply, crate::app::NoReply>, status: u16, what: &str) -> Result<Reply, String> {
     let reply = reply.map_err(|error| format!("{what}: {error}"))?;
     if reply.status == status {
@@ -261,29 +260,29 @@ fn expect(reply: Result<Reply, crate::app::NoReply>, status: u16, what: &str) ->
     } else {
         reply.code()
     };
-    let next = reply.text("/next/action");
-    Err(format!(
-        "{what} answered {} {said}{}",
-        reply.status,
-        if next.is_empty() {
-            next
-        } else {
-            format!(" (next: {next})")
-        }
-    ))
+    let fields = reply.list("/errors").iter();
+    let fields: Vec<_> = fields.filter_map(|error| error.get("pointer")?.as_str()).collect();
+    let at = match fields.is_empty() {
+        true => String::new(),
+        false => format!(" at {}", fields.join(", ")),
+    };
+    let next = match reply.text("/next/action") {
+        next if next.is_empty() => next,
+        next => format!(" (next: {next})"),
+    };
+    Err(format!("{what} answered {} {said}{at}{next}", reply.status))
 }
 
 /// Asks until there is an answer, as an app does, and not for ever.
 async fn poll<T>(patience: Duration, ask: impl AsyncFn() -> Result<Option<T>, String>) -> Result<Option<T>, String> {
-    let until = Instant::now() + patience;
-    let mut ticks = tokio::time::interval(ASK_EVERY);
+    let begun = Instant::now();
     loop {
-        ticks.tick().await;
         if let Some(answer) = ask().await? {
             return Ok(Some(answer));
         }
-        if Instant::now() >= until {
+        if begun.elapsed() >= patience {
             return Ok(None);
         }
+        tokio::time::sleep((begun.elapsed() / 50).clamp(ASK_EVERY, ASK_EVERY_AT_LEAST)).await;
     }
 }

@@ -120,6 +120,13 @@ impl UpstreamError {
         self.mentions
     }
 
+    /// Whether the API key was refused, and nothing about the person can be meant: a 403 of the gateway or in plain
+    /// text, or a 401. The key is checked before a call is handed on, so it had no effect.
+    #[must_use]
+    pub const fn refuses_key(&self) -> bool {
+        matches!(self.kind, UpstreamErrorKind::Auth) && !self.mentions.aal2 && !self.mentions.identity
+    }
+
     /// Whether a new AAL2 challenge is the way on.
     #[must_use]
     pub const fn mentions_aal2(&self) -> bool {

@@ -4,12 +4,14 @@ mod read;
 mod reply;
 mod webhook_retry;
 mod webhook_status;
+mod webhook_url;
 mod write;
 
 use std::future::Future;
 
 pub use reply::Settings;
 pub use webhook_status::WebhookStatus;
+pub use webhook_url::{WebhookUrlProblem, webhook_url_problem};
 
 use super::{Client, UpstreamError};
 
@@ -26,6 +28,13 @@ pub trait WebhookSettings {
     /// # Errors
     /// `BadRequest` for an address upstream refuses, AWS's own host names among them; see [`UpstreamError`].
     fn set_webhook_url(&self, url: &url::Url) -> impl Future<Output = Result<Settings, UpstreamError>> + Send;
+
+    /// Clears where webhooks go, and the key with it, so that setting an address makes another key; or does nothing:
+    /// the pages say the one, and some of the public code does the other.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    fn clear_webhook_url(&self) -> impl Future<Output = Result<Settings, UpstreamError>> + Send;
 }
 
 /// May see that deliveries failed and have them sent again.
@@ -49,7 +58,11 @@ impl WebhookSettings for Client {
     }
 
     async fn set_webhook_url(&self, url: &url::Url) -> Result<Settings, UpstreamError> {
-        write::set_webhook_url(self, url).await
+        write::set_webhook_url(self, url.as_str()).await
+    }
+
+    async fn clear_webhook_url(&self) -> Result<Settings, UpstreamError> {
+        write::set_webhook_url(self, "").await
     }
 }
 

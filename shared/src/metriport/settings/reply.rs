@@ -1,23 +1,38 @@
 //! What upstream says of the account's settings.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::metriport::send::Reply;
 use crate::metriport::{UpstreamError, tolerant};
 
-/// The account's settings. `Debug` does not show the key.
+/// The account's settings. `Debug` shows neither the key nor the account.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Whose they are: the account's id, in whatever words upstream has for it.
+    pub account: Option<SecretString>,
     /// Where webhooks go.
     pub webhook_url: Option<String>,
     /// What signs them.
     pub webhook_key: Option<SecretString>,
 }
 
+impl Settings {
+    /// Whether both are the same account's, as far as upstream says.
+    #[must_use]
+    pub fn is_of_same_account(&self, other: &Self) -> bool {
+        fn id(settings: &Settings) -> Option<&str> {
+            settings.account.as_ref().map(ExposeSecret::expose_secret)
+        }
+        id(self) == id(other)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
+    #[serde(default, deserialize_with = "tolerant::text")]
+    id: Option<String>,
     #[serde(default, deserialize_with = "tolerant::text")]
     webhook_url: Option<String>,
     #[serde(default, deserialize_with = "tolerant::text")]
@@ -28,6 +43,7 @@ pub(super) fn settings(reply: &Reply) -> Result<Settings, UpstreamError> {
     let wire: Wire = reply.json()?;
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     Ok(Settings {
+        account: filled(wire.id).map(SecretString::from),
         webhook_url: filled(wire.webhook_url),
         webhook_key: filled(wire.webhook_key).map(SecretString::from),
     })

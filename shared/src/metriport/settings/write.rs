@@ -2,7 +2,6 @@
 
 use reqwest::Method;
 use serde::Serialize;
-use url::Url;
 
 use super::{Settings, reply};
 use crate::metriport::call::Call;
@@ -15,10 +14,9 @@ struct Body<'a> {
     webhook_url: &'a str,
 }
 
-pub(super) async fn set_webhook_url(client: &Client, url: &Url) -> Result<Settings, UpstreamError> {
-    let body = Body {
-        webhook_url: url.as_str(),
-    };
+/// An empty address clears it.
+pub(super) async fn set_webhook_url(client: &Client, url: &str) -> Result<Settings, UpstreamError> {
+    let body = Body { webhook_url: url };
     let call = Call::new(Operation::WriteSettings, Method::POST, ["settings"]).json(&body);
     reply::settings(&client.send(call).await?)
 }

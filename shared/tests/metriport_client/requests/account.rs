@@ -164,6 +164,15 @@ async fn settings_are_at_the_root() {
         ("GET /settings", "POST /settings")
     );
     assert_eq!(seen[1].json(), json!({"webhookUrl": "https://hooks.test/m"}));
+    let settings = client.clear_webhook_url().await.unwrap();
+    assert!(settings.is_of_same_account(&client.read_settings().await.unwrap()));
+    let other = Upstream::answering_json(200, json!({"id": "y"})).await;
+    assert!(!settings.is_of_same_account(&other.client().read_settings().await.unwrap()));
+    let seen = upstream.seen();
+    assert_eq!(
+        (seen[2].line.as_str(), seen[2].json()),
+        ("POST /settings", json!({"webhookUrl": ""}))
+    );
 }
 
 #[tokio::test]

@@ -20,14 +20,14 @@ impl Stock {
     /// # Errors
     /// When one is not read.
     pub fn webhook_events() -> Result<Self, Failed> {
-        let mut messages = Vec::new();
+        let (mut messages, now) = (Vec::new(), Time::from_millis(1_795_341_600_000));
         for body in every_kind() {
             let body = body.to_string();
             let webhook = UnverifiedWebhook {
                 body: body.as_bytes(),
                 signature: Some(&sign(body.as_bytes())),
             };
-            if let Incoming::Event(event) = webhook.verify(&keys()?)?.read(Time::from_millis(1_795_341_600_000)) {
+            if let Incoming::Event(event) = webhook.verify(&keys()?, now)?.read(now) {
                 messages.push(serde_json::to_value(event)?);
             }
         }

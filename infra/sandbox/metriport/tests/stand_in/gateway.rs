@@ -50,6 +50,27 @@ async fn the_gateway_wants_the_key_and_a_route() {
 }
 
 #[tokio::test]
+async fn an_account_has_up_to_two_keys() {
+    let bench = Bench::start(options()).await;
+    let shown = async |key: &str| {
+        let request = bench.client.get(bench.url("/settings")).header("x-api-key", key);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let first = bench.stand_in.api_key().to_owned();
+    let second = bench.stand_in.make_api_key().expect("room for a second");
+    assert_ne!(first, second);
+    assert_eq!(bench.stand_in.make_api_key(), None);
+    assert_eq!((shown(&first).await, shown(&second).await), (200, 200));
+    assert!(bench.stand_in.revoke_api_key(&first) && !bench.stand_in.revoke_api_key(&first));
+    assert_eq!(
+        (shown(&first).await, shown(&second).await, shown("").await),
+        (403, 200, 403)
+    );
+    assert!(bench.stand_in.make_api_key().is_some());
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn errors_come_in_the_envelope() {
     let bench = Bench::start(options()).await;
     let missing = bench

@@ -50,6 +50,35 @@ async fn the_settings_know_how_deliveries_fare() {
     bench.stop().await;
 }
 
+/// As the documentation has it: cleared and set again, there is another key. Public code ignores an empty URL.
+#[tokio::test]
+async fn clearing_the_url_makes_another_key_or_changes_nothing() {
+    for clearing_makes_key in [true, false] {
+        let mut bench = Bench::ready(sandbox_metriport::StandInOptions {
+            clearing_makes_key,
+            ..options()
+        })
+        .await;
+        let before = bench.get_json("/settings").await;
+        let cleared = bench.post_json("/settings", &json!({ "webhookUrl": "" })).await;
+        if clearing_makes_key {
+            assert_eq!(
+                (&cleared["webhookUrl"], &cleared["webhookKey"]),
+                (&json!(null), &json!(null))
+            );
+        } else {
+            assert_eq!(cleared, before);
+        }
+        let again = bench
+            .post_json("/settings", &json!({ "webhookUrl": bench.hook_url }))
+            .await;
+        assert_eq!(again["webhookKey"] != before["webhookKey"], clearing_makes_key);
+        let ping = bench.hook().await;
+        assert_eq!(ping.signature, bench.stand_in.sign(&ping.raw));
+        bench.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn an_unanswered_ping_disables() {
     let mut bench = Bench::ready(options()).await;

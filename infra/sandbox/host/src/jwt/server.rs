@@ -1,0 +1,100 @@
+//! The issuer over HTTP, for a deployment that is not this sandbox's own: discovery document, key set, and tokens for
+//! whoever asks. On loopback alone, as its key is public.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::{Issuer, IssuerError};
+use crate::clock;
+
+/// How long a token lives that is asked for.
+const TOKEN_SECS: u64 = 3600;
+
+/// A running issuer. Dropping it stops it.
+pub struct IssuerServer {
+    issuer: Issuer,
+    task: JoinHandle<()>,
+}
+
+/// Why an issuer is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerServerError {
+    /// The port cannot be had.
+    #[error("cannot listen on 127.0.0.1:{port}: {source}")]
+    Listen {
+        /// The port asked for; 0 is any.
+        port: u16,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The key.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+}
+
+impl IssuerServer {
+    /// Serves an issuer on 127.0.0.1; port 0 takes a free one. Its URL is where it is served.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start(port: u16, audience: &str) -> Result<Self, IssuerServerError> {
+        let failed = |source| IssuerServerError::Listen { port, source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
+        let url = format!("http://{}", listener.local_addr().map_err(failed)?);
+        let issuer = Issuer::new(url, audience)?;
+        let router = Router::new()
+            .route("/.well-known/openid-configuration", get(discovery))
+            .route("/.well-known/jwks.json", get(key_set))
+            .route("/token", get(token).post(token))
+            .with_state(issuer.clone());
+        let task = tokio::spawn(async move {
+            // It ends with the task; a listener on loopback has no error to tell of.
+            axum::serve(listener, router).await.ok();
+        });
+        Ok(Self { issuer, task })
+    }
+
+    /// The issuer that is served.
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+}
+
+impl Drop for IssuerServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn discovery(State(issuer): State<Issuer>) -> Json<Value> {
+    Json(issuer.discovery(issuer.url()))
+}
+
+async fn key_set(State(issuer): State<Issuer>) -> Json<Value> {
+    Json(issuer.jwks())
+}
+
+/// `?subject=NAME` and any other claims, as texts.
+async fn token(
+    State(issuer): State<Issuer>,
+    Query(mut claims): Query<HashMap<String, String>>,
+) -> Result<Json<Value>, StatusCode> {
+    let subject = claims.remove("subject").filter(|subject| !subject.is_empty());
+    let subject = subject.ok_or(StatusCode::BAD_REQUEST)?;
+    let claims: Map<String, Value> = claims.into_iter().map(|(name, value)| (name, json!(value))).collect();
+    match issuer.token(&subject, &claims, TOKEN_SECS, clock::now_ms() / 1000) {
+        Ok(token) => Ok(Json(
+            json!({ "access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECS }),
+        )),
+        Err(_unsigned) => Err(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}

@@ -1,0 +1,145 @@
+//! The account's facilities: every patient belongs to one, and its id is a parameter of the stack.
+
+use clap::{Args, Subcommand};
+use shared::metriport::{Client, Facility, FacilityAddress, ManageFacilities, NewFacility, Npi};
+
+use super::Metriport;
+use super::client::{KeyInput, client, told};
+use crate::report::say;
+
+/// Options of `account facility`.
+#[derive(Debug, Clone, Args)]
+pub struct FacilityArgs {
+    #[command(subcommand)]
+    command: FacilityCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum FacilityCommand {
+    /// List them: id, NPI, name.
+    List(ListArgs),
+    /// Make one, if there is none of that name.
+    Create(Box<CreateArgs>),
+}
+
+#[derive(Debug, Clone, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    metriport: Metriport,
+    #[command(flatten)]
+    key: KeyInput,
+}
+
+#[derive(Debug, Clone, Args)]
+struct CreateArgs {
+    #[command(flatten)]
+    account: ListArgs,
+    /// Its name.
+    #[arg(long)]
+    name: String,
+    /// Its National Provider Identifier: ten digits.
+    #[arg(long, value_parser = |text: &str| Npi::parse(text))]
+    npi: Npi,
+    /// Street and number.
+    #[arg(long)]
+    street: String,
+    /// City.
+    #[arg(long)]
+    city: String,
+    /// Two letters of the state.
+    #[arg(long)]
+    state: String,
+    /// Five digits of the zip code.
+    #[arg(long)]
+    zip: String,
+    /// Its tax identification number.
+    #[arg(long)]
+    tin: Option<String>,
+}
+
+/// Runs the command.
+pub(super) async fn facility(args: &FacilityArgs) -> Result<(), String> {
+    match &args.command {
+        FacilityCommand::List(args) => list(&connect(args)?).await,
+        FacilityCommand::Create(args) => create(&connect(&args.account)?, args).await,
+    }
+}
+
+fn connect(args: &ListArgs) -> Result<Client, String> {
+    client(&args.metriport.base_url, args.key.required()?)
+}
+
+async fn list(account: &Client) -> Result<(), String> {
+    let facilities = account.list_facilities().await.map_err(|error| told(&error))?;
+    if facilities.is_empty() {
+        say("The account has no facility: `ias account facility create` makes one.");
+    }
+    facilities.iter().for_each(|facility| say(&line(facility)));
+    Ok(())
+}
+
+async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
+    let present = account.list_facilities().await.map_err(|error| told(&error))?;
+    if let Some(facility) = named(&present, &args.name)? {
+        if facility.npi.as_deref() != Some(args.npi.as_str()) {
+            return Err(format!(
+                "there is a facility of that name with another NPI: {}",
+                line(facility)
+            ));
+        }
+        say(&format!("There is a facility of that name already: {}", line(facility)));
+        return Ok(());
+    }
+    let new = NewFacility {
+        name: args.name.clone(),
+        npi: args.npi.clone(),
+        address: FacilityAddress {
+            address_line1: args.street.clone(),
+            address_line2: None,
+            city: args.city.clone(),
+            state: args.state.clone(),
+            zip: args.zip.clone(),
+        },
+        tin: args.tin.clone(),
+    };
+    let made = account.create_facility(&new).await.map_err(|error| told(&error))?;
+    say(&format!("Made a facility: {}", line(&made)));
+    Ok(())
+}
+
+/// The one facility of this name, if there is one.
+fn named<'f>(facilities: &'f [Facility], name: &str) -> Result<Option<&'f Facility>, String> {
+    let mut of_name = facilities.iter().filter(|facility| facility.name.trim() == name.trim());
+    match (of_name.next(), of_name.next()) {
+        (found, None) => Ok(found),
+        (_, Some(_)) => Err("there is more than one facility of that name: take the id of one of them".to_owned()),
+    }
+}
+
+fn line(facility: &Facility) -> String {
+    let Facility { id, name, npi, active } = facility;
+    let npi = npi.as_deref().unwrap_or("-");
+    let inactive = if *active { "" } else { " (not in use)" };
+    format!("FacilityId={}  NPI {npi}  {name}{inactive}", id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::domain::FacilityId;
+
+    #[test]
+    fn a_facility_is_found_by_its_name_if_only_one_has_it() {
+        let facility = |id: &str, name: &str| Facility {
+            id: FacilityId::parse(id).unwrap(),
+            name: name.to_owned(),
+            npi: Some("1234567893".to_owned()),
+            active: true,
+        };
+        let one = [facility("f-1", "North "), facility("f-2", "South")];
+        assert_eq!(named(&one, "North").unwrap(), Some(&one[0]));
+        assert_eq!(named(&one, "West").unwrap(), None);
+        assert_eq!(line(&one[1]), "FacilityId=f-2  NPI 1234567893  South");
+        assert!(named(&[facility("f-1", "North"), facility("f-2", "North")], "North").is_err());
+    }
+}

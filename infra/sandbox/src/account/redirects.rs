@@ -1,0 +1,70 @@
+//! The URLs that hosted pages may return to. Metriport has no call for its allowlist: all that can be done here is to
+//! check their form and to say what has to be registered.
+
+use clap::Args;
+use shared::metriport::RedirectUrl;
+
+use crate::report::say;
+
+/// Options of `account redirects`.
+#[derive(Debug, Clone, Args)]
+pub struct RedirectsArgs {
+    /// A page of your app that a hosted page may return to.
+    #[arg(required = true, value_name = "URL")]
+    urls: Vec<String>,
+}
+
+/// Runs the command.
+pub(super) fn redirects(args: &RedirectsArgs) -> Result<(), String> {
+    let problems: Vec<_> = args
+        .urls
+        .iter()
+        .filter_map(|url| Some(format!("{url}: {}", problem(url)?)))
+        .collect();
+    if !problems.is_empty() {
+        return Err(problems.join("\n       "));
+    }
+    say("Metriport has no call for this list. Have these registered, letter by letter, in its dashboard or by");
+    say("support@metriport.com, for identity sessions and AAL2 challenges:\n");
+    args.urls.iter().for_each(|url| say(&format!("  {url}")));
+    say("\nand give the stack the same list:\n");
+    say(&format!("  RedirectAllowlist={}", args.urls.join(",")));
+    Ok(())
+}
+
+/// Why a URL cannot be on the list.
+fn problem(url: &str) -> Option<&'static str> {
+    if !url.starts_with("https://") {
+        return Some("not https, or not written so");
+    }
+    if url.contains([',', ' ']) {
+        return Some("with a comma or a space in it, which separate the URLs of the list");
+    }
+    match RedirectUrl::parse(url) {
+        Ok(_) => None,
+        Err(_not_plain) => Some("not a URL without credentials, query and fragment: parameters are appended to it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_https_urls_can_be_registered() {
+        assert_eq!(problem("https://app.example.org/ias/identity/return"), None);
+        for bad in [
+            "http://app.example.org/back",
+            "http://127.0.0.1/back",
+            "HTTPS://app.example.org/back",
+            "https://app.example.org/back?x=1",
+            "https://app.example.org/back#top",
+            "https://u:p@app.example.org/back",
+            "https://app.example.org/a,b",
+            "app.example.org",
+            "",
+        ] {
+            assert!(problem(bad).is_some(), "{bad}");
+        }
+    }
+}

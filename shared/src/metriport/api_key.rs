@@ -1,0 +1,99 @@
+//! The account's API key, and what becomes of a call when upstream refuses it.
+//!
+//! An account has up to two keys at once (docs.metriport.com, page `getting-started/api-keys`), so that one can be
+//! replaced without a gap. A process uses the key it started with until upstream refuses it. Then the stored key is
+//! read once more, and if it is another by now the call is sent again with it: the gateway checks the key before it
+//! hands a request on, so the refused one did nothing, and of the two at most one has an effect.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{HeaderValue, InvalidHeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::clock;
+use crate::domain::Time;
+
+/// What [`ReadApiKey::read_api_key`] gives.
+pub type ApiKeyRead<'a> = Pin<Box<dyn Future<Output = Option<SecretString>> + Send + 'a>>;
+
+/// Where the key is kept.
+pub trait ReadApiKey: Send + Sync {
+    /// The key as it is stored now; `None` if it cannot be had in time.
+    fn read_api_key(&self) -> ApiKeyRead<'_>;
+}
+
+/// The key in use, shared by all clones of a client.
+#[derive(Clone)]
+pub(super) struct ApiKey(Arc<Shared>);
+
+struct Shared {
+    used: Mutex<Used>,
+    source: Option<(Arc<dyn ReadApiKey>, Duration)>,
+}
+
+struct Used {
+    key: SecretString,
+    /// When the source was last asked.
+    asked_at: Option<Time>,
+}
+
+impl ApiKey {
+    pub(super) fn new(key: SecretString) -> Self {
+        Self::of(key, None)
+    }
+
+    /// The same key with a source of newer ones, which is not asked twice within `gap`.
+    pub(super) fn with_source(&self, source: Arc<dyn ReadApiKey>, gap: Duration) -> Self {
+        Self::of(self.used(), Some((source, gap)))
+    }
+
+    fn of(key: SecretString, source: Option<(Arc<dyn ReadApiKey>, Duration)>) -> Self {
+        let used = Mutex::new(Used { key, asked_at: None });
+        Self(Arc::new(Shared { used, source }))
+    }
+
+    pub(super) fn used(&self) -> SecretString {
+        self.lock().key.clone()
+    }
+
+    /// Another key than the one that was refused, if there is one by now.
+    pub(super) async fn instead_of(&self, refused: &SecretString) -> Option<SecretString> {
+        let differs = |key: &SecretString| key.expose_secret() != refused.expose_secret();
+        // Somebody else may have met the refusal first.
+        let used = self.used();
+        if differs(&used) {
+            return Some(used);
+        }
+        let (source, gap) = self.0.source.as_ref()?;
+        if !self.may_ask(clock::now(), *gap) {
+            return None;
+        }
+        let stored = source.read_api_key().await;
+        let newer = stored.filter(|key| differs(key) && header(key).is_ok())?;
+        self.lock().key = newer.clone();
+        Some(newer)
+    }
+
+    fn may_ask(&self, now: Time, gap: Duration) -> bool {
+        let mut used = self.lock();
+        let may = used.asked_at.is_none_or(|asked| asked.until(now) >= gap);
+        if may {
+            used.asked_at = Some(now);
+        }
+        may
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Used> {
+        self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A key as a header that is never printed.
+pub(super) fn header(key: &SecretString) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut header = HeaderValue::from_str(key.expose_secret())?;
+    header.set_sensitive(true);
+    Ok(header)
+}

@@ -1,0 +1,161 @@
+//! What becomes of a call whose API key is refused: sent again once, and only if another key is stored by then.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shared::domain::record::Asked;
+use shared::domain::{Aal2SessionId, ProofedIdentityId, SourceKind};
+use shared::metriport::{
+    ApiKeyRead, Client, Effect, IasStart, Metadata, ReadApiKey, RequestedSources, StartConsolidatedQuery as _,
+    StartNetworkQuery as _, UpstreamError, UpstreamErrorKind as Kind,
+};
+
+use crate::upstream::{API_KEY, Answer, Upstream, patient_id};
+
+const NEW_KEY: &str = "bmV3OmN1c3RvbWVy";
+const LONG: Duration = Duration::from_secs(3600);
+
+/// The stored key, and how often it was asked for.
+#[derive(Default)]
+struct Stored {
+    key: Mutex<Option<String>>,
+    asked: AtomicUsize,
+}
+
+impl Stored {
+    fn holding(key: &str) -> Arc<Self> {
+        let stored = Self::default();
+        *stored.key.lock().unwrap() = Some(key.to_owned());
+        Arc::new(stored)
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl ReadApiKey for Stored {
+    fn read_api_key(&self) -> ApiKeyRead<'_> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { self.key.lock().unwrap().clone().map(Into::into) })
+    }
+}
+
+fn forbidden() -> Answer {
+    Answer::json(403, &json!({ "message": "Forbidden" }))
+}
+
+/// An upstream that knows this key alone; to everything else it is `otherwise`.
+async fn knowing(key: &'static str, otherwise: Answer) -> Upstream {
+    let started = Answer::json(200, &json!({ "requestId": "r", "status": "processing" }));
+    Upstream::answering_as(move |seen| match seen.header("x-api-key") {
+        Some(shown) if shown == key => started.clone(),
+        _ => otherwise.clone(),
+    })
+    .await
+}
+
+async fn start(client: &Client) -> Result<(), UpstreamError> {
+    client
+        .start_consolidated_query(&patient_id(), &Asked::default(), &Metadata::default())
+        .await
+        .map(drop)
+}
+
+fn keys_shown(upstream: &Upstream) -> Vec<String> {
+    let seen = upstream.seen();
+    seen.iter()
+        .map(|seen| seen.header("x-api-key").unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_call_refused_for_its_key_is_sent_again_with_the_new_one() {
+    for refusal in [
+        forbidden(),
+        Answer::new(403, "text/plain", "Forbidden"),
+        Answer::new(401, "text/plain", ""),
+    ] {
+        let upstream = knowing(NEW_KEY, refusal).await;
+        let stored = Stored::holding(NEW_KEY);
+        let client = upstream.client().with_key_from(stored.clone(), LONG);
+        start(&client).await.unwrap();
+        assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
+        let seen = upstream.seen();
+        assert_eq!((&seen[0].line, &seen[0].body), (&seen[1].line, &seen[1].body));
+        // From now on, and in every clone, the new key is used at once.
+        start(&client.clone()).await.unwrap();
+        assert_eq!((upstream.seen().len(), stored.asked()), (3, 1));
+    }
+}
+
+#[tokio::test]
+async fn without_another_key_nothing_is_sent_again_and_the_secret_is_read_rarely() {
+    let upstream = knowing(NEW_KEY, forbidden()).await;
+    for stored in [Stored::holding(API_KEY), Stored::holding("two\nlines"), Arc::default()] {
+        let sent_before = upstream.seen().len();
+        let client = upstream.client().with_key_from(stored.clone(), LONG);
+        for _ in 0..3 {
+            let error = start(&client).await.unwrap_err();
+            assert_eq!((error.kind(), error.effect()), (Kind::Auth, Effect::Refused));
+        }
+        assert_eq!((upstream.seen().len() - sent_before, stored.asked()), (3, 1));
+    }
+    // Its time over, it is read again.
+    let stored = Stored::holding(API_KEY);
+    let client = upstream.client().with_key_from(stored.clone(), Duration::ZERO);
+    start(&client).await.unwrap_err();
+    *stored.key.lock().unwrap() = Some(NEW_KEY.to_owned());
+    start(&client).await.unwrap();
+    assert_eq!(stored.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_new_key_that_is_refused_too_ends_it() {
+    let upstream = knowing("neither", forbidden()).await;
+    let client = upstream
+        .client()
+        .with_key_from(Stored::holding(NEW_KEY), Duration::ZERO);
+    assert_eq!(start(&client).await.unwrap_err().kind(), Kind::Auth);
+    assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
+}
+
+/// Only the refusal of a key proves that nothing was done. What may have had an effect, and what was refused for
+/// another reason, is not sent again.
+#[tokio::test]
+async fn what_was_not_refused_for_its_key_is_sent_once() {
+    let envelope = |status: u16| json!({ "status": status, "title": "ForbiddenError", "detail": "no" });
+    for answer in [
+        Answer::json(403, &envelope(403)),
+        Answer::json(500, &json!({ "message": "Internal server error" })),
+        Answer::json(504, &json!({ "message": "Endpoint request timed out" })),
+        Answer::json(429, &json!({ "message": "Limit Exceeded" })),
+        Answer::json(200, &Value::Null),
+    ] {
+        let upstream = Upstream::answering(answer).await;
+        let stored = Stored::holding(NEW_KEY);
+        start(&upstream.client().with_key_from(stored.clone(), Duration::ZERO))
+            .await
+            .unwrap_err();
+        assert_eq!((upstream.seen().len(), stored.asked()), (1, 0));
+    }
+}
+
+/// A 401 to a call that shows an AAL2 session may be about that session.
+#[tokio::test]
+async fn a_refused_aal2_session_is_not_taken_for_a_refused_key() {
+    let upstream = Upstream::answering_json(401, json!({ "status": 401, "title": "", "detail": "" })).await;
+    let stored = Stored::holding(NEW_KEY);
+    let client = upstream.client().with_key_from(stored.clone(), Duration::ZERO);
+    let start = IasStart {
+        patient: patient_id(),
+        proofed_identity: ProofedIdentityId::parse("pid_1").unwrap(),
+        aal2_session: Aal2SessionId::parse("aal2_1").unwrap(),
+        sources: RequestedSources::new([SourceKind::Hie]).unwrap(),
+        metadata: Metadata::default(),
+    };
+    assert!(client.start_network_query(&start).await.unwrap_err().mentions_aal2());
+    assert_eq!((upstream.seen().len(), stored.asked()), (1, 0));
+}

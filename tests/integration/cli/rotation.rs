@@ -1,0 +1,40 @@
+//! `ias rotation`, in a small size: docs/reliability.md has the figures of a large one.
+
+use std::time::Duration;
+
+use super::{output_within, text};
+
+/// The command waits for the windows that it proves something about.
+const BOUND: Duration = Duration::from_secs(240);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_change_under_load_and_nothing_is_lost() {
+    let small = [
+        "--pulls",
+        "4",
+        "--rotations",
+        "1",
+        "--window-mins",
+        "3",
+        "--scale",
+        "30",
+        "--at-once",
+        "4",
+    ];
+    let ended = output_within(BOUND, &[&["rotation"], &small[..]].concat()).await;
+    let said = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
+    assert!(ended.status.success(), "{said}");
+    let count = |line: &str| {
+        let found = said.lines().find_map(|found| found.trim().strip_prefix(line));
+        found
+            .and_then(|rest| rest.trim().parse::<u32>().ok())
+            .unwrap_or_else(|| panic!("no `{line}` in:\n{said}"))
+    };
+    let refused = count("webhooks refused at least once");
+    assert!(refused > 0 && refused == count("recovered by replay"), "{said}");
+    assert_eq!((count("lost"), count("deliveries Metriport keeps as failed")), (0, 0));
+    assert!(
+        said.contains("accepted") && said.contains("refused 16 of 16 times"),
+        "{said}"
+    );
+}
