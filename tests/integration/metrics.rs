@@ -10,7 +10,7 @@ use sandbox_metriport::{Failure, Operation, Replay};
 use serde_json::Value;
 use shared::clock;
 use shared::config::Env;
-use shared::domain::Time;
+use shared::domain::{Time, Timing};
 use shared::metrics::Metrics;
 use shared::webhook::{SignatureError, UnverifiedWebhook};
 use webhook_intake::keys::{KeyRing, VerifyKeys};
@@ -208,7 +208,9 @@ async fn what_came_of_reading_the_webhook_keys_again_is_told() {
     });
     let env = Env::from_pairs([("WEBHOOK_KEYS_SECRET", "ias-WebhookKeysSecret")]);
     let start = clock::now();
-    let keys = KeyRing::load(app.aws().secrets(), env, start).await.expect("keys");
+    let keys = KeyRing::load(app.aws().secrets(), env, Timing::default(), start)
+        .await
+        .expect("keys");
     let keys = keys.measured(metrics);
     let body = br#"{"meta":{}}"#.as_slice();
     let after = |secs: u64| start.plus(std::time::Duration::from_secs(secs));

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use sandbox_aws::{Authorizer, Call, Lacking, Need};
 use sandbox_host::template::{Bindings, Function, Stack};
 use sandbox_host::{EVENT_SOURCES_KEY_ID, LogLine, LogSink, access_key_id};
+use serde_json::Value;
 
 use crate::SandboxError;
 use crate::stack::SETUP_KEY_ID;
@@ -173,12 +174,20 @@ enum Caller<'a> {
     Stranger(&'a str),
 }
 
+/// The document of a managed policy of the template, if it is one that is referred to.
+fn managed<'s>(stack: &'s Stack, written: &Value) -> Option<&'s Value> {
+    let policy = stack.resource(written.get("Ref")?.as_str()?)?;
+    let is_policy = policy.get("Type")? == "AWS::IAM::ManagedPolicy";
+    policy.pointer("/Properties/PolicyDocument").filter(|_| is_policy)
+}
+
 /// The policy of a function: all of its `Policies`, under bindings that resolve the stack's resources.
 fn policy_of(stack: &Stack, function: &Function, bindings: &Bindings) -> Result<Policy, SandboxError> {
     let refuse =
         |what: &dyn std::fmt::Display| SandboxError::Template(format!("the policy of {}: {what}", function.binary));
     let mut policy = Policy::default();
     for written in &function.policies {
+        let written = managed(stack, written).unwrap_or(written);
         let document = stack.evaluate(written, bindings).map_err(|error| refuse(&error))?;
         if let Some(document) = document {
             policy.add(&document).map_err(|error| refuse(&error))?;

@@ -304,6 +304,7 @@ fn of_patient(patient: Patient) -> Said {
 /// The address is the account's own.
 fn of_settings(settings: Settings) -> Said {
     Said::shown(&Settings {
+        account: None,
         webhook_url: None,
         ..settings
     })

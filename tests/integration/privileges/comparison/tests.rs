@@ -11,11 +11,14 @@ use crate::template;
 /// Policy documents, by function, with every list written as one.
 type Documents = BTreeMap<String, Vec<Value>>;
 
-/// Those of the template.
+/// Those of the template, but for the one that all functions share: the key of the data.
 fn documents() -> Documents {
     let (stack, bindings) = (template::stack(), template::bindings());
     let functions = stack.functions.iter().map(|function| {
-        let written = function.policies.iter();
+        let written = function
+            .policies
+            .iter()
+            .filter(|policy| policy.get("Statement").is_some());
         let documents = written.map(|policy| listed(stack.evaluate(policy, &bindings).unwrap().unwrap()));
         (function.binary.clone(), documents.collect())
     });
