@@ -321,13 +321,13 @@ impl WriteChallenge for Table {
 
 impl AcceptRun for Table {
     async fn can_accept(&self, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
-        let (used, lock) = (keys::used_aal2(session), keys::open_run(patient));
-        let used = self.get::<OwnerRow>(used, "used session");
-        let (used, lock) = futures_util::try_join!(used, self.get::<LockRow>(lock, "lock"))?;
-        let found = [
-            (used.is_some(), Condition::SessionUnused),
-            (lock.is_some_and(|lock| lock.deadline > now), Condition::NoOpenRun),
-        ];
+        let used = || self.get::<OwnerRow>(keys::used_aal2(session), "used session");
+        let lock = self.get::<LockRow>(keys::open_run(patient), "lock");
+        let (was_used, lock) = futures_util::try_join!(used(), lock)?;
+        let locked = lock.is_some_and(|lock| lock.deadline > now);
+        // One transaction writes both, and may have come between the two reads. Whoever has seen its lock sees the rest.
+        let was_used = was_used.is_some() || (locked && used().await?.is_some());
+        let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenRun)];
         let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
         match lacking.is_empty() {
             true => Ok(()),
