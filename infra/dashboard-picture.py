@@ -14,6 +14,8 @@ import matplotlib
 import yaml
 
 matplotlib.use("svg")
+# Text as text, and the same file from the same metrics.
+matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "dashboard"})
 import matplotlib.pyplot as plot  # noqa: E402
 
 NAMESPACE = "IndividualAccess"

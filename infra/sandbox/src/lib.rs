@@ -14,6 +14,7 @@ pub mod dead_letters;
 pub mod explain;
 mod faults;
 pub mod functions;
+mod measured;
 pub mod privileges;
 mod pull;
 mod report;
