@@ -325,7 +325,7 @@ impl AcceptRun for Table {
         let lock = self.get::<LockRow>(keys::open_run(patient), "lock");
         let (was_used, lock) = futures_util::try_join!(used(), lock)?;
         let locked = lock.is_some_and(|lock| lock.deadline > now);
-        // One transaction writes both, and may have come between the two reads. Whoever has seen its lock sees the rest.
+        // One transaction writes both, and may have come between the reads. Whoever has seen its lock sees the rest.
         let was_used = was_used.is_some() || (locked && used().await?.is_some());
         let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenRun)];
         let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
