@@ -51,5 +51,8 @@ pub use patient::{
     CreatePatient, DeletePatient, FindPatient, ForeignPatient, NewPatient, Patient, PatientDeletion, PatientUpdate,
     UnverifiedPatient, UpdatePatient,
 };
-pub use settings::{Settings, WebhookReplay, WebhookSettings, WebhookStatus, WebhookUrlProblem, webhook_url_problem};
+pub use settings::{
+    Settings, WebhookReplay, WebhookSettings, WebhookStatus, WebhookUrlProblem, refused_webhook_texts,
+    webhook_url_problem,
+};
 pub use transport::{HttpClientError, http_client, tls_config};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use fancy_regex::Regex;
 use serde_json::{Map, Value};
+use shared::metriport::{refused_webhook_texts, webhook_url_problem};
 
 use super::{ROOT, stack};
 
@@ -72,6 +73,26 @@ fn a_domain_that_metriport_would_refuse_is_refused() {
     ] {
         assert!(!accepts("DomainName", bad), "{bad}");
     }
+}
+
+/// One list: what the command that registers the URL would refuse later is refused here already.
+#[test]
+fn a_domain_holds_no_text_that_a_webhook_url_may_not_hold() {
+    let of_a_name = |text: &&str| text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '.' | '-'));
+    let mut texts = 0;
+    for text in refused_webhook_texts().filter(of_a_name) {
+        texts += 1;
+        let inner = text.trim_matches('.');
+        for domain in [format!("a.{inner}.example.com"), format!("a.{text}1.example.com")] {
+            let url = format!("https://{domain}/v1/webhooks/metriport");
+            assert_eq!(
+                accepts("DomainName", &domain),
+                webhook_url_problem(&url).is_none(),
+                "{domain}"
+            );
+        }
+    }
+    assert!(texts > 20, "{texts}");
 }
 
 #[test]

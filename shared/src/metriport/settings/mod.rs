@@ -11,7 +11,7 @@ use std::future::Future;
 
 pub use reply::Settings;
 pub use webhook_status::WebhookStatus;
-pub use webhook_url::{WebhookUrlProblem, webhook_url_problem};
+pub use webhook_url::{WebhookUrlProblem, refused_webhook_texts, webhook_url_problem};
 
 use super::{Client, UpstreamError};
 

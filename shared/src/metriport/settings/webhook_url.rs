@@ -49,6 +49,11 @@ const REFUSED: [(&str, &str); 27] = [
     ("yoogle.com", REBINDING),
 ];
 
+/// The texts that no webhook URL may hold, in lower case.
+pub fn refused_webhook_texts() -> impl Iterator<Item = &'static str> {
+    REFUSED.into_iter().map(|(text, _)| text)
+}
+
 /// Why a URL cannot be registered for webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookUrlProblem {
