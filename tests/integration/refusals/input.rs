@@ -313,7 +313,7 @@ async fn bad_input_is_refused_the_same_while_the_table_throttles_and_everything_
     app.quick_redelivery().await;
     refuses_bad_input(&app).await;
     let faults = app.sandbox().aws().fault_counts();
-    assert!(faults["throttled"] > 20 && faults["message_doubled"] > 0, "{faults:?}");
+    assert!(faults["throttled"] > 0 && faults["message_doubled"] > 0, "{faults:?}");
     app.end().await;
 }
 
