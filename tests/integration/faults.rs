@@ -7,7 +7,7 @@ use sandbox_aws::{Call, MessageInfo, Passage, Service, Verdict};
 use sandbox_host::{Interference, Invocation, Killer};
 use sandbox_metriport::{CallInfo, Fate, Operation};
 
-use crate::harness::TestApp;
+use crate::harness::{TestApp, until};
 
 /// Ends the process of a function once its first call of an operation upstream has had its effect.
 struct KillAfter {
@@ -44,8 +44,11 @@ async fn a_process_ends_with_the_call_that_killed_it_and_another_takes_over() {
     nora.verify_identity().await;
     let refused = nora.app.open_challenge(ias::sandbox::AAL2_RETURN).await;
     assert_eq!(refused.expect("an answer").status, 500);
-    let counts = app.sandbox().host().process_counts()["aal2-challenge"];
-    assert_eq!((counts.running, counts.killed), (0, 1));
+    until("the process is gone", async || {
+        let counts = app.sandbox().host().process_counts()["aal2-challenge"];
+        ((counts.running, counts.killed) == (0, 1)).then_some(())
+    })
+    .await;
     assert_eq!(app.stand_in().fault_counts(), [("dropped_after", 1)].into());
 
     nora.pass_challenge().await;

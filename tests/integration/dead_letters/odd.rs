@@ -12,6 +12,8 @@ async fn held_pull(app: &TestApp, nora: &Person) -> (String, String, String) {
     app.stand_in().hold_webhooks();
     let id = nora.start().await;
     let request = app.until_held("network-query.", 3).await.remove(0).request_id;
+    // Upstream reports before our own write of the start is through.
+    app.drain().await;
     (id, app.patient_of("nora").await, request)
 }
 

@@ -102,7 +102,7 @@ async fn a_start_whose_answer_is_lost_is_proved_by_its_webhooks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_that_nothing_proves_ends_unconfirmed_and_is_never_repeated() {
-    let app = TestApp::with(|options| options.time_scale = 300).await;
+    let app = TestApp::with(|options| options.time_scale = 100).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     let passed = nora.pass_challenge().await;
