@@ -26,6 +26,7 @@ async fn fetch(app: &App, path: &str) -> Result<Value, String> {
         .map_err(|error| error.to_string())?;
     match reply.status {
         200 => Ok(reply.body),
+        401 => Err("the API does not take this token: has it ended?".to_owned()),
         404 => Err("there is no pull of this person's under that id".to_owned()),
         status => Err(format!("the API answered {status} {}", reply.code())),
     }

@@ -86,6 +86,7 @@ pub(crate) fn client(base_url: &Url, api_key: SecretString) -> Result<Client, St
 pub(super) fn told(error: &UpstreamError) -> String {
     match error.kind() {
         UpstreamErrorKind::Auth => format!("{error}: Metriport does not take this API key (is it of this stage?)"),
+        UpstreamErrorKind::Connect => format!("{error}: no connection from here (is METRIPORT_BASE_URL right?)"),
         _ => error.to_string(),
     }
 }

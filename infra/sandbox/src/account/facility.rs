@@ -1,7 +1,7 @@
 //! The account's facilities: every patient belongs to one, and its id is a parameter of the stack.
 
 use clap::{Args, Subcommand};
-use shared::metriport::{Client, Facility, FacilityAddress, ManageFacilities, NewFacility, Npi};
+use shared::metriport::{Client, Facility, FacilityAddress, ManageFacilities, NewFacility, Npi, UpstreamErrorKind};
 
 use super::Metriport;
 use super::client::{KeyInput, client, told};
@@ -102,7 +102,15 @@ async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
         },
         tin: args.tin.clone(),
     };
-    let made = account.create_facility(&new).await.map_err(|error| told(&error))?;
+    let made = account
+        .create_facility(&new)
+        .await
+        .map_err(|error| match error.kind() {
+            UpstreamErrorKind::BadRequest => {
+                format!("{}: is the address a real one, with its state and zip?", told(&error))
+            }
+            _ => told(&error),
+        })?;
     say(&format!("Made a facility: {}", line(&made)));
     Ok(())
 }

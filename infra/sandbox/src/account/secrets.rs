@@ -106,7 +106,12 @@ impl StackSecrets {
 
 /// What AWS calls its refusal. Its text may quote the request.
 fn failed<E: ProvideErrorMetadata, R>(what: &str, error: &SdkError<E, R>) -> String {
-    format!("{what}: {}", error.code().unwrap_or("Secrets Manager does not answer"))
+    format!(
+        "{what}: {}",
+        error
+            .code()
+            .unwrap_or("Secrets Manager does not answer: is AWS_REGION right?")
+    )
 }
 
 #[cfg(test)]

@@ -263,7 +263,9 @@ async fn url(client: &Client, name: &str) -> Result<String, String> {
     match (urls.pop(), urls.is_empty()) {
         (Some(url), true) => Ok(url),
         (Some(_), false) => Err(format!("there is more than one queue {name}")),
-        (None, _) => Err(format!("there is no queue {name}: is the stack's name right?")),
+        (None, _) => Err(format!(
+            "there is no queue {name}: are the stack's name and the region right?"
+        )),
     }
 }
 
@@ -276,7 +278,10 @@ fn is_named(url: &str, name: &str) -> bool {
 
 /// What AWS calls its refusal. Its text may quote the request.
 fn failed<E: ProvideErrorMetadata, R>(what: &str, error: &SdkError<E, R>) -> String {
-    format!("{what}: {}", error.code().unwrap_or("SQS does not answer"))
+    format!(
+        "{what}: {}",
+        error.code().unwrap_or("SQS does not answer: is AWS_REGION right?")
+    )
 }
 
 #[cfg(test)]
