@@ -22,6 +22,18 @@ pub struct SecretError {
     pub problem: &'static str,
 }
 
+impl SecretError {
+    /// What Secrets Manager says of a secret that was made without a value, in the same words as of one that was not
+    /// made at all.
+    const NOTHING: &str = "does not exist, or holds nothing yet";
+
+    /// Whether there is no value, rather than one that cannot be read.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.problem == Self::NOTHING
+    }
+}
+
 /// Reads the text of a secret.
 ///
 /// # Errors
@@ -36,10 +48,7 @@ pub async fn text(client: &Client, env: &Env, variable: &'static str) -> Result<
     let refused = |problem| Err(SecretError { variable, problem });
     let answer = match client.get_secret_value().secret_id(id).send().await {
         Ok(answer) => answer,
-        // One that was made without a value has no current version, which is told in the same words.
-        Err(error) if error.code() == Some("ResourceNotFoundException") => {
-            return refused("does not exist, or holds nothing yet");
-        }
+        Err(error) if error.code() == Some("ResourceNotFoundException") => return refused(SecretError::NOTHING),
         Err(_says_the_name) => return refused("cannot be read from Secrets Manager"),
     };
     match answer.secret_string.as_deref().map(str::trim) {

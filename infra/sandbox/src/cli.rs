@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sandbox_metriport::Persona;
 
-use crate::account::{self, AccountArgs};
+use crate::account::{self, AccountArgs, TokenInput};
 use crate::chaos::{self, RotationArgs};
 use crate::dead_letters::{self, DeadLettersArgs};
 use crate::smoke::{self, SmokeArgs};
@@ -232,9 +232,8 @@ pub struct ExplainArgs {
     /// Base URL of the API.
     #[arg(long, env = "API", value_name = "URL")]
     pub api: String,
-    /// Token of the person whose pull it is.
-    #[arg(long, env = "TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub token: String,
+    #[command(flatten)]
+    pub token: TokenInput,
 }
 
 /// Options of `simulate`.

@@ -1,6 +1,7 @@
 //! `ias explain`: what happened to a pull, in plain words, from its timeline.
 
 use reqwest::Method;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use crate::app::App;
@@ -9,7 +10,7 @@ use crate::report::say;
 
 /// Asks the API for a pull and its timeline, and prints them as a person would tell it.
 pub(crate) async fn explain(args: &ExplainArgs) -> Result<(), String> {
-    let app = App::new(&args.api, &args.token).map_err(|error| error.to_string())?;
+    let app = App::new(&args.api, args.token.required()?.expose_secret()).map_err(|error| error.to_string())?;
     let path = format!("/v1/network-queries/{}", args.run);
     let run = fetch(&app, &path).await?;
     let timeline = fetch(&app, &format!("{path}/timeline")).await?;

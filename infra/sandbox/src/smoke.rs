@@ -4,20 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use shared::config::Env;
 use url::Url;
 
-use crate::account::read_secret_file;
+use crate::account::{TOKEN, TokenInput};
 use crate::app::App;
 use crate::browser::Browser;
 use crate::pull::{Fetched, Pages, Puller, Returns, summarize};
 use crate::report::{bytes, say, table};
-
-/// The variable that may hold the token.
-const TOKEN: &str = "TOKEN";
 
 /// Options of `smoke`.
 #[derive(Debug, Clone, Args)]
@@ -25,9 +21,8 @@ pub struct SmokeArgs {
     /// Base URL of the API.
     #[arg(long, env = "API", value_name = "URL")]
     api: Url,
-    /// File that holds a token of the app's issuer, `-` for standard input; the variable TOKEN if not given.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenInput,
     /// A person of Metriport's sandbox, for whom it has sample data.
     #[arg(long, value_enum, default_value_t = Sample::Jane, conflicts_with = "person")]
     sample: Sample,
@@ -77,14 +72,14 @@ impl Sample {
 
 /// Runs the command.
 pub(crate) async fn smoke(args: &SmokeArgs) -> Result<(), String> {
-    if !args.play_pages && args.token_file.as_deref() == Some(Path::new("-")) {
+    if !args.play_pages && args.token.token_file.as_deref() == Some(Path::new("-")) {
         return Err(format!(
             "the address that the challenge page sends you to is read from standard input, so the token cannot be: give \
              it in the variable {TOKEN} or in a file"
         ));
     }
     let base = args.api.as_str().trim_end_matches('/');
-    let app = App::new(base, token(args)?.expose_secret()).map_err(|error| error.to_string())?;
+    let app = App::new(base, args.token.required()?.expose_secret()).map_err(|error| error.to_string())?;
     let person = match &args.person {
         Some(path) => read_person(path)?,
         None => args.sample.demographics(),
@@ -103,17 +98,6 @@ pub(crate) async fn smoke(args: &SmokeArgs) -> Result<(), String> {
     puller.identity_unless_verified(&person).await?;
     let fetched = puller.pull(args.out.as_deref()).await?;
     show(base, &fetched)
-}
-
-fn token(args: &SmokeArgs) -> Result<SecretString, String> {
-    let missing = || format!("there is no token: give --token-file FILE (`-` is standard input) or {TOKEN}");
-    match &args.token_file {
-        Some(path) => read_secret_file(path),
-        None => Env::of_process()
-            .optional(TOKEN)
-            .map(|token| token.trim().into())
-            .ok_or_else(missing),
-    }
 }
 
 fn read_person(path: &Path) -> Result<Value, String> {

@@ -289,6 +289,16 @@ async fn keys_are_changed_by_a_command_each() {
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     assert_eq!(nora.pull().await.text("/status"), "completed");
+
+    // What is stored and cannot be read may be of another account.
+    app.store_binary_secret("ias-MetriportApiKeySecret", new.as_bytes())
+        .await;
+    operator.types_with(&store, &[], &new).await.badly(&["is binary"]);
+    let replace = [&store[..], &["--replace"]].concat();
+    operator
+        .types_with(&replace, &[], &new)
+        .await
+        .well(&["takes the API key; it is stored"]);
     app.end().await;
 }
 

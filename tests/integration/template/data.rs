@@ -16,8 +16,10 @@ fn only<'s>(stack: &'s Stack, kind: &'s str) -> (&'s str, &'s Value) {
     all[0]
 }
 
+/// Of what a failed creation has made nothing was used (docs.aws.amazon.com, "DeletionPolicy attribute").
 fn is_retained(resource: &Value) -> bool {
-    resource["DeletionPolicy"] == "Retain" && resource["UpdateReplacePolicy"] == "Retain"
+    let kept = ["Retain", "RetainExceptOnCreate"].map(Value::from);
+    kept.contains(&resource["DeletionPolicy"]) && resource["UpdateReplacePolicy"] == "Retain"
 }
 
 /// The one key of all that is kept.

@@ -1,5 +1,5 @@
-//! The account at Metriport, and where its key comes from: a file, standard input, a variable, or the stack's secret.
-//! Never an argument, which every process of the machine can read.
+//! The account at Metriport, and where its key and tokens come from: a file, standard input, a variable, or the stack's
+//! secret. Never an argument, which every process of the machine can read.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The variable that may hold the API key.
 const API_KEY: &str = "METRIPORT_API_KEY";
+
+/// The variable that may hold the token.
+pub(crate) const TOKEN: &str = "TOKEN";
 
 /// Where Metriport's API key is read from.
 #[derive(Debug, Clone, Default, Args)]
@@ -45,6 +48,31 @@ impl KeyInput {
     pub(super) fn required(&self) -> Result<SecretString, String> {
         let missing = || format!("there is no API key: give --api-key-file FILE (`-` is standard input) or {API_KEY}");
         self.given()?.ok_or_else(missing)
+    }
+}
+
+/// Where the token of a user of the app is read from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TokenInput {
+    /// File that holds a token of the app's issuer, `-` for standard input; the variable TOKEN if not given.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+impl TokenInput {
+    /// The token.
+    ///
+    /// # Errors
+    /// When none is given, or the file cannot be read or is empty.
+    pub(crate) fn required(&self) -> Result<SecretString, String> {
+        let missing = || format!("there is no token: give --token-file FILE (`-` is standard input) or {TOKEN}");
+        match &self.token_file {
+            Some(path) => read_secret_file(path),
+            None => Env::of_process()
+                .optional(TOKEN)
+                .map(|token| token.trim().into())
+                .ok_or_else(missing),
+        }
     }
 }
 

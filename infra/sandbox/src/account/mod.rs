@@ -25,7 +25,8 @@ use rotate::RotateArgs;
 use status::StatusArgs;
 use webhook::RegisterWebhookArgs;
 
-pub(crate) use client::{client, read_secret_file};
+pub use client::TokenInput;
+pub(crate) use client::{TOKEN, client};
 pub(crate) use rotate::{Rotated, clear_and_set, rotate_webhook_key};
 pub(crate) use secrets::{Kept, StackSecrets};
 
@@ -68,7 +69,7 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Metriport {
     /// Metriport's API: https://api.sandbox.metriport.com, https://api.metriport.com, or a stand-in on this machine.
-    #[arg(long = "metriport", env = "METRIPORT_BASE_URL", value_name = "URL")]
+    #[arg(long = "metriport", env = "METRIPORT_BASE_URL", value_name = "METRIPORT_BASE_URL")]
     pub(crate) base_url: Url,
 }
 

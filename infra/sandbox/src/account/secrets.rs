@@ -6,7 +6,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::types::SecretListEntry;
 use secrecy::{ExposeSecret, SecretString};
 use shared::config::Env;
-use shared::secrets;
+use shared::secrets::{self, SecretError};
 
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
 const RESOURCE_TAG: &str = "aws:cloudformation:logical-id";
@@ -65,9 +65,25 @@ impl StackSecrets {
     /// # Errors
     /// When it is not found, or holds no text.
     pub(crate) async fn read(&self, kept: Kept) -> Result<SecretString, String> {
+        let read = self.text(kept).await?;
+        read.map_err(|error| told(kept, &error))
+    }
+
+    /// The same, for a secret that may hold nothing yet.
+    ///
+    /// # Errors
+    /// When it is not found, or what it holds cannot be read or is no text.
+    pub(crate) async fn read_if_any(&self, kept: Kept) -> Result<Option<SecretString>, String> {
+        match self.text(kept).await? {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.is_nothing() => Ok(None),
+            Err(error) => Err(told(kept, &error)),
+        }
+    }
+
+    async fn text(&self, kept: Kept) -> Result<Result<SecretString, SecretError>, String> {
         let env = Env::from_vars([(kept.variable().to_owned(), self.arn(kept).await?)]);
-        let read = secrets::text(&self.client, &env, kept.variable()).await;
-        read.map_err(|error| format!("the secret {} {}", kept.logical_id(), error.problem))
+        Ok(secrets::text(&self.client, &env, kept.variable()).await)
     }
 
     /// Puts a new value into a secret.
@@ -102,6 +118,10 @@ impl StackSecrets {
             (stack, resource) => stack == Some(&self.stack) && resource == Some(kept.logical_id()),
         }
     }
+}
+
+fn told(kept: Kept, error: &SecretError) -> String {
+    format!("the secret {} {}", kept.logical_id(), error.problem)
 }
 
 /// What AWS calls its refusal. Its text may quote the request.

@@ -114,8 +114,9 @@ async fn registration(
     let (account, settings) = (account.ok()?, settings.ok()?);
     findings.push(Finding::of("webhook URL", ours(&settings, args.api.as_ref())));
     findings.push(Finding::of("webhook key", same_key(&settings, keys)));
+    let registered = settings.webhook_url.as_deref()?;
     findings.push(Finding::of("deliveries", deliveries(&account).await));
-    Url::parse(settings.webhook_url.as_deref()?).ok()
+    Url::parse(registered).ok()
 }
 
 fn told_of(keys: &WebhookKeys, now: Time) -> String {
