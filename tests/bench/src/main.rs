@@ -3,7 +3,10 @@
 //!
 //! `--write` puts the tables into `docs/performance.md` and the plots into `docs/img`.
 
+mod cost;
 mod page;
+mod person;
+mod pipeline;
 mod spread;
 mod table;
 
@@ -16,8 +19,15 @@ use table::Table;
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// Whole pulls per second.
+    Pipeline,
+    /// What a pull, an idle person and an idle stack cost.
+    Cost,
     /// All of them, one after the other.
     All,
+    /// One function in this process, as the sandbox starts it.
+    #[value(hide = true)]
+    Function,
 }
 
 /// The benchmark of the functions.
@@ -26,6 +36,9 @@ struct Args {
     /// What to measure.
     #[arg(default_value = "all")]
     part: Part,
+    /// Its name.
+    #[arg(hide = true)]
+    function: Option<String>,
     /// How often each thing is measured; the tables show medians.
     #[arg(long, default_value_t = 25)]
     runs: usize,
@@ -53,13 +66,24 @@ fn show(tables: &[Table], json: bool) -> Result<(), Problem> {
 }
 
 fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
-    let _ = args.runs;
-    Ok(Vec::new())
+    let is_asked = |part: Part| args.part == part || args.part == Part::All;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut tables = Vec::new();
+    if is_asked(Part::Pipeline) {
+        tables.extend(runtime.block_on(pipeline::measure(args.runs))?);
+    }
+    if is_asked(Part::Cost) {
+        tables.extend(runtime.block_on(cost::measure(args.runs))?);
+    }
+    Ok(tables)
 }
 
 #[expect(clippy::print_stderr, reason = "the command's output")]
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let (Part::Function, Some(name)) = (args.part, &args.function) {
+        return ias::functions::run(name);
+    }
     let done = measure(&args).and_then(|tables| {
         show(&tables, args.json)?;
         if args.write {
