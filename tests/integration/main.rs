@@ -27,6 +27,7 @@ mod reconcile;
 mod records;
 mod refusals;
 mod rotation;
+mod round_trips;
 mod template;
 mod tidy;
 mod webhooks;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared::domain::budget::{Allowance, Budget};
-use shared::domain::challenge::Pending;
+use shared::domain::challenge::{ChallengeSlot, Pending};
 use shared::domain::identity::Standing;
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::http::{Code, Problem};
@@ -10,6 +10,7 @@ use shared::metriport::{Aal2Method, OpenAal2Challenge};
 use shared::redirects;
 use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, StoreError, WriteChallenge};
 use shared::{Error, clock};
+use tokio::try_join;
 
 use crate::Deps;
 
@@ -50,9 +51,12 @@ pub async fn open(
     now: Time,
 ) -> Result<(Opened, Allowance), Error> {
     let redirect = redirects::allowed(&deps.redirects, &request.redirect_url)?;
-    let slot = deps.table.patient(owner).await?;
+    let (slot, identity, challenges) = try_join!(
+        deps.table.patient(owner),
+        deps.table.identity(owner),
+        deps.table.challenge(owner)
+    )?;
     let link = slot.settled()?;
-    let identity = deps.table.identity(owner).await?;
     let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     };
@@ -71,7 +75,7 @@ pub async fn open(
         patient: link.patient.clone(),
         expires_at: challenge.expires_at,
     };
-    keep(&deps.table, owner, pending).await?;
+    keep(&deps.table, owner, challenges, pending).await?;
     let opened = Opened {
         challenge_id: challenge.id,
         challenge_url: challenge.url.expose().to_owned(),
@@ -83,19 +87,21 @@ pub async fn open(
 }
 
 /// Stores the challenge over whatever is there: the one before is superseded, and the session that another process
-/// takes out of the same item meanwhile, because its query has started, is none of this one's concern.
+/// takes out of the same item meanwhile, because its query has started, is none of this one's concern. `read` is what
+/// was there a moment ago.
 async fn keep(
     store: &(impl ReadChallenge + WriteChallenge),
     owner: &OwnerId,
+    mut read: ChallengeSlot,
     pending: Pending,
 ) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {
-        let slot = store.challenge(owner).await?.open(pending.clone());
-        match store.put_challenge(owner, &slot).await {
+        match store.put_challenge(owner, &read.open(pending.clone())).await {
             Err(StoreError::Conflict(_)) if tries < ATTEMPTS => tries += 1,
             written => return written,
         }
+        read = store.challenge(owner).await?;
     }
 }
 

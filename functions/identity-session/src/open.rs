@@ -12,6 +12,7 @@ use shared::store::{ReadIdentity, ReadPatient, WriteIdentity, WritePatient};
 use shared::webhook::IDENTITY_MARK;
 use shared::{Error, clock};
 
+use tokio::try_join;
 use uuid::Uuid;
 
 use crate::Deps;
@@ -51,9 +52,8 @@ pub async fn open(
     now: Time,
 ) -> Result<(Opened, Allowance), Error> {
     let redirect = redirects::allowed(&deps.redirects, &request.redirect_url)?;
-    let slot = deps.table.patient(owner).await?;
+    let (slot, identity) = try_join!(deps.table.patient(owner), deps.table.identity(owner))?;
     let link = slot.settled()?;
-    let identity = deps.table.identity(owner).await?;
     if let Standing::Verified(_) = identity.standing(&link.patient, &link.demographics, now, deps.timing) {
         return Err(Problem::new(Code::IdentityAlreadyVerified).into());
     }

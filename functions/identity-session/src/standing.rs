@@ -3,11 +3,12 @@
 
 use serde::Serialize;
 use shared::Error;
-use shared::domain::identity::Standing;
+use shared::domain::identity::{Identity, Standing};
 use shared::domain::patient::{PatientSlot, Unsettled};
 use shared::domain::{OwnerId, Time};
 use shared::http::Next;
 use shared::store::{ReadIdentity, ReadPatient};
+use tokio::try_join;
 
 use crate::Deps;
 
@@ -27,8 +28,8 @@ pub struct Shown {
 /// # Errors
 /// When the table cannot be read.
 pub async fn show(deps: &Deps, owner: &OwnerId, now: Time) -> Result<Shown, Error> {
-    let slot = deps.table.patient(owner).await?;
-    read(deps, owner, &slot, now).await
+    let (slot, identity) = try_join!(deps.table.patient(owner), deps.table.identity(owner))?;
+    Ok(standing(deps, &slot, &identity, now))
 }
 
 /// Reads where the caller stands with a patient that is already at hand.
@@ -36,6 +37,10 @@ pub async fn show(deps: &Deps, owner: &OwnerId, now: Time) -> Result<Shown, Erro
 /// # Errors
 /// As [`show`].
 pub async fn read(deps: &Deps, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<Shown, Error> {
+    Ok(standing(deps, slot, &deps.table.identity(owner).await?, now))
+}
+
+fn standing(deps: &Deps, slot: &PatientSlot, identity: &Identity, now: Time) -> Shown {
     let unsettled = |patient_linked, status| Shown {
         patient_linked,
         status,
@@ -44,10 +49,9 @@ pub async fn read(deps: &Deps, owner: &OwnerId, slot: &PatientSlot, now: Time) -
     };
     let link = match slot.settled() {
         Ok(link) => link,
-        Err(Unsettled::NotLinked) => return Ok(unsettled(false, "not_started")),
-        Err(Unsettled::Changing) => return Ok(unsettled(true, "patient_changing")),
+        Err(Unsettled::NotLinked) => return unsettled(false, "not_started"),
+        Err(Unsettled::Changing) => return unsettled(true, "patient_changing"),
     };
-    let identity = deps.table.identity(owner).await?;
     let standing = identity.standing(&link.patient, &link.demographics, now, deps.timing);
     let expires_at = match &standing {
         Standing::Pending { expires_at } => Some(expires_at.to_string()),
@@ -62,10 +66,10 @@ pub async fn read(deps: &Deps, owner: &OwnerId, slot: &PatientSlot, now: Time) -
         Standing::DemographicsChanged => ("demographics_changed", Next::VERIFY_IDENTITY),
         Standing::Rejected => ("rejected", Next::VERIFY_IDENTITY),
     };
-    Ok(Shown {
+    Shown {
         patient_linked: true,
         status,
         expires_at,
         next,
-    })
+    }
 }

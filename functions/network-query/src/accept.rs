@@ -12,6 +12,7 @@ use shared::http::{Code, Problem};
 use shared::queue::announce_run;
 use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, StoreError};
 use shared::{Error, clock};
+use tokio::try_join;
 
 use crate::Deps;
 
@@ -89,8 +90,9 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
         Err(refusal) if ask.resumed => (deps.table.run(owner, asked.id).await?.ok_or(refusal)?, None),
         placed => placed.map(|(run, allowance)| (run, Some(allowance)))?,
     };
-    // The run is written: what is lost here, the reconciler sends again.
-    if let Err(error) = announce_run(&deps.advances, owner, &run, now).await {
+    // The run is written: what is lost here, the reconciler sends again. Its slot was taken after `now`; measured from
+    // there, one that has come would lie milliseconds ahead, and be waited for a whole second, as queues count.
+    if let Err(error) = announce_run(&deps.advances, owner, &run, clock::now()).await {
         tracing::warn!(run = %run.id, context = %error, "the run was accepted but not announced");
     }
     tracing::info!(run = %run.id, "network query accepted");
@@ -127,13 +129,15 @@ async fn write(
     slot: &mut Option<(Time, Allowance)>,
     now: Time,
 ) -> Result<(Run, Allowance), Error> {
-    let patient = deps.table.patient(owner).await?;
+    let (patient, identity, challenge) = try_join!(
+        deps.table.patient(owner),
+        deps.table.identity(owner),
+        deps.table.challenge(owner)
+    )?;
     let link = patient.settled()?;
-    let identity = deps.table.identity(owner).await?;
     let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     };
-    let challenge = deps.table.challenge(owner).await?;
     let answer = Answer {
         challenge: &asked.challenge,
         status: &asked.status,

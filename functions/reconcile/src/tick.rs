@@ -24,9 +24,8 @@ pub async fn tick(
 ) -> Result<usize, Error> {
     let due = store.overdue(now.minus(timing.overdue()), LIMIT).await?;
     metrics.put(&found(&due, now));
-    for Due { advance, .. } in &due {
-        queue.send_advance(advance, Duration::ZERO).await?;
-    }
+    let advances: Vec<_> = due.iter().map(|due| (due.advance.clone(), Duration::ZERO)).collect();
+    queue.send_advances(&advances).await?;
     if !due.is_empty() {
         tracing::info!(sent = due.len(), "overdue work sent again");
     }

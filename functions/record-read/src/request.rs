@@ -10,6 +10,7 @@ use shared::domain::{OwnerId, RecordId, Time};
 use shared::http::{Code, Problem};
 use shared::queue::announce_record;
 use shared::store::{ReadIdentity, ReadPatient, ReadRecord, WriteRecord};
+use tokio::try_join;
 
 use crate::Deps;
 
@@ -56,9 +57,8 @@ pub async fn request(deps: &Deps, owner: &OwnerId, ask: Ask, now: Time) -> Resul
 
 /// Writes the record, for a caller who is verified.
 async fn place(deps: &Deps, owner: &OwnerId, (id, asked): (RecordId, Asked), now: Time) -> Result<Record, Error> {
-    let slot = deps.table.patient(owner).await?;
+    let (slot, identity) = try_join!(deps.table.patient(owner), deps.table.identity(owner))?;
     let link = slot.settled()?;
-    let identity = deps.table.identity(owner).await?;
     let standing = identity.standing(&link.patient, &link.demographics, now, deps.timing);
     if !matches!(standing, Standing::Verified(_)) {
         return Err(Problem::new(Code::IdentityNotVerified).into());

@@ -30,17 +30,15 @@ pub const ATTEMPTS: u32 = 8;
 /// When the table or a queue fails, the message comes back. When no id can be read from an identity event, or another
 /// event came under the same message id, it is given up.
 pub async fn process(deps: &Deps, event: &WebhookEvent, now: Time) -> Result<Outcome, Error> {
-    if let Some(seen) = deps.table.seen(&event.message).await? {
-        return again(deps, event, &seen).await;
+    let acted = act(deps, event, now).await;
+    // Whatever has an effect has it together with the row that says so, and only if there was none: that spares a look
+    // before. What had none may have been acted on before, or be another one under the same id.
+    if !matches!(acted, Ok(DUPLICATE | UNMATCHED | GONE) | Err(Error::GivenUp(_))) {
+        return acted;
     }
-    let outcome = act(deps, event, now).await?;
-    if outcome != DUPLICATE {
-        return Ok(outcome);
-    }
-    // Another one under its id was faster, and may have said something else.
     match deps.table.seen(&event.message).await? {
         Some(seen) => again(deps, event, &seen).await,
-        None => Ok(outcome),
+        None => acted,
     }
 }
 

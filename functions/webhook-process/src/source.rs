@@ -1,9 +1,8 @@
 //! A source of a network query ended.
 
-use shared::domain::record::Record;
 use shared::domain::run::{Outcome as Ended, RunEvent};
 use shared::domain::{OwnerId, PatientId, RecordId, RunId, SourceKind, Time};
-use shared::queue::{Subject, announce_record, announce_run};
+use shared::queue::{Subject, announce_change};
 use shared::store::{Condition, Correlate, ReadRun, RunWrite, StoreError, WriteRun};
 use shared::webhook::WebhookEvent;
 use shared::{Error, clock};
@@ -103,21 +102,13 @@ async fn apply(
         event: happened,
         change: &change,
         record: record.as_ref(),
+        challenge: None,
         now,
     };
     deps.table
         .write_run(target.owner, write, Some(&seen(event, now)))
         .await?;
-    if change.run.due_seq != before.due_seq {
-        announce_run(&deps.advances, target.owner, &change.run, now).await?;
-    }
-    announce_new(deps, target.owner, record.as_ref(), now).await?;
+    let moved = (change.run.due_seq != before.due_seq).then_some(&change.run);
+    announce_change(&deps.advances, target.owner, moved, record.as_ref(), now).await?;
     Ok("applied")
-}
-
-async fn announce_new(deps: &Deps, owner: &OwnerId, record: Option<&Record>, now: Time) -> Result<(), Error> {
-    if let Some(record) = record {
-        announce_record(&deps.advances, owner, record, now).await?;
-    }
-    Ok(())
 }

@@ -26,7 +26,8 @@ pub const AAL2_RETURN: &str = "https://app.example.test/ias/aal2/return";
 /// The path of the API that takes webhooks.
 pub(crate) const WEBHOOK_PATH: &str = "/v1/webhooks/metriport";
 
-const ISSUER: &str = "https://issuer.sandbox.example.test";
+/// Who signs the sandbox's tokens.
+pub const ISSUER: &str = "https://issuer.sandbox.example.test";
 /// Whom the sandbox's tokens are for.
 pub(crate) const AUDIENCE: &str = "individual-access-sandbox";
 /// How long they live.
@@ -50,6 +51,8 @@ pub struct SandboxOptions {
     pub redirects: Vec<String>,
     /// Told of every call to AWS.
     pub observer: Option<sandbox_aws::Observer>,
+    /// Told what every call to AWS weighs.
+    pub meter: Option<sandbox_aws::Meter>,
     /// Receives every line the functions write.
     pub log: LogSink,
     /// Receives the metrics in those lines, as CloudWatch would.
@@ -78,6 +81,7 @@ impl SandboxOptions {
             extra_env: Vec::new(),
             redirects: Vec::new(),
             observer: None,
+            meter: None,
             log: Arc::new(|_| {}),
             metrics: None,
             prewarm: true,
@@ -164,6 +168,7 @@ impl Sandbox {
             data_dir: options.data_dir,
             region: stack::REGION.to_owned(),
             observer: options.observer,
+            meter: options.meter,
             authorizer: Some(privileges.authorizer()),
             interceptor: options.faults.aws,
             time_scale: options.time_scale,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sandbox_aws::{ACCOUNT_ID, Aws, IndexSpec, KeyAttribute, QueueSpec, TableSpec};
+use sandbox_aws::{ACCOUNT_ID, Aws, IndexProjection, IndexSpec, KeyAttribute, QueueSpec, TableSpec};
 use sandbox_host::template::{Bindings, KeyRole, Projection, Queue, Stack, Table};
 use sandbox_metriport::{PerMinute, StandInOptions};
 use shared::config::Env;
@@ -186,12 +186,16 @@ fn table_spec(table: &Table) -> Result<TableSpec, SandboxError> {
     let (hash_key, range_key) = keys(&table.key, &table.name)?;
     let gsis = table.indexes.iter().map(|index| {
         let (hash_key, range_key) = keys(&index.key, &index.name)?;
-        let keys_only = index.projection == Projection::KeysOnly;
+        let projection = match &index.projection {
+            Projection::All => IndexProjection::All,
+            Projection::KeysOnly => IndexProjection::KeysOnly,
+            Projection::Include(names) => IndexProjection::Include(names.clone()),
+        };
         Ok(IndexSpec {
             name: index.name.clone(),
             hash_key,
             range_key,
-            keys_only,
+            projection,
         })
     });
     Ok(TableSpec {

@@ -8,8 +8,9 @@ use super::entry::{Decision, Entry, Reply, Stamp, State, decide};
 use super::key::{Fingerprint, KeyHash};
 use crate::domain::Time;
 
-/// How often the entry is read again when others write it at the same moment.
-const ATTEMPTS: u32 = 4;
+/// How often the lease is tried: once as if the key were new, and then with what stands there, which others may be
+/// writing at the same moment.
+const ATTEMPTS: u32 = 5;
 
 /// Where the entries of one caller are kept. Reads see every write that was acknowledged before them.
 pub trait Storage {
@@ -76,13 +77,14 @@ pub struct Lease {
     resumed: bool,
 }
 
-/// Reads what is kept under the key and takes a lease if the work is to be done.
+/// Takes a lease if the work is to be done. Most keys are new, so it is taken as if this one were, and what is kept
+/// under the key is read only where something is.
 ///
 /// # Errors
 /// When the storage fails. A lease may have been taken nonetheless; it runs out.
 pub async fn begin<S: Storage>(storage: &S, call: Call) -> Result<Begun, S::Error> {
+    let mut stored: Option<Entry> = None;
     for _ in 0..ATTEMPTS {
-        let stored = storage.load(&call.key).await?;
         let (thing, resumed) = match decide(stored.as_ref(), &call.fingerprint, call.now) {
             Decision::Work => (call.id, false),
             Decision::TakeOver { thing } => (thing, true),
@@ -101,7 +103,12 @@ pub async fn begin<S: Storage>(storage: &S, call: Call) -> Result<Begun, S::Erro
             // Counted from the newest lease: a key is not forgotten while somebody is at work under it.
             expires_at: call.now.plus(call.kept),
         };
-        if write(storage, &call.key, stored.as_ref().map(|entry| &entry.stamp), &entry).await? {
+        let read = stored.as_ref().map(|entry| &entry.stamp);
+        if storage.replace(&call.key, read, &entry).await? {
+            return Ok(Begun::Work(Lease { call, entry, resumed }));
+        }
+        stored = storage.load(&call.key).await?;
+        if is_done(stored.as_ref(), &entry) {
             return Ok(Begun::Work(Lease { call, entry, resumed }));
         }
     }
@@ -172,12 +179,12 @@ impl Lease {
     }
 }
 
+async fn write<S: Storage>(storage: &S, key: &KeyHash, read: Option<&Stamp>, entry: &Entry) -> Result<bool, S::Error> {
+    Ok(storage.replace(key, read, entry).await? || is_done(storage.load(key).await?.as_ref(), entry))
+}
+
 /// A write whose answer was lost on the way is sent again below us and then refused, for being there already. So a
 /// refusal is looked at: if what is stored is this very write, it was done.
-async fn write<S: Storage>(storage: &S, key: &KeyHash, read: Option<&Stamp>, entry: &Entry) -> Result<bool, S::Error> {
-    if storage.replace(key, read, entry).await? {
-        return Ok(true);
-    }
-    let found = storage.load(key).await?;
-    Ok(found.is_some_and(|found| found.stamp == entry.stamp))
+fn is_done(stored: Option<&Entry>, written: &Entry) -> bool {
+    stored.is_some_and(|stored| stored.stamp == written.stamp)
 }

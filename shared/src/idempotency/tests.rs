@@ -142,12 +142,9 @@ fn each_state_has_its_decision() {
 #[test]
 fn of_two_at_once_one_works() {
     let memory = Memory::default();
-    let other = Mutex::new(None);
-    let others = || *other.lock().unwrap() = Some(now(begin(&memory, call("a", 2, 0))));
-    let overtaken = Overtaken(&memory, Mutex::new(Some(others)));
-    let first = now(begin(&overtaken, call("a", 1, 0)));
+    let second = lease(now(begin(&memory, call("a", 2, 0))));
+    let first = now(begin(&memory, call("a", 1, 0)));
     assert!(matches!(first, Begun::Refused(Refusal::InFlight)), "{first:?}");
-    let second = lease(other.lock().unwrap().take().unwrap());
     assert!(!second.resumed());
     assert!(now(second.keep(&memory, reply("once"), None)));
     let Begun::Replay(again) = now(begin(&memory, call("a", 3, 1))) else {

@@ -15,7 +15,7 @@ use crate::store::ReadRun;
 /// # Errors
 /// When the message cannot be sent; the reconciler will.
 pub async fn announce_run(queue: &impl SendAdvance, owner: &OwnerId, run: &Run, now: Time) -> Result<(), QueueError> {
-    announce(queue, Advance::of_run(owner, run), run.due_at, now).await
+    announce_change(queue, owner, Some(run), None, now).await
 }
 
 /// Announces a record's due work.
@@ -28,19 +28,26 @@ pub async fn announce_record(
     record: &Record,
     now: Time,
 ) -> Result<(), QueueError> {
-    announce(queue, Advance::of_record(owner, record), record.due_at, now).await
+    announce_change(queue, owner, None, Some(record), now).await
 }
 
-async fn announce(
+/// Announces the due work of both, in one request where there is some of each.
+///
+/// # Errors
+/// As [`announce_run`].
+pub async fn announce_change(
     queue: &impl SendAdvance,
-    advance: Advance,
-    due_at: Option<Time>,
+    owner: &OwnerId,
+    run: Option<&Run>,
+    record: Option<&Record>,
     now: Time,
 ) -> Result<(), QueueError> {
-    match due_at.map(|due_at| now.until(due_at)) {
-        Some(delay) if delay <= queue.delay_max() => queue.send_advance(&advance, delay).await,
-        Some(_) | None => Ok(()),
-    }
+    let run = run.and_then(|run| Some((Advance::of_run(owner, run), run.due_at?)));
+    let record = record.and_then(|record| Some((Advance::of_record(owner, record), record.due_at?)));
+    let due = run.into_iter().chain(record);
+    let due = due.map(|(advance, due_at)| (advance, now.until(due_at)));
+    let due: Vec<_> = due.filter(|(_, delay)| *delay <= queue.delay_max()).collect();
+    queue.send_advances(&due).await
 }
 
 /// Tells the run that waits for this record to look at it now, if there is one and the record has ended.
@@ -62,7 +69,7 @@ pub async fn announce_end(
         .filter(|run| run.final_record == Some(record.id))
     {
         Some(run) => Ok(queue
-            .send_advance(&Advance::of_run(owner, &run), Duration::ZERO)
+            .send_advances(&[(Advance::of_run(owner, &run), Duration::ZERO)])
             .await?),
         None => Ok(()),
     }

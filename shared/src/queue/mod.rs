@@ -10,9 +10,10 @@ mod message;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::Serialize;
 
-pub use announce::{announce_end, announce_record, announce_run};
+pub use announce::{announce_change, announce_end, announce_record, announce_run};
 pub use batch::each;
 pub use give_up::{DeadLetter, DeadLetterQueue, KeepDeadLetter, Source};
 pub use message::{Advance, FetchRecord, Link, MessageError, Subject, VERSION, parse};
@@ -34,10 +35,14 @@ pub struct QueueError {
     pub problem: String,
 }
 
+/// SQS takes ten messages in one request.
+const BATCH_MAX: usize = 10;
+
 /// Sends `advance` messages.
 pub trait SendAdvance {
-    /// Sends one, to be seen after `delay` (rounded up to seconds, cut at [`DELAY_MAX`]).
-    fn send_advance(&self, advance: &Advance, delay: Duration) -> impl Future<Output = Result<(), QueueError>> + Send;
+    /// Sends some, each to be seen after its delay (rounded up to seconds, cut at [`DELAY_MAX`]). When one could not be
+    /// sent, the others may have been.
+    fn send_advances(&self, advances: &[(Advance, Duration)]) -> impl Future<Output = Result<(), QueueError>> + Send;
     /// The longest wait a message can hold.
     fn delay_max(&self) -> Duration {
         DELAY_MAX
@@ -76,17 +81,44 @@ impl Queue {
     }
 
     async fn send(&self, message: &impl Serialize, delay: Duration) -> Result<(), QueueError> {
-        let body = serde_json::to_string(message).map_err(|error| self.error(&error.to_string()))?;
-        let delay = self.timing.unscaled(delay).min(DELAY_MAX);
-        let seconds = delay.as_millis().div_ceil(1000);
-        let mut call = self.client.send_message().queue_url(&self.url).message_body(body);
-        if seconds > 0 {
-            call = call.delay_seconds(i32::try_from(seconds).unwrap_or(i32::MAX));
-        }
+        let call = self.client.send_message().queue_url(&self.url);
+        let call = call
+            .message_body(self.body(message)?)
+            .set_delay_seconds(self.seconds(delay));
         match call.send().await {
             Ok(_sent) => Ok(()),
             Err(error) => Err(self.error(crate::error::aws_code(&error))),
         }
+    }
+
+    /// Sends up to [`BATCH_MAX`] messages in one request.
+    async fn send_batch(&self, messages: &[(impl Serialize, Duration)]) -> Result<(), QueueError> {
+        let mut call = self.client.send_message_batch().queue_url(&self.url);
+        for (index, (message, delay)) in messages.iter().enumerate() {
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .message_body(self.body(message)?)
+                .set_delay_seconds(self.seconds(*delay))
+                .build();
+            call = call.entries(entry.map_err(|_incomplete| self.error("incomplete entry"))?);
+        }
+        let answer = call.send().await;
+        let answer = answer.map_err(|error| self.error(crate::error::aws_code(&error)))?;
+        match answer.failed.first() {
+            None => Ok(()),
+            Some(failed) => Err(self.error(&failed.code)),
+        }
+    }
+
+    fn body(&self, message: &impl Serialize) -> Result<String, QueueError> {
+        serde_json::to_string(message).map_err(|error| self.error(&error.to_string()))
+    }
+
+    /// The delay as SQS takes it; `None` for none.
+    fn seconds(&self, delay: Duration) -> Option<i32> {
+        let delay = self.timing.unscaled(delay).min(DELAY_MAX);
+        let seconds = i32::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(i32::MAX);
+        (seconds > 0).then_some(seconds)
     }
 
     fn error(&self, problem: &str) -> QueueError {
@@ -136,8 +168,14 @@ impl SendAdvance for AdvanceQueue {
         self.0.timing.queue_delay_max()
     }
 
-    async fn send_advance(&self, advance: &Advance, delay: Duration) -> Result<(), QueueError> {
-        self.0.send(advance, delay).await
+    async fn send_advances(&self, advances: &[(Advance, Duration)]) -> Result<(), QueueError> {
+        for batch in advances.chunks(BATCH_MAX) {
+            match batch {
+                [(advance, delay)] => self.0.send(advance, *delay).await?,
+                several => self.0.send_batch(several).await?,
+            }
+        }
+        Ok(())
     }
 }
 

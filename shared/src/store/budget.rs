@@ -72,9 +72,25 @@ pub trait SpendDay {
 
 impl TakeSlot for Table {
     async fn take_slot(&self, budget: Budget, pace: &Pace, now: Time, latest: Time) -> Result<Took<Time>> {
-        let last = pace.turn_of(latest);
-        let mut known = now;
+        let (last, mut known) = (pace.turn_of(latest), None);
         for _ in 0..TRIES {
+            // Most pulls come while nobody waits: then the turn is now, and this one write has taken it.
+            if known.is_none_or(|next| next < now) {
+                let begin = self
+                    .update_budget(keys::budget(budget))
+                    .update_expression("SET #next = :after")
+                    .condition_expression("attribute_not_exists(#next) OR #next < :now")
+                    .expression_attribute_names("#next", "next")
+                    .expression_attribute_values(":after", time(now.plus(pace.spacing())))
+                    .expression_attribute_values(":now", time(now));
+                match tried(begin.send().await)? {
+                    Ok(_) => return Ok(Took::Yes(now)),
+                    Err(item) => known = read(&item, "next"),
+                }
+            }
+            if let Some(next) = known.filter(|next| *next > last) {
+                return Ok(Took::No(next));
+            }
             // Somebody's turn lies ahead: the next one is a spacing after it.
             let queue = self
                 .update_budget(keys::budget(budget))
@@ -85,30 +101,12 @@ impl TakeSlot for Table {
                 .expression_attribute_values(":now", time(now))
                 .expression_attribute_values(":last", time(last))
                 .return_values(ReturnValue::UpdatedOld);
-            let item = match tried(queue.send().await)? {
+            match tried(queue.send().await)? {
                 Ok(before) => return Ok(Took::Yes(read(&before, "next").unwrap_or(now))),
-                Err(item) => item,
-            };
-            known = match read(&item, "next") {
-                Some(next) if next > last => return Ok(Took::No(next)),
-                Some(next) if next >= now => next,
-                // Nobody waits: the turn is now.
-                Some(_) | None => {
-                    let begin = self
-                        .update_budget(keys::budget(budget))
-                        .update_expression("SET #next = :after")
-                        .condition_expression("attribute_not_exists(#next) OR #next < :now")
-                        .expression_attribute_names("#next", "next")
-                        .expression_attribute_values(":after", time(now.plus(pace.spacing())))
-                        .expression_attribute_values(":now", time(now));
-                    match tried(begin.send().await)? {
-                        Ok(_) => return Ok(Took::Yes(now)),
-                        Err(item) => read(&item, "next").unwrap_or(now),
-                    }
-                }
-            };
+                Err(item) => known = read(&item, "next"),
+            }
         }
-        Ok(Took::No(known))
+        Ok(Took::No(known.unwrap_or(now)))
     }
 
     async fn put_off_slots(&self, budget: Budget, turn: Time) -> Result<()> {

@@ -206,13 +206,11 @@ impl WritePatient for Table {
 
     async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()> {
         let transaction = self.transaction().put_patient(owner, slot)?;
-        let Some(link) = &slot.link else {
-            return transaction.commit().await;
-        };
-        if self.by_patient(&link.patient).await?.as_ref() == Some(owner) {
-            return transaction.commit().await;
+        // Where the patient is this person's already, the row is written as it is: that spares a look.
+        match &slot.link {
+            Some(link) => transaction.put_owner(owner, &link.patient, now, None)?.commit().await,
+            None => transaction.commit().await,
         }
-        transaction.put_owner(owner, &link.patient, now, None)?.commit().await
     }
 }
 

@@ -3,13 +3,13 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::keys::Key;
 use super::links::SeenMessage;
 use super::person::{LockRow, ReadChallenge, ttl};
 use super::records::put_record;
 use super::table::{Page, text};
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, Table, keys};
+use crate::domain::challenge::ChallengeSlot;
 use crate::domain::record::Record;
 use crate::domain::run::{Change, Run, RunEvent};
 use crate::domain::{OwnerId, RecordId, RunId, Time, UpstreamRequestId};
@@ -71,6 +71,8 @@ pub struct RunWrite<'a> {
     pub change: &'a Change,
     /// The record it calls for.
     pub record: Option<&'a Record>,
+    /// The person's challenge, where it is at hand: spares a look if the change takes the session out of it.
+    pub challenge: Option<&'a ChallengeSlot>,
     /// When.
     pub now: Time,
 }
@@ -116,6 +118,7 @@ impl WriteRun for Table {
             event,
             change,
             record,
+            challenge,
             now,
         } = write;
         let run = &change.run;
@@ -129,11 +132,14 @@ impl WriteRun for Table {
             transaction = transaction.put_request(owner, request, Subject::Run(run.id), now)?;
         }
         if change.frees_session {
-            transaction = self.forget_session(transaction, owner, run.id).await?;
+            let slot = match challenge {
+                Some(slot) => slot.clone(),
+                None => self.challenge(owner).await?,
+            };
+            transaction = transaction.forget_session(owner, slot, run.id)?;
         }
         if change.unlocks {
-            let lock = keys::open_run(&run.patient);
-            transaction = self.release(transaction, lock, &run.id.to_string()).await?;
+            transaction = transaction.release(keys::open_run(&run.patient), &run.id.to_string())?;
         }
         if let Some(seen) = seen {
             transaction = transaction.put_seen(seen)?;
@@ -143,41 +149,6 @@ impl WriteRun for Table {
             self.metrics.put(&[Metric::pull_ended(state)]);
         }
         Ok(())
-    }
-}
-
-impl Table {
-    /// Releases a lock if it is still ours: one whose deadline has passed may be another's by now.
-    pub(super) async fn release<'a>(
-        &self,
-        transaction: Transaction<'a>,
-        lock: Key,
-        holder: &str,
-    ) -> Result<Transaction<'a>> {
-        match self.get::<LockRow>(lock.clone(), "lock").await? {
-            Some(row) if row.holder == holder => transaction.release(lock, holder),
-            Some(_) | None => Ok(transaction),
-        }
-    }
-
-    /// Takes the AAL2 session held for a run out of the table, if it is still there.
-    async fn forget_session<'a>(
-        &self,
-        transaction: Transaction<'a>,
-        owner: &OwnerId,
-        run: RunId,
-    ) -> Result<Transaction<'a>> {
-        let slot = self.challenge(owner).await?;
-        if slot.held.as_ref().is_none_or(|held| held.run != run) {
-            return Ok(transaction);
-        }
-        let read = Replaces::Version(slot.version);
-        let freed = crate::domain::challenge::ChallengeSlot {
-            held: None,
-            version: slot.version + 1,
-            ..slot
-        };
-        transaction.put(Condition::ChallengeAsRead, &read, keys::challenge(owner), &freed, [])
     }
 }
 
@@ -196,6 +167,20 @@ impl Transaction<'_> {
             run,
             due,
         )
+    }
+
+    /// Takes the AAL2 session held for a run out of the table, if it is still there.
+    fn forget_session(self, owner: &OwnerId, slot: ChallengeSlot, run: RunId) -> Result<Self> {
+        if slot.held.as_ref().is_none_or(|held| held.run != run) {
+            return Ok(self);
+        }
+        let read = Replaces::Version(slot.version);
+        let freed = ChallengeSlot {
+            held: None,
+            version: slot.version + 1,
+            ..slot
+        };
+        self.put(Condition::ChallengeAsRead, &read, keys::challenge(owner), &freed, [])
     }
 
     pub(super) fn put_entry(

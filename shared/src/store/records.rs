@@ -83,8 +83,7 @@ impl WriteRecord for Table {
             transaction = transaction.put_consolidated_lock(owner, record, now, lock_until)?;
         }
         if change.unlocks {
-            let lock = keys::open_consolidated(&record.patient);
-            transaction = self.release(transaction, lock, &record.id.to_string()).await?;
+            transaction = transaction.release(keys::open_consolidated(&record.patient), &record.id.to_string())?;
         }
         if let Some(seen) = seen {
             transaction = transaction.put_seen(seen)?;

@@ -115,7 +115,8 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Deletes a lock, provided that `holder` still holds it.
+    /// Deletes a lock, if `holder` still holds it: one whose deadline has passed may be another's by now, and is left
+    /// alone.
     pub(super) fn release(mut self, key: Key, holder: &str) -> Result<Self> {
         let delete = Delete::builder()
             .table_name(&self.table.name)
@@ -165,8 +166,11 @@ impl Transaction<'_> {
     /// A transaction that meets another on the same items is cancelled, and the SDK does not repeat it. Nothing was
     /// written, and the other is done within milliseconds: it is sent again at once, a few times. What an upstream call
     /// has brought must not be lost to a passing collision.
+    ///
+    /// Nor must it be lost to a lock that is not ours any more: without its release, the rest is sent again. That is
+    /// rare, so no lock is read before it is released.
     pub(super) async fn commit(self) -> Result<()> {
-        let (conditions, writes): (Vec<_>, Vec<_>) = self.writes.into_iter().unzip();
+        let (mut conditions, mut writes): (Vec<_>, Vec<_>) = self.writes.into_iter().unzip();
         let mut collisions = 0;
         loop {
             let call = self.table.client.transact_write_items();
@@ -175,6 +179,10 @@ impl Transaction<'_> {
             };
             match cancelled(&error, &conditions) {
                 StoreError::Unavailable(code) if code == COLLISION && collisions < COLLISIONS_MAX => collisions += 1,
+                StoreError::Conflict(failed) if failed == [Condition::LockOurs] => {
+                    let kept = conditions.into_iter().zip(writes);
+                    (conditions, writes) = kept.filter(|(condition, _)| *condition != Condition::LockOurs).unzip();
+                }
                 error => return Err(error),
             }
         }

@@ -93,6 +93,7 @@ async fn only_the_write_that_wins_is_told() {
         event: &event,
         change: &change,
         record: None,
+        challenge: None,
         now,
     };
     let (first, second) = tokio::join!(

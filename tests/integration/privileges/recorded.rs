@@ -49,6 +49,7 @@ async fn functions_use_everything_they_may_do_and_nothing_else() {
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     an_event_of_a_session_that_is_not_known(&app).await;
+    a_patient_that_is_found(&app).await;
     a_pull_whose_webhooks_overtake_the_answer(&app, &nora).await;
     a_transfer_that_is_cut_off(&app, &nora).await;
     an_empty_record(&app).await;
@@ -73,6 +74,18 @@ async fn an_event_of_a_session_that_is_not_known(app: &TestApp) {
     });
     assert_eq!(app.send_signed(&event).await, 200);
     app.drain().await;
+}
+
+/// The answer to the call that made it is lost, so it is found by its name the next time, and claimed.
+async fn a_patient_that_is_found(app: &TestApp) {
+    let olga = app.person("olga", "Jane");
+    app.stand_in()
+        .fail_next(Operation::CreatePatient, Failure::ResetAfterEffect);
+    assert_eq!(olga.link().await.status, 504);
+    until("the patient is linked", async || {
+        (olga.link().await.status == 200).then_some(())
+    })
+    .await;
 }
 
 /// The webhook binds the run to its request, as the function that started it is still waiting.
@@ -132,10 +145,13 @@ async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
     };
     app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
     let id = nora.start_from(&["lab"]).await;
+    // Of that alone there is a message to be lost: earlier pulls have left others with a delay.
     until("the start is put off", async || {
-        (app.delayed(ADVANCE) > 0).then_some(())
+        let codes = nora.codes(&id).await;
+        codes.iter().any(|code| code == "start_deferred").then_some(())
     })
     .await;
+    app.drain().await;
     app.purge(ADVANCE).await;
     until("the pull has ended", async || {
         app.reconcile().await;

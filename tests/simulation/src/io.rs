@@ -187,20 +187,36 @@ impl Io {
         Ok(self.get(key).await?.and_then(|item| item.owner().cloned()))
     }
 
-    /// Releases a lock if it is still ours.
-    async fn release(&self, writes: &mut Vec<Write>, key: Key, holder: Subject) -> Stored<()> {
-        if self.is(Sabotage::LockKept) {
-            return Ok(());
-        }
-        if self.lock(key.clone()).await?.is_some_and(|lock| lock.holder == holder) {
-            writes.push(Write::release(key, holder));
-        }
-        Ok(())
+    /// The release of a lock, if it is still ours.
+    fn release(&self, key: Key, holder: Subject) -> Option<Write> {
+        (!self.is(Sabotage::LockKept)).then(|| Write::release(key, holder))
     }
 
-    /// Takes the AAL2 session held for a run out of the table, if it is still there.
-    async fn forget_session(&self, writes: &mut Vec<Write>, owner: &OwnerId, run: RunId) -> Stored<()> {
-        let slot = self.challenge(owner).await?;
+    /// Writes all, or nothing; a lock that is not ours any more is left alone, and the rest written without it.
+    async fn commit_released(&self, writes: Vec<Write>) -> Stored<()> {
+        match self.commit(writes.clone()).await {
+            Err(StoreError::Conflict(failed)) if failed == [Condition::LockOurs] => {
+                let kept = writes
+                    .into_iter()
+                    .filter(|write| write.condition != Condition::LockOurs);
+                self.commit(kept.collect()).await
+            }
+            written => written,
+        }
+    }
+
+    /// Takes the AAL2 session held for a run out of the table, if it is still there. `slot` is where it is read to be.
+    async fn forget_session(
+        &self,
+        writes: &mut Vec<Write>,
+        owner: &OwnerId,
+        slot: Option<&ChallengeSlot>,
+        run: RunId,
+    ) -> Stored<()> {
+        let slot = match slot {
+            Some(slot) => slot.clone(),
+            None => self.challenge(owner).await?,
+        };
         if slot.held.as_ref().is_none_or(|held| held.run != run) {
             return Ok(());
         }
@@ -308,14 +324,14 @@ impl WriteRun for Io {
             )
         }));
         if change.frees_session {
-            self.forget_session(&mut writes, owner, run.id).await?;
+            self.forget_session(&mut writes, owner, write.challenge, run.id).await?;
         }
         if change.unlocks {
             let lock = Key::OpenRun(run.patient.clone());
-            self.release(&mut writes, lock, Subject::Run(run.id)).await?;
+            writes.extend(self.release(lock, Subject::Run(run.id)));
         }
         writes.extend(seen.and_then(|seen| self.seen_write(seen)));
-        self.commit(writes).await
+        self.commit_released(writes).await
     }
 }
 
@@ -363,10 +379,10 @@ impl WriteRecord for Io {
             ));
         }
         if change.unlocks {
-            self.release(&mut writes, lock, Subject::Record(record.id)).await?;
+            writes.extend(self.release(lock, Subject::Record(record.id)));
         }
         writes.extend(seen.and_then(|seen| self.seen_write(seen)));
-        self.commit(writes).await
+        self.commit_released(writes).await
     }
 }
 
@@ -413,8 +429,12 @@ impl shared::budget::CountCall for Io {
 }
 
 impl SendAdvance for Io {
-    async fn send_advance(&self, advance: &Advance, delay: Duration) -> Result<(), QueueError> {
-        self.send(Body::Advance(advance.clone()), delay).await
+    /// One after the other, with anything in between: of a batch, some may be sent and others not.
+    async fn send_advances(&self, advances: &[(Advance, Duration)]) -> Result<(), QueueError> {
+        for (advance, delay) in advances {
+            self.send(Body::Advance(advance.clone()), *delay).await?;
+        }
+        Ok(())
     }
 }
 

@@ -14,12 +14,12 @@ pub(super) async fn poll(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> 
     let Some(request) = &run.request else {
         // Proved by a webhook that named no request: there is nothing to ask for, only to wait for.
         let until = now.plus(deps.timing.poll_gap(run.polls + 1)).min(run.expires_at);
-        return record_event(deps, owner, run, &RunEvent::PollFailed { until }, now).await;
+        return record_event(deps, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     };
     if !deps.budget.count_call(Share::Status, now).await? {
         // The day's calls are kept for what people wait for. Webhooks still come.
         let until = midnight_after(now).min(run.expires_at);
-        return record_event(deps, owner, run, &RunEvent::PollFailed { until }, now).await;
+        return record_event(deps, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     }
     let event = match deps.metriport.read_network_query(request).await {
         Ok(query) => RunEvent::Polled {
@@ -36,5 +36,5 @@ pub(super) async fn poll(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> 
             }
         }
     };
-    record_event(deps, owner, run, &event, now).await
+    record_event(deps, owner, run, None, &event, now).await
 }

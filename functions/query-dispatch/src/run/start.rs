@@ -9,7 +9,7 @@ use shared::metriport::{
     Effect, IasStart, Mentions, Metadata, NetworkQuery, RequestedSources, SourceReport, StartNetworkQuery,
     UpstreamError, UpstreamErrorKind,
 };
-use shared::store::{ReadChallenge, ReadRun, RejectIdentity, StoreError};
+use shared::store::{ReadChallenge, RejectIdentity, StoreError};
 use shared::webhook::RUN_MARK;
 use shared::{Error, clock};
 
@@ -19,24 +19,22 @@ use crate::{Deps, Outcome as Done, STALE};
 pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Done, Error> {
     let slot = deps.table.challenge(owner).await?;
     let Some(held) = slot.session_for(run.id, now) else {
-        return record_event(deps, owner, run, &RunEvent::StartTooLate, now).await;
+        return record_event(deps, owner, run, Some(&slot), &RunEvent::StartTooLate, now).await;
     };
     let call = call(deps, run, held)?;
     if let Some(event) = out_of_turn(deps, run, now).await? {
-        return record_event(deps, owner, run, &event, now).await;
+        return record_event(deps, owner, run, Some(&slot), &event, now).await;
     }
-    match write(deps, owner, run, &RunEvent::StartClaimed, now).await {
-        Err(Error::Store(StoreError::Conflict(_))) => return Ok(STALE),
-        claimed => claimed?,
+    let claimed = match write(deps, owner, run, Some(&slot), &RunEvent::StartClaimed, now).await {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) | Err(Error::Store(StoreError::Conflict(_))) => return Ok(STALE),
+        Err(error) => return Err(error),
     };
     let answer = deps.metriport.start_network_query(&call).await;
     let now = clock::now();
     let answer = deps.budget.heeded(Budget::QueryStarts, answer, now).await;
     let event = event(answer, deps, now);
-    let Some(claimed) = deps.table.run(owner, run.id).await? else {
-        return Ok(STALE);
-    };
-    let outcome = record_event(deps, owner, &claimed, &event, now).await?;
+    let outcome = record_event(deps, owner, &claimed, Some(&slot), &event, now).await?;
     if event
         == (RunEvent::StartRefused {
             reason: Reason::IdentityRejected,

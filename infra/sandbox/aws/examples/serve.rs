@@ -13,6 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         data_dir,
         region: "eu-central-1".to_owned(),
         observer: None,
+        meter: None,
         authorizer: None,
         interceptor: None,
         time_scale: 1,

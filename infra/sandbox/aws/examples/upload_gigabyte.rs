@@ -25,6 +25,7 @@ async fn main() -> Outcome<()> {
         data_dir: None,
         region: "eu-central-1".to_owned(),
         observer: None,
+        meter: None,
         authorizer: None,
         interceptor: None,
         time_scale: 1,

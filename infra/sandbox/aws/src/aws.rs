@@ -7,6 +7,7 @@ use crate::gate::{Gate, Observer, Service};
 use crate::interception::Interception;
 use crate::interceptor::{FaultCounter, FaultCounts, SharedInterceptor};
 use crate::listener::{Bound, Serving};
+use crate::meter::Meter;
 use crate::privileges::{Authorization, Authorizer, PartitionKeys, Tables};
 use crate::s3::{self, S3};
 use crate::secrets::{self, Secrets};
@@ -30,6 +31,8 @@ pub struct AwsOptions {
     pub region: String,
     /// Told of every request to every service.
     pub observer: Option<Observer>,
+    /// Told what every request weighs that is answered, and what AWS would bill for it.
+    pub meter: Option<Meter>,
     /// Decides whether a caller may do what a request asks for. Without one, everybody may do everything.
     pub authorizer: Option<Authorizer>,
     /// Decides about every request that is not refused to every service, and every message sent to a queue.
@@ -75,6 +78,7 @@ impl Aws {
         });
         let mut running = Running {
             observer: options.observer,
+            meter: options.meter,
             authorization,
             interception: interception.clone(),
             stop: stopping.clone(),
@@ -140,6 +144,12 @@ impl Aws {
         Ok(())
     }
 
+    /// Puts items, written in DynamoDB's own JSON, into a table past the service, which would take far longer for very
+    /// many. Gives how many there were.
+    pub async fn import(&self, table: &str, items: Vec<serde_json::Value>) -> Result<usize, Error> {
+        self.dynamodb.import(table, items).await
+    }
+
     /// Creates the queue, or gives the one of that name these settings, and returns its URL. The dead-letter queue
     /// must be there already.
     pub async fn create_queue(&self, spec: QueueSpec) -> Result<String, Error> {
@@ -190,6 +200,7 @@ impl Aws {
 /// What the services share while they start.
 struct Running {
     observer: Option<Observer>,
+    meter: Option<Meter>,
     authorization: Option<Authorization>,
     interception: Option<Interception>,
     stop: watch::Receiver<bool>,
@@ -203,6 +214,7 @@ impl Running {
         let gate = Gate {
             service,
             observer: self.observer.clone(),
+            meter: self.meter.clone(),
             authorization: self.authorization.clone(),
             interception: self.interception.clone(),
         };

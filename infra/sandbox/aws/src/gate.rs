@@ -1,12 +1,14 @@
 //! The gate that every request to every emulated service passes, before the service sees it.
 //!
-//! It tells the observer who called what, asks the authorizer whether the caller may ([`privileges`]), and lets the
-//! interceptor do to the call what it decides ([`interception`]).
+//! It tells the observer who called what, asks the authorizer whether the caller may ([`privileges`]), lets the
+//! interceptor do to the call what it decides ([`interception`]), and weighs what goes by ([`meter`]).
 //!
 //! [`interception`]: crate::interception
+//! [`meter`]: crate::meter
 //! [`privileges`]: crate::privileges
 
 use crate::interception::Interception;
+use crate::meter::{self, Meter};
 use crate::privileges::Authorization;
 use axum::extract::{Request, State};
 use axum::http::{Uri, header, request::Parts};
@@ -92,6 +94,7 @@ pub(crate) struct Caller(pub(crate) Option<String>);
 pub(crate) struct Gate {
     pub(crate) service: Service,
     pub(crate) observer: Option<Observer>,
+    pub(crate) meter: Option<Meter>,
     pub(crate) authorization: Option<Authorization>,
     pub(crate) interception: Option<Interception>,
 }
@@ -100,7 +103,8 @@ pub(crate) struct Gate {
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let (mut parts, mut body) = request.into_parts();
     let access_key_id = access_key_id(&parts);
-    let watched = gate.observer.is_some() || gate.authorization.is_some() || gate.interception.is_some();
+    let watched =
+        gate.observer.is_some() || gate.meter.is_some() || gate.authorization.is_some() || gate.interception.is_some();
     let call = watched.then(|| gate.call(&parts, access_key_id.clone()));
     if let (Some(observer), Some(call)) = (&gate.observer, &call) {
         observer(call);
@@ -113,7 +117,17 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
     }
     parts.extensions.insert(Caller(access_key_id));
     let request = Request::from_parts(parts, body);
-    match (gate.interception, call) {
+    match (gate.meter, call) {
+        (Some(meter), Some(call)) => {
+            let answer = async |request| serve(gate.interception, Some(call.clone()), request, next).await;
+            meter::around(&meter, &call, request, answer).await
+        }
+        (_, call) => serve(gate.interception, call, request, next).await,
+    }
+}
+
+async fn serve(interception: Option<Interception>, call: Option<Call>, request: Request, next: Next) -> Response {
+    match (interception, call) {
         (Some(interception), Some(call)) => interception.around(call, request, next).await,
         _ => next.run(request).await,
     }

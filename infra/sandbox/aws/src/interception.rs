@@ -93,12 +93,13 @@ impl Interception {
     }
 
     /// How a message goes through its queue.
-    pub(crate) fn passage(&self, queue: &str, message_id: String, sender: &str) -> Passage {
+    pub(crate) fn passage(&self, queue: &str, message_id: String, sender: &str, delay_secs: Option<u32>) -> Passage {
         let passage = self.interceptor.message(&MessageInfo {
             queue: queue.to_owned(),
             ordinal: self.messages.next(queue.to_owned()),
             message_id,
             sender: sender.to_owned(),
+            delay_secs,
         });
         if passage.late_ms > 0 {
             self.counter.count("message_late");

@@ -77,6 +77,8 @@ pub struct MessageInfo {
     pub message_id: String,
     /// The access key id of its sender.
     pub sender: String,
+    /// The delay it asks for, in seconds, before any time scale; `None` leaves it to the queue.
+    pub delay_secs: Option<u32>,
 }
 
 /// How a message goes through its queue. Times are real milliseconds, on top of the message's own delay.

@@ -16,6 +16,7 @@ mod interception;
 mod interceptor;
 mod json_protocol;
 mod listener;
+mod meter;
 mod privileges;
 mod refused;
 mod s3;
@@ -24,10 +25,11 @@ mod serve;
 mod sqs;
 
 pub use aws::{Aws, AwsOptions, SECRET_ACCESS_KEY};
-pub use dynamodb::{IndexSpec, KeyAttribute, KeyKind, TableSpec};
+pub use dynamodb::{IndexProjection, IndexSpec, KeyAttribute, KeyKind, TableSpec};
 pub use error::Error;
 pub use gate::{Call, Observer, Service};
 pub use interceptor::{Ending, Failure, FaultCounts, Interceptor, MessageInfo, Passage, SharedInterceptor, Verdict};
+pub use meter::{Meter, Weight};
 pub use privileges::{Authorizer, Lacking, Need};
 pub use sqs::{PeekedMessage, QueueDepths, QueueSpec, SqsHandle};
 

@@ -1,6 +1,6 @@
-//! The functions: the same reads, calls, writes and sends in the same order as in `functions/*/src`, with the decisions
-//! taken where they are taken there, in `shared::domain`. What they leave out is what no rule depends on: HTTP, JSON,
-//! redirect URLs, logs.
+//! The functions: the same reads, calls, writes and sends in the same order as in `functions/*/src`, and reads that
+//! they make at once in one of their orders. Decisions are taken where they are taken there, in `shared::domain`. What
+//! is left out is what no rule depends on: HTTP, JSON, redirect URLs, logs.
 
 pub(crate) mod dispatch;
 pub(crate) mod fetch;

@@ -2,7 +2,7 @@
 //! (`record-read`), as in those functions' sources.
 
 use shared::Error;
-use shared::domain::challenge::Pending;
+use shared::domain::challenge::{ChallengeSlot, Pending};
 use shared::domain::identity::{Identity, OpenSession, Standing};
 use shared::domain::patient::{Beginning, PatientLink, PatientSlot};
 use shared::domain::record::{NewRecord, Record};
@@ -126,12 +126,10 @@ async fn claim_patient(io: &Io, owner: &OwnerId, begun: &PatientSlot, patient: &
 
 async fn end_change(io: &Io, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<(), StoreError> {
     let mut writes = vec![put_patient(owner, slot)];
-    if let Some(link) = &slot.link
-        && io.by_owner(Key::PatientOwner(link.patient.clone())).await?.as_ref() != Some(owner)
-    {
+    writes.extend(slot.link.as_ref().map(|link| {
         let item = Item::Owner(owner.clone());
-        writes.push(put_owner(io, owner, &link.patient, now, item));
-    }
+        put_owner(io, owner, &link.patient, now, item)
+    }));
     io.commit(writes).await
 }
 
@@ -263,6 +261,7 @@ pub(crate) async fn open_challenge(io: &Io, person: u8) -> Outcome {
     let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, io.timing) else {
         return Err(refused(Code::IdentityNotVerified));
     };
+    let challenges = io.challenge(&owner).await?;
     let (id, expires_at) = match io.upstream(Call::OpenChallenge(proofed.clone())).await {
         Ok(Answer::Challenge(id, expires_at)) => (id, expires_at),
         Ok(_) => return Err(Error::Internal("no challenge in the answer")),
@@ -278,18 +277,17 @@ pub(crate) async fn open_challenge(io: &Io, person: u8) -> Outcome {
         patient: link.patient.clone(),
         expires_at,
     };
-    keep(io, &owner, pending).await?;
+    keep(io, &owner, challenges, pending).await?;
     Ok("challenge opened")
 }
 
-async fn keep(io: &Io, owner: &OwnerId, pending: Pending) -> Result<(), StoreError> {
+async fn keep(io: &Io, owner: &OwnerId, mut read: ChallengeSlot, pending: Pending) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {
-        let slot = io.challenge(owner).await?.open(pending.clone());
-        let read = Require::Version(slot.version.saturating_sub(1));
+        let slot = read.open(pending.clone());
         let write = Write::put(
             Condition::ChallengeAsRead,
-            read,
+            Require::Version(slot.version.saturating_sub(1)),
             Key::Challenge(owner.clone()),
             Item::Challenge(slot),
         );
@@ -297,6 +295,7 @@ async fn keep(io: &Io, owner: &OwnerId, pending: Pending) -> Result<(), StoreErr
             Err(StoreError::Conflict(_)) if tries < ATTEMPTS => tries += 1,
             written => return written,
         }
+        read = io.challenge(owner).await?;
     }
 }
 

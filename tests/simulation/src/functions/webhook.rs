@@ -5,7 +5,7 @@ use shared::domain::identity::{Verdict, Verification};
 use shared::domain::record::{Delivery as Kind, Record, RecordEvent, RecordState};
 use shared::domain::run::{Outcome as Ended, RunEvent};
 use shared::domain::{OwnerId, PatientId, RecordId, RunId, Time};
-use shared::queue::{FetchRecord, Link, SendFetch, Subject, VERSION, announce_end, announce_record, announce_run};
+use shared::queue::{FetchRecord, Link, SendFetch, Subject, VERSION, announce_change, announce_end, announce_record};
 use shared::store::{
     Condition, ReadRecord, ReadRun, RecordWrite, RunWrite, SeenMessage, StoreError, WriteRecord, WriteRun,
 };
@@ -27,13 +27,21 @@ const DUPLICATE: &str = "duplicate";
 
 pub(crate) async fn process(io: &Io, event: &WebhookEvent) -> Outcome {
     let now = io.now().await;
-    let seen = io.get(Key::Seen(event.message.clone())).await?;
-    if seen.is_some() {
-        if let Event::Consolidated { delivery } = &event.event {
-            offer_again(io, event, delivery).await?;
-        }
-        return Ok(DUPLICATE);
+    let acted = act(io, event, now).await;
+    // `Internal` is how what the function gives up is said here.
+    if !matches!(acted, Ok(DUPLICATE | UNMATCHED) | Err(Error::Internal(_))) {
+        return acted;
     }
+    if io.get(Key::Seen(event.message.clone())).await?.is_none() {
+        return acted;
+    }
+    if let Event::Consolidated { delivery } = &event.event {
+        offer_again(io, event, delivery).await?;
+    }
+    Ok(DUPLICATE)
+}
+
+async fn act(io: &Io, event: &WebhookEvent, now: Time) -> Outcome {
     match &event.event {
         Event::Source {
             patient,
@@ -65,7 +73,7 @@ fn seen(event: &WebhookEvent, now: Time) -> SeenMessage {
 /// Remembers a message without effect.
 async fn done(io: &Io, event: &WebhookEvent, outcome: &'static str, now: Time) -> Outcome {
     match io.commit(io.seen_write(&seen(event, now)).into_iter().collect()).await {
-        Err(error) if error.lacks(Condition::MessageUnseen) => Ok(outcome),
+        Err(error) if error.lacks(Condition::MessageUnseen) => Ok(DUPLICATE),
         written => written.map(|()| outcome).map_err(Error::from),
     }
 }
@@ -132,15 +140,12 @@ async fn apply_report(
         event: happened,
         change: &change,
         record: record.as_ref(),
+        challenge: None,
         now,
     };
     io.write_run(owner, write, Some(&seen(event, now))).await?;
-    if change.run.due_seq != before.due_seq {
-        announce_run(io, owner, &change.run, now).await?;
-    }
-    if let Some(record) = record {
-        announce_record(io, owner, &record, now).await?;
-    }
+    let moved = (change.run.due_seq != before.due_seq).then_some(&change.run);
+    announce_change(io, owner, moved, record.as_ref(), now).await?;
     Ok("applied")
 }
 

@@ -7,12 +7,13 @@
 mod forward;
 mod table;
 
-pub use table::{IndexSpec, KeyAttribute, KeyKind, TableSpec};
+pub use table::{IndexProjection, IndexSpec, KeyAttribute, KeyKind, TableSpec};
 
 use crate::error::Error;
 use crate::listener::{Bound, Serving, stopped};
 use axum::Router;
-use dynoxide::Database;
+use dynoxide::{Database, ImportOptions};
+use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -48,6 +49,23 @@ impl DynamoDb {
     /// Creates the table unless it is there.
     pub(crate) fn create_table(&self, spec: &TableSpec) -> Result<(), Error> {
         table::create(&self.database, spec).map_err(|error| Error::DynamoDb(Box::new(error)))
+    }
+
+    /// Puts items into a table in one transaction.
+    pub(crate) async fn import(&self, table: &str, items: Vec<Value>) -> Result<usize, Error> {
+        let (database, table) = (self.database.clone(), table.to_owned());
+        let import = move || {
+            let items = items.into_iter().map(serde_json::from_value);
+            let items = items
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| Error::DynamoDb(Box::new(error)))?;
+            let imported = database.import_items(&table, items, ImportOptions::default());
+            imported.map_err(|error| Error::DynamoDb(Box::new(error)))
+        };
+        let imported = tokio::task::spawn_blocking(import).await;
+        Ok(imported
+            .map_err(|error| Error::DynamoDb(Box::new(error)))??
+            .items_imported)
     }
 
     /// Waits until nothing uses the database any more, so that its files can be opened again or deleted.

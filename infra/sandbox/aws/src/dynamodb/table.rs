@@ -32,8 +32,19 @@ pub struct IndexSpec {
     pub hash_key: KeyAttribute,
     /// The sort key, if the index has one.
     pub range_key: Option<KeyAttribute>,
-    /// Whether the index holds the keys alone (`KEYS_ONLY`) or whole items (`ALL`).
-    pub keys_only: bool,
+    /// What it holds of an item.
+    pub projection: IndexProjection,
+}
+
+/// What a secondary index holds of an item, besides its keys and the table's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexProjection {
+    /// Nothing (`KEYS_ONLY`).
+    KeysOnly,
+    /// These attributes (`INCLUDE`).
+    Include(Vec<String>),
+    /// Everything (`ALL`).
+    All,
 }
 
 /// A key attribute and its type.
@@ -110,17 +121,17 @@ fn request(spec: &TableSpec) -> CreateTableRequest {
 }
 
 fn index(spec: &IndexSpec) -> GlobalSecondaryIndex {
-    let projection_type = if spec.keys_only {
-        ProjectionType::KEYS_ONLY
-    } else {
-        ProjectionType::ALL
+    let (projection_type, non_key_attributes) = match &spec.projection {
+        IndexProjection::KeysOnly => (ProjectionType::KEYS_ONLY, None),
+        IndexProjection::Include(names) => (ProjectionType::INCLUDE, Some(names.clone())),
+        IndexProjection::All => (ProjectionType::ALL, None),
     };
     GlobalSecondaryIndex {
         index_name: spec.name.clone(),
         key_schema: key_schema(&spec.hash_key, spec.range_key.as_ref()),
         projection: Projection {
             projection_type: Some(projection_type),
-            non_key_attributes: None,
+            non_key_attributes,
         },
         provisioned_throughput: None,
     }

@@ -80,8 +80,9 @@ impl Broker {
 
     /// How a message that is being sent goes through its queue. To be asked without the account's lock: whoever
     /// decides may look into the queues.
-    pub(crate) fn passage(&self, queue: &str, message: &Message) -> Passage {
-        let ask = |interception: &Interception| interception.passage(queue, message.id.to_string(), &message.sender_id);
+    pub(crate) fn passage(&self, queue: &str, message: &Message, delay_secs: Option<u32>) -> Passage {
+        let (id, sender) = (message.id.to_string(), &message.sender_id);
+        let ask = |interception: &Interception| interception.passage(queue, id, sender, delay_secs);
         self.interception.as_ref().map_or_else(Passage::default, ask)
     }
 

@@ -2,11 +2,11 @@
 
 use crate::harness;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
-use sandbox_aws::{Aws, IndexSpec, KeyAttribute, TableSpec};
+use sandbox_aws::{Aws, IndexProjection, IndexSpec, KeyAttribute, TableSpec};
 
-const TABLE: &str = "state";
+pub const TABLE: &str = "state";
 
-fn table() -> TableSpec {
+pub fn table() -> TableSpec {
     TableSpec {
         name: TABLE.to_owned(),
         hash_key: KeyAttribute::string("pk"),
@@ -15,17 +15,17 @@ fn table() -> TableSpec {
             name: "due".to_owned(),
             hash_key: KeyAttribute::string("shard"),
             range_key: Some(KeyAttribute::number("dueAt")),
-            keys_only: true,
+            projection: IndexProjection::KeysOnly,
         }],
         ttl_attribute: Some("ttl".to_owned()),
     }
 }
 
-fn text(value: &str) -> AttributeValue {
+pub fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-fn number(value: u64) -> AttributeValue {
+pub fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 

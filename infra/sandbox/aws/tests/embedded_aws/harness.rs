@@ -2,7 +2,7 @@
 
 use aws_credential_types::Credentials;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use sandbox_aws::{Authorizer, Aws, AwsOptions, Interceptor, Observer, SECRET_ACCESS_KEY, Service};
+use sandbox_aws::{Authorizer, Aws, AwsOptions, Interceptor, Meter, Observer, SECRET_ACCESS_KEY, Service};
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub async fn start_with(data_dir: Option<&Path>, observer: Option<Observer>) -> 
         data_dir,
         region: REGION.to_owned(),
         observer,
+        meter: None,
         authorizer: None,
         interceptor: None,
         time_scale: 1,
@@ -37,8 +38,23 @@ pub async fn start_intercepted(interceptor: impl Interceptor + 'static) -> Aws {
         data_dir: None,
         region: REGION.to_owned(),
         observer: None,
+        meter: None,
         authorizer: None,
         interceptor: Some(Arc::new(interceptor)),
+        time_scale: 1,
+    })
+    .await
+    .unwrap()
+}
+
+pub async fn start_metered(meter: Meter) -> Aws {
+    Aws::start(AwsOptions {
+        data_dir: None,
+        region: REGION.to_owned(),
+        observer: None,
+        meter: Some(meter),
+        authorizer: None,
+        interceptor: None,
         time_scale: 1,
     })
     .await
@@ -50,6 +66,7 @@ pub async fn start_authorized(authorizer: Authorizer) -> Aws {
         data_dir: None,
         region: REGION.to_owned(),
         observer: None,
+        meter: None,
         authorizer: Some(authorizer),
         interceptor: None,
         time_scale: 1,

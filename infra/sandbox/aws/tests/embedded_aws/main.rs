@@ -9,6 +9,7 @@
 mod dynamodb;
 mod faults;
 mod harness;
+mod meter;
 mod observer;
 mod privileges;
 mod s3;

@@ -50,6 +50,7 @@ impl Pipeline {
             data_dir: None,
             region: "us-east-1".to_owned(),
             observer: None,
+            meter: None,
             authorizer: None,
             interceptor: None,
             time_scale: 1,

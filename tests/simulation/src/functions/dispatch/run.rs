@@ -1,12 +1,12 @@
 //! A run's due work, as in `functions/query-dispatch/src/run.rs` and `run/`.
 
 use shared::Error;
-use shared::domain::challenge::Held;
+use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::record::Record;
 use shared::domain::run::{Deferral, Reason, Run, RunEvent, Step};
 use shared::domain::{OwnerId, RunId, Time};
 use shared::metriport::{Effect, UpstreamError, UpstreamErrorKind};
-use shared::queue::{Advance, announce_end, announce_record, announce_run};
+use shared::queue::{Advance, announce_change, announce_end, announce_run};
 use shared::store::{Condition, ReadRecord, ReadRun, RunWrite, StoreError, WriteRun};
 
 use super::super::ATTEMPTS;
@@ -29,7 +29,7 @@ pub(crate) async fn advance(io: &Io, message: &Advance, id: RunId) -> Outcome {
         Step::Start => start(io, owner, &run, now).await,
         Step::Poll => poll(io, owner, &run, now).await,
         Step::CheckRecord => check_record(io, owner, &run, now).await,
-        Step::Apply(event) => record_event(io, owner, &run, &event, now).await,
+        Step::Apply(event) => record_event(io, owner, &run, None, &event, now).await,
         Step::Wait(_) => {
             announce_run(io, owner, &run, now).await?;
             Ok("early")
@@ -41,11 +41,12 @@ pub(crate) async fn advance(io: &Io, message: &Advance, id: RunId) -> Outcome {
 async fn start(io: &Io, owner: &OwnerId, run: &Run, now: Time) -> Outcome {
     let slot = io.challenge(owner).await?;
     let Some(held) = slot.session_for(run.id, now) else {
-        return record_event(io, owner, run, &RunEvent::StartTooLate, now).await;
+        return record_event(io, owner, run, Some(&slot), &RunEvent::StartTooLate, now).await;
     };
-    match write(io, owner, run, &RunEvent::StartClaimed, now).await {
-        Err(Error::Store(StoreError::Conflict(_))) => return Ok("stale"),
-        claimed => claimed?,
+    let claimed = match write(io, owner, run, Some(&slot), &RunEvent::StartClaimed, now).await {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) | Err(Error::Store(StoreError::Conflict(_))) => return Ok("stale"),
+        Err(error) => return Err(error),
     };
     let call = StartQuery {
         run: run.id,
@@ -57,10 +58,7 @@ async fn start(io: &Io, owner: &OwnerId, run: &Run, now: Time) -> Outcome {
     let answer = io.upstream(Call::StartQuery(Box::new(call))).await;
     let now = io.now().await;
     let event = event(io, answer, now);
-    let Some(claimed) = io.run(owner, run.id).await? else {
-        return Ok("stale");
-    };
-    let outcome = record_event(io, owner, &claimed, &event, now).await?;
+    let outcome = record_event(io, owner, &claimed, Some(&slot), &event, now).await?;
     let rejected = RunEvent::StartRefused {
         reason: Reason::IdentityRejected,
     };
@@ -115,7 +113,7 @@ async fn reject(io: &Io, owner: &OwnerId, held: &Held, now: Time) -> Result<(), 
 async fn poll(io: &Io, owner: &OwnerId, run: &Run, now: Time) -> Outcome {
     let Some(request) = &run.request else {
         let until = now.plus(io.timing.poll_gap(run.polls + 1)).min(run.expires_at);
-        return record_event(io, owner, run, &RunEvent::PollFailed { until }, now).await;
+        return record_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     };
     let event = match io.upstream(Call::ReadQuery(request.clone())).await {
         Ok(Answer::Report(report)) => RunEvent::Polled { report },
@@ -128,7 +126,7 @@ async fn poll(io: &Io, owner: &OwnerId, run: &Run, now: Time) -> Outcome {
             }
         }
     };
-    record_event(io, owner, run, &event, now).await
+    record_event(io, owner, run, None, &event, now).await
 }
 
 async fn check_record(io: &Io, owner: &OwnerId, run: &Run, now: Time) -> Outcome {
@@ -142,7 +140,7 @@ async fn check_record(io: &Io, owner: &OwnerId, run: &Run, now: Time) -> Outcome
         },
         None => RunEvent::RecordEnded { available: false },
     };
-    let outcome = record_event(io, owner, run, &event, now).await?;
+    let outcome = record_event(io, owner, run, None, &event, now).await?;
     if matches!(event, RunEvent::RecordAwaited { .. })
         && let Some(record) = final_record(io, owner, run).await?
     {
@@ -158,37 +156,51 @@ async fn final_record(io: &Io, owner: &OwnerId, run: &Run) -> Result<Option<Reco
     }
 }
 
-async fn record_event(io: &Io, owner: &OwnerId, run: &Run, event: &RunEvent, now: Time) -> Outcome {
+async fn record_event(
+    io: &Io,
+    owner: &OwnerId,
+    run: &Run,
+    mut challenge: Option<&ChallengeSlot>,
+    event: &RunEvent,
+    now: Time,
+) -> Outcome {
     let mut run = run.clone();
     for _ in 0..ATTEMPTS {
-        match write(io, owner, &run, event, now).await {
+        match write(io, owner, &run, challenge, event, now).await {
+            Ok(Some(_)) => return Ok("advanced"),
+            Ok(None) => return Ok("unchanged"),
             Err(Error::Store(StoreError::Conflict(_))) => match io.run(owner, run.id).await? {
-                Some(current) => run = current,
+                Some(current) => (run, challenge) = (current, None),
                 None => return Ok("stale"),
             },
-            outcome => return outcome,
+            Err(error) => return Err(error),
         }
     }
     Err(StoreError::Conflict(Vec::new()).into())
 }
 
-async fn write(io: &Io, owner: &OwnerId, run: &Run, event: &RunEvent, now: Time) -> Outcome {
+async fn write(
+    io: &Io,
+    owner: &OwnerId,
+    run: &Run,
+    challenge: Option<&ChallengeSlot>,
+    event: &RunEvent,
+    now: Time,
+) -> Result<Option<Run>, Error> {
     let Some(change) = run.apply(event, now, io.timing, ids::spare(run.id, run.version + 1)) else {
-        return Ok("unchanged");
+        return Ok(None);
     };
     let record = change.new_record(now, io.timing);
     let write = RunWrite {
         event,
         change: &change,
         record: record.as_ref(),
+        challenge,
         now,
     };
     io.write_run(owner, write, None).await?;
-    announce_run(io, owner, &change.run, now).await?;
-    if let Some(record) = record {
-        announce_record(io, owner, &record, now).await?;
-    }
-    Ok("advanced")
+    announce_change(io, owner, Some(&change.run), record.as_ref(), now).await?;
+    Ok(Some(change.run))
 }
 
 /// The identity as it is to be put over the version before.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::dynamodb::{IndexSpec, KeyAttribute, TableSpec};
+use crate::dynamodb::{IndexProjection, IndexSpec, KeyAttribute, TableSpec};
 use serde_json::json;
 
 const TABLE: &str = "arn:aws:dynamodb:eu-central-1:000000000000:table/state";
@@ -13,7 +13,7 @@ fn told(operation: &str, request: &Value) -> Option<Vec<Need>> {
             name: "due".to_owned(),
             hash_key: KeyAttribute::string("shard"),
             range_key: None,
-            keys_only: true,
+            projection: IndexProjection::KeysOnly,
         }],
         ttl_attribute: None,
     };

@@ -132,7 +132,7 @@ fn send_one(broker: &Broker, queue: &str, draft: Draft, sender_id: &str, id: Opt
     let (now_ms, delay_secs) = (ambient::now_ms(), draft.delay_secs);
     let message = draft.into_message(sender_id, now_ms);
     let sent = sent(id, &message);
-    let passage = broker.passage(queue, &message);
+    let passage = broker.passage(queue, &message, delay_secs);
     let taken_in_ms = now_ms.saturating_add(passage.late_ms);
     broker.change(|account| {
         let queue = account.queue_mut(queue)?;

@@ -1,0 +1,147 @@
+//! What calls weigh, by the rules of AWS (docs.aws.amazon.com, DynamoDB developer guide, "Read and write operations").
+
+use crate::dynamodb::{TABLE, number, table, text};
+use crate::harness;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use sandbox_aws::{Meter, Weight};
+use serde_json::json;
+use std::sync::{Arc, Mutex};
+
+type Weighed = Arc<Mutex<Vec<Weight>>>;
+
+fn recording() -> (Weighed, Meter) {
+    let weighed = Weighed::default();
+    let writer = weighed.clone();
+    (
+        weighed,
+        Arc::new(move |weight: &Weight| writer.lock().unwrap().push(weight.clone())),
+    )
+}
+
+/// What has been weighed since this was last asked: operation, read units, write units.
+fn units(weighed: &Weighed) -> Vec<(String, f64, f64)> {
+    let taken = std::mem::take(&mut *weighed.lock().unwrap());
+    let units = taken.into_iter();
+    units
+        .map(|weight| (weight.call.operation, weight.read_units, weight.write_units))
+        .collect()
+}
+
+#[tokio::test]
+async fn items_weigh_by_their_size_their_index_and_their_transaction() {
+    let (weighed, meter) = recording();
+    let aws = harness::start_metered(meter).await;
+    aws.create_table(table()).await.unwrap();
+    let client = harness::dynamodb(&aws);
+    let put = |sort: &str, filler: usize| {
+        let put = client.put_item().table_name(TABLE);
+        put.item("pk", text("a"))
+            .item("sk", text(sort))
+            .item("filler", text(&"x".repeat(filler)))
+    };
+    put("1", 10).send().await.unwrap();
+    put("2", 1500).send().await.unwrap();
+    // One unit for the item, and one for the index it appears in.
+    put("3", 10)
+        .item("shard", text("s"))
+        .item("dueAt", number(1))
+        .send()
+        .await
+        .unwrap();
+    // What is refused is billed, too.
+    put("1", 10)
+        .condition_expression("attribute_not_exists(pk)")
+        .send()
+        .await
+        .unwrap_err();
+    let one = Put::builder()
+        .table_name(TABLE)
+        .item("pk", text("b"))
+        .item("sk", text("1"))
+        .build()
+        .unwrap();
+    let transaction = client.transact_write_items();
+    transaction
+        .transact_items(TransactWriteItem::builder().put(one).build())
+        .send()
+        .await
+        .unwrap();
+    let get = client
+        .get_item()
+        .table_name(TABLE)
+        .key("pk", text("a"))
+        .key("sk", text("2"));
+    get.clone().consistent_read(true).send().await.unwrap();
+    get.send().await.unwrap();
+    let expected = [
+        ("PutItem", 0.0, 1.0),
+        ("PutItem", 0.0, 2.0),
+        ("PutItem", 0.0, 2.0),
+        ("PutItem", 0.0, 1.0),
+        ("TransactWriteItems", 0.0, 2.0),
+        ("GetItem", 1.0, 0.0),
+        ("GetItem", 0.5, 0.0),
+    ];
+    assert_eq!(
+        units(&weighed),
+        expected.map(|(operation, read, write)| (operation.to_owned(), read, write))
+    );
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn messages_and_objects_are_counted_with_their_bytes() {
+    let (weighed, meter) = recording();
+    let aws = harness::start_metered(meter).await;
+    let s3 = harness::s3_as(&aws, harness::credentials("record-fetch"));
+    aws.create_bucket("records").await.unwrap();
+    let put = s3
+        .put_object()
+        .bucket("records")
+        .key("a/b")
+        .body(vec![b'x'; 5000].into());
+    put.send().await.unwrap();
+    let object = weighed.lock().unwrap().pop().unwrap();
+    assert_eq!(
+        (object.call.operation.as_str(), object.status, object.request_bytes),
+        ("PutObject", 200, 5000)
+    );
+
+    let sqs = harness::sqs(&aws);
+    let url = sqs
+        .create_queue()
+        .queue_name("q")
+        .send()
+        .await
+        .unwrap()
+        .queue_url
+        .unwrap();
+    sqs.receive_message().queue_url(&url).send().await.unwrap();
+    sqs.send_message()
+        .queue_url(&url)
+        .message_body("hello")
+        .send()
+        .await
+        .unwrap();
+    sqs.receive_message().queue_url(&url).send().await.unwrap();
+    let messages: Vec<usize> = weighed.lock().unwrap().iter().map(|weight| weight.messages).collect();
+    assert_eq!(messages, [0, 0, 0, 1]);
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn imported_items_are_there_for_everybody() {
+    let aws = harness::start().await;
+    aws.create_table(table()).await.unwrap();
+    let item =
+        json!({ "pk": { "S": "a" }, "sk": { "S": "1" }, "n": { "N": "7" }, "m": { "M": { "x": { "BOOL": true } } } });
+    assert_eq!(aws.import(TABLE, vec![item]).await.unwrap(), 1);
+    let client = harness::dynamodb(&aws);
+    let get = client
+        .get_item()
+        .table_name(TABLE)
+        .key("pk", text("a"))
+        .key("sk", text("1"));
+    assert_eq!(get.send().await.unwrap().item.unwrap()["n"], number(7));
+    aws.shutdown().await.unwrap();
+}
