@@ -1,5 +1,6 @@
 //! Records a person asks for: other forms and filters, one at a time per patient, by links that live a minute.
 
+mod bad_input;
 mod transfers;
 
 use std::collections::BTreeSet;

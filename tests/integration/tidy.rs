@@ -110,10 +110,16 @@ fn nothing_waits_by_sleeping() {
     assert_none("sleeps in functions, shared code or tests", &broken(files, breaks));
 }
 
+/// The manifests of crates. Versions and lints stand in those of workspaces: the root's, and that of the yardsticks.
+fn crates() -> Vec<Tracked> {
+    let is_crate = |file: &Tracked| file.path.ends_with("/Cargo.toml") && !file.text.contains("[workspace]\n");
+    tracked().into_iter().filter(is_crate).collect()
+}
+
 #[test]
 fn versions_stand_in_the_workspace_alone() {
     let mut places = Vec::new();
-    for manifest in tracked().iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
+    for manifest in &crates() {
         let mut in_dependencies = false;
         for (place, line) in manifest.lines() {
             if line.starts_with('[') {
@@ -133,7 +139,7 @@ fn versions_stand_in_the_workspace_alone() {
 
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
-    let manifests = tracked().into_iter().filter(|file| file.path.ends_with("/Cargo.toml"));
+    let manifests = crates().into_iter();
     let without = manifests.filter(|manifest| !manifest.text.contains("[lints]\nworkspace = true\n"));
     assert_none(
         "crates without the lints",

@@ -1,24 +1,31 @@
 //! One record: claimed, streamed, recorded.
 
+use std::time::Duration;
+
 use shared::domain::record::{Record, RecordEvent, RecordReason, StoredObject};
 use shared::domain::{OwnerId, Time};
 use shared::queue::{FetchRecord, Link, announce_end, announce_record};
 use shared::records::{Bucket, OpenLink, RecordsError, ScanError, transfer};
 use shared::store::{ReadRecord, StoreError, claim_record, settle_record};
 use shared::{Error, clock};
+use tokio::time::Instant;
 
 use crate::Deps;
+
+/// What of the function's time is left when a transfer must end: enough to throw its upload away, and to write down
+/// that it came to nothing.
+const LEFT: Duration = Duration::from_secs(20);
 
 /// What became of a message; a word for the log.
 pub type Outcome = &'static str;
 
 const STALE: Outcome = "stale";
 
-/// Fetches the record a message is about.
+/// Fetches the record a message is about, in a function that lives until `end`.
 ///
 /// # Errors
 /// When the table or the queue fails: the message comes back.
-pub async fn fetch(deps: &Deps, message: &FetchRecord, now: Time) -> Result<Outcome, Error> {
+pub async fn fetch(deps: &Deps, message: &FetchRecord, end: Time, now: Time) -> Result<Outcome, Error> {
     let owner = &message.owner;
     let record = deps
         .table
@@ -39,7 +46,10 @@ pub async fn fetch(deps: &Deps, message: &FetchRecord, now: Time) -> Result<Outc
         Ok(None) | Err(StoreError::Conflict(_)) => return Ok(STALE),
         Err(error) => return Err(error.into()),
     };
-    let (event, outcome) = match receive(deps, owner, &claimed, &message.link).await {
+    // When it is due again, others will take the transfer for lost.
+    let until = claimed.due_at.unwrap_or(end).min(end.minus(LEFT));
+    let until = Instant::now() + now.until(until);
+    let (event, outcome) = match receive(deps, owner, &claimed, &message.link, until).await {
         Ok(object) => {
             tracing::info!(record = %record.id, bytes = object.bytes, "record stored");
             (RecordEvent::Stored(object), "stored")
@@ -60,20 +70,28 @@ pub async fn fetch(deps: &Deps, message: &FetchRecord, now: Time) -> Result<Outc
     }
 }
 
-async fn receive(deps: &Deps, owner: &OwnerId, record: &Record, link: &Link) -> Result<StoredObject, RecordsError> {
+async fn receive(
+    deps: &Deps,
+    owner: &OwnerId,
+    record: &Record,
+    link: &Link,
+    until: Instant,
+) -> Result<StoredObject, RecordsError> {
     if link.is_removed() {
         return Err(RecordsError::Broken("the link was removed from a dead letter"));
     }
     let form = record.asked.conversion;
     let key = Bucket::key(owner, record.id, form);
-    transfer(deps.links.open(link).await?, &deps.bucket, &key, form).await
+    transfer(deps.links.open(link), &deps.bucket, (&key, form), until).await
 }
 
 /// What is the link's or the network's fault is asked for again; what upstream made is what it is.
 const fn failed(error: &RecordsError) -> (RecordEvent, Outcome) {
     match error {
         RecordsError::Link(_) => (RecordEvent::FetchRefused(RecordReason::LinkRefused), "link refused"),
-        RecordsError::TooLarge => (RecordEvent::FetchRefused(RecordReason::TooLarge), "too large"),
+        RecordsError::TooLarge | RecordsError::Swollen => {
+            (RecordEvent::FetchRefused(RecordReason::TooLarge), "too large")
+        }
         RecordsError::Unreadable(ScanError::Truncated(_))
         | RecordsError::Dead(_)
         | RecordsError::Broken(_)

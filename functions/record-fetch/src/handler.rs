@@ -4,14 +4,15 @@ use std::convert::Infallible;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use shared::clock;
+use shared::domain::Time;
 use shared::queue::{each, parse};
 
 use crate::{Deps, fetch};
 
-/// Handles one batch; what failed is named in the reply, and comes back.
-pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
+/// Handles one batch, in a function that lives until `end`; what failed is named in the reply, and comes back.
+pub async fn handle(deps: &Deps, event: SqsEvent, end: Time) -> Result<SqsBatchResponse, Infallible> {
     Ok(each(event, &deps.dead_letters, async |body| {
-        fetch::fetch(deps, &parse(&body)?, clock::now()).await
+        fetch::fetch(deps, &parse(&body)?, end, clock::now()).await
     })
     .await)
 }

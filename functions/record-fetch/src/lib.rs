@@ -9,8 +9,9 @@ pub mod fetch;
 pub mod handler;
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use shared::clock;
 use shared::config::Env;
-use shared::domain::Timing;
+use shared::domain::{Time, Timing};
 use shared::init::{Init, InitError};
 use shared::queue::{AdvanceQueue, DeadLetterQueue, Source};
 use shared::records::{Bucket, LinkClient};
@@ -50,7 +51,8 @@ impl Deps {
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let deps = Deps::read(&Init::read(env, module_path!())?)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
-        handler::handle(&deps, event.payload).await
+        let end = i64::try_from(event.context.deadline).map_or(clock::now(), Time::from_millis);
+        handler::handle(&deps, event.payload, end).await
     }))
     .await
 }

@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::ACCEPT_ENCODING;
 use url::{Host, Url};
 
 use super::RecordsError;
+use super::unpack::{Piece, unpacked};
 use crate::config::is_loopback;
 use crate::metriport::tls_config;
 use crate::queue::Link;
@@ -89,12 +90,9 @@ fn origin(url: &Url) -> String {
     }
 }
 
-/// Some bytes of what is behind a link, or why there are no more.
-type Piece = Result<Bytes, RecordsError>;
-
 /// Opens links.
 pub trait OpenLink {
-    /// The bytes behind a link, decoded, as they come.
+    /// The bytes behind a link, unpacked, as they come.
     fn open(
         &self,
         link: &Link,
@@ -109,8 +107,7 @@ pub struct LinkClient {
 }
 
 impl LinkClient {
-    /// Makes the client. A transfer may take as long as its function lives, but never stalls for longer than half a
-    /// minute.
+    /// Makes the client. How long a transfer may take, and stall, is for [`transfer`](super::transfer) to say.
     ///
     /// # Errors
     /// When TLS cannot be set up.
@@ -121,9 +118,9 @@ impl LinkClient {
             .dns_resolver(Arc::new(PublicAddresses))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .gzip(true)
+            // What is packed is told by its first bytes, and unpacked within bounds.
+            .gzip(false)
             .connect_timeout(Duration::from_secs(5))
-            .read_timeout(Duration::from_secs(30))
             .build()
             .map_err(|_setup| RecordsError::Broken("client"))?;
         Ok(Self { policy, http })
@@ -133,11 +130,12 @@ impl LinkClient {
 impl OpenLink for LinkClient {
     async fn open(&self, link: &Link) -> Result<impl Stream<Item = Piece> + Send + Unpin, RecordsError> {
         let url = self.policy.check(link)?;
-        let reply = self.http.get(url).send().await.map_err(|error| broken(&error))?;
+        let asked = self.http.get(url).header(ACCEPT_ENCODING, "gzip");
+        let reply = asked.send().await.map_err(|error| broken(&error))?;
         if reply.status() != reqwest::StatusCode::OK {
             return Err(RecordsError::Dead(reply.status().as_u16()));
         }
-        Ok(reply.bytes_stream().map(|piece| piece.map_err(|error| broken(&error))))
+        unpacked(reply.bytes_stream().map(|piece| piece.map_err(|error| broken(&error)))).await
     }
 }
 
@@ -146,7 +144,6 @@ fn broken(error: &reqwest::Error) -> RecordsError {
     RecordsError::Broken(match () {
         () if error.is_timeout() => "timeout",
         () if error.is_connect() => "connection",
-        () if error.is_decode() => "encoding",
         () => "interrupted",
     })
 }

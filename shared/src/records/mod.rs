@@ -5,11 +5,13 @@ mod bucket;
 mod link;
 mod scan;
 mod transfer;
+mod unpack;
 
 pub use bucket::{Bucket, MintLink, Part, PutRecord, Upload};
 pub use link::{LinkClient, LinkPolicy, LinkRefusal, OpenLink};
 pub use scan::{BundleScan, ScanError};
-pub use transfer::{PART_BYTES, RECORD_BYTES_MAX, transfer};
+pub use transfer::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, transfer};
+pub use unpack::SWELLING_MAX;
 
 /// What can go wrong with a record on its way. Names kinds and statuses; no link, no content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +31,9 @@ pub enum RecordsError {
     /// More came than a record may have.
     #[error("larger than {RECORD_BYTES_MAX} bytes")]
     TooLarge,
+    /// What came packed is no record: it grows without end.
+    #[error("unpacks to more than {SWELLING_MAX} times its size")]
+    Swollen,
     /// The bucket.
     #[error("bucket: {0}")]
     Bucket(String),
@@ -40,7 +45,7 @@ impl RecordsError {
     pub const fn retryable(&self) -> bool {
         match self {
             Self::Dead(_) | Self::Broken(_) | Self::Bucket(_) => true,
-            Self::Link(_) | Self::Unreadable(_) | Self::TooLarge => false,
+            Self::Link(_) | Self::Unreadable(_) | Self::TooLarge | Self::Swollen => false,
         }
     }
 }

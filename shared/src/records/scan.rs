@@ -1,15 +1,20 @@
 //! Reads a FHIR Bundle as it streams by: checks that it is JSON and a Bundle, and counts resources by type.
 //!
-//! A push reader: it is fed pieces of any size, keeps a nesting stack and the current short text, and nothing else, so
-//! its memory does not grow with the record. It accepts the JSON grammar of RFC 8259, nested at most [`DEPTH_MAX`]
-//! deep, in UTF-8.
+//! A push reader: it is fed pieces of any size, keeps a nesting stack and the beginning of the current text, and
+//! nothing else, so its memory does not grow with the record. It accepts the JSON grammar of RFC 8259, nested at most
+//! [`DEPTH_MAX`] deep, in UTF-8. FHIR wants names unique (hl7.org/fhir/R4/json.html); those that it looks for must be,
+//! since it could not tell which of two a reader will believe.
+
+mod json;
+mod number;
+mod plain;
+mod utf8;
 
 use std::collections::BTreeMap;
 
-/// Deepest nesting read. FHIR bundles stay far below; what is deeper is an attack.
-pub const DEPTH_MAX: usize = 512;
-/// Longest key or type name kept.
-const TEXT_MAX: usize = 64;
+use json::{DEPTH_MAX, Fault, Lexer, Reader, TEXT_MAX};
+use utf8::{Cut, Whole};
+
 /// Most distinct types counted; FHIR R4 has fewer than 150.
 const TYPES_MAX: usize = 256;
 
@@ -25,6 +30,9 @@ pub enum ScanError {
     /// Nested too deeply.
     #[error("nested deeper than {DEPTH_MAX} at byte {0}")]
     TooDeep(u64),
+    /// A name that decides what is counted stands twice in one object.
+    #[error("a name for the second time at byte {0}")]
+    Doubled(u64),
     /// JSON, but its `resourceType` is not `Bundle`.
     #[error("not a FHIR Bundle")]
     NotABundle,
@@ -33,91 +41,13 @@ pub enum ScanError {
     Truncated(u64),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Root,
-    Entries,
-    Entry,
-    Resource,
-    Other,
-}
-
-#[derive(Clone, Copy)]
-struct Frame {
-    object: bool,
-    role: Role,
-}
-
-/// What the value after the current key is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Slot {
-    BundleType,
-    Entries,
-    Resource,
-    ResourceType,
-    Other,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    Value,
-    ValueOrEnd,
-    KeyOrEnd,
-    Key,
-    Colon,
-    CommaOrEnd,
-    Nothing,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Number {
-    Sign,
-    Zero,
-    Whole,
-    Point,
-    Fraction,
-    Exponent,
-    ExponentSign,
-    Power,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Lex {
-    Between,
-    Text { key: bool },
-    Escape { key: bool },
-    Unicode { key: bool, left: u8 },
-    Number(Number),
-    Word { rest: &'static [u8] },
-}
-
 /// A reader in the middle of a stream.
+#[derive(Default)]
 pub struct BundleScan {
-    stack: Vec<Frame>,
-    expect: Expect,
-    lex: Lex,
-    slot: Slot,
-    text: Option<Vec<u8>>,
-    utf8: Utf8,
+    lexer: Lexer,
+    bundle: Bundle,
+    cut: Cut,
     offset: u64,
-    is_bundle: bool,
-    counts: BTreeMap<String, u64>,
-}
-
-impl Default for BundleScan {
-    fn default() -> Self {
-        Self {
-            stack: Vec::new(),
-            expect: Expect::Value,
-            lex: Lex::Between,
-            slot: Slot::Other,
-            text: None,
-            utf8: Utf8::default(),
-            offset: 0,
-            is_bundle: false,
-            counts: BTreeMap::new(),
-        }
-    }
 }
 
 type Step = Result<(), ScanError>;
@@ -128,14 +58,40 @@ impl BundleScan {
     /// # Errors
     /// As soon as the stream can be no Bundle.
     pub fn push(&mut self, piece: &[u8]) -> Step {
-        for &byte in piece {
-            if !self.utf8.take(byte) {
-                return Err(ScanError::NotUtf8(self.offset));
+        let mut piece = piece;
+        if !self.cut.is_empty() {
+            match self.cut.complete(piece) {
+                Whole::Character(bytes, length, rest) => {
+                    self.read(bytes.get(..length).unwrap_or_default())?;
+                    piece = rest;
+                }
+                Whole::NotYet => return Ok(()),
+                Whole::Invalid => return Err(ScanError::NotUtf8(self.offset)),
             }
-            self.byte(byte)?;
-            self.offset += 1;
         }
+        let (text, rest, invalid) = utf8::valid(piece);
+        self.read(text)?;
+        if invalid {
+            return Err(ScanError::NotUtf8(self.offset));
+        }
+        self.cut.hold(rest);
         Ok(())
+    }
+
+    fn read(&mut self, text: &[u8]) -> Step {
+        let read = self.lexer.push(text, &mut self.bundle);
+        let (fault, at) = match read {
+            Ok(()) => (None, text.len()),
+            Err((fault, at)) => (Some(fault), at),
+        };
+        self.offset += at as u64;
+        match fault {
+            None => Ok(()),
+            Some(Fault::NotJson) => Err(ScanError::NotJson(self.offset)),
+            Some(Fault::TooDeep) => Err(ScanError::TooDeep(self.offset)),
+            Some(Fault::Doubled) => Err(ScanError::Doubled(self.offset)),
+            Some(Fault::NotABundle) => Err(ScanError::NotABundle),
+        }
     }
 
     /// Ends the stream: resources by type.
@@ -143,302 +99,157 @@ impl BundleScan {
     /// # Errors
     /// When it ended early, or was JSON but no Bundle.
     pub fn finish(self) -> Result<BTreeMap<String, u64>, ScanError> {
-        if self.expect != Expect::Nothing || self.lex != Lex::Between {
-            return Err(ScanError::Truncated(self.offset));
+        if !self.lexer.is_complete() || !self.cut.is_empty() {
+            return Err(ScanError::Truncated(self.offset + self.cut.length() as u64));
         }
-        if self.is_bundle {
-            Ok(self.counts)
+        if self.bundle.is_bundle {
+            Ok(self.bundle.counts)
         } else {
             Err(ScanError::NotABundle)
         }
     }
+}
 
-    const fn not_json(&self) -> ScanError {
-        ScanError::NotJson(self.offset)
-    }
+/// The innermost part of a Bundle that is known, from outside to inside.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Place {
+    #[default]
+    Outside,
+    Root,
+    Entries,
+    Entry,
+    Resource,
+}
 
-    fn byte(&mut self, byte: u8) -> Step {
-        match self.lex {
-            Lex::Between => self.between(byte),
-            Lex::Text { key } => self.in_text(byte, key),
-            Lex::Escape { key } => self.in_escape(byte, key),
-            Lex::Unicode { key, left } => self.in_unicode(byte, key, left),
-            Lex::Number(state) => self.in_number(byte, state),
-            Lex::Word { rest } => self.in_word(byte, rest),
-        }
-    }
+/// What the value after the current key is for.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Slot {
+    BundleType,
+    Entries,
+    Resource,
+    ResourceType,
+    #[default]
+    Other,
+}
 
-    fn between(&mut self, byte: u8) -> Step {
-        if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-            return Ok(());
-        }
-        match (self.expect, byte) {
-            (Expect::KeyOrEnd, b'}') | (Expect::ValueOrEnd, b']') => self.close(),
-            (Expect::KeyOrEnd | Expect::Key, b'"') => {
-                self.text = Some(Vec::new());
-                self.lex = Lex::Text { key: true };
-                Ok(())
-            }
-            (Expect::Colon, b':') => {
-                self.expect = Expect::Value;
-                Ok(())
-            }
-            (Expect::CommaOrEnd, _) => self.after_value(byte),
-            (Expect::Value | Expect::ValueOrEnd, _) => self.value(byte),
-            _ => Err(self.not_json()),
-        }
-    }
+/// The names that may stand once: in the Bundle, in the current entry and in its resource.
+#[derive(Default)]
+struct Seen {
+    bundle_type: bool,
+    entries: bool,
+    resource: bool,
+    resource_type: bool,
+}
 
-    fn after_value(&mut self, byte: u8) -> Step {
-        let object = self.stack.last().is_some_and(|frame| frame.object);
-        match (byte, object) {
-            (b',', true) => self.expect = Expect::Key,
-            (b',', false) => self.expect = Expect::Value,
-            (b'}', true) | (b']', false) => return self.close(),
-            _ => return Err(self.not_json()),
-        }
-        Ok(())
-    }
+/// What is known of the Bundle.
+#[derive(Default)]
+struct Bundle {
+    place: Place,
+    /// How many brackets are open inside of that place which lead nowhere.
+    below: usize,
+    slot: Slot,
+    seen: Seen,
+    is_bundle: bool,
+    counts: BTreeMap<String, u64>,
+}
 
-    fn value(&mut self, byte: u8) -> Step {
-        let slot = std::mem::replace(&mut self.slot, Slot::Other);
-        if self.stack.is_empty() && byte != b'{' {
-            return self.root_is_no_object(byte);
-        }
-        match byte {
-            b'{' => self.open(true, slot),
-            b'[' => self.open(false, slot),
-            b'"' => {
-                let kept = matches!(slot, Slot::BundleType | Slot::ResourceType);
-                self.slot = slot;
-                self.text = kept.then(Vec::new);
-                self.lex = Lex::Text { key: false };
-                Ok(())
-            }
-            b't' => self.word(b"rue"),
-            b'f' => self.word(b"alse"),
-            b'n' => self.word(b"ull"),
-            b'-' => self.number(Number::Sign),
-            b'0' => self.number(Number::Zero),
-            b'1'..=b'9' => self.number(Number::Whole),
-            _ => Err(self.not_json()),
-        }
-    }
-
-    /// Some other JSON value may begin like this; it is no Bundle either way.
-    const fn root_is_no_object(&self, byte: u8) -> Step {
-        match byte {
-            b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => Err(ScanError::NotABundle),
-            _ => Err(self.not_json()),
-        }
-    }
-
-    const fn word(&mut self, rest: &'static [u8]) -> Step {
-        self.lex = Lex::Word { rest };
-        Ok(())
-    }
-
-    const fn number(&mut self, state: Number) -> Step {
-        self.lex = Lex::Number(state);
-        Ok(())
-    }
-
-    fn open(&mut self, object: bool, slot: Slot) -> Step {
-        if self.stack.len() >= DEPTH_MAX {
-            return Err(ScanError::TooDeep(self.offset));
-        }
-        let parent = self.stack.last().map(|frame| frame.role);
-        let role = match (parent, object, slot) {
-            (None, true, _) => Role::Root,
-            (Some(Role::Root), false, Slot::Entries) => Role::Entries,
-            (Some(Role::Entries), true, _) => Role::Entry,
-            (Some(Role::Entry), true, Slot::Resource) => Role::Resource,
-            _ => Role::Other,
+impl Reader for Bundle {
+    fn open(&mut self, object: bool) {
+        let slot = std::mem::take(&mut self.slot);
+        let inner = match (self.place, object, slot) {
+            _ if self.below > 0 => None,
+            (Place::Outside, true, _) => Some(Place::Root),
+            (Place::Root, false, Slot::Entries) => Some(Place::Entries),
+            (Place::Entries, true, _) => Some(Place::Entry),
+            (Place::Entry, true, Slot::Resource) => Some(Place::Resource),
+            _ => None,
         };
-        self.stack.push(Frame { object, role });
-        self.expect = if object { Expect::KeyOrEnd } else { Expect::ValueOrEnd };
-        Ok(())
+        match inner {
+            Some(place) => self.enter(place),
+            None => self.below += 1,
+        }
     }
 
-    fn close(&mut self) -> Step {
-        self.stack.pop();
-        self.value_ended();
-        Ok(())
-    }
-
-    fn value_ended(&mut self) {
-        self.lex = Lex::Between;
-        self.expect = if self.stack.is_empty() {
-            Expect::Nothing
-        } else {
-            Expect::CommaOrEnd
+    fn close(&mut self) {
+        self.slot = Slot::Other;
+        if self.below > 0 {
+            self.below -= 1;
+            return;
+        }
+        self.place = match self.place {
+            Place::Resource => Place::Entry,
+            Place::Entry => Place::Entries,
+            Place::Entries => Place::Root,
+            Place::Root | Place::Outside => Place::Outside,
         };
     }
 
-    fn in_text(&mut self, byte: u8, key: bool) -> Step {
-        match byte {
-            b'"' => self.text_ended(key),
-            b'\\' => {
-                // No name we look for is written with an escape; one that is, is another name.
-                self.text = self.text.take().map(|_| vec![0]);
-                self.lex = Lex::Escape { key };
-                Ok(())
+    fn wants(&self, key: bool) -> bool {
+        self.below == 0
+            && match key {
+                true => matches!(self.place, Place::Root | Place::Entry | Place::Resource),
+                false => matches!(self.slot, Slot::BundleType | Slot::ResourceType),
             }
-            0..=0x1f => Err(self.not_json()),
-            _ => {
-                if let Some(text) = self.text.as_mut().filter(|text| text.len() <= TEXT_MAX) {
-                    text.push(byte);
-                }
-                Ok(())
-            }
-        }
     }
 
-    const fn in_escape(&mut self, byte: u8, key: bool) -> Step {
-        self.lex = match byte {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Lex::Text { key },
-            b'u' => Lex::Unicode { key, left: 4 },
-            _ => return Err(self.not_json()),
-        };
-        Ok(())
-    }
-
-    const fn in_unicode(&mut self, byte: u8, key: bool, left: u8) -> Step {
-        if !byte.is_ascii_hexdigit() {
-            return Err(self.not_json());
-        }
-        self.lex = if left == 1 {
-            Lex::Text { key }
-        } else {
-            Lex::Unicode { key, left: left - 1 }
-        };
-        Ok(())
-    }
-
-    fn text_ended(&mut self, key: bool) -> Step {
-        let text = self.text.take();
+    fn text(&mut self, key: bool, text: &[u8]) -> Result<(), Fault> {
         if key {
-            self.lex = Lex::Between;
-            self.expect = Expect::Colon;
-            self.slot = self.slot_of(text.as_deref().unwrap_or_default());
-            return Ok(());
+            return self.key(text);
         }
-        let slot = std::mem::replace(&mut self.slot, Slot::Other);
-        self.value_ended();
-        match (slot, text) {
-            (Slot::BundleType, Some(name)) if name != b"Bundle" => Err(ScanError::NotABundle),
-            (Slot::BundleType, Some(_)) => {
-                self.is_bundle = true;
-                Ok(())
-            }
-            (Slot::ResourceType, Some(name)) => {
-                self.count(&name);
-                Ok(())
-            }
-            _ => Ok(()),
+        match std::mem::take(&mut self.slot) {
+            Slot::BundleType if text != b"Bundle" => return Err(Fault::NotABundle),
+            Slot::BundleType => self.is_bundle = true,
+            Slot::ResourceType => self.count(text),
+            Slot::Entries | Slot::Resource | Slot::Other => {}
+        }
+        Ok(())
+    }
+}
+
+impl Bundle {
+    fn enter(&mut self, place: Place) {
+        self.place = place;
+        match place {
+            Place::Entry => self.seen.resource = false,
+            Place::Resource => self.seen.resource_type = false,
+            Place::Outside | Place::Root | Place::Entries => {}
         }
     }
 
-    fn slot_of(&self, key: &[u8]) -> Slot {
-        match (self.stack.last().map(|frame| frame.role), key) {
-            (Some(Role::Root), b"resourceType") => Slot::BundleType,
-            (Some(Role::Root), b"entry") => Slot::Entries,
-            (Some(Role::Entry), b"resource") => Slot::Resource,
-            (Some(Role::Resource), b"resourceType") => Slot::ResourceType,
-            _ => Slot::Other,
+    fn key(&mut self, key: &[u8]) -> Result<(), Fault> {
+        let (slot, seen) = match (self.place, key) {
+            (Place::Root, b"resourceType") => (Slot::BundleType, &mut self.seen.bundle_type),
+            (Place::Root, b"entry") => (Slot::Entries, &mut self.seen.entries),
+            (Place::Entry, b"resource") => (Slot::Resource, &mut self.seen.resource),
+            (Place::Resource, b"resourceType") => (Slot::ResourceType, &mut self.seen.resource_type),
+            _ => {
+                self.slot = Slot::Other;
+                return Ok(());
+            }
+        };
+        self.slot = slot;
+        if std::mem::replace(seen, true) {
+            return Err(Fault::Doubled);
         }
+        Ok(())
     }
 
     /// Counts a resource. What is no FHIR type name is counted, but not repeated: it could be anything.
     fn count(&mut self, name: &[u8]) {
         let known = name.len() <= TEXT_MAX && !name.is_empty() && name.iter().all(u8::is_ascii_alphabetic);
-        let name = if known {
-            String::from_utf8_lossy(name).into_owned()
+        let name = str::from_utf8(name).ok().filter(|_| known).unwrap_or("unnamed");
+        if let Some(count) = self.counts.get_mut(name) {
+            *count += 1;
+            return;
+        }
+        let name = if self.counts.len() >= TYPES_MAX {
+            "unnamed"
         } else {
-            "unnamed".to_owned()
+            name
         };
-        let full = self.counts.len() >= TYPES_MAX && !self.counts.contains_key(&name);
-        *self
-            .counts
-            .entry(if full { "unnamed".to_owned() } else { name })
-            .or_default() += 1;
-    }
-
-    fn in_number(&mut self, byte: u8, state: Number) -> Step {
-        use Number::{Exponent, ExponentSign, Fraction, Point, Power, Sign, Whole, Zero};
-        let next = match (state, byte) {
-            (Sign, b'0') => Zero,
-            (Sign, b'1'..=b'9') | (Whole, b'0'..=b'9') => Whole,
-            (Zero | Whole, b'.') => Point,
-            (Point | Fraction, b'0'..=b'9') => Fraction,
-            (Zero | Whole | Fraction, b'e' | b'E') => Exponent,
-            (Exponent, b'+' | b'-') => ExponentSign,
-            (Exponent | ExponentSign | Power, b'0'..=b'9') => Power,
-            (Zero | Whole | Fraction | Power, _) => {
-                self.value_ended();
-                return self.between(byte);
-            }
-            _ => return Err(self.not_json()),
-        };
-        self.lex = Lex::Number(next);
-        Ok(())
-    }
-
-    fn in_word(&mut self, byte: u8, rest: &'static [u8]) -> Step {
-        match rest.split_first() {
-            Some((expected, [])) if *expected == byte => self.value_ended(),
-            Some((expected, rest)) if *expected == byte => self.lex = Lex::Word { rest },
-            _ => return Err(self.not_json()),
-        }
-        Ok(())
-    }
-}
-
-/// Checks UTF-8 byte by byte (RFC 3629, section 4): how many continuation bytes are left, and the range of the next.
-#[derive(Clone, Copy)]
-struct Utf8 {
-    left: u8,
-    low: u8,
-    high: u8,
-}
-
-impl Default for Utf8 {
-    fn default() -> Self {
-        Self {
-            left: 0,
-            low: 0x80,
-            high: 0xbf,
-        }
-    }
-}
-
-impl Utf8 {
-    const fn take(&mut self, byte: u8) -> bool {
-        if self.left > 0 {
-            let fits = self.low <= byte && byte <= self.high;
-            *self = Self {
-                left: self.left - 1,
-                low: 0x80,
-                high: 0xbf,
-            };
-            return fits;
-        }
-        let (left, low, high) = match byte {
-            0..=0x7f => (0, 0x80, 0xbf),
-            0xc2..=0xdf => (1, 0x80, 0xbf),
-            0xe0 => (2, 0xa0, 0xbf),
-            0xed => (2, 0x80, 0x9f),
-            0xe1..=0xef => (2, 0x80, 0xbf),
-            0xf0 => (3, 0x90, 0xbf),
-            0xf4 => (3, 0x80, 0x8f),
-            0xf1..=0xf3 => (3, 0x80, 0xbf),
-            _ => return false,
-        };
-        *self = Self { left, low, high };
-        true
+        *self.counts.entry(name.to_owned()).or_default() += 1;
     }
 }
 
 #[cfg(test)]
-#[path = "scan_tests.rs"]
 mod tests;

@@ -88,8 +88,17 @@ fn a_consolidated_delivery_keeps_its_link_and_what_it_claims() {
     let Event::Consolidated { delivery } = read(&body).event else {
         panic!()
     };
-    assert_eq!(delivery.link.as_ref().map(Link::as_str), Some("https://b.test/x?sig=1"));
+    assert_eq!(delivery.link.as_ref().map(Link::as_str), Some("https://b.test/x.gz"));
     assert_eq!(delivery.subject, Some(PatientId::parse("p-1").unwrap()));
+    let mut plain = body;
+    let attachments = plain
+        .pointer_mut("/patients/0/bundle/entry/0/resource/content")
+        .unwrap();
+    attachments.as_array_mut().unwrap().pop();
+    let Event::Consolidated { delivery } = read(&plain).event else {
+        panic!()
+    };
+    assert_eq!(delivery.link.as_ref().map(Link::as_str), Some("https://b.test/x?sig=1"));
     let empty = json!({"meta": meta("medical.consolidated-data"), "patients": [
         {"patientId": "p-1", "status": "completed", "bundle": {"entry": []}}]});
     let Event::Consolidated { delivery } = read(&empty).event else {

@@ -1,5 +1,6 @@
-//! `cargo run --profile release-lambda -p bench -- [cold|warm|stream|pipeline|cost|all]`: measures the functions, always
-//! beside a yardstick that runs in the same minutes on the same machine, since absolute times say nothing elsewhere.
+//! `cargo run --profile release-lambda -p bench -- [cold|warm|stream|pipeline|cost|all]`: measures the functions,
+//! always beside a yardstick that runs in the same minutes on the same machine, since absolute times say nothing
+//! elsewhere.
 //!
 //! `--write` puts the tables into `docs/performance.md` and the plots into `docs/img`.
 
@@ -8,6 +9,7 @@ mod page;
 mod person;
 mod pipeline;
 mod spread;
+mod stream;
 mod table;
 
 use std::process::ExitCode;
@@ -19,6 +21,8 @@ use table::Table;
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// Records of 1 MB to 1 GB through the function that fetches them.
+    Stream,
     /// Whole pulls per second.
     Pipeline,
     /// What a pull, an idle person and an idle stack cost.
@@ -42,6 +46,9 @@ struct Args {
     /// How often each thing is measured; the tables show medians.
     #[arg(long, default_value_t = 25)]
     runs: usize,
+    /// What the measured binaries are built with; another than what is deployed serves to try something out.
+    #[arg(long, default_value = "release-lambda")]
+    profile: String,
     /// Prints JSON instead of tables.
     #[arg(long)]
     json: bool,
@@ -69,6 +76,9 @@ fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
     let is_asked = |part: Part| args.part == part || args.part == Part::All;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut tables = Vec::new();
+    if is_asked(Part::Stream) {
+        tables.extend(runtime.block_on(stream::measure(&args.profile, args.runs))?);
+    }
     if is_asked(Part::Pipeline) {
         tables.extend(runtime.block_on(pipeline::measure(args.runs))?);
     }

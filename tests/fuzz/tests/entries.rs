@@ -169,6 +169,14 @@ fn upstream_answers() {
 
 #[test]
 fn fhir_bundles() {
-    let reached = ["read", "not-json", "not-utf8", "too-deep", "not-a-bundle", "truncated"];
+    let reached = [
+        "read",
+        "not-json",
+        "not-utf8",
+        "too-deep",
+        "doubled",
+        "not-a-bundle",
+        "truncated",
+    ];
     judge("fhir-bundle", 2000, &reached);
 }

@@ -16,8 +16,9 @@ use crate::harness::TestApp;
 async fn a_large_record_passes_through_little_memory() {
     const RESOURCES: usize = 50;
     const BYTES_MIN: usize = 50_000_000;
-    const RESIDENT_KIB_MAX: u64 = 72 * 1024;
-    let note = "All work and no play makes a dull record. ".repeat(25_000);
+    // It comes packed, to a third or so: what can be packed to next to nothing is refused.
+    let word = |n: u32| format!("{:08x} ", n.wrapping_mul(0x9e37_79b1));
+    let note: String = (0..120_000).map(word).collect();
     let resource = |n| json!({ "resourceType": "Observation", "id": format!("o-{n}"), "note": [{ "text": note }] });
     let entries: Vec<Value> = (0..RESOURCES).map(|n| json!({ "resource": resource(n) })).collect();
     let bundle = json!({ "resourceType": "Bundle", "type": "collection", "entry": entries }).to_string();
@@ -34,13 +35,19 @@ async fn a_large_record_passes_through_little_memory() {
     assert_eq!(record.number("/counts/Observation"), RESOURCES as u64);
     assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&whole)));
     assert!(nora.download(&record).await == whole, "the record came back changed");
+    assert_little_memory(&app);
+    app.end().await;
+}
+
+/// No process that fetches records has held more than the parts under way, and itself.
+pub fn assert_little_memory(app: &TestApp) {
+    const RESIDENT_KIB_MAX: u64 = 80 * 1024;
     let fetchers = app.processes("record-fetch");
     assert!(fetchers.iter().any(|process| !process.invocations.is_empty()));
     for process in fetchers {
         let peak = peak_resident_kib(process.pid);
         assert!((1..RESIDENT_KIB_MAX).contains(&peak), "{peak} KiB");
     }
-    app.end().await;
 }
 
 /// The most memory a process has held so far (`VmHWM`, see proc_pid_status(5)).
@@ -82,7 +89,7 @@ async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
     // Refused, cut off, ended early, reset: four times nothing, then the whole of it.
     for failure in [
         answer(403, "<Error/>"),
-        Failure::TruncateAfter(3000),
+        Failure::TruncateAfter(300),
         answer(200, r#"{"resourceType":"Bundle","entry":["#),
         Failure::ResetBeforeEffect,
     ] {

@@ -10,6 +10,7 @@ use sandbox_fhir::Source;
 
 use crate::envelope::Refusal;
 use crate::files::{self, FileRefusal};
+use crate::odd_body::OddBody;
 use crate::operation::Operation;
 
 /// How a call misbehaves. Unless said otherwise the call has its effect all the same.
@@ -55,6 +56,8 @@ pub enum Failure {
     ResetAfterEffect,
     /// The answer's body breaks off after this many bytes, though its length said more.
     TruncateAfter(usize),
+    /// 200 with a body that is no right one, without any effect.
+    Odd(OddBody),
 }
 
 impl Failure {
@@ -141,6 +144,7 @@ impl Failure {
             Self::ResetBeforeEffect => "reset_before_effect",
             Self::ResetAfterEffect => "reset_after_effect",
             Self::TruncateAfter(_) => "truncated",
+            Self::Odd(_) => "odd_body",
         }
     }
 

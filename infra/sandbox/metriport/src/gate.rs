@@ -94,6 +94,7 @@ async fn answer(app: &App, operation: Operation, request: Request, next: Next) -
         }) => faults::status(code, body, content_type),
         Some(Failure::RateLimited { retry_after_secs }) => faults::rate_limited(retry_after_secs),
         Some(Failure::ResetBeforeEffect) => faults::reset(),
+        Some(Failure::Odd(body)) => body.response(),
         Some(Failure::SourcesRefused { sources, http_status }) => {
             let mut request = request;
             request.extensions_mut().insert(RefusedSources { sources, http_status });
@@ -149,6 +150,7 @@ async fn spoil(response: Response, failure: Failure) -> Response {
         Failure::Status { .. }
         | Failure::RateLimited { .. }
         | Failure::SourcesRefused { .. }
+        | Failure::Odd(_)
         | Failure::ResetBeforeEffect
         | Failure::ResetAfterEffect => faults::reset(),
     }

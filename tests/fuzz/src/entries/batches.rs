@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde_json::json;
+use shared::domain::Time;
 use shared::queue::dead_letter::Reason;
 use shared::queue::{Advance, FetchRecord, Source, parse};
 use shared::webhook::WebhookEvent;
@@ -93,7 +94,7 @@ impl Batches {
             match &self.function {
                 Function::Process(deps) => webhook_process::handler::handle(deps, event).await,
                 Function::Dispatch(deps) => query_dispatch::handler::handle(deps, event).await,
-                Function::Fetch(deps) => record_fetch::handler::handle(deps, event).await,
+                Function::Fetch(deps) => record_fetch::handler::handle(deps, event, Time::from_millis(i64::MAX)).await,
             }
         });
         reply

@@ -107,6 +107,7 @@ impl Entry for Bundles {
             Err(ScanError::NotJson(_)) => Ok("not-json"),
             Err(ScanError::NotUtf8(_)) => Ok("not-utf8"),
             Err(ScanError::TooDeep(_)) => Ok("too-deep"),
+            Err(ScanError::Doubled(_)) => Ok("doubled"),
             Err(ScanError::NotABundle) => Ok("not-a-bundle"),
             Err(ScanError::Truncated(_)) => Ok("truncated"),
         }
@@ -145,10 +146,17 @@ fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
         (true, Ok(_)) if depth(input) > DEPTH_MAX => return Err("too deep".to_owned()),
         _ => {}
     }
-    // As a tree would write it, without doubled keys and odd escapes.
     let Ok(tree) = serde_json::from_slice::<Value>(input) else {
         return Ok(());
     };
+    // What it is told by the names alone, whoever reads it: none of those that count stands twice.
+    if let Ok(ours) = read
+        && !input.contains(&b'\\')
+        && counted(&tree).as_ref() != Some(ours)
+    {
+        return Err(format!("counted {ours:?}, not what its tree holds"));
+    }
+    // As a tree would write it, without doubled keys and odd escapes.
     match (scan([tree.to_string().as_bytes()]).ok(), counted(&tree)) {
         (ours, theirs) if ours == theirs => Ok(()),
         (ours, theirs) => Err(format!("counted {ours:?}, in the tree {theirs:?}")),

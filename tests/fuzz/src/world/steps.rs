@@ -2,6 +2,7 @@
 //! on to the next.
 
 use serde_json::Value;
+use shared::domain::Time;
 use shared::init::Init;
 
 use super::Failed;
@@ -70,7 +71,7 @@ impl<'a> Steps<'a> {
         let Ok(reply) = match message.queue.as_str() {
             "webhook-events" => webhook_process::handler::handle(&self.process, event).await,
             "run-advance" => query_dispatch::handler::handle(&self.dispatch, event).await,
-            _ => record_fetch::handler::handle(&self.fetch, event).await,
+            _ => record_fetch::handler::handle(&self.fetch, event, Time::from_millis(i64::MAX)).await,
         };
         let sent = self.cloud.take_sent();
         if reply.batch_item_failures.is_empty() && sent.iter().all(|message| message.letter.is_none()) {

@@ -42,6 +42,55 @@ fn refuses_what_is_no_bundle() {
     assert!(matches!(scan(deep.as_bytes()), Err(ScanError::TooDeep(_))));
 }
 
+/// Which of two a reader believes is its own affair; ours counts only what is said once.
+#[test]
+fn refuses_names_that_count_when_they_stand_twice() {
+    let frame = |inner: &str| format!(r#"{{"resourceType":"Bundle","entry":[{inner}]}}"#);
+    let patient = r#"{"resource":{"resourceType":"Patient"}}"#;
+    for doubled in [
+        r#"{"resourceType":"Bundle","resourceType":"Bundle"}"#.to_owned(),
+        r#"{"resourceType":"Bundle","entry":[],"entry":[]}"#.to_owned(),
+        r#"{"resourceType":"Bundle","entry":5,"entry":[]}"#.to_owned(),
+        frame(r#"{"resource":{"resourceType":"Patient"},"resource":{}}"#),
+        frame(r#"{"resource":{"resourceType":"Patient","resourceType":"Observation"}}"#),
+    ] {
+        assert!(
+            matches!(scan(doubled.as_bytes()), Err(ScanError::Doubled(_))),
+            "{doubled}"
+        );
+    }
+    let entries =
+        format!(r#"{patient},{{"x":1,"x":2,"resource":{{"a":{{"resourceType":1,"resourceType":2}}}}}},{patient}"#);
+    let counts = scan(frame(&entries).as_bytes()).unwrap();
+    assert_eq!(counts, BTreeMap::from([("Patient".to_owned(), 2)]));
+}
+
+#[test]
+fn characters_may_be_cut_anywhere() {
+    let bundle = "{\"resourceType\":\"Bundle\",\"x\":\"a\u{e9}\u{20ac}\u{1f4a5}\u{e9}\"}".as_bytes();
+    for size in 1..=bundle.len() {
+        let mut scan = BundleScan::default();
+        bundle.chunks(size).for_each(|piece| scan.push(piece).unwrap());
+        assert_eq!(scan.finish(), Ok(BTreeMap::new()), "pieces of {size}");
+    }
+    for invalid in [
+        &b"\xc3("[..],
+        b"\xe2\x82(",
+        b"\xed\xa0\x80",
+        b"\xf5",
+        b"\x80",
+        b"\xc0\xaf",
+        b"\xf0\x9f\x92(",
+    ] {
+        let text = [b"{\"a\":\"", invalid, b"\"}"].concat();
+        for size in 1..=text.len() {
+            let mut scan = BundleScan::default();
+            let read = text.chunks(size).try_for_each(|piece| scan.push(piece));
+            assert_eq!(read, Err(ScanError::NotUtf8(6)), "{invalid:?} in pieces of {size}");
+        }
+    }
+}
+
 #[test]
 fn odd_type_names_are_not_repeated() {
     let bundle = json!({"resourceType": "Bundle", "entry": [

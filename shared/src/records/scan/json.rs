@@ -1,0 +1,310 @@
+//! The JSON grammar of RFC 8259, fed in pieces: keeps which brackets are open and the beginning of the current text, if
+//! somebody wants it. Every JSON text that is no object is refused: no Bundle is one.
+
+use super::number::Number;
+use super::plain::plain_bytes;
+
+/// Deepest nesting read. FHIR bundles stay far below; what is deeper is an attack.
+pub(super) const DEPTH_MAX: usize = 512;
+/// Longest text that is handed over whole, in bytes; of a longer one, as much and one byte more.
+pub(super) const TEXT_MAX: usize = 64;
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Not JSON.
+    NotJson,
+    /// Nested too deeply.
+    TooDeep,
+    /// Some other value than an object, or an object that is no Bundle.
+    NotABundle,
+    /// A name for the second time where it may stand once.
+    Doubled,
+}
+
+/// What becomes of the text.
+pub(super) trait Reader {
+    /// An object or array begins.
+    fn open(&mut self, object: bool);
+    /// The innermost of them ends.
+    fn close(&mut self);
+    /// Whether the text that begins now, a key or a value, is wanted.
+    fn wants(&self, key: bool) -> bool;
+    /// A text that was wanted. One with escapes begins with a NUL, which no text is written with.
+    fn text(&mut self, key: bool, text: &[u8]) -> Result<(), Fault>;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    Value,
+    ValueOrEnd,
+    KeyOrEnd,
+    Key,
+    Colon,
+    CommaOrEnd,
+    Nothing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lex {
+    Between,
+    Text,
+    Escape,
+    Unicode { left: u8 },
+    Number(Number),
+    Word { rest: &'static [u8] },
+}
+
+/// A lexer in the middle of a text.
+pub(super) struct Lexer {
+    /// For each open bracket, whether it is an object's.
+    open: Vec<bool>,
+    expect: Expect,
+    lex: Lex,
+    /// Whether the current text is a key.
+    key: bool,
+    /// Whether the current text is wanted.
+    wanted: bool,
+    /// What is kept of it from earlier pieces.
+    kept: Vec<u8>,
+}
+
+impl Default for Lexer {
+    fn default() -> Self {
+        Self {
+            open: Vec::with_capacity(64),
+            expect: Expect::Value,
+            lex: Lex::Between,
+            key: false,
+            wanted: false,
+            kept: Vec::with_capacity(TEXT_MAX + 1),
+        }
+    }
+}
+
+impl Lexer {
+    /// Whether the text may end here.
+    pub(super) fn is_complete(&self) -> bool {
+        self.expect == Expect::Nothing && self.lex == Lex::Between
+    }
+
+    /// Reads the next piece.
+    ///
+    /// # Errors
+    /// What is wrong, and how many bytes of the piece were read before it.
+    pub(super) fn push(&mut self, piece: &[u8], reader: &mut impl Reader) -> Result<(), (Fault, usize)> {
+        let mut rest = piece;
+        while let Some((&byte, after)) = rest.split_first() {
+            let left = match self.lex {
+                Lex::Between => self.between(byte, rest, after, reader),
+                Lex::Text => match self.in_text(rest, reader) {
+                    Ok(left) => Ok(left),
+                    Err((fault, read)) => return Err((fault, piece.len() - rest.len() + read)),
+                },
+                Lex::Escape => self.in_escape(byte).map(|()| after),
+                Lex::Unicode { left } => self.in_unicode(byte, left).map(|()| after),
+                Lex::Number(state) => self.in_number(byte, state).map(|read| if read { after } else { rest }),
+                Lex::Word { rest: word } => self.in_word(byte, word).map(|()| after),
+            };
+            rest = left.map_err(|fault| (fault, piece.len() - rest.len()))?;
+        }
+        Ok(())
+    }
+
+    /// Gives back what is left to read.
+    fn between<'p>(
+        &mut self,
+        byte: u8,
+        rest: &'p [u8],
+        after: &'p [u8],
+        reader: &mut impl Reader,
+    ) -> Result<&'p [u8], Fault> {
+        match (byte, self.expect) {
+            (b' ' | b'\n' | b'\r' | b'\t', _) => return Ok(after_blanks(rest)),
+            (b'"', Expect::KeyOrEnd | Expect::Key) => self.begin_text(true, reader),
+            (b'"', Expect::Value | Expect::ValueOrEnd) if !self.open.is_empty() => self.begin_text(false, reader),
+            (b':', Expect::Colon) => self.expect = Expect::Value,
+            (b',', Expect::CommaOrEnd) => {
+                self.expect = if self.in_object() { Expect::Key } else { Expect::Value };
+            }
+            (b'}', Expect::KeyOrEnd) | (b']', Expect::ValueOrEnd) => self.close(reader),
+            (b'}', Expect::CommaOrEnd) if self.in_object() => self.close(reader),
+            (b']', Expect::CommaOrEnd) if !self.in_object() => self.close(reader),
+            (_, Expect::Value | Expect::ValueOrEnd) => self.value(byte, reader)?,
+            _ => return Err(Fault::NotJson),
+        }
+        Ok(after)
+    }
+
+    fn in_object(&self) -> bool {
+        self.open.last().copied().unwrap_or_default()
+    }
+
+    /// The first byte of a value that is no text.
+    fn value(&mut self, byte: u8, reader: &mut impl Reader) -> Result<(), Fault> {
+        if self.open.is_empty() && byte != b'{' {
+            // Some other JSON value may begin like this; it is no Bundle either way.
+            return Err(match byte {
+                b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => Fault::NotABundle,
+                _ => Fault::NotJson,
+            });
+        }
+        match byte {
+            b'{' => return self.begin(true, reader),
+            b'[' => return self.begin(false, reader),
+            b't' => self.lex = Lex::Word { rest: b"rue" },
+            b'f' => self.lex = Lex::Word { rest: b"alse" },
+            b'n' => self.lex = Lex::Word { rest: b"ull" },
+            b'-' => self.lex = Lex::Number(Number::Sign),
+            b'0' => self.lex = Lex::Number(Number::Zero),
+            b'1'..=b'9' => self.lex = Lex::Number(Number::Whole),
+            _ => return Err(Fault::NotJson),
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, object: bool, reader: &mut impl Reader) -> Result<(), Fault> {
+        if self.open.len() >= DEPTH_MAX {
+            return Err(Fault::TooDeep);
+        }
+        self.open.push(object);
+        self.expect = if object { Expect::KeyOrEnd } else { Expect::ValueOrEnd };
+        reader.open(object);
+        Ok(())
+    }
+
+    fn close(&mut self, reader: &mut impl Reader) {
+        self.open.pop();
+        self.value_ended();
+        reader.close();
+    }
+
+    fn value_ended(&mut self) {
+        self.lex = Lex::Between;
+        self.expect = if self.open.is_empty() {
+            Expect::Nothing
+        } else {
+            Expect::CommaOrEnd
+        };
+    }
+
+    fn begin_text(&mut self, key: bool, reader: &impl Reader) {
+        self.lex = Lex::Text;
+        self.key = key;
+        self.wanted = reader.wants(key);
+        self.kept.clear();
+    }
+
+    /// Reads to the end of the text, an escape in it, or the end of the piece. Gives back what is left to read.
+    ///
+    /// Most texts come one after the other, with a colon or a comma between them: these are read on here, since the way
+    /// over [`Lexer::between`] is what takes most of the time.
+    fn in_text<'p>(&mut self, piece: &'p [u8], reader: &mut impl Reader) -> Result<&'p [u8], (Fault, usize)> {
+        let mut rest = piece;
+        loop {
+            let (plain, special) = rest.split_at(plain_bytes(rest));
+            let after = match special.split_first() {
+                Some((b'"', after)) => after,
+                Some((b'\\', after)) => {
+                    // No name we look for is written with an escape; one that is, is another name.
+                    self.kept.clear();
+                    self.kept.push(0);
+                    self.lex = Lex::Escape;
+                    return Ok(after);
+                }
+                Some(_control) => return Err((Fault::NotJson, piece.len() - special.len())),
+                None => {
+                    self.keep(plain);
+                    return Ok(special);
+                }
+            };
+            let ended = self.end_text(plain, reader);
+            ended.map_err(|fault| (fault, piece.len() - special.len()))?;
+            rest = match after {
+                [b':', b'"', value @ ..] if self.expect == Expect::Colon => {
+                    self.begin_text(false, reader);
+                    value
+                }
+                [b',', b'"', key @ ..] if self.expect == Expect::CommaOrEnd && self.in_object() => {
+                    self.begin_text(true, reader);
+                    key
+                }
+                _ => return Ok(after),
+            };
+        }
+    }
+
+    fn keep(&mut self, plain: &[u8]) {
+        if self.wanted {
+            let room = (TEXT_MAX + 1).saturating_sub(self.kept.len());
+            self.kept.extend_from_slice(plain.get(..room).unwrap_or(plain));
+        }
+    }
+
+    fn end_text(&mut self, plain: &[u8], reader: &mut impl Reader) -> Result<(), Fault> {
+        if self.key {
+            self.lex = Lex::Between;
+            self.expect = Expect::Colon;
+        } else {
+            self.value_ended();
+        }
+        if !self.wanted {
+            return Ok(());
+        }
+        if self.kept.is_empty() {
+            return reader.text(self.key, plain.get(..=TEXT_MAX).unwrap_or(plain));
+        }
+        self.keep(plain);
+        reader.text(self.key, &self.kept)
+    }
+
+    const fn in_escape(&mut self, byte: u8) -> Result<(), Fault> {
+        self.lex = match byte {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Lex::Text,
+            b'u' => Lex::Unicode { left: 4 },
+            _ => return Err(Fault::NotJson),
+        };
+        Ok(())
+    }
+
+    const fn in_unicode(&mut self, byte: u8, left: u8) -> Result<(), Fault> {
+        if !byte.is_ascii_hexdigit() {
+            return Err(Fault::NotJson);
+        }
+        self.lex = if left == 1 {
+            Lex::Text
+        } else {
+            Lex::Unicode { left: left - 1 }
+        };
+        Ok(())
+    }
+
+    /// Whether the byte was part of the number, which else has ended before it.
+    fn in_number(&mut self, byte: u8, number: Number) -> Result<bool, Fault> {
+        match number.next(byte) {
+            Some(next) => {
+                self.lex = Lex::Number(next);
+                Ok(true)
+            }
+            None if number.may_end() => {
+                self.value_ended();
+                Ok(false)
+            }
+            None => Err(Fault::NotJson),
+        }
+    }
+
+    fn in_word(&mut self, byte: u8, rest: &'static [u8]) -> Result<(), Fault> {
+        match rest.split_first() {
+            Some((expected, [])) if *expected == byte => self.value_ended(),
+            Some((expected, rest)) if *expected == byte => self.lex = Lex::Word { rest },
+            _ => return Err(Fault::NotJson),
+        }
+        Ok(())
+    }
+}
+
+fn after_blanks(rest: &[u8]) -> &[u8] {
+    let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    rest.split_at(rest.iter().take_while(is_blank).count()).1
+}

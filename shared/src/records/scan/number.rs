@@ -1,0 +1,44 @@
+//! Numbers, as JSON has them (RFC 8259, section 6).
+
+/// How far a number has been read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Number {
+    /// The minus.
+    Sign,
+    /// A zero, which no digit may follow.
+    Zero,
+    /// Digits.
+    Whole,
+    /// The point.
+    Point,
+    /// Digits after it.
+    Fraction,
+    /// The letter.
+    Exponent,
+    /// Its sign.
+    ExponentSign,
+    /// Its digits.
+    Power,
+}
+
+impl Number {
+    /// After one more byte, if that belongs to the number.
+    pub(super) const fn next(self, byte: u8) -> Option<Self> {
+        use Number::{Exponent, ExponentSign, Fraction, Point, Power, Sign, Whole, Zero};
+        match (self, byte) {
+            (Sign, b'0') => Some(Zero),
+            (Sign, b'1'..=b'9') | (Whole, b'0'..=b'9') => Some(Whole),
+            (Zero | Whole, b'.') => Some(Point),
+            (Point | Fraction, b'0'..=b'9') => Some(Fraction),
+            (Zero | Whole | Fraction, b'e' | b'E') => Some(Exponent),
+            (Exponent, b'+' | b'-') => Some(ExponentSign),
+            (Exponent | ExponentSign | Power, b'0'..=b'9') => Some(Power),
+            _ => None,
+        }
+    }
+
+    /// Whether it is whole as it is.
+    pub(super) const fn may_end(self) -> bool {
+        matches!(self, Self::Zero | Self::Whole | Self::Fraction | Self::Power)
+    }
+}

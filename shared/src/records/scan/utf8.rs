@@ -1,0 +1,72 @@
+//! UTF-8 in pieces: characters that a cut went through are put together again.
+
+/// The beginning of a character whose end has not come.
+#[derive(Default)]
+pub(super) struct Cut {
+    bytes: [u8; 4],
+    length: usize,
+}
+
+/// What the bytes at the end of a piece are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Whole<'p> {
+    /// A character, of which the last bytes came now, and what follows it.
+    Character([u8; 4], usize, &'p [u8]),
+    /// Not whole yet.
+    NotYet,
+    /// No character.
+    Invalid,
+}
+
+impl Cut {
+    /// Whether nothing is held back.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// How many bytes are held back.
+    pub(super) const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Holds back what is left of a piece: fewer than four bytes.
+    pub(super) fn hold(&mut self, rest: &[u8]) {
+        for (held, byte) in self.bytes.iter_mut().zip(rest) {
+            *held = *byte;
+        }
+        self.length = rest.len().min(self.bytes.len());
+    }
+
+    /// Goes on with the next piece.
+    pub(super) fn complete<'p>(&mut self, piece: &'p [u8]) -> Whole<'p> {
+        let mut rest = piece;
+        while let Some((&byte, after)) = rest.split_first() {
+            let Some(held) = self.bytes.get_mut(self.length) else {
+                return Whole::Invalid;
+            };
+            *held = byte;
+            self.length += 1;
+            rest = after;
+            match std::str::from_utf8(self.bytes.get(..self.length).unwrap_or_default()) {
+                Ok(_) => {
+                    let length = std::mem::take(&mut self.length);
+                    return Whole::Character(self.bytes, length, rest);
+                }
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => return Whole::Invalid,
+            }
+        }
+        Whole::NotYet
+    }
+}
+
+/// The valid beginning of a piece, what of it is no whole character, and whether that can be none.
+pub(super) fn valid(piece: &[u8]) -> (&[u8], &[u8], bool) {
+    match std::str::from_utf8(piece) {
+        Ok(_) => (piece, &[], false),
+        Err(error) => {
+            let (valid, rest) = piece.split_at(error.valid_up_to());
+            (valid, rest, error.error_len().is_some())
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Where the bytes of one transfer go.
+
+use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+
+use super::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, STALL, TIDY};
+use crate::domain::record::{Conversion, StoredObject};
+use crate::records::{BundleScan, Part, PutRecord, RecordsError, Upload};
+
+/// A part under way: its number, what the bucket says to it, and its bytes, of which the room is used again.
+type Sending<'a> = Pin<Box<dyn Future<Output = Result<(i32, Part, Bytes), RecordsError>> + Send + 'a>>;
+
+pub(super) struct Sink<'a, B> {
+    bucket: &'a B,
+    key: &'a str,
+    form: Conversion,
+    scan: BundleScan,
+    hash: Sha256,
+    bytes: u64,
+    /// The part that is being filled.
+    filling: BytesMut,
+    /// Room of parts that have arrived: fresh memory costs as much as the hash.
+    spare: Vec<BytesMut>,
+    upload: Option<Upload>,
+    begun: i32,
+    sending: FuturesUnordered<Sending<'a>>,
+    /// Parts that have arrived, by number.
+    parts: BTreeMap<i32, Part>,
+}
+
+impl<'a, B: PutRecord + Sync> Sink<'a, B> {
+    pub(super) fn new(bucket: &'a B, key: &'a str, form: Conversion) -> Self {
+        Self {
+            bucket,
+            key,
+            form,
+            scan: BundleScan::default(),
+            hash: Sha256::new(),
+            bytes: 0,
+            filling: BytesMut::new(),
+            spare: Vec::new(),
+            upload: None,
+            begun: 0,
+            sending: FuturesUnordered::new(),
+            parts: BTreeMap::new(),
+        }
+    }
+
+    /// Takes everything in, to the object that is then in the bucket.
+    pub(super) async fn take_in<S>(
+        &mut self,
+        opening: impl Future<Output = Result<S, RecordsError>>,
+    ) -> Result<StoredObject, RecordsError>
+    where
+        S: Stream<Item = Result<Bytes, RecordsError>>,
+    {
+        let stream = timeout(STALL, opening).await.map_err(stalled)??;
+        let mut stream = pin!(stream);
+        while let Some(piece) = self.next(&mut stream).await? {
+            self.take(&piece).await?;
+        }
+        let counts = match self.form {
+            Conversion::Json => std::mem::take(&mut self.scan).finish()?,
+            Conversion::Pdf | Conversion::Html => BTreeMap::new(),
+        };
+        self.place().await?;
+        Ok(StoredObject {
+            key: self.key.to_owned(),
+            sha256: hex::encode(std::mem::take(&mut self.hash).finalize()),
+            bytes: self.bytes,
+            counts,
+        })
+    }
+
+    /// The next piece. The parts under way go on meanwhile.
+    async fn next<S>(&mut self, stream: &mut Pin<&mut S>) -> Result<Option<Bytes>, RecordsError>
+    where
+        S: Stream<Item = Result<Bytes, RecordsError>>,
+    {
+        let mut piece = pin!(timeout(STALL, stream.next()));
+        loop {
+            tokio::select! {
+                biased;
+                Some(sent) = self.sending.next() => self.sent(sent)?,
+                piece = &mut piece => return piece.map_err(stalled)?.transpose(),
+            }
+        }
+    }
+
+    async fn take(&mut self, piece: &[u8]) -> Result<(), RecordsError> {
+        self.bytes += piece.len() as u64;
+        if self.bytes > RECORD_BYTES_MAX {
+            return Err(RecordsError::TooLarge);
+        }
+        if self.form == Conversion::Json {
+            self.scan.push(piece)?;
+        }
+        self.hash.update(piece);
+        let mut rest = piece;
+        while !rest.is_empty() {
+            self.make_room().await?;
+            let (now, later) = rest.split_at(rest.len().min(PART_BYTES - self.filling.len()));
+            self.filling.extend_from_slice(now);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Sends the part that is full. The first one has no room before the first byte comes.
+    async fn make_room(&mut self) -> Result<(), RecordsError> {
+        if self.filling.len() == PART_BYTES {
+            self.send().await?;
+        }
+        if self.filling.capacity() < PART_BYTES {
+            self.filling = self.spare.pop().unwrap_or_else(|| BytesMut::with_capacity(PART_BYTES));
+        }
+        Ok(())
+    }
+
+    /// Sends what is filled, when fewer parts are under way than may be.
+    async fn send(&mut self) -> Result<(), RecordsError> {
+        let upload = match &self.upload {
+            Some(upload) => upload.clone(),
+            None => self
+                .upload
+                .insert(self.bucket.begin(self.key, self.form).await?)
+                .clone(),
+        };
+        while self.sending.len() >= PARTS_AT_ONCE
+            && let Some(sent) = self.sending.next().await
+        {
+            self.sent(sent)?;
+        }
+        self.begun += 1;
+        let (bucket, number, body) = (self.bucket, self.begun, std::mem::take(&mut self.filling).freeze());
+        self.sending.push(Box::pin(async move {
+            let part = bucket.part(&upload, number, body.clone()).await?;
+            Ok((number, part, body))
+        }));
+        Ok(())
+    }
+
+    fn sent(&mut self, sent: Result<(i32, Part, Bytes), RecordsError>) -> Result<(), RecordsError> {
+        let (number, part, body) = sent?;
+        self.parts.insert(number, part);
+        if let Ok(mut room) = body.try_into_mut() {
+            room.clear();
+            self.spare.push(room);
+        }
+        Ok(())
+    }
+
+    /// Sends the rest and makes the whole visible. Below one part a single put is enough.
+    async fn place(&mut self) -> Result<(), RecordsError> {
+        if self.upload.is_none() && self.filling.len() < PART_BYTES {
+            let whole = std::mem::take(&mut self.filling).freeze();
+            return self.bucket.put(self.key, self.form, whole).await;
+        }
+        if !self.filling.is_empty() {
+            self.send().await?;
+        }
+        while let Some(sent) = self.sending.next().await {
+            self.sent(sent)?;
+        }
+        let parts = std::mem::take(&mut self.parts).into_values().collect();
+        match &self.upload {
+            Some(upload) => self.bucket.complete(upload, parts).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Throws the upload away. Its parts are never visible; what is missed here, the bucket's lifecycle rule removes.
+    pub(super) async fn discard(mut self) {
+        let Some(upload) = self.upload.take() else { return };
+        // S3 may keep a part that arrives after the abort.
+        let under_way = timeout(TIDY, self.sending.by_ref().for_each(|_| async {})).await;
+        self.sending.clear();
+        let aborted = timeout(TIDY, self.bucket.abort(&upload)).await;
+        let context = match (under_way, aborted) {
+            (Ok(()), Ok(Ok(()))) => return,
+            (_, Ok(Err(error))) => error.to_string(),
+            (_, Err(_elapsed)) => "no answer to the abort".to_owned(),
+            (Err(_elapsed), Ok(Ok(()))) => "aborted while a part was under way".to_owned(),
+        };
+        tracing::warn!(context, "parts of an unfinished upload may be left behind");
+    }
+}
+
+fn stalled(_elapsed: tokio::time::error::Elapsed) -> RecordsError {
+    RecordsError::Broken("stalled")
+}

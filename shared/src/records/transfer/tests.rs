@@ -1,0 +1,219 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use futures_util::stream::{self, BoxStream, StreamExt};
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::records::{Part, ScanError, Upload};
+
+type Piece = Result<Bytes, RecordsError>;
+
+/// A bucket whose parts arrive when they may, and not in order.
+#[derive(Default)]
+struct Fake {
+    state: Mutex<State>,
+    /// Parts wait for a permit, if there is a gate.
+    gate: Option<Semaphore>,
+}
+
+#[derive(Default)]
+struct State {
+    objects: Vec<Vec<u8>>,
+    parts: BTreeMap<i32, Vec<u8>>,
+    under_way: usize,
+    under_way_most: usize,
+    begun: u32,
+    aborted: u32,
+}
+
+impl Fake {
+    fn held_up() -> Self {
+        Self {
+            gate: Some(Semaphore::new(0)),
+            ..Self::default()
+        }
+    }
+
+    /// As many uploads ended as began, and there is nothing to see.
+    fn is_clean(&self) -> bool {
+        let state = self.state.lock().unwrap();
+        state.begun == state.aborted && state.objects.is_empty() && state.parts.is_empty()
+    }
+}
+
+/// A part under way; one that is dropped is not any more.
+struct UnderWay<'a>(&'a Fake);
+
+impl<'a> UnderWay<'a> {
+    fn begin(fake: &'a Fake) -> Self {
+        let mut state = fake.state.lock().unwrap();
+        state.under_way += 1;
+        state.under_way_most = state.under_way_most.max(state.under_way);
+        Self(fake)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().unwrap().under_way -= 1;
+    }
+}
+
+impl PutRecord for Fake {
+    async fn put(&self, _: &str, _: Conversion, body: Bytes) -> Result<(), RecordsError> {
+        self.state.lock().unwrap().objects.push(body.to_vec());
+        Ok(())
+    }
+    async fn begin(&self, key: &str, _: Conversion) -> Result<Upload, RecordsError> {
+        self.state.lock().unwrap().begun += 1;
+        Ok(Upload::for_tests(key))
+    }
+    async fn part(&self, _: &Upload, number: i32, body: Bytes) -> Result<Part, RecordsError> {
+        let _under_way = UnderWay::begin(self);
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        for _ in 0..number % 3 {
+            tokio::task::yield_now().await;
+        }
+        self.state.lock().unwrap().parts.insert(number, body.to_vec());
+        Ok(Part::for_tests(number))
+    }
+    async fn complete(&self, _: &Upload, parts: Vec<Part>) -> Result<(), RecordsError> {
+        let mut state = self.state.lock().unwrap();
+        let sent = std::mem::take(&mut state.parts);
+        let numbers: Vec<i32> = parts.iter().map(Part::number).collect();
+        assert_eq!(numbers, sent.keys().copied().collect::<Vec<_>>(), "in ascending order");
+        state.objects.push(sent.into_values().collect::<Vec<_>>().concat());
+        Ok(())
+    }
+    async fn abort(&self, _: &Upload) -> Result<(), RecordsError> {
+        let mut state = self.state.lock().unwrap();
+        assert_eq!(state.under_way, 0, "aborted while a part was under way");
+        state.parts.clear();
+        state.aborted += 1;
+        Ok(())
+    }
+}
+
+fn bundle(padding: usize) -> Vec<u8> {
+    let text = "x".repeat(padding);
+    format!(r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Binary","data":"{text}"}}}}]}}"#)
+        .into_bytes()
+}
+
+fn pieces(body: &[u8]) -> BoxStream<'static, Piece> {
+    let pieces = body.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+    stream::iter(pieces.collect::<Vec<_>>()).boxed()
+}
+
+async fn run(fake: &Fake, pieces: BoxStream<'static, Piece>) -> Result<StoredObject, RecordsError> {
+    let until = Instant::now() + Duration::from_secs(870);
+    transfer(async { Ok(pieces) }, fake, ("k", Conversion::Json), until).await
+}
+
+#[tokio::test]
+async fn small_and_large_records_arrive_whole() {
+    let frame = bundle(0).len();
+    for padding in [
+        0,
+        PART_BYTES - frame,
+        PART_BYTES,
+        6 * PART_BYTES - frame,
+        6 * PART_BYTES + 17,
+    ] {
+        let (fake, body) = (Fake::default(), bundle(padding));
+        let stored = run(&fake, pieces(&body)).await.unwrap();
+        let state = fake.state.lock().unwrap();
+        assert!(state.objects == [body.clone()], "{padding}");
+        assert_eq!(state.aborted, 0);
+        assert_eq!(stored.sha256, hex::encode(Sha256::digest(&body)));
+        assert_eq!(
+            (stored.bytes, stored.counts.get("Binary")),
+            (body.len() as u64, Some(&1))
+        );
+    }
+}
+
+#[tokio::test]
+async fn parts_go_at_once_and_no_more_than_fit_into_memory() {
+    let (fake, body) = (Fake::held_up(), bundle(8 * PART_BYTES));
+    let letting = async {
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(fake.state.lock().unwrap().under_way, PARTS_AT_ONCE);
+        fake.gate.as_ref().unwrap().add_permits(9);
+    };
+    let (stored, ()) = tokio::join!(run(&fake, pieces(&body)), letting);
+    assert_eq!(stored.unwrap().bytes, body.len() as u64);
+    let state = fake.state.lock().unwrap();
+    assert!(state.objects == [body]);
+    assert_eq!(state.under_way_most, PARTS_AT_ONCE);
+}
+
+#[tokio::test]
+async fn what_breaks_leaves_nothing_behind() {
+    let broken = || stream::iter([Err(RecordsError::Broken("interrupted"))]);
+    for (padding, uploads) in [(0, 0), (2 * PART_BYTES, 2)] {
+        let (fake, mut body) = (Fake::default(), bundle(padding));
+        assert_eq!(
+            run(&fake, pieces(&body).chain(broken()).boxed()).await,
+            Err(RecordsError::Broken("interrupted"))
+        );
+        body.pop();
+        assert!(matches!(
+            run(&fake, pieces(&body)).await,
+            Err(RecordsError::Unreadable(ScanError::Truncated(_)))
+        ));
+        assert!(fake.is_clean());
+        assert_eq!(fake.state.lock().unwrap().begun, uploads);
+    }
+}
+
+/// Time passes as fast as everybody waits.
+#[tokio::test(start_paused = true)]
+async fn a_transfer_that_stalls_is_given_up() {
+    let fake = Fake::default();
+    let begun = Instant::now();
+    let silent = pieces(&bundle(2 * PART_BYTES))
+        .take(170)
+        .chain(stream::pending())
+        .boxed();
+    assert_eq!(run(&fake, silent).await, Err(RecordsError::Broken("stalled")));
+    assert_eq!(begun.elapsed().as_secs(), STALL.as_secs());
+    assert!(fake.is_clean() && fake.state.lock().unwrap().begun == 1);
+
+    let never = std::future::pending::<Result<BoxStream<'static, Piece>, _>>();
+    let until = Instant::now() + Duration::from_secs(870);
+    let end = transfer(never, &fake, ("k", Conversion::Json), until).await;
+    assert_eq!(end, Err(RecordsError::Broken("stalled")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_that_drips_ends_before_the_function() {
+    let fake = Fake::default();
+    let begun = Instant::now();
+    let ticks = tokio::time::interval(Duration::from_secs(29));
+    let drips = stream::unfold(ticks, async |mut ticks| {
+        ticks.tick().await;
+        Some((Ok(Bytes::from_static(b" ")), ticks))
+    });
+    let dripping = pieces(&bundle(2 * PART_BYTES)).take(170).chain(drips).boxed();
+    assert_eq!(run(&fake, dripping).await, Err(RecordsError::Broken("out of time")));
+    assert_eq!(begun.elapsed().as_secs(), 870);
+    assert!(fake.is_clean() && fake.state.lock().unwrap().begun == 1);
+}
+
+/// Parts that never arrive are not waited for longer than the function has left.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_hangs_is_aborted_all_the_same() {
+    let fake = Fake::held_up();
+    let begun = Instant::now();
+    let end = run(&fake, pieces(&bundle(8 * PART_BYTES))).await;
+    assert_eq!(end, Err(RecordsError::Broken("out of time")));
+    assert_eq!(begun.elapsed(), Duration::from_secs(870) + TIDY);
+    assert_eq!(fake.state.lock().unwrap().aborted, 1);
+}

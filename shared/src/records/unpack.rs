@@ -1,0 +1,167 @@
+//! Unpacks what comes packed with gzip, as long as it does not swell as no record does.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_compression::tokio::bufread::GzipDecoder;
+use bytes::{Bytes, BytesMut};
+use futures_util::future::Either;
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio_util::io::{ReaderStream, StreamReader};
+
+use super::RecordsError;
+
+/// How a gzip file begins (RFC 1952, section 2.3.1).
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Size of the unpacked pieces, in bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+/// How many times as large as it came a record may be. Bundles pack to a tenth, the most repetitive ones to a fiftieth;
+/// a bomb to a thousandth.
+pub const SWELLING_MAX: u64 = 200;
+/// So many unpacked bytes are taken whatever they were packed to.
+const UNPACKED_BYTES_FREE: u64 = 32 * 1024 * 1024;
+
+/// Some bytes of what is behind a link, or why there are no more.
+pub(super) type Piece = Result<Bytes, RecordsError>;
+
+/// The pieces as they are or, if the first bytes say that they are packed, unpacked. The headers do not count:
+/// Metriport's packed files come with the header for packed content and with the media type of a packed file.
+///
+/// # Errors
+/// When the first bytes do not come.
+pub(super) async fn unpacked<S>(pieces: S) -> Result<impl Stream<Item = Piece> + Send + Unpin, RecordsError>
+where
+    S: Stream<Item = Piece> + Send + Unpin,
+{
+    let mut pieces = pieces;
+    let mut first = BytesMut::new();
+    while first.len() < MAGIC.len()
+        && let Some(piece) = pieces.next().await
+    {
+        first.extend_from_slice(&piece?);
+    }
+    let packed = first.starts_with(&MAGIC);
+    let pieces = stream::iter([Ok(first.freeze())]).chain(pieces);
+    Ok(if packed {
+        Either::Left(unpack(pieces))
+    } else {
+        Either::Right(pieces)
+    })
+}
+
+fn unpack<S>(packed: S) -> impl Stream<Item = Piece> + Send + Unpin
+where
+    S: Stream<Item = Piece> + Send + Unpin,
+{
+    let taken = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&taken);
+    let counted = packed.map(move |piece| {
+        let piece = piece.map_err(io::Error::other)?;
+        counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        Ok::<_, io::Error>(piece)
+    });
+    let mut decoder = GzipDecoder::new(StreamReader::new(counted));
+    // A file may have several members (RFC 1952, section 2.2).
+    decoder.multiple_members(true);
+    let mut given = 0;
+    ReaderStream::with_capacity(decoder, PIECE_BYTES).map(move |piece| {
+        let piece = piece.map_err(|error| reason(&error))?;
+        given += piece.len() as u64;
+        if given > UNPACKED_BYTES_FREE && given / SWELLING_MAX > taken.load(Ordering::Relaxed) {
+            return Err(RecordsError::Swollen);
+        }
+        Ok(piece)
+    })
+}
+
+/// What broke below, else the packing itself.
+fn reason(error: &io::Error) -> RecordsError {
+    let below = error.get_ref().and_then(|error| error.downcast_ref::<RecordsError>());
+    below.cloned().unwrap_or(RecordsError::Broken("not unpacked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    async fn read(pieces: impl IntoIterator<Item = Piece>) -> Result<Vec<u8>, RecordsError> {
+        let pieces: Vec<Piece> = pieces.into_iter().collect();
+        let mut read = unpacked(stream::iter(pieces)).await?;
+        let mut whole = Vec::new();
+        while let Some(piece) = read.next().await {
+            let piece = piece?;
+            assert!(piece.len() <= PIECE_BYTES);
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole)
+    }
+
+    fn in_pieces(bytes: &[u8], size: usize) -> Vec<Piece> {
+        let pieces = bytes.chunks(size);
+        pieces.map(|piece| Ok(Bytes::copy_from_slice(piece))).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_packed_is_told_by_its_first_bytes() {
+        let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        let mut members = packed(&text);
+        members.extend_from_slice(&packed(b"and more"));
+        let whole = [text.as_slice(), b"and more"].concat();
+        for size in [1, 7, 100_000] {
+            assert_eq!(read(in_pieces(&members, size)).await.unwrap(), whole);
+        }
+        for plain in [&b""[..], b"{", b"{}", b"\x1f", b"\x1fx"] {
+            assert_eq!(read(in_pieces(plain, 1)).await.unwrap(), plain);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_breaks_is_told() {
+        let mut bytes = packed(b"a record");
+        let broken = Err(RecordsError::Broken("interrupted"));
+        for cut in [0, 1, 2, 5] {
+            let pieces = in_pieces(&bytes[..cut], 1).into_iter().chain([broken.clone()]);
+            assert_eq!(read(pieces).await, Err(RecordsError::Broken("interrupted")), "{cut}");
+        }
+        let ended = bytes.len() - 1;
+        assert_eq!(
+            read(in_pieces(&bytes[..ended], 3)).await,
+            Err(RecordsError::Broken("not unpacked"))
+        );
+        bytes[12] ^= 0xff;
+        assert_eq!(
+            read(in_pieces(&bytes, 3)).await,
+            Err(RecordsError::Broken("not unpacked"))
+        );
+    }
+
+    /// One member of a mebibyte, over and over: it would be as large as one likes.
+    #[tokio::test]
+    async fn a_bomb_is_defused_early() {
+        let member = Bytes::from(packed(&vec![b' '; 1024 * 1024]));
+        assert!(member.len() < 2000);
+        let opened = unpacked(stream::repeat(Ok(member))).await;
+        let mut bomb = opened.unwrap();
+        let mut bytes = 0;
+        let end = loop {
+            match bomb.next().await.unwrap() {
+                Ok(piece) => bytes += piece.len() as u64,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(end, RecordsError::Swollen);
+        assert!(bytes <= UNPACKED_BYTES_FREE + PIECE_BYTES as u64, "{bytes}");
+    }
+}

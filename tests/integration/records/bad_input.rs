@@ -1,0 +1,188 @@
+//! What nobody should send in place of a record. Whatever it is, the person can read what became of it, nothing of it
+//! is in the bucket, not even the parts of an upload, and the function has not grown.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sandbox_metriport::{Failure, OddBody, Operation};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::transfers::assert_little_memory;
+use crate::harness::{Person, TestApp};
+
+const MEBIBYTE: usize = 1024 * 1024;
+const BUNDLE: &str = r#"{"resourceType":"Bundle","entry":["#;
+
+/// A bucket that can be looked into, and time that runs fast: a transfer is given up after eight seconds.
+async fn hurried(dir: &TempDir) -> TestApp {
+    TestApp::with(|options| {
+        options.time_scale = 120;
+        options.stand_in.rate_limits = false;
+        options.data_dir = Some(dir.path().to_owned());
+    })
+    .await
+}
+
+/// Files of uploads that have neither ended nor been thrown away. The embedded S3 keeps them beside the buckets.
+fn unfinished(dir: &TempDir) -> Vec<String> {
+    let files = std::fs::read_dir(dir.path().join("s3")).expect("the files of the buckets");
+    let names = files.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(".upload")).collect()
+}
+
+async fn verified(app: &TestApp) -> Person {
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    nora
+}
+
+async fn ask(person: &Person) -> ias::app::Reply {
+    let id = person.ask_record(&json!({ "conversionType": "json" })).await;
+    person.until_record(&id).await
+}
+
+/// As large as it says, of one byte: `times` pieces of a mebibyte.
+fn mebibytes(start: &str, byte: u8, times: usize, end: &'static str) -> OddBody {
+    OddBody {
+        start: start.to_owned().into(),
+        repeated: vec![byte; MEBIBYTE].into(),
+        times,
+        end: end.into(),
+        ..OddBody::default()
+    }
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).expect("a vector takes all");
+    encoder.finish().expect("a vector takes all")
+}
+
+/// A Bundle of two hundred mebibytes of blanks, one member of gzip after the other: two hundred kilobytes.
+fn bomb() -> OddBody {
+    OddBody {
+        start: packed(BUNDLE.as_bytes()).into(),
+        repeated: packed(&vec![b' '; MEBIBYTE]).into(),
+        times: 200,
+        end: packed(b"]}").into(),
+        ..OddBody::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_will_never_be_a_record_is_refused_with_a_reason() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let app = hurried(&dir).await;
+    let nora = verified(&app).await;
+    let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
+    let kept = app.objects().await;
+    let in_the_second_part = |end| mebibytes(&format!(r#"{BUNDLE}{{"x":""#), b'x', 9, end);
+    for (what, body, reason) in [
+        (
+            "nested",
+            OddBody::of(format!("{BUNDLE}{}", "[".repeat(100_000))),
+            "not_a_bundle",
+        ),
+        ("no JSON", in_the_second_part("\n\"}]}"), "not_a_bundle"),
+        ("doubled", in_the_second_part("\"}],\"entry\":[]}"), "not_a_bundle"),
+        (
+            "no Bundle",
+            in_the_second_part("\"}],\"resourceType\":\"Patient\"}"),
+            "not_a_bundle",
+        ),
+        (
+            "no UTF-8",
+            mebibytes(&format!(r#"{BUNDLE}{{"x":""#), 0xc3, 1, "\"}]}"),
+            "not_a_bundle",
+        ),
+        (
+            "packed, no Bundle",
+            OddBody::of(packed(br#"{"resourceType":"Patient"}"#)),
+            "not_a_bundle",
+        ),
+        ("bomb", bomb(), "too_large"),
+    ] {
+        let before = downloads();
+        app.stand_in().fail_next(Operation::DownloadFile, Failure::Odd(body));
+        let record = ask(&nora).await;
+        let end = ["/status", "/reason", "/next/action"].map(|field| record.text(field));
+        assert_eq!(end, ["failed", reason, "request_record"], "{what}");
+        assert!(record.body.get("link").is_none(), "{what}");
+        assert_eq!(downloads(), before + 1, "{what}");
+        assert_eq!(unfinished(&dir), [""; 0], "{what}");
+    }
+    assert_eq!(app.objects().await, kept);
+    assert_little_memory(&app);
+    assert_eq!(ask(&nora).await.text("/status"), "available");
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_whole_the_next_time_is_asked_for_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let app = hurried(&dir).await;
+    let nora = verified(&app).await;
+    let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
+    let kept = app.objects().await.len();
+    let whole = format!("{BUNDLE}]}}");
+    let of_length = |length: usize| OddBody {
+        headers: vec![("content-length", length.to_string())],
+        ..OddBody::of(whole.clone())
+    };
+    let mut cut = packed(whole.as_bytes());
+    cut.truncate(cut.len() - 3);
+    let endless = OddBody {
+        hangs: true,
+        ..mebibytes(&format!(r#"{BUNDLE}{{"x":""#), b'x', 9, "")
+    };
+    let odd = [
+        ("truncated", mebibytes(&format!(r#"{BUNDLE}{{"x":""#), b'x', 9, "")),
+        ("longer than it says", of_length(whole.len() - 1)),
+        ("shorter than it says", of_length(whole.len() + 1)),
+        ("packed and truncated", OddBody::of(cut)),
+        ("stalled for ever", endless),
+    ];
+    for (times, (what, body)) in odd.into_iter().enumerate() {
+        let before = downloads();
+        app.stand_in().fail_next(Operation::DownloadFile, Failure::Odd(body));
+        let record = ask(&nora).await;
+        assert_eq!(record.text("/status"), "available", "{what}: {:?}", record.body);
+        assert_eq!(downloads(), before + 2, "{what}");
+        assert_eq!(unfinished(&dir), [""; 0], "{what}");
+        assert_eq!(app.objects().await.len(), kept + times + 1, "{what}");
+        let bytes = nora.download(&record).await;
+        assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&bytes)), "{what}");
+    }
+    assert!(app.log().iter().any(|line| line.contains("out of time")));
+    assert_little_memory(&app);
+    app.end().await;
+}
+
+/// A scanned document is one text of a record, as long as it likes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_large_resource_is_taken() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let app = TestApp::with(|options| options.data_dir = Some(dir.path().to_owned())).await;
+    let nora = verified(&app).await;
+    let (start, end) = (
+        format!(r#"{BUNDLE}{{"resource":{{"resourceType":"Binary","data":""#),
+        "\"}}]}",
+    );
+    let body = mebibytes(&start, b'A', 50, end);
+    let mut hash = Sha256::new_with_prefix(&start);
+    (0..body.times).for_each(|_| hash.update(&body.repeated));
+    let hash = hash.chain_update(end).finalize();
+    app.stand_in().fail_next(Operation::DownloadFile, Failure::Odd(body));
+    let record = ask(&nora).await;
+    assert_eq!(record.text("/status"), "available", "{:?}", record.body);
+    assert_eq!(record.text("/sha256"), hex::encode(hash));
+    assert_eq!(record.body["counts"], json!({ "Binary": 1 }));
+    assert_eq!(unfinished(&dir), [""; 0]);
+    assert_little_memory(&app);
+    app.end().await;
+}
