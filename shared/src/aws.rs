@@ -16,6 +16,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 use crate::config::{ConfigError, Env};
+use crate::roots::ExtraRoots;
 
 /// The roots that AWS service endpoints chain to (amazontrust.com, "Root CAs"): Amazon Root CA 1 to 4 and Starfield
 /// Services Root CA G2.
@@ -57,6 +58,14 @@ impl Aws {
     /// # Errors
     /// When one of the variables that Lambda sets is missing, or the bundled roots are unreadable.
     pub fn read(env: &Env) -> Result<Self, ConfigError> {
+        Self::trusting(env, &ExtraRoots::default())
+    }
+
+    /// The same, trusting other roots too.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn trusting(env: &Env, roots: &ExtraRoots) -> Result<Self, ConfigError> {
         let region = Region::new(env.required("AWS_REGION")?.to_owned());
         let session_token = env.optional("AWS_SESSION_TOKEN").map(str::to_owned);
         let (id, secret) = (
@@ -66,7 +75,7 @@ impl Aws {
         let credentials = Credentials::new(id, secret, session_token, None, "lambda-environment");
         Ok(Self {
             env: env.clone(),
-            http: http_client()?,
+            http: http_client(roots)?,
             region,
             credentials,
         })
@@ -102,8 +111,12 @@ fn timeouts(attempt_secs: u64) -> TimeoutConfig {
         .build()
 }
 
-fn http_client() -> Result<SharedHttpClient, ConfigError> {
+fn http_client(extra: &ExtraRoots) -> Result<SharedHttpClient, ConfigError> {
     let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    let roots = match extra.pem() {
+        Some(pem) => roots.with_pem_certificate(pem),
+        None => roots,
+    };
     let Ok(context) = TlsContext::builder().with_trust_store(roots).build() else {
         return Err(ConfigError {
             name: "AWS roots",

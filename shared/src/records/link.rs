@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::ClientConfig;
 use url::{Host, Url};
 
 use super::RecordsError;
 use crate::config::is_loopback;
-use crate::metriport::tls_config;
 use crate::queue::Link;
 
 /// Why a link is not followed. Says nothing of the link.
@@ -109,13 +109,12 @@ pub struct LinkClient {
 }
 
 impl LinkClient {
-    /// Makes the client. A transfer may take as long as its function lives, but never stalls for longer than half a
-    /// minute.
+    /// Makes the client over a TLS configuration. A transfer may take as long as its function lives, but never stalls
+    /// for longer than half a minute.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(policy: LinkPolicy) -> Result<Self, RecordsError> {
-        let tls = tls_config().map_err(|_setup| RecordsError::Broken("TLS"))?;
+    /// When the client refuses its options, which no build of it does.
+    pub fn new(policy: LinkPolicy, tls: ClientConfig) -> Result<Self, RecordsError> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(PublicAddresses))
