@@ -5,6 +5,7 @@
 //! Leaving both out takes most of the start-up time away. Endpoints follow the SDKs' standard variables
 //! (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`), so the same clients talk to emulators.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -22,12 +23,21 @@ use crate::roots::ExtraRoots;
 /// Services Root CA G2.
 const AMAZON_ROOTS: &[u8] = include_bytes!("aws/amazon-roots.pem");
 
-/// What every client is made of.
+/// What every client is made of, and the clients: each service's is made once, when it is first asked for.
 pub struct Aws {
     env: Env,
     http: SharedHttpClient,
     region: Region,
     credentials: Credentials,
+    clients: Clients,
+}
+
+#[derive(Default)]
+struct Clients {
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+    secrets: OnceLock<aws_sdk_secretsmanager::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
 }
 
 macro_rules! client {
@@ -38,16 +48,19 @@ macro_rules! client {
         $(#[$doc])*
         #[must_use]
         pub fn $name(&self) -> $sdk::Client {
-            let mut config = $sdk::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(self.region.clone())
-                .credentials_provider(self.credentials.clone())
-                .http_client(self.http.clone())
-                .retry_config(RetryConfig::standard().with_max_attempts(3))
-                .timeout_config(timeouts($attempt_secs));
-            config.set_endpoint_url(self.endpoint($endpoint));
-            $(config = config.$more($value(self));)*
-            $sdk::Client::from_conf(config.build())
+            let make = || {
+                let mut config = $sdk::Config::builder()
+                    .behavior_version(BehaviorVersion::latest())
+                    .region(self.region.clone())
+                    .credentials_provider(self.credentials.clone())
+                    .http_client(self.http.clone())
+                    .retry_config(RetryConfig::standard().with_max_attempts(3))
+                    .timeout_config(timeouts($attempt_secs));
+                config.set_endpoint_url(self.endpoint($endpoint));
+                $(config = config.$more($value(self));)*
+                $sdk::Client::from_conf(config.build())
+            };
+            self.clients.$name.get_or_init(make).clone()
         }
     };
 }
@@ -78,6 +91,7 @@ impl Aws {
             http: http_client(roots)?,
             region,
             credentials,
+            clients: Clients::default(),
         })
     }
 
