@@ -117,7 +117,7 @@ fn versions_stand_in_the_workspace_alone() {
         let mut in_dependencies = false;
         for (place, line) in manifest.lines() {
             if line.starts_with('[') {
-                in_dependencies = line.contains("dependencies");
+                in_dependencies = line.contains("dependencies") && line != "[workspace.dependencies]";
                 continue;
             }
             let inherits = line.contains(".workspace = true") || line.contains("{ workspace = true");
@@ -134,7 +134,8 @@ fn versions_stand_in_the_workspace_alone() {
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
     let manifests = tracked().into_iter().filter(|file| file.path.ends_with("/Cargo.toml"));
-    let without = manifests.filter(|manifest| !manifest.text.contains("[lints]\nworkspace = true\n"));
+    let crates = manifests.filter(|manifest| manifest.text.contains("[package]\n"));
+    let without = crates.filter(|manifest| !manifest.text.contains("[lints]\nworkspace = true\n"));
     assert_none(
         "crates without the lints",
         &without.map(|manifest| manifest.path).collect::<Vec<_>>(),

@@ -1,21 +1,31 @@
-//! `cargo run --profile release-lambda -p bench -- [cold|warm|stream|pipeline|cost|all]`: measures the functions, always
-//! beside a yardstick that runs in the same minutes on the same machine, since absolute times say nothing elsewhere.
+//! `cargo run --profile release-lambda -p bench -- [cold|warm|stream|pipeline|cost|all]`: measures the functions, beside
+//! a yardstick that runs in the same minutes on the same machine, since absolute times say nothing elsewhere.
 //!
 //! `--write` puts the tables into `docs/performance.md` and the plots into `docs/img`.
 
+mod bed;
+mod builds;
+mod cold;
+mod node;
 mod page;
 mod spread;
 mod table;
+mod warm;
 
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use builds::Builds;
 use table::Table;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// From the start of a process to its first reply.
+    Cold,
+    /// Event after event in one process.
+    Warm,
     /// All of them, one after the other.
     All,
 }
@@ -53,8 +63,16 @@ fn show(tables: &[Table], json: bool) -> Result<(), Problem> {
 }
 
 fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
-    let _ = args.runs;
-    Ok(Vec::new())
+    let is_asked = |part: Part| args.part == part || args.part == Part::All;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut tables = Vec::new();
+    if is_asked(Part::Cold) {
+        tables.extend(runtime.block_on(cold::measure(&Builds::make()?, args.runs, args.write))?);
+    }
+    if is_asked(Part::Warm) {
+        tables.extend(runtime.block_on(warm::measure(&Builds::make()?, args.runs))?);
+    }
+    Ok(tables)
 }
 
 #[expect(clippy::print_stderr, reason = "the command's output")]
