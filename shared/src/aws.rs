@@ -5,6 +5,7 @@
 //! Leaving both out takes most of the start-up time away. Endpoints follow the SDKs' standard variables
 //! (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`), so the same clients talk to emulators.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -16,17 +17,27 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 use crate::config::{ConfigError, Env};
+use crate::roots::ExtraRoots;
 
 /// The roots that AWS service endpoints chain to (amazontrust.com, "Root CAs"): Amazon Root CA 1 to 4 and Starfield
 /// Services Root CA G2.
 const AMAZON_ROOTS: &[u8] = include_bytes!("aws/amazon-roots.pem");
 
-/// What every client is made of.
+/// What every client is made of, and the clients: each service's is made once, when it is first asked for.
 pub struct Aws {
     env: Env,
     http: SharedHttpClient,
     region: Region,
     credentials: Credentials,
+    clients: Clients,
+}
+
+#[derive(Default)]
+struct Clients {
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+    secrets: OnceLock<aws_sdk_secretsmanager::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
 }
 
 macro_rules! client {
@@ -37,16 +48,19 @@ macro_rules! client {
         $(#[$doc])*
         #[must_use]
         pub fn $name(&self) -> $sdk::Client {
-            let mut config = $sdk::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(self.region.clone())
-                .credentials_provider(self.credentials.clone())
-                .http_client(self.http.clone())
-                .retry_config(RetryConfig::standard().with_max_attempts(3))
-                .timeout_config(timeouts($attempt_secs));
-            config.set_endpoint_url(self.endpoint($endpoint));
-            $(config = config.$more($value(self));)*
-            $sdk::Client::from_conf(config.build())
+            let make = || {
+                let mut config = $sdk::Config::builder()
+                    .behavior_version(BehaviorVersion::latest())
+                    .region(self.region.clone())
+                    .credentials_provider(self.credentials.clone())
+                    .http_client(self.http.clone())
+                    .retry_config(RetryConfig::standard().with_max_attempts(3))
+                    .timeout_config(timeouts($attempt_secs));
+                config.set_endpoint_url(self.endpoint($endpoint));
+                $(config = config.$more($value(self));)*
+                $sdk::Client::from_conf(config.build())
+            };
+            self.clients.$name.get_or_init(make).clone()
         }
     };
 }
@@ -57,6 +71,14 @@ impl Aws {
     /// # Errors
     /// When one of the variables that Lambda sets is missing, or the bundled roots are unreadable.
     pub fn read(env: &Env) -> Result<Self, ConfigError> {
+        Self::trusting(env, &ExtraRoots::default())
+    }
+
+    /// The same, trusting other roots too.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn trusting(env: &Env, roots: &ExtraRoots) -> Result<Self, ConfigError> {
         let region = Region::new(env.required("AWS_REGION")?.to_owned());
         let session_token = env.optional("AWS_SESSION_TOKEN").map(str::to_owned);
         let (id, secret) = (
@@ -66,9 +88,10 @@ impl Aws {
         let credentials = Credentials::new(id, secret, session_token, None, "lambda-environment");
         Ok(Self {
             env: env.clone(),
-            http: http_client()?,
+            http: http_client(roots)?,
             region,
             credentials,
+            clients: Clients::default(),
         })
     }
 
@@ -102,8 +125,12 @@ fn timeouts(attempt_secs: u64) -> TimeoutConfig {
         .build()
 }
 
-fn http_client() -> Result<SharedHttpClient, ConfigError> {
+fn http_client(extra: &ExtraRoots) -> Result<SharedHttpClient, ConfigError> {
     let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    let roots = match extra.pem() {
+        Some(pem) => roots.with_pem_certificate(pem),
+        None => roots,
+    };
     let Ok(context) = TlsContext::builder().with_trust_store(roots).build() else {
         return Err(ConfigError {
             name: "AWS roots",

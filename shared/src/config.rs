@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::Timing;
 use crate::domain::claims::ClaimRules;
+use crate::roots::ExtraRoots;
 
 /// A variable that is missing or wrong. Carries its name, never its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,13 +80,16 @@ pub struct Deployment {
     pub metriport: Url,
     /// `TIME_SCALE`: divides durations; accepted on loopback only.
     pub timing: Timing,
+    /// `EXTRA_ROOTS_FILE`: trusted beside the bundled roots; accepted on loopback only.
+    pub roots: ExtraRoots,
 }
 
 impl Deployment {
-    /// Reads the three variables.
+    /// Reads the four variables.
     ///
     /// # Errors
-    /// When one is missing or malformed, or when time is scaled against a Metriport that is not on loopback.
+    /// When one is missing or malformed, or when time is scaled, or other roots are trusted, against a Metriport that is
+    /// not on loopback.
     pub fn read(env: &Env) -> Result<Self, ConfigError> {
         const URL: &str = "METRIPORT_BASE_URL";
         const SCALE: &str = "TIME_SCALE";
@@ -119,6 +123,7 @@ impl Deployment {
         }
         Ok(Self {
             stage: env.required("STAGE")?.to_owned(),
+            roots: ExtraRoots::read(env, &metriport)?,
             metriport,
             timing: Timing::scaled(scale),
         })

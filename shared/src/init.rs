@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 
 use crate::aws::Aws;
@@ -66,7 +67,8 @@ impl Init {
     /// When a variable is missing or malformed.
     pub fn read(env: Env, module: &str) -> Result<Self, InitError> {
         telemetry::init(&env, module);
-        let (deployment, aws) = (Deployment::read(&env)?, Aws::read(&env)?);
+        let deployment = Deployment::read(&env)?;
+        let aws = Aws::trusting(&env, &deployment.roots)?;
         let metrics = Metrics::to_stdout(&deployment.stage);
         Ok(Self {
             env,
@@ -145,13 +147,17 @@ impl Init {
         Ok(DeadLetterQueue::read(&self.aws.sqs(), &self.env, source)?.measured(self.metrics.clone()))
     }
 
+    fn tls(&self) -> Result<ClientConfig, HttpClientError> {
+        Ok(metriport::tls_config_trusting(&self.deployment.roots)?)
+    }
+
     /// The client for the links of records.
     ///
     /// # Errors
     /// When TLS cannot be set up.
     pub fn link_client(&self) -> Result<LinkClient, InitError> {
         let policy = LinkPolicy::new(self.env.list("RECORD_LINK_HOSTS"), self.deployment.is_sandbox());
-        Ok(LinkClient::new(policy)?)
+        Ok(LinkClient::new(policy, self.tls()?)?)
     }
 
     /// The Secrets Manager client, for a function that reads a secret more than once.
@@ -181,7 +187,7 @@ impl Init {
         let client = metriport::Client::new(ClientOptions {
             base_url: self.deployment.metriport.clone(),
             api_key,
-            http: metriport::http_client(UPSTREAM_CONNECT_TIMEOUT, request_timeout)?,
+            http: metriport::http_client_over(self.tls()?, UPSTREAM_CONNECT_TIMEOUT, request_timeout)?,
             request_timeout,
             user_agent: format!("individual-access/{} ({function})", env!("CARGO_PKG_VERSION")),
         })?;

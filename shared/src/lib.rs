@@ -17,6 +17,7 @@ pub mod owner;
 pub mod queue;
 pub mod records;
 pub mod redirects;
+pub mod roots;
 pub mod secrets;
 pub mod store;
 pub mod telemetry;

@@ -1,27 +1,59 @@
 //! Structured logs: one JSON object a line. Fields are codes, counts and ids of runs and records; nothing about a
 //! person.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, registry};
 
 use crate::config::Env;
 
 /// Starts logging to standard output at the level of `LOG_LEVEL` (default `info`), for our own code and `module`, and
 /// makes panics say where, not what: a panic's message may quote the data it choked on.
 pub fn init(env: &Env, module: &str) {
-    let level = env.optional("LOG_LEVEL").unwrap_or("info");
-    // Libraries log URLs and headers at their finer levels; only our own code may be turned up.
-    let filter = EnvFilter::new(format!("warn,shared={level},{module}={level}"));
-    let subscriber = tracing_subscriber::fmt()
+    let level = env.optional("LOG_LEVEL").and_then(|level| level.parse().ok());
+    let lines = fmt::layer()
         .json()
         .flatten_event(true)
         .with_ansi(false)
         .with_current_span(false);
+    let logging = registry().with(targets(level.unwrap_or(LevelFilter::INFO), module));
     // A second call in one process keeps the first logger: nothing is lost by that.
-    if subscriber.with_env_filter(filter).try_init().is_err() {
+    if logging.with(lines).try_init().is_err() {
         tracing::debug!("logging was already set up");
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panicked");
     }));
+}
+
+/// Libraries log URLs and headers at their finer levels; only our own code may be turned up. By target alone: filters
+/// that know fields and spans cost a regular expression engine at every start.
+fn targets(level: LevelFilter, module: &str) -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("shared", level)
+        .with_target(module.to_owned(), level)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn only_our_own_code_is_turned_up() {
+        let targets = targets(LevelFilter::TRACE, "webhook_intake");
+        for (target, level, logged) in [
+            ("webhook_intake::keys", Level::TRACE, true),
+            ("shared::store", Level::TRACE, true),
+            ("hyper", Level::WARN, true),
+            ("hyper", Level::INFO, false),
+            ("aws_smithy_runtime", Level::DEBUG, false),
+        ] {
+            assert_eq!(targets.would_enable(target, &level), logged, "{target} {level}");
+        }
+    }
 }

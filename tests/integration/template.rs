@@ -103,7 +103,8 @@ fn functions_behind_the_api_end_before_the_gateway_gives_up() {
 }
 
 /// Which variables the code of each function reads, by hand: `STAGE` and `METRIPORT_BASE_URL` come to all. Left out are
-/// those that Lambda sets (`AWS_…`), and those with a default that no deployment needs (`TIME_SCALE`, `LOG_LEVEL`).
+/// those that Lambda sets (`AWS_…`), and those with a default that no deployment needs (`TIME_SCALE`,
+/// `EXTRA_ROOTS_FILE`, `LOG_LEVEL`).
 const VARIABLES: [(&str, &[&str]); 9] = [
     (
         "identity-session",

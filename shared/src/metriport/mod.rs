@@ -55,4 +55,4 @@ pub use settings::{
     Settings, WebhookReplay, WebhookSettings, WebhookStatus, WebhookUrlProblem, refused_webhook_texts,
     webhook_url_problem,
 };
-pub use transport::{HttpClientError, http_client, tls_config};
+pub use transport::{HttpClientError, http_client, http_client_over, tls_config, tls_config_trusting};

@@ -10,6 +10,8 @@ use reqwest::redirect::Policy;
 use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
+use crate::roots::ExtraRoots;
+
 /// Why no HTTP client could be made; a fault of the build, never of the network.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
@@ -26,9 +28,18 @@ pub enum HttpClientError {
 /// # Errors
 /// When ring does not offer the protocol versions, which no build of it does.
 pub fn tls_config() -> Result<ClientConfig, rustls::Error> {
-    let roots = RootCertStore {
+    tls_config_trusting(&ExtraRoots::default())
+}
+
+/// The same, trusting other roots too.
+///
+/// # Errors
+/// As [`tls_config`], or when one of the other roots is no certificate.
+pub fn tls_config_trusting(extra: &ExtraRoots) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
+    extra.add_to(&mut roots)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
@@ -46,8 +57,20 @@ pub fn tls_config() -> Result<ClientConfig, rustls::Error> {
 /// # Errors
 /// When TLS or the client refuse their options; neither depends on the network.
 pub fn http_client(connect_timeout: Duration, request_timeout: Duration) -> Result<reqwest::Client, HttpClientError> {
+    http_client_over(tls_config()?, connect_timeout, request_timeout)
+}
+
+/// The same over another TLS configuration.
+///
+/// # Errors
+/// As [`http_client`].
+pub fn http_client_over(
+    tls: ClientConfig,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+) -> Result<reqwest::Client, HttpClientError> {
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls_config()?)
+        .tls_backend_preconfigured(tls)
         .connect_timeout(connect_timeout)
         .timeout(request_timeout)
         .pool_max_idle_per_host(0)

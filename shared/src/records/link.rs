@@ -8,12 +8,12 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::ACCEPT_ENCODING;
+use rustls::ClientConfig;
 use url::{Host, Url};
 
 use super::RecordsError;
 use super::unpack::{Piece, unpacked};
 use crate::config::is_loopback;
-use crate::metriport::tls_config;
 use crate::queue::Link;
 
 /// Why a link is not followed. Says nothing of the link.
@@ -107,12 +107,12 @@ pub struct LinkClient {
 }
 
 impl LinkClient {
-    /// Makes the client. How long a transfer may take, and stall, is for [`transfer`](super::transfer) to say.
+    /// Makes the client over a TLS configuration. How long a transfer may take, and stall, is for
+    /// [`transfer`](super::transfer) to say.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(policy: LinkPolicy) -> Result<Self, RecordsError> {
-        let tls = tls_config().map_err(|_setup| RecordsError::Broken("TLS"))?;
+    /// When the client refuses its options, which no build of it does.
+    pub fn new(policy: LinkPolicy, tls: ClientConfig) -> Result<Self, RecordsError> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(PublicAddresses))

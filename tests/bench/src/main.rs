@@ -1,26 +1,35 @@
-//! `cargo run --profile release-lambda -p bench -- [cold|warm|stream|pipeline|cost|all]`: measures the functions,
-//! always beside a yardstick that runs in the same minutes on the same machine, since absolute times say nothing
-//! elsewhere.
+//! `cargo run --profile release-lambda -p bench -- [cold|warm|stream|pipeline|cost|all]`: measures the functions, beside
+//! a yardstick that runs in the same minutes on the same machine, since absolute times say nothing elsewhere.
 //!
 //! `--write` puts the tables into `docs/performance.md` and the plots into `docs/img`.
 
+mod bed;
+mod builds;
+mod cold;
 mod cost;
+mod node;
 mod page;
 mod person;
 mod pipeline;
 mod spread;
 mod stream;
 mod table;
+mod warm;
 
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use builds::Builds;
 use table::Table;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// From the start of a process to its first reply.
+    Cold,
+    /// Event after event in one process.
+    Warm,
     /// Records of 1 MB to 1 GB through the function that fetches them.
     Stream,
     /// Whole pulls per second.
@@ -76,6 +85,12 @@ fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
     let is_asked = |part: Part| args.part == part || args.part == Part::All;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut tables = Vec::new();
+    if is_asked(Part::Cold) {
+        tables.extend(runtime.block_on(cold::measure(&Builds::make()?, args.runs, args.write))?);
+    }
+    if is_asked(Part::Warm) {
+        tables.extend(runtime.block_on(warm::measure(&Builds::make()?, args.runs))?);
+    }
     if is_asked(Part::Stream) {
         tables.extend(runtime.block_on(stream::measure(&args.profile, args.runs))?);
     }

@@ -1,5 +1,7 @@
 //! That a leak would be found: one by hand, and one through everything a function's line goes through.
 
+use serde_json::json;
+
 use super::canaries::{Canaries, SUBJECT};
 use crate::harness::{TestApp, until};
 
@@ -22,20 +24,21 @@ fn every_canary_is_found_wherever_it_stands_in_a_line() {
     }
 }
 
-/// A deployment that leaks on purpose: a log level that is none is quoted by the logging library, on the standard error
-/// of every function.
+/// A deployment that leaks on purpose: every metric names its stage.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_leaks_is_found() {
     let mut canaries = Canaries(Vec::new());
-    canaries.add("leaking log level", "CanaryLogLevel");
+    canaries.add("leaking stage", "canary-stage");
     let app = TestApp::with(|options| {
-        let leak = ("LOG_LEVEL".to_owned(), "CanaryLogLevel".to_owned());
+        let leak = ("STAGE".to_owned(), "canary-stage".to_owned());
         options.extra_env.push(leak);
     })
     .await;
-    let log = until("a function has said something", async || {
+    let ping = json!({ "ping": "p", "meta": { "type": "ping" } });
+    assert_eq!(app.send_signed(&ping).await, 200);
+    let log = until("a function has told a metric", async || {
         let log = app.log();
-        (!log.is_empty()).then_some(log)
+        log.iter().any(|line| line.contains("_aws")).then_some(log)
     })
     .await;
     let leaks = || canaries.assert_absent("the log", &log);

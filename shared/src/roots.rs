@@ -1,0 +1,103 @@
+//! Root certificates beside the bundled ones, for a stack that runs whole on one machine and whose stand-ins speak TLS.
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use url::Url;
+
+use crate::config::{ConfigError, Env, is_loopback};
+
+const NAME: &str = "EXTRA_ROOTS_FILE";
+
+/// What is trusted beside the bundled roots: nothing, unless Metriport is on loopback.
+#[derive(Debug, Clone, Default)]
+pub struct ExtraRoots {
+    pem: Vec<u8>,
+    roots: Vec<CertificateDer<'static>>,
+}
+
+impl ExtraRoots {
+    /// Reads the PEM file that `EXTRA_ROOTS_FILE` names, if it is set.
+    ///
+    /// # Errors
+    /// When it is set and Metriport is not on loopback, or when the file cannot be read or holds no usable root.
+    pub fn read(env: &Env, metriport: &Url) -> Result<Self, ConfigError> {
+        let Some(path) = env.optional(NAME) else {
+            return Ok(Self::default());
+        };
+        let refused = |problem| ConfigError { name: NAME, problem };
+        if !is_loopback(metriport) {
+            return Err(refused("other roots are trusted only where Metriport is on loopback"));
+        }
+        let pem = std::fs::read(path).map_err(|_names_the_file| refused("the file cannot be read"))?;
+        Self::parse(pem).ok_or_else(|| refused("the file holds no root certificate in PEM, or one that is unusable"))
+    }
+
+    fn parse(pem: Vec<u8>) -> Option<Self> {
+        let roots = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().ok()?;
+        let found = Self { pem, roots };
+        let is_usable = !found.roots.is_empty() && found.add_to(&mut RootCertStore::empty()).is_ok();
+        is_usable.then_some(found)
+    }
+
+    /// As they stood in the file, for a client that takes PEM; `None` if there are none.
+    #[must_use]
+    pub fn pem(&self) -> Option<&[u8]> {
+        Some(self.pem.as_slice()).filter(|pem| !pem.is_empty())
+    }
+
+    /// Adds them to what is trusted.
+    ///
+    /// # Errors
+    /// When one is no certificate, which reading them rules out.
+    pub fn add_to(&self, store: &mut RootCertStore) -> Result<(), rustls::Error> {
+        self.roots.iter().try_for_each(|root| store.add(root.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AMAZON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/aws/amazon-roots.pem");
+    const NOT_PEM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/roots.rs");
+
+    fn read(file: &str, metriport: &str) -> Result<ExtraRoots, ConfigError> {
+        ExtraRoots::read(&Env::from_pairs([(NAME, file)]), &metriport.parse().unwrap())
+    }
+
+    #[test]
+    fn none_are_trusted_unless_they_are_named() {
+        let none = read("", "https://api.metriport.com").unwrap();
+        assert_eq!(none.pem(), None);
+        let mut store = RootCertStore::empty();
+        none.add_to(&mut store).unwrap();
+        assert!(store.is_empty());
+    }
+
+    #[test]
+    fn they_are_trusted_on_loopback_only() {
+        for real in [
+            "https://api.metriport.com",
+            "https://localhost.example.test",
+            "https://127.0.0.1.example.test",
+            "https://10.0.0.1",
+        ] {
+            assert_eq!(read(AMAZON, real).unwrap_err().name, NAME, "{real}");
+        }
+        let mut store = RootCertStore::empty();
+        let five = read(AMAZON, "https://localhost:4000").unwrap();
+        five.add_to(&mut store).unwrap();
+        assert_eq!(store.len(), 5);
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_holds_none_is_refused_without_naming_it() {
+        for file in ["/CANARY/none.pem", NOT_PEM] {
+            let error = read(file, "https://127.0.0.1:4000").unwrap_err().to_string();
+            assert!(error.contains(NAME) && !error.contains(file), "{error}");
+        }
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(ExtraRoots::parse(broken.into()).is_none());
+    }
+}

@@ -1,0 +1,13 @@
+//! The floor of `webhook-intake`.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), floor::Error> {
+    floor::telemetry();
+    let aws = floor::Aws::read()?;
+    let sqs = aws.sqs();
+    let secrets = aws.secrets();
+    floor::read_secrets(&secrets).await?;
+    floor::serve_requests().await?;
+    drop(sqs);
+    Ok(())
+}
