@@ -25,7 +25,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// How long anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A sandbox in which the networks take `delay_ms` for each thing, and no limit is met.
+/// A sandbox in which the networks take `delay_ms` for each thing, HIE twice as long, and no limit is met.
 ///
 /// # Errors
 /// When this binary cannot be found.
@@ -41,7 +41,11 @@ pub fn calm(delay_ms: u64) -> Result<SandboxOptions, Problem> {
 /// The stand-in of such a sandbox.
 pub fn stand_in(delay_ms: u64) -> StandInOptions {
     StandInOptions {
-        delays: Delays::all(delay_ms),
+        // HIE is the last to end: so there is one record, and not now and then another that it has to wait for.
+        delays: Delays {
+            hie_ms: 2 * delay_ms,
+            ..Delays::all(delay_ms)
+        },
         auto_approve: true,
         limits: CALM,
         redirect_allowlist: vec![IDENTITY_RETURN.to_owned(), AAL2_RETURN.to_owned()],

@@ -30,7 +30,7 @@ type Line = (Vec<Cell>, f64);
 
 fn line(price: &Price, quantity: f64, times: f64) -> Line {
     let dollars = quantity * price.dollars * times;
-    let each = Cell::Text(format!("{}", price.dollars));
+    let each = Cell::Text(digits(price.dollars));
     let cells = vec![
         price.what.into(),
         quantity.into(),
@@ -58,6 +58,12 @@ fn table(name: &'static str, caption: String, lines: Vec<Line>) -> Table {
         rows,
         breaches: Vec::new(),
     }
+}
+
+/// Dollars without the noise of binary fractions.
+fn digits(dollars: f64) -> String {
+    let digits = format!("{dollars:.10}");
+    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The mean of several.

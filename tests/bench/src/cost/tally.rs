@@ -145,11 +145,11 @@ impl Tally {
         calls.map(|((_, operation), calls)| of(operation, calls)).sum()
     }
 
-    /// How many calls of each kind.
+    /// How many calls of each kind. Secrets are not among them: they are read when a process starts, and when one does
+    /// is no matter of a pull.
     pub(super) fn counts(&self) -> BTreeMap<(Service, String), u64> {
-        self.calls
-            .iter()
-            .map(|(key, calls)| (key.clone(), calls.count))
-            .collect()
+        let calls = self.calls.iter();
+        let calls = calls.filter(|((service, _), _)| *service != Service::SecretsManager);
+        calls.map(|(key, calls)| (key.clone(), calls.count)).collect()
     }
 }

@@ -61,7 +61,8 @@ pub async fn measure(runs: usize) -> Result<Vec<Table>, Problem> {
         name: "pipeline",
         caption: format!(
             "Whole pulls, challenge and record included, over {processors} processors; each source and each \
-             consolidated query takes {DELAY_MS} ms upstream. The ceiling is the same calls upstream, made directly."
+             consolidated query takes {DELAY_MS} ms upstream, HIE twice that. The ceiling is the same calls upstream, \
+             made directly."
         ),
         columns: vec![
             "at once",
