@@ -1,6 +1,7 @@
 //! AWS as far as a handler needs it to go on: a table that keeps what is put into it until it is closed, queues and a
-//! bucket that take everything, and secrets. Conditions always hold, so every place and slot of the rate budget is
-//! free: races and limits are the subject of other tests.
+//! bucket that take everything, and secrets. Conditions hold, so every place and slot of the rate budget is free: races
+//! and limits are the subject of other tests. One does not: that nothing is there yet where one item is put, which is
+//! how an idempotency key that is known is told from a new one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,9 @@ use serde_json::{Value, json};
 use shared::queue::dead_letter::ATTRIBUTE;
 
 use super::loopback::{Answer, Asked};
+
+/// Of every message: nothing reads it.
+const MESSAGE_ID: &str = "059f36b4-87a3-44ab-83d2-661975830a7d";
 
 /// The embedded AWS.
 #[derive(Default)]
@@ -37,11 +41,14 @@ pub struct Message {
 }
 
 impl Message {
-    fn read(call: &Value) -> Self {
-        let text = |place: &str| call.pointer(place).and_then(Value::as_str);
+    /// One of the call: itself, or an entry of its batch.
+    fn read(call: &Value, message: &Value) -> Self {
+        let text = |place: &str| message.pointer(place).and_then(Value::as_str);
         let letter = format!("/MessageAttributes/{ATTRIBUTE}/StringValue");
         Self {
-            queue: text("/QueueUrl")
+            queue: call
+                .pointer("/QueueUrl")
+                .and_then(Value::as_str)
                 .and_then(|url| url.rsplit('/').next())
                 .unwrap_or_default()
                 .to_owned(),
@@ -101,9 +108,13 @@ impl Cloud {
         match operation {
             "GetItem" => Answer::json(200, &state.get(&body)),
             "Query" => Answer::json(200, &state.query(&body)),
+            "PutItem" if state.is_taken(&body) => {
+                Answer::json(400, &json!({ "__type": "ConditionalCheckFailedException" }))
+            }
             "TransactWriteItems" | "PutItem" => Answer::json(200, &state.write(&body)),
             "UpdateItem" => Answer::json(200, &json!({})),
-            "SendMessage" => state.send(Message::read(&body)),
+            "SendMessage" => state.send(Message::read(&body, &body)),
+            "SendMessageBatch" => state.send_batch(&body),
             "GetSecretValue" => Answer::json(200, &state.secret(&body)),
             // An object for the bucket.
             _ if asked.method() == "PUT" => Answer::json(200, &json!({})),
@@ -154,12 +165,33 @@ impl State {
         json!({})
     }
 
+    /// Whether an item is to be put where none may be, and one is.
+    fn is_taken(&self, call: &Value) -> bool {
+        let is_new = call.get("ConditionExpression").and_then(Value::as_str) == Some("attribute_not_exists(pk)");
+        let key = call.get("Item").and_then(key);
+        is_new && key.is_some_and(|key| self.items.contains_key(&key))
+    }
+
+    fn send_batch(&mut self, call: &Value) -> Answer {
+        let entries = call.get("Entries").and_then(Value::as_array);
+        let entries: Vec<_> = entries.into_iter().flatten().collect();
+        self.sent.extend(entries.iter().map(|entry| Message::read(call, entry)));
+        let sent = entries.iter().map(|entry| {
+            json!({
+                "Id": entry.get("Id"),
+                "MessageId": MESSAGE_ID,
+                "MD5OfMessageBody": "",
+            })
+        });
+        Answer::json(200, &json!({ "Successful": sent.collect::<Vec<_>>(), "Failed": [] }))
+    }
+
     fn send(&mut self, message: Message) -> Answer {
         if self.refuses_letters && message.letter.is_some() {
             return Answer::json(400, &json!({ "__type": "com.amazonaws.sqs#QueueDoesNotExist" }));
         }
         self.sent.push(message);
-        Answer::json(200, &json!({ "MessageId": "059f36b4-87a3-44ab-83d2-661975830a7d" }))
+        Answer::json(200, &json!({ "MessageId": MESSAGE_ID }))
     }
 
     fn secret(&self, call: &Value) -> Value {
