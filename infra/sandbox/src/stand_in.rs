@@ -12,7 +12,7 @@ use crate::pull::{SUBJECT, read_record};
 use crate::report::say;
 use crate::sandbox::{AAL2_RETURN, AUDIENCE, IDENTITY_RETURN, TOKEN_SECS};
 use crate::stack::limits;
-use crate::up::until_stopped;
+use crate::up::Stop;
 
 /// Options of `stand-in`.
 #[derive(Debug, Clone, Args)]
@@ -65,10 +65,11 @@ pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let stand_in = StandIn::start(options).await.map_err(|error| error.to_string())?;
     let about = about(&stand_in, &issuer, &redirects, &limits)?;
+    let stop = Stop::listen()?;
     say(&if args.json { about.to_string() } else { told(&about) });
-    let waited = until_stopped().await;
+    stop.heard().await;
     stand_in.shutdown().await;
-    waited
+    Ok(())
 }
 
 /// All that a deployment needs to know.

@@ -1,6 +1,7 @@
 //! `ias up`: everything, left running for an app of one's own.
 
 use sandbox_metriport::{Persona, StandInOptions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::UpArgs;
 use crate::pull::{SUBJECT, demographics, read_record, runner};
@@ -30,20 +31,39 @@ pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
     let token = sandbox
         .token(SUBJECT, &serde_json::Map::new())
         .map_err(|error| error.to_string())?;
+    let stop = Stop::listen()?;
     say(&welcome(&sandbox, &token, args.pages));
-    let waited = until_stopped().await;
+    stop.heard().await;
     say("Stopping.");
-    let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
-    waited.and(ended)
+    sandbox.shutdown().await.map_err(|error| error.to_string())
 }
 
-/// Waits for Ctrl-C, or for the system to end this.
-pub(crate) async fn until_stopped() -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| error.to_string()),
-        _ = terminated.recv() => Ok(()),
+/// Ctrl-C, or the system's word to end this. Heard from the moment it is made: who is told that all is up may send it
+/// at once.
+pub(crate) struct Stop {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Stop {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub(crate) fn listen() -> Result<Self, String> {
+        let heard = |kind| signal(kind).map_err(|error| error.to_string());
+        Ok(Self {
+            interrupted: heard(SignalKind::interrupt())?,
+            terminated: heard(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for either.
+    pub(crate) async fn heard(mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Task {
     pub(crate) message: Option<u32>,
     /// Whether the stored `dueSeq` was the message's when it looked.
     pub(crate) fresh: Option<bool>,
-    /// Whether the webhook it is about could be correlated when it began.
+    /// Whether the webhook it is about could be correlated, and was waited for, ever since it began.
     pub(crate) known: bool,
 }
 

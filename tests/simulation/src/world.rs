@@ -285,6 +285,10 @@ impl World {
         self.now = self.now.plus(self.pace);
         let op = std::mem::replace(&mut task.pending, Op::Now);
         let reply = self.perform(&mut task, op, fault);
+        // What was not waited for at one moment may have been looked at in that moment.
+        if let Job::Process(event) = &task.job {
+            task.known = task.known && rules::webhooks::is_known(self, event);
+        }
         task.log.push(reply);
         let log = std::mem::take(&mut task.log);
         let (log, progress) = proceed(&task.job, log, self.clock(), self.timing, self.sabotage);

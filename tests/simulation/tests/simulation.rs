@@ -70,8 +70,9 @@ fn every_broken_world_is_noticed() {
         let (rules, needed) = noticed_by(sabotage);
         assert!(
             rules.contains(&failure.violation.rule),
-            "{sabotage:?}: {:?}",
-            failure.violation
+            "{sabotage:?}: {:?}\n{}",
+            failure.violation,
+            failure.trace.join("\n")
         );
         assert!(failure.needed <= needed, "{sabotage:?}:\n{}", failure.trace.join("\n"));
     }

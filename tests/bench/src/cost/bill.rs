@@ -153,9 +153,9 @@ pub(super) fn of_pulls(counted: &Counted) -> Table {
     table(
         "cost-pulls",
         format!(
-            "Dollars for 1,000 pulls, by list prices of us-east-1 ({AS_OF}); the quantity is that of one pull. Durations are \
-             those of the sandbox's processes on this machine, not of Lambda. Keys, traces and secrets are upper bounds. \
-             The record ({} KB) is kept for one month.",
+            "Dollars for 1,000 pulls, by list prices of us-east-1 ({AS_OF}); the quantity is that of one pull. \
+             Durations are those of the sandbox's processes on this machine, not of Lambda. Keys, traces and secrets \
+             are upper bounds. The record ({} KB) is kept for one month.",
             counted.record_bytes / 1024
         ),
         lines,

@@ -19,17 +19,22 @@ fn subject(world: &World, event: &WebhookEvent) -> Option<(shared::domain::Owner
     }
 }
 
-/// Whether what is stored says whom the event is about.
+/// Whether what is stored says whom the event is about, and that it is waited for.
 pub(crate) fn is_known(world: &World, event: &WebhookEvent) -> bool {
-    match &event.event {
-        Event::Identity { verification } => {
+    match (&event.event, subject(world, event)) {
+        (Event::Identity { verification }, _) => {
             let mark = verification.mark.clone().map(Key::Mark);
             let session = verification.session.clone().map(Key::Session);
             let patient = verification.patient.clone().map(Key::PatientOwner);
             let keys = [mark, session, patient];
             keys.into_iter().flatten().any(|key| world.store.get(&key).is_some())
         }
-        _ => subject(world, event).is_some(),
+        (Event::Consolidated { delivery }, Some((owner, Subject::Record(id)))) => {
+            let item = world.store.get(&Key::Record(owner, id));
+            let record = item.and_then(|item| item.record());
+            record.is_some_and(|record| record.awaits(&delivery.claims(event.request.as_ref()), false))
+        }
+        (_, subject) => subject.is_some(),
     }
 }
 
@@ -52,12 +57,7 @@ pub(crate) fn handled(
         (Event::Source { patient, .. }, Some((_, Subject::Run(id)))) => {
             world.run(id).is_some_and(|run| run.patient == *patient)
         }
-        (Event::Consolidated { delivery }, Some((owner, Subject::Record(id)))) => {
-            let item = world.store.get(&Key::Record(owner, id));
-            let record = item.and_then(|item| item.record());
-            record.is_some_and(|record| record.awaits(&delivery.claims(event.request.as_ref()), false))
-        }
-        (Event::Identity { .. }, _) => true,
+        (Event::Consolidated { .. }, Some((_, Subject::Record(_)))) | (Event::Identity { .. }, _) => true,
         _ => false,
     };
     lost.then(|| {
