@@ -34,7 +34,9 @@ impl ExtraRoots {
     }
 
     fn parse(pem: Vec<u8>) -> Option<Self> {
-        let roots = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().ok()?;
+        let roots = CertificateDer::pem_slice_iter(&pem)
+            .collect::<Result<Vec<_>, _>>()
+            .ok()?;
         let found = Self { pem, roots };
         let is_usable = !found.roots.is_empty() && found.add_to(&mut RootCertStore::empty()).is_ok();
         is_usable.then_some(found)
