@@ -88,8 +88,8 @@ impl Deployment {
     /// Reads the four variables.
     ///
     /// # Errors
-    /// When one is missing or malformed, or when time is scaled, or other roots are trusted, against a Metriport that is
-    /// not on loopback.
+    /// When one is missing or malformed, or when time is scaled, or other roots are trusted, where Metriport is not on
+    /// loopback.
     pub fn read(env: &Env) -> Result<Self, ConfigError> {
         const URL: &str = "METRIPORT_BASE_URL";
         const SCALE: &str = "TIME_SCALE";

@@ -1,5 +1,5 @@
-//! `cargo run --profile release-lambda -p bench -- [cold|warm|stream|pipeline|cost|all]`: measures the functions, beside
-//! a yardstick that runs in the same minutes on the same machine, since absolute times say nothing elsewhere.
+//! `cargo run --profile release-lambda -p bench -- [cold|warm|stream|pipeline|cost|all]`: measures the functions,
+//! beside a yardstick that runs in the same minutes on the same machine, since absolute times say nothing elsewhere.
 //!
 //! `--write` puts the tables into `docs/performance.md` and the plots into `docs/img`.
 
