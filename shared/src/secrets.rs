@@ -26,11 +26,13 @@ impl SecretError {
     /// What Secrets Manager says of a secret that was made without a value, in the same words as of one that was not
     /// made at all.
     const NOTHING: &str = "does not exist, or holds nothing yet";
+    /// What some emulators make of one without a value.
+    const EMPTY: &str = "is empty";
 
     /// Whether there is no value, rather than one that cannot be read.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        self.problem == Self::NOTHING
+        [Self::NOTHING, Self::EMPTY].contains(&self.problem)
     }
 }
 
@@ -53,7 +55,7 @@ pub async fn text(client: &Client, env: &Env, variable: &'static str) -> Result<
     };
     match answer.secret_string.as_deref().map(str::trim) {
         None => refused("is binary; it must be text"),
-        Some("") => refused("is empty"),
+        Some("") => refused(SecretError::EMPTY),
         Some(text) => Ok(text.into()),
     }
 }

@@ -299,6 +299,12 @@ async fn keys_are_changed_by_a_command_each() {
         .types_with(&replace, &[], &new)
         .await
         .well(&["takes the API key; it is stored"]);
+    // In an empty one there is no other account's.
+    app.store_secret("ias-MetriportApiKeySecret", "\n").await;
+    operator
+        .types_with(&store, &[], &new)
+        .await
+        .well(&["takes the API key; it is stored"]);
     app.end().await;
 }
 
