@@ -1,4 +1,4 @@
-//! The binaries that are measured: built first, as they are deployed.
+//! The binaries that are measured, built first.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,21 +11,8 @@ use flate2::write::DeflateEncoder;
 
 use crate::Problem;
 use crate::page::root;
+pub use ias::functions::NAMES as FUNCTIONS;
 
-/// The functions.
-pub const FUNCTIONS: [&str; 9] = [
-    "identity-session",
-    "webhook-intake",
-    "webhook-process",
-    "aal2-challenge",
-    "network-query",
-    "query-dispatch",
-    "record-fetch",
-    "record-read",
-    "reconcile",
-];
-/// What measured binaries are built with.
-const PROFILE: &str = "release-lambda";
 /// What an archive of one file adds to it: its headers (APPNOTE.TXT of PKWARE, 4.3).
 const ZIP_HEADERS_BYTES: usize = 130;
 
@@ -36,26 +23,34 @@ pub struct Builds {
 }
 
 impl Builds {
-    /// Builds functions and yardsticks; what is up to date stays as it is. Each yardstick is built by itself, since the
-    /// features of packages that are built together are united.
+    /// Builds functions and yardsticks with a profile; what is up to date stays as it is. Each yardstick is built by
+    /// itself, since the features of packages that are built together are united.
     ///
     /// # Errors
     /// When a build fails.
-    pub fn make() -> Result<Self, Problem> {
+    pub fn make(profile: &str, functions: &[&str], yardsticks: &[&str]) -> Result<Self, Problem> {
         let target = target()?;
-        let packages = FUNCTIONS.iter().flat_map(|function| ["-p", function]);
-        build(&root().join("Cargo.toml"), &target, packages)?;
-        let (manifest, yardsticks) = (
+        let packages = functions.iter().flat_map(|function| ["-p", function]);
+        build(profile, &root().join("Cargo.toml"), &target, packages)?;
+        let (manifest, apart) = (
             root().join("tests/bench/yardsticks/Cargo.toml"),
             target.join("yardsticks"),
         );
-        for package in ["empty", "floor", "skeleton"] {
-            build(&manifest, &yardsticks, ["-p", package])?;
+        for package in yardsticks {
+            build(profile, &manifest, &apart, ["-p", package])?;
         }
         Ok(Self {
-            functions: target.join(PROFILE),
-            yardsticks: yardsticks.join(PROFILE),
+            functions: target.join(profile),
+            yardsticks: apart.join(profile),
         })
+    }
+
+    /// All functions, with what they start beside.
+    ///
+    /// # Errors
+    /// When a build fails.
+    pub fn of_starts(profile: &str) -> Result<Self, Problem> {
+        Self::make(profile, &FUNCTIONS, &["empty", "floor", "skeleton"])
     }
 
     /// A function's binary.
@@ -66,6 +61,11 @@ impl Builds {
     /// The runtime alone.
     pub fn empty(&self) -> PathBuf {
         self.yardsticks.join("empty")
+    }
+
+    /// The transfer of a record, of which nothing is read.
+    pub fn copy(&self) -> PathBuf {
+        self.yardsticks.join("copy")
     }
 
     /// The usual way.
@@ -90,10 +90,15 @@ fn target() -> Result<PathBuf, Problem> {
     Ok(own.ancestors().nth(2).ok_or("no target directory")?.to_owned())
 }
 
-fn build<'a>(manifest: &Path, target: &Path, packages: impl IntoIterator<Item = &'a str>) -> Result<(), Problem> {
+fn build<'a>(
+    profile: &str,
+    manifest: &Path,
+    target: &Path,
+    packages: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Problem> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let done = Command::new(cargo)
-        .args(["build", "--locked", "--quiet", "--profile", PROFILE, "--manifest-path"])
+        .args(["build", "--locked", "--quiet", "--profile", profile, "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
         .arg(target)

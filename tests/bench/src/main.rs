@@ -61,7 +61,7 @@ struct Args {
     /// How often each thing is measured; the tables show medians.
     #[arg(long, default_value_t = 25)]
     runs: usize,
-    /// What the measured binaries are built with; another than what is deployed serves to try something out.
+    /// What the measured binaries are built with; another one serves to try something out.
     #[arg(long, default_value = "release-lambda")]
     profile: String,
     /// Prints JSON instead of tables.
@@ -92,10 +92,10 @@ fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut tables = Vec::new();
     if is_asked(Part::Cold) {
-        tables.extend(runtime.block_on(cold::measure(&Builds::make()?, args.runs, args.write))?);
+        tables.extend(runtime.block_on(cold::measure(&Builds::of_starts(&args.profile)?, args.runs, args.write))?);
     }
     if is_asked(Part::Warm) {
-        tables.extend(runtime.block_on(warm::measure(&Builds::make()?, args.runs))?);
+        tables.extend(runtime.block_on(warm::measure(&Builds::of_starts(&args.profile)?, args.runs))?);
     }
     if is_asked(Part::Stream) {
         tables.extend(runtime.block_on(stream::measure(&args.profile, args.runs))?);

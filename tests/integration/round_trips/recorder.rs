@@ -4,23 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
+use ias::functions::NAMES as FUNCTIONS;
 use sandbox_aws::{Call, Observer, Service};
 use sandbox_host::access_key_id;
 
 use crate::harness::TestApp;
-
-/// The functions, in the order of the flow.
-const FUNCTIONS: [&str; 9] = [
-    "identity-session",
-    "webhook-intake",
-    "webhook-process",
-    "aal2-challenge",
-    "network-query",
-    "query-dispatch",
-    "record-fetch",
-    "record-read",
-    "reconcile",
-];
 
 /// Every call of a function to AWS so far.
 #[derive(Default)]

@@ -1,7 +1,6 @@
 //! *stream*: what it costs that a record is read while it goes by. The yardstick makes the same transfer and reads
 //! nothing; both run in turn, against the same loopback, which keeps nothing.
 
-mod binaries;
 mod bundle;
 mod loopback;
 mod process;
@@ -18,8 +17,8 @@ use shared::domain::RecordId;
 use shared::store::Table as Items;
 
 use crate::Problem;
+use crate::builds::Builds;
 use crate::table::Table;
-use binaries::Binaries;
 use bundle::{Bundle, Entries};
 use loopback::{LINK, Loopback};
 use process::{Process, Used, environment};
@@ -73,7 +72,7 @@ pub async fn measure(profile: &str, runs: usize) -> Result<Vec<Table>, Problem> 
 }
 
 struct Bench {
-    binaries: Binaries,
+    builds: Builds,
     entries: Arc<Entries>,
     loopback: Loopback,
     items: Items,
@@ -84,7 +83,7 @@ impl Bench {
         let loopback = Loopback::start().await?;
         let env = Env::from_vars(environment(&loopback.host));
         Ok(Self {
-            binaries: Binaries::make(profile)?,
+            builds: Builds::make(profile, &["record-fetch", "record-read"], &["copy"])?,
             entries: Entries::generate(SEED),
             items: Items::read(&Aws::read(&env)?.dynamodb(), &env)?,
             loopback,
@@ -108,7 +107,7 @@ impl Bench {
         let offered = Offered::new(RecordId::new(clock::new_id()), clock::now())?;
         offered.store(&self.items).await?;
         self.loopback.offer(bundle);
-        let process = Process::start(&self.binaries.record_fetch, &self.loopback.host)?;
+        let process = Process::start(&self.builds.function("record-fetch"), &self.loopback.host)?;
         let event = offered.fetch_event(format!("http://{}{LINK}", self.loopback.host))?;
         self.loopback.invoke(&event, PATIENCE).await?;
         let item = self.loopback.item().to_string();
@@ -121,7 +120,7 @@ impl Bench {
     /// The yardstick takes the place of the function: it is told the link, and replies when it is done.
     async fn copy(&mut self, bundle: &Bundle) -> Result<Transfer, Problem> {
         self.loopback.offer(bundle);
-        let process = Process::start(&self.binaries.copy, &self.loopback.host)?;
+        let process = Process::start(&self.builds.copy(), &self.loopback.host)?;
         let event = serde_json::json!({ "link": format!("http://{}{LINK}", self.loopback.host) });
         let reply = self.loopback.invoke(&event, PATIENCE).await?;
         if serde_json::from_slice::<String>(&reply)? != bundle.sha256 {
@@ -148,7 +147,7 @@ impl Bench {
         let now = clock::now();
         let offered = Offered::new(RecordId::new(clock::new_id()), now)?;
         offered.store_fetched(&self.items, bytes, now).await?;
-        let process = Process::start(&self.binaries.record_read, &self.loopback.host)?;
+        let process = Process::start(&self.builds.function("record-read"), &self.loopback.host)?;
         let reply = self.loopback.invoke(&offered.read_event(), PATIENCE).await?;
         let text = String::from_utf8_lossy(&reply);
         if !text.contains("X-Amz-Signature") {
