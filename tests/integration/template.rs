@@ -2,6 +2,7 @@
 //! holds data, privileges, parameters and what watches over it next door.
 
 mod api;
+mod build;
 mod data;
 mod parameters;
 mod privileges;

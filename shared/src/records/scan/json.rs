@@ -192,7 +192,6 @@ impl Lexer {
         self.lex = Lex::Text;
         self.key = key;
         self.wanted = reader.wants(key);
-        self.kept.clear();
     }
 
     /// Reads to the end of the text, an escape in it, or the end of the piece. Gives back what is left to read.
@@ -200,37 +199,55 @@ impl Lexer {
     /// Most texts come one after the other, with a colon or a comma between them: these are read on here, since the way
     /// over [`Lexer::between`] is what takes most of the time.
     fn in_text<'p>(&mut self, piece: &'p [u8], reader: &mut impl Reader) -> Result<&'p [u8], (Fault, usize)> {
-        let mut rest = piece;
+        let in_object = self.in_object();
+        let (mut key, mut wanted, mut rest) = (self.key, self.wanted, piece);
         loop {
             let (plain, special) = rest.split_at(plain_bytes(rest));
-            let after = match special.split_first() {
-                Some((b'"', after)) => after,
-                Some((b'\\', after)) => {
-                    // No name we look for is written with an escape; one that is, is another name.
-                    self.kept.clear();
-                    self.kept.push(0);
-                    self.lex = Lex::Escape;
+            let Some((b'"', after)) = special.split_first() else {
+                (self.key, self.wanted) = (key, wanted);
+                return self
+                    .within_text(plain, special)
+                    .ok_or((Fault::NotJson, piece.len() - special.len()));
+            };
+            if wanted {
+                let told = self.tell(key, plain, reader);
+                told.map_err(|fault| (fault, piece.len() - special.len()))?;
+            }
+            rest = match (key, after) {
+                (true, [b':', b'"', value @ ..]) => value,
+                (false, [b',', b'"', key @ ..]) if in_object => key,
+                (true, _) => {
+                    self.lex = Lex::Between;
+                    self.expect = Expect::Colon;
                     return Ok(after);
                 }
-                Some(_control) => return Err((Fault::NotJson, piece.len() - special.len())),
-                None => {
-                    self.keep(plain);
-                    return Ok(special);
+                (false, _) => {
+                    self.value_ended();
+                    return Ok(after);
                 }
             };
-            let ended = self.end_text(plain, reader);
-            ended.map_err(|fault| (fault, piece.len() - special.len()))?;
-            rest = match after {
-                [b':', b'"', value @ ..] if self.expect == Expect::Colon => {
-                    self.begin_text(false, reader);
-                    value
+            key = !key;
+            wanted = reader.wants(key);
+        }
+    }
+
+    /// The text goes on after an escape, or in the next piece; none, if a control character stands in it.
+    fn within_text<'p>(&mut self, plain: &[u8], special: &'p [u8]) -> Option<&'p [u8]> {
+        match special.split_first() {
+            Some((b'\\', after)) => {
+                // No name we look for is written with an escape; one that is, is another name.
+                if self.wanted {
+                    self.kept.clear();
+                    self.kept.push(0);
                 }
-                [b',', b'"', key @ ..] if self.expect == Expect::CommaOrEnd && self.in_object() => {
-                    self.begin_text(true, reader);
-                    key
-                }
-                _ => return Ok(after),
-            };
+                self.lex = Lex::Escape;
+                Some(after)
+            }
+            Some(_control) => None,
+            None => {
+                self.keep(plain);
+                Some(special)
+            }
         }
     }
 
@@ -241,21 +258,14 @@ impl Lexer {
         }
     }
 
-    fn end_text(&mut self, plain: &[u8], reader: &mut impl Reader) -> Result<(), Fault> {
-        if self.key {
-            self.lex = Lex::Between;
-            self.expect = Expect::Colon;
-        } else {
-            self.value_ended();
-        }
-        if !self.wanted {
-            return Ok(());
-        }
+    fn tell(&mut self, key: bool, plain: &[u8], reader: &mut impl Reader) -> Result<(), Fault> {
         if self.kept.is_empty() {
-            return reader.text(self.key, plain.get(..=TEXT_MAX).unwrap_or(plain));
+            return reader.text(key, plain.get(..=TEXT_MAX).unwrap_or(plain));
         }
         self.keep(plain);
-        reader.text(self.key, &self.kept)
+        let told = reader.text(key, &self.kept);
+        self.kept.clear();
+        told
     }
 
     const fn in_escape(&mut self, byte: u8) -> Result<(), Fault> {

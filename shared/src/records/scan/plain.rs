@@ -4,10 +4,28 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// How many bytes there are before the next quote, backslash or control character.
+#[inline]
 pub(super) fn plain_bytes(text: &[u8]) -> usize {
+    // The usual text is short.
+    if let Some([one, two]) = text.as_chunks::<8>().0.first_chunk::<2>() {
+        match specials(u64::from_le_bytes(*one)) {
+            0 => {}
+            found => return first(found),
+        }
+        match specials(u64::from_le_bytes(*two)) {
+            0 => {}
+            found => return 8 + first(found),
+        }
+        return 16 + many_plain_bytes(text.get(16..).unwrap_or_default());
+    }
+    many_plain_bytes(text)
+}
+
+/// The same for a longer text, such as a document in base64, of which whole blocks are looked at.
+#[inline(never)]
+fn many_plain_bytes(text: &[u8]) -> usize {
     let (words, tail) = text.as_chunks::<8>();
     let mut before = 0;
-    // The usual text is short. Of a long one, such as a document in base64, whole blocks are looked at.
     for word in words.iter().take(4) {
         match specials(u64::from_le_bytes(*word)) {
             0 => before += 8,

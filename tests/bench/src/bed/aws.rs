@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::world::State;
 
+const MESSAGE_ID: &str = "5fea7756-0ea4-451a-a703-a558b933e274";
 /// What signs webhooks.
 pub const WEBHOOK_KEY: &str = "a-webhook-key-of-thirty-two-chars";
 /// The secrets, by the ids that variables name.
@@ -28,8 +29,17 @@ pub fn answer(state: &mut State, operation: &str, input: Value) -> (u16, Value) 
     }
     let answer = match operation {
         "SendMessage" => {
-            send(state, &input);
-            (200, json!({ "MessageId": "5fea7756-0ea4-451a-a703-a558b933e274" }))
+            send(state, &input, &input);
+            (200, json!({ "MessageId": MESSAGE_ID }))
+        }
+        "SendMessageBatch" => {
+            let entries = input["Entries"].as_array().into_iter().flatten();
+            let sent = entries.map(|entry| {
+                send(state, &input, entry);
+                json!({ "Id": entry["Id"], "MessageId": MESSAGE_ID })
+            });
+            let sent: Vec<_> = sent.collect();
+            (200, json!({ "Successful": sent, "Failed": [] }))
         }
         _ => match state.table.call(operation, &input) {
             Ok(output) => (200, output),
@@ -54,10 +64,15 @@ fn unconditional(operation: &str, mut input: Value) -> Value {
     input
 }
 
-fn send(state: &mut State, input: &Value) {
-    let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
-    let queue = text("QueueUrl").rsplit('/').next().unwrap_or_default().to_owned();
-    state.queues.entry(queue).or_default().push(text("MessageBody"));
+fn send(state: &mut State, input: &Value, message: &Value) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let queue = text(&input["QueueUrl"])
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let queue = state.queues.entry(queue).or_default();
+    queue.push(text(&message["MessageBody"]));
 }
 
 fn secret(state: &mut State, input: &Value) -> Value {

@@ -6,6 +6,11 @@ use serde_json::{Map, Value, json};
 use super::aws::WEBHOOK_KEY;
 use super::metriport::EXTERNAL_ID;
 
+/// Who vouches for the person.
+pub const ISSUER: &str = "https://issuer.example.test";
+/// The person, as the issuer names them.
+pub const SUBJECT: &str = EXTERNAL_ID;
+
 /// A request of the person's, as API Gateway passes it on (docs.aws.amazon.com, "Create AWS Lambda proxy integrations
 /// for HTTP APIs", payload format 2.0).
 pub struct Asked<'a> {
@@ -22,7 +27,7 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// The event.
     pub fn event(&self) -> Value {
-        let claims = json!({ "iss": "https://issuer.example.test", "sub": EXTERNAL_ID, "aud": "bench" });
+        let claims = json!({ "iss": ISSUER, "sub": SUBJECT, "aud": "bench" });
         let authorizer = json!({ "jwt": { "claims": claims, "scopes": null } });
         let body = match &self.body {
             Value::Null => String::new(),

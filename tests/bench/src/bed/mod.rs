@@ -2,8 +2,9 @@
 //!
 //! The other side answers from memory, so that what is measured is the function.
 
-mod answers;
+pub mod answers;
 mod aws;
+pub mod environment;
 pub mod events;
 mod metriport;
 pub mod process;

@@ -1,6 +1,5 @@
 //! One process of a function or a yardstick, with the environment that Lambda gives it.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,15 +13,14 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::answers::BUCKET;
+use super::environment::Variables;
 use super::runtime_api::{Happened, RuntimeApi};
 use super::server;
 use super::vitals::Vitals;
-use super::world::World;
 use crate::Problem;
 
-/// How long one thing may take, under a processor cut down to a fourteenth or in valgrind.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long one thing may take: a transfer of 1 GB, under a processor cut down to a fourteenth or in valgrind.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What is run.
 #[derive(Debug, Clone)]
@@ -64,21 +62,28 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it. With `group`, it runs in that control group from its first instruction on.
+    /// Starts it with these variables and its own, and with its log in `dir`. With `group`, it runs in that control
+    /// group from its first instruction on.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub async fn start(program: &Program, world: &World, group: Option<&Path>) -> Result<Self, Problem> {
+    pub async fn start(
+        program: &Program,
+        variables: Variables,
+        dir: &Path,
+        group: Option<&Path>,
+    ) -> Result<Self, Problem> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (api, events, happened) = RuntimeApi::new(&program.function);
-        let mut variables = environment(program, world);
-        variables.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), listener.local_addr()?.to_string());
+        let host = listener.local_addr()?.to_string();
         let api = tokio::spawn(server::serve(listener, None, Arc::new(api)));
-        let log = world.dir.path().join("log.txt");
+        let log = dir.join("log.txt");
         let mut command = command(program, group)?;
         command
             .env_clear()
             .envs(variables)
+            .envs(program.variables.iter().cloned())
+            .env("AWS_LAMBDA_RUNTIME_API", host)
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?);
         let (child, started) = begin(command, group).await?;
@@ -226,67 +231,4 @@ async fn begin(mut command: Command, group: Option<&Path>) -> Result<(Child, Ins
     let started = Instant::now();
     line.write_all(b"go\n").await?;
     Ok((child, started))
-}
-
-/// What Lambda sets (docs.aws.amazon.com, "Defined runtime environment variables"), and what the template sets.
-fn environment(program: &Program, world: &World) -> BTreeMap<String, String> {
-    let hosts = &world.hosts;
-    let at = |host: &str| format!("https://{host}");
-    let queue = |name: &str| format!("https://{}/000000000000/{name}", hosts.sqs);
-    let variables = [
-        ("AWS_LAMBDA_FUNCTION_NAME", program.function.clone()),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", program.function)),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]0".to_owned()),
-        ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
-        ("AWS_LAMBDA_LOG_LEVEL", "INFO".to_owned()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
-        ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023".to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
-        ("AWS_ACCESS_KEY_ID", "ASIAIOSFODNN7EXAMPLE".to_owned()),
-        (
-            "AWS_SECRET_ACCESS_KEY",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
-        ),
-        ("AWS_SESSION_TOKEN", "a".repeat(800)),
-        ("_HANDLER", "bootstrap".to_owned()),
-        ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
-        ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
-        ("LANG", "en_US.UTF-8".to_owned()),
-        ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
-        ("TZ", ":UTC".to_owned()),
-        ("AWS_ENDPOINT_URL", at(&hosts.secrets)),
-        ("AWS_ENDPOINT_URL_DYNAMODB", at(&hosts.dynamodb)),
-        ("AWS_ENDPOINT_URL_S3", at(&hosts.s3)),
-        ("AWS_ENDPOINT_URL_SQS", at(&hosts.sqs)),
-        ("SSL_CERT_FILE", world.tls.system_and_root.display().to_string()),
-        ("EXTRA_ROOTS_FILE", world.tls.root.display().to_string()),
-        ("STAGE", "bench".to_owned()),
-        ("METRIPORT_BASE_URL", at(&hosts.metriport)),
-        ("TABLE_NAME", "table".to_owned()),
-        ("RECORDS_BUCKET", BUCKET.to_owned()),
-        ("RECORD_LINK_HOSTS", hosts.records.clone()),
-        (
-            "METRIPORT_LIMITS",
-            "patient=15,identity=15,query=20,consolidated=120".to_owned(),
-        ),
-        ("METRIPORT_DAILY_QUOTA", "10000".to_owned()),
-        ("METRIPORT_API_KEY_SECRET", "bench/api-key".to_owned()),
-        ("OWNER_KEY_SECRET", "bench/owner-key".to_owned()),
-        ("WEBHOOK_KEYS_SECRET", "bench/webhook-keys".to_owned()),
-        ("FACILITY_ID", "facility".to_owned()),
-        ("EXTERNAL_ID_CLAIM", "sub".to_owned()),
-        ("REDIRECT_ALLOWLIST", "https://app.example.test/back".to_owned()),
-        ("WEBHOOK_EVENTS_QUEUE_URL", queue("webhook-events")),
-        ("WEBHOOK_EVENTS_DEAD_LETTERS_URL", queue("webhook-events-dead-letters")),
-        ("RUN_ADVANCE_QUEUE_URL", queue("run-advance")),
-        ("RUN_ADVANCE_DEAD_LETTERS_URL", queue("run-advance-dead-letters")),
-        ("RECORD_FETCH_QUEUE_URL", queue("record-fetch")),
-        ("RECORD_FETCH_DEAD_LETTERS_URL", queue("record-fetch-dead-letters")),
-    ];
-    let own = program.variables.iter().cloned();
-    let usual = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
-    usual.chain(own).collect()
 }

@@ -10,6 +10,9 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::server::{Answer, Reply, reply};
 
+/// How long an event may take: the longest that Lambda allows, so that nothing that is measured runs into it.
+const LIFE_MS: u128 = 900_000;
+
 /// What the process did.
 #[derive(Debug)]
 pub enum Happened {
@@ -66,7 +69,7 @@ impl RuntimeApi {
         let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         for (name, value) in [
             ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
-            ("lambda-runtime-deadline-ms", &(now_ms() + 29_000).to_string()),
+            ("lambda-runtime-deadline-ms", &(now_ms() + LIFE_MS).to_string()),
             ("lambda-runtime-invoked-function-arn", &self.function),
             (
                 "lambda-runtime-trace-id",

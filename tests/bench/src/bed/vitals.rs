@@ -38,6 +38,11 @@ impl Vitals {
             faults: faults(&proc)?,
         })
     }
+
+    /// The most that was resident, in MB.
+    pub fn peak_mb(&self) -> f64 {
+        self.peak_kib * 1024.0 / 1e6
+    }
 }
 
 /// In nanoseconds per thread, and so exact enough for one event; the process's own account counts in hundredths of a

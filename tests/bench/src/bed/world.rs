@@ -1,6 +1,7 @@
 //! Everything a function calls: AWS and Metriport, each service at a port of its own, as each is a host of its own.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -9,6 +10,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::answers::Answers;
+use super::environment::{Hosts, environment};
+use super::process::{Process, Program};
 use super::server;
 use super::table::Table;
 use super::tls::Tls;
@@ -38,23 +41,6 @@ pub struct Seen {
     pub connected: Option<Instant>,
     /// When a secret was last handed out.
     pub told: Option<Instant>,
-}
-
-/// Host and port of each service: connections to one are of no use for another.
-#[derive(Debug, Clone, Default)]
-pub struct Hosts {
-    /// DynamoDB.
-    pub dynamodb: String,
-    /// Metriport's API.
-    pub metriport: String,
-    /// Where Metriport keeps records.
-    pub records: String,
-    /// S3.
-    pub s3: String,
-    /// Secrets Manager.
-    pub secrets: String,
-    /// SQS.
-    pub sqs: String,
 }
 
 /// AWS and Metriport, until dropped.
@@ -96,6 +82,21 @@ impl World {
             ));
         }
         Ok(Self { state, hosts, tls, dir })
+    }
+
+    /// Starts a process that finds everything here, in a control group if one is named.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start_process(&self, program: &Program, group: Option<&Path>) -> Result<Process, Problem> {
+        let mut variables = environment(&program.function, "https", &self.hosts);
+        for (name, file) in [
+            ("SSL_CERT_FILE", &self.tls.system_and_root),
+            ("EXTRA_ROOTS_FILE", &self.tls.root),
+        ] {
+            variables.insert(name.to_owned(), file.display().to_string());
+        }
+        Process::start(program, variables, self.dir.path(), group).await
     }
 
     /// The state, for as long as it is held.

@@ -3,26 +3,31 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::Problem;
 
 /// Memory that comes with one whole processor, in MB.
 const WHOLE_MB: u32 = 1_769;
-/// The time over which the share is kept, in microseconds: the one that was measured on Lambda (Anupama and others,
-/// "Demystifying the Cost of Serverless Computing").
+/// The time over which the share is kept, in microseconds. AWS names none. Kept over a longer time, a share lets a
+/// process that is done within it run as if it had a whole processor.
 const PERIOD_US: u32 = 20_000;
 
 /// A control group with such a share; removed when dropped.
 pub struct Group(PathBuf);
 
 impl Group {
-    /// For a function of this memory size. Says why there is none.
-    pub fn new(memory_mb: u32) -> Option<Self> {
+    /// For one process of a function of this memory size. None is used twice: what the last process in it had
+    /// overdrawn, to end as well, the next one would have to wait for.
+    ///
+    /// # Errors
+    /// When no control group is writable here.
+    pub fn new(memory_mb: u32) -> Result<Self, Problem> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
         let quota_us = PERIOD_US * memory_mb / WHOLE_MB;
-        let name = format!("bench-{}", std::process::id());
+        let name = format!("bench-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let made = v1(&name, quota_us).or_else(|| v2(&name, quota_us));
-        if made.is_none() {
-            tell("the processor cannot be limited: no control group is writable here, which root's are");
-        }
-        made
+        made.ok_or_else(|| "no control group is writable here, which root's are".into())
     }
 
     /// Where its files are.
@@ -56,9 +61,4 @@ fn make(parent: &str, name: &str, file: &str) -> Option<Group> {
     fs::create_dir_all(&path).ok()?;
     let group = Group(path);
     group.0.join(file).is_file().then_some(group)
-}
-
-#[expect(clippy::print_stderr, reason = "the command's output")]
-fn tell(what: &str) {
-    eprintln!("{what}");
 }

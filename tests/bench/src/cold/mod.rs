@@ -15,7 +15,7 @@ use crate::Problem;
 use crate::bed::process::Program;
 use crate::bed::pull::{STEPS, Step};
 use crate::bed::world::{Seen, World};
-use crate::builds::Builds;
+use crate::builds::{Builds, Way};
 use crate::page;
 use crate::table::Table;
 use limits::Group;
@@ -32,6 +32,8 @@ pub enum Kind {
     Usual,
     /// The runtime alone.
     Empty,
+    /// The same, linked as the functions are, for webhook-intake.
+    EmptyDeployed,
     /// The usual way in Node, for webhook-intake.
     Node,
 }
@@ -59,11 +61,14 @@ pub async fn measure(builds: &Builds, runs: usize, write: bool) -> Result<Vec<Ta
     }
     let mut limited = BTreeMap::new();
     for memory_mb in MEMORY_MB {
-        let Some(group) = Group::new(memory_mb) else { break };
+        if let Err(problem) = Group::new(memory_mb) {
+            tell(&format!("the processor cannot be limited: {problem}"));
+            break;
+        }
         let runs_of = limited.entry(memory_mb).or_insert_with(Runs::new);
         // A processor cut to a fourteenth takes its time; what is slow is measured well enough in fewer runs.
         for _ in 0..runs.div_ceil(5) {
-            bench.round(runs_of, Some(&group)).await?;
+            bench.round(runs_of, Some(memory_mb)).await?;
         }
     }
     if write {
@@ -80,19 +85,19 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     /// One pull, its functions followed by their yardsticks.
-    async fn round(&self, runs: &mut Runs, group: Option<&Group>) -> Result<(), Problem> {
+    async fn round(&self, runs: &mut Runs, memory_mb: Option<u32>) -> Result<(), Problem> {
         *self.world.state() = Default::default();
         for step in STEPS {
             let event = step.event(self.world)?;
             let function = Program::new(step.function, &self.builds.function(step.function));
-            let one = run(&function, self.world, &event, group).await?;
+            let one = run(&function, self.world, &event, memory_mb).await?;
             if !step.is_done(&one.reply, self.world) {
                 return Err(format!("{} replied {}", step.function, one.reply).into());
             }
             if step.measured {
                 let seen = self.world.state().seen.clone();
                 runs.entry((step.function, Kind::Function)).or_default().push(one);
-                self.yardsticks(&step, &event, &seen, (runs, group)).await?;
+                self.yardsticks(&step, &event, &seen, (runs, memory_mb)).await?;
             }
         }
         Ok(())
@@ -103,7 +108,7 @@ impl Bench<'_> {
         step: &Step,
         event: &Value,
         seen: &Seen,
-        (runs, group): (&mut Runs, Option<&Group>),
+        (runs, memory_mb): (&mut Runs, Option<u32>),
     ) -> Result<(), Problem> {
         let left = self.world.state().clone();
         let secrets = seen.secrets.join(",");
@@ -115,20 +120,30 @@ impl Bench<'_> {
                 usual = usual.with(variable, "1");
             }
         }
-        let node = self.node.as_deref().filter(|_| step.function == "webhook-intake");
-        let yardsticks = [
+        let mut yardsticks = vec![
             (Kind::Floor, program(self.builds.floor(step.function)), event),
             (Kind::Usual, usual, &calls),
-            (Kind::Empty, program(self.builds.empty()), event),
+            (Kind::Empty, program(self.builds.empty(Way::Usual)), event),
         ];
-        let node = node.map(|bundle| (Kind::Node, crate::node::program(bundle, &self.world.tls.root), event));
-        for (kind, program, event) in yardsticks.into_iter().chain(node) {
-            let one = run(&program, self.world, event, group).await?;
+        if step.function == "webhook-intake" {
+            let empty = program(self.builds.empty(Way::Deployed));
+            yardsticks.push((Kind::EmptyDeployed, empty, event));
+            let node = self.node.as_deref();
+            let node = node.map(|bundle| crate::node::program(bundle, &self.world.tls.root));
+            yardsticks.extend(node.map(|node| (Kind::Node, node, event)));
+        }
+        for (kind, program, event) in yardsticks {
+            let one = run(&program, self.world, event, memory_mb).await?;
             runs.entry((step.function, kind)).or_default().push(one);
             self.world.state().clone_from(&left);
         }
         Ok(())
     }
+}
+
+#[expect(clippy::print_stderr, reason = "the command's output")]
+fn tell(what: &str) {
+    eprintln!("{what}");
 }
 
 /// `record-read` signs links, which is no call.

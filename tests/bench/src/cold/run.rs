@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::limits::Group;
 use crate::Problem;
-use crate::bed::process::{Process, Program};
+use crate::bed::process::Program;
 use crate::bed::vitals::Vitals;
 use crate::bed::world::World;
 
@@ -26,13 +26,14 @@ pub struct Run {
     pub reply: Value,
 }
 
-/// Runs a program once.
+/// Runs a program once, with the share of a processor that comes with `memory_mb`.
 ///
 /// # Errors
-/// When it does not reply.
-pub async fn run(program: &Program, world: &World, event: &Value, group: Option<&Group>) -> Result<Run, Problem> {
+/// When it does not reply, or cannot be limited.
+pub async fn run(program: &Program, world: &World, event: &Value, memory_mb: Option<u32>) -> Result<Run, Problem> {
     world.state().seen = Default::default();
-    let mut process = Process::start(program, world, group.map(Group::path)).await?;
+    let group = memory_mb.map(Group::new).transpose()?;
+    let mut process = world.start_process(program, group.as_ref().map(Group::path)).await?;
     let (init, polled_at) = process.init().await?;
     let polled = process.vitals()?;
     let waited = {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::run::Run;
 use super::{Kind, Runs};
 use crate::Problem;
-use crate::builds::{Builds, FUNCTIONS, sizes_mb};
+use crate::builds::{Builds, FUNCTIONS, Way, sizes_mb};
 use crate::spread::{Spread, quantile};
 use crate::table::{Cell, Table};
 
@@ -78,6 +78,7 @@ fn times(runs: &Runs, count: usize) -> Table {
     }
     for (name, kind) in [
         ("(empty binary)", Kind::Empty),
+        ("(empty, linked like a function)", Kind::EmptyDeployed),
         ("(the usual way)", Kind::Usual),
         ("(Node)", Kind::Node),
     ] {
@@ -137,7 +138,13 @@ fn sizes(builds: &Builds, runs: &Runs) -> Result<Table, Problem> {
             Kind::Floor,
             Some(builds.floor("identity-session")),
         ),
-        ("(empty binary)", intake, Kind::Empty, Some(builds.empty())),
+        ("(empty binary)", intake, Kind::Empty, Some(builds.empty(Way::Usual))),
+        (
+            "(empty, linked like a function)",
+            intake,
+            Kind::EmptyDeployed,
+            Some(builds.empty(Way::Deployed)),
+        ),
         ("(the usual way)", intake, Kind::Usual, Some(builds.skeleton())),
         ("(Node)", intake, Kind::Node, None),
     ];

@@ -6,7 +6,7 @@ mod prices;
 mod tally;
 mod template;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ias::Sandbox;
 use sandbox_aws::Service;
@@ -26,7 +26,7 @@ const TIME_SCALE: u32 = 20;
 /// How long each thing takes upstream, in milliseconds of upstream's time.
 const DELAY_MS: u64 = 1_000;
 /// Pulls counted at each number of people, and ticks of the idle stack.
-const PULLS: usize = 5;
+const PULLS: usize = 9;
 const TICKS: usize = 5;
 /// How often a person's app asks how a pull goes: once when it has ended.
 const API_REQUESTS: u64 = 4;
@@ -126,33 +126,38 @@ async fn pull(
     Ok((counter.read(sandbox, template)?.since(&before), bytes))
 }
 
-/// Of several pulls, the one with the median number of calls of each kind: now and then two draw the same place of a
-/// budget, and one of them draws again.
-fn median(tallies: &[Tally]) -> Counts {
-    let kinds: std::collections::BTreeSet<_> = tallies.iter().flat_map(|tally| tally.counts().into_keys()).collect();
+/// The fewest and the most calls of each kind in several pulls. More than the fewest is chance: two calls draw the same
+/// place of a budget and one draws again, or a webhook comes before the answer that it is about.
+fn extremes(tallies: &[Tally]) -> BTreeMap<(Service, String), (u64, u64)> {
+    let counts: Vec<Counts> = tallies.iter().map(Tally::counts).collect();
+    let kinds: BTreeSet<_> = counts.iter().flat_map(|counts| counts.keys().cloned()).collect();
     let of_kind = |kind: (Service, String)| {
-        let mut counts: Vec<u64> = tallies
-            .iter()
-            .map(|tally| tally.counts().get(&kind).copied().unwrap_or(0))
-            .collect();
-        counts.sort_unstable();
-        let count = counts.get(counts.len() / 2).copied().unwrap_or(0);
-        (kind, count)
+        let each = || counts.iter().map(|counts| counts.get(&kind).copied().unwrap_or(0));
+        let extremes = (each().min().unwrap_or(0), each().max().unwrap_or(0));
+        (kind, extremes)
     };
     kinds.into_iter().map(of_kind).collect()
 }
 
+fn range((fewest, most): (u64, u64)) -> Cell {
+    Cell::Text(if fewest == most {
+        fewest.to_string()
+    } else {
+        format!("{fewest}–{most}")
+    })
+}
+
 fn calls(few: &Counted, many: &Counted) -> Table {
-    let (with_few, with_many) = (median(&few.pulls), median(&many.pulls));
-    let kinds: std::collections::BTreeSet<_> = with_few.keys().chain(with_many.keys()).collect();
+    let (with_few, with_many) = (extremes(&few.pulls), extremes(&many.pulls));
+    let kinds: BTreeSet<_> = with_few.keys().chain(with_many.keys()).collect();
     let mut breaches = Vec::new();
     let rows = kinds.into_iter().map(|kind| {
         let (service, operation) = kind;
-        let [less, more] = [&with_few, &with_many].map(|counts| counts.get(kind).copied().unwrap_or(0));
-        if less != more {
+        let [less, more] = [&with_few, &with_many].map(|counts| counts.get(kind).copied().unwrap_or_default());
+        if less.0 != more.0 {
             breaches.push(format!(
-                "{service} {operation}: {less} a pull with {} people, {more} with {}",
-                PEOPLE[0], PEOPLE[1]
+                "{service} {operation}: {} a pull with {} people, {} with {}",
+                less.0, PEOPLE[0], more.0, PEOPLE[1]
             ));
         }
         let mean = |of: fn(&tally::Calls) -> f64| {
@@ -161,8 +166,8 @@ fn calls(few: &Counted, many: &Counted) -> Table {
         };
         vec![
             Cell::Text(format!("{service} {operation}")),
-            Cell::Text(less.to_string()),
-            Cell::Text(more.to_string()),
+            range(less),
+            range(more),
             mean(|calls| bill::large(calls.request_bytes)),
             mean(|calls| bill::large(calls.response_bytes)),
             mean(|calls| calls.read_units),
@@ -173,8 +178,8 @@ fn calls(few: &Counted, many: &Counted) -> Table {
         name: "cost-calls",
         rows: rows.collect(),
         caption: format!(
-            "Calls to AWS of one pull, challenge, record and all later looks included: medians of {PULLS}, with {} and with {} \
-             people in the table; bytes and units are means with {}. {}; {}.",
+            "Calls to AWS of one pull, challenge, record and all later looks included: fewest and most of {PULLS}, with {} and \
+             with {} people in the table; bytes and units are means with {}. {}; {}.",
             PEOPLE[0], PEOPLE[1], PEOPLE[0], few.seeding, many.seeding
         ),
         columns: vec![

@@ -1,5 +1,5 @@
 //! Everything a transfer touches, on one port of loopback: the link, an S3 that throws away what it is given, a table
-//! of one record, queues that take everything, and Lambda's Runtime API. What is measured is the other side.
+//! of one record, and queues that take everything. What is measured is the other side.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,25 +7,20 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
 
 use super::bundle::Bundle;
 use crate::Problem;
+use crate::bed::answers::BUCKET;
 
-/// The bucket, which stands in the paths of objects.
-pub const BUCKET: &str = "records";
 /// The path of the link.
 pub const LINK: &str = "/link";
 /// The secret that functions are given.
 pub const SECRET: &str = "stream-owner-key-0123456789abcdefghijkl";
-/// How long Lambda lets `record-fetch` live (`template.yaml`), in milliseconds.
-const LIFE_MS: i64 = 900_000;
 
 /// What was seen of one transfer.
 #[derive(Debug, Clone, Default)]
@@ -52,32 +47,11 @@ struct Inside {
     seen: Seen,
 }
 
-/// What a process said to the Runtime API.
-pub type Said = Result<Bytes, Bytes>;
-
 /// The other side, until the runtime ends.
 pub struct Loopback {
     /// Host and port.
     pub host: String,
-    shared: Arc<Shared>,
-    said: mpsc::UnboundedReceiver<Said>,
-}
-
-struct Shared {
-    inside: Mutex<Inside>,
-    event: Mutex<Option<Bytes>>,
-    given: Notify,
-    said: mpsc::UnboundedSender<Said>,
-}
-
-impl Shared {
-    fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn event(&self) -> MutexGuard<'_, Option<Bytes>> {
-        self.event.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    inside: Arc<Mutex<Inside>>,
 }
 
 impl Loopback {
@@ -88,71 +62,52 @@ impl Loopback {
     pub async fn start() -> Result<Self, Problem> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let host = listener.local_addr()?.to_string();
-        let (sender, said) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            inside: Mutex::default(),
-            event: Mutex::default(),
-            given: Notify::new(),
-            said: sender,
-        });
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let inside = Arc::default();
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&inside));
         tokio::spawn(axum::serve(listener, router).into_future());
-        Ok(Self { host, shared, said })
+        Ok(Self { host, inside })
     }
 
     /// What lies behind the link from now on; nothing has been seen of it.
     pub fn offer(&self, bundle: &Bundle) {
-        let mut inside = self.shared.inside();
+        let mut inside = lock(&self.inside);
         inside.bundle = Some(bundle.clone());
         inside.seen = Seen::default();
     }
 
     /// What was seen since.
     pub fn seen(&self) -> Seen {
-        self.shared.inside().seen.clone()
+        lock(&self.inside).seen.clone()
     }
 
     /// The item that was written last.
     pub fn item(&self) -> Value {
-        self.shared.inside().item.clone()
-    }
-
-    /// Hands the process that asks an event, and waits for what it says.
-    ///
-    /// # Errors
-    /// When it reports an error, or the time is over.
-    pub async fn invoke(&mut self, event: &Value, patience: Duration) -> Result<Bytes, Problem> {
-        *self.shared.event() = Some(event.to_string().into());
-        self.shared.given.notify_one();
-        match tokio::time::timeout(patience, self.said.recv()).await {
-            Ok(Some(Ok(reply))) => Ok(reply),
-            Ok(Some(Err(error))) => Err(String::from_utf8_lossy(&error).into()),
-            Ok(None) | Err(_) => Err("the function does not reply".into()),
-        }
+        lock(&self.inside).item.clone()
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+fn lock(inside: &Mutex<Inside>) -> MutexGuard<'_, Inside> {
+    inside.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn answer(State(inside): State<Arc<Mutex<Inside>>>, request: Request) -> Response {
     let (path, method) = (request.uri().path().to_owned(), request.method().clone());
     let target = request
         .headers()
         .get("x-amz-target")
         .and_then(|target| target.to_str().ok());
     if path == LINK {
-        return link(&shared);
-    }
-    if let Some(call) = path.strip_prefix("/2018-06-01/runtime/") {
-        return runtime_api(&shared, call, request).await;
+        return link(&inside);
     }
     match target.and_then(|target| target.rsplit('.').next()).map(str::to_owned) {
-        Some(operation) => aws(&shared, &operation, request).await,
-        None if path.starts_with(&format!("/{BUCKET}/")) => bucket(&shared, &method, request).await,
+        Some(operation) => aws(&inside, &operation, request).await,
+        None if path.starts_with(&format!("/{BUCKET}/")) => bucket(&inside, &method, request).await,
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-fn link(shared: &Shared) -> Response {
-    let mut inside = shared.inside();
+fn link(inside: &Mutex<Inside>) -> Response {
+    let mut inside = lock(inside);
     inside.seen.opened.get_or_insert_with(Instant::now);
     let Some(bundle) = &inside.bundle else {
         return StatusCode::NOT_FOUND.into_response();
@@ -166,7 +121,7 @@ fn link(shared: &Shared) -> Response {
 }
 
 /// Begins, takes and ends uploads; the bytes go nowhere.
-async fn bucket(shared: &Shared, method: &Method, request: Request) -> Response {
+async fn bucket(inside: &Mutex<Inside>, method: &Method, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let mut body = request.into_body().into_data_stream();
     let mut bytes = 0;
@@ -176,7 +131,7 @@ async fn bucket(shared: &Shared, method: &Method, request: Request) -> Response 
         };
         bytes += piece.len() as u64;
     }
-    let mut inside = shared.inside();
+    let mut inside = lock(inside);
     if method == Method::POST && query.contains("uploads") {
         return xml("<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>");
     }
@@ -196,12 +151,12 @@ fn xml(body: &'static str) -> Response {
 }
 
 /// One item, under whatever key it is asked for; locks are not there.
-async fn aws(shared: &Shared, operation: &str, request: Request) -> Response {
+async fn aws(inside: &Mutex<Inside>, operation: &str, request: Request) -> Response {
     let body = axum::body::to_bytes(request.into_body(), 1 << 20)
         .await
         .unwrap_or_default();
     let input: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let mut inside = shared.inside();
+    let mut inside = lock(inside);
     let output = match operation {
         "GetItem" if input["Key"]["sk"] == inside.item["sk"] => json!({ "Item": inside.item }),
         "TransactWriteItems" => {
@@ -222,48 +177,4 @@ async fn aws(shared: &Shared, operation: &str, request: Request) -> Response {
         output.to_string(),
     )
         .into_response()
-}
-
-async fn runtime_api(shared: &Shared, call: &str, request: Request) -> Response {
-    if call == "invocation/next" {
-        return next(shared).await;
-    }
-    let body = axum::body::to_bytes(request.into_body(), 8 << 20)
-        .await
-        .unwrap_or_default();
-    let said = if call.ends_with("/response") {
-        Ok(body)
-    } else {
-        Err(body)
-    };
-    // Nobody listens once the measurement is over.
-    shared.said.send(said).ok();
-    StatusCode::ACCEPTED.into_response()
-}
-
-async fn next(shared: &Shared) -> Response {
-    let event = loop {
-        if let Some(event) = shared.event().take() {
-            break event;
-        }
-        shared.given.notified().await;
-    };
-    let deadline = shared::clock::now().millis() + LIFE_MS;
-    let mut headers = HeaderMap::new();
-    for (name, value) in [
-        (
-            "lambda-runtime-aws-request-id",
-            "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
-        ),
-        ("lambda-runtime-deadline-ms", deadline.to_string()),
-        (
-            "lambda-runtime-invoked-function-arn",
-            "arn:aws:lambda:us-east-1:000000000000:function:bench".to_owned(),
-        ),
-    ] {
-        if let Ok(value) = value.parse() {
-            headers.insert(name, value);
-        }
-    }
-    (headers, event).into_response()
 }

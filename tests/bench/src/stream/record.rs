@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-use shared::domain::record::{Asked, Delivery, NewRecord, Record, RecordEvent, StoredObject};
+use serde_json::Value;
+use shared::domain::record::{self, Delivery, NewRecord, Record, RecordEvent, StoredObject};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, PatientId, RecordId, Time, Timing, UpstreamRequestId};
 use shared::owner::OwnerKey;
@@ -13,9 +13,7 @@ use shared::store::{Table, WriteRecord};
 
 use super::loopback::SECRET;
 use crate::Problem;
-
-const ISSUER: &str = "https://issuer.example.test";
-const SUBJECT: &str = "bench";
+use crate::bed::events::{Asked, ISSUER, SUBJECT, message};
 
 /// A record that waits behind a link.
 pub struct Offered {
@@ -38,7 +36,7 @@ impl Offered {
             run: None,
             phase: RecordPhase::Asked,
             patient: PatientId::parse("patient").map_err(|error| error.0)?,
-            asked: Asked::default(),
+            asked: record::Asked::default(),
         };
         let steps = [
             RecordEvent::Claimed,
@@ -84,38 +82,25 @@ impl Offered {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn fetch_event(&self, link: String) -> Result<Value, Problem> {
-        let message = FetchRecord {
+        let fetch = FetchRecord {
             version: VERSION,
             owner: self.owner.clone(),
             record: self.record.id,
             due_seq: self.record.due_seq,
             link: Link::new(link),
         };
-        Ok(json!({ "Records": [{
-            "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d", "receiptHandle": "handle",
-            "body": serde_json::to_string(&message)?, "attributes": {}, "messageAttributes": {},
-            "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:record-fetch",
-            "awsRegion": "us-east-1",
-        }] }))
+        Ok(message("record-fetch", &serde_json::to_string(&fetch)?))
     }
 
-    /// The request that reads it, as `record-read` gets it (API Gateway, payload format 2.0).
+    /// The request that reads it, as `record-read` gets it.
     pub fn read_event(&self) -> Value {
-        let (route, id) = ("GET /v1/records/{id}", self.record.id.to_string());
-        let path = format!("/v1/records/{id}");
-        json!({
-            "version": "2.0", "routeKey": route, "rawPath": path, "rawQueryString": "",
-            "headers": { "host": "api.example.test" }, "pathParameters": { "id": id }, "isBase64Encoded": false,
-            "requestContext": {
-                "accountId": "000000000000", "apiId": "bench", "domainName": "api.example.test", "domainPrefix": "api",
-                "authorizer": { "jwt": { "claims": { "iss": ISSUER, "sub": SUBJECT }, "scopes": null } },
-                "http": {
-                    "method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7", "userAgent": "bench",
-                },
-                "requestId": "bench", "routeKey": route, "stage": "$default", "time": "22/Nov/2026:10:03:22 +0000",
-                "timeEpoch": 1_795_341_802_000_u64,
-            },
-        })
+        let asked = Asked {
+            route: "GET /v1/records/{id}",
+            id: Some(&self.record.id.to_string()),
+            headers: &[],
+            body: Value::Null,
+        };
+        asked.event()
     }
 }
 

@@ -20,15 +20,15 @@ pub fn fetch(sizes_mb: &[u64], pairs: &[Vec<Pair>]) -> Table {
     let (mut rows, mut breaches) = (Vec::new(), Vec::new());
     for (size, pairs) in sizes_mb.iter().zip(pairs) {
         let ratio = spread(pairs, |pair| pair.function.mb_per_sec / pair.copy.mb_per_sec);
-        let peak = spread(pairs, |pair| pair.function.used.peak_mb);
+        let peak = spread(pairs, |pair| pair.function.used.peak_mb());
         rows.push(vec![
             Cell::Text(format!("{size} MB")),
             spread(pairs, |pair| pair.function.mb_per_sec).into(),
             spread(pairs, |pair| pair.copy.mb_per_sec).into(),
             ratio.into(),
-            spread(pairs, |pair| pair.function.used.cpu_secs / pair.copy.used.cpu_secs).into(),
+            spread(pairs, |pair| pair.function.used.cpu_us / pair.copy.used.cpu_us).into(),
             peak.into(),
-            spread(pairs, |pair| pair.copy.used.peak_mb).into(),
+            spread(pairs, |pair| pair.copy.used.peak_mb()).into(),
         ]);
         if *size >= LARGE_MB && !ratio.is_some_and(|ratio| ratio.median >= RATIO_MIN) {
             breaches.push(format!(
@@ -83,13 +83,19 @@ fn caption(runs: Option<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Transfer, Used};
+    use super::super::Transfer;
     use super::*;
+    use crate::bed::vitals::Vitals;
 
     fn pair(mb_per_sec: f64, peak_mb: f64) -> Pair {
         let transfer = |mb_per_sec| Transfer {
             mb_per_sec,
-            used: Used { peak_mb, cpu_secs: 1.0 },
+            used: Vitals {
+                cpu_us: 1.0,
+                resident_kib: 0.0,
+                peak_kib: peak_mb * 1e6 / 1024.0,
+                faults: 0.0,
+            },
         };
         Pair {
             function: transfer(mb_per_sec),

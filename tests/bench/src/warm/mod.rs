@@ -2,6 +2,7 @@
 
 mod valgrind;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use crate::Problem;
 use crate::bed::process::{Process, Program};
 use crate::bed::pull::{STEPS, Step};
 use crate::bed::world::World;
-use crate::builds::Builds;
+use crate::builds::{Builds, Way};
 use crate::spread::quantile;
 use crate::table::{Cell, Table};
 use valgrind::{Tool, per_event};
@@ -34,7 +35,7 @@ pub async fn measure(builds: &Builds, runs: usize) -> Result<Vec<Table>, Problem
         let event = step.event(&world)?;
         let function = Program::new(step.function, &builds.function(step.function));
         if step.measured {
-            let empty = Program::new(step.function, &builds.empty());
+            let empty = Program::new(step.function, &builds.empty(Way::Usual));
             let (ours, least) = interleaved(&world, [&function, &empty], &event, runs * EVENTS_PER_RUN).await?;
             let ratio = ours.cpu_us / least.cpu_us;
             if step.function == "webhook-intake" && ratio > INTAKE_OF_EMPTY_MAX {
@@ -42,9 +43,10 @@ pub async fn measure(builds: &Builds, runs: usize) -> Result<Vec<Table>, Problem
                     "webhook-intake: CPU per event ÷ empty is {ratio:.2}, which is to be at most {INTAKE_OF_EMPTY_MAX}"
                 ));
             }
-            rows.push(ours.row(step.function, Some(ratio), counts(&world, &function, &event).await?));
+            let counted = counts(&world, &function, &within(step.function)?, &event).await?;
+            rows.push(ours.row(step.function, Some(ratio), counted));
             if step.function == "webhook-intake" {
-                rows.push(least.row("(empty binary)", None, counts(&world, &empty, &event).await?));
+                rows.push(least.row("(empty binary)", None, counts(&world, &empty, &empty, &event).await?));
             }
         }
         lead(&world, &function, &step, &event).await?;
@@ -73,7 +75,7 @@ pub async fn measure(builds: &Builds, runs: usize) -> Result<Vec<Table>, Problem
 
 /// Does a step as part of the pull.
 async fn lead(world: &World, function: &Program, step: &Step, event: &Value) -> Result<(), Problem> {
-    let mut process = Process::start(function, world, None).await?;
+    let mut process = world.start_process(function, None).await?;
     process.init().await?;
     let reply = process.invoke(Bytes::from(event.to_string())).await?.body;
     process.kill().await?;
@@ -145,7 +147,7 @@ struct Serving {
 
 impl Serving {
     async fn start(world: &World, program: &Program, event: &Bytes) -> Result<Self, Problem> {
-        let mut process = Process::start(program, world, None).await?;
+        let mut process = world.start_process(program, None).await?;
         process.init().await?;
         let mut serving = Self {
             process,
@@ -186,11 +188,24 @@ impl Serving {
     }
 }
 
-/// Allocations and instructions of one event, where valgrind is there.
-async fn counts(world: &World, program: &Program, event: &Value) -> Result<(Option<f64>, Option<f64>), Problem> {
+/// Allocations and instructions of one event, where valgrind is there. It sees no allocation of a binary that is linked
+/// statically, so they are counted in `linked`, a program that is not.
+async fn counts(
+    world: &World,
+    program: &Program,
+    linked: &Program,
+    event: &Value,
+) -> Result<(Option<f64>, Option<f64>), Problem> {
     let event = Bytes::from(event.to_string());
     Ok((
-        per_event(world, program, &event, Tool::Allocations).await?,
+        per_event(world, linked, &event, Tool::Allocations).await?,
         per_event(world, program, &event, Tool::Instructions).await?,
     ))
+}
+
+/// The same function inside of this binary, which takes the system's allocator.
+fn within(function: &str) -> Result<Program, Problem> {
+    let mut program = Program::new(function, &std::env::current_exe()?);
+    program.command.extend(["function", function].map(PathBuf::from));
+    Ok(program)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::Problem;
-use crate::bed::process::{Process, Program};
+use crate::bed::process::Program;
 use crate::bed::world::World;
 
 const VALGRIND: &str = "/usr/bin/valgrind";
@@ -61,7 +61,7 @@ pub async fn per_event(world: &World, program: &Program, event: &Bytes, tool: To
     let mut counts = [0.0; 2];
     for (count, events) in counts.iter_mut().zip([EVENTS, 2 * EVENTS]) {
         let left = world.state().clone();
-        let mut process = Process::start(&under, world, None).await?;
+        let mut process = world.start_process(&under, None).await?;
         process.init().await?;
         for _ in 0..events {
             process.invoke(event.clone()).await?;

@@ -14,8 +14,8 @@ use super::stack::Resource;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
     pub logical_id: String,
-    /// The crate and binary: `Metadata.BuildProperties.Binary` (what `sam build` hands to cargo-lambda) or
-    /// `Metadata.Binary`, else the logical id in kebab case without `Function`.
+    /// The crate and binary: `Metadata.BuildProperties.Binary` (what SAM's builder for Rust takes) or
+    /// `Metadata.Binary`, else the logical id in kebab case without `Function`, as `functions/Makefile` has it.
     pub binary: String,
     pub timeout_secs: u64,
     pub memory_mb: u64,

@@ -18,6 +18,11 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+// As the functions have it.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// As `shared::records::PART_BYTES`.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 /// As `shared::records::PARTS_AT_ONCE`.

@@ -13,6 +13,11 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 
+// As the functions have it.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// What every SDK client is made of.
 pub struct Aws {
     http: SharedHttpClient,

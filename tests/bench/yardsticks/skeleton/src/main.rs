@@ -3,6 +3,7 @@
 
 mod dynamodb;
 mod s3;
+mod sqs;
 
 use std::env;
 
@@ -38,10 +39,8 @@ impl Clients {
     async fn call(&self, call: &Value) -> Result<(), Error> {
         let (operation, input) = (text(call, "operation"), &call["input"]);
         match operation {
-            "SendMessage" => {
-                let (url, body) = (text(input, "QueueUrl"), text(input, "MessageBody"));
-                self.sqs.send_message().queue_url(url).message_body(body).send().await?;
-            }
+            "SendMessage" => sqs::send(&self.sqs, input).await?,
+            "SendMessageBatch" => sqs::send_batch(&self.sqs, input).await?,
             "GetSecretValue" => self.secret(text(input, "SecretId")).await?,
             "PutObject" => s3::put(self.s3.as_ref().ok_or("no S3")?, input).await?,
             "Http" => self.http(input).await?,

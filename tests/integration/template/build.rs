@@ -1,0 +1,70 @@
+//! `sam build` builds each function from the sources as they are, for the processor that it is deployed on.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::{ROOT, stack};
+
+/// The processors that can be chosen, as Lambda names them.
+fn architectures() -> Vec<String> {
+    let parameters = stack().section("Parameters").unwrap().clone();
+    serde_json::from_value(parameters["Architecture"]["AllowedValues"].clone()).unwrap()
+}
+
+#[test]
+fn every_function_is_built_by_the_makefile_for_its_processor() {
+    let stack = stack();
+    for function in &stack.functions {
+        let metadata = &stack.resource(&function.logical_id).unwrap()["Metadata"];
+        let expected = json!({
+            "BuildMethod": "makefile", "WorkingDirectory": { "Fn::Sub": "infra/processor/${Architecture}" },
+        });
+        assert_eq!(*metadata, expected, "{}", function.logical_id);
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "says why it looks at nothing")]
+fn the_makefile_builds_each_function_for_each_processor() {
+    if Command::new("make").arg("--version").output().is_err() {
+        eprintln!("skipped: make is missing");
+        return;
+    }
+    for architecture in architectures() {
+        let folder = Path::new(ROOT).join("infra/processor").join(&architecture);
+        let target = fs::read_to_string(folder.join("rust-target")).unwrap();
+        assert!(target.ends_with("-unknown-linux-musl\n"), "{target}");
+        let processor = architecture.replace("arm64", "aarch64");
+        assert_eq!(target.split('-').next(), Some(processor.as_str()));
+        for function in &stack().functions {
+            let planned = Command::new("make")
+                .args(["--dry-run", "--makefile", "../../../functions/Makefile"])
+                .arg(format!("build-{}", function.logical_id))
+                .env_remove("FUNCTIONS_PROFILE")
+                .env("ARTIFACTS_DIR", "/artifacts")
+                .current_dir(&folder)
+                .output()
+                .unwrap();
+            let planned = String::from_utf8(planned.stdout).unwrap();
+            let binary = &function.binary;
+            for part in [
+                format!("--bin '{binary}'"),
+                format!("--flatten '{binary}'"),
+                "--lambda-dir '/artifacts'".to_owned(),
+                "--profile 'release-lambda'".to_owned(),
+            ] {
+                assert!(planned.contains(&part), "{part}: {planned}");
+            }
+        }
+    }
+}
+
+/// SAM would compare the folder of the functions alone, and deploy old binaries after a change anywhere else.
+#[test]
+fn nothing_is_taken_from_an_earlier_build() {
+    let text = fs::read_to_string(Path::new(ROOT).join("samconfig.toml")).unwrap();
+    assert!(!text.contains("cached = true"));
+}
