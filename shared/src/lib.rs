@@ -2,6 +2,7 @@
 //!
 //! Dependencies point one way: functions use adapters, adapters use [`domain`], and `domain` uses nothing.
 
+pub mod allocator;
 pub mod aws;
 pub mod budget;
 pub mod clock;

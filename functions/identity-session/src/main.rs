@@ -1,8 +1,6 @@
 //! The Lambda binary `identity-session`: everything is in the library, so that the sandbox can run the same function.
 
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+shared::allocator!();
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
