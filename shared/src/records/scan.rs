@@ -7,7 +7,7 @@
 
 mod json;
 mod number;
-mod plain;
+mod specials;
 mod utf8;
 
 use std::collections::BTreeMap;
@@ -155,9 +155,12 @@ struct Bundle {
 
 impl Reader for Bundle {
     fn open(&mut self, object: bool) {
+        if self.below > 0 {
+            self.below += 1;
+            return;
+        }
         let slot = std::mem::take(&mut self.slot);
         let inner = match (self.place, object, slot) {
-            _ if self.below > 0 => None,
             (Place::Outside, true, _) => Some(Place::Root),
             (Place::Root, false, Slot::Entries) => Some(Place::Entries),
             (Place::Entries, true, _) => Some(Place::Entry),
@@ -171,11 +174,11 @@ impl Reader for Bundle {
     }
 
     fn close(&mut self) {
-        self.slot = Slot::Other;
         if self.below > 0 {
             self.below -= 1;
             return;
         }
+        self.slot = Slot::Other;
         self.place = match self.place {
             Place::Resource => Place::Entry,
             Place::Entry => Place::Entries,

@@ -2,7 +2,7 @@
 //! somebody wants it. Every JSON text that is no object is refused: no Bundle is one.
 
 use super::number::Number;
-use super::plain::plain_bytes;
+use super::specials::{Specials, WINDOW};
 
 /// Deepest nesting read. FHIR bundles stay far below; what is deeper is an attack.
 pub(super) const DEPTH_MAX: usize = 512;
@@ -93,34 +93,36 @@ impl Lexer {
     /// # Errors
     /// What is wrong, and how many bytes of the piece were read before it.
     pub(super) fn push(&mut self, piece: &[u8], reader: &mut impl Reader) -> Result<(), (Fault, usize)> {
-        let mut rest = piece;
-        while let Some((&byte, after)) = rest.split_first() {
-            let left = match self.lex {
-                Lex::Between => self.between(byte, rest, after, reader),
-                Lex::Text => match self.in_text(rest, reader) {
-                    Ok(left) => Ok(left),
-                    Err((fault, read)) => return Err((fault, piece.len() - rest.len() + read)),
-                },
-                Lex::Escape => self.in_escape(byte).map(|()| after),
-                Lex::Unicode { left } => self.in_unicode(byte, left).map(|()| after),
-                Lex::Number(state) => self.in_number(byte, state).map(|read| if read { after } else { rest }),
-                Lex::Word { rest: word } => self.in_word(byte, word).map(|()| after),
-            };
-            rest = left.map_err(|fault| (fault, piece.len() - rest.len()))?;
+        for (nth, window) in piece.chunks(WINDOW).enumerate() {
+            let read = self.window(window, reader);
+            read.map_err(|(fault, at)| (fault, nth * WINDOW + at))?;
         }
         Ok(())
     }
 
-    /// Gives back what is left to read.
-    fn between<'p>(
-        &mut self,
-        byte: u8,
-        rest: &'p [u8],
-        after: &'p [u8],
-        reader: &mut impl Reader,
-    ) -> Result<&'p [u8], Fault> {
+    fn window(&mut self, window: &[u8], reader: &mut impl Reader) -> Result<(), (Fault, usize)> {
+        let specials = Specials::of(window);
+        let mut at = 0;
+        while let Some(&byte) = window.get(at) {
+            let read = match self.lex {
+                Lex::Between if is_blank(&byte) => Ok(blanks(window, at)),
+                Lex::Between => self.between(byte, reader).map(|()| 1),
+                Lex::Text => {
+                    at = self.in_texts(window, at, &specials, reader)?;
+                    continue;
+                }
+                Lex::Escape => self.in_escape(byte).map(|()| 1),
+                Lex::Unicode { left } => self.in_unicode(byte, left).map(|()| 1),
+                Lex::Number(state) => self.in_number(byte, state).map(usize::from),
+                Lex::Word { rest } => self.in_word(byte, rest).map(|()| 1),
+            };
+            at += read.map_err(|fault| (fault, at))?;
+        }
+        Ok(())
+    }
+
+    fn between(&mut self, byte: u8, reader: &mut impl Reader) -> Result<(), Fault> {
         match (byte, self.expect) {
-            (b' ' | b'\n' | b'\r' | b'\t', _) => return Ok(after_blanks(rest)),
             (b'"', Expect::KeyOrEnd | Expect::Key) => self.begin_text(true, reader),
             (b'"', Expect::Value | Expect::ValueOrEnd) if !self.open.is_empty() => self.begin_text(false, reader),
             (b':', Expect::Colon) => self.expect = Expect::Value,
@@ -133,7 +135,7 @@ impl Lexer {
             (_, Expect::Value | Expect::ValueOrEnd) => self.value(byte, reader)?,
             _ => return Err(Fault::NotJson),
         }
-        Ok(after)
+        Ok(())
     }
 
     fn in_object(&self) -> bool {
@@ -167,10 +169,14 @@ impl Lexer {
         if self.open.len() >= DEPTH_MAX {
             return Err(Fault::TooDeep);
         }
+        self.open(object, reader);
+        Ok(())
+    }
+
+    fn open(&mut self, object: bool, reader: &mut impl Reader) {
         self.open.push(object);
         self.expect = if object { Expect::KeyOrEnd } else { Expect::ValueOrEnd };
         reader.open(object);
-        Ok(())
     }
 
     fn close(&mut self, reader: &mut impl Reader) {
@@ -194,61 +200,84 @@ impl Lexer {
         self.wanted = reader.wants(key);
     }
 
-    /// Reads to the end of the text, an escape in it, or the end of the piece. Gives back what is left to read.
-    ///
-    /// Most texts come one after the other, with a colon or a comma between them: these are read on here, since the way
-    /// over [`Lexer::between`] is what takes most of the time.
-    fn in_text<'p>(&mut self, piece: &'p [u8], reader: &mut impl Reader) -> Result<&'p [u8], (Fault, usize)> {
-        let in_object = self.in_object();
-        let (mut key, mut wanted, mut rest) = (self.key, self.wanted, piece);
+    /// Reads from within a text, and on as long as one follows the other, to where something else begins or the window
+    /// ends. Gives back where that is.
+    fn in_texts(
+        &mut self,
+        window: &[u8],
+        from: usize,
+        specials: &Specials,
+        reader: &mut impl Reader,
+    ) -> Result<usize, (Fault, usize)> {
+        let (mut key, mut wanted, mut at) = (self.key, self.wanted, from);
         loop {
-            let (plain, special) = rest.split_at(plain_bytes(rest));
-            let Some((b'"', after)) = special.split_first() else {
-                (self.key, self.wanted) = (key, wanted);
-                return self
-                    .within_text(plain, special)
-                    .ok_or((Fault::NotJson, piece.len() - special.len()));
+            let end = specials.from(at);
+            let plain = window.get(at..end).unwrap_or_default();
+            let special = window.get(end..).and_then(<[u8]>::split_first);
+            let Some((b'"', after)) = special else {
+                (self.lex, self.key, self.wanted) = (Lex::Text, key, wanted);
+                self.within_text(plain, special.map(|(byte, _)| *byte))
+                    .map_err(|fault| (fault, end))?;
+                return Ok(end + 1);
             };
             if wanted {
-                let told = self.tell(key, plain, reader);
-                told.map_err(|fault| (fault, piece.len() - special.len()))?;
+                self.tell(key, plain, reader).map_err(|fault| (fault, end))?;
             }
-            rest = match (key, after) {
-                (true, [b':', b'"', value @ ..]) => value,
-                (false, [b',', b'"', key @ ..]) if in_object => key,
-                (true, _) => {
-                    self.lex = Lex::Between;
-                    self.expect = Expect::Colon;
-                    return Ok(after);
-                }
-                (false, _) => {
-                    self.value_ended();
-                    return Ok(after);
-                }
+            let Some((between, next)) = self.follow(key, after, reader) else {
+                self.lex = Lex::Between;
+                self.expect = if key { Expect::Colon } else { Expect::CommaOrEnd };
+                return Ok(end + 1);
             };
-            key = !key;
+            at = end + 1 + between;
+            key = next;
             wanted = reader.wants(key);
         }
     }
 
-    /// The text goes on after an escape, or in the next piece; none, if a control character stands in it.
-    fn within_text<'p>(&mut self, plain: &[u8], special: &'p [u8]) -> Option<&'p [u8]> {
-        match special.split_first() {
-            Some((b'\\', after)) => {
+    /// How compact JSON mostly goes on after a text: how many bytes lie before the next one, and whether that is a key.
+    /// Everything else is read byte by byte, which takes several times as long.
+    #[inline]
+    fn follow(&mut self, key: bool, after: &[u8], reader: &mut impl Reader) -> Option<(usize, bool)> {
+        match (key, after) {
+            (true, [b':', b'"', ..]) => Some((2, false)),
+            (true, [b':', b'{', b'"', ..]) if self.open.len() < DEPTH_MAX => {
+                self.open(true, reader);
+                Some((3, true))
+            }
+            (true, [b':', b'[', b'{', b'"', ..]) if self.open.len() + 1 < DEPTH_MAX => {
+                self.open(false, reader);
+                self.open(true, reader);
+                Some((4, true))
+            }
+            (false, [b',', b'"', ..]) => Some((2, self.in_object())),
+            (false, [b'}', b',', b'"', ..]) if matches!(*self.open, [.., _, true]) => {
+                self.close(reader);
+                Some((3, self.in_object()))
+            }
+            (false, [b'}', b']', b',', b'"', ..]) if matches!(*self.open, [.., _, false, true]) => {
+                self.close(reader);
+                self.close(reader);
+                Some((4, self.in_object()))
+            }
+            _ => None,
+        }
+    }
+
+    /// What ends the plain part of a text that is no quote: the beginning of an escape, or the end of the window.
+    fn within_text(&mut self, plain: &[u8], special: Option<u8>) -> Result<(), Fault> {
+        match special {
+            Some(b'\\') => {
                 // No name we look for is written with an escape; one that is, is another name.
                 if self.wanted {
                     self.kept.clear();
                     self.kept.push(0);
                 }
                 self.lex = Lex::Escape;
-                Some(after)
             }
-            Some(_control) => None,
-            None => {
-                self.keep(plain);
-                Some(special)
-            }
+            Some(_control) => return Err(Fault::NotJson),
+            None => self.keep(plain),
         }
+        Ok(())
     }
 
     fn keep(&mut self, plain: &[u8]) {
@@ -314,7 +343,12 @@ impl Lexer {
     }
 }
 
-fn after_blanks(rest: &[u8]) -> &[u8] {
-    let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
-    rest.split_at(rest.iter().take_while(is_blank).count()).1
+const fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// How many there are from here on.
+fn blanks(window: &[u8], at: usize) -> usize {
+    let blanks = window.iter().skip(at).take_while(|byte| is_blank(byte));
+    blanks.count()
 }

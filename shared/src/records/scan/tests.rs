@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::specials::WINDOW;
 use super::*;
 
 fn scan(bytes: &[u8]) -> Result<BTreeMap<String, u64>, ScanError> {
@@ -40,6 +41,33 @@ fn refuses_what_is_no_bundle() {
     assert_eq!(scan(b"{\"a\":\"\xff\"}"), Err(ScanError::NotUtf8(6)));
     let deep = format!(r#"{{"resourceType":"Bundle","x":{}"#, "[".repeat(100_000));
     assert!(matches!(scan(deep.as_bytes()), Err(ScanError::TooDeep(_))));
+}
+
+#[test]
+fn reads_as_deep_as_it_says() {
+    for (open, close) in [
+        (r#"{"k":"#, "}"),
+        ("[", "]"),
+        (r#"{"k":[{"k":"v","l":"#, "}]}"),
+        (r#"["v",{"k":"#, "}]"),
+    ] {
+        let levels = open.matches(['{', '[']).count();
+        for (times, beside) in [(511 / levels, 511 % levels), (512 / levels + 1, 0)] {
+            let (open, close) = (open.repeat(times), close.repeat(times));
+            let (more, less) = ("[".repeat(beside), "]".repeat(beside));
+            let text = format!(r#"{{"resourceType":"Bundle","x":{open}{more}"v"{less}{close},"y":"z"}}"#);
+            match scan(text.as_bytes()) {
+                Ok(counts) => assert!(
+                    counts.is_empty() && times * levels + beside == 511,
+                    "{times} times {open}"
+                ),
+                error => assert!(
+                    matches!(error, Err(ScanError::TooDeep(_))) && times * levels > 511,
+                    "{error:?}"
+                ),
+            }
+        }
+    }
 }
 
 /// Which of two a reader believes is its own affair; ours counts only what is said once.
@@ -123,8 +151,10 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     /// Every JSON text inside a Bundle is read, however it is cut into pieces; and cutting it short never passes.
     #[test]
-    fn reads_all_json_in_any_pieces(value in any_json(), cut in any::<prop::sample::Index>(), pretty: bool) {
-        let bundle = json!({"x": value, "resourceType": "Bundle", "entry": [
+    fn reads_all_json_in_any_pieces(
+        value in any_json(), cut in any::<prop::sample::Index>(), pretty: bool, before in 0..WINDOW,
+    ) {
+        let bundle = json!({"w": " ".repeat(before), "x": value, "resourceType": "Bundle", "entry": [
             {"resource": {"resourceType": "Patient", "v": value}},
         ]});
         let text = if pretty { serde_json::to_vec_pretty(&bundle) } else { serde_json::to_vec(&bundle) }.unwrap();
