@@ -3,13 +3,12 @@
 
 mod bucket;
 mod link;
-mod scan;
 mod transfer;
 mod unpack;
 
 pub use bucket::{Bucket, MintLink, Part, PutRecord, Upload};
+pub use bundle_scan::{BundleScan, ScanError};
 pub use link::{LinkClient, LinkPolicy, LinkRefusal, OpenLink};
-pub use scan::{BundleScan, ScanError};
 pub use transfer::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, transfer};
 pub use unpack::SWELLING_MAX;
 

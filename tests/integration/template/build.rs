@@ -44,6 +44,7 @@ fn the_makefile_builds_each_function_for_each_processor() {
                 .args(["--dry-run", "--makefile", "../../../functions/Makefile"])
                 .arg(format!("build-{}", function.logical_id))
                 .env_remove("FUNCTIONS_PROFILE")
+                .env_remove("MANIFEST")
                 .env("ARTIFACTS_DIR", "/artifacts")
                 .current_dir(&folder)
                 .output()
@@ -51,6 +52,7 @@ fn the_makefile_builds_each_function_for_each_processor() {
             let planned = String::from_utf8(planned.stdout).unwrap();
             let binary = &function.binary;
             for part in [
+                format!("--manifest-path '../../../functions/{binary}/Cargo.toml'"),
                 format!("--bin '{binary}'"),
                 format!("--flatten '{binary}'"),
                 "--lambda-dir '/artifacts'".to_owned(),
@@ -60,6 +62,13 @@ fn the_makefile_builds_each_function_for_each_processor() {
             }
         }
     }
+}
+
+/// zig's linker would lay them at a fixed address.
+#[test]
+fn binaries_lie_at_a_random_address() {
+    let makefile = fs::read_to_string(Path::new(ROOT).join("functions/Makefile")).unwrap();
+    assert!(makefile.contains("export RUSTFLAGS := -C link-arg=-pie\n"));
 }
 
 /// SAM would compare the folder of the functions alone, and deploy old binaries after a change anywhere else.

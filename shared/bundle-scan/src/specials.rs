@@ -28,19 +28,19 @@ impl Specials {
 
     /// Where the first special byte stands from here on: behind the window, if it has none.
     #[inline]
-    pub(super) fn from(&self, at: usize) -> usize {
+    pub(super) fn next(&self, at: usize) -> usize {
         let (block, bit) = (at / BLOCK, at % BLOCK);
         let blocks = self.0.get(block..).and_then(<[u64]>::first_chunk);
         let Some([bits, next]) = blocks else { return at };
         // The bits of as many bytes as a block has, but from here on: few texts are longer.
         match bits >> bit | next << 1 << (BLOCK - 1 - bit) {
-            0 => self.from_block(block + 1),
+            0 => self.next_of_blocks(block + 1),
             bits => at + bits.trailing_zeros() as usize,
         }
     }
 
     #[cold]
-    fn from_block(&self, block: usize) -> usize {
+    fn next_of_blocks(&self, block: usize) -> usize {
         let plain = self.0.iter().skip(block).take_while(|bits| **bits == 0).count();
         let bits = self.0.get(block + plain).copied().unwrap_or_default();
         (block + plain) * BLOCK + bits.trailing_zeros() as usize
@@ -68,7 +68,7 @@ mod tests {
     /// Where the first special byte is from each on.
     fn all(window: &[u8]) -> Vec<usize> {
         let specials = Specials::of(window);
-        (0..=window.len()).map(|at| specials.from(at)).collect()
+        (0..=window.len()).map(|at| specials.next(at)).collect()
     }
 
     fn one_by_one(window: &[u8]) -> Vec<usize> {

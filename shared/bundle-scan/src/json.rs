@@ -211,7 +211,7 @@ impl Lexer {
     ) -> Result<usize, (Fault, usize)> {
         let (mut key, mut wanted, mut at) = (self.key, self.wanted, from);
         loop {
-            let end = specials.from(at);
+            let end = specials.next(at);
             let plain = window.get(at..end).unwrap_or_default();
             let special = window.get(end..).and_then(<[u8]>::split_first);
             let Some((b'"', after)) = special else {
