@@ -56,8 +56,8 @@ pub async fn measure(builds: &Builds, runs: usize, write: bool) -> Result<Vec<Ta
         node: crate::node::bundle(),
     };
     let mut free = Runs::new();
-    for _ in 0..runs {
-        bench.round(&mut free, None).await?;
+    for number in 0..runs {
+        bench.round(&mut free, None, number).await?;
     }
     let mut limited = BTreeMap::new();
     for memory_mb in MEMORY_MB {
@@ -67,8 +67,8 @@ pub async fn measure(builds: &Builds, runs: usize, write: bool) -> Result<Vec<Ta
         }
         let runs_of = limited.entry(memory_mb).or_insert_with(Runs::new);
         // A processor cut to a fourteenth takes its time; what is slow is measured well enough in fewer runs.
-        for _ in 0..runs.div_ceil(5) {
-            bench.round(runs_of, Some(memory_mb)).await?;
+        for number in 0..runs.div_ceil(5) {
+            bench.round(runs_of, Some(memory_mb), number).await?;
         }
     }
     if write {
@@ -84,35 +84,47 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// One pull, its functions followed by their yardsticks.
-    async fn round(&self, runs: &mut Runs, memory_mb: Option<u32>) -> Result<(), Problem> {
+    /// One pull. Each of its functions leads on to the next, and is measured then, among its yardsticks: what starts
+    /// after something else than its like finds colder caches, so each is at another place in each round.
+    async fn round(&self, runs: &mut Runs, memory_mb: Option<u32>, number: usize) -> Result<(), Problem> {
         *self.world.state() = Default::default();
         for step in STEPS {
             let event = step.event(self.world)?;
+            let before = self.world.state().clone();
             let function = Program::new(step.function, &self.builds.function(step.function));
-            let one = run(&function, self.world, &event, memory_mb).await?;
-            if !step.is_done(&one.reply, self.world) {
-                return Err(format!("{} replied {}", step.function, one.reply).into());
+            let lead = run(&function, self.world, &event, memory_mb).await?;
+            if !step.is_done(&lead.reply, self.world) {
+                return Err(format!("{} replied {}", step.function, lead.reply).into());
             }
-            if step.measured {
-                let seen = self.world.state().seen.clone();
-                runs.entry((step.function, Kind::Function)).or_default().push(one);
-                self.yardsticks(&step, &event, &seen, (runs, memory_mb)).await?;
+            if !step.measured {
+                continue;
             }
+            let after = self.world.state().clone();
+            let calls = json!({ "calls": after.seen.calls });
+            let mut programs = self.yardsticks(&step, &event, &calls, &after.seen);
+            programs.insert(0, (Kind::Function, function, &event));
+            let places = programs.len();
+            programs.rotate_left(number.checked_rem(places).unwrap_or_default());
+            for (kind, program, event) in programs {
+                self.world
+                    .state()
+                    .clone_from(if kind == Kind::Function { &before } else { &after });
+                let one = run(&program, self.world, event, memory_mb).await?;
+                runs.entry((step.function, kind)).or_default().push(one);
+            }
+            self.world.state().clone_from(&after);
         }
         Ok(())
     }
 
-    async fn yardsticks(
+    fn yardsticks<'e>(
         &self,
         step: &Step,
-        event: &Value,
+        event: &'e Value,
+        calls: &'e Value,
         seen: &Seen,
-        (runs, memory_mb): (&mut Runs, Option<u32>),
-    ) -> Result<(), Problem> {
-        let left = self.world.state().clone();
+    ) -> Vec<(Kind, Program, &'e Value)> {
         let secrets = seen.secrets.join(",");
-        let calls = json!({ "calls": seen.calls });
         let program = |binary: PathBuf| Program::new(step.function, &binary).with("YARDSTICK_SECRETS", secrets.clone());
         let mut usual = program(self.builds.skeleton());
         for (variable, operation) in [("YARDSTICK_S3", "PutObject"), ("YARDSTICK_UPSTREAM", "Http")] {
@@ -122,7 +134,7 @@ impl Bench<'_> {
         }
         let mut yardsticks = vec![
             (Kind::Floor, program(self.builds.floor(step.function)), event),
-            (Kind::Usual, usual, &calls),
+            (Kind::Usual, usual, calls),
             (Kind::Empty, program(self.builds.empty(Way::Usual)), event),
         ];
         if step.function == "webhook-intake" {
@@ -132,12 +144,7 @@ impl Bench<'_> {
             let node = node.map(|bundle| crate::node::program(bundle, &self.world.tls.root));
             yardsticks.extend(node.map(|node| (Kind::Node, node, event)));
         }
-        for (kind, program, event) in yardsticks {
-            let one = run(&program, self.world, event, memory_mb).await?;
-            runs.entry((step.function, kind)).or_default().push(one);
-            self.world.state().clone_from(&left);
-        }
-        Ok(())
+        yardsticks
     }
 }
 
