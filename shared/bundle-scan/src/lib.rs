@@ -2,7 +2,7 @@
 //!
 //! A push reader: it is fed pieces of any size, keeps a nesting stack and the beginning of the current text, and
 //! nothing else, so its memory does not grow with the record. It accepts the JSON grammar of RFC 8259, nested at most
-//! [`DEPTH_MAX`] deep, in UTF-8. FHIR wants names unique (hl7.org/fhir/R4/json.html); those that it looks for must be,
+//! 512 deep, in UTF-8. FHIR wants names unique (hl7.org/fhir/R4/json.html); those that it looks for must be,
 //! since it could not tell which of two a reader will believe.
 
 mod json;
