@@ -171,7 +171,7 @@ impl Tools {
         let mut make = Command::new("make");
         make.current_dir(root().join("infra/processor").join(processor()))
             .args(["--silent", "--makefile", "../../../functions/Makefile"])
-            .arg(format!("build-{}Function", upper_camel_case(name)))
+            .arg(format!("build-{name}Function"))
             .env("PATH", &self.path)
             .env("FUNCTIONS_PROFILE", profile)
             .env("MANIFEST", manifest)
@@ -206,18 +206,6 @@ const fn processor() -> &'static str {
     } else {
         std::env::consts::ARCH
     }
-}
-
-/// `webhook-intake` is `WebhookIntake`.
-fn upper_camel_case(name: &str) -> String {
-    let upper = |word: &str| {
-        word.chars()
-            .take(1)
-            .map(|c| c.to_ascii_uppercase())
-            .chain(word.chars().skip(1))
-            .collect()
-    };
-    name.split('-').map(upper).collect::<Vec<String>>().concat()
 }
 
 /// Beside this binary, which may have been built elsewhere than in the project.

@@ -91,11 +91,14 @@ fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
     let is_asked = |part: Part| args.part == part || args.part == Part::All;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut tables = Vec::new();
-    if is_asked(Part::Cold) {
-        tables.extend(runtime.block_on(cold::measure(&Builds::of_starts(&args.profile)?, args.runs, args.write))?);
-    }
-    if is_asked(Part::Warm) {
-        tables.extend(runtime.block_on(warm::measure(&Builds::of_starts(&args.profile)?, args.runs))?);
+    if is_asked(Part::Cold) || is_asked(Part::Warm) {
+        let builds = Builds::of_starts(&args.profile)?;
+        if is_asked(Part::Cold) {
+            tables.extend(runtime.block_on(cold::measure(&builds, args.runs, args.write))?);
+        }
+        if is_asked(Part::Warm) {
+            tables.extend(runtime.block_on(warm::measure(&builds, args.runs))?);
+        }
     }
     if is_asked(Part::Stream) {
         tables.extend(runtime.block_on(stream::measure(&args.profile, args.runs))?);

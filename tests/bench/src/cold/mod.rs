@@ -92,10 +92,11 @@ impl Bench<'_> {
             let event = step.event(self.world)?;
             let before = self.world.state().clone();
             let function = Program::new(step.function, &self.builds.function(step.function));
-            let lead = run(&function, self.world, &event, memory_mb).await?;
-            if !step.is_done(&lead.reply, self.world) {
-                return Err(format!("{} replied {}", step.function, lead.reply).into());
-            }
+            let done = |run: &Run| match step.is_done(&run.reply, self.world) {
+                true => Ok(()),
+                false => Err(format!("{} replied {}", step.function, run.reply)),
+            };
+            done(&run(&function, self.world, &event, memory_mb).await?)?;
             if !step.measured {
                 continue;
             }
@@ -110,6 +111,9 @@ impl Bench<'_> {
                     .state()
                     .clone_from(if kind == Kind::Function { &before } else { &after });
                 let one = run(&program, self.world, event, memory_mb).await?;
+                if kind == Kind::Function {
+                    done(&one)?;
+                }
                 runs.entry((step.function, kind)).or_default().push(one);
             }
             self.world.state().clone_from(&after);
