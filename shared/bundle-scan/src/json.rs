@@ -20,6 +20,8 @@ pub(super) enum Fault {
     NotABundle,
     /// A name for the second time where it may stand once.
     Doubled,
+    /// A text that is wanted and written with an escape.
+    Escaped,
 }
 
 /// What becomes of the text.
@@ -30,7 +32,7 @@ pub(super) trait Reader {
     fn close(&mut self);
     /// Whether the text that begins now, a key or a value, is wanted.
     fn wants(&self, key: bool) -> bool;
-    /// A text that was wanted. One with escapes begins with a NUL, which no text is written with.
+    /// A text that was wanted. It has no escapes.
     fn text(&mut self, key: bool, text: &[u8]) -> Result<(), Fault>;
 }
 
@@ -266,14 +268,8 @@ impl Lexer {
     /// What ends the plain part of a text that is no quote: the beginning of an escape, or the end of the window.
     fn within_text(&mut self, plain: &[u8], special: Option<u8>) -> Result<(), Fault> {
         match special {
-            Some(b'\\') => {
-                // No name we look for is written with an escape; one that is, is another name.
-                if self.wanted {
-                    self.kept.clear();
-                    self.kept.push(0);
-                }
-                self.lex = Lex::Escape;
-            }
+            Some(b'\\') if self.wanted => return Err(Fault::Escaped),
+            Some(b'\\') => self.lex = Lex::Escape,
             Some(_control) => return Err(Fault::NotJson),
             None => self.keep(plain),
         }

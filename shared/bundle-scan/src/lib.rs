@@ -3,7 +3,8 @@
 //! A push reader: it is fed pieces of any size, keeps a nesting stack and the beginning of the current text, and
 //! nothing else, so its memory does not grow with the record. It accepts the JSON grammar of RFC 8259, nested at most
 //! 512 deep, in UTF-8. FHIR wants names unique (hl7.org/fhir/R4/json.html); those that it looks for must be,
-//! since it could not tell which of two a reader will believe.
+//! since it could not tell which of two a reader will believe. Beside them no name may be written with an escape: it is
+//! the same name to others, and FHIR has none that needs one.
 
 mod json;
 mod number;
@@ -33,6 +34,9 @@ pub enum ScanError {
     /// A name that decides what is counted stands twice in one object.
     #[error("a name for the second time at byte {0}")]
     Doubled(u64),
+    /// A name that may be one of those, or a type, is written with an escape.
+    #[error("a name with an escape at byte {0}")]
+    Escaped(u64),
     /// JSON, but its `resourceType` is not `Bundle`.
     #[error("not a FHIR Bundle")]
     NotABundle,
@@ -90,6 +94,7 @@ impl BundleScan {
             Some(Fault::NotJson) => Err(ScanError::NotJson(self.offset)),
             Some(Fault::TooDeep) => Err(ScanError::TooDeep(self.offset)),
             Some(Fault::Doubled) => Err(ScanError::Doubled(self.offset)),
+            Some(Fault::Escaped) => Err(ScanError::Escaped(self.offset)),
             Some(Fault::NotABundle) => Err(ScanError::NotABundle),
         }
     }

@@ -72,7 +72,7 @@ fn reads_as_deep_as_it_says() {
 
 /// Which of two a reader believes is its own affair; ours counts only what is said once.
 #[test]
-fn refuses_names_that_count_when_they_stand_twice() {
+fn refuses_names_that_count_when_they_stand_twice_or_may() {
     let frame = |inner: &str| format!(r#"{{"resourceType":"Bundle","entry":[{inner}]}}"#);
     let patient = r#"{"resource":{"resourceType":"Patient"}}"#;
     for doubled in [
@@ -87,8 +87,21 @@ fn refuses_names_that_count_when_they_stand_twice() {
             "{doubled}"
         );
     }
-    let entries =
-        format!(r#"{patient},{{"x":1,"x":2,"resource":{{"a":{{"resourceType":1,"resourceType":2}}}}}},{patient}"#);
+    for escaped in [
+        r#"{"resourceType":"Bundle","entry":[],"\u0065ntry":[]}"#.to_owned(),
+        r#"{"resourceTyp\u0065":"Patient","resourceType":"Bundle"}"#.to_owned(),
+        r#"{"resourceType":"\u0042undle"}"#.to_owned(),
+        frame(r#"{"resource":{"resourceType":"Patient"},"r\u0065source":{}}"#),
+        frame(r#"{"resource":{"resourceType":"Patient","resource\u0054ype":"Observation"}}"#),
+        frame(r#"{"resource":{"resourceType":"Patien\u0074"}}"#),
+    ] {
+        assert!(
+            matches!(scan(escaped.as_bytes()), Err(ScanError::Escaped(_))),
+            "{escaped}"
+        );
+    }
+    let inner = r#""resourceType":1,"resourceType":2,"resource\u0054ype":"\u0054""#;
+    let entries = format!(r#"{patient},{{"x":1,"x":2,"resource":{{"a":{{{inner}}},"b":"\u0062"}}}},{patient}"#);
     let counts = scan(frame(&entries).as_bytes()).unwrap();
     assert_eq!(counts, BTreeMap::from([("Patient".to_owned(), 2)]));
 }

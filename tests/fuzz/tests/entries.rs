@@ -140,7 +140,7 @@ fn webhook_bodies() {
         "first-data",
         "consolidated",
         "identity",
-        "identity-unreadable",
+        "identity-unclear",
         "other",
         "ping",
     ];
@@ -175,6 +175,7 @@ fn fhir_bundles() {
         "not-utf8",
         "too-deep",
         "doubled",
+        "escaped",
         "not-a-bundle",
         "truncated",
     ];
