@@ -5,16 +5,16 @@ use std::time::Duration;
 use shared::domain::record::{Record, RecordEvent, RecordReason, StoredObject};
 use shared::domain::{OwnerId, Time};
 use shared::queue::{FetchRecord, Link, announce_end, announce_record};
-use shared::records::{Bucket, OpenLink, RecordsError, ScanError, transfer};
+use shared::records::{Bucket, OpenLink, RecordsError, ScanError, TIDYING_MAX, transfer};
 use shared::store::{ReadRecord, StoreError, claim_record, settle_record};
 use shared::{Error, clock};
 use tokio::time::Instant;
 
 use crate::Deps;
 
-/// What of the function's time is left when a transfer must end: enough to throw its upload away, and to write down
-/// that it came to nothing.
-const LEFT: Duration = Duration::from_secs(20);
+/// What of the function's time is left when a transfer must end: enough to throw its upload away, and then to write
+/// down that it came to nothing.
+const LEFT: Duration = TIDYING_MAX.saturating_add(Duration::from_secs(10));
 
 /// What became of a message; a word for the log.
 pub type Outcome = &'static str;
@@ -46,9 +46,7 @@ pub async fn fetch(deps: &Deps, message: &FetchRecord, end: Time, now: Time) -> 
         Ok(None) | Err(StoreError::Conflict(_)) => return Ok(STALE),
         Err(error) => return Err(error.into()),
     };
-    // When it is due again, others will take the transfer for lost.
-    let until = claimed.due_at.unwrap_or(end).min(end.minus(LEFT));
-    let until = Instant::now() + now.until(until);
+    let until = Instant::now() + clock::now().until(until(claimed.due_at, end));
     let (event, outcome) = match receive(deps, owner, &claimed, &message.link, until).await {
         Ok(object) => {
             tracing::info!(record = %record.id, bytes = object.bytes, "record stored");
@@ -68,6 +66,12 @@ pub async fn fetch(deps: &Deps, message: &FetchRecord, end: Time, now: Time) -> 
         }
         None => Ok(STALE),
     }
+}
+
+/// When a transfer must end, in a function that lives until `end`: before that, and when the record is due again, since
+/// others will take the transfer for lost then.
+fn until(due_at: Option<Time>, end: Time) -> Time {
+    due_at.unwrap_or(end).min(end.minus(LEFT))
 }
 
 async fn receive(
@@ -97,5 +101,19 @@ const fn failed(error: &RecordsError) -> (RecordEvent, Outcome) {
         | RecordsError::Broken(_)
         | RecordsError::Bucket(_) => (RecordEvent::FetchBroken, "broken"),
         RecordsError::Unreadable(_) => (RecordEvent::FetchRefused(RecordReason::NotABundle), "not a bundle"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_ends_before_its_function_and_before_others_take_it_for_lost() {
+        let end = Time::from_millis(900_000);
+        for (due, until_millis) in [(None, 880_000), (Some(960_000), 880_000), (Some(8_000), 8_000)] {
+            assert_eq!(until(due.map(Time::from_millis), end), Time::from_millis(until_millis));
+        }
+        assert!(LEFT > TIDYING_MAX);
     }
 }

@@ -49,7 +49,7 @@ impl Deps {
 /// # Errors
 /// When it cannot start, or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
-    let deps = Deps::read(&Init::read(env, module_path!())?)?;
+    let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::told)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         let end = i64::try_from(event.context.deadline).map_or(clock::now(), Time::from_millis);
         handler::handle(&deps, event.payload, end).await

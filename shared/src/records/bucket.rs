@@ -1,8 +1,12 @@
 //! The bucket: records go in whole or not at all, and out by links that live a minute.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{Builder, StalledStreamProtectionConfig};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -11,7 +15,12 @@ use super::RecordsError;
 use crate::config::{ConfigError, Env};
 use crate::domain::record::Conversion;
 use crate::domain::{OwnerId, RecordId};
+use crate::error::aws_code;
 use crate::queue::Link;
+
+/// How long S3 may take to make one object of many parts: minutes, in which it sends blanks (docs.aws.amazon.com,
+/// `CompleteMultipartUpload`).
+const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The bucket of one deployment.
 #[derive(Clone)]
@@ -34,7 +43,7 @@ pub struct Part(CompletedPart);
 
 /// Puts records.
 pub trait PutRecord {
-    /// Puts a small object at once.
+    /// Puts a small object at once. On an error it may be there all the same, whole.
     fn put(&self, key: &str, form: Conversion, body: Bytes) -> impl Future<Output = Result<(), RecordsError>> + Send;
     /// Begins an upload in parts. Nothing is visible until it is completed.
     fn begin(&self, key: &str, form: Conversion) -> impl Future<Output = Result<Upload, RecordsError>> + Send;
@@ -45,7 +54,7 @@ pub trait PutRecord {
         number: i32,
         body: Bytes,
     ) -> impl Future<Output = Result<Part, RecordsError>> + Send;
-    /// Makes the object visible.
+    /// Makes the object visible. On an error it may be all the same, whole.
     fn complete(&self, upload: &Upload, parts: Vec<Part>) -> impl Future<Output = Result<(), RecordsError>> + Send;
     /// Throws an upload away.
     fn abort(&self, upload: &Upload) -> impl Future<Output = Result<(), RecordsError>> + Send;
@@ -78,8 +87,15 @@ impl Bucket {
 
 macro_rules! bucket_error {
     ($error:expr) => {
-        RecordsError::Bucket(crate::error::aws_code(&$error).to_owned())
+        RecordsError::Bucket(aws_code(&$error).to_owned())
     };
+}
+
+fn patient() -> Builder {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(COMPLETE_TIMEOUT);
+    Builder::new()
+        .timeout_config(timeouts.build())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 impl PutRecord for Bucket {
@@ -149,11 +165,23 @@ impl PutRecord for Bucket {
             .bucket(&self.name)
             .key(&upload.key)
             .upload_id(&upload.id);
-        call.multipart_upload(parts)
+        let attempts = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&attempts);
+        let completed = call
+            .multipart_upload(parts)
+            .customize()
+            .config_override(patient())
+            .mutate_request(move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+            })
             .send()
-            .await
-            .map_err(|error| bucket_error!(error))?;
-        Ok(())
+            .await;
+        match completed {
+            Ok(_) => Ok(()),
+            // An attempt that was not answered has ended the upload. Nobody else knows it.
+            Err(error) if attempts.load(Ordering::Relaxed) > 1 && aws_code(&error) == "NoSuchUpload" => Ok(()),
+            Err(error) => Err(bucket_error!(error)),
+        }
     }
 
     async fn abort(&self, upload: &Upload) -> Result<(), RecordsError> {

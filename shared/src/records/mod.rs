@@ -9,7 +9,7 @@ mod unpack;
 pub use bucket::{Bucket, MintLink, Part, PutRecord, Upload};
 pub use bundle_scan::{BundleScan, ScanError};
 pub use link::{LinkClient, LinkPolicy, LinkRefusal, OpenLink};
-pub use transfer::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, transfer};
+pub use transfer::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, TIDYING_MAX, transfer};
 pub use unpack::SWELLING_MAX;
 
 /// What can go wrong with a record on its way. Names kinds and statuses; no link, no content.
@@ -43,7 +43,7 @@ impl RecordsError {
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
-            Self::Dead(_) | Self::Broken(_) | Self::Bucket(_) => true,
+            Self::Dead(_) | Self::Broken(_) | Self::Bucket(_) | Self::Unreadable(ScanError::Truncated(_)) => true,
             Self::Link(_) | Self::Unreadable(_) | Self::TooLarge | Self::Swollen => false,
         }
     }

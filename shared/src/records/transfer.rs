@@ -1,6 +1,7 @@
 //! One transfer: the bytes go by once, are hashed and read on the way, and leave in parts, several at once. Held are
 //! the parts under way and the one being filled, and nothing else, whatever the size of the record.
 
+mod reading;
 mod sink;
 
 use std::time::Duration;
@@ -23,13 +24,16 @@ pub const RECORD_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 const STALL: Duration = Duration::from_secs(30);
 /// How long the parts under way may take to end when a transfer has failed, and then the upload's abort.
 const TIDY: Duration = Duration::from_secs(5);
+/// How much longer than it was given a transfer takes at most.
+pub const TIDYING_MAX: Duration = TIDY.saturating_mul(2);
 
-/// Moves a record into the bucket, until a time at which it gives up. On any error nothing becomes visible there, and
-/// the unfinished upload is thrown away, which takes ten seconds more at most.
+/// Moves a record into the bucket, until a time at which it gives up. An error leaves nothing unfinished: the upload is
+/// thrown away, in [`TIDYING_MAX`] at most. What may be there after one is the whole record, if all was sent and the
+/// bucket's last answer did not come.
 ///
 /// # Errors
-/// When the stream does not open, breaks, stalls or takes too long, is no FHIR Bundle (for JSON), is too large, or the
-/// bucket refuses.
+/// When the stream does not open, breaks, stalls or takes too long, is not what it should be (a FHIR Bundle, a PDF with
+/// an end, something at all), is too large, or the bucket refuses.
 pub async fn transfer<S>(
     opening: impl Future<Output = Result<S, RecordsError>>,
     bucket: &(impl PutRecord + Sync),

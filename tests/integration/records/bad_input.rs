@@ -42,7 +42,11 @@ async fn verified(app: &TestApp) -> Person {
 }
 
 async fn ask(person: &Person) -> ias::app::Reply {
-    let id = person.ask_record(&json!({ "conversionType": "json" })).await;
+    ask_for(person, "json").await
+}
+
+async fn ask_for(person: &Person, form: &str) -> ias::app::Reply {
+    let id = person.ask_record(&json!({ "conversionType": form })).await;
     person.until_record(&id).await
 }
 
@@ -90,6 +94,11 @@ async fn what_will_never_be_a_record_is_refused_with_a_reason() {
         ),
         ("no JSON", in_the_second_part("\n\"}]}"), "not_a_bundle"),
         ("doubled", in_the_second_part("\"}],\"entry\":[]}"), "not_a_bundle"),
+        (
+            "doubled by an escape",
+            in_the_second_part("\"}],\"\\u0065ntry\":[]}"),
+            "not_a_bundle",
+        ),
         (
             "no Bundle",
             in_the_second_part("\"}],\"resourceType\":\"Patient\"}"),
@@ -141,16 +150,27 @@ async fn what_may_be_whole_the_next_time_is_asked_for_again() {
         ..mebibytes(&format!(r#"{BUNDLE}{{"x":""#), b'x', 9, "")
     };
     let odd = [
-        ("truncated", mebibytes(&format!(r#"{BUNDLE}{{"x":""#), b'x', 9, "")),
-        ("longer than it says", of_length(whole.len() - 1)),
-        ("shorter than it says", of_length(whole.len() + 1)),
-        ("packed and truncated", OddBody::of(cut)),
-        ("stalled for ever", endless),
+        (
+            "truncated",
+            "json",
+            mebibytes(&format!(r#"{BUNDLE}{{"x":""#), b'x', 9, ""),
+        ),
+        ("longer than it says", "json", of_length(whole.len() - 1)),
+        ("shorter than it says", "json", of_length(whole.len() + 1)),
+        ("packed and truncated", "json", OddBody::of(cut)),
+        ("stalled for ever", "json", endless),
+        ("a PDF without its end", "pdf", mebibytes("%PDF-1.4\n", b'x', 9, "")),
+        (
+            "an apology for a PDF",
+            "pdf",
+            OddBody::of("<html>Sorry</html>".to_owned()),
+        ),
+        ("nothing for HTML", "html", OddBody::of(String::new())),
     ];
-    for (times, (what, body)) in odd.into_iter().enumerate() {
+    for (times, (what, form, body)) in odd.into_iter().enumerate() {
         let before = downloads();
         app.stand_in().fail_next(Operation::DownloadFile, Failure::Odd(body));
-        let record = ask(&nora).await;
+        let record = ask_for(&nora, form).await;
         assert_eq!(record.text("/status"), "available", "{what}: {:?}", record.body);
         assert_eq!(downloads(), before + 2, "{what}");
         assert_eq!(unfinished(&dir), [""; 0], "{what}");

@@ -1,12 +1,15 @@
 //! Transfers: large ones, broken ones, and of what is no record.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use sandbox_aws::{Call, Ending};
 use sandbox_fhir::{RecordFilter, Source, bundle_text, split};
-use sandbox_metriport::{Failure, Operation};
+use sandbox_metriport::{Failure, OddBody, Operation};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::domain::record::ATTEMPTS_MAX;
+use shared::records::PART_BYTES;
 
 use super::resources;
 use crate::harness::TestApp;
@@ -58,6 +61,49 @@ fn peak_resident_kib(pid: u32) -> u64 {
         .find_map(|line| line.strip_prefix("VmHWM:"))
         .expect("a peak");
     line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+}
+
+/// The first upload that is completed: it is, but the answer is lost.
+#[derive(Default)]
+struct UnansweredEnd {
+    lost: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl sandbox_aws::Interceptor for UnansweredEnd {
+    async fn after(&self, call: &Call, _status: u16) -> Ending {
+        match call.operation == "CompleteMultipartUpload" && !self.lost.swap(true, Ordering::Relaxed) {
+            true => Ending::Drop,
+            false => Ending::Return,
+        }
+    }
+}
+
+/// The second attempt to complete it is answered that there is no such upload.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_was_completed_without_an_answer_is_not_made_again() {
+    let app = TestApp::with(|options| {
+        options.stand_in.rate_limits = false;
+        options.faults.aws = Some(Arc::new(UnansweredEnd::default()));
+    })
+    .await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    let calls = |operation| app.stand_in().stats().calls(operation);
+    let before = [Operation::StartConsolidatedQuery, Operation::DownloadFile].map(calls);
+    let twice_a_part = format!(r#"{{"resourceType":"Bundle","x":"{}"}}"#, "x".repeat(2 * PART_BYTES));
+    let body = OddBody::of(twice_a_part.clone());
+    app.stand_in().fail_next(Operation::DownloadFile, Failure::Odd(body));
+    let asked = nora.ask_record(&json!({ "conversionType": "json" })).await;
+    let record = nora.until_record(&asked).await;
+    assert_eq!(record.text("/status"), "available", "{:?}", record.body);
+    assert_eq!(app.sandbox().aws().fault_counts(), [("dropped_after", 1)].into());
+    let after = [Operation::StartConsolidatedQuery, Operation::DownloadFile].map(calls);
+    assert_eq!(after, before.map(|calls| calls + 1), "{:?}", app.log());
+    assert!(nora.download(&record).await == twice_a_part.as_bytes());
+    app.end().await;
 }
 
 /// An answer of the link's, in place of the record.

@@ -9,9 +9,10 @@ use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
+use super::reading::Reading;
 use super::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, STALL, TIDY};
 use crate::domain::record::{Conversion, StoredObject};
-use crate::records::{BundleScan, Part, PutRecord, RecordsError, Upload};
+use crate::records::{Part, PutRecord, RecordsError, Upload};
 
 /// A part under way: its number, what the bucket says to it, and its bytes, of which the room is used again.
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<(i32, Part, Bytes), RecordsError>> + Send + 'a>>;
@@ -20,7 +21,7 @@ pub(super) struct Sink<'a, B> {
     bucket: &'a B,
     key: &'a str,
     form: Conversion,
-    scan: BundleScan,
+    reading: Reading,
     hash: Sha256,
     bytes: u64,
     /// The part that is being filled.
@@ -40,7 +41,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
             bucket,
             key,
             form,
-            scan: BundleScan::default(),
+            reading: Reading::of(form),
             hash: Sha256::new(),
             bytes: 0,
             filling: BytesMut::new(),
@@ -65,10 +66,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         while let Some(piece) = self.next(&mut stream).await? {
             self.take(&piece).await?;
         }
-        let counts = match self.form {
-            Conversion::Json => std::mem::take(&mut self.scan).finish()?,
-            Conversion::Pdf | Conversion::Html => BTreeMap::new(),
-        };
+        let counts = self.reading.finish()?;
         self.place().await?;
         Ok(StoredObject {
             key: self.key.to_owned(),
@@ -98,9 +96,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         if self.bytes > RECORD_BYTES_MAX {
             return Err(RecordsError::TooLarge);
         }
-        if self.form == Conversion::Json {
-            self.scan.push(piece)?;
-        }
+        self.reading.push(piece)?;
         self.hash.update(piece);
         let mut rest = piece;
         while !rest.is_empty() {
@@ -169,10 +165,8 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
             self.sent(sent)?;
         }
         let parts = std::mem::take(&mut self.parts).into_values().collect();
-        match &self.upload {
-            Some(upload) => self.bucket.complete(upload, parts).await,
-            None => Ok(()),
-        }
+        let upload = self.upload.as_ref().ok_or(RecordsError::Broken("no upload"))?;
+        self.bucket.complete(upload, parts).await
     }
 
     /// Throws the upload away. Its parts are never visible; what is missed here, the bucket's lifecycle rule removes.

@@ -16,6 +16,17 @@ struct Fake {
     state: Mutex<State>,
     /// Parts wait for a permit, if there is a gate.
     gate: Option<Semaphore>,
+    /// What is refused.
+    refuses: Option<Call>,
+}
+
+/// One call to a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Put,
+    Begin,
+    Part(i32),
+    Complete,
 }
 
 #[derive(Default)]
@@ -33,6 +44,20 @@ impl Fake {
         Self {
             gate: Some(Semaphore::new(0)),
             ..Self::default()
+        }
+    }
+
+    fn refusing(call: Call) -> Self {
+        Self {
+            refuses: Some(call),
+            ..Self::default()
+        }
+    }
+
+    fn answer(&self, call: Call) -> Result<(), RecordsError> {
+        match self.refuses == Some(call) {
+            true => Err(RecordsError::Bucket("refused".to_owned())),
+            false => Ok(()),
         }
     }
 
@@ -63,10 +88,12 @@ impl Drop for UnderWay<'_> {
 
 impl PutRecord for Fake {
     async fn put(&self, _: &str, _: Conversion, body: Bytes) -> Result<(), RecordsError> {
+        self.answer(Call::Put)?;
         self.state.lock().unwrap().objects.push(body.to_vec());
         Ok(())
     }
     async fn begin(&self, key: &str, _: Conversion) -> Result<Upload, RecordsError> {
+        self.answer(Call::Begin)?;
         self.state.lock().unwrap().begun += 1;
         Ok(Upload::for_tests(key))
     }
@@ -78,10 +105,12 @@ impl PutRecord for Fake {
         for _ in 0..number % 3 {
             tokio::task::yield_now().await;
         }
+        self.answer(Call::Part(number))?;
         self.state.lock().unwrap().parts.insert(number, body.to_vec());
         Ok(Part::for_tests(number))
     }
     async fn complete(&self, _: &Upload, parts: Vec<Part>) -> Result<(), RecordsError> {
+        self.answer(Call::Complete)?;
         let mut state = self.state.lock().unwrap();
         let sent = std::mem::take(&mut state.parts);
         let numbers: Vec<i32> = parts.iter().map(Part::number).collect();
@@ -170,6 +199,27 @@ async fn what_breaks_leaves_nothing_behind() {
         ));
         assert!(fake.is_clean());
         assert_eq!(fake.state.lock().unwrap().begun, uploads);
+    }
+}
+
+#[tokio::test]
+async fn what_the_bucket_refuses_leaves_nothing_behind() {
+    let refused = Err(RecordsError::Bucket("refused".to_owned()));
+    let small = Fake::refusing(Call::Put);
+    assert_eq!(run(&small, pieces(&bundle(0))).await, refused);
+    assert!(small.is_clean() && small.state.lock().unwrap().begun == 0);
+    let parts = 7;
+    let body = bundle((parts as usize - 1) * PART_BYTES);
+    let each_part = (1..=parts).map(Call::Part);
+    for call in [Call::Begin, Call::Complete].into_iter().chain(each_part) {
+        let fake = Fake::refusing(call);
+        assert_eq!(run(&fake, pieces(&body)).await, refused, "{call:?}");
+        assert!(fake.is_clean(), "{call:?}");
+        assert_eq!(
+            fake.state.lock().unwrap().begun,
+            u32::from(call != Call::Begin),
+            "{call:?}"
+        );
     }
 }
 

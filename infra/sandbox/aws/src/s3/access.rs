@@ -1,11 +1,13 @@
-//! Who may call: any access key id, with the one secret of the sandbox. And on what: buckets that exist, and keys that
-//! the files can carry.
+//! Who may call: any access key id, with the one secret of the sandbox. And on what: buckets and uploads that exist,
+//! and keys that the files can carry.
 
+use axum::http::Uri;
 use s3s::S3Result;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::s3_error;
 use std::path::{Path, PathBuf};
+use uuid::Uuid;
 
 /// `s3s-fs` writes bucket and key, in base64, into the name of a file next to the object, and file names end at 255
 /// bytes. Longer keys fail there in the middle of an upload, so they are refused at the door. S3 itself takes 1,024.
@@ -28,7 +30,7 @@ impl S3Auth for OneSecret {
 }
 
 /// `s3s-fs` would create the folder of a bucket that nobody created; S3 answers `NoSuchBucket`, and so a misspelt
-/// bucket name shows.
+/// bucket name shows. To an upload that was completed or aborted it denies access; S3 answers `NoSuchUpload`.
 pub(super) struct Addressable {
     root: PathBuf,
 }
@@ -56,9 +58,26 @@ impl S3Access for Addressable {
             ));
         }
         let creates = context.s3_op().name() == "CreateBucket";
-        if creates || tokio::fs::try_exists(self.root.join(bucket)).await.unwrap_or(false) {
-            return Ok(());
+        if !creates && !exists(self.root.join(bucket)).await {
+            return Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"));
         }
-        Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+        match upload_id(context.uri()) {
+            // Where `s3s-fs` keeps what it knows of an upload.
+            Some(id) if !exists(self.root.join(format!(".upload-{id}.json"))).await => {
+                Err(s3_error!(NoSuchUpload, "The specified upload does not exist"))
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+async fn exists(path: PathBuf) -> bool {
+    tokio::fs::try_exists(path).await.unwrap_or(false)
+}
+
+/// The upload that a request names. What is no UUID is none that was begun here: the nil one stands for it.
+fn upload_id(uri: &Uri) -> Option<Uuid> {
+    let pairs = uri.query()?.split('&');
+    let id = pairs.filter_map(|pair| pair.strip_prefix("uploadId=")).next()?;
+    Some(id.parse().unwrap_or_default())
 }

@@ -91,7 +91,8 @@ async fn an_object_written_in_parts_shows_only_once_it_is_complete() {
         .bucket(BUCKET)
         .key("big")
         .upload_id(upload_id);
-    let done = complete.multipart_upload(parts).send().await.unwrap();
+    let complete = complete.multipart_upload(parts);
+    let done = complete.clone().send().await.unwrap();
     assert!(done.e_tag().unwrap().trim_matches('"').ends_with("-3"));
     let body = client
         .get_object()
@@ -107,6 +108,10 @@ async fn an_object_written_in_parts_shows_only_once_it_is_complete() {
     let bytes = body.into_bytes();
     assert_eq!(bytes.len(), 3 * PART_BYTES);
     assert_eq!((bytes[0], bytes[PART_BYTES], bytes[3 * PART_BYTES - 1]), (1, 2, 3));
+    for upload_id in [upload_id, "of-nobody"] {
+        let again = complete.clone().upload_id(upload_id).send().await;
+        assert_eq!(harness::code(again), "NoSuchUpload");
+    }
     aws.shutdown().await.unwrap();
 }
 
@@ -144,7 +149,8 @@ async fn an_aborted_upload_leaves_nothing() {
         .upload_id(upload_id);
     let part = CompletedPart::builder().part_number(1).e_tag("x").build();
     let parts = CompletedMultipartUpload::builder().parts(part).build();
-    complete.multipart_upload(parts).send().await.unwrap_err();
+    let completed = complete.multipart_upload(parts).send().await;
+    assert_eq!(harness::code(completed), "NoSuchUpload");
     aws.shutdown().await.unwrap();
 }
 

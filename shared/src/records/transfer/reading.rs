@@ -1,0 +1,117 @@
+//! What is looked at while a record goes by: whether it is what was asked for, and whole, as far as that can be told.
+
+use std::collections::BTreeMap;
+
+use crate::domain::record::Conversion;
+use crate::records::{BundleScan, RecordsError};
+
+/// How far from its two ends the marks of a PDF may stand (PDF Reference 1.7, appendix H, on headers and trailers).
+const PDF_MARGIN_BYTES: usize = 1024;
+
+/// A record as it goes by.
+pub(super) enum Reading {
+    Bundle(BundleScan),
+    Pdf(PdfEnds),
+    Html { is_empty: bool },
+}
+
+impl Reading {
+    pub(super) fn of(form: Conversion) -> Self {
+        match form {
+            Conversion::Json => Self::Bundle(BundleScan::default()),
+            Conversion::Pdf => Self::Pdf(PdfEnds::default()),
+            Conversion::Html => Self::Html { is_empty: true },
+        }
+    }
+
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), RecordsError> {
+        match self {
+            Self::Bundle(scan) => scan.push(piece)?,
+            Self::Pdf(ends) => ends.push(piece),
+            Self::Html { is_empty } => *is_empty &= piece.is_empty(),
+        }
+        Ok(())
+    }
+
+    /// Resources by type, of a Bundle.
+    pub(super) fn finish(&mut self) -> Result<BTreeMap<String, u64>, RecordsError> {
+        match self {
+            Self::Bundle(scan) => return Ok(std::mem::take(scan).finish()?),
+            Self::Pdf(ends) => ends.finish()?,
+            Self::Html { is_empty: true } => return Err(RecordsError::Broken("nothing came")),
+            Self::Html { is_empty: false } => {}
+        }
+        Ok(BTreeMap::new())
+    }
+}
+
+/// The first and the last bytes of what should be a PDF.
+#[derive(Default)]
+pub(super) struct PdfEnds {
+    first: Vec<u8>,
+    last: Vec<u8>,
+}
+
+impl PdfEnds {
+    fn push(&mut self, piece: &[u8]) {
+        let room = PDF_MARGIN_BYTES.saturating_sub(self.first.len()).min(piece.len());
+        self.first.extend_from_slice(piece.get(..room).unwrap_or_default());
+        let fresh = piece.len().saturating_sub(PDF_MARGIN_BYTES);
+        self.last.extend_from_slice(piece.get(fresh..).unwrap_or_default());
+        self.last.drain(..self.last.len().saturating_sub(PDF_MARGIN_BYTES));
+    }
+
+    fn finish(&self) -> Result<(), RecordsError> {
+        let holds = |bytes: &[u8], mark: &[u8]| bytes.windows(mark.len()).any(|window| window == mark);
+        if !holds(&self.first, b"%PDF-") {
+            return Err(RecordsError::Broken("no PDF"));
+        }
+        if !holds(&self.last, b"%%EOF") {
+            return Err(RecordsError::Broken("the PDF has no end"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(form: Conversion, body: &[u8], size: usize) -> Result<BTreeMap<String, u64>, RecordsError> {
+        let mut reading = Reading::of(form);
+        body.chunks(size).try_for_each(|piece| reading.push(piece))?;
+        reading.finish()
+    }
+
+    #[test]
+    fn a_pdf_has_a_beginning_and_an_end() {
+        let middle = vec![b'x'; 5000];
+        let whole = [b"%PDF-1.7\n", &middle[..], b"%%EOF\n"].concat();
+        let lenient = [&middle[..1000], &whole, &middle[..1000]].concat();
+        let late = [&middle[..1024], &whole].concat();
+        let trailing = [&whole, &middle[..1024]].concat();
+        for size in [1, 7, 1000, 1024, 1025, 9000] {
+            for pdf in [&whole[..], &lenient, b"%PDF-%%EOF"] {
+                assert_eq!(read(Conversion::Pdf, pdf, size), Ok(BTreeMap::new()), "{size}");
+            }
+            for none in [&b""[..], &late, b"<html>The service is unavailable</html>", &whole[1..]] {
+                assert_eq!(read(Conversion::Pdf, none, size), Err(RecordsError::Broken("no PDF")));
+            }
+            for cut in [&trailing[..], &whole[..whole.len() - 2], b"%PDF-"] {
+                assert_eq!(
+                    read(Conversion::Pdf, cut, size),
+                    Err(RecordsError::Broken("the PDF has no end"))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn of_html_something_must_come() {
+        assert_eq!(read(Conversion::Html, b"<p>", 1), Ok(BTreeMap::new()));
+        assert_eq!(
+            read(Conversion::Html, b"", 1),
+            Err(RecordsError::Broken("nothing came"))
+        );
+    }
+}
