@@ -129,7 +129,7 @@ async fn a_poison_message_of_a_batch_hides_no_other() {
         body.to_string()
     };
     let lab = json!({ "kind": "source", "patient": patient, "source": "lab", "status": "completed" });
-    let unreadable = json!({ "kind": "identityUnreadable", "body": CANARY });
+    let unreadable = json!({ "kind": "identityUnclear", "body": CANARY });
     let bodies = [
         "{".to_owned(),
         event("a", unreadable),
@@ -164,7 +164,7 @@ async fn a_poison_message_of_a_batch_hides_no_other() {
 async fn an_identity_event_without_an_id_is_kept_whole() {
     let app = TestApp::start().await;
     let event = |id: &str, payload: Value| json!({ "meta": { "messageId": id, "type": "ias.identity.verified" }, "payload": payload });
-    let unbound = json!({ "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d" });
+    let unbound = json!({ "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "name": CANARY });
     for body in [
         event("no-id", json!({ "deep": [{ "name": CANARY }] })),
         // Kept as well where it is larger than a message can be, as far as it fits.
@@ -173,18 +173,23 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     ] {
         assert_eq!(app.send_signed(&body).await, 200);
     }
-    until_dead(&app, 3).await;
+    // Half a character, as `JSON.stringify` writes it, is no JSON to most readers.
+    let half = format!(r#"{{"meta":{{"type":"ias.identity.verified"}},"name":"{CANARY}\ud83d"}}"#);
+    let signature = app.stand_in().sign(half.as_bytes());
+    assert_eq!(app.stand_in().send_raw(half.as_str(), Some(&signature)).await, Ok(200));
+    until_dead(&app, 4).await;
     app.drain().await;
     assert_eq!(
         reasons(&app, Source::WebhookEvents).await,
         [
             "identity_event_unbound",
             "identity_event_unreadable",
+            "identity_event_unreadable",
             "identity_event_unreadable"
         ]
     );
     let bodies = bodies(&app, Source::WebhookEvents);
-    assert_eq!(bodies.iter().filter(|body| body.contains(CANARY)).count(), 1);
+    assert_eq!(bodies.iter().filter(|body| body.contains(CANARY)).count(), 3);
     assert_eq!(bodies.iter().filter(|body| body.len() > 150_000).count(), 1);
     assert!(app.log().iter().all(|line| !line.contains(CANARY)));
     app.stop().await;

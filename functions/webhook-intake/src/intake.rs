@@ -60,7 +60,7 @@ fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
     match verified.read(now) {
         Incoming::Event(event) if is_oversized(&event) => {
             let cut = match event.event {
-                Event::IdentityUnreadable { body } => Event::IdentityUnreadable {
+                Event::IdentityUnclear { body } => Event::IdentityUnclear {
                     body: body.cut(KEPT_CHARS_MAX),
                 },
                 _ => Event::Other,

@@ -49,7 +49,7 @@ impl Deps {
 /// # Errors
 /// When it cannot start, or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
-    let deps = Deps::read(&Init::read(env, module_path!())?)?;
+    let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::told)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         handler::handle(&deps, event.payload).await
     }))

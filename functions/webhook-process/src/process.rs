@@ -65,7 +65,10 @@ async fn act(deps: &Deps, event: &WebhookEvent, now: Time) -> Result<Outcome, Er
         Event::Identity { verification } => identity::verify(deps, event, verification, now).await,
         // Upstream's first data is no completion; what matters about it comes with the source's own event.
         Event::FirstData { .. } | Event::Other => done(deps, event, "ignored", now).await,
-        Event::IdentityUnreadable { .. } => Err(Error::GivenUp(Reason::IdentityEventUnreadable)),
+        Event::IdentityUnclear { body } => match body.verification() {
+            Some(verification) => identity::verify(deps, event, &verification, now).await,
+            None => Err(Error::GivenUp(Reason::IdentityEventUnreadable)),
+        },
     }
 }
 

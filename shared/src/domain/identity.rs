@@ -233,6 +233,12 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// Whether it says which session it is about.
+    #[must_use]
+    pub const fn names_its_session(&self) -> bool {
+        self.session.is_some() || self.mark.is_some()
+    }
+
     /// Whether it is about a session; `None` if it names none. Our own mark is new for each session and known to nobody
     /// else: where it came back, it decides.
     fn is_of(&self, session: &OpenSession) -> Option<bool> {

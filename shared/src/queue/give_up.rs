@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use aws_lambda_events::sqs::SqsMessage;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageAttributeValue;
+use serde_json::Value;
 
 use super::dead_letter::{ATTRIBUTE, Envelope, Reason, without_links};
 use super::{Queue, QueueError};
@@ -47,12 +48,24 @@ impl Source {
         }
     }
 
-    /// What is kept of a body. A message of `record-fetch` is there for its link, which is not kept.
+    /// What is kept of a body: all of it but the link of a record. A message of `record-fetch` is there for nothing
+    /// else, so none of what looks like one stays; of a webhook only that of a delivery is taken, as an identity event
+    /// may be kept whole.
     fn kept(self, body: &str) -> Cow<'_, str> {
         match self {
-            Self::WebhookEvents | Self::RunAdvance => Cow::Borrowed(body),
+            Self::WebhookEvents => without_delivered_link(body),
+            Self::RunAdvance => Cow::Borrowed(body),
             Self::RecordFetch => Cow::Owned(without_links(body)),
         }
+    }
+}
+
+/// Everything else stays as it was written, whether or not it is one of our messages.
+fn without_delivered_link(body: &str) -> Cow<'_, str> {
+    let event: Value = serde_json::from_str(body).unwrap_or_default();
+    match event.pointer("/event/delivery/link") {
+        Some(link @ Value::String(_)) => Cow::Owned(body.replace(&link.to_string(), r#""""#)),
+        _ => Cow::Borrowed(body),
     }
 }
 
@@ -147,5 +160,46 @@ impl KeepDeadLetter for DeadLetterQueue {
             }
             Err(error) => Err(self.queue.error(crate::error::aws_code(&error))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::Time;
+    use crate::queue::parse;
+    use crate::webhook::{Event, WebhookEvent};
+
+    #[test]
+    fn the_link_of_a_delivery_is_not_kept_and_an_identity_event_is() {
+        let event = |event: Value| {
+            json!({ "version": 1, "message": "m", "digest": "d", "eventType": "t", "receivedAt": 7, "event": event })
+                .to_string()
+        };
+        let link = "https://records.example.test/x?sig=1";
+        let delivery = json!({ "patient": "p-1", "status": "completed", "filters": {}, "link": link, "empty": false });
+        let delivered = event(json!({ "kind": "consolidated", "delivery": delivery }));
+        let kept = Source::WebhookEvents.kept(&delivered);
+        assert!(delivered.contains(link) && !kept.contains("records.example.test"));
+        let read: WebhookEvent = parse(&kept).expect("the same but for its link");
+        let before: WebhookEvent = parse(&delivered).expect("an event");
+        assert_eq!((read.message, read.received_at), (before.message, Time::from_millis(7)));
+        match read.event {
+            Event::Consolidated { delivery } => assert!(delivery.link.is_some_and(|link| link.is_removed())),
+            other => panic!("{other:?}"),
+        }
+        let body = json!({ "payload": { "page": link } }).to_string();
+        for whole in [
+            event(json!({ "kind": "identityUnclear", "body": body })),
+            format!("no JSON {link}"),
+        ] {
+            assert_eq!(Source::WebhookEvents.kept(&whole), whole);
+        }
+        assert_eq!(
+            Source::RecordFetch.kept(&format!("no JSON {link} kept")),
+            "no JSON  kept"
+        );
     }
 }

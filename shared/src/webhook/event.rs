@@ -54,12 +54,15 @@ impl EventKind {
             "network-query.hie" | "network-query.pharmacy" | "network-query.lab" => Self::Source,
             "network-query.hie.first-data-ready" => Self::FirstData,
             "medical.consolidated-data" => Self::Consolidated,
-            "ias.identity.verified" => Self::Identity,
+            IDENTITY_EVENT => Self::Identity,
             UNTYPED => Self::Unreadable,
             _ => Self::Other,
         }
     }
 }
+
+/// The type of the event that a person was proofed.
+pub(super) const IDENTITY_EVENT: &str = "ias.identity.verified";
 
 /// Stands for the type of an event that has none.
 pub(super) const UNTYPED: &str = "unreadable";
@@ -110,7 +113,8 @@ impl WebhookEvent {
             Event::FirstData { .. } => EventKind::FirstData,
             Event::Consolidated { .. } => EventKind::Consolidated,
             Event::Identity { .. } => EventKind::Identity,
-            Event::IdentityUnreadable { .. } => EventKind::Unreadable,
+            Event::IdentityUnclear { body } if body.verification().is_some() => EventKind::Identity,
+            Event::IdentityUnclear { .. } => EventKind::Unreadable,
             Event::Other => match EventKind::of_type(&self.event_type) {
                 EventKind::Other => EventKind::Other,
                 _ => EventKind::Unreadable,
@@ -171,9 +175,10 @@ pub enum Event {
         /// Which identity, and what it belongs to.
         verification: Verification,
     },
-    /// A person was proofed, and no id could be read from the event. The body is kept, so that nothing is lost until
-    /// the reader is mended; such a message is given up and kept as a dead letter, where it raises an alarm.
-    IdentityUnreadable {
+    /// A person was proofed, and the event does not say plainly who: no id can be read, or it names neither the session
+    /// nor our mark. The body goes along and is read again when it is acted on. What cannot be bound to anybody is
+    /// given up and kept as a dead letter, where it raises an alarm and waits for a reader that is mended.
+    IdentityUnclear {
         /// The body as it was signed.
         body: KeptBody,
     },
@@ -181,7 +186,7 @@ pub enum Event {
     Other,
 }
 
-/// A body nobody could read. It may say anything about a person, so it has no readable `Debug`.
+/// A body to be read again. It may say anything about a person, so it has no readable `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeptBody(pub String);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::digest;
-use super::event::{Delivery, Event, EventKind, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent};
+use super::event::{Delivery, Event, EventKind, IDENTITY_EVENT, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent};
 use super::signature::VerifiedWebhook;
 use crate::domain::identity::Verification;
 use crate::domain::run::Outcome;
@@ -67,14 +67,33 @@ impl VerifiedWebhook<'_> {
             }
             EventKind::Consolidated => delivery(body).map(|delivery| Event::Consolidated { delivery }),
             EventKind::Identity => Some(match verification(body) {
-                Some(verification) => Event::Identity { verification },
-                None => Event::IdentityUnreadable {
-                    body: KeptBody(String::from_utf8_lossy(self.body()).into_owned()),
-                },
+                Some(verification) if verification.names_its_session() => Event::Identity { verification },
+                _ => self.unclear_identity(),
             }),
+            EventKind::Unreadable if self.speaks_of_an_identity() => Some(self.unclear_identity()),
             EventKind::Ping | EventKind::Unreadable | EventKind::Other => None,
         }
         .unwrap_or(Event::Other)
+    }
+
+    /// Whether a body that names no type, or is no JSON at all, may be the only word of somebody's proofing.
+    fn speaks_of_an_identity(&self) -> bool {
+        let name = IDENTITY_EVENT.as_bytes();
+        self.body().windows(name.len()).any(|window| window == name)
+    }
+
+    fn unclear_identity(&self) -> Event {
+        Event::IdentityUnclear {
+            body: KeptBody(String::from_utf8_lossy(self.body()).into_owned()),
+        }
+    }
+}
+
+impl KeptBody {
+    /// What it says of a person's proofing, as far as it can be read.
+    #[must_use]
+    pub fn verification(&self) -> Option<Verification> {
+        verification(&serde_json::from_str(&self.0).ok()?)
     }
 }
 

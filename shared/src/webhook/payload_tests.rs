@@ -139,10 +139,47 @@ fn an_unreadable_identity_event_is_kept_whole() {
         "payload": {"deep": {"deeper": {"proofedIdentityId": "pid_1"}}}});
     assert_eq!(
         read(&body).event,
-        Event::IdentityUnreadable {
+        Event::IdentityUnclear {
             body: KeptBody(body.to_string())
         }
     );
+    assert_eq!(KeptBody(body.to_string()).verification(), None);
+}
+
+/// What names neither session nor mark may name them where a mended reader looks.
+#[test]
+fn an_identity_event_that_names_no_session_is_kept_whole_and_read_again() {
+    for payload in [
+        json!({"proofedIdentityId": "pid_1", "patientId": "p-1"}),
+        json!({"proofedIdentityId": "pid_1"}),
+    ] {
+        let body = json!({"meta": {"type": "ias.identity.verified", "messageId": "m"}, "payload": payload});
+        let event = read(&body);
+        assert_eq!(event.kind(), EventKind::Identity);
+        let Event::IdentityUnclear { body: kept } = event.event else {
+            panic!("{body}")
+        };
+        assert_eq!(kept, KeptBody(body.to_string()));
+        let verification = kept.verification().unwrap();
+        assert_eq!(verification.proofed_identity.as_str(), "pid_1");
+        assert_eq!(verification.patient.is_some(), payload.get("patientId").is_some());
+    }
+}
+
+/// `JSON.stringify` writes half a character as an escape that is no text.
+#[test]
+fn an_identity_event_that_is_no_json_or_names_no_type_is_kept_whole() {
+    for body in [
+        r#"{"meta":{"type":"ias.identity.verified"},"payload":{"name":"\ud83d","proofedIdentityId":"pid_1"}}"#,
+        r#"{"event":"ias.identity.verified","proofedIdentityId":"pid_1"}"#,
+        "ias.identity.verified",
+    ] {
+        let Incoming::Event(event) = read_bytes(body.as_bytes()) else {
+            panic!()
+        };
+        let kept = KeptBody(body.to_owned());
+        assert_eq!(event.event, Event::IdentityUnclear { body: kept }, "{body}");
+    }
 }
 
 #[test]

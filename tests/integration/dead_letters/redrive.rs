@@ -252,3 +252,33 @@ async fn without_an_account_the_command_says_what_is_missing() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("AWS_REGION"), "{said}");
 }
+
+/// The reader was mended since the event was given up: what it can read by now is acted on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_identity_event_is_read_again_when_it_is_sent_back() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    app.stand_in().hold_webhooks();
+    assert_eq!(nora.link().await.status, 200);
+    nora.pass_identity_page().await;
+    app.until_held("ias.identity.verified", 1).await;
+    let payload = json!({
+        "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "patientId": app.patient_of("nora").await,
+        "name": CANARY,
+    });
+    let body = json!({ "meta": { "type": "ias.identity.verified" }, "payload": payload }).to_string();
+    let letter = json!({
+        "version": 1, "message": "m", "digest": "d", "eventType": "ias.identity.verified", "receivedAt": 7,
+        "event": { "kind": "identityUnclear", "body": body },
+    });
+    app.send_message(queues(Source::WebhookEvents).1, &letter.to_string())
+        .await;
+    let (done, said) = dead_letters(&app, &["redrive", "--all"]).await;
+    assert!(
+        done.status.success() && said.contains("webhook-events: 1 sent back, 0 left"),
+        "{said}"
+    );
+    nora.until_identity("verified").await;
+    assert!(app.log().iter().all(|line| !line.contains(CANARY)));
+    app.stop().await;
+}

@@ -285,13 +285,13 @@ async fn send_by_hand(app: &TestApp) {
     assert_eq!(own, None, "a message of the functions' own died");
     assert!(
         dead.iter()
-            .any(|body| body.contains("identityUnreadable") && body.contains(BY_HAND)),
+            .any(|body| body.contains("identityUnclear") && body.contains(BY_HAND)),
         "an identity event that cannot be read is kept whole, and nothing else is"
     );
     let kept = dead
         .iter()
         .filter(|body| body.contains("\"kind\":"))
-        .all(|body| body.contains("identityUnreadable"));
+        .all(|body| body.contains("identityUnclear"));
     assert!(kept, "another webhook than an identity event was kept");
 }
 

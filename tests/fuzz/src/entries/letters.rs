@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use shared::queue::dead_letter::{Died, Reason};
 use shared::queue::{Advance, FetchRecord, Source, parse};
 
@@ -124,14 +125,25 @@ fn judge_letter(letter: &Message, message: &Came, refusal: Option<Reason>) -> Re
     Ok(())
 }
 
-/// The body that is kept: the one that came, but for links where a message is there for its link. SQS takes no empty
-/// body.
+/// The body that is kept: the one that came, but for links where a message is there for its link, and for that of a
+/// delivery. SQS takes no empty body.
 fn body_kept(source: Source, body: &str) -> String {
     let kept = match source {
         Source::RecordFetch => without_links(body),
-        Source::WebhookEvents | Source::RunAdvance => body.to_owned(),
+        Source::WebhookEvents => match delivered_link(body) {
+            Some(link) => body.split(&link).collect::<Vec<_>>().join("\"\""),
+            None => body.to_owned(),
+        },
+        Source::RunAdvance => body.to_owned(),
     };
     if kept.is_empty() { " ".to_owned() } else { kept }
+}
+
+/// With its quotes.
+fn delivered_link(body: &str) -> Option<String> {
+    let said: Value = serde_json::from_str(body).ok()?;
+    let link = said.get("event")?.get("delivery")?.get("link")?;
+    link.is_string().then(|| link.to_string())
 }
 
 /// Character by character: from a scheme on nothing is kept, until a quote or white space.

@@ -143,7 +143,7 @@ impl Entry for Webhooks {
             Incoming::Ping(_) => Err("taken for a ping".to_owned()),
             Incoming::Event(event) => {
                 self.judge_digest(&event, said.as_ref(), &bytes)?;
-                judge_event(&event, &body)
+                judge_event(&event, &body, input)
             }
         }
     }
@@ -165,7 +165,7 @@ fn replayed(body: &Value) -> Option<Vec<u8>> {
     same.then_some(text)
 }
 
-fn judge_event(event: &WebhookEvent, body: &Value) -> Result<Class, String> {
+fn judge_event(event: &WebhookEvent, body: &Value, input: &[u8]) -> Result<Class, String> {
     let id = body
         .pointer("/meta/messageId")
         .and_then(Value::as_str)
@@ -182,10 +182,14 @@ fn judge_event(event: &WebhookEvent, body: &Value) -> Result<Class, String> {
         Event::FirstData { .. } => "first-data",
         Event::Consolidated { .. } => "consolidated",
         Event::Identity { .. } => "identity",
-        Event::IdentityUnreadable { .. } => "identity-unreadable",
+        Event::IdentityUnclear { .. } => "identity-unclear",
         Event::Other => "other",
     };
-    let is_identity = body.pointer("/meta/type") == Some(&json!("ias.identity.verified"));
+    const NAME: &[u8] = b"ias.identity.verified";
+    let is_identity = match body.pointer("/meta/type").and_then(Value::as_str) {
+        Some(name) => name.as_bytes() == NAME,
+        None => input.windows(NAME.len()).any(|window| window == NAME),
+    };
     if is_identity != class.starts_with("identity") {
         return Err(format!("an identity event: {is_identity}, read as {class}"));
     }

@@ -58,7 +58,10 @@ async fn act(io: &Io, event: &WebhookEvent, now: Time) -> Outcome {
         Event::Consolidated { delivery } => deliver(io, event, delivery, now).await,
         Event::Identity { verification } => verify(io, event, verification, now).await,
         Event::FirstData { .. } | Event::Other => done(io, event, "ignored", now).await,
-        Event::IdentityUnreadable { .. } => Err(Error::Internal("an identity event holds no id that can be read")),
+        Event::IdentityUnclear { body } => match body.verification() {
+            Some(verification) => verify(io, event, &verification, now).await,
+            None => Err(Error::Internal("an identity event holds no id that can be read")),
+        },
     }
 }
 
