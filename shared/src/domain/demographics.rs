@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 
+/// Most addresses, and most contacts, of a person. More are not looked at: each could be wrong in several ways, and the
+/// refusal would outgrow the request many times.
+const ENTRIES_MAX: usize = 10;
+
 /// A field that is wrong, as a JSON pointer, and what is expected. Never quotes the value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -224,11 +228,12 @@ fn gender(text: &str, errors: &mut Vec<FieldError>) -> Gender {
 }
 
 fn addresses(input: Vec<AddressInput>, errors: &mut Vec<FieldError>) -> Vec<Address> {
-    if input.is_empty() || input.len() > 10 {
+    if input.is_empty() || input.len() > ENTRIES_MAX {
         errors.push(error("/address", "one to ten addresses, the primary one first"));
     }
     input
         .into_iter()
+        .take(ENTRIES_MAX)
         .enumerate()
         .map(|(index, address)| parse_address(index, &address, errors))
         .collect()
@@ -263,7 +268,7 @@ fn parse_address(index: usize, input: &AddressInput, errors: &mut Vec<FieldError
 }
 
 fn contacts(input: Vec<ContactInput>, errors: &mut Vec<FieldError>) -> Vec<Contact> {
-    if input.is_empty() || input.len() > 10 {
+    if input.is_empty() || input.len() > ENTRIES_MAX {
         errors.push(error(
             "/contact",
             "one to ten contacts: Individual Access needs an e-mail address or a phone number",
@@ -271,6 +276,7 @@ fn contacts(input: Vec<ContactInput>, errors: &mut Vec<FieldError>) -> Vec<Conta
     }
     input
         .into_iter()
+        .take(ENTRIES_MAX)
         .enumerate()
         .map(|(index, contact)| parse_contact(index, &contact, errors))
         .collect()
@@ -368,6 +374,17 @@ mod tests {
         assert_eq!(json["contact"][0]["phone"], "9375550142");
         let single = with("/address", nora()["address"][0].clone());
         assert_eq!(parse(single).unwrap(), parse(nora()).unwrap());
+    }
+
+    #[test]
+    fn what_is_wrong_with_many_entries_is_told_of_a_few() {
+        for list in ["/address", "/contact"] {
+            let refused = parse(with(list, Value::Array(vec![json!({}); 100_000]))).unwrap_err();
+            assert!(
+                refused.contains(&list.to_owned()) && refused.len() <= 1 + 4 * ENTRIES_MAX,
+                "{list}"
+            );
+        }
     }
 
     #[test]

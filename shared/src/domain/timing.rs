@@ -218,7 +218,8 @@ mod tests {
         assert!(looks < 200, "{looks} looks in the life of a record");
     }
 
-    /// All attempts of a record fit into its life, whether their deliveries are missed or their links are dead.
+    /// All attempts of a record fit into its life, whether their deliveries are missed or their links are dead. Not
+    /// where each drips for fifteen minutes: then it expires.
     #[test]
     fn the_attempts_of_a_record_fit_into_its_life() {
         let timing = Timing::default();
