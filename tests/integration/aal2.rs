@@ -3,7 +3,7 @@
 use ias::app::{QueryAsk, Reply};
 use ias::sandbox::AAL2_RETURN;
 use sandbox_metriport::{Failure, Operation};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::clock;
 use shared::domain::Time;
 
@@ -320,4 +320,43 @@ async fn a_session_that_every_source_refuses_has_started_nothing() {
     );
     completes(&nora, &nora.pass_challenge().await).await;
     app.end().await;
+}
+
+/// An outage that speaks of identities is nobody's fault: the person need not be proofed again for it. And while a
+/// source that was asked for is not spoken of, it may be at work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sources_that_break_blame_nobody() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let answer = |sources: Value, errors: Value| {
+        let request = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
+        let body = json!({ "requestId": request, "status": "processing", "sources": sources, "errors": errors });
+        Failure::Status {
+            code: 200,
+            body: body.to_string(),
+            content_type: "application/json".to_owned(),
+        }
+    };
+    let broken = answer(
+        json!([{ "type": "hie", "status": "failed" }]),
+        json!([{ "source": "hie", "httpStatus": 500, "message": "identity service unavailable" }]),
+    );
+    let silent = answer(
+        json!([]),
+        json!([{ "source": "pharmacy", "httpStatus": 403, "message": "forbidden" }]),
+    );
+    app.stand_in().fail_next(Operation::StartNetworkQuery, broken);
+    let run = nora.until_ended(&nora.start_from(&["hie"]).await).await;
+    assert_eq!(run.text("/status"), "failed", "{:?}", run.body);
+    assert_eq!(run.text("/reason"), "no_source_answered");
+    assert_eq!(nora.identity().await, "verified");
+
+    app.stand_in().fail_next(Operation::StartNetworkQuery, silent);
+    let id = nora.start_from(&["hie", "pharmacy"]).await;
+    until("the query runs", async || {
+        (nora.run(&id).await.text("/status") == "running").then_some(())
+    })
+    .await;
+    app.stop().await;
 }

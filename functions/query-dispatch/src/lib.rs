@@ -65,7 +65,7 @@ const ATTEMPTS: u32 = 8;
 /// When it cannot start, or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let init = Init::read(env, module_path!())?;
-    let deps = Deps::read(&init).await?;
+    let deps = Deps::read(&init).await.map_err(InitError::told)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         handler::handle(&deps, event.payload).await
     }))

@@ -33,16 +33,17 @@ pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) ->
     let answer = deps.metriport.start_network_query(&call).await;
     let now = clock::now();
     let answer = deps.budget.heeded(Budget::QueryStarts, answer, now).await;
-    let event = event(answer, deps, now);
-    let outcome = record_event(deps, owner, &claimed, Some(&slot), &event, now).await?;
-    if event
-        == (RunEvent::StartRefused {
-            reason: Reason::IdentityRejected,
-        })
+    let event = event(answer, run, deps, now);
+    let rejected = RunEvent::StartRefused {
+        reason: Reason::IdentityRejected,
+    };
+    // First, since nobody comes back to it once the run has ended. That it fails must not keep the run from ending.
+    if event == rejected
+        && let Err(error) = deps.table.reject_identity(owner, &held.proofed_identity, now).await
     {
-        deps.table.reject_identity(owner, &held.proofed_identity, now).await?;
+        tracing::error!(run = %run.id, context = %error, "the identity that upstream rejects still counts");
     }
-    Ok(outcome)
+    record_event(deps, owner, &claimed, Some(&slot), &event, now).await
 }
 
 /// What keeps the start from being made now: it waits for a slot or a place of the rate budget, or there is none in the
@@ -74,10 +75,10 @@ fn call(deps: &Deps, run: &Run, held: &Held) -> Result<IasStart, Error> {
     })
 }
 
-fn event(answer: Result<NetworkQuery, UpstreamError>, deps: &Deps, now: Time) -> RunEvent {
+fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, deps: &Deps, now: Time) -> RunEvent {
     let error = match answer {
         Ok(query) => {
-            if let Some(reason) = refused_by_all(&query) {
+            if let Some(reason) = refused_by_all(&query, run) {
                 return RunEvent::StartRefused { reason };
             }
             return RunEvent::Started {
@@ -106,10 +107,11 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, deps: &Deps, now: Time) ->
 }
 
 /// A session or an identity that is not taken may be refused source by source instead of by the call: if no source
-/// started and one of them says why, that is the reason.
-fn refused_by_all(query: &NetworkQuery) -> Option<Reason> {
+/// started and one of them says why, that is the reason. A source that is not spoken of may have started.
+fn refused_by_all(query: &NetworkQuery, run: &Run) -> Option<Reason> {
     let failed = |source: &SourceReport| source.state.outcome() == Some(Outcome::Failed);
-    if query.sources.is_empty() || !query.sources.values().all(failed) {
+    let has_failed = |kind| query.sources.get(&kind).is_some_and(failed);
+    if !query.sources.values().all(failed) || !run.sources.kinds().all(has_failed) {
         return None;
     }
     let blames = |about: fn(&Mentions) -> bool| query.sources.values().any(|source| about(&source.mentions));

@@ -84,10 +84,13 @@ fn not_started() -> SourceReport {
 }
 
 impl SourceReport {
-    /// Adds what an error says. The state stays: another provider of the kind may be at work.
+    /// Adds what an error says. The state stays: another provider of the kind may be at work. The words of a source
+    /// that broke, or is limited, blame nobody: to be proofed again is much to ask for somebody else's outage.
     fn blame(&mut self, error: &WireError) {
         let status = error.http_status.and_then(|status| u16::try_from(status).ok());
-        let said = Mentions::in_text(error.message.as_deref().unwrap_or_default());
+        let refuses = status.is_none_or(|status| (400..500).contains(&status) && status != 429);
+        let words = error.message.as_deref().filter(|_| refuses);
+        let said = Mentions::in_text(words.unwrap_or_default());
         let said = said.or_aal2_by_status(status.unwrap_or_default());
         self.http_status = self.http_status.or(status);
         self.mentions = Mentions {
