@@ -3,6 +3,7 @@
 use ias::app::{App, Reply};
 use sandbox_metriport::{Failure, Operation};
 use serde_json::{Value, json};
+use shared::domain::Time;
 
 use crate::harness::{TestApp, refused, until};
 
@@ -42,6 +43,22 @@ async fn owners(app: &TestApp) -> Vec<Value> {
     let mut table = app.table().await;
     table.retain(|item| item["sk"] == "OWNER" && item["pk"].as_str().is_some_and(|pk| pk.starts_with("PATIENT#")));
     table
+}
+
+/// The call whose answer was lost may still be at work, and another one would be overtaken by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_link_without_an_answer_is_left_alone_until_it_must_have_ended() {
+    let app = with_orphan(1).await;
+    let seen = shared::clock::now();
+    let until = app.table().await.iter().find_map(|item| {
+        let until = item.pointer("/intent/until")?;
+        serde_json::from_value::<Time>(until.clone()).ok()
+    });
+    let left = seen.until(until.expect("the change has not ended"));
+    assert!(left.as_secs() > 30, "{left:?}");
+    refused(&link(&app, "first").await, 409, "patient_changing", "put_patient");
+    assert_eq!(app.upstream(Operation::FindPatient), 1);
+    app.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -132,9 +132,7 @@ async fn leave(deps: &Deps, person: &Person<'_>, begun: PatientSlot, error: &Err
     let now = clock::now();
     let left = match error {
         Error::Upstream(error) if error.effect() != Effect::Unknown => begun.cancel(now),
-        Error::Upstream(error) if begun.link.is_none() || is_over(error) => {
-            begun.leave_open(now.plus(deps.timing.retry_pause()))
-        }
+        Error::Upstream(error) if is_over(error) => begun.leave_open(now.plus(deps.timing.retry_pause())),
         // The request may still be at work upstream: nothing else is sent before it must have ended.
         Error::Upstream(_) => begun.leave_open(now.plus(deps.timing.patient_lease())),
         // The rate budget had no place: what would have been sent was not.

@@ -205,7 +205,7 @@ async fn leave(io: &Io, owner: &OwnerId, begun: PatientSlot, error: &Error) {
     let now = io.now().await;
     let left = match error {
         Error::Upstream(error) if error.effect() != Effect::Unknown => begun.cancel(now),
-        Error::Upstream(error) if begun.link.is_none() || error.status().is_some_and(|status| status != 504) => {
+        Error::Upstream(error) if error.status().is_some_and(|status| status != 504) => {
             begun.leave_open(now.plus(io.timing.retry_pause()))
         }
         Error::Upstream(_) => begun.leave_open(now.plus(io.timing.patient_lease())),
