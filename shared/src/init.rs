@@ -49,6 +49,15 @@ pub enum InitError {
     Links(#[from] RecordsError),
 }
 
+impl InitError {
+    /// Logs why a function does not start: the runtime itself tells the platform alone.
+    #[must_use]
+    pub fn told(self) -> Self {
+        tracing::error!(context = %self, "init failed");
+        self
+    }
+}
+
 /// A function that is starting.
 pub struct Init {
     /// Its variables.
@@ -67,6 +76,10 @@ impl Init {
     /// When a variable is missing or malformed.
     pub fn read(env: Env, module: &str) -> Result<Self, InitError> {
         telemetry::init(&env, module);
+        Self::started(env).map_err(InitError::told)
+    }
+
+    fn started(env: Env) -> Result<Self, InitError> {
         let deployment = Deployment::read(&env)?;
         let aws = Aws::trusting(&env, &deployment.roots)?;
         let metrics = Metrics::to_stdout(&deployment.stage);

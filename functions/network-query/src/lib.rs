@@ -45,6 +45,6 @@ impl Deps {
 /// When it cannot start, or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
-    let deps = Deps::read(&init).await?;
+    let deps = Deps::read(&init).await.map_err(InitError::told)?;
     lambda_http::run(service_fn(async |request| handler::handle(&deps, request).await)).await
 }

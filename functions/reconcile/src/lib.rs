@@ -49,7 +49,9 @@ impl Deps {
 /// # Errors
 /// When it cannot start, or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
-    let deps = Deps::read(&Init::read(env, module_path!())?).await?;
+    let deps = Deps::read(&Init::read(env, module_path!())?)
+        .await
+        .map_err(InitError::told)?;
     let handle = async |_: LambdaEvent<Value>| -> Result<Value, lambda_runtime::Error> { Ok(tick(&deps).await?) };
     lambda_runtime::run(service_fn(handle)).await
 }
