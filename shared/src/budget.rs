@@ -13,7 +13,7 @@ use crate::domain::{Time, Timing};
 use crate::error::Error;
 use crate::http::{Code, Problem};
 use crate::metrics::{Metric, Metrics};
-use crate::metriport::UpstreamError;
+use crate::metriport::{Effect, UpstreamError};
 use crate::store::{SpendDay, StoreError, Table, TakePlace, TakeSlot, Took};
 
 /// The calls of the day.
@@ -198,7 +198,8 @@ impl RateBudget {
 
     /// The answer to a call, which came at `now`. A 429 that it is all the same is heeded: until the time it names, no
     /// function makes such a call. One that names no time is not the limiter's; it comes from the gateway, which counts
-    /// otherwise, and says nothing about this budget.
+    /// otherwise, and says nothing about this budget. A call that could not be sent is none of the day: an hour without
+    /// a way to Metriport would use up a day of them.
     ///
     /// # Errors
     /// The answer's own.
@@ -215,6 +216,11 @@ impl RateBudget {
     }
 
     async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) {
+        if error.effect() == Effect::NotSent
+            && let Err(error) = self.day.table.unspend_day(now).await
+        {
+            tracing::warn!(context = %error, "a call that was not sent counts");
+        }
         let Some(wait) = error.retry_after().filter(|wait| *wait > Duration::ZERO) else {
             return;
         };

@@ -9,10 +9,13 @@ use ias::burst::{BurstOptions, burst};
 use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_host::Runner;
 use sandbox_metriport::{Operation, PerMinute};
+use shared::budget::RateBudget;
 use shared::clock;
 use shared::config::Env;
-use shared::domain::budget::{Budget, Pace, Places, Share, midnight_after};
+use shared::domain::budget::{Budget, Pace, Places, Share, Turn, midnight_after};
 use shared::domain::{Time, Timing};
+use shared::metrics::Metrics;
+use shared::metriport::{Operation as sent, UpstreamError, UpstreamErrorKind};
 use shared::store::{SpendDay, Table, TakePlace, TakeSlot, Took};
 use tokio::task::JoinSet;
 
@@ -43,6 +46,40 @@ fn until_midnight(reply: &Reply, asked: Time) -> bool {
     let wait = i64::try_from(retry_after(reply)).expect("a wait");
     let left = |at: Time| i64::try_from(at.until(midnight_after(at)).as_secs()).expect("seconds");
     (wait - left(asked)).abs() < 60 || (wait - left(clock::now())).abs() < 60
+}
+
+/// However often a start is tried while Metriport cannot be reached.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
+    let app = TestApp::with(|options| options.prewarm = false).await;
+    let limits = ("METRIPORT_LIMITS", "patient=15,identity=15,query=20,consolidated=120");
+    let env = Env::from_pairs([limits, ("METRIPORT_DAILY_QUOTA", "500")]);
+    let (table, now) = (table(&app), clock::now());
+    let budget = RateBudget::read(&table, &env, Timing::default(), &Metrics::off()).expect("a budget");
+    let counted = async || match table.spend_day(now, u32::MAX).await.expect("a count") {
+        Took::Yes(calls) | Took::No(calls) => calls,
+    };
+    let failed = async |kind| {
+        let latest = now.plus(Duration::from_secs(3600));
+        let turn = budget.plan(Budget::QueryStarts, now, latest).await;
+        assert!(matches!(turn, Ok(Turn::Granted(..))), "{turn:?}");
+        let error = UpstreamError::new(sent::StartNetworkQuery, kind);
+        let heeded = budget.heeded(Budget::QueryStarts, Err::<(), _>(error), now).await;
+        assert!(heeded.is_err());
+    };
+    assert_eq!(counted().await, 1);
+    for _ in 0..5 {
+        failed(UpstreamErrorKind::Connect).await;
+    }
+    assert_eq!(counted().await, 2);
+    failed(UpstreamErrorKind::Timeout).await;
+    failed(UpstreamErrorKind::Auth).await;
+    assert_eq!(counted().await, 5);
+    // Of a day on which none was counted, none is taken back.
+    let tomorrow = midnight_after(now);
+    table.unspend_day(tomorrow).await.expect("it may be");
+    assert!(matches!(table.spend_day(tomorrow, 1).await, Ok(Took::Yes(1))));
+    app.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -68,6 +68,8 @@ pub trait SpendDay {
     /// Counts one call of the day, provided that fewer than `calls_max` were made. What comes back is how many there
     /// are now.
     fn spend_day(&self, now: Time, calls_max: u32) -> impl Future<Output = Result<Took<u32>>> + Send;
+    /// Takes one call of the day back, which was counted and not made.
+    fn unspend_day(&self, now: Time) -> impl Future<Output = Result<()>> + Send;
 }
 
 impl TakeSlot for Table {
@@ -165,6 +167,18 @@ impl SpendDay for Table {
             Ok(item) => Took::Yes(parsed(&item, "calls").unwrap_or_default()),
             Err(item) => Took::No(parsed(&item, "calls").unwrap_or_default()),
         })
+    }
+
+    async fn unspend_day(&self, now: Time) -> Result<()> {
+        // None is there if it was counted before midnight.
+        let uncount = self
+            .update_budget(keys::day(now.date()))
+            .update_expression("ADD #calls :less")
+            .condition_expression("#calls > :none")
+            .expression_attribute_names("#calls", "calls")
+            .expression_attribute_values(":less", number(-1))
+            .expression_attribute_values(":none", number(0));
+        tried(uncount.send().await).map(drop)
     }
 }
 

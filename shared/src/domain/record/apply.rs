@@ -51,8 +51,7 @@ impl Record {
             (Starting | Processing, RecordEvent::Repeated) => self.repeat(now, timing),
             (Starting, RecordEvent::Started(request)) => self.started(request, now, timing),
             (Starting, RecordEvent::StartDeferred(cause, until)) => {
-                // What was not sent has used nothing up: its turn, and its call of the day, are still its own.
-                self.start_at = (*cause != Deferral::RateLimited).then_some(*until);
+                self.start_at = (*cause == Deferral::Budget).then_some(*until);
                 self.not_started();
                 if self.state == Starting && self.unanswered == 0 {
                     // Nothing runs, so the lock is given back, and it does not count; the record's own deadline bounds

@@ -224,10 +224,6 @@ fn a_start_that_has_a_slot_keeps_it_until_it_is_made() {
     let claimed = after(&after(&waiting, RecordEvent::LockBusy), RecordEvent::Claimed);
     assert_eq!((claimed.start_at, claimed.attempts), (Some(slot), 1));
     assert_eq!(after(&claimed, RecordEvent::Started(request(1))).start_at, None);
-    // No byte was written, so it counts as one start however often it is tried.
-    let waiting = after(&claimed, put_off(Deferral::NotSent));
-    assert_eq!((waiting.state, waiting.start_at), (RecordState::Waiting, Some(slot)));
-    assert_eq!(after(&claimed, put_off(Deferral::RateLimited)).start_at, None);
     let waiting = after(&looking(), put_off(Deferral::Budget));
     assert_eq!((waiting.due_at, waiting.step(slot)), (Some(slot), RecordStep::Repeat));
     let looking = after(&waiting, RecordEvent::Repeated);

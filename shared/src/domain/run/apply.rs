@@ -60,7 +60,7 @@ impl Draft {
                 self.due(*until);
             }
             (Queued, RunEvent::StartTooLate) => self.fail(Reason::Aal2SessionExpired),
-            (Starting, RunEvent::StartDeferred { cause, until }) => self.defer(*cause, *until),
+            (Starting, RunEvent::StartDeferred { until, .. }) => self.defer(*until),
             (Starting, RunEvent::StartRefused { reason }) => self.fail(*reason),
             (Starting, RunEvent::StartUnknown) => {
                 self.run().unconfirmed = true;
@@ -126,11 +126,9 @@ impl Draft {
     }
 
     /// Never beyond the time by which it must have started.
-    fn defer(&mut self, cause: Deferral, until: Time) {
+    fn defer(&mut self, until: Time) {
         let until = until.min(self.change.run.start_by);
         self.run().state = RunState::Queued;
-        // What was not sent has used nothing up: its turn, and its call of the day, are still its own.
-        self.run().start_at = (cause == Deferral::NotSent).then_some(until);
         self.due(until);
     }
 

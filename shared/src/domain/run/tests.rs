@@ -417,8 +417,4 @@ fn a_slot_serves_one_start_and_is_told_until_then() {
     let again = after(&claimed, RunEvent::StartDeferred { cause, until: later });
     assert_eq!((again.start_at, again.estimated_start(T0)), (None, Some(later)));
     assert_eq!(again.estimated_start(again.start_by), None, "it reads as failed");
-    // No byte was written, so it counts as one start however often it is tried.
-    let cause = Deferral::NotSent;
-    let again = after(&claimed, RunEvent::StartDeferred { cause, until: later });
-    assert_eq!((again.state, again.start_at), (RunState::Queued, Some(later)));
 }
