@@ -5,7 +5,7 @@ use sandbox_metriport::{Failure, Operation};
 use serde_json::{Value, json};
 use shared::domain::Time;
 
-use crate::harness::{TestApp, refused, until};
+use crate::harness::{TestApp, refused, retry_after, until};
 
 /// What Metriport knows all of them by.
 const NAME: &str = "m-one";
@@ -56,8 +56,16 @@ async fn a_first_link_without_an_answer_is_left_alone_until_it_must_have_ended()
     });
     let left = seen.until(until.expect("the change has not ended"));
     assert!(left.as_secs() > 30, "{left:?}");
-    refused(&link(&app, "first").await, 409, "patient_changing", "put_patient");
+    let again = link(&app, "first").await;
+    refused(&again, 409, "patient_changing", "put_patient");
+    assert!(retry_after(&again) > 30);
     assert_eq!(app.upstream(Operation::FindPatient), 1);
+
+    // A search writes nothing, whether or not it was answered.
+    app.stand_in()
+        .fail_next(Operation::FindPatient, Failure::ResetAfterEffect);
+    assert_eq!(link(&app, "second").await.status, 504);
+    assert_eq!(link(&app, "second").await.status, 200);
     app.end().await;
 }
 

@@ -20,8 +20,8 @@ use shared::domain::patient::{Beginning, PatientLink, PatientSlot};
 use shared::domain::{Demographics, ExternalId, OwnerId, PatientId, Time};
 use shared::http::{Code, Problem};
 use shared::metriport::{
-    CreatePatient, Effect, FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient,
-    UpstreamError,
+    CreatePatient, Effect, FindPatient, NewPatient, Operation, Patient, PatientUpdate, UnverifiedPatient,
+    UpdatePatient, UpstreamError,
 };
 use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
 use shared::{Error, clock};
@@ -61,7 +61,10 @@ pub async fn link(
     let slot = deps.table.patient(person.owner).await?;
     let begun = match slot.begin(&person.external_id, &hash, now, deps.timing) {
         Beginning::Unchanged => return Ok((slot, None)),
-        Beginning::Busy => return Err(Problem::new(Code::PatientChanging).retry_after(5).into()),
+        Beginning::Busy(until) => {
+            let wait = now.until(until).as_secs() + 1;
+            return Err(Problem::new(Code::PatientChanging).retry_after(wait).into());
+        }
         Beginning::OtherExternalId => return Err(refused("the external id changed")),
         Beginning::Begun(begun) => begun,
     };
@@ -132,6 +135,8 @@ async fn leave(deps: &Deps, person: &Person<'_>, begun: PatientSlot, error: &Err
     let now = clock::now();
     let left = match error {
         Error::Upstream(error) if error.effect() != Effect::Unknown => begun.cancel(now),
+        // A search writes nothing, and it comes before what does.
+        Error::Upstream(error) if error.operation() == Operation::FindPatient => begun.cancel(now),
         Error::Upstream(error) if is_over(error) => begun.leave_open(now.plus(deps.timing.retry_pause())),
         // The request may still be at work upstream: nothing else is sent before it must have ended.
         Error::Upstream(_) => begun.leave_open(now.plus(deps.timing.patient_lease())),

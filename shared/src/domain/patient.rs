@@ -65,8 +65,8 @@ pub enum Unsettled {
 pub enum Beginning {
     /// Nothing is to be changed.
     Unchanged,
-    /// Another change is under way.
-    Busy,
+    /// Another change is under way, or may be until then.
+    Busy(Time),
     /// The person would be known upstream by another id than before.
     OtherExternalId,
     /// It may: this is to be written before anything is sent.
@@ -99,7 +99,7 @@ impl PatientSlot {
             return Beginning::OtherExternalId;
         }
         match &self.intent {
-            Some(intent) if now < intent.until => return Beginning::Busy,
+            Some(intent) if now < intent.until => return Beginning::Busy(intent.until),
             None if self
                 .link
                 .as_ref()
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(changing.settled(), Err(Unsettled::Changing));
         assert_eq!(
             changing.begin(&external(1), &hash(1), Time::from_millis(59_999), Timing::default()),
-            Beginning::Busy
+            Beginning::Busy(Time::from_millis(60_000))
         );
         // Even the old demographics are sent: what upstream holds is not known.
         assert_eq!(begun(&changing, 1, 60_000).settled(), Err(Unsettled::Changing));

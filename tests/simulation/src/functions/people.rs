@@ -9,7 +9,7 @@ use shared::domain::record::{NewRecord, Record};
 use shared::domain::run::RecordPhase;
 use shared::domain::{DemographicsHash, ExternalId, OwnerId, PatientId, ProofedIdentityId, RecordId, Time};
 use shared::http::{Code, Problem};
-use shared::metriport::{Effect, UpstreamErrorKind};
+use shared::metriport::{Effect, Operation, UpstreamErrorKind};
 use shared::queue::announce_record;
 use shared::store::{Condition, StoreError, WriteRecord};
 
@@ -60,7 +60,7 @@ pub(crate) async fn link(io: &Io, person: u8, number: u8) -> Outcome {
     let slot = patient(io, &owner).await?;
     let begun = match slot.begin(&external, &hash, now, io.timing) {
         Beginning::Unchanged => return Ok("unchanged"),
-        Beginning::Busy => return Err(refused(Code::PatientChanging)),
+        Beginning::Busy(_) => return Err(refused(Code::PatientChanging)),
         Beginning::OtherExternalId => return Err(refused(Code::PatientLinkRefused)),
         Beginning::Begun(begun) => begun,
     };
@@ -205,6 +205,7 @@ async fn leave(io: &Io, owner: &OwnerId, begun: PatientSlot, error: &Error) {
     let now = io.now().await;
     let left = match error {
         Error::Upstream(error) if error.effect() != Effect::Unknown => begun.cancel(now),
+        Error::Upstream(error) if error.operation() == Operation::FindPatient => begun.cancel(now),
         Error::Upstream(error) if error.status().is_some_and(|status| status != 504) => {
             begun.leave_open(now.plus(io.timing.retry_pause()))
         }
