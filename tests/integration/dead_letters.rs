@@ -165,11 +165,14 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     let app = TestApp::start().await;
     let event = |id: &str, payload: Value| json!({ "meta": { "messageId": id, "type": "ias.identity.verified" }, "payload": payload });
     let unbound = json!({ "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "name": CANARY });
+    let mut with_patient = unbound.clone();
+    with_patient["patientId"] = json!("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8e");
     for body in [
         event("no-id", json!({ "deep": [{ "name": CANARY }] })),
         // Kept as well where it is larger than a message can be, as far as it fits.
         event("huge", json!({ "padding": "x".repeat(1024 * 1024) })),
-        event("unbound", unbound),
+        event("unbound", unbound.clone()),
+        event("nobody's", with_patient),
     ] {
         assert_eq!(app.send_signed(&body).await, 200);
     }
@@ -177,11 +180,12 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     let half = format!(r#"{{"meta":{{"type":"ias.identity.verified"}},"name":"{CANARY}\ud83d"}}"#);
     let signature = app.stand_in().sign(half.as_bytes());
     assert_eq!(app.stand_in().send_raw(half.as_str(), Some(&signature)).await, Ok(200));
-    until_dead(&app, 4).await;
+    until_dead(&app, 5).await;
     app.drain().await;
     assert_eq!(
         reasons(&app, Source::WebhookEvents).await,
         [
+            "identity_event_unbound",
             "identity_event_unbound",
             "identity_event_unreadable",
             "identity_event_unreadable",
@@ -189,9 +193,27 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
         ]
     );
     let bodies = bodies(&app, Source::WebhookEvents);
-    assert_eq!(bodies.iter().filter(|body| body.contains(CANARY)).count(), 3);
+    assert_eq!(bodies.iter().filter(|body| body.contains(CANARY)).count(), 4);
     assert_eq!(bodies.iter().filter(|body| body.len() > 150_000).count(), 1);
     assert!(app.log().iter().all(|line| !line.contains(CANARY)));
+    app.stop().await;
+}
+
+/// Its body would not fit the queue, and what was read of it does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_identity_event_that_names_its_patient_is_bound() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    app.stand_in().hold_webhooks();
+    assert_eq!(nora.link().await.status, 200);
+    nora.pass_identity_page().await;
+    let payload = json!({
+        "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "patientId": app.patient_of("nora").await,
+        "padding": "x".repeat(1024 * 1024),
+    });
+    let event = json!({ "meta": { "messageId": "m", "type": "ias.identity.verified" }, "payload": payload });
+    assert_eq!(app.send_signed(&event).await, 200);
+    nora.until_identity("verified").await;
     app.stop().await;
 }
 

@@ -60,8 +60,11 @@ fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
     match verified.read(now) {
         Incoming::Event(event) if is_oversized(&event) => {
             let cut = match event.event {
-                Event::IdentityUnclear { body } => Event::IdentityUnclear {
-                    body: body.cut(KEPT_CHARS_MAX),
+                Event::IdentityUnclear { body } => match body.verification() {
+                    Some(verification) => Event::Identity { verification },
+                    None => Event::IdentityUnclear {
+                        body: body.cut(KEPT_CHARS_MAX),
+                    },
                 },
                 _ => Event::Other,
             };

@@ -178,8 +178,9 @@ pub enum Event {
     /// A person was proofed, and the event does not say plainly who: no id can be read, or it names neither the session
     /// nor our mark. The body goes along and is read again when it is acted on. What cannot be bound to anybody is
     /// given up and kept as a dead letter, where it raises an alarm and waits for a reader that is mended.
+    #[serde(alias = "identityUnreadable")]
     IdentityUnclear {
-        /// The body as it was signed.
+        /// The body as it was signed, as far as it is text and fits.
         body: KeptBody,
     },
     /// Something we do not act on, or could not read. Only the envelope is kept.

@@ -144,6 +144,15 @@ fn an_unreadable_identity_event_is_kept_whole() {
         }
     );
     assert_eq!(KeptBody(body.to_string()).verification(), None);
+    // As it was called when letters were kept that may still be sent back.
+    let earlier = json!({"kind": "identityUnreadable", "body": "x"});
+    let earlier: Event = serde_json::from_value(earlier).unwrap();
+    assert_eq!(
+        earlier,
+        Event::IdentityUnclear {
+            body: KeptBody("x".to_owned())
+        }
+    );
 }
 
 /// What names neither session nor mark may name them where a mended reader looks.
