@@ -91,7 +91,8 @@ macro_rules! bucket_error {
     };
 }
 
-fn patient() -> Builder {
+/// Slow is not stalled here: what S3 sends while it works are blanks, now and then.
+fn unhurried() -> Builder {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(COMPLETE_TIMEOUT);
     Builder::new()
         .timeout_config(timeouts.build())
@@ -170,7 +171,7 @@ impl PutRecord for Bucket {
         let completed = call
             .multipart_upload(parts)
             .customize()
-            .config_override(patient())
+            .config_override(unhurried())
             .mutate_request(move |_| {
                 counted.fetch_add(1, Ordering::Relaxed);
             })

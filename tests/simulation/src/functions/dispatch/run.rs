@@ -58,14 +58,14 @@ async fn start(io: &Io, owner: &OwnerId, run: &Run, now: Time) -> Outcome {
     let answer = io.upstream(Call::StartQuery(Box::new(call))).await;
     let now = io.now().await;
     let event = event(io, answer, now);
-    let outcome = record_event(io, owner, &claimed, Some(&slot), &event, now).await?;
     let rejected = RunEvent::StartRefused {
         reason: Reason::IdentityRejected,
     };
     if event == rejected {
-        reject(io, owner, held, now).await?;
+        // The function logs a failure, and goes on.
+        drop(reject(io, owner, held, now).await);
     }
-    Ok(outcome)
+    record_event(io, owner, &claimed, Some(&slot), &event, now).await
 }
 
 fn event(io: &Io, answer: Result<Answer, UpstreamError>, now: Time) -> RunEvent {
