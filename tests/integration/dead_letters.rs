@@ -9,7 +9,7 @@ use ias::dead_letters::{Letter, LetterQueue};
 use serde_json::{Value, json};
 use shared::queue::Source;
 
-use crate::harness::{TestApp, until};
+use crate::harness::{Person, TestApp, until};
 use crate::webhooks::{source, source_event};
 
 const CANARY: &str = "CanaryInABody";
@@ -199,18 +199,25 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     app.stop().await;
 }
 
-/// Its body would not fit the queue, and what was read of it does.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_identity_event_that_names_its_patient_is_bound() {
-    let app = TestApp::start().await;
+/// Somebody who has passed the identity page and whose own webhook is held, with what an event says of them that names
+/// the patient alone.
+async fn unconfirmed(app: &TestApp) -> (Person, Value) {
     let nora = app.person("nora", "Jane");
     app.stand_in().hold_webhooks();
     assert_eq!(nora.link().await.status, 200);
     nora.pass_identity_page().await;
-    let payload = json!({
-        "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "patientId": app.patient_of("nora").await,
-        "padding": "x".repeat(1024 * 1024),
-    });
+    app.until_held("ias.identity.verified", 1).await;
+    let patient = app.patient_of("nora").await;
+    let payload = json!({ "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "patientId": patient });
+    (nora, payload)
+}
+
+/// Its body would not fit the queue, and what was read of it does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_identity_event_that_names_its_patient_is_bound() {
+    let app = TestApp::start().await;
+    let (nora, mut payload) = unconfirmed(&app).await;
+    payload["padding"] = json!("x".repeat(1024 * 1024));
     let event = json!({ "meta": { "messageId": "m", "type": "ias.identity.verified" }, "payload": payload });
     assert_eq!(app.send_signed(&event).await, 200);
     nora.until_identity("verified").await;

@@ -134,9 +134,10 @@ async fn finish(deps: &Deps, person: &Person<'_>, begun: PatientSlot, link: Pati
 async fn leave(deps: &Deps, person: &Person<'_>, begun: PatientSlot, error: &Error) {
     let now = clock::now();
     let left = match error {
-        Error::Upstream(error) if error.effect() != Effect::Unknown => begun.cancel(now),
         // A search writes nothing, and it comes before what does.
-        Error::Upstream(error) if error.operation() == Operation::FindPatient => begun.cancel(now),
+        Error::Upstream(error) if error.effect() != Effect::Unknown || error.operation() == Operation::FindPatient => {
+            begun.cancel(now)
+        }
         Error::Upstream(error) if is_over(error) => begun.leave_open(now.plus(deps.timing.retry_pause())),
         // The request may still be at work upstream: nothing else is sent before it must have ended.
         Error::Upstream(_) => begun.leave_open(now.plus(deps.timing.patient_lease())),

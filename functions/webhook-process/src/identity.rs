@@ -17,7 +17,12 @@ pub(crate) async fn verify(
     now: Time,
 ) -> Result<Outcome, Error> {
     let Some(owner) = correlate(deps, verification).await? else {
-        return Ok(UNMATCHED);
+        // Without its session it may be somebody's all the same, named where a mended reader looks; and upstream keeps
+        // no other copy.
+        return match verification.names_its_session() {
+            true => Ok(UNMATCHED),
+            false => Err(Error::GivenUp(Reason::IdentityEventUnbound)),
+        };
     };
     for _ in 0..ATTEMPTS {
         let (identity, verdict) = deps.table.identity(&owner).await?.verify(verification, now);
@@ -39,8 +44,7 @@ pub(crate) async fn verify(
     Err(StoreError::Conflict(vec![Condition::IdentityAsRead]).into())
 }
 
-/// By our own mark, which nobody else knows; else by the session; else by the patient. An event that carries none of
-/// them cannot be anybody's: it is kept, like one whose ids cannot be read.
+/// By our own mark, which nobody else knows; else by the session; else by the patient.
 async fn correlate(deps: &Deps, verification: &Verification) -> Result<Option<OwnerId>, Error> {
     let Verification {
         mark, session, patient, ..
@@ -57,7 +61,6 @@ async fn correlate(deps: &Deps, verification: &Verification) -> Result<Option<Ow
     }
     match patient {
         Some(patient) => Ok(deps.table.by_patient(patient).await?),
-        None if mark.is_none() && session.is_none() => Err(Error::GivenUp(Reason::IdentityEventUnbound)),
         None => Ok(None),
     }
 }

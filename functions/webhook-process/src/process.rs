@@ -66,11 +66,7 @@ async fn act(deps: &Deps, event: &WebhookEvent, now: Time) -> Result<Outcome, Er
         // Upstream's first data is no completion; what matters about it comes with the source's own event.
         Event::FirstData { .. } | Event::Other => done(deps, event, "ignored", now).await,
         Event::IdentityUnclear { body } => match body.verification() {
-            // It may name somebody where a mended reader looks, and upstream keeps no other copy.
-            Some(verification) => match identity::verify(deps, event, &verification, now).await? {
-                UNMATCHED => Err(Error::GivenUp(Reason::IdentityEventUnbound)),
-                outcome => Ok(outcome),
-            },
+            Some(verification) => identity::verify(deps, event, &verification, now).await,
             None => Err(Error::GivenUp(Reason::IdentityEventUnreadable)),
         },
     }

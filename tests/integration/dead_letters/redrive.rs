@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::queue::Source;
 use tokio::process::Command;
 
-use super::{CANARY, bodies, letter_queue, letters, queues, reasons, until_dead};
+use super::{CANARY, bodies, letter_queue, letters, queues, reasons, unconfirmed, until_dead};
 use crate::harness::{BOUND, TestApp, until};
 
 /// The command, with what `ias up` prints to find a sandbox.
@@ -257,15 +257,8 @@ async fn without_an_account_the_command_says_what_is_missing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_identity_event_is_read_again_when_it_is_sent_back() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
-    app.stand_in().hold_webhooks();
-    assert_eq!(nora.link().await.status, 200);
-    nora.pass_identity_page().await;
-    app.until_held("ias.identity.verified", 1).await;
-    let payload = json!({
-        "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "patientId": app.patient_of("nora").await,
-        "name": CANARY,
-    });
+    let (nora, mut payload) = unconfirmed(&app).await;
+    payload["name"] = json!(CANARY);
     let body = json!({ "meta": { "type": "ias.identity.verified" }, "payload": payload }).to_string();
     let letter = json!({
         "version": 1, "message": "m", "digest": "d", "eventType": "ias.identity.verified", "receivedAt": 7,

@@ -169,7 +169,7 @@ fn access_key_id(parts: &Parts) -> Option<String> {
 }
 
 /// The query's value of `name`, with the one escape a credential scope has (`/`) undone.
-fn query_value(uri: &Uri, name: &str) -> Option<String> {
+pub(crate) fn query_value(uri: &Uri, name: &str) -> Option<String> {
     let pairs = uri.query()?.split('&');
     let value = pairs
         .filter_map(|pair| pair.split_once('='))

@@ -12,7 +12,7 @@ const PDF_MARGIN_BYTES: usize = 1024;
 pub(super) enum Reading {
     Bundle(BundleScan),
     Pdf(PdfEnds),
-    Html { is_empty: bool },
+    Html,
 }
 
 impl Reading {
@@ -20,7 +20,7 @@ impl Reading {
         match form {
             Conversion::Json => Self::Bundle(BundleScan::default()),
             Conversion::Pdf => Self::Pdf(PdfEnds::default()),
-            Conversion::Html => Self::Html { is_empty: true },
+            Conversion::Html => Self::Html,
         }
     }
 
@@ -28,18 +28,18 @@ impl Reading {
         match self {
             Self::Bundle(scan) => scan.push(piece)?,
             Self::Pdf(ends) => ends.push(piece),
-            Self::Html { is_empty } => *is_empty &= piece.is_empty(),
+            Self::Html => {}
         }
         Ok(())
     }
 
-    /// Resources by type, of a Bundle.
-    pub(super) fn finish(&mut self) -> Result<BTreeMap<String, u64>, RecordsError> {
+    /// The end, after so many bytes. Resources by type, of a Bundle.
+    pub(super) fn finish(&mut self, bytes: u64) -> Result<BTreeMap<String, u64>, RecordsError> {
         match self {
             Self::Bundle(scan) => return Ok(std::mem::take(scan).finish()?),
             Self::Pdf(ends) => ends.finish()?,
-            Self::Html { is_empty: true } => return Err(RecordsError::Broken("nothing came")),
-            Self::Html { is_empty: false } => {}
+            Self::Html if bytes == 0 => return Err(RecordsError::Broken("nothing came")),
+            Self::Html => {}
         }
         Ok(BTreeMap::new())
     }
@@ -80,7 +80,7 @@ mod tests {
     fn read(form: Conversion, body: &[u8], size: usize) -> Result<BTreeMap<String, u64>, RecordsError> {
         let mut reading = Reading::of(form);
         body.chunks(size).try_for_each(|piece| reading.push(piece))?;
-        reading.finish()
+        reading.finish(body.len() as u64)
     }
 
     #[test]

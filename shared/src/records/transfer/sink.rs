@@ -66,7 +66,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         while let Some(piece) = self.next(&mut stream).await? {
             self.take(&piece).await?;
         }
-        let counts = self.reading.finish()?;
+        let counts = self.reading.finish(self.bytes)?;
         self.place().await?;
         Ok(StoredObject {
             key: self.key.to_owned(),

@@ -204,8 +204,9 @@ fn ours(answer: Answer, external: &ExternalId) -> Result<PatientId, Error> {
 async fn leave(io: &Io, owner: &OwnerId, begun: PatientSlot, error: &Error) {
     let now = io.now().await;
     let left = match error {
-        Error::Upstream(error) if error.effect() != Effect::Unknown => begun.cancel(now),
-        Error::Upstream(error) if error.operation() == Operation::FindPatient => begun.cancel(now),
+        Error::Upstream(error) if error.effect() != Effect::Unknown || error.operation() == Operation::FindPatient => {
+            begun.cancel(now)
+        }
         Error::Upstream(error) if error.status().is_some_and(|status| status != 504) => {
             begun.leave_open(now.plus(io.timing.retry_pause()))
         }

@@ -264,7 +264,12 @@ async fn offer_again(io: &Io, event: &WebhookEvent, delivery: &Delivery) -> Resu
 
 async fn verify(io: &Io, event: &WebhookEvent, verification: &Verification, now: Time) -> Outcome {
     let Some(owner) = person_of(io, verification).await? else {
-        return Ok(UNMATCHED);
+        return match verification.names_its_session() {
+            true => Ok(UNMATCHED),
+            false => Err(Error::Internal(
+                "an identity event names nobody we know, and no session",
+            )),
+        };
     };
     for _ in 0..ATTEMPTS {
         let (identity, verdict) = super::people::identity(io, &owner).await?.verify(verification, now);
@@ -304,7 +309,6 @@ async fn person_of(io: &Io, verification: &Verification) -> Result<Option<OwnerI
     }
     match patient {
         Some(patient) => Ok(io.by_owner(Key::PatientOwner(patient.clone())).await?),
-        None if mark.is_none() && session.is_none() => Err(Error::Internal("an identity event names nothing of ours")),
         None => Ok(None),
     }
 }

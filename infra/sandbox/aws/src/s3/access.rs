@@ -1,6 +1,7 @@
 //! Who may call: any access key id, with the one secret of the sandbox. And on what: buckets and uploads that exist,
 //! and keys that the files can carry.
 
+use crate::gate::query_value;
 use axum::http::Uri;
 use s3s::S3Result;
 use s3s::access::{S3Access, S3AccessContext};
@@ -77,7 +78,6 @@ async fn exists(path: PathBuf) -> bool {
 
 /// The upload that a request names. What is no UUID is none that was begun here: the nil one stands for it.
 fn upload_id(uri: &Uri) -> Option<Uuid> {
-    let pairs = uri.query()?.split('&');
-    let id = pairs.filter_map(|pair| pair.strip_prefix("uploadId=")).next()?;
+    let id = query_value(uri, "uploadId")?;
     Some(id.parse().unwrap_or_default())
 }
