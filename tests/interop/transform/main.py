@@ -9,6 +9,7 @@ import sys
 import assertions
 import breaks
 import leading_keys
+import retained
 from expansion import SETS, Expansion, effective_policies, printed, sources
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -55,11 +56,13 @@ def main(arguments):
             return judged(written)
         case ["--policies"]:
             print(printed(effective_policies(Expansion("bare", written, {}).root)), end="")
+        case ["--retained"]:
+            print(printed(retained.template(written["template.yaml"])), end="")
         case ["--expansion", name] if name in SETS:
             print(printed(Expansion(name, written, SETS[name]).root.body), end="")
         case _:
             sets = ", ".join(SETS)
-            print(f"run [--policies | --expansion NAME], NAME one of {sets}", file=sys.stderr)
+            print(f"run [--policies | --retained | --expansion NAME], NAME one of {sets}", file=sys.stderr)
             return 2
     return 0
 
