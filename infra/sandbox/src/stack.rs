@@ -70,6 +70,10 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         .with_parameter("CorsOrigins", parameters.origins.join(","))
         .with_parameter("RecordLinkHosts", &parameters.link_host)
         .with_parameter("MetriportLimits", &parameters.limits)
+        // As samconfig.toml has it for production: the template's defaults spare accounts with ten executions.
+        .with_parameter("WebhookProcessConcurrency", "10")
+        .with_parameter("QueryDispatchConcurrency", "5")
+        .with_parameter("RecordFetchConcurrency", "10")
         .with_parameter(
             "MetriportDailyQuota",
             parameters.daily_quota.unwrap_or(UNLIMITED).to_string(),

@@ -23,7 +23,6 @@ fn every_parameter_is_described_and_bounded() {
         assert!(parameter["Description"].is_string(), "{name}");
         let bounded = match parameter["Type"].as_str().unwrap() {
             "Number" => parameter.get("MinValue").is_some() || parameter.get("AllowedValues").is_some(),
-            "CommaDelimitedList" => name == "CorsOrigins",
             _ => parameter.get("AllowedPattern").is_some() || parameter.get("AllowedValues").is_some(),
         };
         assert!(bounded, "{name} takes anything");
@@ -132,15 +131,43 @@ fn redirects_are_https_without_a_query() {
 }
 
 #[test]
+fn origins_are_scheme_host_and_port() {
+    for good in [
+        "",
+        "https://app.example.com",
+        "https://app.example.com,https://beta.example.com:8443",
+        "http://localhost:5173,http://127.0.0.1:8080",
+    ] {
+        assert!(accepts("CorsOrigins", good), "{good}");
+    }
+    for bad in [
+        "*",
+        "app.example.com",
+        "http://app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com, https://beta.example.com",
+        "https://app.example.com,",
+        "https://*.example.com",
+    ] {
+        assert!(!accepts("CorsOrigins", bad), "{bad}");
+    }
+}
+
+#[test]
 fn every_stage_of_samconfig_sets_parameters_that_exist() {
     let text = std::fs::read_to_string(format!("{ROOT}/samconfig.toml")).unwrap();
     let known: BTreeSet<String> = parameters().into_iter().map(|(name, _)| name).collect();
-    let mut stages = 0;
-    for line in text
-        .lines()
-        .filter_map(|line| line.strip_prefix("parameter_overrides = "))
-    {
+    let (mut stages, mut section) = (0, "");
+    for line in text.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let Some(line) = line.strip_prefix("parameter_overrides = ") else {
+            continue;
+        };
         stages += 1;
+        // `sam build` chooses the processor by the parameter that `sam deploy` chooses it by.
+        assert!(section.ends_with(".global.parameters]"), "{section}: {line}");
         for (name, value) in line
             .trim_matches('"')
             .split(' ')

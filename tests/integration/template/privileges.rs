@@ -203,7 +203,9 @@ fn the_key_of_the_data_is_used_by_services_alone() {
     let stack = stack();
     let policy = stack.resource("UseDataKey").unwrap();
     let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
-    assert_eq!(statements.len(), 1);
+    // Beside it nothing but what denies.
+    assert_eq!(statements.len(), 2);
+    assert_eq!(statements[1]["Fn::If"][1]["Effect"], "Deny");
     let services = statements[0]["Condition"]["StringEquals"]["kms:ViaService"].as_array();
     let services: BTreeSet<_> = services
         .unwrap()

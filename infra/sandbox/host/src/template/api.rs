@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::TemplateError;
+use super::intrinsic::intrinsic;
 use super::node::Node;
 use super::stack::Resource;
 
@@ -73,6 +74,10 @@ pub(super) fn read<'r, 'a: 'r>(
         .map(|auth| self::auth(&auth))
         .transpose()?
         .unwrap_or_default();
+    refuse_origins_by_function(&resource.node, "/Properties/CorsConfiguration/AllowOrigins")?;
+    if let Some(globals) = globals {
+        refuse_origins_by_function(globals, "/HttpApi/CorsConfiguration/AllowOrigins")?;
+    }
     let cors = setting("CorsConfiguration")?
         .map(|node| self::cors(&node))
         .transpose()?
@@ -140,6 +145,16 @@ fn authorizer(name: &str, node: &Node<'_>) -> Result<JwtAuthorizer, TemplateErro
         issuer: jwt.required("issuer")?.text()?,
         audiences,
     })
+}
+
+/// SAM takes a function at this place for the whole configuration: methods and headers would be lost, and the origins
+/// nobody's. A function around all of it is read as it is meant.
+fn refuse_origins_by_function(node: &Node<'_>, pointer: &str) -> Result<(), TemplateError> {
+    let origins = node.raw().pointer(pointer).and_then(serde_json::Value::as_object);
+    match origins.and_then(intrinsic) {
+        None => Ok(()),
+        Some(_) => Err(node.error("AllowOrigins must not be a function; CorsConfiguration as a whole may be one")),
+    }
 }
 
 fn cors(node: &Node<'_>) -> Result<Option<Cors>, TemplateError> {
