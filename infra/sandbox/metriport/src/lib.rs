@@ -36,6 +36,7 @@ mod identity;
 mod ids;
 mod interception;
 mod interceptor;
+mod journal;
 mod limits;
 mod look;
 mod message;

@@ -1,5 +1,6 @@
 //! What a stand-in can be told before it starts.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sandbox_fhir::NetworkRecord;
@@ -108,6 +109,8 @@ pub struct StandInOptions {
     pub daily_quota: Option<u32>,
     /// Patients per account; Metriport's sandbox has 20.
     pub patient_cap: Option<u32>,
+    /// Where the state is kept over restarts, with the seed; `None` keeps it in memory.
+    pub journal: Option<PathBuf>,
     /// Who is asked about faults.
     pub faults: FaultPlan,
 }
@@ -135,6 +138,7 @@ impl Default for StandInOptions {
             clearing_makes_key: false,
             daily_quota: None,
             patient_cap: None,
+            journal: None,
             faults: FaultPlan::default(),
         }
     }

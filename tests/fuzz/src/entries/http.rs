@@ -1,11 +1,10 @@
-//! HTTP events: any JSON that could stand for an API Gateway event, through `lambda_http`, into the real handler.
+//! HTTP events: any JSON that could stand for an API Gateway event, through the functions' own edge, into the real
+//! handler.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use shared::http::Code;
+use shared::http::event::{self, HttpEvent};
 use shared::webhook::{SIGNATURE_HEADER, WebhookEvent};
 use tokio::runtime::Runtime;
 
@@ -180,6 +179,9 @@ impl Entry for Http {
             let (value, claim) = (chance.pick(CLAIMS), chance.pick(["iss", "sub"]));
             put(&mut event, "/requestContext/authorizer/jwt/claims", claim, json!(value));
         }
+        if chance.one_in(6) {
+            put_odd_address(&mut event, chance);
+        }
         match chance.below(10) {
             0 | 1 => mutate::document(event, chance),
             _ => event.to_string().into_bytes(),
@@ -189,16 +191,12 @@ impl Entry for Http {
     fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
         self.world.cloud.take_sent();
         // What is no such event fails in the runtime, which names the expected events and nothing of this one.
-        let event: LambdaRequest = match serde_json::from_slice(input) {
+        let event: HttpEvent = match serde_json::from_slice(input) {
             Ok(event) => event,
             Err(error) if canary::is_in(&error.to_string()) => return Err(format!("the runtime would log {error}")),
             Err(_) => return Ok("no event"),
         };
-        // `lambda_http` itself panics on events API Gateway does not make: a body that is not the base64 it claims to
-        // be, a host or a query no URL can have. The runtime catches it, and answers with an error.
-        let Ok(request) = catch_unwind(AssertUnwindSafe(|| Request::from(event))) else {
-            return Ok("no request");
-        };
+        let request = event::request(event);
         let ping = self.is_intake() && is_ping(request.body().as_ref());
         let reply = self.answer(request);
         if self.is_intake() {
@@ -229,6 +227,30 @@ fn body(call: &Call, chance: &mut Chance) -> Option<Vec<u8>> {
 fn header_text(chance: &mut Chance) -> String {
     let text = mutate::text::odd(chance);
     text.chars().filter(|character| !character.is_control()).collect()
+}
+
+/// What a client may send around the body, in a place that says where the request went.
+fn put_odd_address(event: &mut Value, chance: &mut Chance) {
+    let (place, name) = chance.pick([
+        ("/headers", "host"),
+        ("/headers", "x-forwarded-proto"),
+        ("/headers", "x-forwarded-port"),
+        ("", "rawPath"),
+        ("", "rawQueryString"),
+        ("/requestContext", "domainName"),
+        ("/requestContext", "stage"),
+    ]);
+    let text = match chance.below(4) {
+        0 => chance
+            .pick(["a b", "[::1", ":", "@", "a:99999999", "ht tp", "javascript"])
+            .to_owned(),
+        1 => String::new(),
+        _ => header_text(chance),
+    };
+    put(event, place, name, json!(text));
+    if chance.one_in(4) {
+        put(event, "", "cookies", json!([header_text(chance), "a=1"]));
+    }
 }
 
 /// Under an idempotency key: the one that was used, in one spelling or the other, a new one, two at once, or what is
