@@ -506,7 +506,10 @@ mod tests {
         assert_eq!(serde_json::from_value::<Verification>(queued.clone()).unwrap(), event);
         queued.as_object_mut().unwrap().remove("sessions");
         queued["session"] = serde_json::json!("ids_1");
-        assert_eq!(serde_json::from_value::<Verification>(queued).unwrap().sessions, [session_id(1)]);
+        assert_eq!(
+            serde_json::from_value::<Verification>(queued).unwrap().sessions,
+            [session_id(1)]
+        );
     }
 
     #[test]

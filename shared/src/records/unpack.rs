@@ -169,7 +169,9 @@ mod tests {
                 let refused = Err(RecordsError::Broken("not unpacked"));
                 assert_eq!(read(padded(&member, other)).await, refused, "{size}");
             }
-            let interrupted = padded(&member, &zeros).into_iter().chain([Err(RecordsError::Broken("interrupted"))]);
+            let interrupted = padded(&member, &zeros)
+                .into_iter()
+                .chain([Err(RecordsError::Broken("interrupted"))]);
             assert_eq!(read(interrupted).await, Err(RecordsError::Broken("interrupted")));
         }
     }

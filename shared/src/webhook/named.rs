@@ -151,7 +151,9 @@ mod tests {
             r#"{"status":1,"status":2}"#,
             &deep,
         ] {
-            let body = format!(r#"{{"x":{odd},"\ud83d":{odd},"meta":{{"y":{odd},"type":"ping"}},"patients":[{{"z":{odd}}}]}}"#);
+            let body = format!(
+                r#"{{"x":{odd},"\ud83d":{odd},"meta":{{"y":{odd},"type":"ping"}},"patients":[{{"z":{odd}}}]}}"#
+            );
             let read = tree(body.as_bytes()).unwrap_or_else(|| panic!("{odd}"));
             assert_eq!(read["meta"], json!({"type": "ping"}), "{odd}");
         }
@@ -188,6 +190,9 @@ mod tests {
         let read = tree(nested.as_bytes()).unwrap();
         assert_eq!(read.to_string().matches("data").count(), DEPTH_MAX);
         let list = format!(r#"{{"entry":[{}0]}}"#, "{},".repeat(ITEMS_MAX * 3));
-        assert_eq!(tree(list.as_bytes()).unwrap()["entry"].as_array().map(Vec::len), Some(ITEMS_MAX));
+        assert_eq!(
+            tree(list.as_bytes()).unwrap()["entry"].as_array().map(Vec::len),
+            Some(ITEMS_MAX)
+        );
     }
 }

@@ -188,7 +188,12 @@ fn is_empty(entries: &Value) -> bool {
 /// The published schema allows texts, booleans and null; null says as little as an absent filter.
 fn filters(map: &serde_json::Map<String, Value>) -> BTreeMap<String, String> {
     let said = map.iter().filter(|(_, value)| !value.is_null());
-    let spelled = said.map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+    let spelled = said.map(|(name, value)| {
+        (
+            name.clone(),
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        )
+    });
     spelled.collect()
 }
 

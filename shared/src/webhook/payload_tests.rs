@@ -69,7 +69,8 @@ fn a_source_event_is_read_with_and_without_what_is_optional() {
 
 #[test]
 fn a_skipped_source_has_answered() {
-    let skipped = json!({"meta": meta("network-query.lab"), "payload": {"patientId": "p-1", "source": {"status": "skipped"}}});
+    let skipped =
+        json!({"meta": meta("network-query.lab"), "payload": {"patientId": "p-1", "source": {"status": "skipped"}}});
     let Event::Source { status, .. } = read(&skipped).event else {
         panic!()
     };
@@ -112,7 +113,10 @@ fn a_consolidated_delivery_keeps_its_link_and_what_it_claims() {
 
 fn delivery_of(part: Value) -> Delivery {
     let mut patient = json!({"patientId": "p-1", "status": "completed"});
-    patient.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+    patient
+        .as_object_mut()
+        .unwrap()
+        .extend(part.as_object().unwrap().clone());
     match read(&json!({"meta": meta("medical.consolidated-data"), "patients": [patient]})).event {
         Event::Consolidated { delivery } => delivery,
         other => panic!("{other:?}"),
@@ -128,7 +132,11 @@ fn a_bundle_without_entries_says_that_nothing_was_found() {
         json!({"bundle": {"resourceType": "Bundle", "type": "searchset", "total": 0}}),
     ] {
         let delivery = delivery_of(nothing.clone());
-        assert_eq!((delivery.link, delivery.subject, delivery.empty), (None, None, true), "{nothing}");
+        assert_eq!(
+            (delivery.link, delivery.subject, delivery.empty),
+            (None, None, true),
+            "{nothing}"
+        );
     }
     for unclear in [
         json!({}),
@@ -145,11 +153,19 @@ fn a_bundle_without_entries_says_that_nothing_was_found() {
 /// By the published schema a filter is a text, a boolean or null, and so may be all of them.
 #[test]
 fn filters_may_be_absent_null_or_of_several_types() {
-    for none in [json!({}), json!({"filters": null}), json!({"filters": {"resources": null}})] {
+    for none in [
+        json!({}),
+        json!({"filters": null}),
+        json!({"filters": {"resources": null}}),
+    ] {
         assert_eq!(delivery_of(none.clone()).filters, BTreeMap::new(), "{none}");
     }
     let some = delivery_of(json!({"filters": {"resources": "", "dateFrom": false, "dateTo": 1e3, "other": "x"}}));
-    let read: Vec<_> = some.filters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let read: Vec<_> = some
+        .filters
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     assert_eq!(read, [("dateFrom", "false"), ("dateTo", "0"), ("resources", "")]);
 }
 
@@ -206,7 +222,10 @@ fn an_identity_event_with_two_identities_or_two_patients_is_kept_whole() {
         let body = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_1"}, "patients": [other],
             "payload": {"sessionId": "ids_1", "proofedIdentityId": "pid_1", "patientId": "p-1"}});
         let event = read(&body).event;
-        assert!(matches!(&event, Event::IdentityUnclear { body } if body.verification().is_none()), "{body}");
+        assert!(
+            matches!(&event, Event::IdentityUnclear { body } if body.verification().is_none()),
+            "{body}"
+        );
     }
 }
 
@@ -225,7 +244,10 @@ fn an_odd_value_in_a_member_that_is_not_read_hides_no_event() {
             let Incoming::Event(event) = read_bytes(body.as_bytes()) else {
                 panic!("{body}")
             };
-            assert!(event.kind() == kind && !matches!(event.event, Event::IdentityUnclear { .. }), "{body}");
+            assert!(
+                event.kind() == kind && !matches!(event.event, Event::IdentityUnclear { .. }),
+                "{body}"
+            );
         }
     }
 }
@@ -237,7 +259,10 @@ fn a_name_that_is_read_and_stands_twice_binds_nothing() {
         panic!()
     };
     let kept = KeptBody(body.to_owned());
-    assert_eq!((kept.verification(), event.event), (None, Event::IdentityUnclear { body: kept.clone() }));
+    assert_eq!(
+        (kept.verification(), event.event),
+        (None, Event::IdentityUnclear { body: kept.clone() })
+    );
 }
 
 #[test]

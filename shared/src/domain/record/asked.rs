@@ -108,7 +108,12 @@ impl Asked {
     /// that is absent or empty says nothing: the page `handling-data/webhooks-with-nq` does not list all of them.
     #[must_use]
     pub fn agrees_with(&self, filters: &BTreeMap<String, String>) -> bool {
-        let filter = |name: &str| filters.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let filter = |name: &str| {
+            filters
+                .get(name)
+                .map(|value| value.trim())
+                .filter(|value| !value.is_empty())
+        };
         let is = |name: &str, asked: Option<&str>| filter(name).is_none_or(|value| Some(value) == asked);
         let resources = filter("resources").map(|names| names.split(',').map(str::trim).collect::<BTreeSet<_>>());
         let asked = self.resources.iter().map(String::as_str).collect();

@@ -198,7 +198,12 @@ fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
     let run = at(&open, reported(SourceKind::Lab, Outcome::Failed), later);
     assert_eq!((run.state, run.step(later)), (RunState::Running, Step::Poll));
     assert_eq!(run.due_seq, open.due_seq + 1, "a message goes out");
-    let duplicate = run.apply(&reported(SourceKind::Lab, Outcome::Failed), run.expires_at, Timing::default(), spare(2));
+    let duplicate = run.apply(
+        &reported(SourceKind::Lab, Outcome::Failed),
+        run.expires_at,
+        Timing::default(),
+        spare(2),
+    );
     assert_eq!(duplicate, None);
     let polled = |lab| RunEvent::Polled {
         report: Report {
@@ -426,7 +431,8 @@ proptest! {
             for (kind, source) in run.sources.iter() {
                 let now = next.sources.status(kind).unwrap();
                 prop_assert!(now == source.status || source.status.may_become(now));
-                prop_assert!(!(run.state.is_terminal() && source.status == SourceStatus::Failed) || now == source.status);
+                let stays = run.state.is_terminal() && source.status == SourceStatus::Failed;
+                prop_assert!(!stays || now == source.status);
             }
             started_effect += u32::from(change.binds.is_some());
             prop_assert!(change.unlocks == (run.state.waits() && !next.state.waits()));

@@ -87,7 +87,12 @@ fn answer_unknown(world: &World, event: &WebhookEvent) -> Option<Violation> {
     let open = run.patient == *patient && !run.state.is_terminal();
     let status = run.sources.status(*source).filter(|_| open)?;
     (status != SourceStatus::Completed)
-        .then(|| broken(4, format!("{} says that a source answered, and it is {status:?}", event.message)))
+        .then(|| {
+            broken(
+                4,
+                format!("{} says that a source answered, and it is {status:?}", event.message),
+            )
+        })
         .flatten()
 }
 
