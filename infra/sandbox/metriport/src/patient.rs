@@ -179,12 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn kyla_belongs_to_somebody_else() {
+    fn wren_belongs_to_somebody_else() {
         let (mut world, facility) = world();
-        let kyla = world
-            .create_patient(at(0), Some(&facility), &patient_body("Kyla", "user-1"))
+        let wren = world
+            .create_patient(at(0), Some(&facility), &patient_body("Wren", "user-1"))
             .unwrap();
-        assert_eq!(kyla["externalId"], SOMEBODY_ELSES_EXTERNAL_ID);
+        assert_eq!(wren["externalId"], SOMEBODY_ELSES_EXTERNAL_ID);
         assert_eq!(world.find_patient(Some("user-1")).unwrap_err().status, 404);
     }
 

@@ -42,7 +42,7 @@ fn consolidated_queries_wait_their_turn_and_the_same_one_is_shared() {
 
 #[test]
 fn a_record_without_data_has_no_entry() {
-    let (mut world, patient_id, _) = proofed("Chris");
+    let (mut world, patient_id, _) = proofed("Nadia");
     treatment(&mut world, 200, &patient_id);
     world.advance(at(1000));
     sent(&mut world);
