@@ -27,6 +27,7 @@ mod envelope;
 mod etag;
 mod facility;
 mod faults;
+mod fhir_patient;
 mod files;
 #[cfg(test)]
 mod flow_tests;

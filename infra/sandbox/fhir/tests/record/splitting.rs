@@ -13,7 +13,7 @@ fn ids(record: &NetworkRecord, source: Source) -> Vec<String> {
     record
         .part(source)
         .iter()
-        .map(|resource| parse(resource.get()))
+        .map(|entry| parse(entry.resource().get()))
         .collect()
 }
 
