@@ -18,6 +18,7 @@ pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
     options.stand_in = StandInOptions {
         seed,
         record,
+        replace_patient: args.replace_patient,
         auto_approve: !args.pages,
         ..StandInOptions::default()
     };

@@ -117,6 +117,14 @@ impl World {
         found.map(Patient::view).ok_or_else(Refusal::patient_not_found)
     }
 
+    /// `POST /medical/v1/patient/match`: the patient whom a create with these demographics would return.
+    pub(crate) fn match_patient(&self, now: Moment, body: &Value) -> Result<Value, Refusal> {
+        let demographics = Demographics::read(body, now.date())?;
+        let mut known = self.patients.values();
+        let found = known.find(|known| known.demographics.matches(&demographics));
+        found.map(Patient::view).ok_or_else(Refusal::patient_not_found)
+    }
+
     /// `PUT /medical/v1/patient/{id}?facilityId=`: a full replacement.
     pub(crate) fn update_patient(
         &mut self,
@@ -186,6 +194,26 @@ mod tests {
             .unwrap();
         assert_eq!(wren["externalId"], SOMEBODY_ELSES_EXTERNAL_ID);
         assert_eq!(world.find_patient(Some("user-1")).unwrap_err().status, 404);
+    }
+
+    #[test]
+    fn a_match_finds_whom_a_create_would_return() {
+        let (mut world, facility) = world();
+        let body = patient_body("Nora", "user-1");
+        assert_eq!(world.match_patient(at(0), &body).unwrap_err().status, 404);
+        let made = world.create_patient(at(0), Some(&facility), &body).unwrap();
+        assert_eq!(
+            world.match_patient(at(1), &patient_body("Nora", "user-2")).unwrap(),
+            made
+        );
+        assert_eq!(
+            world
+                .match_patient(at(1), &patient_body("Iris", "user-1"))
+                .unwrap_err()
+                .status,
+            404
+        );
+        assert_eq!(world.match_patient(at(1), &json!({})).unwrap_err().status, 400);
     }
 
     #[test]

@@ -208,7 +208,7 @@ fn links_by_full_url_are_followed() {
 }
 
 #[test]
-fn another_patient_takes_the_place_of_every_patient_and_keeps_their_links() {
+fn a_replaced_patient_keeps_its_links() {
     let record = record_of(&[
         r#"{"fullUrl":"urn:uuid:a","resource":{"resourceType":"Patient","id":"a-1"}}"#,
         r#"{"resource":{"resourceType":"Patient","id":"b-1"}}"#,

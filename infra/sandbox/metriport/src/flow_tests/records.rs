@@ -100,7 +100,7 @@ fn the_record_holds_the_patient_as_the_account_knows_them() {
 }
 
 #[test]
-fn a_given_record_keeps_its_patient_unless_the_option_replaces_it() {
+fn an_option_replaces_the_patient_of_a_given_record() {
     let given = concat!(
         r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"p1"}},"#,
         r#"{"resource":{"resourceType":"Goal","subject":{"reference":"Patient/p1"}}}]}"#
