@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::entry::{Entry, name_unnamed};
 use crate::lenient::{Lenient, Object};
 use crate::record::NetworkRecord;
-use crate::resource::source_of;
+use crate::resource::{is_readable, source_of};
 
 /// Why a Bundle was not taken. No message quotes what the file holds; lines, columns and indexes say where to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +37,10 @@ pub enum BundleError {
         /// Place in `entry`, from 0.
         index: usize,
     },
-    /// An entry whose resource is no JSON object with one `resourceType`.
-    #[error("entry {index} (counted from 0) holds no FHIR resource: give it an object with one resourceType")]
+    /// An entry whose resource is no JSON object with one `resourceType`, or has one of the names read here twice.
+    #[error(
+        "entry {index} (counted from 0) holds no FHIR resource: give it an object with one resourceType, and no name twice"
+    )]
     NotAResource {
         /// Place in `entry`, from 0.
         index: usize,
@@ -81,8 +83,9 @@ pub fn read_entries(bundle_bytes: &[u8]) -> Result<Vec<Entry>, BundleError> {
 
 fn take(index: usize, entry: WireEntry) -> Result<Entry, BundleError> {
     let resource = entry.resource.ok_or(BundleError::EntryWithoutResource { index })?;
-    source_of(resource).ok_or(BundleError::NotAResource { index })?;
-    Ok(Entry::named(resource.to_owned(), entry.full_url.map(ToOwned::to_owned)))
+    let entry = Entry::named(resource.to_owned(), entry.full_url.map(ToOwned::to_owned));
+    let is_resource = !entry.resource_type().is_empty() && source_of(resource).is_some() && is_readable(resource);
+    is_resource.then_some(entry).ok_or(BundleError::NotAResource { index })
 }
 
 #[derive(Deserialize)]
