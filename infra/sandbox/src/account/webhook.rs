@@ -14,7 +14,7 @@ use url::Url;
 
 use super::client::told;
 use super::{Kept, Place, StackSecrets};
-use crate::report::say;
+use crate::report::{say, say_line};
 use crate::sandbox::WEBHOOK_PATH;
 
 /// When a ping has shown, one way or the other: Metriport waits two seconds for the answer.
@@ -59,7 +59,7 @@ pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), S
         Some(key) => key,
         None => register(&account, &url).await?,
     };
-    say(&match plan {
+    say_line(&match plan {
         Plan::Register => format!("Registered {url}."),
         Plan::Confirm => format!("{url} is registered already."),
         Plan::Replace(old) => format!("Registered {url} in the place of {old}."),

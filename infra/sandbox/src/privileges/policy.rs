@@ -1,8 +1,9 @@
 //! Policies, read and evaluated (docs.aws.amazon.com, IAM user guide, "IAM JSON policy element reference" and "Policy
 //! evaluation logic"). Pure.
 //!
-//! What ours have is here: statements that allow, wildcards in actions and resources, and conditions on the two keys
-//! below. Anything else is an error, so that nothing is granted or withheld that AWS would not.
+//! What ours have is here: statements that allow, with wildcards in actions and resources and conditions on the two keys
+//! below, and statements that deny actions on all resources but some. Anything else is an error, so that nothing is
+//! granted or withheld that AWS would not.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use wildmatch::WildMatch;
 
 use super::Privilege;
 
-const VERSION: &str = "2012-10-17";
+pub(super) const VERSION: &str = "2012-10-17";
 /// The partition keys that a request names: as many as there are, so its operators say for how many they must hold.
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 /// The service that calls KMS for somebody. Nothing calls KMS here, so no request has it.
@@ -24,12 +25,21 @@ const VIA_SERVICE: &str = "kms:ViaService";
 #[error("{0}")]
 pub struct PolicyError(String);
 
-/// What somebody may do: nothing, but for what a statement allows.
+/// What somebody may do: nothing, but for what a statement allows and none denies.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    statements: Vec<Statement>,
+    allowed: Vec<Statement>,
+    denied: Vec<Denial>,
 }
 
+/// A statement that denies actions on every resource but those it spares.
+#[derive(Debug, Clone)]
+struct Denial {
+    actions: Vec<WildMatch>,
+    spared: Vec<WildMatch>,
+}
+
+/// A statement that allows.
 #[derive(Debug, Clone)]
 struct Statement {
     actions: Vec<WildMatch>,
@@ -42,6 +52,8 @@ enum Condition {
     /// Every leading key is like one of these. Holds for a request that has none: that is how AWS defines
     /// `ForAllValues`, and why a statement with this condition must not allow an action without keys, like `Scan`.
     LeadingKeysLike(Vec<WildMatch>),
+    /// The request has a leading key.
+    HasLeadingKeys,
     /// The request comes through a service.
     ViaService,
 }
@@ -60,7 +72,8 @@ struct Written {
     _name: Option<String>,
     effect: String,
     action: OneOrMany,
-    resource: OneOrMany,
+    resource: Option<OneOrMany>,
+    not_resource: Option<OneOrMany>,
     #[serde(default)]
     condition: BTreeMap<String, BTreeMap<String, OneOrMany>>,
 }
@@ -93,26 +106,31 @@ impl Policy {
             return Err(PolicyError(format!("the version is not {VERSION}")));
         }
         for written in document.statement {
-            self.statements.push(statement(written)?);
+            match written.effect.as_str() {
+                "Allow" => self.allowed.push(statement(written)?),
+                "Deny" => self.denied.push(denial(written)?),
+                other => return Err(PolicyError(format!("the effect {other} is not known here"))),
+            }
         }
         Ok(())
     }
 
-    /// Whether one of the statements allows it.
+    /// Whether one of the statements allows it and none denies it.
     #[must_use]
     pub fn grants(&self, need: &Need) -> bool {
-        self.statements.iter().any(|statement| statement.allows(need))
+        self.allowed.iter().any(|statement| statement.allows(need))
+            && !self.denied.iter().any(|denial| denial.denies(need))
     }
 
-    /// Everything it allows, as a function's privileges.
+    /// Everything it grants, as a function's privileges.
     pub fn granted(&self, function: &str) -> Vec<Privilege> {
         let mut granted = Vec::new();
-        for statement in &self.statements {
-            for (action, resource) in statement.pairs() {
+        for statement in &self.allowed {
+            for (action, resource) in self.pairs(statement) {
                 let privilege = |leading_key| Privilege {
                     function: function.to_owned(),
-                    action: action.pattern(),
-                    resource: resource.pattern(),
+                    action: action.clone(),
+                    resource: resource.clone(),
                     leading_key,
                 };
                 match statement.leading_keys() {
@@ -123,6 +141,41 @@ impl Policy {
         }
         granted
     }
+
+    /// Each action of a statement with each of its resources, as far as no other statement denies it.
+    fn pairs(&self, statement: &Statement) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for action in statement.actions.iter().map(WildMatch::pattern) {
+            for resource in &statement.resources {
+                let denials = self.denied.iter().filter(|denial| any_like(&denial.actions, &action));
+                let left = denials.fold(vec![resource.pattern()], |left, denial| denial.spared_of(&left));
+                pairs.extend(left.into_iter().map(|resource| (action.clone(), resource)));
+            }
+        }
+        pairs
+    }
+}
+
+impl Denial {
+    fn denies(&self, need: &Need) -> bool {
+        any_like(&self.actions, &need.action) && !any_like(&self.spared, &need.resource)
+    }
+
+    /// What is left of resources: those that are spared, and those spared that they stand for.
+    fn spared_of(&self, resources: &[String]) -> Vec<String> {
+        let mut left = Vec::new();
+        for resource in resources {
+            match any_like(&self.spared, resource) {
+                true => left.push(resource.clone()),
+                false => {
+                    let covers = WildMatch::new(resource);
+                    let spared = self.spared.iter().map(WildMatch::pattern);
+                    left.extend(spared.filter(|spared| covers.matches(spared)));
+                }
+            }
+        }
+        left
+    }
 }
 
 impl Statement {
@@ -132,17 +185,10 @@ impl Statement {
             && self.conditions.iter().all(|condition| condition.holds(need))
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (&WildMatch, &WildMatch)> {
-        let resources = &self.resources;
-        self.actions
-            .iter()
-            .flat_map(move |action| resources.iter().map(move |resource| (action, resource)))
-    }
-
     fn leading_keys(&self) -> Option<&[WildMatch]> {
         self.conditions.iter().find_map(|condition| match condition {
             Condition::LeadingKeysLike(keys) => Some(keys.as_slice()),
-            Condition::ViaService => None,
+            Condition::HasLeadingKeys | Condition::ViaService => None,
         })
     }
 }
@@ -151,6 +197,7 @@ impl Condition {
     fn holds(&self, need: &Need) -> bool {
         match self {
             Self::LeadingKeysLike(keys) => need.leading_keys.iter().all(|key| any_like(keys, key)),
+            Self::HasLeadingKeys => !need.leading_keys.is_empty(),
             Self::ViaService => false,
         }
     }
@@ -160,10 +207,22 @@ fn any_like(patterns: &[WildMatch], text: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(text))
 }
 
-fn statement(written: Written) -> Result<Statement, PolicyError> {
-    if written.effect != "Allow" {
-        return Err(PolicyError("a statement does not allow".to_owned()));
+fn denial(written: Written) -> Result<Denial, PolicyError> {
+    match (written.resource, written.not_resource) {
+        (None, Some(spared)) if written.condition.is_empty() => Ok(Denial {
+            actions: actions(written.action),
+            spared: patterns(&spared.into_vec())?,
+        }),
+        _ => Err(PolicyError(
+            "a statement denies something else than all resources but some".to_owned(),
+        )),
     }
+}
+
+fn statement(written: Written) -> Result<Statement, PolicyError> {
+    let (Some(resources), None) = (written.resource, written.not_resource) else {
+        return Err(PolicyError("a statement allows all resources but some".to_owned()));
+    };
     let mut conditions = Vec::new();
     for (operator, keys) in written.condition {
         for (key, values) in keys {
@@ -174,18 +233,23 @@ fn statement(written: Written) -> Result<Statement, PolicyError> {
     if conditions.iter().filter(leading).count() > 1 {
         return Err(PolicyError(format!("two conditions on {LEADING_KEYS}")));
     }
-    // Names of actions are alike whatever their case; ARNs and keys are not.
-    let action = |pattern: &String| WildMatch::new_case_insensitive(pattern);
     Ok(Statement {
-        actions: written.action.into_vec().iter().map(action).collect(),
-        resources: patterns(&written.resource.into_vec())?,
+        actions: actions(written.action),
+        resources: patterns(&resources.into_vec())?,
         conditions,
     })
+}
+
+/// Names of actions are alike whatever their case; ARNs and keys are not.
+fn actions(written: OneOrMany) -> Vec<WildMatch> {
+    let action = |pattern: &String| WildMatch::new_case_insensitive(pattern);
+    written.into_vec().iter().map(action).collect()
 }
 
 fn condition(operator: &str, key: &str, values: Vec<String>) -> Result<Condition, PolicyError> {
     match (operator, key) {
         ("ForAllValues:StringLike", LEADING_KEYS) => Ok(Condition::LeadingKeysLike(patterns(&values)?)),
+        ("Null", LEADING_KEYS) if values == ["false"] => Ok(Condition::HasLeadingKeys),
         ("StringEquals" | "StringLike", VIA_SERVICE) => Ok(Condition::ViaService),
         _ => Err(PolicyError(format!(
             "the condition {operator} on {key} is not known here"
