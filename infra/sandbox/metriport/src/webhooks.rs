@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::message::{Message, State};
-use crate::signature;
+use crate::{signature, variants};
 
 /// A message that would have gone out by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,7 +218,7 @@ impl Webhooks {
         request_id: Option<&str>,
         message_id: &str,
     ) -> Option<Prepared> {
-        let body = body.to_string().into_bytes();
+        let body = variants::spell(body).into_bytes();
         Some(Prepared {
             url: self.url.clone()?,
             signature: signature::sign(&self.key, &body),
