@@ -18,7 +18,7 @@ use crate::harness::BOUND;
 pub struct Mappings {
     /// A further mapping of the API, as by the parameter WebhookSegment.
     pub segment: &'static str,
-    /// A prefix that is mapped, too, so that what follows it is no route.
+    /// A prefix that is mapped, too: the rest of such a path is not a route.
     pub shadowed: &'static str,
     /// Paths whose routes were not imported.
     pub missing: &'static [&'static str],

@@ -50,8 +50,7 @@ fn access_logs_name_routes_and_nobody() {
     }
 }
 
-/// With a secret segment: what is left of the webhook's path behind the closing mapping is no route, and everything that
-/// is a route has no such path.
+/// Behind the closing mapping the rest of the webhook's path is not a route, and no other route has a path like it.
 #[test]
 fn a_secret_segment_closes_the_route_that_anybody_can_call() {
     let text = std::fs::read_to_string(format!("{ROOT}/infra/domain.yaml")).unwrap();

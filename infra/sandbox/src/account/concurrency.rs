@@ -8,11 +8,11 @@ const LEFT_MIN: u64 = 4;
 /// # Errors
 /// When too few are left for people.
 pub(super) fn check(unreserved: u64, queues: u64) -> Result<String, String> {
-    let told = format!("{unreserved} unreserved, of which queues may take {queues}");
+    let figures = format!("{unreserved} unreserved, of which queues may take {queues}");
     match unreserved.checked_sub(queues) {
-        Some(left) if left >= LEFT_MIN => Ok(format!("{told} and leave {left}")),
+        Some(left) if left >= LEFT_MIN => Ok(format!("{figures} and leave {left}")),
         _ => Err(format!(
-            "{told}: fewer than {LEFT_MIN} are left for people and webhooks. Ask for a higher quota (Service Quotas, AWS \
+            "{figures}: fewer than {LEFT_MIN} are left for people and webhooks. Ask for a higher quota (Service Quotas, AWS \
              Lambda, \"Concurrent executions\"), or deploy with a lower concurrency of the queues"
         )),
     }
