@@ -4,9 +4,9 @@
 use shared::domain::Time;
 use shared::webhook::{Incoming, UnverifiedWebhook, WebhookKeys, sign};
 
-/// As large as what reaches a function: Lambda takes an event of six megabytes.
-const BODY_BYTES: usize = 5 * 1024 * 1024;
-/// Largest growth of the process. A function has 256 MiB for all it does; a tree of these bodies takes more than that.
+/// A body that a tree of it made too large for a function.
+const BODY_BYTES: usize = 1_400_000;
+/// Largest growth of the process. A function has 256 MiB for all it does; two trees of such a body take more.
 const GROWTH_BYTES_MAX: usize = 16 * BODY_BYTES;
 
 /// The peak of the process's memory so far (proc(5), `VmHWM`).
