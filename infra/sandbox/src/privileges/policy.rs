@@ -2,8 +2,8 @@
 //! evaluation logic"). Pure.
 //!
 //! What ours have is here: statements that allow, with wildcards in actions and resources and conditions on the two keys
-//! below, and statements that deny actions on all resources but some. Anything else is an error, so that nothing is
-//! granted or withheld that AWS would not.
+//! below, and statements that deny actions on all resources but some, or to requests without leading keys. Anything else
+//! is an error, so that nothing is granted or withheld that AWS would not.
 
 use std::collections::BTreeMap;
 
@@ -32,11 +32,19 @@ pub struct Policy {
     denied: Vec<Denial>,
 }
 
-/// A statement that denies actions on every resource but those it spares.
+/// A statement that denies.
 #[derive(Debug, Clone)]
-struct Denial {
-    actions: Vec<WildMatch>,
-    spared: Vec<WildMatch>,
+enum Denial {
+    /// Actions on every resource but those that are spared.
+    AllBut {
+        actions: Vec<WildMatch>,
+        spared: Vec<WildMatch>,
+    },
+    /// Actions on these resources, where the request has no leading key.
+    Keyless {
+        actions: Vec<WildMatch>,
+        resources: Vec<WildMatch>,
+    },
 }
 
 /// A statement that allows.
@@ -52,8 +60,6 @@ enum Condition {
     /// Every leading key is like one of these. Holds for a request that has none: that is how AWS defines
     /// `ForAllValues`, and why a statement with this condition must not allow an action without keys, like `Scan`.
     LeadingKeysLike(Vec<WildMatch>),
-    /// The request has a leading key.
-    HasLeadingKeys,
     /// The request comes through a service.
     ViaService,
 }
@@ -147,8 +153,11 @@ impl Policy {
         let mut pairs = Vec::new();
         for action in statement.actions.iter().map(WildMatch::pattern) {
             for resource in &statement.resources {
-                let denials = self.denied.iter().filter(|denial| any_like(&denial.actions, &action));
-                let left = denials.fold(vec![resource.pattern()], |left, denial| denial.spared_of(&left));
+                let all = vec![resource.pattern()];
+                let left = self
+                    .denied
+                    .iter()
+                    .fold(all, |left, denial| denial.leaves(&action, left));
                 pairs.extend(left.into_iter().map(|resource| (action.clone(), resource)));
             }
         }
@@ -158,23 +167,29 @@ impl Policy {
 
 impl Denial {
     fn denies(&self, need: &Need) -> bool {
-        any_like(&self.actions, &need.action) && !any_like(&self.spared, &need.resource)
-    }
-
-    /// What is left of resources: those that are spared, and those spared that they stand for.
-    fn spared_of(&self, resources: &[String]) -> Vec<String> {
-        let mut left = Vec::new();
-        for resource in resources {
-            match any_like(&self.spared, resource) {
-                true => left.push(resource.clone()),
-                false => {
-                    let covers = WildMatch::new(resource);
-                    let spared = self.spared.iter().map(WildMatch::pattern);
-                    left.extend(spared.filter(|spared| covers.matches(spared)));
-                }
+        match self {
+            Self::AllBut { actions, spared } => any_like(actions, &need.action) && !any_like(spared, &need.resource),
+            Self::Keyless { actions, resources } => {
+                need.leading_keys.is_empty() && any_like(actions, &need.action) && any_like(resources, &need.resource)
             }
         }
-        left
+    }
+
+    /// What is left of the resources of an action: those that are spared, and those spared that they stand for.
+    fn leaves(&self, action: &str, resources: Vec<String>) -> Vec<String> {
+        let spared = match self {
+            Self::AllBut { actions, spared } if any_like(actions, action) => spared,
+            _ => return resources,
+        };
+        let leaves = |resource: String| match any_like(spared, &resource) {
+            true => vec![resource],
+            false => {
+                let covers = WildMatch::new(&resource);
+                let spared = spared.iter().map(WildMatch::pattern);
+                spared.filter(|spared| covers.matches(spared)).collect()
+            }
+        };
+        resources.into_iter().flat_map(leaves).collect()
     }
 }
 
@@ -188,7 +203,7 @@ impl Statement {
     fn leading_keys(&self) -> Option<&[WildMatch]> {
         self.conditions.iter().find_map(|condition| match condition {
             Condition::LeadingKeysLike(keys) => Some(keys.as_slice()),
-            Condition::HasLeadingKeys | Condition::ViaService => None,
+            Condition::ViaService => None,
         })
     }
 }
@@ -197,7 +212,6 @@ impl Condition {
     fn holds(&self, need: &Need) -> bool {
         match self {
             Self::LeadingKeysLike(keys) => need.leading_keys.iter().all(|key| any_like(keys, key)),
-            Self::HasLeadingKeys => !need.leading_keys.is_empty(),
             Self::ViaService => false,
         }
     }
@@ -208,15 +222,28 @@ fn any_like(patterns: &[WildMatch], text: &str) -> bool {
 }
 
 fn denial(written: Written) -> Result<Denial, PolicyError> {
+    let actions = actions(written.action);
     match (written.resource, written.not_resource) {
-        (None, Some(spared)) if written.condition.is_empty() => Ok(Denial {
-            actions: actions(written.action),
+        (None, Some(spared)) if written.condition.is_empty() => Ok(Denial::AllBut {
+            actions,
             spared: patterns(&spared.into_vec())?,
         }),
-        _ => Err(PolicyError(
-            "a statement denies something else than all resources but some".to_owned(),
-        )),
+        (Some(resources), None) if is_keyless(written.condition) => Ok(Denial::Keyless {
+            actions,
+            resources: patterns(&resources.into_vec())?,
+        }),
+        _ => Err(PolicyError("what a statement denies is not known here".to_owned())),
     }
+}
+
+/// Whether the one condition is that the request has no leading key.
+fn is_keyless(condition: BTreeMap<String, BTreeMap<String, OneOrMany>>) -> bool {
+    let written = condition.into_iter().flat_map(|(operator, keys)| {
+        let keys = keys.into_iter();
+        keys.map(move |(key, values)| (operator.clone(), key, values.into_vec()))
+    });
+    let keyless = ("Null".to_owned(), LEADING_KEYS.to_owned(), vec!["true".to_owned()]);
+    written.eq([keyless])
 }
 
 fn statement(written: Written) -> Result<Statement, PolicyError> {
@@ -249,7 +276,6 @@ fn actions(written: OneOrMany) -> Vec<WildMatch> {
 fn condition(operator: &str, key: &str, values: Vec<String>) -> Result<Condition, PolicyError> {
     match (operator, key) {
         ("ForAllValues:StringLike", LEADING_KEYS) => Ok(Condition::LeadingKeysLike(patterns(&values)?)),
-        ("Null", LEADING_KEYS) if values == ["false"] => Ok(Condition::HasLeadingKeys),
         ("StringEquals" | "StringLike", VIA_SERVICE) => Ok(Condition::ViaService),
         _ => Err(PolicyError(format!(
             "the condition {operator} on {key} is not known here"

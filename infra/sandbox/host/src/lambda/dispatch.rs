@@ -37,7 +37,7 @@ impl Dispatcher {
         }
     }
 
-    /// Runs one invocation that nothing led to but what is outside.
+    /// Runs one invocation that begins a chain: a request from outside, a schedule, a test.
     pub(crate) async fn invoke(&self, binary: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
         self.invoke_after(Lineage::default(), binary, payload).await
     }

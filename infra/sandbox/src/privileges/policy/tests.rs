@@ -161,12 +161,20 @@ fn what_a_denial_leaves_is_listed_and_nothing_else() {
 
 /// Closes what `ForAllValues` leaves open.
 #[test]
-fn a_condition_that_asks_for_leading_keys_refuses_a_request_without() {
-    let mut keyed = statement(&json!("dynamodb:*"), &json!(TABLE), &["OWNER#*"]);
-    keyed["Condition"]["Null"] = json!({ "dynamodb:LeadingKeys": "false" });
-    let policy = policy(&keyed).unwrap();
-    assert!(policy.grants(&need("dynamodb:GetItem", TABLE, &["OWNER#1"])));
-    assert!(!policy.grants(&need("dynamodb:Scan", TABLE, &[])));
+fn a_denial_of_requests_without_leading_keys_spares_those_with() {
+    let mut policy = policy(&statement(&json!("dynamodb:*"), &json!("*"), &["OWNER#*"])).unwrap();
+    let keyless = json!({
+        "Effect": "Deny", "Action": ["dynamodb:Query"], "Resource": [TABLE],
+        "Condition": { "Null": { "dynamodb:LeadingKeys": "true" } },
+    });
+    let before = policy.granted("f");
+    policy
+        .add(&json!({ "Version": VERSION, "Statement": [keyless] }))
+        .unwrap();
+    assert!(policy.grants(&need("dynamodb:Query", TABLE, &["OWNER#1"])));
+    assert!(!policy.grants(&need("dynamodb:Query", TABLE, &[])));
+    assert!(policy.grants(&need("dynamodb:Query", "arn:other", &[])), "not denied");
+    assert_eq!(policy.granted("f"), before, "what is granted has keys");
 }
 
 #[test]
@@ -201,7 +209,7 @@ fn what_is_not_understood_is_an_error() {
             condition("ForAllValues:StringLike", LEADING_KEYS, "${aws:userid}"),
         ),
         ("Condition", condition("Bool", "aws:SecureTransport", "true")),
-        ("Condition", condition("Null", LEADING_KEYS, "true")),
+        ("Condition", condition("Null", LEADING_KEYS, "false")),
     ] {
         assert!(with(field, value.clone()).is_some(), "{field}: {value}");
     }
