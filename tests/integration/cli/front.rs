@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, Method, Uri, header};
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::{Router, http::StatusCode};
 use serde_json::json;
@@ -77,5 +77,6 @@ async fn answer(
         .send()
         .await
         .expect("an answer");
-    (answer.status(), answer.bytes().await.expect("a body")).into_response()
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (answer.status(), json, answer.bytes().await.expect("a body")).into_response()
 }

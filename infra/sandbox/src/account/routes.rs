@@ -1,5 +1,5 @@
-//! The routes that a deployed API has, against those of the template: API Gateway leaves routes out, with no more than a
-//! warning, when it cannot read the issuer at the moment at which they are imported.
+//! The routes that a deployed API has, against those of the template: API Gateway leaves routes out, with no more than
+//! a warning, when it cannot read the issuer at the moment at which they are imported.
 //!
 //! Each is called without a token, as anybody may call it, and none does anything then.
 

@@ -1,5 +1,6 @@
-//! One look over a deployment: are its secrets filled, is its webhook registered and does it arrive, has the API all its
-//! routes and do they ask for a token, can its issuer be read, does the account's concurrency suffice. Shows no value.
+//! One look over a deployment: are its secrets filled, is its webhook registered and does it arrive, has the API all
+//! its routes and do they ask for a token, can its issuer be read, does the account's concurrency suffice. Shows no
+//! value.
 
 use std::time::Duration;
 

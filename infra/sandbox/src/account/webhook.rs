@@ -33,8 +33,8 @@ const SEGMENT: &str = "WEBHOOK_SEGMENT";
 pub struct RegisterWebhookArgs {
     #[command(flatten)]
     place: Place,
-    /// Where webhooks go: https://YOUR-DOMAIN/v1/webhooks/metriport. The variable WEBHOOK_SEGMENT holds the segment that
-    /// the stack has, if it has one.
+    /// Where webhooks go: https://YOUR-DOMAIN/v1/webhooks/metriport. The variable WEBHOOK_SEGMENT holds the segment
+    /// that the stack has, if it has one.
     #[arg(long, value_name = "URL")]
     url: String,
     /// Put it in the place of another URL. An account has one, for all its events.

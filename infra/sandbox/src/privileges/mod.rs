@@ -3,9 +3,9 @@
 //!
 //! Callers are known by their access key ids. Those that begin with `SANDBOX` are the sandbox's own. A function's
 //! stands under the function's policy, and so do its event sources, which Lambda polls with the function's role; the
-//! set-up stands under none, as it is the deployment that acts there; any other of that kind is refused, so that nothing
-//! which looks like a function slips through. All other ids are people's: operators and tests. What is not signed is
-//! refused, as AWS refuses it.
+//! set-up stands under none, as it is the deployment that acts there; any other of that kind is refused, so that
+//! nothing which looks like a function slips through. All other ids are people's: operators and tests. What is not
+//! signed is refused, as AWS refuses it.
 //!
 //! The policy of a function is the effective one: what the template says, and what SAM adds.
 
@@ -225,7 +225,8 @@ fn effective(template: &str) -> Result<Value, SandboxError> {
     Ok(Value::Object(policies))
 }
 
-/// The policy of a function: all of its `Policies`, under bindings that resolve the stack's resources, and what SAM adds.
+/// The policy of a function: all of its `Policies`, under bindings that resolve the stack's resources, and what SAM
+/// adds.
 fn policy_of(stack: &Stack, function: &Function, bindings: &Bindings) -> Result<Policy, SandboxError> {
     let refuse =
         |what: &dyn std::fmt::Display| SandboxError::Template(format!("the policy of {}: {what}", function.binary));

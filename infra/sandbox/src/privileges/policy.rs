@@ -1,9 +1,9 @@
 //! Policies, read and evaluated (docs.aws.amazon.com, IAM user guide, "IAM JSON policy element reference" and "Policy
 //! evaluation logic"). Pure.
 //!
-//! What ours have is here: statements that allow, with wildcards in actions and resources and conditions on the two keys
-//! below, and statements that deny actions on all resources but some, or to requests without leading keys. Anything else
-//! is an error, so that nothing is granted or withheld that AWS would not.
+//! What ours have is here: statements that allow, with wildcards in actions and resources and conditions on the two
+//! keys below, and statements that deny actions on all resources but some, or to requests without leading keys.
+//! Anything else is an error, so that nothing is granted or withheld that AWS would not.
 
 use std::collections::BTreeMap;
 

@@ -32,8 +32,8 @@ impl S3Auth for OneSecret {
 }
 
 /// `s3s-fs` would create the folder of a bucket that nobody created; S3 answers `NoSuchBucket`, and so a misspelt
-/// bucket name shows. To an upload that was completed or aborted it denies access; S3 answers `NoSuchUpload`. It completes
-/// an upload whatever ETags are given for its parts; S3 answers `InvalidPart`, and the upload goes on.
+/// bucket name shows. To an upload that was completed or aborted it denies access; S3 answers `NoSuchUpload`. It
+/// completes an upload whatever ETags are given for its parts; S3 answers `InvalidPart`, and the upload goes on.
 pub(super) struct Addressable {
     root: PathBuf,
 }

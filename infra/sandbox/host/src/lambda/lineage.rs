@@ -1,8 +1,8 @@
 //! Recursive loop detection: Lambda counts how often each function was invoked by what began with one event, and stops
-//! a function past some sixteen times unless its `RecursiveLoop` is `Allow`. The count travels as `Lineage` in the trace
-//! header, which the AWS SDKs hand on and SQS keeps with a message as `AWSTraceHeader` (docs.aws.amazon.com, "Use Lambda
-//! recursive loop detection to prevent infinite loops"; AWS Compute Blog, "Detecting and stopping recursive loops in AWS
-//! Lambda functions").
+//! a function past some sixteen times unless its `RecursiveLoop` is `Allow`. The count travels as `Lineage` in the
+//! trace header, which the AWS SDKs hand on and SQS keeps with a message as `AWSTraceHeader` (docs.aws.amazon.com, "Use
+//! Lambda recursive loop detection to prevent infinite loops"; AWS Compute Blog, "Detecting and stopping recursive
+//! loops in AWS Lambda functions").
 
 use std::collections::BTreeMap;
 
