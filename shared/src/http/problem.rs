@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::RecordId;
 use crate::domain::budget::Allowance;
-use crate::domain::demographics::FieldError;
+use crate::domain::input::FieldError;
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
+use shared::domain::input::FAULTS_MAX;
 use shared::http::Code;
 use shared::http::event::{self, HttpEvent};
 use shared::webhook::{SIGNATURE_HEADER, WebhookEvent};
@@ -304,8 +305,9 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     let Ok(body) = serde_json::from_str::<Value>(text) else {
         return Err(format!("{status} is no JSON: {text}"));
     };
-    // A ping is answered with its own text.
-    if canary::is_in(text) && !(echoes && status == 200) {
+    // A ping is answered with its own text, and a pointer holds the names of fields.
+    let shown = without_pointers(body.clone()).to_string();
+    if canary::is_in(&shown) && !(echoes && status == 200) {
         return Err(format!("{status} repeats {CANARY}: {text}"));
     }
     if reply.status().is_success() {
@@ -317,6 +319,23 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
         };
     }
     judge_problem(status, header("content-type"), &body)
+}
+
+/// RFC 6901: empty, or parts that each begin with `/`, in which `~` stands before 0 or 1 alone.
+fn is_pointer(pointer: Option<&Value>) -> bool {
+    let Some(pointer) = pointer.and_then(Value::as_str) else {
+        return false;
+    };
+    let escaped = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    escaped && (pointer.is_empty() || pointer.starts_with('/'))
+}
+
+fn without_pointers(mut body: Value) -> Value {
+    let errors = body.get_mut("errors").and_then(Value::as_array_mut);
+    for error in errors.into_iter().flatten().filter_map(Value::as_object_mut) {
+        error.remove("pointer");
+    }
+    body
 }
 
 fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class, String> {
@@ -340,6 +359,16 @@ fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class,
         .is_none_or(str::is_empty)
     {
         return broken("no next step");
+    }
+    let errors = body
+        .get("errors")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    if said == "invalid_request" && (errors.is_empty() || errors.len() > FAULTS_MAX) {
+        return broken("no field named, or too many");
+    }
+    if !errors.iter().all(|error| is_pointer(error.get("pointer"))) {
+        return broken("no JSON pointer");
     }
     // Everything around the handler works: whatever fails here, an input has made fail.
     if status >= 500 {
