@@ -4,8 +4,9 @@ import json
 import pathlib
 
 from expansion import ORIGINS, REGION, STACK, effective_policies
-from graph import cycle, reached
+from graph import cycle, reached, references
 from limits import over_the_limits
+import retained
 
 EXPECTED = pathlib.Path(__file__).with_name("policies.json")
 
@@ -34,7 +35,8 @@ def names(expansion):
                 yield f"{place} has the name {value}"
             elif isinstance(reason, list):
                 stage = expansion.root.values["Stage"]
-                yield from (f"{place}: {value} lacks {part}" for part in reason if part.format(stage=stage) not in value)
+                parts = [part.format(stage=stage) for part in reason]
+                yield from (f"{place}: {value} lacks {part}" for part in parts if part not in value)
 
 
 def policies(expansion):
@@ -46,7 +48,7 @@ def policies(expansion):
 
 
 def cors(expansion):
-    """The API and the bucket answer the same origins, with all that a page needs; without origins neither answers any."""
+    """The API and the bucket answer the same origins, with all that a page needs; without origins, none."""
     api = expansion.root.resources["Api"]["Properties"]["Body"].get("x-amazon-apigateway-cors")
     bucket = expansion.root.resources["RecordsBucket"]["Properties"].get("CorsConfiguration")
     if "CorsOrigins" not in expansion.given:
@@ -60,7 +62,8 @@ def cors(expansion):
         yield f"origins are {api} and {rule}"
     if sorted(rule["AllowedMethods"]) != ["GET", "HEAD"]:
         yield f"the bucket allows {rule['AllowedMethods']}"
-    methods = {verb.upper() for path in expansion.root.resources["Api"]["Properties"]["Body"]["paths"].values() for verb in path}
+    paths = expansion.root.resources["Api"]["Properties"]["Body"]["paths"]
+    methods = {verb.upper() for path in paths.values() for verb in path}
     if set(api.get("allowMethods", [])) != methods:
         yield f"the API allows {api.get('allowMethods')}"
     if not {"authorization", "content-type", "idempotency-key", "x-aal2-session"} <= set(api.get("allowHeaders", [])):
@@ -122,7 +125,8 @@ def vended_logs(expansion):
 def concurrency(expansion):
     """Every source has a most, and together they leave the API three of the ten executions of a new account."""
     mappings = expansion.root.of("AWS::Lambda::EventSourceMapping")
-    most = {name: one["Properties"].get("ScalingConfig", {}).get("MaximumConcurrency") for name, one in mappings.items()}
+    scaling = {name: one["Properties"].get("ScalingConfig", {}) for name, one in mappings.items()}
+    most = {name: one.get("MaximumConcurrency") for name, one in scaling.items()}
     yield from (f"{name} may take all executions of the account" for name, one in most.items() if one is None)
     total = sum(int(one) for one in most.values() if one is not None)
     # One for reconcile.
@@ -144,6 +148,17 @@ def retention(expansion):
     for name, body in expansion.root.of("AWS::DynamoDB::Table").items():
         if policy[name] != policy["DataKey"]:
             yield f"after a failed first deployment {name} is kept otherwise than its key"
+
+
+def importable(expansion):
+    """What outlives a stack can be imported into the next, as it refers to nothing that does not."""
+    template = retained.template(expansion.written["template.yaml"])
+    known = {"AWS::NoValue", *template["Parameters"], *template["Resources"], *expansion.root.pseudo}
+    for name, body in template["Resources"].items():
+        yield from (f"{name} refers to {one}, which is not kept" for one in references(body) if one not in known)
+    kinds = sorted(body["Type"].split("::")[1] for body in template["Resources"].values())
+    if kinds != ["DynamoDB", "KMS", "S3", "SecretsManager"]:
+        yield f"kept are {kinds}"
 
 
 def user_pool(expansion):
@@ -178,7 +193,7 @@ def alarms(expansion):
         timeout = root.resources[queues[queue]]["Properties"]["Timeout"]
         retried = root.resources[queue]["Properties"]["VisibilityTimeout"] + timeout
         if alarm["Properties"]["Threshold"] < retried:
-            yield f"{name} ends at {alarm['Properties']['Threshold']} s; a message that crashed once is retried by {retried} s"
+            yield f"{name} pages at {alarm['Properties']['Threshold']} s; one retry is over by {retried} s"
 
 
 def import_warnings(expansion):
@@ -188,7 +203,8 @@ def import_warnings(expansion):
     body = api["Body"]
     known = set(body["components"]["securitySchemes"])
     verbs = [verb for path in body["paths"].values() for verb in path.values()]
-    warnings = {f"a scheme {name} that is not there" for verb in verbs for one in verb.get("security", []) for name in one if name not in known}
+    named = {name for verb in verbs for one in verb.get("security", []) for name in one}
+    warnings = {f"a scheme {name} that is not there" for name in named - known}
     warnings |= {"servers without url" for server in body.get("servers", []) if "url" not in server}
     if bool(warnings) == bool(api.get("FailOnWarnings")):
         yield f"FailOnWarnings is {api.get('FailOnWarnings', False)}, and what warns is {sorted(warnings)}"
@@ -205,7 +221,7 @@ def processor(expansion):
 ALL = {
     one.__name__: one
     for one in (
-        names, policies, cors, dependencies, cycles, sizes, vended_logs, concurrency, retention, user_pool, alarms,
+        names, policies, cors, dependencies, cycles, sizes, vended_logs, concurrency, retention, importable, user_pool, alarms,
         import_warnings, processor,
     )
 }

@@ -22,7 +22,8 @@ def name_a_topic_of_a_nested_stack(written):
 
 
 def name_the_dashboard_without_its_region(written):
-    properties(written, "Dashboard", "infra/dashboard.yaml")["DashboardName"] = {"Fn::Sub": "individual-access-${Stage}"}
+    dashboard = properties(written, "Dashboard", "infra/dashboard.yaml")
+    dashboard["DashboardName"] = {"Fn::Sub": "individual-access-${Stage}"}
 
 
 def name_the_access_log_for_all_stacks(written):
@@ -114,6 +115,11 @@ def lose_the_key_of_a_kept_table(written):
     root(written)["DataKey"]["DeletionPolicy"] = "RetainExceptOnCreate"
 
 
+def encrypt_the_table_with_a_key_that_goes(written):
+    root(written)["OtherKey"] = {**root(written)["DataKey"], "DeletionPolicy": "Delete"}
+    properties(written, "Table")["SSESpecification"]["KMSMasterKeyId"] = {"Fn::GetAtt": ["OtherKey", "Arn"]}
+
+
 def let_anybody_sign_up(written):
     del properties(written, "Users", "infra/user-pool.yaml")["AdminCreateUserConfig"]
 
@@ -149,13 +155,16 @@ BROKEN = {
         name_the_access_log_for_all_stacks,
     ]),
     "policies": ("bare", [allow_one_more_action, have_the_transform_add_a_policy]),
-    "cors": ("two-origins", [choose_the_origins_alone, pass_the_origins_as_one, forget_the_bucket, hide_the_request_id]),
+    "cors": ("two-origins", [
+        choose_the_origins_alone, pass_the_origins_as_one, forget_the_bucket, hide_the_request_id,
+    ]),
     "dependencies": ("domain", [map_the_domain_without_its_stage, log_into_any_group]),
     "cycles": ("bare", [close_a_circle]),
     "sizes": ("bare", [write_a_policy_too_long, hand_over_too_long_a_value, make_too_many_resources]),
     "vended_logs": ("bare", [log_into_the_shared_policy]),
     "concurrency": ("bare", [leave_a_source_without_a_most, transfer_ten_at_a_time]),
     "retention": ("bare", [leave_the_bucket_policy_behind, keep_versions, lose_the_key_of_a_kept_table]),
+    "importable": ("bare", [encrypt_the_table_with_a_key_that_goes]),
     "user_pool": ("user-pool", [let_anybody_sign_up, let_users_write_their_names]),
     "alarms": ("bare", [watch_without_cold_starts, watch_a_metric_that_is_off, page_for_one_crash]),
     "import_warnings": ("bare", [fail_on_our_own_warnings]),

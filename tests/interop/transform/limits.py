@@ -3,7 +3,8 @@
 
 import json
 
-TEMPLATE_BYTES, DESCRIPTION_BYTES, RESOURCES, PARAMETERS, OUTPUTS, MAPPINGS = 1_048_576, 1_024, 500, 200, 200, 200
+TEMPLATE_BYTES, DESCRIPTION_BYTES = 1_048_576, 1_024
+SECTIONS = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
 PARAMETER_BYTES, NAME_CHARACTERS = 4_096, 255
 INLINE_POLICIES, MANAGED_POLICY, MANAGED_POLICIES_OF_A_ROLE = 10_240, 6_144, 10
 ENVIRONMENT_BYTES, DASHBOARD_BYTES, KEY_POLICY_BYTES, BUCKET_POLICY_BYTES = 4_096, 1_048_576, 32_768, 20_480
@@ -20,14 +21,15 @@ def measured(expansion):
         body, place = template.body, prefix or "the stack"
         yield f"{place}: bytes", len(json.dumps(body)), TEMPLATE_BYTES
         yield f"{place}: description", len(body.get("Description", "")), DESCRIPTION_BYTES
-        for section, most in (("Resources", RESOURCES), ("Parameters", PARAMETERS), ("Outputs", OUTPUTS), ("Mappings", MAPPINGS)):
+        for section, most in SECTIONS.items():
             yield f"{place}: {section}", len(body.get(section, {})), most
         for name, value in template.values.items():
             yield f"{place}: the value of {name}", len(value.encode()), PARAMETER_BYTES
         for name in [*body["Resources"], *template.values]:
             yield f"{place}: the name {name}", len(name), NAME_CHARACTERS
     for place, _, body in expansion.resources:
-        yield from ((f"{place}: {what}", size, most) for what, size, most in of_resource(body["Type"], body.get("Properties", {})))
+        found = of_resource(body["Type"], body.get("Properties", {}))
+        yield from ((f"{place}: {what}", size, most) for what, size, most in found)
 
 
 def of_resource(kind, properties):

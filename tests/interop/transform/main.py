@@ -1,5 +1,6 @@
 """Expands the stack with each set of parameters, holds every assertion against every expansion, and breaks the template
-in memory once for each assertion, which must see it."""
+in memory at least once for each assertion, which must see it. Then it tries infra/leading-keys-check, which expands the
+template as well."""
 
 import copy
 import pathlib
@@ -7,6 +8,8 @@ import sys
 
 import assertions
 import breaks
+import leading_keys
+import retained
 from expansion import SETS, Expansion, effective_policies, printed, sources
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -34,12 +37,14 @@ def judged(written):
     untested = set(assertions.ALL) - {assertion for assertion, _, _ in breaks.ALL.values()}
     faults += [f"no break shows that it can fail: {name}" for name in sorted(untested)]
     faults += unseen(written)
+    faults += leading_keys.faults()
     for fault in faults:
         print(fault, file=sys.stderr)
     most = max(sum(1 for _ in one.resources) for one in expansions)
     print(
         f"transform: {len(expansions)} expansions of up to {most} resources, {len(assertions.ALL)} assertions on each, "
-        f"{len(breaks.ALL)} breaks of the template tried, {len(faults)} faults"
+        f"{len(breaks.ALL)} breaks of the template tried, leading-keys-check in {len(leading_keys.ACCOUNTS)} accounts, "
+        f"{len(faults)} faults"
     )
     return 1 if faults else 0
 
@@ -51,13 +56,13 @@ def main(arguments):
             return judged(written)
         case ["--policies"]:
             print(printed(effective_policies(Expansion("bare", written, {}).root)), end="")
-        case ["--statements", function]:
-            print(printed(effective_policies(Expansion("bare", written, {}).root)[function]), end="")
+        case ["--retained"]:
+            print(printed(retained.template(written["template.yaml"])), end="")
         case ["--expansion", name] if name in SETS:
             print(printed(Expansion(name, written, SETS[name]).root.body), end="")
         case _:
             sets = ", ".join(SETS)
-            print(f"run [--policies | --statements FUNCTION | --expansion NAME], NAME one of {sets}", file=sys.stderr)
+            print(f"run [--policies | --retained | --expansion NAME], NAME one of {sets}", file=sys.stderr)
             return 2
     return 0
 
