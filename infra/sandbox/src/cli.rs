@@ -12,7 +12,7 @@ use crate::chaos::{self, RotationArgs};
 use crate::dead_letters::{self, DeadLettersArgs};
 use crate::smoke::{self, SmokeArgs};
 use crate::stand_in::{self, StandInArgs};
-use crate::{burst, explain, pull, simulate, up};
+use crate::{burst, explain, privileges, pull, simulate, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -55,6 +55,9 @@ pub enum Command {
     Burst(BurstArgs),
     /// Try the domain's rules on random histories in virtual time, or on every history of a small configuration.
     Simulate(SimulateArgs),
+    /// The effective policies of the functions as the sandbox enforces them, as JSON.
+    #[command(hide = true)]
+    Policies,
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -320,6 +323,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Account(args) => account::account(&args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
             Command::Simulate(args) => simulate::simulate(&args),
+            Command::Policies => privileges::print(),
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
     });

@@ -94,6 +94,38 @@ fn a_domain_holds_no_text_that_a_webhook_url_may_not_hold() {
     assert!(texts > 20, "{texts}");
 }
 
+/// Nobody can guess it, Metriport registers it, and CloudFormation does not show it.
+#[test]
+fn a_webhook_segment_is_long_and_registered_by_metriport() {
+    let good = "8f14e45fceea167a5a36dedd4bea2543";
+    for segment in ["", good, &format!("{good}{good}")] {
+        assert!(accepts("WebhookSegment", segment), "{segment}");
+    }
+    let zeros = format!("8f140000{}", &good[8..]);
+    let address = format!("a2130706433{}", &good[11..]);
+    for segment in [
+        &good[1..],
+        &good.to_uppercase(),
+        &format!("{good}/"),
+        &format!("g{}", &good[1..]),
+    ] {
+        assert!(!accepts("WebhookSegment", segment), "{segment}");
+    }
+    // One list, as above.
+    for segment in [good, &zeros, &address] {
+        let url = format!("https://a.example.com/{segment}/v1/webhooks/metriport");
+        assert_eq!(
+            accepts("WebhookSegment", segment),
+            webhook_url_problem(&url).is_none(),
+            "{segment}"
+        );
+    }
+    let of_digits = |text: &&str| text.chars().all(|c| c.is_ascii_hexdigit());
+    let refused: Vec<_> = refused_webhook_texts().filter(of_digits).collect();
+    assert_eq!(refused, ["0000", "2130706433"], "what else the pattern has to exclude");
+    assert_eq!(parameters()["WebhookSegment"]["NoEcho"], true);
+}
+
 #[test]
 fn metriport_is_reached_by_tls() {
     for good in [

@@ -44,7 +44,7 @@ SETS = {
     "x86_64": {"Architecture": "x86_64"},
     "everything": DOMAIN | TWO_ORIGINS | USER_POOL | {
         "HostedZoneId": "Z0123456789ABCDEFGHIJ", "AlarmEmail": "oncall@example.com",
-        "WebhookReservedConcurrency": "50", "Stage": "prod",
+        "WebhookReservedConcurrency": "50", "Stage": "prod", "WebhookSegment": "8f14e45fceea167a5a36dedd4bea2543",
     },
 }
 

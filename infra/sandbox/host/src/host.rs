@@ -13,7 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::cloudwatch;
 use crate::gateway::{self, Gateway, RouteTable};
 use crate::interference::{InterferenceCounts, ProcessCounts};
-use crate::lambda::{Dispatcher, Identity, InitFailure, InvokeError, Ledger, ProcessSpan};
+use crate::lambda::{Dispatcher, Hops, Identity, InitFailure, InvokeError, Ledger, ProcessSpan};
 use crate::options::HostOptions;
 use crate::schedule::Ticker;
 use crate::wiring::{StartError, check_issuer, pollers, pools, tickers};
@@ -135,6 +135,11 @@ impl Host {
     /// is no such function. The next invocation starts another at once.
     pub async fn kill(&self, binary: &str) -> bool {
         self.dispatcher.kill(binary).await
+    }
+
+    /// How often each function was invoked in one chain of messages, as Lambda's recursive loop detection counts.
+    pub fn hops(&self) -> BTreeMap<String, Hops> {
+        self.dispatcher.hops()
     }
 
     /// Counts of processes by function.

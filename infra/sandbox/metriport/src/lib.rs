@@ -63,6 +63,7 @@ mod serve;
 mod settings;
 mod signature;
 mod stand_in;
+mod variants;
 mod webhooks;
 mod world;
 
@@ -80,4 +81,5 @@ pub use patient::SOMEBODY_ELSES_EXTERNAL_ID;
 pub use personas::{Persona, UnknownPersona};
 pub use sandbox_fhir::Source;
 pub use stand_in::{Replay, StandIn, StartError};
+pub use variants::{Variant, Variants};
 pub use webhooks::{DeliveryLog, HeldDelivery};

@@ -21,6 +21,7 @@ use crate::personas::Persona;
 use crate::routes;
 use crate::serve;
 use crate::signature;
+use crate::variants::Variants;
 use crate::webhooks::{DeliveryLog, HeldDelivery};
 
 /// Why a stand-in could not start.
@@ -184,6 +185,11 @@ impl StandIn {
     /// Ends that many of the next consolidated queries as failed.
     pub fn fail_consolidated(&self, count: u32) {
         self.app.act(|world, _| world.consolidated_failures = count);
+    }
+
+    /// From now on, sends these shapes.
+    pub fn vary(&self, variants: Variants) {
+        self.app.act(|world, _| world.options.variants = variants);
     }
 
     /// The next call of an operation misbehaves. Several failures of one operation queue up.

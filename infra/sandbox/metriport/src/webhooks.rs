@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::message::{Message, State};
-use crate::signature;
+use crate::{signature, variants};
 
 /// A message that would have gone out by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,7 +233,7 @@ impl Webhooks {
         request_id: Option<&str>,
         message_id: &str,
     ) -> Option<Prepared> {
-        let body = body.to_string().into_bytes();
+        let body = variants::spell(body).into_bytes();
         Some(Prepared {
             url: self.url.clone()?,
             signature: signature::sign(&self.key, &body),

@@ -86,20 +86,23 @@ impl Asked {
         })
     }
 
-    /// Whether a delivery's `filters` say what we asked. Upstream joins resources by comma and writes "" for unset.
+    /// Whether a delivery's `filters` contradict nothing of what we asked. Upstream joins resources by comma. A filter
+    /// that is absent or empty says nothing: the page `handling-data/webhooks-with-nq` does not list all of them.
     #[must_use]
-    pub fn matches(&self, filters: &BTreeMap<String, String>) -> bool {
-        let filter = |name: &str| filters.get(name).map(String::as_str).unwrap_or_default().trim();
-        let resources: BTreeSet<&str> = filter("resources")
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .collect();
-        let asked: BTreeSet<&str> = self.resources.iter().map(String::as_str).collect();
-        resources == asked
-            && filter("dateFrom") == self.date_from.as_deref().unwrap_or_default()
-            && filter("dateTo") == self.date_to.as_deref().unwrap_or_default()
-            && filter("conversionType") == self.conversion.as_str()
+    pub fn agrees_with(&self, filters: &BTreeMap<String, String>) -> bool {
+        let filter = |name: &str| {
+            filters
+                .get(name)
+                .map(|value| value.trim())
+                .filter(|value| !value.is_empty())
+        };
+        let is = |name: &str, asked: Option<&str>| filter(name).is_none_or(|value| Some(value) == asked);
+        let resources = filter("resources").map(|names| names.split(',').map(str::trim).collect::<BTreeSet<_>>());
+        let asked = self.resources.iter().map(String::as_str).collect();
+        resources.is_none_or(|names| names == asked)
+            && is("dateFrom", self.date_from.as_deref())
+            && is("dateTo", self.date_to.as_deref())
+            && is("conversionType", Some(self.conversion.as_str()))
     }
 }
 

@@ -262,14 +262,16 @@ fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
 fn only_the_answer_to_our_question_is_taken() {
     let record = processing();
     assert!(record.awaits(&delivered(), false));
-    let cases: [fn(&mut Delivered); 7] = [
+    let cases: [fn(&mut Delivered); 9] = [
         |d| d.request = Some(request(2)),
         |d| d.request = None,
         |d| d.patient = patient(2),
         |d| d.subject = Some(patient(2)),
         |d| d.subject = None,
         |d| drop(d.filters.insert("resources".into(), "Observation".into())),
+        |d| drop(d.filters.insert("resources".into(), "true".into())),
         |d| drop(d.filters.insert("conversionType".into(), "pdf".into())),
+        |d| drop(d.filters.insert("dateTo".into(), "2024-12-31".into())),
     ];
     for (index, spoil) in cases.into_iter().enumerate() {
         let mut delivery = delivered();
@@ -278,6 +280,24 @@ fn only_the_answer_to_our_question_is_taken() {
     }
     let starting = after(&asked(), RecordEvent::Claimed);
     assert!(starting.awaits(&delivered(), true) && !starting.awaits(&delivered(), false));
+}
+
+#[test]
+fn an_absent_or_empty_filter_contradicts_nothing() {
+    let record = after(&after(&asked(), RecordEvent::Claimed), RecordEvent::Started(request(1)));
+    let silent: [fn(&mut Delivered); 4] = [
+        |d| d.filters.clear(),
+        |d| drop(d.filters.remove("conversionType")),
+        |d| d.filters.values_mut().for_each(String::clear),
+        |d| drop(d.filters.insert("generateAiBrief".into(), "true".into())),
+    ];
+    for (index, silence) in silent.into_iter().enumerate() {
+        let mut delivery = delivered();
+        silence(&mut delivery);
+        assert!(record.awaits(&delivery, false), "case {index}");
+        delivery.request = Some(request(9));
+        assert!(!record.awaits(&delivery, false), "case {index}: the request decides");
+    }
 }
 
 #[test]
