@@ -292,19 +292,19 @@ async fn a_day_that_is_used_up_refuses_and_defers() {
         options.stand_in.daily_quota = Some(QUOTA);
     })
     .await;
-    let (ollie, nora) = (app.person("ollie", "Ollie"), app.person("nora", "Jane"));
-    ollie.verify_identity().await;
+    let (silas, nora) = (app.person("silas", "Silas"), app.person("nora", "Jane"));
+    silas.verify_identity().await;
     nora.verify_identity().await;
     let passed = nora.pass_challenge().await;
-    let silent = ollie.pass_challenge().await;
+    let silent = silas.pass_challenge().await;
     spend_day(&app, Share::Status, QUOTA).await;
     // Its pharmacy fails in silence: only a poll would show it, and polls are over for today.
-    let run = ollie.app.start_query(&silent.ask()).await.unwrap();
+    let run = silas.app.start_query(&silent.ask()).await.unwrap();
     assert_eq!(run.status, 202, "{:?}", run.body);
     let id = run.text("/id");
     let timeline = until("the poll is put off", async || {
         app.reconcile().await;
-        let timeline = ollie.timeline(&id).await;
+        let timeline = silas.timeline(&id).await;
         let events = timeline.list("/events");
         events.iter().find(|event| event["code"] == "poll_failed").cloned()
     })

@@ -72,6 +72,9 @@ pub struct PullArgs {
     /// A FHIR R4 Bundle that the networks hold, instead of generated data.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,
+    /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
+    #[arg(long, requires = "record")]
+    pub replace_patient: bool,
     /// Where the pulled record is written.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -114,6 +117,9 @@ pub struct UpArgs {
     /// A FHIR R4 Bundle that the networks hold, instead of generated data.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,
+    /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
+    #[arg(long, requires = "record")]
+    pub replace_patient: bool,
     /// A URL of your app that hosted pages may return to; may be given more than once.
     #[arg(long = "redirect", value_name = "URL")]
     pub redirects: Vec<String>,

@@ -22,7 +22,7 @@ const PLACEHOLDER_ZIPS: [&str; 13] = [
 pub(crate) struct Address {
     pub(crate) address_line1: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    address_line2: Option<String>,
+    pub(crate) address_line2: Option<String>,
     pub(crate) city: String,
     pub(crate) state: String,
     pub(crate) zip: String,

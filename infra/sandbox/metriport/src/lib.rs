@@ -7,7 +7,7 @@
 //! twice.
 //!
 //! `World` is pure state with time as an argument; axum, the timer and webhook delivery are a thin edge around it. Not
-//! covered: patient list and match, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages,
+//! covered: patient list, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages,
 //! document downloads, and the inline consolidated endpoint.
 
 mod aal2;
@@ -29,6 +29,7 @@ mod envelope;
 mod etag;
 mod facility;
 mod faults;
+mod fhir_patient;
 mod files;
 #[cfg(test)]
 mod flow_tests;

@@ -80,6 +80,9 @@ pub struct StandInOptions {
     pub time_scale: u32,
     /// Used for every patient instead of generated data.
     pub record: Option<NetworkRecord>,
+    /// Whether the Patients in `record` are replaced by one made from the demographics, as those in generated data are;
+    /// `false` hands every resource of it on to the byte.
+    pub replace_patient: bool,
     /// Where hosted pages may return to, compared exactly. Empty refuses every session and challenge.
     pub redirect_allowlist: Vec<String>,
     /// Opening a hosted page completes it at once.
@@ -126,6 +129,7 @@ impl Default for StandInOptions {
             delays: Delays::default(),
             time_scale: 1,
             record: None,
+            replace_patient: false,
             redirect_allowlist: Vec::new(),
             auto_approve: false,
             check_aal2: true,
