@@ -1,9 +1,9 @@
-//! What keeps a stand-in over restarts: every call that may change its state, in order, each with the time at which it
-//! acted. The world is pure and its ids are seeded, so the same calls at the same times make the same world again:
-//! patients, identities, authenticators, open pages, sessions, queries and what they found.
+//! Keeps a stand-in's state over restarts, as a list of the calls that may have changed it, each with its time. The world
+//! is pure and its ids are seeded, so the same calls at the same times make the same world again: patients, identities,
+//! authenticators, open pages, sessions, queries and their results.
 //!
 //! With a journal the stand-in answers such calls one at a time; otherwise the order in the file would not be the order
-//! of their effects. The answers of the webhook's receiver are in it too. A message without one counts as failed.
+//! of their effects. The answers of the webhook's receiver are in it too. A message without an answer counts as failed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -87,7 +87,7 @@ impl Journal {
     /// dropped.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or a line is none of a journal.
+    /// When the file cannot be read or written, or a line is not an entry.
     fn open(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -165,7 +165,7 @@ fn origin(entries: &[Entry], options: &StandInOptions) -> Origin {
     }
 }
 
-/// Lets everything happen again. Its webhooks were sent in their time.
+/// Repeats the calls. Their webhooks are not sent again.
 async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
     for entry in entries {
         match entry {
@@ -208,7 +208,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// Everything but reads. Opening a hosted page finishes it in automatic mode.
+/// Any call but a read. In automatic mode, opening a hosted page finishes it.
 fn may_change(request: &Request) -> bool {
     let path = request.uri().path();
     request.method() != Method::GET || path.starts_with("/s/") || path.starts_with("/aal2/")
