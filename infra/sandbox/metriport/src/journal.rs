@@ -1,6 +1,6 @@
-//! Keeps a stand-in's state over restarts, as a list of the calls that may have changed it, each with its time. The world
-//! is pure and its ids are seeded, so the same calls at the same times make the same world again: patients, identities,
-//! authenticators, open pages, sessions, queries and their results.
+//! Keeps a stand-in's state over restarts, as a list of the calls that may have changed it, each with its time. The
+//! world is pure and its ids are seeded, so the same calls at the same times make the same world again: patients,
+//! identities, authenticators, open pages, sessions, queries and their results.
 //!
 //! With a journal the stand-in answers such calls one at a time; otherwise the order in the file would not be the order
 //! of their effects. The answers of the webhook's receiver are in it too. A message without an answer counts as failed.
