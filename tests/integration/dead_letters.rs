@@ -176,7 +176,7 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     ] {
         assert_eq!(app.send_signed(&body).await, 200);
     }
-    // Half a character, as `JSON.stringify` writes it, is no JSON to most readers.
+    // Half a character, as `JSON.stringify` writes it, is skipped, and no id is left.
     let half = format!(r#"{{"meta":{{"type":"ias.identity.verified"}},"name":"{CANARY}\ud83d"}}"#);
     let signature = app.stand_in().sign(half.as_bytes());
     assert_eq!(app.stand_in().send_raw(half.as_str(), Some(&signature)).await, Ok(200));

@@ -1,6 +1,7 @@
 //! `network-query`: accepts a pull and shows where it stands. It starts nothing: that is `query-dispatch`'s work.
 
 pub mod accept;
+pub mod ask_body;
 pub mod handler;
 pub mod view;
 

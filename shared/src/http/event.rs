@@ -31,7 +31,7 @@ where
     lambda_runtime::run(service_fn(answer)).await
 }
 
-/// API Gateway's event. What is no such event gets an error that repeats nothing of it: the runtime logs the error.
+/// API Gateway's event. The error for any other JSON quotes none of it, since the runtime logs the error.
 pub struct HttpEvent(ApiGatewayV2httpRequest);
 
 impl<'de> Deserialize<'de> for HttpEvent {
@@ -67,7 +67,7 @@ fn uri(path: Option<&str>, query: Option<&str>) -> Uri {
     Uri::builder().path_and_query(whole).build().unwrap_or_default()
 }
 
-/// A body that is not the base64 it claims to be counts as none: the handlers then refuse it, and no signature fits it.
+/// An invalid base64 body counts as an empty one: handlers refuse it, and no signature fits it.
 fn body(text: Option<String>, is_base64: bool) -> Body {
     match text {
         None => Body::Empty,
@@ -137,7 +137,7 @@ mod tests {
         );
     }
 
-    /// Each of them made `lambda_http` panic, or may do so in another version.
+    /// Each of these makes `lambda_http` panic, or may do so in another version.
     #[test]
     fn an_odd_scheme_host_query_path_or_body_changes_no_route() {
         let odd = [

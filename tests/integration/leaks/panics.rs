@@ -46,8 +46,7 @@ fn a_panic_says_where_and_not_what() {
     canaries.assert_absent("the output of a process that panicked", &streams);
 }
 
-/// Events of which no URL can be made, or whose body is not the base64 it claims to be. API Gateway passes some of them
-/// on, so that they are a client's to choose.
+/// Events of which no URL can be made, or with an invalid base64 body. A client can choose some of these values.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_odd_event_makes_a_function_panic_or_speak() {
     let app = TestApp::with(|options| {

@@ -1,6 +1,5 @@
-//! The examples of requests, sent as they stand to a running sandbox: each gets its documented success.
-//!
-//! Nothing is replaced but what an earlier reply says: ids, the challenge, its session, and the webhook's signature.
+//! Each request example, sent as it stands to a running sandbox, gets its documented success. The test replaces only
+//! values of earlier replies: ids, the challenge, its session; and it computes the webhook's signature.
 
 use std::collections::BTreeMap;
 

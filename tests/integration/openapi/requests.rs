@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use network_query::accept::AskBody;
+use network_query::ask_body::AskBody;
 use serde_json::{Value, json};
 use shared::domain::input::{self, Faults, Input};
 use shared::domain::record::Asked;

@@ -2,6 +2,8 @@
 
 use sandbox_metriport::{Operation, Persona, Replay, Variant, Variants};
 
+use serde_json::json;
+
 use super::{calls, source};
 use crate::harness::{Person, TestApp, until};
 
@@ -108,4 +110,27 @@ async fn an_identity_event_of_every_shape_binds_without_our_mark() {
         person.until_identity("verified").await;
     }
     app.end().await;
+}
+
+/// Our mark is of one session, and the session that the event names is another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_and_a_session_that_disagree_bind_nobody() {
+    let app = TestApp::start().await;
+    app.stand_in().hold_webhooks();
+    let nora = app.person("nora", Persona::Ordinary.first_name());
+    assert_eq!(nora.link().await.status, 200);
+    nora.pass_identity_page().await;
+    app.until_held("ias.identity.verified", 1).await;
+    let (table, patient) = (app.table().await, app.patient_of("nora").await);
+    let mark = table.iter().find_map(|item| item["pk"].as_str()?.strip_prefix("MARK#"));
+    let event = json!({
+        "meta": { "messageId": "m", "type": "ias.identity.verified", "data": { "identityMark": mark.unwrap() } },
+        "payload": { "patientId": patient, "sessionId": "ids_another", "proofedIdentityId": "pid_1" },
+    });
+    assert_eq!(app.send_signed(&event).await, 200);
+    app.drain().await;
+    assert_eq!((nora.identity().await, app.dead_letters()), ("pending".to_owned(), 1));
+    app.stand_in().release_all().await;
+    nora.until_identity("verified").await;
+    app.stop().await;
 }

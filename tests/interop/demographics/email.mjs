@@ -25,7 +25,7 @@ export function email(chance) {
     case 3: local = part(chance, chance.pick([32, 33, 63, 64, 65])); return whole();
     case 4: host = part(chance, chance.pick([62, 63, 64])); return whole();
     case 5: host = `${part(chance, 60)}.${part(chance, 60)}.${part(chance, 60)}.${part(chance, chance.pick([3, 5, 20, 60]))}`; return whole();
-    case 6: top = chance.pick(["t", "é", "te", "c0m", "123", "1", "xn", "xn1", "xn1a", "xn--", "xné1", "Xn-1a", "©a", "a©", "-test", "test-", "", " test"]); return whole();
+    case 6: top = chance.pick(["t", "é", "te", "c0m", "c0m1", "te-st", "123", "1234", "1", "xn", "xn1", "xn1a", "xn--", "xné1", "Xn-1a", "©a", "a©", "-test", "test-", "", " test"]); return whole();
     case 7: return chance.pick(["mailto:", "+1", "++1", "+", "1", " ", ".", "https://", "Nora <"]) + whole();
     case 8: return whole() + chance.pick([" ", ".", ">", ",", "\n", "\u200b", "@", "/", "?subject=x", "@example.test"]);
     case 9: host = chance.pick(["", "-a", "a-", ".", "a.", ".a", "a..b", "a_b", "_", "[127.0.0.1]", "127.0.0", "ｗｉｄｅ", "a b", "-", "a@b"]); return whole();

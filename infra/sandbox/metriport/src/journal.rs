@@ -1,9 +1,9 @@
-//! What keeps a stand-in over restarts: every call that may change its state, in order, each with the time at which it
-//! acted. The world is pure and its ids are seeded, so the same calls at the same times make the same world again:
-//! patients, identities, authenticators, open pages, sessions, queries and what they found.
+//! Keeps a stand-in's state over restarts, as a list of the calls that may have changed it, each with its time. The
+//! world is pure and its ids are seeded, so the same calls at the same times make the same world again: patients,
+//! identities, authenticators, open pages, sessions, queries and their results.
 //!
 //! With a journal the stand-in answers such calls one at a time; otherwise the order in the file would not be the order
-//! of their effects. The answers of the webhook's receiver are in it too. A message without one counts as failed.
+//! of their effects. The answers of the webhook's receiver are in it too. A message without an answer counts as failed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,14 +19,19 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tower::ServiceExt as _;
 
 use crate::app::App;
 use crate::clock;
+use crate::delivery;
 use crate::gate::BODY_BYTES_MAX;
 use crate::moment::Moment;
 use crate::options::StandInOptions;
-use crate::webhooks::DeliveryLog;
+use crate::routes;
+use crate::stand_in::StartError;
+use crate::webhooks::{DeliveryLog, Outgoing};
+use crate::world::World;
 
 /// One line of the file.
 #[derive(Serialize, Deserialize)]
@@ -82,8 +87,8 @@ impl Journal {
     /// dropped.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or a line is none of a journal.
-    pub(crate) fn open(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
+    /// When the file cannot be read or written, or a line is not an entry.
+    fn open(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             read => read?,
@@ -111,8 +116,46 @@ impl Journal {
     }
 }
 
+/// The world as it is at the start: a new one, or the one of the journal, with its first API key.
+pub(crate) async fn restore(
+    mut options: StandInOptions,
+    base_url: String,
+) -> Result<(Arc<App>, UnboundedReceiver<Outgoing>, String), StartError> {
+    let opened = options.journal.as_ref().map(|path| {
+        let failed = |source| StartError::Journal {
+            path: path.clone(),
+            source,
+        };
+        Journal::open(path).map_err(failed)
+    });
+    let (journal, entries) = opened.transpose()?.unzip();
+    let (is_new, entries) = (entries.as_ref().is_none_or(Vec::is_empty), entries.unwrap_or_default());
+    let origin = origin(&entries, &options);
+    options.seed = origin.seed;
+    let (plan, auto_approve) = (options.faults.clone(), options.auto_approve);
+    let redirect_allowlist = options.redirect_allowlist.clone();
+    let mut world = World::new(options, base_url, Moment::from_millis(origin.at))
+        .map_err(|refusal| StartError::Account(refusal.status))?;
+    let api_key = world.make_api_key().unwrap_or_default();
+    let (app, mut outgoing) = App::new(world, delivery::http_client()?, plan, journal);
+    replay(&app, &routes::router(Arc::clone(&app)), entries).await;
+    while outgoing.try_recv().is_ok() {}
+    if let Some(journal) = app.journal() {
+        app.act(|world, _| world.webhooks.fail_processing());
+        app.set_options(auto_approve, redirect_allowlist.clone());
+        if is_new {
+            journal.write(&Entry::Made(origin));
+        }
+        journal.write(&Entry::Began {
+            auto_approve,
+            redirect_allowlist,
+        });
+    }
+    Ok((app, outgoing, api_key))
+}
+
 /// What the world of a journal was made of; a new journal takes it from the options.
-pub(crate) fn origin(entries: &[Entry], options: &StandInOptions) -> Origin {
+fn origin(entries: &[Entry], options: &StandInOptions) -> Origin {
     match entries.first() {
         Some(Entry::Made(origin)) => *origin,
         _ => Origin {
@@ -122,8 +165,8 @@ pub(crate) fn origin(entries: &[Entry], options: &StandInOptions) -> Origin {
     }
 }
 
-/// Lets everything happen again. Its webhooks were sent in their time.
-pub(crate) async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
+/// Repeats the calls. Their webhooks are not sent again.
+async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
     for entry in entries {
         match entry {
             Entry::Made(_) => {}
@@ -165,7 +208,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// Everything but reads. Opening a hosted page finishes it in automatic mode.
+/// Any call but a read. In automatic mode, opening a hosted page finishes it.
 fn may_change(request: &Request) -> bool {
     let path = request.uri().path();
     request.method() != Method::GET || path.starts_with("/s/") || path.starts_with("/aal2/")

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::middleware;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use crate::app::{self, App};
@@ -15,8 +14,7 @@ use crate::delivery::{self, DeliveryError};
 
 use crate::faults::Failure;
 use crate::interceptor::FaultCounts;
-use crate::journal::{self, Entry, Journal};
-use crate::moment::Moment;
+use crate::journal;
 use crate::operation::Operation;
 use crate::options::{StandInOptions, Wait};
 use crate::personas::Persona;
@@ -24,8 +22,7 @@ use crate::routes;
 use crate::serve;
 use crate::signature;
 use crate::variants::Variants;
-use crate::webhooks::{DeliveryLog, HeldDelivery, Outgoing};
-use crate::world::World;
+use crate::webhooks::{DeliveryLog, HeldDelivery};
 
 /// Why a stand-in could not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,44 +58,6 @@ pub struct Replay {
     pub strip_meta_data: bool,
 }
 
-/// The world as it is at the start: a new one, or the one of the journal, with its first API key.
-async fn restore(
-    mut options: StandInOptions,
-    base_url: String,
-) -> Result<(Arc<App>, UnboundedReceiver<Outgoing>, String), StartError> {
-    let opened = options.journal.as_ref().map(|path| {
-        let failed = |source| StartError::Journal {
-            path: path.clone(),
-            source,
-        };
-        Journal::open(path).map_err(failed)
-    });
-    let (journal, entries) = opened.transpose()?.unzip();
-    let (is_new, entries) = (entries.as_ref().is_none_or(Vec::is_empty), entries.unwrap_or_default());
-    let origin = journal::origin(&entries, &options);
-    options.seed = origin.seed;
-    let (plan, auto_approve) = (options.faults.clone(), options.auto_approve);
-    let redirect_allowlist = options.redirect_allowlist.clone();
-    let mut world = World::new(options, base_url, Moment::from_millis(origin.at))
-        .map_err(|refusal| StartError::Account(refusal.status))?;
-    let api_key = world.make_api_key().unwrap_or_default();
-    let (app, mut outgoing) = App::new(world, delivery::http_client()?, plan, journal);
-    journal::replay(&app, &routes::router(Arc::clone(&app)), entries).await;
-    while outgoing.try_recv().is_ok() {}
-    if let Some(journal) = app.journal() {
-        app.act(|world, _| world.webhooks.fail_processing());
-        app.set_options(auto_approve, redirect_allowlist.clone());
-        if is_new {
-            journal.write(&Entry::Made(origin));
-        }
-        journal.write(&Entry::Began {
-            auto_approve,
-            redirect_allowlist,
-        });
-    }
-    Ok((app, outgoing, api_key))
-}
-
 /// A running stand-in. Dropping it stops it too, without waiting.
 pub struct StandIn {
     app: Arc<App>,
@@ -120,7 +79,7 @@ impl StandIn {
             .map_err(listen_error)?;
         let base_url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
 
-        let (app, outgoing, api_key) = restore(options, base_url.clone()).await?;
+        let (app, outgoing, api_key) = journal::restore(options, base_url.clone()).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(app::keep_time(Arc::clone(&app)));
         tasks.spawn(app::send_outgoing(Arc::clone(&app), outgoing));

@@ -164,7 +164,7 @@ impl Webhooks {
         }
     }
 
-    /// Whatever was on its way when the process ended never arrived.
+    /// Messages that were on their way when the process ended never arrived.
     pub(crate) fn fail_processing(&mut self) {
         for message in &mut self.messages {
             if message.state == State::Processing {

@@ -1,7 +1,8 @@
 //! What `ias up` prints: where everything is, and lines for a shell that pull a record.
 //!
-//! They paste into bash and zsh. So no line is a comment, which an interactive zsh does not know, and none holds a `!`
-//! outside single quotes. With `--pages`, the lines ask for the address that the browser was sent to.
+//! They paste into bash and zsh. An interactive zsh knows no comments, so no line is one. No line holds a `!` outside
+//! single quotes, since both shells would look for it in their history. With `--pages`, the lines ask for the address
+//! that the browser was sent to.
 
 use sandbox_metriport::Persona;
 

@@ -11,12 +11,12 @@ const TEXT_CHARS_MAX: usize = 200;
 /// What [`text`] expects.
 pub(super) const TEXT: &str = "a text of 1 to 200 characters, none of them a control or invisible";
 
-/// A text as people write it: something in it, not too long, each character shown.
+/// A name or a line that must be there.
 pub(super) fn text(input: &Input<'_>) -> Option<String> {
     line(input).filter(|text| !text.is_empty())
 }
 
-/// A text that may be empty.
+/// A line that may be empty: not too long, and each character one that people can see.
 pub(super) fn line(input: &Input<'_>) -> Option<String> {
     let text = input.text()?;
     let text = trim(&text);
@@ -24,7 +24,7 @@ pub(super) fn line(input: &Input<'_>) -> Option<String> {
     (short && text.chars().all(is_shown)).then(|| text.to_owned())
 }
 
-/// Without the white space around it, as JavaScript knows it: U+0085 is none there.
+/// Drops the white space around a text. U+0085 stays, as it does in JavaScript, which does not count it as white space.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|character: char| character.is_whitespace() && character != '\u{85}')
 }

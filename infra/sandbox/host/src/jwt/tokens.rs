@@ -17,8 +17,8 @@ const CLAIMS_MAX: usize = 16;
 /// Claims that the issuer sets. Another value would make a token that no authorizer accepts.
 const OWN: [&str; 5] = ["iss", "aud", "iat", "exp", "nbf"];
 
-/// The token that a query asks for: `subject`, and any other parameter as a claim, as text. Errors are those of an OAuth
-/// token endpoint (RFC 6749, section 5.2).
+/// The token that a query asks for: `subject`, and any other parameter as a claim, as text. Errors are those of an
+/// OAuth token endpoint (RFC 6749, section 5.2).
 pub(crate) fn answer(issuer: &Issuer, query: Option<&str>) -> Response {
     let token = read(query.unwrap_or_default()).and_then(|(subject, claims)| {
         let signed = issuer.token(&subject, &claims, TOKEN_SECS, clock::now_ms() / 1000);
