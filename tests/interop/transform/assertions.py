@@ -221,7 +221,7 @@ def processor(expansion):
 ALL = {
     one.__name__: one
     for one in (
-        names, policies, cors, dependencies, cycles, sizes, vended_logs, concurrency, retention, importable, user_pool, alarms,
-        import_warnings, processor,
+        names, policies, cors, dependencies, cycles, sizes, vended_logs, concurrency, retention, importable, user_pool,
+        alarms, import_warnings, processor,
     )
 }

@@ -16,10 +16,13 @@ ACTIONS = {"Put": "dynamodb:PutItem", "ConditionCheck": "dynamodb:ConditionCheck
 
 # What an account tells the policy of a request's keys, and the status of the check there.
 ACCOUNTS = {
-    "each element has its own keys": (lambda keys, place: keys[place], 0, "also denies requests without any key"),
-    "a transaction has all of its keys for each action": (lambda keys, place: sum(keys, []), 1, "fallback"),
-    "a transaction has the keys of its first element": (lambda keys, place: keys[0], 1, "fallback"),
-    "no request has keys": (lambda keys, place: [], 1, "fallback"),
+    "each element has its own key": (lambda needs, place: [needs[place][1]], 0, "also denies requests without any key"),
+    "an action has the keys of all of its elements": (
+        lambda needs, place: [key for action, key in needs if action == needs[place][0]], 0, "also denies",
+    ),
+    "an action has all keys of the transaction": (lambda needs, place: [key for _, key in needs], 1, "fallback"),
+    "a transaction has the key of its first element": (lambda needs, place: [needs[0][1]], 1, "fallback"),
+    "no request has keys": (lambda needs, place: [], 1, "fallback"),
 }
 
 
@@ -109,9 +112,8 @@ class Caller:
         self.account, self.statements = account, statements
 
     def decide(self, needs, resource):
-        keys = [[key] for _, key in needs]
         for place, (action, _) in enumerate(needs):
-            told = self.account.keys_of(keys, place)
+            told = self.account.keys_of(needs, place)
             effects = [one["Effect"] for one in self.statements if applies(one, action, resource, told)]
             if "Deny" in effects or "Allow" not in effects:
                 raise refused("AccessDeniedException")
@@ -142,7 +144,7 @@ def faults():
         if account.left:
             yield f"leading-keys-check leaves {sorted(account.left)}"
     for step in (0, 1):
-        account = Account(lambda keys, place: keys[place], fails_at=step)
+        account = Account(lambda needs, place: [needs[place][1]], fails_at=step)
         with contextlib.suppress(ClientError):
             check.main(account, pause=lambda: None)
         if account.left:
