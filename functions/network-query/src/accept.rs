@@ -1,11 +1,11 @@
 //! Accepts a pull. One transaction uses the challenge, remembers the AAL2 session, locks the patient and writes the
 //! run; a refusal consumes nothing.
 
-use serde::Deserialize;
 use shared::budget::granted;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
 use shared::domain::identity::Standing;
+use shared::domain::input::{Faults, Input};
 use shared::domain::run::{NewRun, Run};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
 use shared::http::{Code, Problem};
@@ -19,32 +19,52 @@ use crate::Deps;
 /// How often a pull is tried when what it stands on is written at the same moment.
 const ATTEMPTS: u32 = 5;
 
-/// `POST /v1/network-queries`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+/// The body of `POST /v1/network-queries`.
 pub struct AskBody {
-    challenge_id: String,
+    challenge: ChallengeId,
     aal2_status: String,
-    sources: AskedSources,
-    #[serde(default)]
+    enabled: Vec<SourceKind>,
     purpose_of_use: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskedSources {
-    #[serde(default)]
-    hie: Option<AskedSource>,
-    #[serde(default)]
-    pharmacy: Option<AskedSource>,
-    #[serde(default)]
-    lab: Option<AskedSource>,
+impl AskBody {
+    /// Reads it.
+    pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<Self> {
+        const KNOWN: [&str; 4] = ["challengeId", "aal2Status", "sources", "purposeOfUse"];
+        let fields = input.fields(&KNOWN, faults)?;
+        let challenge = |input: &Input<'_>| ChallengeId::parse(input.text()?).ok();
+        let challenge = fields.required("challengeId", "the id of a challenge", faults, challenge);
+        let aal2_status = fields.required("aal2Status", "a text", faults, Input::text);
+        let sources = fields.required(
+            "sources",
+            "an object with at least one enabled source",
+            faults,
+            |input| Some(input.clone()),
+        );
+        let enabled = sources.and_then(|sources| enabled(&sources, faults));
+        let purpose_of_use = fields.optional("purposeOfUse", "ias, or nothing", faults, Input::text);
+        Some(Self {
+            challenge: challenge?,
+            aal2_status: aal2_status?,
+            enabled: enabled?,
+            purpose_of_use,
+        })
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskedSource {
-    enabled: bool,
+fn enabled(input: &Input<'_>, faults: &mut Faults) -> Option<Vec<SourceKind>> {
+    let kinds = [SourceKind::Hie, SourceKind::Pharmacy, SourceKind::Lab];
+    let fields = input.fields(&kinds.map(SourceKind::as_str), faults)?;
+    let mut is_enabled = |kind: &SourceKind| {
+        let source = fields.get(kind.as_str())?.fields(&["enabled"], faults)?;
+        source.required("enabled", "true or false", faults, Input::flag)
+    };
+    Some(
+        kinds
+            .into_iter()
+            .filter(|kind| is_enabled(kind) == Some(true))
+            .collect(),
+    )
 }
 
 /// What is asked.
@@ -80,10 +100,9 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
     }
     let asked = Asked {
         id: ask.id,
-        sources: sources(&ask.body.sources)?,
+        sources: sources(ask.body.enabled)?,
         session: session(ask.session)?,
-        challenge: ChallengeId::parse(ask.body.challenge_id)
-            .map_err(|_malformed| Problem::new(Code::InvalidRequest).field("/challengeId", "the id of a challenge"))?,
+        challenge: ask.body.challenge,
         status: ask.body.aal2_status,
     };
     let (run, allowance) = match place(deps, owner, &asked, now).await {
@@ -196,25 +215,20 @@ fn moved(error: &StoreError) -> bool {
     !error.lacks(Condition::SessionUnused) && grounds.into_iter().any(|condition| error.lacks(condition))
 }
 
-fn sources(asked: &AskedSources) -> Result<Sources, Error> {
-    let kinds = [
-        (SourceKind::Hie, &asked.hie),
-        (SourceKind::Pharmacy, &asked.pharmacy),
-        (SourceKind::Lab, &asked.lab),
-    ];
-    let enabled = kinds
-        .into_iter()
-        .filter(|(_, source)| source.as_ref().is_some_and(|source| source.enabled));
-    Sources::pending(enabled.map(|(kind, _)| kind)).ok_or_else(|| {
+fn sources(enabled: Vec<SourceKind>) -> Result<Sources, Error> {
+    Sources::pending(enabled).ok_or_else(|| {
         Problem::new(Code::NoSourceEnabled)
             .field("/sources", "at least one enabled source")
             .into()
     })
 }
 
+/// API Gateway joins the values of a header that was sent twice by a comma: two sessions are none.
 fn session(header: Option<&str>) -> Result<Aal2SessionId, Error> {
     let text = header.ok_or_else(|| Problem::new(Code::Aal2SessionMissing))?;
-    Aal2SessionId::parse(text).map_err(|_malformed| Problem::new(Code::Aal2SessionMalformed).into())
+    let single = Some(text).filter(|text| !text.contains(','));
+    let id = single.and_then(|text| Aal2SessionId::parse(text).ok());
+    id.ok_or_else(|| Problem::new(Code::Aal2SessionMalformed).into())
 }
 
 fn refused(refusal: ChallengeRefusal) -> Problem {

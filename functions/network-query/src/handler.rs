@@ -42,7 +42,7 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Respo
     post.once((now, clock::new_id()), async |attempt| {
         let ask = accept::Ask {
             session,
-            body: body(request)?,
+            body: body(request, accept::AskBody::read)?,
             id: RunId::new(attempt.id),
             resumed: attempt.resumed,
         };

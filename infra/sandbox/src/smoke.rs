@@ -13,7 +13,7 @@ use crate::account::{TOKEN, TokenInput, routes};
 use crate::app::App;
 use crate::browser::Browser;
 use crate::pull::{Fetched, Pages, Puller, Returns, summarize};
-use crate::report::{bytes, say, table};
+use crate::report::{bytes, say, say_line, table};
 
 /// Options of `smoke`.
 #[derive(Debug, Clone, Args)]
@@ -108,11 +108,12 @@ fn read_person(path: &Path) -> Result<Value, String> {
 
 /// The record as a table. Its link is not shown: whoever has it has the record.
 fn show(base: &str, fetched: &Fetched) -> Result<(), String> {
-    say(&format!(
-        "\nPull    {base}/v1/network-queries/{}  {}",
+    say("");
+    say_line(&format!(
+        "Pull    {base}/v1/network-queries/{}  {}",
         fetched.query, fetched.status
     ));
-    say(&format!(
+    say_line(&format!(
         "Record  {base}/v1/records/{}  (each look mints a link that lives 60 s)",
         fetched.record
     ));

@@ -57,7 +57,7 @@ class Account:
     """One that is IAM, STS and DynamoDB at a time, and counts what is left in it."""
 
     def __init__(self, keys_of, fails_at=None):
-        self.keys_of, self.fails_at, self.left, self.documents = keys_of, fails_at, set(), {}
+        self.keys_of, self.fails_at, self.left, self.documents, self.refusals = keys_of, fails_at, set(), {}, 0
         self.region_name, self.arn = "us-east-1", "arn:aws:dynamodb:us-east-1:123456789012:table/t"
 
     def client(self, _service):
@@ -83,6 +83,10 @@ class Account:
         self.documents[named["RoleName"]] = json.loads(named["PolicyDocument"])["Statement"]
 
     def delete_table(self, **named):
+        # It is still being made when the first attempt comes.
+        self.refusals += 1
+        if self.refusals == 1:
+            raise refused("ResourceInUseException")
         self.remove(named["TableName"], "ResourceNotFoundException")
 
     def delete_role_policy(self, **named):

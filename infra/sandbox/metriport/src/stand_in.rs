@@ -1,18 +1,22 @@
 //! A running stand-in and everything a test or the sandbox may do to it from outside the API.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::middleware;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use crate::app::{self, App};
 use crate::calls::{Call, Stats};
-use crate::clock;
 use crate::delivery::{self, DeliveryError};
 
 use crate::faults::Failure;
 use crate::interceptor::FaultCounts;
+use crate::journal::{self, Entry, Journal};
+use crate::moment::Moment;
 use crate::operation::Operation;
 use crate::options::{StandInOptions, Wait};
 use crate::personas::Persona;
@@ -20,7 +24,7 @@ use crate::routes;
 use crate::serve;
 use crate::signature;
 use crate::variants::Variants;
-use crate::webhooks::{DeliveryLog, HeldDelivery};
+use crate::webhooks::{DeliveryLog, HeldDelivery, Outgoing};
 use crate::world::World;
 
 /// Why a stand-in could not start.
@@ -37,6 +41,14 @@ pub enum StartError {
     /// The HTTP client for webhooks cannot be made.
     #[error("cannot make the client for webhooks: {0}")]
     Client(#[from] reqwest::Error),
+    /// The state of an earlier process cannot be read, or none can be kept.
+    #[error("the journal {}: {source}", path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// The first facility was refused by our own rules.
     #[error("cannot set up the account: status {0}")]
     Account(u16),
@@ -47,6 +59,44 @@ pub enum StartError {
 pub struct Replay {
     /// Leaves `meta.data` out, as Metriport's own replays do.
     pub strip_meta_data: bool,
+}
+
+/// The world as it is at the start: a new one, or the one of the journal, with its first API key.
+async fn restore(
+    mut options: StandInOptions,
+    base_url: String,
+) -> Result<(Arc<App>, UnboundedReceiver<Outgoing>, String), StartError> {
+    let opened = options.journal.as_ref().map(|path| {
+        let failed = |source| StartError::Journal {
+            path: path.clone(),
+            source,
+        };
+        Journal::open(path).map_err(failed)
+    });
+    let (journal, entries) = opened.transpose()?.unzip();
+    let (is_new, entries) = (entries.as_ref().is_none_or(Vec::is_empty), entries.unwrap_or_default());
+    let origin = journal::origin(&entries, &options);
+    options.seed = origin.seed;
+    let (plan, auto_approve) = (options.faults.clone(), options.auto_approve);
+    let redirect_allowlist = options.redirect_allowlist.clone();
+    let mut world = World::new(options, base_url, Moment::from_millis(origin.at))
+        .map_err(|refusal| StartError::Account(refusal.status))?;
+    let api_key = world.make_api_key().unwrap_or_default();
+    let (app, mut outgoing) = App::new(world, delivery::http_client()?, plan, journal);
+    journal::replay(&app, &routes::router(Arc::clone(&app)), entries).await;
+    while outgoing.try_recv().is_ok() {}
+    if let Some(journal) = app.journal() {
+        app.act(|world, _| world.webhooks.fail_processing());
+        app.set_options(auto_approve, redirect_allowlist.clone());
+        if is_new {
+            journal.write(&Entry::Made(origin));
+        }
+        journal.write(&Entry::Began {
+            auto_approve,
+            redirect_allowlist,
+        });
+    }
+    Ok((app, outgoing, api_key))
 }
 
 /// A running stand-in. Dropping it stops it too, without waiting.
@@ -70,15 +120,13 @@ impl StandIn {
             .map_err(listen_error)?;
         let base_url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
 
-        let plan = options.faults.clone();
-        let mut world = World::new(options, base_url.clone(), clock::now())
-            .map_err(|refusal| StartError::Account(refusal.status))?;
-        let api_key = world.make_api_key().unwrap_or_default();
-        let (app, outgoing) = App::new(world, delivery::http_client()?, plan);
+        let (app, outgoing, api_key) = restore(options, base_url.clone()).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(app::keep_time(Arc::clone(&app)));
         tasks.spawn(app::send_outgoing(Arc::clone(&app), outgoing));
-        tasks.spawn(serve::serve(listener, routes::router(Arc::clone(&app))));
+        let router = routes::router(Arc::clone(&app));
+        let journaled = middleware::from_fn_with_state(Arc::clone(&app), journal::pass);
+        tasks.spawn(serve::serve(listener, router.layer(journaled)));
         Ok(Self {
             app,
             base_url,

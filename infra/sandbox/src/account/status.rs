@@ -18,7 +18,7 @@ use super::client::{client, told};
 use super::segment::{Segment, shown};
 use super::webhook::stored;
 use super::{Kept, Place, StackSecrets, concurrency, issuer, routes};
-use crate::report::say;
+use crate::report::say_line;
 use crate::sandbox::WEBHOOK_PATH;
 
 /// Options of `account status`.
@@ -66,7 +66,7 @@ impl Finding {
 /// Runs the command.
 pub(super) async fn status(args: &StatusArgs) -> Result<(), String> {
     let findings = look(args).await?;
-    findings.iter().for_each(|finding| say(&finding.line()));
+    findings.iter().for_each(|finding| say_line(&finding.line()));
     match findings.iter().filter(|finding| !finding.good).count() {
         0 => Ok(()),
         bad => Err(format!("{bad} of {} are not as they should be", findings.len())),

@@ -15,7 +15,7 @@ use url::Url;
 use super::client::told;
 use super::segment::{shown, with_segment};
 use super::{Kept, Place, StackSecrets};
-use crate::report::say;
+use crate::report::{say, say_line};
 use crate::sandbox::WEBHOOK_PATH;
 
 /// When a ping has shown, one way or the other: Metriport waits two seconds for the answer.
@@ -63,7 +63,7 @@ pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), S
         Some(key) => key,
         None => register(&account, &url).await?,
     };
-    say(&match plan {
+    say_line(&match plan {
         Plan::Register => format!("Registered {shown_url}."),
         Plan::Confirm => format!("{shown_url} is registered already."),
         Plan::Replace(old) => format!("Registered {shown_url} in the place of {}.", shown(&old)),

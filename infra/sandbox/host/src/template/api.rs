@@ -1,4 +1,6 @@
-//! `AWS::Serverless::HttpApi`: its JWT authorizers and its CORS settings.
+//! `AWS::Serverless::HttpApi`: its JWT authorizers, its CORS settings and its throttles.
+
+use std::collections::BTreeMap;
 
 use super::error::TemplateError;
 use super::intrinsic::intrinsic;
@@ -6,7 +8,7 @@ use super::node::Node;
 use super::stack::Resource;
 
 /// The HTTP API of the stack. Its routes are events of the functions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpApi {
     pub logical_id: String,
     pub authorizers: Vec<JwtAuthorizer>,
@@ -14,6 +16,17 @@ pub struct HttpApi {
     pub default_authorizer: Option<String>,
     /// `None`: API Gateway answers no preflight.
     pub cors: Option<Cors>,
+    /// Of the routes without settings of their own; `None` throttles none of them.
+    pub default_throttle: Option<Throttle>,
+    /// By route key, such as `GET /v1/records/{id}`.
+    pub throttles: BTreeMap<String, Throttle>,
+}
+
+/// A token bucket: how many requests a second it gains, and how many it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttle {
+    pub rate_per_sec: u64,
+    pub burst: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +87,28 @@ pub(super) fn read<'r, 'a: 'r>(
         authorizers,
         default_authorizer,
         cors,
+        default_throttle: setting("DefaultRouteSettings")?
+            .map(|node| throttle(&node))
+            .transpose()?,
+        throttles: setting("RouteSettings")?
+            .map(|node| throttles(&node))
+            .transpose()?
+            .unwrap_or_default(),
     }))
+}
+
+fn throttles(node: &Node<'_>) -> Result<BTreeMap<String, Throttle>, TemplateError> {
+    let routes = node.entries()?.into_iter();
+    routes
+        .map(|(key, settings)| Ok((key.to_owned(), throttle(&settings)?)))
+        .collect()
+}
+
+fn throttle(settings: &Node<'_>) -> Result<Throttle, TemplateError> {
+    Ok(Throttle {
+        rate_per_sec: settings.required("ThrottlingRateLimit")?.number()?,
+        burst: settings.required("ThrottlingBurstLimit")?.number()?,
+    })
 }
 
 fn auth(auth: &Node<'_>) -> Result<(Vec<JwtAuthorizer>, Option<String>), TemplateError> {
