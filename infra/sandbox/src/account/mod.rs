@@ -14,6 +14,7 @@ mod redirects;
 mod rotate;
 pub(crate) mod routes;
 mod secrets;
+mod segment;
 mod status;
 mod webhook;
 

@@ -10,7 +10,8 @@ use url::Url;
 
 use super::api_key::{self, OTHER_ACCOUNT, Present};
 use super::client::{KeyInput, told};
-use super::webhook::{confirm, failed, shown, stored};
+use super::segment::shown;
+use super::webhook::{confirm, failed, stored};
 use super::{Kept, Place, StackSecrets};
 use crate::report::say;
 

@@ -7,7 +7,7 @@ use reqwest::Method;
 use sandbox_host::template::{Bindings, Route, Stack};
 use serde_json::json;
 
-use super::webhook::Segment;
+use super::segment::Segment;
 use crate::app::{App, reply};
 use crate::stack::{REGION, TEMPLATE};
 

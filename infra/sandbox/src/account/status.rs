@@ -15,7 +15,8 @@ use shared::webhook::{PreviousKey, SIGNATURE_HEADER, WebhookKeys, sign};
 use url::Url;
 
 use super::client::{client, told};
-use super::webhook::{Segment, shown, stored};
+use super::segment::{Segment, shown};
+use super::webhook::stored;
 use super::{Kept, Place, StackSecrets, concurrency, issuer, routes};
 use crate::report::say_line;
 use crate::sandbox::WEBHOOK_PATH;

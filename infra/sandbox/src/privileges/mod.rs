@@ -11,6 +11,7 @@
 
 mod managed;
 mod policy;
+mod printed;
 mod privilege;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,13 +20,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use sandbox_aws::{Authorizer, Call, Lacking, Need};
 use sandbox_host::template::{Bindings, Function, Stack};
 use sandbox_host::{LogLine, LogSink, access_key_id, role_of};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::SandboxError;
 use crate::stack::SETUP_KEY_ID;
 
 pub use managed::added_by_sam;
 pub use policy::{Policy, PolicyError};
+pub(crate) use printed::print;
 pub use privilege::Privilege;
 
 /// What the access key ids of the sandbox's own begin with.
@@ -184,45 +186,6 @@ fn managed<'s>(stack: &'s Stack, written: &Value) -> Option<&'s Value> {
     let policy = stack.resource(written.get("Ref")?.as_str()?)?;
     let is_policy = policy.get("Type")? == "AWS::IAM::ManagedPolicy";
     policy.pointer("/Properties/PolicyDocument").filter(|_| is_policy)
-}
-
-/// Prints [`effective`] of the template.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn print() -> Result<(), String> {
-    let policies = effective(crate::stack::TEMPLATE).map_err(|error| error.to_string())?;
-    crate::report::say(&policies.to_string());
-    Ok(())
-}
-
-/// The effective policy of each function as it is read here, by the function's logical id: the statements of the
-/// template's own policies, and the ARNs of those that SAM adds. References to resources stay as `${LogicalId}`.
-///
-/// # Errors
-/// When the template cannot be read.
-fn effective(template: &str) -> Result<Value, SandboxError> {
-    let placeholder = |id: &str, attribute: &str| match attribute {
-        "Ref" => format!("${{{id}}}"),
-        attribute => format!("${{{id}.{attribute}}}"),
-    };
-    let bindings = Bindings::new(crate::stack::REGION, sandbox_aws::ACCOUNT_ID, "ias")
-        .with_parameter("FacilityId", "facility")
-        .with_parameter("RedirectAllowlist", "https://app.example.test/back")
-        .with_resolver(move |id, attribute| Some(placeholder(id, attribute)));
-    let stack = Stack::read(template, &bindings)?;
-    let mut policies = Map::new();
-    for function in &stack.functions {
-        let mut policy = Vec::new();
-        for written in &function.policies {
-            let document = stack.evaluate(managed(&stack, written).unwrap_or(written), &bindings)?;
-            let statements = document.and_then(|document| document.get("Statement").and_then(Value::as_array).cloned());
-            policy.extend(statements.unwrap_or_default());
-        }
-        policy.extend(managed::arns(function).map(Value::from));
-        policies.insert(function.logical_id.clone(), Value::from(policy));
-    }
-    Ok(Value::Object(policies))
 }
 
 /// The policy of a function: all of its `Policies`, under bindings that resolve the stack's resources, and what SAM
