@@ -21,6 +21,17 @@ fn webhooks_have_a_throttle_of_their_own_above_all_others() {
         let (usual, webhooks) = (&api["DefaultRouteSettings"][limit], &routes[WEBHOOK][limit]);
         assert!(webhooks.as_u64().unwrap() > usual.as_u64().unwrap(), "{limit}");
     }
+    // The sandbox's gateway applies them.
+    let read = stack().api.unwrap();
+    let rate = |settings: &Value| settings["ThrottlingRateLimit"].as_u64();
+    assert_eq!(
+        read.default_throttle.map(|one| one.rate_per_sec),
+        rate(&api["DefaultRouteSettings"])
+    );
+    assert_eq!(
+        read.throttles.get(WEBHOOK).map(|one| one.rate_per_sec),
+        rate(&routes[WEBHOOK])
+    );
     // The settings name a route that there is.
     let stack = stack();
     let mut all = stack.functions.iter().flat_map(|function| &function.routes);
