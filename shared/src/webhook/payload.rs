@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::event::{Delivery, Event, EventKind, IDENTITY_EVENT, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent};
+use super::named;
 use super::signature::VerifiedWebhook;
-use super::{digest, named};
 use crate::domain::identity::Verification;
 use crate::domain::run::Outcome;
 use crate::domain::{
@@ -35,8 +35,7 @@ impl VerifiedWebhook<'_> {
     /// Reads what it says.
     #[must_use]
     pub fn read(&self, received_at: Time) -> Incoming {
-        let parsed: Option<Value> = serde_json::from_slice(self.body()).ok();
-        let digest = parsed.as_ref().map_or_else(|| self.digest(), digest::of_content);
+        let digest = self.digest();
         let body = named::tree(self.body()).unwrap_or_default();
         let event_type = text(&body, "/meta/type").unwrap_or(UNTYPED);
         if event_type == "ping"
