@@ -63,8 +63,8 @@ impl Webhooks {
         }
     }
 
-    /// What no tree can hold is known by its bytes. What one can, by what it says: a replay has its digest, and a body with
-    /// something else in it has not.
+    /// What no tree can hold is known by its bytes. What one can, by what it says: a replay has its digest, and a body
+    /// with something else in it has not.
     fn judge_digest(&self, event: &WebhookEvent, said: Option<&Value>, bytes: &str) -> Result<(), String> {
         let Some(said) = said else {
             return match event.digest == bytes {
