@@ -1,6 +1,7 @@
 //! The command line, as a person types it.
 
 mod account;
+mod front;
 mod rotation;
 mod stand_in;
 mod up;
@@ -170,8 +171,16 @@ async fn what_is_no_record_is_refused_with_a_reason() {
             file("empty.json", r#"{"resourceType":"Bundle","entry":[]}"#),
             "the Bundle has no entries",
         ),
+        (
+            file(
+                "escaped.json",
+                r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Goal","i\u0064":"1"}}]}"#,
+            ),
+            "entry 0 (counted from 0), Goal: a name with an escape",
+        ),
     ] {
-        for args in [vec!["pull", "--record", &path], vec!["up", "--record", &path]] {
+        for command in ["pull", "up", "stand-in"] {
+            let args = [command, "--record", &path];
             let refused = output(&args).await;
             let said = text(&refused.stderr);
             assert_eq!(refused.status.code(), Some(1), "{said}");
@@ -181,6 +190,25 @@ async fn what_is_no_record_is_refused_with_a_reason() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_of_a_record_cannot_control_the_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("odd.json");
+    let record = concat!(
+        r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"p1"}},{"resource":"#,
+        r#"{"resourceType":"Observation","meta":{"source":"\u001b[31mhttp://evil\u001b[0m\nfake line\u202e"}}}]}"#
+    );
+    std::fs::write(&path, record).expect("a file");
+    let pulled = output(&["pull", "--record", path.to_str().unwrap()]).await;
+    let said = text(&pulled.stdout);
+    assert!(pulled.status.success(), "{said}");
+    assert!(
+        said.contains(r"from \u001b[31mhttp://evil\u001b[0m\u000afake line\u202e: 1"),
+        "{said}"
+    );
+    assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

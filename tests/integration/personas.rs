@@ -35,7 +35,7 @@ async fn ordinary(app: &TestApp) {
 }
 
 async fn no_data(app: &TestApp) {
-    let person = app.person("no-data", "Chris");
+    let person = app.person("no-data", "Nadia");
     let run = pull(&person).await;
     assert_eq!(
         (run.text("/status").as_str(), statuses(&run)),
@@ -55,7 +55,7 @@ async fn no_data(app: &TestApp) {
 
 /// The pharmacy sends no webhook when it fails: only polling tells.
 async fn silent_source(app: &TestApp) {
-    let person = app.person("silent", "Ollie");
+    let person = app.person("silent", "Silas");
     let run = pull(&person).await;
     assert_eq!(run.text("/status"), "partial", "{:?}", run.body);
     assert_eq!(statuses(&run), ["completed", "failed", "completed"]);
@@ -147,7 +147,7 @@ async fn each_persona_gets_what_its_networks_hold() {
     })
     .await;
     // The slow one has the machine to itself until its first record is there; the others use the wait for the second.
-    let slow = app.person("slow", "Andreas");
+    let slow = app.person("slow", "Sloan");
     let (hie, id) = before_the_slow_source(&slow).await;
     tokio::join!(
         ordinary(&app),
@@ -169,7 +169,7 @@ async fn every_conflict_of_links_has_one_answer_and_leaves_nothing() {
     })
     .await;
     let of = |subject: &str, member: &str| app.app_with(subject, &json!({ "member": member }));
-    let (ada, kyla) = (app.person("ada", "Jane"), app.person("kyla", "Kyla"));
+    let (ada, wren) = (app.person("ada", "Jane"), app.person("wren", "Wren"));
     assert_eq!(
         of("ada", "m-ada").put_patient(ada.demographics()).await.unwrap().status,
         200
@@ -186,7 +186,7 @@ async fn every_conflict_of_links_has_one_answer_and_leaves_nothing() {
     let elsewhere = app.person("elsewhere", "Jane");
     let answers = [
         // Metriport knows the patient by somebody else's id.
-        of("kyla", "m-kyla").put_patient(kyla.demographics()).await.unwrap(),
+        of("wren", "m-wren").put_patient(wren.demographics()).await.unwrap(),
         // The demographics are those of another patient of the account.
         of("bea", "m-bea").put_patient(ada.demographics()).await.unwrap(),
         // The token names the person as another one is named.
@@ -208,7 +208,7 @@ async fn every_conflict_of_links_has_one_answer_and_leaves_nothing() {
         updates,
         "another's patient was overwritten"
     );
-    for (subject, member) in [("kyla", "m-kyla"), ("bea", "m-bea"), ("cora", "m-ada")] {
+    for (subject, member) in [("wren", "m-wren"), ("bea", "m-bea"), ("cora", "m-ada")] {
         let identity = of(subject, member).identity().await.unwrap();
         assert_eq!(
             (&identity.body["patientLinked"], &identity.body["status"]),

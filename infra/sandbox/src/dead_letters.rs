@@ -12,7 +12,7 @@ use shared::domain::Time;
 use shared::queue::Source;
 use shared::queue::dead_letter::Died;
 
-use crate::report::say;
+use crate::report::{say, say_line};
 
 pub use queue::{Letter, LetterQueue, Redriven, Seen};
 
@@ -121,7 +121,7 @@ async fn list(queues: &[LetterQueue], ids: bool) -> Result<(), String> {
     for queue in queues {
         let seen = queue.list().await?;
         for line in told(queue.source(), &seen, ids, shared::clock::now()) {
-            say(&line);
+            say_line(&line);
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::cli::ExplainArgs;
-use crate::report::say;
+use crate::report::say_line;
 
 /// Asks the API for a pull and its timeline, and prints them as a person would tell it.
 pub(crate) async fn explain(args: &ExplainArgs) -> Result<(), String> {
@@ -15,7 +15,7 @@ pub(crate) async fn explain(args: &ExplainArgs) -> Result<(), String> {
     let run = fetch(&app, &path).await?;
     let timeline = fetch(&app, &format!("{path}/timeline")).await?;
     for line in told(&run, &timeline) {
-        say(&line);
+        say_line(&line);
     }
     Ok(())
 }

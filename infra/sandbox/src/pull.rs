@@ -3,13 +3,14 @@
 
 mod pages;
 mod person;
+mod record_file;
 mod steps;
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sandbox_fhir::{NetworkRecord, Summary, split, summary};
+use sandbox_fhir::{Summary, summary};
 use sandbox_host::Runner;
 use sandbox_metriport::{StandInOptions, Wait};
 use serde_json::{Value, json};
@@ -17,11 +18,12 @@ use tokio::time::Instant;
 
 use crate::browser::Browser;
 use crate::cli::PullArgs;
-use crate::report::{bytes, say, table, time};
+use crate::report::{bytes, say, say_line, table, time};
 use crate::{Sandbox, SandboxOptions};
 
 pub(crate) use pages::{Pages, Returns};
 pub(crate) use person::demographics;
+pub(crate) use record_file::read_record;
 pub(crate) use steps::{Fetched, Puller};
 
 /// The subject of the token that `pull` and `up` use.
@@ -35,6 +37,7 @@ pub(crate) async fn pull(args: &PullArgs) -> Result<(), String> {
     options.stand_in = StandInOptions {
         seed: args.seed,
         record,
+        replace_patient: args.replace_patient,
         ..StandInOptions::default()
     };
     let sandbox = Sandbox::start(options).await.map_err(|error| error.to_string())?;
@@ -60,12 +63,6 @@ pub(crate) fn runner(bin_dir: Option<PathBuf>) -> Result<Runner, String> {
             })
         }
     }
-}
-
-/// A Bundle from a file, split over the sources.
-pub(crate) fn read_record(path: &Path) -> Result<NetworkRecord, String> {
-    let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    split(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 async fn twice(sandbox: &Sandbox, args: &PullArgs, up: Duration) -> Result<(), String> {
@@ -115,8 +112,9 @@ fn show(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], pace: Pace) -> R
     }
     match (&summary, &second.file) {
         (Some(summary), Some(file)) => {
-            say(&format!(
-                "\nThe record ({}, sha256 {})",
+            say("");
+            say_line(&format!(
+                "The record ({}, sha256 {})",
                 bytes(second.bytes),
                 second.sha256
             ));

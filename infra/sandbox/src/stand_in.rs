@@ -32,12 +32,24 @@ pub struct StandInArgs {
     /// A FHIR R4 Bundle that the networks hold, instead of generated data.
     #[arg(long, value_name = "BUNDLE.json")]
     record: Option<PathBuf>,
+    /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
+    #[arg(long, requires = "record")]
+    replace_patient: bool,
     /// Show the hosted pages, for a person with an authenticator app, instead of passing them at once.
     #[arg(long)]
     pages: bool,
     /// Let an empty webhook URL clear the URL and the key with it, as Metriport's documentation has it.
     #[arg(long)]
     clearing_makes_key: bool,
+    /// Send `network-query.hie.first-data-ready` halfway through HIE queries.
+    #[arg(long)]
+    data_ready_events: bool,
+    /// Send a webhook for a source that fails, too, as Metriport's documentation has it.
+    #[arg(long)]
+    failure_events: bool,
+    /// End that many of the first consolidated queries as failed.
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    failed_consolidated: u32,
     /// Seed of ids, keys and generated records.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -54,9 +66,12 @@ pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
         port: args.port,
         seed: args.seed,
         record: args.record.as_deref().map(read_record).transpose()?,
+        replace_patient: args.replace_patient,
         redirect_allowlist: redirects.clone(),
         auto_approve: !args.pages,
         clearing_makes_key: args.clearing_makes_key,
+        data_ready_events: args.data_ready_events,
+        failure_events: args.failure_events,
         ..StandInOptions::default()
     };
     let limits = limits(&options);
@@ -64,6 +79,7 @@ pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     let stand_in = StandIn::start(options).await.map_err(|error| error.to_string())?;
+    stand_in.fail_consolidated(args.failed_consolidated);
     let about = about(&stand_in, &issuer, &redirects, &limits)?;
     let stop = Stop::listen()?;
     say(&if args.json { about.to_string() } else { told(&about) });

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use asked::{Asked, AskedError, Conversion, Delivered, RESOURCE_TYPES};
+pub use asked::{Asked, Conversion, Delivered, RESOURCE_TYPES};
 
 use super::run::{Deferral, RecordPhase};
 use super::{PatientId, RecordId, RunId, Time, Timing, UpstreamRequestId};

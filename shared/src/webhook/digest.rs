@@ -1,7 +1,7 @@
 //! Whether two bodies say the same.
 //!
-//! No tree is made of a body: a dense one takes a hundred times its bytes as a tree, which is more memory than a function
-//! has. Only the members of the objects above a value are listed, as the text that they are.
+//! No tree is made of a body: a dense one takes a hundred times its bytes as a tree, which is more memory than a
+//! function has. Only the members of the objects above a value are listed, as the text that they are.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -2,12 +2,12 @@
 //! and webhooks that it sends once. It does what it is asked on its own terms: what a caller may not do is found by the
 //! rules, not prevented here, unless Metriport is sure to prevent it (a session that is not of that identity).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 use shared::domain::identity::Verification;
-use shared::domain::record::{Asked, Conversion};
+use shared::domain::record::Asked;
 use shared::domain::run::{Outcome, Report, Reported};
 use shared::domain::{
     Aal2SessionId, ChallengeId, DemographicsHash, ExternalId, IdentitySessionId, MessageId, PatientId,
@@ -519,10 +519,13 @@ fn filters(asked: &Asked) -> BTreeMap<String, String> {
 /// What a person may ask for besides the whole record.
 pub(crate) fn asked(variant: u8) -> Asked {
     let resources = match variant {
-        0 => Vec::new(),
-        _ => vec!["Condition".to_owned()],
+        0 => BTreeSet::new(),
+        _ => BTreeSet::from(["Condition".to_owned()]),
     };
-    Asked::parse(Conversion::Json, &resources, None, None).unwrap_or_default()
+    Asked {
+        resources,
+        ..Asked::default()
+    }
 }
 
 fn refusal(operation: Operation, aal2: bool) -> UpstreamError {

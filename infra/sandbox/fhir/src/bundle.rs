@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 
+use crate::entry::Entry;
 use crate::filter::RecordFilter;
 use crate::record::{NetworkRecord, Source};
 use crate::references::add_referenced;
@@ -17,18 +18,20 @@ use crate::references::add_referenced;
 /// Size of a chunk, in bytes; only the last one is shorter.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
-const FIRST_ENTRY: &[u8] = br#"{"resource":"#;
-const NEXT_ENTRY: &[u8] = br#"},{"resource":"#;
+const HEAD: &[u8] = br#"{"resourceType":"Bundle","type":"collection","entry":["#;
 const END: &[u8] = b"}]}";
 const END_OF_NONE: &[u8] = b"]}";
+/// Pieces of one entry: its beginning, its `fullUrl`, the name of its resource, and that.
+const PIECES: usize = 4;
 
-/// The text of `{"resourceType":"Bundle","type":"collection","total":N,"entry":[{"resource":…},…]}` as an iterator
-/// over chunks of [`CHUNK_BYTES`].
+/// The text of `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":…,"resource":…},…]}` as an iterator
+/// over chunks of [`CHUNK_BYTES`]. Only searches have a `total` (`bdl-1`, hl7.org/fhir/R4/bundle.html).
 pub struct BundleText {
     record: Arc<NetworkRecord>,
     /// Source and place of each resource to be written.
     picks: Vec<(Source, usize)>,
-    head: String,
+    /// Written after them.
+    patient: Option<Entry>,
     /// The piece being written, and how many bytes of it are.
     piece: usize,
     offset: usize,
@@ -47,31 +50,24 @@ pub fn bundle_text(record: Arc<NetworkRecord>, sources: &[Source], filter: &Reco
     } else {
         chosen(&record, places, filter)
     };
-    let head = format!(
-        r#"{{"resourceType":"Bundle","type":"collection","total":{},"entry":["#,
-        picks.len()
-    );
     BundleText {
         record,
         picks,
-        head,
+        patient: None,
         piece: 0,
         offset: 0,
     }
 }
 
 fn chosen(record: &NetworkRecord, places: Vec<(Source, usize)>, filter: &RecordFilter) -> Vec<(Source, usize)> {
-    let resources: Vec<&RawValue> = places
-        .iter()
-        .filter_map(|(source, place)| resource(record, *source, *place))
-        .collect();
-    let kept = resources
+    let entries: Vec<&Entry> = places.iter().filter_map(|pick| held(record, *pick)).collect();
+    let kept = entries
         .iter()
         .enumerate()
-        .filter(|(_, resource)| filter.keeps(resource));
+        .filter(|(_, entry)| filter.keeps(entry.resource()));
     let mut kept: BTreeSet<usize> = kept.map(|(number, _)| number).collect();
     if filter.with_referenced {
-        add_referenced(&resources, &mut kept);
+        add_referenced(&entries, &mut kept);
     }
     let numbered = places.into_iter().enumerate();
     numbered
@@ -80,21 +76,37 @@ fn chosen(record: &NetworkRecord, places: Vec<(Source, usize)>, filter: &RecordF
         .collect()
 }
 
-fn resource(record: &NetworkRecord, source: Source, place: usize) -> Option<&RawValue> {
-    record.part(source).get(place).map(|resource| &**resource)
+fn held(record: &NetworkRecord, (source, place): (Source, usize)) -> Option<&Entry> {
+    record.part(source).get(place)
 }
 
 impl BundleText {
-    /// How many resources the Bundle holds, which is its `total`.
+    /// The same Bundle with every Patient in it replaced by this one, which comes last. A Bundle without resources stays
+    /// so: the networks know nothing.
+    #[must_use]
+    pub fn with_patient(mut self, patient: Entry) -> Self {
+        self.patient = (!self.picks.is_empty()).then_some(patient);
+        let record = Arc::clone(&self.record);
+        self.picks
+            .retain(|pick| held(&record, *pick).is_some_and(|entry| !entry.is_patient()));
+        self
+    }
+
+    /// How many resources the Bundle holds.
     pub fn total(&self) -> usize {
-        self.picks.len()
+        self.picks.len() + usize::from(self.patient.is_some())
     }
 
     /// The resources of the Bundle, in order.
     pub fn resources(&self) -> impl Iterator<Item = &RawValue> {
-        self.picks
-            .iter()
-            .filter_map(|(source, place)| resource(&self.record, *source, *place))
+        (0..self.total()).filter_map(|number| self.entry(number).map(Entry::resource))
+    }
+
+    fn entry(&self, number: usize) -> Option<&Entry> {
+        match self.picks.get(number) {
+            Some(pick) => held(&self.record, *pick),
+            None => self.patient.as_ref().filter(|_| number == self.picks.len()),
+        }
     }
 
     /// Length of the whole text in bytes, however much of it has been taken already. Adds up lengths; writes nothing.
@@ -116,18 +128,30 @@ impl BundleText {
         out.flush()
     }
 
-    /// The text is the head, then two pieces per resource, then the end.
+    /// The text is the head, then the pieces of each entry, then the end.
     fn piece(&self, number: usize) -> Option<&[u8]> {
         let Some(after_head) = number.checked_sub(1) else {
-            return Some(self.head.as_bytes());
+            return Some(HEAD);
         };
-        match self.picks.get(after_head / 2) {
-            Some(_) if after_head == 0 => Some(FIRST_ENTRY),
-            Some(_) if after_head % 2 == 0 => Some(NEXT_ENTRY),
-            Some((source, place)) => resource(&self.record, *source, *place).map(|resource| resource.get().as_bytes()),
-            None if after_head == 2 * self.picks.len() => Some(if self.picks.is_empty() { END_OF_NONE } else { END }),
+        match self.entry(after_head / PIECES) {
+            Some(entry) => Some(entry_piece(entry, after_head)),
+            None if after_head == PIECES * self.total() => Some(if self.total() == 0 { END_OF_NONE } else { END }),
             None => None,
         }
+    }
+}
+
+fn entry_piece(entry: &Entry, number: usize) -> &[u8] {
+    let url = entry.full_url_text();
+    match (number % PIECES, url) {
+        (0, Some(_)) if number == 0 => br#"{"fullUrl":"#,
+        (0, Some(_)) => br#"},{"fullUrl":"#,
+        (0, None) if number == 0 => b"{",
+        (0, None) => b"},{",
+        (1, url) => url.unwrap_or_default().as_bytes(),
+        (2, Some(_)) => br#","resource":"#,
+        (2, None) => br#""resource":"#,
+        _ => entry.resource().get().as_bytes(),
     }
 }
 

@@ -17,7 +17,8 @@ pub struct RecordFilter {
     pub date_from: Option<Date>,
     /// Last wanted day, inclusive.
     pub date_to: Option<Date>,
-    /// Also keep what a kept resource refers to, and what that refers to, as far as the chosen sources hold it.
+    /// Also keep the persons, places and products that a kept resource refers to, directly or through others, as far as
+    /// the chosen sources hold them.
     pub with_referenced: bool,
 }
 

@@ -8,6 +8,7 @@
 
 mod bundle;
 mod date_span;
+mod entry;
 mod filter;
 mod generate;
 mod lenient;
@@ -19,9 +20,10 @@ mod summary;
 
 pub use bundle::{BundleText, CHUNK_BYTES, bundle_text};
 pub use date_span::DateSpan;
+pub use entry::Entry;
 pub use filter::RecordFilter;
 pub use generate::{Address, Gender, Person, generate};
 pub use record::{NetworkRecord, Source};
 pub use resource::{resource_date, resource_type};
-pub use split::{BundleError, split};
+pub use split::{BundleError, read_entries, split};
 pub use summary::{Summary, SummaryError, summary};

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
+use crate::entry::Entry;
+use crate::resource::source_of;
+
 /// A source of a network query (docs.metriport.com, page `ias/start-network-query`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -29,20 +32,20 @@ impl Source {
     }
 }
 
-/// The FHIR R4 resources of one person, per source and in order; each resource is the text it came as.
+/// The FHIR R4 resources of one person, per source and in order.
 #[derive(Clone, Default)]
 pub struct NetworkRecord {
     /// From health information exchanges; holds the Patient.
-    pub hie: Vec<Box<RawValue>>,
+    pub hie: Vec<Entry>,
     /// From pharmacies.
-    pub pharmacy: Vec<Box<RawValue>>,
+    pub pharmacy: Vec<Entry>,
     /// From laboratories.
-    pub lab: Vec<Box<RawValue>>,
+    pub lab: Vec<Entry>,
 }
 
 impl NetworkRecord {
-    /// The resources of one source.
-    pub fn part(&self, source: Source) -> &[Box<RawValue>] {
+    /// The entries of one source.
+    pub fn part(&self, source: Source) -> &[Entry] {
         match source {
             Source::Hie => &self.hie,
             Source::Pharmacy => &self.pharmacy,
@@ -62,18 +65,57 @@ impl NetworkRecord {
 
     /// Every resource, source by source.
     pub fn resources(&self) -> impl Iterator<Item = &RawValue> {
-        Source::ALL
-            .into_iter()
-            .flat_map(|source| self.part(source))
-            .map(|resource| &**resource)
+        self.entries().map(Entry::resource)
     }
 
-    pub(crate) fn push(&mut self, source: Source, resource: Box<RawValue>) {
-        match source {
-            Source::Hie => self.hie.push(resource),
-            Source::Pharmacy => self.pharmacy.push(resource),
-            Source::Lab => self.lab.push(resource),
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        Source::ALL.into_iter().flat_map(|source| self.part(source))
+    }
+
+    /// The record with every link to one of its Patients leading to `Patient/patient_id`, where a Patient of another id
+    /// takes their place ([`BundleText::with_patient`](crate::BundleText::with_patient)). Links are found as whole JSON
+    /// strings.
+    #[must_use]
+    pub fn with_links_to(self, patient_id: &str) -> Self {
+        let link = format!("\"Patient/{patient_id}\"");
+        let patients = self.entries().filter(|entry| entry.is_patient());
+        let old: Vec<String> = patients
+            .flat_map(|patient| {
+                let relative = patient.id().map(|id| format!("\"Patient/{id}\""));
+                [patient.full_url_text().map(str::to_owned), relative]
+            })
+            .flatten()
+            .collect();
+        let relink = |entry: Entry| {
+            let text = entry.resource().get().to_owned();
+            let text = old.iter().fold(text, |text, old| text.replace(old, &link));
+            entry.with_text(text)
+        };
+        let relink_all = |part: Vec<Entry>| part.into_iter().map(relink).collect();
+        Self {
+            hie: relink_all(self.hie),
+            pharmacy: relink_all(self.pharmacy),
+            lab: relink_all(self.lab),
         }
+    }
+
+    pub(crate) fn push(&mut self, source: Source, entry: Entry) {
+        match source {
+            Source::Hie => self.hie.push(entry),
+            Source::Pharmacy => self.pharmacy.push(entry),
+            Source::Lab => self.lab.push(entry),
+        }
+    }
+}
+
+/// Each entry goes to the source that such a resource comes from, in order; what is no resource to `hie`.
+impl FromIterator<Entry> for NetworkRecord {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        let mut record = Self::default();
+        for entry in entries {
+            record.push(source_of(entry.resource()).unwrap_or(Source::Hie), entry);
+        }
+        record
     }
 }
 

@@ -7,44 +7,68 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::lenient::{Lenient, Object};
+use crate::entry::Entry;
 
-/// Adds to `chosen` whatever its members refer to, directly or through others. Numbers are places in `resources`.
-pub(crate) fn add_referenced(resources: &[&RawValue], chosen: &mut BTreeSet<usize>) {
-    let directory = Directory::of(resources);
+/// Types that fill up a filtered record where the others refer to them, as Metriport does it
+/// (docs.metriport.com, page `api-reference/fhir/consolidated-data-query-post`), and the Patient, whom Metriport always adds.
+const FILLED_UP: [&str; 9] = [
+    "Device",
+    "Location",
+    "Medication",
+    "Organization",
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Specimen",
+    "Substance",
+];
+
+/// Adds to `chosen` what its members refer to, directly or through others, of the types in [`FILLED_UP`]. Numbers are
+/// places in `entries`.
+pub(crate) fn add_referenced(entries: &[&Entry], chosen: &mut BTreeSet<usize>) {
+    let directory = Directory::of(entries);
     let mut unread: Vec<usize> = chosen.iter().copied().collect();
     while let Some(place) = unread.pop() {
-        let Some(resource) = resources.get(place) else { continue };
-        for reference in literal_references(resource) {
+        let Some(entry) = entries.get(place) else { continue };
+        for reference in literal_references(entry.resource()) {
             unread.extend(directory.find(&reference).filter(|found| chosen.insert(*found)));
         }
     }
 }
 
-/// Where the resources of a record are, by id. An id is unique per type only.
-struct Directory(BTreeMap<String, Vec<(String, usize)>>);
+/// Where the resources that fill up are, by `fullUrl` and by id. An id is unique per type only.
+struct Directory<'a> {
+    by_url: BTreeMap<String, usize>,
+    by_id: BTreeMap<&'a str, Vec<(&'a str, usize)>>,
+}
 
-impl Directory {
-    fn of(resources: &[&RawValue]) -> Self {
-        let mut places: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
-        for (place, resource) in resources.iter().enumerate() {
-            if let Some((name, id)) = identity(resource) {
-                places.entry(id).or_default().push((name, place));
+impl<'a> Directory<'a> {
+    fn of(entries: &[&'a Entry]) -> Self {
+        let mut directory = Self {
+            by_url: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+        };
+        let entries = entries.iter().enumerate();
+        for (place, entry) in entries.filter(|(_, entry)| FILLED_UP.contains(&entry.resource_type())) {
+            directory.by_url.extend(entry.full_url().map(|url| (url, place)));
+            if let Some(id) = entry.id() {
+                let places = directory.by_id.entry(id).or_default();
+                places.push((entry.resource_type(), place));
             }
         }
-        Self(places)
+        directory
     }
 
     fn find(&self, reference: &str) -> impl Iterator<Item = usize> {
         let (name, id) = target(reference);
-        let places = self.0.get(id).into_iter().flatten();
-        places
-            .filter(move |(found, _)| name.is_none_or(|name| name == found))
-            .map(|(_, place)| *place)
+        let places = self.by_id.get(id).into_iter().flatten();
+        let by_id = places
+            .filter(move |(found, _)| name.is_none_or(|name| name == *found))
+            .map(|(_, place)| *place);
+        self.by_url.get(reference).copied().into_iter().chain(by_id)
     }
 }
 
@@ -57,20 +81,6 @@ fn target(reference: &str) -> (Option<&str>, &str) {
         Some((before, id)) => (Some(before.rsplit_once('/').map_or(before, |(_, name)| name)), id),
         None => (None, reference.rsplit_once(':').map_or(reference, |(_, id)| id)),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Identity {
-    #[serde(default)]
-    resource_type: Lenient<String>,
-    #[serde(default)]
-    id: Lenient<String>,
-}
-
-fn identity(resource: &RawValue) -> Option<(String, String)> {
-    let Object(identity) = serde_json::from_str::<Object<Identity>>(resource.get()).ok()?;
-    Some((identity.resource_type.into_inner()?, identity.id.into_inner()?))
 }
 
 fn literal_references(resource: &RawValue) -> Vec<String> {

@@ -27,6 +27,11 @@ pub fn resource_date(resource: &RawValue) -> Option<DateSpan> {
     skim.main_date()
 }
 
+/// Whether all that this crate reads from a resource can be read, so that whoever counts it later can.
+pub(crate) fn is_readable(resource: &RawValue) -> bool {
+    serde_json::from_str::<Object<Skim>>(resource.get()).is_ok()
+}
+
 /// Which source of a network query a resource comes from: medication events and products from pharmacies, laboratory
 /// results from labs, everything else from health information exchanges. `None` when the text is no resource.
 pub(crate) fn source_of(resource: &RawValue) -> Option<Source> {

@@ -1,15 +1,16 @@
 //! A FHIR Bundle somebody has at hand (Synthea's, for one), taken apart into the sources a network query has.
 //!
-//! Every resource goes into exactly one part, with the text it had. `fullUrl`, `request` and the Bundle around it are
-//! left behind.
+//! Every resource goes into exactly one part, with the text and the `fullUrl` it had, so that links to it hold.
+//! `request` and the Bundle around it are left behind.
 
 use serde::Deserialize;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::entry::{Entry, name_unnamed};
 use crate::lenient::{Lenient, Object};
 use crate::record::NetworkRecord;
-use crate::resource::source_of;
+use crate::resource::{is_readable, source_of};
 
 /// Why a Bundle was not taken. No message quotes what the file holds; lines, columns and indexes say where to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +37,10 @@ pub enum BundleError {
         /// Place in `entry`, from 0.
         index: usize,
     },
-    /// An entry whose resource is no JSON object with one `resourceType`.
-    #[error("entry {index} (counted from 0) holds no FHIR resource: give it an object with one resourceType")]
+    /// An entry whose resource is no JSON object with one `resourceType`, or has one of the names read here twice.
+    #[error(
+        "entry {index} (counted from 0) holds no FHIR resource: give it an object with one resourceType, and no name twice"
+    )]
     NotAResource {
         /// Place in `entry`, from 0.
         index: usize,
@@ -53,6 +56,15 @@ pub enum BundleError {
 /// # Errors
 /// [`BundleError`]; a Bundle is taken whole or not at all.
 pub fn split(bundle_bytes: &[u8]) -> Result<NetworkRecord, BundleError> {
+    read_entries(bundle_bytes).map(NetworkRecord::from_iter)
+}
+
+/// The entries of a FHIR R4 Bundle of any type, in its order. One without a `fullUrl` gets that which follows from its
+/// id, unless another has it.
+///
+/// # Errors
+/// [`BundleError`].
+pub fn read_entries(bundle_bytes: &[u8]) -> Result<Vec<Entry>, BundleError> {
     let Object(bundle) = read(bundle_bytes)?;
     if bundle.resource_type.get().is_none_or(|name| name != "Bundle") {
         return Err(BundleError::NotABundle);
@@ -61,13 +73,19 @@ pub fn split(bundle_bytes: &[u8]) -> Result<NetworkRecord, BundleError> {
     if entries.is_empty() {
         return Err(BundleError::EmptyBundle);
     }
-    let mut record = NetworkRecord::default();
-    for (index, Object(entry)) in entries.into_iter().enumerate() {
-        let resource = entry.resource.ok_or(BundleError::EntryWithoutResource { index })?;
-        let source = source_of(resource).ok_or(BundleError::NotAResource { index })?;
-        record.push(source, resource.to_owned());
-    }
-    Ok(record)
+    let entries = entries.into_iter().enumerate();
+    let mut entries = entries
+        .map(|(index, Object(entry))| take(index, entry))
+        .collect::<Result<Vec<_>, _>>()?;
+    name_unnamed(&mut entries);
+    Ok(entries)
+}
+
+fn take(index: usize, entry: WireEntry) -> Result<Entry, BundleError> {
+    let resource = entry.resource.ok_or(BundleError::EntryWithoutResource { index })?;
+    let entry = Entry::named(resource.to_owned(), entry.full_url.map(ToOwned::to_owned));
+    let is_resource = !entry.resource_type().is_empty() && source_of(resource).is_some() && is_readable(resource);
+    is_resource.then_some(entry).ok_or(BundleError::NotAResource { index })
 }
 
 #[derive(Deserialize)]
@@ -76,11 +94,14 @@ struct Bundle<'a> {
     #[serde(default)]
     resource_type: Lenient<String>,
     #[serde(borrow, default)]
-    entry: Option<Vec<Object<Entry<'a>>>>,
+    entry: Option<Vec<Object<WireEntry<'a>>>>,
 }
 
 #[derive(Deserialize)]
-struct Entry<'a> {
+#[serde(rename_all = "camelCase")]
+struct WireEntry<'a> {
+    #[serde(borrow, default)]
+    full_url: Option<&'a RawValue>,
     #[serde(borrow, default)]
     resource: Option<&'a RawValue>,
 }

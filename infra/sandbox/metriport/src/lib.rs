@@ -7,7 +7,7 @@
 //! twice.
 //!
 //! `World` is pure state with time as an argument; axum, the timer and webhook delivery are a thin edge around it. Not
-//! covered: patient list and match, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages,
+//! covered: patient list, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages,
 //! document downloads, and the inline consolidated endpoint.
 
 mod aal2;
@@ -18,15 +18,18 @@ mod app;
 mod authenticator;
 mod calls;
 mod clock;
+mod coercion;
 mod consolidated;
 mod consolidated_request;
 mod delivery;
 mod demographics;
 mod documents;
+mod email;
 mod envelope;
 mod etag;
 mod facility;
 mod faults;
+mod fhir_patient;
 mod files;
 #[cfg(test)]
 mod flow_tests;
@@ -36,6 +39,7 @@ mod identity;
 mod ids;
 mod interception;
 mod interceptor;
+mod journal;
 mod limits;
 mod look;
 mod message;
@@ -66,6 +70,7 @@ mod world;
 
 pub use calls::{Call, OperationStats, Stats};
 pub use delivery::DeliveryError;
+pub use demographics::takes_demographics;
 pub use faults::Failure;
 pub use interceptor::{CallInfo, DeliveryInfo, DeliveryPlan, Fate, FaultCounts, FaultPlan, Interceptor, Passage};
 pub use limits::PerMinute;

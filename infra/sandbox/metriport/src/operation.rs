@@ -42,6 +42,8 @@ operations! {
     ReadPatient = GET "/medical/v1/patient/{id}",
     /// Find a patient by the caller's own id.
     FindPatient = GET "/medical/v1/patient/external-id",
+    /// Find a patient by demographics.
+    MatchPatient = POST "/medical/v1/patient/match",
     /// Replace a patient's data.
     UpdatePatient = PUT "/medical/v1/patient/{id}",
     /// Delete a patient.

@@ -1,5 +1,6 @@
 //! What a stand-in can be told before it starts.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sandbox_fhir::NetworkRecord;
@@ -79,6 +80,9 @@ pub struct StandInOptions {
     pub time_scale: u32,
     /// Used for every patient instead of generated data.
     pub record: Option<NetworkRecord>,
+    /// Whether the Patients in `record` are replaced by one made from the demographics, as those in generated data are;
+    /// `false` hands every resource of it on to the byte.
+    pub replace_patient: bool,
     /// Where hosted pages may return to, compared exactly. Empty refuses every session and challenge.
     pub redirect_allowlist: Vec<String>,
     /// Opening a hosted page completes it at once.
@@ -111,6 +115,8 @@ pub struct StandInOptions {
     pub daily_quota: Option<u32>,
     /// Patients per account; Metriport's sandbox has 20.
     pub patient_cap: Option<u32>,
+    /// Where the state is kept over restarts, with the seed; `None` keeps it in memory.
+    pub journal: Option<PathBuf>,
     /// Who is asked about faults.
     pub faults: FaultPlan,
 }
@@ -123,6 +129,7 @@ impl Default for StandInOptions {
             delays: Delays::default(),
             time_scale: 1,
             record: None,
+            replace_patient: false,
             redirect_allowlist: Vec::new(),
             auto_approve: false,
             check_aal2: true,
@@ -139,6 +146,7 @@ impl Default for StandInOptions {
             clearing_makes_key: false,
             daily_quota: None,
             patient_cap: None,
+            journal: None,
             faults: FaultPlan::default(),
         }
     }

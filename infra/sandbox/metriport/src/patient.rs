@@ -117,6 +117,14 @@ impl World {
         found.map(Patient::view).ok_or_else(Refusal::patient_not_found)
     }
 
+    /// `POST /medical/v1/patient/match`: the patient whom a create with these demographics would return.
+    pub(crate) fn match_patient(&self, now: Moment, body: &Value) -> Result<Value, Refusal> {
+        let demographics = Demographics::read(body, now.date())?;
+        let mut known = self.patients.values();
+        let found = known.find(|known| known.demographics.matches(&demographics));
+        found.map(Patient::view).ok_or_else(Refusal::patient_not_found)
+    }
+
     /// `PUT /medical/v1/patient/{id}?facilityId=`: a full replacement.
     pub(crate) fn update_patient(
         &mut self,
@@ -179,13 +187,33 @@ mod tests {
     }
 
     #[test]
-    fn kyla_belongs_to_somebody_else() {
+    fn wren_belongs_to_somebody_else() {
         let (mut world, facility) = world();
-        let kyla = world
-            .create_patient(at(0), Some(&facility), &patient_body("Kyla", "user-1"))
+        let wren = world
+            .create_patient(at(0), Some(&facility), &patient_body("Wren", "user-1"))
             .unwrap();
-        assert_eq!(kyla["externalId"], SOMEBODY_ELSES_EXTERNAL_ID);
+        assert_eq!(wren["externalId"], SOMEBODY_ELSES_EXTERNAL_ID);
         assert_eq!(world.find_patient(Some("user-1")).unwrap_err().status, 404);
+    }
+
+    #[test]
+    fn a_match_finds_whom_a_create_would_return() {
+        let (mut world, facility) = world();
+        let body = patient_body("Nora", "user-1");
+        assert_eq!(world.match_patient(at(0), &body).unwrap_err().status, 404);
+        let made = world.create_patient(at(0), Some(&facility), &body).unwrap();
+        assert_eq!(
+            world.match_patient(at(1), &patient_body("Nora", "user-2")).unwrap(),
+            made
+        );
+        assert_eq!(
+            world
+                .match_patient(at(1), &patient_body("Iris", "user-1"))
+                .unwrap_err()
+                .status,
+            404
+        );
+        assert_eq!(world.match_patient(at(1), &json!({})).unwrap_err().status, 400);
     }
 
     #[test]

@@ -47,10 +47,10 @@ impl Persona {
     pub const fn first_name(self) -> &'static str {
         match self {
             Self::Ordinary => "Jane",
-            Self::NoData => "Chris",
-            Self::SilentSource => "Ollie",
-            Self::SlowSource => "Andreas",
-            Self::WrongExternalId => "Kyla",
+            Self::NoData => "Nadia",
+            Self::SilentSource => "Silas",
+            Self::SlowSource => "Sloan",
+            Self::WrongExternalId => "Wren",
             Self::OtherPerson => "Sam",
             Self::SandboxSources => "Robin",
         }
@@ -121,7 +121,15 @@ mod tests {
             assert_eq!(persona.name().parse(), Ok(persona));
             assert!(UnknownPersona.to_string().contains(persona.name()));
         }
-        assert_eq!(Persona::from_first_name(" ollie "), Persona::SilentSource);
+        assert_eq!(Persona::from_first_name(" silas "), Persona::SilentSource);
         assert_eq!(Persona::from_first_name("Nora"), Persona::Ordinary);
+    }
+
+    /// Metriport's sandbox has data for these five (docs.metriport.com, page `getting-started/sandbox`).
+    #[test]
+    fn metriports_own_persons_are_ordinary() {
+        for first_name in ["Jane", "Chris", "Ollie", "Andreas", "Kyla"] {
+            assert_eq!(Persona::from_first_name(first_name), Persona::Ordinary, "{first_name}");
+        }
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sandbox_fhir::{BundleText, NetworkRecord, RecordFilter, Source, bundle_text, generate};
+use sandbox_fhir::{BundleText, Entry, NetworkRecord, RecordFilter, Source, bundle_text, generate};
 
+use crate::fhir_patient;
 use crate::files::Object;
 use crate::moment::Moment;
 use crate::patient::Patient;
@@ -18,12 +19,18 @@ pub(crate) struct View {
     record: Arc<NetworkRecord>,
     sources: Vec<Source>,
     filter: RecordFilter,
+    /// Replaces every Patient, if those do not stay as they are.
+    patient: Option<Entry>,
 }
 
 impl View {
     /// Its text, chunk by chunk.
     pub(crate) fn bundle(&self) -> BundleText {
-        bundle_text(Arc::clone(&self.record), &self.sources, &self.filter)
+        let bundle = bundle_text(Arc::clone(&self.record), &self.sources, &self.filter);
+        match &self.patient {
+            Some(patient) => bundle.with_patient(patient.clone()),
+            None => bundle,
+        }
     }
 }
 
@@ -40,12 +47,13 @@ pub(crate) struct Holding {
 impl World {
     /// A source has answered: its part joins the record, which is built anew.
     pub(crate) fn collect(&mut self, now: Moment, patient_id: &str, source: Source) {
+        let patient = self.replacement(patient_id);
         let Some(holding) = self.holding(now, patient_id) else {
             return;
         };
         holding.collected.insert(source);
         holding.cached = true;
-        let view = holding.view(RecordFilter::default());
+        let view = holding.view(RecordFilter::default(), patient);
         if view.bundle().total() > 0 {
             let key = self.record_key(patient_id);
             self.files.put(key, Object::Record(view));
@@ -64,12 +72,14 @@ impl World {
     /// The record as a consolidated query sees it now, filtered: nothing while an HIE query has the cache deleted.
     pub(crate) fn consolidated(&mut self, now: Moment, patient_id: &str, filter: RecordFilter) -> View {
         let hie_is_running = self.hie_is_running(patient_id);
+        let patient = self.replacement(patient_id);
         match self.holding(now, patient_id) {
-            Some(holding) if holding.cached || !hie_is_running => holding.view(filter),
+            Some(holding) if holding.cached || !hie_is_running => holding.view(filter, patient),
             _ => View {
                 record: Arc::new(NetworkRecord::default()),
                 sources: Vec::new(),
                 filter,
+                patient: None,
             },
         }
     }
@@ -102,6 +112,9 @@ impl World {
             return Arc::new(NetworkRecord::default());
         }
         match &self.record {
+            Some(given) if self.options.replace_patient => {
+                Arc::new(NetworkRecord::clone(given).with_links_to(&patient.id))
+            }
             Some(given) => Arc::clone(given),
             None => Arc::new(generate(
                 person::seed(self.options.seed, patient),
@@ -110,14 +123,22 @@ impl World {
             )),
         }
     }
+
+    /// The Patient of a record, as the demographics are now; `None` where the record's own stay.
+    fn replacement(&self, patient_id: &str) -> Option<Entry> {
+        let replaces = self.record.is_none() || self.options.replace_patient;
+        let patient = self.patients.get(patient_id).filter(|_| replaces)?;
+        fhir_patient::entry(patient)
+    }
 }
 
 impl Holding {
-    fn view(&self, filter: RecordFilter) -> View {
+    fn view(&self, filter: RecordFilter, patient: Option<Entry>) -> View {
         View {
             record: Arc::clone(&self.record),
             sources: self.collected.iter().copied().collect(),
             filter,
+            patient,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::message::{Message, State};
@@ -25,7 +26,7 @@ pub struct HeldDelivery {
 }
 
 /// One attempt to deliver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryLog {
     /// `meta.type`.
     pub event_type: String,
@@ -47,7 +48,12 @@ pub(crate) enum Outgoing {
     /// Failed messages again, one after the other.
     Replay(Vec<String>),
     /// The check of a new URL.
-    Ping(String),
+    Ping {
+        /// What the receiver answers with.
+        value: String,
+        /// `meta.messageId`.
+        message_id: String,
+    },
     /// A payload of the caller's own, kept nowhere.
     Sample(Value),
 }
@@ -155,6 +161,15 @@ impl Webhooks {
     pub(crate) fn lose(&mut self, message_ids: &[String]) {
         for message_id in message_ids {
             self.fail(message_id);
+        }
+    }
+
+    /// Messages that were on their way when the process ended never arrived.
+    pub(crate) fn fail_processing(&mut self) {
+        for message in &mut self.messages {
+            if message.state == State::Processing {
+                message.state = State::Failed;
+            }
         }
     }
 

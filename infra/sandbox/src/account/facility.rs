@@ -5,7 +5,7 @@ use shared::metriport::{Client, Facility, FacilityAddress, ManageFacilities, New
 
 use super::Metriport;
 use super::client::{KeyInput, client, told};
-use crate::report::say;
+use crate::report::{say, say_line};
 
 /// Options of `account facility`.
 #[derive(Debug, Clone, Args)]
@@ -74,7 +74,7 @@ async fn list(account: &Client) -> Result<(), String> {
     if facilities.is_empty() {
         say("The account has no facility: `ias account facility create` makes one.");
     }
-    facilities.iter().for_each(|facility| say(&line(facility)));
+    facilities.iter().for_each(|facility| say_line(&line(facility)));
     Ok(())
 }
 
@@ -87,7 +87,7 @@ async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
                 line(facility)
             ));
         }
-        say(&format!("There is a facility of that name already: {}", line(facility)));
+        say_line(&format!("There is a facility of that name already: {}", line(facility)));
         return Ok(());
     }
     let new = NewFacility {
@@ -111,7 +111,7 @@ async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
             }
             _ => told(&error),
         })?;
-    say(&format!("Made a facility: {}", line(&made)));
+    say_line(&format!("Made a facility: {}", line(&made)));
     Ok(())
 }
 

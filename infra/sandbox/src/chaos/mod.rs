@@ -96,6 +96,7 @@ async fn sandbox(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<Sandbox, String
 
 fn options(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<SandboxOptions, String> {
     let mut options = SandboxOptions::new(runner(args.bin_dir.clone())?);
+    options.throttled = false;
     options.time_scale = args.scale;
     options.schedule_scale = args.scale;
     options.stand_in = StandInOptions {

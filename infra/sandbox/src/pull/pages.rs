@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::browser::{Browser, Return};
-use crate::report::say;
+use crate::report::{one_line, say};
 use crate::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 
 /// How long the confirmation of an identity is waited for whose page was passed at once.
@@ -63,7 +63,7 @@ impl Pages {
             Self::Played(browser) => returned(&pass(browser, page).await?, return_to),
             Self::Shown => {
                 say("\n    Open this page in a browser and prove the identity; this command waits half an hour:");
-                say(&format!("    {page}\n"));
+                say(&format!("    {}\n", one_line(page)));
                 Ok(())
             }
         }
@@ -75,7 +75,7 @@ impl Pages {
             Self::Played(browser) => pass(browser, page).await?,
             Self::Shown => {
                 say("\n    Open this page in a browser and pass the challenge. It sends you to your app:");
-                say(&format!("    {page}\n"));
+                say(&format!("    {}\n", one_line(page)));
                 say("    Copy the address that it sends you to, paste it here, and press Enter:");
                 pasted(
                     tokio::task::spawn_blocking(line)

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::pages::{Pages, Returns};
 use crate::app::{App, QueryAsk, Reply};
-use crate::report::{Progress, bytes, say, time};
+use crate::report::{Progress, bytes, say, say_line, time};
 
 /// How often an app would ask at first; then less and less often, as one does that waits for people and networks.
 const ASK_EVERY: Duration = Duration::from_millis(100);
@@ -91,7 +91,7 @@ impl Puller {
         let spent = begun.elapsed();
         self.progress.clear();
         if !self.quiet {
-            say(&format!("  {step} {name:<9}  {what:<72}  {:>8}", time(spent)));
+            say_line(&format!("  {step} {name:<9}  {what:<72}  {:>8}", time(spent)));
         }
         self.lines.push(Line {
             step,

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use shared::domain::{MessageId, Time};
 use shared::queue::parse;
 use shared::webhook::{Event, Incoming, UnverifiedWebhook, WebhookEvent, WebhookKeys};
@@ -63,8 +64,8 @@ impl Webhooks {
         }
     }
 
-    /// What no tree can hold is known by its bytes. What one can, by what it says: a replay has its digest, and a body
-    /// with something else in it has not.
+    /// What is not JSON is known by its bytes. A tree is known by what it says: a replay has its digest, and a body with
+    /// something else in it has not.
     fn judge_digest(&self, event: &WebhookEvent, said: Option<&Value>, bytes: &str) -> Result<(), String> {
         let Some(said) = said else {
             return match event.digest == bytes {
@@ -137,7 +138,7 @@ impl Entry for Webhooks {
             .verify(&self.keys, Time::from_millis(0))
             .map_err(|error| format!("its own signature: {error}"))?;
         let said: Option<Value> = serde_json::from_slice(input).ok();
-        let bytes = verified.digest();
+        let bytes = hex::encode(Sha256::digest(input));
         let body = said.clone().unwrap_or_default();
         let odd = said.is_none() && is_json(input);
         match verified.read(Time::from_millis(0)) {

@@ -68,8 +68,10 @@ impl<'a> Chart<'a> {
         reason = "the generator's types have no map keys and no fallible fields: they always serialize"
     )]
     pub(super) fn add(&mut self, source: Source, resource: &impl Serialize) {
-        self.record
-            .push(source, to_raw_value(resource).expect("a generated resource serializes"));
+        self.record.push(
+            source,
+            to_raw_value(resource).expect("a generated resource serializes").into(),
+        );
     }
 }
 

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use jiff::civil::date;
 use sandbox_fhir::{CHUNK_BYTES, NetworkRecord, RecordFilter, Source, bundle_text, split};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::support::{small_bundle, text};
 
@@ -15,7 +15,7 @@ fn small_record() -> Arc<NetworkRecord> {
 fn ids(sources: &[Source], filter: &RecordFilter) -> Vec<String> {
     let bundle: Value = serde_json::from_str(&text(bundle_text(small_record(), sources, filter))).unwrap();
     let entries = bundle["entry"].as_array().unwrap();
-    assert_eq!(bundle["total"], entries.len());
+    assert_eq!(bundle.get("total"), None, "only searches have a total");
     entries
         .iter()
         .map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned())
@@ -30,14 +30,15 @@ fn types(names: &[&str]) -> Option<BTreeSet<String>> {
 fn a_record_of_two_is_written_so() {
     let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
     let record = NetworkRecord {
-        hie: vec![raw(r#"{"resourceType":"Patient","n":1.50}"#)],
+        hie: vec![raw(r#"{"resourceType":"Patient","id":"p-1","n":1.50}"#).into()],
         pharmacy: Vec::new(),
-        lab: vec![raw(r#"{ "resourceType" : "Observation" }"#)],
+        lab: vec![raw(r#"{ "resourceType" : "Observation" }"#).into()],
     };
     let written = text(bundle_text(Arc::new(record), &Source::ALL, &RecordFilter::default()));
     let expected = concat!(
-        r#"{"resourceType":"Bundle","type":"collection","total":2,"entry":["#,
-        r#"{"resource":{"resourceType":"Patient","n":1.50}},{"resource":{ "resourceType" : "Observation" }}]}"#
+        r#"{"resourceType":"Bundle","type":"collection","entry":["#,
+        r#"{"fullUrl":"urn:id:p-1","resource":{"resourceType":"Patient","id":"p-1","n":1.50}},"#,
+        r#"{"resource":{ "resourceType" : "Observation" }}]}"#
     );
     assert_eq!(written, expected);
 }
@@ -47,10 +48,7 @@ fn an_empty_record_is_a_bundle_without_entries() {
     let bundle = bundle_text(Arc::default(), &Source::ALL, &RecordFilter::default());
     let length = bundle.content_length();
     let written = text(bundle);
-    assert_eq!(
-        written,
-        r#"{"resourceType":"Bundle","type":"collection","total":0,"entry":[]}"#
-    );
+    assert_eq!(written, r#"{"resourceType":"Bundle","type":"collection","entry":[]}"#);
     assert_eq!(length, written.len() as u64);
 }
 
@@ -140,14 +138,110 @@ fn referenced_resources_come_along_when_asked_for() {
         ids(&Source::ALL, &filter(&["MedicationDispense"], false)),
         ["dispense-1"]
     );
-    let dispense = ["patient-1", "request-1", "dispense-1", "medication-1"];
-    assert_eq!(ids(&Source::ALL, &filter(&["MedicationDispense"], true)), dispense);
+    // The request that the dispense refers to is a clinical event of its own.
     assert_eq!(
-        ids(&[Source::Pharmacy], &filter(&["MedicationDispense"], true)),
-        &dispense[1..]
+        ids(&Source::ALL, &filter(&["MedicationDispense"], true)),
+        ["dispense-1", "medication-1"]
     );
     let encounter = ["patient-1", "organization-1", "encounter-1"];
     assert_eq!(ids(&Source::ALL, &filter(&["Encounter"], true)), encounter);
+}
+
+/// `fullUrl` of each entry of the whole Bundle, and its resource's id.
+fn names(record: NetworkRecord) -> Vec<(Value, Value)> {
+    let bundle = bundle_text(Arc::new(record), &Source::ALL, &RecordFilter::default());
+    let length = bundle.content_length();
+    let written = text(bundle);
+    assert_eq!(written.len() as u64, length);
+    let bundle: Value = serde_json::from_str(&written).unwrap();
+    let entries = bundle["entry"].as_array().unwrap().iter();
+    entries
+        .map(|entry| (entry["fullUrl"].clone(), entry["resource"]["id"].clone()))
+        .collect()
+}
+
+fn record_of(entries: &[&str]) -> NetworkRecord {
+    let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{}]}}"#, entries.join(","));
+    split(bundle.as_bytes()).unwrap()
+}
+
+#[test]
+fn an_entry_keeps_its_full_url_or_gets_one_of_its_own() {
+    const UUID: &str = "0198a0e1-0000-7000-8000-000000000001";
+    let entry =
+        |url: &str, kind: &str, id: &str| format!(r#"{{{url}"resource":{{"resourceType":"{kind}","id":"{id}"}}}}"#);
+    let kept = entry(r#""fullUrl":"https:\/\/a.test/Patient/1","#, "Patient", "1");
+    let (derived, named) = (entry("", "Condition", UUID), entry("", "Condition", "c.1"));
+    // Its derived name is the one before it, and a name that is no text is none.
+    let (taken, odd) = (entry("", "Procedure", UUID), entry(r#""fullUrl":7,"#, "Goal", "g-1"));
+    let (nameless, before) = (r#"{"resource":{"resourceType":"Goal"}}"#, entry("", "Goal", "c.1"));
+    let record = record_of(&[&kept, &derived, &named, &taken, &odd, nameless, &before]);
+    let expected = [
+        (json!("https://a.test/Patient/1"), json!("1")),
+        (json!(format!("urn:uuid:{UUID}")), json!(UUID)),
+        (json!("urn:id:c.1"), json!("c.1")),
+        (Value::Null, json!(UUID)),
+        (json!("urn:id:g-1"), json!("g-1")),
+        (Value::Null, Value::Null),
+        (Value::Null, json!("c.1")),
+    ];
+    assert_eq!(names(record.clone()), expected);
+    let written = text(bundle_text(Arc::new(record), &Source::ALL, &RecordFilter::default()));
+    assert!(
+        written.contains(r#""fullUrl":"https:\/\/a.test/Patient/1","#),
+        "{written}"
+    );
+}
+
+#[test]
+fn links_by_full_url_are_followed() {
+    let record = record_of(&[
+        r#"{"fullUrl":"urn:uuid:here","resource":{"resourceType":"Patient","id":"elsewhere"}}"#,
+        r#"{"resource":{"resourceType":"Goal","id":"g-1","subject":{"reference":"urn:uuid:here"}}}"#,
+    ]);
+    let filter = RecordFilter {
+        resource_types: types(&["Goal"]),
+        with_referenced: true,
+        ..RecordFilter::default()
+    };
+    assert_eq!(bundle_text(Arc::new(record), &Source::ALL, &filter).total(), 2);
+}
+
+#[test]
+fn a_replaced_patient_keeps_its_links() {
+    let record = record_of(&[
+        r#"{"fullUrl":"urn:uuid:a","resource":{"resourceType":"Patient","id":"a-1"}}"#,
+        r#"{"resource":{"resourceType":"Patient","id":"b-1"}}"#,
+        r#"{"resource":{"resourceType":"Goal","id":"g-1","subject":{"reference":"urn:uuid:a"}}}"#,
+        r#"{"resource":{"resourceType":"Goal","id":"g-2","subject":{"reference" : "Patient/b-1"},"n":1.50}}"#,
+    ]);
+    let record = Arc::new(record.with_links_to("new-1"));
+    let patient = || RawValue::from_string(r#"{"resourceType":"Patient","id":"new-1"}"#.to_owned()).unwrap();
+    let write = |filter: &RecordFilter| {
+        let bundle = bundle_text(Arc::clone(&record), &Source::ALL, filter).with_patient(patient().into());
+        let (total, length) = (bundle.total(), bundle.content_length());
+        assert_eq!(bundle.resources().count(), total);
+        let written = text(bundle);
+        assert_eq!(written.len() as u64, length);
+        written
+    };
+    let expected = concat!(
+        r#"{"resourceType":"Bundle","type":"collection","entry":["#,
+        r#"{"fullUrl":"urn:id:g-1","resource":"#,
+        r#"{"resourceType":"Goal","id":"g-1","subject":{"reference":"Patient/new-1"}}},"#,
+        r#"{"fullUrl":"urn:id:g-2","resource":"#,
+        r#"{"resourceType":"Goal","id":"g-2","subject":{"reference" : "Patient/new-1"},"n":1.50}},"#,
+        r#"{"fullUrl":"urn:id:new-1","resource":{"resourceType":"Patient","id":"new-1"}}]}"#
+    );
+    assert_eq!(write(&RecordFilter::default()), expected);
+    let none = RecordFilter {
+        resource_types: types(&["Coverage"]),
+        ..RecordFilter::default()
+    };
+    assert_eq!(
+        write(&none),
+        r#"{"resourceType":"Bundle","type":"collection","entry":[]}"#
+    );
 }
 
 #[test]
@@ -157,7 +251,7 @@ fn chunks_are_full_and_add_up() {
         "A".repeat(3 * CHUNK_BYTES + 17)
     );
     let mut record = split(&small_bundle()).unwrap();
-    record.hie.push(RawValue::from_string(long.clone()).unwrap());
+    record.hie.push(RawValue::from_string(long.clone()).unwrap().into());
     let mut bundle = bundle_text(Arc::new(record), &Source::ALL, &RecordFilter::default());
     let length = bundle.content_length();
     let chunks: Vec<_> = bundle.by_ref().collect();

@@ -83,8 +83,9 @@ fn an_adult_has_every_kind_of_resource_in_its_place() {
                 record
                     .hie
                     .iter()
-                    .find(|text| text.get().contains("\"Patient\","))
+                    .find(|entry| entry.resource_type() == "Patient")
                     .unwrap()
+                    .resource()
                     .get()
             )
             .unwrap()["birthDate"],
@@ -238,7 +239,7 @@ fn some_systems_name_themselves_and_some_do_not() {
             record
                 .part(source)
                 .iter()
-                .filter(|text| text.get().contains("\"meta\":{\"source\""))
+                .filter(|entry| entry.resource().get().contains("\"meta\":{\"source\""))
                 .count()
         };
         assert_eq!(named(Source::Lab), record.lab.len(), "born {birth}");

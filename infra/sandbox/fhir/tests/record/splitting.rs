@@ -13,7 +13,7 @@ fn ids(record: &NetworkRecord, source: Source) -> Vec<String> {
     record
         .part(source)
         .iter()
-        .map(|resource| parse(resource.get()))
+        .map(|entry| parse(entry.resource().get()))
         .collect()
 }
 
@@ -163,6 +163,13 @@ fn refusals_say_what_is_wrong() {
         second(r#"{"resource":{"id":"7"}}"#),
         BundleError::NotAResource { index: 1 }
     );
+    for doubled in [
+        r#"{"resource":{"resourceType":"Goal","id":"7","id":"7"}}"#,
+        r#"{"resource":{"resourceType":"Goal","meta":{},"meta":{}}}"#,
+        r#"{"resource":{"resourceType":""}}"#,
+    ] {
+        assert_eq!(second(doubled), BundleError::NotAResource { index: 1 }, "{doubled}");
+    }
     assert_eq!(second(r#"[{"resourceType":"Patient"}]"#), BundleError::NotABundle);
 }
 

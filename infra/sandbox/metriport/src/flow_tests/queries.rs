@@ -71,8 +71,8 @@ fn sources_complete_one_by_one_and_say_so() {
 }
 
 #[test]
-fn ollies_pharmacy_fails_in_silence() {
-    let (mut world, patient_id, _) = proofed("Ollie");
+fn pharmacy_of_silas_fails_in_silence() {
+    let (mut world, patient_id, _) = proofed("Silas");
     let started = treatment(&mut world, 200, &patient_id);
     world.advance(at(300));
     let types: Vec<_> = sent(&mut world)
@@ -88,8 +88,8 @@ fn ollies_pharmacy_fails_in_silence() {
 }
 
 #[test]
-fn andreas_lab_takes_eight_times_as_long() {
-    let (mut world, patient_id, _) = proofed("Andreas");
+fn lab_of_sloan_takes_eight_times_as_long() {
+    let (mut world, patient_id, _) = proofed("Sloan");
     let started = treatment(&mut world, 200, &patient_id);
     let status = |world: &mut World, ms| {
         world.advance(at(ms));
@@ -194,7 +194,7 @@ fn who_opted_out_is_not_looked_up_at_the_exchanges() {
 
 #[test]
 fn failures_can_be_told_by_webhook_too() {
-    let (mut world, patient_id, _) = proofed("Ollie");
+    let (mut world, patient_id, _) = proofed("Silas");
     world.options.failure_events = true;
     treatment(&mut world, 200, &patient_id);
     world.advance(at(300));

@@ -42,7 +42,7 @@ fn consolidated_queries_wait_their_turn_and_the_same_one_is_shared() {
 
 #[test]
 fn a_record_without_data_has_no_entry() {
-    let (mut world, patient_id, _) = proofed("Chris");
+    let (mut world, patient_id, _) = proofed("Nadia");
     treatment(&mut world, 200, &patient_id);
     world.advance(at(1000));
     sent(&mut world);
@@ -55,6 +55,82 @@ fn a_record_without_data_has_no_entry() {
         (&part["status"], &part["bundle"]["entry"]),
         (&json!("completed"), &json!([]))
     );
+}
+
+/// The resources of a patient's record, all sources asked.
+fn pulled(world: &mut World, patient_id: &str, ms: i64) -> Vec<Value> {
+    treatment(world, ms, patient_id);
+    world.advance(at(ms + 800));
+    let view = world.consolidated(at(ms + 800), patient_id, ask("json").filter());
+    let bundle = view.bundle();
+    bundle
+        .resources()
+        .map(|resource| serde_json::from_str(resource.get()).unwrap())
+        .collect()
+}
+
+fn patients(resources: &[Value]) -> Vec<&Value> {
+    let patients = resources
+        .iter()
+        .filter(|resource| resource["resourceType"] == "Patient");
+    patients.collect()
+}
+
+#[test]
+fn the_record_holds_the_patient_as_the_account_knows_them() {
+    let (mut world, patient_id, _) = proofed("Nora");
+    let resources = pulled(&mut world, &patient_id, 200);
+    let made = patients(&resources);
+    assert_eq!(made.len(), 1);
+    assert_eq!(
+        (text(&made[0]["id"]), text(&made[0]["gender"])),
+        (&*patient_id, "female")
+    );
+    assert_eq!(made[0]["name"], json!([{ "family": "Quill", "given": ["Nora"] }]));
+    assert_eq!(made[0]["telecom"], Value::Null, "the account gave no contact");
+    // What changes at Metriport shows in the next record.
+    let facility = world.facilities[0].id.clone();
+    let mut renamed = crate::world::testing::patient_body("Nora", "user-1");
+    renamed["lastName"] = json!("Quillon");
+    world
+        .update_patient(at(2000), &patient_id, Some(&facility), None, &renamed)
+        .unwrap();
+    let resources = pulled(&mut world, &patient_id, 2000);
+    assert_eq!(patients(&resources)[0]["name"][0]["family"], "Quillon");
+}
+
+#[test]
+fn an_option_replaces_the_patient_of_a_given_record() {
+    let given = concat!(
+        r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"p1"}},"#,
+        r#"{"resource":{"resourceType":"Goal","subject":{"reference":"Patient/p1"}}}]}"#
+    );
+    for replaces in [false, true] {
+        let (mut world, patient_id, _) = proofed("Nora");
+        world.record = Some(std::sync::Arc::new(sandbox_fhir::split(given.as_bytes()).unwrap()));
+        world.options.replace_patient = replaces;
+        let resources = pulled(&mut world, &patient_id, 200);
+        let id = if replaces { patient_id.as_str() } else { "p1" };
+        assert_eq!(patients(&resources)[0]["id"], id);
+        let goal = resources
+            .iter()
+            .find(|resource| resource["resourceType"] == "Goal")
+            .unwrap();
+        assert_eq!(text(&goal["subject"]["reference"]), format!("Patient/{id}"));
+    }
+}
+
+/// As in Metriport's own sandbox (docs.metriport.com, page `getting-started/sandbox`).
+#[test]
+fn metriports_own_persons_have_full_records() {
+    for first_name in ["Jane", "Chris", "Ollie", "Andreas", "Kyla"] {
+        let (mut world, patient_id, _) = proofed(first_name);
+        let resources = pulled(&mut world, &patient_id, 200);
+        for kind in ["Observation", "MedicationDispense", "DiagnosticReport"] {
+            let found = resources.iter().any(|resource| resource["resourceType"] == kind);
+            assert!(found, "{first_name}: no {kind}");
+        }
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ type Created = Result<(StatusCode, Json<Value>), Refusal>;
 pub(super) fn mount(router: Router<Arc<App>>) -> Router<Arc<App>> {
     let router = add(router, Operation::CreatePatient, create);
     let router = add(router, Operation::FindPatient, find);
+    let router = add(router, Operation::MatchPatient, find_match);
     let router = add(router, Operation::ReadPatient, read);
     let router = add(router, Operation::UpdatePatient, update);
     let router = add(router, Operation::DeletePatient, delete);
@@ -37,6 +38,11 @@ async fn create(State(app): State<Arc<App>>, params: Params, body: Bytes) -> Cre
 async fn find(State(app): State<Arc<App>>, params: Params) -> Answer {
     app.act(|world, _| world.find_patient(params.get("externalId").map(String::as_str)))
         .map(Json)
+}
+
+async fn find_match(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    let body = json_body(&body)?;
+    app.act(|world, now| world.match_patient(now, &body)).map(Json)
 }
 
 async fn read(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {

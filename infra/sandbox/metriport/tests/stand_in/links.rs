@@ -149,7 +149,7 @@ async fn changed_and_expired_links_are_refused_in_xml() {
 #[tokio::test]
 async fn without_data_there_is_no_file_behind_the_query_link() {
     let mut bench = Bench::ready(options()).await;
-    let patient_id = bench.patient("Chris").await;
+    let patient_id = bench.patient("Nadia").await;
     bench.treatment(&patient_id, json!({})).await;
     let link = id(&bench.hook().await.json["payload"], "consolidatedDataUrl");
     for _ in 0..2 {

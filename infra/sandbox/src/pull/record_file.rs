@@ -1,0 +1,100 @@
+//! A record from a file: taken only if the functions will take it too, when it is delivered.
+
+use std::path::Path;
+
+use sandbox_fhir::{Entry, NetworkRecord, read_entries};
+use shared::records::{BundleScan, ScanError};
+
+/// What stands before a resource in a Bundle of one.
+const BEFORE: &[u8] = br#"{"resourceType":"Bundle","entry":[{"resource":"#;
+const AFTER: &[u8] = b"}]}";
+
+/// A Bundle from a file, split over the sources.
+pub(crate) fn read_record(path: &Path) -> Result<NetworkRecord, String> {
+    let refuse = |reason: &dyn std::fmt::Display| format!("{}: {reason}", path.display());
+    let text = std::fs::read(path).map_err(|error| refuse(&error))?;
+    let entries = read_entries(&text).map_err(|error| refuse(&error))?;
+    for (index, entry) in entries.iter().enumerate() {
+        scan(entry).map_err(|error| {
+            let kind = entry.resource_type();
+            let at = "the functions refuse such a record";
+            refuse(&format!(
+                "entry {index} (counted from 0), {kind}: {error} of the resource; {at}"
+            ))
+        })?;
+    }
+    Ok(NetworkRecord::from_iter(entries))
+}
+
+/// Reads a resource as `record-fetch` does, which refuses more than FHIR does.
+fn scan(entry: &Entry) -> Result<(), ScanError> {
+    let mut reader = BundleScan::default();
+    let resource = entry.resource().get().as_bytes();
+    let read = [BEFORE, resource, AFTER]
+        .iter()
+        .try_for_each(|piece| reader.push(piece));
+    read.and_then(|()| reader.finish().map(|_counts| ()))
+        .map_err(within_resource)
+}
+
+/// The same with its offset counted from where the resource begins.
+fn within_resource(error: ScanError) -> ScanError {
+    let inside = |at: u64| at.saturating_sub(BEFORE.len() as u64);
+    match error {
+        ScanError::NotJson(at) => ScanError::NotJson(inside(at)),
+        ScanError::NotUtf8(at) => ScanError::NotUtf8(inside(at)),
+        ScanError::TooDeep(at) => ScanError::TooDeep(inside(at)),
+        ScanError::Doubled(at) => ScanError::Doubled(inside(at)),
+        ScanError::Escaped(at) => ScanError::Escaped(inside(at)),
+        ScanError::Truncated(after) => ScanError::Truncated(inside(after)),
+        ScanError::NotABundle => ScanError::NotABundle,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(resource: &str) -> Option<String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let patient = r#"{"resourceType":"Patient","id":"p1"}"#;
+        let bundle =
+            format!(r#"{{"resourceType":"Bundle","entry":[{{"resource":{patient}}},{{"resource":{resource}}}]}}"#);
+        std::fs::write(file.path(), bundle).unwrap();
+        let refused = read_record(file.path()).err()?;
+        Some(refused.replace(&file.path().display().to_string(), "FILE"))
+    }
+
+    #[test]
+    fn a_record_that_the_functions_would_refuse_is_refused_at_once() {
+        let escaped = r#"{"resourceType":"Observation","i\u0064":"1"}"#;
+        assert_eq!(
+            refusal(escaped).unwrap(),
+            "FILE: entry 1 (counted from 0), Observation: a name with an escape at byte 34 of the resource; the \
+             functions refuse such a record"
+        );
+        let nested = |depth: usize| {
+            let (open, close) = (r#"{"extension":["#.repeat(depth), "]}".repeat(depth));
+            format!(r#"{{"resourceType":"Goal","extension":[{open}{close}]}}"#)
+        };
+        let deep = refusal(&nested(300)).unwrap();
+        assert!(
+            deep.contains("entry 1 (counted from 0), Goal: nested deeper than 512 at byte"),
+            "{deep}"
+        );
+        assert_eq!(refusal(&nested(200)), None);
+        assert_eq!(refusal(r#"{"resourceType":"Goal","text":"\u0064"}"#), None);
+    }
+
+    #[test]
+    fn whatever_the_reader_refuses_names_its_entry() {
+        for resource in [
+            r#"{"resourceType":"Goal","resourceType":"Goal"}"#,
+            r#"{"resourceType":"\u0047oal"}"#,
+            r#"{"id":"7"}"#,
+        ] {
+            let refused = refusal(resource).unwrap();
+            assert!(refused.starts_with("FILE: entry 1 (counted from 0)"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+// Pulls records of the sandbox, and records of others through it, and judges each Bundle. A broken Bundle of each kind
+// must be seen first: a judge that sees nothing proves nothing.
+
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { problemsOf, referencesOf } from "./bundle-check.mjs";
+
+const IAS = "target/debug/ias";
+/** Records of Synthea, where a checkout has some beside it. */
+const SYNTHEA = "../shared/data/synthea";
+/** Pulls at once: each is several processes. */
+const AT_ONCE = 4;
+const PULL_MILLIS_MAX = 300_000;
+
+const run = promisify(execFile);
+const folder = mkdtempSync(join(tmpdir(), "fhir-judge-"));
+
+/** Every pull: its name, its arguments, and the file it takes the record from, if any. */
+function pulls() {
+  const personas = ["ordinary", "silent-source", "slow-source", "sandbox-sources"];
+  const made = [
+    ...personas.map((persona) => ({ name: persona, args: ["--persona", persona] })),
+    ...[2, 3, 4, 5].map((seed) => ({ name: `seed ${seed}`, args: ["--seed", `${seed}`] })),
+  ];
+  const files = existsSync(SYNTHEA) ? readdirSync(SYNTHEA).filter((file) => file.endsWith(".json")) : [];
+  if (files.length === 0) console.error("skipped: there are no Synthea records beside the project");
+  const given = files.flatMap((file) => {
+    const args = ["--record", join(SYNTHEA, file)];
+    return [
+      { name: file, args, given: join(SYNTHEA, file) },
+      { name: `${file}, Patient replaced`, args: [...args, "--replace-patient"] },
+    ];
+  });
+  return [...made, ...given];
+}
+
+async function pulled({ args }, index) {
+  const out = join(folder, `${index}.json`);
+  await run(IAS, ["pull", "--json", "--out", out, ...args], { timeout: PULL_MILLIS_MAX, maxBuffer: 1 << 24 });
+  return JSON.parse(readFileSync(out, "utf8"));
+}
+
+/** What a pull of a file must keep besides being valid: every entry's fullUrl. */
+function lostNames(bundle, given) {
+  const urls = new Set(bundle.entry.map((entry) => entry.fullUrl));
+  const before = JSON.parse(readFileSync(given, "utf8")).entry;
+  return before
+    .filter((entry) => !urls.has(entry.fullUrl))
+    .map(() => ({ judge: "links", message: "an entry lost its fullUrl" }));
+}
+
+/** Bundles that are broken in one way each, and the judge that must see it. */
+function broken(bundle) {
+  const changed = (change) => {
+    const copy = structuredClone(bundle);
+    change(copy, copy.entry);
+    return copy;
+  };
+  const patient = (entries) => entries.find((entry) => entry.resource.resourceType === "Patient").resource;
+  return [
+    ["medplum", "a collection with total", changed((copy) => (copy.total = copy.entry.length))],
+    ["medplum", "a doubled fullUrl", changed((_, entries) => (entries[1].fullUrl = entries[0].fullUrl))],
+    ["medplum", "a text where a list is due", changed((_, entries) => (patient(entries).name = "Quill"))],
+    ["fhir", "a wrong gender code", changed((_, entries) => (patient(entries).gender = "Female"))],
+    ["links", "a dead Type/id", changed((_, entries) => (patient(entries).id = "elsewhere"))],
+    [
+      "links",
+      "a dead urn:uuid",
+      changed((_, entries) => {
+        const subject = entries.find((entry) => entry.resource.subject).resource.subject;
+        subject.reference = "urn:uuid:00000000-0000-4000-8000-000000000000";
+      }),
+    ],
+  ];
+}
+
+function checkJudges(bundle) {
+  const cases = broken(bundle);
+  for (const [judge, what, copy] of cases) {
+    if (!problemsOf(copy).some((problem) => problem.judge === judge)) throw new Error(`${judge} does not see ${what}`);
+  }
+  return cases.length;
+}
+
+/** Maps in order, with at most AT_ONCE under way. */
+async function mapSome(items, act) {
+  const results = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next++;
+      results[index] = await act(items[index], index);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return results;
+}
+
+async function judge() {
+  const all = pulls();
+  const bundles = await mapSome(all, pulled);
+  const seen = checkJudges(bundles[0]);
+  const counts = { resources: 0, references: 0, invalid: 0 };
+  all.forEach(({ name, given }, index) => {
+    const bundle = bundles[index];
+    const problems = [...problemsOf(bundle), ...(given ? lostNames(bundle, given) : [])];
+    counts.resources += bundle.entry.length;
+    counts.references += bundle.entry.flatMap((entry) => referencesOf(entry.resource)).length;
+    counts.invalid += problems.length > 0 ? 1 : 0;
+    problems.slice(0, 10).forEach(({ judge, message }) => console.error(`${name}: ${judge}: ${message}`));
+    if (problems.length > 10) console.error(`${name}: ${problems.length - 10} problems more`);
+  });
+  const { resources, references, invalid } = counts;
+  console.log(
+    `fhir: ${all.length} records of the sandbox with ${resources} resources and ${references} references, ${invalid} ` +
+      `invalid; ${seen} of ${seen} broken Bundles seen`,
+  );
+  return invalid === 0;
+}
+
+try {
+  process.exitCode = (await judge()) ? 0 : 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,165 @@
+// Starts the stand-in with every kind of webhook switched on, drives it, and judges what it sent and answered.
+
+import { Driver, SANDBOX_PERSONS } from "./calls.mjs";
+import { SDK_LACKS, STAND_IN_LACKS, UNKNOWN_TYPES } from "./expected.mjs";
+import { MetriportMedicalApi, webhookMetadataSchema, webhookRequestSchema } from "./packages.mjs";
+import { startReceiver, startStandIn, until } from "./stand-in.mjs";
+
+const SWITCHES = ["--data-ready-events", "--failure-events", "--failed-consolidated", "1"];
+
+/** What must have come for the run to count: type, and status where one has several. */
+const DUE = [
+  "ping",
+  "ias.identity.verified",
+  "network-query.hie.first-data-ready processing",
+  "network-query.hie completed",
+  "network-query.pharmacy completed",
+  "network-query.pharmacy failed",
+  "network-query.lab completed",
+  "medical.consolidated-data completed",
+  "medical.consolidated-data failed",
+];
+
+async function drive(driver, receiver) {
+  await driver.facilities();
+  const key = await driver.webhook(receiver.url);
+  const patients = [];
+  for (const person of SANDBOX_PERSONS) patients.push(await driver.patient(...person));
+  const silent = await driver.patient("Silas", "Quill", "1974-07-19", "F");
+  const unknown = await driver.patient("Nadia", "Quill", "1984-07-19", "F");
+  await Promise.all([
+    ...[...patients, unknown].map(({ id }) => driver.networkQuery(id, "completed")),
+    driver.networkQuery(silent.id, "partial"),
+  ]);
+  for (const { id, firstName } of patients) {
+    if ((await driver.count(id)) === 0) throw new Error(`there is no record of ${firstName}`);
+  }
+  const [jane] = patients;
+  await driver.individualAccess(jane.id, (sessionId) => identityOf(receiver, sessionId));
+  await driver.consolidated(jane.id, "json", undefined, "failed");
+  await driver.consolidated(jane.id, "json", ["Observation", "Condition"], "completed");
+  for (const form of ["pdf", "html"]) await driver.consolidated(jane.id, form, undefined, "completed");
+  await driver.consolidated(unknown.id, "json", undefined, "completed");
+  await replay(driver, receiver, jane);
+  await driver.changePatient(unknown);
+  return key;
+}
+
+async function identityOf(receiver, sessionId) {
+  const verified = await until("the identity is verified", () =>
+    receiver.deliveries.find(({ event }) => event.payload?.sessionId === sessionId),
+  );
+  return verified.event.payload.proofedIdentityId;
+}
+
+/** A delivery that fails is sent again when asked for: the same message without its metadata. */
+async function replay(driver, receiver, patient) {
+  receiver.refuses = true;
+  await driver.consolidated(patient.id, "json", undefined, "completed");
+  await driver.failedDeliveries(1);
+  receiver.refuses = false;
+  await driver.sdk.retryWebhookRequests();
+  await driver.failedDeliveries(0);
+  const lost = receiver.deliveries.find(({ refused }) => refused).event.meta;
+  const again = receiver.deliveries.filter(({ event }) => event.meta.messageId === lost.messageId).at(-1).event.meta;
+  if (again.when !== lost.when || !lost.data || again.data) throw new Error("a replay is not as Metriport's");
+}
+
+/** Problems of the webhooks, and how many came of each kind. */
+function judgeWebhooks(deliveries, key) {
+  const kinds = {};
+  const problems = [];
+  for (const { body, event, signature } of deliveries) {
+    const status = event.payload?.source?.status ?? event.patients?.[0]?.status;
+    const kind = [event.meta.type, status].filter(Boolean).join(" ");
+    kinds[kind] = (kinds[kind] ?? 0) + 1;
+    if (!MetriportMedicalApi.verifyWebhookSignature(key, body, signature)) problems.push(`${kind}: its signature`);
+    problems.push(...problemsOf(event).map((problem) => `${kind}: ${problem}`));
+  }
+  problems.push(...DUE.filter((kind) => !kinds[kind]).map((kind) => `${kind}: none came`));
+  return { kinds, problems };
+}
+
+function problemsOf(event) {
+  const known = webhookRequestSchema.safeParse(event).success;
+  if (event.meta.type in UNKNOWN_TYPES) {
+    const envelope = webhookMetadataSchema.safeParse(event.meta).success ? [] : ["its envelope does not parse"];
+    return known ? ["the schema knows it: the list of unknown types is stale"] : envelope;
+  }
+  return known ? [] : ["it does not parse"];
+}
+
+/** What the SDK lacks, found by what it sends and where it can send to. */
+function sdkLacks(driver) {
+  const source = MetriportMedicalApi.toString();
+  const [start] = driver.sent.filter(({ url, data }) => url.endsWith("/network/query") && data);
+  const options = JSON.stringify([start.params, start.data, start.headers]);
+  const lacking = [
+    !source.includes("/identity/session"),
+    !source.includes("/aal2/challenge"),
+    !/purposeOfUse|proofedIdentityId|x-aal2-session/.test(options),
+  ];
+  return SDK_LACKS.filter((_, index) => lacking[index]);
+}
+
+/** Calls each method that was not driven: the stand-in must not know it, and the list must. */
+async function standInLacks(driver) {
+  const helpers = ["constructor", "lastRequestId", "verifyWebhookSignature"];
+  const methods = Object.getOwnPropertyNames(MetriportMedicalApi.prototype);
+  const left = methods.filter((name) => !driver.driven.has(name) && !helpers.includes(name));
+  const problems = Object.keys(STAND_IN_LACKS)
+    .filter((name) => !left.includes(name))
+    .map((name) => `${name} is listed as lacking, and was called`);
+  for (const name of left) {
+    const listed = STAND_IN_LACKS[name];
+    if (!listed) problems.push(`${name} is neither called nor listed as lacking`);
+    else if (!(await isUnknownRoute(driver, name, listed.args))) problems.push(`${name} is there: the list is stale`);
+  }
+  return { lacking: left.length, problems };
+}
+
+async function isUnknownRoute(driver, name, args) {
+  try {
+    await driver.sdk[name](...args);
+    return false;
+  } catch (error) {
+    return error.response?.status === 404 && error.response.data?.message === "Not Found";
+  }
+}
+
+/** The judge sees what it is there for. */
+function checkJudges({ body, event, signature }, key) {
+  const changed = Buffer.concat([body, Buffer.from(" ")]);
+  const { externalId: _, patientId: __, ...payload } = event.payload;
+  if (MetriportMedicalApi.verifyWebhookSignature(key, changed, signature)) throw new Error("a changed body is verified");
+  if (problemsOf({ ...event, payload }).length === 0) throw new Error("a webhook without its patient parses");
+}
+
+async function judge() {
+  const standIn = await startStandIn(SWITCHES);
+  const receiver = await startReceiver();
+  try {
+    const driver = new Driver(standIn.about);
+    const key = await drive(driver, receiver);
+    const calls = driver.driven.size;
+    const { kinds, problems } = judgeWebhooks(receiver.deliveries, key);
+    checkJudges(receiver.deliveries.find(({ event }) => event.meta.type === "network-query.hie"), key);
+    const missing = sdkLacks(driver);
+    problems.push(...SDK_LACKS.filter((one) => !missing.includes(one)).map((one) => `the SDK has ${one} by now`));
+    const lacks = await standInLacks(driver);
+    problems.push(...lacks.problems);
+    problems.forEach((problem) => console.error(problem));
+    const counted = Object.entries(kinds).map(([kind, count]) => `${count} ${kind}`);
+    console.log(
+      `metriport-sdk: ${receiver.deliveries.length} webhooks (${counted.sort().join(", ")}), ${calls} calls of the SDK, ` +
+        `${problems.length} problems; the SDK lacks ${missing.length} (${missing.join("; ")}), the stand-in ` +
+        `${lacks.lacking} methods that we do not use`,
+    );
+    return problems.length === 0;
+  } finally {
+    receiver.stop();
+    standIn.stop();
+  }
+}
+
+process.exitCode = (await judge()) ? 0 : 1;
