@@ -67,8 +67,9 @@ impl SourceStatus {
         matches!(self, Self::Completed | Self::Failed | Self::Expired)
     }
 
-    /// Whether `self` may become `next`. Nothing regresses: evidence corrects a clock reading, and an answer the failure
-    /// before it (docs.metriport.com, page `network/get-network-query`: a type may appear again after a failure).
+    /// Whether `self` may become `next`. Nothing regresses: evidence corrects a clock reading, and an answer corrects
+    /// the failure before it (docs.metriport.com, page `network/get-network-query`: a type may appear again after a
+    /// failure).
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match (self, next) {

@@ -10,17 +10,17 @@ use crate::metriport::{Client, Operation, UpstreamError, tolerant};
 
 /// Lists stand under their resource's name; a bare one is taken too.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum List {
-    Bare(Vec<Wire>),
-    Named {
-        #[serde(deserialize_with = "tolerant::list")]
-        facilities: Vec<Wire>,
-    },
+struct List {
+    #[serde(deserialize_with = "tolerant::list")]
+    facilities: Vec<Wire>,
 }
 
 pub(super) async fn list(client: &Client) -> Result<Vec<Facility>, UpstreamError> {
     let call = Call::new(Operation::ListFacilities, Method::GET, ["medical", "v1", "facility"]);
-    let (List::Bare(items) | List::Named { facilities: items }) = client.send(call).await?.json()?;
+    let reply = client.send(call).await?;
+    let items = match reply.json::<List>() {
+        Ok(list) => list.facilities,
+        Err(_bare) => reply.json()?,
+    };
     Ok(items.into_iter().filter_map(Wire::facility).collect())
 }
