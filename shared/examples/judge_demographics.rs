@@ -1,5 +1,5 @@
-//! The product's verdict on demographics, for `tests/interop/demographics/run`: a body of `PUT /v1/patient` on each line
-//! of the input, a verdict on each line of the output. The argument is the moment of the request.
+//! The product's verdict on demographics, for `tests/interop/demographics/run`: a body of `PUT /v1/patient` on each
+//! line of the input, a verdict on each line of the output. The argument is the moment of the request.
 
 use std::io::{Write, stdin, stdout};
 

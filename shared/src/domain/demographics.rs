@@ -1,9 +1,9 @@
 //! Who the person says they are: read and checked before anything goes upstream.
 //!
-//! The rules are those Metriport applies (docs.metriport.com, page `patient/create-patient`, and `patientCreateSchema` of
-//! the published `@metriport/api-sdk`), so that a refusal reaches the app with a field name rather than as an upstream
-//! error. Some are stricter: Individual Access needs an e-mail address or a phone number, and names hold only characters
-//! that people can see. `tests/interop/demographics` compares both, and lists what is stricter and why.
+//! The rules are those Metriport applies (docs.metriport.com, page `patient/create-patient`, and `patientCreateSchema`
+//! of the published `@metriport/api-sdk`), so that a refusal reaches the app with a field name rather than as an
+//! upstream error. Some are stricter: Individual Access needs an e-mail address or a phone number, and names hold only
+//! characters that people can see. `tests/interop/demographics` compares both, and lists what is stricter and why.
 
 mod address;
 mod contact;

@@ -1,5 +1,5 @@
-//! What a caller sent, read place by place. Each fault is noted with its JSON pointer (RFC 6901) and reading goes on, so
-//! that one refusal names all of them.
+//! What a caller sent, read place by place. Each fault is noted with its JSON pointer (RFC 6901) and reading goes on,
+//! so that one refusal names all of them.
 //!
 //! Knows JSON, and nothing about the requests made of it. A value is taken apart one level at a time and only where a
 //! reader asks for it: depth costs nothing, and a field that nobody reads may hold anything that JSON allows.

@@ -7,12 +7,14 @@ const CONTACT = "demographics/contact.rs";
 const PERSON = "demographics.rs";
 const INPUT = "input.rs";
 
+const NO_FIELDS = "return Some(Fields { pointer: self.pointer.clone(), entries: Vec::new() });";
+
 export const CHECKS = [
   ["unknown fields", INPUT, "fields.note_unknown(known, faults);", ""],
   ["length of an unknown name", INPUT, "name.chars().nth(NAME_CHARS_MAX).is_none()", "true"],
   ["escapes of a pointer", INPUT, `name.replace('~', "~0").replace('/', "~1")`, "name"],
   ["doubled fields", INPUT, ".count() > 1", ".count() > 9"],
-  ["objects and not arrays", INPUT, 'faults.add(&self.pointer, "an object");\n            return None;', "return Some(Fields { pointer: self.pointer.clone(), entries: Vec::new() });"],
+  ["objects and not arrays", INPUT, 'faults.add(&self.pointer, "an object");\n            return None;', NO_FIELDS],
   ["null for an optional field", INPUT, "self.get(name)?;", 'self.get(name).filter(|input| input.json != "null")?;'],
   ["text that is empty", TEXT, ".filter(|text| !text.is_empty())", ""],
   ["length of a text", TEXT, "short && text", "text"],

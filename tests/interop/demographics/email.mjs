@@ -2,8 +2,10 @@
 
 import { HIDDEN } from "./values.mjs";
 
-const ODD = [..." \"(),:;<>@[\\]!#$%&'*+-/=?^_`{|}~.", "é", "ß", "李", "©", "¡", "ｅ", "＠", "，", "𝒩", "👩", "\u00a0", "\u2003", "\u3000",
-  "\ud7ff", "\uf900", "\ufdcf", "\ufdf0", "\uffef", "\uff01", "\uff5e", ...HIDDEN];
+const ODD = [
+  ..." \"(),:;<>@[\\]!#$%&'*+-/=?^_`{|}~.", "é", "ß", "李", "©", "¡", "ｅ", "＠", "，", "𝒩", "👩", "\u00a0", "\u2003",
+  "\u3000", "\ud7ff", "\uf900", "\ufdcf", "\ufdf0", "\uffef", "\uff01", "\uff5e", ...HIDDEN,
+];
 const LOCALS = ["nora", "n", "nora.quill", "n.q+x", "o'brien", "jösé", "李", "{a}|~", "a-b_c", "1"];
 const HOSTS = ["example", "a-b", "mail.example", "bücher", "x1", "1", "xn--bcher-kva"];
 const TOPS = ["test", "com", "рф", "museum", "xn--p1ai", "XN--P1AI", "Test"];
@@ -15,24 +17,35 @@ const inserted = (chance, text, more) => {
 
 const part = (chance, size) => chance.pick(["a", "é"]).repeat(size).slice(0, size);
 
+const ODD_TOPS = [
+  "t", "é", "te", "c0m", "c0m1", "te-st", "123", "1234", "1", "xn", "xn1", "xn1a", "xn--", "xné1", "Xn-1a", "©a", "a©",
+  "-test", "test-", "", " test",
+];
+const ODD_HOSTS = ["", "-a", "a-", ".", "a.", ".a", "a..b", "a_b", "_", "[127.0.0.1]", "127.0.0", "ｗｉｄｅ", "a b", "-", "a@b"];
+const ODD_LOCALS = [".nora", "nora.", "no..ra", "no.ra.", "..", "."];
+const QUOTED = ["nora quill", "nora", "", 'a\\"b', 'a"b', "a\\", "é", "a@b", "\x80"];
+const BEFORE = ["mailto:", "+1", "++1", "+", "1", " ", ".", "https://", "Nora <"];
+const BEHIND = [" ", ".", ">", ",", "\n", "\u200b", "@", "/", "?subject=x", "@example.test"];
+
 export function email(chance) {
-  let [local, host, top] = [chance.pick(LOCALS), chance.pick(HOSTS), chance.pick(TOPS)];
-  const whole = () => `${local}@${host}.${top}`;
+  const [local, host, top] = [chance.pick(LOCALS), chance.pick(HOSTS), chance.pick(TOPS)];
+  const usual = `${local}@${host}.${top}`;
+  const long = (...sizes) => sizes.map((size) => part(chance, size)).join(".");
   switch (chance.below(16)) {
-    case 0: local = inserted(chance, local, chance.pick(ODD)); return whole();
-    case 1: host = inserted(chance, host, chance.pick(ODD)); return whole();
-    case 2: top = inserted(chance, top, chance.pick(ODD)); return whole();
-    case 3: local = part(chance, chance.pick([32, 33, 63, 64, 65])); return whole();
-    case 4: host = part(chance, chance.pick([62, 63, 64])); return whole();
-    case 5: host = `${part(chance, 60)}.${part(chance, 60)}.${part(chance, 60)}.${part(chance, chance.pick([3, 5, 20, 60]))}`; return whole();
-    case 6: top = chance.pick(["t", "é", "te", "c0m", "c0m1", "te-st", "123", "1234", "1", "xn", "xn1", "xn1a", "xn--", "xné1", "Xn-1a", "©a", "a©", "-test", "test-", "", " test"]); return whole();
-    case 7: return chance.pick(["mailto:", "+1", "++1", "+", "1", " ", ".", "https://", "Nora <"]) + whole();
-    case 8: return whole() + chance.pick([" ", ".", ">", ",", "\n", "\u200b", "@", "/", "?subject=x", "@example.test"]);
-    case 9: host = chance.pick(["", "-a", "a-", ".", "a.", ".a", "a..b", "a_b", "_", "[127.0.0.1]", "127.0.0", "ｗｉｄｅ", "a b", "-", "a@b"]); return whole();
-    case 10: return chance.pick([`${local}@${top}`, `${local}.${host}.${top}`, `@${host}.${top}`, `${local}@`, "@", "", " ", `${local}@${host}.`, `${local}@127.0.0.1`]);
-    case 11: local = `"${chance.pick(["nora quill", "nora", "", "a\\\"b", "a\"b", "a\\", "é", "a@b", "\x80"])}"`; return whole();
-    case 12: return chance.pick([null, 5, true, [], {}, [whole()]]);
-    case 13: local = chance.pick([".nora", "nora.", "no..ra", "no.ra.", "..", "."]); return whole();
-    default: return whole();
+    case 0: return `${inserted(chance, local, chance.pick(ODD))}@${host}.${top}`;
+    case 1: return `${local}@${inserted(chance, host, chance.pick(ODD))}.${top}`;
+    case 2: return `${local}@${host}.${inserted(chance, top, chance.pick(ODD))}`;
+    case 3: return `${part(chance, chance.pick([32, 33, 63, 64, 65]))}@${host}.${top}`;
+    case 4: return `${local}@${part(chance, chance.pick([62, 63, 64]))}.${top}`;
+    case 5: return `${local}@${long(60, 60, 60, chance.pick([3, 5, 20, 60]))}.${top}`;
+    case 6: return `${local}@${host}.${chance.pick(ODD_TOPS)}`;
+    case 7: return chance.pick(BEFORE) + usual;
+    case 8: return usual + chance.pick(BEHIND);
+    case 9: return `${local}@${chance.pick(ODD_HOSTS)}.${top}`;
+    case 10: return chance.pick([`${local}@${top}`, `${local}.${host}.${top}`, `@${host}.${top}`, `${local}@`, "@", "", " ", `${local}@${host}.`]);
+    case 11: return `"${chance.pick(QUOTED)}"@${host}.${top}`;
+    case 12: return chance.pick([null, 5, true, [], {}, [usual]]);
+    case 13: return `${chance.pick(ODD_LOCALS)}@${host}.${top}`;
+    default: return usual;
   }
 }

@@ -66,53 +66,78 @@ const stricter = {
   email: emailRules,
 };
 
-// The verdicts on a body: `faults` by pointer, `schema` whether the schema's fields take it, `fields` each field's.
-export function expect(body, doubled) {
-  const verdict = { faults: new Map(), schema: true, fields: [] };
-  const fault = (pointer, reason, counted = true) => {
-    if (counted && !verdict.faults.has(pointer)) verdict.faults.set(pointer, reason);
-    if (reason === SCHEMA) verdict.schema = false;
-  };
-  const field = (name, pointer, type, value, counted) => {
+// An address or a contact beyond these is not looked at.
+const ENTRIES_MAX = 10;
+const NAME_CHARACTERS_MAX = 64;
+const escaped = (name) => name.replaceAll("~", "~0").replaceAll("/", "~1");
+const pick = (value, names) => Object.fromEntries(names.filter((name) => name in value).map((name) => [name, value[name]]));
+const LINES = pick(address, ["addressLine1", "addressLine2", "city", "state", "zip", "country"]);
+const WAYS = pick(contact, ["phone", "email"]);
+const OWN = pick(person, ["firstName", "lastName", "dob", "genderAtBirth"]);
+
+// What must be said of a body: `faults` by pointer; whether the schema takes every field; and what it says of each.
+class Verdict {
+  faults = new Map();
+  schema = true;
+  fields = [];
+
+  add(pointer, reason) {
+    if (!this.faults.has(pointer)) this.faults.set(pointer, reason);
+    if (reason === SCHEMA) this.schema = false;
+  }
+
+  readField(name, pointer, type, value) {
     const taken = type.safeParse(value).success;
-    verdict.fields.push([name.split(".").at(-1), taken]);
+    this.fields.push([name, taken]);
     const reason = taken ? value !== undefined && stricter[name]?.(value) : SCHEMA;
-    if (reason) fault(pointer, reason, counted);
-  };
-  const object = (pointer, types, value, prefix, counted = true) => {
-    for (const name of Object.keys(value).filter((name) => !(name in types))) {
-      fault([...name].length > 64 ? pointer : `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`, "unknown-field", counted);
+    if (reason) this.add(pointer, reason);
+  }
+
+  readObject(pointer, types, value, lists = []) {
+    for (const name of Object.keys(value).filter((name) => !(name in types) && !lists.includes(name))) {
+      const long = [...name].length > NAME_CHARACTERS_MAX;
+      this.add(long ? pointer : `${pointer}/${escaped(name)}`, "unknown-field");
     }
-    for (const [name, type] of Object.entries(types)) field(name, `${pointer}/${name}`, type, value[name], counted);
-  };
-  const list = (name, read) => {
-    const many = Array.isArray(body[name]);
-    const items = many ? body[name] : body[name] === undefined ? [] : [body[name]];
-    if (items.length > 10) fault(`/${name}`, "too-many");
-    items.forEach((item, index) => {
-      const pointer = many ? `/${name}/${index}` : `/${name}`;
-      if (isObject(item)) read(pointer, item, index < 10);
-      else fault(pointer, SCHEMA, index < 10);
-    });
-    verdict.fields.push([name, person[name].safeParse(body[name]).success]);
-    return items.length > 0;
-  };
+    for (const [name, type] of Object.entries(types)) this.readField(name, `${pointer}/${name}`, type, value[name]);
+  }
+
+  readContact(pointer, value) {
+    this.readObject(pointer, WAYS, value);
+    const given = Object.keys(WAYS).filter((name) => value[name] !== undefined);
+    if (given.length === 0) this.add(pointer, SCHEMA);
+    else if (given.every((name) => value[name] === null)) this.schema = false;
+  }
+
+  // One entry or a list of them; `none` is what is wrong with none.
+  readEntries(name, value, none, read) {
+    const taken = person[name].safeParse(value).success;
+    this.fields.push([name, taken]);
+    const entries = (Array.isArray(value) ? value : [value]).map((entry, index) => [
+      Array.isArray(value) ? `/${name}/${index}` : `/${name}`,
+      entry,
+    ]);
+    if (value === undefined || entries.length === 0) return this.add(`/${name}`, none);
+    if (entries.length > ENTRIES_MAX) {
+      this.add(`/${name}`, "too-many");
+      this.schema &&= taken;
+    }
+    for (const [pointer, entry] of entries.slice(0, ENTRIES_MAX)) {
+      if (isObject(entry)) read(pointer, entry);
+      else this.add(pointer, SCHEMA);
+    }
+  }
+}
+
+export function expect(body, doubled) {
+  const verdict = new Verdict();
   if (!isObject(body)) {
-    fault("", SCHEMA);
+    verdict.add("", SCHEMA);
     return verdict;
   }
-  const known = ["firstName", "lastName", "dob", "genderAtBirth"];
-  object("", Object.fromEntries(known.map((name) => [name, person[name]])), Object.fromEntries(Object.entries(body).filter(([name]) => name !== "address" && name !== "contact")), "");
-  const { addressLine1, addressLine2, city, state, zip, country } = address;
-  if (!list("address", (pointer, item, counted) => object(pointer, { addressLine1, addressLine2, city, state, zip, country }, item, "", counted))) fault("/address", SCHEMA);
-  const contacts = list("contact", (pointer, item, counted) => {
-    object(pointer, { phone: contact.phone, email: contact.email }, item, "", counted);
-    const given = ["phone", "email"].filter((name) => item[name] !== undefined);
-    if (given.length === 0) fault(pointer, SCHEMA, counted);
-    else if (given.every((name) => item[name] === null)) verdict.schema = false;
-  });
-  if (!contacts) fault("/contact", "contact-needed");
-  for (const pointer of doubled) fault(pointer, "doubled-field");
+  verdict.readObject("", OWN, body, ["address", "contact"]);
+  verdict.readEntries("address", body.address, SCHEMA, (pointer, entry) => verdict.readObject(pointer, LINES, entry));
+  verdict.readEntries("contact", body.contact, "contact-needed", (pointer, entry) => verdict.readContact(pointer, entry));
+  for (const pointer of doubled) verdict.add(pointer, "doubled-field");
   return verdict;
 }
 
