@@ -1,8 +1,15 @@
 //! Where a hosted page may send a person back to: only a URL of the deployment's own list, letter by letter.
 
+use crate::domain::input::{Faults, Input};
 use crate::error::Error;
 use crate::http::{Code, Problem};
 use crate::metriport::RedirectUrl;
+
+/// Reads the body of a request for a hosted page: the URL it is to send the person back to.
+pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<String> {
+    let fields = input.fields(&["redirectUrl"], faults)?;
+    fields.required("redirectUrl", "a URL of the allowlist", faults, Input::text)
+}
 
 /// Checks a redirect URL against the list.
 ///

@@ -1,6 +1,7 @@
 //! The command line, as a person types it.
 
 mod account;
+mod front;
 mod rotation;
 mod stand_in;
 mod up;

@@ -176,7 +176,7 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     ] {
         assert_eq!(app.send_signed(&body).await, 200);
     }
-    // Half a character, as `JSON.stringify` writes it, is no JSON to most readers.
+    // Half a character, as `JSON.stringify` writes it, is skipped, and no id is left.
     let half = format!(r#"{{"meta":{{"type":"ias.identity.verified"}},"name":"{CANARY}\ud83d"}}"#);
     let signature = app.stand_in().sign(half.as_bytes());
     assert_eq!(app.stand_in().send_raw(half.as_str(), Some(&signature)).await, Ok(200));
@@ -250,17 +250,24 @@ async fn a_message_id_that_says_two_things_is_kept_once() {
     assert!(bodies(&app, Source::WebhookEvents)[0].contains(r#""source":"lab""#));
 
     // At the same time, in several processes: one of each pair counts, and the other is kept.
-    let pair = |message: usize, what: u32| {
-        let meta = json!({ "messageId": format!("pair-{message}"), "type": "patient.admit" });
-        json!({ "meta": meta, "payload": what })
-    };
     for message in 0..8 {
-        let (one, other) = (pair(message, 1), pair(message, 2));
+        let one = source_event(&patient, &request, &format!("pair-{message}"), "hie");
+        let mut other = one.clone();
+        other["payload"]["source"]["status"] = json!("failed");
         assert_eq!(tokio::join!(app.send_signed(&one), app.send_signed(&other)), (200, 200));
     }
     until_dead(&app, 9).await;
     app.drain().await;
     assert_eq!(reasons(&app, Source::WebhookEvents).await, ["message_id_reused"; 9]);
+
+    // Of a type that is ignored, one is as good as the other.
+    for payload in 0..3 {
+        let meta = json!({ "messageId": "test", "type": "patient.admit" });
+        let body = json!({ "meta": meta, "payload": payload });
+        assert_eq!(app.send_signed(&body).await, 200);
+        app.drain().await;
+    }
+    assert_eq!(app.dead_letters(), 9);
 
     app.stand_in().release_all().await;
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");

@@ -1,6 +1,7 @@
 //! The ordinary flow, to the letter.
 
 use ias::explain::told;
+use ias::sandbox::IDENTITY_RETURN;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::domain::run::{NewRun, Run};
@@ -8,6 +9,30 @@ use shared::domain::{Sources, Timing};
 use shared::store::TimelineEntry;
 
 use crate::harness::TestApp;
+
+/// Metriport says nothing of a person who leaves its page: they may start over at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_identity_page_offers_another_at_once() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    assert_eq!(nora.link().await.status, 200);
+    let opened = nora
+        .app
+        .open_identity_session(IDENTITY_RETURN)
+        .await
+        .expect("an answer");
+    let cancel = [("action", "cancel")];
+    let back = nora.browser.submit(&opened.text("/sessionUrl"), &cancel).await;
+    assert_eq!(back.expect("back in the app").page, IDENTITY_RETURN);
+    let identity = nora.app.identity().await.expect("an answer");
+    assert_eq!(identity.text("/status"), "pending");
+    assert_eq!(identity.text("/next/action"), "wait");
+    let offered = json!({ "action": "verify_identity", "method": "POST", "url": "/v1/identity-sessions" });
+    assert_eq!(identity.body["next"]["or"], offered);
+    nora.pass_identity_page().await;
+    nora.until_identity("verified").await;
+    app.end().await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_pulls_their_record_twice() {

@@ -2,6 +2,7 @@
 //! of the domain, and the shapes that the functions write and read.
 
 mod document;
+mod examples;
 mod keys;
 mod refusals;
 mod replies;

@@ -186,3 +186,37 @@ async fn records_of_one_patient_are_asked_for_one_after_the_other() {
     assert_eq!(asked(), before + 2);
     app.end().await;
 }
+
+/// One message of the record leads to the next for as long as its patient is busy: more often than Lambda lets a
+/// function do so that is not allowed to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_waits_long_for_its_patient_is_not_taken_for_a_loop() {
+    let app = TestApp::with(|options| options.time_scale = 60).await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    assert_eq!(nora.pull().await.text("/status"), "completed");
+    app.stand_in().hold_webhooks();
+    let (json_form, pdf_form) = (json!({ "conversionType": "json" }), json!({ "conversionType": "pdf" }));
+    let (a, b) = tokio::join!(nora.ask_record(&json_form), nora.ask_record(&pdf_form));
+    let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
+    let hops = || app.sandbox().host().hops();
+    until("the chain is longer than what Lambda takes for a loop", async || {
+        (hops()["query-dispatch"].most > 20).then_some(())
+    })
+    .await;
+    assert_eq!(app.stand_in().release(&[held.index]).await, [Ok(200)]);
+    app.until_held("medical.consolidated-data", 1).await;
+    app.stand_in().release_all().await;
+    for id in [&a, &b] {
+        assert_eq!(nora.until_record(id).await.text("/status"), "available");
+    }
+    for (function, hops) in hops() {
+        assert_eq!(hops.dropped, 0, "{function}");
+        assert!(
+            hops.most <= 2 || function == "query-dispatch",
+            "{function}: {}",
+            hops.most
+        );
+    }
+    app.end().await;
+}

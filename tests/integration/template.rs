@@ -57,6 +57,7 @@ fn every_queue_source_survives_failures() {
             sources += 1;
             let name = &function.binary;
             assert!(source.reports_batch_item_failures, "{name} retries whole batches");
+            assert!(source.concurrency_max.is_some(), "{name} may take all executions");
             let queue = stack.queue(&source.queue).unwrap();
             // docs.aws.amazon.com, "Configuring an Amazon SQS event source": at least six times the function's timeout.
             assert!(

@@ -4,6 +4,7 @@ mod deliveries;
 mod oddities;
 mod repeats;
 mod signatures;
+mod variants;
 
 use sandbox_metriport::Operation;
 use serde_json::{Value, json};

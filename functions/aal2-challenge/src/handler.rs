@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::http::request::{body, route};
 use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
-use shared::{Error, clock};
+use shared::{Error, clock, redirects};
 
 use crate::{Deps, open};
 
@@ -34,7 +34,7 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request) -> Result<Respons
     };
     // What an earlier attempt opened, nobody has the link of: a takeover opens another, which supersedes it.
     post.once((now, clock::new_id()), async |_attempt| {
-        let (opened, allowance) = open::open(deps, &caller.owner, &body(request)?, now).await?;
+        let (opened, allowance) = open::open(deps, &caller.owner, &body(request, redirects::read)?, now).await?;
         let reply = limited(json(201, &opened), Some(&allowance));
         Ok(Answer::until(reply, opened.link_expires_at))
     })

@@ -1,6 +1,6 @@
 //! Opens a challenge for the caller's proofed identity.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{ChallengeSlot, Pending};
 use shared::domain::identity::Standing;
@@ -16,13 +16,6 @@ use crate::Deps;
 
 /// How often the challenge is written again when others write the same item.
 const ATTEMPTS: u32 = 8;
-
-/// `POST /v1/aal2-challenges`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OpenRequest {
-    redirect_url: String,
-}
 
 /// The opened challenge. The link is for the person's browser, once.
 #[derive(Serialize)]
@@ -44,13 +37,8 @@ pub struct Opened {
 /// # Errors
 /// Refuses a redirect URL that is not allowed, a caller who is not verified, with us or upstream, and a call that the
 /// rate budget has no place for.
-pub async fn open(
-    deps: &Deps,
-    owner: &OwnerId,
-    request: &OpenRequest,
-    now: Time,
-) -> Result<(Opened, Allowance), Error> {
-    let redirect = redirects::allowed(&deps.redirects, &request.redirect_url)?;
+pub async fn open(deps: &Deps, owner: &OwnerId, redirect_url: &str, now: Time) -> Result<(Opened, Allowance), Error> {
+    let redirect = redirects::allowed(&deps.redirects, redirect_url)?;
     let (slot, identity, challenges) = try_join!(
         deps.table.patient(owner),
         deps.table.identity(owner),

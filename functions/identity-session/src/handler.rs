@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
+use shared::domain::Demographics;
 use shared::http::request::{body, route};
 use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
-use shared::{Error, clock};
+use shared::{Error, clock, redirects};
 
 use crate::{Deps, open, patient, standing};
 
@@ -24,7 +25,8 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
                 external_id: caller.external_id(&deps.external_id_claim)?,
                 claims: caller.claims(),
             };
-            let (linked, allowance) = patient::link(deps, &person, body(request)?, now).await?;
+            let demographics = body(request, |input, faults| Demographics::read(input, now, faults))?;
+            let (linked, allowance) = patient::link(deps, &person, demographics, now).await?;
             let shown = standing::read(deps, &caller.owner, &linked, now).await?;
             Ok(limited(json(200, &shown), allowance.as_ref()))
         }
@@ -47,7 +49,14 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request) -> Result<Respons
     // What an earlier attempt opened, nobody has the link of: a takeover opens another, under a mark of its own, which
     // supersedes it.
     post.once((now, clock::new_id()), async |_attempt| {
-        let (opened, allowance) = open::open(deps, &caller.owner, &body(request)?, clock::new_id(), now).await?;
+        let (opened, allowance) = open::open(
+            deps,
+            &caller.owner,
+            &body(request, redirects::read)?,
+            clock::new_id(),
+            now,
+        )
+        .await?;
         let reply = limited(json(201, &opened), Some(&allowance));
         Ok(Answer::until(reply, opened.link_expires_at))
     })

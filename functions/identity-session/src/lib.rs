@@ -6,7 +6,6 @@ pub mod open;
 pub mod patient;
 pub mod standing;
 
-use lambda_http::service_fn;
 use shared::budget::RateBudget;
 use shared::config::{self, Env};
 use shared::domain::claims::ClaimRules;
@@ -66,5 +65,5 @@ impl Deps {
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;
-    lambda_http::run(service_fn(async |request| handler::handle(&deps, request).await)).await
+    shared::http::serve(async |request| handler::handle(&deps, request).await).await
 }

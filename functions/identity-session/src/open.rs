@@ -1,7 +1,7 @@
 //! Opens the hosted IAL2 page. A session that was open is superseded: one that is lost on the way costs nothing but
 //! itself, since nobody has its link.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
@@ -16,13 +16,6 @@ use tokio::try_join;
 use uuid::Uuid;
 
 use crate::Deps;
-
-/// `POST /v1/identity-sessions`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OpenRequest {
-    redirect_url: String,
-}
 
 /// The opened session. The link is for the person's browser, once.
 #[derive(Serialize)]
@@ -47,11 +40,11 @@ pub struct Opened {
 pub async fn open(
     deps: &Deps,
     owner: &OwnerId,
-    request: &OpenRequest,
+    redirect_url: &str,
     mark: Uuid,
     now: Time,
 ) -> Result<(Opened, Allowance), Error> {
-    let redirect = redirects::allowed(&deps.redirects, &request.redirect_url)?;
+    let redirect = redirects::allowed(&deps.redirects, redirect_url)?;
     let (slot, identity) = try_join!(deps.table.patient(owner), deps.table.identity(owner))?;
     let link = slot.settled()?;
     if let Standing::Verified(_) = identity.standing(&link.patient, &link.demographics, now, deps.timing) {

@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 
 use shared::budget::{CountCall, busy};
 use shared::domain::budget::{Allowance, Budget, Share, midnight_after};
-use shared::domain::demographics::DemographicsInput;
 use shared::domain::patient::{Beginning, PatientLink, PatientSlot};
 use shared::domain::{Demographics, ExternalId, OwnerId, PatientId, Time};
 use shared::http::{Code, Problem};
@@ -44,16 +43,14 @@ pub struct Person<'a> {
 /// How the rate budget stands comes back with it, if upstream was written to.
 ///
 /// # Errors
-/// Refuses malformed demographics, those that differ from the token's claims, a change while another one or a pull is
+/// Refuses demographics that differ from the token's claims, a change while another one or a pull is
 /// under way, every conflict of links, and a write that the rate budget has no place for.
 pub async fn link(
     deps: &Deps,
     person: &Person<'_>,
-    input: DemographicsInput,
+    demographics: Demographics,
     now: Time,
 ) -> Result<(PatientSlot, Option<Allowance>), Error> {
-    let demographics =
-        Demographics::parse(input, now).map_err(|errors| Problem::new(Code::InvalidRequest).errors(errors))?;
     if !deps.claim_rules.hold(&demographics, person.claims) {
         return Err(Problem::new(Code::DemographicsMismatch).into());
     }

@@ -59,8 +59,8 @@ fn standing(deps: &Deps, slot: &PatientSlot, identity: &Identity, now: Time) -> 
     };
     let (status, next) = match standing {
         Standing::NotStarted => ("not_started", Next::VERIFY_IDENTITY),
-        Standing::Pending { .. } => ("pending", Next::WAIT),
-        Standing::Confirming => ("confirming", Next::CHECK_IDENTITY),
+        Standing::Pending { .. } => ("pending", Next::WAIT_OR_VERIFY_IDENTITY),
+        Standing::Confirming => ("confirming", Next::CHECK_OR_VERIFY_IDENTITY),
         Standing::Expired => ("expired", Next::VERIFY_IDENTITY),
         Standing::Verified(_) => ("verified", Next::OPEN_CHALLENGE),
         Standing::DemographicsChanged => ("demographics_changed", Next::VERIFY_IDENTITY),

@@ -1,7 +1,6 @@
 //! Accepts a pull. One transaction uses the challenge, remembers the AAL2 session, locks the patient and writes the
 //! run; a refusal consumes nothing.
 
-use serde::Deserialize;
 use shared::budget::granted;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
@@ -15,37 +14,10 @@ use shared::{Error, clock};
 use tokio::try_join;
 
 use crate::Deps;
+use crate::ask_body::AskBody;
 
 /// How often a pull is tried when what it stands on is written at the same moment.
 const ATTEMPTS: u32 = 5;
-
-/// `POST /v1/network-queries`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AskBody {
-    challenge_id: String,
-    aal2_status: String,
-    sources: AskedSources,
-    #[serde(default)]
-    purpose_of_use: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskedSources {
-    #[serde(default)]
-    hie: Option<AskedSource>,
-    #[serde(default)]
-    pharmacy: Option<AskedSource>,
-    #[serde(default)]
-    lab: Option<AskedSource>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskedSource {
-    enabled: bool,
-}
 
 /// What is asked.
 pub struct Ask<'r> {
@@ -80,10 +52,9 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
     }
     let asked = Asked {
         id: ask.id,
-        sources: sources(&ask.body.sources)?,
+        sources: sources(ask.body.enabled)?,
         session: session(ask.session)?,
-        challenge: ChallengeId::parse(ask.body.challenge_id)
-            .map_err(|_malformed| Problem::new(Code::InvalidRequest).field("/challengeId", "the id of a challenge"))?,
+        challenge: ask.body.challenge,
         status: ask.body.aal2_status,
     };
     let (run, allowance) = match place(deps, owner, &asked, now).await {
@@ -196,25 +167,20 @@ fn moved(error: &StoreError) -> bool {
     !error.lacks(Condition::SessionUnused) && grounds.into_iter().any(|condition| error.lacks(condition))
 }
 
-fn sources(asked: &AskedSources) -> Result<Sources, Error> {
-    let kinds = [
-        (SourceKind::Hie, &asked.hie),
-        (SourceKind::Pharmacy, &asked.pharmacy),
-        (SourceKind::Lab, &asked.lab),
-    ];
-    let enabled = kinds
-        .into_iter()
-        .filter(|(_, source)| source.as_ref().is_some_and(|source| source.enabled));
-    Sources::pending(enabled.map(|(kind, _)| kind)).ok_or_else(|| {
+fn sources(enabled: Vec<SourceKind>) -> Result<Sources, Error> {
+    Sources::pending(enabled).ok_or_else(|| {
         Problem::new(Code::NoSourceEnabled)
             .field("/sources", "at least one enabled source")
             .into()
     })
 }
 
+/// API Gateway joins the values of a header that was sent twice by a comma: two sessions are none.
 fn session(header: Option<&str>) -> Result<Aal2SessionId, Error> {
     let text = header.ok_or_else(|| Problem::new(Code::Aal2SessionMissing))?;
-    Aal2SessionId::parse(text).map_err(|_malformed| Problem::new(Code::Aal2SessionMalformed).into())
+    let single = Some(text).filter(|text| !text.contains(','));
+    let id = single.and_then(|text| Aal2SessionId::parse(text).ok());
+    id.ok_or_else(|| Problem::new(Code::Aal2SessionMalformed).into())
 }
 
 fn refused(refusal: ChallengeRefusal) -> Problem {

@@ -8,6 +8,7 @@ use shared::http::request::{body, header, path_parameter, route};
 use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
 use shared::{Error, clock};
 
+use crate::ask_body::AskBody;
 use crate::{Deps, accept, view};
 
 /// Answers one request; every failure is a reply.
@@ -42,7 +43,7 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Respo
     post.once((now, clock::new_id()), async |attempt| {
         let ask = accept::Ask {
             session,
-            body: body(request)?,
+            body: body(request, AskBody::read)?,
             id: RunId::new(attempt.id),
             resumed: attempt.resumed,
         };

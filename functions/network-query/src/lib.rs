@@ -1,10 +1,10 @@
 //! `network-query`: accepts a pull and shows where it stands. It starts nothing: that is `query-dispatch`'s work.
 
 pub mod accept;
+pub mod ask_body;
 pub mod handler;
 pub mod view;
 
-use lambda_http::service_fn;
 use shared::budget::RateBudget;
 use shared::config::Env;
 use shared::domain::Timing;
@@ -46,5 +46,5 @@ impl Deps {
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;
-    lambda_http::run(service_fn(async |request| handler::handle(&deps, request).await)).await
+    shared::http::serve(async |request| handler::handle(&deps, request).await).await
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
+use shared::domain::record::Asked;
 use shared::domain::{OwnerId, RecordId};
 use shared::http::request::{body, path_parameter, route};
 use shared::http::{Answer, Caller, Code, Post, Problem, json, respond};
@@ -41,7 +42,7 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Response
     };
     post.once((now, clock::new_id()), async |attempt| {
         let ask = request::Ask {
-            body: body(request)?,
+            asked: body(request, Asked::read)?,
             id: RecordId::new(attempt.id),
             resumed: attempt.resumed,
         };

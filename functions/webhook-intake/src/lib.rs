@@ -8,7 +8,6 @@ pub mod handler;
 pub mod intake;
 pub mod keys;
 
-use lambda_http::service_fn;
 use shared::config::Env;
 use shared::init::{Init, InitError};
 use shared::metrics::Metrics;
@@ -47,5 +46,5 @@ impl Deps {
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;
-    lambda_http::run(service_fn(async |request| handler::handle(&deps, request).await)).await
+    shared::http::serve(async |request| handler::handle(&deps, request).await).await
 }

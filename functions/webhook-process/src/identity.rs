@@ -2,7 +2,7 @@
 
 use shared::Error;
 use shared::domain::identity::{Verdict, Verification};
-use shared::domain::{OwnerId, Time};
+use shared::domain::{IdentitySessionId, OwnerId, Time};
 use shared::queue::dead_letter::Reason;
 use shared::store::{Condition, Correlate, ReadIdentity, StoreError};
 use shared::webhook::WebhookEvent;
@@ -16,7 +16,13 @@ pub(crate) async fn verify(
     verification: &Verification,
     now: Time,
 ) -> Result<Outcome, Error> {
-    let Some(owner) = correlate(deps, verification).await? else {
+    let known = sessions(deps, verification).await?;
+    let ours: Vec<_> = known.iter().map(|(session, _)| session.clone()).collect();
+    let Some(verification) = verification.clone().of_ours(&ours) else {
+        return Err(Error::GivenUp(Reason::IdentityEventUnbound));
+    };
+    let by_session = known.into_iter().next().map(|(_, owner)| owner);
+    let Some(owner) = correlate(deps, &verification, by_session).await? else {
         // Without its session it may be somebody's all the same, named where a mended reader looks; and upstream keeps
         // no other copy.
         return match verification.names_its_session() {
@@ -25,7 +31,7 @@ pub(crate) async fn verify(
         };
     };
     for _ in 0..ATTEMPTS {
-        let (identity, verdict) = deps.table.identity(&owner).await?.verify(verification, now);
+        let (identity, verdict) = deps.table.identity(&owner).await?.verify(&verification, now);
         if verdict == Verdict::Unbound {
             return Err(Error::GivenUp(Reason::IdentityEventUnbound));
         }
@@ -44,24 +50,32 @@ pub(crate) async fn verify(
     Err(StoreError::Conflict(vec![Condition::IdentityAsRead]).into())
 }
 
+/// The sessions it names that are ours, and whose.
+async fn sessions(deps: &Deps, verification: &Verification) -> Result<Vec<(IdentitySessionId, OwnerId)>, Error> {
+    let mut ours = Vec::new();
+    for session in &verification.sessions {
+        if let Some(owner) = deps.table.by_session(session).await? {
+            ours.push((session.clone(), owner));
+        }
+    }
+    Ok(ours)
+}
+
 /// By our own mark, which nobody else knows; else by the session; else by the patient.
-async fn correlate(deps: &Deps, verification: &Verification) -> Result<Option<OwnerId>, Error> {
-    let Verification {
-        mark, session, patient, ..
-    } = verification;
-    if let Some(mark) = mark
+async fn correlate(
+    deps: &Deps,
+    verification: &Verification,
+    by_session: Option<OwnerId>,
+) -> Result<Option<OwnerId>, Error> {
+    if let Some(mark) = &verification.mark
         && let Some(owner) = deps.table.by_mark(mark).await?
     {
         return Ok(Some(owner));
     }
-    if let Some(session) = session
-        && let Some(owner) = deps.table.by_session(session).await?
-    {
-        return Ok(Some(owner));
-    }
-    match patient {
-        Some(patient) => Ok(deps.table.by_patient(patient).await?),
-        None => Ok(None),
+    match (by_session, &verification.patient) {
+        (Some(owner), _) => Ok(Some(owner)),
+        (None, Some(patient)) => Ok(deps.table.by_patient(patient).await?),
+        (None, None) => Ok(None),
     }
 }
 

@@ -18,6 +18,8 @@ pub const UNMATCHED: Outcome = "unmatched";
 pub const GONE: Outcome = "gone";
 /// It says what we know already.
 pub const UNCHANGED: Outcome = "unchanged";
+/// Nothing to act on. It is not remembered: another one under the same message id is as good.
+pub const IGNORED: Outcome = "ignored";
 /// It was acted on before.
 pub const DUPLICATE: Outcome = "duplicate";
 
@@ -64,7 +66,7 @@ async fn act(deps: &Deps, event: &WebhookEvent, now: Time) -> Result<Outcome, Er
         Event::Consolidated { delivery } => consolidated::deliver(deps, event, delivery, now).await,
         Event::Identity { verification } => identity::verify(deps, event, verification, now).await,
         // Upstream's first data is no completion; what matters about it comes with the source's own event.
-        Event::FirstData { .. } | Event::Other => done(deps, event, "ignored", now).await,
+        Event::FirstData { .. } | Event::Other => Ok(IGNORED),
         Event::IdentityUnclear { body } => match body.verification() {
             Some(verification) => identity::verify(deps, event, &verification, now).await,
             None => Err(Error::GivenUp(Reason::IdentityEventUnreadable)),

@@ -96,6 +96,7 @@ pub(crate) async fn command(args: &BurstArgs) -> Result<(), String> {
 /// When the sandbox does not start, or the persons cannot be made ready.
 pub async fn burst(runner: Runner, options: BurstOptions, log: LogSink) -> Result<BurstReport, String> {
     let mut sandbox = SandboxOptions::new(runner);
+    sandbox.throttled = false;
     sandbox.time_scale = options.time_scale;
     sandbox.log = log;
     sandbox.stand_in = StandInOptions {

@@ -12,7 +12,7 @@ use crate::chaos::{self, RotationArgs};
 use crate::dead_letters::{self, DeadLettersArgs};
 use crate::smoke::{self, SmokeArgs};
 use crate::stand_in::{self, StandInArgs};
-use crate::{burst, explain, pull, simulate, up};
+use crate::{burst, explain, privileges, pull, simulate, up};
 
 /// Individual Access on one machine: a person pulls their own medical record.
 #[derive(Debug, Parser)]
@@ -55,6 +55,9 @@ pub enum Command {
     Burst(BurstArgs),
     /// Try the domain's rules on random histories in virtual time, or on every history of a small configuration.
     Simulate(SimulateArgs),
+    /// The effective policies of the functions as the sandbox enforces them, as JSON.
+    #[command(hide = true)]
+    Policies,
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -101,9 +104,16 @@ pub struct UpArgs {
     /// Port of the API on 127.0.0.1; a free one if not given.
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Keep tables, queues, objects and secrets here; in memory if not given. The stand-in always starts empty.
+    /// Keep tables, queues, objects, secrets and the stand-in's patients here; in memory if not given.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// A web origin whose pages may call the API and read records, such as http://localhost:5173; may be given more
+    /// than once. None by default, as in the template.
+    #[arg(long = "origin", value_name = "URL", value_parser = origin)]
+    pub origins: Vec<String>,
+    /// Admit more requests than the template's throttles do, for a load test.
+    #[arg(long)]
+    pub no_throttle: bool,
     /// A FHIR R4 Bundle that the networks hold, instead of generated data.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,
@@ -268,6 +278,17 @@ impl fmt::Debug for ExplainArgs {
     }
 }
 
+/// An origin as browsers write it in `Origin`: nothing else would ever match.
+fn origin(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    let written = url.origin().ascii_serialization();
+    match url.origin().is_tuple() && written == text {
+        true => Ok(written),
+        false if url.origin().is_tuple() => Err(format!("an origin has no path; this one is {written}")),
+        false => Err("an origin is a scheme, a host and perhaps a port".to_owned()),
+    }
+}
+
 fn persona(name: &str) -> Result<Persona, String> {
     name.parse().map_err(|_unknown| format!("one of {}", names()))
 }
@@ -308,6 +329,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Account(args) => account::account(&args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
             Command::Simulate(args) => simulate::simulate(&args),
+            Command::Policies => privileges::print(),
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
     });
@@ -320,4 +342,33 @@ pub fn run(command: Command) -> ExitCode {
 fn fail(error: &str) -> ExitCode {
     crate::report::say_error(&format!("error: {error}"));
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_taken_as_browsers_write_it() {
+        for good in [
+            "http://localhost:5173",
+            "https://app.example.test",
+            "http://127.0.0.1:3000",
+        ] {
+            assert_eq!(origin(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "*",
+            "localhost:5173",
+            "https://app.example.test/",
+            "https://app.example.test/app",
+            "https://APP.example.test",
+            "https://app.example.test:443",
+            "https://a@app.example.test",
+            "file:///app",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
 }

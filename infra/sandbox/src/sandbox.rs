@@ -49,6 +49,10 @@ pub struct SandboxOptions {
     pub extra_env: Vec<(String, String)>,
     /// Where hosted pages may return to, besides [`IDENTITY_RETURN`] and [`AAL2_RETURN`].
     pub redirects: Vec<String>,
+    /// Web origins that may call the API and read records from a browser, as the parameter `CorsOrigins`.
+    pub origins: Vec<String>,
+    /// Apply the template's throttles. Off where more is sent than they admit.
+    pub throttled: bool,
     /// Told of every call to AWS.
     pub observer: Option<sandbox_aws::Observer>,
     /// Told what every call to AWS weighs.
@@ -80,6 +84,8 @@ impl SandboxOptions {
             runner,
             extra_env: Vec::new(),
             redirects: Vec::new(),
+            origins: Vec::new(),
+            throttled: true,
             observer: None,
             meter: None,
             log: Arc::new(|_| {}),
@@ -149,21 +155,10 @@ impl Sandbox {
     pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let mut redirects = vec![IDENTITY_RETURN.to_owned(), AAL2_RETURN.to_owned()];
         redirects.extend(options.redirects);
-        let limits = stack::limits(&options.stand_in);
-        let daily_quota = options.stand_in.daily_quota;
-        let stand_in_options = StandInOptions {
-            redirect_allowlist: redirects.clone(),
-            faults: FaultPlan {
-                calls: options.faults.upstream,
-                webhooks: options.faults.webhooks,
-            },
-            ..options.stand_in
-        };
-        let stand_in = StandIn::start(stand_in_options)
-            .await
-            .map_err(|e| SandboxError::StandIn(e.to_string()))?;
+        let journal = options.data_dir.as_ref().map(|folder| folder.join("stand-in.jsonl"));
         let issuer = Issuer::new(ISSUER, AUDIENCE)?;
         let privileges = Privileges::new(Arc::clone(&options.log));
+        // Before the stand-in, since it makes and locks the data directory.
         let aws = Aws::start(AwsOptions {
             data_dir: options.data_dir,
             region: stack::REGION.to_owned(),
@@ -174,12 +169,27 @@ impl Sandbox {
             time_scale: options.time_scale,
         })
         .await?;
+        let limits = stack::limits(&options.stand_in);
+        let daily_quota = options.stand_in.daily_quota;
+        let stand_in_options = StandInOptions {
+            redirect_allowlist: redirects.clone(),
+            journal,
+            faults: FaultPlan {
+                calls: options.faults.upstream,
+                webhooks: options.faults.webhooks,
+            },
+            ..options.stand_in
+        };
+        let stand_in = StandIn::start(stand_in_options)
+            .await
+            .map_err(|e| SandboxError::StandIn(e.to_string()))?;
         let bindings = stack::bindings(&Parameters {
             metriport: stand_in.base_url(),
             facility: &stand_in.facility_id(),
             issuer: ISSUER,
             audience: AUDIENCE,
             redirects: &redirects,
+            origins: &options.origins,
             limits,
             daily_quota,
             link_host: stand_in.base_url().trim_start_matches("http://").to_owned(),
@@ -204,6 +214,7 @@ impl Sandbox {
             .extra_env
             .push(("TIME_SCALE".to_owned(), options.time_scale.max(1).to_string()));
         host_options.port = options.port;
+        host_options.throttled = options.throttled;
         host_options.prewarm = options.prewarm && options.set_up;
         host_options.schedule_scale = options.schedule_scale;
         host_options.log = options.log;

@@ -1,5 +1,5 @@
-//! `ias smoke`: one pull against a deployment, step by step, as its app would make it. With the stand-in's hosted pages
-//! it runs by itself; with Metriport's, somebody opens them in a browser.
+//! `ias smoke`: a look at a deployment's routes, and one pull, step by step, as its app would make it. With the
+//! stand-in's hosted pages it runs by itself; with Metriport's, somebody opens them in a browser.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::account::{TOKEN, TokenInput};
+use crate::account::{TOKEN, TokenInput, routes};
 use crate::app::App;
 use crate::browser::Browser;
 use crate::pull::{Fetched, Pages, Puller, Returns, summarize};
@@ -79,6 +79,7 @@ pub(crate) async fn smoke(args: &SmokeArgs) -> Result<(), String> {
         ));
     }
     let base = args.api.as_str().trim_end_matches('/');
+    say(&format!("{}\n", routes::check(base, None).await?));
     let app = App::new(base, args.token.required()?.expose_secret()).map_err(|error| error.to_string())?;
     let person = match &args.person {
         Some(path) => read_person(path)?,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sandbox_aws::{ACCOUNT_ID, Aws, IndexProjection, IndexSpec, KeyAttribute, QueueSpec, TableSpec};
-use sandbox_host::template::{Bindings, KeyRole, Projection, Queue, Stack, Table};
+use sandbox_aws::{ACCOUNT_ID, Aws, CorsRule, IndexProjection, IndexSpec, KeyAttribute, QueueSpec, TableSpec};
+use sandbox_host::template::{Bindings, BucketCors, KeyRole, Projection, Queue, Stack, Table};
 use sandbox_metriport::{PerMinute, StandInOptions};
 use shared::config::Env;
 
@@ -24,6 +24,7 @@ pub(crate) struct Parameters<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) audience: &'a str,
     pub(crate) redirects: &'a [String],
+    pub(crate) origins: &'a [String],
     pub(crate) limits: String,
     pub(crate) daily_quota: Option<u32>,
     pub(crate) link_host: String,
@@ -66,8 +67,13 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         .with_parameter("JwtIssuer", parameters.issuer)
         .with_parameter("JwtAudience", parameters.audience)
         .with_parameter("RedirectAllowlist", parameters.redirects.join(","))
+        .with_parameter("CorsOrigins", parameters.origins.join(","))
         .with_parameter("RecordLinkHosts", &parameters.link_host)
         .with_parameter("MetriportLimits", &parameters.limits)
+        // As samconfig.toml has it for production: the template's defaults spare accounts with ten executions.
+        .with_parameter("WebhookProcessConcurrency", "10")
+        .with_parameter("QueryDispatchConcurrency", "5")
+        .with_parameter("RecordFetchConcurrency", "10")
         .with_parameter(
             "MetriportDailyQuota",
             parameters.daily_quota.unwrap_or(UNLIMITED).to_string(),
@@ -96,6 +102,7 @@ pub(crate) async fn make(
     }
     for bucket in &stack.buckets {
         aws.create_bucket(&bucket.name).await?;
+        aws.put_bucket_cors(&bucket.name, bucket.cors.iter().map(cors_rule).collect());
         remember(
             &mut known,
             &bucket.logical_id,
@@ -123,6 +130,16 @@ pub(crate) async fn make(
     }
     let resolve = move |id: &str, attribute: &str| known.get(&(id.to_owned(), attribute.to_owned())).cloned();
     Ok(bindings.with_resolver(resolve))
+}
+
+fn cors_rule(rule: &BucketCors) -> CorsRule {
+    CorsRule {
+        allowed_origins: rule.allowed_origins.clone(),
+        allowed_methods: rule.allowed_methods.clone(),
+        allowed_headers: rule.allowed_headers.clone(),
+        exposed_headers: rule.exposed_headers.clone(),
+        max_age_secs: rule.max_age_secs,
+    }
 }
 
 fn remember(known: &mut BTreeMap<(String, String), String>, id: &str, reference: &str, arn: &str) {

@@ -76,13 +76,13 @@ mod tests {
     use crate::domain::Time;
 
     fn nora() -> Demographics {
-        let input = serde_json::from_value(serde_json::json!({
+        let body = serde_json::json!({
             "firstName": "Nora", "lastName": "Quill", "dob": "1984-07-19", "genderAtBirth": "F",
             "address": {"addressLine1": "77 Birch Ln", "city": "Dayton", "state": "OH", "zip": "45402"},
             "contact": {"phone": "9375550142"}
-        }))
-        .unwrap();
-        Demographics::parse(input, Time::parse("2026-01-01T00:00:00Z").unwrap()).unwrap()
+        });
+        let now = Time::parse("2026-01-01T00:00:00Z").unwrap();
+        Demographics::parse(body.to_string().as_bytes(), now).unwrap()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Metriport reports one thing only, that proofing succeeded; failure, abandonment and expiry have no event
 //! (docs.metriport.com, page `ias/create-identity-session`) and are read off the clock.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{DemographicsHash, IdentitySessionId, PatientId, ProofedIdentityId, Time, Timing};
 
@@ -198,6 +198,9 @@ impl Identity {
         let not_open = if known { Verdict::Known } else { Verdict::Superseded };
         let Some(open) = &self.session else { return not_open };
         let sessions = self.earlier.iter().chain([open]);
+        if sessions.clone().any(|session| seen.contradicts_itself(session)) {
+            return Verdict::Unbound;
+        }
         // `None` sorts first: one that names a session names the same kind of thing of each.
         let ours = sessions.map(|session| seen.is_of(session)).max().flatten();
         if ours == Some(false) {
@@ -221,9 +224,10 @@ impl Identity {
 pub struct Verification {
     /// The identity that was proofed.
     pub proofed_identity: ProofedIdentityId,
-    /// The session it came from, where named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<IdentitySessionId>,
+    /// The sessions it names. Its place is documented nowhere, so another service's may be among them.
+    #[serde(default, alias = "session", deserialize_with = "one_or_several")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<IdentitySessionId>,
     /// The patient it belongs to, where named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<PatientId>,
@@ -232,18 +236,52 @@ pub struct Verification {
     pub mark: Option<String>,
 }
 
+/// Messages of earlier versions name one session.
+fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IdentitySessionId>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sessions {
+        One(IdentitySessionId),
+        Several(Vec<IdentitySessionId>),
+    }
+    Ok(match Sessions::deserialize(from)? {
+        Sessions::One(session) => vec![session],
+        Sessions::Several(sessions) => sessions,
+    })
+}
+
 impl Verification {
     /// Whether it says which session it is about.
     #[must_use]
     pub const fn names_its_session(&self) -> bool {
-        self.session.is_some() || self.mark.is_some()
+        !self.sessions.is_empty() || self.mark.is_some()
     }
 
-    /// Whether it is about a session; `None` if it names none. Our own mark is new for each session and known to nobody
-    /// else: where it came back, it decides.
+    /// The same, once it is known which of the sessions are ours: the others say nothing beside one that is. `None` if
+    /// several are, since nothing says which of them was passed.
+    #[must_use]
+    pub fn of_ours(self, ours: &[IdentitySessionId]) -> Option<Self> {
+        match ours {
+            [] => Some(self),
+            [session] => Some(Self {
+                sessions: vec![session.clone()],
+                ..self
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether it is about a session; `None` if it names none.
     fn is_of(&self, session: &OpenSession) -> Option<bool> {
-        let named = self.session.as_ref().map(|named| *named == session.id);
+        let named = (!self.sessions.is_empty()).then(|| self.sessions.contains(&session.id));
         self.mark.as_ref().map(|mark| *mark == session.mark).or(named)
+    }
+
+    /// Whether our own mark, which is new for each session, and the session that it names are not of the same session.
+    fn contradicts_itself(&self, session: &OpenSession) -> bool {
+        let marked = self.mark.as_ref().map(|mark| *mark == session.mark);
+        let named = self.sessions.contains(&session.id);
+        !self.sessions.is_empty() && marked.is_some_and(|marked| marked != named)
     }
 }
 
@@ -258,7 +296,7 @@ pub enum Verdict {
     Superseded,
     /// It names another patient than the session was opened for: somebody else may have passed the proofing.
     OtherPatient,
-    /// It names neither session nor patient: nothing says that it is about this person.
+    /// It names neither session nor patient, or two sessions: nothing says that it is about this person.
     Unbound,
 }
 
@@ -274,10 +312,12 @@ mod tests {
     fn hash(n: u8) -> DemographicsHash {
         DemographicsHash::parse(format!("hash-{n}")).unwrap()
     }
+    fn session_id(n: u8) -> IdentitySessionId {
+        IdentitySessionId::parse(format!("ids_{n}")).unwrap()
+    }
     fn session(n: u8) -> OpenSession {
-        let id = IdentitySessionId::parse(format!("ids_{n}")).unwrap();
         OpenSession {
-            id,
+            id: session_id(n),
             patient: patient(1),
             demographics: hash(1),
             expires_at: Time::from_millis(1000),
@@ -287,7 +327,7 @@ mod tests {
     fn seen(session: Option<u8>, patient_no: Option<u8>, identity: u8) -> Verification {
         Verification {
             proofed_identity: ProofedIdentityId::parse(format!("pid_{identity}")).unwrap(),
-            session: session.map(|n| IdentitySessionId::parse(format!("ids_{n}")).unwrap()),
+            sessions: session.into_iter().map(session_id).collect(),
             patient: patient_no.map(patient),
             mark: None,
         }
@@ -425,6 +465,51 @@ mod tests {
         };
         assert_eq!(identity.clone().verify(&marked("mark-1"), T).1, Verdict::Superseded);
         assert_eq!(identity.verify(&marked("mark-2"), T).1, Verdict::Bound);
+    }
+
+    #[test]
+    fn a_mark_and_a_session_that_disagree_bind_nothing() {
+        let both = || Identity::default().open(session(1)).open(session(2));
+        let says = |mark: &str, sessions: &[u8]| Verification {
+            mark: Some(mark.to_owned()),
+            sessions: sessions.iter().copied().map(session_id).collect(),
+            ..seen(None, Some(1), 7)
+        };
+        for (event, verdict) in [
+            (says("mark-2", &[1]), Verdict::Unbound),
+            (says("mark-1", &[2]), Verdict::Unbound),
+            (says("mark-2", &[9]), Verdict::Unbound),
+            (says("mark-9", &[2]), Verdict::Unbound),
+            (says("mark-2", &[1, 2]), Verdict::Unbound),
+            (says("mark-9", &[9]), Verdict::Superseded),
+            (says("mark-2", &[2]), Verdict::Bound),
+            (says("mark-2", &[9, 2]), Verdict::Bound),
+            (says("mark-1", &[1]), Verdict::Bound),
+        ] {
+            assert_eq!(both().verify(&event, T).1, verdict, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_sessions_the_one_that_is_ours_counts() {
+        let event = Verification {
+            sessions: vec![session_id(8), session_id(1), session_id(9)],
+            ..seen(None, Some(1), 7)
+        };
+        let of = |ours: &[IdentitySessionId]| event.clone().of_ours(ours).map(|event| event.sessions);
+        assert_eq!(of(&[]), Some(event.sessions.clone()));
+        assert_eq!(of(&[session_id(1)]), Some(vec![session_id(1)]));
+        assert_eq!(of(&[session_id(1), session_id(9)]), None);
+        assert_eq!(Identity::default().open(session(1)).verify(&event, T).1, Verdict::Bound);
+        // As it is queued, and as it was.
+        let mut queued = serde_json::to_value(&event).unwrap();
+        assert_eq!(serde_json::from_value::<Verification>(queued.clone()).unwrap(), event);
+        queued.as_object_mut().unwrap().remove("sessions");
+        queued["session"] = serde_json::json!("ids_1");
+        assert_eq!(
+            serde_json::from_value::<Verification>(queued).unwrap().sessions,
+            [session_id(1)]
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod claims;
 pub mod demographics;
 pub mod identity;
 pub mod ids;
+pub mod input;
 pub mod patient;
 pub mod record;
 pub mod replay;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use asked::{Asked, AskedError, Conversion, Delivered, RESOURCE_TYPES};
+pub use asked::{Asked, Conversion, Delivered, RESOURCE_TYPES};
 
 use super::run::{Deferral, RecordPhase};
 use super::{PatientId, RecordId, RunId, Time, Timing, UpstreamRequestId};
@@ -337,7 +337,7 @@ impl Record {
         }
     }
 
-    /// Whether a delivery is the answer to what we asked: same request, same patient, same subject, same filters.
+    /// Whether a delivery is the answer to what we asked: same request, same patient, same subject, no other filters.
     /// While a start is on its way, it is one only if its request is known to nobody yet: `correlated` says so, and
     /// that our metadata names this record. The query that ran before may have ended and another have begun, whose file
     /// takes the place of its own. Where several starts have no answer, nobody knows which query is the last.
@@ -353,6 +353,6 @@ impl Record {
             .as_ref()
             .is_none_or(|subject| *subject == self.patient);
         let linked = delivered.subject.is_some() || !delivered.has_link;
-        request && subject && linked && delivered.patient == self.patient && self.asked.matches(&delivered.filters)
+        request && subject && linked && delivered.patient == self.patient && self.asked.agrees_with(&delivered.filters)
     }
 }

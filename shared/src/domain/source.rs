@@ -54,7 +54,7 @@ pub enum SourceStatus {
     Processing,
     /// Answered.
     Completed,
-    /// Ended without an answer.
+    /// Ended without an answer; upstream may try it again.
     Failed,
     /// Not heard of before the deadline: a reading of the clock, which later evidence still corrects.
     Expired,
@@ -67,13 +67,15 @@ impl SourceStatus {
         matches!(self, Self::Completed | Self::Failed | Self::Expired)
     }
 
-    /// Whether `self` may become `next`. Nothing regresses; only a clock reading is corrected by evidence.
+    /// Whether `self` may become `next`. Nothing regresses: evidence corrects a clock reading, and an answer the failure
+    /// before it (docs.metriport.com, page `network/get-network-query`: a type may appear again after a failure).
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match (self, next) {
             (Self::Pending, Self::Processing | Self::Completed | Self::Failed | Self::Expired)
             | (Self::Processing, Self::Completed | Self::Failed | Self::Expired)
-            | (Self::Expired, Self::Completed | Self::Failed) => true,
+            | (Self::Expired, Self::Completed | Self::Failed)
+            | (Self::Failed, Self::Completed) => true,
             (Self::Pending | Self::Processing | Self::Completed | Self::Failed | Self::Expired, _) => false,
         }
     }
@@ -142,6 +144,13 @@ impl Sources {
     #[must_use]
     pub fn all_settled(&self) -> bool {
         self.0.values().all(|source| source.status.is_settled())
+    }
+
+    /// Whether a source failed that did start: such a one may be tried again.
+    #[must_use]
+    pub fn any_may_be_retried(&self) -> bool {
+        let may_be = |source: &Source| source.status == SourceStatus::Failed && source.http_status.is_none();
+        self.0.values().any(may_be)
     }
 
     /// How many sources have this status.

@@ -71,6 +71,13 @@ impl Time {
     }
 }
 
+/// Whether the text is a day of the calendar, `YYYY-MM-DD`, and nothing else that can be read as one.
+#[must_use]
+pub(crate) fn is_calendar_date(text: &str) -> bool {
+    let date = text.parse::<jiff::civil::Date>();
+    date.is_ok_and(|date| date.to_string() == text)
+}
+
 /// A text that is not a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an ISO 8601 timestamp")]

@@ -1,6 +1,7 @@
 //! The HTTP edge: who calls, what the body says, what goes back.
 
 pub mod caller;
+pub mod event;
 pub mod once;
 pub mod problem;
 pub mod rate_limit;
@@ -8,6 +9,7 @@ pub mod reply;
 pub mod request;
 
 pub use caller::Caller;
+pub use event::serve;
 pub use once::{Answer, Attempt, Post};
 pub use problem::{Code, Next, Problem};
 pub use rate_limit::limited;

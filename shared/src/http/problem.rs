@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::RecordId;
 use crate::domain::budget::Allowance;
-use crate::domain::demographics::FieldError;
+use crate::domain::input::FieldError;
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,9 @@ pub struct Next {
     /// The path of the request meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Cow<'static, str>>,
+    /// What the caller may do instead, at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub or: Option<&'static Self>,
 }
 
 impl Next {
@@ -128,6 +131,20 @@ impl Next {
     pub const VERIFY_IDENTITY: Self = Self::request("verify_identity", "POST", "/v1/identity-sessions");
     /// See where the identity stands.
     pub const CHECK_IDENTITY: Self = Self::request("check_identity", "GET", "/v1/identity");
+    /// Wait for the open page's confirmation, or let the person start over: Metriport reports no cancellation.
+    pub const WAIT_OR_VERIFY_IDENTITY: Self = Self {
+        action: "wait",
+        method: None,
+        url: None,
+        or: Some(&Self::VERIFY_IDENTITY),
+    };
+    /// See whether the expired page's confirmation came, or let the person start over.
+    pub const CHECK_OR_VERIFY_IDENTITY: Self = Self {
+        action: "check_identity",
+        method: Some("GET"),
+        url: Some(Cow::Borrowed("/v1/identity")),
+        or: Some(&Self::VERIFY_IDENTITY),
+    };
     /// Let the person pass a new challenge.
     pub const OPEN_CHALLENGE: Self = Self::request("open_challenge", "POST", "/v1/aal2-challenges");
     /// Look at the pulls there are.
@@ -142,6 +159,7 @@ impl Next {
             action: "read_record",
             method: Some("GET"),
             url: Some(Cow::Owned(format!("/v1/records/{record}"))),
+            or: None,
         }
     }
 
@@ -150,6 +168,7 @@ impl Next {
             action,
             method: None,
             url: None,
+            or: None,
         }
     }
 
@@ -158,6 +177,7 @@ impl Next {
             action,
             method: Some(method),
             url: Some(Cow::Borrowed(url)),
+            or: None,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
-use serde::de::DeserializeOwned;
 
 use super::problem::{Code, Problem};
+use crate::domain::input::{self, Faults, Input, InputError};
 use crate::error::Error;
 
 /// Largest body taken, in bytes.
@@ -28,20 +28,20 @@ pub fn path_parameter(request: &Request, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// A header's text; one that is there but not text counts as malformed, not as missing.
+/// A header's text. One that is not text, or is there more than once, counts as malformed, not as missing.
 #[must_use]
 pub fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
-    request
-        .headers()
-        .get(name)
-        .map(|value| value.to_str().unwrap_or_default())
+    let mut values = request.headers().get_all(name).iter();
+    let first = values.next()?;
+    let only = values.next().is_none().then_some(first);
+    Some(only.and_then(|value| value.to_str().ok()).unwrap_or_default())
 }
 
-/// Reads a JSON body. Unknown fields are refused by the type that is read.
+/// Reads a JSON body.
 ///
 /// # Errors
-/// When it is too large, of another content type, not JSON, or of another shape; the refusal says which, and where.
-pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
+/// When it is too large, of another content type or not JSON, and when `read` notes a fault: the refusal names each.
+pub fn body<T>(request: &Request, read: impl FnOnce(&Input<'_>, &mut Faults) -> Option<T>) -> Result<T, Error> {
     let bytes = request.body().as_ref();
     if bytes.len() > BODY_BYTES_MAX {
         return Err(Problem::new(Code::BodyTooLarge).into());
@@ -49,11 +49,10 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     if !is_json(header(request, "content-type").unwrap_or_default()) {
         return Err(Problem::new(Code::UnsupportedMediaType).into());
     }
-    match serde_json::from_slice(bytes) {
-        Ok(body) => Ok(body),
-        Err(error) if error.is_data() => Err(Problem::new(Code::InvalidRequest).detail(shape(&error)).into()),
-        Err(_not_json) => Err(Problem::new(Code::InvalidJson).into()),
-    }
+    input::read(bytes, read).map_err(|error| match error {
+        InputError::NotJson => Problem::new(Code::InvalidJson).into(),
+        InputError::Faults(errors) => Problem::new(Code::InvalidRequest).errors(errors).into(),
+    })
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -61,67 +60,54 @@ fn is_json(content_type: &str) -> bool {
     media_type.eq_ignore_ascii_case("application/json")
 }
 
-/// serde quotes names of fields, which the API knows, but also values of a wrong type, which are the person's. Only the
-/// kinds of message that name a field of ours are passed on.
-fn shape(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let safe = text
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.split('`').next());
-    match safe {
-        Some(field) => format!("the field {field} is missing"),
-        None if text.starts_with("unknown field") => {
-            format!(
-                "there is an unknown field at line {}, column {}",
-                error.line(),
-                error.column()
-            )
-        }
-        None => format!(
-            "a field has the wrong type at line {}, column {}",
-            error.line(),
-            error.column()
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use lambda_http::Body;
 
-    #[derive(Debug, serde::Deserialize)]
-    #[serde(rename_all = "camelCase", deny_unknown_fields)]
-    struct Sample {
-        #[expect(dead_code, reason = "only its reading is of interest")]
-        first_name: String,
+    fn request(content_types: &[&str], text: &str) -> Request {
+        let mut request = lambda_http::http::Request::builder();
+        for content_type in content_types {
+            request = request.header("content-type", *content_type);
+        }
+        request.body(Body::Text(text.to_owned())).unwrap()
     }
 
-    fn refusal(content_type: &str, text: &str) -> Problem {
-        let request = lambda_http::http::Request::builder().header("content-type", content_type);
-        let request = request.body(Body::Text(text.to_owned())).unwrap();
-        body::<Sample>(&request).unwrap_err().into_problem()
+    fn refusal(content_types: &[&str], text: &str) -> Problem {
+        let read = |input: &Input<'_>, faults: &mut Faults| {
+            let fields = input.fields(&["firstName"], faults)?;
+            fields.required("firstName", "a text", faults, Input::text)
+        };
+        body(&request(content_types, text), read).unwrap_err().into_problem()
     }
 
     #[test]
-    fn refuses_with_the_reason_and_without_the_value() {
-        assert_eq!(refusal("text/plain", "{}").code, Code::UnsupportedMediaType);
-        assert_eq!(refusal("application/json", "{").code, Code::InvalidJson);
-        assert_eq!(
-            refusal("application/json", &" ".repeat(BODY_BYTES_MAX + 1)).code,
-            Code::BodyTooLarge
-        );
-        let missing = refusal("Application/JSON; charset=utf-8", "{}");
-        assert_eq!(missing.detail.as_deref(), Some("the field firstName is missing"));
-        for text in [
-            r#"{"firstName":["CANARY"]}"#,
-            r#"{"firstName":"a","CANARY":1}"#,
-            r#""CANARY""#,
-            "12345",
-        ] {
-            let problem = refusal("application/json", text);
-            assert_eq!(problem.code, Code::InvalidRequest);
-            assert!(!problem.detail.unwrap().contains("CANARY"));
+    fn body_is_refused_with_the_reason_and_without_the_value() {
+        const JSON: &str = "Application/JSON; charset=utf-8";
+        for content_types in [&["text/plain"][..], &[], &[JSON, JSON]] {
+            assert_eq!(refusal(content_types, "{}").code, Code::UnsupportedMediaType);
         }
+        assert_eq!(refusal(&[JSON], "{").code, Code::InvalidJson);
+        let large = " ".repeat(BODY_BYTES_MAX + 1);
+        assert_eq!(refusal(&[JSON], &large).code, Code::BodyTooLarge);
+        for (text, pointer) in [
+            ("{}", "/firstName"),
+            (r#"{"firstName":["CANARY"]}"#, "/firstName"),
+            (r#""CANARY""#, ""),
+            (r#"["CANARY"]"#, ""),
+        ] {
+            let problem = refusal(&[JSON], text);
+            assert_eq!((problem.code, problem.errors.len()), (Code::InvalidRequest, 1));
+            assert_eq!(problem.errors[0].pointer, pointer);
+            assert!(!format!("{problem:?}").contains("CANARY"));
+        }
+    }
+
+    #[test]
+    fn header_given_twice_is_malformed() {
+        let name = "content-type";
+        assert_eq!(header(&request(&["a"], ""), name), Some("a"));
+        assert_eq!(header(&request(&["a", "a"], ""), name), Some(""));
+        assert_eq!(header(&request(&[], ""), name), None);
     }
 }

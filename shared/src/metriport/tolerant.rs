@@ -5,22 +5,27 @@
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::domain::Time;
 
+/// A value as its reader wants it, or nothing. It is taken as text first: what a value holds that no tree can (half a
+/// surrogate, a number beyond every float) costs that value alone.
+fn read<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    let text = Box::<RawValue>::deserialize(from)?;
+    Ok(serde_json::from_str(text.get()).ok())
+}
+
 /// A text, or nothing.
 pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) => Some(text),
-        _ => None,
-    })
+    read(from)
 }
 
 /// A text or a number, as text.
 pub(super) fn scalar<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
+    Ok(match read(from)? {
+        Some(Value::String(text)) => Some(text),
+        Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     })
 }
@@ -37,31 +42,27 @@ pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D
 
 /// A flag: documented as a string, seen as a boolean.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::Bool(flag) => Some(flag),
-        Value::String(word) => Some(!matches!(
+    Ok(match read(from)? {
+        Some(Value::Bool(flag)) => Some(flag),
+        Some(Value::String(word)) => Some(!matches!(
             word.to_ascii_lowercase().as_str(),
             "" | "false" | "disabled" | "no" | "0"
         )),
-        Value::Number(number) => Some(number.as_f64() != Some(0.0)),
+        Some(Value::Number(number)) => Some(number.as_f64() != Some(0.0)),
         _ => None,
     })
 }
 
 /// The readable items of a list; null and anything else is an empty one.
 pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::Array(items) => items
-            .into_iter()
-            .filter_map(|item| serde_json::from_value(item).ok())
-            .collect(),
-        _ => Vec::new(),
-    })
+    let items: Vec<Box<RawValue>> = read(from)?.unwrap_or_default();
+    let items = items.iter().filter_map(|item| serde_json::from_str(item.get()).ok());
+    Ok(items.collect())
 }
 
 /// An object of type `T`, or nothing.
 pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
-    Ok(serde_json::from_value(Value::deserialize(from)?).ok())
+    read(from)
 }
 
 /// An unknown word as it may be kept and shown; nothing if it is no word, for then it could be about a person.

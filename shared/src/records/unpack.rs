@@ -8,7 +8,8 @@ use async_compression::tokio::bufread::GzipDecoder;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::Either;
 use futures_util::stream::{self, Stream, StreamExt};
-use tokio_util::io::{ReaderStream, StreamReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
+use tokio_util::io::StreamReader;
 
 use super::RecordsError;
 
@@ -61,11 +62,9 @@ where
         counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
         Ok::<_, io::Error>(piece)
     });
-    let mut decoder = GzipDecoder::new(StreamReader::new(counted));
-    // A file may have several members (RFC 1952, section 2.2).
-    decoder.multiple_members(true);
     let mut given = 0;
-    ReaderStream::with_capacity(decoder, PIECE_BYTES).map(move |piece| {
+    let pieces = stream::try_unfold(GzipDecoder::new(StreamReader::new(counted)), next);
+    Box::pin(pieces).map(move |piece| {
         let piece = piece.map_err(|error| reason(&error))?;
         given += piece.len() as u64;
         if given > UNPACKED_BYTES_FREE && given / SWELLING_MAX > taken.load(Ordering::Relaxed) {
@@ -73,6 +72,37 @@ where
         }
         Ok(piece)
     })
+}
+
+/// The next piece. A file may have several members (RFC 1952, section 2.2), and zeros after the last one: tapes and
+/// block devices pad with them, and common readers pass over them.
+async fn next<R>(mut decoder: GzipDecoder<R>) -> io::Result<Option<(Bytes, GzipDecoder<R>)>>
+where
+    R: AsyncBufRead + Unpin,
+{
+    let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+    while decoder.read_buf(&mut piece).await? == 0 {
+        let mut rest = decoder.into_inner();
+        match rest.fill_buf().await?.first() {
+            None => return Ok(None),
+            Some(0) => return only_zeros(rest).await.map(|()| None),
+            Some(_) => decoder = GzipDecoder::new(rest),
+        }
+    }
+    Ok(Some((piece.freeze(), decoder)))
+}
+
+async fn only_zeros(mut rest: impl AsyncBufRead + Unpin) -> io::Result<()> {
+    loop {
+        let padding = rest.fill_buf().await?;
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        match padding.len() {
+            0 => return Ok(()),
+            zeros => rest.consume(zeros),
+        }
+    }
 }
 
 /// What broke below, else the packing itself.
@@ -124,6 +154,25 @@ mod tests {
         }
         for plain in [&b""[..], b"{", b"{}", b"\x1f", b"\x1fx"] {
             assert_eq!(read(in_pieces(plain, 1)).await.unwrap(), plain);
+        }
+    }
+
+    #[tokio::test]
+    async fn zeros_after_the_last_member_are_padding_and_nothing_else_is() {
+        let (member, zeros) = (packed(b"a record"), vec![0; 3000]);
+        let twice = [member.clone(), member.clone()].concat();
+        for size in [1, 7, 100_000] {
+            let padded = |bytes: &[u8], padding: &[u8]| in_pieces(&[bytes, padding].concat(), size);
+            assert_eq!(read(padded(&member, &zeros)).await.unwrap(), b"a record");
+            assert_eq!(read(padded(&twice, &zeros[..1])).await.unwrap(), b"a recorda record");
+            for other in [&b"x"[..], b"\0x", b"\x1f\x8b", &[&zeros[..], &member].concat()] {
+                let refused = Err(RecordsError::Broken("not unpacked"));
+                assert_eq!(read(padded(&member, other)).await, refused, "{size}");
+            }
+            let interrupted = padded(&member, &zeros)
+                .into_iter()
+                .chain([Err(RecordsError::Broken("interrupted"))]);
+            assert_eq!(read(interrupted).await, Err(RecordsError::Broken("interrupted")));
         }
     }
 

@@ -1,27 +1,148 @@
 //! Whether two bodies say the same.
+//!
+//! No tree is made of a body: a dense one takes a hundred times its bytes as a tree, which is more memory than a
+//! function has. Only the members of the objects above a value are listed, as the text that they are.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of what a body says, lowercase hex: without the order of its keys, and without our own metadata. Metriport
-/// replays a webhook from what it stored, under its old message id and without `meta.data` (public code), and storage
-/// need not keep an order. So a replay has the digest of the original, and whatever says something else has not.
-pub(super) fn of_content(body: &Value) -> String {
-    let mut said = body.clone();
-    if let Some(meta) = said.get_mut("meta").and_then(Value::as_object_mut) {
-        meta.remove("data");
+use super::signature::VerifiedWebhook;
+
+/// How deep values are compared by what they say, as deep as serde_json makes trees; below that, as they are written.
+const DEPTH_MAX: usize = 127;
+
+impl VerifiedWebhook<'_> {
+    /// SHA-256 of what the body says, lowercase hex: without the order of its keys, and without our own metadata.
+    /// Metriport replays a webhook from what it stored, under its old message id and without `meta.data` (public code),
+    /// and storage need not keep an order. So a replay has the digest of the original, and whatever says something else
+    /// has not. Of a body that is not JSON, SHA-256 of its bytes.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        match serde_json::from_slice::<&RawValue>(self.body()) {
+            Ok(said) => add(&mut hash, said.get(), Place::default()),
+            Err(_) => hash.update(self.body()),
+        }
+        hex::encode(hash.finalize())
     }
-    // A map is sorted already, unless some crate of the build asks for serde_json's `preserve_order`.
-    said.sort_all_objects();
-    hex::encode(Sha256::digest(said.to_string()))
+}
+
+/// Where in a body a value stands.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    depth: usize,
+    /// It is the body's own `meta`.
+    is_meta: bool,
+}
+
+impl Place {
+    fn of_member(self, name: &str) -> Self {
+        Self {
+            depth: self.depth + 1,
+            is_meta: self.depth == 0 && name == "meta",
+        }
+    }
+}
+
+/// Adds a value in its shortest form, members in the order of their names. A value that cannot be read (half a
+/// surrogate, a number beyond every float) counts as it is written.
+fn add(hash: &mut Sha256, value: &str, place: Place) {
+    let added = match value.as_bytes().first() {
+        Some(b'{') => place.depth < DEPTH_MAX && add_object(hash, value, place),
+        Some(b'[') => place.depth < DEPTH_MAX && add_array(hash, value, place),
+        _ => add_scalar(hash, value),
+    };
+    if !added {
+        hash.update(value);
+    }
+}
+
+fn add_object(hash: &mut Sha256, object: &str, place: Place) -> bool {
+    let Ok(mut members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(object) else {
+        return false;
+    };
+    if place.is_meta {
+        members.remove("data");
+    }
+    let mut before = "{";
+    for (name, value) in &members {
+        hash.update(before);
+        hash.update(Value::from(name.as_str()).to_string());
+        hash.update(":");
+        add(hash, value.get(), place.of_member(name));
+        before = ",";
+    }
+    hash.update(if members.is_empty() { "{}" } else { "}" });
+    true
+}
+
+fn add_array(hash: &mut Sha256, array: &str, place: Place) -> bool {
+    let items = Items { hash, place };
+    serde_json::Deserializer::from_str(array).deserialize_seq(items).is_ok()
+}
+
+fn add_scalar(hash: &mut Sha256, scalar: &str) -> bool {
+    let read = serde_json::from_str::<Value>(scalar);
+    read.map(|scalar| hash.update(scalar.to_string())).is_ok()
+}
+
+/// Adds the items of an array as they are read, so that none is kept.
+struct Items<'h> {
+    hash: &'h mut Sha256,
+    place: Place,
+}
+
+impl<'v> Visitor<'v> for Items<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'v>>(self, mut items: A) -> Result<(), A::Error> {
+        self.hash.update("[");
+        let mut before = "";
+        while let Some(item) = items.next_element::<&RawValue>()? {
+            self.hash.update(before);
+            add(self.hash, item.get(), self.place.of_member(""));
+            before = ",";
+        }
+        self.hash.update("]");
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Time;
+    use crate::webhook::{UnverifiedWebhook, WebhookKeys, sign};
+    use proptest::prelude::*;
 
     fn digest(body: &str) -> String {
-        of_content(&serde_json::from_str(body).unwrap())
+        let keys = WebhookKeys::new("key".into());
+        let signature = sign(&keys, body.as_bytes());
+        let webhook = UnverifiedWebhook {
+            body: body.as_bytes(),
+            signature: Some(&signature),
+        };
+        webhook.verify(&keys, Time::from_millis(0)).unwrap().digest()
+    }
+
+    /// As it was made before, of a tree: rows that remember messages for ninety days hold such digests.
+    fn of_tree(body: &str) -> String {
+        let mut said: Value = serde_json::from_str(body).unwrap();
+        if let Some(meta) = said.get_mut("meta").and_then(Value::as_object_mut) {
+            meta.remove("data");
+        }
+        said.sort_all_objects();
+        hex::encode(Sha256::digest(said.to_string()))
     }
 
     #[test]
@@ -30,16 +151,61 @@ mod tests {
         for replay in [
             r#"{"meta":{"messageId":"m"},"payload":{"a":1,"b":[1,2]}}"#,
             r#"{ "payload": {"b":[1,2],"a":1}, "meta":{"data":null,"messageId":"m"}}"#,
+            r#"{"meta":{"messageId":"\u006d"},"payload":{"a":2,"a":1,"b":[ 1 , 2 ]}}"#,
         ] {
             assert_eq!(digest(replay), original, "{replay}");
         }
         for other in [
             r#"{"meta":{"messageId":"m"},"payload":{"a":1,"b":[2,1]}}"#,
             r#"{"meta":{"messageId":"m"},"payload":{"a":1,"b":[1,2],"data":1}}"#,
+            r#"{"meta":{"messageId":"m"},"payload":{"meta":{"data":1},"a":1,"b":[1,2]}}"#,
             r#"{"meta":{"messageId":"n"},"payload":{"a":1,"b":[1,2]}}"#,
             "[]",
         ] {
             assert_ne!(digest(other), original, "{other}");
+        }
+    }
+
+    /// What storage does to a body must not depend on whether all of it can be read.
+    #[test]
+    fn an_odd_value_is_compared_as_written_and_the_rest_by_what_it_says() {
+        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+        for odd in [r#""\ud800""#, "1e999", r#"{"\udfff":1}"#, &deep] {
+            let original = digest(&format!(
+                r#"{{"meta":{{"messageId":"m","data":{{}}}},"a":{odd},"b":1}}"#
+            ));
+            let replay = digest(&format!(r#"{{"b":1,"a":{odd},"meta":{{"messageId":"m"}}}}"#));
+            assert_eq!(replay, original, "{odd:.20}");
+            let other = digest(&format!(r#"{{"b":2,"a":{odd},"meta":{{"messageId":"m"}}}}"#));
+            assert_ne!(other, original, "{odd:.20}");
+        }
+        assert_ne!(digest("no JSON"), digest("no JSON "));
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let scalar = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,6}".prop_map(Value::from),
+        ];
+        let name = prop_oneof![Just("meta".to_owned()), Just("data".to_owned()), "\\PC{0,3}"];
+        scalar.prop_recursive(6, 48, 6, move |inner| {
+            let members = prop::collection::vec((name.clone(), inner.clone()), 0..6);
+            prop_oneof![
+                prop::collection::vec(inner, 0..6).prop_map(Value::from),
+                members.prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_digest_is_that_of_the_tree(body in json()) {
+            for text in [body.to_string(), serde_json::to_string_pretty(&body).unwrap()] {
+                prop_assert_eq!(digest(&text), of_tree(&text));
+            }
         }
     }
 }

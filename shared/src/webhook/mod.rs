@@ -3,6 +3,7 @@
 mod digest;
 mod event;
 mod keys;
+mod named;
 mod payload;
 mod signature;
 

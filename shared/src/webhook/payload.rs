@@ -1,21 +1,21 @@
 //! Reads a verified body. Tolerant: unknown fields are ignored, missing ones make an event an envelope.
 //!
 //! Shapes: docs.metriport.com, pages `handling-data/webhooks-with-nq` and `getting-started/webhooks`. The body of
-//! `ias.identity.verified` is documented nowhere; the id is looked for where later events keep theirs, within a bounded
-//! depth, and bound to the session or patient that stands beside it.
+//! `ias.identity.verified` is documented nowhere; its ids are looked for wherever other events keep theirs.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::digest;
 use super::event::{Delivery, Event, EventKind, IDENTITY_EVENT, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent};
+use super::named;
 use super::signature::VerifiedWebhook;
 use crate::domain::identity::Verification;
 use crate::domain::run::Outcome;
 use crate::domain::{
     IdentitySessionId, MessageId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
 };
+use crate::metriport::SourceState;
 use crate::queue::{Link, VERSION};
 
 /// Longest event type kept, in characters.
@@ -35,9 +35,8 @@ impl VerifiedWebhook<'_> {
     /// Reads what it says.
     #[must_use]
     pub fn read(&self, received_at: Time) -> Incoming {
-        let parsed: Option<Value> = serde_json::from_slice(self.body()).ok();
-        let digest = parsed.as_ref().map_or_else(|| self.digest(), digest::of_content);
-        let body = parsed.unwrap_or_default();
+        let digest = self.digest();
+        let body = named::tree(self.body()).unwrap_or_default();
         let event_type = text(&body, "/meta/type").unwrap_or(UNTYPED);
         if event_type == "ping"
             && let Some(ping) = text(&body, "/ping")
@@ -93,7 +92,7 @@ impl KeptBody {
     /// What it says of a person's proofing, as far as it can be read.
     #[must_use]
     pub fn verification(&self) -> Option<Verification> {
-        verification(&serde_json::from_str(&self.0).ok()?)
+        verification(&named::tree(self.0.as_bytes())?)
     }
 }
 
@@ -137,17 +136,17 @@ fn source(event_type: &str, body: &Value) -> Option<Event> {
     Some(Event::Source {
         patient: id(body, "/payload/patientId", PatientId::parse)?,
         source: SourceKind::from_wire(named?)?,
-        status: outcome(text(body, "/payload/source/status")?)?,
+        status: SourceState::from_wire(text(body, "/payload/source/status")?).outcome()?,
     })
 }
 
 fn delivery(body: &Value) -> Option<Delivery> {
     let patient = body.pointer("/patients/0")?;
-    let entries = patient.pointer("/bundle/entry").and_then(Value::as_array);
-    let resources = entries.into_iter().flatten().filter_map(|entry| entry.get("resource"));
-    let document = resources
-        .into_iter()
-        .find(|r| text(r, "/resourceType") == Some("DocumentReference"));
+    let bundle = patient.get("bundle").and_then(Value::as_object);
+    let entries = bundle.map(|bundle| bundle.get("entry").unwrap_or(&Value::Null));
+    let resources = entries.and_then(Value::as_array).into_iter().flatten();
+    let mut resources = resources.filter_map(|entry| entry.get("resource"));
+    let document = resources.find(|resource| text(resource, "/resourceType") == Some("DocumentReference"));
     let subject = document.and_then(|document| text(document, "/subject/reference"));
     Some(Delivery {
         patient: id(patient, "/patientId", PatientId::parse)?,
@@ -161,7 +160,7 @@ fn delivery(body: &Value) -> Option<Delivery> {
             .and_then(|s| s.strip_prefix("Patient/"))
             .and_then(|s| PatientId::parse(s).ok()),
         link: document.and_then(link).map(Link::new),
-        empty: entries.is_some_and(Vec::is_empty),
+        empty: entries.is_some_and(is_empty),
     })
 }
 
@@ -180,36 +179,67 @@ fn link(document: &Value) -> Option<String> {
     urls(true).chain(urls(false)).next().map(str::to_owned)
 }
 
-fn filters(map: &serde_json::Map<String, Value>) -> BTreeMap<String, String> {
-    map.iter()
-        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-        .collect()
+/// FHIR forbids empty lists (hl7.org/fhir/R4/json.html), so a Bundle without entries may have no `entry`.
+fn is_empty(entries: &Value) -> bool {
+    entries.is_null() || entries.as_array().is_some_and(Vec::is_empty)
 }
 
-/// Where the ids of a verification are looked for, in this order.
-const PLACES: [&str; 7] = [
+/// The published schema allows texts, booleans and null; null says as little as an absent filter.
+fn filters(map: &serde_json::Map<String, Value>) -> BTreeMap<String, String> {
+    let said = map.iter().filter(|(_, value)| !value.is_null());
+    let spelled = said.map(|(name, value)| {
+        (
+            name.clone(),
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        )
+    });
+    spelled.collect()
+}
+
+/// Where the ids of a verification are looked for.
+const PLACES: [&str; 9] = [
     "/payload",
     "",
+    "/payload/patient",
     "/payload/identity",
     "/payload/data",
+    "/patients/0",
     "/identity",
     "/data",
     "/meta",
 ];
 
+/// The ids under a name, each once.
+fn ids<T: PartialEq, E>(body: &Value, name: &str, parse: impl Fn(String) -> Result<T, E>) -> Vec<T> {
+    let mut ids = Vec::new();
+    for place in PLACES {
+        if let Some(id) = id(body, &format!("{place}/{name}"), &parse)
+            && !ids.contains(&id)
+        {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+/// `None` too if two identities or two patients are named: nothing says which of them is meant. Of several sessions the
+/// caller takes the one that is ours.
 fn verification(body: &Value) -> Option<Verification> {
-    let find = |name: &str| PLACES.iter().find_map(|place| text(body, &format!("{place}/{name}")));
-    let proofed = find("proofedIdentityId").and_then(|id| ProofedIdentityId::parse(id).ok())?;
-    // The request behind an identity event is its session. Another `sessionId` would be somebody else's, such as that
-    // of the service that did the proofing.
-    let is_session = |id: &&str| id.starts_with("ids_");
-    let session = find("sessionId")
-        .filter(is_session)
-        .or_else(|| text(body, "/meta/requestId").filter(is_session));
-    Some(Verification {
-        proofed_identity: proofed,
-        session: session.and_then(|id| IdentitySessionId::parse(id).ok()),
-        patient: find("patientId").and_then(|id| PatientId::parse(id).ok()),
+    let mut proofed = ids(body, "proofedIdentityId", ProofedIdentityId::parse);
+    let mut patients = ids(body, "patientId", PatientId::parse);
+    let mut sessions = ids(body, "sessionId", IdentitySessionId::parse);
+    if let Some(request) = id(body, "/meta/requestId", IdentitySessionId::parse)
+        && !sessions.contains(&request)
+    {
+        sessions.push(request);
+    }
+    // Another `sessionId` would be somebody else's, such as that of the service that did the proofing.
+    sessions.retain(|session| session.as_str().starts_with("ids_"));
+    let (proofed_identity, patient) = (proofed.pop()?, patients.pop());
+    (proofed.is_empty() && patients.is_empty()).then(|| Verification {
+        proofed_identity,
+        sessions,
+        patient,
         mark: marks(body).identity,
     })
 }

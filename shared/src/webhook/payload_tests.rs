@@ -68,6 +68,16 @@ fn a_source_event_is_read_with_and_without_what_is_optional() {
 }
 
 #[test]
+fn a_skipped_source_has_answered() {
+    let skipped =
+        json!({"meta": meta("network-query.lab"), "payload": {"patientId": "p-1", "source": {"status": "skipped"}}});
+    let Event::Source { status, .. } = read(&skipped).event else {
+        panic!()
+    };
+    assert_eq!(status, Outcome::Completed);
+}
+
+#[test]
 fn processing_is_not_an_end() {
     let mut body = json!({"meta": meta("network-query.hie"),
         "payload": {"patientId": "p-1", "source": {"type": "hie", "status": "processing"}}});
@@ -99,12 +109,75 @@ fn a_consolidated_delivery_keeps_its_link_and_what_it_claims() {
         panic!()
     };
     assert_eq!(delivery.link.as_ref().map(Link::as_str), Some("https://b.test/x?sig=1"));
-    let empty = json!({"meta": meta("medical.consolidated-data"), "patients": [
-        {"patientId": "p-1", "status": "completed", "bundle": {"entry": []}}]});
-    let Event::Consolidated { delivery } = read(&empty).event else {
-        panic!()
-    };
-    assert_eq!((delivery.link, delivery.subject), (None, None));
+}
+
+fn delivery_of(part: Value) -> Delivery {
+    let mut patient = json!({"patientId": "p-1", "status": "completed"});
+    patient
+        .as_object_mut()
+        .unwrap()
+        .extend(part.as_object().unwrap().clone());
+    match read(&json!({"meta": meta("medical.consolidated-data"), "patients": [patient]})).event {
+        Event::Consolidated { delivery } => delivery,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// FHIR forbids empty lists, so nothing found may be no list at all.
+#[test]
+fn a_bundle_without_entries_says_that_nothing_was_found() {
+    for nothing in [
+        json!({"bundle": {"entry": []}}),
+        json!({"bundle": {"entry": null}}),
+        json!({"bundle": {"resourceType": "Bundle", "type": "searchset", "total": 0}}),
+    ] {
+        let delivery = delivery_of(nothing.clone());
+        assert_eq!(
+            (delivery.link, delivery.subject, delivery.empty),
+            (None, None, true),
+            "{nothing}"
+        );
+    }
+    for unclear in [
+        json!({}),
+        json!({"bundle": null}),
+        json!({"bundle": []}),
+        json!({"bundle": {"entry": [null]}}),
+        json!({"bundle": {"entry": {}}}),
+        json!({"bundle": {"entry": "none"}}),
+    ] {
+        assert!(!delivery_of(unclear.clone()).empty, "{unclear}");
+    }
+}
+
+/// By the published schema a filter is a text, a boolean or null, and so may be all of them.
+#[test]
+fn filters_may_be_absent_null_or_of_several_types() {
+    for none in [
+        json!({}),
+        json!({"filters": null}),
+        json!({"filters": {"resources": null}}),
+    ] {
+        assert_eq!(delivery_of(none.clone()).filters, BTreeMap::new(), "{none}");
+    }
+    let some = delivery_of(json!({"filters": {"resources": "", "dateFrom": false, "dateTo": 1e3, "other": "x"}}));
+    let read: Vec<_> = some
+        .filters
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(read, [("dateFrom", "false"), ("dateTo", "0"), ("resources", "")]);
+}
+
+fn verification_of(body: &Value) -> Verification {
+    match read(body).event {
+        Event::Identity { verification } => verification,
+        other => panic!("{body}: {other:?}"),
+    }
+}
+
+fn session(id: &str) -> IdentitySessionId {
+    IdentitySessionId::parse(id).unwrap()
 }
 
 #[test]
@@ -113,24 +186,83 @@ fn a_verification_is_found_wherever_it_stands() {
     let meta = json!({"messageId": "m", "type": "ias.identity.verified"});
     let shapes = [
         json!({"meta": meta, "payload": ids}),
+        json!({"meta": meta, "payload": {"patient": ids}}),
         json!({"meta": meta, "payload": {"identity": ids}}),
+        json!({"meta": meta, "payload": {"data": ids}}),
+        json!({"meta": meta, "patients": [ids]}),
         json!({"meta": meta, "identity": ids}),
         json!({"meta": meta, "data": ids}),
         json!({"meta": meta, "proofedIdentityId": "pid_1", "patientId": "p-1", "sessionId": "ids_1"}),
+        json!({"meta": meta, "payload": {"patientId": "p-1"}, "patients": [ids]}),
     ];
     for shape in shapes {
-        let Event::Identity { verification } = read(&shape).event else {
-            panic!("{shape}")
-        };
+        let verification = verification_of(&shape);
         assert_eq!(verification.proofed_identity.as_str(), "pid_1");
-        assert!(verification.session.is_some() && verification.patient.is_some());
+        assert_eq!(verification.sessions, [session("ids_1")]);
+        assert_eq!(verification.patient, PatientId::parse("p-1").ok());
     }
     let by_request = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_9"},
         "payload": {"proofedIdentityId": "pid_1"}});
-    let Event::Identity { verification } = read(&by_request).event else {
+    assert_eq!(verification_of(&by_request).sessions, [session("ids_9")]);
+}
+
+/// The caller knows which of them is ours.
+#[test]
+fn every_session_that_an_identity_event_names_is_read() {
+    let body = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_1"},
+        "sessionId": "csp-7", "identity": {"sessionId": "ids_2"}, "patients": [{"sessionId": "ids_1"}],
+        "payload": {"sessionId": "ids_3", "proofedIdentityId": "pid_1", "patient": {"sessionId": 4}}});
+    let sessions = verification_of(&body).sessions;
+    assert_eq!(sessions, ["ids_3", "ids_1", "ids_2"].map(session));
+}
+
+#[test]
+fn an_identity_event_with_two_identities_or_two_patients_is_kept_whole() {
+    for other in [json!({"proofedIdentityId": "pid_2"}), json!({"patientId": "p-2"})] {
+        let body = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_1"}, "patients": [other],
+            "payload": {"sessionId": "ids_1", "proofedIdentityId": "pid_1", "patientId": "p-1"}});
+        let event = read(&body).event;
+        assert!(
+            matches!(&event, Event::IdentityUnclear { body } if body.verification().is_none()),
+            "{body}"
+        );
+    }
+}
+
+/// `JSON.stringify` writes half a character as an escape that is no text.
+#[test]
+fn an_odd_value_in_a_member_that_is_not_read_hides_no_event() {
+    let deep = format!("{}{}", "[".repeat(4000), "]".repeat(4000));
+    for odd in [r#""B\ud83d""#, "1e999", &deep, r#"{"a":1,"a":2}"#] {
+        let identity = format!(
+            r#"{{"meta":{{"type":"ias.identity.verified","messageId":"m"}},"payload":{{"person":{odd},"sessionId":"ids_1","patientId":"p-1","proofedIdentityId":"pid_1"}}}}"#
+        );
+        let source = format!(
+            r#"{{"meta":{{"type":"network-query.lab","x":{odd}}},"payload":{{"patientId":"p-1","source":{{"status":"completed","y":{odd}}}}}}}"#
+        );
+        for (body, kind) in [(identity, EventKind::Identity), (source, EventKind::Source)] {
+            let Incoming::Event(event) = read_bytes(body.as_bytes()) else {
+                panic!("{body}")
+            };
+            assert!(
+                event.kind() == kind && !matches!(event.event, Event::IdentityUnclear { .. }),
+                "{body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_that_is_read_and_stands_twice_binds_nothing() {
+    let body = r#"{"meta":{"type":"ias.identity.verified"},"payload":{"proofedIdentityId":"pid_1","sessionId":"ids_1","sessionId":"ids_2"}}"#;
+    let Incoming::Event(event) = read_bytes(body.as_bytes()) else {
         panic!()
     };
-    assert_eq!(verification.session.unwrap().as_str(), "ids_9");
+    let kept = KeptBody(body.to_owned());
+    assert_eq!(
+        (kept.verification(), event.event),
+        (None, Event::IdentityUnclear { body: kept.clone() })
+    );
 }
 
 #[test]
@@ -175,11 +307,10 @@ fn an_identity_event_that_names_no_session_is_kept_whole_and_read_again() {
     }
 }
 
-/// `JSON.stringify` writes half a character as an escape that is no text.
 #[test]
 fn an_identity_event_that_is_no_json_or_names_no_type_is_kept_whole() {
     for body in [
-        r#"{"meta":{"type":"ias.identity.verified"},"payload":{"name":"\ud83d","proofedIdentityId":"pid_1"}}"#,
+        r#"{"meta":{"type":"ias.identity.verified"},"payload":{"name":"\ud8","proofedIdentityId":"pid_1"}}"#,
         r#"{"event":"ias.identity.verified","proofedIdentityId":"pid_1"}"#,
         "ias.identity.verified",
     ] {

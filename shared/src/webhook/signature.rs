@@ -3,7 +3,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use super::WebhookKeys;
 use crate::domain::Time;
@@ -74,12 +74,6 @@ impl<'a> VerifiedWebhook<'a> {
     #[must_use]
     pub const fn body(&self) -> &'a [u8] {
         self.body
-    }
-
-    /// SHA-256 of the body, lowercase hex.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        hex::encode(Sha256::digest(self.body))
     }
 }
 

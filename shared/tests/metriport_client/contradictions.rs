@@ -70,6 +70,22 @@ async fn failed_sources_in_errors_in_sources_or_in_both() {
     }
 }
 
+/// Half a surrogate, as `JSON.stringify` writes it, and a number beyond every float cost nothing but themselves.
+#[tokio::test]
+async fn an_odd_value_beside_what_is_read_hides_nothing() {
+    let body = r#"{"requestId":"req-1","status":"partial","x":"\ud83d","startedAt":1e999,
+        "sources":[{"type":"hie","status":"completed","name":"B\ud83d"},{"type":"lab","status":"\ud83d"}],
+        "errors":[{"source":"pharmacy","httpStatus":400,"message":"B\ud83d"}]}"#;
+    let upstream = Upstream::answering(Answer::new(200, "application/json", body)).await;
+    let request = UpstreamRequestId::parse("req-1").unwrap();
+    let query = upstream.client().read_network_query(&request).await.unwrap();
+    let of = |kind| (query.sources[&kind].state.outcome(), query.sources[&kind].http_status);
+    assert_eq!(query.status, NetworkQueryStatus::Partial);
+    assert_eq!(of(SourceKind::Hie), (Some(Outcome::Completed), None));
+    assert_eq!(of(SourceKind::Lab), (None, None));
+    assert_eq!(of(SourceKind::Pharmacy), (Some(Outcome::Failed), Some(400)));
+}
+
 #[tokio::test]
 async fn the_other_word_for_lab_kinds_nobody_knows_and_broken_entries() {
     let sources =

@@ -8,7 +8,6 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use serde_json::Value;
-use shared::domain::demographics::DemographicsInput;
 use shared::domain::{Demographics, PatientId, Time};
 use shared::metriport::{Client, ClientOptions, http_client};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -214,8 +213,8 @@ pub fn patient_id() -> PatientId {
 }
 
 pub fn demographics() -> Demographics {
-    let input: DemographicsInput = serde_json::from_value(demographics_json()).unwrap();
-    Demographics::parse(input, Time::parse("2026-11-22T00:00:00Z").unwrap()).unwrap()
+    let now = Time::parse("2026-11-22T00:00:00Z").unwrap();
+    Demographics::parse(demographics_json().to_string().as_bytes(), now).unwrap()
 }
 
 pub fn demographics_json() -> Value {

@@ -34,6 +34,7 @@ pub fn calm(delay_ms: u64) -> Result<SandboxOptions, Problem> {
     let args = vec!["function".to_owned()];
     let mut options = SandboxOptions::new(Runner::SelfExec { exe, args });
     options.schedule_scale = 0;
+    options.throttled = false;
     options.stand_in = stand_in(delay_ms);
     Ok(options)
 }

@@ -40,7 +40,6 @@ fn identity_session() {
         "answered as before",
         "idempotency_key_malformed",
         "no event",
-        "no request",
     ];
     judge("identity-session", 800, &reached);
 }

@@ -3,10 +3,12 @@
 use std::process::Stdio;
 
 use ias::SandboxOptions;
+use sandbox_host::IssuerServer;
 use sandbox_metriport::StandInOptions;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
+use super::front::{self, Mappings};
 use super::{ias, text};
 use crate::harness::{BOUND, TestApp};
 
@@ -209,7 +211,7 @@ async fn a_first_deployment_in_the_order_that_works() {
     let looked = operator
         .types(&["account", "status", "--api", api])
         .await
-        .well(&["ok   our own ping", "asks for a token"]);
+        .well(&["ok   our own ping", "routes are there, and ask for a token"]);
     assert!(!looked.contains("BAD") && looked.contains(&url), "{looked}");
     operator.types(&["account", "status"]).await.well(&["ok   API "]);
 
@@ -305,6 +307,133 @@ async fn keys_are_changed_by_a_command_each() {
         .types_with(&store, &[], &new)
         .await
         .well(&["takes the API key; it is stored"]);
+    app.end().await;
+}
+
+/// API Gateway that could not read the issuer leaves routes out and says nothing; one without its authorizer is open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_that_are_missing_or_open_are_told() {
+    let app = TestApp::start().await;
+    let operator = Operator::of(&app);
+    let missing = Mappings {
+        missing: &["/v1/patient", "/v1/records"],
+        unguarded: &["/v1/identity-sessions"],
+        ..Mappings::default()
+    };
+    let api = front::serve(app.sandbox().host().base_url(), missing).await;
+    let told = [
+        "PUT /v1/patient is missing",
+        "GET /v1/records is missing",
+        "POST /v1/identity-sessions asks for no token",
+        "ias account check-issuer",
+    ];
+    let looked = operator.types(&["account", "status", "--api", &api]).await.badly(&told);
+    assert!(!looked.contains("GET /v1/identity "), "{looked}");
+    let smoke = ["smoke", "--api", &api, "--play-pages", "--token-file", "-"];
+    operator.types_with(&smoke, &[], "no token is sent").await.badly(&told);
+    app.end().await;
+}
+
+/// As infra/domain.yaml maps the API with the parameter WebhookSegment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_under_a_secret_segment_is_registered_and_not_shown() {
+    const SEGMENT: &str = "/8f14e45fceea167a5a36dedd4bea2543";
+    let app = TestApp::with(fresh).await;
+    let mut operator = Operator::of(&app);
+    let key = app.stand_in().api_key().to_owned();
+    let store = ["account", "store-api-key", "--api-key-file", "-"];
+    operator.types_with(&store, &[], &key).await.well(&["it is stored"]);
+    operator.secrets.push(SEGMENT.to_owned());
+    let mapped = Mappings {
+        segment: SEGMENT,
+        shadowed: "/v1/webhooks",
+        ..Mappings::default()
+    };
+    let api = front::serve(app.sandbox().host().base_url(), mapped).await;
+    let url = format!("{api}/v1/webhooks/metriport");
+    let variables = [("WEBHOOK_SEGMENT", &SEGMENT[1..])];
+    let register = ["account", "register-webhook", "--url", &url];
+    operator
+        .types_with(&register, &variables, "")
+        .await
+        .well(&["/…/v1/webhooks/metriport", "the webhook is enabled"]);
+    operator.types(&["account", "status", "--api", &api]).await.well(&[
+        "ok   webhook URL",
+        "ok   our own ping",
+        "ok   API",
+    ]);
+
+    // Without the second mapping anybody can still call the route.
+    let open = Mappings {
+        segment: SEGMENT,
+        ..Mappings::default()
+    };
+    let open = front::serve(app.sandbox().host().base_url(), open).await;
+    let url = format!("{open}/v1/webhooks/metriport");
+    let replace = ["account", "register-webhook", "--replace", "--url", &url];
+    operator
+        .types_with(&replace, &variables, "")
+        .await
+        .well(&["in the place of"]);
+    operator
+        .types(&["account", "status", "--api", &open])
+        .await
+        .badly(&["POST /v1/webhooks/metriport is open without its segment"]);
+    app.end().await;
+}
+
+/// What API Gateway does not take for an issuer, without saying so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issuer_is_read_before_it_is_deployed() {
+    let app = TestApp::start().await;
+    let operator = Operator::of(&app);
+    let issuer = IssuerServer::start(0, "app").await.expect("an issuer");
+    let url = issuer.issuer().url().to_owned();
+    operator
+        .types(&["account", "check-issuer", &url])
+        .await
+        .well(&["can be read and names itself so"]);
+    let api = app.sandbox().host().base_url();
+    let status = [
+        "account",
+        "status",
+        "--api",
+        api,
+        "--issuer",
+        &url,
+        "--unreserved",
+        "1000",
+        "--queues",
+        "25",
+    ];
+    operator.types(&status).await.well(&["ok   issuer", "ok   concurrency"]);
+    // One slash too many; a document that names another; nothing there; not as API Gateway reads it.
+    let slash = format!("{url}/");
+    for (wrong, told) in [
+        (slash.as_str(), "names the issuer"),
+        (api, "letter by letter"),
+        ("http://127.0.0.1:9", "cannot be read"),
+        ("http://issuer.example.test", "is not https"),
+        ("issuer.example.test", "issuer.example.test"),
+    ] {
+        operator.types(&["account", "check-issuer", wrong]).await.badly(&[told]);
+    }
+    let status = [
+        "account",
+        "status",
+        "--api",
+        api,
+        "--issuer",
+        &slash,
+        "--unreserved",
+        "10",
+        "--queues",
+        "25",
+    ];
+    operator
+        .types(&status)
+        .await
+        .badly(&["BAD  issuer", "BAD  concurrency"]);
     app.end().await;
 }
 

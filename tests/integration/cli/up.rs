@@ -1,5 +1,8 @@
 //! `ias up`: the lines it prints, how it ends, and what it keeps.
 
+mod origins;
+mod pasted;
+
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,7 +14,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::{ias, resources, skip, text};
+use super::ias;
 use crate::harness::{BOUND, until};
 
 /// `ias up`, and what it printed.
@@ -56,7 +59,7 @@ impl Up {
     fn script(&self) -> &str {
         let (_, after) = self
             .printed
-            .split_once("Paste these lines one by one.")
+            .split_once("Paste these lines one by one, into bash or zsh.")
             .expect("lines to paste");
         after.split_once("Ctrl-C stops everything.").expect("their end").0
     }
@@ -99,54 +102,6 @@ impl Up {
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_lines_that_up_prints_pull_a_record() {
-    if !Command::new("curl")
-        .arg("--version")
-        .output()
-        .await
-        .is_ok_and(|found| found.status.success())
-    {
-        skip("the printed lines need curl, which is not installed");
-        return;
-    }
-    let up = Up::start(&[]).await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let pasted = Command::new("bash")
-        .args(["-c", up.script()])
-        .current_dir(folder.path())
-        .kill_on_drop(true)
-        .output();
-    let pasted = tokio::time::timeout(BOUND, pasted)
-        .await
-        .expect("the lines end")
-        .expect("bash runs");
-    let said = format!("{}{}", text(&pasted.stdout), text(&pasted.stderr));
-    assert!(pasted.status.success(), "{said}");
-    assert!(
-        said.contains(&format!("sent back to {IDENTITY_RETURN}")) && said.contains("record.json"),
-        "{said}"
-    );
-    assert!(!resources(&folder.path().join("record.json")).is_empty());
-    assert!(shown_as_given_up(&up).await.contains("webhook-events: none"));
-    up.stop("-INT").await;
-}
-
-/// What the printed command shows, run by this binary.
-async fn shown_as_given_up(up: &Up) -> String {
-    let mut lines = up.printed.lines().map(str::trim);
-    let command = lines
-        .find_map(|line| line.strip_prefix("Given up "))
-        .expect("a command");
-    let command = command.replace("cargo run --", env!("CARGO_BIN_EXE_ias"));
-    let shown = Command::new("bash")
-        .args(["-c", &command])
-        .output()
-        .await
-        .expect("bash runs");
-    format!("{}{}", text(&shown.stdout), text(&shown.stderr))
 }
 
 async fn ok(reply: impl Future<Output = Result<Reply, ias::app::NoReply>>) -> Reply {
@@ -214,10 +169,9 @@ async fn download(app: &App, record: &Reply) -> Vec<u8> {
     answer.bytes().await.expect("the record").to_vec()
 }
 
-/// Records outlive a restart. The stand-in forgets its patients, as if they had been deleted upstream: the person
-/// proves who they are again and goes on.
+/// Records outlive a restart, and so does what the stand-in knows: nobody proves who they are again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn up_with_a_data_folder_keeps_records_and_the_person_goes_on() {
+async fn up_with_a_data_folder_keeps_records_and_identities() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let args = ["--data", data.to_str().unwrap()];
@@ -237,6 +191,9 @@ async fn up_with_a_data_folder_keeps_records_and_the_person_goes_on() {
         download(&app, &ok(app.get(&format!("/v1/records/{id}"))).await).await,
         bytes
     );
+    let identity = ok(app.identity()).await;
+    assert_eq!(identity.text("/status"), "verified");
+    assert_eq!(identity.text("/next/action"), "open_challenge");
     let (another, _) = follow_what_comes_next(&app).await;
     assert_ne!(another, id);
     up.stop("-TERM").await;

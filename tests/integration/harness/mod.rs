@@ -48,6 +48,7 @@ impl TestApp {
             ..StandInOptions::default()
         };
         options.schedule_scale = 0;
+        options.throttled = false;
         let log = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&log);
         options.log = Arc::new(move |line| {

@@ -11,7 +11,7 @@ use super::document::{Document, Operation};
 use crate::template::{ROOT, stack};
 
 /// Every next step there is.
-const NEXT: [Next; 12] = [
+const NEXT: [Next; 14] = [
     Next::FIX_REQUEST,
     Next::RETRY,
     Next::CONTACT_SUPPORT,
@@ -20,7 +20,9 @@ const NEXT: [Next; 12] = [
     Next::NONE,
     Next::PUT_PATIENT,
     Next::VERIFY_IDENTITY,
+    Next::WAIT_OR_VERIFY_IDENTITY,
     Next::CHECK_IDENTITY,
+    Next::CHECK_OR_VERIFY_IDENTITY,
     Next::OPEN_CHALLENGE,
     Next::LIST_QUERIES,
     Next::REQUEST_RECORD,
@@ -202,6 +204,39 @@ fn every_refusal_has_the_described_shape() {
         let body = serde_json::to_value(problem.body()).unwrap();
         assert_eq!(document.misfit(schema, &body, ""), None);
     }
+}
+
+/// The examples of the problems that a response shows, with its status.
+fn shown(document: &Document) -> Vec<(String, &Value)> {
+    let mut shown = Vec::new();
+    for operation in document.operations() {
+        for (status, response) in operation.body["responses"].as_object().unwrap() {
+            // By its place in the document: what an operation holds is a copy.
+            let Some(reference) = response["$ref"].as_str() else {
+                continue;
+            };
+            let response = document.at(reference.strip_prefix('#').unwrap());
+            let examples = response["content"]["application/problem+json"]["examples"].as_object();
+            for example in examples.into_iter().flat_map(|examples| examples.values()) {
+                shown.push((status.clone(), &document.resolve(example)["value"]));
+            }
+        }
+    }
+    shown
+}
+
+#[test]
+fn every_code_has_one_example_and_it_stands_under_its_own_status() {
+    let document = Document::read();
+    let mut seen = BTreeSet::new();
+    for (status, example) in shown(&document) {
+        assert_eq!(example["status"].to_string(), status, "{example}");
+        seen.insert(example["code"].as_str().unwrap());
+    }
+    assert_eq!(seen, Code::ALL.iter().map(|code| code.as_str()).collect());
+    let examples = document.at("/components/examples").as_object().unwrap().values();
+    let codes = examples.filter_map(|example| example["value"]["code"].as_str());
+    assert_eq!(codes.count(), Code::ALL.len());
 }
 
 #[test]

@@ -71,8 +71,12 @@ fn a_pull_is_written_as_described() {
 #[test]
 fn a_record_is_written_as_described() {
     let document = Document::read();
-    let resources = ["Condition".to_owned()];
-    let asked = Asked::parse(Conversion::Json, &resources, Some("2024-01-01"), Some("2024-12-31")).unwrap();
+    let asked = Asked {
+        conversion: Conversion::Json,
+        resources: ["Condition".to_owned()].into(),
+        date_from: Some("2024-01-01".to_owned()),
+        date_to: Some("2024-12-31".to_owned()),
+    };
     let (id, run) = (RecordId::parse(ID).unwrap(), RunId::parse(ID).ok());
     let new = NewRecord {
         id,

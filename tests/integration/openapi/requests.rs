@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use network_query::accept;
-use record_read::request;
-use serde::de::DeserializeOwned;
+use network_query::ask_body::AskBody;
 use serde_json::{Value, json};
-use shared::domain::Time;
-use shared::domain::demographics::{Demographics, DemographicsInput};
+use shared::domain::input::{self, Faults, Input};
+use shared::domain::record::Asked;
+use shared::domain::{Demographics, Time};
+use shared::redirects;
 
 use super::document::Document;
 
@@ -29,37 +29,38 @@ fn is_read_by(document: &Document, schema: &str, name: &str, read: impl Fn(Value
     assert!(!read(with), "{name} with an unknown field");
 }
 
-fn reads<T: DeserializeOwned>(body: Value) -> bool {
-    serde_json::from_value::<T>(body).is_ok()
+fn reads<T>(read: fn(&Input<'_>, &mut Faults) -> Option<T>) -> impl Fn(Value) -> bool {
+    move |body| input::read(body.to_string().as_bytes(), read).is_ok()
+}
+
+fn reads_demographics(body: &Value) -> bool {
+    let now = Time::parse("2026-11-22T10:40:00Z").unwrap();
+    Demographics::parse(body.to_string().as_bytes(), now).is_ok()
 }
 
 #[test]
 fn requests_are_read_as_described() {
-    let now = Time::parse("2026-11-22T10:40:00Z").unwrap();
     let document = Document::read();
-    is_read_by(&document, "Demographics", "Demographics", |body| {
-        let input = serde_json::from_value::<DemographicsInput>(body);
-        input.is_ok_and(|input| Demographics::parse(input, now).is_ok())
-    });
-    is_read_by(
-        &document,
-        "RedirectRequest",
-        "RedirectRequest",
-        reads::<identity_session::open::OpenRequest>,
-    );
-    is_read_by(
-        &document,
-        "RedirectRequest",
-        "RedirectRequest",
-        reads::<aal2_challenge::open::OpenRequest>,
-    );
-    is_read_by(
-        &document,
-        "NetworkQueryRequest",
-        "NetworkQueryRequest",
-        reads::<accept::AskBody>,
-    );
-    is_read_by(&document, "RecordRequest", "RecordRequest", reads::<request::AskBody>);
+    let is_read = |name: &str, read: &dyn Fn(Value) -> bool| is_read_by(&document, name, name, read);
+    is_read("Demographics", &|body| reads_demographics(&body));
+    is_read("RedirectRequest", &reads(redirects::read));
+    is_read("NetworkQueryRequest", &reads(AskBody::read));
+    is_read("RecordRequest", &reads(Asked::read));
+}
+
+/// What the document says of a text's length, in the unit in which JSON Schema counts.
+#[test]
+fn longest_described_text_is_taken_and_a_longer_one_refused() {
+    let document = Document::read();
+    let longest = document.schema("Text")["maxLength"].as_u64().unwrap();
+    let longest = usize::try_from(longest).unwrap();
+    let mut body = example(&document, "Demographics");
+    for letter in ["a", "é", "𝒩"] {
+        body["firstName"] = json!(letter.repeat(longest));
+        assert!(reads_demographics(&body), "{longest} times {letter}");
+        body["firstName"] = json!(letter.repeat(longest + 1));
+        assert!(!reads_demographics(&body), "{longest} + 1 times {letter}");
+    }
 }
 
 #[test]
@@ -72,14 +73,10 @@ fn every_described_field_of_a_request_is_known() {
     let mut person = example(&document, "Demographics");
     person["address"][0]["addressLine2"] = json!("Apt 2");
     person["address"][0]["country"] = json!("USA");
-    let bodies = [
-        (
-            "NetworkQueryRequest",
-            &query,
-            reads::<accept::AskBody> as fn(Value) -> bool,
-        ),
-        ("RecordRequest", &record, reads::<request::AskBody>),
-        ("Demographics", &person, reads::<DemographicsInput>),
+    let bodies: [(_, _, &dyn Fn(Value) -> bool); 3] = [
+        ("NetworkQueryRequest", &query, &reads(AskBody::read)),
+        ("RecordRequest", &record, &reads(Asked::read)),
+        ("Demographics", &person, &|body| reads_demographics(&body)),
     ];
     for (schema, body, read) in bodies {
         let names: BTreeSet<_> = body.as_object().unwrap().keys().map(String::as_str).collect();

@@ -97,6 +97,26 @@ fn every_standing_has_its_word() {
     assert_eq!(BTreeSet::from_iter(document.words("IdentityStatus")), words);
 }
 
+/// A generator makes a type of a closed list that says it holds texts, and anything at all of one that does not.
+#[test]
+fn every_closed_list_says_that_it_holds_texts() {
+    fn untyped(value: &serde_json::Value, place: &str, found: &mut Vec<String>) {
+        let Some(fields) = value.as_object() else { return };
+        let closed = fields.get("enum").is_some_and(serde_json::Value::is_array)
+            || fields.get("const").is_some_and(serde_json::Value::is_string);
+        if closed && fields.get("type").is_none() {
+            found.push(place.to_owned());
+        }
+        for (name, value) in fields {
+            untyped(value, &format!("{place}/{name}"), found);
+        }
+    }
+    let document = Document::read();
+    let mut found = Vec::new();
+    untyped(document.at("/components/schemas"), "", &mut found);
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[test]
 fn every_listed_word_is_explained() {
     let document = Document::read();

@@ -1,7 +1,7 @@
 //! Calls under the access key ids of functions, straight to the embedded AWS: what a policy does not grant is refused.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use sandbox_host::access_key_id;
+use sandbox_host::{access_key_id, event_source_key_id};
 use serde_json::json;
 use shared::aws::Aws;
 use shared::metriport::http_client;
@@ -61,6 +61,12 @@ async fn send(app: &TestApp, aws: &Aws, queue: &str) -> String {
     code(sent.delay_seconds(900).send().await)
 }
 
+/// Takes nothing that a function would wait for: what is delayed is not received.
+async fn receive(app: &TestApp, aws: &Aws, queue: &str) -> String {
+    let url = app.sandbox().aws().queue_url(queue).unwrap();
+    code(aws.sqs().receive_message().queue_url(url).send().await)
+}
+
 async fn secret(aws: &Aws, name: &str) -> String {
     code(aws.secrets().get_secret_value().secret_id(name).send().await)
 }
@@ -115,6 +121,18 @@ async fn a_function_may_do_what_its_policy_grants_and_nothing_else() {
     assert_eq!(send(&app, &intake, "ias-RunAdvanceQueue").await, "AccessDenied");
     assert_eq!(get(&intake, "OWNER#x").await, DENIED);
 
+    // SAM lets these receive from every queue; their own policies leave them one.
+    let fetcher = function(&app, "record-fetch");
+    assert_eq!(receive(&app, &fetcher, "ias-RecordFetchQueue").await, "");
+    for queue in [
+        "ias-RunAdvanceQueue",
+        "ias-WebhookEventsDeadLetters",
+        "ias-RecordFetchDeadLetters",
+    ] {
+        assert_eq!(receive(&app, &fetcher, queue).await, "AccessDenied", "{queue}");
+    }
+    assert_eq!(receive(&app, &intake, "ias-WebhookEventsQueue").await, "AccessDenied");
+
     let reader = function(&app, "record-read");
     assert_eq!(object(&reader, "records/x").await, "NoSuchKey", "it may look");
     assert_eq!(object(&reader, "other/x").await, "AccessDenied");
@@ -126,7 +144,7 @@ async fn a_function_may_do_what_its_policy_grants_and_nothing_else() {
     let described = reader.dynamodb().describe_table().table_name(TABLE);
     assert_eq!(code(described.send().await), DENIED);
 
-    assert_eq!(refused(&app).len(), 8);
+    assert_eq!(refused(&app).len(), 12);
     app.stop().await;
 }
 
@@ -143,6 +161,26 @@ async fn what_looks_like_a_function_is_refused_and_people_are_not() {
         .body("{}");
     assert_eq!(unsigned.send().await.unwrap().status().as_u16(), 400);
     assert_eq!(refused(&app), ["anonymous dynamodb:ListTables *"]);
+    app.stop().await;
+}
+
+/// Lambda polls a queue with the role of the function that it feeds, and of no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_source_has_the_role_of_its_function() {
+    let app = TestApp::start().await;
+    let source = app.aws_as(&event_source_key_id("webhook-process"));
+    assert_eq!(receive(&app, &source, "ias-WebhookEventsQueue").await, "");
+    assert_eq!(receive(&app, &source, "ias-RunAdvanceQueue").await, "AccessDenied");
+    assert_eq!(
+        receive(
+            &app,
+            &app.aws_as(&event_source_key_id("account")),
+            "ias-RunAdvanceQueue"
+        )
+        .await,
+        "AccessDenied"
+    );
+    assert_eq!(refused(&app).len(), 2);
     app.stop().await;
 }
 

@@ -16,10 +16,11 @@ use crate::harness::{Person, TestApp};
 const MEBIBYTE: usize = 1024 * 1024;
 const BUNDLE: &str = r#"{"resourceType":"Bundle","entry":["#;
 
-/// A bucket that can be looked into, and time that runs fast: a transfer is given up after eight seconds.
-async fn hurried(dir: &TempDir) -> TestApp {
+/// A sandbox whose bucket is a folder. A large `time_scale` shortens the wait before a transfer is tried again, and also
+/// the time that a transfer may take: eight seconds at 120.
+async fn with_bucket(dir: &TempDir, time_scale: u32) -> TestApp {
     TestApp::with(|options| {
-        options.time_scale = 120;
+        options.time_scale = time_scale;
         options.stand_in.rate_limits = false;
         options.data_dir = Some(dir.path().to_owned());
     })
@@ -81,7 +82,7 @@ fn bomb() -> OddBody {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_will_never_be_a_record_is_refused_with_a_reason() {
     let dir = tempfile::tempdir().expect("a directory");
-    let app = hurried(&dir).await;
+    let app = with_bucket(&dir, 1).await;
     let nora = verified(&app).await;
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
     let kept = app.objects().await;
@@ -134,7 +135,7 @@ async fn what_will_never_be_a_record_is_refused_with_a_reason() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_may_be_whole_the_next_time_is_asked_for_again() {
     let dir = tempfile::tempdir().expect("a directory");
-    let app = hurried(&dir).await;
+    let app = with_bucket(&dir, 120).await;
     let nora = verified(&app).await;
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
     let kept = app.objects().await.len();

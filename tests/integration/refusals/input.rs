@@ -63,13 +63,26 @@ async fn bad_bodies(person: &Person, passed: &Passed) {
             "fix_request",
         );
 
-        let mut unknown = good.clone();
-        unknown["CANARY"] = json!("CANARY");
-        for body in [unknown, json!([]), json!("CANARY"), json!(7), Value::Null] {
+        let fields: Vec<_> = good.as_object().unwrap().iter().collect();
+        let positional: Vec<_> = fields.iter().map(|(_, value)| *value).collect();
+        for body in [json!(positional), json!([]), json!("CANARY"), json!(7), Value::Null] {
             let answer = raw(person, method, path, json, body.to_string()).await;
             refused(&answer, 400, "invalid_request", "fix_request");
-            assert!(!answer.body.to_string().contains("CANARY"), "{:?}", answer.body);
+            assert_eq!(pointers(&answer), [""]);
         }
+        let (name, _) = fields[0];
+        let open = good.to_string().replacen('{', "", 1);
+        let faulty = format!(r#"{{"a/b~c":"CANARY","{name}":["CANARY"],{open}"#);
+        let answer = raw(person, method, path, json, faulty).await;
+        refused(&answer, 400, "invalid_request", "fix_request");
+        let named = pointers(&answer);
+        assert!(named.len() > 2 && named[0] == "/a~1b~0c", "{named:?}");
+        let place = format!("/{name}");
+        assert!(
+            named[1..].iter().all(|pointer| pointer.starts_with(&place)),
+            "{named:?}"
+        );
+        assert!(!answer.body.to_string().contains("CANARY"), "{:?}", answer.body);
     }
 }
 
@@ -122,7 +135,8 @@ async fn bad_demographics(person: &Person) {
     for (contact, pointer) in [
         (json!([]), "/contact"),
         (json!([{}]), "/contact/0"),
-        (json!([{ "email": " " }]), "/contact/0"),
+        (json!([{ "email": " " }]), "/contact/0/email"),
+        (json!([["9375550142", null]]), "/contact/0"),
     ] {
         let mut without = good.clone();
         without["contact"] = contact;
@@ -131,9 +145,10 @@ async fn bad_demographics(person: &Person) {
         assert_eq!(pointers(&answer), [pointer]);
     }
     let mut nested = good.clone();
-    nested["address"][0]["CANARY"] = json!("CANARY");
+    nested["address"][0]["county"] = json!("CANARY");
     let answer = person.send("PUT", "/v1/patient", &nested).await;
     refused(&answer, 400, "invalid_request", "fix_request");
+    assert_eq!(pointers(&answer), ["/address/0/county"]);
     assert!(!answer.body.to_string().contains("CANARY"), "{:?}", answer.body);
 }
 
@@ -158,7 +173,7 @@ async fn bad_redirects(person: &Person, path: &str, allowed: &str) {
     }
     let missing = person.send("POST", path, &json!({})).await;
     refused(&missing, 400, "invalid_request", "fix_request");
-    assert!(missing.text("/detail").contains("redirectUrl"), "{:?}", missing.body);
+    assert_eq!(pointers(&missing), ["/redirectUrl"]);
 }
 
 /// A pull with something changed.
@@ -179,18 +194,37 @@ async fn query(person: &Person, session: Option<&str>, body: Value) -> Reply {
 async fn bad_queries(person: &Person, passed: &Passed) {
     let session = Some(passed.session.as_str());
     let off = json!({ "hie": { "enabled": false }, "lab": { "enabled": false } });
-    for (sources, code) in [
-        (json!({ "fax": { "enabled": true } }), "invalid_request"),
-        (json!({ "hie": { "enabled": "yes" } }), "invalid_request"),
-        (json!({ "hie": {} }), "invalid_request"),
-        (json!(["hie"]), "invalid_request"),
-        (Value::Null, "invalid_request"),
-        (json!({}), "no_source_enabled"),
-        (off, "no_source_enabled"),
+    for (sources, code, pointer) in [
+        (json!({ "fax": { "enabled": true } }), "invalid_request", "/sources/fax"),
+        (
+            json!({ "hie": { "enabled": "yes" } }),
+            "invalid_request",
+            "/sources/hie/enabled",
+        ),
+        (json!({ "hie": {} }), "invalid_request", "/sources/hie/enabled"),
+        (json!({ "lab": [true] }), "invalid_request", "/sources/lab"),
+        (json!({ "lab": null }), "invalid_request", "/sources/lab"),
+        (json!(["hie"]), "invalid_request", "/sources"),
+        (json!([[true], null, null]), "invalid_request", "/sources"),
+        (Value::Null, "invalid_request", "/sources"),
+        (json!({}), "no_source_enabled", "/sources"),
+        (off, "no_source_enabled", "/sources"),
     ] {
         let answer = query(person, session, changed(passed, |body| body["sources"] = sources)).await;
         refused(&answer, 400, code, "fix_request");
+        assert_eq!(pointers(&answer), [pointer]);
     }
+    let all = json!({ "challengeId": "", "aal2Status": 1, "sources": { "hie": { "enabled": 1, "x": 2 } }, "y": 3 });
+    let answer = query(person, session, all).await;
+    refused(&answer, 400, "invalid_request", "fix_request");
+    let expected = [
+        "/y",
+        "/challengeId",
+        "/aal2Status",
+        "/sources/hie/x",
+        "/sources/hie/enabled",
+    ];
+    assert_eq!(pointers(&answer), expected);
     for purpose in ["treatment", "IAS", "ias ", ""] {
         let answer = query(
             person,
@@ -207,7 +241,7 @@ async fn bad_queries(person: &Person, passed: &Passed) {
         "open_challenge",
     );
     let long = "a".repeat(300);
-    for session in ["", "two words", &long] {
+    for session in ["", "two words", "aal2_one,aal2_two", &long] {
         let answer = query(person, Some(session), passed.ask().body).await;
         refused(&answer, 400, "aal2_session_malformed", "open_challenge");
     }

@@ -1,8 +1,9 @@
 //! The front door: its throttles, and what it writes down about who came.
 
-use serde_json::Value;
+use sandbox_host::template::{Bindings, Stack};
+use serde_json::{Value, json};
 
-use super::stack;
+use super::{ROOT, stack};
 
 const WEBHOOK: &str = "POST /v1/webhooks/metriport";
 
@@ -47,6 +48,39 @@ fn access_logs_name_routes_and_nobody() {
         ];
         assert!(allowed.contains(&value), "{value}");
     }
+}
+
+/// Behind the closing mapping the rest of the webhook's path is not a route, and no other route has a path like it.
+#[test]
+fn a_secret_segment_closes_the_route_that_anybody_can_call() {
+    let text = std::fs::read_to_string(format!("{ROOT}/infra/domain.yaml")).unwrap();
+    let parameters = [
+        "DomainName",
+        "CertificateArn",
+        "HostedZoneId",
+        "WebhookSegment",
+        "ApiId",
+        "ApiStage",
+    ];
+    let bindings = parameters
+        .iter()
+        .fold(Bindings::new("us-east-1", "000000000000", "ias"), |bindings, name| {
+            bindings.with_parameter(*name, *name)
+        });
+    let domain = Stack::read(&text, &bindings).unwrap();
+    let mapping = |id: &str| {
+        let mapping = domain.resource(id).unwrap();
+        assert_eq!(mapping["Condition"], "HidesWebhook");
+        mapping["Properties"]["ApiMappingKey"].clone()
+    };
+    assert_eq!(mapping("SecretMapping"), json!({ "Ref": "WebhookSegment" }));
+    let closing = format!("/{}/", mapping("ClosingMapping").as_str().unwrap());
+    let stack = stack();
+    let routes = stack.functions.iter().flat_map(|function| &function.routes);
+    let (closed, open): (Vec<_>, Vec<_>) = routes.partition(|route| route.path.starts_with(&closing));
+    assert_eq!(closed.len(), 1, "{closed:?}");
+    let left = closed[0].path.strip_prefix(closing.trim_end_matches('/')).unwrap();
+    assert!(closed[0].authorizer.is_none() && open.iter().all(|route| route.path != left));
 }
 
 #[test]

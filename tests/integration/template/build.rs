@@ -64,6 +64,31 @@ fn the_makefile_builds_each_function_for_each_processor() {
     }
 }
 
+/// `sam build` does not know the parameters of the stack that `sam deploy` keeps, and Lambda takes any binary.
+#[test]
+fn functions_for_another_processor_are_noticed_before_they_are_deployed() {
+    // The type and the machine of an ELF header: aarch64 is 183, x86-64 is 62.
+    let header = |machine: u8| [vec![0; 16], vec![3, 0, machine, 0]].concat();
+    let check = |folder: &Path, processor: &str| {
+        let mut command = Command::new(Path::new(ROOT).join("infra/built-for"));
+        let done = command.arg(processor).env("BUILD_ROOT", folder).output();
+        done.unwrap().status.code()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (function, machine) in [("A", 183), ("B", 183)] {
+        let built = folder.path().join(".aws-sam/build").join(function);
+        fs::create_dir_all(&built).unwrap();
+        fs::write(built.join("bootstrap"), header(machine)).unwrap();
+    }
+    assert_eq!(check(folder.path(), "arm64"), Some(0));
+    assert_eq!(check(folder.path(), "x86_64"), Some(1));
+    fs::write(folder.path().join(".aws-sam/build/B/bootstrap"), header(62)).unwrap();
+    assert_eq!(check(folder.path(), "arm64"), Some(1));
+    assert_eq!(check(folder.path(), "mips"), Some(2));
+    // Nothing was built.
+    assert_eq!(check(&folder.path().join(".aws-sam"), "arm64"), Some(1));
+}
+
 /// zig's linker would lay them at a fixed address.
 #[test]
 fn binaries_lie_at_a_random_address() {

@@ -23,7 +23,6 @@ fn every_parameter_is_described_and_bounded() {
         assert!(parameter["Description"].is_string(), "{name}");
         let bounded = match parameter["Type"].as_str().unwrap() {
             "Number" => parameter.get("MinValue").is_some() || parameter.get("AllowedValues").is_some(),
-            "CommaDelimitedList" => name == "CorsOrigins",
             _ => parameter.get("AllowedPattern").is_some() || parameter.get("AllowedValues").is_some(),
         };
         assert!(bounded, "{name} takes anything");
@@ -95,6 +94,38 @@ fn a_domain_holds_no_text_that_a_webhook_url_may_not_hold() {
     assert!(texts > 20, "{texts}");
 }
 
+/// Nobody can guess it, Metriport registers it, and CloudFormation does not show it.
+#[test]
+fn a_webhook_segment_is_long_and_registered_by_metriport() {
+    let good = "8f14e45fceea167a5a36dedd4bea2543";
+    for segment in ["", good, &format!("{good}{good}")] {
+        assert!(accepts("WebhookSegment", segment), "{segment}");
+    }
+    let zeros = format!("8f140000{}", &good[8..]);
+    let address = format!("a2130706433{}", &good[11..]);
+    for segment in [
+        &good[1..],
+        &good.to_uppercase(),
+        &format!("{good}/"),
+        &format!("g{}", &good[1..]),
+    ] {
+        assert!(!accepts("WebhookSegment", segment), "{segment}");
+    }
+    // One list, as above.
+    for segment in [good, &zeros, &address] {
+        let url = format!("https://a.example.com/{segment}/v1/webhooks/metriport");
+        assert_eq!(
+            accepts("WebhookSegment", segment),
+            webhook_url_problem(&url).is_none(),
+            "{segment}"
+        );
+    }
+    let of_digits = |text: &&str| text.chars().all(|c| c.is_ascii_hexdigit());
+    let refused: Vec<_> = refused_webhook_texts().filter(of_digits).collect();
+    assert_eq!(refused, ["0000", "2130706433"], "what else the pattern has to exclude");
+    assert_eq!(parameters()["WebhookSegment"]["NoEcho"], true);
+}
+
 #[test]
 fn metriport_is_reached_by_tls() {
     for good in [
@@ -132,15 +163,43 @@ fn redirects_are_https_without_a_query() {
 }
 
 #[test]
+fn origins_are_scheme_host_and_port() {
+    for good in [
+        "",
+        "https://app.example.com",
+        "https://app.example.com,https://beta.example.com:8443",
+        "http://localhost:5173,http://127.0.0.1:8080",
+    ] {
+        assert!(accepts("CorsOrigins", good), "{good}");
+    }
+    for bad in [
+        "*",
+        "app.example.com",
+        "http://app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com, https://beta.example.com",
+        "https://app.example.com,",
+        "https://*.example.com",
+    ] {
+        assert!(!accepts("CorsOrigins", bad), "{bad}");
+    }
+}
+
+#[test]
 fn every_stage_of_samconfig_sets_parameters_that_exist() {
     let text = std::fs::read_to_string(format!("{ROOT}/samconfig.toml")).unwrap();
     let known: BTreeSet<String> = parameters().into_iter().map(|(name, _)| name).collect();
-    let mut stages = 0;
-    for line in text
-        .lines()
-        .filter_map(|line| line.strip_prefix("parameter_overrides = "))
-    {
+    let (mut stages, mut section) = (0, "");
+    for line in text.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let Some(line) = line.strip_prefix("parameter_overrides = ") else {
+            continue;
+        };
         stages += 1;
+        // `sam build` chooses the processor by the parameter that `sam deploy` chooses it by.
+        assert!(section.ends_with(".global.parameters]"), "{section}: {line}");
         for (name, value) in line
             .trim_matches('"')
             .split(' ')

@@ -22,9 +22,15 @@ fn policies(function: &Function) -> Vec<&Value> {
     own
 }
 
-fn statements(function: &Function) -> Vec<&Value> {
+fn of_effect<'f>(function: &'f Function, effect: &str) -> Vec<&'f Value> {
     let policies = policies(function).into_iter();
-    policies.flat_map(|policy| items(&policy["Statement"])).collect()
+    let statements = policies.flat_map(|policy| items(&policy["Statement"]));
+    statements.filter(|statement| statement["Effect"] == effect).collect()
+}
+
+/// Those that allow.
+fn statements(function: &Function) -> Vec<&Value> {
+    of_effect(function, "Allow")
 }
 
 /// Resources that a value refers to by `Ref`, `GetAtt` or `Sub`.
@@ -54,7 +60,7 @@ fn referred(stack: &Stack, value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn policies_are_written_out_and_allow() {
+fn policies_are_written_out() {
     for function in stack().functions {
         // A name would be a managed policy or a SAM policy template, whose actions are somebody else's.
         assert!(
@@ -65,7 +71,6 @@ fn policies_are_written_out_and_allow() {
         let statements = statements(&function);
         assert!(!statements.is_empty(), "{}", function.binary);
         for statement in statements {
-            assert_eq!(statement["Effect"], "Allow", "{}", function.binary);
             assert!(statement.get("NotAction").is_none() && statement.get("NotResource").is_none());
         }
     }
@@ -105,10 +110,57 @@ fn a_function_may_touch_what_its_variables_name_and_nothing_else() {
             .environment
             .values()
             .for_each(|value| referred(&stack, value, &mut named));
-        policies(function)
+        statements(function)
             .iter()
-            .for_each(|policy| referred(&stack, policy, &mut granted));
+            .for_each(|statement| referred(&stack, statement, &mut granted));
         assert_eq!(granted, named, "{}", function.binary);
+    }
+}
+
+/// SAM attaches `AWSLambdaSQSQueueExecutionRole` to what a queue feeds, for every queue of the account.
+#[test]
+fn a_consumer_is_denied_every_queue_but_its_own() {
+    for function in &stack().functions {
+        let own = function.queue_sources.iter().map(|source| {
+            json!({
+                "Effect": "Deny",
+                "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+                "NotResource": { "Fn::GetAtt": [source.queue, "Arn"] },
+            })
+        });
+        let denials: Vec<Value> = of_effect(function, "Deny").into_iter().cloned().collect();
+        assert_eq!(denials, own.collect::<Vec<_>>(), "{}", function.binary);
+    }
+}
+
+/// Lambda stops what comes by some sixteen times in one chain of messages. What may is allowed to, and nothing else is.
+#[test]
+fn what_sends_to_its_own_queue_is_allowed_to_loop_and_nothing_else_is() {
+    let stack = stack();
+    let reaches = |from: &Function| -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let sends = |statement: &&Value| items(&statement["Action"]).contains(&&json!("sqs:SendMessage"));
+        let sending = statements(from).into_iter().filter(sends);
+        sending.for_each(|statement| referred(&stack, &statement["Resource"], &mut found));
+        let fed = |to: &&Function| to.queue_sources.iter().any(|source| found.contains(&source.queue));
+        stack.functions.iter().filter(fed).map(|to| to.binary.clone()).collect()
+    };
+    for function in &stack.functions {
+        let mut reached = reaches(function);
+        for _ in &stack.functions {
+            let further = reached
+                .iter()
+                .filter_map(|binary| stack.function(binary))
+                .flat_map(reaches);
+            let further: Vec<String> = further.collect();
+            reached.extend(further);
+        }
+        assert_eq!(
+            reached.contains(&function.binary),
+            function.loop_allowed,
+            "{}",
+            function.binary
+        );
     }
 }
 
@@ -203,7 +255,9 @@ fn the_key_of_the_data_is_used_by_services_alone() {
     let stack = stack();
     let policy = stack.resource("UseDataKey").unwrap();
     let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
-    assert_eq!(statements.len(), 1);
+    // Beside it nothing but what denies.
+    assert_eq!(statements.len(), 2);
+    assert_eq!(statements[1]["Fn::If"][1]["Effect"], "Deny");
     let services = statements[0]["Condition"]["StringEquals"]["kms:ViaService"].as_array();
     let services: BTreeSet<_> = services
         .unwrap()

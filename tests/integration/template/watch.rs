@@ -79,6 +79,24 @@ fn every_function_has_an_alarm_for_its_failures() {
     }
 }
 
+/// What a message invokes, Lambda may take for a loop.
+#[test]
+fn every_consumer_that_may_not_loop_has_an_alarm_for_being_stopped() {
+    let alarms = alarms();
+    let watched = alarms
+        .iter()
+        .filter(|(_, alarm)| alarm["MetricName"] == "RecursiveInvocationsDropped")
+        .map(|(_, alarm)| alarm["Dimensions"][0]["Value"]["Ref"].as_str().unwrap().to_owned());
+    let stack = stack();
+    let stopped = stack
+        .functions
+        .iter()
+        .filter(|function| !function.queue_sources.is_empty() && !function.loop_allowed);
+    let stopped: BTreeSet<String> = stopped.map(|function| function.logical_id.clone()).collect();
+    assert_eq!(watched.collect::<BTreeSet<_>>(), stopped);
+    assert!(!stopped.is_empty());
+}
+
 #[test]
 fn every_queue_has_alarms_for_its_age_and_its_dead_letters() {
     let alarms = alarms();

@@ -51,7 +51,7 @@ async fn a_delivery_that_answers_another_question_is_not_taken() {
             json!("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d"),
         ),
         with("wrong-7", "/patients/0/bundle/entry/0/resource/subject", json!(null)),
-        with("wrong-8", "/patients/0/filters", json!(null)),
+        with("wrong-8", "/patients/0/filters/dateTo", json!(true)),
         with("wrong-9", "/patients/0/status", json!("unheard-of")),
     ];
     for body in &wrong {

@@ -115,6 +115,10 @@ pub enum Pass {
     Unnamed,
     /// Another person than the one it was opened for passed it.
     Somebody,
+    /// Session and patient, after the session of another service.
+    Elsewhere,
+    /// Our mark, and another session than that of our mark.
+    Contradicted,
 }
 
 /// How a source ends, and whether a webhook says so.
@@ -128,6 +132,8 @@ pub enum Ending {
     AnswersUntold,
     /// It fails, and no webhook says so.
     FailsUntold,
+    /// It fails, a webhook says so, and it is tried again.
+    Retried,
 }
 
 /// How a consolidated query ends.

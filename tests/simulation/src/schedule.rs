@@ -215,6 +215,8 @@ fn page(rng: &mut impl Rng) -> Pass {
             Pass::PatientOnly,
             Pass::Unnamed,
             Pass::Somebody,
+            Pass::Elsewhere,
+            Pass::Contradicted,
         ],
         Pass::Full,
     )
@@ -227,6 +229,7 @@ fn ending(rng: &mut impl Rng) -> Ending {
         Ending::Fails,
         Ending::AnswersUntold,
         Ending::FailsUntold,
+        Ending::Retried,
     ];
     pick(rng, &all, Ending::Answers)
 }

@@ -2,12 +2,12 @@
 //! and webhooks that it sends once. It does what it is asked on its own terms: what a caller may not do is found by the
 //! rules, not prevented here, unless Metriport is sure to prevent it (a session that is not of that identity).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 use shared::domain::identity::Verification;
-use shared::domain::record::{Asked, Conversion};
+use shared::domain::record::Asked;
 use shared::domain::run::{Outcome, Report, Reported};
 use shared::domain::{
     Aal2SessionId, ChallengeId, DemographicsHash, ExternalId, IdentitySessionId, MessageId, PatientId,
@@ -320,18 +320,21 @@ impl Upstream {
             .collect()
     }
 
-    /// A source ends; a source that fails may send no webhook, and any webhook may never be written.
+    /// A source ends; a source that fails may send no webhook, or be tried again, and any webhook may never be written.
     pub(crate) fn end_source(&mut self, index: usize, kind: SourceKind, ending: Ending, now: Time) {
         let (outcome, told) = match ending {
             Ending::Answers => (Outcome::Completed, true),
             Ending::Fails => (Outcome::Failed, true),
             Ending::AnswersUntold => (Outcome::Completed, false),
             Ending::FailsUntold => (Outcome::Failed, false),
+            Ending::Retried => (Outcome::Failed, true),
         };
         let Some(query) = self.queries.get_mut(index) else {
             return;
         };
-        query.sources.insert(kind, Some(outcome));
+        query
+            .sources
+            .insert(kind, Some(outcome).filter(|_| ending != Ending::Retried));
         let (request, run, patient) = (query.request.clone(), query.run, query.patient.clone());
         let marks = Marks {
             run: Some(run),
@@ -428,6 +431,8 @@ impl Upstream {
     /// than the one it was opened for.
     pub(crate) fn pass_page(&mut self, index: usize, pass: Pass, now: Time) {
         let count = self.patients.len();
+        let foreign = opaque!(IdentitySessionId, "ids-elsewhere-{index}");
+        let another = self.pages.get(usize::from(index == 0)).map(|page| page.id.clone());
         let Some(page) = self.pages.get_mut(index) else {
             return;
         };
@@ -435,15 +440,17 @@ impl Upstream {
         page.passed = Some(proofed.clone());
         let page = page.clone();
         let somebody = opaque!(PatientId, "patient-{}", count + 1000);
-        let (session, patient, mark) = match pass {
-            Pass::Full => (Some(page.id), Some(page.patient), Some(page.mark)),
-            Pass::PatientOnly => (None, Some(page.patient), None),
-            Pass::Unnamed => (None, None, Some(page.mark)),
-            Pass::Somebody => (Some(page.id), Some(somebody), Some(page.mark)),
+        let (sessions, patient, mark) = match pass {
+            Pass::Full => (vec![page.id], Some(page.patient), Some(page.mark)),
+            Pass::PatientOnly => (Vec::new(), Some(page.patient), None),
+            Pass::Unnamed => (Vec::new(), None, Some(page.mark)),
+            Pass::Somebody => (vec![page.id], Some(somebody), Some(page.mark)),
+            Pass::Elsewhere => (vec![foreign, page.id], Some(page.patient), None),
+            Pass::Contradicted => (vec![another.unwrap_or(foreign)], Some(page.patient), Some(page.mark)),
         };
         let verification = Verification {
             proofed_identity: proofed,
-            session,
+            sessions,
             patient,
             mark: mark.clone(),
         };
@@ -512,10 +519,13 @@ fn filters(asked: &Asked) -> BTreeMap<String, String> {
 /// What a person may ask for besides the whole record.
 pub(crate) fn asked(variant: u8) -> Asked {
     let resources = match variant {
-        0 => Vec::new(),
-        _ => vec!["Condition".to_owned()],
+        0 => BTreeSet::new(),
+        _ => BTreeSet::from(["Condition".to_owned()]),
     };
-    Asked::parse(Conversion::Json, &resources, None, None).unwrap_or_default()
+    Asked {
+        resources,
+        ..Asked::default()
+    }
 }
 
 fn refusal(operation: Operation, aal2: bool) -> UpstreamError {

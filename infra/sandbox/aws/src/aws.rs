@@ -9,7 +9,7 @@ use crate::interceptor::{FaultCounter, FaultCounts, SharedInterceptor};
 use crate::listener::{Bound, Serving};
 use crate::meter::Meter;
 use crate::privileges::{Authorization, Authorizer, PartitionKeys, Tables};
-use crate::s3::{self, S3};
+use crate::s3::{self, CorsRule, S3};
 use crate::secrets::{self, Secrets};
 use crate::sqs::{self, QueueSpec, Sqs, SqsHandle};
 use axum::Router;
@@ -159,6 +159,11 @@ impl Aws {
     /// Creates the bucket unless it is there.
     pub async fn create_bucket(&self, name: &str) -> Result<(), Error> {
         self.s3.create_bucket(name)
+    }
+
+    /// Replaces the CORS configuration of a bucket.
+    pub fn put_bucket_cors(&self, bucket: &str, rules: Vec<CorsRule>) {
+        self.s3.put_cors(bucket, rules);
     }
 
     /// Creates the secret with this value and returns its ARN. One of that name that is there already keeps its value.

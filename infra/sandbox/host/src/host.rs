@@ -13,10 +13,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::cloudwatch;
 use crate::gateway::{self, Gateway, RouteTable};
 use crate::interference::{InterferenceCounts, ProcessCounts};
-use crate::lambda::{Dispatcher, Identity, InitFailure, InvokeError, Ledger, ProcessSpan};
+use crate::lambda::{Dispatcher, Hops, Identity, InitFailure, InvokeError, Ledger, ProcessSpan};
 use crate::options::HostOptions;
 use crate::schedule::Ticker;
-use crate::template::HttpApi;
 use crate::wiring::{StartError, check_issuer, pollers, pools, tickers};
 
 /// How long requests may take to end once their functions are gone.
@@ -64,13 +63,15 @@ impl Host {
         if options.prewarm {
             dispatcher.prewarm().await;
         }
+        // A stack without an HTTP API still has a listener, which knows no route.
         let gateway = Gateway {
-            api: options.stack.api.clone().unwrap_or_else(without_api),
+            api: options.stack.api.clone().unwrap_or_default(),
             routes,
             issuer: options.issuer.clone(),
             identity,
             dispatcher: dispatcher.clone(),
             base_url: base_url.clone(),
+            throttled: options.throttled,
         };
         let server = Some(tokio::spawn(serve(listener, gateway, stopping)));
         let mut background = JoinSet::new();
@@ -136,6 +137,11 @@ impl Host {
         self.dispatcher.kill(binary).await
     }
 
+    /// How often each function was invoked in one chain of messages, as Lambda's recursive loop detection counts.
+    pub fn hops(&self) -> BTreeMap<String, Hops> {
+        self.dispatcher.hops()
+    }
+
     /// Counts of processes by function.
     pub fn process_counts(&self) -> BTreeMap<String, ProcessCounts> {
         self.dispatcher.process_counts()
@@ -176,18 +182,8 @@ impl Drop for Host {
     }
 }
 
-/// A stack without an HTTP API still has a listener, which knows no route.
-fn without_api() -> HttpApi {
-    HttpApi {
-        logical_id: String::new(),
-        authorizers: Vec::new(),
-        default_authorizer: None,
-        cors: None,
-    }
-}
-
 async fn serve(listener: TcpListener, gateway: Gateway, mut stopping: watch::Receiver<bool>) {
-    let service = gateway::router(Arc::new(gateway)).into_make_service_with_connect_info::<SocketAddr>();
+    let service = gateway::router(gateway).into_make_service_with_connect_info::<SocketAddr>();
     let stopped = async move {
         stopping.wait_for(|stopping| *stopping).await.ok();
     };

@@ -26,6 +26,8 @@ pub struct HostOptions {
     /// Loopback port of the HTTP API; 0 picks a free one.
     pub port: u16,
     pub issuer: Issuer,
+    /// Apply the template's throttles. Off for a test that sends more than they admit.
+    pub throttled: bool,
     /// Most processes of one function at once; further invocations wait.
     pub processes_max: usize,
     /// Start one process of each function before `Host::start` returns.
@@ -43,7 +45,8 @@ pub struct HostOptions {
 }
 
 impl HostOptions {
-    /// Options with a free port, four processes per function, no prewarming, schedules at their own rate and no log.
+    /// Options with a free port, the template's throttles, four processes per function, no prewarming, schedules at
+    /// their own rate and no log.
     pub fn new(stack: Stack, bindings: Bindings, runner: Runner, sqs_endpoint: String, issuer: Issuer) -> Self {
         Self {
             stack,
@@ -54,6 +57,7 @@ impl HostOptions {
             extra_env: Vec::new(),
             port: 0,
             issuer,
+            throttled: true,
             processes_max: 4,
             prewarm: false,
             schedule_scale: 1,

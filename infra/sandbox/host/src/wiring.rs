@@ -80,6 +80,7 @@ fn spec(function: &Function, options: &HostOptions, identity: &Identity) -> Resu
         binary: binary.into(),
         arn: identity.function_arn(binary),
         timeout: Duration::from_secs(function.timeout_secs),
+        loop_allowed: function.loop_allowed,
         environment: function_environment(function, options)?,
         line: line.map_err(|source| StartError::Program {
             binary: binary.to_owned(),
@@ -91,9 +92,16 @@ fn spec(function: &Function, options: &HostOptions, identity: &Identity) -> Resu
 pub(crate) fn pollers(options: &HostOptions, dispatcher: &Arc<Dispatcher>) -> Result<Vec<QueuePoller>, StartError> {
     let secret = options.aws_env.iter().find(|(name, _)| name == "AWS_SECRET_ACCESS_KEY");
     let secret = secret.map_or("sandbox", |(_, secret)| secret.as_str());
-    let client = queue_source::client(&options.sqs_endpoint, &options.bindings.region, secret);
     let mut pollers = Vec::new();
     for function in &options.stack.functions {
+        let client = || {
+            queue_source::client(
+                &function.binary,
+                &options.sqs_endpoint,
+                &options.bindings.region,
+                secret,
+            )
+        };
         for source in &function.queue_sources {
             pollers.push(QueuePoller {
                 binary: function.binary.clone(),
@@ -101,7 +109,7 @@ pub(crate) fn pollers(options: &HostOptions, dispatcher: &Arc<Dispatcher>) -> Re
                 queue_url: resolve_queue(options, &source.queue, "Ref")?,
                 queue_arn: resolve_queue(options, &source.queue, "Arn")?,
                 region: options.bindings.region.clone(),
-                client: client.clone(),
+                client: client(),
                 dispatcher: dispatcher.clone(),
                 concurrency: Arc::new(Semaphore::new(concurrency(source, options.processes_max))),
                 log: options.log.clone(),

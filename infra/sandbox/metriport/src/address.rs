@@ -1,13 +1,15 @@
-//! US addresses and contacts, validated as Metriport's published SDK does.
+//! US addresses and contacts, validated as `addressSchema` and `contactSchema` of Metriport's published SDK do it.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::demographics::trimmed;
+use crate::coercion::{coerced, trim};
+use crate::email;
 use crate::envelope::Issues;
 
+/// `USState` and `USTerritory` of the SDK.
 const STATES: &str = "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY \
-                      NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC AS FM GU MH MP PR PW UM VI AA AE AP";
+                      NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC AS GU PR VI";
 
 /// Zips that are only ever typed to fill a form.
 const PLACEHOLDER_ZIPS: [&str; 13] = [
@@ -28,18 +30,21 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Reads one address; says what is wrong with it otherwise.
-    pub(crate) fn read(value: &Value, issues: &mut Issues) -> Option<Self> {
-        let address_line1 = issues.require(trimmed(value, "addressLine1"), "Required", "address.addressLine1");
-        let city = issues.require(trimmed(value, "city"), "Required", "address.city");
-        let state = issues.require(read_state(value), "Invalid state", "address.state");
-        let zip = issues.require(read_zip(value), "Invalid zip", "address.zip");
+    /// Reads one address; says what is wrong with it otherwise, below the path `at`.
+    pub(crate) fn read(value: &Value, at: &str, issues: &mut Issues) -> Option<Self> {
+        let address_line1 = issues.require(text(value, "addressLine1"), "Required", &format!("{at},addressLine1"));
+        let city = issues.require(text(value, "city"), "Required", &format!("{at},city"));
+        let state = issues.require(read_state(value), "Invalid state", &format!("{at},state"));
+        let zip = issues.require(read_zip(value), "Invalid zip", &format!("{at},zip"));
         if value.get("country").is_some_and(|country| country != "USA") {
-            issues.add("Invalid literal value, expected \"USA\"", "address.country");
+            issues.add("Invalid literal value, expected \"USA\"", &format!("{at},country"));
+        }
+        if value.get("addressLine2").is_some_and(|line| !line.is_string()) {
+            issues.add("Expected string", &format!("{at},addressLine2"));
         }
         Some(Self {
             address_line1: address_line1?,
-            address_line2: trimmed(value, "addressLine2"),
+            address_line2: text(value, "addressLine2"),
             city: city?,
             state: state?,
             zip: zip?,
@@ -61,8 +66,14 @@ impl Address {
     }
 }
 
+/// A text that is not empty, without the white space around it.
+pub(crate) fn text(value: &Value, field: &str) -> Option<String> {
+    let text = trim(value.get(field)?.as_str()?);
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 fn read_state(value: &Value) -> Option<String> {
-    let state = trimmed(value, "state")?.to_uppercase();
+    let state = trim(&value.get("state")?.as_str()?.to_uppercase()).to_owned();
     STATES
         .split_ascii_whitespace()
         .any(|known| known == state)
@@ -70,8 +81,12 @@ fn read_state(value: &Value) -> Option<String> {
 }
 
 fn read_zip(value: &Value) -> Option<String> {
-    let digits: String = trimmed(value, "zip")?.chars().filter(char::is_ascii_digit).collect();
+    let digits = digits(&coerced(value.get("zip")?));
     (digits.len() == 5 && !PLACEHOLDER_ZIPS.contains(&digits.as_str())).then_some(digits)
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// A way to reach somebody: a phone, an e-mail address, or both.
@@ -84,14 +99,18 @@ pub(crate) struct Contact {
 }
 
 impl Contact {
-    /// Reads one contact; says what is wrong with it otherwise.
-    pub(crate) fn read(value: &Value, issues: &mut Issues) -> Option<Self> {
-        let (phone, email) = (trimmed(value, "phone"), trimmed(value, "email"));
-        if phone.is_none() && email.is_none() {
-            issues.add("Either phone or email must be present", "contact");
+    /// Reads one contact; says what is wrong with it otherwise, below the path `at`. `null` counts as absent.
+    pub(crate) fn read(value: &Value, at: &str, issues: &mut Issues) -> Option<Self> {
+        let given = |field| value.get(field).filter(|value| !value.is_null());
+        let (phone, email) = (given("phone"), given("email"));
+        if !value.is_object() || (phone.is_none() && email.is_none()) {
+            issues.add("Either email or phone must be present", at);
         }
-        let phone = phone.map(|phone| issues.require(normal_phone(&phone), "Invalid phone", "contact.phone"));
-        let email = email.map(|email| issues.require(normal_email(&email), "Invalid email", "contact.email"));
+        let phone = phone.map(|phone| issues.require(normal_phone(phone), "Invalid phone", &format!("{at},phone")));
+        let email = email.map(|email| {
+            let valid = email.as_str().filter(|text| email::is_valid(text)).map(str::to_owned);
+            issues.require(valid, "Invalid email address", &format!("{at},email"))
+        });
         Some(Self {
             phone: phone.flatten(),
             email: email.flatten(),
@@ -105,20 +124,14 @@ impl Contact {
     }
 }
 
-fn normal_phone(text: &str) -> Option<String> {
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let ten = if digits.len() == 11 {
+fn normal_phone(value: &Value) -> Option<String> {
+    let digits = digits(&coerced(value));
+    let national = if digits.len() == 11 {
         digits.strip_prefix('1')?
     } else {
         &digits
     };
-    (ten.len() == 10).then(|| ten.to_owned())
-}
-
-fn normal_email(text: &str) -> Option<String> {
-    let (local, domain) = text.split_once('@')?;
-    let plain = !text.starts_with("+1") && !text.contains(char::is_whitespace);
-    (plain && !local.is_empty() && domain.contains('.') && !domain.contains('@')).then(|| text.to_owned())
+    (national.len() == 10).then(|| national.to_owned())
 }
 
 #[cfg(test)]
@@ -139,24 +152,33 @@ mod tests {
     }
 
     #[test]
-    fn phones_lose_their_country_code() {
-        assert_eq!(normal_phone("+1 937 555 0142").as_deref(), Some("9375550142"));
-        assert_eq!(normal_phone("937555014"), None);
-        assert_eq!(normal_phone("29375550142"), None);
+    fn numbers_are_taken_as_texts() {
+        assert_eq!(read_zip(&json!({ "zip": 45402 })).as_deref(), Some("45402"));
+        assert_eq!(normal_phone(&json!(9_375_550_142_u64)).as_deref(), Some("9375550142"));
     }
 
     #[test]
-    fn email_addresses_that_are_phones_are_refused() {
-        assert!(normal_email("nora@example.test").is_some());
-        assert_eq!(normal_email("+1937@example.test"), None);
-        assert_eq!(normal_email("nora"), None);
+    fn phones_lose_their_country_code() {
+        let phone = |text: &str| normal_phone(&json!(text));
+        assert_eq!(phone("+1 937 555 0142").as_deref(), Some("9375550142"));
+        assert_eq!(phone("937555014"), None);
+        assert_eq!(phone("29375550142"), None);
+    }
+
+    #[test]
+    fn territories_that_the_schema_lacks_are_refused() {
+        for state in ["FM", "MH", "MP", "PW", "UM", "AA"] {
+            assert_eq!(read_state(&json!({ "state": state })), None, "{state}");
+        }
+        assert_eq!(read_state(&json!({ "state": " pr " })).as_deref(), Some("PR"));
     }
 
     #[test]
     fn another_country_is_refused() {
         let mut issues = Issues::default();
         let us = json!({ "addressLine1": "1 A St", "city": "B", "state": "OH", "zip": "45402", "country": "US" });
-        let read = Address::read(&us, &mut issues);
-        assert!(issues.finish(read.map(|_| ())).is_err());
+        let read = Address::read(&us, "address,0", &mut issues);
+        let refused = issues.finish(read.map(|_| ())).unwrap_err();
+        assert!(format!("{refused:?}").contains("on [address,0,country]"));
     }
 }

@@ -11,8 +11,9 @@ use crate::delivery;
 use crate::faults::Faults;
 use crate::interception::Interception;
 use crate::interceptor::FaultPlan;
+use crate::journal::{Entry, Journal};
 use crate::moment::Moment;
-use crate::webhooks::Outgoing;
+use crate::webhooks::{DeliveryLog, Outgoing};
 use crate::world::World;
 
 /// What every handler and task shares.
@@ -24,6 +25,9 @@ pub(crate) struct App {
     calls: Mutex<CallLog>,
     faults: Mutex<Faults>,
     pub(crate) interception: Interception,
+    journal: Option<Journal>,
+    /// The time of the call that is being answered, while a journal is kept.
+    pinned: Mutex<Option<Moment>>,
 }
 
 impl App {
@@ -31,6 +35,7 @@ impl App {
         world: World,
         http: reqwest::Client,
         plan: FaultPlan,
+        journal: Option<Journal>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Outgoing>) {
         let (outbox, outgoing) = mpsc::unbounded_channel();
         let app = Self {
@@ -41,6 +46,8 @@ impl App {
             calls: Mutex::default(),
             faults: Mutex::default(),
             interception: Interception::new(plan),
+            journal,
+            pinned: Mutex::default(),
         };
         (Arc::new(app), outgoing)
     }
@@ -48,7 +55,7 @@ impl App {
     /// Lets happen what is due, acts on the world, and hands on what is to be sent.
     pub(crate) fn act<T>(&self, action: impl FnOnce(&mut World, Moment) -> T) -> T {
         let mut world = locked(&self.world);
-        let now = clock::now();
+        let now = locked(&self.pinned).unwrap_or_else(clock::now);
         let next_before = world.schedule.next();
         world.advance(now);
         let result = action(&mut world, now);
@@ -61,6 +68,32 @@ impl App {
             self.timer.notify_one();
         }
         result
+    }
+
+    pub(crate) const fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
+    /// Holds the time still, or lets it go on.
+    pub(crate) fn pin(&self, now: Option<Moment>) {
+        *locked(&self.pinned) = now;
+    }
+
+    /// The options that differ from one process to the next and decide what a call does.
+    pub(crate) fn set_options(&self, auto_approve: bool, redirect_allowlist: Vec<String>) {
+        self.act(|world, _| {
+            world.options.auto_approve = auto_approve;
+            world.options.redirect_allowlist = redirect_allowlist;
+        });
+    }
+
+    /// A stored message was sent; this is how it went.
+    pub(crate) fn record(&self, log: DeliveryLog) {
+        if let Some(journal) = &self.journal {
+            let (at, log) = (clock::now().millis(), log.clone());
+            journal.write(&Entry::Delivered { at, log });
+        }
+        self.act(|world, _| world.webhooks.record(log));
     }
 
     pub(crate) fn calls(&self) -> MutexGuard<'_, CallLog> {

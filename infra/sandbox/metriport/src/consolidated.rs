@@ -15,6 +15,7 @@ use crate::metadata::{self, Metadata};
 use crate::moment::Moment;
 use crate::records::View;
 use crate::schedule::Due;
+use crate::variants::{PADDING_BYTES, Variant};
 use crate::world::World;
 
 /// Metadata key that, with the value `true`, switches off the webhook; internal to Metriport.
@@ -145,7 +146,12 @@ impl World {
             return json!({ "resourceType": "Bundle", "type": "searchset", "total": 0, "entry": [] });
         }
         let stem = format!("{0}/{0}_{patient_id}_MR", self.account_id);
-        let content: Vec<Value> = converted(ask.conversion, view)
+        let padding = if self.varies(Variant::PaddedGzip) {
+            PADDING_BYTES
+        } else {
+            0
+        };
+        let content: Vec<Value> = converted(ask.conversion, view, padding)
             .into_iter()
             .map(|(suffix, content_type, object)| {
                 let key = format!("{stem}{suffix}");
@@ -184,8 +190,9 @@ impl World {
         let mut part = json!({ "patientId": patient_id, "status": status.word(), "filters": ask.webhook_filters() });
         let patient = self.patients.get(patient_id);
         crate::message::put_external_id(&mut part, patient.and_then(|patient| patient.external_id.as_deref()));
-        if let (Some(bundle), Some(fields)) = (bundle, part.as_object_mut()) {
-            fields.insert("bundle".to_owned(), bundle);
+        if let Some(fields) = part.as_object_mut() {
+            fields.extend(bundle.map(|bundle| ("bundle".to_owned(), bundle)));
+            self.vary_delivery(fields);
         }
         self.emit(
             now,
@@ -201,7 +208,7 @@ impl World {
 type Converted = (&'static str, &'static str, Object);
 
 /// The files of a conversion: suffix of the key, media type in the webhook, object.
-fn converted(conversion: Conversion, view: View) -> Vec<Converted> {
+fn converted(conversion: Conversion, view: View, padding: usize) -> Vec<Converted> {
     let counts = || documents::count(&view);
     let document = |content_type, body: Vec<u8>| Object::Document {
         content_type,
@@ -210,7 +217,7 @@ fn converted(conversion: Conversion, view: View) -> Vec<Converted> {
     match conversion {
         Conversion::Json => vec![
             (".json", "application/json", Object::Record(view.clone())),
-            (".json.gz", "application/gzip", Object::PackedRecord(view)),
+            (".json.gz", "application/gzip", Object::PackedRecord(view, padding)),
         ],
         Conversion::Pdf => {
             vec![(

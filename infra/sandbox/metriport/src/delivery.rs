@@ -58,7 +58,7 @@ pub(crate) async fn send(app: Arc<App>, outgoing: Outgoing) {
                 deliver_logged(&app, &message_id, true).await;
             }
         }
-        Outgoing::Ping(value) => ping(&app, value).await,
+        Outgoing::Ping { value, message_id } => ping(&app, &value, &message_id).await,
         Outgoing::Sample(body) => sample(&app, &body).await,
     }
 }
@@ -136,8 +136,7 @@ pub(crate) async fn deliver(
     let status = post(app, &prepared, ANSWER_TIMEOUT)
         .await
         .map(|answer| answer.status().as_u16());
-    let log = log_of(&prepared, status, replayed);
-    app.act(|world, _| world.webhooks.record(log));
+    app.record(log_of(&prepared, status, replayed));
     status.ok_or(DeliveryError::NoAnswer)
 }
 
@@ -155,18 +154,17 @@ pub(crate) async fn send_raw(app: &App, body: Vec<u8>, signature: Option<&str>) 
 }
 
 /// A ping is answered with 2xx and its own value as `pong`.
-async fn ping(app: &App, value: String) {
+async fn ping(app: &App, value: &str, message_id: &str) {
     let prepared = app.act(|world, now| {
-        let message_id = world.ids.uuid(now);
         let meta = json!({ "messageId": message_id, "when": now, "type": "ping" });
         world
             .webhooks
-            .prepared(&json!({ "ping": value, "meta": meta }), "ping", None, &message_id)
+            .prepared(&json!({ "ping": value, "meta": meta }), "ping", None, message_id)
     });
     let Some(prepared) = prepared else { return };
     let answer = post(app, &prepared, PING_TIMEOUT).await;
     let status = answer.as_ref().map(|answer| answer.status().as_u16());
-    let detail = judge_pong(answer, &value).await;
+    let detail = judge_pong(answer, value).await;
     let log = log_of(&prepared, status, false);
     app.act(|world, _| {
         world.webhooks.record(log);

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::address::{Address, Contact};
+use crate::address::{Address, Contact, text};
 use crate::envelope::{Issues, Refusal};
 
 /// From here on two sets of demographics are taken for one person.
@@ -84,6 +84,12 @@ impl Demographics {
     }
 }
 
+/// Whether the body of a patient is taken on that day, for comparisons with the published schema.
+#[must_use]
+pub fn takes_demographics(body: &Value, today: jiff::civil::Date) -> bool {
+    Demographics::read(body, today).is_ok()
+}
+
 fn likeness(a: &str, b: &str) -> f64 {
     strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase())
 }
@@ -93,7 +99,7 @@ fn first_text(addresses: &[Address]) -> String {
 }
 
 fn required_text(body: &Value, field: &str, issues: &mut Issues) -> Option<String> {
-    issues.require(trimmed(body, field), "Required", field)
+    issues.require(text(body, field), "Required", field)
 }
 
 /// A text field without surrounding space; `None` when missing or empty.
@@ -109,33 +115,31 @@ fn read_dob(body: &Value, today: jiff::civil::Date, issues: &mut Issues) -> Opti
     issues.require(date.map(|_| text), "Invalid date of birth", "dob")
 }
 
+/// No white space is dropped here.
 fn read_gender(body: &Value, issues: &mut Issues) -> Option<String> {
-    let text = required_text(body, "genderAtBirth", issues)?;
-    let known = ["F", "M", "O", "U"].contains(&text.as_str());
-    issues.require(known.then_some(text), "Invalid enum value", "genderAtBirth")
+    let known = |word: &&str| ["F", "M", "O", "U"].contains(word);
+    let gender = body.get("genderAtBirth").and_then(Value::as_str).filter(known);
+    issues.require(gender.map(str::to_owned), "Invalid enum value", "genderAtBirth")
 }
 
 fn read_addresses(body: &Value, issues: &mut Issues) -> Vec<Address> {
-    let items = one_or_many(body.get("address"));
+    let items = one_or_many(body, "address");
     if items.is_empty() {
         issues.add("At least one address is required", "address");
     }
-    items
-        .into_iter()
-        .filter_map(|item| Address::read(item, issues))
-        .collect()
+    let read = |(path, item): (String, &Value)| Address::read(item, &path, issues);
+    items.into_iter().filter_map(read).collect()
 }
 
 fn read_contacts(body: &Value, issues: &mut Issues) -> Vec<Contact> {
-    one_or_many(body.get("contact"))
-        .into_iter()
-        .filter_map(|item| Contact::read(item, issues))
-        .collect()
+    let items = one_or_many(body, "contact");
+    let read = |(path, item): (String, &Value)| Contact::read(item, &path, issues);
+    items.into_iter().filter_map(read).collect()
 }
 
 fn read_identifiers(body: &Value, issues: &mut Issues) -> Vec<Value> {
-    let identifiers = one_or_many(body.get("personalIdentifiers"));
-    for identifier in &identifiers {
+    let identifiers = one_or_many(body, "personalIdentifiers");
+    for (path, identifier) in &identifiers {
         let has = |field| trimmed(identifier, field).is_some();
         let complete = match identifier.get("type").and_then(Value::as_str) {
             Some("ssn") => has("value"),
@@ -143,17 +147,24 @@ fn read_identifiers(body: &Value, issues: &mut Issues) -> Vec<Value> {
             _ => false,
         };
         if !complete {
-            issues.add("Invalid input", "personalIdentifiers");
+            issues.add("Invalid input", path);
         }
     }
-    identifiers.into_iter().cloned().collect()
+    identifiers
+        .into_iter()
+        .map(|(_, identifier)| identifier.clone())
+        .collect()
 }
 
-fn one_or_many(value: Option<&Value>) -> Vec<&Value> {
-    match value {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(items)) => items.iter().collect(),
-        Some(single) => vec![single],
+/// One value or the items of an array, each with its path as Metriport writes it: parts between commas.
+fn one_or_many<'b>(body: &'b Value, field: &str) -> Vec<(String, &'b Value)> {
+    match body.get(field) {
+        None => Vec::new(),
+        Some(Value::Array(items)) => {
+            let at = |(index, item)| (format!("{field},{index}"), item);
+            items.iter().enumerate().map(at).collect()
+        }
+        Some(single) => vec![(field.to_owned(), single)],
     }
 }
 
@@ -213,6 +224,8 @@ mod tests {
             let refused = read(&with(field, value)).err().map(|refusal| refusal.status);
             assert_eq!(refused, Some(400), "{field}");
         }
+        let refused = read(&with("address", json!([{ "zip": "1" }]))).err().unwrap();
+        assert!(format!("{refused:?}").contains("Invalid zip, on [address,0,zip]"));
     }
 
     #[test]

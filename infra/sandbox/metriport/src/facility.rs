@@ -50,7 +50,7 @@ impl World {
         let address = body.get("address").filter(|address| address.is_object());
         let address = issues
             .require(address, "Required", "address")
-            .and_then(|one| Address::read(one, &mut issues));
+            .and_then(|one| Address::read(one, "address", &mut issues));
         let (name, npi, address) = issues.finish(all(name, npi, address))?;
         let facility = Facility {
             id: self.ids.uuid(now),

@@ -24,8 +24,8 @@ const DATE_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 pub(crate) enum Object {
     /// A FHIR Bundle as JSON.
     Record(View),
-    /// The same, packed with gzip.
-    PackedRecord(View),
+    /// The same, packed with gzip, and how many zeros follow.
+    PackedRecord(View, usize),
     /// A ready file.
     Document {
         /// Its media type.

@@ -23,7 +23,7 @@ use crate::limits::Spent;
 use crate::operation::Operation;
 
 /// Largest body Metriport takes (public code).
-const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
 
 /// The way of a call whose route exists.
 pub(crate) async fn pass(State(app): State<Arc<App>>, route: MatchedPath, request: Request, next: Next) -> Response {

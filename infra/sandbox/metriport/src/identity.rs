@@ -219,14 +219,15 @@ impl World {
         let (Some(session), Some(identity)) = (session, identity) else {
             return;
         };
-        let mut payload = json!({
+        let mut ids = json!({
             "patientId": identity.patient_id,
             "sessionId": session.id,
             "proofedIdentityId": identity_id,
         });
         let patient = self.patients.get(&identity.patient_id);
-        crate::message::put_external_id(&mut payload, patient.and_then(|patient| patient.external_id.as_deref()));
-        let (request_id, metadata) = (session.id.clone(), session.metadata.clone());
-        self.emit(now, "ias.identity.verified", &request_id, metadata, "payload", payload);
+        crate::message::put_external_id(&mut ids, patient.and_then(|patient| patient.external_id.as_deref()));
+        let (session_id, metadata) = (session.id.clone(), session.metadata.clone());
+        let (field, event, request_id) = self.place_ids(now, &session_id, ids);
+        self.emit(now, "ias.identity.verified", &request_id, metadata, field, event);
     }
 }

@@ -58,8 +58,9 @@ impl World {
         request_id: &str,
         data: Option<Metadata>,
         field: &'static str,
-        event: Value,
+        mut event: Value,
     ) {
+        self.vary_event(&mut event);
         let message = Message {
             message_id: self.ids.uuid(now),
             request_id: request_id.to_owned(),

@@ -158,11 +158,7 @@ impl World {
     }
 
     fn set_off(&mut self, now: Moment, query: &mut NetworkQuery, source: Source, course: Course) {
-        let mut progress = Progress {
-            source,
-            state: State::Processing,
-            skipped: false,
-        };
+        let mut progress = Progress::new(source);
         let ends = |completes| Due::SourceEnds {
             query_id: query.id.clone(),
             source,

@@ -1,6 +1,8 @@
 //! One network query as state, and as start and status show it
 //! (docs.metriport.com, page `network/get-network-query`).
 
+use std::collections::BTreeMap;
+
 use sandbox_fhir::Source;
 use serde_json::{Value, json};
 
@@ -39,6 +41,14 @@ pub(crate) enum State {
 }
 
 impl NetworkQuery {
+    /// The source that is at work has ended so.
+    pub(crate) fn end(&mut self, source: Source, state: State) {
+        let at_it = |step: &&mut Progress| step.source == source && step.state == State::Processing && !step.skipped;
+        if let Some(step) = self.progress.iter_mut().find(at_it) {
+            step.state = state;
+        }
+    }
+
     /// Whether its HIE source is at work.
     pub(crate) fn runs_hie(&self) -> bool {
         let at_it = |step: &Progress| step.source == Source::Hie && step.state == State::Processing && !step.skipped;
@@ -61,9 +71,11 @@ impl NetworkQuery {
         view
     }
 
-    /// `processing` while any source is; then all, none, or some completed.
+    /// `processing` while any source is; then all, none, or some completed. A source that was tried again counts by its
+    /// last try.
     fn status(&self) -> &'static str {
-        let all = |state: fn(&State) -> bool| self.progress.iter().all(|step| state(&step.state));
+        let last: BTreeMap<Source, State> = self.progress.iter().map(|step| (step.source, step.state)).collect();
+        let all = |state: fn(&State) -> bool| last.values().all(state);
         if !all(|state| *state != State::Processing) {
             "processing"
         } else if all(|state| *state == State::Failed) {
@@ -77,6 +89,14 @@ impl NetworkQuery {
 }
 
 impl Progress {
+    pub(crate) const fn new(source: Source) -> Self {
+        Self {
+            source,
+            state: State::Processing,
+            skipped: false,
+        }
+    }
+
     fn view(&self, started_at: Moment) -> Value {
         let mut view = json!({ "type": self.source.as_str(), "status": self.word(), "startedAt": started_at });
         if let (State::Completed(at), Some(fields)) = (self.state, view.as_object_mut()) {

@@ -1,5 +1,6 @@
 //! What a stand-in can be told before it starts.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sandbox_fhir::NetworkRecord;
@@ -7,6 +8,7 @@ use sandbox_fhir::NetworkRecord;
 use crate::interceptor::FaultPlan;
 use crate::limits::PerMinute;
 use crate::personas::Persona;
+use crate::variants::Variants;
 
 /// How many times its usual delay the lab takes for [`Persona::SlowSource`].
 pub(crate) const SLOW_FACTOR: u32 = 8;
@@ -105,12 +107,16 @@ pub struct StandInOptions {
     pub data_ready_events: bool,
     /// Whether a source that fails sends a webhook with `status: failed`, as documented but not seen in code.
     pub failure_events: bool,
+    /// Which shapes are sent beside those of the documentation's examples.
+    pub variants: Variants,
     /// Whether an empty webhook URL clears the URL, and the key with it, so that setting one makes another key.
     pub clearing_makes_key: bool,
     /// Calls per UTC day and key before the gateway refuses.
     pub daily_quota: Option<u32>,
     /// Patients per account; Metriport's sandbox has 20.
     pub patient_cap: Option<u32>,
+    /// Where the state is kept over restarts, with the seed; `None` keeps it in memory.
+    pub journal: Option<PathBuf>,
     /// Who is asked about faults.
     pub faults: FaultPlan,
 }
@@ -136,9 +142,11 @@ impl Default for StandInOptions {
             link_ttl_secs: 180,
             data_ready_events: false,
             failure_events: false,
+            variants: Variants::Never,
             clearing_makes_key: false,
             daily_quota: None,
             patient_cap: None,
+            journal: None,
             faults: FaultPlan::default(),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::envelope::Refusal;
+use crate::moment::Moment;
 use crate::webhooks::Outgoing;
 use crate::world::World;
 
@@ -34,7 +35,7 @@ impl World {
 
     /// `POST /settings`. A URL is pinged, and the key stays. An empty one clears the URL, and the key with it, or is
     /// accepted and changes nothing: the documentation says the one, and some of the public code does the other.
-    pub(crate) fn set_settings(&mut self, body: &Value) -> Result<Value, Refusal> {
+    pub(crate) fn set_settings(&mut self, now: Moment, body: &Value) -> Result<Value, Refusal> {
         let fields = body
             .as_object()
             .ok_or_else(|| Refusal::invalid("Expected object, on [body]"))?;
@@ -44,19 +45,20 @@ impl World {
         match fields.get("webhookUrl") {
             None | Some(Value::Null) => {}
             Some(Value::String(url)) if url.is_empty() => self.clear_webhook_url(),
-            Some(Value::String(url)) => self.set_webhook_url(url)?,
+            Some(Value::String(url)) => self.set_webhook_url(now, url)?,
             Some(_) => return Err(Refusal::invalid("Expected string, on [webhookUrl]")),
         }
         Ok(self.settings())
     }
 
-    fn set_webhook_url(&mut self, url: &str) -> Result<(), Refusal> {
+    fn set_webhook_url(&mut self, now: Moment, url: &str) -> Result<(), Refusal> {
         if !is_permitted(url) {
             return Err(Refusal::invalid("Invalid URL, on [webhookUrl]"));
         }
         self.webhooks.url = Some(url.to_owned());
-        let ping = Outgoing::Ping(self.ids.webhook_key());
-        self.webhooks.send(ping);
+        // Drawn here and not when it is sent: the ids of a world follow from its calls.
+        let (value, message_id) = (self.ids.webhook_key(), self.ids.uuid(now));
+        self.webhooks.send(Outgoing::Ping { value, message_id });
         Ok(())
     }
 

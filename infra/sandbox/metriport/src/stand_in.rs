@@ -1,26 +1,28 @@
 //! A running stand-in and everything a test or the sandbox may do to it from outside the API.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::middleware;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::app::{self, App};
 use crate::calls::{Call, Stats};
-use crate::clock;
 use crate::delivery::{self, DeliveryError};
 
 use crate::faults::Failure;
 use crate::interceptor::FaultCounts;
+use crate::journal;
 use crate::operation::Operation;
 use crate::options::{StandInOptions, Wait};
 use crate::personas::Persona;
 use crate::routes;
 use crate::serve;
 use crate::signature;
+use crate::variants::Variants;
 use crate::webhooks::{DeliveryLog, HeldDelivery};
-use crate::world::World;
 
 /// Why a stand-in could not start.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,14 @@ pub enum StartError {
     /// The HTTP client for webhooks cannot be made.
     #[error("cannot make the client for webhooks: {0}")]
     Client(#[from] reqwest::Error),
+    /// The state of an earlier process cannot be read, or none can be kept.
+    #[error("the journal {}: {source}", path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// The first facility was refused by our own rules.
     #[error("cannot set up the account: status {0}")]
     Account(u16),
@@ -69,15 +79,13 @@ impl StandIn {
             .map_err(listen_error)?;
         let base_url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
 
-        let plan = options.faults.clone();
-        let mut world = World::new(options, base_url.clone(), clock::now())
-            .map_err(|refusal| StartError::Account(refusal.status))?;
-        let api_key = world.make_api_key().unwrap_or_default();
-        let (app, outgoing) = App::new(world, delivery::http_client()?, plan);
+        let (app, outgoing, api_key) = journal::restore(options, base_url.clone()).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(app::keep_time(Arc::clone(&app)));
         tasks.spawn(app::send_outgoing(Arc::clone(&app), outgoing));
-        tasks.spawn(serve::serve(listener, routes::router(Arc::clone(&app))));
+        let router = routes::router(Arc::clone(&app));
+        let journaled = middleware::from_fn_with_state(Arc::clone(&app), journal::pass);
+        tasks.spawn(serve::serve(listener, router.layer(journaled)));
         Ok(Self {
             app,
             base_url,
@@ -177,6 +185,11 @@ impl StandIn {
     /// Ends that many of the next consolidated queries as failed.
     pub fn fail_consolidated(&self, count: u32) {
         self.app.act(|world, _| world.consolidated_failures = count);
+    }
+
+    /// From now on, sends these shapes.
+    pub fn vary(&self, variants: Variants) {
+        self.app.act(|world, _| world.options.variants = variants);
     }
 
     /// The next call of an operation misbehaves. Several failures of one operation queue up.

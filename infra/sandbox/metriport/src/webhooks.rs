@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::message::{Message, State};
-use crate::signature;
+use crate::{signature, variants};
 
 /// A message that would have gone out by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct HeldDelivery {
 }
 
 /// One attempt to deliver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryLog {
     /// `meta.type`.
     pub event_type: String,
@@ -47,7 +48,12 @@ pub(crate) enum Outgoing {
     /// Failed messages again, one after the other.
     Replay(Vec<String>),
     /// The check of a new URL.
-    Ping(String),
+    Ping {
+        /// What the receiver answers with.
+        value: String,
+        /// `meta.messageId`.
+        message_id: String,
+    },
     /// A payload of the caller's own, kept nowhere.
     Sample(Value),
 }
@@ -158,6 +164,15 @@ impl Webhooks {
         }
     }
 
+    /// Messages that were on their way when the process ended never arrived.
+    pub(crate) fn fail_processing(&mut self) {
+        for message in &mut self.messages {
+            if message.state == State::Processing {
+                message.state = State::Failed;
+            }
+        }
+    }
+
     /// This message could not be delivered, or not even be tried.
     pub(crate) fn fail(&mut self, message_id: &str) {
         if let Some(message) = self.message_mut(message_id) {
@@ -218,7 +233,7 @@ impl Webhooks {
         request_id: Option<&str>,
         message_id: &str,
     ) -> Option<Prepared> {
-        let body = body.to_string().into_bytes();
+        let body = variants::spell(body).into_bytes();
         Some(Prepared {
             url: self.url.clone()?,
             signature: signature::sign(&self.key, &body),

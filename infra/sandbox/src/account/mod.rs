@@ -7,9 +7,12 @@
 
 mod api_key;
 mod client;
+mod concurrency;
 mod facility;
+mod issuer;
 mod redirects;
 mod rotate;
+pub(crate) mod routes;
 mod secrets;
 mod status;
 mod webhook;
@@ -20,6 +23,7 @@ use url::Url;
 
 use api_key::StoreApiKeyArgs;
 use facility::FacilityArgs;
+use issuer::CheckIssuerArgs;
 use redirects::RedirectsArgs;
 use rotate::RotateArgs;
 use status::StatusArgs;
@@ -43,6 +47,8 @@ pub struct AccountArgs {
 pub enum AccountCommand {
     /// Look over the whole: secrets, registration, deliveries, the API. Ends with an error if something is wrong.
     Status(StatusArgs),
+    /// Read the issuer of the app's tokens as API Gateway reads it. To be done before each deployment; needs no stack.
+    CheckIssuer(CheckIssuerArgs),
     /// List the account's facilities, or make one. Needs no stack: a stack needs the id.
     Facility(FacilityArgs),
     /// Store Metriport's API key in the stack's secret, after trying it.
@@ -89,6 +95,7 @@ impl Place {
 pub(crate) async fn account(args: &AccountArgs) -> Result<(), String> {
     match &args.command {
         AccountCommand::Status(args) => status::status(args).await,
+        AccountCommand::CheckIssuer(args) => issuer::check_issuer(args).await,
         AccountCommand::Facility(args) => facility::facility(args).await,
         AccountCommand::StoreApiKey(args) => api_key::store(args).await,
         AccountCommand::RegisterWebhook(args) => webhook::register_webhook(args).await,

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::api_key::{self, OTHER_ACCOUNT, Present};
 use super::client::{KeyInput, told};
-use super::webhook::{confirm, failed, stored};
+use super::webhook::{confirm, failed, shown, stored};
 use super::{Kept, Place, StackSecrets};
 use crate::report::say;
 
@@ -79,7 +79,10 @@ async fn webhook_key(args: &WebhookKeyArgs) -> Result<(), String> {
         // What is stored must be sound before anything is changed.
         stored(&secrets).await?;
         clear_and_set(&account, &url).await?;
-        say(&format!("Cleared the webhook URL and set it again: {url}."));
+        say(&format!(
+            "Cleared the webhook URL and set it again: {}.",
+            shown(url.as_str())
+        ));
     }
     let window = Duration::from_secs(args.window_mins * 60);
     match rotate_webhook_key(&account, &secrets, window, clock::now()).await? {
@@ -140,7 +143,8 @@ pub(crate) async fn clear_and_set(account: &Client, url: &Url) -> Result<(), Str
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     Err(format!(
-        "the webhook URL may be cleared, and could not be set again ({last}): `ias account register-webhook --url {url}`"
+        "the webhook URL may be cleared, and could not be set again ({last}): `ias account register-webhook --url {}`",
+        shown(url.as_str())
     ))
 }
 

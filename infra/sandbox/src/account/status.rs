@@ -1,10 +1,10 @@
-//! One look over a deployment: are its secrets filled, is its webhook registered and does it arrive, does the API ask
-//! for a token. Shows no value.
+//! One look over a deployment: are its secrets filled, is its webhook registered and does it arrive, has the API all
+//! its routes and do they ask for a token, can its issuer be read, does the account's concurrency suffice. Shows no
+//! value.
 
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use shared::clock;
@@ -15,9 +15,8 @@ use shared::webhook::{PreviousKey, SIGNATURE_HEADER, WebhookKeys, sign};
 use url::Url;
 
 use super::client::{client, told};
-use super::webhook::stored;
-use super::{Kept, Place, StackSecrets};
-use crate::app::App;
+use super::webhook::{Segment, shown, stored};
+use super::{Kept, Place, StackSecrets, concurrency, issuer, routes};
 use crate::report::say_line;
 use crate::sandbox::WEBHOOK_PATH;
 
@@ -29,6 +28,17 @@ pub struct StatusArgs {
     /// Base URL of the API. Without it, that of the webhook which is registered.
     #[arg(long, env = "API", value_name = "URL")]
     api: Option<Url>,
+    /// Issuer of the app's tokens, letter by letter; it is read if given.
+    #[arg(long, value_name = "ISSUER")]
+    issuer: Option<String>,
+    /// Concurrent executions of the account that no function has reserved:
+    /// aws lambda get-account-settings --query AccountLimit.UnreservedConcurrentExecutions
+    #[arg(long, value_name = "COUNT", requires = "queues")]
+    unreserved: Option<u64>,
+    /// Those that all queues of the account may take together:
+    /// aws lambda list-event-source-mappings --query 'sum(EventSourceMappings[].ScalingConfig.MaximumConcurrency)'
+    #[arg(long, value_name = "COUNT", requires = "unreserved")]
+    queues: Option<u64>,
 }
 
 /// What was found.
@@ -85,11 +95,26 @@ async fn look(args: &StatusArgs) -> Result<Vec<Finding>, String> {
     if let (Some(url), Ok(keys)) = (&registered, &keys) {
         findings.push(Finding::of("our own ping", ping(url, keys).await));
     }
-    match args.api.as_ref().or(registered.as_ref()) {
-        Some(api) => findings.push(Finding::of("API", asks_for_a_token(api).await)),
-        None => findings.push(Finding::of("API", Err("not looked at: give --api URL".to_owned()))),
+    findings.push(Finding::of("API", api(args.api.as_ref(), registered.as_ref()).await));
+    if let Some(issuer) = &args.issuer {
+        findings.push(Finding::of("issuer", issuer::check(issuer).await));
+    }
+    if let (Some(unreserved), Some(queues)) = (args.unreserved, args.queues) {
+        findings.push(Finding::of("concurrency", concurrency::check(unreserved, queues)));
     }
     Ok(findings)
+}
+
+/// The routes of the API: that of the webhook, too, where it is registered there.
+async fn api(api: Option<&Url>, registered: Option<&Url>) -> Result<String, String> {
+    let of_webhook = registered.and_then(|url| url.as_str().strip_suffix(WEBHOOK_PATH));
+    let base = api
+        .map(Url::as_str)
+        .or(of_webhook)
+        .ok_or("not looked at: give --api URL")?;
+    let base = base.trim_end_matches('/');
+    let segment = registered.and_then(|url| Segment::between(base, url.as_str()));
+    routes::check(base, segment.as_ref()).await
 }
 
 /// The webhook as Metriport has it; its URL, if there is one.
@@ -140,9 +165,12 @@ fn ours(settings: &Settings, api: Option<&Url>) -> Result<String, String> {
         .as_deref()
         .ok_or("none is registered: `ias account register-webhook`")?;
     let base = api.map(|api| api.as_str().trim_end_matches('/'));
-    match base.map(|base| format!("{base}{WEBHOOK_PATH}")) {
-        Some(ours) if ours != registered => Err(format!("{registered} is registered, and not {ours}")),
-        _ => Ok(registered.to_owned()),
+    match base {
+        Some(base) if Segment::between(base, registered).is_none() => Err(format!(
+            "{} is registered, and not {base}{WEBHOOK_PATH}",
+            shown(registered)
+        )),
+        _ => Ok(shown(registered)),
     }
 }
 
@@ -186,18 +214,6 @@ async fn ping(url: &Url, keys: &WebhookKeys) -> Result<String, String> {
     }
 }
 
-async fn asks_for_a_token(api: &Url) -> Result<String, String> {
-    let base = api.as_str().trim_end_matches('/').trim_end_matches(WEBHOOK_PATH);
-    let app = App::new(base, "").map_err(|error| error.to_string())?;
-    let answer = crate::app::reply(app.anonymous(Method::GET, "/v1/identity")).await;
-    match answer.map_err(|error| error.to_string())?.status {
-        401 => Ok(format!("{base} asks for a token")),
-        status => Err(format!(
-            "{base} answered {status} to a call without a token, and not 401"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +231,9 @@ mod tests {
         let api: Url = "https://health.example.org".parse().unwrap();
         let ours_is = "https://health.example.org/v1/webhooks/metriport";
         assert_eq!(ours(&settings(Some(ours_is), None), Some(&api)).unwrap(), ours_is);
+        let secret = "https://health.example.org/8f14e45fceea167a5a36dedd4bea2543/v1/webhooks/metriport";
+        let hidden = "https://health.example.org/…/v1/webhooks/metriport";
+        assert_eq!(ours(&settings(Some(secret), None), Some(&api)).unwrap(), hidden);
         assert!(ours(&settings(Some("https://other.example.org/x"), None), Some(&api)).is_err());
         assert!(ours(&settings(Some("https://other.example.org/x"), None), None).is_ok());
         assert!(ours(&settings(None, None), None).is_err());

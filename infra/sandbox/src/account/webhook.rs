@@ -2,12 +2,14 @@
 //!
 //! The key exists only once a URL is registered, and Metriport pings the URL at once. So the first ping fails, as our
 //! secret does not hold the key yet; the URL is registered again once it does, for another ping.
+//!
+//! The URL may have a secret segment before its path, which is never shown.
 
 use std::time::Duration;
 
 use clap::Args;
 use secrecy::SecretString;
-use shared::config::is_loopback;
+use shared::config::{Env, is_loopback};
 use shared::metriport::{Client, WebhookReplay, WebhookSettings, WebhookStatus, webhook_url_problem};
 use shared::webhook::WebhookKeys;
 use url::Url;
@@ -23,12 +25,16 @@ const PING_SHOWS: Duration = Duration::from_secs(3);
 /// after 30 s; each try costs two calls of the day's quota.
 const PAUSES_SECS: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
 
+/// The variable that holds the segment.
+const SEGMENT: &str = "WEBHOOK_SEGMENT";
+
 /// Options of `account register-webhook`.
 #[derive(Debug, Clone, Args)]
 pub struct RegisterWebhookArgs {
     #[command(flatten)]
     place: Place,
-    /// Where webhooks go: https://YOUR-DOMAIN/v1/webhooks/metriport.
+    /// Where webhooks go: https://YOUR-DOMAIN/v1/webhooks/metriport. The variable WEBHOOK_SEGMENT holds the segment
+    /// that the stack has, if it has one.
     #[arg(long, value_name = "URL")]
     url: String,
     /// Put it in the place of another URL. An account has one, for all its events.
@@ -49,7 +55,9 @@ enum Plan {
 
 /// Runs the command.
 pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), String> {
-    let url = checked(&args.url, &args.place.metriport.base_url)?;
+    let given = with_segment(&args.url, Env::of_process().optional(SEGMENT).as_deref())?;
+    let url = checked(&given, &args.place.metriport.base_url)?;
+    let shown_url = shown(url.as_str());
     let secrets = args.place.secrets()?;
     let account = args.place.client(&secrets).await?;
     let settings = account.read_settings().await.map_err(|error| told(&error))?;
@@ -60,9 +68,9 @@ pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), S
         None => register(&account, &url).await?,
     };
     say_line(&match plan {
-        Plan::Register => format!("Registered {url}."),
-        Plan::Confirm => format!("{url} is registered already."),
-        Plan::Replace(old) => format!("Registered {url} in the place of {old}."),
+        Plan::Register => format!("Registered {shown_url}."),
+        Plan::Confirm => format!("{shown_url} is registered already."),
+        Plan::Replace(old) => format!("Registered {shown_url} in the place of {}.", shown(&old)),
     });
     say(match keep(&secrets, key).await? {
         true => "Stored the webhook key in the stack's secret.",
@@ -74,6 +82,52 @@ pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), S
         say(&failed(status.failed));
     }
     Ok(())
+}
+
+/// What stands between the base of an API and the path of its webhook: a slash and the segment, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Segment(String);
+
+impl Segment {
+    /// Of a webhook URL of the API at `base`; `None` if it is none.
+    pub(super) fn between(base: &str, webhook: &str) -> Option<Self> {
+        let between = webhook.strip_prefix(base)?.strip_suffix(WEBHOOK_PATH)?;
+        let is_segment = between
+            .strip_prefix('/')
+            .is_some_and(|name| !name.is_empty() && !name.contains('/'));
+        (between.is_empty() || is_segment).then(|| Self(between.to_owned()))
+    }
+
+    pub(super) fn is_secret(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    pub(super) fn before(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+/// A webhook URL without its segment.
+pub(super) fn shown(url: &str) -> String {
+    let origin = Url::parse(url).map(|url| url.origin().ascii_serialization());
+    match origin
+        .ok()
+        .and_then(|origin| Some((Segment::between(&origin, url)?, origin)))
+    {
+        Some((segment, origin)) if segment.is_secret() => format!("{origin}/…{WEBHOOK_PATH}"),
+        _ => url.to_owned(),
+    }
+}
+
+/// The URL with the segment before its path, where there is one.
+fn with_segment(url: &str, segment: Option<&str>) -> Result<String, String> {
+    let Some(segment) = segment else {
+        return Ok(url.to_owned());
+    };
+    let base = url
+        .strip_suffix(WEBHOOK_PATH)
+        .ok_or_else(|| format!("--url must end with {WEBHOOK_PATH} where {SEGMENT} is set"))?;
+    Ok(format!("{base}/{}{WEBHOOK_PATH}", segment.trim()))
 }
 
 /// A URL that Metriport takes. A stand-in on this machine takes this machine's own, and says itself what it refuses.
@@ -98,8 +152,9 @@ fn plan(present: Option<&str>, wanted: &Url, replace: bool) -> Result<Plan, Stri
         Some(present) if Url::parse(present).is_ok_and(|present| present == *wanted) => Ok(Plan::Confirm),
         Some(present) if replace => Ok(Plan::Replace(present.to_owned())),
         Some(present) => Err(format!(
-            "the account sends its webhooks to {present}, and there is one URL for all of them: whoever listens there \
-             would hear no more. `--replace` does it; better is an account of its own for this stack"
+            "the account sends its webhooks to {}, and there is one URL for all of them: whoever listens there \
+             would hear no more. `--replace` does it; better is an account of its own for this stack",
+            shown(present)
         )),
     }
 }
@@ -141,8 +196,9 @@ pub(super) async fn confirm(account: &Client, url: &Url) -> Result<WebhookStatus
         }
     }
     Err(format!(
-        "Metriport got no right answer to its ping at {url}: does the name lead to this stack, and does webhook-intake \
-         start? `ias account status` looks closer"
+        "Metriport got no right answer to its ping at {}: does the name lead to this stack, and does webhook-intake \
+         start? `ias account status` looks closer",
+        shown(url.as_str())
     ))
 }
 
@@ -173,6 +229,30 @@ mod tests {
         let other = "https://treatment.example.org/hook";
         assert!(plan(Some(other), &ours, false).unwrap_err().contains(other));
         assert_eq!(plan(Some(other), &ours, true), Ok(Plan::Replace(other.to_owned())));
+    }
+
+    #[test]
+    fn a_segment_stands_before_the_path_and_is_not_shown() {
+        let url = "https://health.example.org/v1/webhooks/metriport";
+        let secret = with_segment(url, Some("8f14e45f\n")).unwrap();
+        assert_eq!(secret, "https://health.example.org/8f14e45f/v1/webhooks/metriport");
+        assert_eq!(with_segment(url, None).unwrap(), url);
+        assert!(with_segment("https://health.example.org/hook", Some("8f14e45f")).is_err());
+        assert_eq!(shown(&secret), "https://health.example.org/…/v1/webhooks/metriport");
+        for plain in [
+            url,
+            "https://health.example.org/hook",
+            "http://127.0.0.1:1/a/b/v1/webhooks/metriport",
+        ] {
+            assert_eq!(shown(plain), plain);
+        }
+        let segment = |url: &str| Segment::between("https://health.example.org", url);
+        assert!(segment(&secret).unwrap().is_secret() && !segment(url).unwrap().is_secret());
+        assert_eq!(segment("https://health.example.org/a/b/v1/webhooks/metriport"), None);
+        assert_eq!(
+            segment("https://health.example.org.evil.test/v1/webhooks/metriport"),
+            None
+        );
     }
 
     #[test]

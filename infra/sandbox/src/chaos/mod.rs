@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sandbox_metriport::{Persona, StandInOptions};
+use sandbox_metriport::{Persona, StandInOptions, Variants};
 use tokio::time::Instant;
 
 use crate::browser::Browser;
@@ -51,6 +51,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const PULLS_MAX: u64 = 3;
 /// Of so many persons one is refused at the link, and one is proofed as somebody else; the rest get records.
 const ODD_ONE_IN: u64 = 40;
+/// Of so many webhooks and files one has a certain shape that is not the usual one.
+const VARIED_ONE_IN: u64 = 8;
 
 /// Runs the command.
 ///
@@ -94,6 +96,7 @@ async fn sandbox(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<Sandbox, String
 
 fn options(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<SandboxOptions, String> {
     let mut options = SandboxOptions::new(runner(args.bin_dir.clone())?);
+    options.throttled = false;
     options.time_scale = args.scale;
     options.schedule_scale = args.scale;
     options.stand_in = StandInOptions {
@@ -115,6 +118,9 @@ async fn whole(args: &ChaosArgs, sandbox: &Sandbox, storm: &Arc<Storm>) -> Resul
     drain(args, sandbox).await?;
     let usual = facts::usual(&calm, &storm.calls());
     storm.blow(true);
+    if !args.calm {
+        sandbox.stand_in().vary(Variants::OneIn(VARIED_ONE_IN));
+    }
     let pulled = crowd(args, sandbox, storm, persons(args)).await?;
     storm.blow(false);
     drain(args, sandbox).await?;

@@ -2,10 +2,14 @@
 //! the policy of the function that makes it.
 //!
 //! Callers are known by their access key ids. Those that begin with `SANDBOX` are the sandbox's own. A function's
-//! stands under the function's policy; the set-up and the event sources stand under none, as it is the deployment and
-//! Lambda that act there; any other of that kind is refused, so that nothing which looks like a function slips through.
-//! All other ids are people's: operators and tests. What is not signed is refused, as AWS refuses it.
+//! stands under the function's policy, and so do its event sources, which Lambda polls with the function's role; the
+//! set-up stands under none, as it is the deployment that acts there; any other of that kind is refused, so that
+//! nothing which looks like a function slips through. All other ids are people's: operators and tests. What is not
+//! signed is refused, as AWS refuses it.
+//!
+//! The policy of a function is the effective one: what the template says, and what SAM adds.
 
+mod managed;
 mod policy;
 mod privilege;
 
@@ -14,12 +18,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sandbox_aws::{Authorizer, Call, Lacking, Need};
 use sandbox_host::template::{Bindings, Function, Stack};
-use sandbox_host::{EVENT_SOURCES_KEY_ID, LogLine, LogSink, access_key_id};
-use serde_json::Value;
+use sandbox_host::{LogLine, LogSink, access_key_id, role_of};
+use serde_json::{Map, Value};
 
 use crate::SandboxError;
 use crate::stack::SETUP_KEY_ID;
 
+pub use managed::added_by_sam;
 pub use policy::{Policy, PolicyError};
 pub use privilege::Privilege;
 
@@ -124,9 +129,9 @@ impl Privileges {
         let Some(id) = access_key_id else {
             return Caller::Stranger("anonymous");
         };
-        match self.enacted.get().and_then(|subjects| subjects.get(id)) {
+        match self.enacted.get().and_then(|subjects| subjects.get(&role_of(id))) {
             Some(subject) => Caller::Function(subject),
-            None if id == SETUP_KEY_ID || id == EVENT_SOURCES_KEY_ID => Caller::Other,
+            None if id == SETUP_KEY_ID => Caller::Other,
             None if id.starts_with(OWN) => Caller::Stranger(id),
             None => Caller::Other,
         }
@@ -181,7 +186,47 @@ fn managed<'s>(stack: &'s Stack, written: &Value) -> Option<&'s Value> {
     policy.pointer("/Properties/PolicyDocument").filter(|_| is_policy)
 }
 
-/// The policy of a function: all of its `Policies`, under bindings that resolve the stack's resources.
+/// Prints [`effective`] of the template.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn print() -> Result<(), String> {
+    let policies = effective(crate::stack::TEMPLATE).map_err(|error| error.to_string())?;
+    crate::report::say(&policies.to_string());
+    Ok(())
+}
+
+/// The effective policy of each function as it is read here, by the function's logical id: the statements of the
+/// template's own policies, and the ARNs of those that SAM adds. References to resources stay as `${LogicalId}`.
+///
+/// # Errors
+/// When the template cannot be read.
+fn effective(template: &str) -> Result<Value, SandboxError> {
+    let placeholder = |id: &str, attribute: &str| match attribute {
+        "Ref" => format!("${{{id}}}"),
+        attribute => format!("${{{id}.{attribute}}}"),
+    };
+    let bindings = Bindings::new(crate::stack::REGION, sandbox_aws::ACCOUNT_ID, "ias")
+        .with_parameter("FacilityId", "facility")
+        .with_parameter("RedirectAllowlist", "https://app.example.test/back")
+        .with_resolver(move |id, attribute| Some(placeholder(id, attribute)));
+    let stack = Stack::read(template, &bindings)?;
+    let mut policies = Map::new();
+    for function in &stack.functions {
+        let mut policy = Vec::new();
+        for written in &function.policies {
+            let document = stack.evaluate(managed(&stack, written).unwrap_or(written), &bindings)?;
+            let statements = document.and_then(|document| document.get("Statement").and_then(Value::as_array).cloned());
+            policy.extend(statements.unwrap_or_default());
+        }
+        policy.extend(managed::arns(function).map(Value::from));
+        policies.insert(function.logical_id.clone(), Value::from(policy));
+    }
+    Ok(Value::Object(policies))
+}
+
+/// The policy of a function: all of its `Policies`, under bindings that resolve the stack's resources, and what SAM
+/// adds.
 fn policy_of(stack: &Stack, function: &Function, bindings: &Bindings) -> Result<Policy, SandboxError> {
     let refuse =
         |what: &dyn std::fmt::Display| SandboxError::Template(format!("the policy of {}: {what}", function.binary));
@@ -192,6 +237,9 @@ fn policy_of(stack: &Stack, function: &Function, bindings: &Bindings) -> Result<
         if let Some(document) = document {
             policy.add(&document).map_err(|error| refuse(&error))?;
         }
+    }
+    for document in added_by_sam(function) {
+        policy.add(&document).map_err(|error| refuse(&error))?;
     }
     Ok(policy)
 }
@@ -220,7 +268,9 @@ mod tests {
     fn a_policy_that_is_not_understood_is_not_put_into_force() {
         let privileges = enact(&statement("Allow", "'arn:r'")).unwrap();
         let granted: Vec<_> = privileges.granted().iter().map(Privilege::to_string).collect();
-        assert_eq!(granted, ["echo a:B arn:r"]);
+        let logs = ["CreateLogGroup", "CreateLogStream", "PutLogEvents"];
+        let added = logs.map(|action| format!("echo logs:{action} *"));
+        assert_eq!(granted, [["echo a:B arn:r".to_owned()].as_slice(), &added].concat());
         for policies in [
             statement("Deny", "'arn:r'"),
             statement("Allow", "!Ref Unknown"),

@@ -1,8 +1,9 @@
 //! Policies, read and evaluated (docs.aws.amazon.com, IAM user guide, "IAM JSON policy element reference" and "Policy
 //! evaluation logic"). Pure.
 //!
-//! What ours have is here: statements that allow, wildcards in actions and resources, and conditions on the two keys
-//! below. Anything else is an error, so that nothing is granted or withheld that AWS would not.
+//! What ours have is here: statements that allow, with wildcards in actions and resources and conditions on the two
+//! keys below, and statements that deny actions on all resources but some, or to requests without leading keys.
+//! Anything else is an error, so that nothing is granted or withheld that AWS would not.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use wildmatch::WildMatch;
 
 use super::Privilege;
 
-const VERSION: &str = "2012-10-17";
+pub(super) const VERSION: &str = "2012-10-17";
 /// The partition keys that a request names: as many as there are, so its operators say for how many they must hold.
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 /// The service that calls KMS for somebody. Nothing calls KMS here, so no request has it.
@@ -24,12 +25,29 @@ const VIA_SERVICE: &str = "kms:ViaService";
 #[error("{0}")]
 pub struct PolicyError(String);
 
-/// What somebody may do: nothing, but for what a statement allows.
+/// What somebody may do: nothing, but for what a statement allows and none denies.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    statements: Vec<Statement>,
+    allowed: Vec<Statement>,
+    denied: Vec<Denial>,
 }
 
+/// A statement that denies.
+#[derive(Debug, Clone)]
+enum Denial {
+    /// Actions on every resource but those that are spared.
+    AllBut {
+        actions: Vec<WildMatch>,
+        spared: Vec<WildMatch>,
+    },
+    /// Actions on these resources, where the request has no leading key.
+    Keyless {
+        actions: Vec<WildMatch>,
+        resources: Vec<WildMatch>,
+    },
+}
+
+/// A statement that allows.
 #[derive(Debug, Clone)]
 struct Statement {
     actions: Vec<WildMatch>,
@@ -60,7 +78,8 @@ struct Written {
     _name: Option<String>,
     effect: String,
     action: OneOrMany,
-    resource: OneOrMany,
+    resource: Option<OneOrMany>,
+    not_resource: Option<OneOrMany>,
     #[serde(default)]
     condition: BTreeMap<String, BTreeMap<String, OneOrMany>>,
 }
@@ -93,26 +112,31 @@ impl Policy {
             return Err(PolicyError(format!("the version is not {VERSION}")));
         }
         for written in document.statement {
-            self.statements.push(statement(written)?);
+            match written.effect.as_str() {
+                "Allow" => self.allowed.push(statement(written)?),
+                "Deny" => self.denied.push(denial(written)?),
+                other => return Err(PolicyError(format!("the effect {other} is not known here"))),
+            }
         }
         Ok(())
     }
 
-    /// Whether one of the statements allows it.
+    /// Whether one of the statements allows it and none denies it.
     #[must_use]
     pub fn grants(&self, need: &Need) -> bool {
-        self.statements.iter().any(|statement| statement.allows(need))
+        self.allowed.iter().any(|statement| statement.allows(need))
+            && !self.denied.iter().any(|denial| denial.denies(need))
     }
 
-    /// Everything it allows, as a function's privileges.
+    /// Everything it grants, as a function's privileges.
     pub fn granted(&self, function: &str) -> Vec<Privilege> {
         let mut granted = Vec::new();
-        for statement in &self.statements {
-            for (action, resource) in statement.pairs() {
+        for statement in &self.allowed {
+            for (action, resource) in self.pairs(statement) {
                 let privilege = |leading_key| Privilege {
                     function: function.to_owned(),
-                    action: action.pattern(),
-                    resource: resource.pattern(),
+                    action: action.clone(),
+                    resource: resource.clone(),
                     leading_key,
                 };
                 match statement.leading_keys() {
@@ -123,6 +147,50 @@ impl Policy {
         }
         granted
     }
+
+    /// Each action of a statement with each of its resources, as far as no other statement denies it.
+    fn pairs(&self, statement: &Statement) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for action in statement.actions.iter().map(WildMatch::pattern) {
+            for resource in &statement.resources {
+                let all = vec![resource.pattern()];
+                let left = self
+                    .denied
+                    .iter()
+                    .fold(all, |left, denial| denial.leaves(&action, left));
+                pairs.extend(left.into_iter().map(|resource| (action.clone(), resource)));
+            }
+        }
+        pairs
+    }
+}
+
+impl Denial {
+    fn denies(&self, need: &Need) -> bool {
+        match self {
+            Self::AllBut { actions, spared } => any_like(actions, &need.action) && !any_like(spared, &need.resource),
+            Self::Keyless { actions, resources } => {
+                need.leading_keys.is_empty() && any_like(actions, &need.action) && any_like(resources, &need.resource)
+            }
+        }
+    }
+
+    /// What is left of the resources of an action: those that are spared, and those spared that they stand for.
+    fn leaves(&self, action: &str, resources: Vec<String>) -> Vec<String> {
+        let spared = match self {
+            Self::AllBut { actions, spared } if any_like(actions, action) => spared,
+            _ => return resources,
+        };
+        let leaves = |resource: String| match any_like(spared, &resource) {
+            true => vec![resource],
+            false => {
+                let covers = WildMatch::new(&resource);
+                let spared = spared.iter().map(WildMatch::pattern);
+                spared.filter(|spared| covers.matches(spared)).collect()
+            }
+        };
+        resources.into_iter().flat_map(leaves).collect()
+    }
 }
 
 impl Statement {
@@ -130,13 +198,6 @@ impl Statement {
         any_like(&self.actions, &need.action)
             && any_like(&self.resources, &need.resource)
             && self.conditions.iter().all(|condition| condition.holds(need))
-    }
-
-    fn pairs(&self) -> impl Iterator<Item = (&WildMatch, &WildMatch)> {
-        let resources = &self.resources;
-        self.actions
-            .iter()
-            .flat_map(move |action| resources.iter().map(move |resource| (action, resource)))
     }
 
     fn leading_keys(&self) -> Option<&[WildMatch]> {
@@ -160,10 +221,35 @@ fn any_like(patterns: &[WildMatch], text: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(text))
 }
 
-fn statement(written: Written) -> Result<Statement, PolicyError> {
-    if written.effect != "Allow" {
-        return Err(PolicyError("a statement does not allow".to_owned()));
+fn denial(written: Written) -> Result<Denial, PolicyError> {
+    let actions = actions(written.action);
+    match (written.resource, written.not_resource) {
+        (None, Some(spared)) if written.condition.is_empty() => Ok(Denial::AllBut {
+            actions,
+            spared: patterns(&spared.into_vec())?,
+        }),
+        (Some(resources), None) if is_keyless(written.condition) => Ok(Denial::Keyless {
+            actions,
+            resources: patterns(&resources.into_vec())?,
+        }),
+        _ => Err(PolicyError("what a statement denies is not known here".to_owned())),
     }
+}
+
+/// Whether the one condition is that the request has no leading key.
+fn is_keyless(condition: BTreeMap<String, BTreeMap<String, OneOrMany>>) -> bool {
+    let written = condition.into_iter().flat_map(|(operator, keys)| {
+        let keys = keys.into_iter();
+        keys.map(move |(key, values)| (operator.clone(), key, values.into_vec()))
+    });
+    let keyless = ("Null".to_owned(), LEADING_KEYS.to_owned(), vec!["true".to_owned()]);
+    written.eq([keyless])
+}
+
+fn statement(written: Written) -> Result<Statement, PolicyError> {
+    let (Some(resources), None) = (written.resource, written.not_resource) else {
+        return Err(PolicyError("a statement allows all resources but some".to_owned()));
+    };
     let mut conditions = Vec::new();
     for (operator, keys) in written.condition {
         for (key, values) in keys {
@@ -174,13 +260,17 @@ fn statement(written: Written) -> Result<Statement, PolicyError> {
     if conditions.iter().filter(leading).count() > 1 {
         return Err(PolicyError(format!("two conditions on {LEADING_KEYS}")));
     }
-    // Names of actions are alike whatever their case; ARNs and keys are not.
-    let action = |pattern: &String| WildMatch::new_case_insensitive(pattern);
     Ok(Statement {
-        actions: written.action.into_vec().iter().map(action).collect(),
-        resources: patterns(&written.resource.into_vec())?,
+        actions: actions(written.action),
+        resources: patterns(&resources.into_vec())?,
         conditions,
     })
+}
+
+/// Names of actions are alike whatever their case; ARNs and keys are not.
+fn actions(written: OneOrMany) -> Vec<WildMatch> {
+    let action = |pattern: &String| WildMatch::new_case_insensitive(pattern);
+    written.into_vec().iter().map(action).collect()
 }
 
 fn condition(operator: &str, key: &str, values: Vec<String>) -> Result<Condition, PolicyError> {

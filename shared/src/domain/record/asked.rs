@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::input::{Faults, Input};
+use crate::domain::time::is_calendar_date;
 use crate::domain::{PatientId, UpstreamRequestId};
 
 /// The form a record comes in.
@@ -59,70 +61,70 @@ pub struct Asked {
     pub date_to: Option<String>,
 }
 
-/// What is wrong with what is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AskedError {
-    /// Not one of [`RESOURCE_TYPES`].
-    #[error("a resource type that consolidated queries do not take")]
-    Resource(usize),
-    /// Not a calendar date.
-    #[error("a date YYYY-MM-DD")]
-    DateFrom,
-    /// Not a calendar date, or before the first day.
-    #[error("a date YYYY-MM-DD, not before dateFrom")]
-    DateTo,
-}
-
 impl Asked {
-    /// Checks what a person asks for.
-    ///
-    /// # Errors
-    /// The first part that upstream would refuse.
-    pub fn parse(
-        conversion: Conversion,
-        resources: &[String],
-        date_from: Option<&str>,
-        date_to: Option<&str>,
-    ) -> Result<Self, AskedError> {
-        let unknown = resources
+    /// Reads the body of `POST /v1/records`. Notes each part that upstream would refuse.
+    pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<Self> {
+        const KNOWN: [&str; 4] = ["conversionType", "resources", "dateFrom", "dateTo"];
+        const DATE_TO: &str = "a date YYYY-MM-DD, not before dateFrom";
+        let fields = input.fields(&KNOWN, faults)?;
+        let conversion = fields.required("conversionType", "one of json, pdf, html", faults, conversion);
+        let resources = fields.optional("resources", "a list of FHIR resource types", faults, Input::items);
+        let resources = resources.unwrap_or_default();
+        let resources = resources
             .iter()
-            .position(|name| !RESOURCE_TYPES.contains(&name.as_str()));
-        if let Some(index) = unknown {
-            return Err(AskedError::Resource(index));
-        }
-        if date_from.is_some_and(|date| !is_date(date)) {
-            return Err(AskedError::DateFrom);
-        }
-        if date_to.is_some_and(|date| !is_date(date) || date_from.is_some_and(|from| date < from)) {
-            return Err(AskedError::DateTo);
-        }
-        Ok(Self {
-            conversion,
-            resources: resources.iter().cloned().collect(),
-            date_from: date_from.map(str::to_owned),
-            date_to: date_to.map(str::to_owned),
+            .filter_map(|item| resource_type(item, faults))
+            .collect();
+        let date_from = fields.optional("dateFrom", "a date YYYY-MM-DD", faults, date);
+        let date_to = fields.optional("dateTo", DATE_TO, faults, |input| {
+            date(input).filter(|to| date_from.as_ref().is_none_or(|from| from <= to))
+        });
+        Some(Self {
+            conversion: conversion?,
+            resources,
+            date_from,
+            date_to,
         })
     }
 
-    /// Whether a delivery's `filters` say what we asked. Upstream joins resources by comma and writes "" for unset.
+    /// Whether a delivery's `filters` contradict nothing of what we asked. Upstream joins resources by comma. A filter
+    /// that is absent or empty says nothing: the page `handling-data/webhooks-with-nq` does not list all of them.
     #[must_use]
-    pub fn matches(&self, filters: &BTreeMap<String, String>) -> bool {
-        let filter = |name: &str| filters.get(name).map(String::as_str).unwrap_or_default().trim();
-        let resources: BTreeSet<&str> = filter("resources")
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .collect();
-        let asked: BTreeSet<&str> = self.resources.iter().map(String::as_str).collect();
-        resources == asked
-            && filter("dateFrom") == self.date_from.as_deref().unwrap_or_default()
-            && filter("dateTo") == self.date_to.as_deref().unwrap_or_default()
-            && filter("conversionType") == self.conversion.as_str()
+    pub fn agrees_with(&self, filters: &BTreeMap<String, String>) -> bool {
+        let filter = |name: &str| {
+            filters
+                .get(name)
+                .map(|value| value.trim())
+                .filter(|value| !value.is_empty())
+        };
+        let is = |name: &str, asked: Option<&str>| filter(name).is_none_or(|value| Some(value) == asked);
+        let resources = filter("resources").map(|names| names.split(',').map(str::trim).collect::<BTreeSet<_>>());
+        let asked = self.resources.iter().map(String::as_str).collect();
+        resources.is_none_or(|names| names == asked)
+            && is("dateFrom", self.date_from.as_deref())
+            && is("dateTo", self.date_to.as_deref())
+            && is("conversionType", Some(self.conversion.as_str()))
     }
 }
 
-fn is_date(text: &str) -> bool {
-    text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
+fn conversion(input: &Input<'_>) -> Option<Conversion> {
+    match input.text()?.as_str() {
+        "json" => Some(Conversion::Json),
+        "pdf" => Some(Conversion::Pdf),
+        "html" => Some(Conversion::Html),
+        _ => None,
+    }
+}
+
+fn resource_type(input: &Input<'_>, faults: &mut Faults) -> Option<String> {
+    let name = input.text().filter(|name| RESOURCE_TYPES.contains(&name.as_str()));
+    if name.is_none() {
+        faults.add(input.pointer(), "a FHIR resource type that can be asked for");
+    }
+    name
+}
+
+fn date(input: &Input<'_>) -> Option<String> {
+    input.text().filter(|text| is_calendar_date(text))
 }
 
 /// What a `medical.consolidated-data` webhook says, but for its links.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::input::{self, InputError};
 
 const T0: Time = Time::from_millis(1_000_000);
 
@@ -12,18 +13,17 @@ fn patient(n: u8) -> PatientId {
 }
 fn asked() -> Record {
     let id = RecordId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
-    let asked = Asked::parse(
-        Conversion::Json,
-        &["Observation".into(), "Condition".into()],
-        Some("2024-01-01"),
-        None,
-    );
+    let asked = Asked {
+        resources: ["Observation".to_owned(), "Condition".to_owned()].into(),
+        date_from: Some("2024-01-01".to_owned()),
+        ..Asked::default()
+    };
     let new = NewRecord {
         id,
         run: None,
         phase: RecordPhase::Asked,
         patient: patient(1),
-        asked: asked.unwrap(),
+        asked,
     };
     Record::ask(new, T0, Timing::default())
 }
@@ -262,14 +262,16 @@ fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
 fn only_the_answer_to_our_question_is_taken() {
     let record = processing();
     assert!(record.awaits(&delivered(), false));
-    let cases: [fn(&mut Delivered); 7] = [
+    let cases: [fn(&mut Delivered); 9] = [
         |d| d.request = Some(request(2)),
         |d| d.request = None,
         |d| d.patient = patient(2),
         |d| d.subject = Some(patient(2)),
         |d| d.subject = None,
         |d| drop(d.filters.insert("resources".into(), "Observation".into())),
+        |d| drop(d.filters.insert("resources".into(), "true".into())),
         |d| drop(d.filters.insert("conversionType".into(), "pdf".into())),
+        |d| drop(d.filters.insert("dateTo".into(), "2024-12-31".into())),
     ];
     for (index, spoil) in cases.into_iter().enumerate() {
         let mut delivery = delivered();
@@ -281,14 +283,43 @@ fn only_the_answer_to_our_question_is_taken() {
 }
 
 #[test]
+fn an_absent_or_empty_filter_contradicts_nothing() {
+    let record = after(&after(&asked(), RecordEvent::Claimed), RecordEvent::Started(request(1)));
+    let silent: [fn(&mut Delivered); 4] = [
+        |d| d.filters.clear(),
+        |d| drop(d.filters.remove("conversionType")),
+        |d| d.filters.values_mut().for_each(String::clear),
+        |d| drop(d.filters.insert("generateAiBrief".into(), "true".into())),
+    ];
+    for (index, silence) in silent.into_iter().enumerate() {
+        let mut delivery = delivered();
+        silence(&mut delivery);
+        assert!(record.awaits(&delivery, false), "case {index}");
+        delivery.request = Some(request(9));
+        assert!(!record.awaits(&delivery, false), "case {index}: the request decides");
+    }
+}
+
+#[test]
 fn refuses_what_upstream_refuses() {
-    let parse = |r: &str, from, to| Asked::parse(Conversion::Pdf, &[r.to_owned()], from, to);
-    assert_eq!(parse("observation", None, None), Err(AskedError::Resource(0)));
-    assert_eq!(parse("Observation", Some("2024-1-1"), None), Err(AskedError::DateFrom));
-    assert_eq!(
-        parse("Observation", Some("2024-02-02"), Some("2024-02-01")),
-        Err(AskedError::DateTo)
-    );
+    let faults = |body: &str| match input::read(body.as_bytes(), Asked::read) {
+        Err(InputError::Faults(errors)) => errors.into_iter().map(|error| error.pointer).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let late = r#"{"conversionType":"pdf","dateFrom":"2024-02-02","dateTo":"2024-02-01"}"#;
+    assert_eq!(faults(late), ["/dateTo"]);
+    let all =
+        r#"{"conversionType":"JSON","resources":["Observation","observation",7],"dateFrom":"2024-1-1","dateTo":1}"#;
+    let expected = [
+        "/conversionType",
+        "/resources/1",
+        "/resources/2",
+        "/dateFrom",
+        "/dateTo",
+    ];
+    assert_eq!(faults(all), expected);
+    assert_eq!(faults(r#"["json"]"#), [""]);
+    assert_eq!(faults(r#"{"conversionType":"json","resources":null}"#), ["/resources"]);
 }
 
 #[test]

@@ -82,7 +82,10 @@ impl Draft {
             // A settled run is complete in what it may do; what it knows may still be filled in.
             (_, RunEvent::SourceReported { source, status, .. }) => {
                 let now = self.now;
-                self.run().sources.advance(*source, (*status).into(), now, None);
+                let known = self.change.run.sources.status(*source);
+                if !(state.is_terminal() && known == Some(SourceStatus::Failed)) {
+                    self.run().sources.advance(*source, (*status).into(), now, None);
+                }
             }
             (Running, RunEvent::Polled { report }) => self.polled(report),
             (Running, RunEvent::PollFailed { until }) => self.not_yet(*until),
@@ -158,8 +161,8 @@ impl Draft {
             return;
         }
         self.begin(Some(request));
-        self.report(report);
-        self.settle();
+        let ended = self.report(report);
+        self.settle(ended);
     }
 
     /// Upstream works on the query: by its own answer, or by a webhook that proves it.
@@ -189,32 +192,40 @@ impl Draft {
         }
         self.begin(request);
         let now = self.now;
-        self.run().sources.advance(source, status.into(), now, None);
-        self.settle();
+        let news = self.run().sources.advance(source, status.into(), now, None);
+        if !self.is_to_ask() {
+            self.settle(true);
+        } else if news {
+            self.due(now);
+        }
     }
 
-    fn report(&mut self, report: &Report) {
+    /// Whether every source has ended, and upstream is to be asked whether it tries one that failed again.
+    fn is_to_ask(&self) -> bool {
+        let run = &self.change.run;
+        let may_ask = run.state == RunState::Running && run.request.is_some();
+        may_ask && run.sources.all_settled() && run.sources.any_may_be_retried()
+    }
+
+    /// Takes in what upstream's status says. Whether it names the end of every source: then it tries none again.
+    fn report(&mut self, report: &Report) -> bool {
         let now = self.now;
         let run = self.run();
-        for said in &report.sources {
-            if let Some(outcome) = said.outcome {
-                run.sources.advance(said.source, outcome.into(), now, said.http_status);
+        for kind in SourceKind::ALL {
+            if let Some((outcome, http_status)) = report.ending(kind) {
+                run.sources.advance(kind, outcome.into(), now, http_status);
             }
         }
-        if let Some(outcome) = report.overall {
-            for kind in SourceKind::ALL {
-                run.sources.advance(kind, outcome.into(), now, None);
-            }
-        }
+        run.sources.kinds().all(|kind| report.ending(kind).is_some())
     }
 
     fn polled(&mut self, report: &Report) {
-        self.report(report);
+        let ended = self.report(report);
         let gap = self.timing.poll_gap(self.change.run.polls + 1);
         let next = self.now.plus(gap).min(self.change.run.expires_at);
         self.run().polls += 1;
         self.due(next);
-        self.settle();
+        self.settle(ended);
     }
 
     fn not_yet(&mut self, until: Time) {
@@ -227,14 +238,14 @@ impl Draft {
         for kind in SourceKind::ALL {
             self.run().sources.advance(kind, SourceStatus::Expired, now, None);
         }
-        self.settle();
+        self.settle(true);
     }
 
-    /// Decides what the sources' states mean for the run.
-    fn settle(&mut self) {
+    /// Decides what the sources' states mean for the run. A failure is not final before the query has `ended`.
+    fn settle(&mut self, ended: bool) {
         let run = &self.change.run;
         let answered = run.sources.count(SourceStatus::Completed) > 0;
-        if run.sources.all_settled() {
+        if run.sources.all_settled() && (ended || !self.is_to_ask()) {
             match answered {
                 true => self.consolidate(),
                 false if run.sources.count(SourceStatus::Expired) > 0 => {

@@ -115,6 +115,16 @@ pub struct Report {
     pub sources: Vec<Reported>,
 }
 
+impl Report {
+    /// How a source ended, by what is said of it or else of all, and the HTTP status of one that did not start.
+    #[must_use]
+    pub fn ending(&self, kind: SourceKind) -> Option<(Outcome, Option<u16>)> {
+        let of_it = self.sources.iter().filter(|said| said.source == kind);
+        let mut ended = of_it.filter_map(|said| Some((said.outcome?, said.http_status)));
+        ended.next().or(self.overall.map(|outcome| (outcome, None)))
+    }
+}
+
 /// What upstream says of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

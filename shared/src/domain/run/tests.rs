@@ -154,6 +154,86 @@ fn sources_that_cannot_start_make_the_run_partial() {
     assert_eq!(run.state, RunState::Partial);
 }
 
+/// A source may be tried again after a failure, as long as upstream is at it.
+#[test]
+fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
+    let run = after(
+        &started(&accepted(&SourceKind::ALL)),
+        reported(SourceKind::Pharmacy, Outcome::Failed),
+    );
+    assert_eq!(run.sources.status(SourceKind::Pharmacy), Some(SourceStatus::Failed));
+    let polled = |outcome| RunEvent::Polled {
+        report: Report {
+            overall: None,
+            sources: vec![Reported {
+                source: SourceKind::Pharmacy,
+                outcome: Some(outcome),
+                http_status: None,
+            }],
+        },
+    };
+    for answer in [
+        reported(SourceKind::Pharmacy, Outcome::Completed),
+        polled(Outcome::Completed),
+    ] {
+        let run = after(&run, answer);
+        assert_eq!(run.sources.status(SourceKind::Pharmacy), Some(SourceStatus::Completed));
+        let run = after(&run, reported(SourceKind::Pharmacy, Outcome::Failed));
+        let run = after(&run, polled(Outcome::Failed));
+        let run = after(&run, reported(SourceKind::Hie, Outcome::Completed));
+        let run = after(&run, reported(SourceKind::Lab, Outcome::Completed));
+        let run = after(&run, RunEvent::RecordEnded { available: true });
+        assert_eq!(run.state, RunState::Completed);
+    }
+}
+
+/// Whether a failure is the last word, upstream's status says; and it is asked at once.
+#[test]
+fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
+    let later = Time::from_millis(T0.millis() + 1);
+    let open = after(
+        &started(&accepted(&[SourceKind::Hie, SourceKind::Lab])),
+        reported(SourceKind::Hie, Outcome::Completed),
+    );
+    let run = at(&open, reported(SourceKind::Lab, Outcome::Failed), later);
+    assert_eq!((run.state, run.step(later)), (RunState::Running, Step::Poll));
+    assert_eq!(run.due_seq, open.due_seq + 1, "a message goes out");
+    let duplicate = run.apply(
+        &reported(SourceKind::Lab, Outcome::Failed),
+        run.expires_at,
+        Timing::default(),
+        spare(2),
+    );
+    assert_eq!(duplicate, None);
+    let polled = |lab| RunEvent::Polled {
+        report: Report {
+            overall: None,
+            sources: [(SourceKind::Hie, Some(Outcome::Completed)), (SourceKind::Lab, lab)]
+                .map(|(source, outcome)| Reported {
+                    source,
+                    outcome,
+                    http_status: None,
+                })
+                .into(),
+        },
+    };
+    let retried = at(&run, polled(None), later);
+    assert_eq!(retried.state, RunState::Running, "it is being tried again");
+    let answered = at(&retried, reported(SourceKind::Lab, Outcome::Completed), later);
+    assert!(answered.state == RunState::Consolidating && answered.all_answered);
+    let given_up = at(&retried, polled(Some(Outcome::Failed)), later);
+    assert!(given_up.state == RunState::Consolidating && !given_up.all_answered);
+    let late = at(&retried, RunEvent::DeadlinePassed, retried.expires_at);
+    assert_eq!(late.state, RunState::Consolidating);
+    // What has ended stays.
+    let ended = at(&given_up, RunEvent::RecordEnded { available: true }, later);
+    assert_eq!(ended.state, RunState::Partial);
+    let answer = reported(SourceKind::Lab, Outcome::Completed);
+    assert_eq!(ended.apply(&answer, later, Timing::default(), spare(3)), None);
+    let open = at(&given_up, answer, later);
+    assert_eq!(open.sources.status(SourceKind::Lab), Some(SourceStatus::Completed));
+}
+
 #[test]
 fn an_unknown_start_is_never_repeated() {
     let run = after(
@@ -351,6 +431,8 @@ proptest! {
             for (kind, source) in run.sources.iter() {
                 let now = next.sources.status(kind).unwrap();
                 prop_assert!(now == source.status || source.status.may_become(now));
+                let stays = run.state.is_terminal() && source.status == SourceStatus::Failed;
+                prop_assert!(!stays || now == source.status);
             }
             started_effect += u32::from(change.binds.is_some());
             prop_assert!(change.unlocks == (run.state.waits() && !next.state.waits()));

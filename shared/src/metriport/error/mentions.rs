@@ -56,6 +56,13 @@ mod tests {
                 ..Mentions::default()
             }
         );
+        // A path has commas between its parts, and the words may hold more than one.
+        let several = "Required, on [networkQuery,proofedIdentityId], Invalid zip, on [address,0,zip]";
+        assert_eq!(Mentions::in_text(several), identity);
+        assert_eq!(
+            Mentions::in_text("Invalid zip, on [address,0,zip]"),
+            Mentions::default()
+        );
         assert_eq!(identity.or_aal2_by_status(403), identity);
         assert!(Mentions::default().or_aal2_by_status(401).aal2);
         assert!(!Mentions::default().or_aal2_by_status(400).aal2);

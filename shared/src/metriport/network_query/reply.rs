@@ -43,8 +43,8 @@ wire_word! {
     SourceState {
         /// At work.
         Processing = "processing" | "in-progress",
-        /// It answered, perhaps with nothing.
-        Completed = "completed",
+        /// It answered, perhaps with nothing; or it was not needed, which the published package counts alike.
+        Completed = "completed" | "skipped",
         /// It did not start, or did not answer.
         Failed = "failed",
     }
@@ -181,6 +181,7 @@ mod tests {
              "startedAt": "2026-11-22T11:24:01Z", "completedAt": "2026-11-22T11:27:00Z"},
             {"type": "lab", "status": "completed", "completedAt": "2026-11-22T11:27:00Z"},
             {"type": "lab", "status": "processing"},
+            {"type": "pharmacy", "status": "skipped"},
         ]}));
         let hie = &folded.sources[&SourceKind::Hie];
         assert_eq!(hie.state, SourceState::Completed);
@@ -188,6 +189,7 @@ mod tests {
         assert_eq!(hie.completed_at, Time::parse("2026-11-22T11:27:00Z").ok());
         let lab = &folded.sources[&SourceKind::Lab];
         assert_eq!((&lab.state, lab.completed_at), (&SourceState::Processing, None));
+        assert_eq!(folded.sources[&SourceKind::Pharmacy].state, SourceState::Completed);
     }
 
     #[test]

@@ -113,8 +113,12 @@ async fn network_query_status() {
 async fn consolidated_query() {
     let upstream = Upstream::answering_json(200, json!({"requestId": "req-2", "status": "processing"})).await;
     let client = upstream.client();
-    let resources = ["Observation".to_owned(), "MedicationRequest".to_owned()];
-    let asked = Asked::parse(Conversion::Pdf, &resources, Some("2024-01-01"), Some("2024-12-31")).unwrap();
+    let asked = Asked {
+        conversion: Conversion::Pdf,
+        resources: ["Observation".to_owned(), "MedicationRequest".to_owned()].into(),
+        date_from: Some("2024-01-01".to_owned()),
+        date_to: Some("2024-12-31".to_owned()),
+    };
     client
         .start_consolidated_query(&patient_id(), &asked, &metadata())
         .await

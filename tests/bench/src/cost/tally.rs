@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ias::{Sandbox, SandboxOptions};
 use sandbox_aws::{Service, Weight};
-use sandbox_host::EVENT_SOURCES_KEY_ID;
+use sandbox_host::is_event_source;
 
 use super::template::Template;
 use crate::Problem;
@@ -72,8 +72,7 @@ impl Counter {
         let is_ours = caller.len() > FUNCTIONS.len() && caller.starts_with(FUNCTIONS);
         // The host asks its queues as often as it likes. What Lambda's pollers ask in vain is counted with what an idle
         // stack costs.
-        let in_vain =
-            caller == EVENT_SOURCES_KEY_ID && weight.call.operation == "ReceiveMessage" && weight.messages == 0;
+        let in_vain = is_event_source(caller) && weight.call.operation == "ReceiveMessage" && weight.messages == 0;
         if !is_ours || in_vain {
             return;
         }

@@ -146,11 +146,12 @@ fn client(upstream: &StandIn) -> Result<Client, Problem> {
 async fn caller(upstream: &StandIn, desk: &Desk, number: usize) -> Result<Caller, Problem> {
     let (client, browser) = (client(upstream)?, Browser::new()?);
     let external_id = ExternalId::parse(format!("person-{number}"))?;
-    let input = serde_json::from_value(demographics(number))?;
+    let body = demographics(number).to_string();
     let new = NewPatient {
         facility: FacilityId::parse(upstream.facility_id())?,
         external_id: external_id.clone(),
-        demographics: Demographics::parse(input, clock::now()).map_err(|_malformed| "malformed demographics")?,
+        demographics: Demographics::parse(body.as_bytes(), clock::now())
+            .map_err(|_malformed| "malformed demographics")?,
     };
     let patient = client.create_patient(&new).await?.verify(&external_id)?.id;
     let back = RedirectUrl::parse(IDENTITY_RETURN)?;

@@ -1,11 +1,11 @@
-//! HTTP events: any JSON that could stand for an API Gateway event, through `lambda_http`, into the real handler.
+//! HTTP events: any JSON that could stand for an API Gateway event, through the functions' own edge, into the real
+//! handler.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
+use shared::domain::input::FAULTS_MAX;
 use shared::http::Code;
+use shared::http::event::{self, HttpEvent};
 use shared::webhook::{SIGNATURE_HEADER, WebhookEvent};
 use tokio::runtime::Runtime;
 
@@ -180,6 +180,9 @@ impl Entry for Http {
             let (value, claim) = (chance.pick(CLAIMS), chance.pick(["iss", "sub"]));
             put(&mut event, "/requestContext/authorizer/jwt/claims", claim, json!(value));
         }
+        if chance.one_in(6) {
+            put_odd_address(&mut event, chance);
+        }
         match chance.below(10) {
             0 | 1 => mutate::document(event, chance),
             _ => event.to_string().into_bytes(),
@@ -189,16 +192,12 @@ impl Entry for Http {
     fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
         self.world.cloud.take_sent();
         // What is no such event fails in the runtime, which names the expected events and nothing of this one.
-        let event: LambdaRequest = match serde_json::from_slice(input) {
+        let event: HttpEvent = match serde_json::from_slice(input) {
             Ok(event) => event,
             Err(error) if canary::is_in(&error.to_string()) => return Err(format!("the runtime would log {error}")),
             Err(_) => return Ok("no event"),
         };
-        // `lambda_http` itself panics on events API Gateway does not make: a body that is not the base64 it claims to
-        // be, a host or a query no URL can have. The runtime catches it, and answers with an error.
-        let Ok(request) = catch_unwind(AssertUnwindSafe(|| Request::from(event))) else {
-            return Ok("no request");
-        };
+        let request = event::request(event);
         let ping = self.is_intake() && is_ping(request.body().as_ref());
         let reply = self.answer(request);
         if self.is_intake() {
@@ -229,6 +228,30 @@ fn body(call: &Call, chance: &mut Chance) -> Option<Vec<u8>> {
 fn header_text(chance: &mut Chance) -> String {
     let text = mutate::text::odd(chance);
     text.chars().filter(|character| !character.is_control()).collect()
+}
+
+/// What a client may send around the body, in a place that says where the request went.
+fn put_odd_address(event: &mut Value, chance: &mut Chance) {
+    let (place, name) = chance.pick([
+        ("/headers", "host"),
+        ("/headers", "x-forwarded-proto"),
+        ("/headers", "x-forwarded-port"),
+        ("", "rawPath"),
+        ("", "rawQueryString"),
+        ("/requestContext", "domainName"),
+        ("/requestContext", "stage"),
+    ]);
+    let text = match chance.below(4) {
+        0 => chance
+            .pick(["a b", "[::1", ":", "@", "a:99999999", "ht tp", "javascript"])
+            .to_owned(),
+        1 => String::new(),
+        _ => header_text(chance),
+    };
+    put(event, place, name, json!(text));
+    if chance.one_in(4) {
+        put(event, "", "cookies", json!([header_text(chance), "a=1"]));
+    }
 }
 
 /// Under an idempotency key: the one that was used, in one spelling or the other, a new one, two at once, or what is
@@ -282,8 +305,9 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     let Ok(body) = serde_json::from_str::<Value>(text) else {
         return Err(format!("{status} is no JSON: {text}"));
     };
-    // A ping is answered with its own text.
-    if canary::is_in(text) && !(echoes && status == 200) {
+    // A ping is answered with its own text, and a pointer holds the names of fields.
+    let shown = without_pointers(body.clone()).to_string();
+    if canary::is_in(&shown) && !(echoes && status == 200) {
         return Err(format!("{status} repeats {CANARY}: {text}"));
     }
     if reply.status().is_success() {
@@ -295,6 +319,23 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
         };
     }
     judge_problem(status, header("content-type"), &body)
+}
+
+/// RFC 6901: empty, or parts that each begin with `/`, in which `~` stands before 0 or 1 alone.
+fn is_pointer(pointer: Option<&Value>) -> bool {
+    let Some(pointer) = pointer.and_then(Value::as_str) else {
+        return false;
+    };
+    let escaped = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    escaped && (pointer.is_empty() || pointer.starts_with('/'))
+}
+
+fn without_pointers(mut body: Value) -> Value {
+    let errors = body.get_mut("errors").and_then(Value::as_array_mut);
+    for error in errors.into_iter().flatten().filter_map(Value::as_object_mut) {
+        error.remove("pointer");
+    }
+    body
 }
 
 fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class, String> {
@@ -318,6 +359,16 @@ fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class,
         .is_none_or(str::is_empty)
     {
         return broken("no next step");
+    }
+    let errors = body
+        .get("errors")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    if said == "invalid_request" && (errors.is_empty() || errors.len() > FAULTS_MAX) {
+        return broken("no field named, or too many");
+    }
+    if !errors.iter().all(|error| is_pointer(error.get("pointer"))) {
+        return broken("no JSON pointer");
     }
     // Everything around the handler works: whatever fails here, an input has made fail.
     if status >= 500 {

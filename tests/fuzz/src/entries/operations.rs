@@ -1,7 +1,6 @@
 //! Every call of the client, with valid arguments, and a valid answer to each.
 
 use serde_json::{Value, json};
-use shared::domain::demographics::DemographicsInput;
 use shared::domain::record::Asked;
 use shared::domain::{
     Aal2SessionId, Demographics, ExternalId, FacilityId, PatientId, ProofedIdentityId, SourceKind, Time,
@@ -80,8 +79,8 @@ impl Operations {
     /// # Errors
     /// When an argument is none.
     pub fn new(client: Client) -> Result<Self, Failed> {
-        let input: DemographicsInput = serde_json::from_value(demographics())?;
-        let demographics = Demographics::parse(input, Time::from_millis(1_795_341_600_000));
+        let body = demographics().to_string();
+        let demographics = Demographics::parse(body.as_bytes(), Time::from_millis(1_795_341_600_000));
         if !Self::ALL.into_iter().all(is_called) {
             return Err("an operation is not called".into());
         }

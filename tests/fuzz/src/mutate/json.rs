@@ -39,7 +39,7 @@ fn change(node: &mut Value, chance: &mut Chance) {
         1 => drop_child(node, chance),
         2 => add_child(node, chance),
         3 => rename_child(node, chance),
-        4 => *node = json!([node.take()]),
+        4 => *node = listed(node.take(), chance),
         5 => *node = json!({ text::odd(chance): node.take() }),
         6 => *node = buried(node.take(), chance.pick([8, 60, 126, 127, 128, 129, 300])),
         7 => *node = Value::String(text::odd(chance)),
@@ -128,6 +128,14 @@ fn number(chance: &mut Chance) -> Value {
     }
 }
 
+/// An array of the value, or of the values of its fields: what a reader by position takes for the object.
+fn listed(value: Value, chance: &mut Chance) -> Value {
+    match value {
+        Value::Object(fields) if chance.one_in(2) => fields.into_iter().map(|(_, value)| value).collect(),
+        other => json!([other]),
+    }
+}
+
 fn buried(value: Value, depth: usize) -> Value {
     (0..depth).fold(value, |inner, level| {
         if level % 2 == 0 {
@@ -185,20 +193,20 @@ fn name_of_one(fields: &Map<String, Value>, chance: &mut Chance) -> Option<Strin
     fields.keys().nth(chance.below(fields.len())).cloned()
 }
 
+/// The first field of any object twice, with another value before it.
+fn doubled(text: &str, chance: &mut Chance) -> Option<String> {
+    let objects: Vec<usize> = text.match_indices("{\"").map(|(at, _)| at + 1).collect();
+    let at = *objects.get(chance.below(objects.len()))?;
+    let (before, after) = text.split_at_checked(at)?;
+    let name = after.split('"').nth(1)?;
+    Some(format!("{before}\"{name}\":{},{after}", any(chance)))
+}
+
 /// What no tree can say: a key twice, numbers and escapes that are spelled oddly, white space, something behind the
 /// end.
 pub fn respell(value: &Value, text: String, chance: &mut Chance) -> String {
     match chance.below(7) {
-        0 => match value
-            .as_object()
-            .and_then(|fields| fields.iter().nth(chance.below(fields.len())))
-        {
-            Some((name, field)) => {
-                let other = if chance.one_in(2) { any(chance) } else { field.clone() };
-                format!("{{{}:{other},{}", json!(name), text.get(1..).unwrap_or_default())
-            }
-            None => text,
-        },
+        0 => doubled(&text, chance).unwrap_or(text),
         1 => {
             let spelled = chance.pick([
                 "1e999",

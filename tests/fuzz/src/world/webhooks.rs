@@ -58,6 +58,26 @@ pub fn consolidated(person: &Person, number: &str, link: &str) -> Value {
     })
 }
 
+/// A person was proofed: the ids stand where other events keep theirs, below another service's session.
+fn identity_elsewhere(person: &Person) -> Value {
+    let mut event = identity_verified(person, "8");
+    let ids = event["payload"].take();
+    event["patients"] = json!([ids]);
+    event["payload"] = json!({ "sessionId": "ids_0198a0f0" });
+    event
+}
+
+/// A consolidated query found nothing, as the published schema allows it to be said.
+fn nothing_found(person: &Person) -> Value {
+    json!({
+        "meta": meta("medical.consolidated-data", person, "8", person.consolidated),
+        "patients": [{
+            "patientId": person.patient, "status": "completed", "filters": { "resources": null, "dateFrom": false },
+            "bundle": { "resourceType": "Bundle", "type": "searchset", "total": 0 },
+        }],
+    })
+}
+
 fn source(person: &Person, kind: &str) -> Value {
     json!({
         "meta": meta(&format!("network-query.{kind}"), person, "9", person.request),
@@ -81,6 +101,8 @@ pub fn every_kind() -> Vec<Value> {
         consolidated(&STARTED, "9", "https://records.example.test/x?X-Amz-Signature=1"),
         identity_verified(&FIRST, "9"),
         identity_verified(&OFFERED, "1"),
+        identity_elsewhere(&FIRST),
+        nothing_found(&STARTED),
         json!({ "meta": other("ias.identity.verified"), "payload": { "elsewhere": { "proofedIdentityId": "pid_1" } } }),
         json!({ "meta": other("ping"), "ping": "p-1" }),
         json!({ "meta": other("patient.admit"), "payload": demographics() }),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ias::privileges::Policy;
+use ias::privileges::{Policy, added_by_sam};
 use serde_json::{Value, json};
 
 use super::*;
@@ -58,7 +58,7 @@ fn part<'a>(privilege: &'a Privilege, list: &str) -> Option<&'a str> {
     }
 }
 
-/// One item of one list of one statement.
+/// One item of one list of one statement that allows.
 struct Item {
     function: String,
     document: usize,
@@ -73,7 +73,8 @@ impl Item {
         let mut items = Vec::new();
         for (function, documents) in documents {
             for (document, text) in documents.iter().enumerate() {
-                for (statement, text) in text["Statement"].as_array().unwrap().iter().enumerate() {
+                let statements = text["Statement"].as_array().unwrap().iter().enumerate();
+                for (statement, text) in statements.filter(|(_, text)| text["Effect"] == "Allow") {
                     for list in LISTS {
                         let count = text.pointer(list).map_or(0, |list| list.as_array().unwrap().len());
                         items.extend((0..count).map(|index| Self {
@@ -176,6 +177,40 @@ fn a_condition_that_is_taken_away_shows_both_ways() {
     conditional.unwrap().as_object_mut().unwrap().remove("Condition");
     let difference = compare(&granted(&changed), &used, &[]);
     assert!(!difference.missing.is_empty() && !difference.unused.is_empty());
+}
+
+/// What SAM attaches is for every queue: without the denial, that is what a function may do.
+#[test]
+fn a_denial_that_is_taken_away_shows_both_ways() {
+    let mut documents = documents();
+    for function in template::stack().functions {
+        let added = documents.get_mut(&function.binary).unwrap();
+        added.extend(added_by_sam(&function));
+    }
+    let used = granted(&documents);
+    let mut consumers = 0;
+    for (function, written) in &documents {
+        let mut changed = documents.clone();
+        let statements = changed.get_mut(function).unwrap()[0]["Statement"]
+            .as_array_mut()
+            .unwrap();
+        statements.retain(|statement| statement["Effect"] != "Deny");
+        if changed[function] == *written {
+            continue;
+        }
+        consumers += 1;
+        let Difference { missing, unused, .. } = compare(&granted(&changed), &used, &[]);
+        let actions = |privileges: &BTreeSet<Privilege>| -> Vec<String> {
+            privileges.iter().map(|privilege| privilege.action.clone()).collect()
+        };
+        let denied = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+        assert_eq!(
+            (actions(&unused), actions(&missing)),
+            (denied.map(str::to_owned).into(), denied.map(str::to_owned).into())
+        );
+        assert!(unused.iter().all(|privilege| privilege.resource == "*"), "{unused:?}");
+    }
+    assert_eq!(consumers, 3);
 }
 
 #[test]

@@ -57,7 +57,7 @@ async fn act(io: &Io, event: &WebhookEvent, now: Time) -> Outcome {
         }
         Event::Consolidated { delivery } => deliver(io, event, delivery, now).await,
         Event::Identity { verification } => verify(io, event, verification, now).await,
-        Event::FirstData { .. } | Event::Other => done(io, event, "ignored", now).await,
+        Event::FirstData { .. } | Event::Other => Ok("ignored"),
         Event::IdentityUnclear { body } => match body.verification() {
             Some(verification) => verify(io, event, &verification, now).await,
             None => Err(Error::Internal("an identity event holds no id that can be read")),
@@ -263,7 +263,18 @@ async fn offer_again(io: &Io, event: &WebhookEvent, delivery: &Delivery) -> Resu
 }
 
 async fn verify(io: &Io, event: &WebhookEvent, verification: &Verification, now: Time) -> Outcome {
-    let Some(owner) = person_of(io, verification).await? else {
+    let mut known = Vec::new();
+    for session in &verification.sessions {
+        if let Some(owner) = io.by_owner(Key::Session(session.clone())).await? {
+            known.push((session.clone(), owner));
+        }
+    }
+    let ours: Vec<_> = known.iter().map(|(session, _)| session.clone()).collect();
+    let Some(verification) = verification.clone().of_ours(&ours) else {
+        return Err(Error::Internal("an identity event names several sessions of ours"));
+    };
+    let by_session = known.into_iter().next().map(|(_, owner)| owner);
+    let Some(owner) = person_of(io, &verification, by_session).await? else {
         return match verification.names_its_session() {
             true => Ok(UNMATCHED),
             false => Err(Error::Internal(
@@ -272,7 +283,7 @@ async fn verify(io: &Io, event: &WebhookEvent, verification: &Verification, now:
         };
     };
     for _ in 0..ATTEMPTS {
-        let (identity, verdict) = super::people::identity(io, &owner).await?.verify(verification, now);
+        let (identity, verdict) = super::people::identity(io, &owner).await?.verify(&verification, now);
         if verdict == Verdict::Unbound {
             return Err(Error::Internal(
                 "an identity event does not say which of two sessions it confirms",
@@ -293,22 +304,19 @@ async fn verify(io: &Io, event: &WebhookEvent, verification: &Verification, now:
     Err(StoreError::Conflict(vec![Condition::IdentityAsRead]).into())
 }
 
-async fn person_of(io: &Io, verification: &Verification) -> Result<Option<OwnerId>, Error> {
-    let Verification {
-        mark, session, patient, ..
-    } = verification;
-    if let Some(mark) = mark
+async fn person_of(
+    io: &Io,
+    verification: &Verification,
+    by_session: Option<OwnerId>,
+) -> Result<Option<OwnerId>, Error> {
+    if let Some(mark) = &verification.mark
         && let Some(owner) = io.by_owner(Key::Mark(mark.clone())).await?
     {
         return Ok(Some(owner));
     }
-    if let Some(session) = session
-        && let Some(owner) = io.by_owner(Key::Session(session.clone())).await?
-    {
-        return Ok(Some(owner));
-    }
-    match patient {
-        Some(patient) => Ok(io.by_owner(Key::PatientOwner(patient.clone())).await?),
-        None => Ok(None),
+    match (by_session, &verification.patient) {
+        (Some(owner), _) => Ok(Some(owner)),
+        (None, Some(patient)) => Ok(io.by_owner(Key::PatientOwner(patient.clone())).await?),
+        (None, None) => Ok(None),
     }
 }

@@ -1,6 +1,7 @@
 //! Rule 4: a webhook that was accepted has its effect, once, unless it is a duplicate or about something superseded.
 
 use shared::domain::SourceStatus;
+use shared::domain::run::Outcome;
 use shared::queue::Subject;
 use shared::webhook::{Event, WebhookEvent};
 
@@ -24,10 +25,10 @@ pub(crate) fn is_known(world: &World, event: &WebhookEvent) -> bool {
     match (&event.event, subject(world, event)) {
         (Event::Identity { verification }, _) => {
             let mark = verification.mark.clone().map(Key::Mark);
-            let session = verification.session.clone().map(Key::Session);
+            let sessions = verification.sessions.iter().cloned().map(Key::Session);
             let patient = verification.patient.clone().map(Key::PatientOwner);
-            let keys = [mark, session, patient];
-            keys.into_iter().flatten().any(|key| world.store.get(&key).is_some())
+            let mut keys = sessions.chain(mark).chain(patient);
+            keys.any(|key| world.store.get(&key).is_some())
         }
         (Event::Consolidated { delivery }, Some((owner, Subject::Record(id)))) => {
             let item = world.store.get(&Key::Record(owner, id));
@@ -51,7 +52,7 @@ pub(crate) fn handled(
             let request = event.request.clone()?;
             world.ghost.reported.insert((request, source));
         }
-        return None;
+        return answer_unknown(world, event);
     }
     let lost = match (&event.event, subject(world, event)) {
         (Event::Source { patient, .. }, Some((_, Subject::Run(id)))) => {
@@ -67,6 +68,32 @@ pub(crate) fn handled(
         )
     })
     .flatten()
+}
+
+/// An answer that was taken in while its run was open is known, whether or not the source had failed before.
+fn answer_unknown(world: &World, event: &WebhookEvent) -> Option<Violation> {
+    let Event::Source {
+        patient,
+        source,
+        status: Outcome::Completed,
+    } = &event.event
+    else {
+        return None;
+    };
+    let (_, Subject::Run(id)) = subject(world, event)? else {
+        return None;
+    };
+    let run = world.run(id)?;
+    let open = run.patient == *patient && !run.state.is_terminal();
+    let status = run.sources.status(*source).filter(|_| open)?;
+    (status != SourceStatus::Completed)
+        .then(|| {
+            broken(
+                4,
+                format!("{} says that a source answered, and it is {status:?}", event.message),
+            )
+        })
+        .flatten()
 }
 
 /// A write in the name of a webhook: at most one a message, together with the row that says so.

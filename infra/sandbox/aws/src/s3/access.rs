@@ -1,12 +1,13 @@
-//! Who may call: any access key id, with the one secret of the sandbox. And on what: buckets and uploads that exist,
-//! and keys that the files can carry.
+//! Who may call: any access key id, with the one secret of the sandbox. And on what: buckets, uploads and parts that
+//! exist, and keys that the files can carry.
 
 use crate::gate::query_value;
 use axum::http::Uri;
-use s3s::S3Result;
+use md5::{Digest, Md5};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
-use s3s::s3_error;
+use s3s::dto::{CompleteMultipartUploadInput, ETag};
+use s3s::{S3Request, S3Result, s3_error};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
@@ -31,7 +32,8 @@ impl S3Auth for OneSecret {
 }
 
 /// `s3s-fs` would create the folder of a bucket that nobody created; S3 answers `NoSuchBucket`, and so a misspelt
-/// bucket name shows. To an upload that was completed or aborted it denies access; S3 answers `NoSuchUpload`.
+/// bucket name shows. To an upload that was completed or aborted it denies access; S3 answers `NoSuchUpload`. It
+/// completes an upload whatever ETags are given for its parts; S3 answers `InvalidPart`, and the upload goes on.
 pub(super) struct Addressable {
     root: PathBuf,
 }
@@ -69,6 +71,30 @@ impl S3Access for Addressable {
             }
             _ => Ok(()),
         }
+    }
+
+    async fn complete_multipart_upload(&self, request: &mut S3Request<CompleteMultipartUploadInput>) -> S3Result<()> {
+        let input = &request.input;
+        for part in input
+            .multipart_upload
+            .iter()
+            .flat_map(|upload| upload.parts.iter().flatten())
+        {
+            let number = part.part_number.unwrap_or_default();
+            // Where `s3s-fs` keeps a part.
+            let stored = self.root.join(format!(".upload_id-{}.part-{number}", input.upload_id));
+            let etag = tokio::fs::read(stored)
+                .await
+                .ok()
+                .map(|bytes| hex::encode(Md5::digest(bytes)));
+            if etag.is_none() || etag.as_deref() != part.e_tag.as_ref().map(ETag::value) {
+                return Err(s3_error!(
+                    InvalidPart,
+                    "One or more of the specified parts could not be found or did not match its ETag"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

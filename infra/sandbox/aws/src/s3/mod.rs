@@ -1,10 +1,12 @@
 //! S3: the `s3s` protocol library over `s3s-fs`, which keeps objects as files. Signatures are checked and presigned
 //! links expire, by `s3s`; what is added here is the answer to "whose secret" and a refusal of unknown buckets and of
-//! keys too long to store.
+//! keys too long to store, and the CORS configuration of buckets.
 
 mod access;
+mod cors;
 mod operation;
 
+pub use cors::CorsRule;
 pub(crate) use operation::operation_name;
 
 use crate::aws::SECRET_ACCESS_KEY;
@@ -14,14 +16,25 @@ use access::{Addressable, OneSecret};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use cors::CorsRules;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub(crate) struct S3 {
     root: PathBuf,
+    cors: SharedRules,
+}
+
+type SharedRules = Arc<RwLock<CorsRules>>;
+
+#[derive(Clone)]
+struct Served {
+    service: S3Service,
+    cors: SharedRules,
 }
 
 /// Serves the buckets that are folders under `root`, which must exist.
@@ -30,8 +43,14 @@ pub(crate) fn start(root: &Path) -> Result<(S3, Router), Error> {
     let mut service = S3ServiceBuilder::new(files);
     service.set_auth(OneSecret::new(SECRET_ACCESS_KEY));
     service.set_access(Addressable::new(root));
-    let router = Router::new().fallback(serve).with_state(service.build());
-    Ok((S3 { root: root.to_owned() }, router))
+    let cors = SharedRules::default();
+    let served = Served {
+        service: service.build(),
+        cors: Arc::clone(&cors),
+    };
+    let router = Router::new().fallback(serve).with_state(served);
+    let root = root.to_owned();
+    Ok((S3 { root, cors }, router))
 }
 
 impl S3 {
@@ -43,11 +62,33 @@ impl S3 {
         let folder = self.root.join(name);
         std::fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))
     }
+
+    /// Replaces the CORS configuration of a bucket.
+    pub(crate) fn put_cors(&self, bucket: &str, rules: Vec<CorsRule>) {
+        let mut all = self.cors.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(bucket.to_owned(), rules);
+    }
 }
 
-async fn serve(State(service): State<S3Service>, request: Request) -> Response {
-    match service.call(request.map(s3s::Body::http_body_unsync)).await {
+async fn serve(State(served): State<Served>, request: Request) -> Response {
+    let rules = || served.cors.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let (parts, body) = request.into_parts();
+    if parts.method == Method::OPTIONS {
+        return cors::preflight(&rules(), &parts);
+    }
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
+    let origin = parts
+        .headers
+        .get(header::ORIGIN)
+        .and_then(|origin| origin.to_str().ok());
+    let origin = origin.map(str::to_owned);
+    let request = Request::from_parts(parts, body);
+    let mut response = match served.service.call(request.map(s3s::Body::http_body_unsync)).await {
         Ok(response) => response.map(Body::new),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    if let Some(origin) = origin {
+        cors::decorate(&rules(), (&method, &uri), &origin, response.headers_mut());
     }
+    response
 }

@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::broker::Broker;
 use super::handle::SqsHandle;
-use super::operations;
+use super::operations::{self, Sender};
 use super::refusal::Refusal;
 use super::snapshot;
 use crate::error::Error;
@@ -21,6 +21,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// The tracing header of a request.
+const TRACE_HEADER: &str = "x-amzn-trace-id";
 /// 1 MiB of messages, as JSON: a character can take six bytes there.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -84,8 +86,11 @@ async fn serve(
     let Some(operation) = json_protocol::target(&headers) else {
         return refused(&Refusal::UnknownOperation);
     };
-    let sender_id = access_key_id.as_deref().unwrap_or("anonymous");
-    match operations::run(&broker, operation, &body, sender_id).await {
+    let sender = Sender {
+        id: access_key_id.as_deref().unwrap_or("anonymous"),
+        trace_header: headers.get(TRACE_HEADER).and_then(|header| header.to_str().ok()),
+    };
+    match operations::run(&broker, operation, &body, sender).await {
         Ok(output) => json_protocol::reply(StatusCode::OK, Version::V1_0, &output),
         Err(refusal) => refused(&refusal),
     }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Version, header, request::Parts};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,19 +12,34 @@ use serde_json::{Map, Value, json};
 
 use super::route::Matched;
 
+/// Who asks, and how.
+pub(super) struct Client<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) peer: SocketAddr,
+    /// The `Host`.
+    pub(super) authority: &'a Authority,
+    pub(super) request_id: &'a str,
+}
+
 /// Everything an event is made of.
 pub(super) struct EventSource<'a> {
-    pub(super) parts: &'a Parts,
+    pub(super) client: &'a Client<'a>,
     pub(super) body: &'a [u8],
-    pub(super) peer: SocketAddr,
     pub(super) matched: &'a Matched<'a>,
     /// Claims of the token; `None` if the route has no authorizer.
     pub(super) claims: Option<&'a Map<String, Value>>,
-    pub(super) request_id: &'a str,
     pub(super) now_ms: u64,
     pub(super) account_id: &'a str,
     pub(super) api_id: &'a str,
 }
+
+/// Headers that API Gateway writes itself, whatever the client sent under these names.
+const OVERWRITTEN: [&str; 4] = [
+    "x-forwarded-for",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-amzn-trace-id",
+];
 
 /// Headers that end at API Gateway.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -36,13 +52,14 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 ];
 
 pub(super) fn build(source: &EventSource<'_>) -> Value {
-    let headers = &source.parts.headers;
-    let query = source.parts.uri.query().unwrap_or_default();
+    let parts = source.client.parts;
+    let headers = &parts.headers;
+    let query = parts.uri.query().unwrap_or_default();
     let is_text = is_text(headers) && std::str::from_utf8(source.body).is_ok();
     let mut event = Map::from_iter([
         ("version".to_owned(), json!("2.0")),
         ("routeKey".to_owned(), json!(source.matched.route.key)),
-        ("rawPath".to_owned(), json!(source.parts.uri.path())),
+        ("rawPath".to_owned(), json!(parts.uri.path())),
         ("rawQueryString".to_owned(), json!(query)),
         ("headers".to_owned(), Value::Object(combined_headers(source))),
         ("requestContext".to_owned(), request_context(source)),
@@ -71,21 +88,26 @@ pub(super) fn build(source: &EventSource<'_>) -> Value {
 }
 
 fn request_context(source: &EventSource<'_>) -> Value {
-    let headers = &source.parts.headers;
-    let domain = domain(headers);
+    let Client {
+        parts,
+        peer,
+        authority,
+        request_id,
+    } = source.client;
+    let domain = authority.host();
     let mut context = json!({
         "accountId": source.account_id,
         "apiId": source.api_id,
         "domainName": domain,
         "domainPrefix": domain.split('.').next().unwrap_or_default(),
         "http": {
-            "method": source.parts.method.as_str(),
-            "path": source.parts.uri.path(),
-            "protocol": protocol(source.parts.version),
-            "sourceIp": source.peer.ip().to_string(),
-            "userAgent": text(headers, header::USER_AGENT),
+            "method": parts.method.as_str(),
+            "path": parts.uri.path(),
+            "protocol": protocol(parts.version),
+            "sourceIp": peer.ip().to_string(),
+            "userAgent": text(&parts.headers, header::USER_AGENT),
         },
-        "requestId": source.request_id,
+        "requestId": request_id,
         "routeKey": source.matched.route.key,
         "stage": "$default",
         "time": clf_time(source.now_ms),
@@ -106,18 +128,31 @@ fn request_context(source: &EventSource<'_>) -> Value {
 
 /// Lower-cased by the HTTP library; repeated ones joined by commas. Cookies have their own field.
 fn combined_headers(source: &EventSource<'_>) -> Map<String, Value> {
-    let forwarded = |(name, _): &(&HeaderName, _)| *name != header::COOKIE && !HOP_BY_HOP.contains(name);
-    let own = source.parts.headers.iter().filter(forwarded);
+    let Client {
+        parts,
+        peer,
+        authority,
+        request_id,
+    } = source.client;
+    let forwarded = |(name, _): &(&HeaderName, _)| {
+        *name != header::COOKIE && !HOP_BY_HOP.contains(name) && !OVERWRITTEN.contains(&name.as_str())
+    };
+    let own = parts.headers.iter().filter(forwarded);
     let own = own.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-    let port = text(&source.parts.headers, header::HOST)
-        .rsplit_once(':')
-        .map(|(_, port)| port.to_owned());
+    let [address, port, scheme, trace] = OVERWRITTEN;
     let added = [
-        ("x-forwarded-for", source.peer.ip().to_string()),
-        ("x-forwarded-port", port.unwrap_or_else(|| "80".to_owned())),
-        ("x-forwarded-proto", "http".to_owned()),
+        (address, peer.ip().to_string()),
+        (port, authority.port_u16().unwrap_or(80).to_string()),
+        (scheme, "http".to_owned()),
+        (trace, trace_id(source.now_ms, request_id)),
     ];
     combined(own.chain(added.map(|(name, value)| (name.to_owned(), value))))
+}
+
+/// `Root=1-<seconds in hexadecimal>-<24 hexadecimal digits>` (docs.aws.amazon.com, "AWS X-Ray concepts").
+fn trace_id(now_ms: u64, request_id: &str) -> String {
+    let digits: String = request_id.chars().filter(char::is_ascii_hexdigit).take(24).collect();
+    format!("Root=1-{:08x}-{digits:0>24}", now_ms / 1000)
 }
 
 fn combined(pairs: impl Iterator<Item = (String, String)>) -> Map<String, Value> {
@@ -153,11 +188,6 @@ fn is_text(headers: &HeaderMap) -> bool {
     media_type.starts_with("text/")
         || named.contains(&media_type)
         || ending.iter().any(|ending| media_type.ends_with(ending))
-}
-
-fn domain(headers: &HeaderMap) -> String {
-    let host = text(headers, header::HOST);
-    host.rsplit_once(':').map_or(host.clone(), |(name, _)| name.to_owned())
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> String {

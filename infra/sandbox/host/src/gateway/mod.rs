@@ -1,10 +1,13 @@
 //! An API Gateway HTTP API (payload format 2.0) on a loopback listener: route, authorize, map the request to an
-//! event, map the reply back. What API Gateway refuses itself has API Gateway's own bodies.
+//! event, map the reply back. What API Gateway refuses itself has API Gateway's own bodies. `docs/architecture.md`
+//! lists where it differs from API Gateway.
 
 mod cors;
 mod event;
+mod host_header;
 mod reply;
 mod route;
+mod throttle;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
@@ -22,11 +25,12 @@ pub use route::RouteError;
 pub(crate) use route::RouteTable;
 
 use crate::clock;
-use crate::jwt::{Issuer, TokenRefusal, verify};
+use crate::jwt::{Issuer, TokenRefusal, tokens, verify};
 use crate::lambda::{Dispatcher, Identity, InvokeError};
 use crate::template::HttpApi;
-use event::EventSource;
+use event::{Client, EventSource};
 use route::Matched;
+use throttle::Buckets;
 
 /// Most bytes of a request body (docs.aws.amazon.com, "Quotas for HTTP APIs": payload size).
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -39,74 +43,117 @@ pub(crate) struct Gateway {
     pub(crate) identity: Identity,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) base_url: String,
+    pub(crate) throttled: bool,
+}
+
+/// The API while it is served.
+struct Front {
+    gateway: Gateway,
+    /// `None`: nothing is throttled.
+    buckets: Option<Buckets>,
 }
 
 /// What API Gateway answers by itself.
 enum Refusal {
+    BadRequest,
     Unauthorized(Option<TokenRefusal>),
     NotFound,
     TooLarge,
+    TooManyRequests,
     /// The function failed, or its reply is not one.
     InternalServerError,
     /// The function was not done in time.
     ServiceUnavailable,
 }
 
-pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+pub(crate) fn router(gateway: Gateway) -> Router {
     let (discovery, keys) = (gateway.issuer.discovery(&gateway.base_url), gateway.issuer.jwks());
+    let buckets = gateway.throttled.then(|| Buckets::new(&gateway.api, clock::now_ms()));
     Router::new()
         .route("/.well-known/openid-configuration", get(async || Json(discovery)))
         .route("/.well-known/jwks.json", get(async || Json(keys)))
+        .route("/token", get(token).post(token))
         .fallback(answer)
-        .with_state(gateway)
+        .with_state(Arc::new(Front { gateway, buckets }))
+}
+
+/// Tokens of the sandbox's issuer, for the same pages that may call the API.
+async fn token(State(front): State<Arc<Front>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let mut response = tokens::answer(&front.gateway.issuer, query.as_deref());
+    if let Some(cors) = &front.gateway.api.cors {
+        cors::decorate(cors, &headers, response.headers_mut());
+    }
+    response
 }
 
 async fn answer(
-    State(gateway): State<Arc<Gateway>>,
+    State(front): State<Arc<Front>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     let request_id = clock::new_id().to_string();
     let (parts, body) = request.into_parts();
-    if let Some(preflight) = gateway.api.cors.as_ref().and_then(|cors| cors::preflight(cors, &parts)) {
-        return preflight;
-    }
-    let mut response = match gateway.handle(&parts, body, peer, &request_id).await {
-        Ok(response) => response,
-        Err(refusal) => refusal.into_response(),
-    };
-    if let Some(cors) = &gateway.api.cors {
-        cors::decorate(cors, &parts.headers, response.headers_mut());
-    }
+    let mut response = front.respond(&parts, body, peer, &request_id).await;
     if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("apigw-requestid", value);
     }
     response
 }
 
-impl Gateway {
-    async fn handle(&self, parts: &Parts, body: Body, peer: SocketAddr, request_id: &str) -> Result<Response, Refusal> {
-        let matched = self
-            .routes
-            .find(&parts.method, parts.uri.path())
-            .ok_or(Refusal::NotFound)?;
-        let claims = self.authorize(&matched, &parts.headers)?;
-        let body = to_bytes(body, BODY_BYTES_MAX).await.or(Err(Refusal::TooLarge))?;
-        let event = event::build(&EventSource {
+impl Front {
+    async fn respond(&self, parts: &Parts, body: Body, peer: SocketAddr, request_id: &str) -> Response {
+        let Some(authority) = host_header::read(&parts.headers) else {
+            return Refusal::BadRequest.into_response();
+        };
+        let cors = self.gateway.api.cors.as_ref();
+        if let Some(preflight) = cors.and_then(|cors| cors::preflight(cors, parts)) {
+            return preflight;
+        }
+        let client = Client {
             parts,
-            body: &body,
             peer,
-            matched: &matched,
-            claims: claims.as_ref(),
+            authority: &authority,
             request_id,
-            now_ms: clock::now_ms(),
-            account_id: &self.identity.account_id,
-            api_id: &self.api.logical_id,
-        });
-        let reply = self.invoke(&matched, event).await?;
-        reply::response(&reply).or(Err(Refusal::InternalServerError))
+        };
+        let mut response = match self.handle(&client, body).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.into_response(),
+        };
+        if let Some(cors) = cors {
+            cors::decorate(cors, &parts.headers, response.headers_mut());
+        }
+        response
     }
 
+    async fn handle(&self, client: &Client<'_>, body: Body) -> Result<Response, Refusal> {
+        let (gateway, parts) = (&self.gateway, client.parts);
+        let matched = gateway.routes.find(&parts.method, parts.uri.path());
+        let matched = matched.ok_or(Refusal::NotFound)?;
+        let now_ms = clock::now_ms();
+        let admitted = self
+            .buckets
+            .as_ref()
+            .is_none_or(|buckets| buckets.admit(&matched.route.key, now_ms));
+        if !admitted {
+            return Err(Refusal::TooManyRequests);
+        }
+        let claims = gateway.authorize(&matched, &parts.headers)?;
+        let body = to_bytes(body, BODY_BYTES_MAX).await.or(Err(Refusal::TooLarge))?;
+        let event = event::build(&EventSource {
+            client,
+            body: &body,
+            matched: &matched,
+            claims: claims.as_ref(),
+            now_ms,
+            account_id: &gateway.identity.account_id,
+            api_id: &gateway.api.logical_id,
+        });
+        let reply = gateway.invoke(&matched, event).await?;
+        reply::response(&reply).or(Err(Refusal::InternalServerError))
+    }
+}
+
+impl Gateway {
     fn authorize(&self, matched: &Matched<'_>, headers: &HeaderMap) -> Result<Option<Map<String, Value>>, Refusal> {
         let Some(name) = &matched.route.authorizer else {
             return Ok(None);
@@ -141,9 +188,11 @@ impl Gateway {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, message) = match self {
+            Self::BadRequest => (StatusCode::BAD_REQUEST, "Bad Request"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
             Self::NotFound => (StatusCode::NOT_FOUND, "Not Found"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+            Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"),
             Self::InternalServerError => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
             Self::ServiceUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         };

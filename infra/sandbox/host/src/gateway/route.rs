@@ -195,6 +195,8 @@ mod tests {
             queue_sources: Vec::new(),
             schedules: Vec::new(),
             policies: Vec::new(),
+            traced: false,
+            loop_allowed: false,
         };
         RouteTable::new(&[function]).unwrap()
     }

@@ -2,6 +2,7 @@
 
 mod issuer;
 mod server;
+pub(crate) mod tokens;
 mod verify;
 
 pub use issuer::{Issuer, IssuerError};

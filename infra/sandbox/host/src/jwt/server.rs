@@ -1,22 +1,17 @@
 //! The issuer over HTTP, for a deployment that is not this sandbox's own: discovery document, key set, and tokens for
 //! whoever asks. On loopback alone, as its key is public.
 
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{Issuer, IssuerError};
-use crate::clock;
-
-/// How long a token lives that is asked for.
-const TOKEN_SECS: u64 = 3600;
+use super::{Issuer, IssuerError, tokens};
 
 /// A running issuer. Dropping it stops it.
 pub struct IssuerServer {
@@ -83,18 +78,6 @@ async fn key_set(State(issuer): State<Issuer>) -> Json<Value> {
     Json(issuer.jwks())
 }
 
-/// `?subject=NAME` and any other claims, as texts.
-async fn token(
-    State(issuer): State<Issuer>,
-    Query(mut claims): Query<HashMap<String, String>>,
-) -> Result<Json<Value>, StatusCode> {
-    let subject = claims.remove("subject").filter(|subject| !subject.is_empty());
-    let subject = subject.ok_or(StatusCode::BAD_REQUEST)?;
-    let claims: Map<String, Value> = claims.into_iter().map(|(name, value)| (name, json!(value))).collect();
-    match issuer.token(&subject, &claims, TOKEN_SECS, clock::now_ms() / 1000) {
-        Ok(token) => Ok(Json(
-            json!({ "access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECS }),
-        )),
-        Err(_unsigned) => Err(StatusCode::INTERNAL_SERVER_ERROR),
-    }
+async fn token(State(issuer): State<Issuer>, RawQuery(query): RawQuery) -> Response {
+    tokens::answer(&issuer, query.as_deref())
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::PAYLOAD_BYTES_MAX;
 use super::error::{InitFailure, InvokeError};
+use super::lineage::{Hops, Lineage};
 use super::pool::Pool;
 use crate::interference::{InterferenceCounts, ProcessCounts};
 
@@ -36,9 +37,19 @@ impl Dispatcher {
         }
     }
 
+    /// Runs one invocation that begins a chain: a request from outside, a schedule, a test.
+    pub(crate) async fn invoke(&self, binary: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
+        self.invoke_after(Lineage::default(), binary, payload).await
+    }
+
     /// Runs one invocation to its end, even if the caller goes away meanwhile: a process must never be left with an
     /// invocation nobody accounts for.
-    pub(crate) async fn invoke(&self, binary: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
+    pub(crate) async fn invoke_after(
+        &self,
+        lineage: Lineage,
+        binary: &str,
+        payload: Bytes,
+    ) -> Result<Bytes, InvokeError> {
         let function = || binary.to_owned();
         let pool = self
             .pools
@@ -50,7 +61,7 @@ impl Dispatcher {
         }
         let running = self.begin();
         let task = tokio::spawn(async move {
-            let result = pool.invoke(payload).await;
+            let result = pool.invoke(payload, lineage).await;
             drop(running);
             result
         });
@@ -120,6 +131,12 @@ impl Dispatcher {
         for pool in self.pools.values() {
             pool.end().await;
         }
+    }
+
+    /// How far chains of invocations went, by function.
+    pub(crate) fn hops(&self) -> BTreeMap<String, Hops> {
+        let hops = self.pools.iter().map(|(binary, pool)| (binary.clone(), pool.hops()));
+        hops.collect()
     }
 
     /// Counts of processes by function.

@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use crate::options::HostOptions;
 use crate::template::{Function, TemplateError};
 
+/// What the key ids of functions begin with.
+const FUNCTIONS: &str = "SANDBOX";
+/// What the key ids of their event sources begin with.
+const EVENT_SOURCES: &str = "SANDBOXSOURCE";
+
 /// Who a function is to AWS.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
@@ -34,9 +39,27 @@ pub(crate) fn function_environment(
 }
 
 /// The access key id under which a function's processes call AWS, by its binary's name: `SANDBOXQUERYDISPATCH` of
-/// `query-dispatch`. The event sources poll as [`crate::EVENT_SOURCES_KEY_ID`].
+/// `query-dispatch`.
 pub fn access_key_id(binary: &str) -> String {
-    format!("SANDBOX{}", binary.replace('-', "").to_uppercase())
+    format!("{FUNCTIONS}{}", binary.replace('-', "").to_uppercase())
+}
+
+/// The access key id under which a function's event sources poll. Lambda does so with the function's role.
+pub fn event_source_key_id(binary: &str) -> String {
+    access_key_id(binary).replacen(FUNCTIONS, EVENT_SOURCES, 1)
+}
+
+/// Whether an event source calls, and not a function's code.
+pub fn is_event_source(access_key_id: &str) -> bool {
+    access_key_id.starts_with(EVENT_SOURCES)
+}
+
+/// The access key id of the function with whose role a caller acts: an event source's is that of its function.
+pub fn role_of(caller: &str) -> String {
+    match caller.strip_prefix(EVENT_SOURCES) {
+        Some(function) => format!("{FUNCTIONS}{function}"),
+        None => caller.to_owned(),
+    }
 }
 
 fn lambda_variables(function: &Function, region: &str) -> BTreeMap<String, String> {

@@ -16,6 +16,9 @@ pub struct InitFailure {
 pub enum InvokeError {
     #[error("there is no function {function}")]
     UnknownFunction { function: String },
+    /// Lambda's recursive loop detection.
+    #[error("{function} was invoked more than 16 times in one chain, which Lambda takes for a loop")]
+    Loop { function: String },
     #[error("the event for {function} is larger than 6 MB")]
     RequestTooLarge { function: String },
     #[error("{function}: task timed out after {after_secs} seconds")]

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::error::{InitFailure, InvokeError};
 use super::ledger::Ledger;
+use super::lineage::{HOPS_MAX, Hops, Lineage};
 use super::log::{LogLine, LogSink};
 use super::process::{NotReady, Outcome, Process};
 use super::runner::ProgramLine;
@@ -23,6 +24,8 @@ pub(crate) struct FunctionSpec {
     pub(crate) binary: Arc<str>,
     pub(crate) arn: String,
     pub(crate) timeout: Duration,
+    /// `RecursiveLoop: Allow`.
+    pub(crate) loop_allowed: bool,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) line: ProgramLine,
 }
@@ -61,6 +64,7 @@ pub(crate) struct Pool {
     shutdown: watch::Receiver<bool>,
     interference: Option<InvocationPlan>,
     tallies: Tallies,
+    hops: Mutex<Hops>,
 }
 
 impl Pool {
@@ -83,15 +87,17 @@ impl Pool {
             shutdown,
             interference,
             tallies: Tallies::default(),
+            hops: Mutex::default(),
         }
     }
 
     /// Runs one invocation, waiting for a free process if all are busy. Failures are also logged, as by Lambda.
-    pub(super) async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
-        self.run(payload).await.inspect_err(|error| self.note(error))
+    pub(super) async fn invoke(&self, payload: Bytes, lineage: Lineage) -> Result<Bytes, InvokeError> {
+        self.run(payload, lineage).await.inspect_err(|error| self.note(error))
     }
 
-    async fn run(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
+    async fn run(&self, payload: Bytes, mut lineage: Lineage) -> Result<Bytes, InvokeError> {
+        self.enter(&mut lineage)?;
         let _permit = self.permits.acquire().await.or(Err(InvokeError::ShuttingDown))?;
         let interference = self.interference();
         let mut attempts_left = ATTEMPTS_MAX;
@@ -102,7 +108,7 @@ impl Pool {
                 return Err(self.kill_one(&process).await);
             }
             let started_ms = clock::now_ms();
-            let outcome = process.invoke(&self.spec, payload.clone()).await;
+            let outcome = process.invoke(&self.spec, payload.clone(), &lineage).await;
             attempts_left -= 1;
             match outcome {
                 // It ended before it saw the invocation: nothing was done, so another process may do it.
@@ -122,6 +128,24 @@ impl Pool {
                 Outcome::Exited { status, .. } => return Err(self.exited(status)),
             }
         }
+    }
+
+    /// Counts the invocation in its chain, and stops what Lambda would take for a loop.
+    fn enter(&self, lineage: &mut Lineage) -> Result<(), InvokeError> {
+        let hop = lineage.enter(&self.spec.binary);
+        let stopped = hop > HOPS_MAX && !self.spec.loop_allowed;
+        let mut hops = lock(&self.hops);
+        hops.dropped += u64::from(stopped);
+        if stopped {
+            return Err(InvokeError::Loop { function: self.name() });
+        }
+        hops.most = hops.most.max(hop);
+        Ok(())
+    }
+
+    /// How far chains of invocations went here.
+    pub(super) fn hops(&self) -> Hops {
+        *lock(&self.hops)
     }
 
     /// What is done to the next invocation.

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::InitFailure;
+use super::lineage::Lineage;
 use super::log::{LogSink, forward};
 use super::pool::FunctionSpec;
 use super::runtime_api::{Job, Mailbox, Reply, Stage, router};
@@ -137,9 +138,9 @@ impl Process {
     }
 
     /// Hands over one invocation and waits for its end, at most until `timeout`, at which the process is killed.
-    pub(super) async fn invoke(&self, spec: &FunctionSpec, payload: Bytes) -> Outcome {
+    pub(super) async fn invoke(&self, spec: &FunctionSpec, payload: Bytes, lineage: &Lineage) -> Outcome {
         let (reply, mut replied) = oneshot::channel();
-        let job = job(spec, payload, reply);
+        let job = job(spec, payload, lineage, reply);
         let deadline = Instant::now() + spec.timeout;
         if self.jobs.send(job).await.is_err() {
             return self.exit().await;
@@ -180,7 +181,7 @@ impl Process {
     }
 }
 
-fn job(spec: &FunctionSpec, payload: Bytes, reply: oneshot::Sender<Reply>) -> Job {
+fn job(spec: &FunctionSpec, payload: Bytes, lineage: &Lineage, reply: oneshot::Sender<Reply>) -> Job {
     let timeout_ms = u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX);
     let now_ms = clock::now_ms();
     let trace = clock::new_id().simple().to_string();
@@ -189,7 +190,11 @@ fn job(spec: &FunctionSpec, payload: Bytes, reply: oneshot::Sender<Reply>) -> Jo
         request_id: clock::new_id().to_string(),
         deadline_ms: now_ms.saturating_add(timeout_ms),
         function_arn: spec.arn.clone(),
-        trace_id: format!("Root=1-{:08x}-{unique};Parent={parent};Sampled=0", now_ms / 1_000),
+        trace_id: format!(
+            "Root=1-{:08x}-{unique};Parent={parent};Sampled=0;{}",
+            now_ms / 1_000,
+            lineage.field()
+        ),
         payload,
         reply,
     }

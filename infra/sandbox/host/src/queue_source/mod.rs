@@ -14,7 +14,7 @@ use axum::body::Bytes;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::lambda::{Dispatcher, LogLine, LogSink};
+use crate::lambda::{Dispatcher, Lineage, LogLine, LogSink, event_source_key_id};
 use crate::template::QueueSource;
 
 /// Most messages of one SQS call.
@@ -38,12 +38,10 @@ pub(crate) struct QueuePoller {
     pub(crate) log: LogSink,
 }
 
-/// The access key id under which queues are polled. In AWS it is Lambda that does it, with the function's role.
-pub const EVENT_SOURCES_KEY_ID: &str = "SANDBOXHOST";
-
-/// A client of the sandbox's SQS endpoint, under a key id of the host's own.
-pub(crate) fn client(endpoint: &str, region: &str, secret_access_key: &str) -> Client {
-    let credentials = Credentials::new(EVENT_SOURCES_KEY_ID, secret_access_key, None, None, "sandbox-host");
+/// A client of the sandbox's SQS endpoint for the event sources of one function.
+pub(crate) fn client(binary: &str, endpoint: &str, region: &str, secret_access_key: &str) -> Client {
+    let key_id = event_source_key_id(binary);
+    let credentials = Credentials::new(key_id, secret_access_key, None, None, "sandbox-host");
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
@@ -51,6 +49,11 @@ pub(crate) fn client(endpoint: &str, region: &str, secret_access_key: &str) -> C
         .credentials_provider(credentials)
         .http_client(aws_smithy_http_client::Builder::new().build_http());
     Client::from_conf(config.build())
+}
+
+fn trace_header(message: &Message) -> Option<&str> {
+    let header = message.attributes()?.get(&MessageSystemAttributeName::AwsTraceHeader);
+    header.map(String::as_str)
 }
 
 impl QueuePoller {
@@ -124,7 +127,9 @@ impl QueuePoller {
     async fn handle(&self, messages: Vec<Message>) {
         let event = event::build(&messages, &self.queue_arn, &self.region);
         let payload = Bytes::from(event.to_string());
-        match self.dispatcher.invoke(&self.binary, payload).await {
+        let headers = messages.iter().filter_map(trace_header);
+        let lineage = Lineage::of(headers);
+        match self.dispatcher.invoke_after(lineage, &self.binary, payload).await {
             Ok(reply) => {
                 let ids: Vec<&str> = messages.iter().filter_map(Message::message_id).collect();
                 let outcome = match self.source.reports_batch_item_failures {

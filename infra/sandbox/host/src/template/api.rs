@@ -1,11 +1,14 @@
-//! `AWS::Serverless::HttpApi`: its JWT authorizers and its CORS settings.
+//! `AWS::Serverless::HttpApi`: its JWT authorizers, its CORS settings and its throttles.
+
+use std::collections::BTreeMap;
 
 use super::error::TemplateError;
+use super::intrinsic::intrinsic;
 use super::node::Node;
 use super::stack::Resource;
 
 /// The HTTP API of the stack. Its routes are events of the functions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpApi {
     pub logical_id: String,
     pub authorizers: Vec<JwtAuthorizer>,
@@ -13,6 +16,17 @@ pub struct HttpApi {
     pub default_authorizer: Option<String>,
     /// `None`: API Gateway answers no preflight.
     pub cors: Option<Cors>,
+    /// Of the routes without settings of their own; `None` throttles none of them.
+    pub default_throttle: Option<Throttle>,
+    /// By route key, such as `GET /v1/records/{id}`.
+    pub throttles: BTreeMap<String, Throttle>,
+}
+
+/// A token bucket: how many requests a second it gains, and how many it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttle {
+    pub rate_per_sec: u64,
+    pub burst: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +74,10 @@ pub(super) fn read<'r, 'a: 'r>(
         .map(|auth| self::auth(&auth))
         .transpose()?
         .unwrap_or_default();
+    refuse_origins_by_function(&resource.node, "/Properties/CorsConfiguration/AllowOrigins")?;
+    if let Some(globals) = globals {
+        refuse_origins_by_function(globals, "/HttpApi/CorsConfiguration/AllowOrigins")?;
+    }
     let cors = setting("CorsConfiguration")?
         .map(|node| self::cors(&node))
         .transpose()?
@@ -69,7 +87,28 @@ pub(super) fn read<'r, 'a: 'r>(
         authorizers,
         default_authorizer,
         cors,
+        default_throttle: setting("DefaultRouteSettings")?
+            .map(|node| throttle(&node))
+            .transpose()?,
+        throttles: setting("RouteSettings")?
+            .map(|node| throttles(&node))
+            .transpose()?
+            .unwrap_or_default(),
     }))
+}
+
+fn throttles(node: &Node<'_>) -> Result<BTreeMap<String, Throttle>, TemplateError> {
+    let routes = node.entries()?.into_iter();
+    routes
+        .map(|(key, settings)| Ok((key.to_owned(), throttle(&settings)?)))
+        .collect()
+}
+
+fn throttle(settings: &Node<'_>) -> Result<Throttle, TemplateError> {
+    Ok(Throttle {
+        rate_per_sec: settings.required("ThrottlingRateLimit")?.number()?,
+        burst: settings.required("ThrottlingBurstLimit")?.number()?,
+    })
 }
 
 fn auth(auth: &Node<'_>) -> Result<(Vec<JwtAuthorizer>, Option<String>), TemplateError> {
@@ -106,6 +145,16 @@ fn authorizer(name: &str, node: &Node<'_>) -> Result<JwtAuthorizer, TemplateErro
         issuer: jwt.required("issuer")?.text()?,
         audiences,
     })
+}
+
+/// SAM takes a function at this place for the whole configuration: methods and headers would be lost, and the origins
+/// nobody's. A function around all of it is read as it is meant.
+fn refuse_origins_by_function(node: &Node<'_>, pointer: &str) -> Result<(), TemplateError> {
+    let origins = node.raw().pointer(pointer).and_then(serde_json::Value::as_object);
+    match origins.and_then(intrinsic) {
+        None => Ok(()),
+        Some(_) => Err(node.error("AllowOrigins must not be a function; CorsConfiguration as a whole may be one")),
+    }
 }
 
 fn cors(node: &Node<'_>) -> Result<Option<Cors>, TemplateError> {

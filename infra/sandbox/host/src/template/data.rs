@@ -53,6 +53,18 @@ pub enum Projection {
 pub struct Bucket {
     pub logical_id: String,
     pub name: String,
+    /// Of its CORS configuration; without a rule, no page of another origin reads it.
+    pub cors: Vec<BucketCors>,
+}
+
+/// One of `CorsRules`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketCors {
+    pub allowed_origins: Vec<String>,
+    pub allowed_methods: Vec<String>,
+    pub allowed_headers: Vec<String>,
+    pub exposed_headers: Vec<String>,
+    pub max_age_secs: Option<u64>,
 }
 
 /// A Secrets Manager secret.
@@ -117,9 +129,22 @@ pub(super) fn bucket(resource: &Resource<'_>, evaluator: &Evaluator<'_>) -> Resu
         // Bucket names are lower case.
         None => resource.name("BucketName", evaluator)?.to_lowercase(),
     };
+    let rules = resource.property(&["CorsConfiguration", "CorsRules"])?;
+    let rules = rules.map(|rules| rules.items()).unwrap_or_default();
     Ok(Bucket {
         logical_id: resource.logical_id.to_owned(),
         name,
+        cors: rules.iter().map(bucket_cors).collect::<Result<_, _>>()?,
+    })
+}
+
+fn bucket_cors(rule: &Node<'_>) -> Result<BucketCors, TemplateError> {
+    Ok(BucketCors {
+        allowed_origins: rule.texts_at("AllowedOrigins")?,
+        allowed_methods: rule.texts_at("AllowedMethods")?,
+        allowed_headers: rule.texts_at("AllowedHeaders")?,
+        exposed_headers: rule.texts_at("ExposedHeaders")?,
+        max_age_secs: rule.number_at("MaxAge")?,
     })
 }
 

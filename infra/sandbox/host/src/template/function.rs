@@ -27,6 +27,10 @@ pub struct Function {
     pub schedules: Vec<Schedule>,
     /// `Policies` as written, intrinsics in their long form.
     pub policies: Vec<Value>,
+    /// `Tracing: Active`.
+    pub traced: bool,
+    /// `RecursiveLoop: Allow`.
+    pub loop_allowed: bool,
 }
 
 /// A route of the HTTP API.
@@ -92,6 +96,13 @@ pub(super) fn read(
             .transpose()?
             .unwrap_or(default)),
     };
+    let is = |name: &str, wanted: &str| match resource.property(&[name])? {
+        Some(own) => own.text().map(|text| text == wanted),
+        None => Ok(global(globals, &[name])?
+            .map(|node| node.text())
+            .transpose()?
+            .is_some_and(|text| text == wanted)),
+    };
     let reserved = resource.property(&["ReservedConcurrentExecutions"])?;
     let mut function = Function {
         logical_id: resource.logical_id.to_owned(),
@@ -104,6 +115,8 @@ pub(super) fn read(
         queue_sources: Vec::new(),
         schedules: Vec::new(),
         policies: policies(resource)?,
+        traced: is("Tracing", "Active")?,
+        loop_allowed: is("RecursiveLoop", "Allow")?,
     };
     let events = resource
         .property(&["Events"])?

@@ -18,9 +18,11 @@ mod schedule;
 mod stack;
 mod yaml;
 
-pub use api::{Cors, HttpApi, JwtAuthorizer};
+pub use api::{Cors, HttpApi, JwtAuthorizer, Throttle};
 pub use bindings::Bindings;
-pub use data::{Bucket, GlobalSecondaryIndex, KeyAttribute, KeyRole, Projection, Secret, SecretSource, Table};
+pub use data::{
+    Bucket, BucketCors, GlobalSecondaryIndex, KeyAttribute, KeyRole, Projection, Secret, SecretSource, Table,
+};
 pub use error::TemplateError;
 pub use function::{Function, QueueSource, Route};
 pub use parameter::Parameter;

@@ -16,12 +16,15 @@ Resources:
       Auth:
         DefaultAuthorizer: Person
         Authorizers: { Person: { JwtConfiguration: { issuer: https://issuer.example, audience: [app] } } }
+      DefaultRouteSettings: { ThrottlingRateLimit: 1000, ThrottlingBurstLimit: 1000 }
+      RouteSettings: { 'GET /v1/records': { ThrottlingRateLimit: 0, ThrottlingBurstLimit: 6 } }
       CorsConfiguration: { AllowOrigins: ['https://app.example'], AllowMethods: [GET], AllowHeaders: [authorization] }
   Echo:
     Type: AWS::Serverless::Function
     Metadata: { Binary: echo_function }
     Properties:
-      Timeout: 1
+      # Long enough for a cold start on a busy machine, short enough to be waited for.
+      Timeout: 5
       Events:
         List: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: /v1/records } }
         Read: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: '/v1/records/{id}' } }
@@ -211,6 +214,7 @@ async fn preflights_are_answered_and_responses_decorated() {
         .header("access-control-request-method", "GET");
     let response = preflight.send().await.unwrap();
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert!(response.headers().contains_key("apigw-requestid"));
     assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
     let refused = api
         .request(Method::GET, "/v1/records")
@@ -227,6 +231,77 @@ async fn preflights_are_answered_and_responses_decorated() {
         .await
         .unwrap();
     assert!(!foreign.headers().contains_key("access-control-allow-origin"));
+    api.test.finish().await;
+}
+
+#[tokio::test]
+async fn the_templates_throttles_apply_before_the_token_is_looked_at() {
+    for (throttled, expected) in [(true, 429), (false, 401)] {
+        let mut options = options(TEMPLATE);
+        options.throttled = throttled;
+        let api = Api::start_with(options).await;
+        for _ in 0..6 {
+            let response = api.request(Method::GET, "/v1/records").send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        }
+        let response = api.request(Method::GET, "/v1/records").send().await.unwrap();
+        assert!(response.headers().contains_key("apigw-requestid"));
+        let (status, body) = message(response).await;
+        assert_eq!(status, expected);
+        if throttled {
+            assert_eq!(body, json!({ "message": "Too Many Requests" }));
+        }
+        let other = api.request(Method::GET, "/v1/records/7").send().await.unwrap();
+        assert_eq!(other.status(), StatusCode::UNAUTHORIZED);
+        api.test.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_none_is_refused_and_forwarded_headers_are_the_gateways() {
+    let api = Api::start().await;
+    let refused = api.request(Method::GET, "/v1/records/7").header("host", "a b");
+    let refused = refused.header("x-forwarded-proto", "https").send().await.unwrap();
+    assert!(refused.headers().contains_key("apigw-requestid"));
+    assert_eq!(message(refused).await, (400, json!({ "message": "Bad Request" })));
+    let request = api
+        .request(Method::GET, "/v1/records/7")
+        .bearer_auth(token("p1", &json!({})))
+        .header("x-forwarded-for", "10.0.0.1")
+        .header("x-forwarded-proto", "ht tp");
+    let event: Value = request.send().await.unwrap().json().await.unwrap();
+    let headers = &event["headers"];
+    assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
+    assert_eq!(headers["x-forwarded-proto"], "http");
+    let trace = headers["x-amzn-trace-id"].as_str().unwrap();
+    assert!(trace.starts_with("Root=1-"), "{trace}");
+    api.test.finish().await;
+}
+
+#[tokio::test]
+async fn tokens_for_further_people_are_served_beside_the_api() {
+    let api = Api::start().await;
+    let asked = api
+        .request(Method::GET, "/token?subject=p2")
+        .header("origin", "https://app.example");
+    let answer = asked.send().await.unwrap();
+    assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example");
+    let token = answer.json::<Value>().await.unwrap()["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let event: Value = api
+        .request(Method::GET, "/v1/records/7")
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"], "p2");
+    let (status, refusal) = message(api.request(Method::GET, "/token").send().await.unwrap()).await;
+    assert_eq!((status, &refusal["error"]), (400, &json!("invalid_request")));
     api.test.finish().await;
 }
 

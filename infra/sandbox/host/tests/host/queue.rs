@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
 use sandbox_aws::{Aws, AwsOptions, QueueDepths, QueueSpec, Service};
 use sandbox_host::template::Bindings;
 use sandbox_host::{Interference, Invocation, InvocationPlan};
@@ -162,6 +163,33 @@ async fn a_message_is_dispatched_promptly_and_deleted() {
     assert_eq!(record["eventSource"], "aws:sqs");
     assert_eq!(record["eventSourceARN"], "arn:aws:sqs:us-east-1:000000000000:test-Jobs");
     assert_eq!(record["attributes"]["ApproximateReceiveCount"], "1");
+    pipeline.finish().await;
+}
+
+#[tokio::test]
+async fn a_seventeenth_invocation_in_one_chain_is_stopped() {
+    let pipeline = Pipeline::start(PARTIAL, 1).await;
+    for (hops, touched) in [(15, "allowed"), (16, "stopped")] {
+        let trace = MessageSystemAttributeValue::builder()
+            .data_type("String")
+            .string_value(format!("Root=1-0;Lineage=other:30|echo_function:{hops}"));
+        let command = json!({ "touch": pipeline.test.file(touched) });
+        let message = pipeline
+            .client
+            .send_message()
+            .queue_url(&pipeline.queue_url)
+            .message_body(command.to_string());
+        let message = message.message_system_attributes(
+            MessageSystemAttributeNameForSends::AwsTraceHeader,
+            trace.build().unwrap(),
+        );
+        message.send().await.unwrap();
+    }
+    let hops = || pipeline.test.host.hops()["echo_function"];
+    eventually("one that is stopped, again and again", || hops().dropped >= 2).await;
+    eventually("one that is not", || pipeline.test.file("allowed").exists()).await;
+    assert_eq!(hops().most, 16);
+    assert!(!pipeline.test.file("stopped").exists());
     pipeline.finish().await;
 }
 

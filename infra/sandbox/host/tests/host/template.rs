@@ -69,6 +69,14 @@ fn every_polled_queue_exists_and_has_dead_letters() {
 #[test]
 fn cors_is_off_unless_origins_are_given() {
     assert_eq!(stack().api.unwrap().cors, None);
+    let origins = "https://app.example,https://beta.example:8443";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../template.yaml");
+    let text = std::fs::read_to_string(root).unwrap();
+    let open = Stack::read(&text, &bindings().with_parameter("CorsOrigins", origins)).unwrap();
+    let cors = open.api.unwrap().cors.unwrap();
+    assert_eq!(cors.allow_origins.join(","), origins);
+    assert_eq!(cors.allow_methods, ["GET", "POST", "PUT"]);
+    assert!(cors.expose_headers.contains(&"apigw-requestid".to_owned()));
 }
 
 #[test]

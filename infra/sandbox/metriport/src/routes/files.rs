@@ -37,7 +37,7 @@ async fn download(
 ) -> Response {
     match app.act(|world, now| world.files.open(now, &bucket, &key, &params)) {
         Ok(Object::Record(view)) => plain(view).await,
-        Ok(Object::PackedRecord(view)) => packed(view),
+        Ok(Object::PackedRecord(view, padding)) => packed(view, padding),
         Ok(Object::Document { content_type, body }) => ([(header::CONTENT_TYPE, content_type)], body).into_response(),
         Err(refusal) => refusal.into_response(),
     }
@@ -76,15 +76,15 @@ async fn plain(view: View) -> Response {
 }
 
 /// The Bundle packed. Metriport stores this variant with both headers, so that most clients unpack it by themselves.
-fn packed(view: View) -> Response {
+fn packed(view: View, padding: usize) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/gzip"),
         (header::CONTENT_ENCODING, "gzip"),
     ];
-    (headers, chunked(move |chunks| pack(&view, &chunks))).into_response()
+    (headers, chunked(move |chunks| pack(&view, padding, &chunks))).into_response()
 }
 
-fn pack(view: &View, chunks: &Chunks) {
+fn pack(view: &View, padding: usize, chunks: &Chunks) {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     for chunk in view.bundle() {
         let written = encoder.write_all(&chunk);
@@ -94,7 +94,8 @@ fn pack(view: &View, chunks: &Chunks) {
         }
     }
     match encoder.finish() {
-        Ok(rest) => {
+        Ok(mut rest) => {
+            rest.resize(rest.len() + padding, 0);
             if chunks.blocking_send(Ok(rest.into())).is_err() {
                 tracing::debug!("the reader left");
             }

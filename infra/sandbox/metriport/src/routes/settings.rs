@@ -26,7 +26,7 @@ async fn read(State(app): State<Arc<App>>) -> Json<Value> {
 
 async fn set(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Value>, Refusal> {
     let body = json_body(&body)?;
-    app.act(|world, _| world.set_settings(&body)).map(Json)
+    app.act(|world, now| world.set_settings(now, &body)).map(Json)
 }
 
 async fn webhook_status(State(app): State<Arc<App>>) -> Json<Value> {

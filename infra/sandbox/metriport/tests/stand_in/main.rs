@@ -11,6 +11,7 @@ mod bench;
 mod faults;
 mod flow;
 mod gateway;
+mod journal;
 mod links;
 mod plans;
 mod webhook_plans;

@@ -119,6 +119,64 @@ fn everything_that_is_granted_is_listed() {
     assert_eq!(listed, expected);
 }
 
+/// As SAM's managed policy for a queue source and our denial stand together.
+fn receiving(denials: &[Value]) -> Policy {
+    let mut policy = policy(&json!({ "Effect": "Allow", "Action": ["q:Receive", "q:Log"], "Resource": "*" })).unwrap();
+    let denials = json!({ "Version": VERSION, "Statement": denials });
+    policy.add(&denials).unwrap();
+    policy
+}
+
+fn denial(action: &str, spared: &Value) -> Value {
+    json!({ "Effect": "Deny", "Action": [action], "NotResource": spared })
+}
+
+#[test]
+fn a_denial_beats_what_another_statement_allows() {
+    let open = receiving(&[]);
+    assert!(open.grants(&need("q:Receive", "arn:other", &[])));
+    let policy = receiving(&[denial("q:receive", &json!("arn:own"))]);
+    assert!(policy.grants(&need("q:Receive", "arn:own", &[])));
+    assert!(policy.grants(&need("q:Log", "arn:other", &[])), "not denied");
+    assert!(!policy.grants(&need("q:Receive", "arn:other", &[])));
+    assert!(
+        !policy.grants(&need("q:Delete", "arn:own", &[])),
+        "what is spared is not allowed by that"
+    );
+}
+
+#[test]
+fn what_a_denial_leaves_is_listed_and_nothing_else() {
+    let listed = |denials: &[Value]| -> Vec<String> {
+        let granted = receiving(denials).granted("f");
+        granted.iter().map(Privilege::to_string).collect()
+    };
+    assert_eq!(listed(&[]), ["f q:Receive *", "f q:Log *"]);
+    let own = denial("q:*", &json!("arn:own"));
+    assert_eq!(listed(&[own.clone()]), ["f q:Receive arn:own", "f q:Log arn:own"]);
+    let second = denial("q:Receive", &json!(["arn:o*", "arn:else"]));
+    assert_eq!(listed(&[own, second]), ["f q:Receive arn:own", "f q:Log arn:own"]);
+    assert!(listed(&[denial("q:*", &json!([]))]).is_empty());
+}
+
+/// Closes what `ForAllValues` leaves open.
+#[test]
+fn a_denial_of_requests_without_leading_keys_spares_those_with() {
+    let mut policy = policy(&statement(&json!("dynamodb:*"), &json!("*"), &["OWNER#*"])).unwrap();
+    let keyless = json!({
+        "Effect": "Deny", "Action": ["dynamodb:Query"], "Resource": [TABLE],
+        "Condition": { "Null": { "dynamodb:LeadingKeys": "true" } },
+    });
+    let before = policy.granted("f");
+    policy
+        .add(&json!({ "Version": VERSION, "Statement": [keyless] }))
+        .unwrap();
+    assert!(policy.grants(&need("dynamodb:Query", TABLE, &["OWNER#1"])));
+    assert!(!policy.grants(&need("dynamodb:Query", TABLE, &[])));
+    assert!(policy.grants(&need("dynamodb:Query", "arn:other", &[])), "not denied");
+    assert_eq!(policy.granted("f"), before, "what is granted has keys");
+}
+
 #[test]
 fn what_is_not_understood_is_an_error() {
     let plain = json!({ "Effect": "Allow", "Action": "a:B", "Resource": "arn:r" });
@@ -131,6 +189,8 @@ fn what_is_not_understood_is_an_error() {
     let condition = |operator: &str, key: &str, value: &str| json!({ operator: { key: [value] } });
     for (field, value) in [
         ("Effect", json!("Deny")),
+        ("Effect", json!("Permit")),
+        ("NotResource", json!("arn:r")),
         ("NotAction", json!("a:B")),
         ("Principal", json!("*")),
         ("Resource", json!({ "Ref": "Table" })),
@@ -149,6 +209,7 @@ fn what_is_not_understood_is_an_error() {
             condition("ForAllValues:StringLike", LEADING_KEYS, "${aws:userid}"),
         ),
         ("Condition", condition("Bool", "aws:SecureTransport", "true")),
+        ("Condition", condition("Null", LEADING_KEYS, "false")),
     ] {
         assert!(with(field, value.clone()).is_some(), "{field}: {value}");
     }

@@ -13,11 +13,21 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Runs the operation of that name. `sender_id` is who signed the request.
-pub(super) async fn run(broker: &Broker, operation: &str, body: &[u8], sender_id: &str) -> Result<Value, Refusal> {
+/// Who sends messages.
+#[derive(Clone, Copy)]
+pub(super) struct Sender<'a> {
+    /// The access key id that signed the request.
+    pub(super) id: &'a str,
+    /// The tracing header of the request, which stays with its messages as `AWSTraceHeader` (AWS X-Ray developer guide,
+    /// "Amazon SQS and AWS X-Ray").
+    pub(super) trace_header: Option<&'a str>,
+}
+
+/// Runs the operation of that name.
+pub(super) async fn run(broker: &Broker, operation: &str, body: &[u8], sender: Sender<'_>) -> Result<Value, Refusal> {
     match operation {
-        "SendMessage" => answer(sending::send(broker, parse(body)?, sender_id)),
-        "SendMessageBatch" => answer(sending::send_batch(broker, parse(body)?, sender_id)),
+        "SendMessage" => answer(sending::send(broker, parse(body)?, sender)),
+        "SendMessageBatch" => answer(sending::send_batch(broker, parse(body)?, sender)),
         "ReceiveMessage" => answer(receiving::receive(broker, parse(body)?).await),
         "DeleteMessage" => answer(settling::delete(broker, parse(body)?)),
         "DeleteMessageBatch" => answer(settling::delete_batch(broker, parse(body)?)),

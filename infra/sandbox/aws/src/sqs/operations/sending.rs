@@ -1,7 +1,7 @@
 //! `SendMessage` and `SendMessageBatch`.
 
 use super::batch::{self, Entry, Outcome};
-use super::queue_name;
+use super::{Sender, queue_name};
 use crate::ambient;
 use crate::sqs::broker::Broker;
 use crate::sqs::digest;
@@ -73,12 +73,12 @@ pub(super) struct Sent {
     md5_of_message_system_attributes: Option<String>,
 }
 
-pub(super) fn send(broker: &Broker, input: SendInput, sender_id: &str) -> Result<Sent, Refusal> {
+pub(super) fn send(broker: &Broker, input: SendInput, sender: Sender<'_>) -> Result<Sent, Refusal> {
     let draft = Draft::parse(input.message)?;
-    send_one(broker, queue_name(&input.queue_url), draft, sender_id, None)
+    send_one(broker, queue_name(&input.queue_url), draft, sender, None)
 }
 
-pub(super) fn send_batch(broker: &Broker, input: SendBatchInput, sender_id: &str) -> Result<Outcome<Sent>, Refusal> {
+pub(super) fn send_batch(broker: &Broker, input: SendBatchInput, sender: Sender<'_>) -> Result<Outcome<Sent>, Refusal> {
     batch::check(&input.entries)?;
     let queue = queue_name(&input.queue_url);
     broker.read(|account| account.queue(queue).map(|_| ()))?;
@@ -88,7 +88,7 @@ pub(super) fn send_batch(broker: &Broker, input: SendBatchInput, sender_id: &str
     }
     Ok(batch::each(input.entries, |entry| {
         let draft = Draft::parse(entry.message)?;
-        send_one(broker, queue, draft, sender_id, Some(entry.id))
+        send_one(broker, queue, draft, sender, Some(entry.id))
     }))
 }
 
@@ -110,13 +110,19 @@ impl Draft {
         })
     }
 
-    fn into_message(self, sender_id: &str, now_ms: u64) -> Message {
+    fn into_message(self, sender: Sender<'_>, now_ms: u64) -> Message {
+        let of_request = || {
+            sender.trace_header.map(|header| Attribute {
+                data_type: "String".to_owned(),
+                value: Value::Text(header.to_owned()),
+            })
+        };
         Message {
             id: ambient::new_id(),
             body: self.body,
             attributes: self.attributes,
-            trace_header: self.trace_header,
-            sender_id: sender_id.to_owned(),
+            trace_header: self.trace_header.or_else(of_request),
+            sender_id: sender.id.to_owned(),
             sent_at_ms: now_ms,
             receive_count: 0,
             first_received_at_ms: None,
@@ -125,13 +131,20 @@ impl Draft {
     }
 }
 
-fn send_one(broker: &Broker, queue: &str, draft: Draft, sender_id: &str, id: Option<String>) -> Result<Sent, Refusal> {
+fn send_one(
+    broker: &Broker,
+    queue: &str,
+    draft: Draft,
+    sender: Sender<'_>,
+    id: Option<String>,
+) -> Result<Sent, Refusal> {
     let bytes_max = broker.read(|account| account.queue(queue).map(|queue| queue.settings.message_bytes_max))?;
     let bytes_max = usize::try_from(bytes_max).unwrap_or(message::BYTES_MAX);
     message::check(&draft.body, &draft.attributes, bytes_max)?;
     let (now_ms, delay_secs) = (ambient::now_ms(), draft.delay_secs);
-    let message = draft.into_message(sender_id, now_ms);
-    let sent = sent(id, &message);
+    let attribute = draft.trace_header.clone();
+    let message = draft.into_message(sender, now_ms);
+    let sent = sent(id, &message, attribute);
     let passage = broker.passage(queue, &message, delay_secs);
     let taken_in_ms = now_ms.saturating_add(passage.late_ms);
     broker.change(|account| {
@@ -144,11 +157,9 @@ fn send_one(broker: &Broker, queue: &str, draft: Draft, sender_id: &str, id: Opt
     })
 }
 
-fn sent(id: Option<String>, message: &Message) -> Sent {
-    let system = message
-        .trace_header
-        .clone()
-        .map(|header| Attributes::from([(TRACE_HEADER.to_owned(), header)]));
+/// The reply. A system attribute has a digest if it came as one, not if it came as a header.
+fn sent(id: Option<String>, message: &Message, trace_header: Option<Attribute>) -> Sent {
+    let system = trace_header.map(|header| Attributes::from([(TRACE_HEADER.to_owned(), header)]));
     Sent {
         id,
         message_id: message.id.to_string(),

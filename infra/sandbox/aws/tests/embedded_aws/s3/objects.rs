@@ -85,13 +85,24 @@ async fn an_object_written_in_parts_shows_only_once_it_is_complete() {
     let missing = client.get_object().bucket(BUCKET).key("big").send().await;
     assert_eq!(harness::code(missing), "NoSuchKey");
 
-    let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
     let complete = client
         .complete_multipart_upload()
         .bucket(BUCKET)
         .key("big")
         .upload_id(upload_id);
-    let complete = complete.multipart_upload(parts);
+    let with = |parts: Vec<CompletedPart>| {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        complete.clone().multipart_upload(parts)
+    };
+    // Another part's ETag, none, and a part that was never there: the upload goes on after each.
+    let other = parts[0].e_tag().unwrap();
+    for (number, etag) in [(2, Some(other)), (2, None), (4, Some(other))] {
+        let wrong = CompletedPart::builder().part_number(number);
+        let wrong = wrong.set_e_tag(etag.map(str::to_owned)).build();
+        let refused = with(vec![parts[0].clone(), wrong]).send().await;
+        assert_eq!(harness::code(refused), "InvalidPart", "{number} {etag:?}");
+    }
+    let complete = with(parts);
     let done = complete.clone().send().await.unwrap();
     assert!(done.e_tag().unwrap().trim_matches('"').ends_with("-3"));
     let body = client

@@ -47,6 +47,26 @@ async fn a_message_arrives_with_its_digests_and_attributes() {
     aws.shutdown().await.unwrap();
 }
 
+/// As the SDK sends it for a function that Lambda runs.
+#[tokio::test]
+async fn the_tracing_header_of_a_request_stays_with_its_message() {
+    let (aws, client, url) = start().await;
+    let sent = client.send_message().queue_url(&url).message_body("traced").customize();
+    let sent = sent.mutate_request(|request| {
+        request
+            .headers_mut()
+            .insert("x-amzn-trace-id", "Root=1-5759e988-bd862e3f;Lineage=f:1");
+    });
+    let sent = sent.send().await.unwrap();
+    assert_eq!(sent.md5_of_message_system_attributes(), None);
+    let message = receive(&client, &url, 0).await.unwrap();
+    assert_eq!(
+        message.attributes().unwrap()[&MessageSystemAttributeName::AwsTraceHeader],
+        "Root=1-5759e988-bd862e3f;Lineage=f:1"
+    );
+    aws.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_waiting_receiver_is_woken_by_a_send() {
     let (aws, client, url) = start().await;

@@ -24,13 +24,17 @@ fn event(request: Request<&[u8]>, claims: Option<&Map<String, Value>>) -> Value 
     let routes = routes();
     let (parts, body) = request.into_parts();
     let matched = routes.find(&Method::GET, parts.uri.path()).unwrap();
+    let authority = crate::gateway::host_header::read(&parts.headers).unwrap();
     build(&EventSource {
-        parts: &parts,
+        client: &Client {
+            parts: &parts,
+            peer: "127.0.0.1:5000".parse().unwrap(),
+            authority: &authority,
+            request_id: "00112233-4455-4677-8899-aabbccddeeff",
+        },
         body,
-        peer: "127.0.0.1:5000".parse().unwrap(),
         matched: &matched,
         claims,
-        request_id: "request-1",
         now_ms: 1_583_348_638_390,
         account_id: "000000000000",
         api_id: "Api",
@@ -49,6 +53,10 @@ fn a_request_with_everything() {
         .header("Cookie", "s=1; t=2")
         .header("Cookie", "u=3")
         .header("Connection", "keep-alive")
+        .header("X-Forwarded-For", "10.0.0.1")
+        .header("X-Forwarded-Port", "443")
+        .header("X-Forwarded-Proto", "ht tp")
+        .header("X-Amzn-Trace-Id", "Root=mine")
         .header("Content-Type", "application/fhir+json; charset=utf-8")
         .body(b"{\"a\":1}".as_slice())
         .unwrap();
@@ -68,6 +76,7 @@ fn a_request_with_everything() {
             "x-forwarded-for": "127.0.0.1",
             "x-forwarded-port": "3000",
             "x-forwarded-proto": "http",
+            "x-amzn-trace-id": "Root=1-5e5ffb9e-00112233445546778899aabb",
         },
         "queryStringParameters": { "a": "1,2", "b": "x y", "c": "" },
         "pathParameters": { "id": "a b" },
@@ -89,7 +98,7 @@ fn a_request_with_everything() {
                 "sourceIp": "127.0.0.1",
                 "userAgent": "agent",
             },
-            "requestId": "request-1",
+            "requestId": "00112233-4455-4677-8899-aabbccddeeff",
             "routeKey": "ANY /v1/records/{id}",
             "stage": "$default",
             "time": "04/Mar/2020:19:03:58 +0000",
@@ -140,7 +149,7 @@ fn binary_bodies_travel_as_base64() {
     assert_eq!(body("application/json", &[0xff]), (true, "/w==".to_owned()));
 }
 
-/// The functions' own library reads the event as it was meant.
+/// A library that others wrote reads the event as it was meant.
 #[test]
 fn lambda_http_understands_the_event() {
     use lambda_http::RequestExt as _;

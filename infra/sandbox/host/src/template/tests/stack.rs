@@ -236,6 +236,25 @@ fn the_api_has_its_authorizer_and_cors() {
 }
 
 #[test]
+fn cors_as_a_whole_may_be_a_function() {
+    let written = "CorsConfiguration: { AllowOrigins: ['https://app.example'], AllowMethods: [GET], MaxAge: 60 }";
+    let origins = "!Split [',', 'https://a.example,https://b.example']";
+    let (whole, none) = (
+        format!("{{ AllowOrigins: {origins}, AllowMethods: [GET] }}"),
+        "!Ref AWS::NoValue",
+    );
+    let read = |never: &str, otherwise: &str| {
+        let chosen = format!("CorsConfiguration: !If [Never, {never}, {otherwise}]");
+        let stack = Stack::read(&STACK.replacen(written, &chosen, 1), &bindings());
+        stack.unwrap().api.unwrap().cors
+    };
+    assert_eq!(read(&whole, none), None);
+    let cors = read(none, &whole).unwrap();
+    assert_eq!(cors.allow_origins, ["https://a.example", "https://b.example"]);
+    assert_eq!(cors.allow_methods, ["GET"]);
+}
+
+#[test]
 fn settings_that_would_be_ignored_are_refused() {
     for (from, to, expected) in [
         (
@@ -269,6 +288,11 @@ fn settings_that_would_be_ignored_are_refused() {
             "second function of the binary `read-things`",
         ),
         ("Type: HttpApi", "Type: Api", "unsupported type `Api`"),
+        (
+            "AllowOrigins: ['https://app.example']",
+            "AllowOrigins: !Split [',', 'https://app.example']",
+            "AllowOrigins must not be a function",
+        ),
     ] {
         assert!(STACK.contains(from), "{from}");
         let error = Stack::read(&STACK.replacen(from, to, 1), &bindings())

@@ -1,0 +1,135 @@
+//! The template's throttles, as token buckets (docs.aws.amazon.com, "Throttle requests to your HTTP APIs").
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::template::{HttpApi, Throttle};
+
+/// The buckets of one API: one for each route with settings of its own, and one for all others together. AWS does not
+/// say whether the default settings count per route; one bucket is the stricter reading.
+#[derive(Debug, Default)]
+pub(super) struct Buckets {
+    default: Option<Bucket>,
+    routes: BTreeMap<String, Bucket>,
+}
+
+impl Buckets {
+    /// Full buckets.
+    pub(super) fn new(api: &HttpApi, now_ms: u64) -> Self {
+        let full = |throttle: &Throttle| Bucket::full(*throttle, now_ms);
+        Self {
+            default: api.default_throttle.as_ref().map(full),
+            routes: api
+                .throttles
+                .iter()
+                .map(|(key, throttle)| (key.clone(), full(throttle)))
+                .collect(),
+        }
+    }
+
+    /// Whether a request to a route gets through; it takes a token then.
+    pub(super) fn admit(&self, route_key: &str, now_ms: u64) -> bool {
+        let bucket = self.routes.get(route_key).or(self.default.as_ref());
+        bucket.is_none_or(|bucket| bucket.take(now_ms))
+    }
+}
+
+#[derive(Debug)]
+struct Bucket {
+    throttle: Throttle,
+    level: Mutex<Level>,
+}
+
+/// Thousandths of a token, so that the rate per second is the gain per millisecond.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    milli_tokens: u64,
+    at_ms: u64,
+}
+
+const TOKEN: u64 = 1000;
+
+impl Bucket {
+    fn full(throttle: Throttle, now_ms: u64) -> Self {
+        let milli_tokens = throttle.burst.saturating_mul(TOKEN);
+        let level = Mutex::new(Level {
+            milli_tokens,
+            at_ms: now_ms,
+        });
+        Self { throttle, level }
+    }
+
+    fn take(&self, now_ms: u64) -> bool {
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        let gained = now_ms
+            .saturating_sub(level.at_ms)
+            .saturating_mul(self.throttle.rate_per_sec);
+        let filled = level.milli_tokens.saturating_add(gained);
+        let milli_tokens = filled.min(self.throttle.burst.saturating_mul(TOKEN));
+        let admitted = milli_tokens >= TOKEN;
+        // A clock that was set back gains nothing and loses nothing.
+        *level = Level {
+            milli_tokens: milli_tokens - if admitted { TOKEN } else { 0 },
+            at_ms: level.at_ms.max(now_ms),
+        };
+        admitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buckets() -> Buckets {
+        let throttle = |rate_per_sec, burst| Throttle { rate_per_sec, burst };
+        let api = HttpApi {
+            default_throttle: Some(throttle(2, 3)),
+            throttles: [("POST /hook".to_owned(), throttle(10, 1))].into(),
+            ..HttpApi::default()
+        };
+        Buckets::new(&api, 0)
+    }
+
+    fn admitted(buckets: &Buckets, route: &str, tries: usize, now_ms: u64) -> usize {
+        (0..tries).filter(|_| buckets.admit(route, now_ms)).count()
+    }
+
+    #[test]
+    fn a_burst_gets_through_and_then_the_rate() {
+        let buckets = buckets();
+        assert_eq!(admitted(&buckets, "GET /a", 5, 0), 3);
+        assert_eq!(
+            admitted(&buckets, "GET /b", 5, 499),
+            0,
+            "routes without settings share a bucket"
+        );
+        assert_eq!(admitted(&buckets, "GET /a", 5, 500), 1);
+        assert_eq!(
+            admitted(&buckets, "GET /a", 9, 3_600_000),
+            3,
+            "a bucket holds no more than its burst"
+        );
+    }
+
+    #[test]
+    fn a_route_of_its_own_settings_is_not_touched_by_others() {
+        let buckets = buckets();
+        assert_eq!(admitted(&buckets, "GET /a", 5, 0), 3);
+        assert_eq!(admitted(&buckets, "POST /hook", 5, 0), 1);
+        assert_eq!(admitted(&buckets, "POST /hook", 5, 100), 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_gains_nothing() {
+        let buckets = buckets();
+        assert_eq!(admitted(&buckets, "GET /a", 5, 1000), 3);
+        assert_eq!(admitted(&buckets, "GET /a", 5, 0), 0);
+        assert_eq!(admitted(&buckets, "GET /a", 5, 1000), 0);
+    }
+
+    #[test]
+    fn an_api_without_settings_throttles_nothing() {
+        let buckets = Buckets::new(&HttpApi::default(), 0);
+        assert_eq!(admitted(&buckets, "GET /a", 1000, 0), 1000);
+    }
+}

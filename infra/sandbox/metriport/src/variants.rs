@@ -1,0 +1,243 @@
+//! Shapes that Metriport's webhooks and files may have beside those of its documentation's examples: the schemas of its
+//! published packages allow them, a page mentions them, or others have met them. Where nothing is known, as of identity
+//! events, they are the places where other events keep the same ids.
+
+use serde_json::{Map, Value, json};
+
+use crate::moment::Moment;
+use crate::webhooks::Outgoing;
+use crate::world::World;
+
+/// One such shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// `filters` of a delivery is null.
+    NullFilters,
+    /// A delivery has no `filters`.
+    NoFilters,
+    /// `filters` has no `conversionType`.
+    FewFilters,
+    /// A Bundle without data has `entry: null`.
+    NullEntry,
+    /// A Bundle without data has no `entry`, as FHIR wants it.
+    NoEntry,
+    /// A source fails, says so, is tried again and completes.
+    RetriedSource,
+    /// A source that completes is called `skipped`. The published package counts that as completed, and its schema does
+    /// not know the word.
+    SkippedSource,
+    /// An additional member holds half a surrogate pair, a number beyond every float, and deep nesting.
+    OddValue,
+    /// The ids of an identity event stand in `patients[0]`.
+    IdsUnderPatients,
+    /// The ids of an identity event stand in `payload.patient`.
+    IdsUnderPatient,
+    /// An identity event names a session of the service that did the proofing, before its own in `payload.identity`.
+    ForeignSession,
+    /// Test events of the dashboard come along: one message id, different bytes, metadata of Metriport's own.
+    TestEvents,
+    /// A source reports a query that nobody started through the API: its origin is `patient-create`.
+    ForeignQuery,
+    /// Zeros follow the packed file.
+    PaddedGzip,
+}
+
+impl Variant {
+    /// Every one of them.
+    pub const ALL: [Self; 14] = [
+        Self::NullFilters,
+        Self::NoFilters,
+        Self::FewFilters,
+        Self::NullEntry,
+        Self::NoEntry,
+        Self::RetriedSource,
+        Self::SkippedSource,
+        Self::OddValue,
+        Self::IdsUnderPatients,
+        Self::IdsUnderPatient,
+        Self::ForeignSession,
+        Self::TestEvents,
+        Self::ForeignQuery,
+        Self::PaddedGzip,
+    ];
+}
+
+/// Which variants are sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Variants {
+    /// None.
+    #[default]
+    Never,
+    /// These, at every occasion.
+    Always(Vec<Variant>),
+    /// Each at one occasion in so many, as the seed says.
+    OneIn(u64),
+}
+
+/// How many zeros follow a packed file, a block of a tape.
+pub(crate) const PADDING_BYTES: usize = 512;
+
+/// The one id of all test events.
+const TEST_MESSAGE_ID: &str = "7d0f6c1e-1111-4c1a-9a55-0e5b8f3c2a10";
+
+/// Stands for the odd value until the body is written: `serde_json` can hold none of it.
+const ODD: &str = "(odd value)";
+
+impl World {
+    /// Whether what is about to be sent takes this shape.
+    pub(crate) fn varies(&mut self, variant: Variant) -> bool {
+        match &self.options.variants {
+            Variants::Never => false,
+            Variants::Always(variants) => variants.contains(&variant),
+            Variants::OneIn(many) => self.ids.below(*many) == 0,
+        }
+    }
+
+    /// A delivery's part about a patient.
+    pub(crate) fn vary_delivery(&mut self, part: &mut Map<String, Value>) {
+        if self.varies(Variant::NullFilters) {
+            part.insert("filters".to_owned(), Value::Null);
+        } else if self.varies(Variant::NoFilters) {
+            part.remove("filters");
+        } else if self.varies(Variant::FewFilters) {
+            remove(part.get_mut("filters"), "conversionType");
+        }
+        let entries = part.get_mut("bundle").and_then(|bundle| bundle.get_mut("entry"));
+        if let Some(entries) = entries.filter(|entries| entries.as_array().is_some_and(Vec::is_empty)) {
+            if self.varies(Variant::NullEntry) {
+                *entries = Value::Null;
+            } else if self.varies(Variant::NoEntry) {
+                remove(part.get_mut("bundle"), "entry");
+            }
+        }
+    }
+
+    /// The member of an identity event that holds its ids, and its request: one other than the session where the ids do
+    /// not stand in `payload` itself.
+    pub(crate) fn place_ids(&mut self, now: Moment, session: &str, ids: Value) -> (&'static str, Value, String) {
+        let (field, event) = if self.varies(Variant::IdsUnderPatients) {
+            ("patients", json!([ids]))
+        } else if self.varies(Variant::IdsUnderPatient) {
+            ("payload", json!({ "patient": ids }))
+        } else if self.varies(Variant::ForeignSession) {
+            let foreign = self.ids.prefixed("ids_", now);
+            ("payload", json!({ "sessionId": foreign, "identity": ids }))
+        } else {
+            return ("payload", ids, session.to_owned());
+        };
+        (field, event, self.ids.uuid(now))
+    }
+
+    /// Adds an odd value to what an event says.
+    pub(crate) fn vary_event(&mut self, event: &mut Value) {
+        let part = match event {
+            Value::Array(parts) => parts.first_mut(),
+            one => Some(one),
+        };
+        if let Some(fields) = part.and_then(Value::as_object_mut)
+            && self.varies(Variant::OddValue)
+        {
+            fields.insert("person".to_owned(), json!(ODD));
+        }
+    }
+
+    /// Sends the test events of the dashboard.
+    pub(crate) fn vary_account(&mut self, now: Moment, patient_id: &str) {
+        if !self.varies(Variant::TestEvents) {
+            return;
+        }
+        let url = self.consolidated_record_url(now, patient_id);
+        for event_type in ["patient.admit", "patient.discharge", "patient.discharge-summary"] {
+            let meta = json!({
+                "messageId": TEST_MESSAGE_ID, "when": now, "type": event_type,
+                "data": { "origin": "dashboard", "isTest": true },
+            });
+            let payload = json!({
+                "url": url, "patientId": patient_id, "admitTimestamp": now, "dischargeTimestamp": now,
+            });
+            let body = json!({ "meta": meta, "payload": payload });
+            self.webhooks.send(Outgoing::Sample(body));
+        }
+    }
+}
+
+fn remove(object: Option<&mut Value>, name: &str) {
+    if let Some(fields) = object.and_then(Value::as_object_mut) {
+        fields.remove(name);
+    }
+}
+
+/// Writes the odd value into a body.
+pub(crate) fn spell(body: &Value) -> String {
+    let text = body.to_string();
+    let mark = format!("\"{ODD}\"");
+    if !text.contains(&mark) {
+        return text;
+    }
+    let tree = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let odd = format!(r#"{{"displayName":"B\ud83d","weight":1e999,"tree":{tree}}}"#);
+    text.replace(&mark, &odd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::testing::{at, world};
+
+    fn varied(variant: Variant) -> World {
+        let (mut world, _) = world();
+        world.options.variants = Variants::Always(vec![variant]);
+        world
+    }
+
+    fn delivery(variant: Variant) -> Map<String, Value> {
+        let part = json!({ "filters": { "resources": "", "conversionType": "json" }, "bundle": { "entry": [] } });
+        let mut part = part.as_object().cloned().unwrap_or_default();
+        varied(variant).vary_delivery(&mut part);
+        part
+    }
+
+    #[test]
+    fn a_delivery_takes_the_shape_that_is_asked_for() {
+        assert_eq!(delivery(Variant::NullFilters).get("filters"), Some(&Value::Null));
+        assert_eq!(delivery(Variant::NoFilters).get("filters"), None);
+        assert_eq!(delivery(Variant::FewFilters)["filters"], json!({ "resources": "" }));
+        assert_eq!(delivery(Variant::NullEntry)["bundle"], json!({ "entry": null }));
+        assert_eq!(delivery(Variant::NoEntry)["bundle"], json!({}));
+        let usual = delivery(Variant::OddValue);
+        assert!(usual["filters"].get("conversionType").is_some() && usual["bundle"] == json!({ "entry": [] }));
+    }
+
+    #[test]
+    fn ids_stand_where_they_are_asked_to() {
+        let place = |variant| varied(variant).place_ids(at(0), "ids_1", json!({ "sessionId": "ids_1" }));
+        assert_eq!(
+            place(Variant::OddValue),
+            ("payload", json!({ "sessionId": "ids_1" }), "ids_1".to_owned())
+        );
+        let (field, event, request) = place(Variant::IdsUnderPatients);
+        assert!(field == "patients" && event[0]["sessionId"] == "ids_1" && !request.starts_with("ids_"));
+        assert_eq!(place(Variant::IdsUnderPatient).1["patient"]["sessionId"], "ids_1");
+        let foreign = place(Variant::ForeignSession).1;
+        assert!(foreign["identity"]["sessionId"] == "ids_1" && foreign["sessionId"] != "ids_1");
+    }
+
+    #[test]
+    fn an_odd_value_is_written_as_json_that_few_can_read() {
+        let mut event = json!([{ "patientId": "p" }]);
+        varied(Variant::OddValue).vary_event(&mut event);
+        let text = spell(&json!({ "patients": event }));
+        assert!(text.contains(r#""B\ud83d""#) && text.contains("1e999") && !text.contains(ODD));
+        assert!(serde_json::from_str::<Value>(&text).is_err());
+    }
+
+    #[test]
+    fn by_chance_each_shape_comes_and_none_always() {
+        let (mut world, _) = world();
+        world.options.variants = Variants::OneIn(4);
+        for variant in Variant::ALL {
+            let times = (0..200).filter(|_| world.varies(variant)).count();
+            assert!((10..150).contains(&times), "{variant:?}: {times}");
+        }
+    }
+}

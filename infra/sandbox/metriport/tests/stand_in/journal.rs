@@ -1,0 +1,111 @@
+//! A stand-in that keeps its state over a restart.
+
+use std::path::Path;
+
+use sandbox_metriport::StandInOptions;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, id, options};
+
+fn kept(path: &Path, seed: u64) -> StandInOptions {
+    StandInOptions {
+        seed,
+        journal: Some(path.to_owned()),
+        ..options()
+    }
+}
+
+/// What somebody who comes back would ask.
+async fn state(bench: &Bench, patient_id: &str, query_id: &str) -> Vec<Value> {
+    let mut state = Vec::new();
+    for path in [
+        "/medical/v1/facility".to_owned(),
+        format!("/medical/v1/patient/{patient_id}"),
+        format!("/medical/v1/patient/{patient_id}/consolidated/query"),
+        format!("/medical/v1/patient/{patient_id}/consolidated/count"),
+        format!("/medical/v1/network/query/{query_id}"),
+        "/settings/webhook".to_owned(),
+    ] {
+        state.push(bench.get_json(&path).await);
+    }
+    state
+}
+
+#[tokio::test]
+async fn a_restart_keeps_patients_identities_pages_and_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stand-in.jsonl");
+    let mut bench = Bench::ready(kept(&path, 7)).await;
+    let patient_id = bench.patient("Nora").await;
+    bench.visit(&bench.session_url(&patient_id).await).await;
+    let identity_id = id(&bench.hook().await.json["payload"], "proofedIdentityId");
+    let query_id = bench.treatment(&patient_id, json!({})).await;
+    for _ in 0..3 {
+        bench.hook().await;
+    }
+    bench.answer_with(500);
+    bench.consolidate(&patient_id, "conversionType=json").await;
+    bench.hook().await;
+    bench
+        .until(|bench| {
+            bench
+                .stand_in
+                .deliveries()
+                .last()
+                .is_some_and(|last| last.status == Some(500))
+        })
+        .await;
+    let page = bench.session_url(&patient_id).await;
+    let token = page.rsplit('/').next().unwrap().to_owned();
+    let secret = bench.stand_in.totp_secret(&patient_id);
+    let before = state(&bench, &patient_id, &query_id).await;
+    assert_eq!(before[5]["webhookRequestsFailed"], 1);
+    let (key, webhook_key) = (bench.stand_in.api_key().to_owned(), bench.stand_in.webhook_key());
+    bench.stop().await;
+
+    // Another seed, and pages that ask: what was done before stays as it was.
+    let bench = Bench::start(StandInOptions {
+        auto_approve: false,
+        ..kept(&path, 8)
+    })
+    .await;
+    assert_eq!(
+        (bench.stand_in.api_key(), bench.stand_in.webhook_key()),
+        (key.as_str(), webhook_key)
+    );
+    assert_eq!(bench.stand_in.totp_secret(&patient_id), secret);
+    assert_eq!(state(&bench, &patient_id, &query_id).await, before);
+    let shown = bench
+        .client
+        .get(bench.url(&format!("/s/{token}")))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(shown.status(), 200);
+    bench.challenge_url(&identity_id).await;
+    // Its own deliveries are not repeated.
+    assert_eq!(bench.stand_in.deliveries().iter().filter(|one| one.replayed).count(), 0);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_cut_off_by_a_crash_is_dropped_and_a_damaged_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stand-in.jsonl");
+    let bench = Bench::start(kept(&path, 7)).await;
+    let patient_id = bench.patient("Nora").await;
+    bench.stop().await;
+    let whole = std::fs::read_to_string(&path).unwrap();
+
+    std::fs::write(&path, format!("{whole}{{\"kind\":\"called\",\"at\":17")).unwrap();
+    let bench = Bench::start(kept(&path, 7)).await;
+    assert_eq!(
+        bench.get(&format!("/medical/v1/patient/{patient_id}")).await.status(),
+        200
+    );
+    bench.stop().await;
+
+    std::fs::write(&path, format!("{whole}nonsense\n")).unwrap();
+    let refused = sandbox_metriport::StandIn::start(kept(&path, 7)).await.err().unwrap();
+    assert!(refused.to_string().ends_with("line 4 cannot be read"), "{refused}");
+}

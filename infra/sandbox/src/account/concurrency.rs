@@ -1,0 +1,39 @@
+//! Whether the account's concurrent executions suffice for what its queues may take of them.
+
+/// Fewest that are left for people and webhooks: what the template's defaults leave in a new account, which has ten.
+const LEFT_MIN: u64 = 4;
+
+/// Compares what no function of the account has reserved with what all event sources may take.
+///
+/// # Errors
+/// When too few are left for people.
+pub(super) fn check(unreserved: u64, queues: u64) -> Result<String, String> {
+    let figures = format!("{unreserved} unreserved, of which queues may take {queues}");
+    match unreserved.checked_sub(queues) {
+        Some(left) if left >= LEFT_MIN => Ok(format!("{figures} and leave {left}")),
+        _ => Err(format!(
+            "{figures}: fewer than {LEFT_MIN} are left for people and webhooks. Ask for a higher quota (Service Quotas, AWS \
+             Lambda, \"Concurrent executions\"), or deploy with a lower concurrency of the queues"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_queues_may_take_must_leave_something_for_people() {
+        assert_eq!(
+            check(1000, 25).unwrap(),
+            "1000 unreserved, of which queues may take 25 and leave 975"
+        );
+        assert!(check(10, 6).is_ok());
+        for (unreserved, queues) in [(10, 7), (10, 25), (0, 0)] {
+            assert!(
+                check(unreserved, queues).unwrap_err().contains("Service Quotas"),
+                "{unreserved} {queues}"
+            );
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The issuer of the app's tokens, as API Gateway reads it when it makes the routes: what it cannot read, or what calls
+//! itself by another name, leaves the API without them.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+use shared::config::is_loopback;
+use shared::metriport::http_client;
+use url::Url;
+
+use crate::report::say;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Options of `account check-issuer`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckIssuerArgs {
+    /// The issuer, letter by letter as in the tokens' `iss` claim and in the parameter JwtIssuer.
+    #[arg(value_name = "ISSUER")]
+    issuer: String,
+}
+
+/// Runs the command.
+pub(super) async fn check_issuer(args: &CheckIssuerArgs) -> Result<(), String> {
+    say(&check(&args.issuer).await?);
+    Ok(())
+}
+
+/// Reads an issuer's discovery document and its keys (OpenID Connect Discovery 1.0, sections 3 and 4).
+///
+/// # Errors
+/// Says what API Gateway would not take.
+pub(super) async fn check(issuer: &str) -> Result<String, String> {
+    let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let document = read(&discovery).await?;
+    let named = document.get("issuer").and_then(Value::as_str).unwrap_or_default();
+    if named != issuer {
+        return Err(format!(
+            "{discovery} names the issuer `{named}`, and not `{issuer}`: letter by letter they must be alike, a slash at \
+             the end included. JwtIssuer is what the document names, and what the tokens' iss claim holds"
+        ));
+    }
+    let keys = document.get("jwks_uri").and_then(Value::as_str);
+    let keys = keys.ok_or_else(|| format!("{discovery} names no jwks_uri"))?;
+    let found = read(keys).await?;
+    let found = found.get("keys").and_then(Value::as_array);
+    let rsa = |key: &&Value| key.get("kty").and_then(Value::as_str) == Some("RSA");
+    match found.into_iter().flatten().filter(rsa).count() {
+        0 => Err(format!("{keys} has no RSA key, and API Gateway takes no other")),
+        count => Ok(format!("{issuer} can be read and names itself so; {count} RSA keys")),
+    }
+}
+
+/// A JSON document. Over https, as API Gateway reads it; of a stand-in on this machine, over http.
+async fn read(address: &str) -> Result<Value, String> {
+    let url: Url = address.parse().map_err(|error| format!("{address}: {error}"))?;
+    if url.scheme() != "https" && !is_loopback(&url) {
+        return Err(format!("{address} is not https"));
+    }
+    let client = http_client(TIMEOUT, TIMEOUT).map_err(|error| error.to_string())?;
+    let unreadable = |error: reqwest::Error| format!("{address} cannot be read: {}", error.without_url());
+    let answer = client.get(url).send().await.map_err(unreadable)?;
+    match answer.status().as_u16() {
+        200 => answer
+            .json()
+            .await
+            .map_err(|_not_json| format!("{address} holds no JSON")),
+        status => Err(format!("{address} answered {status}")),
+    }
+}

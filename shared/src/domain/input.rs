@@ -1,0 +1,219 @@
+//! What a caller sent, read place by place. Each fault is noted with its JSON pointer (RFC 6901) and reading goes on, so
+//! that one refusal names all of them.
+//!
+//! Knows JSON, and nothing about the requests made of it. A value is taken apart one level at a time and only where a
+//! reader asks for it: depth costs nothing, and a field that nobody reads may hold anything that JSON allows.
+
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+/// Most faults that one refusal names, so that it never outgrows the request.
+pub const FAULTS_MAX: usize = 100;
+/// Longest name of an unknown field that a pointer repeats, in characters.
+const NAME_CHARS_MAX: usize = 64;
+
+/// A field that is wrong, and what is expected there. Never quotes the value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// RFC 6901 pointer into the request body.
+    pub pointer: String,
+    /// What is expected there, or why the field is refused.
+    pub detail: &'static str,
+}
+
+/// Why a body could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputError {
+    /// It is not JSON.
+    NotJson,
+    /// These fields are wrong.
+    Faults(Vec<FieldError>),
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// When it is not JSON, or `read` noted a fault.
+pub fn read<T>(body: &[u8], read: impl FnOnce(&Input<'_>, &mut Faults) -> Option<T>) -> Result<T, InputError> {
+    let Ok(raw) = serde_json::from_slice::<&RawValue>(body) else {
+        return Err(InputError::NotJson);
+    };
+    let mut faults = Faults::default();
+    match read(&Input::new(raw, String::new()), &mut faults) {
+        Some(value) if faults.0.is_empty() => Ok(value),
+        _ => Err(InputError::Faults(faults.0)),
+    }
+}
+
+/// The faults noted so far.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<FieldError>);
+
+impl Faults {
+    /// Notes a fault; more than [`FAULTS_MAX`] are dropped.
+    pub fn add(&mut self, pointer: impl Into<String>, detail: &'static str) {
+        let pointer = pointer.into();
+        let error = FieldError { pointer, detail };
+        if self.0.len() < FAULTS_MAX && !self.0.contains(&error) {
+            self.0.push(error);
+        }
+    }
+}
+
+/// A value and where it stands.
+#[derive(Clone)]
+pub struct Input<'b> {
+    json: &'b str,
+    pointer: String,
+}
+
+impl<'b> Input<'b> {
+    fn new(raw: &'b RawValue, pointer: String) -> Self {
+        Self {
+            json: raw.get(),
+            pointer,
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// A text; half a surrogate pair is not in any.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        self.parse()
+    }
+
+    /// `true` or `false`.
+    #[must_use]
+    pub fn flag(&self) -> Option<bool> {
+        self.parse()
+    }
+
+    /// The items of an array.
+    #[must_use]
+    pub fn items(&self) -> Option<Vec<Self>> {
+        let items: Vec<&RawValue> = self.parse()?;
+        let at = |(index, raw)| Self::new(raw, format!("{}/{index}", self.pointer));
+        Some(items.into_iter().enumerate().map(at).collect())
+    }
+
+    /// The fields of an object. Anything else is noted as a fault, and so is a field that is not `known` or is there
+    /// more than once.
+    pub fn fields(&self, known: &[&str], faults: &mut Faults) -> Option<Fields<'b>> {
+        let Some(Entries(entries)) = self.parse() else {
+            faults.add(&self.pointer, "an object");
+            return None;
+        };
+        let fields = Fields {
+            pointer: self.pointer.clone(),
+            entries,
+        };
+        fields.note_unknown(known, faults);
+        for name in known {
+            if fields.entries.iter().filter(|(own, _)| own == name).count() > 1 {
+                faults.add(fields.at(name), "a field given only once");
+            }
+        }
+        Some(fields)
+    }
+
+    fn parse<T: Deserialize<'b>>(&self) -> Option<T> {
+        serde_json::from_str(self.json).ok()
+    }
+}
+
+/// The fields of an object.
+pub struct Fields<'b> {
+    pointer: String,
+    entries: Vec<(String, &'b RawValue)>,
+}
+
+impl<'b> Fields<'b> {
+    /// Where a field stands, or would stand.
+    #[must_use]
+    pub fn at(&self, name: &str) -> String {
+        format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"))
+    }
+
+    /// A field, if it is there.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Input<'b>> {
+        let (_, raw) = self.entries.iter().find(|(own, _)| own == name)?;
+        Some(Input::new(raw, self.at(name)))
+    }
+
+    /// A field that must be there. `expected` is noted if it is not, or `read` makes nothing of it.
+    pub fn required<T>(
+        &self,
+        name: &str,
+        expected: &'static str,
+        faults: &mut Faults,
+        read: impl FnOnce(&Input<'b>) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.get(name).and_then(|input| read(&input));
+        if value.is_none() {
+            faults.add(self.at(name), expected);
+        }
+        value
+    }
+
+    /// A field that may be missing; `null` is not missing.
+    pub fn optional<T>(
+        &self,
+        name: &str,
+        expected: &'static str,
+        faults: &mut Faults,
+        read: impl FnOnce(&Input<'b>) -> Option<T>,
+    ) -> Option<T> {
+        self.get(name)?;
+        self.required(name, expected, faults, read)
+    }
+
+    fn note_unknown(&self, known: &[&str], faults: &mut Faults) {
+        let unknown = self.entries.iter().map(|(name, _)| name.as_str());
+        for name in unknown.filter(|name| !known.contains(name)) {
+            if name.chars().nth(NAME_CHARS_MAX).is_none() {
+                faults.add(self.at(name), "no such field");
+            } else {
+                faults.add(&self.pointer, "no field with so long a name");
+            }
+        }
+    }
+}
+
+/// All fields of an object, in their order, doubled ones included.
+struct Entries<'b>(Vec<(String, &'b RawValue)>);
+
+impl<'de: 'b, 'b> Deserialize<'de> for Entries<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = Entries<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Entries(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests;

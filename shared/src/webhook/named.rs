@@ -1,0 +1,198 @@
+//! A body as a tree of the members that have one of our names, and of no others.
+//!
+//! JSON may hold what no text, number or stack of ours does: half of a surrogate pair, which `JSON.stringify` writes as
+//! an escape, a number beyond every float, any depth of nesting. Where such a value stands in a member that is not
+//! read, it hides nothing: the member is skipped as text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Deserializer, Error, Map, Value};
+
+/// The names of every member that `payload` reads, and of those that lead there.
+const NAMES: [&str; 34] = [
+    "meta",
+    "type",
+    "messageId",
+    "requestId",
+    "when",
+    "data",
+    super::RUN_MARK,
+    super::RECORD_MARK,
+    super::IDENTITY_MARK,
+    "ping",
+    "payload",
+    "patients",
+    "patient",
+    "identity",
+    "patientId",
+    "sessionId",
+    "proofedIdentityId",
+    "source",
+    "status",
+    "filters",
+    "resources",
+    "dateFrom",
+    "dateTo",
+    "conversionType",
+    "bundle",
+    "entry",
+    "resource",
+    "resourceType",
+    "subject",
+    "reference",
+    "content",
+    "attachment",
+    "contentType",
+    "url",
+];
+
+/// Deepest level read: the link of a record stands on the eleventh.
+const DEPTH_MAX: usize = 12;
+
+/// Most items of a list that are read: a delivery names one patient and one document.
+const ITEMS_MAX: usize = 16;
+
+/// Reads a body. `None` if it is not JSON, or if one of the names stands twice in one object: two readers would not
+/// agree on which of the two counts.
+pub(super) fn tree(body: &[u8]) -> Option<Value> {
+    let text = String::from_utf8_lossy(body);
+    value(serde_json::from_str(&text).ok()?, DEPTH_MAX).ok()
+}
+
+/// No number is read, so all read as 0: present, and not a text.
+fn value(raw: &RawValue, depth: usize) -> Result<Value, Error> {
+    let json = raw.get();
+    match json.as_bytes().first() {
+        Some(b'{' | b'[') if depth == 0 => Ok(Value::Null),
+        Some(b'{') => Deserializer::from_str(json).deserialize_map(Inside(depth - 1)),
+        Some(b'[') => Deserializer::from_str(json).deserialize_seq(Inside(depth - 1)),
+        Some(b'"') => Ok(Value::String(text(json)?.into_owned())),
+        Some(b't' | b'f' | b'n') => serde_json::from_str(json),
+        _ => Ok(Value::from(0)),
+    }
+}
+
+/// A text. Half of a surrogate pair reads as U+FFFD, as in every encoder of UTF-8.
+fn text(json: &str) -> Result<Cow<'_, str>, Error> {
+    Deserializer::from_str(json).deserialize_bytes(Lossy)
+}
+
+/// What an object or a list holds, so many levels deep.
+struct Inside(usize);
+
+impl<'de> Visitor<'de> for Inside {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut tree = Map::new();
+        while let Some((name, member)) = members.next_entry::<&RawValue, &RawValue>()? {
+            let name = text(name.get()).map_err(A::Error::custom)?;
+            if !NAMES.contains(&&*name) {
+                continue;
+            }
+            let member = value(member, self.0).map_err(A::Error::custom)?;
+            if tree.insert(name.into_owned(), member).is_some() {
+                return Err(A::Error::custom("a name for the second time"));
+            }
+        }
+        Ok(Value::Object(tree))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element::<&RawValue>()? {
+            if items.len() < ITEMS_MAX {
+                items.push(value(item, self.0).map_err(A::Error::custom)?);
+            }
+        }
+        Ok(Value::Array(items))
+    }
+}
+
+struct Lossy;
+
+impl<'de> Visitor<'de> for Lossy {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(String::from_utf8_lossy(bytes))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(String::from_utf8_lossy(bytes).into_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_odd_value_that_is_not_read_hides_nothing() {
+        let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
+        for odd in [
+            r#""\ud83d""#,
+            r#"{"\udc00":1}"#,
+            "1e999",
+            "-1E+99999",
+            r#"{"status":1,"status":2}"#,
+            &deep,
+        ] {
+            let body = format!(
+                r#"{{"x":{odd},"\ud83d":{odd},"meta":{{"y":{odd},"type":"ping"}},"patients":[{{"z":{odd}}}]}}"#
+            );
+            let read = tree(body.as_bytes()).unwrap_or_else(|| panic!("{odd}"));
+            assert_eq!(read["meta"], json!({"type": "ping"}), "{odd}");
+        }
+        let invalid = b"{\"x\":\"\xff\",\"ping\":\"p\"}";
+        assert_eq!(tree(invalid), Some(json!({"ping": "p"})));
+    }
+
+    #[test]
+    fn an_odd_value_that_is_read_is_there_and_says_nothing() {
+        let body = br#"{"patientId":"\ud83dx","dateFrom":1e999,"dateTo":-1,"url":null,"entry":true,"status":"\u0061"}"#;
+        let read = json!({"patientId": "\u{fffd}\u{fffd}\u{fffd}x", "dateFrom": 0, "dateTo": 0, "url": null,
+            "entry": true, "status": "a"});
+        assert_eq!(tree(body), Some(read));
+    }
+
+    #[test]
+    fn a_body_that_two_readers_read_differently_is_not_read() {
+        for body in [
+            r#"{"meta":{},"meta":{"type":"ping"}}"#,
+            r#"{"payload":{"patientId":"a","p\u0061tientId":"b"}}"#,
+            "",
+            "{",
+            r#"{"x":1,}"#,
+            r#"{"x":"\ud8"}"#,
+            "{} {}",
+        ] {
+            assert_eq!(tree(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn depth_and_lists_are_bounded() {
+        let nested = format!("{}1{}", r#"{"data":"#.repeat(40), "}".repeat(40));
+        let read = tree(nested.as_bytes()).unwrap();
+        assert_eq!(read.to_string().matches("data").count(), DEPTH_MAX);
+        let list = format!(r#"{{"entry":[{}0]}}"#, "{},".repeat(ITEMS_MAX * 3));
+        assert_eq!(
+            tree(list.as_bytes()).unwrap()["entry"].as_array().map(Vec::len),
+            Some(ITEMS_MAX)
+        );
+    }
+}

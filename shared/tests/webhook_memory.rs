@@ -1,0 +1,61 @@
+//! How much memory a large webhook takes to be read. The only test of its process: the peak that the system keeps is
+//! of the process as a whole.
+
+use shared::domain::Time;
+use shared::webhook::{Incoming, UnverifiedWebhook, WebhookKeys, sign};
+
+/// A body that a tree of it made too large for a function.
+const BODY_BYTES: usize = 1_400_000;
+/// Largest growth of the process. A function has 256 MiB for all it does; two trees of such a body take more.
+const GROWTH_BYTES_MAX: usize = 16 * BODY_BYTES;
+
+/// The peak of the process's memory so far (proc(5), `VmHWM`).
+fn peak_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kilobytes * 1024
+}
+
+/// An array of many of one item.
+fn array(item: &str) -> String {
+    format!("[{}null]", format!("{item},").repeat(BODY_BYTES / (item.len() + 1)))
+}
+
+/// One object of many members.
+fn object() -> String {
+    let members = (0..BODY_BYTES / 12).map(|number| format!(r#""{number:07}":1,"#));
+    format!(r#"{{{}"last":1}}"#, members.collect::<String>())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dense_body_is_read_in_a_few_times_its_bytes() {
+    let bodies = [
+        array(r#"{"a":1}"#),
+        array(r#"{"a":{"a":[]}}"#),
+        array("[]"),
+        array("1"),
+        object(),
+    ];
+    let keys = WebhookKeys::new("key".into());
+    for body in &bodies {
+        let signature = sign(&keys, body.as_bytes());
+        let before = peak_bytes();
+        let webhook = UnverifiedWebhook {
+            body: body.as_bytes(),
+            signature: Some(&signature),
+        };
+        let read = webhook
+            .verify(&keys, Time::from_millis(0))
+            .unwrap()
+            .read(Time::from_millis(0));
+        let growth = peak_bytes() - before;
+        assert!(matches!(read, Incoming::Event(_)));
+        assert!(
+            growth < GROWTH_BYTES_MAX,
+            "{body:.20}: {growth} bytes for {} bytes",
+            body.len()
+        );
+    }
+}

@@ -1,0 +1,227 @@
+"""What must hold of every expansion. Each assertion yields what is wrong; breaks.py shows that each can."""
+
+import json
+import pathlib
+
+from expansion import ORIGINS, REGION, STACK, effective_policies
+from graph import cycle, reached, references
+from limits import over_the_limits
+import retained
+
+EXPECTED = pathlib.Path(__file__).with_name("policies.json")
+
+# Every name that we choose, and why it hinders no second stack: what the name holds, or whose it is.
+NAMES = {
+    ("AWS::ApiGatewayV2::DomainName", "DomainName"): "the operator's, one for a stack",
+    ("AWS::Route53::RecordSet", "Name"): "the operator's, the same",
+    ("AWS::ApiGatewayV2::Stage", "StageName"): "within its API",
+    ("AWS::Cognito::UserPool", "UserPoolName"): "two pools may have one name",
+    ("AWS::Cognito::UserPoolClient", "ClientName"): "within its pool",
+    ("AWS::Logs::LogGroup", "LogGroupName"): [STACK],
+    ("AWS::CloudWatch::Dashboard", "DashboardName"): ["{stage}", REGION],
+}
+
+
+def names(expansion):
+    """A fixed name keeps a second stack out of an account, a region or the world."""
+    for place, _, body in expansion.resources:
+        kind = body["Type"].split("::")[-1]
+        for key, value in body.get("Properties", {}).items():
+            is_own = key.endswith("Name") and (kind.endswith(key.removesuffix("Name")) or key == kind)
+            if not is_own or key == "PolicyName":
+                continue
+            reason = NAMES.get((body["Type"], key))
+            if reason is None:
+                yield f"{place} has the name {value}"
+            elif isinstance(reason, list):
+                stage = expansion.root.values["Stage"]
+                parts = [part.format(stage=stage) for part in reason]
+                yield from (f"{place}: {value} lacks {part}" for part in parts if part not in value)
+
+
+def policies(expansion):
+    """What each function may do, as a person has read it: `run --policies` prints it anew."""
+    expected, found = json.loads(EXPECTED.read_text()), effective_policies(expansion.root)
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            yield f"{name} may do other things than policies.json says"
+
+
+def cors(expansion):
+    """The API and the bucket answer the same origins, with all that a page needs; without origins, none."""
+    api = expansion.root.resources["Api"]["Properties"]["Body"].get("x-amazon-apigateway-cors")
+    bucket = expansion.root.resources["RecordsBucket"]["Properties"].get("CorsConfiguration")
+    if "CorsOrigins" not in expansion.given:
+        yield from (f"CORS without origins: {one}" for one in (api, bucket) if one is not None)
+        return
+    if not isinstance(api, dict) or bucket is None:
+        yield f"with origins the API has {api}, the bucket {bucket}"
+        return
+    [rule] = bucket["CorsRules"]
+    if (api.get("allowOrigins"), rule["AllowedOrigins"]) != (ORIGINS, ORIGINS):
+        yield f"origins are {api} and {rule}"
+    if sorted(rule["AllowedMethods"]) != ["GET", "HEAD"]:
+        yield f"the bucket allows {rule['AllowedMethods']}"
+    paths = expansion.root.resources["Api"]["Properties"]["Body"]["paths"]
+    methods = {verb.upper() for path in paths.values() for verb in path}
+    if set(api.get("allowMethods", [])) != methods:
+        yield f"the API allows {api.get('allowMethods')}"
+    if not {"authorization", "content-type", "idempotency-key", "x-aal2-session"} <= set(api.get("allowHeaders", [])):
+        yield f"the API takes {api.get('allowHeaders')}"
+    if not {"apigw-requestid", "retry-after"} <= set(api.get("exposeHeaders", [])):
+        yield f"the API shows {api.get('exposeHeaders')}"
+
+
+# By type: what must still be there while a resource of it is deleted, and so is made before it.
+NEEDED = {
+    "AWS::ApiGatewayV2::Stage": ["AWS::ApiGatewayV2::Api", "AWS::Logs::LogGroup", "AWS::KMS::Key"],
+    "AWS::Lambda::EventSourceMapping": ["AWS::Lambda::Function", "AWS::IAM::Role", "AWS::SQS::Queue"],
+    "AWS::Lambda::Function": ["AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::Logs::LogGroup"],
+    "AWS::Lambda::Permission": ["AWS::Lambda::Function"],
+    "AWS::Scheduler::Schedule": ["AWS::Lambda::Function", "AWS::IAM::Role"],
+    "AWS::SQS::Queue": ["AWS::KMS::Key"],
+    "AWS::S3::BucketPolicy": ["AWS::S3::Bucket"],
+}
+NEEDED_BY_NESTED = {
+    "Domain": ["AWS::ApiGatewayV2::Stage"],
+    "Alarms": ["AWS::ApiGatewayV2::Stage", "AWS::KMS::Key", "AWS::Lambda::Function"],
+}
+
+
+def dependencies(expansion):
+    """CloudFormation deletes in the reverse order of references, and knows no other order."""
+    root = expansion.root
+    for name, body in root.resources.items():
+        needed = NEEDED.get(body["Type"], []) + NEEDED_BY_NESTED.get(name, [])
+        kinds = {root.body["Resources"][one]["Type"] for one in reached(root.body, name)}
+        yield from (f"{name} does not depend on any {kind}" for kind in needed if kind not in kinds)
+    for place, template, body in expansion.resources:
+        if body["Type"] == "AWS::ApiGatewayV2::ApiMapping":
+            # What the nested stack is handed, as a reference in the stack above.
+            stage = body["Properties"]["Stage"].strip("${}")
+            if root.body["Resources"].get(stage, {}).get("Type") != "AWS::ApiGatewayV2::Stage":
+                yield f"{place} depends on no stage"
+
+
+def cycles(expansion):
+    for prefix, template in expansion.templates.items():
+        if found := cycle(template.body):
+            yield f"{prefix or 'the stack'}: {' -> '.join(found)}"
+
+
+def sizes(expansion):
+    yield from over_the_limits(expansion)
+
+
+def vended_logs(expansion):
+    """Groups that a service other than Lambda writes to, by a resource policy of the account."""
+    groups = expansion.root.of("AWS::Logs::LogGroup")
+    for name, stage in expansion.root.of("AWS::ApiGatewayV2::Stage").items():
+        group = groups[stage["Properties"]["AccessLogSettings"]["DestinationArn"].strip("${}").split(".")[0]]
+        if not group["Properties"].get("LogGroupName", "").startswith("/aws/vendedlogs/"):
+            yield f"{name} logs outside /aws/vendedlogs/"
+
+
+def concurrency(expansion):
+    """Every source has a most, and together they leave the API three of the ten executions of a new account."""
+    mappings = expansion.root.of("AWS::Lambda::EventSourceMapping")
+    scaling = {name: one["Properties"].get("ScalingConfig", {}) for name, one in mappings.items()}
+    most = {name: one.get("MaximumConcurrency") for name, one in scaling.items()}
+    yield from (f"{name} may take all executions of the account" for name, one in most.items() if one is None)
+    total = sum(int(one) for one in most.values() if one is not None)
+    # One for reconcile.
+    if total + 1 > 10 - 3:
+        yield f"the sources take {total} of 10 executions by default"
+
+
+def retention(expansion):
+    """What protects what is retained is retained with it, and its key at least as long."""
+    resources = expansion.root.resources
+    policy = {name: body.get("DeletionPolicy", "Delete") for name, body in resources.items()}
+    for name, body in expansion.root.of("AWS::S3::BucketPolicy").items():
+        bucket = body["Properties"]["Bucket"].strip("${}")
+        kept = [(one.get("DeletionPolicy"), one.get("UpdateReplacePolicy")) for one in (body, resources[bucket])]
+        if kept[0] != kept[1]:
+            yield f"{name} goes before {bucket}"
+        if "VersioningConfiguration" in resources[bucket]["Properties"]:
+            yield f"versions in {bucket} outlive an erasure"
+    for name, body in expansion.root.of("AWS::DynamoDB::Table").items():
+        if policy[name] != policy["DataKey"]:
+            yield f"after a failed first deployment {name} is kept otherwise than its key"
+
+
+def importable(expansion):
+    """What outlives a stack can be imported into the next, as it refers to nothing that does not."""
+    template = retained.template(expansion.written["template.yaml"])
+    known = {"AWS::NoValue", *template["Parameters"], *template["Resources"], *expansion.root.pseudo}
+    for name, body in template["Resources"].items():
+        yield from (f"{name} refers to {one}, which is not kept" for one in references(body) if one not in known)
+    kinds = sorted(body["Type"].split("::")[1] for body in template["Resources"].values())
+    if kinds != ["DynamoDB", "KMS", "S3", "SecretsManager"]:
+        yield f"kept are {kinds}"
+
+
+def user_pool(expansion):
+    """Strangers make no users, and users write nothing that DemographicsClaims may trust."""
+    for place, _, body in expansion.resources:
+        properties = body.get("Properties", {})
+        if body["Type"] == "AWS::Cognito::UserPool":
+            if properties.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly") is not True:
+                yield f"{place}: anybody signs up"
+        if body["Type"] == "AWS::Cognito::UserPoolClient":
+            if properties.get("WriteAttributes") != ["email"]:
+                yield f"{place}: users write {properties.get('WriteAttributes', 'every attribute')}"
+    if "CreateUserPool" in expansion.given and "UserPool" not in expansion.nested:
+        yield "no user pool"
+
+
+def alarms(expansion):
+    """What Metriport waits for includes a cold start, and one retry after a crash wakes nobody."""
+    template, root = expansion.nested["Alarms"], expansion.root
+    slow = template.resources["WebhookIntakeSlow"]["Properties"]
+    dimensions = {one["Name"]: one["Value"] for one in slow["Dimensions"]}
+    route = f"{dimensions.get('Method')} {dimensions.get('Resource')}"
+    settings = root.resources["ApiApiGatewayDefaultStage"]["Properties"]["RouteSettings"].get(route, {})
+    if slow["MetricName"] != "IntegrationLatency" or settings.get("DetailedMetricsEnabled") is not True:
+        yield f"WebhookIntakeSlow watches {slow['MetricName']} of {route}"
+    mappings = [one["Properties"] for one in root.of("AWS::Lambda::EventSourceMapping").values()]
+    queues = {one["EventSourceArn"].split(".")[0].strip("${}"): one["FunctionName"].strip("${}") for one in mappings}
+    for name, alarm in template.of("AWS::CloudWatch::Alarm").items():
+        if alarm["Properties"].get("MetricName") != "ApproximateAgeOfOldestMessage":
+            continue
+        queue = alarm["Properties"]["Dimensions"][0]["Value"].split(".")[0].strip("${}")
+        timeout = root.resources[queues[queue]]["Properties"]["Timeout"]
+        retried = root.resources[queue]["Properties"]["VisibilityTimeout"] + timeout
+        if alarm["Properties"]["Threshold"] < retried:
+            yield f"{name} pages at {alarm['Properties']['Threshold']} s; one retry is over by {retried} s"
+
+
+def import_warnings(expansion):
+    """FailOnWarnings would refuse every deployment while something of ours warns, and belongs there once nothing does
+    (docs/decisions/0017-warnings-of-the-import.md)."""
+    api = expansion.root.resources["Api"]["Properties"]
+    body = api["Body"]
+    known = set(body["components"]["securitySchemes"])
+    verbs = [verb for path in body["paths"].values() for verb in path.values()]
+    named = {name for verb in verbs for one in verb.get("security", []) for name in one}
+    warnings = {f"a scheme {name} that is not there" for name in named - known}
+    warnings |= {"servers without url" for server in body.get("servers", []) if "url" not in server}
+    if bool(warnings) == bool(api.get("FailOnWarnings")):
+        yield f"FailOnWarnings is {api.get('FailOnWarnings', False)}, and what warns is {sorted(warnings)}"
+
+
+def processor(expansion):
+    """Every function runs on the processor that the parameter names."""
+    chosen = expansion.root.values["Architecture"]
+    for name, function in expansion.root.of("AWS::Lambda::Function").items():
+        if function["Properties"]["Architectures"] != [chosen]:
+            yield f"{name} runs on {function['Properties']['Architectures']}"
+
+
+ALL = {
+    one.__name__: one
+    for one in (
+        names, policies, cors, dependencies, cycles, sizes, vended_logs, concurrency, retention, importable, user_pool, alarms,
+        import_warnings, processor,
+    )
+}

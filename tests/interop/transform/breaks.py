@@ -1,0 +1,177 @@
+"""For each assertion, changes of the written template that it must see: the faults that there were, above all."""
+
+
+def root(written):
+    return written["template.yaml"]["Resources"]
+
+
+def properties(written, name, path="template.yaml"):
+    return written[path]["Resources"][name]["Properties"]
+
+
+def name_the_schedule(written):
+    del properties(written, "ReconcileFunction")["Events"]["Minute"]["Properties"]["OmitName"]
+
+
+def name_a_queue(written):
+    properties(written, "RunAdvanceQueue")["QueueName"] = "run-advance"
+
+
+def name_a_topic_of_a_nested_stack(written):
+    properties(written, "Topic", "infra/alarms.yaml")["TopicName"] = "alarms"
+
+
+def name_the_dashboard_without_its_region(written):
+    dashboard = properties(written, "Dashboard", "infra/dashboard.yaml")
+    dashboard["DashboardName"] = {"Fn::Sub": "individual-access-${Stage}"}
+
+
+def name_the_access_log_for_all_stacks(written):
+    properties(written, "AccessLogs")["LogGroupName"] = "/aws/vendedlogs/http-api"
+
+
+def allow_one_more_action(written):
+    properties(written, "RecordReadFunction")["Policies"][1]["Statement"][0]["Action"].append("dynamodb:DeleteItem")
+
+
+def have_the_transform_add_a_policy(written):
+    properties(written, "WebhookIntakeFunction")["Events"]["Queue"] = {
+        "Type": "SQS", "Properties": {"Queue": {"Fn::GetAtt": ["RunAdvanceQueue", "Arn"]}},
+    }
+
+
+def choose_the_origins_alone(written):
+    api = properties(written, "Api")
+    whole = api["CorsConfiguration"]["Fn::If"][1]
+    none = {"Ref": "AWS::NoValue"}
+    api["CorsConfiguration"] = whole | {"AllowOrigins": {"Fn::If": ["HasCors", whole["AllowOrigins"], none]}}
+
+
+def pass_the_origins_as_one(written):
+    properties(written, "Api")["CorsConfiguration"]["Fn::If"][1]["AllowOrigins"] = [{"Ref": "CorsOrigins"}]
+
+
+def forget_the_bucket(written):
+    del properties(written, "RecordsBucket")["CorsConfiguration"]
+
+
+def hide_the_request_id(written):
+    properties(written, "Api")["CorsConfiguration"]["Fn::If"][1]["ExposeHeaders"].remove("apigw-requestid")
+
+
+def open_without_origins(written):
+    api = properties(written, "Api")
+    api["CorsConfiguration"] = api["CorsConfiguration"]["Fn::If"][1]
+    api["CorsConfiguration"]["AllowOrigins"] = ["*"]
+
+
+def map_the_domain_without_its_stage(written):
+    properties(written, "Domain")["Parameters"]["ApiStage"] = "$default"
+
+
+def log_into_any_group(written):
+    del properties(written, "RecordReadFunction")["LoggingConfig"]
+
+
+def close_a_circle(written):
+    root(written)["DataKey"]["DependsOn"] = "RecordReadFunction"
+
+
+def write_a_policy_too_long(written):
+    statements = properties(written, "RecordReadFunction")["Policies"][1]["Statement"]
+    statements += [statements[0]] * 60
+
+
+def hand_over_too_long_a_value(written):
+    written["template.yaml"]["Parameters"]["RecordLinkHosts"]["Default"] = "a.example.com," * 300
+
+
+def make_too_many_resources(written):
+    group = root(written)["RecordReadLogs"]
+    root(written).update({f"Logs{number}": group for number in range(450)})
+
+
+def log_into_the_shared_policy(written):
+    properties(written, "AccessLogs")["LogGroupName"] = {"Fn::Sub": "/${AWS::StackName}"}
+
+
+def leave_a_source_without_a_most(written):
+    del properties(written, "WebhookProcessFunction")["Events"]["Queue"]["Properties"]["ScalingConfig"]
+
+
+def transfer_ten_at_a_time(written):
+    written["template.yaml"]["Parameters"]["RecordFetchConcurrency"]["Default"] = 10
+
+
+def leave_the_bucket_policy_behind(written):
+    del root(written)["RecordsBucketTlsOnly"]["DeletionPolicy"]
+
+
+def keep_versions(written):
+    properties(written, "RecordsBucket")["VersioningConfiguration"] = {"Status": "Enabled"}
+
+
+def lose_the_key_of_a_kept_table(written):
+    root(written)["DataKey"]["DeletionPolicy"] = "RetainExceptOnCreate"
+
+
+def encrypt_the_table_with_a_key_that_goes(written):
+    root(written)["OtherKey"] = {**root(written)["DataKey"], "DeletionPolicy": "Delete"}
+    properties(written, "Table")["SSESpecification"]["KMSMasterKeyId"] = {"Fn::GetAtt": ["OtherKey", "Arn"]}
+
+
+def let_anybody_sign_up(written):
+    del properties(written, "Users", "infra/user-pool.yaml")["AdminCreateUserConfig"]
+
+
+def let_users_write_their_names(written):
+    del properties(written, "App", "infra/user-pool.yaml")["WriteAttributes"]
+
+
+def watch_without_cold_starts(written):
+    properties(written, "WebhookIntakeSlow", "infra/alarms.yaml")["MetricName"] = "Duration"
+
+
+def watch_a_metric_that_is_off(written):
+    del properties(written, "Api")["RouteSettings"]["POST /v1/webhooks/metriport"]["DetailedMetricsEnabled"]
+
+
+def page_for_one_crash(written):
+    properties(written, "RecordFetchWaits", "infra/alarms.yaml")["Threshold"] = 3600
+
+
+def fail_on_our_own_warnings(written):
+    properties(written, "Api")["FailOnWarnings"] = True
+
+
+def run_elsewhere(written):
+    properties(written, "RecordReadFunction")["Architectures"] = ["arm64"]
+
+
+# By the assertion that must see it: the set of parameters, and the changes.
+BROKEN = {
+    "names": ("bare", [
+        name_the_schedule, name_a_queue, name_a_topic_of_a_nested_stack, name_the_dashboard_without_its_region,
+        name_the_access_log_for_all_stacks,
+    ]),
+    "policies": ("bare", [allow_one_more_action, have_the_transform_add_a_policy]),
+    "cors": ("two-origins", [
+        choose_the_origins_alone, pass_the_origins_as_one, forget_the_bucket, hide_the_request_id,
+    ]),
+    "dependencies": ("domain", [map_the_domain_without_its_stage, log_into_any_group]),
+    "cycles": ("bare", [close_a_circle]),
+    "sizes": ("bare", [write_a_policy_too_long, hand_over_too_long_a_value, make_too_many_resources]),
+    "vended_logs": ("bare", [log_into_the_shared_policy]),
+    "concurrency": ("bare", [leave_a_source_without_a_most, transfer_ten_at_a_time]),
+    "retention": ("bare", [leave_the_bucket_policy_behind, keep_versions, lose_the_key_of_a_kept_table]),
+    "importable": ("bare", [encrypt_the_table_with_a_key_that_goes]),
+    "user_pool": ("user-pool", [let_anybody_sign_up, let_users_write_their_names]),
+    "alarms": ("bare", [watch_without_cold_starts, watch_a_metric_that_is_off, page_for_one_crash]),
+    "import_warnings": ("bare", [fail_on_our_own_warnings]),
+    "processor": ("x86_64", [run_elsewhere]),
+}
+ALL = {
+    mutate.__name__: (assertion, chosen, mutate)
+    for assertion, (chosen, mutations) in BROKEN.items()
+    for mutate in mutations
+} | {"open_without_origins": ("cors", "bare", open_without_origins)}

@@ -1,0 +1,149 @@
+"""infra/leading-keys-check against accounts in memory: one that does as AWS documents, and those that it looks for. The
+policies are held to what the check sends, so that a wrong statement fails here and not in an account."""
+
+import contextlib
+import fnmatch
+import importlib.machinery
+import importlib.util
+import io
+import json
+import pathlib
+
+from botocore.exceptions import ClientError
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "infra/leading-keys-check"
+ACTIONS = {"Put": "dynamodb:PutItem", "ConditionCheck": "dynamodb:ConditionCheckItem"}
+
+# What an account tells the policy of a request's keys, and the status of the check there.
+ACCOUNTS = {
+    "each element has its own keys": (lambda keys, place: keys[place], 0, "also denies requests without any key"),
+    "a transaction has all of its keys for each action": (lambda keys, place: sum(keys, []), 1, "fallback"),
+    "a transaction has the keys of its first element": (lambda keys, place: keys[0], 1, "fallback"),
+    "no request has keys": (lambda keys, place: [], 1, "fallback"),
+}
+
+
+def loaded():
+    loader = importlib.machinery.SourceFileLoader("leading_keys_check", str(SCRIPT))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+def refused(code):
+    return ClientError({"Error": {"Code": code, "Message": code}}, "any")
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def applies(statement, action, resource, keys):
+    """IAM's rules, as far as these statements need them ("Condition operators", IAM User Guide)."""
+    def holds(operator, wanted):
+        if operator == "Null":
+            return (wanted["dynamodb:LeadingKeys"] == "true") == (not keys)
+        assert operator == "ForAllValues:StringLike", operator
+        return all(any(fnmatch.fnmatchcase(key, one) for one in listed(wanted["dynamodb:LeadingKeys"])) for key in keys)
+
+    return (
+        action in listed(statement["Action"])
+        and any(fnmatch.fnmatchcase(resource, one) for one in listed(statement["Resource"]))
+        and all(holds(operator, wanted) for operator, wanted in statement.get("Condition", {}).items())
+    )
+
+
+class Account:
+    """One that is IAM, STS and DynamoDB at a time, and counts what is left in it."""
+
+    def __init__(self, keys_of, fails_at=None):
+        self.keys_of, self.fails_at, self.left, self.documents, self.refusals = keys_of, fails_at, set(), {}, 0
+        self.region_name, self.arn = "us-east-1", "arn:aws:dynamodb:us-east-1:123456789012:table/t"
+
+    def client(self, _service):
+        return self
+
+    def get_caller_identity(self):
+        return {"Account": "123456789012"}
+
+    def create_table(self, **named):
+        self.left.add(named["TableName"])
+        return {"TableDescription": {"TableArn": self.arn}}
+
+    def describe_table(self, **_named):
+        return {"Table": {"TableStatus": "ACTIVE"}}
+
+    def create_role(self, **named):
+        if self.fails_at == len(self.documents):
+            raise refused("LimitExceeded")
+        self.left.add(named["RoleName"])
+        return {"Role": {"Arn": named["RoleName"]}}
+
+    def put_role_policy(self, **named):
+        self.documents[named["RoleName"]] = json.loads(named["PolicyDocument"])["Statement"]
+
+    def delete_table(self, **named):
+        # It is still being made when the first attempt comes.
+        self.refusals += 1
+        if self.refusals == 1:
+            raise refused("ResourceInUseException")
+        self.remove(named["TableName"], "ResourceNotFoundException")
+
+    def delete_role_policy(self, **named):
+        if named["RoleName"] not in self.documents:
+            raise refused("NoSuchEntity")
+
+    def delete_role(self, **named):
+        self.remove(named["RoleName"], "NoSuchEntity")
+
+    def remove(self, name, code):
+        if name not in self.left:
+            raise refused(code)
+        self.left.remove(name)
+
+
+class Caller:
+    """The account, for one role."""
+
+    def __init__(self, account, statements):
+        self.account, self.statements = account, statements
+
+    def decide(self, needs, resource):
+        keys = [[key] for _, key in needs]
+        for place, (action, _) in enumerate(needs):
+            told = self.account.keys_of(keys, place)
+            effects = [one["Effect"] for one in self.statements if applies(one, action, resource, told)]
+            if "Deny" in effects or "Allow" not in effects:
+                raise refused("AccessDeniedException")
+
+    def get_item(self, **named):
+        self.decide([("dynamodb:GetItem", named["Key"]["pk"]["S"])], self.account.arn)
+
+    def transact_write_items(self, **named):
+        elements = [next(iter(one.items())) for one in named["TransactItems"]]
+        needs = [(ACTIONS[kind], one.get("Item", one.get("Key"))["pk"]["S"]) for kind, one in elements]
+        self.decide(needs, self.account.arn)
+
+    def query(self, **named):
+        [value] = named["ExpressionAttributeValues"].values()
+        self.decide([("dynamodb:Query", value["S"])], f"{self.account.arn}/index/{named['IndexName']}")
+
+
+def faults():
+    """What the check gets wrong, account by account, and what it leaves behind."""
+    check = loaded()
+    for name, (keys_of, status, said) in ACCOUNTS.items():
+        account, printed = Account(keys_of), io.StringIO()
+        assume = lambda session, role, *_: Caller(session, session.documents[role])
+        with contextlib.redirect_stdout(printed):
+            found = check.main(account, pause=lambda: None, assume=assume)
+        if found != status or said not in printed.getvalue():
+            yield f"leading-keys-check, where {name}: {found}: {printed.getvalue()}"
+        if account.left:
+            yield f"leading-keys-check leaves {sorted(account.left)}"
+    for step in (0, 1):
+        account = Account(lambda keys, place: keys[place], fails_at=step)
+        with contextlib.suppress(ClientError):
+            check.main(account, pause=lambda: None)
+        if account.left:
+            yield f"leading-keys-check leaves {sorted(account.left)} after a failure"

@@ -1,0 +1,31 @@
+"""The resources that outlive the stack, as a template that CloudFormation can import them with: no transform, and no
+parameter or condition that they do not use. A bucket's policy is made anew by the deployment that follows."""
+
+from graph import references
+
+
+def template(written):
+    resources = {
+        name: body for name, body in written["Resources"].items()
+        if body.get("DeletionPolicy", "Delete") != "Delete" and body["Type"] != "AWS::S3::BucketPolicy"
+    }
+    chosen = {name: written["Conditions"][name] for name in set(conditions(resources))}
+    used = set(references(resources)) | set(references(chosen))
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "Individual Access: what outlives a stack, for an import",
+        "Parameters": {name: one for name, one in written["Parameters"].items() if name in used},
+        "Conditions": chosen,
+        "Resources": resources,
+    }
+
+
+def conditions(value):
+    """The names that functions choose by."""
+    if isinstance(value, list):
+        for one in value:
+            yield from conditions(one)
+    elif isinstance(value, dict):
+        if "Fn::If" in value:
+            yield value["Fn::If"][0]
+        yield from conditions(list(value.values()))
