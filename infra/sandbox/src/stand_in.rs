@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sandbox_host::IssuerServer;
-use sandbox_metriport::{StandIn, StandInOptions};
+use sandbox_metriport::{StandIn, StandInOptions, Variant, Variants};
 use serde_json::{Map, Value, json};
 
 use crate::pull::{SUBJECT, read_record};
@@ -50,12 +50,21 @@ pub struct StandInArgs {
     /// End that many of the first consolidated queries as failed.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     failed_consolidated: u32,
+    /// Send this shape of webhooks and files at every occasion; may be given more than once.
+    #[arg(long = "variant", value_name = "NAME", value_parser = variant)]
+    variants: Vec<Variant>,
     /// Seed of ids, keys and generated records.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
+}
+
+fn variant(name: &str) -> Result<Variant, String> {
+    let mut all = Variant::ALL.into_iter();
+    all.find(|variant| variant.name() == name)
+        .ok_or_else(|| format!("one of {}", Variant::ALL.map(Variant::name).join(", ")))
 }
 
 /// Runs until the person at the keyboard, or the system, ends it.
@@ -72,6 +81,7 @@ pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
         clearing_makes_key: args.clearing_makes_key,
         data_ready_events: args.data_ready_events,
         failure_events: args.failure_events,
+        variants: Variants::Always(args.variants.clone()),
         ..StandInOptions::default()
     };
     let limits = limits(&options);
