@@ -24,8 +24,8 @@ pub(crate) fn say_error(text: &str) {
     eprintln!("{}", lines.join("\n       "));
 }
 
-/// Text that stays on its line and leaves the terminal alone: what could do otherwise is shown as a JSON escape, so that
-/// JSON stays what it was.
+/// Text that stays on its line and does not control the terminal. Unsafe characters are shown as JSON escapes, so that
+/// JSON keeps its meaning.
 pub(crate) fn one_line(text: &str) -> String {
     show(text, is_unsafe)
 }

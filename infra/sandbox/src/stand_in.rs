@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sandbox_host::IssuerServer;
-use sandbox_metriport::{StandIn, StandInOptions, Variants};
+use sandbox_metriport::{StandIn, StandInOptions, Variant, Variants};
 use serde_json::{Map, Value, json};
 
 use crate::pull::{SUBJECT, read_record};
@@ -47,18 +47,24 @@ pub struct StandInArgs {
     /// Send a webhook for a source that fails, too, as Metriport's documentation has it.
     #[arg(long)]
     failure_events: bool,
-    /// Send the shapes that Metriport's schemas allow beside those of its examples, each at one occasion in so many.
-    #[arg(long, value_name = "COUNT")]
-    variants_one_in: Option<u64>,
     /// End that many of the first consolidated queries as failed.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     failed_consolidated: u32,
+    /// Send this shape of webhooks and files at every occasion; may be given more than once.
+    #[arg(long = "variant", value_name = "NAME", value_parser = variant)]
+    variants: Vec<Variant>,
     /// Seed of ids, keys and generated records.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
+}
+
+fn variant(name: &str) -> Result<Variant, String> {
+    let mut all = Variant::ALL.into_iter();
+    all.find(|variant| variant.name() == name)
+        .ok_or_else(|| format!("one of {}", Variant::ALL.map(Variant::name).join(", ")))
 }
 
 /// Runs until the person at the keyboard, or the system, ends it.
@@ -75,7 +81,7 @@ pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
         clearing_makes_key: args.clearing_makes_key,
         data_ready_events: args.data_ready_events,
         failure_events: args.failure_events,
-        variants: args.variants_one_in.map_or(Variants::Never, Variants::OneIn),
+        variants: Variants::Always(args.variants.clone()),
         ..StandInOptions::default()
     };
     let limits = limits(&options);

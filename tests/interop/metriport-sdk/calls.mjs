@@ -105,11 +105,10 @@ export class Driver {
   }
 
   async #untilEnded(requestId, expected) {
-    const ended = await until("the query has ended", async () => {
+    await until(`the query is ${expected}`, async () => {
       const status = await this.sdk.getNetworkQueryStatus({ requestId });
-      return status.status !== "processing" && status;
+      return status.status === expected;
     });
-    equal("the query's end", ended.status, expected);
   }
 
   async consolidated(patientId, conversionType, resources, expected) {

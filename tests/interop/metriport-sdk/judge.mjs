@@ -1,14 +1,11 @@
 // Starts the stand-in with every kind of webhook switched on, drives it, and judges what it sent and answered.
 
 import { Driver, SANDBOX_PERSONS } from "./calls.mjs";
-import { SDK_LACKS, STAND_IN_LACKS, UNKNOWN_TYPES, UNKNOWN_WORDS } from "./expected.mjs";
+import { RUNS, SDK_LACKS, STAND_IN_LACKS, UNJUDGED, UNKNOWN_TYPES } from "./expected.mjs";
 import { MetriportMedicalApi, webhookMetadataSchema, webhookRequestSchema } from "./packages.mjs";
-import { startReceiver, startStandIn, until } from "./stand-in.mjs";
+import { knownVariants, startReceiver, startStandIn, until } from "./stand-in.mjs";
 
-const SWITCHES = [
-  ...["--data-ready-events", "--failure-events"],
-  ...["--failed-consolidated", "1", "--variants-one-in", "4"],
-];
+const SWITCHES = ["--data-ready-events", "--failure-events", "--failed-consolidated", "1"];
 
 /** What must have come for the run to count: type, and status where one has several. */
 const DUE = [
@@ -48,9 +45,10 @@ async function drive(driver, receiver) {
   return key;
 }
 
+/** Found wherever the event has it: that is not documented. */
 async function identityOf(receiver, sessionId) {
   const verified = await until("the identity is verified", () =>
-    receiver.deliveries.find(({ event, body }) => event.meta.type in UNKNOWN_TYPES && body.includes(sessionId)),
+    receiver.deliveries.find(({ body, event }) => event.meta.type.startsWith("ias.") && body.includes(sessionId)),
   );
   return /"proofedIdentityId":"([^"]+)"/.exec(verified.body)[1];
 }
@@ -85,7 +83,6 @@ function judgeWebhooks(deliveries, key) {
 
 function problemsOf(event) {
   const known = webhookRequestSchema.safeParse(event).success;
-  if (event.payload?.source?.status in UNKNOWN_WORDS) return known ? ["the list of unknown words is stale"] : [];
   if (event.meta.type in UNKNOWN_TYPES) {
     const envelope = webhookMetadataSchema.safeParse(event.meta).success ? [] : ["its envelope does not parse"];
     return known ? ["the schema knows it: the list of unknown types is stale"] : envelope;
@@ -139,31 +136,51 @@ function checkJudges({ body, event, signature }, key) {
   if (problemsOf({ ...event, payload }).length === 0) throw new Error("a webhook without its patient parses");
 }
 
-async function judge() {
-  const standIn = await startStandIn(SWITCHES);
+/** One run: what came, the problems, and the driver for further questions. */
+async function runOnce(variants, further) {
+  const standIn = await startStandIn([...SWITCHES, ...variants.flatMap((variant) => ["--variant", variant])]);
   const receiver = await startReceiver();
   try {
     const driver = new Driver(standIn.about);
     const key = await drive(driver, receiver);
-    const calls = driver.driven.size;
-    const { kinds, problems } = judgeWebhooks(receiver.deliveries, key);
     checkJudges(receiver.deliveries.find(({ event }) => event.meta.type === "network-query.hie"), key);
-    const missing = sdkLacks(driver);
-    problems.push(...SDK_LACKS.filter((one) => !missing.includes(one)).map((one) => `the SDK has ${one} by now`));
-    const lacks = await standInLacks(driver);
-    problems.push(...lacks.problems);
-    problems.forEach((problem) => console.error(problem));
-    const counted = Object.entries(kinds).map(([kind, count]) => `${count} ${kind}`);
-    console.log(
-      `metriport-sdk: ${receiver.deliveries.length} webhooks (${counted.sort().join(", ")}), ${calls} calls of the SDK, ` +
-        `${problems.length} problems; the SDK lacks ${missing.length} (${missing.join("; ")}), the stand-in ` +
-        `${lacks.lacking} methods that we do not use`,
-    );
-    return problems.length === 0;
+    return { ...judgeWebhooks(receiver.deliveries, key), ...(await further(driver)) };
   } finally {
     receiver.stop();
     standIn.stop();
   }
+}
+
+/** What both sides lack, as far as the lists of it do not agree. */
+async function lacks(driver) {
+  const calls = driver.driven.size;
+  const missing = sdkLacks(driver);
+  const stale = SDK_LACKS.filter((one) => !missing.includes(one)).map((one) => `the SDK has ${one} by now`);
+  const { lacking, problems } = await standInLacks(driver);
+  return { calls, missing, lacking, listProblems: [...stale, ...problems] };
+}
+
+async function judge() {
+  const judged = [...RUNS.flat(), ...Object.keys(UNJUDGED)];
+  const unjudged = (await knownVariants()).filter((variant) => !judged.includes(variant));
+  const runs = await Promise.all(RUNS.map((variants, index) => runOnce(variants, index === 0 ? lacks : () => ({}))));
+  const [{ calls, missing, lacking, listProblems }] = runs;
+  const problems = [
+    ...runs.flatMap((run) => run.problems),
+    ...listProblems,
+    ...unjudged.map((variant) => `the variant ${variant} is in no run`),
+  ];
+  const kinds = {};
+  for (const [kind, count] of runs.flatMap((run) => Object.entries(run.kinds))) kinds[kind] = (kinds[kind] ?? 0) + count;
+  const webhooks = Object.values(kinds).reduce((sum, count) => sum + count, 0);
+  const counted = Object.entries(kinds).map(([kind, count]) => `${count} ${kind}`);
+  problems.forEach((problem) => console.error(problem));
+  console.log(
+    `metriport-sdk: ${webhooks} webhooks in ${RUNS.length} runs with ${RUNS.flat().length} variants ` +
+      `(${counted.sort().join(", ")}), ${calls} calls of the SDK, ${problems.length} problems; the SDK lacks ` +
+      `${missing.length} (${missing.join("; ")}), the stand-in ${lacking} methods that we do not use`,
+  );
+  return problems.length === 0;
 }
 
 process.exitCode = (await judge()) ? 0 : 1;

@@ -1,6 +1,6 @@
 // A running stand-in, and a receiver of its webhooks.
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
@@ -16,6 +16,15 @@ export async function startStandIn(args) {
     once(child, "exit").then(() => Promise.reject(new Error("the stand-in did not start"))),
   ]);
   return { about: JSON.parse(line), stop: () => child.kill() };
+}
+
+/** The variants there are, from the refusal of one that is not. */
+export function knownVariants() {
+  return new Promise((resolve) => {
+    execFile("target/debug/ias", ["stand-in", "--variant", "none"], (_error, _stdout, stderr) => {
+      resolve(/one of ([a-z, -]+)/.exec(stderr)[1].trim().split(", "));
+    });
+  });
 }
 
 /** Takes webhooks as they come, and answers pings as Metriport demands. */

@@ -81,8 +81,8 @@ fn held(record: &NetworkRecord, (source, place): (Source, usize)) -> Option<&Ent
 }
 
 impl BundleText {
-    /// The same Bundle with every Patient in it replaced by this one, which comes last. A Bundle without resources stays
-    /// so: the networks know nothing.
+    /// The same Bundle with every Patient in it replaced by this one, which comes last. A Bundle without resources
+    /// stays empty: the networks know nothing.
     #[must_use]
     pub fn with_patient(mut self, patient: Entry) -> Self {
         self.patient = (!self.picks.is_empty()).then_some(patient);

@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::entry::Entry;
 
-/// Types that fill up a filtered record where the others refer to them, as Metriport does it
-/// (docs.metriport.com, page `api-reference/fhir/consolidated-data-query-post`), and the Patient, whom Metriport always adds.
+/// Types that fill up a filtered record where the others refer to them, as Metriport does it (docs.metriport.com, page
+/// `api-reference/fhir/consolidated-data-query-post`), and the Patient, whom Metriport always adds.
 const FILLED_UP: [&str; 9] = [
     "Device",
     "Location",

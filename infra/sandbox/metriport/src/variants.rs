@@ -60,6 +60,19 @@ impl Variant {
         Self::ForeignQuery,
         Self::PaddedGzip,
     ];
+
+    /// Its name on a command line, in kebab case.
+    #[must_use]
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    }
 }
 
 /// Which variants are sent.
@@ -206,6 +219,11 @@ mod tests {
         assert_eq!(delivery(Variant::NoEntry)["bundle"], json!({}));
         let usual = delivery(Variant::OddValue);
         assert!(usual["filters"].get("conversionType").is_some() && usual["bundle"] == json!({ "entry": [] }));
+    }
+
+    #[test]
+    fn names_are_those_of_a_command_line() {
+        assert_eq!(Variant::IdsUnderPatients.name(), "ids-under-patients");
     }
 
     #[test]
