@@ -18,9 +18,10 @@ struct List {
 pub(super) async fn list(client: &Client) -> Result<Vec<Facility>, UpstreamError> {
     let call = Call::new(Operation::ListFacilities, Method::GET, ["medical", "v1", "facility"]);
     let reply = client.send(call).await?;
-    let items = match reply.json::<List>() {
-        Ok(list) => list.facilities,
-        Err(_bare) => reply.json()?,
+    // A list would do for a structure, too.
+    let items = match reply.json() {
+        Ok(bare) => bare,
+        Err(_named) => reply.json::<List>()?.facilities,
     };
     Ok(items.into_iter().filter_map(Wire::facility).collect())
 }
