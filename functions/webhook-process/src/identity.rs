@@ -61,21 +61,24 @@ async fn sessions(deps: &Deps, verification: &Verification) -> Result<Vec<(Ident
     Ok(ours)
 }
 
-/// By our own mark, which nobody else knows; else by the session; else by the patient.
+/// By the session; else by our own mark, which nobody else knows; else by the patient. A mark beside a session of ours
+/// is not looked up: the person's own identity says whether the two agree.
 async fn correlate(
     deps: &Deps,
     verification: &Verification,
     by_session: Option<OwnerId>,
 ) -> Result<Option<OwnerId>, Error> {
+    if by_session.is_some() {
+        return Ok(by_session);
+    }
     if let Some(mark) = &verification.mark
         && let Some(owner) = deps.table.by_mark(mark).await?
     {
         return Ok(Some(owner));
     }
-    match (by_session, &verification.patient) {
-        (Some(owner), _) => Ok(Some(owner)),
-        (None, Some(patient)) => Ok(deps.table.by_patient(patient).await?),
-        (None, None) => Ok(None),
+    match &verification.patient {
+        Some(patient) => Ok(deps.table.by_patient(patient).await?),
+        None => Ok(None),
     }
 }
 

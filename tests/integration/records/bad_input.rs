@@ -16,8 +16,8 @@ use crate::harness::{Person, TestApp};
 const MEBIBYTE: usize = 1024 * 1024;
 const BUNDLE: &str = r#"{"resourceType":"Bundle","entry":["#;
 
-/// A sandbox whose bucket is a folder. A large `time_scale` shortens the wait before a transfer is tried again, and also
-/// the time that a transfer may take: eight seconds at 120.
+/// A sandbox whose bucket is a folder. A large `time_scale` shortens the wait before a transfer is tried again, and
+/// also the time that a transfer may take: eight seconds at 120.
 async fn with_bucket(dir: &TempDir, time_scale: u32) -> TestApp {
     TestApp::with(|options| {
         options.time_scale = time_scale;
