@@ -60,11 +60,10 @@ pub fn consolidated(person: &Person, number: &str, link: &str) -> Value {
 
 /// A person was proofed: the ids stand where other events keep theirs, below another service's session.
 fn identity_elsewhere(person: &Person) -> Value {
-    let mut event = identity_verified(person, "8");
-    let ids = event["payload"].take();
-    event["patients"] = json!([ids]);
-    event["payload"] = json!({ "sessionId": "ids_0198a0f0" });
-    event
+    let usual = identity_verified(person, "8");
+    json!({
+        "meta": usual.get("meta"), "patients": [usual.get("payload")], "payload": { "sessionId": "ids_0198a0f0" },
+    })
 }
 
 /// A consolidated query found nothing, as the published schema allows it to be said.
