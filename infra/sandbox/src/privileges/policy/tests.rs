@@ -153,7 +153,10 @@ fn what_a_denial_leaves_is_listed_and_nothing_else() {
     };
     assert_eq!(listed(&[]), ["f q:Receive *", "f q:Log *"]);
     let own = denial("q:*", &json!("arn:own"));
-    assert_eq!(listed(&[own.clone()]), ["f q:Receive arn:own", "f q:Log arn:own"]);
+    assert_eq!(
+        listed(std::slice::from_ref(&own)),
+        ["f q:Receive arn:own", "f q:Log arn:own"]
+    );
     let second = denial("q:Receive", &json!(["arn:o*", "arn:else"]));
     assert_eq!(listed(&[own, second]), ["f q:Receive arn:own", "f q:Log arn:own"]);
     assert!(listed(&[denial("q:*", &json!([]))]).is_empty());
