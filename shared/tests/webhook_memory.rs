@@ -1,6 +1,8 @@
 //! How much memory a large webhook takes to be read. The only test of its process: the peak that the system keeps is
 //! of the process as a whole.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use shared::domain::Time;
 use shared::webhook::{Incoming, UnverifiedWebhook, WebhookKeys, sign};
 

@@ -48,7 +48,7 @@ pub(super) fn shown(url: &str) -> String {
 /// # Errors
 /// When the URL has another path.
 pub(super) fn with_segment(url: &str) -> Result<String, String> {
-    joined(url, Env::of_process().optional(SEGMENT).as_deref())
+    joined(url, Env::of_process().optional(SEGMENT))
 }
 
 fn joined(url: &str, segment: Option<&str>) -> Result<String, String> {
