@@ -1,5 +1,5 @@
-//! How much memory a large webhook takes to be read. The only test of its process: the peak that the system keeps is
-//! of the process as a whole.
+//! Measures the memory that reading a large webhook takes. It is the only test of its process, since the peak that the
+//! system keeps is of the process as a whole.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -175,7 +175,7 @@ fn sources(enabled: Vec<SourceKind>) -> Result<Sources, Error> {
     })
 }
 
-/// API Gateway joins the values of a header that was sent twice by a comma: two sessions are none.
+/// API Gateway joins the values of a header that was sent twice with a comma. Two sessions count as malformed.
 fn session(header: Option<&str>) -> Result<Aal2SessionId, Error> {
     let text = header.ok_or_else(|| Problem::new(Code::Aal2SessionMissing))?;
     let single = Some(text).filter(|text| !text.contains(','));

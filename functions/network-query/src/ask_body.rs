@@ -3,7 +3,7 @@
 use shared::domain::input::{Faults, Input};
 use shared::domain::{ChallengeId, SourceKind};
 
-/// What the caller asks for.
+/// The caller's request.
 pub struct AskBody {
     pub(crate) challenge: ChallengeId,
     pub(crate) aal2_status: String,

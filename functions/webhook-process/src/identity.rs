@@ -50,7 +50,7 @@ pub(crate) async fn verify(
     Err(StoreError::Conflict(vec![Condition::IdentityAsRead]).into())
 }
 
-/// The sessions it names that are ours, and whose.
+/// Our sessions that the event names, each with its owner.
 async fn sessions(deps: &Deps, verification: &Verification) -> Result<Vec<(IdentitySessionId, OwnerId)>, Error> {
     let mut ours = Vec::new();
     for session in &verification.sessions {
@@ -61,8 +61,8 @@ async fn sessions(deps: &Deps, verification: &Verification) -> Result<Vec<(Ident
     Ok(ours)
 }
 
-/// By the session; else by our own mark, which nobody else knows; else by the patient. A mark beside a session of ours
-/// is not looked up: the person's own identity says whether the two agree.
+/// Finds the person by the session; else by our own mark, which is secret; else by the patient. A mark beside a session
+/// of ours is not looked up: the person's own identity says whether the two agree.
 async fn correlate(
     deps: &Deps,
     verification: &Verification,

@@ -18,7 +18,7 @@ pub const UNMATCHED: Outcome = "unmatched";
 pub const GONE: Outcome = "gone";
 /// It says what we know already.
 pub const UNCHANGED: Outcome = "unchanged";
-/// Nothing to act on. It is not remembered: another one under the same message id is as good.
+/// It needs no action, and is not remembered: another message may have the same id.
 pub const IGNORED: Outcome = "ignored";
 /// It was acted on before.
 pub const DUPLICATE: Outcome = "duplicate";

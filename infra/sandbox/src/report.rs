@@ -1,4 +1,4 @@
-//! What the commands print. Text of others (records, upstream, files, logs) reaches the terminal through here alone,
+//! The output of the commands. Text of others (records, upstream, files, logs) reaches the terminal through here alone,
 //! and can neither control it nor look like a line of ours.
 
 use std::io::Write as _;

@@ -1,5 +1,5 @@
 //! `ias smoke`: a look at a deployment's routes, and one pull, step by step, as its app would make it. With the
-//! stand-in's hosted pages it runs by itself; with Metriport's, somebody opens them in a browser.
+//! stand-in's hosted pages it runs by itself; with Metriport's, a person opens them in a browser.
 
 use std::path::{Path, PathBuf};
 

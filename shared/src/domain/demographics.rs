@@ -1,4 +1,4 @@
-//! Who the person says they are: read and checked before anything goes upstream.
+//! Demographics as the person states them, read and checked before anything goes upstream.
 //!
 //! The rules are those Metriport applies (docs.metriport.com, page `patient/create-patient`, and `patientCreateSchema`
 //! of the published `@metriport/api-sdk`), so that a refusal reaches the app with a field name rather than as an

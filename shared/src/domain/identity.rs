@@ -224,7 +224,7 @@ impl Identity {
 pub struct Verification {
     /// The identity that was proofed.
     pub proofed_identity: ProofedIdentityId,
-    /// The sessions it names. Its place is documented nowhere, so another service's may be among them.
+    /// The sessions it names. Their place is not documented, so another service's may be among them.
     #[serde(default, alias = "session", deserialize_with = "one_or_several")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<IdentitySessionId>,
@@ -257,8 +257,8 @@ impl Verification {
         !self.sessions.is_empty() || self.mark.is_some()
     }
 
-    /// The same, once it is known which of the sessions are ours: the others say nothing beside one that is. `None` if
-    /// several are, since nothing says which of them was passed.
+    /// The same once our sessions are known: beside one of ours, the others do not count. `None` if several are ours,
+    /// since the event does not say which of them was passed.
     #[must_use]
     pub fn of_ours(self, ours: &[IdentitySessionId]) -> Option<Self> {
         match ours {

@@ -1,8 +1,8 @@
-//! What a caller sent, read place by place. Each fault is noted with its JSON pointer (RFC 6901) and reading goes on,
+//! A caller's body, read field by field. Each fault is noted with its JSON pointer (RFC 6901) and reading goes on,
 //! so that one refusal names all of them.
 //!
 //! Knows JSON, and nothing about the requests made of it. A value is taken apart one level at a time and only where a
-//! reader asks for it: depth costs nothing, and a field that nobody reads may hold anything that JSON allows.
+//! reader asks for it: depth costs nothing, and a field without a reader may hold anything that JSON allows.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ const NAME_CHARS_MAX: usize = 64;
 pub struct FieldError {
     /// RFC 6901 pointer into the request body.
     pub pointer: String,
-    /// What is expected there, or why the field is refused.
+    /// The expected value, or the reason of the refusal.
     pub detail: &'static str,
 }
 

@@ -147,7 +147,7 @@ impl Sources {
         self.0.values().all(|source| source.status.is_settled())
     }
 
-    /// Whether a source failed that did start: such a one may be tried again.
+    /// Whether a source that did start has failed: upstream may retry it.
     #[must_use]
     pub fn any_may_be_retried(&self) -> bool {
         let may_be = |source: &Source| source.status == SourceStatus::Failed && source.http_status.is_none();

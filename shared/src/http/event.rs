@@ -2,7 +2,7 @@
 //! becomes API Gateway's.
 //!
 //! `lambda_http` converts the same types, but it parses an absolute URL from the scheme and host that the client sent
-//! and panics if there is no such URL. This conversion has no failure: an event that deserializes becomes a request.
+//! and panics if such a URL cannot exist. This conversion has no failure: an event that deserializes becomes a request.
 
 use std::convert::Infallible;
 

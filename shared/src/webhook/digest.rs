@@ -20,8 +20,8 @@ const DEPTH_MAX: usize = 127;
 impl VerifiedWebhook<'_> {
     /// SHA-256 of what the body says, lowercase hex: without the order of its keys, and without our own metadata.
     /// Metriport replays a webhook from what it stored, under its old message id and without `meta.data` (public code),
-    /// and storage need not keep an order. So a replay has the digest of the original, and whatever says something else
-    /// has not. Of a body that is not JSON, SHA-256 of its bytes.
+    /// and storage need not keep an order. So a replay has the digest of the original, and other content has another
+    /// digest. For a body that is not JSON, SHA-256 of its bytes.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// What storage does to a body must not depend on whether all of it can be read.
+    /// A reordered body has the same digest, also if a part of it cannot be read.
     #[test]
     fn an_odd_value_is_compared_as_written_and_the_rest_by_what_it_says() {
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));

@@ -80,7 +80,7 @@ fn text(json: &str) -> Result<Cow<'_, str>, Error> {
     Deserializer::from_str(json).deserialize_bytes(Lossy)
 }
 
-/// What an object or a list holds, so many levels deep.
+/// The content of an object or a list, so many levels deep.
 struct Inside(usize);
 
 impl<'de> Visitor<'de> for Inside {

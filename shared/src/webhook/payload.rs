@@ -1,7 +1,7 @@
 //! Reads a verified body. Tolerant: unknown fields are ignored, missing ones make an event an envelope.
 //!
 //! Shapes: docs.metriport.com, pages `handling-data/webhooks-with-nq` and `getting-started/webhooks`. The body of
-//! `ias.identity.verified` is documented nowhere; its ids are looked for wherever other events keep theirs.
+//! `ias.identity.verified` is not documented; its ids are looked for wherever other events keep theirs.
 
 use std::collections::BTreeMap;
 
@@ -222,8 +222,8 @@ fn ids<T: PartialEq, E>(body: &Value, name: &str, parse: impl Fn(String) -> Resu
     ids
 }
 
-/// `None` too if two identities or two patients are named: nothing says which of them is meant. Of several sessions the
-/// caller takes the one that is ours.
+/// `None` too if two identities or two patients are named, since the event does not say which of them is meant. If
+/// several sessions are named, the caller takes ours.
 fn verification(body: &Value) -> Option<Verification> {
     let mut proofed = ids(body, "proofedIdentityId", ProofedIdentityId::parse);
     let mut patients = ids(body, "patientId", PatientId::parse);
@@ -233,7 +233,7 @@ fn verification(body: &Value) -> Option<Verification> {
     {
         sessions.push(request);
     }
-    // Another `sessionId` would be somebody else's, such as that of the service that did the proofing.
+    // Another `sessionId` belongs to another service, such as the one that did the proofing.
     sessions.retain(|session| session.as_str().starts_with("ids_"));
     let (proofed_identity, patient) = (proofed.pop()?, patients.pop());
     (proofed.is_empty() && patients.is_empty()).then(|| Verification {

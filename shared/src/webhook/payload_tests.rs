@@ -123,7 +123,7 @@ fn delivery_of(part: Value) -> Delivery {
     }
 }
 
-/// FHIR forbids empty lists, so nothing found may be no list at all.
+/// FHIR forbids empty lists, so an empty result may have no list at all.
 #[test]
 fn a_bundle_without_entries_says_that_nothing_was_found() {
     for nothing in [
@@ -229,7 +229,7 @@ fn an_identity_event_with_two_identities_or_two_patients_is_kept_whole() {
     }
 }
 
-/// `JSON.stringify` writes half a character as an escape that is no text.
+/// `JSON.stringify` writes half a character as an escape that is not text.
 #[test]
 fn an_odd_value_in_a_member_that_is_not_read_hides_no_event() {
     let deep = format!("{}{}", "[".repeat(4000), "]".repeat(4000));

@@ -76,10 +76,13 @@ async fn functions_use_everything_they_may_do_and_nothing_else() {
     app.stop().await;
 }
 
-/// Without our mark, and of nobody we know: it is looked for by the session, and by the patient.
+/// Its owner is searched by the session, by the mark and by the patient.
 async fn an_event_of_a_session_that_is_not_known(app: &TestApp) {
     let event = json!({
-        "meta": { "messageId": "by-hand", "when": "2026-01-01T00:00:00.000Z", "type": "ias.identity.verified" },
+        "meta": {
+            "messageId": "by-hand", "when": "2026-01-01T00:00:00.000Z", "type": "ias.identity.verified",
+            "data": { shared::webhook::IDENTITY_MARK: "unknown" },
+        },
         "payload": { "sessionId": "ids_unknown", "patientId": "pat_unknown", "proofedIdentityId": "pid_of_nobody" },
     });
     assert_eq!(app.send_signed(&event).await, 200);

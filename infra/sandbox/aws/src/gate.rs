@@ -101,7 +101,7 @@ pub(crate) struct Gate {
 
 /// The middleware itself.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    // A browser's preflight is a question about a call. Nobody signs it, and no service has such an operation.
+    // A browser's preflight asks about a call. It is unsigned, and no service has such an operation.
     if request.method() == Method::OPTIONS {
         return next.run(request).await;
     }

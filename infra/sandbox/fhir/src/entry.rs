@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::lenient::{Lenient, Object};
 
-/// A resource as the text it came as. Without `Debug`: it is somebody's record.
+/// A resource as the text it came as. Without `Debug`: it is a person's record.
 #[derive(Clone)]
 pub struct Entry {
     /// The entry's `fullUrl` as JSON text.

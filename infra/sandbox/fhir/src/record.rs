@@ -108,7 +108,8 @@ impl NetworkRecord {
     }
 }
 
-/// Each entry goes to the source that such a resource comes from, in order; what is no resource to `hie`.
+/// Each entry goes to the source that such a resource comes from, in order. An entry that is not a resource goes to
+/// `hie`.
 impl FromIterator<Entry> for NetworkRecord {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
         let mut record = Self::default();

@@ -27,7 +27,7 @@ pub fn resource_date(resource: &RawValue) -> Option<DateSpan> {
     skim.main_date()
 }
 
-/// Whether all that this crate reads from a resource can be read, so that whoever counts it later can.
+/// Whether all that this crate reads from a resource can be read, so that no later count fails.
 pub(crate) fn is_readable(resource: &RawValue) -> bool {
     serde_json::from_str::<Object<Skim>>(resource.get()).is_ok()
 }

@@ -37,7 +37,7 @@ pub enum BundleError {
         /// Place in `entry`, from 0.
         index: usize,
     },
-    /// An entry whose resource is no JSON object with one `resourceType`, or has one of the names read here twice.
+    /// An entry whose resource is not a JSON object with one `resourceType`, or has one of the names read here twice.
     #[error(
         "entry {index} (counted from 0) holds no FHIR resource: give it an object with one resourceType, and no name twice"
     )]

@@ -1,4 +1,4 @@
-//! What JavaScript makes of values of another type, where Metriport's schemas coerce them.
+//! JavaScript's conversions of values of another type, where Metriport's schemas coerce them.
 
 use serde_json::Value;
 

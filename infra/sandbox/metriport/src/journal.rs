@@ -51,7 +51,7 @@ pub(crate) enum Entry {
     Delivered { at: i64, log: DeliveryLog },
 }
 
-/// What the world was made of.
+/// The inputs that made the world.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Origin {
     pub(crate) at: i64,
@@ -154,7 +154,7 @@ pub(crate) async fn restore(
     Ok((app, outgoing, api_key))
 }
 
-/// What the world of a journal was made of; a new journal takes it from the options.
+/// The inputs that made the world of a journal; a new journal takes them from the options.
 fn origin(entries: &[Entry], options: &StandInOptions) -> Origin {
     match entries.first() {
         Some(Entry::Made(origin)) => *origin,

@@ -43,7 +43,7 @@ pub enum StartError {
     Journal {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         source: std::io::Error,
     },
     /// The first facility was refused by our own rules.

@@ -36,7 +36,7 @@ pub enum Variant {
     ForeignSession,
     /// Test events of the dashboard come along: one message id, different bytes, metadata of Metriport's own.
     TestEvents,
-    /// A source reports a query that nobody started through the API: its origin is `patient-create`.
+    /// A source reports a query that was not started through the API: its origin is `patient-create`.
     ForeignQuery,
     /// Zeros follow the packed file.
     PaddedGzip,

@@ -49,7 +49,7 @@ pub(crate) enum Outgoing {
     Replay(Vec<String>),
     /// The check of a new URL.
     Ping {
-        /// What the receiver answers with.
+        /// The receiver's answer.
         value: String,
         /// `meta.messageId`.
         message_id: String,

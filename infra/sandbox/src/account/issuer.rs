@@ -1,5 +1,5 @@
-//! The issuer of the app's tokens, as API Gateway reads it when it makes the routes: what it cannot read, or what calls
-//! itself by another name, leaves the API without them.
+//! The issuer of the app's tokens, as API Gateway reads it when it makes the routes. An issuer that API Gateway cannot
+//! read, or that names itself differently, leaves the API without them.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(super) async fn check_issuer(args: &CheckIssuerArgs) -> Result<(), String> {
 /// Reads an issuer's discovery document and its keys (OpenID Connect Discovery 1.0, sections 3 and 4).
 ///
 /// # Errors
-/// Says what API Gateway would not take.
+/// Says what API Gateway would refuse.
 pub(super) async fn check(issuer: &str) -> Result<String, String> {
     let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     let document = read(&discovery).await?;

@@ -48,7 +48,7 @@ pub struct AccountArgs {
 pub enum AccountCommand {
     /// Look over the whole: secrets, registration, deliveries, the API. Ends with an error if something is wrong.
     Status(StatusArgs),
-    /// Read the issuer of the app's tokens as API Gateway reads it. To be done before each deployment; needs no stack.
+    /// Read the issuer of the app's tokens as API Gateway reads it. Run it before each deployment; it needs no stack.
     CheckIssuer(CheckIssuerArgs),
     /// List the account's facilities, or make one. Needs no stack: a stack needs the id.
     Facility(FacilityArgs),

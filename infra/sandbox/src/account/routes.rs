@@ -1,5 +1,5 @@
 //! The routes that a deployed API has, against those of the template: API Gateway leaves routes out, with no more than
-//! a warning, when it cannot read the issuer at the moment at which they are imported.
+//! a warning, when it cannot read the issuer while it imports them.
 //!
 //! Each is called without a token, as anybody may call it, and none does anything then.
 
@@ -14,7 +14,7 @@ use crate::stack::{REGION, TEMPLATE};
 /// Stands for an id in a path.
 const NO_ID: &str = "00000000-0000-7000-8000-000000000000";
 
-/// What a route answers whom it does not know.
+/// A route's answer to an unknown caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     /// It asks for a token, or for a signature.
@@ -27,8 +27,8 @@ enum Found {
     Other(u16),
 }
 
-/// Calls every route of the template and tells how many are there: that of the webhook under its segment, if that is
-/// known, and then nowhere else.
+/// Calls every route of the template and counts those that exist. If the segment is known, the webhook's route must
+/// exist under it and nowhere else.
 ///
 /// # Errors
 /// Names those that are missing, ask for no token, or cannot be reached.

@@ -8,12 +8,12 @@ use crate::sandbox::WEBHOOK_PATH;
 /// The variable that holds the segment.
 const SEGMENT: &str = "WEBHOOK_SEGMENT";
 
-/// What stands between the base of an API and the path of its webhook: a slash and the segment, or nothing.
+/// The part between the base of an API and the path of its webhook: a slash and the segment, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Segment(String);
 
 impl Segment {
-    /// Of a webhook URL of the API at `base`; `None` if it is none.
+    /// Reads a webhook URL of the API at `base`; `None` for any other URL.
     pub(super) fn between(base: &str, webhook: &str) -> Option<Self> {
         let between = webhook.strip_prefix(base)?.strip_suffix(WEBHOOK_PATH)?;
         let is_segment = between

@@ -1,6 +1,5 @@
-//! One look over a deployment: are its secrets filled, is its webhook registered and does it arrive, has the API all
-//! its routes and do they ask for a token, can its issuer be read, does the account's concurrency suffice. Shows no
-//! value.
+//! Checks a deployment and shows no value: its secrets, the registration and arrival of its webhook, and the API's
+//! routes, which must exist and ask for a token. With options it also checks the issuer and the account's concurrency.
 
 use std::time::Duration;
 

@@ -51,7 +51,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const PULLS_MAX: u64 = 3;
 /// Of so many persons one is refused at the link, and one is proofed as somebody else; the rest get records.
 const ODD_ONE_IN: u64 = 40;
-/// Of so many webhooks and files one has a certain shape that is not the usual one.
+/// One webhook or file in so many has a given unusual shape.
 const VARIED_ONE_IN: u64 = 8;
 
 /// Runs the command.

@@ -39,7 +39,7 @@ const TRACING: Managed = Managed {
     ],
 };
 
-/// What SAM attaches to a function.
+/// The policies that SAM attaches to a function.
 fn attached(function: &Function) -> impl Iterator<Item = Managed> {
     let traced = function.traced.then_some(TRACING);
     let fed = (!function.queue_sources.is_empty()).then_some(QUEUE_SOURCE);

@@ -4,8 +4,8 @@
 //! Callers are known by their access key ids. Those that begin with `SANDBOX` are the sandbox's own. A function's
 //! stands under the function's policy, and so do its event sources, which Lambda polls with the function's role; the
 //! set-up stands under none, as it is the deployment that acts there; any other of that kind is refused, so that
-//! nothing which looks like a function slips through. All other ids are people's: operators and tests. What is not
-//! signed is refused, as AWS refuses it.
+//! nothing which looks like a function slips through. All other ids are people's: operators and tests. An
+//! unsigned request is refused, as AWS refuses it.
 //!
 //! The policy of a function is the effective one: what the template says, and what SAM adds.
 

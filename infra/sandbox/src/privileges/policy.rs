@@ -1,8 +1,9 @@
 //! Policies, read and evaluated (docs.aws.amazon.com, IAM user guide, "IAM JSON policy element reference" and "Policy
 //! evaluation logic"). Pure.
 //!
-//! What ours have is here: statements that allow, with wildcards in actions and resources and conditions on the two
-//! keys below, and statements that deny actions on all resources but some, or to requests without leading keys.
+//! It covers the forms that our policies use: statements that allow, with wildcards in actions and resources and
+//! conditions on the two keys below, and statements that deny actions on all resources but some, or to requests
+//! without leading keys.
 //! Anything else is an error, so that nothing is granted or withheld that AWS would not.
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ const VIA_SERVICE: &str = "kms:ViaService";
 #[error("{0}")]
 pub struct PolicyError(String);
 
-/// What somebody may do: nothing, but for what a statement allows and none denies.
+/// The privileges of a caller: only those that a statement allows and none denies.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     allowed: Vec<Statement>,
@@ -175,7 +176,7 @@ impl Denial {
         }
     }
 
-    /// What is left of the resources of an action: those that are spared, and those spared that they stand for.
+    /// The resources that an action keeps: those that are spared, and those spared that they stand for.
     fn leaves(&self, action: &str, resources: Vec<String>) -> Vec<String> {
         let spared = match self {
             Self::AllBut { actions, spared } if any_like(actions, action) => spared,

@@ -5,7 +5,7 @@ use std::path::Path;
 use sandbox_fhir::{Entry, NetworkRecord, read_entries};
 use shared::records::{BundleScan, ScanError};
 
-/// What stands before a resource in a Bundle of one.
+/// The text before the resource in a Bundle of one.
 const BEFORE: &[u8] = br#"{"resourceType":"Bundle","entry":[{"resource":"#;
 const AFTER: &[u8] = b"}]}";
 

@@ -1,4 +1,4 @@
-//! What `ias up` prints: where everything is, and lines for a shell that pull a record.
+//! The output of `ias up`: where everything is, and lines for a shell that pull a record.
 //!
 //! They paste into bash and zsh. An interactive zsh knows no comments, so no line is one. No line holds a `!` outside
 //! single quotes, since both shells would look for it in their history. With `--pages`, the lines ask for the address

@@ -8,7 +8,7 @@ use crate::domain::input::Input;
 /// Longest name or line, in characters.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// What [`text`] expects.
+/// The text that [`text`] expects.
 pub(super) const TEXT: &str = "a text of 1 to 200 characters, none of them a control or invisible";
 
 /// A name or a line that must be there.

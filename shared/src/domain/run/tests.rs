@@ -154,7 +154,7 @@ fn sources_that_cannot_start_make_the_run_partial() {
     assert_eq!(run.state, RunState::Partial);
 }
 
-/// A source may be tried again after a failure, as long as upstream is at it.
+/// A source may be retried after a failure while upstream's query runs.
 #[test]
 fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
     let run = after(
@@ -187,7 +187,7 @@ fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
     }
 }
 
-/// Whether a failure is the last word, upstream's status says; and it is asked at once.
+/// Upstream's status decides whether a failure is final, and it is read at once.
 #[test]
 fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
     let later = Time::from_millis(T0.millis() + 1);
@@ -225,7 +225,7 @@ fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
     assert!(given_up.state == RunState::Consolidating && !given_up.all_answered);
     let late = at(&retried, RunEvent::DeadlinePassed, retried.expires_at);
     assert_eq!(late.state, RunState::Consolidating);
-    // What has ended stays.
+    // An ended run takes no late answer.
     let ended = at(&given_up, RunEvent::RecordEnded { available: true }, later);
     assert_eq!(ended.state, RunState::Partial);
     let answer = reported(SourceKind::Lab, Outcome::Completed);

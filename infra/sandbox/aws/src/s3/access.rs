@@ -1,5 +1,5 @@
-//! Who may call: any access key id, with the one secret of the sandbox. And on what: buckets, uploads and parts that
-//! exist, and keys that the files can carry.
+//! Decides who may call: any access key id, with the one secret of the sandbox. Decides on what: buckets, uploads and
+//! parts that exist, and keys that the files can carry.
 
 use crate::gate::query_value;
 use axum::http::Uri;

@@ -1,4 +1,4 @@
-//! Which pages of other origins may read objects, by the CORS configuration of a bucket
+//! Decides which pages of other origins may read objects, by the CORS configuration of a bucket
 //! (docs.aws.amazon.com, Amazon S3 user guide, "Using cross-origin resource sharing (CORS)").
 
 use std::collections::BTreeMap;

@@ -172,7 +172,7 @@ fn an_entry_keeps_its_full_url_or_gets_one_of_its_own() {
         |url: &str, kind: &str, id: &str| format!(r#"{{{url}"resource":{{"resourceType":"{kind}","id":"{id}"}}}}"#);
     let kept = entry(r#""fullUrl":"https:\/\/a.test/Patient/1","#, "Patient", "1");
     let (derived, named) = (entry("", "Condition", UUID), entry("", "Condition", "c.1"));
-    // Its derived name is the one before it, and a name that is no text is none.
+    // Its derived name is the one before it, and a name that is not text does not count.
     let (taken, odd) = (entry("", "Procedure", UUID), entry(r#""fullUrl":7,"#, "Goal", "g-1"));
     let (nameless, before) = (r#"{"resource":{"resourceType":"Goal"}}"#, entry("", "Goal", "c.1"));
     let record = record_of(&[&kept, &derived, &named, &taken, &odd, nameless, &before]);

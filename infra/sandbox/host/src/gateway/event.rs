@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::route::Matched;
 
-/// Who asks, and how.
+/// The client and its request.
 pub(super) struct Client<'a> {
     pub(super) parts: &'a Parts,
     pub(super) peer: SocketAddr,

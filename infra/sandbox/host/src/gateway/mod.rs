@@ -1,5 +1,5 @@
 //! An API Gateway HTTP API (payload format 2.0) on a loopback listener: route, authorize, map the request to an
-//! event, map the reply back. What API Gateway refuses itself has API Gateway's own bodies. `docs/architecture.md`
+//! event, map the reply back. Refusals by API Gateway itself have its own bodies. `docs/architecture.md`
 //! lists where it differs from API Gateway.
 
 mod cors;

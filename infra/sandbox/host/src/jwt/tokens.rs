@@ -1,4 +1,4 @@
-//! `/token?subject=NAME`: tokens of the sandbox's issuer for whoever asks. On loopback alone, as its key is public.
+//! `/token?subject=NAME`: tokens of the sandbox's issuer for every caller. On loopback alone, as its key is public.
 
 use axum::Json;
 use axum::http::{StatusCode, header};

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use crate::options::HostOptions;
 use crate::template::{Function, TemplateError};
 
-/// What the key ids of functions begin with.
+/// Prefix of the key ids of functions.
 const FUNCTIONS: &str = "SANDBOX";
-/// What the key ids of their event sources begin with.
+/// Prefix of the key ids of their event sources.
 const EVENT_SOURCES: &str = "SANDBOXSOURCE";
 
 /// Who a function is to AWS.

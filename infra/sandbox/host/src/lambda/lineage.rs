@@ -12,7 +12,7 @@ pub(crate) const HOPS_MAX: u32 = 16;
 /// How far chains of invocations went at one function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hops {
-    /// The longest chain: how often it came by.
+    /// How often the longest chain invoked it.
     pub most: u32,
     /// Invocations that were stopped: CloudWatch's `RecursiveInvocationsDropped`.
     pub dropped: u64,
@@ -23,7 +23,7 @@ pub struct Hops {
 pub(crate) struct Lineage(BTreeMap<String, u32>);
 
 impl Lineage {
-    /// What the trace headers of a batch's messages say. Of several chains the longer one counts.
+    /// Reads the trace headers of a batch's messages. If there are several chains, the longest counts.
     pub(crate) fn of<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
         let mut lineage = Self::default();
         for (function, count) in headers.into_iter().flat_map(hops) {

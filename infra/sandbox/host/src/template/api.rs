@@ -16,7 +16,7 @@ pub struct HttpApi {
     pub default_authorizer: Option<String>,
     /// `None`: API Gateway answers no preflight.
     pub cors: Option<Cors>,
-    /// Of the routes without settings of their own; `None` throttles none of them.
+    /// The default of routes without settings of their own; `None` throttles none of them.
     pub default_throttle: Option<Throttle>,
     /// By route key, such as `GET /v1/records/{id}`.
     pub throttles: BTreeMap<String, Throttle>,
@@ -147,8 +147,8 @@ fn authorizer(name: &str, node: &Node<'_>) -> Result<JwtAuthorizer, TemplateErro
     })
 }
 
-/// SAM takes a function at this place for the whole configuration: methods and headers would be lost, and the origins
-/// nobody's. A function around all of it is read as it is meant.
+/// SAM takes a function at this place for the whole configuration: methods and headers would be lost, and no origin
+/// allowed. A function around all of it is read as it is meant.
 fn refuse_origins_by_function(node: &Node<'_>, pointer: &str) -> Result<(), TemplateError> {
     let origins = node.raw().pointer(pointer).and_then(serde_json::Value::as_object);
     match origins.and_then(intrinsic) {

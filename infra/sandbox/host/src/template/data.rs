@@ -53,7 +53,7 @@ pub enum Projection {
 pub struct Bucket {
     pub logical_id: String,
     pub name: String,
-    /// Of its CORS configuration; without a rule, no page of another origin reads it.
+    /// The rules of its CORS configuration; without a rule, no page of another origin reads it.
     pub cors: Vec<BucketCors>,
 }
 

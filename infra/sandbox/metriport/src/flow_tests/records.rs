@@ -88,7 +88,7 @@ fn the_record_holds_the_patient_as_the_account_knows_them() {
     );
     assert_eq!(made[0]["name"], json!([{ "family": "Quill", "given": ["Nora"] }]));
     assert_eq!(made[0]["telecom"], Value::Null, "the account gave no contact");
-    // What changes at Metriport shows in the next record.
+    // A change at Metriport shows in the next record.
     let facility = world.facilities[0].id.clone();
     let mut renamed = crate::world::testing::patient_body("Nora", "user-1");
     renamed["lastName"] = json!("Quillon");

@@ -15,7 +15,7 @@ fn kept(path: &Path, seed: u64) -> StandInOptions {
     }
 }
 
-/// What somebody who comes back would ask.
+/// The requests of an app after the restart.
 async fn state(bench: &Bench, patient_id: &str, query_id: &str) -> Vec<Value> {
     let mut state = Vec::new();
     for path in [

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Who sends messages.
+/// The sender of messages.
 #[derive(Clone, Copy)]
 pub(super) struct Sender<'a> {
     /// The access key id that signed the request.
