@@ -107,14 +107,22 @@ async fn look(args: &StatusArgs) -> Result<Vec<Finding>, String> {
 
 /// The routes of the API: that of the webhook, too, where it is registered there.
 async fn api(api: Option<&Url>, registered: Option<&Url>) -> Result<String, String> {
-    let of_webhook = registered.and_then(|url| url.as_str().strip_suffix(WEBHOOK_PATH));
     let base = api
-        .map(Url::as_str)
-        .or(of_webhook)
+        .map(|api| api.as_str().trim_end_matches('/').to_owned())
+        .or_else(|| registered.and_then(base_of_webhook))
         .ok_or("not looked at: give --api URL")?;
-    let base = base.trim_end_matches('/');
-    let segment = registered.and_then(|url| Segment::between(base, url.as_str()));
-    routes::check(base, segment.as_ref()).await
+    let segment = registered.and_then(|url| Segment::between(&base, url.as_str()));
+    routes::check(&base, segment.as_ref()).await
+}
+
+/// Base URL of the API whose webhook is registered at `url`. One name before the webhook's path is a segment and does
+/// not belong to the base, so that the paths without it are called, too.
+fn base_of_webhook(url: &Url) -> Option<String> {
+    let origin = url.origin().ascii_serialization();
+    match Segment::between(&origin, url.as_str()) {
+        Some(_) => Some(origin),
+        None => url.as_str().strip_suffix(WEBHOOK_PATH).map(str::to_owned),
+    }
 }
 
 /// The webhook as Metriport has it; its URL, if there is one.
@@ -237,6 +245,18 @@ mod tests {
         assert!(ours(&settings(Some("https://other.example.org/x"), None), Some(&api)).is_err());
         assert!(ours(&settings(Some("https://other.example.org/x"), None), None).is_ok());
         assert!(ours(&settings(None, None), None).is_err());
+    }
+
+    #[test]
+    fn base_of_a_registered_webhook_excludes_its_segment() {
+        let base = |url: &str| base_of_webhook(&url.parse().unwrap());
+        let origin = Some("https://health.example.org".to_owned());
+        assert_eq!(base("https://health.example.org/v1/webhooks/metriport"), origin);
+        let secret = "https://health.example.org/8f14e45fceea167a5a36dedd4bea2543/v1/webhooks/metriport";
+        assert_eq!(base(secret), origin);
+        let deeper = "https://health.example.org/a/b/v1/webhooks/metriport";
+        assert_eq!(base(deeper).as_deref(), Some("https://health.example.org/a/b"));
+        assert_eq!(base("https://health.example.org/hook"), None);
     }
 
     #[test]
