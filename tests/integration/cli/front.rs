@@ -18,8 +18,10 @@ use crate::harness::BOUND;
 pub struct Mappings {
     /// A further mapping of the API, as by the parameter WebhookSegment.
     pub segment: &'static str,
-    /// A prefix that is mapped, too: the rest of such a path is not a route.
-    pub shadowed: &'static str,
+    /// A prefix that is mapped to an API without routes.
+    pub closed: &'static str,
+    /// A prefix that is mapped to the same API, which looks for a route by the rest of the path.
+    pub stripped: &'static str,
     /// Paths whose routes were not imported.
     pub missing: &'static [&'static str],
     /// Paths whose routes have no authorizer: the function is asked.
@@ -55,14 +57,21 @@ async fn answer(
 ) -> Response {
     let Mappings {
         segment,
-        shadowed,
+        closed,
+        stripped,
         missing,
         unguarded,
     } = front.mappings.clone();
     let of_segment = uri.path().strip_prefix(segment).filter(|_| !segment.is_empty());
     let path = of_segment.unwrap_or(uri.path());
-    let is_shadowed = of_segment.is_none() && !shadowed.is_empty() && path.starts_with(shadowed);
-    if is_shadowed || missing.contains(&path) {
+    let is_before = |prefix: &str| of_segment.is_none() && !prefix.is_empty() && path.starts_with(prefix);
+    let is_closed = is_before(closed);
+    let path = if is_before(stripped) {
+        rest(path, stripped)
+    } else {
+        path
+    };
+    if is_closed || missing.contains(&path) {
         return (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" }))).into_response();
     }
     if unguarded.contains(&path) {
@@ -79,4 +88,10 @@ async fn answer(
         .expect("an answer");
     let json = [(header::CONTENT_TYPE, "application/json")];
     (answer.status(), json, answer.bytes().await.expect("a body")).into_response()
+}
+
+/// The path without as many names as the prefix has: a mapping also takes a path whose last name is longer.
+fn rest<'p>(path: &'p str, prefix: &str) -> &'p str {
+    let mut slashes = path.match_indices('/').skip(prefix.matches('/').count());
+    slashes.next().and_then(|(start, _)| path.get(start..)).unwrap_or("/")
 }

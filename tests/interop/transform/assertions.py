@@ -12,6 +12,7 @@ EXPECTED = pathlib.Path(__file__).with_name("policies.json")
 
 # Every name that we choose, and why it hinders no second stack: what the name holds, or whose it is.
 NAMES = {
+    ("AWS::ApiGatewayV2::Api", "Name"): [STACK],
     ("AWS::ApiGatewayV2::DomainName", "DomainName"): "the operator's, one for a stack",
     ("AWS::Route53::RecordSet", "Name"): "the operator's, the same",
     ("AWS::ApiGatewayV2::Stage", "StageName"): "within its API",
@@ -97,10 +98,37 @@ def dependencies(expansion):
         yield from (f"{name} does not depend on any {kind}" for kind in needed if kind not in kinds)
     for place, template, body in expansion.resources:
         if body["Type"] == "AWS::ApiGatewayV2::ApiMapping":
-            # What the nested stack is handed, as a reference in the stack above.
-            stage = body["Properties"]["Stage"].strip("${}")
-            if root.body["Resources"].get(stage, {}).get("Type") != "AWS::ApiGatewayV2::Stage":
+            stage = referred(expansion, template, body["Properties"]["Stage"])
+            if stage.get("Type") != "AWS::ApiGatewayV2::Stage":
                 yield f"{place} depends on no stage"
+            elif stage["Properties"]["ApiId"] != body["Properties"]["ApiId"]:
+                yield f"{place} maps one API and the stage of another"
+
+
+def referred(expansion, template, value):
+    """The resource that a resolved reference names: in its own template, or in the stack above, which hands it down."""
+    name = value.removeprefix("${").removesuffix("}")
+    return template.resources.get(name) or expansion.root.resources.get(name, {})
+
+
+def webhook_segment(expansion):
+    """With a secret segment, every path that begins with the webhook's own leads to an API without routes: an API with
+    the route would find it in the rest of such a path."""
+    if "WebhookSegment" not in expansion.given:
+        return
+    domain = expansion.nested["Domain"]
+    mappings = [one["Properties"] for one in domain.of("AWS::ApiGatewayV2::ApiMapping").values()]
+    closing = [one["ApiId"] for one in mappings if one.get("ApiMappingKey") == "v1/webhooks"]
+    if len(closing) != 1:
+        yield f"{len(closing)} mappings close the webhook's path"
+    for api in closing:
+        body = domain.resources.get(api.removeprefix("${").removesuffix("}"), {})
+        if body.get("Type") != "AWS::ApiGatewayV2::Api" or {"Body", "BodyS3Location", "Target"} & set(body["Properties"]):
+            yield f"the closing mapping leads to {api}, which has routes"
+        elif body["Properties"].get("DisableExecuteApiEndpoint") is not True:
+            yield f"{api} has a second address"
+        routes = domain.of("AWS::ApiGatewayV2::Route").items()
+        yield from (f"{name} is a route of {api}" for name, one in routes if one["Properties"]["ApiId"] == api)
 
 
 def cycles(expansion):
@@ -221,7 +249,7 @@ def processor(expansion):
 ALL = {
     one.__name__: one
     for one in (
-        names, policies, cors, dependencies, cycles, sizes, vended_logs, concurrency, retention, importable, user_pool,
-        alarms, import_warnings, processor,
+        names, policies, cors, dependencies, webhook_segment, cycles, sizes, vended_logs, concurrency, retention,
+        importable, user_pool, alarms, import_warnings, processor,
     )
 }

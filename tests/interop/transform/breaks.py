@@ -69,6 +69,33 @@ def map_the_domain_without_its_stage(written):
     properties(written, "Domain")["Parameters"]["ApiStage"] = "$default"
 
 
+def map_the_closed_api_without_its_stage(written):
+    properties(written, "ClosingMapping", "infra/domain.yaml")["Stage"] = "$default"
+
+
+def lead_the_closing_mapping_to_the_api(written):
+    properties(written, "ClosingMapping", "infra/domain.yaml").update(ApiId={"Ref": "ApiId"}, Stage={"Ref": "ApiStage"})
+
+
+def leave_out_the_closing_mapping(written):
+    del written["infra/domain.yaml"]["Resources"]["ClosingMapping"]
+
+
+def add_a_route_to_the_closed_api(written):
+    written["infra/domain.yaml"]["Resources"]["Route"] = {
+        "Type": "AWS::ApiGatewayV2::Route",
+        "Properties": {"ApiId": {"Ref": "ClosedApi"}, "RouteKey": "$default"},
+    }
+
+
+def give_the_closed_api_a_target(written):
+    properties(written, "ClosedApi", "infra/domain.yaml")["Target"] = "https://example.com"
+
+
+def name_the_closed_api_for_all_stacks(written):
+    properties(written, "ClosedApi", "infra/domain.yaml")["Name"] = "closed"
+
+
 def log_into_any_group(written):
     del properties(written, "RecordReadFunction")["LoggingConfig"]
 
@@ -159,6 +186,10 @@ BROKEN = {
         choose_the_origins_alone, pass_the_origins_as_one, forget_the_bucket, hide_the_request_id,
     ]),
     "dependencies": ("domain", [map_the_domain_without_its_stage, log_into_any_group]),
+    "webhook_segment": ("everything", [
+        lead_the_closing_mapping_to_the_api, leave_out_the_closing_mapping, add_a_route_to_the_closed_api,
+        give_the_closed_api_a_target,
+    ]),
     "cycles": ("bare", [close_a_circle]),
     "sizes": ("bare", [write_a_policy_too_long, hand_over_too_long_a_value, make_too_many_resources]),
     "vended_logs": ("bare", [log_into_the_shared_policy]),
@@ -174,4 +205,8 @@ ALL = {
     mutate.__name__: (assertion, chosen, mutate)
     for assertion, (chosen, mutations) in BROKEN.items()
     for mutate in mutations
-} | {"open_without_origins": ("cors", "bare", open_without_origins)}
+} | {
+    "open_without_origins": ("cors", "bare", open_without_origins),
+    "map_the_closed_api_without_its_stage": ("dependencies", "everything", map_the_closed_api_without_its_stage),
+    "name_the_closed_api_for_all_stacks": ("names", "everything", name_the_closed_api_for_all_stacks),
+}

@@ -28,7 +28,7 @@ enum Found {
 }
 
 /// Calls every route of the template and counts those that exist. If the segment is known, the webhook's route must
-/// exist under it and nowhere else.
+/// exist under it and answer on none of the paths without it.
 ///
 /// # Errors
 /// Names those that are missing, ask for no token, or cannot be reached.
@@ -41,8 +41,8 @@ pub(crate) async fn check(base: &str, segment: Option<&Segment>) -> Result<Strin
             (Some(_), _) => call(&app, &route, &path).await?,
             (None, None) => continue,
             (None, Some(segment)) => {
-                if segment.is_secret() && call(&app, &route, &path).await? != Found::Missing {
-                    problems.push(format!("{} {} is open without its segment", route.method, route.path));
+                if segment.is_secret() {
+                    problems.extend(find_open_paths(&app, &route, &path).await?);
                 }
                 call(&app, &route, &segment.before(&path)).await?
             }
@@ -54,6 +54,24 @@ pub(crate) async fn check(base: &str, segment: Option<&Segment>) -> Result<Strin
         true => Ok(format!("all {count} routes are there, and ask for a token")),
         false => Err(format!("{}{}", problems.join(", "), way_on(&problems))),
     }
+}
+
+/// Calls the webhook's route on each path that might lead to it without the segment.
+async fn find_open_paths(app: &App, route: &Route, path: &str) -> Result<Vec<String>, String> {
+    let mut problems = Vec::new();
+    for path in paths_without_segment(path) {
+        if call(app, route, &path).await? != Found::Missing {
+            problems.push(format!("{} {path} is open without its segment", route.method));
+        }
+    }
+    Ok(problems)
+}
+
+/// The path itself, and the path behind the closing mapping. API Gateway removes a mapping's key before it looks for a
+/// route, and compares the key with the beginning of the path, also within a name.
+fn paths_without_segment(path: &str) -> [String; 3] {
+    let closing = path.rsplit_once('/').map_or("", |(closing, _)| closing);
+    [path.to_owned(), format!("{closing}{path}"), format!("{closing}X{path}")]
 }
 
 fn problem(route: &Route, found: Found) -> Option<String> {
@@ -103,6 +121,16 @@ async fn call(app: &App, route: &Route, path: &str) -> Result<Found, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_behind_the_closing_mapping_are_called() {
+        let expected = [
+            "/v1/webhooks/metriport",
+            "/v1/webhooks/v1/webhooks/metriport",
+            "/v1/webhooksX/v1/webhooks/metriport",
+        ];
+        assert_eq!(paths_without_segment(crate::sandbox::WEBHOOK_PATH), expected);
+    }
 
     #[test]
     fn every_route_of_the_template_is_known() {
