@@ -123,6 +123,11 @@ fn a_webhook_segment_is_long_and_registered_by_metriport() {
     let of_digits = |text: &&str| text.chars().all(|c| c.is_ascii_hexdigit());
     let refused: Vec<_> = refused_webhook_texts().filter(of_digits).collect();
     assert_eq!(refused, ["0000", "2130706433"], "what else the pattern has to exclude");
+    let wanted = parameters()["WebhookSegment"]["ConstraintDescription"].clone();
+    assert!(
+        refused.iter().all(|text| wanted.as_str().unwrap().contains(text)),
+        "{wanted}"
+    );
     assert_eq!(parameters()["WebhookSegment"]["NoEcho"], true);
 }
 
