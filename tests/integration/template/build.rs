@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use fancy_regex::Regex;
 use serde_json::json;
 
 use super::{ROOT, stack};
@@ -87,6 +88,39 @@ fn functions_for_another_processor_are_noticed_before_they_are_deployed() {
     assert_eq!(check(folder.path(), "mips"), Some(2));
     // Nothing was built.
     assert_eq!(check(&folder.path().join(".aws-sam"), "arm64"), Some(1));
+}
+
+/// The pages that say how to deploy.
+fn pages() -> impl Iterator<Item = (String, String)> {
+    let docs = fs::read_dir(Path::new(ROOT).join("docs")).unwrap();
+    let docs = docs.map(|entry| entry.unwrap().path());
+    let pages = docs.chain([Path::new(ROOT).join("README.md")]);
+    pages
+        .filter(|path| path.extension().is_some_and(|kind| kind == "md"))
+        .map(|path| (path.display().to_string(), fs::read_to_string(path).unwrap()))
+}
+
+/// `sam build` reads the processor from the stage of samconfig.toml that `--config-env` names.
+#[test]
+fn documented_deployment_builds_for_the_stage_it_deploys() {
+    let stage = r"((?: --config-env \w+)?)";
+    let commands = Regex::new(&format!("sam build{stage} &&([^`]*?)sam deploy{stage}")).unwrap();
+    let mut count = 0;
+    for (page, text) in pages() {
+        for found in commands.captures_iter(&text).map(Result::unwrap) {
+            count += 1;
+            let [commands, built, between, deployed] = [0, 1, 2, 3].map(|group| found.get(group).unwrap().as_str());
+            assert_eq!(built, deployed, "{page}: {commands}");
+            assert!(between.contains("infra/built-for"), "{page}: {commands}");
+        }
+        let chosen = text
+            .split("\n\n")
+            .filter(|paragraph| paragraph.contains("--config-env"));
+        for paragraph in chosen {
+            assert!(paragraph.contains("sam build"), "{page}: {paragraph}");
+        }
+    }
+    assert!(count >= 3, "{count}");
 }
 
 /// zig's linker would lay them at a fixed address.
