@@ -59,15 +59,16 @@ def applies(statement, action, resource, keys):
 class Account:
     """One that is IAM, STS and DynamoDB at a time, and counts what is left in it."""
 
-    def __init__(self, keys_of, fails_at=None):
+    def __init__(self, keys_of, fails_at=None, partition="aws"):
         self.keys_of, self.fails_at, self.left, self.documents, self.refusals = keys_of, fails_at, set(), {}, 0
-        self.region_name, self.arn = "us-east-1", "arn:aws:dynamodb:us-east-1:123456789012:table/t"
+        self.partition, self.trusted = partition, set()
+        self.region_name, self.arn = "us-east-1", f"arn:{partition}:dynamodb:us-east-1:123456789012:table/t"
 
     def client(self, _service):
         return self
 
     def get_caller_identity(self):
-        return {"Account": "123456789012"}
+        return {"Account": "123456789012", "Arn": f"arn:{self.partition}:iam::123456789012:user/operator"}
 
     def create_table(self, **named):
         self.left.add(named["TableName"])
@@ -80,6 +81,8 @@ class Account:
         if self.fails_at == len(self.documents):
             raise refused("LimitExceeded")
         self.left.add(named["RoleName"])
+        [statement] = json.loads(named["AssumeRolePolicyDocument"])["Statement"]
+        self.trusted.add(statement["Principal"]["AWS"])
         return {"Role": {"Arn": named["RoleName"]}}
 
     def put_role_policy(self, **named):
@@ -143,6 +146,14 @@ def faults():
             yield f"leading-keys-check, where {name}: {found}: {printed.getvalue()}"
         if account.left:
             yield f"leading-keys-check leaves {sorted(account.left)}"
+    # IAM refuses a principal of another partition.
+    for partition in ("aws", "aws-us-gov"):
+        account = Account(lambda needs, place: [needs[place][1]], partition=partition)
+        assume = lambda session, role, *_: Caller(session, session.documents[role])
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = check.main(account, pause=lambda: None, assume=assume)
+        if found or account.trusted != {f"arn:{partition}:iam::123456789012:root"}:
+            yield f"leading-keys-check trusts {sorted(account.trusted)} in the partition {partition}: {found}"
     for step in (0, 1):
         account = Account(lambda needs, place: [needs[place][1]], fails_at=step)
         with contextlib.suppress(ClientError):
