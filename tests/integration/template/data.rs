@@ -88,8 +88,18 @@ fn the_bucket_takes_tls_only_and_keeps_records_and_nothing_else() {
             .filter(enabled)
             .any(|rule| rule["AbortIncompleteMultipartUpload"].is_object())
     );
-    // A version would outlive an erasure.
+    // A version would outlive an erasure. A bucket that kept versions before loses them by a rule.
     assert!(bucket["Properties"].get("VersioningConfiguration").is_none());
+    let forgets = |rule: &Value| {
+        rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1 && rule["ExpiredObjectDeleteMarker"] == true
+    };
+    assert!(
+        rules
+            .iter()
+            .filter(enabled)
+            .any(|rule| forgets(rule) && rule.get("Prefix").is_none()),
+        "old versions stay"
+    );
     assert!(
         rules.iter().all(|rule| rule.get("ExpirationInDays").is_none()),
         "records expire"

@@ -173,9 +173,21 @@ def retention(expansion):
             yield f"{name} goes before {bucket}"
         if "VersioningConfiguration" in resources[bucket]["Properties"]:
             yield f"versions in {bucket} outlive an erasure"
+        # A bucket that kept versions before still has them, and no rule but this removes them.
+        rules = resources[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
+        whole = [one for one in rules if is_for_all(one)]
+        if not any(one.get("NoncurrentVersionExpiration") == {"NoncurrentDays": 1} for one in whole):
+            yield f"versions that {bucket} kept before stay for ever"
+        if not any(one.get("ExpiredObjectDeleteMarker") is True for one in whole):
+            yield f"markers of deletions stay in {bucket} for ever"
     for name, body in expansion.root.of("AWS::DynamoDB::Table").items():
         if policy[name] != policy["DataKey"]:
             yield f"after a failed first deployment {name} is kept otherwise than its key"
+
+
+def is_for_all(rule):
+    """Whether a lifecycle rule applies to every object of its bucket."""
+    return rule["Status"] == "Enabled" and not {"Prefix", "TagFilters", "ObjectSizeGreaterThan"} & set(rule)
 
 
 def importable(expansion):

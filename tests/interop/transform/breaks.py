@@ -138,6 +138,16 @@ def keep_versions(written):
     properties(written, "RecordsBucket")["VersioningConfiguration"] = {"Status": "Enabled"}
 
 
+def keep_the_versions_of_an_older_bucket(written):
+    rules = properties(written, "RecordsBucket")["LifecycleConfiguration"]["Rules"]
+    rules[:] = [one for one in rules if "NoncurrentVersionExpiration" not in one]
+
+
+def keep_the_markers_of_an_older_bucket(written):
+    for rule in properties(written, "RecordsBucket")["LifecycleConfiguration"]["Rules"]:
+        rule.pop("ExpiredObjectDeleteMarker", None)
+
+
 def lose_the_key_of_a_kept_table(written):
     root(written)["DataKey"]["DeletionPolicy"] = "RetainExceptOnCreate"
 
@@ -194,7 +204,10 @@ BROKEN = {
     "sizes": ("bare", [write_a_policy_too_long, hand_over_too_long_a_value, make_too_many_resources]),
     "vended_logs": ("bare", [log_into_the_shared_policy]),
     "concurrency": ("bare", [leave_a_source_without_a_most, transfer_ten_at_a_time]),
-    "retention": ("bare", [leave_the_bucket_policy_behind, keep_versions, lose_the_key_of_a_kept_table]),
+    "retention": ("bare", [
+        leave_the_bucket_policy_behind, keep_versions, keep_the_versions_of_an_older_bucket,
+        keep_the_markers_of_an_older_bucket, lose_the_key_of_a_kept_table,
+    ]),
     "importable": ("bare", [encrypt_the_table_with_a_key_that_goes]),
     "user_pool": ("user-pool", [let_anybody_sign_up, let_users_write_their_names]),
     "alarms": ("bare", [watch_without_cold_starts, watch_a_metric_that_is_off, page_for_one_crash]),
