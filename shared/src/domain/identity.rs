@@ -3,7 +3,7 @@
 //! Metriport reports one thing only, that proofing succeeded; failure, abandonment and expiry have no event
 //! (docs.metriport.com, page `ias/create-identity-session`) and are read off the clock.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{DemographicsHash, IdentitySessionId, PatientId, ProofedIdentityId, Time, Timing};
 
@@ -224,9 +224,10 @@ impl Identity {
 pub struct Verification {
     /// The identity that was proofed.
     pub proofed_identity: ProofedIdentityId,
-    /// The sessions it names. Their place is not documented, so another service's may be among them.
-    #[serde(default, alias = "session", deserialize_with = "one_or_several")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The sessions it names. Their place is not documented, so another service's may be among them. One is written as
+    /// a text, as consumers of earlier versions read it; they refuse several.
+    #[serde(default, rename = "session", deserialize_with = "one_or_several")]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_one_or_several")]
     pub sessions: Vec<IdentitySessionId>,
     /// The patient it belongs to, where named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -236,7 +237,13 @@ pub struct Verification {
     pub mark: Option<String>,
 }
 
-/// Messages of earlier versions name one session.
+fn as_one_or_several<S: Serializer>(sessions: &[IdentitySessionId], to: S) -> Result<S::Ok, S::Error> {
+    match sessions {
+        [session] => session.serialize(to),
+        sessions => sessions.serialize(to),
+    }
+}
+
 fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IdentitySessionId>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -501,15 +508,14 @@ mod tests {
         assert_eq!(of(&[session_id(1)]), Some(vec![session_id(1)]));
         assert_eq!(of(&[session_id(1), session_id(9)]), None);
         assert_eq!(Identity::default().open(session(1)).verify(&event, T).1, Verdict::Bound);
-        // As it is queued, and as it was.
-        let mut queued = serde_json::to_value(&event).unwrap();
-        assert_eq!(serde_json::from_value::<Verification>(queued.clone()).unwrap(), event);
-        queued.as_object_mut().unwrap().remove("sessions");
-        queued["session"] = serde_json::json!("ids_1");
-        assert_eq!(
-            serde_json::from_value::<Verification>(queued).unwrap().sessions,
-            [session_id(1)]
-        );
+        // As they are queued: one alone in the form that earlier versions read.
+        let queued = serde_json::to_value(&event).unwrap();
+        assert_eq!(queued["session"], serde_json::json!(["ids_8", "ids_1", "ids_9"]));
+        assert_eq!(serde_json::from_value::<Verification>(queued).unwrap(), event);
+        let one = event.of_ours(&[session_id(1)]).unwrap();
+        let queued = serde_json::to_value(&one).unwrap();
+        assert_eq!(queued["session"], "ids_1");
+        assert_eq!(serde_json::from_value::<Verification>(queued).unwrap(), one);
     }
 
     #[test]

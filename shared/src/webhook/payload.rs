@@ -15,7 +15,6 @@ use crate::domain::run::Outcome;
 use crate::domain::{
     IdentitySessionId, MessageId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
 };
-use crate::metriport::SourceState;
 use crate::queue::{Link, VERSION};
 
 /// Longest event type kept, in characters.
@@ -131,12 +130,21 @@ fn outcome(word: &str) -> Option<Outcome> {
     }
 }
 
+/// A source that was skipped has nothing to answer with, which Metriport counts as an answer (published
+/// `@metriport/shared`).
+fn source_outcome(word: &str) -> Option<Outcome> {
+    match word {
+        "skipped" => Some(Outcome::Completed),
+        word => outcome(word),
+    }
+}
+
 fn source(event_type: &str, body: &Value) -> Option<Event> {
     let named = text(body, "/payload/source/type").or_else(|| event_type.strip_prefix("network-query."));
     Some(Event::Source {
         patient: id(body, "/payload/patientId", PatientId::parse)?,
         source: SourceKind::from_wire(named?)?,
-        status: SourceState::from_wire(text(body, "/payload/source/status")?).outcome()?,
+        status: source_outcome(text(body, "/payload/source/status")?)?,
     })
 }
 

@@ -134,6 +134,7 @@ fn events() -> Vec<RunEvent> {
     };
     let report = || Report {
         overall: outcome,
+        is_final: true,
         sources: vec![reported],
     };
     vec![

@@ -117,7 +117,7 @@ pub enum Pass {
     Somebody,
     /// Session and patient, after the session of another service.
     Elsewhere,
-    /// Our mark, and another session than that of our mark.
+    /// The session, and a mark that is not of it; a replay of it names the session alone.
     Contradicted,
 }
 

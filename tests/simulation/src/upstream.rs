@@ -432,7 +432,8 @@ impl Upstream {
     pub(crate) fn pass_page(&mut self, index: usize, pass: Pass, now: Time) {
         let count = self.patients.len();
         let foreign = opaque!(IdentitySessionId, "ids-elsewhere-{index}");
-        let another = self.pages.get(usize::from(index == 0)).map(|page| page.id.clone());
+        let another = self.pages.get(usize::from(index == 0)).map(|page| page.mark.clone());
+        let another = another.unwrap_or_else(|| "mark-elsewhere".to_owned());
         let Some(page) = self.pages.get_mut(index) else {
             return;
         };
@@ -446,7 +447,7 @@ impl Upstream {
             Pass::Unnamed => (Vec::new(), None, Some(page.mark)),
             Pass::Somebody => (vec![page.id], Some(somebody), Some(page.mark)),
             Pass::Elsewhere => (vec![foreign, page.id], Some(page.patient), None),
-            Pass::Contradicted => (vec![another.unwrap_or(foreign)], Some(page.patient), Some(page.mark)),
+            Pass::Contradicted => (vec![page.id], Some(page.patient), Some(another)),
         };
         let verification = Verification {
             proofed_identity: proofed,
@@ -489,6 +490,7 @@ impl Query {
         };
         Report {
             overall: None,
+            is_final: self.sources.values().all(Option::is_some),
             sources: self.sources.iter().map(said).collect(),
         }
     }

@@ -88,6 +88,8 @@ impl Draft {
                 }
             }
             (Running, RunEvent::Polled { report }) => self.polled(report),
+            // Every source has ended, and nothing says that one is tried again: the pull waits for no answer.
+            (Running, RunEvent::PollFailed { .. }) if self.is_to_ask() => self.settle(true),
             (Running, RunEvent::PollFailed { until }) => self.not_yet(*until),
             (Running, RunEvent::DeadlinePassed) => self.deadline(),
             (Consolidating, RunEvent::RecordAwaited { until }) => self.not_yet(*until),
@@ -207,16 +209,20 @@ impl Draft {
         may_ask && run.sources.all_settled() && run.sources.any_may_be_retried()
     }
 
-    /// Takes in what upstream's status says. Whether it names the end of every source: then it tries none again.
+    /// Takes in what upstream's status says. Whether the query has ended, or the end of every source is named: then
+    /// upstream tries none again. What is said of all alike leaves a failure as it is: the status may not list a source
+    /// that failed (docs.metriport.com, page `network/start-network-query`).
     fn report(&mut self, report: &Report) -> bool {
         let now = self.now;
-        let run = self.run();
+        let sources = &mut self.run().sources;
         for kind in SourceKind::ALL {
-            if let Some((outcome, http_status)) = report.ending(kind) {
-                run.sources.advance(kind, outcome.into(), now, http_status);
+            let has_failed = sources.status(kind) == Some(SourceStatus::Failed);
+            let by_all = report.overall.filter(|_| !has_failed).map(|outcome| (outcome, None));
+            if let Some((outcome, http_status)) = report.ending(kind).or(by_all) {
+                sources.advance(kind, outcome.into(), now, http_status);
             }
         }
-        run.sources.kinds().all(|kind| report.ending(kind).is_some())
+        report.is_final || sources.kinds().all(|kind| report.ending(kind).is_some())
     }
 
     fn polled(&mut self, report: &Report) {

@@ -110,18 +110,21 @@ pub struct Report {
     /// The overall outcome, once there is one for every source alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overall: Option<Outcome>,
+    /// Whether upstream's query has ended, which it does not before its last source.
+    #[serde(default)]
+    pub is_final: bool,
     /// What is said of single sources.
     #[serde(default)]
     pub sources: Vec<Reported>,
 }
 
 impl Report {
-    /// How a source ended, by what is said of it or else of all, and the HTTP status of one that did not start.
+    /// How a source ended by what is said of it alone, and the HTTP status of one that did not start.
     #[must_use]
     pub fn ending(&self, kind: SourceKind) -> Option<(Outcome, Option<u16>)> {
         let of_it = self.sources.iter().filter(|said| said.source == kind);
         let mut ended = of_it.filter_map(|said| Some((said.outcome?, said.http_status)));
-        ended.next().or(self.overall.map(|outcome| (outcome, None)))
+        ended.next()
     }
 }
 

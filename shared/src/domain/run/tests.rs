@@ -139,6 +139,7 @@ fn sources_that_cannot_start_make_the_run_partial() {
     };
     let report = Report {
         overall: None,
+        is_final: false,
         sources: vec![failed(SourceKind::Pharmacy), failed(SourceKind::Lab)],
     };
     let run = after(
@@ -165,6 +166,7 @@ fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
     let polled = |outcome| RunEvent::Polled {
         report: Report {
             overall: None,
+            is_final: false,
             sources: vec![Reported {
                 source: SourceKind::Pharmacy,
                 outcome: Some(outcome),
@@ -185,6 +187,56 @@ fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
         let run = after(&run, RunEvent::RecordEnded { available: true });
         assert_eq!(run.state, RunState::Completed);
     }
+}
+
+/// The status need not list a source that could not start, and what it says of all alike is not said of that one.
+#[test]
+fn a_source_that_did_not_start_is_not_completed_by_the_whole() {
+    let run = after(&accepted(&[SourceKind::Hie, SourceKind::Lab]), RunEvent::StartClaimed);
+    let lab = Reported {
+        source: SourceKind::Lab,
+        outcome: Some(Outcome::Failed),
+        http_status: Some(400),
+    };
+    let report = Report {
+        sources: vec![lab],
+        ..Report::default()
+    };
+    let run = after(
+        &run,
+        RunEvent::Started {
+            request: request(1),
+            report,
+        },
+    );
+    let report = Report {
+        overall: Some(Outcome::Completed),
+        is_final: true,
+        sources: Vec::new(),
+    };
+    let run = after(&run, RunEvent::Polled { report });
+    assert_eq!(run.sources.status(SourceKind::Hie), Some(SourceStatus::Completed));
+    assert_eq!(run.sources.status(SourceKind::Lab), Some(SourceStatus::Failed));
+    let run = after(&run, RunEvent::RecordEnded { available: true });
+    assert_eq!(run.state, RunState::Partial);
+}
+
+/// Otherwise the person could start no other pull before midnight, or before the deadline of two days.
+#[test]
+fn a_pull_whose_sources_have_ended_waits_for_no_status_that_does_not_come() {
+    let open = started(&accepted(&[SourceKind::Hie, SourceKind::Lab]));
+    let open = after(&open, reported(SourceKind::Hie, Outcome::Completed));
+    let open = after(&open, reported(SourceKind::Lab, Outcome::Failed));
+    assert_eq!(open.state, RunState::Running);
+    let until = open.expires_at;
+    let unread = after(&open, RunEvent::PollFailed { until });
+    assert_eq!(unread.state, RunState::Consolidating);
+    // The status is final, and lists no source.
+    let report = Report {
+        is_final: true,
+        ..Report::default()
+    };
+    assert_eq!(after(&open, RunEvent::Polled { report }).state, RunState::Consolidating);
 }
 
 /// Upstream's status decides whether a failure is final, and it is read at once.
@@ -208,6 +260,7 @@ fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
     let polled = |lab| RunEvent::Polled {
         report: Report {
             overall: None,
+            is_final: false,
             sources: [(SourceKind::Hie, Some(Outcome::Completed)), (SourceKind::Lab, lab)]
                 .map(|(source, outcome)| Reported {
                     source,
@@ -334,8 +387,15 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
             outcome,
             http_status,
         });
-    let report = (prop::option::of(outcome.clone()), prop::collection::vec(reported, 0..4))
-        .prop_map(|(overall, sources)| Report { overall, sources });
+    let of_sources = prop::collection::vec(reported, 0..4);
+    let report =
+        (prop::option::of(outcome.clone()), any::<bool>(), of_sources).prop_map(|(overall, is_final, sources)| {
+            Report {
+                overall,
+                is_final,
+                sources,
+            }
+        });
     prop_oneof![
         Just(RunEvent::StartClaimed),
         (1u8..3, report.clone()).prop_map(|(n, report)| RunEvent::Started {

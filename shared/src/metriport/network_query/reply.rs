@@ -84,6 +84,10 @@ impl From<&NetworkQuery> for Report {
             NetworkQueryStatus::Failed => Some(Outcome::Failed),
             NetworkQueryStatus::Processing | NetworkQueryStatus::Partial | NetworkQueryStatus::Unknown(_) => None,
         };
+        let is_final = matches!(
+            query.status,
+            NetworkQueryStatus::Completed | NetworkQueryStatus::Partial | NetworkQueryStatus::Failed
+        );
         let reported = |(source, report): (&SourceKind, &SourceReport)| Reported {
             source: *source,
             outcome: report.state.outcome(),
@@ -91,6 +95,7 @@ impl From<&NetworkQuery> for Report {
         };
         Self {
             overall,
+            is_final,
             sources: query.sources.iter().map(reported).collect(),
         }
     }

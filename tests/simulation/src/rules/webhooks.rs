@@ -52,7 +52,9 @@ pub(crate) fn handled(
             let request = event.request.clone()?;
             world.ghost.reported.insert((request, source));
         }
-        return answer_unknown(world, event);
+        // One of a query that nothing stored named yet is not taken in: the query's status says it again.
+        let taken_in = outcome != UNMATCHED;
+        return taken_in.then(|| answer_unknown(world, event)).flatten();
     }
     let lost = match (&event.event, subject(world, event)) {
         (Event::Source { patient, .. }, Some((_, Subject::Run(id)))) => {
