@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -9,6 +10,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
+/** Chromium as distributions package it, or Chrome. */
+const BROWSERS = ["chromium", "chromium-browser", "google-chrome"].map((name) => join("/usr/bin", name));
 const PATIENCE_MS = 120_000;
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 const FLAGS = [
@@ -62,7 +65,8 @@ async function up(...args) {
 async function visit(site, api, look = async () => {}) {
   site.config = { api };
   const profile = await mkdtemp(join(tmpdir(), "browser-judge-"));
-  const browser = await chromium.launchPersistentContext(profile, { executablePath: "/usr/bin/chromium", args: FLAGS });
+  const executablePath = BROWSERS.find(existsSync);
+  const browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS });
   try {
     const page = browser.pages()[0] ?? (await browser.newPage());
     await page.goto(site.origin);
