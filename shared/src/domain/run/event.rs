@@ -110,8 +110,8 @@ pub struct Report {
     /// The overall outcome, once there is one for every source alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overall: Option<Outcome>,
-    /// Whether upstream's query has ended, which it does not before its last source.
-    #[serde(default)]
+    /// Whether upstream's query has ended, which it does not before its last source. Timelines do not hold it.
+    #[serde(skip)]
     pub is_final: bool,
     /// What is said of single sources.
     #[serde(default)]
