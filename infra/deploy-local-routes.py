@@ -1,8 +1,10 @@
-"""Adds to a deployed HTTP API what ministack leaves out of it: authorizer, integrations and routes.
+"""Adds to a deployed HTTP API what ministack leaves out of it: authorizer, integrations and routes; and makes numbers of
+the event sources' concurrency.
 
 API Gateway reads them from the OpenAPI document that SAM makes of the template's events and hands over as the API's
 `Body`; ministack ignores it. This reads the same document, out of the stack's processed template, and makes what it
-describes by API Gateway's own calls. Nothing about routes is written here.
+describes by API Gateway's own calls. Nothing about routes is written here. CloudFormation hands a parameter over as a text and
+Lambda takes it for a number; ministack keeps the text, and then polls no queue.
 
 Usage: deploy-local-routes.py STACK ISSUER AUDIENCE. Prints the API's id.
 """
@@ -36,7 +38,17 @@ def operations(document):
             yield f"{method.upper()} {path}", function, guarded
 
 
+def number_concurrency(functions):
+    """Writes each source's `MaximumConcurrency` once more, as a number."""
+    for source in functions.list_event_source_mappings()["EventSourceMappings"]:
+        most = source.get("ScalingConfig", {}).get("MaximumConcurrency")
+        if most is not None:
+            scaling = {"MaximumConcurrency": int(most)}
+            functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig=scaling)
+
+
 def main(stack, issuer, audience):
+    number_concurrency(boto3.client("lambda"))
     cloudformation, gateway = boto3.client("cloudformation"), boto3.client("apigatewayv2")
     account = boto3.client("sts").get_caller_identity()["Account"]
     ids = physical_ids(cloudformation, stack)
