@@ -260,7 +260,7 @@ async fn a_message_id_that_says_two_things_is_kept_once() {
     app.drain().await;
     assert_eq!(reasons(&app, Source::WebhookEvents).await, ["message_id_reused"; 9]);
 
-    // Of a type that is ignored, one is as good as the other.
+    // Messages of an ignored type need no distinction.
     for payload in 0..3 {
         let meta = json!({ "messageId": "test", "type": "patient.admit" });
         let body = json!({ "meta": meta, "payload": payload });

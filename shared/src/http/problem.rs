@@ -107,7 +107,7 @@ pub struct Next {
     /// The path of the request meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Cow<'static, str>>,
-    /// What the caller may do instead, at once.
+    /// Another action that the caller may take at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub or: Option<&'static Self>,
 }

@@ -405,7 +405,7 @@ async fn webhook_that_answers_without_its_segment_is_reported() {
     app.end().await;
 }
 
-/// What API Gateway does not take for an issuer, without saying so.
+/// API Gateway ignores such an issuer without an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_issuer_is_read_before_it_is_deployed() {
     let app = TestApp::start().await;

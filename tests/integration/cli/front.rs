@@ -1,4 +1,4 @@
-//! What stands in front of an API in a deployment: a domain with its mappings, and routes that were left out.
+//! The front of an API in a deployment: a domain with its mappings, and routes that were left out.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

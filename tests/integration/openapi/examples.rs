@@ -39,7 +39,7 @@ fn bodies(document: &Document, operation: &Operation) -> Vec<Option<Value>> {
     values.map(Some).collect()
 }
 
-/// What earlier replies said.
+/// Values of earlier replies.
 #[derive(Default)]
 struct Known {
     query: String,
@@ -77,7 +77,7 @@ impl Known {
         reply(request).await.expect("an answer")
     }
 
-    /// What a person does between two calls.
+    /// The steps of a person between two calls.
     async fn learn(&mut self, nora: &Person, operation: &Operation, answer: &Reply) {
         match operation.text("operationId") {
             "openIdentitySession" => {

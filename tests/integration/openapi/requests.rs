@@ -48,7 +48,7 @@ fn requests_are_read_as_described() {
     is_read("RecordRequest", &reads(Asked::read));
 }
 
-/// What the document says of a text's length, in the unit in which JSON Schema counts.
+/// The document describes a text's length in the unit in which JSON Schema counts.
 #[test]
 fn longest_described_text_is_taken_and_a_longer_one_refused() {
     let document = Document::read();

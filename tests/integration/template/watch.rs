@@ -79,7 +79,7 @@ fn every_function_has_an_alarm_for_its_failures() {
     }
 }
 
-/// What a message invokes, Lambda may take for a loop.
+/// Lambda may take a function that a message invokes for a loop.
 #[test]
 fn every_consumer_that_may_not_loop_has_an_alarm_for_being_stopped() {
     let alarms = alarms();

@@ -232,7 +232,7 @@ fn header_text(chance: &mut Chance) -> String {
     text.chars().filter(|character| !character.is_control()).collect()
 }
 
-/// What a client may send around the body, in a place that says where the request went.
+/// Values a client may send around the body, in a place that says where the request went.
 fn put_odd_address(event: &mut Value, chance: &mut Chance) {
     let (place, name) = chance.pick([
         ("/headers", "host"),

@@ -64,8 +64,8 @@ impl Webhooks {
         }
     }
 
-    /// What is not JSON is known by its bytes. A tree is known by what it says: a replay has its digest, and a body
-    /// with something else in it has not.
+    /// A body that is not JSON is known by its bytes. A tree is known by what it says: a replay has its digest, and a
+    /// body with something else in it has not.
     fn judge_digest(&self, event: &WebhookEvent, said: Option<&Value>, bytes: &str) -> Result<(), String> {
         let Some(said) = said else {
             return match event.digest == bytes {

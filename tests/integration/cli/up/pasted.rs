@@ -59,7 +59,7 @@ async fn the_lines_that_up_prints_pull_a_record() {
     }
 }
 
-/// What the printed command shows, run by this binary.
+/// The output of the printed command, run by this binary.
 async fn shown_as_given_up(up: &Up) -> String {
     let mut lines = up.printed.lines().map(str::trim);
     let command = lines

@@ -179,7 +179,7 @@ fn a_condition_that_is_taken_away_shows_both_ways() {
     assert!(!difference.missing.is_empty() && !difference.unused.is_empty());
 }
 
-/// What SAM attaches is for every queue: without the denial, that is what a function may do.
+/// SAM attaches a policy for every queue: without the denial, a function may do what it grants.
 #[test]
 fn a_denial_that_is_taken_away_shows_both_ways() {
     let mut documents = documents();
