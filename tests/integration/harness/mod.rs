@@ -3,6 +3,7 @@
 
 mod cloud;
 mod measured;
+mod pace;
 mod person;
 mod pulling;
 mod refusing;
@@ -17,6 +18,7 @@ use sandbox_host::{ProcessSpan, Runner};
 use sandbox_metriport::{Delays, StandIn, StandInOptions};
 
 pub use cloud::QUEUES;
+pub use pace::followed;
 pub use person::{Passed, Person};
 pub use refusing::{pointers, refused, retry_after};
 
@@ -26,6 +28,7 @@ pub const BOUND: Duration = Duration::from_secs(60);
 /// A running sandbox, and what its functions said and measured.
 pub struct TestApp {
     sandbox: Sandbox,
+    time_scale: u32,
     log: Arc<Mutex<Vec<String>>>,
     metrics: Arc<Mutex<Vec<MetricLine>>>,
 }
@@ -36,7 +39,7 @@ impl TestApp {
         Self::with(|_| {}).await
     }
 
-    /// Everything, with other options.
+    /// Everything, with other options. Time runs as fast as `time_scale` says, or as fast as this machine follows.
     pub async fn with(change: impl FnOnce(&mut SandboxOptions)) -> Self {
         let exe = PathBuf::from(env!("CARGO_BIN_EXE_ias"));
         let mut options = SandboxOptions::new(Runner::SelfExec {
@@ -61,8 +64,23 @@ impl TestApp {
         let sink = Arc::clone(&metrics);
         options.metrics = Some(Arc::new(move |line| sink.lock().unwrap().push(line)));
         change(&mut options);
+        let time_scale = followed(options.time_scale);
+        if options.stand_in.time_scale == options.time_scale {
+            options.stand_in.time_scale = time_scale;
+        }
+        options.time_scale = time_scale;
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
-        Self { sandbox, log, metrics }
+        Self {
+            sandbox,
+            time_scale,
+            log,
+            metrics,
+        }
+    }
+
+    /// How long a duration of the functions is here.
+    pub fn scaled(&self, duration: Duration) -> Duration {
+        duration / self.time_scale
     }
 
     /// A person whose first name chooses how the networks behave.
