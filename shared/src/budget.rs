@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::http::{Code, Problem};
 use crate::metrics::{Metric, Metrics};
 use crate::metriport::{Effect, UpstreamError};
+use crate::ports::{HasBudget, port};
 use crate::store::{SpendDay, StoreError, Table, TakePlace, TakeSlot, Took};
 
 /// The calls of the day.
@@ -30,6 +31,77 @@ pub trait CountCall {
     fn quota(&self) -> u32;
     /// Counts one call of the day; `false` when it must not be made.
     fn count_call(&self, share: Share, now: Time) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+impl<T: HasBudget<Adapter: CountCall>> CountCall for T {
+    fn quota(&self) -> u32 {
+        self.adapter().quota()
+    }
+
+    fn count_call(&self, share: Share, now: Time) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        self.adapter().count_call(share, now)
+    }
+}
+
+port! {
+    /// Says when the start of a query may be made, which must be before `by`.
+    pub trait StartInTurn via HasBudget {
+        /// Plans a start: a slot that leaves it room before `by`. The start counts as a call of this day.
+        ///
+        /// # Errors
+        /// When the table fails.
+        async fn plan_start(&self, budget: Budget, now: Time, by: Time) -> Result<Turn, StoreError>;
+        /// The turn of a start that may have a slot: now, if that has come and there is a place; else a later time,
+        /// with a slot of its own. A start that is late takes any place, as its own is free.
+        ///
+        /// # Errors
+        /// When the table fails.
+        async fn turn_of_start(
+            &self,
+            budget: Budget,
+            slot: Option<Time>,
+            now: Time,
+            by: Time,
+        ) -> Result<Turn, StoreError>;
+    }
+}
+
+port! {
+    /// Takes places for calls that a person waits for.
+    pub trait TakeTurn via HasBudget {
+        /// A place, now or not. How the budget stands then.
+        ///
+        /// # Errors
+        /// `upstream_busy` when there is none, with `Retry-After`; and when the table fails.
+        async fn place(&self, budget: Budget, now: Time) -> Result<Allowance, Error>;
+    }
+}
+
+port! {
+    /// Lets everybody know what upstream said about its limits.
+    pub trait HeedLimits via HasBudget {
+        /// Heeds an error that came at `now`. After a 429 that comes all the same, no function makes such a call until
+        /// the time it names. One that names no time is not the limiter's; it comes from the gateway, which counts
+        /// otherwise, and says nothing about this budget. A call that could not be sent is none of the day: an hour
+        /// without a way to Metriport would use up a day of them.
+        async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) -> ();
+    }
+}
+
+/// The answer to a call, which came at `now`, once it is heeded.
+///
+/// # Errors
+/// The answer's own.
+pub async fn heeded<T>(
+    io: &impl HeedLimits,
+    budget: Budget,
+    answer: Result<T, UpstreamError>,
+    now: Time,
+) -> Result<T, UpstreamError> {
+    if let Err(error) = &answer {
+        io.heed(budget, error, now).await;
+    }
+    answer
 }
 
 impl DayBudget {
@@ -92,16 +164,11 @@ impl RateBudget {
     }
 
     /// How starts are planned.
-    #[must_use]
-    pub fn pace(&self, budget: Budget) -> Pace {
+    fn pace(&self, budget: Budget) -> Pace {
         Pace::new(budget, self.limits.of(budget), self.timing)
     }
 
-    /// Plans the start of a query: a slot, not after `latest`. The start counts as a call of this day.
-    ///
-    /// # Errors
-    /// When the table fails.
-    pub async fn plan(&self, budget: Budget, now: Time, latest: Time) -> Result<Turn, StoreError> {
+    async fn slot(&self, budget: Budget, now: Time, latest: Time) -> Result<Turn, StoreError> {
         let pace = self.pace(budget);
         let allowance = |next| pace.allowance(next, now, latest);
         let turn = match self.day.table.take_slot(budget, &pace, now, latest).await? {
@@ -120,47 +187,6 @@ impl RateBudget {
             }
         };
         Ok(self.told(budget, turn, now))
-    }
-
-    /// The turn of a start that may have a slot: now, if that has come and there is a place; else a later time, with a
-    /// slot of its own, not after `latest`. A start that is late takes any place, as its own is free.
-    ///
-    /// # Errors
-    /// When the table fails.
-    pub async fn start(&self, budget: Budget, slot: Option<Time>, now: Time, latest: Time) -> Result<Turn, StoreError> {
-        let slot = match slot {
-            Some(slot) => slot,
-            None => match self.plan(budget, now, latest).await? {
-                Turn::Granted(slot, _) => slot,
-                refused => return Ok(refused),
-            },
-        };
-        if slot > now {
-            let pace = self.pace(budget);
-            return Ok(Turn::Granted(slot, pace.allowance(pace.turn_of(slot), now, latest)));
-        }
-        let turn = match self.take(budget, now).await? {
-            Turn::Busy(free_at, allowance) if free_at <= latest => {
-                // Never at once: others may have been quicker.
-                Turn::Granted(free_at.max(now.plus(self.timing.turn_retry())), allowance)
-            }
-            turn => turn,
-        };
-        Ok(self.told(budget, turn, now))
-    }
-
-    /// A place for a call that a person waits for: now, or not. How the budget stands then.
-    ///
-    /// # Errors
-    /// `upstream_busy` when there is none, with `Retry-After`; and when the table fails.
-    pub async fn place(&self, budget: Budget) -> Result<Allowance, Error> {
-        let now = clock::now();
-        let turn = match self.take(budget, now).await? {
-            granted @ Turn::Granted(..) => self.of_the_day(Share::Person, granted, now).await?,
-            refused => refused,
-        };
-        let (_, allowance) = granted(self.told(budget, turn, now), now)?;
-        Ok(allowance)
     }
 
     /// The turn, once the operator is told of the wait or the refusal that it is. That the day is over is told where it
@@ -189,32 +215,67 @@ impl RateBudget {
         })
     }
 
+    /// Lets nobody make such a call before `until`.
+    async fn put_off(&self, budget: Budget, until: Time) -> Result<(), StoreError> {
+        self.day.table.close_places(budget, until).await?;
+        match budget {
+            Budget::PatientWrites | Budget::Identity => Ok(()),
+            Budget::QueryStarts | Budget::ConsolidatedStarts => {
+                let turn = self.pace(budget).turn_of(until);
+                self.day.table.put_off_slots(budget, turn).await
+            }
+        }
+    }
+
     async fn of_the_day(&self, share: Share, granted: Turn, now: Time) -> Result<Turn, StoreError> {
         match self.count_call(share, now).await? {
             true => Ok(granted),
             false => Ok(Turn::DayOver(midnight_after(now))),
         }
     }
+}
 
-    /// The answer to a call, which came at `now`. A 429 that it is all the same is heeded: until the time it names, no
-    /// function makes such a call. One that names no time is not the limiter's; it comes from the gateway, which counts
-    /// otherwise, and says nothing about this budget. A call that could not be sent is none of the day: an hour without
-    /// a way to Metriport would use up a day of them.
-    ///
-    /// # Errors
-    /// The answer's own.
-    pub async fn heeded<T>(
-        &self,
-        budget: Budget,
-        answer: Result<T, UpstreamError>,
-        now: Time,
-    ) -> Result<T, UpstreamError> {
-        if let Err(error) = &answer {
-            self.heed(budget, error, now).await;
-        }
-        answer
+impl StartInTurn for RateBudget {
+    async fn plan_start(&self, budget: Budget, now: Time, by: Time) -> Result<Turn, StoreError> {
+        self.slot(budget, now, self.pace(budget).latest_to_accept(by)).await
     }
 
+    async fn turn_of_start(&self, budget: Budget, slot: Option<Time>, now: Time, by: Time) -> Result<Turn, StoreError> {
+        let pace = self.pace(budget);
+        let latest = pace.latest_to_start(by);
+        let slot = match slot {
+            Some(slot) => slot,
+            None => match self.slot(budget, now, latest).await? {
+                Turn::Granted(slot, _) => slot,
+                refused => return Ok(refused),
+            },
+        };
+        if slot > now {
+            return Ok(Turn::Granted(slot, pace.allowance(pace.turn_of(slot), now, latest)));
+        }
+        let turn = match self.take(budget, now).await? {
+            Turn::Busy(free_at, allowance) if free_at <= latest => {
+                // Never at once: others may have been quicker.
+                Turn::Granted(free_at.max(now.plus(self.timing.turn_retry())), allowance)
+            }
+            turn => turn,
+        };
+        Ok(self.told(budget, turn, now))
+    }
+}
+
+impl TakeTurn for RateBudget {
+    async fn place(&self, budget: Budget, now: Time) -> Result<Allowance, Error> {
+        let turn = match self.take(budget, now).await? {
+            granted @ Turn::Granted(..) => self.of_the_day(Share::Person, granted, now).await?,
+            refused => refused,
+        };
+        let (_, allowance) = granted(self.told(budget, turn, now), now)?;
+        Ok(allowance)
+    }
+}
+
+impl HeedLimits for RateBudget {
     async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) {
         if error.effect() == Effect::NotSent
             && let Err(error) = self.day.table.unspend_day(now).await
@@ -224,24 +285,12 @@ impl RateBudget {
         let Some(wait) = error.retry_after().filter(|wait| *wait > Duration::ZERO) else {
             return;
         };
-        let until = now.plus(wait);
         tracing::warn!(
             budget = budget.name(),
             secs = wait.as_secs(),
             "upstream's rate limit was met all the same"
         );
-        let written = async {
-            self.day.table.close_places(budget, until).await?;
-            match budget {
-                Budget::PatientWrites | Budget::Identity => Ok(()),
-                Budget::QueryStarts | Budget::ConsolidatedStarts => {
-                    let turn = self.pace(budget).turn_of(until);
-                    self.day.table.put_off_slots(budget, turn).await
-                }
-            }
-        };
-        let written: Result<(), StoreError> = written.await;
-        if let Err(error) = written {
+        if let Err(error) = self.put_off(budget, now.plus(wait)).await {
             tracing::warn!(context = %error, "the budget could not be put off");
         }
     }

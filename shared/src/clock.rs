@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::domain::Time;
+use crate::domain::{RecordId, RunId, Time, Timing};
+use crate::ports::{Clock, NewIds};
 
 /// Now, in milliseconds.
 #[must_use]
@@ -16,4 +17,27 @@ pub fn now() -> Time {
 #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
 pub fn new_id() -> Uuid {
     Uuid::now_v7()
+}
+
+/// The clock of the machine, in a deployment's timing.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    /// All durations.
+    pub timing: Timing,
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        now()
+    }
+
+    fn timing(&self) -> Timing {
+        self.timing
+    }
+}
+
+impl NewIds for SystemClock {
+    fn new_record(&self, _run: RunId, _version: u64) -> RecordId {
+        RecordId::new(new_id())
+    }
 }

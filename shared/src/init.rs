@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use crate::aws::Aws;
 use crate::budget::{DayBudget, RateBudget};
+use crate::clock::SystemClock;
 use crate::config::{ConfigError, Deployment, Env};
 use crate::metrics::Metrics;
 use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError};
@@ -89,6 +90,14 @@ impl Init {
             metrics,
             aws,
         })
+    }
+
+    /// The clock.
+    #[must_use]
+    pub const fn clock(&self) -> SystemClock {
+        SystemClock {
+            timing: self.deployment.timing,
+        }
     }
 
     /// The table.

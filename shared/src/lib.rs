@@ -15,6 +15,7 @@ pub mod init;
 pub mod metrics;
 pub mod metriport;
 pub mod owner;
+pub mod ports;
 pub mod queue;
 pub mod records;
 pub mod redirects;

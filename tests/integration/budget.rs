@@ -9,7 +9,7 @@ use ias::burst::{BurstOptions, burst};
 use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_host::Runner;
 use sandbox_metriport::{Operation, PerMinute};
-use shared::budget::RateBudget;
+use shared::budget::{HeedLimits, RateBudget, StartInTurn};
 use shared::clock;
 use shared::config::Env;
 use shared::domain::budget::{Budget, Pace, Places, Share, Turn, midnight_after};
@@ -61,11 +61,10 @@ async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
     };
     let failed = async |kind| {
         let latest = now.plus(Duration::from_secs(3600));
-        let turn = budget.plan(Budget::QueryStarts, now, latest).await;
+        let turn = budget.plan_start(Budget::QueryStarts, now, latest).await;
         assert!(matches!(turn, Ok(Turn::Granted(..))), "{turn:?}");
         let error = UpstreamError::new(sent::StartNetworkQuery, kind);
-        let heeded = budget.heeded(Budget::QueryStarts, Err::<(), _>(error), now).await;
-        assert!(heeded.is_err());
+        budget.heed(Budget::QueryStarts, &error, now).await;
     };
     assert_eq!(counted().await, 1);
     for _ in 0..5 {

@@ -10,7 +10,7 @@ use shared::clock;
 use shared::domain::record::{Asked, NewRecord, Record, RecordEvent};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, PatientId, RecordId, Timing};
-use shared::store::{Condition, ReadRecord, WriteRecord, claim_record};
+use shared::store::{Condition, CreateRecord, ReadRecord, claim_record};
 
 use crate::budget::table;
 use crate::harness::{Passed, Person, QUEUES, TestApp, until};

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::http::request::{body, route};
 use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::ports::Clock as _;
 use shared::{Error, clock, redirects};
 
 use crate::{Deps, open};
@@ -23,18 +24,18 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
 }
 
 async fn open(deps: &Deps, caller: &Caller, request: &Request) -> Result<Response<Body>, Error> {
-    let now = clock::now();
     let post = Post {
         request,
         owner: &caller.owner,
         credential: None,
         table: &deps.table,
         owner_key: &deps.owner_key,
-        timing: deps.timing,
+        timing: deps.timing(),
     };
     // What an earlier attempt opened, nobody has the link of: a takeover opens another, which supersedes it.
-    post.once((now, clock::new_id()), async |_attempt| {
-        let (opened, allowance) = open::open(deps, &caller.owner, &body(request, redirects::read)?, now).await?;
+    post.once((deps.now(), clock::new_id()), async |_attempt| {
+        let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
+        let (opened, allowance) = open::open(deps, &caller.owner, &redirect).await?;
         let reply = limited(json(201, &opened), Some(&allowance));
         Ok(Answer::until(reply, opened.link_expires_at))
     })

@@ -4,23 +4,39 @@
 pub mod handler;
 pub mod open;
 
-use shared::budget::RateBudget;
+use shared::budget::{HeedLimits, RateBudget, TakeTurn};
+use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::domain::Timing;
 use shared::init::{INTERACTIVE, Init, InitError};
-use shared::metriport::Client;
+use shared::metriport::{Client, OpenAal2Challenge};
 use shared::owner::OwnerKey;
-use shared::store::Table;
+use shared::ports::Clock;
+use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, Table, WriteChallenge};
 
-/// What the function works with.
+shared::ports! {
+    /// What the step uses.
+    pub trait Ports = ReadPatient + ReadIdentity + RejectIdentity + ReadChallenge + WriteChallenge
+        + OpenAal2Challenge
+        + TakeTurn + HeedLimits
+        + Clock;
+}
+
+/// What the function holds.
 pub struct Deps {
     table: Table,
     metriport: Client,
     owner_key: OwnerKey,
-    timing: Timing,
+    clock: SystemClock,
     budget: RateBudget,
     redirects: Vec<String>,
 }
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasUpstream: metriport: Client,
+    HasBudget: budget: RateBudget,
+    HasClock: clock: SystemClock,
+});
 
 impl Deps {
     /// Reads the configuration and makes the clients.
@@ -36,7 +52,7 @@ impl Deps {
             table,
             metriport,
             owner_key,
-            timing: init.deployment.timing,
+            clock: init.clock(),
             redirects,
         })
     }

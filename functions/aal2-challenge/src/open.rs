@@ -1,18 +1,18 @@
 //! Opens a challenge for the caller's proofed identity.
 
 use serde::Serialize;
+use shared::Error;
+use shared::budget::heeded;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{ChallengeSlot, Pending};
 use shared::domain::identity::Standing;
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::http::{Code, Problem};
-use shared::metriport::{Aal2Method, OpenAal2Challenge};
-use shared::redirects;
-use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, StoreError, WriteChallenge};
-use shared::{Error, clock};
+use shared::metriport::{Aal2Method, RedirectUrl};
+use shared::store::{ReadChallenge, StoreError, WriteChallenge};
 use tokio::try_join;
 
-use crate::Deps;
+use crate::Ports;
 
 /// How often the challenge is written again when others write the same item.
 const ATTEMPTS: u32 = 8;
@@ -30,29 +30,25 @@ pub struct Opened {
     pub link_expires_at: Time,
 }
 
-/// Opens a challenge; one that was pending is superseded.
+/// Opens a challenge, whose page returns to `redirect`, a URL that the deployment allows. One that was pending is
+/// superseded.
 ///
 /// How the rate budget stands then comes back with it.
 ///
 /// # Errors
-/// Refuses a redirect URL that is not allowed, a caller who is not verified, with us or upstream, and a call that the
-/// rate budget has no place for.
-pub async fn open(deps: &Deps, owner: &OwnerId, redirect_url: &str, now: Time) -> Result<(Opened, Allowance), Error> {
-    let redirect = redirects::allowed(&deps.redirects, redirect_url)?;
-    let (slot, identity, challenges) = try_join!(
-        deps.table.patient(owner),
-        deps.table.identity(owner),
-        deps.table.challenge(owner)
-    )?;
+/// Refuses a caller who is not verified, with us or upstream, and a call that the rate budget has no place for.
+pub async fn open(io: &impl Ports, owner: &OwnerId, redirect: &RedirectUrl) -> Result<(Opened, Allowance), Error> {
+    let now = io.now();
+    let (slot, identity, challenges) = try_join!(io.patient(owner), io.identity(owner), io.challenge(owner))?;
     let link = slot.settled()?;
-    let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
+    let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, io.timing()) else {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     };
-    let allowance = deps.budget.place(Budget::Identity).await?;
-    let answer = deps.metriport.open_aal2_challenge(&proofed, &redirect).await;
-    let challenge = match deps.budget.heeded(Budget::Identity, answer, clock::now()).await {
+    let allowance = io.place(Budget::Identity, io.now()).await?;
+    let answer = io.open_aal2_challenge(&proofed, redirect).await;
+    let challenge = match heeded(io, Budget::Identity, answer, io.now()).await {
         Err(error) if error.rejects_identity() => {
-            deps.table.reject_identity(owner, &proofed, now).await?;
+            io.reject_identity(owner, &proofed, now).await?;
             return Err(Problem::new(Code::IdentityRejected).into());
         }
         opened => opened?,
@@ -63,7 +59,7 @@ pub async fn open(deps: &Deps, owner: &OwnerId, redirect_url: &str, now: Time) -
         patient: link.patient.clone(),
         expires_at: challenge.expires_at,
     };
-    keep(&deps.table, owner, challenges, pending).await?;
+    keep(io, owner, challenges, pending).await?;
     let opened = Opened {
         challenge_id: challenge.id,
         challenge_url: challenge.url.expose().to_owned(),
@@ -78,18 +74,18 @@ pub async fn open(deps: &Deps, owner: &OwnerId, redirect_url: &str, now: Time) -
 /// takes out of the same item meanwhile, because its query has started, is none of this one's concern. `read` is what
 /// was there a moment ago.
 async fn keep(
-    store: &(impl ReadChallenge + WriteChallenge),
+    io: &(impl ReadChallenge + WriteChallenge),
     owner: &OwnerId,
     mut read: ChallengeSlot,
     pending: Pending,
 ) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {
-        match store.put_challenge(owner, &read.open(pending.clone())).await {
+        match io.put_challenge(owner, &read.open(pending.clone())).await {
             Err(StoreError::Conflict(_)) if tries < ATTEMPTS => tries += 1,
             written => return written,
         }
-        read = store.challenge(owner).await?;
+        read = io.challenge(owner).await?;
     }
 }
 

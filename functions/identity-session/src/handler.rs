@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::Demographics;
+use shared::domain::{Demographics, Time};
 use shared::http::request::{body, route};
 use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::ports::Clock as _;
 use shared::{Error, clock, redirects};
 
 use crate::{Deps, open, patient, standing};
@@ -17,46 +18,43 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
     let caller = Caller::of(request, &deps.owner_key)?;
-    let now = clock::now();
+    let now = deps.now();
     match route(request).as_str() {
-        "PUT /v1/patient" => {
-            let person = patient::Person {
-                owner: &caller.owner,
-                external_id: caller.external_id(&deps.external_id_claim)?,
-                claims: caller.claims(),
-            };
-            let demographics = body(request, |input, faults| Demographics::read(input, now, faults))?;
-            let (linked, allowance) = patient::link(deps, &person, demographics, now).await?;
-            let shown = standing::read(deps, &caller.owner, &linked, now).await?;
-            Ok(limited(json(200, &shown), allowance.as_ref()))
-        }
-        "POST /v1/identity-sessions" => open(deps, &caller, request).await,
+        "PUT /v1/patient" => link(deps, &caller, request, now).await,
+        "POST /v1/identity-sessions" => open(deps, &caller, request, now).await,
         "GET /v1/identity" => Ok(json(200, &standing::show(deps, &caller.owner, now).await?)),
         _ => Err(Problem::new(Code::NotFound).into()),
     }
 }
 
-async fn open(deps: &Deps, caller: &Caller, request: &Request) -> Result<Response<Body>, Error> {
-    let now = clock::now();
+async fn link(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
+    let person = patient::Person {
+        owner: &caller.owner,
+        external_id: caller.external_id(&deps.external_id_claim)?,
+        facility: &deps.facility,
+    };
+    let demographics = body(request, |input, faults| Demographics::read(input, now, faults))?;
+    patient::check_claims(&deps.claim_rules, &demographics, caller.claims())?;
+    let hash = deps.owner_key.demographics(&demographics)?;
+    let (linked, allowance) = patient::link(deps, &person, demographics, hash).await?;
+    let shown = standing::read(deps, &caller.owner, &linked, now).await?;
+    Ok(limited(json(200, &shown), allowance.as_ref()))
+}
+
+async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
     let post = Post {
         request,
         owner: &caller.owner,
         credential: None,
         table: &deps.table,
         owner_key: &deps.owner_key,
-        timing: deps.timing,
+        timing: deps.timing(),
     };
     // What an earlier attempt opened, nobody has the link of: a takeover opens another, under a mark of its own, which
     // supersedes it.
     post.once((now, clock::new_id()), async |_attempt| {
-        let (opened, allowance) = open::open(
-            deps,
-            &caller.owner,
-            &body(request, redirects::read)?,
-            clock::new_id(),
-            now,
-        )
-        .await?;
+        let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
+        let (opened, allowance) = open::open(deps, &caller.owner, &redirect, clock::new_id()).await?;
         let reply = limited(json(201, &opened), Some(&allowance));
         Ok(Answer::until(reply, opened.link_expires_at))
     })

@@ -6,27 +6,50 @@ pub mod open;
 pub mod patient;
 pub mod standing;
 
-use shared::budget::RateBudget;
+use shared::budget::{CountCall, HeedLimits, RateBudget, TakeTurn};
+use shared::clock::SystemClock;
 use shared::config::{self, Env};
+use shared::domain::FacilityId;
 use shared::domain::claims::ClaimRules;
-use shared::domain::{FacilityId, Timing};
 use shared::init::{INTERACTIVE, Init, InitError};
-use shared::metriport::Client;
+use shared::metriport::{Client, CreatePatient, FindPatient, OpenIdentitySession, UpdatePatient};
 use shared::owner::OwnerKey;
-use shared::store::Table;
+use shared::ports::{Clock, Stage};
+use shared::store::{ReadIdentity, ReadPatient, Table, WriteIdentity, WritePatient};
 
-/// What the function works with.
+shared::ports! {
+    /// What the steps use.
+    pub trait Ports = ReadPatient + WritePatient + ReadIdentity + WriteIdentity
+        + FindPatient + CreatePatient + UpdatePatient + OpenIdentitySession
+        + CountCall + TakeTurn + HeedLimits
+        + Clock + Stage;
+}
+
+/// What the function holds.
 pub struct Deps {
     table: Table,
     metriport: Client,
     owner_key: OwnerKey,
-    timing: Timing,
+    clock: SystemClock,
     budget: RateBudget,
     stage: String,
     facility: FacilityId,
     external_id_claim: String,
     claim_rules: ClaimRules,
     redirects: Vec<String>,
+}
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasUpstream: metriport: Client,
+    HasBudget: budget: RateBudget,
+    HasClock: clock: SystemClock,
+});
+
+impl Stage for Deps {
+    fn stage(&self) -> &str {
+        &self.stage
+    }
 }
 
 impl Deps {
@@ -48,7 +71,7 @@ impl Deps {
             table,
             metriport,
             owner_key,
-            timing: init.deployment.timing,
+            clock: init.clock(),
             stage: init.deployment.stage.clone(),
             facility: facility.map_err(|_malformed| malformed)?,
             external_id_claim: init.env.required("EXTERNAL_ID_CLAIM")?.to_owned(),

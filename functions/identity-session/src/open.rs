@@ -2,20 +2,25 @@
 //! itself, since nobody has its link.
 
 use serde::Serialize;
+use shared::Error;
+use shared::budget::{HeedLimits, TakeTurn, heeded};
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
 use shared::http::{Code, Problem};
-use shared::metriport::{Metadata, OpenIdentitySession, UpstreamError};
-use shared::redirects;
+use shared::metriport::{Metadata, OpenIdentitySession, RedirectUrl, UpstreamError};
+use shared::ports::{Clock, Stage};
 use shared::store::{ReadIdentity, ReadPatient, WriteIdentity, WritePatient};
 use shared::webhook::IDENTITY_MARK;
-use shared::{Error, clock};
 
 use tokio::try_join;
 use uuid::Uuid;
 
-use crate::Deps;
+shared::ports! {
+    /// Opens an identity session within the rate budget, and writes it down.
+    pub trait Open = ReadPatient + WritePatient + ReadIdentity + WriteIdentity + OpenIdentitySession
+        + TakeTurn + HeedLimits + Clock + Stage;
+}
 
 /// The opened session. The link is for the person's browser, once.
 #[derive(Serialize)]
@@ -30,38 +35,34 @@ pub struct Opened {
     pub link_expires_at: Time,
 }
 
-/// Opens a session for the caller; `mark` is a new id, echoed by the event that confirms the session.
+/// Opens a session for the caller. Its page returns to `redirect`, a URL that the deployment allows; `mark` is a new
+/// id, echoed by the event that confirms the session.
 ///
 /// How the rate budget stands then comes back with it.
 ///
 /// # Errors
-/// Refuses a redirect URL that is not allowed, a caller without a patient, one who is verified already, and a call that
-/// the rate budget has no place for.
+/// Refuses a caller without a patient, one who is verified already, and a call that the rate budget has no place for.
 pub async fn open(
-    deps: &Deps,
+    io: &impl Open,
     owner: &OwnerId,
-    redirect_url: &str,
+    redirect: &RedirectUrl,
     mark: Uuid,
-    now: Time,
 ) -> Result<(Opened, Allowance), Error> {
-    let redirect = redirects::allowed(&deps.redirects, redirect_url)?;
-    let (slot, identity) = try_join!(deps.table.patient(owner), deps.table.identity(owner))?;
+    let now = io.now();
+    let (slot, identity) = try_join!(io.patient(owner), io.identity(owner))?;
     let link = slot.settled()?;
-    if let Standing::Verified(_) = identity.standing(&link.patient, &link.demographics, now, deps.timing) {
+    if let Standing::Verified(_) = identity.standing(&link.patient, &link.demographics, now, io.timing()) {
         return Err(Problem::new(Code::IdentityAlreadyVerified).into());
     }
     let mark = mark.simple().to_string();
-    let metadata = Metadata::new([(IDENTITY_MARK, mark.as_str()), ("env", &deps.stage)]);
+    let metadata = Metadata::new([(IDENTITY_MARK, mark.as_str()), ("env", io.stage())]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of an identity session"))?;
-    let allowance = deps.budget.place(Budget::Identity).await?;
-    let answer = deps
-        .metriport
-        .open_identity_session(&link.patient, &redirect, &metadata)
-        .await;
-    let session = match deps.budget.heeded(Budget::Identity, answer, clock::now()).await {
+    let allowance = io.place(Budget::Identity, io.now()).await?;
+    let answer = io.open_identity_session(&link.patient, redirect, &metadata).await;
+    let session = match heeded(io, Budget::Identity, answer, io.now()).await {
         Err(error) if is_gone(&error) => {
             // Deleted upstream: the person starts anew, and `PUT /v1/patient` creates the patient again.
-            deps.table.end_change(owner, &slot.clone().unlink(), now).await?;
+            io.end_change(owner, &slot.clone().unlink(), now).await?;
             return Err(Problem::new(Code::PatientNotLinked).into());
         }
         opened => opened?,
@@ -74,9 +75,7 @@ pub async fn open(
         mark,
     };
     let next = identity.open(open.clone());
-    deps.table
-        .open_identity_session(owner, &next, &open, &slot, now)
-        .await?;
+    io.put_identity_session(owner, &next, &open, &slot, now).await?;
     let opened = Opened {
         session_id: session.id,
         session_url: session.url.expose().to_owned(),

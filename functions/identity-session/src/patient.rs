@@ -13,20 +13,27 @@
 
 use std::collections::BTreeMap;
 
-use shared::budget::{CountCall, busy};
+use shared::Error;
+use shared::budget::{CountCall, HeedLimits, TakeTurn, busy, heeded};
 use shared::domain::budget::{Allowance, Budget, Share, midnight_after};
+use shared::domain::claims::ClaimRules;
 use shared::domain::patient::{Beginning, PatientLink, PatientSlot};
-use shared::domain::{Demographics, ExternalId, OwnerId, PatientId, Time};
+use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, OwnerId, PatientId};
 use shared::http::{Code, Problem};
 use shared::metriport::{
     CreatePatient, Effect, FindPatient, NewPatient, Operation, Patient, PatientUpdate, UnverifiedPatient,
     UpdatePatient, UpstreamError,
 };
+use shared::ports::Clock;
 use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
-use shared::{Error, clock};
 
-use crate::Deps;
 use crate::open::is_gone;
+
+shared::ports! {
+    /// Sends demographics to the one patient that may have them, within the rate budget.
+    pub trait SendDemographics = WritePatient + FindPatient + CreatePatient + UpdatePatient
+        + CountCall + TakeTurn + HeedLimits + Clock;
+}
 
 /// Who asks.
 pub struct Person<'a> {
@@ -34,29 +41,42 @@ pub struct Person<'a> {
     pub owner: &'a OwnerId,
     /// What Metriport knows the person by.
     pub external_id: ExternalId,
-    /// What the token says.
-    pub claims: &'a BTreeMap<String, String>,
+    /// The facility that the patient belongs to.
+    pub facility: &'a FacilityId,
 }
 
-/// Links the person, or updates the patient; equal demographics change nothing.
+/// Checks demographics against what the token says.
+///
+/// # Errors
+/// Refuses those that differ from a claim they are tied to.
+pub fn check_claims(
+    rules: &ClaimRules,
+    demographics: &Demographics,
+    claims: &BTreeMap<String, String>,
+) -> Result<(), Problem> {
+    match rules.hold(demographics, claims) {
+        true => Ok(()),
+        false => Err(Problem::new(Code::DemographicsMismatch)),
+    }
+}
+
+/// Links the person, or updates the patient; equal demographics change nothing. [`check_claims`] has let the
+/// demographics pass, and `hash` is theirs under the owner key.
 ///
 /// How the rate budget stands comes back with it, if upstream was written to.
 ///
 /// # Errors
-/// Refuses demographics that differ from the token's claims, a change while another one or a pull is
-/// under way, every conflict of links, and a write that the rate budget has no place for.
+/// Refuses a change while another one or a pull is under way, every conflict of links, and a write that the rate budget
+/// has no place for.
 pub async fn link(
-    deps: &Deps,
+    io: &(impl ReadPatient + SendDemographics),
     person: &Person<'_>,
     demographics: Demographics,
-    now: Time,
+    hash: DemographicsHash,
 ) -> Result<(PatientSlot, Option<Allowance>), Error> {
-    if !deps.claim_rules.hold(&demographics, person.claims) {
-        return Err(Problem::new(Code::DemographicsMismatch).into());
-    }
-    let hash = deps.owner_key.demographics(&demographics)?;
-    let slot = deps.table.patient(person.owner).await?;
-    let begun = match slot.begin(&person.external_id, &hash, now, deps.timing) {
+    let now = io.now();
+    let slot = io.patient(person.owner).await?;
+    let begun = match slot.begin(&person.external_id, &hash, now, io.timing()) {
         Beginning::Unchanged => return Ok((slot, None)),
         Beginning::Busy(until) => {
             let wait = now.until(until).as_secs() + 1;
@@ -65,11 +85,8 @@ pub async fn link(
         Beginning::OtherExternalId => return Err(refused("the external id changed")),
         Beginning::Begun(begun) => begun,
     };
-    deps.table
-        .begin_change(person.owner, &begun, now)
-        .await
-        .map_err(not_begun)?;
-    match send(deps, person, &begun, demographics).await {
+    io.begin_change(person.owner, &begun, now).await.map_err(not_begun)?;
+    match send(io, person, &begun, demographics).await {
         Ok((patient, allowance)) => {
             let external_id = person.external_id.clone();
             let link = PatientLink {
@@ -77,10 +94,10 @@ pub async fn link(
                 external_id,
                 demographics: hash,
             };
-            Ok((finish(deps, person, begun, link).await?, Some(allowance)))
+            Ok((finish(io, person, begun, link).await?, Some(allowance)))
         }
         Err(error) => {
-            leave(deps, person, begun, &error).await;
+            leave(io, person, begun, &error).await;
             Err(error)
         }
     }
@@ -98,28 +115,33 @@ fn not_begun(error: StoreError) -> Error {
 
 /// Sends the demographics to the patient we know, or to the one there is or will be.
 async fn send(
-    deps: &Deps,
+    io: &impl SendDemographics,
     person: &Person<'_>,
     begun: &PatientSlot,
     demographics: Demographics,
 ) -> Result<(PatientId, Allowance), Error> {
     let Some(link) = &begun.link else {
-        return adopt_or_create(deps, person, begun, demographics).await;
+        return adopt_or_create(io, person, begun, demographics).await;
     };
-    let allowance = deps.budget.place(Budget::PatientWrites).await?;
-    match update(deps, person, &link.patient, demographics.clone()).await {
-        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(deps, person, begun, demographics).await,
+    let allowance = io.place(Budget::PatientWrites, io.now()).await?;
+    match update(io, person, &link.patient, demographics.clone()).await {
+        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(io, person, begun, demographics).await,
         updated => Ok((updated?, allowance)),
     }
 }
 
-async fn finish(deps: &Deps, person: &Person<'_>, begun: PatientSlot, link: PatientLink) -> Result<PatientSlot, Error> {
+async fn finish(
+    io: &(impl WritePatient + Clock),
+    person: &Person<'_>,
+    begun: PatientSlot,
+    link: PatientLink,
+) -> Result<PatientSlot, Error> {
     let done = begun.clone().finish(link);
-    match deps.table.end_change(person.owner, &done, clock::now()).await {
+    match io.end_change(person.owner, &done, io.now()).await {
         Ok(()) => Ok(done),
         Err(error) if error.lacks(Condition::PatientUnowned) => {
             let error = refused("the patient belongs to another person");
-            leave(deps, person, begun, &error).await;
+            leave(io, person, begun, &error).await;
             Err(error)
         }
         Err(error) => Err(error.into()),
@@ -128,22 +150,22 @@ async fn finish(deps: &Deps, person: &Person<'_>, begun: PatientSlot, link: Pati
 
 /// What upstream certainly did not do is as if it had not been asked; all else stays open until it is sent again. If
 /// even that cannot be written, the intent stands until its lease ends, which is as safe.
-async fn leave(deps: &Deps, person: &Person<'_>, begun: PatientSlot, error: &Error) {
-    let now = clock::now();
+async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: PatientSlot, error: &Error) {
+    let now = io.now();
     let left = match error {
         // A search writes nothing, and it comes before what does.
         Error::Upstream(error) if error.effect() != Effect::Unknown || error.operation() == Operation::FindPatient => {
             begun.cancel(now)
         }
-        Error::Upstream(error) if is_over(error) => begun.leave_open(now.plus(deps.timing.retry_pause())),
+        Error::Upstream(error) if is_over(error) => begun.leave_open(now.plus(io.timing().retry_pause())),
         // The request may still be at work upstream: nothing else is sent before it must have ended.
-        Error::Upstream(_) => begun.leave_open(now.plus(deps.timing.patient_lease())),
+        Error::Upstream(_) => begun.leave_open(now.plus(io.timing().patient_lease())),
         // The rate budget had no place: what would have been sent was not.
         Error::Refused(problem) if problem.code == Code::UpstreamBusy => begun.cancel(now),
         _ if begun.link.is_none() => begun.cancel(now),
-        _ => begun.leave_open(now.plus(deps.timing.retry_pause())),
+        _ => begun.leave_open(now.plus(io.timing().retry_pause())),
     };
-    if let Err(error) = deps.table.end_change(person.owner, &left, now).await {
+    if let Err(error) = io.end_change(person.owner, &left, now).await {
         tracing::warn!(context = %error, "an unfinished change of a patient was left as it was begun");
     }
 }
@@ -156,56 +178,61 @@ fn is_over(error: &UpstreamError) -> bool {
 /// Updates the patient that carries our external id, or creates one. Either way there is a write, so whoever gets no
 /// place for one does not look for the patient either.
 async fn adopt_or_create(
-    deps: &Deps,
+    io: &impl SendDemographics,
     person: &Person<'_>,
     begun: &PatientSlot,
     demographics: Demographics,
 ) -> Result<(PatientId, Allowance), Error> {
-    let allowance = deps.budget.place(Budget::PatientWrites).await?;
-    let now = clock::now();
-    if !deps.budget.count_call(Share::Person, now).await? {
+    let allowance = io.place(Budget::PatientWrites, io.now()).await?;
+    let now = io.now();
+    if !io.count_call(Share::Person, now).await? {
         return Err(busy(midnight_after(now), now).into());
     }
-    if let Some(found) = deps.metriport.find_patient(&person.external_id).await? {
-        claim(deps, person, begun, &found.id).await?;
-        return Ok((update(deps, person, &found.id, demographics).await?, allowance));
+    if let Some(found) = io.find_patient(&person.external_id).await? {
+        claim(io, person, begun, &found.id).await?;
+        return Ok((update(io, person, &found.id, demographics).await?, allowance));
     }
-    let (facility, external_id) = (deps.facility.clone(), person.external_id.clone());
+    let (facility, external_id) = (person.facility.clone(), person.external_id.clone());
     let new = NewPatient {
         facility,
         external_id,
         demographics,
     };
-    let answer = deps.metriport.create_patient(&new).await;
-    let created = deps.budget.heeded(Budget::PatientWrites, answer, clock::now()).await?;
+    let answer = io.create_patient(&new).await;
+    let created = heeded(io, Budget::PatientWrites, answer, io.now()).await?;
     Ok((ours(created, person)?.id, allowance))
 }
 
 /// Makes sure that nobody else writes to the patient until our update must have ended.
-async fn claim(deps: &Deps, person: &Person<'_>, begun: &PatientSlot, patient: &PatientId) -> Result<(), Error> {
-    let now = clock::now();
-    let until = now.plus(deps.timing.patient_lease());
-    match deps.table.claim_patient(person.owner, begun, patient, now, until).await {
+async fn claim(
+    io: &(impl WritePatient + Clock),
+    person: &Person<'_>,
+    begun: &PatientSlot,
+    patient: &PatientId,
+) -> Result<(), Error> {
+    let now = io.now();
+    let until = now.plus(io.timing().patient_lease());
+    match io.claim_patient(person.owner, begun, patient, now, until).await {
         Err(error) if error.lacks(Condition::PatientUnowned) => Err(refused("the patient belongs to another person")),
         claimed => claimed.map_err(not_begun),
     }
 }
 
 async fn update(
-    deps: &Deps,
+    io: &(impl UpdatePatient + HeedLimits + Clock),
     person: &Person<'_>,
     patient: &PatientId,
     demographics: Demographics,
 ) -> Result<PatientId, Error> {
     let update = PatientUpdate {
         patient: patient.clone(),
-        facility: deps.facility.clone(),
+        facility: person.facility.clone(),
         external_id: person.external_id.clone(),
         demographics,
         if_match: None,
     };
-    let answer = deps.metriport.update_patient(&update).await;
-    let updated = deps.budget.heeded(Budget::PatientWrites, answer, clock::now()).await?;
+    let answer = io.update_patient(&update).await;
+    let updated = heeded(io, Budget::PatientWrites, answer, io.now()).await?;
     Ok(ours(updated, person)?.id)
 }
 

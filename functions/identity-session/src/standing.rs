@@ -5,12 +5,11 @@ use serde::Serialize;
 use shared::Error;
 use shared::domain::identity::{Identity, Standing};
 use shared::domain::patient::{PatientSlot, Unsettled};
-use shared::domain::{OwnerId, Time};
+use shared::domain::{OwnerId, Time, Timing};
 use shared::http::Next;
+use shared::ports::Clock;
 use shared::store::{ReadIdentity, ReadPatient};
 use tokio::try_join;
-
-use crate::Deps;
 
 /// `GET /v1/identity`.
 #[derive(Serialize)]
@@ -27,20 +26,25 @@ pub struct Shown {
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn show(deps: &Deps, owner: &OwnerId, now: Time) -> Result<Shown, Error> {
-    let (slot, identity) = try_join!(deps.table.patient(owner), deps.table.identity(owner))?;
-    Ok(standing(deps, &slot, &identity, now))
+pub async fn show(io: &(impl ReadPatient + ReadIdentity + Clock), owner: &OwnerId, now: Time) -> Result<Shown, Error> {
+    let (slot, identity) = try_join!(io.patient(owner), io.identity(owner))?;
+    Ok(standing(&slot, &identity, now, io.timing()))
 }
 
 /// Reads where the caller stands with a patient that is already at hand.
 ///
 /// # Errors
 /// As [`show`].
-pub async fn read(deps: &Deps, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<Shown, Error> {
-    Ok(standing(deps, slot, &deps.table.identity(owner).await?, now))
+pub async fn read(
+    io: &(impl ReadIdentity + Clock),
+    owner: &OwnerId,
+    slot: &PatientSlot,
+    now: Time,
+) -> Result<Shown, Error> {
+    Ok(standing(slot, &io.identity(owner).await?, now, io.timing()))
 }
 
-fn standing(deps: &Deps, slot: &PatientSlot, identity: &Identity, now: Time) -> Shown {
+fn standing(slot: &PatientSlot, identity: &Identity, now: Time, timing: Timing) -> Shown {
     let unsettled = |patient_linked, status| Shown {
         patient_linked,
         status,
@@ -52,7 +56,7 @@ fn standing(deps: &Deps, slot: &PatientSlot, identity: &Identity, now: Time) -> 
         Err(Unsettled::NotLinked) => return unsettled(false, "not_started"),
         Err(Unsettled::Changing) => return unsettled(true, "patient_changing"),
     };
-    let standing = identity.standing(&link.patient, &link.demographics, now, deps.timing);
+    let standing = identity.standing(&link.patient, &link.demographics, now, timing);
     let expires_at = match &standing {
         Standing::Pending { expires_at } => Some(expires_at.to_string()),
         _ => None,

@@ -1,20 +1,31 @@
 //! Accepts a pull. One transaction uses the challenge, remembers the AAL2 session, locks the patient and writes the
 //! run; a refusal consumes nothing.
 
-use shared::budget::granted;
+use shared::Error;
+use shared::budget::{StartInTurn, granted};
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
 use shared::domain::identity::Standing;
 use shared::domain::run::{NewRun, Run};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
 use shared::http::{Code, Problem};
-use shared::queue::announce_run;
+use shared::owner::OwnerKey;
+use shared::ports::Clock;
+use shared::queue::{SendAdvance, announce_run};
 use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, StoreError};
-use shared::{Error, clock};
 use tokio::try_join;
 
-use crate::Deps;
 use crate::ask_body::AskBody;
+
+shared::ports! {
+    /// Writes a pull, in a slot of the rate budget.
+    pub trait Place = ReadPatient + ReadIdentity + ReadChallenge + AcceptRun + StartInTurn + Clock;
+}
+
+shared::ports! {
+    /// Accepts a pull and announces it; reads the one that an earlier attempt has accepted.
+    pub trait Accept = Place + ReadRun + SendAdvance;
+}
 
 /// How often a pull is tried when what it stands on is written at the same moment.
 const ATTEMPTS: u32 = 5;
@@ -35,13 +46,19 @@ pub struct Ask<'r> {
 /// stands: nothing of that attempt can succeed twice, as it used up its challenge and its session.
 ///
 /// The start gets a slot of the rate budget, which the run keeps; how the budget stands then comes back with a newly
-/// accepted run.
+/// accepted run. `key` hashes the session, which is remembered as used by its hash alone.
 ///
 /// # Errors
 /// Refuses another purpose, no source, a missing or malformed session, a caller who is not verified, a challenge that
 /// is not the caller's own pending one or was not passed, a session that was used before, a second open run, and a
 /// start that has no slot within the session's life.
-pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Result<(Run, Option<Allowance>), Error> {
+pub async fn accept(
+    io: &impl Accept,
+    owner: &OwnerId,
+    ask: Ask<'_>,
+    key: &OwnerKey,
+) -> Result<(Run, Option<Allowance>), Error> {
+    let now = io.now();
     if ask
         .body
         .purpose_of_use
@@ -56,14 +73,15 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
         session: session(ask.session)?,
         challenge: ask.body.challenge,
         status: ask.body.aal2_status,
+        key,
     };
-    let (run, allowance) = match place(deps, owner, &asked, now).await {
-        Err(refusal) if ask.resumed => (deps.table.run(owner, asked.id).await?.ok_or(refusal)?, None),
+    let (run, allowance) = match place(io, owner, &asked, now).await {
+        Err(refusal) if ask.resumed => (io.run(owner, asked.id).await?.ok_or(refusal)?, None),
         placed => placed.map(|(run, allowance)| (run, Some(allowance)))?,
     };
     // The run is written: what is lost here, the reconciler sends again. Its slot was taken after `now`; measured from
     // there, one that has come would lie milliseconds ahead, and be waited for a whole second, as queues count.
-    if let Err(error) = announce_run(&deps.advances, owner, &run, clock::now()).await {
+    if let Err(error) = announce_run(io, owner, &run, io.now()).await {
         tracing::warn!(run = %run.id, context = %error, "the run was accepted but not announced");
     }
     tracing::info!(run = %run.id, "network query accepted");
@@ -71,19 +89,20 @@ pub async fn accept(deps: &Deps, owner: &OwnerId, ask: Ask<'_>, now: Time) -> Re
 }
 
 /// What is asked, read.
-struct Asked {
+struct Asked<'k> {
     id: RunId,
     sources: Sources,
     session: Aal2SessionId,
     challenge: ChallengeId,
     status: String,
+    key: &'k OwnerKey,
 }
 
 /// Writes the pull, again if what it stands on is written at the same moment.
-async fn place(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result<(Run, Allowance), Error> {
+async fn place(io: &impl Place, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<(Run, Allowance), Error> {
     let (mut tries, mut slot) = (1, None);
     loop {
-        match write(deps, owner, asked, &mut slot, now).await {
+        match write(io, owner, asked, &mut slot, now).await {
             Err(Error::Store(error)) if tries < ATTEMPTS && moved(&error) => tries += 1,
             Err(Error::Store(error)) => return Err(conflict(error)),
             written => return written,
@@ -94,19 +113,15 @@ async fn place(deps: &Deps, owner: &OwnerId, asked: &Asked, now: Time) -> Result
 /// Reads what the pull stands on, and writes it provided that nothing of that has changed. The slot is taken when
 /// everything else is well, and kept for the next try.
 async fn write(
-    deps: &Deps,
+    io: &impl Place,
     owner: &OwnerId,
-    asked: &Asked,
+    asked: &Asked<'_>,
     slot: &mut Option<(Time, Allowance)>,
     now: Time,
 ) -> Result<(Run, Allowance), Error> {
-    let (patient, identity, challenge) = try_join!(
-        deps.table.patient(owner),
-        deps.table.identity(owner),
-        deps.table.challenge(owner)
-    )?;
+    let (patient, identity, challenge) = try_join!(io.patient(owner), io.identity(owner), io.challenge(owner))?;
     let link = patient.settled()?;
-    let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, deps.timing) else {
+    let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, io.timing()) else {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     };
     let answer = Answer {
@@ -116,7 +131,7 @@ async fn write(
         proofed_identity: &proofed,
     };
     challenge
-        .check(&answer, now, deps.timing.aal2_session())
+        .check(&answer, now, io.timing().aal2_session())
         .map_err(refused)?;
     let (id, sources, patient_id) = (asked.id, asked.sources.clone(), link.patient.clone());
     let new = NewRun {
@@ -124,12 +139,12 @@ async fn write(
         patient: patient_id,
         sources,
     };
-    let run = Run::accept(new, now, deps.timing);
-    let hash = deps.owner_key.aal2_session(&asked.session)?;
-    deps.table.can_accept(&hash, &run.patient, now).await?;
+    let run = Run::accept(new, now, io.timing());
+    let hash = asked.key.aal2_session(&asked.session)?;
+    io.can_accept(&hash, &run.patient, now).await?;
     let (start_at, allowance) = match slot {
         Some(taken) => *taken,
-        None => *slot.insert(reserve(deps, &run).await?),
+        None => *slot.insert(reserve(io, &run).await?),
     };
     let run = run.in_slot(start_at);
     let held = Held {
@@ -142,17 +157,16 @@ async fn write(
         patient: &patient,
         identity: &identity,
         challenge: &challenge,
-        lock_until: run.lock_until(deps.timing),
+        lock_until: run.lock_until(io.timing()),
     };
-    deps.table.accept_run(owner, grounds, &held, &hash, &run).await?;
+    io.accept_run(owner, grounds, &held, &hash, &run).await?;
     Ok((run, allowance))
 }
 
 /// Takes a slot within the life of the session.
-async fn reserve(deps: &Deps, run: &Run) -> Result<(Time, Allowance), Error> {
-    let (now, pace) = (clock::now(), deps.budget.pace(Budget::QueryStarts));
-    let latest = pace.latest_to_accept(run.start_by);
-    let turn = deps.budget.plan(Budget::QueryStarts, now, latest).await?;
+async fn reserve(io: &(impl StartInTurn + Clock), run: &Run) -> Result<(Time, Allowance), Error> {
+    let now = io.now();
+    let turn = io.plan_start(Budget::QueryStarts, now, run.start_by).await?;
     Ok(granted(turn, now)?)
 }
 

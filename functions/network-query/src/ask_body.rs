@@ -5,10 +5,14 @@ use shared::domain::{ChallengeId, SourceKind};
 
 /// The caller's request.
 pub struct AskBody {
-    pub(crate) challenge: ChallengeId,
-    pub(crate) aal2_status: String,
-    pub(crate) enabled: Vec<SourceKind>,
-    pub(crate) purpose_of_use: Option<String>,
+    /// The challenge that the person passed.
+    pub challenge: ChallengeId,
+    /// The outcome of the challenge, as its page returned it.
+    pub aal2_status: String,
+    /// The sources to ask.
+    pub enabled: Vec<SourceKind>,
+    /// The purpose of use, if the caller names one.
+    pub purpose_of_use: Option<String>,
 }
 
 impl AskBody {

@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::{OwnerId, RunId};
+use shared::domain::{OwnerId, RunId, Time};
 use shared::http::request::{body, header, path_parameter, route};
 use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::ports::Clock as _;
 use shared::{Error, clock};
 
 use crate::ask_body::AskBody;
@@ -18,27 +19,25 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
     let caller = Caller::of(request, &deps.owner_key)?;
-    let (owner, now) = (&caller.owner, clock::now());
+    let (owner, now) = (&caller.owner, deps.now());
     match route(request).as_str() {
-        "POST /v1/network-queries" => accept(deps, owner, request).await,
-        "GET /v1/network-queries" => Ok(json(200, &view::list(&deps.table, owner, now).await?)),
-        "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(&deps.table, owner, run_id(request)?, now).await?)),
-        "GET /v1/network-queries/{id}/timeline" => {
-            Ok(json(200, &view::timeline(&deps.table, owner, run_id(request)?).await?))
-        }
+        "POST /v1/network-queries" => accept(deps, owner, request, now).await,
+        "GET /v1/network-queries" => Ok(json(200, &view::list(deps, owner, now).await?)),
+        "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(deps, owner, run_id(request)?, now).await?)),
+        "GET /v1/network-queries/{id}/timeline" => Ok(json(200, &view::timeline(deps, owner, run_id(request)?).await?)),
         _ => Err(Problem::new(Code::NotFound).into()),
     }
 }
 
-async fn accept(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Response<Body>, Error> {
-    let (now, session) = (clock::now(), header(request, "x-aal2-session"));
+async fn accept(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Result<Response<Body>, Error> {
+    let session = header(request, "x-aal2-session");
     let post = Post {
         request,
         owner,
         credential: session,
         table: &deps.table,
         owner_key: &deps.owner_key,
-        timing: deps.timing,
+        timing: deps.timing(),
     };
     post.once((now, clock::new_id()), async |attempt| {
         let ask = accept::Ask {
@@ -47,7 +46,7 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Respo
             id: RunId::new(attempt.id),
             resumed: attempt.resumed,
         };
-        let (run, allowance) = accept::accept(deps, owner, ask, now).await?;
+        let (run, allowance) = accept::accept(deps, owner, ask, &deps.owner_key).await?;
         let reply = json(202, &view::of_run(&run, now));
         Ok(Answer::lasting(limited(reply, allowance.as_ref())))
     })

@@ -5,22 +5,38 @@ pub mod ask_body;
 pub mod handler;
 pub mod view;
 
-use shared::budget::RateBudget;
+use shared::budget::{RateBudget, StartInTurn};
+use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::domain::Timing;
 use shared::init::{Init, InitError};
 use shared::owner::OwnerKey;
-use shared::queue::AdvanceQueue;
-use shared::store::Table;
+use shared::ports::Clock;
+use shared::queue::{AdvanceQueue, SendAdvance};
+use shared::store::{AcceptRun, ListRuns, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, Table};
 
-/// What the function works with.
+shared::ports! {
+    /// What the steps use.
+    pub trait Ports = ReadPatient + ReadIdentity + ReadChallenge + ReadRun + ListRuns + AcceptRun
+        + SendAdvance
+        + StartInTurn
+        + Clock;
+}
+
+/// What the function holds.
 pub struct Deps {
     table: Table,
     advances: AdvanceQueue,
     owner_key: OwnerKey,
-    timing: Timing,
+    clock: SystemClock,
     budget: RateBudget,
 }
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasAdvances: advances: AdvanceQueue,
+    HasBudget: budget: RateBudget,
+    HasClock: clock: SystemClock,
+});
 
 impl Deps {
     /// Reads the configuration and makes the clients.
@@ -34,7 +50,7 @@ impl Deps {
             table,
             advances,
             owner_key: init.owner_key().await?,
-            timing: init.deployment.timing,
+            clock: init.clock(),
         })
     }
 }

@@ -6,7 +6,7 @@ use shared::Error;
 use shared::domain::run::{Reason, RecordPhase, Run, RunEvent, RunState};
 use shared::domain::{OwnerId, RecordId, RunId, SourceKind, SourceStatus, Time};
 use shared::http::{Code, Next, Problem};
-use shared::store::{ReadRun, TimelineEntry};
+use shared::store::{ListRuns, ReadRun, TimelineEntry};
 
 /// How many runs a list shows.
 const LIST_MAX: i32 = 50;
@@ -79,8 +79,8 @@ pub struct EventView {
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn list(store: &impl ReadRun, owner: &OwnerId, now: Time) -> Result<ListView, Error> {
-    let runs = store.runs(owner, LIST_MAX).await?;
+pub async fn list(io: &impl ListRuns, owner: &OwnerId, now: Time) -> Result<ListView, Error> {
+    let runs = io.runs(owner, LIST_MAX).await?;
     Ok(ListView {
         network_queries: runs.iter().map(|run| of_run(run, now)).collect(),
     })
@@ -90,11 +90,8 @@ pub async fn list(store: &impl ReadRun, owner: &OwnerId, now: Time) -> Result<Li
 ///
 /// # Errors
 /// Refuses what is not the caller's as if it did not exist.
-pub async fn show(store: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) -> Result<RunView, Error> {
-    let run = store
-        .run(owner, run)
-        .await?
-        .ok_or_else(|| Problem::new(Code::NotFound))?;
+pub async fn show(io: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) -> Result<RunView, Error> {
+    let run = io.run(owner, run).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(of_run(&run, now))
 }
 
@@ -102,8 +99,8 @@ pub async fn show(store: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) 
 ///
 /// # Errors
 /// As [`show`].
-pub async fn timeline(store: &impl ReadRun, owner: &OwnerId, run: RunId) -> Result<TimelineView, Error> {
-    let entries = store.timeline(owner, run).await?;
+pub async fn timeline(io: &(impl ReadRun + ListRuns), owner: &OwnerId, run: RunId) -> Result<TimelineView, Error> {
+    let entries = io.timeline(owner, run).await?;
     if entries.is_empty() {
         return Err(Problem::new(Code::NotFound).into());
     }

@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use shared::Error;
 use shared::queue::{Advance, Subject, each, parse};
-use shared::{Error, clock};
 
-use crate::{Deps, Outcome, record, run};
+use crate::{Deps, Outcome, Ports, record, run};
 
 /// Handles one batch; what failed is named in the reply, and comes back.
 pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
@@ -16,10 +16,14 @@ pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, In
     .await)
 }
 
-async fn advance(deps: &Deps, advance: &Advance) -> Result<Outcome, Error> {
-    let now = clock::now();
+/// Does what is due of a run or a record, if it is as the message says.
+///
+/// # Errors
+/// When the table or a queue fails: the message comes back.
+pub async fn advance(io: &impl Ports, advance: &Advance) -> Result<Outcome, Error> {
+    let now = io.now();
     match advance.subject {
-        Subject::Run(run) => run::advance(deps, &advance.owner, run, advance.due_seq, now).await,
-        Subject::Record(record) => record::advance(deps, &advance.owner, record, advance.due_seq, now).await,
+        Subject::Run(run) => run::advance(io, &advance.owner, run, advance.due_seq, now).await,
+        Subject::Record(record) => record::advance(io, &advance.owner, record, advance.due_seq, now).await,
     }
 }

@@ -10,23 +10,47 @@ mod record;
 mod run;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use shared::budget::RateBudget;
+use shared::budget::{CountCall, HeedLimits, RateBudget, StartInTurn};
+use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::domain::Timing;
 use shared::init::{BACKGROUND, Init, InitError};
-use shared::metriport::Client;
-use shared::queue::{AdvanceQueue, DeadLetterQueue, Source};
-use shared::store::Table;
+use shared::metriport::{Client, ReadNetworkQuery, StartConsolidatedQuery, StartNetworkQuery};
+use shared::ports::{Clock, NewIds, Stage};
+use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, Source};
+use shared::store::{ReadChallenge, ReadRecord, ReadRun, RejectIdentity, Table, WriteRecord, WriteRun};
 
-/// What the function works with.
+shared::ports! {
+    /// What the steps use.
+    pub trait Ports = ReadRun + WriteRun + ReadRecord + WriteRecord + ReadChallenge + RejectIdentity
+        + SendAdvance
+        + StartNetworkQuery + ReadNetworkQuery + StartConsolidatedQuery
+        + CountCall + StartInTurn + HeedLimits
+        + Clock + NewIds + Stage;
+}
+
+/// What the function holds.
 pub struct Deps {
     table: Table,
     metriport: Client,
     advances: AdvanceQueue,
     dead_letters: DeadLetterQueue,
-    timing: Timing,
+    clock: SystemClock,
     budget: RateBudget,
     stage: String,
+}
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasUpstream: metriport: Client,
+    HasAdvances: advances: AdvanceQueue,
+    HasBudget: budget: RateBudget,
+    HasClock: clock: SystemClock,
+});
+
+impl Stage for Deps {
+    fn stage(&self) -> &str {
+        &self.stage
+    }
 }
 
 impl Deps {
@@ -42,7 +66,7 @@ impl Deps {
             advances: init.advance_queue()?,
             dead_letters: init.dead_letters(Source::RunAdvance)?,
             metriport: init.metriport(BACKGROUND).await?,
-            timing: init.deployment.timing,
+            clock: init.clock(),
             stage: init.deployment.stage.clone(),
         })
     }

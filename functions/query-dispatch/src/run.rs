@@ -3,33 +3,39 @@
 mod poll;
 mod start;
 
+use shared::Error;
 use shared::domain::challenge::ChallengeSlot;
 use shared::domain::record::Record;
 use shared::domain::run::{Run, RunEvent, Step};
-use shared::domain::{OwnerId, RecordId, RunId, Time};
-use shared::queue::{announce_change, announce_end, announce_run};
+use shared::domain::{OwnerId, RunId, Time};
+use shared::ports::{Clock, NewIds};
+use shared::queue::{SendAdvance, announce_change, announce_end, announce_run};
 use shared::store::{ReadRecord, ReadRun, RunWrite, StoreError, WriteRun};
-use shared::{Error, clock};
 
-use crate::{ATTEMPTS, Deps, NOTHING, Outcome, STALE};
+use crate::{ATTEMPTS, NOTHING, Outcome, Ports, STALE};
+
+shared::ports! {
+    /// Writes a run, with the record it may make, and announces what follows.
+    trait Settle = ReadRun + WriteRun + SendAdvance + Clock + NewIds;
+}
 
 /// Does what is due of a run.
 pub(crate) async fn advance(
-    deps: &Deps,
+    io: &impl Ports,
     owner: &OwnerId,
     id: RunId,
     due_seq: u64,
     now: Time,
 ) -> Result<Outcome, Error> {
-    let run = deps.table.run(owner, id).await?.filter(|run| run.due_seq == due_seq);
+    let run = io.run(owner, id).await?.filter(|run| run.due_seq == due_seq);
     let Some(run) = run else { return Ok(STALE) };
     match run.step(now) {
-        Step::Start => start::start(deps, owner, &run, now).await,
-        Step::Poll => poll::poll(deps, owner, &run, now).await,
-        Step::CheckRecord => check_record(deps, owner, &run, now).await,
-        Step::Apply(event) => record_event(deps, owner, &run, None, &event, now).await,
+        Step::Start => start::start(io, owner, &run, now).await,
+        Step::Poll => poll::poll(io, owner, &run, now).await,
+        Step::CheckRecord => check_record(io, owner, &run, now).await,
+        Step::Apply(event) => record_event(io, owner, &run, None, &event, now).await,
         Step::Wait(_) => {
-            announce_run(&deps.advances, owner, &run, now).await?;
+            announce_run(io, owner, &run, now).await?;
             Ok("early")
         }
         Step::Nothing => Ok(NOTHING),
@@ -37,30 +43,35 @@ pub(crate) async fn advance(
 }
 
 /// Whether the final record has ended. Until it has, its own deadline is the one that counts.
-async fn check_record(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Outcome, Error> {
-    let event = match final_record(deps, owner, run).await? {
+async fn check_record(
+    io: &(impl Settle + ReadRecord),
+    owner: &OwnerId,
+    run: &Run,
+    now: Time,
+) -> Result<Outcome, Error> {
+    let event = match final_record(io, owner, run).await? {
         Some(record) if record.state.is_terminal() => RunEvent::RecordEnded {
             available: record.is_served(),
         },
         Some(_) if run.due_at.is_some_and(|due_at| now < due_at) => return Ok("record awaited"),
         Some(_) => RunEvent::RecordAwaited {
-            until: now.plus(deps.timing.poll_gap(run.polls + 1)),
+            until: now.plus(io.timing().poll_gap(run.polls + 1)),
         },
         None => RunEvent::RecordEnded { available: false },
     };
-    let outcome = record_event(deps, owner, run, None, &event, now).await?;
+    let outcome = record_event(io, owner, run, None, &event, now).await?;
     // It may have ended between the look and the write, and its word for the run's former due work came to nothing.
     if matches!(event, RunEvent::RecordAwaited { .. })
-        && let Some(record) = final_record(deps, owner, run).await?
+        && let Some(record) = final_record(io, owner, run).await?
     {
-        announce_end(&deps.table, &deps.advances, owner, &record).await?;
+        announce_end(io, io, owner, &record).await?;
     }
     Ok(outcome)
 }
 
-async fn final_record(deps: &Deps, owner: &OwnerId, run: &Run) -> Result<Option<Record>, Error> {
+async fn final_record(io: &impl ReadRecord, owner: &OwnerId, run: &Run) -> Result<Option<Record>, Error> {
     match run.final_record {
-        Some(record) => Ok(deps.table.record(owner, record).await?),
+        Some(record) => Ok(io.record(owner, record).await?),
         None => Ok(None),
     }
 }
@@ -68,7 +79,7 @@ async fn final_record(deps: &Deps, owner: &OwnerId, run: &Run) -> Result<Option<
 /// Writes what happened, over whatever others wrote meanwhile, and announces what follows. The run, and the challenge
 /// where it is at hand, may be as they were a moment ago: if they are not so any more, they are read again.
 async fn record_event(
-    deps: &Deps,
+    io: &impl Settle,
     owner: &OwnerId,
     run: &Run,
     mut challenge: Option<&ChallengeSlot>,
@@ -77,10 +88,10 @@ async fn record_event(
 ) -> Result<Outcome, Error> {
     let mut run = run.clone();
     for _ in 0..ATTEMPTS {
-        match write(deps, owner, &run, challenge, event, now).await {
+        match write(io, owner, &run, challenge, event, now).await {
             Ok(Some(_)) => return Ok("advanced"),
             Ok(None) => return Ok("unchanged"),
-            Err(Error::Store(StoreError::Conflict(_))) => match deps.table.run(owner, run.id).await? {
+            Err(Error::Store(StoreError::Conflict(_))) => match io.run(owner, run.id).await? {
                 Some(current) => (run, challenge) = (current, None),
                 None => return Ok(STALE),
             },
@@ -93,18 +104,18 @@ async fn record_event(
 /// Writes one change, provided that the run is as it was read, and gives the run as it is then. `None` when the event
 /// changes nothing.
 async fn write(
-    deps: &Deps,
+    io: &impl Settle,
     owner: &OwnerId,
     run: &Run,
     challenge: Option<&ChallengeSlot>,
     event: &RunEvent,
     now: Time,
 ) -> Result<Option<Run>, Error> {
-    let spare = RecordId::new(clock::new_id());
-    let Some(change) = run.apply(event, now, deps.timing, spare) else {
+    let spare = io.new_record(run.id, run.version + 1);
+    let Some(change) = run.apply(event, now, io.timing(), spare) else {
         return Ok(None);
     };
-    let record = change.new_record(now, deps.timing);
+    let record = change.new_record(now, io.timing());
     let write = RunWrite {
         event,
         change: &change,
@@ -112,8 +123,8 @@ async fn write(
         challenge,
         now,
     };
-    deps.table.write_run(owner, write, None).await?;
+    io.write_run(owner, write).await?;
     tracing::info!(run = %run.id, state = ?change.run.state, "run advanced");
-    announce_change(&deps.advances, owner, Some(&change.run), record.as_ref(), now).await?;
+    announce_change(io, owner, Some(&change.run), record.as_ref(), now).await?;
     Ok(Some(change.run))
 }

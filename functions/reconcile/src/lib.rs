@@ -5,30 +5,44 @@
 //! is the same as any other, so that sending it once too often does nothing. Metriport never retries a webhook by
 //! itself.
 
-pub mod replay;
-pub mod tick;
+mod replay;
+mod tick;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use shared::budget::DayBudget;
+use shared::Error;
+use shared::budget::{CountCall, DayBudget};
+use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::domain::Timing;
 use shared::init::{BACKGROUND, Init, InitError};
 use shared::metrics::Metrics;
-use shared::metriport::Client;
-use shared::queue::AdvanceQueue;
-use shared::store::Table;
-use shared::{Error, clock};
+use shared::metriport::{Client, WebhookReplay};
+use shared::ports::Clock;
+use shared::queue::{AdvanceQueue, SendAdvance};
+use shared::store::{KeepReplays, ReadDue, Table};
 
-/// What the function works with.
+shared::ports! {
+    /// What the steps use.
+    pub trait Ports = ReadDue + KeepReplays + SendAdvance + WebhookReplay + CountCall + Clock;
+}
+
+/// What the function holds.
 pub struct Deps {
     table: Table,
     advances: AdvanceQueue,
     metriport: Client,
-    timing: Timing,
+    clock: SystemClock,
     day: DayBudget,
     metrics: Metrics,
 }
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasAdvances: advances: AdvanceQueue,
+    HasUpstream: metriport: Client,
+    HasBudget: day: DayBudget,
+    HasClock: clock: SystemClock,
+});
 
 impl Deps {
     async fn read(init: &Init) -> Result<Self, InitError> {
@@ -38,7 +52,7 @@ impl Deps {
             table,
             advances: init.advance_queue()?,
             metriport: init.metriport(BACKGROUND).await?,
-            timing: init.deployment.timing,
+            clock: init.clock(),
             metrics: init.metrics.clone(),
         })
     }
@@ -56,13 +70,21 @@ pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(handle)).await
 }
 
-/// One tick. What is overdue comes first; that Metriport cannot be asked must not keep it from being sent.
 async fn tick(deps: &Deps) -> Result<Value, Error> {
-    let (now, timing, metrics) = (clock::now(), deps.timing, &deps.metrics);
-    let sent = tick::tick(&deps.table, &deps.advances, metrics, now, timing).await?;
-    let replayed = replay::replay(&deps.table, &deps.metriport, &deps.day, metrics, now, timing).await;
+    let (sent, replayed) = once(deps, &deps.metrics).await?;
+    Ok(json!({ "sent": sent, "replayed": replayed }))
+}
+
+/// One tick. What is overdue comes first; that Metriport cannot be asked must not keep it from being sent. How much was
+/// sent, and whether a replay was asked for.
+///
+/// # Errors
+/// When what is overdue cannot be sent.
+pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), Error> {
+    let sent = tick::tick(io, metrics).await?;
+    let replayed = replay::replay(io, metrics).await;
     if let Err(error) = &replayed {
         tracing::warn!(context = %error, "failed deliveries could not be looked for");
     }
-    Ok(json!({ "sent": sent, "replayed": replayed.unwrap_or(false) }))
+    Ok((sent, replayed.unwrap_or(false)))
 }

@@ -4,9 +4,9 @@ use shared::Error;
 use shared::budget::CountCall;
 use shared::domain::budget::Share;
 use shared::domain::replay::Verdict;
-use shared::domain::{Time, Timing};
 use shared::metrics::{Metric, Metrics};
 use shared::metriport::WebhookReplay;
+use shared::ports::Clock;
 use shared::store::{Condition, KeepReplays};
 
 /// Checks, when it is time to, and asks for a replay where one is due. Whether it asked.
@@ -14,26 +14,23 @@ use shared::store::{Condition, KeepReplays};
 /// # Errors
 /// When the table or Metriport fails; the next check is as far away as after any other.
 pub async fn replay(
-    store: &impl KeepReplays,
-    metriport: &impl WebhookReplay,
-    day: &impl CountCall,
+    io: &(impl KeepReplays + WebhookReplay + CountCall + Clock),
     metrics: &Metrics,
-    now: Time,
-    timing: Timing,
 ) -> Result<bool, Error> {
-    let Some(claimed) = store.replays().await?.claim(now, timing, day.quota()) else {
+    let now = io.now();
+    let Some(claimed) = io.replays().await?.claim(now, io.timing(), io.quota()) else {
         return Ok(false);
     };
-    match store.put_replays(&claimed).await {
+    match io.put_replays(&claimed).await {
         Err(error) if error.lacks(Condition::ReplaysAsRead) => return Ok(false),
         claimed => claimed?,
     }
-    if !day.count_call(Share::Status, now).await? {
+    if !io.count_call(Share::Status, now).await? {
         return Ok(false);
     }
-    let failed = metriport.webhook_status().await?.map_or(0, |status| status.failed);
+    let failed = io.webhook_status().await?.map_or(0, |status| status.failed);
     let (seen, verdict) = claimed.seen(failed);
-    store.put_replays(&seen).await?;
+    io.put_replays(&seen).await?;
     metrics.put(&[
         Metric::failed_deliveries(failed),
         Metric::replays_stalled(verdict == Verdict::ReplayAndAlarm),
@@ -43,10 +40,10 @@ pub async fn replay(
         Verdict::Replay => tracing::warn!(failed, "webhook deliveries failed: having them sent again"),
         Verdict::ReplayAndAlarm => tracing::error!(failed, "webhook deliveries keep failing: replays do not help"),
     }
-    if !day.count_call(Share::Status, now).await? {
+    if !io.count_call(Share::Status, now).await? {
         return Ok(false);
     }
-    metriport.retry_webhooks().await?;
+    io.retry_webhooks().await?;
     metrics.put(&[Metric::replays_requested()]);
     Ok(true)
 }

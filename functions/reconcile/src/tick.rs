@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use shared::Error;
-use shared::domain::{Time, Timing};
+use shared::domain::Time;
 use shared::metrics::{Metric, Metrics};
+use shared::ports::Clock;
 use shared::queue::SendAdvance;
 use shared::store::{Due, ReadDue};
 
@@ -15,17 +16,12 @@ const LIMIT: i32 = 100;
 ///
 /// # Errors
 /// When the due index cannot be read, or a message cannot be sent: the next tick finds the same.
-pub async fn tick(
-    store: &impl ReadDue,
-    queue: &impl SendAdvance,
-    metrics: &Metrics,
-    now: Time,
-    timing: Timing,
-) -> Result<usize, Error> {
-    let due = store.overdue(now.minus(timing.overdue()), LIMIT).await?;
+pub async fn tick(io: &(impl ReadDue + SendAdvance + Clock), metrics: &Metrics) -> Result<usize, Error> {
+    let now = io.now();
+    let due = io.overdue(now.minus(io.timing().overdue()), LIMIT).await?;
     metrics.put(&found(&due, now));
     let advances: Vec<_> = due.iter().map(|due| (due.advance.clone(), Duration::ZERO)).collect();
-    queue.send_advances(&advances).await?;
+    io.send_advances(&advances).await?;
     if !due.is_empty() {
         tracing::info!(sent = due.len(), "overdue work sent again");
     }

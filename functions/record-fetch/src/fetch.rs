@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use shared::Error;
 use shared::domain::record::{Record, RecordEvent, RecordReason, StoredObject};
 use shared::domain::{OwnerId, Time};
+use shared::ports::Clock as _;
 use shared::queue::{FetchRecord, Link, announce_end, announce_record};
 use shared::records::{Bucket, OpenLink, RecordsError, ScanError, TIDYING_MAX, transfer};
-use shared::store::{ReadRecord, StoreError, claim_record, settle_record};
-use shared::{Error, clock};
+use shared::store::{StoreError, claim_record, settle_record};
 use tokio::time::Instant;
 
-use crate::Deps;
+use crate::{Deps, Ports};
 
 /// What of the function's time is left when a transfer must end: enough to throw its upload away, and then to write
 /// down that it came to nothing.
@@ -21,33 +22,52 @@ pub type Outcome = &'static str;
 
 const STALE: Outcome = "stale";
 
+/// Keeps what lies behind a link.
+pub trait KeepObject {
+    /// Transfers it into the bucket as the object of a record, until `end` at the latest; whatever was begun by then is
+    /// thrown away.
+    fn keep_object(
+        &self,
+        owner: &OwnerId,
+        record: &Record,
+        link: &Link,
+        end: Time,
+    ) -> impl Future<Output = Result<StoredObject, RecordsError>> + Send;
+}
+
+impl KeepObject for Deps {
+    async fn keep_object(
+        &self,
+        owner: &OwnerId,
+        record: &Record,
+        link: &Link,
+        end: Time,
+    ) -> Result<StoredObject, RecordsError> {
+        let until = Instant::now() + self.now().until(end);
+        let form = record.asked.conversion;
+        let key = Bucket::key(owner, record.id, form);
+        transfer(self.links.open(link), &self.bucket, (&key, form), until).await
+    }
+}
+
 /// Fetches the record a message is about, in a function that lives until `end`.
 ///
 /// # Errors
 /// When the table or the queue fails: the message comes back.
-pub async fn fetch(deps: &Deps, message: &FetchRecord, end: Time, now: Time) -> Result<Outcome, Error> {
-    let owner = &message.owner;
-    let record = deps
-        .table
+pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<Outcome, Error> {
+    let (owner, now) = (&message.owner, io.now());
+    let record = io
         .record(owner, message.record)
         .await?
         .filter(|record| record.due_seq == message.due_seq);
     let Some(record) = record else { return Ok(STALE) };
-    let claimed = match claim_record(
-        &deps.table,
-        owner,
-        &record,
-        &RecordEvent::FetchClaimed,
-        (now, deps.timing),
-    )
-    .await
-    {
+    let claimed = match claim_record(io, owner, &record, &RecordEvent::FetchClaimed, (now, io.timing())).await {
         Ok(Some(claimed)) => claimed,
         Ok(None) | Err(StoreError::Conflict(_)) => return Ok(STALE),
         Err(error) => return Err(error.into()),
     };
-    let until = Instant::now() + clock::now().until(until(claimed.due_at, end));
-    let (event, outcome) = match receive(deps, owner, &claimed, &message.link, until).await {
+    let end = until(claimed.due_at, end);
+    let (event, outcome) = match receive(io, owner, &claimed, &message.link, end).await {
         Ok(object) => {
             tracing::info!(record = %record.id, bytes = object.bytes, "record stored");
             (RecordEvent::Stored(object), "stored")
@@ -57,11 +77,11 @@ pub async fn fetch(deps: &Deps, message: &FetchRecord, end: Time, now: Time) -> 
             failed(&error)
         }
     };
-    let now = clock::now();
-    match settle_record(&deps.table, owner, &claimed, &event, (now, deps.timing)).await? {
+    let now = io.now();
+    match settle_record(io, owner, &claimed, &event, (now, io.timing())).await? {
         Some(written) => {
-            announce_record(&deps.advances, owner, &written, now).await?;
-            announce_end(&deps.table, &deps.advances, owner, &written).await?;
+            announce_record(io, owner, &written, now).await?;
+            announce_end(io, io, owner, &written).await?;
             Ok(outcome)
         }
         None => Ok(STALE),
@@ -75,18 +95,16 @@ fn until(due_at: Option<Time>, end: Time) -> Time {
 }
 
 async fn receive(
-    deps: &Deps,
+    io: &impl KeepObject,
     owner: &OwnerId,
     record: &Record,
     link: &Link,
-    until: Instant,
+    end: Time,
 ) -> Result<StoredObject, RecordsError> {
     if link.is_removed() {
         return Err(RecordsError::Broken("the link was removed from a dead letter"));
     }
-    let form = record.asked.conversion;
-    let key = Bucket::key(owner, record.id, form);
-    transfer(deps.links.open(link), &deps.bucket, (&key, form), until).await
+    io.keep_object(owner, record, link, end).await
 }
 
 /// What is the link's or the network's fault is asked for again; what upstream made is what it is.

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use shared::clock;
 use shared::domain::Time;
 use shared::queue::{each, parse};
 
@@ -12,7 +11,7 @@ use crate::{Deps, fetch};
 /// Handles one batch, in a function that lives until `end`; what failed is named in the reply, and comes back.
 pub async fn handle(deps: &Deps, event: SqsEvent, end: Time) -> Result<SqsBatchResponse, Infallible> {
     Ok(each(event, &deps.dead_letters, async |body| {
-        fetch::fetch(deps, &parse(&body)?, end, clock::now()).await
+        fetch::fetch(deps, &parse(&body)?, end).await
     })
     .await)
 }

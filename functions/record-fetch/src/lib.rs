@@ -9,23 +9,37 @@ pub mod fetch;
 pub mod handler;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use shared::clock;
+use shared::clock::{self, SystemClock};
 use shared::config::Env;
-use shared::domain::{Time, Timing};
+use shared::domain::Time;
 use shared::init::{Init, InitError};
-use shared::queue::{AdvanceQueue, DeadLetterQueue, Source};
+use shared::ports::Clock;
+use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, Source};
 use shared::records::{Bucket, LinkClient};
-use shared::store::Table;
+use shared::store::{ReadRecord, ReadRun, Table, WriteRecord};
 
-/// What the function works with.
+pub use crate::fetch::KeepObject;
+
+shared::ports! {
+    /// What the steps use.
+    pub trait Ports = ReadRecord + WriteRecord + ReadRun + SendAdvance + KeepObject + Clock;
+}
+
+/// What the function holds.
 pub struct Deps {
     table: Table,
     bucket: Bucket,
     links: LinkClient,
     advances: AdvanceQueue,
     dead_letters: DeadLetterQueue,
-    timing: Timing,
+    clock: SystemClock,
 }
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasAdvances: advances: AdvanceQueue,
+    HasClock: clock: SystemClock,
+});
 
 impl Deps {
     /// Reads the configuration and makes the clients.
@@ -39,7 +53,7 @@ impl Deps {
             links: init.link_client()?,
             advances: init.advance_queue()?,
             dead_letters: init.dead_letters(Source::RecordFetch)?,
-            timing: init.deployment.timing,
+            clock: init.clock(),
         })
     }
 }

@@ -4,9 +4,10 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use shared::domain::record::Asked;
-use shared::domain::{OwnerId, RecordId};
+use shared::domain::{OwnerId, RecordId, Time};
 use shared::http::request::{body, path_parameter, route};
 use shared::http::{Answer, Caller, Code, Post, Problem, json, respond};
+use shared::ports::Clock as _;
 use shared::{Error, clock};
 
 use crate::{Deps, request, view};
@@ -18,27 +19,23 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
     let caller = Caller::of(request, &deps.owner_key)?;
-    let (owner, now) = (&caller.owner, clock::now());
+    let (owner, now) = (&caller.owner, deps.now());
     match route(request).as_str() {
-        "GET /v1/records" => Ok(json(200, &view::list(&deps.table, owner, now).await?)),
-        "GET /v1/records/{id}" => Ok(json(
-            200,
-            &view::show(&deps.table, &deps.bucket, owner, record_id(request)?, now).await?,
-        )),
-        "POST /v1/records" => ask(deps, owner, request).await,
+        "GET /v1/records" => Ok(json(200, &view::list(deps, owner, now).await?)),
+        "GET /v1/records/{id}" => Ok(json(200, &view::show(deps, owner, record_id(request)?, now).await?)),
+        "POST /v1/records" => ask(deps, owner, request, now).await,
         _ => Err(Problem::new(Code::NotFound).into()),
     }
 }
 
-async fn ask(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Response<Body>, Error> {
-    let now = clock::now();
+async fn ask(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Result<Response<Body>, Error> {
     let post = Post {
         request,
         owner,
         credential: None,
         table: &deps.table,
         owner_key: &deps.owner_key,
-        timing: deps.timing,
+        timing: deps.timing(),
     };
     post.once((now, clock::new_id()), async |attempt| {
         let ask = request::Ask {
@@ -46,7 +43,7 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request) -> Result<Response
             id: RecordId::new(attempt.id),
             resumed: attempt.resumed,
         };
-        let record = request::request(deps, owner, ask, now).await?;
+        let record = request::request(deps, owner, ask).await?;
         Ok(Answer::lasting(json(202, &view::of_record(&record, now))))
     })
     .await

@@ -4,22 +4,38 @@ pub mod handler;
 pub mod request;
 pub mod view;
 
+use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::domain::Timing;
 use shared::init::{Init, InitError};
 use shared::owner::OwnerKey;
-use shared::queue::AdvanceQueue;
-use shared::records::Bucket;
-use shared::store::Table;
+use shared::ports::Clock;
+use shared::queue::{AdvanceQueue, SendAdvance};
+use shared::records::{Bucket, MintLink};
+use shared::store::{CreateRecord, ListRecords, ReadIdentity, ReadPatient, ReadRecord, Table};
 
-/// What the function works with.
+shared::ports! {
+    /// What the steps use.
+    pub trait Ports = ReadPatient + ReadIdentity + ReadRecord + ListRecords + CreateRecord
+        + MintLink
+        + SendAdvance
+        + Clock;
+}
+
+/// What the function holds.
 pub struct Deps {
     table: Table,
     bucket: Bucket,
     advances: AdvanceQueue,
     owner_key: OwnerKey,
-    timing: Timing,
+    clock: SystemClock,
 }
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasBucket: bucket: Bucket,
+    HasAdvances: advances: AdvanceQueue,
+    HasClock: clock: SystemClock,
+});
 
 impl Deps {
     /// Reads the configuration and makes the clients.
@@ -34,7 +50,7 @@ impl Deps {
             bucket,
             advances,
             owner_key,
-            timing: init.deployment.timing,
+            clock: init.clock(),
         })
     }
 }

@@ -7,11 +7,20 @@ use shared::domain::record::{Asked, NewRecord, Record};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::http::{Code, Problem};
-use shared::queue::announce_record;
-use shared::store::{ReadIdentity, ReadPatient, ReadRecord, WriteRecord};
+use shared::ports::Clock;
+use shared::queue::{SendAdvance, announce_record};
+use shared::store::{CreateRecord, ReadIdentity, ReadPatient, ReadRecord};
 use tokio::try_join;
 
-use crate::Deps;
+shared::ports! {
+    /// Stores a record for a caller who is verified.
+    pub trait Place = ReadPatient + ReadIdentity + CreateRecord + Clock;
+}
+
+shared::ports! {
+    /// Asks for a record and announces it; reads the one that an earlier attempt has asked for.
+    pub trait Request = Place + ReadRecord + SendAdvance;
+}
 
 /// What is asked.
 pub struct Ask {
@@ -28,23 +37,24 @@ pub struct Ask {
 ///
 /// # Errors
 /// Refuses a caller who is not verified.
-pub async fn request(deps: &Deps, owner: &OwnerId, ask: Ask, now: Time) -> Result<Record, Error> {
-    let record = match place(deps, owner, (ask.id, ask.asked), now).await {
-        Err(refusal) if ask.resumed => deps.table.record(owner, ask.id).await?.ok_or(refusal)?,
+pub async fn request(io: &impl Request, owner: &OwnerId, ask: Ask) -> Result<Record, Error> {
+    let now = io.now();
+    let record = match place(io, owner, (ask.id, ask.asked), now).await {
+        Err(refusal) if ask.resumed => io.record(owner, ask.id).await?.ok_or(refusal)?,
         placed => placed?,
     };
     // The record is written: what is lost here, the reconciler sends again.
-    if let Err(error) = announce_record(&deps.advances, owner, &record, now).await {
+    if let Err(error) = announce_record(io, owner, &record, now).await {
         tracing::warn!(record = %record.id, context = %error, "the record was accepted but not announced");
     }
     Ok(record)
 }
 
 /// Writes the record, for a caller who is verified.
-async fn place(deps: &Deps, owner: &OwnerId, (id, asked): (RecordId, Asked), now: Time) -> Result<Record, Error> {
-    let (slot, identity) = try_join!(deps.table.patient(owner), deps.table.identity(owner))?;
+async fn place(io: &impl Place, owner: &OwnerId, (id, asked): (RecordId, Asked), now: Time) -> Result<Record, Error> {
+    let (slot, identity) = try_join!(io.patient(owner), io.identity(owner))?;
     let link = slot.settled()?;
-    let standing = identity.standing(&link.patient, &link.demographics, now, deps.timing);
+    let standing = identity.standing(&link.patient, &link.demographics, now, io.timing());
     if !matches!(standing, Standing::Verified(_)) {
         return Err(Problem::new(Code::IdentityNotVerified).into());
     }
@@ -55,7 +65,7 @@ async fn place(deps: &Deps, owner: &OwnerId, (id, asked): (RecordId, Asked), now
         patient: link.patient.clone(),
         asked,
     };
-    let record = Record::ask(new, now, deps.timing);
-    deps.table.create_record(owner, &record).await?;
+    let record = Record::ask(new, now, io.timing());
+    io.create_record(owner, &record).await?;
     Ok(record)
 }

@@ -10,7 +10,7 @@ use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, RecordId, RunId, Time};
 use shared::http::{Code, Next, Problem};
 use shared::records::MintLink;
-use shared::store::ReadRecord;
+use shared::store::{ListRecords, ReadRecord};
 
 /// How many records a list shows.
 const LIST_MAX: i32 = 100;
@@ -61,8 +61,8 @@ pub struct ListView {
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn list(store: &impl ReadRecord, owner: &OwnerId, now: Time) -> Result<ListView, Error> {
-    let records = store.records(owner, LIST_MAX).await?;
+pub async fn list(io: &impl ListRecords, owner: &OwnerId, now: Time) -> Result<ListView, Error> {
+    let records = io.records(owner, LIST_MAX).await?;
     Ok(ListView {
         records: records.iter().map(|record| of_record(record, now)).collect(),
     })
@@ -73,13 +73,12 @@ pub async fn list(store: &impl ReadRecord, owner: &OwnerId, now: Time) -> Result
 /// # Errors
 /// Refuses what is not the caller's as if it did not exist.
 pub async fn show(
-    store: &impl ReadRecord,
-    links: &impl MintLink,
+    io: &(impl ReadRecord + MintLink),
     owner: &OwnerId,
     id: RecordId,
     now: Time,
 ) -> Result<RecordView, Error> {
-    let record = store
+    let record = io
         .record(owner, id)
         .await?
         .ok_or_else(|| Problem::new(Code::NotFound))?;
@@ -90,7 +89,7 @@ pub async fn show(
             record.created_at.date(),
             record.asked.conversion.as_str()
         );
-        let link = links.mint(&object.key, &file, LINK_LIFE).await?;
+        let link = io.mint(&object.key, &file, LINK_LIFE).await?;
         let expires_at = now.plus(LINK_LIFE).to_string();
         view.link = Some(LinkView {
             url: link.as_str().to_owned(),

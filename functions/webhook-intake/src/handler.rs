@@ -4,7 +4,6 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use serde_json::json;
-use shared::clock;
 use shared::http::request::header;
 use shared::http::{json, respond};
 use shared::webhook::{SIGNATURE_HEADER, UnverifiedWebhook};
@@ -19,7 +18,7 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
         body: request.body().as_ref(),
         signature: header(&request, SIGNATURE_HEADER),
     };
-    let answer = take_in(&deps.keys, &deps.queue, &deps.metrics, webhook, clock::now()).await;
+    let answer = take_in(deps, &deps.metrics, webhook).await;
     Ok(respond(answer.map(|answer| match answer {
         Answer::Pong(ping) => json(200, &json!({ "pong": ping })),
         Answer::Queued => json(200, &json!({})),

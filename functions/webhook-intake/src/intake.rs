@@ -7,7 +7,7 @@ use shared::metrics::{Metric, Metrics};
 use shared::queue::SendWebhookEvent;
 use shared::webhook::{Event, EventKind, Incoming, SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookEvent};
 
-use crate::keys::VerifyKeys;
+use crate::Ports;
 
 /// Largest event queued, in bytes; SQS takes one MiB.
 const EVENT_BYTES_MAX: usize = 1000 * 1024;
@@ -28,14 +28,9 @@ pub enum Answer {
 /// # Errors
 /// Refuses what is not signed by Metriport. Fails when the event cannot be made durable: Metriport then keeps it as
 /// failed, to be replayed.
-pub async fn take_in(
-    keys: &impl VerifyKeys,
-    queue: &impl SendWebhookEvent,
-    metrics: &Metrics,
-    webhook: UnverifiedWebhook<'_>,
-    now: Time,
-) -> Result<Answer, Error> {
-    let verified = keys.verify(webhook, now).await;
+pub async fn take_in(io: &impl Ports, metrics: &Metrics, webhook: UnverifiedWebhook<'_>) -> Result<Answer, Error> {
+    let now = io.now();
+    let verified = io.verify(webhook, now).await;
     let verified = verified.map_err(|error| refused(error, metrics))?;
     match read(verified, now) {
         Incoming::Ping(ping) => {
@@ -43,15 +38,24 @@ pub async fn take_in(
             Ok(Answer::Pong(ping))
         }
         Incoming::Event(event) => {
-            if let Err(error) = queue.send_webhook_event(&event).await {
-                metrics.put(&[Metric::webhook_not_queued()]);
-                return Err(error.into());
-            }
-            metrics.put(&accepted(&event));
-            tracing::info!(event = event.event_type, message_id = %event.message, "webhook queued");
+            keep(io, metrics, &event).await?;
             Ok(Answer::Queued)
         }
     }
+}
+
+/// Makes one event durable.
+///
+/// # Errors
+/// When the queue does not take it.
+pub async fn keep(io: &impl SendWebhookEvent, metrics: &Metrics, event: &WebhookEvent) -> Result<(), Error> {
+    if let Err(error) = io.send_webhook_event(event).await {
+        metrics.put(&[Metric::webhook_not_queued()]);
+        return Err(error.into());
+    }
+    metrics.put(&accepted(event));
+    tracing::info!(event = event.event_type, message_id = %event.message, "webhook queued");
+    Ok(())
 }
 
 /// Events are small, but one that names much may not be. What would not fit the queue is queued as its envelope; the

@@ -8,18 +8,43 @@ pub mod handler;
 pub mod intake;
 pub mod keys;
 
+use shared::clock::SystemClock;
 use shared::config::Env;
+use shared::domain::Time;
 use shared::init::{Init, InitError};
 use shared::metrics::Metrics;
-use shared::queue::WebhookEventQueue;
+use shared::ports::Clock;
+use shared::queue::{SendWebhookEvent, WebhookEventQueue};
+use shared::webhook::{SignatureError, UnverifiedWebhook, VerifiedWebhook};
 
-use keys::KeyRing;
+use keys::{KeyRing, VerifyKeys};
 
-/// What the function works with.
+shared::ports! {
+    /// What the step uses.
+    pub trait Ports = VerifyKeys + SendWebhookEvent + Clock;
+}
+
+/// What the function holds.
 pub struct Deps {
     keys: KeyRing,
     queue: WebhookEventQueue,
+    clock: SystemClock,
     metrics: Metrics,
+}
+
+shared::holds!(Deps {
+    HasWebhookEvents: queue: WebhookEventQueue,
+    HasClock: clock: SystemClock,
+});
+
+impl VerifyKeys for Deps {
+    async fn verify<'a>(
+        &self,
+        webhook: UnverifiedWebhook<'a>,
+        now: Time,
+    ) -> Result<VerifiedWebhook<'a>, SignatureError> {
+        self.keys.verify(webhook, now).await
+    }
 }
 
 impl Deps {
@@ -28,12 +53,13 @@ impl Deps {
     /// # Errors
     /// When a variable or a secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
-        let (env, timing) = (init.env.clone(), init.deployment.timing);
+        let (env, clock) = (init.env.clone(), init.clock());
         Ok(Self {
-            keys: KeyRing::load(init.secrets(), env, timing, shared::clock::now())
+            keys: KeyRing::load(init.secrets(), env, clock.timing(), clock.now())
                 .await?
                 .measured(init.metrics.clone()),
             queue: init.webhook_event_queue()?,
+            clock,
             metrics: init.metrics.clone(),
         })
     }

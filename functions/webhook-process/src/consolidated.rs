@@ -4,42 +4,47 @@ use shared::Error;
 use shared::domain::record::{Delivery as Kind, Record, RecordEvent, RecordState};
 use shared::domain::run::Outcome as Ended;
 use shared::domain::{OwnerId, RecordId, Time};
-use shared::queue::{FetchRecord, Link, SendFetch, Subject, VERSION, announce_end, announce_record};
-use shared::store::{Condition, Correlate, ReadRecord, RecordWrite, StoreError, WriteRecord};
+use shared::ports::Clock;
+use shared::queue::{FetchRecord, Link, SendAdvance, SendFetch, Subject, VERSION, announce_end, announce_record};
+use shared::store::{Condition, Correlate, ReadRecord, ReadRun, RecordWrite, RememberMessage, WriteRecordOnce};
 use shared::webhook::{Delivery, WebhookEvent};
 
-use crate::Deps;
-use crate::process::{ATTEMPTS, DUPLICATE, GONE, Outcome, UNCHANGED, UNMATCHED, done, seen};
+use crate::outcome::{APPLIED, GONE, Outcome, UNCHANGED, UNMATCHED, remember, retry_conflicts, seen_message};
+
+shared::ports! {
+    /// Announces what follows from a delivery.
+    pub(crate) trait FollowUp = ReadRun + SendAdvance + SendFetch;
+}
+
+shared::ports! {
+    /// Finds a record, writes what was delivered, and announces what follows.
+    pub(crate) trait Settle = RememberMessage + ReadRecord + WriteRecordOnce + FollowUp + Clock;
+}
 
 pub(crate) async fn deliver(
-    deps: &Deps,
+    io: &(impl Settle + Correlate),
     event: &WebhookEvent,
     delivery: &Delivery,
     now: Time,
 ) -> Result<Outcome, Error> {
-    let Some(found) = correlate(deps, event, delivery).await? else {
+    let Some(found) = correlate(io, event, delivery).await? else {
         return Ok(UNMATCHED);
     };
-    for _ in 0..ATTEMPTS {
-        match apply(deps, event, delivery, &found, now).await {
-            Err(Error::Store(StoreError::Conflict(failed))) if failed.contains(&Condition::MessageUnseen) => {
-                return Ok(DUPLICATE);
-            }
-            Err(Error::Store(StoreError::Conflict(_))) => {}
-            outcome => return outcome,
-        }
-    }
-    Err(StoreError::Conflict(vec![Condition::RecordAsRead]).into())
+    retry_conflicts(Condition::RecordAsRead, || apply(io, event, delivery, &found, now)).await
 }
 
-/// The message was seen and its effect written, but perhaps not sent on.
-pub(crate) async fn offer_again(deps: &Deps, event: &WebhookEvent, delivery: &Delivery) -> Result<(), Error> {
-    let Some(found) = correlate(deps, event, delivery).await? else {
+/// Sends the link to `record-fetch` again: the delivery is written, but its link may not have been sent.
+pub(crate) async fn offer_again(
+    io: &(impl Correlate + ReadRecord + SendFetch),
+    event: &WebhookEvent,
+    delivery: &Delivery,
+) -> Result<(), Error> {
+    let Some(found) = correlate(io, event, delivery).await? else {
         return Ok(());
     };
-    let record = deps.table.record(&found.owner, found.record).await?;
+    let record = io.record(&found.owner, found.record).await?;
     match record.filter(|record| record.state == RecordState::Offered && record.request == event.request) {
-        Some(record) => send_fetch(deps, &found.owner, &record, delivery.link.as_ref()).await,
+        Some(record) => send_fetch(io, &found.owner, &record, delivery.link.as_ref()).await,
         None => Ok(()),
     }
 }
@@ -51,9 +56,9 @@ struct Found {
     by_lock: bool,
 }
 
-async fn correlate(deps: &Deps, event: &WebhookEvent, delivery: &Delivery) -> Result<Option<Found>, Error> {
+async fn correlate(io: &impl Correlate, event: &WebhookEvent, delivery: &Delivery) -> Result<Option<Found>, Error> {
     if let Some(request) = &event.request
-        && let Some(found) = deps.table.by_request(request).await?
+        && let Some(found) = io.by_request(request).await?
     {
         return Ok(match found.subject {
             Subject::Record(record) => Some(Found {
@@ -64,7 +69,7 @@ async fn correlate(deps: &Deps, event: &WebhookEvent, delivery: &Delivery) -> Re
             Subject::Run(_) => None,
         });
     }
-    let open = deps.table.open_consolidated(&delivery.patient).await?;
+    let open = io.open_consolidated(&delivery.patient).await?;
     let ours = open.filter(|(_, record)| event.marks.record == Some(*record));
     Ok(ours.map(|(owner, record)| Found {
         owner,
@@ -74,35 +79,34 @@ async fn correlate(deps: &Deps, event: &WebhookEvent, delivery: &Delivery) -> Re
 }
 
 async fn apply(
-    deps: &Deps,
+    io: &impl Settle,
     event: &WebhookEvent,
     delivery: &Delivery,
     found: &Found,
     now: Time,
 ) -> Result<Outcome, Error> {
-    let Some(before) = deps.table.record(&found.owner, found.record).await? else {
+    let Some(before) = io.record(&found.owner, found.record).await? else {
         return Ok(GONE);
     };
     if !before.awaits(&delivery.claims(event.request.as_ref()), found.by_lock) {
         return Ok(UNMATCHED);
     }
     let Some(kind) = kind(delivery) else {
-        return done(deps, event, "not understood", now).await;
+        return remember(io, event, "not understood", now).await;
     };
     let happened = RecordEvent::Delivered(kind, event.request.clone());
-    let Some(change) = before.apply(&happened, now, deps.timing) else {
-        return done(deps, event, UNCHANGED, now).await;
+    let Some(change) = before.apply(&happened, now, io.timing()) else {
+        return remember(io, event, UNCHANGED, now).await;
     };
     let write = RecordWrite {
         change: &change,
         now,
-        lock_until: change.record.lock_until(deps.timing),
+        lock_until: change.record.lock_until(io.timing()),
     };
-    deps.table
-        .write_record(&found.owner, write, Some(&seen(event, now)))
+    io.write_record_once(&found.owner, write, &seen_message(event, now))
         .await?;
-    follow_up(deps, &found.owner, &change.record, delivery.link.as_ref(), now).await?;
-    Ok("applied")
+    follow_up(io, &found.owner, &change.record, delivery.link.as_ref(), now).await?;
+    Ok(APPLIED)
 }
 
 /// What a delivery brings; `None` when that is not understood, for then it must not read as "nothing".
@@ -115,16 +119,22 @@ const fn kind(delivery: &Delivery) -> Option<Kind> {
     }
 }
 
-async fn follow_up(deps: &Deps, owner: &OwnerId, record: &Record, link: Option<&Link>, now: Time) -> Result<(), Error> {
+async fn follow_up(
+    io: &impl FollowUp,
+    owner: &OwnerId,
+    record: &Record,
+    link: Option<&Link>,
+    now: Time,
+) -> Result<(), Error> {
     if record.state.is_terminal() {
-        return announce_end(&deps.table, &deps.advances, owner, record).await;
+        return announce_end(io, io, owner, record).await;
     }
-    send_fetch(deps, owner, record, link).await?;
-    announce_record(&deps.advances, owner, record, now).await?;
+    send_fetch(io, owner, record, link).await?;
+    announce_record(io, owner, record, now).await?;
     Ok(())
 }
 
-async fn send_fetch(deps: &Deps, owner: &OwnerId, record: &Record, link: Option<&Link>) -> Result<(), Error> {
+async fn send_fetch(io: &impl SendFetch, owner: &OwnerId, record: &Record, link: Option<&Link>) -> Result<(), Error> {
     let Some(link) = link else { return Ok(()) };
     let (owner, link) = (owner.clone(), link.clone());
     let fetch = FetchRecord {
@@ -134,5 +144,5 @@ async fn send_fetch(deps: &Deps, owner: &OwnerId, record: &Record, link: Option<
         due_seq: record.due_seq,
         link,
     };
-    Ok(deps.fetches.send_fetch(&fetch).await?)
+    Ok(io.send_fetch(&fetch).await?)
 }

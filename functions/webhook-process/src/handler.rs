@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use shared::clock;
 use shared::queue::{each, parse};
 
 use crate::{Deps, process};
@@ -11,7 +10,7 @@ use crate::{Deps, process};
 /// Handles one batch; what failed is named in the reply, and comes back.
 pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
     Ok(each(event, &deps.dead_letters, async |body| {
-        process::process(deps, &parse(&body)?, clock::now()).await
+        process::process(deps, &parse(&body)?).await
     })
     .await)
 }

@@ -4,57 +4,50 @@ use shared::Error;
 use shared::domain::identity::{Verdict, Verification};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
 use shared::queue::dead_letter::Reason;
-use shared::store::{Condition, Correlate, ReadIdentity, StoreError};
+use shared::store::{BindIdentity, Condition, Correlate, ReadIdentity, RememberMessage};
 use shared::webhook::WebhookEvent;
 
-use crate::Deps;
-use crate::process::{ATTEMPTS, DUPLICATE, Outcome, UNMATCHED, done, seen};
+use crate::outcome::{APPLIED, Outcome, UNMATCHED, remember, retry_conflicts, seen_message};
+
+shared::ports! {
+    /// Writes what a verification did to an identity.
+    pub(crate) trait Settle = ReadIdentity + BindIdentity + RememberMessage;
+}
 
 pub(crate) async fn verify(
-    deps: &Deps,
+    io: &(impl Settle + Correlate),
     event: &WebhookEvent,
     verification: &Verification,
     now: Time,
 ) -> Result<Outcome, Error> {
-    let known = sessions(deps, verification).await?;
+    let known = sessions(io, verification).await?;
     let ours: Vec<_> = known.iter().map(|(session, _)| session.clone()).collect();
     let Some(verification) = verification.clone().of_ours(&ours) else {
         return Err(Error::GivenUp(Reason::IdentityEventUnbound));
     };
     let by_session = known.into_iter().next().map(|(_, owner)| owner);
-    let Some(owner) = correlate(deps, &verification, by_session).await? else {
-        // Without its session it may be somebody's all the same, named where a mended reader looks; and upstream keeps
-        // no other copy.
+    let Some(owner) = correlate(io, &verification, by_session).await? else {
+        // An event without its session may nevertheless belong to a person, named in a place that a later reader
+        // understands; and upstream does not keep another copy.
         return match verification.names_its_session() {
             true => Ok(UNMATCHED),
             false => Err(Error::GivenUp(Reason::IdentityEventUnbound)),
         };
     };
-    for _ in 0..ATTEMPTS {
-        let (identity, verdict) = deps.table.identity(&owner).await?.verify(&verification, now);
-        if verdict == Verdict::Unbound {
-            return Err(Error::GivenUp(Reason::IdentityEventUnbound));
-        }
-        if verdict != Verdict::Bound {
-            let outcome = word(verdict);
-            tracing::warn!(outcome, "an identity event was not bound");
-            return done(deps, event, outcome, now).await;
-        }
-        match deps.table.write_verified(&owner, &identity, &seen(event, now)).await {
-            Ok(()) => return Ok("applied"),
-            Err(error) if error.lacks(Condition::MessageUnseen) => return Ok(DUPLICATE),
-            Err(StoreError::Conflict(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(StoreError::Conflict(vec![Condition::IdentityAsRead]).into())
+    retry_conflicts(Condition::IdentityAsRead, || {
+        apply(io, event, &owner, &verification, now)
+    })
+    .await
 }
 
 /// Our sessions that the event names, each with its owner.
-async fn sessions(deps: &Deps, verification: &Verification) -> Result<Vec<(IdentitySessionId, OwnerId)>, Error> {
+async fn sessions(
+    io: &impl Correlate,
+    verification: &Verification,
+) -> Result<Vec<(IdentitySessionId, OwnerId)>, Error> {
     let mut ours = Vec::new();
     for session in &verification.sessions {
-        if let Some(owner) = deps.table.by_session(session).await? {
+        if let Some(owner) = io.by_session(session).await? {
             ours.push((session.clone(), owner));
         }
     }
@@ -64,7 +57,7 @@ async fn sessions(deps: &Deps, verification: &Verification) -> Result<Vec<(Ident
 /// Finds the person by the session; else by our own mark, which is secret; else by the patient. A mark beside a session
 /// of ours is not looked up: the person's own identity says whether the two agree.
 async fn correlate(
-    deps: &Deps,
+    io: &impl Correlate,
     verification: &Verification,
     by_session: Option<OwnerId>,
 ) -> Result<Option<OwnerId>, Error> {
@@ -72,22 +65,34 @@ async fn correlate(
         return Ok(by_session);
     }
     if let Some(mark) = &verification.mark
-        && let Some(owner) = deps.table.by_mark(mark).await?
+        && let Some(owner) = io.by_mark(mark).await?
     {
         return Ok(Some(owner));
     }
     match &verification.patient {
-        Some(patient) => Ok(deps.table.by_patient(patient).await?),
+        Some(patient) => Ok(io.by_patient(patient).await?),
         None => Ok(None),
     }
 }
 
-const fn word(verdict: Verdict) -> Outcome {
-    match verdict {
-        Verdict::Bound => "bound",
+async fn apply(
+    io: &impl Settle,
+    event: &WebhookEvent,
+    owner: &OwnerId,
+    verification: &Verification,
+    now: Time,
+) -> Result<Outcome, Error> {
+    let (identity, verdict) = io.identity(owner).await?.verify(verification, now);
+    let outcome = match verdict {
+        Verdict::Bound => {
+            io.write_verified(owner, &identity, &seen_message(event, now)).await?;
+            return Ok(APPLIED);
+        }
+        Verdict::Unbound => return Err(Error::GivenUp(Reason::IdentityEventUnbound)),
         Verdict::Known => "known",
         Verdict::Superseded => "superseded session",
         Verdict::OtherPatient => "another patient",
-        Verdict::Unbound => "unbound",
-    }
+    };
+    tracing::warn!(outcome, "an identity event was not bound");
+    remember(io, event, outcome, now).await
 }

@@ -8,24 +8,43 @@
 mod consolidated;
 pub mod handler;
 mod identity;
+pub mod outcome;
 pub mod process;
 mod source;
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::domain::Timing;
 use shared::init::{Init, InitError};
-use shared::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, Source};
-use shared::store::Table;
+use shared::ports::{Clock, NewIds};
+use shared::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, SendAdvance, SendFetch, Source};
+use shared::store::{
+    BindIdentity, Correlate, ReadIdentity, ReadRecord, ReadRun, RememberMessage, Table, WriteRecordOnce, WriteRunOnce,
+};
 
-/// What the function works with.
+shared::ports! {
+    /// What the steps use.
+    pub trait Ports = Correlate + RememberMessage + ReadRun + WriteRunOnce + ReadRecord + WriteRecordOnce
+        + ReadIdentity + BindIdentity
+        + SendAdvance + SendFetch
+        + Clock + NewIds;
+}
+
+/// What the function holds.
 pub struct Deps {
     table: Table,
     advances: AdvanceQueue,
     fetches: FetchQueue,
     dead_letters: DeadLetterQueue,
-    timing: Timing,
+    clock: SystemClock,
 }
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasAdvances: advances: AdvanceQueue,
+    HasFetches: fetches: FetchQueue,
+    HasClock: clock: SystemClock,
+});
 
 impl Deps {
     /// Reads the configuration and makes the clients.
@@ -39,7 +58,7 @@ impl Deps {
             advances,
             fetches,
             dead_letters: init.dead_letters(Source::WebhookEvents)?,
-            timing: init.deployment.timing,
+            clock: init.clock(),
         })
     }
 }

@@ -13,19 +13,22 @@ use super::send::Reply;
 use super::tolerant::{self, wire_word};
 use super::{Client, HostedUrl, Mentions, Operation, RedirectUrl, UpstreamError, UpstreamErrorKind};
 use crate::domain::{ChallengeId, ProofedIdentityId, Time};
+use crate::ports::port;
 
-/// May open AAL2 challenges.
-pub trait OpenAal2Challenge {
-    /// Opens a challenge for a proofed identity, which must be active.
-    ///
-    /// # Errors
-    /// With [`UpstreamError::mentions_identity`] when the identity must be proofed again; `Garbage`, with unknown
-    /// effect, for an answer without id, link or expiry; see [`UpstreamError`].
-    fn open_aal2_challenge(
-        &self,
-        identity: &ProofedIdentityId,
-        redirect: &RedirectUrl,
-    ) -> impl Future<Output = Result<Aal2Challenge, UpstreamError>> + Send;
+port! {
+    /// May open AAL2 challenges.
+    pub trait OpenAal2Challenge via HasUpstream {
+        /// Opens a challenge for a proofed identity, which must be active.
+        ///
+        /// # Errors
+        /// With [`UpstreamError::mentions_identity`] when the identity must be proofed again; `Garbage`, with unknown
+        /// effect, for an answer without id, link or expiry; see [`UpstreamError`].
+        async fn open_aal2_challenge(
+            &self,
+            identity: &ProofedIdentityId,
+            redirect: &RedirectUrl,
+        ) -> Result<Aal2Challenge, UpstreamError>;
+    }
 }
 
 /// An open challenge.

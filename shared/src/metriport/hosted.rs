@@ -13,7 +13,8 @@ pub struct HostedUrl(SecretString);
 
 impl HostedUrl {
     /// Takes a link a browser may be sent to: HTTPS, or HTTP on loopback, where the stand-in lives.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         is_private(&url).then(|| Self(text.to_owned().into()))
     }

@@ -13,19 +13,22 @@ use super::send::Reply;
 use super::tolerant::{self, wire_word};
 use super::{Client, HostedUrl, Metadata, Operation, RedirectUrl, UpstreamError};
 use crate::domain::{IdentitySessionId, PatientId, Time};
+use crate::ports::port;
 
-/// May open hosted identity proofing.
-pub trait OpenIdentitySession {
-    /// Opens a session; the person who proves an identity in it becomes the proofed identity of `patient`.
-    ///
-    /// # Errors
-    /// `Garbage`, with unknown effect, for an answer without id, link or expiry; see [`UpstreamError`].
-    fn open_identity_session(
-        &self,
-        patient: &PatientId,
-        redirect: &RedirectUrl,
-        metadata: &Metadata,
-    ) -> impl Future<Output = Result<IdentitySession, UpstreamError>> + Send;
+port! {
+    /// May open hosted identity proofing.
+    pub trait OpenIdentitySession via HasUpstream {
+        /// Opens a session; the person who proves an identity in it becomes the proofed identity of `patient`.
+        ///
+        /// # Errors
+        /// `Garbage`, with unknown effect, for an answer without id, link or expiry; see [`UpstreamError`].
+        async fn open_identity_session(
+            &self,
+            patient: &PatientId,
+            redirect: &RedirectUrl,
+            metadata: &Metadata,
+        ) -> Result<IdentitySession, UpstreamError>;
+    }
 }
 
 /// An open hosted session.

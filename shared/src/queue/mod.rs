@@ -20,6 +20,7 @@ pub use message::{Advance, FetchRecord, Link, MessageError, Subject, VERSION, pa
 
 use crate::config::{ConfigError, Env};
 use crate::domain::Timing;
+use crate::ports::{HasAdvances, port};
 use crate::webhook::WebhookEvent;
 
 /// SQS delays a message by fifteen minutes at most; longer waits are a due time in the table.
@@ -49,16 +50,30 @@ pub trait SendAdvance {
     }
 }
 
-/// Sends `record-fetch` messages.
-pub trait SendFetch {
-    /// Sends one at once: the link in it dies within minutes.
-    fn send_fetch(&self, fetch: &FetchRecord) -> impl Future<Output = Result<(), QueueError>> + Send;
+impl<T: HasAdvances<Adapter: SendAdvance>> SendAdvance for T {
+    fn send_advances(&self, advances: &[(Advance, Duration)]) -> impl Future<Output = Result<(), QueueError>> + Send {
+        self.adapter().send_advances(advances)
+    }
+
+    fn delay_max(&self) -> Duration {
+        self.adapter().delay_max()
+    }
 }
 
-/// Sends what a webhook said.
-pub trait SendWebhookEvent {
-    /// Sends one at once; returning `Ok` means that it is durable.
-    fn send_webhook_event(&self, event: &WebhookEvent) -> impl Future<Output = Result<(), QueueError>> + Send;
+port! {
+    /// Sends `record-fetch` messages.
+    pub trait SendFetch via HasFetches {
+        /// Sends one at once: the link in it dies within minutes.
+        async fn send_fetch(&self, fetch: &FetchRecord) -> Result<(), QueueError>;
+    }
+}
+
+port! {
+    /// Sends what a webhook said.
+    pub trait SendWebhookEvent via HasWebhookEvents {
+        /// Sends one at once; returning `Ok` means that it is durable.
+        async fn send_webhook_event(&self, event: &WebhookEvent) -> Result<(), QueueError>;
+    }
 }
 
 /// One queue.

@@ -16,6 +16,7 @@ use crate::config::{ConfigError, Env};
 use crate::domain::record::Conversion;
 use crate::domain::{OwnerId, RecordId};
 use crate::error::aws_code;
+use crate::ports::port;
 use crate::queue::Link;
 
 /// How long S3 may take to make one object of many parts: minutes, in which it sends blanks (docs.aws.amazon.com,
@@ -60,10 +61,12 @@ pub trait PutRecord {
     fn abort(&self, upload: &Upload) -> impl Future<Output = Result<(), RecordsError>> + Send;
 }
 
-/// Mints links to records.
-pub trait MintLink {
-    /// A link to an object, alive for `life`, under a file name.
-    fn mint(&self, key: &str, file: &str, life: Duration) -> impl Future<Output = Result<Link, RecordsError>> + Send;
+port! {
+    /// Mints links to records.
+    pub trait MintLink via HasBucket {
+        /// A link to an object, alive for `life`, under a file name.
+        async fn mint(&self, key: &str, file: &str, life: Duration) -> Result<Link, RecordsError>;
+    }
 }
 
 impl Bucket {

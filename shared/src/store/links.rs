@@ -8,6 +8,7 @@ use super::transaction::Replaces;
 use super::{Condition, Result, Table, keys};
 use crate::domain::identity::Identity;
 use crate::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId};
+use crate::ports::port;
 use crate::queue::Subject;
 
 /// A message that was acted on. Written in the transaction of its effect.
@@ -31,34 +32,48 @@ pub struct Correlation {
     pub subject: Subject,
 }
 
-/// Leads a webhook back to a person. These are the only reads that do not begin with the person.
-pub trait Correlate {
-    /// By the id of an upstream request we know.
-    fn by_request(&self, request: &UpstreamRequestId) -> impl Future<Output = Result<Option<Correlation>>> + Send;
-    /// By the hosted identity session.
-    fn by_session(&self, session: &IdentitySessionId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
-    /// By our own mark of an identity session.
-    fn by_mark(&self, mark: &str) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
-    /// By the patient, whose it is for good: a claim on it leads to nobody.
-    fn by_patient(&self, patient: &PatientId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
-    /// The patient's open run.
-    fn open_run(&self, patient: &PatientId) -> impl Future<Output = Result<Option<(OwnerId, RunId)>>> + Send;
-    /// The patient's open consolidated query.
-    fn open_consolidated(
-        &self,
-        patient: &PatientId,
-    ) -> impl Future<Output = Result<Option<(OwnerId, RecordId)>>> + Send;
-    /// What was acted on under this message id.
-    fn seen(&self, message: &MessageId) -> impl Future<Output = Result<Option<SeenMessage>>> + Send;
-    /// Remembers a message that had no effect, provided that it was not seen before.
-    fn remember(&self, seen: &SeenMessage) -> impl Future<Output = Result<()>> + Send;
-    /// Stores what a verification did to an identity, provided that the message was not seen before.
-    fn write_verified(
-        &self,
-        owner: &OwnerId,
-        identity: &Identity,
-        seen: &SeenMessage,
-    ) -> impl Future<Output = Result<()>> + Send;
+port! {
+    /// Leads a webhook back to a person. These are the only reads that do not begin with the person.
+    pub trait Correlate via HasStore {
+        /// By the id of an upstream request we know.
+        async fn by_request(&self, request: &UpstreamRequestId) -> Result<Option<Correlation>>;
+        /// By the hosted identity session.
+        async fn by_session(&self, session: &IdentitySessionId) -> Result<Option<OwnerId>>;
+        /// By our own mark of an identity session.
+        async fn by_mark(&self, mark: &str) -> Result<Option<OwnerId>>;
+        /// By the patient, whose it is for good: a claim on it leads to nobody.
+        async fn by_patient(&self, patient: &PatientId) -> Result<Option<OwnerId>>;
+        /// The patient's open run.
+        async fn open_run(&self, patient: &PatientId) -> Result<Option<(OwnerId, RunId)>>;
+        /// The patient's open consolidated query.
+        async fn open_consolidated(
+            &self,
+            patient: &PatientId,
+        ) -> Result<Option<(OwnerId, RecordId)>>;
+    }
+}
+
+port! {
+    /// Remembers which messages were seen.
+    pub trait RememberMessage via HasStore {
+        /// What was acted on under this message id.
+        async fn seen(&self, message: &MessageId) -> Result<Option<SeenMessage>>;
+        /// Remembers a message that had no effect, provided that it was not seen before.
+        async fn remember(&self, seen: &SeenMessage) -> Result<()>;
+    }
+}
+
+port! {
+    /// Binds proofed identities to persons.
+    pub trait BindIdentity via HasStore {
+        /// Stores what a verification did to an identity, provided that the message was not seen before.
+        async fn write_verified(
+            &self,
+            owner: &OwnerId,
+            identity: &Identity,
+            seen: &SeenMessage,
+        ) -> Result<()>;
+    }
 }
 
 impl Correlate for Table {
@@ -96,7 +111,9 @@ impl Correlate for Table {
             .await?;
         Ok(lock.and_then(|lock| Some((lock.owner, RecordId::parse(&lock.holder).ok()?))))
     }
+}
 
+impl RememberMessage for Table {
     async fn seen(&self, message: &MessageId) -> Result<Option<SeenMessage>> {
         self.get(keys::message(message), "seen message").await
     }
@@ -104,7 +121,9 @@ impl Correlate for Table {
     async fn remember(&self, seen: &SeenMessage) -> Result<()> {
         self.transaction().put_seen(seen)?.commit().await
     }
+}
 
+impl BindIdentity for Table {
     async fn write_verified(&self, owner: &OwnerId, identity: &Identity, seen: &SeenMessage) -> Result<()> {
         let replaces = Replaces::Version(identity.version.saturating_sub(1));
         let transaction = self.transaction();

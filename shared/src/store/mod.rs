@@ -19,13 +19,15 @@ mod waiting;
 pub use budget::{SpendDay, TakePlace, TakeSlot, Took};
 pub use error::StoreError;
 pub use idempotency::PersonsKeys;
-pub use links::{Correlate, Correlation, SeenMessage};
+pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
 pub use person::{
     AcceptRun, Grounds, ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge, WriteIdentity,
     WritePatient,
 };
-pub use pulls::{ReadRun, RunWrite, TimelineEntry, WriteRun};
-pub use records::{ReadRecord, RecordWrite, WriteRecord, claim_record, settle_record};
+pub use pulls::{ListRuns, ReadRun, RunWrite, TimelineEntry, WriteRun, WriteRunOnce};
+pub use records::{
+    CreateRecord, ListRecords, ReadRecord, RecordWrite, WriteRecord, WriteRecordOnce, claim_record, settle_record,
+};
 pub use replays::KeepReplays;
 pub use table::Table;
 pub use transaction::Condition;

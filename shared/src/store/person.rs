@@ -10,6 +10,7 @@ use crate::domain::patient::PatientSlot;
 use crate::domain::run::{Run, RunEvent};
 use crate::domain::{Aal2SessionHash, OwnerId, PatientId, ProofedIdentityId, Time};
 use crate::metrics::Metric;
+use crate::ports::port;
 
 /// How long rows that only serve correlation are kept.
 const CORRELATION_DAYS: i64 = 90;
@@ -58,75 +59,89 @@ pub(super) struct LockRow {
     pub(super) deadline: Time,
 }
 
-/// Reads a person's patient.
-pub trait ReadPatient {
-    /// The link and the change of it that is under way; an empty slot if nothing is stored.
-    fn patient(&self, owner: &OwnerId) -> impl Future<Output = Result<PatientSlot>> + Send;
+port! {
+    /// Reads a person's patient.
+    pub trait ReadPatient via HasStore {
+        /// The link and the change of it that is under way; an empty slot if nothing is stored.
+        async fn patient(&self, owner: &OwnerId) -> Result<PatientSlot>;
+    }
 }
 
-/// Writes a person's patient.
-pub trait WritePatient {
-    /// Stores the intent to change the patient, before anything is sent; refused while a pull of the patient is open
-    /// ([`Condition::NoOpenRun`]).
-    fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> impl Future<Output = Result<()>> + Send;
-    /// Claims a patient that was found upstream, before anything is sent to it, until `until`; a patient that belongs
-    /// to somebody else, or is claimed by them, is refused ([`Condition::PatientUnowned`]), and so is a person whose
-    /// change is no longer the one that was begun ([`Condition::PatientAsRead`]). A patient that is this person's stays
-    /// so.
-    fn claim_patient(
-        &self,
-        owner: &OwnerId,
-        begun: &PatientSlot,
-        patient: &PatientId,
-        now: Time,
-        until: Time,
-    ) -> impl Future<Output = Result<()>> + Send;
-    /// Stores the end of a change, and whose the patient is now for good; a patient that belongs to somebody else, or
-    /// is claimed by them, is refused ([`Condition::PatientUnowned`]).
-    fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> impl Future<Output = Result<()>> + Send;
+port! {
+    /// Writes a person's patient.
+    pub trait WritePatient via HasStore {
+        /// Stores the intent to change the patient, before anything is sent; refused while a pull of the patient is
+        /// open ([`Condition::NoOpenRun`]).
+        async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
+        /// Claims a patient that was found upstream, before anything is sent to it, until `until`; a patient that
+        /// belongs to somebody else, or is claimed by them, is refused ([`Condition::PatientUnowned`]), and so is a
+        /// person whose change is no longer the one that was begun ([`Condition::PatientAsRead`]). A patient that is
+        /// this person's stays so.
+        async fn claim_patient(
+            &self,
+            owner: &OwnerId,
+            begun: &PatientSlot,
+            patient: &PatientId,
+            now: Time,
+            until: Time,
+        ) -> Result<()>;
+        /// Stores the end of a change, and whose the patient is now for good; a patient that belongs to somebody else,
+        /// or is claimed by them, is refused ([`Condition::PatientUnowned`]).
+        async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
+    }
 }
 
-/// Reads a person's identity.
-pub trait ReadIdentity {
-    /// The identity; an empty one if nothing is stored.
-    fn identity(&self, owner: &OwnerId) -> impl Future<Output = Result<Identity>> + Send;
+port! {
+    /// Reads a person's identity.
+    pub trait ReadIdentity via HasStore {
+        /// The identity; an empty one if nothing is stored.
+        async fn identity(&self, owner: &OwnerId) -> Result<Identity>;
+    }
 }
 
-/// Writes a person's identity.
-pub trait WriteIdentity {
-    /// Stores an identity with a newly opened session, and the rows that lead webhooks back to the person, provided
-    /// that the patient is still the one the session was opened for.
-    fn open_identity_session(
-        &self,
-        owner: &OwnerId,
-        identity: &Identity,
-        session: &OpenSession,
-        patient: &PatientSlot,
-        now: Time,
-    ) -> impl Future<Output = Result<()>> + Send;
+port! {
+    /// Writes a person's identity.
+    pub trait WriteIdentity via HasStore {
+        /// Stores an identity with a newly opened session, and the rows that lead webhooks back to the person, provided
+        /// that the patient is still the one the session was opened for.
+        async fn put_identity_session(
+            &self,
+            owner: &OwnerId,
+            identity: &Identity,
+            session: &OpenSession,
+            patient: &PatientSlot,
+            now: Time,
+        ) -> Result<()>;
+    }
 }
 
-/// Marks proofed identities as rejected.
-pub trait RejectIdentity {
-    /// Marks a proofed identity that upstream no longer takes, if it is the one that is stored.
-    fn reject_identity(
-        &self,
-        owner: &OwnerId,
-        rejected: &ProofedIdentityId,
-        now: Time,
-    ) -> impl Future<Output = Result<()>> + Send;
+port! {
+    /// Marks proofed identities as rejected.
+    pub trait RejectIdentity via HasStore {
+        /// Marks a proofed identity that upstream no longer takes, if it is the one that is stored.
+        async fn reject_identity(
+            &self,
+            owner: &OwnerId,
+            rejected: &ProofedIdentityId,
+            now: Time,
+        ) -> Result<()>;
+    }
 }
 
-/// Reads a person's challenge.
-pub trait ReadChallenge {
-    /// The challenge; an empty slot if nothing is stored.
-    fn challenge(&self, owner: &OwnerId) -> impl Future<Output = Result<ChallengeSlot>> + Send;
+port! {
+    /// Reads a person's challenge.
+    pub trait ReadChallenge via HasStore {
+        /// The challenge; an empty slot if nothing is stored.
+        async fn challenge(&self, owner: &OwnerId) -> Result<ChallengeSlot>;
+    }
 }
 
-/// Writes a person's challenge.
-pub trait WriteChallenge {
-    /// Stores it over the version before.
-    fn put_challenge(&self, owner: &OwnerId, slot: &ChallengeSlot) -> impl Future<Output = Result<()>> + Send;
+port! {
+    /// Writes a person's challenge.
+    pub trait WriteChallenge via HasStore {
+        /// Stores it over the version before.
+        async fn put_challenge(&self, owner: &OwnerId, slot: &ChallengeSlot) -> Result<()>;
+    }
 }
 
 /// What a pull is accepted on: everything as it was read.
@@ -142,27 +157,30 @@ pub struct Grounds<'a> {
     pub lock_until: Time,
 }
 
-/// Accepts a pull.
-pub trait AcceptRun {
-    /// Looks whether the session is unused and the patient has no open run, with the errors of
-    /// [`AcceptRun::accept_run`]: what cannot be accepted must not take a slot of the rate budget. The transaction
-    /// decides.
-    fn can_accept(
-        &self,
-        session: &Aal2SessionHash,
-        patient: &PatientId,
-        now: Time,
-    ) -> impl Future<Output = Result<()>> + Send;
-    /// In one transaction: the challenge is used, the session is remembered as used, the patient is locked, and the run
-    /// and its first timeline entry are written; provided that patient, identity and challenge are as they were read.
-    fn accept_run(
-        &self,
-        owner: &OwnerId,
-        grounds: Grounds<'_>,
-        held: &Held,
-        session: &Aal2SessionHash,
-        run: &Run,
-    ) -> impl Future<Output = Result<()>> + Send;
+port! {
+    /// Accepts a pull.
+    pub trait AcceptRun via HasStore {
+        /// Looks whether the session is unused and the patient has no open run, with the errors of
+        /// [`AcceptRun::accept_run`]: what cannot be accepted must not take a slot of the rate budget. The transaction
+        /// decides.
+        async fn can_accept(
+            &self,
+            session: &Aal2SessionHash,
+            patient: &PatientId,
+            now: Time,
+        ) -> Result<()>;
+        /// In one transaction: the challenge is used, the session is remembered as used, the patient is locked, and the
+        /// run and its first timeline entry are written; provided that patient, identity and challenge are as they were
+        /// read.
+        async fn accept_run(
+            &self,
+            owner: &OwnerId,
+            grounds: Grounds<'_>,
+            held: &Held,
+            session: &Aal2SessionHash,
+            run: &Run,
+        ) -> Result<()>;
+    }
 }
 
 impl ReadPatient for Table {
@@ -244,7 +262,7 @@ impl ReadIdentity for Table {
 }
 
 impl WriteIdentity for Table {
-    async fn open_identity_session(
+    async fn put_identity_session(
         &self,
         owner: &OwnerId,
         identity: &Identity,

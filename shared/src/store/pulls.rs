@@ -14,6 +14,7 @@ use crate::domain::record::Record;
 use crate::domain::run::{Change, Run, RunEvent};
 use crate::domain::{OwnerId, RecordId, RunId, Time, UpstreamRequestId};
 use crate::metrics::Metric;
+use crate::ports::port;
 use crate::queue::Subject;
 
 /// One line of a run's timeline: what happened, when, and the record it made, if any. Codes only.
@@ -40,26 +41,39 @@ pub(super) struct RequestRow {
     pub(super) subject: Subject,
 }
 
-/// Reads a person's runs.
-pub trait ReadRun {
-    /// One run.
-    fn run(&self, owner: &OwnerId, run: RunId) -> impl Future<Output = Result<Option<Run>>> + Send;
-    /// The newest runs first.
-    fn runs(&self, owner: &OwnerId, limit: i32) -> impl Future<Output = Result<Vec<Run>>> + Send;
-    /// What happened to a run, oldest first.
-    fn timeline(&self, owner: &OwnerId, run: RunId) -> impl Future<Output = Result<Vec<TimelineEntry>>> + Send;
+port! {
+    /// Reads a person's runs.
+    pub trait ReadRun via HasStore {
+        /// One run.
+        async fn run(&self, owner: &OwnerId, run: RunId) -> Result<Option<Run>>;
+    }
 }
 
-/// Writes a change of a run.
-pub trait WriteRun {
-    /// Writes the run over the version before, its timeline entry, and all that the change calls for, in one
-    /// transaction; with `seen`, provided that the message was not seen before.
-    fn write_run(
-        &self,
-        owner: &OwnerId,
-        write: RunWrite<'_>,
-        seen: Option<&SeenMessage>,
-    ) -> impl Future<Output = Result<()>> + Send;
+port! {
+    /// Lists a person's runs, and what happened to them.
+    pub trait ListRuns via HasStore {
+        /// The newest runs first.
+        async fn runs(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Run>>;
+        /// What happened to a run, oldest first.
+        async fn timeline(&self, owner: &OwnerId, run: RunId) -> Result<Vec<TimelineEntry>>;
+    }
+}
+
+port! {
+    /// Writes a change of a run.
+    pub trait WriteRun via HasStore {
+        /// Writes the run over the version before, its timeline entry, and all that the change calls for, in one
+        /// transaction.
+        async fn write_run(&self, owner: &OwnerId, write: RunWrite<'_>) -> Result<()>;
+    }
+}
+
+port! {
+    /// Writes what a message did to a run.
+    pub trait WriteRunOnce via HasStore {
+        /// As [`WriteRun::write_run`], provided that the message was not seen before.
+        async fn write_run_once(&self, owner: &OwnerId, write: RunWrite<'_>, seen: &SeenMessage) -> Result<()>;
+    }
 }
 
 /// A change and what it came from.
@@ -81,7 +95,9 @@ impl ReadRun for Table {
     async fn run(&self, owner: &OwnerId, run: RunId) -> Result<Option<Run>> {
         self.get(keys::run(owner, run), "run").await
     }
+}
 
+impl ListRuns for Table {
     async fn runs(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Run>> {
         let partition = keys::owner_partition(owner);
         self.list(
@@ -113,7 +129,19 @@ impl ReadRun for Table {
 }
 
 impl WriteRun for Table {
-    async fn write_run(&self, owner: &OwnerId, write: RunWrite<'_>, seen: Option<&SeenMessage>) -> Result<()> {
+    async fn write_run(&self, owner: &OwnerId, write: RunWrite<'_>) -> Result<()> {
+        self.put_run_change(owner, write, None).await
+    }
+}
+
+impl WriteRunOnce for Table {
+    async fn write_run_once(&self, owner: &OwnerId, write: RunWrite<'_>, seen: &SeenMessage) -> Result<()> {
+        self.put_run_change(owner, write, Some(seen)).await
+    }
+}
+
+impl Table {
+    async fn put_run_change(&self, owner: &OwnerId, write: RunWrite<'_>, seen: Option<&SeenMessage>) -> Result<()> {
         let RunWrite {
             event,
             change,

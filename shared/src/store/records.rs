@@ -8,28 +8,47 @@ use super::{Condition, Result, StoreError, Table, keys};
 use crate::domain::record::{Record, RecordChange, RecordEvent};
 use crate::domain::{OwnerId, RecordId, Time, Timing};
 use crate::metrics::Metric;
+use crate::ports::port;
 use crate::queue::Subject;
 
-/// Reads a person's records.
-pub trait ReadRecord {
-    /// One record.
-    fn record(&self, owner: &OwnerId, record: RecordId) -> impl Future<Output = Result<Option<Record>>> + Send;
-    /// The newest records first.
-    fn records(&self, owner: &OwnerId, limit: i32) -> impl Future<Output = Result<Vec<Record>>> + Send;
+port! {
+    /// Reads a person's records.
+    pub trait ReadRecord via HasStore {
+        /// One record.
+        async fn record(&self, owner: &OwnerId, record: RecordId) -> Result<Option<Record>>;
+    }
 }
 
-/// Writes a person's records.
-pub trait WriteRecord {
-    /// Stores a record that was just asked for.
-    fn create_record(&self, owner: &OwnerId, record: &Record) -> impl Future<Output = Result<()>> + Send;
-    /// Writes a change over the version before, with the patient's lock taken or released as the change says; with
-    /// `seen`, provided that the message was not seen before.
-    fn write_record(
-        &self,
-        owner: &OwnerId,
-        write: RecordWrite<'_>,
-        seen: Option<&SeenMessage>,
-    ) -> impl Future<Output = Result<()>> + Send;
+port! {
+    /// Lists a person's records.
+    pub trait ListRecords via HasStore {
+        /// The newest records first.
+        async fn records(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Record>>;
+    }
+}
+
+port! {
+    /// Stores new records.
+    pub trait CreateRecord via HasStore {
+        /// Stores a record that was just asked for.
+        async fn create_record(&self, owner: &OwnerId, record: &Record) -> Result<()>;
+    }
+}
+
+port! {
+    /// Writes a change of a record.
+    pub trait WriteRecord via HasStore {
+        /// Writes the change over the version before, with the patient's lock taken or released as the change says.
+        async fn write_record(&self, owner: &OwnerId, write: RecordWrite<'_>) -> Result<()>;
+    }
+}
+
+port! {
+    /// Writes what a message did to a record.
+    pub trait WriteRecordOnce via HasStore {
+        /// As [`WriteRecord::write_record`], provided that the message was not seen before.
+        async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, seen: &SeenMessage) -> Result<()>;
+    }
 }
 
 /// A change of a record, when it is written, and until when a lock it takes is held.
@@ -47,7 +66,9 @@ impl ReadRecord for Table {
     async fn record(&self, owner: &OwnerId, record: RecordId) -> Result<Option<Record>> {
         self.get(keys::record(owner, record), "record").await
     }
+}
 
+impl ListRecords for Table {
     async fn records(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Record>> {
         let partition = keys::owner_partition(owner);
         self.list(
@@ -63,12 +84,31 @@ impl ReadRecord for Table {
     }
 }
 
-impl WriteRecord for Table {
+impl CreateRecord for Table {
     async fn create_record(&self, owner: &OwnerId, record: &Record) -> Result<()> {
         put_record(self.transaction(), owner, record, 0)?.commit().await
     }
+}
 
-    async fn write_record(&self, owner: &OwnerId, write: RecordWrite<'_>, seen: Option<&SeenMessage>) -> Result<()> {
+impl WriteRecord for Table {
+    async fn write_record(&self, owner: &OwnerId, write: RecordWrite<'_>) -> Result<()> {
+        self.put_record_change(owner, write, None).await
+    }
+}
+
+impl WriteRecordOnce for Table {
+    async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, seen: &SeenMessage) -> Result<()> {
+        self.put_record_change(owner, write, Some(seen)).await
+    }
+}
+
+impl Table {
+    async fn put_record_change(
+        &self,
+        owner: &OwnerId,
+        write: RecordWrite<'_>,
+        seen: Option<&SeenMessage>,
+    ) -> Result<()> {
         let RecordWrite {
             change,
             now,
@@ -126,7 +166,7 @@ pub async fn claim_record(
         now,
         lock_until,
     };
-    store.write_record(owner, write, None).await?;
+    store.write_record(owner, write).await?;
     Ok(Some(change.record))
 }
 

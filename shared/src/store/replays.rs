@@ -3,13 +3,16 @@
 use super::transaction::Replaces;
 use super::{Condition, Result, Table, keys};
 use crate::domain::replay::Replays;
+use crate::ports::port;
 
-/// Reads and writes the state of replays.
-pub trait KeepReplays {
-    /// The state; a new one if nothing is stored.
-    fn replays(&self) -> impl Future<Output = Result<Replays>> + Send;
-    /// Stores it over the version before.
-    fn put_replays(&self, replays: &Replays) -> impl Future<Output = Result<()>> + Send;
+port! {
+    /// Reads and writes the state of replays.
+    pub trait KeepReplays via HasStore {
+        /// The state; a new one if nothing is stored.
+        async fn replays(&self) -> Result<Replays>;
+        /// Stores it over the version before.
+        async fn put_replays(&self, replays: &Replays) -> Result<()>;
+    }
 }
 
 impl KeepReplays for Table {

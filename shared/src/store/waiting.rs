@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::table::{Item, from_item, number, refused, text};
 use super::{Result, StoreError, Table, keys};
 use crate::domain::{OwnerId, RecordId, RunId, Time};
+use crate::ports::port;
 use crate::queue::{Advance, Subject, VERSION};
 
 /// Something overdue.
@@ -16,10 +17,12 @@ pub struct Due {
     pub due_at: Time,
 }
 
-/// Reads what is overdue.
-pub trait ReadDue {
-    /// Everything that was due before `before`, at most `limit` items from each shard, the oldest first.
-    fn overdue(&self, before: Time, limit: i32) -> impl Future<Output = Result<Vec<Due>>> + Send;
+port! {
+    /// Reads what is overdue.
+    pub trait ReadDue via HasStore {
+        /// Everything that was due before `before`, at most `limit` items from each shard, the oldest first.
+        async fn overdue(&self, before: Time, limit: i32) -> Result<Vec<Due>>;
+    }
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::metriport::{Effect, FindPatient as _, UpstreamError, UpstreamErrorKind as Kind};
+use shared::metriport::{Effect, UpstreamError, UpstreamErrorKind as Kind};
 
 use crate::upstream::{Answer, Upstream, patient_id};
 

@@ -13,7 +13,7 @@ use shared::domain::{
     Aal2SessionHash, Aal2SessionId, OwnerId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Sources, Timing,
 };
 use shared::metrics::Metrics;
-use shared::store::{AcceptRun, Grounds, RunWrite, StoreError, WriteRecord, WriteRun, claim_record};
+use shared::store::{AcceptRun, CreateRecord, Grounds, RunWrite, StoreError, WriteRun, claim_record};
 
 use crate::budget::table;
 use crate::harness::TestApp;
@@ -96,10 +96,7 @@ async fn only_the_write_that_wins_is_told() {
         challenge: None,
         now,
     };
-    let (first, second) = tokio::join!(
-        table.write_run(&owner, write, None),
-        table.write_run(&owner, write, None)
-    );
+    let (first, second) = tokio::join!(table.write_run(&owner, write), table.write_run(&owner, write));
     assert!(is_one(&first, &second), "{first:?} {second:?}");
     assert_eq!(told("PullsEnded"), ["failed"]);
 

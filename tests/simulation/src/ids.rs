@@ -23,6 +23,11 @@ pub(crate) fn person(owner: &OwnerId) -> u8 {
     number.and_then(|number| number.parse().ok()).unwrap_or(u8::MAX)
 }
 
+/// The mark of the n-th identity session.
+pub(crate) fn mark(person: u8, n: u32) -> Uuid {
+    Uuid::from_u128((1 << 112) | (u128::from(person) << 64) | u128::from(n))
+}
+
 /// The n-th pull.
 pub(crate) fn run(n: u32) -> RunId {
     RunId::new(Uuid::from_u128(u128::from(n)))

@@ -1,15 +1,14 @@
-//! Does the domain keep its rules whatever happens?
+//! Do the functions keep their rules whatever happens?
 //!
-//! Virtual time and random schedules over the real `shared::domain`: messages come late, twice, in another order or
+//! Virtual time and random schedules over the functions' own steps: messages come late, twice, in another order or
 //! never, functions crash between any two operations, writes and calls fail with or without effect, clocks jump and
 //! differ, webhooks are dropped and replayed without metadata. After each history all faults stop and time runs on:
 //! then nothing may wait any more. Rules one to seven of `docs/rules.md` are what must hold (`rules`).
 //!
-//! What decides is not modelled: states change through `Run::apply`, `Record::apply`, `Identity`, `ChallengeSlot`,
-//! `PatientSlot` and `Replays` alone, and the reconciler's tick and replay, `claim_record`, `settle_record` and the
-//! announcements are the functions' own code. What is modelled is what surrounds them: the order of reads, calls,
-//! writes and sends in each function (`functions`), the table with its conditions (`store`), the queues (`world`),
-//! Metriport (`upstream`). Signatures, JSON, HTTP, the bytes of a record and API Gateway are not in it.
+//! What decides is not modelled: the steps of the functions run as they are (`functions`), over ports (`ports`) whose
+//! operations the world performs one by one. What is modelled is what surrounds them: the table with its conditions
+//! (`store`), the queues (`world`), Metriport (`upstream`). Signatures, JSON, HTTP, the bytes of a record and API
+//! Gateway are not in it.
 //!
 //! A history is a list of choices, and the same list gives the same history. One that breaks a rule is cut down to the
 //! choices it needs, and told in words. The exhaustive check (`exhaustive`) visits every history of a small
@@ -23,6 +22,8 @@ mod exhaustive;
 mod functions;
 mod ids;
 mod io;
+mod people;
+mod ports;
 mod rest;
 mod rules;
 mod schedule;

@@ -14,7 +14,7 @@ use shared::domain::record::Record;
 use shared::domain::replay::Replays;
 use shared::domain::run::Run;
 use shared::domain::{
-    Aal2SessionId, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId,
+    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId,
 };
 use shared::queue::{Advance, Subject};
 use shared::store::{Condition, SeenMessage, TimelineEntry};
@@ -36,7 +36,7 @@ pub(crate) enum Key {
     Session(IdentitySessionId),
     Mark(String),
     Request(UpstreamRequestId),
-    Used(Aal2SessionId),
+    Used(Aal2SessionHash),
     Seen(MessageId),
     Replays,
 }
@@ -86,6 +86,7 @@ typed! {
     record -> Record: Record;
     owner -> Owner: OwnerId;
     lock -> Lock: Lock;
+    seen -> Seen: SeenMessage;
     replays -> Replays: Replays;
 }
 

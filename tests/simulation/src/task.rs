@@ -45,19 +45,15 @@ pub(crate) fn proceed(
     timing: Timing,
     sabotage: Option<Sabotage>,
 ) -> (Vec<Reply>, Progress) {
-    let io = Io::new(log, timing, sabotage);
+    let io = Io::new(job, log, clock, timing, sabotage);
     let progress = {
         let mut function = Box::pin(functions::run(&io, job));
-        let mut context = Context::from_waker(Waker::noop());
-        loop {
-            match function.as_mut().poll(&mut context) {
-                Poll::Ready(outcome) => break Progress::Done(outcome),
-                Poll::Pending => match io.pending() {
-                    Some(Op::Now) => io.answer(Reply::Now(clock)),
-                    Some(op) => break Progress::Next(op),
-                    None => unreachable!("a function waits for nothing"),
-                },
-            }
+        match function.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => Progress::Done(outcome),
+            Poll::Pending => match io.pending() {
+                Some(op) => Progress::Next(op),
+                None => unreachable!("a function waits for nothing"),
+            },
         }
     };
     (io.into_log(), progress)

@@ -509,7 +509,7 @@ pub(crate) fn replayed(mut event: WebhookEvent) -> WebhookEvent {
     event
 }
 
-fn filters(asked: &Asked) -> BTreeMap<String, String> {
+pub(crate) fn filters(asked: &Asked) -> BTreeMap<String, String> {
     let resources: Vec<&str> = asked.resources.iter().map(String::as_str).collect();
     let said = [
         ("resources", resources.join(",")),

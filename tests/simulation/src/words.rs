@@ -119,7 +119,6 @@ pub(crate) fn op(op: &Op, fault: Option<Fault>) -> String {
         Op::Send(message, delay) => format!("sends {}, seen after {} s", body(message), delay.as_secs()),
         Op::Upstream(of) => format!("calls upstream: {}", call(of)),
         Op::Follow(_) => "follows the link".to_owned(),
-        Op::Now => "reads the clock".to_owned(),
     };
     match fault {
         Some(fault) => format!("{what} — FAULT: {fault:?}"),

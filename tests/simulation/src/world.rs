@@ -14,14 +14,13 @@ use shared::webhook::{Event, WebhookEvent};
 
 use crate::Sabotage;
 use crate::choice::{Choice, Deed, Ending, Fate, Fault, Pull, Yield};
-use crate::functions::Job;
-use crate::functions::pull::Presented;
+use crate::functions::{Job, Presented};
 use crate::ids::{self, opaque};
 use crate::io::{Body, Op, Reply};
 use crate::rules::{self, Ghost, Violation};
 use crate::store::{Effect, Item, Key, Store, Write};
 use crate::task::{Progress, Task, proceed};
-use crate::upstream::{Answer, Call, Upstream, replayed};
+use crate::upstream::{self, Answer, Call, Upstream, replayed};
 use crate::words;
 
 /// How often a queue hands a message out before it gives it up.
@@ -183,7 +182,7 @@ impl World {
             },
             Deed::OpenSession => {
                 self.numbers.marks += 1;
-                let mark = format!("mark-{person}-{}", self.numbers.marks);
+                let mark = ids::mark(person, self.numbers.marks);
                 Job::OpenSession { person, mark }
             }
             Deed::OpenChallenge => Job::OpenChallenge { person },
@@ -246,6 +245,23 @@ impl World {
         })
     }
 
+    /// The event with the words of what the patient's open record asked for, whatever it delivers.
+    fn as_if_asked_for(&self, mut event: WebhookEvent) -> WebhookEvent {
+        let Event::Consolidated { delivery } = &mut event.event else {
+            return event;
+        };
+        let open = self.store.get(&Key::OpenConsolidated(delivery.patient.clone()));
+        let record = open.and_then(|item| item.lock()).and_then(|lock| match lock.holder {
+            Subject::Record(record) => self.store.get(&Key::Record(lock.owner.clone(), record)),
+            Subject::Run(_) => None,
+        });
+        if let Some(record) = record.and_then(|item| item.record()) {
+            delivery.filters = upstream::filters(&record.asked);
+            event.request.clone_from(&record.request);
+        }
+        event
+    }
+
     /// Invokes a function.
     pub(crate) fn spawn(&mut self, job: Job, message: Option<u32>) -> bool {
         let until = self.now.plus(Duration::from_secs(job.timeout_secs()));
@@ -254,6 +270,12 @@ impl World {
         {
             self.ghost.accepted.insert(event.message.clone());
         }
+        let job = match job {
+            Job::Process(event) if self.sabotage == Some(Sabotage::AnyDeliveryTaken) => {
+                Job::Process(Box::new(self.as_if_asked_for(*event)))
+            }
+            job => job,
+        };
         let known = match &job {
             Job::Process(event) => rules::webhooks::is_known(self, event),
             _ => false,
@@ -283,7 +305,7 @@ impl World {
         }
         let mut task = self.tasks.remove(at);
         self.now = self.now.plus(self.pace);
-        let op = std::mem::replace(&mut task.pending, Op::Now);
+        let op = task.pending.clone();
         let reply = self.perform(&mut task, op, fault);
         // What was not waited for at one moment may have been looked at in that moment.
         if let Job::Process(event) = &task.job {
@@ -320,7 +342,7 @@ impl World {
         let applies = match &task.pending {
             Op::Upstream(Call::StartQuery(_)) => true,
             Op::Upstream(_) => !matches!(fault, Fault::Partly | Fault::SessionRefused),
-            Op::Overdue(_) | Op::Now => false,
+            Op::Overdue(_) => false,
             Op::Get(_) | Op::Follow(_) => fault == Fault::Lost,
             Op::Commit(_) | Op::Send(..) => matches!(fault, Fault::Lost | Fault::Unanswered),
         };
@@ -354,7 +376,6 @@ impl World {
         self.say(|| format!("{}: {}", task.job.function(), words::op(&op, fault)));
         let unavailable = || StoreError::Unavailable("fault".to_owned());
         match op {
-            Op::Now => Reply::Now(self.clock()),
             Op::Get(_) if fault.is_some() => Reply::Item(Err(unavailable())),
             Op::Get(key) => {
                 let item = self.store.get(&key).cloned();
@@ -451,7 +472,11 @@ impl World {
                 self.judge(violation);
             }
             (Job::OpenSession { mark, .. }, Ok(_)) => {
-                let page = self.upstream.pages.iter_mut().find(|page| page.mark == *mark);
+                let page = self
+                    .upstream
+                    .pages
+                    .iter_mut()
+                    .find(|page| page.mark == mark.simple().to_string());
                 page.into_iter().for_each(|page| page.given = true);
             }
             (Job::OpenChallenge { person }, Ok(_)) => {

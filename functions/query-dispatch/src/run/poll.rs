@@ -7,28 +7,33 @@ use shared::domain::run::{Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time};
 use shared::metriport::ReadNetworkQuery;
 
-use super::record_event;
-use crate::{Deps, Outcome};
+use super::{Settle, record_event};
+use crate::Outcome;
 
-pub(super) async fn poll(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Outcome, Error> {
+pub(super) async fn poll(
+    io: &(impl Settle + ReadNetworkQuery + CountCall),
+    owner: &OwnerId,
+    run: &Run,
+    now: Time,
+) -> Result<Outcome, Error> {
     let Some(request) = &run.request else {
         // Proved by a webhook that named no request: there is nothing to ask for, only to wait for.
-        let until = now.plus(deps.timing.poll_gap(run.polls + 1)).min(run.expires_at);
-        return record_event(deps, owner, run, None, &RunEvent::PollFailed { until }, now).await;
+        let until = now.plus(io.timing().poll_gap(run.polls + 1)).min(run.expires_at);
+        return record_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     };
-    if !deps.budget.count_call(Share::Status, now).await? {
+    if !io.count_call(Share::Status, now).await? {
         // The day's calls are kept for what people wait for. Webhooks still come.
         let until = midnight_after(now).min(run.expires_at);
-        return record_event(deps, owner, run, None, &RunEvent::PollFailed { until }, now).await;
+        return record_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     }
-    let event = match deps.metriport.read_network_query(request).await {
+    let event = match io.read_network_query(request).await {
         Ok(query) => RunEvent::Polled {
             report: Report::from(&query),
         },
         Err(error) => {
             tracing::warn!(run = %run.id, context = %error, "the network query's status could not be read");
-            let gap = deps
-                .timing
+            let gap = io
+                .timing()
                 .poll_gap(run.polls + 1)
                 .max(error.retry_after().unwrap_or_default());
             RunEvent::PollFailed {
@@ -36,5 +41,5 @@ pub(super) async fn poll(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> 
             }
         }
     };
-    record_event(deps, owner, run, None, &event, now).await
+    record_event(io, owner, run, None, &event, now).await
 }

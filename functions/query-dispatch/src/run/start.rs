@@ -1,58 +1,64 @@
 //! Starts the network query, at most once, and within the rate budget. The intent is written before the call;
 //! whoever finds an intent without a result waits for a webhook that proves the start, and does not start again.
 
+use shared::Error;
+use shared::budget::{HeedLimits, StartInTurn, heeded};
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::challenge::Held;
 use shared::domain::run::{Deferral, Outcome, Reason, Report, Run, RunEvent};
-use shared::domain::{OwnerId, Time};
+use shared::domain::{OwnerId, Time, Timing};
 use shared::metriport::{
     Effect, IasStart, Mentions, Metadata, NetworkQuery, RequestedSources, SourceReport, StartNetworkQuery,
     UpstreamError, UpstreamErrorKind,
 };
+use shared::ports::Stage;
 use shared::store::{ReadChallenge, RejectIdentity, StoreError};
 use shared::webhook::RUN_MARK;
-use shared::{Error, clock};
 
-use super::{record_event, write};
-use crate::{Deps, Outcome as Done, STALE};
+use super::{Settle, record_event, write};
+use crate::{Outcome as Done, STALE};
 
-pub(super) async fn start(deps: &Deps, owner: &OwnerId, run: &Run, now: Time) -> Result<Done, Error> {
-    let slot = deps.table.challenge(owner).await?;
+shared::ports! {
+    /// Starts a network query within the rate budget, and writes what came of it.
+    pub(super) trait Start = Settle + ReadChallenge + RejectIdentity + StartNetworkQuery + StartInTurn + HeedLimits
+        + Stage;
+}
+
+pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time) -> Result<Done, Error> {
+    let slot = io.challenge(owner).await?;
     let Some(held) = slot.session_for(run.id, now) else {
-        return record_event(deps, owner, run, Some(&slot), &RunEvent::StartTooLate, now).await;
+        return record_event(io, owner, run, Some(&slot), &RunEvent::StartTooLate, now).await;
     };
-    let call = call(deps, run, held)?;
-    if let Some(event) = out_of_turn(deps, run, now).await? {
-        return record_event(deps, owner, run, Some(&slot), &event, now).await;
+    let call = call(io.stage(), run, held)?;
+    if let Some(event) = out_of_turn(io, run, now).await? {
+        return record_event(io, owner, run, Some(&slot), &event, now).await;
     }
-    let claimed = match write(deps, owner, run, Some(&slot), &RunEvent::StartClaimed, now).await {
+    let claimed = match write(io, owner, run, Some(&slot), &RunEvent::StartClaimed, now).await {
         Ok(Some(claimed)) => claimed,
         Ok(None) | Err(Error::Store(StoreError::Conflict(_))) => return Ok(STALE),
         Err(error) => return Err(error),
     };
-    let answer = deps.metriport.start_network_query(&call).await;
-    let now = clock::now();
-    let answer = deps.budget.heeded(Budget::QueryStarts, answer, now).await;
-    let event = event(answer, run, deps, now);
+    let answer = io.start_network_query(&call).await;
+    let now = io.now();
+    let answer = heeded(io, Budget::QueryStarts, answer, now).await;
+    let event = event(answer, run, io.timing(), now);
     let rejected = RunEvent::StartRefused {
         reason: Reason::IdentityRejected,
     };
     // First, since nobody comes back to it once the run has ended. That it fails must not keep the run from ending.
     if event == rejected
-        && let Err(error) = deps.table.reject_identity(owner, &held.proofed_identity, now).await
+        && let Err(error) = io.reject_identity(owner, &held.proofed_identity, now).await
     {
         tracing::error!(run = %run.id, context = %error, "the identity that upstream rejects still counts");
     }
-    record_event(deps, owner, &claimed, Some(&slot), &event, now).await
+    record_event(io, owner, &claimed, Some(&slot), &event, now).await
 }
 
 /// What keeps the start from being made now: it waits for a slot or a place of the rate budget, or there is none in the
 /// session's life. Written before the start is claimed.
-async fn out_of_turn(deps: &Deps, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
-    let latest = deps.budget.pace(Budget::QueryStarts).latest_to_start(run.start_by);
-    let turn = deps
-        .budget
-        .start(Budget::QueryStarts, run.start_at, now, latest)
+async fn out_of_turn(io: &impl StartInTurn, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
+    let turn = io
+        .turn_of_start(Budget::QueryStarts, run.start_at, now, run.start_by)
         .await?;
     Ok(match turn {
         Turn::Granted(at, _) if at <= now => None,
@@ -64,8 +70,8 @@ async fn out_of_turn(deps: &Deps, run: &Run, now: Time) -> Result<Option<RunEven
     })
 }
 
-fn call(deps: &Deps, run: &Run, held: &Held) -> Result<IasStart, Error> {
-    let metadata = Metadata::new([(RUN_MARK, run.id.to_string()), ("env", deps.stage.clone())]);
+fn call(stage: &str, run: &Run, held: &Held) -> Result<IasStart, Error> {
+    let metadata = Metadata::new([(RUN_MARK, run.id.to_string()), ("env", stage.to_owned())]);
     Ok(IasStart {
         patient: run.patient.clone(),
         proofed_identity: held.proofed_identity.clone(),
@@ -75,7 +81,7 @@ fn call(deps: &Deps, run: &Run, held: &Held) -> Result<IasStart, Error> {
     })
 }
 
-fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, deps: &Deps, now: Time) -> RunEvent {
+fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, timing: Timing, now: Time) -> RunEvent {
     let error = match answer {
         Ok(query) => {
             if let Some(reason) = refused_by_all(&query, run) {
@@ -91,7 +97,7 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, deps: &Deps, no
     tracing::warn!(context = %error, "the network query was not started");
     match (error.kind(), error.effect()) {
         (UpstreamErrorKind::RateLimited { retry_after }, _) => {
-            let until = now.plus(deps.timing.busy_pause(retry_after));
+            let until = now.plus(timing.busy_pause(retry_after));
             RunEvent::StartDeferred {
                 cause: Deferral::RateLimited,
                 until,
@@ -99,7 +105,7 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, deps: &Deps, no
         }
         (_, Effect::NotSent) => RunEvent::StartDeferred {
             cause: Deferral::NotSent,
-            until: now.plus(deps.timing.retry_pause()),
+            until: now.plus(timing.retry_pause()),
         },
         (_, Effect::Refused) => RunEvent::StartRefused { reason: reason(&error) },
         (_, Effect::Unknown) => RunEvent::StartUnknown,

@@ -14,20 +14,23 @@ pub use reply::{ConsolidatedQuery, ConsolidatedStatus};
 use super::{Client, Metadata, UpstreamError};
 use crate::domain::record::Asked;
 use crate::domain::{PatientId, UpstreamRequestId};
+use crate::ports::port;
 
-/// May start consolidated queries.
-pub trait StartConsolidatedQuery {
-    /// Starts one, or gets the running one that asks the same: repeating it is harmless.
-    ///
-    /// # Errors
-    /// `Garbage`, with unknown effect, for an answer without a request id or about another form; see
-    /// [`UpstreamError`].
-    fn start_consolidated_query(
-        &self,
-        patient: &PatientId,
-        asked: &Asked,
-        metadata: &Metadata,
-    ) -> impl Future<Output = Result<ConsolidatedQuery, UpstreamError>> + Send;
+port! {
+    /// May start consolidated queries.
+    pub trait StartConsolidatedQuery via HasUpstream {
+        /// Starts one, or gets the running one that asks the same: repeating it is harmless.
+        ///
+        /// # Errors
+        /// `Garbage`, with unknown effect, for an answer without a request id or about another form; see
+        /// [`UpstreamError`].
+        async fn start_consolidated_query(
+            &self,
+            patient: &PatientId,
+            asked: &Asked,
+            metadata: &Metadata,
+        ) -> Result<ConsolidatedQuery, UpstreamError>;
+    }
 }
 
 /// May read how a consolidated query goes.

@@ -33,6 +33,17 @@ wire_word! {
 }
 
 impl ConsolidatedQuery {
+    /// One that has just begun.
+    #[must_use]
+    pub const fn begun(request: UpstreamRequestId) -> Self {
+        Self {
+            request,
+            status: ConsolidatedStatus::Processing,
+            started_at: None,
+            conversion: None,
+        }
+    }
+
     /// Whether the answer is about another form than was asked; one that does not say is not. Filters are compared on
     /// the delivery, where a document hangs on them: here they are echoed in more than one spelling.
     pub(super) fn is_of_another_form(&self, asked: &Asked) -> bool {

@@ -17,16 +17,18 @@ pub use start::{IasStart, TreatmentStart};
 
 use super::{Client, UpstreamError};
 use crate::domain::{SourceKind, UpstreamRequestId};
+use crate::ports::port;
 
-/// May start queries on the Individual Access rail.
-pub trait StartNetworkQuery {
-    /// Starts a query for the person themselves. Consumes the AAL2 session, whatever the answer.
-    ///
-    /// # Errors
-    /// With [`UpstreamError::mentions_aal2`] or [`UpstreamError::mentions_identity`] when the person has to prove
-    /// something again; `Garbage`, with unknown effect, for an answer without a request id; see [`UpstreamError`].
-    fn start_network_query(&self, start: &IasStart)
-    -> impl Future<Output = Result<NetworkQuery, UpstreamError>> + Send;
+port! {
+    /// May start queries on the Individual Access rail.
+    pub trait StartNetworkQuery via HasUpstream {
+        /// Starts a query for the person themselves. Consumes the AAL2 session, whatever the answer.
+        ///
+        /// # Errors
+        /// With [`UpstreamError::mentions_aal2`] or [`UpstreamError::mentions_identity`] when the person has to prove
+        /// something again; `Garbage`, with unknown effect, for an answer without a request id; see [`UpstreamError`].
+        async fn start_network_query(&self, start: &IasStart) -> Result<NetworkQuery, UpstreamError>;
+    }
 }
 
 /// May start queries on the treatment rail. No function of a person's may.
@@ -41,16 +43,18 @@ pub trait StartTreatmentQuery {
     ) -> impl Future<Output = Result<NetworkQuery, UpstreamError>> + Send;
 }
 
-/// May read how a query goes.
-pub trait ReadNetworkQuery {
-    /// Reads the query's state.
-    ///
-    /// # Errors
-    /// `NotFound` for a query of another account; `Garbage` for another query's answer; see [`UpstreamError`].
-    fn read_network_query(
-        &self,
-        request: &UpstreamRequestId,
-    ) -> impl Future<Output = Result<NetworkQuery, UpstreamError>> + Send;
+port! {
+    /// May read how a query goes.
+    pub trait ReadNetworkQuery via HasUpstream {
+        /// Reads the query's state.
+        ///
+        /// # Errors
+        /// `NotFound` for a query of another account; `Garbage` for another query's answer; see [`UpstreamError`].
+        async fn read_network_query(
+            &self,
+            request: &UpstreamRequestId,
+        ) -> Result<NetworkQuery, UpstreamError>;
+    }
 }
 
 impl ReadNetworkQuery for Client {

@@ -2,16 +2,12 @@
 
 use reqwest::Method;
 
-use super::{FindPatient, Patient, UnverifiedPatient, get, reply};
-use crate::domain::{ExternalId, PatientId};
+use super::{FindPatient, Patient, reply};
+use crate::domain::ExternalId;
 use crate::metriport::call::Call;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 impl FindPatient for Client {
-    async fn get_patient(&self, id: &PatientId) -> Result<UnverifiedPatient, UpstreamError> {
-        get::get(self, id).await
-    }
-
     async fn find_patient(&self, id: &ExternalId) -> Result<Option<Patient>, UpstreamError> {
         let call = Call::new(
             Operation::FindPatient,

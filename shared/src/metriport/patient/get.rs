@@ -7,18 +7,23 @@ use crate::domain::PatientId;
 use crate::metriport::call::Call;
 use crate::metriport::{Client, Operation, UpstreamError};
 
-/// Reads the patient; one with another id than asked for is no answer.
-pub(super) async fn get(client: &Client, id: &PatientId) -> Result<UnverifiedPatient, UpstreamError> {
-    let call = Call::new(
-        Operation::GetPatient,
-        Method::GET,
-        ["medical", "v1", "patient", id.as_str()],
-    );
-    let reply = client.send(call).await?;
-    let patient = reply::patient(&reply)?;
-    if patient.has_id(id) {
-        Ok(patient)
-    } else {
-        Err(reply.garbage())
+impl Client {
+    /// Reads one patient; one with another id than asked for is no answer.
+    ///
+    /// # Errors
+    /// `PatientNotFound` or `NotFound` if there is none; see [`UpstreamError`].
+    pub async fn get_patient(&self, id: &PatientId) -> Result<UnverifiedPatient, UpstreamError> {
+        let call = Call::new(
+            Operation::GetPatient,
+            Method::GET,
+            ["medical", "v1", "patient", id.as_str()],
+        );
+        let reply = self.send(call).await?;
+        let patient = reply::patient(&reply)?;
+        if patient.has_id(id) {
+            Ok(patient)
+        } else {
+            Err(reply.garbage())
+        }
     }
 }

@@ -19,45 +19,46 @@ pub use reply::{ForeignPatient, Patient, UnverifiedPatient};
 pub use update::PatientUpdate;
 
 use super::UpstreamError;
-use crate::domain::{ExternalId, PatientId};
+use crate::domain::ExternalId;
+use crate::ports::port;
 
-/// May create patients.
-pub trait CreatePatient {
-    /// Creates the patient, or gets an existing one that upstream takes for the same person.
-    ///
-    /// # Errors
-    /// See [`UpstreamError`].
-    fn create_patient(
-        &self,
-        patient: &NewPatient,
-    ) -> impl Future<Output = Result<UnverifiedPatient, UpstreamError>> + Send;
+port! {
+    /// May create patients.
+    pub trait CreatePatient via HasUpstream {
+        /// Creates the patient, or gets an existing one that upstream takes for the same person.
+        ///
+        /// # Errors
+        /// See [`UpstreamError`].
+        async fn create_patient(
+            &self,
+            patient: &NewPatient,
+        ) -> Result<UnverifiedPatient, UpstreamError>;
+    }
 }
 
-/// May look patients up.
-pub trait FindPatient {
-    /// Reads one patient.
-    ///
-    /// # Errors
-    /// `PatientNotFound` or `NotFound` if there is none; see [`UpstreamError`].
-    fn get_patient(&self, id: &PatientId) -> impl Future<Output = Result<UnverifiedPatient, UpstreamError>> + Send;
-
-    /// Finds the patient that carries our id, or `None`. One that answers to it but carries another is an error.
-    ///
-    /// # Errors
-    /// `Garbage` for a patient without our id; see [`UpstreamError`].
-    fn find_patient(&self, id: &ExternalId) -> impl Future<Output = Result<Option<Patient>, UpstreamError>> + Send;
+port! {
+    /// May look patients up.
+    pub trait FindPatient via HasUpstream {
+        /// Finds the patient that carries our id, or `None`. One that answers to it but carries another is an error.
+        ///
+        /// # Errors
+        /// `Garbage` for a patient without our id; see [`UpstreamError`].
+        async fn find_patient(&self, id: &ExternalId) -> Result<Option<Patient>, UpstreamError>;
+    }
 }
 
-/// May replace a patient's demographics.
-pub trait UpdatePatient {
-    /// Replaces all of them.
-    ///
-    /// # Errors
-    /// `VersionMismatch` when the tag is stale, `Locked` while documents are processed; see [`UpstreamError`].
-    fn update_patient(
-        &self,
-        update: &PatientUpdate,
-    ) -> impl Future<Output = Result<UnverifiedPatient, UpstreamError>> + Send;
+port! {
+    /// May replace a patient's demographics.
+    pub trait UpdatePatient via HasUpstream {
+        /// Replaces all of them.
+        ///
+        /// # Errors
+        /// `VersionMismatch` when the tag is stale, `Locked` while documents are processed; see [`UpstreamError`].
+        async fn update_patient(
+            &self,
+            update: &PatientUpdate,
+        ) -> Result<UnverifiedPatient, UpstreamError>;
+    }
 }
 
 /// May delete patients.

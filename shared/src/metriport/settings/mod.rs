@@ -14,6 +14,7 @@ pub use webhook_status::WebhookStatus;
 pub use webhook_url::{WebhookUrlProblem, refused_webhook_texts, webhook_url_problem};
 
 use super::{Client, UpstreamError};
+use crate::ports::port;
 
 /// May read and change where webhooks go, and read the key that signs them.
 pub trait WebhookSettings {
@@ -37,19 +38,22 @@ pub trait WebhookSettings {
     fn clear_webhook_url(&self) -> impl Future<Output = Result<Settings, UpstreamError>> + Send;
 }
 
-/// May see that deliveries failed and have them sent again.
-pub trait WebhookReplay {
-    /// Counts deliveries under way and failed; `None` if no webhook was ever set.
-    ///
-    /// # Errors
-    /// See [`UpstreamError`].
-    fn webhook_status(&self) -> impl Future<Output = Result<Option<WebhookStatus>, UpstreamError>> + Send;
+port! {
+    /// May see that deliveries failed and have them sent again.
+    pub trait WebhookReplay via HasUpstream {
+        /// Counts deliveries under way and failed; `None` if no webhook was ever set.
+        ///
+        /// # Errors
+        /// See [`UpstreamError`].
+        async fn webhook_status(&self) -> Result<Option<WebhookStatus>, UpstreamError>;
 
-    /// Has every failed delivery sent again, oldest first, as first written: same message id, dead links, no metadata.
-    ///
-    /// # Errors
-    /// See [`UpstreamError`].
-    fn retry_webhooks(&self) -> impl Future<Output = Result<(), UpstreamError>> + Send;
+        /// Has every failed delivery sent again, oldest first, as first written: same message id, dead links, no
+        /// metadata.
+        ///
+        /// # Errors
+        /// See [`UpstreamError`].
+        async fn retry_webhooks(&self) -> Result<(), UpstreamError>;
+    }
 }
 
 impl WebhookSettings for Client {

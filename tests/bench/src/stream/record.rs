@@ -9,7 +9,7 @@ use shared::domain::{OwnerId, PatientId, RecordId, Time, Timing, UpstreamRequest
 use shared::owner::OwnerKey;
 use shared::queue::{FetchRecord, Link, VERSION};
 use shared::records::Bucket;
-use shared::store::{Table, WriteRecord};
+use shared::store::{CreateRecord, Table};
 
 use super::loopback::SECRET;
 use crate::Problem;

@@ -49,6 +49,9 @@ pub(crate) fn called(
             {
                 world.ghost.busy.insert(start.run, world.now.plus(wait));
             }
+            if answer.as_ref().is_err_and(UpstreamError::rejects_identity) {
+                world.ghost.rejected.insert(start.run, start.proofed.clone());
+            }
             if matches!(effect, None | Some(Effect::Unknown)) {
                 let starts = world.ghost.starts.entry(start.run).or_default();
                 *starts += 1;

@@ -14,7 +14,9 @@ pub(crate) mod webhooks;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use shared::domain::{Aal2SessionId, ChallengeId, MessageId, RecordId, RunId, SourceKind, Time, UpstreamRequestId};
+use shared::domain::{
+    Aal2SessionId, ChallengeId, MessageId, ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
+};
 
 use crate::io::put_of;
 use crate::store::{Item, Key, Write};
@@ -56,6 +58,8 @@ pub(crate) struct Ghost {
     pub(crate) troubled: BTreeSet<RunId>,
     /// Starts that had an effect, or may have had one.
     pub(crate) starts: BTreeMap<RunId, u8>,
+    /// The proofed identities that upstream refused at the start of a pull.
+    pub(crate) rejected: BTreeMap<RunId, ProofedIdentityId>,
     /// Until when upstream has asked not to be asked again.
     pub(crate) busy: BTreeMap<RunId, Time>,
     /// Until when a pull's lock of its patient was to hold.
@@ -73,9 +77,11 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
         let Some(item) = put_of(&write.effect) else { continue };
         let before = world.store.get(&write.key).cloned();
         let next = match (&write.key, item.as_ref(), before.as_deref()) {
-            (Key::Run(..), Item::Run(run), before) => {
+            (Key::Run(owner, _), Item::Run(run), before) => {
                 let before = before.and_then(Item::run);
-                order::run(before, run).or_else(|| due::run(run, world))
+                order::run(before, run)
+                    .or_else(|| due::run(run, world))
+                    .or_else(|| person::still_counts(world, task, owner, run))
             }
             (Key::Record(..), Item::Record(record), before) => {
                 let before = before.and_then(Item::record);

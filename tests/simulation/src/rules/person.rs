@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use shared::domain::identity::{Identity, Standing};
-use shared::domain::run::RunState;
-use shared::domain::{PatientId, Time};
+use shared::domain::run::{Reason, Run, RunState};
+use shared::domain::{OwnerId, PatientId, Time};
 
 use super::{Violation, broken};
 use crate::functions::Job;
 use crate::ids::{self, run_name};
-use crate::io::put_of;
+use crate::io::{Reply, put_of};
 use crate::store::{Item, Key, Write};
 use crate::task::Task;
 use crate::upstream::StartQuery;
@@ -102,6 +102,32 @@ pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity
     let right = page.patient == proofed.patient && page.demographics.as_ref() == Some(&proofed.demographics);
     (!right)
         .then(|| broken(7, "an identity is bound to another patient or other demographics"))
+        .flatten()
+}
+
+/// A pull ends because upstream refused its identity: the identity no longer counts then, as nobody comes back to it.
+/// That the table failed must not keep the pull from ending.
+pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, run: &Run) -> Option<Violation> {
+    if run.reason != Some(Reason::IdentityRejected) {
+        return None;
+    }
+    let failed = |reply: &Reply| matches!(reply, Reply::Item(Err(_)) | Reply::Committed(Err(_)));
+    if task.log.iter().any(failed) {
+        return None;
+    }
+    let rejected = world.ghost.rejected.get(&run.id)?;
+    let item = world.store.get(&Key::Identity(owner.clone()))?;
+    let proofed = item.identity()?.proofed.as_ref()?;
+    (proofed.id == *rejected && proofed.rejected_at.is_none())
+        .then(|| {
+            broken(
+                7,
+                format!(
+                    "{} ends, and the identity that upstream refused still counts",
+                    run_name(run.id)
+                ),
+            )
+        })
         .flatten()
 }
 

@@ -4,9 +4,10 @@ use shared::domain::SourceStatus;
 use shared::domain::run::Outcome;
 use shared::queue::Subject;
 use shared::webhook::{Event, WebhookEvent};
+use webhook_process::outcome::UNMATCHED;
 
 use super::{Violation, broken};
-use crate::functions::{Job, webhook::UNMATCHED};
+use crate::functions::Job;
 use crate::store::{Item, Key, Write};
 use crate::task::Task;
 use crate::world::World;

@@ -1,0 +1,119 @@
+//! What a step of a function may do to the world, as small traits. A step bounds what it uses, so that its signature is
+//! its privilege: one that takes `&impl ReadRun` cannot write. A function holds adapters and says which by the `Has…`
+//! traits; every port of an adapter is then a port of the function, and the function's `Ports` names those that its
+//! steps use. The simulation implements the ports itself, over a world in virtual time, and runs the same steps.
+
+use crate::domain::{RecordId, RunId, Time, Timing};
+
+/// Defines a port and gives it to whatever holds an adapter that has it.
+///
+/// `port! { pub trait ReadRun via HasStore { async fn run(&self, …) -> …; } }` is the trait, and an implementation for
+/// everything whose store implements it.
+macro_rules! port {
+    ($(#[$about:meta])* pub trait $port:ident via $has:ident {
+        $($(#[$doc:meta])* async fn $method:ident(&self $(, $argument:ident: $type:ty)* $(,)?) -> $answer:ty;)*
+    }) => {
+        $(#[$about])*
+        pub trait $port {
+            $($(#[$doc])* fn $method(&self $(, $argument: $type)*) -> impl Future<Output = $answer> + Send;)*
+        }
+
+        impl<T: $crate::ports::$has<Adapter: $port>> $port for T {
+            $(fn $method(&self $(, $argument: $type)*) -> impl Future<Output = $answer> + Send {
+                $crate::ports::$has::adapter(self).$method($($argument),*)
+            })*
+        }
+    };
+}
+pub(crate) use port;
+
+macro_rules! has {
+    ($($(#[$doc:meta])* $has:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        pub trait $has {
+            /// Its type.
+            type Adapter;
+            /// The adapter.
+            fn adapter(&self) -> &Self::Adapter;
+        }
+    )*};
+}
+
+has! {
+    /// Holds the table.
+    HasStore,
+    /// Holds the queue of due work.
+    HasAdvances,
+    /// Holds the queue of links to fetch.
+    HasFetches,
+    /// Holds the queue of what webhooks said.
+    HasWebhookEvents,
+    /// Holds a client of Metriport.
+    HasUpstream,
+    /// Holds the bucket of records.
+    HasBucket,
+    /// Holds the rate budget.
+    HasBudget,
+    /// Holds a clock.
+    HasClock,
+}
+
+/// Says which fields of a function's `Deps` are its adapters: `shared::holds!(Deps { HasStore: table: Table });`.
+#[macro_export]
+macro_rules! holds {
+    ($deps:ty { $($has:ident: $field:ident: $adapter:ty),* $(,)? }) => {$(
+        impl $crate::ports::$has for $deps {
+            type Adapter = $adapter;
+            fn adapter(&self) -> &$adapter {
+                &self.$field
+            }
+        }
+    )*};
+}
+
+/// Names what a function's steps use, in one trait that everything has which has all of it.
+#[macro_export]
+macro_rules! ports {
+    ($(#[$about:meta])* $public:vis trait $ports:ident = $first:ident $(+ $port:ident)*;) => {
+        $(#[$about])*
+        $public trait $ports: $first $(+ $port)* + Sync {}
+
+        impl<T: $first $(+ $port)* + Sync> $ports for T {}
+    };
+}
+
+/// Tells the time, and how long things take.
+pub trait Clock {
+    /// Now, on the machine the function runs on.
+    fn now(&self) -> Time;
+    /// All durations.
+    fn timing(&self) -> Timing;
+}
+
+/// Makes ids.
+pub trait NewIds {
+    /// An id for the record that this version of a run may make.
+    fn new_record(&self, run: RunId, version: u64) -> RecordId;
+}
+
+impl<T: HasClock<Adapter: Clock>> Clock for T {
+    fn now(&self) -> Time {
+        self.adapter().now()
+    }
+
+    fn timing(&self) -> Timing {
+        self.adapter().timing()
+    }
+}
+
+impl<T: HasClock<Adapter: NewIds>> NewIds for T {
+    fn new_record(&self, run: RunId, version: u64) -> RecordId {
+        self.adapter().new_record(run, version)
+    }
+}
+
+/// Says where the function is deployed.
+pub trait Stage {
+    /// `STAGE`: sent upstream as metadata.
+    fn stage(&self) -> &str;
+}

@@ -1,0 +1,180 @@
+//! The functions: their own steps, over the simulated ports. What is left out is what no rule depends on: HTTP, JSON,
+//! redirect URLs.
+
+use std::time::Duration;
+
+use network_query::accept::Ask;
+use network_query::ask_body::AskBody;
+use shared::Error;
+use shared::domain::{Aal2SessionId, ChallengeId, RecordId, RunId, SourceKind};
+use shared::metrics::Metrics;
+use shared::ports::Clock as _;
+use shared::queue::{Advance, FetchRecord};
+use shared::webhook::WebhookEvent;
+
+use uuid::Uuid;
+
+use crate::io::Io;
+use crate::{ids, people, upstream};
+
+/// How long a function that fetches a record lives.
+const FETCH_TIME: Duration = Duration::from_secs(900);
+
+/// What the app brings back from the browser, or says it does.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Presented {
+    pub(crate) challenge: ChallengeId,
+    pub(crate) session: Aal2SessionId,
+    pub(crate) status: &'static str,
+    pub(crate) sources: Vec<SourceKind>,
+}
+
+/// What a function is invoked for.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) enum Job {
+    Advance(Advance),
+    Fetch(FetchRecord),
+    Process(Box<WebhookEvent>),
+    Intake(Box<WebhookEvent>),
+    Link {
+        person: u8,
+        demographics: u8,
+    },
+    OpenSession {
+        person: u8,
+        mark: Uuid,
+    },
+    OpenChallenge {
+        person: u8,
+    },
+    Pull {
+        person: u8,
+        run: RunId,
+        presented: Presented,
+    },
+    AskRecord {
+        person: u8,
+        record: RecordId,
+        variant: u8,
+    },
+    Reconcile,
+}
+
+impl Job {
+    /// How long the function may take, in seconds, as `template.yaml` says.
+    pub(crate) const fn timeout_secs(&self) -> u64 {
+        match self {
+            Self::Advance(_) => 60,
+            Self::Fetch(_) => 900,
+            Self::Process(_) => 20,
+            Self::Intake(_) => 5,
+            Self::Reconcile => 59,
+            Self::Link { .. } | Self::OpenSession { .. } | Self::OpenChallenge { .. } => 29,
+            Self::Pull { .. } | Self::AskRecord { .. } => 10,
+        }
+    }
+
+    /// The number of the due work that the message is about.
+    pub(crate) const fn due_seq(&self) -> Option<u64> {
+        match self {
+            Self::Advance(advance) => Some(advance.due_seq),
+            Self::Fetch(fetch) => Some(fetch.due_seq),
+            _ => None,
+        }
+    }
+
+    /// The function's name.
+    pub(crate) const fn function(&self) -> &'static str {
+        match self {
+            Self::Advance(_) => "query-dispatch",
+            Self::Fetch(_) => "record-fetch",
+            Self::Process(_) => "webhook-process",
+            Self::Intake(_) => "webhook-intake",
+            Self::Reconcile => "reconcile",
+            Self::Link { .. } | Self::OpenSession { .. } => "identity-session",
+            Self::OpenChallenge { .. } => "aal2-challenge",
+            Self::Pull { .. } => "network-query",
+            Self::AskRecord { .. } => "record-read",
+        }
+    }
+}
+
+/// Runs a function to its end.
+pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
+    match job {
+        Job::Advance(advance) => query_dispatch::handler::advance(io, advance).await,
+        Job::Fetch(message) => record_fetch::fetch::fetch(io, message, io.now().plus(FETCH_TIME)).await,
+        Job::Process(event) => webhook_process::process::process(io, event).await,
+        Job::Intake(event) => intake(io, event).await,
+        Job::Link { person, demographics } => link(io, *person, *demographics).await,
+        Job::OpenSession { person, mark } => {
+            identity_session::open::open(io, &ids::owner(*person), &people::redirect(), *mark).await?;
+            Ok("session opened")
+        }
+        Job::OpenChallenge { person } => {
+            aal2_challenge::open::open(io, &ids::owner(*person), &people::redirect()).await?;
+            Ok("challenge opened")
+        }
+        Job::Pull { person, run, presented } => accept(io, *person, *run, presented).await,
+        Job::AskRecord {
+            person,
+            record,
+            variant,
+        } => {
+            let ask = record_read::request::Ask {
+                asked: upstream::asked(*variant),
+                id: *record,
+                resumed: false,
+            };
+            record_read::request::request(io, &ids::owner(*person), ask).await?;
+            Ok("accepted")
+        }
+        Job::Reconcile => reconcile(io).await,
+    }
+}
+
+/// Answers 200 only after the event is durable.
+async fn intake(io: &Io, event: &WebhookEvent) -> Result<&'static str, Error> {
+    let now = io.now();
+    let event = WebhookEvent {
+        received_at: now,
+        ..event.clone()
+    };
+    webhook_intake::intake::keep(io, &Metrics::off(), &event).await?;
+    Ok("queued")
+}
+
+/// One tick: the function's own code, over the simulated table, queue and Metriport.
+async fn reconcile(io: &Io) -> Result<&'static str, Error> {
+    let (_, replayed) = reconcile::once(io, &Metrics::off()).await?;
+    Ok(if replayed { "replayed" } else { "ticked" })
+}
+
+async fn link(io: &Io, person: u8, number: u8) -> Result<&'static str, Error> {
+    let (owner, facility) = (ids::owner(person), people::facility());
+    let asking = identity_session::patient::Person {
+        owner: &owner,
+        external_id: people::external_id(person),
+        facility: &facility,
+    };
+    let (demographics, hash) = people::demographics(number);
+    identity_session::patient::link(io, &asking, demographics, hash).await?;
+    Ok("linked")
+}
+
+async fn accept(io: &Io, person: u8, id: RunId, presented: &Presented) -> Result<&'static str, Error> {
+    let body = AskBody {
+        challenge: presented.challenge.clone(),
+        aal2_status: presented.status.to_owned(),
+        enabled: presented.sources.clone(),
+        purpose_of_use: None,
+    };
+    let ask = Ask {
+        session: Some(presented.session.as_str()),
+        body,
+        id,
+        resumed: false,
+    };
+    network_query::accept::accept(io, &ids::owner(person), ask, &people::OWNER_KEY).await?;
+    Ok("accepted")
+}

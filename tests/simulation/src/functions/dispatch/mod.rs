@@ -1,4 +1,0 @@
-//! `query-dispatch`.
-
-pub(crate) mod record;
-pub(crate) mod run;

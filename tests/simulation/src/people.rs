@@ -1,0 +1,61 @@
+//! Who the simulated persons are.
+
+use std::sync::LazyLock;
+
+use serde_json::json;
+use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, Time};
+use shared::metriport::RedirectUrl;
+use shared::owner::OwnerKey;
+
+use crate::ids::opaque;
+
+/// The key that turns demographics and sessions into names, as the functions' does.
+pub(crate) static OWNER_KEY: LazyLock<OwnerKey> = LazyLock::new(|| {
+    OwnerKey::parse("a key of the simulated deployment").unwrap_or_else(|error| unreachable!("{error}"))
+});
+
+/// Demographics, and what they are known by.
+type Told = (Demographics, DemographicsHash);
+
+/// The demographics with each number there is: three persons' own, and others of theirs.
+static DEMOGRAPHICS: LazyLock<Vec<Told>> = LazyLock::new(|| (0..30).map(told).collect());
+
+fn told(number: u32) -> Told {
+    let address = json!({ "addressLine1": "1 Elm St", "city": "Boston", "state": "MA", "zip": "02108" });
+    let said = json!({
+        "firstName": "Jane", "lastName": "Doe", "dob": format!("1980-01-{:02}", number + 1),
+        "genderAtBirth": "F", "address": [address], "contact": [{ "email": "jane@example.test" }],
+    });
+    let read = Demographics::parse(said.to_string().as_bytes(), Time::from_millis(1_800_000_000_000));
+    let demographics = read.unwrap_or_else(|error| unreachable!("{error:?}"));
+    let hash = hash(&demographics);
+    (demographics, hash)
+}
+
+/// What demographics are known by: equal ones are equal people to Metriport.
+pub(crate) fn hash(demographics: &Demographics) -> DemographicsHash {
+    let hash = OWNER_KEY.demographics(demographics);
+    hash.unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// The demographics with this number.
+pub(crate) fn demographics(number: u8) -> Told {
+    let told = DEMOGRAPHICS.get(usize::from(number));
+    told.unwrap_or_else(|| unreachable!("demographics {number}")).clone()
+}
+
+/// What Metriport knows a person by. The first and the third person come from different issuers with the same name, so
+/// they race for one patient.
+pub(crate) fn external_id(person: u8) -> ExternalId {
+    opaque!(ExternalId, "name-{}", person % 2)
+}
+
+/// Where everybody's patients are created.
+pub(crate) fn facility() -> FacilityId {
+    opaque!(FacilityId, "facility")
+}
+
+/// Where hosted pages lead back to; nobody follows it.
+pub(crate) fn redirect() -> RedirectUrl {
+    RedirectUrl::parse("https://app.invalid/").unwrap_or_else(|error| unreachable!("{error}"))
+}

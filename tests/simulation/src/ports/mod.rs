@@ -1,0 +1,136 @@
+//! The ports of the functions' steps, over the simulated world. Nothing is decided here but what stands for an adapter.
+
+mod store;
+mod upstream;
+
+use std::time::Duration;
+
+use shared::Error;
+use shared::budget::{CountCall, HeedLimits, StartInTurn, TakeTurn};
+use shared::domain::budget::{Allowance, Budget, Share, Turn};
+use shared::domain::record::{Record, StoredObject};
+use shared::domain::{OwnerId, RecordId, RunId, Time, Timing};
+use shared::metriport::UpstreamError;
+use shared::ports::{Clock, NewIds, Stage};
+use shared::queue::{Advance, FetchRecord, Link, QueueError, SendAdvance, SendFetch, SendWebhookEvent};
+use shared::records::RecordsError;
+use shared::store::StoreError;
+use shared::webhook::WebhookEvent;
+
+use crate::ids;
+use crate::io::{Body, Io};
+
+/// The daily quota the reconciler is told.
+const DAILY_QUOTA: u32 = 10_000;
+
+impl Clock for Io {
+    fn now(&self) -> Time {
+        self.look_at_clock()
+    }
+
+    fn timing(&self) -> Timing {
+        self.timing
+    }
+}
+
+impl NewIds for Io {
+    fn new_record(&self, run: RunId, version: u64) -> RecordId {
+        ids::spare(run, version)
+    }
+}
+
+impl Stage for Io {
+    fn stage(&self) -> &str {
+        "simulated"
+    }
+}
+
+/// The calls of the day are counted in the table, where nothing but their number decides: what is simulated is never
+/// refused one.
+impl CountCall for Io {
+    fn quota(&self) -> u32 {
+        DAILY_QUOTA
+    }
+
+    async fn count_call(&self, _share: Share, _now: Time) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+}
+
+/// A budget that has a place for everybody.
+const fn free(budget: Budget) -> Allowance {
+    Allowance {
+        budget,
+        quota: 1,
+        window: Duration::from_secs(60),
+        left: 1,
+        reset: Duration::ZERO,
+    }
+}
+
+impl StartInTurn for Io {
+    async fn plan_start(&self, budget: Budget, now: Time, _by: Time) -> Result<Turn, StoreError> {
+        Ok(Turn::Granted(now, free(budget)))
+    }
+
+    async fn turn_of_start(
+        &self,
+        budget: Budget,
+        slot: Option<Time>,
+        now: Time,
+        _by: Time,
+    ) -> Result<Turn, StoreError> {
+        Ok(Turn::Granted(slot.unwrap_or(now), free(budget)))
+    }
+}
+
+impl TakeTurn for Io {
+    async fn place(&self, budget: Budget, _now: Time) -> Result<Allowance, Error> {
+        Ok(free(budget))
+    }
+}
+
+impl HeedLimits for Io {
+    async fn heed(&self, _budget: Budget, _error: &UpstreamError, _now: Time) {}
+}
+
+impl SendAdvance for Io {
+    /// One after the other, with anything in between: of a batch, some may be sent and others not.
+    async fn send_advances(&self, advances: &[(Advance, Duration)]) -> Result<(), QueueError> {
+        for (advance, delay) in advances {
+            self.send(Body::Advance(advance.clone()), *delay).await?;
+        }
+        Ok(())
+    }
+}
+
+impl SendFetch for Io {
+    async fn send_fetch(&self, fetch: &FetchRecord) -> Result<(), QueueError> {
+        self.send(Body::Fetch(fetch.clone()), Duration::ZERO).await
+    }
+}
+
+impl SendWebhookEvent for Io {
+    async fn send_webhook_event(&self, event: &WebhookEvent) -> Result<(), QueueError> {
+        self.send(Body::Webhook(Box::new(event.clone())), Duration::ZERO).await
+    }
+}
+
+impl record_fetch::KeepObject for Io {
+    /// The digest stands for what was stored, so that the rules can see whether it is what was asked for.
+    async fn keep_object(
+        &self,
+        _owner: &OwnerId,
+        _record: &Record,
+        link: &Link,
+        _end: Time,
+    ) -> Result<StoredObject, RecordsError> {
+        let content = self.follow(link).await.ok_or(RecordsError::Broken("simulated"))?;
+        Ok(StoredObject {
+            key: String::new(),
+            sha256: content.tag(),
+            bytes: 1,
+            counts: std::collections::BTreeMap::new(),
+        })
+    }
+}
