@@ -3,4 +3,5 @@
 
 mod comparison;
 mod enforced;
+mod ports;
 mod recorded;

@@ -1,0 +1,179 @@
+//! A step's bounds are its privilege: what a function's `Ports` can do is what its policy grants, and the other way
+//! round, so that neither grows alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::harness::TestApp;
+use crate::template::ROOT;
+
+/// An action, and the kind of item, queue, object or secret that it is done to.
+type Deed = (String, String);
+
+const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
+
+/// What each port does, as `Action kind kind, Action kind`.
+const PORTS: [(&str, &str); 44] = [
+    ("ReadPatient", "GetItem OWNER"),
+    (
+        "WritePatient",
+        "GetItem PATIENT, PutItem OWNER PATIENT, ConditionCheckItem OWNER PATIENT",
+    ),
+    ("ReadIdentity", "GetItem OWNER"),
+    ("WriteIdentity", "PutItem OWNER SESSION MARK, ConditionCheckItem OWNER"),
+    ("RejectIdentity", "GetItem OWNER, PutItem OWNER"),
+    ("BindIdentity", "PutItem OWNER MESSAGE"),
+    ("ReadChallenge", "GetItem OWNER"),
+    ("WriteChallenge", "PutItem OWNER"),
+    (
+        "AcceptRun",
+        "GetItem AAL2 PATIENT, PutItem OWNER AAL2 PATIENT, ConditionCheckItem OWNER",
+    ),
+    ("ReadRun", "GetItem OWNER"),
+    ("ListRuns", "Query OWNER"),
+    ("WriteRun", "GetItem OWNER, PutItem OWNER REQUEST, DeleteItem PATIENT"),
+    (
+        "WriteRunOnce",
+        "GetItem OWNER, PutItem OWNER REQUEST MESSAGE, DeleteItem PATIENT",
+    ),
+    ("ReadRecord", "GetItem OWNER"),
+    ("ListRecords", "Query OWNER"),
+    ("CreateRecord", "PutItem OWNER"),
+    ("WriteRecord", "PutItem OWNER REQUEST PATIENT, DeleteItem PATIENT"),
+    (
+        "WriteRecordOnce",
+        "PutItem OWNER REQUEST PATIENT MESSAGE, DeleteItem PATIENT",
+    ),
+    ("Correlate", "GetItem REQUEST SESSION MARK PATIENT"),
+    ("RememberMessage", "GetItem MESSAGE, PutItem MESSAGE"),
+    ("ReadDue", "Query DUE"),
+    ("KeepReplays", "GetItem REPLAYS, PutItem REPLAYS"),
+    ("CountCall", "UpdateItem BUDGET"),
+    ("StartInTurn", "UpdateItem BUDGET"),
+    ("TakeTurn", "UpdateItem BUDGET"),
+    ("HeedLimits", "UpdateItem BUDGET"),
+    ("SendAdvance", "SendMessage RunAdvanceQueue"),
+    ("SendFetch", "SendMessage RecordFetchQueue"),
+    ("SendWebhookEvent", "SendMessage WebhookEventsQueue"),
+    ("KeepObject", "PutObject records, AbortMultipartUpload records"),
+    ("MintLink", "GetObject records"),
+    ("VerifyKeys", "GetSecretValue WebhookKeysSecret"),
+    // Metriport is called with a key, which is read at the start.
+    ("FindPatient", API_KEY),
+    ("CreatePatient", API_KEY),
+    ("UpdatePatient", API_KEY),
+    ("OpenIdentitySession", API_KEY),
+    ("OpenAal2Challenge", API_KEY),
+    ("StartNetworkQuery", API_KEY),
+    ("ReadNetworkQuery", API_KEY),
+    ("StartConsolidatedQuery", API_KEY),
+    ("WebhookReplay", API_KEY),
+    ("Clock", ""),
+    ("NewIds", ""),
+    ("Stage", ""),
+];
+
+/// What functions do beside their steps.
+const AROUND: [(&[&str], &str); 4] = [
+    // Tokens are turned into owners, and a POST is answered once for each idempotency key.
+    (
+        &["aal2-challenge", "identity-session", "network-query", "record-read"],
+        "GetItem OWNER, PutItem OWNER, GetSecretValue OwnerKeySecret",
+    ),
+    // Messages are received and deleted with the function's role, and what is given up is kept.
+    (
+        &["query-dispatch"],
+        "ReceiveMessage RunAdvanceQueue, DeleteMessage RunAdvanceQueue, SendMessage RunAdvanceDeadLetters",
+    ),
+    (
+        &["record-fetch"],
+        "ReceiveMessage RecordFetchQueue, DeleteMessage RecordFetchQueue, SendMessage RecordFetchDeadLetters",
+    ),
+    (
+        &["webhook-process"],
+        "ReceiveMessage WebhookEventsQueue, DeleteMessage WebhookEventsQueue, SendMessage WebhookEventsDeadLetters",
+    ),
+];
+
+/// What a port may do and a function's use of it never does, with the reason.
+const NEVER: [(&str, &str, &str); 2] = [
+    (
+        "record-fetch",
+        "PutItem REQUEST PATIENT",
+        "what comes of a transfer neither binds a request nor takes a lock",
+    ),
+    (
+        "webhook-process",
+        "PutItem PATIENT",
+        "no message of Metriport's takes a lock",
+    ),
+];
+
+fn deeds(said: &str) -> impl Iterator<Item = Deed> + '_ {
+    said.split(", ").filter(|deed| !deed.is_empty()).flat_map(|deed| {
+        let mut words = deed.split(' ');
+        let action = words.next().unwrap_or_default().to_owned();
+        words.map(move |kind| (action.clone(), kind.to_owned()))
+    })
+}
+
+/// The ports that `functions/NAME/src/lib.rs` names in its `Ports`.
+fn ports(function: &str) -> Vec<String> {
+    let path = Path::new(ROOT).join("functions").join(function).join("src/lib.rs");
+    let text = std::fs::read_to_string(path).expect("a function's library");
+    let (_, after) = text.split_once("pub trait Ports =").expect("its ports");
+    let (named, _) = after.split_once(';').expect("their end");
+    named.split('+').map(|port| port.trim().to_owned()).collect()
+}
+
+/// What is granted, as this file names it; nothing for what services do by themselves.
+fn granted(action: &str, resource: &str, key: Option<&str>) -> Option<Deed> {
+    let (service, action) = action.split_once(':')?;
+    let kind = match (service, key) {
+        ("dynamodb", _) if resource.contains("/index/") => "DUE",
+        ("dynamodb", Some(key)) => key.split('#').next()?,
+        // Lambda looks at the queue that it polls.
+        ("sqs", _) if action == "GetQueueAttributes" => return None,
+        ("sqs", _) => resource.rsplit("ias-").next()?,
+        ("s3", _) => "records",
+        ("secretsmanager", _) => resource
+            .rsplit(":ias-")
+            .next()?
+            .rsplit_once('-')
+            .map_or(resource, |(name, _)| name),
+        _ => return None,
+    };
+    Some((action.to_owned(), kind.to_owned()))
+}
+
+/// What a function is to do: by its ports and around its steps, but for what it never does.
+fn expected(function: &str) -> BTreeSet<Deed> {
+    let of_port = |port: String| {
+        let known = PORTS.iter().find(|(name, _)| *name == port);
+        deeds(known.unwrap_or_else(|| panic!("what does the port {port} do?")).1)
+    };
+    let around = AROUND.iter().filter(|(functions, _)| functions.contains(&function));
+    let mut expected: BTreeSet<_> = ports(function).into_iter().flat_map(of_port).collect();
+    expected.extend(around.flat_map(|(_, said)| deeds(said)));
+    for (_, never, why) in NEVER.iter().filter(|(of, ..)| *of == function) {
+        for deed in deeds(never) {
+            assert!(expected.remove(&deed), "{function} has no port to {deed:?} ({why})");
+        }
+    }
+    expected
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_ports_of_a_function_do_is_what_its_policy_grants() {
+    let app = TestApp::with(|options| options.prewarm = false).await;
+    let mut policies: BTreeMap<String, BTreeSet<Deed>> = BTreeMap::new();
+    for privilege in app.sandbox().privileges().granted() {
+        let deed = granted(&privilege.action, &privilege.resource, privilege.leading_key.as_deref());
+        policies.entry(privilege.function).or_default().extend(deed);
+    }
+    assert_eq!(policies.len(), 9);
+    for (function, policy) in policies {
+        assert_eq!(policy, expected(&function), "{function}");
+    }
+    app.end().await;
+}
