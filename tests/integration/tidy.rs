@@ -166,3 +166,31 @@ fn the_domain_knows_no_adapter() {
     };
     assert_none("adapters in the domain", &broken(files, breaks));
 }
+
+/// The simulation runs the functions' steps. One that was written again there would take decisions of the domain, or
+/// call what only steps call.
+#[test]
+fn the_simulation_has_no_step_of_its_own() {
+    const OF_STEPS: [&str; 12] = [
+        "claim_record(",
+        "settle_record(",
+        "announce_run(",
+        "announce_record(",
+        "announce_change(",
+        "announce_end(",
+        "Run::accept(",
+        "Record::ask(",
+        "RunWrite {",
+        "RecordWrite {",
+        ".session_for(",
+        ".new_record(now",
+    ];
+    let copies = broken(
+        // What the rules replay is what is stored.
+        |file| {
+            file.is("rs") && file.is_under(&["tests/simulation/src"]) && !file.is_under(&["tests/simulation/src/rules"])
+        },
+        |line| !is_comment(line) && OF_STEPS.iter().any(|call| line.contains(call)),
+    );
+    assert_none("a step of a function is written again", &copies);
+}
