@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// more than a part of an upload.
 pub(crate) const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// The name of the operation in a request that names none.
+pub(crate) const UNKNOWN_OPERATION: &str = "Unknown";
+
 /// The emulated services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Service {
@@ -154,7 +157,7 @@ fn operation(service: Service, parts: &Parts) -> String {
         Service::S3 => crate::s3::operation_name(&parts.method, &parts.uri, &parts.headers),
         Service::DynamoDb | Service::Sqs | Service::SecretsManager => crate::json_protocol::target(&parts.headers),
     };
-    name.unwrap_or("Unknown").to_owned()
+    name.unwrap_or(UNKNOWN_OPERATION).to_owned()
 }
 
 /// `Credential=<key id>/<date>/<region>/<service>/aws4_request`, in either of the two places SigV4 puts it

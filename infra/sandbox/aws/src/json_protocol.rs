@@ -5,6 +5,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
+/// The error code of an operation that is not embedded. S3 has one of that name, with the same status 501
+/// (docs.aws.amazon.com, Amazon S3 API reference, "Error responses").
+pub(crate) const NOT_EMBEDDED: &str = "NotImplemented";
+
 /// The name after the last dot of `X-Amz-Target`, such as `SendMessage` in `AmazonSQS.SendMessage`.
 pub(crate) fn target(headers: &HeaderMap) -> Option<&str> {
     let target = headers.get("x-amz-target")?.to_str().ok()?;

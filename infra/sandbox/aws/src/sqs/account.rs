@@ -1,9 +1,8 @@
-//! All queues of the account, and what happens between them: dead letters and their way back.
+//! All queues of the account, and how dead letters move between them.
 //! Pure like the queue: time and ids are arguments.
 
 use super::pace::Pace;
 use super::queue::{Delivery, Queue};
-use super::redrive_task::RedriveTask;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use crate::ACCOUNT_ID;
@@ -16,8 +15,6 @@ const NAME_CHARS_MAX: usize = 80;
 pub(crate) struct Account {
     pub(crate) region: String,
     pub(crate) queues: BTreeMap<String, Queue>,
-    /// Redrives that were made, latest first.
-    pub(crate) redrives: Vec<RedriveTask>,
     /// Of the process, not of the account.
     #[serde(skip)]
     pace: Pace,
@@ -45,7 +42,6 @@ impl Account {
         Account {
             region: region.to_owned(),
             queues: BTreeMap::new(),
-            redrives: Vec::new(),
             pace: Pace::default(),
         }
     }
@@ -74,38 +70,19 @@ impl Account {
         (self.arn(name) == arn && self.queues.contains_key(name)).then(|| name.to_owned())
     }
 
-    /// Creates a queue. One that is there already is fine if every given attribute has the value it has there.
-    pub(crate) fn create_queue(
-        &mut self,
-        name: &str,
-        attributes: &BTreeMap<String, String>,
-        now_ms: u64,
-    ) -> Result<(), Refusal> {
+    /// Creates the queue, or gives the one of that name these settings.
+    pub(crate) fn put_queue(&mut self, name: &str, settings: Settings, now_ms: u64) -> Result<(), Refusal> {
         check_name(name)?;
-        if let Some(existing) = self.queues.get(name) {
-            return check_same(&existing.settings, attributes);
-        }
-        let mut settings = Settings::default();
-        settings.apply(attributes)?;
+        settings.check()?;
         self.check_dead_letter_queue(&settings)?;
+        if let Some(queue) = self.queues.get_mut(name) {
+            queue.settings = settings;
+            queue.modified_at_ms = now_ms;
+            return Ok(());
+        }
         let mut queue = Queue::new(settings, now_ms);
         queue.pace = self.pace;
         self.queues.insert(name.to_owned(), queue);
-        Ok(())
-    }
-
-    pub(crate) fn set_attributes(
-        &mut self,
-        name: &str,
-        attributes: &BTreeMap<String, String>,
-        now_ms: u64,
-    ) -> Result<(), Refusal> {
-        let mut settings = self.queue(name)?.settings.clone();
-        settings.apply(attributes)?;
-        self.check_dead_letter_queue(&settings)?;
-        let queue = self.queue_mut(name)?;
-        queue.settings = settings;
-        queue.modified_at_ms = now_ms;
         Ok(())
     }
 
@@ -156,22 +133,6 @@ impl Account {
             look_again_at_ms,
         })
     }
-
-    /// The queues whose dead letters go to `name`.
-    pub(crate) fn sources_of(&self, name: &str) -> impl Iterator<Item = &String> {
-        let arn = self.arn(name);
-        let into_it = move |queue: &Queue| {
-            queue
-                .settings
-                .redrive
-                .as_ref()
-                .is_some_and(|redrive| redrive.target_arn == arn)
-        };
-        self.queues
-            .iter()
-            .filter(move |(_, queue)| into_it(queue))
-            .map(|(source, _)| source)
-    }
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
@@ -185,16 +146,6 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     Err(Refusal::InvalidParameterValue(
         "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length".to_owned(),
     ))
-}
-
-fn check_same(existing: &Settings, attributes: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    let mut asked = existing.clone();
-    asked.apply(attributes)?;
-    let (asked, existing) = (asked.to_wire(), existing.to_wire());
-    match attributes.keys().find(|name| asked.get(*name) != existing.get(*name)) {
-        Some(name) => Err(Refusal::QueueNameExists(name.clone())),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

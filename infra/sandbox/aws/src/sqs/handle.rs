@@ -4,6 +4,7 @@ use super::broker::Broker;
 use super::message::Message;
 use super::queue::QueueDepths;
 use super::refusal::Refusal;
+use super::settings::{Redrive, Settings};
 use crate::ambient;
 use crate::error::Error;
 use std::collections::BTreeMap;
@@ -105,36 +106,21 @@ impl SqsHandle {
     /// Creates the queue, or gives the one that is there these settings, and returns its URL.
     pub(crate) fn create_queue(&self, spec: &QueueSpec) -> Result<String, Error> {
         let created = self.broker.change(|account| {
-            let redrive = spec
-                .redrive
-                .as_ref()
-                .map(|(name, max)| redrive_policy(&account.arn(name), *max));
-            let attributes = attributes(spec, redrive.unwrap_or_default());
-            match account.queues.contains_key(&spec.name) {
-                true => account.set_attributes(&spec.name, &attributes, ambient::now_ms()),
-                false => account.create_queue(&spec.name, &attributes, ambient::now_ms()),
-            }
+            let redrive = spec.redrive.as_ref().map(|(name, max)| Redrive {
+                target_arn: account.arn(name),
+                max_receive_count: *max,
+            });
+            let settings = Settings {
+                visibility_secs: spec.visibility_timeout_secs,
+                delay_secs: spec.delay_secs,
+                retention_secs: spec.retention_secs,
+                redrive,
+            };
+            account.put_queue(&spec.name, settings, ambient::now_ms())
         });
         created.map_err(|refusal: Refusal| Error::Sqs(refusal.to_string()))?;
         Ok(self.broker.queue_url(&spec.name))
     }
-}
-
-fn attributes(spec: &QueueSpec, redrive_policy: String) -> BTreeMap<String, String> {
-    let attributes = [
-        ("VisibilityTimeout", spec.visibility_timeout_secs.to_string()),
-        ("DelaySeconds", spec.delay_secs.to_string()),
-        ("MessageRetentionPeriod", spec.retention_secs.to_string()),
-        ("RedrivePolicy", redrive_policy),
-    ];
-    attributes
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
-fn redrive_policy(target_arn: &str, max_receive_count: u32) -> String {
-    serde_json::json!({ "deadLetterTargetArn": target_arn, "maxReceiveCount": max_receive_count }).to_string()
 }
 
 fn peek(message: &Message) -> PeekedMessage {

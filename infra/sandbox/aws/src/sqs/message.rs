@@ -25,7 +25,7 @@ pub(crate) struct Message {
     pub(crate) trace_header: Option<Attribute>,
     pub(crate) sender_id: String,
     pub(crate) sent_at_ms: u64,
-    /// `ApproximateReceiveCount`. A move to the dead-letter queue keeps it, a redrive starts over.
+    /// `ApproximateReceiveCount`. A move to the dead-letter queue keeps it.
     pub(crate) receive_count: u32,
     pub(crate) first_received_at_ms: Option<u64>,
     /// The ARN of the queue it was moved from as a dead letter.
@@ -71,16 +71,16 @@ pub(crate) fn size_bytes(body: &str, attributes: &Attributes) -> usize {
     body.len() + attributes.iter().map(of_attribute).sum::<usize>()
 }
 
-/// Refuses what SQS refuses in a message. `bytes_max` is the queue's `MaximumMessageSize`.
-pub(crate) fn check(body: &str, attributes: &Attributes, bytes_max: usize) -> Result<(), Refusal> {
+/// Refuses what SQS refuses in a message.
+pub(crate) fn check(body: &str, attributes: &Attributes) -> Result<(), Refusal> {
     if body.is_empty() {
         return Err(Refusal::MissingParameter(
             "The request must contain the parameter MessageBody.".to_owned(),
         ));
     }
-    if size_bytes(body, attributes) > bytes_max {
+    if size_bytes(body, attributes) > BYTES_MAX {
         let reason =
-            format!("One or more parameters are invalid. Reason: Message must be shorter than {bytes_max} bytes.");
+            format!("One or more parameters are invalid. Reason: Message must be shorter than {BYTES_MAX} bytes.");
         return Err(Refusal::InvalidParameterValue(reason));
     }
     if !body.chars().all(is_allowed) {
@@ -155,20 +155,17 @@ mod tests {
     fn the_largest_message_passes_and_one_byte_more_does_not() {
         let attributes = one("k", text("String", "v"));
         let body = "x".repeat(BYTES_MAX - "kStringv".len());
-        assert_eq!(check(&body, &attributes, BYTES_MAX), Ok(()));
-        let refused = check(&format!("{body}x"), &attributes, BYTES_MAX);
+        assert_eq!(check(&body, &attributes), Ok(()));
+        let refused = check(&format!("{body}x"), &attributes);
         assert!(matches!(refused, Err(Refusal::InvalidParameterValue(_))));
     }
 
     #[test]
     fn characters_outside_xml_are_refused() {
         for body in ["a\u{0}", "\u{FFFE}", "\u{B}"] {
-            assert_eq!(
-                check(body, &Attributes::new(), BYTES_MAX),
-                Err(Refusal::InvalidMessageContents)
-            );
+            assert_eq!(check(body, &Attributes::new()), Err(Refusal::InvalidMessageContents));
         }
-        assert_eq!(check("tab\tline\r\n\u{1F600}", &Attributes::new(), BYTES_MAX), Ok(()));
+        assert_eq!(check("tab\tline\r\n\u{1F600}", &Attributes::new()), Ok(()));
     }
 
     #[test]
@@ -182,11 +179,8 @@ mod tests {
             one("k", text("String", "")),
         ];
         for attributes in refused {
-            assert!(check("body", &attributes, BYTES_MAX).is_err());
+            assert!(check("body", &attributes).is_err());
         }
-        assert_eq!(
-            check("body", &one("cents", text("Number.cents", "12")), BYTES_MAX),
-            Ok(())
-        );
+        assert_eq!(check("body", &one("cents", text("Number.cents", "12"))), Ok(()));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The core is pure and takes time as an argument: a [`queue`] is a state machine, the [`account`] moves dead letters
 //! between queues. The [`broker`] puts one account behind a lock and makes receivers wait; [`operations`] translate
-//! the wire to it, one file per concern. FIFO queues, permissions and encryption are not here.
+//! the wire to it, one file per concern. Operations that nothing in this repository calls, FIFO queues, permissions and
+//! encryption are not here.
 
 mod account;
 mod broker;
@@ -13,7 +14,6 @@ mod operations;
 mod pace;
 mod queue;
 mod receipt;
-mod redrive_task;
 mod refusal;
 mod server;
 mod settings;

@@ -161,13 +161,6 @@ impl Queue {
         Delivery { message, receipt }
     }
 
-    /// Removes and returns what is visible: the source's side of a redrive.
-    pub(crate) fn take_visible(&mut self, now_ms: u64) -> Vec<Message> {
-        std::iter::from_fn(|| self.take_next_visible(now_ms))
-            .map(|(_, message)| message)
-            .collect()
-    }
-
     /// Removes everything. Refused within a minute of the last time. `name` is for the refusal.
     pub(crate) fn purge(&mut self, name: &str, now_ms: u64) -> Result<(), Refusal> {
         if self.purged_at_ms.is_some_and(|last| now_ms < last + PURGE_INTERVAL_MS) {

@@ -2,13 +2,14 @@
 //! written against the older query protocol, the code in `x-amzn-query-error`
 //! (docs.aws.amazon.com, Amazon SQS API reference, "Common Error Types" and each action's "Errors").
 
-/// A request that SQS refuses. All of these are the sender's fault, as AWS counts it.
+use crate::json_protocol;
+use axum::http::StatusCode;
+
+/// A request that SQS refuses. All but [`Refusal::NotEmbedded`] are the sender's fault, as AWS counts it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("The specified queue does not exist.")]
     QueueDoesNotExist,
-    #[error("A queue already exists with the same name and a different value for attribute {0}")]
-    QueueNameExists(String),
     #[error("The input receipt handle is invalid.")]
     ReceiptHandleIsInvalid,
     #[error("Unknown Attribute {0}.")]
@@ -40,13 +41,11 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     UnsupportedOperation(String),
     #[error("{0}")]
-    ResourceNotFound(String),
-    #[error("{0}")]
     InvalidParameterValue(String),
     #[error("{0}")]
     MissingParameter(String),
-    #[error("The action or operation requested is invalid.")]
-    UnknownOperation,
+    #[error("The operation {0} is not embedded here.")]
+    NotEmbedded(String),
     #[error("The request body is not the JSON document that the operation takes.")]
     Serialization,
 }
@@ -59,14 +58,20 @@ impl Refusal {
         ))
     }
 
+    /// The status of the reply.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Refusal::NotEmbedded(_) => StatusCode::NOT_IMPLEMENTED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
     /// The error's shape: `__type` in the reply's body.
     pub(crate) fn shape(&self) -> String {
         let (namespace, name) = match self {
             Refusal::InvalidParameterValue(_) => ("com.amazon.coral.service", "InvalidParameterValueException"),
             Refusal::MissingParameter(_) => ("com.amazon.coral.service", "MissingRequiredParameterException"),
-            Refusal::UnknownOperation => ("com.amazon.coral.service", "UnknownOperationException"),
             Refusal::Serialization => ("com.amazon.coral.service", "SerializationException"),
-            Refusal::ResourceNotFound(_) => ("com.amazonaws.sqs", "ResourceNotFoundException"),
             _ => ("com.amazonaws.sqs", self.name()),
         };
         format!("{namespace}#{name}")
@@ -76,7 +81,6 @@ impl Refusal {
     pub(crate) fn query_code(&self) -> String {
         match self {
             Refusal::QueueDoesNotExist => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
-            Refusal::QueueNameExists(_) => "QueueAlreadyExists".to_owned(),
             Refusal::EmptyBatchRequest
             | Refusal::TooManyEntriesInBatchRequest(_)
             | Refusal::BatchEntryIdsNotDistinct(_)
@@ -92,7 +96,6 @@ impl Refusal {
     fn name(&self) -> &'static str {
         match self {
             Refusal::QueueDoesNotExist => "QueueDoesNotExist",
-            Refusal::QueueNameExists(_) => "QueueNameExists",
             Refusal::ReceiptHandleIsInvalid => "ReceiptHandleIsInvalid",
             Refusal::InvalidAttributeName(_) => "InvalidAttributeName",
             Refusal::InvalidAttributeValue(_) => "InvalidAttributeValue",
@@ -105,10 +108,9 @@ impl Refusal {
             Refusal::MessageNotInflight => "MessageNotInflight",
             Refusal::PurgeQueueInProgress(_) => "PurgeQueueInProgress",
             Refusal::UnsupportedOperation(_) => "UnsupportedOperation",
-            Refusal::ResourceNotFound(_) => "ResourceNotFoundException",
             Refusal::InvalidParameterValue(_) => "InvalidParameterValue",
             Refusal::MissingParameter(_) => "MissingParameter",
-            Refusal::UnknownOperation => "InvalidAction",
+            Refusal::NotEmbedded(_) => json_protocol::NOT_EMBEDDED,
             Refusal::Serialization => "MalformedInput",
         }
     }

@@ -7,7 +7,7 @@ use super::operations::{self, Sender};
 use super::refusal::Refusal;
 use super::snapshot;
 use crate::error::Error;
-use crate::gate::Caller;
+use crate::gate::{Caller, UNKNOWN_OPERATION};
 use crate::interception::Interception;
 use crate::json_protocol::{self, Version};
 use axum::body::{Body, Bytes};
@@ -83,9 +83,7 @@ async fn serve(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(operation) = json_protocol::target(&headers) else {
-        return refused(&Refusal::UnknownOperation);
-    };
+    let operation = json_protocol::target(&headers).unwrap_or(UNKNOWN_OPERATION);
     let sender = Sender {
         id: access_key_id.as_deref().unwrap_or("anonymous"),
         trace_header: headers.get(TRACE_HEADER).and_then(|header| header.to_str().ok()),
@@ -98,8 +96,13 @@ async fn serve(
 
 fn refused(refusal: &Refusal) -> Response<Body> {
     let body = json!({ "__type": refusal.shape(), "message": refusal.to_string() });
-    let mut response = json_protocol::reply(StatusCode::BAD_REQUEST, Version::V1_0, &body);
-    if let Ok(code) = HeaderValue::from_str(&format!("{};Sender", refusal.query_code())) {
+    let mut response = json_protocol::reply(refusal.status(), Version::V1_0, &body);
+    let fault = if refusal.status().is_client_error() {
+        "Sender"
+    } else {
+        "Receiver"
+    };
+    if let Ok(code) = HeaderValue::from_str(&format!("{};{fault}", refusal.query_code())) {
         response.headers_mut().insert("x-amzn-query-error", code);
     }
     response

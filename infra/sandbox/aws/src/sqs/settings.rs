@@ -1,6 +1,7 @@
-//! The attributes of a queue that can be set, their ranges and defaults
+//! The settings of a queue, their ranges and defaults
 //! (docs.aws.amazon.com, Amazon SQS API reference, "SetQueueAttributes").
 
+use super::message::BYTES_MAX;
 use super::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,30 +13,28 @@ pub(crate) const DELAY_SECS_MAX: u32 = 900;
 /// Seconds that a receive may wait for a message.
 pub(crate) const WAIT_SECS_MAX: u32 = 20;
 
-/// Attributes that are accepted and returned but change nothing here: encryption, policies and permissions.
-const INERT: [&str; 5] = [
+/// Attributes that a queue in AWS may have and that no queue has here. A request for them is not an error.
+const ABSENT: [&str; 6] = [
     "KmsDataKeyReusePeriodSeconds",
     "KmsMasterKeyId",
     "Policy",
     "RedriveAllowPolicy",
+    "RedrivePolicy",
     "SqsManagedSseEnabled",
 ];
 
 /// Whether a queue can have the attribute, set or not.
 pub(crate) fn is_known(name: &str) -> bool {
-    name == "RedrivePolicy" || INERT.contains(&name) || Settings::default().to_wire().contains_key(name)
+    ABSENT.contains(&name) || Settings::default().to_wire().contains_key(name)
 }
 
-/// What can be set about a queue.
+/// The settings that a queue is created with. All others have their defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) visibility_secs: u32,
     pub(crate) delay_secs: u32,
     pub(crate) retention_secs: u32,
-    pub(crate) message_bytes_max: u32,
-    pub(crate) wait_secs: u32,
     pub(crate) redrive: Option<Redrive>,
-    pub(crate) inert: BTreeMap<String, String>,
 }
 
 impl Default for Settings {
@@ -44,10 +43,7 @@ impl Default for Settings {
             visibility_secs: 30,
             delay_secs: 0,
             retention_secs: 345_600,
-            message_bytes_max: 1_048_576,
-            wait_secs: 0,
             redrive: None,
-            inert: BTreeMap::new(),
         }
     }
 }
@@ -60,53 +56,36 @@ pub(crate) struct Redrive {
 }
 
 impl Settings {
-    /// Applies attributes as they are named on the wire. Nothing changes if one of them is refused.
-    pub(crate) fn apply(&mut self, attributes: &BTreeMap<String, String>) -> Result<(), Refusal> {
-        let mut changed = self.clone();
-        for (name, value) in attributes {
-            changed.apply_one(name, value)?;
+    /// Refuses values outside their ranges.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        let receives = self.redrive.as_ref().map_or(1, |redrive| redrive.max_receive_count);
+        let ranges = [
+            ("VisibilityTimeout", self.visibility_secs, 0..=VISIBILITY_SECS_MAX),
+            ("DelaySeconds", self.delay_secs, 0..=DELAY_SECS_MAX),
+            ("MessageRetentionPeriod", self.retention_secs, 60..=1_209_600),
+            ("RedrivePolicy", receives, 1..=1_000),
+        ];
+        match ranges.into_iter().find(|(_, value, range)| !range.contains(value)) {
+            Some((name, _, _)) => Err(Refusal::InvalidAttributeValue(name.to_owned())),
+            None => Ok(()),
         }
-        *self = changed;
-        Ok(())
-    }
-
-    fn apply_one(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
-        let within = |min: u32, max: u32| {
-            let parsed = value.parse::<u32>().ok().filter(|secs| (min..=max).contains(secs));
-            parsed.ok_or_else(|| Refusal::InvalidAttributeValue(name.to_owned()))
-        };
-        match name {
-            "VisibilityTimeout" => self.visibility_secs = within(0, VISIBILITY_SECS_MAX)?,
-            "DelaySeconds" => self.delay_secs = within(0, DELAY_SECS_MAX)?,
-            "MessageRetentionPeriod" => self.retention_secs = within(60, 1_209_600)?,
-            "MaximumMessageSize" => self.message_bytes_max = within(1_024, 1_048_576)?,
-            "ReceiveMessageWaitTimeSeconds" => self.wait_secs = within(0, WAIT_SECS_MAX)?,
-            "RedrivePolicy" => self.redrive = parse_redrive(value)?,
-            inert if INERT.contains(&inert) => {
-                self.inert.insert(name.to_owned(), value.to_owned());
-            }
-            unknown => return Err(Refusal::InvalidAttributeName(unknown.to_owned())),
-        }
-        Ok(())
     }
 
     /// The attributes by their wire names.
     pub(crate) fn to_wire(&self) -> BTreeMap<String, String> {
-        let numbers = [
-            ("VisibilityTimeout", self.visibility_secs),
-            ("DelaySeconds", self.delay_secs),
-            ("MessageRetentionPeriod", self.retention_secs),
-            ("MaximumMessageSize", self.message_bytes_max),
-            ("ReceiveMessageWaitTimeSeconds", self.wait_secs),
+        let attributes = [
+            ("VisibilityTimeout", self.visibility_secs.to_string()),
+            ("DelaySeconds", self.delay_secs.to_string()),
+            ("MessageRetentionPeriod", self.retention_secs.to_string()),
+            ("MaximumMessageSize", BYTES_MAX.to_string()),
+            ("ReceiveMessageWaitTimeSeconds", "0".to_owned()),
         ];
-        let mut wire = self.inert.clone();
-        wire.extend(numbers.map(|(name, value)| (name.to_owned(), value.to_string())));
-        wire.extend(
-            self.redrive
-                .as_ref()
-                .map(|redrive| ("RedrivePolicy".to_owned(), redrive.to_wire())),
-        );
-        wire
+        let redrive = self
+            .redrive
+            .as_ref()
+            .map(|redrive| ("RedrivePolicy", redrive.to_wire()));
+        let all = attributes.into_iter().chain(redrive);
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
@@ -120,120 +99,33 @@ impl Redrive {
     }
 }
 
-/// An empty policy removes the dead-letter queue.
-fn parse_redrive(policy: &str) -> Result<Option<Redrive>, Refusal> {
-    if policy.is_empty() {
-        return Ok(None);
-    }
-    let refused = |reason: &str| {
-        let message = format!("Value {policy} for parameter RedrivePolicy is invalid. Reason: {reason}");
-        Refusal::InvalidParameterValue(message)
-    };
-    let wire: RedriveWire = serde_json::from_str(policy)
-        .map_err(|error| refused(&format!("Redrive policy is not a valid JSON map: {error}.")))?;
-    let max_receive_count = wire.max_receive_count.get().filter(|count| (1..=1_000).contains(count));
-    let max_receive_count = max_receive_count.ok_or_else(|| refused("maxReceiveCount must be between 1 and 1000."))?;
-    Ok(Some(Redrive {
-        target_arn: wire.dead_letter_target_arn,
-        max_receive_count,
-    }))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RedriveWire {
-    dead_letter_target_arn: String,
-    max_receive_count: Count,
-}
-
-/// AWS takes the count as a number and as a string.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Count {
-    Number(u32),
-    Text(String),
-}
-
-impl Count {
-    fn get(&self) -> Option<u32> {
-        match self {
-            Count::Number(count) => Some(*count),
-            Count::Text(text) => text.parse().ok(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn apply(name: &str, value: &str) -> Result<Settings, Refusal> {
-        let mut settings = Settings::default();
-        settings
-            .apply(&BTreeMap::from([(name.to_owned(), value.to_owned())]))
-            .map(|()| settings)
+    fn redrive(max_receive_count: u32) -> Option<Redrive> {
+        Some(Redrive {
+            target_arn: "arn:aws:sqs:r:0:dead".to_owned(),
+            max_receive_count,
+        })
     }
 
     #[test]
     fn values_outside_the_documented_ranges_are_refused() {
-        let refused = [
-            ("VisibilityTimeout", "43201"),
-            ("DelaySeconds", "901"),
-            ("MessageRetentionPeriod", "59"),
-            ("MaximumMessageSize", "1048577"),
-            ("ReceiveMessageWaitTimeSeconds", "21"),
-            ("VisibilityTimeout", "-1"),
-        ];
-        for (name, value) in refused {
-            assert_eq!(apply(name, value), Err(Refusal::InvalidAttributeValue(name.to_owned())));
-        }
-        assert_eq!(apply("VisibilityTimeout", "43200").unwrap().visibility_secs, 43_200);
-    }
-
-    #[test]
-    fn fifo_attributes_are_unknown_to_a_standard_queue() {
-        assert_eq!(
-            apply("FifoQueue", "true"),
-            Err(Refusal::InvalidAttributeName("FifoQueue".to_owned()))
-        );
-    }
-
-    #[test]
-    fn one_refused_attribute_leaves_the_others_as_they_were() {
-        let mut settings = Settings::default();
-        let attributes = [("DelaySeconds", "5"), ("VisibilityTimeout", "many")];
-        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert!(settings.apply(&BTreeMap::from(attributes)).is_err());
-        assert_eq!(settings, Settings::default());
-    }
-
-    #[test]
-    fn a_redrive_policy_is_read_with_the_count_as_number_or_text_and_can_be_removed() {
-        let expected = Some(Redrive {
-            target_arn: "arn:aws:sqs:r:0:dlq".to_owned(),
-            max_receive_count: 3,
-        });
-        for count in ["3", "\"3\""] {
-            let policy = format!(r#"{{"deadLetterTargetArn":"arn:aws:sqs:r:0:dlq","maxReceiveCount":{count}}}"#);
-            assert_eq!(apply("RedrivePolicy", &policy).unwrap().redrive, expected);
-        }
-        assert_eq!(apply("RedrivePolicy", "").unwrap().redrive, None);
-        assert!(apply("RedrivePolicy", r#"{"deadLetterTargetArn":"a","maxReceiveCount":0}"#).is_err());
-    }
-
-    #[test]
-    fn settings_survive_the_way_over_the_wire() {
-        let settings = Settings {
-            visibility_secs: 60,
-            redrive: Some(Redrive {
-                target_arn: "a".to_owned(),
-                max_receive_count: 5,
-            }),
-            inert: BTreeMap::from([("SqsManagedSseEnabled".to_owned(), "true".to_owned())]),
-            ..Settings::default()
+        let with = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.check()
         };
-        let mut read = Settings::default();
-        read.apply(&settings.to_wire()).unwrap();
-        assert_eq!(read, settings);
+        let refused = [
+            ("VisibilityTimeout", with(|settings| settings.visibility_secs = 43_201)),
+            ("DelaySeconds", with(|settings| settings.delay_secs = 901)),
+            ("MessageRetentionPeriod", with(|settings| settings.retention_secs = 59)),
+            ("RedrivePolicy", with(|settings| settings.redrive = redrive(0))),
+        ];
+        for (name, outcome) in refused {
+            assert_eq!(outcome, Err(Refusal::InvalidAttributeValue(name.to_owned())));
+        }
+        assert_eq!(with(|settings| settings.visibility_secs = 43_200), Ok(()));
     }
 }

@@ -10,6 +10,7 @@ mod dynamodb;
 mod faults;
 mod harness;
 mod meter;
+mod not_embedded;
 mod observer;
 mod privileges;
 mod s3;

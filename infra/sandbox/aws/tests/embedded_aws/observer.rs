@@ -33,8 +33,8 @@ async fn the_observer_sees_service_operation_and_access_key_of_every_call() {
     put.send().await.unwrap();
     // A refused call is a call, too.
     harness::sqs(&aws)
-        .get_queue_url()
-        .queue_name("none")
+        .purge_queue()
+        .queue_url("none")
         .send()
         .await
         .unwrap_err();
@@ -45,7 +45,7 @@ async fn the_observer_sees_service_operation_and_access_key_of_every_call() {
         (Service::Sqs, "ListQueues".to_owned(), caller.clone()),
         (Service::SecretsManager, "ListSecrets".to_owned(), caller.clone()),
         (Service::S3, "PutObject".to_owned(), Some("record-fetch".to_owned())),
-        (Service::Sqs, "GetQueueUrl".to_owned(), caller),
+        (Service::Sqs, "PurgeQueue".to_owned(), caller),
     ];
     assert_eq!(*seen.lock().unwrap(), expected);
     aws.shutdown().await.unwrap();

@@ -3,7 +3,6 @@
 mod batch;
 mod queues;
 mod receiving;
-mod redriving;
 mod sending;
 mod settling;
 
@@ -31,20 +30,12 @@ pub(super) async fn run(broker: &Broker, operation: &str, body: &[u8], sender: S
         "ReceiveMessage" => answer(receiving::receive(broker, parse(body)?).await),
         "DeleteMessage" => answer(settling::delete(broker, parse(body)?)),
         "DeleteMessageBatch" => answer(settling::delete_batch(broker, parse(body)?)),
-        "ChangeMessageVisibility" => answer(settling::change_visibility(broker, parse(body)?)),
         "ChangeMessageVisibilityBatch" => answer(settling::change_visibility_batch(broker, parse(body)?)),
-        "StartMessageMoveTask" => answer(redriving::start(broker, parse(body)?)),
-        "ListMessageMoveTasks" => answer(redriving::list(broker, parse(body)?)),
-        "CreateQueue" => answer(queues::create(broker, parse(body)?)),
         "DeleteQueue" => answer(queues::delete(broker, parse(body)?)),
-        "GetQueueUrl" => answer(queues::url(broker, parse(body)?)),
         "ListQueues" => answer(queues::list(broker, parse(body)?)),
-        "ListDeadLetterSourceQueues" => answer(queues::list_sources(broker, parse(body)?)),
         "GetQueueAttributes" => answer(queues::attributes(broker, parse(body)?)),
-        "SetQueueAttributes" => answer(queues::set_attributes(broker, parse(body)?)),
         "PurgeQueue" => answer(queues::purge(broker, parse(body)?)),
-        "TagQueue" | "UntagQueue" | "ListQueueTags" => answer(queues::ignore_tags(broker, parse(body)?)),
-        _ => Err(Refusal::UnknownOperation),
+        other => Err(Refusal::NotEmbedded(other.to_owned())),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Operations on queues themselves: making, finding, describing and emptying them.
+//! Operations on queues themselves: listing, describing, emptying and deleting them.
 
 use super::{Nothing, OnQueue, queue_name};
 use crate::ambient;
@@ -14,26 +14,6 @@ const LISTED_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct CreateInput {
-    queue_name: String,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct UrlInput {
-    queue_name: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct UrlOutput {
-    queue_url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 pub(super) struct ListInput {
     queue_name_prefix: Option<String>,
     max_results: Option<usize>,
@@ -42,12 +22,6 @@ pub(super) struct ListInput {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Listed {
-    queue_urls: Vec<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Sources {
     queue_urls: Vec<String>,
 }
 
@@ -65,31 +39,10 @@ pub(super) struct AttributesOutput {
     attributes: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct SetInput {
-    queue_url: String,
-    attributes: BTreeMap<String, String>,
-}
-
-pub(super) fn create(broker: &Broker, input: CreateInput) -> Result<UrlOutput, Refusal> {
-    broker.change(|account| account.create_queue(&input.queue_name, &input.attributes, ambient::now_ms()))?;
-    Ok(UrlOutput {
-        queue_url: broker.queue_url(&input.queue_name),
-    })
-}
-
 pub(super) fn delete(broker: &Broker, input: OnQueue) -> Result<Nothing, Refusal> {
     let removed = |account: &mut Account| account.queues.remove(queue_name(&input.queue_url));
     broker.change(|account| removed(account).ok_or(Refusal::QueueDoesNotExist))?;
     Ok(Nothing {})
-}
-
-pub(super) fn url(broker: &Broker, input: UrlInput) -> Result<UrlOutput, Refusal> {
-    broker.read(|account| account.queue(&input.queue_name).map(|_| ()))?;
-    Ok(UrlOutput {
-        queue_url: broker.queue_url(&input.queue_name),
-    })
 }
 
 pub(super) fn list(broker: &Broker, input: ListInput) -> Result<Listed, Refusal> {
@@ -99,19 +52,6 @@ pub(super) fn list(broker: &Broker, input: ListInput) -> Result<Listed, Refusal>
     let listed = names.iter().filter(|name| name.starts_with(&prefix)).take(count_max);
     Ok(Listed {
         queue_urls: listed.map(|name| broker.queue_url(name)).collect(),
-    })
-}
-
-pub(super) fn list_sources(broker: &Broker, input: OnQueue) -> Result<Sources, Refusal> {
-    let name = queue_name(&input.queue_url);
-    broker.read(|account| {
-        account.queue(name)?;
-        Ok(Sources {
-            queue_urls: account
-                .sources_of(name)
-                .map(|source| broker.queue_url(source))
-                .collect(),
-        })
     })
 }
 
@@ -132,21 +72,10 @@ pub(super) fn attributes(broker: &Broker, input: AttributesInput) -> Result<Attr
     Ok(AttributesOutput { attributes })
 }
 
-pub(super) fn set_attributes(broker: &Broker, input: SetInput) -> Result<Nothing, Refusal> {
-    let name = queue_name(&input.queue_url);
-    broker.change(|account| account.set_attributes(name, &input.attributes, ambient::now_ms()))?;
-    Ok(Nothing {})
-}
-
 pub(super) fn purge(broker: &Broker, input: OnQueue) -> Result<Nothing, Refusal> {
     let name = queue_name(&input.queue_url);
     broker.change(|account| account.queue_mut(name)?.purge(name, ambient::now_ms()))?;
     Ok(Nothing {})
-}
-
-/// Tags are accepted and forgotten: nothing here depends on them.
-pub(super) fn ignore_tags(broker: &Broker, input: OnQueue) -> Result<Nothing, Refusal> {
-    broker.read(|account| account.queue(queue_name(&input.queue_url)).map(|_| Nothing {}))
 }
 
 fn describe(queue: &Queue, arn: String, now_ms: u64) -> BTreeMap<String, String> {

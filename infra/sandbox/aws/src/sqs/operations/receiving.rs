@@ -87,8 +87,7 @@ pub(super) async fn receive(broker: &Broker, input: ReceiveInput) -> Result<Rece
             .iter()
             .chain(&input.message_system_attribute_names),
     )?;
-    let queue_wait_secs = broker.read(|account| account.queue(queue).map(|queue| queue.settings.wait_secs))?;
-    let wait = Duration::from_secs(u64::from(wait_secs.unwrap_or(queue_wait_secs)));
+    let wait = Duration::from_secs(u64::from(wait_secs.unwrap_or(0)));
     let request = ReceiveRequest {
         count_max: usize::try_from(count_max).unwrap_or(1),
         visibility_secs,

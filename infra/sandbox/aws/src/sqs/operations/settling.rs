@@ -1,4 +1,4 @@
-//! What becomes of a received message: `DeleteMessage`, `ChangeMessageVisibility` and their batches.
+//! What becomes of a received message: `DeleteMessage`, `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`.
 
 use super::batch::{self, Done, Entry, Outcome};
 use super::{Nothing, queue_name};
@@ -14,14 +14,6 @@ use serde::Deserialize;
 pub(super) struct DeleteInput {
     queue_url: String,
     receipt_handle: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ChangeInput {
-    queue_url: String,
-    receipt_handle: String,
-    visibility_timeout: i64,
 }
 
 #[derive(Deserialize)]
@@ -69,16 +61,6 @@ pub(super) fn delete_batch(broker: &Broker, input: BatchInput<DeleteEntry>) -> R
         delete_one(broker, &queue, &entry.receipt_handle)?;
         Ok(Done { id: entry.id })
     }))
-}
-
-pub(super) fn change_visibility(broker: &Broker, input: ChangeInput) -> Result<Nothing, Refusal> {
-    change_one(
-        broker,
-        queue_name(&input.queue_url),
-        &input.receipt_handle,
-        input.visibility_timeout,
-    )?;
-    Ok(Nothing {})
 }
 
 pub(super) fn change_visibility_batch(
