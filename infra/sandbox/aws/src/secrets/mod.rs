@@ -1,7 +1,7 @@
 //! Secrets Manager over the AWS JSON 1.1 protocol: secrets with versions and staging labels, by name or ARN.
 //!
-//! [`store`] is pure and takes time and ids as arguments, [`operations`] translate the wire to it. Rotation by a
-//! function, replication, resource policies, tags and random passwords are not here.
+//! [`store`] is pure and takes time and ids as arguments, [`operations`] translate the wire to it. Operations
+//! that nothing in this repository calls, rotation by a function, replication, resource policies and tags are not here.
 
 mod operations;
 mod refusal;

@@ -1,5 +1,8 @@
 //! What Secrets Manager refuses (docs.aws.amazon.com, AWS Secrets Manager API reference, each action's "Errors").
 
+use crate::json_protocol;
+use axum::http::StatusCode;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("Secrets Manager can't find the specified secret.")]
@@ -14,20 +17,28 @@ pub(crate) enum Refusal {
     InvalidParameter(String),
     #[error("{0}")]
     InvalidRequest(String),
-    #[error("The operation {0} is not one this service knows.")]
-    UnknownOperation(String),
+    #[error("The operation {0} is not embedded here.")]
+    NotEmbedded(String),
     #[error("The request body is not the JSON document that the operation takes.")]
     Serialization,
 }
 
 impl Refusal {
+    /// The status of the reply.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Refusal::NotEmbedded(_) => StatusCode::NOT_IMPLEMENTED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
     pub(super) fn code(&self) -> &'static str {
         match self {
             Refusal::SecretNotFound | Refusal::VersionNotFound(_) => "ResourceNotFoundException",
             Refusal::SecretExists(_) | Refusal::TokenReused(..) => "ResourceExistsException",
             Refusal::InvalidParameter(_) => "InvalidParameterException",
             Refusal::InvalidRequest(_) => "InvalidRequestException",
-            Refusal::UnknownOperation(_) => "UnknownOperationException",
+            Refusal::NotEmbedded(_) => json_protocol::NOT_EMBEDDED,
             Refusal::Serialization => "SerializationException",
         }
     }

@@ -10,6 +10,7 @@ use super::version::SecretValue;
 use crate::ambient;
 use crate::data_dir;
 use crate::error::Error;
+use crate::gate::UNKNOWN_OPERATION;
 use crate::json_protocol::{self, Version};
 use axum::Router;
 use axum::body::Bytes;
@@ -52,8 +53,6 @@ impl Secrets {
         }
         let new = NewSecret {
             name: name.to_owned(),
-            description: None,
-            kms_key_id: None,
             value: Some(SecretValue::Text(value.to_owned())),
             token: ambient::new_id().to_string(),
         };
@@ -74,7 +73,6 @@ impl Secrets {
     fn run(&self, operation: &str, body: &[u8]) -> Result<Result<Value, Refusal>, Error> {
         let mut store = self.lock();
         let now_ms = ambient::now_ms();
-        store.delete_due(now_ms);
         let mut context = Context {
             store: &mut store,
             region: &self.inner.region,
@@ -100,12 +98,12 @@ impl Secrets {
 }
 
 async fn serve(State(secrets): State<Secrets>, headers: HeaderMap, body: Bytes) -> Response {
-    let operation = json_protocol::target(&headers).unwrap_or_default();
+    let operation = json_protocol::target(&headers).unwrap_or(UNKNOWN_OPERATION);
     match secrets.run(operation, &body) {
         Ok(Ok(output)) => json_protocol::reply(StatusCode::OK, Version::V1_1, &output),
         Ok(Err(refusal)) => {
             let body = json!({ "__type": refusal.code(), "Message": refusal.to_string() });
-            json_protocol::reply(StatusCode::BAD_REQUEST, Version::V1_1, &body)
+            json_protocol::reply(refusal.status(), Version::V1_1, &body)
         }
         Err(error) => {
             tracing::error!(%error, "the secrets could not be saved");

@@ -19,20 +19,14 @@ pub(super) struct Store {
 pub(super) struct Secret {
     pub(super) arn: String,
     pub(super) name: String,
-    pub(super) description: Option<String>,
-    pub(super) kms_key_id: Option<String>,
     pub(super) created_at_ms: u64,
     pub(super) changed_at_ms: u64,
-    /// When it is to be deleted; its value cannot be read until it is restored.
-    pub(super) deletion_at_ms: Option<u64>,
     pub(super) versions: Versions,
 }
 
 /// What a new secret is made of.
 pub(super) struct NewSecret {
     pub(super) name: String,
-    pub(super) description: Option<String>,
-    pub(super) kms_key_id: Option<String>,
     pub(super) value: Option<SecretValue>,
     /// The id of the first version.
     pub(super) token: String,
@@ -73,16 +67,6 @@ impl Store {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Secret> {
         self.secrets.values()
     }
-
-    pub(super) fn remove(&mut self, name: &str) {
-        self.secrets.remove(name);
-    }
-
-    /// Forgets what was to be deleted by now.
-    pub(super) fn delete_due(&mut self, now_ms: u64) {
-        self.secrets
-            .retain(|_, secret| secret.deletion_at_ms.is_none_or(|at_ms| at_ms > now_ms));
-    }
 }
 
 impl Secret {
@@ -98,11 +82,8 @@ impl Secret {
                 new.name
             ),
             name: new.name,
-            description: new.description,
-            kms_key_id: new.kms_key_id,
             created_at_ms: now_ms,
             changed_at_ms: now_ms,
-            deletion_at_ms: None,
             versions,
         })
     }
@@ -118,16 +99,6 @@ impl Secret {
             return Ok(());
         }
         Err(Refusal::SecretExists(self.name.clone()))
-    }
-
-    /// Refuses to work with a secret that is to be deleted.
-    pub(super) fn check_alive(&self) -> Result<(), Refusal> {
-        match self.deletion_at_ms {
-            None => Ok(()),
-            Some(_) => Err(Refusal::InvalidRequest(
-                "You can't perform this operation on the secret because it was marked for deletion.".to_owned(),
-            )),
-        }
     }
 
     fn has_arn(&self, id: &str) -> bool {
@@ -158,8 +129,6 @@ mod tests {
     fn new_secret(name: &str, token: &str, value: &str) -> NewSecret {
         NewSecret {
             name: name.to_owned(),
-            description: None,
-            kms_key_id: None,
             value: Some(SecretValue::Text(value.to_owned())),
             token: token.to_owned(),
         }
@@ -204,17 +173,5 @@ mod tests {
             create(&mut store, "a b", "t", "v"),
             Err(Refusal::InvalidParameter(_))
         ));
-    }
-
-    #[test]
-    fn a_secret_marked_for_deletion_goes_when_its_time_has_come() {
-        let mut store = Store::default();
-        create(&mut store, "key", "t1", "v").unwrap();
-        store.find_mut("key").unwrap().deletion_at_ms = Some(100);
-        assert!(store.find("key").unwrap().check_alive().is_err());
-        store.delete_due(99);
-        assert!(store.find("key").is_ok());
-        store.delete_due(100);
-        assert!(store.find("key").is_err());
     }
 }

@@ -61,29 +61,6 @@ impl Versions {
         Ok(())
     }
 
-    /// Moves a label. `from` must name the version that has it, if one has; without `to` the label goes away.
-    pub(super) fn move_stage(&mut self, stage: &str, from: Option<&str>, to: Option<&str>) -> Result<(), Refusal> {
-        let holder = self.staged(stage).map(|(id, _)| id.to_owned());
-        if holder.is_some() && holder.as_deref() != from && holder.as_deref() != to {
-            let reason = format!(
-                "The parameter RemoveFromVersionId must be the version that staging label {stage} is attached to."
-            );
-            return Err(Refusal::InvalidParameter(reason));
-        }
-        match to {
-            Some(to) if !self.0.contains_key(to) => return Err(Refusal::VersionNotFound(format!("VersionId: {to}"))),
-            Some(to) => self.attach(stage, to),
-            None if stage == CURRENT => {
-                return Err(Refusal::InvalidParameter(format!(
-                    "You can't remove {CURRENT} without moving it."
-                )));
-            }
-            None => self.detach(stage),
-        }
-        self.forget_unstaged();
-        Ok(())
-    }
-
     /// The version with that id, or label, or both.
     pub(super) fn find(&self, id: Option<&str>, stage: Option<&str>) -> Result<(&str, &Version), Refusal> {
         let found = match id {
@@ -95,10 +72,6 @@ impl Versions {
             let asked = id.map(|id| format!("VersionId: {id}"));
             Refusal::VersionNotFound(asked.unwrap_or_else(|| format!("staging label: {}", stage.unwrap_or(CURRENT))))
         })
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Version)> {
-        self.0.iter()
     }
 
     fn staged(&self, stage: &str) -> Option<(&str, &Version)> {
@@ -162,16 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_version_put_under_another_label_waits_until_current_moves_to_it() {
+    fn version_put_under_another_label_leaves_the_current_one() {
         let mut versions = Versions::default();
         put(&mut versions, "a", CURRENT).unwrap();
         put(&mut versions, "b", "AWSPENDING").unwrap();
-        assert_eq!(id_at(&versions, CURRENT), Some("a"));
-        assert!(versions.move_stage(CURRENT, None, Some("b")).is_err());
-        versions.move_stage(CURRENT, Some("a"), Some("b")).unwrap();
         assert_eq!(
-            (id_at(&versions, CURRENT), id_at(&versions, PREVIOUS)),
-            (Some("b"), Some("a"))
+            (id_at(&versions, CURRENT), id_at(&versions, "AWSPENDING")),
+            (Some("a"), Some("b"))
         );
     }
 

@@ -19,10 +19,12 @@ async fn operation_that_is_not_embedded_gets_501_with_its_name() {
     let aws = harness::start().await;
     aws.create_bucket("records").await.unwrap();
     let queue = harness::sqs(&aws).get_queue_url().queue_name("work");
+    let secret = harness::secrets(&aws).describe_secret().secret_id("key");
     let versioning = VersioningConfiguration::builder().build();
     let bucket = harness::s3(&aws).put_bucket_versioning().bucket("records");
     for (refused, operation) in [
         (refusal!(queue), "GetQueueUrl"),
+        (refusal!(secret), "DescribeSecret"),
         (
             refusal!(bucket.versioning_configuration(versioning)),
             "PutBucketVersioning",

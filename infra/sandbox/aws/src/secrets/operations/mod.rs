@@ -1,6 +1,6 @@
 //! The operations of Secrets Manager: JSON in, JSON out.
 
-mod lifecycle;
+mod creating;
 mod listing;
 mod values;
 
@@ -21,37 +21,21 @@ pub(super) struct Context<'a> {
 
 /// Whether the operation of that name can change the store.
 pub(super) fn writes(operation: &str) -> bool {
-    !matches!(
-        operation,
-        "GetSecretValue" | "BatchGetSecretValue" | "DescribeSecret" | "ListSecrets"
-    )
+    !matches!(operation, "GetSecretValue" | "ListSecrets")
 }
 
 /// Runs the operation of that name.
 pub(super) fn run(context: &mut Context<'_>, operation: &str, body: &[u8]) -> Result<Value, Refusal> {
     match operation {
         "GetSecretValue" => answer(values::get(context, parse(body)?)),
-        "BatchGetSecretValue" => answer(values::batch_get(context, parse(body)?)),
         "PutSecretValue" => answer(values::put(context, parse(body)?)),
-        "UpdateSecretVersionStage" => answer(values::move_stage(context, parse(body)?)),
-        "CreateSecret" => answer(lifecycle::create(context, parse(body)?)),
-        "UpdateSecret" => answer(lifecycle::update(context, parse(body)?)),
-        "DeleteSecret" => answer(lifecycle::delete(context, parse(body)?)),
-        "RestoreSecret" => answer(lifecycle::restore(context, parse(body)?)),
-        "DescribeSecret" => answer(listing::describe(context, parse(body)?)),
+        "CreateSecret" => answer(creating::create(context, parse(body)?)),
         "ListSecrets" => answer(listing::list(context, parse(body)?)),
-        unknown => Err(Refusal::UnknownOperation(unknown.to_owned())),
+        other => Err(Refusal::NotEmbedded(other.to_owned())),
     }
 }
 
-/// The input of operations that take a secret and nothing else.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct OnSecret {
-    secret_id: String,
-}
-
-/// The output of operations that only say which secret it was.
+/// The names of a secret in an output.
 #[derive(Serialize)]
 struct Named {
     #[serde(rename = "ARN")]
