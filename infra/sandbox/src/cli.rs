@@ -164,9 +164,6 @@ pub struct ChaosArgs {
     /// Print what the functions log.
     #[arg(long)]
     pub logs: bool,
-    /// Write the functions' metrics into this file, one JSON object a line.
-    #[arg(long, value_name = "FILE")]
-    pub metrics: Option<PathBuf>,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
     #[arg(long, value_name = "DIR")]
     pub bin_dir: Option<PathBuf>,
@@ -201,7 +198,6 @@ impl Default for ChaosArgs {
             doubled: 0.20,
             pulls_per_kill: 20,
             logs: false,
-            metrics: None,
             bin_dir: None,
         }
     }

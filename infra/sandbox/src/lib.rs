@@ -14,7 +14,6 @@ pub mod dead_letters;
 pub mod explain;
 mod faults;
 pub mod functions;
-mod measured;
 pub mod privileges;
 mod pull;
 mod report;

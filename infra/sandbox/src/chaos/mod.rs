@@ -23,7 +23,6 @@ use tokio::time::Instant;
 
 use crate::browser::Browser;
 use crate::cli::ChaosArgs;
-use crate::measured;
 use crate::pull::runner;
 use crate::report::say;
 use crate::{Sandbox, SandboxOptions};
@@ -107,7 +106,6 @@ fn options(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<SandboxOptions, Strin
     if args.logs {
         options.log = Arc::new(|line| crate::report::say_error(&format!("[{}] {}", line.function, line.text)));
     }
-    options.metrics = args.metrics.as_deref().map(measured::into_file).transpose()?;
     storm.enter(&mut options);
     Ok(options)
 }
