@@ -35,7 +35,7 @@ mod transport;
 pub use aal2_challenge::{Aal2Challenge, Aal2Method, OpenAal2Challenge};
 pub use api_key::{ApiKeyRead, ReadApiKey};
 pub use client::{Client, ClientOptions, ClientOptionsError};
-pub use consolidated::{ConsolidatedQuery, ConsolidatedStatus, ReadConsolidatedQuery, StartConsolidatedQuery};
+pub use consolidated::{ConsolidatedQuery, StartConsolidatedQuery};
 pub use error::{Effect, Mentions, UpstreamError, UpstreamErrorKind};
 pub use etag::ETag;
 pub use facility::{Facility, FacilityAddress, ManageFacilities, NewFacility, Npi, NpiError};

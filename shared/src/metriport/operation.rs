@@ -37,8 +37,6 @@ pub enum Operation {
     ReadNetworkQuery,
     /// `POST /medical/v1/patient/{id}/consolidated/query`
     StartConsolidatedQuery,
-    /// `GET /medical/v1/patient/{id}/consolidated/query/{requestId}`
-    ReadConsolidatedQuery,
 }
 
 impl Operation {
@@ -62,7 +60,6 @@ impl Operation {
             Self::StartNetworkQuery => "start-network-query",
             Self::ReadNetworkQuery => "read-network-query",
             Self::StartConsolidatedQuery => "start-consolidated-query",
-            Self::ReadConsolidatedQuery => "read-consolidated-query",
         }
     }
 }

@@ -177,10 +177,7 @@ async fn filters_repeated_as_list_as_text_or_not_at_all() {
     ] {
         let mut reply = json!({"requestId": "r", "status": "in-progress", "startedAt": "2026-11-22T11:34:50.120Z"});
         reply.as_object_mut().unwrap().extend(echo.as_object().unwrap().clone());
-        assert_eq!(
-            consolidated(reply).await.unwrap().status,
-            ConsolidatedStatus::Processing
-        );
+        assert_eq!(consolidated(reply).await.unwrap().request.as_str(), "r");
     }
 }
 

@@ -5,15 +5,12 @@
 
 mod reply;
 mod start;
-mod status;
 
-use std::future::Future;
-
-pub use reply::{ConsolidatedQuery, ConsolidatedStatus};
+pub use reply::ConsolidatedQuery;
 
 use super::{Client, Metadata, UpstreamError};
+use crate::domain::PatientId;
 use crate::domain::record::Asked;
-use crate::domain::{PatientId, UpstreamRequestId};
 use crate::ports::port;
 
 port! {
@@ -33,19 +30,6 @@ port! {
     }
 }
 
-/// May read how a consolidated query goes.
-pub trait ReadConsolidatedQuery {
-    /// Reads the query's state.
-    ///
-    /// # Errors
-    /// `NotFound` if upstream does not know it; `Garbage` for another query's answer; see [`UpstreamError`].
-    fn read_consolidated_query(
-        &self,
-        patient: &PatientId,
-        request: &UpstreamRequestId,
-    ) -> impl Future<Output = Result<ConsolidatedQuery, UpstreamError>> + Send;
-}
-
 impl StartConsolidatedQuery for Client {
     async fn start_consolidated_query(
         &self,
@@ -54,15 +38,5 @@ impl StartConsolidatedQuery for Client {
         metadata: &Metadata,
     ) -> Result<ConsolidatedQuery, UpstreamError> {
         start::start(self, patient, asked, metadata).await
-    }
-}
-
-impl ReadConsolidatedQuery for Client {
-    async fn read_consolidated_query(
-        &self,
-        patient: &PatientId,
-        request: &UpstreamRequestId,
-    ) -> Result<ConsolidatedQuery, UpstreamError> {
-        status::read(self, patient, request).await
     }
 }

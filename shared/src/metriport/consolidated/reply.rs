@@ -1,35 +1,19 @@
-//! What upstream says of a consolidated query; start and status answer alike.
+//! What upstream says of a consolidated query that it starts, or that runs already.
 
 use serde::Deserialize;
 
+use crate::domain::UpstreamRequestId;
 use crate::domain::record::Asked;
-use crate::domain::{Time, UpstreamRequestId};
 use crate::metriport::UpstreamError;
 use crate::metriport::send::Reply;
-use crate::metriport::tolerant::{self, wire_word};
+use crate::metriport::tolerant;
 
-/// A consolidated query, as far as it has come.
+/// A consolidated query that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsolidatedQuery {
-    /// Correlates webhook and status.
+    /// Correlates its webhook.
     pub request: UpstreamRequestId,
-    /// Where it stands.
-    pub status: ConsolidatedStatus,
-    /// When it began, if the answer says so.
-    pub started_at: Option<Time>,
     conversion: Option<String>,
-}
-
-wire_word! {
-    /// Where a consolidated query stands.
-    ConsolidatedStatus {
-        /// At work.
-        Processing = "processing" | "in-progress",
-        /// Done; a webhook was sent.
-        Completed = "completed",
-        /// Failed.
-        Failed = "failed",
-    }
 }
 
 impl ConsolidatedQuery {
@@ -38,8 +22,6 @@ impl ConsolidatedQuery {
     pub const fn begun(request: UpstreamRequestId) -> Self {
         Self {
             request,
-            status: ConsolidatedStatus::Processing,
-            started_at: None,
             conversion: None,
         }
     }
@@ -59,38 +41,15 @@ struct Wire {
     #[serde(default, deserialize_with = "tolerant::text")]
     request_id: Option<String>,
     #[serde(default, deserialize_with = "tolerant::text")]
-    status: Option<String>,
-    #[serde(default, deserialize_with = "tolerant::time")]
-    started_at: Option<Time>,
-    #[serde(default, deserialize_with = "tolerant::text")]
     conversion_type: Option<String>,
 }
 
 /// The answer of a start; without a request id nobody could tell the query again.
 pub(super) fn started(reply: &Reply) -> Result<ConsolidatedQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
-    let request = wire.request_id.clone().and_then(|id| UpstreamRequestId::parse(id).ok());
-    Ok(wire.into_query(reply.required(request)?))
-}
-
-/// The answer of a status call; one about another query is none.
-pub(super) fn of_request(reply: &Reply, asked: &UpstreamRequestId) -> Result<ConsolidatedQuery, UpstreamError> {
-    let wire: Wire = reply.json()?;
-    match &wire.request_id {
-        Some(other) if other != asked.as_str() => Err(reply.garbage()),
-        None if wire.status.is_none() => Err(reply.garbage()),
-        Some(_) | None => Ok(wire.into_query(asked.clone())),
-    }
-}
-
-impl Wire {
-    fn into_query(self, request: UpstreamRequestId) -> ConsolidatedQuery {
-        let status = ConsolidatedStatus::from_wire(self.status.as_deref().unwrap_or_default());
-        ConsolidatedQuery {
-            request,
-            status,
-            started_at: self.started_at,
-            conversion: self.conversion_type,
-        }
-    }
+    let request = wire.request_id.and_then(|id| UpstreamRequestId::parse(id).ok());
+    Ok(ConsolidatedQuery {
+        request: reply.required(request)?,
+        conversion: wire.conversion_type,
+    })
 }

@@ -381,7 +381,6 @@ pub(super) const fn is_called(operation: Operation) -> bool {
         | Operation::OpenAal2Challenge
         | Operation::StartNetworkQuery
         | Operation::ReadNetworkQuery
-        | Operation::StartConsolidatedQuery
-        | Operation::ReadConsolidatedQuery => true,
+        | Operation::StartConsolidatedQuery => true,
     }
 }

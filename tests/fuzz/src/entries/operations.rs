@@ -56,7 +56,7 @@ type Answered = Result<Said, UpstreamError>;
 
 impl Operations {
     /// Those that are called, in the order of their numbers.
-    pub const ALL: [Operation; 17] = [
+    pub const ALL: [Operation; 16] = [
         Operation::CreatePatient,
         Operation::GetPatient,
         Operation::FindPatient,
@@ -73,7 +73,6 @@ impl Operations {
         Operation::StartNetworkQuery,
         Operation::ReadNetworkQuery,
         Operation::StartConsolidatedQuery,
-        Operation::ReadConsolidatedQuery,
     ];
 
     /// # Errors
@@ -143,13 +142,8 @@ impl Operations {
                 self.client
                     .start_consolidated_query(&self.patient, &asked, &metadata)
                     .await
-                    .map(of_consolidated)
+                    .map(|_named| Said::default())
             }
-            Operation::ReadConsolidatedQuery => self
-                .client
-                .read_consolidated_query(&self.patient, &self.request)
-                .await
-                .map(of_consolidated),
         }
     }
 
@@ -284,7 +278,7 @@ impl Operations {
                 ],
                 "errors": [{ "source": "pharmacy", "httpStatus": 429, "message": "slow down" }],
             }),
-            Operation::StartConsolidatedQuery | Operation::ReadConsolidatedQuery => json!({
+            Operation::StartConsolidatedQuery => json!({
                 "requestId": REQUEST, "status": "processing", "startedAt": "2026-11-22T11:24:00Z", "conversionType": "json",
             }),
         }
@@ -312,8 +306,4 @@ fn of_settings(settings: Settings) -> Said {
 /// Request ids may be printed, and so may words that look like one.
 fn of_query(query: NetworkQuery) -> Said {
     Said::shown(&(query.status, query.started_at, query.sources))
-}
-
-fn of_consolidated(query: ConsolidatedQuery) -> Said {
-    Said::shown(&(query.status, query.started_at))
 }
