@@ -229,7 +229,6 @@ async fn update(
         facility: person.facility.clone(),
         external_id: person.external_id.clone(),
         demographics,
-        if_match: None,
     };
     let answer = io.update_patient(&update).await;
     let updated = heeded(io, Budget::PatientWrites, answer, io.now()).await?;

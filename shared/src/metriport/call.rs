@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use url::Url;
 
-use super::{ETag, Operation, UpstreamError, UpstreamErrorKind};
+use super::{Operation, UpstreamError, UpstreamErrorKind};
 use crate::domain::Aal2SessionId;
 
 /// Carries the AAL2 session (docs.metriport.com, page `network/start-network-query`).
@@ -45,14 +45,6 @@ impl<'a> Call<'a> {
     pub(super) fn query_if(self, name: &'static str, value: Option<&'a str>) -> Self {
         match value {
             Some(value) => self.query(name, value),
-            None => self,
-        }
-    }
-
-    /// Only if nobody changed the resource since; without a tag there is no check.
-    pub(super) fn if_match(self, tag: Option<&ETag>) -> Self {
-        match tag {
-            Some(tag) => self.header(IF_MATCH, tag.as_str()),
             None => self,
         }
     }

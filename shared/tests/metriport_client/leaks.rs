@@ -89,7 +89,6 @@ fn what_is_asked_does_not_print() {
         facility,
         external_id: id,
         demographics: demographics(),
-        if_match: None,
     };
     assert_silent(&format!("{new:?} {update:?} {:?}", ias_start()));
 }

@@ -142,7 +142,6 @@ async fn a_patient_of_ours_is_adopted_and_one_that_is_gone_is_made_again() {
     let deletion = PatientDeletion {
         patient: PatientId::parse(&*there).expect("an id"),
         facility: Some(facility),
-        if_match: None,
     };
     upstream
         .delete_patient(&deletion)

@@ -5,7 +5,7 @@ use reqwest::Method;
 use super::DeletePatient;
 use crate::domain::{FacilityId, PatientId};
 use crate::metriport::call::Call;
-use crate::metriport::{Client, ETag, Operation, UpstreamError};
+use crate::metriport::{Client, Operation, UpstreamError};
 
 /// A patient to be deleted. What becomes of the proofed identity is not documented; count it as lost.
 #[derive(Debug, Clone)]
@@ -14,16 +14,13 @@ pub struct PatientDeletion {
     pub patient: PatientId,
     /// Needed only if the patient belongs to several facilities.
     pub facility: Option<FacilityId>,
-    /// Only if this is still the version; without it there is no check.
-    pub if_match: Option<ETag>,
 }
 
 impl DeletePatient for Client {
     async fn delete_patient(&self, deletion: &PatientDeletion) -> Result<(), UpstreamError> {
         let path = ["medical", "v1", "patient", deletion.patient.as_str()];
         let call = Call::new(Operation::DeletePatient, Method::DELETE, path)
-            .query_if("facilityId", deletion.facility.as_ref().map(FacilityId::as_str))
-            .if_match(deletion.if_match.as_ref());
+            .query_if("facilityId", deletion.facility.as_ref().map(FacilityId::as_str));
         self.send(call).await.map(drop)
     }
 }

@@ -53,7 +53,7 @@ port! {
         /// Replaces all of them.
         ///
         /// # Errors
-        /// `VersionMismatch` when the tag is stale, `Locked` while documents are processed; see [`UpstreamError`].
+        /// `Locked` while documents are processed; see [`UpstreamError`].
         async fn update_patient(
             &self,
             update: &PatientUpdate,

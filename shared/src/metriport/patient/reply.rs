@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::domain::{ExternalId, FacilityId, PatientId};
 use crate::metriport::send::Reply;
-use crate::metriport::{ETag, UpstreamError, tolerant};
+use crate::metriport::{UpstreamError, tolerant};
 
 /// A patient known to carry our id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +15,6 @@ pub struct Patient {
     pub id: PatientId,
     /// The facilities it belongs to.
     pub facilities: Vec<FacilityId>,
-    /// Its version, for `If-Match`.
-    pub e_tag: Option<ETag>,
     /// Whether the person opted out of the exchanges, if the answer says so.
     pub hie_opt_out: Option<bool>,
 }
@@ -69,8 +67,6 @@ struct Wire {
     external_id: Option<String>,
     #[serde(default, deserialize_with = "tolerant::list")]
     facility_ids: Vec<String>,
-    #[serde(default, deserialize_with = "tolerant::scalar")]
-    e_tag: Option<String>,
     #[serde(default, deserialize_with = "tolerant::flag")]
     hie_opt_out: Option<bool>,
     #[serde(default, deserialize_with = "tolerant::object")]
@@ -96,7 +92,6 @@ pub(super) fn patient(reply: &Reply) -> Result<UnverifiedPatient, UpstreamError>
             .into_iter()
             .filter_map(|id| FacilityId::parse(id).ok())
             .collect(),
-        e_tag: wire.e_tag.and_then(ETag::parse),
         hie_opt_out: wire.status.and_then(|status| status.hie_opt_out).or(wire.hie_opt_out),
     };
     Ok(UnverifiedPatient::new(

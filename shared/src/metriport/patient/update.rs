@@ -6,7 +6,7 @@ use super::body::PatientBody;
 use super::{UnverifiedPatient, UpdatePatient, reply};
 use crate::domain::{Demographics, ExternalId, FacilityId, PatientId};
 use crate::metriport::call::Call;
-use crate::metriport::{Client, ETag, Operation, UpstreamError};
+use crate::metriport::{Client, Operation, UpstreamError};
 
 /// A full replacement. Shares the rate limit of creating patients.
 #[derive(Debug, Clone)]
@@ -19,8 +19,6 @@ pub struct PatientUpdate {
     pub external_id: ExternalId,
     /// All demographics.
     pub demographics: Demographics,
-    /// Only if this is still the version; without it there is no check.
-    pub if_match: Option<ETag>,
 }
 
 impl UpdatePatient for Client {
@@ -32,7 +30,6 @@ impl UpdatePatient for Client {
         let path = ["medical", "v1", "patient", update.patient.as_str()];
         let call = Call::new(Operation::UpdatePatient, Method::PUT, path)
             .query("facilityId", update.facility.as_str())
-            .if_match(update.if_match.as_ref())
             .json(&body);
         let reply = self.send(call).await?;
         let patient = reply::patient(&reply)?;

@@ -174,7 +174,6 @@ impl Operations {
         let deletion = PatientDeletion {
             patient: self.patient.clone(),
             facility: None,
-            if_match: None,
         };
         self.client.delete_patient(&deletion).await?;
         Ok(Said {
@@ -198,7 +197,6 @@ impl Operations {
             facility: self.facility.clone(),
             external_id: self.external_id.clone(),
             demographics: self.demographics.clone(),
-            if_match: None,
         }
     }
 
@@ -285,11 +283,10 @@ impl Operations {
     }
 }
 
-/// Facilities and versions are the account's own and may be printed.
+/// Facilities are the account's own and may be printed.
 fn of_patient(patient: Patient) -> Said {
     Said::shown(&Patient {
         facilities: Vec::new(),
-        e_tag: None,
         ..patient
     })
 }

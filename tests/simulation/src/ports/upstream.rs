@@ -30,7 +30,6 @@ fn known(patient: &Patient) -> shared::metriport::Patient {
     shared::metriport::Patient {
         id: patient.id.clone(),
         facilities: Vec::new(),
-        e_tag: None,
         hie_opt_out: None,
     }
 }
