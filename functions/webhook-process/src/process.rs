@@ -44,8 +44,7 @@ async fn act(io: &impl Ports, event: &WebhookEvent, now: Time) -> Result<Outcome
         }
         Event::Consolidated { delivery } => consolidated::deliver(io, event, delivery, now).await,
         Event::Identity { verification } => identity::verify(io, event, verification, now).await,
-        // Upstream's first data does not end a source; the source's own event says how it ended.
-        Event::FirstData { .. } | Event::Other => Ok(IGNORED),
+        Event::Other => Ok(IGNORED),
         Event::IdentityUnclear { body } => match body.verification() {
             Some(verification) => identity::verify(io, event, &verification, now).await,
             None => Err(Error::GivenUp(Reason::IdentityEventUnreadable)),

@@ -86,7 +86,6 @@ fn sentence(event: &Value) -> String {
             "completed" => format!("The source {} has answered.", word(event, "source")),
             _ => format!("The source {} has failed.", word(event, "source")),
         },
-        "first_data_ready" => "The first data is there; nothing is complete yet.".to_owned(),
         "polled" => format!("Metriport was asked how far it is: {}.", reported(event)),
         "poll_failed" => format!("It could not be asked how far Metriport is; it is asked again at {until}."),
         "deadline_passed" => "The time for the sources is over; what has not answered counts as expired.".to_owned(),
@@ -150,7 +149,6 @@ mod tests {
                 status: Outcome::Failed,
                 request: None,
             },
-            RunEvent::FirstDataReady,
             RunEvent::Polled {
                 report: Report::default(),
             },

@@ -19,8 +19,6 @@ pub enum EventKind {
     Ping,
     /// A source of a network query ended.
     Source,
-    /// A network query's first data is ready.
-    FirstData,
     /// A consolidated query ended.
     Consolidated,
     /// A person was proofed.
@@ -38,7 +36,6 @@ impl EventKind {
         match self {
             Self::Ping => "ping",
             Self::Source => "source",
-            Self::FirstData => "first_data",
             Self::Consolidated => "consolidated",
             Self::Identity => "identity",
             Self::Unreadable => "unreadable",
@@ -52,7 +49,6 @@ impl EventKind {
         match event_type {
             "ping" => Self::Ping,
             "network-query.hie" | "network-query.pharmacy" | "network-query.lab" => Self::Source,
-            "network-query.hie.first-data-ready" => Self::FirstData,
             "medical.consolidated-data" => Self::Consolidated,
             IDENTITY_EVENT => Self::Identity,
             UNTYPED => Self::Unreadable,
@@ -110,7 +106,6 @@ impl WebhookEvent {
     pub fn kind(&self) -> EventKind {
         match &self.event {
             Event::Source { .. } => EventKind::Source,
-            Event::FirstData { .. } => EventKind::FirstData,
             Event::Consolidated { .. } => EventKind::Consolidated,
             Event::Identity { .. } => EventKind::Identity,
             Event::IdentityUnclear { body } if body.verification().is_some() => EventKind::Identity,
@@ -159,11 +154,6 @@ pub enum Event {
         source: SourceKind,
         /// How it ended.
         status: Outcome,
-    },
-    /// A network query's first data is ready; nothing is complete.
-    FirstData {
-        /// The patient.
-        patient: PatientId,
     },
     /// A consolidated query ended.
     Consolidated {

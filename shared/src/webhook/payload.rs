@@ -60,9 +60,6 @@ impl VerifiedWebhook<'_> {
     fn event(&self, event_type: &str, body: &Value) -> Event {
         match EventKind::of_type(event_type) {
             EventKind::Source => source(event_type, body),
-            EventKind::FirstData => {
-                id(body, "/payload/patientId", PatientId::parse).map(|patient| Event::FirstData { patient })
-            }
             EventKind::Consolidated => delivery(body).map(|delivery| Event::Consolidated { delivery }),
             EventKind::Identity => Some(match verification(body) {
                 Some(verification) if verification.names_its_session() => Event::Identity { verification },

@@ -136,7 +136,6 @@ fn queue_messages() {
 fn webhook_bodies() {
     let reached = [
         "source",
-        "first-data",
         "consolidated",
         "identity",
         "identity-unclear",

@@ -27,7 +27,7 @@ fn every() -> Vec<Metric> {
         Metric::pull_ended(RunState::Unconfirmed),
         Metric::record_ended(RecordState::Empty),
         Metric::record_bytes(u64::MAX),
-        Metric::webhook_accepted(EventKind::FirstData),
+        Metric::webhook_accepted(EventKind::Consolidated),
         Metric::webhook_unbelieved(SignatureError::Mismatch),
         Metric::webhook_not_queued(),
         Metric::webhook_age(span),

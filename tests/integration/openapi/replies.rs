@@ -119,7 +119,6 @@ fn events() -> Vec<RunEvent> {
         | RunEvent::StartStayedUnknown
         | RunEvent::StartTooLate
         | RunEvent::SourceReported { .. }
-        | RunEvent::FirstDataReady
         | RunEvent::Polled { .. }
         | RunEvent::PollFailed { .. }
         | RunEvent::DeadlinePassed
@@ -158,7 +157,6 @@ fn events() -> Vec<RunEvent> {
             status: Outcome::Failed,
             request: Some(request_id()),
         },
-        RunEvent::FirstDataReady,
         RunEvent::Polled { report: report() },
         RunEvent::PollFailed { until },
         RunEvent::DeadlinePassed,

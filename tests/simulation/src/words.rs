@@ -35,7 +35,7 @@ pub(crate) fn webhook(event: &WebhookEvent) -> String {
             format!("consolidated {:?}{with}", delivery.status)
         }
         Event::Identity { .. } => "identity verified".to_owned(),
-        Event::FirstData { .. } | Event::IdentityUnclear { .. } | Event::Other => "other".to_owned(),
+        Event::IdentityUnclear { .. } | Event::Other => "other".to_owned(),
     };
     let bare = if event.marks == shared::webhook::Marks::default() {
         ", no metadata"

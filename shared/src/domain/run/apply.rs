@@ -94,7 +94,7 @@ impl Draft {
             (Running, RunEvent::DeadlinePassed) => self.deadline(),
             (Consolidating, RunEvent::RecordAwaited { until }) => self.not_yet(*until),
             (Consolidating, RunEvent::RecordEnded { available }) => self.record_ended(*available),
-            // `FirstDataReady` is never a completion; everything else is out of its order.
+            // Out of its order.
             _ => {}
         }
     }

@@ -46,8 +46,6 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<UpstreamRequestId>,
     },
-    /// Upstream's first data is ready; nothing is complete.
-    FirstDataReady,
     /// Upstream's status was read.
     Polled {
         /// What it said.

@@ -421,7 +421,6 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
             status,
             request: n.map(request)
         }),
-        Just(RunEvent::FirstDataReady),
         report.prop_map(|report| RunEvent::Polled { report }),
         Just(RunEvent::PollFailed { until: T0 }),
         Just(RunEvent::DeadlinePassed),
@@ -530,7 +529,7 @@ proptest! {
         let mut run = accepted(&SourceKind::ALL);
         for event in events {
             run = after(&run, event.clone());
-            if matches!(event, RunEvent::SourceReported { .. } | RunEvent::FirstDataReady) {
+            if matches!(event, RunEvent::SourceReported { .. }) {
                 prop_assert_eq!(run.apply(&event, T0, Timing::default(), spare(99)), None);
             }
         }

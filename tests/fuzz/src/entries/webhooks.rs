@@ -221,7 +221,6 @@ fn judge_envelope(event: &WebhookEvent) -> Result<Class, String> {
     }
     let class = match &event.event {
         Event::Source { .. } => "source",
-        Event::FirstData { .. } => "first-data",
         Event::Consolidated { .. } => "consolidated",
         Event::Identity { .. } => "identity",
         Event::IdentityUnclear { .. } => "identity-unclear",

@@ -110,7 +110,6 @@ const fn event(event: &RunEvent) -> &'static str {
         RunEvent::StartStayedUnknown => "run: start stayed unknown",
         RunEvent::StartTooLate => "run: start too late",
         RunEvent::SourceReported { .. } => "run: source reported",
-        RunEvent::FirstDataReady => "run: first data ready",
         RunEvent::Polled { .. } => "run: polled",
         RunEvent::PollFailed { .. } => "run: poll failed",
         RunEvent::DeadlinePassed => "run: deadline passed",
