@@ -195,7 +195,7 @@ async fn what_comes_too_late_opens_nothing() {
     assert_eq!(ask(&lou, &lou.pass_challenge().await.ask()).await.status, 202);
 
     // The challenge was opened long ago; the browser comes back at last.
-    let life = std::time::Duration::from_secs(3);
+    let life = app.scaled(std::time::Duration::from_secs(300));
     let end = Time::parse(&opened.text("/expiresAt")).expect("a time").plus(life);
     until("the challenge is too old", async || (clock::now() > end).then_some(())).await;
     let late = ask(&eve, &QueryAsk::everything(&opened.text("/challengeId"), "aal2_late")).await;

@@ -259,7 +259,7 @@ async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
     until("its message waits", async || (app.delayed(ADVANCE) > 0).then_some(())).await;
     // Its message is lost, and when it is found again there is no place for a while.
     app.purge(ADVANCE).await;
-    let closed = start_at.plus(Duration::from_secs(4));
+    let closed = start_at.plus(app.scaled(Duration::from_secs(80)));
     table(&app)
         .close_places(Budget::QueryStarts, closed)
         .await
@@ -354,11 +354,13 @@ async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
         options.stand_in.limits.patient = 2;
     })
     .await;
+    // What our own budget lets anybody wait for a place, in whole seconds.
+    let own = app.scaled(Duration::from_secs(62)).as_secs() + 1;
     let mut busy = None;
     for index in 0..6 {
         let linked = until("the budget has a place", async || {
             let linked = app.person(&format!("person-{index}"), "Jane").link().await;
-            (linked.status == 200 || retry_after(&linked) > 5).then_some(linked)
+            (linked.status == 200 || retry_after(&linked) > own).then_some(linked)
         })
         .await;
         if linked.status != 200 {

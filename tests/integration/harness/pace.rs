@@ -15,11 +15,21 @@ pub fn followed(fastest: u32) -> u32 {
     if fastest <= 1 {
         return fastest;
     }
-    let scale = f64::from(fastest) * (2.0 * share_of_a_processor()).min(1.0);
+    let scale = f64::from(fastest) * pace();
     (1..=fastest)
         .rev()
         .find(|whole| f64::from(*whole) <= scale)
         .unwrap_or(1)
+}
+
+/// How long something may take that takes `span` at most where time runs as fast as it is asked to.
+pub fn stretched(span: Duration) -> Duration {
+    span.div_f64(pace())
+}
+
+/// 1 where a thread gets half a processor or more, and less in proportion.
+fn pace() -> f64 {
+    (2.0 * share_of_a_processor()).min(1.0)
 }
 
 /// Time computed by time passed, between zero and one.
