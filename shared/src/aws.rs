@@ -18,6 +18,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 use crate::config::{ConfigError, Env};
 use crate::roots::ExtraRoots;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 /// The roots that AWS service endpoints chain to (amazontrust.com, "Root CAs"): Amazon Root CA 1 to 4 and Starfield
 /// Services Root CA G2.
@@ -141,4 +142,15 @@ fn http_client(extra: &ExtraRoots) -> Result<SharedHttpClient, ConfigError> {
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(context)
         .build_https())
+}
+
+/// The code of an AWS error, or what kept the call from an answer. Never the message: it may quote the request.
+pub(crate) fn aws_code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
+    match error {
+        SdkError::ServiceError(service) => service.err().code().unwrap_or("unnamed"),
+        SdkError::TimeoutError(_) => "timeout",
+        SdkError::DispatchFailure(_) => "connection",
+        SdkError::ResponseError(_) => "unreadable response",
+        _ => "not sent",
+    }
 }

@@ -7,7 +7,7 @@ use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use secrecy::SecretString;
 
 use crate::config::{ConfigError, Env};
-use crate::metriport::{ApiKeyRead, ReadApiKey};
+use crate::ports::{ApiKeyRead, ReadApiKey};
 
 /// How long the API key may take to be read again while a call waits for it.
 const AGAIN_TIMEOUT: Duration = Duration::from_secs(2);

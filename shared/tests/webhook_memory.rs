@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use shared::domain::Time;
-use shared::webhook::{Incoming, UnverifiedWebhook, WebhookKeys, sign};
+use shared::message::webhook::Incoming;
+use shared::webhook::{UnverifiedWebhook, WebhookKeys, sign};
 
 /// A body that a tree of it made too large for a function.
 const BODY_BYTES: usize = 1_400_000;

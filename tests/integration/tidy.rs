@@ -167,6 +167,65 @@ fn the_domain_knows_no_adapter() {
     assert_none("adapters in the domain", &broken(files, breaks));
 }
 
+/// The rooms of `shared/src`, each of which knows those before it. Adapters know no other adapter.
+const ROOMS: [&str; 20] = [
+    "domain",
+    "idempotency",
+    "message",
+    "ports",
+    "clock",
+    "config",
+    "roots",
+    "deployment",
+    "aws",
+    "metrics",
+    "telemetry",
+    "owner",
+    "allocator",
+    "store",
+    "queue",
+    "metriport",
+    "records",
+    "webhook",
+    "secrets",
+    "edge",
+];
+const ADAPTERS: [&str; 6] = ["store", "queue", "metriport", "records", "webhook", "secrets"];
+
+/// The room that a path of `shared/src` lies in; `None` for the root, which lists them.
+fn room(path: &str) -> Option<&str> {
+    let inside = path.strip_prefix("shared/src/")?;
+    let name = inside.split(['/', '.']).next()?;
+    (name != "lib").then_some(name)
+}
+
+fn rank(room: &str) -> usize {
+    let known = ROOMS.iter().position(|name| *name == room);
+    known.unwrap_or_else(|| panic!("where does the room {room} of shared/src stand?"))
+}
+
+#[test]
+fn imports_of_shared_run_downwards() {
+    let mut upwards = Vec::new();
+    for file in tracked().iter().filter(|file| file.is("rs")) {
+        let Some(room) = room(&file.path).filter(|_| !file.path.ends_with("tests.rs")) else {
+            continue;
+        };
+        // Tests may know what uses the code they are about.
+        let code = file.lines().take_while(|(_, line)| *line != "#[cfg(test)]");
+        for (place, line) in code.filter(|(_, line)| !is_comment(line)) {
+            let named = line.split("crate::").skip(1);
+            let named = named.filter_map(|rest| rest.split(|c| !is_ident(c)).next());
+            let up = |other: &&str| {
+                let beside = ADAPTERS.contains(&room) && ADAPTERS.contains(other);
+                *other != room && ROOMS.contains(other) && (beside || rank(other) > rank(room))
+            };
+            upwards.extend(named.filter(up).map(|other| format!("{place}: {room} knows {other}")));
+        }
+    }
+    assert_none("an import runs upwards", &upwards);
+}
+
 /// The simulation runs the functions' steps. One that was written again there would take decisions of the domain, or
 /// call what only steps call.
 #[test]

@@ -4,10 +4,10 @@
 pub mod handler;
 pub mod open;
 
-use shared::budget::{HeedLimits, RateBudget, TakeTurn};
 use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::init::{INTERACTIVE, Init, InitError};
+use shared::edge::budget::{HeedLimits, RateBudget, TakeTurn};
+use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metriport::{Client, OpenAal2Challenge};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
@@ -65,5 +65,5 @@ impl Deps {
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;
-    shared::http::serve(async |request| handler::handle(&deps, request).await).await
+    shared::edge::http::serve(async |request| handler::handle(&deps, request).await).await
 }

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 use shared::Error;
-use shared::budget::heeded;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{ChallengeSlot, Pending};
 use shared::domain::identity::Standing;
 use shared::domain::{ChallengeId, OwnerId, Time};
-use shared::http::{Code, Problem};
+use shared::edge::budget::heeded;
+use shared::edge::http::{Code, Problem};
 use shared::metriport::{Aal2Method, RedirectUrl};
 use shared::store::{ReadChallenge, StoreError, WriteChallenge};
 use tokio::try_join;

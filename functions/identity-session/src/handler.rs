@@ -4,10 +4,11 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use shared::domain::{Demographics, Time};
-use shared::http::request::{body, route};
-use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::edge::http::request::{body, route};
+use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::edge::redirects;
 use shared::ports::Clock as _;
-use shared::{Error, clock, redirects};
+use shared::{Error, clock};
 
 use crate::{Deps, open, patient, standing};
 

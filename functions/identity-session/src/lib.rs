@@ -6,12 +6,12 @@ pub mod open;
 pub mod patient;
 pub mod standing;
 
-use shared::budget::{CountCall, HeedLimits, RateBudget, TakeTurn};
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::FacilityId;
 use shared::domain::claims::ClaimRules;
-use shared::init::{INTERACTIVE, Init, InitError};
+use shared::edge::budget::{CountCall, HeedLimits, RateBudget, TakeTurn};
+use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metriport::{Client, CreatePatient, FindPatient, OpenIdentitySession, UpdatePatient};
 use shared::owner::OwnerKey;
 use shared::ports::{Clock, Stage};
@@ -88,5 +88,5 @@ impl Deps {
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;
-    shared::http::serve(async |request| handler::handle(&deps, request).await).await
+    shared::edge::http::serve(async |request| handler::handle(&deps, request).await).await
 }

@@ -3,11 +3,11 @@
 
 use serde::Serialize;
 use shared::Error;
-use shared::budget::{HeedLimits, TakeTurn, heeded};
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
-use shared::http::{Code, Problem};
+use shared::edge::budget::{HeedLimits, TakeTurn, heeded};
+use shared::edge::http::{Code, Problem};
 use shared::metriport::{Metadata, OpenIdentitySession, RedirectUrl, UpstreamError};
 use shared::ports::{Clock, Stage};
 use shared::store::{ReadIdentity, ReadPatient, WriteIdentity, WritePatient};

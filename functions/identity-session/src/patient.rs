@@ -14,12 +14,12 @@
 use std::collections::BTreeMap;
 
 use shared::Error;
-use shared::budget::{CountCall, HeedLimits, TakeTurn, busy, heeded};
 use shared::domain::budget::{Allowance, Budget, Share, midnight_after};
 use shared::domain::claims::ClaimRules;
 use shared::domain::patient::{Beginning, PatientLink, PatientSlot};
 use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, OwnerId, PatientId};
-use shared::http::{Code, Problem};
+use shared::edge::budget::{CountCall, HeedLimits, TakeTurn, busy, heeded};
+use shared::edge::http::{Code, Problem};
 use shared::metriport::{
     CreatePatient, Effect, FindPatient, NewPatient, Operation, Patient, PatientUpdate, UnverifiedPatient,
     UpdatePatient, UpstreamError,

@@ -6,7 +6,7 @@ use shared::Error;
 use shared::domain::identity::{Identity, Standing};
 use shared::domain::patient::{PatientSlot, Unsettled};
 use shared::domain::{OwnerId, Time, Timing};
-use shared::http::Next;
+use shared::edge::http::Next;
 use shared::ports::Clock;
 use shared::store::{ReadIdentity, ReadPatient};
 use tokio::try_join;

@@ -2,16 +2,17 @@
 //! run; a refusal consumes nothing.
 
 use shared::Error;
-use shared::budget::{StartInTurn, granted};
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
 use shared::domain::identity::Standing;
 use shared::domain::run::{NewRun, Run};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
-use shared::http::{Code, Problem};
+use shared::edge::announce_run;
+use shared::edge::budget::{StartInTurn, granted};
+use shared::edge::http::{Code, Problem};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
-use shared::queue::{SendAdvance, announce_run};
+use shared::queue::SendAdvance;
 use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, StoreError};
 use tokio::try_join;
 

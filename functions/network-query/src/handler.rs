@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use shared::domain::{OwnerId, RunId, Time};
-use shared::http::request::{body, header, path_parameter, route};
-use shared::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::edge::http::request::{body, header, path_parameter, route};
+use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 

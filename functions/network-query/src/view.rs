@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::Error;
 use shared::domain::run::{Reason, RecordPhase, Run, RunEvent, RunState};
 use shared::domain::{OwnerId, RecordId, RunId, SourceKind, SourceStatus, Time};
-use shared::http::{Code, Next, Problem};
+use shared::edge::http::{Code, Next, Problem};
 use shared::store::{ListRuns, ReadRun, TimelineEntry};
 
 /// How many runs a list shows.

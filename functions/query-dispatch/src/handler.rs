@@ -4,7 +4,8 @@ use std::convert::Infallible;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use shared::Error;
-use shared::queue::{Advance, Subject, each, parse};
+use shared::edge::each;
+use shared::message::{Advance, Subject, parse};
 
 use crate::{Deps, Outcome, Ports, record, run};
 

@@ -10,10 +10,10 @@ mod record;
 mod run;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use shared::budget::{CountCall, HeedLimits, RateBudget, StartInTurn};
 use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::init::{BACKGROUND, Init, InitError};
+use shared::edge::budget::{CountCall, HeedLimits, RateBudget, StartInTurn};
+use shared::edge::init::{BACKGROUND, Init, InitError};
 use shared::metriport::{Client, ReadNetworkQuery, StartConsolidatedQuery, StartNetworkQuery};
 use shared::ports::{Clock, NewIds, Stage};
 use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, Source};

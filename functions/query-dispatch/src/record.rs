@@ -1,16 +1,17 @@
 //! A record's due work: take the patient's lock, start the consolidated query, and start it again to see how it goes.
 
 use shared::Error;
-use shared::budget::{HeedLimits, StartInTurn, heeded};
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::record::{Record, RecordEvent, RecordStep};
 use shared::domain::run::Deferral;
 use shared::domain::{OwnerId, RecordId, Time, Timing};
+use shared::edge::budget::{HeedLimits, StartInTurn, heeded};
+use shared::edge::{announce_end, announce_record};
 use shared::metriport::{
     ConsolidatedQuery, Effect, Metadata, StartConsolidatedQuery, UpstreamError, UpstreamErrorKind,
 };
 use shared::ports::{Clock, Stage};
-use shared::queue::{SendAdvance, announce_end, announce_record};
+use shared::queue::SendAdvance;
 use shared::store::{Condition, ReadRecord, ReadRun, StoreError, WriteRecord, claim_record, settle_record};
 use shared::webhook::RECORD_MARK;
 

@@ -8,8 +8,9 @@ use shared::domain::challenge::ChallengeSlot;
 use shared::domain::record::Record;
 use shared::domain::run::{Run, RunEvent, Step};
 use shared::domain::{OwnerId, RunId, Time};
+use shared::edge::{announce_change, announce_end, announce_run};
 use shared::ports::{Clock, NewIds};
-use shared::queue::{SendAdvance, announce_change, announce_end, announce_run};
+use shared::queue::SendAdvance;
 use shared::store::{ReadRecord, ReadRun, RunWrite, StoreError, WriteRun};
 
 use crate::{ATTEMPTS, NOTHING, Outcome, Ports, STALE};

@@ -1,9 +1,9 @@
 //! Finds deliveries that failed and has them sent again.
 
 use shared::Error;
-use shared::budget::CountCall;
 use shared::domain::budget::Share;
 use shared::domain::replay::Verdict;
+use shared::edge::budget::CountCall;
 use shared::metrics::{Metric, Metrics};
 use shared::metriport::WebhookReplay;
 use shared::ports::Clock;

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use shared::domain::Time;
-use shared::queue::{each, parse};
+use shared::edge::each;
+use shared::message::parse;
 
 use crate::{Deps, fetch};
 

@@ -12,7 +12,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use shared::clock::{self, SystemClock};
 use shared::config::Env;
 use shared::domain::Time;
-use shared::init::{Init, InitError};
+use shared::edge::init::{Init, InitError};
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, Source};
 use shared::records::{Bucket, LinkClient};

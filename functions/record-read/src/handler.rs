@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::record::Asked;
 use shared::domain::{OwnerId, RecordId, Time};
-use shared::http::request::{body, path_parameter, route};
-use shared::http::{Answer, Caller, Code, Post, Problem, json, respond};
+use shared::edge::http::request::{body, path_parameter, route};
+use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, respond};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 

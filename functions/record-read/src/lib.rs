@@ -6,7 +6,7 @@ pub mod view;
 
 use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::init::{Init, InitError};
+use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, SendAdvance};
@@ -62,5 +62,5 @@ impl Deps {
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;
-    shared::http::serve(async |request| handler::handle(&deps, request).await).await
+    shared::edge::http::serve(async |request| handler::handle(&deps, request).await).await
 }

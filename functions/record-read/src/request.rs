@@ -6,9 +6,10 @@ use shared::domain::identity::Standing;
 use shared::domain::record::{Asked, NewRecord, Record};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, RecordId, Time};
-use shared::http::{Code, Problem};
+use shared::edge::announce_record;
+use shared::edge::http::{Code, Problem};
 use shared::ports::Clock;
-use shared::queue::{SendAdvance, announce_record};
+use shared::queue::SendAdvance;
 use shared::store::{CreateRecord, ReadIdentity, ReadPatient, ReadRecord};
 use tokio::try_join;
 

@@ -8,7 +8,7 @@ use shared::Error;
 use shared::domain::record::{Asked, Record, RecordReason, RecordState};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, RecordId, RunId, Time};
-use shared::http::{Code, Next, Problem};
+use shared::edge::http::{Code, Next, Problem};
 use shared::records::MintLink;
 use shared::store::{ListRecords, ReadRecord};
 

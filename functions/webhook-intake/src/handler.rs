@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use serde_json::json;
-use shared::http::request::header;
-use shared::http::{json, respond};
+use shared::edge::http::request::header;
+use shared::edge::http::{json, respond};
 use shared::webhook::{SIGNATURE_HEADER, UnverifiedWebhook};
 
 use crate::Deps;

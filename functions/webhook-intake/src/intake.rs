@@ -2,10 +2,11 @@
 
 use shared::Error;
 use shared::domain::Time;
-use shared::http::{Code, Problem};
+use shared::edge::http::{Code, Problem};
+use shared::message::webhook::{Event, EventKind, Incoming, WebhookEvent};
 use shared::metrics::{Metric, Metrics};
 use shared::queue::SendWebhookEvent;
-use shared::webhook::{Event, EventKind, Incoming, SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookEvent};
+use shared::webhook::{SignatureError, UnverifiedWebhook, VerifiedWebhook};
 
 use crate::Ports;
 

@@ -10,7 +10,7 @@ use aws_sdk_secretsmanager::Client;
 use secrecy::ExposeSecret;
 use shared::config::Env;
 use shared::domain::{Time, Timing};
-use shared::init::InitError;
+use shared::edge::init::InitError;
 use shared::metrics::{KeysRead, Metric, Metrics};
 use shared::secrets::{self, SecretError};
 use shared::webhook::{PreviousKey, SignatureError, UnverifiedWebhook, VerifiedWebhook, WebhookKeys};

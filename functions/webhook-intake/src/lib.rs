@@ -11,7 +11,7 @@ pub mod keys;
 use shared::clock::SystemClock;
 use shared::config::Env;
 use shared::domain::Time;
-use shared::init::{Init, InitError};
+use shared::edge::init::{Init, InitError};
 use shared::metrics::Metrics;
 use shared::ports::Clock;
 use shared::queue::{SendWebhookEvent, WebhookEventQueue};
@@ -72,5 +72,5 @@ impl Deps {
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;
-    shared::http::serve(async |request| handler::handle(&deps, request).await).await
+    shared::edge::http::serve(async |request| handler::handle(&deps, request).await).await
 }

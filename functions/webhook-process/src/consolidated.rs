@@ -4,10 +4,12 @@ use shared::Error;
 use shared::domain::record::{Delivery as Kind, Record, RecordEvent, RecordState};
 use shared::domain::run::Outcome as Ended;
 use shared::domain::{OwnerId, RecordId, Time};
+use shared::edge::{announce_end, announce_record};
+use shared::message::webhook::{Delivery, WebhookEvent};
+use shared::message::{FetchRecord, Link, Subject, VERSION};
 use shared::ports::Clock;
-use shared::queue::{FetchRecord, Link, SendAdvance, SendFetch, Subject, VERSION, announce_end, announce_record};
+use shared::queue::{SendAdvance, SendFetch};
 use shared::store::{Condition, Correlate, ReadRecord, ReadRun, RecordWrite, RememberMessage, WriteRecordOnce};
-use shared::webhook::{Delivery, WebhookEvent};
 
 use crate::outcome::{APPLIED, GONE, Outcome, UNCHANGED, UNMATCHED, remember, retry_conflicts, seen_message};
 

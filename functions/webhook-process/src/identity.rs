@@ -3,9 +3,9 @@
 use shared::Error;
 use shared::domain::identity::{Verdict, Verification};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
-use shared::queue::dead_letter::Reason;
+use shared::message::dead_letter::Reason;
+use shared::message::webhook::WebhookEvent;
 use shared::store::{BindIdentity, Condition, Correlate, ReadIdentity, RememberMessage};
-use shared::webhook::WebhookEvent;
 
 use crate::outcome::{APPLIED, Outcome, UNMATCHED, remember, retry_conflicts, seen_message};
 

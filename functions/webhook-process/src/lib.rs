@@ -15,7 +15,7 @@ mod source;
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::init::{Init, InitError};
+use shared::edge::init::{Init, InitError};
 use shared::ports::{Clock, NewIds};
 use shared::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, SendAdvance, SendFetch, Source};
 use shared::store::{

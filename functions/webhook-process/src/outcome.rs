@@ -3,8 +3,8 @@
 
 use shared::Error;
 use shared::domain::Time;
+use shared::message::webhook::WebhookEvent;
 use shared::store::{Condition, RememberMessage, SeenMessage, StoreError};
-use shared::webhook::WebhookEvent;
 
 /// What became of an event; a word for the log.
 pub type Outcome = &'static str;

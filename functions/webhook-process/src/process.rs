@@ -2,9 +2,9 @@
 
 use shared::Error;
 use shared::domain::Time;
-use shared::queue::dead_letter::Reason;
+use shared::message::dead_letter::Reason;
+use shared::message::webhook::{Event, WebhookEvent};
 use shared::store::SeenMessage;
-use shared::webhook::{Event, WebhookEvent};
 
 use crate::outcome::{DUPLICATE, GONE, IGNORED, Outcome, UNMATCHED};
 use crate::source::Report;

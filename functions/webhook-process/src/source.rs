@@ -3,10 +3,12 @@
 use shared::Error;
 use shared::domain::run::{Outcome as Ended, RunEvent};
 use shared::domain::{OwnerId, PatientId, RunId, SourceKind, Time};
+use shared::edge::announce_change;
+use shared::message::Subject;
+use shared::message::webhook::WebhookEvent;
 use shared::ports::{Clock, NewIds};
-use shared::queue::{SendAdvance, Subject, announce_change};
+use shared::queue::SendAdvance;
 use shared::store::{Condition, Correlate, ReadRun, RememberMessage, RunWrite, WriteRunOnce};
-use shared::webhook::WebhookEvent;
 
 use crate::outcome::{APPLIED, GONE, Outcome, UNCHANGED, UNMATCHED, remember, retry_conflicts, seen_message};
 

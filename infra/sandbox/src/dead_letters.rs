@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use shared::config::Env;
 use shared::domain::Time;
+use shared::message::dead_letter::Died;
 use shared::queue::Source;
-use shared::queue::dead_letter::Died;
 
 use crate::report::{say, say_line};
 
@@ -207,7 +207,7 @@ fn age(since: Time, now: Time) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use shared::queue::dead_letter::{Envelope, Reason};
+    use shared::message::dead_letter::{Envelope, Reason};
 
     use super::*;
     use crate::cli::Cli;

@@ -102,7 +102,7 @@ opaque_id!(/// What Metriport calls `requestId`: one network query or one consol
     UpstreamRequestId, "upstream request id", visible_ascii, readable);
 opaque_id!(/// `meta.messageId` of a webhook; unchanged when it is replayed.
     MessageId, "message id", visible_ascii, readable);
-opaque_id!(/// The person, as a keyed hash of token issuer and subject (see [`crate::owner`]). Says nothing by itself.
+opaque_id!(/// The person, as a keyed hash of token issuer and subject. Says nothing by itself.
     OwnerId, "owner id", visible_ascii, redacted);
 opaque_id!(/// Keyed hash of demographics: equal hashes mean equal demographics.
     DemographicsHash, "demographics hash", visible_ascii, redacted);

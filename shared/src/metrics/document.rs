@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::domain::record::RecordState;
     use crate::domain::run::RunState;
-    use crate::metriport::{Operation, UpstreamErrorKind};
+    use crate::ports::upstream::{Operation, UpstreamErrorKind};
 
     const AT: Time = Time::from_millis(1_795_341_802_000);
 

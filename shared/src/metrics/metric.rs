@@ -6,9 +6,10 @@ use super::Name;
 use crate::domain::budget::Budget;
 use crate::domain::record::RecordState;
 use crate::domain::run::RunState;
-use crate::metriport::{Operation, UpstreamErrorKind};
-use crate::queue::dead_letter::Reason;
-use crate::webhook::{EventKind, SignatureError};
+use crate::message::dead_letter::Reason;
+use crate::message::webhook::EventKind;
+use crate::ports::SignatureError;
+use crate::ports::upstream::{Operation, UpstreamErrorKind};
 
 /// What came of reading the webhook keys again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,6 @@
 //! read once more, and if it is another by now the call is sent again with it: the gateway checks the key before it
 //! hands a request on, so the refused one did nothing, and of the two at most one has an effect.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,15 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock;
 use crate::domain::Time;
-
-/// What [`ReadApiKey::read_api_key`] gives.
-pub type ApiKeyRead<'a> = Pin<Box<dyn Future<Output = Option<SecretString>> + Send + 'a>>;
-
-/// Where the key is kept.
-pub trait ReadApiKey: Send + Sync {
-    /// The key as it is stored now; `None` if it cannot be had in time.
-    fn read_api_key(&self) -> ApiKeyRead<'_>;
-}
+use crate::ports::ReadApiKey;
 
 /// The key in use, shared by all clones of a client.
 #[derive(Clone)]

@@ -8,9 +8,10 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use url::Url;
 
-use super::api_key::{self, ApiKey, ReadApiKey};
+use super::api_key::{self, ApiKey};
 use super::transport::is_private;
 use crate::metrics::Metrics;
+use crate::ports::ReadApiKey;
 
 /// What a [`Client`] is made of.
 #[derive(Debug, Clone)]

@@ -16,13 +16,11 @@ mod api_key;
 mod call;
 mod client;
 mod consolidated;
-mod error;
 mod facility;
 mod hosted;
 mod identity_session;
 mod metadata;
 mod network_query;
-mod operation;
 mod patient;
 mod refusal;
 mod retry_after;
@@ -31,11 +29,11 @@ mod settings;
 mod tolerant;
 mod transport;
 
+pub use crate::ports::upstream::{Effect, Mentions, Operation, UpstreamError, UpstreamErrorKind};
+pub use crate::ports::{ApiKeyRead, ReadApiKey};
 pub use aal2_challenge::{Aal2Challenge, Aal2Method, OpenAal2Challenge};
-pub use api_key::{ApiKeyRead, ReadApiKey};
 pub use client::{Client, ClientOptions, ClientOptionsError};
 pub use consolidated::{ConsolidatedQuery, StartConsolidatedQuery};
-pub use error::{Effect, Mentions, UpstreamError, UpstreamErrorKind};
 pub use facility::{Facility, FacilityAddress, ManageFacilities, NewFacility, Npi, NpiError};
 pub use hosted::{HostedUrl, RedirectUrl, RedirectUrlError};
 pub use identity_session::{IdentitySession, IdentitySessionStatus, OpenIdentitySession};
@@ -44,7 +42,6 @@ pub use network_query::{
     IasStart, NetworkQuery, NetworkQueryStatus, ReadNetworkQuery, RequestedSources, SourceReport, SourceState,
     StartNetworkQuery, StartTreatmentQuery, TreatmentStart,
 };
-pub use operation::Operation;
 pub use patient::{
     CreatePatient, DeletePatient, FindPatient, ForeignPatient, NewPatient, Patient, PatientDeletion, PatientUpdate,
     UnverifiedPatient, UpdatePatient,

@@ -8,10 +8,10 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use serde_json::Value;
 
-use super::dead_letter::{ATTRIBUTE, Envelope, Reason, without_links};
 use super::{Queue, QueueError};
 use crate::config::{ConfigError, Env};
 use crate::domain::Time;
+use crate::message::dead_letter::{ATTRIBUTE, Envelope, Reason, without_links};
 use crate::metrics::{Metric, Metrics};
 
 /// A queue that has a consumer, and so dead letters.
@@ -158,7 +158,7 @@ impl KeepDeadLetter for DeadLetterQueue {
                 self.metrics.put(&[Metric::dead_letter(letter.reason)]);
                 Ok(())
             }
-            Err(error) => Err(self.queue.error(crate::error::aws_code(&error))),
+            Err(error) => Err(self.queue.error(crate::aws::aws_code(&error))),
         }
     }
 }
@@ -169,8 +169,8 @@ mod tests {
 
     use super::*;
     use crate::domain::Time;
-    use crate::queue::parse;
-    use crate::webhook::{Event, WebhookEvent};
+    use crate::message::parse;
+    use crate::message::webhook::{Event, WebhookEvent};
 
     #[test]
     fn the_link_of_a_delivery_is_not_kept_and_an_identity_event_is() {

@@ -1,11 +1,6 @@
-//! Queue messages and who may send them. Messages carry ids and states, and the link of a consolidated query we asked
-//! for; never clinical data. Every message names its version, so that a reader can refuse what it does not know.
+//! The queues, and who may send to them.
 
-mod announce;
-mod batch;
-pub mod dead_letter;
 mod give_up;
-mod message;
 
 use std::time::Duration;
 
@@ -13,15 +8,13 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::Serialize;
 
-pub use announce::{announce_change, announce_end, announce_record, announce_run};
-pub use batch::each;
 pub use give_up::{DeadLetter, DeadLetterQueue, KeepDeadLetter, Source};
-pub use message::{Advance, FetchRecord, Link, MessageError, Subject, VERSION, parse};
 
 use crate::config::{ConfigError, Env};
 use crate::domain::Timing;
+use crate::message::webhook::WebhookEvent;
+use crate::message::{Advance, FetchRecord};
 use crate::ports::{HasAdvances, port};
-use crate::webhook::WebhookEvent;
 
 /// SQS delays a message by fifteen minutes at most; longer waits are a due time in the table.
 pub const DELAY_MAX: Duration = Duration::from_secs(900);
@@ -102,7 +95,7 @@ impl Queue {
             .set_delay_seconds(self.seconds(delay));
         match call.send().await {
             Ok(_sent) => Ok(()),
-            Err(error) => Err(self.error(crate::error::aws_code(&error))),
+            Err(error) => Err(self.error(crate::aws::aws_code(&error))),
         }
     }
 
@@ -118,7 +111,7 @@ impl Queue {
             call = call.entries(entry.map_err(|_incomplete| self.error("incomplete entry"))?);
         }
         let answer = call.send().await;
-        let answer = answer.map_err(|error| self.error(crate::error::aws_code(&error)))?;
+        let answer = answer.map_err(|error| self.error(crate::aws::aws_code(&error)))?;
         match answer.failed.first() {
             None => Ok(()),
             Some(failed) => Err(self.error(&failed.code)),

@@ -12,12 +12,12 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPa
 use bytes::Bytes;
 
 use super::RecordsError;
+use crate::aws::aws_code;
 use crate::config::{ConfigError, Env};
 use crate::domain::record::Conversion;
 use crate::domain::{OwnerId, RecordId};
-use crate::error::aws_code;
+use crate::message::Link;
 use crate::ports::port;
-use crate::queue::Link;
 
 /// How long S3 may take to make one object of many parts: minutes, in which it sends blanks (docs.aws.amazon.com,
 /// `CompleteMultipartUpload`).

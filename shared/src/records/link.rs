@@ -14,7 +14,7 @@ use url::{Host, Url};
 use super::RecordsError;
 use super::unpack::{Piece, unpacked};
 use crate::config::is_loopback;
-use crate::queue::Link;
+use crate::message::Link;
 
 /// Why a link is not followed. Says nothing of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -8,8 +8,8 @@ use super::transaction::Replaces;
 use super::{Condition, Result, Table, keys};
 use crate::domain::identity::Identity;
 use crate::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId};
+use crate::message::Subject;
 use crate::ports::port;
-use crate::queue::Subject;
 
 /// A message that was acted on. Written in the transaction of its effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ use crate::queue::Subject;
 pub struct SeenMessage {
     /// `meta.messageId`, the same on a replay.
     pub message: MessageId,
-    /// SHA-256 of what was acted on; see [`crate::webhook::WebhookEvent::digest`].
+    /// SHA-256 of what was acted on; see [`crate::message::webhook::WebhookEvent::digest`].
     pub digest: String,
     /// When.
     pub at: Time,

@@ -13,9 +13,9 @@ use crate::domain::challenge::ChallengeSlot;
 use crate::domain::record::Record;
 use crate::domain::run::{Change, Run, RunEvent};
 use crate::domain::{OwnerId, RecordId, RunId, Time, UpstreamRequestId};
+use crate::message::Subject;
 use crate::metrics::Metric;
 use crate::ports::port;
-use crate::queue::Subject;
 
 /// One line of a run's timeline: what happened, when, and the record it made, if any. Codes only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

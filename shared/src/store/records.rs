@@ -7,9 +7,9 @@ use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, StoreError, Table, keys};
 use crate::domain::record::{Record, RecordChange, RecordEvent};
 use crate::domain::{OwnerId, RecordId, Time, Timing};
+use crate::message::Subject;
 use crate::metrics::Metric;
 use crate::ports::port;
-use crate::queue::Subject;
 
 port! {
     /// Reads a person's records.

@@ -106,7 +106,7 @@ pub(super) fn to_item(key: Key, value: &impl Serialize, what: &'static str) -> R
 
 /// Reads an SDK error by its code: "not found" is never guessed from a failure.
 pub(super) fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> StoreError {
-    let code = crate::error::aws_code(error).to_owned();
+    let code = crate::aws::aws_code(error).to_owned();
     let transient = matches!(
         code.as_str(),
         "ProvisionedThroughputExceededException"

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use super::table::{Item, from_item, number, refused, text};
 use super::{Result, StoreError, Table, keys};
 use crate::domain::{OwnerId, RecordId, RunId, Time};
+use crate::message::{Advance, Subject, VERSION};
 use crate::ports::port;
-use crate::queue::{Advance, Subject, VERSION};
 
 /// Something overdue.
 #[derive(Debug, Clone, PartialEq, Eq)]

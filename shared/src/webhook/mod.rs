@@ -1,16 +1,16 @@
 //! Metriport's webhooks: verified before they are read, and read into what we need and no more.
 
 mod digest;
-mod event;
 mod keys;
 mod named;
 mod payload;
 mod signature;
 
-pub use event::{Delivery, Event, EventKind, Incoming, KeptBody, Marks, WebhookEvent};
 pub use keys::{PreviousKey, WebhookKeys, WebhookKeysError};
 pub use payload::{IDENTITY_MARK, RECORD_MARK, RUN_MARK};
-pub use signature::{SignatureError, UnverifiedWebhook, VerifiedWebhook, sign};
+pub use signature::{UnverifiedWebhook, VerifiedWebhook, sign};
+
+pub use crate::ports::SignatureError;
 
 /// The header that carries the signature (docs.metriport.com, page `getting-started/webhooks`).
 pub const SIGNATURE_HEADER: &str = "x-metriport-signature";

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::event::{Delivery, Event, EventKind, IDENTITY_EVENT, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent};
 use super::named;
 use super::signature::VerifiedWebhook;
 use crate::domain::identity::Verification;
@@ -15,7 +14,10 @@ use crate::domain::run::Outcome;
 use crate::domain::{
     IdentitySessionId, MessageId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
 };
-use crate::queue::{Link, VERSION};
+use crate::message::webhook::{
+    Delivery, Event, EventKind, IDENTITY_EVENT, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent,
+};
+use crate::message::{Link, VERSION};
 
 /// Longest event type kept, in characters.
 const EVENT_TYPE_MAX: usize = 80;

@@ -10,10 +10,11 @@ use shared::clock;
 use shared::domain::budget::Budget;
 use shared::domain::record::RecordState;
 use shared::domain::run::RunState;
+use shared::message::dead_letter::Reason;
+use shared::message::webhook::EventKind;
 use shared::metrics::{KeysRead, Metric, Metrics, NAMESPACE, Name};
 use shared::metriport::{Operation, UpstreamErrorKind};
-use shared::queue::dead_letter::Reason;
-use shared::webhook::{EventKind, SignatureError};
+use shared::webhook::SignatureError;
 
 use crate::template::ROOT;
 

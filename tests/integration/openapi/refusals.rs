@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use shared::http::{Code, Next, Problem};
+use shared::edge::http::{Code, Next, Problem};
 
 use super::WEBHOOK;
 use super::document::{Document, Operation};

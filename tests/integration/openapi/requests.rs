@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::domain::input::{self, Faults, Input};
 use shared::domain::record::Asked;
 use shared::domain::{Demographics, Time};
-use shared::redirects;
+use shared::edge::redirects;
 
 use super::document::Document;
 

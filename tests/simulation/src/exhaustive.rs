@@ -243,7 +243,7 @@ fn upstream(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
             .outbox
             .iter()
             .any(|waiting| waiting.message == event.message);
-        let identity = matches!(event.event, shared::webhook::Event::Identity { .. });
+        let identity = matches!(event.event, shared::message::webhook::Event::Identity { .. });
         if left.webhook_faults > 0 && !out && !identity {
             let webhook_faults = left.webhook_faults - 1;
             let left = Bounds { webhook_faults, ..left };

@@ -7,10 +7,10 @@ use network_query::accept::Ask;
 use network_query::ask_body::AskBody;
 use shared::Error;
 use shared::domain::{Aal2SessionId, ChallengeId, RecordId, RunId, SourceKind};
+use shared::message::webhook::WebhookEvent;
+use shared::message::{Advance, FetchRecord};
 use shared::metrics::Metrics;
 use shared::ports::Clock as _;
-use shared::queue::{Advance, FetchRecord};
-use shared::webhook::WebhookEvent;
 
 use uuid::Uuid;
 

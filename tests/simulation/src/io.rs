@@ -11,10 +11,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use shared::domain::{Time, Timing};
+use shared::message::webhook::WebhookEvent;
+use shared::message::{Advance, FetchRecord, Link};
 use shared::metriport::UpstreamError;
-use shared::queue::{Advance, FetchRecord, Link, QueueError};
+use shared::queue::QueueError;
 use shared::store::StoreError;
-use shared::webhook::WebhookEvent;
 
 use crate::Sabotage;
 use crate::functions::Job;

@@ -16,7 +16,7 @@ use shared::domain::run::Run;
 use shared::domain::{
     Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId,
 };
-use shared::queue::{Advance, Subject};
+use shared::message::{Advance, Subject};
 use shared::store::{Condition, SeenMessage, TimelineEntry};
 
 use crate::Sabotage;

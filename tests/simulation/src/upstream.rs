@@ -13,9 +13,9 @@ use shared::domain::{
     Aal2SessionId, ChallengeId, DemographicsHash, ExternalId, IdentitySessionId, MessageId, PatientId,
     ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
 };
+use shared::message::webhook::{Delivery, Event, Marks, WebhookEvent};
+use shared::message::{Link, VERSION};
 use shared::metriport::{Mentions, Operation, UpstreamError, UpstreamErrorKind};
-use shared::queue::{Link, VERSION};
-use shared::webhook::{Delivery, Event, Marks, WebhookEvent};
 
 use crate::choice::{Ending, Fault, Pass, Yield};
 use crate::ids::opaque;

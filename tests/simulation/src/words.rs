@@ -1,8 +1,8 @@
 //! A trace in words. Everything in it is invented, so unlike a log it may name what it is about.
 
 use shared::Error;
-use shared::queue::Subject;
-use shared::webhook::{Event, WebhookEvent};
+use shared::message::Subject;
+use shared::message::webhook::{Event, WebhookEvent};
 
 use crate::choice::{Fate, Fault};
 use crate::functions::Job;
@@ -37,7 +37,7 @@ pub(crate) fn webhook(event: &WebhookEvent) -> String {
         Event::Identity { .. } => "identity verified".to_owned(),
         Event::IdentityUnclear { .. } | Event::Other => "other".to_owned(),
     };
-    let bare = if event.marks == shared::webhook::Marks::default() {
+    let bare = if event.marks == shared::message::webhook::Marks::default() {
         ", no metadata"
     } else {
         ""

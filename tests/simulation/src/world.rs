@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::Error;
 use shared::domain::{ChallengeId, RunId, SourceKind, Time, Timing};
-use shared::queue::{QueueError, Subject};
+use shared::message::Subject;
+use shared::message::webhook::{Event, WebhookEvent};
+use shared::queue::QueueError;
 use shared::store::StoreError;
-use shared::webhook::{Event, WebhookEvent};
 
 use crate::Sabotage;
 use crate::choice::{Choice, Deed, Ending, Fate, Fault, Pull, Yield};
@@ -729,7 +730,7 @@ pub(crate) fn round(at: u8, len: usize) -> Option<usize> {
 
 fn bare(event: WebhookEvent) -> WebhookEvent {
     let mut bare = WebhookEvent {
-        marks: shared::webhook::Marks::default(),
+        marks: shared::message::webhook::Marks::default(),
         ..event
     };
     if let Event::Identity { verification } = &mut bare.event {

@@ -1,10 +1,10 @@
 //! Reads how the network query goes. Webhooks say it sooner, but a source that fails may send none.
 
 use shared::Error;
-use shared::budget::CountCall;
 use shared::domain::budget::{Share, midnight_after};
 use shared::domain::run::{Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time};
+use shared::edge::budget::CountCall;
 use shared::metriport::ReadNetworkQuery;
 
 use super::{Settle, record_event};

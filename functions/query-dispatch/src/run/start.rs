@@ -2,11 +2,11 @@
 //! whoever finds an intent without a result waits for a webhook that proves the start, and does not start again.
 
 use shared::Error;
-use shared::budget::{HeedLimits, StartInTurn, heeded};
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::challenge::Held;
 use shared::domain::run::{Deferral, Outcome, Reason, Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time, Timing};
+use shared::edge::budget::{HeedLimits, StartInTurn, heeded};
 use shared::metriport::{
     Effect, IasStart, Mentions, Metadata, NetworkQuery, RequestedSources, SourceReport, StartNetworkQuery,
     UpstreamError, UpstreamErrorKind,

@@ -7,8 +7,8 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName};
 use shared::domain::Time;
+use shared::message::dead_letter::{ATTRIBUTE, Died};
 use shared::queue::Source;
-use shared::queue::dead_letter::{ATTRIBUTE, Died};
 
 use super::Which;
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 use shared::domain::record::{self, Delivery, NewRecord, Record, RecordEvent, StoredObject};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, PatientId, RecordId, Time, Timing, UpstreamRequestId};
+use shared::message::{FetchRecord, Link, VERSION};
 use shared::owner::OwnerKey;
-use shared::queue::{FetchRecord, Link, VERSION};
 use shared::records::Bucket;
 use shared::store::{CreateRecord, Table};
 

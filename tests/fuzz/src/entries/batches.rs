@@ -5,9 +5,10 @@ use std::sync::Arc;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde_json::json;
 use shared::domain::Time;
-use shared::queue::dead_letter::Reason;
-use shared::queue::{Advance, FetchRecord, Source, parse};
-use shared::webhook::WebhookEvent;
+use shared::message::dead_letter::Reason;
+use shared::message::webhook::WebhookEvent;
+use shared::message::{Advance, FetchRecord, parse};
+use shared::queue::Source;
 use tokio::runtime::Runtime;
 
 use super::letters::{self, Came};

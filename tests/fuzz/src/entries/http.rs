@@ -4,9 +4,11 @@
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use shared::domain::input::FAULTS_MAX;
-use shared::http::Code;
-use shared::http::event::{self, HttpEvent};
-use shared::webhook::{SIGNATURE_HEADER, WebhookEvent};
+use shared::edge::http::Code;
+use shared::edge::http::event;
+use shared::edge::http::event::HttpEvent;
+use shared::message::webhook::WebhookEvent;
+use shared::webhook::SIGNATURE_HEADER;
 use tokio::runtime::Runtime;
 
 use super::runtime;
@@ -116,7 +118,7 @@ impl Http {
         let pong = matches!(reply.body(), Body::Text(text) if text.contains("\"pong\""));
         match (reply.status().is_success(), ping || pong, sent.as_slice()) {
             (true, true, []) | (false, _, []) => Ok(()),
-            (true, _, [message]) => match shared::queue::parse::<WebhookEvent>(&message.body) {
+            (true, _, [message]) => match shared::message::parse::<WebhookEvent>(&message.body) {
                 Ok(_) => Ok(()),
                 Err(error) => Err(format!("what was queued cannot be read: {error}")),
             },
@@ -215,7 +217,7 @@ fn body(call: &Call, chance: &mut Chance) -> Option<Vec<u8>> {
         return Some(mutate::bytes::noise(chance));
     }
     if chance.one_in(4000) {
-        return Some(b" ".repeat(shared::http::request::BODY_BYTES_MAX + 1));
+        return Some(b" ".repeat(shared::edge::http::request::BODY_BYTES_MAX + 1));
     }
     match (&call.body, chance.below(20)) {
         (_, 0) => None,

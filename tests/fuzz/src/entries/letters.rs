@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use shared::queue::dead_letter::{Died, Reason};
-use shared::queue::{Advance, FetchRecord, Source, parse};
+use shared::message::dead_letter::{Died, Reason};
+use shared::message::{Advance, FetchRecord, parse};
+use shared::queue::Source;
 
 use crate::canary;
 use crate::run::Class;
@@ -169,7 +170,7 @@ fn without_links(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::queue::dead_letter::Envelope;
+    use shared::message::dead_letter::Envelope;
 
     const BODY: &str = r#"{"link":"HTTPS://x/1?a=b","v":2} http:y z"#;
 

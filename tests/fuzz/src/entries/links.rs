@@ -1,6 +1,6 @@
 //! Links in webhooks: which are followed decides what the system can be made to ask, and whom.
 
-use shared::queue::Link;
+use shared::message::Link;
 use shared::records::LinkPolicy;
 use url::{Host, Url};
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared::queue::{Advance, FetchRecord, VERSION, parse};
-use shared::webhook::WebhookEvent;
+use shared::message::webhook::WebhookEvent;
+use shared::message::{Advance, FetchRecord, VERSION, parse};
 
 use super::stock::Stock;
 use crate::canary;

@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 use shared::domain::Time;
-use shared::webhook::{Incoming, UnverifiedWebhook};
+use shared::message::webhook::Incoming;
+use shared::webhook::UnverifiedWebhook;
 
 use super::keys;
 use crate::chance::Chance;

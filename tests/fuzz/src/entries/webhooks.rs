@@ -4,8 +4,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use shared::domain::{MessageId, Time};
-use shared::queue::parse;
-use shared::webhook::{Event, Incoming, UnverifiedWebhook, WebhookEvent, WebhookKeys};
+use shared::message::parse;
+use shared::message::webhook::{Event, Incoming, WebhookEvent};
+use shared::webhook::{UnverifiedWebhook, WebhookKeys};
 
 use super::keys;
 use crate::canary;

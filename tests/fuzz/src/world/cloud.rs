@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use shared::queue::dead_letter::ATTRIBUTE;
+use shared::message::dead_letter::ATTRIBUTE;
 
 use super::loopback::{Answer, Asked};
 

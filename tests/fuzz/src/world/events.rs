@@ -206,7 +206,7 @@ impl Call {
     pub(super) fn request(&self) -> Result<Request, Failed> {
         let body = self.body.as_ref().map(Value::to_string);
         let event = self.event(body.as_deref().map(str::as_bytes));
-        Ok(shared::http::event::request(serde_json::from_value(event)?))
+        Ok(shared::edge::http::event::request(serde_json::from_value(event)?))
     }
 }
 

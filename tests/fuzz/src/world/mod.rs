@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use shared::config::Env;
-use shared::init::Init;
+use shared::edge::init::Init;
 use shared::metrics::Metrics;
 
 use cloud::{Cloud, Message};

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use shared::domain::Time;
-use shared::init::Init;
+use shared::edge::init::Init;
 
 use super::Failed;
 use super::cloud::{Cloud, Message};

@@ -6,16 +6,17 @@ mod upstream;
 use std::time::Duration;
 
 use shared::Error;
-use shared::budget::{CountCall, HeedLimits, StartInTurn, TakeTurn};
 use shared::domain::budget::{Allowance, Budget, Share, Turn};
 use shared::domain::record::{Record, StoredObject};
 use shared::domain::{OwnerId, RecordId, RunId, Time, Timing};
+use shared::edge::budget::{CountCall, HeedLimits, StartInTurn, TakeTurn};
+use shared::message::webhook::WebhookEvent;
+use shared::message::{Advance, FetchRecord, Link};
 use shared::metriport::UpstreamError;
 use shared::ports::{Clock, NewIds, Stage};
-use shared::queue::{Advance, FetchRecord, Link, QueueError, SendAdvance, SendFetch, SendWebhookEvent};
+use shared::queue::{QueueError, SendAdvance, SendFetch, SendWebhookEvent};
 use shared::records::RecordsError;
 use shared::store::StoreError;
-use shared::webhook::WebhookEvent;
 
 use crate::ids;
 use crate::io::{Body, Io};

@@ -10,7 +10,7 @@ use shared::domain::{
     Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, ProofedIdentityId, RecordId, RunId, Time,
     UpstreamRequestId,
 };
-use shared::queue::Subject;
+use shared::message::Subject;
 use shared::store::{
     AcceptRun, BindIdentity, Condition, Correlate, Correlation, CreateRecord, Due, Grounds, KeepReplays, ReadChallenge,
     ReadDue, ReadIdentity, ReadPatient, ReadRecord, ReadRun, RecordWrite, RejectIdentity, RememberMessage, RunWrite,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::domain::record::{Record, RecordReason, RecordState};
 use shared::domain::run::{Run, RunState};
-use shared::queue::Subject;
+use shared::message::Subject;
 
 use super::{Violation, broken};
 use crate::functions::Job;

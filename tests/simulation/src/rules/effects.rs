@@ -4,8 +4,8 @@
 use shared::domain::record::Record;
 use shared::domain::run::{Reason, RunState};
 use shared::domain::{PatientId, RecordId};
+use shared::message::Subject;
 use shared::metriport::{Effect, UpstreamError};
-use shared::queue::Subject;
 
 use super::{Violation, broken, budget, person};
 use crate::choice::Fault;

@@ -2,8 +2,8 @@
 
 use shared::domain::SourceStatus;
 use shared::domain::run::Outcome;
-use shared::queue::Subject;
-use shared::webhook::{Event, WebhookEvent};
+use shared::message::Subject;
+use shared::message::webhook::{Event, WebhookEvent};
 use webhook_process::outcome::UNMATCHED;
 
 use super::{Violation, broken};

@@ -14,7 +14,7 @@ pub struct Mentions {
 impl Mentions {
     /// Reads them from upstream's words.
     #[must_use]
-    pub(in crate::metriport) fn in_text(text: &str) -> Self {
+    pub(crate) fn in_text(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
         Self {
             aal2: text.contains("aal2") || text.contains("session"),
@@ -26,7 +26,7 @@ impl Mentions {
     /// No error of an IAS-purposed query is documented; a 401 or 403 that does not blame the identity is taken for a
     /// rejected AAL2 session.
     #[must_use]
-    pub(in crate::metriport) fn or_aal2_by_status(self, status: u16) -> Self {
+    pub(crate) fn or_aal2_by_status(self, status: u16) -> Self {
         let rejected = matches!(status, 401 | 403) && !self.identity;
         Self {
             aal2: self.aal2 || rejected,

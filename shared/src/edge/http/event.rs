@@ -93,7 +93,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::http::request::{header, path_parameter, route};
+    use crate::edge::http::request::{header, path_parameter, route};
 
     fn event() -> Value {
         json!({

@@ -10,7 +10,7 @@ use crate::domain::identity::Verification;
 use crate::domain::record::Delivered;
 use crate::domain::run::Outcome;
 use crate::domain::{MessageId, PatientId, RecordId, RunId, SourceKind, Time, UpstreamRequestId};
-use crate::queue::Link;
+use crate::message::Link;
 
 /// Kinds of webhooks, as a closed list: a type is upstream's own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ impl EventKind {
 
     /// What `meta.type` promises (docs.metriport.com, pages `handling-data/webhooks-with-nq` and
     /// `getting-started/webhooks`).
-    pub(super) fn of_type(event_type: &str) -> Self {
+    pub(crate) fn of_type(event_type: &str) -> Self {
         match event_type {
             "ping" => Self::Ping,
             "network-query.hie" | "network-query.pharmacy" | "network-query.lab" => Self::Source,
@@ -58,10 +58,10 @@ impl EventKind {
 }
 
 /// The type of the event that a person was proofed.
-pub(super) const IDENTITY_EVENT: &str = "ias.identity.verified";
+pub(crate) const IDENTITY_EVENT: &str = "ias.identity.verified";
 
 /// Stands for the type of an event that has none.
-pub(super) const UNTYPED: &str = "unreadable";
+pub(crate) const UNTYPED: &str = "unreadable";
 
 /// A verified webhook, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +76,7 @@ pub enum Incoming {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEvent {
-    /// [`crate::queue::VERSION`].
+    /// [`crate::message::VERSION`].
     pub version: u32,
     /// `meta.messageId`; the digest where there is none.
     pub message: MessageId,

@@ -6,9 +6,9 @@ use std::panic::AssertUnwindSafe;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::FutureExt as _;
 
-use super::dead_letter::Reason;
-use super::give_up::{DeadLetter, KeepDeadLetter};
-use crate::error::Error;
+use crate::edge::error::Error;
+use crate::message::dead_letter::Reason;
+use crate::queue::{DeadLetter, KeepDeadLetter};
 
 /// Runs `step` on the body of each message in turn.
 ///
@@ -90,7 +90,8 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::queue::{QueueError, Source, parse};
+    use crate::message::parse;
+    use crate::queue::{QueueError, Source};
     use crate::store::StoreError;
 
     /// Keeps letters, or cannot.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::http::json;
+use crate::edge::http::json;
 
 fn with(values: &[&[u8]]) -> Request {
     let mut request = lambda_http::http::Request::builder();

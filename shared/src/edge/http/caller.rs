@@ -8,7 +8,7 @@ use lambda_http::request::RequestContext;
 
 use super::problem::{Code, Problem};
 use crate::domain::{ExternalId, OwnerId};
-use crate::error::Error;
+use crate::edge::error::Error;
 use crate::owner::OwnerKey;
 
 /// The person behind a request. `Debug` shows nothing.

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use super::{Advance, QueueError, SendAdvance};
 use crate::domain::record::Record;
 use crate::domain::run::Run;
 use crate::domain::{OwnerId, Time};
-use crate::error::Error;
+use crate::edge::error::Error;
+use crate::message::Advance;
+use crate::queue::{QueueError, SendAdvance};
 use crate::store::ReadRun;
 
 /// Announces a run's due work.

@@ -1,8 +1,8 @@
 //! Where a hosted page may send a person back to: only a URL of the deployment's own list, letter by letter.
 
 use crate::domain::input::{Faults, Input};
-use crate::error::Error;
-use crate::http::{Code, Problem};
+use crate::edge::error::Error;
+use crate::edge::http::{Code, Problem};
 use crate::metriport::RedirectUrl;
 
 /// Reads the body of a request for a hosted page: the URL it is to send the person back to.

@@ -17,7 +17,7 @@ use super::problem::{Code, Problem};
 use super::reply::refusal;
 use super::request::route;
 use crate::domain::{OwnerId, Time, Timing};
-use crate::error::Error;
+use crate::edge::error::Error;
 use crate::idempotency::{Begun, Call, Fingerprint, IdempotencyKey, Lease, Refusal, Reply, begin};
 use crate::owner::OwnerKey;
 use crate::store::{PersonsKeys, StoreError, Table};

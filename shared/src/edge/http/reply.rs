@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::problem::Problem;
 use super::rate_limit::limited;
-use crate::error::Error;
+use crate::edge::error::Error;
 
 /// A JSON reply that nobody on the way may keep.
 #[must_use]

@@ -1,14 +1,13 @@
 //! Everything a step can end with besides its result, and the one place that says what follows from it: for an HTTP
 //! caller a problem, for a queue whether the message comes back.
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-
 use crate::domain::IdError;
 use crate::domain::patient::Unsettled;
-use crate::http::problem::{Code, Problem};
+use crate::edge::http::problem::{Code, Problem};
+use crate::message::MessageError;
+use crate::message::dead_letter::Reason;
 use crate::metriport::{Effect, UpstreamError, UpstreamErrorKind};
-use crate::queue::dead_letter::Reason;
-use crate::queue::{MessageError, QueueError};
+use crate::queue::QueueError;
 use crate::records::RecordsError;
 use crate::store::StoreError;
 
@@ -119,16 +118,5 @@ fn upstream(error: &UpstreamError) -> Problem {
         (_, Effect::NotSent) => Problem::new(Code::UpstreamUnreachable).retry_after(5),
         (_, Effect::Refused) => Problem::new(Code::UpstreamRefused),
         (_, Effect::Unknown) => Problem::new(Code::UpstreamOutcomeUnknown).retry_after(5),
-    }
-}
-
-/// The code of an AWS error, or what kept the call from an answer. Never the message: it may quote the request.
-pub(crate) fn aws_code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
-    match error {
-        SdkError::ServiceError(service) => service.err().code().unwrap_or("unnamed"),
-        SdkError::TimeoutError(_) => "timeout",
-        SdkError::DispatchFailure(_) => "connection",
-        SdkError::ResponseError(_) => "unreadable response",
-        _ => "not sent",
     }
 }

@@ -5,7 +5,7 @@ use lambda_http::{Request, RequestExt};
 
 use super::problem::{Code, Problem};
 use crate::domain::input::{self, Faults, Input, InputError};
-use crate::error::Error;
+use crate::edge::error::Error;
 
 /// Largest body taken, in bytes.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;

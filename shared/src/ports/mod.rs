@@ -3,6 +3,13 @@
 //! traits; every port of an adapter is then a port of the function, and the function's `Ports` names those that its
 //! steps use. The simulation implements the ports itself, over a world in virtual time, and runs the same steps.
 
+mod api_key;
+mod signature;
+pub mod upstream;
+
+pub use api_key::{ApiKeyRead, ReadApiKey};
+pub use signature::SignatureError;
+
 use crate::domain::{RecordId, RunId, Time, Timing};
 
 /// Defines a port and gives it to whatever holds an adapter that has it.

@@ -8,9 +8,10 @@ use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 
 use crate::aws::Aws;
-use crate::budget::{DayBudget, RateBudget};
 use crate::clock::SystemClock;
-use crate::config::{ConfigError, Deployment, Env};
+use crate::config::{ConfigError, Env};
+use crate::deployment::Deployment;
+use crate::edge::budget::{DayBudget, RateBudget};
 use crate::metrics::Metrics;
 use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError};
 use crate::owner::{OwnerKey, OwnerKeyError};

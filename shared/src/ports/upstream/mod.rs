@@ -6,6 +6,7 @@
 
 mod kind;
 mod mentions;
+mod operation;
 
 use std::fmt;
 use std::io;
@@ -13,8 +14,7 @@ use std::time::Duration;
 
 pub use kind::{Effect, UpstreamErrorKind};
 pub use mentions::Mentions;
-
-use super::Operation;
+pub use operation::Operation;
 
 /// A failed upstream call. Holds nothing a person could be known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +61,11 @@ impl UpstreamError {
         Self { mentions, ..self }
     }
 
-    pub(in crate::metriport) const fn with_title(self, title: Option<&'static str>) -> Self {
+    pub(crate) const fn with_title(self, title: Option<&'static str>) -> Self {
         Self { title, ..self }
     }
 
-    pub(in crate::metriport) const fn with_cause(self, cause: Option<io::ErrorKind>) -> Self {
+    pub(crate) const fn with_cause(self, cause: Option<io::ErrorKind>) -> Self {
         Self { cause, ..self }
     }
 

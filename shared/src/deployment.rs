@@ -1,0 +1,103 @@
+//! Which deployment a function belongs to.
+
+use url::Url;
+
+use crate::config::{ConfigError, Env, is_loopback};
+use crate::domain::Timing;
+use crate::roots::ExtraRoots;
+
+/// Which deployment this is, which Metriport it talks to, and how time runs.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// `STAGE`: sent upstream as metadata.
+    pub stage: String,
+    /// `METRIPORT_BASE_URL`: HTTPS, or HTTP on loopback.
+    pub metriport: Url,
+    /// `TIME_SCALE`: divides durations; accepted on loopback only.
+    pub timing: Timing,
+    /// `EXTRA_ROOTS_FILE`: trusted beside the bundled roots; accepted on loopback only.
+    pub roots: ExtraRoots,
+}
+
+impl Deployment {
+    /// Reads the four variables.
+    ///
+    /// # Errors
+    /// When one is missing or malformed, or when time is scaled, or other roots are trusted, against a Metriport that
+    /// is not on loopback.
+    pub fn read(env: &Env) -> Result<Self, ConfigError> {
+        const URL: &str = "METRIPORT_BASE_URL";
+        const SCALE: &str = "TIME_SCALE";
+        let Ok(metriport) = env.required(URL)?.parse::<Url>() else {
+            return Err(ConfigError {
+                name: URL,
+                problem: "not a URL",
+            });
+        };
+        if metriport.scheme() != "https" && !is_loopback(&metriport) {
+            return Err(ConfigError {
+                name: URL,
+                problem: "plain HTTP is for loopback only",
+            });
+        }
+        let scale = match env.optional(SCALE).map(str::parse::<u32>) {
+            None => 1,
+            Some(Ok(scale)) if scale >= 1 => scale,
+            Some(_) => {
+                return Err(ConfigError {
+                    name: SCALE,
+                    problem: "not a whole number from 1 on",
+                });
+            }
+        };
+        if scale != 1 && !is_loopback(&metriport) {
+            return Err(ConfigError {
+                name: SCALE,
+                problem: "time is scaled only where Metriport is on loopback",
+            });
+        }
+        Ok(Self {
+            stage: env.required("STAGE")?.to_owned(),
+            roots: ExtraRoots::read(env, &metriport)?,
+            metriport,
+            timing: Timing::scaled(scale),
+        })
+    }
+
+    /// Whether Metriport is a stand-in on this machine.
+    #[must_use]
+    pub fn is_sandbox(&self) -> bool {
+        is_loopback(&self.metriport)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_scaled_on_loopback_only() {
+        let read = |url, scale| {
+            Deployment::read(&Env::from_pairs([
+                ("STAGE", "dev"),
+                ("METRIPORT_BASE_URL", url),
+                ("TIME_SCALE", scale),
+            ]))
+        };
+        assert!(read("https://api.metriport.com", "1").is_ok());
+        assert_eq!(read("https://api.metriport.com", "60").unwrap_err().name, "TIME_SCALE");
+        assert_eq!(read("http://127.0.0.1:4000", "60").unwrap().timing, Timing::scaled(60));
+        assert_eq!(read("http://localhost:4000", "x").unwrap_err().name, "TIME_SCALE");
+        assert_eq!(
+            read("http://api.metriport.com", "").unwrap_err().name,
+            "METRIPORT_BASE_URL"
+        );
+    }
+
+    #[test]
+    fn errors_name_the_variable_and_not_its_value() {
+        let env = Env::from_pairs([("STAGE", "dev"), ("METRIPORT_BASE_URL", "CANARY value")]);
+        let error = Deployment::read(&env).unwrap_err().to_string();
+        assert!(error.contains("METRIPORT_BASE_URL") && !error.contains("CANARY"));
+    }
+}

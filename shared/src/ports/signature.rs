@@ -1,0 +1,27 @@
+//! Why a webhook is refused.
+
+/// Why a webhook is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// No signature.
+    #[error("the signature header is missing")]
+    Missing,
+    /// Not 64 lowercase hexadecimal digits.
+    #[error("the signature is malformed")]
+    Malformed,
+    /// Signed with none of our keys, or another body.
+    #[error("the signature does not match")]
+    Mismatch,
+}
+
+impl SignatureError {
+    /// Its code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Mismatch => "mismatch",
+        }
+    }
+}
