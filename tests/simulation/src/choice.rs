@@ -79,7 +79,7 @@ pub enum Fault {
     Unanswered,
     /// No byte was written.
     NotSent,
-    /// 429.
+    /// 429, or no turn of the rate budget.
     Busy,
     /// Refused.
     Refused,

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use shared::domain::budget::{Budget, Turn};
 use shared::domain::{Time, Timing};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord, Link};
@@ -39,6 +40,18 @@ pub(crate) enum Op {
     Send(Body, Duration),
     Upstream(Call),
     Follow(Link),
+    Turn(Start),
+}
+
+/// A start that asks the rate budget for its turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) budget: Budget,
+    /// The slot it has, if it has one.
+    pub(crate) slot: Option<Time>,
+    pub(crate) now: Time,
+    /// When it must have been made.
+    pub(crate) by: Time,
 }
 
 /// What came of it.
@@ -50,6 +63,7 @@ pub(crate) enum Reply {
     Sent(Result<(), QueueError>),
     Upstream(Box<Result<Answer, UpstreamError>>),
     Followed(Option<Content>),
+    Turned(Result<Turn, StoreError>),
     Now(Time),
 }
 
@@ -169,6 +183,14 @@ impl Io {
     pub(crate) async fn upstream(&self, call: Call) -> Result<Answer, UpstreamError> {
         match self.call(Op::Upstream(call)).await {
             Reply::Upstream(answer) => *answer,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// The turn of a start.
+    pub(crate) async fn turn(&self, start: Start) -> Result<Turn, StoreError> {
+        match self.call(Op::Turn(start)).await {
+            Reply::Turned(turn) => turn,
             other => unreachable!("{other:?}"),
         }
     }

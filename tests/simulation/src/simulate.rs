@@ -94,7 +94,7 @@ pub const EVENTS: [&str; 45] = [
     "fault: no effect, no answer",
     "fault: effect, no answer",
     "fault: not sent",
-    "fault: 429",
+    "fault: busy",
     "fault: refused",
     "fault: session refused",
     "fault: identity refused",

@@ -118,6 +118,7 @@ pub(crate) fn op(op: &Op, fault: Option<Fault>) -> String {
         Op::Overdue(_) => "reads what is overdue".to_owned(),
         Op::Send(message, delay) => format!("sends {}, seen after {} s", body(message), delay.as_secs()),
         Op::Upstream(of) => format!("calls upstream: {}", call(of)),
+        Op::Turn(_) => "asks for its turn".to_owned(),
         Op::Follow(_) => "follows the link".to_owned(),
     };
     match fault {
@@ -163,7 +164,7 @@ pub(crate) const fn fault(fault: Fault) -> &'static str {
         Fault::Lost => "fault: no effect, no answer",
         Fault::Unanswered => "fault: effect, no answer",
         Fault::NotSent => "fault: not sent",
-        Fault::Busy => "fault: 429",
+        Fault::Busy => "fault: busy",
         Fault::Refused => "fault: refused",
         Fault::SessionRefused => "fault: session refused",
         Fault::IdentityRefused => "fault: identity refused",

@@ -18,6 +18,7 @@ use crate::choice::{Choice, Deed, Ending, Fate, Fault, Pull, Yield};
 use crate::functions::{Job, Presented};
 use crate::ids::{self, opaque};
 use crate::io::{Body, Op, Reply};
+use crate::ports::budget;
 use crate::rules::{self, Ghost, Violation};
 use crate::store::{Effect, Item, Key, Store, Write};
 use crate::task::{Progress, Task, proceed};
@@ -344,6 +345,7 @@ impl World {
             Op::Upstream(Call::StartQuery(_)) => true,
             Op::Upstream(_) => !matches!(fault, Fault::Partly | Fault::SessionRefused),
             Op::Overdue(_) => false,
+            Op::Turn(_) => matches!(fault, Fault::Lost | Fault::Busy),
             Op::Get(_) | Op::Follow(_) => fault == Fault::Lost,
             Op::Commit(_) | Op::Send(..) => matches!(fault, Fault::Lost | Fault::Unanswered),
         };
@@ -413,6 +415,11 @@ impl World {
                 self.judge(violation);
                 Reply::Upstream(Box::new(answer))
             }
+            Op::Turn(start) => Reply::Turned(match fault {
+                None => Ok(budget::granted(start)),
+                Some(Fault::Busy) => Ok(budget::later(start)),
+                Some(_) => Err(unavailable()),
+            }),
             Op::Follow(link) => match fault {
                 Some(_) => Reply::Followed(None),
                 None => Reply::Followed(self.upstream.follow(&link, self.now)),

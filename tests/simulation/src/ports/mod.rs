@@ -1,5 +1,6 @@
 //! The ports of the functions' steps, over the simulated world. Nothing is decided here but what stands for an adapter.
 
+pub(crate) mod budget;
 mod store;
 mod upstream;
 
@@ -19,7 +20,7 @@ use shared::records::RecordsError;
 use shared::store::StoreError;
 
 use crate::ids;
-use crate::io::{Body, Io};
+use crate::io::{Body, Io, Start};
 
 /// The daily quota the reconciler is told.
 const DAILY_QUOTA: u32 = 10_000;
@@ -58,36 +59,21 @@ impl CountCall for Io {
     }
 }
 
-/// A budget that has a place for everybody.
-const fn free(budget: Budget) -> Allowance {
-    Allowance {
-        budget,
-        quota: 1,
-        window: Duration::from_secs(60),
-        left: 1,
-        reset: Duration::ZERO,
-    }
-}
-
 impl StartInTurn for Io {
-    async fn plan_start(&self, budget: Budget, now: Time, _by: Time) -> Result<Turn, StoreError> {
-        Ok(Turn::Granted(now, free(budget)))
+    async fn plan_start(&self, budget: Budget, now: Time, by: Time) -> Result<Turn, StoreError> {
+        let slot = None;
+        self.turn(Start { budget, slot, now, by }).await
     }
 
-    async fn turn_of_start(
-        &self,
-        budget: Budget,
-        slot: Option<Time>,
-        now: Time,
-        _by: Time,
-    ) -> Result<Turn, StoreError> {
-        Ok(Turn::Granted(slot.unwrap_or(now), free(budget)))
+    async fn turn_of_start(&self, budget: Budget, slot: Option<Time>, now: Time, by: Time) -> Result<Turn, StoreError> {
+        self.turn(Start { budget, slot, now, by }).await
     }
 }
 
+/// A person who waits for an answer gets a place: that there may be none is a refusal, which changes nothing.
 impl TakeTurn for Io {
     async fn place(&self, budget: Budget, _now: Time) -> Result<Allowance, Error> {
-        Ok(free(budget))
+        Ok(budget::free(budget))
     }
 }
 
