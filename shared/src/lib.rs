@@ -1,9 +1,9 @@
 //! What the functions share: the pure domain, and the adapters through which it meets the world.
 //!
-//! Dependencies point one way, downwards: [`edge`] (what functions are made of) uses the adapters ([`store`], [`queue`],
-//! [`metriport`], [`records`], [`webhook`], [`secrets`]), of which none uses another; these use what every adapter needs
-//! ([`metrics`], [`aws`], [`config`] and others), the [`ports`], the messages that travel ([`message`]) and [`domain`],
-//! which uses nothing. A test holds the order.
+//! Dependencies point one way, downwards: [`edge`] (what functions are made of) uses the adapters ([`store`],
+//! [`queue`], [`metriport`], [`records`], [`webhook`], [`secrets`]), of which none uses another; these use what every
+//! adapter needs ([`metrics`], [`aws`], [`config`] and others), the [`ports`], the messages that travel ([`message`])
+//! and [`domain`], which uses nothing. A test holds the order.
 
 pub mod allocator;
 pub mod aws;

@@ -1,5 +1,5 @@
-//! `infra/openapi.yaml` says what the code does: the routes of the template, the refusals of `shared::edge::http`, the words
-//! of the domain, and the shapes that the functions write and read.
+//! `infra/openapi.yaml` says what the code does: the routes of the template, the refusals of `shared::edge::http`, the
+//! words of the domain, and the shapes that the functions write and read.
 
 mod document;
 mod examples;

@@ -1,6 +1,6 @@
 //! What travels through queues: due work, links to fetch, what webhooks said, and why a message was given up. Messages
-//! carry ids and states, and the link of a consolidated query we asked for; never clinical data. Every message names its
-//! version, so that a reader can refuse what it does not know.
+//! carry ids and states, and the link of a consolidated query we asked for; never clinical data. Every message names
+//! its version, so that a reader can refuse what it does not know.
 
 pub mod dead_letter;
 pub mod webhook;
