@@ -60,6 +60,15 @@ impl Draft {
                 self.due(*until);
             }
             (Queued, RunEvent::StartTooLate) => self.fail(Reason::Aal2SessionExpired),
+            // A turn is asked for before the claim. One that is to come later is another message's, a double of the one
+            // that has claimed the start meanwhile.
+            (
+                Starting,
+                RunEvent::StartDeferred {
+                    cause: Deferral::Budget,
+                    ..
+                },
+            ) => {}
             (Starting, RunEvent::StartDeferred { until, .. }) => self.defer(*until),
             (Starting, RunEvent::StartRefused { reason }) => self.fail(*reason),
             (Starting, RunEvent::StartUnknown) => {

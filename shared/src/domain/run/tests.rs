@@ -559,3 +559,14 @@ fn a_slot_serves_one_start_and_is_told_until_then() {
     assert_eq!((again.start_at, again.estimated_start(T0)), (None, Some(later)));
     assert_eq!(again.estimated_start(again.start_by), None, "it reads as failed");
 }
+
+/// Two messages for one start ask for its turn: one gets it and claims the start, the other is told to come later.
+#[test]
+fn a_later_turn_does_not_take_back_a_start_that_is_claimed() {
+    let claimed = after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed);
+    let deferred = RunEvent::StartDeferred {
+        cause: Deferral::Budget,
+        until: T0.plus(std::time::Duration::from_secs(20)),
+    };
+    assert_eq!(claimed.apply(&deferred, T0, Timing::default(), spare(1)), None);
+}
