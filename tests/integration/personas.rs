@@ -1,6 +1,7 @@
 //! Persons whose networks behave in one way each, and what a pull of theirs comes to.
 
-use ias::app::Reply;
+use ias::app::{App, Reply};
+use sandbox_metriport::Operation;
 use serde_json::{Value, json};
 
 use crate::harness::{Person, TestApp, refused, until};
@@ -159,63 +160,85 @@ async fn each_persona_gets_what_its_networks_hold() {
     app.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_conflict_of_links_has_one_answer_and_leaves_nothing() {
-    let app = TestApp::with(|options| {
+/// A sandbox whose tokens name the person for Metriport by the claim `member`.
+async fn with_member_claim() -> TestApp {
+    TestApp::with(|options| {
         options.stand_in.rate_limits = false;
         options
             .extra_env
             .push(("EXTERNAL_ID_CLAIM".to_owned(), "member".to_owned()));
     })
-    .await;
-    let of = |subject: &str, member: &str| app.app_with(subject, &json!({ "member": member }));
-    let (ada, wren) = (app.person("ada", "Jane"), app.person("wren", "Wren"));
-    assert_eq!(
-        of("ada", "m-ada").put_patient(ada.demographics()).await.unwrap().status,
-        200
-    );
-    // Of an attempt that came to nothing only the number of its writes is left.
-    let linked = async || {
-        let mut table = app.table().await;
-        table.retain(|item| item["sk"] != "PATIENT" || item.get("link").is_some() || item.get("intent").is_some());
-        table
-    };
-    let before = linked().await;
-    let updates = app.upstream(sandbox_metriport::Operation::UpdatePatient);
+    .await
+}
 
-    let elsewhere = app.person("elsewhere", "Jane");
-    let answers = [
+/// The app of a person whose token says `member`.
+fn app_of(app: &TestApp, subject: &str, member: &str) -> App {
+    app.app_with(subject, &json!({ "member": member }))
+}
+
+/// The answers to demographics that conflict with a link: with Ada's, as `m-ada`, or with one that Metriport knows.
+async fn conflicting_links(app: &TestApp, ada: &Person) -> Vec<Reply> {
+    let (wren, elsewhere) = (app.person("wren", "Wren"), app.person("elsewhere", "Jane"));
+    let conflicts = [
         // Metriport knows the patient by somebody else's id.
-        of("wren", "m-wren").put_patient(wren.demographics()).await.unwrap(),
+        ("wren", "m-wren", &wren),
         // The demographics are those of another patient of the account.
-        of("bea", "m-bea").put_patient(ada.demographics()).await.unwrap(),
+        ("bea", "m-bea", ada),
         // The token names the person as another one is named.
-        of("cora", "m-ada").put_patient(elsewhere.demographics()).await.unwrap(),
+        ("cora", "m-ada", &elsewhere),
         // The token names the person otherwise than before.
-        of("ada", "m-other").put_patient(ada.demographics()).await.unwrap(),
-        of("ada", "m-other")
-            .put_patient(elsewhere.demographics())
-            .await
-            .unwrap(),
+        ("ada", "m-other", ada),
+        ("ada", "m-other", &elsewhere),
     ];
+    let mut answers = Vec::new();
+    for (subject, member, person) in conflicts {
+        let put = app_of(app, subject, member).put_patient(person.demographics()).await;
+        answers.push(put.unwrap());
+    }
+    answers
+}
+
+/// The table without the rows of patients that hold no link: a refused attempt leaves its number of writes there.
+async fn table_of_links(app: &TestApp) -> Vec<Value> {
+    let mut table = app.table().await;
+    table.retain(|item| item["sk"] != "PATIENT" || item.get("link").is_some() || item.get("intent").is_some());
+    table
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_conflict_of_links_has_one_answer_and_leaves_nothing() {
+    let app = with_member_claim().await;
+    let ada = app.person("ada", "Jane");
+    let linked = app_of(&app, "ada", "m-ada").put_patient(ada.demographics()).await;
+    assert_eq!(linked.unwrap().status, 200);
+    let before = table_of_links(&app).await;
+    let updates = app.upstream(Operation::UpdatePatient);
+
+    let answers = conflicting_links(&app, &ada).await;
     for answer in &answers {
         refused(answer, 409, "patient_link_refused", "contact_support");
         assert_eq!(answer.body, answers[0].body, "the answer tells which conflict it is");
     }
-    assert_eq!(linked().await, before);
+    assert_eq!(table_of_links(&app).await, before);
     assert_eq!(
-        app.upstream(sandbox_metriport::Operation::UpdatePatient),
+        app.upstream(Operation::UpdatePatient),
         updates,
         "another's patient was overwritten"
     );
     for (subject, member) in [("wren", "m-wren"), ("bea", "m-bea"), ("cora", "m-ada")] {
-        let identity = of(subject, member).identity().await.unwrap();
+        let identity = app_of(&app, subject, member).identity().await.unwrap();
         assert_eq!(
             (&identity.body["patientLinked"], &identity.body["status"]),
             (&json!(false), &json!("not_started"))
         );
     }
+    app.end().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_without_the_claim_for_the_external_id_is_refused() {
+    let app = with_member_claim().await;
+    let elsewhere = app.person("elsewhere", "Jane");
     let nameless = app.app_with("nameless", &json!({}));
     refused(
         &nameless.put_patient(elsewhere.demographics()).await.unwrap(),

@@ -2,6 +2,7 @@
 //! work at once. A round without overlap is played again, and too many of those fail the test.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use ias::app::Reply;
 use sandbox_metriport::Operation;
@@ -221,9 +222,31 @@ async fn messages_sent_again_have_no_second_effect() {
     nora.verify_identity().await;
     app.slow_queues(1).await;
     let id = nora.start_from(&["lab"]).await;
-    // What is known already: sent by us, or sent again by us.
-    let known = std::sync::Mutex::new(BTreeSet::new());
-    let repeated = std::sync::Mutex::new(BTreeMap::<&str, usize>::new());
+    let ended = repeat_messages_until_ended(&app, &nora, &id).await;
+    assert_eq!(ended.text("/status"), "completed");
+    app.drain().await;
+    let calls = |operation| app.stand_in().stats().calls(operation);
+    assert_eq!(calls(Operation::StartNetworkQuery), 1);
+    assert_eq!(calls(Operation::StartConsolidatedQuery), 1);
+    assert_eq!(calls(Operation::DownloadFile), 1);
+    assert_eq!(nora.records().await.list("/records").len(), 1);
+    assert_counted_once(&app).await;
+    let codes = nora.codes(&id).await;
+    for code in ["start_claimed", "started", "source_reported", "record_ended"] {
+        assert_eq!(codes.iter().filter(|found| *found == code).count(), 1, "{codes:?}");
+    }
+    assert!(
+        app.overlapped("query-dispatch"),
+        "the copies were worked off one after the other"
+    );
+    app.end().await;
+}
+
+/// Sends five copies of each message that is not a copy itself, until the pull has ended. Each queue had some.
+async fn repeat_messages_until_ended(app: &TestApp, nora: &Person, id: &str) -> Reply {
+    // Ids of messages that were repeated, and of their copies.
+    let known = Mutex::new(BTreeSet::new());
+    let repeated = Mutex::new(BTreeMap::<&str, usize>::new());
     let ended = until("the pull has ended, every message of it sent again", async || {
         for queue in QUEUES {
             for message in app.sandbox().aws().queues().messages(queue).expect("the queue") {
@@ -237,19 +260,17 @@ async fn messages_sent_again_have_no_second_effect() {
                 }
             }
         }
-        let run = nora.run(&id).await;
+        let run = nora.run(id).await;
         (run.text("/next/action") != "wait").then_some(run)
     })
     .await;
-    assert_eq!(ended.text("/status"), "completed");
-    app.drain().await;
     let repeated = repeated.into_inner().unwrap();
     assert!(QUEUES.iter().all(|queue| repeated.contains_key(queue)), "{repeated:?}");
-    let calls = |operation| app.stand_in().stats().calls(operation);
-    assert_eq!(calls(Operation::StartNetworkQuery), 1);
-    assert_eq!(calls(Operation::StartConsolidatedQuery), 1);
-    assert_eq!(calls(Operation::DownloadFile), 1);
-    assert_eq!(nora.records().await.list("/records").len(), 1);
+    ended
+}
+
+/// One pull has begun and ended, and one record, by the metrics.
+async fn assert_counted_once(app: &TestApp) {
     for (counted, dimension, code) in [
         ("PullsStarted", None, ""),
         ("PullsEnded", Some("State"), "completed"),
@@ -260,15 +281,6 @@ async fn messages_sent_again_have_no_second_effect() {
         let told = app.until_measured(counted, &detail, 1).await;
         assert_eq!(told.len(), 1, "{counted}: {told:?}");
     }
-    let codes = nora.codes(&id).await;
-    for code in ["start_claimed", "started", "source_reported", "record_ended"] {
-        assert_eq!(codes.iter().filter(|found| *found == code).count(), 1, "{codes:?}");
-    }
-    assert!(
-        app.overlapped("query-dispatch"),
-        "the copies were worked off one after the other"
-    );
-    app.end().await;
 }
 
 /// Two processes that have read the same record both want to go on with it: the second is told that it is too late.

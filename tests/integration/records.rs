@@ -5,6 +5,7 @@ mod transfers;
 
 use std::collections::BTreeSet;
 
+use ias::app::Reply;
 use sandbox_metriport::Operation;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -30,7 +31,7 @@ fn ids(resources: &[Value], of_type: &str) -> BTreeSet<String> {
         .collect()
 }
 
-async fn ask_and_download(person: &Person, body: &Value) -> (ias::app::Reply, Vec<u8>) {
+async fn ask_and_download(person: &Person, body: &Value) -> (Reply, Vec<u8>) {
     let id = person.ask_record(body).await;
     let record = person.until_record(&id).await;
     assert_eq!(record.text("/status"), "available", "{:?}", record.body);
@@ -39,22 +40,31 @@ async fn ask_and_download(person: &Person, body: &Value) -> (ias::app::Reply, Ve
     (record, bytes)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_asks_for_other_forms_and_parts_of_the_record() {
+/// A sandbox and a person, and the resources of the record that the person's only pull brought.
+async fn with_record() -> (TestApp, Person, Vec<Value>) {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     let run = nora.until_ended(&nora.start_from(&["hie"]).await).await;
     let whole = resources(&nora.download(&nora.final_record(&run).await).await);
+    (app, nora, whole)
+}
+
+/// A day at a third of the dates of a record, and one at two thirds.
+fn span_inside(whole: &[Value]) -> (&str, &str) {
     let dates: BTreeSet<&str> = whole
         .iter()
         .filter_map(|r| r["effectiveDateTime"].as_str())
         .map(|date| &date[..10])
         .collect();
     let dates: Vec<&str> = dates.into_iter().collect();
-    let (from, to) = (dates[dates.len() / 3], dates[dates.len() * 2 / 3]);
+    (dates[dates.len() / 3], dates[dates.len() * 2 / 3])
+}
 
-    // Some resources, of some time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_of_one_type_and_time_holds_these_resources_alone() {
+    let (app, nora, whole) = with_record().await;
+    let (from, to) = span_inside(&whole);
     let body = json!({ "conversionType": "json", "resources": ["Observation"], "dateFrom": from, "dateTo": to });
     let (record, bytes) = ask_and_download(&nora, &body).await;
     for (name, value) in body.as_object().unwrap() {
@@ -77,31 +87,51 @@ async fn a_person_asks_for_other_forms_and_parts_of_the_record() {
         );
     }
     assert_eq!(record.number("/counts/Observation"), expected.len() as u64);
+    app.end().await;
+}
 
-    // Documents.
-    let (pdf, bytes) = ask_and_download(&nora, &json!({ "conversionType": "pdf" })).await;
+/// Asks for the record as PDF.
+async fn ask_pdf(person: &Person) -> Reply {
+    let (pdf, bytes) = ask_and_download(person, &json!({ "conversionType": "pdf" })).await;
     assert!(bytes.starts_with(b"%PDF-") && pdf.body.get("counts").is_none());
-    let (html, bytes) = ask_and_download(&nora, &json!({ "conversionType": "html" })).await;
-    assert!(bytes.starts_with(b"<!doctype html>") && html.body.get("counts").is_none());
+    pdf
+}
 
-    // Nothing of that time: no record, and no link.
+/// Asks for the record as HTML.
+async fn ask_html(person: &Person) -> Reply {
+    let (html, bytes) = ask_and_download(person, &json!({ "conversionType": "html" })).await;
+    assert!(bytes.starts_with(b"<!doctype html>") && html.body.get("counts").is_none());
+    html
+}
+
+/// Asks for resources of a time from which there are none: the record has no link.
+async fn ask_empty(person: &Person) -> Reply {
     let body = json!({
         "conversionType": "json", "resources": ["Observation"],
         "dateFrom": "1900-01-01", "dateTo": "1900-12-31",
     });
-    let empty = nora.until_record(&nora.ask_record(&body).await).await;
+    let empty = person.until_record(&person.ask_record(&body).await).await;
     assert_eq!(
         (empty.text("/status"), empty.text("/next/action")),
         ("empty".into(), "none".into())
     );
     assert!(empty.body.get("link").is_none());
+    empty
+}
 
-    // The list has them all, the newest first, and no link.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_in_every_form_are_listed_the_newest_first() {
+    let (app, nora, _) = with_record().await;
+    let (json_form, _) = ask_and_download(&nora, &json!({ "conversionType": "json" })).await;
+    let pdf = ask_pdf(&nora).await;
+    let html = ask_html(&nora).await;
+    let empty = ask_empty(&nora).await;
     let list = nora.records().await;
     let listed: Vec<&Value> = list.list("/records").iter().map(|record| &record["id"]).collect();
-    let newest = [&empty, &html, &pdf, &record].map(|record| &record.body["id"]);
+    let newest = [&empty, &html, &pdf, &json_form].map(|record| &record.body["id"]);
     assert_eq!(listed[..4], newest);
     assert!(listed.len() == 5 && list.list("/records").iter().all(|record| record.get("link").is_none()));
+    // The empty record has no object.
     assert_eq!(app.objects().await.len(), listed.len() - 1);
     app.end().await;
 }

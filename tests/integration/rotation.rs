@@ -115,69 +115,107 @@ async fn a_secret_that_holds_nothing_yet_stops_the_function_by_name() {
     app.break_off().await;
 }
 
-/// The function does not start, and says which secret it is and what is wrong with it, but not what it holds.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_secret_without_a_key_stops_the_function_by_name() {
-    let app = TestApp::start().await;
-    let event = signed(&app, "m-1");
-    let good = json!({ "current": app.stand_in().webhook_key() }).to_string();
-    let text = |text: &str| text.as_bytes().to_vec();
-    for (bytes, is_text, problem) in [
-        (text(CANARY), true, r#"is not JSON like {"current": "..."}"#),
+/// What an operator stores as a secret.
+enum Stored {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Stored {
+    fn text(text: impl ToString) -> Self {
+        Self::Text(text.to_string())
+    }
+}
+
+/// Stores the secret of the webhook keys; the next webhook finds a fresh process.
+async fn store_webhook_secret(app: &TestApp, secret: &Stored) {
+    match secret {
+        Stored::Text(text) => app.store_secret(WEBHOOK_KEYS, text).await,
+        Stored::Binary(bytes) => app.store_binary_secret(WEBHOOK_KEYS, bytes).await,
+    }
+    assert!(app.sandbox().host().kill("webhook-intake").await);
+}
+
+/// A secret with the current key and nothing else.
+fn good_keys(app: &TestApp) -> String {
+    json!({ "current": app.stand_in().webhook_key() }).to_string()
+}
+
+/// Secrets that hold no usable key, each with the problem that the function names.
+fn useless_secrets(good: &str) -> [(Stored, &'static str); 6] {
+    [
+        (Stored::text(CANARY), r#"is not JSON like {"current": "..."}"#),
+        (Stored::text(json!({ "previous": CANARY })), "is not JSON like"),
         (
-            text(&json!({ "previous": CANARY }).to_string()),
-            true,
-            "is not JSON like",
-        ),
-        (
-            text(&json!({ "current": " ", "previous": CANARY }).to_string()),
-            true,
+            Stored::text(json!({ "current": " ", "previous": CANARY })),
             "holds no current webhook key",
         ),
         (
-            text(&json!({ "current": CANARY, "previousUntil": CANARY }).to_string()),
-            true,
+            Stored::text(json!({ "current": CANARY, "previousUntil": CANARY })),
             "says until when the previous webhook key counts, but not",
         ),
-        (text(" \n"), true, "is empty"),
-        (text(&good), false, "is binary; it must be text"),
-    ] {
-        match is_text {
-            true => app.store_secret(WEBHOOK_KEYS, &String::from_utf8_lossy(&bytes)).await,
-            false => app.store_binary_secret(WEBHOOK_KEYS, &bytes).await,
-        }
-        assert!(app.sandbox().host().kill("webhook-intake").await);
-        let said = format!("secret of WEBHOOK_KEYS_SECRET: {problem}");
-        until(&format!("it says: {said}"), async || {
-            let refused = send(&app, &event).await;
-            assert!((500..600).contains(&refused), "{refused}");
-            app.log()
-                .iter()
-                .any(|line| {
-                    let line = line.replace('\\', "");
-                    line.contains(r#""level":"ERROR","message":"init failed""#) && line.contains(&said)
-                })
-                .then_some(())
-        })
-        .await;
+        (Stored::text(" \n"), "is empty"),
+        (Stored::Binary(good.as_bytes().to_vec()), "is binary; it must be text"),
+    ]
+}
+
+async fn until_started(app: &TestApp, event: &(String, String)) {
+    until("the function starts again", async || {
+        (send(app, event).await == 200).then_some(())
+    })
+    .await;
+}
+
+/// The function does not start, and logs the name of the secret and its problem, but not its content.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_secret_without_a_key_stops_the_function_by_name() {
+    let app = TestApp::start().await;
+    let (event, good) = (signed(&app, "m-1"), good_keys(&app));
+    for (secret, problem) in useless_secrets(&good) {
+        store_webhook_secret(&app, &secret).await;
+        until_init_fails(&app, &event, problem).await;
         let failures = app.sandbox().host().init_failures();
         let failed: Vec<_> = failures.iter().map(|failure| failure.function.as_str()).collect();
         assert_eq!(failed, ["webhook-intake"]);
     }
-    // One key, two, and white space around them, as it comes from a file or a pipe.
+    store_webhook_secret(&app, &Stored::Text(good)).await;
+    until_started(&app, &event).await;
+    assert!(app.log().iter().all(|line| !line.contains(CANARY)));
+    app.end().await;
+}
+
+/// Sends an event until `webhook-intake` has logged this problem of its secret; each one gets a 5xx.
+async fn until_init_fails(app: &TestApp, event: &(String, String), problem: &str) {
+    let said = format!("secret of WEBHOOK_KEYS_SECRET: {problem}");
+    until(&format!("it says: {said}"), async || {
+        let refused = send(app, event).await;
+        assert!((500..600).contains(&refused), "{refused}");
+        app.log()
+            .iter()
+            .any(|line| {
+                let line = line.replace('\\', "");
+                line.contains(r#""level":"ERROR","message":"init failed""#) && line.contains(&said)
+            })
+            .then_some(())
+    })
+    .await;
+}
+
+/// A secret that comes from a file or a pipe ends with a line break, and a key from one may do so, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn white_space_and_an_empty_previous_key_are_taken() {
+    let app = TestApp::start().await;
+    let (event, good) = (signed(&app, "m-1"), good_keys(&app));
+    store_webhook_secret(&app, &Stored::text(" \n")).await;
+    until_init_fails(&app, &event, "is empty").await;
     for keys in [
         good.clone(),
         format!("{good}\n"),
         good.replace("\"}", "\\n\", \"previous\": \"\"}"),
     ] {
-        app.store_secret(WEBHOOK_KEYS, &keys).await;
-        assert!(app.sandbox().host().kill("webhook-intake").await);
-        until("the function starts again", async || {
-            (send(&app, &event).await == 200).then_some(())
-        })
-        .await;
+        store_webhook_secret(&app, &Stored::Text(keys)).await;
+        until_started(&app, &event).await;
     }
-    assert!(app.log().iter().all(|line| !line.contains(CANARY)));
     assert_eq!(
         serde_json::from_str::<Value>(&good).unwrap()["current"],
         app.stand_in().webhook_key()

@@ -11,8 +11,8 @@ use ias::sandbox::AAL2_RETURN;
 use sandbox_aws::{Interceptor, MessageInfo, Passage};
 use sandbox_metriport::{HeldDelivery, PerMinute};
 
-use crate::harness::TestApp;
-use recorder::Recorder;
+use crate::harness::{Passed, Person, TestApp};
+use recorder::{Recorder, Steps};
 
 /// What is expected; a failing test prints what differs.
 const EXPECTED: &str = include_str!("round_trips/expected.txt");
@@ -37,9 +37,29 @@ impl Interceptor for NoLooks {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+
 async fn each_step_of_a_pull_makes_the_calls_it_needs_and_no_more() {
     let recorder = Recorder::default();
-    let app = TestApp::with(|options| {
+    let app = start_recorded(&recorder).await;
+    let nora = app.person("nora", "Jane");
+    app.stand_in().hold_webhooks();
+    let mut steps = recorder.steps(&app);
+    link_twice(&mut steps, &nora).await;
+    verify_identity(&mut steps, &app, &nora).await;
+    let passed = open_challenges(&mut steps, &app, &nora).await;
+    start_twice_with_one_key(&mut steps, &nora, &passed).await;
+    let run = only_run(&nora).await;
+    report_each_source(&mut steps, &app).await;
+    deliver_record(&mut steps, &app).await;
+    read_run_and_record(&mut steps, &nora, &run).await;
+    reconcile_twice(&mut steps, &app).await;
+    steps.compare(EXPECTED);
+    app.end().await;
+}
+
+/// A sandbox whose calls `recorder` notes. Delayed messages never arrive, and two calls hardly draw the same place.
+async fn start_recorded(recorder: &Recorder) -> TestApp {
+    TestApp::with(|options| {
         options.observer = Some(recorder.observer());
         options.faults.aws = Some(Arc::new(NoLooks));
         options.stand_in.limits = PerMinute {
@@ -47,58 +67,63 @@ async fn each_step_of_a_pull_makes_the_calls_it_needs_and_no_more() {
             ..PerMinute::default()
         };
     })
-    .await;
-    let nora = app.person("nora", "Jane");
-    app.stand_in().hold_webhooks();
-    let mut steps = recorder.steps(&app);
+    .await
+}
 
-    steps
-        .step("PUT /v1/patient, the first", async || {
-            assert_eq!(nora.link().await.status, 200)
-        })
-        .await;
-    steps
-        .step("PUT /v1/patient, unchanged", async || {
-            assert_eq!(nora.link().await.status, 200)
-        })
-        .await;
+async fn link_twice(steps: &mut Steps<'_>, nora: &Person) {
+    for name in ["PUT /v1/patient, the first", "PUT /v1/patient, unchanged"] {
+        steps
+            .step(name, async || assert_eq!(nora.link().await.status, 200))
+            .await;
+    }
+}
+
+async fn verify_identity(steps: &mut Steps<'_>, app: &TestApp, nora: &Person) {
     steps
         .step("POST /v1/identity-sessions", async || nora.pass_identity_page().await)
         .await;
     let proofed = app.until_held("ias.identity.verified", 1).await;
     steps
-        .step("ias.identity.verified", async || release(&app, &proofed).await)
+        .step("ias.identity.verified", async || release(app, &proofed).await)
         .await;
     steps
         .step("GET /v1/identity", async || {
             assert_eq!(nora.identity().await, "verified")
         })
         .await;
+}
+
+/// The step is a challenge that is only opened; the challenge that is passed afterwards is not recorded.
+async fn open_challenges(steps: &mut Steps<'_>, app: &TestApp, nora: &Person) -> Passed {
     steps
         .step("POST /v1/aal2-challenges", async || {
             assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);
         })
         .await;
-    let (passed, keyed) = (nora.pass_challenge().await, nora.app.with_key("once"));
+    let passed = nora.pass_challenge().await;
     app.drain().await;
-    steps
-        .step("POST /v1/network-queries with a key, and the start", async || {
-            assert_eq!(keyed.start_query(&passed.ask()).await.unwrap().status, 202);
-        })
-        .await;
-    steps
-        .step("the same again", async || {
-            assert_eq!(keyed.start_query(&passed.ask()).await.unwrap().status, 202);
-        })
-        .await;
-    let run = nora
-        .app
-        .get("/v1/network-queries")
-        .await
-        .unwrap()
-        .list("/networkQueries")[0]["id"]
-        .clone();
-    let run = run.as_str().expect("the run").to_owned();
+    passed
+}
+
+async fn start_twice_with_one_key(steps: &mut Steps<'_>, nora: &Person, passed: &Passed) {
+    let keyed = nora.app.with_key("once");
+    for name in ["POST /v1/network-queries with a key, and the start", "the same again"] {
+        steps
+            .step(name, async || {
+                assert_eq!(keyed.start_query(&passed.ask()).await.unwrap().status, 202);
+            })
+            .await;
+    }
+}
+
+/// The id of the pull, from the list: its start was answered inside a step.
+async fn only_run(nora: &Person) -> String {
+    let runs = nora.app.get("/v1/network-queries").await.unwrap();
+    let run = &runs.list("/networkQueries")[0]["id"];
+    run.as_str().expect("the run").to_owned()
+}
+
+async fn report_each_source(steps: &mut Steps<'_>, app: &TestApp) {
     let reported = app.until_held("network-query.", 3).await;
     for source in ["pharmacy", "lab", "hie"] {
         let kind = format!("network-query.{source}");
@@ -109,32 +134,37 @@ async fn each_step_of_a_pull_makes_the_calls_it_needs_and_no_more() {
             .collect::<Vec<_>>();
         let last = if source == "hie" { ", the last source" } else { "" };
         steps
-            .step(&format!("{kind}{last}"), async || release(&app, &one).await)
+            .step(&format!("{kind}{last}"), async || release(app, &one).await)
             .await;
     }
+}
+
+async fn deliver_record(steps: &mut Steps<'_>, app: &TestApp) {
     let delivered = app.until_held("medical.consolidated-data", 1).await;
     steps
-        .step("medical.consolidated-data", async || release(&app, &delivered).await)
+        .step("medical.consolidated-data", async || release(app, &delivered).await)
         .await;
+}
+
+async fn read_run_and_record(steps: &mut Steps<'_>, nora: &Person, run: &str) {
     steps
         .step("GET /v1/network-queries/{id}", async || {
-            assert_eq!(nora.run(&run).await.text("/status"), "completed");
+            assert_eq!(nora.run(run).await.text("/status"), "completed");
         })
         .await;
-    let record = nora.until_final_record(&run).await;
+    let record = nora.until_final_record(run).await;
     steps
         .step("GET /v1/records/{id}", async || {
             assert_eq!(nora.record(&record).await.text("/status"), "available");
         })
         .await;
-    steps
-        .step("reconcile, when deliveries are looked at", async || {
-            app.reconcile().await
-        })
-        .await;
-    steps.step("reconcile, otherwise", async || app.reconcile().await).await;
-    steps.compare(EXPECTED);
-    app.end().await;
+}
+
+/// Only the first tick compares the deliveries with Metriport's count.
+async fn reconcile_twice(steps: &mut Steps<'_>, app: &TestApp) {
+    for name in ["reconcile, when deliveries are looked at", "reconcile, otherwise"] {
+        steps.step(name, async || app.reconcile().await).await;
+    }
 }
 
 async fn release(app: &TestApp, held: &[HeldDelivery]) {

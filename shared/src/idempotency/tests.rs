@@ -255,6 +255,102 @@ struct AtWork {
     until: i64,
 }
 
+/// One key's life so far, as seen from outside: who works, what was made, and what was answered.
+#[derive(Default)]
+struct Play {
+    memory: Memory,
+    at: i64,
+    ids: u128,
+    working: Vec<AtWork>,
+    made: BTreeSet<Uuid>,
+    answered: Option<(Uuid, &'static str)>,
+}
+
+type Checked = Result<(), TestCaseError>;
+
+impl Play {
+    fn step(&mut self, step: &Step) -> Checked {
+        match *step {
+            Step::Come { body, fails } => self.come(body, fails)?,
+            Step::End { knows } if !self.working.is_empty() => self.end(knows)?,
+            Step::Die if !self.working.is_empty() => drop(self.working.remove(0)),
+            Step::End { .. } | Step::Die => {}
+            Step::Pass(millis) => self.at += millis,
+        }
+        prop_assert!(self.made.len() <= 1, "{} things under one key", self.made.len());
+        Ok(())
+    }
+
+    fn come(&mut self, body: &'static str, fails: bool) -> Checked {
+        self.ids += 1;
+        let mut call = call(body, self.ids, self.at);
+        call.kept = Duration::from_secs(3_600);
+        match now(begin(&self.memory, call)) {
+            Begun::Work(lease) => self.work(lease, body, fails),
+            Begun::Replay(reply) => {
+                let (thing, of) = self.answered.expect("an answer");
+                prop_assert_eq!((reply.body, body), (thing.to_string(), of));
+                Ok(())
+            }
+            Begun::Refused(refusal) => self.check_refusal(refusal, body),
+        }
+    }
+
+    fn work(&mut self, lease: Lease, body: &'static str, fails: bool) -> Checked {
+        let at = self.at;
+        prop_assert!(
+            self.working.iter().all(|other| other.until <= at),
+            "two at work at once"
+        );
+        prop_assert!(self.answered.is_none());
+        // Where it was made before, it is found under the same id.
+        prop_assert!(self.made.is_empty() || (lease.resumed() && self.made.contains(&lease.thing())));
+        if !fails {
+            self.made.insert(lease.thing());
+        }
+        let until = at + i64::try_from(LEASE.as_millis()).unwrap();
+        self.working.push(AtWork { lease, body, until });
+        Ok(())
+    }
+
+    fn check_refusal(&self, refusal: Refusal, body: &str) -> Checked {
+        let stored = self.memory.entry.lock().unwrap();
+        match refusal {
+            Refusal::InFlight => {
+                let state = stored.as_ref().map(|stored| &stored.state);
+                let runs = |until: &Time| self.at < until.millis();
+                let at_work = matches!(state, Some(State::Leased { until }) if runs(until));
+                prop_assert!(at_work);
+            }
+            Refusal::Reused => {
+                prop_assert!(
+                    stored
+                        .as_ref()
+                        .is_some_and(|stored| stored.fingerprint != fingerprint(body))
+                );
+            }
+            Refusal::Spent => prop_assert!(false, "nothing here expires"),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, knows: bool) -> Checked {
+        let AtWork { lease, body, .. } = self.working.remove(0);
+        let thing = lease.thing();
+        if self.made.contains(&thing) {
+            if now(lease.keep(&self.memory, reply(&thing.to_string()), None)) {
+                prop_assert!(self.answered.is_none(), "answered twice");
+                self.answered = Some((thing, body));
+            }
+        } else if knows {
+            now(lease.forget(&self.memory));
+        } else {
+            now(lease.give_up(&self.memory));
+        }
+        Ok(())
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
@@ -262,66 +358,9 @@ proptest! {
     /// one request, and every answer is the first one.
     #[test]
     fn one_thing_is_made_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
-        let memory = Memory::default();
-        let (mut at, mut ids) = (0, 0);
-        let mut working = Vec::<AtWork>::new();
-        let mut made = BTreeSet::new();
-        let mut answered: Option<(Uuid, &str)> = None;
-        for step in steps {
-            match step {
-                Step::Come { body, fails } => {
-                    ids += 1;
-                    let mut call = call(body, ids, at);
-                    call.kept = Duration::from_secs(3_600);
-                    match now(begin(&memory, call)) {
-                        Begun::Work(lease) => {
-                            prop_assert!(working.iter().all(|other| other.until <= at), "two at work at once");
-                            prop_assert!(answered.is_none());
-                            // Where it was made before, it is found under the same id.
-                            prop_assert!(made.is_empty() || (lease.resumed() && made.contains(&lease.thing())));
-                            if !fails {
-                                made.insert(lease.thing());
-                            }
-                            let until = at + i64::try_from(LEASE.as_millis()).unwrap();
-                            working.push(AtWork { lease, body, until });
-                        }
-                        Begun::Replay(reply) => {
-                            let (thing, of) = answered.expect("an answer");
-                            prop_assert_eq!((reply.body, body), (thing.to_string(), of));
-                        }
-                        Begun::Refused(Refusal::InFlight) => {
-                            let stored = memory.entry.lock().unwrap();
-                            let state = stored.as_ref().map(|stored| &stored.state);
-                            let runs = |until: &Time| at < until.millis();
-                            let at_work = matches!(state, Some(State::Leased { until }) if runs(until));
-                            prop_assert!(at_work);
-                        }
-                        Begun::Refused(Refusal::Reused) => {
-                            let stored = memory.entry.lock().unwrap();
-                            prop_assert!(stored.as_ref().is_some_and(|stored| stored.fingerprint != fingerprint(body)));
-                        }
-                        Begun::Refused(Refusal::Spent) => prop_assert!(false, "nothing here expires"),
-                    }
-                }
-                Step::End { knows } if !working.is_empty() => {
-                    let AtWork { lease, body, .. } = working.remove(0);
-                    let thing = lease.thing();
-                    if made.contains(&thing) {
-                        if now(lease.keep(&memory, reply(&thing.to_string()), None)) {
-                            prop_assert!(answered.is_none(), "answered twice");
-                            answered = Some((thing, body));
-                        }
-                    } else if knows {
-                        now(lease.forget(&memory));
-                    } else {
-                        now(lease.give_up(&memory));
-                    }
-                }
-                Step::Die if !working.is_empty() => drop(working.remove(0)),
-                Step::End { .. } | Step::Die => {}
-                Step::Pass(millis) => at += millis,
-            }
-            prop_assert!(made.len() <= 1, "{} things under one key", made.len());
+        let mut play = Play::default();
+        for step in &steps {
+            play.step(step)?;
         }
     }
 }

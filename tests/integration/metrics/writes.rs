@@ -1,5 +1,6 @@
-//! A pull or a record begins and ends in one write, however many try: only the one that wins is told.
+//! A pull or a record begins and ends in one write, however many try: only the write that wins is counted.
 
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -13,17 +14,19 @@ use shared::domain::{
     Aal2SessionHash, Aal2SessionId, OwnerId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Sources, Timing,
 };
 use shared::metrics::Metrics;
-use shared::store::{AcceptRun, CreateRecord, Grounds, RunWrite, StoreError, WriteRun, claim_record};
+use shared::store::{AcceptRun, CreateRecord, Grounds, RunWrite, StoreError, Table, WriteRun, claim_record};
 
 use crate::budget::table;
 use crate::harness::TestApp;
 
-/// Whether one of two was written and the other not.
-fn is_one<T>(first: &Result<T, StoreError>, second: &Result<T, StoreError>) -> bool {
-    matches!(
-        (first, second),
+/// Fails the test unless one of two was written and the other was not.
+#[track_caller]
+fn assert_one_wins<T: Debug>((first, second): (Result<T, StoreError>, Result<T, StoreError>)) {
+    let is_one = matches!(
+        (&first, &second),
         (Ok(_), Err(StoreError::Conflict(_))) | (Err(StoreError::Conflict(_)), Ok(_))
-    )
+    );
+    assert!(is_one, "{first:?} {second:?}");
 }
 
 /// An item of the person with nothing in it but its version, 1.
@@ -33,86 +36,139 @@ async fn put_version(app: &TestApp, row: &str) {
     put.set_item(Some(item)).send().await.expect("an item");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_the_write_that_wins_is_told() {
-    let app = TestApp::with(|options| options.prewarm = false).await;
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&lines);
-    let metrics = Metrics::to("test", move |line| {
-        let line: Value = serde_json::from_str(line).expect("JSON");
-        sink.lock().unwrap().push(line);
-    });
-    let told = |name: &str| {
-        let lines: Vec<Value> = std::mem::take(&mut lines.lock().unwrap());
-        assert!(lines.iter().all(|line| line[name] == 1), "{lines:?}");
-        lines.iter().map(|line| line["State"].clone()).collect::<Vec<_>>()
-    };
-    let table = table(&app).measured(metrics);
-    let (owner, patient) = (OwnerId::parse("v1.o").unwrap(), PatientId::parse("p-1").unwrap());
-    let (now, timing) = (clock::now(), Timing::default());
+fn owner() -> OwnerId {
+    OwnerId::parse("v1.o").unwrap()
+}
 
-    let new = NewRun {
-        id: RunId::new(clock::new_id()),
-        patient: patient.clone(),
-        sources: Sources::pending([SourceKind::Lab]).unwrap(),
-    };
-    let run = Run::accept(new, now, timing);
-    let held = Held {
-        run: run.id,
-        session: Aal2SessionId::parse("aal2_1").unwrap(),
-        proofed_identity: ProofedIdentityId::parse("pid_1").unwrap(),
-        until: run.start_by,
-    };
-    // What a pull stands on is looked at by its version alone.
-    for row in ["PATIENT", "IDENTITY"] {
-        put_version(&app, row).await;
+fn patient() -> PatientId {
+    PatientId::parse("p-1").unwrap()
+}
+
+/// A table, and the lines of metrics that its writes have put.
+struct MeasuredTable {
+    table: Table,
+    lines: Arc<Mutex<Vec<Value>>>,
+}
+
+impl MeasuredTable {
+    fn of(app: &TestApp) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let metrics = Metrics::to("test", move |line| {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            sink.lock().unwrap().push(line);
+        });
+        let table = table(app).measured(metrics);
+        Self { table, lines }
     }
-    let patient_slot = PatientSlot {
-        version: 1,
-        ..PatientSlot::default()
-    };
-    let identity = Identity {
-        version: 1,
-        ..Identity::default()
-    };
-    let grounds = Grounds {
-        patient: &patient_slot,
-        identity: &identity,
-        challenge: &ChallengeSlot::default(),
-        lock_until: run.lock_until(timing),
-    };
-    let used = Aal2SessionHash::parse("used").unwrap();
-    let accept = || table.accept_run(&owner, grounds, &held, &used, &run);
-    let (first, second) = tokio::join!(accept(), accept());
-    assert!(is_one(&first, &second), "{first:?} {second:?}");
-    assert_eq!(told("PullsStarted"), [Value::Null]);
 
-    let event = RunEvent::StartTooLate;
-    let change = run.apply(&event, run.start_by, timing, RecordId::UNUSED).unwrap();
+    /// Takes the lines since the last call, each of which counts one of `metric`, and gives their states.
+    fn take_states(&self, metric: &str) -> Vec<Value> {
+        let lines: Vec<Value> = std::mem::take(&mut self.lines.lock().unwrap());
+        assert!(lines.iter().all(|line| line[metric] == 1), "{lines:?}");
+        lines.iter().map(|line| line["State"].clone()).collect()
+    }
+}
+
+/// A pull, and what it is accepted on.
+struct Acceptance {
+    run: Run,
+    held: Held,
+}
+
+impl Acceptance {
+    async fn prepare(app: &TestApp) -> Self {
+        // Of patient and identity, only the version is compared.
+        for row in ["PATIENT", "IDENTITY"] {
+            put_version(app, row).await;
+        }
+        let new = NewRun {
+            id: RunId::new(clock::new_id()),
+            patient: patient(),
+            sources: Sources::pending([SourceKind::Lab]).unwrap(),
+        };
+        let run = Run::accept(new, clock::now(), Timing::default());
+        let held = Held {
+            run: run.id,
+            session: Aal2SessionId::parse("aal2_1").unwrap(),
+            proofed_identity: ProofedIdentityId::parse("pid_1").unwrap(),
+            until: run.start_by,
+        };
+        Self { run, held }
+    }
+
+    async fn write(&self, table: &Table) -> Result<(), StoreError> {
+        let patient = PatientSlot {
+            version: 1,
+            ..PatientSlot::default()
+        };
+        let identity = Identity {
+            version: 1,
+            ..Identity::default()
+        };
+        let grounds = Grounds {
+            patient: &patient,
+            identity: &identity,
+            challenge: &ChallengeSlot::default(),
+            lock_until: self.run.lock_until(Timing::default()),
+        };
+        let used = Aal2SessionHash::parse("used").unwrap();
+        table.accept_run(&owner(), grounds, &self.held, &used, &self.run).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_that_is_accepted_twice_at_once_is_counted_once() {
+    let app = TestApp::with(|options| options.prewarm = false).await;
+    let measured = MeasuredTable::of(&app);
+    let acceptance = Acceptance::prepare(&app).await;
+    let table = &measured.table;
+    assert_one_wins(tokio::join!(acceptance.write(table), acceptance.write(table)));
+    assert_eq!(measured.take_states("PullsStarted"), [Value::Null]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_that_ends_twice_at_once_is_counted_once() {
+    let app = TestApp::with(|options| options.prewarm = false).await;
+    let measured = MeasuredTable::of(&app);
+    let acceptance = Acceptance::prepare(&app).await;
+    acceptance.write(&measured.table).await.expect("a write");
+    assert_eq!(measured.take_states("PullsStarted"), [Value::Null]);
+
+    let (owner, run, event) = (owner(), &acceptance.run, RunEvent::StartTooLate);
+    let change = run.apply(&event, run.start_by, Timing::default(), RecordId::UNUSED);
+    let change = change.unwrap();
     let write = RunWrite {
         event: &event,
         change: &change,
         record: None,
         challenge: None,
-        now,
+        now: clock::now(),
     };
-    let (first, second) = tokio::join!(table.write_run(&owner, write), table.write_run(&owner, write));
-    assert!(is_one(&first, &second), "{first:?} {second:?}");
-    assert_eq!(told("PullsEnded"), ["failed"]);
+    let end = || measured.table.write_run(&owner, write);
+    assert_one_wins(tokio::join!(end(), end()));
+    assert_eq!(measured.take_states("PullsEnded"), ["failed"]);
+    app.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_ends_twice_at_once_is_counted_once() {
+    let app = TestApp::with(|options| options.prewarm = false).await;
+    let measured = MeasuredTable::of(&app);
+    let (owner, timing) = (owner(), Timing::default());
     let record = NewRecord {
         id: RecordId::new(clock::new_id()),
         run: None,
         phase: RecordPhase::Asked,
-        patient,
+        patient: patient(),
         asked: Asked::default(),
     };
-    let record = Record::ask(record, now, timing);
-    table.create_record(&owner, &record).await.expect("a write");
+    let record = Record::ask(record, clock::now(), timing);
+    measured.table.create_record(&owner, &record).await.expect("a write");
     let moment = (record.expires_at, timing);
-    let end = || claim_record(&table, &owner, &record, &RecordEvent::DeadlinePassed, moment);
-    let (first, second) = tokio::join!(end(), end());
-    assert!(is_one(&first, &second), "{first:?} {second:?}");
-    assert_eq!(told("RecordsEnded"), ["failed"]);
+    let end = || claim_record(&measured.table, &owner, &record, &RecordEvent::DeadlinePassed, moment);
+    assert_one_wins(tokio::join!(end(), end()));
+    assert_eq!(measured.take_states("RecordsEnded"), ["failed"]);
     app.stop().await;
 }

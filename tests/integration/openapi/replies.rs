@@ -108,23 +108,25 @@ fn a_record_is_written_as_described() {
     assert_eq!(names, document.properties("Record"));
 }
 
-/// One event of each kind. A kind that is missing here does not compile.
+/// A kind that is missing here, and therefore perhaps in [`events`], does not compile.
+const _: fn(&RunEvent) = |event| match event {
+    RunEvent::StartClaimed
+    | RunEvent::Started { .. }
+    | RunEvent::StartDeferred { .. }
+    | RunEvent::StartRefused { .. }
+    | RunEvent::StartUnknown
+    | RunEvent::StartStayedUnknown
+    | RunEvent::StartTooLate
+    | RunEvent::SourceReported { .. }
+    | RunEvent::Polled { .. }
+    | RunEvent::PollFailed { .. }
+    | RunEvent::DeadlinePassed
+    | RunEvent::RecordAwaited { .. }
+    | RunEvent::RecordEnded { .. } => (),
+};
+
+/// One event of each kind.
 fn events() -> Vec<RunEvent> {
-    const _: fn(&RunEvent) = |event| match event {
-        RunEvent::StartClaimed
-        | RunEvent::Started { .. }
-        | RunEvent::StartDeferred { .. }
-        | RunEvent::StartRefused { .. }
-        | RunEvent::StartUnknown
-        | RunEvent::StartStayedUnknown
-        | RunEvent::StartTooLate
-        | RunEvent::SourceReported { .. }
-        | RunEvent::Polled { .. }
-        | RunEvent::PollFailed { .. }
-        | RunEvent::DeadlinePassed
-        | RunEvent::RecordAwaited { .. }
-        | RunEvent::RecordEnded { .. } => (),
-    };
     let (source, outcome, until) = (SourceKind::Hie, Some(Outcome::Completed), now());
     let reported = Reported {
         source,

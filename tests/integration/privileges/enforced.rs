@@ -85,9 +85,14 @@ fn refused(app: &TestApp) -> Vec<String> {
     refused.iter().map(ToString::to_string).collect()
 }
 
+/// A sandbox that starts no function before it is needed.
+async fn idle() -> TestApp {
+    TestApp::with(|options| options.prewarm = false).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_may_do_what_its_policy_grants_and_nothing_else() {
-    let app = TestApp::start().await;
+async fn aal2_challenge_may_use_items_of_persons_and_its_own_secrets() {
+    let app = idle().await;
     let challenge = function(&app, "aal2-challenge");
     assert_eq!(get(&challenge, "OWNER#x").await, "");
     assert_eq!(put(&challenge, "OWNER#x").await, "");
@@ -97,31 +102,51 @@ async fn a_function_may_do_what_its_policy_grants_and_nothing_else() {
     assert_eq!(secret(&challenge, "ias-OwnerKeySecret").await, "");
     assert_eq!(secret(&challenge, "ias-WebhookKeysSecret").await, DENIED);
     let table = "arn:aws:dynamodb:us-east-1:000000000000:table/ias-Table";
+    let refused = refused(&app);
     assert_eq!(
-        refused(&app)[..3],
+        refused[..3],
         [
             format!("aal2-challenge dynamodb:GetItem {table} PATIENT#*"),
             format!("aal2-challenge dynamodb:PutItem {table} BUDGET#day"),
             format!("aal2-challenge dynamodb:Query {table} OWNER#*"),
         ]
     );
+    assert_eq!(refused.len(), 4);
     assert!(
         !app.items().await.iter().any(|item| item.contains("BUDGET#day")),
         "a refused call had an effect"
     );
+    app.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reconcile_may_query_due_work_and_nothing_of_a_person() {
+    let app = idle().await;
     let reconcile = function(&app, "reconcile");
     assert_eq!(query(&reconcile, Some("due"), "dueShard = :value", "DUE#1").await, "");
     assert_eq!(query(&reconcile, None, "pk = :value", "OWNER#x").await, DENIED);
     assert_eq!(get(&reconcile, "REPLAYS").await, "");
     assert_eq!(get(&reconcile, "OWNER#x").await, DENIED);
+    assert_eq!(refused(&app).len(), 2);
+    app.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhook_intake_may_send_to_its_queue_and_nothing_else() {
+    let app = idle().await;
     let intake = function(&app, "webhook-intake");
     assert_eq!(send(&app, &intake, "ias-WebhookEventsQueue").await, "");
     assert_eq!(send(&app, &intake, "ias-RunAdvanceQueue").await, "AccessDenied");
     assert_eq!(get(&intake, "OWNER#x").await, DENIED);
+    assert_eq!(receive(&app, &intake, "ias-WebhookEventsQueue").await, "AccessDenied");
+    assert_eq!(refused(&app).len(), 3);
+    app.stop().await;
+}
 
-    // SAM lets these receive from every queue; their own policies leave them one.
+/// A managed policy of SAM grants receiving from every queue; the function's own policy leaves it one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn record_fetch_may_receive_from_its_queue_alone() {
+    let app = idle().await;
     let fetcher = function(&app, "record-fetch");
     assert_eq!(receive(&app, &fetcher, "ias-RecordFetchQueue").await, "");
     for queue in [
@@ -131,8 +156,13 @@ async fn a_function_may_do_what_its_policy_grants_and_nothing_else() {
     ] {
         assert_eq!(receive(&app, &fetcher, queue).await, "AccessDenied", "{queue}");
     }
-    assert_eq!(receive(&app, &intake, "ias-WebhookEventsQueue").await, "AccessDenied");
+    assert_eq!(refused(&app).len(), 3);
+    app.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn record_read_may_look_at_records_and_change_none() {
+    let app = idle().await;
     let reader = function(&app, "record-read");
     assert_eq!(object(&reader, "records/x").await, "NoSuchKey", "it may look");
     assert_eq!(object(&reader, "other/x").await, "AccessDenied");
@@ -140,11 +170,10 @@ async fn a_function_may_do_what_its_policy_grants_and_nothing_else() {
     assert_eq!(code(deleted.send().await), "AccessDenied");
     let scanned = reader.dynamodb().scan().table_name(TABLE);
     assert_eq!(code(scanned.send().await), DENIED);
-    // Nobody here knows what this needs.
+    // The sandbox does not know what this call needs.
     let described = reader.dynamodb().describe_table().table_name(TABLE);
     assert_eq!(code(described.send().await), DENIED);
-
-    assert_eq!(refused(&app).len(), 12);
+    assert_eq!(refused(&app).len(), 4);
     app.stop().await;
 }
 

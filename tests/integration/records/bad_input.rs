@@ -79,15 +79,11 @@ fn bomb() -> OddBody {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_will_never_be_a_record_is_refused_with_a_reason() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let app = with_bucket(&dir, 1).await;
-    let nora = verified(&app).await;
-    let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
-    let kept = app.objects().await;
+/// Bodies that are the same at every attempt and never a record, each with its name and the reason of the refusal.
+fn hopeless_bodies() -> [(&'static str, OddBody, &'static str); 8] {
     let in_the_second_part = |end| mebibytes(&format!(r#"{BUNDLE}{{"x":""#), b'x', 9, end);
-    for (what, body, reason) in [
+    let not_utf8 = mebibytes(&format!(r#"{BUNDLE}{{"x":""#), 0xc3, 1, "\"}]}");
+    [
         (
             "nested",
             OddBody::of(format!("{BUNDLE}{}", "[".repeat(100_000))),
@@ -105,18 +101,24 @@ async fn what_will_never_be_a_record_is_refused_with_a_reason() {
             in_the_second_part("\"}],\"resourceType\":\"Patient\"}"),
             "not_a_bundle",
         ),
-        (
-            "no UTF-8",
-            mebibytes(&format!(r#"{BUNDLE}{{"x":""#), 0xc3, 1, "\"}]}"),
-            "not_a_bundle",
-        ),
+        ("no UTF-8", not_utf8, "not_a_bundle"),
         (
             "packed, no Bundle",
             OddBody::of(packed(br#"{"resourceType":"Patient"}"#)),
             "not_a_bundle",
         ),
         ("bomb", bomb(), "too_large"),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_will_never_be_a_record_is_refused_with_a_reason() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let app = with_bucket(&dir, 1).await;
+    let nora = verified(&app).await;
+    let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
+    let kept = app.objects().await;
+    for (what, body, reason) in hopeless_bodies() {
         let before = downloads();
         app.stand_in().fail_next(Operation::DownloadFile, Failure::Odd(body));
         let record = ask(&nora).await;

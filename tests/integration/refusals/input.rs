@@ -87,7 +87,13 @@ async fn bad_bodies(person: &Person, passed: &Passed) {
 }
 
 async fn bad_demographics(person: &Person) {
-    let good = person.demographics();
+    absent_and_wrong_fields(person).await;
+    bad_contacts(person).await;
+    unknown_field_inside(person).await;
+}
+
+/// Every field that is absent or wrong is named at once.
+async fn absent_and_wrong_fields(person: &Person) {
     let empty = person.send("PUT", "/v1/patient", &json!({})).await;
     refused(&empty, 400, "invalid_request", "fix_request");
     assert_eq!(
@@ -102,49 +108,45 @@ async fn bad_demographics(person: &Person) {
         ]
     );
 
-    let mut bad = good.clone();
-    for (pointer, value) in [
-        ("/firstName", json!("   ")),
-        ("/dob", json!("1984-02-30")),
-        ("/genderAtBirth", json!("CANARY")),
+    // In the order of their pointers.
+    let wrong = [
         ("/address/0/state", json!("CANARY")),
         ("/address/0/zip", json!("12345")),
-        ("/contact/0/phone", json!("555-0142")),
         ("/contact/0/email", json!("CANARY at example")),
-    ] {
-        *bad.pointer_mut(pointer).unwrap() = value;
+        ("/contact/0/phone", json!("555-0142")),
+        ("/dob", json!("1984-02-30")),
+        ("/firstName", json!("   ")),
+        ("/genderAtBirth", json!("CANARY")),
+    ];
+    let mut bad = person.demographics().clone();
+    for (pointer, value) in &wrong {
+        *bad.pointer_mut(pointer).unwrap() = value.clone();
     }
     let answer = person.send("PUT", "/v1/patient", &bad).await;
     refused(&answer, 400, "invalid_request", "fix_request");
     let mut named = pointers(&answer);
     named.sort_unstable();
-    assert_eq!(
-        named,
-        [
-            "/address/0/state",
-            "/address/0/zip",
-            "/contact/0/email",
-            "/contact/0/phone",
-            "/dob",
-            "/firstName",
-            "/genderAtBirth"
-        ]
-    );
+    assert_eq!(named, wrong.map(|(pointer, _)| pointer));
     assert!(!answer.body.to_string().contains("CANARY"), "{:?}", answer.body);
+}
 
+async fn bad_contacts(person: &Person) {
     for (contact, pointer) in [
         (json!([]), "/contact"),
         (json!([{}]), "/contact/0"),
         (json!([{ "email": " " }]), "/contact/0/email"),
         (json!([["9375550142", null]]), "/contact/0"),
     ] {
-        let mut without = good.clone();
+        let mut without = person.demographics().clone();
         without["contact"] = contact;
         let answer = person.send("PUT", "/v1/patient", &without).await;
         refused(&answer, 400, "invalid_request", "fix_request");
         assert_eq!(pointers(&answer), [pointer]);
     }
-    let mut nested = good.clone();
+}
+
+async fn unknown_field_inside(person: &Person) {
+    let mut nested = person.demographics().clone();
     nested["address"][0]["county"] = json!("CANARY");
     let answer = person.send("PUT", "/v1/patient", &nested).await;
     refused(&answer, 400, "invalid_request", "fix_request");
@@ -192,7 +194,19 @@ async fn query(person: &Person, session: Option<&str>, body: Value) -> Reply {
 }
 
 async fn bad_queries(person: &Person, passed: &Passed) {
-    let session = Some(passed.session.as_str());
+    bad_sources(person, passed).await;
+    several_wrong_fields(person, &passed.session).await;
+    bad_purposes(person, passed).await;
+    bad_sessions(person, passed).await;
+    bad_challenges(person, passed).await;
+}
+
+/// Asks for a pull with the session of `passed` and something changed in its body.
+async fn query_changed(person: &Person, passed: &Passed, change: impl FnOnce(&mut Value)) -> Reply {
+    query(person, Some(&passed.session), changed(passed, change)).await
+}
+
+async fn bad_sources(person: &Person, passed: &Passed) {
     let off = json!({ "hie": { "enabled": false }, "lab": { "enabled": false } });
     for (sources, code, pointer) in [
         (json!({ "fax": { "enabled": true } }), "invalid_request", "/sources/fax"),
@@ -210,12 +224,15 @@ async fn bad_queries(person: &Person, passed: &Passed) {
         (json!({}), "no_source_enabled", "/sources"),
         (off, "no_source_enabled", "/sources"),
     ] {
-        let answer = query(person, session, changed(passed, |body| body["sources"] = sources)).await;
+        let answer = query_changed(person, passed, |body| body["sources"] = sources).await;
         refused(&answer, 400, code, "fix_request");
         assert_eq!(pointers(&answer), [pointer]);
     }
+}
+
+async fn several_wrong_fields(person: &Person, session: &str) {
     let all = json!({ "challengeId": "", "aal2Status": 1, "sources": { "hie": { "enabled": 1, "x": 2 } }, "y": 3 });
-    let answer = query(person, session, all).await;
+    let answer = query(person, Some(session), all).await;
     refused(&answer, 400, "invalid_request", "fix_request");
     let expected = [
         "/y",
@@ -225,15 +242,16 @@ async fn bad_queries(person: &Person, passed: &Passed) {
         "/sources/hie/enabled",
     ];
     assert_eq!(pointers(&answer), expected);
+}
+
+async fn bad_purposes(person: &Person, passed: &Passed) {
     for purpose in ["treatment", "IAS", "ias ", ""] {
-        let answer = query(
-            person,
-            session,
-            changed(passed, |body| body["purposeOfUse"] = json!(purpose)),
-        )
-        .await;
+        let answer = query_changed(person, passed, |body| body["purposeOfUse"] = json!(purpose)).await;
         refused(&answer, 403, "purpose_not_supported", "fix_request");
     }
+}
+
+async fn bad_sessions(person: &Person, passed: &Passed) {
     refused(
         &query(person, None, passed.ask().body).await,
         400,
@@ -245,24 +263,17 @@ async fn bad_queries(person: &Person, passed: &Passed) {
         let answer = query(person, Some(session), passed.ask().body).await;
         refused(&answer, 400, "aal2_session_malformed", "open_challenge");
     }
+}
+
+async fn bad_challenges(person: &Person, passed: &Passed) {
     for status in ["failed", "cancelled", "Verified", "verified ", ""] {
-        let answer = query(
-            person,
-            session,
-            changed(passed, |body| body["aal2Status"] = json!(status)),
-        )
-        .await;
+        let answer = query_changed(person, passed, |body| body["aal2Status"] = json!(status)).await;
         refused(&answer, 403, "aal2_not_verified", "open_challenge");
     }
-    let malformed = query(person, session, changed(passed, |body| body["challengeId"] = json!(""))).await;
+    let malformed = query_changed(person, passed, |body| body["challengeId"] = json!("")).await;
     refused(&malformed, 400, "invalid_request", "fix_request");
     assert_eq!(pointers(&malformed), ["/challengeId"]);
-    let unknown = query(
-        person,
-        session,
-        changed(passed, |body| body["challengeId"] = json!("aalc_unknown")),
-    )
-    .await;
+    let unknown = query_changed(person, passed, |body| body["challengeId"] = json!("aalc_unknown")).await;
     refused(&unknown, 409, "challenge_not_pending", "open_challenge");
 }
 

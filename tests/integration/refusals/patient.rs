@@ -1,20 +1,27 @@
 //! Demographics that change, a patient that is there already, and one that is gone.
 
+use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_metriport::{Failure, Operation};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::clock;
 use shared::domain::{Demographics, ExternalId, FacilityId, PatientId};
 use shared::metriport::{CreatePatient, DeletePatient, NewPatient, PatientDeletion};
 
-use crate::harness::{TestApp, refused, retry_after};
+use crate::harness::{Person, TestApp, refused, retry_after};
+
+/// The person's demographics with another street.
+fn moved(nora: &Person) -> Value {
+    let mut moved = nora.demographics().clone();
+    moved["address"][0]["addressLine1"] = json!("12 Elm St");
+    moved
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changed_demographics_need_proofing_again_and_equal_ones_need_nothing() {
+async fn equal_demographics_change_nothing() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let passed = nora.pass_challenge().await;
-
+    nora.pass_challenge().await;
     let before = app.snapshot().await;
     let mut equal = nora.demographics().clone();
     equal["firstName"] = json!("  Jane ");
@@ -31,39 +38,42 @@ async fn changed_demographics_need_proofing_again_and_equal_ones_need_nothing() 
         );
     }
     assert_eq!(app.snapshot().await, before);
+    app.end().await;
+}
 
-    let mut moved = nora.demographics().clone();
-    moved["address"][0]["addressLine1"] = json!("12 Elm St");
-    // Upstream refuses while it processes documents: nothing has changed then.
+/// Metriport refuses changes while it processes the patient's documents.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_upstream_refuses_leaves_the_identity_verified() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
     let locked = Failure::Status {
         code: 423,
         body: "\"Patient is locked\"".to_owned(),
         content_type: "application/json".to_owned(),
     };
     app.stand_in().fail_next(Operation::UpdatePatient, locked);
-    let answer = nora.send("PUT", "/v1/patient", &moved).await;
+    let answer = nora.send("PUT", "/v1/patient", &moved(&nora)).await;
     refused(&answer, 423, "patient_locked", "retry");
     assert!(retry_after(&answer) > 0);
     assert_eq!(nora.identity().await, "verified");
+    app.end().await;
+}
 
-    let updates = app.upstream(Operation::UpdatePatient);
-    let answer = nora.send("PUT", "/v1/patient", &moved).await;
-    assert_eq!(
-        (answer.status, answer.text("/status").as_str()),
-        (200, "demographics_changed"),
-        "{:?}",
-        answer.body
-    );
-    assert_eq!(answer.text("/next/action"), "verify_identity");
-    assert_eq!(app.upstream(Operation::UpdatePatient), updates + 1);
-    let ask = passed.ask();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changed_demographics_need_another_proofing_and_challenge() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let ask = nora.pass_challenge().await.ask();
+    change_demographics(&app, &nora).await;
     refused(
         &nora.app.start_query(&ask).await.unwrap(),
         409,
         "identity_not_verified",
         "verify_identity",
     );
-    let challenge = nora.app.open_challenge(ias::sandbox::AAL2_RETURN).await.unwrap();
+    let challenge = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
     refused(&challenge, 409, "identity_not_verified", "verify_identity");
 
     nora.pass_identity_page().await;
@@ -80,6 +90,19 @@ async fn changed_demographics_need_proofing_again_and_equal_ones_need_nothing() 
     app.end().await;
 }
 
+async fn change_demographics(app: &TestApp, nora: &Person) {
+    let updates = app.upstream(Operation::UpdatePatient);
+    let answer = nora.send("PUT", "/v1/patient", &moved(nora)).await;
+    assert_eq!(
+        (answer.status, answer.text("/status").as_str()),
+        (200, "demographics_changed"),
+        "{:?}",
+        answer.body
+    );
+    assert_eq!(answer.text("/next/action"), "verify_identity");
+    assert_eq!(app.upstream(Operation::UpdatePatient), updates + 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn demographics_do_not_change_under_an_open_pull() {
     let app = TestApp::with(|options| {
@@ -91,8 +114,7 @@ async fn demographics_do_not_change_under_an_open_pull() {
     nora.verify_identity().await;
     let id = nora.start().await;
     let updates = app.upstream(Operation::UpdatePatient);
-    let mut moved = nora.demographics().clone();
-    moved["address"][0]["addressLine1"] = json!("12 Elm St");
+    let moved = moved(&nora);
     let answer = nora.send("PUT", "/v1/patient", &moved).await;
     refused(&answer, 423, "patient_locked", "retry");
     assert!(retry_after(&answer) > 0);
@@ -103,24 +125,41 @@ async fn demographics_do_not_change_under_an_open_pull() {
     app.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_patient_of_ours_is_adopted_and_one_that_is_gone_is_made_again() {
-    let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
-    let upstream = app.sandbox().metriport_client().expect("a client");
-    let facility = FacilityId::parse(app.stand_in().facility_id()).expect("a facility");
+/// Creates a patient with the person's external id and another last name; gives the patient's id.
+async fn create_upstream(app: &TestApp, nora: &Person) -> String {
     let mut older = nora.demographics().clone();
     older["lastName"] = json!("Quillon");
-    let demographics = Demographics::parse(older.to_string().as_bytes(), clock::now()).expect("demographics");
-    let external_id = ExternalId::parse("nora").expect("an id");
     let new = NewPatient {
-        facility: facility.clone(),
-        external_id,
-        demographics,
+        facility: facility(app),
+        external_id: ExternalId::parse("nora").expect("an id"),
+        demographics: Demographics::parse(older.to_string().as_bytes(), clock::now()).expect("demographics"),
     };
+    let upstream = app.sandbox().metriport_client().expect("a client");
     upstream.create_patient(&new).await.expect("a patient");
-    let there = app.patient_of("nora").await;
+    app.patient_of("nora").await
+}
 
+fn facility(app: &TestApp) -> FacilityId {
+    FacilityId::parse(app.stand_in().facility_id()).expect("a facility")
+}
+
+async fn delete_upstream(app: &TestApp, patient: &str) {
+    let deletion = PatientDeletion {
+        patient: PatientId::parse(patient).expect("an id"),
+        facility: Some(facility(app)),
+    };
+    let upstream = app.sandbox().metriport_client().expect("a client");
+    upstream
+        .delete_patient(&deletion)
+        .await
+        .expect("the patient is deleted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_patient_with_the_persons_external_id_is_adopted() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    let there = create_upstream(&app, &nora).await;
     let (creates, updates) = (
         app.upstream(Operation::CreatePatient),
         app.upstream(Operation::UpdatePatient),
@@ -138,23 +177,20 @@ async fn a_patient_of_ours_is_adopted_and_one_that_is_gone_is_made_again() {
     );
     assert_eq!(app.patient_of("nora").await, there);
     assert_eq!(nora.pull_hie().await.text("/status"), "completed");
+    app.end().await;
+}
 
-    let deletion = PatientDeletion {
-        patient: PatientId::parse(&*there).expect("an id"),
-        facility: Some(facility),
-    };
-    upstream
-        .delete_patient(&deletion)
-        .await
-        .expect("the patient is deleted");
-    // Nobody told us. The first step that meets it says what to do, and the person can go the whole way again.
-    let challenge = nora.app.open_challenge(ias::sandbox::AAL2_RETURN).await.unwrap();
+/// Metriport sends no event when a patient is deleted: the first step that meets the deletion names the next action.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_patient_that_was_deleted_upstream_is_created_again() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    let there = create_upstream(&app, &nora).await;
+    nora.verify_identity().await;
+    delete_upstream(&app, &there).await;
+    let challenge = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
     refused(&challenge, 409, "identity_rejected", "verify_identity");
-    let session = nora
-        .app
-        .open_identity_session(ias::sandbox::IDENTITY_RETURN)
-        .await
-        .unwrap();
+    let session = nora.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
     refused(&session, 409, "patient_not_linked", "put_patient");
     nora.verify_identity().await;
     assert_ne!(app.patient_of("nora").await, there);

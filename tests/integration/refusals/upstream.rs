@@ -169,59 +169,75 @@ async fn an_update_whose_answer_is_lost_counts_as_unfinished_until_it_is_sent_ag
     app.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hosted_pages_open_after_any_trouble() {
-    let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let (linked, verified) = (app.person("linked", "Jane"), app.person("verified", "Jane"));
-    assert_eq!(linked.link().await.status, 200);
-    verified.verify_identity().await;
-    app.drain().await;
-    // Words about an identity that are none about this person's.
-    let refusal = |words: &str| Trouble {
+/// A 409 that mentions an identity without saying anything about this person's.
+fn unrelated_refusal(words: &str) -> Trouble {
+    Trouble {
         failure: Failure::envelope(409, "BadRequestError", words),
         status: 502,
         code: "upstream_refused",
         action: "contact_support",
         takes_effect: false,
-    };
-    let mut sessions = troubles();
-    sessions.push(refusal("Patient already has an active identity"));
-    // No refusal of a challenge is documented: one without a word about anything else is taken to be the identity's.
-    let mut challenges = troubles();
-    challenges.retain(|trouble| !matches!(trouble.failure, Failure::Status { code: 400 | 409, .. }));
-    challenges.push(refusal("redirectUrl of the identity is not on the account's allowlist"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_identity_page_opens_after_any_trouble() {
+    let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
+    let nora = app.person("linked", "Jane");
+    assert_eq!(nora.link().await.status, 200);
+    app.drain().await;
+    let mut troubles = troubles();
+    troubles.push(unrelated_refusal("Patient already has an active identity"));
     let before = app.table().await;
-    for trouble in &sessions {
+    for trouble in &troubles {
         app.stand_in()
             .fail_next(Operation::CreateIdentitySession, trouble.failure.clone());
-        told(
-            &linked.app.open_identity_session(IDENTITY_RETURN).await.unwrap(),
-            trouble,
-        );
+        let answer = nora.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
+        told(&answer, trouble);
         assert_eq!(app.table().await, before, "{:?}", trouble.failure);
     }
-    assert_eq!(linked.open_identity().await.text("/status"), "pending");
+    assert_eq!(nora.open_identity().await.text("/status"), "pending");
+    app.end().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_challenge_page_opens_after_any_trouble() {
+    let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
+    let nora = app.person("verified", "Jane");
+    nora.verify_identity().await;
+    app.drain().await;
+    // No refusal of a challenge is documented: one that blames nothing else is taken for a refusal of the identity.
+    let mut troubles = troubles();
+    troubles.retain(|trouble| !matches!(trouble.failure, Failure::Status { code: 400 | 409, .. }));
+    troubles.push(unrelated_refusal(
+        "redirectUrl of the identity is not on the account's allowlist",
+    ));
     let before = app.table().await;
-    for trouble in &challenges {
+    for trouble in &troubles {
         app.stand_in()
             .fail_next(Operation::CreateChallenge, trouble.failure.clone());
-        told(&verified.app.open_challenge(AAL2_RETURN).await.unwrap(), trouble);
+        told(&nora.app.open_challenge(AAL2_RETURN).await.unwrap(), trouble);
         assert_eq!(app.table().await, before, "{:?}", trouble.failure);
     }
-    assert_eq!(verified.pull_hie().await.text("/status"), "completed");
+    assert_eq!(nora.pull_hie().await.text("/status"), "completed");
+    app.end().await;
+}
 
-    // An identity that upstream takes no longer: the challenge says so, and proofing again mends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_identity_that_upstream_no_longer_takes_is_proofed_again() {
+    let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
+    let nora = app.person("verified", "Jane");
+    nora.verify_identity().await;
     assert!(
         app.stand_in()
             .deactivate_identity(&app.proofed_identity("verified").await)
     );
-    let refusal = verified.app.open_challenge(AAL2_RETURN).await.unwrap();
+    let refusal = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
     refused(&refusal, 409, "identity_rejected", "verify_identity");
-    assert_ne!(verified.identity().await, "verified");
-    verified.pass_identity_page().await;
-    verified.until_identity("verified").await;
-    assert_eq!(verified.pull_hie().await.text("/status"), "completed");
+    assert_ne!(nora.identity().await, "verified");
+    nora.pass_identity_page().await;
+    nora.until_identity("verified").await;
+    assert_eq!(nora.pull_hie().await.text("/status"), "completed");
     app.end().await;
 }
 

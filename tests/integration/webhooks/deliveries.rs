@@ -1,46 +1,72 @@
-//! Deliveries of consolidated records: wrong, dead, or missed.
+//! Deliveries of consolidated records: wrong, expired, or missed.
 
-use sandbox_metriport::Operation;
+use std::time::Duration;
+
+use sandbox_metriport::{HeldDelivery, Operation};
 use serde_json::{Value, json};
 use shared::metriport::WebhookReplay;
+use tokio::net::TcpListener;
 
 use super::{calls, delivery};
-use crate::harness::{TestApp, until};
+use crate::harness::{Person, TestApp, until};
 
-/// Only what answers what was asked is taken, and links are followed to listed hosts alone.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delivery_that_answers_another_question_is_not_taken() {
-    let app = TestApp::start().await;
-    let trap = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let link = format!("http://{}/record.json", trap.local_addr().unwrap());
-    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
-    nora.verify_identity().await;
-    omar.verify_identity().await;
+/// A pull whose consolidated query has ended upstream; webhooks are held from here on, its delivery among them.
+struct UndeliveredPull {
+    id: String,
+    held: HeldDelivery,
+}
+
+async fn pull_until_delivery(app: &TestApp, person: &Person) -> UndeliveredPull {
+    person.verify_identity().await;
     app.stand_in().hold_webhooks();
-    let id = nora.start_from(&["lab"]).await;
+    let id = person.start_from(&["lab"]).await;
     app.deliver(&app.until_held("network-query.", 1).await[0]).await;
     let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
-    let request = held.request_id.clone();
-    let (patient, others) = (app.patient_of("nora").await, app.patient_of("omar").await);
-    let record = nora.until_final_record(&id).await;
+    UndeliveredPull { id, held }
+}
+
+/// The final record of the pull, once its consolidated query is known to run.
+async fn until_processing(person: &Person, pull: &UndeliveredPull) -> String {
+    let record = person.until_final_record(&pull.id).await;
     until("the query runs", async || {
-        (nora.record(&record).await.text("/status") == "processing").then_some(())
+        (person.record(&record).await.text("/status") == "processing").then_some(())
     })
     .await;
+    record
+}
 
-    let right = delivery(&patient, &request, "wrong", &link);
+/// A host that is not on the list of those that records are fetched from.
+struct ForeignHost(TcpListener);
+
+impl ForeignHost {
+    async fn listen() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    fn link(&self) -> String {
+        format!("http://{}/record.json", self.0.local_addr().unwrap())
+    }
+
+    async fn assert_not_called(&self) {
+        let followed = tokio::time::timeout(Duration::from_millis(1), self.0.accept()).await;
+        assert!(followed.is_err(), "the link was followed");
+    }
+}
+
+/// Variants of the right delivery that answer another question each.
+fn wrong_deliveries(right: &Value, other_patient: &str) -> [Value; 9] {
     let with = |message: &str, pointer: &str, value: Value| {
         let mut body = right.clone();
         body["meta"]["messageId"] = json!(message);
         *body.pointer_mut(pointer).unwrap() = value;
         body
     };
-    let wrong = [
-        with("wrong-1", "/patients/0/patientId", json!(others)),
+    [
+        with("wrong-1", "/patients/0/patientId", json!(other_patient)),
         with(
             "wrong-2",
             "/patients/0/bundle/entry/0/resource/subject/reference",
-            json!(format!("Patient/{others}")),
+            json!(format!("Patient/{other_patient}")),
         ),
         with("wrong-3", "/patients/0/filters/resources", json!("Observation")),
         with("wrong-4", "/patients/0/filters/conversionType", json!("pdf")),
@@ -53,83 +79,102 @@ async fn a_delivery_that_answers_another_question_is_not_taken() {
         with("wrong-7", "/patients/0/bundle/entry/0/resource/subject", json!(null)),
         with("wrong-8", "/patients/0/filters/dateTo", json!(true)),
         with("wrong-9", "/patients/0/status", json!("unheard-of")),
-    ];
-    for body in &wrong {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_answers_another_question_is_not_taken() {
+    let app = TestApp::start().await;
+    let foreign = ForeignHost::listen().await;
+    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
+    omar.verify_identity().await;
+    let pull = pull_until_delivery(&app, &nora).await;
+    let record = until_processing(&nora, &pull).await;
+    let (patient, other_patient) = (app.patient_of("nora").await, app.patient_of("omar").await);
+
+    let right = delivery(&patient, &pull.held.request_id, "wrong", &foreign.link());
+    for body in &wrong_deliveries(&right, &other_patient) {
         assert_eq!(app.send_signed(body).await, 200);
         app.drain().await;
         assert_eq!(nora.record(&record).await.text("/status"), "processing", "{body}");
     }
-    app.deliver(&held).await;
-    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    app.deliver(&pull.held).await;
+    assert_eq!(nora.until_ended(&pull.id).await.text("/status"), "completed");
+    foreign.assert_not_called().await;
+    app.stand_in().release_all().await;
+    app.end().await;
+}
 
-    // The right answer with a link to where records are not fetched from.
-    let id = omar.start_from(&["lab"]).await;
-    app.deliver(&app.until_held("network-query.", 1).await[0]).await;
-    let request = app
-        .until_held("medical.consolidated-data", 1)
-        .await
-        .remove(0)
-        .request_id;
-    let record = omar.until_final_record(&id).await;
-    until("the query runs", async || {
-        (omar.record(&record).await.text("/status") == "processing").then_some(())
-    })
-    .await;
-    assert_eq!(
-        app.send_signed(&delivery(&others, &request, "foreign", &link)).await,
-        200
-    );
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_to_a_host_that_is_not_listed_is_not_followed() {
+    let app = TestApp::start().await;
+    let foreign = ForeignHost::listen().await;
+    let omar = app.person("omar", "Jane");
+    let pull = pull_until_delivery(&app, &omar).await;
+    let record = until_processing(&omar, &pull).await;
+    let patient = app.patient_of("omar").await;
+
+    let right_but_foreign = delivery(&patient, &pull.held.request_id, "foreign", &foreign.link());
+    assert_eq!(app.send_signed(&right_but_foreign).await, 200);
     let record = omar.until_record(&record).await;
     assert_eq!(
         (record.text("/status"), record.text("/reason")),
         ("failed".into(), "link_refused".into())
     );
     assert_eq!(record.text("/next/action"), "request_record");
-    let run = omar.until_ended(&id).await;
+    let run = omar.until_ended(&pull.id).await;
     assert_eq!(
         (run.text("/status"), run.text("/reason")),
         ("failed".into(), "record_unavailable".into())
     );
-    let followed = tokio::time::timeout(std::time::Duration::from_millis(1), trap.accept()).await;
-    assert!(followed.is_err(), "the link was followed");
+    foreign.assert_not_called().await;
     app.stand_in().release_all().await;
     app.end().await;
 }
 
-/// A link lives three minutes, and a delivery comes once: whichever is missed is asked for anew.
+/// The queue holds the webhook back until its link has expired: three seconds or more, as `time_scale` divides the
+/// delay. The record would look for a missed delivery only after `Timing::delivery_wait`, 45 seconds before division.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_link_or_a_missed_delivery_is_asked_for_anew() {
+async fn a_record_whose_link_expired_is_asked_for_anew() {
+    const TIME_SCALE: u32 = 8;
+    let app = TestApp::with(|options| {
+        options.time_scale = TIME_SCALE;
+        options.stand_in.link_ttl_secs = 2;
+        options.stand_in.rate_limits = false;
+    })
+    .await;
+    let nora = app.person("nora", "Jane");
+    let pull = pull_until_delivery(&app, &nora).await;
+    let asked = calls(&app, Operation::StartConsolidatedQuery);
+    app.slow_queues(3 * TIME_SCALE).await;
+    assert_eq!(app.stand_in().release(&[pull.held.index]).await, [Ok(200)]);
+    // A message keeps the delay that it was sent with.
+    app.slow_queues(0).await;
+    app.stand_in().release_all().await;
+    assert_eq!(nora.until_ended(&pull.id).await.text("/status"), "completed");
+    let is_expired =
+        |call: &sandbox_metriport::Call| call.route == Operation::DownloadFile.route() && call.status == Some(403);
+    assert!(
+        app.stand_in().calls().iter().any(is_expired),
+        "the first link had not expired"
+    );
+    assert!(
+        calls(&app, Operation::StartConsolidatedQuery) > asked,
+        "the record was had without asking anew"
+    );
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_whose_delivery_was_missed_is_asked_for_anew() {
     let app = TestApp::with(|options| {
         options.time_scale = 20;
         options.stand_in.link_ttl_secs = 2;
         options.stand_in.rate_limits = false;
     })
     .await;
-    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
-    nora.verify_identity().await;
-    omar.verify_identity().await;
-    app.stand_in().hold_webhooks();
-    let id = nora.start_from(&["lab"]).await;
-    app.deliver(&app.until_held("network-query.", 1).await[0]).await;
-    let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
-    let asked = calls(&app, Operation::StartConsolidatedQuery);
-    let begun = tokio::time::Instant::now();
-    until("the link is dead", async || {
-        (begun.elapsed() > std::time::Duration::from_millis(2100)).then_some(())
-    })
-    .await;
-    app.stand_in().release(&[held.index]).await;
-    app.stand_in().release_all().await;
-    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
-    assert!(
-        calls(&app, Operation::StartConsolidatedQuery) > asked,
-        "the record was had without asking anew"
-    );
-
-    app.stand_in().hold_webhooks();
-    let id = omar.start_from(&["lab"]).await;
-    app.deliver(&app.until_held("network-query.", 1).await[0]).await;
-    let missed = app.until_held("medical.consolidated-data", 1).await.remove(0);
+    let omar = app.person("omar", "Jane");
+    let UndeliveredPull { id, held: missed } = pull_until_delivery(&app, &omar).await;
     app.stand_in().drop_held(&[missed.index]);
     let asked = calls(&app, Operation::StartConsolidatedQuery);
     app.stand_in().release_all().await;
@@ -137,8 +182,15 @@ async fn a_dead_link_or_a_missed_delivery_is_asked_for_anew() {
     assert_eq!(run.text("/status"), "completed");
     assert_eq!(calls(&app, Operation::StartConsolidatedQuery), asked + 1);
 
-    // The missed delivery, replayed at last, with its dead link: too late to matter.
+    // The missed delivery is replayed with its expired link, too late to matter.
     let before = (run.body, omar.records().await.body);
+    replay_missed(&app, &missed).await;
+    assert_eq!((omar.run(&id).await.body, omar.records().await.body), before);
+    app.end().await;
+}
+
+/// Asks Metriport to send what it could not deliver, and waits until the message has had its effect.
+async fn replay_missed(app: &TestApp, missed: &HeldDelivery) {
     app.sandbox()
         .metriport_client()
         .unwrap()
@@ -154,6 +206,4 @@ async fn a_dead_link_or_a_missed_delivery_is_asked_for_anew() {
     })
     .await;
     app.drain().await;
-    assert_eq!((omar.run(&id).await.body, omar.records().await.body), before);
-    app.end().await;
 }

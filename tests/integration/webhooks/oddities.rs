@@ -2,22 +2,41 @@
 
 use reqwest::Method;
 use sandbox_metriport::Operation;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{LONG_AGO, PATH, calls, delivery, source, source_event};
-use crate::harness::TestApp;
+use crate::harness::{Person, TestApp};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn odd_but_signed_webhooks_are_acknowledged() {
-    let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+const STRANGER: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
+
+/// A pull from all sources whose webhooks are held, and the ids that its events carry.
+struct SilentPull {
+    id: String,
+    request: String,
+    patient: String,
+}
+
+async fn start_silent_pull(app: &TestApp, nora: &Person) -> SilentPull {
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
     let id = nora.start().await;
     let request = app.until_held("network-query.", 3).await.remove(0).request_id;
     let patient = app.patient_of("nora").await;
+    SilentPull { id, request, patient }
+}
 
-    // The ping is answered by its own text.
+/// Lets the held webhooks go, and ends the sandbox when the pull has completed.
+async fn end_after_pull(app: TestApp, nora: &Person, pull: &SilentPull) {
+    app.stand_in().release_all().await;
+    assert_eq!(nora.until_ended(&pull.id).await.text("/status"), "completed");
+    assert_eq!(calls(&app, Operation::StartNetworkQuery), 1);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signed_ping_is_answered_with_its_own_text() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
     let ping =
         json!({ "ping": "p-17", "meta": { "messageId": "ping-1", "when": LONG_AGO, "type": "ping" } }).to_string();
     let signed = nora
@@ -28,56 +47,77 @@ async fn odd_but_signed_webhooks_are_acknowledged() {
         .await
         .unwrap();
     assert_eq!((pong.status, pong.body), (200, json!({ "pong": "p-17" })));
+    app.end().await;
+}
 
-    // Nothing of these is ours to act on.
-    let before = (nora.run(&id).await.body, nora.timeline(&id).await.body);
-    let stranger = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
-    let mut other_metadata = source_event(&patient, stranger, "odd-4", "hie");
-    other_metadata["meta"]["data"] = json!({ "runId": stranger });
-    let mut processing = source_event(&patient, &request, "odd-6", "hie");
+/// Events that do not concern the pull, or say nothing that it acts on.
+fn odd_webhooks(pull: &SilentPull) -> [Value; 9] {
+    let SilentPull { request, patient, .. } = pull;
+    let mut other_metadata = source_event(patient, STRANGER, "odd-4", "hie");
+    other_metadata["meta"]["data"] = json!({ "runId": STRANGER });
+    let mut processing = source_event(patient, request, "odd-6", "hie");
     processing["payload"]["source"]["status"] = json!("processing");
-    for body in [
+    [
         json!({ "meta": { "messageId": "odd-1", "type": "patient.admit" }, "payload": { "patientId": patient } }),
-        source_event(stranger, &request, "odd-2", "hie"),
-        source_event(&patient, stranger, "odd-3", "hie"),
+        source_event(STRANGER, request, "odd-2", "hie"),
+        source_event(patient, STRANGER, "odd-3", "hie"),
         other_metadata,
-        delivery(&patient, &request, "odd-5", "https://records.example.test/x"),
+        delivery(patient, request, "odd-5", "https://records.example.test/x"),
         processing,
-        source_event(&patient, &request, "odd-7", "carrier-pigeon"),
+        source_event(patient, request, "odd-7", "carrier-pigeon"),
         json!({ "payload": { "patientId": patient } }),
         json!([]),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn odd_but_signed_webhooks_are_acknowledged() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    let pull = start_silent_pull(&app, &nora).await;
+    let before = (nora.run(&pull.id).await.body, nora.timeline(&pull.id).await.body);
+    for body in odd_webhooks(&pull) {
         assert_eq!(app.send_signed(&body).await, 200, "{body}");
     }
     app.drain().await;
-    assert_eq!((nora.run(&id).await.body, nora.timeline(&id).await.body), before);
-
     assert_eq!(
-        app.send_signed(&source_event(&patient, &request, "once", "hie")).await,
-        200
+        (nora.run(&pull.id).await.body, nora.timeline(&pull.id).await.body),
+        before
     );
+
+    // An event with nothing odd about it counts, for its own source alone.
+    let ordinary = source_event(&pull.patient, &pull.request, "once", "hie");
+    assert_eq!(app.send_signed(&ordinary).await, 200);
     app.drain().await;
     assert_eq!(
-        (source(&nora, &id, "hie").await, source(&nora, &id, "lab").await),
+        (
+            source(&nora, &pull.id, "hie").await,
+            source(&nora, &pull.id, "lab").await
+        ),
         ("completed".into(), "processing".into())
     );
+    end_after_pull(app, &nora, &pull).await;
+}
 
-    // No age is too old and none too young; no message id is needed; and a megabyte is no hurdle.
-    let mut future = source_event(&patient, &request, "future", "pharmacy");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_counts_at_any_age_without_id_and_at_a_megabyte() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    let pull = start_silent_pull(&app, &nora).await;
+    let mut future = source_event(&pull.patient, &pull.request, "future", "pharmacy");
     future["meta"]["when"] = json!("2099-01-01T00:00:00.000Z");
     assert_eq!(app.send_signed(&future).await, 200);
-    let mut large = source_event(&patient, &request, "large", "lab");
+    let mut large = source_event(&pull.patient, &pull.request, "large", "lab");
     large["meta"].as_object_mut().unwrap().remove("messageId");
     large["payload"]["padding"] = json!("x".repeat(1024 * 1024));
     assert_eq!(app.send_signed(&large).await, 200);
     app.drain().await;
     assert_eq!(
-        (source(&nora, &id, "pharmacy").await, source(&nora, &id, "lab").await),
+        (
+            source(&nora, &pull.id, "pharmacy").await,
+            source(&nora, &pull.id, "lab").await
+        ),
         ("completed".into(), "completed".into())
     );
-
-    app.stand_in().release_all().await;
-    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
-    assert_eq!(calls(&app, Operation::StartNetworkQuery), 1);
-    app.end().await;
+    end_after_pull(app, &nora, &pull).await;
 }

@@ -4,7 +4,7 @@ use sandbox_metriport::{Failure, Operation, Replay};
 use shared::metriport::WebhookReplay;
 
 use super::{calls, source};
-use crate::harness::{TestApp, until};
+use crate::harness::{Person, TestApp, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_that_come_late_reordered_and_twice_have_one_effect() {
@@ -57,42 +57,13 @@ async fn webhooks_that_come_late_reordered_and_twice_have_one_effect() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_webhooks_come_back_by_replays_that_lack_our_metadata() {
     let app = TestApp::start().await;
-    let metriport = app.sandbox().metriport_client().unwrap();
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 200);
     app.stand_in().hold_webhooks();
-    let lose = async |kind: &str, count: usize| {
-        let lost: Vec<usize> = app
-            .until_held(kind, count)
-            .await
-            .iter()
-            .map(|held| held.index)
-            .collect();
-        app.stand_in().drop_held(&lost);
-        let status = metriport.webhook_status().await.unwrap().unwrap();
-        assert_eq!(status.failed, count as u64);
-    };
-    nora.pass_identity_page().await;
-    lose("ias.identity.verified", 1).await;
-    assert_eq!(nora.identity().await, "pending");
-    metriport.retry_webhooks().await.unwrap();
-    nora.until_identity("verified").await;
-
+    replay_lost_identity_event(&app, &nora).await;
     let id = nora.start_from(&["pharmacy", "lab"]).await;
-    lose("network-query.", 2).await;
-    until("the query runs", async || {
-        (nora.run(&id).await.text("/status") == "running").then_some(())
-    })
-    .await;
-    assert_eq!(source(&nora, &id, "lab").await, "processing");
-    metriport.retry_webhooks().await.unwrap();
-    let record = nora.until_final_record(&id).await;
-    lose("medical.consolidated-data", 1).await;
-    until("the consolidated query runs", async || {
-        (nora.record(&record).await.text("/status") == "processing").then_some(())
-    })
-    .await;
-    metriport.retry_webhooks().await.unwrap();
+    let record = replay_lost_source_events(&app, &nora, &id).await;
+    replay_lost_delivery(&app, &nora, &record).await;
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
 
     let looks = [(Operation::ReadNetworkQuery, 0), (Operation::StartConsolidatedQuery, 1)];
@@ -110,6 +81,51 @@ async fn lost_webhooks_come_back_by_replays_that_lack_our_metadata() {
         .count();
     assert!(replayed == 4, "{log:?}");
     app.end().await;
+}
+
+/// Drops held webhooks on their way, which Metriport counts as failed.
+async fn lose_webhooks(app: &TestApp, kind: &str, count: usize) {
+    let held = app.until_held(kind, count).await;
+    let lost: Vec<usize> = held.iter().map(|held| held.index).collect();
+    app.stand_in().drop_held(&lost);
+    let metriport = app.sandbox().metriport_client().unwrap();
+    let status = metriport.webhook_status().await.unwrap().unwrap();
+    assert_eq!(status.failed, count as u64);
+}
+
+/// Asks Metriport to send again what failed.
+async fn ask_for_replay(app: &TestApp) {
+    let metriport = app.sandbox().metriport_client().unwrap();
+    metriport.retry_webhooks().await.unwrap();
+}
+
+async fn replay_lost_identity_event(app: &TestApp, nora: &Person) {
+    nora.pass_identity_page().await;
+    lose_webhooks(app, "ias.identity.verified", 1).await;
+    assert_eq!(nora.identity().await, "pending");
+    ask_for_replay(app).await;
+    nora.until_identity("verified").await;
+}
+
+/// Gives the record that the pull asks for once its sources have reported.
+async fn replay_lost_source_events(app: &TestApp, nora: &Person, id: &str) -> String {
+    lose_webhooks(app, "network-query.", 2).await;
+    until("the query runs", async || {
+        (nora.run(id).await.text("/status") == "running").then_some(())
+    })
+    .await;
+    assert_eq!(source(nora, id, "lab").await, "processing");
+    ask_for_replay(app).await;
+    nora.until_final_record(id).await
+}
+
+async fn replay_lost_delivery(app: &TestApp, nora: &Person, record: &str) {
+    lose_webhooks(app, "medical.consolidated-data", 1).await;
+    until("the consolidated query runs", async || {
+        (nora.record(record).await.text("/status") == "processing").then_some(())
+    })
+    .await;
+    ask_for_replay(app).await;
 }
 
 /// Our own write of what upstream answered may be slower than the webhook: the metadata we sent leads it home.

@@ -1,89 +1,106 @@
 //! What Metriport signed, and what it did not.
 
+use ias::app::Reply;
 use reqwest::Method;
 use sandbox_metriport::Operation;
 use serde_json::json;
 use shared::metriport::WebhookReplay;
 
 use super::{PATH, calls, source, source_event};
-use crate::harness::{TestApp, until};
+use crate::harness::{Person, TestApp, until};
 
-/// The same body, unsigned or badly signed, changes nothing; signed, it does.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_metriport_did_not_sign_changes_nothing() {
-    let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+const MISMATCH_HEX: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A pull with all webhooks held, and a source event for it that nobody has sent yet.
+struct AwaitedEvent {
+    run: String,
+    body: String,
+}
+
+async fn await_source_event(app: &TestApp, nora: &Person) -> AwaitedEvent {
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
-    let id = nora.start_from(&["pharmacy", "lab"]).await;
+    let run = nora.start_from(&["pharmacy", "lab"]).await;
     let request = app.until_held("network-query.", 2).await.remove(0).request_id;
     let patient = app.patient_of("nora").await;
     let body = source_event(&patient, &request, "forged-1", "pharmacy").to_string();
+    AwaitedEvent { run, body }
+}
+
+/// Posts a webhook body with these headers, as any stranger could.
+async fn post_webhook(nora: &Person, headers: &[(&str, &str)], body: &str) -> Reply {
+    let mut request = nora.app.anonymous(Method::POST, PATH);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    ias::app::reply(request.body(body.to_owned())).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_without_a_good_signature_changes_nothing() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    let AwaitedEvent { run, body } = await_source_event(&app, &nora).await;
     let good = app.stand_in().sign(body.as_bytes());
-    let other = app.stand_in().sign(format!("{body} ").as_bytes());
-    let upper = good.to_uppercase();
-    let prefixed = format!("sha256={good}");
-    let zeros = "0".repeat(64);
+    let of_another_body = app.stand_in().sign(format!("{body} ").as_bytes());
+    let (upper, prefixed) = (good.to_uppercase(), format!("sha256={good}"));
     let bad = [
         None,
         Some(""),
-        Some(&*other),
+        Some(&*of_another_body),
         Some(&*upper),
         Some(&*prefixed),
         Some(&good[..63]),
-        Some(&*zeros),
+        Some(MISMATCH_HEX),
     ];
     for signature in bad {
-        let request = nora
-            .app
-            .anonymous(Method::POST, PATH)
-            .header("content-type", "application/json");
-        let request = match signature {
-            Some(signature) => request.header("x-metriport-signature", signature),
-            None => request,
-        };
-        let reply = ias::app::reply(request.body(body.clone())).await.unwrap();
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(signature.map(|signature| ("x-metriport-signature", signature)));
+        let reply = post_webhook(&nora, &headers, &body).await;
         assert_eq!(
             (reply.status, reply.code().as_str()),
             (401, "signature_invalid"),
             "{signature:?}"
         );
         assert_eq!(reply.headers["content-type"], "application/problem+json");
-        assert_eq!(
-            app.sandbox()
-                .aws()
-                .queues()
-                .messages("ias-WebhookEventsQueue")
-                .unwrap()
-                .len(),
-            0
-        );
+        let queues = app.sandbox().aws().queues();
+        assert_eq!(queues.messages("ias-WebhookEventsQueue").unwrap().len(), 0);
     }
-    // Nothing is read before that: what is no webhook, and no JSON, is told the same.
+    app.drain().await;
+    assert_eq!(source(&nora, &run, "pharmacy").await, "processing");
+    assert!(app.items().await.iter().all(|item| !item.contains("forged-1")));
+    end_after_pull(app, &nora, &run).await;
+}
+
+/// A body that is not a webhook, and not even JSON, is refused like any other: the signature is checked first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_is_not_read_before_its_signature_is_checked() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
     for body in ["", "{", "nonsense", "[]", "{}", "\u{0}"] {
-        for signature in ["", &*zeros] {
-            let request = nora.app.anonymous(Method::POST, PATH);
-            let request = request.header("x-metriport-signature", signature);
-            let reply = ias::app::reply(request.body(body)).await.unwrap();
+        for signature in ["", MISMATCH_HEX] {
+            let reply = post_webhook(&nora, &[("x-metriport-signature", signature)], body).await;
             let told = (reply.status, reply.code());
             assert_eq!(told, (401, "signature_invalid".to_owned()), "{body:?}");
         }
     }
-    app.drain().await;
-    assert_eq!(source(&nora, &id, "pharmacy").await, "processing");
-    assert!(app.items().await.iter().all(|item| !item.contains("forged-1")));
+    app.end().await;
+}
 
-    // A content type that is no text makes API Gateway encode the body; what counts is the bytes that were signed.
-    let request = nora
-        .app
-        .anonymous(Method::POST, PATH)
-        .header("content-type", "application/octet-stream");
-    let reply = ias::app::reply(request.header("x-metriport-signature", &good).body(body))
-        .await
-        .unwrap();
-    assert_eq!(reply.status, 200);
+/// API Gateway encodes a body whose content type is not a text; the signature covers the bytes before that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signed_event_counts_with_a_binary_content_type() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    let AwaitedEvent { run, body } = await_source_event(&app, &nora).await;
+    let signature = app.stand_in().sign(body.as_bytes());
+    let headers = [
+        ("content-type", "application/octet-stream"),
+        ("x-metriport-signature", &*signature),
+    ];
+    assert_eq!(post_webhook(&nora, &headers, &body).await.status, 200);
     until("the signed event counts", async || {
-        (source(&nora, &id, "pharmacy").await == "completed").then_some(())
+        (source(&nora, &run, "pharmacy").await == "completed").then_some(())
     })
     .await;
     assert_eq!(
@@ -91,8 +108,13 @@ async fn what_metriport_did_not_sign_changes_nothing() {
         0,
         "it was not the webhook that said so"
     );
+    end_after_pull(app, &nora, &run).await;
+}
+
+/// Lets the held webhooks go, so that the pull completes, and ends the sandbox.
+async fn end_after_pull(app: TestApp, nora: &Person, run: &str) {
     app.stand_in().release_all().await;
-    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    assert_eq!(nora.until_ended(run).await.text("/status"), "completed");
     app.end().await;
 }
 

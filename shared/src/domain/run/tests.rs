@@ -374,31 +374,36 @@ fn a_session_that_ends_before_the_start_fails_the_run() {
     assert_eq!(change.run.reason, Some(Reason::Aal2SessionExpired));
 }
 
-fn any_event() -> impl Strategy<Value = RunEvent> {
-    let source = prop_oneof![Just(SourceKind::Hie), Just(SourceKind::Pharmacy), Just(SourceKind::Lab)];
-    let outcome = prop_oneof![Just(Outcome::Completed), Just(Outcome::Failed)];
-    let reported = (
-        source.clone(),
-        prop::option::of(outcome.clone()),
-        prop::option::of(400u16..430),
-    )
-        .prop_map(|(source, outcome, http_status)| Reported {
-            source,
-            outcome,
-            http_status,
-        });
-    let of_sources = prop::collection::vec(reported, 0..4);
-    let report =
-        (prop::option::of(outcome.clone()), any::<bool>(), of_sources).prop_map(|(overall, is_final, sources)| {
-            Report {
-                overall,
-                is_final,
-                sources,
+fn any_source() -> impl Strategy<Value = SourceKind> {
+    prop_oneof![Just(SourceKind::Hie), Just(SourceKind::Pharmacy), Just(SourceKind::Lab)]
+}
+
+fn any_outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![Just(Outcome::Completed), Just(Outcome::Failed)]
+}
+
+fn any_report() -> impl Strategy<Value = Report> {
+    let http_status = prop::option::of(400u16..430);
+    let reported =
+        (any_source(), prop::option::of(any_outcome()), http_status).prop_map(|(source, outcome, http_status)| {
+            Reported {
+                source,
+                outcome,
+                http_status,
             }
         });
+    let of_sources = prop::collection::vec(reported, 0..4);
+    (prop::option::of(any_outcome()), any::<bool>(), of_sources).prop_map(|(overall, is_final, sources)| Report {
+        overall,
+        is_final,
+        sources,
+    })
+}
+
+fn any_event() -> impl Strategy<Value = RunEvent> {
     prop_oneof![
         Just(RunEvent::StartClaimed),
-        (1u8..3, report.clone()).prop_map(|(n, report)| RunEvent::Started {
+        (1u8..3, any_report()).prop_map(|(n, report)| RunEvent::Started {
             request: request(n),
             report
         }),
@@ -416,12 +421,14 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
         Just(RunEvent::StartUnknown),
         Just(RunEvent::StartStayedUnknown),
         Just(RunEvent::StartTooLate),
-        (source, outcome, prop::option::of(1u8..3)).prop_map(|(source, status, n)| RunEvent::SourceReported {
-            source,
-            status,
-            request: n.map(request)
+        (any_source(), any_outcome(), prop::option::of(1u8..3)).prop_map(|(source, status, n)| {
+            RunEvent::SourceReported {
+                source,
+                status,
+                request: n.map(request),
+            }
         }),
-        report.prop_map(|report| RunEvent::Polled { report }),
+        any_report().prop_map(|report| RunEvent::Polled { report }),
         Just(RunEvent::PollFailed { until: T0 }),
         Just(RunEvent::DeadlinePassed),
         Just(RunEvent::RecordAwaited { until: T0 }),

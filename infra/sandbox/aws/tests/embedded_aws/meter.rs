@@ -3,8 +3,10 @@
 use crate::dynamodb::{TABLE, number, table, text};
 use crate::harness;
 use crate::sqs::queue;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-use sandbox_aws::{Meter, Weight};
+use sandbox_aws::{Aws, Meter, Weight};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 
@@ -28,33 +30,67 @@ fn units(weighed: &Weighed) -> Vec<(String, f64, f64)> {
         .collect()
 }
 
-#[tokio::test]
-async fn items_weigh_by_their_size_their_index_and_their_transaction() {
+/// An emulator with a table, and what the meter hears of it.
+async fn start_with_table() -> (Weighed, Aws, Client) {
     let (weighed, meter) = recording();
     let aws = harness::start_metered(meter).await;
     aws.create_table(table()).await.unwrap();
     let client = harness::dynamodb(&aws);
-    let put = |sort: &str, filler: usize| {
-        let put = client.put_item().table_name(TABLE);
-        put.item("pk", text("a"))
-            .item("sk", text(sort))
-            .item("filler", text(&"x".repeat(filler)))
-    };
-    put("1", 10).send().await.unwrap();
-    put("2", 1500).send().await.unwrap();
+    (weighed, aws, client)
+}
+
+/// An item of so many bytes and some twenty more.
+fn put(client: &Client, sort: &str, filler: usize) -> PutItemFluentBuilder {
+    let put = client.put_item().table_name(TABLE);
+    put.item("pk", text("a"))
+        .item("sk", text(sort))
+        .item("filler", text(&"x".repeat(filler)))
+}
+
+/// Checks operation, read units and write units of the calls since the last check.
+#[track_caller]
+fn assert_units<const N: usize>(weighed: &Weighed, expected: [(&str, f64, f64); N]) {
+    assert_eq!(
+        units(weighed),
+        expected.map(|(operation, read, write)| (operation.to_owned(), read, write))
+    );
+}
+
+#[tokio::test]
+async fn a_written_item_weighs_by_its_size_and_its_index() {
+    let (weighed, aws, client) = start_with_table().await;
+    put(&client, "1", 10).send().await.unwrap();
+    put(&client, "2", 1500).send().await.unwrap();
     // One unit for the item, and one for the index it appears in.
-    put("3", 10)
+    put(&client, "3", 10)
         .item("shard", text("s"))
         .item("dueAt", number(1))
         .send()
         .await
         .unwrap();
-    // What is refused is billed, too.
-    put("1", 10)
+    assert_units(
+        &weighed,
+        [("PutItem", 0.0, 1.0), ("PutItem", 0.0, 2.0), ("PutItem", 0.0, 2.0)],
+    );
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_whose_condition_fails_is_billed() {
+    let (weighed, aws, client) = start_with_table().await;
+    put(&client, "1", 10).send().await.unwrap();
+    put(&client, "1", 10)
         .condition_expression("attribute_not_exists(pk)")
         .send()
         .await
         .unwrap_err();
+    assert_units(&weighed, [("PutItem", 0.0, 1.0), ("PutItem", 0.0, 1.0)]);
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_item_in_a_transaction_weighs_twice() {
+    let (weighed, aws, client) = start_with_table().await;
     let one = Put::builder()
         .table_name(TABLE)
         .item("pk", text("b"))
@@ -67,6 +103,14 @@ async fn items_weigh_by_their_size_their_index_and_their_transaction() {
         .send()
         .await
         .unwrap();
+    assert_units(&weighed, [("TransactWriteItems", 0.0, 2.0)]);
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_consistent_read_weighs_twice_another() {
+    let (weighed, aws, client) = start_with_table().await;
+    put(&client, "2", 1500).send().await.unwrap();
     let get = client
         .get_item()
         .table_name(TABLE)
@@ -74,18 +118,9 @@ async fn items_weigh_by_their_size_their_index_and_their_transaction() {
         .key("sk", text("2"));
     get.clone().consistent_read(true).send().await.unwrap();
     get.send().await.unwrap();
-    let expected = [
-        ("PutItem", 0.0, 1.0),
-        ("PutItem", 0.0, 2.0),
-        ("PutItem", 0.0, 2.0),
-        ("PutItem", 0.0, 1.0),
-        ("TransactWriteItems", 0.0, 2.0),
-        ("GetItem", 1.0, 0.0),
-        ("GetItem", 0.5, 0.0),
-    ];
-    assert_eq!(
-        units(&weighed),
-        expected.map(|(operation, read, write)| (operation.to_owned(), read, write))
+    assert_units(
+        &weighed,
+        [("PutItem", 0.0, 2.0), ("GetItem", 1.0, 0.0), ("GetItem", 0.5, 0.0)],
     );
     aws.shutdown().await.unwrap();
 }

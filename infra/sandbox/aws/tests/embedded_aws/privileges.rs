@@ -66,12 +66,8 @@ fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-#[tokio::test]
-async fn the_authorizer_hears_what_each_call_of_an_sdk_needs() {
-    let (heard, authorizer) = listening();
-    let aws = harness::start_authorized(authorizer).await;
-    let (queue, secret) = furnish(&aws).await;
-
+/// Puts one item on condition that another is absent.
+async fn write_in_transaction(client: &aws_sdk_dynamodb::Client) {
     let put = Put::builder().table_name("state").item("pk", text("OWNER#1"));
     let check = ConditionCheck::builder()
         .table_name("state")
@@ -81,24 +77,28 @@ async fn the_authorizer_hears_what_each_call_of_an_sdk_needs() {
         TransactWriteItem::builder().put(put.build().unwrap()).build(),
         TransactWriteItem::builder().condition_check(check).build(),
     ];
-    let written = harness::dynamodb(&aws).transact_write_items();
+    let written = client.transact_write_items();
     written.set_transact_items(Some(elements.into())).send().await.unwrap();
+}
+
+async fn abort_upload(client: &aws_sdk_s3::Client) {
+    let begun = client.create_multipart_upload().bucket("records").key("a/b c");
+    let begun = begun.send().await.unwrap();
+    let aborted = client.abort_multipart_upload().bucket("records").key("a/b c");
+    aborted.upload_id(begun.upload_id.unwrap()).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_authorizer_hears_what_each_call_of_an_sdk_needs() {
+    let (heard, authorizer) = listening();
+    let aws = harness::start_authorized(authorizer).await;
+    let (queue, secret) = furnish(&aws).await;
+    write_in_transaction(&harness::dynamodb(&aws)).await;
     let sent = harness::sqs(&aws).send_message().queue_url(queue).message_body("m");
     sent.send().await.unwrap();
     let read = harness::secrets(&aws).get_secret_value().secret_id("key");
     read.send().await.unwrap();
-    let begun = harness::s3(&aws)
-        .create_multipart_upload()
-        .bucket("records")
-        .key("a/b c")
-        .send()
-        .await
-        .unwrap();
-    let aborted = harness::s3(&aws)
-        .abort_multipart_upload()
-        .bucket("records")
-        .key("a/b c");
-    aborted.upload_id(begun.upload_id.unwrap()).send().await.unwrap();
+    abort_upload(&harness::s3(&aws)).await;
     harness::sqs(&aws).list_queues().send().await.unwrap();
 
     let table = "arn:aws:dynamodb:eu-central-1:000000000000:table/state";

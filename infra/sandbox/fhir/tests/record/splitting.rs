@@ -112,65 +112,79 @@ fn type_is_read_wherever_it_stands() {
     }
 }
 
+fn refusal(text: &str) -> BundleError {
+    split(text.as_bytes()).unwrap_err()
+}
+
+/// The refusal of a Bundle whose first entry is a patient, and whose second is this.
+fn refusal_of_second(entry: &str) -> BundleError {
+    refusal(&format!(
+        r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Patient"}}}},{entry}]}}"#
+    ))
+}
+
 #[test]
-fn refusals_say_what_is_wrong() {
-    let of = |text: &str| split(text.as_bytes()).unwrap_err();
+fn a_text_that_is_not_json_is_refused_with_its_line() {
     assert!(matches!(
-        of("{\"resourceType\":\n\"Bundle\""),
+        refusal("{\"resourceType\":\n\"Bundle\""),
         BundleError::NotJson { line: 2, .. }
     ));
-    assert!(matches!(of(""), BundleError::NotJson { .. }));
+    assert!(matches!(refusal(""), BundleError::NotJson { .. }));
     assert!(matches!(
-        of(r#"{"resourceType":"Bundle","entry":[]} trailing"#),
+        refusal(r#"{"resourceType":"Bundle","entry":[]} trailing"#),
         BundleError::NotJson { .. }
     ));
     assert!(matches!(split(b"\x1f\x8b\x08"), Err(BundleError::NotJson { .. })));
-    assert_eq!(of(r#"{"resourceType":"Patient","id":"1"}"#), BundleError::NotABundle);
+}
+
+#[test]
+fn json_that_is_not_a_bundle_is_refused() {
+    for text in [
+        r#"{"resourceType":"Patient","id":"1"}"#,
+        r#"{"resourceType":"List","entry":[{"item":{}}]}"#,
+        r#"{"entry":[{"resource":{"resourceType":"Patient"}}]}"#,
+        r#"["Bundle",[{"resource":{"resourceType":"Patient"}}]]"#,
+        r#"{"resourceType":"Bundle","entry":{}}"#,
+    ] {
+        assert_eq!(refusal(text), BundleError::NotABundle, "{text}");
+    }
     assert_eq!(
-        of(r#"{"resourceType":"List","entry":[{"item":{}}]}"#),
+        refusal_of_second(r#"[{"resourceType":"Patient"}]"#),
         BundleError::NotABundle
     );
-    assert_eq!(
-        of(r#"{"entry":[{"resource":{"resourceType":"Patient"}}]}"#),
-        BundleError::NotABundle
-    );
-    assert_eq!(
-        of(r#"["Bundle",[{"resource":{"resourceType":"Patient"}}]]"#),
-        BundleError::NotABundle
-    );
-    assert_eq!(of(r#"{"resourceType":"Bundle","entry":{}}"#), BundleError::NotABundle);
-    assert_eq!(of(r#"{"resourceType":"Bundle"}"#), BundleError::EmptyBundle);
-    assert_eq!(of(r#"{"resourceType":"Bundle","entry":[]}"#), BundleError::EmptyBundle);
-    let second = |entry: &str| {
-        of(&format!(
-            r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Patient"}}}},{entry}]}}"#
-        ))
-    };
-    assert_eq!(second("{}"), BundleError::EntryWithoutResource { index: 1 });
-    assert_eq!(
-        second(r#"{"resource":null}"#),
-        BundleError::EntryWithoutResource { index: 1 }
-    );
-    assert_eq!(
-        second(r#"{"resource":"Secretname"}"#),
-        BundleError::NotAResource { index: 1 }
-    );
-    assert_eq!(
-        second(r#"{"resource":["Patient"]}"#),
-        BundleError::NotAResource { index: 1 }
-    );
-    assert_eq!(
-        second(r#"{"resource":{"id":"7"}}"#),
-        BundleError::NotAResource { index: 1 }
-    );
-    for doubled in [
+}
+
+#[test]
+fn a_bundle_without_entries_is_refused() {
+    for text in [
+        r#"{"resourceType":"Bundle"}"#,
+        r#"{"resourceType":"Bundle","entry":[]}"#,
+    ] {
+        assert_eq!(refusal(text), BundleError::EmptyBundle, "{text}");
+    }
+}
+
+#[test]
+fn an_entry_without_a_resource_is_refused_with_its_index() {
+    for entry in ["{}", r#"{"resource":null}"#] {
+        let error = refusal_of_second(entry);
+        assert_eq!(error, BundleError::EntryWithoutResource { index: 1 }, "{entry}");
+    }
+}
+
+#[test]
+fn an_entry_that_is_not_a_resource_is_refused_with_its_index() {
+    for entry in [
+        r#"{"resource":"Secretname"}"#,
+        r#"{"resource":["Patient"]}"#,
+        r#"{"resource":{"id":"7"}}"#,
         r#"{"resource":{"resourceType":"Goal","id":"7","id":"7"}}"#,
         r#"{"resource":{"resourceType":"Goal","meta":{},"meta":{}}}"#,
         r#"{"resource":{"resourceType":""}}"#,
     ] {
-        assert_eq!(second(doubled), BundleError::NotAResource { index: 1 }, "{doubled}");
+        let error = refusal_of_second(entry);
+        assert_eq!(error, BundleError::NotAResource { index: 1 }, "{entry}");
     }
-    assert_eq!(second(r#"[{"resourceType":"Patient"}]"#), BundleError::NotABundle);
 }
 
 #[test]

@@ -70,71 +70,83 @@ fn spoilt(pointer: &str, value: Value) -> Result<Vec<Datum>, Malformed> {
     read_line(&line)
 }
 
+/// Checks that each value breaks its rule at its place among the declarations of the first metrics.
+fn assert_declarations_break<const N: usize>(cases: [(&'static str, &str, Value); N]) {
+    for (rule, place, value) in cases {
+        let pointer = format!("/_aws/CloudWatchMetrics/0{place}");
+        assert_eq!(spoilt(&pointer, value), Err(Malformed(rule)), "{place}");
+    }
+}
+
 #[test]
-fn a_line_that_breaks_a_rule_is_told_which() {
-    const FIRST: &str = "/_aws/CloudWatchMetrics/0";
+fn a_namespace_or_list_that_breaks_a_rule_is_named() {
+    assert_declarations_break([
+        ("a name is missing", "/Namespace", json!(1)),
+        ("Namespace is not one of ours", "/Namespace", json!("")),
+        ("Namespace is not one of ours", "/Namespace", json!("AWS/Lambda")),
+        ("a list is missing", "/Dimensions", json!("Stage")),
+        ("a list is missing", "/Metrics", Value::Null),
+    ]);
+}
+
+#[test]
+fn dimensions_that_break_a_rule_are_named() {
+    let many = |count: usize| (0..count).map(|n| json!(format!("d{n}"))).collect::<Vec<_>>();
+    assert_declarations_break(
+        [
+            ("no set of dimensions", json!([])),
+            ("a set of dimensions is no list", json!(["Stage"])),
+            ("more than 30 dimensions", json!([many(31)])),
+            ("the name of a dimension is no text", json!([[1]])),
+            ("no name of a dimension", json!([[":Stage"]])),
+            ("a dimension has no text at the root", json!([["Missing"]])),
+            ("a dimension has no text at the root", json!([["Sold"]])),
+            ("a dimension stands in a set twice", json!([["Stage", "Stage"]])),
+        ]
+        .map(|(rule, dimensions)| (rule, "/Dimensions", dimensions)),
+    );
+}
+
+#[test]
+fn a_list_of_metrics_that_breaks_a_rule_is_named() {
+    assert_declarations_break([
+        (
+            "more than 100 metrics",
+            "/Metrics",
+            json!(vec![json!({ "Name": "Sold" }); 101]),
+        ),
+        ("a name is missing", "/Metrics", json!([{}])),
+    ]);
+}
+
+#[test]
+fn a_metric_that_breaks_a_rule_is_named() {
     let metric = |more: Value| {
         let mut metric = json!({ "Name": "Latency", "Unit": "Milliseconds" });
         metric
             .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        ("/Metrics/0", metric)
+        metric
     };
-    let many = |count: usize| (0..count).map(|n| json!(format!("d{n}"))).collect::<Vec<_>>();
-    for (rule, (place, value)) in [
-        ("a name is missing", ("/Namespace", json!(1))),
-        ("Namespace is not one of ours", ("/Namespace", json!(""))),
-        ("Namespace is not one of ours", ("/Namespace", json!("AWS/Lambda"))),
-        ("a list is missing", ("/Dimensions", json!("Stage"))),
-        ("no set of dimensions", ("/Dimensions", json!([]))),
-        ("a set of dimensions is no list", ("/Dimensions", json!(["Stage"]))),
-        ("more than 30 dimensions", ("/Dimensions", json!([many(31)]))),
-        ("the name of a dimension is no text", ("/Dimensions", json!([[1]]))),
-        ("no name of a dimension", ("/Dimensions", json!([[":Stage"]]))),
-        (
-            "a dimension has no text at the root",
-            ("/Dimensions", json!([["Missing"]])),
-        ),
-        (
-            "a dimension has no text at the root",
-            ("/Dimensions", json!([["Sold"]])),
-        ),
-        (
-            "a dimension stands in a set twice",
-            ("/Dimensions", json!([["Stage", "Stage"]])),
-        ),
-        ("a list is missing", ("/Metrics", Value::Null)),
-        (
-            "more than 100 metrics",
-            ("/Metrics", json!(vec![json!({ "Name": "Sold" }); 101])),
-        ),
-        ("a name is missing", ("/Metrics", json!([{}]))),
-        ("no unit that CloudWatch knows", metric(json!({ "Unit": "Fortnights" }))),
-        (
-            "no unit that CloudWatch knows",
-            metric(json!({ "Unit": "milliseconds" })),
-        ),
-        (
-            "no unit that CloudWatch knows",
-            metric(json!({ "Unit": "Seconds/Second" })),
-        ),
-        (
-            "StorageResolution is neither 1 nor 60",
-            metric(json!({ "StorageResolution": 30 })),
-        ),
-        (
-            "a metric has no value at the root",
-            metric(json!({ "Name": "Missing" })),
-        ),
-        ("the value of a metric is no number", metric(json!({ "Name": "Stage" }))),
-    ] {
-        assert_eq!(
-            spoilt(&format!("{FIRST}{place}"), value),
-            Err(Malformed(rule)),
-            "{place}"
-        );
-    }
+    assert_declarations_break(
+        [
+            ("no unit that CloudWatch knows", json!({ "Unit": "Fortnights" })),
+            ("no unit that CloudWatch knows", json!({ "Unit": "milliseconds" })),
+            ("no unit that CloudWatch knows", json!({ "Unit": "Seconds/Second" })),
+            (
+                "StorageResolution is neither 1 nor 60",
+                json!({ "StorageResolution": 30 }),
+            ),
+            ("a metric has no value at the root", json!({ "Name": "Missing" })),
+            ("the value of a metric is no number", json!({ "Name": "Stage" })),
+        ]
+        .map(|(rule, more)| (rule, "/Metrics/0", metric(more))),
+    );
+}
+
+#[test]
+fn a_value_at_the_root_that_breaks_a_rule_is_named() {
     for (rule, place, value) in [
         ("a list is missing", "/_aws", json!({ "Timestamp": NOW })),
         ("no value of a dimension", "/Stage", json!("")),

@@ -39,42 +39,62 @@ async fn a_restart_keeps_patients_identities_pages_and_records() {
     let patient_id = bench.patient("Nora").await;
     bench.visit(&bench.session_url(&patient_id).await).await;
     let identity_id = id(&bench.hook().await.json["payload"], "proofedIdentityId");
-    let query_id = bench.treatment(&patient_id, json!({})).await;
-    for _ in 0..3 {
-        bench.hook().await;
-    }
-    bench.answer_with(500);
-    bench.consolidate(&patient_id, "conversionType=json").await;
-    bench.hook().await;
-    bench
-        .until(|bench| {
-            bench
-                .stand_in
-                .deliveries()
-                .last()
-                .is_some_and(|last| last.status == Some(500))
-        })
-        .await;
+    let query_id = run_query(&mut bench, &patient_id).await;
+    fail_delivery_of_record(&mut bench, &patient_id).await;
     let page = bench.session_url(&patient_id).await;
-    let token = page.rsplit('/').next().unwrap().to_owned();
-    let secret = bench.stand_in.totp_secret(&patient_id);
     let before = state(&bench, &patient_id, &query_id).await;
     assert_eq!(before[5]["webhookRequestsFailed"], 1);
-    let (key, webhook_key) = (bench.stand_in.api_key().to_owned(), bench.stand_in.webhook_key());
+    let secrets_before = secrets(&bench, &patient_id);
     bench.stop().await;
 
-    // Another seed, and pages that ask: what was done before stays as it was.
+    // Another seed, and pages that ask: state from before the restart does not depend on either.
     let bench = Bench::start(StandInOptions {
         auto_approve: false,
         ..kept(&path, 8)
     })
     .await;
-    assert_eq!(
-        (bench.stand_in.api_key(), bench.stand_in.webhook_key()),
-        (key.as_str(), webhook_key)
-    );
-    assert_eq!(bench.stand_in.totp_secret(&patient_id), secret);
+    assert_eq!(secrets(&bench, &patient_id), secrets_before);
     assert_eq!(state(&bench, &patient_id, &query_id).await, before);
+    assert_page_opens(&bench, &page).await;
+    bench.challenge_url(&identity_id).await;
+    // The stand-in does not repeat its own deliveries.
+    assert_eq!(bench.stand_in.deliveries().iter().filter(|one| one.replayed).count(), 0);
+    bench.stop().await;
+}
+
+/// Runs a query until all three sources have reported; gives its id.
+async fn run_query(bench: &mut Bench, patient_id: &str) -> String {
+    let query_id = bench.treatment(patient_id, json!({})).await;
+    for _ in 0..3 {
+        bench.hook().await;
+    }
+    query_id
+}
+
+/// Runs a consolidated query whose webhook the receiver answers with 500.
+async fn fail_delivery_of_record(bench: &mut Bench, patient_id: &str) {
+    bench.answer_with(500);
+    bench.consolidate(patient_id, "conversionType=json").await;
+    bench.hook().await;
+    let is_refused = |bench: &Bench| {
+        let deliveries = bench.stand_in.deliveries();
+        deliveries.last().is_some_and(|last| last.status == Some(500))
+    };
+    bench.until(is_refused).await;
+}
+
+/// API key, webhook key, and the secret of the patient's authenticator.
+fn secrets(bench: &Bench, patient_id: &str) -> (String, String, Option<String>) {
+    (
+        bench.stand_in.api_key().to_owned(),
+        bench.stand_in.webhook_key(),
+        bench.stand_in.totp_secret(patient_id),
+    )
+}
+
+/// Opens a page of the stand-in from before the restart, at its new address.
+async fn assert_page_opens(bench: &Bench, page: &str) {
+    let token = page.rsplit('/').next().unwrap();
     let shown = bench
         .client
         .get(bench.url(&format!("/s/{token}")))
@@ -82,10 +102,6 @@ async fn a_restart_keeps_patients_identities_pages_and_records() {
         .await
         .unwrap();
     assert_eq!(shown.status(), 200);
-    bench.challenge_url(&identity_id).await;
-    // Its own deliveries are not repeated.
-    assert_eq!(bench.stand_in.deliveries().iter().filter(|one| one.replayed).count(), 0);
-    bench.stop().await;
 }
 
 #[tokio::test]

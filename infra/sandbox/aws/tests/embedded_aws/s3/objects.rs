@@ -4,6 +4,7 @@ use super::{BUCKET, put, start};
 use crate::harness;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
 
@@ -50,76 +51,88 @@ async fn an_encrypted_object_with_a_checksum_comes_back_whole_and_in_ranges() {
     aws.shutdown().await.unwrap();
 }
 
+/// An upload of three parts that is not complete yet.
+struct Upload {
+    id: String,
+    parts: Vec<CompletedPart>,
+}
+
+impl Upload {
+    /// Begins the upload of `big`, and sends its parts.
+    async fn begin(client: &Client) -> Upload {
+        let created = client.create_multipart_upload().bucket(BUCKET).key("big");
+        let id = created.send().await.unwrap().upload_id.unwrap();
+        let mut parts = Vec::new();
+        for number in 1..=3u8 {
+            let part = client.upload_part().bucket(BUCKET).key("big").upload_id(&id);
+            let uploaded = part
+                .part_number(i32::from(number))
+                .body(ByteStream::from(vec![number; PART_BYTES]))
+                .send()
+                .await
+                .unwrap();
+            parts.push(part_of(i32::from(number), uploaded.e_tag));
+        }
+        Upload { id, parts }
+    }
+
+    /// Completes it with these parts.
+    fn complete(&self, client: &Client, parts: Vec<CompletedPart>) -> CompleteMultipartUploadFluentBuilder {
+        let complete = client.complete_multipart_upload().bucket(BUCKET).key("big");
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        complete.upload_id(&self.id).multipart_upload(parts)
+    }
+
+    /// Completes it with its own parts.
+    fn complete_whole(&self, client: &Client) -> CompleteMultipartUploadFluentBuilder {
+        self.complete(client, self.parts.clone())
+    }
+}
+
+fn part_of(number: i32, e_tag: Option<String>) -> CompletedPart {
+    CompletedPart::builder().part_number(number).set_e_tag(e_tag).build()
+}
+
 #[tokio::test]
 async fn an_object_written_in_parts_shows_only_once_it_is_complete() {
     let (aws, client) = start().await;
-    let created = client
-        .create_multipart_upload()
-        .bucket(BUCKET)
-        .key("big")
-        .send()
-        .await
-        .unwrap();
-    let upload_id = created.upload_id().unwrap();
-    let mut parts = Vec::new();
-    for number in 1..=3u8 {
-        let part = client
-            .upload_part()
-            .bucket(BUCKET)
-            .key("big")
-            .upload_id(upload_id)
-            .part_number(i32::from(number));
-        let uploaded = part
-            .body(ByteStream::from(vec![number; PART_BYTES]))
-            .send()
-            .await
-            .unwrap();
-        parts.push(
-            CompletedPart::builder()
-                .part_number(i32::from(number))
-                .set_e_tag(uploaded.e_tag)
-                .build(),
-        );
-    }
+    let upload = Upload::begin(&client).await;
     assert!(keys(&client).await.is_empty());
     let missing = client.get_object().bucket(BUCKET).key("big").send().await;
     assert_eq!(harness::code(missing), "NoSuchKey");
 
-    let complete = client
-        .complete_multipart_upload()
-        .bucket(BUCKET)
-        .key("big")
-        .upload_id(upload_id);
-    let with = |parts: Vec<CompletedPart>| {
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        complete.clone().multipart_upload(parts)
-    };
-    // Another part's ETag, none, and a part that was never there: the upload goes on after each.
-    let other = parts[0].e_tag().unwrap();
-    for (number, etag) in [(2, Some(other)), (2, None), (4, Some(other))] {
-        let wrong = CompletedPart::builder().part_number(number);
-        let wrong = wrong.set_e_tag(etag.map(str::to_owned)).build();
-        let refused = with(vec![parts[0].clone(), wrong]).send().await;
-        assert_eq!(harness::code(refused), "InvalidPart", "{number} {etag:?}");
-    }
-    let complete = with(parts);
-    let done = complete.clone().send().await.unwrap();
-    assert!(done.e_tag().unwrap().trim_matches('"').ends_with("-3"));
-    let body = client
-        .get_object()
-        .bucket(BUCKET)
-        .key("big")
-        .send()
-        .await
-        .unwrap()
-        .body
-        .collect()
-        .await
-        .unwrap();
-    let bytes = body.into_bytes();
+    let completed = upload.complete_whole(&client).send().await.unwrap();
+    assert!(completed.e_tag().unwrap().trim_matches('"').ends_with("-3"));
+    let read = client.get_object().bucket(BUCKET).key("big").send().await.unwrap();
+    let bytes = read.body.collect().await.unwrap().into_bytes();
     assert_eq!(bytes.len(), 3 * PART_BYTES);
     assert_eq!((bytes[0], bytes[PART_BYTES], bytes[3 * PART_BYTES - 1]), (1, 2, 3));
-    for upload_id in [upload_id, "of-nobody"] {
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_refuses_parts_that_it_does_not_have_and_goes_on() {
+    let (aws, client) = start().await;
+    let upload = Upload::begin(&client).await;
+    let first = upload.parts[0].clone();
+    // Another part's ETag, no ETag, and a part that was never sent.
+    for (number, e_tag) in [(2, first.e_tag()), (2, None), (4, first.e_tag())] {
+        let wrong = part_of(number, e_tag.map(str::to_owned));
+        let refused = upload.complete(&client, vec![first.clone(), wrong]).send().await;
+        assert_eq!(harness::code(refused), "InvalidPart", "{number} {e_tag:?}");
+    }
+    upload.complete_whole(&client).send().await.unwrap();
+    assert_eq!(keys(&client).await, ["big"]);
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_that_is_complete_or_unknown_does_not_exist() {
+    let (aws, client) = start().await;
+    let upload = Upload::begin(&client).await;
+    let complete = upload.complete_whole(&client);
+    complete.clone().send().await.unwrap();
+    for upload_id in [&*upload.id, "of-nobody"] {
         let again = complete.clone().upload_id(upload_id).send().await;
         assert_eq!(harness::code(again), "NoSuchUpload");
     }

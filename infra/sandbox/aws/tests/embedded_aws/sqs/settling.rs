@@ -2,6 +2,7 @@
 
 use super::{queue, receive, send, start};
 use crate::harness;
+use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
     SendMessageBatchRequestEntry,
@@ -37,35 +38,41 @@ async fn poison_message_ends_in_the_dead_letter_queue() {
     aws.shutdown().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_batch_is_settled_entry_by_entry() {
-    let (aws, client, url) = start().await;
-    let entry = |id: usize| {
-        SendMessageBatchRequestEntry::builder()
-            .id(id.to_string())
-            .message_body("b")
-            .build()
-            .unwrap()
-    };
+fn sent_entry(id: usize, body: &str) -> SendMessageBatchRequestEntry {
+    SendMessageBatchRequestEntry::builder()
+        .id(id.to_string())
+        .message_body(body)
+        .build()
+        .unwrap()
+}
+
+/// Sends ten messages at once, and receives them; gives their receipt handles.
+async fn receive_ten(client: &Client, url: &str) -> Vec<String> {
     let sent = client
         .send_message_batch()
-        .queue_url(&url)
-        .set_entries(Some((0..10).map(entry).collect()))
+        .queue_url(url)
+        .set_entries(Some((0..10).map(|id| sent_entry(id, "b")).collect()))
         .send()
         .await;
     assert_eq!(sent.unwrap().successful().len(), 10);
     let received = client
         .receive_message()
-        .queue_url(&url)
+        .queue_url(url)
         .max_number_of_messages(10)
         .send()
         .await
         .unwrap();
     assert_eq!(received.messages().len(), 10);
-    let handles = received
-        .messages()
-        .iter()
-        .map(|message| message.receipt_handle().unwrap().to_owned());
+    let messages = received.messages().iter();
+    messages
+        .map(|message| message.receipt_handle().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_batch_is_settled_entry_by_entry() {
+    let (aws, client, url) = start().await;
+    let handles = receive_ten(&client, &url).await.into_iter();
     let handles = handles.take(9).chain(["made up".to_owned()]).enumerate();
     let entry = |(id, handle): (usize, String)| {
         DeleteMessageBatchRequestEntry::builder()
@@ -96,7 +103,7 @@ async fn a_batch_is_settled_entry_by_entry() {
 }
 
 #[tokio::test]
-async fn refusals_have_the_codes_that_sdks_expect() {
+async fn a_queue_that_does_not_exist_is_refused_by_its_code() {
     let (aws, client, url) = start().await;
     let missing = client
         .purge_queue()
@@ -110,14 +117,12 @@ async fn refusals_have_the_codes_that_sdks_expect() {
         harness::code(Err::<(), _>(missing)),
         "AWS.SimpleQueueService.NonExistentQueue"
     );
+    aws.shutdown().await.unwrap();
+}
 
-    let entry = |id: usize, body: &str| {
-        SendMessageBatchRequestEntry::builder()
-            .id(id.to_string())
-            .message_body(body)
-            .build()
-            .unwrap()
-    };
+#[tokio::test]
+async fn a_batch_beyond_ten_entries_or_a_mebibyte_is_refused() {
+    let (aws, client, url) = start().await;
     let batch = |entries| {
         client
             .send_message_batch()
@@ -125,33 +130,38 @@ async fn refusals_have_the_codes_that_sdks_expect() {
             .set_entries(Some(entries))
             .send()
     };
-    let eleven = batch((0..11).map(|id| entry(id, "b")).collect())
+    let eleven = batch((0..11).map(|id| sent_entry(id, "b")).collect())
         .await
         .unwrap_err()
         .into_service_error();
     assert!(eleven.is_too_many_entries_in_batch_request());
     let large = "x".repeat(600 * 1024);
-    let long = batch(vec![entry(0, &large), entry(1, &large)])
+    let long = batch(vec![sent_entry(0, &large), sent_entry(1, &large)])
         .await
         .unwrap_err()
         .into_service_error();
     assert!(long.is_batch_request_too_long());
+    aws.shutdown().await.unwrap();
+}
 
-    let oversize = "x".repeat(1024 * 1024 + 1);
-    let refused = client
-        .send_message()
-        .queue_url(&url)
-        .message_body(oversize)
-        .send()
-        .await;
-    assert_eq!(harness::code(refused), "InvalidParameterValue");
-    client
-        .send_message()
-        .queue_url(&url)
-        .message_body("x".repeat(1024 * 1024))
-        .send()
-        .await
-        .unwrap();
+#[tokio::test]
+async fn a_message_is_taken_up_to_a_mebibyte_and_refused_beyond() {
+    let (aws, client, url) = start().await;
+    let send = |bytes: usize| {
+        client
+            .send_message()
+            .queue_url(&url)
+            .message_body("x".repeat(bytes))
+            .send()
+    };
+    assert_eq!(harness::code(send(1024 * 1024 + 1).await), "InvalidParameterValue");
+    send(1024 * 1024).await.unwrap();
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_receiver_that_asks_for_more_than_ten_messages_is_refused() {
+    let (aws, client, url) = start().await;
     let refused = client
         .receive_message()
         .queue_url(&url)

@@ -41,9 +41,9 @@ fn event(request: Request<&[u8]>, claims: Option<&Map<String, Value>>) -> Value 
     })
 }
 
-#[test]
-fn a_request_with_everything() {
-    let request = Request::builder()
+/// A request with repeated headers, cookies and parameters, and with headers that the gateway replaces.
+fn full_request() -> Request<&'static [u8]> {
+    Request::builder()
         .method("POST")
         .uri("/v1/records/a%20b?a=1&a=2&b=x+y&c")
         .header("Host", "127.0.0.1:3000")
@@ -59,10 +59,12 @@ fn a_request_with_everything() {
         .header("X-Amzn-Trace-Id", "Root=mine")
         .header("Content-Type", "application/fhir+json; charset=utf-8")
         .body(b"{\"a\":1}".as_slice())
-        .unwrap();
-    let claims =
-        json!({ "sub": "p1", "exp": 1_583_350_000, "email_verified": true, "groups": ["a", "b"], "o": { "k": 1 } });
-    let expected = json!({
+        .unwrap()
+}
+
+/// The event of [`full_request`], with claims of every type.
+fn full_event() -> Value {
+    json!({
         "version": "2.0",
         "routeKey": "ANY /v1/records/{id}",
         "rawPath": "/v1/records/a%20b",
@@ -106,8 +108,14 @@ fn a_request_with_everything() {
         },
         "body": "{\"a\":1}",
         "isBase64Encoded": false,
-    });
-    assert_eq!(event(request, claims.as_object()), expected);
+    })
+}
+
+#[test]
+fn a_request_with_everything() {
+    let claims =
+        json!({ "sub": "p1", "exp": 1_583_350_000, "email_verified": true, "groups": ["a", "b"], "o": { "k": 1 } });
+    assert_eq!(event(full_request(), claims.as_object()), full_event());
 }
 
 #[test]

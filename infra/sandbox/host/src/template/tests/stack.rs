@@ -162,8 +162,7 @@ fn events_become_routes_sources_and_schedules() {
 }
 
 #[test]
-fn queues_tables_buckets_and_secrets_are_read() {
-    let stack = stack();
+fn queues_are_read_with_their_redrive_and_defaults() {
     let jobs = Queue {
         logical_id: "Jobs".to_owned(),
         name: "app-jobs".to_owned(),
@@ -183,7 +182,12 @@ fn queues_tables_buckets_and_secrets_are_read() {
         retention_secs: 345_600,
         redrive: None,
     };
-    assert_eq!(stack.queues, [dead, jobs]);
+    assert_eq!(stack().queues, [dead, jobs]);
+}
+
+#[test]
+fn tables_are_read_with_their_keys_and_indexes() {
+    let stack = stack();
     let key = |name: &str, role, letter: &str| KeyAttribute {
         name: name.to_owned(),
         role,
@@ -200,6 +204,11 @@ fn queues_tables_buckets_and_secrets_are_read() {
         [key("pk", KeyRole::Hash, "S"), key("at", KeyRole::Range, "N")]
     );
     assert_eq!(table.indexes[0].projection, Projection::Include(vec!["seq".to_owned()]));
+}
+
+#[test]
+fn buckets_and_secrets_are_read_and_no_secret_is_printed() {
+    let stack = stack();
     assert_eq!(stack.buckets[0].name, "app-files");
     let sources: Vec<_> = stack
         .secrets
