@@ -2,8 +2,8 @@
 //!
 //! Dependencies point one way, downwards: [`edge`] (what functions are made of) uses the adapters ([`store`],
 //! [`queue`], [`metriport`], [`records`], [`webhook`], [`secrets`]), of which none uses another; these use what every
-//! adapter needs ([`metrics`], [`aws`], [`config`] and others), the [`ports`], the messages that travel ([`message`])
-//! and [`domain`], which uses nothing. A test holds the order.
+//! adapter needs ([`metrics`], [`aws`], [`config`] and others), the [`mod@ports`], the messages that travel
+//! ([`message`]) and [`domain`], which uses nothing. A test holds the order.
 
 pub mod allocator;
 pub mod aws;
