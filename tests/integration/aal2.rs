@@ -1,11 +1,11 @@
 //! What a challenge, its session, and the proofing before it are good for: one pull, of one person, in time.
 
+mod late;
+
 use ias::app::{QueryAsk, Reply};
 use ias::sandbox::AAL2_RETURN;
-use sandbox_metriport::{Failure, Operation};
+use sandbox_metriport::{Failure, Operation, Replay};
 use serde_json::{Value, json};
-use shared::clock;
-use shared::domain::Time;
 
 use crate::harness::{Passed, Person, TestApp, refused, until};
 
@@ -148,102 +148,21 @@ async fn a_busy_network_is_tried_again_and_the_session_is_forgotten_once_the_que
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_comes_too_late_opens_nothing() {
-    let app = TestApp::with(|options| {
-        options.time_scale = 100;
-        options.stand_in.session_ttl_secs = 2;
-        options.stand_in.aal2_ttl_secs = 0;
-        options.stand_in.rate_limits = false;
-    })
-    .await;
-    let (eve, lou) = (app.person("eve", "Jane"), app.person("lou", "Jane"));
-    eve.verify_identity().await;
-    lou.verify_identity().await;
-
-    // The session has ended upstream before the query starts.
-    let run = eve.pull().await;
-    assert_eq!(
-        (run.text("/status").as_str(), run.text("/reason").as_str()),
-        ("failed", "aal2_session_rejected")
-    );
-    assert_eq!(run.text("/next/action"), "open_challenge");
-    assert_eq!(eve.identity().await, "verified");
-
-    // Upstream takes no query for as long as the session lives with us.
-    let starts = app.upstream(Operation::StartNetworkQuery);
-    for _ in 0..20 {
-        let busy = Failure::envelope(429, "TooManyRequestsError", "Too many requests");
-        app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
-    }
-    let opened = eve.app.open_challenge(AAL2_RETURN).await.unwrap();
-    assert_eq!(opened.status, 201, "{:?}", opened.body);
-    let passed = lou.pass_challenge().await;
-    let id = ask(&lou, &passed.ask()).await.text("/id");
-    let run = lou.until_ended(&id).await;
-    assert_eq!(
-        (run.text("/status").as_str(), run.text("/reason").as_str()),
-        ("failed", "aal2_session_expired")
-    );
-    assert_eq!(run.text("/next/action"), "open_challenge");
-    let tries = app.upstream(Operation::StartNetworkQuery) - starts;
-    assert!((2..=6).contains(&tries), "{tries} starts");
-    // Not only does it read so: it is written, the session gone and the patient free.
-    until("the run has ended in the table", async || {
-        is_free(&app, &passed).await.then_some(())
-    })
-    .await;
-    assert_eq!(ask(&lou, &lou.pass_challenge().await.ask()).await.status, 202);
-
-    // The challenge was opened long ago; the browser comes back at last.
-    let life = app.scaled(std::time::Duration::from_secs(300));
-    let end = Time::parse(&opened.text("/expiresAt")).expect("a time").plus(life);
-    until("the challenge is too old", async || (clock::now() > end).then_some(())).await;
-    let late = ask(&eve, &QueryAsk::everything(&opened.text("/challengeId"), "aal2_late")).await;
-    refused(&late, 409, "challenge_expired", "open_challenge");
-    app.end().await;
-}
-
-/// Whether nothing is left of a pull that did not start.
-async fn is_free(app: &TestApp, passed: &Passed) -> bool {
-    let table = app.table().await;
-    let held = table.iter().any(|item| item["sk"] == "OPEN_RUN");
-    !held && !serde_json::Value::Array(table).to_string().contains(&passed.session)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_superseded_or_foreign_proofing_never_counts() {
     let app = TestApp::start().await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
     // The first page is for other demographics than the second.
     let stale = nora.open_identity().await;
-    let mut changed = nora.demographics().clone();
-    changed["lastName"] = json!("Quillon");
-    assert_eq!(nora.app.put_patient(&changed).await.unwrap().status, 200);
+    change_last_name(&nora).await;
     let current = nora.open_identity().await;
     let of_mira = mira.open_identity().await;
 
     nora.browser.pass(&stale.text("/sessionUrl")).await.expect("the page");
     app.until_delivered("ias.identity.verified", 1).await;
     assert_eq!(nora.identity().await, "pending", "a superseded session was bound");
-
-    let forged = |message: &str, session: &str, patient: &str| {
-        json!({
-            "meta": { "messageId": message, "when": "2026-01-01T00:00:00.000Z", "type": "ias.identity.verified" },
-            "payload": { "sessionId": session, "patientId": patient, "proofedIdentityId": "pid_of_nobody" },
-        })
-    };
-    let (patient_of_nora, patient_of_mira) = (app.patient_of("nora").await, app.patient_of("mira").await);
-    let (session_of_nora, session_of_mira) = (current.text("/sessionId"), of_mira.text("/sessionId"));
-    for (message, session, patient) in [
-        ("m-1", &session_of_nora, &patient_of_mira),
-        ("m-2", &session_of_mira, &patient_of_nora),
-        ("m-3", &stale.text("/sessionId"), &patient_of_nora),
-        ("m-4", &"ids_unknown".to_owned(), &patient_of_nora),
-    ] {
-        assert_eq!(app.send_signed(&forged(message, session, patient)).await, 200);
-    }
-    app.drain().await;
+    let [stale, of_nora, of_mira] = [&stale, &current, &of_mira].map(|page| page.text("/sessionId"));
+    send_forged_proofings(&app, &stale, &of_nora, &of_mira).await;
     assert_eq!(
         (nora.identity().await, mira.identity().await),
         ("pending".to_owned(), "pending".to_owned())
@@ -255,22 +174,47 @@ async fn a_superseded_or_foreign_proofing_never_counts() {
     assert_eq!(mira.identity().await, "pending");
     // The late one once more, now that there is an identity: it changes nothing.
     let bound = app.proofed_identity("nora").await;
+    deliver_first_proofing_again(&app).await;
+    assert_eq!(app.proofed_identity("nora").await, bound);
+    let run = nora.pull_hie().await;
+    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    app.end().await;
+}
+
+async fn change_last_name(nora: &Person) {
+    let mut changed = nora.demographics().clone();
+    changed["lastName"] = json!("Quillon");
+    assert_eq!(nora.app.put_patient(&changed).await.unwrap().status, 200);
+}
+
+/// Sends proofings of a session and a patient that do not belong together, of a superseded session, and of an unknown
+/// one.
+async fn send_forged_proofings(app: &TestApp, stale: &str, of_nora: &str, of_mira: &str) {
+    let (patient_of_nora, patient_of_mira) = (app.patient_of("nora").await, app.patient_of("mira").await);
+    for (message, session, patient) in [
+        ("m-1", of_nora, &patient_of_mira),
+        ("m-2", of_mira, &patient_of_nora),
+        ("m-3", stale, &patient_of_nora),
+        ("m-4", "ids_unknown", &patient_of_nora),
+    ] {
+        let forged = json!({
+            "meta": { "messageId": message, "when": "2026-01-01T00:00:00.000Z", "type": "ias.identity.verified" },
+            "payload": { "sessionId": session, "patientId": patient, "proofedIdentityId": "pid_of_nobody" },
+        });
+        assert_eq!(app.send_signed(&forged).await, 200);
+    }
+    app.drain().await;
+}
+
+async fn deliver_first_proofing_again(app: &TestApp) {
     let log = app.stand_in().deliveries();
     let first = log
         .iter()
         .find(|delivery| delivery.event_type == "ias.identity.verified")
         .expect("a delivery");
-    assert_eq!(
-        app.stand_in()
-            .deliver_again(&first.message_id, sandbox_metriport::Replay::default())
-            .await,
-        Ok(200)
-    );
+    let replayed = app.stand_in().deliver_again(&first.message_id, Replay::default());
+    assert_eq!(replayed.await, Ok(200));
     app.drain().await;
-    assert_eq!(app.proofed_identity("nora").await, bound);
-    let run = nora.pull_hie().await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
-    app.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

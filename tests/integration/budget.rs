@@ -1,5 +1,7 @@
 //! The rate budget: whatever happens at once, upstream's limits are not met, and nobody loses a challenge to them.
 
+mod day;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,15 +13,12 @@ use sandbox_host::Runner;
 use sandbox_metriport::{Operation, PerMinute};
 use shared::clock;
 use shared::config::Env;
-use shared::domain::budget::{Budget, Pace, Places, Share, Turn, midnight_after};
+use shared::domain::budget::{Budget, Pace, Places};
 use shared::domain::{Time, Timing};
-use shared::edge::budget::{HeedLimits, RateBudget, StartInTurn};
-use shared::metrics::Metrics;
-use shared::metriport::{Operation as sent, UpstreamError, UpstreamErrorKind};
 use shared::store::{SpendDay, Table, TakePlace, TakeSlot, Took};
 use tokio::task::JoinSet;
 
-use crate::harness::{TestApp, followed, refused, retry_after, until};
+use crate::harness::{Person, TestApp, followed, refused, retry_after, until};
 
 const ADVANCE: &str = "ias-RunAdvanceQueue";
 
@@ -29,56 +28,9 @@ pub fn table(app: &TestApp) -> Table {
     Table::read(&app.aws().dynamodb(), &env).expect("a table")
 }
 
-/// Uses up a share of the day, whatever its quota.
-async fn spend_day(app: &TestApp, share: Share, quota: u32) {
-    let table = table(app);
-    let spend = || table.spend_day(clock::now(), share.of(quota));
-    while matches!(spend().await.expect("a count"), Took::Yes(_)) {}
-}
-
 fn header(reply: &Reply, name: &str) -> String {
     let value = reply.headers.get(name).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
-}
-
-/// Whether a refusal names midnight, or the midnight after, should the test run into it.
-fn until_midnight(reply: &Reply, asked: Time) -> bool {
-    let wait = i64::try_from(retry_after(reply)).expect("a wait");
-    let left = |at: Time| i64::try_from(at.until(midnight_after(at)).as_secs()).expect("seconds");
-    (wait - left(asked)).abs() < 60 || (wait - left(clock::now())).abs() < 60
-}
-
-/// However often a start is tried while Metriport cannot be reached.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
-    let app = TestApp::with(|options| options.prewarm = false).await;
-    let limits = ("METRIPORT_LIMITS", "patient=15,identity=15,query=20,consolidated=120");
-    let env = Env::from_pairs([limits, ("METRIPORT_DAILY_QUOTA", "500")]);
-    let (table, now) = (table(&app), clock::now());
-    let budget = RateBudget::read(&table, &env, Timing::default(), &Metrics::off()).expect("a budget");
-    let counted = async || match table.spend_day(now, u32::MAX).await.expect("a count") {
-        Took::Yes(calls) | Took::No(calls) => calls,
-    };
-    let failed = async |kind| {
-        let latest = now.plus(Duration::from_secs(3600));
-        let turn = budget.plan_start(Budget::QueryStarts, now, latest).await;
-        assert!(matches!(turn, Ok(Turn::Granted(..))), "{turn:?}");
-        let error = UpstreamError::new(sent::StartNetworkQuery, kind);
-        budget.heed(Budget::QueryStarts, &error, now).await;
-    };
-    assert_eq!(counted().await, 1);
-    for _ in 0..5 {
-        failed(UpstreamErrorKind::Connect).await;
-    }
-    assert_eq!(counted().await, 2);
-    failed(UpstreamErrorKind::Timeout).await;
-    failed(UpstreamErrorKind::Auth).await;
-    assert_eq!(counted().await, 5);
-    // Of a day on which none was counted, none is taken back.
-    let tomorrow = midnight_after(now);
-    table.unspend_day(tomorrow).await.expect("it may be");
-    assert!(matches!(table.spend_day(tomorrow, 1).await, Ok(Took::Yes(1))));
-    app.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,18 +117,8 @@ async fn as_many_places_are_given_as_there_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_an_answer_gets_it_at_once_or_is_told_when() {
-    // No faster: a call may take two seconds to arrive, which the scale divides.
-    let app = TestApp::with(|options| {
-        options.time_scale = 5;
-        options.stand_in.time_scale = 5;
-        options.stand_in.limits = PerMinute {
-            identity: 4,
-            patient: 2,
-            ..PerMinute::default()
-        };
-    })
-    .await;
+async fn link_without_a_place_is_refused_with_the_wait() {
+    let app = start_with_limits(|limits| limits.patient = 2).await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     // A minute and how long a call may travel, in whole seconds.
     let window = app.scaled(Duration::from_secs(62)).as_millis().div_ceil(1000);
@@ -197,11 +139,19 @@ async fn who_waits_for_an_answer_gets_it_at_once_or_is_told_when() {
         (mira.link().await.status == 200).then_some(())
     })
     .await;
+    assert_limits_were_kept(&app, "patient").await;
+    app.end().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn page_without_a_place_opens_once_a_place_is_free() {
+    let app = start_with_limits(|limits| limits.identity = 4).await;
+    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
     nora.pass_identity_page().await;
     mira.pass_identity_page().await;
     nora.until_identity("verified").await;
-    // One after the other until somebody is refused: whoever came before had the last place, however long it all took.
+    // One after the other until one is refused: the one before had the last place, however long it all took.
     let mut opened = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
     assert_eq!(opened.status, 201, "{opened:?}");
     let busy = loop {
@@ -217,21 +167,31 @@ async fn who_waits_for_an_answer_gets_it_at_once_or_is_told_when() {
     );
     refused(&busy, 429, "upstream_busy", "retry");
     let omar = app.person("omar", "Jane");
-    until("there is a place again", async || {
-        (omar.link().await.status == 200).then_some(())
-    })
-    .await;
+    assert_eq!(omar.link().await.status, 200);
     until("there is a place again", async || {
         let opened = omar.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
         (opened.status == 201).then_some(())
     })
     .await;
-    assert_eq!(app.stand_in().stats().too_many_requests(), 0);
-    for kind in ["patient", "identity"] {
-        let refusals = app.until_measured("BudgetRefusals", &[("Budget", kind)], 1).await;
-        assert!(refusals.iter().all(|count| *count == 1.0), "{kind}: {refusals:?}");
-    }
+    assert_limits_were_kept(&app, "identity").await;
     app.end().await;
+}
+
+/// A sandbox whose upstream keeps other limits, at the speed of the functions.
+async fn start_with_limits(change: impl FnOnce(&mut PerMinute)) -> TestApp {
+    TestApp::with(|options| {
+        options.time_scale = 10;
+        options.stand_in.time_scale = 10;
+        change(&mut options.stand_in.limits);
+    })
+    .await
+}
+
+/// Upstream refused nothing, and each of our refusals was counted once.
+async fn assert_limits_were_kept(app: &TestApp, budget: &str) {
+    assert_eq!(app.stand_in().stats().too_many_requests(), 0);
+    let refusals = app.until_measured("BudgetRefusals", &[("Budget", budget)], 1).await;
+    assert!(refusals.iter().all(|count| *count == 1.0), "{budget}: {refusals:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -245,8 +205,27 @@ async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     tokio::join!(nora.verify_identity(), mira.verify_identity());
     let first = nora.start_from(&["hie"]).await;
-    let passed = mira.pass_challenge().await;
-    let accepted = mira.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
+    let (second, start_at) = start_in_a_later_slot(&mira).await;
+    until("its message waits", async || (app.delayed(ADVANCE) > 0).then_some(())).await;
+    // Its message is lost, and when it is found again there is no place for a while.
+    app.purge(ADVANCE).await;
+    let closed = start_at.plus(Duration::from_secs(4));
+    let closing = table(&app).close_places(Budget::QueryStarts, closed).await;
+    closing.expect("a write");
+    reconcile_until_completed(&app, [(&nora, &first), (&mira, &second)]).await;
+    assert_start_was_deferred(&mira, &second, closed).await;
+    assert_eq!(app.stand_in().stats().too_many_requests(), 0);
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
+    // Once for its slot, and once for its place.
+    let waits = app.until_measured("BudgetWait", &[("Budget", "query")], 2).await;
+    assert!(waits.iter().all(|wait| *wait > 0.0), "{waits:?}");
+    app.end().await;
+}
+
+/// Starts a pull whose slot is in the future; its id, and when its slot is.
+async fn start_in_a_later_slot(person: &Person) -> (String, Time) {
+    let passed = person.pass_challenge().await;
+    let accepted = person.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
     let start_at = Time::parse(&accepted.text("/estimatedStartAt")).expect("a time");
     assert!(start_at > clock::now());
@@ -256,27 +235,24 @@ async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
         accepted.headers
     );
     let id = accepted.text("/id");
-    assert_eq!(mira.run(&id).await.text("/status"), "queued");
-    until("its message waits", async || (app.delayed(ADVANCE) > 0).then_some(())).await;
-    // Its message is lost, and when it is found again there is no place for a while.
-    app.purge(ADVANCE).await;
-    let closed = start_at.plus(app.scaled(Duration::from_secs(80)));
-    table(&app)
-        .close_places(Budget::QueryStarts, closed)
-        .await
-        .expect("a write");
+    assert_eq!(person.run(&id).await.text("/status"), "queued");
+    (id, start_at)
+}
+
+async fn reconcile_until_completed(app: &TestApp, pulls: [(&Person, &str); 2]) {
+    let [first, second] = pulls;
     let ended = until("both pulls have ended", async || {
         app.reconcile().await;
-        let ended = (nora.run(&first).await, mira.run(&id).await);
+        let ended = [first.0.run(first.1).await, second.0.run(second.1).await];
         let waits = |run: &Reply| run.text("/next/action") == "wait";
-        (!waits(&ended.0) && !waits(&ended.1)).then_some(ended)
+        (!ended.iter().any(waits)).then_some(ended)
     })
     .await;
-    assert_eq!(
-        (ended.0.text("/status"), ended.1.text("/status")),
-        ("completed".into(), "completed".into())
-    );
-    let timeline = mira.timeline(&id).await;
+    assert_eq!(ended.map(|run| run.text("/status")), ["completed", "completed"]);
+}
+
+async fn assert_start_was_deferred(person: &Person, run: &str, closed: Time) {
+    let timeline = person.timeline(run).await;
     let deferred = timeline
         .list("/events")
         .iter()
@@ -284,67 +260,6 @@ async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
     let deferred = deferred.unwrap_or_else(|| panic!("{:?}", timeline.body));
     assert_eq!(deferred["cause"], "budget");
     assert!(Time::parse(deferred["until"].as_str().unwrap()).unwrap() >= closed);
-    assert_eq!(app.stand_in().stats().too_many_requests(), 0);
-    assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
-    // Once for its slot, and once for its place.
-    let waits = app.until_measured("BudgetWait", &[("Budget", "query")], 2).await;
-    assert!(waits.iter().all(|wait| *wait > 0.0), "{waits:?}");
-    app.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_day_that_is_used_up_refuses_and_defers() {
-    const QUOTA: u32 = 60;
-    let app = TestApp::with(|options| {
-        options.time_scale = 100;
-        options.stand_in.daily_quota = Some(QUOTA);
-    })
-    .await;
-    let (silas, nora) = (app.person("silas", "Silas"), app.person("nora", "Jane"));
-    silas.verify_identity().await;
-    nora.verify_identity().await;
-    let passed = nora.pass_challenge().await;
-    let silent = silas.pass_challenge().await;
-    spend_day(&app, Share::Status, QUOTA).await;
-    // Its pharmacy fails in silence: only a poll would show it, and polls are over for today.
-    let run = silas.app.start_query(&silent.ask()).await.unwrap();
-    assert_eq!(run.status, 202, "{:?}", run.body);
-    let id = run.text("/id");
-    let timeline = until("the poll is put off", async || {
-        app.reconcile().await;
-        let timeline = silas.timeline(&id).await;
-        let events = timeline.list("/events");
-        events.iter().find(|event| event["code"] == "poll_failed").cloned()
-    })
-    .await;
-    assert_eq!(timeline["code"], "poll_failed");
-    assert_eq!(app.upstream(Operation::ReadNetworkQuery), 0);
-
-    spend_day(&app, Share::Start, QUOTA).await;
-    let asked = clock::now();
-    let busy = nora.app.start_query(&passed.ask()).await.unwrap();
-    refused(&busy, 429, "upstream_busy", "retry");
-    assert!(until_midnight(&busy, asked), "{:?}", busy.headers);
-    assert!(
-        nora.app
-            .get("/v1/network-queries")
-            .await
-            .unwrap()
-            .list("/networkQueries")
-            .is_empty()
-    );
-    // Who waits for a page still gets it, and then nobody does.
-    assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);
-    spend_day(&app, Share::Person, QUOTA).await;
-    let busy = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
-    refused(&busy, 429, "upstream_busy", "retry");
-    assert!(until_midnight(&busy, asked), "{:?}", busy.headers);
-    assert_eq!(app.stand_in().stats().too_many_requests(), 0);
-    // A poll, a start, a page, and whatever else was asked for meanwhile.
-    app.until_measured("BudgetRefusals", &[("Budget", "day")], 3).await;
-    let used = app.until_measured("DailyQuotaUsed", &[], 2).await;
-    assert!(used.iter().all(|percent| (0.0..=100.0).contains(percent)), "{used:?}");
-    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -355,13 +270,11 @@ async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
         options.stand_in.limits.patient = 2;
     })
     .await;
-    // What our own budget lets anybody wait for a place, in whole seconds.
-    let own = app.scaled(Duration::from_secs(62)).as_secs() + 1;
     let mut busy = None;
     for index in 0..6 {
         let linked = until("the budget has a place", async || {
             let linked = app.person(&format!("person-{index}"), "Jane").link().await;
-            (linked.status == 200 || retry_after(&linked) > own).then_some(linked)
+            (linked.status == 200 || retry_after(&linked) > 5).then_some(linked)
         })
         .await;
         if linked.status != 200 {

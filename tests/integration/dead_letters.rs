@@ -60,7 +60,39 @@ async fn until_dead(app: &TestApp, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
+    const REASONS: [&str; 3] = ["malformed", "unknown_kind", "unknown_version"];
     let app = TestApp::start().await;
+    send_unreadable_messages(&app).await;
+    // What stands behind them is done as if they were not there.
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    assert_eq!(nora.pull().await.text("/status"), "completed");
+    app.drain().await;
+    until_dead(&app, 9).await;
+    for source in Source::ALL {
+        assert_eq!(reasons(&app, source).await, REASONS, "{source:?}");
+        // Looking hides nothing for longer than it takes.
+        let depth = app.sandbox().aws().queues().depths()[queues(source).1];
+        assert_eq!((depth.visible, depth.in_flight), (3, 0), "{source:?}");
+        assert_bodies_are_kept_without_record_links(&app, source);
+    }
+    let log = app.log();
+    for (source, reason) in Source::ALL
+        .iter()
+        .flat_map(|source| REASONS.map(|reason| (source.name(), reason)))
+    {
+        assert_eq!(times_logged(&log, source, reason), 1, "{source} {reason}");
+    }
+    assert!(log.iter().all(|line| !line.contains(CANARY)));
+    for reason in REASONS {
+        let counted = app.until_measured("DeadLetters", &[("Reason", reason)], 3).await;
+        assert_eq!(counted, [1.0; 3], "{reason}");
+    }
+    app.stop().await;
+}
+
+/// Three to every queue: no JSON, a later version, and an unknown kind.
+async fn send_unreadable_messages(app: &TestApp) {
     let link = format!("https://records.example.test/{CANARY}");
     let other_kind = json!({ "version": 1, "kind": "other", "link": link, "note": "kept" }).to_string();
     let other_version = json!({ "version": 2, "note": "kept", "link": link }).to_string();
@@ -69,46 +101,24 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
             app.send_message(queues(source).0, body).await;
         }
     }
-    // What stands behind them is done as if they were not there.
-    let nora = app.person("nora", "Jane");
-    nora.verify_identity().await;
-    assert_eq!(nora.pull().await.text("/status"), "completed");
-    app.drain().await;
-    until_dead(&app, 9).await;
-    for source in Source::ALL {
-        let looked_at = reasons(&app, source).await;
-        assert_eq!(
-            looked_at,
-            ["malformed", "unknown_kind", "unknown_version"],
-            "{source:?}"
-        );
-        // Looking hides nothing for longer than it takes.
-        let depth = app.sandbox().aws().queues().depths()[queues(source).1];
-        assert_eq!((depth.visible, depth.in_flight), (3, 0), "{source:?}");
-        let bodies = bodies(&app, source);
-        assert!(bodies.iter().all(|body| body.contains("kept")), "{source:?}");
-        // The body stays as it came, but for the link of a record.
-        let links = bodies.iter().filter(|body| body.contains(CANARY)).count();
-        assert_eq!(links, if source == Source::RecordFetch { 0 } else { 3 }, "{source:?}");
-    }
-    let log = app.log();
-    for (source, reason) in Source::ALL
-        .iter()
-        .flat_map(|source| ["malformed", "unknown_kind", "unknown_version"].map(|reason| (source.name(), reason)))
-    {
-        let told = |line: &&String| {
-            line.contains(r#""message":"dead letter""#)
-                && line.contains(&format!(r#""queue":"{source}""#))
-                && line.contains(&format!(r#""reason":"{reason}""#))
-        };
-        assert_eq!(log.iter().filter(told).count(), 1, "{source} {reason}");
-    }
-    assert!(log.iter().all(|line| !line.contains(CANARY)));
-    for reason in ["malformed", "unknown_kind", "unknown_version"] {
-        let counted = app.until_measured("DeadLetters", &[("Reason", reason)], 3).await;
-        assert_eq!(counted, [1.0; 3], "{reason}");
-    }
-    app.stop().await;
+}
+
+/// The body stays as it came, but for the link of a record.
+fn assert_bodies_are_kept_without_record_links(app: &TestApp, source: Source) {
+    let bodies = bodies(app, source);
+    assert!(bodies.iter().all(|body| body.contains("kept")), "{source:?}");
+    let links = bodies.iter().filter(|body| body.contains(CANARY)).count();
+    assert_eq!(links, if source == Source::RecordFetch { 0 } else { 3 }, "{source:?}");
+}
+
+fn times_logged(log: &[String], queue: &str, reason: &str) -> usize {
+    let parts = [
+        r#""message":"dead letter""#.to_owned(),
+        format!(r#""queue":"{queue}""#),
+        format!(r#""reason":"{reason}""#),
+    ];
+    let is_logged = |line: &&String| parts.iter().all(|part| line.contains(part));
+    log.iter().filter(is_logged).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ias::app::{App, reply};
-use reqwest::Method;
+use ias::app::{App, Reply, reply};
+use reqwest::{Method, RequestBuilder};
 use sandbox_host::template::{Bindings, Route, Stack};
 use serde_json::{Value, json};
 use shared::clock;
@@ -33,66 +33,75 @@ fn with_id(path: &str, id: &str) -> String {
     path.replace("{id}", id)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_route_answers_without_a_token_of_the_issuer() {
-    let app = TestApp::start().await;
+/// Tokens that are expired, early, of another issuer, for another API, forged, unsigned or malformed.
+fn bad_tokens(app: &TestApp, good: &str) -> [String; 8] {
     let now = clock::now().millis() / 1000;
-    let token = |claims: Value| app.sandbox().token("nora", claims.as_object().unwrap()).unwrap();
-    let good = token(json!({}));
     let (head, signature) = good.rsplit_once('.').unwrap();
-    let claims = token(json!({ "sub": "mira" }));
-    let claims = claims.rsplit_once('.').unwrap().0;
-    let bad = [
-        token(json!({ "iat": now - 7200, "exp": now - 3600 })),
-        token(json!({ "nbf": now + 3600 })),
-        token(json!({ "iss": "https://other.example.test" })),
-        token(json!({ "aud": "another-api" })),
+    let of_mira = token(app, &json!({ "sub": "mira" }));
+    let (claims, _) = of_mira.rsplit_once('.').unwrap();
+    [
+        token(app, &json!({ "iat": now - 7200, "exp": now - 3600 })),
+        token(app, &json!({ "nbf": now + 3600 })),
+        token(app, &json!({ "iss": "https://other.example.test" })),
+        token(app, &json!({ "aud": "another-api" })),
         format!("{claims}.{signature}"),
         format!("{head}."),
         "nonsense".to_owned(),
         String::new(),
-    ];
-    let anonymous = App::new(app.sandbox().host().base_url(), "").unwrap();
+    ]
+}
+
+/// A token of nora's that says this besides, or instead.
+fn token(app: &TestApp, claims: &Value) -> String {
+    app.sandbox().token("nora", claims.as_object().unwrap()).unwrap()
+}
+
+/// A request to a route without a token.
+fn request(anonymous: &App, route: &Route) -> RequestBuilder {
+    let method = route.method.parse::<Method>().unwrap();
+    anonymous
+        .anonymous(method, &with_id(&route.path, UNKNOWN))
+        .json(&json!({}))
+}
+
+async fn assert_unauthorized(anonymous: &App, route: &Route, bad: &[String]) {
+    let bare = request(anonymous, route);
+    let with_bad = bad.iter().map(|token| request(anonymous, route).bearer_auth(token));
+    for sent in [bare].into_iter().chain(with_bad) {
+        let answer = reply(sent).await.unwrap();
+        assert_eq!(
+            (answer.status, answer.body),
+            (401, json!({ "message": "Unauthorized" })),
+            "{} {}",
+            route.method,
+            route.path
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_route_answers_without_a_token_of_the_issuer() {
+    let app = TestApp::start().await;
+    let good = token(&app, &json!({}));
+    let bad = bad_tokens(&app, &good);
+    let base_url = app.sandbox().host().base_url();
+    let anonymous = App::new(base_url, "").unwrap();
     let before = app.snapshot().await;
     let mut open = Vec::new();
     for route in routes() {
-        let (method, path) = (route.method.parse::<Method>().unwrap(), with_id(&route.path, UNKNOWN));
-        let bare = reply(anonymous.anonymous(method.clone(), &path).json(&json!({})))
-            .await
-            .unwrap();
-        if route.authorizer.is_none() {
+        if route.authorizer.is_some() {
+            assert_unauthorized(&anonymous, &route, &bad).await;
+        } else {
+            let bare = reply(request(&anonymous, &route)).await.unwrap();
             refused(&bare, 401, "signature_invalid", "contact_support");
             open.push(route.path);
-            continue;
-        }
-        let mut answers = vec![bare];
-        for token in &bad {
-            let request = anonymous
-                .anonymous(method.clone(), &path)
-                .bearer_auth(token)
-                .json(&json!({}));
-            answers.push(reply(request).await.unwrap());
-        }
-        for answer in answers {
-            assert_eq!(
-                (answer.status, answer.body),
-                (401, json!({ "message": "Unauthorized" })),
-                "{method} {path}"
-            );
         }
     }
     assert_eq!(open, [SIGNED]);
     assert_eq!(app.snapshot().await, before);
     // The good one is good: it was not for want of anything else that the others were refused.
-    assert_eq!(
-        App::new(app.sandbox().host().base_url(), &good)
-            .unwrap()
-            .identity()
-            .await
-            .unwrap()
-            .status,
-        200
-    );
+    let with_good = App::new(base_url, &good).unwrap();
+    assert_eq!(with_good.identity().await.unwrap().status, 200);
     app.end().await;
 }
 
@@ -116,31 +125,13 @@ async fn what_is_anothers_is_as_unknown_as_what_is_not() {
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     nora.verify_identity().await;
     let of_nora = nora.pull().await;
-    // Somebody with nothing yet sees nothing, not even that there is something.
-    let nothing = |reply: ias::app::Reply, list: &str| assert_eq!((reply.status, reply.list(list)), (200, &[][..]));
-    nothing(mira.app.get("/v1/network-queries").await.unwrap(), "/networkQueries");
-    nothing(mira.app.get("/v1/records").await.unwrap(), "/records");
+    assert_sees_nothing(&mira).await;
     mira.verify_identity().await;
     let of_mira = mira.pull().await;
 
     let mut cases = BTreeSet::new();
     for route in routes().into_iter().filter(|route| route.path.contains('{')) {
-        assert!(
-            route.method == "GET" && route.path.contains("{id}"),
-            "no case for {} {}",
-            route.method,
-            route.path
-        );
-        let mine = own_id(&nora, &route.path).await;
-        let ask = async |person: &Person, id: &str| person.app.get(&with_id(&route.path, id)).await.unwrap();
-        assert_eq!(ask(&nora, &mine).await.status, 200, "{}", route.path);
-        let unknown = ask(&mira, UNKNOWN).await;
-        refused(&unknown, 404, "not_found", "none");
-        for id in [mine.as_str(), "not-an-id", "..%2F..%2Fv1", &format!("{mine}%00")] {
-            let answer = ask(&mira, id).await;
-            refused(&answer, 404, "not_found", "none");
-            assert_eq!(answer.body, unknown.body, "{} tells that {id} exists", route.path);
-        }
+        assert_hidden(&route, &nora, &mira).await;
         cases.insert(route.path);
     }
     let expected = [
@@ -151,15 +142,46 @@ async fn what_is_anothers_is_as_unknown_as_what_is_not() {
     assert_eq!(cases, BTreeSet::from(expected.map(str::to_owned)));
     // An id of one kind is nothing in the other.
     refused(&nora.record(&of_nora.text("/id")).await, 404, "not_found", "none");
-
-    for (person, run) in [(&nora, &of_nora), (&mira, &of_mira)] {
-        let runs = person.app.get("/v1/network-queries").await.unwrap();
-        assert_eq!(
-            ids(runs.list("/networkQueries")),
-            BTreeSet::from([run.text("/id").as_str()])
-        );
-        let records = person.app.get("/v1/records").await.unwrap();
-        assert_eq!(ids(records.list("/records")), ids(run.list("/records")));
-    }
+    assert_lists_only(&nora, &of_nora).await;
+    assert_lists_only(&mira, &of_mira).await;
     app.end().await;
+}
+
+/// A person with nothing yet sees nothing, not even that another has something.
+async fn assert_sees_nothing(person: &Person) {
+    for (path, list) in [("/v1/network-queries", "/networkQueries"), ("/v1/records", "/records")] {
+        let reply = person.app.get(path).await.unwrap();
+        assert_eq!((reply.status, reply.list(list)), (200, &[][..]));
+    }
+}
+
+/// A route with an id shows its owner what it leads to, and tells another person nothing of it.
+async fn assert_hidden(route: &Route, owner: &Person, other: &Person) {
+    assert!(
+        route.method == "GET" && route.path.contains("{id}"),
+        "no case for {} {}",
+        route.method,
+        route.path
+    );
+    let own = own_id(owner, &route.path).await;
+    let ask = async |person: &Person, id: &str| person.app.get(&with_id(&route.path, id)).await.unwrap();
+    assert_eq!(ask(owner, &own).await.status, 200, "{}", route.path);
+    let unknown = ask(other, UNKNOWN).await;
+    refused(&unknown, 404, "not_found", "none");
+    for id in [own.as_str(), "not-an-id", "..%2F..%2Fv1", &format!("{own}%00")] {
+        let answer = ask(other, id).await;
+        refused(&answer, 404, "not_found", "none");
+        assert_eq!(answer.body, unknown.body, "{} tells that {id} exists", route.path);
+    }
+}
+
+/// A person's lists hold one pull and its records, and nothing else.
+async fn assert_lists_only(person: &Person, run: &Reply) {
+    let runs = person.app.get("/v1/network-queries").await.unwrap();
+    assert_eq!(
+        ids(runs.list("/networkQueries")),
+        BTreeSet::from([run.text("/id").as_str()])
+    );
+    let records = person.app.get("/v1/records").await.unwrap();
+    assert_eq!(ids(records.list("/records")), ids(run.list("/records")));
 }

@@ -8,61 +8,112 @@ mod panics;
 
 use std::collections::BTreeSet;
 
+use ias::app::App;
+use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use reqwest::Method;
 use sandbox_fhir::split;
 use sandbox_metriport::{Failure, Operation};
 use serde_json::json;
 
-use canaries::{Canaries, SUBJECT, UPSTREAM_WORDS, content, demographics, of_demographics, secrets_of};
+use canaries::{Canaries, SUBJECT, UPSTREAM_WORDS, content, demographics, secrets_of};
 
-use crate::harness::{TestApp, until};
+use crate::harness::{Passed, Person, TestApp, until};
+
+/// Functions that take part in a pull, and must have logged before the log is read.
+const FUNCTIONS: [&str; 5] = [
+    "webhook-intake",
+    "webhook-process",
+    "network-query",
+    "query-dispatch",
+    "record-fetch",
+];
+
+/// Metrics that the log must hold for the search to mean anything.
+const METRICS: [&str; 7] = [
+    "PullsEnded",
+    "RecordsEnded",
+    "RecordBytes",
+    "UpstreamErrors",
+    "UpstreamLatency",
+    "WebhooksAccepted",
+    "WebhooksRefused",
+];
 
 fn upstream_error(code: u16) -> Failure {
     Failure::envelope(code, UPSTREAM_WORDS, &format!("{UPSTREAM_WORDS}: {}", demographics()))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_log_and_no_message_holds_anything_about_a_person() {
+/// A sandbox with canaries in the record, and the person with the token's signature, which is a canary too.
+async fn start_with_canaries(time_scale: u32) -> (TestApp, Person, String) {
     let record = split(content().to_string().as_bytes()).expect("a record");
     let app = TestApp::with(|options| {
         options.stand_in.record = Some(record);
         options.stand_in.rate_limits = false;
-        options.time_scale = 30;
+        options.time_scale = time_scale;
         // The finest level our own code can be turned up to.
         options.extra_env.push(("LOG_LEVEL".to_owned(), "trace".to_owned()));
     })
     .await;
-    app.slow_queues(1).await;
-    let watch = app.watch_queues();
     let token = app.sandbox().token(SUBJECT, &serde_json::Map::new()).unwrap();
     let mut canarina = app.person(SUBJECT, "Jane");
-    canarina.app = ias::app::App::new(app.sandbox().host().base_url(), &token).unwrap();
-    let client = &canarina.app;
-    let mut persons = Canaries(Vec::new());
-    let mut secrets = Canaries(Vec::new());
-    of_demographics()
-        .into_iter()
-        .for_each(|(name, value)| persons.add(name, value));
-    for (name, value) in [
-        ("content", "CanaryContent"),
-        ("content", "canary-resource-id"),
-        ("upstream's words", UPSTREAM_WORDS),
-    ] {
-        persons.add(name, value);
-    }
-    persons.add("subject", SUBJECT);
-    secrets.add("token", token.rsplit('.').next().unwrap());
+    canarina.app = App::new(app.sandbox().host().base_url(), &token).unwrap();
+    (app, canarina, token.rsplit('.').next().unwrap().to_owned())
+}
 
-    // Step 1, with refusals and upstream errors on the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_log_and_no_message_holds_anything_about_a_person() {
+    let (app, canarina, signature) = start_with_canaries(30).await;
+    app.slow_queues(1).await;
+    let watch = app.watch_queues();
+    let mut secrets = Canaries(Vec::new());
+    secrets.add("token", signature);
+
+    send_malformed_demographics(&canarina).await;
+    link_after_upstream_errors(&app, &canarina).await;
+    verify_identity_after_refusals(&app, &canarina, &mut secrets).await;
+    let passed = pass_challenge_after_an_error(&app, &canarina, &mut secrets).await;
+    refuse_pull(&app, &canarina, &passed).await;
+    let run = start_pull(&app, &canarina, &mut secrets).await;
+    send_odd_webhooks(&app).await;
+    read_record(&canarina, &run, &mut secrets).await;
+    ask_for_records(&app, &canarina).await;
+    app.drain().await;
+
+    let log = until_every_function_has_logged(&app).await;
+    let bodies = watch.bodies();
+    assert!(bodies.len() >= 7, "{} messages seen", bodies.len());
+    assert_no_field_hides_another(&log);
+    assert_metrics_are_codes(&app, &log);
+    record_link(&bodies).assert_absent("the log", &log);
+    let person = Canaries::of_the_person();
+    // Metriport names the person by the external id, which is a token claim: messages do not.
+    let subject = Canaries(vec![("subject", SUBJECT.to_owned())]);
+    for canaries in [&secrets, &person, &subject] {
+        canaries.assert_absent("the log", &log);
+        canaries.assert_absent("messages", &bodies);
+    }
+    // The table keeps the external id, and not what Metriport keeps: a hash stands for the demographics.
+    let items = app.items().await;
+    person.assert_absent("the table", &items);
+    secrets.assert_absent("the table", &items);
+    app.end().await;
+}
+
+/// Step 1, refused by us.
+async fn send_malformed_demographics(person: &Person) {
     let mut malformed = demographics();
     malformed["dob"] = json!("CanaryContentDob");
     malformed["address"][0]["state"] = json!("Yellowbird");
-    assert_eq!(client.put_patient(&malformed).await.unwrap().status, 400);
+    assert_eq!(person.app.put_patient(&malformed).await.unwrap().status, 400);
     for (name, value) in [("genderAtBirth", json!(["Quibblesworth"])), ("Quibblesworth", json!(1))] {
         let mut wrong = demographics();
         wrong[name] = value;
-        assert_eq!(client.put_patient(&wrong).await.unwrap().status, 400);
+        assert_eq!(person.app.put_patient(&wrong).await.unwrap().status, 400);
     }
+}
+
+/// Step 1, refused by upstream until it has no more errors.
+async fn link_after_upstream_errors(app: &TestApp, person: &Person) {
     for (failure, status) in [
         (upstream_error(400), 502),
         (upstream_error(500), 504),
@@ -72,77 +123,74 @@ async fn no_log_and_no_message_holds_anything_about_a_person() {
         app.stand_in().fail_next(Operation::CreatePatient, failure);
         // One that ended without an answer is open for a moment.
         let refused = until("a change may begin", async || {
-            let refused = client.put_patient(&demographics()).await.unwrap();
+            let refused = person.app.put_patient(&demographics()).await.unwrap();
             (refused.code() != "patient_changing").then_some(refused)
         })
         .await;
         assert_eq!(refused.status, status, "{:?}", refused.body);
     }
     until("the patient is linked", async || {
-        (client.put_patient(&demographics()).await.unwrap().status == 200).then_some(())
+        (person.app.put_patient(&demographics()).await.unwrap().status == 200).then_some(())
     })
     .await;
-    assert_eq!(
-        client
-            .open_identity_session("https://evil.example.test/CanaryContent")
-            .await
-            .unwrap()
-            .status,
-        400
-    );
+}
+
+/// The identity page, refused first by us and by upstream.
+async fn verify_identity_after_refusals(app: &TestApp, person: &Person, secrets: &mut Canaries) {
+    let open = async |page: &str| person.app.open_identity_session(page).await.unwrap();
+    assert_eq!(open("https://evil.example.test/CanaryContent").await.status, 400);
     app.stand_in()
         .fail_next(Operation::CreateIdentitySession, upstream_error(400));
-    assert_eq!(
-        client
-            .open_identity_session(ias::sandbox::IDENTITY_RETURN)
-            .await
-            .unwrap()
-            .status,
-        502
-    );
-    let opened = client
-        .open_identity_session(ias::sandbox::IDENTITY_RETURN)
-        .await
-        .unwrap();
+    assert_eq!(open(IDENTITY_RETURN).await.status, 502);
+    let opened = open(IDENTITY_RETURN).await;
     secrets.add("identity page", secrets_of(&opened.text("/sessionUrl")));
-    canarina.browser.pass(&opened.text("/sessionUrl")).await.unwrap();
-    canarina.until_identity("verified").await;
+    person.browser.pass(&opened.text("/sessionUrl")).await.unwrap();
+    person.until_identity("verified").await;
+}
 
-    // Step 2.
+/// Step 2, failed by upstream first.
+async fn pass_challenge_after_an_error(app: &TestApp, person: &Person, secrets: &mut Canaries) -> Passed {
     app.stand_in()
         .fail_next(Operation::CreateChallenge, upstream_error(500));
-    assert_eq!(
-        client.open_challenge(ias::sandbox::AAL2_RETURN).await.unwrap().status,
-        504
-    );
-    let opened = client.open_challenge(ias::sandbox::AAL2_RETURN).await.unwrap();
+    assert_eq!(person.app.open_challenge(AAL2_RETURN).await.unwrap().status, 504);
+    let opened = person.app.open_challenge(AAL2_RETURN).await.unwrap();
     secrets.add("challenge page", secrets_of(&opened.text("/challengeUrl")));
-    let back = canarina.browser.pass(&opened.text("/challengeUrl")).await.unwrap();
+    let back = person.browser.pass(&opened.text("/challengeUrl")).await.unwrap();
     let session = back.session.unwrap();
     secrets.add("AAL2 session", session.clone());
+    Passed {
+        challenge: opened.text("/challengeId"),
+        session,
+    }
+}
 
-    // Step 3, refused first, by us and by upstream.
-    let mut ask = ias::app::QueryAsk::everything(&opened.text("/challengeId"), &session);
+/// Step 3, refused by us and by upstream.
+async fn refuse_pull(app: &TestApp, person: &Person, passed: &Passed) {
+    let mut ask = passed.ask();
     ask.body["aal2Status"] = json!("Quibblesworth");
-    assert_eq!(client.start_query(&ask).await.unwrap().status, 403);
-    ask.body["aal2Status"] = json!("verified");
+    assert_eq!(person.app.start_query(&ask).await.unwrap().status, 403);
     app.slow_queues(0).await;
     app.stand_in()
         .fail_next(Operation::StartNetworkQuery, upstream_error(400));
-    let refused = client.start_query(&ask).await.unwrap();
+    let refused = person.app.start_query(&passed.ask()).await.unwrap();
     assert_eq!(refused.status, 202);
-    assert_eq!(
-        canarina.until_ended(&refused.text("/id")).await.text("/status"),
-        "failed"
-    );
-    let passed = canarina.pass_challenge().await;
+    let ended = person.until_ended(&refused.text("/id")).await;
+    assert_eq!(ended.text("/status"), "failed");
+}
+
+/// Step 3 with a new challenge, and an upstream error while the query runs; the run's id.
+async fn start_pull(app: &TestApp, person: &Person, secrets: &mut Canaries) -> String {
+    let passed = person.pass_challenge().await;
     secrets.add("AAL2 session", passed.session.clone());
     app.stand_in()
         .fail_next(Operation::ReadNetworkQuery, upstream_error(500));
     app.slow_queues(1).await;
-    let accepted = client.start_query(&passed.ask_of(&["hie"])).await.unwrap();
+    let accepted = person.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
+    accepted.text("/id")
+}
 
-    // Webhooks that are refused, unknown, or about somebody we do not know.
+/// Webhooks that are of an unknown type, about an unknown patient, or not signed.
+async fn send_odd_webhooks(app: &TestApp) {
     let unknown = json!({ "meta": { "messageId": "u-1", "type": "patient.admit" }, "payload": demographics() });
     assert_eq!(app.send_signed(&unknown).await, 200);
     let mut stranger =
@@ -150,58 +198,46 @@ async fn no_log_and_no_message_holds_anything_about_a_person() {
     stranger["payload"]["patientId"] = json!("nobody-we-know");
     stranger["payload"]["source"] = json!({ "type": "hie", "status": "completed" });
     assert_eq!(app.send_signed(&stranger).await, 200);
-    assert_eq!(
-        app.stand_in()
-            .send_raw(demographics().to_string(), Some("CanaryContent"))
-            .await,
-        Ok(401)
-    );
+    let unsigned = demographics().to_string();
+    let refused = app.stand_in().send_raw(unsigned, Some("CanaryContent")).await;
+    assert_eq!(refused, Ok(401));
+}
 
-    // Step 4.
-    let run = canarina.until_ended(&accepted.text("/id")).await;
+/// Step 4: the final record of the pull, and its bytes.
+async fn read_record(person: &Person, run: &str, secrets: &mut Canaries) {
+    let run = person.until_ended(run).await;
     assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
-    let record = canarina.final_record(&run).await;
+    let record = person.final_record(&run).await;
     secrets.add("minted link", secrets_of(&record.text("/link/url")));
-    assert!(
-        String::from_utf8(canarina.download(&record).await)
-            .unwrap()
-            .contains("CanaryContentNote")
-    );
+    let bytes = person.download(&record).await;
+    assert!(String::from_utf8(bytes).unwrap().contains("CanaryContentNote"));
+}
+
+/// Step 4 again: a transfer that breaks off, an unknown form of the record, and a malformed id.
+async fn ask_for_records(app: &TestApp, person: &Person) {
     app.slow_queues(0).await;
     app.stand_in()
         .fail_next(Operation::DownloadFile, Failure::TruncateAfter(60));
-    let asked = canarina.ask_record(&json!({ "conversionType": "json" })).await;
-    assert_eq!(canarina.until_record(&asked).await.text("/status"), "available");
-    assert_eq!(
-        client
-            .ask_record(&json!({ "conversionType": "CanaryContent" }))
-            .await
-            .unwrap()
-            .status,
-        400
-    );
-    let no_id = client
-        .send(Method::GET, "/v1/records/CanaryContentName", None)
-        .await
-        .unwrap();
-    assert_eq!(no_id.status, 404);
+    let asked = person.ask_record(&json!({ "conversionType": "json" })).await;
+    assert_eq!(person.until_record(&asked).await.text("/status"), "available");
+    let unknown_form = json!({ "conversionType": "CanaryContent" });
+    assert_eq!(person.app.ask_record(&unknown_form).await.unwrap().status, 400);
+    let no_id = person.app.send(Method::GET, "/v1/records/CanaryContentName", None);
+    assert_eq!(no_id.await.unwrap().status, 404);
+}
 
-    app.drain().await;
-    let log = until("every function has logged", async || {
+async fn until_every_function_has_logged(app: &TestApp) -> Vec<String> {
+    until("every function has logged", async || {
         let log = app.log();
-        let functions = [
-            "webhook-intake",
-            "webhook-process",
-            "network-query",
-            "query-dispatch",
-            "record-fetch",
-        ];
-        functions
+        FUNCTIONS
             .iter()
             .all(|name| log.iter().any(|line| line.starts_with(name)))
             .then_some(log)
     })
-    .await;
+    .await
+}
+
+fn assert_no_field_hides_another(log: &[String]) {
     for line in log.iter().filter(|line| line.contains("\"level\"")) {
         assert_eq!(
             line.matches("\"message\":").count(),
@@ -209,29 +245,18 @@ async fn no_log_and_no_message_holds_anything_about_a_person() {
             "one field hides another: {line}"
         );
     }
-    let bodies = watch.bodies();
-    assert!(bodies.len() >= 7, "{} messages seen", bodies.len());
-    // The link of a consolidated query we asked for travels in the queue, and nowhere else.
-    let link = bodies
+}
+
+/// The link of a consolidated query we asked for travels in the queue, and nowhere else.
+fn record_link(bodies: &[String]) -> Canaries {
+    let signature = bodies
         .iter()
         .find_map(|body| body.split("X-Amz-Signature=").nth(1)?.get(..64))
         .expect("a link in a message");
-    secrets.add("bare", "X-Amz-Signature");
-    let links = Canaries(vec![("record link", link.to_owned())]);
-    links.assert_absent("the log", &log);
-    secrets.assert_absent("the log", &log);
-    persons.assert_absent("the log", &log);
-    assert_metrics_are_codes(&app, &log);
-    secrets.0.retain(|(name, _)| *name != "bare");
-    secrets.assert_absent("messages", &bodies);
-    // Metriport names the person by the external id, which is a token claim: messages do not.
-    persons.assert_absent("messages", &bodies);
-    // Nor does the table keep what Metriport keeps: a hash stands for the demographics.
-    persons.0.retain(|(name, _)| *name != "subject");
-    let items = app.items().await;
-    persons.assert_absent("the table", &items);
-    secrets.assert_absent("the table", &items);
-    app.end().await;
+    Canaries(vec![
+        ("record link", signature.to_owned()),
+        ("bare", "X-Amz-Signature".to_owned()),
+    ])
 }
 
 /// The log that was looked through has the metrics in it, of all that went on; and what they say besides numbers are
@@ -239,15 +264,7 @@ async fn no_log_and_no_message_holds_anything_about_a_person() {
 fn assert_metrics_are_codes(app: &TestApp, log: &[String]) {
     let data = app.data();
     let told: BTreeSet<&str> = data.iter().map(|datum| datum.name.as_str()).collect();
-    for name in [
-        "PullsEnded",
-        "RecordsEnded",
-        "RecordBytes",
-        "UpstreamErrors",
-        "UpstreamLatency",
-        "WebhooksAccepted",
-        "WebhooksRefused",
-    ] {
+    for name in METRICS {
         assert!(told.contains(name), "{name} was not measured: {told:?}");
         let quoted = format!("\"{name}\":");
         assert!(

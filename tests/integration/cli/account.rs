@@ -1,16 +1,21 @@
 //! `ias account` and `ias smoke`, as an operator types them, from a fresh deployment to one whose keys were changed.
 
+mod first_deployment;
+mod keys;
+
 use std::process::Stdio;
 
 use ias::SandboxOptions;
 use sandbox_host::IssuerServer;
-use sandbox_metriport::StandInOptions;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
 use super::front::{self, Mappings};
 use super::{ias, text};
 use crate::harness::{BOUND, TestApp};
+
+/// `ias account store-api-key`, with the key on standard input.
+const STORE_API_KEY: [&str; 4] = ["account", "store-api-key", "--api-key-file", "-"];
 
 /// What a command printed, both ways, and how it ended.
 struct Ended {
@@ -91,225 +96,6 @@ fn webhook_url(app: &TestApp) -> String {
     format!("{}/v1/webhooks/metriport", app.sandbox().host().base_url())
 }
 
-/// docs/deploy.md, from the deployment on.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_deployment_in_the_order_that_works() {
-    let app = TestApp::with(fresh).await;
-    let operator = Operator::of(&app);
-    let (key, url) = (app.stand_in().api_key().to_owned(), webhook_url(&app));
-    let api = app.sandbox().host().base_url();
-    operator.types(&["account", "status", "--api", api]).await.badly(&[
-        "BAD  API key",
-        "holds nothing yet",
-        "ok   owner key",
-    ]);
-
-    // The facility's id is a parameter of the stack, so this needs the key and no stack.
-    let with_key = [("METRIPORT_API_KEY", key.as_str())];
-    let facility = [
-        "account",
-        "facility",
-        "create",
-        "--name",
-        "Example Virtual Facility",
-        "--npi",
-        "1234567893",
-    ];
-    let facility = [
-        &facility[..],
-        &[
-            "--street",
-            "10 Harbor St",
-            "--city",
-            "Columbus",
-            "--state",
-            "OH",
-            "--zip",
-            "43215",
-        ],
-    ]
-    .concat();
-    let made = operator
-        .types_with(&facility, &with_key, "")
-        .await
-        .well(&["Made a facility: FacilityId="]);
-    let again = operator
-        .types_with(&facility, &with_key, "")
-        .await
-        .well(&["There is a facility of that name already"]);
-    let id = |said: &str| {
-        said.split("FacilityId=")
-            .nth(1)
-            .and_then(|rest| rest.split_whitespace().next())
-            .map(str::to_owned)
-    };
-    assert_eq!(id(&made), id(&again));
-    let listed = operator
-        .types_with(&["account", "facility", "list"], &with_key, "")
-        .await
-        .well(&["Example Virtual Facility"]);
-    assert_eq!(listed.lines().count(), 2, "the stand-in's own, and one more: {listed}");
-    operator
-        .types(&["account", "facility", "list"])
-        .await
-        .badly(&["there is no API key"]);
-
-    // The key: from standard input, tried before it is stored.
-    operator
-        .types(&["account", "register-webhook", "--url", &url])
-        .await
-        .badly(&["MetriportApiKeySecret", "holds nothing yet"]);
-    let store = ["account", "store-api-key", "--api-key-file", "-"];
-    operator
-        .types_with(&store, &[], "bm90OmFrZXk=")
-        .await
-        .badly(&["does not take this API key"]);
-    operator
-        .types_with(&store, &[], &format!("{key}\n"))
-        .await
-        .well(&["it is stored"]);
-    operator.types_with(&store, &[], &key).await.well(&["nothing to do"]);
-
-    // The webhook: the first ping finds another key in the secret, a later one the right one.
-    operator
-        .types(&["account", "status", "--api", api])
-        .await
-        .badly(&["none is registered"]);
-    let register = ["account", "register-webhook", "--url", &url];
-    let registered = ["Registered", "Stored the webhook key", "the webhook is enabled"];
-    operator.types(&register).await.well(&registered);
-    operator.types(&register).await.well(&[
-        "registered already",
-        "holds the webhook key already",
-        "the webhook is enabled",
-    ]);
-    let aws = "https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/metriport";
-    operator
-        .types(&["account", "register-webhook", "--url", aws])
-        .await
-        .badly(&["amazonaws.com", "domain of your own"]);
-    let other = "https://treatment.example.org/v1/webhooks/metriport";
-    operator
-        .types(&["account", "register-webhook", "--url", other])
-        .await
-        .badly(&[&url, "--replace"]);
-    let redirects = [
-        "account",
-        "redirects",
-        "https://app.example.test/a",
-        "https://app.example.test/b",
-    ];
-    operator
-        .types(&redirects)
-        .await
-        .well(&["RedirectAllowlist=https://app.example.test/a,https://app.example.test/b"]);
-    operator
-        .types(&["account", "redirects", "http://app.example.test/a"])
-        .await
-        .badly(&["not https"]);
-
-    let looked = operator
-        .types(&["account", "status", "--api", api])
-        .await
-        .well(&["ok   our own ping", "routes are there, and ask for a token"]);
-    assert!(!looked.contains("BAD") && looked.contains(&url), "{looked}");
-    operator.types(&["account", "status"]).await.well(&["ok   API "]);
-
-    // The pull, with the pages passed by the command; and once more, when the identity is known.
-    let token = app
-        .sandbox()
-        .token("operator", &serde_json::Map::new())
-        .expect("a token");
-    for identity in ["identity verified by webhook", "verified already"] {
-        let smoke = ["smoke", "--api", api, "--play-pages", "--token-file", "-"];
-        let said =
-            operator
-                .types_with(&smoke, &[], &token)
-                .await
-                .well(&[identity, "4 Record", "total", "/v1/records/"]);
-        assert!(!said.contains(&token) && !said.contains("X-Amz-Signature"), "{said}");
-    }
-    app.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_are_changed_by_a_command_each() {
-    let app = TestApp::with(|options| {
-        options.time_scale = 20;
-        options.stand_in = StandInOptions {
-            clearing_makes_key: true,
-            ..options.stand_in.clone()
-        };
-    })
-    .await;
-    let mut operator = Operator::of(&app);
-    let rotate = ["account", "rotate", "webhook-key", "--window-mins", "10"];
-    operator.types(&rotate).await.well(&["nothing to do"]);
-
-    // Metriport makes the key by itself, as in its dashboard, or when the URL is cleared and set again.
-    operator.secrets.push(app.stand_in().rotate_webhook_key());
-    operator
-        .types(&["account", "status"])
-        .await
-        .badly(&["Metriport signs with another one"]);
-    operator
-        .types(&rotate)
-        .await
-        .well(&["the one before counts until", "answered with the new key"]);
-    let before = app.stand_in().webhook_key();
-    operator
-        .types(&[&rotate[..], &["--clear-and-set"]].concat())
-        .await
-        .well(&["Cleared", "answered with the new key"]);
-    assert_ne!(app.stand_in().webhook_key(), before);
-    operator
-        .types(&["account", "status"])
-        .await
-        .well(&["ok   webhook key", "the one before counts until"]);
-
-    // The API key: a second one of the account; one of another account is refused.
-    let another = TestApp::with(|options| options.stand_in.seed = 7).await;
-    let rotate = ["account", "rotate", "api-key", "--api-key-file", "-"];
-    operator
-        .types_with(&rotate, &[], another.stand_in().api_key())
-        .await
-        .badly(&["does not take this API key"]);
-    another.end().await;
-    let new = app.stand_in().make_api_key().expect("room for a second key");
-    let store = ["account", "store-api-key", "--api-key-file", "-"];
-    operator.types_with(&store, &[], &new).await.badly(&["rotate api-key"]);
-    operator
-        .types_with(&rotate, &[], &new)
-        .await
-        .well(&["it is stored", "revoke the old one"]);
-    operator.types_with(&rotate, &[], &new).await.well(&["nothing to do"]);
-    assert!(app.stand_in().revoke_api_key(app.stand_in().api_key()));
-    operator
-        .types(&["account", "status"])
-        .await
-        .well(&["takes the API key"]);
-    let nora = app.person("nora", "Jane");
-    nora.verify_identity().await;
-    assert_eq!(nora.pull().await.text("/status"), "completed");
-
-    // What is stored and cannot be read may be of another account.
-    app.store_binary_secret("ias-MetriportApiKeySecret", new.as_bytes())
-        .await;
-    operator.types_with(&store, &[], &new).await.badly(&["is binary"]);
-    let replace = [&store[..], &["--replace"]].concat();
-    operator
-        .types_with(&replace, &[], &new)
-        .await
-        .well(&["takes the API key; it is stored"]);
-    // In an empty one there is no other account's.
-    app.store_secret("ias-MetriportApiKeySecret", "\n").await;
-    operator
-        .types_with(&store, &[], &new)
-        .await
-        .well(&["takes the API key; it is stored"]);
-    app.end().await;
-}
-
 /// API Gateway that could not read the issuer leaves routes out and says nothing; one without its authorizer is open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn routes_that_are_missing_or_open_are_told() {
@@ -341,8 +127,10 @@ async fn a_webhook_under_a_secret_segment_is_registered_and_not_shown() {
     let app = TestApp::with(fresh).await;
     let mut operator = Operator::of(&app);
     let key = app.stand_in().api_key().to_owned();
-    let store = ["account", "store-api-key", "--api-key-file", "-"];
-    operator.types_with(&store, &[], &key).await.well(&["it is stored"]);
+    operator
+        .types_with(&STORE_API_KEY, &[], &key)
+        .await
+        .well(&["it is stored"]);
     operator.secrets.push(SEGMENT.to_owned());
     let mapped = Mappings {
         segment: SEGMENT,
@@ -405,6 +193,12 @@ async fn webhook_that_answers_without_its_segment_is_reported() {
     app.end().await;
 }
 
+/// `ias account status`, with what it needs to look at the issuer and at the account's concurrency.
+fn status_of<'a>(api: &'a str, issuer: &'a str, unreserved: &'a str) -> Vec<&'a str> {
+    let of_issuer = ["account", "status", "--api", api, "--issuer", issuer];
+    [&of_issuer[..], &["--unreserved", unreserved, "--queues", "25"]].concat()
+}
+
 /// API Gateway ignores such an issuer without an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_issuer_is_read_before_it_is_deployed() {
@@ -412,24 +206,11 @@ async fn an_issuer_is_read_before_it_is_deployed() {
     let operator = Operator::of(&app);
     let issuer = IssuerServer::start(0, "app").await.expect("an issuer");
     let url = issuer.issuer().url().to_owned();
-    operator
-        .types(&["account", "check-issuer", &url])
-        .await
-        .well(&["can be read and names itself so"]);
+    let check = async |issuer: &str| operator.types(&["account", "check-issuer", issuer]).await;
+    check(&url).await.well(&["can be read and names itself so"]);
     let api = app.sandbox().host().base_url();
-    let status = [
-        "account",
-        "status",
-        "--api",
-        api,
-        "--issuer",
-        &url,
-        "--unreserved",
-        "1000",
-        "--queues",
-        "25",
-    ];
-    operator.types(&status).await.well(&["ok   issuer", "ok   concurrency"]);
+    let looked = operator.types(&status_of(api, &url, "1000")).await;
+    looked.well(&["ok   issuer", "ok   concurrency"]);
     // One slash too many; a document that names another; nothing there; not as API Gateway reads it.
     let slash = format!("{url}/");
     for (wrong, told) in [
@@ -439,24 +220,10 @@ async fn an_issuer_is_read_before_it_is_deployed() {
         ("http://issuer.example.test", "is not https"),
         ("issuer.example.test", "issuer.example.test"),
     ] {
-        operator.types(&["account", "check-issuer", wrong]).await.badly(&[told]);
+        check(wrong).await.badly(&[told]);
     }
-    let status = [
-        "account",
-        "status",
-        "--api",
-        api,
-        "--issuer",
-        &slash,
-        "--unreserved",
-        "10",
-        "--queues",
-        "25",
-    ];
-    operator
-        .types(&status)
-        .await
-        .badly(&["BAD  issuer", "BAD  concurrency"]);
+    let looked = operator.types(&status_of(api, &slash, "10")).await;
+    looked.badly(&["BAD  issuer", "BAD  concurrency"]);
     app.end().await;
 }
 

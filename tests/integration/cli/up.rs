@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ias::app::{App, Reply};
+use ias::app::{App, QueryAsk, Reply};
 use ias::browser::Browser;
 use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use serde_json::json;
@@ -122,37 +122,8 @@ async fn follow_what_comes_next(app: &App) -> (String, Vec<u8>) {
     for _ in 0..20 {
         reply = match reply.text("/next/action").as_str() {
             "put_patient" => app.put_patient(&person).await.expect("an answer"),
-            "verify_identity" => match app.open_identity_session(IDENTITY_RETURN).await.expect("an answer") {
-                opened if opened.status == 201 => {
-                    browser
-                        .pass(&opened.text("/sessionUrl"))
-                        .await
-                        .expect("the identity page");
-                    until("the identity is confirmed", async || {
-                        let identity = ok(app.identity()).await;
-                        (identity.text("/next/action") != "wait").then_some(identity)
-                    })
-                    .await
-                }
-                refused => refused,
-            },
-            "open_challenge" => match app.open_challenge(AAL2_RETURN).await.expect("an answer") {
-                opened if opened.status == 201 => {
-                    let back = browser
-                        .pass(&opened.text("/challengeUrl"))
-                        .await
-                        .expect("the challenge page");
-                    let ask =
-                        ias::app::QueryAsk::everything(&opened.text("/challengeId"), &back.session.expect("a session"));
-                    let path = format!("/v1/network-queries/{}", ok(app.start_query(&ask)).await.text("/id"));
-                    until("the pull has ended", async || {
-                        let run = ok(app.get(&path)).await;
-                        (run.text("/next/action") != "wait").then_some(run)
-                    })
-                    .await
-                }
-                refused => refused,
-            },
+            "verify_identity" => verify_identity(app, &browser).await,
+            "open_challenge" => pull(app, &browser).await,
             "read_record" => {
                 let record = ok(app.get(&reply.text("/next/url"))).await;
                 return (record.text("/id"), download(app, &record).await);
@@ -161,6 +132,38 @@ async fn follow_what_comes_next(app: &App) -> (String, Vec<u8>) {
         };
     }
     panic!("no record at the end of what comes next: {:?}", reply.body);
+}
+
+/// The identity as confirmed, or the refusal of its page.
+async fn verify_identity(app: &App, browser: &Browser) -> Reply {
+    let opened = app.open_identity_session(IDENTITY_RETURN).await.expect("an answer");
+    if opened.status != 201 {
+        return opened;
+    }
+    let passed = browser.pass(&opened.text("/sessionUrl")).await;
+    passed.expect("the identity page");
+    until("the identity is confirmed", async || {
+        let identity = ok(app.identity()).await;
+        (identity.text("/next/action") != "wait").then_some(identity)
+    })
+    .await
+}
+
+/// The pull as it ended, or the refusal of its challenge.
+async fn pull(app: &App, browser: &Browser) -> Reply {
+    let opened = app.open_challenge(AAL2_RETURN).await.expect("an answer");
+    if opened.status != 201 {
+        return opened;
+    }
+    let passed = browser.pass(&opened.text("/challengeUrl")).await;
+    let session = passed.expect("the challenge page").session.expect("a session");
+    let ask = QueryAsk::everything(&opened.text("/challengeId"), &session);
+    let path = format!("/v1/network-queries/{}", ok(app.start_query(&ask)).await.text("/id"));
+    until("the pull has ended", async || {
+        let run = ok(app.get(&path)).await;
+        (run.text("/next/action") != "wait").then_some(run)
+    })
+    .await
 }
 
 async fn download(app: &App, record: &Reply) -> Vec<u8> {

@@ -50,19 +50,23 @@ async fn started(app: &TestApp, person: &Person) -> (String, String) {
     (id, request)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_of_webhooks_is_taken_in_and_what_matters_counts_once() {
-    let app = TestApp::with(|options| {
-        let an_hour = 3_600_000;
-        // The networks say nothing while this lasts, neither by webhooks nor when they are asked.
+/// A sandbox whose networks say nothing while this lasts, neither by webhooks nor when they are asked.
+async fn start_with_silent_networks() -> TestApp {
+    let an_hour = 3_600_000;
+    TestApp::with(|options| {
         options.stand_in.delays = Delays {
             hie_ms: an_hour,
             pharmacy_ms: an_hour,
             lab_ms: an_hour,
             ..Delays::all(60)
         };
-    });
-    let app = Arc::new(app.await);
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_webhooks_is_taken_in_and_what_matters_counts_once() {
+    let app = Arc::new(start_with_silent_networks().await);
     let persons = [
         ("nora", app.person("nora", "Jane")),
         ("omar", app.person("omar", "Jane")),
@@ -71,20 +75,40 @@ async fn a_burst_of_webhooks_is_taken_in_and_what_matters_counts_once() {
     for (subject, person) in &persons {
         person.verify_identity().await;
         let (id, request) = started(&app, person).await;
-        let patient = app.patient_of(subject).await;
-        for source in SOURCES {
-            let event = source_event(&patient, &request, &format!("{subject}-{source}"), source);
-            bodies.extend(vec![event; REPEATS]);
-        }
+        bodies.extend(reports(&app, subject, &request).await);
         pulls.push((id, person));
     }
     bodies.extend((bodies.len()..BURST).map(irrelevant));
-    // Mixed by a step that has no divisor in common with their number.
-    let mut mixed = (0..BURST).map(|index| bodies[index * 7_919 % BURST].clone());
+    send_mixed(&app, &bodies).await;
+    until_worked_off(&app).await;
+    for (id, person) in &pulls {
+        assert_eq!(person.until_ended(id).await.text("/status"), "completed");
+        let codes = person.codes(id).await;
+        let reported = codes.iter().filter(|code| *code == "source_reported").count();
+        assert_eq!(reported, SOURCES.len(), "{codes:?}");
+    }
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
+    assert!(app.overlapped("webhook-intake") && app.overlapped("webhook-process"));
+    drop(persons);
+    Arc::into_inner(app).expect("nobody else has it").end().await;
+}
 
+/// Each source's report of a pull, as often as it comes.
+async fn reports(app: &TestApp, subject: &str, request: &str) -> Vec<Value> {
+    let patient = app.patient_of(subject).await;
+    let report = |source: &str| source_event(&patient, request, &format!("{subject}-{source}"), source);
+    SOURCES
+        .into_iter()
+        .flat_map(|source| vec![report(source); REPEATS])
+        .collect()
+}
+
+/// Sends all bodies, some at once; mixed by a step that has no divisor in common with their number.
+async fn send_mixed(app: &Arc<TestApp>, bodies: &[Value]) {
+    let mut mixed = (0..BURST).map(|index| bodies[index * 7_919 % BURST].clone());
     let mut sending = JoinSet::new();
     let send = |sending: &mut JoinSet<u16>, body: Value| {
-        let app = Arc::clone(&app);
+        let app = Arc::clone(app);
         sending.spawn(async move { app.send_signed(&body).await });
     };
     mixed.by_ref().take(AT_ONCE).for_each(|body| send(&mut sending, body));
@@ -97,21 +121,15 @@ async fn a_burst_of_webhooks_is_taken_in_and_what_matters_counts_once() {
         }
     }
     assert_eq!(answered, BURST);
-    while let Some(left) = waiting(&app) {
+}
+
+/// Waits as long as fewer and fewer events are left.
+async fn until_worked_off(app: &TestApp) {
+    while let Some(left) = waiting(app) {
         until("fewer are left", async || {
-            (waiting(&app).unwrap_or_default() < left).then_some(())
+            (waiting(app).unwrap_or_default() < left).then_some(())
         })
         .await;
     }
     app.drain().await;
-    for (id, person) in &pulls {
-        assert_eq!(person.until_ended(id).await.text("/status"), "completed");
-        let codes = person.codes(id).await;
-        let reported = codes.iter().filter(|code| *code == "source_reported").count();
-        assert_eq!(reported, SOURCES.len(), "{codes:?}");
-    }
-    assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
-    assert!(app.overlapped("webhook-intake") && app.overlapped("webhook-process"));
-    drop(persons);
-    Arc::into_inner(app).expect("nobody else has it").end().await;
 }

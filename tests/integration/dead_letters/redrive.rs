@@ -5,13 +5,13 @@ use std::process::{Output, Stdio};
 use aws_sdk_sqs::types::MessageAttributeValue;
 use ias::dead_letters::{Redriven, Which};
 use sandbox_aws::QueueSpec;
-use sandbox_metriport::Operation;
+use sandbox_metriport::{HeldDelivery, Operation};
 use serde_json::json;
 use shared::queue::Source;
 use tokio::process::Command;
 
 use super::{CANARY, bodies, letter_queue, letters, queues, reasons, unconfirmed, until_dead};
-use crate::harness::{BOUND, TestApp, until};
+use crate::harness::{BOUND, Person, TestApp, until};
 
 /// The command, with what `ias up` prints to find a sandbox.
 async fn dead_letters(app: &TestApp, args: &[&str]) -> (Output, String) {
@@ -51,71 +51,82 @@ fn spec(source: Source, visibility_timeout_secs: u32, receives_max: u32) -> Queu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_met_a_bad_hour_is_sent_back_and_has_its_effect() {
     let app = TestApp::start().await;
-    let aws = app.sandbox().aws();
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
     let id = nora.start_from(&["lab"]).await;
+    let held = hold_record_webhook(&app, &nora, &id).await;
+    delete_record_queue(&app).await;
+    set_queue(&app, spec(Source::WebhookEvents, 1, 2)).await;
+    assert_eq!(app.stand_in().release(&[held.index]).await, [Ok(200)]);
+    until_dead(&app, 1).await;
+    assert_eq!(reasons(&app, Source::WebhookEvents).await, ["exhausted"]);
+    list_dead_letters(&app).await;
+
+    set_queue(&app, spec(Source::RecordFetch, 5400, 5)).await;
+    set_queue(&app, spec(Source::WebhookEvents, 120, 5)).await;
+    redrive_nothing(&app).await;
+    redrive_exhausted(&app).await;
+    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+    app.end().await;
+}
+
+/// The pull's only source has reported, and its consolidated query runs; the query's webhook is held.
+async fn hold_record_webhook(app: &TestApp, nora: &Person, run: &str) -> HeldDelivery {
     app.deliver(&app.until_held("network-query.", 1).await[0]).await;
     let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
-    let record = nora.until_final_record(&id).await;
+    let record = nora.until_final_record(run).await;
     until("the query runs", async || {
         (nora.record(&record).await.text("/status") == "processing").then_some(())
     })
     .await;
-    let url = aws.queue_url(queues(Source::RecordFetch).0).expect("a queue");
-    app.aws()
-        .sqs()
-        .delete_queue()
-        .queue_url(url)
-        .send()
-        .await
-        .expect("it is deleted");
-    aws.create_queue(spec(Source::WebhookEvents, 1, 2))
-        .await
-        .expect("settings");
-    assert_eq!(app.stand_in().release(&[held.index]).await, [Ok(200)]);
-    until_dead(&app, 1).await;
-    assert_eq!(reasons(&app, Source::WebhookEvents).await, ["exhausted"]);
+    held
+}
 
-    let here = ["--queue", "webhook-events"];
-    let (listed, said) = dead_letters(&app, &[&["list", "--ids"], &here[..]].concat()).await;
+async fn delete_record_queue(app: &TestApp) {
+    let url = app.sandbox().aws().queue_url(queues(Source::RecordFetch).0);
+    let deleted = app.aws().sqs().delete_queue().queue_url(url.expect("a queue"));
+    deleted.send().await.expect("it is deleted");
+}
+
+async fn set_queue(app: &TestApp, spec: QueueSpec) {
+    app.sandbox().aws().create_queue(spec).await.expect("settings");
+}
+
+/// The list shows the dead letter, and says which queue is missing.
+async fn list_dead_letters(app: &TestApp) {
+    let (listed, said) = dead_letters(app, &["list", "--ids", "--queue", "webhook-events"]).await;
     assert!(
         listed.status.success() && said.contains("webhook-events: 1 exhausted 1"),
         "{said}"
     );
-    assert!(
-        said.contains(&letters(&app, Source::WebhookEvents).await[0].id),
-        "{said}"
-    );
-    let (refused, said) = dead_letters(&app, &["list"]).await;
+    let letter = letters(app, Source::WebhookEvents).await.remove(0);
+    assert!(said.contains(&letter.id), "{said}");
+    let (refused, said) = dead_letters(app, &["list"]).await;
     assert!(
         !refused.status.success() && said.contains("there is no queue ias-RecordFetchQueue"),
         "{said}"
     );
+}
 
-    aws.create_queue(spec(Source::RecordFetch, 5400, 5))
-        .await
-        .expect("a queue");
-    aws.create_queue(spec(Source::WebhookEvents, 120, 5))
-        .await
-        .expect("settings");
-    let (dry, said) = dead_letters(&app, &["redrive", "--reason", "exhausted", "--dry-run"]).await;
+/// A dry run and another reason leave the dead letter where it is.
+async fn redrive_nothing(app: &TestApp) {
+    let (dry, said) = dead_letters(app, &["redrive", "--reason", "exhausted", "--dry-run"]).await;
     assert!(
         dry.status.success() && said.contains("webhook-events: 1 would be sent back, 0 left"),
         "{said}"
     );
     assert_eq!(app.dead_letters(), 1);
-    let (missed, said) = dead_letters(&app, &["redrive", "--reason", "malformed"]).await;
+    let (missed, said) = dead_letters(app, &["redrive", "--reason", "malformed"]).await;
     assert_eq!((missed.status.code(), app.dead_letters()), (Some(1), 1), "{said}");
+}
 
-    let (done, said) = dead_letters(&app, &["redrive", "--reason", "exhausted"]).await;
+async fn redrive_exhausted(app: &TestApp) {
+    let (done, said) = dead_letters(app, &["redrive", "--reason", "exhausted"]).await;
     assert!(
         done.status.success() && said.contains("webhook-events: 1 sent back, 0 left"),
         "{said}"
     );
-    assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
-    app.end().await;
 }
 
 /// A message of `record-fetch` is kept without its link. Sent back while its record still waits for that, it makes the

@@ -1,19 +1,19 @@
 //! Everything fails once: upstream in each way it can, transfers, messages, functions, and at last AWS. Whatever was
 //! said about it, to the caller, in the log, in messages and in the timeline, names nobody and opens nothing.
 
+mod by_hand;
+
 use ias::app::Reply;
 use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use reqwest::Method;
-use sandbox_aws::QueueSpec;
-use sandbox_fhir::split;
 use sandbox_metriport::{Failure, Operation};
 use serde_json::{Value, json};
 
-use super::canaries::{Canaries, SUBJECT, UPSTREAM_WORDS, content, demographics, secrets_of};
-use crate::harness::{Person, QUEUES, TestApp, until};
+use by_hand::{BY_HAND, send_by_hand};
 
-/// A word that only stands in messages and webhooks sent by hand.
-const BY_HAND: &str = "CanarySentByHand";
+use super::canaries::{Canaries, SUBJECT, UPSTREAM_WORDS, content, demographics, secrets_of};
+use super::start_with_canaries;
+use crate::harness::{Person, TestApp, until};
 
 /// What the callers were told, and what must not be in it.
 struct Watched {
@@ -56,28 +56,14 @@ fn failures() -> Vec<Failure> {
     ]
 }
 
-async fn hurried() -> TestApp {
-    let record = split(content().to_string().as_bytes()).expect("a record");
-    TestApp::with(|options| {
-        options.stand_in.record = Some(record);
-        options.stand_in.rate_limits = false;
-        options.time_scale = 60;
-        options.extra_env.push(("LOG_LEVEL".to_owned(), "trace".to_owned()));
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_told_about_anybody_when_all_fails() {
-    let app = hurried().await;
-    let token = app.sandbox().token(SUBJECT, &serde_json::Map::new()).unwrap();
-    let mut canarina = app.person(SUBJECT, "Jane");
-    canarina.app = ias::app::App::new(app.sandbox().host().base_url(), &token).unwrap();
+    let (app, canarina, signature) = start_with_canaries(60).await;
     let mut watched = Watched {
         told: Vec::new(),
         canaries: Canaries::of_the_person(),
     };
-    watched.canaries.add("token", token.rsplit('.').next().unwrap());
+    watched.canaries.add("token", signature);
     watched.canaries.add("API key", app.stand_in().api_key());
     watched.canaries.add("webhook key", app.stand_in().webhook_key());
     app.slow_queues(1).await;
@@ -218,132 +204,40 @@ async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
     run
 }
 
-/// What nobody should send: webhooks that say odd things, and messages that are none.
-async fn send_by_hand(app: &TestApp) {
-    let about = format!("{BY_HAND} {}", demographics());
-    for queue in QUEUES {
-        // Received once, and dead.
-        let spec = QueueSpec {
-            name: queue.to_owned(),
-            visibility_timeout_secs: 1,
-            delay_secs: 0,
-            retention_secs: 345_600,
-            redrive: Some((queue.replace("Queue", "DeadLetters"), 1)),
-        };
-        app.sandbox()
-            .aws()
-            .create_queue(spec)
-            .await
-            .expect("the queue's settings");
-    }
-    let kinds = [
-        "patient.admit",
-        "network-query.hie",
-        "medical.consolidated-data",
-        "ias.identity.verified",
-    ];
-    for (index, kind) in kinds.iter().enumerate() {
-        let payloads = [
-            json!(about),
-            json!({ "patientId": about, "source": about, "proofedIdentityId": [about] }),
-        ];
-        for (form, payload) in payloads.into_iter().enumerate() {
-            // Each under an id of its own: a second message under an id that says something else is a dead letter.
-            let meta = json!({ "messageId": format!("by-hand-{index}-{form}"), "type": kind });
-            let body = json!({ "meta": meta, "payload": payload, "patients": [{ "patientId": about }] });
-            assert_eq!(app.send_signed(&body).await, 200);
-        }
-    }
-    for signature in [None, Some("CanaryContent"), Some("00")] {
-        assert_eq!(app.stand_in().send_raw(about.clone(), signature).await, Ok(401));
-    }
-    for queue in QUEUES {
-        for body in [
-            about.clone(),
-            json!({ "version": 1, "owner": about, "run": BY_HAND }).to_string(),
-        ] {
-            app.send_message(queue, &body).await;
-        }
-    }
-    let queues = app.sandbox().aws().queues();
-    let dead = until("what cannot be read is dead", async || {
-        let dead: Vec<_> = QUEUES
-            .iter()
-            .map(|queue| queues.messages(&queue.replace("Queue", "DeadLetters")))
-            .collect();
-        let dead: Vec<_> = dead
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|message| message.body)
-            .collect();
-        (dead.iter().filter(|body| body.contains(BY_HAND)).count() >= 8).then_some(dead)
-    })
-    .await;
-    // A dead letter is the message and nothing else: whoever is in it was in the message.
-    let own = dead.iter().find(|body| !body.contains(BY_HAND));
-    assert_eq!(own, None, "a message of the functions' own died");
-    assert!(
-        dead.iter()
-            .any(|body| body.contains("identityUnclear") && body.contains(BY_HAND)),
-        "an identity event that cannot be read is kept whole, and nothing else is"
-    );
-    let kept = dead
-        .iter()
-        .filter(|body| body.contains("\"kind\":"))
-        .all(|body| body.contains("identityUnclear"));
-    assert!(kept, "another webhook than an identity event was kept");
-}
-
 /// The table and a queue are gone: every route fails, and so does every consumer.
 async fn take_aws_away(app: &TestApp, person: &Person, watched: &mut Watched) {
     let aws = app.aws();
-    aws.dynamodb()
-        .delete_table()
-        .table_name("ias-Table")
-        .send()
-        .await
-        .expect("no table");
-    let queue = app
-        .sandbox()
-        .aws()
-        .queue_url("ias-WebhookEventsQueue")
-        .expect("a queue");
+    let table = aws.dynamodb().delete_table().table_name("ias-Table");
+    table.send().await.expect("no table");
     let identity = json!({
         "meta": { "messageId": "by-hand-lost", "type": "ias.identity.verified" },
         "payload": { "proofedIdentityId": "pid_1", "sessionId": "ids_1", "name": demographics() },
     });
+    let url = app.sandbox().aws().queue_url("ias-WebhookEventsQueue");
     assert_eq!(app.send_signed(&identity).await, 200);
-    aws.sqs()
-        .delete_queue()
-        .queue_url(queue)
-        .send()
-        .await
-        .expect("no queue");
+    let queue = aws.sqs().delete_queue().queue_url(url.expect("a queue"));
+    queue.send().await.expect("no queue");
     assert!(
         app.send_signed(&identity).await >= 500,
         "a webhook that is not durable is not acknowledged"
     );
-    let everything = [
-        (Method::PUT, "/v1/patient", Some(demographics())),
-        (
-            Method::POST,
-            "/v1/identity-sessions",
-            Some(json!({ "redirectUrl": IDENTITY_RETURN })),
-        ),
-        (Method::GET, "/v1/identity", None),
-        (
-            Method::POST,
-            "/v1/aal2-challenges",
-            Some(json!({ "redirectUrl": AAL2_RETURN })),
-        ),
-        (Method::GET, "/v1/network-queries", None),
-        (Method::GET, "/v1/records", None),
-        (Method::POST, "/v1/records", Some(json!({ "conversionType": "json" }))),
-    ];
-    for (method, path, body) in everything {
+    for (method, path, body) in requests_to_every_route() {
         let reply = person.app.send(method, path, body.as_ref()).await.unwrap();
         assert!(reply.status >= 500, "{path}: {:?}", reply.body);
         watched.told.push(Value::to_string(&reply.body));
     }
+}
+
+fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 7] {
+    let returns_to = |page: &str| Some(json!({ "redirectUrl": page }));
+    let as_json = json!({ "conversionType": "json" });
+    [
+        (Method::PUT, "/v1/patient", Some(demographics())),
+        (Method::POST, "/v1/identity-sessions", returns_to(IDENTITY_RETURN)),
+        (Method::GET, "/v1/identity", None),
+        (Method::POST, "/v1/aal2-challenges", returns_to(AAL2_RETURN)),
+        (Method::GET, "/v1/network-queries", None),
+        (Method::GET, "/v1/records", None),
+        (Method::POST, "/v1/records", Some(as_json)),
+    ]
 }

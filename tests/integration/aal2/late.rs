@@ -1,0 +1,97 @@
+//! What comes too late opens nothing.
+
+use ias::app::{QueryAsk, Reply};
+use ias::sandbox::AAL2_RETURN;
+use sandbox_metriport::{Failure, Operation};
+use serde_json::Value;
+
+use super::ask;
+use crate::harness::{Passed, Person, TestApp, refused, until};
+
+async fn verified(app: &TestApp, subject: &str) -> Person {
+    let person = app.person(subject, "Jane");
+    person.verify_identity().await;
+    person
+}
+
+/// Checks that a pull failed for its session's sake, and that the person is asked for another challenge.
+#[track_caller]
+fn assert_failed(run: &Reply, reason: &str) {
+    assert_eq!(
+        (run.text("/status").as_str(), run.text("/reason").as_str()),
+        ("failed", reason)
+    );
+    assert_eq!(run.text("/next/action"), "open_challenge");
+}
+
+/// Whether nothing is left of a pull that did not start.
+async fn is_free(app: &TestApp, passed: &Passed) -> bool {
+    let table = app.table().await;
+    let held = table.iter().any(|item| item["sk"] == "OPEN_RUN");
+    !held && !Value::Array(table).to_string().contains(&passed.session)
+}
+
+/// The session has ended upstream before the query starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn session_that_ended_upstream_fails_its_pull() {
+    let app = TestApp::with(|options| options.stand_in.aal2_ttl_secs = 0).await;
+    let eve = verified(&app, "eve").await;
+    assert_failed(&eve.pull().await, "aal2_session_rejected");
+    assert_eq!(eve.identity().await, "verified");
+    app.end().await;
+}
+
+/// Upstream takes no query for as long as the session lives with us.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn session_that_ends_while_starts_fail_frees_the_patient() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 100;
+        options.stand_in.rate_limits = false;
+    })
+    .await;
+    let lou = verified(&app, "lou").await;
+    for _ in 0..20 {
+        let busy = Failure::envelope(429, "TooManyRequestsError", "Too many requests");
+        app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
+    }
+    let passed = lou.pass_challenge().await;
+    let id = ask(&lou, &passed.ask()).await.text("/id");
+    assert_failed(&lou.until_ended(&id).await, "aal2_session_expired");
+    let tries = app.upstream(Operation::StartNetworkQuery);
+    assert!((2..=6).contains(&tries), "{tries} starts");
+    // Not only does it read so: it is written, the session gone and the patient free.
+    until("the run has ended in the table", async || {
+        is_free(&app, &passed).await.then_some(())
+    })
+    .await;
+    assert_eq!(ask(&lou, &lou.pass_challenge().await.ask()).await.status, 202);
+    app.end().await;
+}
+
+/// The challenge was opened long ago; the browser comes back at last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn challenge_that_is_answered_too_late_opens_nothing() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 100;
+        options.stand_in.session_ttl_secs = 2;
+        options.stand_in.aal2_ttl_secs = 0;
+    })
+    .await;
+    let eve = verified(&app, "eve").await;
+    let used = eve.pass_challenge().await;
+    let run = ask(&eve, &used.ask()).await.text("/id");
+    eve.until_ended(&run).await;
+    let opened = eve.app.open_challenge(AAL2_RETURN).await.unwrap();
+    assert_eq!(opened.status, 201, "{:?}", opened.body);
+    let challenge = opened.text("/challengeId");
+
+    // The challenge is checked before the session, so a used session shows its age, and uses nothing up.
+    let with_used_session = QueryAsk::everything(&challenge, &used.session);
+    until("the challenge is too old", async || {
+        (ask(&eve, &with_used_session).await.code() == "challenge_expired").then_some(())
+    })
+    .await;
+    let late = ask(&eve, &QueryAsk::everything(&challenge, "aal2_late")).await;
+    refused(&late, 409, "challenge_expired", "open_challenge");
+    app.end().await;
+}

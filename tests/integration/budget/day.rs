@@ -1,0 +1,128 @@
+//! The day's quota: what counts as a call of the day, and what is refused or put off when the day is used up.
+
+use std::time::Duration;
+
+use ias::app::Reply;
+use ias::sandbox::AAL2_RETURN;
+use sandbox_metriport::Operation;
+use shared::budget::{HeedLimits, RateBudget, StartInTurn};
+use shared::clock;
+use shared::config::Env;
+use shared::domain::budget::{Budget, Share, Turn, midnight_after};
+use shared::domain::{Time, Timing};
+use shared::metrics::Metrics;
+use shared::metriport::{Operation as sent, UpstreamError, UpstreamErrorKind};
+use shared::store::{SpendDay, Took};
+
+use super::table;
+use crate::harness::{Passed, Person, TestApp, refused, retry_after, until};
+
+/// Calls per day, as few as the test needs.
+const QUOTA: u32 = 60;
+
+/// Uses up a share of the day.
+async fn spend_day(app: &TestApp, share: Share) {
+    let table = table(app);
+    let spend = || table.spend_day(clock::now(), share.of(QUOTA));
+    while matches!(spend().await.expect("a count"), Took::Yes(_)) {}
+}
+
+/// Whether a refusal names midnight, or the midnight after, should the test run into it.
+fn until_midnight(reply: &Reply, asked: Time) -> bool {
+    let wait = i64::try_from(retry_after(reply)).expect("a wait");
+    let left = |at: Time| i64::try_from(at.until(midnight_after(at)).as_secs()).expect("seconds");
+    (wait - left(asked)).abs() < 60 || (wait - left(clock::now())).abs() < 60
+}
+
+/// However often a start is tried while Metriport cannot be reached.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
+    let app = TestApp::with(|options| options.prewarm = false).await;
+    let limits = ("METRIPORT_LIMITS", "patient=15,identity=15,query=20,consolidated=120");
+    let env = Env::from_pairs([limits, ("METRIPORT_DAILY_QUOTA", "500")]);
+    let (table, now) = (table(&app), clock::now());
+    let budget = RateBudget::read(&table, &env, Timing::default(), &Metrics::off()).expect("a budget");
+    let counted = async || match table.spend_day(now, u32::MAX).await.expect("a count") {
+        Took::Yes(calls) | Took::No(calls) => calls,
+    };
+    let failed = async |kind| {
+        let latest = now.plus(Duration::from_secs(3600));
+        let turn = budget.plan_start(Budget::QueryStarts, now, latest).await;
+        assert!(matches!(turn, Ok(Turn::Granted(..))), "{turn:?}");
+        let error = UpstreamError::new(sent::StartNetworkQuery, kind);
+        budget.heed(Budget::QueryStarts, &error, now).await;
+    };
+    assert_eq!(counted().await, 1);
+    for _ in 0..5 {
+        failed(UpstreamErrorKind::Connect).await;
+    }
+    assert_eq!(counted().await, 2);
+    failed(UpstreamErrorKind::Timeout).await;
+    failed(UpstreamErrorKind::Auth).await;
+    assert_eq!(counted().await, 5);
+    // Of a day on which none was counted, none is taken back.
+    let tomorrow = midnight_after(now);
+    table.unspend_day(tomorrow).await.expect("it may be");
+    assert!(matches!(table.spend_day(tomorrow, 1).await, Ok(Took::Yes(1))));
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_is_used_up_refuses_and_defers() {
+    let app = TestApp::with(|options| {
+        options.time_scale = 100;
+        options.stand_in.daily_quota = Some(QUOTA);
+    })
+    .await;
+    let (silas, nora) = (app.person("silas", "Silas"), app.person("nora", "Jane"));
+    silas.verify_identity().await;
+    nora.verify_identity().await;
+    let passed = nora.pass_challenge().await;
+    let silent = silas.pass_challenge().await;
+    spend_day(&app, Share::Status).await;
+    assert_polls_are_put_off(&app, &silas, &silent).await;
+    spend_day(&app, Share::Start).await;
+    assert_starts_are_refused(&nora, &passed).await;
+    // The last share is for people who wait for a page, until that is spent too.
+    assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);
+    spend_day(&app, Share::Person).await;
+    let asked = clock::now();
+    let busy = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
+    assert_refused_until_midnight(&busy, asked);
+    assert_eq!(app.stand_in().stats().too_many_requests(), 0);
+    // A poll, a start, a page, and whatever else was asked for meanwhile.
+    app.until_measured("BudgetRefusals", &[("Budget", "day")], 3).await;
+    let used = app.until_measured("DailyQuotaUsed", &[], 2).await;
+    assert!(used.iter().all(|percent| (0.0..=100.0).contains(percent)), "{used:?}");
+    app.stop().await;
+}
+
+/// The pharmacy of the pull fails in silence: only a poll would show it, and polls are over for today.
+async fn assert_polls_are_put_off(app: &TestApp, silas: &Person, passed: &Passed) {
+    let run = silas.app.start_query(&passed.ask()).await.unwrap();
+    assert_eq!(run.status, 202, "{:?}", run.body);
+    let id = run.text("/id");
+    let event = until("the poll is put off", async || {
+        app.reconcile().await;
+        let timeline = silas.timeline(&id).await;
+        let events = timeline.list("/events");
+        events.iter().find(|event| event["code"] == "poll_failed").cloned()
+    })
+    .await;
+    assert_eq!(event["code"], "poll_failed");
+    assert_eq!(app.upstream(Operation::ReadNetworkQuery), 0);
+}
+
+async fn assert_starts_are_refused(nora: &Person, passed: &Passed) {
+    let asked = clock::now();
+    let busy = nora.app.start_query(&passed.ask()).await.unwrap();
+    assert_refused_until_midnight(&busy, asked);
+    let runs = nora.app.get("/v1/network-queries").await.unwrap();
+    assert!(runs.list("/networkQueries").is_empty());
+}
+
+#[track_caller]
+fn assert_refused_until_midnight(busy: &Reply, asked: Time) {
+    refused(busy, 429, "upstream_busy", "retry");
+    assert!(until_midnight(busy, asked), "{:?}", busy.headers);
+}

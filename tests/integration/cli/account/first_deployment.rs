@@ -1,0 +1,127 @@
+//! docs/deploy.md, from the deployment on: every command in its order, and what it answers too early or once more.
+
+use super::{Operator, STORE_API_KEY, fresh, webhook_url};
+use crate::harness::TestApp;
+
+const CREATE_FACILITY: [&str; 15] = [
+    "account",
+    "facility",
+    "create",
+    "--name",
+    "Example Virtual Facility",
+    "--npi",
+    "1234567893",
+    "--street",
+    "10 Harbor St",
+    "--city",
+    "Columbus",
+    "--state",
+    "OH",
+    "--zip",
+    "43215",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_deployment_in_the_order_that_works() {
+    let app = TestApp::with(fresh).await;
+    let operator = Operator::of(&app);
+    let (key, url) = (app.stand_in().api_key(), webhook_url(&app));
+    let api = app.sandbox().host().base_url();
+    report_what_is_missing(&operator, api).await;
+    create_facility(&operator, key).await;
+    store_api_key(&operator, key, &url).await;
+    register_webhook(&operator, api, &url).await;
+    refuse_other_webhook_urls(&operator, &url).await;
+    check_redirects(&operator).await;
+    report_that_all_is_there(&operator, api, &url).await;
+    pull_by_command(&app, &operator, api).await;
+    app.end().await;
+}
+
+async fn report_what_is_missing(operator: &Operator, api: &str) {
+    operator.types(&["account", "status", "--api", api]).await.badly(&[
+        "BAD  API key",
+        "holds nothing yet",
+        "ok   owner key",
+    ]);
+}
+
+/// The facility's id is a parameter of the stack, so this needs the key and no stack.
+async fn create_facility(operator: &Operator, key: &str) {
+    let with_key = [("METRIPORT_API_KEY", key)];
+    let made = operator.types_with(&CREATE_FACILITY, &with_key, "").await;
+    let made = made.well(&["Made a facility: FacilityId="]);
+    let again = operator.types_with(&CREATE_FACILITY, &with_key, "").await;
+    let again = again.well(&["There is a facility of that name already"]);
+    assert_eq!(facility_id(&made), facility_id(&again));
+    let list = ["account", "facility", "list"];
+    let listed = operator.types_with(&list, &with_key, "").await;
+    let listed = listed.well(&["Example Virtual Facility"]);
+    assert_eq!(listed.lines().count(), 2, "the stand-in's own, and one more: {listed}");
+    operator.types(&list).await.badly(&["there is no API key"]);
+}
+
+fn facility_id(said: &str) -> Option<&str> {
+    said.split("FacilityId=").nth(1)?.split_whitespace().next()
+}
+
+/// The key comes from standard input, and is tried before it is stored.
+async fn store_api_key(operator: &Operator, key: &str, url: &str) {
+    let register = ["account", "register-webhook", "--url", url];
+    let too_early = operator.types(&register).await;
+    too_early.badly(&["MetriportApiKeySecret", "holds nothing yet"]);
+    let store = async |key: &str| operator.types_with(&STORE_API_KEY, &[], key).await;
+    store("bm90OmFrZXk=").await.badly(&["does not take this API key"]);
+    store(&format!("{key}\n")).await.well(&["it is stored"]);
+    store(key).await.well(&["nothing to do"]);
+}
+
+/// The first ping finds another key in the secret, a later one the right one.
+async fn register_webhook(operator: &Operator, api: &str, url: &str) {
+    let status = ["account", "status", "--api", api];
+    operator.types(&status).await.badly(&["none is registered"]);
+    let register = ["account", "register-webhook", "--url", url];
+    let registered = ["Registered", "Stored the webhook key", "the webhook is enabled"];
+    operator.types(&register).await.well(&registered);
+    operator.types(&register).await.well(&[
+        "registered already",
+        "holds the webhook key already",
+        "the webhook is enabled",
+    ]);
+}
+
+/// Metriport registers no webhook on AWS's own domain. The account's URL is replaced only on demand.
+async fn refuse_other_webhook_urls(operator: &Operator, url: &str) {
+    let register = async |url: &str| operator.types(&["account", "register-webhook", "--url", url]).await;
+    let aws = register("https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/metriport").await;
+    aws.badly(&["amazonaws.com", "domain of your own"]);
+    let other = register("https://treatment.example.org/v1/webhooks/metriport").await;
+    other.badly(&[url, "--replace"]);
+}
+
+async fn check_redirects(operator: &Operator) {
+    let [one, two] = ["https://app.example.test/a", "https://app.example.test/b"];
+    let listed = operator.types(&["account", "redirects", one, two]).await;
+    listed.well(&["RedirectAllowlist=https://app.example.test/a,https://app.example.test/b"]);
+    let plain = ["account", "redirects", "http://app.example.test/a"];
+    operator.types(&plain).await.badly(&["not https"]);
+}
+
+async fn report_that_all_is_there(operator: &Operator, api: &str, url: &str) {
+    let looked = operator.types(&["account", "status", "--api", api]).await;
+    let looked = looked.well(&["ok   our own ping", "routes are there, and ask for a token"]);
+    assert!(!looked.contains("BAD") && looked.contains(url), "{looked}");
+    operator.types(&["account", "status"]).await.well(&["ok   API "]);
+}
+
+/// The command passes the pages; the second time the identity is known.
+async fn pull_by_command(app: &TestApp, operator: &Operator, api: &str) {
+    let token = app.sandbox().token("operator", &serde_json::Map::new());
+    let token = token.expect("a token");
+    let smoke = ["smoke", "--api", api, "--play-pages", "--token-file", "-"];
+    for identity in ["identity verified by webhook", "verified already"] {
+        let pulled = operator.types_with(&smoke, &[], &token).await;
+        let said = pulled.well(&[identity, "4 Record", "total", "/v1/records/"]);
+        assert!(!said.contains(&token) && !said.contains("X-Amz-Signature"), "{said}");
+    }
+}

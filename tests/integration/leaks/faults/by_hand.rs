@@ -1,0 +1,102 @@
+//! Webhooks and messages that no correct sender sends, and the dead letters that become of them.
+
+use sandbox_aws::QueueSpec;
+use serde_json::json;
+
+use crate::harness::{QUEUES, TestApp, until};
+use crate::leaks::canaries::demographics;
+
+/// A word that only stands in messages and webhooks sent by hand.
+pub(super) const BY_HAND: &str = "CanarySentByHand";
+
+/// Sends webhooks that say odd things, and messages that no consumer can read.
+pub(super) async fn send_by_hand(app: &TestApp) {
+    let about = format!("{BY_HAND} {}", demographics());
+    give_up_after_one_receive(app).await;
+    send_odd_webhooks(app, &about).await;
+    send_unsigned_webhooks(app, &about).await;
+    send_unreadable_messages(app, &about).await;
+    assert_dead_letters_are_sent_by_hand(&until_dead(app).await);
+}
+
+/// A message that is received once and not handled is dead.
+async fn give_up_after_one_receive(app: &TestApp) {
+    for queue in QUEUES {
+        let spec = QueueSpec {
+            name: queue.to_owned(),
+            visibility_timeout_secs: 1,
+            delay_secs: 0,
+            retention_secs: 345_600,
+            redrive: Some((queue.replace("Queue", "DeadLetters"), 1)),
+        };
+        app.sandbox()
+            .aws()
+            .create_queue(spec)
+            .await
+            .expect("the queue's settings");
+    }
+}
+
+async fn send_odd_webhooks(app: &TestApp, about: &str) {
+    let kinds = [
+        "patient.admit",
+        "network-query.hie",
+        "medical.consolidated-data",
+        "ias.identity.verified",
+    ];
+    for (index, kind) in kinds.iter().enumerate() {
+        let payloads = [
+            json!(about),
+            json!({ "patientId": about, "source": about, "proofedIdentityId": [about] }),
+        ];
+        for (form, payload) in payloads.into_iter().enumerate() {
+            // Each under an id of its own: a second message under an id that says something else is a dead letter.
+            let meta = json!({ "messageId": format!("by-hand-{index}-{form}"), "type": kind });
+            let body = json!({ "meta": meta, "payload": payload, "patients": [{ "patientId": about }] });
+            assert_eq!(app.send_signed(&body).await, 200);
+        }
+    }
+}
+
+async fn send_unsigned_webhooks(app: &TestApp, about: &str) {
+    for signature in [None, Some("CanaryContent"), Some("00")] {
+        assert_eq!(app.stand_in().send_raw(about.to_owned(), signature).await, Ok(401));
+    }
+}
+
+async fn send_unreadable_messages(app: &TestApp, about: &str) {
+    let unknown_ids = json!({ "version": 1, "owner": about, "run": BY_HAND }).to_string();
+    for queue in QUEUES {
+        for body in [about, unknown_ids.as_str()] {
+            app.send_message(queue, body).await;
+        }
+    }
+}
+
+/// Waits until the messages that no consumer can read are dead letters, and gives every dead letter's body.
+async fn until_dead(app: &TestApp) -> Vec<String> {
+    let queues = app.sandbox().aws().queues();
+    until("what cannot be read is dead", async || {
+        let dead = QUEUES.iter().map(|queue| queue.replace("Queue", "DeadLetters"));
+        let messages = dead.filter_map(|queue| queues.messages(&queue)).flatten();
+        let dead: Vec<String> = messages.map(|message| message.body).collect();
+        (dead.iter().filter(|body| body.contains(BY_HAND)).count() >= 8).then_some(dead)
+    })
+    .await
+}
+
+/// A dead letter is the message and nothing else: a person who is in it was in the message.
+fn assert_dead_letters_are_sent_by_hand(dead: &[String]) {
+    let own = dead.iter().find(|body| !body.contains(BY_HAND));
+    assert_eq!(own, None, "a message of the functions' own died");
+    assert!(
+        dead.iter()
+            .any(|body| body.contains("identityUnclear") && body.contains(BY_HAND)),
+        "an identity event that cannot be read is kept whole, and nothing else is"
+    );
+    let kept = dead
+        .iter()
+        .filter(|body| body.contains("\"kind\":"))
+        .all(|body| body.contains("identityUnclear"));
+    assert!(kept, "another webhook than an identity event was kept");
+}
