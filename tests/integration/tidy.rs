@@ -100,6 +100,37 @@ fn no_line_of_rust_is_longer_than_120_columns() {
     assert_none("long lines", &broken(|file| file.is("rs"), breaks));
 }
 
+/// The tests of a file: the place of each `fn`, and how many lines there are from it to its closing brace.
+fn tests_of(file: &Tracked) -> Vec<(String, usize)> {
+    let lines: Vec<(String, &str)> = file.lines().collect();
+    let mut tests = Vec::new();
+    for index in 0..lines.len() {
+        let attribute = lines[index].1.trim_start();
+        if !attribute.starts_with("#[test]") && !attribute.starts_with("#[tokio::test") {
+            continue;
+        }
+        let is_head = |(_, line): &(String, &str)| has_word(line, "fn") && !is_comment(line);
+        let Some((place, head)) = lines[index..].iter().find(|line| is_head(line)) else {
+            continue;
+        };
+        let indentation = head.len() - head.trim_start().len();
+        let end = format!("{:indentation$}}}", "");
+        let body = lines[index..].iter().skip_while(|line| !is_head(line));
+        let before_end = body.take_while(|(_, line)| *line != end).count();
+        tests.push((place.clone(), before_end + 1));
+    }
+    tests
+}
+
+#[test]
+fn no_test_is_longer_than_fifty_lines() {
+    let files = tracked();
+    let tests = files.iter().filter(|file| file.is("rs")).flat_map(tests_of);
+    let long = tests.filter(|(_, lines)| *lines > 50);
+    let places: Vec<String> = long.map(|(place, lines)| format!("{place}: {lines} lines")).collect();
+    assert_none("long tests", &places);
+}
+
 #[test]
 fn nothing_waits_by_sleeping() {
     let call = ["sle", "ep("].concat();
