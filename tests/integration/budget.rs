@@ -177,11 +177,12 @@ async fn page_without_a_place_opens_once_a_place_is_free() {
     app.end().await;
 }
 
-/// A sandbox whose upstream keeps other limits, at the speed of the functions.
+/// A sandbox whose upstream keeps other limits, at the speed of the functions. No faster: a call may take two seconds
+/// to arrive, which the scale divides.
 async fn start_with_limits(change: impl FnOnce(&mut PerMinute)) -> TestApp {
     TestApp::with(|options| {
-        options.time_scale = 10;
-        options.stand_in.time_scale = 10;
+        options.time_scale = 5;
+        options.stand_in.time_scale = 5;
         change(&mut options.stand_in.limits);
     })
     .await
@@ -270,11 +271,13 @@ async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
         options.stand_in.limits.patient = 2;
     })
     .await;
+    // What our own budget lets anybody wait for a place, in whole seconds.
+    let own = app.scaled(Duration::from_secs(62)).as_secs() + 1;
     let mut busy = None;
     for index in 0..6 {
         let linked = until("the budget has a place", async || {
             let linked = app.person(&format!("person-{index}"), "Jane").link().await;
-            (linked.status == 200 || retry_after(&linked) > 5).then_some(linked)
+            (linked.status == 200 || retry_after(&linked) > own).then_some(linked)
         })
         .await;
         if linked.status != 200 {
