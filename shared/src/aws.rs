@@ -12,13 +12,13 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 use crate::config::{ConfigError, Env};
 use crate::roots::ExtraRoots;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 /// The roots that AWS service endpoints chain to (amazontrust.com, "Root CAs"): Amazon Root CA 1 to 4 and Starfield
 /// Services Root CA G2.

@@ -245,6 +245,7 @@ fn imports_of_shared_run_downwards() {
         // Tests may know what uses the code they are about.
         let code = file.lines().take_while(|(_, line)| *line != "#[cfg(test)]");
         for (place, line) in code.filter(|(_, line)| !is_comment(line)) {
+            assert!(!line.contains("crate::{"), "{place}: one room an import");
             let named = line.split("crate::").skip(1);
             let named = named.filter_map(|rest| rest.split(|c| !is_ident(c)).next());
             let up = |other: &&str| {

@@ -23,7 +23,7 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     match route(request).as_str() {
         "PUT /v1/patient" => link(deps, &caller, request, now).await,
         "POST /v1/identity-sessions" => open(deps, &caller, request, now).await,
-        "GET /v1/identity" => Ok(json(200, &standing::show(deps, &caller.owner, now).await?)),
+        "GET /v1/identity" => Ok(json(200, &standing::show(deps.io(), &caller.owner, now).await?)),
         _ => Err(Problem::new(Code::NotFound).into()),
     }
 }
@@ -37,8 +37,8 @@ async fn link(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
     let demographics = body(request, |input, faults| Demographics::read(input, now, faults))?;
     patient::check_claims(&deps.claim_rules, &demographics, caller.claims())?;
     let hash = deps.owner_key.demographics(&demographics)?;
-    let (linked, allowance) = patient::link(deps, &person, demographics, hash).await?;
-    let shown = standing::read(deps, &caller.owner, &linked, now).await?;
+    let (linked, allowance) = patient::link(deps.io(), &person, demographics, hash).await?;
+    let shown = standing::read(deps.io(), &caller.owner, &linked, now).await?;
     Ok(limited(json(200, &shown), allowance.as_ref()))
 }
 
@@ -55,7 +55,7 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
     // supersedes it.
     post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
-        let (opened, allowance) = open::open(deps, &caller.owner, &redirect, clock::new_id()).await?;
+        let (opened, allowance) = open::open(deps.io(), &caller.owner, &redirect, clock::new_id()).await?;
         let reply = limited(json(201, &opened), Some(&allowance));
         Ok(Answer::until(reply, opened.link_expires_at))
     })

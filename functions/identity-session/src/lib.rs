@@ -53,6 +53,11 @@ impl Stage for Deps {
 }
 
 impl Deps {
+    /// What the steps get: the ports, and nothing else.
+    fn io(&self) -> &impl Ports {
+        self
+    }
+
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors

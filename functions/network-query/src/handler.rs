@@ -22,9 +22,11 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     let (owner, now) = (&caller.owner, deps.now());
     match route(request).as_str() {
         "POST /v1/network-queries" => accept(deps, owner, request, now).await,
-        "GET /v1/network-queries" => Ok(json(200, &view::list(deps, owner, now).await?)),
-        "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(deps, owner, run_id(request)?, now).await?)),
-        "GET /v1/network-queries/{id}/timeline" => Ok(json(200, &view::timeline(deps, owner, run_id(request)?).await?)),
+        "GET /v1/network-queries" => Ok(json(200, &view::list(deps.io(), owner, now).await?)),
+        "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(deps.io(), owner, run_id(request)?, now).await?)),
+        "GET /v1/network-queries/{id}/timeline" => {
+            Ok(json(200, &view::timeline(deps.io(), owner, run_id(request)?).await?))
+        }
         _ => Err(Problem::new(Code::NotFound).into()),
     }
 }
@@ -46,7 +48,7 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> R
             id: RunId::new(attempt.id),
             resumed: attempt.resumed,
         };
-        let (run, allowance) = accept::accept(deps, owner, ask, &deps.owner_key).await?;
+        let (run, allowance) = accept::accept(deps.io(), owner, ask, &deps.owner_key).await?;
         let reply = json(202, &view::of_run(&run, now));
         Ok(Answer::lasting(limited(reply, allowance.as_ref())))
     })

@@ -99,7 +99,7 @@ pub async fn show(io: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) -> 
 ///
 /// # Errors
 /// As [`show`].
-pub async fn timeline(io: &(impl ReadRun + ListRuns), owner: &OwnerId, run: RunId) -> Result<TimelineView, Error> {
+pub async fn timeline(io: &impl ListRuns, owner: &OwnerId, run: RunId) -> Result<TimelineView, Error> {
     let entries = io.timeline(owner, run).await?;
     if entries.is_empty() {
         return Err(Problem::new(Code::NotFound).into());

@@ -75,14 +75,15 @@ async fn tick(deps: &Deps) -> Result<Value, Error> {
     Ok(json!({ "sent": sent, "replayed": replayed }))
 }
 
-/// One tick. What is overdue comes first; that Metriport cannot be asked must not keep it from being sent. How much was
-/// sent, and whether a replay was asked for.
+/// Runs one tick. Overdue work comes first: that Metriport cannot be asked must not keep it from being sent. Returns
+/// how many messages were sent, and whether a replay was asked for.
 ///
 /// # Errors
 /// When what is overdue cannot be sent.
 pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), Error> {
-    let sent = tick::tick(io, metrics).await?;
-    let replayed = replay::replay(io, metrics).await;
+    let now = io.now();
+    let sent = tick::tick(io, metrics, now).await?;
+    let replayed = replay::replay(io, metrics, now).await;
     if let Err(error) = &replayed {
         tracing::warn!(context = %error, "failed deliveries could not be looked for");
     }

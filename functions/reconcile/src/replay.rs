@@ -1,6 +1,7 @@
 //! Finds deliveries that failed and has them sent again.
 
 use shared::Error;
+use shared::domain::Time;
 use shared::domain::budget::Share;
 use shared::domain::replay::Verdict;
 use shared::edge::budget::CountCall;
@@ -16,8 +17,8 @@ use shared::store::{Condition, KeepReplays};
 pub async fn replay(
     io: &(impl KeepReplays + WebhookReplay + CountCall + Clock),
     metrics: &Metrics,
+    now: Time,
 ) -> Result<bool, Error> {
-    let now = io.now();
     let Some(claimed) = io.replays().await?.claim(now, io.timing(), io.quota()) else {
         return Ok(false);
     };

@@ -16,8 +16,7 @@ const LIMIT: i32 = 100;
 ///
 /// # Errors
 /// When the due index cannot be read, or a message cannot be sent: the next tick finds the same.
-pub async fn tick(io: &(impl ReadDue + SendAdvance + Clock), metrics: &Metrics) -> Result<usize, Error> {
-    let now = io.now();
+pub async fn tick(io: &(impl ReadDue + SendAdvance + Clock), metrics: &Metrics, now: Time) -> Result<usize, Error> {
     let due = io.overdue(now.minus(io.timing().overdue()), LIMIT).await?;
     metrics.put(&found(&due, now));
     let advances: Vec<_> = due.iter().map(|due| (due.advance.clone(), Duration::ZERO)).collect();

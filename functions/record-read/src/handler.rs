@@ -21,8 +21,11 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     let caller = Caller::of(request, &deps.owner_key)?;
     let (owner, now) = (&caller.owner, deps.now());
     match route(request).as_str() {
-        "GET /v1/records" => Ok(json(200, &view::list(deps, owner, now).await?)),
-        "GET /v1/records/{id}" => Ok(json(200, &view::show(deps, owner, record_id(request)?, now).await?)),
+        "GET /v1/records" => Ok(json(200, &view::list(deps.io(), owner, now).await?)),
+        "GET /v1/records/{id}" => Ok(json(
+            200,
+            &view::show(deps.io(), owner, record_id(request)?, now).await?,
+        )),
         "POST /v1/records" => ask(deps, owner, request, now).await,
         _ => Err(Problem::new(Code::NotFound).into()),
     }
@@ -43,7 +46,7 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Resu
             id: RecordId::new(attempt.id),
             resumed: attempt.resumed,
         };
-        let record = request::request(deps, owner, ask).await?;
+        let record = request::request(deps.io(), owner, ask).await?;
         Ok(Answer::lasting(json(202, &view::of_record(&record, now))))
     })
     .await

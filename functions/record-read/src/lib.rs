@@ -38,6 +38,11 @@ shared::holds!(Deps {
 });
 
 impl Deps {
+    /// What the steps get: the ports, and nothing else.
+    fn io(&self) -> &impl Ports {
+        self
+    }
+
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors

@@ -80,10 +80,10 @@ port! {
 port! {
     /// Lets everybody know what upstream said about its limits.
     pub trait HeedLimits via HasBudget {
-        /// Heeds an error that came at `now`. After a 429 that comes all the same, no function makes such a call until
-        /// the time it names. One that names no time is not the limiter's; it comes from the gateway, which counts
-        /// otherwise, and says nothing about this budget. A call that could not be sent is none of the day: an hour
-        /// without a way to Metriport would use up a day of them.
+        /// Heeds an error that came at `now`. After a 429, no function makes such a call until the time it names. A 429
+        /// that names no time comes from the gateway, which counts otherwise, and says nothing about this budget. A
+        /// call that could not be sent does not count for the day: an hour without a way to Metriport would use up the
+        /// calls of a day.
         async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) -> ();
     }
 }

@@ -174,6 +174,7 @@ pub enum Event {
         body: KeptBody,
     },
     /// Something we do not act on, or could not read. Only the envelope is kept.
+    #[serde(alias = "firstData")]
     Other,
 }
 

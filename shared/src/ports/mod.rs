@@ -78,7 +78,7 @@ macro_rules! holds {
     )*};
 }
 
-/// Names what a function's steps use, in one trait that everything has which has all of it.
+/// Names several ports as one trait. Every type that has all of these ports has the trait.
 #[macro_export]
 macro_rules! ports {
     ($(#[$about:meta])* $public:vis trait $ports:ident = $first:ident $(+ $port:ident)*;) => {

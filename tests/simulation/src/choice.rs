@@ -77,11 +77,11 @@ pub enum Fault {
     Lost,
     /// The effect is there, the answer is lost.
     Unanswered,
-    /// No byte was written.
+    /// No byte was written; or the calls of the day are used up.
     NotSent,
-    /// 429, or no turn of the rate budget.
+    /// 429; or the turn of a start comes later.
     Busy,
-    /// Refused.
+    /// Refused; or no turn comes in time.
     Refused,
     /// The AAL2 session is refused.
     SessionRefused,

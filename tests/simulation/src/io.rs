@@ -47,14 +47,12 @@ pub(crate) enum Op {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
     pub(crate) budget: Budget,
-    /// The slot it has, if it has one.
-    pub(crate) slot: Option<Time>,
     pub(crate) now: Time,
     /// When it must have been made.
     pub(crate) by: Time,
 }
 
-/// What came of it.
+/// The answer to an operation.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     Item(Result<Option<Arc<Item>>, StoreError>),
@@ -67,7 +65,7 @@ pub(crate) enum Reply {
     Now(Time),
 }
 
-/// A function's hands.
+/// What a function acts through.
 pub(crate) struct Io {
     state: Mutex<State>,
     clock: Time,

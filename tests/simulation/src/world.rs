@@ -345,7 +345,7 @@ impl World {
             Op::Upstream(Call::StartQuery(_)) => true,
             Op::Upstream(_) => !matches!(fault, Fault::Partly | Fault::SessionRefused),
             Op::Overdue(_) => false,
-            Op::Turn(_) => matches!(fault, Fault::Lost | Fault::Busy),
+            Op::Turn(_) => matches!(fault, Fault::Lost | Fault::Busy | Fault::Refused | Fault::NotSent),
             Op::Get(_) | Op::Follow(_) => fault == Fault::Lost,
             Op::Commit(_) | Op::Send(..) => matches!(fault, Fault::Lost | Fault::Unanswered),
         };
@@ -416,9 +416,8 @@ impl World {
                 Reply::Upstream(Box::new(answer))
             }
             Op::Turn(start) => Reply::Turned(match fault {
-                None => Ok(budget::granted(start)),
-                Some(Fault::Busy) => Ok(budget::later(start)),
-                Some(_) => Err(unavailable()),
+                Some(Fault::Lost) => Err(unavailable()),
+                fault => Ok(budget::turn(start, fault)),
             }),
             Op::Follow(link) => match fault {
                 Some(_) => Reply::Followed(None),

@@ -3,7 +3,7 @@
 
 use shared::Error;
 use shared::domain::budget::{Budget, Turn};
-use shared::domain::challenge::Held;
+use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::run::{Deferral, Outcome, Reason, Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time, Timing};
 use shared::edge::budget::{HeedLimits, StartInTurn, heeded};
@@ -27,16 +27,18 @@ shared::ports! {
 pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time) -> Result<Done, Error> {
     let slot = io.challenge(owner).await?;
     let Some(held) = slot.session_for(run.id, now) else {
-        return record_event(io, owner, run, Some(&slot), &RunEvent::StartTooLate, now).await;
+        return Ok(unless_moved_on(io, owner, run, &slot, &RunEvent::StartTooLate, now)
+            .await?
+            .map_or(STALE, |_| "advanced"));
     };
     let call = call(io.stage(), run, held)?;
     if let Some(event) = out_of_turn(io, run, now).await? {
-        return record_event(io, owner, run, Some(&slot), &event, now).await;
+        return Ok(unless_moved_on(io, owner, run, &slot, &event, now)
+            .await?
+            .map_or(STALE, |_| "advanced"));
     }
-    let claimed = match write(io, owner, run, Some(&slot), &RunEvent::StartClaimed, now).await {
-        Ok(Some(claimed)) => claimed,
-        Ok(None) | Err(Error::Store(StoreError::Conflict(_))) => return Ok(STALE),
-        Err(error) => return Err(error),
+    let Some(claimed) = unless_moved_on(io, owner, run, &slot, &RunEvent::StartClaimed, now).await? else {
+        return Ok(STALE);
     };
     let answer = io.start_network_query(&call).await;
     let now = io.now();
@@ -52,6 +54,23 @@ pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time
         tracing::error!(run = %run.id, context = %error, "the identity that upstream rejects still counts");
     }
     record_event(io, owner, &claimed, Some(&slot), &event, now).await
+}
+
+/// Writes what was decided about a run that waits for its start, and gives the run as it is then. `None` when the run
+/// is no longer as it was read: a duplicate message may have claimed the start, and what was decided before that would
+/// undo it.
+async fn unless_moved_on(
+    io: &impl Settle,
+    owner: &OwnerId,
+    run: &Run,
+    slot: &ChallengeSlot,
+    event: &RunEvent,
+    now: Time,
+) -> Result<Option<Run>, Error> {
+    match write(io, owner, run, Some(slot), event, now).await {
+        Err(Error::Store(StoreError::Conflict(_))) => Ok(None),
+        written => written,
+    }
 }
 
 /// What keeps the start from being made now: it waits for a slot or a place of the rate budget, or there is none in the

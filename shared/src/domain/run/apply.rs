@@ -60,8 +60,8 @@ impl Draft {
                 self.due(*until);
             }
             (Queued, RunEvent::StartTooLate) => self.fail(Reason::Aal2SessionExpired),
-            // A turn is asked for before the claim. One that is to come later is another message's, a double of the one
-            // that has claimed the start meanwhile.
+            // A duplicate message may still ask for a turn after the start was claimed; its later turn does not undo
+            // the claim.
             (
                 Starting,
                 RunEvent::StartDeferred {

@@ -44,7 +44,7 @@ pub enum UpstreamErrorKind {
     BadRequest,
     /// 409.
     Conflict,
-    /// 412: the `eTag` is not the current one.
+    /// 412. We send no condition, so it is not expected.
     VersionMismatch,
     /// 423: the patient cannot be changed while documents are processed.
     Locked,

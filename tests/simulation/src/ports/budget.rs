@@ -1,14 +1,15 @@
-//! The rate budget, as far as a step sees it: a turn now, a turn later, or none in time.
+//! The rate budget, as far as a step sees it.
 
 use std::time::Duration;
 
-use shared::domain::budget::{Allowance, Budget, Turn};
+use shared::domain::budget::{Allowance, Budget, Turn, midnight_after};
 
+use crate::choice::Fault;
 use crate::io::Start;
 
 /// How much later a turn comes where there is none now.
 const LATER: Duration = Duration::from_secs(20);
-/// What a start needs before the moment by which it must be made.
+/// The least time that a start needs before the moment by which it must be made.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// How a budget stands that has a place.
@@ -22,16 +23,13 @@ pub(crate) const fn free(budget: Budget) -> Allowance {
     }
 }
 
-/// Nobody else wants a place.
-pub(crate) fn granted(start: Start) -> Turn {
-    Turn::Granted(start.slot.unwrap_or(start.now).max(start.now), free(start.budget))
-}
-
-/// Others have taken the places there are.
-pub(crate) fn later(start: Start) -> Turn {
-    let at = start.now.plus(LATER);
-    match at.plus(MARGIN) <= start.by {
-        true => Turn::Granted(at, free(start.budget)),
-        false => Turn::Busy(at, free(start.budget)),
+/// The turn that a start gets: at once, or by a fault later, not in time, or not on this day.
+pub(crate) fn turn(start: Start, fault: Option<Fault>) -> Turn {
+    let later = start.now.plus(LATER);
+    match fault {
+        None if start.now.plus(MARGIN) <= start.by => Turn::Granted(start.now, free(start.budget)),
+        Some(Fault::Busy) if later.plus(MARGIN) <= start.by => Turn::Granted(later, free(start.budget)),
+        Some(Fault::NotSent) => Turn::DayOver(midnight_after(start.now)),
+        _ => Turn::Busy(later, free(start.budget)),
     }
 }

@@ -61,16 +61,19 @@ impl CountCall for Io {
 
 impl StartInTurn for Io {
     async fn plan_start(&self, budget: Budget, now: Time, by: Time) -> Result<Turn, StoreError> {
-        let slot = None;
-        self.turn(Start { budget, slot, now, by }).await
+        self.turn(Start { budget, now, by }).await
     }
 
     async fn turn_of_start(&self, budget: Budget, slot: Option<Time>, now: Time, by: Time) -> Result<Turn, StoreError> {
-        self.turn(Start { budget, slot, now, by }).await
+        match slot.filter(|slot| *slot > now) {
+            Some(slot) => Ok(Turn::Granted(slot, budget::free(budget))),
+            None => self.turn(Start { budget, now, by }).await,
+        }
     }
 }
 
-/// A person who waits for an answer gets a place: that there may be none is a refusal, which changes nothing.
+/// A person who waits for an answer always gets a place here: what a refusal leaves of a change of a patient has tests
+/// of its own.
 impl TakeTurn for Io {
     async fn place(&self, budget: Budget, _now: Time) -> Result<Allowance, Error> {
         Ok(budget::free(budget))

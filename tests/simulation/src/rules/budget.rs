@@ -1,5 +1,5 @@
-//! Rule 6: inside the budget. What there is today: a 429 is waited out for as long as it says, and the looks at one
-//! run's status are bounded. Reserved slots and the daily quota belong here, once the domain has them.
+//! Rule 6: inside the budget. A 429 is waited out for as long as it says, and the looks at one run's status are
+//! bounded. The arithmetic of slots and places has tests of its own.
 
 use shared::domain::RunId;
 
