@@ -14,14 +14,14 @@ use shared::ports::Clock;
 use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, Table, WriteChallenge};
 
 shared::ports! {
-    /// What the step uses.
+    /// The ports that the step uses.
     pub trait Ports = ReadPatient + ReadIdentity + RejectIdentity + ReadChallenge + WriteChallenge
         + OpenAal2Challenge
         + TakeTurn + HeedLimits
         + Clock;
 }
 
-/// What the function holds.
+/// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
     metriport: Client,

@@ -9,7 +9,7 @@ use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::edge::budget::heeded;
 use shared::edge::http::{Code, Problem};
 use shared::metriport::{Aal2Method, RedirectUrl};
-use shared::store::{ReadChallenge, StoreError, WriteChallenge};
+use shared::store::{ReadChallenge, StoreError, WriteChallenge, reject_identity};
 use tokio::try_join;
 
 use crate::Ports;
@@ -48,7 +48,7 @@ pub async fn open(io: &impl Ports, owner: &OwnerId, redirect: &RedirectUrl) -> R
     let answer = io.open_aal2_challenge(&proofed, redirect).await;
     let challenge = match heeded(io, Budget::Identity, answer, io.now()).await {
         Err(error) if error.rejects_identity() => {
-            io.reject_identity(owner, &proofed, now).await?;
+            reject_identity(io, owner, &proofed, now).await?;
             return Err(Problem::new(Code::IdentityRejected).into());
         }
         opened => opened?,

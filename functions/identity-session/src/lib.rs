@@ -18,14 +18,14 @@ use shared::ports::{Clock, Stage};
 use shared::store::{ReadIdentity, ReadPatient, Table, WriteIdentity, WritePatient};
 
 shared::ports! {
-    /// What the steps use.
+    /// The ports that the steps use.
     pub trait Ports = ReadPatient + WritePatient + ReadIdentity + WriteIdentity
         + FindPatient + CreatePatient + UpdatePatient + OpenIdentitySession
         + CountCall + TakeTurn + HeedLimits
         + Clock + Stage;
 }
 
-/// What the function holds.
+/// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
     metriport: Client,
@@ -53,7 +53,7 @@ impl Stage for Deps {
 }
 
 impl Deps {
-    /// What the steps get: the ports, and nothing else.
+    /// Gives the steps their ports and nothing else.
     fn io(&self) -> &impl Ports {
         self
     }

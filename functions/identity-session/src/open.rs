@@ -12,7 +12,6 @@ use shared::metriport::{Metadata, OpenIdentitySession, RedirectUrl, UpstreamErro
 use shared::ports::{Clock, Stage};
 use shared::store::{ReadIdentity, ReadPatient, WriteIdentity, WritePatient};
 use shared::webhook::IDENTITY_MARK;
-
 use tokio::try_join;
 use uuid::Uuid;
 

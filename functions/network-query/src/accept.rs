@@ -13,7 +13,9 @@ use shared::edge::http::{Code, Problem};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::queue::SendAdvance;
-use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, StoreError};
+use shared::store::{
+    AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, StoreError, can_accept,
+};
 use tokio::try_join;
 
 use crate::ask_body::AskBody;
@@ -142,7 +144,7 @@ async fn write(
     };
     let run = Run::accept(new, now, io.timing());
     let hash = asked.key.aal2_session(&asked.session)?;
-    io.can_accept(&hash, &run.patient, now).await?;
+    can_accept(io, &hash, &run.patient, now).await?;
     let (start_at, allowance) = match slot {
         Some(taken) => *taken,
         None => *slot.insert(reserve(io, &run).await?),

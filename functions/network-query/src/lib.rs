@@ -15,14 +15,14 @@ use shared::queue::{AdvanceQueue, SendAdvance};
 use shared::store::{AcceptRun, ListRuns, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, Table};
 
 shared::ports! {
-    /// What the steps use.
+    /// The ports that the steps use.
     pub trait Ports = ReadPatient + ReadIdentity + ReadChallenge + ReadRun + ListRuns + AcceptRun
         + SendAdvance
         + StartInTurn
         + Clock;
 }
 
-/// What the function holds.
+/// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
     advances: AdvanceQueue,
@@ -39,7 +39,7 @@ shared::holds!(Deps {
 });
 
 impl Deps {
-    /// What the steps get: the ports, and nothing else.
+    /// Gives the steps their ports and nothing else.
     fn io(&self) -> &impl Ports {
         self
     }

@@ -17,18 +17,18 @@ use shared::edge::init::{BACKGROUND, Init, InitError};
 use shared::metriport::{Client, ReadNetworkQuery, StartConsolidatedQuery, StartNetworkQuery};
 use shared::ports::{Clock, NewIds, Stage};
 use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, Source};
-use shared::store::{ReadChallenge, ReadRecord, ReadRun, RejectIdentity, Table, WriteRecord, WriteRun};
+use shared::store::{ReadChallenge, ReadIdentity, ReadRecord, ReadRun, RejectIdentity, Table, WriteRecord, WriteRun};
 
 shared::ports! {
-    /// What the steps use.
-    pub trait Ports = ReadRun + WriteRun + ReadRecord + WriteRecord + ReadChallenge + RejectIdentity
+    /// The ports that the steps use.
+    pub trait Ports = ReadRun + WriteRun + ReadRecord + WriteRecord + ReadChallenge + ReadIdentity + RejectIdentity
         + SendAdvance
         + StartNetworkQuery + ReadNetworkQuery + StartConsolidatedQuery
         + CountCall + StartInTurn + HeedLimits
         + Clock + NewIds + Stage;
 }
 
-/// What the function holds.
+/// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
     metriport: Client,

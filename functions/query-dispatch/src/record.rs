@@ -146,6 +146,6 @@ async fn announce(io: &impl Settle, owner: &OwnerId, written: Option<Record>, no
     let Some(written) = written else { return Ok("unchanged") };
     tracing::info!(record = %written.id, state = ?written.state, "record advanced");
     announce_record(io, owner, &written, now).await?;
-    announce_end(io, io, owner, &written).await?;
+    announce_end(io, owner, &written).await?;
     Ok("advanced")
 }

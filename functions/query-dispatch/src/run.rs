@@ -65,7 +65,7 @@ async fn check_record(
     if matches!(event, RunEvent::RecordAwaited { .. })
         && let Some(record) = final_record(io, owner, run).await?
     {
-        announce_end(io, io, owner, &record).await?;
+        announce_end(io, owner, &record).await?;
     }
     Ok(outcome)
 }

@@ -22,11 +22,11 @@ use shared::queue::{AdvanceQueue, SendAdvance};
 use shared::store::{KeepReplays, ReadDue, Table};
 
 shared::ports! {
-    /// What the steps use.
+    /// The ports that the steps use.
     pub trait Ports = ReadDue + KeepReplays + SendAdvance + WebhookReplay + CountCall + Clock;
 }
 
-/// What the function holds.
+/// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
     advances: AdvanceQueue,

@@ -82,7 +82,7 @@ pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<
     match settle_record(io, owner, &claimed, &event, (now, io.timing())).await? {
         Some(written) => {
             announce_record(io, owner, &written, now).await?;
-            announce_end(io, io, owner, &written).await?;
+            announce_end(io, owner, &written).await?;
             Ok(outcome)
         }
         None => Ok(STALE),

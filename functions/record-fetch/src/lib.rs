@@ -21,11 +21,11 @@ use shared::store::{ReadRecord, ReadRun, Table, WriteRecord};
 pub use crate::fetch::KeepObject;
 
 shared::ports! {
-    /// What the steps use.
+    /// The ports that the steps use.
     pub trait Ports = ReadRecord + WriteRecord + ReadRun + SendAdvance + KeepObject + Clock;
 }
 
-/// What the function holds.
+/// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
     bucket: Bucket,

@@ -14,14 +14,14 @@ use shared::records::{Bucket, MintLink};
 use shared::store::{CreateRecord, ListRecords, ReadIdentity, ReadPatient, ReadRecord, Table};
 
 shared::ports! {
-    /// What the steps use.
+    /// The ports that the steps use.
     pub trait Ports = ReadPatient + ReadIdentity + ReadRecord + ListRecords + CreateRecord
         + MintLink
         + SendAdvance
         + Clock;
 }
 
-/// What the function holds.
+/// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
     bucket: Bucket,
@@ -38,7 +38,7 @@ shared::holds!(Deps {
 });
 
 impl Deps {
-    /// What the steps get: the ports, and nothing else.
+    /// Gives the steps their ports and nothing else.
     fn io(&self) -> &impl Ports {
         self
     }

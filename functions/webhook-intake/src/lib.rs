@@ -20,11 +20,11 @@ use shared::webhook::{SignatureError, UnverifiedWebhook, VerifiedWebhook};
 use keys::{KeyRing, VerifyKeys};
 
 shared::ports! {
-    /// What the step uses.
+    /// The ports that the step uses.
     pub trait Ports = VerifyKeys + SendWebhookEvent + Clock;
 }
 
-/// What the function holds.
+/// The adapters and the configuration of the function.
 pub struct Deps {
     keys: KeyRing,
     queue: WebhookEventQueue,

@@ -129,7 +129,7 @@ async fn follow_up(
     now: Time,
 ) -> Result<(), Error> {
     if record.state.is_terminal() {
-        return announce_end(io, io, owner, record).await;
+        return announce_end(io, owner, record).await;
     }
     send_fetch(io, owner, record, link).await?;
     announce_record(io, owner, record, now).await?;

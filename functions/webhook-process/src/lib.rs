@@ -23,14 +23,14 @@ use shared::store::{
 };
 
 shared::ports! {
-    /// What the steps use.
+    /// The ports that the steps use.
     pub trait Ports = Correlate + RememberMessage + ReadRun + WriteRunOnce + ReadRecord + WriteRecordOnce
         + ReadIdentity + BindIdentity
         + SendAdvance + SendFetch
         + Clock + NewIds;
 }
 
-/// What the function holds.
+/// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
     advances: AdvanceQueue,

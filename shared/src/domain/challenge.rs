@@ -121,6 +121,14 @@ impl ChallengeSlot {
         self
     }
 
+    /// The slot without the session held for `run`; `None` if it holds no such session.
+    #[must_use]
+    pub fn free(mut self, run: RunId) -> Option<Self> {
+        self.held.take_if(|held| held.run == run)?;
+        self.version += 1;
+        Some(self)
+    }
+
     /// The session held for `run`, while it is of use.
     #[must_use]
     pub fn session_for(&self, run: RunId, now: Time) -> Option<&Held> {

@@ -55,21 +55,16 @@ pub async fn announce_change(
 ///
 /// # Errors
 /// When the run cannot be read or the message cannot be sent; the run looks for itself later.
-pub async fn announce_end(
-    store: &impl ReadRun,
-    queue: &impl SendAdvance,
-    owner: &OwnerId,
-    record: &Record,
-) -> Result<(), Error> {
+pub async fn announce_end(io: &(impl ReadRun + SendAdvance), owner: &OwnerId, record: &Record) -> Result<(), Error> {
     let Some(id) = record.run.filter(|_| record.state.is_terminal()) else {
         return Ok(());
     };
-    match store
+    match io
         .run(owner, id)
         .await?
         .filter(|run| run.final_record == Some(record.id))
     {
-        Some(run) => Ok(queue
+        Some(run) => Ok(io
             .send_advances(&[(Advance::of_run(owner, &run), Duration::ZERO)])
             .await?),
         None => Ok(()),

@@ -22,7 +22,7 @@ pub use idempotency::PersonsKeys;
 pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
 pub use person::{
     AcceptRun, Grounds, ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge, WriteIdentity,
-    WritePatient,
+    WritePatient, can_accept, reject_identity,
 };
 pub use pulls::{ListRuns, ReadRun, RunWrite, TimelineEntry, WriteRun, WriteRunOnce};
 pub use records::{

@@ -116,15 +116,10 @@ port! {
 }
 
 port! {
-    /// Marks proofed identities as rejected.
+    /// Marks proofed identities as rejected; see [`reject_identity`].
     pub trait RejectIdentity via HasStore {
-        /// Marks a proofed identity that upstream no longer takes, if it is the one that is stored.
-        async fn reject_identity(
-            &self,
-            owner: &OwnerId,
-            rejected: &ProofedIdentityId,
-            now: Time,
-        ) -> Result<()>;
+        /// Stores an identity that was rejected over the version before.
+        async fn put_rejected(&self, owner: &OwnerId, identity: &Identity) -> Result<()>;
     }
 }
 
@@ -160,15 +155,10 @@ pub struct Grounds<'a> {
 port! {
     /// Accepts a pull.
     pub trait AcceptRun via HasStore {
-        /// Looks whether the session is unused and the patient has no open run, with the errors of
-        /// [`AcceptRun::accept_run`]: what cannot be accepted must not take a slot of the rate budget. The transaction
-        /// decides.
-        async fn can_accept(
-            &self,
-            session: &Aal2SessionHash,
-            patient: &PatientId,
-            now: Time,
-        ) -> Result<()>;
+        /// Whether the session was used.
+        async fn is_session_used(&self, session: &Aal2SessionHash) -> Result<bool>;
+        /// Until when a run locks the patient.
+        async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>>;
         /// In one transaction: the challenge is used, the session is remembered as used, the patient is locked, and the
         /// run and its first timeline entry are written; provided that patient, identity and challenge are as they were
         /// read.
@@ -297,24 +287,33 @@ impl WriteIdentity for Table {
 }
 
 impl RejectIdentity for Table {
-    async fn reject_identity(&self, owner: &OwnerId, rejected: &ProofedIdentityId, now: Time) -> Result<()> {
-        let Some(identity) = self.identity(owner).await?.reject(rejected, now) else {
-            return Ok(());
-        };
+    async fn put_rejected(&self, owner: &OwnerId, identity: &Identity) -> Result<()> {
         let replaces = Replaces::Version(identity.version.saturating_sub(1));
-        let transaction = self.transaction();
-        let written = transaction.put(
-            Condition::IdentityAsRead,
-            &replaces,
-            keys::identity(owner),
-            &identity,
-            [],
-        )?;
-        match written.commit().await {
-            // Somebody changed it meanwhile: what is stored now is newer than the rejection.
-            Err(error) if error.lacks(Condition::IdentityAsRead) => Ok(()),
-            written => written,
-        }
+        let (key, transaction) = (keys::identity(owner), self.transaction());
+        transaction
+            .put(Condition::IdentityAsRead, &replaces, key, identity, [])?
+            .commit()
+            .await
+    }
+}
+
+/// Marks a proofed identity that upstream no longer takes, if it is the one that is stored.
+///
+/// # Errors
+/// When the table fails.
+pub async fn reject_identity(
+    io: &(impl ReadIdentity + RejectIdentity),
+    owner: &OwnerId,
+    rejected: &ProofedIdentityId,
+    now: Time,
+) -> Result<()> {
+    let Some(identity) = io.identity(owner).await?.reject(rejected, now) else {
+        return Ok(());
+    };
+    match io.put_rejected(owner, &identity).await {
+        // Another write came between: what is stored now is newer than the rejection.
+        Err(error) if error.lacks(Condition::IdentityAsRead) => Ok(()),
+        written => written,
     }
 }
 
@@ -335,20 +334,33 @@ impl WriteChallenge for Table {
     }
 }
 
+/// Looks whether the session is unused and the patient has no open run, with the errors of [`AcceptRun::accept_run`]:
+/// what cannot be accepted must not take a slot of the rate budget. The transaction decides.
+///
+/// # Errors
+/// [`StoreError::Conflict`] with the conditions that do not hold, and when the table fails.
+pub async fn can_accept(io: &impl AcceptRun, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
+    let (was_used, until) = futures_util::try_join!(io.is_session_used(session), io.locked_until(patient))?;
+    let locked = until.is_some_and(|until| until > now);
+    // One transaction writes both, and may have come between the reads. Whoever has seen its lock sees the rest.
+    let was_used = was_used || (locked && io.is_session_used(session).await?);
+    let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenRun)];
+    let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
+    match lacking.is_empty() {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(lacking)),
+    }
+}
+
 impl AcceptRun for Table {
-    async fn can_accept(&self, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
-        let used = || self.get::<OwnerRow>(keys::used_aal2(session), "used session");
-        let lock = self.get::<LockRow>(keys::open_run(patient), "lock");
-        let (was_used, lock) = futures_util::try_join!(used(), lock)?;
-        let locked = lock.is_some_and(|lock| lock.deadline > now);
-        // One transaction writes both, and may have come between the reads. Whoever has seen its lock sees the rest.
-        let was_used = was_used.is_some() || (locked && used().await?.is_some());
-        let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenRun)];
-        let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
-        match lacking.is_empty() {
-            true => Ok(()),
-            false => Err(StoreError::Conflict(lacking)),
-        }
+    async fn is_session_used(&self, session: &Aal2SessionHash) -> Result<bool> {
+        let row: Option<OwnerRow> = self.get(keys::used_aal2(session), "used session").await?;
+        Ok(row.is_some())
+    }
+
+    async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>> {
+        let lock: Option<LockRow> = self.get(keys::open_run(patient), "lock").await?;
+        Ok(lock.map(|lock| lock.deadline))
     }
 
     async fn accept_run(

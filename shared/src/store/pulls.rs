@@ -199,16 +199,11 @@ impl Transaction<'_> {
 
     /// Takes the AAL2 session held for a run out of the table, if it is still there.
     fn forget_session(self, owner: &OwnerId, slot: ChallengeSlot, run: RunId) -> Result<Self> {
-        if slot.held.as_ref().is_none_or(|held| held.run != run) {
-            return Ok(self);
-        }
         let read = Replaces::Version(slot.version);
-        let freed = ChallengeSlot {
-            held: None,
-            version: slot.version + 1,
-            ..slot
-        };
-        self.put(Condition::ChallengeAsRead, &read, keys::challenge(owner), &freed, [])
+        match slot.free(run) {
+            Some(freed) => self.put(Condition::ChallengeAsRead, &read, keys::challenge(owner), &freed, []),
+            None => Ok(self),
+        }
     }
 
     pub(super) fn put_entry(

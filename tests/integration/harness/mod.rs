@@ -19,9 +19,11 @@ use sandbox_host::{ProcessSpan, Runner};
 use sandbox_metriport::{Delays, StandIn, StandInOptions};
 
 pub use cloud::QUEUES;
-pub use pace::{followed, stretched};
+pub use pace::followed;
 pub use person::{Passed, Person};
 pub use refusing::{pointers, refused, retry_after};
+
+use pace::stretched;
 
 /// Longest time anything is waited for, where this machine follows the time it is asked to keep.
 pub const BOUND: Duration = Duration::from_secs(60);

@@ -21,7 +21,7 @@ const PORTS: [(&str, &str); 44] = [
     ),
     ("ReadIdentity", "GetItem OWNER"),
     ("WriteIdentity", "PutItem OWNER SESSION MARK, ConditionCheckItem OWNER"),
-    ("RejectIdentity", "GetItem OWNER, PutItem OWNER"),
+    ("RejectIdentity", "PutItem OWNER"),
     ("BindIdentity", "PutItem OWNER MESSAGE"),
     ("ReadChallenge", "GetItem OWNER"),
     ("WriteChallenge", "PutItem OWNER"),

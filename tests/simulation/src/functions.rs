@@ -1,5 +1,4 @@
-//! The functions: their own steps, over the simulated ports. What is left out is what no rule depends on: HTTP, JSON,
-//! redirect URLs.
+//! The functions: their own steps, over the simulated ports, from the message or the request's values on.
 
 use std::time::Duration;
 
@@ -11,14 +10,10 @@ use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord};
 use shared::metrics::Metrics;
 use shared::ports::Clock as _;
-
 use uuid::Uuid;
 
 use crate::io::Io;
 use crate::{ids, people, upstream};
-
-/// How long a function that fetches a record lives.
-const FETCH_TIME: Duration = Duration::from_secs(900);
 
 /// What the app brings back from the browser, or says it does.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -103,7 +98,10 @@ impl Job {
 pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
     match job {
         Job::Advance(advance) => query_dispatch::handler::advance(io, advance).await,
-        Job::Fetch(message) => record_fetch::fetch::fetch(io, message, io.now().plus(FETCH_TIME)).await,
+        Job::Fetch(message) => {
+            let life = Duration::from_secs(job.timeout_secs());
+            record_fetch::fetch::fetch(io, message, io.now().plus(life)).await
+        }
         Job::Process(event) => webhook_process::process::process(io, event).await,
         Job::Intake(event) => intake(io, event).await,
         Job::Link { person, demographics } => link(io, *person, *demographics).await,

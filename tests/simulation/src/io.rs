@@ -71,43 +71,42 @@ pub(crate) struct Io {
     clock: Time,
     pub(crate) timing: Timing,
     sabotage: Option<Sabotage>,
-    /// The number of the message, which a sabotaged look gives back as the stored one.
-    due_seq: Mutex<Option<u64>>,
 }
 
 struct State {
     log: Vec<Reply>,
     at: usize,
     pending: Option<Op>,
+    /// The number of the message, which a sabotaged look gives back as the stored one.
+    due_seq: Option<u64>,
 }
 
 type Stored<T> = Result<T, StoreError>;
 
 impl Io {
-    /// The hands of a function that is invoked for `job`, over what it got back so far.
+    /// Acts for a function that is invoked for `job`, over what it got back so far.
     pub(crate) fn new(job: &Job, log: Vec<Reply>, clock: Time, timing: Timing, sabotage: Option<Sabotage>) -> Self {
         let state = State {
             log,
             at: 0,
             pending: None,
+            due_seq: job.due_seq().filter(|_| sabotage == Some(Sabotage::ClaimWithoutDueSeq)),
         };
-        let due_seq = job.due_seq().filter(|_| sabotage == Some(Sabotage::ClaimWithoutDueSeq));
         Self {
             state: Mutex::new(state),
             clock,
             timing,
             sabotage,
-            due_seq: Mutex::new(due_seq),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number that the first look at what is due is told, where a sabotage makes it the message's.
     pub(crate) fn sabotaged_due_seq(&self) -> Option<u64> {
-        lock(&self.due_seq).take()
+        self.state().due_seq.take()
     }
 
     /// The operation the function waits for.
@@ -200,10 +199,6 @@ impl Io {
             other => unreachable!("{other:?}"),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether an effect is a put, and of what.

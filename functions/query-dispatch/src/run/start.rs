@@ -12,7 +12,7 @@ use shared::metriport::{
     UpstreamError, UpstreamErrorKind,
 };
 use shared::ports::Stage;
-use shared::store::{ReadChallenge, RejectIdentity, StoreError};
+use shared::store::{ReadChallenge, ReadIdentity, RejectIdentity, StoreError, reject_identity};
 use shared::webhook::RUN_MARK;
 
 use super::{Settle, record_event, write};
@@ -20,22 +20,18 @@ use crate::{Outcome as Done, STALE};
 
 shared::ports! {
     /// Starts a network query within the rate budget, and writes what came of it.
-    pub(super) trait Start = Settle + ReadChallenge + RejectIdentity + StartNetworkQuery + StartInTurn + HeedLimits
-        + Stage;
+    pub(super) trait Start = Settle + ReadChallenge + ReadIdentity + RejectIdentity + StartNetworkQuery + StartInTurn
+        + HeedLimits + Stage;
 }
 
 pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time) -> Result<Done, Error> {
     let slot = io.challenge(owner).await?;
     let Some(held) = slot.session_for(run.id, now) else {
-        return Ok(unless_moved_on(io, owner, run, &slot, &RunEvent::StartTooLate, now)
-            .await?
-            .map_or(STALE, |_| "advanced"));
+        return put_off(io, owner, run, &slot, &RunEvent::StartTooLate, now).await;
     };
     let call = call(io.stage(), run, held)?;
     if let Some(event) = out_of_turn(io, run, now).await? {
-        return Ok(unless_moved_on(io, owner, run, &slot, &event, now)
-            .await?
-            .map_or(STALE, |_| "advanced"));
+        return put_off(io, owner, run, &slot, &event, now).await;
     }
     let Some(claimed) = unless_moved_on(io, owner, run, &slot, &RunEvent::StartClaimed, now).await? else {
         return Ok(STALE);
@@ -49,11 +45,24 @@ pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time
     };
     // First, since nobody comes back to it once the run has ended. That it fails must not keep the run from ending.
     if event == rejected
-        && let Err(error) = io.reject_identity(owner, &held.proofed_identity, now).await
+        && let Err(error) = reject_identity(io, owner, &held.proofed_identity, now).await
     {
         tracing::error!(run = %run.id, context = %error, "the identity that upstream rejects still counts");
     }
     record_event(io, owner, &claimed, Some(&slot), &event, now).await
+}
+
+/// Writes that the start is not made now.
+async fn put_off(
+    io: &impl Settle,
+    owner: &OwnerId,
+    run: &Run,
+    slot: &ChallengeSlot,
+    event: &RunEvent,
+    now: Time,
+) -> Result<Done, Error> {
+    let written = unless_moved_on(io, owner, run, slot, event, now).await?;
+    Ok(written.map_or(STALE, |_| "advanced"))
 }
 
 /// Writes what was decided about a run that waits for its start, and gives the run as it is then. `None` when the run

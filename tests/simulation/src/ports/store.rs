@@ -7,8 +7,7 @@ use shared::domain::record::Record;
 use shared::domain::replay::Replays;
 use shared::domain::run::{Run, RunEvent};
 use shared::domain::{
-    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, ProofedIdentityId, RecordId, RunId, Time,
-    UpstreamRequestId,
+    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId,
 };
 use shared::message::Subject;
 use shared::store::{
@@ -63,22 +62,7 @@ impl Io {
             Some(slot) => slot.clone(),
             None => self.challenge(owner).await?,
         };
-        if slot.held.as_ref().is_none_or(|held| held.run != run) {
-            return Ok(());
-        }
-        let read = Require::Version(slot.version);
-        let freed = ChallengeSlot {
-            held: None,
-            version: slot.version + 1,
-            ..slot
-        };
-        let key = Key::Challenge(owner.clone());
-        writes.push(Write::put(
-            Condition::ChallengeAsRead,
-            read,
-            key,
-            Item::Challenge(freed),
-        ));
+        writes.extend(slot.free(run).map(|freed| put_challenge(owner, freed)));
         Ok(())
     }
 
@@ -391,14 +375,8 @@ impl WriteIdentity for Io {
 }
 
 impl RejectIdentity for Io {
-    async fn reject_identity(&self, owner: &OwnerId, rejected: &ProofedIdentityId, now: Time) -> Stored<()> {
-        let Some(identity) = self.identity(owner).await?.reject(rejected, now) else {
-            return Ok(());
-        };
-        match self.commit(vec![put_identity(owner, &identity)]).await {
-            Err(error) if error.lacks(Condition::IdentityAsRead) => Ok(()),
-            written => written,
-        }
+    async fn put_rejected(&self, owner: &OwnerId, identity: &Identity) -> Stored<()> {
+        self.commit(vec![put_identity(owner, identity)]).await
     }
 }
 
@@ -416,18 +394,14 @@ impl WriteChallenge for Io {
 }
 
 impl AcceptRun for Io {
-    async fn can_accept(&self, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Stored<()> {
-        let was_used = async || Ok(self.get(Key::Used(session.clone())).await?.is_some());
-        let used = was_used().await? && !self.is(Sabotage::SessionForgotten);
+    async fn is_session_used(&self, session: &Aal2SessionHash) -> Stored<bool> {
+        let used = self.get(Key::Used(session.clone())).await?;
+        Ok(used.is_some() && !self.is(Sabotage::SessionForgotten))
+    }
+
+    async fn locked_until(&self, patient: &PatientId) -> Stored<Option<Time>> {
         let lock = self.lock(Key::OpenRun(patient.clone())).await?;
-        let locked = lock.is_some_and(|lock| lock.deadline > now);
-        let used = used || (locked && was_used().await?);
-        let found = [(used, Condition::SessionUnused), (locked, Condition::NoOpenRun)];
-        let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
-        match lacking.is_empty() {
-            true => Ok(()),
-            false => Err(StoreError::Conflict(lacking)),
-        }
+        Ok(lock.map(|lock| lock.deadline))
     }
 
     async fn accept_run(
