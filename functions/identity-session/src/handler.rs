@@ -10,6 +10,7 @@ use shared::edge::redirects;
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 
+use crate::patient::CheckedDemographics;
 use crate::{Deps, open, patient, standing};
 
 /// Answers one request; every failure is a reply.
@@ -35,9 +36,8 @@ async fn link(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
         facility: &deps.facility,
     };
     let demographics = body(request, |input, faults| Demographics::read(input, now, faults))?;
-    patient::check_claims(&deps.claim_rules, &demographics, caller.claims())?;
-    let hash = deps.owner_key.demographics(&demographics)?;
-    let (linked, allowance) = patient::link(deps.io(), &person, demographics, hash).await?;
+    let checked = CheckedDemographics::check(demographics, &deps.claim_rules, caller.claims(), &deps.owner_key)?;
+    let (linked, allowance) = patient::link(deps.io(), &person, checked).await?;
     let shown = standing::read(deps.io(), &caller.owner, &linked, now).await?;
     Ok(limited(json(200, &shown), allowance.as_ref()))
 }

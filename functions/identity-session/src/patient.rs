@@ -24,6 +24,7 @@ use shared::metriport::{
     CreatePatient, Effect, FindPatient, NewPatient, Operation, Patient, PatientUpdate, UnverifiedPatient,
     UpdatePatient, UpstreamError,
 };
+use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
 
@@ -45,23 +46,33 @@ pub struct Person<'a> {
     pub facility: &'a FacilityId,
 }
 
-/// Checks demographics against what the token says.
-///
-/// # Errors
-/// Refuses those that differ from a claim they are tied to.
-pub fn check_claims(
-    rules: &ClaimRules,
-    demographics: &Demographics,
-    claims: &BTreeMap<String, String>,
-) -> Result<(), Problem> {
-    match rules.hold(demographics, claims) {
-        true => Ok(()),
-        false => Err(Problem::new(Code::DemographicsMismatch)),
+/// Demographics that agree with the caller's token, and their hash under the owner key. [`link`] takes no others.
+#[derive(Debug, Clone)]
+pub struct CheckedDemographics {
+    demographics: Demographics,
+    hash: DemographicsHash,
+}
+
+impl CheckedDemographics {
+    /// Checks each field that is tied to a claim.
+    ///
+    /// # Errors
+    /// Refuses demographics that differ from a claim they are tied to.
+    pub fn check(
+        demographics: Demographics,
+        rules: &ClaimRules,
+        claims: &BTreeMap<String, String>,
+        key: &OwnerKey,
+    ) -> Result<Self, Error> {
+        if !rules.hold(&demographics, claims) {
+            return Err(Problem::new(Code::DemographicsMismatch).into());
+        }
+        let hash = key.demographics(&demographics)?;
+        Ok(Self { demographics, hash })
     }
 }
 
-/// Links the person, or updates the patient; equal demographics change nothing. [`check_claims`] has let the
-/// demographics pass, and `hash` is theirs under the owner key.
+/// Links the person, or updates the patient; equal demographics change nothing.
 ///
 /// How the rate budget stands comes back with it, if upstream was written to.
 ///
@@ -71,9 +82,9 @@ pub fn check_claims(
 pub async fn link(
     io: &(impl ReadPatient + SendDemographics),
     person: &Person<'_>,
-    demographics: Demographics,
-    hash: DemographicsHash,
+    checked: CheckedDemographics,
 ) -> Result<(PatientSlot, Option<Allowance>), Error> {
+    let CheckedDemographics { demographics, hash } = checked;
     let now = io.now();
     let slot = io.patient(person.owner).await?;
     let begun = match slot.begin(&person.external_id, &hash, now, io.timing()) {

@@ -155,8 +155,7 @@ async fn link(io: &Io, person: u8, number: u8) -> Result<&'static str, Error> {
         external_id: people::external_id(person),
         facility: &facility,
     };
-    let (demographics, hash) = people::demographics(number);
-    identity_session::patient::link(io, &asking, demographics, hash).await?;
+    identity_session::patient::link(io, &asking, people::demographics(number)).await?;
     Ok("linked")
 }
 

@@ -1,8 +1,11 @@
 //! Who the simulated persons are.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use identity_session::patient::CheckedDemographics;
 use serde_json::json;
+use shared::domain::claims::ClaimRules;
 use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, Time};
 use shared::metriport::RedirectUrl;
 use shared::owner::OwnerKey;
@@ -14,13 +17,10 @@ pub(crate) static OWNER_KEY: LazyLock<OwnerKey> = LazyLock::new(|| {
     OwnerKey::parse("a key of the simulated deployment").unwrap_or_else(|error| unreachable!("{error}"))
 });
 
-/// Demographics, and what they are known by.
-type Told = (Demographics, DemographicsHash);
-
 /// The demographics with each number there is: three persons' own, and others of theirs.
-static DEMOGRAPHICS: LazyLock<Vec<Told>> = LazyLock::new(|| (0..30).map(told).collect());
+static DEMOGRAPHICS: LazyLock<Vec<CheckedDemographics>> = LazyLock::new(|| (0..30).map(checked).collect());
 
-fn told(number: u32) -> Told {
+fn checked(number: u32) -> CheckedDemographics {
     let address = json!({ "addressLine1": "1 Elm St", "city": "Boston", "state": "MA", "zip": "02108" });
     let said = json!({
         "firstName": "Jane", "lastName": "Doe", "dob": format!("1980-01-{:02}", number + 1),
@@ -28,8 +28,9 @@ fn told(number: u32) -> Told {
     });
     let read = Demographics::parse(said.to_string().as_bytes(), Time::from_millis(1_800_000_000_000));
     let demographics = read.unwrap_or_else(|error| unreachable!("{error:?}"));
-    let hash = hash(&demographics);
-    (demographics, hash)
+    // No field is tied to a claim here.
+    let checked = CheckedDemographics::check(demographics, &ClaimRules::default(), &BTreeMap::new(), &OWNER_KEY);
+    checked.unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 /// What demographics are known by: equal ones are equal people to Metriport.
@@ -39,9 +40,9 @@ pub(crate) fn hash(demographics: &Demographics) -> DemographicsHash {
 }
 
 /// The demographics with this number.
-pub(crate) fn demographics(number: u8) -> Told {
-    let told = DEMOGRAPHICS.get(usize::from(number));
-    told.unwrap_or_else(|| unreachable!("demographics {number}")).clone()
+pub(crate) fn demographics(number: u8) -> CheckedDemographics {
+    let checked = DEMOGRAPHICS.get(usize::from(number));
+    checked.unwrap_or_else(|| unreachable!("demographics {number}")).clone()
 }
 
 /// What Metriport knows a person by. The first and the third person come from different issuers with the same name, so
