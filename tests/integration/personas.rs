@@ -16,6 +16,16 @@ fn statuses(run: &Reply) -> [&str; 3] {
     ["hie", "pharmacy", "lab"].map(|kind| source(run, kind)["status"].as_str().unwrap_or_default())
 }
 
+/// The pull and each of its sources.
+fn assert_completed(run: &Reply) {
+    assert_eq!(
+        (run.text("/status").as_str(), statuses(run)),
+        ("completed", ["completed"; 3]),
+        "{:?}",
+        run.body
+    );
+}
+
 async fn pull(person: &Person) -> Reply {
     person.verify_identity().await;
     person.pull().await
@@ -24,12 +34,7 @@ async fn pull(person: &Person) -> Reply {
 async fn ordinary(app: &TestApp) {
     let person = app.person("ordinary", "Jane");
     let run = pull(&person).await;
-    assert_eq!(
-        (run.text("/status").as_str(), statuses(&run)),
-        ("completed", ["completed"; 3]),
-        "{:?}",
-        run.body
-    );
+    assert_completed(&run);
     let record = person.final_record(&run).await;
     assert_eq!(record.text("/status"), "available");
     assert!(record.number("/counts/Observation") > 0, "{:?}", record.body);
@@ -38,12 +43,7 @@ async fn ordinary(app: &TestApp) {
 async fn no_data(app: &TestApp) {
     let person = app.person("no-data", "Nadia");
     let run = pull(&person).await;
-    assert_eq!(
-        (run.text("/status").as_str(), statuses(&run)),
-        ("completed", ["completed"; 3]),
-        "{:?}",
-        run.body
-    );
+    assert_completed(&run);
     let record = person.final_record(&run).await;
     assert_eq!(
         (record.text("/status").as_str(), record.text("/next/action").as_str()),
@@ -114,12 +114,7 @@ async fn before_the_slow_source(person: &Person) -> (Reply, String) {
 
 async fn after_the_slow_source(person: &Person, hie: &Reply, id: &str) {
     let run = person.until_ended(id).await;
-    assert_eq!(
-        (run.text("/status").as_str(), statuses(&run)),
-        ("completed", ["completed"; 3]),
-        "{:?}",
-        run.body
-    );
+    assert_completed(&run);
     let record = person.final_record(&run).await;
     assert_eq!(record.text("/phase"), "final");
     assert!(

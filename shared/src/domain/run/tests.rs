@@ -27,6 +27,10 @@ fn at(run: &Run, event: RunEvent, now: Time) -> Run {
     run.apply(&event, now, Timing::default(), spare(1))
         .map_or_else(|| run.clone(), |change| change.run)
 }
+/// The change an event makes at `T0`, if any.
+fn apply(run: &Run, event: &RunEvent, spare: RecordId) -> Option<Change> {
+    run.apply(event, T0, Timing::default(), spare)
+}
 fn started(run: &Run) -> Run {
     let run = after(run, RunEvent::StartClaimed);
     after(
@@ -49,35 +53,13 @@ fn reported(source: SourceKind, status: Outcome) -> RunEvent {
 fn an_ordinary_pull_fetches_when_hie_ends_and_when_the_run_ends() {
     let run = started(&accepted(&SourceKind::ALL));
     assert_eq!(run.state, RunState::Running);
-    let hie = run
-        .apply(
-            &reported(SourceKind::Hie, Outcome::Completed),
-            T0,
-            Timing::default(),
-            spare(1),
-        )
-        .unwrap();
+    let hie = apply(&run, &reported(SourceKind::Hie, Outcome::Completed), spare(1)).unwrap();
     assert_eq!(hie.record, Some((spare(1), RecordPhase::Hie)));
     let run = after(&hie.run, reported(SourceKind::Pharmacy, Outcome::Completed));
-    let last = run
-        .apply(
-            &reported(SourceKind::Lab, Outcome::Completed),
-            T0,
-            Timing::default(),
-            spare(2),
-        )
-        .unwrap();
+    let last = apply(&run, &reported(SourceKind::Lab, Outcome::Completed), spare(2)).unwrap();
     assert_eq!(last.record, Some((spare(2), RecordPhase::Final)));
     assert_eq!(last.run.state, RunState::Consolidating);
-    let end = last
-        .run
-        .apply(
-            &RunEvent::RecordEnded { available: true },
-            T0,
-            Timing::default(),
-            spare(3),
-        )
-        .unwrap();
+    let end = apply(&last.run, &RunEvent::RecordEnded { available: true }, spare(3)).unwrap();
     assert_eq!(
         (end.run.state, end.unlocks, end.run.due_at),
         (RunState::Completed, true, None)
@@ -87,14 +69,7 @@ fn an_ordinary_pull_fetches_when_hie_ends_and_when_the_run_ends() {
 #[test]
 fn hie_alone_is_fetched_once() {
     let run = started(&accepted(&[SourceKind::Hie]));
-    let change = run
-        .apply(
-            &reported(SourceKind::Hie, Outcome::Completed),
-            T0,
-            Timing::default(),
-            spare(1),
-        )
-        .unwrap();
+    let change = apply(&run, &reported(SourceKind::Hie, Outcome::Completed), spare(1)).unwrap();
     assert_eq!(change.record, Some((spare(1), RecordPhase::Final)));
     assert_eq!(change.run.hie_record, None);
 }
@@ -106,25 +81,15 @@ fn duplicates_change_nothing() {
         reported(SourceKind::Hie, Outcome::Completed),
     );
     assert_eq!(
-        run.apply(
-            &reported(SourceKind::Hie, Outcome::Completed),
-            T0,
-            Timing::default(),
-            spare(2)
-        ),
+        apply(&run, &reported(SourceKind::Hie, Outcome::Completed), spare(2)),
         None
     );
     assert_eq!(
-        run.apply(
-            &reported(SourceKind::Hie, Outcome::Failed),
-            T0,
-            Timing::default(),
-            spare(2)
-        ),
+        apply(&run, &reported(SourceKind::Hie, Outcome::Failed), spare(2)),
         None
     );
     assert_eq!(
-        run.apply(&RunEvent::StartClaimed, T0, Timing::default(), spare(2)),
+        apply(&run, &RunEvent::StartClaimed, spare(2)),
         None
     );
 }
@@ -313,14 +278,7 @@ fn a_webhook_proves_a_start_whose_answer_was_lost() {
         &after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed),
         RunEvent::StartUnknown,
     );
-    let change = run
-        .apply(
-            &reported(SourceKind::Lab, Outcome::Completed),
-            T0,
-            Timing::default(),
-            spare(1),
-        )
-        .unwrap();
+    let change = apply(&run, &reported(SourceKind::Lab, Outcome::Completed), spare(1)).unwrap();
     assert_eq!(
         (change.run.state, change.binds.clone()),
         (RunState::Running, Some(request(1)))
@@ -344,7 +302,7 @@ fn another_querys_event_is_not_ours() {
         status: Outcome::Completed,
         request: Some(request(9)),
     };
-    assert_eq!(run.apply(&foreign, T0, Timing::default(), spare(1)), None);
+    assert_eq!(apply(&run, &foreign, spare(1)), None);
 }
 
 #[test]
@@ -575,5 +533,5 @@ fn a_later_turn_does_not_take_back_a_start_that_is_claimed() {
         cause: Deferral::Budget,
         until: T0.plus(std::time::Duration::from_secs(20)),
     };
-    assert_eq!(claimed.apply(&deferred, T0, Timing::default(), spare(1)), None);
+    assert_eq!(apply(&claimed, &deferred, spare(1)), None);
 }

@@ -10,20 +10,22 @@ use crate::io::put_of;
 use crate::store::{Item, Key, Write};
 use crate::world::World;
 
+/// The first write is version 1, and each next one the number after it.
+fn skips_a_version(name: &str, before: Option<u64>, after: u64) -> Option<Violation> {
+    match before {
+        _ if after == before.unwrap_or_default() + 1 => None,
+        None => broken(3, format!("{name} begins with version {after}")),
+        Some(before) => broken(3, format!("{name}: version {after} is put over {before}")),
+    }
+}
+
 /// One write follows another, none is lost, what has ended stays, what is known stays known.
 pub(super) fn run(before: Option<&Run>, after: &Run) -> Option<Violation> {
     let name = run_name(after.id);
-    let Some(before) = before else {
-        return (after.version != 1)
-            .then(|| broken(3, format!("{name} begins with version {}", after.version)))
-            .flatten();
-    };
-    if after.version != before.version + 1 {
-        return broken(
-            3,
-            format!("{name}: version {} is put over {}", after.version, before.version),
-        );
+    if let Some(skipped) = skips_a_version(&name, before.map(|before| before.version), after.version) {
+        return Some(skipped);
     }
+    let before = before?;
     let ended = before.state.is_terminal();
     if ended && (after.state, after.final_record, after.reason) != (before.state, before.final_record, before.reason) {
         return broken(3, format!("{name} was {:?} and became {:?}", before.state, after.state));
@@ -42,17 +44,10 @@ pub(super) fn run(before: Option<&Run>, after: &Run) -> Option<Violation> {
 
 pub(super) fn record(before: Option<&Record>, after: &Record) -> Option<Violation> {
     let name = record_name(after.id);
-    let Some(before) = before else {
-        return (after.version != 1)
-            .then(|| broken(3, format!("{name} begins with version {}", after.version)))
-            .flatten();
-    };
-    if after.version != before.version + 1 {
-        return broken(
-            3,
-            format!("{name}: version {} is put over {}", after.version, before.version),
-        );
+    if let Some(skipped) = skips_a_version(&name, before.map(|before| before.version), after.version) {
+        return Some(skipped);
     }
+    let before = before?;
     before
         .state
         .is_terminal()
