@@ -1,0 +1,91 @@
+//! What a person asks for, and what their app brings back from the browser.
+
+use shared::domain::{Aal2SessionId, SourceKind};
+
+use super::{TASKS_MAX, World};
+use crate::choice::{Deed, Pull};
+use crate::functions::{Job, Presented};
+use crate::ids::{self, opaque};
+
+/// Most pulls in one history.
+const RUNS_MAX: u32 = 12;
+
+impl World {
+    pub(super) fn ask(&mut self, person: u8, deed: Deed) -> bool {
+        if self.tasks.len() >= TASKS_MAX {
+            return false;
+        }
+        let job = match deed {
+            Deed::Link(variant) => Job::Link {
+                person,
+                demographics: match variant {
+                    0 => person * 10,
+                    1 => person * 10 + 1,
+                    _ => (person + 1) % 3 * 10,
+                },
+            },
+            Deed::OpenSession => {
+                self.numbers.marks += 1;
+                let mark = ids::mark(person, self.numbers.marks);
+                Job::OpenSession { person, mark }
+            }
+            Deed::OpenChallenge => Job::OpenChallenge { person },
+            Deed::AskRecord(variant) => {
+                self.numbers.asked += 1;
+                let record = ids::asked(self.numbers.asked);
+                Job::AskRecord {
+                    person,
+                    record,
+                    variant,
+                }
+            }
+            Deed::Pull(pull) => match self.present(person, pull) {
+                Some(presented) if self.numbers.runs < RUNS_MAX => {
+                    self.numbers.runs += 1;
+                    let run = ids::run(self.numbers.runs);
+                    Job::Pull { person, run, presented }
+                }
+                _ => return false,
+            },
+        };
+        self.count("a person asks");
+        self.spawn(job, None)
+    }
+
+    /// What the app brings back from the browser, or claims to.
+    fn present(&mut self, person: u8, pull: Pull) -> Option<Presented> {
+        let told = self.told.get(&person)?;
+        let newest = told.last()?.clone();
+        let before = told.iter().rev().nth(1).cloned();
+        let foreign = self.upstream.challenges.iter().rev();
+        let foreign = foreign.filter(|challenge| !told.contains(&challenge.id));
+        let foreign = foreign.filter_map(|challenge| challenge.session.clone()).next();
+        let (challenge, session, status) = match pull {
+            Pull::Proper => (newest.clone(), self.upstream.pass_challenge(&newest)?, "verified"),
+            Pull::NotPassed => (
+                newest.clone(),
+                opaque!(Aal2SessionId, "aal2-none"),
+                "failed",
+            ),
+            Pull::SessionAgain => (newest, self.upstream.pass_challenge(&before?)?, "verified"),
+            Pull::OldChallenge => {
+                let before = before?;
+                (before.clone(), self.upstream.pass_challenge(&before)?, "verified")
+            }
+            Pull::ForeignSession => (newest, foreign?, "verified"),
+        };
+        use SourceKind::{Hie, Lab, Pharmacy};
+        let sources: &[SourceKind] = match self.numbers.runs % 4 {
+            0 => &[Hie, Lab],
+            1 => &[Hie, Pharmacy, Lab],
+            2 => &[Hie],
+            _ => &[Pharmacy, Lab],
+        };
+        Some(Presented {
+            challenge,
+            session,
+            status,
+            sources: sources.to_vec(),
+        })
+    }
+}

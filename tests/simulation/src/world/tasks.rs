@@ -1,0 +1,288 @@
+//! Functions at work: each is invoked, does one operation after the other, and ends, fails or is killed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::Error;
+use shared::message::Subject;
+use shared::message::webhook::{Event, WebhookEvent};
+use shared::queue::QueueError;
+use shared::store::StoreError;
+
+use super::World;
+use crate::Sabotage;
+use crate::choice::Fault;
+use crate::functions::Job;
+use crate::io::{Op, Reply};
+use crate::ports::budget;
+use crate::rules;
+use crate::store::{Effect, Item, Key, Write};
+use crate::task::{Progress, Task, proceed};
+use crate::upstream::{self, Answer, Call, replayed};
+use crate::words;
+
+impl World {
+    /// The event with the words of what the patient's open record asked for, whatever it delivers.
+    fn as_if_asked_for(&self, mut event: WebhookEvent) -> WebhookEvent {
+        let Event::Consolidated { delivery } = &mut event.event else {
+            return event;
+        };
+        let open = self.store.get(&Key::OpenConsolidated(delivery.patient.clone()));
+        let record = open.and_then(|item| item.lock()).and_then(|lock| match lock.holder {
+            Subject::Record(record) => self.store.get(&Key::Record(lock.owner.clone(), record)),
+            Subject::Run(_) => None,
+        });
+        if let Some(record) = record.and_then(|item| item.record()) {
+            delivery.filters = upstream::filters(&record.asked);
+            event.request.clone_from(&record.request);
+        }
+        event
+    }
+
+    /// Invokes a function.
+    pub(crate) fn spawn(&mut self, job: Job, message: Option<u32>) -> bool {
+        let until = self.now.plus(Duration::from_secs(job.timeout_secs()));
+        if let Job::Intake(event) = &job
+            && self.sabotage == Some(Sabotage::AnswerBeforeSend)
+        {
+            self.ghost.accepted.insert(event.message.clone());
+        }
+        let job = match job {
+            Job::Process(event) if self.sabotage == Some(Sabotage::AnyDeliveryTaken) => {
+                Job::Process(Box::new(self.as_if_asked_for(*event)))
+            }
+            job => job,
+        };
+        let known = match &job {
+            Job::Process(event) => rules::webhooks::is_known(self, event),
+            _ => false,
+        };
+        self.say(|| format!("{} begins: {}", job.function(), words::job(&job)));
+        let (log, progress) = proceed(&job, Vec::new(), self.clock(), self.timing, self.sabotage);
+        let task = |pending| Task {
+            job,
+            log,
+            pending,
+            until,
+            message,
+            fresh: None,
+            known,
+        };
+        match progress {
+            Progress::Next(op) => self.tasks.push(task(op)),
+            Progress::Done(_) => unreachable!("a function that does nothing"),
+        }
+        true
+    }
+
+    /// The next operation of a function.
+    pub(crate) fn step(&mut self, at: usize, fault: Option<Fault>) -> bool {
+        if at >= self.tasks.len() {
+            return false;
+        }
+        let mut task = self.tasks.remove(at);
+        self.now = self.now.plus(self.pace);
+        let op = task.pending.clone();
+        let reply = self.perform(&mut task, op, fault);
+        // What was not waited for at one moment may have been looked at in that moment.
+        if let Job::Process(event) = &task.job {
+            task.known = task.known && rules::webhooks::is_known(self, event);
+        }
+        task.log.push(reply);
+        let log = std::mem::take(&mut task.log);
+        let (log, progress) = proceed(&task.job, log, self.clock(), self.timing, self.sabotage);
+        task.log = log;
+        match progress {
+            Progress::Next(op) => {
+                task.pending = op;
+                self.tasks.insert(at, task);
+            }
+            Progress::Done(outcome) => self.end(task, outcome),
+        }
+        true
+    }
+
+    pub(super) fn finish(&mut self, at: usize) -> bool {
+        let left = self.tasks.len();
+        loop {
+            self.step(at, None);
+            let calls = |task: &Task| matches!(task.pending, Op::Upstream(_));
+            let ended = self.tasks.len() < left;
+            if ended || self.violation.is_some() || self.tasks.get(at).is_some_and(calls) {
+                return true;
+            }
+        }
+    }
+
+    pub(super) fn fault(&mut self, at: usize, fault: Fault) -> bool {
+        let Some(task) = self.tasks.get(at) else { return false };
+        let applies = match &task.pending {
+            Op::Upstream(Call::StartQuery(_)) => true,
+            Op::Upstream(_) => !matches!(fault, Fault::Partly | Fault::SessionRefused),
+            Op::Overdue(_) => false,
+            Op::Turn(_) => matches!(fault, Fault::Lost | Fault::Busy | Fault::Refused | Fault::NotSent),
+            Op::Get(_) | Op::Follow(_) => fault == Fault::Lost,
+            Op::Commit(_) | Op::Send(..) => matches!(fault, Fault::Lost | Fault::Unanswered),
+        };
+        if !applies {
+            return false;
+        }
+        self.count(words::fault(fault));
+        rules::effects::trouble(self, at);
+        self.step(at, Some(fault))
+    }
+
+    pub(crate) fn crash(&mut self, at: usize, how: &str) -> bool {
+        rules::effects::trouble(self, at);
+        let task = self.tasks.remove(at);
+        self.count(if how == "crashes" {
+            "crash"
+        } else {
+            "killed at its time limit"
+        });
+        self.say(|| format!("{} {how}: {}", task.job.function(), words::job(&task.job)));
+        // Where 200 was said before the event was durable, upstream believes that it has arrived.
+        if let Job::Intake(event) = task.job
+            && self.sabotage != Some(Sabotage::AnswerBeforeSend)
+        {
+            self.upstream.failed.push(replayed(*event));
+        }
+        true
+    }
+
+    fn perform(&mut self, task: &mut Task, op: Op, fault: Option<Fault>) -> Reply {
+        self.say(|| format!("{}: {}", task.job.function(), words::op(&op, fault)));
+        let unavailable = || StoreError::Unavailable("fault".to_owned());
+        match op {
+            Op::Get(_) if fault.is_some() => Reply::Item(Err(unavailable())),
+            Op::Get(key) => {
+                let item = self.store.get(&key).cloned();
+                task.look(&key, item.as_deref());
+                Reply::Item(Ok(item))
+            }
+            Op::Overdue(_) if self.sabotage == Some(Sabotage::NoReconciler) => Reply::Overdue(Vec::new()),
+            Op::Overdue(before) => Reply::Overdue(self.store.overdue(before)),
+            Op::Commit(writes) => {
+                if fault == Some(Fault::Lost) {
+                    return Reply::Committed(Err(unavailable()));
+                }
+                let outcome = self.commit(task, writes);
+                match fault {
+                    Some(_) => Reply::Committed(Err(unavailable())),
+                    None => Reply::Committed(outcome),
+                }
+            }
+            Op::Send(body, delay) => {
+                if fault != Some(Fault::Lost) {
+                    self.enqueue(body, delay);
+                }
+                Reply::Sent(match fault {
+                    Some(_) => Err(QueueError {
+                        queue: "simulated",
+                        problem: "fault".to_owned(),
+                    }),
+                    None => Ok(()),
+                })
+            }
+            Op::Upstream(call) => {
+                let answer = self.upstream.call(&call, fault, self.now);
+                let violation = rules::effects::called(self, task, &call, fault, &answer);
+                self.judge(violation);
+                Reply::Upstream(Box::new(answer))
+            }
+            Op::Turn(start) => Reply::Turned(match fault {
+                Some(Fault::Lost) => Err(unavailable()),
+                fault => Ok(budget::turn(start, fault)),
+            }),
+            Op::Follow(link) => match fault {
+                Some(_) => Reply::Followed(None),
+                None => Reply::Followed(self.upstream.follow(&link, self.now)),
+            },
+        }
+    }
+
+    fn commit(&mut self, task: &Task, mut writes: Vec<Write>) -> Result<(), StoreError> {
+        let unmet = self.store.unmet(&writes, self.sabotage);
+        if !unmet.is_empty() {
+            self.say(|| format!("  … does not hold: {unmet:?}"));
+            return Err(StoreError::Conflict(unmet));
+        }
+        let violation = rules::before_write(self, task, &writes);
+        self.judge(violation);
+        if self.sabotage == Some(Sabotage::TtlAsLock) {
+            let soon = self.now.plus(Duration::from_secs(60));
+            for write in &mut writes {
+                if let Effect::Put(item) = &write.effect
+                    && let Some(lock) = item.lock()
+                {
+                    let short = crate::store::Lock {
+                        deadline: soon,
+                        ..lock.clone()
+                    };
+                    write.effect = Effect::Put(Arc::new(Item::Lock(short)));
+                }
+            }
+        }
+        self.store.write(&writes);
+        let violation = rules::after_write(self, &writes);
+        self.judge(violation);
+        Ok(())
+    }
+
+    /// A function has ended.
+    fn end(&mut self, task: Task, outcome: Result<&'static str, Error>) {
+        self.say(|| format!("{} ends: {}", task.job.function(), words::outcome(&outcome)));
+        match (&task.job, &outcome) {
+            (Job::Intake(event), Ok(_)) => {
+                self.ghost.accepted.insert(event.message.clone());
+            }
+            (Job::Intake(_), Err(_)) if self.sabotage == Some(Sabotage::AnswerBeforeSend) => {}
+            (Job::Intake(event), Err(_)) => self.upstream.failed.push(replayed((**event).clone())),
+            (Job::Process(event), Ok(outcome)) => {
+                let violation = rules::webhooks::handled(self, event, outcome, task.known);
+                self.judge(violation);
+            }
+            (Job::OpenSession { mark, .. }, Ok(_)) => {
+                let page = self
+                    .upstream
+                    .pages
+                    .iter_mut()
+                    .find(|page| page.mark == mark.simple().to_string());
+                page.into_iter().for_each(|page| page.given = true);
+            }
+            (Job::OpenChallenge { person }, Ok(_)) => {
+                let told = task.log.iter().find_map(|reply| match reply {
+                    Reply::Upstream(answer) => match answer.as_ref() {
+                        Ok(Answer::Challenge(id, _)) => Some(id.clone()),
+                        _ => None,
+                    },
+                    _ => None,
+                });
+                self.told.entry(*person).or_default().extend(told);
+            }
+            _ => {}
+        }
+        if outcome.is_ok()
+            && let Some(number) = task.message
+        {
+            self.messages.retain(|message| message.number != number);
+        }
+    }
+}
+
+impl Task {
+    /// Whether the message that invoked this is about the due work that is stored.
+    fn look(&mut self, key: &Key, item: Option<&Item>) {
+        let (subject, asked) = match &self.job {
+            Job::Advance(advance) => (advance.subject, advance.due_seq),
+            Job::Fetch(fetch) => (Subject::Record(fetch.record), fetch.due_seq),
+            _ => return,
+        };
+        let stored = match (key, subject, item) {
+            (Key::Run(_, id), Subject::Run(run), Some(Item::Run(item))) if *id == run => item.due_seq,
+            (Key::Record(_, id), Subject::Record(record), Some(Item::Record(item))) if *id == record => item.due_seq,
+            _ => return,
+        };
+        self.fresh.get_or_insert(stored == asked);
+    }
+}
