@@ -84,14 +84,8 @@ fn duplicates_change_nothing() {
         apply(&run, &reported(SourceKind::Hie, Outcome::Completed), spare(2)),
         None
     );
-    assert_eq!(
-        apply(&run, &reported(SourceKind::Hie, Outcome::Failed), spare(2)),
-        None
-    );
-    assert_eq!(
-        apply(&run, &RunEvent::StartClaimed, spare(2)),
-        None
-    );
+    assert_eq!(apply(&run, &reported(SourceKind::Hie, Outcome::Failed), spare(2)), None);
+    assert_eq!(apply(&run, &RunEvent::StartClaimed, spare(2)), None);
 }
 
 #[test]

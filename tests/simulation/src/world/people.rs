@@ -62,11 +62,7 @@ impl World {
         let foreign = foreign.filter_map(|challenge| challenge.session.clone()).next();
         let (challenge, session, status) = match pull {
             Pull::Proper => (newest.clone(), self.upstream.pass_challenge(&newest)?, "verified"),
-            Pull::NotPassed => (
-                newest.clone(),
-                opaque!(Aal2SessionId, "aal2-none"),
-                "failed",
-            ),
+            Pull::NotPassed => (newest.clone(), opaque!(Aal2SessionId, "aal2-none"), "failed"),
             Pull::SessionAgain => (newest, self.upstream.pass_challenge(&before?)?, "verified"),
             Pull::OldChallenge => {
                 let before = before?;

@@ -1,0 +1,183 @@
+//! What a person has, and the transaction that accepts a pull of theirs.
+
+use shared::domain::challenge::{ChallengeSlot, Held};
+use shared::domain::identity::{Identity, OpenSession};
+use shared::domain::patient::PatientSlot;
+use shared::domain::run::Run;
+use shared::domain::{Aal2SessionHash, OwnerId, PatientId, Time};
+use shared::message::Subject;
+use shared::store::{
+    AcceptRun, Condition, Correlate, Grounds, ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge,
+    WriteIdentity, WritePatient,
+};
+
+use super::Stored;
+use super::pulls::{put_entry, put_run};
+use crate::Sabotage;
+use crate::io::Io;
+use crate::store::{Item, Key, Lock, Require, Write};
+
+/// What is put over the version before.
+fn put_patient(owner: &OwnerId, slot: &PatientSlot) -> Write {
+    let read = Require::Version(slot.version.saturating_sub(1));
+    let key = Key::Patient(owner.clone());
+    Write::put(Condition::PatientAsRead, read, key, Item::Patient(slot.clone()))
+}
+
+pub(super) fn put_identity(owner: &OwnerId, identity: &Identity) -> Write {
+    let read = Require::Version(identity.version.saturating_sub(1));
+    let key = Key::Identity(owner.clone());
+    Write::put(Condition::IdentityAsRead, read, key, Item::Identity(identity.clone()))
+}
+
+pub(super) fn put_challenge(owner: &OwnerId, slot: ChallengeSlot) -> Write {
+    let read = Require::Version(slot.version.saturating_sub(1));
+    let key = Key::Challenge(owner.clone());
+    Write::put(Condition::ChallengeAsRead, read, key, Item::Challenge(slot))
+}
+
+fn check_patient(owner: &OwnerId, version: u64) -> Write {
+    let key = Key::Patient(owner.clone());
+    Write::check(Condition::PatientAsRead, Require::Version(version), key)
+}
+
+impl ReadPatient for Io {
+    async fn patient(&self, owner: &OwnerId) -> Stored<PatientSlot> {
+        let item = self.get(Key::Patient(owner.clone())).await?;
+        Ok(item.and_then(|item| item.patient().cloned()).unwrap_or_default())
+    }
+}
+
+impl WritePatient for Io {
+    async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Stored<()> {
+        let mut writes = vec![put_patient(owner, slot)];
+        writes.extend(slot.link.as_ref().map(|link| {
+            let key = Key::OpenRun(link.patient.clone());
+            Write::check(Condition::NoOpenRun, Require::NothingAlive(now), key)
+        }));
+        self.commit(writes).await
+    }
+
+    async fn claim_patient(
+        &self,
+        owner: &OwnerId,
+        begun: &PatientSlot,
+        patient: &PatientId,
+        now: Time,
+        until: Time,
+    ) -> Stored<()> {
+        if self.is(Sabotage::ClaimAfterUpdate) || self.by_patient(patient).await?.as_ref() == Some(owner) {
+            return Ok(());
+        }
+        let claim = Item::Claim(owner.clone(), until);
+        let writes = vec![
+            self.put_owner(owner, patient, now, claim),
+            check_patient(owner, begun.version),
+        ];
+        self.commit(writes).await
+    }
+
+    async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Stored<()> {
+        let mut writes = vec![put_patient(owner, slot)];
+        writes.extend(slot.link.as_ref().map(|link| {
+            let item = Item::Owner(owner.clone());
+            self.put_owner(owner, &link.patient, now, item)
+        }));
+        self.commit(writes).await
+    }
+}
+
+impl ReadIdentity for Io {
+    async fn identity(&self, owner: &OwnerId) -> Stored<Identity> {
+        let item = self.get(Key::Identity(owner.clone())).await?;
+        Ok(item.and_then(|item| item.identity().cloned()).unwrap_or_default())
+    }
+}
+
+impl WriteIdentity for Io {
+    async fn put_identity_session(
+        &self,
+        owner: &OwnerId,
+        identity: &Identity,
+        session: &OpenSession,
+        patient: &PatientSlot,
+        _now: Time,
+    ) -> Stored<()> {
+        let row = |key| Write::put(Condition::RowNew, Require::Nothing, key, Item::Owner(owner.clone()));
+        let writes = vec![
+            put_identity(owner, identity),
+            row(Key::Session(session.id.clone())),
+            row(Key::Mark(session.mark.clone())),
+            check_patient(owner, patient.version),
+        ];
+        self.commit(writes).await
+    }
+}
+
+impl RejectIdentity for Io {
+    async fn put_rejected(&self, owner: &OwnerId, identity: &Identity) -> Stored<()> {
+        self.commit(vec![put_identity(owner, identity)]).await
+    }
+}
+
+impl ReadChallenge for Io {
+    async fn challenge(&self, owner: &OwnerId) -> Stored<ChallengeSlot> {
+        let item = self.get(Key::Challenge(owner.clone())).await?;
+        Ok(item.and_then(|item| item.challenge().cloned()).unwrap_or_default())
+    }
+}
+
+impl WriteChallenge for Io {
+    async fn put_challenge(&self, owner: &OwnerId, slot: &ChallengeSlot) -> Stored<()> {
+        self.commit(vec![put_challenge(owner, slot.clone())]).await
+    }
+}
+
+impl AcceptRun for Io {
+    async fn is_session_used(&self, session: &Aal2SessionHash) -> Stored<bool> {
+        let used = self.get(Key::Used(session.clone())).await?;
+        Ok(used.is_some() && !self.is(Sabotage::SessionForgotten))
+    }
+
+    async fn locked_until(&self, patient: &PatientId) -> Stored<Option<Time>> {
+        let lock = self.lock(Key::OpenRun(patient.clone())).await?;
+        Ok(lock.map(|lock| lock.deadline))
+    }
+
+    async fn accept_run(
+        &self,
+        owner: &OwnerId,
+        grounds: Grounds<'_>,
+        held: &Held,
+        session: &Aal2SessionHash,
+        run: &Run,
+    ) -> Stored<()> {
+        let lock = Lock {
+            owner: owner.clone(),
+            holder: Subject::Run(run.id),
+            deadline: grounds.lock_until,
+        };
+        let used = match self.is(Sabotage::SessionForgotten) {
+            true => Require::Anything,
+            false => Require::Nothing,
+        };
+        let alive = Require::NothingAlive(run.created_at);
+        let (lock_key, lock) = (Key::OpenRun(run.patient.clone()), Item::Lock(lock));
+        let identity = Require::Version(grounds.identity.version);
+        let writes = vec![
+            put_challenge(owner, grounds.challenge.clone().spend(held.clone())),
+            Write::put(
+                Condition::SessionUnused,
+                used,
+                Key::Used(session.clone()),
+                Item::Used(run.id),
+            ),
+            Write::put(Condition::NoOpenRun, alive, lock_key, lock),
+            put_run(owner, run, 0),
+            put_entry(owner, run, None, None, run.created_at),
+            check_patient(owner, grounds.patient.version),
+            Write::check(Condition::IdentityAsRead, identity, Key::Identity(owner.clone())),
+        ];
+        self.commit(writes).await
+    }
+}

@@ -1,0 +1,231 @@
+//! Network queries and consolidated queries, and the files these end in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use shared::domain::record::Asked;
+use shared::domain::run::{Outcome, Report, Reported};
+use shared::domain::{PatientId, RecordId, SourceKind, Time, UpstreamRequestId};
+use shared::message::Link;
+use shared::message::webhook::{Delivery, Event, Marks};
+use shared::metriport::{Operation, UpstreamError};
+
+use super::{Answer, Consolidated, Content, Query, StartQuery, Upstream, refusal};
+use crate::choice::{Ending, Yield};
+use crate::ids::opaque;
+
+/// How long a link works.
+const LINK: Duration = Duration::from_secs(180);
+/// A conversion that has not ended by then never will: upstream's own functions end after fifteen minutes.
+const CONVERSION: Duration = Duration::from_secs(900);
+
+impl Upstream {
+    pub(super) fn start(&mut self, start: &StartQuery, partly: bool) -> Result<Answer, UpstreamError> {
+        // Whether a session may be used again is documented nowhere; the worse is assumed.
+        let challenge = self
+            .challenges
+            .iter()
+            .find(|challenge| challenge.session.as_ref() == Some(&start.session) && challenge.proofed == start.proofed);
+        challenge.ok_or_else(|| refusal(Operation::StartNetworkQuery, true))?;
+        let mut sources: BTreeMap<_, _> = start.sources.iter().map(|kind| (*kind, None)).collect();
+        if let Some(last) = sources.values_mut().next_back().filter(|_| partly) {
+            *last = Some(Outcome::Failed);
+        }
+        let query = Query {
+            request: opaque!(UpstreamRequestId, "query-{}", self.queries.len()),
+            run: start.run,
+            patient: start.patient.clone(),
+            proofed: start.proofed.clone(),
+            sources,
+        };
+        let answer = Answer::Query(query.request.clone(), query.report());
+        self.queries.push(query);
+        Ok(answer)
+    }
+
+    /// With equal parameters the running query is returned.
+    pub(super) fn consolidate(&mut self, record: RecordId, patient: &PatientId, asked: &Asked, now: Time) -> Answer {
+        let running = self.consolidated.iter().find(|query| {
+            query.patient == *patient
+                && query.asked == *asked
+                && query.ended.is_none()
+                && now < query.begun.plus(CONVERSION)
+        });
+        if let Some(running) = running {
+            return Answer::Consolidated(running.request.clone());
+        }
+        let request = opaque!(UpstreamRequestId, "consolidated-{}", self.consolidated.len());
+        self.consolidated.push(Consolidated {
+            request: request.clone(),
+            record,
+            patient: patient.clone(),
+            asked: asked.clone(),
+            begun: now,
+            ended: None,
+        });
+        Answer::Consolidated(request)
+    }
+
+    /// Sources that are still asked: query and kind.
+    pub(crate) fn open_sources(&self) -> Vec<(usize, SourceKind)> {
+        let queries = self.queries.iter().enumerate();
+        queries
+            .flat_map(|(index, query)| query.sources.iter().map(move |(kind, ended)| (index, *kind, ended)))
+            .filter(|(_, _, ended)| ended.is_none())
+            .map(|(index, kind, _)| (index, kind))
+            .collect()
+    }
+
+    /// Consolidated queries that are still at work.
+    pub(crate) fn open_consolidated(&self, now: Time) -> Vec<usize> {
+        let queries = self.consolidated.iter().enumerate();
+        queries
+            .filter(|(_, query)| query.ended.is_none() && now < query.begun.plus(CONVERSION))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// A source ends; a source that fails may send no webhook, or be tried again, and any webhook may never be written.
+    pub(crate) fn end_source(&mut self, index: usize, kind: SourceKind, ending: Ending, now: Time) {
+        let (outcome, told) = match ending {
+            Ending::Answers => (Outcome::Completed, true),
+            Ending::Fails => (Outcome::Failed, true),
+            Ending::AnswersUntold => (Outcome::Completed, false),
+            Ending::FailsUntold => (Outcome::Failed, false),
+            Ending::Retried => (Outcome::Failed, true),
+        };
+        let Some(query) = self.queries.get_mut(index) else {
+            return;
+        };
+        query
+            .sources
+            .insert(kind, Some(outcome).filter(|_| ending != Ending::Retried));
+        let (request, run, patient) = (query.request.clone(), query.run, query.patient.clone());
+        let marks = Marks {
+            run: Some(run),
+            ..Marks::default()
+        };
+        let event = Event::Source {
+            patient,
+            source: kind,
+            status: outcome,
+        };
+        if told {
+            self.tell(Some(request), marks, event, now);
+        }
+    }
+
+    /// A consolidated query ends, and overwrites the patient's file of that format.
+    ///
+    /// One that was started again, because the answer to the first start was lost, brings no foreign record after the
+    /// first has brought the right one: the link of the first would lead to it, which nobody could notice.
+    pub(crate) fn end_consolidated(&mut self, index: usize, yields: Yield, now: Time) {
+        let yields = match yields {
+            Yield::Foreign if self.is_repeated(index) => Yield::Link,
+            yields => yields,
+        };
+        let Some(query) = self.consolidated.get_mut(index) else {
+            return;
+        };
+        let failed = yields == Yield::Failure;
+        query.ended = Some(if failed { Outcome::Failed } else { Outcome::Completed });
+        let query = query.clone();
+        let asked = match yields {
+            Yield::Foreign => Asked {
+                resources: ["Immunization".to_owned()].into(),
+                ..query.asked.clone()
+            },
+            Yield::Link | Yield::LinkUntold | Yield::Nothing | Yield::Failure => query.asked.clone(),
+        };
+        let linked = matches!(yields, Yield::Link | Yield::LinkUntold | Yield::Foreign);
+        if linked {
+            let content = Content {
+                patient: query.patient.clone(),
+                asked: asked.clone(),
+            };
+            self.put_file(content);
+        }
+        let form = asked.conversion.as_str();
+        let expires = now.plus(LINK).millis();
+        let delivery = Delivery {
+            patient: query.patient.clone(),
+            status: query.ended.unwrap_or(Outcome::Failed),
+            filters: filters(&asked),
+            subject: linked.then(|| query.patient.clone()),
+            link: linked.then(|| Link::new(format!("{}/{form}/{expires}", query.patient.as_str()))),
+            empty: yields == Yield::Nothing,
+        };
+        let marks = Marks {
+            record: Some(query.record),
+            ..Marks::default()
+        };
+        if yields != Yield::LinkUntold {
+            self.tell(Some(query.request), marks, Event::Consolidated { delivery }, now);
+        }
+    }
+
+    /// Whether an earlier query for the same record has ended well.
+    fn is_repeated(&self, index: usize) -> bool {
+        let (before, from_it) = self.consolidated.split_at(index.min(self.consolidated.len()));
+        from_it.first().is_some_and(|query| {
+            let mut before = before.iter();
+            before.any(|other| other.record == query.record && other.ended == Some(Outcome::Completed))
+        })
+    }
+
+    fn put_file(&mut self, content: Content) {
+        let same =
+            |file: &Content| file.patient == content.patient && file.asked.conversion == content.asked.conversion;
+        self.files.retain(|file| !same(file));
+        self.files.push(content);
+    }
+
+    /// What a link leads to: the patient's file of that format as it is now, not as it was when the link was made.
+    pub(crate) fn follow(&self, link: &Link, now: Time) -> Option<Content> {
+        let mut parts = link.as_str().split('/');
+        let (patient, form, expires) = (parts.next()?, parts.next()?, parts.next()?);
+        let expires: i64 = expires.parse().ok()?;
+        let file = self
+            .files
+            .iter()
+            .find(|file| file.patient.as_str() == patient && file.asked.conversion.as_str() == form);
+        file.filter(|_| now.millis() < expires).cloned()
+    }
+}
+
+impl Query {
+    pub(super) fn report(&self) -> Report {
+        let said = |(kind, ended): (&SourceKind, &Option<Outcome>)| Reported {
+            source: *kind,
+            outcome: *ended,
+            http_status: None,
+        };
+        Report {
+            overall: None,
+            is_final: self.sources.values().all(Option::is_some),
+            sources: self.sources.iter().map(said).collect(),
+        }
+    }
+}
+
+/// What a delivery says was asked for.
+pub(crate) fn filters(asked: &Asked) -> BTreeMap<String, String> {
+    let resources: Vec<&str> = asked.resources.iter().map(String::as_str).collect();
+    let said = [
+        ("resources", resources.join(",")),
+        ("conversionType", asked.conversion.as_str().to_owned()),
+    ];
+    said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What a person may ask for besides the whole record.
+pub(crate) fn asked(variant: u8) -> Asked {
+    let resources = match variant {
+        0 => BTreeSet::new(),
+        _ => BTreeSet::from(["Condition".to_owned()]),
+    };
+    Asked {
+        resources,
+        ..Asked::default()
+    }
+}
