@@ -69,7 +69,7 @@ pub enum Command {
 /// Options of `pull`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PullArgs {
-    /// A FHIR R4 Bundle that the networks hold, instead of generated data.
+    /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,
     /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
@@ -90,7 +90,7 @@ pub struct PullArgs {
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
-    /// Seed of generated data and ids.
+    /// Seed of ids and sample records.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
@@ -114,7 +114,7 @@ pub struct UpArgs {
     /// Admit more requests than the template's throttles do, for a load test.
     #[arg(long)]
     pub no_throttle: bool,
-    /// A FHIR R4 Bundle that the networks hold, instead of generated data.
+    /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,
     /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.

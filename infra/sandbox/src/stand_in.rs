@@ -29,7 +29,7 @@ pub struct StandInArgs {
     /// A URL that hosted pages may return to, besides the two of the sandbox; may be given more than once.
     #[arg(long = "redirect", value_name = "URL")]
     redirects: Vec<String>,
-    /// A FHIR R4 Bundle that the networks hold, instead of generated data.
+    /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
     #[arg(long, value_name = "BUNDLE.json")]
     record: Option<PathBuf>,
     /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
@@ -53,7 +53,7 @@ pub struct StandInArgs {
     /// Send this shape of webhooks and files at every occasion; may be given more than once.
     #[arg(long = "variant", value_name = "NAME", value_parser = variant)]
     variants: Vec<Variant>,
-    /// Seed of ids, keys and generated records.
+    /// Seed of ids, keys and sample records.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Print one JSON object instead of text.

@@ -64,6 +64,18 @@ impl Entry {
         serde_json::from_str(self.full_url_text()?).ok()
     }
 
+    /// The same entry with `change` made to its id, its `fullUrl` and the text of its resource. What would not be JSON
+    /// afterwards stays.
+    pub(crate) fn change_texts(self, change: impl Fn(&str) -> String) -> Self {
+        let change_json = |json: Box<RawValue>| RawValue::from_string(change(json.get())).unwrap_or(json);
+        Self {
+            full_url: self.full_url.map(change_json),
+            id: self.id.map(|id| change(&id)),
+            resource: change_json(self.resource),
+            ..self
+        }
+    }
+
     /// The same entry with another text of its resource; unchanged if that is not JSON.
     pub(crate) fn with_text(mut self, text: String) -> Self {
         if let Ok(resource) = RawValue::from_string(text) {

@@ -1,7 +1,7 @@
-//! What the networks know about a person: FHIR R4 resources per source, made up or taken from a file.
+//! What the networks know about a person: FHIR R4 resources per source, of a sample or of a file.
 //!
 //! This crate knows FHIR R4 resources and Bundles (hl7.org/fhir/R4). It knows no network, no clock and no Metriport:
-//! seeds, dates and persons are arguments, and delivery, timing and signatures belong to the stand-in that uses it.
+//! seeds and dates are arguments, and delivery, timing and signatures belong to the stand-in that uses it.
 //!
 //! A resource is kept as the text it came as ([`serde_json::value::RawValue`]), so that number text (`1.50`), key order
 //! and escapes reach the reader to the byte: a medical record is passed on, not rewritten.
@@ -10,11 +10,11 @@ mod bundle;
 mod date_span;
 mod entry;
 mod filter;
-mod generate;
 mod lenient;
 mod record;
 mod references;
 mod resource;
+mod sample;
 mod split;
 mod summary;
 
@@ -22,8 +22,8 @@ pub use bundle::{BundleText, CHUNK_BYTES, bundle_text};
 pub use date_span::DateSpan;
 pub use entry::Entry;
 pub use filter::RecordFilter;
-pub use generate::{Address, Gender, Person, generate};
 pub use record::{NetworkRecord, Source};
 pub use resource::{resource_date, resource_type};
+pub use sample::adapt_sample;
 pub use split::{BundleError, read_entries, split};
 pub use summary::{Summary, SummaryError, summary};

@@ -91,11 +91,15 @@ impl NetworkRecord {
             let text = old.iter().fold(text, |text, old| text.replace(old, &link));
             entry.with_text(text)
         };
-        let relink_all = |part: Vec<Entry>| part.into_iter().map(relink).collect();
+        self.map_entries(relink)
+    }
+
+    pub(crate) fn map_entries(self, change: impl Fn(Entry) -> Entry) -> Self {
+        let map_part = |part: Vec<Entry>| part.into_iter().map(&change).collect();
         Self {
-            hie: relink_all(self.hie),
-            pharmacy: relink_all(self.pharmacy),
-            lab: relink_all(self.lab),
+            hie: map_part(self.hie),
+            pharmacy: map_part(self.pharmacy),
+            lab: map_part(self.lab),
         }
     }
 

@@ -54,7 +54,6 @@ mod operation;
 mod options;
 mod pages;
 mod patient;
-mod person;
 mod personas;
 mod records;
 mod redirect;

@@ -72,15 +72,15 @@ pub enum Wait {
 pub struct StandInOptions {
     /// TCP port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
-    /// Seed of every id, token, key and generated record.
+    /// Seed of every id, token, key and sample record.
     pub seed: u64,
     /// How long things take.
     pub delays: Delays,
     /// Divides delays, lifetimes and the windows of rate limits.
     pub time_scale: u32,
-    /// Used for every patient instead of generated data.
+    /// Used for every patient instead of a sample record.
     pub record: Option<NetworkRecord>,
-    /// Whether the Patients in `record` are replaced by one made from the demographics, as those in generated data are;
+    /// Whether the Patients in `record` are replaced by one made from the demographics, as those in samples are;
     /// `false` hands every resource of it on to the byte.
     pub replace_patient: bool,
     /// Where hosted pages may return to, compared exactly. Empty refuses every session and challenge.

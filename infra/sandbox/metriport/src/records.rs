@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sandbox_fhir::{BundleText, Entry, NetworkRecord, RecordFilter, Source, bundle_text, generate};
+use sandbox_fhir::{BundleText, Entry, NetworkRecord, RecordFilter, Source, adapt_sample, bundle_text};
+use sha2::{Digest as _, Sha256};
 
 use crate::fhir_patient;
 use crate::files::Object;
 use crate::moment::Moment;
 use crate::patient::Patient;
-use crate::person;
 use crate::personas::Persona;
 use crate::world::World;
 
@@ -111,17 +111,15 @@ impl World {
         if patient.persona() == Persona::NoData {
             return Arc::new(NetworkRecord::default());
         }
-        match &self.record {
-            Some(given) if self.options.replace_patient => {
-                Arc::new(NetworkRecord::clone(given).with_links_to(&patient.id))
+        let record = match &self.record {
+            Some(given) if !self.options.replace_patient => return Arc::clone(given),
+            Some(given) => NetworkRecord::clone(given),
+            None => {
+                let birth_date = patient.demographics.dob.parse().unwrap_or_default();
+                adapt_sample(seed(self.options.seed, patient), birth_date, now.date())
             }
-            Some(given) => Arc::clone(given),
-            None => Arc::new(generate(
-                person::seed(self.options.seed, patient),
-                &person::of(patient),
-                now.date(),
-            )),
-        }
+        };
+        Arc::new(record.with_links_to(&patient.id))
     }
 
     /// The Patient of a record, as the demographics are now; `None` where the record's own stay.
@@ -130,6 +128,16 @@ impl World {
         let patient = self.patients.get(patient_id).filter(|_| replaces)?;
         fhir_patient::entry(patient)
     }
+}
+
+/// The seed of a person's record: one person has one record, however often the patient is created.
+fn seed(run: u64, patient: &Patient) -> u64 {
+    let who = &patient.demographics;
+    let text = format!("{run}\n{}\n{}\n{}", who.first_name, who.last_name, who.dob);
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .take(8)
+        .fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
 }
 
 impl Holding {

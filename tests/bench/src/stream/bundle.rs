@@ -1,14 +1,18 @@
-//! Bundles of any size, made while they are sent: the records of many made-up people, over and over.
+//! Bundles of any size, made while they are sent: a sample record over and over, with other ids and dates in each copy.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use sandbox_fhir::{Address, Gender, Person, generate};
+use jiff::civil::{Date, date};
+use sandbox_fhir::adapt_sample;
 use sha2::{Digest, Sha256};
 
-/// The people whose records are repeated. Theirs are some twenty megabytes, far more than any cache holds.
-const PEOPLE: u64 = 150;
+/// The copies that are repeated. They are some twenty megabytes, far more than any cache holds.
+const COPIES: u64 = 150;
+/// When the person was born, and when the record is pulled.
+const BIRTH_DATE: Date = date(1961, 4, 9);
+const TODAY: Date = date(2026, 11, 22);
 /// Size of the blocks that are sent, in bytes.
 const BLOCK_BYTES: usize = 128 * 1024;
 const START: &[u8] = br#"{"resourceType":"Bundle","type":"collection","entry":["#;
@@ -33,8 +37,8 @@ impl Entries {
     pub fn generate(seed: u64) -> Arc<Self> {
         let mut blocks = Vec::new();
         let mut block = Vec::with_capacity(2 * BLOCK_BYTES);
-        for number in 0..PEOPLE {
-            let record = generate(seed + number, &person(number), jiff::civil::date(2026, 11, 22));
+        for number in 0..COPIES {
+            let record = adapt_sample(seed + number, BIRTH_DATE, TODAY);
             for resource in record.resources() {
                 block.extend_from_slice(br#"{"resource":"#);
                 block.extend_from_slice(resource.get().as_bytes());
@@ -79,24 +83,6 @@ impl Bundle {
         stream::iter([Bytes::from_static(START)])
             .chain(stream::iter(blocks))
             .chain(stream::iter([Bytes::from_static(END)]))
-    }
-}
-
-fn person(number: u64) -> Person {
-    Person {
-        id: format!("0198a0c2-5d11-7c3e-9a40-{number:012}"),
-        given: "Ada".to_owned(),
-        family: "Quill".to_owned(),
-        birth_date: jiff::civil::date(1961, 4, 9),
-        gender: Gender::Female,
-        address: Address {
-            line: "77 Birch Ln".to_owned(),
-            city: "Dayton".to_owned(),
-            state: "OH".to_owned(),
-            zip: "45402".to_owned(),
-        },
-        phone: None,
-        email: None,
     }
 }
 

@@ -3,13 +3,9 @@
 #[cfg(test)]
 mod bundle_text;
 #[cfg(test)]
-mod generated;
-#[cfg(test)]
-mod generated_values;
-#[cfg(test)]
-mod people;
-#[cfg(test)]
 mod round_trip;
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod splitting;
 #[cfg(test)]

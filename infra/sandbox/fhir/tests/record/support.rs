@@ -1,39 +1,16 @@
-//! What several tests need: the hand-checked Bundle, a person, and the texts of a Bundle's resources.
+//! What several tests need: the hand-checked Bundle, and the texts of a Bundle's resources.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jiff::civil::{Date, date};
-use sandbox_fhir::{Address, BundleText, Gender, NetworkRecord, Person};
+use sandbox_fhir::{BundleText, NetworkRecord};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-
-/// The day on which test records are pulled.
-pub const TODAY: Date = date(2025, 6, 18);
 
 /// The hand-checked Bundle: 14 resources with odd number texts, escapes and spacing.
 pub fn small_bundle() -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/bundle-small.json");
     std::fs::read(path).unwrap()
-}
-
-/// An invented person.
-pub fn person(birth_date: Date, gender: Gender) -> Person {
-    Person {
-        id: "0198a0e1-0000-7000-8000-000000000001".to_owned(),
-        given: "Ida".to_owned(),
-        family: "Quillon".to_owned(),
-        birth_date,
-        gender,
-        address: Address {
-            line: "1 Sample Street".to_owned(),
-            city: "Springfield".to_owned(),
-            state: "IL".to_owned(),
-            zip: "62701".to_owned(),
-        },
-        phone: Some("555-0100".to_owned()),
-        email: Some("ida@example.test".to_owned()),
-    }
 }
 
 /// The whole text.

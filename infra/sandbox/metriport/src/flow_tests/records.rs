@@ -76,6 +76,12 @@ fn patients(resources: &[Value]) -> Vec<&Value> {
     patients.collect()
 }
 
+/// What the resources say whom they are about.
+fn subjects(resources: &[Value]) -> impl Iterator<Item = &str> {
+    let subjects = resources.iter().filter_map(|resource| resource.get("subject"));
+    subjects.map(|subject| text(&subject["reference"]))
+}
+
 #[test]
 fn the_record_holds_the_patient_as_the_account_knows_them() {
     let (mut world, patient_id, _) = proofed("Nora");
@@ -88,6 +94,9 @@ fn the_record_holds_the_patient_as_the_account_knows_them() {
     );
     assert_eq!(made[0]["name"], json!([{ "family": "Quill", "given": ["Nora"] }]));
     assert_eq!(made[0]["telecom"], Value::Null, "the account gave no contact");
+    let link = format!("Patient/{patient_id}");
+    assert!(subjects(&resources).all(|subject| subject == link));
+    assert!(subjects(&resources).count() > 100);
     // A change at Metriport shows in the next record.
     let facility = world.facilities[0].id.clone();
     let mut renamed = crate::world::testing::patient_body("Nora", "user-1");
@@ -126,7 +135,7 @@ fn metriports_own_persons_have_full_records() {
     for first_name in ["Jane", "Chris", "Ollie", "Andreas", "Kyla"] {
         let (mut world, patient_id, _) = proofed(first_name);
         let resources = pulled(&mut world, &patient_id, 200);
-        for kind in ["Observation", "MedicationDispense", "DiagnosticReport"] {
+        for kind in ["Observation", "MedicationRequest", "DiagnosticReport"] {
             let found = resources.iter().any(|resource| resource["resourceType"] == kind);
             assert!(found, "{first_name}: no {kind}");
         }

@@ -1,0 +1,113 @@
+//! Sample records: two synthetic patients, with other ids and other dates for each seed.
+//!
+//! Knows how ids and dates are written in the Bundles of `fixtures/`, whose README says where they come from. The
+//! Patient there has an id alone, because the caller puts its own in that place
+//! ([`BundleText::with_patient`](crate::BundleText::with_patient)).
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+use std::sync::LazyLock;
+
+use jiff::civil::Date;
+use jiff::{Span, ToSpan};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use uuid::Uuid;
+
+use crate::date_span::DateSpan;
+use crate::record::NetworkRecord;
+use crate::split::split;
+
+static OLDER: LazyLock<Sample> = LazyLock::new(|| Sample::read(include_str!("../fixtures/older.json")));
+static YOUNGER: LazyLock<Sample> = LazyLock::new(|| Sample::read(include_str!("../fixtures/younger.json")));
+
+/// People born from this year on have the record of the younger patient.
+const YOUNGER_SINCE: i16 = 1990;
+
+/// Weeks between the last date of a record and the day it is pulled.
+const WEEKS_AGO: RangeInclusive<i32> = 1..=26;
+
+/// The bits of a UUID that do not tell its version and variant (RFC 9562, section 4).
+const ID_BITS: u128 = 0xffff_ffff_ffff_0fff_3fff_ffff_ffff_ffff;
+
+const URN: &str = "urn:uuid:";
+
+/// What the networks hold on the day `today` about a person born on `birth_date`: 176 resources of some 20 years, or 93
+/// for people born since 1990.
+///
+/// The same arguments give the same bytes. Another seed gives other ids, and dates that are all earlier or later by the
+/// same number of weeks. All references resolve within the three parts together. The one Patient is in `hie`. For
+/// people born later than the record begins, parts of it are older than they are.
+pub fn adapt_sample(seed: u64, birth_date: Date, today: Date) -> NetworkRecord {
+    let sample: &Sample = if birth_date.year() < YOUNGER_SINCE {
+        &OLDER
+    } else {
+        &YOUNGER
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let weeks_since_end = (today - sample.last_day).get_days().div_euclid(7);
+    let shift = Shift {
+        id_mask: rng.random::<u128>() & ID_BITS,
+        span: (weeks_since_end - rng.random_range(WEEKS_AGO)).weeks(),
+    };
+    let record = sample.record.clone();
+    record.map_entries(|entry| entry.change_texts(|text| shift.apply(text)))
+}
+
+struct Sample {
+    record: NetworkRecord,
+    last_day: Date,
+}
+
+impl Sample {
+    #[expect(
+        clippy::expect_used,
+        reason = "the Bundles are part of this crate, and its tests read both of them"
+    )]
+    fn read(bundle: &str) -> Self {
+        Self {
+            record: split(bundle.as_bytes()).expect("a sample is a Bundle"),
+            last_day: bundle.split('"').filter_map(day).max().expect("a sample has dates"),
+        }
+    }
+}
+
+/// How one seed changes a sample.
+struct Shift {
+    /// Is XORed to each id, so that different ids stay different.
+    id_mask: u128,
+    /// Is added to each date.
+    span: Span,
+}
+
+impl Shift {
+    /// The text with its ids and dates changed. Each is a whole JSON string, or an id follows `urn:uuid:` in it.
+    fn apply(&self, text: &str) -> String {
+        let parts = text.split('"').map(|part| {
+            let changed = self.shift_id(part).or_else(|| self.shift_date(part));
+            changed.map_or(Cow::Borrowed(part), Cow::Owned)
+        });
+        parts.collect::<Vec<_>>().join("\"")
+    }
+
+    fn shift_id(&self, text: &str) -> Option<String> {
+        let (urn, id) = match text.strip_prefix(URN) {
+            Some(id) => (URN, id),
+            None => ("", text),
+        };
+        let id = Uuid::try_parse(id).ok()?.as_u128();
+        Some(format!("{urn}{}", Uuid::from_u128(id ^ self.id_mask)))
+    }
+
+    fn shift_date(&self, text: &str) -> Option<String> {
+        let shifted = day(text)?.saturating_add(self.span);
+        let time_of_day = text.get("YYYY-MM-DD".len()..)?;
+        Some(format!("{shifted}{time_of_day}"))
+    }
+}
+
+/// The day of a FHIR `date` or `dateTime`; `None` for a month, a year or another text.
+fn day(text: &str) -> Option<Date> {
+    let span = DateSpan::parse(text).filter(|span| span.first == span.last)?;
+    Some(span.first)
+}
