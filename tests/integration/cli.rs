@@ -127,13 +127,10 @@ async fn a_record_of_ones_own_comes_back_to_the_letter() {
     pulls_to_the_letter(&project_file("tests/fixtures/bundle-small.json")).await;
 }
 
-/// Synthea's sample patients, where they lie beside the project.
+/// The sample records, taken as files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn synthea_records_come_back_to_the_letter() {
-    let Ok(folder) = std::fs::read_dir(project_file("../shared/data/synthea")) else {
-        skip("there are no Synthea records beside the project");
-        return;
-    };
+    let folder = std::fs::read_dir(project_file("infra/sandbox/fhir/fixtures")).expect("a folder");
     let files = folder.map(|file| file.expect("a file").path());
     let records: Vec<PathBuf> = files
         .filter(|path| path.extension().is_some_and(|end| end == "json"))

@@ -9,8 +9,8 @@ import { promisify } from "node:util";
 import { problemsOf, referencesOf } from "./bundle-check.mjs";
 
 const IAS = "target/debug/ias";
-/** Records of Synthea, where a checkout has some beside it. */
-const SYNTHEA = "../shared/data/synthea";
+/** Records of Synthea: the samples, and whole ones where a checkout has some beside it. */
+const SYNTHEA = ["infra/sandbox/fhir/fixtures", "../shared/data/synthea"];
 /** Pulls at once: each is several processes. */
 const AT_ONCE = 4;
 const PULL_MILLIS_MAX = 300_000;
@@ -25,12 +25,13 @@ function pulls() {
     ...personas.map((persona) => ({ name: persona, args: ["--persona", persona] })),
     ...[2, 3, 4, 5].map((seed) => ({ name: `seed ${seed}`, args: ["--seed", `${seed}`] })),
   ];
-  const files = existsSync(SYNTHEA) ? readdirSync(SYNTHEA).filter((file) => file.endsWith(".json")) : [];
-  if (files.length === 0) console.error("skipped: there are no Synthea records beside the project");
+  const files = SYNTHEA.filter(existsSync).flatMap((folder) =>
+    readdirSync(folder).filter((file) => file.endsWith(".json")).map((file) => join(folder, file)),
+  );
   const given = files.flatMap((file) => {
-    const args = ["--record", join(SYNTHEA, file)];
+    const args = ["--record", file];
     return [
-      { name: file, args, given: join(SYNTHEA, file) },
+      { name: file, args, given: file },
       { name: `${file}, Patient replaced`, args: [...args, "--replace-patient"] },
     ];
   });

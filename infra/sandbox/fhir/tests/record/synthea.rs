@@ -1,4 +1,4 @@
-//! Over real exports of Synthea, where a checkout has some beside it.
+//! Over the sample Bundles of Synthea as they lie in the repository.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,22 +9,19 @@ use sandbox_fhir::{RecordFilter, Source, bundle_text, resource_type, split, summ
 
 use crate::support::{multiset, record_texts, resource_texts, text};
 
-#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
-fn exports() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/data/synthea");
-    let Ok(found) = fs::read_dir(&folder) else {
-        eprintln!("skipped: no Synthea exports beside this checkout");
-        return Vec::new();
-    };
+fn bundles() -> Vec<PathBuf> {
+    let found = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")).unwrap();
     let paths = found.map(|file| file.unwrap().path());
-    paths
+    let bundles: Vec<PathBuf> = paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .collect()
+        .collect();
+    assert_eq!(bundles.len(), 2);
+    bundles
 }
 
 #[test]
-fn exports_survive_to_the_byte() {
-    for path in exports() {
+fn bundles_survive_to_the_byte() {
+    for path in bundles() {
         let input = fs::read_to_string(&path).unwrap();
         let record = Arc::new(split(input.as_bytes()).unwrap());
         assert_eq!(
@@ -46,8 +43,8 @@ fn exports_survive_to_the_byte() {
 }
 
 #[test]
-fn exports_are_counted_right() {
-    for path in exports() {
+fn bundles_are_counted_right() {
+    for path in bundles() {
         let input = fs::read(&path).unwrap();
         let mut by_type: BTreeMap<String, u64> = BTreeMap::new();
         for resource in split(&input).unwrap().resources() {
