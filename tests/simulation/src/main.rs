@@ -1,34 +1,54 @@
-//! `simulation`: the simulation alone, without the sandbox, built in a fraction of the time. `ias simulate` is the
-//! same.
+//! `cargo run --release -p simulation -- --steps N --seed N`: random histories of the functions' steps, or every
+//! history of a small configuration.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
-use simulation::{Options, Outcome, explore_all, simulate};
+use clap::Parser;
+use simulation::{Options, explore_all, simulate};
 
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |name: &str, otherwise: u64| {
-        let at = arguments.iter().position(|argument| argument == name);
-        let value = at.and_then(|at| arguments.get(at + 1));
-        value.and_then(|value| value.parse().ok()).unwrap_or(otherwise)
-    };
-    let outcome = if arguments.iter().any(|argument| argument == "--exhaustive") {
-        explore_all()
-    } else {
-        simulate(Options::new(number("--steps", 1_000_000), number("--seed", 1)))
-            .outcome(arguments.iter().any(|argument| argument == "--trace"))
-    };
-    print(&outcome)
+/// Runs the functions' own steps through random histories in virtual time, and checks the rules after each.
+#[derive(Debug, Parser)]
+#[command(name = "simulation", version)]
+struct Args {
+    /// How many steps, over all histories.
+    #[arg(long, default_value_t = 1_000_000)]
+    steps: u64,
+    /// Seed of the schedules.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print everything that follows the steps that break a rule, too.
+    #[arg(long)]
+    trace: bool,
+    /// Visit every history of a small configuration instead.
+    #[arg(long, conflicts_with_all = ["steps", "seed"])]
+    exhaustive: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
-fn print(outcome: &Outcome) -> ExitCode {
-    for line in &outcome.lines {
-        println!("{line}");
-    }
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let begun = Instant::now();
+    let outcome = if args.exhaustive {
+        explore_all()
+    } else {
+        simulate(Options::new(args.steps, args.seed)).outcome(args.trace)
+    };
+    outcome.lines.iter().for_each(|line| say(line));
+    say(&format!("took {:.2} s", begun.elapsed().as_secs_f64()));
     if outcome.passed {
         ExitCode::SUCCESS
     } else {
+        complain("error: a rule is broken");
         ExitCode::FAILURE
     }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "the command's output")]
+fn complain(line: &str) {
+    eprintln!("{line}");
 }
