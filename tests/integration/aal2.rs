@@ -2,8 +2,8 @@
 
 mod late;
 
-use ias::app::{QueryAsk, Reply};
-use ias::sandbox::AAL2_RETURN;
+use sandbox_machine::app::{QueryAsk, Reply};
+use sandbox_machine::sandbox::AAL2_RETURN;
 use sandbox_metriport::{Failure, Operation, Replay};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Persons whose tokens name them alike, as two issuers may, and the one patient that Metriport knows by that name.
 
-use ias::app::{App, Reply};
+use sandbox_machine::app::{App, Reply};
 use sandbox_metriport::{Failure, Operation};
 use serde_json::{Value, json};
 use shared::domain::Time;

@@ -2,14 +2,10 @@
 
 mod day;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ias::app::Reply;
-use ias::burst::{BurstOptions, burst};
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
-use sandbox_host::Runner;
+use sandbox_machine::app::Reply;
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_metriport::{Operation, PerMinute};
 use shared::clock;
 use shared::config::Env;
@@ -18,7 +14,7 @@ use shared::domain::{Time, Timing};
 use shared::store::{SpendDay, Table, TakePlace, TakeSlot, Took};
 use tokio::task::JoinSet;
 
-use crate::harness::{Person, TestApp, followed, refused, retry_after, until};
+use crate::harness::{Person, TestApp, refused, retry_after, until};
 
 const ADVANCE: &str = "ias-RunAdvanceQueue";
 
@@ -295,44 +291,4 @@ async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
     }
     assert_eq!(app.stand_in().stats().limited(), met, "nobody ran into it again");
     app.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_meets_no_limit_and_everybody_gets_through() {
-    // More than one session's life has slots for, and no more than a busy machine serves within it.
-    const PEOPLE: u32 = 40;
-    let (exe, args) = (PathBuf::from(env!("CARGO_BIN_EXE_ias")), vec!["function".to_owned()]);
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&log);
-    let options = BurstOptions {
-        people: PEOPLE as usize,
-        query_limit: 6,
-        // Faster, and one session's life would not last for the crowd even on a quiet machine.
-        time_scale: followed(10),
-    };
-    let lines: sandbox_host::LogSink =
-        Arc::new(move |line| sink.lock().unwrap().push(format!("{}: {}", line.function, line.text)));
-    let report = burst(Runner::SelfExec { exe, args }, options, lines)
-        .await
-        .expect("a burst");
-    let warnings: Vec<_> = log
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|line| line.contains("WARN"))
-        .cloned()
-        .collect();
-    assert!(report.breaches.is_empty(), "{report:?}\n{}", warnings.join("\n"));
-    let (accepted, refused) = report.rounds.iter().fold((0, 0), |(accepted, refused), round| {
-        (accepted + round.completed, refused + round.refused)
-    });
-    assert_eq!(
-        (accepted, report.starts, report.limited),
-        (PEOPLE as usize, u64::from(PEOPLE), 0),
-        "{report:?}"
-    );
-    assert!(
-        refused >= 1 && report.rounds.len() >= 2,
-        "nobody was refused: {report:?}"
-    );
 }

@@ -2,13 +2,11 @@
 
 mod account;
 mod front;
-mod rotation;
 mod stand_in;
 mod up;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,11 +27,7 @@ fn ias(args: &[&str]) -> Command {
 }
 
 async fn output(args: &[&str]) -> Output {
-    output_within(BOUND, args).await
-}
-
-async fn output_within(bound: Duration, args: &[&str]) -> Output {
-    let ended = tokio::time::timeout(bound, ias(args).output()).await;
+    let ended = tokio::time::timeout(BOUND, ias(args).output()).await;
     ended.expect("the command ends").expect("the command runs")
 }
 

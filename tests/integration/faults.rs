@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ias::SandboxOptions;
 use sandbox_aws::{Call, MessageInfo, Passage, Service, Verdict};
 use sandbox_host::{Interference, Invocation, Killer};
+use sandbox_machine::SandboxOptions;
 use sandbox_metriport::{CallInfo, Fate, Operation};
 
 use crate::harness::{TestApp, until};
@@ -42,7 +42,7 @@ async fn a_process_ends_with_the_call_that_killed_it_and_another_takes_over() {
     .await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let refused = nora.app.open_challenge(ias::sandbox::AAL2_RETURN).await;
+    let refused = nora.app.open_challenge(sandbox_machine::sandbox::AAL2_RETURN).await;
     assert_eq!(refused.expect("an answer").status, 500);
     until("the process is gone", async || {
         let counts = app.sandbox().host().process_counts()["aal2-challenge"];
@@ -116,7 +116,7 @@ async fn what_was_done_stays_done_although_its_reply_was_lost() {
     assert_eq!(nora.link().await.status, 500);
     nora.verify_identity().await;
     assert_eq!(app.stand_in().stats().calls(Operation::CreatePatient), 1);
-    let refused = nora.app.open_challenge(ias::sandbox::AAL2_RETURN).await;
+    let refused = nora.app.open_challenge(sandbox_machine::sandbox::AAL2_RETURN).await;
     assert_eq!(refused.expect("an answer").status, 500);
     assert_eq!(app.stand_in().stats().calls(Operation::CreateChallenge), 0);
     nora.pass_challenge().await;

@@ -1,7 +1,7 @@
 //! The ordinary flow, to the letter.
 
 use ias::explain::told;
-use ias::sandbox::IDENTITY_RETURN;
+use sandbox_machine::sandbox::IDENTITY_RETURN;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::domain::run::{NewRun, Run};

@@ -4,8 +4,8 @@
 mod at_once;
 mod crashes;
 
-use ias::app::{App, Reply};
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::app::{App, Reply};
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_metriport::{Failure, Operation};
 use serde_json::json;
 
@@ -278,7 +278,7 @@ async fn malformed_keys_are_refused_before_anything_is_done() {
         .header("idempotency-key", "b")
         .json(&json!({ "redirectUrl": AAL2_RETURN }));
     refused(
-        &ias::app::reply(twice).await.unwrap(),
+        &sandbox_machine::app::reply(twice).await.unwrap(),
         400,
         "idempotency_key_malformed",
         "fix_request",

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ias::app::{App, Reply, reply};
 use reqwest::{Method, RequestBuilder};
 use sandbox_host::template::{Bindings, Route, Stack};
+use sandbox_machine::app::{App, Reply, reply};
 use serde_json::{Value, json};
 use shared::clock;
 

@@ -8,10 +8,10 @@ mod panics;
 
 use std::collections::BTreeSet;
 
-use ias::app::App;
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use reqwest::Method;
 use sandbox_fhir::split;
+use sandbox_machine::app::App;
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_metriport::{Failure, Operation};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Persons whose networks behave in one way each, and what a pull of theirs comes to.
 
-use ias::app::{App, Reply};
+use sandbox_machine::app::{App, Reply};
 use sandbox_metriport::Operation;
 use serde_json::{Value, json};
 
@@ -257,9 +257,13 @@ async fn somebody_elses_proofing_never_counts_and_expires_by_the_clock() {
     app.until_delivered("ias.identity.verified", 1).await;
     assert_ne!(sam.identity().await, "verified");
 
-    let challenge = sam.app.open_challenge(ias::sandbox::AAL2_RETURN).await.unwrap();
+    let challenge = sam
+        .app
+        .open_challenge(sandbox_machine::sandbox::AAL2_RETURN)
+        .await
+        .unwrap();
     refused(&challenge, 409, "identity_not_verified", "verify_identity");
-    let ask = ias::app::QueryAsk::everything("aalc_none", "aal2_none");
+    let ask = sandbox_machine::app::QueryAsk::everything("aalc_none", "aal2_none");
     refused(
         &sam.app.start_query(&ask).await.unwrap(),
         409,

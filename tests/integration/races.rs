@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use ias::app::Reply;
+use sandbox_machine::app::Reply;
 use sandbox_metriport::Operation;
 use serde_json::Value;
 use shared::clock;

@@ -5,7 +5,7 @@ mod transfers;
 
 use std::collections::BTreeSet;
 
-use ias::app::Reply;
+use sandbox_machine::app::Reply;
 use sandbox_metriport::Operation;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

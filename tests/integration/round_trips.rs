@@ -7,8 +7,8 @@ mod recorder;
 
 use std::sync::Arc;
 
-use ias::sandbox::AAL2_RETURN;
 use sandbox_aws::{Interceptor, MessageInfo, Passage};
+use sandbox_machine::sandbox::AAL2_RETURN;
 use sandbox_metriport::{HeldDelivery, PerMinute};
 
 use crate::harness::{Passed, Person, TestApp};

@@ -13,7 +13,7 @@ use flate2::write::DeflateEncoder;
 
 use crate::Problem;
 use crate::page::root;
-pub use ias::functions::NAMES as FUNCTIONS;
+pub use sandbox_machine::functions::NAMES as FUNCTIONS;
 
 /// What an archive of one file adds to it: its headers (APPNOTE.TXT of PKWARE, 4.3).
 const ZIP_HEADERS_BYTES: usize = 130;

@@ -116,7 +116,7 @@ fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
 fn main() -> ExitCode {
     let args = Args::parse();
     if let (Part::Function, Some(name)) = (args.part, &args.function) {
-        return ias::functions::run(name);
+        return sandbox_machine::functions::run(name);
     }
     let done = measure(&args).and_then(|tables| {
         show(&tables, args.json)?;

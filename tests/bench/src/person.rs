@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ias::app::{App, QueryAsk, Reply};
-use ias::browser::Browser;
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
-use ias::{Sandbox, SandboxOptions};
 use sandbox_host::Runner;
+use sandbox_machine::app::{App, QueryAsk, Reply};
+use sandbox_machine::browser::Browser;
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::{Sandbox, SandboxOptions};
 use sandbox_metriport::{Delays, PerMinute, StandInOptions};
 use serde_json::{Value, json};
 use tokio::time::{interval, timeout};

@@ -1,7 +1,7 @@
 //! What comes too late opens nothing.
 
-use ias::app::{QueryAsk, Reply};
-use ias::sandbox::AAL2_RETURN;
+use sandbox_machine::app::{QueryAsk, Reply};
+use sandbox_machine::sandbox::AAL2_RETURN;
 use sandbox_metriport::{Failure, Operation};
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ias::app::Reply;
-use ias::sandbox::AAL2_RETURN;
+use sandbox_machine::app::Reply;
+use sandbox_machine::sandbox::AAL2_RETURN;
 use sandbox_metriport::Operation;
 use shared::clock;
 use shared::config::Env;

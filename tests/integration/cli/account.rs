@@ -5,8 +5,8 @@ mod keys;
 
 use std::process::Stdio;
 
-use ias::SandboxOptions;
 use sandbox_host::IssuerServer;
+use sandbox_machine::SandboxOptions;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ias::app::{App, QueryAsk, Reply};
-use ias::browser::Browser;
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::app::{App, QueryAsk, Reply};
+use sandbox_machine::browser::Browser;
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
@@ -104,7 +104,7 @@ fn parent_of(pid: u32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-async fn ok(reply: impl Future<Output = Result<Reply, ias::app::NoReply>>) -> Reply {
+async fn ok(reply: impl Future<Output = Result<Reply, sandbox_machine::app::NoReply>>) -> Reply {
     let reply = reply.await.expect("an answer");
     assert!((200..300).contains(&reply.status), "{} {:?}", reply.status, reply.body);
     reply

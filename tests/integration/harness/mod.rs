@@ -3,7 +3,6 @@
 
 mod cloud;
 mod measured;
-mod pace;
 mod person;
 mod pulling;
 mod refusing;
@@ -13,17 +12,15 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ias::{Sandbox, SandboxOptions};
 use sandbox_host::cloudwatch::MetricLine;
 use sandbox_host::{ProcessSpan, Runner};
+use sandbox_machine::pace::{followed, stretched};
+use sandbox_machine::{Sandbox, SandboxOptions};
 use sandbox_metriport::{Delays, StandIn, StandInOptions};
 
 pub use cloud::QUEUES;
-pub use pace::followed;
 pub use person::{Passed, Person};
 pub use refusing::{pointers, refused, retry_after};
-
-use pace::stretched;
 
 /// Longest time anything is waited for, where this machine follows the time it is asked to keep.
 pub const BOUND: Duration = Duration::from_secs(60);

@@ -1,9 +1,9 @@
 //! One person with their app and browser.
 
-use ias::Sandbox;
-use ias::app::{App, QueryAsk, Reply};
-use ias::browser::Browser;
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::Sandbox;
+use sandbox_machine::app::{App, QueryAsk, Reply};
+use sandbox_machine::browser::Browser;
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use serde_json::{Value, json};
 
 use super::until;

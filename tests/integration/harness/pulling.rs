@@ -1,13 +1,13 @@
 //! More of what a person does: pulls from some sources, and a closer look at what became of them.
 
-use ias::app::Reply;
+use sandbox_machine::app::Reply;
 use serde_json::{Value, json};
 
 use super::{Passed, Person};
 
 impl Passed {
     /// A pull from these sources.
-    pub fn ask_of(&self, sources: &[&str]) -> ias::app::QueryAsk {
+    pub fn ask_of(&self, sources: &[&str]) -> sandbox_machine::app::QueryAsk {
         let mut ask = self.ask();
         ask.body["sources"] = sources
             .iter()

@@ -1,6 +1,6 @@
 //! What a refusal looks like, and what it must leave alone.
 
-use ias::app::{App, Reply};
+use sandbox_machine::app::{App, Reply};
 use sandbox_metriport::Operation;
 use serde_json::{Map, Value};
 
@@ -107,7 +107,7 @@ impl Person {
     pub async fn open_identity(&self) -> Reply {
         let opened = self
             .app
-            .open_identity_session(ias::sandbox::IDENTITY_RETURN)
+            .open_identity_session(sandbox_machine::sandbox::IDENTITY_RETURN)
             .await
             .expect("an answer");
         assert_eq!(opened.status, 201, "{:?}", opened.body);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ias::app::Reply;
+use sandbox_machine::app::Reply;
 use sandbox_metriport::{Failure, Operation};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;

@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 
-use ias::app::Reply;
 use sandbox_aws::{Call, Service};
+use sandbox_machine::app::Reply;
 use sandbox_metriport::{Failure, Operation};
 use tokio::sync::oneshot;
 

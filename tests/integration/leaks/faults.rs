@@ -3,9 +3,9 @@
 
 mod by_hand;
 
-use ias::app::Reply;
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use reqwest::Method;
+use sandbox_machine::app::Reply;
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_metriport::{Failure, Operation};
 use serde_json::{Value, json};
 

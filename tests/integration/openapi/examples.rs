@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use ias::app::{Reply, reply};
-use ias::sandbox::AAL2_RETURN;
 use reqwest::Method;
+use sandbox_machine::app::{Reply, reply};
+use sandbox_machine::sandbox::AAL2_RETURN;
 use serde_json::Value;
 
 use super::document::{Document, Operation};
@@ -88,7 +88,7 @@ impl Known {
             "openAal2Challenge" => {
                 let page = answer.text("/challengeUrl");
                 let back = nora.browser.pass(&page).await.expect("the challenge page");
-                assert!([AAL2_RETURN, ias::sandbox::IDENTITY_RETURN].contains(&back.page.as_str()));
+                assert!([AAL2_RETURN, sandbox_machine::sandbox::IDENTITY_RETURN].contains(&back.page.as_str()));
                 self.session = back.session.expect("a session");
                 self.challenge = answer.text("/challengeId");
             }

@@ -5,7 +5,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use ias::privileges::Privilege;
+use sandbox_machine::privileges::Privilege;
 
 /// A privilege that is granted although no recorded run uses it.
 pub struct Exception {

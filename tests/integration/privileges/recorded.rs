@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ias::privileges::Privilege;
+use sandbox_machine::privileges::Privilege;
 use sandbox_metriport::{Failure, Operation, Persona};
 use serde_json::{Value, json};
 

@@ -42,11 +42,11 @@ async fn verified(app: &TestApp) -> Person {
     nora
 }
 
-async fn ask(person: &Person) -> ias::app::Reply {
+async fn ask(person: &Person) -> sandbox_machine::app::Reply {
     ask_for(person, "json").await
 }
 
-async fn ask_for(person: &Person, form: &str) -> ias::app::Reply {
+async fn ask_for(person: &Person, form: &str) -> sandbox_machine::app::Reply {
     let id = person.ask_record(&json!({ "conversionType": form })).await;
     person.until_record(&id).await
 }

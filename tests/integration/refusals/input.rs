@@ -1,8 +1,8 @@
 //! Bad input. Whatever is refused leaves the table as it was and asks nothing of Metriport, and a challenge that was
 //! passed before still opens a pull afterwards.
 
-use ias::app::{Reply, reply};
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::app::{Reply, reply};
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use serde_json::{Value, json};
 
 use crate::faults::rough;
@@ -186,7 +186,7 @@ fn changed(passed: &Passed, change: impl FnOnce(&mut Value)) -> Value {
 }
 
 async fn query(person: &Person, session: Option<&str>, body: Value) -> Reply {
-    let ask = ias::app::QueryAsk {
+    let ask = sandbox_machine::app::QueryAsk {
         session: session.map(str::to_owned),
         body,
     };

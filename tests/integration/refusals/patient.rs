@@ -1,6 +1,6 @@
 //! Demographics that change, a patient that is there already, and one that is gone.
 
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_metriport::{Failure, Operation};
 use serde_json::{Value, json};
 use shared::clock;

@@ -1,6 +1,6 @@
 //! The start of a network query: refused, lost, or answered in a way that says nothing. It happens once at most.
 
-use ias::app::Reply;
+use sandbox_machine::app::Reply;
 use sandbox_metriport::{Failure, Operation};
 
 use crate::harness::{Person, TestApp, refused, until};
@@ -85,7 +85,11 @@ async fn a_start_refused_for_its_identity_asks_for_proofing_again() {
         nora.app.identity().await.unwrap().text("/next/action"),
         "verify_identity"
     );
-    let challenge = nora.app.open_challenge(ias::sandbox::AAL2_RETURN).await.unwrap();
+    let challenge = nora
+        .app
+        .open_challenge(sandbox_machine::sandbox::AAL2_RETURN)
+        .await
+        .unwrap();
     refused(&challenge, 409, "identity_not_verified", "verify_identity");
     nora.pass_identity_page().await;
     nora.until_identity("verified").await;

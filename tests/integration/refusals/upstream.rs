@@ -1,8 +1,8 @@
 //! A Metriport that refuses, breaks or is busy, at each call that is made while the person waits: the answer says what
 //! to do, and doing it succeeds without anything being there twice.
 
-use ias::app::Reply;
-use ias::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::app::Reply;
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_metriport::{Failure, Operation};
 use shared::domain::ProofedIdentityId;
 use shared::metriport::{OpenAal2Challenge, RedirectUrl, UpstreamErrorKind};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
-use ias::functions::NAMES as FUNCTIONS;
 use sandbox_aws::{Call, Observer, Service};
 use sandbox_host::access_key_id;
+use sandbox_machine::functions::NAMES as FUNCTIONS;
 
 use crate::harness::TestApp;
 

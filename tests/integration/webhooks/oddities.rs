@@ -43,7 +43,7 @@ async fn a_signed_ping_is_answered_with_its_own_text() {
         .app
         .anonymous(Method::POST, PATH)
         .header("x-metriport-signature", app.stand_in().sign(ping.as_bytes()));
-    let pong = ias::app::reply(signed.header("content-type", "application/json").body(ping))
+    let pong = sandbox_machine::app::reply(signed.header("content-type", "application/json").body(ping))
         .await
         .unwrap();
     assert_eq!((pong.status, pong.body), (200, json!({ "pong": "p-17" })));

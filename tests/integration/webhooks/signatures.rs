@@ -1,7 +1,7 @@
 //! What Metriport signed, and what it did not.
 
-use ias::app::Reply;
 use reqwest::Method;
+use sandbox_machine::app::Reply;
 use sandbox_metriport::Operation;
 use serde_json::json;
 use shared::metriport::WebhookReplay;
@@ -33,7 +33,9 @@ async fn post_webhook(nora: &Person, headers: &[(&str, &str)], body: &str) -> Re
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    ias::app::reply(request.body(body.to_owned())).await.unwrap()
+    sandbox_machine::app::reply(request.body(body.to_owned()))
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,8 +8,8 @@ mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ias::Sandbox;
 use sandbox_aws::Service;
+use sandbox_machine::Sandbox;
 
 use crate::Problem;
 use crate::person::{Person, calm, until};

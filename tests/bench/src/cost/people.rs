@@ -1,7 +1,7 @@
 //! Many people in the table, each with what a person has who has pulled once.
 
-use ias::Sandbox;
-use ias::sandbox::ISSUER;
+use sandbox_machine::Sandbox;
+use sandbox_machine::sandbox::ISSUER;
 use serde_json::{Map, Value, json};
 use shared::config::Env;
 use shared::domain::OwnerId;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ias::{Sandbox, SandboxOptions};
 use sandbox_aws::{Service, Weight};
 use sandbox_host::is_event_source;
+use sandbox_machine::{Sandbox, SandboxOptions};
 
 use super::template::Template;
 use crate::Problem;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ias::Sandbox;
+use sandbox_machine::Sandbox;
 
 use super::{DELAY_MS, Load, processor, together};
 use crate::Problem;

@@ -1,8 +1,8 @@
 //! `ias up --origin`: pages of that origin may call the API and read records, others may not.
 
-use ias::app::App;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
+use sandbox_machine::app::App;
 
 use super::{Up, follow_what_comes_next, ok};
 

@@ -2,8 +2,8 @@
 
 use std::process::{Output, Stdio};
 
-use ias::browser::Browser;
-use ias::sandbox::IDENTITY_RETURN;
+use sandbox_machine::browser::Browser;
+use sandbox_machine::sandbox::IDENTITY_RETURN;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};

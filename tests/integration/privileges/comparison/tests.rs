@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ias::privileges::{Policy, added_by_sam};
+use sandbox_machine::privileges::{Policy, added_by_sam};
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,0 +1,165 @@
+//! Changing keys while everything runs.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use shared::clock;
+use shared::domain::Time;
+use shared::metriport::{Client, WebhookSettings as _};
+use url::Url;
+
+use super::api_key::{self, OTHER_ACCOUNT, Present};
+use super::client::{KeyInput, told};
+use super::segment::shown;
+use super::webhook::{confirm, failed, stored};
+use super::{Kept, Place, StackSecrets};
+use crate::report::say;
+
+/// How often the URL is set that was cleared a moment ago.
+const SETS_MAX: u32 = 5;
+
+/// Options of `account rotate`.
+#[derive(Debug, Clone, Args)]
+pub struct RotateArgs {
+    #[command(subcommand)]
+    command: RotateCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum RotateCommand {
+    /// Store the webhook key that Metriport signs with now. Make a new one in its dashboard first.
+    WebhookKey(WebhookKeyArgs),
+    /// Store another API key of the account. Make it in Metriport's dashboard first, and revoke the old one afterwards.
+    ApiKey(ApiKeyArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+struct WebhookKeyArgs {
+    #[command(flatten)]
+    place: Place,
+    /// How long the key before still counts, for deliveries that were on their way.
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=10_080))]
+    window_mins: u64,
+    /// Clear the webhook URL and set it again first, which makes a new key where Metriport follows its documentation.
+    #[arg(long)]
+    clear_and_set: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+struct ApiKeyArgs {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: KeyInput,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotated {
+    /// The stored key is the one that Metriport signs with.
+    Unchanged,
+    /// Another is stored; the one before counts until then.
+    Stored(Time),
+}
+
+/// Runs the command.
+pub(super) async fn rotate(args: &RotateArgs) -> Result<(), String> {
+    match &args.command {
+        RotateCommand::WebhookKey(args) => webhook_key(args).await,
+        RotateCommand::ApiKey(args) => another_api_key(args).await,
+    }
+}
+
+async fn webhook_key(args: &WebhookKeyArgs) -> Result<(), String> {
+    let secrets = args.place.secrets()?;
+    let account = args.place.client(&secrets).await?;
+    let settings = account.read_settings().await.map_err(|error| told(&error))?;
+    let url = settings.webhook_url.and_then(|url| Url::parse(&url).ok());
+    let url = url.ok_or("no webhook is registered: `ias account register-webhook` does that")?;
+    if args.clear_and_set {
+        // What is stored must be sound before anything is changed.
+        stored(&secrets).await?;
+        clear_and_set(&account, &url).await?;
+        say(&format!(
+            "Cleared the webhook URL and set it again: {}.",
+            shown(url.as_str())
+        ));
+    }
+    let window = Duration::from_secs(args.window_mins * 60);
+    match rotate_webhook_key(&account, &secrets, window, clock::now()).await? {
+        Rotated::Unchanged => {
+            say("The stored webhook key is the one that Metriport signs with: nothing to do.");
+            say("For a new one: Metriport's dashboard, Webhooks, and then this command again.");
+            return Ok(());
+        }
+        Rotated::Stored(until) => say(&format!(
+            "Stored the new webhook key; the one before counts until {until}."
+        )),
+    }
+    let status = confirm(&account, &url).await?;
+    say("Metriport's ping was answered with the new key: the webhook is enabled.");
+    if status.failed > 0 {
+        say(&failed(status.failed));
+    }
+    Ok(())
+}
+
+/// Stores the key that Metriport signs with, and lets the one before count for a while.
+///
+/// # Errors
+/// When Metriport or Secrets Manager fails, or what is stored are no keys.
+pub async fn rotate_webhook_key(
+    account: &Client,
+    secrets: &StackSecrets,
+    window: Duration,
+    now: Time,
+) -> Result<Rotated, String> {
+    let settings = account.read_settings().await.map_err(|error| told(&error))?;
+    let key = settings
+        .webhook_key
+        .ok_or("Metriport has no webhook key for this account")?;
+    let stored = stored(secrets).await?;
+    if stored.is_current(&key) {
+        return Ok(Rotated::Unchanged);
+    }
+    let until = now.plus(window);
+    secrets
+        .store(Kept::WebhookKeys, &stored.rotated(key, until).to_secret())
+        .await?;
+    Ok(Rotated::Stored(until))
+}
+
+/// Clears the webhook URL and sets it again; leaves no account without one, if it can be helped.
+///
+/// # Errors
+/// When Metriport fails.
+pub async fn clear_and_set(account: &Client, url: &Url) -> Result<(), String> {
+    account.clear_webhook_url().await.map_err(|error| told(&error))?;
+    let mut last = String::new();
+    for _ in 0..SETS_MAX {
+        match account.set_webhook_url(url).await {
+            Ok(_) => return Ok(()),
+            Err(error) => last = told(&error),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Err(format!(
+        "the webhook URL may be cleared, and could not be set again ({last}): `ias account register-webhook --url {}`",
+        shown(url.as_str())
+    ))
+}
+
+async fn another_api_key(args: &ApiKeyArgs) -> Result<(), String> {
+    let (place, key, secrets) = (&args.place, args.key.required()?, args.place.secrets()?);
+    match api_key::present(place, &key, &secrets).await? {
+        Present::Same => {
+            say("This API key is stored already: nothing to do.");
+            return Ok(());
+        }
+        Present::OtherAccount => return Err(OTHER_ACCOUNT.to_owned()),
+        Present::None | Present::SameAccount => secrets.store(Kept::ApiKey, &key).await?,
+    }
+    say("Metriport takes the new API key; it is stored.");
+    say("Now revoke the old one in Metriport's dashboard: each process takes the new one when the old one is refused.");
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! The routes that a deployed API has, against those of the template: API Gateway leaves routes out, with no more than
+//! a warning, when it cannot read the issuer while it imports them.
+//!
+//! Each is called without a token, as anybody may call it, and none does anything then.
+
+use reqwest::Method;
+use sandbox_host::template::{Bindings, Route, Stack};
+use sandbox_machine::app::{App, reply};
+use sandbox_machine::stack::{REGION, TEMPLATE};
+use serde_json::json;
+
+use super::segment::Segment;
+
+/// Stands for an id in a path.
+const NO_ID: &str = "00000000-0000-7000-8000-000000000000";
+
+/// A route's answer to an unknown caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// It asks for a token, or for a signature.
+    Closed,
+    /// API Gateway has no such route.
+    Missing,
+    /// Its function is asked without a token.
+    Unguarded,
+    /// Something else.
+    Other(u16),
+}
+
+/// Calls every route of the template and counts those that exist. If the segment is known, the webhook's route must
+/// exist under it and answer on none of the paths without it.
+///
+/// # Errors
+/// Names those that are missing, ask for no token, or cannot be reached.
+pub(crate) async fn check(base: &str, segment: Option<&Segment>) -> Result<String, String> {
+    let app = App::new(base, "").map_err(|error| error.to_string())?;
+    let (mut problems, mut count) = (Vec::new(), 0);
+    for route in routes()? {
+        let path = route.path.replace("{id}", NO_ID);
+        let found = match (&route.authorizer, segment) {
+            (Some(_), _) => call(&app, &route, &path).await?,
+            (None, None) => continue,
+            (None, Some(segment)) => {
+                if segment.is_secret() {
+                    problems.extend(find_open_paths(&app, &route, &path).await?);
+                }
+                call(&app, &route, &segment.before(&path)).await?
+            }
+        };
+        count += 1;
+        problems.extend(problem(&route, found));
+    }
+    match problems.is_empty() {
+        true => Ok(format!("all {count} routes are there, and ask for a token")),
+        false => Err(format!("{}{}", problems.join(", "), way_on(&problems))),
+    }
+}
+
+/// Calls the webhook's route on each path that might lead to it without the segment.
+async fn find_open_paths(app: &App, route: &Route, path: &str) -> Result<Vec<String>, String> {
+    let mut problems = Vec::new();
+    for path in paths_without_segment(path) {
+        if call(app, route, &path).await? != Found::Missing {
+            problems.push(format!("{} {path} is open without its segment", route.method));
+        }
+    }
+    Ok(problems)
+}
+
+/// The path itself, and the path behind the closing mapping. API Gateway removes a mapping's key before it looks for a
+/// route, and compares the key with the beginning of the path, also within a name.
+fn paths_without_segment(path: &str) -> [String; 3] {
+    let closing = path.rsplit_once('/').map_or("", |(closing, _)| closing);
+    [path.to_owned(), format!("{closing}{path}"), format!("{closing}X{path}")]
+}
+
+fn problem(route: &Route, found: Found) -> Option<String> {
+    let said = match found {
+        Found::Closed => return None,
+        Found::Missing => "is missing".to_owned(),
+        Found::Unguarded => "asks for no token".to_owned(),
+        Found::Other(status) => format!("answered {status}"),
+    };
+    Some(format!("{} {} {said}", route.method, route.path))
+}
+
+fn way_on(problems: &[String]) -> &'static str {
+    match problems.iter().any(|problem| problem.ends_with("is missing")) {
+        true => ". API Gateway could not read the issuer: `ias account check-issuer`, then deploy again",
+        false => "",
+    }
+}
+
+/// The routes of the template that this command was built with.
+fn routes() -> Result<Vec<Route>, String> {
+    let bindings = Bindings::new(REGION, sandbox_aws::ACCOUNT_ID, "ias")
+        .with_parameter("FacilityId", "facility")
+        .with_parameter("RedirectAllowlist", "https://app.example.test/back");
+    let stack = Stack::read(TEMPLATE, &bindings).map_err(|error| format!("the template: {error}"))?;
+    Ok(stack
+        .functions
+        .into_iter()
+        .flat_map(|function| function.routes)
+        .collect())
+}
+
+async fn call(app: &App, route: &Route, path: &str) -> Result<Found, String> {
+    let method: Method = route.method.parse().map_err(|_unknown| route.method.clone())?;
+    let answer = reply(app.anonymous(method, path)).await;
+    let answer = answer.map_err(|error| error.to_string())?;
+    let gateway = |message: &str| answer.body == json!({ "message": message });
+    Ok(match (answer.status, route.authorizer.is_some()) {
+        (404, _) if gateway("Not Found") => Found::Missing,
+        (401, true) if gateway("Unauthorized") => Found::Closed,
+        (401, false) => Found::Closed,
+        (status @ (403 | 429 | 500..), _) | (status, false) => Found::Other(status),
+        (_, true) => Found::Unguarded,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_behind_the_closing_mapping_are_called() {
+        let expected = [
+            "/v1/webhooks/metriport",
+            "/v1/webhooks/v1/webhooks/metriport",
+            "/v1/webhooksX/v1/webhooks/metriport",
+        ];
+        assert_eq!(paths_without_segment(sandbox_machine::sandbox::WEBHOOK_PATH), expected);
+    }
+
+    #[test]
+    fn every_route_of_the_template_is_known() {
+        let routes = routes().unwrap();
+        assert!(routes.len() > 10, "{}", routes.len());
+        let open: Vec<_> = routes.iter().filter(|route| route.authorizer.is_none()).collect();
+        assert_eq!(open.len(), 1, "{open:?}");
+        assert_eq!(open[0].path, sandbox_machine::sandbox::WEBHOOK_PATH);
+    }
+}

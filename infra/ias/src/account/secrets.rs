@@ -1,0 +1,177 @@
+//! The secrets of a stack, found by the tags that CloudFormation puts on what it makes (docs.aws.amazon.com, "Resource
+//! tags"), so that nobody has to copy ARNs; an emulator without such tags is taken by the name it gives them.
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::types::SecretListEntry;
+use secrecy::{ExposeSecret, SecretString};
+use shared::config::Env;
+use shared::secrets::{self, SecretError};
+
+const STACK_TAG: &str = "aws:cloudformation:stack-name";
+const RESOURCE_TAG: &str = "aws:cloudformation:logical-id";
+
+/// A secret of the template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Metriport's API key.
+    ApiKey,
+    /// The webhook keys.
+    WebhookKeys,
+    /// The owner key.
+    OwnerKey,
+}
+
+impl Kept {
+    const fn logical_id(self) -> &'static str {
+        match self {
+            Self::ApiKey => "MetriportApiKeySecret",
+            Self::WebhookKeys => "WebhookKeysSecret",
+            Self::OwnerKey => "OwnerKeySecret",
+        }
+    }
+
+    /// The variable by which functions know it.
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::ApiKey => "METRIPORT_API_KEY_SECRET",
+            Self::WebhookKeys => "WEBHOOK_KEYS_SECRET",
+            Self::OwnerKey => "OWNER_KEY_SECRET",
+        }
+    }
+}
+
+/// The secrets of one stack.
+pub struct StackSecrets {
+    client: Client,
+    stack: String,
+}
+
+impl StackSecrets {
+    /// With region and credentials from these variables.
+    ///
+    /// # Errors
+    /// When one of them is missing.
+    pub fn of(env: &Env, stack: &str) -> Result<Self, String> {
+        let aws = shared::aws::Aws::read(env).map_err(|error| error.to_string())?;
+        Ok(Self {
+            client: aws.secrets(),
+            stack: stack.to_owned(),
+        })
+    }
+
+    /// Reads a secret, as the functions do.
+    ///
+    /// # Errors
+    /// When it is not found, or holds no text.
+    pub(crate) async fn read(&self, kept: Kept) -> Result<SecretString, String> {
+        let read = self.text(kept).await?;
+        read.map_err(|error| told(kept, &error))
+    }
+
+    /// The same, for a secret that may hold nothing yet.
+    ///
+    /// # Errors
+    /// When it is not found, or what it holds cannot be read or is no text.
+    pub(crate) async fn read_if_any(&self, kept: Kept) -> Result<Option<SecretString>, String> {
+        match self.text(kept).await? {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.is_nothing() => Ok(None),
+            Err(error) => Err(told(kept, &error)),
+        }
+    }
+
+    async fn text(&self, kept: Kept) -> Result<Result<SecretString, SecretError>, String> {
+        let env = Env::from_vars([(kept.variable().to_owned(), self.arn(kept).await?)]);
+        Ok(secrets::text(&self.client, &env, kept.variable()).await)
+    }
+
+    /// Puts a new value into a secret.
+    ///
+    /// # Errors
+    /// When it is not found, or Secrets Manager does not take it.
+    pub async fn store(&self, kept: Kept, value: &SecretString) -> Result<(), String> {
+        let call = self.client.put_secret_value().secret_id(self.arn(kept).await?);
+        let stored = call.secret_string(value.expose_secret()).send().await;
+        stored.map(drop).map_err(|error| failed("storing the secret", &error))
+    }
+
+    async fn arn(&self, kept: Kept) -> Result<String, String> {
+        let (mut found, mut pages) = (Vec::new(), self.client.list_secrets().into_paginator().send());
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed("listing secrets", &error))?;
+            let ours = page.secret_list().iter().filter(|entry| self.is_ours(entry, kept));
+            found.extend(ours.filter_map(|entry| entry.arn().map(str::to_owned)));
+        }
+        let what = format!("secret {} of the stack {}", kept.logical_id(), self.stack);
+        match (found.pop(), found.is_empty()) {
+            (Some(arn), true) => Ok(arn),
+            (Some(_), false) => Err(format!("there is more than one {what}")),
+            (None, _) => Err(format!("there is no {what}: are its name and the region right?")),
+        }
+    }
+
+    fn is_ours(&self, entry: &SecretListEntry, kept: Kept) -> bool {
+        let tag = |key: &str| entry.tags().iter().find(|tag| tag.key() == Some(key))?.value();
+        match (tag(STACK_TAG), tag(RESOURCE_TAG)) {
+            (None, None) => entry.name() == Some(&format!("{}-{}", self.stack, kept.logical_id())),
+            (stack, resource) => stack == Some(&self.stack) && resource == Some(kept.logical_id()),
+        }
+    }
+}
+
+fn told(kept: Kept, error: &SecretError) -> String {
+    format!("the secret {} {}", kept.logical_id(), error.problem)
+}
+
+/// What AWS calls its refusal. Its text may quote the request.
+fn failed<E: ProvideErrorMetadata, R>(what: &str, error: &SdkError<E, R>) -> String {
+    format!(
+        "{what}: {}",
+        error
+            .code()
+            .unwrap_or("Secrets Manager does not answer: is AWS_REGION right?")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_secretsmanager::types::Tag;
+
+    fn secrets() -> StackSecrets {
+        let env = Env::from_pairs([
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "k"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+        ]);
+        StackSecrets::of(&env, "ias-dev").unwrap()
+    }
+
+    fn entry(name: &str, tags: &[(&str, &str)]) -> SecretListEntry {
+        let tags = tags
+            .iter()
+            .map(|(key, value)| Tag::builder().key(*key).value(*value).build());
+        SecretListEntry::builder()
+            .name(name)
+            .set_tags(Some(tags.collect()))
+            .build()
+    }
+
+    #[test]
+    fn a_secret_is_known_by_cloudformations_tags_or_by_its_whole_name() {
+        let ours = |entry: &SecretListEntry| secrets().is_ours(entry, Kept::WebhookKeys);
+        let tagged = |stack, resource| {
+            entry(
+                "WebhookKeysSecret-8KZ1A",
+                &[(STACK_TAG, stack), (RESOURCE_TAG, resource)],
+            )
+        };
+        assert!(ours(&tagged("ias-dev", "WebhookKeysSecret")));
+        assert!(!ours(&tagged("ias-prod", "WebhookKeysSecret")) && !ours(&tagged("ias-dev", "OwnerKeySecret")));
+        assert!(ours(&entry("ias-dev-WebhookKeysSecret", &[("team", "health")])));
+        assert!(!ours(&entry("ias-dev-WebhookKeysSecret-old", &[])));
+        // Somebody else's stack that happens to make such a name.
+        assert!(!ours(&entry("ias-dev-WebhookKeysSecret", &[(STACK_TAG, "other")])));
+    }
+}

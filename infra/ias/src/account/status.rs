@@ -1,0 +1,284 @@
+//! Checks a deployment and shows no value: its secrets, the registration and arrival of its webhook, and the API's
+//! routes, which must exist and ask for a token. With options it also checks the issuer and the account's concurrency.
+
+use std::time::Duration;
+
+use clap::Args;
+use sandbox_machine::sandbox::WEBHOOK_PATH;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+use shared::clock;
+use shared::domain::Time;
+use shared::metriport::{Client, Settings, WebhookReplay as _, WebhookSettings as _};
+use shared::owner::OwnerKey;
+use shared::webhook::{PreviousKey, SIGNATURE_HEADER, WebhookKeys, sign};
+use url::Url;
+
+use super::client::{client, told};
+use super::segment::{Segment, shown};
+use super::webhook::stored;
+use super::{Kept, Place, StackSecrets, concurrency, issuer, routes};
+use crate::report::say_line;
+
+/// Options of `account status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Base URL of the API. Without it, that of the webhook which is registered.
+    #[arg(long, env = "API", value_name = "URL")]
+    api: Option<Url>,
+    /// Issuer of the app's tokens, letter by letter; it is read if given.
+    #[arg(long, value_name = "ISSUER")]
+    issuer: Option<String>,
+    /// Concurrent executions of the account that no function has reserved:
+    /// aws lambda get-account-settings --query AccountLimit.UnreservedConcurrentExecutions
+    #[arg(long, value_name = "COUNT", requires = "queues")]
+    unreserved: Option<u64>,
+    /// Those that all queues of the account may take together:
+    /// aws lambda list-event-source-mappings --query 'sum(EventSourceMappings[].ScalingConfig.MaximumConcurrency)'
+    #[arg(long, value_name = "COUNT", requires = "unreserved")]
+    queues: Option<u64>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    about: &'static str,
+    good: bool,
+    said: String,
+}
+
+impl Finding {
+    fn of(about: &'static str, found: Result<String, String>) -> Self {
+        let good = found.is_ok();
+        let said = found.unwrap_or_else(|said| said);
+        Self { about, good, said }
+    }
+
+    fn line(&self) -> String {
+        let mark = if self.good { "ok " } else { "BAD" };
+        format!("{mark}  {:<16} {}", self.about, self.said)
+    }
+}
+
+/// Runs the command.
+pub(super) async fn status(args: &StatusArgs) -> Result<(), String> {
+    let findings = look(args).await?;
+    findings.iter().for_each(|finding| say_line(&finding.line()));
+    match findings.iter().filter(|finding| !finding.good).count() {
+        0 => Ok(()),
+        bad => Err(format!("{bad} of {} are not as they should be", findings.len())),
+    }
+}
+
+async fn look(args: &StatusArgs) -> Result<Vec<Finding>, String> {
+    let secrets = args.place.secrets()?;
+    let (api_key, keys) = (secrets.read(Kept::ApiKey).await, stored(&secrets).await);
+    let mut findings = vec![
+        Finding::of(
+            "API key",
+            api_key.as_ref().map(|_| "stored".to_owned()).map_err(Clone::clone),
+        ),
+        Finding::of(
+            "webhook keys",
+            keys.as_ref()
+                .map(|keys| told_of(keys, clock::now()))
+                .map_err(Clone::clone),
+        ),
+        Finding::of("owner key", owner_key(&secrets).await),
+    ];
+    let registered = match &api_key {
+        Ok(api_key) => registration(args, api_key, keys.as_ref().ok(), &mut findings).await,
+        Err(_) => None,
+    };
+    if let (Some(url), Ok(keys)) = (&registered, &keys) {
+        findings.push(Finding::of("our own ping", ping(url, keys).await));
+    }
+    findings.push(Finding::of("API", api(args.api.as_ref(), registered.as_ref()).await));
+    if let Some(issuer) = &args.issuer {
+        findings.push(Finding::of("issuer", issuer::check(issuer).await));
+    }
+    if let (Some(unreserved), Some(queues)) = (args.unreserved, args.queues) {
+        findings.push(Finding::of("concurrency", concurrency::check(unreserved, queues)));
+    }
+    Ok(findings)
+}
+
+/// The routes of the API: that of the webhook, too, where it is registered there.
+async fn api(api: Option<&Url>, registered: Option<&Url>) -> Result<String, String> {
+    let base = api
+        .map(|api| api.as_str().trim_end_matches('/').to_owned())
+        .or_else(|| registered.and_then(base_of_webhook))
+        .ok_or("not looked at: give --api URL")?;
+    let segment = registered.and_then(|url| Segment::between(&base, url.as_str()));
+    routes::check(&base, segment.as_ref()).await
+}
+
+/// Base URL of the API whose webhook is registered at `url`. One name before the webhook's path is a segment and does
+/// not belong to the base, so that the paths without it are called, too.
+fn base_of_webhook(url: &Url) -> Option<String> {
+    let origin = url.origin().ascii_serialization();
+    match Segment::between(&origin, url.as_str()) {
+        Some(_) => Some(origin),
+        None => url.as_str().strip_suffix(WEBHOOK_PATH).map(str::to_owned),
+    }
+}
+
+/// The webhook as Metriport has it; its URL, if there is one.
+async fn registration(
+    args: &StatusArgs,
+    api_key: &SecretString,
+    keys: Option<&WebhookKeys>,
+    findings: &mut Vec<Finding>,
+) -> Option<Url> {
+    let account = client(&args.place.metriport.base_url, api_key.clone());
+    let settings = match &account {
+        Ok(account) => account.read_settings().await.map_err(|error| told(&error)),
+        Err(error) => Err(error.clone()),
+    };
+    findings.push(Finding::of(
+        "Metriport",
+        settings
+            .as_ref()
+            .map(|_| "takes the API key".to_owned())
+            .map_err(Clone::clone),
+    ));
+    let (account, settings) = (account.ok()?, settings.ok()?);
+    findings.push(Finding::of("webhook URL", ours(&settings, args.api.as_ref())));
+    findings.push(Finding::of("webhook key", same_key(&settings, keys)));
+    let registered = settings.webhook_url.as_deref()?;
+    findings.push(Finding::of("deliveries", deliveries(&account).await));
+    Url::parse(registered).ok()
+}
+
+fn told_of(keys: &WebhookKeys, now: Time) -> String {
+    match keys.previous() {
+        PreviousKey::None => "stored".to_owned(),
+        PreviousKey::Until(end) if now < end => format!("stored; the one before counts until {end}"),
+        PreviousKey::Until(end) => format!("stored; the one before counted until {end}"),
+        PreviousKey::WithoutEnd => "stored; the one before has no end and does not count".to_owned(),
+    }
+}
+
+async fn owner_key(secrets: &StackSecrets) -> Result<String, String> {
+    let secret = secrets.read(Kept::OwnerKey).await?;
+    let key = OwnerKey::parse(secret.expose_secret());
+    key.map(|_| "stored".to_owned()).map_err(|error| error.to_string())
+}
+
+fn ours(settings: &Settings, api: Option<&Url>) -> Result<String, String> {
+    let registered = settings
+        .webhook_url
+        .as_deref()
+        .ok_or("none is registered: `ias account register-webhook`")?;
+    let base = api.map(|api| api.as_str().trim_end_matches('/'));
+    match base {
+        Some(base) if Segment::between(base, registered).is_none() => Err(format!(
+            "{} is registered, and not {base}{WEBHOOK_PATH}",
+            shown(registered)
+        )),
+        _ => Ok(shown(registered)),
+    }
+}
+
+fn same_key(settings: &Settings, keys: Option<&WebhookKeys>) -> Result<String, String> {
+    match (&settings.webhook_key, keys) {
+        (Some(key), Some(keys)) if keys.is_current(key) => Ok("Metriport signs with the stored one".to_owned()),
+        (Some(_), Some(_)) => Err("Metriport signs with another one: `ias account rotate webhook-key`".to_owned()),
+        (None, _) => Err("Metriport has none: `ias account register-webhook`".to_owned()),
+        (Some(_), None) => Err("none is stored to compare with".to_owned()),
+    }
+}
+
+async fn deliveries(account: &Client) -> Result<String, String> {
+    let status = account.webhook_status().await.map_err(|error| told(&error))?;
+    let status = status.ok_or("Metriport has no webhook settings")?;
+    let counts = format!("{} under way, {} failed", status.processing, status.failed);
+    match status.enabled {
+        Some(true) if status.failed == 0 => Ok(format!("enabled; {counts}")),
+        Some(true) => Ok(format!("enabled; {counts}, which `reconcile` has sent again")),
+        _ => Err(format!("the last one did not arrive; {counts}")),
+    }
+}
+
+/// Sends what Metriport would send to try the URL, signed with the stored key. An answer proves that whoever listens
+/// there has the key, and leaves no trace there.
+async fn ping(url: &Url, keys: &WebhookKeys) -> Result<String, String> {
+    let word = clock::new_id().to_string();
+    let meta = json!({ "messageId": clock::new_id(), "when": clock::now().to_string(), "type": "ping" });
+    let body = json!({ "ping": word, "meta": meta }).to_string();
+    let http = shared::metriport::http_client(Duration::from_secs(3), Duration::from_secs(5));
+    let request = http.map_err(|error| error.to_string())?.post(url.clone());
+    let request = request.header("content-type", "application/json");
+    let request = request.header(SIGNATURE_HEADER, sign(keys, body.as_bytes()));
+    let answer = sandbox_machine::app::reply(request.body(body))
+        .await
+        .map_err(|error| error.to_string())?;
+    match answer.status {
+        200 if answer.text("/pong") == word => Ok("answered, with the stored key".to_owned()),
+        401 => Err("refused: whoever listens there has another key, or has not read it yet (30 s)".to_owned()),
+        status => Err(format!("answered {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(url: Option<&str>, key: Option<&str>) -> Settings {
+        Settings {
+            account: None,
+            webhook_url: url.map(str::to_owned),
+            webhook_key: key.map(SecretString::from),
+        }
+    }
+
+    #[test]
+    fn the_registered_url_must_be_that_of_the_api() {
+        let api: Url = "https://health.example.org".parse().unwrap();
+        let ours_is = "https://health.example.org/v1/webhooks/metriport";
+        assert_eq!(ours(&settings(Some(ours_is), None), Some(&api)).unwrap(), ours_is);
+        let secret = "https://health.example.org/8f14e45fceea167a5a36dedd4bea2543/v1/webhooks/metriport";
+        let hidden = "https://health.example.org/…/v1/webhooks/metriport";
+        assert_eq!(ours(&settings(Some(secret), None), Some(&api)).unwrap(), hidden);
+        assert!(ours(&settings(Some("https://other.example.org/x"), None), Some(&api)).is_err());
+        assert!(ours(&settings(Some("https://other.example.org/x"), None), None).is_ok());
+        assert!(ours(&settings(None, None), None).is_err());
+    }
+
+    #[test]
+    fn base_of_a_registered_webhook_excludes_its_segment() {
+        let base = |url: &str| base_of_webhook(&url.parse().unwrap());
+        let origin = Some("https://health.example.org".to_owned());
+        assert_eq!(base("https://health.example.org/v1/webhooks/metriport"), origin);
+        let secret = "https://health.example.org/8f14e45fceea167a5a36dedd4bea2543/v1/webhooks/metriport";
+        assert_eq!(base(secret), origin);
+        let deeper = "https://health.example.org/a/b/v1/webhooks/metriport";
+        assert_eq!(base(deeper).as_deref(), Some("https://health.example.org/a/b"));
+        assert_eq!(base("https://health.example.org/hook"), None);
+    }
+
+    #[test]
+    fn another_key_is_told_with_the_way_on() {
+        let keys = WebhookKeys::new("k".into());
+        assert!(same_key(&settings(None, Some("k")), Some(&keys)).is_ok());
+        assert!(
+            same_key(&settings(None, Some("j")), Some(&keys))
+                .unwrap_err()
+                .contains("rotate")
+        );
+        assert!(
+            same_key(&settings(None, None), Some(&keys))
+                .unwrap_err()
+                .contains("register-webhook")
+        );
+        assert!(same_key(&settings(None, Some("k")), None).is_err());
+        let now = Time::from_millis(5);
+        let rotated = keys.rotated("j".into(), Time::from_millis(6));
+        assert!(
+            told_of(&rotated, now).contains("counts until")
+                && told_of(&rotated, Time::from_millis(6)).contains("counted")
+        );
+    }
+}

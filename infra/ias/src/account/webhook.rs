@@ -1,0 +1,207 @@
+//! The webhook URL and the key that signs what comes there.
+//!
+//! The key exists only once a URL is registered, and Metriport pings the URL at once. So the first ping fails, as our
+//! secret does not hold the key yet; the URL is registered again once it does, for another ping.
+
+use std::time::Duration;
+
+use clap::Args;
+use sandbox_machine::sandbox::WEBHOOK_PATH;
+use secrecy::SecretString;
+use shared::config::is_loopback;
+use shared::metriport::{Client, WebhookReplay, WebhookSettings, WebhookStatus, webhook_url_problem};
+use shared::webhook::WebhookKeys;
+use url::Url;
+
+use super::client::told;
+use super::segment::{shown, with_segment};
+use super::{Kept, Place, StackSecrets};
+use crate::report::{say, say_line};
+
+/// When a ping has shown, one way or the other: Metriport waits two seconds for the answer.
+const PING_SHOWS: Duration = Duration::from_secs(3);
+/// How long is waited before each ping. A process that has read the secret before the key was there reads it again
+/// after 30 s; each try costs two calls of the day's quota.
+const PAUSES_SECS: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
+
+/// Options of `account register-webhook`.
+#[derive(Debug, Clone, Args)]
+pub struct RegisterWebhookArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Where webhooks go: https://YOUR-DOMAIN/v1/webhooks/metriport. The variable WEBHOOK_SEGMENT holds the segment
+    /// that the stack has, if it has one.
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// Put it in the place of another URL. An account has one, for all its events.
+    #[arg(long)]
+    replace: bool,
+}
+
+/// What registering means for what the account has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Plan {
+    /// There is no URL.
+    Register,
+    /// It is this one.
+    Confirm,
+    /// There is another.
+    Replace(String),
+}
+
+/// Runs the command.
+pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), String> {
+    let given = with_segment(&args.url)?;
+    let url = checked(&given, &args.place.metriport.base_url)?;
+    let shown_url = shown(url.as_str());
+    let secrets = args.place.secrets()?;
+    let account = args.place.client(&secrets).await?;
+    let settings = account.read_settings().await.map_err(|error| told(&error))?;
+    let plan = plan(settings.webhook_url.as_deref(), &url, args.replace)?;
+    let known = settings.webhook_key.filter(|_| plan == Plan::Confirm);
+    let key = match known {
+        Some(key) => key,
+        None => register(&account, &url).await?,
+    };
+    say_line(&match plan {
+        Plan::Register => format!("Registered {shown_url}."),
+        Plan::Confirm => format!("{shown_url} is registered already."),
+        Plan::Replace(old) => format!("Registered {shown_url} in the place of {}.", shown(&old)),
+    });
+    say(match keep(&secrets, key).await? {
+        true => "Stored the webhook key in the stack's secret.",
+        false => "The stack's secret holds the webhook key already.",
+    });
+    let status = confirm(&account, &url).await?;
+    say("Metriport's ping was answered: the webhook is enabled.");
+    if status.failed > 0 {
+        say(&failed(status.failed));
+    }
+    Ok(())
+}
+
+/// A URL that Metriport takes. A stand-in on this machine takes this machine's own, and says itself what it refuses.
+fn checked(text: &str, metriport: &Url) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error| format!("--url: {error}"))?;
+    if !(is_loopback(metriport) && is_loopback(&url))
+        && let Some(problem) = webhook_url_problem(text)
+    {
+        return Err(format!("--url cannot be registered: {problem}"));
+    }
+    if !url.path().ends_with(WEBHOOK_PATH) {
+        say(&format!(
+            "Note: the API takes webhooks at {WEBHOOK_PATH}; this URL must lead there."
+        ));
+    }
+    Ok(url)
+}
+
+fn plan(present: Option<&str>, wanted: &Url, replace: bool) -> Result<Plan, String> {
+    match present {
+        None => Ok(Plan::Register),
+        Some(present) if Url::parse(present).is_ok_and(|present| present == *wanted) => Ok(Plan::Confirm),
+        Some(present) if replace => Ok(Plan::Replace(present.to_owned())),
+        Some(present) => Err(format!(
+            "the account sends its webhooks to {}, and there is one URL for all of them: whoever listens there \
+             would hear no more. `--replace` does it; better is an account of its own for this stack",
+            shown(present)
+        )),
+    }
+}
+
+async fn register(account: &Client, url: &Url) -> Result<SecretString, String> {
+    let settings = account.set_webhook_url(url).await.map_err(|error| told(&error))?;
+    settings
+        .webhook_key
+        .ok_or_else(|| "Metriport gave no webhook key".to_owned())
+}
+
+/// Stores the key as the only one, unless it is the current one already. Whether it did.
+async fn keep(secrets: &StackSecrets, key: SecretString) -> Result<bool, String> {
+    if stored(secrets).await.is_ok_and(|keys| keys.is_current(&key)) {
+        return Ok(false);
+    }
+    secrets
+        .store(Kept::WebhookKeys, &WebhookKeys::new(key).to_secret())
+        .await?;
+    Ok(true)
+}
+
+/// The keys that the stack has.
+pub(super) async fn stored(secrets: &StackSecrets) -> Result<WebhookKeys, String> {
+    use secrecy::ExposeSecret as _;
+    let secret = secrets.read(Kept::WebhookKeys).await?;
+    WebhookKeys::parse(secret.expose_secret()).map_err(|error| format!("the secret WebhookKeysSecret {error}"))
+}
+
+/// Has Metriport ping the URL, again and again, until it holds the webhook for enabled.
+pub(super) async fn confirm(account: &Client, url: &Url) -> Result<WebhookStatus, String> {
+    for pause in PAUSES_SECS {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        account.set_webhook_url(url).await.map_err(|error| told(&error))?;
+        tokio::time::sleep(PING_SHOWS).await;
+        let status = account.webhook_status().await.map_err(|error| told(&error))?;
+        if let Some(status) = status.filter(|status| status.enabled == Some(true)) {
+            return Ok(status);
+        }
+    }
+    Err(format!(
+        "Metriport got no right answer to its ping at {}: does the name lead to this stack, and does webhook-intake \
+         start? `ias account status` looks closer",
+        shown(url.as_str())
+    ))
+}
+
+/// What to tell of deliveries that failed.
+pub(super) fn failed(count: u64) -> String {
+    format!(
+        "{count} deliveries have failed so far: `reconcile` has Metriport send them again, within a quarter of an hour."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_url_is_shown_and_replaced_only_on_demand() {
+        let ours: Url = "https://health.example.org/v1/webhooks/metriport".parse().unwrap();
+        assert_eq!(plan(None, &ours, false), Ok(Plan::Register));
+        assert_eq!(plan(Some(ours.as_str()), &ours, false), Ok(Plan::Confirm));
+        assert_eq!(
+            plan(
+                Some("https://HEALTH.example.org:443/v1/webhooks/metriport"),
+                &ours,
+                true
+            ),
+            Ok(Plan::Confirm)
+        );
+        let other = "https://treatment.example.org/hook";
+        assert!(plan(Some(other), &ours, false).unwrap_err().contains(other));
+        assert_eq!(plan(Some(other), &ours, true), Ok(Plan::Replace(other.to_owned())));
+    }
+
+    #[test]
+    fn this_machine_is_for_the_stand_in_alone() {
+        let local = "http://127.0.0.1:40000/v1/webhooks/metriport";
+        let stand_in: Url = "http://127.0.0.1:9".parse().unwrap();
+        let metriport: Url = "https://api.metriport.com".parse().unwrap();
+        assert!(checked(local, &stand_in).is_ok());
+        assert!(checked(local, &metriport).is_err());
+        let aws = "https://abc.execute-api.us-west-1.amazonaws.com/v1/webhooks/metriport";
+        for metriport in [stand_in, metriport] {
+            assert!(
+                checked(aws, &metriport)
+                    .unwrap_err()
+                    .contains("put a domain of your own in front")
+            );
+        }
+        assert!(
+            checked(
+                "https://health.example.org/v1/webhooks/metriport",
+                &"https://api.metriport.com".parse().unwrap()
+            )
+            .is_ok()
+        );
+    }
+}

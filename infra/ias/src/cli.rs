@@ -1,0 +1,244 @@
+//! The command line.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sandbox_machine::privileges::effective_policies;
+use sandbox_metriport::Persona;
+
+use crate::account::{self, AccountArgs, TokenInput};
+use crate::dead_letters::{self, DeadLettersArgs};
+use crate::report::{say, say_error};
+use crate::smoke::{self, SmokeArgs};
+use crate::stand_in::{self, StandInArgs};
+use crate::{explain, pull, up};
+
+/// Individual Access on one machine: a person pulls their own medical record.
+#[derive(Debug, Parser)]
+#[command(name = "ias", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything, play the app, the browser and the person, pull twice, and show the record.
+    Pull(PullArgs),
+    /// Start everything and leave it running for an app of your own.
+    Up(UpArgs),
+    /// Pull once over a deployed API, step by step, and show the record as a table.
+    Smoke(SmokeArgs),
+    /// Start the stand-in for Metriport and an issuer of tokens alone, for a deployment that runs elsewhere.
+    StandIn(StandInArgs),
+    /// Tell in plain words what happened to a pull, from a running API.
+    Explain(ExplainArgs),
+    /// Look at what the functions gave up, in AWS or in a running sandbox, and send it back.
+    ///
+    /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_ENDPOINT_URL_SQS.
+    DeadLetters(DeadLettersArgs),
+    /// Set up the account at Metriport and the secrets of a deployment, look them over, and change their keys.
+    ///
+    /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and
+    /// AWS_ENDPOINT_URL_SECRETS_MANAGER.
+    Account(AccountArgs),
+    /// The effective policies of the functions as the sandbox enforces them, as JSON.
+    #[command(hide = true)]
+    Policies,
+    /// One function in this process, as the host starts it.
+    #[command(hide = true)]
+    Function {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Options of `pull`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PullArgs {
+    /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
+    #[arg(long, value_name = "BUNDLE.json")]
+    pub record: Option<PathBuf>,
+    /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
+    #[arg(long, requires = "record")]
+    pub replace_patient: bool,
+    /// Where the pulled record is written.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Whose pull it is: a behaviour of the networks.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value_t = Persona::Ordinary,
+        value_parser = persona,
+        help = persona_help()
+    )]
+    pub persona: Persona,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    /// Seed of ids and sample records.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// Options of `up`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct UpArgs {
+    /// Port of the API on 127.0.0.1; a free one if not given.
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Keep tables, queues, objects, secrets and the stand-in's patients here; in memory if not given.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// A web origin whose pages may call the API and read records, such as http://localhost:5173; may be given more
+    /// than once. None by default, as in the template.
+    #[arg(long = "origin", value_name = "URL", value_parser = origin)]
+    pub origins: Vec<String>,
+    /// Admit more requests than the template's throttles do, for a load test.
+    #[arg(long)]
+    pub no_throttle: bool,
+    /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
+    #[arg(long, value_name = "BUNDLE.json")]
+    pub record: Option<PathBuf>,
+    /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
+    #[arg(long, requires = "record")]
+    pub replace_patient: bool,
+    /// A URL of your app that hosted pages may return to; may be given more than once.
+    #[arg(long = "redirect", value_name = "URL")]
+    pub redirects: Vec<String>,
+    /// Show the hosted pages, for a person with an authenticator app, instead of passing them at once.
+    #[arg(long)]
+    pub pages: bool,
+    /// Print what the functions log.
+    #[arg(long)]
+    pub logs: bool,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// Options of `explain`.
+#[derive(Clone, clap::Args)]
+pub struct ExplainArgs {
+    /// Id of the pull.
+    pub run: String,
+    /// Base URL of the API.
+    #[arg(long, env = "API", value_name = "URL")]
+    pub api: String,
+    #[command(flatten)]
+    pub token: TokenInput,
+}
+
+impl fmt::Debug for ExplainArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExplainArgs")
+            .field("run", &self.run)
+            .field("api", &self.api)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An origin as browsers write it in `Origin`: nothing else would ever match.
+fn origin(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    let written = url.origin().ascii_serialization();
+    match url.origin().is_tuple() && written == text {
+        true => Ok(written),
+        false if url.origin().is_tuple() => Err(format!("an origin has no path; this one is {written}")),
+        false => Err("an origin is a scheme, a host and perhaps a port".to_owned()),
+    }
+}
+
+fn persona(name: &str) -> Result<Persona, String> {
+    name.parse().map_err(|_unknown| format!("one of {}", names()))
+}
+
+fn names() -> String {
+    Persona::ALL
+        .iter()
+        .map(|persona| persona.name())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn persona_help() -> String {
+    let lines = Persona::ALL
+        .iter()
+        .map(|persona| format!("  {}: {}", persona.name(), persona.description()));
+    format!("How the networks behave:\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Runs a command to its end.
+#[must_use]
+pub fn run(command: Command) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.to_string()),
+    };
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Pull(args) => pull::pull(&args).await,
+            Command::Up(args) => up::up(&args).await,
+            Command::Smoke(args) => smoke::smoke(&args).await,
+            Command::StandIn(args) => stand_in::stand_in(&args).await,
+            Command::Explain(args) => explain::explain(&args).await,
+            Command::Account(args) => account::account(&args).await,
+            Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
+            Command::Policies => policies(),
+            Command::Function { name } => Err(format!("{name} runs in a process of its own")),
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Prints the effective policies, for a judge that holds them against AWS's own transform.
+fn policies() -> Result<(), String> {
+    let policies = effective_policies().map_err(|error| error.to_string())?;
+    say(&policies.to_string());
+    Ok(())
+}
+
+fn fail(error: &str) -> ExitCode {
+    say_error(&format!("error: {error}"));
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_taken_as_browsers_write_it() {
+        for good in [
+            "http://localhost:5173",
+            "https://app.example.test",
+            "http://127.0.0.1:3000",
+        ] {
+            assert_eq!(origin(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "*",
+            "localhost:5173",
+            "https://app.example.test/",
+            "https://app.example.test/app",
+            "https://APP.example.test",
+            "https://app.example.test:443",
+            "https://a@app.example.test",
+            "file:///app",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `ias explain`: what happened to a pull, in plain words, from its timeline.
+
+use reqwest::Method;
+use sandbox_machine::app::App;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+
+use crate::cli::ExplainArgs;
+use crate::report::say_line;
+
+/// Asks the API for a pull and its timeline, and prints them as a person would tell it.
+pub(crate) async fn explain(args: &ExplainArgs) -> Result<(), String> {
+    let app = App::new(&args.api, args.token.required()?.expose_secret()).map_err(|error| error.to_string())?;
+    let path = format!("/v1/network-queries/{}", args.run);
+    let run = fetch(&app, &path).await?;
+    let timeline = fetch(&app, &format!("{path}/timeline")).await?;
+    for line in told(&run, &timeline) {
+        say_line(&line);
+    }
+    Ok(())
+}
+
+async fn fetch(app: &App, path: &str) -> Result<Value, String> {
+    let reply = app
+        .send(Method::GET, path, None)
+        .await
+        .map_err(|error| error.to_string())?;
+    match reply.status {
+        200 => Ok(reply.body),
+        401 => Err("the API does not take this token: has it ended?".to_owned()),
+        404 => Err("there is no pull of this person's under that id".to_owned()),
+        status => Err(format!("the API answered {status} {}", reply.code())),
+    }
+}
+
+/// The pull as it stands, and a line for everything that happened.
+#[must_use]
+pub fn told(run: &Value, timeline: &Value) -> Vec<String> {
+    let mut lines = vec![format!(
+        "Pull {} is {}.",
+        word(run, "id"),
+        word(run, "status").replace('_', " ")
+    )];
+    let events = timeline.get("events").and_then(Value::as_array);
+    for event in events.into_iter().flatten() {
+        let made = match word(event, "record") {
+            "" => String::new(),
+            record => format!(" Record {record} is asked for."),
+        };
+        lines.push(format!("  {}  {}{made}", word(event, "at"), sentence(event)));
+    }
+    lines.push(
+        match run.pointer("/next/action").and_then(Value::as_str).unwrap_or_default() {
+            "wait" => "Next: wait.".to_owned(),
+            "read_record" => "Next: read the record.".to_owned(),
+            action => format!("Next: {}.", action.replace('_', " ")),
+        },
+    );
+    lines
+}
+
+fn word<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What one event means.
+fn sentence(event: &Value) -> String {
+    let reason = word(event, "reason").replace('_', " ");
+    let until = word(event, "until");
+    match word(event, "code") {
+        "accepted" => "The pull was accepted; the challenge is used and the patient is locked for it.".to_owned(),
+        "start_claimed" => "The query is about to be started: this is written before the call.".to_owned(),
+        "started" => "Metriport started the query.".to_owned(),
+        "start_deferred" if word(event, "cause") == "rate_limited" => {
+            format!("Metriport takes no more queries at the moment; the start is tried again at {until}.")
+        }
+        "start_deferred" if word(event, "cause") == "budget" => {
+            format!("The start waits for its turn within Metriport's limits; it is planned for {until}.")
+        }
+        "start_deferred" => format!("Metriport could not be reached; the start is tried again at {until}."),
+        "start_refused" => format!("Metriport refused the query: {reason}."),
+        "start_unknown" => "The call ended without an answer. The query may run; it is not started again.".to_owned(),
+        "start_stayed_unknown" => "Nothing proved that the query ran. The record is looked at once.".to_owned(),
+        "start_too_late" => "The AAL2 session ended before the query could start.".to_owned(),
+        "source_reported" => match word(event, "status") {
+            "completed" => format!("The source {} has answered.", word(event, "source")),
+            _ => format!("The source {} has failed.", word(event, "source")),
+        },
+        "polled" => format!("Metriport was asked how far it is: {}.", reported(event)),
+        "poll_failed" => format!("It could not be asked how far Metriport is; it is asked again at {until}."),
+        "deadline_passed" => "The time for the sources is over; what has not answered counts as expired.".to_owned(),
+        "record_awaited" => format!("The record is still on its way; it is looked for again at {until}."),
+        "record_ended" => match event.get("available").and_then(Value::as_bool) {
+            Some(true) => "The record has arrived.".to_owned(),
+            _ => "The record could not be had.".to_owned(),
+        },
+        other => format!("Something this version does not know: {other}."),
+    }
+}
+
+/// What upstream said of each source.
+fn reported(event: &Value) -> String {
+    let sources = event.pointer("/report/sources").and_then(Value::as_array);
+    let said = sources.into_iter().flatten().map(|source| {
+        let outcome = Some(word(source, "outcome")).filter(|outcome| !outcome.is_empty());
+        format!("{} {}", word(source, "source"), outcome.unwrap_or("at work"))
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use shared::domain::run::{Deferral, Outcome, Reason, Report, RunEvent};
+    use shared::domain::{SourceKind, Time, UpstreamRequestId};
+
+    /// Every code there is has a sentence of its own.
+    #[test]
+    fn nothing_that_can_happen_is_left_unexplained() {
+        let until = Time::parse("2026-11-22T10:40:00Z").unwrap();
+        let request = UpstreamRequestId::parse("r").unwrap();
+        let events = [
+            RunEvent::StartClaimed,
+            RunEvent::Started {
+                request,
+                report: Report::default(),
+            },
+            RunEvent::StartDeferred {
+                cause: Deferral::RateLimited,
+                until,
+            },
+            RunEvent::StartDeferred {
+                cause: Deferral::NotSent,
+                until,
+            },
+            RunEvent::StartDeferred {
+                cause: Deferral::Budget,
+                until,
+            },
+            RunEvent::StartRefused {
+                reason: Reason::UpstreamRefused,
+            },
+            RunEvent::StartUnknown,
+            RunEvent::StartStayedUnknown,
+            RunEvent::StartTooLate,
+            RunEvent::SourceReported {
+                source: SourceKind::Hie,
+                status: Outcome::Failed,
+                request: None,
+            },
+            RunEvent::Polled {
+                report: Report::default(),
+            },
+            RunEvent::PollFailed { until },
+            RunEvent::DeadlinePassed,
+            RunEvent::RecordAwaited { until },
+            RunEvent::RecordEnded { available: true },
+        ];
+        let sentences: std::collections::BTreeSet<_> = events.iter().map(|event| sentence(&json!(event))).collect();
+        assert_eq!(sentences.len(), events.len());
+        assert!(sentences.iter().all(|sentence| !sentence.contains("does not know")));
+    }
+}

@@ -1,0 +1,13 @@
+//! `ias`, the command of Individual Access: a person's pull on one machine, and the operator's work on a deployment.
+//!
+//! `sandbox_machine` is the machine; this crate has the commands, their options and their output.
+
+pub mod account;
+pub mod cli;
+pub mod dead_letters;
+pub mod explain;
+mod pull;
+pub mod report;
+mod smoke;
+mod stand_in;
+mod up;

@@ -1,0 +1,78 @@
+//! `ias up`: everything, left running for an app of one's own.
+
+use sandbox_machine::functions::runner;
+use sandbox_machine::{Sandbox, SandboxOptions};
+use sandbox_metriport::StandInOptions;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::UpArgs;
+use crate::pull::{SUBJECT, read_record};
+use crate::report::{say, say_error};
+
+mod lines;
+
+/// Runs until the person at the keyboard, or the system, ends it.
+pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
+    let sandbox = Sandbox::start(options(args)?)
+        .await
+        .map_err(|error| error.to_string())?;
+    let token = sandbox
+        .token(SUBJECT, &serde_json::Map::new())
+        .map_err(|error| error.to_string())?;
+    let stop = Stop::listen()?;
+    say(&lines::welcome(&sandbox, &token, args.pages));
+    stop.heard().await;
+    say("Stopping.");
+    sandbox.shutdown().await.map_err(|error| error.to_string())
+}
+
+fn options(args: &UpArgs) -> Result<SandboxOptions, String> {
+    let mut options = SandboxOptions::new(runner(args.bin_dir.clone())?);
+    // Another seed each time: a table that was kept without its stand-in must not meet new patients under old ids.
+    let seed = u64::try_from(shared::clock::now().millis()).unwrap_or(1);
+    options.stand_in = StandInOptions {
+        seed,
+        record: args.record.as_deref().map(read_record).transpose()?,
+        replace_patient: args.replace_patient,
+        auto_approve: !args.pages,
+        ..StandInOptions::default()
+    };
+    options.port = args.port;
+    options.data_dir = args.data.clone();
+    options.redirects = args.redirects.clone();
+    options.origins = args.origins.clone();
+    options.throttled = !args.no_throttle;
+    if args.logs {
+        options.log = std::sync::Arc::new(|line| say_error(&format!("[{}] {}", line.function, line.text)));
+    }
+    Ok(options)
+}
+
+/// Ctrl-C, or the system's word to end this. Heard from the moment it is made: who is told that all is up may send it
+/// at once.
+pub(crate) struct Stop {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Stop {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub(crate) fn listen() -> Result<Self, String> {
+        let heard = |kind| signal(kind).map_err(|error| error.to_string());
+        Ok(Self {
+            interrupted: heard(SignalKind::interrupt())?,
+            terminated: heard(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for either.
+    pub(crate) async fn heard(mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The output of `ias up`: where everything is, and lines for a shell that pull a record.
+//!
+//! They paste into bash and zsh. An interactive zsh knows no comments, so no line is one. No line holds a `!` outside
+//! single quotes, since both shells would look for it in their history. With `--pages`, the lines ask for the address
+//! that the browser was sent to.
+
+use sandbox_machine::Sandbox;
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_metriport::Persona;
+
+use crate::pull::demographics;
+
+/// Everything that is printed.
+pub(super) fn welcome(sandbox: &Sandbox, token: &str, pages: bool) -> String {
+    let base = sandbox.host().base_url();
+    let metriport = sandbox.stand_in().base_url();
+    let names = Persona::ALL
+        .iter()
+        .map(|persona| format!("{} ({})", persona.first_name(), persona.name()));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let given_up = operated(sandbox, "AWS_ENDPOINT_URL_SQS", "dead-letters list");
+    let look_over = operated(
+        sandbox,
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        &format!("account status --metriport {metriport}"),
+    );
+    format!(
+        "Individual Access is up.\n\n  \
+         API        {base}\n  \
+         Metriport  {metriport}   (the stand-in; hosted pages are here too)\n  \
+         Tokens     {base}/token?subject=NAME   (access_token, for an hour; further parameters become claims)\n  \
+         Persons    the first name chooses how the networks behave:\n             {names}\n  \
+         Given up   {given_up}\n  \
+         Look over  {look_over}\n\n\
+         Paste these lines one by one, into bash or zsh.\n\n{setup}\n\n{identity}\n\n{challenge}\n\n{query}\n\n\
+         {RECORD}\n\n{another}\n\nCtrl-C stops everything.",
+        setup = setup(base, token),
+        identity = identity(pages),
+        challenge = challenge(pages),
+        query = QUERY,
+        another = another(),
+    )
+}
+
+/// A command of an operator's, with all it needs to find this sandbox and no real account.
+fn operated(sandbox: &Sandbox, endpoint: &str, command: &str) -> String {
+    let needed = [endpoint, "AWS_REGION", "AWS_SECRET_ACCESS_KEY"];
+    let variables = sandbox
+        .aws()
+        .env()
+        .into_iter()
+        .filter(|(name, _)| needed.contains(&name.as_str()));
+    let variables: String = variables.map(|(name, value)| format!("{name}={value} ")).collect();
+    format!("{variables}AWS_ACCESS_KEY_ID=OPERATOR cargo run -- {command}")
+}
+
+fn setup(base: &str, token: &str) -> String {
+    format!(
+        r#"export API={base}
+export TOKEN={token}
+field() {{ sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }}
+call() {{ curl -sS -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' "$@"; }}"#
+    )
+}
+
+fn identity(pages: bool) -> String {
+    let person = demographics(Persona::Ordinary);
+    let visit = match pages {
+        true => concat!(
+            r#"printf 'Open this page, add its key to an authenticator app, and type the code:\n%s\n' "#,
+            r#""$(printf '%s' "$SESSION" | field sessionUrl)""#,
+        ),
+        false => concat!(
+            r#"curl -sS -o /dev/null -w 'sent back to %{redirect_url}\n' "#,
+            r#""$(printf '%s' "$SESSION" | field sessionUrl)""#,
+        ),
+    };
+    format!(
+        r#"echo '1 Identity: link the person to a patient, prove who they are (IAL2), see it confirmed'
+call -X PUT "$API/v1/patient" -d '{person}'; echo
+SESSION=$(call -X POST "$API/v1/identity-sessions" -d '{{"redirectUrl":"{IDENTITY_RETURN}"}}'); printf '%s\n' "$SESSION"
+{visit}
+until call "$API/v1/identity" | grep '"status":"verified"'; do sleep 1; done"#
+    )
+}
+
+fn challenge(pages: bool) -> String {
+    let visit = match pages {
+        true => concat!(
+            r#"printf 'Open this page and type a code of the app:\n%s\n' "#,
+            r#""$(printf '%s' "$CHALLENGE" | field challengeUrl)""#,
+            "\nprintf 'Paste the address that it sends you to: '; read -r BACK",
+        ),
+        false => concat!(
+            r#"BACK=$(curl -sS -o /dev/null -w '%{redirect_url}' "#,
+            r#""$(printf '%s' "$CHALLENGE" | field challengeUrl)"); printf '%s\n' "$BACK""#,
+        ),
+    };
+    format!(
+        r#"echo '2 Challenge: a fresh second factor (AAL2)'
+CHALLENGE=$(call -X POST "$API/v1/aal2-challenges" -d '{{"redirectUrl":"{AAL2_RETURN}"}}'); printf '%s\n' "$CHALLENGE"
+{visit}
+AAL2=$(printf '%s' "$BACK" | sed -n 's/.*aal2SessionId=\([^&]*\).*/\1/p')
+CHALLENGE_ID=$(printf '%s' "$CHALLENGE" | field challengeId)"#
+    )
+}
+
+/// A line is pasted as a whole, so the long one cannot be broken where it is printed.
+const QUERY: &str = concat!(
+    "echo '3 Query: ask the networks'\n",
+    r#"SOURCES='"hie":{"enabled":true},"pharmacy":{"enabled":true},"lab":{"enabled":true}'"#,
+    "\n",
+    r#"QUERY=$(call -X POST "$API/v1/network-queries" -H "x-aal2-session: $AAL2" -d "{\"challengeId\":\"$CHALLENGE_ID\","#,
+    r#"\"aal2Status\":\"verified\",\"sources\":{$SOURCES}}"); printf '%s\n' "$QUERY""#,
+    "\n",
+    r#"ID=$(printf '%s' "$QUERY" | sed -n 's/^{"id":"\([^"]*\)".*/\1/p')"#,
+    "\n",
+    r#"until call "$API/v1/network-queries/$ID" | grep '"action":"read_record"'; do sleep 1; done"#,
+    "\n",
+    r#"call "$API/v1/network-queries/$ID/timeline"; printf '\nThe same in words: cargo run -- explain %s\n' "$ID""#,
+);
+
+const RECORD: &str = r#"echo '4 Record: a link that lives a minute'
+RECORD=$(call "$API/v1/network-queries/$ID" | sed -n 's/.*"url":"\([^"]*\)".*/\1/p')
+curl -sS "$(call "$API$RECORD" | sed -n 's/.*"link":{"url":"\([^"]*\)".*/\1/p')" -o record.json && ls -l record.json"#;
+
+fn another() -> String {
+    let mut person = demographics(Persona::Ordinary);
+    // Metriport takes people with equal demographics for one patient.
+    if let Some(birth) = person.get_mut("dob") {
+        *birth = "1961-05-04".into();
+    }
+    format!(
+        r#"echo 'Another person: a token of their own, and a patient; then go on as above'
+TOKEN=$(curl -sS "$API/token?subject=somebody-else" | field access_token)
+call -X PUT "$API/v1/patient" -d '{person}'; echo"#
+    )
+}

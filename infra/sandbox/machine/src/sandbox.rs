@@ -1,0 +1,328 @@
+//! The whole on one machine: stand-in, AWS, host. Starting it is one call, and so is ending it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbox_aws::{Aws, AwsOptions};
+use sandbox_host::cloudwatch::MetricSink;
+use sandbox_host::template::{Stack, TemplateError};
+use sandbox_host::{Host, HostOptions, Issuer, IssuerError, LogSink, Runner, StartError};
+use sandbox_metriport::{FaultPlan, StandIn, StandInOptions};
+use serde_json::{Map, Value};
+use shared::clock;
+use shared::metriport::{Client, ClientOptions, WebhookSettings, http_client};
+
+use crate::app::App;
+use crate::faults::Faults;
+use crate::privileges::{Privilege, Privileges};
+use crate::stack::{self, Parameters, Secrets};
+
+/// Where the app's own pages would be; the hosted pages return there.
+pub const IDENTITY_RETURN: &str = "https://app.example.test/ias/identity/return";
+/// Where the AAL2 page returns to.
+pub const AAL2_RETURN: &str = "https://app.example.test/ias/aal2/return";
+
+/// The path of the API that takes webhooks.
+pub const WEBHOOK_PATH: &str = "/v1/webhooks/metriport";
+
+/// Who signs the sandbox's tokens.
+pub const ISSUER: &str = "https://issuer.sandbox.example.test";
+/// Whom the sandbox's tokens are for.
+pub const AUDIENCE: &str = "individual-access-sandbox";
+/// How long they live.
+pub const TOKEN_SECS: u64 = 24 * 3600;
+
+/// Longest time for one call to the stand-in.
+const CALL_TIMEOUT: Duration = Duration::from_secs(25);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a sandbox is started.
+pub struct SandboxOptions {
+    /// Port of the API; 0 takes a free one.
+    pub port: u16,
+    /// Where state is kept; `None` keeps it in memory.
+    pub data_dir: Option<PathBuf>,
+    /// The stand-in for Metriport.
+    pub stand_in: StandInOptions,
+    /// Divides the functions' durations and the queues' delays; the stand-in has its own.
+    pub time_scale: u32,
+    /// What is started as a function.
+    pub runner: Runner,
+    /// Further variables of every function.
+    pub extra_env: Vec<(String, String)>,
+    /// Where hosted pages may return to, besides [`IDENTITY_RETURN`] and [`AAL2_RETURN`].
+    pub redirects: Vec<String>,
+    /// Web origins that may call the API and read records from a browser, as the parameter `CorsOrigins`.
+    pub origins: Vec<String>,
+    /// Apply the template's throttles. Off where more is sent than they admit.
+    pub throttled: bool,
+    /// Told of every call to AWS.
+    pub observer: Option<sandbox_aws::Observer>,
+    /// Told what every call to AWS weighs.
+    pub meter: Option<sandbox_aws::Meter>,
+    /// Receives every line the functions write.
+    pub log: LogSink,
+    /// Receives the metrics in those lines, as CloudWatch would.
+    pub metrics: Option<MetricSink>,
+    /// Start one process of each function at once.
+    pub prewarm: bool,
+    /// Do what an operator does after the first deployment: store the API key, register the webhook, store its key.
+    /// Otherwise the secrets are as the template makes them, and no function is started before it is needed.
+    pub set_up: bool,
+    /// How much faster schedules tick; 0 stops them.
+    pub schedule_scale: u32,
+    /// Who is asked about faults.
+    pub faults: Faults,
+}
+
+impl SandboxOptions {
+    /// A sandbox in memory whose functions are run by `runner`.
+    #[must_use]
+    pub fn new(runner: Runner) -> Self {
+        Self {
+            port: 0,
+            data_dir: None,
+            stand_in: StandInOptions::default(),
+            time_scale: 1,
+            runner,
+            extra_env: Vec::new(),
+            redirects: Vec::new(),
+            origins: Vec::new(),
+            throttled: true,
+            observer: None,
+            meter: None,
+            log: Arc::new(|_| {}),
+            metrics: None,
+            prewarm: true,
+            set_up: true,
+            schedule_scale: 1,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// Why a sandbox does not start, or does not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The template.
+    #[error("template: {0}")]
+    Template(String),
+    /// The embedded AWS.
+    #[error("AWS: {0}")]
+    Aws(#[from] sandbox_aws::Error),
+    /// The stand-in.
+    #[error("stand-in: {0}")]
+    StandIn(String),
+    /// The host.
+    #[error("host: {0}")]
+    Host(#[from] StartError),
+    /// The issuer of tokens.
+    #[error("issuer: {0}")]
+    Issuer(#[from] IssuerError),
+    /// A secret could not be stored.
+    #[error("secret: {0}")]
+    Secret(String),
+    /// The webhook could not be registered.
+    #[error("webhook registration: {0}")]
+    Webhook(String),
+    /// Functions tried what their policies do not grant them.
+    #[error("refused by policies: {}", listed(.0))]
+    Refused(BTreeSet<Privilege>),
+}
+
+fn listed(privileges: &BTreeSet<Privilege>) -> String {
+    let listed: Vec<_> = privileges.iter().map(Privilege::to_string).collect();
+    listed.join("; ")
+}
+
+impl From<TemplateError> for SandboxError {
+    fn from(error: TemplateError) -> Self {
+        Self::Template(error.to_string())
+    }
+}
+
+/// A running sandbox.
+pub struct Sandbox {
+    aws: Aws,
+    stand_in: StandIn,
+    host: Host,
+    issuer: Issuer,
+    privileges: Arc<Privileges>,
+}
+
+impl Sandbox {
+    /// Starts everything and registers the webhook.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let mut redirects = vec![IDENTITY_RETURN.to_owned(), AAL2_RETURN.to_owned()];
+        redirects.extend(options.redirects);
+        let journal = options.data_dir.as_ref().map(|folder| folder.join("stand-in.jsonl"));
+        let issuer = Issuer::new(ISSUER, AUDIENCE)?;
+        let privileges = Privileges::new(Arc::clone(&options.log));
+        // Before the stand-in, since it makes and locks the data directory.
+        let aws = Aws::start(AwsOptions {
+            data_dir: options.data_dir,
+            region: stack::REGION.to_owned(),
+            observer: options.observer,
+            meter: options.meter,
+            authorizer: Some(privileges.authorizer()),
+            interceptor: options.faults.aws,
+            time_scale: options.time_scale,
+        })
+        .await?;
+        let limits = stack::limits(&options.stand_in);
+        let daily_quota = options.stand_in.daily_quota;
+        let stand_in_options = StandInOptions {
+            redirect_allowlist: redirects.clone(),
+            journal,
+            faults: FaultPlan {
+                calls: options.faults.upstream,
+                webhooks: options.faults.webhooks,
+            },
+            ..options.stand_in
+        };
+        let stand_in = StandIn::start(stand_in_options)
+            .await
+            .map_err(|e| SandboxError::StandIn(e.to_string()))?;
+        let bindings = stack::bindings(&Parameters {
+            metriport: stand_in.base_url(),
+            facility: &stand_in.facility_id(),
+            issuer: ISSUER,
+            audience: AUDIENCE,
+            redirects: &redirects,
+            origins: &options.origins,
+            limits,
+            daily_quota,
+            link_host: stand_in.base_url().trim_start_matches("http://").to_owned(),
+        });
+        let stack = Stack::read(stack::TEMPLATE, &bindings)?;
+        let webhook_key = match options.set_up {
+            true => stand_in.webhook_key(),
+            false => clock::new_id().simple().to_string(),
+        };
+        let secrets = Secrets {
+            api_key: options.set_up.then(|| stand_in.api_key().to_owned()),
+            webhook_keys: serde_json::json!({ "previous": "", "current": webhook_key }).to_string(),
+            owner_key: format!("{}{}", clock::new_id().simple(), clock::new_id().simple()),
+        };
+        let bindings = stack::make(&aws, &stack, bindings, &secrets).await?;
+        privileges.enact(&stack, &bindings)?;
+        let endpoint = aws.endpoint(sandbox_aws::Service::Sqs);
+        let mut host_options = HostOptions::new(stack, bindings, options.runner, endpoint, issuer.clone());
+        host_options.aws_env = aws.env();
+        host_options.extra_env = options.extra_env;
+        host_options
+            .extra_env
+            .push(("TIME_SCALE".to_owned(), options.time_scale.max(1).to_string()));
+        host_options.port = options.port;
+        host_options.throttled = options.throttled;
+        host_options.prewarm = options.prewarm && options.set_up;
+        host_options.schedule_scale = options.schedule_scale;
+        host_options.log = options.log;
+        host_options.metrics = options.metrics;
+        host_options.interference = options.faults.invocations;
+        host_options.killer = options.faults.killer;
+        let host = Host::start(host_options).await?;
+        let sandbox = Self {
+            aws,
+            stand_in,
+            host,
+            issuer,
+            privileges,
+        };
+        if options.set_up {
+            sandbox.register_webhook().await?;
+        }
+        Ok(sandbox)
+    }
+
+    /// As an operator would: by Metriport's settings.
+    async fn register_webhook(&self) -> Result<(), SandboxError> {
+        let refuse = |what: &dyn std::fmt::Display| SandboxError::Webhook(what.to_string());
+        let url = format!("{}{WEBHOOK_PATH}", self.host.base_url());
+        let url = url.parse().map_err(|error: url::ParseError| refuse(&error))?;
+        let client = self.metriport_client().map_err(|error| refuse(&error))?;
+        client.set_webhook_url(&url).await.map_err(|error| refuse(&error))?;
+        Ok(())
+    }
+
+    /// A client of the stand-in, with the account's own key.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn metriport_client(&self) -> Result<Client, String> {
+        let base_url = self.stand_in.base_url().parse();
+        let base_url = base_url.map_err(|error: url::ParseError| error.to_string())?;
+        let options = ClientOptions {
+            base_url,
+            api_key: self.stand_in.api_key().into(),
+            http: http_client(CONNECT_TIMEOUT, CALL_TIMEOUT).map_err(|error| error.to_string())?,
+            request_timeout: CALL_TIMEOUT,
+            user_agent: format!("individual-access/{} (sandbox)", env!("CARGO_PKG_VERSION")),
+        };
+        Client::new(options).map_err(|error| error.to_string())
+    }
+
+    /// A token of the sandbox's own issuer.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token(&self, subject: &str, claims: &Map<String, Value>) -> Result<String, IssuerError> {
+        let now = clock::now().millis() / 1000;
+        self.issuer
+            .token(subject, claims, TOKEN_SECS, u64::try_from(now).unwrap_or_default())
+    }
+
+    /// The app, for one person.
+    ///
+    /// # Errors
+    /// When the token cannot be signed or the client cannot be made.
+    pub fn app(&self, subject: &str) -> Result<App, SandboxError> {
+        let token = self.token(subject, &Map::new())?;
+        App::new(self.host.base_url(), &token).map_err(|error| SandboxError::StandIn(error.to_string()))
+    }
+
+    /// The embedded AWS.
+    #[must_use]
+    pub const fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// The stand-in for Metriport.
+    #[must_use]
+    pub const fn stand_in(&self) -> &StandIn {
+        &self.stand_in
+    }
+
+    /// The host of the functions.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// What functions may do, and did.
+    #[must_use]
+    pub fn privileges(&self) -> &Privileges {
+        &self.privileges
+    }
+
+    /// Ends everything; nothing is left behind.
+    ///
+    /// # Errors
+    /// When queue messages cannot be kept in the data directory, and when a policy refused a function something that
+    /// nobody has asked about: whatever else came of it, in AWS it would come to nothing.
+    pub async fn shutdown(self) -> Result<(), SandboxError> {
+        self.host.shutdown().await;
+        self.stand_in.shutdown().await;
+        self.aws.shutdown().await?;
+        let refused = self.privileges.take_refused();
+        match refused.is_empty() {
+            true => Ok(()),
+            false => Err(SandboxError::Refused(refused)),
+        }
+    }
+}

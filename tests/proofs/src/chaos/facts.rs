@@ -1,0 +1,126 @@
+//! Puts together what is known of each pull once all is over: the app's view, the upstream's, and the log of faults.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sandbox_machine::Sandbox;
+use sandbox_metriport::QuerySummary;
+use shared::webhook::RUN_MARK;
+
+use super::evidence::{self, Injection};
+use super::inject::UpstreamCall;
+use super::judge::{Facts, tally};
+use super::person::{Ending, Pull};
+
+/// Upstream calls of a calm pull, by persona and whether it is the person's first.
+pub(super) type Usual = BTreeMap<(String, bool), i64>;
+
+/// What the calm pulls cost.
+pub(super) fn usual(calm: &[Pull], calls: &[UpstreamCall]) -> Usual {
+    let cost = |pull: &Pull| calls_of(pull, calls);
+    calm.iter()
+        .map(|pull| ((pull.persona.name().to_owned(), pull.first), cost(pull)))
+        .collect()
+}
+
+/// What there is beyond what anybody asked for: each is a doubled effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Strays {
+    /// Runs of ours.
+    pub(super) runs: usize,
+    /// Network queries upstream.
+    pub(super) queries: usize,
+}
+
+/// Everything about every pull.
+pub(super) fn of(
+    sandbox: &Sandbox,
+    pulls: &[Pull],
+    usual: &Usual,
+    (calls, injections): (&[UpstreamCall], &[Injection]),
+) -> Vec<Facts> {
+    let queries = sandbox.stand_in().network_queries();
+    let of = |pull: &Pull| {
+        let asked = tally(during(pull, calls).map(|call| call.operation.route()));
+        let asked: Vec<_> = asked.iter().map(|(route, count)| format!("{count} {route}")).collect();
+        let key = (pull.persona.name().to_owned(), pull.first);
+        let mut facts = facts(pull, &queries, injections);
+        facts.story = format!("{}; upstream: {}", facts.story, asked.join(", "));
+        Facts {
+            calls: calls_of(pull, calls),
+            calls_usual: usual.get(&key).copied().unwrap_or_default(),
+            ..facts
+        }
+    };
+    pulls.iter().map(of).collect()
+}
+
+/// Runs of these persons that nobody asked for.
+pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize, String> {
+    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.run()).collect();
+    let mut strays = 0;
+    for pull in pulls.iter().filter(|pull| pull.first) {
+        let app = sandbox.app(&pull.subject).map_err(|error| error.to_string())?;
+        let listed = app
+            .get("/v1/network-queries")
+            .await
+            .map_err(|error| error.to_string())?;
+        let ids = listed
+            .list("/networkQueries")
+            .iter()
+            .filter_map(|run| run.get("id")?.as_str());
+        strays += ids.filter(|id| !asked.contains(id)).count();
+    }
+    Ok(strays)
+}
+
+/// Looks for what nobody asked for.
+pub(super) async fn strays(sandbox: &Sandbox, pulls: &[Pull]) -> Result<Strays, String> {
+    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.run()).collect();
+    let queries = sandbox.stand_in().network_queries();
+    let marks = queries.iter().map(|query| query.metadata.get(RUN_MARK));
+    let queries = marks.filter(|run| !run.is_some_and(|run| asked.contains(run.as_str())));
+    Ok(Strays {
+        queries: queries.count(),
+        runs: strays_of(sandbox, pulls).await?,
+    })
+}
+
+fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Facts {
+    let mut facts = Facts::refused(pull.persona, state(&pull.ending));
+    if let Ending::Run(ended) = &pull.ending {
+        let of_run = |query: &&QuerySummary| query.metadata.get(RUN_MARK) == Some(&ended.id);
+        facts.accepted = true;
+        facts.intact = ended.intact && !["failed", "expired"].contains(&ended.record.as_str());
+        facts.story = evidence::story(&ended.timeline);
+        facts.tried = evidence::tried(&ended.timeline);
+        facts.upstream_queries = queries.iter().filter(of_run).count();
+        facts.hits = evidence::hits(&ended.id, &ended.timeline, injections);
+    }
+    facts
+}
+
+/// The state in the words of the table.
+fn state(ending: &Ending) -> String {
+    match ending {
+        Ending::Run(ended) if ended.status == "failed" || ended.status == "expired" => {
+            format!("{}: {}", ended.status, ended.reason)
+        }
+        Ending::Run(ended) => ended.status.clone(),
+        Ending::Refused(code) => format!("refused: {code}"),
+        Ending::Unverified => "identity not verified".to_owned(),
+        Ending::Hung(place) => format!("hung: {place}"),
+    }
+}
+
+/// Calls about the person while the pull went on.
+fn during<'c>(pull: &Pull, calls: &'c [UpstreamCall]) -> impl Iterator<Item = &'c UpstreamCall> {
+    let span = pull.begun_ms..=pull.ended_ms;
+    let subject = pull.subject.clone();
+    calls
+        .iter()
+        .filter(move |call| call.subject == subject && span.contains(&call.at_ms))
+}
+
+fn calls_of(pull: &Pull, calls: &[UpstreamCall]) -> i64 {
+    i64::try_from(during(pull, calls).count()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,396 @@
+//! The storm: throws the die at every point the sandbox offers, does what it says, and writes it down.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sandbox_host::{Interference, Invocation, Killer};
+use sandbox_machine::SandboxOptions;
+use sandbox_machine::functions::NAMES;
+use sandbox_metriport::{CallInfo, DeliveryInfo, Failure, Fate, Operation};
+use shared::clock;
+use shared::webhook::RUN_MARK;
+
+use super::evidence::{Injection, Log};
+use super::plan::{Dice, Kind, Rates};
+
+/// Longest lateness of a webhook and longest time until a queue message comes again, before time is scaled.
+const LATE_MS: u64 = 60_000;
+/// Longest lateness of an upstream answer, before time is scaled: within what a function waits for.
+const ANSWER_LATE_MS: u64 = 4_000;
+/// Most calls or invocations that a kill lets pass before it strikes.
+const KILL_SKIPS: u64 = 40;
+
+/// The function that follows links.
+const FETCHER: &str = "record-fetch";
+
+/// One call that reached the stand-in.
+#[derive(Debug, Clone)]
+pub(super) struct UpstreamCall {
+    /// The patient's `externalId`.
+    pub(super) subject: String,
+    pub(super) operation: Operation,
+    pub(super) at_ms: i64,
+}
+
+/// A kill that waits for its moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Strike {
+    pub(super) kind: Kind,
+    pub(super) function: String,
+    /// Occasions to let pass.
+    pub(super) skips: u64,
+}
+
+/// Faults, and what they did.
+pub(super) struct Storm {
+    dice: Dice,
+    rates: Rates,
+    scale: u64,
+    blows: AtomicBool,
+    begun: AtomicU32,
+    strikes: Mutex<Vec<Strike>>,
+    log: Log,
+    calls: Mutex<Vec<UpstreamCall>>,
+    occasions: Mutex<BTreeMap<Occasion, u64>>,
+    killer: Killer,
+}
+
+/// Where a kill may strike: before or after a call, or an invocation, of a function.
+pub(super) type Occasion = (Kind, &'static str);
+
+impl Storm {
+    pub(super) fn new(seed: u64, rates: Rates, scale: u32) -> Arc<Self> {
+        Arc::new(Self {
+            dice: Dice::new(seed),
+            rates,
+            scale: u64::from(scale.max(1)),
+            blows: AtomicBool::new(false),
+            begun: AtomicU32::new(0),
+            strikes: Mutex::default(),
+            log: Log::default(),
+            calls: Mutex::default(),
+            occasions: Mutex::default(),
+            killer: Killer::default(),
+        })
+    }
+
+    /// Puts itself at every point of a sandbox.
+    pub(super) fn enter(self: &Arc<Self>, options: &mut SandboxOptions) {
+        let faults = &mut options.faults;
+        faults.killer = self.killer.clone();
+        faults.aws = Some(Arc::new(AtAws(Arc::clone(self))));
+        faults.upstream = Some(Arc::new(AtUpstream(Arc::clone(self))));
+        let storm = Arc::clone(self);
+        faults.webhooks = Some(Arc::new(move |delivery| storm.fate(delivery)));
+        let storm = Arc::clone(self);
+        faults.invocations = Some(Arc::new(move |invocation| storm.interfere(invocation)));
+    }
+
+    /// From now on it blows, or no longer.
+    pub(super) fn blow(&self, blows: bool) {
+        self.blows.store(blows, Ordering::SeqCst);
+        self.strikes().clear();
+    }
+
+    /// One kill more, to strike when its moment has come.
+    pub(super) fn strike(&self, strike: Strike) {
+        self.strikes().push(strike);
+    }
+
+    /// A pull begins: every so many of them bring a kill.
+    pub(super) fn pull_begins(&self) {
+        let number = self.begun.fetch_add(1, Ordering::SeqCst);
+        let every = self.rates.pulls_per_kill;
+        if !self.blows() || every == 0 || !number.is_multiple_of(every) {
+            return;
+        }
+        let pick = |count: usize| usize::try_from(self.dice.below(count as u64)).unwrap_or_default();
+        // All four ways in turn, so that none is left out in a short run.
+        let kind = Kind::KILLS
+            .get(number as usize / every as usize % Kind::KILLS.len())
+            .copied();
+        let function = NAMES.get(pick(NAMES.len()));
+        if let (Some(kind), Some(function)) = (kind, function) {
+            self.strike(Strike {
+                kind,
+                function: (*function).to_owned(),
+                skips: self.dice.below(KILL_SKIPS),
+            });
+        }
+    }
+
+    /// What was injected; the log is empty afterwards.
+    pub(super) fn injections(&self) -> Vec<Injection> {
+        self.log.take()
+    }
+
+    /// Every upstream call made about a patient.
+    pub(super) fn calls(&self) -> Vec<UpstreamCall> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn blows(&self) -> bool {
+        self.blows.load(Ordering::SeqCst)
+    }
+
+    fn strikes(&self) -> MutexGuard<'_, Vec<Strike>> {
+        self.strikes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often each occasion came so far.
+    pub(super) fn occasions(&self) -> BTreeMap<Occasion, u64> {
+        self.occasions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many kills still wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.strikes().len()
+    }
+
+    /// Whether a kill strikes at this occasion.
+    fn strikes_now(&self, kind: Kind, function: &'static str) -> bool {
+        let mut occasions = self.occasions.lock().unwrap_or_else(PoisonError::into_inner);
+        *occasions.entry((kind, function)).or_default() += 1;
+        drop(occasions);
+        let mut strikes = self.strikes();
+        let Some(place) = strikes
+            .iter()
+            .position(|strike| strike.kind == kind && strike.function == function)
+        else {
+            return false;
+        };
+        match strikes.get_mut(place) {
+            Some(strike) if strike.skips > 0 => {
+                strike.skips -= 1;
+                false
+            }
+            _ => {
+                strikes.remove(place);
+                true
+            }
+        }
+    }
+
+    fn throw(&self, kinds: &[Kind]) -> Option<Kind> {
+        self.blows().then(|| self.dice.one_of(&self.rates, kinds)).flatten()
+    }
+
+    fn up_to(&self, ms: u64) -> u64 {
+        1 + self.dice.below((ms / self.scale).max(1))
+    }
+
+    fn note(&self, kind: Kind, function: &str, run: Option<String>) {
+        self.log.push(Injection {
+            kind,
+            function: function.to_owned(),
+            run,
+            at_ms: clock::now().millis(),
+        });
+    }
+
+    async fn kill(&self, kind: Kind, function: &str, run: Option<String>) {
+        self.note(kind, function, run);
+        self.killer.kill(function).await;
+    }
+
+    fn fate(&self, _delivery: &DeliveryInfo) -> Fate {
+        let kinds = [
+            Kind::WebhookDropped,
+            Kind::WebhookDoubled,
+            Kind::WebhookDelayed,
+            Kind::WebhookAnswerLost,
+        ];
+        let Some(kind) = self.throw(&kinds) else {
+            return Fate::Deliver;
+        };
+        self.note(kind, "", None);
+        match kind {
+            Kind::WebhookDropped => Fate::Drop,
+            Kind::WebhookDoubled => Fate::Double,
+            Kind::WebhookDelayed => Fate::DelayMs(self.up_to(LATE_MS)),
+            _ => Fate::DropAnswer,
+        }
+    }
+
+    fn interfere(&self, invocation: &Invocation) -> Interference {
+        let Some(function) = NAMES.iter().copied().find(|name| *name == invocation.function) else {
+            return Interference::Go;
+        };
+        let (kind, interference) = if self.strikes_now(Kind::KilledBeforeInvocation, function) {
+            (Kind::KilledBeforeInvocation, Interference::KillBefore)
+        } else if self.strikes_now(Kind::KilledAfterInvocation, function) {
+            (Kind::KilledAfterInvocation, Interference::KillAfter)
+        } else {
+            return Interference::Go;
+        };
+        self.note(kind, function, None);
+        interference
+    }
+}
+
+struct AtAws(Arc<Storm>);
+
+/// The function behind an access key id; none for the host's own calls.
+fn function_of(access_key_id: Option<&str>) -> Option<&'static str> {
+    let key = access_key_id?.strip_prefix("SANDBOX")?;
+    NAMES
+        .iter()
+        .copied()
+        .find(|name| name.replace('-', "").eq_ignore_ascii_case(key))
+}
+
+#[async_trait::async_trait]
+impl sandbox_aws::Interceptor for AtAws {
+    async fn before(&self, call: &sandbox_aws::Call) -> sandbox_aws::Verdict {
+        let Some(function) = function_of(call.access_key_id.as_deref()) else {
+            return sandbox_aws::Verdict::Forward;
+        };
+        if self.0.strikes_now(Kind::KilledBeforeCall, function) {
+            self.0.kill(Kind::KilledBeforeCall, function, None).await;
+            return sandbox_aws::Verdict::Drop;
+        }
+        let kinds: &[Kind] = match call.service {
+            sandbox_aws::Service::DynamoDb => &[Kind::TableThrottled, Kind::AwsError, Kind::AwsLostBefore],
+            _ => &[Kind::AwsError, Kind::AwsLostBefore],
+        };
+        let Some(kind) = self.0.throw(kinds) else {
+            return sandbox_aws::Verdict::Forward;
+        };
+        self.0.note(kind, function, None);
+        match kind {
+            Kind::TableThrottled => sandbox_aws::Verdict::Throttle,
+            Kind::AwsError => sandbox_aws::Verdict::Fail(sandbox_aws::Failure::Internal),
+            _ => sandbox_aws::Verdict::Drop,
+        }
+    }
+
+    async fn after(&self, call: &sandbox_aws::Call, _status: u16) -> sandbox_aws::Ending {
+        let Some(function) = function_of(call.access_key_id.as_deref()) else {
+            return sandbox_aws::Ending::Return;
+        };
+        if self.0.strikes_now(Kind::KilledAfterCall, function) {
+            self.0.kill(Kind::KilledAfterCall, function, None).await;
+            return sandbox_aws::Ending::Drop;
+        }
+        match self.0.throw(&[Kind::AwsLostAfter]) {
+            Some(kind) => {
+                self.0.note(kind, function, None);
+                sandbox_aws::Ending::Drop
+            }
+            None => sandbox_aws::Ending::Return,
+        }
+    }
+
+    fn message(&self, _message: &sandbox_aws::MessageInfo) -> sandbox_aws::Passage {
+        let again = self.0.throw(&[Kind::QueueDuplicate]).map(|kind| {
+            self.0.note(kind, "", None);
+            self.0.up_to(LATE_MS)
+        });
+        sandbox_aws::Passage {
+            late_ms: 0,
+            again_after_ms: again,
+        }
+    }
+}
+
+struct AtUpstream(Arc<Storm>);
+
+/// The function that calls, by what it calls itself; none for hosted pages, whose caller is a browser. Whoever follows
+/// a link says nothing about itself.
+fn caller(call: &CallInfo) -> Option<&'static str> {
+    if call.operation == Operation::DownloadFile {
+        return Some(FETCHER);
+    }
+    let (_, name) = call.user_agent.rsplit_once('(')?;
+    NAMES
+        .iter()
+        .copied()
+        .find(|function| Some(*function) == name.strip_suffix(')'))
+}
+
+fn run_of(call: &CallInfo) -> Option<String> {
+    let is_start = call.operation == Operation::StartNetworkQuery;
+    is_start.then(|| call.metadata.get(RUN_MARK).cloned()).flatten()
+}
+
+#[async_trait::async_trait]
+impl sandbox_metriport::Interceptor for AtUpstream {
+    fn decide(&self, call: &CallInfo) -> Option<Failure> {
+        let function = caller(call)?;
+        let kind = self.0.fault_of(call.operation)?;
+        self.0.note(kind, function, run_of(call));
+        Some(match kind {
+            Kind::LinkDead => Failure::link_refused(),
+            Kind::UpstreamLimited => Failure::RateLimited { retry_after_secs: 1 },
+            Kind::UpstreamThrottled => Failure::limit_exceeded(),
+            Kind::SourceLimited => Failure::sources_limited(vec![sandbox_metriport::Source::Lab]),
+            Kind::UpstreamError => Failure::internal(),
+            Kind::UpstreamErrorAfter => Failure::internal().after_effect(),
+            Kind::UpstreamTimeout => Failure::gateway_timeout().after_effect(),
+            Kind::UpstreamTruncated => Failure::Garbage,
+            Kind::ResetBefore => Failure::ResetBeforeEffect,
+            Kind::ResetAfter => Failure::ResetAfterEffect,
+            Kind::WebhookBeforeAnswer => Failure::HangFor(ANSWER_LATE_MS / self.0.scale),
+            _ => Failure::HangFor(self.0.up_to(ANSWER_LATE_MS)),
+        })
+    }
+
+    async fn before(&self, call: &CallInfo) -> sandbox_metriport::Passage {
+        let Some(function) = caller(call) else {
+            return sandbox_metriport::Passage::Go;
+        };
+        if let Some(subject) = &call.external_id {
+            let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.push(UpstreamCall {
+                subject: subject.clone(),
+                operation: call.operation,
+                at_ms: clock::now().millis(),
+            });
+        }
+        if self.0.strikes_now(Kind::KilledBeforeCall, function) {
+            self.0.kill(Kind::KilledBeforeCall, function, run_of(call)).await;
+            return sandbox_metriport::Passage::Drop;
+        }
+        sandbox_metriport::Passage::Go
+    }
+
+    async fn after(&self, call: &CallInfo, _status: u16) -> sandbox_metriport::Passage {
+        let Some(function) = caller(call) else {
+            return sandbox_metriport::Passage::Go;
+        };
+        if self.0.strikes_now(Kind::KilledAfterCall, function) {
+            self.0.kill(Kind::KilledAfterCall, function, run_of(call)).await;
+            return sandbox_metriport::Passage::Drop;
+        }
+        sandbox_metriport::Passage::Go
+    }
+}
+
+/// What may befall any call to the API.
+const OF_CALLS: [Kind; 9] = [
+    Kind::UpstreamLatency,
+    Kind::UpstreamLimited,
+    Kind::UpstreamThrottled,
+    Kind::UpstreamError,
+    Kind::UpstreamErrorAfter,
+    Kind::UpstreamTimeout,
+    Kind::UpstreamTruncated,
+    Kind::ResetBefore,
+    Kind::ResetAfter,
+];
+/// What may befall the start of a query, besides.
+const OF_STARTS: [Kind; 2] = [Kind::WebhookBeforeAnswer, Kind::SourceLimited];
+/// What may befall a transfer.
+const OF_TRANSFERS: [Kind; 3] = [Kind::LinkDead, Kind::ResetAfter, Kind::UpstreamTruncated];
+
+impl Storm {
+    /// What befalls a call.
+    fn fault_of(&self, operation: Operation) -> Option<Kind> {
+        match operation {
+            Operation::DownloadFile => self.throw(&OF_TRANSFERS),
+            Operation::StartNetworkQuery => self.throw(&OF_STARTS).or_else(|| self.throw(&OF_CALLS)),
+            _ => self.throw(&OF_CALLS),
+        }
+    }
+}

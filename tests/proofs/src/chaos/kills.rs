@@ -1,0 +1,178 @@
+//! `proofs kills`: one pull for each place at which a process can die. In a calm pull every call and every invocation
+//! of every function is counted; then each of them is the moment of one kill in a pull of its own.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+
+use futures_util::future::try_join_all;
+use ias::report::say;
+use sandbox_machine::Sandbox;
+use sandbox_metriport::Persona;
+
+use super::inject::{Occasion, Storm, Strike};
+use super::judge::{Facts, tally};
+use super::plan::Rates;
+use super::{Guest, drain, facts, invite, next, sandbox};
+use crate::cli::KillsArgs;
+
+/// What came of one kill.
+struct Outcome {
+    strike: Strike,
+    /// Whether it struck: some occasions come only when time runs so.
+    struck: bool,
+    facts: Facts,
+    strays: usize,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a sandbox does not start, or a promise was broken.
+pub(crate) async fn kills(args: &KillsArgs) -> Result<(), String> {
+    let places = strikes(args).await?;
+    let every = usize::try_from(args.every.max(1)).unwrap_or(1);
+    let waiting = Mutex::new(places.into_iter().step_by(every).collect());
+    let workers = (0..args.at_once.max(1)).map(|number| work(args, number, &waiting));
+    let outcomes = try_join_all(workers).await?.into_iter().flatten().collect::<Vec<_>>();
+    report(args, &outcomes)
+}
+
+/// Every place of a calm pull at which to kill.
+async fn strikes(args: &KillsArgs) -> Result<VecDeque<Strike>, String> {
+    let storm = Storm::new(args.seed, Rates::CALM, args.scale);
+    let sandbox = sandbox(&args.weather(), &storm).await?;
+    let before = storm.occasions();
+    let pulled = pull(args, &sandbox, "reference").await;
+    let after = storm.occasions();
+    sandbox.shutdown().await.map_err(|error| error.to_string())?;
+    pulled?;
+    Ok(enumerate(&before, &after))
+}
+
+fn enumerate(before: &BTreeMap<Occasion, u64>, after: &BTreeMap<Occasion, u64>) -> VecDeque<Strike> {
+    let places = after.iter().flat_map(|(occasion, count)| {
+        let earlier = before.get(occasion).copied().unwrap_or_default();
+        (0..count.saturating_sub(earlier)).map(move |skips| (*occasion, skips))
+    });
+    let strikes = places.map(|((kind, function), skips)| Strike {
+        kind,
+        function: function.to_owned(),
+        skips,
+    });
+    strikes.collect()
+}
+
+async fn pull(args: &KillsArgs, sandbox: &Sandbox, subject: &str) -> Result<super::Pull, String> {
+    let guest = Guest {
+        subject: subject.to_owned(),
+        persona: Persona::Ordinary,
+        pulls: 1,
+    };
+    Ok(invite(&args.weather(), sandbox, &guest)?.pull(true).await)
+}
+
+/// One kill after the other, in a sandbox of its own: a kill takes all processes of a function.
+async fn work(args: &KillsArgs, number: u32, waiting: &Mutex<VecDeque<Strike>>) -> Result<Vec<Outcome>, String> {
+    let storm = Storm::new(args.seed, Rates::CALM, args.scale);
+    let sandbox = sandbox(&args.weather(), &storm).await?;
+    let mut outcomes = Vec::new();
+    while let Some(strike) = next(waiting) {
+        outcomes.push(one(args, &sandbox, &storm, (strike, number, outcomes.len())).await?);
+    }
+    sandbox.shutdown().await.map_err(|error| error.to_string())?;
+    Ok(outcomes)
+}
+
+async fn one(
+    args: &KillsArgs,
+    sandbox: &Sandbox,
+    storm: &Storm,
+    (strike, worker, number): (Strike, u32, usize),
+) -> Result<Outcome, String> {
+    storm.strike(strike.clone());
+    let pulled = pull(args, sandbox, &format!("killed-{worker}-{number}")).await?;
+    let struck = storm.waiting() == 0;
+    storm.blow(false);
+    drain(&args.weather(), sandbox).await?;
+    let injections = storm.injections();
+    let pulls = [pulled];
+    let mut facts = facts::of(sandbox, &pulls, &BTreeMap::new(), (&[], &injections));
+    let strays = facts::strays_of(sandbox, &pulls).await?;
+    let facts = facts.pop().ok_or("a pull without facts")?;
+    Ok(Outcome {
+        strike,
+        struck,
+        facts,
+        strays,
+    })
+}
+
+fn report(args: &KillsArgs, outcomes: &[Outcome]) -> Result<(), String> {
+    say(&format!(
+        "{} kills, one in each pull, time scale {}",
+        outcomes.len(),
+        args.scale
+    ));
+    let struck = |outcome: &&Outcome| outcome.struck;
+    let places = tally(outcomes.iter().filter(struck).map(|outcome| {
+        let of = outcomes
+            .iter()
+            .filter(|other| other.strike.function == outcome.strike.function);
+        (outcome.strike.function.clone(), of.count(), outcome.strike.kind.name())
+    }));
+    for ((function, of, kind), count) in places {
+        say(&format!("  {function:<18}  {kind:<28}{count:>4} of {of} places"));
+    }
+    for (state, count) in tally(outcomes.iter().map(|outcome| outcome.facts.state.clone())) {
+        say(&format!("  ended {state:<34}{count:>5}"));
+    }
+    let idle = outcomes.iter().filter(|outcome| !outcome.struck).count();
+    say(&format!("  moments that did not come again        {idle}"));
+    let broken: Vec<_> = outcomes.iter().filter_map(breach).collect();
+    broken.iter().for_each(|line| say(line));
+    match broken.len() {
+        0 => Ok(()),
+        breaches => Err(format!("{breaches} kills broke a promise")),
+    }
+}
+
+fn breach(outcome: &Outcome) -> Option<String> {
+    let breaches = outcome.facts.breaches();
+    if breaches.is_empty() && outcome.strays == 0 {
+        return None;
+    }
+    let words: Vec<_> = breaches.iter().map(|breach| breach.name()).collect();
+    let Strike { kind, function, skips } = &outcome.strike;
+    Some(format!(
+        "  BROKEN by {function}, {} number {}: {} ({}; {} strays): {}",
+        kind.name(),
+        skips + 1,
+        words.join(", "),
+        outcome.facts.state,
+        outcome.strays,
+        outcome.facts.story
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::Kind;
+    use super::*;
+
+    #[test]
+    fn every_occasion_of_the_pull_is_struck_once() {
+        let before = BTreeMap::from([((Kind::KilledBeforeCall, "reconcile"), 2)]);
+        let after = BTreeMap::from([
+            ((Kind::KilledBeforeCall, "reconcile"), 3),
+            ((Kind::KilledAfterCall, "query-dispatch"), 2),
+        ]);
+        let strikes = enumerate(&before, &after);
+        assert_eq!(strikes.len(), 3);
+        let skips: Vec<_> = strikes
+            .iter()
+            .filter(|strike| strike.kind == Kind::KilledAfterCall)
+            .map(|strike| strike.skips)
+            .collect();
+        assert_eq!(skips, [0, 1]);
+    }
+}

@@ -1,0 +1,340 @@
+//! One person under faults, with the app a careful developer would write: what got no answer is sent again under the
+//! same `Idempotency-Key`, what is busy is asked again when it says so, and whatever the next action is, is done.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use sandbox_machine::app::{App, NoReply, QueryAsk, Reply, reply};
+use sandbox_machine::browser::Browser;
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_metriport::Persona;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use shared::clock;
+use tokio::time::Instant;
+
+/// How often an app asks, at most.
+const ASK_EVERY: Duration = Duration::from_millis(120);
+
+/// A person who pulls.
+pub(super) struct Person {
+    pub(super) subject: String,
+    pub(super) persona: Persona,
+    pub(super) app: App,
+    pub(super) browser: Browser,
+    /// How long anything may take before it counts as hung.
+    pub(super) bound: Duration,
+    /// How long somebody whose proofing can never count is waited for.
+    pub(super) doubt: Duration,
+}
+
+/// One pull, from the first request to its end, in real milliseconds since the epoch.
+pub(super) struct Pull {
+    pub(super) subject: String,
+    pub(super) persona: Persona,
+    /// Whether it is the person's first, which includes the proofing.
+    pub(super) first: bool,
+    pub(super) begun_ms: i64,
+    pub(super) ended_ms: i64,
+    pub(super) ending: Ending,
+}
+
+impl Pull {
+    /// The run it became, if it was accepted and ended.
+    pub(super) fn run(&self) -> Option<&str> {
+        match &self.ending {
+            Ending::Run(ended) => Some(&ended.id),
+            Ending::Refused(_) | Ending::Unverified | Ending::Hung(_) => None,
+        }
+    }
+}
+
+/// How a pull ended, as the app saw it.
+pub(super) enum Ending {
+    /// The pull was accepted and came to an end.
+    Run(Box<Ended>),
+    /// The API refused, with this code, and no next action of ours helps.
+    Refused(String),
+    /// The proofing never counted.
+    Unverified,
+    /// Nothing more happened within the bound.
+    Hung(&'static str),
+}
+
+/// A pull that came to its end.
+pub(super) struct Ended {
+    pub(super) id: String,
+    pub(super) status: String,
+    pub(super) reason: String,
+    /// What the record's own state is; empty if there is none.
+    pub(super) record: String,
+    /// Whether the bytes behind the record's link are the ones it promises; `true` where there is no link.
+    pub(super) intact: bool,
+    pub(super) timeline: Vec<Value>,
+}
+
+/// Why the app stops.
+enum Stop {
+    Hung(&'static str),
+    Refused(String),
+}
+
+type Step<T> = Result<T, Stop>;
+
+impl Person {
+    /// One pull; the identity is verified first where it is not yet.
+    pub(super) async fn pull(&self, first: bool) -> Pull {
+        let begun_ms = clock::now().millis();
+        let ending = match self.whole().await {
+            Ok(ending) => ending,
+            Err(Stop::Hung(place)) => Ending::Hung(place),
+            Err(Stop::Refused(code)) => Ending::Refused(code),
+        };
+        Pull {
+            subject: self.subject.clone(),
+            persona: self.persona,
+            first,
+            begun_ms,
+            ended_ms: clock::now().millis(),
+            ending,
+        }
+    }
+
+    async fn whole(&self) -> Step<Ending> {
+        self.link().await?;
+        if !self.verify(false).await? {
+            return Ok(Ending::Unverified);
+        }
+        let id = self.start().await?;
+        let run = self.until_ended(&id).await?;
+        let (record, intact) = self.record(&run).await?;
+        let timeline = self
+            .get(&format!("/v1/network-queries/{id}/timeline"), "timeline")
+            .await?;
+        Ok(Ending::Run(Box::new(Ended {
+            status: run.text("/status"),
+            reason: run.text("/reason"),
+            id,
+            record,
+            intact,
+            timeline: timeline.list("/events").to_vec(),
+        })))
+    }
+
+    async fn link(&self) -> Step<()> {
+        let body = self.demographics();
+        let linked = self.insist("link", async || self.app.put_patient(&body).await).await?;
+        expect(linked, 200).map(drop)
+    }
+
+    /// Whether the identity is verified in the end. One that was refused may be followed by that of a page that was
+    /// passed as well.
+    async fn verify(&self, refused: bool) -> Step<bool> {
+        let begun = Instant::now();
+        let mut passed = refused.then_some(begun);
+        while begun.elapsed() < self.bound {
+            let identity = self.get("/v1/identity", "identity").await?;
+            match identity.text("/status").as_str() {
+                "verified" => return Ok(true),
+                "pending" | "confirming" if passed.is_some_and(|at: Instant| at.elapsed() > self.patience()) => {
+                    return Ok(false);
+                }
+                "pending" | "confirming" if passed.is_some() => pause(ASK_EVERY).await,
+                "patient_changing" => self.link().await?,
+                // Not started, expired, or pending with a page that was never seen: a new page.
+                _ => passed = self.pass_identity_page().await?.then(Instant::now),
+            }
+        }
+        Err(Stop::Hung("identity"))
+    }
+
+    /// Whoever is proofed as somebody else waits in vain, and not for long.
+    fn patience(&self) -> Duration {
+        if self.persona == Persona::OtherPerson {
+            self.doubt
+        } else {
+            self.bound
+        }
+    }
+
+    async fn pass_identity_page(&self) -> Step<bool> {
+        let body = json!({ "redirectUrl": IDENTITY_RETURN });
+        let opened = self
+            .post("/v1/identity-sessions", &body, None, "identity session")
+            .await?;
+        match (opened.status, opened.code().as_str()) {
+            (201, _) => Ok(self.browser.pass(&opened.text("/sessionUrl")).await.is_ok()),
+            (409, "identity_already_verified") => Ok(true),
+            (409, "patient_changing" | "patient_not_linked") => self.link().await.map(|()| false),
+            (_, code) => Err(Stop::Refused(code.to_owned())),
+        }
+    }
+
+    /// Passes a challenge and starts; an accepted pull's id. A challenge that grew old is passed anew.
+    async fn start(&self) -> Step<String> {
+        let begun = Instant::now();
+        while begun.elapsed() < self.bound {
+            let Some(ask) = self.challenge().await? else { continue };
+            let session = ask.session.as_deref();
+            let accepted = self.post("/v1/network-queries", &ask.body, session, "start").await?;
+            match (accepted.status, accepted.code().as_str()) {
+                (202, _) => return Ok(accepted.text("/id")),
+                (409, "challenge_expired") => {}
+                (_, code) => return Err(Stop::Refused(code.to_owned())),
+            }
+        }
+        Err(Stop::Hung("start"))
+    }
+
+    /// What a passed challenge lets ask; `None` if its page was not to be had, or the identity is another by now.
+    async fn challenge(&self) -> Step<Option<QueryAsk>> {
+        let body = json!({ "redirectUrl": AAL2_RETURN });
+        let opened = self.post("/v1/aal2-challenges", &body, None, "challenge").await?;
+        if opened.code() == "identity_rejected" {
+            self.verify(true).await?;
+            return Ok(None);
+        }
+        let opened = expect(opened, 201)?;
+        let back = self
+            .browser
+            .pass(&opened.text("/challengeUrl"))
+            .await
+            .unwrap_or_default();
+        let session = back.session.as_deref();
+        Ok(session.map(|session| QueryAsk::everything(&opened.text("/challengeId"), session)))
+    }
+
+    async fn until_ended(&self, id: &str) -> Step<Reply> {
+        let (begun, path) = (Instant::now(), format!("/v1/network-queries/{id}"));
+        while begun.elapsed() < self.bound {
+            let run = self.get(&path, "run").await?;
+            if run.text("/next/action") != "wait" {
+                return Ok(run);
+            }
+            pause(ASK_EVERY).await;
+        }
+        Err(Stop::Hung("run"))
+    }
+
+    /// The record of a run that has one: its state, and whether its bytes are what it says.
+    async fn record(&self, run: &Reply) -> Step<(String, bool)> {
+        if run.text("/next/action") != "read_record" {
+            return Ok((String::new(), true));
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < self.bound {
+            let record = self.get(&run.text("/next/url"), "record").await?;
+            let (status, link) = (record.text("/status"), record.text("/link/url"));
+            if link.is_empty() {
+                return Ok((status, true));
+            }
+            // The link lives a minute and its transfer may meet a fault: a new one is minted for each look.
+            if let Some((bytes, digest)) = self.download(&link).await {
+                let intact = bytes == record.number("/bytes") && digest == record.text("/sha256");
+                return Ok((status, intact));
+            }
+            pause(ASK_EVERY).await;
+        }
+        Err(Stop::Hung("record"))
+    }
+
+    async fn download(&self, link: &str) -> Option<(u64, String)> {
+        let mut answer = self.app.follow(link).await.ok()?;
+        if !answer.status().is_success() {
+            return None;
+        }
+        let (mut bytes, mut digest) = (0, Sha256::new());
+        while let Some(piece) = answer.chunk().await.ok()? {
+            bytes += piece.len() as u64;
+            digest.update(&piece);
+        }
+        Some((bytes, hex::encode(digest.finalize())))
+    }
+
+    async fn get(&self, path: &str, place: &'static str) -> Step<Reply> {
+        let found = self.insist(place, async || self.app.get(path).await).await?;
+        expect(found, 200)
+    }
+
+    /// Sends a request until it has an answer that counts, always under one key.
+    async fn post(&self, path: &str, body: &Value, session: Option<&str>, place: &'static str) -> Step<Reply> {
+        let key = clock::new_id().to_string();
+        self.insist(place, async || {
+            let mut request = self.app.request(Method::POST, path).json(body);
+            request = request.header("idempotency-key", &key);
+            if let Some(session) = session {
+                request = request.header("x-aal2-session", session);
+            }
+            reply(request).await
+        })
+        .await
+    }
+
+    async fn insist(&self, place: &'static str, ask: impl AsyncFn() -> Result<Reply, NoReply>) -> Step<Reply> {
+        let begun = Instant::now();
+        while begun.elapsed() < self.bound {
+            match ask().await {
+                Ok(reply) if !is_passing(&reply) => return Ok(reply),
+                Ok(reply) => pause(retry_after(&reply).unwrap_or(ASK_EVERY)).await,
+                Err(_no_reply) => pause(ASK_EVERY).await,
+            }
+        }
+        Err(Stop::Hung(place))
+    }
+
+    /// No two persons of a run are alike to Metriport, which would take them for one patient.
+    fn demographics(&self) -> Value {
+        let sum = self
+            .subject
+            .bytes()
+            .fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        let dob = format!(
+            "{}-{:02}-{:02}",
+            1920 + sum % 80,
+            1 + (sum / 80) % 12,
+            1 + (sum / 960) % 28
+        );
+        json!({
+            "firstName": self.persona.first_name(), "lastName": letters(&self.subject), "genderAtBirth": "F", "dob": dob,
+            "address": [{ "addressLine1": format!("{} Birch Ln", 1 + sum % 9999), "city": "Dayton", "state": "OH",
+                          "zip": "45402" }],
+            "contact": [{ "phone": format!("937{:07}", 2_000_000 + sum % 7_999_999) }],
+        })
+    }
+}
+
+/// A name made of a subject's digits.
+fn letters(subject: &str) -> String {
+    let letters = subject.bytes().map(|byte| char::from(b'a' + byte % 26));
+    format!("Q{}", letters.collect::<String>())
+}
+
+/// Whether the same request may be answered otherwise a little later.
+fn is_passing(reply: &Reply) -> bool {
+    let code = reply.code();
+    // A run that the clock has ended may hold its lock until somebody writes that down.
+    let codes = [
+        "patient_changing",
+        "state_changed",
+        "idempotency_key_in_flight",
+        "network_query_open",
+    ];
+    matches!(reply.status, 423 | 429 | 500..=599) || (reply.status == 409 && codes.contains(&code.as_str()))
+}
+
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    let seconds = reply.headers.get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn expect(reply: Reply, status: u16) -> Step<Reply> {
+    if reply.status == status {
+        Ok(reply)
+    } else {
+        Err(Stop::Refused(reply.code()))
+    }
+}
+
+async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
+}

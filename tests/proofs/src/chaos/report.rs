@@ -1,0 +1,212 @@
+//! What the command prints: the seed, the scale, the storm, the verdict.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sandbox_machine::Sandbox;
+
+use super::evidence::{self, Injection};
+use super::facts::Strays;
+use super::judge::{self, Breach, EXTRA_CALLS_MAX, Facts, tally};
+use super::plan::Kind;
+use crate::cli::ChaosArgs;
+
+/// The verdict on a storm.
+pub(super) struct Report {
+    seed: u64,
+    scale: u32,
+    calm: bool,
+    injected: BTreeMap<Kind, usize>,
+    facts: Vec<Facts>,
+    strays: Strays,
+    dead_letters: BTreeMap<String, usize>,
+    too_many_requests: u64,
+}
+
+impl Report {
+    pub(super) fn new(
+        args: &ChaosArgs,
+        facts: Vec<Facts>,
+        strays: Strays,
+        (injections, sandbox): (&[Injection], &Sandbox),
+    ) -> Self {
+        let depths = sandbox.aws().queues().depths();
+        let dead = depths.iter().filter(|(name, _)| name.ends_with("DeadLetters"));
+        let dead = dead.map(|(name, depth)| (name.clone(), depth.visible + depth.in_flight));
+        Self {
+            seed: args.seed,
+            scale: args.scale,
+            calm: args.calm,
+            injected: evidence::counts(injections),
+            facts,
+            strays,
+            dead_letters: dead.filter(|(_, count)| *count > 0).collect(),
+            too_many_requests: sandbox.stand_in().stats().limited(),
+        }
+    }
+
+    /// How many promises were broken. A storm in which a kind of fault never came has shown nothing about it.
+    pub(super) fn breaches(&self) -> usize {
+        let of_pulls = self.facts.iter().map(|facts| facts.breaches().len()).sum::<usize>();
+        let letters = self.dead_letters.values().sum::<usize>();
+        let busy = usize::try_from(self.too_many_requests).unwrap_or(usize::MAX);
+        of_pulls + self.strays.runs + self.strays.queries + letters + busy + self.absent().len()
+    }
+
+    /// Kinds of faults that never came, in a storm long enough for all of them.
+    fn absent(&self) -> Vec<&'static str> {
+        if self.calm || self.facts.len() < ENOUGH_PULLS {
+            return Vec::new();
+        }
+        let absent = Kind::ALL.iter().filter(|kind| !self.injected.contains_key(kind));
+        absent.map(|kind| kind.name()).collect()
+    }
+
+    /// The whole as text.
+    pub(super) fn text(&self, took: Duration) -> String {
+        let parts = [
+            vec![self.head(took)],
+            self.faults(),
+            titled(
+                "What a pull may come to, by persona and by what hit its start",
+                judge::table(),
+            ),
+            self.pulls(),
+        ];
+        parts.concat().join("\n")
+    }
+
+    /// What was done, and how long it took.
+    pub(super) fn head(&self, took: Duration) -> String {
+        format!(
+            "{} pulls, seed {}, time scale {} (a minute is {} ms), {} s in all",
+            self.facts.len(),
+            self.seed,
+            self.scale,
+            60_000 / self.scale.max(1),
+            took.as_secs()
+        )
+    }
+
+    /// What came of the pulls.
+    pub(super) fn pulls(&self) -> Vec<String> {
+        let parts = [
+            titled("What the pulls came to", self.states()),
+            titled("Promises", self.promises()),
+            self.stories(),
+        ];
+        parts.concat()
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let lines = Kind::ALL.iter().map(|kind| {
+            let count = self.injected.get(kind).copied().unwrap_or_default();
+            format!("  {:<34}{count:>7}", kind.name())
+        });
+        titled("Faults injected", lines.collect())
+    }
+
+    fn states(&self) -> Vec<String> {
+        let kinds = self
+            .facts
+            .iter()
+            .map(|facts| (facts.persona.name(), facts.state.clone()));
+        let hit = |persona: &str, state: &str| {
+            let these = self
+                .facts
+                .iter()
+                .filter(|facts| facts.persona.name() == persona && facts.state == state);
+            these.filter(|facts| !facts.hits.is_empty()).count()
+        };
+        let counted = tally(kinds).into_iter().map(|((persona, state), count)| {
+            let hit = hit(persona, &state);
+            format!("  {persona:<18}  {state:<36}{count:>6}   start hit: {hit}")
+        });
+        counted.collect()
+    }
+
+    /// The first pulls that broke a promise, and what happened to them.
+    fn stories(&self) -> Vec<String> {
+        let broken = self.facts.iter().filter(|facts| !facts.breaches().is_empty());
+        let dearest = self
+            .facts
+            .iter()
+            .filter(|facts| facts.extra_calls() > EXTRA_CALLS_MAX / 2);
+        let told = broken.chain(dearest).take(STORIES_MAX).map(|facts| {
+            let (persona, state, story) = (facts.persona.name(), &facts.state, &facts.story);
+            let hits: Vec<_> = facts.hits.iter().map(|hit| hit.name()).collect();
+            format!("  {persona}, {state} [{}]: {story}", hits.join(", "))
+        });
+        let told: Vec<_> = told.collect();
+        if told.is_empty() {
+            told
+        } else {
+            titled(
+                "Pulls that broke a promise, and those that came near to too many calls",
+                told,
+            )
+        }
+    }
+
+    fn promises(&self) -> Vec<String> {
+        let queries = tally(self.facts.iter().map(|facts| facts.upstream_queries));
+        let queries = queries.iter().map(|(queries, pulls)| format!("{queries}: {pulls}"));
+        let extra = self.facts.iter().map(Facts::extra_calls);
+        let (most, sum) = (extra.clone().max().unwrap_or_default(), extra.sum::<i64>());
+        let mut lines = vec![
+            format!(
+                "  upstream queries per pull             {}",
+                queries.collect::<Vec<_>>().join(", ")
+            ),
+            format!(
+                "  upstream calls beyond the usual ones  {sum} in all, at most {most} in a pull ({EXTRA_CALLS_MAX} allowed)"
+            ),
+        ];
+        let broken = tally(self.facts.iter().flat_map(Facts::breaches));
+        for breach in [
+            Breach::State,
+            Breach::Lost,
+            Breach::Doubled,
+            Breach::Hung,
+            Breach::Calls,
+        ] {
+            let count = broken.get(&breach).copied().unwrap_or_default();
+            lines.push(format!("  {:<36}  {count}", breach.name()));
+        }
+        let letters = self
+            .dead_letters
+            .iter()
+            .map(|(queue, count)| format!("{queue}: {count}"));
+        let letters = letters.collect::<Vec<_>>().join(", ");
+        lines.push(format!("  runs nobody asked for                 {}", self.strays.runs));
+        lines.push(format!(
+            "  queries nobody asked for              {}",
+            self.strays.queries
+        ));
+        lines.push(format!("  dead letters                          {}", or_none(&letters)));
+        lines.push(format!(
+            "  429s caused                           {}",
+            self.too_many_requests
+        ));
+        lines.push(format!(
+            "  kinds of faults that never came       {}",
+            or_none(&self.absent().join(", "))
+        ));
+        lines.push(format!("  broken in all                         {}", self.breaches()));
+        lines
+    }
+}
+
+/// Most stories told.
+const STORIES_MAX: usize = 12;
+
+/// So many pulls meet every kind of fault.
+const ENOUGH_PULLS: usize = 500;
+
+fn or_none(list: &str) -> &str {
+    if list.is_empty() { "0" } else { list }
+}
+
+fn titled(title: &str, lines: Vec<String>) -> Vec<String> {
+    [vec![String::new(), title.to_owned()], lines].concat()
+}

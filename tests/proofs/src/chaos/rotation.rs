@@ -1,0 +1,142 @@
+//! `proofs rotation`: persons pull while Metriport makes new webhook keys and signs with them at once, and while API
+//! keys are replaced. What is refused until the new key is stored must all come again by replays, nothing may be
+//! refused afterwards, and the key before must stop counting when its time is over.
+
+mod operator;
+mod verdict;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use ias::report::say;
+use sandbox_machine::Sandbox;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::inject::Storm;
+use super::person::Pull;
+use super::plan::Rates;
+use super::report::Report;
+use super::{calm_persons, crowd, drain, facts, options, persons};
+use crate::cli::ChaosArgs;
+use operator::Operator;
+use verdict::Verdict;
+
+/// Options of `rotation`.
+#[derive(Debug, Clone, Args)]
+pub struct RotationArgs {
+    /// How many pulls at least; they go on for as long as keys are changed.
+    #[arg(long, default_value_t = 100)]
+    pub pulls: u32,
+    /// How often both keys are changed.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub rotations: u32,
+    /// How long the webhook key before still counts, in minutes before time is scaled.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=60))]
+    pub window_mins: u64,
+    /// Seed of the persons.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Divides every duration, ours and the stand-in's.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub scale: u32,
+    /// How many persons at once.
+    #[arg(long, default_value_t = 8)]
+    pub at_once: u32,
+    /// Print what the functions log.
+    #[arg(long)]
+    pub logs: bool,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+impl RotationArgs {
+    /// The same sandbox and persons as for `chaos`, in a calm.
+    fn weather(&self) -> ChaosArgs {
+        ChaosArgs {
+            pulls: self.pulls,
+            seed: self.seed,
+            scale: self.scale,
+            at_once: self.at_once,
+            calm: true,
+            logs: self.logs,
+            bin_dir: self.bin_dir.clone(),
+            ..ChaosArgs::default()
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the sandbox does not start, or a promise was broken.
+pub(crate) async fn rotation(args: &RotationArgs) -> Result<(), String> {
+    let begun = Instant::now();
+    let weather = args.weather();
+    let storm = Storm::new(args.seed, Rates::CALM, args.scale);
+    let mut options = options(&weather, &storm)?;
+    options.stand_in.clearing_makes_key = true;
+    let sandbox = Sandbox::start(options).await.map_err(|error| error.to_string())?;
+    let outcome = tokio::select! {
+        outcome = whole(args, &weather, &sandbox, &storm) => outcome,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+    };
+    let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
+    let (report, verdict) = outcome?;
+    ended?;
+    for part in [vec![report.head(begun.elapsed())], verdict.lines(), report.pulls()] {
+        part.iter().for_each(|line| say(line));
+    }
+    match report.breaches() + verdict.breaches() {
+        0 => Ok(()),
+        breaches => Err(format!("{breaches} promises were broken")),
+    }
+}
+
+/// First a calm, to know what a pull usually costs; then pulls for as long as keys are changed.
+async fn whole(
+    args: &RotationArgs,
+    weather: &ChaosArgs,
+    sandbox: &Sandbox,
+    storm: &Arc<Storm>,
+) -> Result<(Report, Verdict), String> {
+    let calm = crowd(weather, sandbox, storm, calm_persons()).await?;
+    drain(weather, sandbox).await?;
+    let usual = facts::usual(&calm, &storm.calls());
+    let (mut operator, (done, is_done)) = (Operator::new(args, sandbox)?, watch::channel(false));
+    let work = async {
+        let changes = operator.change_keys(args.rotations).await;
+        // Whoever still pulls comes to an end, whatever the operator met.
+        done.send_replace(true);
+        changes
+    };
+    let (pulled, changes) = tokio::join!(keep_pulling(weather, sandbox, storm, &is_done), work);
+    let (pulled, changes) = (pulled?, changes?);
+    drain(weather, sandbox).await?;
+    let left = operator.until_replayed().await?;
+    drain(weather, sandbox).await?;
+    let of_pulls = facts::of(sandbox, &pulled, &usual, (&storm.calls(), &[]));
+    let all: Vec<Pull> = calm.into_iter().chain(pulled).collect();
+    let strays = facts::strays(sandbox, &all).await?;
+    let verdict = Verdict::new(sandbox.stand_in(), changes, left);
+    Ok((Report::new(weather, of_pulls, strays, (&[], sandbox)), verdict))
+}
+
+/// As many pulls as asked for, and then more, a few at a time, until the keys are changed.
+async fn keep_pulling(
+    weather: &ChaosArgs,
+    sandbox: &Sandbox,
+    storm: &Storm,
+    done: &watch::Receiver<bool>,
+) -> Result<Vec<Pull>, String> {
+    let mut pulled = crowd(weather, sandbox, storm, persons(weather)).await?;
+    let mut batch = weather.clone();
+    while !*done.borrow() {
+        batch.seed += 1;
+        batch.pulls = 2 * weather.at_once.max(1);
+        pulled.extend(crowd(&batch, sandbox, storm, persons(&batch)).await?);
+    }
+    Ok(pulled)
+}

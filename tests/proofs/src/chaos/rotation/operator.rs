@@ -1,0 +1,172 @@
+//! The operator of the proof, by the same means as the commands: notices late that Metriport made a new key, stores it,
+//! and tries the key before while it may count and when it may no more.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use ias::account::{Kept, Rotated, StackSecrets, clear_and_set, client, rotate_webhook_key};
+use sandbox_machine::Sandbox;
+use sandbox_machine::sandbox::WEBHOOK_PATH;
+use secrecy::SecretString;
+use serde_json::json;
+use shared::clock;
+use shared::config::Env;
+use shared::domain::Timing;
+use shared::metriport::{Client, WebhookReplay as _};
+use tokio::time::Instant;
+use url::Url;
+
+use super::RotationArgs;
+
+/// How long the operator does not know of the new key, before time is scaled.
+const LATE: Duration = Duration::from_secs(120);
+/// What real time everything takes, whatever the scale.
+const SLACK: Duration = Duration::from_secs(1);
+/// How long replays may take to bring everything, before time is scaled.
+const REPLAYS: Duration = Duration::from_secs(2 * 3600);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Tries with the key before, at once: more than there are processes.
+const TRIES: usize = 16;
+
+/// Who makes the new key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// Somebody in Metriport's dashboard.
+    Dashboard,
+    /// The URL, cleared and set again.
+    Api,
+}
+
+/// A change of both keys, and what came of it. The numbers are lengths of the log of deliveries at the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) by: By,
+    /// When Metriport signed with the new key.
+    pub(super) switched: usize,
+    /// When it was stored.
+    pub(super) stored: usize,
+    /// When every process must have read it.
+    pub(super) settled: usize,
+    /// What a webhook was answered that the key before had signed, while that counted.
+    pub(super) within: u16,
+    /// The same when its time, and that of a cached key, was over.
+    pub(super) beyond: Vec<u16>,
+}
+
+/// The operator.
+pub(super) struct Operator<'s> {
+    sandbox: &'s Sandbox,
+    secrets: StackSecrets,
+    metriport: Url,
+    webhook: Url,
+    api_key: String,
+    scale: u32,
+    window: Duration,
+}
+
+impl<'s> Operator<'s> {
+    pub(super) fn new(args: &RotationArgs, sandbox: &'s Sandbox) -> Result<Self, String> {
+        let key = ("AWS_ACCESS_KEY_ID".to_owned(), "OPERATOR".to_owned());
+        let env = Env::from_vars(sandbox.aws().env().into_iter().chain([key]));
+        let url = |text: &str| text.parse::<Url>().map_err(|error| error.to_string());
+        Ok(Self {
+            secrets: StackSecrets::of(&env, "ias")?,
+            metriport: url(sandbox.stand_in().base_url())?,
+            webhook: url(&format!("{}{WEBHOOK_PATH}", sandbox.host().base_url()))?,
+            api_key: sandbox.stand_in().api_key().to_owned(),
+            scale: args.scale.max(1),
+            window: Duration::from_secs(60 * args.window_mins),
+            sandbox,
+        })
+    }
+
+    /// Changes both keys so many times, one after the other.
+    pub(super) async fn change_keys(&mut self, times: u32) -> Result<Vec<Change>, String> {
+        let mut changes = Vec::new();
+        for number in 0..times {
+            let by = if number.is_multiple_of(2) {
+                By::Dashboard
+            } else {
+                By::Api
+            };
+            changes.push(self.change(by, number).await?);
+        }
+        Ok(changes)
+    }
+
+    async fn change(&mut self, by: By, number: u32) -> Result<Change, String> {
+        let (stand_in, timing) = (self.sandbox.stand_in(), Timing::scaled(self.scale));
+        let body = json!({ "meta": { "messageId": format!("drill-{number}"), "type": "rotation.drill" } }).to_string();
+        let old = (stand_in.sign(body.as_bytes()), body);
+        let noted = || stand_in.deliveries().len();
+
+        let switched = noted();
+        match by {
+            By::Dashboard => drop(stand_in.rotate_webhook_key()),
+            By::Api => clear_and_set(&self.account()?, &self.webhook).await?,
+        }
+        self.wait(LATE).await;
+        let window = self.window / self.scale;
+        let rotated = rotate_webhook_key(&self.account()?, &self.secrets, window, clock::now()).await?;
+        let (stored, since) = (noted(), Instant::now());
+        if rotated == Rotated::Unchanged {
+            return Err("Metriport made no new webhook key".to_owned());
+        }
+        self.change_api_key().await?;
+        tokio::time::sleep_until(since + timing.secret_gap() + SLACK).await;
+        let settled = noted();
+        let within = self.send(&old).await?;
+        tokio::time::sleep_until(since + window + timing.webhook_keys_life() + SLACK).await;
+        let beyond = join_all((0..TRIES).map(|_| self.send(&old))).await;
+        Ok(Change {
+            by,
+            switched,
+            stored,
+            settled,
+            within,
+            beyond: beyond.into_iter().collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// A second API key is made and stored, and the first revoked.
+    async fn change_api_key(&mut self) -> Result<(), String> {
+        let stand_in = self.sandbox.stand_in();
+        let new = stand_in.make_api_key().ok_or("the account has two API keys already")?;
+        self.secrets
+            .store(Kept::ApiKey, &SecretString::from(new.as_str()))
+            .await?;
+        stand_in.revoke_api_key(&self.api_key);
+        self.api_key = new;
+        Ok(())
+    }
+
+    /// Waits until Metriport keeps no delivery as failed; how many it keeps in the end.
+    pub(super) async fn until_replayed(&self) -> Result<u64, String> {
+        let (begun, bound) = (Instant::now(), REPLAYS / self.scale + SLACK);
+        loop {
+            let status = self
+                .account()?
+                .webhook_status()
+                .await
+                .map_err(|error| error.to_string())?;
+            let left = status.map_or(0, |status| status.failed + status.processing);
+            if left == 0 || begun.elapsed() >= bound {
+                return Ok(left);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn send(&self, (signature, body): &(String, String)) -> Result<u16, String> {
+        let sent = self.sandbox.stand_in().send_raw(body.clone(), Some(signature)).await;
+        sent.map_err(|error| error.to_string())
+    }
+
+    fn account(&self) -> Result<Client, String> {
+        client(&self.metriport, self.api_key.as_str().into())
+    }
+
+    async fn wait(&self, span: Duration) {
+        tokio::time::sleep(span / self.scale).await;
+    }
+}

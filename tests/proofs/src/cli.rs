@@ -1,0 +1,167 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ias::report::say_error;
+
+use crate::burst;
+use crate::chaos::{self, RotationArgs};
+
+/// Plays whole pulls over real processes, and judges what came of them.
+#[derive(Debug, Parser)]
+#[command(name = "proofs", version, about)]
+pub struct Cli {
+    /// What to prove.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to prove.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Let many persons pull while everything that can go wrong does, and judge what came of it.
+    Chaos(ChaosArgs),
+    /// Kill a process once at every place of a pull, and judge what came of each.
+    Kills(KillsArgs),
+    /// Let persons pull while Metriport changes its webhook key and API keys are replaced, and judge what came of it.
+    Rotation(RotationArgs),
+    /// Let many persons pull at the same moment, with time running faster, and check that Metriport's limits hold.
+    Burst(BurstArgs),
+    /// One function in this process, as the host starts it.
+    #[command(hide = true)]
+    Function {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Options of `chaos`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ChaosArgs {
+    /// How many pulls.
+    #[arg(long, default_value_t = 1000)]
+    pub pulls: u32,
+    /// Seed of the persons and of the storm.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Divides every duration, ours and the stand-in's.
+    #[arg(long, default_value_t = 20)]
+    pub scale: u32,
+    /// How many persons at once.
+    #[arg(long, default_value_t = 40)]
+    pub at_once: u32,
+    /// No fault at all: the pulls as they should go.
+    #[arg(long)]
+    pub calm: bool,
+    /// Share of webhooks that never arrive.
+    #[arg(long, default_value_t = 0.30)]
+    pub dropped: f64,
+    /// Share of webhooks that arrive twice.
+    #[arg(long, default_value_t = 0.20)]
+    pub doubled: f64,
+    /// Pulls per killed process; 0 kills none.
+    #[arg(long, default_value_t = 20)]
+    pub pulls_per_kill: u32,
+    /// Print what the functions log.
+    #[arg(long)]
+    pub logs: bool,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// Options of `burst`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BurstArgs {
+    /// Persons who pull at once.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub people: u16,
+    /// Network query starts a minute that Metriport allows.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub limit: u32,
+    /// How much faster time runs.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub scale: u32,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+impl Default for ChaosArgs {
+    fn default() -> Self {
+        Self {
+            pulls: 1000,
+            seed: 1,
+            scale: 20,
+            at_once: 40,
+            calm: false,
+            dropped: 0.30,
+            doubled: 0.20,
+            pulls_per_kill: 20,
+            logs: false,
+            bin_dir: None,
+        }
+    }
+}
+
+/// Options of `kills`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct KillsArgs {
+    /// Seed of ids and records.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Divides every duration, ours and the stand-in's.
+    #[arg(long, default_value_t = 60)]
+    pub scale: u32,
+    /// Only every so many places, for a look in passing.
+    #[arg(long, default_value_t = 1)]
+    pub every: u32,
+    /// How many sandboxes at once, each with one pull at a time.
+    #[arg(long, default_value_t = 4)]
+    pub at_once: u32,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+impl KillsArgs {
+    /// The same sandbox as for `chaos`, in a calm.
+    pub(crate) fn weather(&self) -> ChaosArgs {
+        ChaosArgs {
+            seed: self.seed,
+            scale: self.scale,
+            calm: true,
+            bin_dir: self.bin_dir.clone(),
+            ..ChaosArgs::default()
+        }
+    }
+}
+
+/// Runs a proof to its end.
+#[must_use]
+pub fn run(command: Command) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.to_string()),
+    };
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Chaos(args) => chaos::chaos(&args).await,
+            Command::Kills(args) => chaos::kills(&args).await,
+            Command::Rotation(args) => chaos::rotation(&args).await,
+            Command::Burst(args) => burst::command(&args).await,
+            Command::Function { name } => Err(format!("{name} runs in a process of its own")),
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &str) -> ExitCode {
+    say_error(&format!("error: {error}"));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,14 @@
+//! `cargo run --release -p proofs -- chaos|kills|burst|rotation`: whole pulls over real processes, and a verdict.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use proofs::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        // A function of its own process, started by the host: single-threaded, as it is on Lambda.
+        Command::Function { name } => sandbox_machine::functions::run(&name),
+        command => proofs::cli::run(command),
+    }
+}

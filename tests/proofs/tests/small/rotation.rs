@@ -1,0 +1,49 @@
+//! `proofs rotation`.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// The command waits for the windows that it proves something about.
+const BOUND: Duration = Duration::from_secs(240);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_change_under_load_and_nothing_is_lost() {
+    let small = [
+        "--pulls",
+        "4",
+        "--rotations",
+        "1",
+        "--window-mins",
+        "3",
+        "--scale",
+        "30",
+        "--at-once",
+        "4",
+    ];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proofs"));
+    command
+        .arg("rotation")
+        .args(small)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let ended = tokio::time::timeout(BOUND, command.output()).await;
+    let ended = ended.expect("the command ends").expect("the command runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let said = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
+    assert!(ended.status.success(), "{said}");
+    let count = |line: &str| {
+        let found = said.lines().find_map(|found| found.trim().strip_prefix(line));
+        found
+            .and_then(|rest| rest.trim().parse::<u32>().ok())
+            .unwrap_or_else(|| panic!("no `{line}` in:\n{said}"))
+    };
+    let refused = count("webhooks refused at least once");
+    assert!(refused > 0 && refused == count("recovered by replay"), "{said}");
+    assert_eq!((count("lost"), count("deliveries Metriport keeps as failed")), (0, 0));
+    assert!(
+        said.contains("accepted") && said.contains("refused 16 of 16 times"),
+        "{said}"
+    );
+}
