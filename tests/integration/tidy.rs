@@ -150,25 +150,107 @@ fn crates() -> Vec<Tracked> {
     tracked().into_iter().filter(is_crate).collect()
 }
 
+/// The lines of a manifest that declare dependencies, with the heads of their sections, and their places.
+fn dependencies(manifest: &Tracked) -> Vec<(String, &str)> {
+    let mut in_dependencies = false;
+    let mut lines: Vec<(String, &str)> = manifest.lines().collect();
+    lines.retain(|(_, line)| {
+        if line.starts_with('[') {
+            in_dependencies = line.contains("dependencies");
+        }
+        in_dependencies && !line.starts_with('#') && !line.is_empty()
+    });
+    lines
+}
+
 #[test]
 fn versions_stand_in_the_workspace_alone() {
+    let inherits = |line: &str| line.contains(".workspace = true") || line.contains("{ workspace = true");
     let mut places = Vec::new();
     for manifest in &crates() {
-        let mut in_dependencies = false;
-        for (place, line) in manifest.lines() {
-            if line.starts_with('[') {
-                in_dependencies = line.contains("dependencies");
-                continue;
-            }
-            let inherits = line.contains(".workspace = true") || line.contains("{ workspace = true");
-            let declares =
-                line.split_once('=').is_some_and(|(name, _)| !name.trim().is_empty()) && !line.starts_with('#');
-            if in_dependencies && declares && !inherits {
-                places.push(format!("{place}: {line}"));
-            }
-        }
+        let own = dependencies(manifest).into_iter();
+        let own = own.filter(|(_, line)| line.contains('=') && !inherits(line));
+        places.extend(own.map(|(place, line)| format!("{place}: {line}")));
     }
     assert_none("versions outside [workspace.dependencies]", &places);
+}
+
+/// A line of a manifest in its names: `a-b = { path = "c/d" }` has `a-b`, `path`, `c` and `d`.
+fn names_in(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|character: char| !is_ident(character) && character != '-')
+}
+
+/// The name that a manifest gives to its package.
+fn package(manifest: &Tracked) -> Option<&str> {
+    let named = manifest.text.split_once("[package]\nname = \"")?.1;
+    named.split('"').next()
+}
+
+/// The dependencies of a manifest on these packages, or on a path in this folder.
+fn find_dependencies_on(manifest: &Tracked, packages: &[&str], folder: &str) -> Vec<String> {
+    let path = format!("{folder}/");
+    let named = |line: &str| names_in(line).any(|name| packages.contains(&name)) || line.contains(&path);
+    let found = dependencies(manifest).into_iter().filter(|(_, line)| named(line));
+    found.map(|(place, line)| format!("{place}: {line}")).collect()
+}
+
+/// `[workspace] members` and the target `integration` of `ias`, whose source is `tests/integration`, are not
+/// dependencies: cargo builds the binary that a test starts only for tests of the binary's own package.
+#[test]
+fn nothing_outside_tests_depends_on_tests() {
+    let manifests: Vec<Tracked> = tracked()
+        .into_iter()
+        .filter(|file| file.path.ends_with("Cargo.toml"))
+        .collect();
+    let (inside, outside): (Vec<&Tracked>, Vec<&Tracked>) = manifests
+        .iter()
+        .partition(|manifest| manifest.path.starts_with("tests/"));
+    let tests: Vec<&str> = inside.into_iter().filter_map(package).collect();
+    let places = outside
+        .iter()
+        .flat_map(|manifest| find_dependencies_on(manifest, &tests, "tests"));
+    assert_none("dependencies on tests", &places.collect::<Vec<_>>());
+}
+
+/// The sandbox is started by several commands, and neither parses their options nor is one.
+#[test]
+fn sandbox_crates_know_no_command() {
+    let manifests = crates()
+        .into_iter()
+        .filter(|manifest| manifest.is_under(&["infra/sandbox/"]));
+    let places = manifests.flat_map(|manifest| find_dependencies_on(&manifest, &["clap", "ias"], "infra/ias"));
+    assert_none("commands in the sandbox", &places.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_dependency_is_found_in_every_form() {
+    let manifest = |line: &str| Tracked {
+        path: "Cargo.toml".to_owned(),
+        text: format!(
+            "[package]\nname = \"own\"\ndescription = \"proofs\"\n\n{line}\n\n[[test]]\npath = \"tests/own.rs\"\n"
+        ),
+    };
+    for found in [
+        "[dependencies]\nproofs.workspace = true",
+        "[dev-dependencies]\nother = { package = \"proofs\", workspace = true }",
+        "[build-dependencies.proofs]\nworkspace = true",
+        "[workspace.dependencies]\nother = { path = \"tests/other\" }",
+    ] {
+        assert_eq!(
+            find_dependencies_on(&manifest(found), &["proofs"], "tests").len(),
+            1,
+            "{found}"
+        );
+    }
+    for other in [
+        "[dependencies]\nproofs-of-others.workspace = true",
+        "[dependencies]\n# proofs\nown.workspace = true",
+    ] {
+        assert_eq!(
+            find_dependencies_on(&manifest(other), &["proofs"], "tests"),
+            Vec::<String>::new()
+        );
+    }
 }
 
 #[test]
