@@ -1,195 +1,103 @@
-//! The binaries that are measured, built first.
+//! The programs that are measured: functions and floors, built by the makefile that builds a deployment, and the usual
+//! way, as cargo builds it. Each is built by itself: the features of packages that are built together are united.
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::Write;
-use std::iter::once;
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
-
-use crate::Problem;
-use crate::page::root;
 pub use sandbox_machine::functions::NAMES as FUNCTIONS;
 
-/// What an archive of one file adds to it: its headers (APPNOTE.TXT of PKWARE, 4.3).
-const ZIP_HEADERS_BYTES: usize = 130;
+use crate::{Problem, root};
 
-/// What a binary is built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// As the functions are deployed, by their makefile.
-    Deployed,
-    /// What cargo builds for this machine, optimised for speed.
-    Usual,
-}
-
-/// The yardsticks' profile of what is built the usual way.
-const USUAL_PROFILE: &str = "usual";
-
-/// Where the binaries are.
+/// Where the programs are. Those that are up to date are not built again.
 pub struct Builds {
-    target_dir: PathBuf,
+    target: PathBuf,
     profile: String,
 }
 
 impl Builds {
-    /// Builds functions, and yardsticks that are built like them with the same profile; what is up to date stays as it
-    /// is. Each is built by itself, as deployed functions are: the features of packages that are built together are
-    /// united.
-    ///
-    /// # Errors
-    /// When a build fails.
-    pub fn make(profile: &str, functions: &[&str], yardsticks: &[(&str, Way)]) -> Result<Self, Problem> {
-        let builds = Self {
-            target_dir: target_dir()?,
+    /// Of this profile, beside this binary, which may have been built elsewhere than in the project.
+    pub fn of(profile: &str) -> Result<Self, Problem> {
+        let own = env::current_exe()?;
+        Ok(Self {
+            target: own.ancestors().nth(2).ok_or("no target folder")?.to_owned(),
             profile: profile.to_owned(),
-        };
-        let tools = Tools::install()?;
-        for function in functions {
-            let manifest = root().join("functions").join(function).join("Cargo.toml");
-            tools.build(&builds.target_dir, &builds.function(function), &manifest, profile)?;
-        }
-        for (yardstick, way) in yardsticks {
-            let package = if yardstick.starts_with("floor-") {
-                "floor"
-            } else {
-                yardstick
-            };
-            let manifest = root().join("tests/bench/yardsticks").join(package).join("Cargo.toml");
-            match way {
-                Way::Deployed => {
-                    tools.build(&builds.apart(), &builds.yardstick(*way, yardstick), &manifest, profile)?
-                }
-                Way::Usual => builds.build_usual(&manifest)?,
-            }
-        }
-        Ok(builds)
-    }
-
-    /// All functions, with what they start beside.
-    ///
-    /// # Errors
-    /// When a build fails.
-    pub fn of_starts(profile: &str) -> Result<Self, Problem> {
-        let usual = [("empty", Way::Usual), ("skeleton", Way::Usual)];
-        let floors: BTreeSet<_> = FUNCTIONS.into_iter().map(floor_of).collect();
-        let floors = floors.iter().map(|floor| (floor.as_str(), Way::Deployed));
-        let yardsticks: Vec<_> = usual
-            .into_iter()
-            .chain([("empty", Way::Deployed)])
-            .chain(floors)
-            .collect();
-        Self::make(profile, &FUNCTIONS, &yardsticks)
+        })
     }
 
     /// A function's binary.
-    pub fn function(&self, name: &str) -> PathBuf {
-        self.deployed(&self.target_dir, name)
+    pub fn function(&self, function: &str) -> PathBuf {
+        self.folder(&self.target, function).join("bootstrap")
     }
 
-    /// The runtime alone.
-    pub fn empty(&self, way: Way) -> PathBuf {
-        self.yardstick(way, "empty")
-    }
-
-    /// The transfer of a record, of which nothing is read.
-    pub fn copy(&self) -> PathBuf {
-        self.yardstick(Way::Deployed, "copy")
-    }
-
-    /// The usual way.
-    pub fn skeleton(&self) -> PathBuf {
-        self.yardstick(Way::Usual, "skeleton")
-    }
-
-    /// The least that a function needs.
+    /// The binary of a function's floor.
     pub fn floor(&self, function: &str) -> PathBuf {
-        self.yardstick(Way::Deployed, &floor_of(function))
+        self.folder(&self.yardsticks(), &floor_of(function)).join("bootstrap")
     }
 
-    fn yardstick(&self, way: Way, name: &str) -> PathBuf {
-        match way {
-            Way::Deployed => self.deployed(&self.apart(), name),
-            Way::Usual => self.apart().join(USUAL_PROFILE).join(name),
+    /// The binary of the usual way.
+    pub fn usual(&self) -> PathBuf {
+        self.yardsticks().join("usual/skeleton")
+    }
+
+    fn yardsticks(&self) -> PathBuf {
+        self.target.join("yardsticks")
+    }
+
+    fn folder(&self, target: &Path, name: &str) -> PathBuf {
+        target.join("deployed").join(&self.profile).join(name)
+    }
+
+    /// Builds functions and, where they are asked for, their floors.
+    pub fn make(&self, functions: &[&str], with_floors: bool) -> Result<(), Problem> {
+        succeed(Command::new(root().join(".ci/install")).arg("sam"))?;
+        for function in functions {
+            self.make_deployed(function, &format!("functions/{function}"), &self.target)?;
+            if with_floors {
+                self.make_deployed(&floor_of(function), "tests/bench/yardsticks/floor", &self.yardsticks())?;
+            }
         }
+        Ok(())
     }
 
-    /// The yardsticks' target folder.
-    fn apart(&self) -> PathBuf {
-        self.target_dir.join("yardsticks")
+    /// Builds the usual way.
+    pub fn make_usual(&self) -> Result<(), Problem> {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args("build --locked --quiet --profile usual --package skeleton --target-dir".split(' '))
+            .arg(self.yardsticks())
+            .current_dir(root().join("tests/bench/yardsticks"));
+        succeed(&mut cargo)
     }
 
-    fn deployed(&self, target_dir: &Path, name: &str) -> PathBuf {
-        let folder = target_dir.join("deployed").join(&self.profile).join(name);
-        folder.join("bootstrap")
-    }
-
-    fn build_usual(&self, manifest: &Path) -> Result<(), Problem> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-        let mut build = Command::new(cargo);
-        build
-            .args([
-                "build",
-                "--locked",
-                "--quiet",
-                "--profile",
-                USUAL_PROFILE,
-                "--manifest-path",
-            ])
-            .arg(manifest)
-            .arg("--target-dir")
-            .arg(self.apart());
-        succeed(build)
-    }
-}
-
-/// What builds a deployment.
-struct Tools {
-    /// Where programs are looked for: where `.ci/install` put cargo-lambda, and wherever they are else.
-    path: OsString,
-}
-
-impl Tools {
-    fn install() -> Result<Self, Problem> {
-        let mut install = Command::new(root().join(".ci/install"));
-        install.arg("sam");
-        succeed(install)?;
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let own = root().join("target/tools/sam/bin");
-        let path = std::env::join_paths(once(own).chain(std::env::split_paths(&path)))?;
-        Ok(Self { path })
-    }
-
-    /// Builds a binary like a function, with the functions' own rule, and puts it where it is wanted.
-    fn build(&self, target_dir: &Path, binary: &Path, manifest: &Path, profile: &str) -> Result<(), Problem> {
-        let folder = binary.parent().ok_or("no folder")?;
-        let name = folder.file_name().and_then(OsStr::to_str).ok_or("no name")?;
+    /// Builds a binary of a package as functions are deployed, with the tools that `.ci/install` has installed.
+    fn make_deployed(&self, name: &str, package: &str, target: &Path) -> Result<(), Problem> {
+        let processor = env::consts::ARCH.replace("aarch64", "arm64");
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path = [root().join("target/tools/sam/bin")]
+            .into_iter()
+            .chain(env::split_paths(&path));
         let mut make = Command::new("make");
-        make.current_dir(root().join("infra/processor").join(processor()))
+        make.current_dir(root().join("infra/processor").join(processor))
             .args(["--silent", "--makefile", "../../../functions/Makefile"])
             .arg(format!("build-{name}Function"))
-            .env("PATH", &self.path)
-            .env("FUNCTIONS_PROFILE", profile)
-            .env("MANIFEST", manifest)
-            .env("ARTIFACTS_DIR", folder)
-            .env("CARGO_TARGET_DIR", target_dir);
-        succeed(make)
+            .env("PATH", env::join_paths(path)?)
+            .env("FUNCTIONS_PROFILE", &self.profile)
+            .env("MANIFEST", root().join(package).join("Cargo.toml"))
+            .env("ARTIFACTS_DIR", self.folder(target, name))
+            .env("CARGO_TARGET_DIR", target);
+        succeed(&mut make)
     }
 }
 
-fn succeed(mut command: Command) -> Result<(), Problem> {
-    if command.status()?.success() {
-        Ok(())
-    } else {
-        Err("a binary that is measured cannot be built".into())
+fn succeed(command: &mut Command) -> Result<(), Problem> {
+    match command.status()?.success() {
+        true => Ok(()),
+        false => Err(format!("{} failed", command.get_program().display()).into()),
     }
 }
 
-/// The floor of a function: functions that need the same have the same.
+/// Functions with the same clients have the same floor.
 fn floor_of(function: &str) -> String {
     let same = match function {
         "aal2-challenge" => "identity-session",
@@ -197,32 +105,4 @@ fn floor_of(function: &str) -> String {
         other => other,
     };
     format!("floor-{same}")
-}
-
-/// The processor of this machine, as Lambda names it.
-const fn processor() -> &'static str {
-    if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        std::env::consts::ARCH
-    }
-}
-
-/// Beside this binary, which may have been built elsewhere than in the project.
-fn target_dir() -> Result<PathBuf, Problem> {
-    let own = std::env::current_exe()?;
-    Ok(own.ancestors().nth(2).ok_or("no target directory")?.to_owned())
-}
-
-/// Size of a file, and of an archive that holds it as Lambda gets it, in MB.
-///
-/// # Errors
-/// When it cannot be read.
-#[expect(clippy::cast_precision_loss, reason = "sizes of files")]
-pub fn sizes_mb(file: &Path) -> Result<(f64, f64), Problem> {
-    let bytes = fs::read(file)?;
-    let mut packed = DeflateEncoder::new(Vec::new(), Compression::default());
-    packed.write_all(&bytes)?;
-    let packed = packed.finish()?.len() + ZIP_HEADERS_BYTES;
-    Ok((bytes.len() as f64 / 1e6, packed as f64 / 1e6))
 }

@@ -1,74 +1,75 @@
-//! What is printed, and written into the documentation.
+//! Tables of results as Markdown: printed, and written into `docs/performance.md`, where each has its place between two
+//! comments that name it.
 
 use std::fmt;
+use std::fs;
 
-use serde::Serialize;
-
-use crate::spread::Spread;
+use crate::{Problem, root};
 
 /// A table of results.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Default)]
 pub struct Table {
-    /// Names the place in `docs/performance.md`: `cold`, `cold-limited`, `warm`, …
+    /// Names its place in the page.
     pub name: &'static str,
     /// What was measured, how often, and on what.
     pub caption: String,
-    /// Headings, with units.
-    pub columns: Vec<&'static str>,
-    /// One cell per column.
-    pub rows: Vec<Vec<Cell>>,
-    /// Figures of "how fast it has to be" that this run misses, in words.
-    pub breaches: Vec<String>,
+    /// Headings with units, between bars.
+    pub columns: &'static str,
+    /// Rows, their cells between bars.
+    pub rows: Vec<String>,
+    /// Figures that must hold and do not, in words.
+    pub missed: Vec<String>,
 }
 
-/// One cell.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub enum Cell {
-    /// Words.
-    Text(String),
-    /// A count or a measurement, in the unit of its column.
-    Number(f64),
-    /// Several measurements, in the unit of their column.
-    Spread(Spread),
-    /// Nothing to show here.
-    Nothing,
-}
-
-impl From<&str> for Cell {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<f64> for Cell {
-    fn from(number: f64) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl From<Option<Spread>> for Cell {
-    fn from(spread: Option<Spread>) -> Self {
-        spread.map_or(Self::Nothing, Self::Spread)
-    }
-}
-
-impl fmt::Display for Cell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.pad(text),
-            Self::Number(value) => f.pad(&number(*value)),
-            Self::Spread(spread) => {
-                let Spread { median, min, max } = spread;
-                f.pad(&format!("{} ({}–{})", number(*median), number(*min), number(*max)))
-            }
-            Self::Nothing => f.pad(""),
+impl Table {
+    /// Holds a figure against the most that it may be.
+    pub fn hold(&mut self, what: &str, figure: f64, max: f64) {
+        if figure > max {
+            let figure = number(figure);
+            self.missed.push(format!("{what}: {figure}, at most {max} must hold"));
         }
     }
 }
 
-/// Three digits that count, without an exponent.
-fn number(value: f64) -> String {
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figures = "--:|".repeat(self.columns.matches(" | ").count());
+        writeln!(f, "{}\n\n| {} |\n|---|{figures}", self.caption, self.columns)?;
+        self.rows.iter().try_for_each(|row| writeln!(f, "| {row} |"))
+    }
+}
+
+/// Median and range of measurements of one thing, in its unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Half of the measurements are not above it.
+    pub median: f64,
+    min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of at least one measurement.
+    pub fn of(measurements: impl IntoIterator<Item = f64>) -> Result<Self, Problem> {
+        let mut sorted: Vec<f64> = measurements.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
+        match (sorted.get(sorted.len() / 2), sorted.as_slice()) {
+            (Some(&median), &[min, .., max] | &[min @ max]) => Ok(Self { median, min, max }),
+            _ => Err("nothing was measured".into()),
+        }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [median, min, max] = [self.median, self.min, self.max].map(number);
+        write!(f, "{median} ({min}–{max})")
+    }
+}
+
+/// Three significant digits, without an exponent.
+pub fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1000.0 => thousands(value),
         size if size >= 100.0 => format!("{value:.0}"),
@@ -80,66 +81,26 @@ fn number(value: f64) -> String {
 
 fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) && !grouped.ends_with('-') {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
 }
 
-impl Table {
-    /// As Markdown: the caption, and under it the table.
-    pub fn markdown(&self) -> String {
-        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        let head = line(self.columns.iter().map(ToString::to_string).collect());
-        let rule = format!("|---|{}\n", "--:|".repeat(self.columns.len().saturating_sub(1)));
-        let rows: String = self
-            .rows
-            .iter()
-            .map(|row| line(row.iter().map(ToString::to_string).collect()))
-            .collect();
-        format!("{}\n\n{head}{rule}{rows}", self.caption)
+/// Puts the tables into the page.
+pub fn write(tables: &[Table]) -> Result<(), Problem> {
+    let path = root().join("docs/performance.md");
+    let mut page = fs::read_to_string(&path)?;
+    for table in tables {
+        page = with_text(&page, table.name, &table.to_string())
+            .ok_or_else(|| format!("docs/performance.md has no place for the table `{}`", table.name))?;
     }
+    Ok(fs::write(path, page)?)
 }
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cells: Vec<Vec<String>> = self
-            .rows
-            .iter()
-            .map(|row| row.iter().map(ToString::to_string).collect())
-            .collect();
-        let width = |column: usize, heading: &str| {
-            let cells = cells.iter().filter_map(|row| row.get(column));
-            cells
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-                .max(heading.chars().count())
-        };
-        let widths: Vec<usize> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(at, name)| width(at, name))
-            .collect();
-        writeln!(f, "{}", self.caption)?;
-        let heading = self.columns.iter().map(ToString::to_string).collect();
-        for row in std::iter::once(&heading).chain(&cells) {
-            for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                if at == 0 {
-                    write!(f, "{cell:width$}")?
-                } else {
-                    write!(f, "  {cell:>width$}")?
-                }
-            }
-            writeln!(f)?;
-        }
-        Ok(())
-    }
+fn with_text(page: &str, name: &str, text: &str) -> Option<String> {
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let (before, rest) = page.split_once(&start)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{start}{text}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -147,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_three_digits_that_count() {
+    fn numbers_have_three_significant_digits() {
         for (value, text) in [
             (0.0, "0.00"),
             (0.000_012, "0.000012"),
@@ -158,5 +119,36 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
+    }
+
+    #[test]
+    fn median_of_an_even_number_is_a_measurement() {
+        let spread = Spread::of([4.0, 1.0, 3.0, 2.0]).unwrap();
+        assert_eq!(spread.to_string(), "3.00 (1.00–4.00)");
+        assert_eq!(Spread::of([7.0]).unwrap().to_string(), "7.00 (7.00–7.00)");
+        assert!(Spread::of([]).is_err());
+    }
+
+    #[test]
+    fn figure_above_its_limit_is_missed() {
+        let mut table = Table::default();
+        table.hold("init", 1.15, 1.15);
+        assert!(table.missed.is_empty());
+        table.hold("init", 1.16, 1.15);
+        assert_eq!(table.missed, ["init: 1.16, at most 1.15 must hold"]);
+    }
+
+    #[test]
+    fn table_replaces_the_last_one_and_nothing_else() {
+        let page = "# A\n<!-- cold -->\n1 ms\n<!-- end of cold -->\n<!-- cost -->\n<!-- end of cost -->\n";
+        let table = Table {
+            columns: "function | init",
+            rows: vec!["reconcile | 2 ms".to_owned()],
+            ..Table::default()
+        };
+        let now = with_text(page, "cold", &table.to_string()).unwrap();
+        let text = "\n\n| function | init |\n|---|--:|\n| reconcile | 2 ms |\n";
+        assert_eq!(now, page.replace("1 ms\n", text));
+        assert_eq!(with_text(page, "hot", "2 ms\n"), None);
     }
 }

@@ -1,238 +1,180 @@
 //! Counts times prices.
 
-use sandbox_aws::Service;
+use std::collections::BTreeSet;
+
+use sandbox_aws::Service::{DynamoDb, S3, SecretsManager, Sqs};
+use sandbox_aws::Weight;
 
 use super::prices::{self, AS_OF, Price};
 use super::tally::Tally;
-use super::template::Template;
 use super::{API_REQUESTS, Counted};
-use crate::Problem;
-use crate::table::{Cell, Table};
+use crate::table::{Table, number};
+use crate::{Problem, root};
 
 const GB: f64 = 1024.0 * 1024.0 * 1024.0;
-/// Minutes of a month of 730 hours, as AWS reckons.
+/// Minutes of a month of 730 hours, by which AWS reckons.
 const MINUTES: f64 = 730.0 * 60.0;
 /// Lambda asks a queue by five long polls at once, each of 20 s at most (docs.aws.amazon.com, Lambda developer
 /// guide, "Using Lambda with Amazon SQS").
 const POLLS_PER_MINUTE: f64 = 5.0 * 3.0;
-/// Lines that Lambda itself writes about an invocation, `platform.start` and `platform.report` in JSON, which the
-/// sandbox does not: about so many bytes (docs.aws.amazon.com, Lambda developer guide, "Lambda Telemetry API Event
-/// schema reference").
+/// Size of the two lines that Lambda itself writes about an invocation, `platform.start` and `platform.report` in JSON
+/// (docs.aws.amazon.com, Lambda developer guide, "Lambda Telemetry API Event schema reference").
 const PLATFORM_BYTES: f64 = 700.0;
-/// Messages are encrypted and decrypted under a data key that serves for five minutes (docs.aws.amazon.com, SQS
+/// A message is encrypted and decrypted under a data key that serves for five minutes (docs.aws.amazon.com, SQS
 /// developer guide, "Key management"): pulls further apart need both for each message.
 const KMS_PER_MESSAGE: f64 = 2.0;
 
-const COLUMNS: [&str; 5] = ["what", "quantity", "$ each", "$", "price from"];
+/// What is billed, and how much of it.
+type Line = (Price, f64);
 
-/// A row, and its dollars.
-type Line = (Vec<Cell>, f64);
-
-fn line(price: &Price, quantity: f64, times: f64) -> Line {
-    let dollars = quantity * price.dollars * times;
-    let each = Cell::Text(digits(price.dollars));
-    let cells = vec![
-        price.what.into(),
-        quantity.into(),
-        each,
-        Cell::Text(format!("{dollars:.4}")),
-        price.source.into(),
-    ];
-    (cells, dollars)
-}
-
-fn table(name: &'static str, caption: String, lines: Vec<Line>) -> Table {
-    let total: f64 = lines.iter().map(|(_, dollars)| dollars).sum();
-    let mut rows: Vec<_> = lines.into_iter().map(|(cells, _)| cells).collect();
-    rows.push(vec![
-        "**total**".into(),
-        Cell::Nothing,
-        Cell::Nothing,
-        Cell::Text(format!("**{total:.4}**")),
-        Cell::Nothing,
-    ]);
+fn bill(name: &'static str, caption: String, lines: &[Line]) -> Table {
+    let row = |(price, quantity): &Line| {
+        let dollars = quantity * price.dollars;
+        format!("{} | {} | {dollars:.4}", price.what, number(*quantity))
+    };
+    let lines = lines.iter();
+    let total: f64 = lines.clone().map(|(price, quantity)| quantity * price.dollars).sum();
+    let total = format!("**total** |  | **{total:.4}**");
     Table {
         name,
         caption,
-        columns: COLUMNS.to_vec(),
-        rows,
-        breaches: Vec::new(),
+        columns: "what | quantity | $",
+        rows: lines
+            .filter(|(_, quantity)| *quantity > 0.0)
+            .map(row)
+            .chain([total])
+            .collect(),
+        ..Table::default()
     }
 }
 
-/// Dollars without the noise of binary fractions.
-fn digits(dollars: f64) -> String {
-    let digits = format!("{dollars:.10}");
-    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+fn mean(tallies: &[Tally], figure: impl Fn(&Tally) -> f64) -> f64 {
+    tallies.iter().map(figure).sum::<f64>() / tallies.len().max(1) as f64
 }
 
-/// The mean of several.
-fn mean(tallies: &[Tally], of: impl Fn(&Tally) -> f64) -> f64 {
-    tallies.iter().map(of).sum::<f64>() / count(tallies.len())
+/// SQS counts a request for each 64 KB.
+fn requests(weight: &Weight) -> f64 {
+    weight
+        .request_bytes
+        .max(weight.response_bytes)
+        .div_ceil(64 * 1024)
+        .max(1) as f64
 }
 
-/// What all calls, invocations and lines of these come to, each as a mean.
+/// What the mean of these comes to, so many times.
 fn usage(tallies: &[Tally], times: f64) -> Vec<Line> {
-    let of = |service, of: fn(&str, &super::tally::Calls) -> f64| mean(tallies, |tally| tally.sum(service, of));
-    let invocations = mean(tallies, |tally| large(tally.invocations));
-    let sent = of(Service::Sqs, |operation, calls| {
-        if operation == "SendMessage" {
-            large(calls.count)
-        } else {
-            0.0
-        }
-    });
-    let batches = of(Service::Sqs, |operation, calls| {
-        if operation == "SendMessageBatch" {
-            large(calls.count)
-        } else {
-            0.0
-        }
-    });
-    let written = of(Service::S3, |operation, calls| {
-        if operation == "GetObject" {
-            0.0
-        } else {
-            large(calls.count)
-        }
-    });
-    let logged = mean(tallies, |tally| large(tally.log_bytes)) + invocations * PLATFORM_BYTES;
+    let mean = |figure: &dyn Fn(&Tally) -> f64| times * mean(tallies, figure);
+    let count = |service, is_meant: fn(&str) -> bool| mean(&|tally| tally.sum(service, is_meant, |_| 1.0));
+    let sum = |service, figure: fn(&Weight) -> f64| mean(&|tally| tally.sum(service, |_| true, figure));
+    let invocations = mean(&|tally| tally.invocations);
+    let written = count(S3, |name| name != "GetObject");
+    // Two messages in a batch: no step of a pull sends more.
+    let messages = count(Sqs, |name| name == "SendMessage") + 2.0 * count(Sqs, |name| name == "SendMessageBatch");
+    let log_bytes = mean(&|tally| tally.log_bytes as f64) + invocations * PLATFORM_BYTES;
     vec![
-        line(&prices::LAMBDA_REQUEST, invocations, times),
-        line(
-            &prices::LAMBDA_GB_SECOND,
-            mean(tallies, |tally| tally.gb_seconds),
-            times,
-        ),
-        line(
-            &prices::DYNAMODB_READ,
-            of(Service::DynamoDb, |_, calls| calls.read_units),
-            times,
-        ),
-        line(
-            &prices::DYNAMODB_WRITE,
-            of(Service::DynamoDb, |_, calls| calls.write_units),
-            times,
-        ),
-        line(
-            &prices::SQS_REQUEST,
-            of(Service::Sqs, |_, calls| large(calls.chunks)),
-            times,
-        ),
-        line(&prices::S3_WRITE, written, times),
-        // Two messages in a batch: more are sent by no step of a pull.
-        line(
-            &prices::KMS_REQUEST,
-            (sent + 2.0 * batches) * KMS_PER_MESSAGE + written,
-            times,
-        ),
-        line(&prices::LOG_GB, logged / GB, times),
-        line(&prices::TRACE, invocations, times),
+        (prices::LAMBDA_REQUEST, invocations),
+        (prices::LAMBDA_GB_SECOND, mean(&|tally| tally.gb_seconds)),
+        (prices::DYNAMODB_READ, sum(DynamoDb, |weight| weight.read_units)),
+        (prices::DYNAMODB_WRITE, sum(DynamoDb, |weight| weight.write_units)),
+        (prices::SQS_REQUEST, sum(Sqs, requests)),
+        (prices::S3_WRITE, written),
+        (prices::S3_READ, count(S3, |name| name == "GetObject")),
+        (prices::KMS_REQUEST, messages * KMS_PER_MESSAGE + written),
+        (prices::LOG_GB, log_bytes / GB),
+        (prices::TRACE, invocations),
     ]
 }
 
 /// A thousand pulls.
-pub(super) fn of_pulls(counted: &Counted) -> Table {
-    let pulls = &counted.pulls;
-    let requests = mean(pulls, |tally| large(tally.webhooks + API_REQUESTS));
-    let started = counted
-        .starts
-        .sum(Service::SecretsManager, |_, calls| large(calls.count));
-    let mut lines = vec![line(&prices::API_REQUEST, requests, 1000.0)];
-    lines.extend(usage(pulls, 1000.0));
-    let read = |tally: &Tally| {
-        tally.sum(Service::S3, |operation, calls| match operation {
-            "GetObject" => large(calls.count),
-            _ => 0.0,
-        })
-    };
-    lines.push(line(&prices::S3_READ, mean(pulls, read), 1000.0));
+pub fn of_pulls(counted: &Counted) -> Table {
+    let requests = API_REQUESTS + mean(&counted.pulls, |tally| tally.webhooks);
     // At most: as if every function had to be started for every pull.
-    lines.push(line(&prices::SECRET_CALL, started, 1000.0));
-    lines.push(line(&prices::S3_GB, large(counted.record_bytes) / GB, 1000.0));
-    table(
-        "cost-pulls",
-        format!(
-            "Dollars for 1,000 pulls, by list prices of us-east-1 ({AS_OF}); the quantity is that of one pull. \
-             Durations are those of the sandbox's processes on this machine, not of Lambda. Keys, traces and secrets \
-             are upper bounds. The record ({} KB) is kept for one month.",
-            counted.record_bytes / 1024
-        ),
-        lines,
-    )
-}
-
-/// A thousand people who do nothing.
-pub(super) fn of_people(counted: &Counted) -> Table {
-    let gb = count(counted.size.bytes) / GB;
-    let lines = vec![
-        line(&prices::DYNAMODB_GB, gb, 1000.0),
-        line(&prices::DYNAMODB_PITR_GB, gb, 1000.0),
-        line(&prices::S3_GB, large(counted.record_bytes) / GB, 1000.0),
-    ];
-    table(
-        "cost-people",
-        format!(
-            "Dollars a month for 1,000 idle people who have pulled once: {} items of {} bytes in all each, and one record. Nobody \
-             who waits for nothing causes a call.",
-            counted.size.items, counted.size.bytes
-        ),
-        lines,
-    )
+    let secrets = counted.starts.sum(SecretsManager, |_| true, |_| 1.0);
+    let mut lines = vec![(prices::API_REQUEST, 1000.0 * requests)];
+    lines.extend(usage(&counted.pulls, 1000.0));
+    lines.push((prices::SECRET_CALL, 1000.0 * secrets));
+    lines.push((prices::S3_GB, 1000.0 * counted.record_bytes / GB));
+    let caption = format!(
+        "Dollars for 1,000 pulls, by list prices of us-east-1 ({AS_OF}). The record ({:.0} KB) is kept for one month.",
+        counted.record_bytes / 1024.0
+    );
+    bill("cost-pulls", caption, &lines)
 }
 
 /// A month of a stack that nobody uses.
-///
-/// # Errors
-/// When there are more resources than can be counted.
-pub(super) fn of_the_stack(counted: &Counted, template: &Template) -> Result<Table, Problem> {
-    let resources = |kind: &str| count(template.count(kind));
-    let idle = counted.ticks.iter().flat_map(|tick| tick.metrics.keys());
-    let idle: std::collections::BTreeSet<_> = idle.collect();
-    let mut lines = vec![
-        line(&prices::KMS_KEY, resources("AWS::KMS::Key"), 1.0),
-        line(&prices::SECRET, resources("AWS::SecretsManager::Secret"), 1.0),
-        line(&prices::ALARM_METRIC, count(template.alarm_metrics()), 1.0),
-        line(&prices::DASHBOARD, resources("AWS::CloudWatch::Dashboard"), 1.0),
-        line(&prices::METRIC, count(idle.len()), 1.0),
-        line(
-            &prices::SQS_REQUEST,
-            count(template.polled_queues()) * POLLS_PER_MINUTE * MINUTES,
-            1.0,
-        ),
-        line(&prices::SCHEDULED, MINUTES, 1.0),
+pub fn of_the_stack(counted: &Counted) -> Result<Table, Problem> {
+    let read = |path: &str| std::fs::read_to_string(root().join(path));
+    let [template, alarms, dashboard] = [
+        read("template.yaml")?,
+        read("infra/alarms.yaml")?,
+        read("infra/dashboard.yaml")?,
     ];
-    lines.extend(
-        usage(&counted.ticks, MINUTES)
-            .into_iter()
-            .filter(|(_, dollars)| *dollars > 0.0),
-    );
-    let mut table = table(
-        "cost-stack",
-        format!(
-            "Dollars a month for a stack that nobody uses, by list prices of us-east-1 ({AS_OF}). Resources are counted in the \
-             templates; what the schedule causes is counted in the sandbox, and its quantity is that of one minute."
+    let resources = |text: &str, line: &str| text.matches(line).count() as f64;
+    let metrics = |tallies: &[Tally]| -> usize {
+        let all = tallies.iter().flat_map(|tally| &tally.metrics);
+        all.collect::<BTreeSet<_>>().len()
+    };
+    let polls = resources(&template, "Type: SQS\n") * POLLS_PER_MINUTE * MINUTES;
+    let mut lines = vec![
+        (prices::KMS_KEY, resources(&template, "Type: AWS::KMS::Key\n")),
+        (
+            prices::SECRET,
+            resources(&template, "Type: AWS::SecretsManager::Secret\n"),
         ),
-        lines,
+        // Each alarm names the one metric that it watches.
+        (prices::ALARM_METRIC, resources(&alarms, " MetricName: ")),
+        (
+            prices::DASHBOARD,
+            resources(&dashboard, "Type: AWS::CloudWatch::Dashboard\n"),
+        ),
+        (prices::METRIC, metrics(&counted.ticks) as f64),
+        (prices::SQS_REQUEST, polls),
+        (prices::SCHEDULED, MINUTES),
+    ];
+    lines.extend(usage(&counted.ticks, MINUTES));
+    let (items, bytes) = counted.size;
+    let per_gb = prices::DYNAMODB_GB.dollars + prices::DYNAMODB_PITR_GB.dollars;
+    let idle = 1000.0 * (bytes as f64 * per_gb + counted.record_bytes * prices::S3_GB.dollars) / GB;
+    let caption = format!(
+        "Dollars a month for a stack that nobody uses. Pulls cause {} custom metrics more, at ${} each. A thousand idle \
+         people who have pulled once, each with {items} items ({} bytes) and one record, add ${idle:.4}.",
+        metrics(&counted.pulls),
+        prices::METRIC.dollars,
+        number(bytes as f64)
     );
-    let metrics: std::collections::BTreeSet<_> = counted.pulls.iter().flat_map(|pull| pull.metrics.keys()).collect();
-    let metrics = metrics.len();
-    table.caption.push_str(&format!(
-        " Pulls cause {metrics} custom metrics more, at ${} each for a month in which every hour has some.",
-        prices::METRIC.dollars
-    ));
-    Ok(table)
+    Ok(bill("cost-stack", caption, &lines))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "small numbers")]
-pub(super) const fn count(number: usize) -> f64 {
-    number as f64
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "numbers of bytes, far from what a float cannot hold"
-)]
-pub(super) const fn large(number: u64) -> f64 {
-    number as f64
+    #[test]
+    fn bill_adds_up() {
+        let lines = [
+            (prices::KMS_KEY, 2.0),
+            (prices::METRIC, 0.0),
+            (prices::SECRET_CALL, 1000.0),
+        ];
+        let rows = bill("pulls", String::new(), &lines).rows;
+        let total = "**total** |  | **2.0050**";
+        assert_eq!(
+            rows,
+            [
+                "KMS keys | 2.00 | 2.0000",
+                "Secrets Manager calls | 1,000 | 0.0050",
+                total
+            ]
+        );
+    }
+
+    #[test]
+    fn usage_is_the_mean_of_the_tallies() {
+        let tally = |invocations| Tally {
+            invocations,
+            ..Tally::default()
+        };
+        let lines = usage(&[tally(1.0), tally(3.0)], 1000.0);
+        assert_eq!(lines[0], (prices::LAMBDA_REQUEST, 2000.0));
+    }
 }

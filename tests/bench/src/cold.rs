@@ -1,0 +1,149 @@
+//! From the start of a process to its first poll and to its first reply, for each function, beside two yardsticks: the
+//! usual way to write it, and the floor, which is its clients alone.
+
+use axum::body::Bytes;
+
+use crate::builds::{Builds, FUNCTIONS};
+use crate::person::{DELAY_MS, Person, calm};
+use crate::relay::{Kind, Measured, Relay, Run};
+use crate::table::{Spread, Table, number};
+use crate::{Args, Part, Problem};
+
+/// First reply, of the usual way's.
+const FIRST_OF_USUAL_MAX: f64 = 0.5;
+/// Init, of the floor's.
+const INIT_OF_FLOOR_MAX: f64 = 1.15;
+/// Resident memory at the first poll, in MiB.
+const RESIDENT_MIB_MAX: f64 = 8.0;
+
+/// The event that a function is measured with.
+struct Measure {
+    function: &'static str,
+    /// Texts that only this event holds, of all that the function gets.
+    marks: &'static [&'static str],
+    /// The services that the function calls for it. The usual way calls each of them once, the function more often.
+    calls: &'static str,
+}
+
+const fn measure_by(function: &'static str, marks: &'static [&'static str], calls: &'static str) -> Measure {
+    Measure { function, marks, calls }
+}
+
+const MEASURES: [Measure; 9] = [
+    measure_by("identity-session", &["PUT /v1/patient"], "dynamodb upstream"),
+    measure_by("webhook-intake", &["network-query."], "sqs"),
+    measure_by("webhook-process", &["network-query."], "dynamodb sqs"),
+    measure_by("aal2-challenge", &["POST /v1/aal2-challenges"], "dynamodb upstream"),
+    measure_by("network-query", &["POST /v1/network-queries"], "dynamodb sqs"),
+    // The first work of a run is its start.
+    measure_by(
+        "query-dispatch",
+        &[r#"\"run\":"#, r#"\"dueSeq\":1}"#],
+        "dynamodb upstream",
+    ),
+    measure_by("record-fetch", &[], "dynamodb upstream s3 sqs"),
+    measure_by("record-read", &["GET /v1/records/"], "dynamodb"),
+    measure_by("reconcile", &[], "dynamodb upstream"),
+];
+
+fn measure_of(function: &str) -> Option<&'static Measure> {
+    MEASURES.iter().find(|measure| measure.function == function)
+}
+
+/// The services that a function calls for the event it is measured with.
+pub fn calls(function: &str) -> &'static str {
+    measure_of(function).map_or("", |measure| measure.calls)
+}
+
+/// Whether a function is measured with this event.
+pub fn is_measured(function: &str, event: &[u8]) -> bool {
+    let event = String::from_utf8_lossy(event);
+    measure_of(function).is_some_and(|measure| measure.marks.iter().all(|mark| event.contains(mark)))
+}
+
+/// Starts the function with this event, among its yardsticks. A program that starts after another one finds colder
+/// caches, so the order moves on with each event.
+pub async fn relay(relay: &Relay, event: &Bytes) -> Result<Bytes, Problem> {
+    if !is_measured(&relay.function, event) {
+        return Ok(relay.run(Kind::Function, event).await?.1);
+    }
+    let mut kinds = [Kind::Function, Kind::Floor, Kind::Usual];
+    kinds.rotate_left(relay.turn() % 3);
+    let mut reply = Bytes::new();
+    for kind in kinds {
+        let (run, answer) = relay.run(kind, event).await?;
+        relay.note(&run)?;
+        if kind == Kind::Function {
+            reply = answer;
+        }
+    }
+    Ok(reply)
+}
+
+/// Measures: one pull of one person after the other.
+pub async fn measure(args: &Args) -> Result<Table, Problem> {
+    let builds = Builds::of(&args.profile)?;
+    builds.make(&FUNCTIONS, true)?;
+    builds.make_usual()?;
+    let measured = Measured::start(Part::Cold, args, calm(DELAY_MS)?).await?;
+    for number in 0..args.runs {
+        Person::ready(&measured.sandbox, number).await?.pull().await?;
+        let tick = measured.sandbox.host().invoke_schedule("reconcile").await;
+        tick.map_err(|error| error.to_string())?;
+    }
+    let runs: Vec<Run> = measured.end().await?;
+    table(&builds, &runs, args.runs)
+}
+
+fn table(builds: &Builds, runs: &[Run], pulls: usize) -> Result<Table, Problem> {
+    let mut table = Table {
+        name: "cold",
+        caption: format!(
+            "Milliseconds from the start of a process, medians over {pulls} pulls (smallest–largest); memory at the \
+             first poll; processor time to the first reply."
+        ),
+        columns: "function | init | ÷ floor | first reply | the usual way's | ÷ usual way | resident, MiB | CPU, ms | binary, MB",
+        ..Table::default()
+    };
+    for function in FUNCTIONS {
+        let spread = |kind: Kind, figure: fn(&Run) -> f64| {
+            let runs = runs.iter().filter(|run| run.function == function && run.kind == kind);
+            Spread::of(runs.map(figure)).map_err(|problem| format!("{function}: {problem}"))
+        };
+        let init = spread(Kind::Function, |run| run.init_ms)?;
+        let first = spread(Kind::Function, |run| run.first_ms)?;
+        let usual = spread(Kind::Usual, |run| run.first_ms)?;
+        let of_floor = init.median / spread(Kind::Floor, |run| run.init_ms)?.median;
+        let of_usual = first.median / usual.median;
+        let resident_mib = spread(Kind::Function, |run| run.polled.resident_mib)?.median;
+        let cpu_ms = spread(Kind::Function, |run| run.replied.cpu_us / 1e3)?.median;
+        let binary_mb = std::fs::metadata(builds.function(function))?.len() as f64 / 1e6;
+        table.hold(&format!("{function}, init ÷ floor"), of_floor, INIT_OF_FLOOR_MAX);
+        table.hold(
+            &format!("{function}, first reply ÷ usual way"),
+            of_usual,
+            FIRST_OF_USUAL_MAX,
+        );
+        table.hold(&format!("{function}, resident MiB"), resident_mib, RESIDENT_MIB_MAX);
+        let [of_floor, of_usual] = [of_floor, of_usual].map(number);
+        let sizes = [resident_mib, cpu_ms, binary_mb].map(number).join(" | ");
+        table.rows.push(format!(
+            "{function} | {init} | {of_floor} | {first} | {usual} | {of_usual} | {sizes}"
+        ));
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_is_measured_with_one_event() {
+        assert!(FUNCTIONS.iter().all(|function| measure_of(function).is_some()));
+        let start = br#"{"Records":[{"body":"{\"version\":1,\"run\":\"r\",\"dueSeq\":1}"}]}"#;
+        let later = br#"{"Records":[{"body":"{\"version\":1,\"run\":\"r\",\"dueSeq\":12}"}]}"#;
+        assert!(is_measured("query-dispatch", start) && !is_measured("query-dispatch", later));
+        assert!(is_measured("record-fetch", start) && !is_measured("webhook-intake", start));
+    }
+}

@@ -1,0 +1,170 @@
+//! One process of a function or a yardstick, served by a Lambda Runtime API of its own (docs.aws.amazon.com, "Using the
+//! Lambda runtime API for custom runtimes").
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use shared::clock;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+
+use crate::Problem;
+use crate::usage::Usage;
+
+/// Environment variables by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// How long an event may take: the longest that Lambda allows.
+const LIFE_MS: i64 = 900_000;
+
+/// A process that waits for an event, killed when dropped.
+pub struct Process {
+    child: Child,
+    started: Instant,
+    events: mpsc::Sender<Bytes>,
+    steps: mpsc::UnboundedReceiver<Step>,
+    _api: JoinSet<std::io::Result<()>>,
+}
+
+/// What the process did, and when.
+#[derive(Debug)]
+enum Step {
+    Polled(Instant),
+    Replied(Instant, Bytes),
+    Failed(Bytes),
+}
+
+impl Process {
+    /// Starts a program with these variables beside this process's own, and waits for its first poll; gives how long
+    /// that took.
+    pub async fn start(program: &Path, variables: &Variables) -> Result<(Self, Duration), Problem> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let host = listener.local_addr()?.to_string();
+        let (events, inbox) = mpsc::channel(1);
+        let (outbox, steps) = mpsc::unbounded_channel();
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(replied))
+            .fallback(failed)
+            .with_state(Arc::new(RuntimeApi {
+                events: Mutex::new(inbox),
+                steps: outbox,
+            }));
+        let mut api = JoinSet::new();
+        // Otherwise small replies wait for the other side's acknowledgement; without a connection nothing is lost.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        api.spawn(axum::serve(listener, router).into_future());
+        let mut command = Command::new(program);
+        command
+            .envs(variables)
+            .env("AWS_LAMBDA_RUNTIME_API", host)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let started = Instant::now();
+        let mut process = Self {
+            child: command.spawn()?,
+            started,
+            events,
+            steps,
+            _api: api,
+        };
+        let polled = process.polled().await?;
+        Ok((process, polled - started))
+    }
+
+    /// Waits until it asks for an event.
+    pub async fn polled(&mut self) -> Result<Instant, Problem> {
+        match self.step().await? {
+            Step::Polled(at) => Ok(at),
+            other => Err(format!("not a poll, but {other:?}").into()),
+        }
+    }
+
+    /// Hands it an event; gives its reply, and how long after its start it came.
+    pub async fn invoke(&mut self, event: &Bytes) -> Result<(Duration, Bytes), Problem> {
+        self.events.send(event.clone()).await?;
+        match self.step().await? {
+            Step::Replied(at, reply) => Ok((at - self.started, reply)),
+            other => Err(format!("not a reply, but {other:?}").into()),
+        }
+    }
+
+    /// What it has used so far.
+    pub fn usage(&self) -> Result<Usage, Problem> {
+        Usage::of(self.child.id().ok_or("it has ended")?)
+    }
+
+    /// Kills it, and waits until it is gone, so that its end costs nothing of what is measured next.
+    pub async fn kill(mut self) -> Result<(), Problem> {
+        Ok(self.child.kill().await?)
+    }
+
+    async fn step(&mut self) -> Result<Step, Problem> {
+        tokio::select! {
+            // What it sent before it ended counts.
+            biased;
+            Some(step) = self.steps.recv() => match step {
+                Step::Failed(error) => Err(String::from_utf8_lossy(&error).into()),
+                Step::Polled(_) | Step::Replied(..) => Ok(step),
+            },
+            status = self.child.wait() => Err(format!("it ended with {}", status?).into()),
+        }
+    }
+}
+
+/// The API's side of the process.
+struct RuntimeApi {
+    events: Mutex<mpsc::Receiver<Bytes>>,
+    steps: mpsc::UnboundedSender<Step>,
+}
+
+impl RuntimeApi {
+    fn tell(&self, step: Step) {
+        // Nothing listens once the process is dropped.
+        self.steps.send(step).ok();
+    }
+}
+
+async fn next(State(api): State<Arc<RuntimeApi>>) -> Response {
+    api.tell(Step::Polled(Instant::now()));
+    let Some(event) = api.events.lock().await.recv().await else {
+        return StatusCode::GONE.into_response();
+    };
+    let deadline_ms = (clock::now().millis() + LIFE_MS).to_string();
+    let headers = [
+        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
+        ("lambda-runtime-deadline-ms", &deadline_ms),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:us-east-1:000000000000:function:bench",
+        ),
+        (
+            "lambda-runtime-trace-id",
+            "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1",
+        ),
+        ("content-type", "application/json"),
+    ];
+    (headers, event).into_response()
+}
+
+async fn replied(State(api): State<Arc<RuntimeApi>>, reply: Bytes) -> StatusCode {
+    api.tell(Step::Replied(Instant::now(), reply));
+    StatusCode::ACCEPTED
+}
+
+async fn failed(State(api): State<Arc<RuntimeApi>>, error: Bytes) -> StatusCode {
+    api.tell(Step::Failed(error));
+    StatusCode::ACCEPTED
+}

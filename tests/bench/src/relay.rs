@@ -1,0 +1,255 @@
+//! What the sandbox starts in the place of a function: a relay, which hands each event on to the programs that are
+//! measured, and gives the function's reply back. So every event is one of a real pull, and so is everything that the
+//! function finds.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Bytes;
+use clap::ValueEnum;
+use lambda_runtime::{LambdaEvent, service_fn};
+use sandbox_aws::QueueSpec;
+use sandbox_host::Runner;
+use sandbox_machine::{Sandbox, SandboxOptions};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+use crate::builds::Builds;
+use crate::process::{Process, Variables};
+use crate::tls::Front;
+use crate::usage::Usage;
+use crate::{Args, Part, Problem, cold, stream, webhook};
+
+/// A queue that nothing reads: what yardsticks send must not reach a function.
+const QUEUE: &str = "bench";
+/// Callers under this access key id are people to the sandbox, to whom no function's policy applies.
+pub const OPERATOR: &str = "BENCH";
+/// Begins the lines in which a relay says why it failed.
+const FAILED: &str = "relay: ";
+
+/// The program that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// The function, as it is deployed.
+    Function,
+    /// Its clients, built as directly as they can be.
+    Floor,
+    /// The usual way to write it.
+    Usual,
+}
+
+/// One start of a program, with its first event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Run {
+    /// The function in whose place it ran.
+    pub function: String,
+    /// The program.
+    pub kind: Kind,
+    /// From its start to its first poll, in ms.
+    pub init_ms: f64,
+    /// From its start to its first reply, in ms.
+    pub first_ms: f64,
+    /// What it had used at the first poll.
+    pub polled: Usage,
+    /// The same at the first reply.
+    pub replied: Usage,
+}
+
+/// A relay, as long as the sandbox lets it live.
+pub struct Relay {
+    /// The function in whose place it is.
+    pub function: String,
+    part: Part,
+    builds: Builds,
+    front: Option<Front>,
+    results: File,
+    events: AtomicUsize,
+}
+
+/// Serves events of `function`: as a relay if the part measures it, otherwise as the function itself.
+pub fn serve(args: &Args, function: &str) -> ExitCode {
+    let is_measured = match args.part {
+        Part::Cold => true,
+        Part::Webhook => function == "webhook-intake",
+        Part::Stream => function == "record-fetch",
+        Part::Pipeline | Part::Cost | Part::All => false,
+    };
+    let Some(results) = args.results.as_ref().filter(|_| is_measured) else {
+        return sandbox_machine::functions::run(function);
+    };
+    let serving = async {
+        let relay = &Relay {
+            function: function.to_owned(),
+            part: args.part,
+            builds: Builds::of(&args.profile)?,
+            // The records of the part `stream` come and go in plain HTTP.
+            front: match args.part {
+                Part::Stream => None,
+                _ => Some(Front::start(servers()).await?),
+            },
+            results: File::options().append(true).open(results)?,
+            events: AtomicUsize::new(0),
+        };
+        lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+            relay.handle(&event.payload).await
+        }))
+        .await
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let served = runtime
+        .map_err(Problem::from)
+        .and_then(|runtime| runtime.block_on(serving));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            print(&format!("{FAILED}{function}: {problem}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the relay's log, and the command's output")]
+fn print(line: &str) {
+    eprintln!("{line}");
+}
+
+/// The variables that the sandbox gives to the function.
+#[expect(clippy::disallowed_methods, reason = "they are handed on as they are")]
+fn own_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars()
+}
+
+/// Host and port of AWS's services and of Metriport.
+fn servers() -> Vec<String> {
+    let is_endpoint = |name: &str| name.starts_with("AWS_ENDPOINT_URL_") || name == "METRIPORT_BASE_URL";
+    let endpoints = own_variables().filter(|(name, _)| is_endpoint(name));
+    endpoints.map(|(_, url)| url.replace("http://", "")).collect()
+}
+
+impl Relay {
+    /// One event is measured at a time: relays lock the file of their results. This one has nothing else to do.
+    async fn handle(&self, event: &Value) -> Result<Value, Problem> {
+        self.results.lock()?;
+        let event = match &self.front {
+            // A link to a record. Other events are signed, or name nothing that is followed.
+            Some(front) if self.function == "record-fetch" => front.secure(&event.to_string()),
+            _ => event.to_string(),
+        };
+        let reply = match self.part {
+            Part::Cold => cold::relay(self, &event.into()).await,
+            Part::Webhook => webhook::relay(self, &event.into()).await,
+            _ => stream::relay(self, &event.into()).await,
+        };
+        self.results.unlock()?;
+        let reply = reply.inspect_err(|problem| print(&format!("{FAILED}{}: {problem}", self.function)))?;
+        Ok(serde_json::from_slice(&reply)?)
+    }
+
+    /// How many times this has been asked before.
+    pub fn turn(&self) -> usize {
+        self.events.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Starts a program and waits for its first poll; gives how long that took, in ms. With `apart`, it is nobody's
+    /// function, and sends to a queue that nothing reads.
+    pub async fn start(&self, kind: Kind, apart: bool) -> Result<(Process, f64), Problem> {
+        let program = match kind {
+            Kind::Function => self.builds.function(&self.function),
+            Kind::Floor => self.builds.floor(&self.function),
+            Kind::Usual => self.builds.usual(),
+        };
+        let (process, init) = Process::start(&program, &self.variables(apart)).await?;
+        Ok((process, init.as_secs_f64() * 1e3))
+    }
+
+    fn variables(&self, apart: bool) -> Variables {
+        let mut variables: Variables = own_variables().collect();
+        if let Some(front) = &self.front {
+            variables.values_mut().for_each(|value| *value = front.secure(value));
+            let roots = [("EXTRA_ROOTS_FILE", front.root()), ("SSL_CERT_FILE", front.all_roots())];
+            variables.extend(roots.map(|(name, path)| (name.to_owned(), path.display().to_string())));
+        }
+        if apart {
+            variables.insert("AWS_ACCESS_KEY_ID".to_owned(), OPERATOR.to_owned());
+            variables.insert("YARDSTICK_CALLS".to_owned(), cold::calls(&self.function).to_owned());
+            let queues = variables.iter_mut().filter(|(name, _)| name.ends_with("_QUEUE_URL"));
+            for (_, url) in queues {
+                let account = url.rsplit_once('/').map_or("", |(account, _)| account);
+                *url = format!("{account}/{QUEUE}");
+            }
+        }
+        variables
+    }
+
+    /// Starts a program, hands it one event, and kills it.
+    pub async fn run(&self, kind: Kind, event: &Bytes) -> Result<(Run, Bytes), Problem> {
+        let (mut process, init_ms) = self.start(kind, kind != Kind::Function).await?;
+        let polled = process.usage()?;
+        let (first, reply) = process.invoke(event).await?;
+        let replied = process.usage()?;
+        process.kill().await?;
+        let run = Run {
+            function: self.function.clone(),
+            kind,
+            init_ms,
+            first_ms: first.as_secs_f64() * 1e3,
+            polled,
+            replied,
+        };
+        Ok((run, reply))
+    }
+
+    /// Notes a measurement.
+    pub fn note(&self, measurement: &impl Serialize) -> Result<(), Problem> {
+        let line = serde_json::to_string(measurement)? + "\n";
+        Ok((&self.results).write_all(line.as_bytes())?)
+    }
+}
+
+/// A sandbox whose functions are relays.
+pub struct Measured {
+    /// The sandbox.
+    pub sandbox: Sandbox,
+    results: NamedTempFile,
+}
+
+impl Measured {
+    /// Starts it.
+    pub async fn start(part: Part, args: &Args, mut options: SandboxOptions) -> Result<Self, Problem> {
+        let results = NamedTempFile::new()?;
+        let part = part.to_possible_value().ok_or("a part without a name")?;
+        let path = results.path().to_str().ok_or("a folder that is not UTF-8")?;
+        let relay = [part.get_name(), "--profile", &args.profile, "--results", path];
+        options.runner = Runner::SelfExec {
+            exe: std::env::current_exe()?,
+            args: relay.map(str::to_owned).to_vec(),
+        };
+        options.log = Arc::new(|line| {
+            if line.text.starts_with(FAILED) {
+                print(&line.text);
+            }
+        });
+        let sandbox = Sandbox::start(options).await?;
+        let queue = QueueSpec {
+            name: QUEUE.to_owned(),
+            visibility_timeout_secs: 30,
+            delay_secs: 0,
+            retention_secs: 3600,
+            redrive: None,
+        };
+        sandbox.aws().create_queue(queue).await?;
+        Ok(Self { sandbox, results })
+    }
+
+    /// Ends it, and gives everything that its relays have noted.
+    pub async fn end<T: DeserializeOwned>(self) -> Result<Vec<T>, Problem> {
+        self.sandbox.shutdown().await?;
+        let lines = BufReader::new(self.results.reopen()?).lines();
+        lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect()
+    }
+}
