@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Demographics;
+use super::{Demographics, names};
 
 /// Which token claim must equal which field, from the parameter `DemographicsClaims`:
 /// `firstName=given_name,lastName=family_name,dob=birthdate`, any subset, or nothing.
@@ -35,17 +35,16 @@ impl ClaimRules {
             .map(Self)
     }
 
-    /// Whether every tied field equals its claim, trimmed and regardless of case. A missing claim does not match:
-    /// a tie that cannot be checked is not kept.
+    /// Whether every tied field agrees with its claim: names by [`names::are_equal`], the birth date to the letter. A
+    /// missing claim does not match, since what cannot be checked must not pass.
     #[must_use]
     pub fn hold(&self, demographics: &Demographics, claims: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|(field, claim)| {
-            let entered = match field {
-                Field::FirstName => demographics.first_name(),
-                Field::LastName => demographics.last_name(),
-                Field::Dob => demographics.dob(),
-            };
-            claims.get(claim).is_some_and(|said| folded(said) == folded(entered))
+            claims.get(claim).is_some_and(|said| match field {
+                Field::FirstName => names::are_equal(demographics.first_name(), said),
+                Field::LastName => names::are_equal(demographics.last_name(), said),
+                Field::Dob => demographics.dob() == said.trim(),
+            })
         })
     }
 }
@@ -64,10 +63,6 @@ fn rule(part: &str) -> Result<(Field, String), ClaimRulesError> {
     } else {
         Ok((field, claim.to_owned()))
     }
-}
-
-fn folded(text: &str) -> String {
-    text.trim().to_lowercase()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod demographics;
 pub mod identity;
 pub mod ids;
 pub mod input;
+pub mod names;
 pub mod patient;
 pub mod record;
 pub mod replay;
