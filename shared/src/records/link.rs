@@ -1,7 +1,8 @@
 //! Which links are followed, and how: by HTTPS, to hosts the deployment names, without redirects, proxy or API key, and
 //! never to an address inside our own network.
 
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use rustls::ClientConfig;
 use url::{Host, Url};
 
 use super::RecordsError;
+use super::address::is_public;
 use super::unpack::{Piece, unpacked};
 use crate::config::is_loopback;
 use crate::message::Link;
@@ -113,9 +115,13 @@ impl LinkClient {
     /// # Errors
     /// When the client refuses its options, which no build of it does.
     pub fn new(policy: LinkPolicy, tls: ClientConfig) -> Result<Self, RecordsError> {
+        Self::over(SystemNames, policy, tls)
+    }
+
+    fn over(names: impl LookUp, policy: LinkPolicy, tls: ClientConfig) -> Result<Self, RecordsError> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(PublicAddresses))
+            .dns_resolver(Arc::new(PublicAddresses(Arc::new(names))))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             // What is packed is told by its first bytes, and unpacked within bounds.
@@ -148,47 +154,34 @@ fn broken(error: &reqwest::Error) -> RecordsError {
     })
 }
 
-/// Resolves names to public addresses only, so that a listed name cannot be pointed into our network.
-struct PublicAddresses;
+/// Looks a name up, whatever the addresses are.
+trait LookUp: Send + Sync + 'static {
+    fn look_up(&self, name: &str) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+}
 
-impl Resolve for PublicAddresses {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            // Names on loopback get here in a sandbox alone: elsewhere the policy has refused them.
-            let loopback = name.as_str() == "localhost";
-            let usable: Vec<SocketAddr> = found
-                .filter(|a| is_public(a.ip()) || (loopback && a.ip().is_loopback()))
-                .collect();
-            Ok(Box::new(usable.into_iter()) as Addrs)
-        })
+/// As the system does it.
+struct SystemNames;
+
+impl LookUp for SystemNames {
+    async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        // Port 0 stands for that of the URL.
+        Ok(tokio::net::lookup_host((name, 0)).await?.collect())
     }
 }
 
-/// Whether an address is on the public internet (IANA special-purpose address registries).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            let benchmark = a == 198 && (b == 18 || b == 19);
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-                || v4.is_documentation()
-                || shared
-                || benchmark
-                || a == 0
-                || a >= 240)
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4() {
-            Some(v4) => is_public(IpAddr::V4(v4)),
-            // Global unicast is 2000::/3; the NAT64 prefix and everything else special lies outside of it.
-            None => v6.segments().first().is_some_and(|first| first & 0xe000 == 0x2000),
-        },
+/// Resolves names to public addresses only, so that a listed name cannot be pointed into our network.
+struct PublicAddresses<L>(Arc<L>);
+
+impl<L: LookUp> Resolve for PublicAddresses<L> {
+    fn resolve(&self, name: Name) -> Resolving {
+        let names = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut found = names.look_up(name.as_str()).await?;
+            // Names on loopback get here in a sandbox alone: elsewhere the policy has refused them.
+            let loopback = name.as_str() == "localhost";
+            found.retain(|found| is_public(found.ip()) || (loopback && found.ip().is_loopback()));
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
     }
 }
 
@@ -234,29 +227,32 @@ mod tests {
         assert_eq!(check(false, "https://localhost/k"), Err(LinkRefusal::Host));
     }
 
-    #[test]
-    fn inner_addresses_are_not_public() {
-        for inner in [
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "127.0.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "198.18.0.1",
-            "224.0.0.1",
-            "240.0.0.1",
-            "::1",
-            "::ffff:10.0.0.1",
-            "fe80::1",
-            "fd00:ec2::254",
-            "64:ff9b::a00:1",
-        ] {
-            assert!(!is_public(inner.parse().unwrap()), "{inner}");
+    /// Leads every name to one address, port included.
+    struct Leads(SocketAddr);
+
+    impl LookUp for Leads {
+        async fn look_up(&self, _name: &str) -> io::Result<Vec<SocketAddr>> {
+            Ok(vec![self.0])
         }
-        for outer in ["52.219.112.1", "2600:1fa0::1", "8.8.8.8"] {
-            assert!(is_public(outer.parse().unwrap()), "{outer}");
-        }
+    }
+
+    /// Nothing but the check of addresses keeps the client from connecting.
+    #[tokio::test]
+    async fn a_listed_name_that_leads_inward_is_not_connected_to() {
+        let inner = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        inner.set_nonblocking(true).unwrap();
+        let policy = LinkPolicy::new(vec!["files.example.test".to_owned()], false);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let client = LinkClient::over(Leads(inner.local_addr().unwrap()), policy, tls).unwrap();
+        let link = Link::new("https://files.example.test/k".to_owned());
+        let opened = client.open(&link).await;
+        assert_eq!(opened.err(), Some(RecordsError::Broken("connection")));
+        let met = inner.accept().unwrap_err();
+        assert_eq!(met.kind(), io::ErrorKind::WouldBlock, "nobody came");
     }
 }

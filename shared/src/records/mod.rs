@@ -1,6 +1,7 @@
 //! Records in transit: from the link Metriport gives, through a reader that never holds them, into our bucket, and out
 //! again by a link of our own.
 
+mod address;
 mod bucket;
 mod link;
 mod transfer;
