@@ -145,6 +145,8 @@ pub fn refused(reply: &Reply, status: u16, code: &str, action: &str) {
     );
     assert_eq!(header("content-type"), "application/problem+json");
     assert_eq!(header("cache-control"), "no-store");
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(header("strict-transport-security"), "max-age=63072000");
     assert_eq!(reply.text("/type"), format!("urn:individual-access:problem:{code}"));
     assert_eq!(reply.number("/status"), u64::from(status));
     assert!(!reply.text("/title").is_empty());
