@@ -179,11 +179,7 @@ fn persona_help() -> String {
 /// Runs a command to its end.
 #[must_use]
 pub fn run(command: Command) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error.to_string()),
-    };
-    let outcome = runtime.block_on(async {
+    run_to_end(async {
         match command {
             Command::Pull(args) => pull::pull(&args).await,
             Command::Up(args) => up::up(&args).await,
@@ -195,10 +191,21 @@ pub fn run(command: Command) -> ExitCode {
             Command::Policies => policies(),
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
-    });
+    })
+}
+
+/// Runs the work of a command on all processors; its error is printed, and is the exit status.
+pub fn run_to_end(work: impl Future<Output = Result<(), String>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(work));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => {
+            say_error(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -207,11 +214,6 @@ fn policies() -> Result<(), String> {
     let policies = effective_policies().map_err(|error| error.to_string())?;
     say(&policies.to_string());
     Ok(())
-}
-
-fn fail(error: &str) -> ExitCode {
-    say_error(&format!("error: {error}"));
-    ExitCode::FAILURE
 }
 
 #[cfg(test)]

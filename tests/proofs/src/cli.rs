@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ias::report::say_error;
+use ias::cli::run_to_end;
 
 use crate::burst;
 use crate::chaos::{self, RotationArgs};
@@ -142,11 +142,7 @@ impl KillsArgs {
 /// Runs a proof to its end.
 #[must_use]
 pub fn run(command: Command) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error.to_string()),
-    };
-    let outcome = runtime.block_on(async {
+    run_to_end(async {
         match command {
             Command::Chaos(args) => chaos::chaos(&args).await,
             Command::Kills(args) => chaos::kills(&args).await,
@@ -154,14 +150,5 @@ pub fn run(command: Command) -> ExitCode {
             Command::Burst(args) => burst::command(&args).await,
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
-}
-
-fn fail(error: &str) -> ExitCode {
-    say_error(&format!("error: {error}"));
-    ExitCode::FAILURE
+    })
 }
