@@ -4,7 +4,7 @@
 use axum::body::Bytes;
 
 use crate::builds::{Builds, FUNCTIONS};
-use crate::person::{DELAY_MS, Person, calm};
+use crate::person::{DELAY_MS, Person, calm, tick};
 use crate::relay::{Kind, Measured, Relay, Run};
 use crate::table::{Spread, Table, number};
 use crate::{Args, Part, Problem};
@@ -88,8 +88,7 @@ pub async fn measure(args: &Args) -> Result<Table, Problem> {
     let measured = Measured::start(Part::Cold, args, calm(DELAY_MS)?).await?;
     for number in 0..args.runs {
         Person::ready(&measured.sandbox, number).await?.pull().await?;
-        let tick = measured.sandbox.host().invoke_schedule("reconcile").await;
-        tick.map_err(|error| error.to_string())?;
+        tick(&measured.sandbox).await?;
     }
     let runs: Vec<Run> = measured.end().await?;
     table(&builds, &runs, args.runs)

@@ -48,6 +48,12 @@ pub fn calm(delay_ms: u64) -> Result<SandboxOptions, Problem> {
     Ok(options)
 }
 
+/// One tick of the reconciler, as its schedule would make it.
+pub async fn tick(sandbox: &Sandbox) -> Result<(), Problem> {
+    let tick = sandbox.host().invoke_schedule("reconcile").await;
+    Ok(tick.map(drop).map_err(|error| error.to_string())?)
+}
+
 /// One person.
 pub struct Person {
     app: App,

@@ -11,7 +11,7 @@ use sandbox_aws::{Service, Weight};
 use sandbox_machine::Sandbox;
 
 use crate::Problem;
-use crate::person::{Person, calm, until};
+use crate::person::{Person, calm, tick, until};
 use crate::table::{Table, number};
 use people::Possessions;
 use tally::{Counter, Tally};
@@ -84,11 +84,6 @@ async fn count(people: usize) -> Result<Counted, Problem> {
         size: possessions.size(),
         record_bytes,
     })
-}
-
-async fn tick(sandbox: &Sandbox) -> Result<(), Problem> {
-    let tick = sandbox.host().invoke_schedule("reconcile").await;
-    Ok(tick.map(drop).map_err(|error| error.to_string())?)
 }
 
 /// One pull with everything that follows from it; gives the bytes of its record.
