@@ -70,9 +70,19 @@ mod tests {
     use super::*;
     use crate::domain::Time;
 
-    fn nora() -> Demographics {
+    const PAGE: &str = include_str!("../../../docs/name-comparison.md");
+
+    /// The rows of the page's table, cell by cell.
+    fn rows() -> Vec<Vec<&'static str>> {
+        let rows = PAGE.lines().filter(|line| line.starts_with("| "));
+        let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
+        // The first row has the headings.
+        rows.map(cells).skip(1).collect()
+    }
+
+    fn demographics(first: &str, last: &str, born: &str) -> Demographics {
         let body = serde_json::json!({
-            "firstName": "Nora", "lastName": "Quill", "dob": "1984-07-19", "genderAtBirth": "F",
+            "firstName": first, "lastName": last, "dob": born, "genderAtBirth": "F",
             "address": {"addressLine1": "77 Birch Ln", "city": "Dayton", "state": "OH", "zip": "45402"},
             "contact": {"phone": "9375550142"}
         });
@@ -89,10 +99,29 @@ mod tests {
                 ("birthdate".to_owned(), "1984-07-19".to_owned()),
             ])
         };
-        assert!(rules.hold(&nora(), &claims(" NORA ")));
-        assert!(!rules.hold(&nora(), &claims("Norah")));
-        assert!(!rules.hold(&nora(), &BTreeMap::new()));
-        assert!(ClaimRules::default().hold(&nora(), &BTreeMap::new()));
+        let nora = demographics("Nora", "Quill", "1984-07-19");
+        assert!(rules.hold(&nora, &claims(" NORA ")));
+        assert!(!rules.hold(&nora, &claims("Norah")));
+        assert!(!rules.hold(&nora, &BTreeMap::new()));
+        assert!(ClaimRules::default().hold(&nora, &BTreeMap::new()));
+    }
+
+    #[test]
+    fn every_hard_pair_has_the_verdict_of_the_page() {
+        let rules = ClaimRules::parse("firstName=given_name,lastName=family_name,dob=birthdate").unwrap();
+        let (mut same, mut different) = (0, 0);
+        for row in rows() {
+            let [first, last, born, given, family, birthdate, verdict, why] = row[..] else {
+                panic!("a row of eight cells: {row:?}")
+            };
+            let claims = [("given_name", given), ("family_name", family), ("birthdate", birthdate)];
+            let claims: BTreeMap<_, _> = claims.map(|(name, said)| (name.to_owned(), said.to_owned())).into();
+            let holds = rules.hold(&demographics(first, last, born), &claims);
+            assert_eq!(holds, verdict == "same", "{why}: {row:?}");
+            assert!(["same", "different"].contains(&verdict), "{row:?}");
+            *(if holds { &mut same } else { &mut different }) += 1;
+        }
+        assert!(same >= 20 && different >= 15, "{same} alike, {different} not");
     }
 
     #[test]
