@@ -1,9 +1,11 @@
 //! Configuration: environment variables, read once at init. What is missing or malformed is named, never shown.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use url::Url;
 
+use crate::domain::assurance::{AUTH_AGE_SECS_MAX, AUTH_AGE_SECS_MIN, Assurance, ClaimNames};
 use crate::domain::claims::ClaimRules;
 
 /// A variable that is missing or wrong. Carries its name, never its value.
@@ -89,5 +91,32 @@ pub fn claim_rules(env: &Env) -> Result<ClaimRules, ConfigError> {
     ClaimRules::parse(env.optional(NAME).unwrap_or_default()).map_err(|_malformed| ConfigError {
         name: NAME,
         problem: "not a list of firstName=CLAIM,lastName=CLAIM,dob=CLAIM",
+    })
+}
+
+/// Reads `REQUIRED_SCOPE`, `REQUIRED_AMR`, `REQUIRED_ACR`, `ASSURANCE_CLAIMS`, `MAX_AUTH_AGE_SECS` and
+/// `TAKES_ID_TOKENS`.
+///
+/// # Errors
+/// When one of them is missing or malformed.
+pub fn assurance(env: &Env) -> Result<Assurance, ConfigError> {
+    const AGE: &str = "MAX_AUTH_AGE_SECS";
+    const CLAIMS: &str = "ASSURANCE_CLAIMS";
+    let claims = ClaimNames::parse(env.optional(CLAIMS).unwrap_or_default());
+    let age = env.required(AGE)?.parse().ok();
+    let age = age.filter(|age| (AUTH_AGE_SECS_MIN..=AUTH_AGE_SECS_MAX).contains(age));
+    Ok(Assurance {
+        scope: env.required("REQUIRED_SCOPE")?.to_owned(),
+        takes_id_tokens: env.optional("TAKES_ID_TOKENS") == Some("true"),
+        methods: env.list("REQUIRED_AMR"),
+        classes: env.list("REQUIRED_ACR"),
+        auth_age_max: Duration::from_secs(age.ok_or(ConfigError {
+            name: AGE,
+            problem: "not a whole number of seconds from 300 to 86400",
+        })?),
+        claims: claims.map_err(|_malformed| ConfigError {
+            name: CLAIMS,
+            problem: "not a list of amr=CLAIM,acr=CLAIM,auth_time=CLAIM",
+        })?,
     })
 }

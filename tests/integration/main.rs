@@ -10,6 +10,7 @@ mod harness;
 
 mod aal2;
 mod adoption;
+mod assurance;
 mod budget;
 mod cli;
 mod dead_letters;

@@ -23,6 +23,7 @@ pub(crate) fn bindings() -> Bindings {
         .with_parameter("FacilityId", "facility")
         .with_parameter("JwtIssuer", "https://issuer.example.test")
         .with_parameter("JwtAudience", "app")
+        .with_parameter("RequiredAmr", "mfa")
         .with_parameter("RedirectAllowlist", "https://app.example.test/back")
         .with_resolver(|id, attribute| Some(format!("{id}/{attribute}")))
 }
@@ -103,6 +104,16 @@ fn functions_behind_the_api_end_before_the_gateway_gives_up() {
     // Metriport waits four seconds for a webhook's answer (docs.metriport.com, page `getting-started/webhooks`).
     assert!(stack.function("webhook-intake").unwrap().timeout_secs <= 5);
 }
+
+/// The variables of every function that serves persons: what their tokens must show.
+const ASSURANCE: [&str; 6] = [
+    "REQUIRED_SCOPE",
+    "REQUIRED_AMR",
+    "REQUIRED_ACR",
+    "ASSURANCE_CLAIMS",
+    "MAX_AUTH_AGE_SECS",
+    "TAKES_ID_TOKENS",
+];
 
 /// Which variables the code of each function reads, by hand: `STAGE` and `METRIPORT_BASE_URL` come to all. Left out are
 /// those that Lambda sets (`AWS_…`), and those with a default that no deployment needs (`TIME_SCALE`,
@@ -202,9 +213,12 @@ fn every_function_has_the_variables_its_code_reads_and_no_other() {
         let function = stack.function(binary).unwrap();
         let set: BTreeSet<_> = stack.environment(function, &bindings()).unwrap().into_keys().collect();
         let everywhere = ["STAGE", "METRIPORT_BASE_URL"];
+        let serves_persons = variables.contains(&"OWNER_KEY_SECRET");
+        let of_tokens = ASSURANCE.iter().filter(|_| serves_persons);
         let read: BTreeSet<_> = variables
             .iter()
             .chain(&everywhere)
+            .chain(of_tokens)
             .map(|name| (*name).to_owned())
             .collect();
         assert_eq!(set, read, "{binary}");

@@ -17,7 +17,8 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 }
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
-    let caller = Caller::of(request, &deps.owner_key)?;
+    let now = deps.now();
+    let caller = Caller::of(request, &deps.owner_key, &deps.assurance, now)?;
     match route(request).as_str() {
         "POST /v1/aal2-challenges" => open(deps, &caller, request).await,
         _ => Err(Problem::new(Code::NotFound).into()),

@@ -5,17 +5,18 @@ pub mod handler;
 pub mod open;
 
 use shared::clock::SystemClock;
-use shared::config::Env;
+use shared::config::{self, Env};
+use shared::domain::assurance::Assurance;
 use shared::edge::budget::{HeedLimits, RateBudget, TakeTurn};
 use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metriport::{Client, OpenAal2Challenge};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
-use shared::store::{ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, Table, WriteChallenge};
+use shared::store::{ReadChallenge, ReadIdentity, ReadPerson, RejectIdentity, Table, WriteChallenge};
 
 shared::ports! {
     /// The ports that the step uses.
-    pub trait Ports = ReadPatient + ReadIdentity + RejectIdentity + ReadChallenge + WriteChallenge
+    pub trait Ports = ReadPerson + ReadIdentity + RejectIdentity + ReadChallenge + WriteChallenge
         + OpenAal2Challenge
         + TakeTurn + HeedLimits
         + Clock;
@@ -26,6 +27,7 @@ pub struct Deps {
     table: Table,
     metriport: Client,
     owner_key: OwnerKey,
+    assurance: Assurance,
     clock: SystemClock,
     budget: RateBudget,
     redirects: Vec<String>,
@@ -52,6 +54,7 @@ impl Deps {
             table,
             metriport,
             owner_key,
+            assurance: config::assurance(&init.env)?,
             clock: init.clock(),
             redirects,
         })

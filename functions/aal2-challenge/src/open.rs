@@ -4,10 +4,10 @@ use serde::Serialize;
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{ChallengeSlot, Pending};
-use shared::domain::identity::Standing;
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::edge::budget::heeded;
 use shared::edge::http::{Code, Problem};
+use shared::edge::verified;
 use shared::metriport::{Aal2Method, RedirectUrl};
 use shared::store::{ReadChallenge, StoreError, WriteChallenge, reject_identity};
 use tokio::try_join;
@@ -39,11 +39,8 @@ pub struct Opened {
 /// Refuses a caller who is not verified, with us or upstream, and a call that the rate budget has no place for.
 pub async fn open(io: &impl Ports, owner: &OwnerId, redirect: &RedirectUrl) -> Result<(Opened, Allowance), Error> {
     let now = io.now();
-    let (slot, identity, challenges) = try_join!(io.patient(owner), io.identity(owner), io.challenge(owner))?;
-    let link = slot.settled()?;
-    let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, io.timing()) else {
-        return Err(Problem::new(Code::IdentityNotVerified).into());
-    };
+    let ((slot, identity), challenges) = try_join!(io.person(owner), io.challenge(owner))?;
+    let (link, proofed) = verified(&slot, &identity, now, io.timing())?;
     let allowance = io.place(Budget::Identity, io.now()).await?;
     let answer = io.open_aal2_challenge(&proofed, redirect).await;
     let challenge = match heeded(io, Budget::Identity, answer, io.now()).await {

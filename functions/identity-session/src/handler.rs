@@ -19,8 +19,8 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 }
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
-    let caller = Caller::of(request, &deps.owner_key)?;
     let now = deps.now();
+    let caller = Caller::of(request, &deps.owner_key, &deps.assurance, now)?;
     match route(request).as_str() {
         "PUT /v1/patient" => link(deps, &caller, request, now).await,
         "POST /v1/identity-sessions" => open(deps, &caller, request, now).await,

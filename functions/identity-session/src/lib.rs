@@ -9,17 +9,18 @@ pub mod standing;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::FacilityId;
+use shared::domain::assurance::Assurance;
 use shared::domain::claims::ClaimRules;
 use shared::edge::budget::{CountCall, HeedLimits, RateBudget, TakeTurn};
 use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metriport::{Client, CreatePatient, FindPatient, OpenIdentitySession, UpdatePatient};
 use shared::owner::OwnerKey;
 use shared::ports::{Clock, Stage};
-use shared::store::{ReadIdentity, ReadPatient, Table, WriteIdentity, WritePatient};
+use shared::store::{ReadIdentity, ReadPatient, ReadPerson, Table, WriteIdentity, WritePatient};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadPatient + WritePatient + ReadIdentity + WriteIdentity
+    pub trait Ports = ReadPerson + ReadPatient + WritePatient + ReadIdentity + WriteIdentity
         + FindPatient + CreatePatient + UpdatePatient + OpenIdentitySession
         + CountCall + TakeTurn + HeedLimits
         + Clock + Stage;
@@ -30,6 +31,7 @@ pub struct Deps {
     table: Table,
     metriport: Client,
     owner_key: OwnerKey,
+    assurance: Assurance,
     clock: SystemClock,
     budget: RateBudget,
     stage: String,
@@ -76,6 +78,7 @@ impl Deps {
             table,
             metriport,
             owner_key,
+            assurance: config::assurance(&init.env)?,
             clock: init.clock(),
             stage: init.deployment.stage.clone(),
             facility: facility.map_err(|_malformed| malformed)?,

@@ -10,14 +10,13 @@ use shared::edge::budget::{HeedLimits, TakeTurn, heeded};
 use shared::edge::http::{Code, Problem};
 use shared::metriport::{Metadata, OpenIdentitySession, RedirectUrl, UpstreamError};
 use shared::ports::{Clock, Stage};
-use shared::store::{ReadIdentity, ReadPatient, WriteIdentity, WritePatient};
+use shared::store::{ReadPerson, WriteIdentity, WritePatient};
 use shared::webhook::IDENTITY_MARK;
-use tokio::try_join;
 use uuid::Uuid;
 
 shared::ports! {
     /// Opens an identity session within the rate budget, and writes it down.
-    pub trait Open = ReadPatient + WritePatient + ReadIdentity + WriteIdentity + OpenIdentitySession
+    pub trait Open = ReadPerson + WritePatient + WriteIdentity + OpenIdentitySession
         + TakeTurn + HeedLimits + Clock + Stage;
 }
 
@@ -48,7 +47,7 @@ pub async fn open(
     mark: Uuid,
 ) -> Result<(Opened, Allowance), Error> {
     let now = io.now();
-    let (slot, identity) = try_join!(io.patient(owner), io.identity(owner))?;
+    let (slot, identity) = io.person(owner).await?;
     let link = slot.settled()?;
     if let Standing::Verified(_) = identity.standing(&link.patient, &link.demographics, now, io.timing()) {
         return Err(Problem::new(Code::IdentityAlreadyVerified).into());

@@ -8,8 +8,7 @@ use shared::domain::patient::{PatientSlot, Unsettled};
 use shared::domain::{OwnerId, Time, Timing};
 use shared::edge::http::Next;
 use shared::ports::Clock;
-use shared::store::{ReadIdentity, ReadPatient};
-use tokio::try_join;
+use shared::store::{ReadIdentity, ReadPerson};
 
 /// `GET /v1/identity`.
 #[derive(Serialize)]
@@ -26,8 +25,8 @@ pub struct Shown {
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn show(io: &(impl ReadPatient + ReadIdentity + Clock), owner: &OwnerId, now: Time) -> Result<Shown, Error> {
-    let (slot, identity) = try_join!(io.patient(owner), io.identity(owner))?;
+pub async fn show(io: &(impl ReadPerson + Clock), owner: &OwnerId, now: Time) -> Result<Shown, Error> {
+    let (slot, identity) = io.person(owner).await?;
     Ok(standing(&slot, &identity, now, io.timing()))
 }
 

@@ -4,25 +4,22 @@
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
-use shared::domain::identity::Standing;
 use shared::domain::run::{NewRun, Run};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
-use shared::edge::announce_run;
 use shared::edge::budget::{StartInTurn, granted};
 use shared::edge::http::{Code, Problem};
+use shared::edge::{announce_run, verified};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::queue::SendAdvance;
-use shared::store::{
-    AcceptRun, Condition, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, StoreError, can_accept,
-};
+use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadPerson, ReadRun, StoreError, can_accept};
 use tokio::try_join;
 
 use crate::ask_body::AskBody;
 
 shared::ports! {
     /// Writes a pull, in a slot of the rate budget.
-    pub trait Place = ReadPatient + ReadIdentity + ReadChallenge + AcceptRun + StartInTurn + Clock;
+    pub trait Place = ReadPerson + ReadChallenge + AcceptRun + StartInTurn + Clock;
 }
 
 shared::ports! {
@@ -122,11 +119,8 @@ async fn write(
     slot: &mut Option<(Time, Allowance)>,
     now: Time,
 ) -> Result<(Run, Allowance), Error> {
-    let (patient, identity, challenge) = try_join!(io.patient(owner), io.identity(owner), io.challenge(owner))?;
-    let link = patient.settled()?;
-    let Standing::Verified(proofed) = identity.standing(&link.patient, &link.demographics, now, io.timing()) else {
-        return Err(Problem::new(Code::IdentityNotVerified).into());
-    };
+    let ((patient, identity), challenge) = try_join!(io.person(owner), io.challenge(owner))?;
+    let (link, proofed) = verified(&patient, &identity, now, io.timing())?;
     let answer = Answer {
         challenge: &asked.challenge,
         status: &asked.status,

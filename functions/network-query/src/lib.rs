@@ -6,17 +6,18 @@ pub mod handler;
 pub mod view;
 
 use shared::clock::SystemClock;
-use shared::config::Env;
+use shared::config::{self, Env};
+use shared::domain::assurance::Assurance;
 use shared::edge::budget::{RateBudget, StartInTurn};
 use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, SendAdvance};
-use shared::store::{AcceptRun, ListRuns, ReadChallenge, ReadIdentity, ReadPatient, ReadRun, Table};
+use shared::store::{AcceptRun, ListRuns, ReadChallenge, ReadPerson, ReadRun, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadPatient + ReadIdentity + ReadChallenge + ReadRun + ListRuns + AcceptRun
+    pub trait Ports = ReadPerson + ReadChallenge + ReadRun + ListRuns + AcceptRun
         + SendAdvance
         + StartInTurn
         + Clock;
@@ -27,6 +28,7 @@ pub struct Deps {
     table: Table,
     advances: AdvanceQueue,
     owner_key: OwnerKey,
+    assurance: Assurance,
     clock: SystemClock,
     budget: RateBudget,
 }
@@ -55,6 +57,7 @@ impl Deps {
             table,
             advances,
             owner_key: init.owner_key().await?,
+            assurance: config::assurance(&init.env)?,
             clock: init.clock(),
         })
     }

@@ -18,8 +18,9 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 }
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
-    let caller = Caller::of(request, &deps.owner_key)?;
-    let (owner, now) = (&caller.owner, deps.now());
+    let now = deps.now();
+    let caller = Caller::of(request, &deps.owner_key, &deps.assurance, now)?;
+    let owner = &caller.owner;
     match route(request).as_str() {
         "GET /v1/records" => Ok(json(200, &view::list(deps.io(), owner, now).await?)),
         "GET /v1/records/{id}" => Ok(json(

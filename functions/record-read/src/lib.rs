@@ -5,17 +5,18 @@ pub mod request;
 pub mod view;
 
 use shared::clock::SystemClock;
-use shared::config::Env;
+use shared::config::{self, Env};
+use shared::domain::assurance::Assurance;
 use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, SendAdvance};
 use shared::records::{Bucket, MintLink};
-use shared::store::{CreateRecord, ListRecords, ReadIdentity, ReadPatient, ReadRecord, Table};
+use shared::store::{CreateRecord, ListRecords, ReadPerson, ReadRecord, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadPatient + ReadIdentity + ReadRecord + ListRecords + CreateRecord
+    pub trait Ports = ReadPerson + ReadRecord + ListRecords + CreateRecord
         + MintLink
         + SendAdvance
         + Clock;
@@ -27,6 +28,7 @@ pub struct Deps {
     bucket: Bucket,
     advances: AdvanceQueue,
     owner_key: OwnerKey,
+    assurance: Assurance,
     clock: SystemClock,
 }
 
@@ -55,6 +57,7 @@ impl Deps {
             bucket,
             advances,
             owner_key,
+            assurance: config::assurance(&init.env)?,
             clock: init.clock(),
         })
     }

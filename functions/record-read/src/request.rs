@@ -2,20 +2,17 @@
 //! before and asks no network, so it needs a verified identity and no new challenge.
 
 use shared::Error;
-use shared::domain::identity::Standing;
 use shared::domain::record::{Asked, NewRecord, Record};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, RecordId, Time};
-use shared::edge::announce_record;
-use shared::edge::http::{Code, Problem};
+use shared::edge::{announce_record, verified};
 use shared::ports::Clock;
 use shared::queue::SendAdvance;
-use shared::store::{CreateRecord, ReadIdentity, ReadPatient, ReadRecord};
-use tokio::try_join;
+use shared::store::{CreateRecord, ReadPerson, ReadRecord};
 
 shared::ports! {
     /// Stores a record for a caller who is verified.
-    pub trait Place = ReadPatient + ReadIdentity + CreateRecord + Clock;
+    pub trait Place = ReadPerson + CreateRecord + Clock;
 }
 
 shared::ports! {
@@ -53,12 +50,8 @@ pub async fn request(io: &impl Request, owner: &OwnerId, ask: Ask) -> Result<Rec
 
 /// Writes the record, for a caller who is verified.
 async fn place(io: &impl Place, owner: &OwnerId, (id, asked): (RecordId, Asked), now: Time) -> Result<Record, Error> {
-    let (slot, identity) = try_join!(io.patient(owner), io.identity(owner))?;
-    let link = slot.settled()?;
-    let standing = identity.standing(&link.patient, &link.demographics, now, io.timing());
-    if !matches!(standing, Standing::Verified(_)) {
-        return Err(Problem::new(Code::IdentityNotVerified).into());
-    }
+    let (slot, identity) = io.person(owner).await?;
+    let (link, _) = verified(&slot, &identity, now, io.timing())?;
     let new = NewRecord {
         id,
         run: None,

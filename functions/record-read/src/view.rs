@@ -1,4 +1,5 @@
-//! Records as the person sees them. A link is minted for the request that asks for it and lives a minute.
+//! Records as the person sees them, as long as the person's identity stands verified. A link is minted for the request
+//! that asks for it and lives a minute.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,8 +10,11 @@ use shared::domain::record::{Asked, Record, RecordReason, RecordState};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, RecordId, RunId, Time};
 use shared::edge::http::{Code, Next, Problem};
+use shared::edge::verified;
+use shared::ports::Clock;
 use shared::records::MintLink;
-use shared::store::{ListRecords, ReadRecord};
+use shared::store::{ListRecords, ReadPerson, ReadRecord};
+use tokio::try_join;
 
 /// How many records a list shows.
 const LIST_MAX: i32 = 100;
@@ -60,9 +64,11 @@ pub struct ListView {
 /// The newest records of the caller, without links.
 ///
 /// # Errors
-/// When the table cannot be read.
-pub async fn list(io: &impl ListRecords, owner: &OwnerId, now: Time) -> Result<ListView, Error> {
-    let records = io.records(owner, LIST_MAX).await?;
+/// Refuses a caller who is not verified. A record pulled for other demographics stays hidden until the person is
+/// verified again.
+pub async fn list(io: &(impl ListRecords + ReadPerson + Clock), owner: &OwnerId, now: Time) -> Result<ListView, Error> {
+    let ((slot, identity), records) = try_join!(io.person(owner), io.records(owner, LIST_MAX))?;
+    verified(&slot, &identity, now, io.timing())?;
     Ok(ListView {
         records: records.iter().map(|record| of_record(record, now)).collect(),
     })
@@ -71,17 +77,16 @@ pub async fn list(io: &impl ListRecords, owner: &OwnerId, now: Time) -> Result<L
 /// One record of the caller, with a link if it is in the bucket.
 ///
 /// # Errors
-/// Refuses what is not the caller's as if it did not exist.
+/// As [`list`]; refuses what is not the caller's as if it did not exist.
 pub async fn show(
-    io: &(impl ReadRecord + MintLink),
+    io: &(impl ReadRecord + ReadPerson + MintLink + Clock),
     owner: &OwnerId,
     id: RecordId,
     now: Time,
 ) -> Result<RecordView, Error> {
-    let record = io
-        .record(owner, id)
-        .await?
-        .ok_or_else(|| Problem::new(Code::NotFound))?;
+    let ((slot, identity), record) = try_join!(io.person(owner), io.record(owner, id))?;
+    verified(&slot, &identity, now, io.timing())?;
+    let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
     let mut view = of_record(&record, now);
     if let Some(object) = &record.object {
         let file = format!(

@@ -117,6 +117,7 @@ fn about(stand_in: &StandIn, issuer: &IssuerServer, redirects: &[String], limits
             "FacilityId": stand_in.facility_id(),
             "JwtIssuer": issuer.url(),
             "JwtAudience": issuer.audience(),
+            "RequiredAmr": "mfa",
             "RedirectAllowlist": redirects.join(","),
             "RecordLinkHosts": stand_in.base_url().trim_start_matches("http://"),
             "MetriportLimits": limits,

@@ -3,6 +3,7 @@
 //! Nothing in here reads a clock, makes an id, draws a random number or talks to anything: time and ids come in as
 //! arguments, decisions go out as values. Every difficult rule of the flow is therefore testable in microseconds.
 
+pub mod assurance;
 pub mod budget;
 pub mod challenge;
 pub mod claims;

@@ -8,6 +8,8 @@ pub mod error;
 pub mod http;
 pub mod init;
 pub mod redirects;
+mod verified;
 
 pub use announce::{announce_change, announce_end, announce_record, announce_run};
 pub use batch::each;
+pub use verified::verified;

@@ -18,6 +18,8 @@ fn key(pk: String, sk: impl Into<String>) -> Key {
     Key { pk, sk: sk.into() }
 }
 
+pub(super) const PATIENT: &str = "PATIENT";
+pub(super) const IDENTITY: &str = "IDENTITY";
 pub(super) const RUN: &str = "RUN#";
 pub(super) const RECORD: &str = "RECORD#";
 
@@ -31,10 +33,10 @@ pub(super) fn read_owner(pk: &str) -> Option<OwnerId> {
 }
 
 pub(super) fn patient(owner: &OwnerId) -> Key {
-    key(owner_partition(owner), "PATIENT")
+    key(owner_partition(owner), PATIENT)
 }
 pub(super) fn identity(owner: &OwnerId) -> Key {
-    key(owner_partition(owner), "IDENTITY")
+    key(owner_partition(owner), IDENTITY)
 }
 pub(super) fn challenge(owner: &OwnerId) -> Key {
     key(owner_partition(owner), "CHALLENGE")

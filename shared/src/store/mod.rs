@@ -21,8 +21,8 @@ pub use error::StoreError;
 pub use idempotency::PersonsKeys;
 pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
 pub use person::{
-    AcceptRun, Grounds, ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge, WriteIdentity,
-    WritePatient, can_accept, reject_identity,
+    AcceptRun, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, WriteChallenge,
+    WriteIdentity, WritePatient, can_accept, reject_identity,
 };
 pub use pulls::{ListRuns, ReadRun, RunWrite, TimelineEntry, WriteRun, WriteRunOnce};
 pub use records::{

@@ -100,6 +100,14 @@ port! {
 }
 
 port! {
+    /// Reads a person's patient and identity in one request.
+    pub trait ReadPerson via HasStore {
+        /// Both, as [`ReadPatient::patient`] and [`ReadIdentity::identity`] read them.
+        async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity)>;
+    }
+}
+
+port! {
     /// Writes a person's identity.
     pub trait WriteIdentity via HasStore {
         /// Stores an identity with a newly opened session, and the rows that lead webhooks back to the person, provided
@@ -248,6 +256,21 @@ impl super::transaction::Transaction<'_> {
 impl ReadIdentity for Table {
     async fn identity(&self, owner: &OwnerId) -> Result<Identity> {
         Ok(self.get(keys::identity(owner), "identity").await?.unwrap_or_default())
+    }
+}
+
+impl ReadPerson for Table {
+    async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity)> {
+        let partition = keys::owner_partition(owner);
+        // Whatever else lies between the two belongs to the person, too, and is small.
+        let mut items = self.between(partition, keys::IDENTITY, keys::PATIENT).await?;
+        let mut take = |sort_key: &str| items.remove(sort_key);
+        let identity = take(keys::IDENTITY).map(|item| table::from_item(item, "identity"));
+        let patient = take(keys::PATIENT).map(|item| table::from_item(item, "patient"));
+        Ok((
+            patient.transpose()?.unwrap_or_default(),
+            identity.transpose()?.unwrap_or_default(),
+        ))
     }
 }
 

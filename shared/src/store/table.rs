@@ -74,6 +74,22 @@ impl Table {
             .map(|item| from_item(item, what))
             .collect()
     }
+
+    /// Reads the items of a partition from one sort key to another, both included, by their sort keys.
+    pub(super) async fn between(&self, partition: String, from: &str, to: &str) -> Result<HashMap<String, Item>> {
+        let call = self.client.query().table_name(&self.name).consistent_read(true);
+        let answer = call
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":to", text(to))
+            .send()
+            .await
+            .map_err(|e| refused(&e))?;
+        let sort_key = |item: &Item| item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
+        let items = answer.items.unwrap_or_default().into_iter();
+        Ok(items.filter_map(|item| Some((sort_key(&item)?, item))).collect())
+    }
 }
 
 /// A part of a partition.

@@ -62,6 +62,13 @@ impl Person {
         &self.demographics
     }
 
+    /// The same with another street.
+    pub fn moved(&self) -> Value {
+        let mut moved = self.demographics.clone();
+        moved["address"][0]["addressLine1"] = json!("12 Elm St");
+        moved
+    }
+
     /// Links the person to a patient.
     pub async fn link(&self) -> Reply {
         self.app.put_patient(&self.demographics).await.expect("an answer")

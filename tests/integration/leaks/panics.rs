@@ -97,6 +97,12 @@ fn odd_places() -> [(&'static str, Value); 9] {
     ]
 }
 
+/// Claims of a token that every function takes.
+fn claims() -> Value {
+    let signed_in = (shared::clock::now().millis() / 1000).to_string();
+    json!({ "iss": "i", "sub": SUBJECT, "scope": "records", "amr": "[mfa]", "auth_time": signed_in })
+}
+
 fn event(route: &str) -> Value {
     let (method, path) = route.split_once(' ').unwrap();
     json!({
@@ -109,7 +115,7 @@ fn event(route: &str) -> Value {
             "accountId": "000000000000", "apiId": "a", "domainName": "d", "requestId": "r", "routeKey": route,
             "stage": "$default", "timeEpoch": 0,
             "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "u" },
-            "authorizer": { "jwt": { "claims": { "iss": "i", "sub": SUBJECT }, "scopes": null } },
+            "authorizer": { "jwt": { "claims": claims(), "scopes": null } },
         },
         "body": json!({ "unknownField": demographics() }).to_string(), "isBase64Encoded": false,
     })

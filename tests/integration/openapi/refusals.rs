@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use shared::edge::http::{Code, Next, Problem};
+use shared::edge::http::{Code, Next, Problem, SignIn};
 
 use super::WEBHOOK;
 use super::document::{Document, Operation};
@@ -97,7 +97,15 @@ fn what_an_operation_is_made_of_decides_what_it_refuses() {
         };
         let ours = operation.name() != WEBHOOK;
         let body = operation.body.get("requestBody").is_some();
-        must(ours, &["token_incomplete", "internal"]);
+        must(
+            ours,
+            &[
+                "token_incomplete",
+                "scope_missing",
+                "reauthentication_required",
+                "internal",
+            ],
+        );
         must(!ours, &["signature_invalid"]);
         must(true, &["unavailable"]);
         must(
@@ -201,6 +209,12 @@ fn every_refusal_has_the_described_shape() {
     let schema = document.schema("Problem");
     for code in Code::ALL {
         let problem = Problem::new(*code).detail("detail").field("/field", "what is expected");
+        let problem = problem.sign_in(SignIn {
+            scope: Some("records".to_owned()),
+            acr_values: Some("urn:example:aal2".to_owned()),
+            amr: vec!["mfa".to_owned()],
+            max_age: Some(43_200),
+        });
         let body = serde_json::to_value(problem.body()).unwrap();
         assert_eq!(document.misfit(schema, &body, ""), None);
     }
@@ -251,8 +265,17 @@ fn examples_of_refusals_are_what_the_code_writes() {
     for example in refusals {
         let code = Code::ALL.iter().find(|code| example["code"] == code.as_str()).unwrap();
         let mut expected = serde_json::to_value(Problem::new(*code).body()).unwrap();
-        if let (Some(errors), Value::Object(fields)) = (example.get("errors"), &mut expected) {
-            fields.insert("errors".to_owned(), json!(errors));
+        for member in ["errors", "detail"] {
+            if let (Some(value), Value::Object(fields)) = (example.get(member), &mut expected) {
+                fields.insert(member.to_owned(), json!(value));
+            }
+        }
+        // What a token must show depends on the deployment.
+        for member in ["scope", "acrValues", "amr", "maxAge"] {
+            if let Some(value) = example["next"].get(member) {
+                assert_eq!(example["next"]["action"], "sign_in");
+                expected["next"][member] = value.clone();
+            }
         }
         assert_eq!(*example, expected);
     }

@@ -13,13 +13,14 @@ type Deed = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// What each port does, as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 44] = [
+const PORTS: [(&str, &str); 45] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
         "GetItem PATIENT, PutItem OWNER PATIENT, ConditionCheckItem OWNER PATIENT",
     ),
     ("ReadIdentity", "GetItem OWNER"),
+    ("ReadPerson", "Query OWNER"),
     ("WriteIdentity", "PutItem OWNER SESSION MARK, ConditionCheckItem OWNER"),
     ("RejectIdentity", "PutItem OWNER"),
     ("BindIdentity", "PutItem OWNER MESSAGE"),

@@ -9,13 +9,6 @@ use shared::metriport::{CreatePatient, DeletePatient, NewPatient, PatientDeletio
 
 use crate::harness::{Person, TestApp, refused, retry_after};
 
-/// The person's demographics with another street.
-fn moved(nora: &Person) -> Value {
-    let mut moved = nora.demographics().clone();
-    moved["address"][0]["addressLine1"] = json!("12 Elm St");
-    moved
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn equal_demographics_change_nothing() {
     let app = TestApp::start().await;
@@ -53,7 +46,7 @@ async fn a_change_that_upstream_refuses_leaves_the_identity_verified() {
         content_type: "application/json".to_owned(),
     };
     app.stand_in().fail_next(Operation::UpdatePatient, locked);
-    let answer = nora.send("PUT", "/v1/patient", &moved(&nora)).await;
+    let answer = nora.send("PUT", "/v1/patient", &nora.moved()).await;
     refused(&answer, 423, "patient_locked", "retry");
     assert!(retry_after(&answer) > 0);
     assert_eq!(nora.identity().await, "verified");
@@ -92,7 +85,7 @@ async fn changed_demographics_need_another_proofing_and_challenge() {
 
 async fn change_demographics(app: &TestApp, nora: &Person) {
     let updates = app.upstream(Operation::UpdatePatient);
-    let answer = nora.send("PUT", "/v1/patient", &moved(nora)).await;
+    let answer = nora.send("PUT", "/v1/patient", &nora.moved()).await;
     assert_eq!(
         (answer.status, answer.text("/status").as_str()),
         (200, "demographics_changed"),
@@ -114,7 +107,7 @@ async fn demographics_do_not_change_under_an_open_pull() {
     nora.verify_identity().await;
     let id = nora.start().await;
     let updates = app.upstream(Operation::UpdatePatient);
-    let moved = moved(&nora);
+    let moved = nora.moved();
     let answer = nora.send("PUT", "/v1/patient", &moved).await;
     refused(&answer, 423, "patient_locked", "retry");
     assert!(retry_after(&answer) > 0);

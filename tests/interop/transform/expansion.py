@@ -30,12 +30,13 @@ REQUIRED = {
     "RedirectAllowlist": "https://app.example.com/ias/back",
     "JwtIssuer": "https://issuer.example.com",
     "JwtAudience": "my-app",
+    "RequiredAmr": "mfa",
 }
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-1111-2222-3333-444444444444"
 DOMAIN = {"DomainName": "health.example.com", "CertificateArn": CERTIFICATE}
 ORIGINS = ["https://app.example.com", "https://beta.example.com:8443"]
 TWO_ORIGINS = {"CorsOrigins": ",".join(ORIGINS)}
-USER_POOL = {"CreateUserPool": "true", "JwtIssuer": "", "JwtAudience": ""}
+USER_POOL = {"CreateUserPool": "true", "JwtIssuer": "", "JwtAudience": "", "RequiredAmr": ""}
 SETS = {
     "bare": {},
     "domain": DOMAIN,

@@ -68,6 +68,7 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         .with_parameter("FacilityId", parameters.facility)
         .with_parameter("JwtIssuer", parameters.issuer)
         .with_parameter("JwtAudience", parameters.audience)
+        .with_parameter("RequiredAmr", "mfa")
         .with_parameter("RedirectAllowlist", parameters.redirects.join(","))
         .with_parameter("CorsOrigins", parameters.origins.join(","))
         .with_parameter("RecordLinkHosts", &parameters.link_host)

@@ -1,4 +1,5 @@
-//! Who calls: what API Gateway's JWT authorizer has verified.
+//! Who calls: what API Gateway's JWT authorizer has verified, and whether it shows enough for this deployment. Every
+//! function that serves persons finds its caller here, so no route can leave the check out.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +7,9 @@ use lambda_http::Request;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 
-use super::problem::{Code, Problem};
-use crate::domain::{ExternalId, OwnerId};
+use super::problem::{Code, Problem, SignIn};
+use crate::domain::assurance::{Assurance, Shortfall, is_plain_text};
+use crate::domain::{ExternalId, OwnerId, Time};
 use crate::edge::error::Error;
 use crate::owner::OwnerKey;
 
@@ -28,20 +30,24 @@ impl Caller {
     /// Reads the verified claims. A request that passed no authorizer has none and is refused.
     ///
     /// # Errors
-    /// When issuer or subject is missing.
-    pub fn of(request: &Request, key: &OwnerKey) -> Result<Self, Error> {
+    /// `token_incomplete` when the issuer is missing or the subject is not a plain text; `scope_missing` and
+    /// `reauthentication_required` when the token shows less than `required`.
+    pub fn of(request: &Request, key: &OwnerKey, required: &Assurance, now: Time) -> Result<Self, Error> {
         let claims = claims(request);
         let claim = |name: &str| {
             claims
                 .get(name)
                 .map(String::as_str)
-                .filter(|value| !value.trim().is_empty())
+                .filter(|value| is_plain_text(value))
         };
         let (Some(issuer), Some(subject)) = (claim("iss"), claim("sub")) else {
             return Err(Problem::new(Code::TokenIncomplete)
-                .detail("iss and sub are needed")
+                .detail("iss and sub are needed, each a text of 1 to 255 characters")
                 .into());
         };
+        required
+            .check(&claims, now)
+            .map_err(|shortfall| too_little(shortfall, required))?;
         Ok(Self {
             owner: key.owner(issuer, subject)?,
             claims,
@@ -53,7 +59,8 @@ impl Caller {
     /// # Errors
     /// When the token lacks the claim, or it is no usable id.
     pub fn external_id(&self, claim: &str) -> Result<ExternalId, Error> {
-        let value = self.claims.get(claim).cloned().unwrap_or_default();
+        let value = self.claims.get(claim).filter(|value| is_plain_text(value));
+        let value = value.cloned().unwrap_or_default();
         let detail = format!("the claim {claim} is needed");
         ExternalId::parse(value).map_err(|_unusable| Problem::new(Code::TokenIncomplete).detail(detail).into())
     }
@@ -63,6 +70,32 @@ impl Caller {
     pub const fn claims(&self) -> &BTreeMap<String, String> {
         &self.claims
     }
+}
+
+/// The refusal of a token that shows too little, with what the next one must show.
+fn too_little(shortfall: Shortfall, required: &Assurance) -> Problem {
+    let detail = match shortfall {
+        Shortfall::Scope => {
+            let scope = Some(required.scope.clone());
+            return Problem::new(Code::ScopeMissing).sign_in(SignIn {
+                scope,
+                ..SignIn::default()
+            });
+        }
+        Shortfall::Methods => "the claim amr lacks a required method",
+        Shortfall::Class => "the claim acr is not of a required class",
+        Shortfall::Age => "the claim auth_time is missing or too long ago",
+    };
+    let classes = Some(required.classes.join(" ")).filter(|classes| !classes.is_empty());
+    let sign_in = SignIn {
+        scope: None,
+        acr_values: classes,
+        amr: required.methods.clone(),
+        max_age: Some(required.auth_age_max.as_secs()),
+    };
+    Problem::new(Code::ReauthenticationRequired)
+        .detail(detail)
+        .sign_in(sign_in)
 }
 
 fn claims(request: &Request) -> BTreeMap<String, String> {

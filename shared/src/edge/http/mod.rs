@@ -11,6 +11,6 @@ pub mod request;
 pub use caller::Caller;
 pub use event::serve;
 pub use once::{Answer, Attempt, Post};
-pub use problem::{Code, Next, Problem};
+pub use problem::{Code, Next, Problem, SignIn};
 pub use rate_limit::limited;
 pub use reply::{json, respond};

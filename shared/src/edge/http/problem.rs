@@ -21,6 +21,27 @@ pub struct Problem {
     pub retry_after_secs: Option<u64>,
     /// How the budget stands that refused it.
     pub rate_limit: Option<Allowance>,
+    /// What a token must show instead, for a refusal of the token that came.
+    pub sign_in: Option<SignIn>,
+}
+
+/// What the app asks its issuer for, so that the next token is taken: the parameters of an authorization request
+/// (OpenID Connect Core 1.0, section 3.1.2.1) and the methods that the token's `amr` must name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignIn {
+    /// The scope to ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// `acr_values`, separated by spaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr_values: Option<String>,
+    /// Authentication methods (RFC 8176).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// `max_age`, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u64>,
 }
 
 impl Problem {
@@ -33,6 +54,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after_secs: None,
             rate_limit: None,
+            sign_in: None,
         }
     }
 
@@ -66,6 +88,37 @@ impl Problem {
         self
     }
 
+    /// With what the next token must show.
+    #[must_use]
+    pub fn sign_in(mut self, sign_in: SignIn) -> Self {
+        self.sign_in = Some(sign_in);
+        self
+    }
+
+    /// `WWW-Authenticate` for a refusal of the token: by RFC 9470, section 3, for one that shows too little, and by
+    /// RFC 6750, section 3.1, for one without the scope. API Gateway may pass it on under another name, so the body
+    /// says the same.
+    #[must_use]
+    pub fn www_authenticate(&self) -> Option<String> {
+        let sign_in = self.sign_in.as_ref()?;
+        let error = match self.code {
+            Code::ScopeMissing => "insufficient_scope",
+            _ => "insufficient_user_authentication",
+        };
+        let max_age = sign_in.max_age.map(|seconds| seconds.to_string());
+        let parameters = [
+            ("error", Some(error)),
+            ("scope", sign_in.scope.as_deref()),
+            ("acr_values", sign_in.acr_values.as_deref()),
+            ("max_age", max_age.as_deref()),
+        ];
+        let written = parameters.map(|(name, value)| value.map(|value| format!("{name}=\"{value}\"")));
+        Some(format!(
+            "Bearer {}",
+            written.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        ))
+    }
+
     /// The body.
     #[must_use]
     pub fn body(&self) -> ProblemBody<'_> {
@@ -76,7 +129,10 @@ impl Problem {
             code: self.code.as_str(),
             detail: self.detail.as_deref(),
             errors: &self.errors,
-            next: self.code.next(),
+            next: NextBody {
+                next: self.code.next(),
+                sign_in: self.sign_in.as_ref(),
+            },
         }
     }
 }
@@ -93,7 +149,15 @@ pub struct ProblemBody<'a> {
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    next: NextBody<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct NextBody<'a> {
+    #[serde(flatten)]
     next: Next,
+    #[serde(flatten)]
+    sign_in: Option<&'a SignIn>,
 }
 
 /// What the caller does next: a word from a closed list, and a request where one is meant.
@@ -222,6 +286,11 @@ codes! {
     InvalidRequest "invalid_request" 400 "The request has missing, unknown or malformed fields." FIX_REQUEST;
     /// The token lacks a claim we need.
     TokenIncomplete "token_incomplete" 403 "The token lacks a claim this deployment needs." SIGN_IN;
+    /// The token was not granted the scope of this API.
+    ScopeMissing "scope_missing" 403 "The token lacks the scope this deployment requires." SIGN_IN;
+    /// The sign-in is too long ago, or was not strong enough.
+    ReauthenticationRequired "reauthentication_required" 401
+        "The person must sign in again, as next says." SIGN_IN;
     /// Demographics differ from the token's claims.
     DemographicsMismatch "demographics_mismatch" 403
         "The demographics differ from the claims of the token." FIX_REQUEST;

@@ -1,5 +1,7 @@
 //! What goes back.
 
+use lambda_http::http::HeaderValue;
+use lambda_http::http::header::WWW_AUTHENTICATE;
 use lambda_http::{Body, Response};
 use serde::Serialize;
 
@@ -42,7 +44,15 @@ pub fn refusal(problem: &Problem) -> Response<Body> {
         &problem.body(),
         problem.retry_after_secs,
     );
-    limited(reply, problem.rate_limit.as_ref())
+    challenged(limited(reply, problem.rate_limit.as_ref()), problem)
+}
+
+fn challenged(mut reply: Response<Body>, problem: &Problem) -> Response<Body> {
+    let challenge = problem.www_authenticate();
+    if let Some(value) = challenge.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        reply.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+    reply
 }
 
 fn build(status: u16, media_type: &str, body: &impl Serialize, retry_after_secs: Option<u64>) -> Response<Body> {

@@ -181,7 +181,10 @@ impl Entry for Http {
             put(&mut event, "/headers", "content-type", json!(content_type(chance)));
         }
         if call.subject.is_some() && chance.one_in(12) {
-            let (value, claim) = (chance.pick(CLAIMS), chance.pick(["iss", "sub"]));
+            let (value, claim) = (
+                chance.pick(CLAIMS),
+                chance.pick(["iss", "sub", "scope", "amr", "auth_time"]),
+            );
             put(&mut event, "/requestContext/authorizer/jwt/claims", claim, json!(value));
         }
         if chance.one_in(6) {

@@ -182,8 +182,11 @@ impl Call {
             put(&mut event, "/headers", name, json!(value));
         }
         if let Some(subject) = self.subject {
-            let claims =
-                json!({ "iss": "https://issuer.example.test", "sub": subject, "aud": "fuzz", "exp": "4070908800" });
+            let signed_in = (shared::clock::now().millis() / 1000).to_string();
+            let claims = json!({
+                "iss": "https://issuer.example.test", "sub": subject, "aud": "fuzz", "exp": "4070908800",
+                "scope": "records", "amr": "[pwd mfa]", "auth_time": signed_in,
+            });
             put(
                 &mut event,
                 "/requestContext",

@@ -156,6 +156,9 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("TABLE_NAME", "ias-Table"),
         ("FACILITY_ID", "01989f00-1111-7222-8333-444455556666"),
         ("EXTERNAL_ID_CLAIM", "sub"),
+        ("REQUIRED_SCOPE", "records"),
+        ("REQUIRED_AMR", "mfa"),
+        ("MAX_AUTH_AGE_SECS", "86400"),
         ("REDIRECT_ALLOWLIST", RETURN),
         ("RECORDS_BUCKET", "records"),
         // Nothing that would be looked up: records wait where Metriport is, on loopback.

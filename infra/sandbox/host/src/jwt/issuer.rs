@@ -64,7 +64,8 @@ impl Issuer {
         &self.audience
     }
 
-    /// A token for `subject`, valid from `now_secs` (epoch) for `ttl_secs`. Extra claims win over the standard ones.
+    /// A token for `subject`, valid from `now_secs` (epoch) for `ttl_secs`, of a sign-in at that moment with a password
+    /// and a one-time code, and with the scope that the template requires. Extra claims win over these.
     ///
     /// # Errors
     /// [`IssuerError::Signing`] if the system has no randomness for blinding.
@@ -82,6 +83,9 @@ impl Issuer {
             ("aud".to_owned(), json!(self.audience)),
             ("iat".to_owned(), json!(now_secs)),
             ("exp".to_owned(), json!(now_secs.saturating_add(ttl_secs))),
+            ("scope".to_owned(), json!("records")),
+            ("auth_time".to_owned(), json!(now_secs)),
+            ("amr".to_owned(), json!(["pwd", "otp", "mfa"])),
         ]);
         claims.extend(extra_claims.clone());
         let signed = format!(

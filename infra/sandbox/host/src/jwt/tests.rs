@@ -53,7 +53,7 @@ fn a_good_token_gives_its_claims() {
     let claims = verified(&token_with(json!({ "email": "a@example.org" }))).unwrap();
     let expected = json!({
         "iss": "https://issuer.example", "sub": "person-1", "aud": "app", "iat": NOW, "exp": NOW + 60,
-        "email": "a@example.org",
+        "scope": "records", "auth_time": NOW, "amr": ["pwd", "otp", "mfa"], "email": "a@example.org",
     });
     assert_eq!(Value::Object(claims), expected);
 }

@@ -7,8 +7,8 @@ use shared::domain::run::Run;
 use shared::domain::{Aal2SessionHash, OwnerId, PatientId, Time};
 use shared::message::Subject;
 use shared::store::{
-    AcceptRun, Condition, Correlate, Grounds, ReadChallenge, ReadIdentity, ReadPatient, RejectIdentity, WriteChallenge,
-    WriteIdentity, WritePatient,
+    AcceptRun, Condition, Correlate, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity,
+    WriteChallenge, WriteIdentity, WritePatient,
 };
 
 use super::Stored;
@@ -91,6 +91,13 @@ impl ReadIdentity for Io {
     async fn identity(&self, owner: &OwnerId) -> Stored<Identity> {
         let item = self.get(Key::Identity(owner.clone())).await?;
         Ok(item.and_then(|item| item.identity().cloned()).unwrap_or_default())
+    }
+}
+
+impl ReadPerson for Io {
+    /// Two reads, between which others may write: a query gives no snapshot of its items.
+    async fn person(&self, owner: &OwnerId) -> Stored<(PatientSlot, Identity)> {
+        Ok((self.patient(owner).await?, self.identity(owner).await?))
     }
 }
 
