@@ -98,7 +98,8 @@ async fn aal2_challenge_may_use_items_of_persons_and_its_own_secrets() {
     assert_eq!(put(&challenge, "OWNER#x").await, "");
     assert_eq!(get(&challenge, "PATIENT#x").await, DENIED);
     assert_eq!(put(&challenge, "BUDGET#day").await, DENIED);
-    assert_eq!(query(&challenge, None, "pk = :value", "OWNER#x").await, DENIED);
+    assert_eq!(query(&challenge, None, "pk = :value", "OWNER#x").await, "");
+    assert_eq!(query(&challenge, None, "pk = :value", "PATIENT#x").await, DENIED);
     assert_eq!(secret(&challenge, "ias-OwnerKeySecret").await, "");
     assert_eq!(secret(&challenge, "ias-WebhookKeysSecret").await, DENIED);
     let table = "arn:aws:dynamodb:us-east-1:000000000000:table/ias-Table";
@@ -108,7 +109,7 @@ async fn aal2_challenge_may_use_items_of_persons_and_its_own_secrets() {
         [
             format!("aal2-challenge dynamodb:GetItem {table} PATIENT#*"),
             format!("aal2-challenge dynamodb:PutItem {table} BUDGET#day"),
-            format!("aal2-challenge dynamodb:Query {table} OWNER#*"),
+            format!("aal2-challenge dynamodb:Query {table} PATIENT#*"),
         ]
     );
     assert_eq!(refused.len(), 4);

@@ -2,7 +2,7 @@
 
 use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_metriport::{Failure, Operation};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::clock;
 use shared::domain::{Demographics, ExternalId, FacilityId, PatientId};
 use shared::metriport::{CreatePatient, DeletePatient, NewPatient, PatientDeletion};
