@@ -14,15 +14,15 @@ pub struct Problem {
     /// Which.
     pub code: Code,
     /// More about this one; never a value from the request.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     /// Fields that are wrong.
-    pub errors: Vec<FieldError>,
+    pub errors: Box<[FieldError]>,
     /// `Retry-After`, in seconds.
     pub retry_after_secs: Option<u64>,
     /// How the budget stands that refused it.
     pub rate_limit: Option<Allowance>,
     /// What a token must show instead, for a refusal of the token that came.
-    pub sign_in: Option<SignIn>,
+    pub sign_in: Option<Box<SignIn>>,
 }
 
 /// What the app asks its issuer for, so that the next token is taken: the parameters of an authorization request
@@ -47,11 +47,11 @@ pub struct SignIn {
 impl Problem {
     /// A refusal with nothing more to say than its code does.
     #[must_use]
-    pub const fn new(code: Code) -> Self {
+    pub fn new(code: Code) -> Self {
         Self {
             code,
             detail: None,
-            errors: Vec::new(),
+            errors: Box::new([]),
             retry_after_secs: None,
             rate_limit: None,
             sign_in: None,
@@ -61,14 +61,14 @@ impl Problem {
     /// With more about this one.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(detail.into().into_boxed_str());
         self
     }
 
     /// With the fields that are wrong.
     #[must_use]
     pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
-        self.errors = errors;
+        self.errors = errors.into_boxed_slice();
         self
     }
 
@@ -91,7 +91,7 @@ impl Problem {
     /// With what the next token must show.
     #[must_use]
     pub fn sign_in(mut self, sign_in: SignIn) -> Self {
-        self.sign_in = Some(sign_in);
+        self.sign_in = Some(Box::new(sign_in));
         self
     }
 
@@ -131,7 +131,7 @@ impl Problem {
             errors: &self.errors,
             next: NextBody {
                 next: self.code.next(),
-                sign_in: self.sign_in.as_ref(),
+                sign_in: self.sign_in.as_deref(),
             },
         }
     }
