@@ -171,6 +171,11 @@ impl Aws {
         self.secrets.create(name, value)
     }
 
+    /// Sets a tag of a secret, by the secret's name or ARN.
+    pub fn tag_secret(&self, id: &str, key: &str, value: &str) -> Result<(), Error> {
+        self.secrets.tag(id, key, value)
+    }
+
     /// Looks into the queues.
     pub fn queues(&self) -> &SqsHandle {
         self.sqs.handle()

@@ -65,6 +65,15 @@ impl Secrets {
         Ok(arn)
     }
 
+    /// Sets a tag of the secret that is meant by a name or an ARN.
+    pub(crate) fn tag(&self, id: &str, key: &str, value: &str) -> Result<(), Error> {
+        let mut store = self.lock();
+        let secret = store.find_mut(id);
+        let secret = secret.map_err(|refusal| Error::Secrets(refusal.to_string()))?;
+        secret.tags.insert(key.to_owned(), value.to_owned());
+        self.save(&store)
+    }
+
     /// The ARN of the secret that is meant by a name or an ARN, or `None` if there is none.
     pub(crate) fn arn(&self, id: &str) -> Option<String> {
         self.lock().find(id).map(|secret| secret.arn.clone()).ok()

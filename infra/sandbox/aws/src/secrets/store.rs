@@ -22,6 +22,9 @@ pub(super) struct Secret {
     pub(super) created_at_ms: u64,
     pub(super) changed_at_ms: u64,
     pub(super) versions: Versions,
+    /// Values by key.
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, String>,
 }
 
 /// What a new secret is made of.
@@ -85,6 +88,7 @@ impl Secret {
             created_at_ms: now_ms,
             changed_at_ms: now_ms,
             versions,
+            tags: BTreeMap::new(),
         })
     }
 

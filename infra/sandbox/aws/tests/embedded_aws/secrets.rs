@@ -45,6 +45,22 @@ async fn secret_is_listed_with_or_without_a_value() {
 }
 
 #[tokio::test]
+async fn tag_of_a_secret_is_listed_and_replaced() {
+    let aws = harness::start().await;
+    let client = harness::secrets(&aws);
+    let arn = aws.create_secret("key", "one").await.unwrap();
+    for value in ["first", "second"] {
+        aws.tag_secret(&arn, "stage", value).unwrap();
+        let listed = client.list_secrets().send().await.unwrap();
+        let tags = listed.secret_list()[0].tags();
+        let pairs: Vec<_> = tags.iter().map(|tag| (tag.key(), tag.value())).collect();
+        assert_eq!(pairs, [(Some("stage"), Some(value))]);
+    }
+    assert!(aws.tag_secret("other", "stage", "first").is_err());
+    aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn bytes_come_back_as_they_went_in() {
     let aws = harness::start().await;
     let client = harness::secrets(&aws);

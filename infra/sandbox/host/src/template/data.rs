@@ -73,6 +73,8 @@ pub struct Secret {
     pub logical_id: String,
     pub name: String,
     pub source: SecretSource,
+    /// `Tags`, by key.
+    pub tags: Vec<(String, String)>,
 }
 
 /// Where a secret's first value comes from.
@@ -162,7 +164,14 @@ pub(super) fn secret(resource: &Resource<'_>, evaluator: &Evaluator<'_>) -> Resu
         logical_id: resource.logical_id.to_owned(),
         name: resource.name("Name", evaluator)?,
         source,
+        tags: tags(resource)?,
     })
+}
+
+fn tags(resource: &Resource<'_>) -> Result<Vec<(String, String)>, TemplateError> {
+    let tags = resource.property(&["Tags"])?.map(|tags| tags.items());
+    let tag = |tag: &Node<'_>| Ok((tag.required("Key")?.text()?, tag.required("Value")?.text()?));
+    tags.unwrap_or_default().iter().map(tag).collect()
 }
 
 fn attribute_types(properties: &Node<'_>) -> Result<Vec<(String, String)>, TemplateError> {

@@ -26,6 +26,14 @@ struct ListedSecret {
     name: String,
     created_date: Value,
     last_changed_date: Value,
+    tags: Vec<ListedTag>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedTag {
+    key: String,
+    value: String,
 }
 
 /// Filters are not supported here.
@@ -44,5 +52,13 @@ fn present(secret: &Secret) -> ListedSecret {
         name: secret.name.clone(),
         created_date: epoch_secs(secret.created_at_ms),
         last_changed_date: epoch_secs(secret.changed_at_ms),
+        tags: secret.tags.iter().map(present_tag).collect(),
+    }
+}
+
+fn present_tag((key, value): (&String, &String)) -> ListedTag {
+    ListedTag {
+        key: key.clone(),
+        value: value.clone(),
     }
 }

@@ -79,7 +79,9 @@ Resources:
   Random:
     Type: AWS::SecretsManager::Secret
     Properties: { GenerateSecretString: { PasswordLength: 64, SecretStringTemplate: '{}', GenerateStringKey: k } }
-  Fixed: { Type: AWS::SecretsManager::Secret, Properties: { Name: fixed, SecretString: s3cret } }
+  Fixed:
+    Type: AWS::SecretsManager::Secret
+    Properties: { Name: fixed, SecretString: s3cret, Tags: [{ Key: region, Value: !Ref AWS::Region }] }
   Unset: { Type: AWS::SecretsManager::Secret }
 ";
 
@@ -226,6 +228,8 @@ fn buckets_and_secrets_are_read_and_no_secret_is_printed() {
         sources,
         [("Fixed", &fixed), ("Random", &random), ("Unset", &SecretSource::Empty)]
     );
+    let tags: Vec<_> = stack.secrets.iter().map(|secret| secret.tags.as_slice()).collect();
+    assert_eq!(tags, [&[("region".to_owned(), "us-east-1".to_owned())][..], &[], &[]]);
     assert!(!format!("{:?}", stack.secrets).contains("s3cret"));
 }
 
