@@ -63,12 +63,6 @@ impl Deployment {
             timing: Timing::scaled(scale),
         })
     }
-
-    /// Whether Metriport is a stand-in on this machine.
-    #[must_use]
-    pub fn is_sandbox(&self) -> bool {
-        is_loopback(&self.metriport)
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use shared::clock;
 
 use crate::harness::{Person, TestApp, refused};
-use crate::isolation::{UNKNOWN, routes, with_id};
+use crate::isolation::{UNKNOWN, with_id};
+use crate::template::routes;
 
 /// Claims of a token that is too weak or too old.
 fn weak_claims() -> [Value; 8] {

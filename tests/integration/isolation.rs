@@ -3,31 +3,17 @@
 use std::collections::BTreeSet;
 
 use reqwest::{Method, RequestBuilder};
-use sandbox_host::template::{Bindings, Route, Stack};
+use sandbox_host::template::Route;
 use sandbox_machine::app::{App, Reply, reply};
 use serde_json::{Value, json};
 use shared::clock;
 
 use crate::harness::{Person, TestApp, refused};
+use crate::template::routes;
 
 /// The one route without a token: a signature stands in for it.
 const SIGNED: &str = "/v1/webhooks/metriport";
 pub(crate) const UNKNOWN: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
-
-/// Every route of the template: a new one is under test from its first day.
-pub(crate) fn routes() -> Vec<Route> {
-    let bindings = ["FacilityId", "JwtIssuer", "JwtAudience", "RedirectAllowlist"]
-        .into_iter()
-        .fold(Bindings::new("us-east-1", "000000000000", "ias"), |bindings, name| {
-            bindings.with_parameter(name, "any")
-        });
-    let stack = Stack::read(include_str!("../../template.yaml"), &bindings).expect("the template");
-    stack
-        .functions
-        .into_iter()
-        .flat_map(|function| function.routes)
-        .collect()
-}
 
 pub(crate) fn with_id(path: &str, id: &str) -> String {
     path.replace("{id}", id)

@@ -12,19 +12,9 @@ mod words;
 use std::collections::BTreeSet;
 
 use document::{Document, Operation};
-use sandbox_host::template::Route;
-
-use crate::template::stack;
+use crate::template::routes;
 
 const WEBHOOK: &str = "POST /v1/webhooks/metriport";
-
-fn routes() -> Vec<Route> {
-    stack()
-        .functions
-        .into_iter()
-        .flat_map(|function| function.routes)
-        .collect()
-}
 
 #[test]
 fn routes_and_operations_are_the_same() {

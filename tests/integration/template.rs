@@ -11,7 +11,7 @@ mod watch;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use sandbox_host::template::{Bindings, Stack};
+use sandbox_host::template::{Bindings, Route, Stack};
 
 const TEXT: &str = include_str!("../../template.yaml");
 /// Where the repository's files lie.
@@ -25,12 +25,19 @@ pub(crate) fn bindings() -> Bindings {
         .with_parameter("JwtAudience", "app")
         .with_parameter("RequiredAmr", "mfa")
         .with_parameter("RedirectAllowlist", "https://app.example.test/back")
+        .with_parameter("RecordLinkHosts", "bucket.s3.us-west-1.amazonaws.com")
         .with_resolver(|id, attribute| Some(format!("{id}/{attribute}")))
 }
 
 /// The template, read with invented parameters.
 pub(crate) fn stack() -> Stack {
     Stack::read(TEXT, &bindings()).unwrap()
+}
+
+/// Every route of the template: a new one is under test from its first day.
+pub(crate) fn routes() -> Vec<Route> {
+    let functions = stack().functions.into_iter();
+    functions.flat_map(|function| function.routes).collect()
 }
 
 #[test]

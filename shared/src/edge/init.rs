@@ -177,9 +177,9 @@ impl Init {
     /// The client for the links of records.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// When `RECORD_LINK_HOSTS` is missing or malformed, or TLS cannot be set up.
     pub fn link_client(&self) -> Result<LinkClient, InitError> {
-        let policy = LinkPolicy::new(self.env.list("RECORD_LINK_HOSTS"), self.deployment.is_sandbox());
+        let policy = LinkPolicy::read(&self.env, &self.deployment.metriport)?;
         Ok(LinkClient::new(policy, self.tls()?)?)
     }
 

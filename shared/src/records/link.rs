@@ -14,8 +14,9 @@ use url::{Host, Url};
 
 use super::RecordsError;
 use super::address::is_public;
+use super::hosts::{LinkHosts, is_name};
 use super::unpack::{Piece, unpacked};
-use crate::config::is_loopback;
+use crate::config::{ConfigError, Env, is_loopback};
 use crate::message::Link;
 
 /// Why a link is not followed. Says nothing of the link.
@@ -38,22 +39,24 @@ pub enum LinkRefusal {
 /// The hosts that records are fetched from.
 #[derive(Debug, Clone)]
 pub struct LinkPolicy {
-    hosts: Vec<String>,
+    hosts: LinkHosts,
     sandbox: bool,
 }
 
 impl LinkPolicy {
-    /// From the parameter `RecordLinkHosts`: host names, `*.` in front for any subdomain. In a sandbox, where Metriport
-    /// itself is on loopback, a listed `host:port` on loopback is followed by plain HTTP.
-    #[must_use]
-    pub fn new(hosts: Vec<String>, sandbox: bool) -> Self {
-        Self {
-            hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
-            sandbox,
-        }
+    /// Reads `RECORD_LINK_HOSTS`, the parameter `RecordLinkHosts`: host names, `*.` in front for any subdomain. In a
+    /// sandbox, where Metriport itself is on loopback, a listed `host:port` on loopback is followed by plain HTTP.
+    ///
+    /// # Errors
+    /// When it is missing or malformed, or names hosts on which anybody can keep a file.
+    pub fn read(env: &Env, metriport: &Url) -> Result<Self, ConfigError> {
+        Ok(Self {
+            hosts: LinkHosts::read(env, metriport)?,
+            sandbox: is_loopback(metriport),
+        })
     }
 
-    /// Whether a link may be followed; an empty list allows nothing.
+    /// Whether a link may be followed.
     ///
     /// # Errors
     /// The first reason against it.
@@ -63,26 +66,25 @@ impl LinkPolicy {
             return Err(LinkRefusal::Credentials);
         }
         if is_loopback(&url) {
-            let listed = self.sandbox && self.hosts.contains(&origin(&url));
+            let listed = self.sandbox && self.hosts.lists_origin(&origin(&url));
             return if listed { Ok(url) } else { Err(LinkRefusal::Host) };
         }
         if url.scheme() != "https" {
             return Err(LinkRefusal::NotHttps);
         }
         match url.host() {
-            Some(Host::Domain(name)) if url.port().is_none() && self.lists(name) => Ok(url),
+            Some(Host::Domain(name)) if url.port().is_none() && self.hosts.lists(name) => Ok(url),
             _ => Err(LinkRefusal::Host),
         }
     }
+}
 
-    fn lists(&self, name: &str) -> bool {
-        self.hosts.iter().any(|host| match host.strip_prefix("*.") {
-            Some(domain) => name
-                .strip_suffix(domain)
-                .is_some_and(|sub| sub.len() > 1 && sub.ends_with('.')),
-            None => host == name,
-        })
-    }
+/// The name of a link's host for the log, so that the operator learns what to list; nothing else of the link. `None`
+/// where the host is an address, or longer than a name can be (RFC 1035, section 2.3.4).
+fn host_to_log(link: &Link) -> Option<String> {
+    let url = Url::parse(link.as_str()).ok()?;
+    let name = url.host_str().filter(|name| name.len() <= 253 && is_name(name))?;
+    Some(name.to_owned())
 }
 
 fn origin(url: &Url) -> String {
@@ -135,7 +137,11 @@ impl LinkClient {
 
 impl OpenLink for LinkClient {
     async fn open(&self, link: &Link) -> Result<impl Stream<Item = Piece> + Send + Unpin, RecordsError> {
-        let url = self.policy.check(link)?;
+        let url = self.policy.check(link).inspect_err(|refusal| {
+            if let (LinkRefusal::Host, Some(host)) = (refusal, host_to_log(link)) {
+                tracing::warn!(host, "this host of a link is not in RecordLinkHosts");
+            }
+        })?;
         let asked = self.http.get(url).header(ACCEPT_ENCODING, "gzip");
         let reply = asked.send().await.map_err(|error| broken(&error))?;
         if reply.status() != reqwest::StatusCode::OK {
@@ -189,10 +195,52 @@ impl<L: LookUp> Resolve for PublicAddresses<L> {
 mod tests {
     use super::*;
 
+    fn policy(hosts: &str, metriport: &str) -> LinkPolicy {
+        let env = Env::from_pairs([("RECORD_LINK_HOSTS", hosts)]);
+        LinkPolicy::read(&env, &metriport.parse().unwrap()).unwrap()
+    }
+
     fn check(sandbox: bool, link: &str) -> Result<(), LinkRefusal> {
-        let hosts = ["*.s3.us-west-1.amazonaws.com", "files.example.test", "127.0.0.1:4000"];
-        let policy = LinkPolicy::new(hosts.map(str::to_owned).to_vec(), sandbox);
-        policy.check(&Link::new(link.to_owned())).map(|_| ())
+        let hosts = "*.files.metriport.test,bucket.s3.us-west-1.amazonaws.com,files.example.test,127.0.0.1:4000";
+        let metriport = if sandbox {
+            "http://127.0.0.1:3000"
+        } else {
+            "https://api.metriport.com"
+        };
+        policy(hosts, metriport).check(&Link::new(link.to_owned())).map(|_| ())
+    }
+
+    #[test]
+    fn list_that_is_missing_or_malformed_is_refused_by_name() {
+        let read = |env: Env| LinkPolicy::read(&env, &"https://api.metriport.com".parse().unwrap()).unwrap_err();
+        assert_eq!(read(Env::from_pairs([])).problem, "missing");
+        let refused = read(Env::from_pairs([("RECORD_LINK_HOSTS", "*.s3.amazonaws.com")]));
+        assert!(
+            refused
+                .to_string()
+                .starts_with("environment variable RECORD_LINK_HOSTS: names a host")
+        );
+    }
+
+    #[test]
+    fn log_of_a_refused_link_names_its_host_and_nothing_else() {
+        let host = |link: &str| host_to_log(&Link::new(link.to_owned()));
+        let name = "b.s3.us-east-2.amazonaws.com";
+        assert_eq!(
+            host("https://u:p@B.s3.us-east-2.amazonaws.com:8443/k?X-Amz-Signature=1#f").as_deref(),
+            Some(name)
+        );
+        let long = format!("https://{}.test/k", ["a"; 130].join("."));
+        for link in [
+            "https://10.0.0.1/k",
+            "https://[::1]/k",
+            "https://a~b.test/k",
+            "/k",
+            "mailto:a@b.test",
+            &long,
+        ] {
+            assert_eq!(host(link), None, "{link}");
+        }
     }
 
     #[test]
@@ -201,12 +249,15 @@ mod tests {
             check(false, "https://bucket.s3.us-west-1.amazonaws.com/k?X-Amz-Signature=1"),
             Ok(())
         );
+        assert_eq!(check(false, "https://a.files.metriport.test/k"), Ok(()));
         assert_eq!(check(false, "https://files.example.test/k"), Ok(()));
         for (link, refusal) in [
             ("http://files.example.test/k", LinkRefusal::NotHttps),
-            ("https://s3.us-west-1.amazonaws.com/k", LinkRefusal::Host),
-            ("https://.s3.us-west-1.amazonaws.com/k", LinkRefusal::Host),
-            ("https://evils3.us-west-1.amazonaws.com/k", LinkRefusal::Host),
+            ("https://s3.us-west-1.amazonaws.com/bucket/k", LinkRefusal::Host),
+            ("https://other.s3.us-west-1.amazonaws.com/k", LinkRefusal::Host),
+            ("https://files.metriport.test/k", LinkRefusal::Host),
+            ("https://.files.metriport.test/k", LinkRefusal::Host),
+            ("https://evilfiles.metriport.test/k", LinkRefusal::Host),
             ("https://files.example.test.evil.test/k", LinkRefusal::Host),
             ("https://files.example.test:8443/k", LinkRefusal::Host),
             ("https://169.254.169.254/latest", LinkRefusal::Host),
@@ -241,7 +292,7 @@ mod tests {
     async fn a_listed_name_that_leads_inward_is_not_connected_to() {
         let inner = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         inner.set_nonblocking(true).unwrap();
-        let policy = LinkPolicy::new(vec!["files.example.test".to_owned()], false);
+        let policy = policy("files.example.test", "https://api.metriport.com");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

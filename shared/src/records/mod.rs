@@ -3,6 +3,7 @@
 
 mod address;
 mod bucket;
+mod hosts;
 mod link;
 mod transfer;
 mod unpack;

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use fancy_regex::Regex;
 use serde_json::{Map, Value};
+use shared::config::Env;
 use shared::metriport::{refused_webhook_texts, webhook_url_problem};
+use shared::records::LinkPolicy;
 
 use super::{ROOT, stack};
 
@@ -147,6 +149,56 @@ fn metriport_is_reached_by_tls() {
         "http://127.0.0.1.evil.test",
     ] {
         assert!(!accepts("MetriportBaseUrl", bad), "{bad}");
+    }
+}
+
+/// One rule: what `record-fetch` would refuse at its start is refused before anything is made.
+#[test]
+fn hosts_of_records_are_those_that_record_fetch_takes() {
+    let takes = |hosts: &str| {
+        let env = Env::from_pairs([("RECORD_LINK_HOSTS", hosts)]);
+        let metriport = "https://api.sandbox.metriport.com".parse().unwrap();
+        LinkPolicy::read(&env, &metriport).is_ok()
+    };
+    for good in [
+        "any-s3-bucket",
+        "bucket.s3.us-west-1.amazonaws.com",
+        "bucket.s3.amazonaws.com,*.files.metriport.com",
+        "d111.cloudfront.net",
+        "x_y-1.s3.us-east-2.amazonaws.com",
+        "127.0.0.1:4000,localhost:80",
+        "*.example-amazonaws.com",
+    ] {
+        assert!(accepts("RecordLinkHosts", good) && takes(good), "{good}");
+    }
+    for bad in [
+        "",
+        "*",
+        "*.com",
+        "localhost",
+        "10.0.0.1",
+        "127.0.0.1:",
+        "A.example.com",
+        "a..example.com",
+        "a.example.com,",
+        "a.example.com, b.example.com",
+        "https://a.example.com",
+        "a.example.com/x",
+        "a.example.com:443",
+        "any-s3-bucket,a.example.com",
+        "*.amazonaws.com",
+        "*.s3.amazonaws.com",
+        "a.example.com,*.s3.us-west-1.amazonaws.com",
+        "*.s3.cn-north-1.amazonaws.com.cn",
+        "*.cloudfront.net",
+        "*.storage.googleapis.com",
+        "*.blob.core.windows.net",
+        "s3.amazonaws.com",
+        "s3-us-west-1.amazonaws.com,a.example.com",
+        "a.example.com,s3.us-west-1.amazonaws.com",
+        "s3.cn-north-1.amazonaws.com.cn",
+    ] {
+        assert!(!accepts("RecordLinkHosts", bad) && !takes(bad), "{bad}");
     }
 }
 

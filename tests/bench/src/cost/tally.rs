@@ -47,7 +47,13 @@ impl Counter {
     /// Counts what a sandbox does that is started with these options.
     pub fn watch(options: &mut SandboxOptions) -> Result<Self, Problem> {
         // Parameters without a default; none of them changes the memory of a function.
-        let parameters = ["FacilityId", "JwtIssuer", "JwtAudience", "RedirectAllowlist"];
+        let parameters = [
+            "FacilityId",
+            "JwtIssuer",
+            "JwtAudience",
+            "RedirectAllowlist",
+            "RecordLinkHosts",
+        ];
         let bindings = Bindings::new("us-east-1", "000000000000", "ias");
         let bindings = parameters.iter().fold(bindings, |bindings, name| {
             bindings.with_parameter(*name, "https://app.example.test")

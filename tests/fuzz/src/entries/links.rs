@@ -1,5 +1,6 @@
 //! Links in webhooks: which are followed decides what the system can be made to ask, and whom.
 
+use shared::config::Env;
 use shared::message::Link;
 use shared::records::LinkPolicy;
 use url::{Host, Url};
@@ -8,6 +9,7 @@ use crate::canary;
 use crate::chance::Chance;
 use crate::mutate;
 use crate::run::{Class, Entry};
+use crate::world::Failed;
 
 /// The policy of links.
 pub struct Links(LinkPolicy);
@@ -15,13 +17,17 @@ pub struct Links(LinkPolicy);
 /// Its name.
 pub const NAME: &str = "record-link";
 
-const HOSTS: [&str; 2] = ["records.example.test", "*.store.example.test"];
+const HOSTS: &str = "records.example.test,*.store.example.test";
 
 impl Links {
     /// With a host and a wildcard, as deployed: loopback is not to be followed.
-    #[must_use]
-    pub fn start() -> Self {
-        Self(LinkPolicy::new(HOSTS.map(str::to_owned).to_vec(), false))
+    ///
+    /// # Errors
+    /// When the hosts are refused.
+    pub fn start() -> Result<Self, Failed> {
+        let env = Env::from_pairs([("RECORD_LINK_HOSTS", HOSTS)]);
+        let metriport = Url::parse("https://api.metriport.com")?;
+        Ok(Self(LinkPolicy::read(&env, &metriport)?))
     }
 }
 

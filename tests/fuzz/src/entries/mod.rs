@@ -47,7 +47,7 @@ pub fn start(name: &str) -> Result<Box<dyn Entry>, Failed> {
     Ok(match name {
         messages::NAME => Box::new(messages::Messages::start()?),
         webhooks::NAME => Box::new(webhooks::Webhooks::start()?),
-        links::NAME => Box::new(links::Links::start()),
+        links::NAME => Box::new(links::Links::start()?),
         answers::NAME => Box::new(answers::Answers::start()?),
         bundles::NAME => Box::new(bundles::Bundles::start()),
         _ => return Err(format!("there is no entry {name}; there are {}", names().join(", ")).into()),

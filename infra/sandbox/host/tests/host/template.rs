@@ -11,6 +11,7 @@ fn bindings() -> Bindings {
         ("JwtIssuer", "https://issuer.example"),
         ("JwtAudience", "app"),
         ("RedirectAllowlist", "https://app.example/back"),
+        ("RecordLinkHosts", "bucket.s3.us-west-1.amazonaws.com"),
     ];
     let bindings = bound
         .into_iter()
