@@ -119,6 +119,8 @@ fn about(stand_in: &StandIn, issuer: &IssuerServer, redirects: &[String], limits
             "JwtAudience": issuer.audience(),
             "RequiredAmr": "mfa",
             "RedirectAllowlist": redirects.join(","),
+            // The issuer's tokens carry no claims about a person unless they are asked for.
+            "AcceptUnboundDemographics": "true",
             "RecordLinkHosts": stand_in.base_url().trim_start_matches("http://"),
             "MetriportLimits": limits,
         },

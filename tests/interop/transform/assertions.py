@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from expansion import ORIGINS, REGION, STACK, effective_policies
+from expansion import BOUND, ORIGINS, REGION, STACK, Template, effective_policies
 from graph import cycle, reached, references
 from limits import over_the_limits
 import retained
@@ -250,6 +250,43 @@ def import_warnings(expansion):
         yield f"FailOnWarnings is {api.get('FailOnWarnings', False)}, and what warns is {sorted(warnings)}"
 
 
+# Parameters that a rule refuses beside those of the expansion, and a word of the reason that it gives.
+PRODUCTION = {"MetriportBaseUrl": "https://api.metriport.com"}
+REFUSED = [
+    ({"DemographicsClaims": "", "AcceptUnboundDemographics": "false"}, "DemographicsClaims"),
+    ({"DemographicsClaims": BOUND, "AcceptUnboundDemographics": "true"}, "Set one of them"),
+    (PRODUCTION | {"RecordLinkHosts": "any-s3-bucket"}, "sandbox"),
+    ({"MetriportBaseUrl": "https://metriport.example.com", "RecordLinkHosts": "any-s3-bucket"}, "sandbox"),
+    ({"CreateUserPool": "false", "JwtIssuer": ""}, "JwtIssuer"),
+    ({"CreateUserPool": "true", "JwtIssuer": "https://issuer.example.com"}, "JwtIssuer"),
+    ({"DomainName": "a.example.com", "CertificateArn": ""}, "CertificateArn"),
+    ({"DomainName": "", "WebhookSegment": "8f14e45fceea167a5a36dedd4bea2543"}, "of no use"),
+]
+
+
+def rules(expansion):
+    """CloudFormation takes the parameters of the expansion, and refuses those that contradict each other or a waiver
+    that is not stated in words; production names its hosts of records."""
+    yield from (f"refused: {reason}" for reason in expansion.root.refusals)
+    for given, word in REFUSED:
+        reasons = list(Template(expansion.root.body, expansion.given | given).refusals)
+        if not any(word in reason for reason in reasons):
+            yield f"{given} is refused for {reasons}"
+    named = PRODUCTION | {"RecordLinkHosts": "bucket.s3.us-west-1.amazonaws.com"}
+    yield from (f"production is refused: {one}" for one in Template(expansion.root.body, expansion.given | named).refusals)
+    parameters = expansion.written["template.yaml"]["Parameters"]
+    if parameters["AcceptUnboundDemographics"]["Default"] != "false" or "Default" in parameters["RecordLinkHosts"]:
+        yield "a default waives what the operator has to waive"
+
+
+def stated_waivers(expansion):
+    """`ias account status` warns by a tag of the secret that it reads."""
+    tags = expansion.root.resources["MetriportApiKeySecret"]["Properties"].get("Tags", [])
+    stated = {one["Key"]: one["Value"] for one in tags}.get("individual-access:accept-unbound-demographics")
+    if stated != expansion.root.values["AcceptUnboundDemographics"]:
+        yield f"the tag says {stated}"
+
+
 def processor(expansion):
     """Every function runs on the processor that the parameter names."""
     chosen = expansion.root.values["Architecture"]
@@ -262,6 +299,6 @@ ALL = {
     one.__name__: one
     for one in (
         names, policies, cors, dependencies, webhook_segment, cycles, sizes, vended_logs, concurrency, retention,
-        importable, user_pool, alarms, import_warnings, processor,
+        importable, user_pool, alarms, import_warnings, rules, stated_waivers, processor,
     )
 }

@@ -110,7 +110,7 @@ def write_a_policy_too_long(written):
 
 
 def hand_over_too_long_a_value(written):
-    written["template.yaml"]["Parameters"]["RecordLinkHosts"]["Default"] = "a.example.com," * 300
+    written["template.yaml"]["Parameters"]["CorsOrigins"]["Default"] = "https://a.example.com," * 200
 
 
 def make_too_many_resources(written):
@@ -181,6 +181,42 @@ def fail_on_our_own_warnings(written):
     properties(written, "Api")["FailOnWarnings"] = True
 
 
+def rule(written, name):
+    return written["template.yaml"]["Rules"][name]
+
+
+def accept_unbound_demographics_without_a_word(written):
+    del written["template.yaml"]["Rules"]["DemographicsAreBound"]
+
+
+def leave_bound_demographics_unbound(written):
+    del written["template.yaml"]["Rules"]["DemographicsAreBoundOrNot"]
+
+
+def accept_unbound_demographics_by_default(written):
+    written["template.yaml"]["Parameters"]["AcceptUnboundDemographics"]["Default"] = "true"
+
+
+def take_any_bucket_in_production(written):
+    rule(written, "AnyBucketIsForTheSandbox")["Assertions"][0]["Assert"] = {"Fn::Not": [{"Fn::Equals": ["a", "b"]}]}
+
+
+def take_any_bucket_by_default(written):
+    written["template.yaml"]["Parameters"]["RecordLinkHosts"]["Default"] = "any-s3-bucket"
+
+
+def refuse_every_deployment(written):
+    rule(written, "OneIssuer").pop("RuleCondition")
+
+
+def let_two_issuers_stand(written):
+    del written["template.yaml"]["Rules"]["OneIssuer"]
+
+
+def state_no_waiver(written):
+    del properties(written, "MetriportApiKeySecret")["Tags"]
+
+
 def run_elsewhere(written):
     properties(written, "RecordReadFunction")["Architectures"] = ["arm64"]
 
@@ -212,6 +248,12 @@ BROKEN = {
     "user_pool": ("user-pool", [let_anybody_sign_up, let_users_write_their_names]),
     "alarms": ("bare", [watch_without_cold_starts, watch_a_metric_that_is_off, page_for_one_crash]),
     "import_warnings": ("bare", [fail_on_our_own_warnings]),
+    "rules": ("bare", [
+        accept_unbound_demographics_without_a_word, leave_bound_demographics_unbound,
+        accept_unbound_demographics_by_default, take_any_bucket_in_production, take_any_bucket_by_default,
+        refuse_every_deployment, let_two_issuers_stand,
+    ]),
+    "stated_waivers": ("unbound", [state_no_waiver]),
     "processor": ("x86_64", [run_elsewhere]),
 }
 ALL = {

@@ -25,8 +25,11 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 ABSENT = object()
+BOUND = "firstName=given_name,lastName=family_name,dob=birthdate"
 REQUIRED = {
     "FacilityId": "01989f00-1111-7222-8333-444455556666",
+    "DemographicsClaims": BOUND,
+    "RecordLinkHosts": "bucket.s3.us-west-1.amazonaws.com",
     "RedirectAllowlist": "https://app.example.com/ias/back",
     "JwtIssuer": "https://issuer.example.com",
     "JwtAudience": "my-app",
@@ -43,6 +46,8 @@ SETS = {
     "two-origins": TWO_ORIGINS,
     "user-pool": USER_POOL,
     "x86_64": {"Architecture": "x86_64"},
+    "unbound": {"DemographicsClaims": "", "AcceptUnboundDemographics": "true"},
+    "any-s3-bucket": {"RecordLinkHosts": "any-s3-bucket"},
     "everything": DOMAIN | TWO_ORIGINS | USER_POOL | {
         "HostedZoneId": "Z0123456789ABCDEFGHIJ", "AlarmEmail": "oncall@example.com",
         "WebhookReservedConcurrency": "50", "Stage": "prod", "WebhookSegment": "8f14e45fceea167a5a36dedd4bea2543",
@@ -88,6 +93,14 @@ class Template:
             return left == right
         inner = [self.holds(one) for one in argument]
         return {"Fn::Not": not inner[0], "Fn::And": all(inner), "Fn::Or": any(inner)}[function]
+
+    @property
+    def refusals(self):
+        """What CloudFormation says against these parameters before it makes anything: the reasons of the rules."""
+        for rule in self.body.get("Rules", {}).values():
+            if "RuleCondition" not in rule or self.holds(rule["RuleCondition"]):
+                broken = (one for one in rule["Assertions"] if not self.holds(one["Assert"]))
+                yield from (one["AssertDescription"] for one in broken)
 
     def resolved(self, value):
         if isinstance(value, list):

@@ -9,6 +9,7 @@ mod api_key;
 mod client;
 mod concurrency;
 mod facility;
+mod finding;
 mod issuer;
 mod redirects;
 mod rotate;

@@ -10,6 +10,8 @@ use shared::secrets::{self, SecretError};
 
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
 const RESOURCE_TAG: &str = "aws:cloudformation:logical-id";
+/// Set by the template: the value of `AcceptUnboundDemographics`.
+const UNBOUND_TAG: &str = "individual-access:accept-unbound-demographics";
 
 /// A secret of the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,28 +98,45 @@ impl StackSecrets {
         stored.map(drop).map_err(|error| failed("storing the secret", &error))
     }
 
+    /// Whether the stack accepts demographics that no claim of a token binds; `None` for a stack whose template did not
+    /// state it yet.
+    ///
+    /// # Errors
+    /// When the stack's secrets are not found.
+    pub(crate) async fn accepts_unbound_demographics(&self) -> Result<Option<bool>, String> {
+        let entry = self.entry(Kept::ApiKey).await?;
+        Ok(tag(&entry, UNBOUND_TAG).map(|accepts| accepts == "true"))
+    }
+
     async fn arn(&self, kept: Kept) -> Result<String, String> {
+        Ok(self.entry(kept).await?.arn.unwrap_or_default())
+    }
+
+    async fn entry(&self, kept: Kept) -> Result<SecretListEntry, String> {
         let (mut found, mut pages) = (Vec::new(), self.client.list_secrets().into_paginator().send());
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("listing secrets", &error))?;
-            let ours = page.secret_list().iter().filter(|entry| self.is_ours(entry, kept));
-            found.extend(ours.filter_map(|entry| entry.arn().map(str::to_owned)));
+            let entries = page.secret_list.unwrap_or_default().into_iter();
+            found.extend(entries.filter(|entry| entry.arn().is_some() && self.is_ours(entry, kept)));
         }
         let what = format!("secret {} of the stack {}", kept.logical_id(), self.stack);
         match (found.pop(), found.is_empty()) {
-            (Some(arn), true) => Ok(arn),
+            (Some(entry), true) => Ok(entry),
             (Some(_), false) => Err(format!("there is more than one {what}")),
             (None, _) => Err(format!("there is no {what}: are its name and the region right?")),
         }
     }
 
     fn is_ours(&self, entry: &SecretListEntry, kept: Kept) -> bool {
-        let tag = |key: &str| entry.tags().iter().find(|tag| tag.key() == Some(key))?.value();
-        match (tag(STACK_TAG), tag(RESOURCE_TAG)) {
+        match (tag(entry, STACK_TAG), tag(entry, RESOURCE_TAG)) {
             (None, None) => entry.name() == Some(&format!("{}-{}", self.stack, kept.logical_id())),
             (stack, resource) => stack == Some(&self.stack) && resource == Some(kept.logical_id()),
         }
     }
+}
+
+fn tag<'e>(entry: &'e SecretListEntry, key: &str) -> Option<&'e str> {
+    entry.tags().iter().find(|tag| tag.key() == Some(key))?.value()
 }
 
 fn told(kept: Kept, error: &SecretError) -> String {

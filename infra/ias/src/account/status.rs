@@ -15,6 +15,7 @@ use shared::webhook::{PreviousKey, SIGNATURE_HEADER, WebhookKeys, sign};
 use url::Url;
 
 use super::client::{client, told};
+use super::finding::{Finding, Mark};
 use super::segment::{Segment, shown};
 use super::webhook::stored;
 use super::{Kept, Place, StackSecrets, concurrency, issuer, routes};
@@ -41,32 +42,11 @@ pub struct StatusArgs {
     queues: Option<u64>,
 }
 
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Finding {
-    about: &'static str,
-    good: bool,
-    said: String,
-}
-
-impl Finding {
-    fn of(about: &'static str, found: Result<String, String>) -> Self {
-        let good = found.is_ok();
-        let said = found.unwrap_or_else(|said| said);
-        Self { about, good, said }
-    }
-
-    fn line(&self) -> String {
-        let mark = if self.good { "ok " } else { "BAD" };
-        format!("{mark}  {:<16} {}", self.about, self.said)
-    }
-}
-
 /// Runs the command.
 pub(super) async fn status(args: &StatusArgs) -> Result<(), String> {
     let findings = look(args).await?;
     findings.iter().for_each(|finding| say_line(&finding.line()));
-    match findings.iter().filter(|finding| !finding.good).count() {
+    match findings.iter().filter(|finding| finding.mark == Mark::Bad).count() {
         0 => Ok(()),
         bad => Err(format!("{bad} of {} are not as they should be", findings.len())),
     }
@@ -87,6 +67,7 @@ async fn look(args: &StatusArgs) -> Result<Vec<Finding>, String> {
                 .map_err(Clone::clone),
         ),
         Finding::of("owner key", owner_key(&secrets).await),
+        demographics(secrets.accepts_unbound_demographics().await),
     ];
     let registered = match &api_key {
         Ok(api_key) => registration(args, api_key, keys.as_ref().ok(), &mut findings).await,
@@ -103,6 +84,24 @@ async fn look(args: &StatusArgs) -> Result<Vec<Finding>, String> {
         findings.push(Finding::of("concurrency", concurrency::check(unreserved, queues)));
     }
     Ok(findings)
+}
+
+/// Whether demographics are bound to the tokens: a choice of the deployment, which stays in sight while it leaves them
+/// unbound.
+fn demographics(accepts_unbound: Result<Option<bool>, String>) -> Finding {
+    const ABOUT: &str = "demographics";
+    match accepts_unbound {
+        Ok(Some(false)) => Finding::of(ABOUT, Ok("bound to claims of the tokens".to_owned())),
+        Ok(Some(true)) => Finding::warning(
+            ABOUT,
+            "unbound: a caller can enter another person's; set DemographicsClaims",
+        ),
+        Ok(None) => Finding::warning(
+            ABOUT,
+            "the stack does not say whether they are bound: deploy the present template",
+        ),
+        Err(error) => Finding::of(ABOUT, Err(error)),
+    }
 }
 
 /// The routes of the API: that of the webhook, too, where it is registered there.
@@ -232,6 +231,15 @@ mod tests {
             webhook_url: url.map(str::to_owned),
             webhook_key: key.map(SecretString::from),
         }
+    }
+
+    #[test]
+    fn unbound_demographics_are_a_warning_and_no_error() {
+        let mark = |accepts| demographics(accepts).mark;
+        assert_eq!(mark(Ok(Some(false))), Mark::Good);
+        assert_eq!(mark(Ok(Some(true))), Mark::Warning);
+        assert_eq!(mark(Ok(None)), Mark::Warning);
+        assert_eq!(mark(Err("no secret".to_owned())), Mark::Bad);
     }
 
     #[test]

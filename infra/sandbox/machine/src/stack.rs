@@ -69,6 +69,8 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         .with_parameter("JwtIssuer", parameters.issuer)
         .with_parameter("JwtAudience", parameters.audience)
         .with_parameter("RequiredAmr", "mfa")
+        // The sandbox's issuer puts no claims about a person into its tokens unless they are asked for.
+        .with_parameter("AcceptUnboundDemographics", "true")
         .with_parameter("RedirectAllowlist", parameters.redirects.join(","))
         .with_parameter("CorsOrigins", parameters.origins.join(","))
         .with_parameter("RecordLinkHosts", &parameters.link_host)
@@ -124,6 +126,9 @@ pub(crate) async fn make(
             }
             None => create_empty(aws, &secret.name).await?,
         };
+        for (key, value) in &secret.tags {
+            aws.tag_secret(&arn, key, value)?;
+        }
         remember(&mut known, &secret.logical_id, &arn, &arn);
     }
     // Keys encrypt nothing here, but policies name them.

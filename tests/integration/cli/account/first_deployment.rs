@@ -34,6 +34,7 @@ async fn a_first_deployment_in_the_order_that_works() {
     refuse_other_webhook_urls(&operator, &url).await;
     check_redirects(&operator).await;
     report_that_all_is_there(&operator, api, &url).await;
+    warn_of_unbound_demographics(&app, &operator).await;
     pull_by_command(&app, &operator, api).await;
     app.end().await;
 }
@@ -112,6 +113,20 @@ async fn report_that_all_is_there(operator: &Operator, api: &str, url: &str) {
     let looked = looked.well(&["ok   our own ping", "routes are there, and ask for a token"]);
     assert!(!looked.contains("BAD") && looked.contains(url), "{looked}");
     operator.types(&["account", "status"]).await.well(&["ok   API "]);
+}
+
+/// The sandbox accepts unbound demographics; the stack states by a tag whether it does.
+async fn warn_of_unbound_demographics(app: &TestApp, operator: &Operator) {
+    const TAG: &str = "individual-access:accept-unbound-demographics";
+    let status = ["account", "status"];
+    let unbound = "WARN demographics     unbound";
+    operator.types(&status).await.well(&[unbound, "set DemographicsClaims"]);
+    let bound = app
+        .sandbox()
+        .aws()
+        .tag_secret("ias-MetriportApiKeySecret", TAG, "false");
+    bound.expect("the secret has the tag");
+    operator.types(&status).await.well(&["ok   demographics     bound"]);
 }
 
 /// The command passes the pages; the second time the identity is known.

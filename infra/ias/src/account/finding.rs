@@ -1,0 +1,69 @@
+//! One line of `ias account status`: what was looked at, and how it is to be taken.
+
+/// How a finding is to be taken. A warning is about what the deployment has chosen, and is not an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Good,
+    Warning,
+    Bad,
+}
+
+impl Mark {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Warning => "WARN",
+            Self::Bad => "BAD",
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    about: &'static str,
+    pub(super) mark: Mark,
+    said: String,
+}
+
+impl Finding {
+    /// A check that passed or failed.
+    pub(super) fn of(about: &'static str, found: Result<String, String>) -> Self {
+        let (mark, said) = match found {
+            Ok(said) => (Mark::Good, said),
+            Err(said) => (Mark::Bad, said),
+        };
+        Self { about, mark, said }
+    }
+
+    /// Something that the operator must not forget.
+    pub(super) fn warning(about: &'static str, said: &str) -> Self {
+        Self {
+            about,
+            mark: Mark::Warning,
+            said: said.to_owned(),
+        }
+    }
+
+    /// The line.
+    pub(super) fn line(&self) -> String {
+        format!("{:<4} {:<16} {}", self.mark.as_str(), self.about, self.said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_all_marks_are_aligned() {
+        let bad = Finding::of("API key", Err("holds nothing yet".to_owned()));
+        assert_eq!(bad.line(), "BAD  API key          holds nothing yet");
+        let good = Finding::of("API key", Ok("stored".to_owned()));
+        assert_eq!(good.line(), "ok   API key          stored");
+        assert_eq!(
+            Finding::warning("demographics", "unbound").line(),
+            "WARN demographics     unbound"
+        );
+    }
+}
