@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use lambda_http::http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use lambda_http::http::header::{CACHE_CONTROL, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use lambda_http::http::{HeaderName, HeaderValue, Uri};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, LambdaEvent, Request, RequestExt, Response, lambda_runtime, service_fn};
@@ -77,9 +77,10 @@ fn body(text: Option<String>, is_base64: bool) -> Body {
     }
 }
 
-/// Headers of every reply: browsers do not guess another media type, and use TLS alone for two years
-/// (hstspreload.org). Subdomains are not ours.
-const SECURITY: [(HeaderName, HeaderValue); 2] = [
+/// Headers of every reply, whoever made it: nobody on the way stores it, and browsers do not guess another media type
+/// and use TLS alone for two years (hstspreload.org). Subdomains are not ours.
+const SECURITY: [(HeaderName, HeaderValue); 3] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000")),
 ];
@@ -90,7 +91,10 @@ fn reply(response: Response<Body>) -> ApiGatewayV2httpResponse {
     let mut reply = ApiGatewayV2httpResponse::default();
     reply.status_code = i64::from(parts.status.as_u16());
     reply.headers = parts.headers;
-    reply.headers.extend(SECURITY);
+    // One value each: `extend` would add a second one.
+    for (name, value) in SECURITY {
+        reply.headers.insert(name, value);
+    }
     reply.is_base64_encoded = matches!(body, Body::Binary(_));
     reply.body = Some(body).filter(|body| !matches!(body, Body::Empty));
     reply
@@ -197,10 +201,12 @@ mod tests {
     #[test]
     fn a_reply_keeps_status_headers_and_body_and_is_secured() {
         let response = Response::builder().status(201).header("retry-after", "7");
+        let response = response.header("cache-control", "max-age=60");
         let replied = reply(response.body(Body::Text("{}".to_owned())).unwrap());
         let replied = serde_json::to_value(replied).unwrap();
         assert_eq!(replied["statusCode"], 201);
         assert_eq!(replied["headers"]["retry-after"], "7");
+        assert_eq!(replied["headers"]["cache-control"], "no-store");
         assert_eq!(replied["headers"]["x-content-type-options"], "nosniff");
         assert_eq!(replied["headers"]["strict-transport-security"], "max-age=63072000");
         assert_eq!(
