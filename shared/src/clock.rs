@@ -1,9 +1,11 @@
-//! The edge of time and chance: the one place that reads the clock and makes ids.
+//! The edge of time and chance: the one place that reads the clock, waits and makes ids.
+
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::domain::{RecordId, RunId, Time, Timing};
-use crate::ports::{Clock, NewIds};
+use crate::ports::{Clock, NewIds, Pause};
 
 /// Now, in milliseconds.
 #[must_use]
@@ -33,6 +35,12 @@ impl Clock for SystemClock {
 
     fn timing(&self) -> Timing {
         self.timing
+    }
+}
+
+impl Pause for SystemClock {
+    async fn pause(&self, span: Duration) {
+        tokio::time::sleep(span).await;
     }
 }
 

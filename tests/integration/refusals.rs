@@ -2,6 +2,7 @@
 
 mod claims;
 mod input;
+mod links;
 mod patient;
 mod start;
 mod upstream;

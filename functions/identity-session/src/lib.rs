@@ -11,19 +11,23 @@ use shared::config::{self, Env};
 use shared::domain::FacilityId;
 use shared::domain::assurance::Assurance;
 use shared::domain::claims::ClaimRules;
+use shared::domain::patient::LinkConflict;
 use shared::edge::budget::{CountCall, HeedLimits, RateBudget, TakeTurn};
 use shared::edge::init::{INTERACTIVE, Init, InitError};
+use shared::metrics::{Metric, Metrics};
 use shared::metriport::{Client, CreatePatient, FindPatient, OpenIdentitySession, UpdatePatient};
 use shared::owner::OwnerKey;
-use shared::ports::{Clock, Stage};
+use shared::ports::{Clock, Pause, Stage};
 use shared::store::{ReadIdentity, ReadPatient, ReadPerson, Table, WriteIdentity, WritePatient};
+
+use patient::ReportConflict;
 
 shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadPerson + ReadPatient + WritePatient + ReadIdentity + WriteIdentity
         + FindPatient + CreatePatient + UpdatePatient + OpenIdentitySession
         + CountCall + TakeTurn + HeedLimits
-        + Clock + Stage;
+        + ReportConflict + Clock + Pause + Stage;
 }
 
 /// The adapters and the configuration of the function.
@@ -34,6 +38,7 @@ pub struct Deps {
     assurance: Assurance,
     clock: SystemClock,
     budget: RateBudget,
+    metrics: Metrics,
     stage: String,
     facility: FacilityId,
     external_id_claim: String,
@@ -51,6 +56,13 @@ shared::holds!(Deps {
 impl Stage for Deps {
     fn stage(&self) -> &str {
         &self.stage
+    }
+}
+
+impl ReportConflict for Deps {
+    fn report_conflict(&self, conflict: LinkConflict) {
+        self.metrics.put(&[Metric::link_refused(conflict)]);
+        tracing::warn!(why = conflict.as_str(), "patient link refused");
     }
 }
 
@@ -80,6 +92,7 @@ impl Deps {
             owner_key,
             assurance: config::assurance(&init.env)?,
             clock: init.clock(),
+            metrics: init.metrics.clone(),
             stage: init.deployment.stage.clone(),
             facility: facility.map_err(|_malformed| malformed)?,
             external_id_claim: init.env.required("EXTERNAL_ID_CLAIM")?.to_owned(),

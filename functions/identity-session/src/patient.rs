@@ -10,30 +10,38 @@
 //! before anything is sent to it, and who comes second is refused before they could write over the first one's
 //! demographics. A claim ends like the intent, by the clock: the same person goes on under it, a process that died or
 //! an update that was refused keeps nobody out for longer, and a change that is done turns it into ownership.
+//!
+//! A refusal must not become a way to ask who is a patient. A person gets few of them in an hour, and one that comes
+//! before the write upstream takes as long as if it had been made.
+
+mod send;
 
 use std::collections::BTreeMap;
 
 use shared::Error;
-use shared::domain::budget::{Allowance, Budget, Share, midnight_after};
+use shared::domain::budget::Allowance;
 use shared::domain::claims::ClaimRules;
-use shared::domain::patient::{Beginning, PatientLink, PatientSlot};
-use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, OwnerId, PatientId};
-use shared::edge::budget::{CountCall, HeedLimits, TakeTurn, busy, heeded};
+use shared::domain::patient::{Beginning, LinkConflict, PatientLink, PatientSlot};
+use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, OwnerId};
+use shared::edge::budget::{CountCall, HeedLimits, TakeTurn};
 use shared::edge::http::{Code, Problem};
-use shared::metriport::{
-    CreatePatient, Effect, FindPatient, NewPatient, Operation, Patient, PatientUpdate, UnverifiedPatient,
-    UpdatePatient, UpstreamError,
-};
+use shared::metriport::{CreatePatient, Effect, FindPatient, Operation, UpdatePatient, UpstreamError};
 use shared::owner::OwnerKey;
-use shared::ports::Clock;
+use shared::ports::{Clock, Pause};
 use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
 
-use crate::open::is_gone;
+use send::send;
 
 shared::ports! {
     /// Sends demographics to the one patient that may have them, within the rate budget.
     pub trait SendDemographics = WritePatient + FindPatient + CreatePatient + UpdatePatient
-        + CountCall + TakeTurn + HeedLimits + Clock;
+        + CountCall + TakeTurn + HeedLimits + ReportConflict + Clock + Pause;
+}
+
+/// Lets the operator see conflicts of links.
+pub trait ReportConflict {
+    /// Reports one. The caller is not shown which it was.
+    fn report_conflict(&self, conflict: LinkConflict);
 }
 
 /// Who asks.
@@ -93,7 +101,11 @@ pub async fn link(
             let wait = now.until(until).as_secs() + 1;
             return Err(Problem::new(Code::PatientChanging).retry_after(wait).into());
         }
-        Beginning::OtherExternalId => return Err(refused("the external id changed")),
+        Beginning::OtherExternalId => return Err(refused(io, LinkConflict::ExternalIdChanged).into()),
+        Beginning::RefusedUntil(until) => {
+            let wait = now.until(until).as_secs() + 1;
+            return Err(refused(io, LinkConflict::RefusedTooOften).retry_after(wait).into());
+        }
         Beginning::Begun(begun) => begun,
     };
     io.begin_change(person.owner, &begun, now).await.map_err(not_begun)?;
@@ -124,25 +136,8 @@ fn not_begun(error: StoreError) -> Error {
     }
 }
 
-/// Sends the demographics to the patient we know, or to the one there is or will be.
-async fn send(
-    io: &impl SendDemographics,
-    person: &Person<'_>,
-    begun: &PatientSlot,
-    demographics: Demographics,
-) -> Result<(PatientId, Allowance), Error> {
-    let Some(link) = &begun.link else {
-        return adopt_or_create(io, person, begun, demographics).await;
-    };
-    let allowance = io.place(Budget::PatientWrites, io.now()).await?;
-    match update(io, person, &link.patient, demographics.clone()).await {
-        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(io, person, begun, demographics).await,
-        updated => Ok((updated?, allowance)),
-    }
-}
-
 async fn finish(
-    io: &(impl WritePatient + Clock),
+    io: &(impl WritePatient + ReportConflict + Clock),
     person: &Person<'_>,
     begun: PatientSlot,
     link: PatientLink,
@@ -151,7 +146,7 @@ async fn finish(
     match io.end_change(person.owner, &done, io.now()).await {
         Ok(()) => Ok(done),
         Err(error) if error.lacks(Condition::PatientUnowned) => {
-            let error = refused("the patient belongs to another person");
+            let error = refused(io, LinkConflict::PatientOwned).into();
             leave(io, person, begun, &error).await;
             Err(error)
         }
@@ -176,6 +171,10 @@ async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: Pat
         _ if begun.link.is_none() => begun.cancel(now),
         _ => begun.leave_open(now.plus(io.timing().retry_pause())),
     };
+    let left = match error {
+        Error::Refused(problem) if problem.code == Code::PatientLinkRefused => left.refuse(now, io.timing()),
+        _ => left,
+    };
     if let Err(error) = io.end_change(person.owner, &left, now).await {
         tracing::warn!(context = %error, "an unfinished change of a patient was left as it was begun");
     }
@@ -186,74 +185,8 @@ fn is_over(error: &UpstreamError) -> bool {
     error.status().is_some_and(|status| status != 504)
 }
 
-/// Updates the patient that carries our external id, or creates one. Either way there is a write, so whoever gets no
-/// place for one does not look for the patient either.
-async fn adopt_or_create(
-    io: &impl SendDemographics,
-    person: &Person<'_>,
-    begun: &PatientSlot,
-    demographics: Demographics,
-) -> Result<(PatientId, Allowance), Error> {
-    let allowance = io.place(Budget::PatientWrites, io.now()).await?;
-    let now = io.now();
-    if !io.count_call(Share::Person, now).await? {
-        return Err(busy(midnight_after(now), now).into());
-    }
-    if let Some(found) = io.find_patient(&person.external_id).await? {
-        claim(io, person, begun, &found.id).await?;
-        return Ok((update(io, person, &found.id, demographics).await?, allowance));
-    }
-    let (facility, external_id) = (person.facility.clone(), person.external_id.clone());
-    let new = NewPatient {
-        facility,
-        external_id,
-        demographics,
-    };
-    let answer = io.create_patient(&new).await;
-    let created = heeded(io, Budget::PatientWrites, answer, io.now()).await?;
-    Ok((ours(created, person)?.id, allowance))
-}
-
-/// Makes sure that nobody else writes to the patient until our update must have ended.
-async fn claim(
-    io: &(impl WritePatient + Clock),
-    person: &Person<'_>,
-    begun: &PatientSlot,
-    patient: &PatientId,
-) -> Result<(), Error> {
-    let now = io.now();
-    let until = now.plus(io.timing().patient_lease());
-    match io.claim_patient(person.owner, begun, patient, now, until).await {
-        Err(error) if error.lacks(Condition::PatientUnowned) => Err(refused("the patient belongs to another person")),
-        claimed => claimed.map_err(not_begun),
-    }
-}
-
-async fn update(
-    io: &(impl UpdatePatient + HeedLimits + Clock),
-    person: &Person<'_>,
-    patient: &PatientId,
-    demographics: Demographics,
-) -> Result<PatientId, Error> {
-    let update = PatientUpdate {
-        patient: patient.clone(),
-        facility: person.facility.clone(),
-        external_id: person.external_id.clone(),
-        demographics,
-    };
-    let answer = io.update_patient(&update).await;
-    let updated = heeded(io, Budget::PatientWrites, answer, io.now()).await?;
-    Ok(ours(updated, person)?.id)
-}
-
-fn ours(patient: UnverifiedPatient, person: &Person<'_>) -> Result<Patient, Error> {
-    patient
-        .verify(&person.external_id)
-        .map_err(|_foreign| refused("upstream returned another patient"))
-}
-
-/// The operator sees which conflict it was; the caller does not, since it may say something about another person.
-fn refused(why: &'static str) -> Error {
-    tracing::warn!(why, "patient link refused");
-    Problem::new(Code::PatientLinkRefused).into()
+/// The one answer to every conflict.
+fn refused(io: &impl ReportConflict, conflict: LinkConflict) -> Problem {
+    io.report_conflict(conflict);
+    Problem::new(Code::PatientLinkRefused)
 }

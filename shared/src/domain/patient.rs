@@ -4,7 +4,11 @@
 //! it stands, nobody counts as verified and no pull is accepted, and whoever finds it sends the demographics again. So
 //! what upstream holds and what we believe never differ unnoticed.
 
+mod conflict;
+
 use serde::{Deserialize, Serialize};
+
+pub use conflict::{LinkConflict, LinkRefusals, REFUSALS_MAX};
 
 use super::{DemographicsHash, ExternalId, PatientId, Time, Timing};
 
@@ -18,6 +22,9 @@ pub struct PatientSlot {
     /// The change under way, or one that did not finish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// The links of this person that were refused of late. Neither a link nor its end forgets them.
+    #[serde(default, skip_serializing_if = "LinkRefusals::is_empty")]
+    pub refusals: LinkRefusals,
     /// Counts every write.
     #[serde(default)]
     pub version: u64,
@@ -69,6 +76,8 @@ pub enum Beginning {
     Busy(Time),
     /// The person would be known upstream by another id than before.
     OtherExternalId,
+    /// Too many links of this person were refused: until then, this one is, too.
+    RefusedUntil(Time),
     /// It may: this is to be written before anything is sent.
     Begun(PatientSlot),
 }
@@ -109,15 +118,18 @@ impl PatientSlot {
             }
             Some(_) | None => {}
         }
+        if let Some(until) = self.refusals.until(now, timing) {
+            return Beginning::RefusedUntil(until);
+        }
         let intent = Intent {
             demographics: demographics.clone(),
             until: now.plus(timing.patient_lease()),
             after_unfinished: self.link.is_some() && self.intent.is_some(),
         };
         Beginning::Begun(Self {
-            link: self.link.clone(),
             intent: Some(intent),
             version: self.version + 1,
+            ..self.clone()
         })
     }
 
@@ -128,6 +140,7 @@ impl PatientSlot {
             link: Some(link),
             intent: None,
             version: self.version + 1,
+            ..self
         }
     }
 
@@ -154,6 +167,15 @@ impl PatientSlot {
         }
     }
 
+    /// The link that was to be made is refused; the write of its end stores that, too.
+    #[must_use]
+    pub fn refuse(self, now: Time, timing: Timing) -> Self {
+        Self {
+            refusals: self.refusals.with(now, timing),
+            ..self
+        }
+    }
+
     /// The patient is gone upstream.
     #[must_use]
     pub fn unlink(self) -> Self {
@@ -161,6 +183,7 @@ impl PatientSlot {
             link: None,
             intent: None,
             version: self.version + 1,
+            ..self
         }
     }
 }
@@ -222,6 +245,24 @@ mod tests {
         let refused = begun(&open, 1, 5).cancel(Time::from_millis(6));
         assert_eq!(refused.settled(), Err(Unsettled::Changing));
         assert_eq!(begun(&refused, 1, 6).finish(link(1)).settled(), Ok(&link(1)));
+    }
+
+    #[test]
+    fn refusals_outlive_a_link_and_refuse_the_next_change() {
+        let (now, timing) = (Time::from_millis(7), Timing::default());
+        let mut slot = PatientSlot::default();
+        for _ in 0..REFUSALS_MAX {
+            slot = begun(&slot, 1, 7).cancel(now).refuse(now, timing);
+        }
+        let until = Time::from_millis(3_600_007);
+        let begin = |slot: &PatientSlot, n, now| slot.begin(&external(1), &hash(n), now, timing);
+        assert_eq!(begin(&slot, 1, now), Beginning::RefusedUntil(until));
+        // What changes nothing is not refused.
+        let linked = slot.clone().finish(link(1));
+        assert_eq!(begin(&linked, 1, now), Beginning::Unchanged);
+        assert_eq!(begin(&linked, 2, now), Beginning::RefusedUntil(until));
+        assert_eq!(begin(&linked.unlink(), 1, now), Beginning::RefusedUntil(until));
+        assert!(matches!(begin(&slot, 1, until), Beginning::Begun(_)));
     }
 
     #[test]

@@ -59,6 +59,12 @@ impl Timing {
         self.of(MINUTE)
     }
 
+    /// For how long a refused link of a person counts, so that nobody tries out who is a patient of this account.
+    #[must_use]
+    pub fn refusal_window(self) -> Duration {
+        self.of(HOUR)
+    }
+
     /// How long the work under an idempotency key may take before another request may take it over: longer than the
     /// longest timeout of a function that answers such requests, 29 s, with some room for clocks that differ.
     #[must_use]

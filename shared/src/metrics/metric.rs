@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Name;
 use crate::domain::budget::Budget;
+use crate::domain::patient::LinkConflict;
 use crate::domain::record::RecordState;
 use crate::domain::run::RunState;
 use crate::message::dead_letter::Reason;
@@ -112,6 +113,12 @@ impl Metric {
     #[must_use]
     pub const fn webhook_keys_refetched(read: KeysRead) -> Self {
         Self::one(Name::WebhookKeyRefetches, read.as_str())
+    }
+
+    /// A person was not linked to a patient.
+    #[must_use]
+    pub const fn link_refused(conflict: LinkConflict) -> Self {
+        Self::one(Name::LinksRefused, conflict.as_str())
     }
 
     /// A call upstream took that long.

@@ -78,6 +78,8 @@ names! {
     /// The webhook keys were read again, because a signature did not match or the keys had grown old; of the latter
     /// only what failed.
     WebhookKeyRefetches: Count by "Outcome",
+    /// A person was not linked to a patient.
+    LinksRefused: Count by "Reason",
     /// How long a call upstream took, whatever came of it.
     UpstreamLatency: Milliseconds by "Operation",
     /// A call upstream failed.

@@ -10,6 +10,8 @@ pub mod upstream;
 pub use api_key::{ApiKeyRead, ReadApiKey};
 pub use signature::SignatureError;
 
+use std::time::Duration;
+
 use crate::domain::{RecordId, RunId, Time, Timing};
 
 /// Defines a port and gives it to whatever holds an adapter that has it.
@@ -95,6 +97,14 @@ pub trait Clock {
     fn now(&self) -> Time;
     /// All durations.
     fn timing(&self) -> Timing;
+}
+
+port! {
+    /// Lets time pass.
+    pub trait Pause via HasClock {
+        /// Waits that long.
+        async fn pause(&self, span: Duration) -> ();
+    }
 }
 
 /// Makes ids.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sandbox_host::cloudwatch;
 use shared::clock;
 use shared::domain::budget::Budget;
+use shared::domain::patient::LinkConflict;
 use shared::domain::record::RecordState;
 use shared::domain::run::RunState;
 use shared::message::dead_letter::Reason;
@@ -33,6 +34,7 @@ fn every() -> Vec<Metric> {
         Metric::webhook_not_queued(),
         Metric::webhook_age(span),
         Metric::webhook_keys_refetched(KeysRead::Unmatched),
+        Metric::link_refused(LinkConflict::PatientForeign),
         Metric::upstream_latency(Operation::ReadNetworkQuery, span),
         Metric::upstream_error(UpstreamErrorKind::NoTreatmentRelationship),
         Metric::budget_wait(Budget::ConsolidatedStarts, span),

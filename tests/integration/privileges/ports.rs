@@ -13,7 +13,7 @@ type Deed = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// What each port does, as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 45] = [
+const PORTS: [(&str, &str); 47] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
@@ -70,6 +70,8 @@ const PORTS: [(&str, &str); 45] = [
     ("StartConsolidatedQuery", API_KEY),
     ("WebhookReplay", API_KEY),
     ("Clock", ""),
+    ("Pause", ""),
+    ("ReportConflict", ""),
     ("NewIds", ""),
     ("Stage", ""),
 ];

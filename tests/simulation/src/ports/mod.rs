@@ -6,15 +6,17 @@ mod upstream;
 
 use std::time::Duration;
 
+use identity_session::patient::ReportConflict;
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget, Share, Turn};
+use shared::domain::patient::LinkConflict;
 use shared::domain::record::{Record, StoredObject};
 use shared::domain::{OwnerId, RecordId, RunId, Time, Timing};
 use shared::edge::budget::{CountCall, HeedLimits, StartInTurn, TakeTurn};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord, Link};
 use shared::metriport::UpstreamError;
-use shared::ports::{Clock, NewIds, Stage};
+use shared::ports::{Clock, NewIds, Pause, Stage};
 use shared::queue::{QueueError, SendAdvance, SendFetch, SendWebhookEvent};
 use shared::records::RecordsError;
 use shared::store::StoreError;
@@ -33,6 +35,15 @@ impl Clock for Io {
     fn timing(&self) -> Timing {
         self.timing
     }
+}
+
+/// A wait changes nothing that a rule looks at, so no virtual time passes for it.
+impl Pause for Io {
+    async fn pause(&self, _span: Duration) {}
+}
+
+impl ReportConflict for Io {
+    fn report_conflict(&self, _conflict: LinkConflict) {}
 }
 
 impl NewIds for Io {

@@ -1,0 +1,103 @@
+//! Sends demographics upstream: to the patient that is linked, to the one that is found, or to a new one.
+
+use shared::Error;
+use shared::domain::budget::{Allowance, Budget, Share, midnight_after};
+use shared::domain::patient::{LinkConflict, PatientSlot};
+use shared::domain::{Demographics, PatientId, Time};
+use shared::edge::budget::{HeedLimits, busy, heeded};
+use shared::edge::init::INTERACTIVE;
+use shared::metriport::{NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient};
+use shared::ports::{Clock, Pause};
+use shared::store::{Condition, WritePatient};
+
+use super::{Person, ReportConflict, SendDemographics, not_begun, refused};
+use crate::open::is_gone;
+
+/// Sends the demographics to the patient we know, or to the one there is or will be.
+pub(super) async fn send(
+    io: &impl SendDemographics,
+    person: &Person<'_>,
+    begun: &PatientSlot,
+    demographics: Demographics,
+) -> Result<(PatientId, Allowance), Error> {
+    let Some(link) = &begun.link else {
+        return adopt_or_create(io, person, begun, demographics).await;
+    };
+    let allowance = io.place(Budget::PatientWrites, io.now()).await?;
+    match update(io, person, &link.patient, demographics.clone()).await {
+        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(io, person, begun, demographics).await,
+        updated => Ok((updated?, allowance)),
+    }
+}
+
+/// Updates the patient that carries our external id, or creates one. Either way there is a write, so whoever gets no
+/// place for one does not look for the patient either.
+async fn adopt_or_create(
+    io: &impl SendDemographics,
+    person: &Person<'_>,
+    begun: &PatientSlot,
+    demographics: Demographics,
+) -> Result<(PatientId, Allowance), Error> {
+    let allowance = io.place(Budget::PatientWrites, io.now()).await?;
+    let now = io.now();
+    if !io.count_call(Share::Person, now).await? {
+        return Err(busy(midnight_after(now), now).into());
+    }
+    if let Some(found) = io.find_patient(&person.external_id).await? {
+        claim(io, person, begun, &found.id, now).await?;
+        return Ok((update(io, person, &found.id, demographics).await?, allowance));
+    }
+    let (facility, external_id) = (person.facility.clone(), person.external_id.clone());
+    let new = NewPatient {
+        facility,
+        external_id,
+        demographics,
+    };
+    let answer = io.create_patient(&new).await;
+    let created = heeded(io, Budget::PatientWrites, answer, io.now()).await?;
+    Ok((ours(io, created, person)?.id, allowance))
+}
+
+/// Makes sure that nobody else writes to the patient until our update must have ended.
+///
+/// A refusal comes as late as if the update had been sent: it waits as long as the search took, which began at
+/// `asked_at`.
+async fn claim(
+    io: &(impl WritePatient + ReportConflict + Clock + Pause),
+    person: &Person<'_>,
+    begun: &PatientSlot,
+    patient: &PatientId,
+    asked_at: Time,
+) -> Result<(), Error> {
+    let now = io.now();
+    let until = now.plus(io.timing().patient_lease());
+    match io.claim_patient(person.owner, begun, patient, now, until).await {
+        Err(error) if error.lacks(Condition::PatientUnowned) => {
+            io.pause(asked_at.until(now).min(INTERACTIVE)).await;
+            Err(refused(io, LinkConflict::PatientOwned).into())
+        }
+        claimed => claimed.map_err(not_begun),
+    }
+}
+
+async fn update(
+    io: &(impl UpdatePatient + HeedLimits + ReportConflict + Clock),
+    person: &Person<'_>,
+    patient: &PatientId,
+    demographics: Demographics,
+) -> Result<PatientId, Error> {
+    let update = PatientUpdate {
+        patient: patient.clone(),
+        facility: person.facility.clone(),
+        external_id: person.external_id.clone(),
+        demographics,
+    };
+    let answer = io.update_patient(&update).await;
+    let updated = heeded(io, Budget::PatientWrites, answer, io.now()).await?;
+    Ok(ours(io, updated, person)?.id)
+}
+
+fn ours(io: &impl ReportConflict, patient: UnverifiedPatient, person: &Person<'_>) -> Result<Patient, Error> {
+    let verified = patient.verify(&person.external_id);
+    verified.map_err(|_foreign| refused(io, LinkConflict::PatientForeign).into())
+}

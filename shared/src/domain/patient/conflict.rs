@@ -1,0 +1,124 @@
+//! Conflicts of links: why a person is not linked to a patient, and how often that happened to them.
+//!
+//! A refusal says that Metriport has a patient of another person who is alike. Somebody who tries the demographics of
+//! others would learn so who is a patient of this account: a person gets few such answers, and then the same answer
+//! without a look.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Time, Timing};
+
+/// Refusals within [`Timing::refusal_window`] after which a person is refused at once.
+pub const REFUSALS_MAX: usize = 5;
+
+/// Why a person is not linked. The operator sees which it was; the caller does not, since it may say something about
+/// another person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkConflict {
+    /// The token names the person otherwise than before.
+    ExternalIdChanged,
+    /// The patient belongs to another person, or another person has claimed it.
+    PatientOwned,
+    /// Metriport answered with a patient that carries another external id.
+    PatientForeign,
+    /// [`REFUSALS_MAX`] links were refused within the window: nothing was looked at.
+    RefusedTooOften,
+}
+
+impl LinkConflict {
+    /// The code for the log and the metric.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ExternalIdChanged => "external_id_changed",
+            Self::PatientOwned => "patient_owned",
+            Self::PatientForeign => "patient_foreign",
+            Self::RefusedTooOften => "refused_too_often",
+        }
+    }
+}
+
+/// When the last links of one person were refused, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LinkRefusals(Vec<Time>);
+
+impl LinkRefusals {
+    /// Whether none is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Until when every link of this person is refused at once; `None` if the next one is looked at.
+    #[must_use]
+    pub fn until(&self, now: Time, timing: Timing) -> Option<Time> {
+        let mut recent = self.recent(now, timing);
+        let oldest = recent.next()?;
+        (recent.count() + 1 >= REFUSALS_MAX).then(|| oldest.plus(timing.refusal_window()))
+    }
+
+    /// With a refusal of now. Those that no longer count are forgotten.
+    #[must_use]
+    pub fn with(&self, now: Time, timing: Timing) -> Self {
+        let recent: Vec<Time> = self.recent(now, timing).chain([now]).collect();
+        let spare = recent.len().saturating_sub(REFUSALS_MAX);
+        Self(recent.into_iter().skip(spare).collect())
+    }
+
+    fn recent(&self, now: Time, timing: Timing) -> impl Iterator<Item = Time> {
+        let window = timing.refusal_window();
+        self.0.iter().copied().filter(move |at| now < at.plus(window))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn refused_at(times: &[i64]) -> LinkRefusals {
+        let add = |refusals: LinkRefusals, at: &i64| refusals.with(Time::from_millis(*at), Timing::default());
+        times.iter().fold(LinkRefusals::default(), add)
+    }
+
+    #[test]
+    fn fifth_refusal_within_an_hour_refuses_until_the_first_is_an_hour_old() {
+        for (times, now, until) in [
+            (&[][..], 0, None),
+            (&[0, 1, 2, 3], 3, None),
+            (&[0, 1, 2, 3, 4], 4, Some(HOUR_MS)),
+            (&[0, 1, 2, 3, 4], HOUR_MS - 1, Some(HOUR_MS)),
+            (&[0, 1, 2, 3, 4], HOUR_MS, None),
+            // One comes free at a time.
+            (&[0, 1, 2, 3, 4, HOUR_MS], HOUR_MS, Some(HOUR_MS + 1)),
+            (&[0, 1, 2, 3, HOUR_MS], HOUR_MS, None),
+            // Two at once, and more than count.
+            (&[5, 5, 5, 5, 5, 5, 6], 6, Some(5 + HOUR_MS)),
+        ] {
+            let refusals = refused_at(times);
+            let found = refusals.until(Time::from_millis(now), Timing::default());
+            assert_eq!(found, until.map(Time::from_millis), "{times:?} at {now}");
+            assert!(refusals.0.len() <= REFUSALS_MAX, "{refusals:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_are_stored_as_times_alone() {
+        let stored = serde_json::to_value(refused_at(&[1_000])).unwrap();
+        assert_eq!(stored, serde_json::json!([1_000]));
+    }
+
+    #[test]
+    fn codes_of_conflicts_are_distinct() {
+        let all = [
+            LinkConflict::ExternalIdChanged,
+            LinkConflict::PatientOwned,
+            LinkConflict::PatientForeign,
+            LinkConflict::RefusedTooOften,
+        ];
+        let codes: std::collections::BTreeSet<_> = all.map(LinkConflict::as_str).into();
+        assert_eq!(codes.len(), all.len());
+    }
+}

@@ -1,0 +1,54 @@
+//! Links that are refused again and again: what somebody gets who tries out whom Metriport has as a patient.
+
+use sandbox_metriport::{Operation, Persona};
+use serde_json::Value;
+use shared::domain::patient::REFUSALS_MAX;
+
+use crate::harness::{Person, TestApp, refused, retry_after};
+
+/// The refusals that a person's row remembers.
+async fn remembered(app: &TestApp) -> usize {
+    let table = app.table().await;
+    let rows = table.iter().filter(|item| item["sk"] == "PATIENT");
+    rows.filter_map(|item| item["refusals"].as_array().map(Vec::len)).sum()
+}
+
+/// Tries further demographics and is refused, without a time to come back at.
+async fn refuse_next(probe: &Person, number: usize) -> Value {
+    let mut other = probe.demographics().clone();
+    other["address"][0]["addressLine1"] = format!("{number} Elm St").into();
+    let answer = probe.send("PUT", "/v1/patient", &other).await;
+    refused(&answer, 409, "patient_link_refused", "contact_support");
+    assert_eq!(retry_after(&answer), 0, "{:?}", answer.headers);
+    answer.body
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixth_refused_link_of_an_hour_is_refused_without_a_look() {
+    let app = TestApp::start().await;
+    let probe = app.person("probe", Persona::WrongExternalId.first_name());
+    let mut bodies = Vec::new();
+    for number in 1..=REFUSALS_MAX {
+        bodies.push(refuse_next(&probe, number).await);
+        assert_eq!(remembered(&app).await, number);
+    }
+    let calls = [Operation::FindPatient, Operation::CreatePatient].map(|operation| app.upstream(operation));
+    let before = app.snapshot().await;
+
+    let answer = probe.link().await;
+    refused(&answer, 409, "patient_link_refused", "contact_support");
+    assert_eq!(answer.body, bodies[0], "the answer tells that nothing was looked at");
+    let wait = retry_after(&answer);
+    assert!((3_000..=3_601).contains(&wait), "{wait}");
+    assert_eq!(app.snapshot().await, before);
+    let later = [Operation::FindPatient, Operation::CreatePatient].map(|operation| app.upstream(operation));
+    assert_eq!(later, calls, "upstream was asked");
+    app.until_measured("LinksRefused", &[("Reason", "refused_too_often")], 1)
+        .await;
+    let foreign = app.measured("LinksRefused", &[("Reason", "patient_foreign")]);
+    assert_eq!(foreign.len(), REFUSALS_MAX);
+
+    // Nobody else is kept out.
+    assert_eq!(app.person("nora", "Jane").link().await.status, 200);
+    app.end().await;
+}
