@@ -43,8 +43,8 @@ pub enum Command {
     DeadLetters(DeadLettersArgs),
     /// Set up the account at Metriport and the secrets of a deployment, look them over, and change their keys.
     ///
-    /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and
-    /// AWS_ENDPOINT_URL_SECRETS_MANAGER.
+    /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
+    /// AWS_ENDPOINT_URL_SECRETS_MANAGER and, to release a patient, AWS_ENDPOINT_URL_DYNAMODB.
     Account(AccountArgs),
     /// The effective policies of the functions as the sandbox enforces them, as JSON.
     #[command(hide = true)]

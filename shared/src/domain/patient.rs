@@ -186,6 +186,18 @@ impl PatientSlot {
             ..self
         }
     }
+
+    /// An operator takes the patient away from this person. A link to another patient stays.
+    #[must_use]
+    pub fn release(self, patient: &PatientId) -> Self {
+        match &self.link {
+            Some(link) if link.patient != *patient => Self {
+                version: self.version + 1,
+                ..self
+            },
+            Some(_) | None => self.unlink(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +275,18 @@ mod tests {
         assert_eq!(begin(&linked, 2, now), Beginning::RefusedUntil(until));
         assert_eq!(begin(&linked.unlink(), 1, now), Beginning::RefusedUntil(until));
         assert!(matches!(begin(&slot, 1, until), Beginning::Begun(_)));
+    }
+
+    #[test]
+    fn released_patient_is_unlinked_and_another_stays() {
+        let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
+        let release = |id| slot.clone().release(&PatientId::parse(id).unwrap());
+        assert_eq!(release("p").settled(), Err(Unsettled::NotLinked));
+        assert_eq!(release("q").settled(), Ok(&link(1)));
+        assert!(["p", "q"].iter().all(|id| release(id).version == slot.version + 1));
+        // What is under way for a first link ends, too: its end would be refused.
+        let first = begun(&PatientSlot::default(), 1, 0);
+        assert_eq!(first.release(&PatientId::parse("p").unwrap()).intent, None);
     }
 
     #[test]

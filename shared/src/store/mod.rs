@@ -11,6 +11,7 @@ mod links;
 mod person;
 mod pulls;
 mod records;
+mod release;
 mod replays;
 mod table;
 mod transaction;
@@ -28,6 +29,7 @@ pub use pulls::{ListRuns, ReadRun, RunWrite, TimelineEntry, WriteRun, WriteRunOn
 pub use records::{
     CreateRecord, ListRecords, ReadRecord, RecordWrite, WriteRecord, WriteRecordOnce, claim_record, settle_record,
 };
+pub use release::ReleasePatient;
 pub use replays::KeepReplays;
 pub use table::Table;
 pub use transaction::Condition;

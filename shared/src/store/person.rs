@@ -193,7 +193,7 @@ impl WritePatient for Table {
         match &slot.link {
             Some(link) => {
                 transaction
-                    .check_unlocked(keys::open_run(&link.patient), now)?
+                    .check_unlocked(Condition::NoOpenRun, keys::open_run(&link.patient), now)?
                     .commit()
                     .await
             }
@@ -247,7 +247,7 @@ impl super::transaction::Transaction<'_> {
         )
     }
 
-    fn put_patient(self, owner: &OwnerId, slot: &PatientSlot) -> Result<Self> {
+    pub(super) fn put_patient(self, owner: &OwnerId, slot: &PatientSlot) -> Result<Self> {
         let replaces = Replaces::Version(slot.version.saturating_sub(1));
         self.put(Condition::PatientAsRead, &replaces, keys::patient(owner), slot, [])
     }

@@ -17,6 +17,8 @@ pub enum Condition {
     PatientAsRead,
     /// The Metriport patient belongs to nobody else.
     PatientUnowned,
+    /// The Metriport patient belongs to this person.
+    PatientOurs,
     /// The identity is as it was read.
     IdentityAsRead,
     /// The challenge is as it was read.
@@ -146,8 +148,24 @@ impl Transaction<'_> {
         Ok(self)
     }
 
+    /// Deletes the row that says whose a patient is, if it is this person's and not a claim that ends.
+    pub(super) fn delete_owner(mut self, key: Key, owner: &OwnerId) -> Result<Self> {
+        let delete = Delete::builder()
+            .table_name(&self.table.name)
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk))
+            .condition_expression("#owner = :owner AND attribute_not_exists(deadline)")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", text(owner.as_str()))
+            .build()
+            .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
+        let write = TransactWriteItem::builder().delete(delete).build();
+        self.writes.push((Condition::PatientOurs, write));
+        Ok(self)
+    }
+
     /// Requires that a lock is not held, or that its deadline has passed, without writing it.
-    pub(super) fn check_unlocked(mut self, key: Key, now: Time) -> Result<Self> {
+    pub(super) fn check_unlocked(mut self, condition: Condition, key: Key, now: Time) -> Result<Self> {
         let check = ConditionCheck::builder()
             .table_name(&self.table.name)
             .key("pk", text(key.pk))
@@ -157,7 +175,7 @@ impl Transaction<'_> {
             .build()
             .map_err(|_incomplete| StoreError::Refused("incomplete check".to_owned()))?;
         let write = TransactWriteItem::builder().condition_check(check).build();
-        self.writes.push((Condition::NoOpenRun, write));
+        self.writes.push((condition, write));
         Ok(self)
     }
 

@@ -2,6 +2,7 @@
 
 mod first_deployment;
 mod keys;
+mod release;
 
 use std::process::Stdio;
 

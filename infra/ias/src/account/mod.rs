@@ -1,9 +1,9 @@
 //! `ias account`: the account at Metriport and the secrets of a deployment. What a deployment is set up with, looked
 //! after by, and has its keys changed by.
 //!
-//! The commands know a deployment from outside: the secrets of its stack, its API, and Metriport's settings. They work
-//! on a stack in AWS as on an emulator, by the variables that AWS's own tools read. Each says what it did, can be
-//! repeated, and neither takes a secret as an argument nor shows one.
+//! The commands know a deployment from outside: the secrets of its stack, its API, and Metriport's settings. One of
+//! them writes to its table. They work on a stack in AWS as on an emulator, by the variables that AWS's own tools read.
+//! Each says what it did, can be repeated, and neither takes a secret as an argument nor shows one.
 
 mod api_key;
 mod client;
@@ -12,11 +12,13 @@ mod facility;
 mod finding;
 mod issuer;
 mod redirects;
+mod release_patient;
 mod rotate;
 pub(crate) mod routes;
 mod secrets;
 mod segment;
 mod status;
+mod table;
 mod webhook;
 
 use clap::{Args, Subcommand};
@@ -27,6 +29,7 @@ use api_key::StoreApiKeyArgs;
 use facility::FacilityArgs;
 use issuer::CheckIssuerArgs;
 use redirects::RedirectsArgs;
+use release_patient::ReleasePatientArgs;
 use rotate::RotateArgs;
 use status::StatusArgs;
 use webhook::RegisterWebhookArgs;
@@ -61,6 +64,8 @@ pub enum AccountCommand {
     Redirects(RedirectsArgs),
     /// Change a key: of the webhook, which Metriport makes and uses at once, or of the API.
     Rotate(RotateArgs),
+    /// Make a patient that is linked to the wrong person nobody's. Says what it would do, unless --confirm is given.
+    ReleasePatient(ReleasePatientArgs),
 }
 
 /// Which deployment.
@@ -103,5 +108,6 @@ pub(crate) async fn account(args: &AccountArgs) -> Result<(), String> {
         AccountCommand::RegisterWebhook(args) => webhook::register_webhook(args).await,
         AccountCommand::Redirects(args) => redirects::redirects(args),
         AccountCommand::Rotate(args) => rotate::rotate(args).await,
+        AccountCommand::ReleasePatient(args) => release_patient::release_patient(args).await,
     }
 }

@@ -1,0 +1,131 @@
+//! `ias account release-patient`: a Metriport patient that is linked to the wrong person becomes nobody's again. For an
+//! operator who has checked who is who; which person that is, the command cannot know.
+//!
+//! While Metriport knows the patient by the external id of the person, their next request would link it again: so that
+//! is changed first, there. Nothing is written without `--confirm`, and one line says what was, and by whom.
+
+use clap::Args;
+use shared::clock;
+use shared::config::Env;
+use shared::domain::patient::PatientSlot;
+use shared::domain::{OwnerId, PatientId, Time};
+use shared::metriport::Client;
+use shared::store::{AcceptRun, Condition, Correlate, ReadPatient, ReleasePatient, StoreError, Table};
+
+use super::client::told;
+use super::{Place, table};
+use crate::report::{say, say_line};
+
+/// Options of `account release-patient`.
+#[derive(Debug, Clone, Args)]
+pub struct ReleasePatientArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Metriport's id of the patient.
+    #[arg(long, value_name = "ID", value_parser = patient)]
+    patient: PatientId,
+    /// Name of the stack's table, if it cannot be told by the stack's name.
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// Release it. Without, the command says what it would do.
+    #[arg(long)]
+    confirm: bool,
+}
+
+fn patient(text: &str) -> Result<PatientId, String> {
+    PatientId::parse(text).map_err(|error| error.to_string())
+}
+
+/// A patient and the person it is linked to, as they were read.
+struct Linked {
+    owner: OwnerId,
+    slot: PatientSlot,
+    open_until: Option<Time>,
+}
+
+/// Runs the command.
+pub(super) async fn release_patient(args: &ReleasePatientArgs) -> Result<(), String> {
+    let env = Env::of_process();
+    let table = table::find(&env, &args.place.stack, args.table.as_deref()).await?;
+    let linked = read(&table, &args.patient).await?;
+    let account = args.place.client(&args.place.secrets()?).await?;
+    check_upstream(&account, &args.patient, &linked.slot).await?;
+    let now = clock::now();
+    if let Some(until) = linked.open_until.filter(|until| now < *until) {
+        return Err(format!(
+            "a pull of the patient is open, until {until} at the latest: wait for its end"
+        ));
+    }
+    let (patient, owner) = (args.patient.as_str(), linked.owner.as_str());
+    if !args.confirm {
+        say_line(&format!("The patient {patient} is linked to the person {owner}."));
+        say("Nothing was changed. With --confirm the patient is released: no person is linked to it then.");
+        return Ok(());
+    }
+    let released = table
+        .release_patient(&linked.owner, &linked.slot, &args.patient, now)
+        .await;
+    released.map_err(|error| reason(&error))?;
+    let by = env.optional("AWS_ACCESS_KEY_ID").unwrap_or("unknown");
+    let stack = &args.place.stack;
+    say_line(&format!(
+        "released patient={patient} owner={owner} stack={stack} at={now} access_key={by}"
+    ));
+    Ok(())
+}
+
+async fn read(table: &Table, patient: &PatientId) -> Result<Linked, String> {
+    let owner = table.by_patient(patient).await.map_err(|error| error.to_string())?;
+    let owner = owner.ok_or("no person is linked to this patient")?;
+    let slot = table.patient(&owner).await.map_err(|error| error.to_string())?;
+    let open_until = table.locked_until(patient).await.map_err(|error| error.to_string())?;
+    Ok(Linked {
+        owner,
+        slot,
+        open_until,
+    })
+}
+
+/// Metriport must no longer know the patient by the external id of the person it is taken from.
+async fn check_upstream(account: &Client, patient: &PatientId, slot: &PatientSlot) -> Result<(), String> {
+    let Some(link) = slot.link.as_ref().filter(|link| link.patient == *patient) else {
+        return Ok(());
+    };
+    let known = match account.get_patient(patient).await {
+        Err(error) if error.kind().is_absence() => return Ok(()),
+        known => known.map_err(|error| told(&error))?,
+    };
+    match known.verify(&link.external_id) {
+        Err(_another) => Ok(()),
+        Ok(_) => Err(String::from(
+            "Metriport still knows the patient by the external id of this person, whose next request would link it again: \
+             first delete the patient there, or give it the external id of the person whose it is",
+        )),
+    }
+}
+
+fn reason(error: &StoreError) -> String {
+    let conditions = [
+        (Condition::PatientAsRead, "the person's link has changed meanwhile"),
+        (Condition::PatientOurs, "the patient is no longer this person's"),
+        (Condition::NoOpenRun, "a pull of the patient is open"),
+        (Condition::NoOpenConsolidated, "a record of the patient is being made"),
+    ];
+    let lacking = conditions.iter().find(|(condition, _)| error.lacks(*condition));
+    match lacking {
+        Some((_, reason)) => format!("nothing was released: {reason}"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn condition_that_does_not_hold_is_named() {
+        let lacking = StoreError::Conflict(vec![Condition::NoOpenConsolidated]);
+        assert!(reason(&lacking).ends_with("a record of the patient is being made"));
+        assert!(reason(&StoreError::Unavailable("x".to_owned())).contains("unavailable"));
+    }
+}
