@@ -11,8 +11,8 @@ mod words;
 
 use std::collections::BTreeSet;
 
-use document::{Document, Operation};
 use crate::template::routes;
+use document::{Document, Operation};
 
 const WEBHOOK: &str = "POST /v1/webhooks/metriport";
 

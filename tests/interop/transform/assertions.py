@@ -259,6 +259,13 @@ REFUSED = [
     ({"MetriportBaseUrl": "https://metriport.example.com", "RecordLinkHosts": "any-s3-bucket"}, "sandbox"),
     ({"CreateUserPool": "false", "JwtIssuer": ""}, "JwtIssuer"),
     ({"CreateUserPool": "true", "JwtIssuer": "https://issuer.example.com"}, "JwtIssuer"),
+    ({"CreateUserPool": "true", "RequiredAmr": "mfa"}, "leave RequiredAmr"),
+    ({"CreateUserPool": "true", "RequiredAcr": "c1", "AcceptAnySignIn": "false"}, "leave RequiredAmr"),
+    ({"CreateUserPool": "true", "AssuranceClaims": "acr=acrs"}, "AssuranceClaims"),
+    ({"CreateUserPool": "true", "AcceptAnySignIn": "true"}, "AcceptAnySignIn"),
+    ({"CreateUserPool": "false", "RequiredAmr": "", "RequiredAcr": ""}, "Say how a person"),
+    ({"RequiredAmr": "mfa", "AcceptAnySignIn": "true"}, "contradicts"),
+    ({"RequiredAcr": "c1", "AcceptAnySignIn": "true"}, "contradicts"),
     ({"DomainName": "a.example.com", "CertificateArn": ""}, "CertificateArn"),
     ({"DomainName": "", "WebhookSegment": "8f14e45fceea167a5a36dedd4bea2543"}, "of no use"),
 ]

@@ -213,6 +213,14 @@ def let_two_issuers_stand(written):
     del written["template.yaml"]["Rules"]["OneIssuer"]
 
 
+def take_any_sign_in_without_a_word(written):
+    del written["template.yaml"]["Rules"]["SignInIsAssured"]
+
+
+def take_any_sign_in_besides(written):
+    del written["template.yaml"]["Rules"]["SignInIsNotContradicted"]
+
+
 def state_no_waiver(written):
     del properties(written, "MetriportApiKeySecret")["Tags"]
 
@@ -251,7 +259,7 @@ BROKEN = {
     "rules": ("bare", [
         accept_unbound_demographics_without_a_word, leave_bound_demographics_unbound,
         accept_unbound_demographics_by_default, take_any_bucket_in_production, take_any_bucket_by_default,
-        refuse_every_deployment, let_two_issuers_stand,
+        refuse_every_deployment, let_two_issuers_stand, take_any_sign_in_without_a_word, take_any_sign_in_besides,
     ]),
     "stated_waivers": ("unbound", [state_no_waiver]),
     "processor": ("x86_64", [run_elsewhere]),
