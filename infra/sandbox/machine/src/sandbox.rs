@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sandbox_aws::{Aws, AwsOptions};
 use sandbox_host::cloudwatch::MetricSink;
-use sandbox_host::template::{Stack, TemplateError};
+use sandbox_host::template::{Stack, TemplateError, Throttle};
 use sandbox_host::{Host, HostOptions, Issuer, IssuerError, LogSink, Runner, StartError};
 use sandbox_metriport::{FaultPlan, StandIn, StandInOptions};
 use serde_json::{Map, Value};
@@ -56,7 +56,7 @@ pub struct SandboxOptions {
     pub redirects: Vec<String>,
     /// Web origins that may call the API and read records from a browser, as the parameter `CorsOrigins`.
     pub origins: Vec<String>,
-    /// Apply the template's throttles. Off where more is sent than they admit.
+    /// Apply the template's throttles, whose seconds `time_scale` divides, too. Off where more is sent than they admit.
     pub throttled: bool,
     /// Told of every call to AWS.
     pub observer: Option<sandbox_aws::Observer>,
@@ -150,6 +150,7 @@ pub struct Sandbox {
     host: Host,
     issuer: Issuer,
     privileges: Arc<Privileges>,
+    throttle: Option<Throttle>,
 }
 
 impl Sandbox {
@@ -199,7 +200,10 @@ impl Sandbox {
             daily_quota,
             link_host: stand_in.base_url().trim_start_matches("http://").to_owned(),
         });
-        let stack = Stack::read(stack::TEMPLATE, &bindings)?;
+        let mut stack = Stack::read(stack::TEMPLATE, &bindings)?;
+        stack.api = stack.api.map(|api| api.in_scaled_time(options.time_scale));
+        let throttle = stack.api.as_ref().and_then(|api| api.default_throttle);
+        let throttle = throttle.filter(|_| options.throttled);
         let webhook_key = match options.set_up {
             true => stand_in.webhook_key(),
             false => clock::new_id().simple().to_string(),
@@ -233,6 +237,7 @@ impl Sandbox {
             host,
             issuer,
             privileges,
+            throttle,
         };
         if options.set_up {
             sandbox.register_webhook().await?;
@@ -302,6 +307,12 @@ impl Sandbox {
     #[must_use]
     pub const fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// What all callers of the API together may send, in real seconds; `None` where nothing is throttled.
+    #[must_use]
+    pub const fn throttle(&self) -> Option<Throttle> {
+        self.throttle
     }
 
     /// What functions may do, and did.

@@ -112,6 +112,25 @@ mod tests {
     }
 
     #[test]
+    fn a_shorter_second_gains_as_much_and_a_bucket_holds_no_more() {
+        let throttle = Throttle {
+            rate_per_sec: 2,
+            burst: 3,
+        };
+        let api = HttpApi {
+            default_throttle: Some(throttle),
+            throttles: [("POST /hook".to_owned(), throttle)].into(),
+            ..HttpApi::default()
+        };
+        let buckets = Buckets::new(&api.in_scaled_time(4), 0);
+        for route in ["GET /a", "POST /hook"] {
+            assert_eq!(admitted(&buckets, route, 5, 0), 3);
+            assert_eq!(admitted(&buckets, route, 5, 250), 2);
+            assert_eq!(admitted(&buckets, route, 5, 3_600_000), 3);
+        }
+    }
+
+    #[test]
     fn a_route_of_its_own_settings_is_not_touched_by_others() {
         let buckets = buckets();
         assert_eq!(admitted(&buckets, "GET /a", 5, 0), 3);

@@ -48,6 +48,15 @@ pub struct Cors {
 }
 
 impl HttpApi {
+    /// The same API where a second is `time_scale` times shorter. What a bucket holds stays the same.
+    #[must_use]
+    pub fn in_scaled_time(mut self, time_scale: u32) -> Self {
+        for throttle in self.default_throttle.iter_mut().chain(self.throttles.values_mut()) {
+            throttle.rate_per_sec = throttle.rate_per_sec.saturating_mul(u64::from(time_scale.max(1)));
+        }
+        self
+    }
+
     pub fn authorizer(&self, name: &str) -> Option<&JwtAuthorizer> {
         self.authorizers.iter().find(|authorizer| authorizer.name == name)
     }
