@@ -5,6 +5,7 @@
 //! Time runs faster, on both sides alike. Proofings and challenges are no part of the burst: their limits are lifted.
 
 mod crowd;
+mod noisy;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,10 @@ use tokio::time::Instant;
 use crate::cli::BurstArgs;
 use crowd::{Asked, Member, gather};
 
+pub use noisy::{NoisyOptions, NoisyReport, noisy};
+
+/// How much faster time runs unless the command says otherwise.
+const TIME_SCALE: u32 = 12;
 /// More than anybody here needs.
 const UNLIMITED: u32 = 1_000_000;
 /// How long a challenge may wait for its turn, in seconds of upstream's time.
@@ -77,10 +82,13 @@ pub struct BurstReport {
 
 /// Runs the command.
 pub(crate) async fn command(args: &BurstArgs) -> Result<(), String> {
+    if args.noisy > 0 {
+        return noisy::command(args).await;
+    }
     let options = BurstOptions {
         people: usize::from(args.people),
         query_limit: args.limit,
-        time_scale: args.scale.max(1),
+        time_scale: args.scale.unwrap_or(TIME_SCALE),
     };
     let report = burst(runner(args.bin_dir.clone())?, options, std::sync::Arc::new(|_| {})).await?;
     say(&table(&options, &report));

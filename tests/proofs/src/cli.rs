@@ -79,11 +79,20 @@ pub struct BurstArgs {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub people: u16,
     /// Network query starts a minute that Metriport allows.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    #[arg(long, default_value_t = 20, conflicts_with = "noisy", value_parser = clap::value_parser!(u32).range(2..=1_000))]
     pub limit: u32,
-    /// How much faster time runs.
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=60))]
-    pub scale: u32,
+    /// How much faster time runs; 12 times if not given, and twice with a noisy person.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub scale: Option<u32>,
+    /// Let one person send 80 % of what the API admits, on every route, while the others pull and read their records.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub noisy: u8,
+    /// With a noisy person: how long they send, in seconds before time is scaled.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(10..=3_600))]
+    pub secs: u32,
+    /// With a noisy person: decides what they send, and when the others come.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
     #[arg(long, value_name = "DIR")]
     pub bin_dir: Option<PathBuf>,

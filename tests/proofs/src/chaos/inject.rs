@@ -13,6 +13,7 @@ use shared::webhook::RUN_MARK;
 
 use super::evidence::{Injection, Log};
 use super::plan::{Dice, Kind, Rates};
+use crate::caller::caller;
 
 /// Longest lateness of a webhook and longest time until a queue message comes again, before time is scaled.
 const LATE_MS: u64 = 60_000;
@@ -20,9 +21,6 @@ const LATE_MS: u64 = 60_000;
 const ANSWER_LATE_MS: u64 = 4_000;
 /// Most calls or invocations that a kill lets pass before it strikes.
 const KILL_SKIPS: u64 = 40;
-
-/// The function that follows links.
-const FETCHER: &str = "record-fetch";
 
 /// One call that reached the stand-in.
 #[derive(Debug, Clone)]
@@ -295,19 +293,6 @@ impl sandbox_aws::Interceptor for AtAws {
 }
 
 struct AtUpstream(Arc<Storm>);
-
-/// The function that calls, by what it calls itself; none for hosted pages, whose caller is a browser. Whoever follows
-/// a link says nothing about itself.
-fn caller(call: &CallInfo) -> Option<&'static str> {
-    if call.operation == Operation::DownloadFile {
-        return Some(FETCHER);
-    }
-    let (_, name) = call.user_agent.rsplit_once('(')?;
-    NAMES
-        .iter()
-        .copied()
-        .find(|function| Some(*function) == name.strip_suffix(')'))
-}
 
 fn run_of(call: &CallInfo) -> Option<String> {
     let is_start = call.operation == Operation::StartNetworkQuery;

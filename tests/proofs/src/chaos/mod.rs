@@ -236,7 +236,7 @@ async fn drain(args: &ChaosArgs, sandbox: &Sandbox) -> Result<(), String> {
 }
 
 /// Queues that hold something, and how much.
-fn busy(sandbox: &Sandbox) -> Vec<String> {
+pub(crate) fn busy(sandbox: &Sandbox) -> Vec<String> {
     let depths = sandbox.aws().queues().depths();
     let sources = depths.iter().filter(|(name, _)| !name.ends_with("DeadLetters"));
     let held = sources.map(|(name, depth)| (name, depth.visible + depth.in_flight + depth.delayed));

@@ -1,0 +1,109 @@
+//! How an app asks: what API Gateway throttles is sent again, and what is busy is sent again when it says so.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sandbox_machine::app::{NoReply, Reply};
+use tokio::time::{Instant, sleep};
+
+/// How API Gateway's own refusal is counted: it has no code.
+pub(crate) const THROTTLED: &str = "429 of API Gateway";
+/// How long an app waits where nothing says how long.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long an app asks for something that a person waits for: longer than a place of the budget is held.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// Refusals by code.
+pub(crate) type Refusals = BTreeMap<String, u64>;
+
+/// Sends a request until API Gateway does not throttle it.
+pub(crate) async fn pass_gateway<F, R>(ask: F) -> Result<Reply, String>
+where
+    F: Fn() -> R,
+    R: Future<Output = Result<Reply, NoReply>>,
+{
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let reply = ask().await.map_err(|error| error.to_string())?;
+        if !is_throttled(&reply) || Instant::now() >= until {
+            return Ok(reply);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Sends a request until it is answered with this status; one that is refused for now is sent again when it says so.
+pub(crate) async fn expect<F, R>(status: u16, ask: F) -> Result<Reply, String>
+where
+    F: Fn() -> R,
+    R: Future<Output = Result<Reply, NoReply>>,
+{
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let reply = ask().await.map_err(|error| error.to_string())?;
+        if reply.status == status {
+            return Ok(reply);
+        }
+        if reply.status != 429 || Instant::now() >= until {
+            let code = refusal(&reply).unwrap_or_default();
+            return Err(format!("answered {} {code} instead of {status}", reply.status));
+        }
+        sleep(retry_after(&reply).unwrap_or(PAUSE)).await;
+    }
+}
+
+/// Whether API Gateway itself refused for its throttle.
+pub(crate) fn is_throttled(reply: &Reply) -> bool {
+    reply.status == 429 && reply.code().is_empty()
+}
+
+/// How a refusal is counted; `None` for a reply that is not one.
+pub(crate) fn refusal(reply: &Reply) -> Option<String> {
+    match (reply.status, reply.code()) {
+        (..400, _) => None,
+        (429, code) if code.is_empty() => Some(THROTTLED.to_owned()),
+        (status, code) if code.is_empty() => Some(format!("{status} without a code")),
+        (_, code) => Some(code),
+    }
+}
+
+/// How long a refusal asks to wait.
+pub(crate) fn retry_after(reply: &Reply) -> Option<Duration> {
+    let seconds = reply.headers.get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The counts as one line.
+pub(crate) fn listed(refusals: &Refusals) -> String {
+    let counts: Vec<_> = refusals.iter().map(|(code, count)| format!("{count} {code}")).collect();
+    match counts.is_empty() {
+        true => "none".to_owned(),
+        false => counts.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderMap, HeaderValue};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn reply(status: u16, body: Value) -> Reply {
+        let headers = HeaderMap::from_iter([(reqwest::header::RETRY_AFTER, HeaderValue::from_static("7"))]);
+        Reply { status, headers, body }
+    }
+
+    #[test]
+    fn a_refusal_of_the_gateway_is_counted_apart() {
+        let gateway = reply(429, json!({ "message": "Too Many Requests" }));
+        let ours = reply(429, json!({ "code": "upstream_busy" }));
+        assert!(is_throttled(&gateway) && !is_throttled(&ours));
+        assert_eq!(refusal(&gateway).as_deref(), Some(THROTTLED));
+        assert_eq!(refusal(&ours).as_deref(), Some("upstream_busy"));
+        let failed = reply(503, json!({ "message": "Service Unavailable" }));
+        assert_eq!(refusal(&failed).as_deref(), Some("503 without a code"));
+        assert_eq!(refusal(&reply(202, json!({}))), None);
+        assert_eq!(retry_after(&ours), Some(Duration::from_secs(7)));
+    }
+}

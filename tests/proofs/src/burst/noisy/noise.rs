@@ -1,0 +1,159 @@
+//! The noisy person: holds a valid token, is verified and linked, and sends more than anybody needs.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sandbox_machine::Sandbox;
+use sandbox_machine::app::{NoReply, QueryAsk, Reply};
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::plan::Route;
+use super::reading::read;
+use crate::asking::{Refusals, refusal};
+use crate::verified::{VerifiedPerson, demographics, record_body};
+
+/// Who it is, to the issuer and upstream.
+pub(super) const SUBJECT: &str = "noisy";
+/// Most requests on their way. The sandbox runs four processes of a function where Lambda runs hundreds: more would
+/// wait there in front of others, which is the sandbox's doing.
+const AT_ONCE: usize = 8;
+
+/// The noisy person, and what they have of their own to ask for.
+pub(super) struct Noise {
+    person: VerifiedPerson,
+    /// Between these the person changes.
+    demographics: [Value; 2],
+    changed: AtomicBool,
+    run: String,
+    record: String,
+    /// What the newest challenge lets ask for.
+    ask: Mutex<QueryAsk>,
+}
+
+/// What came of the requests.
+#[derive(Debug, Clone, Default)]
+pub struct NoiseFigures {
+    /// How many were sent.
+    pub sent: usize,
+    /// From the first to the last answer.
+    pub took: Duration,
+    /// Those that were served, by route.
+    pub served: BTreeMap<&'static str, u64>,
+    /// Those that were refused, by code.
+    pub refusals: Refusals,
+}
+
+impl Noise {
+    /// Makes the person ready, with a record to read. `first` is the number of demographics that nobody else has.
+    pub(super) async fn prepare(sandbox: &Sandbox, first: usize, patience: Duration) -> Result<Arc<Self>, String> {
+        let app = sandbox.app(SUBJECT).map_err(|error| error.to_string())?;
+        let demographics = [demographics(first), demographics(first + 1)];
+        let [own, _] = &demographics;
+        let person = VerifiedPerson::verify(app, own).await?;
+        let reading = read(&person, patience, 1).await;
+        let found = reading.outcome.map_err(|why| format!("the noisy person: {why}"))?;
+        let ask = Mutex::new(person.pass_challenge().await?);
+        Ok(Arc::new(Self {
+            person,
+            demographics,
+            changed: AtomicBool::new(false),
+            run: found.run,
+            record: found.record,
+            ask,
+        }))
+    }
+
+    /// Sends these requests, one every so often.
+    pub(super) async fn make(self: &Arc<Self>, plan: Vec<Route>, every: Duration) -> NoiseFigures {
+        let (begun, permits) = (Instant::now(), Arc::new(Semaphore::new(AT_ONCE)));
+        let (mut figures, mut sending) = (NoiseFigures::default(), JoinSet::new());
+        let mut due = begun;
+        for (number, route) in plan.into_iter().enumerate() {
+            sleep_until(due).await;
+            due += every;
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            let noise = Arc::clone(self);
+            sending.spawn(async move {
+                let reply = noise.send(route, number).await;
+                drop(permit);
+                (route, reply)
+            });
+            while let Some(Ok((route, reply))) = sending.try_join_next() {
+                figures.add(route, &reply);
+            }
+        }
+        while let Some(Ok((route, reply))) = sending.join_next().await {
+            figures.add(route, &reply);
+        }
+        figures.took = begun.elapsed();
+        figures
+    }
+
+    async fn send(&self, route: Route, number: usize) -> Result<Reply, NoReply> {
+        let app = &self.person.app;
+        match route {
+            Route::ReadIdentity => app.identity().await,
+            Route::OpenChallenge => self.open_challenge().await,
+            Route::StartQuery => {
+                let ask = self.newest_ask().clone();
+                app.start_query(&ask).await
+            }
+            Route::ListQueries => app.get("/v1/network-queries").await,
+            Route::ReadQuery => app.get(&format!("/v1/network-queries/{}", self.run)).await,
+            Route::ReadTimeline => app.get(&format!("/v1/network-queries/{}/timeline", self.run)).await,
+            Route::AskRecord => app.ask_record(&record_body(number)).await,
+            Route::ListRecords => app.get("/v1/records").await,
+            Route::ReadRecord => app.get(&format!("/v1/records/{}", self.record)).await,
+            Route::PutPatient => self.change().await,
+            Route::OpenIdentitySession => app.open_identity_session(IDENTITY_RETURN).await,
+        }
+    }
+
+    /// Opens a challenge, and passes the page of one that was opened, so that the next query is a valid one.
+    async fn open_challenge(&self) -> Result<Reply, NoReply> {
+        let reply = self.person.app.open_challenge(AAL2_RETURN).await?;
+        if reply.status == 201 {
+            let (challenge, page) = (reply.text("/challengeId"), reply.text("/challengeUrl"));
+            // A page that was superseded meanwhile gives nothing, and the ask before stays.
+            if let Ok(ask) = self.person.pass_page(&challenge, &page).await {
+                *self.newest_ask() = ask;
+            }
+        }
+        Ok(reply)
+    }
+
+    /// Changes the demographics to those that are not stored.
+    async fn change(&self) -> Result<Reply, NoReply> {
+        let changed = self.changed.load(Ordering::SeqCst);
+        let [own, other] = &self.demographics;
+        let reply = self.person.app.put_patient(if changed { own } else { other }).await?;
+        if reply.status == 200 {
+            self.changed.store(!changed, Ordering::SeqCst);
+        }
+        Ok(reply)
+    }
+
+    fn newest_ask(&self) -> MutexGuard<'_, QueryAsk> {
+        self.ask.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl NoiseFigures {
+    fn add(&mut self, route: Route, reply: &Result<Reply, NoReply>) {
+        self.sent += 1;
+        let refused = match reply {
+            Ok(reply) => refusal(reply),
+            Err(_no_reply) => Some("no answer".to_owned()),
+        };
+        match refused {
+            None => *self.served.entry(route.key()).or_default() += 1,
+            Some(code) => *self.refusals.entry(code).or_default() += 1,
+        }
+    }
+}

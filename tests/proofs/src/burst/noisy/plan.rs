@@ -1,0 +1,110 @@
+//! What the noisy person sends, and when: every route that takes a token, first one after the other, then all at once.
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// A route that takes a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Route {
+    ReadIdentity,
+    OpenChallenge,
+    StartQuery,
+    ListQueries,
+    ReadQuery,
+    ReadTimeline,
+    AskRecord,
+    ListRecords,
+    ReadRecord,
+    PutPatient,
+    OpenIdentitySession,
+}
+
+impl Route {
+    /// All of them. Changed demographics end the verification, which all but the last need: so the patient is last but
+    /// one.
+    pub(super) const ALL: [Self; 11] = [
+        Self::ReadIdentity,
+        Self::OpenChallenge,
+        Self::StartQuery,
+        Self::ListQueries,
+        Self::ReadQuery,
+        Self::ReadTimeline,
+        Self::AskRecord,
+        Self::ListRecords,
+        Self::ReadRecord,
+        Self::PutPatient,
+        Self::OpenIdentitySession,
+    ];
+
+    /// Its key, as API Gateway has it.
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Self::ReadIdentity => "GET /v1/identity",
+            Self::OpenChallenge => "POST /v1/aal2-challenges",
+            Self::StartQuery => "POST /v1/network-queries",
+            Self::ListQueries => "GET /v1/network-queries",
+            Self::ReadQuery => "GET /v1/network-queries/{id}",
+            Self::ReadTimeline => "GET /v1/network-queries/{id}/timeline",
+            Self::AskRecord => "POST /v1/records",
+            Self::ListRecords => "GET /v1/records",
+            Self::ReadRecord => "GET /v1/records/{id}",
+            Self::PutPatient => "PUT /v1/patient",
+            Self::OpenIdentitySession => "POST /v1/identity-sessions",
+        }
+    }
+}
+
+/// So many requests: the first half route by route, the second half by the seed's choice.
+pub(super) fn noise(requests: usize, seed: u64) -> Vec<Route> {
+    let in_turn = requests / 2;
+    let ordered = (0..in_turn).filter_map(|number| Route::ALL.get(number * Route::ALL.len() / in_turn).copied());
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut drawn = || Route::ALL.get(rng.random_range(0..Route::ALL.len())).copied();
+    let mixed = (in_turn..requests).filter_map(|_| drawn());
+    ordered.chain(mixed).collect()
+}
+
+/// So many requests of the same person that take nothing of what persons share, but cost the machine as much.
+pub(super) fn harmless(requests: usize) -> Vec<Route> {
+    vec![Route::ReadIdentity; requests]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sandbox_machine::stack::TEMPLATE;
+
+    use super::*;
+
+    /// The routes of the template, from the lines of its events: the one without a token is the webhooks' own.
+    fn routes_of_the_template() -> BTreeSet<String> {
+        let lines: Vec<&str> = TEMPLATE.lines().map(str::trim).collect();
+        let event = |pair: &[&str]| {
+            let (method, path) = (pair[0].strip_prefix("Method: ")?, pair[1].strip_prefix("Path: ")?);
+            Some(format!("{method} {path}"))
+        };
+        let routes = lines.windows(2).filter_map(event);
+        routes.filter(|route| !route.contains("/webhooks/")).collect()
+    }
+
+    #[test]
+    fn every_route_that_takes_a_token_is_sent() {
+        let keys: BTreeSet<String> = Route::ALL.iter().map(|route| route.key().to_owned()).collect();
+        assert_eq!(keys, routes_of_the_template());
+    }
+
+    #[test]
+    fn routes_come_in_turn_and_then_all_at_once_by_the_seed() {
+        let plan = noise(4_800, 1);
+        let (ordered, mixed) = plan.split_at(2_400);
+        assert!(ordered.is_sorted_by_key(|route| Route::ALL.iter().position(|one| one == route)));
+        for half in [ordered, mixed] {
+            let count = |route: &Route| half.iter().filter(|one| *one == route).count();
+            assert!(Route::ALL.iter().all(|route| count(route) > 150));
+        }
+        assert_eq!(plan, noise(4_800, 1));
+        assert_ne!(plan, noise(4_800, 2));
+        assert_eq!((noise(0, 1).len(), noise(7, 1).len(), harmless(7).len()), (0, 7, 7));
+    }
+}

@@ -1,0 +1,102 @@
+//! What the functions called upstream, and for whom; and what the table counts as calls of the day.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use sandbox_machine::Sandbox;
+use sandbox_metriport::{CallInfo, Interceptor, Operation, Passage};
+use shared::aws::Aws;
+use shared::config::Env;
+use tokio::time::{Instant, sleep};
+
+use crate::caller::caller;
+use crate::chaos::busy;
+
+/// The table's name in the sandbox.
+const TABLE: &str = "ias-Table";
+/// The partition of the days' counts.
+const DAYS: &str = "BUDGET#day";
+/// How often the queues are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Calls by operation.
+pub type Calls = BTreeMap<Operation, u64>;
+
+/// Every call of a function to the API of the stand-in, with the patient's `externalId`.
+#[derive(Default)]
+pub(super) struct CallLog(Mutex<Vec<(Option<String>, Operation)>>);
+
+impl CallLog {
+    fn calls(&self) -> MutexGuard<'_, Vec<(Option<String>, Operation)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there were so far, for whomever.
+    pub(super) fn len(&self) -> usize {
+        self.calls().len()
+    }
+
+    /// Calls about one person since the first so many of all.
+    pub(super) fn of(&self, subject: &str, since: usize) -> Calls {
+        let mut counts = Calls::new();
+        let calls = self.calls();
+        let own = calls.iter().skip(since);
+        for (_, operation) in own.filter(|(about, _)| about.as_deref() == Some(subject)) {
+            *counts.entry(*operation).or_default() += 1;
+        }
+        counts
+    }
+}
+
+#[async_trait::async_trait]
+impl Interceptor for CallLog {
+    async fn before(&self, call: &CallInfo) -> Passage {
+        // Links are not part of the API, and not calls of the day.
+        if call.operation != Operation::DownloadFile && caller(call).is_some() {
+            self.calls().push((call.external_id.clone(), call.operation));
+        }
+        Passage::Go
+    }
+}
+
+/// The day's calls: as the table counts them, and as the stand-in saw them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DayCount {
+    /// In the table, of all days.
+    pub counted: u64,
+    /// At the stand-in.
+    pub seen: u64,
+}
+
+impl DayCount {
+    /// Reads both once everything is worked off and they agree, or, if that does not come, after `bound`.
+    pub(super) async fn read(sandbox: &Sandbox, log: &CallLog, bound: Duration) -> Result<Self, String> {
+        let until = Instant::now() + bound;
+        loop {
+            let idle = busy(sandbox).is_empty() && sandbox.host().in_flight() == 0;
+            let seen = u64::try_from(log.len()).unwrap_or(u64::MAX);
+            let counted = counted(sandbox).await?;
+            if (idle && counted == seen) || Instant::now() >= until {
+                return Ok(Self { counted, seen });
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// The counts of all days, so that midnight makes no difference.
+async fn counted(sandbox: &Sandbox) -> Result<u64, String> {
+    let key = ("AWS_ACCESS_KEY_ID".to_owned(), "PROOFS".to_owned());
+    let env = Env::from_vars(sandbox.aws().env().into_iter().chain([key]));
+    let client = Aws::read(&env).map_err(|error| error.to_string())?.dynamodb();
+    let days = client
+        .query()
+        .table_name(TABLE)
+        .key_condition_expression("pk = :days")
+        .expression_attribute_values(":days", AttributeValue::S(DAYS.to_owned()));
+    let days = days.send().await.map_err(|error| error.to_string())?;
+    let calls = days.items().iter().filter_map(|day| day.get("calls")?.as_n().ok());
+    Ok(calls.filter_map(|calls| calls.parse::<u64>().ok()).sum())
+}

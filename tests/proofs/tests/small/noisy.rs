@@ -1,0 +1,35 @@
+//! `proofs burst --noisy 1`, with a lower rate: a debug build takes no more.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proofs::burst::{NoisyOptions, noisy};
+use sandbox_host::Runner;
+use sandbox_machine::pace::{followed, stretched};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_noisy_person_delays_nobody_and_takes_no_more_than_a_share() {
+    const PEOPLE: usize = 6;
+    let (exe, args) = (PathBuf::from(env!("CARGO_BIN_EXE_proofs")), vec!["function".to_owned()]);
+    let options = NoisyOptions {
+        people: PEOPLE,
+        secs: 45,
+        throttle_percent: 16,
+        time_scale: followed(8),
+        seed: 1,
+        // With so few persons the slowest decides, and a busy machine may hold any of them up.
+        slack: stretched(Duration::from_secs(2)),
+    };
+    let report = noisy(Runner::SelfExec { exe, args }, options, Arc::new(|_| {}))
+        .await
+        .expect("both rounds");
+    assert!(report.breaches.is_empty(), "{report:#?}");
+    assert_eq!((report.quiet.read, report.noisy.read), (PEOPLE, PEOPLE));
+    // The noise was made, and part of it was served as anybody's requests are.
+    assert_eq!(report.noisy.noise.sent, report.quiet.noise.sent);
+    assert!(
+        report.noisy.noise.served.contains_key("POST /v1/records"),
+        "{report:#?}"
+    );
+}
