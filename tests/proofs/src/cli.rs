@@ -8,6 +8,7 @@ use ias::cli::run_to_end;
 
 use crate::burst;
 use crate::chaos::{self, RotationArgs};
+use crate::trial::{self, TrialArgs};
 
 /// Plays whole pulls over real processes, and judges what came of them.
 #[derive(Debug, Parser)]
@@ -29,6 +30,8 @@ pub enum Command {
     Rotation(RotationArgs),
     /// Let many persons pull at the same moment, with time running faster, and check that Metriport's limits hold.
     Burst(BurstArgs),
+    /// Repeat each finding of a security trial, and check that it is refused.
+    Trial(TrialArgs),
     /// One function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
@@ -157,6 +160,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Kills(args) => chaos::kills(&args).await,
             Command::Rotation(args) => chaos::rotation(&args).await,
             Command::Burst(args) => burst::command(&args).await,
+            Command::Trial(args) => trial::command(&args).await,
             Command::Function { name } => Err(format!("{name} runs in a process of its own")),
         }
     })

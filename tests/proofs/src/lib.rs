@@ -6,4 +6,5 @@ pub mod burst;
 mod caller;
 mod chaos;
 pub mod cli;
+pub mod trial;
 mod verified;

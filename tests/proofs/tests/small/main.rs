@@ -4,3 +4,4 @@
 mod burst;
 mod noisy;
 mod rotation;
+mod trial;

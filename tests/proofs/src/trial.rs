@@ -1,0 +1,108 @@
+//! `proofs trial`: repeats each finding of a security trial, and shows that it is refused. It calls a sandbox of its
+//! own, or one that runs elsewhere (`ias up`): both take tokens of the same issuer, whose key is public.
+//!
+//! A complete token is served before an incomplete one is tried, so that a refusal is about what the token lacks.
+
+mod flood;
+mod link;
+mod target;
+mod token;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ias::report::say;
+use sandbox_host::Runner;
+use sandbox_machine::functions::runner;
+
+use target::Target;
+
+/// Options of `trial`.
+#[derive(Debug, Clone, Args)]
+pub struct TrialArgs {
+    /// Base URL of a running sandbox (`ias up`); a sandbox of its own if not given.
+    #[arg(long, value_name = "URL", conflicts_with = "bin_dir")]
+    pub against: Option<String>,
+    /// Requests of each flood.
+    #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u16).range(50..=10_000))]
+    pub requests: u16,
+    /// Links of each kind whose times are compared.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub links: u16,
+    /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
+    #[arg(long, value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// How large a trial is.
+#[derive(Debug, Clone, Copy)]
+pub struct TrialOptions {
+    /// Requests of each flood.
+    pub requests: usize,
+    /// Links of each kind whose times are compared.
+    pub links: usize,
+}
+
+/// One finding, tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was found.
+    pub name: &'static str,
+    /// The code of its refusal.
+    pub code: &'static str,
+    /// Whether it is refused.
+    pub refused: bool,
+    /// What was seen.
+    pub seen: String,
+}
+
+impl Finding {
+    /// The line of the command.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let verdict = if self.refused { "refused" } else { "NOT refused" };
+        format!("  {verdict:<12} {:<22} {:<26} {}", self.name, self.code, self.seen)
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn command(args: &TrialArgs) -> Result<(), String> {
+    let options = TrialOptions {
+        requests: usize::from(args.requests),
+        links: usize::from(args.links),
+    };
+    let findings = match &args.against {
+        Some(url) => repeat(&Target::at(url)?, options).await?,
+        None => trial(runner(args.bin_dir.clone())?, options).await?,
+    };
+    findings.iter().for_each(|finding| say(&finding.line()));
+    let open = findings.iter().filter(|finding| !finding.refused).count();
+    match open {
+        0 => Ok(()),
+        _ => Err(format!("{open} of {} findings are not refused", findings.len())),
+    }
+}
+
+/// Repeats every finding over a sandbox of its own, whose deployment demands all that it can.
+///
+/// # Errors
+/// When the sandbox does not start, or something else than a finding goes wrong.
+pub async fn trial(runner: Runner, options: TrialOptions) -> Result<Vec<Finding>, String> {
+    let sandbox = target::start(runner).await?;
+    let repeated = match Target::at(sandbox.host().base_url()) {
+        Ok(target) => repeat(&target, options).await,
+        Err(error) => Err(error),
+    };
+    let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
+    repeated.and_then(|findings| ended.map(|()| findings))
+}
+
+/// What needs no share of the account comes first: a flood leaves less for others where it is not refused.
+async fn repeat(target: &Target, options: TrialOptions) -> Result<Vec<Finding>, String> {
+    let mut findings = token::findings(target).await?;
+    findings.push(token::foreign_demographics(target).await?);
+    findings.push(link::conflicts(target, options.links).await?);
+    findings.push(flood::records(target, options.requests).await?);
+    findings.push(flood::sessions(target, options.requests).await?);
+    Ok(findings)
+}

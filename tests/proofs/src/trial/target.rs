@@ -1,0 +1,144 @@
+//! What is tried: a sandbox, and tokens for it that say anything.
+
+use std::sync::Arc;
+
+use sandbox_host::{Issuer, Runner};
+use sandbox_machine::app::App;
+use sandbox_machine::sandbox::{AUDIENCE, ISSUER, TOKEN_SECS};
+use sandbox_machine::{Sandbox, SandboxOptions};
+use sandbox_metriport::{CallInfo, Delays, Failure, Interceptor, Operation, PerMinute, StandInOptions};
+use serde_json::{Map, Value, json};
+use shared::clock;
+
+use crate::verified::demographics;
+
+/// What a deployment of the trial demands of a token, as the functions read it.
+const DEMANDS: [(&str, &str); 5] = [
+    ("EXTERNAL_ID_CLAIM", "member"),
+    (
+        "DEMOGRAPHICS_CLAIMS",
+        "firstName=given_name,lastName=family_name,dob=birthdate",
+    ),
+    ("REQUIRED_SCOPE", SCOPE),
+    ("REQUIRED_AMR", "mfa"),
+    ("MAX_AUTH_AGE_SECS", "900"),
+];
+/// The scope that a complete token has.
+const SCOPE: &str = "individual-access";
+/// How late the stand-in answers calls about patients, so that their number decides how long a link takes.
+const PATIENT_CALL_MS: u64 = 200;
+/// How long a record is in the making, so that those of a flood wait for each other.
+const CONSOLIDATED_MS: u64 = 3_000;
+/// Patient writes a minute: the links of the trial take their time from upstream and not from the budget.
+const PATIENT_WRITES: u32 = 1_000;
+
+/// An API that takes tokens of the sandbox's issuer.
+pub(super) struct Target {
+    base_url: String,
+    issuer: Issuer,
+    /// New with each trial: persons of an earlier one may still be there.
+    first: usize,
+}
+
+/// One person of the trial.
+#[derive(Debug, Clone)]
+pub(super) struct Person {
+    pub(super) subject: String,
+    pub(super) demographics: Value,
+}
+
+impl Target {
+    /// The API at this URL.
+    pub(super) fn at(base_url: &str) -> Result<Self, String> {
+        let seconds = clock::now().millis() / 1_000 % 1_000_000;
+        Ok(Self {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            issuer: Issuer::new(ISSUER, AUDIENCE).map_err(|error| error.to_string())?,
+            first: usize::try_from(seconds).unwrap_or_default(),
+        })
+    }
+
+    /// A person whom nobody is like.
+    pub(super) fn person(&self, number: usize) -> Person {
+        let number = self.first + number;
+        Person {
+            subject: format!("trial-{number}"),
+            demographics: demographics(number),
+        }
+    }
+
+    /// The app of a person whose token is complete, except for these claims; null leaves one out.
+    pub(super) fn app(&self, person: &Person, otherwise: &Value) -> Result<App, String> {
+        let mut claims = complete(person);
+        for (name, value) in otherwise.as_object().into_iter().flatten() {
+            claims.insert(name.clone(), value.clone());
+        }
+        self.app_with(person, &claims)
+    }
+
+    /// The app of a person whose token lacks a claim.
+    pub(super) fn app_without(&self, person: &Person, claim: &str) -> Result<App, String> {
+        let mut claims = complete(person);
+        claims.remove(claim);
+        self.app_with(person, &claims)
+    }
+
+    fn app_with(&self, person: &Person, claims: &Map<String, Value>) -> Result<App, String> {
+        let token = self.issuer.token(&person.subject, claims, TOKEN_SECS, now_secs());
+        let token = token.map_err(|error| error.to_string())?;
+        App::new(&self.base_url, &token).map_err(|error| error.to_string())
+    }
+}
+
+/// What a token says of a person who has just signed in with a second factor.
+fn complete(person: &Person) -> Map<String, Value> {
+    let own = |name: &str| person.demographics.get(name).cloned().unwrap_or_default();
+    Map::from_iter([
+        ("member".to_owned(), json!(person.subject)),
+        ("given_name".to_owned(), own("firstName")),
+        ("family_name".to_owned(), own("lastName")),
+        ("birthdate".to_owned(), own("dob")),
+        ("scope".to_owned(), json!(format!("openid {SCOPE}"))),
+        ("amr".to_owned(), json!(["pwd", "otp", "mfa"])),
+        ("auth_time".to_owned(), json!(now_secs())),
+    ])
+}
+
+pub(super) fn now_secs() -> u64 {
+    u64::try_from(clock::now().millis() / 1_000).unwrap_or_default()
+}
+
+/// A sandbox whose deployment demands all that it can.
+pub(super) async fn start(runner: Runner) -> Result<Sandbox, String> {
+    let mut options = SandboxOptions::new(runner);
+    let demands = DEMANDS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    options.extra_env.extend(demands);
+    options.throttled = false;
+    options.stand_in = StandInOptions {
+        auto_approve: true,
+        delays: Delays {
+            consolidated_ms: CONSOLIDATED_MS,
+            ..Delays::default()
+        },
+        limits: PerMinute {
+            patient: PATIENT_WRITES,
+            ..PerMinute::default()
+        },
+        ..StandInOptions::default()
+    };
+    options.faults.upstream = Some(Arc::new(SlowPatients));
+    Sandbox::start(options).await.map_err(|error| error.to_string())
+}
+
+/// Answers calls about patients late.
+struct SlowPatients;
+
+impl Interceptor for SlowPatients {
+    fn decide(&self, call: &CallInfo) -> Option<Failure> {
+        let about_patients = matches!(
+            call.operation,
+            Operation::FindPatient | Operation::CreatePatient | Operation::UpdatePatient
+        );
+        about_patients.then_some(Failure::HangFor(PATIENT_CALL_MS))
+    }
+}
