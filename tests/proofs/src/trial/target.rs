@@ -12,19 +12,14 @@ use shared::clock;
 
 use crate::verified::demographics;
 
-/// What a deployment of the trial demands of a token, as the functions read it.
-const DEMANDS: [(&str, &str); 5] = [
+/// What a deployment of the trial demands of a token beside what every sandbox does, as the functions read it.
+const DEMANDS: [(&str, &str); 2] = [
     ("EXTERNAL_ID_CLAIM", "member"),
     (
         "DEMOGRAPHICS_CLAIMS",
         "firstName=given_name,lastName=family_name,dob=birthdate",
     ),
-    ("REQUIRED_SCOPE", SCOPE),
-    ("REQUIRED_AMR", "mfa"),
-    ("MAX_AUTH_AGE_SECS", "900"),
 ];
-/// The scope that a complete token has.
-const SCOPE: &str = "individual-access";
 /// How late the stand-in answers calls about patients, so that their number decides how long a link takes.
 const PATIENT_CALL_MS: u64 = 200;
 /// How long a record is in the making, so that those of a flood wait for each other.
@@ -67,30 +62,19 @@ impl Target {
         }
     }
 
-    /// The app of a person whose token is complete, except for these claims; null leaves one out.
+    /// The app of a person whose token is complete, except for these claims.
     pub(super) fn app(&self, person: &Person, otherwise: &Value) -> Result<App, String> {
         let mut claims = complete(person);
         for (name, value) in otherwise.as_object().into_iter().flatten() {
             claims.insert(name.clone(), value.clone());
         }
-        self.app_with(person, &claims)
-    }
-
-    /// The app of a person whose token lacks a claim.
-    pub(super) fn app_without(&self, person: &Person, claim: &str) -> Result<App, String> {
-        let mut claims = complete(person);
-        claims.remove(claim);
-        self.app_with(person, &claims)
-    }
-
-    fn app_with(&self, person: &Person, claims: &Map<String, Value>) -> Result<App, String> {
-        let token = self.issuer.token(&person.subject, claims, TOKEN_SECS, now_secs());
+        let token = self.issuer.token(&person.subject, &claims, TOKEN_SECS, now_secs());
         let token = token.map_err(|error| error.to_string())?;
         App::new(&self.base_url, &token).map_err(|error| error.to_string())
     }
 }
 
-/// What a token says of a person who has just signed in with a second factor.
+/// What a token says of a person, beside what the issuer puts into every token.
 fn complete(person: &Person) -> Map<String, Value> {
     let own = |name: &str| person.demographics.get(name).cloned().unwrap_or_default();
     Map::from_iter([
@@ -98,9 +82,6 @@ fn complete(person: &Person) -> Map<String, Value> {
         ("given_name".to_owned(), own("firstName")),
         ("family_name".to_owned(), own("lastName")),
         ("birthdate".to_owned(), own("dob")),
-        ("scope".to_owned(), json!(format!("openid {SCOPE}"))),
-        ("amr".to_owned(), json!(["pwd", "otp", "mfa"])),
-        ("auth_time".to_owned(), json!(now_secs())),
     ])
 }
 

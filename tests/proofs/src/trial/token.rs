@@ -18,7 +18,7 @@ pub(super) async fn findings(target: &Target) -> Result<Vec<Finding>, String> {
     let person = target.person(0);
     serve_complete(target.app(&person, &json!({}))?, &person).await?;
     let old = json!({ "amr": ["pwd"], "auth_time": now_secs().saturating_sub(LONG_AGO_SECS) });
-    let scopeless = vec![target.app_without(&person, "scope")?];
+    let scopeless = vec![target.app(&person, &json!({ "scope": "openid" }))?];
     let old = vec![target.app(&person, &old)?];
     Ok(vec![
         read("token without scope", (403, "scope_missing"), scopeless).await?,
