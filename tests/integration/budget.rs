@@ -1,6 +1,7 @@
 //! The rate budget: whatever happens at once, upstream's limits are not met, and nobody loses a challenge to them.
 
 mod day;
+mod shares;
 
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ fn header(reply: &Reply, name: &str) -> String {
 async fn no_slot_is_given_twice_however_many_ask() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let (table, now) = (table(&app), clock::now());
-    let pace = Pace::new(Budget::QueryStarts, 20, Timing::default());
+    let pace = Pace::new(20, Timing::default());
     let latest = pace.latest_to_accept(now.plus(Timing::default().aal2_session()));
     let mut asking = JoinSet::new();
     for _ in 0..16 {
@@ -73,7 +74,7 @@ async fn no_slot_is_given_twice_however_many_ask() {
 async fn as_many_places_are_given_as_there_are() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let (table, now) = (table(&app), clock::now());
-    let places = Places::new(Budget::Identity, 15, Timing::default());
+    let places = Places::new(15, Timing::default());
     let take = async |at: Time| {
         let mut asking = JoinSet::new();
         for draw in 0..60 {
@@ -119,29 +120,33 @@ async fn link_without_a_place_is_refused_with_the_wait() {
     // A minute, how long a call may travel, and the millisecond by which a place is held longer, in whole seconds.
     let window = (app.scaled(Duration::from_secs(62)).as_millis() + 1).div_ceil(1000);
     let linked = nora.link().await;
-    assert_eq!(
-        (linked.status, header(&linked, "ratelimit-policy")),
-        (200, format!("\"patient\";q=1;w={window}"))
-    );
+    assert_eq!(linked.status, 200);
+    assert!(header(&linked, "ratelimit-policy").starts_with("\"patient\";q=5;w="));
+    assert!(header(&linked, "ratelimit").starts_with("\"patient\";r=4;t="));
     let busy = mira.link().await;
     refused(&busy, 429, "upstream_busy", "retry");
     assert!((1..=window).contains(&retry_after(&busy).into()), "{:?}", busy.headers);
-    assert!(header(&busy, "ratelimit").starts_with("\"patient\";r=0;t="));
+    // How busy others are is in no header.
+    assert_eq!(header(&busy, "ratelimit") + &header(&busy, "ratelimit-policy"), "");
     // Nothing was begun: the person is as unlinked as before, and equal demographics cost nothing.
     assert_eq!(mira.identity().await, "not_started");
     assert_eq!(header(&nora.link().await, "ratelimit"), "");
     assert_eq!(app.upstream(Operation::CreatePatient), 1);
-    until("there is a place again", async || {
-        (mira.link().await.status == 200).then_some(())
+    // However often she asks, what the others have costs nothing of her own share.
+    let linked = until("there is a place again", async || {
+        let linked = mira.link().await;
+        assert!(["upstream_busy", ""].contains(&&*linked.code()), "{linked:?}");
+        (linked.status == 200).then_some(linked)
     })
     .await;
+    assert!(header(&linked, "ratelimit").starts_with("\"patient\";r=4;t="));
     assert_limits_were_kept(&app, "patient").await;
     app.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn page_without_a_place_opens_once_a_place_is_free() {
-    let app = start_with_limits(|limits| limits.identity = 4).await;
+    let app = start_without_shares(|limits| limits.identity = 4).await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
     nora.pass_identity_page().await;
@@ -158,7 +163,7 @@ async fn page_without_a_place_opens_once_a_place_is_free() {
         opened = next;
     };
     assert!(
-        header(&opened, "ratelimit").starts_with("\"identity\";r=0;t="),
+        header(&opened, "ratelimit").starts_with("\"identity\";r="),
         "{opened:?}"
     );
     refused(&busy, 429, "upstream_busy", "retry");
@@ -176,9 +181,19 @@ async fn page_without_a_place_opens_once_a_place_is_free() {
 /// A sandbox whose upstream keeps other limits, at the speed of the functions. No faster: a call may take two seconds
 /// to arrive, which the scale divides.
 async fn start_with_limits(change: impl FnOnce(&mut PerMinute)) -> TestApp {
+    start(true, change).await
+}
+
+/// The same, for persons who may use up what all share.
+async fn start_without_shares(change: impl FnOnce(&mut PerMinute)) -> TestApp {
+    start(false, change).await
+}
+
+async fn start(person_shares: bool, change: impl FnOnce(&mut PerMinute)) -> TestApp {
     TestApp::with(|options| {
         options.time_scale = 5;
         options.stand_in.time_scale = 5;
+        options.person_shares = person_shares;
         change(&mut options.stand_in.limits);
     })
     .await
@@ -226,11 +241,7 @@ async fn start_in_a_later_slot(person: &Person) -> (String, Time) {
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
     let start_at = Time::parse(&accepted.text("/estimatedStartAt")).expect("a time");
     assert!(start_at > clock::now());
-    assert!(
-        header(&accepted, "ratelimit").starts_with("\"query\";r="),
-        "{:?}",
-        accepted.headers
-    );
+    assert_eq!(header(&accepted, "ratelimit"), "");
     let id = accepted.text("/id");
     assert_eq!(person.run(&id).await.text("/status"), "queued");
     (id, start_at)

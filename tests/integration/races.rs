@@ -8,7 +8,7 @@ use sandbox_machine::app::Reply;
 use sandbox_metriport::Operation;
 use serde_json::Value;
 use shared::clock;
-use shared::domain::record::{Asked, NewRecord, Record, RecordEvent};
+use shared::domain::record::{Asked, NewRecord, OpenRecords, Record, RecordEvent};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, PatientId, RecordId, Timing};
 use shared::store::{Condition, CreateRecord, ReadRecord, claim_record};
@@ -298,7 +298,8 @@ async fn a_record_is_written_over_what_was_read_and_over_nothing_else() {
     };
     let (now, timing) = (clock::now(), Timing::default());
     let record = Record::ask(new, now, timing);
-    table.create_record(&owner, &record).await.expect("a new record");
+    let open = OpenRecords::default().with(&record);
+    table.create_record(&owner, &record, &open).await.expect("a new record");
     let over = RecordEvent::DeadlinePassed;
     let first = claim_record(&table, &owner, &record, &RecordEvent::LockBusy, (now, timing)).await;
     let second = claim_record(&table, &owner, &record, &over, (now, timing)).await;

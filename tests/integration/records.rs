@@ -1,6 +1,7 @@
 //! Records a person asks for: other forms and filters, one at a time per patient, by links that live a minute.
 
 mod bad_input;
+mod shares;
 mod transfers;
 
 use std::collections::BTreeSet;

@@ -7,7 +7,7 @@ pub mod open;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
-use shared::edge::budget::{HeedLimits, RateBudget, TakeTurn};
+use shared::edge::budget::{CallerBudget, HeedLimits, TakeTurn};
 use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metriport::{Client, OpenAal2Challenge};
 use shared::owner::OwnerKey;
@@ -29,14 +29,14 @@ pub struct Deps {
     owner_key: OwnerKey,
     assurance: Assurance,
     clock: SystemClock,
-    budget: RateBudget,
+    budget: CallerBudget,
     redirects: Vec<String>,
 }
 
 shared::holds!(Deps {
     HasStore: table: Table,
     HasUpstream: metriport: Client,
-    HasBudget: budget: RateBudget,
+    HasBudget: budget: CallerBudget,
     HasClock: clock: SystemClock,
 });
 
@@ -50,7 +50,7 @@ impl Deps {
         let redirects = init.env.list("REDIRECT_ALLOWLIST");
         let table = init.table()?;
         Ok(Self {
-            budget: init.rate_budget(&table)?,
+            budget: init.caller_budget(&table)?,
             table,
             metriport,
             owner_key,

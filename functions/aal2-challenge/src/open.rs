@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shared::Error;
-use shared::domain::budget::{Allowance, Budget};
+use shared::domain::budget::{Allowance, Budget, PersonAsk};
 use shared::domain::challenge::{ChallengeSlot, Pending};
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::edge::budget::heeded;
@@ -33,15 +33,16 @@ pub struct Opened {
 /// Opens a challenge, whose page returns to `redirect`, a URL that the deployment allows. One that was pending is
 /// superseded.
 ///
-/// How the rate budget stands then comes back with it.
+/// How the person's share stands then comes back with it.
 ///
 /// # Errors
-/// Refuses a caller who is not verified, with us or upstream, and a call that the rate budget has no place for.
+/// Refuses a caller who is not verified, with us or upstream, one who has used up their share, and a call that the rate
+/// budget has no place for.
 pub async fn open(io: &impl Ports, owner: &OwnerId, redirect: &RedirectUrl) -> Result<(Opened, Allowance), Error> {
     let now = io.now();
     let ((slot, identity), challenges) = try_join!(io.person(owner), io.challenge(owner))?;
     let (link, proofed) = verified(&slot, &identity, now, io.timing())?;
-    let allowance = io.place(Budget::Identity, io.now()).await?;
+    let allowance = io.place(owner, PersonAsk::Challenge, io.now()).await?;
     let answer = io.open_aal2_challenge(&proofed, redirect).await;
     let challenge = match heeded(io, Budget::Identity, answer, io.now()).await {
         Err(error) if error.rejects_identity() => {

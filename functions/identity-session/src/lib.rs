@@ -12,7 +12,7 @@ use shared::domain::FacilityId;
 use shared::domain::assurance::Assurance;
 use shared::domain::claims::ClaimRules;
 use shared::domain::patient::LinkConflict;
-use shared::edge::budget::{CountCall, HeedLimits, RateBudget, TakeTurn};
+use shared::edge::budget::{CallerBudget, CountCall, HeedLimits, TakeTurn};
 use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metrics::{Metric, Metrics};
 use shared::metriport::{Client, CreatePatient, FindPatient, OpenIdentitySession, UpdatePatient};
@@ -37,7 +37,7 @@ pub struct Deps {
     owner_key: OwnerKey,
     assurance: Assurance,
     clock: SystemClock,
-    budget: RateBudget,
+    budget: CallerBudget,
     metrics: Metrics,
     stage: String,
     facility: FacilityId,
@@ -49,7 +49,7 @@ pub struct Deps {
 shared::holds!(Deps {
     HasStore: table: Table,
     HasUpstream: metriport: Client,
-    HasBudget: budget: RateBudget,
+    HasBudget: budget: CallerBudget,
     HasClock: clock: SystemClock,
 });
 
@@ -86,7 +86,7 @@ impl Deps {
         let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
         let table = init.table()?;
         Ok(Self {
-            budget: init.rate_budget(&table)?,
+            budget: init.caller_budget(&table)?,
             table,
             metriport,
             owner_key,

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use shared::Error;
-use shared::domain::budget::{Allowance, Budget};
+use shared::domain::budget::{Allowance, Budget, PersonAsk};
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
 use shared::edge::budget::{HeedLimits, TakeTurn, heeded};
@@ -36,10 +36,11 @@ pub struct Opened {
 /// Opens a session for the caller. Its page returns to `redirect`, a URL that the deployment allows; `mark` is a new
 /// id, echoed by the event that confirms the session.
 ///
-/// How the rate budget stands then comes back with it.
+/// How the person's share stands then comes back with it.
 ///
 /// # Errors
-/// Refuses a caller without a patient, one who is verified already, and a call that the rate budget has no place for.
+/// Refuses a caller without a patient, one who is verified already, one who has used up their share, and a call that
+/// the rate budget has no place for.
 pub async fn open(
     io: &impl Open,
     owner: &OwnerId,
@@ -55,7 +56,7 @@ pub async fn open(
     let mark = mark.simple().to_string();
     let metadata = Metadata::new([(IDENTITY_MARK, mark.as_str()), ("env", io.stage())]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of an identity session"))?;
-    let allowance = io.place(Budget::Identity, io.now()).await?;
+    let allowance = io.place(owner, PersonAsk::IdentitySession, io.now()).await?;
     let answer = io.open_identity_session(&link.patient, redirect, &metadata).await;
     let session = match heeded(io, Budget::Identity, answer, io.now()).await {
         Err(error) if is_gone(&error) => {

@@ -32,6 +32,9 @@ use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
 
 use send::send;
 
+/// Refusals of a write that has not begun.
+const NO_TURN: [Code; 2] = [Code::TooManyRequests, Code::UpstreamBusy];
+
 shared::ports! {
     /// Sends demographics to the one patient that may have them, within the rate budget.
     pub trait SendDemographics = WritePatient + FindPatient + CreatePatient + UpdatePatient
@@ -82,11 +85,11 @@ impl CheckedDemographics {
 
 /// Links the person, or updates the patient; equal demographics change nothing.
 ///
-/// How the rate budget stands comes back with it, if upstream was written to.
+/// How the person's share stands comes back with it, if upstream was written to.
 ///
 /// # Errors
-/// Refuses a change while another one or a pull is under way, every conflict of links, and a write that the rate budget
-/// has no place for.
+/// Refuses a change while another one or a pull is under way, every conflict of links, a person who has used up their
+/// share, and a write that the rate budget has no place for.
 pub async fn link(
     io: &(impl ReadPatient + SendDemographics),
     person: &Person<'_>,
@@ -166,8 +169,8 @@ async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: Pat
         Error::Upstream(error) if is_over(error) => begun.leave_open(now.plus(io.timing().retry_pause())),
         // The request may still be at work upstream: nothing else is sent before it must have ended.
         Error::Upstream(_) => begun.leave_open(now.plus(io.timing().patient_lease())),
-        // The rate budget had no place: what would have been sent was not.
-        Error::Refused(problem) if problem.code == Code::UpstreamBusy => begun.cancel(now),
+        // The person's share or the rate budget had no room: what would have been sent was not.
+        Error::Refused(problem) if NO_TURN.contains(&problem.code) => begun.cancel(now),
         _ if begun.link.is_none() => begun.cancel(now),
         _ => begun.leave_open(now.plus(io.timing().retry_pause())),
     };

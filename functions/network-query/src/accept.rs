@@ -2,11 +2,10 @@
 //! run; a refusal consumes nothing.
 
 use shared::Error;
-use shared::domain::budget::{Allowance, Budget};
 use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
 use shared::domain::run::{NewRun, Run};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
-use shared::edge::budget::{StartInTurn, granted};
+use shared::edge::budget::{PlanStart, granted};
 use shared::edge::http::{Code, Problem};
 use shared::edge::{announce_run, verified};
 use shared::owner::OwnerKey;
@@ -19,7 +18,7 @@ use crate::ask_body::AskBody;
 
 shared::ports! {
     /// Writes a pull, in a slot of the rate budget.
-    pub trait Place = ReadPerson + ReadChallenge + AcceptRun + StartInTurn + Clock;
+    pub trait Place = ReadPerson + ReadChallenge + AcceptRun + PlanStart + Clock;
 }
 
 shared::ports! {
@@ -45,19 +44,14 @@ pub struct Ask<'r> {
 /// Accepts a pull, and says so to `query-dispatch`. A pull that an earlier attempt has accepted is answered with as it
 /// stands: nothing of that attempt can succeed twice, as it used up its challenge and its session.
 ///
-/// The start gets a slot of the rate budget, which the run keeps; how the budget stands then comes back with a newly
-/// accepted run. `key` hashes the session, which is remembered as used by its hash alone.
+/// The start gets a slot of the rate budget, which the run keeps. `key` hashes the session, which is remembered as used
+/// by its hash alone.
 ///
 /// # Errors
 /// Refuses another purpose, no source, a missing or malformed session, a caller who is not verified, a challenge that
 /// is not the caller's own pending one or was not passed, a session that was used before, a second open run, and a
 /// start that has no slot within the session's life.
-pub async fn accept(
-    io: &impl Accept,
-    owner: &OwnerId,
-    ask: Ask<'_>,
-    key: &OwnerKey,
-) -> Result<(Run, Option<Allowance>), Error> {
+pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: Ask<'_>, key: &OwnerKey) -> Result<Run, Error> {
     let now = io.now();
     if ask
         .body
@@ -75,9 +69,9 @@ pub async fn accept(
         status: ask.body.aal2_status,
         key,
     };
-    let (run, allowance) = match place(io, owner, &asked, now).await {
-        Err(refusal) if ask.resumed => (io.run(owner, asked.id).await?.ok_or(refusal)?, None),
-        placed => placed.map(|(run, allowance)| (run, Some(allowance)))?,
+    let run = match place(io, owner, &asked, now).await {
+        Err(refusal) if ask.resumed => io.run(owner, asked.id).await?.ok_or(refusal)?,
+        placed => placed?,
     };
     // The run is written: what is lost here, the reconciler sends again. Its slot was taken after `now`; measured from
     // there, one that has come would lie milliseconds ahead, and be waited for a whole second, as queues count.
@@ -85,7 +79,7 @@ pub async fn accept(
         tracing::warn!(run = %run.id, context = %error, "the run was accepted but not announced");
     }
     tracing::info!(run = %run.id, "network query accepted");
-    Ok((run, allowance))
+    Ok(run)
 }
 
 /// What is asked, read.
@@ -99,7 +93,7 @@ struct Asked<'k> {
 }
 
 /// Writes the pull, again if what it stands on is written at the same moment.
-async fn place(io: &impl Place, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<(Run, Allowance), Error> {
+async fn place(io: &impl Place, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<Run, Error> {
     let (mut tries, mut slot) = (1, None);
     loop {
         match write(io, owner, asked, &mut slot, now).await {
@@ -116,9 +110,9 @@ async fn write(
     io: &impl Place,
     owner: &OwnerId,
     asked: &Asked<'_>,
-    slot: &mut Option<(Time, Allowance)>,
+    slot: &mut Option<Time>,
     now: Time,
-) -> Result<(Run, Allowance), Error> {
+) -> Result<Run, Error> {
     let ((patient, identity), challenge) = try_join!(io.person(owner), io.challenge(owner))?;
     let (link, proofed) = verified(&patient, &identity, now, io.timing())?;
     let answer = Answer {
@@ -139,7 +133,7 @@ async fn write(
     let run = Run::accept(new, now, io.timing());
     let hash = asked.key.aal2_session(&asked.session)?;
     can_accept(io, &hash, &run.patient, now).await?;
-    let (start_at, allowance) = match slot {
+    let start_at = match slot {
         Some(taken) => *taken,
         None => *slot.insert(reserve(io, &run).await?),
     };
@@ -157,13 +151,13 @@ async fn write(
         lock_until: run.lock_until(io.timing()),
     };
     io.accept_run(owner, grounds, &held, &hash, &run).await?;
-    Ok((run, allowance))
+    Ok(run)
 }
 
 /// Takes a slot within the life of the session.
-async fn reserve(io: &(impl StartInTurn + Clock), run: &Run) -> Result<(Time, Allowance), Error> {
+async fn reserve(io: &(impl PlanStart + Clock), run: &Run) -> Result<Time, Error> {
     let now = io.now();
-    let turn = io.plan_start(Budget::QueryStarts, now, run.start_by).await?;
+    let turn = io.plan_start(now, run.start_by).await?;
     Ok(granted(turn, now)?)
 }
 

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::{OwnerId, RunId, Time};
 use shared::edge::http::request::{body, header, path_parameter, route};
-use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, respond};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 
@@ -49,9 +49,8 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> R
             id: RunId::new(attempt.id),
             resumed: attempt.resumed,
         };
-        let (run, allowance) = accept::accept(deps.io(), owner, ask, &deps.owner_key).await?;
-        let reply = json(202, &view::of_run(&run, now));
-        Ok(Answer::lasting(limited(reply, allowance.as_ref())))
+        let run = accept::accept(deps.io(), owner, ask, &deps.owner_key).await?;
+        Ok(Answer::lasting(json(202, &view::of_run(&run, now))))
     })
     .await
 }

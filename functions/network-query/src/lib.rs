@@ -8,7 +8,7 @@ pub mod view;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
-use shared::edge::budget::{RateBudget, StartInTurn};
+use shared::edge::budget::{PlanStart, RateBudget};
 use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
@@ -19,7 +19,7 @@ shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadPerson + ReadChallenge + ReadRun + ListRuns + AcceptRun
         + SendAdvance
-        + StartInTurn
+        + PlanStart
         + Clock;
 }
 

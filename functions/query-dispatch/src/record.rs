@@ -3,7 +3,6 @@
 use shared::Error;
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::record::{Record, RecordEvent, RecordStep};
-use shared::domain::run::Deferral;
 use shared::domain::{OwnerId, RecordId, Time, Timing};
 use shared::edge::budget::{HeedLimits, StartInTurn, heeded};
 use shared::edge::{announce_end, announce_record};
@@ -71,12 +70,12 @@ async fn claim(
 
 /// Starts the query the lock is held for, when its turn has come.
 async fn start(io: &impl Start, owner: &OwnerId, record: &Record) -> Result<Outcome, Error> {
-    let now = io.now();
-    if let Some(event) = out_of_turn(io, record, now).await? {
-        return record_event(io, owner, record, &event, now).await;
-    }
     let metadata = Metadata::new([(RECORD_MARK, record.id.to_string()), ("env", io.stage().to_owned())]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of a record"))?;
+    let now = io.now();
+    if let Some(until) = out_of_turn(io, now).await? {
+        return record_event(io, owner, record, &RecordEvent::StartDeferred(until), now).await;
+    }
     let answer = io
         .start_consolidated_query(&record.patient, &record.asked, &metadata)
         .await;
@@ -86,15 +85,10 @@ async fn start(io: &impl Start, owner: &OwnerId, record: &Record) -> Result<Outc
     record_event(io, owner, record, &event, now).await
 }
 
-/// What keeps the start from being made now: it waits for a slot or a place of the rate budget.
-async fn out_of_turn(io: &impl StartInTurn, record: &Record, now: Time) -> Result<Option<RecordEvent>, Error> {
-    let budget = Budget::ConsolidatedStarts;
-    let turn = io.turn_of_start(budget, record.start_at, now, record.expires_at);
-    Ok(match turn.await? {
-        Turn::Granted(at, _) if at <= now => None,
-        Turn::Granted(until, _) => Some(RecordEvent::StartDeferred(Deferral::Budget, until)),
-        Turn::Busy(until, _) | Turn::DayOver(until) => Some(RecordEvent::StartDeferred(Deferral::RateLimited, until)),
-    })
+/// Until when the start has to wait for a place of the rate budget, or for another day.
+async fn out_of_turn(io: &impl StartInTurn, now: Time) -> Result<Option<Time>, Error> {
+    let (Turn::Granted(at) | Turn::Busy(at) | Turn::DayOver(at)) = io.turn_of_record(now).await?;
+    Ok(Some(at).filter(|at| *at > now))
 }
 
 fn started(answer: Result<ConsolidatedQuery, UpstreamError>, timing: Timing, now: Time) -> RecordEvent {
@@ -105,9 +99,9 @@ fn started(answer: Result<ConsolidatedQuery, UpstreamError>, timing: Timing, now
     tracing::warn!(context = %error, "the consolidated query was not started");
     match (error.kind(), error.effect()) {
         (UpstreamErrorKind::RateLimited { retry_after }, _) => {
-            RecordEvent::StartDeferred(Deferral::RateLimited, now.plus(timing.busy_pause(retry_after)))
+            RecordEvent::StartDeferred(now.plus(timing.busy_pause(retry_after)))
         }
-        (_, Effect::NotSent) => RecordEvent::StartDeferred(Deferral::NotSent, now.plus(timing.retry_pause())),
+        (_, Effect::NotSent) => RecordEvent::StartDeferred(now.plus(timing.retry_pause())),
         (_, Effect::Refused) => RecordEvent::StartRefused,
         (_, Effect::Unknown) => RecordEvent::StartUnknown,
     }

@@ -4,7 +4,7 @@ use shared::Error;
 use shared::domain::Time;
 use shared::domain::budget::Share;
 use shared::domain::replay::Verdict;
-use shared::edge::budget::CountCall;
+use shared::edge::budget::{CountCall, uncount_unsent};
 use shared::metrics::{Metric, Metrics};
 use shared::metriport::WebhookReplay;
 use shared::ports::Clock;
@@ -29,7 +29,8 @@ pub async fn replay(
     if !io.count_call(Share::Status, now).await? {
         return Ok(false);
     }
-    let failed = io.webhook_status().await?.map_or(0, |status| status.failed);
+    let status = uncount_unsent(io, io.webhook_status().await, io.now()).await?;
+    let failed = status.map_or(0, |status| status.failed);
     let (seen, verdict) = claimed.seen(failed);
     io.put_replays(&seen).await?;
     metrics.put(&[
@@ -44,7 +45,7 @@ pub async fn replay(
     if !io.count_call(Share::Status, now).await? {
         return Ok(false);
     }
-    io.retry_webhooks().await?;
+    uncount_unsent(io, io.retry_webhooks().await, io.now()).await?;
     metrics.put(&[Metric::replays_requested()]);
     Ok(true)
 }

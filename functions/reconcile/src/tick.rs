@@ -4,21 +4,27 @@ use std::time::Duration;
 
 use shared::Error;
 use shared::domain::Time;
+use shared::domain::in_turn::choose_in_turn;
 use shared::metrics::{Metric, Metrics};
 use shared::ports::Clock;
 use shared::queue::SendAdvance;
 use shared::store::{Due, ReadDue};
 
-/// Most items sent from one shard in one tick; the rest is still there in the next.
-const LIMIT: i32 = 100;
+/// Most items read of one shard in one tick.
+const READ_MAX: i32 = 1_000;
+/// Most items sent in one tick; the rest is still there in the next. What is sent is chosen from more, so that one
+/// person's backlog does not delay the work of others.
+const SENT_MAX: usize = 800;
 
 /// Sends an `advance` for everything that is overdue; how many.
 ///
 /// # Errors
 /// When the due index cannot be read, or a message cannot be sent: the next tick finds the same.
 pub async fn tick(io: &(impl ReadDue + SendAdvance + Clock), metrics: &Metrics, now: Time) -> Result<usize, Error> {
-    let due = io.overdue(now.minus(io.timing().overdue()), LIMIT).await?;
-    metrics.put(&found(&due, now));
+    let mut found = io.overdue(now.minus(io.timing().overdue()), READ_MAX).await?;
+    found.sort_by_key(|due| due.due_at);
+    metrics.put(&measures(&found, now));
+    let due = choose_in_turn(found, SENT_MAX, minute(now), |due| due.advance.owner.clone());
     let advances: Vec<_> = due.iter().map(|due| (due.advance.clone(), Duration::ZERO)).collect();
     io.send_advances(&advances).await?;
     if !due.is_empty() {
@@ -27,13 +33,24 @@ pub async fn tick(io: &(impl ReadDue + SendAdvance + Clock), metrics: &Metrics, 
     Ok(due.len())
 }
 
-/// Nothing is found in most ticks of a quiet deployment, and then there is nothing to tell.
-fn found(due: &[Due], now: Time) -> Vec<Metric> {
-    let Some(oldest) = due.iter().map(|due| due.due_at).min() else {
+/// The minute, by which ticks differ.
+fn minute(now: Time) -> usize {
+    usize::try_from(now.millis().div_euclid(60_000)).unwrap_or_default()
+}
+
+/// Nothing is found in most ticks of a quiet deployment, and then there is nothing to measure.
+fn measures(found: &[Due], now: Time) -> Vec<Metric> {
+    let Some(oldest) = found.iter().map(|due| due.due_at).min() else {
         return Vec::new();
     };
-    vec![
-        Metric::overdue_items(due.len() as u64),
+    let left = found.len().saturating_sub(SENT_MAX) as u64;
+    let mut metrics = vec![
+        Metric::overdue_items(found.len() as u64),
         Metric::overdue_age(oldest.until(now)),
-    ]
+    ];
+    metrics.extend((left > 0).then(|| Metric::overdue_left(left)));
+    metrics
 }
+
+#[cfg(test)]
+mod tests;

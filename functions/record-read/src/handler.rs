@@ -6,7 +6,8 @@ use lambda_http::{Body, Request, Response};
 use shared::domain::record::Asked;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::edge::http::request::{body, path_parameter, route};
-use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, respond};
+use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::metrics::{Metric, Metrics};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 
@@ -23,10 +24,10 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     let owner = &caller.owner;
     match route(request).as_str() {
         "GET /v1/records" => Ok(json(200, &view::list(deps.io(), owner, now).await?)),
-        "GET /v1/records/{id}" => Ok(json(
-            200,
-            &view::show(deps.io(), owner, record_id(request)?, now).await?,
-        )),
+        "GET /v1/records/{id}" => {
+            let (record, allowance) = view::show(deps.io(), owner, record_id(request)?, now).await?;
+            Ok(limited(json(200, &record), allowance.as_ref()))
+        }
         "POST /v1/records" => ask(deps, owner, request, now).await,
         _ => Err(Problem::new(Code::NotFound).into()),
     }
@@ -47,10 +48,19 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Resu
             id: RecordId::new(attempt.id),
             resumed: attempt.resumed,
         };
-        let record = request::request(deps.io(), owner, ask).await?;
-        Ok(Answer::lasting(json(202, &view::of_record(&record, now))))
+        let asked = request::request(deps.io(), owner, ask).await;
+        let (record, allowance) = asked.inspect_err(|error| count_if_full(&deps.metrics, error))?;
+        let reply = json(202, &view::of_record(&record, now));
+        Ok(Answer::lasting(limited(reply, allowance.as_ref())))
     })
     .await
+}
+
+/// Counts a refusal because of the records that are under way.
+fn count_if_full(metrics: &Metrics, error: &Error) {
+    if matches!(error, Error::Refused(problem) if problem.code == Code::TooManyOpen) {
+        metrics.put(&[Metric::share_refused("open")]);
+    }
 }
 
 /// What is no id names nothing of this person's either.

@@ -7,7 +7,9 @@ pub mod view;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
+use shared::edge::budget::{PersonBudget, TakeShare};
 use shared::edge::init::{Init, InitError};
+use shared::metrics::Metrics;
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, SendAdvance};
@@ -18,6 +20,7 @@ shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadPerson + ReadRecord + ListRecords + CreateRecord
         + MintLink
+        + TakeShare
         + SendAdvance
         + Clock;
 }
@@ -30,12 +33,15 @@ pub struct Deps {
     owner_key: OwnerKey,
     assurance: Assurance,
     clock: SystemClock,
+    budget: PersonBudget,
+    metrics: Metrics,
 }
 
 shared::holds!(Deps {
     HasStore: table: Table,
     HasBucket: bucket: Bucket,
     HasAdvances: advances: AdvanceQueue,
+    HasBudget: budget: PersonBudget,
     HasClock: clock: SystemClock,
 });
 
@@ -53,12 +59,14 @@ impl Deps {
         let (table, bucket, advances) = (init.table()?, init.bucket()?, init.advance_queue()?);
         let owner_key = init.owner_key().await?;
         Ok(Self {
+            budget: init.person_budget(&table)?,
             table,
             bucket,
             advances,
             owner_key,
             assurance: config::assurance(&init.env)?,
             clock: init.clock(),
+            metrics: init.metrics.clone(),
         })
     }
 }

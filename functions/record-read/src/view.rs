@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shared::Error;
+use shared::domain::budget::{Allowance, PersonAsk};
 use shared::domain::record::{Asked, Record, RecordReason, RecordState};
 use shared::domain::run::RecordPhase;
 use shared::domain::{OwnerId, RecordId, RunId, Time};
+use shared::edge::budget::TakeShare;
 use shared::edge::http::{Code, Next, Problem};
 use shared::edge::verified;
 use shared::ports::Clock;
@@ -74,21 +76,24 @@ pub async fn list(io: &(impl ListRecords + ReadPerson + Clock), owner: &OwnerId,
     })
 }
 
-/// One record of the caller, with a link if it is in the bucket.
+/// One record of the caller, with a link if it is in the bucket. How the person's share of links stands comes with a
+/// link.
 ///
 /// # Errors
-/// As [`list`]; refuses what is not the caller's as if it did not exist.
+/// As [`list`]; refuses what is not the caller's as if it did not exist, and a link beyond the person's share.
 pub async fn show(
-    io: &(impl ReadRecord + ReadPerson + MintLink + Clock),
+    io: &(impl ReadRecord + ReadPerson + MintLink + TakeShare + Clock),
     owner: &OwnerId,
     id: RecordId,
     now: Time,
-) -> Result<RecordView, Error> {
+) -> Result<(RecordView, Option<Allowance>), Error> {
     let ((slot, identity), record) = try_join!(io.person(owner), io.record(owner, id))?;
     verified(&slot, &identity, now, io.timing())?;
     let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
     let mut view = of_record(&record, now);
+    let mut allowance = None;
     if let Some(object) = &record.object {
+        allowance = Some(io.share(owner, PersonAsk::Link, now).await?);
         let file = format!(
             "record-{}.{}",
             record.created_at.date(),
@@ -101,7 +106,7 @@ pub async fn show(
             expires_at,
         });
     }
-    Ok(view)
+    Ok((view, allowance))
 }
 
 /// One record, as it reads at `now`, without a link.

@@ -105,6 +105,9 @@ pub struct UpArgs {
     /// Admit more requests than the template's throttles do, for a load test.
     #[arg(long)]
     pub no_throttle: bool,
+    /// Let a person have more than their share of what all persons share, for a load test of one person.
+    #[arg(long)]
+    pub no_shares: bool,
     /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,

@@ -42,6 +42,7 @@ fn options(args: &UpArgs) -> Result<SandboxOptions, String> {
     options.redirects = args.redirects.clone();
     options.origins = args.origins.clone();
     options.throttled = !args.no_throttle;
+    options.person_shares = !args.no_shares;
     if args.logs {
         options.log = std::sync::Arc::new(|line| say_error(&format!("[{}] {}", line.function, line.text)));
     }

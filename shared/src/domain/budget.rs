@@ -3,18 +3,20 @@
 //! Metriport limits calls per minute and kind (docs.metriport.com, page `more-info/limits`), in windows whose start
 //! nobody knows, and calls a day (its gateway's quota). So no window of 60 seconds may hold more than 90 % of a limit,
 //! wherever it starts. All functions share one account, so the state is shared and lies in the table; here is the
-//! arithmetic alone, in two parts:
+//! arithmetic alone, in three parts:
 //!
 //! - [`Places`] keep the limit: there are as many as calls may be made, and each call takes one at the moment it is
 //!   made and holds it until it has left every window. Whoever finds none free makes no call: what a person waits for
 //!   is refused, what can wait is put off.
-//! - [`Pace`] plans: starts of queries get slots one after the other, so that they find a place when they come, and the
-//!   person knows when that is. A plan that is not kept costs time, never the limit.
+//! - [`Pace`] plans: starts of network queries get slots one after the other, so that they find a place when they come,
+//!   and the person knows when that is. A plan that is not kept costs time, never the limit.
+//! - [`PersonShares`] bound what one person takes of all that, whatever the others do.
 
 mod day;
 mod limits;
 mod pace;
 mod places;
+mod share_of_person;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,7 @@ pub use day::{Share, midnight_after, new_percent};
 pub use limits::{Limits, LimitsError};
 pub use pace::Pace;
 pub use places::Places;
+pub use share_of_person::{PersonAsk, PersonRules, PersonShares, ShareKind, ShareName, ShareRefusal};
 
 /// The length of upstream's windows.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -66,16 +69,16 @@ impl Budget {
     }
 }
 
-/// How a budget stands after a call asked for its turn: what a caller of ours is told in headers.
+/// How a person's own share stands: what headers say to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// Which.
-    pub budget: Budget,
-    /// Calls in one window of the policy.
+    /// Which share.
+    pub share: ShareName,
+    /// Requests that a share left alone comes to.
     pub quota: u32,
-    /// The policy's window.
+    /// How long a used-up share takes to come to that.
     pub window: Duration,
-    /// Calls that would still get their turn now.
+    /// Requests that would still be served now.
     pub left: u32,
     /// How long until there is one more.
     pub reset: Duration,
@@ -85,9 +88,9 @@ pub struct Allowance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     /// The call may be made at this time, which is now or later.
-    Granted(Time, Allowance),
+    Granted(Time),
     /// No turn comes in time; nothing was taken. Asking again makes sense from this time on.
-    Busy(Time, Allowance),
+    Busy(Time),
     /// The calls of the day are used up, until then.
     DayOver(Time),
 }

@@ -10,6 +10,7 @@ pub mod claims;
 pub mod demographics;
 pub mod identity;
 pub mod ids;
+pub mod in_turn;
 pub mod input;
 pub mod names;
 pub mod patient;

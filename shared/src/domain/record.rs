@@ -8,6 +8,7 @@
 
 mod apply;
 mod asked;
+mod open;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +17,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use asked::{Asked, Conversion, Delivered, RESOURCE_TYPES};
+pub use open::{OPEN_MAX, OpenRecord, OpenRecords};
 
-use super::run::{Deferral, RecordPhase};
+use super::run::RecordPhase;
 use super::{PatientId, RecordId, RunId, Time, Timing, UpstreamRequestId};
 
 /// How often a record is asked for anew before it is given up.
@@ -146,9 +148,6 @@ pub struct Record {
     /// Until when the current consolidated query is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_until: Option<Time>,
-    /// The slot of the rate budget that is reserved for the next start, until it is used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_at: Option<Time>,
     /// Consolidated queries begun.
     #[serde(default)]
     pub attempts: u32,
@@ -192,8 +191,8 @@ pub enum RecordEvent {
     LockBusy,
     /// Upstream answered a start: with a query that begins, or with the one that runs.
     Started(UpstreamRequestId),
-    /// The start certainly had no effect and is tried again.
-    StartDeferred(Deferral, Time),
+    /// The start was not made, or certainly had no effect, and is tried again at that time.
+    StartDeferred(Time),
     /// The call ended without an answer; repeating it is safe.
     StartUnknown,
     /// Upstream refused the start.
@@ -272,7 +271,6 @@ impl Record {
             due_seq: 1,
             version: 1,
             attempt_until: None,
-            start_at: None,
             attempts: 0,
             looks: 0,
             unanswered: 0,

@@ -11,7 +11,7 @@ use crate::aws::Aws;
 use crate::clock::SystemClock;
 use crate::config::{ConfigError, Env};
 use crate::deployment::Deployment;
-use crate::edge::budget::{DayBudget, RateBudget};
+use crate::edge::budget::{CallerBudget, DayBudget, PersonBudget, RateBudget};
 use crate::metrics::Metrics;
 use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError};
 use crate::owner::{OwnerKey, OwnerKeyError};
@@ -120,6 +120,25 @@ impl Init {
             self.deployment.timing,
             &self.metrics,
         )?)
+    }
+
+    /// The budget of calls that a person waits for.
+    ///
+    /// # Errors
+    /// When `METRIPORT_LIMITS`, `METRIPORT_DAILY_QUOTA`, `PERSON_BURST` or `PERSON_SHARE_PERCENT` is missing or
+    /// malformed.
+    pub fn caller_budget(&self, table: &Table) -> Result<CallerBudget, InitError> {
+        let timing = self.deployment.timing;
+        Ok(CallerBudget::read(table, &self.env, timing, &self.metrics)?)
+    }
+
+    /// The shares of persons, for a function that calls nothing upstream.
+    ///
+    /// # Errors
+    /// As [`Init::caller_budget`].
+    pub fn person_budget(&self, table: &Table) -> Result<PersonBudget, InitError> {
+        let timing = self.deployment.timing;
+        Ok(PersonBudget::read(table, &self.env, timing, &self.metrics)?)
     }
 
     /// The calls of the day, for a function whose calls have no other limit.

@@ -151,6 +151,12 @@ impl Metric {
         Self::one(Name::BudgetRefusals, "day")
     }
 
+    /// A person's share, or their number of open records, had no room for a request.
+    #[must_use]
+    pub const fn share_refused(share: &'static str) -> Self {
+        Self::one(Name::ShareRefusals, share)
+    }
+
     /// So much of the day's calls is made.
     #[must_use]
     pub const fn daily_quota_used(percent: u32) -> Self {
@@ -173,6 +179,12 @@ impl Metric {
     #[must_use]
     pub fn overdue_age(age: Duration) -> Self {
         Self::of(Name::OverdueAge, millis(age))
+    }
+
+    /// A tick left so much of it to the next.
+    #[must_use]
+    pub const fn overdue_left(count: u64) -> Self {
+        Self::of(Name::OverdueLeft, count)
     }
 
     /// Metriport counts so many failed deliveries.

@@ -88,6 +88,8 @@ names! {
     BudgetWait: Milliseconds by "Budget",
     /// A call was not made, because the rate budget or the day had no place for it.
     BudgetRefusals: Count by "Budget",
+    /// A request was refused because its person had used up their own share.
+    ShareRefusals: Count by "Share",
     /// Calls of the day so far, of those that Metriport allows; told once for each whole percent.
     DailyQuotaUsed: Percent,
     /// A message was given up and is kept.
@@ -96,6 +98,8 @@ names! {
     OverdueItems: Count,
     /// For how long the oldest of it has been due.
     OverdueAge: Milliseconds,
+    /// How much overdue work one tick left to the next, at least; none is not told.
+    OverdueLeft: Count,
     /// Deliveries that failed and were not had since, as Metriport counts them; told at each look.
     FailedDeliveries: Count,
     /// Failed deliveries were asked for again.

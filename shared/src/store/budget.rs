@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use serde::Deserialize;
 
 use super::keys::Key;
 use super::table::{Item, number, refused, text};
@@ -32,6 +33,12 @@ pub enum Took<S> {
     Yes(S),
     /// It was not; this is what is stored.
     No(S),
+}
+
+/// How many calls were made on a day.
+#[derive(Deserialize)]
+struct DayRow {
+    calls: u32,
 }
 
 /// Takes slots of a budget.
@@ -63,6 +70,12 @@ pub trait TakePlace {
     fn close_places(&self, budget: Budget, until: Time) -> impl Future<Output = Result<()>> + Send;
 }
 
+/// Reads the calls of a day.
+pub trait ReadDay {
+    /// How many were counted.
+    fn day_calls(&self, now: Time) -> impl Future<Output = Result<u32>> + Send;
+}
+
 /// Counts the calls of a day.
 pub trait SpendDay {
     /// Counts one call of the day, provided that fewer than `calls_max` were made. What comes back is how many there
@@ -79,7 +92,7 @@ impl TakeSlot for Table {
             // Most pulls come while nobody waits: then the turn is now, and this one write has taken it.
             if known.is_none_or(|next| next < now) {
                 let begin = self
-                    .update_budget(keys::budget(budget))
+                    .update_item_of(keys::budget(budget))
                     .update_expression("SET #next = :after")
                     .condition_expression("attribute_not_exists(#next) OR #next < :now")
                     .expression_attribute_names("#next", "next")
@@ -95,7 +108,7 @@ impl TakeSlot for Table {
             }
             // Somebody's turn lies ahead: the next one is a spacing after it.
             let queue = self
-                .update_budget(keys::budget(budget))
+                .update_item_of(keys::budget(budget))
                 .update_expression("SET #next = #next + :spacing")
                 .condition_expression("#next >= :now AND #next <= :last")
                 .expression_attribute_names("#next", "next")
@@ -130,7 +143,7 @@ impl TakePlace for Table {
         for _ in 0..=places.count() {
             let Some(number) = place else { break };
             let take = self
-                .update_budget(keys::budget(budget))
+                .update_item_of(keys::budget(budget))
                 .update_expression("SET #place = :until")
                 .condition_expression(FREE_AND_OPEN)
                 .expression_attribute_names("#place", attribute(number))
@@ -151,10 +164,17 @@ impl TakePlace for Table {
     }
 }
 
+impl ReadDay for Table {
+    async fn day_calls(&self, now: Time) -> Result<u32> {
+        let day: Option<DayRow> = self.get(keys::day(now.date()), "count of a day").await?;
+        Ok(day.map(|day| day.calls).unwrap_or_default())
+    }
+}
+
 impl SpendDay for Table {
     async fn spend_day(&self, now: Time, calls_max: u32) -> Result<Took<u32>> {
         let count = self
-            .update_budget(keys::day(now.date()))
+            .update_item_of(keys::day(now.date()))
             .update_expression("ADD #calls :one SET #ttl = :ttl")
             .condition_expression("attribute_not_exists(#calls) OR #calls < :max")
             .expression_attribute_names("#calls", "calls")
@@ -172,7 +192,7 @@ impl SpendDay for Table {
     async fn unspend_day(&self, now: Time) -> Result<()> {
         // None is there if it was counted before midnight.
         let uncount = self
-            .update_budget(keys::day(now.date()))
+            .update_item_of(keys::day(now.date()))
             .update_expression("ADD #calls :less")
             .condition_expression("#calls > :none")
             .expression_attribute_names("#calls", "calls")
@@ -183,7 +203,7 @@ impl SpendDay for Table {
 }
 
 impl Table {
-    fn update_budget(&self, key: Key) -> UpdateItemFluentBuilder {
+    pub(super) fn update_item_of(&self, key: Key) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.name)
@@ -195,7 +215,7 @@ impl Table {
     /// Moves a time into the future, and never back.
     async fn put_off(&self, budget: Budget, name: &str, until: Time) -> Result<()> {
         let later = self
-            .update_budget(keys::budget(budget))
+            .update_item_of(keys::budget(budget))
             .update_expression("SET #until = :until")
             .condition_expression("attribute_not_exists(#until) OR #until < :until")
             .expression_attribute_names("#until", name)
@@ -205,7 +225,7 @@ impl Table {
 }
 
 /// The attributes an update gave back, or the item that did not meet its condition; empty if there is none.
-fn tried<R>(
+pub(super) fn tried<R>(
     answer: std::result::Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
 ) -> Result<std::result::Result<Item, Item>> {
     let error = match answer {
@@ -220,7 +240,7 @@ fn tried<R>(
     }
 }
 
-fn time(time: Time) -> AttributeValue {
+pub(super) fn time(time: Time) -> AttributeValue {
     number(time.millis())
 }
 

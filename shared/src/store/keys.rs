@@ -57,6 +57,14 @@ pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
 pub(super) fn idempotency(owner: &OwnerId, hash: &KeyHash) -> Key {
     key(owner_partition(owner), format!("IDEMPOTENCY#{}", hash.as_str()))
 }
+/// What the person has taken of what all share.
+pub(super) fn shares(owner: &OwnerId) -> Key {
+    key(owner_partition(owner), "SHARES")
+}
+/// The records that the person has asked for and that may still be under way.
+pub(super) fn open_records(owner: &OwnerId) -> Key {
+    key(owner_partition(owner), "OPEN_RECORDS")
+}
 pub(super) fn patient_owner(patient: &PatientId) -> Key {
     key(format!("PATIENT#{}", patient.as_str()), "OWNER")
 }

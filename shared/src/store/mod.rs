@@ -13,11 +13,12 @@ mod pulls;
 mod records;
 mod release;
 mod replays;
+mod shares;
 mod table;
 mod transaction;
 mod waiting;
 
-pub use budget::{SpendDay, TakePlace, TakeSlot, Took};
+pub use budget::{ReadDay, SpendDay, TakePlace, TakeSlot, Took};
 pub use error::StoreError;
 pub use idempotency::PersonsKeys;
 pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
@@ -31,6 +32,7 @@ pub use records::{
 };
 pub use release::ReleasePatient;
 pub use replays::KeepReplays;
+pub use shares::SpendShare;
 pub use table::Table;
 pub use transaction::Condition;
 pub use waiting::{Due, ReadDue};

@@ -5,7 +5,7 @@ use super::pulls::due_attributes;
 use super::table::Page;
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, StoreError, Table, keys};
-use crate::domain::record::{Record, RecordChange, RecordEvent};
+use crate::domain::record::{OpenRecords, Record, RecordChange, RecordEvent};
 use crate::domain::{OwnerId, RecordId, Time, Timing};
 use crate::message::Subject;
 use crate::metrics::Metric;
@@ -30,8 +30,11 @@ port! {
 port! {
     /// Stores new records.
     pub trait CreateRecord via HasStore {
-        /// Stores a record that was just asked for.
-        async fn create_record(&self, owner: &OwnerId, record: &Record) -> Result<()>;
+        /// The records that the person has asked for and that may still be under way.
+        async fn open_records(&self, owner: &OwnerId) -> Result<OpenRecords>;
+        /// Stores a record that was just asked for, and the list that it is in over the version before
+        /// ([`Condition::OpenRecordsAsRead`]).
+        async fn create_record(&self, owner: &OwnerId, record: &Record, open: &OpenRecords) -> Result<()>;
     }
 }
 
@@ -85,8 +88,17 @@ impl ListRecords for Table {
 }
 
 impl CreateRecord for Table {
-    async fn create_record(&self, owner: &OwnerId, record: &Record) -> Result<()> {
-        put_record(self.transaction(), owner, record, 0)?.commit().await
+    async fn open_records(&self, owner: &OwnerId) -> Result<OpenRecords> {
+        let open = self.get(keys::open_records(owner), "list of open records").await?;
+        Ok(open.unwrap_or_default())
+    }
+
+    async fn create_record(&self, owner: &OwnerId, record: &Record, open: &OpenRecords) -> Result<()> {
+        let read = Replaces::Version(open.version.saturating_sub(1));
+        put_record(self.transaction(), owner, record, 0)?
+            .put(Condition::OpenRecordsAsRead, &read, keys::open_records(owner), open, [])?
+            .commit()
+            .await
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Condition {
     RunAsRead,
     /// The record is as it was read.
     RecordAsRead,
+    /// The list of the records that the person asked for is as it was read.
+    OpenRecordsAsRead,
     /// The patient has no open consolidated query.
     NoOpenConsolidated,
     /// The lock to be released is ours.

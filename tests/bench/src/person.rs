@@ -36,6 +36,7 @@ pub fn calm(delay_ms: u64) -> Result<SandboxOptions, Problem> {
     let mut options = SandboxOptions::new(Runner::SelfExec { exe, args });
     options.schedule_scale = 0;
     options.throttled = false;
+    options.person_shares = false;
     options.stand_in = StandInOptions {
         delays: Delays {
             hie_ms: 2 * delay_ms,

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use sandbox_machine::app::Reply;
+use sandbox_machine::functions::NAMES as FUNCTIONS;
 use sandbox_machine::sandbox::AAL2_RETURN;
-use sandbox_metriport::Operation;
+use sandbox_metriport::{Failure, Operation};
+use serde_json::json;
 use shared::clock;
 use shared::config::Env;
 use shared::domain::budget::{Budget, Share, Turn, midnight_after};
 use shared::domain::{Time, Timing};
-use shared::edge::budget::{HeedLimits, RateBudget, StartInTurn};
+use shared::edge::budget::{HeedLimits, PlanStart, RateBudget, StartInTurn};
 use shared::metrics::Metrics;
 use shared::metriport::{Operation as sent, UpstreamError, UpstreamErrorKind};
-use shared::store::{SpendDay, Took};
+use shared::store::{ReadDay, SpendDay, Took};
 
 use super::table;
 use crate::harness::{Passed, Person, TestApp, refused, retry_after, until};
@@ -47,8 +49,13 @@ async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
     };
     let failed = async |kind| {
         let latest = now.plus(Duration::from_secs(3600));
-        let turn = budget.plan_start(Budget::QueryStarts, now, latest).await;
-        assert!(matches!(turn, Ok(Turn::Granted(..))), "{turn:?}");
+        // A start that is planned is none of the day, and one that is made is.
+        let planned = budget.plan_start(now, latest).await;
+        assert!(matches!(planned, Ok(Turn::Granted(_))), "{planned:?}");
+        assert_eq!(
+            budget.turn_of_query(Some(now), now, latest).await,
+            Ok(Turn::Granted(now))
+        );
         let error = UpstreamError::new(sent::StartNetworkQuery, kind);
         budget.heed(Budget::QueryStarts, &error, now).await;
     };
@@ -65,6 +72,53 @@ async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
     table.unspend_day(tomorrow).await.expect("it may be");
     assert!(matches!(table.spend_day(tomorrow, 1).await, Ok(Took::Yes(1))));
     app.end().await;
+}
+
+/// Calls of functions that Metriport's gateway has seen: neither files, nor pages, nor what the sandbox sets up.
+fn calls_seen(app: &TestApp) -> usize {
+    let by_function = |agent: &str| FUNCTIONS.iter().any(|name| agent.ends_with(&format!("({name})")));
+    let calls = app.stand_in().calls().into_iter();
+    calls.filter(|call| by_function(&call.user_agent)).count()
+}
+
+/// Of every kind of call, with what was planned, put off, refused and not sent among them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn day_counts_each_call_that_metriport_saw_and_no_other() {
+    let app = TestApp::with(|options| options.time_scale = 15).await;
+    let (nora, silas) = (app.person("nora", "Jane"), app.person("silas", "Silas"));
+    // A search that fails leaves its create unsent; a create that fails was sent.
+    for operation in [Operation::FindPatient, Operation::CreatePatient] {
+        app.stand_in()
+            .fail_next(operation, Failure::envelope(500, "InternalError", ""));
+        assert_ne!(nora.link().await.status, 200);
+    }
+    until("the patient is linked", async || {
+        (nora.link().await.status == 200).then_some(())
+    })
+    .await;
+    nora.verify_identity().await;
+    silas.verify_identity().await;
+    app.stand_in().fail_next(
+        Operation::StartNetworkQuery,
+        Failure::envelope(429, "TooManyRequestsError", ""),
+    );
+    let run = nora.start().await;
+    // The pharmacy fails in silence: polls find it.
+    let polled = silas.start().await;
+    for (person, run) in [(&nora, run), (&silas, polled)] {
+        until("the pull has ended", async || {
+            app.reconcile().await;
+            (person.run(&run).await.text("/next/action") != "wait").then_some(())
+        })
+        .await;
+    }
+    let asked = nora.ask_record(&json!({ "conversionType": "pdf" })).await;
+    nora.until_record(&asked).await;
+    app.drain().await;
+    let counted = table(&app).day_calls(clock::now()).await.expect("a count");
+    assert!(app.upstream(Operation::ReadNetworkQuery) > 0 && app.upstream(Operation::WebhookStatus) > 0);
+    assert_eq!(usize::try_from(counted).unwrap(), calls_seen(&app));
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use sandbox_machine::app::{App, Reply};
 use sandbox_metriport::Operation;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Person, TestApp};
 
@@ -25,8 +25,22 @@ const WRITES: [Operation; 7] = [
 ];
 
 impl TestApp {
-    /// Every item of the table, in order of its key.
+    /// Every item of the table, in order of its key, but for what moves with every call and every request: the rate
+    /// budget, and what persons have taken of it.
     pub async fn table(&self) -> Vec<Value> {
+        let mut items = self.scan().await;
+        items.retain(|item| !is_budget(item) && item["sk"] != SHARES);
+        items
+    }
+
+    /// What each person has taken, in order of its key.
+    pub async fn shares(&self) -> Vec<Value> {
+        let mut items = self.scan().await;
+        items.retain(|item| item["sk"] == SHARES);
+        items
+    }
+
+    async fn scan(&self) -> Vec<Value> {
         let scan = self
             .aws()
             .dynamodb()
@@ -37,13 +51,24 @@ impl TestApp {
             .expect("the table");
         assert!(scan.last_evaluated_key().is_none(), "more items than one page");
         let items = scan.items.unwrap_or_default().into_iter();
-        // The rate budget is about nobody, and moves with every call.
-        let items = items.filter(|item| !item["pk"].as_s().is_ok_and(|pk| pk.starts_with("BUDGET#")));
         let mut items: Vec<Value> = items
             .map(|item| serde_dynamo::from_item(item).expect("an item"))
             .collect();
         items.sort_by_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
         items
+    }
+
+    /// The item of one kind of calls of the rate budget; empty before the first call.
+    pub async fn budget(&self, kind: &str) -> Map<String, Value> {
+        let key = serde_dynamo::to_item(json!({ "pk": format!("BUDGET#{kind}"), "sk": "STATE" })).expect("a key");
+        let read = self
+            .aws()
+            .dynamodb()
+            .get_item()
+            .table_name("ias-Table")
+            .set_key(Some(key));
+        let item = read.send().await.expect("the table").item.unwrap_or_default();
+        serde_dynamo::from_item(item).expect("an item")
     }
 
     /// The table's text: whatever is written in it anywhere.
@@ -100,6 +125,13 @@ impl TestApp {
         super::until(&format!("{count} webhooks {kind} are delivered"), delivered).await;
         self.drain().await;
     }
+}
+
+/// What a person has taken.
+const SHARES: &str = "SHARES";
+
+fn is_budget(item: &Value) -> bool {
+    item["pk"].as_str().is_some_and(|pk| pk.starts_with("BUDGET#"))
 }
 
 impl Person {

@@ -8,7 +8,7 @@ use shared::clock;
 use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::Identity;
 use shared::domain::patient::PatientSlot;
-use shared::domain::record::{Asked, NewRecord, Record, RecordEvent};
+use shared::domain::record::{Asked, NewRecord, OpenRecords, Record, RecordEvent};
 use shared::domain::run::{NewRun, RecordPhase, Run, RunEvent};
 use shared::domain::{
     Aal2SessionHash, Aal2SessionId, OwnerId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Sources, Timing,
@@ -165,7 +165,9 @@ async fn a_record_that_ends_twice_at_once_is_counted_once() {
         asked: Asked::default(),
     };
     let record = Record::ask(record, clock::now(), timing);
-    measured.table.create_record(&owner, &record).await.expect("a write");
+    let open = OpenRecords::default().with(&record);
+    let created = measured.table.create_record(&owner, &record, &open).await;
+    created.expect("a write");
     let moment = (record.expires_at, timing);
     let end = || claim_record(&measured.table, &owner, &record, &RecordEvent::DeadlinePassed, moment);
     assert_one_wins(tokio::join!(end(), end()));

@@ -13,7 +13,7 @@ type Deed = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// What each port does, as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 47] = [
+const PORTS: [(&str, &str); 49] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
@@ -39,7 +39,7 @@ const PORTS: [(&str, &str); 47] = [
     ),
     ("ReadRecord", "GetItem OWNER"),
     ("ListRecords", "Query OWNER"),
-    ("CreateRecord", "PutItem OWNER"),
+    ("CreateRecord", "GetItem OWNER, PutItem OWNER"),
     ("WriteRecord", "PutItem OWNER REQUEST PATIENT, DeleteItem PATIENT"),
     (
         "WriteRecordOnce",
@@ -50,8 +50,10 @@ const PORTS: [(&str, &str); 47] = [
     ("ReadDue", "Query DUE"),
     ("KeepReplays", "GetItem REPLAYS, PutItem REPLAYS"),
     ("CountCall", "UpdateItem BUDGET"),
+    ("PlanStart", "GetItem BUDGET, UpdateItem BUDGET"),
     ("StartInTurn", "UpdateItem BUDGET"),
-    ("TakeTurn", "UpdateItem BUDGET"),
+    ("TakeShare", "UpdateItem OWNER"),
+    ("TakeTurn", "UpdateItem OWNER BUDGET"),
     ("HeedLimits", "UpdateItem BUDGET"),
     ("SendAdvance", "SendMessage RunAdvanceQueue"),
     ("SendFetch", "SendMessage RecordFetchQueue"),

@@ -25,7 +25,7 @@ async fn pull(app: &TestApp, person: &Person, variant: Variant) -> (String, u64)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_of_every_shape_is_taken_at_once() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(|options| options.person_shares = false).await;
     let nora = app.person("nora", Persona::Ordinary.first_name());
     nora.verify_identity().await;
     for variant in [

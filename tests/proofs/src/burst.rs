@@ -16,7 +16,7 @@ use sandbox_machine::functions::runner;
 use sandbox_machine::{Sandbox, SandboxOptions};
 use sandbox_metriport::{Operation, PerMinute, StandInOptions};
 use shared::clock;
-use shared::domain::budget::{Budget, Pace};
+use shared::domain::budget::Pace;
 use shared::domain::{Time, Timing};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -161,7 +161,7 @@ async fn play(sandbox: &Sandbox, options: BurstOptions) -> Result<BurstReport, S
 /// The slots within the life of a session.
 fn slots(options: BurstOptions) -> usize {
     let timing = Timing::scaled(options.time_scale);
-    let pace = Pace::new(Budget::QueryStarts, options.query_limit, timing);
+    let pace = Pace::new(options.query_limit, timing);
     let slots = timing.aal2_session().as_millis() / pace.spacing().as_millis().max(1);
     usize::try_from(slots).unwrap_or(usize::MAX)
 }

@@ -178,11 +178,15 @@ pub enum Sabotage {
     ClaimAfterUpdate,
     /// A delivery is taken whatever it answers.
     AnyDeliveryTaken,
+    /// What a person has taken is not remembered.
+    ShareForgotten,
+    /// Which records a person has asked for is not remembered.
+    OpenRecordsForgotten,
 }
 
 impl Sabotage {
     /// Every kind there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::ClaimWithoutDueSeq,
         Self::DedupeDropped,
         Self::AmbiguousStartRepeated,
@@ -195,5 +199,7 @@ impl Sabotage {
         Self::PatientShared,
         Self::ClaimAfterUpdate,
         Self::AnyDeliveryTaken,
+        Self::ShareForgotten,
+        Self::OpenRecordsForgotten,
     ];
 }

@@ -24,6 +24,9 @@ pub(crate) struct Presented {
     pub(crate) sources: Vec<SourceKind>,
 }
 
+/// What a request for a record ends with that is answered with another record.
+pub(crate) const EQUAL: &str = "answered with the record that asks for the same";
+
 /// What a function is invoked for.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) enum Job {
@@ -124,8 +127,8 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
                 id: *record,
                 resumed: false,
             };
-            record_read::request::request(io, &ids::owner(*person), ask).await?;
-            Ok("accepted")
+            let (asked, _) = record_read::request::request(io, &ids::owner(*person), ask).await?;
+            Ok(if asked.id == *record { "accepted" } else { EQUAL })
         }
         Job::Reconcile => reconcile(io).await,
     }

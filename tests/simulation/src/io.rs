@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use shared::domain::budget::{Budget, Turn};
-use shared::domain::{Time, Timing};
+use shared::domain::budget::{Allowance, PersonAsk, Turn};
+use shared::domain::{OwnerId, Time, Timing};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord, Link};
 use shared::metriport::UpstreamError;
@@ -41,15 +41,34 @@ pub(crate) enum Op {
     Upstream(Call),
     Follow(Link),
     Turn(Start),
+    Share(ShareRequest),
 }
 
 /// A start that asks the rate budget for its turn.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
-    pub(crate) budget: Budget,
     pub(crate) now: Time,
-    /// When it must have been made.
-    pub(crate) by: Time,
+    /// When it must have been made, if there is such a time.
+    pub(crate) by: Option<Time>,
+}
+
+/// A person who asks for their share of something, and for a place of the rate budget where it takes one.
+#[derive(Debug, Clone)]
+pub(crate) struct ShareRequest {
+    pub(crate) owner: OwnerId,
+    pub(crate) ask: PersonAsk,
+    pub(crate) now: Time,
+}
+
+/// What a person gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ShareAnswer {
+    /// Their share, and a place.
+    Taken(Allowance),
+    /// Nothing before that time, since their share is used up.
+    Beyond(Time),
+    /// Nothing before that time, since other persons have the places or the day is over.
+    Busy(Time),
 }
 
 /// The answer to an operation.
@@ -62,6 +81,7 @@ pub(crate) enum Reply {
     Upstream(Box<Result<Answer, UpstreamError>>),
     Followed(Option<Content>),
     Turned(Result<Turn, StoreError>),
+    Shared(Result<ShareAnswer, StoreError>),
     Now(Time),
 }
 
@@ -188,6 +208,14 @@ impl Io {
     pub(crate) async fn turn(&self, start: Start) -> Result<Turn, StoreError> {
         match self.call(Op::Turn(start)).await {
             Reply::Turned(turn) => turn,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// A person's share of something.
+    pub(crate) async fn share_of(&self, share: ShareRequest) -> Result<ShareAnswer, StoreError> {
+        match self.call(Op::Share(share)).await {
+            Reply::Shared(shared) => shared,
             other => unreachable!("{other:?}"),
         }
     }

@@ -3,7 +3,7 @@
 //! Virtual time and random schedules over the functions' own steps: messages come late, twice, in another order or
 //! never, functions crash between any two operations, writes and calls fail with or without effect, clocks jump and
 //! differ, webhooks are dropped and replayed without metadata. After each history all faults stop and time runs on:
-//! then nothing may wait any more. Rules one to seven of `docs/rules.md` are what must hold (`rules`).
+//! then nothing may wait any more. Rules one to seven and eleven of `docs/rules.md` are what must hold (`rules`).
 //!
 //! What decides is not modelled: the steps of the functions run as they are (`functions`), over ports (`ports`) whose
 //! operations the world performs one by one. What is modelled is what surrounds them: the table with its conditions

@@ -5,12 +5,16 @@ use std::sync::LazyLock;
 
 use identity_session::patient::CheckedDemographics;
 use serde_json::json;
+use shared::domain::budget::{Limits, PersonRules};
 use shared::domain::claims::ClaimRules;
-use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, Time};
+use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, Time, Timing};
 use shared::metriport::RedirectUrl;
 use shared::owner::OwnerKey;
 
 use crate::ids::opaque;
+
+/// Calls of a day.
+pub(crate) const DAILY_QUOTA: u32 = 10_000;
 
 /// The key that turns demographics and sessions into names, as the functions' does.
 pub(crate) static OWNER_KEY: LazyLock<OwnerKey> = LazyLock::new(|| {
@@ -49,6 +53,17 @@ pub(crate) fn demographics(number: u8) -> CheckedDemographics {
 /// they race for one patient.
 pub(crate) fn external_id(person: u8) -> ExternalId {
     opaque!(ExternalId, "name-{}", person % 2)
+}
+
+/// How large a person's share is: as the template has it.
+pub(crate) fn rules() -> PersonRules {
+    PersonRules {
+        burst: 5,
+        percent: 10,
+        limits: Limits::default(),
+        daily_quota: DAILY_QUOTA,
+        timing: Timing::default(),
+    }
 }
 
 /// Where everybody's patients are created.

@@ -165,7 +165,7 @@ fn deed(rng: &mut impl Rng) -> Deed {
         12 => Deed::Link(2),
         13..30 => Deed::OpenSession,
         30..85 => Deed::OpenChallenge,
-        85..95 => Deed::AskRecord(rng.random_range(0..2)),
+        85..95 => Deed::AskRecord(rng.random_range(0..6)),
         _ => Deed::Pull(pull(rng)),
     }
 }

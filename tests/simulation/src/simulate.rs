@@ -72,7 +72,7 @@ pub struct Failure {
 }
 
 /// Everything that must happen in a simulation that is long enough.
-pub const EVENTS: [&str; 45] = [
+pub const EVENTS: [&str; 49] = [
     "a person asks",
     "message delivered",
     "message out of order",
@@ -99,6 +99,10 @@ pub const EVENTS: [&str; 45] = [
     "fault: session refused",
     "fault: identity refused",
     "fault: a source does not start",
+    "person is beyond their share",
+    "person finds no place",
+    "fourth record is refused",
+    "equal record is asked for",
     "run accepted",
     "run expired by the clock",
     "run: start claimed",

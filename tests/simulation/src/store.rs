@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use shared::domain::budget::PersonShares;
 use shared::domain::challenge::ChallengeSlot;
 use shared::domain::identity::Identity;
 use shared::domain::patient::PatientSlot;
-use shared::domain::record::Record;
+use shared::domain::record::{OpenRecords, Record};
 use shared::domain::replay::Replays;
 use shared::domain::run::Run;
 use shared::domain::{
@@ -30,6 +31,8 @@ pub(crate) enum Key {
     Run(OwnerId, RunId),
     Entry(OwnerId, RunId, u64),
     Record(OwnerId, RecordId),
+    OpenRecords(OwnerId),
+    Shares(OwnerId),
     PatientOwner(PatientId),
     OpenRun(PatientId),
     OpenConsolidated(PatientId),
@@ -58,6 +61,8 @@ pub(crate) enum Item {
     Run(Run),
     Entry(TimelineEntry),
     Record(Record),
+    OpenRecords(OpenRecords),
+    Shares(PersonShares),
     Owner(OwnerId),
     Claim(OwnerId, Time),
     Lock(Lock),
@@ -84,6 +89,8 @@ typed! {
     run -> Run: Run;
     entry -> Entry: TimelineEntry;
     record -> Record: Record;
+    open_records -> OpenRecords: OpenRecords;
+    shares -> Shares: PersonShares;
     owner -> Owner: OwnerId;
     lock -> Lock: Lock;
     seen -> Seen: SeenMessage;
@@ -99,6 +106,8 @@ impl Item {
             Self::Challenge(slot) => Some(slot.version),
             Self::Run(run) => Some(run.version),
             Self::Record(record) => Some(record.version),
+            Self::OpenRecords(open) => Some(open.version),
+            Self::Shares(shares) => Some(shares.version),
             Self::Replays(replays) => Some(replays.version),
             Self::Entry(_)
             | Self::Owner(_)
@@ -239,6 +248,11 @@ impl Store {
                 Effect::Check => {}
             }
         }
+    }
+
+    /// Puts an item whatever is there.
+    pub(crate) fn put(&mut self, key: Key, item: Item) {
+        self.items.insert(key, Arc::new(item));
     }
 
     /// Everything that was due before `before`, the oldest first.

@@ -75,6 +75,8 @@ pub(crate) fn key(key: &Key) -> String {
         Key::Run(_, run) => run_name(*run),
         Key::Entry(_, run, n) => format!("timeline {n} of {}", run_name(*run)),
         Key::Record(_, record) => record_name(*record),
+        Key::OpenRecords(owner) => format!("open records of person {}", person(owner)),
+        Key::Shares(owner) => format!("shares of person {}", person(owner)),
         Key::PatientOwner(patient) => format!("owner of {}", patient.as_str()),
         Key::OpenRun(patient) => format!("open run of {}", patient.as_str()),
         Key::OpenConsolidated(patient) => format!("open consolidated query of {}", patient.as_str()),
@@ -119,6 +121,7 @@ pub(crate) fn op(op: &Op, fault: Option<Fault>) -> String {
         Op::Send(message, delay) => format!("sends {}, seen after {} s", body(message), delay.as_secs()),
         Op::Upstream(of) => format!("calls upstream: {}", call(of)),
         Op::Turn(_) => "asks for its turn".to_owned(),
+        Op::Share(share) => format!("asks for the share of person {}: {:?}", person(&share.owner), share.ask),
         Op::Follow(_) => "follows the link".to_owned(),
     };
     match fault {

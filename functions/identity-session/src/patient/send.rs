@@ -1,12 +1,12 @@
 //! Sends demographics upstream: to the patient that is linked, to the one that is found, or to a new one.
 
 use shared::Error;
-use shared::domain::budget::{Allowance, Budget, Share, midnight_after};
+use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, midnight_after};
 use shared::domain::patient::{LinkConflict, PatientSlot};
 use shared::domain::{Demographics, PatientId, Time};
-use shared::edge::budget::{HeedLimits, busy, heeded};
+use shared::edge::budget::{CountCall, HeedLimits, busy, heeded, uncount_unsent};
 use shared::edge::init::INTERACTIVE;
-use shared::metriport::{NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient};
+use shared::metriport::{FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient};
 use shared::ports::{Clock, Pause};
 use shared::store::{Condition, WritePatient};
 
@@ -23,7 +23,7 @@ pub(super) async fn send(
     let Some(link) = &begun.link else {
         return adopt_or_create(io, person, begun, demographics).await;
     };
-    let allowance = io.place(Budget::PatientWrites, io.now()).await?;
+    let allowance = io.place(person.owner, PersonAsk::PatientWrite, io.now()).await?;
     match update(io, person, &link.patient, demographics.clone()).await {
         Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(io, person, begun, demographics).await,
         updated => Ok((updated?, allowance)),
@@ -38,14 +38,17 @@ async fn adopt_or_create(
     begun: &PatientSlot,
     demographics: Demographics,
 ) -> Result<(PatientId, Allowance), Error> {
-    let allowance = io.place(Budget::PatientWrites, io.now()).await?;
-    let now = io.now();
-    if !io.count_call(Share::Person, now).await? {
-        return Err(busy(midnight_after(now), now).into());
-    }
-    if let Some(found) = io.find_patient(&person.external_id).await? {
-        claim(io, person, begun, &found.id, now).await?;
-        return Ok((update(io, person, &found.id, demographics).await?, allowance));
+    let allowance = io.place(person.owner, PersonAsk::PatientWrite, io.now()).await?;
+    let found = match find_and_claim(io, person, begun).await {
+        Ok(found) => found,
+        Err(error) => {
+            // The write has its place and is not made.
+            io.uncount_call(io.now()).await;
+            return Err(error);
+        }
+    };
+    if let Some(patient) = found {
+        return Ok((update(io, person, &patient, demographics).await?, allowance));
     }
     let (facility, external_id) = (person.facility.clone(), person.external_id.clone());
     let new = NewPatient {
@@ -56,6 +59,24 @@ async fn adopt_or_create(
     let answer = io.create_patient(&new).await;
     let created = heeded(io, Budget::PatientWrites, answer, io.now()).await?;
     Ok((ours(io, created, person)?.id, allowance))
+}
+
+/// The patient that carries our external id, if there is one: nobody else writes to it then.
+async fn find_and_claim(
+    io: &(impl WritePatient + FindPatient + CountCall + ReportConflict + Clock + Pause),
+    person: &Person<'_>,
+    begun: &PatientSlot,
+) -> Result<Option<PatientId>, Error> {
+    let now = io.now();
+    if !io.count_call(Share::Person, now).await? {
+        return Err(busy(midnight_after(now), now).into());
+    }
+    let answer = io.find_patient(&person.external_id).await;
+    let Some(found) = uncount_unsent(io, answer, io.now()).await? else {
+        return Ok(None);
+    };
+    claim(io, person, begun, &found.id, now).await?;
+    Ok(Some(found.id))
 }
 
 /// Makes sure that nobody else writes to the patient until our update must have ended.

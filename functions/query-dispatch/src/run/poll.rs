@@ -4,7 +4,7 @@ use shared::Error;
 use shared::domain::budget::{Share, midnight_after};
 use shared::domain::run::{Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time};
-use shared::edge::budget::CountCall;
+use shared::edge::budget::{CountCall, uncount_unsent};
 use shared::metriport::ReadNetworkQuery;
 
 use super::{Settle, record_event};
@@ -26,7 +26,8 @@ pub(super) async fn poll(
         let until = midnight_after(now).min(run.expires_at);
         return record_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     }
-    let event = match io.read_network_query(request).await {
+    let answer = io.read_network_query(request).await;
+    let event = match uncount_unsent(io, answer, io.now()).await {
         Ok(query) => RunEvent::Polled {
             report: Report::from(&query),
         },

@@ -6,7 +6,7 @@ use shared::domain::budget::{Budget, Turn};
 use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::run::{Deferral, Outcome, Reason, Report, Run, RunEvent};
 use shared::domain::{OwnerId, Time, Timing};
-use shared::edge::budget::{HeedLimits, StartInTurn, heeded};
+use shared::edge::budget::{CountCall, HeedLimits, StartInTurn, heeded};
 use shared::metriport::{
     Effect, IasStart, Mentions, Metadata, NetworkQuery, RequestedSources, SourceReport, StartNetworkQuery,
     UpstreamError, UpstreamErrorKind,
@@ -21,7 +21,7 @@ use crate::{Outcome as Done, STALE};
 shared::ports! {
     /// Starts a network query within the rate budget, and writes what came of it.
     pub(super) trait Start = Settle + ReadChallenge + ReadIdentity + RejectIdentity + StartNetworkQuery + StartInTurn
-        + HeedLimits + Stage;
+        + CountCall + HeedLimits + Stage;
 }
 
 pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time) -> Result<Done, Error> {
@@ -33,9 +33,12 @@ pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time
     if let Some(event) = out_of_turn(io, run, now).await? {
         return put_off(io, owner, run, &slot, &event, now).await;
     }
-    let Some(claimed) = unless_moved_on(io, owner, run, &slot, &RunEvent::StartClaimed, now).await? else {
-        return Ok(STALE);
-    };
+    let claimed = unless_moved_on(io, owner, run, &slot, &RunEvent::StartClaimed, now).await;
+    if !matches!(claimed, Ok(Some(_))) {
+        // The call was counted with its turn and is not made.
+        io.uncount_call(io.now()).await;
+    }
+    let Some(claimed) = claimed? else { return Ok(STALE) };
     let answer = io.start_network_query(&call).await;
     let now = io.now();
     let answer = heeded(io, Budget::QueryStarts, answer, now).await;
@@ -85,16 +88,13 @@ async fn unless_moved_on(
 /// What keeps the start from being made now: it waits for a slot or a place of the rate budget, or there is none in the
 /// session's life. Written before the start is claimed.
 async fn out_of_turn(io: &impl StartInTurn, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
-    let turn = io
-        .turn_of_start(Budget::QueryStarts, run.start_at, now, run.start_by)
-        .await?;
-    Ok(match turn {
-        Turn::Granted(at, _) if at <= now => None,
-        Turn::Granted(until, _) => Some(RunEvent::StartDeferred {
+    Ok(match io.turn_of_query(run.start_at, now, run.start_by).await? {
+        Turn::Granted(at) if at <= now => None,
+        Turn::Granted(until) => Some(RunEvent::StartDeferred {
             cause: Deferral::Budget,
             until,
         }),
-        Turn::Busy(..) | Turn::DayOver(_) => Some(RunEvent::StartTooLate),
+        Turn::Busy(_) | Turn::DayOver(_) => Some(RunEvent::StartTooLate),
     })
 }
 

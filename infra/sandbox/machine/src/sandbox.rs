@@ -56,6 +56,8 @@ pub struct SandboxOptions {
     pub redirects: Vec<String>,
     /// Web origins that may call the API and read records from a browser, as the parameter `CorsOrigins`.
     pub origins: Vec<String>,
+    /// Keep each person to their share of what all persons share, as the template has it.
+    pub person_shares: bool,
     /// Apply the template's throttles, whose seconds `time_scale` divides, too. Off where more is sent than they admit.
     pub throttled: bool,
     /// Told of every call to AWS.
@@ -90,6 +92,7 @@ impl SandboxOptions {
             extra_env: Vec::new(),
             redirects: Vec::new(),
             origins: Vec::new(),
+            person_shares: true,
             throttled: true,
             observer: None,
             meter: None,
@@ -198,6 +201,7 @@ impl Sandbox {
             origins: &options.origins,
             limits,
             daily_quota,
+            person_shares: options.person_shares,
             link_host: stand_in.base_url().trim_start_matches("http://").to_owned(),
         });
         let mut stack = Stack::read(stack::TEMPLATE, &bindings)?;

@@ -28,6 +28,8 @@ pub(crate) struct Parameters<'a> {
     pub(crate) origins: &'a [String],
     pub(crate) limits: String,
     pub(crate) daily_quota: Option<u32>,
+    /// Whether a person has no more than their share, as the template has it.
+    pub(crate) person_shares: bool,
     pub(crate) link_host: String,
 }
 
@@ -62,7 +64,15 @@ pub(crate) struct Secrets {
 }
 
 pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
-    Bindings::new(REGION, ACCOUNT_ID, "ias")
+    let bindings = Bindings::new(REGION, ACCOUNT_ID, "ias");
+    // What comes nearest to no share: a hundred requests at once, and all that persons have together.
+    let bindings = match parameters.person_shares {
+        true => bindings,
+        false => bindings
+            .with_parameter("PersonBurst", "100")
+            .with_parameter("PersonSharePercent", "100"),
+    };
+    bindings
         .with_parameter("Stage", "sandbox")
         .with_parameter("MetriportBaseUrl", parameters.metriport)
         .with_parameter("FacilityId", parameters.facility)

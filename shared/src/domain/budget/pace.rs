@@ -1,8 +1,8 @@
-//! Slots for calls that can wait: when each is planned.
+//! Slots for starts of network queries: when each is planned.
 
 use std::time::Duration;
 
-use super::{Allowance, Budget, TRAVEL, WINDOW, millis, usable};
+use super::{TRAVEL, WINDOW, millis, usable};
 use crate::domain::{Time, Timing};
 
 /// How late a call may be after its slot without getting into the way of others: SQS delays whole seconds, and a
@@ -25,7 +25,6 @@ const START_MARGIN: Duration = Duration::from_secs(5);
 /// [`super::Places`]). In the long run `60 / 64 * (n - a)` calls a minute get through, more than 80 % of `n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    budget: Budget,
     spacing: Duration,
     ahead: u32,
     timing: Timing,
@@ -34,12 +33,11 @@ pub struct Pace {
 impl Pace {
     /// The pace that keeps a limit of calls per minute.
     #[must_use]
-    pub fn new(budget: Budget, limit: u32, timing: Timing) -> Self {
+    pub fn new(limit: u32, timing: Timing) -> Self {
         let calls = usable(limit);
         let ahead = calls / 10;
         let span = millis(timing.of(WINDOW + JITTER + TRAVEL));
         Self {
-            budget,
             spacing: Duration::from_millis(span / u64::from(calls - ahead) + 1),
             ahead,
             timing,
@@ -80,27 +78,11 @@ impl Pace {
         end.minus(self.timing.of(START_MARGIN))
     }
 
-    /// How the budget stands when `next` is whose turn it is, for one who can wait until `latest`.
+    /// When asking again makes sense for one who can wait until `latest` and found that it is the turn of `next`.
     #[must_use]
-    pub fn allowance(&self, next: Time, now: Time, latest: Time) -> Allowance {
-        let (window, last) = (now.until(latest), self.turn_of(latest));
-        let fit = |span: Duration| u32::try_from(millis(span) / millis(self.spacing)).unwrap_or(u32::MAX);
-        let left = if next > last {
-            0
-        } else {
-            fit(next.max(now).until(last)).saturating_add(1)
-        };
-        let reset = if left == 0 {
-            last.until(next)
-        } else {
-            now.until(self.slot(next, now))
-        };
-        Allowance {
-            budget: self.budget,
-            quota: fit(now.until(last)).saturating_add(1),
-            window,
-            left,
-            reset,
-        }
+    pub fn retry_at(&self, next: Time, now: Time, latest: Time) -> Time {
+        let last = self.turn_of(latest);
+        // While there is room, others were quicker again and again: that is over at once.
+        now.plus(if next > last { last.until(next) } else { self.spacing })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Allowance, Budget, TRAVEL, WINDOW, millis, usable};
+use super::{TRAVEL, WINDOW, millis, usable};
 use crate::domain::{Time, Timing};
 
 /// Most places there are: they are attributes of one item.
@@ -19,24 +19,20 @@ const COUNT_MAX: u32 = 100;
 /// if they are more than `1 / k` of it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Places {
-    budget: Budget,
     count: u32,
-    each: u32,
     hold: Duration,
 }
 
 impl Places {
     /// The places that keep a limit of calls per minute.
     #[must_use]
-    pub fn new(budget: Budget, limit: u32, timing: Timing) -> Self {
+    pub fn new(limit: u32, timing: Timing) -> Self {
         let calls = usable(limit);
         let each = calls.div_ceil(COUNT_MAX);
         let count = calls / each;
         let span = millis(timing.of(WINDOW + TRAVEL));
         Self {
-            budget,
             count,
-            each,
             hold: Duration::from_millis(span / u64::from(each) + 1),
         }
     }
@@ -66,20 +62,21 @@ impl Places {
             .collect()
     }
 
-    /// How the budget stands, and when a place is free.
+    /// When the next place is free; now, if one is.
     #[must_use]
-    pub fn allowance(&self, held: &[Option<Time>], now: Time) -> (Allowance, Time) {
-        let left = self.free(held, now).len();
+    pub fn free_at(&self, held: &[Option<Time>], now: Time) -> Time {
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
-        let ends = held.iter().take(count).copied().flatten().filter(|until| *until > now);
-        let next = ends.min().unwrap_or(now);
-        let allowance = Allowance {
-            budget: self.budget,
-            quota: self.count * self.each,
-            window: self.hold * self.each,
-            left: u32::try_from(left).unwrap_or(u32::MAX),
-            reset: now.until(next),
-        };
-        (allowance, next)
+        if !self.free(held, now).is_empty() {
+            return now;
+        }
+        held.iter().take(count).copied().flatten().min().unwrap_or(now)
+    }
+
+    /// When a call that can wait tries again: at a time drawn from the half of a hold after a place is free, so that
+    /// those who wait neither come at once nor are served in an order that keeps one of them out.
+    #[must_use]
+    pub fn retry_at(&self, held: &[Option<Time>], now: Time, draw: u64) -> Time {
+        let spread = (millis(self.hold) / 2).max(1);
+        self.free_at(held, now).plus(Duration::from_millis(1 + draw % spread))
     }
 }

@@ -37,7 +37,7 @@ fn asks() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
 
 /// Plays the stored turn as the table does.
 fn paced(limit: u32, scale: u32, patience_ms: i64, asks: &[(u64, u64, u64)]) -> Vec<i64> {
-    let pace = Pace::new(Budget::QueryStarts, limit, Timing::scaled(scale));
+    let pace = Pace::new(limit, Timing::scaled(scale));
     let (mut now, mut next, mut calls) = (0_i64, None::<Time>, Vec::new());
     for (gap, late, travel) in asks {
         now += (gap / u64::from(scale)) as i64;
@@ -57,14 +57,14 @@ fn paced(limit: u32, scale: u32, patience_ms: i64, asks: &[(u64, u64, u64)]) -> 
 
 /// Plays the places as the table does: `travel` chooses the place too.
 fn placed(limit: u32, scale: u32, asks: &[(u64, u64, u64)]) -> Vec<i64> {
-    let places = Places::new(Budget::Identity, limit, Timing::scaled(scale));
+    let places = Places::new(limit, Timing::scaled(scale));
     let mut held = vec![None; places.count() as usize];
     let (mut now, mut calls) = (0_i64, Vec::new());
     for (gap, draw, travel) in asks {
         now += (gap / u64::from(scale)) as i64;
         let free = places.free(&held, at(now));
-        let (allowance, next) = places.allowance(&held, at(now));
-        assert_eq!(allowance.left as usize, free.len());
+        let next = places.free_at(&held, at(now));
+        assert_eq!(next == at(now), !free.is_empty());
         let Some(place) = free.get(*draw as usize % free.len().max(1)) else {
             assert!(next > at(now) && !places.free(&held, next).is_empty());
             continue;
@@ -113,10 +113,10 @@ fn four_fifths_of_what_may_be_used_can_be_used() {
     // Beyond that, whole milliseconds take their share.
     for limit in 2..=600 {
         let calls = f64::from(usable(limit));
-        let pace = Pace::new(Budget::QueryStarts, limit, Timing::default());
+        let pace = Pace::new(limit, Timing::default());
         let a_minute = WINDOW_MS as f64 / millis(pace.spacing()) as f64;
         assert!(a_minute >= 0.8 * calls, "{limit}: {a_minute} slots a minute");
-        let places = Places::new(Budget::Identity, limit, Timing::default());
+        let places = Places::new(limit, Timing::default());
         let of_places = f64::from(places.count()) * WINDOW_MS as f64 / millis(places.hold()) as f64;
         assert!(of_places >= 0.8 * calls, "{limit}: {of_places} places a minute");
     }
@@ -124,7 +124,7 @@ fn four_fifths_of_what_may_be_used_can_be_used() {
 
 #[test]
 fn a_few_start_at_once_and_the_rest_in_turn() {
-    let pace = Pace::new(Budget::QueryStarts, 20, Timing::default());
+    let pace = Pace::new(20, Timing::default());
     assert_eq!(pace.spacing(), Duration::from_millis(3_765));
     let slots: Vec<_> = (0..4)
         .map(|turn| pace.slot(at(0).plus(pace.spacing() * turn), at(0)).millis() - T0)
@@ -133,20 +133,32 @@ fn a_few_start_at_once_and_the_rest_in_turn() {
 }
 
 #[test]
-fn what_is_left_is_what_would_be_granted() {
-    let pace = Pace::new(Budget::QueryStarts, 20, Timing::default());
+fn start_refused_for_want_of_a_slot_gets_one_when_told() {
+    let pace = Pace::new(20, Timing::default());
     let (now, latest) = (at(0), pace.latest_to_accept(at(300_000)));
     let (mut next, mut granted) = (now, 0);
-    let whole = pace.allowance(next, now, latest);
     while pace.slot(next, now) <= latest {
-        assert_eq!(pace.allowance(next, now, latest).left, whole.quota - granted);
         next = next.plus(pace.spacing());
         granted += 1;
     }
-    assert_eq!((whole.quota, granted), (76, 76));
-    let over = pace.allowance(next, now, latest);
-    assert_eq!(over.left, 0);
-    // Asking again when it says so is granted.
-    let again = now.plus(over.reset);
-    assert!(pace.slot(next, again) <= pace.latest_to_accept(at(300_000).plus(over.reset)));
+    assert_eq!(granted, 76);
+    let again = pace.retry_at(next, now, latest);
+    let later = pace.latest_to_accept(at(300_000).plus(now.until(again)));
+    assert!(again > now && pace.slot(next, again) <= later);
+}
+
+/// However many wait, whatever they draw: each tries after a place is free and within half a hold of that.
+#[test]
+fn calls_without_a_place_come_again_spread_over_half_a_hold() {
+    let places = Places::new(120, Timing::default());
+    let held = vec![Some(at(20_000)); places.count() as usize];
+    let tries: Vec<_> = (0..1000_u64)
+        .map(|draw| places.retry_at(&held, at(0), draw * 31))
+        .collect();
+    let (first, last) = (*tries.iter().min().unwrap(), *tries.iter().max().unwrap());
+    assert!(
+        first > at(20_000) && last <= at(20_000).plus(places.hold() / 2),
+        "{first} to {last}"
+    );
+    assert!(first.until(last) > places.hold() / 3);
 }

@@ -1,7 +1,6 @@
 //! How an event changes a record.
 
 use super::{ATTEMPTS_MAX, Delivery, Record, RecordChange, RecordEvent, RecordReason, RecordState};
-use crate::domain::run::Deferral;
 use crate::domain::{Time, Timing, UpstreamRequestId};
 
 impl Record {
@@ -16,9 +15,6 @@ impl Record {
         }
         if next.state != RecordState::Fetching {
             next.due_at = next.due_at.map(|due_at| due_at.min(next.latest()));
-        }
-        if !keeps_its_turn(event) {
-            next.start_at = None;
         }
         if next.state.is_terminal() {
             next.due_at = None;
@@ -50,12 +46,11 @@ impl Record {
             }
             (Starting | Processing, RecordEvent::Repeated) => self.repeat(now, timing),
             (Starting, RecordEvent::Started(request)) => self.started(request, now, timing),
-            (Starting, RecordEvent::StartDeferred(cause, until)) => {
-                self.start_at = (*cause == Deferral::Budget).then_some(*until);
+            (Starting, RecordEvent::StartDeferred(until)) => {
                 self.not_started();
                 if self.state == Starting && self.unanswered == 0 {
                     // Nothing runs, so the lock is given back, and it does not count; the record's own deadline bounds
-                    // these.
+                    // these. Of the rate budget it keeps nothing: what waits must not hold what others could use.
                     self.attempts = self.attempts.saturating_sub(1);
                     self.state = Waiting;
                 }
@@ -193,12 +188,4 @@ impl Record {
         self.state = RecordState::Failed;
         self.reason = Some(reason);
     }
-}
-
-/// Whether the slot that a start has is still to be used after an event.
-const fn keeps_its_turn(event: &RecordEvent) -> bool {
-    matches!(
-        event,
-        RecordEvent::Claimed | RecordEvent::LockBusy | RecordEvent::Repeated | RecordEvent::StartDeferred(..)
-    )
 }

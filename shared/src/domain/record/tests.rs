@@ -11,7 +11,7 @@ fn request(n: u8) -> UpstreamRequestId {
 fn patient(n: u8) -> PatientId {
     PatientId::parse(format!("patient-{n}")).unwrap()
 }
-fn asked() -> Record {
+pub(super) fn asked() -> Record {
     let id = RecordId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
     let asked = Asked {
         resources: ["Observation".to_owned(), "Condition".to_owned()].into(),
@@ -71,7 +71,7 @@ fn an_ordinary_record_takes_the_lock_and_gives_it_back() {
 }
 
 /// A record whose query is known to run.
-fn processing() -> Record {
+pub(super) fn processing() -> Record {
     after(&after(&asked(), RecordEvent::Claimed), RecordEvent::Started(request(1)))
 }
 /// A record whose query is being looked at.
@@ -80,8 +80,8 @@ fn looking() -> Record {
     assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Repeat);
     after(&record, RecordEvent::Repeated)
 }
-fn put_off(cause: Deferral) -> RecordEvent {
-    RecordEvent::StartDeferred(cause, T0.plus(std::time::Duration::from_secs(9)))
+fn put_off() -> RecordEvent {
+    RecordEvent::StartDeferred(T0.plus(std::time::Duration::from_secs(9)))
 }
 
 #[test]
@@ -129,11 +129,7 @@ fn a_query_that_runs_is_looked_at_ever_less_often_and_keeps_its_attempt() {
 /// The lock is not given back, and the delivery is taken.
 #[test]
 fn a_look_that_certainly_began_nothing_leaves_the_query_to_be_waited_for() {
-    for event in [
-        RecordEvent::StartRefused,
-        put_off(Deferral::Budget),
-        put_off(Deferral::NotSent),
-    ] {
+    for event in [RecordEvent::StartRefused, put_off()] {
         let change = looking().apply(&event, T0, Timing::default()).unwrap();
         assert!(!change.unlocks && change.record.attempts == 1, "{event:?}");
         assert_eq!(
@@ -180,7 +176,7 @@ fn a_look_without_an_answer_keeps_the_lock_for_as_long_as_what_it_began_may_take
             unknown.attempt_until,
             Some(late.plus(Timing::default().consolidated_life()))
         );
-        for event in [RecordEvent::StartRefused, put_off(Deferral::RateLimited)] {
+        for event in [RecordEvent::StartRefused, put_off()] {
             let change = unknown.apply(&event, late, Timing::default()).unwrap();
             assert!(
                 !change.unlocks && change.record.state == RecordState::Starting,
@@ -214,21 +210,26 @@ fn a_query_that_may_outlive_its_record_leaves_the_lock_to_lapse() {
 }
 
 #[test]
-fn a_start_that_has_a_slot_keeps_it_until_it_is_made() {
-    let (claimed, slot) = (
+fn record_put_off_for_a_place_keeps_neither_lock_nor_plan() {
+    let (claimed, later) = (
         after(&asked(), RecordEvent::Claimed),
         T0.plus(std::time::Duration::from_secs(9)),
     );
-    let waiting = after(&claimed, put_off(Deferral::Budget));
-    assert_eq!((waiting.state, waiting.start_at), (RecordState::Waiting, Some(slot)));
-    let claimed = after(&after(&waiting, RecordEvent::LockBusy), RecordEvent::Claimed);
-    assert_eq!((claimed.start_at, claimed.attempts), (Some(slot), 1));
-    assert_eq!(after(&claimed, RecordEvent::Started(request(1))).start_at, None);
-    let waiting = after(&looking(), put_off(Deferral::Budget));
-    assert_eq!((waiting.due_at, waiting.step(slot)), (Some(slot), RecordStep::Repeat));
-    let looking = after(&waiting, RecordEvent::Repeated);
-    assert_eq!(looking.start_at, Some(slot));
-    assert_eq!(after(&looking, RecordEvent::Started(request(2))).start_at, None);
+    let change = claimed.apply(&put_off(), T0, Timing::default()).unwrap();
+    let waiting = change.record;
+    assert!(change.unlocks && waiting.state == RecordState::Waiting && waiting.attempts == 0);
+    assert_eq!((waiting.due_at, waiting.step(later)), (Some(later), RecordStep::Claim));
+    let as_asked = Record {
+        due_at: asked().due_at,
+        due_seq: 1,
+        version: 1,
+        attempt_until: None,
+        ..waiting
+    };
+    assert_eq!(as_asked, asked(), "nothing of the attempt is left but its due time");
+    // A look that is put off waits under the lock, since the query may run.
+    let change = looking().apply(&put_off(), T0, Timing::default()).unwrap();
+    assert!(!change.unlocks && change.record.step(later) == RecordStep::Repeat);
 }
 
 #[test]
@@ -247,14 +248,10 @@ fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
     // Nor is it given back by a start that was not made, if one before it may have been.
     let crashed = after(&claimed, RecordEvent::Repeated);
     for before in [after(&unknown, RecordEvent::Repeated), crashed] {
-        let change = before
-            .apply(&put_off(Deferral::NotSent), T0, Timing::default())
-            .unwrap();
+        let change = before.apply(&put_off(), T0, Timing::default()).unwrap();
         assert!(!change.unlocks && change.record.state == RecordState::Starting);
     }
-    let change = claimed
-        .apply(&put_off(Deferral::NotSent), T0, Timing::default())
-        .unwrap();
+    let change = claimed.apply(&put_off(), T0, Timing::default()).unwrap();
     assert!(change.unlocks && change.record.attempts == 0);
 }
 
@@ -344,8 +341,7 @@ fn any_event() -> impl Strategy<Value = RecordEvent> {
         Just(RecordEvent::Repeated),
         Just(RecordEvent::LockBusy),
         (1u8..3).prop_map(|n| RecordEvent::Started(request(n))),
-        Just(RecordEvent::StartDeferred(Deferral::NotSent, T0)),
-        Just(RecordEvent::StartDeferred(Deferral::Budget, T0)),
+        Just(RecordEvent::StartDeferred(T0)),
         Just(RecordEvent::StartUnknown),
         Just(RecordEvent::StartRefused),
         Just(RecordEvent::AttemptOver),

@@ -19,7 +19,7 @@ pub struct Problem {
     pub errors: Box<[FieldError]>,
     /// `Retry-After`, in seconds.
     pub retry_after_secs: Option<u64>,
-    /// How the budget stands that refused it.
+    /// How the person's share stands that refused it.
     pub rate_limit: Option<Allowance>,
     /// What a token must show instead, for a refusal of the token that came.
     pub sign_in: Option<Box<SignIn>>,
@@ -351,6 +351,10 @@ codes! {
     SignatureInvalid "signature_invalid" 401 "The webhook signature is missing or does not match." CONTACT_SUPPORT;
     /// Changed under the caller's hands.
     StateChanged "state_changed" 409 "The state changed while the request was handled." RETRY;
+    /// The person's own share.
+    TooManyRequests "too_many_requests" 429 "The person has used up their own share of requests for now." RETRY;
+    /// As many records as a person may ask for at once.
+    TooManyOpen "too_many_open" 429 "Three records are being retrieved already." RETRY;
     /// Upstream's rate limit.
     UpstreamBusy "upstream_busy" 429 "The network takes no more requests at the moment." RETRY;
     /// No connection.

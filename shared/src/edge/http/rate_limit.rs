@@ -1,6 +1,6 @@
-//! Headers that tell a caller how a budget stands, so that it can slow down before it is refused:
-//! `RateLimit-Policy: "identity";q=13;w=63` and `RateLimit: "identity";r=12;t=5`
-//! (draft-ietf-httpapi-ratelimit-headers-09). The budget is the deployment's, shared by all its persons.
+//! Headers that tell a caller how their own share stands, so that it can slow down before it is refused:
+//! `RateLimit-Policy: "identity";q=5;w=231` and `RateLimit: "identity";r=4;t=47`
+//! (draft-ietf-httpapi-ratelimit-headers-09). How busy other persons are is in none of them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::budget::Allowance;
 #[must_use]
 pub fn limited(mut reply: Response<Body>, allowance: Option<&Allowance>) -> Response<Body> {
     let Some(allowance) = allowance else { return reply };
-    let name = allowance.budget.name();
+    let name = allowance.share.as_str();
     let (quota, window) = (allowance.quota, seconds(allowance.window).max(1));
     let (left, reset) = (allowance.left, seconds(allowance.reset));
     let values = [
@@ -35,19 +35,18 @@ fn seconds(span: Duration) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::budget::Budget;
-
+    use crate::domain::budget::{ShareKind, ShareName};
     #[test]
     fn headers_say_policy_and_standing() {
         let allowance = Allowance {
-            budget: Budget::Identity,
-            quota: 13,
-            window: Duration::from_millis(62_001),
+            share: ShareName::Bucket(ShareKind::Identity),
+            quota: 5,
+            window: Duration::from_millis(230_770),
             left: 0,
             reset: Duration::from_millis(4_200),
         };
         let reply = limited(Response::new(Body::Empty), Some(&allowance));
-        assert_eq!(reply.headers()["ratelimit-policy"], "\"identity\";q=13;w=63");
+        assert_eq!(reply.headers()["ratelimit-policy"], "\"identity\";q=5;w=231");
         assert_eq!(reply.headers()["ratelimit"], "\"identity\";r=0;t=5");
         assert!(limited(Response::new(Body::Empty), None).headers().is_empty());
     }

@@ -146,6 +146,8 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("STAGE", "fuzz"),
         ("METRIPORT_BASE_URL", &format!("http://{metriport}")),
         ("METRIPORT_DAILY_QUOTA", "1000000000"),
+        ("PERSON_BURST", "100"),
+        ("PERSON_SHARE_PERCENT", "100"),
         (
             "METRIPORT_LIMITS",
             "patient=1000000,identity=1000000,query=1000000,consolidated=1000000",

@@ -1,35 +1,57 @@
-//! The rate budget, as far as a step sees it.
+//! The rate budget and persons' shares, as far as a step sees them.
 
 use std::time::Duration;
 
-use shared::domain::budget::{Allowance, Budget, Turn, midnight_after};
+use shared::domain::Time;
+use shared::domain::budget::{PersonShares, Turn, midnight_after};
 
+use crate::Sabotage;
 use crate::choice::Fault;
-use crate::io::Start;
+use crate::io::{ShareAnswer, ShareRequest, Start};
+use crate::people;
 
 /// How much later a turn comes where there is none now.
 const LATER: Duration = Duration::from_secs(20);
 /// The least time that a start needs before the moment by which it must be made.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// How a budget stands that has a place.
-pub(crate) const fn free(budget: Budget) -> Allowance {
-    Allowance {
-        budget,
-        quota: 1,
-        window: Duration::from_secs(60),
-        left: 1,
-        reset: Duration::ZERO,
-    }
-}
-
 /// The turn that a start gets: at once, or by a fault later, not in time, or not on this day.
 pub(crate) fn turn(start: Start, fault: Option<Fault>) -> Turn {
     let later = start.now.plus(LATER);
+    let fits = |at: Time| start.by.is_none_or(|by| at.plus(MARGIN) <= by);
     match fault {
-        None if start.now.plus(MARGIN) <= start.by => Turn::Granted(start.now, free(start.budget)),
-        Some(Fault::Busy) if later.plus(MARGIN) <= start.by => Turn::Granted(later, free(start.budget)),
+        None if fits(start.now) => Turn::Granted(start.now),
+        Some(Fault::Busy) if fits(later) => Turn::Granted(later),
         Some(Fault::NotSent) => Turn::DayOver(midnight_after(start.now)),
-        _ => Turn::Busy(later, free(start.budget)),
+        _ => Turn::Busy(later),
+    }
+}
+
+/// What a person gets of what they have taken before, and what they have taken then. By a fault, other persons have the
+/// places, or the day is over: the share is then given back.
+pub(crate) fn share(
+    before: &PersonShares,
+    share: &ShareRequest,
+    fault: Option<Fault>,
+    sabotage: Option<Sabotage>,
+) -> (ShareAnswer, PersonShares) {
+    let (ask, now, rules) = (share.ask, share.now, people::rules());
+    let mut forgotten = PersonShares::default();
+    forgotten.version = before.version;
+    let known = match sabotage {
+        Some(Sabotage::ShareForgotten) => &forgotten,
+        _ => before,
+    };
+    match known.take(ask, &rules, now) {
+        Err(refusal) => (ShareAnswer::Beyond(refusal.retry_at), before.clone()),
+        Ok(taken) if fault.is_some() && ask.budget().is_some() => {
+            let back = taken.give_back(ask, &rules, now);
+            let until = match fault {
+                Some(Fault::NotSent) => midnight_after(now),
+                _ => now.plus(LATER),
+            };
+            (ShareAnswer::Busy(until), back)
+        }
+        Ok(taken) => (ShareAnswer::Taken(taken.allowance(ask.kind(), &rules, now)), taken),
     }
 }

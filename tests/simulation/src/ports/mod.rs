@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use identity_session::patient::ReportConflict;
 use shared::Error;
-use shared::domain::budget::{Allowance, Budget, Share, Turn};
+use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, Turn};
 use shared::domain::patient::LinkConflict;
 use shared::domain::record::{Record, StoredObject};
 use shared::domain::{OwnerId, RecordId, RunId, Time, Timing};
-use shared::edge::budget::{CountCall, HeedLimits, StartInTurn, TakeTurn};
+use shared::edge::budget::{CountCall, HeedLimits, PlanStart, StartInTurn, TakeShare, TakeTurn, busy};
+use shared::edge::http::{Code, Problem};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord, Link};
 use shared::metriport::UpstreamError;
@@ -22,10 +23,8 @@ use shared::records::RecordsError;
 use shared::store::StoreError;
 
 use crate::ids;
-use crate::io::{Body, Io, Start};
-
-/// The daily quota the reconciler is told.
-const DAILY_QUOTA: u32 = 10_000;
+use crate::io::{Body, Io, ShareAnswer, ShareRequest, Start};
+use crate::people::DAILY_QUOTA;
 
 impl Clock for Io {
     fn now(&self) -> Time {
@@ -68,26 +67,52 @@ impl CountCall for Io {
     async fn count_call(&self, _share: Share, _now: Time) -> Result<bool, StoreError> {
         Ok(true)
     }
+
+    async fn uncount_call(&self, _now: Time) {}
+}
+
+impl PlanStart for Io {
+    async fn plan_start(&self, now: Time, by: Time) -> Result<Turn, StoreError> {
+        self.turn(Start { now, by: Some(by) }).await
+    }
 }
 
 impl StartInTurn for Io {
-    async fn plan_start(&self, budget: Budget, now: Time, by: Time) -> Result<Turn, StoreError> {
-        self.turn(Start { budget, now, by }).await
+    async fn turn_of_query(&self, slot: Option<Time>, now: Time, by: Time) -> Result<Turn, StoreError> {
+        match slot.filter(|slot| *slot > now) {
+            Some(slot) => Ok(Turn::Granted(slot)),
+            None => self.turn(Start { now, by: Some(by) }).await,
+        }
     }
 
-    async fn turn_of_start(&self, budget: Budget, slot: Option<Time>, now: Time, by: Time) -> Result<Turn, StoreError> {
-        match slot.filter(|slot| *slot > now) {
-            Some(slot) => Ok(Turn::Granted(slot, budget::free(budget))),
-            None => self.turn(Start { budget, now, by }).await,
+    async fn turn_of_record(&self, now: Time) -> Result<Turn, StoreError> {
+        self.turn(Start { now, by: None }).await
+    }
+}
+
+impl Io {
+    async fn take_share(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error> {
+        let owner = owner.clone();
+        match self.share_of(ShareRequest { owner, ask, now }).await? {
+            ShareAnswer::Taken(allowance) => Ok(allowance),
+            ShareAnswer::Beyond(until) => {
+                let wait = now.until(until).as_secs() + 1;
+                Err(Problem::new(Code::TooManyRequests).retry_after(wait).into())
+            }
+            ShareAnswer::Busy(until) => Err(busy(until, now).into()),
         }
     }
 }
 
-/// A person who waits for an answer always gets a place here: what a refusal leaves of a change of a patient has tests
-/// of its own.
+impl TakeShare for Io {
+    async fn share(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error> {
+        self.take_share(owner, ask, now).await
+    }
+}
+
 impl TakeTurn for Io {
-    async fn place(&self, budget: Budget, _now: Time) -> Result<Allowance, Error> {
-        Ok(budget::free(budget))
+    async fn place(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error> {
+        self.take_share(owner, ask, now).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The rules of `docs/rules.md`, one to seven, as things that must hold of every world.
+//! The rules of `docs/rules.md`, one to seven and eleven, as things that must hold of every world.
 //!
 //! They look at what is stored and at what really happened (the [`Ghost`] and Metriport itself, which no function can
 //! see), never at how a function came to it. Some hold after every write, some whenever the clock has moved, and some
@@ -9,11 +9,13 @@ pub(crate) mod due;
 pub(crate) mod effects;
 pub(crate) mod order;
 pub(crate) mod person;
+pub(crate) mod share;
 pub(crate) mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use shared::domain::budget::PersonAsk;
 use shared::domain::{
     Aal2SessionId, ChallengeId, MessageId, ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
 };
@@ -66,6 +68,8 @@ pub(crate) struct Ghost {
     pub(crate) run_locks: BTreeMap<RunId, Time>,
     /// Until when a record's was.
     pub(crate) record_locks: BTreeMap<RecordId, Time>,
+    /// What each person was served, when by the clock of the function.
+    pub(crate) served: BTreeMap<u8, Vec<(PersonAsk, Time)>>,
 }
 
 /// Rules about a write that is about to be made.
@@ -101,7 +105,7 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
 /// Rules about what a write has made.
 pub(crate) fn after_write(world: &mut World, writes: &[Write]) -> Option<Violation> {
     order::count(world, writes);
-    effects::exclusive(world)
+    effects::exclusive(world).or_else(|| share::open_records(world))
 }
 
 /// Rules that hold whatever the clock says.

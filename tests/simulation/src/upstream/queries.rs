@@ -1,6 +1,6 @@
 //! Network queries and consolidated queries, and the files these end in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::domain::record::Asked;
@@ -220,12 +220,10 @@ pub(crate) fn filters(asked: &Asked) -> BTreeMap<String, String> {
 
 /// What a person may ask for besides the whole record.
 pub(crate) fn asked(variant: u8) -> Asked {
-    let resources = match variant {
-        0 => BTreeSet::new(),
-        _ => BTreeSet::from(["Condition".to_owned()]),
-    };
+    const TYPES: [&str; 5] = ["Condition", "Encounter", "Immunization", "Observation", "Procedure"];
+    let one = usize::from(variant).checked_sub(1).and_then(|one| TYPES.get(one));
     Asked {
-        resources,
+        resources: one.map(|name| (*name).to_owned()).into_iter().collect(),
         ..Asked::default()
     }
 }

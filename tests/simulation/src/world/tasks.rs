@@ -13,7 +13,7 @@ use super::World;
 use crate::Sabotage;
 use crate::choice::Fault;
 use crate::functions::Job;
-use crate::io::{Op, Reply};
+use crate::io::{Op, Reply, ShareAnswer, ShareRequest};
 use crate::ports::budget;
 use crate::rules;
 use crate::store::{Effect, Item, Key, Write};
@@ -121,6 +121,8 @@ impl World {
             Op::Upstream(_) => !matches!(fault, Fault::Partly | Fault::SessionRefused),
             Op::Overdue(_) => false,
             Op::Turn(_) => matches!(fault, Fault::Lost | Fault::Busy | Fault::Refused | Fault::NotSent),
+            Op::Share(share) if share.ask.budget().is_none() => fault == Fault::Lost,
+            Op::Share(_) => matches!(fault, Fault::Lost | Fault::Busy | Fault::NotSent),
             Op::Get(_) | Op::Follow(_) => fault == Fault::Lost,
             Op::Commit(_) | Op::Send(..) => matches!(fault, Fault::Lost | Fault::Unanswered),
         };
@@ -194,11 +196,27 @@ impl World {
                 Some(Fault::Lost) => Err(unavailable()),
                 fault => Ok(budget::turn(start, fault)),
             }),
+            Op::Share(_) if fault == Some(Fault::Lost) => Reply::Shared(Err(unavailable())),
+            Op::Share(share) => Reply::Shared(Ok(self.share(&share, fault))),
             Op::Follow(link) => match fault {
                 Some(_) => Reply::Followed(None),
                 None => Reply::Followed(self.upstream.follow(&link, self.now)),
             },
         }
+    }
+
+    /// A person takes their share, or is refused: one operation, as the adapter decides anew where others write.
+    fn share(&mut self, share: &ShareRequest, fault: Option<Fault>) -> ShareAnswer {
+        let key = Key::Shares(share.owner.clone());
+        let before = self.store.get(&key).and_then(|item| item.shares().cloned());
+        let before = before.unwrap_or_default();
+        let (answer, after) = budget::share(&before, share, fault, self.sabotage);
+        if after != before {
+            self.store.put(key, Item::Shares(after));
+        }
+        let violation = rules::share::served(self, share, answer);
+        self.judge(violation);
+        answer
     }
 
     fn commit(&mut self, task: &Task, mut writes: Vec<Write>) -> Result<(), StoreError> {
@@ -232,6 +250,7 @@ impl World {
     /// A function has ended.
     fn end(&mut self, task: Task, outcome: Result<&'static str, Error>) {
         self.say(|| format!("{} ends: {}", task.job.function(), words::outcome(&outcome)));
+        rules::share::count(self, &outcome);
         match (&task.job, &outcome) {
             (Job::Intake(event), Ok(_)) => {
                 self.ghost.accepted.insert(event.message.clone());

@@ -1,6 +1,6 @@
 //! Runs and records, and what each change of theirs writes.
 
-use shared::domain::record::Record;
+use shared::domain::record::{OpenRecords, Record};
 use shared::domain::run::{Run, RunEvent};
 use shared::domain::{OwnerId, RecordId, RunId, Time};
 use shared::message::Subject;
@@ -10,6 +10,7 @@ use shared::store::{
 };
 
 use super::Stored;
+use crate::Sabotage;
 use crate::io::Io;
 use crate::store::{Item, Key, Lock, Require, Write};
 
@@ -116,8 +117,26 @@ impl ReadRecord for Io {
 }
 
 impl CreateRecord for Io {
-    async fn create_record(&self, owner: &OwnerId, record: &Record) -> Stored<()> {
-        self.commit(vec![put_record(owner, record, 0)]).await
+    async fn open_records(&self, owner: &OwnerId) -> Stored<OpenRecords> {
+        let item = self.get(Key::OpenRecords(owner.clone())).await?;
+        let open = item.and_then(|item| item.open_records().cloned()).unwrap_or_default();
+        Ok(match self.is(Sabotage::OpenRecordsForgotten) {
+            true => OpenRecords {
+                version: open.version,
+                records: Vec::new(),
+            },
+            false => open,
+        })
+    }
+
+    async fn create_record(&self, owner: &OwnerId, record: &Record, open: &OpenRecords) -> Stored<()> {
+        let list = Write::put(
+            Condition::OpenRecordsAsRead,
+            Require::Version(open.version.saturating_sub(1)),
+            Key::OpenRecords(owner.clone()),
+            Item::OpenRecords(open.clone()),
+        );
+        self.commit(vec![put_record(owner, record, 0), list]).await
     }
 }
 

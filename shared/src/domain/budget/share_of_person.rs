@@ -1,0 +1,297 @@
+//! What one person may take of the calls that all persons share.
+//!
+//! Each kind of request has a bucket of `burst` requests, refilled at a percentage of the rate at which all persons
+//! together are served, and the day has a count. Both lie in one item of the person's own partition, so that nothing
+//! that other persons do moves them. A request is charged when it is asked for, by the calls that it normally causes
+//! (decision 0024).
+//!
+//! A bucket is one stored time (the generic cell rate algorithm): the time at which it is full again. A request moves
+//! it on by the time that one request takes to refill.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::day::midnight_after;
+use super::{Allowance, Budget, Limits, WINDOW, millis, usable};
+use crate::domain::{Time, Timing};
+
+/// Links that a person gets at once, and each minute.
+const LINKS: u32 = 30;
+/// The least that a day leaves to a person, in calls: some three pulls, so that a small quota shuts nobody out.
+const DAY_CALLS_MIN: u32 = 20;
+const DAY: Duration = Duration::from_secs(86_400);
+/// How long the item is kept once its buckets are full.
+const KEPT: Duration = Duration::from_secs(2 * 86_400);
+
+/// Requests that draw on one bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum ShareKind {
+    /// Identity sessions and challenges.
+    Identity,
+    /// Changes of the patient.
+    Patient,
+    /// Records that the person asks for.
+    Consolidated,
+    /// Links to records.
+    Links,
+}
+
+impl ShareKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Identity, Self::Patient, Self::Consolidated, Self::Links];
+
+    /// Its name: in headers, in metrics, and of its attribute in the table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Patient => "patient",
+            Self::Consolidated => "consolidated",
+            Self::Links => "links",
+        }
+    }
+}
+
+/// A share of a person: a bucket, or the calls of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShareName {
+    /// Of one kind of requests.
+    Bucket(ShareKind),
+    /// Of the day.
+    Day,
+}
+
+impl ShareName {
+    /// In headers and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bucket(kind) => kind.name(),
+            Self::Day => "day",
+        }
+    }
+}
+
+/// What a person asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum PersonAsk {
+    /// A hosted identity page.
+    IdentitySession,
+    /// A challenge: it leads to the start of a query, and that to two consolidated queries.
+    Challenge,
+    /// A change of the patient: a search, and a create or an update.
+    PatientWrite,
+    /// A record: the start of a consolidated query, and one look at it.
+    Record,
+    /// A link to a record.
+    Link,
+}
+
+impl PersonAsk {
+    /// The bucket that it draws on.
+    #[must_use]
+    pub const fn kind(self) -> ShareKind {
+        match self {
+            Self::IdentitySession | Self::Challenge => ShareKind::Identity,
+            Self::PatientWrite => ShareKind::Patient,
+            Self::Record => ShareKind::Consolidated,
+            Self::Link => ShareKind::Links,
+        }
+    }
+
+    /// The shared budget of which it takes a place at once: a record waits for its place, and a link needs none.
+    #[must_use]
+    pub const fn budget(self) -> Option<Budget> {
+        match self {
+            Self::IdentitySession | Self::Challenge => Some(Budget::Identity),
+            Self::PatientWrite => Some(Budget::PatientWrites),
+            Self::Record | Self::Link => None,
+        }
+    }
+
+    /// The calls of the day that it normally causes.
+    #[must_use]
+    pub const fn calls(self) -> u32 {
+        match self {
+            Self::IdentitySession => 1,
+            Self::Challenge => 4,
+            Self::PatientWrite | Self::Record => 2,
+            Self::Link => 0,
+        }
+    }
+}
+
+/// How large a person's share is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PersonRules {
+    /// Requests of a kind that a person may make at once.
+    pub burst: u32,
+    /// How much of the shared rate, and of the day, is one person's.
+    pub percent: u32,
+    /// The shared limits.
+    pub limits: Limits,
+    /// Calls a day that upstream allows.
+    pub daily_quota: u32,
+    /// All durations.
+    pub timing: Timing,
+}
+
+impl PersonRules {
+    /// Requests that a full bucket holds.
+    #[must_use]
+    pub const fn burst(&self, kind: ShareKind) -> u32 {
+        match kind {
+            ShareKind::Links => LINKS,
+            ShareKind::Identity | ShareKind::Patient | ShareKind::Consolidated => self.burst,
+        }
+    }
+
+    /// How long one request takes to refill.
+    #[must_use]
+    pub fn refill(&self, kind: ShareKind) -> Duration {
+        let window = millis(self.timing.of(WINDOW));
+        let shared = match kind {
+            ShareKind::Identity => Budget::Identity,
+            ShareKind::Patient => Budget::PatientWrites,
+            ShareKind::Consolidated => Budget::ConsolidatedStarts,
+            ShareKind::Links => return Duration::from_millis(window.div_ceil(u64::from(LINKS))),
+        };
+        let hundredths = u64::from(usable(self.limits.of(shared))) * u64::from(self.percent);
+        Duration::from_millis((window * 100).div_ceil(hundredths.max(1)))
+    }
+
+    /// Calls of a day that are one person's.
+    #[must_use]
+    pub fn day_calls(&self) -> u32 {
+        let share = u64::from(self.daily_quota) * u64::from(self.percent) / 100;
+        u32::try_from(share).unwrap_or(u32::MAX).max(DAY_CALLS_MIN)
+    }
+
+    /// Until when an item is kept that was written at `now`: no bucket takes longer to be full again.
+    #[must_use]
+    pub fn kept_until(&self, now: Time) -> Time {
+        let spans = ShareKind::ALL.map(|kind| self.refill(kind) * self.burst(kind));
+        now.plus(KEPT + spans.into_iter().max().unwrap_or_default())
+    }
+}
+
+/// A request beyond the person's share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShareRefusal {
+    /// When it would be served.
+    pub retry_at: Time,
+    /// How the share stands that refuses it.
+    pub allowance: Allowance,
+}
+
+/// What a person has taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PersonShares {
+    /// Counts every write.
+    pub version: u64,
+    identity: Option<Time>,
+    patient: Option<Time>,
+    consolidated: Option<Time>,
+    links: Option<Time>,
+    /// The day that is counted, `YYYY-MM-DD` in UTC; empty before the first call.
+    pub day: String,
+    /// Calls charged on that day.
+    pub calls: u32,
+}
+
+impl PersonShares {
+    /// Takes a request's share of its bucket and of the day.
+    ///
+    /// # Errors
+    /// When either is used up: nothing is taken.
+    pub fn take(&self, ask: PersonAsk, rules: &PersonRules, now: Time) -> Result<Self, ShareRefusal> {
+        let (kind, refill) = (ask.kind(), rules.refill(ask.kind()));
+        let full_at = self.full_at(kind).map_or(now, |full_at| full_at.max(now));
+        let latest = now.plus(refill * rules.burst(kind).saturating_sub(1));
+        if full_at > latest {
+            let allowance = self.allowance(kind, rules, now);
+            let retry_at = now.plus(latest.until(full_at));
+            return Err(ShareRefusal { retry_at, allowance });
+        }
+        let calls = self.calls_on(now).saturating_add(ask.calls());
+        if ask.calls() > 0 && calls > rules.day_calls() {
+            return Err(day_over(rules, now));
+        }
+        let mut next = self.clone();
+        *next.full_at_mut(kind) = Some(full_at.plus(refill));
+        (next.day, next.calls) = (now.date(), calls);
+        next.version += 1;
+        Ok(next)
+    }
+
+    /// How a bucket stands.
+    #[must_use]
+    pub fn allowance(&self, kind: ShareKind, rules: &PersonRules, now: Time) -> Allowance {
+        let (quota, refill) = (rules.burst(kind), rules.refill(kind));
+        let missing = self.full_at(kind).map_or(Duration::ZERO, |full_at| now.until(full_at));
+        // Requests that are not refilled whole.
+        let taken = millis(missing).div_ceil(millis(refill).max(1));
+        let whole = Duration::from_millis(millis(refill) * taken.saturating_sub(1));
+        Allowance {
+            share: ShareName::Bucket(kind),
+            quota,
+            window: refill * quota,
+            left: quota.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX)),
+            reset: missing.saturating_sub(whole),
+        }
+    }
+
+    /// When a bucket is full; nothing if it always was.
+    #[must_use]
+    pub const fn full_at(&self, kind: ShareKind) -> Option<Time> {
+        match kind {
+            ShareKind::Identity => self.identity,
+            ShareKind::Patient => self.patient,
+            ShareKind::Consolidated => self.consolidated,
+            ShareKind::Links => self.links,
+        }
+    }
+
+    const fn full_at_mut(&mut self, kind: ShareKind) -> &mut Option<Time> {
+        match kind {
+            ShareKind::Identity => &mut self.identity,
+            ShareKind::Patient => &mut self.patient,
+            ShareKind::Consolidated => &mut self.consolidated,
+            ShareKind::Links => &mut self.links,
+        }
+    }
+
+    fn calls_on(&self, now: Time) -> u32 {
+        if self.day == now.date() { self.calls } else { 0 }
+    }
+
+    /// Gives a share back that was taken for nothing, on the day on which it was.
+    #[must_use]
+    pub fn give_back(&self, ask: PersonAsk, rules: &PersonRules, now: Time) -> Self {
+        let mut next = self.clone();
+        let full_at = next.full_at_mut(ask.kind());
+        *full_at = full_at.map(|full_at| full_at.minus(rules.refill(ask.kind())));
+        if self.day == now.date() {
+            next.calls = self.calls.saturating_sub(ask.calls());
+        }
+        next.version += 1;
+        next
+    }
+}
+
+fn day_over(rules: &PersonRules, now: Time) -> ShareRefusal {
+    let retry_at = midnight_after(now);
+    let allowance = Allowance {
+        share: ShareName::Day,
+        quota: rules.day_calls(),
+        window: DAY,
+        left: 0,
+        reset: now.until(retry_at),
+    };
+    ShareRefusal { retry_at, allowance }
+}

@@ -1,0 +1,136 @@
+//! The records that a person has asked for and that may still be under way: no more than three at once, and two that
+//! ask for the same are one.
+//!
+//! A record's end is not written here, so that nothing has to be written twice: whoever asks for one more looks up
+//! those that are listed.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Asked, Record};
+use crate::domain::{RecordId, Time};
+
+/// How many a person may have under way.
+pub const OPEN_MAX: usize = 3;
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRecord {
+    /// Its id.
+    pub id: RecordId,
+    /// What it asks for.
+    pub asked: Asked,
+}
+
+/// All of them, and perhaps some that have ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRecords {
+    /// Counts every write.
+    pub version: u64,
+    /// No more than [`OPEN_MAX`].
+    pub records: Vec<OpenRecord>,
+}
+
+impl OpenRecords {
+    /// The newest that asks for the same: of those, no older one is under way.
+    #[must_use]
+    pub fn equal(&self, asked: &Asked) -> Option<RecordId> {
+        self.records
+            .iter()
+            .rev()
+            .find(|record| record.asked == *asked)
+            .map(|record| record.id)
+    }
+
+    /// Whether there is no room for another, unless one has ended.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.records.len() >= OPEN_MAX
+    }
+
+    /// Without those that `found`, the listed records as they are stored, does not show to be under way.
+    #[must_use]
+    pub fn without_ended(&self, found: &[Record], now: Time) -> Self {
+        let is_open = |id: RecordId| {
+            let mut found = found.iter();
+            found.any(|record| record.id == id && !record.shown_state(now).is_terminal())
+        };
+        let open = self.records.iter().filter(|record| is_open(record.id));
+        Self {
+            version: self.version,
+            records: open.cloned().collect(),
+        }
+    }
+
+    /// With a new one, to be written over the version that was read.
+    #[must_use]
+    pub fn with(&self, new: &Record) -> Self {
+        let mut next = self.clone();
+        next.records.push(OpenRecord {
+            id: new.id,
+            asked: new.asked.clone(),
+        });
+        next.version += 1;
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{asked, processing};
+    use super::super::{Conversion, RecordEvent};
+    use super::*;
+    use crate::domain::Timing;
+
+    const NOW: Time = Time::from_millis(1_000_000);
+
+    fn record(id: u128, conversion: Conversion) -> Record {
+        let asked = Asked {
+            conversion,
+            ..Asked::default()
+        };
+        let id = RecordId::new(uuid::Uuid::from_u128(id));
+        Record {
+            id,
+            asked,
+            ..processing()
+        }
+    }
+
+    fn ended(record: &Record) -> Record {
+        let over = record.apply(&RecordEvent::DeadlinePassed, NOW, Timing::default());
+        over.unwrap().record
+    }
+
+    #[test]
+    fn ended_records_make_room_and_open_ones_do_not() {
+        let three = [
+            record(1, Conversion::Json),
+            record(2, Conversion::Pdf),
+            record(3, Conversion::Html),
+        ];
+        let list = three
+            .iter()
+            .fold(OpenRecords::default(), |list, record| list.with(record));
+        assert!(list.is_full() && list.version == 3);
+        assert_eq!(list.without_ended(&three, NOW), list);
+        // The second has ended, and the third is not there.
+        let open = list.without_ended(&[three[0].clone(), ended(&three[1])], NOW);
+        assert_eq!(
+            open.records.iter().map(|record| record.id).collect::<Vec<_>>(),
+            [three[0].id]
+        );
+        // A record whose time is over has ended although no process wrote that.
+        let late = three[0].expires_at;
+        assert_eq!(list.without_ended(&three, late).records, []);
+    }
+
+    #[test]
+    fn newest_of_equal_requests_is_found() {
+        let (first, second) = (record(1, Conversion::Pdf), record(2, Conversion::Pdf));
+        let list = OpenRecords::default().with(&first);
+        assert_eq!(list.equal(&second.asked), Some(first.id));
+        assert_eq!(list.equal(&asked().asked), None);
+        let list = list.with(&second);
+        assert_eq!(list.equal(&first.asked), Some(second.id));
+    }
+}

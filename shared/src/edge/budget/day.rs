@@ -1,0 +1,110 @@
+//! The calls of the day: each is counted at the moment it is made, and taken back where it certainly was not sent.
+
+use crate::config::{ConfigError, Env};
+use crate::domain::Time;
+use crate::domain::budget::{Share, new_percent};
+use crate::metrics::{Metric, Metrics};
+use crate::metriport::{Effect, UpstreamError};
+use crate::ports::HasBudget;
+use crate::store::{ReadDay, SpendDay, StoreError, Table, Took};
+
+/// The calls of the day.
+#[derive(Clone)]
+pub struct DayBudget {
+    pub(super) table: Table,
+    pub(super) quota: u32,
+    pub(super) metrics: Metrics,
+}
+
+/// Counts calls. One that takes a turn of the rate budget is counted with that.
+pub trait CountCall {
+    /// Calls a day that upstream allows.
+    fn quota(&self) -> u32;
+    /// Counts one call of the day; `false` when it must not be made.
+    fn count_call(&self, share: Share, now: Time) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// Takes a call back that was counted and not made. A failure is logged: the count is then too high by one.
+    fn uncount_call(&self, now: Time) -> impl Future<Output = ()> + Send;
+}
+
+impl<T: HasBudget<Adapter: CountCall>> CountCall for T {
+    fn quota(&self) -> u32 {
+        self.adapter().quota()
+    }
+
+    fn count_call(&self, share: Share, now: Time) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        self.adapter().count_call(share, now)
+    }
+
+    fn uncount_call(&self, now: Time) -> impl Future<Output = ()> + Send {
+        self.adapter().uncount_call(now)
+    }
+}
+
+/// The answer, which came at `now`, to a call that was counted: one that could not be sent no longer counts, as an hour
+/// without a way to Metriport would otherwise use up the calls of a day.
+///
+/// # Errors
+/// The answer's own.
+pub async fn uncount_unsent<T>(
+    io: &impl CountCall,
+    answer: Result<T, UpstreamError>,
+    now: Time,
+) -> Result<T, UpstreamError> {
+    if answer.as_ref().is_err_and(|error| error.effect() == Effect::NotSent) {
+        io.uncount_call(now).await;
+    }
+    answer
+}
+
+impl DayBudget {
+    /// Reads `METRIPORT_DAILY_QUOTA`.
+    ///
+    /// # Errors
+    /// When it is missing or not a whole number from 1 on.
+    pub fn read(table: &Table, env: &Env, metrics: &Metrics) -> Result<Self, ConfigError> {
+        let (table, metrics) = (table.clone(), metrics.clone());
+        let quota = quota(env)?;
+        Ok(Self { table, quota, metrics })
+    }
+
+    /// Whether a call that is planned for this day would be counted, were it made now.
+    pub(super) async fn has_room(&self, share: Share, now: Time) -> Result<bool, StoreError> {
+        let has_room = self.table.day_calls(now).await? < share.of(self.quota);
+        if !has_room {
+            self.metrics.put(&[Metric::day_over()]);
+        }
+        Ok(has_room)
+    }
+}
+
+/// Reads `METRIPORT_DAILY_QUOTA`.
+pub(super) fn quota(env: &Env) -> Result<u32, ConfigError> {
+    const NAME: &str = "METRIPORT_DAILY_QUOTA";
+    let quota = env.required(NAME)?.parse().ok().filter(|quota| *quota > 0);
+    quota.ok_or(ConfigError {
+        name: NAME,
+        problem: "not a whole number from 1 on",
+    })
+}
+
+impl CountCall for DayBudget {
+    fn quota(&self) -> u32 {
+        self.quota
+    }
+
+    async fn count_call(&self, share: Share, now: Time) -> Result<bool, StoreError> {
+        let spent = self.table.spend_day(now, share.of(self.quota)).await?;
+        let metric = match spent {
+            Took::Yes(calls) => new_percent(calls, self.quota).map(Metric::daily_quota_used),
+            Took::No(_) => Some(Metric::day_over()),
+        };
+        self.metrics.put(metric.as_slice());
+        Ok(matches!(spent, Took::Yes(_)))
+    }
+
+    async fn uncount_call(&self, now: Time) {
+        if let Err(error) = self.table.unspend_day(now).await {
+            tracing::warn!(context = %error, "a call that was not sent counts");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A person's own share of what all persons share, taken before the shared budget is asked.
+//!
+//! Headers and `Retry-After` of a refusal for the person's share say how that share stands. A refusal by the shared
+//! budget says when to ask again and nothing else: how busy other persons are is not the caller's to know.
+
+use std::ops::RangeInclusive;
+
+use super::day::quota;
+use super::{CountCall, HeedLimits, RateBudget, limits};
+use crate::config::{ConfigError, Env};
+use crate::domain::budget::{Allowance, Budget, PersonAsk, PersonRules, PersonShares, Share, ShareRefusal};
+use crate::domain::{OwnerId, Time, Timing};
+use crate::edge::error::Error;
+use crate::edge::http::{Code, Problem};
+use crate::metrics::{Metric, Metrics};
+use crate::metriport::UpstreamError;
+use crate::ports::port;
+use crate::store::{SpendShare, StoreError, Table, Took};
+
+port! {
+    /// Takes a person's share of something that needs no place of the shared budget now.
+    pub trait TakeShare via HasBudget {
+        /// The share of one request; how the person's share stands then.
+        ///
+        /// # Errors
+        /// `too_many_requests` when it is used up, with `Retry-After`; and when the table fails.
+        async fn share(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error>;
+    }
+}
+
+port! {
+    /// Takes places for calls that a person waits for.
+    pub trait TakeTurn via HasBudget {
+        /// The person's share, then a place of the shared budget, then a call of the day, which counts from now on.
+        /// How the person's share stands then.
+        ///
+        /// # Errors
+        /// `too_many_requests` when the person's share is used up, `upstream_busy` when there is no place for anybody,
+        /// both with `Retry-After`; and when the table fails.
+        async fn place(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error>;
+    }
+}
+
+/// The shares of persons.
+#[derive(Clone)]
+pub struct PersonBudget {
+    table: Table,
+    rules: PersonRules,
+    metrics: Metrics,
+}
+
+impl PersonBudget {
+    /// Reads `PERSON_BURST`, `PERSON_SHARE_PERCENT`, `METRIPORT_LIMITS` and `METRIPORT_DAILY_QUOTA`.
+    ///
+    /// # Errors
+    /// When one of them is missing or malformed.
+    pub fn read(table: &Table, env: &Env, timing: Timing, metrics: &Metrics) -> Result<Self, ConfigError> {
+        let rules = PersonRules {
+            burst: to_a_hundred(env, "PERSON_BURST")?,
+            percent: to_a_hundred(env, "PERSON_SHARE_PERCENT")?,
+            limits: limits(env)?,
+            daily_quota: quota(env)?,
+            timing,
+        };
+        Ok(Self {
+            table: table.clone(),
+            rules,
+            metrics: metrics.clone(),
+        })
+    }
+
+    /// Takes the share of one request: what is stored then, and how the share stands.
+    async fn take(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<(PersonShares, Allowance), Error> {
+        let refusal = match self.table.spend_share(owner, ask, &self.rules, now).await? {
+            Took::Yes(shares) => {
+                let allowance = shares.allowance(ask.kind(), &self.rules, now);
+                return Ok((shares, allowance));
+            }
+            Took::No(shares) => match shares.take(ask, &self.rules, now) {
+                Err(refusal) => refusal,
+                // Other requests of the person were quicker again and again: that is over at once.
+                Ok(_) => ShareRefusal {
+                    retry_at: now,
+                    allowance: shares.allowance(ask.kind(), &self.rules, now),
+                },
+            },
+        };
+        self.metrics
+            .put(&[Metric::share_refused(refusal.allowance.share.as_str())]);
+        Err(beyond_share(&refusal, now).into())
+    }
+
+    /// Gives a share back that was taken for nothing. If that fails, the person has one request less for a while.
+    async fn give_back(&self, owner: &OwnerId, taken: PersonShares, ask: PersonAsk, now: Time) {
+        let given = self.table.give_share_back(owner, taken, ask, &self.rules, now).await;
+        if let Err(error) = given {
+            tracing::warn!(context = %error, "a person's share was not given back");
+        }
+    }
+}
+
+/// Reads a whole number from 1 to 100.
+fn to_a_hundred(env: &Env, name: &'static str) -> Result<u32, ConfigError> {
+    const RANGE: RangeInclusive<u32> = 1..=100;
+    let number = env.required(name)?.parse().ok().filter(|number| RANGE.contains(number));
+    number.ok_or(ConfigError {
+        name,
+        problem: "not a whole number from 1 to 100",
+    })
+}
+
+/// The refusal of a request that is beyond the person's share.
+fn beyond_share(refusal: &ShareRefusal, now: Time) -> Problem {
+    let mut problem = Problem::new(Code::TooManyRequests).retry_after(secs_until(refusal.retry_at, now));
+    problem.rate_limit = Some(refusal.allowance);
+    problem
+}
+
+/// Whole seconds, rounded up, and never none.
+pub(super) fn secs_until(later: Time, now: Time) -> u64 {
+    let secs = now.until(later).as_millis().div_ceil(1000).max(1);
+    u64::try_from(secs).unwrap_or(u64::MAX)
+}
+
+impl TakeShare for PersonBudget {
+    async fn share(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error> {
+        Ok(self.take(owner, ask, now).await?.1)
+    }
+}
+
+/// The budget of calls that a person waits for: the person's share, and what all share.
+#[derive(Clone)]
+pub struct CallerBudget {
+    shares: PersonBudget,
+    rate: RateBudget,
+}
+
+impl CallerBudget {
+    /// Reads what [`PersonBudget`] and [`RateBudget`] read.
+    ///
+    /// # Errors
+    /// When a variable is missing or malformed.
+    pub fn read(table: &Table, env: &Env, timing: Timing, metrics: &Metrics) -> Result<Self, ConfigError> {
+        Ok(Self {
+            shares: PersonBudget::read(table, env, timing, metrics)?,
+            rate: RateBudget::read(table, env, timing, metrics)?,
+        })
+    }
+}
+
+impl TakeTurn for CallerBudget {
+    async fn place(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error> {
+        let (taken, allowance) = self.shares.take(owner, ask, now).await?;
+        let Some(budget) = ask.budget() else {
+            return Ok(allowance);
+        };
+        match self.rate.place(budget, now).await {
+            Ok(()) => Ok(allowance),
+            Err(refused) => {
+                self.shares.give_back(owner, taken, ask, now).await;
+                Err(refused)
+            }
+        }
+    }
+}
+
+impl HeedLimits for CallerBudget {
+    async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) {
+        self.rate.heed(budget, error, now).await;
+    }
+}
+
+impl CountCall for CallerBudget {
+    fn quota(&self) -> u32 {
+        self.rate.quota()
+    }
+
+    async fn count_call(&self, share: Share, now: Time) -> Result<bool, StoreError> {
+        self.rate.count_call(share, now).await
+    }
+
+    async fn uncount_call(&self, now: Time) {
+        self.rate.uncount_call(now).await;
+    }
+}

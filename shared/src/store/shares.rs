@@ -1,0 +1,150 @@
+//! What a person has taken: one item in the person's own partition, written by that person's requests alone.
+//!
+//! The first try takes a share for granted whose bucket is full, as most are: one write. Where that is not so, the
+//! refused write brings the item, the domain decides over it, and the next write names the version that it read.
+
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnValue;
+
+use super::budget::{Took, time, tried};
+use super::table::{Item, from_item, number, text};
+use super::{Result, Table, keys};
+use crate::domain::budget::{PersonAsk, PersonRules, PersonShares};
+use crate::domain::{OwnerId, Time};
+
+/// How often a share is decided anew when other requests of the person write at the same moment.
+const TRIES: u32 = 6;
+
+/// Takes shares of a person.
+pub trait SpendShare {
+    /// Takes the share of one request, provided that it is within what is the person's. The answer is what is stored.
+    fn spend_share(
+        &self,
+        owner: &OwnerId,
+        ask: PersonAsk,
+        rules: &PersonRules,
+        now: Time,
+    ) -> impl Future<Output = Result<Took<PersonShares>>> + Send;
+    /// Gives a share back that was taken for nothing; `stored` is what taking it was answered with.
+    fn give_share_back(
+        &self,
+        owner: &OwnerId,
+        stored: PersonShares,
+        ask: PersonAsk,
+        rules: &PersonRules,
+        now: Time,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+impl SpendShare for Table {
+    async fn spend_share(
+        &self,
+        owner: &OwnerId,
+        ask: PersonAsk,
+        rules: &PersonRules,
+        now: Time,
+    ) -> Result<Took<PersonShares>> {
+        let write = ShareWrite { owner, ask, rules, now };
+        let mut known = match tried(self.share_of_full_bucket(&write).send().await)? {
+            Ok(item) => return Ok(Took::Yes(shares(item)?)),
+            Err(item) => shares(item)?,
+        };
+        for _ in 0..TRIES {
+            let Ok(next) = known.take(ask, rules, now) else { break };
+            match tried(self.shares_over(&write, &known, &next).send().await)? {
+                Ok(_) => return Ok(Took::Yes(next)),
+                Err(item) => known = shares(item)?,
+            }
+        }
+        Ok(Took::No(known))
+    }
+
+    async fn give_share_back(
+        &self,
+        owner: &OwnerId,
+        stored: PersonShares,
+        ask: PersonAsk,
+        rules: &PersonRules,
+        now: Time,
+    ) -> Result<()> {
+        let write = ShareWrite { owner, ask, rules, now };
+        let mut known = stored;
+        for _ in 0..TRIES {
+            let next = known.give_back(ask, rules, now);
+            match tried(self.shares_over(&write, &known, &next).send().await)? {
+                Ok(_) => return Ok(()),
+                Err(item) => known = shares(item)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whose item is written, and for what.
+struct ShareWrite<'a> {
+    owner: &'a OwnerId,
+    ask: PersonAsk,
+    rules: &'a PersonRules,
+    now: Time,
+}
+
+impl Table {
+    fn update_shares(&self, write: &ShareWrite<'_>) -> UpdateItemFluentBuilder {
+        let kept_until = write.rules.kept_until(write.now).seconds_ceil();
+        self.update_item_of(keys::shares(write.owner))
+            .expression_attribute_names("#full", write.ask.kind().name())
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":ttl", number(kept_until))
+            .return_values(ReturnValue::AllNew)
+    }
+
+    /// Takes a share of a bucket that is full, on a day of which calls are counted and left.
+    fn share_of_full_bucket(&self, write: &ShareWrite<'_>) -> UpdateItemFluentBuilder {
+        const FULL: &str = "(attribute_not_exists(#full) OR #full <= :now)";
+        let refilled = write.now.plus(write.rules.refill(write.ask.kind()));
+        let calls = write.ask.calls();
+        let take = self
+            .update_shares(write)
+            .expression_attribute_values(":now", time(write.now))
+            .expression_attribute_values(":refilled", time(refilled))
+            .expression_attribute_values(":one", number(1));
+        if calls == 0 {
+            return take
+                .update_expression("SET #full = :refilled, #ttl = :ttl ADD #version :one")
+                .condition_expression(FULL);
+        }
+        take.update_expression("SET #full = :refilled, #ttl = :ttl ADD #version :one, #calls :calls")
+            .condition_expression(format!("{FULL} AND #day = :today AND #calls <= :room"))
+            .expression_attribute_names("#day", "day")
+            .expression_attribute_names("#calls", "calls")
+            .expression_attribute_values(":today", text(write.now.date()))
+            .expression_attribute_values(":calls", number(calls))
+            .expression_attribute_values(":room", number(write.rules.day_calls().saturating_sub(calls)))
+    }
+
+    /// Writes what was decided over what was read.
+    fn shares_over(&self, write: &ShareWrite<'_>, read: &PersonShares, next: &PersonShares) -> UpdateItemFluentBuilder {
+        let full_at = next.full_at(write.ask.kind()).unwrap_or(write.now);
+        let put = self
+            .update_shares(write)
+            .update_expression("SET #full = :full, #day = :day, #calls = :calls, #version = :next, #ttl = :ttl")
+            .expression_attribute_names("#day", "day")
+            .expression_attribute_names("#calls", "calls")
+            .expression_attribute_values(":full", time(full_at))
+            .expression_attribute_values(":day", text(next.day.clone()))
+            .expression_attribute_values(":calls", number(next.calls))
+            .expression_attribute_values(":next", number(next.version));
+        match read.version {
+            0 => put.condition_expression("attribute_not_exists(pk)"),
+            version => put
+                .condition_expression("#version = :read")
+                .expression_attribute_values(":read", number(version)),
+        }
+    }
+}
+
+/// The shares in an item; those of a person who has taken none where there is no item.
+fn shares(item: Item) -> Result<PersonShares> {
+    from_item(item, "person's shares")
+}

@@ -1,0 +1,126 @@
+//! What one person may have of records at once: three that are under way, one of each kind, and some links a minute.
+
+use sandbox_metriport::Operation;
+use serde_json::{Value, json};
+
+use crate::harness::{Person, TestApp, refused, retry_after, until};
+
+/// A form of the record, with the types of resources that are in it: none, for a person who has pulled nothing yet.
+fn form(types: &[&str]) -> Value {
+    match types {
+        [] => json!({ "conversionType": "pdf" }),
+        types => json!({ "conversionType": "json", "resources": types }),
+    }
+}
+
+async fn verified(app: &TestApp, subject: &str) -> Person {
+    let person = app.person(subject, "Jane");
+    person.verify_identity().await;
+    person
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fourth_record_is_refused_until_one_of_three_has_ended() {
+    let app = TestApp::with(|options| options.time_scale = 20).await;
+    let (nora, mira) = (verified(&app, "nora").await, verified(&app, "mira").await);
+    app.stand_in().hold_webhooks();
+    let mut asked = Vec::new();
+    for types in [&["Condition"][..], &["Observation"], &["Procedure"]] {
+        asked.push(nora.ask_record(&form(types)).await);
+    }
+    let listed = nora.records().await.list("/records").len();
+    let fourth = nora.app.ask_record(&form(&[])).await.unwrap();
+    refused(&fourth, 429, "too_many_open", "retry");
+    assert!(retry_after(&fourth) > 0);
+    // One that is under way is answered with, in whatever order its types stand, and is not a fourth.
+    let equal = nora
+        .app
+        .ask_record(&form(&["Observation", "Observation"]))
+        .await
+        .unwrap();
+    assert_eq!((equal.status, equal.text("/id")), (202, asked[1].clone()));
+    assert_eq!(nora.records().await.list("/records").len(), listed);
+    // Another person is served as if nobody else asked.
+    mira.ask_record(&form(&[])).await;
+    app.until_measured("ShareRefusals", &[("Share", "open")], 1).await;
+
+    app.until_held("medical.consolidated-data", 1).await;
+    app.stand_in().release_all().await;
+    until("one of the three has ended", async || {
+        let ended = nora.app.ask_record(&form(&[])).await.unwrap();
+        (ended.status == 202).then_some(())
+    })
+    .await;
+    for id in &asked {
+        assert_eq!(nora.until_record(id).await.text("/status"), "empty");
+    }
+    // What has ended is asked for anew.
+    let anew = nora.ask_record(&form(&["Condition"])).await;
+    assert_ne!(anew, asked[0]);
+    assert_eq!(nora.until_record(&anew).await.text("/status"), "empty");
+    app.end().await;
+}
+
+/// The patient's other record holds the lock: what waits for it takes nothing of what other persons need.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn record_that_waits_for_its_patient_holds_no_place() {
+    let app = TestApp::with(|options| options.time_scale = 20).await;
+    let nora = verified(&app, "nora").await;
+    app.stand_in().hold_webhooks();
+    let first = nora.ask_record(&form(&["Condition"])).await;
+    app.until_held("medical.consolidated-data", 1).await;
+    let second = nora.ask_record(&form(&["Observation"])).await;
+    until("the second has found the patient busy", async || {
+        let log = app.log();
+        let looks = log
+            .iter()
+            .filter(|line| line.contains(&second) && line.contains("Waiting"));
+        (looks.count() >= 3).then_some(())
+    })
+    .await;
+    let budget = app.budget("consolidated").await;
+    let places = budget.keys().filter(|name| name.starts_with("place"));
+    assert_eq!(places.count(), 1, "{budget:?}");
+    assert!(
+        !budget.contains_key("next"),
+        "a start of a record is planned: {budget:?}"
+    );
+    app.stand_in().release_all().await;
+    for id in [first, second] {
+        assert_eq!(nora.until_record(&id).await.text("/status"), "empty");
+    }
+    assert_eq!(app.upstream(Operation::StartConsolidatedQuery), 2);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_of_a_person_are_bounded_and_another_person_gets_theirs() {
+    let app = TestApp::start().await;
+    let (nora, mira) = (verified(&app, "nora").await, verified(&app, "mira").await);
+    let run = nora.pull_hie().await;
+    let theirs = mira.pull_hie().await;
+    let mut minted = 0;
+    let beyond = loop {
+        let look = nora.final_record(&run).await;
+        if look.status != 200 {
+            break look;
+        }
+        minted += 1;
+        assert!(look.body.get("link").is_some() && minted < 300, "{minted} links");
+    };
+    refused(&beyond, 429, "too_many_requests", "retry");
+    assert!(
+        minted >= 30 && (1..=2).contains(&retry_after(&beyond)),
+        "{minted} links"
+    );
+    // Whatever mints no link is served, and so is everybody else.
+    assert_eq!(nora.records().await.status, 200);
+    assert!(mira.final_record(&theirs).await.body.get("link").is_some());
+    let again = until("there is a link again", async || {
+        let look = nora.final_record(&run).await;
+        (look.status == 200).then_some(look)
+    })
+    .await;
+    assert!(!nora.download(&again).await.is_empty());
+    app.end().await;
+}

@@ -1,0 +1,104 @@
+//! Rule 11: fair. No person is served more than a burst and a tenth of the shared rate, has more than three records
+//! under way that they asked for, or two that ask for the same. That what others have taken keeps nobody out is a
+//! matter of keys: no share of one person stands in an item of another.
+
+use std::time::Duration;
+
+use shared::Error;
+use shared::domain::OwnerId;
+use shared::domain::budget::ShareKind;
+use shared::domain::record::Record;
+use shared::edge::http::Code;
+
+use super::{Violation, broken};
+use crate::functions::EQUAL;
+use crate::ids::{self, record_name};
+use crate::io::{ShareAnswer, ShareRequest};
+use crate::world::World;
+
+/// By how much clocks of machines may differ here.
+const SKEW: Duration = Duration::from_secs(10);
+/// Requests of a kind at once.
+const BURST: i64 = 5;
+/// Records that a person asked for and that are under way.
+const OPEN: usize = 3;
+
+/// Requests of a kind that a person is served in ten minutes: a tenth of nine tenths of the limit. Links have no place
+/// in the simulation.
+const fn in_ten_minutes(kind: ShareKind) -> i64 {
+    match kind {
+        ShareKind::Identity | ShareKind::Patient => 13,
+        ShareKind::Consolidated => 108,
+        ShareKind::Links => 300,
+    }
+}
+
+/// A person was served, or was not.
+pub(crate) fn served(world: &mut World, share: &ShareRequest, answer: ShareAnswer) -> Option<Violation> {
+    match answer {
+        ShareAnswer::Taken(_) => {}
+        ShareAnswer::Beyond(_) => return None,
+        ShareAnswer::Busy(_) => {
+            world.count("person finds no place");
+            return None;
+        }
+    }
+    let person = ids::person(&share.owner);
+    let served = world.ghost.served.entry(person).or_default();
+    served.push((share.ask, share.now));
+    let kind = share.ask.kind();
+    let times = served
+        .iter()
+        .filter(|(ask, _)| ask.kind() == kind)
+        .map(|(_, at)| at.millis());
+    let mut times: Vec<i64> = times.collect();
+    times.sort_unstable();
+    let is_over = |first: usize| {
+        let span = times.last()? - times.get(first)?;
+        let count = i64::try_from(times.len() - first).ok()?;
+        Some(count > BURST + span * in_ten_minutes(kind) / 600_000)
+    };
+    let over = (0..times.len()).any(|first| is_over(first).unwrap_or(false));
+    over.then(|| {
+        broken(
+            11,
+            format!("person {person} is served more than their share of {kind:?}"),
+        )
+    })
+    .flatten()
+}
+
+/// Few enough, and no two that ask for the same.
+pub(super) fn open_records(world: &World) -> Option<Violation> {
+    // A record that has ended by the clock of the function that looked counts no more.
+    let now = world.now.plus(SKEW);
+    let is_open = |record: &Record| record.run.is_none() && !record.shown_state(now).is_terminal();
+    let open: Vec<(&OwnerId, &Record)> = world.store.records().filter(|(_, record)| is_open(record)).collect();
+    for (index, (owner, record)) in open.iter().enumerate() {
+        let others = open.iter().skip(index + 1).filter(|(other, _)| other == owner);
+        let others: Vec<&Record> = others.map(|(_, record)| *record).collect();
+        if others.len() >= OPEN {
+            return broken(11, format!("person {} has four records under way", ids::person(owner)));
+        }
+        let same = |other: &&&Record| other.asked == record.asked && other.patient == record.patient;
+        if let Some(other) = others.iter().find(same) {
+            let (one, other) = (record_name(record.id), record_name(other.id));
+            return broken(11, format!("{one} and {other} ask for the same"));
+        }
+    }
+    None
+}
+
+/// Counts refusals, so that a report can show that there were some.
+pub(crate) fn count(world: &mut World, outcome: &Result<&'static str, Error>) {
+    match outcome {
+        Ok(EQUAL) => world.count("equal record is asked for"),
+        Err(Error::Refused(problem)) if problem.code == Code::TooManyRequests => {
+            world.count("person is beyond their share");
+        }
+        Err(Error::Refused(problem)) if problem.code == Code::TooManyOpen => {
+            world.count("fourth record is refused");
+        }
+        _ => {}
+    }
+}
