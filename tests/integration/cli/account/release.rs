@@ -1,12 +1,17 @@
 //! `ias account release-patient`: the patient of the wrong person becomes nobody's, and then the right person's.
 
+use std::time::Duration;
+
 use sandbox_metriport::Persona;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::clock;
-use shared::domain::{Demographics, ExternalId, FacilityId, PatientId};
+use shared::domain::patient::PatientSlot;
+use shared::domain::{Demographics, ExternalId, FacilityId, OwnerId, PatientId};
 use shared::metriport::{PatientUpdate, UpdatePatient};
+use shared::store::{Condition, Correlate, ReadPatient, ReleasePatient, StoreError};
 
 use super::Operator;
+use crate::budget::table;
 use crate::harness::{Person, TestApp};
 
 /// What an operator does at Metriport before: the patient gets the external id of the person whose it is.
@@ -70,5 +75,54 @@ async fn patient_with_an_open_pull_is_not_released() {
     let table = app.table().await;
     let is_owner = |item: &Value| item["pk"] == format!("PATIENT#{patient}") && item["sk"] == "OWNER";
     assert!(table.iter().any(is_owner), "{table:?}");
+    app.end().await;
+}
+
+/// A lock of the patient, alive for another minute, or ended a minute ago.
+async fn put_lock(app: &TestApp, patient: &str, row: &str, alive: bool) {
+    let (now, minute) = (clock::now(), Duration::from_secs(60));
+    let deadline = if alive { now.plus(minute) } else { now.minus(minute) };
+    let item =
+        json!({ "pk": format!("PATIENT#{patient}"), "sk": row, "owner": "v1.o", "holder": "h", "deadline": deadline });
+    let put = app.aws().dynamodb().put_item().table_name("ias-Table");
+    let put = put.set_item(Some(serde_dynamo::to_item(item).expect("an item")));
+    put.send().await.expect("a lock");
+}
+
+/// The command looks first; what comes between its look and its write is refused by the write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn release_writes_nothing_over_what_has_changed() {
+    let app = TestApp::start().await;
+    assert_eq!(app.person("nora", "Jane").link().await.status, 200);
+    let (name, table) = (app.patient_of("nora").await, table(&app));
+    let patient = PatientId::parse(name.clone()).expect("an id");
+    let owner = table.by_patient(&patient).await.unwrap().expect("an owner");
+    let slot = table.patient(&owner).await.unwrap();
+    let release = async |owner: &OwnerId, slot: &PatientSlot| {
+        let released = table.release_patient(owner, slot, &patient, clock::now()).await;
+        released.map_err(|error| match error {
+            StoreError::Conflict(conditions) => conditions,
+            other => panic!("{other}"),
+        })
+    };
+
+    let stale = PatientSlot {
+        version: slot.version - 1,
+        ..slot.clone()
+    };
+    assert_eq!(release(&owner, &stale).await, Err(vec![Condition::PatientAsRead]));
+    let other = OwnerId::parse("v1.other").expect("an owner");
+    let nothing = PatientSlot::default();
+    assert_eq!(release(&other, &nothing).await, Err(vec![Condition::PatientOurs]));
+    for (row, condition) in [
+        ("OPEN_RUN", Condition::NoOpenRun),
+        ("OPEN_CONSOLIDATED", Condition::NoOpenConsolidated),
+    ] {
+        put_lock(&app, &name, row, true).await;
+        assert_eq!(release(&owner, &slot).await, Err(vec![condition]));
+        put_lock(&app, &name, row, false).await;
+    }
+    assert_eq!(release(&owner, &slot).await, Ok(()));
+    assert_eq!(table.by_patient(&patient).await.unwrap(), None);
     app.end().await;
 }
