@@ -16,7 +16,8 @@ async fn a_noisy_person_delays_nobody_and_takes_no_more_than_a_share() {
         people: PEOPLE,
         secs: 45,
         throttle_percent: 16,
-        time_scale: followed(8),
+        // At a lower scale, the rests between the rounds alone would take most of a minute.
+        time_scale: followed(8).max(6),
         seed: 1,
         // With so few persons the slowest decides, and a busy machine may hold any of them up.
         slack: stretched(Duration::from_secs(2)),

@@ -11,7 +11,7 @@ use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::plan::Route;
 use super::reading::read;
@@ -73,10 +73,11 @@ impl Noise {
     pub(super) async fn make(self: &Arc<Self>, plan: Vec<Route>, every: Duration) -> NoiseFigures {
         let (begun, permits) = (Instant::now(), Arc::new(Semaphore::new(AT_ONCE)));
         let (mut figures, mut sending) = (NoiseFigures::default(), JoinSet::new());
-        let mut due = begun;
+        // What is late does not come all at once: that would be more than the rate.
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for (number, route) in plan.into_iter().enumerate() {
-            sleep_until(due).await;
-            due += every;
+            ticks.tick().await;
             let permit = Arc::clone(&permits).acquire_owned().await;
             let noise = Arc::clone(self);
             sending.spawn(async move {
