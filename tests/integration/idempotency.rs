@@ -113,7 +113,7 @@ async fn a_request_sent_again_gets_the_same_reply() {
     assert_eq!(first.status, 202, "{:?}", first.body);
     assert_same(&first, &record(&keyed, "json").await);
     assert_eq!(nora.records().await.list("/records").len(), before + 1);
-    // Without a key, an equal request is the one that is under way, and another is another.
+    // Without a key, an equal request is answered with the unfinished record, and another one is not.
     assert_eq!(record(&nora.app, "json").await.text("/id"), first.text("/id"));
     assert_ne!(record(&nora.app, "pdf").await.text("/id"), first.text("/id"));
     app.until_held("medical.consolidated-data", 1).await;

@@ -33,7 +33,7 @@ pub struct Opened {
 /// Opens a challenge, whose page returns to `redirect`, a URL that the deployment allows. One that was pending is
 /// superseded.
 ///
-/// How the person's share stands then comes back with it.
+/// Returns how the person's share stands then, too.
 ///
 /// # Errors
 /// Refuses a caller who is not verified, with us or upstream, one who has used up their share, and a call that the rate

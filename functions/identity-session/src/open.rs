@@ -36,7 +36,7 @@ pub struct Opened {
 /// Opens a session for the caller. Its page returns to `redirect`, a URL that the deployment allows; `mark` is a new
 /// id, echoed by the event that confirms the session.
 ///
-/// How the person's share stands then comes back with it.
+/// Returns how the person's share stands then, too.
 ///
 /// # Errors
 /// Refuses a caller without a patient, one who is verified already, one who has used up their share, and a call that

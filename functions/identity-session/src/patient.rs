@@ -85,7 +85,7 @@ impl CheckedDemographics {
 
 /// Links the person, or updates the patient; equal demographics change nothing.
 ///
-/// How the person's share stands comes back with it, if upstream was written to.
+/// Returns how the person's share stands, too, if upstream was written to.
 ///
 /// # Errors
 /// Refuses a change while another one or a pull is under way, every conflict of links, a person who has used up their

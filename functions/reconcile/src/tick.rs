@@ -12,7 +12,7 @@ use shared::store::{Due, ReadDue};
 
 /// Most items read of one shard in one tick.
 const READ_MAX: i32 = 1_000;
-/// Most items sent in one tick; the rest is still there in the next. What is sent is chosen from more, so that one
+/// Most items sent in one tick; the rest is still there in the next. They are chosen from more, so that one
 /// person's backlog does not delay the work of others.
 const SENT_MAX: usize = 800;
 

@@ -1,8 +1,8 @@
 //! Asks for one more consolidated record: another form, some resources, a span of time. It serves what was retrieved
 //! before and asks no network, so it needs a verified identity and no new challenge.
 //!
-//! A person has no more than three of these under way. One that asks for the same as another is that other one, and
-//! costs the person nothing.
+//! A person has no more than three unfinished ones. A request that asks for the same as one of them is answered with
+//! that record, and costs the person nothing.
 
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
@@ -19,7 +19,7 @@ use tokio::try_join;
 
 /// How often a record is placed anew when other requests of the person change the list.
 const ATTEMPTS: u32 = 5;
-/// `Retry-After` while three are under way: a consolidated query usually takes seconds.
+/// `Retry-After` while three are unfinished: a consolidated query usually takes seconds.
 const OPEN_RETRY_SECS: u64 = 10;
 
 shared::ports! {
@@ -48,7 +48,7 @@ pub struct Ask {
 /// How the person's share stands comes with a record that was placed now.
 ///
 /// # Errors
-/// Refuses a caller who is not verified, one who has three records under way, and one who has used up their share.
+/// Refuses a caller who is not verified, one who has three unfinished records, and one who has used up their share.
 pub async fn request(io: &impl Request, owner: &OwnerId, ask: Ask) -> Result<(Record, Option<Allowance>), Error> {
     let (now, resumed, id) = (io.now(), ask.resumed, ask.id);
     let (record, allowance) = match place(io, owner, ask, now).await {
@@ -102,7 +102,7 @@ async fn grounds(
     Ok((link.patient.clone(), open))
 }
 
-/// The record of the patient that is under way and asks for the same.
+/// The unfinished record of the patient that asks for the same.
 async fn equal(
     io: &impl ReadRecord,
     owner: &OwnerId,
@@ -120,7 +120,7 @@ async fn equal(
 /// The list with room for one more. Only a full one is looked through for records that have ended.
 ///
 /// # Errors
-/// Refuses where all that are listed are under way.
+/// Refuses where all that are listed are unfinished.
 async fn with_room(io: &impl ReadRecord, owner: &OwnerId, open: &OpenRecords, now: Time) -> Result<OpenRecords, Error> {
     if !open.is_full() {
         return Ok(open.clone());

@@ -117,7 +117,7 @@ impl RateBudget {
         Ok(self.measured(budget, now, turn))
     }
 
-    /// The turn, once its wait or its refusal is measured. That the day is over is measured where it is counted.
+    /// The turn, once its wait or its refusal is measured. A day that is over is measured where it is counted.
     fn measured(&self, budget: Budget, now: Time, turn: Turn) -> Turn {
         let metric = match turn {
             Turn::Granted(at) => Some(now.until(at))

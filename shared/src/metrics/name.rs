@@ -98,7 +98,7 @@ names! {
     OverdueItems: Count,
     /// For how long the oldest of it has been due.
     OverdueAge: Milliseconds,
-    /// How much overdue work one tick left to the next, at least; none is not told.
+    /// How much overdue work one tick left to the next, at least; no line where there is none.
     OverdueLeft: Count,
     /// Deliveries that failed and were not had since, as Metriport counts them; told at each look.
     FailedDeliveries: Count,

@@ -57,11 +57,11 @@ pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
 pub(super) fn idempotency(owner: &OwnerId, hash: &KeyHash) -> Key {
     key(owner_partition(owner), format!("IDEMPOTENCY#{}", hash.as_str()))
 }
-/// What the person has taken of what all share.
+/// The shares that the person has taken.
 pub(super) fn shares(owner: &OwnerId) -> Key {
     key(owner_partition(owner), "SHARES")
 }
-/// The records that the person has asked for and that may still be under way.
+/// The unfinished records that the person has asked for.
 pub(super) fn open_records(owner: &OwnerId) -> Key {
     key(owner_partition(owner), "OPEN_RECORDS")
 }

@@ -30,7 +30,7 @@ port! {
 port! {
     /// Stores new records.
     pub trait CreateRecord via HasStore {
-        /// The records that the person has asked for and that may still be under way.
+        /// The unfinished records that the person has asked for, and perhaps some that have ended.
         async fn open_records(&self, owner: &OwnerId) -> Result<OpenRecords>;
         /// Stores a record that was just asked for, and the list that it is in over the version before
         /// ([`Condition::OpenRecordsAsRead`]).

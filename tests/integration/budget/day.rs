@@ -81,7 +81,7 @@ fn calls_seen(app: &TestApp) -> usize {
     calls.filter(|call| by_function(&call.user_agent)).count()
 }
 
-/// Of every kind of call, with what was planned, put off, refused and not sent among them.
+/// Every kind of call is among them, and so are starts that were planned and put off, and a call that was not made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn day_counts_each_call_that_metriport_saw_and_no_other() {
     let app = TestApp::with(|options| options.time_scale = 15).await;

@@ -1,4 +1,4 @@
-//! A person's own share: what is beyond it is refused, costs nothing, and leaves every other person alone.
+//! A person's own share: requests beyond it are refused, cost nothing, and leave every other person alone.
 
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ const STEPS: [(PersonAsk, u64); 16] = [
     (PersonAsk::Record, 1),
 ];
 
-/// What the table makes of each step is what the domain makes of it, by whichever of the two ways it is written.
+/// The table and the domain decide each step alike, by whichever of the two ways it is written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn table_takes_shares_as_the_domain_does() {
     let app = TestApp::with(|options| options.prewarm = false).await;

@@ -33,7 +33,7 @@ impl TestApp {
         items
     }
 
-    /// What each person has taken, in order of its key.
+    /// The shares that each person has taken, in order of their keys.
     pub async fn shares(&self) -> Vec<Value> {
         let mut items = self.scan().await;
         items.retain(|item| item["sk"] == SHARES);
@@ -127,7 +127,7 @@ impl TestApp {
     }
 }
 
-/// What a person has taken.
+/// The sort key of the shares that a person has taken.
 const SHARES: &str = "SHARES";
 
 fn is_budget(item: &Value) -> bool {

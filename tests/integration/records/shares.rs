@@ -1,4 +1,4 @@
-//! What one person may have of records at once: three that are under way, one of each kind, and some links a minute.
+//! One person's records and links: three unfinished records, no two of them alike, and some links a minute.
 
 use sandbox_metriport::Operation;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ async fn fourth_record_is_refused_until_one_of_three_has_ended() {
     let fourth = nora.app.ask_record(&form(&[])).await.unwrap();
     refused(&fourth, 429, "too_many_open", "retry");
     assert!(retry_after(&fourth) > 0);
-    // One that is under way is answered with, in whatever order its types stand, and is not a fourth.
+    // An equal request is answered with the unfinished record, and is not a fourth.
     let equal = nora
         .app
         .ask_record(&form(&["Observation", "Observation"]))
@@ -54,14 +54,14 @@ async fn fourth_record_is_refused_until_one_of_three_has_ended() {
     for id in &asked {
         assert_eq!(nora.until_record(id).await.text("/status"), "empty");
     }
-    // What has ended is asked for anew.
+    // A record that has ended is asked for anew.
     let anew = nora.ask_record(&form(&["Condition"])).await;
     assert_ne!(anew, asked[0]);
     assert_eq!(nora.until_record(&anew).await.text("/status"), "empty");
     app.end().await;
 }
 
-/// The patient's other record holds the lock: what waits for it takes nothing of what other persons need.
+/// The patient's other record holds the lock: a record that waits for it takes nothing that other persons need.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn record_that_waits_for_its_patient_holds_no_place() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
@@ -113,7 +113,7 @@ async fn links_of_a_person_are_bounded_and_another_person_gets_theirs() {
         minted >= 30 && (1..=2).contains(&retry_after(&beyond)),
         "{minted} links"
     );
-    // Whatever mints no link is served, and so is everybody else.
+    // Requests that mint no link are served, and so is another person.
     assert_eq!(nora.records().await.status, 200);
     assert!(mira.final_record(&theirs).await.body.get("link").is_some());
     let again = until("there is a link again", async || {

@@ -178,9 +178,9 @@ pub enum Sabotage {
     ClaimAfterUpdate,
     /// A delivery is taken whatever it answers.
     AnyDeliveryTaken,
-    /// What a person has taken is not remembered.
+    /// The shares that a person has taken are not remembered.
     ShareForgotten,
-    /// Which records a person has asked for is not remembered.
+    /// The records that a person has asked for are not remembered.
     OpenRecordsForgotten,
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Presented {
     pub(crate) sources: Vec<SourceKind>,
 }
 
-/// What a request for a record ends with that is answered with another record.
+/// The outcome of a request for a record that is answered with another record.
 pub(crate) const EQUAL: &str = "answered with the record that asks for the same";
 
 /// What a function is invoked for.

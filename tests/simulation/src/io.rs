@@ -60,7 +60,7 @@ pub(crate) struct ShareRequest {
     pub(crate) now: Time,
 }
 
-/// What a person gets.
+/// The answer to a person who asks for their share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ShareAnswer {
     /// Their share, and a place.

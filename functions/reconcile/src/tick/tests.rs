@@ -56,7 +56,7 @@ fn due(person: &str, minutes: u64) -> Due {
     }
 }
 
-/// What a tick sends, and the lines that it measures.
+/// The messages of a tick, and its lines of metrics.
 async fn tick_over(due: Vec<Due>) -> (Vec<Advance>, Vec<Value>) {
     let world = World {
         due,
@@ -86,7 +86,7 @@ async fn backlog_of_one_person_delays_nobody_and_is_measured() {
     assert_eq!(sent.len(), SENT_MAX);
     let quiet = OwnerId::parse("v1.quiet").unwrap();
     assert_eq!(sent.iter().filter(|advance| advance.owner == quiet).count(), 1);
-    // Of the other person, what has been due for the longest time.
+    // The other person's oldest work goes first.
     assert_eq!(sent.first().map(|advance| advance.due_seq), Some(1_099));
     assert_eq!(value(&lines, "OverdueItems"), Some(1_001));
     assert_eq!(value(&lines, "OverdueLeft"), Some(201));

@@ -1,4 +1,4 @@
-//! What one person may take of the calls that all persons share.
+//! One person's share of the calls that all persons share.
 //!
 //! Each kind of request has a bucket of `burst` requests, refilled at a percentage of the rate at which all persons
 //! together are served, and the day has a count. Both lie in one item of the person's own partition, so that nothing
@@ -59,9 +59,9 @@ impl ShareKind {
 /// A share of a person: a bucket, or the calls of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShareName {
-    /// Of one kind of requests.
+    /// The bucket of one kind of requests.
     Bucket(ShareKind),
-    /// Of the day.
+    /// The calls of the day.
     Day,
 }
 
@@ -76,7 +76,7 @@ impl ShareName {
     }
 }
 
-/// What a person asks for.
+/// A request of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum PersonAsk {
     /// A hosted identity page.
@@ -188,7 +188,7 @@ pub struct ShareRefusal {
     pub allowance: Allowance,
 }
 
-/// What a person has taken.
+/// The shares that a person has taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersonShares {

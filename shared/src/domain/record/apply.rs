@@ -50,7 +50,7 @@ impl Record {
                 self.not_started();
                 if self.state == Starting && self.unanswered == 0 {
                     // Nothing runs, so the lock is given back, and it does not count; the record's own deadline bounds
-                    // these. Of the rate budget it keeps nothing: what waits must not hold what others could use.
+                    // these. It keeps nothing of the rate budget that others could use meanwhile.
                     self.attempts = self.attempts.saturating_sub(1);
                     self.state = Waiting;
                 }

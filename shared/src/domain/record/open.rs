@@ -1,5 +1,5 @@
-//! The records that a person has asked for and that may still be under way: no more than three at once, and two that
-//! ask for the same are one.
+//! The unfinished records that a person has asked for: no more than three at once, and two that ask for the same are
+//! one.
 //!
 //! A record's end is not written here, so that nothing has to be written twice: whoever asks for one more looks up
 //! those that are listed.
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Asked, Record};
 use crate::domain::{RecordId, Time};
 
-/// How many a person may have under way.
+/// How many a person may have.
 pub const OPEN_MAX: usize = 3;
 
 /// One of them.
@@ -17,7 +17,7 @@ pub const OPEN_MAX: usize = 3;
 pub struct OpenRecord {
     /// Its id.
     pub id: RecordId,
-    /// What it asks for.
+    /// The form and the filters it asks for.
     pub asked: Asked,
 }
 
@@ -31,7 +31,7 @@ pub struct OpenRecords {
 }
 
 impl OpenRecords {
-    /// The newest that asks for the same: of those, no older one is under way.
+    /// The newest that asks for the same: all older ones of those have ended.
     #[must_use]
     pub fn equal(&self, asked: &Asked) -> Option<RecordId> {
         self.records
@@ -47,7 +47,7 @@ impl OpenRecords {
         self.records.len() >= OPEN_MAX
     }
 
-    /// Without those that `found`, the listed records as they are stored, does not show to be under way.
+    /// Without those that `found`, the listed records as they are stored, does not show to be unfinished.
     #[must_use]
     pub fn without_ended(&self, found: &[Record], now: Time) -> Self {
         let is_open = |id: RecordId| {

@@ -68,7 +68,7 @@ pub(crate) struct Ghost {
     pub(crate) run_locks: BTreeMap<RunId, Time>,
     /// Until when a record's was.
     pub(crate) record_locks: BTreeMap<RecordId, Time>,
-    /// What each person was served, when by the clock of the function.
+    /// Requests that each person was served, with the time by the clock of the function.
     pub(crate) served: BTreeMap<u8, Vec<(PersonAsk, Time)>>,
 }
 

@@ -1,6 +1,6 @@
-//! Rule 11: fair. No person is served more than a burst and a tenth of the shared rate, has more than three records
-//! under way that they asked for, or two that ask for the same. That what others have taken keeps nobody out is a
-//! matter of keys: no share of one person stands in an item of another.
+//! Rule 11: fair. No person is served more than a burst and a tenth of the shared rate, has more than three
+//! unfinished records that they asked for, or two that ask for the same. Other persons' requests cannot keep a person
+//! out, as no share of one person stands in an item of another.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::world::World;
 const SKEW: Duration = Duration::from_secs(10);
 /// Requests of a kind at once.
 const BURST: i64 = 5;
-/// Records that a person asked for and that are under way.
+/// Unfinished records that a person asked for.
 const OPEN: usize = 3;
 
 /// Requests of a kind that a person is served in ten minutes: a tenth of nine tenths of the limit. Links have no place
@@ -78,7 +78,7 @@ pub(super) fn open_records(world: &World) -> Option<Violation> {
         let others = open.iter().skip(index + 1).filter(|(other, _)| other == owner);
         let others: Vec<&Record> = others.map(|(_, record)| *record).collect();
         if others.len() >= OPEN {
-            return broken(11, format!("person {} has four records under way", ids::person(owner)));
+            return broken(11, format!("person {} has four unfinished records", ids::person(owner)));
         }
         let same = |other: &&&Record| other.asked == record.asked && other.patient == record.patient;
         if let Some(other) = others.iter().find(same) {
