@@ -27,8 +27,8 @@ pub(crate) fn turn(start: Start, fault: Option<Fault>) -> Turn {
     }
 }
 
-/// The answer to a person who has taken these shares before, and the shares that they have taken then. By a fault, other
-/// persons have the places, or the day is over: the share is then given back.
+/// The answer to a person who has taken these shares before, and the shares that they have taken then. By a fault,
+/// other persons have the places, or the day is over: the share is then given back.
 pub(crate) fn share(
     before: &PersonShares,
     share: &ShareRequest,
