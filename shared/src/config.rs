@@ -94,22 +94,30 @@ pub fn claim_rules(env: &Env) -> Result<ClaimRules, ConfigError> {
     })
 }
 
-/// Reads `REQUIRED_SCOPE`, `REQUIRED_AMR`, `REQUIRED_ACR`, `ASSURANCE_CLAIMS`, `MAX_AUTH_AGE_SECS` and
-/// `TAKES_ID_TOKENS`.
+/// Reads `REQUIRED_SCOPE`, `REQUIRED_AMR`, `REQUIRED_ACR`, `ACCEPT_ANY_SIGN_IN`, `ASSURANCE_CLAIMS`, `MAX_AUTH_AGE_SECS`
+/// and `TAKES_ID_TOKENS`.
 ///
 /// # Errors
-/// When one of them is missing or malformed.
+/// When one of them is malformed, the scope or the age is missing, or neither methods nor classes are required and
+/// `ACCEPT_ANY_SIGN_IN` is not `true`.
 pub fn assurance(env: &Env) -> Result<Assurance, ConfigError> {
     const AGE: &str = "MAX_AUTH_AGE_SECS";
     const CLAIMS: &str = "ASSURANCE_CLAIMS";
     let claims = ClaimNames::parse(env.optional(CLAIMS).unwrap_or_default());
     let age = env.required(AGE)?.parse().ok();
     let age = age.filter(|age| (AUTH_AGE_SECS_MIN..=AUTH_AGE_SECS_MAX).contains(age));
+    let (methods, classes) = (env.list("REQUIRED_AMR"), env.list("REQUIRED_ACR"));
+    if methods.is_empty() && classes.is_empty() && env.optional("ACCEPT_ANY_SIGN_IN") != Some("true") {
+        return Err(ConfigError {
+            name: "REQUIRED_AMR",
+            problem: "missing, as is REQUIRED_ACR, and ACCEPT_ANY_SIGN_IN is not true",
+        });
+    }
     Ok(Assurance {
         scope: env.required("REQUIRED_SCOPE")?.to_owned(),
         takes_id_tokens: env.optional("TAKES_ID_TOKENS") == Some("true"),
-        methods: env.list("REQUIRED_AMR"),
-        classes: env.list("REQUIRED_ACR"),
+        methods,
+        classes,
         auth_age_max: Duration::from_secs(age.ok_or(ConfigError {
             name: AGE,
             problem: "not a whole number of seconds from 300 to 86400",
@@ -119,4 +127,39 @@ pub fn assurance(env: &Env) -> Result<Assurance, ConfigError> {
             problem: "not a list of amr=CLAIM,acr=CLAIM,auth_time=CLAIM",
         })?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_sign_in_is_accepted_only_in_words() {
+        let read = |methods: &str, accepts: &str| {
+            let env = Env::from_pairs([
+                ("REQUIRED_SCOPE", "records"),
+                ("REQUIRED_AMR", methods),
+                ("ACCEPT_ANY_SIGN_IN", accepts),
+                ("MAX_AUTH_AGE_SECS", "43200"),
+            ]);
+            assurance(&env).map_err(|error| error.name)
+        };
+        assert_eq!(read("", ""), Err("REQUIRED_AMR"));
+        assert_eq!(read("", "yes"), Err("REQUIRED_AMR"));
+        assert_eq!(read(" , ", "false"), Err("REQUIRED_AMR"));
+        assert_eq!(read("mfa", "").unwrap().methods, ["mfa"]);
+        assert!(read("", "true").unwrap().methods.is_empty());
+    }
+
+    #[test]
+    fn age_beyond_a_day_or_below_minutes_is_refused() {
+        for age in ["", "299", "86401", "12h"] {
+            let env = Env::from_pairs([
+                ("REQUIRED_SCOPE", "records"),
+                ("REQUIRED_AMR", "mfa"),
+                ("MAX_AUTH_AGE_SECS", age),
+            ]);
+            assert_eq!(assurance(&env).unwrap_err().name, "MAX_AUTH_AGE_SECS", "{age}");
+        }
+    }
 }

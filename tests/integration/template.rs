@@ -113,10 +113,11 @@ fn functions_behind_the_api_end_before_the_gateway_gives_up() {
 }
 
 /// The variables of every function that serves persons: what their tokens must show.
-const ASSURANCE: [&str; 6] = [
+const ASSURANCE: [&str; 7] = [
     "REQUIRED_SCOPE",
     "REQUIRED_AMR",
     "REQUIRED_ACR",
+    "ACCEPT_ANY_SIGN_IN",
     "ASSURANCE_CLAIMS",
     "MAX_AUTH_AGE_SECS",
     "TAKES_ID_TOKENS",
@@ -171,6 +172,8 @@ const VARIABLES: [(&str, &[&str]); 9] = [
             "TABLE_NAME",
             "METRIPORT_LIMITS",
             "METRIPORT_DAILY_QUOTA",
+            "PERSON_BURST",
+            "PERSON_SHARE_PERCENT",
             "OWNER_KEY_SECRET",
             "RUN_ADVANCE_QUEUE_URL",
         ],

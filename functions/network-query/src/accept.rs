@@ -2,10 +2,11 @@
 //! run; a refusal consumes nothing.
 
 use shared::Error;
+use shared::domain::budget::PersonAsk;
 use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
 use shared::domain::run::{NewRun, Run};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
-use shared::edge::budget::{PlanStart, granted};
+use shared::edge::budget::{PlanStart, TakeShare, granted};
 use shared::edge::http::{Code, Problem};
 use shared::edge::{announce_run, verified};
 use shared::owner::OwnerKey;
@@ -18,7 +19,7 @@ use crate::ask_body::AskBody;
 
 shared::ports! {
     /// Writes a pull, in a slot of the rate budget.
-    pub trait Place = ReadPerson + ReadChallenge + AcceptRun + PlanStart + Clock;
+    pub trait Place = ReadPerson + ReadChallenge + AcceptRun + TakeShare + PlanStart + Clock;
 }
 
 shared::ports! {
@@ -135,7 +136,7 @@ async fn write(
     can_accept(io, &hash, &run.patient, now).await?;
     let start_at = match slot {
         Some(taken) => *taken,
-        None => *slot.insert(reserve(io, &run).await?),
+        None => *slot.insert(reserve(io, owner, &run).await?),
     };
     let run = run.in_slot(start_at);
     let held = Held {
@@ -154,9 +155,11 @@ async fn write(
     Ok(run)
 }
 
-/// Takes a slot within the life of the session.
-async fn reserve(io: &(impl PlanStart + Clock), run: &Run) -> Result<Time, Error> {
+/// Takes a slot within the life of the session. The person's share comes first: requests that are sent at once with one
+/// challenge take a slot each, and all but one of them lose it.
+async fn reserve(io: &(impl TakeShare + PlanStart + Clock), owner: &OwnerId, run: &Run) -> Result<Time, Error> {
     let now = io.now();
+    io.share(owner, PersonAsk::Pull, now).await?;
     let turn = io.plan_start(now, run.start_by).await?;
     Ok(granted(turn, now)?)
 }

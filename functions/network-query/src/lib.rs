@@ -8,7 +8,7 @@ pub mod view;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
-use shared::edge::budget::{PlanStart, RateBudget};
+use shared::edge::budget::{CallerBudget, PlanStart, TakeShare};
 use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
@@ -19,7 +19,7 @@ shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadPerson + ReadChallenge + ReadRun + ListRuns + AcceptRun
         + SendAdvance
-        + PlanStart
+        + TakeShare + PlanStart
         + Clock;
 }
 
@@ -30,13 +30,13 @@ pub struct Deps {
     owner_key: OwnerKey,
     assurance: Assurance,
     clock: SystemClock,
-    budget: RateBudget,
+    budget: CallerBudget,
 }
 
 shared::holds!(Deps {
     HasStore: table: Table,
     HasAdvances: advances: AdvanceQueue,
-    HasBudget: budget: RateBudget,
+    HasBudget: budget: CallerBudget,
     HasClock: clock: SystemClock,
 });
 
@@ -53,7 +53,7 @@ impl Deps {
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         let (table, advances) = (init.table()?, init.advance_queue()?);
         Ok(Self {
-            budget: init.rate_budget(&table)?,
+            budget: init.caller_budget(&table)?,
             table,
             advances,
             owner_key: init.owner_key().await?,

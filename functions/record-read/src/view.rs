@@ -70,9 +70,10 @@ pub struct ListView {
 /// verified again.
 pub async fn list(io: &(impl ListRecords + ReadPerson + Clock), owner: &OwnerId, now: Time) -> Result<ListView, Error> {
     let ((slot, identity), records) = try_join!(io.person(owner), io.records(owner, LIST_MAX))?;
-    verified(&slot, &identity, now, io.timing())?;
+    let (link, _) = verified(&slot, &identity, now, io.timing())?;
+    let of_patient = records.iter().filter(|record| record.patient == link.patient);
     Ok(ListView {
-        records: records.iter().map(|record| of_record(record, now)).collect(),
+        records: of_patient.map(|record| of_record(record, now)).collect(),
     })
 }
 
@@ -88,7 +89,9 @@ pub async fn show(
     now: Time,
 ) -> Result<(RecordView, Option<Allowance>), Error> {
     let ((slot, identity), record) = try_join!(io.person(owner), io.record(owner, id))?;
-    verified(&slot, &identity, now, io.timing())?;
+    let (link, _) = verified(&slot, &identity, now, io.timing())?;
+    // What was pulled for a patient that the person is no longer linked to is not the person's to read.
+    let record = record.filter(|record| record.patient == link.patient);
     let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
     let mut view = of_record(&record, now);
     let mut allowance = None;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Chooses at most `max` of `items`, which keep their order: of each person the first ones, and of no person two more
-/// than of another who has more to be chosen. Where even one of each is too many, each `round` begins where the one
-/// before ended, so that nobody is always left out.
+/// Chooses at most `max` of `items`, which keep their order. Takes each person's first items; the numbers for two
+/// persons differ by at most one while both have items left. Where even one of each is too many, each `round` begins at
+/// another place, so that nobody is always left out of an unchanged list.
 pub fn choose_in_turn<T, P: Ord>(items: Vec<T>, max: usize, round: usize, person: impl Fn(&T) -> P) -> Vec<T> {
     let count = items.len();
     if count <= max {

@@ -16,13 +16,20 @@ const ANY_S3_BUCKET: &str = "any-s3-bucket";
 const METRIPORT_SANDBOX: &str = "api.sandbox.metriport.com";
 
 /// Domains whose subdomains belong to all customers of a cloud.
-const SHARED_DOMAINS: [&str; 5] = [
+const SHARED_DOMAINS: [&str; 10] = [
     "amazonaws.com",
     "amazonaws.com.cn",
     "cloudfront.net",
     "googleapis.com",
     "windows.net",
+    "azureedge.net",
+    "backblazeb2.com",
+    "digitaloceanspaces.com",
+    "on.aws",
+    "r2.dev",
 ];
+/// Hosts of all customers of a cloud, where the bucket stands in the path; those of S3 have many forms.
+const SHARED_HOSTS: [&str; 1] = ["storage.googleapis.com"];
 
 /// Hosts by name, `*.` in front for any subdomain; or every bucket on S3.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +115,10 @@ pub(super) fn is_name(name: &str) -> bool {
 fn is_shared(host: &str) -> bool {
     match host.strip_prefix("*.") {
         Some(domain) => SHARED_DOMAINS.iter().any(|shared| is_within(domain, shared)),
-        None => (host.starts_with("s3.") || host.starts_with("s3-")) && is_of_aws(host),
+        None => {
+            let is_s3 = (host.starts_with("s3.") || host.starts_with("s3-")) && is_of_aws(host);
+            is_s3 || SHARED_HOSTS.contains(&host)
+        }
     }
 }
 

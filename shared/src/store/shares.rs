@@ -1,7 +1,7 @@
 //! The shares that a person has taken: one item in the person's own partition, written by that person's requests
 //! alone.
 //!
-//! The first try takes a share for granted whose bucket is full, as most are: one write. Where that is not so, the
+//! The first try assumes that the bucket is full, as most are, and costs one write. Where that is not so, the
 //! refused write brings the item, the domain decides over it, and the next write names the version that it read.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;

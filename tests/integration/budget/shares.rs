@@ -170,3 +170,29 @@ async fn table_takes_shares_as_the_domain_does() {
 async fn take(table: &Table, owner: &OwnerId, ask: PersonAsk, now: Time) -> Took<PersonShares> {
     table.spend_share(owner, ask, &rules(), now).await.expect("an answer")
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pulls_beyond_the_share_are_refused_and_use_nothing_up() {
+    let app = TestApp::with(|options| {
+        options.stand_in.limits.identity = 100_000;
+        // One pull refills in five and a half minutes.
+        let share = ("PERSON_SHARE_PERCENT".to_owned(), "1".to_owned());
+        options.extra_env.push(share);
+    })
+    .await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    for _ in 0..5 {
+        nora.pull_hie().await;
+    }
+    let passed = nora.pass_challenge().await;
+    let before = app.snapshot().await;
+    for _ in 0..2 {
+        let beyond = nora.app.start_query(&passed.ask()).await.unwrap();
+        refused(&beyond, 429, "too_many_requests", "retry");
+        assert!((1..=334).contains(&retry_after(&beyond)), "{:?}", beyond.headers);
+        assert!(header(&beyond, "ratelimit").starts_with("\"query\";r=0;t="));
+    }
+    assert_eq!(app.snapshot().await, before, "a refusal uses nothing up");
+    app.end().await;
+}

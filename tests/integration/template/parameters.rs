@@ -197,6 +197,9 @@ fn hosts_of_records_are_those_that_record_fetch_takes() {
         "s3-us-west-1.amazonaws.com,a.example.com",
         "a.example.com,s3.us-west-1.amazonaws.com",
         "s3.cn-north-1.amazonaws.com.cn",
+        "storage.googleapis.com",
+        "*.r2.dev,a.example.com",
+        "*.nyc3.digitaloceanspaces.com",
     ] {
         assert!(!accepts("RecordLinkHosts", bad) && !takes(bad), "{bad}");
     }

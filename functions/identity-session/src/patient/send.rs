@@ -61,7 +61,7 @@ async fn adopt_or_create(
     Ok((ours(io, created, person)?.id, allowance))
 }
 
-/// The patient that carries our external id, if there is one: nobody else writes to it then.
+/// Finds the patient with our external id and claims it, so that no other request writes to it.
 async fn find_and_claim(
     io: &(impl WritePatient + FindPatient + CountCall + ReportConflict + Clock + Pause),
     person: &Person<'_>,

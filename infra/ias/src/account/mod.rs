@@ -64,7 +64,7 @@ pub enum AccountCommand {
     Redirects(RedirectsArgs),
     /// Change a key: of the webhook, which Metriport makes and uses at once, or of the API.
     Rotate(RotateArgs),
-    /// Make a patient that is linked to the wrong person nobody's. Says what it would do, unless --confirm is given.
+    /// Unlink a patient from the wrong person. Without --confirm, only print what would change.
     ReleasePatient(ReleasePatientArgs),
 }
 

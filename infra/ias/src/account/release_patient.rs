@@ -24,7 +24,7 @@ pub struct ReleasePatientArgs {
     /// Metriport's id of the patient.
     #[arg(long, value_name = "ID", value_parser = patient)]
     patient: PatientId,
-    /// Name of the stack's table, if it cannot be told by the stack's name.
+    /// Name of the stack's table, if the stack's name does not identify it.
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
     /// Release it. Without, the command says what it would do.

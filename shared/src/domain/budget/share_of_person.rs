@@ -21,7 +21,7 @@ use crate::domain::{Time, Timing};
 
 /// Links that a person gets at once, and each minute.
 const LINKS: u32 = 30;
-/// The least that a day leaves to a person, in calls: some three pulls, so that a small quota shuts nobody out.
+/// The least that a day leaves to a person, in calls: a proofing and four pulls, so that a small quota shuts nobody out.
 const DAY_CALLS_MIN: u32 = 20;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the item is kept once its buckets are full.
@@ -36,13 +36,21 @@ pub enum ShareKind {
     Patient,
     /// Records that the person asks for.
     Consolidated,
+    /// Pulls.
+    Query,
     /// Links to records.
     Links,
 }
 
 impl ShareKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Identity, Self::Patient, Self::Consolidated, Self::Links];
+    pub const ALL: [Self; 5] = [
+        Self::Identity,
+        Self::Patient,
+        Self::Consolidated,
+        Self::Query,
+        Self::Links,
+    ];
 
     /// Its name: in headers, in metrics, and of its attribute in the table.
     #[must_use]
@@ -51,6 +59,7 @@ impl ShareKind {
             Self::Identity => "identity",
             Self::Patient => "patient",
             Self::Consolidated => "consolidated",
+            Self::Query => "query",
             Self::Links => "links",
         }
     }
@@ -87,6 +96,8 @@ pub enum PersonAsk {
     PatientWrite,
     /// A record: the start of a consolidated query, and one look at it.
     Record,
+    /// A pull. Its calls are charged with the challenge; what it takes now is a slot for its start.
+    Pull,
     /// A link to a record.
     Link,
 }
@@ -99,6 +110,7 @@ impl PersonAsk {
             Self::IdentitySession | Self::Challenge => ShareKind::Identity,
             Self::PatientWrite => ShareKind::Patient,
             Self::Record => ShareKind::Consolidated,
+            Self::Pull => ShareKind::Query,
             Self::Link => ShareKind::Links,
         }
     }
@@ -109,7 +121,7 @@ impl PersonAsk {
         match self {
             Self::IdentitySession | Self::Challenge => Some(Budget::Identity),
             Self::PatientWrite => Some(Budget::PatientWrites),
-            Self::Record | Self::Link => None,
+            Self::Record | Self::Pull | Self::Link => None,
         }
     }
 
@@ -120,7 +132,7 @@ impl PersonAsk {
             Self::IdentitySession => 1,
             Self::Challenge => 4,
             Self::PatientWrite | Self::Record => 2,
-            Self::Link => 0,
+            Self::Pull | Self::Link => 0,
         }
     }
 }
@@ -146,7 +158,7 @@ impl PersonRules {
     pub const fn burst(&self, kind: ShareKind) -> u32 {
         match kind {
             ShareKind::Links => LINKS,
-            ShareKind::Identity | ShareKind::Patient | ShareKind::Consolidated => self.burst,
+            ShareKind::Identity | ShareKind::Patient | ShareKind::Consolidated | ShareKind::Query => self.burst,
         }
     }
 
@@ -158,6 +170,7 @@ impl PersonRules {
             ShareKind::Identity => Budget::Identity,
             ShareKind::Patient => Budget::PatientWrites,
             ShareKind::Consolidated => Budget::ConsolidatedStarts,
+            ShareKind::Query => Budget::QueryStarts,
             ShareKind::Links => return Duration::from_millis(window.div_ceil(u64::from(LINKS))),
         };
         let hundredths = u64::from(usable(self.limits.of(shared))) * u64::from(self.percent);
@@ -197,6 +210,7 @@ pub struct PersonShares {
     identity: Option<Time>,
     patient: Option<Time>,
     consolidated: Option<Time>,
+    query: Option<Time>,
     links: Option<Time>,
     /// The day that is counted, `YYYY-MM-DD` in UTC; empty before the first call.
     pub day: String,
@@ -253,6 +267,7 @@ impl PersonShares {
             ShareKind::Identity => self.identity,
             ShareKind::Patient => self.patient,
             ShareKind::Consolidated => self.consolidated,
+            ShareKind::Query => self.query,
             ShareKind::Links => self.links,
         }
     }
@@ -262,6 +277,7 @@ impl PersonShares {
             ShareKind::Identity => &mut self.identity,
             ShareKind::Patient => &mut self.patient,
             ShareKind::Consolidated => &mut self.consolidated,
+            ShareKind::Query => &mut self.query,
             ShareKind::Links => &mut self.links,
         }
     }

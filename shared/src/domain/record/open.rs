@@ -1,8 +1,8 @@
 //! The unfinished records that a person has asked for: no more than three at once, and two that ask for the same are
 //! one.
 //!
-//! A record's end is not written here, so that nothing has to be written twice: whoever asks for one more looks up
-//! those that are listed.
+//! The end of a record does not update this list. The next request reads the listed records and drops those that have
+//! ended.
 
 use serde::{Deserialize, Serialize};
 

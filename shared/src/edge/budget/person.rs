@@ -6,9 +6,9 @@
 use std::ops::RangeInclusive;
 
 use super::day::quota;
-use super::{CountCall, HeedLimits, RateBudget, limits};
+use super::{CountCall, HeedLimits, PlanStart, RateBudget, limits};
 use crate::config::{ConfigError, Env};
-use crate::domain::budget::{Allowance, Budget, PersonAsk, PersonRules, PersonShares, Share, ShareRefusal};
+use crate::domain::budget::{Allowance, Budget, PersonAsk, PersonRules, PersonShares, Share, ShareRefusal, Turn};
 use crate::domain::{OwnerId, Time, Timing};
 use crate::edge::error::Error;
 use crate::edge::http::{Code, Problem};
@@ -161,6 +161,18 @@ impl TakeTurn for CallerBudget {
                 Err(refused)
             }
         }
+    }
+}
+
+impl TakeShare for CallerBudget {
+    async fn share(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error> {
+        self.shares.share(owner, ask, now).await
+    }
+}
+
+impl PlanStart for CallerBudget {
+    async fn plan_start(&self, now: Time, by: Time) -> Result<Turn, StoreError> {
+        self.rate.plan_start(now, by).await
     }
 }
 

@@ -82,9 +82,9 @@ fn too_little(shortfall: Shortfall, required: &Assurance) -> Problem {
                 ..SignIn::default()
             });
         }
-        Shortfall::Methods => "the claim amr lacks a required method",
-        Shortfall::Class => "the claim acr is not of a required class",
-        Shortfall::Age => "the claim auth_time is missing or too long ago",
+        Shortfall::Methods => "the token names too few authentication methods",
+        Shortfall::Class => "the token names no required authentication context class",
+        Shortfall::Age => "the token does not say when the person signed in, or that is too long ago",
     };
     let classes = Some(required.classes.join(" ")).filter(|classes| !classes.is_empty());
     let sign_in = SignIn {

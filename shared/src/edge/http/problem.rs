@@ -19,7 +19,7 @@ pub struct Problem {
     pub errors: Box<[FieldError]>,
     /// `Retry-After`, in seconds.
     pub retry_after_secs: Option<u64>,
-    /// How the person's share stands that refused it.
+    /// State of the share that caused the refusal.
     pub rate_limit: Option<Allowance>,
     /// What a token must show instead, for a refusal of the token that came.
     pub sign_in: Option<Box<SignIn>>,
@@ -290,7 +290,7 @@ codes! {
     ScopeMissing "scope_missing" 403 "The token lacks the scope this deployment requires." SIGN_IN;
     /// The sign-in is too long ago, or was not strong enough.
     ReauthenticationRequired "reauthentication_required" 401
-        "The person must sign in again, as next says." SIGN_IN;
+        "The person must sign in again; next lists what the new token must show." SIGN_IN;
     /// Demographics differ from the token's claims.
     DemographicsMismatch "demographics_mismatch" 403
         "The demographics differ from the claims of the token." FIX_REQUEST;
@@ -354,7 +354,7 @@ codes! {
     /// The person's own share.
     TooManyRequests "too_many_requests" 429 "The person has used up their own share of requests for now." RETRY;
     /// As many records as a person may ask for at once.
-    TooManyOpen "too_many_open" 429 "Three records are being retrieved already." RETRY;
+    TooManyOpen "too_many_open" 429 "The person already has three unfinished records." RETRY;
     /// Upstream's rate limit.
     UpstreamBusy "upstream_busy" 429 "The network takes no more requests at the moment." RETRY;
     /// No connection.

@@ -29,6 +29,7 @@ const fn in_ten_minutes(kind: ShareKind) -> i64 {
     match kind {
         ShareKind::Identity | ShareKind::Patient => 13,
         ShareKind::Consolidated => 108,
+        ShareKind::Query => 18,
         ShareKind::Links => 300,
     }
 }

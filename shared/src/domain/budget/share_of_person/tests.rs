@@ -45,8 +45,8 @@ fn drain(mut shares: PersonShares, ask: PersonAsk, rules: &PersonRules, now: Tim
 fn person_gets_a_burst_and_a_tenth_of_the_shared_rate() {
     let rules = rules();
     let refills = ShareKind::ALL.map(|kind| rules.refill(kind).as_millis());
-    // 60 s over 1.3, 1.3, 10.8 and 30 requests a minute.
-    assert_eq!(refills, [46_154, 46_154, 5_556, 2_000]);
+    // 60 s over 1.3, 1.3, 10.8, 1.8 and 30 requests a minute.
+    assert_eq!(refills, [46_154, 46_154, 5_556, 33_334, 2_000]);
     for ask in ASKS {
         let (served, shares) = drain(PersonShares::default(), ask, &rules, at(0));
         assert_eq!(served, rules.burst(ask.kind()), "{ask:?}");
