@@ -94,8 +94,8 @@ pub fn claim_rules(env: &Env) -> Result<ClaimRules, ConfigError> {
     })
 }
 
-/// Reads `REQUIRED_SCOPE`, `REQUIRED_AMR`, `REQUIRED_ACR`, `ACCEPT_ANY_SIGN_IN`, `ASSURANCE_CLAIMS`, `MAX_AUTH_AGE_SECS`
-/// and `TAKES_ID_TOKENS`.
+/// Reads `REQUIRED_SCOPE`, `REQUIRED_AMR`, `REQUIRED_ACR`, `ACCEPT_ANY_SIGN_IN`, `ASSURANCE_CLAIMS`,
+/// `MAX_AUTH_AGE_SECS` and `TAKES_ID_TOKENS`.
 ///
 /// # Errors
 /// When one of them is malformed, the scope or the age is missing, or neither methods nor classes are required and

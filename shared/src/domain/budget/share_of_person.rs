@@ -21,7 +21,8 @@ use crate::domain::{Time, Timing};
 
 /// Links that a person gets at once, and each minute.
 const LINKS: u32 = 30;
-/// The least that a day leaves to a person, in calls: a proofing and four pulls, so that a small quota shuts nobody out.
+/// The least that a day leaves to a person, in calls: a proofing and four pulls, so that a small quota shuts nobody
+/// out.
 const DAY_CALLS_MIN: u32 = 20;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the item is kept once its buckets are full.
