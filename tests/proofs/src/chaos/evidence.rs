@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::judge::Hit;
 use super::plan::Kind;
@@ -68,9 +68,19 @@ pub(super) fn hits(run: &str, timeline: &[Value], injections: &[Injection]) -> V
     if spans.waited.is_some_and(|(from, to)| deaths(from, to)) {
         hits.push(Hit::StartHeldUp);
     }
+    if retry_unread(timeline) {
+        hits.push(Hit::RetryUnread);
+    }
     hits.sort_unstable();
     hits.dedup();
     hits
+}
+
+/// Whether a status could not be read after a source had failed.
+fn retry_unread(timeline: &[Value]) -> bool {
+    let failed = |event: &Value| code(event) == "source_reported" && event.get("status") == Some(&json!("failed"));
+    let failed = timeline.iter().position(failed);
+    failed.is_some_and(|n| timeline.iter().skip(n).any(|event| code(event) == "poll_failed"))
 }
 
 /// What a fault of the start call itself means for the run.
@@ -146,7 +156,6 @@ fn time(text: Option<&Value>) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn timeline() -> Vec<Value> {
         vec![
@@ -184,6 +193,18 @@ mod tests {
         };
         assert_eq!(hits("r", &timeline(), &[of("r")]), [Hit::StartUnknown]);
         assert_eq!(hits("r", &timeline(), &[of("other")]), []);
+    }
+
+    #[test]
+    fn failed_source_matters_once_a_status_is_unread() {
+        let failed = json!({ "at": "2026-11-22T10:00:03.000Z", "code": "source_reported", "status": "failed" });
+        let unread = json!({ "at": "2026-11-22T10:00:04.000Z", "code": "poll_failed" });
+        let of = |events: &[&Value]| {
+            let more = events.iter().map(|event| (*event).clone()).collect();
+            hits("r", &[timeline(), more].concat(), &[])
+        };
+        assert_eq!(of(&[&failed, &unread]), [Hit::RetryUnread]);
+        assert_eq!((of(&[&failed]), of(&[&unread, &failed])), (vec![], vec![]));
     }
 
     #[test]

@@ -29,10 +29,19 @@ pub enum Hit {
     StartHeldUp,
     /// A source refused the query for its own limit.
     SourceLimited,
+    /// A source failed and was tried again, and a status that may have said so could not be read: a pull whose sources
+    /// have all ended waits for no status that does not come.
+    RetryUnread,
 }
 
 impl Hit {
-    const ALL: [Self; 4] = [Self::None, Self::StartUnknown, Self::StartHeldUp, Self::SourceLimited];
+    const ALL: [Self; 5] = [
+        Self::None,
+        Self::StartUnknown,
+        Self::StartHeldUp,
+        Self::SourceLimited,
+        Self::RetryUnread,
+    ];
 
     /// In the words of the table.
     #[must_use]
@@ -42,6 +51,7 @@ impl Hit {
             Self::StartUnknown => "start unknown",
             Self::StartHeldUp => "start held up",
             Self::SourceLimited => "source limited",
+            Self::RetryUnread => "retry unread",
         }
     }
 }
@@ -56,7 +66,7 @@ pub const fn allowed(persona: Persona, hit: Hit) -> &'static [State] {
         (Persona::SilentSource | Persona::SandboxSources, Hit::None) => &[PARTIAL],
         (_, Hit::StartUnknown) => &[UNCONFIRMED],
         (_, Hit::StartHeldUp) => &[TOO_LATE],
-        (_, Hit::SourceLimited) => &[PARTIAL, NO_SOURCE],
+        (_, Hit::SourceLimited | Hit::RetryUnread) => &[PARTIAL, NO_SOURCE],
     }
 }
 

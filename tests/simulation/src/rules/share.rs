@@ -71,9 +71,11 @@ pub(crate) fn served(world: &mut World, share: &ShareRequest, answer: ShareAnswe
 
 /// Few enough, and no two that ask for the same.
 pub(super) fn open_records(world: &World) -> Option<Violation> {
-    // A record that has ended by the clock of the function that looked counts no more.
+    // A record whose time is over by the clock of the function that looked counts no more, also if a transfer begins
+    // afterwards.
     let now = world.now.plus(SKEW);
-    let is_open = |record: &Record| record.run.is_none() && !record.shown_state(now).is_terminal();
+    let is_over = |record: &Record| record.state.is_terminal() || now >= record.expires_at;
+    let is_open = |record: &Record| record.run.is_none() && !is_over(record);
     let open: Vec<(&OwnerId, &Record)> = world.store.records().filter(|(_, record)| is_open(record)).collect();
     for (index, (owner, record)) in open.iter().enumerate() {
         let others = open.iter().skip(index + 1).filter(|(other, _)| other == owner);
