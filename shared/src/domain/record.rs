@@ -157,6 +157,9 @@ pub struct Record {
     /// Starts sent since the last answer: each may have begun a query.
     #[serde(default)]
     pub unanswered: u32,
+    /// Starts of attempts that were given up without an answer: a delivery may still come of any of them.
+    #[serde(default)]
+    pub unheard: u32,
     /// What is in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
@@ -274,6 +277,7 @@ impl Record {
             attempts: 0,
             looks: 0,
             unanswered: 0,
+            unheard: 0,
             object: None,
             reason: None,
         }
@@ -338,11 +342,12 @@ impl Record {
     /// Whether a delivery is the answer to what we asked: same request, same patient, same subject, no other filters.
     /// While a start is on its way, it is one only if its request is known to nobody yet: `correlated` says so, and
     /// that our metadata names this record. The query that ran before may have ended and another have begun, whose file
-    /// takes the place of its own. Where several starts have no answer, nobody knows which query is the last.
+    /// takes the place of its own. Where several starts have no answer, be it of attempts before, nobody
+    /// knows which query is the last.
     #[must_use]
     pub fn awaits(&self, delivered: &Delivered, correlated: bool) -> bool {
         let request = match (self.state, &self.request) {
-            (RecordState::Starting, _) => correlated && self.unanswered == 1,
+            (RecordState::Starting, _) => correlated && self.unanswered == 1 && self.unheard == 0,
             (_, Some(request)) => delivered.request.as_ref() == Some(request),
             (_, None) => false,
         };

@@ -101,6 +101,7 @@ impl Record {
         self.attempts += 1;
         self.attempt_until = Some(now.plus(timing.consolidated_life()));
         self.looks = 0;
+        self.unheard = self.unheard.saturating_add(self.unanswered);
         self.unanswered = 1;
         // A start without a result is found again after this pause and repeated.
         self.due_at = Some(now.plus(timing.delivery_wait(1)));
@@ -131,7 +132,7 @@ impl Record {
             // The one before has ended unheard.
             self.attempts = (self.attempts + 1).min(ATTEMPTS_MAX);
         }
-        self.unanswered = 0;
+        (self.unanswered, self.unheard) = (0, 0);
         self.state = RecordState::Processing;
         self.await_delivery(now, timing);
     }
@@ -162,6 +163,7 @@ impl Record {
     fn delivered(&mut self, delivery: Delivery, request: Option<&UpstreamRequestId>, now: Time, timing: Timing) {
         if self.state == RecordState::Starting {
             self.request = request.cloned();
+            self.unanswered = 0;
         }
         match delivery {
             Delivery::Failure => self.fail(RecordReason::ConversionFailed),

@@ -159,6 +159,21 @@ fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() 
     assert!(after(&twice, RecordEvent::Started(request(1))).awaits(&delivered(), false));
 }
 
+/// Its query may end late: taking its delivery would give the lock back under the start that is on its way.
+#[test]
+fn delivery_for_a_given_up_start_is_not_awaited_by_the_next() {
+    let unknown = after(&after(&asked(), RecordEvent::Claimed), RecordEvent::StartUnknown);
+    assert!(unknown.awaits(&delivered(), true));
+    let next = after(&after(&unknown, RecordEvent::AttemptOver), RecordEvent::Claimed);
+    assert_eq!(
+        (next.state, next.unanswered, next.unheard),
+        (RecordState::Starting, 1, 1)
+    );
+    assert!(!next.awaits(&delivered(), true));
+    let started = after(&next, RecordEvent::Started(request(1)));
+    assert!(started.awaits(&delivered(), false) && started.unheard == 0);
+}
+
 #[test]
 fn a_look_without_an_answer_keeps_the_lock_for_as_long_as_what_it_began_may_take() {
     let late = T0.plus(std::time::Duration::from_secs(1100));
