@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
+use shared::domain::Time;
 use shared::edge::http::request::{body, route};
 use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
 use shared::edge::redirects;
@@ -20,12 +21,12 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     let now = deps.now();
     let caller = Caller::of(request, &deps.owner_key, &deps.assurance, now)?;
     match route(request).as_str() {
-        "POST /v1/aal2-challenges" => open(deps, &caller, request).await,
+        "POST /v1/aal2-challenges" => open(deps, &caller, request, now).await,
         _ => Err(Problem::new(Code::NotFound).into()),
     }
 }
 
-async fn open(deps: &Deps, caller: &Caller, request: &Request) -> Result<Response<Body>, Error> {
+async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
     let post = Post {
         request,
         owner: &caller.owner,
@@ -35,7 +36,7 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request) -> Result<Respons
         timing: deps.timing(),
     };
     // What an earlier attempt opened, nobody has the link of: a takeover opens another, which supersedes it.
-    post.once((deps.now(), clock::new_id()), async |_attempt| {
+    post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
         let (opened, allowance) = open::open(deps, &caller.owner, &redirect).await?;
         let reply = limited(json(201, &opened), Some(&allowance));

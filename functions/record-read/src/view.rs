@@ -90,7 +90,7 @@ pub async fn show(
 ) -> Result<(RecordView, Option<Allowance>), Error> {
     let ((slot, identity), record) = try_join!(io.person(owner), io.record(owner, id))?;
     let (link, _) = verified(&slot, &identity, now, io.timing())?;
-    // What was pulled for a patient that the person is no longer linked to is not the person's to read.
+    // A record of a patient to whom the person is no longer linked is not the person's to read.
     let record = record.filter(|record| record.patient == link.patient);
     let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
     let mut view = of_record(&record, now);
