@@ -17,38 +17,40 @@ const PATIENCE: Duration = Duration::from_secs(150);
 pub(crate) type Refusals = BTreeMap<String, u64>;
 
 /// Sends a request until API Gateway does not throttle it.
-pub(crate) async fn pass_gateway<F, R>(ask: F) -> Result<Reply, String>
+pub(crate) async fn pass_gateway<R>(ask: impl Fn() -> R) -> Result<Reply, String>
 where
-    F: Fn() -> R,
     R: Future<Output = Result<Reply, NoReply>>,
 {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let reply = ask().await.map_err(|error| error.to_string())?;
-        if !is_throttled(&reply) || Instant::now() >= until {
-            return Ok(reply);
-        }
-        sleep(PAUSE).await;
-    }
+    ask_again(ask, |reply| is_throttled(reply).then_some(PAUSE)).await
 }
 
 /// Sends a request until it is answered with this status; one that is refused for now is sent again when it says so.
-pub(crate) async fn expect<F, R>(status: u16, ask: F) -> Result<Reply, String>
+pub(crate) async fn expect<R>(status: u16, ask: impl Fn() -> R) -> Result<Reply, String>
 where
-    F: Fn() -> R,
+    R: Future<Output = Result<Reply, NoReply>>,
+{
+    let is_refused = |reply: &Reply| reply.status == 429 && reply.status != status;
+    let pause = |reply: &Reply| is_refused(reply).then(|| retry_after(reply).unwrap_or(PAUSE));
+    let reply = ask_again(ask, pause).await?;
+    if reply.status == status {
+        return Ok(reply);
+    }
+    let code = refusal(&reply).unwrap_or_default();
+    Err(format!("answered {} {code} instead of {status}", reply.status))
+}
+
+/// Sends a request again, after the pause that its reply calls for, as long as an app has patience.
+async fn ask_again<R>(ask: impl Fn() -> R, pause: impl Fn(&Reply) -> Option<Duration>) -> Result<Reply, String>
+where
     R: Future<Output = Result<Reply, NoReply>>,
 {
     let until = Instant::now() + PATIENCE;
     loop {
         let reply = ask().await.map_err(|error| error.to_string())?;
-        if reply.status == status {
-            return Ok(reply);
+        match pause(&reply) {
+            Some(pause) if Instant::now() < until => sleep(pause).await,
+            _ => return Ok(reply),
         }
-        if reply.status != 429 || Instant::now() >= until {
-            let code = refusal(&reply).unwrap_or_default();
-            return Err(format!("answered {} {code} instead of {status}", reply.status));
-        }
-        sleep(retry_after(&reply).unwrap_or(PAUSE)).await;
     }
 }
 
