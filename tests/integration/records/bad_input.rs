@@ -181,7 +181,9 @@ async fn what_may_be_whole_the_next_time_is_asked_for_again() {
         let bytes = nora.download(&record).await;
         assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&bytes)), "{what}");
     }
-    assert!(app.log().iter().any(|line| line.contains("out of time")));
+    // At the speed of a slow machine, a wait for bytes ends before the time of the whole transfer.
+    let gave_up = |line: &String| line.contains("out of time") || line.contains("the transfer broke: stalled");
+    assert!(app.log().iter().any(gave_up));
     assert_little_memory(&app);
     app.end().await;
 }
