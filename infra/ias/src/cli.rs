@@ -108,6 +108,9 @@ pub struct UpArgs {
     /// Let a person have more than their share of what all persons share, for a load test of one person.
     #[arg(long)]
     pub no_shares: bool,
+    /// Take only demographics that agree with the claims given_name, family_name and birthdate of the caller's token.
+    #[arg(long)]
+    pub bind_demographics: bool,
     /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,

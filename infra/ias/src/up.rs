@@ -2,11 +2,11 @@
 
 use sandbox_machine::functions::runner;
 use sandbox_machine::{Sandbox, SandboxOptions};
-use sandbox_metriport::StandInOptions;
+use sandbox_metriport::{Persona, StandInOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::UpArgs;
-use crate::pull::{SUBJECT, read_record};
+use crate::pull::{SUBJECT, demographics, read_record};
 use crate::report::{say, say_error};
 
 mod lines;
@@ -16,11 +16,10 @@ pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
     let sandbox = Sandbox::start(options(args)?)
         .await
         .map_err(|error| error.to_string())?;
-    let token = sandbox
-        .token(SUBJECT, &serde_json::Map::new())
-        .map_err(|error| error.to_string())?;
+    let claims = lines::claims(&demographics(Persona::Ordinary), args.bind_demographics);
+    let token = sandbox.token(SUBJECT, &claims).map_err(|error| error.to_string())?;
     let stop = Stop::listen()?;
-    say(&lines::welcome(&sandbox, &token, args.pages));
+    say(&lines::welcome(&sandbox, &token, args));
     stop.heard().await;
     say("Stopping.");
     sandbox.shutdown().await.map_err(|error| error.to_string())
@@ -43,6 +42,7 @@ fn options(args: &UpArgs) -> Result<SandboxOptions, String> {
     options.origins = args.origins.clone();
     options.throttled = !args.no_throttle;
     options.person_shares = !args.no_shares;
+    options.bind_demographics = args.bind_demographics;
     if args.logs {
         options.log = std::sync::Arc::new(|line| say_error(&format!("[{}] {}", line.function, line.text)));
     }

@@ -5,13 +5,15 @@
 //! that the browser was sent to.
 
 use sandbox_machine::Sandbox;
-use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN, demographics_claims};
 use sandbox_metriport::Persona;
+use serde_json::{Map, Value};
 
+use crate::cli::UpArgs;
 use crate::pull::demographics;
 
 /// Everything that is printed.
-pub(super) fn welcome(sandbox: &Sandbox, token: &str, pages: bool) -> String {
+pub(super) fn welcome(sandbox: &Sandbox, token: &str, args: &UpArgs) -> String {
     let base = sandbox.host().base_url();
     let metriport = sandbox.stand_in().base_url();
     let names = Persona::ALL
@@ -35,10 +37,10 @@ pub(super) fn welcome(sandbox: &Sandbox, token: &str, pages: bool) -> String {
          Paste these lines one by one, into bash or zsh.\n\n{setup}\n\n{identity}\n\n{challenge}\n\n{query}\n\n\
          {RECORD}\n\n{another}\n\nCtrl-C stops everything.",
         setup = setup(base, token),
-        identity = identity(pages),
-        challenge = challenge(pages),
+        identity = identity(args.pages),
+        challenge = challenge(args.pages),
         query = QUERY,
-        another = another(),
+        another = another(args.bind_demographics),
     )
 }
 
@@ -124,15 +126,27 @@ const RECORD: &str = r#"echo '4 Record: a link that lives a minute'
 RECORD=$(call "$API/v1/network-queries/$ID" | sed -n 's/.*"url":"\([^"]*\)".*/\1/p')
 curl -sS "$(call "$API$RECORD" | sed -n 's/.*"link":{"url":"\([^"]*\)".*/\1/p')" -o record.json && ls -l record.json"#;
 
-fn another() -> String {
+/// What the token of this person says of them, where demographics must agree with it.
+pub(super) fn claims(person: &Value, bound: bool) -> Map<String, Value> {
+    match bound {
+        true => demographics_claims(person),
+        false => Map::new(),
+    }
+}
+
+fn another(bound: bool) -> String {
     let mut person = demographics(Persona::Ordinary);
     // Metriport takes people with equal demographics for one patient.
     if let Some(birth) = person.get_mut("dob") {
         *birth = "1961-05-04".into();
     }
+    let claims: String = claims(&person, bound)
+        .iter()
+        .map(|(name, value)| format!("&{name}={}", value.as_str().unwrap_or_default()))
+        .collect();
     format!(
         r#"echo 'Another person: a token of their own, and a patient; then go on as above'
-TOKEN=$(curl -sS "$API/token?subject=somebody-else" | field access_token)
+TOKEN=$(curl -sS "$API/token?subject=somebody-else{claims}" | field access_token)
 call -X PUT "$API/v1/patient" -d '{person}'; echo"#
     )
 }

@@ -34,6 +34,20 @@ pub const AUDIENCE: &str = "individual-access-sandbox";
 /// How long they live.
 pub const TOKEN_SECS: u64 = 24 * 3600;
 
+/// What binds demographics to claims: a field, and the claim that must agree with it.
+pub(crate) const DEMOGRAPHICS_CLAIMS: [(&str, &str); 3] = [
+    ("firstName", "given_name"),
+    ("lastName", "family_name"),
+    ("dob", "birthdate"),
+];
+
+/// The claims of a token that agrees with these demographics.
+#[must_use]
+pub fn demographics_claims(demographics: &Value) -> Map<String, Value> {
+    let claim = |(field, claim): (&str, &str)| Some((claim.to_owned(), demographics.get(field)?.clone()));
+    DEMOGRAPHICS_CLAIMS.into_iter().filter_map(claim).collect()
+}
+
 /// Longest time for one call to the stand-in.
 const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,6 +70,8 @@ pub struct SandboxOptions {
     pub redirects: Vec<String>,
     /// Web origins that may call the API and read records from a browser, as the parameter `CorsOrigins`.
     pub origins: Vec<String>,
+    /// Take only demographics that agree with the caller's token ([`demographics_claims`]), as the template recommends.
+    pub bind_demographics: bool,
     /// Keep each person to their share of what all persons share, as the template has it.
     pub person_shares: bool,
     /// Apply the template's throttles, whose seconds `time_scale` divides, too. Off where more is sent than they admit.
@@ -92,6 +108,7 @@ impl SandboxOptions {
             extra_env: Vec::new(),
             redirects: Vec::new(),
             origins: Vec::new(),
+            bind_demographics: false,
             person_shares: true,
             throttled: true,
             observer: None,
@@ -201,6 +218,7 @@ impl Sandbox {
             origins: &options.origins,
             limits,
             daily_quota,
+            bind_demographics: options.bind_demographics,
             person_shares: options.person_shares,
             link_host: stand_in.base_url().trim_start_matches("http://").to_owned(),
         });

@@ -7,7 +7,7 @@ use sandbox_host::template::{Bindings, BucketCors, KeyRole, Projection, Queue, S
 use sandbox_metriport::{PerMinute, StandInOptions};
 use shared::config::Env;
 
-use crate::sandbox::SandboxError;
+use crate::sandbox::{DEMOGRAPHICS_CLAIMS, SandboxError};
 
 /// The one source of truth.
 pub const TEMPLATE: &str = include_str!("../../../../template.yaml");
@@ -28,6 +28,8 @@ pub(crate) struct Parameters<'a> {
     pub(crate) origins: &'a [String],
     pub(crate) limits: String,
     pub(crate) daily_quota: Option<u32>,
+    /// Whether demographics must agree with the token's claims.
+    pub(crate) bind_demographics: bool,
     /// Whether a person has no more than their share, as the template has it.
     pub(crate) person_shares: bool,
     pub(crate) link_host: String,
@@ -72,6 +74,13 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
             .with_parameter("PersonBurst", "100")
             .with_parameter("PersonSharePercent", "100"),
     };
+    // The sandbox's issuer puts no claims about a person into its tokens unless they are asked for.
+    let claims = match parameters.bind_demographics {
+        true => DEMOGRAPHICS_CLAIMS
+            .map(|(field, claim)| format!("{field}={claim}"))
+            .join(","),
+        false => String::new(),
+    };
     bindings
         .with_parameter("Stage", "sandbox")
         .with_parameter("MetriportBaseUrl", parameters.metriport)
@@ -79,8 +88,8 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         .with_parameter("JwtIssuer", parameters.issuer)
         .with_parameter("JwtAudience", parameters.audience)
         .with_parameter("RequiredAmr", "mfa")
-        // The sandbox's issuer puts no claims about a person into its tokens unless they are asked for.
-        .with_parameter("AcceptUnboundDemographics", "true")
+        .with_parameter("DemographicsClaims", claims)
+        .with_parameter("AcceptUnboundDemographics", (!parameters.bind_demographics).to_string())
         .with_parameter("RedirectAllowlist", parameters.redirects.join(","))
         .with_parameter("CorsOrigins", parameters.origins.join(","))
         .with_parameter("RecordLinkHosts", &parameters.link_host)

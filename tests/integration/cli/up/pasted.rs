@@ -27,8 +27,11 @@ async fn run(up: &Up, shell: &[&str], folder: &TempDir) -> Output {
     ran.expect("the shell runs")
 }
 
-/// An interactive zsh knows no comments, so the lines run in one.
-const SHELLS: [&[&str]; 2] = [&["bash", "-c"], &["zsh", "-f", "-i", "-c"]];
+/// Shells with the options of `up` whose lines they run. An interactive zsh knows no comments, so the lines run in one.
+const SHELLS: [(&[&str], &[&str]); 2] = [
+    (&["bash", "-c"], &["--bind-demographics"]),
+    (&["zsh", "-f", "-i", "-c"], &[]),
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_lines_that_up_prints_pull_a_record() {
@@ -36,12 +39,12 @@ async fn the_lines_that_up_prints_pull_a_record() {
         skip("the printed lines need curl, which is not installed");
         return;
     }
-    for shell in SHELLS {
+    for (shell, options) in SHELLS {
         if !is_there(shell[0]).await {
             skip("the printed lines are for this shell too, which is not installed");
             continue;
         }
-        let up = Up::start(&[]).await;
+        let up = Up::start(options).await;
         let folder = tempfile::tempdir().expect("a folder");
         let pasted = run(&up, shell, &folder).await;
         let said = format!("{}{}", text(&pasted.stdout), text(&pasted.stderr));

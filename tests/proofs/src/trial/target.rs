@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sandbox_host::{Issuer, Runner};
 use sandbox_machine::app::App;
-use sandbox_machine::sandbox::{AUDIENCE, ISSUER, TOKEN_SECS};
+use sandbox_machine::sandbox::{AUDIENCE, ISSUER, TOKEN_SECS, demographics_claims};
 use sandbox_machine::{Sandbox, SandboxOptions};
 use sandbox_metriport::{CallInfo, Delays, Failure, Interceptor, Operation, PerMinute, StandInOptions};
 use serde_json::{Map, Value, json};
@@ -12,14 +12,8 @@ use shared::clock;
 
 use crate::verified::demographics;
 
-/// What a deployment of the trial demands of a token beside what every sandbox does, as the functions read it.
-const DEMANDS: [(&str, &str); 2] = [
-    ("EXTERNAL_ID_CLAIM", "member"),
-    (
-        "DEMOGRAPHICS_CLAIMS",
-        "firstName=given_name,lastName=family_name,dob=birthdate",
-    ),
-];
+/// The claim that names a person upstream: not `sub`, so that two persons can go by one id.
+const EXTERNAL_ID_CLAIM: &str = "member";
 /// How late the stand-in answers calls about patients, so that their number decides how long a link takes.
 const PATIENT_CALL_MS: u64 = 200;
 /// How long a record is in the making, so that those of a flood wait for each other.
@@ -76,13 +70,9 @@ impl Target {
 
 /// What a token says of a person, beside what the issuer puts into every token.
 fn complete(person: &Person) -> Map<String, Value> {
-    let own = |name: &str| person.demographics.get(name).cloned().unwrap_or_default();
-    Map::from_iter([
-        ("member".to_owned(), json!(person.subject)),
-        ("given_name".to_owned(), own("firstName")),
-        ("family_name".to_owned(), own("lastName")),
-        ("birthdate".to_owned(), own("dob")),
-    ])
+    let mut claims = demographics_claims(&person.demographics);
+    claims.insert(EXTERNAL_ID_CLAIM.to_owned(), json!(person.subject));
+    claims
 }
 
 pub(super) fn now_secs() -> u64 {
@@ -92,8 +82,9 @@ pub(super) fn now_secs() -> u64 {
 /// A sandbox whose deployment demands all that it can.
 pub(super) async fn start(runner: Runner) -> Result<Sandbox, String> {
     let mut options = SandboxOptions::new(runner);
-    let demands = DEMANDS.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    options.extra_env.extend(demands);
+    let external_id = ("EXTERNAL_ID_CLAIM".to_owned(), EXTERNAL_ID_CLAIM.to_owned());
+    options.extra_env.push(external_id);
+    options.bind_demographics = true;
     options.throttled = false;
     options.stand_in = StandInOptions {
         auto_approve: true,
