@@ -96,6 +96,9 @@ pub struct BurstArgs {
     /// With a noisy person: decides what they send, and when the others come.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// With a noisy person: bound no person to a share, so that the proof fails.
+    #[arg(long)]
+    pub no_shares: bool,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
     #[arg(long, value_name = "DIR")]
     pub bin_dir: Option<PathBuf>,

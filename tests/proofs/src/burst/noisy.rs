@@ -56,6 +56,8 @@ pub struct NoisyOptions {
     pub time_scale: u32,
     /// Decides what the noisy person sends and when the others come.
     pub seed: u64,
+    /// Whether each person has a share, as the template has it.
+    pub person_shares: bool,
     /// What nineteen in twenty pulls may take longer, beyond half as long again.
     pub slack: Duration,
 }
@@ -81,6 +83,7 @@ pub(super) async fn command(args: &BurstArgs) -> Result<(), String> {
         throttle_percent: 80,
         time_scale: args.scale.unwrap_or(2).max(1),
         seed: args.seed,
+        person_shares: !args.no_shares,
         slack: Duration::ZERO,
     };
     let report = noisy(runner(args.bin_dir.clone())?, options, Arc::new(|_| {})).await?;
@@ -101,6 +104,7 @@ pub async fn noisy(runner: Runner, options: NoisyOptions, log: LogSink) -> Resul
     sandbox.time_scale = options.time_scale;
     sandbox.schedule_scale = options.time_scale;
     sandbox.log = log;
+    sandbox.person_shares = options.person_shares;
     sandbox.stand_in = stand_in(options);
     let watching: Arc<dyn sandbox_metriport::Interceptor> = calls.clone();
     sandbox.faults.upstream = Some(watching);

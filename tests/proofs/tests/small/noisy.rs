@@ -19,6 +19,7 @@ async fn a_noisy_person_delays_nobody_and_takes_no_more_than_a_share() {
         // At a lower scale, the rests between the rounds alone would take most of a minute.
         time_scale: followed(8).max(6),
         seed: 1,
+        person_shares: true,
         // With so few persons the slowest decides, and a busy machine may hold any of them up.
         slack: stretched(Duration::from_secs(2)),
     };
