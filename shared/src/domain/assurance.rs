@@ -1,8 +1,8 @@
-//! How well a caller's token must show who signed in, how and when.
+//! The deployment's requirements on a caller's token: who signed in, how and when.
 //!
-//! API Gateway has verified the token and passes its claims on as text. This module reads the claims of RFC 9068 and
-//! OpenID Connect Core 1.0 (`scope`, `auth_time`, `acr`) and of RFC 8176 (`amr`); the deployment says what they must
-//! be. A claim that is missing or unreadable never satisfies a requirement.
+//! API Gateway has verified the token and passes its claims on as text. This module reads `scope`, `auth_time` and
+//! `acr` (RFC 9068 and OpenID Connect Core 1.0) and `amr` (RFC 8176), and compares them with the requirements. A
+//! missing or unreadable claim never meets a requirement.
 
 #[cfg(test)]
 mod tests;
@@ -12,32 +12,33 @@ use std::time::Duration;
 
 use super::Time;
 
-/// The most that a deployment may allow between two sign-ins, in seconds: 24 hours (NIST SP 800-63B-4, section 2.2.3).
+/// Longest time in seconds that a deployment may allow between two sign-ins: 24 hours (NIST SP 800-63B-4, section
+/// 2.2.3).
 pub const AUTH_AGE_SECS_MAX: u64 = 86_400;
-/// The least that makes sense: a person needs minutes from the sign-in to the end of a challenge.
+/// Shortest useful time in seconds: a person needs minutes from the sign-in to the end of a challenge.
 pub const AUTH_AGE_SECS_MIN: u64 = 300;
 /// How far the issuer's clock may be ahead of ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
 
-/// What the deployment requires of a token.
+/// The deployment's requirements on a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assurance {
-    /// The scope that the token must have been granted.
+    /// The scope that must have been granted.
     pub scope: String,
-    /// Whether an ID token of the stack's own user pool may come without a scope: Cognito puts none into it.
+    /// Whether an ID token of the stack's own user pool may lack the scope, since Cognito never adds one.
     pub takes_id_tokens: bool,
-    /// Authentication methods that `amr` must name, all of them; none if the deployment requires none.
+    /// Authentication methods that `amr` must all name; empty if the deployment requires none.
     pub methods: Vec<String>,
-    /// Authentication context classes of which `acr` must be one; empty if the deployment requires none.
+    /// Authentication context classes, of which `acr` must name one; empty if the deployment requires none.
     pub classes: Vec<String>,
-    /// How long ago the person may have signed in.
+    /// Longest time since the sign-in.
     pub auth_age_max: Duration,
-    /// Which claims say so.
+    /// The names of the claims.
     pub claims: ClaimNames,
 }
 
-/// The claims that say how and when the person signed in. Some issuers keep the registered names to themselves: Auth0
-/// lets nobody add `amr` or `auth_time` to an access token ("Create Custom Claims").
+/// The claims that show how and when the person signed in. An issuer may reserve the registered names: Auth0 does not
+/// let a tenant add `amr` or `auth_time` to an access token ("Create Custom Claims").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimNames {
     methods: String,
@@ -56,16 +57,16 @@ impl Default for ClaimNames {
     }
 }
 
-/// A text that does not name claims.
+/// The text is not a list of claim names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a list of amr=CLAIM,acr=CLAIM,auth_time=CLAIM")]
 pub struct ClaimNamesError;
 
 impl ClaimNames {
-    /// Reads `amr=CLAIM,acr=CLAIM,auth_time=CLAIM`, any of them; the others keep their registered names.
+    /// Reads any part of `amr=CLAIM,acr=CLAIM,auth_time=CLAIM`. Other claims keep their registered names.
     ///
     /// # Errors
-    /// When a part has another form, or a claim is named twice.
+    /// Fails if a part has another form or a claim is named twice.
     pub fn parse(text: &str) -> Result<Self, ClaimNamesError> {
         let (mut names, mut renamed) = (Self::default(), Vec::new());
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -87,7 +88,7 @@ impl ClaimNames {
     }
 }
 
-/// What a token falls short of.
+/// The requirement that a token misses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shortfall {
     /// The required scope was not granted.
@@ -96,15 +97,15 @@ pub enum Shortfall {
     Methods,
     /// `acr` is not a required class.
     Class,
-    /// `auth_time` is missing, unreadable or too long ago.
+    /// `auth_time` is missing, unreadable, too old or too far ahead.
     Age,
 }
 
 impl Assurance {
-    /// Whether a token meets every requirement.
+    /// Checks a token against every requirement.
     ///
     /// # Errors
-    /// The first requirement that it does not meet.
+    /// The first requirement that it misses.
     pub fn check(&self, claims: &BTreeMap<String, String>, now: Time) -> Result<(), Shortfall> {
         let claim = |name: &str| claims.get(name).map(String::as_str).unwrap_or_default();
         let granted = || items(claim("scope")).chain(items(claim("scp")));
@@ -134,9 +135,9 @@ impl Assurance {
     }
 }
 
-/// The items of a claim that is a list, `[a b]` as API Gateway writes it, or a text with spaces between.
+/// The items of a list, `[a b]` as API Gateway writes it, or of a text with spaces between.
 fn items(claim: &str) -> impl Iterator<Item = &str> {
-    // An object is no list, whatever words its values hold.
+    // An object is not a list, whatever words its values hold.
     let claim = Some(claim.trim()).filter(|claim| !claim.starts_with("map[") && !claim.starts_with('{'));
     let claim = claim.unwrap_or_default();
     let list = claim
@@ -158,9 +159,9 @@ fn seconds(claim: &str) -> Option<Time> {
     Some(Time::from_millis(millis))
 }
 
-/// Whether a claim is a text that can name a person. API Gateway passes every claim on as text, and two persons must
-/// not meet under one name that was no text in the token: JSON's `null`, a list, an object, a truth value, or a number
-/// that lost digits. At most 255 characters (OpenID Connect Core 1.0, section 2), none of them a control character.
+/// Whether a claim is a text that can name a person. API Gateway passes every claim on as text. Values that were not
+/// text are refused, since two persons could share one: `null`, lists, objects, truth values, and numbers that lost
+/// digits. A text has at most 255 characters (OpenID Connect Core 1.0, section 2) and no control character.
 #[must_use]
 pub fn is_plain_text(claim: &str) -> bool {
     let length = claim.chars().count();

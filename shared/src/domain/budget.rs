@@ -1,16 +1,15 @@
 //! The rate budget: how many calls of each kind may be made upstream, and when.
 //!
-//! Metriport limits calls per minute and kind (docs.metriport.com, page `more-info/limits`), in windows whose start
-//! nobody knows, and calls a day (its gateway's quota). So no window of 60 seconds may hold more than 90 % of a limit,
-//! wherever it starts. All functions share one account, so the state is shared and lies in the table; here is the
-//! arithmetic alone, in three parts:
+//! Metriport limits the calls per minute by kind (docs.metriport.com, page `more-info/limits`) and, at its gateway, the
+//! calls per day. The start of its windows is unknown, so no 60 seconds may hold more than 90 % of a limit. All
+//! functions share one account, so the state lies in the table. This module only calculates, in three parts:
 //!
-//! - [`Places`] keep the limit: there are as many as calls may be made, and each call takes one at the moment it is
-//!   made and holds it until it has left every window. Whoever finds none free makes no call: what a person waits for
-//!   is refused, what can wait is put off.
-//! - [`Pace`] plans: starts of network queries get slots one after the other, so that they find a place when they come,
-//!   and the person knows when that is. A plan that is not kept costs time, never the limit.
-//! - [`PersonShares`] bound what one person takes of all that, whatever the others do.
+//! - [`Places`] keep the limit. There are as many as calls may be made. A call takes one when it is made and holds it
+//!   until it has left every window. Without a free place, a call that a person waits for is refused, and others are
+//!   put off.
+//! - [`Pace`] plans starts of network queries. They get slots one after the other, so that each finds a place and the
+//!   person knows the time. A missed slot costs time, never the limit.
+//! - [`PersonShares`] bound one person's part, whatever other persons do.
 
 mod day;
 mod limits;
@@ -30,9 +29,10 @@ pub use pace::Pace;
 pub use places::Places;
 pub use share_of_person::{PersonAsk, PersonRules, PersonShares, ShareKind, ShareName, ShareRefusal};
 
-/// The length of upstream's windows.
+/// Length of Metriport's windows.
 const WINDOW: Duration = Duration::from_secs(60);
-/// How long a call may take from our decision to the moment upstream counts it: the writes in between, and the way.
+/// Longest time from our decision to the moment at which Metriport counts the call: the writes between and the
+/// transport.
 const TRAVEL: Duration = Duration::from_secs(2);
 
 /// Calls that share a limit.
@@ -40,7 +40,7 @@ const TRAVEL: Duration = Duration::from_secs(2);
 pub enum Budget {
     /// Patient create and update.
     PatientWrites,
-    /// Identity sessions and AAL2 challenges. Their limit is not documented; the smallest one that is, is assumed.
+    /// Identity sessions and AAL2 challenges. Their limit is not documented; the smallest documented one is assumed.
     Identity,
     /// Network query starts.
     QueryStarts,
@@ -49,7 +49,7 @@ pub enum Budget {
 }
 
 impl Budget {
-    /// All of them.
+    /// Every budget.
     pub const ALL: [Self; 4] = [
         Self::PatientWrites,
         Self::Identity,
@@ -57,7 +57,7 @@ impl Budget {
         Self::ConsolidatedStarts,
     ];
 
-    /// Its name, in configuration, in the table and in headers.
+    /// The name in configuration, in the table and in headers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -69,33 +69,33 @@ impl Budget {
     }
 }
 
-/// How a person's own share stands: what headers say to the caller.
+/// The state of a person's share, as headers show it to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// Which share.
+    /// The share.
     pub share: ShareName,
-    /// Requests that a share left alone comes to.
+    /// Requests in a full share.
     pub quota: u32,
-    /// How long a used-up share takes to come to that.
+    /// How long a used-up share takes to become full.
     pub window: Duration,
-    /// Requests that would still be served now.
+    /// Requests that would be served now.
     pub left: u32,
-    /// How long until there is one more.
+    /// How long until one more is served.
     pub reset: Duration,
 }
 
-/// What asking for a turn led to.
+/// The answer to a request for a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     /// The call may be made at this time, which is now or later.
     Granted(Time),
-    /// No turn comes in time; nothing was taken. Asking again makes sense from this time on.
+    /// No turn comes in time, and nothing was taken. Asking again makes sense from this time on.
     Busy(Time),
-    /// The calls of the day are used up, until then.
+    /// The calls of the day are used up until this time.
     DayOver(Time),
 }
 
-/// What may be used of a limit: nine tenths, and at least one call.
+/// The usable part of a limit: nine tenths, and at least one call.
 const fn usable(limit: u32) -> u32 {
     let calls = (limit as u64 * 9 / 10) as u32;
     if calls == 0 { 1 } else { calls }

@@ -1,4 +1,4 @@
-//! The AAL2 challenge: one pending at a time, used once, by the person it was opened for.
+//! The AAL2 challenge: a person has one pending at a time and uses it once.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Aal2SessionId, ChallengeId, PatientId, ProofedIdentityId, RunId, Time};
 
-/// What is stored of a person's AAL2 challenge: the pending one, and the session a queued run still needs.
+/// A person's stored challenge: the pending one, and the session that a queued run still needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChallengeSlot {
-    /// The one pending challenge; a new one supersedes it.
+    /// The pending challenge; a new one supersedes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
-    /// The session of the run that is about to start. Stands here, and nowhere else, until the start is recorded.
+    /// The session of the run that is about to start. It is stored here alone, until the start is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
     /// Counts every write.
@@ -21,7 +21,7 @@ pub struct ChallengeSlot {
     pub version: u64,
 }
 
-/// A challenge that was opened and not used.
+/// A challenge that is opened and not used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pending {
@@ -35,7 +35,7 @@ pub struct Pending {
     pub expires_at: Time,
 }
 
-/// An AAL2 session waiting for its run to start. No readable `Debug`: it opens a query.
+/// An AAL2 session that waits for its run to start. It opens a query, so its `Debug` is not readable.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
@@ -45,7 +45,7 @@ pub struct Held {
     pub session: Aal2SessionId,
     /// The identity it belongs to.
     pub proofed_identity: ProofedIdentityId,
-    /// When it stops being of use with us.
+    /// The time from which we no longer use it.
     pub until: Time,
 }
 
@@ -70,13 +70,13 @@ pub enum ChallengeRefusal {
     /// It was opened for an identity or a patient that is no longer the person's.
     #[error("the challenge belongs to another identity")]
     OtherIdentity,
-    /// The hosted page did not say `verified`.
+    /// The hosted page did not return `verified`.
     #[error("the challenge was not passed")]
     NotVerified,
 }
 
 impl ChallengeSlot {
-    /// Opens a challenge; one that was pending is superseded. A held session stays.
+    /// Opens a challenge and supersedes a pending one. A held session stays.
     #[must_use]
     pub fn open(mut self, pending: Pending) -> Self {
         self.pending = Some(pending);
@@ -84,14 +84,14 @@ impl ChallengeSlot {
         self
     }
 
-    /// Checks what came back through the browser. Anything but exactly `verified` is a refusal, and so is everything
-    /// that cannot be shown to belong together. A refusal changes nothing.
+    /// Checks the values that the browser brought back. Every status but exactly `verified` is refused, and so is a
+    /// challenge that does not match the caller's patient and identity. A refusal changes nothing.
     ///
-    /// The page's expiry is read generously by `life`: the challenge may be passed in its last second, and the browser
-    /// needs time to come back.
+    /// The page's expiry is extended by `life`: the person may pass the challenge in its last second, and the browser
+    /// needs time to return.
     ///
     /// # Errors
-    /// The first reason for which the challenge opens nothing.
+    /// Returns the first reason for a refusal.
     pub fn check(
         &self,
         answer: &Answer<'_>,
@@ -112,7 +112,7 @@ impl ChallengeSlot {
         Ok(pending)
     }
 
-    /// Turns the pending challenge to used: the session is held for `run`.
+    /// Marks the pending challenge as used and holds the session for its run.
     #[must_use]
     pub fn spend(mut self, held: Held) -> Self {
         self.pending = None;
@@ -129,17 +129,17 @@ impl ChallengeSlot {
         Some(self)
     }
 
-    /// The session held for `run`, while it is of use.
+    /// The session held for `run`, until we no longer use it.
     #[must_use]
     pub fn session_for(&self, run: RunId, now: Time) -> Option<&Held> {
         self.held.as_ref().filter(|held| held.run == run && now < held.until)
     }
 }
 
-/// What the browser brought back, and whom it must belong to.
+/// The values from the browser, and the caller they must belong to.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
-    /// The challenge the app says was passed.
+    /// The challenge that the app names as passed.
     pub challenge: &'a ChallengeId,
     /// The `status` parameter of the redirect.
     pub status: &'a str,

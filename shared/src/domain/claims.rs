@@ -1,11 +1,11 @@
-//! Ties the name and birth date a caller enters to what their own token says.
+//! Binds the entered name and birth date to claims of the caller's own token.
 
 use std::collections::BTreeMap;
 
 use super::{Demographics, names};
 
-/// Which token claim must equal which field, from the parameter `DemographicsClaims`:
-/// `firstName=given_name,lastName=family_name,dob=birthdate`, any subset, or nothing.
+/// Which claim must equal which field, from the parameter `DemographicsClaims`: any subset of
+/// `firstName=given_name,lastName=family_name,dob=birthdate`, or nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimRules(Vec<(Field, String)>);
 
@@ -16,7 +16,7 @@ enum Field {
     Dob,
 }
 
-/// What is wrong with the parameter.
+/// The parameter is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("DemographicsClaims is a comma-separated list of firstName=CLAIM, lastName=CLAIM, dob=CLAIM")]
 pub struct ClaimRulesError;
@@ -25,7 +25,7 @@ impl ClaimRules {
     /// Reads the parameter.
     ///
     /// # Errors
-    /// When a part is not `FIELD=CLAIM` with a known field.
+    /// Fails if a part is not `FIELD=CLAIM` with a known field.
     pub fn parse(text: &str) -> Result<Self, ClaimRulesError> {
         text.split(',')
             .map(str::trim)
@@ -35,8 +35,8 @@ impl ClaimRules {
             .map(Self)
     }
 
-    /// Whether every tied field agrees with its claim: names by [`names::are_equal`], the birth date to the letter. A
-    /// missing claim does not match, since what cannot be checked must not pass.
+    /// Whether every bound field agrees with its claim: names by [`names::are_equal`], the birth date exactly. A
+    /// missing claim does not match, since an unchecked field must not pass.
     #[must_use]
     pub fn hold(&self, demographics: &Demographics, claims: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|(field, claim)| {
@@ -72,11 +72,11 @@ mod tests {
 
     const PAGE: &str = include_str!("../../../docs/name-comparison.md");
 
-    /// The rows of the page's table, cell by cell.
+    /// The rows of the page's table, each as its cells.
     fn rows() -> Vec<Vec<&'static str>> {
         let rows = PAGE.lines().filter(|line| line.starts_with("| "));
         let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
-        // The first row has the headings.
+        // The first row holds the headings.
         rows.map(cells).skip(1).collect()
     }
 

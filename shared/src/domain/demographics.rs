@@ -1,9 +1,9 @@
-//! Demographics as the person states them, read and checked before anything goes upstream.
+//! Demographics as the person states them, checked before any call to Metriport.
 //!
-//! The rules are those Metriport applies (docs.metriport.com, page `patient/create-patient`, and `patientCreateSchema`
-//! of the published `@metriport/api-sdk`), so that a refusal reaches the app with a field name rather than as an
-//! upstream error. Some are stricter: Individual Access needs an e-mail address or a phone number, and names hold only
-//! characters that people can see. `tests/interop/demographics` compares both, and lists what is stricter and why.
+//! The rules are Metriport's (docs.metriport.com, page `patient/create-patient`, and `patientCreateSchema` of the
+//! published `@metriport/api-sdk`), so that a refusal names a field. Some are stricter: Individual Access needs an
+//! e-mail address or a phone number, and names hold only visible characters. `tests/interop/demographics` compares both
+//! and lists the stricter rules with their reasons.
 
 mod address;
 mod contact;
@@ -20,11 +20,11 @@ use super::Time;
 use super::input::{self, Faults, Fields, Input, InputError};
 use super::time::is_calendar_date;
 
-/// Most addresses, and most contacts, of a person. More are not looked at: each could be wrong in several ways, and the
-/// refusal would outgrow the request many times.
+/// Most addresses, and most contacts, of a person. Further ones are not read: each may have several faults, and the
+/// refusal would outgrow the request.
 const ENTRIES_MAX: usize = 10;
 
-/// Checked demographics, in Metriport's normal form. `Debug` shows nothing.
+/// Checked demographics in Metriport's normal form. `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Demographics {
@@ -59,13 +59,13 @@ impl Demographics {
     /// Reads JSON.
     ///
     /// # Errors
-    /// When it is not JSON, or [`Demographics::read`] notes a fault.
+    /// Fails if it is not JSON, or [`Demographics::read`] notes a fault.
     pub fn parse(json: &[u8], now: Time) -> Result<Self, InputError> {
         input::read(json, |input, faults| Self::read(input, now, faults))
     }
 
-    /// Reads the body of `PUT /v1/patient`; field names are Metriport's. Notes each field that Metriport would refuse,
-    /// and each that Individual Access cannot use.
+    /// Reads the body of `PUT /v1/patient`, whose field names are Metriport's. Notes each field that Metriport would
+    /// refuse or that Individual Access cannot use.
     pub fn read(input: &Input<'_>, now: Time, faults: &mut Faults) -> Option<Self> {
         const KNOWN: [&str; 6] = ["firstName", "lastName", "dob", "genderAtBirth", "address", "contact"];
         const DOB: &str = "a date YYYY-MM-DD from 1900 on, not in the future";
@@ -106,7 +106,7 @@ impl Demographics {
         &self.dob
     }
 
-    /// One unambiguous byte string for equal demographics, to be hashed with a key.
+    /// An unambiguous byte string, equal for equal demographics, to be hashed with a key.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
@@ -127,7 +127,7 @@ fn entries<T>(
         faults.add(fields.at(name), expected);
     }
     let inputs = inputs.iter().take(ENTRIES_MAX);
-    // All are read before the first that is wrong decides.
+    // All entries are read first, so that every fault is noted.
     let read: Vec<Option<T>> = inputs.map(|input| read(input, faults)).collect();
     read.into_iter().collect()
 }

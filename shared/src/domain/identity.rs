@@ -1,7 +1,7 @@
-//! A person's proofed identity: from the hosted IAL2 page to the `proofedIdentityId` that later queries carry.
+//! A person's proofed identity, from the hosted IAL2 page to the `proofedIdentityId` that later queries carry.
 //!
-//! Metriport reports one thing only, that proofing succeeded; failure, abandonment and expiry have no event
-//! (docs.metriport.com, page `ias/create-identity-session`) and are read off the clock.
+//! Metriport reports only that proofing succeeded. Failure, abandonment and expiry have no event (docs.metriport.com,
+//! page `ias/create-identity-session`), so the clock decides them.
 
 #[cfg(test)]
 mod tests;
@@ -10,29 +10,29 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{DemographicsHash, IdentitySessionId, PatientId, ProofedIdentityId, Time, Timing};
 
-/// How many superseded sessions are kept. A person opens some every hour at worst, while none is confirmed.
+/// Most superseded sessions that are kept. At worst a person opens a few every hour while none is confirmed.
 const EARLIER_MAX: usize = 8;
 
-/// What is stored of a person's identity.
+/// A person's stored identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
     /// The proofed identity, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proofed: Option<Proofed>,
-    /// The one open hosted session; a new one supersedes it.
+    /// The open hosted session; a new one supersedes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<OpenSession>,
-    /// Those it superseded that were opened for the same patient and demographics, the oldest first: what their pages
-    /// confirm is the same, and a confirmation may be hours late (decision 0011).
+    /// Superseded sessions for the same patient and demographics, oldest first. Their pages confirm the same, and a
+    /// confirmation may be hours late (decision 0011).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<OpenSession>,
-    /// Whether there ever was a session for other demographics than a later one's. Its page, or that of a session it
-    /// had superseded, may have been passed and be told late, so an event that names no session says nothing about the
-    /// one that is open.
+    /// Whether a session was ever opened for other demographics than an earlier one. The earlier page, or one that it
+    /// superseded, may have been passed and be reported late. An event that names no session then proves nothing about
+    /// the open one.
     #[serde(default)]
     pub superseded_other: bool,
-    /// Counts every write; the next write names it.
+    /// Counts every write; each write is conditional on it.
     #[serde(default)]
     pub version: u64,
 }
@@ -45,16 +45,16 @@ pub struct Proofed {
     pub id: ProofedIdentityId,
     /// The patient it belongs to.
     pub patient: PatientId,
-    /// The demographics we had when the session that led here was opened.
+    /// The demographics when its session was opened.
     pub demographics: DemographicsHash,
-    /// When we learnt of it.
+    /// When we learned of it.
     pub at: Time,
-    /// When upstream said that it takes it no longer. The person is to be proofed again.
+    /// When Metriport stopped accepting it. The person must be proofed again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_at: Option<Time>,
 }
 
-/// A hosted identity session that was opened and not answered yet.
+/// A hosted identity session that is opened and not confirmed yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenSession {
@@ -70,7 +70,7 @@ pub struct OpenSession {
     pub mark: String,
 }
 
-/// Where a person stands, read at one moment.
+/// The state of a person's identity at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// No session was opened yet.
@@ -82,18 +82,18 @@ pub enum Standing {
     },
     /// The page has expired; a late confirmation may still come.
     Confirming,
-    /// The page has expired and nothing came.
+    /// The page has expired without a confirmation.
     Expired,
-    /// Proofed, with the demographics we hold now.
+    /// Proofed with the demographics that are linked now.
     Verified(ProofedIdentityId),
-    /// Proofed, but with other demographics: proofing is needed again.
+    /// Proofed with other demographics or for another patient; proofing is needed again.
     DemographicsChanged,
-    /// Proofed, but upstream takes the identity no longer: proofing is needed again.
+    /// Proofed, but no longer accepted by Metriport; proofing is needed again.
     Rejected,
 }
 
 impl Identity {
-    /// Where the person stands at `now`, for the patient and demographics linked now.
+    /// The state at `now`, for the patient and the demographics that are linked now.
     #[must_use]
     pub fn standing(
         &self,
@@ -123,11 +123,11 @@ impl Identity {
         }
     }
 
-    /// Opens a session; one that was open is superseded.
+    /// Opens a session and supersedes an open one.
     #[must_use]
     pub fn open(mut self, session: OpenSession) -> Self {
         let open = self.session.as_ref().map(|open| &open.demographics);
-        // A session that was answered may have superseded others, whose pages can be passed as well.
+        // A session that was answered may have superseded others, whose pages may be passed as well.
         let answered = self.proofed.as_ref().map(|proofed| &proofed.demographics);
         let other = open.into_iter().chain(answered).any(|one| *one != session.demographics);
         self.superseded_other = self.superseded_other || other;
@@ -141,8 +141,8 @@ impl Identity {
         self
     }
 
-    /// Marks a proofed identity that upstream no longer takes, so that the person can be proofed again. `None` when it
-    /// is not the one we hold, or is marked already.
+    /// Marks a proofed identity that Metriport no longer accepts, so that the person can be proofed again. `None` if it
+    /// is not the stored one or is already marked.
     #[must_use]
     pub fn reject(mut self, rejected: &ProofedIdentityId, now: Time) -> Option<Self> {
         let proofed = self.proofed.as_mut().filter(|proofed| proofed.id == *rejected)?;
@@ -154,11 +154,11 @@ impl Identity {
         Some(self)
     }
 
-    /// Takes in a verification. Binds only what belongs together: our session, our patient.
+    /// Applies a verification. It binds only if session and patient are ours.
     ///
-    /// Expiry by the clock does not matter here: the confirmation may come after the page's end. That a session was
-    /// superseded matters only if it was opened for other demographics, or for another patient, than the open one.
-    /// Proofing again may yield the identity that is known already; it binds anew if it comes from such a session.
+    /// Expiry by the clock does not matter here, since a confirmation may be late. A superseded session is refused only
+    /// if it was opened for another patient or other demographics than the open one. Proofing again may yield the known
+    /// identity, which binds again if it comes from such a session.
     #[must_use]
     pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, Verdict) {
         let verdict = self.judge(seen);
@@ -177,8 +177,8 @@ impl Identity {
         (self, verdict)
     }
 
-    /// The session that an event is about, the open one if it names none. Those before it are done with; those after it
-    /// may have been passed as well, and upstream may take the newest identity alone.
+    /// Takes the session that an event is about, the open one if it names none. Earlier sessions are dropped. Later
+    /// ones stay: they may be passed as well, and Metriport may accept only the newest identity.
     fn take(&mut self, seen: &Verification) -> Option<OpenSession> {
         match self
             .earlier
@@ -204,7 +204,7 @@ impl Identity {
         if sessions.clone().any(|session| seen.contradicts_itself(session)) {
             return Verdict::Unbound;
         }
-        // `None` sorts first: one that names a session names the same kind of thing of each.
+        // `is_of` gives `None` for every session or for none of them; `Some(true)` is the maximum.
         let ours = sessions.map(|session| seen.is_of(session)).max().flatten();
         if ours == Some(false) {
             return not_open;
@@ -221,21 +221,21 @@ impl Identity {
     }
 }
 
-/// What an `ias.identity.verified` event says, as far as it could be read.
+/// The content of an `ias.identity.verified` event, as far as it could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
     /// The identity that was proofed.
     pub proofed_identity: ProofedIdentityId,
-    /// The sessions it names. Their place is not documented, so another service's may be among them. One is written as
-    /// a text, as consumers of earlier versions read it; they refuse several.
+    /// The sessions that it names. Their place is not documented, so another service's may be among them. A single one
+    /// is written as a text, as consumers of earlier versions read it; they refuse a list.
     #[serde(default, rename = "session", deserialize_with = "one_or_several")]
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_one_or_several")]
     pub sessions: Vec<IdentitySessionId>,
-    /// The patient it belongs to, where named.
+    /// The patient it belongs to, if named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<PatientId>,
-    /// Our own mark, where it came back; replays lose it.
+    /// Our own mark, if echoed; replays lose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
 }
@@ -261,14 +261,14 @@ fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IdentitySess
 }
 
 impl Verification {
-    /// Whether it says which session it is about.
+    /// Whether it names its session, by id or mark.
     #[must_use]
     pub const fn names_its_session(&self) -> bool {
         !self.sessions.is_empty() || self.mark.is_some()
     }
 
-    /// The same once our sessions are known: beside one of ours, the others do not count. `None` if several are ours,
-    /// since the event does not say which of them was passed.
+    /// Drops the other sessions if one of them is ours. `None` if several are ours, since the event does not show which
+    /// one was passed.
     #[must_use]
     pub fn of_ours(self, ours: &[IdentitySessionId]) -> Option<Self> {
         match ours {
@@ -281,13 +281,13 @@ impl Verification {
         }
     }
 
-    /// Whether it is about a session; `None` if it names none.
+    /// Whether it is about `session`; `None` if it names no session.
     fn is_of(&self, session: &OpenSession) -> Option<bool> {
         let named = (!self.sessions.is_empty()).then(|| self.sessions.contains(&session.id));
         self.mark.as_ref().map(|mark| *mark == session.mark).or(named)
     }
 
-    /// Whether our own mark, which is new for each session, and the session that it names are not of the same session.
+    /// Whether our mark, which is new for each session, and the named session belong to different sessions.
     fn contradicts_itself(&self, session: &OpenSession) -> bool {
         let marked = self.mark.as_ref().map(|mark| *mark == session.mark);
         let named = self.sessions.contains(&session.id);
@@ -295,17 +295,17 @@ impl Verification {
     }
 }
 
-/// What became of a verification.
+/// The effect of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The person is proofed now.
     Bound,
-    /// That identity was bound before; nothing changes.
+    /// The identity is already bound; nothing changes.
     Known,
-    /// It is about a session that was superseded by one for other demographics, or that we do not wait for.
+    /// It is about a session that one for other demographics superseded, or that we do not wait for.
     Superseded,
-    /// It names another patient than the session was opened for: somebody else may have passed the proofing.
+    /// It names another patient than the session; another person may have passed the proofing.
     OtherPatient,
-    /// It names neither session nor patient, or two sessions: nothing says that it is about this person.
+    /// It names two sessions, or none and its patient does not decide; it may be about another session.
     Unbound,
 }

@@ -1,7 +1,7 @@
-//! Identifiers as types, so that a patient's id can never stand where a run's belongs.
+//! Identifiers as types, so that one kind of id cannot take the place of another.
 //!
-//! Upstream identifiers are opaque text (docs.metriport.com promises no format and no length): they are stored as they
-//! come, never taken apart. Ids that point at a person, or that open a door, have no readable `Debug`.
+//! Upstream identifiers are opaque text (docs.metriport.com promises neither a format nor a length). They are stored as
+//! they arrive and never taken apart. Ids that identify a person or grant access have no readable `Debug`.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// Longest identifier accepted from outside, in bytes.
 pub const ID_BYTES_MAX: usize = 256;
 
-/// Why a text is not an identifier of the kind asked for. Carries no part of the text.
+/// The text is not an identifier of the expected kind. The error holds no part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a well-formed {0}")]
 pub struct IdError(pub &'static str);
@@ -32,16 +32,16 @@ macro_rules! opaque_id {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the text as it came.
+            /// Accepts the text unchanged.
             ///
             /// # Errors
-            /// When it is empty, longer than [`ID_BYTES_MAX`] bytes, or holds characters no identifier has.
+            /// Fails if it is empty, longer than [`ID_BYTES_MAX`] bytes, or has a character that no identifier has.
             pub fn parse(text: impl Into<String>) -> Result<Self, IdError> {
                 let text = text.into();
                 if $check(&text) { Ok(Self(text)) } else { Err(IdError($label)) }
             }
 
-            /// The text, for keys, requests and comparison. Never for a log line.
+            /// The text for keys, requests and comparison; never for a log line.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -88,34 +88,34 @@ opaque_id!(/// Metriport's id of a patient.
     PatientId, "patient id", visible_ascii, redacted);
 opaque_id!(/// Metriport's id of a facility, a deployment parameter.
     FacilityId, "facility id", visible_ascii, readable);
-opaque_id!(/// Our id of the person, as Metriport keeps it: the value of the token claim `ExternalIdClaim`.
+opaque_id!(/// The person's id in the app, which Metriport stores: the value of the token claim `ExternalIdClaim`.
     ExternalId, "external id", printable, redacted);
 opaque_id!(/// A hosted identity proofing session, `ids_…`.
     IdentitySessionId, "identity session id", visible_ascii, redacted);
-opaque_id!(/// A proofed identity, `pid_…`: what IAL2 proofing yields.
+opaque_id!(/// A proofed identity, `pid_…`: the result of IAL2 proofing.
     ProofedIdentityId, "proofed identity id", visible_ascii, redacted);
 opaque_id!(/// An AAL2 challenge, `aalc_…`.
     ChallengeId, "challenge id", visible_ascii, redacted);
-opaque_id!(/// An AAL2 session, `aal2_…`: opens exactly one network query, and is a secret until then.
+opaque_id!(/// An AAL2 session, `aal2_…`. It opens exactly one network query and is a secret until then.
     Aal2SessionId, "AAL2 session id", visible_ascii, redacted);
-opaque_id!(/// What Metriport calls `requestId`: one network query or one consolidated query.
+opaque_id!(/// Metriport's `requestId`: one network query or one consolidated query.
     UpstreamRequestId, "upstream request id", visible_ascii, readable);
-opaque_id!(/// `meta.messageId` of a webhook; unchanged when it is replayed.
+opaque_id!(/// `meta.messageId` of a webhook; a replay keeps it.
     MessageId, "message id", visible_ascii, readable);
-opaque_id!(/// The person, as a keyed hash of token issuer and subject. Says nothing by itself.
+opaque_id!(/// The person, as a keyed hash of token issuer and subject. It reveals neither.
     OwnerId, "owner id", visible_ascii, redacted);
 opaque_id!(/// Keyed hash of demographics: equal hashes mean equal demographics.
     DemographicsHash, "demographics hash", visible_ascii, redacted);
-opaque_id!(/// Keyed hash of an AAL2 session id, for the row that says it was used.
+opaque_id!(/// Keyed hash of an AAL2 session id, for the row that marks it as used.
     Aal2SessionHash, "AAL2 session hash", visible_ascii, redacted);
 
 impl RecordId {
-    /// Stands where no record is made.
+    /// Stands for a record that is not made.
     pub const UNUSED: Self = Self(Uuid::nil());
 }
 
 impl MessageId {
-    /// The id of a message that has none: the digest of its body, so that the same body is the same message.
+    /// The id of a message without one: the digest of its body, so that equal bodies are one message.
     #[must_use]
     pub fn of_digest(hex: &str) -> Self {
         Self(format!("sha256.{hex}"))
@@ -135,10 +135,10 @@ macro_rules! uuid_id {
                 Self(id)
             }
 
-            /// Reads the hyphenated form, as it stands in URLs and keys.
+            /// Reads the hyphenated form, as in URLs and keys.
             ///
             /// # Errors
-            /// When the text is not a UUID.
+            /// Fails if the text is not a UUID.
             pub fn parse(text: &str) -> Result<Self, IdError> {
                 match Uuid::try_parse(text) {
                     Ok(id) => Ok(Self(id)),
@@ -167,7 +167,7 @@ macro_rules! uuid_id {
     };
 }
 
-uuid_id!(/// One pull of a person's record: one network query and what follows from it.
+uuid_id!(/// One pull of a person's record: one network query and the work that follows.
     RunId, "network query id");
 uuid_id!(/// One consolidated record, asked for or fetched.
     RecordId, "record id");

@@ -1,10 +1,10 @@
-//! Whose work goes first when there is more than fits: one item of each person, then a second of each, and so on.
+//! Chooses work in turn if there is more than fits: one item of each person, then a second of each, and so on.
 
 use std::collections::BTreeMap;
 
-/// Chooses at most `max` of `items`, which keep their order. Takes each person's first items; the numbers for two
-/// persons differ by at most one while both have items left. Where even one of each is too many, each `round` begins at
-/// another place, so that nobody is always left out of an unchanged list.
+/// Chooses at most `max` of `items`, in their order, and each person's first items first. Two persons' numbers differ
+/// by at most one while both have items left. If even one item of each is too many, each `round` begins elsewhere, so
+/// that an unchanged list leaves no person out forever.
 pub fn choose_in_turn<T, P: Ord>(items: Vec<T>, max: usize, round: usize, person: impl Fn(&T) -> P) -> Vec<T> {
     let count = items.len();
     if count <= max {
@@ -12,7 +12,7 @@ pub fn choose_in_turn<T, P: Ord>(items: Vec<T>, max: usize, round: usize, person
     }
     let begin = round.wrapping_mul(max) % count;
     let mut numbers = BTreeMap::new();
-    // Which item of its person each one is, how far it is from where this round begins, and where it stands.
+    // For each item: its number among its person's items, its distance from the start of this round, and its index.
     let mut places: Vec<(usize, usize, usize)> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let number = numbers.entry(person(item)).or_insert(0_usize);

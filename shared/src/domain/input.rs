@@ -1,8 +1,8 @@
-//! A caller's body, read field by field. Each fault is noted with its JSON pointer (RFC 6901) and reading goes on,
-//! so that one refusal names all of them.
+//! Reads a caller's body field by field. Each fault is noted with its JSON pointer (RFC 6901) and reading goes on, so
+//! that one refusal names all faults.
 //!
-//! Knows JSON, and nothing about the requests made of it. A value is taken apart one level at a time and only where a
-//! reader asks for it: depth costs nothing, and a field without a reader may hold anything that JSON allows.
+//! This module knows JSON, but no request. It takes a value apart one level at a time, and only where a reader asks.
+//! Depth therefore costs nothing, and a field without a reader may hold any JSON.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-/// Most faults that one refusal names, so that it never outgrows the request.
+/// Most faults that one refusal names, so that it stays smaller than the request.
 pub const FAULTS_MAX: usize = 100;
 /// Longest name of an unknown field that a pointer repeats, in characters.
 const NAME_CHARS_MAX: usize = 64;
 
-/// A field that is wrong, and what is expected there. Never quotes the value.
+/// A wrong field and the expected value. It never quotes the value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// RFC 6901 pointer into the request body.
@@ -36,7 +36,7 @@ pub enum InputError {
 /// Reads a body.
 ///
 /// # Errors
-/// When it is not JSON, or `read` noted a fault.
+/// Fails if it is not JSON, or if `read` notes a fault.
 pub fn read<T>(body: &[u8], read: impl FnOnce(&Input<'_>, &mut Faults) -> Option<T>) -> Result<T, InputError> {
     let Ok(raw) = serde_json::from_slice::<&RawValue>(body) else {
         return Err(InputError::NotJson);
@@ -53,7 +53,7 @@ pub fn read<T>(body: &[u8], read: impl FnOnce(&Input<'_>, &mut Faults) -> Option
 pub struct Faults(Vec<FieldError>);
 
 impl Faults {
-    /// Notes a fault; more than [`FAULTS_MAX`] are dropped.
+    /// Notes a fault, unless it or [`FAULTS_MAX`] others are noted.
     pub fn add(&mut self, pointer: impl Into<String>, detail: &'static str) {
         let pointer = pointer.into();
         let error = FieldError { pointer, detail };
@@ -63,7 +63,7 @@ impl Faults {
     }
 }
 
-/// A value and where it stands.
+/// A value and its pointer.
 #[derive(Clone)]
 pub struct Input<'b> {
     json: &'b str,
@@ -78,13 +78,13 @@ impl<'b> Input<'b> {
         }
     }
 
-    /// Where it stands.
+    /// Its pointer.
     #[must_use]
     pub fn pointer(&self) -> &str {
         &self.pointer
     }
 
-    /// A text; half a surrogate pair is not in any.
+    /// A text; half a surrogate pair is not text.
     #[must_use]
     pub fn text(&self) -> Option<String> {
         self.parse()
@@ -104,8 +104,8 @@ impl<'b> Input<'b> {
         Some(items.into_iter().enumerate().map(at).collect())
     }
 
-    /// The fields of an object. Anything else is noted as a fault, and so is a field that is not `known` or is there
-    /// more than once.
+    /// The fields of an object. Notes a fault for any other value, for a field that is not `known`, and for a repeated
+    /// field.
     pub fn fields(&self, known: &[&str], faults: &mut Faults) -> Option<Fields<'b>> {
         let Some(Entries(entries)) = self.parse() else {
             faults.add(&self.pointer, "an object");
@@ -136,20 +136,20 @@ pub struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
-    /// Where a field stands, or would stand.
+    /// The pointer to a field, even a missing one.
     #[must_use]
     pub fn at(&self, name: &str) -> String {
         format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"))
     }
 
-    /// A field, if it is there.
+    /// A field, if it exists.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Input<'b>> {
         let (_, raw) = self.entries.iter().find(|(own, _)| own == name)?;
         Some(Input::new(raw, self.at(name)))
     }
 
-    /// A field that must be there. `expected` is noted if it is not, or `read` makes nothing of it.
+    /// A required field. Notes `expected` if it is missing or `read` returns `None`.
     pub fn required<T>(
         &self,
         name: &str,
@@ -164,7 +164,7 @@ impl<'b> Fields<'b> {
         value
     }
 
-    /// A field that may be missing; `null` is not missing.
+    /// An optional field; `null` does not count as missing.
     pub fn optional<T>(
         &self,
         name: &str,
@@ -188,7 +188,7 @@ impl<'b> Fields<'b> {
     }
 }
 
-/// All fields of an object, in their order, doubled ones included.
+/// All fields of an object in their order, repeated ones included.
 struct Entries<'b>(Vec<(String, &'b RawValue)>);
 
 impl<'de: 'b, 'b> Deserialize<'de> for Entries<'b> {

@@ -1,7 +1,7 @@
-//! The pure core: what is known about a person's pull and what may happen next.
+//! The pure core: the state of a person's pull and the possible next steps.
 //!
-//! Nothing in here reads a clock, makes an id, draws a random number or talks to anything: time and ids come in as
-//! arguments, decisions go out as values. Every difficult rule of the flow is therefore testable in microseconds.
+//! Nothing in here reads a clock, makes an id, draws a random number or does I/O. Times and ids come in as arguments,
+//! and decisions go out as values. Every difficult rule of the flow is therefore testable in microseconds.
 
 pub mod assurance;
 pub mod budget;

@@ -1,19 +1,19 @@
-//! Compares a name that a caller enters with the name in their token, without the habits of writing it.
+//! Compares the name that a caller enters with the name in their token, without regard to habits of spelling.
 //!
-//! Two names are equal or they are not: no distance is computed, so that keyed hashes of a name's key could be compared
-//! in its place. `docs/name-comparison.md` lists hard pairs with their verdicts.
+//! Two names are equal or not; no distance is computed. Keyed hashes of the compared forms could therefore take the
+//! place of names. `docs/name-comparison.md` lists hard pairs with their verdicts.
 
 use std::collections::BTreeSet;
 
 use icu_normalizer::DecomposingNormalizer;
 
-/// A name as it is compared.
+/// A name in its compared form.
 struct NameKey {
     /// The parts, in any order.
     parts: BTreeSet<String>,
-    /// The parts as they were written, without what stood between them: `McDonald` and `Mc Donald` are equal.
+    /// The parts as written, without separators: `McDonald` and `Mc Donald` are equal.
     joined: String,
-    /// Which of those with the same name: senior 1, junior or the second 2, and so on.
+    /// The generation: senior 1, junior or second 2, and so on.
     generation: Option<u8>,
 }
 
@@ -25,7 +25,7 @@ impl NameKey {
             .split(|character: char| !character.is_alphanumeric())
             .filter(|part| !part.is_empty())
             .collect();
-        // A suffix follows a name: `Senior` alone is somebody's name.
+        // A suffix follows a name; `Senior` alone is a name.
         let generation = (parts.len() > 1)
             .then(|| parts.last().copied().and_then(generation))
             .flatten();
@@ -39,7 +39,7 @@ impl NameKey {
         })
     }
 
-    /// Whether both are one name. A generation that only one of them states says nothing.
+    /// Whether both are one name. A generation that only one of them states does not count.
     fn matches(&self, other: &Self) -> bool {
         let generations = match (self.generation, other.generation) {
             (Some(ours), Some(theirs)) => ours == theirs,
@@ -58,7 +58,7 @@ pub fn are_equal(one: &str, other: &str) -> bool {
     }
 }
 
-/// Lower case, without accents and apostrophes, and letters that have no decomposition in the usual two.
+/// Lower case without accents and apostrophes. A letter without a decomposition becomes its usual replacement.
 fn fold(name: &str) -> String {
     let lower = name.to_lowercase();
     let decomposed = DecomposingNormalizer::new_nfkd().normalize(&lower);
@@ -67,7 +67,7 @@ fn fold(name: &str) -> String {
         match character {
             // Accents of Latin, Greek and Cyrillic. Marks of other scripts are vowels, which tell names apart.
             '\u{300}'..='\u{36f}' => {}
-            // Apostrophes, the okina among them, also as people type them.
+            // Apostrophes, including the okina and the characters that people type instead.
             '\'' | '`' | '\u{b4}' | '\u{2b9}'..='\u{2bf}' | '\u{2018}' | '\u{2019}' | '\u{2032}' => {}
             'ß' => folded.push_str("ss"),
             'æ' => folded.push_str("ae"),

@@ -1,8 +1,8 @@
-//! A person's link to a Metriport patient, and the change of it that is under way.
+//! A person's link to a Metriport patient, and its open change.
 //!
-//! Changing demographics is a write upstream that may take effect without an answer. The intent is written first: while
-//! it stands, nobody counts as verified and no pull is accepted, and whoever finds it sends the demographics again. So
-//! what upstream holds and what we believe never differ unnoticed.
+//! A change of demographics may take effect upstream without an answer. The intent is therefore written first. While it
+//! exists, the person does not count as verified, no pull is accepted, and the next attempt sends the demographics
+//! again. Metriport's data and ours thus never differ unnoticed.
 
 mod conflict;
 
@@ -12,17 +12,17 @@ pub use conflict::{LinkConflict, LinkRefusals, REFUSALS_MAX};
 
 use super::{DemographicsHash, ExternalId, PatientId, Time, Timing};
 
-/// What is stored of a person's patient.
+/// A person's stored patient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PatientSlot {
     /// The link, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PatientLink>,
-    /// The change under way, or one that did not finish.
+    /// The change that is open or did not finish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// The links of this person that were refused of late. Neither a link nor its end forgets them.
+    /// The person's links that were refused recently. Neither a link nor its end clears them.
     #[serde(default, skip_serializing_if = "LinkRefusals::is_empty")]
     pub refusals: LinkRefusals,
     /// Counts every write.
@@ -36,33 +36,33 @@ pub struct PatientSlot {
 pub struct PatientLink {
     /// The patient.
     pub patient: PatientId,
-    /// What Metriport knows the person by.
+    /// The person's id at Metriport.
     pub external_id: ExternalId,
-    /// The demographics upstream holds, hashed.
+    /// Hash of the demographics that Metriport holds.
     pub demographics: DemographicsHash,
 }
 
-/// A change that was begun.
+/// A change that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Intent {
     /// The demographics it writes.
     pub demographics: DemographicsHash,
-    /// Until when nobody else may begin one.
+    /// No other change may begin before this time.
     pub until: Time,
-    /// Whether an earlier change of a linked patient had not finished: then what upstream holds stays uncertain,
-    /// whatever becomes of this one short of success.
+    /// Whether an earlier change of a linked patient did not finish. Metriport's data then stays uncertain until a
+    /// change succeeds.
     #[serde(default)]
     pub after_unfinished: bool,
 }
 
-/// Why there is no patient to work with.
+/// Why the caller has no usable patient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsettled {
-    /// There was none yet.
+    /// No patient was linked yet.
     #[error("no patient is linked")]
     NotLinked,
-    /// A change is under way or did not finish.
+    /// A change is open or did not finish.
     #[error("a change of the patient has not finished")]
     Changing,
 }
@@ -70,15 +70,15 @@ pub enum Unsettled {
 /// Whether a change may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beginning {
-    /// Nothing is to be changed.
+    /// Nothing needs to change.
     Unchanged,
-    /// Another change is under way, or may be until then.
+    /// Another change is open, or may be until this time.
     Busy(Time),
-    /// The person would be known upstream by another id than before.
+    /// The external id differs from that of the link.
     OtherExternalId,
-    /// Too many links of this person were refused: until then, this one is, too.
+    /// Too many links of this person were refused; until this time every link is.
     RefusedUntil(Time),
-    /// It may: this is to be written before anything is sent.
+    /// It may; this slot must be stored before any call.
     Begun(PatientSlot),
 }
 
@@ -86,7 +86,7 @@ impl PatientSlot {
     /// The patient to work with.
     ///
     /// # Errors
-    /// When there is none, or what upstream holds of it is not certain.
+    /// Fails if none is linked, or Metriport's data of it is uncertain.
     pub fn settled(&self) -> Result<&PatientLink, Unsettled> {
         match (&self.link, &self.intent) {
             (None, _) => Err(Unsettled::NotLinked),
@@ -133,7 +133,7 @@ impl PatientSlot {
         })
     }
 
-    /// The change is done.
+    /// Ends a successful change.
     #[must_use]
     pub fn finish(self, link: PatientLink) -> Self {
         Self {
@@ -144,7 +144,7 @@ impl PatientSlot {
         }
     }
 
-    /// The change certainly had no effect: things are as before. If they were uncertain before, they still are, and
+    /// Ends a change that certainly had no effect: the state is as before. If it was uncertain before, it still is, and
     /// another change may begin at once.
     #[must_use]
     pub fn cancel(self, now: Time) -> Self {
@@ -156,7 +156,7 @@ impl PatientSlot {
         }
     }
 
-    /// The change ended without an answer: it stays unfinished, and another may begin after a pause.
+    /// Ends a change without an answer: it stays unfinished, and another may begin from `until` on.
     #[must_use]
     pub fn leave_open(self, until: Time) -> Self {
         let intent = self.intent.map(|intent| Intent { until, ..intent });
@@ -167,7 +167,7 @@ impl PatientSlot {
         }
     }
 
-    /// The link that was to be made is refused; the write of its end stores that, too.
+    /// Notes that the link was refused; the write of the change's end stores that too.
     #[must_use]
     pub fn refuse(self, now: Time, timing: Timing) -> Self {
         Self {
@@ -176,7 +176,7 @@ impl PatientSlot {
         }
     }
 
-    /// The patient is gone upstream.
+    /// Removes the link and an open change.
     #[must_use]
     pub fn unlink(self) -> Self {
         Self {
@@ -187,7 +187,7 @@ impl PatientSlot {
         }
     }
 
-    /// An operator takes the patient away from this person. A link to another patient stays.
+    /// Takes the patient away, as an operator decides. A link to another patient stays.
     #[must_use]
     pub fn release(self, patient: &PatientId) -> Self {
         match &self.link {
@@ -247,13 +247,13 @@ mod tests {
             changing.begin(&external(1), &hash(1), Time::from_millis(59_999), Timing::default()),
             Beginning::Busy(Time::from_millis(60_000))
         );
-        // Even the old demographics are sent: what upstream holds is not known.
+        // Even the old demographics are sent, since Metriport's data is uncertain.
         assert_eq!(begun(&changing, 1, 60_000).settled(), Err(Unsettled::Changing));
         assert_eq!(changing.clone().cancel(Time::default()).settled(), Ok(&link(1)));
         let open = changing.leave_open(Time::from_millis(5));
         assert_eq!(open.settled(), Err(Unsettled::Changing));
         assert!(begun(&open, 2, 5).version > open.version);
-        // A refusal says that this attempt did nothing; it says nothing of the one before.
+        // A refusal proves nothing about the attempt before.
         let refused = begun(&open, 1, 5).cancel(Time::from_millis(6));
         assert_eq!(refused.settled(), Err(Unsettled::Changing));
         assert_eq!(begun(&refused, 1, 6).finish(link(1)).settled(), Ok(&link(1)));
@@ -269,7 +269,7 @@ mod tests {
         let until = Time::from_millis(3_600_007);
         let begin = |slot: &PatientSlot, n, now| slot.begin(&external(1), &hash(n), now, timing);
         assert_eq!(begin(&slot, 1, now), Beginning::RefusedUntil(until));
-        // What changes nothing is not refused.
+        // A request without a change is not refused.
         let linked = slot.clone().finish(link(1));
         assert_eq!(begin(&linked, 1, now), Beginning::Unchanged);
         assert_eq!(begin(&linked, 2, now), Beginning::RefusedUntil(until));
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(release("p").settled(), Err(Unsettled::NotLinked));
         assert_eq!(release("q").settled(), Ok(&link(1)));
         assert!(["p", "q"].iter().all(|id| release(id).version == slot.version + 1));
-        // What is under way for a first link ends, too: its end would be refused.
+        // An open change for a first link ends too, since its end would be refused.
         let first = begun(&PatientSlot::default(), 1, 0);
         assert_eq!(first.release(&PatientId::parse("p").unwrap()).intent, None);
     }

@@ -1,10 +1,10 @@
-//! One consolidated record: a consolidated query upstream, a transfer into our bucket, an object.
+//! One consolidated record: a consolidated query at Metriport, a transfer into our bucket, an object.
 //!
-//! Upstream keeps one file per patient and format and lets a later query overwrite it, so one record per patient is
-//! worked on at a time, under a lock that is held until the transfer has ended. Starting the same consolidated query
-//! again is safe: with equal parameters the running one is returned (docs.metriport.com, page
-//! `fhir/consolidated-data-query-post`). So a start that is sent again is also the look at how a query goes: the same
-//! id says that it runs, another one that it ended unheard and that the next attempt is under way (decision 0010).
+//! Metriport keeps one file per patient and format, and a later query overwrites it. One record per patient is
+//! therefore worked on at a time, under a lock that is held until the transfer has ended. The same start is safe to
+//! repeat: with equal parameters Metriport returns the query that runs (docs.metriport.com, page
+//! `fhir/consolidated-data-query-post`). A repeated start is thus also the look at a query. The same id means that it
+//! runs; another id means that it ended without a delivery and the next attempt has begun (decision 0010).
 
 mod apply;
 mod asked;
@@ -22,28 +22,28 @@ pub use open::{OPEN_MAX, OpenRecord, OpenRecords};
 use super::run::RecordPhase;
 use super::{PatientId, RecordId, RunId, Time, Timing, UpstreamRequestId};
 
-/// How often a record is asked for anew before it is given up.
+/// Most consolidated queries of a record before it fails.
 pub const ATTEMPTS_MAX: u32 = 12;
 
-/// Where a record stands.
+/// The state of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordState {
-    /// Waits for the patient's lock, or for a retry.
+    /// Waits for the patient's lock or for a retry.
     Waiting,
-    /// Holds the lock; a start is on its way, or was sent and its answer never came.
+    /// Holds the lock. A start is being sent, or was sent and not answered.
     Starting,
-    /// Upstream consolidates.
+    /// Metriport consolidates.
     Processing,
-    /// A link is here and is to be followed.
+    /// A link has come and must be followed.
     Offered,
     /// The transfer runs.
     Fetching,
     /// In the bucket.
     Available,
-    /// Upstream has nothing for what was asked.
+    /// Metriport has no data for the request.
     Empty,
-    /// Could not be had.
+    /// It could not be fetched.
     Failed,
 }
 
@@ -54,7 +54,7 @@ impl RecordState {
         matches!(self, Self::Available | Self::Empty | Self::Failed)
     }
 
-    /// Its code, as it is stored and shown.
+    /// The code, as stored and shown.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl RecordState {
     }
 }
 
-/// Why a record could not be had; a closed list of codes.
+/// Why a record failed; a closed list of codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordReason {
@@ -88,11 +88,11 @@ pub enum RecordReason {
     AttemptsExhausted,
     /// It did not come in time.
     Expired,
-    /// What was delivered is no FHIR Bundle.
+    /// The delivered file is not a FHIR Bundle.
     NotABundle,
-    /// What was delivered is larger than the deployment takes.
+    /// The delivered file is too large, or grows too much when unpacked.
     TooLarge,
-    /// The link leads where records are not fetched from.
+    /// The link does not meet the rules for record links.
     LinkRefused,
 }
 
@@ -120,85 +120,85 @@ pub struct Record {
     /// The pull it belongs to, unless the person asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// Which moment it is of.
+    /// The phase of its run.
     pub phase: RecordPhase,
-    /// Whose record.
+    /// The patient.
     pub patient: PatientId,
-    /// What is asked of upstream.
+    /// The form and the filters.
     pub asked: Asked,
-    /// Where it stands.
+    /// Its state.
     pub state: RecordState,
-    /// Metriport's id of the consolidated query; while a start is on its way, of the one that ran when it was sent.
+    /// Metriport's id of the consolidated query; while a start is being sent, of the query that ran before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<UpstreamRequestId>,
     /// When it was asked for.
     pub created_at: Time,
-    /// Until when it is tried for.
+    /// When the attempts end.
     pub expires_at: Time,
     /// When it reached a terminal state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
-    /// When somebody must look at it again; none once nothing is awaited.
+    /// When a function must look at it again; `None` once nothing is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Time>,
-    /// Names the due work.
+    /// Numbers the due work.
     pub due_seq: u64,
     /// Counts every write.
     pub version: u64,
-    /// Until when the current consolidated query is waited for.
+    /// The time until which the current consolidated query is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_until: Option<Time>,
     /// Consolidated queries begun.
     #[serde(default)]
     pub attempts: u32,
-    /// Starts sent again since the current query is known, or since the lock was taken.
+    /// Starts repeated since the current query is known, or since the lock was taken.
     #[serde(default)]
     pub looks: u32,
-    /// Starts sent since the last answer: each may have begun a query.
+    /// Starts sent since the last answer; each may have begun a query.
     #[serde(default)]
     pub unanswered: u32,
-    /// Starts of attempts that were given up without an answer: a delivery may still come of any of them.
+    /// Unanswered starts of earlier attempts; each may still cause a delivery.
     #[serde(default)]
     pub unheard: u32,
-    /// What is in the bucket.
+    /// The object in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
-    /// Why it could not be had.
+    /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<RecordReason>,
 }
 
-/// What a new record is made of.
+/// The content of a new record.
 #[derive(Debug, Clone)]
 pub struct NewRecord {
     /// Its id.
     pub id: RecordId,
     /// The pull it belongs to.
     pub run: Option<RunId>,
-    /// Which moment it is of.
+    /// The phase of its run.
     pub phase: RecordPhase,
-    /// Whose record.
+    /// The patient.
     pub patient: PatientId,
-    /// What is asked.
+    /// The form and the filters.
     pub asked: Asked,
 }
 
-/// Something that happened to a record.
+/// An event of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordEvent {
     /// The lock is taken; the call follows.
     Claimed,
-    /// The same start is about to be sent again.
+    /// The same start is to be sent again.
     Repeated,
     /// Another record of the patient holds the lock.
     LockBusy,
-    /// Upstream answered a start: with a query that begins, or with the one that runs.
+    /// Metriport answered a start: with a new query, or with the one that runs.
     Started(UpstreamRequestId),
-    /// The start was not made, or certainly had no effect, and is tried again at that time.
+    /// The start was not made or certainly had no effect. It is tried again at this time.
     StartDeferred(Time),
     /// The call ended without an answer; repeating it is safe.
     StartUnknown,
-    /// Upstream refused the start.
+    /// Metriport refused the start.
     StartRefused,
     /// The delivery came: with a link, without data, or as a failure.
     Delivered(Delivery, Option<UpstreamRequestId>),
@@ -206,17 +206,17 @@ pub enum RecordEvent {
     FetchClaimed,
     /// The link was dead or the transfer broke.
     FetchBroken,
-    /// What came cannot be kept.
+    /// The link is refused, or its file cannot be kept.
     FetchRefused(RecordReason),
     /// The object is in the bucket.
     Stored(StoredObject),
     /// The current consolidated query did not end in time, or its delivery did not come.
     AttemptOver,
-    /// Nothing came for the whole life of the record.
+    /// The life of the record ended without a result.
     DeadlinePassed,
 }
 
-/// What a delivery holds.
+/// The content of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// A link to follow.
@@ -227,36 +227,36 @@ pub enum Delivery {
     Failure,
 }
 
-/// What an event did to a record, and what must be written with it.
+/// The effect of an event on a record, and the writes that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordChange {
-    /// The record afterwards.
+    /// The changed record.
     pub record: Record,
-    /// A request id to be kept for the correlation of webhooks.
+    /// A request id that must be stored to correlate webhooks.
     pub binds: Option<UpstreamRequestId>,
-    /// Whether the patient's consolidated lock is to be taken.
+    /// Whether the patient's lock must be taken.
     pub locks: bool,
-    /// Whether the patient's consolidated lock is given back.
+    /// Whether the patient's lock must be released.
     pub unlocks: bool,
 }
 
-/// The next piece of work of a record.
+/// The next step of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordStep {
     /// Take the lock and start the consolidated query.
     Claim,
-    /// Send the start again, for which the lock is held.
+    /// Repeat the start for which the lock is held.
     Repeat,
-    /// The clock alone decided.
+    /// Apply an event that the clock decides.
     Apply(RecordEvent),
-    /// Nothing before that time.
+    /// Wait until this time.
     Wait(Time),
-    /// Nothing at all.
+    /// Do nothing.
     Nothing,
 }
 
 impl Record {
-    /// Asks for a record: due at once.
+    /// Makes a record that is due at once.
     #[must_use]
     pub fn ask(new: NewRecord, now: Time, timing: Timing) -> Self {
         Self {
@@ -283,7 +283,7 @@ impl Record {
         }
     }
 
-    /// What is to be done now. Derived from the stored record alone.
+    /// The step that is due at `now`, derived from the stored record alone.
     #[must_use]
     pub fn step(&self, now: Time) -> RecordStep {
         let Some(due_at) = self.due_at else {
@@ -310,26 +310,26 @@ impl Record {
         }
     }
 
-    /// Whether its time is over. A transfer that runs has a bound of its own: the record is here, or will be asked for
-    /// again, and then the time is over.
+    /// Whether its life is over. A running transfer has its own limit: it stores the record or breaks, and then the
+    /// life is over.
     fn is_over(&self, now: Time) -> bool {
         now >= self.expires_at && self.state != RecordState::Fetching
     }
 
-    /// Whether what was asked for is there, be it nothing.
+    /// Whether the request is answered, even if empty.
     #[must_use]
     pub const fn is_served(&self) -> bool {
         matches!(self.state, RecordState::Available | RecordState::Empty)
     }
 
-    /// When the patient's lock lapses, if it is not given back before: after the life of the record, over all its
-    /// attempts, and that of a query, or of a transfer, which begins at its very end.
+    /// When the patient's lock expires unless it is released: after the record's life and the longest query or transfer
+    /// that can begin at its end.
     #[must_use]
     pub fn lock_until(&self, timing: Timing) -> Time {
         self.expires_at.plus(timing.consolidated_life().max(timing.transfer()))
     }
 
-    /// The state as a reader sees it: expired even if no process wrote that.
+    /// The state as a reader sees it: failed after expiry, even if no process wrote that.
     #[must_use]
     pub fn shown_state(&self, now: Time) -> RecordState {
         if !self.state.is_terminal() && self.is_over(now) {
@@ -339,11 +339,12 @@ impl Record {
         }
     }
 
-    /// Whether a delivery is the answer to what we asked: same request, same patient, same subject, no other filters.
-    /// While a start is on its way, it is one only if its request is known to nobody yet: `correlated` says so, and
-    /// that our metadata names this record. The query that ran before may have ended and another have begun, whose file
-    /// takes the place of its own. Where several starts have no answer, be it of attempts before, nobody
-    /// knows which query is the last.
+    /// Whether a delivery answers our request: same request id, patient and subject, and no contradicting filter.
+    ///
+    /// While a start is being sent, a delivery counts only if `correlated`: its request id is not stored yet and our
+    /// metadata names this record. A delivery of the query before does not count, since another query may have begun
+    /// and overwritten its file. If several starts are unanswered, even of earlier attempts, the last query is unknown
+    /// and no delivery counts.
     #[must_use]
     pub fn awaits(&self, delivered: &Delivered, correlated: bool) -> bool {
         let request = match (self.state, &self.request) {

@@ -1,9 +1,9 @@
-//! When to ask Metriport whether deliveries failed, and when to have them sent again.
+//! When to ask Metriport about failed deliveries, and when to request a replay.
 //!
-//! Metriport delivers each webhook once; failed ones are kept until somebody asks for a replay, which sends all of them
-//! (docs.metriport.com, page `getting-started/webhooks`). Asking costs calls of the daily quota, and replaying what
-//! keeps failing helps nobody: while the count does not fall, replays become rarer, down to one an hour, and then the
-//! operator is told.
+//! Metriport delivers each webhook once and keeps failed ones. A replay, which must be requested, sends all of them
+//! (docs.metriport.com, page `getting-started/webhooks`). Checks cost calls of the daily quota, and replays of
+//! deliveries that keep failing do not help. While the count does not fall, replays become rarer, down to one an hour.
+//! Then an alarm informs the operator.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use serde::{Deserialize, Serialize};
 
 use super::{Time, Timing};
 
-/// Share of the daily quota that the checks may use: one call in five.
+/// Part of the daily quota that the checks may use: one call in five.
 const QUOTA_SHARE: u32 = 5;
 const DAY: Duration = Duration::from_secs(86_400);
-/// Never more often than this, whatever the quota.
+/// Shortest gap between checks, whatever the quota.
 const CHECK_GAP_MIN: Duration = Duration::from_secs(120);
-/// Never more rarely than this.
+/// Longest gap between checks.
 const GAP_MAX: Duration = Duration::from_secs(3600);
 
-/// What is stored between two checks; one row for the whole deployment.
+/// The state between two checks; one row for the whole deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replays {
     /// When to check again.
     #[serde(default)]
     pub check_at: Time,
-    /// How many deliveries had failed when last looked.
+    /// Failed deliveries at the last check.
     #[serde(default)]
     pub failed: u64,
-    /// How often in a row a replay did not help.
+    /// Replays in a row that did not help.
     #[serde(default)]
     pub futile: u32,
     /// Counts every write.
@@ -37,19 +37,19 @@ pub struct Replays {
     pub version: u64,
 }
 
-/// What a check led to.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing has failed.
+    /// No delivery has failed.
     Healthy,
-    /// Have them sent again.
+    /// Request a replay.
     Replay,
-    /// Have them sent again, and tell the operator: replays have stopped helping.
+    /// Request a replay and raise the alarm: replays have stopped helping.
     ReplayAndAlarm,
 }
 
 impl Replays {
-    /// Whether it is time to look, and the row that claims the look: written first, so that one of many looks.
+    /// The row that claims a check, if one is due. It is written first, so that one of several processes checks.
     #[must_use]
     pub fn claim(&self, now: Time, timing: Timing, daily_quota: u32) -> Option<Self> {
         if now < self.check_at {
@@ -63,7 +63,7 @@ impl Replays {
         })
     }
 
-    /// What the count of failed deliveries means.
+    /// Applies the count of failed deliveries.
     #[must_use]
     pub fn seen(&self, failed: u64) -> (Self, Verdict) {
         let version = self.version + 1;
@@ -102,7 +102,7 @@ impl Replays {
         timing.of(self.raw_gap(by_quota.clamp(CHECK_GAP_MIN, GAP_MAX)))
     }
 
-    /// Doubled for every replay in a row that did not help.
+    /// Doubles the gap for every replay in a row that did not help.
     fn raw_gap(&self, base: Duration) -> Duration {
         base.saturating_mul(1 << self.futile.min(10)).min(GAP_MAX)
     }

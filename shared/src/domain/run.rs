@@ -1,7 +1,7 @@
 //! One pull of a person's record: a network query and the consolidated record that follows.
 //!
-//! A run changes only through [`Run::apply`]. The events are what the timeline keeps, so replaying a timeline gives the
-//! stored run. States only move forward; a terminal one is final, and later evidence only fills in what is missing.
+//! A run changes only through [`Run::apply`]. The timeline keeps the events, so that replaying a timeline gives the
+//! stored run. States only move forward. A terminal state is final; later evidence only fills in missing data.
 
 mod apply;
 mod event;
@@ -15,32 +15,32 @@ pub use event::{Deferral, Outcome, Report, Reported, RunEvent};
 use super::record::{Asked, NewRecord, Record};
 use super::{PatientId, RecordId, RunId, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// Accepted, not started.
     Queued,
-    /// The intent to start is written; the outcome of the call is not.
+    /// The intent to start is written, but not the outcome of the call.
     Starting,
-    /// Upstream works on it.
+    /// Metriport works on it.
     Running,
-    /// The sources are settled; the record is being consolidated and fetched.
+    /// The sources are settled, and the record is consolidated and fetched.
     Consolidating,
-    /// Every source answered and the record is here.
+    /// Every source answered; the record is available or empty.
     Completed,
-    /// Some sources answered and the record is here.
+    /// Some sources answered; the record is available or empty.
     Partial,
-    /// No source answered, the start was refused, or the record could not be had.
+    /// No source answered, the query was not started, or the record could not be fetched.
     Failed,
-    /// Whether the query ran is unknown; what the record held was fetched.
+    /// It is unknown whether the query ran. The final record has ended.
     Unconfirmed,
     /// No source answered in time. Later evidence still fills in.
     Expired,
 }
 
 impl RunState {
-    /// Whether the state is final. `Expired` is a reading of the clock and is not.
+    /// Whether the state is final. `Expired` is a reading of the clock and not final.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
@@ -49,7 +49,7 @@ impl RunState {
         }
     }
 
-    /// Its code, as it is stored and shown.
+    /// The code, as stored and shown.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl RunState {
         }
     }
 
-    /// Whether somebody still waits for something to happen, so that there must be a due time.
+    /// Whether the run waits for something, so that it must have a due time.
     #[must_use]
     pub const fn waits(self) -> bool {
         matches!(
@@ -75,7 +75,7 @@ impl RunState {
     }
 }
 
-/// Why a run did not end well; a closed list of codes.
+/// Why a run did not succeed; a closed list of codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -87,13 +87,13 @@ pub enum Reason {
     IdentityRejected,
     /// Metriport refused the query.
     UpstreamRefused,
-    /// Whether the query started is unknown.
+    /// It is unknown whether the query started.
     StartUnknown,
     /// Every source failed.
     NoSourceAnswered,
-    /// No source was heard of before the deadline.
+    /// No source answered in time, and at least one did not report.
     SourcesSilent,
-    /// The sources answered but the record could not be fetched.
+    /// The sources answered, but the record could not be fetched.
     RecordUnavailable,
 }
 
@@ -101,67 +101,67 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
-    /// Its id with us.
+    /// Our id of the run.
     pub id: RunId,
-    /// Whose record is pulled.
+    /// The patient.
     pub patient: PatientId,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
-    /// What was asked, and how far each source has come.
+    /// The requested sources, and how far each has come.
     pub sources: Sources,
     /// Metriport's id of the query, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<UpstreamRequestId>,
     /// When it was accepted.
     pub created_at: Time,
-    /// The slot of the rate budget that is reserved for its start, until it is used.
+    /// The slot of the rate budget that is reserved for its start, until the start uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<Time>,
-    /// When upstream began, as far as we know.
+    /// When Metriport began, as far as we know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     /// When it reached a terminal state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
-    /// Until when it may start: the life of its AAL2 session.
+    /// The time by which it must start: the end of its AAL2 session.
     pub start_by: Time,
-    /// Until when the sources are waited for.
+    /// The time until which sources are awaited.
     pub expires_at: Time,
-    /// When somebody must look at it again; none once nothing is awaited.
+    /// When a function must look at it again; `None` once nothing is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Time>,
-    /// Names the due work: an `advance` message with another number is stale.
+    /// Numbers the due work: an `advance` message with another number is stale.
     pub due_seq: u64,
-    /// Counts every write; the next write names it.
+    /// Counts every write; each write is conditional on it.
     pub version: u64,
-    /// Looks so far: at upstream's status, then at the final record.
+    /// Status reads so far; while it consolidates, looks at the final record.
     #[serde(default)]
     pub polls: u32,
     /// The record fetched when the HIE source ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hie_record: Option<RecordId>,
-    /// The record fetched when the run ended.
+    /// The record fetched at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_record: Option<RecordId>,
-    /// Whether every source had answered when the final record was asked for: later answers are not in it.
+    /// Whether every source had answered when the final record was asked for. It lacks later answers.
     #[serde(default)]
     pub all_answered: bool,
     /// Whether the start's outcome stayed unknown.
     #[serde(default)]
     pub unconfirmed: bool,
-    /// Why it did not end well.
+    /// Why it did not succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
-/// What a new run is made of.
+/// The content of a new run.
 #[derive(Debug, Clone)]
 pub struct NewRun {
     /// Its id.
     pub id: RunId,
-    /// Whose record is pulled.
+    /// The patient.
     pub patient: PatientId,
-    /// What is asked.
+    /// The requested sources.
     pub sources: Sources,
 }
 
@@ -193,7 +193,7 @@ impl Run {
         }
     }
 
-    /// The same, with a slot of the rate budget: due then.
+    /// Gives the run a slot of the rate budget, when it is due.
     #[must_use]
     pub fn in_slot(self, slot: Time) -> Self {
         Self {
@@ -203,15 +203,15 @@ impl Run {
         }
     }
 
-    /// When its start is planned, while it waits for that.
+    /// The planned time of its start, while it waits for that.
     #[must_use]
     pub fn estimated_start(&self, now: Time) -> Option<Time> {
         let waits = self.shown_state(now) == RunState::Queued;
         self.start_at.or(self.due_at).filter(|_| waits)
     }
 
-    /// The run that a timeline tells of: events in their order, each with its time and the record it made. It is the
-    /// stored run, or the timeline is not the whole of it.
+    /// Replays a timeline: events in their order, each with its time and the record it made. A complete timeline gives
+    /// the stored run.
     #[must_use]
     pub fn replay<'e>(
         self,
@@ -219,19 +219,19 @@ impl Run {
         timing: Timing,
     ) -> Self {
         history.into_iter().fold(self, |run, (event, at, record)| {
-            // An event that made no record calls for none: the id is not looked at.
+            // An event that made no record does not use the id.
             let change = run.apply(event, at, timing, record.unwrap_or(RecordId::UNUSED));
             change.map_or(run, |change| change.run)
         })
     }
 
-    /// Until when the patient is locked for this run: its sources' deadline, and the time the record may take after.
+    /// The time until which this run locks the patient: the sources' deadline plus twice the life of a record.
     #[must_use]
     pub fn lock_until(&self, timing: Timing) -> Time {
         self.expires_at.plus(timing.record_life()).plus(timing.record_life())
     }
 
-    /// What is to be done now. Derived from the stored run alone, so it can always be asked again.
+    /// The step that is due at `now`. It is derived from the stored run alone.
     #[must_use]
     pub fn step(&self, now: Time) -> Step {
         let Some(due_at) = self.due_at else {
@@ -244,7 +244,7 @@ impl Run {
             RunState::Starting if due => Step::Apply(RunEvent::StartStayedUnknown),
             RunState::Running if now >= self.expires_at => Step::Apply(RunEvent::DeadlinePassed),
             RunState::Running if due => Step::Poll,
-            // Asking early costs one read, and the record's end is announced by an early message.
+            // An early look costs one read, and the message about the record's end comes early.
             RunState::Consolidating => Step::CheckRecord,
             RunState::Queued | RunState::Starting | RunState::Running => Step::Wait(due_at),
             RunState::Completed | RunState::Partial | RunState::Failed | RunState::Unconfirmed | RunState::Expired => {
@@ -265,7 +265,7 @@ impl Run {
         }
     }
 
-    /// Why, as a reader sees it: belongs to [`Run::shown_state`].
+    /// The reason that belongs to [`Run::shown_state`].
     #[must_use]
     pub fn shown_reason(&self, now: Time) -> Option<Reason> {
         match (self.state, self.shown_state(now)) {
@@ -276,42 +276,42 @@ impl Run {
     }
 }
 
-/// The next piece of work of a run.
+/// The next step of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Start the network query.
     Start,
-    /// Ask upstream for its status.
+    /// Read Metriport's status.
     Poll,
-    /// See whether the final record has ended.
+    /// Check whether the final record has ended.
     CheckRecord,
-    /// The clock alone decided.
+    /// Apply an event that the clock decides.
     Apply(RunEvent),
-    /// Nothing before that time.
+    /// Wait until this time.
     Wait(Time),
-    /// Nothing at all.
+    /// Do nothing.
     Nothing,
 }
 
-/// What an event did to a run, and what must be written and sent with it, in one transaction.
+/// The effect of an event on a run, and the writes that belong to it, all in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The run afterwards.
+    /// The changed run.
     pub run: Run,
-    /// A record to be made: its id and which moment of the run it is of.
+    /// A record to be made: its id and its phase.
     pub record: Option<(RecordId, RecordPhase)>,
-    /// A request id to be kept for the correlation of webhooks.
+    /// A request id that must be stored to correlate webhooks.
     pub binds: Option<UpstreamRequestId>,
-    /// Whether the AAL2 session is of no more use.
+    /// Whether the AAL2 session is no longer needed.
     pub frees_session: bool,
-    /// Whether the patient's lock is released.
+    /// Whether the patient's lock must be released.
     pub unlocks: bool,
-    /// The state that the run ended in by this. One that had expired may end again.
+    /// The state in which this change ended the run. An expired run may end again.
     pub ended: Option<RunState>,
 }
 
 impl Change {
-    /// The record the change calls for: the whole of it, as JSON.
+    /// The record that the change makes: all resources, as JSON.
     #[must_use]
     pub fn new_record(&self, now: Time, timing: Timing) -> Option<Record> {
         let (id, phase) = self.record?;
@@ -330,14 +330,14 @@ impl Change {
     }
 }
 
-/// Which moment of a run a record is of.
+/// The phase of a run that a record belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordPhase {
-    /// The HIE source had answered, others were still out.
+    /// The HIE source had answered; others had not ended.
     Hie,
-    /// The run's sources were settled.
+    /// The sources were settled, or the start stayed unknown.
     Final,
-    /// Asked for by the person.
+    /// The person asked for it.
     Asked,
 }

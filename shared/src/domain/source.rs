@@ -1,4 +1,4 @@
-//! The three kinds of source a network query asks, and how far each has come.
+//! The three kinds of source that a network query asks, and how far each has come.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
-    /// Every kind there is.
+    /// Every kind.
     pub const ALL: [Self; 3] = [Self::Hie, Self::Pharmacy, Self::Lab];
 
     /// The word used on the wire.
@@ -32,7 +32,7 @@ impl SourceKind {
         }
     }
 
-    /// Reads the word used on the wire, or `None`. `laboratory`, seen in some samples, is `lab`.
+    /// Reads the word used on the wire, if it is known. `laboratory`, as in some samples, is `lab`.
     #[must_use]
     pub fn from_wire(word: &str) -> Option<Self> {
         match word {
@@ -48,15 +48,15 @@ impl SourceKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceStatus {
-    /// Asked for; the query has not started.
+    /// Requested; the query has not started.
     Pending,
-    /// Started upstream.
+    /// Started at Metriport.
     Processing,
     /// Answered.
     Completed,
-    /// Ended without an answer; upstream may try it again.
+    /// Ended without an answer; Metriport may retry it.
     Failed,
-    /// Not heard of before the deadline: a reading of the clock, which later evidence still corrects.
+    /// Not reported before the deadline. Later evidence still corrects this reading of the clock.
     Expired,
 }
 
@@ -67,9 +67,9 @@ impl SourceStatus {
         matches!(self, Self::Completed | Self::Failed | Self::Expired)
     }
 
-    /// Whether `self` may become `next`. Nothing regresses: evidence corrects a clock reading, and an answer corrects
-    /// the failure before it (docs.metriport.com, page `network/get-network-query`: a type may appear again after a
-    /// failure).
+    /// Whether `self` may become `next`. Nothing regresses: evidence corrects a reading of the clock, and an answer
+    /// corrects an earlier failure. A type may appear again after a failure (docs.metriport.com, page
+    /// `network/get-network-query`).
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match (self, next) {
@@ -91,18 +91,18 @@ pub struct Source {
     /// When it was settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Time>,
-    /// The HTTP status Metriport gave for a source it could not start (400 not enabled, 429 source rate limit).
+    /// The HTTP status that Metriport gave for a source it could not start (400 not enabled, 429 source rate limit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
 }
 
-/// The sources a run asked for; at least one.
+/// The requested sources of a run; at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sources(BTreeMap<SourceKind, Source>);
 
 impl Sources {
-    /// Sources not yet asked, or `None` when the list is empty: a query without a source is refused upstream.
+    /// Sources that are not asked yet; `None` for an empty list, since Metriport refuses a query without a source.
     #[must_use]
     pub fn pending(kinds: impl IntoIterator<Item = SourceKind>) -> Option<Self> {
         let pending = Source {
@@ -114,7 +114,7 @@ impl Sources {
         (!map.is_empty()).then_some(Self(map))
     }
 
-    /// The kinds asked for, in order.
+    /// The requested kinds, in order.
     pub fn kinds(&self) -> impl Iterator<Item = SourceKind> + '_ {
         self.0.keys().copied()
     }
@@ -124,13 +124,13 @@ impl Sources {
         self.0.iter().map(|(kind, source)| (*kind, source))
     }
 
-    /// The status of one kind, if it was asked for.
+    /// The status of one kind, if it was requested.
     #[must_use]
     pub fn status(&self, kind: SourceKind) -> Option<SourceStatus> {
         self.0.get(&kind).map(|source| source.status)
     }
 
-    /// Moves a source forward; `false` when that would regress it, or when it was not asked for.
+    /// Moves a source forward. `false` if that would regress it, or if it was not requested.
     pub fn advance(&mut self, kind: SourceKind, next: SourceStatus, at: Time, http_status: Option<u16>) -> bool {
         let Some(source) = self.0.get_mut(&kind).filter(|source| source.status.may_become(next)) else {
             return false;
@@ -147,7 +147,7 @@ impl Sources {
         self.0.values().all(|source| source.status.is_settled())
     }
 
-    /// Whether a source that did start has failed: upstream may retry it.
+    /// Whether a source that did start has failed; Metriport may retry it.
     #[must_use]
     pub fn any_may_be_retried(&self) -> bool {
         let may_be = |source: &Source| source.status == SourceStatus::Failed && source.http_status.is_none();
@@ -160,13 +160,13 @@ impl Sources {
         self.0.values().filter(|source| source.status == status).count()
     }
 
-    /// How many sources were asked for.
+    /// How many sources were requested.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Never: a run without sources cannot be made.
+    /// Always `false`: a run has sources.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -29,7 +29,7 @@ impl Time {
         self.0.div_euclid(1000) + (self.0.rem_euclid(1000) > 0) as i64
     }
 
-    /// This long after; saturates at the ends of time.
+    /// The time `span` later; saturates at the end.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         Self(
@@ -38,7 +38,7 @@ impl Time {
         )
     }
 
-    /// This long before; saturates at the ends of time.
+    /// The time `span` earlier; saturates at the end.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         Self(
@@ -47,7 +47,7 @@ impl Time {
         )
     }
 
-    /// How long until `later`; zero when it has passed.
+    /// How long until `later`; zero if it has passed.
     #[must_use]
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
@@ -56,7 +56,7 @@ impl Time {
     /// Reads ISO 8601 / RFC 3339 with an offset.
     ///
     /// # Errors
-    /// When the text is no such timestamp; the text is not repeated.
+    /// Fails if the text is not such a timestamp, and does not repeat it.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         match text.parse::<jiff::Timestamp>() {
             Ok(timestamp) => Ok(Self(timestamp.as_millisecond())),
@@ -71,14 +71,14 @@ impl Time {
     }
 }
 
-/// Whether the text is a day of the calendar, `YYYY-MM-DD`, and nothing else that can be read as one.
+/// Whether the text is a calendar date in exactly the form `YYYY-MM-DD`.
 #[must_use]
 pub(crate) fn is_calendar_date(text: &str) -> bool {
     let date = text.parse::<jiff::civil::Date>();
     date.is_ok_and(|date| date.to_string() == text)
 }
 
-/// A text that is not a timestamp.
+/// The text is not a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an ISO 8601 timestamp")]
 pub struct TimeError;

@@ -1,8 +1,10 @@
-//! How long things may take. Deadlines are data: every waiting state carries the time at which it stops waiting.
+//! The durations of the flow. Deadlines are data: every waiting state stores the time at which it stops waiting.
 //!
-//! One number, the scale, divides every duration. It exists for the sandbox and its proofs, where a pull that waits
-//! hours upstream should take seconds; clocks are never touched. It is refused where Metriport is not on loopback
-//! (see [`crate::config`]).
+//! One number, the scale, divides every duration. It exists for the sandbox and its proofs, where a pull of hours
+//! should take seconds. Clocks are never changed. The scale is refused unless Metriport is on loopback (see
+//! [`crate::config`]). It does not divide timeouts of HTTP calls or the 60 s of a minted link. So the sandbox's minute
+//! that keeps other changes of a patient out may be shorter than one call. SQS counts delays in whole seconds, so very
+//! short waits are rounded up.
 
 use std::time::Duration;
 
@@ -32,41 +34,41 @@ impl Timing {
         span / self.scale
     }
 
-    /// The longest wait that a message of SQS can hold: fifteen minutes.
+    /// The longest delay of an SQS message: fifteen minutes.
     #[must_use]
     pub fn queue_delay_max(self) -> Duration {
         self.of(15 * MINUTE)
     }
 
-    /// What a duration was before it was divided: what SQS is told, whose stand-in divides its delays too. SQS counts
-    /// whole seconds, which would be rough for durations that are a fraction of one.
+    /// A duration before its division. SQS gets this value, since its stand-in divides delays too: SQS counts whole
+    /// seconds, which are too coarse for divided durations.
     #[must_use]
     pub fn unscaled(self, span: Duration) -> Duration {
         span.saturating_mul(self.scale)
     }
 
-    /// How long an AAL2 session lives with us. Metriport documents no lifetime, only that it is refreshed before each
-    /// query; the shortest plausible life is assumed.
+    /// How long we use an AAL2 session. Metriport documents no lifetime, only that a session is renewed before each
+    /// query. The shortest plausible life is assumed.
     #[must_use]
     pub fn aal2_session(self) -> Duration {
         self.of(5 * MINUTE)
     }
 
-    /// How long a change of a patient may take before another may begin: longer than the calls it makes, and than what
-    /// upstream's gateway leaves running when we have given up.
+    /// How long a change of a patient blocks another: longer than its calls, and than Metriport's gateway works on
+    /// after our timeout.
     #[must_use]
     pub fn patient_lease(self) -> Duration {
         self.of(MINUTE)
     }
 
-    /// For how long a refused link of a person counts, so that nobody tries out who is a patient of this account.
+    /// How long a refused link of a person counts, so that a person cannot try out who is a patient of this account.
     #[must_use]
     pub fn refusal_window(self) -> Duration {
         self.of(HOUR)
     }
 
-    /// How long the work under an idempotency key may take before another request may take it over: longer than the
-    /// longest timeout of a function that answers such requests, 29 s, with some room for clocks that differ.
+    /// How long the work under an idempotency key may take before another request takes it over. It exceeds the longest
+    /// timeout of a function that answers such requests, 29 s, with some room for clocks that differ.
     #[must_use]
     pub fn idempotency_lease(self) -> Duration {
         self.of(Duration::from_secs(35))
@@ -78,13 +80,13 @@ impl Timing {
         self.of(24 * HOUR)
     }
 
-    /// How long an identity event may follow the expiry of the hosted page it came from.
+    /// How long after its page's expiry a session reads as confirming. A later event still binds.
     #[must_use]
     pub fn identity_grace(self) -> Duration {
         self.of(30 * MINUTE)
     }
 
-    /// How long a start whose outcome is unknown waits for a webhook that proves it happened.
+    /// How long a start whose outcome is unknown waits for a webhook that proves it.
     #[must_use]
     pub fn ambiguous_wait(self) -> Duration {
         self.of(30 * MINUTE)
@@ -96,58 +98,57 @@ impl Timing {
         self.of(48 * HOUR)
     }
 
-    /// How long one consolidated query may take; a PDF conversion takes up to fifteen minutes upstream.
+    /// How long one consolidated query may take. A PDF takes Metriport up to fifteen minutes.
     #[must_use]
     pub fn consolidated_life(self) -> Duration {
         self.of(20 * MINUTE)
     }
 
-    /// How long a record is tried for, over all its consolidated queries.
+    /// The life of a record, over all its consolidated queries.
     #[must_use]
     pub fn record_life(self) -> Duration {
         self.of(3 * HOUR)
     }
 
-    /// How long a record waits for the webhook of its consolidated query before wait number `wait` (from 1) is over and
-    /// upstream is asked again: 45 seconds, in which the query usually ends and its webhook comes, and each time twice
-    /// as long up to ten minutes. What keeps failing for a minute may work in an hour.
+    /// How long wait number `wait` (from 1) for a record's webhook lasts before the start is sent again. The first is
+    /// 45 seconds, in which a query usually ends; each is twice the last, up to ten minutes. A query that keeps failing
+    /// for a minute may work in an hour.
     #[must_use]
     pub fn delivery_wait(self, wait: u32) -> Duration {
         let doubled = 45_u64 << wait.saturating_sub(1).min(4);
         self.of(Duration::from_secs(doubled.min(600)))
     }
 
-    /// How long a record waits after the transfer of attempt number `attempt` (from 1) came to nothing: five seconds,
-    /// and each time three times as long up to three minutes.
+    /// The pause after attempt number `attempt` (from 1) ended without a record: five seconds, then three times as long
+    /// each time, up to three minutes.
     #[must_use]
     pub fn attempt_gap(self, attempt: u32) -> Duration {
         let tripled = 5 * 3_u64.pow(attempt.saturating_sub(1).min(5));
         self.of(Duration::from_secs(tripled.min(180)))
     }
 
-    /// How long a link to a record can be followed: three minutes (docs.metriport.com, page
+    /// How long Metriport's link to a record works: three minutes (docs.metriport.com, page
     /// `handling-data/webhooks-with-nq`).
     #[must_use]
     pub fn link_life(self) -> Duration {
         self.of(3 * MINUTE)
     }
 
-    /// How long one transfer of a record may take: the life of its function.
+    /// How long a transfer may take before it counts as lost: longer than its function lives, fifteen minutes.
     #[must_use]
     pub fn transfer(self) -> Duration {
         self.of(16 * MINUTE)
     }
 
-    /// How long a record that has `waited` so long waits before it tries again for a patient whose consolidated query
-    /// is still open. Such a query usually takes seconds, so two at first; one that is never heard of holds the patient
-    /// for hours, and looks that do not grow rarer would be thousands of writes: a quarter of the time so far, up to a
-    /// minute.
+    /// How long a record waits for another open query of its patient, after it has `waited` so long. It is a quarter of
+    /// that, at least two seconds, at most a minute. The other query usually takes seconds. If its end is never
+    /// reported, constant waits over hours would cost thousands of writes.
     #[must_use]
     pub fn lock_retry(self, waited: Duration) -> Duration {
         (waited / 4).clamp(self.of(Duration::from_secs(2)), self.of(MINUTE))
     }
 
-    /// How long a start waits at least that came too late for its turn and found every place taken.
+    /// The shortest wait of a start that missed its slot and found every place taken.
     #[must_use]
     pub fn turn_retry(self) -> Duration {
         self.of(Duration::from_secs(2))
@@ -159,15 +160,15 @@ impl Timing {
         self.of(Duration::from_secs(5))
     }
 
-    /// How long to wait for an upstream that is busy: as long as it says, but never without a pause, and a minute, the
-    /// length of its windows, where it says nothing.
+    /// How long to wait while Metriport is busy: the time that it names, but at least the retry pause. If it names
+    /// none, a minute, the length of its windows.
     #[must_use]
     pub fn busy_pause(self, said: Option<Duration>) -> Duration {
         said.unwrap_or(self.of(MINUTE)).max(self.retry_pause())
     }
 
-    /// The pause before status poll number `polls` (from 0): 15 s, then half as much again each time, at most two
-    /// hours. Over the 48 hours of a run that is about forty calls.
+    /// The pause before status read number `polls` (from 0): 15 s, then half as much again each time, at most two
+    /// hours. The 48 hours of a run hold about forty reads.
     #[must_use]
     pub fn poll_gap(self, polls: u32) -> Duration {
         let first = Duration::from_secs(15).as_millis();
@@ -175,20 +176,21 @@ impl Timing {
         self.of(Duration::from_millis(u64::try_from(gap).unwrap_or(u64::MAX)))
     }
 
-    /// How long webhook keys are used without being read again: so long may a key still count that is stored no more.
+    /// How long webhook keys are used before they are read again. A key that is removed from the secret may count that
+    /// long.
     #[must_use]
     pub fn webhook_keys_life(self) -> Duration {
         self.of(5 * MINUTE)
     }
 
-    /// The shortest time between two reads of a secret that somebody outside gives cause for: by a webhook with another
-    /// signature, or by refusing our API key.
+    /// The shortest time between two reads of a secret that an outsider causes, by a webhook with another signature or
+    /// by refusing our API key.
     #[must_use]
     pub fn secret_gap(self) -> Duration {
         self.of(MINUTE / 2)
     }
 
-    /// How far behind its due time work must be before the reconciler sends it again.
+    /// How far past its due time work must be before `reconcile` sends it again.
     #[must_use]
     pub fn overdue(self) -> Duration {
         self.of(30 * Duration::from_secs(1))
@@ -224,8 +226,8 @@ mod tests {
         assert!(looks < 200, "{looks} looks in the life of a record");
     }
 
-    /// All attempts of a record fit into its life, whether their deliveries are missed or their links are dead. Not
-    /// where each drips for fifteen minutes: then it expires.
+    /// All attempts of a record fit into its life if deliveries are missed or links are dead. If each transfer trickles
+    /// for fifteen minutes, they do not, and the record expires.
     #[test]
     fn the_attempts_of_a_record_fit_into_its_life() {
         let timing = Timing::default();

@@ -1,20 +1,20 @@
-//! A dead letter: a message its consumer gave up. It lies in the dead-letter queue of the queue it came from; the body
-//! is the one that came, and one message attribute beside it says why. So whoever sends it back sends what came, by our
-//! own command or by SQS's own means. A message in such a queue without the attribute was moved there by SQS itself.
+//! A dead letter: a message that its consumer gave up. It lies in the dead-letter queue of its own queue, with the
+//! received body without record links, and a message attribute names the reason. It can be sent back as it is, by our
+//! command or by SQS's own redrive. A message without the attribute was moved there by SQS.
 //!
-//! Knows no queue and no clock: when a letter was written is SQS's to say.
+//! This module knows neither a queue nor a clock; SQS holds the time of writing.
 
 use serde::{Deserialize, Serialize};
 
 use super::MessageError;
 use crate::domain::Time;
 
-/// The message attribute that says why a message was given up, as JSON.
+/// The message attribute that holds the reason, as JSON.
 pub const ATTRIBUTE: &str = "deadLetter";
-/// How a letter reads that SQS moved: every receive ended with a failure that might have passed, or with the end of the
+/// The reason of a dead letter that SQS moved: every receive ended with a temporary failure or with the end of the
 /// process.
 pub const EXHAUSTED: &str = "exhausted";
-/// How a letter reads whose attribute is none of ours, or of another version.
+/// The reason of a dead letter whose attribute is not ours or has another version.
 pub const UNREADABLE: &str = "unreadable";
 
 /// The version of every envelope we write, and the only one we read.
@@ -22,27 +22,27 @@ const VERSION: u32 = 1;
 /// Longest code that is shown, in bytes; ours are shorter.
 const CODE_BYTES_MAX: usize = 64;
 
-/// Why a consumer gives a message up instead of letting it come back.
+/// Why a consumer gives a message up instead of leaving it for redelivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// No JSON, or JSON that names no version.
+    /// Not JSON, or JSON without a version.
     Malformed,
-    /// Of a version this function does not read.
+    /// A version that this function does not read.
     UnknownVersion,
-    /// Of our version, but no message of this queue: of another kind, or with something missing.
+    /// Our version, but not a message of this queue: another kind, or something is missing.
     UnknownKind,
-    /// A signed identity event in which no id can be read. It is kept whole, for whoever mends the reader.
+    /// A signed identity event in which no id can be read. It is kept whole for a corrected reader.
     IdentityEventUnreadable,
-    /// A signed identity event that names nobody, or does not say which of two sessions it confirms.
+    /// A signed identity event that names no known person, or two sessions.
     IdentityEventUnbound,
-    /// A signed webhook that says something else than the one that came first under its message id.
+    /// A signed webhook whose content differs from the first one under its message id.
     MessageIdReused,
-    /// A failure that will not pass by itself; which one, of a closed list.
+    /// A failure that a retry does not cure, by its code from a closed list.
     NotRetryable(&'static str),
 }
 
 impl Reason {
-    /// The reason's code.
+    /// The code.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Reason {
         }
     }
 
-    /// What did not pass, where the reason is [`Reason::NotRetryable`].
+    /// The code of the failure, if the reason is [`Reason::NotRetryable`].
     const fn failure(self) -> Option<&'static str> {
         match self {
             Self::NotRetryable(failure) => Some(failure),
@@ -75,30 +75,30 @@ impl From<MessageError> for Reason {
     }
 }
 
-/// What is known of a message that was given up. Codes, counts and SQS's own ids; nothing of its body.
+/// The facts about a message that was given up: codes, counts and SQS's own ids, and nothing of its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
     version: u32,
     /// The code of a [`Reason`].
     pub reason: String,
-    /// What failed, where the reason is `not_retryable`.
+    /// The failure, if the reason is `not_retryable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// The queue it came from.
+    /// The queue of the message.
     pub queue: String,
     /// SQS's id of the message that was given up.
     pub message_id: String,
-    /// How often it had been received.
+    /// How often it was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_count: Option<u32>,
-    /// When it had been sent.
+    /// When it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Time>,
 }
 
 impl Envelope {
-    /// Says why a message is given up.
+    /// States why a message is given up.
     #[must_use]
     pub fn new(reason: Reason, queue: &str, message_id: &str) -> Self {
         Self {
@@ -113,19 +113,19 @@ impl Envelope {
     }
 }
 
-/// What the attribute of a message in a dead-letter queue says.
+/// Why a message lies in a dead-letter queue, by its attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Died {
     /// SQS moved it after its last receive.
     Exhausted,
     /// Its consumer gave it up.
     GivenUp(Envelope),
-    /// Something this version does not understand.
+    /// The attribute is unknown to this version.
     Unreadable,
 }
 
 impl Died {
-    /// Reads the attribute, or that there is none. What is shown of it later are codes: anything else is not read.
+    /// Reads the attribute, if there is one. It must hold codes only, since they are shown later.
     #[must_use]
     pub fn read(attribute: Option<&str>) -> Self {
         let Some(attribute) = attribute else {
@@ -137,7 +137,7 @@ impl Died {
         }
     }
 
-    /// The reason's code, [`EXHAUSTED`] or [`UNREADABLE`].
+    /// The code of the reason, [`EXHAUSTED`] or [`UNREADABLE`].
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
@@ -147,7 +147,7 @@ impl Died {
         }
     }
 
-    /// SQS's id of the message that died, which is not the letter's own if its consumer wrote the letter.
+    /// SQS's id of the message that was given up. A dead letter that a consumer wrote has another id of its own.
     #[must_use]
     pub fn message_id(&self) -> Option<&str> {
         match self {
@@ -168,14 +168,14 @@ fn is_code(text: &str) -> bool {
     (1..=CODE_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// A body without the web addresses in it, whatever else it is: each goes from its scheme to the quote or the white
-/// space that ends it. What is kept for two weeks need not hold a link that was dead after three minutes.
+/// Removes the web addresses from any body, each from its scheme to the next quote or white space. A dead letter is
+/// kept for two weeks and need not hold a link that expired after three minutes.
 #[must_use]
 pub fn without_links(body: &str) -> String {
     let ends = |character: char| character == '"' || character.is_whitespace();
     let mut kept = String::with_capacity(body.len());
     for part in body.split_inclusive(ends) {
-        // ASCII alone is lowered, so places in the one are places in the other.
+        // Only ASCII is lowered, so positions are the same in both texts.
         let lowered = part.to_ascii_lowercase();
         let link = ["https:", "http:"]
             .iter()

@@ -1,6 +1,6 @@
-//! What travels through queues: due work, links to fetch, what webhooks said, and why a message was given up. Messages
-//! carry ids and states, and the link of a consolidated query we asked for; never clinical data. Every message names
-//! its version, so that a reader can refuse what it does not know.
+//! The messages in queues: due work, links to fetch, webhook events, and reasons of dead letters. They carry ids and
+//! states, and the link of a consolidated query that we asked for; never clinical data. Every message names its
+//! version, so that a reader can refuse an unknown one.
 
 pub mod dead_letter;
 pub mod webhook;
@@ -17,19 +17,19 @@ use crate::domain::{OwnerId, RecordId, RunId};
 /// The version of every message we write, and the only one we read.
 pub const VERSION: u32 = 1;
 
-/// Says that something of a person may be due. Acted on only if the stored `dueSeq` is equal, so duplicates and forks
-/// die out by themselves.
+/// States that work of a run or record may be due. It has an effect only if the stored `dueSeq` is equal, so duplicates
+/// are stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advance {
     /// [`VERSION`].
     pub version: u32,
-    /// Whose.
+    /// The owner.
     pub owner: OwnerId,
-    /// What.
+    /// The run or the record.
     #[serde(flatten)]
     pub subject: Subject,
-    /// Which of its due works.
+    /// The number of the due work.
     pub due_seq: u64,
 }
 
@@ -57,7 +57,7 @@ impl Advance {
     }
 }
 
-/// What an `advance` is about.
+/// The subject of an `advance`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Subject {
@@ -67,35 +67,35 @@ pub enum Subject {
     Record(RecordId),
 }
 
-/// Says that a consolidated record waits behind a link. Acted on only if the stored `dueSeq` is equal.
+/// States that a record can be fetched from a link. It has an effect only if the stored `dueSeq` is equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FetchRecord {
     /// [`VERSION`].
     pub version: u32,
-    /// Whose.
+    /// The owner.
     pub owner: OwnerId,
-    /// Which record.
+    /// The record.
     pub record: RecordId,
-    /// Which of its due works.
+    /// The number of the due work.
     pub due_seq: u64,
-    /// Where it waits.
+    /// The link.
     pub link: Link,
 }
 
-/// A presigned link. Opens a record for a few minutes, so it has no readable `Debug`.
+/// A presigned link. Its `Debug` is not readable, since it opens a record for a few minutes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Link(String);
 
 impl Link {
-    /// Takes a link as it came; whether it may be followed is decided when it is.
+    /// Accepts any link. Whether it may be followed is checked when it is used.
     #[must_use]
     pub fn new(url: String) -> Self {
         Self(url)
     }
 
-    /// Whether it was taken out of its message before that was kept as a dead letter.
+    /// Whether the link was removed before its message became a dead letter.
     #[must_use]
     pub fn is_removed(&self) -> bool {
         self.0.is_empty()
@@ -114,16 +114,16 @@ impl fmt::Debug for Link {
     }
 }
 
-/// Why a message body is not one of ours. Quotes nothing of it.
+/// Why a message body is not ours. The error quotes nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    /// Not JSON, or JSON that names no version.
+    /// Not JSON, or JSON without a version.
     #[error("the message body is not one of ours")]
     Malformed,
-    /// Of a version we do not read.
+    /// A version that we do not read.
     #[error("the message is of version {0}, which this function does not read")]
     Version(u32),
-    /// Of a version we read, but another kind of message, or one in which something is missing or unreadable.
+    /// Our version, but another kind of message, or something is missing or unreadable.
     #[error("the message is not of the expected kind")]
     Kind,
 }
@@ -136,7 +136,7 @@ struct Versioned {
 /// Reads one message body.
 ///
 /// # Errors
-/// When it is not JSON of this kind, or of another version.
+/// Fails if it is not JSON of this kind or has another version.
 pub fn parse<M: DeserializeOwned>(body: &str) -> Result<M, MessageError> {
     let Ok(Versioned { version }) = serde_json::from_str(body) else {
         return Err(MessageError::Malformed);

@@ -1,4 +1,4 @@
-//! What a webhook says, as it travels through the queue: ids and states, and the link of a consolidated record.
+//! The content of a webhook in the queue: ids and states, and the link of a consolidated record.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::domain::run::Outcome;
 use crate::domain::{MessageId, PatientId, RecordId, RunId, SourceKind, Time, UpstreamRequestId};
 use crate::message::Link;
 
-/// Kinds of webhooks, as a closed list: a type is upstream's own words.
+/// Kinds of webhooks, as a closed list; Metriport's own types may be any text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventKind {
-    /// Metriport asks whether we are there.
+    /// Metriport checks whether we answer.
     Ping,
     /// A source of a network query ended.
     Source,
@@ -23,14 +23,14 @@ pub enum EventKind {
     Consolidated,
     /// A person was proofed.
     Identity,
-    /// One of these, or of no type at all, that could not be read.
+    /// One of these, or without a type, that could not be read.
     Unreadable,
-    /// One we do not act on.
+    /// One that we do not act on.
     Other,
 }
 
 impl EventKind {
-    /// Its code.
+    /// The code.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl EventKind {
         }
     }
 
-    /// What `meta.type` promises (docs.metriport.com, pages `handling-data/webhooks-with-nq` and
+    /// The kind that `meta.type` names (docs.metriport.com, pages `handling-data/webhooks-with-nq` and
     /// `getting-started/webhooks`).
     pub(crate) fn of_type(event_type: &str) -> Self {
         match event_type {
@@ -60,30 +60,30 @@ impl EventKind {
 /// The type of the event that a person was proofed.
 pub(crate) const IDENTITY_EVENT: &str = "ias.identity.verified";
 
-/// Stands for the type of an event that has none.
+/// Stands for a missing type.
 pub(crate) const UNTYPED: &str = "unreadable";
 
 /// A verified webhook, read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Incoming {
-    /// Metriport asks whether we are there; the text is to be sent back.
+    /// Metriport checks whether we answer; the text is sent back.
     Ping(String),
-    /// Something happened.
+    /// An event at Metriport.
     Event(Box<WebhookEvent>),
 }
 
-/// Something that happened upstream.
+/// An event at Metriport.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEvent {
     /// [`crate::message::VERSION`].
     pub version: u32,
-    /// `meta.messageId`; the digest where there is none.
+    /// `meta.messageId`, or the digest if it is missing.
     pub message: MessageId,
-    /// SHA-256 of what the body says, without our metadata: the same on a replay. Of a body that is no JSON, of its
+    /// SHA-256 of the content without our metadata, the same on a replay. For a body that is not JSON, SHA-256 of its
     /// bytes.
     pub digest: String,
-    /// `meta.type`, cut to a length.
+    /// `meta.type`, shortened.
     pub event_type: String,
     /// `meta.requestId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,17 +91,17 @@ pub struct WebhookEvent {
     /// `meta.when`: when it was first sent. Replays keep it, so no age is too old.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Time>,
-    /// When it came to us.
+    /// When we received it.
     pub received_at: Time,
-    /// What of our own metadata came back.
+    /// Our own metadata, as far as it is echoed.
     #[serde(default)]
     pub marks: Marks,
-    /// What it says.
+    /// Its content.
     pub event: Event,
 }
 
 impl WebhookEvent {
-    /// Its kind. What promises to be of one that we act on, and says nothing, is unreadable.
+    /// The kind. An event of a kind that we act on is unreadable if its content could not be read.
     #[must_use]
     pub fn kind(&self) -> EventKind {
         match &self.event {
@@ -117,8 +117,8 @@ impl WebhookEvent {
         }
     }
 
-    /// How long it was on its way; nothing if it names no time, or a time to come. Only of what carries our own
-    /// metadata: a replay comes without it and with its old time, which says when it failed and not how long it took.
+    /// How long it was on its way; `None` if it names no time or a future time. A replay has no age: it lacks our
+    /// metadata, and its time is that of the failed delivery.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         let when = self.when.filter(|when| *when <= self.received_at);
@@ -127,7 +127,7 @@ impl WebhookEvent {
     }
 }
 
-/// Our own metadata, echoed. Missing on replays.
+/// Our own metadata, echoed; replays lack it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marks {
@@ -142,7 +142,7 @@ pub struct Marks {
     pub identity: Option<String>,
 }
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
@@ -157,34 +157,34 @@ pub enum Event {
     },
     /// A consolidated query ended.
     Consolidated {
-        /// What it delivers.
+        /// Its delivery.
         delivery: Delivery,
     },
     /// A person was proofed.
     Identity {
-        /// Which identity, and what it belongs to.
+        /// The proofed identity, and what it belongs to.
         verification: Verification,
     },
-    /// A person was proofed, and the event does not say plainly who: no id can be read, or it names neither the session
-    /// nor our mark. The body goes along and is read again when it is acted on. What cannot be bound to anybody is
-    /// given up and kept as a dead letter, where it raises an alarm and waits for a reader that is mended.
+    /// A person was proofed, but the event is unclear: no id can be read, or it names neither the session nor our mark.
+    /// The body is queued and read again when the event is processed. If it cannot be bound to a person, it becomes a
+    /// dead letter, which raises an alarm and waits for a corrected reader.
     #[serde(alias = "identityUnreadable")]
     IdentityUnclear {
-        /// The body as it was signed, as far as it is text and fits.
+        /// The signed body, as far as it is text and fits.
         body: KeptBody,
     },
-    /// Something we do not act on, or could not read. Only the envelope is kept.
+    /// An event that we do not act on or could not read. Only its envelope is kept.
     #[serde(alias = "firstData")]
     Other,
 }
 
-/// A body to be read again. It may say anything about a person, so it has no readable `Debug`.
+/// A body to be read again. Its `Debug` is not readable, since it may say anything about a person.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeptBody(pub String);
 
 impl KeptBody {
-    /// The first `chars` characters of it.
+    /// The first `chars` characters.
     #[must_use]
     pub fn cut(self, chars: usize) -> Self {
         Self(self.0.chars().take(chars).collect())
@@ -197,7 +197,7 @@ impl fmt::Debug for KeptBody {
     }
 }
 
-/// What a consolidated query delivers.
+/// The delivery of a consolidated query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
@@ -210,16 +210,16 @@ pub struct Delivery {
     /// The patient its document is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<PatientId>,
-    /// Where the record waits.
+    /// The link to the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Link>,
-    /// Whether it says that there is no data. Without a link and without saying so, it is not understood.
+    /// Whether it states that no data exists. A delivery with neither a link nor this statement is not understood.
     #[serde(default)]
     pub empty: bool,
 }
 
 impl Delivery {
-    /// What is compared with what was asked.
+    /// The values to compare with our request.
     #[must_use]
     pub fn claims(&self, request: Option<&UpstreamRequestId>) -> Delivered {
         Delivered {

@@ -1,14 +1,14 @@
-//! The key of Metriport, wherever it is kept.
+//! Reads Metriport's API key, wherever it is kept.
 
 use std::pin::Pin;
 
 use secrecy::SecretString;
 
-/// What [`ReadApiKey::read_api_key`] gives.
+/// The future of [`ReadApiKey::read_api_key`].
 pub type ApiKeyRead<'a> = Pin<Box<dyn Future<Output = Option<SecretString>> + Send + 'a>>;
 
-/// Where the key is kept.
+/// Reads the key from its store.
 pub trait ReadApiKey: Send + Sync {
-    /// The key as it is stored now; `None` if it cannot be had in time.
+    /// The key as it is stored now; `None` if it cannot be read in time.
     fn read_api_key(&self) -> ApiKeyRead<'_>;
 }

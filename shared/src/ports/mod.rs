@@ -1,7 +1,7 @@
-//! What a step of a function may do to the world, as small traits. A step bounds what it uses, so that its signature is
-//! its privilege: one that takes `&impl ReadRun` cannot write. A function holds adapters and says which by the `Has…`
-//! traits; every port of an adapter is then a port of the function, and the function's `Ports` names those that its
-//! steps use. The simulation implements the ports itself, over a world in virtual time, and runs the same steps.
+//! Ports: small traits for the things that a step may do. A step's bounds are its privileges: a step that takes
+//! `&impl ReadRun` cannot write. A function holds adapters and names them by the `Has…` traits. Every port of an
+//! adapter is then a port of the function, and the function's `Ports` names those that its steps use. The simulation
+//! implements the ports over a world in virtual time and runs the same steps.
 
 mod api_key;
 mod signature;
@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use crate::domain::{RecordId, RunId, Time, Timing};
 
-/// Defines a port and gives it to whatever holds an adapter that has it.
+/// Defines a port, and implements it for every type that holds an adapter with it.
 ///
-/// `port! { pub trait ReadRun via HasStore { async fn run(&self, …) -> …; } }` is the trait, and an implementation for
-/// everything whose store implements it.
+/// `port! { pub trait ReadRun via HasStore { async fn run(&self, …) -> …; } }` defines the trait. Every type whose
+/// store implements it implements it as well.
 macro_rules! port {
     ($(#[$about:meta])* pub trait $port:ident via $has:ident {
         $($(#[$doc:meta])* async fn $method:ident(&self $(, $argument:ident: $type:ty)* $(,)?) -> $answer:ty;)*
@@ -55,7 +55,7 @@ has! {
     HasAdvances,
     /// Holds the queue of links to fetch.
     HasFetches,
-    /// Holds the queue of what webhooks said.
+    /// Holds the queue of webhook events.
     HasWebhookEvents,
     /// Holds a client of Metriport.
     HasUpstream,
@@ -67,7 +67,7 @@ has! {
     HasClock,
 }
 
-/// Says which fields of a function's `Deps` are its adapters: `shared::holds!(Deps { HasStore: table: Table });`.
+/// Names the fields of a function's `Deps` that are adapters: `shared::holds!(Deps { HasStore: table: Table });`.
 #[macro_export]
 macro_rules! holds {
     ($deps:ty { $($has:ident: $field:ident: $adapter:ty),* $(,)? }) => {$(
@@ -91,18 +91,18 @@ macro_rules! ports {
     };
 }
 
-/// Tells the time, and how long things take.
+/// Gives the time and all durations.
 pub trait Clock {
-    /// Now, on the machine the function runs on.
+    /// The time of the function's machine.
     fn now(&self) -> Time;
     /// All durations.
     fn timing(&self) -> Timing;
 }
 
 port! {
-    /// Lets time pass.
+    /// Waits.
     pub trait Pause via HasClock {
-        /// Waits that long.
+        /// Waits for `span`.
         async fn pause(&self, span: Duration) -> ();
     }
 }
@@ -129,8 +129,8 @@ impl<T: HasClock<Adapter: NewIds>> NewIds for T {
     }
 }
 
-/// Says where the function is deployed.
+/// Names the stage of the deployment.
 pub trait Stage {
-    /// `STAGE`: sent upstream as metadata.
+    /// `STAGE`, sent upstream as metadata.
     fn stage(&self) -> &str;
 }

@@ -1,21 +1,21 @@
 //! Why a webhook is refused.
 
-/// Why a webhook is not believed.
+/// Why a webhook is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// No signature.
+    /// It is missing.
     #[error("the signature header is missing")]
     Missing,
     /// Not 64 lowercase hexadecimal digits.
     #[error("the signature is malformed")]
     Malformed,
-    /// Signed with none of our keys, or another body.
+    /// Made with another key or for another body.
     #[error("the signature does not match")]
     Mismatch,
 }
 
 impl SignatureError {
-    /// Its code.
+    /// The code.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -22,7 +22,7 @@ fn assurance(methods: &[&str], classes: &[&str]) -> Assurance {
     }
 }
 
-/// What a token with these claims falls short of, 60 seconds after the sign-in.
+/// The requirement that a token with these claims misses, 60 seconds after the sign-in.
 fn shortfall<const N: usize>(required: &Assurance, pairs: [(&str, &str); N]) -> Option<Shortfall> {
     required.check(&claims(pairs), now_after(60)).err()
 }
@@ -106,7 +106,7 @@ fn sign_in_is_recent_or_missing_or_too_old() {
         (SIGNED_IN, 43_200),
         ("1.76428e+09", 60),
         ("1764280000.9", 60),
-        // Issued by a clock that is five minutes ahead.
+        // The issuer's clock is five minutes ahead.
         ("1764280300", 0),
     ] {
         assert_eq!(at(auth_time, secs), Ok(()), "{auth_time} {secs}");
@@ -130,7 +130,7 @@ fn sign_in_is_recent_or_missing_or_too_old() {
     }
 }
 
-/// Claims as each issuer documents them; an issuer that has no claim for a requirement cannot meet it.
+/// The claims are as each issuer documents them. An issuer without a claim for a requirement cannot meet it.
 #[test]
 fn tokens_of_known_issuers_meet_their_requirements() {
     // Amazon Cognito, "Understanding the access token" and "Understanding the identity (ID) token".
@@ -167,7 +167,7 @@ fn tokens_of_known_issuers_meet_their_requirements() {
     contexts.claims = ClaimNames::parse("acr=acrs").unwrap();
     let entra = [("scp", "records"), ("acrs", "[c1 c2]"), ("auth_time", SIGNED_IN)];
     assert_eq!(shortfall(&contexts, entra), None);
-    // An ID token of any other issuer is not for an API.
+    // An ID token of any other issuer is not meant for an API.
     let foreign = [("token_use", "id"), ("amr", "[mfa]"), ("auth_time", SIGNED_IN)];
     assert_eq!(shortfall(&assurance(&["mfa"], &[]), foreign), Some(Shortfall::Scope));
 }

@@ -1,23 +1,22 @@
-//! The calls of a day. Metriport's gateway counts all calls of a key alike, whatever they ask for.
+//! The calls of a day. Metriport's gateway counts all calls of a key together, whatever their kind.
 
 use crate::domain::Time;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// How far into the day's quota a call may go: what can wait stops first, what a person waits for stops last.
+/// How far into the day's quota a call may go. Calls that can wait stop first, calls that persons wait for last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Share {
-    /// Reads of a status: webhooks bring the same.
+    /// Status reads; webhooks bring the same.
     Status,
-    /// Starts of queries that were accepted or are about to be.
+    /// Starts of queries that are accepted or about to be.
     Start,
     /// Calls that a person waits for.
     Person,
 }
 
 impl Share {
-    /// How many calls may have been made that day when this one is made, at most: 80 %, 90 % or all of the quota, and
-    /// always one.
+    /// The highest count of the day that a call may reach: 80 %, 90 % or all of the quota, and at least 1.
     #[must_use]
     pub fn of(self, quota: u32) -> u32 {
         let percent = match self {
@@ -29,8 +28,8 @@ impl Share {
     }
 }
 
-/// How much of the quota is used, in whole percent, if `calls` is the count with which that is first so: each percent
-/// is told once, and so is the first call of a day.
+/// The used part of the quota in whole percent, if `calls` is the first count that reaches it. Each percent is reported
+/// once, and so is the first call of a day.
 #[must_use]
 pub fn new_percent(calls: u32, quota: u32) -> Option<u32> {
     let percent = |calls: u32| u64::from(calls) * 100 / u64::from(quota.max(1));
@@ -38,8 +37,7 @@ pub fn new_percent(calls: u32, quota: u32) -> Option<u32> {
     u32::try_from(percent(calls)).ok().filter(|_| is_news)
 }
 
-/// The beginning of the next day, in UTC. When the gateway's own day begins is not documented; AWS usage plans count by
-/// days in UTC.
+/// The beginning of the next day in UTC. The gateway's own day is not documented; AWS usage plans count by days in UTC.
 #[must_use]
 pub const fn midnight_after(now: Time) -> Time {
     Time::from_millis((now.millis().div_euclid(DAY_MS) + 1) * DAY_MS)

@@ -1,14 +1,14 @@
-//! The limits of the account, as the operator states them.
+//! The limits of the account, as the operator configures them.
 
 use super::Budget;
 
-/// The least that leaves a call when a tenth is kept back.
+/// Smallest limit: nine tenths of it still allow one call.
 const LIMIT_MIN: u32 = 2;
-/// More than this is no limit.
+/// Largest limit that is accepted.
 const LIMIT_MAX: u32 = 1_000_000;
 
-/// Calls per minute that upstream allows, by budget. The default is what Metriport documents
-/// (docs.metriport.com, page `more-info/limits`), and for identity sessions and challenges an assumption.
+/// Calls per minute that Metriport allows, by budget. The defaults are its documented limits (docs.metriport.com, page
+/// `more-info/limits`); the one for identity sessions and challenges is assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     patient: u32,
@@ -28,16 +28,17 @@ impl Default for Limits {
     }
 }
 
-/// A text that does not state limits.
+/// The text is not a list of limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a list of patient=N,identity=N,query=N,consolidated=N, each from 2 to 1000000")]
 pub struct LimitsError;
 
 impl Limits {
-    /// Reads `patient=15,identity=15,query=20,consolidated=120`, in any order; what is not named keeps its default.
+    /// Reads `patient=15,identity=15,query=20,consolidated=120`, in any order. A limit that is left out keeps its
+    /// default.
     ///
     /// # Errors
-    /// When a name is unknown or stands twice, or a number is none from 2 to a million.
+    /// Fails if a name is unknown or repeated, or a number is not from 2 to a million.
     pub fn parse(text: &str) -> Result<Self, LimitsError> {
         let mut limits = Self::default();
         let mut named = Vec::new();
@@ -53,7 +54,7 @@ impl Limits {
         Ok(limits)
     }
 
-    /// Calls per minute that upstream allows.
+    /// Calls per minute that Metriport allows.
     #[must_use]
     pub const fn of(&self, budget: Budget) -> u32 {
         match budget {

@@ -1,22 +1,22 @@
-//! Places: what keeps the limit, whenever calls are made.
+//! Places keep the limit, whenever calls are made.
 
 use std::time::Duration;
 
 use super::{TRAVEL, WINDOW, millis, usable};
 use crate::domain::{Time, Timing};
 
-/// Most places there are: they are attributes of one item.
+/// Most places: all are attributes of one item.
 const COUNT_MAX: u32 = 100;
 
 /// As many places as calls fit into a window. A call takes a free one and holds it for a window and `TRAVEL`.
 ///
-/// Two calls that take the same place are decided more than 60 s and `TRAVEL` apart, so they arrive more than 60 s
-/// apart: of each place a window holds one call at most. Nobody is refused who could be let through, and after a quiet
-/// minute all places are free at once: two persons who come in the same second both get theirs, which slots at equal
-/// distances could not give them.
+/// Two calls in one place are decided more than 60 s and `TRAVEL` apart, so they arrive more than 60 s apart. A window
+/// therefore holds at most one call of each place. A call that the limit allows is not refused. After a quiet minute
+/// all places are free, so two persons who come in the same second both get one. Slots at equal distances could not
+/// give that.
 ///
-/// Where more calls fit than there may be places, a place is held for that much less: `k` calls of it fit into a window
-/// if they are more than `1 / k` of it apart.
+/// If more calls fit than there may be places, holds are shorter. `k` calls of one place fit into a window if they are
+/// more than `1 / k` of a window apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Places {
     count: u32,
@@ -24,7 +24,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// The places that keep a limit of calls per minute.
+    /// The places for a limit of calls per minute.
     #[must_use]
     pub fn new(limit: u32, timing: Timing) -> Self {
         let calls = usable(limit);
@@ -37,7 +37,7 @@ impl Places {
         }
     }
 
-    /// How many there are.
+    /// The number of places.
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
@@ -49,7 +49,7 @@ impl Places {
         self.hold
     }
 
-    /// The free places, when `held` says until when each is held: a place that is not named was never taken.
+    /// The free places. `held` has the end of each hold; a place without an entry was never taken.
     #[must_use]
     pub fn free(&self, held: &[Option<Time>], now: Time) -> Vec<u32> {
         let until = |place: u32| {
@@ -62,7 +62,7 @@ impl Places {
             .collect()
     }
 
-    /// When the next place is free; now, if one is.
+    /// When the next place is free; `now` if one is.
     #[must_use]
     pub fn free_at(&self, held: &[Option<Time>], now: Time) -> Time {
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
@@ -72,8 +72,8 @@ impl Places {
         held.iter().take(count).copied().flatten().min().unwrap_or(now)
     }
 
-    /// When a call that can wait tries again: at a time drawn from the half of a hold after a place is free, so that
-    /// those who wait neither come at once nor are served in an order that keeps one of them out.
+    /// When a call that can wait tries again: at a random time in the half hold after a place is free. Waiting calls
+    /// thus do not come at once, and their order keeps none out.
     #[must_use]
     pub fn retry_at(&self, held: &[Option<Time>], now: Time, draw: u64) -> Time {
         let spread = (millis(self.hold) / 2).max(1);

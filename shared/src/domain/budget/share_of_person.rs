@@ -1,12 +1,11 @@
 //! One person's share of the calls that all persons share.
 //!
-//! Each kind of request has a bucket of `burst` requests, refilled at a percentage of the rate at which all persons
-//! together are served, and the day has a count. Both lie in one item of the person's own partition, so that nothing
-//! that other persons do moves them. A request is charged when it is asked for, by the calls that it normally causes
-//! (decision 0024).
+//! Each kind of request has a bucket of `burst` requests, which refills at a percentage of the rate for all persons.
+//! The day has a count. Both lie in one item of the person's own partition, so that other persons cannot change them. A
+//! request is charged when the person makes it, by the calls that it normally causes (decision 0024).
 //!
-//! A bucket is one stored time (the generic cell rate algorithm): the time at which it is full again. A request moves
-//! it on by the time that one request takes to refill.
+//! A bucket is one stored time, at which it is full again (the generic cell rate algorithm). A request moves it on by
+//! the time that one request takes to refill.
 
 #[cfg(test)]
 mod tests;
@@ -21,14 +20,13 @@ use crate::domain::{Time, Timing};
 
 /// Links that a person gets at once, and each minute.
 const LINKS: u32 = 30;
-/// The least that a day leaves to a person, in calls: a proofing and four pulls, so that a small quota shuts nobody
-/// out.
+/// Fewest calls that a person has on a day: a proofing and four pulls, so that a small quota excludes no person.
 const DAY_CALLS_MIN: u32 = 20;
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long the item is kept once its buckets are full.
+/// How long the item is kept after its buckets are full.
 const KEPT: Duration = Duration::from_secs(2 * 86_400);
 
-/// Requests that draw on one bucket.
+/// Kinds of requests, one bucket each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum ShareKind {
     /// Identity sessions and challenges.
@@ -44,7 +42,7 @@ pub enum ShareKind {
 }
 
 impl ShareKind {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 5] = [
         Self::Identity,
         Self::Patient,
@@ -53,7 +51,7 @@ impl ShareKind {
         Self::Links,
     ];
 
-    /// Its name: in headers, in metrics, and of its attribute in the table.
+    /// The name in headers and metrics, and of the attribute in the table.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -76,7 +74,7 @@ pub enum ShareName {
 }
 
 impl ShareName {
-    /// In headers and in metrics.
+    /// The name in headers and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -91,20 +89,20 @@ impl ShareName {
 pub enum PersonAsk {
     /// A hosted identity page.
     IdentitySession,
-    /// A challenge: it leads to the start of a query, and that to two consolidated queries.
+    /// A challenge, which leads to the start of a query and to two consolidated queries.
     Challenge,
     /// A change of the patient: a search, and a create or an update.
     PatientWrite,
-    /// A record: the start of a consolidated query, and one look at it.
+    /// A record: the start of a consolidated query and one repetition of it.
     Record,
-    /// A pull. Its calls are charged with the challenge; what it takes now is a slot for its start.
+    /// A pull. Its calls are charged with the challenge; the pull takes a slot for its start.
     Pull,
     /// A link to a record.
     Link,
 }
 
 impl PersonAsk {
-    /// The bucket that it draws on.
+    /// The bucket of the request.
     #[must_use]
     pub const fn kind(self) -> ShareKind {
         match self {
@@ -116,7 +114,7 @@ impl PersonAsk {
         }
     }
 
-    /// The shared budget of which it takes a place at once: a record waits for its place, and a link needs none.
+    /// The shared budget in which it takes a place at once. A record and a pull get theirs later; a link needs none.
     #[must_use]
     pub const fn budget(self) -> Option<Budget> {
         match self {
@@ -126,7 +124,7 @@ impl PersonAsk {
         }
     }
 
-    /// The calls of the day that it normally causes.
+    /// Calls of the day that it normally causes.
     #[must_use]
     pub const fn calls(self) -> u32 {
         match self {
@@ -138,23 +136,23 @@ impl PersonAsk {
     }
 }
 
-/// How large a person's share is.
+/// The size of a person's share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PersonRules {
     /// Requests of a kind that a person may make at once.
     pub burst: u32,
-    /// How much of the shared rate, and of the day, is one person's.
+    /// One person's part of the shared rate and of the day, in percent.
     pub percent: u32,
     /// The shared limits.
     pub limits: Limits,
-    /// Calls a day that upstream allows.
+    /// Calls a day that Metriport allows.
     pub daily_quota: u32,
     /// All durations.
     pub timing: Timing,
 }
 
 impl PersonRules {
-    /// Requests that a full bucket holds.
+    /// Requests in a full bucket.
     #[must_use]
     pub const fn burst(&self, kind: ShareKind) -> u32 {
         match kind {
@@ -178,14 +176,14 @@ impl PersonRules {
         Duration::from_millis((window * 100).div_ceil(hundredths.max(1)))
     }
 
-    /// Calls of a day that are one person's.
+    /// One person's calls of a day.
     #[must_use]
     pub fn day_calls(&self) -> u32 {
         let share = u64::from(self.daily_quota) * u64::from(self.percent) / 100;
         u32::try_from(share).unwrap_or(u32::MAX).max(DAY_CALLS_MIN)
     }
 
-    /// Until when an item is kept that was written at `now`: no bucket takes longer to be full again.
+    /// The time until which an item written at `now` is kept; by then every bucket is full again.
     #[must_use]
     pub fn kept_until(&self, now: Time) -> Time {
         let spans = ShareKind::ALL.map(|kind| self.refill(kind) * self.burst(kind));
@@ -198,7 +196,7 @@ impl PersonRules {
 pub struct ShareRefusal {
     /// When it would be served.
     pub retry_at: Time,
-    /// How the share stands that refuses it.
+    /// The state of the share that refuses.
     pub allowance: Allowance,
 }
 
@@ -213,7 +211,7 @@ pub struct PersonShares {
     consolidated: Option<Time>,
     query: Option<Time>,
     links: Option<Time>,
-    /// The day that is counted, `YYYY-MM-DD` in UTC; empty before the first call.
+    /// The day of the count, `YYYY-MM-DD` in UTC; empty before the first call.
     pub day: String,
     /// Calls charged on that day.
     pub calls: u32,
@@ -223,7 +221,7 @@ impl PersonShares {
     /// Takes a request's share of its bucket and of the day.
     ///
     /// # Errors
-    /// When either is used up: nothing is taken.
+    /// Refuses if either is used up, and takes nothing.
     pub fn take(&self, ask: PersonAsk, rules: &PersonRules, now: Time) -> Result<Self, ShareRefusal> {
         let (kind, refill) = (ask.kind(), rules.refill(ask.kind()));
         let full_at = self.full_at(kind).map_or(now, |full_at| full_at.max(now));
@@ -244,12 +242,12 @@ impl PersonShares {
         Ok(next)
     }
 
-    /// How a bucket stands.
+    /// The state of a bucket.
     #[must_use]
     pub fn allowance(&self, kind: ShareKind, rules: &PersonRules, now: Time) -> Allowance {
         let (quota, refill) = (rules.burst(kind), rules.refill(kind));
         let missing = self.full_at(kind).map_or(Duration::ZERO, |full_at| now.until(full_at));
-        // Requests that are not refilled whole.
+        // Requests that are not fully refilled.
         let taken = millis(missing).div_ceil(millis(refill).max(1));
         let whole = Duration::from_millis(millis(refill) * taken.saturating_sub(1));
         Allowance {
@@ -261,7 +259,7 @@ impl PersonShares {
         }
     }
 
-    /// When a bucket is full; nothing if it always was.
+    /// When a bucket is full; `None` if it always was.
     #[must_use]
     pub const fn full_at(&self, kind: ShareKind) -> Option<Time> {
         match kind {
@@ -287,7 +285,7 @@ impl PersonShares {
         if self.day == now.date() { self.calls } else { 0 }
     }
 
-    /// Gives a share back that was taken for nothing, on the day on which it was.
+    /// Gives back a share that was not used; the calls only on the day of the charge.
     #[must_use]
     pub fn give_back(&self, ask: PersonAsk, rules: &PersonRules, now: Time) -> Self {
         let mut next = self.clone();

@@ -1,4 +1,4 @@
-//! Whatever is asked, whenever, and however late a call is: no window holds more calls than it may.
+//! No window holds more calls than its limit, in whatever order and however late the calls are made.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -28,14 +28,14 @@ fn fullest(mut calls: Vec<i64>, window_ms: i64) -> usize {
     calls.iter().map(|start| from(*start)).max().unwrap_or(0)
 }
 
-/// One call that asks: how long after the one before; of a thousand each, how late it is made and how long it is under
-/// way.
+/// One call: the gap after the call before, and in thousandths of the longest time how late it is and how long it
+/// travels.
 fn asks() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
     let gap = prop_oneof![Just(0), 0..200_u64, 0..8_000_u64, 30_000..90_000_u64];
     prop::collection::vec((gap, 0..=1_000_u64, 0..=1_000_u64), 1..250)
 }
 
-/// Plays the stored turn as the table does.
+/// Takes turns as the table does.
 fn paced(limit: u32, scale: u32, patience_ms: i64, asks: &[(u64, u64, u64)]) -> Vec<i64> {
     let pace = Pace::new(limit, Timing::scaled(scale));
     let (mut now, mut next, mut calls) = (0_i64, None::<Time>, Vec::new());
@@ -55,7 +55,7 @@ fn paced(limit: u32, scale: u32, patience_ms: i64, asks: &[(u64, u64, u64)]) -> 
     calls
 }
 
-/// Plays the places as the table does: `travel` chooses the place too.
+/// Takes places as the table does; the second number draws the place.
 fn placed(limit: u32, scale: u32, asks: &[(u64, u64, u64)]) -> Vec<i64> {
     let places = Places::new(limit, Timing::scaled(scale));
     let mut held = vec![None; places.count() as usize];
@@ -83,7 +83,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Whoever comes in time finds a place: what is planned fits as it is.
+    /// A call that comes in time finds a place: planned calls fit into the limit.
     #[test]
     fn slots_never_overfill_a_window(
         limit in prop_oneof![2..40_u32, 100..400_u32],
@@ -110,7 +110,7 @@ proptest! {
 
 #[test]
 fn four_fifths_of_what_may_be_used_can_be_used() {
-    // Beyond that, whole milliseconds take their share.
+    // Above these limits, whole milliseconds take a part.
     for limit in 2..=600 {
         let calls = f64::from(usable(limit));
         let pace = Pace::new(limit, Timing::default());
@@ -147,7 +147,7 @@ fn start_refused_for_want_of_a_slot_gets_one_when_told() {
     assert!(again > now && pace.slot(next, again) <= later);
 }
 
-/// However many wait, whatever they draw: each tries after a place is free and within half a hold of that.
+/// Whatever the waiting calls draw, each tries after a place is free and within half a hold of that.
 #[test]
 fn calls_without_a_place_come_again_spread_over_half_a_hold() {
     let places = Places::new(120, Timing::default());

@@ -1,4 +1,4 @@
-//! Addresses in the US, as Metriport takes them.
+//! US addresses, as Metriport accepts them.
 
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ const PLACEHOLDER_ZIPS: [&str; 13] = [
     "00000", "99999", "10000", "20000", "30000", "40000", "50000", "60000", "70000", "80000", "90000", "12345", "54321",
 ];
 
-/// The states, the district and the territories that Metriport takes. USPS (Publication 28, appendix B) has more: the
+/// The states, the district and the territories that Metriport accepts. USPS (Publication 28, appendix B) also has the
 /// Northern Marianas, the freely associated states and the armed forces.
 const STATES: [&str; 55] = [
     "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY", "LA",

@@ -1,4 +1,4 @@
-//! Phone numbers and e-mail addresses, as Metriport takes them.
+//! Phone numbers and e-mail addresses, as Metriport accepts them.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +45,8 @@ fn ten_digits(phone: &str) -> Option<String> {
     (national.len() == 10).then_some(national)
 }
 
-/// The shape of an address; whether it exists is for a confirmation mail to find out. Metriport takes one that begins
-/// like a phone number for a phone number.
+/// The shape of an address; only a confirmation mail shows that it exists. Metriport reads one that begins like a phone
+/// number as a phone number.
 fn is_email(text: &str) -> bool {
     let Some((local, host)) = text.rsplit_once('@') else {
         return false;
@@ -88,7 +88,7 @@ fn is_top_level(label: &str) -> bool {
     (label.chars().count() > 1 && label.chars().all(is_letter)) || (encoded && label.len() > 3 && label.is_ascii())
 }
 
-/// A character beyond ASCII that Metriport takes in an address, and that people can see.
+/// A character beyond ASCII that Metriport accepts in an address and that people can see.
 fn is_international(character: char) -> bool {
     let taken = matches!(character, '\u{A1}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFEF}');
     taken && is_shown(character) && !character.is_whitespace()

@@ -8,15 +8,15 @@ use crate::domain::input::Input;
 /// Longest name or line, in characters.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// The text that [`text`] expects.
+/// Describes what [`text`] accepts.
 pub(super) const TEXT: &str = "a text of 1 to 200 characters, none of them a control or invisible";
 
-/// A name or a line that must be there.
+/// A name or a line that must not be empty.
 pub(super) fn text(input: &Input<'_>) -> Option<String> {
     line(input).filter(|text| !text.is_empty())
 }
 
-/// A line that may be empty: not too long, and each character one that people can see.
+/// A line that may be empty: not too long, and only of visible characters.
 pub(super) fn line(input: &Input<'_>) -> Option<String> {
     let text = input.text()?;
     let text = trim(&text);
@@ -24,13 +24,13 @@ pub(super) fn line(input: &Input<'_>) -> Option<String> {
     (short && text.chars().all(is_shown)).then(|| text.to_owned())
 }
 
-/// Drops the white space around a text. U+0085 stays, as it does in JavaScript, which does not count it as white space.
+/// Removes the white space around a text. U+0085 stays, since JavaScript does not count it as white space.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|character: char| character.is_whitespace() && character != '\u{85}')
 }
 
-/// Whether people can see the character and it moves no other: not a control (Cc), format (Cf), separator of lines or
-/// paragraphs (Zl, Zp), private (Co) or unassigned (Cn) one.
+/// Whether the character is visible and moves no other. It must not be a control (Cc), format (Cf), separator of lines
+/// or paragraphs (Zl, Zp), private (Co) or unassigned (Cn) one.
 pub(super) fn is_shown(character: char) -> bool {
     use GeneralCategory as Category;
     !matches!(

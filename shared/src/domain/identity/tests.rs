@@ -70,7 +70,7 @@ fn a_session_superseded_by_one_for_others_never_binds_and_a_late_one_does() {
         identity.clone().verify(&seen(Some(1), Some(1), 7), T).1,
         Verdict::Superseded
     );
-    // Nor once the demographics are what they were.
+    // Nor when the old demographics are linked again.
     let back = identity.clone().open(other(3));
     assert_eq!(back.verify(&seen(Some(1), Some(1), 7), T).1, Verdict::Superseded);
     let late = Time::from_millis(1000).plus(Duration::from_secs(86_400));
@@ -89,7 +89,7 @@ fn a_session_superseded_by_one_for_the_same_person_still_counts() {
         assert_eq!(verdict, Verdict::Bound, "session {n}");
         let standing = identity.standing(&patient(1), &hash(1), T, Timing::default());
         assert!(matches!(standing, Standing::Verified(_)));
-        // The other page was passed as well: what the newer one led to is what upstream holds.
+        // The other page was passed as well. Metriport holds the result of the newer one.
         let (after, verdict) = identity.clone().verify(&seen(Some(3 - n), Some(1), 8), T);
         if n == 1 {
             assert_eq!((&after.session, verdict), (&None, Verdict::Bound));
@@ -137,7 +137,7 @@ fn a_rejected_identity_is_proofed_again_even_under_its_old_id() {
         identity.standing(&patient(1), &hash(1), T, Timing::default()),
         Standing::Rejected
     );
-    // A replay of the old event does not bring it back; the new session does, whatever identity it yields.
+    // A replay of the old event does not restore it. The new session does, whatever identity it yields.
     assert_eq!(identity.clone().verify(&seen(Some(1), Some(1), 7), T).1, Verdict::Known);
     let (identity, verdict) = identity.open(session(2)).verify(&seen(Some(2), Some(1), 7), T);
     assert_eq!(verdict, Verdict::Bound);
@@ -197,7 +197,7 @@ fn of_several_sessions_the_one_that_is_ours_counts() {
     assert_eq!(of(&[session_id(1)]), Some(vec![session_id(1)]));
     assert_eq!(of(&[session_id(1), session_id(9)]), None);
     assert_eq!(Identity::default().open(session(1)).verify(&event, T).1, Verdict::Bound);
-    // As they are queued: one alone in the form that earlier versions read.
+    // In the queue a single session has the form that earlier versions read.
     let queued = serde_json::to_value(&event).unwrap();
     assert_eq!(queued["session"], serde_json::json!(["ids_8", "ids_1", "ids_9"]));
     assert_eq!(serde_json::from_value::<Verification>(queued).unwrap(), event);
@@ -209,8 +209,8 @@ fn of_several_sessions_the_one_that_is_ours_counts() {
 
 #[test]
 fn a_page_that_was_superseded_and_passed_binds_no_later_session_for_other_demographics() {
-    // Two pages for the same demographics are passed; the event of one of them comes only when a page for others
-    // is open, and names nothing but the patient.
+    // Two pages for the same demographics are passed. The event of one comes when a page for other demographics is
+    // open, and names only the patient.
     let one = Identity::default().open(session(1)).open(session(2));
     let (proofed, verdict) = one.verify(&seen(None, Some(1), 7), T);
     assert_eq!(verdict, Verdict::Bound);
@@ -221,15 +221,15 @@ fn a_page_that_was_superseded_and_passed_binds_no_later_session_for_other_demogr
     let late = seen(None, Some(1), 8);
     let changed = proofed.open(others(3));
     assert_eq!(changed.clone().verify(&late, T).1, Verdict::Unbound);
-    // Nor does it once a page for those others was passed and another was opened for them.
+    // Nor once a page for the other demographics was passed and another was opened.
     let (changed, verdict) = changed.verify(&seen(Some(3), Some(1), 9), T);
     assert_eq!(verdict, Verdict::Bound);
     assert_eq!(changed.open(others(4)).verify(&late, T).1, Verdict::Unbound);
 }
 
 proptest! {
-    /// Whatever comes, in whatever order and however often: a bound identity stays bound, versions only grow, and
-    /// only an event about our own session and patient ever binds.
+    /// For any events in any order: a bound identity stays bound, versions only grow, and only an event about our own
+    /// session and patient binds.
     #[test]
     fn nothing_regresses(
         events in prop::collection::vec((prop::option::of(1u8..4), prop::option::of(1u8..3), 1u8..4), 0..24),

@@ -1,27 +1,27 @@
-//! Conflicts of links: why a person is not linked to a patient, and how often that happened to them.
+//! Link conflicts: why a person is not linked to a patient, and how often this happened to them.
 //!
-//! A refusal says that Metriport has a patient of another person who is alike. Somebody who tries the demographics of
-//! others would learn so who is a patient of this account: a person gets few such answers, and then the same answer
-//! without a look.
+//! A refusal shows that Metriport has a similar patient who is another person. A caller who tries other persons'
+//! demographics could so learn who is a patient of this account. Each person gets few such answers, and then the same
+//! answer without a check.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Time, Timing};
 
-/// Refusals within [`Timing::refusal_window`] after which a person is refused at once.
+/// Refusals within [`Timing::refusal_window`] after which every link is refused at once.
 pub const REFUSALS_MAX: usize = 5;
 
-/// Why a person is not linked. The operator sees which it was; the caller does not, since it may say something about
+/// Why a person is not linked. The operator sees the reason. The caller does not, since it may reveal something about
 /// another person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkConflict {
-    /// The token names the person otherwise than before.
+    /// The token has another external id than before.
     ExternalIdChanged,
     /// The patient belongs to another person, or another person has claimed it.
     PatientOwned,
     /// Metriport answered with a patient that carries another external id.
     PatientForeign,
-    /// [`REFUSALS_MAX`] links were refused within the window: nothing was looked at.
+    /// [`REFUSALS_MAX`] links were refused within the window, so nothing was checked.
     RefusedTooOften,
 }
 
@@ -38,19 +38,19 @@ impl LinkConflict {
     }
 }
 
-/// When the last links of one person were refused, oldest first.
+/// The times at which a person's last links were refused, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LinkRefusals(Vec<Time>);
 
 impl LinkRefusals {
-    /// Whether none is remembered.
+    /// Whether no refusal is stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Until when every link of this person is refused at once; `None` if the next one is looked at.
+    /// The time until which every link is refused at once; `None` if the next one is checked.
     #[must_use]
     pub fn until(&self, now: Time, timing: Timing) -> Option<Time> {
         let mut recent = self.recent(now, timing);
@@ -58,7 +58,7 @@ impl LinkRefusals {
         (recent.count() + 1 >= REFUSALS_MAX).then(|| oldest.plus(timing.refusal_window()))
     }
 
-    /// With a refusal of now. Those that no longer count are forgotten.
+    /// Adds a refusal at `now` and drops those that no longer count.
     #[must_use]
     pub fn with(&self, now: Time, timing: Timing) -> Self {
         let recent: Vec<Time> = self.recent(now, timing).chain([now]).collect();
@@ -91,10 +91,10 @@ mod tests {
             (&[0, 1, 2, 3, 4], 4, Some(HOUR_MS)),
             (&[0, 1, 2, 3, 4], HOUR_MS - 1, Some(HOUR_MS)),
             (&[0, 1, 2, 3, 4], HOUR_MS, None),
-            // One comes free at a time.
+            // One refusal expires at a time.
             (&[0, 1, 2, 3, 4, HOUR_MS], HOUR_MS, Some(HOUR_MS + 1)),
             (&[0, 1, 2, 3, HOUR_MS], HOUR_MS, None),
-            // Two at once, and more than count.
+            // Several at once, and more than count.
             (&[5, 5, 5, 5, 5, 5, 6], 6, Some(5 + HOUR_MS)),
         ] {
             let refusals = refused_at(times);

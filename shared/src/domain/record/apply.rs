@@ -4,7 +4,7 @@ use super::{ATTEMPTS_MAX, Delivery, Record, RecordChange, RecordEvent, RecordRea
 use crate::domain::{Time, Timing, UpstreamRequestId};
 
 impl Record {
-    /// Applies an event. `None` when it changes nothing.
+    /// Applies an event. `None` if it changes nothing.
     #[must_use]
     pub fn apply(&self, event: &RecordEvent, now: Time, timing: Timing) -> Option<RecordChange> {
         let mut next = self.clone();
@@ -20,13 +20,14 @@ impl Record {
             next.due_at = None;
             next.ended_at = Some(now);
         }
+        // Messages about the former due work become stale.
         if next.due_at != self.due_at || next.state != self.state {
             next.due_seq += 1;
         }
         next.version += 1;
         let binds = next.request.clone().filter(|request| known.as_ref() != Some(request));
         let (held, holds) = (self.state.holds_lock(), next.state.holds_lock());
-        // Its last query may run on: then the lock is left to lapse.
+        // The last query may still run, so the lock is left to expire.
         let lapses = *event == RecordEvent::DeadlinePassed
             && matches!(self.state, RecordState::Starting | RecordState::Processing);
         Some(RecordChange {
@@ -49,8 +50,8 @@ impl Record {
             (Starting, RecordEvent::StartDeferred(until)) => {
                 self.not_started();
                 if self.state == Starting && self.unanswered == 0 {
-                    // Nothing runs, so the lock is given back, and it does not count; the record's own deadline bounds
-                    // these. It keeps nothing of the rate budget that others could use meanwhile.
+                    // Nothing runs, so the lock is released and the attempt does not count; the record's own deadline
+                    // bounds these. A waiting record holds no part of the rate budget.
                     self.attempts = self.attempts.saturating_sub(1);
                     self.state = Waiting;
                 }
@@ -62,7 +63,7 @@ impl Record {
                 if self.state == Starting && self.unanswered == 0 {
                     self.fail(RecordReason::UpstreamRefused);
                 } else {
-                    // What was taken on before is waited for all the same.
+                    // An earlier start may have begun a query, whose delivery is awaited.
                     self.await_delivery(now, timing);
                 }
             }
@@ -87,8 +88,7 @@ impl Record {
         }
     }
 
-    /// The latest time at which somebody must look again: no wait outlives the attempt or the record, but for a
-    /// transfer.
+    /// The latest time for the next look: no wait outlasts the attempt or the record, except a transfer.
     fn latest(&self) -> Time {
         let attempting = matches!(self.state, RecordState::Starting | RecordState::Processing);
         let attempt = self.attempt_until.filter(|_| attempting);
@@ -102,13 +102,13 @@ impl Record {
         self.attempt_until = Some(now.plus(timing.consolidated_life()));
         self.looks = 0;
         self.unheard = self.unheard.saturating_add(self.unanswered);
+        // Counted before the call, so that after a crash the start is unanswered.
         self.unanswered = 1;
-        // A start without a result is found again after this pause and repeated.
+        // After this pause a start without a result is due again and is repeated.
         self.due_at = Some(now.plus(timing.delivery_wait(1)));
     }
 
-    /// Written before the call, so that whatever becomes of it, and of this process, what is stored says that another
-    /// query may have begun.
+    /// Written before the call, so that after a crash the record shows that another query may have begun.
     fn repeat(&mut self, now: Time, timing: Timing) {
         if self.state == RecordState::Starting && self.request.is_some() {
             // The look before has no answer.
@@ -120,7 +120,7 @@ impl Record {
         self.due_at = Some(now.plus(timing.delivery_wait(1)));
     }
 
-    /// Upstream's answer: a query that begins, or the one that runs.
+    /// Applies Metriport's answer: a new query, or the one that runs.
     fn started(&mut self, request: &UpstreamRequestId, now: Time, timing: Timing) {
         let before = self.request.replace(request.clone());
         let news = before.as_ref() != Some(request);
@@ -129,7 +129,7 @@ impl Record {
             self.looks = 0;
         }
         if news && before.is_some() {
-            // The one before has ended unheard.
+            // The query before ended without a delivery.
             self.attempts = (self.attempts + 1).min(ATTEMPTS_MAX);
         }
         (self.unanswered, self.unheard) = (0, 0);
@@ -137,7 +137,7 @@ impl Record {
         self.await_delivery(now, timing);
     }
 
-    /// A start had certainly no effect: what was before it still holds.
+    /// Takes back a start that certainly had no effect.
     fn not_started(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);
         if self.request.is_some() {
@@ -145,15 +145,15 @@ impl Record {
         }
     }
 
-    /// A query may have begun just now. It would overwrite the file of whoever took the lock next: it is kept for as
-    /// long as that query may take, and the same start is sent again, which returns it if it runs.
+    /// A query may just have begun and would overwrite the next record's file. The lock is kept for as long as it may
+    /// take. The same start is sent again and returns the query if it runs.
     fn unknown(&mut self, now: Time, timing: Timing) {
         self.request = None;
         self.attempt_until = Some(now.plus(timing.consolidated_life()));
         self.due_at = Some(now.plus(timing.poll_gap(self.looks + 1)));
     }
 
-    /// Waits for the webhook before the query is looked at again. The last one is not: a look would begin another.
+    /// Waits for the webhook before the next look. The last query is not looked at, since a look would begin another.
     fn await_delivery(&mut self, now: Time, timing: Timing) {
         let look = now.plus(timing.delivery_wait(self.attempts + self.looks));
         let last = self.attempt_until.filter(|_| self.attempts >= ATTEMPTS_MAX);
@@ -170,13 +170,13 @@ impl Record {
             Delivery::Nothing => self.state = RecordState::Empty,
             Delivery::Link => {
                 self.state = RecordState::Offered;
-                // Links die after three minutes; one that was not followed by then is not waited for.
+                // A link expires after three minutes. A transfer that has not begun by then is given up.
                 self.due_at = Some(now.plus(timing.link_life()));
             }
         }
     }
 
-    /// One more consolidated query, after a pause; or none, when there were enough.
+    /// Waits before one more consolidated query, or fails after the last one.
     fn again(&mut self, now: Time, timing: Timing) {
         if self.attempts >= ATTEMPTS_MAX {
             self.fail(RecordReason::AttemptsExhausted);

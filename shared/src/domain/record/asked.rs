@@ -1,4 +1,4 @@
-//! What is asked of a consolidated query, and whether a delivery answers it.
+//! The request for a consolidated record, and whether a delivery answers it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::domain::input::{Faults, Input};
 use crate::domain::time::is_calendar_date;
 use crate::domain::{PatientId, UpstreamRequestId};
 
-/// The form a record comes in.
+/// The form of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Conversion {
@@ -43,7 +43,7 @@ impl Conversion {
     }
 }
 
-/// What is asked: a form, and filters that narrow the record.
+/// A request: a form, and filters that narrow the record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Asked {
@@ -62,7 +62,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads the body of `POST /v1/records`. Notes each part that upstream would refuse.
+    /// Reads the body of `POST /v1/records`. Notes each part that Metriport would refuse.
     pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<Self> {
         const KNOWN: [&str; 4] = ["conversionType", "resources", "dateFrom", "dateTo"];
         const DATE_TO: &str = "a date YYYY-MM-DD, not before dateFrom";
@@ -86,8 +86,8 @@ impl Asked {
         })
     }
 
-    /// Whether a delivery's `filters` contradict nothing of what we asked. Upstream joins resources by comma. A filter
-    /// that is absent or empty says nothing: the page `handling-data/webhooks-with-nq` does not list all of them.
+    /// Whether a delivery's `filters` agree with our request. Metriport joins resources by comma. An absent or empty
+    /// filter does not contradict, since the page `handling-data/webhooks-with-nq` does not list all of them.
     #[must_use]
     pub fn agrees_with(&self, filters: &BTreeMap<String, String>) -> bool {
         let filter = |name: &str| {
@@ -127,7 +127,7 @@ fn date(input: &Input<'_>) -> Option<String> {
     input.text().filter(|text| is_calendar_date(text))
 }
 
-/// What a `medical.consolidated-data` webhook says, but for its links.
+/// The content of a `medical.consolidated-data` webhook without its links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
     /// The consolidated query it answers.
@@ -142,8 +142,8 @@ pub struct Delivered {
     pub has_link: bool,
 }
 
-/// The resource types that consolidated queries are documented to take (docs.metriport.com, page
-/// `fhir/consolidated-data-query-post`). Referenced resources are added by upstream.
+/// The resource types that consolidated queries accept (docs.metriport.com, page `fhir/consolidated-data-query-post`).
+/// Metriport adds referenced resources.
 pub const RESOURCE_TYPES: [&str; 24] = [
     "AllergyIntolerance",
     "Binary",

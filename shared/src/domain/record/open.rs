@@ -1,18 +1,17 @@
-//! The unfinished records that a person has asked for: no more than three at once, and two that ask for the same are
-//! one.
+//! The unfinished records that a person has asked for: at most three, and equal requests are one record.
 //!
-//! The end of a record does not update this list. The next request reads the listed records and drops those that have
-//! ended.
+//! The end of a record does not update this list. A request that finds the list full reads the listed records and drops
+//! the ended ones.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Asked, Record};
 use crate::domain::{RecordId, Time};
 
-/// How many a person may have.
+/// Most unfinished records of a person.
 pub const OPEN_MAX: usize = 3;
 
-/// One of them.
+/// One unfinished record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenRecord {
     /// Its id.
@@ -26,12 +25,12 @@ pub struct OpenRecord {
 pub struct OpenRecords {
     /// Counts every write.
     pub version: u64,
-    /// No more than [`OPEN_MAX`].
+    /// At most [`OPEN_MAX`].
     pub records: Vec<OpenRecord>,
 }
 
 impl OpenRecords {
-    /// The newest that asks for the same: all older ones of those have ended.
+    /// The newest record that asks for the same; all older ones have ended.
     #[must_use]
     pub fn equal(&self, asked: &Asked) -> Option<RecordId> {
         self.records
@@ -41,13 +40,13 @@ impl OpenRecords {
             .map(|record| record.id)
     }
 
-    /// Whether there is no room for another, unless one has ended.
+    /// Whether the list is full, ended records included.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         self.records.len() >= OPEN_MAX
     }
 
-    /// Without those that `found`, the listed records as they are stored, does not show to be unfinished.
+    /// Drops each record that `found`, the stored records, does not show as unfinished.
     #[must_use]
     pub fn without_ended(&self, found: &[Record], now: Time) -> Self {
         let is_open = |id: RecordId| {
@@ -61,7 +60,7 @@ impl OpenRecords {
         }
     }
 
-    /// With a new one, to be written over the version that was read.
+    /// Adds a record, to be written over the version that was read.
     #[must_use]
     pub fn with(&self, new: &Record) -> Self {
         let mut next = self.clone();
@@ -113,13 +112,13 @@ mod tests {
             .fold(OpenRecords::default(), |list, record| list.with(record));
         assert!(list.is_full() && list.version == 3);
         assert_eq!(list.without_ended(&three, NOW), list);
-        // The second has ended, and the third is not there.
+        // The second has ended; the third is not stored.
         let open = list.without_ended(&[three[0].clone(), ended(&three[1])], NOW);
         assert_eq!(
             open.records.iter().map(|record| record.id).collect::<Vec<_>>(),
             [three[0].id]
         );
-        // A record whose time is over has ended although no process wrote that.
+        // A record whose life is over has ended, although no process wrote that.
         let late = three[0].expires_at;
         assert_eq!(list.without_ended(&three, late).records, []);
     }

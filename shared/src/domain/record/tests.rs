@@ -74,7 +74,7 @@ fn an_ordinary_record_takes_the_lock_and_gives_it_back() {
 pub(super) fn processing() -> Record {
     after(&after(&asked(), RecordEvent::Claimed), RecordEvent::Started(request(1)))
 }
-/// A record whose query is being looked at.
+/// A record whose start is repeated.
 fn looking() -> Record {
     let record = processing();
     assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Repeat);
@@ -88,7 +88,7 @@ fn put_off() -> RecordEvent {
 fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
     let mut record = after(&asked(), RecordEvent::Claimed);
     for n in 1..=u8::try_from(ATTEMPTS_MAX).unwrap() {
-        // Another query than the one that was waited for: that one ended unheard.
+        // Another query than the awaited one, which ended without a delivery.
         record = after(&record, RecordEvent::Started(request(n)));
         assert_eq!((record.attempts, record.state), (n.into(), RecordState::Processing));
         assert_eq!(record.request, Some(request(n)));
@@ -97,7 +97,7 @@ fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
             record = after(&record, RecordEvent::Repeated);
         }
     }
-    // The last one is waited for as long as it may take, and not looked at: that would begin another.
+    // The last query is awaited for as long as it may take. A look would begin another.
     assert_eq!(record.due_at, record.attempt_until);
     let over = RecordEvent::AttemptOver;
     assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Apply(over.clone()));
@@ -126,7 +126,7 @@ fn a_query_that_runs_is_looked_at_ever_less_often_and_keeps_its_attempt() {
     assert_eq!(record.step(over), RecordStep::Apply(RecordEvent::AttemptOver));
 }
 
-/// The lock is not given back, and the delivery is taken.
+/// The lock is not released, and the delivery is accepted.
 #[test]
 fn a_look_that_certainly_began_nothing_leaves_the_query_to_be_waited_for() {
     for event in [RecordEvent::StartRefused, put_off()] {
@@ -143,7 +143,7 @@ fn a_look_that_certainly_began_nothing_leaves_the_query_to_be_waited_for() {
 #[test]
 fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() {
     let looking = looking();
-    // Of the query that ran: another may have begun since, and it is the one to wait for.
+    // The query that ran: another may have begun since, and that one is awaited.
     assert!(!looking.awaits(&delivered(), false));
     assert!(looking.awaits(&delivered(), true));
     let link = RecordEvent::Delivered(Delivery::Link, Some(request(2)));
@@ -153,13 +153,13 @@ fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() 
         (RecordState::Offered, Some(request(2)))
     );
     assert_eq!(after(&offered, RecordEvent::Started(request(2))), offered);
-    // Of several starts without an answer, nobody knows which began the last query.
+    // If several starts are unanswered, the last query is unknown.
     let twice = after(&after(&looking, RecordEvent::StartUnknown), RecordEvent::Repeated);
     assert!(!twice.awaits(&delivered(), true) && !twice.awaits(&delivered(), false));
     assert!(after(&twice, RecordEvent::Started(request(1))).awaits(&delivered(), false));
 }
 
-/// Its query may end late: taking its delivery would give the lock back under the start that is on its way.
+/// Its query may end late. Accepting its delivery would release the lock during the next start.
 #[test]
 fn delivery_for_a_given_up_start_is_not_awaited_by_the_next() {
     let unknown = after(&after(&asked(), RecordEvent::Claimed), RecordEvent::StartUnknown);
@@ -256,11 +256,11 @@ fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
     let unknown = change.record;
     assert!(unknown.state == RecordState::Starting && !change.unlocks && unknown.attempts == 1);
     assert_eq!(unknown.step(unknown.due_at.unwrap()), RecordStep::Repeat);
-    // A delivery that came before the answer could be written is still ours.
+    // A delivery that came before the answer was written is still ours.
     assert!(unknown.awaits(&delivered(), true));
     let over = unknown.attempt_until.unwrap();
     assert_eq!(unknown.step(over), RecordStep::Apply(RecordEvent::AttemptOver));
-    // Nor is it given back by a start that was not made, if one before it may have been.
+    // Nor does a start that was not made release the lock, if an earlier one may have been made.
     let crashed = after(&claimed, RecordEvent::Repeated);
     for before in [after(&unknown, RecordEvent::Repeated), crashed] {
         let change = before.apply(&put_off(), T0, Timing::default()).unwrap();
@@ -373,8 +373,8 @@ fn any_event() -> impl Strategy<Value = RecordEvent> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// Any events in any order: terminal states are final, whatever waits has a due time, the lock is taken and given
-    /// back in turn, only what was fetched under the lock is ever available, and attempts are bounded.
+    /// For any events in any order: terminal states are final, and every waiting record has a due time. The lock is
+    /// taken and released in turn, only a record fetched under it is available, and attempts are bounded.
     #[test]
     fn the_record_keeps_its_rules(events in prop::collection::vec(any_event(), 0..60)) {
         let mut record = asked();

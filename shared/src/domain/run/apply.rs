@@ -4,9 +4,9 @@ use super::{Change, Deferral, Outcome, Reason, RecordPhase, Report, Run, RunEven
 use crate::domain::{RecordId, SourceKind, SourceStatus, Time, Timing, UpstreamRequestId};
 
 impl Run {
-    /// Applies an event. `None` when it changes nothing: a duplicate, or something that would regress the run.
+    /// Applies an event. `None` if it changes nothing: a duplicate, or an event that would regress the run.
     ///
-    /// `spare` is the id of a record to be made, should the event call for one.
+    /// `spare` is the id of the record that the event may make.
     #[must_use]
     pub fn apply(&self, event: &RunEvent, now: Time, timing: Timing, spare: RecordId) -> Option<Change> {
         let mut draft = Draft::of(self, now, timing, spare);
@@ -60,8 +60,8 @@ impl Draft {
                 self.due(*until);
             }
             (Queued, RunEvent::StartTooLate) => self.fail(Reason::Aal2SessionExpired),
-            // A duplicate message may still ask for a turn after the start was claimed; its later turn does not undo
-            // the claim.
+            // A duplicate message may ask for a turn after the start was claimed. Its later turn does not undo the
+            // claim.
             (
                 Starting,
                 RunEvent::StartDeferred {
@@ -88,7 +88,7 @@ impl Draft {
             ) => {
                 self.reported(*source, *status, request.as_ref());
             }
-            // A settled run is complete in what it may do; what it knows may still be filled in.
+            // A settled run no longer changes its state, but still notes what a source reports.
             (_, RunEvent::SourceReported { source, status, .. }) => {
                 let now = self.now;
                 let known = self.change.run.sources.status(*source);
@@ -97,13 +97,13 @@ impl Draft {
                 }
             }
             (Running, RunEvent::Polled { report }) => self.polled(report),
-            // Every source has ended, and nothing says that one is tried again: the pull waits for no answer.
+            // Every source has ended, and no report says that one is retried, so the run does not wait for a status.
             (Running, RunEvent::PollFailed { .. }) if self.is_to_ask() => self.settle(true),
             (Running, RunEvent::PollFailed { until }) => self.not_yet(*until),
             (Running, RunEvent::DeadlinePassed) => self.deadline(),
             (Consolidating, RunEvent::RecordAwaited { until }) => self.not_yet(*until),
             (Consolidating, RunEvent::RecordEnded { available }) => self.record_ended(*available),
-            // Out of its order.
+            // Out of order.
             _ => {}
         }
     }
@@ -113,13 +113,14 @@ impl Draft {
         if !run.state.waits() {
             run.due_at = None;
         }
-        // A slot serves one start: should that have to be repeated, it takes another.
+        // A slot serves one start. A repeated start takes another.
         if run.state != RunState::Queued {
             run.start_at = None;
         }
         if run == before {
             return None;
         }
+        // Messages about the former due work become stale.
         if run.due_at != before.due_at || run.state != before.state {
             run.due_seq += 1;
         }
@@ -139,7 +140,7 @@ impl Draft {
         self.due(until);
     }
 
-    /// Never beyond the time by which it must have started.
+    /// Puts the start off, at most to its deadline.
     fn defer(&mut self, until: Time) {
         let until = until.min(self.change.run.start_by);
         self.run().state = RunState::Queued;
@@ -159,7 +160,7 @@ impl Draft {
         self.change.frees_session = true;
     }
 
-    /// The query may have run: one look at the record, then the run ends unconfirmed.
+    /// The query may have run: the run fetches one record and then ends as unconfirmed.
     fn give_up_start(&mut self) {
         self.run().unconfirmed = true;
         self.run().reason = Some(Reason::StartUnknown);
@@ -176,7 +177,7 @@ impl Draft {
         self.settle(ended);
     }
 
-    /// Upstream works on the query: by its own answer, or by a webhook that proves it.
+    /// Metriport works on the query, by its answer or by a webhook that proves the start.
     fn begin(&mut self, request: Option<&UpstreamRequestId>) {
         let (now, timing) = (self.now, self.timing);
         if self.change.run.request.is_none() {
@@ -211,16 +212,16 @@ impl Draft {
         }
     }
 
-    /// Whether every source has ended, and upstream is to be asked whether it tries one that failed again.
+    /// Whether every source has ended and Metriport must be asked whether it retries a failed one.
     fn is_to_ask(&self) -> bool {
         let run = &self.change.run;
         let may_ask = run.state == RunState::Running && run.request.is_some();
         may_ask && run.sources.all_settled() && run.sources.any_may_be_retried()
     }
 
-    /// Takes in what upstream's status says. Whether the query has ended, or the end of every source is named: then
-    /// upstream tries none again. What is said of all alike leaves a failure as it is: the status may not list a source
-    /// that failed (docs.metriport.com, page `network/start-network-query`).
+    /// Applies Metriport's status. Returns whether Metriport retries no source: its query has ended, or the end of
+    /// every source is named. The overall outcome does not change a failed source, since the status may not list one
+    /// (docs.metriport.com, page `network/start-network-query`).
     fn report(&mut self, report: &Report) -> bool {
         let now = self.now;
         let sources = &mut self.run().sources;
@@ -256,7 +257,7 @@ impl Draft {
         self.settle(true);
     }
 
-    /// Decides what the sources' states mean for the run. A failure is not final before the query has `ended`.
+    /// Decides the run's state from its sources. A failure is final only if the query has `ended`.
     fn settle(&mut self, ended: bool) {
         let run = &self.change.run;
         let answered = run.sources.count(SourceStatus::Completed) > 0;
@@ -274,7 +275,7 @@ impl Draft {
         }
     }
 
-    /// The record's end is announced; should that be lost, the run looks for itself, less and less often.
+    /// A message announces the record's end. If it is lost, the run looks at the record, less and less often.
     fn consolidate(&mut self) {
         let until = self.now.plus(self.timing.poll_gap(0));
         let all = self.change.run.sources.count(SourceStatus::Completed) == self.change.run.sources.len();

@@ -1,44 +1,44 @@
-//! What can happen to a run. The timeline keeps these: codes, ids and states, never clinical data.
+//! The events of a run. The timeline keeps them: codes, ids and states, never clinical data.
 
 use serde::{Deserialize, Serialize};
 
 use super::Reason;
 use crate::domain::{SourceKind, SourceStatus, Time, UpstreamRequestId};
 
-/// Something that happened to a run.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum RunEvent {
     /// The intent to start is written; the call follows.
     StartClaimed,
-    /// Upstream answered the start.
+    /// Metriport answered the start.
     Started {
-        /// Its id of the query.
+        /// Metriport's id of the query.
         request: UpstreamRequestId,
-        /// What it says of the sources.
+        /// Its report on the sources.
         report: Report,
     },
-    /// The start was not made or certainly had no effect, and is tried again.
+    /// The start was not made or certainly had no effect. It is tried again.
     StartDeferred {
-        /// Why.
+        /// The cause.
         cause: Deferral,
-        /// When.
+        /// Until when.
         until: Time,
     },
-    /// Upstream refused the start.
+    /// Metriport refused the start.
     StartRefused {
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
-    /// The call ended without saying whether the query started. It is never repeated.
+    /// The call ended without showing whether the query started. It is never repeated.
     StartUnknown,
-    /// Nothing proved within the wait that the query started.
+    /// The wait ended, and nothing proved that the query started.
     StartStayedUnknown,
     /// The AAL2 session ended before the start.
     StartTooLate,
-    /// A source reported, by webhook.
+    /// A webhook reported a source's end.
     SourceReported {
-        /// Which.
+        /// The source.
         source: SourceKind,
         /// How it ended.
         status: Outcome,
@@ -46,26 +46,26 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<UpstreamRequestId>,
     },
-    /// Upstream's status was read.
+    /// Metriport's status was read.
     Polled {
-        /// What it said.
+        /// Its report.
         report: Report,
     },
-    /// Upstream's status could not be read this time.
+    /// Metriport's status was not read this time.
     PollFailed {
         /// When to try again.
         until: Time,
     },
     /// The deadline for the sources has passed.
     DeadlinePassed,
-    /// The final record is still on its way.
+    /// The final record has not ended yet.
     RecordAwaited {
         /// When to look again.
         until: Time,
     },
-    /// The final record is in the bucket, or there is nothing to fetch.
+    /// The final record has ended.
     RecordEnded {
-        /// Whether it could be had.
+        /// Whether it is available or empty.
         available: bool,
     },
 }
@@ -76,9 +76,9 @@ pub enum RunEvent {
 pub enum Deferral {
     /// No byte was written.
     NotSent,
-    /// Upstream's rate limit.
+    /// Metriport's rate limit.
     RateLimited,
-    /// Our own budget, which keeps that limit: another time is planned.
+    /// Our own budget, which keeps that limit, planned another time.
     Budget,
 }
 
@@ -101,23 +101,23 @@ impl From<Outcome> for SourceStatus {
     }
 }
 
-/// What upstream says of a query: start and status replies share this shape.
+/// Metriport's report on a query; start and status replies share this shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The overall outcome, once there is one for every source alike.
+    /// The overall outcome, once it is the same for every source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overall: Option<Outcome>,
-    /// Whether upstream's query has ended, which it does not before its last source. Timelines do not hold it.
+    /// Whether Metriport's query has ended, which it does after its last source. Timelines do not hold this.
     #[serde(skip)]
     pub is_final: bool,
-    /// What is said of single sources.
+    /// The reports on single sources.
     #[serde(default)]
     pub sources: Vec<Reported>,
 }
 
 impl Report {
-    /// How a source ended by what is said of it alone, and the HTTP status of one that did not start.
+    /// The end of a source by the report on it alone, and the HTTP status if it did not start.
     #[must_use]
     pub fn ending(&self, kind: SourceKind) -> Option<(Outcome, Option<u16>)> {
         let of_it = self.sources.iter().filter(|said| said.source == kind);
@@ -126,13 +126,13 @@ impl Report {
     }
 }
 
-/// What upstream says of one source.
+/// Metriport's report on one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reported {
-    /// Which.
+    /// The source.
     pub source: SourceKind,
-    /// How far it is: `None` while it is processed, or in a word we do not know.
+    /// Its outcome; `None` while it is processed or if its status is unknown to us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// The HTTP status of a source that did not start.

@@ -27,7 +27,7 @@ fn at(run: &Run, event: RunEvent, now: Time) -> Run {
     run.apply(&event, now, Timing::default(), spare(1))
         .map_or_else(|| run.clone(), |change| change.run)
 }
-/// The change an event makes at `T0`, if any.
+/// The change that an event makes at `T0`, if any.
 fn apply(run: &Run, event: &RunEvent, spare: RecordId) -> Option<Change> {
     run.apply(event, T0, Timing::default(), spare)
 }
@@ -114,7 +114,7 @@ fn sources_that_cannot_start_make_the_run_partial() {
     assert_eq!(run.state, RunState::Partial);
 }
 
-/// A source may be retried after a failure while upstream's query runs.
+/// Metriport may retry a failed source while its query runs.
 #[test]
 fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
     let run = after(
@@ -148,7 +148,7 @@ fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
     }
 }
 
-/// The status need not list a source that could not start, and what it says of all alike is not said of that one.
+/// The status need not list a source that could not start, and the overall outcome does not apply to it.
 #[test]
 fn a_source_that_did_not_start_is_not_completed_by_the_whole() {
     let run = after(&accepted(&[SourceKind::Hie, SourceKind::Lab]), RunEvent::StartClaimed);
@@ -190,7 +190,7 @@ fn a_pull_whose_sources_have_ended_waits_for_no_status_that_does_not_come() {
     let until = open.expires_at;
     let unread = after(&open, RunEvent::PollFailed { until });
     assert_eq!(unread.state, RunState::Consolidating);
-    // The status is final, and lists no source.
+    // The status is final and lists no source.
     let report = Report {
         is_final: true,
         ..Report::default()
@@ -198,7 +198,7 @@ fn a_pull_whose_sources_have_ended_waits_for_no_status_that_does_not_come() {
     assert_eq!(after(&open, RunEvent::Polled { report }).state, RunState::Consolidating);
 }
 
-/// Upstream's status decides whether a failure is final, and it is read at once.
+/// Metriport's status decides whether a failure is final, and it is read at once.
 #[test]
 fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
     let later = Time::from_millis(T0.millis() + 1);
@@ -237,7 +237,7 @@ fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
     assert!(given_up.state == RunState::Consolidating && !given_up.all_answered);
     let late = at(&retried, RunEvent::DeadlinePassed, retried.expires_at);
     assert_eq!(late.state, RunState::Consolidating);
-    // An ended run takes no late answer.
+    // An ended run accepts no late answer.
     let ended = at(&given_up, RunEvent::RecordEnded { available: true }, later);
     assert_eq!(ended.state, RunState::Partial);
     let answer = reported(SourceKind::Lab, Outcome::Completed);
@@ -419,9 +419,9 @@ fn rank(state: RunState) -> u8 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// Any events in any order, repeated and missing: no state regresses (a start that certainly had no effect may be
-    /// tried again), terminal states are final and told once, whatever waits has a deadline, versions and due numbers
-    /// only grow, and each phase makes at most one record while the run lives.
+    /// For any events in any order, repeated and missing: no state regresses, except by a start that certainly had no
+    /// effect. Terminal states are final and reported once, and every waiting run has a deadline. Versions and due
+    /// numbers only grow, and each phase makes at most one record while the run lives.
     #[test]
     fn the_run_keeps_its_rules(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
         let all = SourceKind::ALL.into_iter().enumerate();
@@ -465,7 +465,7 @@ proptest! {
         prop_assert_eq!(ends, u32::from(run.state.is_terminal()));
     }
 
-    /// The timeline keeps the events that changed the run, with their times and records: replayed, they give the run.
+    /// The timeline keeps the events that changed the run, with their times and records. Replayed, they give the run.
     #[test]
     fn a_timeline_gives_the_run_back(events in prop::collection::vec(any_event(), 0..40)) {
         let accepted = accepted(&SourceKind::ALL);
@@ -482,7 +482,7 @@ proptest! {
         prop_assert_eq!(accepted.replay(history, Timing::default()), run);
     }
 
-    /// Applying an event twice in a row is applying it once, but for the counted ones.
+    /// A webhook that is applied twice has one effect.
     #[test]
     fn webhooks_are_idempotent(events in prop::collection::vec(any_event(), 0..20)) {
         let mut run = accepted(&SourceKind::ALL);
@@ -512,14 +512,14 @@ fn a_slot_serves_one_start_and_is_told_until_then() {
     assert_eq!(deferred.step(T0), Step::Wait(later));
     let claimed = after(&deferred, RunEvent::StartClaimed);
     assert_eq!((claimed.start_at, claimed.estimated_start(T0)), (None, None));
-    // Refused by upstream all the same: the next try is planned, and has no slot yet.
+    // Metriport refuses it nevertheless. The next try is planned and has no slot yet.
     let cause = Deferral::RateLimited;
     let again = after(&claimed, RunEvent::StartDeferred { cause, until: later });
     assert_eq!((again.start_at, again.estimated_start(T0)), (None, Some(later)));
     assert_eq!(again.estimated_start(again.start_by), None, "it reads as failed");
 }
 
-/// Two messages for one start ask for its turn: one gets it and claims the start, the other is told to come later.
+/// Two messages for one start ask for its turn. One gets it and claims the start; the other gets a later turn.
 #[test]
 fn a_later_turn_does_not_take_back_a_start_that_is_claimed() {
     let claimed = after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed);

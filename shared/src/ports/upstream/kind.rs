@@ -1,38 +1,39 @@
-//! The closed list of failures, and what each says about the call's effect.
+//! The closed list of failures, and the effect that each call may have had.
 
 use std::time::Duration;
 
-/// Whether a failed call may have done something at Metriport.
+/// Whether a failed call may have had an effect at Metriport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// No byte of the request was written: it did nothing.
+    /// No byte of the request was written: it had no effect.
     NotSent,
-    /// Metriport answered that it refuses: it did nothing.
+    /// Metriport answered with a refusal: it had no effect.
     Refused,
-    /// The request went out and no definite answer came back: it may have done everything.
+    /// The request was sent and no definite answer came: it may have had its full effect.
     Unknown,
 }
 
 /// Why a call failed; a closed list. The effect follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamErrorKind {
-    /// The request could not be put together (an id no URL can hold). Nothing was sent.
+    /// The request could not be built (an id that fits into no URL). Nothing was sent.
     Unsendable,
     /// No connection: name resolution, TCP or TLS failed, or took longer than the connect timeout. Nothing was sent.
     Connect,
-    /// Sent, and no answer in time: our deadline, 408, 499, or the gateway's 504 after about 29 seconds.
+    /// Sent, but not answered in time: our deadline, 408, 499, or the gateway's 504 after about 29 seconds.
     Timeout,
-    /// Sent, and the connection broke before the answer was complete.
+    /// Sent, but the connection broke before the answer was complete.
     Interrupted,
-    /// Sent, and the answer is none: a redirect, a body that is too large, or one without what must be in it.
+    /// Sent, but the answer cannot be used: a redirect, a body that is too large, or one without a required value.
     Garbage,
-    /// The API key is missing or wrong, or the account is not approved (403 in other words than the envelope); or 401.
+    /// The API key is missing or wrong, or the account is not approved: a 401, or a 403 of the gateway or in plain
+    /// text.
     Auth,
     /// 403 for this call.
     Forbidden,
     /// 404 for the path itself: not the API we know.
     NoRoute,
-    /// 404 for the thing asked for.
+    /// 404 for the requested object.
     NotFound,
     /// 404: no such patient in this account.
     PatientNotFound,
@@ -48,9 +49,9 @@ pub enum UpstreamErrorKind {
     VersionMismatch,
     /// 423: the patient cannot be changed while documents are processed.
     Locked,
-    /// 429, whichever layer said so.
+    /// 429, from any layer.
     RateLimited {
-        /// How long to wait, if the answer said so; at most a day.
+        /// The wait that the answer names, if any; at most a day.
         retry_after: Option<Duration>,
     },
     /// Any other 4xx.
@@ -82,8 +83,8 @@ impl UpstreamErrorKind {
         }
     }
 
-    /// Whether sending the same request again is both harmless and useful, whatever the request does. Reads may be
-    /// repeated after any failure; that is for the caller to know.
+    /// Whether it is harmless and useful to send the same request again, whatever it does. A caller may repeat a read
+    /// after any failure.
     #[must_use]
     pub const fn retryable(self) -> bool {
         match self {
@@ -108,8 +109,8 @@ impl UpstreamErrorKind {
         }
     }
 
-    /// Whether it says that what was asked for is not there. Only the API's own 404 does: a gateway's means that nobody
-    /// was asked.
+    /// Whether the requested object does not exist. Only the API's own 404 shows that; a gateway's 404 did not reach
+    /// the API.
     #[must_use]
     pub const fn is_absence(self) -> bool {
         matches!(self, Self::NotFound | Self::PatientNotFound)

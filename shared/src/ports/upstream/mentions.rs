@@ -1,18 +1,18 @@
-//! What a refusal is about.
+//! The subject of a refusal.
 
-/// What a refusal is about, read from its status and its words, which are then forgotten.
+/// The subject of a refusal, read from its status and its text. The text is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mentions {
-    /// The AAL2 session: a new challenge is the way on.
+    /// The AAL2 session: the person needs a new challenge.
     pub aal2: bool,
-    /// The proofed identity: proofing again is the way on.
+    /// The proofed identity: the person must be proofed again.
     pub identity: bool,
     /// The redirect URL: the deployment is wrong, not the person.
     pub redirect: bool,
 }
 
 impl Mentions {
-    /// Reads them from upstream's words.
+    /// Reads them from Metriport's text.
     #[must_use]
     pub(crate) fn in_text(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
@@ -23,7 +23,7 @@ impl Mentions {
         }
     }
 
-    /// No error of an IAS-purposed query is documented; a 401 or 403 that does not blame the identity is taken for a
+    /// Metriport documents no errors of a query for `ias`. A 401 or 403 that does not mention the identity counts as a
     /// rejected AAL2 session.
     #[must_use]
     pub(crate) fn or_aal2_by_status(self, status: u16) -> Self {
@@ -56,7 +56,7 @@ mod tests {
                 ..Mentions::default()
             }
         );
-        // A path has commas between its parts, and the words may hold more than one.
+        // A path has commas between its parts, and the text may hold several paths.
         let several = "Required, on [networkQuery,proofedIdentityId], Invalid zip, on [address,0,zip]";
         assert_eq!(Mentions::in_text(several), identity);
         assert_eq!(

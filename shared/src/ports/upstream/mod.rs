@@ -1,8 +1,7 @@
-//! What went wrong upstream, and whether the call may have taken effect.
+//! Failures of upstream calls, and whether a call may have taken effect.
 //!
-//! Upstream's own words may repeat names, ids or links, so none of them is kept: the text is read once, while it is
-//! decoded, for what it is about ([`Mentions`]); of the title only a known one survives. That makes the derived `Debug`
-//! safe to log.
+//! Metriport's text may repeat names, ids or links, so it is not kept. It is read once, while it is decoded, for its
+//! subject ([`Mentions`]), and only a known title is kept. The derived `Debug` is therefore safe to log.
 
 mod kind;
 mod mentions;
@@ -16,7 +15,7 @@ pub use kind::{Effect, UpstreamErrorKind};
 pub use mentions::Mentions;
 pub use operation::Operation;
 
-/// A failed upstream call. Holds nothing a person could be known by.
+/// A failed upstream call. It holds nothing that identifies a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamError {
     operation: Operation,
@@ -28,7 +27,7 @@ pub struct UpstreamError {
 }
 
 impl UpstreamError {
-    /// A failure of this kind, with nothing else known.
+    /// A failure of this kind, without details.
     #[must_use]
     pub const fn new(operation: Operation, kind: UpstreamErrorKind) -> Self {
         let mentions = Mentions {
@@ -46,7 +45,7 @@ impl UpstreamError {
         }
     }
 
-    /// With the HTTP status of the answer.
+    /// Adds the HTTP status of the answer.
     #[must_use]
     pub const fn with_status(self, status: u16) -> Self {
         Self {
@@ -55,7 +54,7 @@ impl UpstreamError {
         }
     }
 
-    /// With what the refusal is about.
+    /// Adds the subject of the refusal.
     #[must_use]
     pub const fn with_mentions(self, mentions: Mentions) -> Self {
         Self { mentions, ..self }
@@ -69,25 +68,25 @@ impl UpstreamError {
         Self { cause, ..self }
     }
 
-    /// Which call failed.
+    /// The call that failed.
     #[must_use]
     pub const fn operation(&self) -> Operation {
         self.operation
     }
 
-    /// Why.
+    /// Why it failed.
     #[must_use]
     pub const fn kind(&self) -> UpstreamErrorKind {
         self.kind
     }
 
-    /// Whether it may have taken effect.
+    /// Whether the call may have taken effect.
     #[must_use]
     pub const fn effect(&self) -> Effect {
         self.kind.effect()
     }
 
-    /// Whether to send it again; see [`UpstreamErrorKind::retryable`].
+    /// Whether to send the call again; see [`UpstreamErrorKind::retryable`].
     #[must_use]
     pub const fn retryable(&self) -> bool {
         self.kind.retryable()
@@ -99,13 +98,13 @@ impl UpstreamError {
         self.status
     }
 
-    /// Upstream's title, if it is a known one.
+    /// Metriport's title, if it is a known one.
     #[must_use]
     pub const fn title(&self) -> Option<&'static str> {
         self.title
     }
 
-    /// How long to wait after a 429, if it said so; at most a day.
+    /// The wait that a 429 names, if any; at most a day.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.kind {
@@ -114,35 +113,35 @@ impl UpstreamError {
         }
     }
 
-    /// What the refusal is about.
+    /// The subject of the refusal.
     #[must_use]
     pub const fn mentions(&self) -> Mentions {
         self.mentions
     }
 
-    /// Whether the API key was refused, and nothing about the person can be meant: a 403 of the gateway or in plain
-    /// text, or a 401. The key is checked before a call is handed on, so it had no effect.
+    /// Whether the refusal is about the API key and not the person: a 401, or a 403 of the gateway or in plain text.
+    /// Metriport checks the key before it handles a call, so the call had no effect.
     #[must_use]
     pub const fn refuses_key(&self) -> bool {
         matches!(self.kind, UpstreamErrorKind::Auth) && !self.mentions.aal2 && !self.mentions.identity
     }
 
-    /// Whether a new AAL2 challenge is the way on.
+    /// Whether the person needs a new AAL2 challenge.
     #[must_use]
     pub const fn mentions_aal2(&self) -> bool {
         self.mentions.aal2
     }
 
-    /// Whether proofing the identity again is the way on. Goes before [`Self::mentions_aal2`] when both hold: a new
-    /// identity needs a new challenge anyway.
+    /// Whether the refusal mentions the identity, which may have to be proofed again. If [`Self::mentions_aal2`] holds
+    /// as well, a new challenge is tried first.
     #[must_use]
     pub const fn mentions_identity(&self) -> bool {
         self.mentions.identity
     }
 
-    /// Whether Metriport refused because it does not take the proofed identity, and nothing else can be meant. Proofing
-    /// again is much to ask of a person: a refusal that may be about the session, the redirect URL, the account or the
-    /// route does not count.
+    /// Whether Metriport refused because it does not accept the proofed identity. Proofing again is much to ask of a
+    /// person. A refusal that may be about the session, the redirect URL, the account or the route therefore does not
+    /// count.
     #[must_use]
     pub const fn rejects_identity(&self) -> bool {
         use UpstreamErrorKind as Kind;

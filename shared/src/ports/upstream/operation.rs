@@ -1,4 +1,4 @@
-//! The calls this client can make, as a closed list for logs, metrics and budgets.
+//! The calls that the client can make, as a closed list for logs, metrics and budgets.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Whatever a person asks, whenever: no span of time holds more than a bucket and its refill, and no day more than the
-//! person's calls.
+//! Whatever a person asks, no span of time holds more than a bucket and its refill, and no day more than the person's
+//! calls.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -31,7 +31,7 @@ const ASKS: [PersonAsk; 5] = [
     PersonAsk::Link,
 ];
 
-/// Takes as often as it is served at one moment; how often that was, and what is stored then.
+/// Takes a share until it is refused. Returns how often that succeeded and the stored shares.
 fn drain(mut shares: PersonShares, ask: PersonAsk, rules: &PersonRules, now: Time) -> (u32, PersonShares) {
     let mut served = 0;
     while let Ok(next) = shares.take(ask, rules, now) {
@@ -77,7 +77,7 @@ fn buckets_of_a_person_are_independent_and_sessions_share_one() {
     }
 }
 
-/// Charged when asked, by the calls that a request normally causes; links cause none.
+/// Requests are charged when made, by the calls that they normally cause; links cause none.
 #[test]
 fn day_of_a_person_ends_at_their_calls_and_begins_at_midnight() {
     let rules = PersonRules {
@@ -116,7 +116,7 @@ fn share_given_back_is_as_if_it_was_never_taken() {
             (back.full_at(ask.kind()), back.calls),
             (before.full_at(ask.kind()), before.calls)
         );
-        // What was charged yesterday is not taken out of today's count.
+        // A charge of yesterday is not taken out of today's count.
         assert_eq!(taken.give_back(ask, &rules, at(DAY_MS)).calls, taken.calls);
     }
 }
