@@ -1,4 +1,4 @@
-//! Requests in, replies out.
+//! Translates requests and replies.
 
 use std::convert::Infallible;
 
@@ -12,7 +12,7 @@ use shared::{Error, clock};
 
 use crate::{Deps, open};
 
-/// Answers one request; every failure is a reply.
+/// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
     Ok(respond(answer(deps, &request).await))
 }
@@ -35,7 +35,7 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
         owner_key: &deps.owner_key,
         timing: deps.timing(),
     };
-    // What an earlier attempt opened, nobody has the link of: a takeover opens another, which supersedes it.
+    // No caller has the link of an earlier attempt's challenge. A takeover opens another, which supersedes it.
     post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
         let (opened, allowance) = open::open(deps, &caller.owner, &redirect).await?;

@@ -1,5 +1,5 @@
 //! `aal2-challenge`: opens the hosted page on which the person passes a fresh second factor. A new challenge supersedes
-//! the pending one, so one whose outcome is unknown upstream costs nothing: the person opens another.
+//! the pending one. If the outcome of a call is unknown, the person opens another challenge.
 
 pub mod handler;
 pub mod open;
@@ -44,7 +44,7 @@ impl Deps {
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors
-    /// When a variable or a secret is missing or malformed.
+    /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
         let redirects = init.env.list("REDIRECT_ALLOWLIST");
@@ -64,7 +64,7 @@ impl Deps {
 /// Runs the function until its environment ends.
 ///
 /// # Errors
-/// When it cannot start, or the runtime fails.
+/// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;

@@ -1,4 +1,4 @@
-//! The Lambda binary `aal2-challenge`: everything is in the library, so that the sandbox can run the same function.
+//! The Lambda binary `aal2-challenge`. Its code is a library, so that the sandbox runs it too.
 
 shared::allocator!();
 

@@ -14,10 +14,10 @@ use tokio::try_join;
 
 use crate::Ports;
 
-/// How often the challenge is written again when others write the same item.
+/// Attempts to write the challenge while other processes write the same item.
 const ATTEMPTS: u32 = 8;
 
-/// The opened challenge. The link is for the person's browser, once.
+/// The opened challenge. The link is for one visit of the person's browser.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Opened {
@@ -30,14 +30,13 @@ pub struct Opened {
     pub link_expires_at: Time,
 }
 
-/// Opens a challenge, whose page returns to `redirect`, a URL that the deployment allows. One that was pending is
-/// superseded.
+/// Opens a challenge and supersedes a pending one. Its page returns to `redirect`, a URL that the deployment allows.
 ///
-/// Returns how the person's share stands then, too.
+/// Also returns the state of the person's share.
 ///
 /// # Errors
-/// Refuses a caller who is not verified, with us or upstream, one who has used up their share, and a call that the rate
-/// budget has no place for.
+/// Refuses an identity that is not verified here or at Metriport, a used-up share, and a call without a place in the
+/// rate budget.
 pub async fn open(io: &impl Ports, owner: &OwnerId, redirect: &RedirectUrl) -> Result<(Opened, Allowance), Error> {
     let now = io.now();
     let ((slot, identity), challenges) = try_join!(io.person(owner), io.challenge(owner))?;
@@ -68,9 +67,8 @@ pub async fn open(io: &impl Ports, owner: &OwnerId, redirect: &RedirectUrl) -> R
     Ok((opened, allowance))
 }
 
-/// Stores the challenge over whatever is there: the one before is superseded, and the session that another process
-/// takes out of the same item meanwhile, because its query has started, is none of this one's concern. `read` is what
-/// was there a moment ago.
+/// Stores the challenge and supersedes the pending one. If another process writes the item first, for example to remove
+/// the session of a started query, the item is read again. `read` is the item as it was read before the call.
 async fn keep(
     io: &(impl ReadChallenge + WriteChallenge),
     owner: &OwnerId,

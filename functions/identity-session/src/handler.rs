@@ -1,4 +1,4 @@
-//! Requests in, replies out.
+//! Translates requests and replies.
 
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ use shared::{Error, clock};
 use crate::patient::CheckedDemographics;
 use crate::{Deps, open, patient, standing};
 
-/// Answers one request; every failure is a reply.
+/// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
     Ok(respond(answer(deps, &request).await))
 }
@@ -51,7 +51,7 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
         owner_key: &deps.owner_key,
         timing: deps.timing(),
     };
-    // What an earlier attempt opened, nobody has the link of: a takeover opens another, under a mark of its own, which
+    // No caller has the link of an earlier attempt's session. A takeover opens another under a new mark, which
     // supersedes it.
     post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;

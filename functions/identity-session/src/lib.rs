@@ -1,5 +1,5 @@
-//! `identity-session`: links the caller to a Metriport patient, opens the hosted IAL2 page, and says where the person
-//! stands and what comes next.
+//! `identity-session`: links the caller to a Metriport patient, opens the hosted IAL2 page, and shows the state of the
+//! identity and the next action.
 
 pub mod handler;
 pub mod open;
@@ -67,7 +67,7 @@ impl ReportConflict for Deps {
 }
 
 impl Deps {
-    /// Gives the steps their ports and nothing else.
+    /// Limits the steps to their ports.
     fn io(&self) -> &impl Ports {
         self
     }
@@ -75,7 +75,7 @@ impl Deps {
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors
-    /// When a variable or a secret is missing or malformed.
+    /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         const FACILITY: &str = "FACILITY_ID";
         let facility = FacilityId::parse(init.env.required(FACILITY)?);
@@ -105,7 +105,7 @@ impl Deps {
 /// Runs the function until its environment ends.
 ///
 /// # Errors
-/// When it cannot start, or the runtime fails.
+/// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;

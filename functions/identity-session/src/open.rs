@@ -1,5 +1,5 @@
-//! Opens the hosted IAL2 page. A session that was open is superseded: one that is lost on the way costs nothing but
-//! itself, since nobody has its link.
+//! Opens the hosted IAL2 page and supersedes an open session. A session whose reply is lost does no harm, since the
+//! person never gets its link.
 
 use serde::Serialize;
 use shared::Error;
@@ -15,12 +15,12 @@ use shared::webhook::IDENTITY_MARK;
 use uuid::Uuid;
 
 shared::ports! {
-    /// Opens an identity session within the rate budget, and writes it down.
+    /// Opens an identity session within the rate budget and stores it.
     pub trait Open = ReadPerson + WritePatient + WriteIdentity + OpenIdentitySession
         + TakeTurn + HeedLimits + Clock + Stage;
 }
 
-/// The opened session. The link is for the person's browser, once.
+/// The opened session. The link is for one visit of the person's browser.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Opened {
@@ -33,14 +33,14 @@ pub struct Opened {
     pub link_expires_at: Time,
 }
 
-/// Opens a session for the caller. Its page returns to `redirect`, a URL that the deployment allows; `mark` is a new
-/// id, echoed by the event that confirms the session.
+/// Opens a session for the caller. Its page returns to `redirect`, a URL that the deployment allows. The event that
+/// confirms the session echoes `mark`, a new id.
 ///
-/// Returns how the person's share stands then, too.
+/// Also returns the state of the person's share.
 ///
 /// # Errors
-/// Refuses a caller without a patient, one who is verified already, one who has used up their share, and a call that
-/// the rate budget has no place for.
+/// Refuses a caller without a settled patient or already verified, a used-up share, and a call without a place in the
+/// rate budget.
 pub async fn open(
     io: &impl Open,
     owner: &OwnerId,
@@ -60,7 +60,7 @@ pub async fn open(
     let answer = io.open_identity_session(&link.patient, redirect, &metadata).await;
     let session = match heeded(io, Budget::Identity, answer, io.now()).await {
         Err(error) if is_gone(&error) => {
-            // Deleted upstream: the person starts anew, and `PUT /v1/patient` creates the patient again.
+            // Metriport has deleted the patient. Without the link, `PUT /v1/patient` creates the patient again.
             io.end_change(owner, &slot.clone().unlink(), now).await?;
             return Err(Problem::new(Code::PatientNotLinked).into());
         }
@@ -85,7 +85,7 @@ pub async fn open(
     Ok((opened, allowance))
 }
 
-/// Whether the patient does not exist upstream any more.
+/// Whether the patient no longer exists at Metriport.
 pub(crate) const fn is_gone(error: &UpstreamError) -> bool {
     error.kind().is_absence()
 }

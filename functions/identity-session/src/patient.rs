@@ -1,18 +1,21 @@
-//! Links the caller to a Metriport patient, and keeps the patient's demographics as the person says they are.
+//! Links the caller to a Metriport patient and keeps the patient's demographics as the person states them.
 //!
-//! The intent is written before anything is sent, and stands until the outcome is certain: meanwhile nobody counts as
-//! verified, and the next attempt sends the demographics again, whatever they are. Creating a patient upstream may
-//! return an existing one whose demographics are alike, so nothing but the `externalId` that comes back says whose it
-//! is: anything else than ours is refused, and every conflict has one and the same answer. A create whose outcome is
-//! unknown is safe to repeat: the next attempt finds the patient by our `externalId`.
+//! The intent is stored before the first call and stays until the outcome is certain. Until then the person does not
+//! count as verified, and the next attempt sends the demographics again, even unchanged ones. Metriport may answer a
+//! create with an existing patient whose demographics are similar. Only the returned `externalId` shows whose patient
+//! it is: any other than ours is refused, and every conflict gets the same answer. A create whose outcome is unknown is
+//! safe to repeat, since the next attempt finds the patient by our `externalId`.
 //!
-//! Two persons may come with one `externalId` at the same moment. So a patient that was found is claimed in the table
-//! before anything is sent to it, and who comes second is refused before they could write over the first one's
-//! demographics. A claim ends like the intent, by the clock: the same person goes on under it, a process that died or
-//! an update that was refused keeps nobody out for longer, and a change that is done turns it into ownership.
+//! Two persons may send one `externalId` at the same moment. A found patient is therefore claimed in the table before
+//! any write upstream. The second person is refused before they overwrite the first person's demographics. A claim
+//! expires like the intent:
 //!
-//! A refusal must not become a way to ask who is a patient. A person gets few of them in an hour, and one that comes
-//! before the write upstream takes as long as if it had been made.
+//! - The same person continues under it.
+//! - After a crash or a refused update it blocks other persons no longer than that.
+//! - A finished change turns it into ownership.
+//!
+//! A refusal must not reveal who is a patient. A person gets few refusals in an hour, and a refusal before the write
+//! takes as long as the write.
 
 mod send;
 
@@ -32,32 +35,32 @@ use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
 
 use send::send;
 
-/// Refusals of a write that has not begun.
+/// Refusals of a write that was not sent.
 const NO_TURN: [Code; 2] = [Code::TooManyRequests, Code::UpstreamBusy];
 
 shared::ports! {
-    /// Sends demographics to the one patient that may have them, within the rate budget.
+    /// Sends demographics to the person's one patient, within the rate budget.
     pub trait SendDemographics = WritePatient + FindPatient + CreatePatient + UpdatePatient
         + CountCall + TakeTurn + HeedLimits + ReportConflict + Clock + Pause;
 }
 
-/// Lets the operator see conflicts of links.
+/// Reports link conflicts to the operator.
 pub trait ReportConflict {
-    /// Reports one. The caller is not shown which it was.
+    /// Reports one. The caller does not learn which.
     fn report_conflict(&self, conflict: LinkConflict);
 }
 
-/// Who asks.
+/// The caller.
 pub struct Person<'a> {
     /// The partition.
     pub owner: &'a OwnerId,
-    /// What Metriport knows the person by.
+    /// The caller's id at Metriport.
     pub external_id: ExternalId,
-    /// The facility that the patient belongs to.
+    /// The facility of the patient.
     pub facility: &'a FacilityId,
 }
 
-/// Demographics that agree with the caller's token, and their hash under the owner key. [`link`] takes no others.
+/// Demographics that agree with the caller's token, and their hash under the owner key. [`link`] accepts no others.
 #[derive(Debug, Clone)]
 pub struct CheckedDemographics {
     demographics: Demographics,
@@ -65,10 +68,10 @@ pub struct CheckedDemographics {
 }
 
 impl CheckedDemographics {
-    /// Checks each field that is tied to a claim.
+    /// Checks each bound field.
     ///
     /// # Errors
-    /// Refuses demographics that differ from a claim they are tied to.
+    /// Refuses demographics that differ from a claim they are bound to.
     pub fn check(
         demographics: Demographics,
         rules: &ClaimRules,
@@ -83,13 +86,13 @@ impl CheckedDemographics {
     }
 }
 
-/// Links the person, or updates the patient; equal demographics change nothing.
+/// Links the person, or updates the patient. Equal demographics change nothing.
 ///
-/// Returns how the person's share stands, too, if upstream was written to.
+/// Also returns the state of the person's share, if demographics were sent.
 ///
 /// # Errors
-/// Refuses a change while another one or a pull is under way, every conflict of links, a person who has used up their
-/// share, and a write that the rate budget has no place for.
+/// Refuses link conflicts, a used-up share, a write without a place in the rate budget, and a change while another or a
+/// pull is open.
 pub async fn link(
     io: &(impl ReadPatient + SendDemographics),
     person: &Person<'_>,
@@ -111,6 +114,7 @@ pub async fn link(
         }
         Beginning::Begun(begun) => begun,
     };
+    // Stored before any call, so that after a crash the next attempt sends the demographics again.
     io.begin_change(person.owner, &begun, now).await.map_err(not_begun)?;
     match send(io, person, &begun, demographics).await {
         Ok((patient, allowance)) => {
@@ -157,19 +161,19 @@ async fn finish(
     }
 }
 
-/// What upstream certainly did not do is as if it had not been asked; all else stays open until it is sent again. If
-/// even that cannot be written, the intent stands until its lease ends, which is as safe.
+/// Ends a change that failed. It is cancelled if Metriport certainly did nothing, and otherwise stays open until the
+/// demographics are sent again. If this write fails too, the intent stays until its lease expires, which is as safe.
 async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: PatientSlot, error: &Error) {
     let now = io.now();
     let left = match error {
-        // A search writes nothing, and it comes before what does.
+        // A search writes nothing and comes before the write.
         Error::Upstream(error) if error.effect() != Effect::Unknown || error.operation() == Operation::FindPatient => {
             begun.cancel(now)
         }
         Error::Upstream(error) if is_over(error) => begun.leave_open(now.plus(io.timing().retry_pause())),
-        // The request may still be at work upstream: nothing else is sent before it must have ended.
+        // Metriport may still process the request. No other write is sent before that must have ended.
         Error::Upstream(_) => begun.leave_open(now.plus(io.timing().patient_lease())),
-        // The person's share or the rate budget had no room: what would have been sent was not.
+        // The share or the rate budget had no room, so the write was not sent.
         Error::Refused(problem) if NO_TURN.contains(&problem.code) => begun.cancel(now),
         _ if begun.link.is_none() => begun.cancel(now),
         _ => begun.leave_open(now.plus(io.timing().retry_pause())),
@@ -183,12 +187,12 @@ async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: Pat
     }
 }
 
-/// Whether upstream has answered, be it with a failure: what it did, it has done. A gateway's time-out is no answer.
+/// Whether Metriport has answered, even with a failure, and thus has ended its work. A gateway's 504 is not an answer.
 fn is_over(error: &UpstreamError) -> bool {
     error.status().is_some_and(|status| status != 504)
 }
 
-/// The one answer to every conflict.
+/// The same answer for every conflict.
 fn refused(io: &impl ReportConflict, conflict: LinkConflict) -> Problem {
     io.report_conflict(conflict);
     Problem::new(Code::PatientLinkRefused)

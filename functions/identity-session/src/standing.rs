@@ -1,5 +1,5 @@
-//! Where the person stands and what comes next. Metriport has no call that reads an identity: this is our own record,
-//! read at this moment.
+//! Shows the state of the identity and the next action. Metriport has no call that reads an identity, so our own table
+//! answers.
 
 use serde::Serialize;
 use shared::Error;
@@ -21,16 +21,16 @@ pub struct Shown {
     next: Next,
 }
 
-/// Reads where the caller stands.
+/// Reads the state of the identity.
 ///
 /// # Errors
-/// When the table cannot be read.
+/// Fails if the table cannot be read.
 pub async fn show(io: &(impl ReadPerson + Clock), owner: &OwnerId, now: Time) -> Result<Shown, Error> {
     let (slot, identity) = io.person(owner).await?;
     Ok(standing(&slot, &identity, now, io.timing()))
 }
 
-/// Reads where the caller stands with a patient that is already at hand.
+/// Reads the state of the identity for a patient that is already read.
 ///
 /// # Errors
 /// As [`show`].

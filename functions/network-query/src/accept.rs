@@ -1,5 +1,5 @@
-//! Accepts a pull. One transaction uses the challenge, remembers the AAL2 session, locks the patient and writes the
-//! run; a refusal consumes nothing.
+//! Accepts a pull. One transaction uses the challenge, marks the AAL2 session as used, locks the patient and writes the
+//! run. A refusal consumes nothing.
 
 use shared::Error;
 use shared::domain::budget::PersonAsk;
@@ -18,40 +18,43 @@ use tokio::try_join;
 use crate::ask_body::AskBody;
 
 shared::ports! {
-    /// Writes a pull, in a slot of the rate budget.
+    /// Writes a pull in a slot of the rate budget.
     pub trait Place = ReadPerson + ReadChallenge + AcceptRun + TakeShare + PlanStart + Clock;
 }
 
 shared::ports! {
-    /// Accepts a pull and announces it; reads the one that an earlier attempt has accepted.
+    /// Accepts a pull and announces it, or reads the pull that an earlier attempt accepted.
     pub trait Accept = Place + ReadRun + SendAdvance;
 }
 
-/// How often a pull is tried when what it stands on is written at the same moment.
+/// Attempts to write a pull while other processes write the items it depends on.
 const ATTEMPTS: u32 = 5;
 
-/// What is asked.
+/// A request for a pull.
 pub struct Ask<'r> {
     /// The header `x-aal2-session`.
     pub session: Option<&'r str>,
     /// The body.
     pub body: AskBody,
-    /// The id of the run it becomes.
+    /// The id that the run gets.
     pub id: RunId,
-    /// Whether an earlier attempt may have accepted that run already, and never said so.
+    /// Whether an earlier attempt may have accepted that run without an answer to the caller.
     pub resumed: bool,
 }
 
-/// Accepts a pull, and says so to `query-dispatch`. A pull that an earlier attempt has accepted is answered with as it
-/// stands: nothing of that attempt can succeed twice, as it used up its challenge and its session.
+/// Accepts a pull and announces it to `query-dispatch`. A run that an earlier attempt accepted is returned as it is:
+/// that attempt used the challenge and the session, so no other can succeed.
 ///
-/// The start gets a slot of the rate budget, which the run keeps. `key` hashes the session, which is remembered as used
-/// by its hash alone.
+/// The run keeps the slot in which it starts. `key` hashes the session; only the hash is stored, to mark it as used.
 ///
 /// # Errors
-/// Refuses another purpose, no source, a missing or malformed session, a caller who is not verified, a challenge that
-/// is not the caller's own pending one or was not passed, a session that was used before, a second open run, and a
-/// start that has no slot within the session's life.
+/// Refuses:
+/// - another purpose of use, or no source
+/// - a missing, malformed or used session
+/// - a caller who is not verified
+/// - a challenge that is not the caller's pending one, has expired or was not passed
+/// - a second open run of the patient
+/// - a used-up share, or a start without a slot in the session's life
 pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: Ask<'_>, key: &OwnerKey) -> Result<Run, Error> {
     let now = io.now();
     if ask
@@ -74,8 +77,8 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: Ask<'_>, key: &Owner
         Err(refusal) if ask.resumed => io.run(owner, asked.id).await?.ok_or(refusal)?,
         placed => placed?,
     };
-    // The run is written: what is lost here, the reconciler sends again. Its slot was taken after `now`; measured from
-    // there, one that has come would lie milliseconds ahead, and be waited for a whole second, as queues count.
+    // The run is stored, so `reconcile` sends a lost message again. The delay is measured from the present time: from
+    // the older `now`, SQS would round a few milliseconds up to a second.
     if let Err(error) = announce_run(io, owner, &run, io.now()).await {
         tracing::warn!(run = %run.id, context = %error, "the run was accepted but not announced");
     }
@@ -83,7 +86,7 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: Ask<'_>, key: &Owner
     Ok(run)
 }
 
-/// What is asked, read.
+/// The parsed request.
 struct Asked<'k> {
     id: RunId,
     sources: Sources,
@@ -93,7 +96,7 @@ struct Asked<'k> {
     key: &'k OwnerKey,
 }
 
-/// Writes the pull, again if what it stands on is written at the same moment.
+/// Writes the pull, again if another process writes an item that it depends on.
 async fn place(io: &impl Place, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<Run, Error> {
     let (mut tries, mut slot) = (1, None);
     loop {
@@ -105,8 +108,8 @@ async fn place(io: &impl Place, owner: &OwnerId, asked: &Asked<'_>, now: Time) -
     }
 }
 
-/// Reads what the pull stands on, and writes it provided that nothing of that has changed. The slot is taken when
-/// everything else is well, and kept for the next try.
+/// Reads the items that the pull depends on, and writes it on condition that they are unchanged. The slot is taken
+/// after all checks and kept for the next try.
 async fn write(
     io: &impl Place,
     owner: &OwnerId,
@@ -133,6 +136,7 @@ async fn write(
     };
     let run = Run::accept(new, now, io.timing());
     let hash = asked.key.aal2_session(&asked.session)?;
+    // Checked before the slot is taken, so that a pull that cannot be accepted takes no slot.
     can_accept(io, &hash, &run.patient, now).await?;
     let start_at = match slot {
         Some(taken) => *taken,
@@ -151,12 +155,13 @@ async fn write(
         challenge: &challenge,
         lock_until: run.lock_until(io.timing()),
     };
+    // One transaction, so that a refusal consumes nothing.
     io.accept_run(owner, grounds, &held, &hash, &run).await?;
     Ok(run)
 }
 
-/// Takes a slot within the life of the session. The person's share comes first: requests that are sent at once with one
-/// challenge take a slot each, and all but one of them lose it.
+/// Takes a slot within the session's life. The person's share comes first and bounds lost slots: of several requests
+/// with one challenge, each takes a slot and all but one lose it.
 async fn reserve(io: &(impl TakeShare + PlanStart + Clock), owner: &OwnerId, run: &Run) -> Result<Time, Error> {
     let now = io.now();
     io.share(owner, PersonAsk::Pull, now).await?;
@@ -164,8 +169,8 @@ async fn reserve(io: &(impl TakeShare + PlanStart + Clock), owner: &OwnerId, run
     Ok(granted(turn, now)?)
 }
 
-/// Whether something the pull stands on was written at the same moment. That need not be about this challenge: a run
-/// that starts gives its own session back in the same item. So it is read again.
+/// Whether another process wrote an item that the pull depends on. It may have another reason: a run that starts
+/// removes its session from the same item. The pull is therefore tried again.
 fn moved(error: &StoreError) -> bool {
     let grounds = [
         Condition::ChallengeAsRead,
@@ -183,7 +188,7 @@ fn sources(enabled: Vec<SourceKind>) -> Result<Sources, Error> {
     })
 }
 
-/// API Gateway joins the values of a header that was sent twice with a comma. Two sessions count as malformed.
+/// API Gateway joins the values of a repeated header with a comma. Two sessions count as malformed.
 fn session(header: Option<&str>) -> Result<Aal2SessionId, Error> {
     let text = header.ok_or_else(|| Problem::new(Code::Aal2SessionMissing))?;
     let single = Some(text).filter(|text| !text.contains(','));
@@ -199,7 +204,7 @@ fn refused(refusal: ChallengeRefusal) -> Problem {
     })
 }
 
-/// Which condition failed decides the answer; the gravest first, since "the session was not used" must be true.
+/// Answers by the failed condition. A used session comes first, since the other answer implies that it is unused.
 fn conflict(error: StoreError) -> Error {
     let code = [
         (Condition::SessionUnused, Code::Aal2SessionUsed),

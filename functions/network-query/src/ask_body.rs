@@ -16,7 +16,7 @@ pub struct AskBody {
 }
 
 impl AskBody {
-    /// Reads it.
+    /// Reads the body.
     pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<Self> {
         const KNOWN: [&str; 4] = ["challengeId", "aal2Status", "sources", "purposeOfUse"];
         let fields = input.fields(&KNOWN, faults)?;

@@ -1,4 +1,4 @@
-//! Requests in, replies out.
+//! Translates requests and replies.
 
 use std::convert::Infallible;
 
@@ -12,7 +12,7 @@ use shared::{Error, clock};
 use crate::ask_body::AskBody;
 use crate::{Deps, accept, view};
 
-/// Answers one request; every failure is a reply.
+/// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
     Ok(respond(answer(deps, &request).await))
 }
@@ -55,7 +55,7 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> R
     .await
 }
 
-/// What is no id names nothing of this person's either.
+/// A malformed id gets the same 404 as an unknown one.
 fn run_id(request: &Request) -> Result<RunId, Error> {
     let text = path_parameter(request, "id").unwrap_or_default();
     RunId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())

@@ -1,4 +1,4 @@
-//! `network-query`: accepts a pull and shows where it stands. It starts nothing: that is `query-dispatch`'s work.
+//! `network-query`: accepts a pull and shows its state. `query-dispatch` starts it.
 
 pub mod accept;
 pub mod ask_body;
@@ -41,7 +41,7 @@ shared::holds!(Deps {
 });
 
 impl Deps {
-    /// Gives the steps their ports and nothing else.
+    /// Limits the steps to their ports.
     fn io(&self) -> &impl Ports {
         self
     }
@@ -49,7 +49,7 @@ impl Deps {
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors
-    /// When a variable or a secret is missing or malformed.
+    /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         let (table, advances) = (init.table()?, init.advance_queue()?);
         Ok(Self {
@@ -66,7 +66,7 @@ impl Deps {
 /// Runs the function until its environment ends.
 ///
 /// # Errors
-/// When it cannot start, or the runtime fails.
+/// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;

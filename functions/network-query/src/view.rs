@@ -8,7 +8,7 @@ use shared::domain::{OwnerId, RecordId, RunId, SourceKind, SourceStatus, Time};
 use shared::edge::http::{Code, Next, Problem};
 use shared::store::{ListRuns, ReadRun, TimelineEntry};
 
-/// How many runs a list shows.
+/// Most runs that a list shows.
 const LIST_MAX: i32 = 50;
 
 /// One pull.
@@ -78,7 +78,7 @@ pub struct EventView {
 /// The newest runs of the caller.
 ///
 /// # Errors
-/// When the table cannot be read.
+/// Fails if the table cannot be read.
 pub async fn list(io: &impl ListRuns, owner: &OwnerId, now: Time) -> Result<ListView, Error> {
     let runs = io.runs(owner, LIST_MAX).await?;
     Ok(ListView {
@@ -89,13 +89,13 @@ pub async fn list(io: &impl ListRuns, owner: &OwnerId, now: Time) -> Result<List
 /// One run of the caller.
 ///
 /// # Errors
-/// Refuses what is not the caller's as if it did not exist.
+/// Answers 404 for another person's run as for an unknown one.
 pub async fn show(io: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) -> Result<RunView, Error> {
     let run = io.run(owner, run).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(of_run(&run, now))
 }
 
-/// What happened to a run of the caller.
+/// The timeline of a run of the caller.
 ///
 /// # Errors
 /// As [`show`].
@@ -109,7 +109,7 @@ pub async fn timeline(io: &impl ListRuns, owner: &OwnerId, run: RunId) -> Result
     })
 }
 
-/// One line of a timeline, as it is shown.
+/// One line of a timeline as it is shown.
 #[must_use]
 pub fn of_entry(entry: TimelineEntry) -> EventView {
     EventView {
@@ -123,7 +123,7 @@ pub fn of_entry(entry: TimelineEntry) -> EventView {
     }
 }
 
-/// The stored event, with its times as text, as everywhere in the API.
+/// The stored event with its times as text, as in the rest of the API.
 fn shown(event: &RunEvent) -> Value {
     let mut event = json!(event);
     let until = event.get("until").and_then(Value::as_i64);

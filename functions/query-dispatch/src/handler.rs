@@ -1,4 +1,4 @@
-//! Batches in, failures out.
+//! Translates batches and failures.
 
 use std::convert::Infallible;
 
@@ -9,7 +9,7 @@ use shared::message::{Advance, Subject, parse};
 
 use crate::{Deps, Outcome, Ports, record, run};
 
-/// Handles one batch; what failed is named in the reply, and comes back.
+/// Handles one batch. SQS redelivers the messages named as failed.
 pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
     Ok(each(event, &deps.dead_letters, async |body| {
         advance(deps, &parse(&body)?).await
@@ -17,10 +17,10 @@ pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, In
     .await)
 }
 
-/// Does what is due of a run or a record, if it is as the message says.
+/// Does the due work of a run or a record, unless the message is stale.
 ///
 /// # Errors
-/// When the table or a queue fails: the message comes back.
+/// Fails if the table or a queue fails; SQS redelivers the message.
 pub async fn advance(io: &impl Ports, advance: &Advance) -> Result<Outcome, Error> {
     let now = io.now();
     match advance.subject {

@@ -1,9 +1,14 @@
-//! `query-dispatch`: the one place that moves a run and its records: start, poll, consolidate, expire.
+//! `query-dispatch`: the one function that moves a run and its records: start, poll, consolidate, expire.
 //!
-//! Retry contract: a message is acted on only if its `dueSeq` is the stored one, and the write that follows moves it,
-//! so duplicates and forks die out. A message that fails comes back alone; one that cannot succeed is given up and kept
-//! as a dead letter. What a crash leaves behind is found by its due time: an intent without a result is never
-//! started again where that could have two effects.
+//! Retry contract:
+//!
+//! - A message has an effect only if its `dueSeq` is the stored one. The write that follows changes the stored number,
+//!   so duplicates become stale.
+//! - SQS redelivers a failed message alone. A message that cannot succeed becomes a dead letter.
+//! - Work that a crash interrupted is found by its due time. A start without a result is not repeated if that could
+//!   have two effects.
+//! - Two equal messages that are handled at the same moment can both read Metriport's status. They cannot both start a
+//!   query, because a conditional write precedes each start.
 
 pub mod handler;
 mod record;
@@ -57,7 +62,7 @@ impl Deps {
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors
-    /// When a variable or a secret is missing or malformed.
+    /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         let table = init.table()?;
         Ok(Self {
@@ -72,21 +77,21 @@ impl Deps {
     }
 }
 
-/// What became of a message; a word for the log.
+/// The outcome of a message, as a word for the log.
 pub type Outcome = &'static str;
 
-/// The message is about work that was done or replaced.
+/// The message is about work that is done or replaced.
 const STALE: Outcome = "stale";
-/// Nothing was to be done.
+/// Nothing is due.
 const NOTHING: Outcome = "nothing due";
 
-/// How often a result is written again when others write the same items.
+/// Attempts to write a result while other processes write the same items.
 const ATTEMPTS: u32 = 8;
 
 /// Runs the function until its environment ends.
 ///
 /// # Errors
-/// When it cannot start, or the runtime fails.
+/// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;

@@ -1,4 +1,4 @@
-//! A record's due work: take the patient's lock, start the consolidated query, and start it again to see how it goes.
+//! A record's due work: takes the patient's lock, starts the consolidated query, and repeats the start to check on it.
 
 use shared::Error;
 use shared::domain::budget::{Budget, Turn};
@@ -17,16 +17,13 @@ use shared::webhook::RECORD_MARK;
 use crate::{NOTHING, Outcome, STALE};
 
 shared::ports! {
-    /// Writes a record and announces what follows.
     trait Settle = ReadRecord + WriteRecord + ReadRun + SendAdvance + Clock;
 }
 
 shared::ports! {
-    /// Starts a consolidated query within the rate budget, and writes what came of it.
     pub(crate) trait Start = Settle + StartConsolidatedQuery + StartInTurn + HeedLimits + Stage;
 }
 
-/// Does what is due of a record.
 pub(crate) async fn advance(
     io: &impl Start,
     owner: &OwnerId,
@@ -48,8 +45,8 @@ pub(crate) async fn advance(
     }
 }
 
-/// Writes that a start is about to be sent, and sends it: the first takes the patient's lock, if that is free, and
-/// those that repeat it hold it already.
+/// Writes that a start follows, then sends it. The first start takes the patient's lock if that is free; a repeated
+/// start already holds it.
 async fn claim(
     io: &impl Start,
     owner: &OwnerId,
@@ -57,6 +54,7 @@ async fn claim(
     event: &RecordEvent,
     now: Time,
 ) -> Result<Outcome, Error> {
+    // Written before the call, so that after a crash the record shows that a query may have begun.
     match claim_record(io, owner, record, event, (now, io.timing())).await {
         Ok(Some(claimed)) => start(io, owner, &claimed).await,
         Ok(None) => Ok(NOTHING),
@@ -68,11 +66,12 @@ async fn claim(
     }
 }
 
-/// Starts the query the lock is held for, when its turn has come.
+/// Starts the query if the rate budget has a place.
 async fn start(io: &impl Start, owner: &OwnerId, record: &Record) -> Result<Outcome, Error> {
     let metadata = Metadata::new([(RECORD_MARK, record.id.to_string()), ("env", io.stage().to_owned())]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of a record"))?;
     let now = io.now();
+    // Taken after the lock, so that a record that waits for its lock holds no place.
     if let Some(until) = out_of_turn(io, now).await? {
         return record_event(io, owner, record, &RecordEvent::StartDeferred(until), now).await;
     }
@@ -85,7 +84,7 @@ async fn start(io: &impl Start, owner: &OwnerId, record: &Record) -> Result<Outc
     record_event(io, owner, record, &event, now).await
 }
 
-/// Until when the start has to wait for a place of the rate budget, or for another day.
+/// When the start may be tried, if the rate budget or the day has no room now.
 async fn out_of_turn(io: &impl StartInTurn, now: Time) -> Result<Option<Time>, Error> {
     let (Turn::Granted(at) | Turn::Busy(at) | Turn::DayOver(at)) = io.turn_of_record(now).await?;
     Ok(Some(at).filter(|at| *at > now))
@@ -107,8 +106,8 @@ fn started(answer: Result<ConsolidatedQuery, UpstreamError>, timing: Timing, now
     }
 }
 
-/// Writes what the clock decided, provided that the record is as it was read: on a record that has moved on, it would
-/// mean something else.
+/// Writes a decision of the clock if the record is as it was read. On a changed record the event would mean something
+/// else.
 async fn by_the_clock(
     io: &impl Settle,
     owner: &OwnerId,
@@ -123,7 +122,7 @@ async fn by_the_clock(
     }
 }
 
-/// Writes what happened, over whatever others wrote meanwhile, and announces what follows.
+/// Writes an event, again if another process writes the record first, and announces what follows.
 async fn record_event(
     io: &impl Settle,
     owner: &OwnerId,
@@ -135,7 +134,6 @@ async fn record_event(
     announce(io, owner, written, now).await
 }
 
-/// Announces what follows from a change.
 async fn announce(io: &impl Settle, owner: &OwnerId, written: Option<Record>, now: Time) -> Result<Outcome, Error> {
     let Some(written) = written else { return Ok("unchanged") };
     tracing::info!(record = %written.id, state = ?written.state, "record advanced");

@@ -16,11 +16,9 @@ use shared::store::{ReadRecord, ReadRun, RunWrite, StoreError, WriteRun};
 use crate::{ATTEMPTS, NOTHING, Outcome, Ports, STALE};
 
 shared::ports! {
-    /// Writes a run, with the record it may make, and announces what follows.
     trait Settle = ReadRun + WriteRun + SendAdvance + Clock + NewIds;
 }
 
-/// Does what is due of a run.
 pub(crate) async fn advance(
     io: &impl Ports,
     owner: &OwnerId,
@@ -43,7 +41,7 @@ pub(crate) async fn advance(
     }
 }
 
-/// Whether the final record has ended. Until it has, its own deadline is the one that counts.
+/// Checks whether the final record has ended. Until then the record's own deadline counts.
 async fn check_record(
     io: &(impl Settle + ReadRecord),
     owner: &OwnerId,
@@ -61,7 +59,7 @@ async fn check_record(
         None => RunEvent::RecordEnded { available: false },
     };
     let outcome = record_event(io, owner, run, None, &event, now).await?;
-    // It may have ended between the look and the write, and its word for the run's former due work came to nothing.
+    // The record may have ended in between. Its message then named the run's former `dueSeq` and is stale.
     if matches!(event, RunEvent::RecordAwaited { .. })
         && let Some(record) = final_record(io, owner, run).await?
     {
@@ -77,8 +75,8 @@ async fn final_record(io: &impl ReadRecord, owner: &OwnerId, run: &Run) -> Resul
     }
 }
 
-/// Writes what happened, over whatever others wrote meanwhile, and announces what follows. The run, and the challenge
-/// where it is at hand, may be as they were a moment ago: if they are not so any more, they are read again.
+/// Writes an event, again if another process writes the run first, and announces what follows. `run` and `challenge`
+/// may be stale; after a conflict both are read again.
 async fn record_event(
     io: &impl Settle,
     owner: &OwnerId,
@@ -102,8 +100,7 @@ async fn record_event(
     Err(StoreError::Conflict(Vec::new()).into())
 }
 
-/// Writes one change, provided that the run is as it was read, and gives the run as it is then. `None` when the event
-/// changes nothing.
+/// Writes one change if the run is as it was read, and returns the changed run; `None` if the event changes nothing.
 async fn write(
     io: &impl Settle,
     owner: &OwnerId,

@@ -1,9 +1,7 @@
-//! `reconcile`: every minute, sends again what is overdue, and now and then has Metriport send again what did not
-//! arrive.
+//! `reconcile`: sends overdue work again every minute, and from time to time asks Metriport to replay failed webhooks.
 //!
-//! Work whose message was lost, or whose wait was too long for a queue, is found by its due time; the message it gets
-//! is the same as any other, so that sending it once too often does nothing. Metriport never retries a webhook by
-//! itself.
+//! Work is overdue if its message was lost or its wait was too long for SQS. It is found by its due time. Its new
+//! message is a normal `advance`, so a duplicate has no effect. Metriport retries a webhook only on request.
 
 mod replay;
 mod tick;
@@ -61,7 +59,7 @@ impl Deps {
 /// Runs the function until its environment ends.
 ///
 /// # Errors
-/// When it cannot start, or the runtime fails.
+/// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let deps = Deps::read(&Init::read(env, module_path!())?)
         .await
@@ -75,11 +73,11 @@ async fn tick(deps: &Deps) -> Result<Value, Error> {
     Ok(json!({ "sent": sent, "replayed": replayed }))
 }
 
-/// Runs one tick. Overdue work comes first: that Metriport cannot be asked must not keep it from being sent. Returns
-/// how many messages were sent, and whether a replay was asked for.
+/// Runs one tick. Overdue work comes first, so that a failure of Metriport cannot hold it up. Returns the number of
+/// sent messages, and whether a replay was requested.
 ///
 /// # Errors
-/// When what is overdue cannot be sent.
+/// Fails if overdue work cannot be sent.
 pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), Error> {
     let now = io.now();
     let sent = tick::tick(io, metrics, now).await?;

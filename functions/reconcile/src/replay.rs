@@ -1,4 +1,4 @@
-//! Finds deliveries that failed and has them sent again.
+//! Finds failed webhook deliveries and requests their replay.
 
 use shared::Error;
 use shared::domain::Time;
@@ -10,10 +10,10 @@ use shared::metriport::WebhookReplay;
 use shared::ports::Clock;
 use shared::store::{Condition, KeepReplays};
 
-/// Checks, when it is time to, and asks for a replay where one is due. Whether it asked.
+/// Checks for failed deliveries if a check is due, and requests their replay. Returns whether it did.
 ///
 /// # Errors
-/// When the table or Metriport fails; the next check is as far away as after any other.
+/// Fails if the table or Metriport fails. The next check comes no earlier for that.
 pub async fn replay(
     io: &(impl KeepReplays + WebhookReplay + CountCall + Clock),
     metrics: &Metrics,
@@ -22,6 +22,7 @@ pub async fn replay(
     let Some(claimed) = io.replays().await?.claim(now, io.timing(), io.quota()) else {
         return Ok(false);
     };
+    // Written before the calls, so that one of several concurrent ticks makes them.
     match io.put_replays(&claimed).await {
         Err(error) if error.lacks(Condition::ReplaysAsRead) => return Ok(false),
         claimed => claimed?,

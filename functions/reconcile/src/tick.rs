@@ -1,4 +1,4 @@
-//! One tick.
+//! Sends overdue work again.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use shared::ports::Clock;
 use shared::queue::SendAdvance;
 use shared::store::{Due, ReadDue};
 
-/// Most items read of one shard in one tick.
+/// Most items that one tick reads of one shard.
 const READ_MAX: i32 = 1_000;
-/// Most items sent in one tick; the rest is still there in the next. They are chosen from more, so that one
-/// person's backlog does not delay the work of others.
+/// Most items that one tick sends; the next tick finds the rest. They are chosen from more items, so that one person's
+/// backlog does not delay other persons' work.
 const SENT_MAX: usize = 800;
 
-/// Sends an `advance` for everything that is overdue; how many.
+/// Sends an `advance` for each overdue item, up to `SENT_MAX`; returns their number.
 ///
 /// # Errors
-/// When the due index cannot be read, or a message cannot be sent: the next tick finds the same.
+/// Fails if the due index cannot be read or a message cannot be sent; the next tick finds the same.
 pub async fn tick(io: &(impl ReadDue + SendAdvance + Clock), metrics: &Metrics, now: Time) -> Result<usize, Error> {
     let mut found = io.overdue(now.minus(io.timing().overdue()), READ_MAX).await?;
     found.sort_by_key(|due| due.due_at);
@@ -38,7 +38,7 @@ fn minute(now: Time) -> usize {
     usize::try_from(now.millis().div_euclid(60_000)).unwrap_or_default()
 }
 
-/// Nothing is found in most ticks of a quiet deployment, and then there is nothing to measure.
+/// Metrics of the overdue items; most ticks of a quiet deployment find none.
 fn measures(found: &[Due], now: Time) -> Vec<Metric> {
     let Some(oldest) = found.iter().map(|due| due.due_at).min() else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! One record: claimed, streamed, recorded.
+//! Claims, streams and stores one record.
 
 use std::time::Duration;
 
@@ -14,19 +14,18 @@ use tokio::time::Instant;
 
 use crate::{Deps, Ports};
 
-/// What of the function's time is left when a transfer must end: enough to throw its upload away, and then to write
-/// down that it came to nothing.
+/// Time that remains after a transfer: enough to abort its upload and to write the failure.
 const LEFT: Duration = TIDYING_MAX.saturating_add(Duration::from_secs(10));
 
-/// What became of a message; a word for the log.
+/// The outcome of a message, as a word for the log.
 pub type Outcome = &'static str;
 
 const STALE: Outcome = "stale";
 
-/// Keeps what lies behind a link.
+/// Stores the file behind a link.
 pub trait KeepObject {
-    /// Transfers it into the bucket as the object of a record, until `end` at the latest; whatever was begun by then is
-    /// thrown away.
+    /// Transfers the file into the bucket as the object of a record, until `end` at the latest; an unfinished upload is
+    /// then aborted.
     fn keep_object(
         &self,
         owner: &OwnerId,
@@ -51,10 +50,10 @@ impl KeepObject for Deps {
     }
 }
 
-/// Fetches the record a message is about, in a function that lives until `end`.
+/// Fetches the record of a message, in a function that lives until `end`.
 ///
 /// # Errors
-/// When the table or the queue fails: the message comes back.
+/// Fails if the table or the queue fails; SQS redelivers the message.
 pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<Outcome, Error> {
     let (owner, now) = (&message.owner, io.now());
     let record = io
@@ -62,6 +61,7 @@ pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<
         .await?
         .filter(|record| record.due_seq == message.due_seq);
     let Some(record) = record else { return Ok(STALE) };
+    // Written before the transfer, so that a duplicate message is stale and fetches nothing.
     let claimed = match claim_record(io, owner, &record, &RecordEvent::FetchClaimed, (now, io.timing())).await {
         Ok(Some(claimed)) => claimed,
         Ok(None) | Err(StoreError::Conflict(_)) => return Ok(STALE),
@@ -81,6 +81,7 @@ pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<
     let now = io.now();
     match settle_record(io, owner, &claimed, &event, (now, io.timing())).await? {
         Some(written) => {
+            // Sent after the write, so that the messages find the new state.
             announce_record(io, owner, &written, now).await?;
             announce_end(io, owner, &written).await?;
             Ok(outcome)
@@ -89,8 +90,8 @@ pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<
     }
 }
 
-/// When a transfer must end, in a function that lives until `end`: before that, and when the record is due again, since
-/// others will take the transfer for lost then.
+/// When a transfer must end: `LEFT` before the function's `end`, and no later than the record's due time, when other
+/// processes count it as lost.
 fn until(due_at: Option<Time>, end: Time) -> Time {
     due_at.unwrap_or(end).min(end.minus(LEFT))
 }
@@ -108,7 +109,7 @@ async fn receive(
     io.keep_object(owner, record, link, end).await
 }
 
-/// What is the link's or the network's fault is asked for again; what upstream made is what it is.
+/// A dead link and a broken transfer are asked for again; a refused link and an unusable file fail the record.
 const fn failed(error: &RecordsError) -> (RecordEvent, Outcome) {
     match error {
         RecordsError::Link(_) => (RecordEvent::FetchRefused(RecordReason::LinkRefused), "link refused"),

@@ -1,9 +1,12 @@
 //! `record-fetch`: streams one consolidated record into the bucket.
 //!
-//! Retry contract: a message is acted on only if its `dueSeq` is the stored one; the claim moves it, so a message that
-//! comes twice is fetched once. A link that is dead, or a transfer that breaks, is not retried here: the record goes
-//! back to waiting, and `query-dispatch` asks upstream for a new link. A message that cannot succeed is given up and
-//! kept as a dead letter, without its link.
+//! Retry contract:
+//!
+//! - A message has an effect only if its `dueSeq` is the stored one. The claim changes the stored number, so a
+//!   duplicate fetches nothing.
+//! - A dead link or a broken transfer is not retried here. The record waits again, and `query-dispatch` asks Metriport
+//!   for a new link.
+//! - A message that cannot succeed becomes a dead letter, without its link.
 
 pub mod fetch;
 pub mod handler;
@@ -45,7 +48,7 @@ impl Deps {
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors
-    /// When a variable or a secret is missing or malformed.
+    /// Fails if a variable or secret is missing or malformed.
     pub fn read(init: &Init) -> Result<Self, InitError> {
         Ok(Self {
             table: init.table()?,
@@ -61,7 +64,7 @@ impl Deps {
 /// Runs the function until its environment ends.
 ///
 /// # Errors
-/// When it cannot start, or the runtime fails.
+/// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::told)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {

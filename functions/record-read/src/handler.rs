@@ -1,4 +1,4 @@
-//! Requests in, replies out.
+//! Translates requests and replies.
 
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ use shared::{Error, clock};
 
 use crate::{Deps, request, view};
 
-/// Answers one request; every failure is a reply.
+/// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
     Ok(respond(answer(deps, &request).await))
 }
@@ -56,14 +56,14 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Resu
     .await
 }
 
-/// Counts a refusal because of unfinished records.
+/// Counts a refusal that unfinished records cause.
 fn count_if_full(metrics: &Metrics, error: &Error) {
     if matches!(error, Error::Refused(problem) if problem.code == Code::TooManyOpen) {
         metrics.put(&[Metric::share_refused("open")]);
     }
 }
 
-/// What is no id names nothing of this person's either.
+/// A malformed id gets the same 404 as an unknown one.
 fn record_id(request: &Request) -> Result<RecordId, Error> {
     let text = path_parameter(request, "id").unwrap_or_default();
     RecordId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())

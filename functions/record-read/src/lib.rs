@@ -1,4 +1,4 @@
-//! `record-read`: lists records, mints a link per request, and asks for other forms.
+//! `record-read`: lists records, makes a link per request, and asks for other forms.
 
 pub mod handler;
 pub mod request;
@@ -46,7 +46,7 @@ shared::holds!(Deps {
 });
 
 impl Deps {
-    /// Gives the steps their ports and nothing else.
+    /// Limits the steps to their ports.
     fn io(&self) -> &impl Ports {
         self
     }
@@ -54,7 +54,7 @@ impl Deps {
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors
-    /// When a variable or a secret is missing or malformed.
+    /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         let (table, bucket, advances) = (init.table()?, init.bucket()?, init.advance_queue()?);
         let owner_key = init.owner_key().await?;
@@ -74,7 +74,7 @@ impl Deps {
 /// Runs the function until its environment ends.
 ///
 /// # Errors
-/// When it cannot start, or the runtime fails.
+/// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;

@@ -1,8 +1,7 @@
-//! Asks for one more consolidated record: another form, some resources, a span of time. It serves what was retrieved
-//! before and asks no network, so it needs a verified identity and no new challenge.
+//! Asks for one more consolidated record: another form, some resource types, a span of time. It serves data that was
+//! retrieved before and asks no network, so it needs a verified identity but no new challenge.
 //!
-//! A person has no more than three unfinished ones. A request that asks for the same as one of them is answered with
-//! that record, and costs the person nothing.
+//! A person has at most three unfinished ones. A request that equals one of them gets that record and takes no share.
 
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
@@ -17,53 +16,53 @@ use shared::queue::SendAdvance;
 use shared::store::{Condition, CreateRecord, ReadPerson, ReadRecord};
 use tokio::try_join;
 
-/// How often a record is placed anew when other requests of the person change the list.
+/// Attempts to place a record while other requests of the person change the list.
 const ATTEMPTS: u32 = 5;
-/// `Retry-After` while three are unfinished: a consolidated query usually takes seconds.
+/// `Retry-After` in seconds while three are unfinished: a consolidated query usually takes seconds.
 const OPEN_RETRY_SECS: u64 = 10;
 
 shared::ports! {
-    /// Stores a record for a caller who is verified, within the person's share.
+    /// Stores a record for a verified caller, within the person's share.
     pub trait Place = ReadPerson + ReadRecord + CreateRecord + TakeShare + Clock;
 }
 
 shared::ports! {
-    /// Asks for a record and announces it; reads the one that an earlier attempt has asked for.
+    /// Asks for a record and announces it, or reads the record that an earlier attempt asked for.
     pub trait Request = Place + SendAdvance;
 }
 
-/// What is asked.
+/// A request for a record.
 pub struct Ask {
-    /// The form of the record, and what is in it.
+    /// The form of the record and its filters.
     pub asked: Asked,
-    /// The id of the record it becomes.
+    /// The id that the record gets.
     pub id: RecordId,
-    /// Whether an earlier attempt may have asked for that record already, and never said so.
+    /// Whether an earlier attempt may have stored that record without an answer to the caller.
     pub resumed: bool,
 }
 
-/// Asks for a record; it waits until the patient's other consolidated queries are done. One that an earlier attempt has
-/// asked for is answered with as it stands: no record can be written twice under one id.
+/// Asks for a record, which waits until the patient's other consolidated queries are done. A record of an earlier
+/// attempt is returned as it is, since no record can be written twice under one id.
 ///
-/// How the person's share stands comes with a record that was placed now.
+/// Also returns the state of the person's share, if one was taken now.
 ///
 /// # Errors
-/// Refuses a caller who is not verified, one who has three unfinished records, and one who has used up their share.
+/// Refuses a caller who is not verified, a caller with three unfinished records, and a used-up share.
 pub async fn request(io: &impl Request, owner: &OwnerId, ask: Ask) -> Result<(Record, Option<Allowance>), Error> {
     let (now, resumed, id) = (io.now(), ask.resumed, ask.id);
     let (record, allowance) = match place(io, owner, ask, now).await {
         Err(refusal) if resumed => (io.record(owner, id).await?.ok_or(refusal)?, None),
         placed => placed?,
     };
-    // The record is written: what is lost here, the reconciler sends again.
+    // The record is stored, so `reconcile` sends a lost message again.
     if let Err(error) = announce_record(io, owner, &record, now).await {
         tracing::warn!(record = %record.id, context = %error, "the record was accepted but not announced");
     }
     Ok((record, allowance))
 }
 
-/// Finds the record that asks for the same, or writes one, for a caller who is verified. The share is taken once,
-/// however often the list changes meanwhile.
+/// Finds the unfinished record that asks for the same, or writes one, for a verified caller. The share is taken only
+/// once.
 async fn place(io: &impl Place, owner: &OwnerId, ask: Ask, now: Time) -> Result<(Record, Option<Allowance>), Error> {
     let (patient, mut open) = grounds(io, owner, now).await?;
     let new = NewRecord {
@@ -80,6 +79,7 @@ async fn place(io: &impl Place, owner: &OwnerId, ask: Ask, now: Time) -> Result<
             return Ok((equal, allowance));
         }
         let open_now = with_room(io, owner, &open, now).await?;
+        // Taken after the checks, so that a refusal and an equal record take no share.
         if allowance.is_none() {
             allowance = Some(io.share(owner, PersonAsk::Record, now).await?);
         }
@@ -91,7 +91,7 @@ async fn place(io: &impl Place, owner: &OwnerId, ask: Ask, now: Time) -> Result<
     }
 }
 
-/// The patient of a caller who is verified, and the records that the caller has asked for.
+/// The patient of a verified caller, and the list of records that the caller has asked for.
 async fn grounds(
     io: &(impl ReadPerson + CreateRecord + Clock),
     owner: &OwnerId,
@@ -102,7 +102,7 @@ async fn grounds(
     Ok((link.patient.clone(), open))
 }
 
-/// The unfinished record of the patient that asks for the same.
+/// The patient's unfinished record that asks for the same.
 async fn equal(
     io: &impl ReadRecord,
     owner: &OwnerId,
@@ -117,10 +117,10 @@ async fn equal(
     Ok(found.filter(|record| record.patient == asked.patient && !record.shown_state(now).is_terminal()))
 }
 
-/// The list with room for one more. Only a full one is looked through for records that have ended.
+/// The list with room for one more. Ended records are removed only from a full list.
 ///
 /// # Errors
-/// Refuses where all that are listed are unfinished.
+/// Refuses if all listed records are unfinished.
 async fn with_room(io: &impl ReadRecord, owner: &OwnerId, open: &OpenRecords, now: Time) -> Result<OpenRecords, Error> {
     if !open.is_full() {
         return Ok(open.clone());

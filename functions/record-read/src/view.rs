@@ -1,5 +1,4 @@
-//! Records as the person sees them, as long as the person's identity stands verified. A link is minted for the request
-//! that asks for it and lives a minute.
+//! Shows records while the person's identity is verified. Each request gets its own link, which lives one minute.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use shared::records::MintLink;
 use shared::store::{ListRecords, ReadPerson, ReadRecord};
 use tokio::try_join;
 
-/// How many records a list shows.
+/// Most records that a list shows.
 const LIST_MAX: i32 = 100;
 /// How long a link lives.
 const LINK_LIFE: Duration = Duration::from_secs(60);
@@ -77,11 +76,10 @@ pub async fn list(io: &(impl ListRecords + ReadPerson + Clock), owner: &OwnerId,
     })
 }
 
-/// One record of the caller, with a link if it is in the bucket. How the person's share of links stands comes with a
-/// link.
+/// One record of the caller, with a link if it is in the bucket. The state of the share of links comes with a link.
 ///
 /// # Errors
-/// As [`list`]; refuses what is not the caller's as if it did not exist, and a link beyond the person's share.
+/// Refuses like [`list`], and a link beyond the share. Answers 404 for another person's record as for an unknown one.
 pub async fn show(
     io: &(impl ReadRecord + ReadPerson + MintLink + TakeShare + Clock),
     owner: &OwnerId,
@@ -90,7 +88,7 @@ pub async fn show(
 ) -> Result<(RecordView, Option<Allowance>), Error> {
     let ((slot, identity), record) = try_join!(io.person(owner), io.record(owner, id))?;
     let (link, _) = verified(&slot, &identity, now, io.timing())?;
-    // A record of a patient to whom the person is no longer linked is not the person's to read.
+    // A person may read only records of the patient to whom they are linked now.
     let record = record.filter(|record| record.patient == link.patient);
     let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
     let mut view = of_record(&record, now);

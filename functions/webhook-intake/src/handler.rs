@@ -1,4 +1,4 @@
-//! Requests in, replies out.
+//! Translates requests and replies.
 
 use std::convert::Infallible;
 
@@ -11,9 +11,9 @@ use shared::webhook::{SIGNATURE_HEADER, UnverifiedWebhook};
 use crate::Deps;
 use crate::intake::{Answer, take_in};
 
-/// Answers one request; every failure is a reply.
+/// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
-    // The runtime has decoded what API Gateway encoded in base64: these are the bytes that were signed.
+    // The runtime has decoded API Gateway's base64, so these are the signed bytes.
     let webhook = UnverifiedWebhook {
         body: request.body().as_ref(),
         signature: header(&request, SIGNATURE_HEADER),

@@ -1,4 +1,4 @@
-//! One webhook: verified, read, queued.
+//! Verifies, reads and queues one webhook.
 
 use shared::Error;
 use shared::domain::Time;
@@ -10,15 +10,15 @@ use shared::webhook::{SignatureError, UnverifiedWebhook, VerifiedWebhook};
 
 use crate::Ports;
 
-/// Largest event queued, in bytes; SQS takes one MiB.
+/// Largest queued event, in bytes; SQS accepts one MiB.
 const EVENT_BYTES_MAX: usize = 1000 * 1024;
-/// How much of a body is kept that is too large, in characters: each takes up to six bytes in JSON.
+/// Most characters kept of a body that is too large; each takes up to six bytes in JSON.
 const KEPT_CHARS_MAX: usize = 150 * 1024;
 
-/// What goes back.
+/// The reply to a webhook.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The text of a ping.
+    /// The text of a ping, to be sent back.
     Pong(String),
     /// The event is durable.
     Queued,
@@ -27,8 +27,7 @@ pub enum Answer {
 /// Verifies and queues one webhook.
 ///
 /// # Errors
-/// Refuses what is not signed by Metriport. Fails when the event cannot be made durable: Metriport then keeps it as
-/// failed, to be replayed.
+/// Refuses a webhook that Metriport has not signed. Fails if the event cannot be queued; Metriport can then replay it.
 pub async fn take_in(io: &impl Ports, metrics: &Metrics, webhook: UnverifiedWebhook<'_>) -> Result<Answer, Error> {
     let now = io.now();
     let verified = io.verify(webhook, now).await;
@@ -39,16 +38,17 @@ pub async fn take_in(io: &impl Ports, metrics: &Metrics, webhook: UnverifiedWebh
             Ok(Answer::Pong(ping))
         }
         Incoming::Event(event) => {
+            // Queued before the reply, since Metriport does not repeat a delivery that got a 200.
             keep(io, metrics, &event).await?;
             Ok(Answer::Queued)
         }
     }
 }
 
-/// Makes one event durable.
+/// Queues one event durably.
 ///
 /// # Errors
-/// When the queue does not take it.
+/// Fails if the queue does not accept it.
 pub async fn keep(io: &impl SendWebhookEvent, metrics: &Metrics, event: &WebhookEvent) -> Result<(), Error> {
     if let Err(error) = io.send_webhook_event(event).await {
         metrics.put(&[Metric::webhook_not_queued()]);
@@ -59,8 +59,8 @@ pub async fn keep(io: &impl SendWebhookEvent, metrics: &Metrics, event: &Webhook
     Ok(())
 }
 
-/// Events are small, but one that names much may not be. What would not fit the queue is queued as its envelope; the
-/// body of an identity event, which is kept for whoever mends the reader, as far as it fits.
+/// Cuts an event that does not fit into the queue to its envelope. An unclear identity event keeps its ids if they can
+/// be read, and else as much of its body as fits, for a corrected reader.
 fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
     match verified.read(now) {
         Incoming::Event(event) if is_oversized(&event) => {

@@ -1,8 +1,10 @@
-//! The webhook keys, as they are now. Metriport makes a new key and uses it at once, so a signature that does not match
-//! may mean that the stored keys were changed: they are read again, but not twice within thirty seconds, since anybody
-//! can send a webhook with a wrong signature. Without such cause they are read again after five minutes, so that a key
-//! that was taken out of the secret stops counting. Keys that cannot be read again go on counting: that Secrets Manager
-//! does not answer is no reason to refuse Metriport.
+//! The current webhook keys. They are read again in two cases:
+//!
+//! - A signature does not match: Metriport uses a new key at once. Any client can send a wrong signature, so thirty
+//!   seconds must lie between two reads.
+//! - Five minutes have passed, so that a key that was removed from the secret stops counting.
+//!
+//! If they cannot be read again, the known keys stay valid: a failure of Secrets Manager must not refuse Metriport.
 
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use shared::webhook::{PreviousKey, SignatureError, UnverifiedWebhook, VerifiedWe
 use tokio::sync::Mutex;
 
 const SECRET: &str = "WEBHOOK_KEYS_SECRET";
-/// How long a read may take while a webhook waits: Metriport gives up after four seconds.
+/// Timeout of a read while a webhook waits; Metriport gives up after four seconds.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Verifies webhooks with the keys of the deployment.
@@ -30,7 +32,7 @@ pub trait VerifyKeys {
     ) -> impl Future<Output = Result<VerifiedWebhook<'a>, SignatureError>> + Send;
 }
 
-/// The keys, and when they were read.
+/// The keys and the time of their last read.
 pub struct KeyRing {
     client: Client,
     env: Env,
@@ -49,7 +51,7 @@ impl KeyRing {
     /// Reads the keys.
     ///
     /// # Errors
-    /// When there are none.
+    /// Fails if the secret cannot be read or holds no keys.
     pub async fn load(client: Client, env: Env, timing: Timing, now: Time) -> Result<Self, InitError> {
         let keys = read(&client, &env).await?;
         Ok(Self {
@@ -65,7 +67,7 @@ impl KeyRing {
         })
     }
 
-    /// Tells what came of reading them again.
+    /// Measures the outcome of later reads.
     #[must_use]
     pub fn measured(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -80,6 +82,7 @@ impl KeyRing {
         if loaded.tried_at.until(now) < self.timing.secret_gap() {
             return false;
         }
+        // Set before the read, so that a failed read counts as well.
         loaded.tried_at = now;
         let too_slow = SecretError {
             variable: SECRET,

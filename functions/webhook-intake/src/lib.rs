@@ -1,8 +1,8 @@
-//! `webhook-intake`: verifies Metriport's webhooks, answers its pings, and queues what they say before answering 200.
+//! `webhook-intake`: verifies Metriport's webhooks, answers its pings, and queues each event before it answers 200.
 //!
-//! Metriport delivers once, waits four seconds at most (two for a ping) and never retries by itself
-//! (docs.metriport.com, page `getting-started/webhooks`). So a 200 means that the event is durable, and nothing is done
-//! here that could take long.
+//! Metriport delivers a webhook once, waits at most four seconds (two for a ping) and retries only on request
+//! (docs.metriport.com, page `getting-started/webhooks`). A 200 therefore means that the event is durable, and this
+//! function does nothing that could take long.
 
 pub mod handler;
 pub mod intake;
@@ -51,7 +51,7 @@ impl Deps {
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors
-    /// When a variable or a secret is missing or malformed.
+    /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         let (env, clock) = (init.env.clone(), init.clock());
         Ok(Self {
@@ -68,7 +68,7 @@ impl Deps {
 /// Runs the function until its environment ends.
 ///
 /// # Errors
-/// When it cannot start, or the runtime fails.
+/// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::told)?;

@@ -1,4 +1,4 @@
-//! A consolidated query ended. What it delivers is taken only if it answers what we asked.
+//! A consolidated query ended. Its delivery is accepted only if it answers our request.
 
 use shared::Error;
 use shared::domain::record::{Delivery as Kind, Record, RecordEvent, RecordState};
@@ -14,12 +14,10 @@ use shared::store::{Condition, Correlate, ReadRecord, ReadRun, RecordWrite, Reme
 use crate::outcome::{APPLIED, GONE, Outcome, UNCHANGED, UNMATCHED, remember, retry_conflicts, seen_message};
 
 shared::ports! {
-    /// Announces what follows from a delivery.
     pub(crate) trait FollowUp = ReadRun + SendAdvance + SendFetch;
 }
 
 shared::ports! {
-    /// Finds a record, writes what was delivered, and announces what follows.
     pub(crate) trait Settle = RememberMessage + ReadRecord + WriteRecordOnce + FollowUp + Clock;
 }
 
@@ -35,7 +33,7 @@ pub(crate) async fn deliver(
     retry_conflicts(Condition::RecordAsRead, || apply(io, event, delivery, &found, now)).await
 }
 
-/// Sends the link to `record-fetch` again: the delivery is written, but its link may not have been sent.
+/// Sends the link to `record-fetch` again: the delivery is stored, but its link may not have been sent.
 pub(crate) async fn offer_again(
     io: &(impl Correlate + ReadRecord + SendFetch),
     event: &WebhookEvent,
@@ -54,7 +52,7 @@ pub(crate) async fn offer_again(
 struct Found {
     owner: OwnerId,
     record: RecordId,
-    /// Found by the patient's lock and our own metadata, because our write of the request id is still out.
+    /// Found by the patient's lock and our metadata, because our write of the request id is not done yet.
     by_lock: bool,
 }
 
@@ -105,13 +103,14 @@ async fn apply(
         now,
         lock_until: change.record.lock_until(io.timing()),
     };
+    // Written before the link is sent; after a crash, the redelivered message sends the link again.
     io.write_record_once(&found.owner, write, &seen_message(event, now))
         .await?;
     follow_up(io, &found.owner, &change.record, delivery.link.as_ref(), now).await?;
     Ok(APPLIED)
 }
 
-/// What a delivery brings; `None` when that is not understood, for then it must not read as "nothing".
+/// The content of a delivery. `None` if it is not understood, since it must not count as "nothing".
 const fn kind(delivery: &Delivery) -> Option<Kind> {
     match (delivery.status, &delivery.link, delivery.empty) {
         (Ended::Failed, _, _) => Some(Kind::Failure),

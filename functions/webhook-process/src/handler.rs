@@ -1,4 +1,4 @@
-//! Batches in, failures out.
+//! Translates batches and failures.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use shared::message::parse;
 
 use crate::{Deps, process};
 
-/// Handles one batch; what failed is named in the reply, and comes back.
+/// Handles one batch. SQS redelivers the messages named as failed.
 pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
     Ok(each(event, &deps.dead_letters, async |body| {
         process::process(deps, &parse(&body)?).await

@@ -1,4 +1,4 @@
-//! A person was proofed. The event is bound to the person whose session it names, and to nobody else.
+//! A person was proofed. The event is bound only to the person whose session it names.
 
 use shared::Error;
 use shared::domain::identity::{Verdict, Verification};
@@ -10,7 +10,6 @@ use shared::store::{BindIdentity, Condition, Correlate, ReadIdentity, RememberMe
 use crate::outcome::{APPLIED, Outcome, UNMATCHED, remember, retry_conflicts, seen_message};
 
 shared::ports! {
-    /// Writes what a verification did to an identity.
     pub(crate) trait Settle = ReadIdentity + BindIdentity + RememberMessage;
 }
 
@@ -27,8 +26,8 @@ pub(crate) async fn verify(
     };
     let by_session = known.into_iter().next().map(|(_, owner)| owner);
     let Some(owner) = correlate(io, &verification, by_session).await? else {
-        // An event without its session may nevertheless belong to a person, named in a place that a later reader
-        // understands; and upstream does not keep another copy.
+        // An event that names no session may nevertheless belong to a person, in a field that a later reader
+        // understands. Metriport keeps no other copy.
         return match verification.names_its_session() {
             true => Ok(UNMATCHED),
             false => Err(Error::GivenUp(Reason::IdentityEventUnbound)),
@@ -54,8 +53,8 @@ async fn sessions(
     Ok(ours)
 }
 
-/// Finds the person by the session; else by our own mark, which is secret; else by the patient. A mark beside a session
-/// of ours is not looked up: the person's own identity says whether the two agree.
+/// Finds the person by the session, else by our mark, which is secret, else by the patient. A mark next to our own
+/// session is not looked up: the person's identity shows whether the two agree.
 async fn correlate(
     io: &impl Correlate,
     verification: &Verification,

@@ -1,9 +1,12 @@
-//! `webhook-process`: correlates what Metriport reported and advances the state.
+//! `webhook-process`: correlates Metriport's events and advances the state.
 //!
-//! Retry contract: a message that failed and may succeed later comes back alone after its visibility timeout, and SQS
-//! gives it up after five receives. One that cannot succeed is given up at once: it is kept as a dead letter, with its
-//! reason, and done. What belongs to nobody we know is counted and done. Every effect is written together with the
-//! row that says the message was seen, so a message that comes twice has one effect.
+//! Retry contract:
+//!
+//! - SQS redelivers a failed message alone after its visibility timeout, and makes it a dead letter after five
+//!   receives.
+//! - A message that cannot succeed becomes a dead letter at once, with its reason, and is acknowledged.
+//! - An event that belongs to no known person or request is logged and acknowledged.
+//! - Every effect is written together with the row that marks the message as seen, so a duplicate has no second effect.
 
 mod consolidated;
 pub mod handler;
@@ -50,7 +53,7 @@ impl Deps {
     /// Reads the configuration and makes the clients.
     ///
     /// # Errors
-    /// When a variable or a secret is missing or malformed.
+    /// Fails if a variable or secret is missing or malformed.
     pub fn read(init: &Init) -> Result<Self, InitError> {
         let (advances, fetches) = (init.advance_queue()?, init.fetch_queue()?);
         Ok(Self {
@@ -66,7 +69,7 @@ impl Deps {
 /// Runs the function until its environment ends.
 ///
 /// # Errors
-/// When it cannot start, or the runtime fails.
+/// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::told)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {

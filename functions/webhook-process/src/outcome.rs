@@ -1,32 +1,32 @@
-//! What becomes of an event, in one word, and how its effect is written once: together with the row that says that the
-//! message was seen, and decided anew when others write the same items.
+//! The outcome of an event, and how its effect is written once: together with the row that marks the message as seen.
+//! The effect is decided again if other processes write the same items.
 
 use shared::Error;
 use shared::domain::Time;
 use shared::message::webhook::WebhookEvent;
 use shared::store::{Condition, RememberMessage, SeenMessage, StoreError};
 
-/// What became of an event; a word for the log.
+/// The outcome of an event, as a word for the log.
 pub type Outcome = &'static str;
 
-/// The event changed what is stored.
+/// The event changed the stored state.
 pub const APPLIED: Outcome = "applied";
-/// The event belongs to a person we do not know, or to a request we did not make. It is not remembered: a replay may
+/// The event belongs to an unknown person, or to a request that we did not make. It is not marked as seen: a replay may
 /// come when we know more.
 pub const UNMATCHED: Outcome = "unmatched";
-/// We know what the event belonged to, and that is no longer stored. Not remembered either.
+/// The event belongs to a run or record that is no longer stored. It is not marked as seen either.
 pub const GONE: Outcome = "gone";
-/// The event reports what is stored already.
+/// The event reports what is already stored.
 pub const UNCHANGED: Outcome = "unchanged";
-/// The event needs no action, and is not remembered: another message may have the same id.
+/// The event needs no action. It is not marked as seen: another message may have the same id, as the test events of
+/// Metriport's dashboard do.
 pub const IGNORED: Outcome = "ignored";
 /// A message with this id was acted on before.
 pub const DUPLICATE: Outcome = "duplicate";
 
-/// How often an effect is decided anew when others write the same items.
+/// Attempts at an effect while other processes write the same items.
 const ATTEMPTS: u32 = 8;
 
-/// The row that says that this message was seen.
 pub(crate) fn seen_message(event: &WebhookEvent, now: Time) -> SeenMessage {
     SeenMessage {
         message: event.message.clone(),
@@ -35,7 +35,7 @@ pub(crate) fn seen_message(event: &WebhookEvent, now: Time) -> SeenMessage {
     }
 }
 
-/// Remembers a message that has no effect.
+/// Marks a message without an effect as seen.
 pub(crate) async fn remember(
     io: &impl RememberMessage,
     event: &WebhookEvent,
@@ -49,10 +49,10 @@ pub(crate) async fn remember(
     }
 }
 
-/// Attempts an effect until no other write comes between its read and its write; `read` is what the attempts read.
+/// Attempts an effect until no other write comes between its read and its write. `read` names the item that is read.
 ///
 /// # Errors
-/// The attempt's own, and a conflict over `read` if every attempt met one.
+/// Returns the attempt's error, or a conflict over `read` if every attempt met one.
 pub(crate) async fn retry_conflicts<F>(read: Condition, attempt: impl Fn() -> F) -> Result<Outcome, Error>
 where
     F: Future<Output = Result<Outcome, Error>>,

@@ -1,4 +1,4 @@
-//! One event: acted on, or seen before.
+//! Acts on one event, once.
 
 use shared::Error;
 use shared::domain::Time;
@@ -13,12 +13,12 @@ use crate::{Ports, consolidated, identity, source};
 /// Acts on one event.
 ///
 /// # Errors
-/// When the table or a queue fails, the message comes back. When no id can be read from an identity event, or another
-/// event came under the same message id, it is given up.
+/// Fails if the table or a queue fails. Gives up an identity event that cannot be read or bound, and a message whose id
+/// another event has used.
 pub async fn process(io: &impl Ports, event: &WebhookEvent) -> Result<Outcome, Error> {
     let acted = act(io, event, io.now()).await;
-    // An effect is written together with the row of its message, and only if there was none: that spares a look before.
-    // An event without effect may have been acted on before, or be another one under the same id.
+    // An effect is written together with the row of its message, and only if that row is new, so no read is needed
+    // first. An event without an effect may be a duplicate, or another event under the same id.
     if !matches!(acted, Ok(DUPLICATE | UNMATCHED | GONE) | Err(Error::GivenUp(_))) {
         return acted;
     }
@@ -52,7 +52,7 @@ async fn act(io: &impl Ports, event: &WebhookEvent, now: Time) -> Result<Outcome
     }
 }
 
-/// The effect of a message that was seen is written; only the messages that follow from it may not have been sent.
+/// The effect of a seen message is stored. Only the messages that follow from it may not have been sent.
 async fn repeat(io: &impl Ports, event: &WebhookEvent, seen: &SeenMessage) -> Result<Outcome, Error> {
     if seen.digest != event.digest {
         return Err(Error::GivenUp(Reason::MessageIdReused));

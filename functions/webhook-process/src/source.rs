@@ -13,11 +13,9 @@ use shared::store::{Condition, Correlate, ReadRun, RememberMessage, RunWrite, Wr
 use crate::outcome::{APPLIED, GONE, Outcome, UNCHANGED, UNMATCHED, remember, retry_conflicts, seen_message};
 
 shared::ports! {
-    /// Finds a run, writes what a source reported, and announces what follows.
     pub(crate) trait Settle = RememberMessage + ReadRun + WriteRunOnce + SendAdvance + Clock + NewIds;
 }
 
-/// What the event says.
 #[derive(Clone, Copy)]
 pub(crate) struct Report<'a> {
     pub(crate) patient: &'a PatientId,
@@ -47,8 +45,8 @@ pub(crate) async fn report(
     retry_conflicts(Condition::RunAsRead, || apply(io, event, target, &happened, now)).await
 }
 
-/// By the request we know; else by our own metadata, provided that the patient's open run is the one it names: that is
-/// how a start is proved whose answer was lost.
+/// Finds the run by its known request id, else by our metadata if the patient's open run is the one it names. The
+/// second way proves a start whose answer was lost.
 async fn correlate(
     io: &impl Correlate,
     event: &WebhookEvent,

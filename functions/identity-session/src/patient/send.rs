@@ -1,4 +1,4 @@
-//! Sends demographics upstream: to the patient that is linked, to the one that is found, or to a new one.
+//! Sends demographics to the linked patient, to one found by external id, or to a new one.
 
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, midnight_after};
@@ -13,7 +13,7 @@ use shared::store::{Condition, WritePatient};
 use super::{Person, ReportConflict, SendDemographics, not_begun, refused};
 use crate::open::is_gone;
 
-/// Sends the demographics to the patient we know, or to the one there is or will be.
+/// Updates the linked patient; without one, or if Metriport has deleted it, finds or creates one.
 pub(super) async fn send(
     io: &impl SendDemographics,
     person: &Person<'_>,
@@ -30,8 +30,8 @@ pub(super) async fn send(
     }
 }
 
-/// Updates the patient that carries our external id, or creates one. Either way there is a write, so whoever gets no
-/// place for one does not look for the patient either.
+/// Updates the patient that carries our external id, or creates one. Either way ends with a write, so the place for it
+/// is taken before the search.
 async fn adopt_or_create(
     io: &impl SendDemographics,
     person: &Person<'_>,
@@ -42,7 +42,7 @@ async fn adopt_or_create(
     let found = match find_and_claim(io, person, begun).await {
         Ok(found) => found,
         Err(error) => {
-            // The write has its place and is not made.
+            // The write is counted and not made.
             io.uncount_call(io.now()).await;
             return Err(error);
         }
@@ -79,10 +79,10 @@ async fn find_and_claim(
     Ok(Some(found.id))
 }
 
-/// Makes sure that nobody else writes to the patient until our update must have ended.
+/// Keeps other persons from writing to the patient until our update must have ended.
 ///
-/// A refusal comes as late as if the update had been sent: it waits as long as the search took, which began at
-/// `asked_at`.
+/// A refusal waits as long as the search took, which began at `asked_at`. It thus comes as late as if the update had
+/// been sent.
 async fn claim(
     io: &(impl WritePatient + ReportConflict + Clock + Pause),
     person: &Person<'_>,

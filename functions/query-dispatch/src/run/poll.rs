@@ -1,4 +1,4 @@
-//! Reads how the network query goes. Webhooks say it sooner, but a source that fails may send none.
+//! Reads the status of the network query. Webhooks arrive sooner, but a source that fails may send none.
 
 use shared::Error;
 use shared::domain::budget::{Share, midnight_after};
@@ -17,12 +17,12 @@ pub(super) async fn poll(
     now: Time,
 ) -> Result<Outcome, Error> {
     let Some(request) = &run.request else {
-        // Proved by a webhook that named no request: there is nothing to ask for, only to wait for.
+        // A webhook without a request id proved the start, so the run has no id to ask for.
         let until = now.plus(io.timing().poll_gap(run.polls + 1)).min(run.expires_at);
         return record_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     };
     if !io.count_call(Share::Status, now).await? {
-        // The day's calls are kept for what people wait for. Webhooks still come.
+        // The rest of the day's quota is for more urgent calls. Webhooks still arrive.
         let until = midnight_after(now).min(run.expires_at);
         return record_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     }

@@ -1,5 +1,5 @@
-//! Starts the network query, at most once, and within the rate budget. The intent is written before the call;
-//! whoever finds an intent without a result waits for a webhook that proves the start, and does not start again.
+//! Starts the network query at most once, within the rate budget. The intent is written before the call. An intent
+//! without a result waits for a webhook that proves the start, and is never started again.
 
 use shared::Error;
 use shared::domain::budget::{Budget, Turn};
@@ -19,7 +19,6 @@ use super::{Settle, record_event, write};
 use crate::{Outcome as Done, STALE};
 
 shared::ports! {
-    /// Starts a network query within the rate budget, and writes what came of it.
     pub(super) trait Start = Settle + ReadChallenge + ReadIdentity + RejectIdentity + StartNetworkQuery + StartInTurn
         + CountCall + HeedLimits + Stage;
 }
@@ -33,9 +32,10 @@ pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time
     if let Some(event) = out_of_turn(io, run, now).await? {
         return put_off(io, owner, run, &slot, &event, now).await;
     }
+    // Written before the call, so that after a crash no process starts the query again.
     let claimed = unless_moved_on(io, owner, run, &slot, &RunEvent::StartClaimed, now).await;
     if !matches!(claimed, Ok(Some(_))) {
-        // The call was counted with its turn and is not made.
+        // The turn counted a call of the day that is not made.
         io.uncount_call(io.now()).await;
     }
     let Some(claimed) = claimed? else { return Ok(STALE) };
@@ -46,7 +46,7 @@ pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time
     let rejected = RunEvent::StartRefused {
         reason: Reason::IdentityRejected,
     };
-    // First, since nobody comes back to it once the run has ended. That it fails must not keep the run from ending.
+    // Before the run's end, since no later step does this. A failure here must not keep the run from ending.
     if event == rejected
         && let Err(error) = reject_identity(io, owner, &held.proofed_identity, now).await
     {
@@ -55,7 +55,7 @@ pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time
     record_event(io, owner, &claimed, Some(&slot), &event, now).await
 }
 
-/// Writes that the start is not made now.
+/// Writes why the start is not made now.
 async fn put_off(
     io: &impl Settle,
     owner: &OwnerId,
@@ -68,9 +68,8 @@ async fn put_off(
     Ok(written.map_or(STALE, |_| "advanced"))
 }
 
-/// Writes what was decided about a run that waits for its start, and gives the run as it is then. `None` when the run
-/// is no longer as it was read: a duplicate message may have claimed the start, and what was decided before that would
-/// undo it.
+/// Writes a decision about a run that waits for its start, and returns the changed run. `None` if the run has changed:
+/// a duplicate message may have claimed the start, which the older decision would undo.
 async fn unless_moved_on(
     io: &impl Settle,
     owner: &OwnerId,
@@ -85,8 +84,8 @@ async fn unless_moved_on(
     }
 }
 
-/// What keeps the start from being made now: it waits for a slot or a place of the rate budget, or there is none in the
-/// session's life. Written before the start is claimed.
+/// Why the start is not made now: its slot or place comes later, or none comes in the session's life. The caller writes
+/// this before it claims the start.
 async fn out_of_turn(io: &impl StartInTurn, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
     Ok(match io.turn_of_query(run.start_at, now, run.start_by).await? {
         Turn::Granted(at) if at <= now => None,
@@ -140,8 +139,8 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, timing: Timing,
     }
 }
 
-/// A session or an identity that is not taken may be refused source by source instead of by the call: if no source
-/// started and one of them says why, that is the reason. A source that is not spoken of may have started.
+/// Metriport may refuse a session or an identity by source instead of by call. If no source started and one names a
+/// reason, that reason counts. A source that is not listed may have started.
 fn refused_by_all(query: &NetworkQuery, run: &Run) -> Option<Reason> {
     let failed = |source: &SourceReport| source.state.outcome() == Some(Outcome::Failed);
     let has_failed = |kind| query.sources.get(&kind).is_some_and(failed);
@@ -158,7 +157,7 @@ fn refused_by_all(query: &NetworkQuery, run: &Run) -> Option<Reason> {
     }
 }
 
-/// A new challenge is tried before a new proofing: should the identity be the trouble, opening the challenge says so.
+/// A new challenge is tried before a new proofing. If the identity is the cause, opening the challenge shows that.
 fn reason(error: &UpstreamError) -> Reason {
     if error.mentions_aal2() {
         Reason::Aal2SessionRejected

@@ -1,4 +1,4 @@
-//! A tick over an index that holds more than one tick sends.
+//! A tick over more items than one tick sends.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +12,7 @@ use super::*;
 
 const NOW: Time = Time::from_millis(1_800_000_000_000);
 
-/// An index and a queue.
+/// A due index and a queue.
 struct World {
     due: Vec<Due>,
     sent: Mutex<Vec<Advance>>,
@@ -42,7 +42,7 @@ impl Clock for World {
     }
 }
 
-/// Something of a person that has been due for so many minutes.
+/// An item of a person that has been due for `minutes`.
 fn due(person: &str, minutes: u64) -> Due {
     let advance = Advance {
         version: VERSION,
@@ -56,7 +56,7 @@ fn due(person: &str, minutes: u64) -> Due {
     }
 }
 
-/// The messages of a tick, and its lines of metrics.
+/// The messages and the metric lines of a tick.
 async fn tick_over(due: Vec<Due>) -> (Vec<Advance>, Vec<Value>) {
     let world = World {
         due,
@@ -86,7 +86,7 @@ async fn backlog_of_one_person_delays_nobody_and_is_measured() {
     assert_eq!(sent.len(), SENT_MAX);
     let quiet = OwnerId::parse("v1.quiet").unwrap();
     assert_eq!(sent.iter().filter(|advance| advance.owner == quiet).count(), 1);
-    // The other person's oldest work goes first.
+    // The oldest work of `noisy` goes first.
     assert_eq!(sent.first().map(|advance| advance.due_seq), Some(1_099));
     assert_eq!(value(&lines, "OverdueItems"), Some(1_001));
     assert_eq!(value(&lines, "OverdueLeft"), Some(201));
