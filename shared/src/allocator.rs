@@ -3,9 +3,9 @@
 #[doc(hidden)]
 pub use dlmalloc::GlobalDlmalloc;
 
-/// Gives a binary that is linked against musl an allocator of its own: musl's hands memory back that is asked for again
-/// at once (`docs/performance.md`). Only a binary of one thread wants it; so it is named there, and not in a library
-/// that the sandbox shares.
+/// Gives a binary that is linked against musl another allocator: musl's returns memory that is needed again at once
+/// (decision 0013). Only single-threaded binaries benefit. So each of them names it, and the library, which the
+/// sandbox shares, does not.
 #[macro_export]
 macro_rules! allocator {
     () => {

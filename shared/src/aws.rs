@@ -1,9 +1,9 @@
-//! AWS clients, built straight from what Lambda puts into the environment.
+//! AWS clients, built directly from Lambda's environment variables.
 //!
-//! The usual configuration chain probes profiles, files and the instance metadata service, and reads the system's
-//! certificates; on Lambda region and credentials stand in the environment and AWS's own roots are all that is needed.
-//! Leaving both out takes most of the start-up time away. Endpoints follow the SDKs' standard variables
-//! (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`), so the same clients talk to emulators.
+//! The SDK's usual configuration chain probes profiles, files and the instance metadata service, and reads the system's
+//! certificates. On Lambda, the environment has region and credentials, and AWS's own roots suffice. Leaving both out
+//! saves most of the start-up time. Endpoints follow the SDKs' standard variables (`AWS_ENDPOINT_URL`,
+//! `AWS_ENDPOINT_URL_<SERVICE>`), so the same clients talk to emulators.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use crate::config::{ConfigError, Env};
 use crate::roots::ExtraRoots;
 
-/// The roots that AWS service endpoints chain to (amazontrust.com, "Root CAs"): Amazon Root CA 1 to 4 and Starfield
+/// The roots to which AWS service endpoints chain (amazontrust.com, "Root CAs"): Amazon Root CA 1 to 4 and Starfield
 /// Services Root CA G2.
 const AMAZON_ROOTS: &[u8] = include_bytes!("aws/amazon-roots.pem");
 
-/// What every client is made of, and the clients: each service's is made once, when it is first asked for.
+/// The configuration of every client, and the clients: each service's is made once, on its first use.
 pub struct Aws {
     env: Env,
     http: SharedHttpClient,
@@ -75,7 +75,7 @@ impl Aws {
         Self::trusting(env, &ExtraRoots::default())
     }
 
-    /// The same, trusting other roots too.
+    /// The same, with extra roots.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -102,7 +102,7 @@ impl Aws {
         sqs, aws_sdk_sqs, "AWS_ENDPOINT_URL_SQS", 2);
     client!(/// Secrets Manager.
         secrets, aws_sdk_secretsmanager, "AWS_ENDPOINT_URL_SECRETS_MANAGER", 2);
-    client!(/// S3. An endpoint of one's own has no host per bucket, so it implies path style.
+    client!(/// S3. A custom endpoint has no host per bucket, so it implies path style.
         s3, aws_sdk_s3, "AWS_ENDPOINT_URL_S3", 20, force_path_style(Self::own_s3));
 
     fn endpoint(&self, variable: &str) -> Option<String> {
@@ -117,8 +117,8 @@ impl Aws {
     }
 }
 
-/// Small requests are answered in milliseconds: one that is not has met a dead connection, as they are after a freeze,
-/// and is worth another attempt while the caller still waits. An attempt at S3 may carry one part of a record.
+/// Small requests are answered in milliseconds. A slow one has usually met a connection that died in a freeze, and
+/// another attempt helps while the caller still waits. An attempt at S3 may carry one part of a record.
 fn timeouts(attempt_secs: u64) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -144,7 +144,7 @@ fn http_client(extra: &ExtraRoots) -> Result<SharedHttpClient, ConfigError> {
         .build_https())
 }
 
-/// The code of an AWS error, or what kept the call from an answer. Never the message: it may quote the request.
+/// The code of an AWS error, or the reason why no answer came. Never the message: it may quote the request.
 pub(crate) fn aws_code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
     match error {
         SdkError::ServiceError(service) => service.err().code().unwrap_or("unnamed"),

@@ -1,4 +1,7 @@
-//! The edge of time and chance: the one place that reads the clock, waits and makes ids.
+//! Time and randomness: the one place that reads the clock, waits and makes ids.
+//!
+//! Due times, deadlines, locks and the five minutes of an AAL2 session follow the function's own clock, which AWS sets.
+//! Skew between two functions moves a wait and nothing else, because versions decide every claim.
 
 use std::time::Duration;
 
@@ -21,7 +24,7 @@ pub fn new_id() -> Uuid {
     Uuid::now_v7()
 }
 
-/// The clock of the machine, in a deployment's timing.
+/// The clock of the machine, with a deployment's timing.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     /// All durations.

@@ -1,4 +1,5 @@
-//! Configuration: environment variables, read once at init. What is missing or malformed is named, never shown.
+//! Configuration: environment variables, read once at init. Errors name a missing or malformed variable and never show
+//! its value.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,13 +9,13 @@ use url::Url;
 use crate::domain::assurance::{AUTH_AGE_SECS_MAX, AUTH_AGE_SECS_MIN, Assurance, ClaimNames};
 use crate::domain::claims::ClaimRules;
 
-/// A variable that is missing or wrong. Carries its name, never its value.
+/// A variable that is missing or malformed. Carries its name, never its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("environment variable {name}: {problem}")]
 pub struct ConfigError {
     /// The variable.
     pub name: &'static str,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: &'static str,
 }
 
@@ -23,14 +24,14 @@ pub struct ConfigError {
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
-    /// This process's own.
+    /// The variables of this process.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process() -> Self {
         Self(std::env::vars().collect())
     }
 
-    /// Given ones, for tests.
+    /// Given variables, for tests.
     #[must_use]
     pub fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(
@@ -41,7 +42,7 @@ impl Env {
         )
     }
 
-    /// Given ones, for a process that stands in for another.
+    /// Given variables, for a process that stands in for another.
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(vars.into_iter().collect())
     }
@@ -52,7 +53,7 @@ impl Env {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A variable that must be there.
+    /// A required variable.
     ///
     /// # Errors
     /// When it is missing or empty.
@@ -63,7 +64,7 @@ impl Env {
         })
     }
 
-    /// A list separated by commas, without empty parts; empty when missing.
+    /// A list separated by commas, without empty parts; empty if missing.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<String> {
         let parts = self.optional(name).unwrap_or_default().split(',').map(str::trim);
@@ -98,8 +99,8 @@ pub fn claim_rules(env: &Env) -> Result<ClaimRules, ConfigError> {
 /// `MAX_AUTH_AGE_SECS` and `TAKES_ID_TOKENS`.
 ///
 /// # Errors
-/// When one of them is malformed, the scope or the age is missing, or neither methods nor classes are required and
-/// `ACCEPT_ANY_SIGN_IN` is not `true`.
+/// When one of them is malformed, or the scope or the age is missing. Also when neither methods nor classes are
+/// required and `ACCEPT_ANY_SIGN_IN` is not `true`.
 pub fn assurance(env: &Env) -> Result<Assurance, ConfigError> {
     const AGE: &str = "MAX_AUTH_AGE_SECS";
     const CLAIMS: &str = "ASSURANCE_CLAIMS";

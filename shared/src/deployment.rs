@@ -1,4 +1,4 @@
-//! Which deployment a function belongs to.
+//! The deployment that a function belongs to.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use crate::config::{ConfigError, Env, is_loopback};
 use crate::domain::Timing;
 use crate::roots::ExtraRoots;
 
-/// Which deployment this is, which Metriport it talks to, and how time runs.
+/// The deployment, its Metriport, and its timing.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     /// `STAGE`: sent upstream as metadata.
@@ -15,7 +15,7 @@ pub struct Deployment {
     pub metriport: Url,
     /// `TIME_SCALE`: divides durations; accepted on loopback only.
     pub timing: Timing,
-    /// `EXTRA_ROOTS_FILE`: trusted beside the bundled roots; accepted on loopback only.
+    /// `EXTRA_ROOTS_FILE`: trusted besides the bundled roots; accepted on loopback only.
     pub roots: ExtraRoots,
 }
 
@@ -23,8 +23,8 @@ impl Deployment {
     /// Reads the four variables.
     ///
     /// # Errors
-    /// When one is missing or malformed, or when time is scaled, or other roots are trusted, against a Metriport that
-    /// is not on loopback.
+    /// When one is missing or malformed. Also when time is scaled or extra roots are trusted, and Metriport is not on
+    /// loopback.
     pub fn read(env: &Env) -> Result<Self, ConfigError> {
         const URL: &str = "METRIPORT_BASE_URL";
         const SCALE: &str = "TIME_SCALE";

@@ -1,9 +1,12 @@
-//! What the functions share: the pure domain, and the adapters through which it meets the world.
+//! The parts that functions share: the pure domain, and the adapters between it and the outside.
 //!
-//! Dependencies point one way, downwards: [`edge`] (what functions are made of) uses the adapters ([`store`],
-//! [`queue`], [`metriport`], [`records`], [`webhook`], [`secrets`]), of which none uses another; these use what every
-//! adapter needs ([`metrics`], [`aws`], [`config`] and others), the [`mod@ports`], the messages that travel
-//! ([`message`]) and [`domain`], which uses nothing. A test holds the order.
+//! Dependencies point downwards only, which a test checks:
+//!
+//! - [`edge`] (the parts of functions besides their steps) uses the adapters: [`store`], [`queue`], [`metriport`],
+//!   [`records`], [`webhook`] and [`secrets`];
+//! - no adapter uses another; they use [`metrics`], [`aws`], [`config`] and others, which every adapter needs;
+//! - all of these use the [`mod@ports`], the messages ([`message`]) and [`domain`];
+//! - [`domain`] uses nothing.
 
 pub mod allocator;
 pub mod aws;

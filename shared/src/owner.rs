@@ -1,7 +1,7 @@
-//! The owner key: turns what identifies a person into names that say nothing.
+//! The owner key: turns a person's identifiers into names that reveal nothing.
 //!
 //! Everything a person owns lies in a partition named by HMAC-SHA256 of the token's issuer and subject. Both are
-//! prefixed by their length, so that no two different pairs can be the same bytes; a label keeps the uses apart.
+//! prefixed by their length, so that two different pairs are never the same bytes; a label separates the uses.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice};
@@ -17,13 +17,13 @@ const KEY_BYTES_MIN: usize = 32;
 #[derive(Clone)]
 pub struct OwnerKey(SecretSlice<u8>);
 
-/// The key is too short to be one.
+/// The key is too short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the owner key is shorter than 32 bytes")]
 pub struct OwnerKeyError;
 
 impl OwnerKey {
-    /// Takes the secret's text; white space around it does not count.
+    /// Reads the secret's text, without white space around it.
     ///
     /// # Errors
     /// When it is shorter than 32 bytes.
@@ -47,7 +47,7 @@ impl OwnerKey {
         ))
     }
 
-    /// Equal demographics have equal hashes, and only they.
+    /// The keyed hash of demographics: equal for equal demographics, and only for them.
     ///
     /// # Errors
     /// As [`OwnerKey::owner`].
@@ -55,7 +55,7 @@ impl OwnerKey {
         DemographicsHash::parse(self.hash("demographics", &[&demographics.canonical()])?)
     }
 
-    /// The name under which an AAL2 session is remembered as used.
+    /// The name under which an AAL2 session is stored as used.
     ///
     /// # Errors
     /// As [`OwnerKey::owner`].
@@ -64,7 +64,7 @@ impl OwnerKey {
     }
 
     fn hash(&self, label: &str, parts: &[&[u8]]) -> Result<String, IdError> {
-        // HMAC takes a key of any length; the error is in the signature of the trait alone.
+        // HMAC takes a key of any length; only the trait's signature has an error.
         let mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret());
         let mut mac = mac.map_err(|_any_length_fits| IdError("keyed hash"))?;
         for part in std::iter::once(&label.as_bytes()).chain(parts) {

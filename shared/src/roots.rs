@@ -1,4 +1,4 @@
-//! Root certificates beside the bundled ones, for a stack that runs whole on one machine and whose stand-ins speak TLS.
+//! Root certificates besides the bundled ones, for a stack on one machine whose stand-ins speak TLS.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Env, is_loopback};
 
 const NAME: &str = "EXTRA_ROOTS_FILE";
 
-/// What is trusted beside the bundled roots: nothing, unless Metriport is on loopback.
+/// The roots trusted besides the bundled ones: an empty set, unless Metriport is on loopback.
 #[derive(Debug, Clone, Default)]
 pub struct ExtraRoots {
     pem: Vec<u8>,
@@ -42,16 +42,16 @@ impl ExtraRoots {
         is_usable.then_some(found)
     }
 
-    /// As they stood in the file, for a client that takes PEM; `None` if there are none.
+    /// The roots as the file has them, for a client that takes PEM; `None` for an empty set.
     #[must_use]
     pub fn pem(&self) -> Option<&[u8]> {
         Some(self.pem.as_slice()).filter(|pem| !pem.is_empty())
     }
 
-    /// Adds them to what is trusted.
+    /// Adds the roots to a store.
     ///
     /// # Errors
-    /// When one is no certificate, which reading them rules out.
+    /// When one is not a certificate, which reading them excludes.
     pub fn add_to(&self, store: &mut RootCertStore) -> Result<(), rustls::Error> {
         self.roots.iter().try_for_each(|root| store.add(root.clone()))
     }

@@ -9,27 +9,26 @@ use secrecy::SecretString;
 use crate::config::{ConfigError, Env};
 use crate::ports::{ApiKeyRead, ReadApiKey};
 
-/// How long the API key may take to be read again while a call waits for it.
+/// Time for reading the API key again while a call waits for it.
 const AGAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A secret that could not be had or read. Names the variable that points to it; says nothing of its value.
+/// A secret that cannot be read. Names the variable that points to it; reveals nothing of its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("secret of {variable}: {problem}")]
 pub struct SecretError {
     /// The variable that names the secret.
     pub variable: &'static str,
-    /// What is wrong.
+    /// The problem.
     pub problem: &'static str,
 }
 
 impl SecretError {
-    /// What Secrets Manager says of a secret that was made without a value, in the same words as of one that was not
-    /// made at all.
+    /// The problem of a secret that does not exist or has no value yet: Secrets Manager answers both in the same words.
     const NOTHING: &str = "does not exist, or holds nothing yet";
-    /// What some emulators make of one without a value.
+    /// The problem of a secret without a value, as some emulators answer it.
     const EMPTY: &str = "is empty";
 
-    /// Whether there is no value, rather than one that cannot be read.
+    /// Whether the secret has no value, rather than one that cannot be read.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         [Self::NOTHING, Self::EMPTY].contains(&self.problem)
@@ -67,13 +66,13 @@ pub struct StoredApiKey {
 }
 
 impl StoredApiKey {
-    /// Reads nothing yet.
+    /// Keeps the client and the variables; reads nothing yet.
     #[must_use]
     pub const fn new(client: Client, env: Env) -> Self {
         Self { client, env }
     }
 
-    /// Reads it.
+    /// Reads the key.
     ///
     /// # Errors
     /// As [`text`].

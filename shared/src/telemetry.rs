@@ -1,4 +1,4 @@
-//! Structured logs: one JSON object a line. Fields are codes, counts and ids of runs and records; nothing about a
+//! Structured logs: one JSON object per line. Fields are codes, counts, and ids of runs and records; nothing about a
 //! person.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -8,8 +8,8 @@ use tracing_subscriber::{fmt, registry};
 
 use crate::config::Env;
 
-/// Starts logging to standard output at the level of `LOG_LEVEL` (default `info`), for our own code and `module`, and
-/// makes panics say where, not what: a panic's message may quote the data it choked on.
+/// Starts logging to standard output at the level of `LOG_LEVEL` (default `info`), for our own code and `module`. A
+/// panic is logged by its place, without its message, which may quote data.
 pub fn init(env: &Env, module: &str) {
     let level = env.optional("LOG_LEVEL").and_then(|level| level.parse().ok());
     let lines = fmt::layer()
@@ -18,7 +18,7 @@ pub fn init(env: &Env, module: &str) {
         .with_ansi(false)
         .with_current_span(false);
     let logging = registry().with(targets(level.unwrap_or(LevelFilter::INFO), module));
-    // A second call in one process keeps the first logger: nothing is lost by that.
+    // A second call in one process keeps the first logger, which loses nothing.
     if logging.with(lines).try_init().is_err() {
         tracing::debug!("logging was already set up");
     }
@@ -28,8 +28,8 @@ pub fn init(env: &Env, module: &str) {
     }));
 }
 
-/// Libraries log URLs and headers at their finer levels; only our own code may be turned up. By target alone: filters
-/// that know fields and spans cost a regular expression engine at every start.
+/// Only our own code may log at finer levels: there, libraries log URLs and headers. The filter knows targets only,
+/// because one that knows fields and spans costs a regular expression engine at every start.
 fn targets(level: LevelFilter, module: &str) -> Targets {
     Targets::new()
         .with_default(LevelFilter::WARN)

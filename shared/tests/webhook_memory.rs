@@ -1,5 +1,5 @@
-//! Measures the memory that reading a large webhook takes. It is the only test of its process, since the peak that the
-//! system keeps is of the process as a whole.
+//! Measures the memory that reading a large webhook takes. It is the only test of its process, because the system keeps
+//! one peak per process.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,9 +7,9 @@ use shared::domain::Time;
 use shared::message::webhook::Incoming;
 use shared::webhook::{UnverifiedWebhook, WebhookKeys, sign};
 
-/// A body that a tree of it made too large for a function.
+/// Size of a body whose tree is too large for a function.
 const BODY_BYTES: usize = 1_400_000;
-/// Largest growth of the process. A function has 256 MiB for all it does; two trees of such a body take more.
+/// Largest growth of the process. A function has 256 MiB for everything; two trees of such a body take more.
 const GROWTH_BYTES_MAX: usize = 16 * BODY_BYTES;
 
 /// The peak of the process's memory so far (proc(5), `VmHWM`).
@@ -20,12 +20,12 @@ fn peak_bytes() -> usize {
     kilobytes * 1024
 }
 
-/// An array of many of one item.
+/// An array that repeats one item.
 fn array(item: &str) -> String {
     format!("[{}null]", format!("{item},").repeat(BODY_BYTES / (item.len() + 1)))
 }
 
-/// One object of many members.
+/// One object with many members.
 fn object() -> String {
     let members = (0..BODY_BYTES / 12).map(|number| format!(r#""{number:07}":1,"#));
     format!(r#"{{{}"last":1}}"#, members.collect::<String>())

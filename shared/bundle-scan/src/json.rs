@@ -1,30 +1,30 @@
-//! The JSON grammar of RFC 8259, fed in pieces: keeps which brackets are open and the beginning of the current text, if
-//! somebody wants it. Every JSON text that is no object is refused: no Bundle is one.
+//! The JSON grammar of RFC 8259, fed in pieces. Keeps the open brackets and, if it is wanted, the beginning of the
+//! current text. A JSON text that is not an object is refused, because it is not a Bundle.
 
 use super::number::Number;
 use super::specials::{Specials, WINDOW};
 
-/// Deepest nesting read. FHIR bundles stay far below; what is deeper is an attack.
+/// Deepest nesting read. FHIR Bundles stay far below; a deeper text is an attack.
 pub(super) const DEPTH_MAX: usize = 512;
-/// Longest text that is handed over whole, in bytes; of a longer one, as much and one byte more.
+/// Longest text that is passed on whole, in bytes. A longer one is cut to one byte more.
 pub(super) const TEXT_MAX: usize = 64;
 
-/// What is wrong with a text.
+/// The fault of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// Not JSON.
     NotJson,
     /// Nested too deeply.
     TooDeep,
-    /// Some other value than an object, or an object that is no Bundle.
+    /// A value other than an object, or an object that is not a Bundle.
     NotABundle,
-    /// A name for the second time where it may stand once.
+    /// A name appears twice where it may appear once.
     Doubled,
-    /// A text that is wanted and written with an escape.
+    /// A wanted text has an escape.
     Escaped,
 }
 
-/// What becomes of the text.
+/// Receives the structure and the wanted texts.
 pub(super) trait Reader {
     /// An object or array begins.
     fn open(&mut self, object: bool);
@@ -32,7 +32,7 @@ pub(super) trait Reader {
     fn close(&mut self);
     /// Whether the text that begins now, a key or a value, is wanted.
     fn wants(&self, key: bool) -> bool;
-    /// A text that was wanted. It has no escapes.
+    /// A wanted text. It has no escapes.
     fn text(&mut self, key: bool, text: &[u8]) -> Result<(), Fault>;
 }
 
@@ -57,9 +57,9 @@ enum Lex {
     Word { rest: &'static [u8] },
 }
 
-/// A lexer in the middle of a text.
+/// A lexer, perhaps in the middle of a text.
 pub(super) struct Lexer {
-    /// For each open bracket, whether it is an object's.
+    /// For each open bracket, whether it opens an object.
     open: Vec<bool>,
     expect: Expect,
     lex: Lex,
@@ -67,7 +67,7 @@ pub(super) struct Lexer {
     key: bool,
     /// Whether the current text is wanted.
     wanted: bool,
-    /// What is kept of it from earlier pieces.
+    /// The beginning of a wanted text, from earlier pieces.
     kept: Vec<u8>,
 }
 
@@ -93,7 +93,7 @@ impl Lexer {
     /// Reads the next piece.
     ///
     /// # Errors
-    /// What is wrong, and how many bytes of the piece were read before it.
+    /// The fault, and how many bytes of the piece were read before it.
     pub(super) fn push(&mut self, piece: &[u8], reader: &mut impl Reader) -> Result<(), (Fault, usize)> {
         for (nth, window) in piece.chunks(WINDOW).enumerate() {
             let read = self.window(window, reader);
@@ -144,10 +144,10 @@ impl Lexer {
         self.open.last().copied().unwrap_or_default()
     }
 
-    /// The first byte of a value that is no text.
+    /// Reads the first byte of a value other than a text.
     fn value(&mut self, byte: u8, reader: &mut impl Reader) -> Result<(), Fault> {
         if self.open.is_empty() && byte != b'{' {
-            // Some other JSON value may begin like this; it is no Bundle either way.
+            // Another JSON value may begin like this, but it is not a Bundle.
             return Err(match byte {
                 b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => Fault::NotABundle,
                 _ => Fault::NotJson,
@@ -202,8 +202,8 @@ impl Lexer {
         self.wanted = reader.wants(key);
     }
 
-    /// Reads from within a text, and on as long as one follows the other, to where something else begins or the window
-    /// ends. Gives back where that is.
+    /// Reads texts, from within the first, as long as the next one follows closely. Returns the place where something
+    /// else begins or the window ends.
     fn in_texts(
         &mut self,
         window: &[u8],
@@ -236,8 +236,8 @@ impl Lexer {
         }
     }
 
-    /// How compact JSON mostly goes on after a text: how many bytes lie before the next one, and whether that is a key.
-    /// Everything else is read byte by byte, which takes several times as long.
+    /// Reads the usual continuations of compact JSON after a text. Returns how many bytes lie before the next text, and
+    /// whether that is a key. Everything else is read byte by byte, which takes several times as long.
     #[inline]
     fn follow(&mut self, key: bool, after: &[u8], reader: &mut impl Reader) -> Option<(usize, bool)> {
         match (key, after) {
@@ -265,7 +265,7 @@ impl Lexer {
         }
     }
 
-    /// What ends the plain part of a text that is no quote: the beginning of an escape, or the end of the window.
+    /// Ends the plain part of a text at anything but a quote: an escape, a control character, or the end of the window.
     fn within_text(&mut self, plain: &[u8], special: Option<u8>) -> Result<(), Fault> {
         match special {
             Some(b'\\') if self.wanted => return Err(Fault::Escaped),
@@ -314,7 +314,7 @@ impl Lexer {
         Ok(())
     }
 
-    /// Whether the byte was part of the number, which else has ended before it.
+    /// Whether the byte is part of the number; otherwise the number has ended before it.
     fn in_number(&mut self, byte: u8, number: Number) -> Result<bool, Fault> {
         match number.next(byte) {
             Some(next) => {
@@ -343,7 +343,7 @@ const fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// How many there are from here on.
+/// How many blanks follow from `at` on.
 fn blanks(window: &[u8], at: usize) -> usize {
     let blanks = window.iter().skip(at).take_while(|byte| is_blank(byte));
     blanks.count()

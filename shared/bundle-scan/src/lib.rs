@@ -1,10 +1,11 @@
 //! Reads a FHIR Bundle as it streams by: checks that it is JSON and a Bundle, and counts resources by type.
 //!
-//! A push reader: it is fed pieces of any size, keeps a nesting stack and the beginning of the current text, and
-//! nothing else, so its memory does not grow with the record. It accepts the JSON grammar of RFC 8259, nested at most
-//! 512 deep, in UTF-8. FHIR wants names unique (hl7.org/fhir/R4/json.html); those that it looks for must be,
-//! since it could not tell which of two a reader will believe. Beside them no name may be written with an escape: it is
-//! the same name to others, and FHIR has none that needs one.
+//! A push reader: it takes pieces of any size, and keeps only a nesting stack and the beginning of the current text. So
+//! its memory does not grow with the record. It accepts the JSON grammar of RFC 8259 in UTF-8, nested at most 512 deep.
+//!
+//! FHIR requires unique names (hl7.org/fhir/R4/json.html). The scan requires this of the names it looks for, because it
+//! cannot know which of two a reader uses. No name next to them may have an escape: to other readers it may be the same
+//! name, and no FHIR name needs one.
 
 mod json;
 mod number;
@@ -19,7 +20,7 @@ use utf8::{Cut, Whole};
 /// Most distinct types counted; FHIR R4 has fewer than 150.
 const TYPES_MAX: usize = 256;
 
-/// Why a stream is no FHIR Bundle. Offsets count bytes; nothing is quoted.
+/// Why a stream is not a FHIR Bundle. Offsets count bytes; nothing is quoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ScanError {
     /// Not JSON.
@@ -31,21 +32,21 @@ pub enum ScanError {
     /// Nested too deeply.
     #[error("nested deeper than {DEPTH_MAX} at byte {0}")]
     TooDeep(u64),
-    /// A name that decides what is counted stands twice in one object.
+    /// A name that decides the count appears twice in one object.
     #[error("a name for the second time at byte {0}")]
     Doubled(u64),
-    /// A name that may be one of those, or a type, is written with an escape.
+    /// A type, or a name that may decide the count, has an escape.
     #[error("a name with an escape at byte {0}")]
     Escaped(u64),
     /// JSON, but its `resourceType` is not `Bundle`.
     #[error("not a FHIR Bundle")]
     NotABundle,
-    /// It ended in the middle.
+    /// The stream ended too early.
     #[error("ended early after {0} bytes")]
     Truncated(u64),
 }
 
-/// A reader in the middle of a stream.
+/// A scan in the middle of a stream.
 #[derive(Default)]
 pub struct BundleScan {
     lexer: Lexer,
@@ -60,7 +61,7 @@ impl BundleScan {
     /// Reads the next piece.
     ///
     /// # Errors
-    /// As soon as the stream can be no Bundle.
+    /// As soon as the stream cannot be a Bundle.
     pub fn push(&mut self, piece: &[u8]) -> Step {
         let mut piece = piece;
         if !self.cut.is_empty() {
@@ -99,10 +100,10 @@ impl BundleScan {
         }
     }
 
-    /// Ends the stream: resources by type.
+    /// Ends the stream. Returns the resources by type.
     ///
     /// # Errors
-    /// When it ended early, or was JSON but no Bundle.
+    /// When the stream ended early, or was JSON but not a Bundle.
     pub fn finish(self) -> Result<BTreeMap<String, u64>, ScanError> {
         if !self.lexer.is_complete() || !self.cut.is_empty() {
             return Err(ScanError::Truncated(self.offset + self.cut.length() as u64));
@@ -115,7 +116,7 @@ impl BundleScan {
     }
 }
 
-/// The innermost part of a Bundle that is known, from outside to inside.
+/// The innermost known part of a Bundle, from outside to inside.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Place {
     #[default]
@@ -126,7 +127,7 @@ enum Place {
     Resource,
 }
 
-/// What the value after the current key is for.
+/// The meaning of the value after the current key.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Slot {
     BundleType,
@@ -137,7 +138,7 @@ enum Slot {
     Other,
 }
 
-/// The names that may stand once: in the Bundle, in the current entry and in its resource.
+/// The names already seen that may appear once: in the Bundle, in the current entry and in its resource.
 #[derive(Default)]
 struct Seen {
     bundle_type: bool,
@@ -146,11 +147,11 @@ struct Seen {
     resource_type: bool,
 }
 
-/// What is known of the Bundle.
+/// The state of the Bundle.
 #[derive(Default)]
 struct Bundle {
     place: Place,
-    /// How many brackets are open inside of that place which lead nowhere.
+    /// How many brackets are open inside that place that lead to no known part.
     below: usize,
     slot: Slot,
     seen: Seen,
@@ -242,7 +243,8 @@ impl Bundle {
         Ok(())
     }
 
-    /// Counts a resource. What is no FHIR type name is counted, but not repeated: it could be anything.
+    /// Counts a resource. A text that is not a FHIR type name is counted but not repeated, because it could be
+    /// anything.
     fn count(&mut self, name: &[u8]) {
         let known = name.len() <= TEXT_MAX && !name.is_empty() && name.iter().all(u8::is_ascii_alphabetic);
         let name = str::from_utf8(name).ok().filter(|_| known).unwrap_or("unnamed");

@@ -1,6 +1,6 @@
 //! Numbers, as JSON has them (RFC 8259, section 6).
 
-/// How far a number has been read.
+/// The part of a number that was read last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Number {
     /// The minus.
@@ -13,7 +13,7 @@ pub(super) enum Number {
     Point,
     /// Digits after it.
     Fraction,
-    /// The letter.
+    /// The `e`.
     Exponent,
     /// Its sign.
     ExponentSign,
@@ -22,7 +22,7 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// After one more byte, if that belongs to the number.
+    /// The state after one more byte, if that byte belongs to the number.
     pub(super) const fn next(self, byte: u8) -> Option<Self> {
         use Number::{Exponent, ExponentSign, Fraction, Point, Power, Sign, Whole, Zero};
         match (self, byte) {
@@ -37,7 +37,7 @@ impl Number {
         }
     }
 
-    /// Whether it is whole as it is.
+    /// Whether the number may end here.
     pub(super) const fn may_end(self) -> bool {
         matches!(self, Self::Zero | Self::Whole | Self::Fraction | Self::Power)
     }

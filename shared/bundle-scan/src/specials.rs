@@ -1,20 +1,19 @@
-//! Where in a JSON text quotes, backslashes and control characters stand: most of a record lies between them, so this
-//! decides how fast it is read. Whole blocks are looked at, whatever is in them, since how long a text is cannot be
-//! guessed.
+//! Finds quotes, backslashes and control characters in a JSON text. Most of a record lies between them, so this decides
+//! how fast it is read. Whole blocks are examined, because the length of a text cannot be predicted.
 
 use wide::u8x16;
 
-/// How much is looked at before it is read, in bytes: it stays in the nearest cache.
+/// How many bytes are examined before they are read: few enough for the nearest cache.
 pub(super) const WINDOW: usize = BLOCKS * BLOCK;
 const BLOCKS: usize = 64;
 const BLOCK: usize = u64::BITS as usize;
 
-/// Of each byte of a window whether it is special: a bit, the lowest of each block first. One special byte more stands
-/// behind the last; and one block more is there, so that each has a next one.
+/// One bit per byte of a window: whether it is special, with a block's first byte in its lowest bit. A special byte
+/// follows the last one, and one more block follows, so that each block has a next one.
 pub(super) struct Specials([u64; BLOCKS + 2]);
 
 impl Specials {
-    /// Looks at a window, at most [`WINDOW`] bytes long.
+    /// Examines a window of at most [`WINDOW`] bytes.
     pub(super) fn of(window: &[u8]) -> Self {
         let (blocks, rest) = window.as_chunks();
         let mut last = [b'"'; BLOCK];
@@ -26,13 +25,13 @@ impl Specials {
         Self(specials)
     }
 
-    /// Where the first special byte stands from here on: behind the window, if it has none.
+    /// The place of the first special byte from `at` on; without one, a place behind the window.
     #[inline]
     pub(super) fn next(&self, at: usize) -> usize {
         let (block, bit) = (at / BLOCK, at % BLOCK);
         let blocks = self.0.get(block..).and_then(<[u64]>::first_chunk);
         let Some([bits, next]) = blocks else { return at };
-        // The bits of as many bytes as a block has, but from here on: few texts are longer.
+        // As many bits as a block has, from `at` on: few texts are longer.
         match bits >> bit | next << 1 << (BLOCK - 1 - bit) {
             0 => self.next_of_blocks(block + 1),
             bits => at + bits.trailing_zeros() as usize,
@@ -65,7 +64,7 @@ fn look_at_lanes(lanes: &[u8; 16]) -> u32 {
 mod tests {
     use super::*;
 
-    /// Where the first special byte is from each on.
+    /// The place of the first special byte, from each byte on.
     fn all(window: &[u8]) -> Vec<usize> {
         let specials = Specials::of(window);
         (0..=window.len()).map(|at| specials.next(at)).collect()

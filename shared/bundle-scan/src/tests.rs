@@ -70,7 +70,7 @@ fn reads_as_deep_as_it_says() {
     }
 }
 
-/// Which of two a reader believes is its own affair; ours counts only what is said once.
+/// Readers may use either of two equal names. Ours counts only names that appear once.
 #[test]
 fn refuses_names_that_count_when_they_stand_twice_or_may() {
     let frame = |inner: &str| format!(r#"{{"resourceType":"Bundle","entry":[{inner}]}}"#);
@@ -162,7 +162,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// Every JSON text inside a Bundle is read, however it is cut into pieces; and cutting it short never passes.
+    /// Every JSON text inside a Bundle is read, cut into pieces anywhere; a text that is cut short never passes.
     #[test]
     fn reads_all_json_in_any_pieces(
         value in any_json(), cut in any::<prop::sample::Index>(), pretty: bool, before in 0..WINDOW,
@@ -179,7 +179,7 @@ proptest! {
         prop_assert!(scan(left).is_err());
     }
 
-    /// Whatever the bytes: it reads them or refuses them, and reads only what serde_json reads.
+    /// Any bytes are read or refused, and everything that is read is also read by `serde_json`.
     #[test]
     fn agrees_with_serde_json(
         mut text in any_json().prop_map(|v| json!({"resourceType": "Bundle", "v": v}).to_string().into_bytes()),

@@ -1,25 +1,25 @@
-//! UTF-8 in pieces: characters that a cut went through are put together again.
+//! UTF-8 in pieces: joins characters that a cut has divided.
 
-/// The beginning of a character whose end has not come.
+/// The beginning of a character whose end has not arrived.
 #[derive(Default)]
 pub(super) struct Cut {
     bytes: [u8; 4],
     length: usize,
 }
 
-/// What the bytes at the end of a piece are.
+/// The result of adding the next piece to a divided character.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Whole<'p> {
-    /// A character, of which the last bytes came now, and what follows it.
+    /// A whole character, its length in bytes, and the bytes after it.
     Character([u8; 4], usize, &'p [u8]),
-    /// Not whole yet.
+    /// Still not whole.
     NotYet,
-    /// No character.
+    /// Not a character.
     Invalid,
 }
 
 impl Cut {
-    /// Whether nothing is held back.
+    /// Whether no bytes are held back.
     pub(super) const fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -29,7 +29,7 @@ impl Cut {
         self.length
     }
 
-    /// Holds back what is left of a piece: fewer than four bytes.
+    /// Holds back the end of a piece: fewer than four bytes.
     pub(super) fn hold(&mut self, rest: &[u8]) {
         for (held, byte) in self.bytes.iter_mut().zip(rest) {
             *held = *byte;
@@ -37,7 +37,7 @@ impl Cut {
         self.length = rest.len().min(self.bytes.len());
     }
 
-    /// Goes on with the next piece.
+    /// Adds bytes of the next piece until the character is whole.
     pub(super) fn complete<'p>(&mut self, piece: &'p [u8]) -> Whole<'p> {
         let mut rest = piece;
         while let Some((&byte, after)) = rest.split_first() {
@@ -60,7 +60,7 @@ impl Cut {
     }
 }
 
-/// The valid beginning of a piece, what of it is no whole character, and whether that can be none.
+/// The valid beginning of a piece, the bytes after it, and whether these cannot become a character.
 pub(super) fn valid(piece: &[u8]) -> (&[u8], &[u8], bool) {
     match std::str::from_utf8(piece) {
         Ok(_) => (piece, &[], false),

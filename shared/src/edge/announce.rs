@@ -1,5 +1,5 @@
-//! Says that something will be due. A wait that SQS can hold is a delayed message; a longer one is left to the due
-//! index and the reconciler, and so is whatever is lost here.
+//! Announces due work. A wait that SQS can hold becomes a delayed message. Longer waits and lost messages are left to
+//! the due index and `reconcile`.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::store::ReadRun;
 /// Announces a run's due work.
 ///
 /// # Errors
-/// When the message cannot be sent; the reconciler will.
+/// When the message cannot be sent; `reconcile` sends it later.
 pub async fn announce_run(queue: &impl SendAdvance, owner: &OwnerId, run: &Run, now: Time) -> Result<(), QueueError> {
     announce_change(queue, owner, Some(run), None, now).await
 }
@@ -32,7 +32,7 @@ pub async fn announce_record(
     announce_change(queue, owner, None, Some(record), now).await
 }
 
-/// Announces the due work of both, in one request where there is some of each.
+/// Announces the due work of both, in one request if both have some.
 ///
 /// # Errors
 /// As [`announce_run`].
@@ -51,10 +51,10 @@ pub async fn announce_change(
     queue.send_advances(&due).await
 }
 
-/// Tells the run that waits for this record to look at it now, if there is one and the record has ended.
+/// Sends an `advance` for the run that waits for this record, if there is such a run and the record has ended.
 ///
 /// # Errors
-/// When the run cannot be read or the message cannot be sent; the run looks for itself later.
+/// When the run cannot be read or the message cannot be sent; the run looks at the record later anyway.
 pub async fn announce_end(io: &(impl ReadRun + SendAdvance), owner: &OwnerId, record: &Record) -> Result<(), Error> {
     let Some(id) = record.run.filter(|_| record.state.is_terminal()) else {
         return Ok(());

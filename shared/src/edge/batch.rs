@@ -1,5 +1,5 @@
-//! A batch of messages, each on its own: one that fails comes back alone, one that cannot succeed is given up, and none
-//! hides another.
+//! A batch of messages, each handled alone: SQS redelivers only those that failed, and a message that cannot succeed
+//! becomes a dead letter.
 
 use std::panic::AssertUnwindSafe;
 
@@ -10,12 +10,13 @@ use crate::edge::error::Error;
 use crate::message::dead_letter::Reason;
 use crate::queue::{DeadLetter, KeepDeadLetter};
 
-/// Runs `step` on the body of each message in turn.
+/// Runs `step` on the body of each message, one after the other.
 ///
-/// What may succeed later is reported as that message's failure: it comes back after its visibility timeout and, after
-/// the queue's limit of receives, SQS moves it to the dead-letter queue. What cannot succeed is kept there at once,
-/// with the reason, and acknowledged; if it cannot be kept, it comes back like the others. A panic is a failure of the
-/// one message it happened in: a step holds nothing that outlives it but clients, so nothing else is harmed by it.
+/// - A message that may succeed later is reported as failed. SQS redelivers it after its visibility timeout and, after
+///   the queue's limit of receives, moves it to the dead-letter queue.
+/// - A message that cannot succeed is stored as a dead letter at once, with the reason, and acknowledged. If it cannot
+///   be stored, it is reported as failed.
+/// - A panic fails only the message in which it happened: a step holds nothing that outlives it but clients.
 pub async fn each<F>(
     event: SqsEvent,
     dead_letters: &impl KeepDeadLetter,
@@ -28,7 +29,7 @@ where
     for message in event.records {
         let id = message.message_id.clone().unwrap_or_default();
         let body = message.body.clone().unwrap_or_default();
-        // Boxed, so that a step's whole state is not part of the type of whoever runs it.
+        // Boxed, so that a step's whole state is not part of its caller's type.
         let ended = AssertUnwindSafe(Box::pin(step(body))).catch_unwind().await;
         let is_done = match ended {
             Ok(Ok(outcome)) => {
@@ -36,7 +37,7 @@ where
                 true
             }
             Ok(Err(error)) => Box::pin(is_given_up(dead_letters, &message, &error)).await,
-            // The place is in the log already; what a panic says may quote the data it choked on.
+            // The panic's place is in the log already. Its message may quote the data, so it is not logged here.
             Err(_panic) => false,
         };
         if !is_done {
@@ -48,7 +49,7 @@ where
     response
 }
 
-/// Whether a message that failed is done with: it can never succeed, and lies where it is not lost.
+/// Whether a failed message is finished: it can never succeed, and its dead letter is stored.
 async fn is_given_up(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, error: &Error) -> bool {
     let (message_id, context) = (message.message_id.as_deref(), error.to_string());
     let given_up = error.gives_up();
@@ -62,6 +63,7 @@ async fn is_given_up(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, e
 async fn is_kept(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, reason: Reason) -> bool {
     let source = dead_letters.source();
     let queue = source.name();
+    // Stored before the message is acknowledged, so that a crash between them does not lose it.
     match dead_letters.keep(&DeadLetter::of(message, reason, source)).await {
         Ok(()) => {
             tracing::error!(queue, reason = reason.as_str(), "dead letter");
@@ -94,7 +96,7 @@ mod tests {
     use crate::queue::{QueueError, Source};
     use crate::store::StoreError;
 
-    /// Keeps letters, or cannot.
+    /// Keeps dead letters, or fails to.
     struct Kept(Option<Mutex<Vec<(String, String)>>>);
 
     impl KeepDeadLetter for Kept {

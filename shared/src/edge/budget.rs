@@ -1,8 +1,8 @@
-//! The rate budget as a function uses it: asks for a turn before a call upstream, and says to a caller of ours why
-//! there is none.
+//! The rate budget as functions use it. A function asks for a turn before an upstream call; without one, it tells the
+//! caller when to ask again.
 //!
-//! The person's share comes first (`person`), then the window of all persons, then the day: a call that gets no turn
-//! costs nothing of the day. A call counts for the day when it takes its turn, not when it is planned.
+//! The order is: the person's share (`person`), the window of all persons, the day. So a call that gets no turn costs
+//! nothing of the day. A call counts for the day when it takes its turn, not when it is planned.
 
 mod day;
 mod person;
@@ -37,16 +37,17 @@ port! {
 }
 
 port! {
-    /// Says when the start of a query may be made. One that may be made now is counted as a call of the day.
+    /// Says when a query may be started. A start that may be made now is counted as a call of the day.
     pub trait StartInTurn via HasBudget {
-        /// The turn of a network query that may have a slot: now, if that has come and there is a place; otherwise a
-        /// later time before `by`, with a slot of its own. A start that is late takes any place, as its own is free.
+        /// The turn of a network query that may have a slot: now, if its slot has come and a place is free. Otherwise
+        /// the turn is a later time before `by`, which becomes its slot. A late start takes any place, because its own
+        /// is free.
         ///
         /// # Errors
         /// When the table fails.
         async fn turn_of_query(&self, slot: Option<Time>, now: Time, by: Time) -> Result<Turn, StoreError>;
-        /// The turn of a consolidated query: now, if there is a place. Nothing is planned, so a record that waits for
-        /// its patient keeps nobody else's place.
+        /// The turn of a consolidated query: now, if there is a place. Otherwise nothing is planned, so a record that
+        /// waits for its patient keeps no place from others.
         ///
         /// # Errors
         /// When the table fails.
@@ -55,20 +56,22 @@ port! {
 }
 
 port! {
-    /// Lets everybody know what upstream said about its limits.
+    /// Applies Metriport's answers about its limits to all functions.
     pub trait HeedLimits via HasBudget {
-        /// Heeds an error that came at `now`. After a 429, no function makes such a call until the time it names. A 429
-        /// that names no time comes from the gateway, which counts otherwise, and says nothing about this budget. A
-        /// call that could not be sent does not count for the day: an hour without a way to Metriport would use up the
-        /// calls of a day.
+        /// Applies an error that came at `now`:
+        ///
+        /// - After a 429 that names a wait, no function makes such a call until the wait is over.
+        /// - A 429 without one comes from the gateway, which counts differently. It does not change this budget.
+        /// - A call that could not be sent no longer counts for the day. Otherwise an hour without a connection to
+        ///   Metriport would use up the calls of a day.
         async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) -> ();
     }
 }
 
-/// The answer to a call, which came at `now`, once it is heeded.
+/// Applies the error of an answer, which came at `now`, and returns the answer.
 ///
 /// # Errors
-/// The answer's own.
+/// The error of the answer.
 pub async fn heeded<T>(
     io: &impl HeedLimits,
     budget: Budget,
@@ -102,7 +105,6 @@ impl RateBudget {
         })
     }
 
-    /// How starts of network queries are planned.
     fn pace(&self) -> Pace {
         Pace::new(self.limits.of(Budget::QueryStarts), self.timing)
     }
@@ -117,7 +119,7 @@ impl RateBudget {
         Ok(self.measured(budget, now, turn))
     }
 
-    /// The turn, once its wait or its refusal is measured. A day that is over is measured where it is counted.
+    /// Measures the wait or the refusal of a turn. A day that is over is measured where it is counted.
     fn measured(&self, budget: Budget, now: Time, turn: Turn) -> Turn {
         let metric = match turn {
             Turn::Granted(at) => Some(now.until(at))
@@ -134,13 +136,13 @@ impl RateBudget {
         Places::new(self.limits.of(budget), self.timing)
     }
 
-    /// Takes a place. The answer says until when each is held.
+    /// Takes a place. Returns the time until which each place is held.
     async fn take(&self, budget: Budget, now: Time) -> Result<Took<Vec<Option<Time>>>, StoreError> {
         let places = self.places(budget);
         self.day.table.take_place(budget, &places, now, draw()).await
     }
 
-    /// A place now, for a call that a person waits for.
+    /// Takes a place now, for a call that a person waits for.
     async fn place(&self, budget: Budget, now: Time) -> Result<(), Error> {
         let turn = match self.take(budget, now).await? {
             Took::Yes(_) => self.count(Share::Person, now).await?,
@@ -150,7 +152,7 @@ impl RateBudget {
         Ok(())
     }
 
-    /// Lets nobody make such a call before `until`.
+    /// Lets no function make such a call before `until`.
     async fn put_off(&self, budget: Budget, until: Time) -> Result<(), StoreError> {
         self.day.table.close_places(budget, until).await?;
         match budget {
@@ -171,7 +173,6 @@ impl RateBudget {
     }
 }
 
-/// Reads `METRIPORT_LIMITS`.
 fn limits(env: &Env) -> Result<Limits, ConfigError> {
     const NAME: &str = "METRIPORT_LIMITS";
     Limits::parse(env.required(NAME)?).map_err(|_malformed| ConfigError {
@@ -186,7 +187,7 @@ fn draw() -> u64 {
 
 impl PlanStart for RateBudget {
     async fn plan_start(&self, now: Time, by: Time) -> Result<Turn, StoreError> {
-        // Looked at first, so that a day that is over costs no slot.
+        // Read first, so that a pull on a day that is over takes no slot.
         if !self.day.has_room(Share::Start, now).await? {
             return Ok(Turn::DayOver(midnight_after(now)));
         }
@@ -207,10 +208,11 @@ impl StartInTurn for RateBudget {
         if slot > now {
             return Ok(Turn::Granted(slot));
         }
+        // The place comes before the day's count, so that a start without a place counts no call.
         let turn = match self.take(Budget::QueryStarts, now).await? {
             Took::Yes(_) => self.count(Share::Start, now).await?,
             Took::No(held) => match self.places(Budget::QueryStarts).free_at(&held, now) {
-                // Never at once: others may have been quicker.
+                // Not at once: another start may take the place first.
                 free_at if free_at <= latest => Turn::Granted(free_at.max(now.plus(self.timing.turn_retry()))),
                 free_at => Turn::Busy(free_at),
             },
@@ -261,7 +263,7 @@ impl CountCall for RateBudget {
     }
 }
 
-/// A turn that is needed by somebody who waits for an answer: when it is, or the refusal that says when to ask again.
+/// The time of a turn that a caller waits for, or the refusal that says when to ask again.
 ///
 /// # Errors
 /// `upstream_busy`, with `Retry-After`.
@@ -272,7 +274,7 @@ pub fn granted(turn: Turn, now: Time) -> Result<Time, Problem> {
     }
 }
 
-/// The refusal of a call that can be made from `until` on: in whole seconds, rounded up.
+/// The refusal of a call that can be made from `until` on. `Retry-After` is in whole seconds, rounded up.
 #[must_use]
 pub fn busy(until: Time, now: Time) -> Problem {
     Problem::new(Code::UpstreamBusy).retry_after(secs_until(until, now))

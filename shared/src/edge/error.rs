@@ -1,5 +1,5 @@
-//! Everything a step can end with besides its result, and the one place that says what follows from it: for an HTTP
-//! caller a problem, for a queue whether the message comes back.
+//! Errors of a step. One place maps them: to a problem for an HTTP caller, and to a redelivery or a dead letter for a
+//! queue.
 
 use crate::domain::IdError;
 use crate::domain::patient::Unsettled;
@@ -11,10 +11,10 @@ use crate::queue::QueueError;
 use crate::records::RecordsError;
 use crate::store::StoreError;
 
-/// What a step can end with besides its result. Safe to log: no variant holds anything about a person.
+/// The error of a step. Safe to log: no variant holds anything about a person.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller's doing, or the state of things: nothing was changed.
+    /// The request or the stored state does not allow the work. Nothing was changed.
     #[error("refused: {}", .0.code.as_str())]
     Refused(Box<Problem>),
     /// The table.
@@ -26,16 +26,16 @@ pub enum Error {
     /// Metriport.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// The bucket, or the way a record came.
+    /// The bucket, or the transfer of a record.
     #[error(transparent)]
     Records(#[from] RecordsError),
-    /// A message that is none of ours.
+    /// A message that cannot be read.
     #[error(transparent)]
     Message(#[from] MessageError),
-    /// A message that is ours, and that cannot be acted on whenever it comes.
+    /// A readable message that can never be acted on.
     #[error("given up: {}", .0.as_str())]
     GivenUp(Reason),
-    /// Something of our own making cannot be: a defect.
+    /// A defect: our own data or code is wrong.
     #[error("internal: {0}")]
     Internal(&'static str),
 }
@@ -63,8 +63,8 @@ impl From<IdError> for Error {
 }
 
 impl Error {
-    /// Whether the same may succeed later. Of a queue's message that did not, one that may comes back, and one that may
-    /// not is given up: see [`Error::gives_up`].
+    /// Whether the same work may succeed later. If so, the message of a queue is redelivered; otherwise it is given up
+    /// (see [`Error::gives_up`]).
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
@@ -76,7 +76,7 @@ impl Error {
         }
     }
 
-    /// Why a message that ended so is given up; `None` when it comes back.
+    /// Why a message with this error is given up; `None` if it is redelivered.
     #[must_use]
     pub fn gives_up(&self) -> Option<Reason> {
         if self.retryable() {
@@ -94,7 +94,7 @@ impl Error {
         })
     }
 
-    /// For an HTTP caller.
+    /// The problem for an HTTP caller.
     #[must_use]
     pub fn into_problem(self) -> Problem {
         match self {

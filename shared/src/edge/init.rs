@@ -1,5 +1,5 @@
-//! What a function does before its first event: read its configuration, make its clients, fetch its secrets. Whatever
-//! is missing or malformed stops it here, by name, rather than at the first request.
+//! The start of a function: it reads its configuration, makes its clients and fetches its secrets. A missing or
+//! malformed value stops it here, by name, rather than at the first request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::secrets::{self, SecretError, StoredApiKey};
 use crate::store::Table;
 use crate::telemetry;
 
-/// How long one call upstream may take while a person waits: three of them fit into the 29 seconds that API Gateway
-/// gives a function.
+/// Time for one upstream call while a person waits: three calls fit into the 29 seconds that API Gateway gives a
+/// function.
 pub const INTERACTIVE: Duration = Duration::from_secs(9);
-/// How long one call upstream may take when nobody waits: Metriport's gateway gives up after about 29 seconds.
+/// Time for one upstream call when no person waits: Metriport's gateway gives up after about 29 seconds.
 pub const BACKGROUND: Duration = Duration::from_secs(25);
 const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -52,7 +52,7 @@ pub enum InitError {
 }
 
 impl InitError {
-    /// Logs why a function does not start: the runtime itself tells the platform alone.
+    /// Logs why a function does not start: the runtime itself reports it only to Lambda.
     #[must_use]
     pub fn told(self) -> Self {
         tracing::error!(context = %self, "init failed");
@@ -64,15 +64,15 @@ impl InitError {
 pub struct Init {
     /// Its variables.
     pub env: Env,
-    /// Which deployment it belongs to.
+    /// The deployment it belongs to.
     pub deployment: Deployment,
-    /// Where its metrics go.
+    /// Its metrics.
     pub metrics: Metrics,
     aws: Aws,
 }
 
 impl Init {
-    /// Starts logging and measuring, and reads what every function needs.
+    /// Sets up logging and metrics, and reads the variables that every function needs.
     ///
     /// # Errors
     /// When a variable is missing or malformed.
@@ -132,7 +132,7 @@ impl Init {
         Ok(CallerBudget::read(table, &self.env, timing, &self.metrics)?)
     }
 
-    /// The shares of persons, for a function that calls nothing upstream.
+    /// The shares of persons, for a function that makes no upstream calls.
     ///
     /// # Errors
     /// As [`Init::caller_budget`].
@@ -141,7 +141,7 @@ impl Init {
         Ok(PersonBudget::read(table, &self.env, timing, &self.metrics)?)
     }
 
-    /// The calls of the day, for a function whose calls have no other limit.
+    /// The calls of the day, for a function whose calls have no limit per minute.
     ///
     /// # Errors
     /// When `METRIPORT_DAILY_QUOTA` is missing or malformed.
@@ -181,7 +181,7 @@ impl Init {
         Ok(WebhookEventQueue::read(&self.aws.sqs(), &self.env)?)
     }
 
-    /// The dead-letter queue of the queue whose consumer this is.
+    /// The dead-letter queue of the queue that this function consumes.
     ///
     /// # Errors
     /// When its variable is missing.
@@ -193,7 +193,7 @@ impl Init {
         Ok(metriport::tls_config_trusting(&self.deployment.roots)?)
     }
 
-    /// The client for the links of records.
+    /// The client for record links.
     ///
     /// # Errors
     /// When `RECORD_LINK_HOSTS` is missing or malformed, or TLS cannot be set up.
@@ -217,8 +217,8 @@ impl Init {
         Ok(OwnerKey::parse(secret.expose_secret())?)
     }
 
-    /// The Metriport client, with a bound for one call: [`INTERACTIVE`] or [`BACKGROUND`]. It reads the API key again
-    /// when it is refused.
+    /// The Metriport client, with a timeout per call: [`INTERACTIVE`] or [`BACKGROUND`]. It reads the API key again
+    /// when Metriport refuses it.
     ///
     /// # Errors
     /// When the API key cannot be read or the client cannot be made.

@@ -1,5 +1,5 @@
-//! What functions are made of beside their steps: requests and replies, batches and announcements of work, errors and
-//! what follows from them, the rate budget, and the start.
+//! The parts of functions besides their steps: requests and replies, batches, announcements of due work, errors and
+//! their mapping, the rate budget, and the start.
 
 mod announce;
 mod batch;

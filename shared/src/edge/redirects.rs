@@ -1,11 +1,11 @@
-//! Where a hosted page may send a person back to: only a URL of the deployment's own list, letter by letter.
+//! URLs to which a hosted page may return: only those of the deployment's own list, compared exactly.
 
 use crate::domain::input::{Faults, Input};
 use crate::edge::error::Error;
 use crate::edge::http::{Code, Problem};
 use crate::metriport::RedirectUrl;
 
-/// Reads the body of a request for a hosted page: the URL it is to send the person back to.
+/// Reads the body of a request for a hosted page: the URL to which the page returns.
 pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<String> {
     let fields = input.fields(&["redirectUrl"], faults)?;
     fields.required("redirectUrl", "a URL of the allowlist", faults, Input::text)
@@ -14,7 +14,7 @@ pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<String> {
 /// Checks a redirect URL against the list.
 ///
 /// # Errors
-/// When it is not on the list, or is no URL a hosted page may return to. An empty list allows nothing.
+/// When the URL is not on the list, or a hosted page cannot return to it. An empty list allows nothing.
 pub fn allowed(list: &[String], text: &str) -> Result<RedirectUrl, Error> {
     let refusal = || Problem::new(Code::RedirectUrlNotAllowed).field("/redirectUrl", "a URL of the allowlist");
     if !list.iter().any(|allowed| allowed == text) {

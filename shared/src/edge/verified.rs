@@ -1,4 +1,4 @@
-//! Who may pull and who may read a record: a caller whose identity stands verified, for the patient and the
+//! The condition for a pull and for reading a record: the caller's identity is verified, for the patient and the
 //! demographics that are linked now.
 
 use crate::domain::identity::{Identity, Standing};
@@ -10,7 +10,7 @@ use crate::edge::http::{Code, Problem};
 /// The caller's link and proofed identity.
 ///
 /// # Errors
-/// Refuses a caller without a settled link, and one whose identity is not verified for it.
+/// When the caller has no settled link, or their identity is not verified for it.
 pub fn verified<'a>(
     patient: &'a PatientSlot,
     identity: &Identity,

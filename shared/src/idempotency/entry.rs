@@ -1,4 +1,4 @@
-//! What is kept under a key, and what a request under that key may do. Pure: time comes in as an argument.
+//! The entry stored under a key, and what a request under that key may do. Pure: time comes in as an argument.
 
 use std::fmt;
 
@@ -8,41 +8,41 @@ use uuid::Uuid;
 use super::key::Fingerprint;
 use crate::domain::Time;
 
-/// What is kept under one key.
+/// The entry stored under one key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// Which write this is.
+    /// Identifies this write.
     pub stamp: Stamp,
-    /// The request the key belongs to.
+    /// The request that the key belongs to.
     pub fingerprint: Fingerprint,
-    /// The id of the thing to be made, minted when the key was first used, and handed on by every takeover.
+    /// The id of the thing to make, minted at the key's first use and passed on by every takeover.
     pub thing: Uuid,
-    /// How far the request has come.
+    /// The request's progress.
     pub state: State,
-    /// When the key is forgotten. Deletion may come late: from then on the entry reads as none.
+    /// When the key expires. Deletion may come late: from then on the entry counts as absent.
     pub expires_at: Time,
 }
 
-/// How far the request under a key has come.
+/// The progress of the request under a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum State {
-    /// Somebody is at work, or was, and has until then to say what came of it.
+    /// A request is at work, or was, and may end until the lease expires.
     Leased {
-        /// The end of the lease.
+        /// When the lease expires.
         until: Time,
     },
-    /// It is done.
+    /// The request has its reply.
     Replied {
-        /// What was answered.
+        /// The reply.
         reply: Reply,
-        /// Until when that answer is of use: what it holds may open something for a while only.
+        /// Until when the reply is useful: a link in it may expire before the key does.
         until: Time,
     },
 }
 
-/// An answer, as it went out. It may hold links: no readable `Debug`.
+/// A reply as it was sent. It may hold links, so `Debug` shows only the status.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The HTTP status.
@@ -59,20 +59,19 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// Names one write of an entry. Every write has another one, and replaces exactly the one it read: neither a holder
-/// whose lease was taken over, nor one that sleeps through the whole life of the key, can write over what came after
-/// it.
+/// Identifies one write of an entry. Every write has a new stamp and replaces exactly the write that it read. So a
+/// holder whose lease was taken over, or whose key has expired, cannot overwrite a later entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Stamp(String);
 
 impl Stamp {
-    /// Of the lease that an attempt takes.
+    /// The stamp of the lease that an attempt takes.
     pub(super) fn lease(attempt: Uuid) -> Self {
         Self(format!("{}.lease", attempt.simple()))
     }
 
-    /// Of what an attempt leaves behind.
+    /// The stamp of the write that ends an attempt.
     pub(super) fn end(attempt: Uuid) -> Self {
         Self(format!("{}.end", attempt.simple()))
     }
@@ -84,26 +83,26 @@ impl Stamp {
     }
 }
 
-/// What a request under a key may do.
+/// The decision about a request under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision<'e> {
-    /// The key is new, or was forgotten: work, and make what is made under a new id.
+    /// The key is new or has expired: work, and make the thing under a new id.
     Work,
-    /// A lease has run out: work, and look first whether the thing of this id is there.
+    /// The lease has expired: work, but first look whether a thing with this id exists.
     TakeOver {
         /// The id minted when the key was first used.
         thing: Uuid,
     },
-    /// Answer with this.
+    /// Answer with this reply.
     Replay(&'e Reply),
     /// The key belongs to another request.
     Reused,
-    /// Somebody is at work.
+    /// Another request is at work.
     InFlight {
-        /// Until when at the latest.
+        /// When its lease expires.
         until: Time,
     },
-    /// The answer is of no use any more, and the request is not repeated in secret: it takes a new key.
+    /// The reply is no longer useful, and the work is not silently repeated: the caller needs a new key.
     Spent,
 }
 

@@ -1,4 +1,4 @@
-//! The key as the caller sends it, and the hashes that stand for it and for the request it came with.
+//! The caller's key, and the keyed hashes of the key and of its request.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 /// Longest key accepted, in characters.
 const KEY_CHARS_MAX: usize = 255;
 
-/// A secret function of the deployment, such as HMAC under a secret key. Keys are often guessable (an order's number, a
-/// person's address), and so are bodies: a plain hash of either could be turned back by trying.
+/// A secret function of the deployment, such as HMAC with a secret key. Keys (an order number, an address) and bodies
+/// are often guessable, so trying values could reverse a plain hash.
 pub trait KeyedHash {
-    /// Why there is no hash.
+    /// The error of a hash that cannot be computed.
     type Error;
 
-    /// Hashes `parts` under a label that keeps the uses apart. Different lists of parts are different input, even where
-    /// they concatenate alike. The result is text for a key or an attribute.
+    /// Hashes `parts` under a label that separates the uses. Different lists of parts are different input, even if they
+    /// concatenate alike. Returns text for a key or an attribute.
     ///
     /// # Errors
     /// When the function cannot be computed.
@@ -25,20 +25,20 @@ pub trait KeyedHash {
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
-/// The header's value is no key. Carries no part of it.
+/// The header's value is not a key. Carries no part of the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an idempotency key")]
 pub struct KeyError;
 
 impl IdempotencyKey {
-    /// Reads the header's value: a string as RFC 8941 writes it (§3.3.3), `"8e03978e-40d5"`, as the draft demands, or
-    /// the same without quotes, as most clients send it. Both forms of one text are one key.
+    /// Reads the header's value: an RFC 8941 string (§3.3.3), `"8e03978e-40d5"`, as the draft demands, or the same text
+    /// without quotes, as most clients send it. Both forms are the same key.
     ///
-    /// Without quotes a comma, a semicolon, a quote and a backslash are refused: they belong to lists, parameters and
-    /// broken strings, and a header that was sent twice arrives joined by a comma.
+    /// Without quotes, a comma, a semicolon, a quote and a backslash are refused: they belong to lists, parameters and
+    /// broken strings. A header that was sent twice arrives joined by a comma.
     ///
     /// # Errors
-    /// When it is empty, too long, or holds anything but visible ASCII.
+    /// When the value is malformed, or the key is empty, too long, or not all visible ASCII.
     pub fn parse(value: &str) -> Result<Self, KeyError> {
         let value = value.trim_matches([' ', '\t']);
         let text = match value.strip_prefix('"') {
@@ -50,8 +50,8 @@ impl IdempotencyKey {
         if fits { Ok(Self(text)) } else { Err(KeyError) }
     }
 
-    /// The name under which the key's entry is kept in `scope`, which is whoever the key belongs to: equal keys of two
-    /// callers have nothing in common.
+    /// The name of the key's entry. `scope` is the caller that the key belongs to: equal keys of two callers get
+    /// different names.
     ///
     /// # Errors
     /// As [`KeyedHash::keyed_hash`].
@@ -67,7 +67,7 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// What stands between the quotes: `\"` and `\\` are a quote and a backslash, and nothing follows the closing quote.
+/// The text between the quotes. `\"` and `\\` are a quote and a backslash; nothing may follow the closing quote.
 fn unquoted(rest: &str) -> Option<String> {
     let mut text = String::with_capacity(rest.len());
     let mut characters = rest.chars();
@@ -80,7 +80,7 @@ fn unquoted(rest: &str) -> Option<String> {
     }
 }
 
-/// The keyed hash of a key. Says nothing by itself.
+/// The keyed hash of a key. It reveals nothing about the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyHash(String);
 
@@ -92,17 +92,17 @@ impl KeyHash {
     }
 }
 
-/// What makes two requests the same: where they go, what they say, and what they are allowed by. A keyed hash.
+/// Identifies a request by its route, its body and its credential. A keyed hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Of a request: its route, the bytes of its body as they came, and a credential of its own, where it has one.
+    /// The fingerprint of a request: its route, the raw bytes of its body, and its own credential, if it has one.
     ///
-    /// The bytes are not canonicalised. A client that repeats a request sends the bytes it has; one that writes the
-    /// body anew, in another order, is refused without effect and may use a new key. Two bodies that were taken for
-    /// equal and read differently would be worse.
+    /// The bytes are not canonicalised. A client that retries sends the same bytes. A client that writes the body anew,
+    /// in another order, is refused without effect and may use a new key. It would be worse to take two bodies for
+    /// equal that read differently.
     ///
     /// # Errors
     /// As [`KeyedHash::keyed_hash`].
@@ -183,7 +183,7 @@ mod tests {
         assert!(!format!("{key:?}").contains("CANARY") && !KeyError.to_string().contains("CANARY"));
     }
 
-    /// No secret at all: shows what goes into the hash.
+    /// Shows the input of the hash, without a secret.
     struct Plain;
 
     impl KeyedHash for Plain {

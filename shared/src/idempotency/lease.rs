@@ -8,20 +8,19 @@ use super::entry::{Decision, Entry, Reply, Stamp, State, decide};
 use super::key::{Fingerprint, KeyHash};
 use crate::domain::Time;
 
-/// How often the lease is tried: once as if the key were new, and then with what stands there, which others may be
-/// writing at the same moment.
+/// Tries to take the lease: the first as if the key were new, the others over the stored entry.
 const ATTEMPTS: u32 = 5;
 
-/// Where the entries of one caller are kept. Reads see every write that was acknowledged before them.
+/// Holds the entries of one caller. A read sees every write that was acknowledged before it.
 pub trait Storage {
-    /// Why it failed.
+    /// The error of a read or write.
     type Error;
 
     /// The entry under a key.
     fn load(&self, key: &KeyHash) -> impl Future<Output = Result<Option<Entry>, Self::Error>> + Send;
 
-    /// Puts an entry over the one with the stamp `read`, or where there is none if `read` is `None`; `false`, and
-    /// nothing is written, if something else is there.
+    /// Puts an entry over the one with the stamp `read`; if `read` is `None`, only where no entry exists. Returns
+    /// `false`, without a write, if another entry is stored.
     fn replace(
         &self,
         key: &KeyHash,
@@ -37,39 +36,40 @@ pub struct Call {
     pub key: KeyHash,
     /// The request.
     pub fingerprint: Fingerprint,
-    /// A new id: of this attempt, and of the thing to be made if the key is new.
+    /// A new id, for this attempt and, if the key is new, for the thing to make.
     pub id: Uuid,
     /// Now.
     pub now: Time,
-    /// How long the work may take. Longer than it can: nobody may be at work when the lease has run out.
+    /// The length of the lease. It exceeds the time that the work can take: no request may be at work when its lease
+    /// expires.
     pub lease: Duration,
     /// How long the key is kept.
     pub kept: Duration,
 }
 
-/// What a request under a key begins with.
+/// How a request under a key begins.
 #[derive(Debug)]
 pub enum Begun {
-    /// The work is this caller's to do.
+    /// The caller of [`begin`] does the work.
     Work(Lease),
-    /// It was done; this was the answer.
+    /// The work was done before, with this reply.
     Replay(Reply),
-    /// It is not to be done.
+    /// The request is refused.
     Refused(Refusal),
 }
 
-/// Why a request under a key is not done.
+/// Why a request under a key is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// The key belongs to another request.
     Reused,
-    /// Somebody is at work.
+    /// Another request is at work.
     InFlight,
-    /// The answer is of no use any more.
+    /// The reply is no longer useful.
     Spent,
 }
 
-/// The right to do the work. To be ended in one of three ways; one that is dropped runs out.
+/// The right to do the work, ended in one of three ways. A lease that is dropped expires.
 #[derive(Debug)]
 pub struct Lease {
     call: Call,
@@ -77,11 +77,11 @@ pub struct Lease {
     resumed: bool,
 }
 
-/// Takes a lease if the work is to be done. Most keys are new, so it is taken as if this one were, and what is kept
-/// under the key is read only where something is.
+/// Takes a lease if the work is to be done. Most keys are new, so the first try writes without a read. The stored entry
+/// is read only after a refused write.
 ///
 /// # Errors
-/// When the storage fails. A lease may have been taken nonetheless; it runs out.
+/// When the storage fails. The lease may have been taken nevertheless; then it expires.
 pub async fn begin<S: Storage>(storage: &S, call: Call) -> Result<Begun, S::Error> {
     let mut stored: Option<Entry> = None;
     for _ in 0..ATTEMPTS {
@@ -100,23 +100,26 @@ pub async fn begin<S: Storage>(storage: &S, call: Call) -> Result<Begun, S::Erro
             state: State::Leased {
                 until: call.now.plus(call.lease),
             },
-            // Counted from the newest lease: a key is not forgotten while somebody is at work under it.
+            // Counted from the newest lease, so that a key does not expire while a request is at work under it.
             expires_at: call.now.plus(call.kept),
         };
         let read = stored.as_ref().map(|entry| &entry.stamp);
+        // Written before the work, so that only one of several requests at the same moment does the work.
         if storage.replace(&call.key, read, &entry).await? {
             return Ok(Begun::Work(Lease { call, entry, resumed }));
         }
+        // Another entry is stored, or this one is and the answer was lost.
         stored = storage.load(&call.key).await?;
         if is_done(stored.as_ref(), &entry) {
             return Ok(Begun::Work(Lease { call, entry, resumed }));
         }
     }
+    // Other requests wrote first, each time.
     Ok(Begun::Refused(Refusal::InFlight))
 }
 
 impl Lease {
-    /// The id of the thing to be made.
+    /// The id of the thing to make.
     #[must_use]
     pub const fn thing(&self) -> Uuid {
         self.entry.thing
@@ -128,11 +131,11 @@ impl Lease {
         self.resumed
     }
 
-    /// Ends with an answer that is given again for as long as the key is kept, but not from `useful_until` on. `false`
-    /// if the lease was taken over: the answer that counts is somebody else's.
+    /// Ends with a reply that is repeated until the key expires or `useful_until` has passed. Returns `false` if the
+    /// lease was taken over: the other request's reply counts.
     ///
     /// # Errors
-    /// When the storage fails. The lease then runs out, and the next request takes it over.
+    /// When the storage fails. The lease then expires, and the next request takes it over.
     pub async fn keep<S: Storage>(
         self,
         storage: &S,
@@ -144,19 +147,19 @@ impl Lease {
         self.end(storage, State::Replied { reply, until }, kept).await
     }
 
-    /// Ends as if the key had never been used, since the request certainly had no effect: the key is free, for a mended
-    /// request, too. `false` if the lease was taken over.
+    /// Ends as if the key had never been used, because the request certainly had no effect. Even a corrected request
+    /// may use the key. Returns `false` if the lease was taken over.
     ///
     /// # Errors
     /// As [`Lease::keep`].
     pub async fn forget<S: Storage>(self, storage: &S) -> Result<bool, S::Error> {
-        // An entry that reads as none, so that no right to delete is needed.
+        // An expired entry instead of a delete: the function then needs no permission to delete.
         let now = self.call.now;
         self.end(storage, State::Leased { until: now }, now).await
     }
 
-    /// Ends without an answer, since the request failed and may have had an effect: the key still belongs to it, and
-    /// the same request may take over at once, under the same id. `false` if the lease was taken over.
+    /// Ends without a reply, because the request failed and may have had an effect. The key stays with this request,
+    /// which may take over at once under the same id. Returns `false` if the lease was taken over.
     ///
     /// # Errors
     /// As [`Lease::keep`].
@@ -175,6 +178,7 @@ impl Lease {
             expires_at,
             ..leased
         };
+        // Replaces only this attempt's lease: after a takeover, nothing is written.
         write(storage, &call.key, Some(&Stamp::lease(call.id)), &ended).await
     }
 }
@@ -183,8 +187,8 @@ async fn write<S: Storage>(storage: &S, key: &KeyHash, read: Option<&Stamp>, ent
     Ok(storage.replace(key, read, entry).await? || is_done(storage.load(key).await?.as_ref(), entry))
 }
 
-/// A write whose answer was lost on the way is sent again below us and then refused, for being there already. So a
-/// refusal is looked at: if what is stored is this very write, it was done.
+/// Whether the stored entry is this very write. If the answer to a write is lost, the client sends the write again, and
+/// the storage refuses it because it is stored already.
 fn is_done(stored: Option<&Entry>, written: &Entry) -> bool {
     stored.is_some_and(|stored| stored.stamp == written.stamp)
 }

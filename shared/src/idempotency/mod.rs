@@ -1,19 +1,18 @@
 //! Idempotency keys: a request that is sent again under the same key has its effect once and gets the same reply.
 //!
-//! The key is the caller's own (the header of draft-ietf-httpapi-idempotency-key-header). The first request under a key
-//! takes a *lease* by a conditional write, does its work, and stores its reply over the lease. Whoever comes meanwhile
-//! is told so; whoever comes later gets the stored reply. A process that dies leaves its lease behind, which runs out:
-//! the next request takes it over, with the id that was minted for the first one, so that it can find what that one
-//! made.
+//! The caller chooses the key (the header of draft-ietf-httpapi-idempotency-key-header). The first request takes a
+//! *lease* by a conditional write, does its work, and stores its reply over the lease. Requests during the work are
+//! refused; later ones get the stored reply. If a process dies, its lease expires, and the next request takes it over.
+//! It gets the id minted for the first request, so that it can find the thing that was made.
 //!
-//! The module knows keys, fingerprints, leases and replies. It does not know what is done under a key, who calls, over
-//! which protocol, or where entries are kept: that is a [`Storage`] of one caller's entries, with one conditional
-//! write. It reads no clock and makes no ids. Nothing in it but [`crate::domain::Time`] belongs to this project.
+//! The module knows keys, fingerprints, leases and replies. It does not know the work, the caller, the protocol or the
+//! storage: a [`Storage`] holds one caller's entries and offers one conditional write. It reads no clock and makes no
+//! ids. Except for [`crate::domain::Time`], nothing in it belongs to this project.
 //!
 //! | file | what |
 //! |---|---|
-//! | `key` | the header's value, and the hashes that stand for it and for the request |
-//! | `entry` | what is kept under a key, and [`decide`]: what a request under it may do |
+//! | `key` | the header's value, and the hashes of the key and of the request |
+//! | `entry` | the entry under a key, and [`decide`]: what a request under it may do |
 //! | `lease` | the order of reads and writes: [`begin`], then an end, [`Lease::keep`], `forget` or `give_up` |
 
 mod entry;

@@ -15,11 +15,11 @@ use crate::owner::OwnerKey;
 const LEASE: Duration = Duration::from_millis(35);
 const KEPT: Duration = Duration::from_millis(1_000);
 
-/// One key's entry. What happens to it besides can be laid between a read and the write that follows.
+/// One key's entry.
 #[derive(Default)]
 struct Memory {
     entry: Mutex<Option<Entry>>,
-    /// Answers that are lost: the write is done, sent again, and refused.
+    /// Answers to lose: the write is done, but reported as refused, like a retry of it.
     answers_lost: Mutex<u32>,
 }
 
@@ -43,7 +43,7 @@ impl Storage for Memory {
     }
 }
 
-/// Reads first, and lets others come before it writes.
+/// Reads, and then lets another request write before its own write.
 struct Overtaken<'m, F>(&'m Memory, Mutex<Option<F>>);
 
 impl<F: FnOnce() + Send> Storage for Overtaken<'_, F> {
@@ -153,7 +153,7 @@ fn of_two_at_once_one_works() {
     assert_eq!(again, reply("once"));
 }
 
-/// Both have seen the same lease run out; one of them takes it over.
+/// Both see the same lease expire; one of them takes it over.
 #[test]
 fn of_two_takeovers_at_once_one_works() {
     let memory = Memory::default();
@@ -179,7 +179,7 @@ fn a_write_whose_answer_was_lost_counts() {
     assert!(matches!(now(begin(&memory, call("a", 2, 1))), Begun::Replay(_)));
 }
 
-/// A holder that sleeps through its lease, the takeover, and the whole life of the key, wakes up and writes nothing.
+/// A holder sleeps through its lease, the takeover, and the whole life of the key. When it wakes up, it writes nothing.
 #[test]
 fn a_holder_that_comes_too_late_writes_nothing() {
     let memory = Memory::default();
@@ -225,15 +225,15 @@ fn an_answer_of_passing_use_is_spent_and_not_made_again() {
     assert!(matches!(now(begin(&memory, call("a", 5, 1_000))), Begun::Work(_)));
 }
 
-/// What can happen under one key.
+/// An event under one key.
 #[derive(Debug, Clone)]
 enum Step {
-    /// A request comes; if it gets the lease it makes the thing, or finds it, or fails before it has done so.
+    /// A request comes. If it gets the lease, it makes the thing or finds it, or it fails before that.
     Come { body: &'static str, fails: bool },
-    /// The oldest of those at work ends: it answers if the thing is there, else it says that nothing was done, or that
-    /// it does not know.
+    /// The oldest request at work ends. It replies if the thing exists; otherwise it reports that nothing was done, or
+    /// that it does not know.
     End { knows: bool },
-    /// The oldest of those at work dies.
+    /// The oldest request at work dies.
     Die,
     /// Time passes, in milliseconds.
     Pass(i64),
@@ -248,14 +248,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Who is at work, on which body, and until when its lease lasts.
+/// A request at work, its body, and the end of its lease.
 struct AtWork {
     lease: Lease,
     body: &'static str,
     until: i64,
 }
 
-/// One key's life so far, as seen from outside: who works, what was made, and what was answered.
+/// One key's life as a caller sees it: the requests at work, the things made, and the reply.
 #[derive(Default)]
 struct Play {
     memory: Memory,
@@ -303,7 +303,7 @@ impl Play {
             "two at work at once"
         );
         prop_assert!(self.answered.is_none());
-        // Where it was made before, it is found under the same id.
+        // A thing that was made before is found under the same id.
         prop_assert!(self.made.is_empty() || (lease.resumed() && self.made.contains(&lease.thing())));
         if !fails {
             self.made.insert(lease.thing());
@@ -354,8 +354,8 @@ impl Play {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
-    /// Whatever comes, fails, dies and is late, inside the life of the key: one thing is made, by one at a time, for
-    /// one request, and every answer is the first one.
+    /// Requests come, fail, die and are late in any order, within the life of the key. Still one thing is made, by one
+    /// request at a time, for one request, and every reply is the first one.
     #[test]
     fn one_thing_is_made_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
         let mut play = Play::default();

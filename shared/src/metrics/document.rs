@@ -1,12 +1,12 @@
-//! One line of the embedded metric format: a JSON object whose members are the values, and whose member `_aws` says
-//! which of them are metrics and dimensions.
+//! One line of the embedded metric format: a JSON object whose members are the values. Its member `_aws` names the
+//! metrics and dimensions among them.
 
 use serde_json::{Map, Value, json};
 
 use super::{Metric, NAMESPACE, STAGE};
 use crate::domain::Time;
 
-/// The lines that tell of these metrics: one, unless two of them need the same member for different values.
+/// The lines for these metrics: one, unless two of them need the same member for different values.
 pub(super) fn lines(stage: &str, at: Time, metrics: &[Metric]) -> Vec<String> {
     let mut documents = Vec::<Document>::new();
     for metric in metrics {
@@ -35,8 +35,8 @@ impl Document {
         !wanted.any(|member| self.members.contains_key(member))
     }
 
-    /// Each metric with a detail is two: one for each value of it, and the total. An alarm can neither add up metrics
-    /// whose list may grow, nor make a percentile of several.
+    /// A metric with a detail is written as two: one for each value of the detail, and the total. An alarm can neither
+    /// add up metrics whose list may grow, nor compute a percentile over several.
     fn add(&mut self, metric: &Metric) {
         let (name, unit) = (metric.name().as_str(), metric.name().unit().as_str());
         let mut sets = vec![vec![STAGE]];
@@ -122,7 +122,7 @@ mod tests {
             Metric::record_bytes(8),
         ];
         let told = read(&twice);
-        // A pull and a record end in a state each, and both call it so.
+        // Pulls and records both use the member `State`.
         let states: Vec<_> = told.iter().map(|line| line["State"].clone()).collect();
         assert_eq!(
             states,

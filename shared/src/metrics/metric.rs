@@ -1,4 +1,4 @@
-//! Measurements. Each is made from numbers and from codes of closed lists, in the one way that its constructor allows.
+//! Measurements. Each constructor makes one from numbers and from codes of closed lists.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::message::webhook::EventKind;
 use crate::ports::SignatureError;
 use crate::ports::upstream::{Operation, UpstreamErrorKind};
 
-/// What came of reading the webhook keys again.
+/// The result of reading the webhook keys again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeysRead {
-    /// The signature matches now: they had been changed.
+    /// The signature matches now: the keys had changed.
     Matched,
-    /// It still does not: somebody else signed it, or the new key is not stored yet.
+    /// It still does not match: it is not Metriport's, or the new key is not stored yet.
     Unmatched,
-    /// They could not be read; those that were known stay in use.
+    /// The keys could not be read; the known ones stay in use.
     Failed,
 }
 
@@ -38,24 +38,24 @@ impl KeysRead {
 pub struct Metric {
     name: Name,
     value: u64,
-    /// A code of a closed list; there exactly where the name has a dimension.
+    /// A code of a closed list; present if the name has a dimension, and only then.
     code: Option<&'static str>,
 }
 
 impl Metric {
-    /// What is measured.
+    /// The name.
     #[must_use]
     pub const fn name(&self) -> Name {
         self.name
     }
 
-    /// How much.
+    /// The value.
     #[must_use]
     pub const fn value(&self) -> u64 {
         self.value
     }
 
-    /// The dimension by which it is told apart, and its value.
+    /// The dimension besides the stage, and its value.
     #[must_use]
     pub fn detail(&self) -> Option<(&'static str, &'static str)> {
         self.name.dimension().zip(self.code)
@@ -67,13 +67,13 @@ impl Metric {
         Self::of(Name::PullsStarted, 1)
     }
 
-    /// A pull ended so.
+    /// A pull ended in this state.
     #[must_use]
     pub const fn pull_ended(state: RunState) -> Self {
         Self::one(Name::PullsEnded, state.as_str())
     }
 
-    /// A record ended so.
+    /// A record ended in this state.
     #[must_use]
     pub const fn record_ended(state: RecordState) -> Self {
         Self::one(Name::RecordsEnded, state.as_str())
@@ -91,7 +91,7 @@ impl Metric {
         Self::one(Name::WebhooksAccepted, kind.as_str())
     }
 
-    /// A webhook is not believed.
+    /// The signature of a webhook was refused.
     #[must_use]
     pub const fn webhook_unbelieved(error: SignatureError) -> Self {
         Self::one(Name::WebhooksRefused, error.as_str())
@@ -103,7 +103,7 @@ impl Metric {
         Self::one(Name::WebhooksRefused, "not_queued")
     }
 
-    /// A webhook was that long on its way.
+    /// How long a webhook was on its way.
     #[must_use]
     pub fn webhook_age(age: Duration) -> Self {
         Self::of(Name::WebhookAge, millis(age))
@@ -121,19 +121,19 @@ impl Metric {
         Self::one(Name::LinksRefused, conflict.as_str())
     }
 
-    /// A call upstream took that long.
+    /// The duration of an upstream call.
     #[must_use]
     pub fn upstream_latency(operation: Operation, took: Duration) -> Self {
         Self::of(Name::UpstreamLatency, millis(took)).by(operation.as_str())
     }
 
-    /// A call upstream failed so.
+    /// An upstream call failed.
     #[must_use]
     pub const fn upstream_error(kind: UpstreamErrorKind) -> Self {
         Self::one(Name::UpstreamErrors, kind.as_str())
     }
 
-    /// A start has to wait that long for its turn.
+    /// How long a start waits for its turn.
     #[must_use]
     pub fn budget_wait(budget: Budget, wait: Duration) -> Self {
         Self::of(Name::BudgetWait, millis(wait)).by(budget.name())
@@ -145,7 +145,7 @@ impl Metric {
         Self::one(Name::BudgetRefusals, budget.name())
     }
 
-    /// The day had no place for a call.
+    /// The day had no call left.
     #[must_use]
     pub const fn day_over() -> Self {
         Self::one(Name::BudgetRefusals, "day")
@@ -157,49 +157,49 @@ impl Metric {
         Self::one(Name::ShareRefusals, share)
     }
 
-    /// So much of the day's calls is made.
+    /// The used part of the day's calls.
     #[must_use]
     pub const fn daily_quota_used(percent: u32) -> Self {
         Self::of(Name::DailyQuotaUsed, percent as u64)
     }
 
-    /// A message was given up for this reason, and is kept.
+    /// A message was given up for this reason, and is stored as a dead letter.
     #[must_use]
     pub const fn dead_letter(reason: Reason) -> Self {
         Self::one(Name::DeadLetters, reason.as_str())
     }
 
-    /// A tick found so much overdue work.
+    /// The overdue work that a tick found.
     #[must_use]
     pub const fn overdue_items(count: u64) -> Self {
         Self::of(Name::OverdueItems, count)
     }
 
-    /// The oldest of it has been due for that long.
+    /// For how long the oldest of it has been due.
     #[must_use]
     pub fn overdue_age(age: Duration) -> Self {
         Self::of(Name::OverdueAge, millis(age))
     }
 
-    /// A tick left so much of it to the next.
+    /// The overdue work that a tick left to the next.
     #[must_use]
     pub const fn overdue_left(count: u64) -> Self {
         Self::of(Name::OverdueLeft, count)
     }
 
-    /// Metriport counts so many failed deliveries.
+    /// The failed deliveries that Metriport counts.
     #[must_use]
     pub const fn failed_deliveries(count: u64) -> Self {
         Self::of(Name::FailedDeliveries, count)
     }
 
-    /// Failed deliveries were asked for again.
+    /// Failed deliveries were requested again.
     #[must_use]
     pub const fn replays_requested() -> Self {
         Self::of(Name::ReplaysRequested, 1)
     }
 
-    /// Whether replays have stopped helping.
+    /// Whether replays no longer help.
     #[must_use]
     pub const fn replays_stalled(stalled: bool) -> Self {
         Self::of(Name::ReplaysStalled, stalled as u64)

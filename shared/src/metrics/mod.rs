@@ -1,12 +1,12 @@
-//! What the functions tell the operator in numbers. A metric is a line of the log in CloudWatch's embedded metric
-//! format (docs.aws.amazon.com, "Specification: Embedded metric format"): CloudWatch Logs takes the numbers out by
-//! itself, so that they cost no call, no privilege and no wait.
+//! Numbers for the operator. A metric is a log line in CloudWatch's embedded metric format (docs.aws.amazon.com,
+//! "Specification: Embedded metric format"). CloudWatch Logs extracts the numbers, so they cost no call, no privilege
+//! and no wait.
 //!
-//! [`Name`] is the closed list. A [`Metric`] is made from numbers and from codes of closed lists, and from nothing
-//! else: there is no way to put a person into one.
+//! [`Name`] is the closed list. A [`Metric`] is made only from numbers and codes of closed lists, so it cannot hold
+//! anything about a person.
 //!
-//! A line is written at once and whole, after what it tells of is durable. So a process that is killed loses what it
-//! has not reached yet, and never what it has told (decision 0012).
+//! A line is written in one piece, after the change that it reports is durable. So a killed process may lose a line,
+//! but never reports a change that it did not make (decision 0012).
 
 mod document;
 mod metric;
@@ -22,10 +22,10 @@ use crate::clock;
 
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "IndividualAccess";
-/// The dimension every metric has: which deployment it is of.
+/// The dimension that every metric has: the deployment's stage.
 pub const STAGE: &str = "Stage";
 
-/// Where metrics go. Cheap to clone.
+/// The destination of metrics. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics(Option<Arc<Log>>);
 
@@ -35,13 +35,13 @@ struct Log {
 }
 
 impl Metrics {
-    /// To standard output, where Lambda takes logs from.
+    /// To standard output, from which Lambda takes logs.
     #[must_use]
     pub fn to_stdout(stage: &str) -> Self {
         Self::to(stage, print)
     }
 
-    /// To whoever takes lines, which come without their ends.
+    /// To a function that takes lines without their line ends.
     #[must_use]
     pub fn to(stage: &str, out: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(Log {
@@ -50,13 +50,13 @@ impl Metrics {
         })))
     }
 
-    /// To nobody: for what uses an adapter and is no function.
+    /// Nowhere: for a program that uses an adapter and is not a function.
     #[must_use]
     pub const fn off() -> Self {
         Self(None)
     }
 
-    /// Tells what has just become so, in one line as far as that is possible.
+    /// Writes these metrics, in one line if possible. Call it after the change that they report.
     pub fn put(&self, metrics: &[Metric]) {
         if let Some(log) = &self.0 {
             let lines = document::lines(&log.stage, clock::now(), metrics);
@@ -65,8 +65,8 @@ impl Metrics {
     }
 }
 
-/// One write, so that no other line gets into it and nothing of it stays behind. A log that cannot be written has
-/// nobody to tell that to.
+/// One write, so that no other line gets into it and no part of it stays behind. A failed write is ignored: the log is
+/// the only place to report it.
 fn print(line: &str) {
     std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).ok();
 }

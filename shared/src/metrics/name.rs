@@ -1,15 +1,15 @@
-//! The list: what is measured, in which unit, and by what it is told apart.
+//! The list of metrics, with their units and dimensions.
 
 /// A unit, in CloudWatch's words (docs.aws.amazon.com, `MetricDatum`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// How many.
+    /// A number of things.
     Count,
-    /// A span of time.
+    /// A duration.
     Milliseconds,
     /// A size.
     Bytes,
-    /// A share.
+    /// A percentage.
     Percent,
 }
 
@@ -26,17 +26,17 @@ impl Unit {
     }
 }
 
-/// Makes the list: each name with its unit and, where there is one, the dimension besides the stage.
+/// Makes the list: each name with its unit and, if it has one, the dimension besides the stage.
 macro_rules! names {
     (@dimension) => { None };
     (@dimension $dimension:literal) => { Some($dimension) };
     ($($(#[$doc:meta])* $name:ident: $unit:ident $(by $dimension:literal)?,)*) => {
-        /// What is measured.
+        /// The name of a metric.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Name { $($(#[$doc])* $name,)* }
 
         impl Name {
-            /// Every one.
+            /// All names.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The name in CloudWatch.
@@ -45,13 +45,13 @@ macro_rules! names {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
-            /// Its unit.
+            /// The unit.
             #[must_use]
             pub const fn unit(self) -> Unit {
                 match self { $(Self::$name => Unit::$unit,)* }
             }
 
-            /// By what it is told apart, besides the stage.
+            /// The dimension besides the stage.
             #[must_use]
             pub const fn dimension(self) -> Option<&'static str> {
                 match self { $(Self::$name => names!(@dimension $($dimension)?),)* }
@@ -63,47 +63,47 @@ macro_rules! names {
 names! {
     /// A pull was accepted.
     PullsStarted: Count,
-    /// A pull ended; one that had expired may end again.
+    /// A pull ended. A pull that had expired may end again.
     PullsEnded: Count by "State",
     /// A record ended.
     RecordsEnded: Count by "State",
     /// The size of a record that was stored.
     RecordBytes: Bytes,
-    /// A delivery was verified and, but for a ping, is durable. Each delivery counts, also one that came before.
+    /// A delivery was verified and, unless it is a ping, is durable. Repeated deliveries count again.
     WebhooksAccepted: Count by "Event",
     /// A delivery was answered with an error.
     WebhooksRefused: Count by "Reason",
     /// How long a delivery was on its way.
     WebhookAge: Milliseconds,
-    /// The webhook keys were read again, because a signature did not match or the keys had grown old; of the latter
-    /// only what failed.
+    /// The webhook keys were read again, because a signature did not match or the keys were old. For old keys, only
+    /// failures count.
     WebhookKeyRefetches: Count by "Outcome",
     /// A person was not linked to a patient.
     LinksRefused: Count by "Reason",
-    /// How long a call upstream took, whatever came of it.
+    /// The duration of an upstream call, with any outcome.
     UpstreamLatency: Milliseconds by "Operation",
-    /// A call upstream failed.
+    /// An upstream call failed.
     UpstreamErrors: Count by "Kind",
-    /// How long a start has to wait for its turn; only of those that have to.
+    /// How long a start waits for its turn, if it has to wait.
     BudgetWait: Milliseconds by "Budget",
     /// A call was not made, because the rate budget or the day had no place for it.
     BudgetRefusals: Count by "Budget",
-    /// A request was refused because its person had used up their own share.
+    /// A request was refused, because the person had used up their own share.
     ShareRefusals: Count by "Share",
-    /// Calls of the day so far, of those that Metriport allows; told once for each whole percent.
+    /// The used part of the day's calls that Metriport allows; written once for each whole percent.
     DailyQuotaUsed: Percent,
-    /// A message was given up and is kept.
+    /// A message was given up, and is stored as a dead letter.
     DeadLetters: Count by "Reason",
-    /// How much overdue work one tick found; none is not told.
+    /// The overdue work that one tick found; not written for zero.
     OverdueItems: Count,
     /// For how long the oldest of it has been due.
     OverdueAge: Milliseconds,
-    /// How much overdue work one tick left to the next, at least; no line where there is none.
+    /// The overdue work that one tick left to the next, at least; not written for zero.
     OverdueLeft: Count,
-    /// Deliveries that failed and were not had since, as Metriport counts them; told at each look.
+    /// Deliveries that failed and have not arrived since, as Metriport counts them; written at each check.
     FailedDeliveries: Count,
-    /// Failed deliveries were asked for again.
+    /// Failed deliveries were requested again.
     ReplaysRequested: Count,
-    /// 1 at a look that found that replays have stopped helping, else 0.
+    /// 1 at a check that found that replays no longer help, otherwise 0.
     ReplaysStalled: Count,
 }

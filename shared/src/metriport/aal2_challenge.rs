@@ -1,7 +1,7 @@
 //! `POST /medical/v1/identity/aal2/challenge` (docs.metriport.com, page `ias/create-aal2-challenge`).
 //!
-//! Opens the hosted page on which a person passes a multifactor challenge. Its outcome comes back through the browser
-//! alone, as `aal2SessionId` and `status`; no call reads it.
+//! Opens the hosted page on which a person passes a multifactor challenge. The outcome arrives only through the
+//! browser, as `aal2SessionId` and `status`; no call reads it.
 
 use std::future::Future;
 
@@ -21,8 +21,8 @@ port! {
         /// Opens a challenge for a proofed identity, which must be active.
         ///
         /// # Errors
-        /// With [`UpstreamError::mentions_identity`] when the identity must be proofed again; `Garbage`, with unknown
-        /// effect, for an answer without id, link or expiry; see [`UpstreamError`].
+        /// [`UpstreamError::mentions_identity`] holds when the identity must be proofed again. An answer without id,
+        /// link or expiry is `Garbage`, with unknown effect. See [`UpstreamError`].
         async fn open_aal2_challenge(
             &self,
             identity: &ProofedIdentityId,
@@ -34,13 +34,13 @@ port! {
 /// An open challenge.
 #[derive(Debug, Clone)]
 pub struct Aal2Challenge {
-    /// Does not come back in the redirect, as far as is documented.
+    /// The redirect does not name it, as far as is documented.
     pub id: ChallengeId,
     /// Single use; for the person's browser.
     pub url: HostedUrl,
     /// When the link stops working.
     pub expires_at: Time,
-    /// How the person will prove themselves: told, not chosen.
+    /// How the person passes it. Metriport chooses this.
     pub method: Aal2Method,
 }
 
@@ -100,8 +100,8 @@ fn challenge(reply: &Reply) -> Result<Aal2Challenge, UpstreamError> {
     })
 }
 
-/// No error of this call is documented. All it is given is an identity and our own redirect URL: a refusal that names
-/// neither is taken for an identity that is no longer active.
+/// No error of this call is documented. The call names only an identity and our own redirect URL. So a refusal that
+/// does not mention the redirect counts as one of an identity that is no longer active.
 fn blaming_the_identity(error: UpstreamError) -> UpstreamError {
     use UpstreamErrorKind as Kind;
     let of_the_identity = match error.kind() {

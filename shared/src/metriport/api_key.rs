@@ -1,9 +1,9 @@
-//! The account's API key, and what becomes of a call when upstream refuses it.
+//! The account's API key, and the retry of a call whose key Metriport refuses.
 //!
 //! An account has up to two keys at once (docs.metriport.com, page `getting-started/api-keys`), so that one can be
-//! replaced without a gap. A process uses the key it started with until upstream refuses it. Then the stored key is
-//! read once more, and if it is another by now the call is sent again with it: the gateway checks the key before it
-//! hands a request on, so the refused one did nothing, and of the two at most one has an effect.
+//! replaced without a gap. A process uses its first key until Metriport refuses it. Then it reads the stored key once
+//! more and, if that is another key, sends the call again. The gateway checks the key before it forwards a request, so
+//! the refused call had no effect.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,7 +26,7 @@ struct Shared {
 
 struct Used {
     key: SecretString,
-    /// When the source was last asked.
+    /// When the source was last read.
     asked_at: Option<Time>,
 }
 
@@ -35,7 +35,7 @@ impl ApiKey {
         Self::of(key, None)
     }
 
-    /// The same key with a source of newer ones, which is not asked twice within `gap`.
+    /// The same key, with a source of newer ones that is read at most once within `gap`.
     pub(super) fn with_source(&self, source: Arc<dyn ReadApiKey>, gap: Duration) -> Self {
         Self::of(self.used(), Some((source, gap)))
     }
@@ -49,10 +49,10 @@ impl ApiKey {
         self.lock().key.clone()
     }
 
-    /// Another key than the one that was refused, if there is one by now.
+    /// A key other than the refused one, if there is one by now.
     pub(super) async fn instead_of(&self, refused: &SecretString) -> Option<SecretString> {
         let differs = |key: &SecretString| key.expose_secret() != refused.expose_secret();
-        // Somebody else may have met the refusal first.
+        // Another call may have met the refusal first.
         let used = self.used();
         if differs(&used) {
             return Some(used);
@@ -70,6 +70,7 @@ impl ApiKey {
     fn may_ask(&self, now: Time, gap: Duration) -> bool {
         let mut used = self.lock();
         let may = used.asked_at.is_none_or(|asked| asked.until(now) >= gap);
+        // Noted before the read, so that calls refused at the same moment read the source once.
         if may {
             used.asked_at = Some(now);
         }
@@ -81,7 +82,7 @@ impl ApiKey {
     }
 }
 
-/// A key as a header that is never printed.
+/// A key as a header value that is never printed.
 pub(super) fn header(key: &SecretString) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut header = HeaderValue::from_str(key.expose_secret())?;
     header.set_sensitive(true);

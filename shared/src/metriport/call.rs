@@ -9,10 +9,10 @@ use url::Url;
 use super::{Operation, UpstreamError, UpstreamErrorKind};
 use crate::domain::Aal2SessionId;
 
-/// Carries the AAL2 session (docs.metriport.com, page `network/start-network-query`).
+/// The header of the AAL2 session (docs.metriport.com, page `network/start-network-query`).
 const AAL2_SESSION: HeaderName = HeaderName::from_static("x-aal2-session");
 
-/// A request in the making. Ids become whole path segments, escaped; query pairs are encoded by the URL.
+/// A request that is being built. Ids become whole, escaped path segments; the URL encodes query pairs.
 pub(super) struct Call<'a> {
     pub(super) operation: Operation,
     pub(super) method: Method,
@@ -61,7 +61,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Whether the call proves an AAL2 session.
+    /// Whether the call carries an AAL2 session.
     pub(super) fn shows_aal2(&self) -> bool {
         self.headers.contains_key(AAL2_SESSION)
     }
@@ -86,7 +86,7 @@ impl<'a> Call<'a> {
     }
 
     fn push_segments(&self, url: &mut Url) -> bool {
-        // Dot segments are resolved away even when escaped: the call would reach another route.
+        // URL parsers remove dot segments even if they are escaped: the call would reach another route.
         let vanishes = |segment: &&str| matches!(*segment, "" | "." | "..");
         if self.segments.iter().any(vanishes) {
             return false;

@@ -1,4 +1,4 @@
-//! The client: where Metriport is, with which key, and how patient we are.
+//! The client: Metriport's address, the API key, and the timeouts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,39 +13,39 @@ use super::transport::is_private;
 use crate::metrics::Metrics;
 use crate::ports::ReadApiKey;
 
-/// What a [`Client`] is made of.
+/// The options of a [`Client`].
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
     /// `https://api.metriport.com`, `https://api.sandbox.metriport.com`, or a stand-in on loopback. A path is kept.
     pub base_url: Url,
-    /// The account's API key; it opens everything the account has.
+    /// The account's API key; it gives access to everything in the account.
     pub api_key: SecretString,
-    /// From [`super::http_client`]: another one may follow redirects, and carry the key along.
+    /// From [`super::http_client`]: another client may follow redirects, and send the key there.
     pub http: reqwest::Client,
-    /// Bounds one whole call, body included. Upstream's gateway gives up after about 29 seconds.
+    /// Time for one whole call, body included. Metriport's gateway gives up after about 29 seconds.
     pub request_timeout: Duration,
     /// `User-Agent` of every call.
     pub user_agent: String,
 }
 
-/// Why no client was made. Carries no part of the key.
+/// Why the options make no client. Carries no part of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClientOptionsError {
-    /// Not HTTPS, although not on loopback.
+    /// The base URL is not HTTPS, and not on loopback.
     #[error("the base URL must be https, or http on a loopback address")]
     NotPrivate,
-    /// Credentials, a query or a fragment in the base URL.
+    /// The base URL has credentials, a query or a fragment.
     #[error("the base URL must have no credentials, query or fragment")]
     NotABase,
-    /// Empty, or characters no header can hold.
+    /// The key is empty, or has characters that no header can hold.
     #[error("the API key is empty or not a header value")]
     ApiKey,
-    /// Characters no header can hold.
+    /// The user agent has characters that no header can hold.
     #[error("the user agent is not a header value")]
     UserAgent,
 }
 
-/// The Metriport client. Cheap to clone; `Debug` shows the host alone.
+/// The Metriport client. Cheap to clone; `Debug` shows only the host.
 #[derive(Clone)]
 pub struct Client {
     pub(super) base_url: Url,
@@ -57,10 +57,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// Checks the options; talks to nobody.
+    /// Checks the options, without a connection.
     ///
     /// # Errors
-    /// When the key would travel in the clear, or an option cannot be sent.
+    /// When the key would be sent in the clear, or an option cannot be sent.
     pub fn new(options: ClientOptions) -> Result<Self, ClientOptionsError> {
         let ClientOptions {
             base_url,
@@ -92,15 +92,15 @@ impl Client {
         }
     }
 
-    /// Tells of every call how long it took, and of one that failed, why.
+    /// Measures how long each call takes, and why a call fails.
     #[must_use]
     pub fn measured(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// The same client, which asks `source` for another key when upstream refuses the one it has, but not twice within
-    /// `gap`, and sends a call again whose key was refused once there is another.
+    /// The same client with a source of newer API keys. When Metriport refuses the key, the client reads the source, at
+    /// most once within `gap`. If it finds another key, it sends the call again.
     #[must_use]
     pub fn with_key_from(self, source: Arc<dyn ReadApiKey>, gap: Duration) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! The links that send a person to Metriport's hosted pages, and the one they come back by.
+//! The links that send a person to Metriport's hosted pages, and the URL by which they return.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use url::Url;
 
 use super::transport::is_private;
 
-/// A single-use link to a hosted page: whoever has it can act as the person. Not printable.
+/// A single-use link to a hosted page. Its holder can act as the person, so it is not printable.
 #[derive(Clone)]
 pub struct HostedUrl(SecretString);
 
 impl HostedUrl {
-    /// Takes a link a browser may be sent to: HTTPS, or HTTP on loopback, where the stand-in lives.
+    /// Accepts a link to which a browser may be sent: HTTPS, or HTTP on loopback for the stand-in.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         is_private(&url).then(|| Self(text.to_owned().into()))
     }
 
-    /// The link, for the person's browser and nowhere else.
+    /// The link, for the person's browser only.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -32,18 +32,18 @@ impl fmt::Debug for HostedUrl {
     }
 }
 
-/// Where a hosted page sends the person back to. Must be on the account's allowlist, whose matching is not documented:
-/// the text is kept letter by letter (docs.metriport.com, page `ias/create-identity-session`).
+/// The URL to which a hosted page returns the person. It must be on the account's allowlist, whose matching is not
+/// documented, so the text is kept exactly (docs.metriport.com, page `ias/create-identity-session`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedirectUrl(String);
 
-/// Why a text is no redirect URL.
+/// A text that is not a redirect URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a redirect URL is https (http on loopback), without credentials, query or fragment")]
 pub struct RedirectUrlError;
 
 impl RedirectUrl {
-    /// Checks the text. A query is refused because the result is appended to it in ways nobody promises.
+    /// Checks the text. A query is refused, because Metriport does not document how it appends the result.
     ///
     /// # Errors
     /// When it is not HTTPS (HTTP on loopback), or has credentials, a query or a fragment.

@@ -1,7 +1,7 @@
 //! `POST /medical/v1/identity/session` (docs.metriport.com, page `ias/create-identity-session`).
 //!
-//! Opens the hosted page on which a person proves who they are (NIST IAL2). How it ended is known only from the webhook
-//! `ias.identity.verified` and from the clock: there is no call to read a session.
+//! Opens the hosted page on which a person proves who they are (NIST IAL2). Only the webhook `ias.identity.verified`
+//! and the clock show how it ended: no call reads a session.
 
 use std::future::Future;
 
@@ -18,10 +18,10 @@ use crate::ports::port;
 port! {
     /// May open hosted identity proofing.
     pub trait OpenIdentitySession via HasUpstream {
-        /// Opens a session; the person who proves an identity in it becomes the proofed identity of `patient`.
+        /// Opens a session. The person who proves an identity in it becomes the proofed identity of `patient`.
         ///
         /// # Errors
-        /// `Garbage`, with unknown effect, for an answer without id, link or expiry; see [`UpstreamError`].
+        /// An answer without id, link or expiry is `Garbage`, with unknown effect. See [`UpstreamError`].
         async fn open_identity_session(
             &self,
             patient: &PatientId,
@@ -34,7 +34,7 @@ port! {
 /// An open hosted session.
 #[derive(Debug, Clone)]
 pub struct IdentitySession {
-    /// Comes back in the webhook.
+    /// The webhook repeats it.
     pub id: IdentitySessionId,
     /// Single use; for the person's browser.
     pub url: HostedUrl,
@@ -45,13 +45,13 @@ pub struct IdentitySession {
 }
 
 wire_word! {
-    /// How far a session is.
+    /// The progress of a session.
     IdentitySessionStatus {
         /// Waits for the person.
         Pending = "pending",
         /// An identity was proofed.
         Completed = "completed",
-        /// The link is dead.
+        /// The link no longer works.
         Expired = "expired",
     }
 }

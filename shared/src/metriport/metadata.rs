@@ -1,4 +1,4 @@
-//! The pairs we send along so that a webhook can be told to be ours.
+//! Pairs that we send with a call, so that its webhook can be recognised as ours.
 
 use std::collections::BTreeMap;
 
@@ -8,34 +8,35 @@ const PAIRS_MAX: usize = 50;
 const KEY_CHARS_MAX: usize = 40;
 const VALUE_CHARS_MAX: usize = 500;
 
-/// Switches a webhook off upstream (seen in the published code); never ours to send.
+/// Switches a webhook off at Metriport (seen in the published code); we never send it.
 const SWITCHES: [&str; 1] = ["disableWHFlag"];
 
-/// At most 50 pairs, keys of 1 to 40 and values of at most 500 characters; echoed as `meta.data` in webhooks
-/// (docs.metriport.com, page `network/start-network-query`). Ours alone, never the caller's, never about the person.
+/// At most 50 pairs, keys of 1 to 40 and values of at most 500 characters, echoed as `meta.data` in webhooks
+/// (docs.metriport.com, page `network/start-network-query`). They are ours only: never the caller's, never about the
+/// person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Metadata(BTreeMap<String, String>);
 
-/// Why the pairs are no metadata. Quotes none of them.
+/// Why the pairs are not metadata. Quotes none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
-    /// More than 50.
+    /// There are more than 50.
     #[error("more than 50 metadata pairs")]
     TooMany,
-    /// Empty, longer than 40 characters, or a word upstream acts on.
+    /// A key is empty, longer than 40 characters, or a word on which Metriport acts.
     #[error("a metadata key is 1 to 40 characters and no switch of upstream's")]
     Key,
-    /// Longer than 500 characters.
+    /// A value is longer than 500 characters.
     #[error("a metadata value is at most 500 characters")]
     Value,
 }
 
 impl Metadata {
-    /// Checks the pairs; of equal keys the last one stays.
+    /// Checks the pairs. The last one of equal keys stays.
     ///
     /// # Errors
-    /// When upstream would refuse them, or act on them.
+    /// When Metriport would refuse the pairs, or act on them.
     pub fn new<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self, MetadataError>
     where
         K: Into<String>,
@@ -54,7 +55,7 @@ impl Metadata {
         Ok(Self(pairs))
     }
 
-    /// Whether there are no pairs; none are sent then.
+    /// Whether there are no pairs; then the field is not sent.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -71,7 +72,7 @@ fn is_key(key: &str) -> bool {
     (1..=KEY_CHARS_MAX).contains(&length(key)) && !SWITCHES.iter().any(|switch| switch.eq_ignore_ascii_case(key))
 }
 
-/// Upstream counts as JavaScript does.
+/// Metriport counts characters as JavaScript does.
 fn length(text: &str) -> usize {
     text.encode_utf16().count()
 }

@@ -1,15 +1,15 @@
-//! The Metriport Medical API as Individual Access uses it, one endpoint a file.
+//! The Metriport Medical API as Individual Access uses it, one endpoint per file.
 //!
-//! Knows the wire: paths, headers, JSON shapes, odd error bodies, and what a failure says about whether the call took
-//! effect. Does not know AWS, budgets, retries, state or what a step does with an answer. Wire types stay in their
-//! file; only types of `crate::domain` and of this module leave it. Strict on output, tolerant on input: unknown fields
-//! are ignored and unknown words count as "still running", except where a decision about a person hangs on them.
+//! The module knows the wire: paths, headers, JSON shapes, odd error bodies, and whether a failed call may have taken
+//! effect. It does not know AWS, budgets, retries, state, or the use of an answer. Wire types stay in their file; only
+//! types of `crate::domain` and of this module leave it. Output is strict. Input is tolerant: unknown fields are
+//! ignored, and unknown words count as "still running", except where a decision about a person depends on them.
 //!
-//! What a step may do upstream is what its signature asks for: each capability is a trait beside its adapter
-//! ([`CreatePatient`], [`OpenAal2Challenge`], [`StartNetworkQuery`], …), and [`Client`] has them all.
+//! A step's signature names its calls: each port is a trait next to its adapter ([`CreatePatient`],
+//! [`OpenAal2Challenge`], [`StartNetworkQuery`], …), and [`Client`] has them all.
 //!
-//! Source of the facts: the pages of docs.metriport.com named at each endpoint, and the published npm packages
-//! `@metriport/api-sdk` and `@metriport/shared` where the pages are silent.
+//! Sources: the pages of docs.metriport.com named at each endpoint and, where they are silent, the published npm
+//! packages `@metriport/api-sdk` and `@metriport/shared`.
 
 mod aal2_challenge;
 mod api_key;

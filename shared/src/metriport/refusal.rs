@@ -1,10 +1,15 @@
-//! Reads error answers, the odd ones included.
+//! Reads error answers, including odd ones.
 //!
-//! The envelope is `{status, name, title, detail}` (docs.metriport.com, page `more-info/error-responses`). Others are
-//! seen: the gateway's `{"message": …}` for a bad key, an unknown route, a throttle or a timeout; plain text for an
-//! account without approval; `text/html` for a rate limit; a bare JSON string for a locked patient; nothing at all.
-//! The numeric status of the answer decides; `name` is spelled differently in the pages and in the code, so it is not
-//! read.
+//! The envelope is `{status, name, title, detail}` (docs.metriport.com, page `more-info/error-responses`). Other bodies
+//! are seen:
+//!
+//! - the gateway's `{"message": …}` for a bad key, an unknown route, a throttle or a timeout;
+//! - plain text for an account without approval;
+//! - `text/html` for a rate limit;
+//! - a bare JSON string for a locked patient;
+//! - an empty body.
+//!
+//! The HTTP status decides. `name` is not read, because the pages and the code spell it differently.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -12,7 +17,7 @@ use serde_json::Value;
 use super::retry_after::retry_after;
 use super::{Mentions, Operation, UpstreamError, UpstreamErrorKind};
 
-/// Titles that upstream's published code can send. Any other may hold anything.
+/// Titles that Metriport's published code can send. Any other title may hold anything.
 const KNOWN_TITLES: [&str; 11] = [
     "NotFoundError",
     "PatientNotFoundError",
@@ -27,7 +32,7 @@ const KNOWN_TITLES: [&str; 11] = [
     "Missing or invalid parameters",
 ];
 
-/// Reads what was refused out of an answer that is not 2xx.
+/// Reads the refusal in an answer that is not 2xx.
 ///
 /// `shows_aal2` says whether the call carried an AAL2 session: only then can a bare 401 or 403 be about one.
 pub(super) fn decode(
@@ -58,7 +63,7 @@ fn kind(status: u16, shape: &Shape, title: Option<&str>, headers: &HeaderMap) ->
         (403, _) => Kind::Forbidden,
         (404, Shape::Envelope { .. }) if title == Some("PatientNotFoundError") => Kind::PatientNotFound,
         (404, Shape::Envelope { .. }) => Kind::NotFound,
-        // Only the API itself knows that a thing does not exist; anything else did not reach it.
+        // Only the API itself knows that a thing does not exist. Any other 404 did not reach it.
         (404, _) => Kind::NoRoute,
         (400 | 422, _) => bad_request(title),
         (408 | 499 | 504, _) => Kind::Timeout,
@@ -122,7 +127,7 @@ impl Shape {
     fn mentions(&self, status: u16, shows_aal2: bool) -> Mentions {
         let said = match self {
             Self::Envelope { title, detail } => Mentions::in_text(&format!("{title} {detail}")),
-            // Not the API's own words: a path or a page that holds the word says nothing about the person's identity.
+            // Not the API's own words: a path or a page with this word says nothing about the person's identity.
             Self::Gateway(text) | Self::Text(text) => Mentions {
                 identity: false,
                 ..Mentions::in_text(text)
@@ -136,8 +141,8 @@ impl Shape {
         }
     }
 
-    /// A 403 from the gateway means the API key, one in plain text an account without approval. Neither is mended by
-    /// the person passing another challenge.
+    /// A 403 from the gateway is about the API key, a 403 in plain text about an account without approval. Another
+    /// challenge solves neither.
     fn is_about_the_account(&self, status: u16) -> bool {
         status == 403 && matches!(self, Self::Gateway(_) | Self::Text(_))
     }

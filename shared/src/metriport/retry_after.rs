@@ -1,7 +1,7 @@
-//! How long a 429 asks to wait.
+//! The wait that a 429 asks for.
 //!
 //! Metriport's limiter sends `Retry-After` in seconds, and `RateLimit-Reset` on every answer; gateways in between may
-//! send a date instead. A date is read against the answer's own `Date`, so that no clock of ours takes part.
+//! send a date. A date is compared with the answer's own `Date`, so that our clock plays no part.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The wait asked for, at most a day; `None` if the answer does not say.
+/// The requested wait, at most a day; `None` if the answer does not name one.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let asked = text(RETRY_AFTER.as_str());

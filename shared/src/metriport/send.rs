@@ -1,4 +1,4 @@
-//! The one place a request leaves from and an answer comes in at.
+//! Sends every request and receives every answer.
 
 use std::error::Error as _;
 use std::io;
@@ -14,7 +14,7 @@ use super::{api_key, refusal};
 use crate::clock;
 use crate::metrics::{Metric, Metrics};
 
-/// No answer of this API comes near: records are links, not bodies.
+/// Far more than any answer of this API: records are links, not bodies.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -31,26 +31,27 @@ impl Reply {
     /// Reads the body as `T`.
     ///
     /// # Errors
-    /// [`UpstreamErrorKind::Garbage`] when it is none; the call may have taken effect all the same.
+    /// [`UpstreamErrorKind::Garbage`] when the body is not one; the call may nevertheless have taken effect.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
         match serde_json::from_slice(&self.body) {
             Ok(value) => Ok(value),
-            // serde's message quotes the value it stumbled over.
+            // serde's message quotes the value that it rejected.
             Err(_quotes_the_body) => Err(self.garbage()),
         }
     }
 
-    /// Whether there is nothing to read.
+    /// Whether the body is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.body.trim_ascii().is_empty()
     }
 
-    /// Takes what must be there.
+    /// Takes a value that the answer must have.
     pub(super) fn required<T>(&self, value: Option<T>) -> Result<T, UpstreamError> {
         value.ok_or_else(|| self.garbage())
     }
 
-    /// An answer without what must be in it: a failure that only its reader sees, and so tells.
+    /// The error for an answer without a required value. It is measured here, because only the reader of the answer
+    /// notices it.
     pub(super) fn garbage(&self) -> UpstreamError {
         self.metrics.put(&[Metric::upstream_error(UpstreamErrorKind::Garbage)]);
         UpstreamError::new(self.operation, UpstreamErrorKind::Garbage).with_status(self.status)
@@ -58,17 +59,18 @@ impl Reply {
 }
 
 impl Client {
-    /// Sends and reads the answer, whatever its success code. What was refused for its key is sent again if there is
+    /// Sends a call and reads the answer, with any success code. A call whose key was refused is sent again if there is
     /// another key by now.
     ///
     /// # Errors
-    /// Every way a call can fail, told apart by whether it may have taken effect.
+    /// Every way a call can fail. The kind shows whether it may have taken effect.
     pub(super) async fn send(&self, call: Call<'_>) -> Result<Reply, UpstreamError> {
         let key = self.api_key.used();
         let refused = match self.send_once(&call, &key).await {
             Err(error) if error.refuses_key() => error,
             answered => return answered,
         };
+        // Safe to send again: a call whose key is refused had no effect.
         match self.api_key.instead_of(&key).await {
             Some(key) => {
                 tracing::info!("the API key was refused, and another is stored: it is used from now on");
@@ -135,19 +137,19 @@ impl Client {
             .headers(call.headers.clone());
         Ok(match call.body.clone() {
             Some(body) => request.header(CONTENT_TYPE, JSON).body(body),
-            // Some gateways answer 411 to a POST that does not say it is empty.
+            // Some gateways answer 411 to a POST without a content length.
             None if call.method == Method::POST => request.header(CONTENT_LENGTH, 0),
             None => request,
         })
     }
 }
 
-/// Whether a failure is what a call may well be answered with: a search may find nothing.
+/// Whether a failure is a regular answer of the call: a search may find nothing.
 fn is_an_answer(error: &UpstreamError) -> bool {
     error.operation() == Operation::FindPatient && error.kind().is_absence()
 }
 
-/// A refusal stands even if its words do not arrive whole: what did arrive is read.
+/// A refusal stands even if its body does not arrive whole; the part that arrived is read.
 async fn refused(call: &Call<'_>, response: Response) -> UpstreamError {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match read_bounded(response).await {
@@ -173,7 +175,8 @@ async fn read_bounded(mut response: Response) -> Result<Vec<u8>, Unread> {
     }
 }
 
-/// No answer. Only an error from the connector proves that no byte was written; all else counts as sent.
+/// No answer came. Only an error of the connector or of the builder proves that no byte was written; all others count
+/// as sent.
 fn lost(call: &Call<'_>, error: &reqwest::Error) -> UpstreamError {
     let kind = if error.is_connect() {
         UpstreamErrorKind::Connect
@@ -187,7 +190,7 @@ fn lost(call: &Call<'_>, error: &reqwest::Error) -> UpstreamError {
     call.failed(kind).with_cause(io_cause(error))
 }
 
-/// The operating system's word for it; unlike the error's own text it names no URL.
+/// The operating system's error kind; unlike the error's own text, it names no URL.
 fn io_cause(error: &reqwest::Error) -> Option<io::ErrorKind> {
     let mut cause = None;
     let mut source = error.source();

@@ -1,6 +1,6 @@
 //! Readers for fields that may be absent, null or of another type than documented.
 //!
-//! A field one can do without must not cost the answer it stands in. What must be there is demanded afterwards, where
+//! A field that is not needed must not make its whole answer unreadable. Required fields are checked afterwards, where
 //! the wire type becomes ours.
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::Time;
 
-/// A value as its reader wants it, or nothing. It is taken as text first: what a value holds that no tree can (half a
-/// surrogate, a number beyond every float) costs that value alone.
+/// The value as its reader wants it, or nothing. It is taken as raw text first. So content that no tree can hold (half
+/// of a surrogate pair, a number beyond every float) loses only that value.
 fn read<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     let text = Box::<RawValue>::deserialize(from)?;
     Ok(serde_json::from_str(text.get()).ok())
@@ -53,7 +53,7 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D
     })
 }
 
-/// The readable items of a list; null and anything else is an empty one.
+/// The readable items of a list; empty for null and anything else.
 pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
     let items: Vec<Box<RawValue>> = read(from)?.unwrap_or_default();
     let items = items.iter().filter_map(|item| serde_json::from_str(item.get()).ok());
@@ -65,7 +65,7 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) ->
     read(from)
 }
 
-/// An unknown word as it may be kept and shown; nothing if it is no word, for then it could be about a person.
+/// An unknown word that may be kept and shown; empty if it is not a word, because it could then be about a person.
 pub(super) fn word(text: &str) -> String {
     let is_word = text.len() <= 40
         && text
@@ -84,12 +84,12 @@ macro_rules! wire_word {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
-            /// A word this version does not know; empty if there was none.
+            /// An unknown word; empty if it is missing, or is not one word.
             Unknown(String),
         }
 
         impl $name {
-            /// Reads the word as it came.
+            /// Reads the word of the wire.
             #[must_use]
             pub fn from_wire(word: &str) -> Self {
                 match word {

@@ -1,7 +1,7 @@
-//! The HTTP client under the adapter, and which base URLs it may carry a key to.
+//! The HTTP client under the adapter, and the base URLs to which it may carry a key.
 //!
-//! TLS is rustls over ring with roots compiled in: nothing is read from the system, so that a cold start costs no file
-//! access and the set of roots is the one that was built.
+//! TLS is rustls over ring with compiled-in roots. Nothing is read from the system, so a cold start needs no file
+//! access and the roots are those of the build.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use url::{Host, Url};
 
 use crate::roots::ExtraRoots;
 
-/// Why no HTTP client could be made; a fault of the build, never of the network.
+/// Why an HTTP client could not be made: a fault of the build, never of the network.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
     /// The TLS configuration is inconsistent.
@@ -26,15 +26,15 @@ pub enum HttpClientError {
 /// TLS 1.2 and 1.3 over ring, trusting Mozilla's roots as compiled in.
 ///
 /// # Errors
-/// When ring does not offer the protocol versions, which no build of it does.
+/// When ring does not offer the protocol versions, which does not happen in any build.
 pub fn tls_config() -> Result<ClientConfig, rustls::Error> {
     tls_config_trusting(&ExtraRoots::default())
 }
 
-/// The same, trusting other roots too.
+/// The same, with extra roots.
 ///
 /// # Errors
-/// As [`tls_config`], or when one of the other roots is no certificate.
+/// As [`tls_config`], or when an extra root is not a certificate.
 pub fn tls_config_trusting(extra: &ExtraRoots) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
@@ -48,11 +48,11 @@ pub fn tls_config_trusting(extra: &ExtraRoots) -> Result<ClientConfig, rustls::E
 /// The HTTP client for [`super::ClientOptions`]: no proxy, no redirects (they would carry the key elsewhere), no
 /// retries of its own, gzip.
 ///
-/// `connect_timeout` bounds name resolution, TCP and TLS together and must be the shorter one: what it cuts is known
-/// not to have been sent. `request_timeout` bounds a whole call, body included.
+/// `connect_timeout` bounds name resolution, TCP and TLS together, and must be the shorter one: a call that it ends was
+/// not sent. `request_timeout` bounds a whole call, body included.
 ///
-/// Connections are not kept. A function that was frozen between two calls finds its old connections dead, and a request
-/// that dies on one may or may not have been read: half an hour of uncertainty to save one handshake.
+/// Connections are not kept. A function that was frozen between two calls finds its old connections dead. A request
+/// that fails on one may have been read: half an hour of uncertainty to save one handshake.
 ///
 /// # Errors
 /// When TLS or the client refuse their options; neither depends on the network.
@@ -83,7 +83,7 @@ pub fn http_client_over(
     Ok(client)
 }
 
-/// Whether the URL points at this machine, by its text alone.
+/// Whether the URL names this machine, judged by its text alone.
 pub(super) fn is_on_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -93,7 +93,7 @@ pub(super) fn is_on_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether what is sent to the URL can only be read by its host: HTTPS, or plain HTTP that does not leave the machine.
+/// Whether only the URL's host can read a request to it: HTTPS, or plain HTTP that does not leave the machine.
 pub(super) fn is_private(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_on_loopback(url))
 }

@@ -1,5 +1,5 @@
-//! Keeps what a consumer gives up: in the dead-letter queue of its own queue, where SQS puts what it moves by itself.
-//! One place to look at, one alarm, fourteen days, encrypted.
+//! Stores messages that a consumer gives up in the dead-letter queue of its own queue, which SQS itself uses too. So
+//! there is one place to look at, one alarm, fourteen days, encrypted.
 
 use std::borrow::Cow;
 
@@ -26,10 +26,10 @@ pub enum Source {
 }
 
 impl Source {
-    /// Every one.
+    /// All of them.
     pub const ALL: [Self; 3] = [Self::WebhookEvents, Self::RunAdvance, Self::RecordFetch];
 
-    /// Its name in logs, envelopes and on the command line.
+    /// The name in logs, in envelopes and on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl Source {
         }
     }
 
-    /// The variable that names its dead-letter queue.
+    /// The variable with the URL of its dead-letter queue.
     const fn variable(self) -> &'static str {
         match self {
             Self::WebhookEvents => "WEBHOOK_EVENTS_DEAD_LETTERS_URL",
@@ -48,9 +48,9 @@ impl Source {
         }
     }
 
-    /// What is kept of a body: all of it but the link of a record. A message of `record-fetch` is there for nothing
-    /// else, so none of what looks like one stays; of a webhook only that of a delivery is taken, as an identity event
-    /// may be kept whole.
+    /// The part of a body that is stored: everything but the link of a record. A `record-fetch` message exists only for
+    /// its link, so every link is removed from it. From a webhook only the link of a delivery is removed, because an
+    /// identity event may be stored whole.
     fn kept(self, body: &str) -> Cow<'_, str> {
         match self {
             Self::WebhookEvents => without_delivered_link(body),
@@ -60,7 +60,7 @@ impl Source {
     }
 }
 
-/// Everything else stays as it was written, whether or not it is one of our messages.
+/// Everything else stays as written, even if it is not one of our messages.
 fn without_delivered_link(body: &str) -> Cow<'_, str> {
     let event: Value = serde_json::from_str(body).unwrap_or_default();
     match event.pointer("/event/delivery/link") {
@@ -69,18 +69,18 @@ fn without_delivered_link(body: &str) -> Cow<'_, str> {
     }
 }
 
-/// A message that is given up. Its body may be anything, so it has no `Debug`.
+/// A message that is given up. It has no `Debug`, because its body may be anything.
 pub struct DeadLetter<'a> {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The same in words, and what is known of it.
+    /// The reason as a code, with SQS's own data about the message.
     pub envelope: Envelope,
-    /// What it said, as far as that is kept.
+    /// The part of the body that is stored.
     pub body: Cow<'a, str>,
 }
 
 impl<'a> DeadLetter<'a> {
-    /// A message as Lambda handed it over.
+    /// The dead letter of a message that Lambda passed on.
     #[must_use]
     pub fn of(message: &'a SqsMessage, reason: Reason, source: Source) -> Self {
         let attribute = |name: &str| message.attributes.get(name);
@@ -96,11 +96,11 @@ impl<'a> DeadLetter<'a> {
     }
 }
 
-/// Keeps what is given up.
+/// Stores dead letters.
 pub trait KeepDeadLetter {
-    /// Whose dead letters they are.
+    /// The queue whose dead letters they are.
     fn source(&self) -> Source;
-    /// Keeps one; returning `Ok` means that it is durable, and the message may be acknowledged.
+    /// Stores one. `Ok` means that it is durable, and that the message may be acknowledged.
     fn keep(&self, letter: &DeadLetter<'_>) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
@@ -113,10 +113,10 @@ pub struct DeadLetterQueue {
 }
 
 impl DeadLetterQueue {
-    /// Reads which queue it is.
+    /// Reads the variable with the queue's URL.
     ///
     /// # Errors
-    /// When its variable is missing.
+    /// When it is missing.
     pub fn read(client: &Client, env: &Env, source: Source) -> Result<Self, ConfigError> {
         let queue = Queue::read(client, env, source.variable())?;
         Ok(Self {
@@ -126,7 +126,7 @@ impl DeadLetterQueue {
         })
     }
 
-    /// Tells what was given up, once that is kept.
+    /// Counts dead letters, each after it is stored.
     #[must_use]
     pub fn measured(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -145,7 +145,7 @@ impl KeepDeadLetter for DeadLetterQueue {
         let attribute = attribute
             .build()
             .map_err(|error| self.queue.error(&error.to_string()))?;
-        // SQS refuses a message without a body, and such a letter would never be kept.
+        // SQS refuses an empty body, so a dead letter with one could never be stored.
         let body = if letter.body.is_empty() { " " } else { &letter.body };
         let call = self.queue.client.send_message().queue_url(&self.queue.url);
         match call

@@ -1,4 +1,4 @@
-//! The queues, and who may send to them.
+//! The queues, and the ports that send to them.
 
 mod give_up;
 
@@ -16,28 +16,28 @@ use crate::message::webhook::WebhookEvent;
 use crate::message::{Advance, FetchRecord};
 use crate::ports::{HasAdvances, port};
 
-/// SQS delays a message by fifteen minutes at most; longer waits are a due time in the table.
+/// SQS delays a message by at most fifteen minutes; a longer wait is a due time in the table.
 pub const DELAY_MAX: Duration = Duration::from_secs(900);
 
-/// A message that could not be sent. It may be sent again: every consumer recognises duplicates.
+/// A message that could not be sent. Sending it again is safe: every consumer recognises duplicates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("queue {queue}: {problem}")]
 pub struct QueueError {
     /// The variable that names the queue.
     pub queue: &'static str,
-    /// SQS's error code, or what kept the call from it.
+    /// SQS's error code, or the reason why no answer came.
     pub problem: String,
 }
 
-/// SQS takes ten messages in one request.
+/// SQS accepts at most ten messages in one request.
 const BATCH_MAX: usize = 10;
 
 /// Sends `advance` messages.
 pub trait SendAdvance {
-    /// Sends some, each to be seen after its delay (rounded up to seconds, cut at [`DELAY_MAX`]). When one could not be
-    /// sent, the others may have been.
+    /// Sends messages, each visible after its delay (rounded up to seconds, cut at [`DELAY_MAX`]). On an error, some
+    /// may have been sent.
     fn send_advances(&self, advances: &[(Advance, Duration)]) -> impl Future<Output = Result<(), QueueError>> + Send;
-    /// The longest wait a message can hold.
+    /// The longest wait that a message can hold.
     fn delay_max(&self) -> Duration {
         DELAY_MAX
     }
@@ -56,20 +56,19 @@ impl<T: HasAdvances<Adapter: SendAdvance>> SendAdvance for T {
 port! {
     /// Sends `record-fetch` messages.
     pub trait SendFetch via HasFetches {
-        /// Sends one at once: the link in it dies within minutes.
+        /// Sends one at once: its link works for a few minutes only.
         async fn send_fetch(&self, fetch: &FetchRecord) -> Result<(), QueueError>;
     }
 }
 
 port! {
-    /// Sends what a webhook said.
+    /// Sends webhook events.
     pub trait SendWebhookEvent via HasWebhookEvents {
-        /// Sends one at once; returning `Ok` means that it is durable.
+        /// Sends one at once. `Ok` means that it is durable.
         async fn send_webhook_event(&self, event: &WebhookEvent) -> Result<(), QueueError>;
     }
 }
 
-/// One queue.
 #[derive(Clone)]
 struct Queue {
     client: Client,
@@ -122,7 +121,7 @@ impl Queue {
         serde_json::to_string(message).map_err(|error| self.error(&error.to_string()))
     }
 
-    /// The delay as SQS takes it; `None` for none.
+    /// The delay in SQS's form; `None` for no delay.
     fn seconds(&self, delay: Duration) -> Option<i32> {
         let delay = self.timing.unscaled(delay).min(DELAY_MAX);
         let seconds = i32::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(i32::MAX);
@@ -144,10 +143,10 @@ macro_rules! queue {
         pub struct $name(Queue);
 
         impl $name {
-            /// Reads which queue it is.
+            /// Reads the variable with the queue's URL.
             ///
             /// # Errors
-            /// When its variable is missing.
+            /// When it is missing.
             pub fn read(client: &Client, env: &Env) -> Result<Self, ConfigError> {
                 Queue::read(client, env, $variable).map(Self)
             }
@@ -163,7 +162,7 @@ queue!(/// The queue `webhook-events`.
     WebhookEventQueue, "WEBHOOK_EVENTS_QUEUE_URL");
 
 impl AdvanceQueue {
-    /// With the sandbox's time, where SQS divides its delays too.
+    /// Uses the sandbox's time, by which SQS divides its delays too.
     #[must_use]
     pub fn in_time(mut self, timing: Timing) -> Self {
         self.0.timing = timing;

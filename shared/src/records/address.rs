@@ -1,9 +1,9 @@
-//! Which addresses a link may lead to: those of hosts on the internet, and no special ones.
+//! Addresses that a link may lead to: public hosts on the internet, and no special ones.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// IPv4: IANA's registry of special-purpose addresses (iana.org/assignments/iana-ipv4-special-registry), those that
-/// are reachable from everywhere included, and multicast. A range is its first address and the length of its prefix.
+/// IPv4: IANA's registry of special-purpose addresses (iana.org/assignments/iana-ipv4-special-registry), including the
+/// globally reachable ones, and multicast. A range is its first address and its prefix length.
 const SPECIAL_V4: [(Ipv4Addr, u32); 19] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -26,12 +26,11 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 19] = [
     (Ipv4Addr::BROADCAST, 32),
 ];
 
-/// The only range of IPv6 from which addresses of hosts are given out
-/// (iana.org/assignments/ipv6-unicast-address-assignments).
+/// The only IPv6 range from which host addresses are assigned (iana.org/assignments/ipv6-unicast-address-assignments).
 const GLOBAL_UNICAST_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// IPv6: what of the registry of special-purpose addresses (iana.org/assignments/iana-ipv6-special-registry) lies in
-/// [`GLOBAL_UNICAST_V6`]. Addresses that carry an IPv4 address are among them, or lie outside of it.
+/// IPv6: the part of the registry of special-purpose addresses (iana.org/assignments/iana-ipv6-special-registry) within
+/// [`GLOBAL_UNICAST_V6`]. Addresses that carry an IPv4 address are in this list, or outside that range.
 const SPECIAL_V6: [(Ipv6Addr, u32); 5] = [
     // IETF protocol assignments: Teredo, benchmarking, AMT, ORCHID and others.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
@@ -42,7 +41,7 @@ const SPECIAL_V6: [(Ipv6Addr, u32); 5] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// Whether an address is that of a host on the public internet.
+/// Whether an address belongs to a host on the public internet.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !SPECIAL_V4.iter().any(|range| is_in_v4(address, *range)),

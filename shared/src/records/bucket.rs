@@ -1,4 +1,4 @@
-//! The bucket: records go in whole or not at all, and out by links that live a minute.
+//! The bucket. A record is stored complete or not at all, and read through links that live one minute.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +19,7 @@ use crate::domain::{OwnerId, RecordId};
 use crate::message::Link;
 use crate::ports::port;
 
-/// How long S3 may take to make one object of many parts: minutes, in which it sends blanks (docs.aws.amazon.com,
+/// How long S3 may take to assemble one object from many parts: minutes, in which it sends blanks (docs.aws.amazon.com,
 /// `CompleteMultipartUpload`).
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -30,23 +30,23 @@ pub struct Bucket {
     name: String,
 }
 
-/// An upload in parts that has begun.
+/// A multipart upload that has begun.
 #[derive(Debug, Clone)]
 pub struct Upload {
-    /// Where it goes.
+    /// The key of the object.
     pub key: String,
     id: String,
 }
 
-/// A part that is there.
+/// An uploaded part.
 #[derive(Debug, Clone)]
 pub struct Part(CompletedPart);
 
 /// Puts records.
 pub trait PutRecord {
-    /// Puts a small object at once. On an error it may be there all the same, whole.
+    /// Puts a small object in one call. On an error the object may nevertheless exist, complete.
     fn put(&self, key: &str, form: Conversion, body: Bytes) -> impl Future<Output = Result<(), RecordsError>> + Send;
-    /// Begins an upload in parts. Nothing is visible until it is completed.
+    /// Begins a multipart upload. Nothing is visible until it is completed.
     fn begin(&self, key: &str, form: Conversion) -> impl Future<Output = Result<Upload, RecordsError>> + Send;
     /// Uploads one part; numbers count from 1.
     fn part(
@@ -55,16 +55,16 @@ pub trait PutRecord {
         number: i32,
         body: Bytes,
     ) -> impl Future<Output = Result<Part, RecordsError>> + Send;
-    /// Makes the object visible. On an error it may be all the same, whole.
+    /// Makes the object visible. On an error the object may nevertheless be visible, complete.
     fn complete(&self, upload: &Upload, parts: Vec<Part>) -> impl Future<Output = Result<(), RecordsError>> + Send;
-    /// Throws an upload away.
+    /// Discards an upload.
     fn abort(&self, upload: &Upload) -> impl Future<Output = Result<(), RecordsError>> + Send;
 }
 
 port! {
     /// Mints links to records.
     pub trait MintLink via HasBucket {
-        /// A link to an object, alive for `life`, under a file name.
+        /// A link to an object under a file name, valid for `life`.
         async fn mint(&self, key: &str, file: &str, life: Duration) -> Result<Link, RecordsError>;
     }
 }
@@ -81,7 +81,7 @@ impl Bucket {
         })
     }
 
-    /// Where a record's object lies. One key per record: a transfer that is repeated replaces its own object.
+    /// The object's key. Each record has one, so a repeated transfer replaces its own object.
     #[must_use]
     pub fn key(owner: &OwnerId, record: RecordId, form: Conversion) -> String {
         format!("records/{}/{record}.{}", owner.as_str(), form.as_str())
@@ -94,7 +94,7 @@ macro_rules! bucket_error {
     };
 }
 
-/// Slow is not stalled here: what S3 sends while it works are blanks, now and then.
+/// Slow is not stalled: while S3 assembles the object, it sends only occasional blanks.
 fn unhurried() -> Builder {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(COMPLETE_TIMEOUT);
     Builder::new()
@@ -144,7 +144,7 @@ impl PutRecord for Bucket {
             .bucket(&self.name)
             .key(&upload.key)
             .upload_id(&upload.id);
-        // Signed is the request, with the CRC32 of the body in it. A signature over the body is another SHA-256 of it.
+        // The signature covers the request with the body's CRC32. Signing the body would take another SHA-256 of it.
         let answer = call
             .part_number(number)
             .body(body.into())
@@ -182,7 +182,7 @@ impl PutRecord for Bucket {
             .await;
         match completed {
             Ok(_) => Ok(()),
-            // An attempt that was not answered has ended the upload. Nobody else knows it.
+            // An earlier attempt completed the upload and its answer was lost; no other process knows this upload.
             Err(error) if attempts.load(Ordering::Relaxed) > 1 && aws_code(&error) == "NoSuchUpload" => Ok(()),
             Err(error) => Err(bucket_error!(error)),
         }

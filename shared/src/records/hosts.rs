@@ -1,14 +1,13 @@
-//! The hosts that records are fetched from, as the parameter `RecordLinkHosts` names them.
+//! The hosts from which records are fetched, as the parameter `RecordLinkHosts` names them.
 //!
-//! A name that stands for the files of all customers of a cloud is refused, since anybody can keep a file there. A
-//! first deployment does not know the name of Metriport's bucket yet: with Metriport's sandbox, which holds no person's
-//! record, [`ANY_S3_BUCKET`] takes every bucket on S3.
+//! A name that covers the files of all customers of a cloud is refused, because any customer can store a file there. At
+//! a first deployment, the operator does not know the name of Metriport's bucket yet. With Metriport's sandbox, which
+//! holds no person's record, [`ANY_S3_BUCKET`] therefore allows every bucket on S3.
 
 use url::Url;
 
 use crate::config::{ConfigError, Env, is_loopback};
 
-/// The variable.
 const NAME: &str = "RECORD_LINK_HOSTS";
 /// The word for every bucket on S3.
 const ANY_S3_BUCKET: &str = "any-s3-bucket";
@@ -28,10 +27,10 @@ const SHARED_DOMAINS: [&str; 10] = [
     "on.aws",
     "r2.dev",
 ];
-/// Hosts of all customers of a cloud, where the bucket stands in the path; those of S3 have many forms.
+/// Hosts of all customers of a cloud, with the bucket in the path. Those of S3 have many forms: see [`is_shared`].
 const SHARED_HOSTS: [&str; 1] = ["storage.googleapis.com"];
 
-/// Hosts by name, `*.` in front for any subdomain; or every bucket on S3.
+/// Hosts by name, with a leading `*.` for any subdomain; or every bucket on S3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LinkHosts {
     Listed(Vec<String>),
@@ -50,8 +49,8 @@ impl LinkHosts {
     /// Reads a list.
     ///
     /// # Errors
-    /// Says what is wrong with it: one that is no list of hosts, one that names everybody's files, and
-    /// [`ANY_S3_BUCKET`] where Metriport is not its sandbox.
+    /// When the text is not a list of hosts, or a name covers files of all customers of a cloud. [`ANY_S3_BUCKET`]
+    /// needs Metriport's sandbox, or Metriport on loopback.
     pub(super) fn parse(text: &str, metriport: &Url) -> Result<Self, &'static str> {
         if text == ANY_S3_BUCKET {
             return match metriport.host_str() == Some(METRIPORT_SANDBOX) || is_loopback(metriport) {
@@ -82,13 +81,13 @@ impl LinkHosts {
         })
     }
 
-    /// Whether the list has this `host:port`.
+    /// Whether the list contains this `host:port`.
     pub(super) fn lists_origin(&self, origin: &str) -> bool {
         matches!(self, Self::Listed(hosts) if hosts.iter().any(|host| host == origin))
     }
 }
 
-/// A name, a wildcard below a name, or a port on loopback.
+/// A name, a wildcard below a name, or a loopback host with a port.
 fn is_host(host: &str) -> bool {
     if let Some(("127.0.0.1" | "localhost", port)) = host.split_once(':') {
         return !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
@@ -96,7 +95,7 @@ fn is_host(host: &str) -> bool {
     is_name(host.strip_prefix("*.").unwrap_or(host))
 }
 
-/// Whether this is a name of two labels or more in lower case, and not an address.
+/// Whether this is a lower-case name of at least two labels, and not an address.
 pub(super) fn is_name(name: &str) -> bool {
     let in_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(in_label);
@@ -110,8 +109,8 @@ pub(super) fn is_name(name: &str) -> bool {
     is_last && is_label(last) && labels.split('.').all(is_label)
 }
 
-/// Whether a host holds files of all customers of a cloud: a wildcard over them, or S3 itself, where the bucket stands
-/// in the path.
+/// Whether a host holds files of all customers of a cloud: a wildcard over them, or S3 itself with the bucket in the
+/// path.
 fn is_shared(host: &str) -> bool {
     match host.strip_prefix("*.") {
         Some(domain) => SHARED_DOMAINS.iter().any(|shared| is_within(domain, shared)),

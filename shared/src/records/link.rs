@@ -1,5 +1,5 @@
-//! Which links are followed, and how: by HTTPS, to hosts the deployment names, without redirects, proxy or API key, and
-//! never to an address inside our own network.
+//! The links that are followed, and how. Only HTTPS to hosts that the deployment names, without redirects, proxy or API
+//! key, and never to an address inside our own network.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use super::unpack::{Piece, unpacked};
 use crate::config::{ConfigError, Env, is_loopback};
 use crate::message::Link;
 
-/// Why a link is not followed. Says nothing of the link.
+/// Why a link is not followed. Reveals nothing of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LinkRefusal {
     /// Not a URL.
@@ -28,7 +28,7 @@ pub enum LinkRefusal {
     /// Not HTTPS.
     #[error("not HTTPS")]
     NotHttps,
-    /// With user name or password.
+    /// With a user name or a password.
     #[error("carries credentials")]
     Credentials,
     /// A host that is not on the list.
@@ -36,7 +36,7 @@ pub enum LinkRefusal {
     Host,
 }
 
-/// The hosts that records are fetched from.
+/// The hosts from which records are fetched.
 #[derive(Debug, Clone)]
 pub struct LinkPolicy {
     hosts: LinkHosts,
@@ -44,11 +44,11 @@ pub struct LinkPolicy {
 }
 
 impl LinkPolicy {
-    /// Reads `RECORD_LINK_HOSTS`, the parameter `RecordLinkHosts`: host names, `*.` in front for any subdomain. In a
-    /// sandbox, where Metriport itself is on loopback, a listed `host:port` on loopback is followed by plain HTTP.
+    /// Reads `RECORD_LINK_HOSTS`, the parameter `RecordLinkHosts`: host names, with a leading `*.` for any subdomain.
+    /// In a sandbox, where Metriport is on loopback, a listed `host:port` on loopback is followed by plain HTTP.
     ///
     /// # Errors
-    /// When it is missing or malformed, or names hosts on which anybody can keep a file.
+    /// When it is missing or malformed, or names hosts on which any customer of a cloud can store a file.
     pub fn read(env: &Env, metriport: &Url) -> Result<Self, ConfigError> {
         Ok(Self {
             hosts: LinkHosts::read(env, metriport)?,
@@ -56,7 +56,7 @@ impl LinkPolicy {
         })
     }
 
-    /// Whether a link may be followed.
+    /// Checks whether a link may be followed, and returns its URL.
     ///
     /// # Errors
     /// The first reason against it.
@@ -79,8 +79,8 @@ impl LinkPolicy {
     }
 }
 
-/// The name of a link's host for the log, so that the operator learns what to list; nothing else of the link. `None`
-/// where the host is an address, or longer than a name can be (RFC 1035, section 2.3.4).
+/// The name of a link's host, for the log, so that the operator learns what to list; nothing else of the link. `None`
+/// if the host is an address, or longer than a name can be (RFC 1035, section 2.3.4).
 fn host_to_log(link: &Link) -> Option<String> {
     let url = Url::parse(link.as_str()).ok()?;
     let name = url.host_str().filter(|name| name.len() <= 253 && is_name(name))?;
@@ -96,7 +96,7 @@ fn origin(url: &Url) -> String {
 
 /// Opens links.
 pub trait OpenLink {
-    /// The bytes behind a link, unpacked, as they come.
+    /// The bytes behind a link, unpacked, as they arrive.
     fn open(
         &self,
         link: &Link,
@@ -111,11 +111,11 @@ pub struct LinkClient {
 }
 
 impl LinkClient {
-    /// Makes the client over a TLS configuration. How long a transfer may take, and stall, is for
-    /// [`transfer`](super::transfer) to say.
+    /// Makes the client over a TLS configuration. [`transfer`](super::transfer) bounds how long a transfer may take,
+    /// and stall.
     ///
     /// # Errors
-    /// When the client refuses its options, which no build of it does.
+    /// When the client refuses its options, which does not happen in any build.
     pub fn new(policy: LinkPolicy, tls: ClientConfig) -> Result<Self, RecordsError> {
         Self::over(SystemNames, policy, tls)
     }
@@ -126,7 +126,7 @@ impl LinkClient {
             .dns_resolver(Arc::new(PublicAddresses(Arc::new(names))))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            // What is packed is told by its first bytes, and unpacked within bounds.
+            // `unpacked` recognises gzip by its first bytes, and unpacks it within bounds.
             .gzip(false)
             .connect_timeout(Duration::from_secs(5))
             .build()
@@ -151,7 +151,7 @@ impl OpenLink for LinkClient {
     }
 }
 
-/// The kind of failure; its text holds the link.
+/// The kind of failure only: the error's text holds the link.
 fn broken(error: &reqwest::Error) -> RecordsError {
     RecordsError::Broken(match () {
         () if error.is_timeout() => "timeout",
@@ -160,22 +160,22 @@ fn broken(error: &reqwest::Error) -> RecordsError {
     })
 }
 
-/// Looks a name up, whatever the addresses are.
+/// Looks a name up, without a check of its addresses.
 trait LookUp: Send + Sync + 'static {
     fn look_up(&self, name: &str) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 }
 
-/// As the system does it.
+/// The system's resolver.
 struct SystemNames;
 
 impl LookUp for SystemNames {
     async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
-        // Port 0 stands for that of the URL.
+        // Port 0 stands for the port of the URL.
         Ok(tokio::net::lookup_host((name, 0)).await?.collect())
     }
 }
 
-/// Resolves names to public addresses only, so that a listed name cannot be pointed into our network.
+/// Resolves names to public addresses only, so that a listed name cannot lead into our network.
 struct PublicAddresses<L>(Arc<L>);
 
 impl<L: LookUp> Resolve for PublicAddresses<L> {
@@ -183,7 +183,7 @@ impl<L: LookUp> Resolve for PublicAddresses<L> {
         let names = Arc::clone(&self.0);
         Box::pin(async move {
             let mut found = names.look_up(name.as_str()).await?;
-            // Names on loopback get here in a sandbox alone: elsewhere the policy has refused them.
+            // Only a sandbox gets here with a name on loopback: elsewhere the policy has refused it.
             let loopback = name.as_str() == "localhost";
             found.retain(|found| is_public(found.ip()) || (loopback && found.ip().is_loopback()));
             Ok(Box::new(found.into_iter()) as Addrs)
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(check(false, "https://localhost/k"), Err(LinkRefusal::Host));
     }
 
-    /// Leads every name to one address, port included.
+    /// Resolves every name to one address, port included.
     struct Leads(SocketAddr);
 
     impl LookUp for Leads {
@@ -287,7 +287,7 @@ mod tests {
         }
     }
 
-    /// Nothing but the check of addresses keeps the client from connecting.
+    /// Only the check of addresses keeps the client from connecting.
     #[tokio::test]
     async fn a_listed_name_that_leads_inward_is_not_connected_to() {
         let inner = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

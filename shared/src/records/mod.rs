@@ -1,5 +1,5 @@
-//! Records in transit: from the link Metriport gives, through a reader that never holds them, into our bucket, and out
-//! again by a link of our own.
+//! Records in transit: from Metriport's link, through a reader that never holds a whole record, into our bucket. They
+//! leave it by a link of our own.
 
 mod address;
 mod bucket;
@@ -14,34 +14,34 @@ pub use link::{LinkClient, LinkPolicy, LinkRefusal, OpenLink};
 pub use transfer::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, TIDYING_MAX, transfer};
 pub use unpack::SWELLING_MAX;
 
-/// What can go wrong with a record on its way. Names kinds and statuses; no link, no content.
+/// An error of a record in transit. Names kinds and statuses; no link, no content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordsError {
-    /// The link leads where records are not fetched from.
+    /// The link may not be followed.
     #[error("link refused: {0}")]
     Link(#[from] LinkRefusal),
-    /// The link gives nothing any more.
+    /// The link answered with a status other than 200.
     #[error("the link answered {0}")]
     Dead(u16),
     /// The transfer could not begin or broke off.
     #[error("the transfer broke: {0}")]
     Broken(&'static str),
-    /// What came is no record.
+    /// The content is not a record.
     #[error("unreadable: {0}")]
     Unreadable(#[from] ScanError),
-    /// More came than a record may have.
+    /// The content is larger than a record may be.
     #[error("larger than {RECORD_BYTES_MAX} bytes")]
     TooLarge,
-    /// What came packed is no record: it grows without end.
+    /// The packed content is not a record: it unpacks to far too much.
     #[error("unpacks to more than {SWELLING_MAX} times its size")]
     Swollen,
-    /// The bucket.
+    /// The bucket failed.
     #[error("bucket: {0}")]
     Bucket(String),
 }
 
 impl RecordsError {
-    /// Whether the same may succeed later.
+    /// Whether the same transfer may succeed later.
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {

@@ -1,5 +1,5 @@
-//! One transfer: the bytes go by once, are hashed and read on the way, and leave in parts, several at once. Held are
-//! the parts under way and the one being filled, and nothing else, whatever the size of the record.
+//! One transfer: each byte passes once, is hashed and checked, and leaves in parts, several at once. Only the parts
+//! being sent and the part being filled are in memory, for a record of any size.
 
 mod reading;
 mod sink;
@@ -14,26 +14,26 @@ use super::{PutRecord, RecordsError};
 use crate::domain::record::{Conversion, StoredObject};
 use sink::Sink;
 
-/// Size of one part, in bytes; S3 wants at least 5 MiB.
+/// Size of one part, in bytes; S3 requires at least 5 MiB.
 pub const PART_BYTES: usize = 8 * 1024 * 1024;
-/// Most parts under way at once. With the one being filled, a transfer holds 32 MiB.
+/// Most parts being sent at once. With the part being filled, a transfer holds 32 MiB.
 pub const PARTS_AT_ONCE: usize = 3;
-/// Largest record taken, in bytes, unpacked.
+/// Largest accepted record, in bytes, unpacked.
 pub const RECORD_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 /// Longest wait for the first bytes, and for the next ones.
 const STALL: Duration = Duration::from_secs(30);
-/// How long the parts under way may take to end when a transfer has failed, and then the upload's abort.
+/// After a failure: time for the parts being sent to end, and then the same for the abort of the upload.
 const TIDY: Duration = Duration::from_secs(5);
-/// How much longer than it was given a transfer takes at most.
+/// Most time that a transfer takes beyond its limit.
 pub const TIDYING_MAX: Duration = TIDY.saturating_mul(2);
 
-/// Moves a record into the bucket, until a time at which it gives up. An error leaves nothing unfinished: the upload is
-/// thrown away, in [`TIDYING_MAX`] at most. What may be there after one is the whole record, if all was sent and the
-/// bucket's last answer did not come.
+/// Moves a record into the bucket, at most until `until`. An error leaves nothing unfinished: the upload is discarded,
+/// in at most [`TIDYING_MAX`]. The whole record may nevertheless exist, if all was sent and the bucket's last answer
+/// was lost.
 ///
 /// # Errors
-/// When the stream does not open, breaks, stalls or takes too long, is not what it should be (a FHIR Bundle, a PDF with
-/// an end, something at all), is too large, or the bucket refuses.
+/// When the stream does not open, breaks, stalls or takes too long, and when the bucket refuses. Also when the content
+/// is too large, or is not a FHIR Bundle, a PDF with an end, or HTML that is not empty.
 pub async fn transfer<S>(
     opening: impl Future<Output = Result<S, RecordsError>>,
     bucket: &(impl PutRecord + Sync),

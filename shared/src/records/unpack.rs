@@ -1,4 +1,4 @@
-//! Unpacks what comes packed with gzip, as long as it does not swell as no record does.
+//! Unpacks gzip content, unless it grows more than a record does.
 
 use std::io;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use tokio_util::io::StreamReader;
 
 use super::RecordsError;
 
-/// How a gzip file begins (RFC 1952, section 2.3.1).
+/// The first bytes of a gzip file (RFC 1952, section 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Size of the unpacked pieces, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
-/// How many times as large as it came a record may be. Bundles pack to a tenth, the most repetitive ones to a fiftieth;
-/// a bomb to a thousandth.
+/// Largest ratio of unpacked to packed bytes. Bundles pack to a tenth, the most repetitive ones to a fiftieth, a
+/// decompression bomb to a thousandth.
 pub const SWELLING_MAX: u64 = 200;
-/// So many unpacked bytes are taken whatever they were packed to.
+/// Unpacked bytes that are accepted at any ratio.
 const UNPACKED_BYTES_FREE: u64 = 32 * 1024 * 1024;
 
-/// Some bytes of what is behind a link, or why there are no more.
+/// Some bytes from a link, or the reason why no more arrive.
 pub(super) type Piece = Result<Bytes, RecordsError>;
 
-/// The pieces as they are or, if the first bytes say that they are packed, unpacked. The headers do not count:
-/// Metriport's packed files come with the header for packed content and with the media type of a packed file.
+/// The pieces, unpacked if their first bytes are those of gzip. The headers do not count: Metriport's packed files have
+/// both the header for packed content and the media type of a packed file.
 ///
 /// # Errors
-/// When the first bytes do not come.
+/// When the first bytes do not arrive.
 pub(super) async fn unpacked<S>(pieces: S) -> Result<impl Stream<Item = Piece> + Send + Unpin, RecordsError>
 where
     S: Stream<Item = Piece> + Send + Unpin,
@@ -74,8 +74,8 @@ where
     })
 }
 
-/// The next piece. A file may have several members (RFC 1952, section 2.2), and zeros after the last one: tapes and
-/// block devices pad with them, and common readers pass over them.
+/// The next piece. A file may have several members (RFC 1952, section 2.2). Zeros may follow the last one: tapes and
+/// block devices pad with them, and common readers skip them.
 async fn next<R>(mut decoder: GzipDecoder<R>) -> io::Result<Option<(Bytes, GzipDecoder<R>)>>
 where
     R: AsyncBufRead + Unpin,
@@ -105,7 +105,7 @@ async fn only_zeros(mut rest: impl AsyncBufRead + Unpin) -> io::Result<()> {
     }
 }
 
-/// What broke below, else the packing itself.
+/// The error of the stream below, or else of the unpacking.
 fn reason(error: &io::Error) -> RecordsError {
     let below = error.get_ref().and_then(|error| error.downcast_ref::<RecordsError>());
     below.cloned().unwrap_or(RecordsError::Broken("not unpacked"))
@@ -196,7 +196,7 @@ mod tests {
         );
     }
 
-    /// One member of a mebibyte, over and over: it would be as large as one likes.
+    /// One member of one mebibyte, repeated without end.
     #[tokio::test]
     async fn a_bomb_is_defused_early() {
         let member = Bytes::from(packed(&vec![b' '; 1024 * 1024]));

@@ -1,8 +1,8 @@
-//! The rate budget's items: whose turn it is, which places are taken, how many calls the day has had.
+//! The items of the rate budget: the next turn, the held places, and the day's count of calls.
 //!
-//! Nothing here reads first and writes then: each turn is one conditional update that takes it, or says by the item as
-//! it is why it could not. All functions of the deployment write the same few items, so there is no loop that others
-//! could keep going: a lost update is decided anew a few times, and then counts as refused.
+//! Each turn, place or call is one conditional update. If its condition fails, DynamoDB returns the stored item, and
+//! the next try decides with that. All functions write these few items, so the tries are bounded; after the last one,
+//! the turn counts as refused.
 
 use std::str::FromStr;
 
@@ -18,24 +18,23 @@ use super::{Result, Table, keys};
 use crate::domain::Time;
 use crate::domain::budget::{Budget, Pace, Places};
 
-/// How often a turn is decided anew when others take it at the same moment.
+/// Tries for one slot, while other functions take slots at the same moment.
 const TRIES: u32 = 6;
-/// Holds for a place that nobody has, unless all are closed.
+/// Holds for a place that is free, unless all places are closed.
 const FREE_AND_OPEN: &str =
     "(attribute_not_exists(#place) OR #place <= :now) AND (attribute_not_exists(closed) OR closed <= :now)";
 /// How long a day's count is kept.
 const DAY_KEPT_SECS: i64 = 8 * 86_400;
 
-/// What became of an attempt to take a turn or a place.
+/// The outcome of an attempt to take a turn, a place, a call of the day or a share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Took<S> {
-    /// It was taken, and this is what is stored now.
+    /// Taken, with the value that the method names.
     Yes(S),
-    /// It was not; this is what is stored.
+    /// Not taken, with the stored value.
     No(S),
 }
 
-/// How many calls were made on a day.
 #[derive(Deserialize)]
 struct DayRow {
     calls: u32,
@@ -43,8 +42,7 @@ struct DayRow {
 
 /// Takes slots of a budget.
 pub trait TakeSlot {
-    /// Takes the next turn, unless its slot would lie after `latest`. What comes back is the turn: the one that is
-    /// taken, or the one that would have been.
+    /// Takes the next turn, unless its slot would lie after `latest`. Returns the turn in both cases.
     fn take_slot(
         &self,
         budget: Budget,
@@ -52,13 +50,13 @@ pub trait TakeSlot {
         now: Time,
         latest: Time,
     ) -> impl Future<Output = Result<Took<Time>>> + Send;
-    /// Lets no turn come before `turn`, for all functions.
+    /// Moves the next turn to `turn` or later, for all functions.
     fn put_off_slots(&self, budget: Budget, turn: Time) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Takes places of a budget.
 pub trait TakePlace {
-    /// Takes a free place; `draw` chooses which is tried. What comes back says until when each is held.
+    /// Takes a free place; `draw` chooses which one is tried. Returns the time until which each place is held.
     fn take_place(
         &self,
         budget: Budget,
@@ -66,22 +64,21 @@ pub trait TakePlace {
         now: Time,
         draw: u64,
     ) -> impl Future<Output = Result<Took<Vec<Option<Time>>>>> + Send;
-    /// Lets nobody have a place before `until`, for all functions.
+    /// Closes all places until `until`, for all functions.
     fn close_places(&self, budget: Budget, until: Time) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Reads the calls of a day.
 pub trait ReadDay {
-    /// How many were counted.
+    /// How many calls were counted on this day.
     fn day_calls(&self, now: Time) -> impl Future<Output = Result<u32>> + Send;
 }
 
 /// Counts the calls of a day.
 pub trait SpendDay {
-    /// Counts one call of the day, provided that fewer than `calls_max` were made. What comes back is how many there
-    /// are now.
+    /// Counts one call of the day, provided that fewer than `calls_max` were counted. Returns the count.
     fn spend_day(&self, now: Time, calls_max: u32) -> impl Future<Output = Result<Took<u32>>> + Send;
-    /// Takes one call of the day back, which was counted and not made.
+    /// Takes back one call of the day that was counted and not made.
     fn unspend_day(&self, now: Time) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -89,7 +86,7 @@ impl TakeSlot for Table {
     async fn take_slot(&self, budget: Budget, pace: &Pace, now: Time, latest: Time) -> Result<Took<Time>> {
         let (last, mut known) = (pace.turn_of(latest), None);
         for _ in 0..TRIES {
-            // Most pulls come while nobody waits: then the turn is now, and this one write has taken it.
+            // Usually no turn lies ahead. Then the turn is now, and this one write takes it.
             if known.is_none_or(|next| next < now) {
                 let begin = self
                     .update_item_of(keys::budget(budget))
@@ -106,7 +103,7 @@ impl TakeSlot for Table {
             if let Some(next) = known.filter(|next| *next > last) {
                 return Ok(Took::No(next));
             }
-            // Somebody's turn lies ahead: the next one is a spacing after it.
+            // The next turn lies ahead: this write takes it and moves `next` on by one spacing.
             let queue = self
                 .update_item_of(keys::budget(budget))
                 .update_expression("SET #next = #next + :spacing")
@@ -139,7 +136,7 @@ impl TakePlace for Table {
     ) -> Result<Took<Vec<Option<Time>>>> {
         let mut place = pick(&(0..places.count()).collect::<Vec<_>>(), draw);
         let mut known = Vec::new();
-        // Each place that is lost was won by somebody, so there are no more tries than places.
+        // The first pick is blind. Each later try fails only if another process takes the picked place first.
         for _ in 0..=places.count() {
             let Some(number) = place else { break };
             let take = self
@@ -190,7 +187,7 @@ impl SpendDay for Table {
     }
 
     async fn unspend_day(&self, now: Time) -> Result<()> {
-        // None is there if it was counted before midnight.
+        // The condition fails for a call that was counted before midnight; that is ignored.
         let uncount = self
             .update_item_of(keys::day(now.date()))
             .update_expression("ADD #calls :less")
@@ -212,7 +209,7 @@ impl Table {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    /// Moves a time into the future, and never back.
+    /// Moves a stored time later, never earlier.
     async fn put_off(&self, budget: Budget, name: &str, until: Time) -> Result<()> {
         let later = self
             .update_item_of(keys::budget(budget))
@@ -224,7 +221,7 @@ impl Table {
     }
 }
 
-/// The attributes an update gave back, or the item that did not meet its condition; empty if there is none.
+/// The attributes that an update returned, or the item that failed its condition (empty if there was no item).
 pub(super) fn tried<R>(
     answer: std::result::Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
 ) -> Result<std::result::Result<Item, Item>> {
@@ -252,12 +249,11 @@ fn parsed<N: FromStr>(item: &Item, name: &str) -> Option<N> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-/// The name of a place's attribute.
 fn attribute(place: u32) -> String {
     format!("place{place}")
 }
 
-/// Until when each place is held; while all are closed, that is at least until they open.
+/// The time until which each place is held; while all places are closed, at least until they open.
 fn held(item: &Item, places: &Places) -> Vec<Option<Time>> {
     let closed = read(item, "closed");
     (0..places.count())
@@ -265,7 +261,6 @@ fn held(item: &Item, places: &Places) -> Vec<Option<Time>> {
         .collect()
 }
 
-/// One of these.
 fn pick(places: &[u32], draw: u64) -> Option<u32> {
     let count = u64::try_from(places.len()).ok()?;
     let index = draw.checked_rem(count)?;

@@ -1,11 +1,11 @@
-//! What can go wrong with the table.
+//! Errors of the table.
 
 use super::Condition;
 
 /// A failed read or write. Holds names of conditions and codes, no data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Conditions of a write did not hold; nothing was written. In the order in which the write named them.
+    /// Conditions of a write failed, listed in the order of its writes. Nothing was written.
     #[error("conditions did not hold: {0:?}")]
     Conflict(Vec<Condition>),
     /// The table could not be reached, or another transaction touched the same items: try again.
@@ -20,8 +20,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later. What the table refuses is more often the deployment's fault than the
-    /// call's: a permission, a key. It passes when that is mended.
+    /// Whether the same call may succeed later. A refusal usually comes from the deployment (a permission, a key), and
+    /// passes when the operator corrects that.
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
@@ -30,7 +30,7 @@ impl StoreError {
         }
     }
 
-    /// Whether this condition is among those that did not hold.
+    /// Whether this condition is among those that failed.
     #[must_use]
     pub fn lacks(&self, condition: Condition) -> bool {
         matches!(self, Self::Conflict(failed) if failed.contains(&condition))

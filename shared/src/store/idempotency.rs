@@ -1,7 +1,7 @@
-//! What is kept under a person's idempotency keys: one item each, in the person's own partition.
+//! Entries of idempotency keys: one item per key, in the person's own partition.
 //!
-//! Stored replies may hold links to hosted pages. They lie where everything of the person lies, encrypted at rest, and
-//! are given to nobody but the person.
+//! Stored replies may hold links to hosted pages. They are encrypted at rest like all of the person's items, and only
+//! that person receives them.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -45,6 +45,7 @@ impl Storage for PersonsKeys<'_> {
             .put_item()
             .table_name(&self.table.name)
             .set_item(Some(item));
+        // Only one of several writes at the same moment meets the condition.
         let put = match read {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(stamp) => put
@@ -59,7 +60,7 @@ impl Storage for PersonsKeys<'_> {
     }
 }
 
-/// Whether something else than what was read is there.
+/// Whether another entry is stored than the one that was read.
 fn is_other<R>(error: &SdkError<PutItemError, R>) -> bool {
     error
         .as_service_error()

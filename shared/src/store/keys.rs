@@ -1,5 +1,5 @@
-//! Names of items. The prefix says what an item is; what follows is an id, taken whole. A partition's prefix is what
-//! policies tell apart: which function reaches which kind of item stands in `template.yaml`.
+//! Names of items. A key's prefix says what the item is; a whole id follows. IAM policies distinguish partitions by
+//! their prefix: `template.yaml` says which function reaches which kind of item.
 
 use crate::domain::budget::Budget;
 use crate::domain::{
@@ -27,7 +27,7 @@ pub(super) fn owner_partition(owner: &OwnerId) -> String {
     format!("OWNER#{}", owner.as_str())
 }
 
-/// The owner and the subject of a partition and sort key, for the one reader that is not scoped: the due index.
+/// The owner in a partition key, for the due index, whose reads do not start from a person.
 pub(super) fn read_owner(pk: &str) -> Option<OwnerId> {
     OwnerId::parse(pk.strip_prefix("OWNER#")?).ok()
 }
@@ -90,25 +90,25 @@ pub(super) fn message(message: &MessageId) -> Key {
     key(format!("MESSAGE#{}", message.as_str()), "SEEN")
 }
 
-/// The one row about failed deliveries of the whole account.
+/// The one row about failed deliveries, for the whole account.
 pub(super) fn replays() -> Key {
     key("REPLAYS".to_owned(), "STATE")
 }
 
-/// The turn or the places of a budget. Policies name each budget by its key.
+/// The next turn or the places of a budget. IAM policies name each budget by its key.
 pub(super) fn budget(budget: Budget) -> Key {
     key(format!("BUDGET#{}", budget.name()), "STATE")
 }
 
-/// How many calls were made on a day, `YYYY-MM-DD`.
+/// The count of calls on a day, `YYYY-MM-DD`.
 pub(super) fn day(date: String) -> Key {
     key("BUDGET#day".to_owned(), date)
 }
 
-/// How many shards the due index has: enough that no single one is hot, few enough to read all of them each minute.
+/// Shards of the due index: enough that no single one is hot, few enough that all are read each minute.
 pub(super) const DUE_SHARDS: u8 = 8;
 
-/// The shard a run or a record waits in, spread by the random end of its id.
+/// The shard in which a run or a record waits, spread by the random last byte of its id.
 pub(super) fn due_shard(id: &[u8; 16]) -> String {
     let [.., last] = id;
     due_shard_name(last % DUE_SHARDS)

@@ -1,4 +1,4 @@
-//! What leads a webhook back to a person, and which messages were seen.
+//! Correlation of webhooks with persons, and the messages that were seen.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,41 +11,41 @@ use crate::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, 
 use crate::message::Subject;
 use crate::ports::port;
 
-/// A message that was acted on. Written in the transaction of its effect.
+/// A message that was acted on. It is written in the transaction of its effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SeenMessage {
     /// `meta.messageId`, the same on a replay.
     pub message: MessageId,
-    /// SHA-256 of what was acted on; see [`crate::message::webhook::WebhookEvent::digest`].
+    /// SHA-256 of the content that was acted on; see [`crate::message::webhook::WebhookEvent::digest`].
     pub digest: String,
-    /// When.
+    /// When it was acted on.
     pub at: Time,
 }
 
-/// Where a webhook belongs.
+/// The person and the work that a webhook belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Correlation {
-    /// Whose it is.
+    /// The person.
     pub owner: OwnerId,
-    /// What it is about.
+    /// The run or record.
     pub subject: Subject,
 }
 
 port! {
-    /// Leads a webhook back to a person. These are the only reads that do not begin with the person.
+    /// Finds the person of a webhook. Only these reads and [`super::ReadDue`] do not start from a person.
     pub trait Correlate via HasStore {
-        /// By the id of an upstream request we know.
+        /// By the id of an upstream request that we know.
         async fn by_request(&self, request: &UpstreamRequestId) -> Result<Option<Correlation>>;
         /// By the hosted identity session.
         async fn by_session(&self, session: &IdentitySessionId) -> Result<Option<OwnerId>>;
         /// By our own mark of an identity session.
         async fn by_mark(&self, mark: &str) -> Result<Option<OwnerId>>;
-        /// By the patient, whose it is for good: a claim on it leads to nobody.
+        /// By the patient's owner. A claim that can still expire does not count.
         async fn by_patient(&self, patient: &PatientId) -> Result<Option<OwnerId>>;
-        /// The patient's open run.
+        /// The run that holds the patient's lock. The lock's deadline is not checked.
         async fn open_run(&self, patient: &PatientId) -> Result<Option<(OwnerId, RunId)>>;
-        /// The patient's open consolidated query.
+        /// The record that holds the patient's lock for consolidated queries; its deadline is not checked.
         async fn open_consolidated(
             &self,
             patient: &PatientId,
@@ -56,9 +56,9 @@ port! {
 port! {
     /// Remembers which messages were seen.
     pub trait RememberMessage via HasStore {
-        /// What was acted on under this message id.
+        /// The message that was acted on under this id.
         async fn seen(&self, message: &MessageId) -> Result<Option<SeenMessage>>;
-        /// Remembers a message that had no effect, provided that it was not seen before.
+        /// Remembers a message that had no effect, unless it was seen before.
         async fn remember(&self, seen: &SeenMessage) -> Result<()>;
     }
 }
@@ -66,7 +66,7 @@ port! {
 port! {
     /// Binds proofed identities to persons.
     pub trait BindIdentity via HasStore {
-        /// Stores what a verification did to an identity, provided that the message was not seen before.
+        /// Stores an identity after a verification, unless the message was seen before.
         async fn write_verified(
             &self,
             owner: &OwnerId,

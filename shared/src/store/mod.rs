@@ -1,7 +1,8 @@
-//! One DynamoDB table. Everything a person owns lies in that person's partition, and the only readers are scoped by it.
+//! One DynamoDB table. Everything a person owns lies in that person's partition, and readers are scoped to it, except
+//! [`Correlate`] and [`ReadDue`].
 //!
-//! Every write names the version it read; what belongs together is written in one transaction, whose failed conditions
-//! come back by name. Capabilities are small traits: a step that takes `&impl ReadRun` cannot write.
+//! A write names the version it read. Related writes share one transaction, which returns its failed conditions by
+//! name. Ports are small traits: a step that takes `&impl ReadRun` cannot write.
 
 mod budget;
 mod error;

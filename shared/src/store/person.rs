@@ -1,4 +1,4 @@
-//! What a person has: a link to a Metriport patient, an identity, a challenge.
+//! A person's link to a Metriport patient, their identity, and their challenge.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::ports::port;
 /// How long rows that only serve correlation are kept.
 const CORRELATION_DAYS: i64 = 90;
 
-/// The row's time to live, in seconds since the epoch. Deletion may come late: nothing relies on it.
+/// The row's time to live, in seconds since the epoch. DynamoDB may delete late; no code relies on it.
 pub(super) fn ttl(now: Time) -> aws_sdk_dynamodb::types::AttributeValue {
     table::number(now.seconds_ceil() + CORRELATION_DAYS * 86_400)
 }
@@ -26,7 +26,7 @@ pub(super) struct OwnerRow {
     pub(super) owner: OwnerId,
 }
 
-/// Whose a patient is. With a deadline it is no more than a claim, which anybody may take over once that has passed.
+/// The owner of a patient. With a deadline it is only a claim, which another person may take over after the deadline.
 #[derive(Serialize, Deserialize)]
 pub(super) struct PatientOwnerRow {
     owner: OwnerId,
@@ -35,7 +35,7 @@ pub(super) struct PatientOwnerRow {
 }
 
 impl PatientOwnerRow {
-    /// The person whose it is for good.
+    /// The owner, unless this is only a claim.
     pub(super) fn settled(self) -> Option<OwnerId> {
         match self.deadline {
             None => Some(self.owner),
@@ -51,7 +51,7 @@ struct UsedRow<'a> {
     run: String,
 }
 
-/// A lock on a patient, with who holds it and until when.
+/// A lock on a patient, with its holder and its deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LockRow {
     pub(super) owner: OwnerId,
@@ -62,7 +62,7 @@ pub(super) struct LockRow {
 port! {
     /// Reads a person's patient.
     pub trait ReadPatient via HasStore {
-        /// The link and the change of it that is under way; an empty slot if nothing is stored.
+        /// The link and its unfinished change; an empty slot if nothing is stored.
         async fn patient(&self, owner: &OwnerId) -> Result<PatientSlot>;
     }
 }
@@ -70,13 +70,14 @@ port! {
 port! {
     /// Writes a person's patient.
     pub trait WritePatient via HasStore {
-        /// Stores the intent to change the patient, before anything is sent; refused while a pull of the patient is
-        /// open ([`Condition::NoOpenRun`]).
+        /// Stores the intent to change the patient. Call this before anything is sent. Refused while the patient has an
+        /// open pull ([`Condition::NoOpenRun`]).
         async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
-        /// Claims a patient that was found upstream, before anything is sent to it, until `until`; a patient that
-        /// belongs to somebody else, or is claimed by them, is refused ([`Condition::PatientUnowned`]), and so is a
-        /// person whose change is no longer the one that was begun ([`Condition::PatientAsRead`]). A patient that is
-        /// this person's stays so.
+        /// Claims a patient that was found upstream, until `until`. Call this before anything is sent to it. A patient
+        /// that this person owns already stays theirs. Refused if
+        ///
+        /// - another person owns or claims the patient ([`Condition::PatientUnowned`]),
+        /// - the person's change is no longer the one that was begun ([`Condition::PatientAsRead`]).
         async fn claim_patient(
             &self,
             owner: &OwnerId,
@@ -85,8 +86,8 @@ port! {
             now: Time,
             until: Time,
         ) -> Result<()>;
-        /// Stores the end of a change, and whose the patient is now for good; a patient that belongs to somebody else,
-        /// or is claimed by them, is refused ([`Condition::PatientUnowned`]).
+        /// Stores the end of a change, and makes the person the owner of the linked patient. Refused if another person
+        /// owns or claims the patient ([`Condition::PatientUnowned`]).
         async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
     }
 }
@@ -110,8 +111,8 @@ port! {
 port! {
     /// Writes a person's identity.
     pub trait WriteIdentity via HasStore {
-        /// Stores an identity with a newly opened session, and the rows that lead webhooks back to the person, provided
-        /// that the patient is still the one the session was opened for.
+        /// Stores an identity with a newly opened session, and the rows that correlate its webhooks. The patient must
+        /// still be the one for which the session was opened.
         async fn put_identity_session(
             &self,
             owner: &OwnerId,
@@ -126,7 +127,7 @@ port! {
 port! {
     /// Marks proofed identities as rejected; see [`reject_identity`].
     pub trait RejectIdentity via HasStore {
-        /// Stores an identity that was rejected over the version before.
+        /// Stores a rejected identity over the previous version.
         async fn put_rejected(&self, owner: &OwnerId, identity: &Identity) -> Result<()>;
     }
 }
@@ -142,12 +143,12 @@ port! {
 port! {
     /// Writes a person's challenge.
     pub trait WriteChallenge via HasStore {
-        /// Stores it over the version before.
+        /// Stores the slot over the previous version.
         async fn put_challenge(&self, owner: &OwnerId, slot: &ChallengeSlot) -> Result<()>;
     }
 }
 
-/// What a pull is accepted on: everything as it was read.
+/// The state on which a pull is accepted, as it was read.
 #[derive(Debug, Clone, Copy)]
 pub struct Grounds<'a> {
     /// The patient.
@@ -156,20 +157,19 @@ pub struct Grounds<'a> {
     pub identity: &'a Identity,
     /// The challenge.
     pub challenge: &'a ChallengeSlot,
-    /// Until when the patient is locked, should nobody release it.
+    /// The deadline of the patient's lock, for a run that never releases it.
     pub lock_until: Time,
 }
 
 port! {
     /// Accepts a pull.
     pub trait AcceptRun via HasStore {
-        /// Whether the session was used.
+        /// Whether the session was used already.
         async fn is_session_used(&self, session: &Aal2SessionHash) -> Result<bool>;
-        /// Until when a run locks the patient.
+        /// The deadline of the run lock on the patient.
         async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>>;
-        /// In one transaction: the challenge is used, the session is remembered as used, the patient is locked, and the
-        /// run and its first timeline entry are written; provided that patient, identity and challenge are as they were
-        /// read.
+        /// Uses up the challenge and the session, locks the patient, and writes the run with its first timeline entry,
+        /// in one transaction. Patient, identity and challenge must be as they were read.
         async fn accept_run(
             &self,
             owner: &OwnerId,
@@ -209,7 +209,7 @@ impl WritePatient for Table {
         now: Time,
         until: Time,
     ) -> Result<()> {
-        // Not written over: what is somebody's for good would become a claim that ends.
+        // An owned patient is not overwritten: ownership would become a claim that expires.
         if self.by_patient(patient).await?.as_ref() == Some(owner) {
             return Ok(());
         }
@@ -222,7 +222,7 @@ impl WritePatient for Table {
 
     async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()> {
         let transaction = self.transaction().put_patient(owner, slot)?;
-        // Where the patient is this person's already, the row is written as it is: that spares a look.
+        // A row that is this person's already is rewritten unchanged, which spares a read.
         match &slot.link {
             Some(link) => transaction.put_owner(owner, &link.patient, now, None)?.commit().await,
             None => transaction.commit().await,
@@ -231,7 +231,7 @@ impl WritePatient for Table {
 }
 
 impl super::transaction::Transaction<'_> {
-    /// Whose the patient is: for good, or until `deadline`.
+    /// Makes the person the patient's owner, or its claimant until `deadline`.
     fn put_owner(self, owner: &OwnerId, patient: &PatientId, now: Time, deadline: Option<Time>) -> Result<Self> {
         let replaces = Replaces::NobodyElses(owner, now);
         let row = PatientOwnerRow {
@@ -262,7 +262,7 @@ impl ReadIdentity for Table {
 impl ReadPerson for Table {
     async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity)> {
         let partition = keys::owner_partition(owner);
-        // Whatever else lies between the two belongs to the person, too, and is small.
+        // Other items between the two keys also belong to the person, and are small.
         let mut items = self.between(partition, keys::IDENTITY, keys::PATIENT).await?;
         let mut take = |sort_key: &str| items.remove(sort_key);
         let identity = take(keys::IDENTITY).map(|item| table::from_item(item, "identity"));
@@ -320,7 +320,7 @@ impl RejectIdentity for Table {
     }
 }
 
-/// Marks a proofed identity that upstream no longer takes, if it is the one that is stored.
+/// Marks the stored proofed identity as rejected, if it is the one that Metriport no longer accepts.
 ///
 /// # Errors
 /// When the table fails.
@@ -334,7 +334,7 @@ pub async fn reject_identity(
         return Ok(());
     };
     match io.put_rejected(owner, &identity).await {
-        // Another write came between: what is stored now is newer than the rejection.
+        // Another process wrote the identity first, and its write is newer than the rejection.
         Err(error) if error.lacks(Condition::IdentityAsRead) => Ok(()),
         written => written,
     }
@@ -357,15 +357,16 @@ impl WriteChallenge for Table {
     }
 }
 
-/// Looks whether the session is unused and the patient has no open run, with the errors of [`AcceptRun::accept_run`]:
-/// what cannot be accepted must not take a slot of the rate budget. The transaction decides.
+/// Checks whether the session is unused and the patient has no open run: a pull that would be refused must not take a
+/// slot of the rate budget. The transaction of [`AcceptRun::accept_run`] decides.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] with the conditions that do not hold, and when the table fails.
+/// [`StoreError::Conflict`] with the failed conditions, as from [`AcceptRun::accept_run`]; and when the table fails.
 pub async fn can_accept(io: &impl AcceptRun, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
     let (was_used, until) = futures_util::try_join!(io.is_session_used(session), io.locked_until(patient))?;
     let locked = until.is_some_and(|until| until > now);
-    // One transaction writes both, and may have come between the reads. Whoever has seen its lock sees the rest.
+    // `accept_run` writes both at once, perhaps between these reads. A read after its lock was seen also finds the
+    // session.
     let was_used = was_used || (locked && io.is_session_used(session).await?);
     let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenRun)];
     let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
@@ -406,6 +407,7 @@ impl AcceptRun for Table {
             deadline: grounds.lock_until,
         };
         let read = Replaces::Version(grounds.challenge.version);
+        // One transaction, so that a refused pull uses up neither the challenge nor the session.
         self.transaction()
             .put(Condition::ChallengeAsRead, &read, keys::challenge(owner), &spent, [])?
             .put(
@@ -432,6 +434,7 @@ impl AcceptRun for Table {
             )?
             .commit()
             .await?;
+        // Counted only after the commit: a refused pull did not start.
         self.metrics.put(&[Metric::pull_started()]);
         Ok(())
     }

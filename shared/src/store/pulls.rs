@@ -17,23 +17,23 @@ use crate::message::Subject;
 use crate::metrics::Metric;
 use crate::ports::port;
 
-/// One line of a run's timeline: what happened, when, and the record it made, if any. Codes only.
+/// One line of a run's timeline: the event, its time, and the record it made, if any. Codes only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TimelineEntry {
-    /// The version of the run that it led to; 1 is the acceptance.
+    /// The run's version after the event; 1 is the acceptance.
     pub n: u64,
-    /// When we wrote it.
+    /// When it was written.
     pub at: Time,
-    /// What happened; nothing for the acceptance itself.
+    /// The event; `None` for the acceptance itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<RunEvent>,
-    /// The record it made.
+    /// The record that the event made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,
 }
 
-/// Where a webhook of an upstream request belongs.
+/// The owner and the work that a webhook of an upstream request belongs to.
 #[derive(Serialize, Deserialize)]
 pub(super) struct RequestRow {
     pub(super) owner: OwnerId,
@@ -50,11 +50,11 @@ port! {
 }
 
 port! {
-    /// Lists a person's runs, and what happened to them.
+    /// Lists a person's runs and their timelines.
     pub trait ListRuns via HasStore {
         /// The newest runs first.
         async fn runs(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Run>>;
-        /// What happened to a run, oldest first.
+        /// A run's timeline, oldest first.
         async fn timeline(&self, owner: &OwnerId, run: RunId) -> Result<Vec<TimelineEntry>>;
     }
 }
@@ -62,32 +62,32 @@ port! {
 port! {
     /// Writes a change of a run.
     pub trait WriteRun via HasStore {
-        /// Writes the run over the version before, its timeline entry, and all that the change calls for, in one
-        /// transaction.
+        /// Writes the run over the previous version, its timeline entry, and everything else the change requires, in
+        /// one transaction.
         async fn write_run(&self, owner: &OwnerId, write: RunWrite<'_>) -> Result<()>;
     }
 }
 
 port! {
-    /// Writes what a message did to a run.
+    /// Writes the effect of a message on a run.
     pub trait WriteRunOnce via HasStore {
-        /// As [`WriteRun::write_run`], provided that the message was not seen before.
+        /// As [`WriteRun::write_run`], unless the message was seen before.
         async fn write_run_once(&self, owner: &OwnerId, write: RunWrite<'_>, seen: &SeenMessage) -> Result<()>;
     }
 }
 
-/// A change and what it came from.
+/// A change of a run, and the event that caused it.
 #[derive(Debug, Clone, Copy)]
 pub struct RunWrite<'a> {
-    /// What happened.
+    /// The event.
     pub event: &'a RunEvent,
-    /// What it did.
+    /// The change.
     pub change: &'a Change,
-    /// The record it calls for.
+    /// The record that the change makes.
     pub record: Option<&'a Record>,
-    /// The person's challenge, where it is at hand: spares a look if the change takes the session out of it.
+    /// The person's challenge, if the caller has read it: spares a read when the change removes its session.
     pub challenge: Option<&'a ChallengeSlot>,
-    /// When.
+    /// The time of the write.
     pub now: Time,
 }
 
@@ -114,7 +114,7 @@ impl ListRuns for Table {
 
     async fn timeline(&self, owner: &OwnerId, run: RunId) -> Result<Vec<TimelineEntry>> {
         let (partition, prefix) = (keys::owner_partition(owner), keys::event_prefix(run));
-        // A run has some forty polls in its life and a handful of other events.
+        // A run has about forty polls and a handful of other events in its life.
         self.list(
             Page {
                 partition,
@@ -151,6 +151,7 @@ impl Table {
         } = write;
         let run = &change.run;
         let made = change.record.map(|(id, _)| id);
+        // One transaction, so that a crash never separates a run from its timeline, record, correlation or lock.
         let mut transaction = self.transaction().put_run(owner, run, run.version - 1)?;
         transaction = transaction.put_entry(owner, run, Some(event), made, now)?;
         if let Some(record) = record {
@@ -173,6 +174,7 @@ impl Table {
             transaction = transaction.put_seen(seen)?;
         }
         transaction.commit().await?;
+        // Counted only after the commit: a refused write ended nothing.
         if let Some(state) = change.ended {
             self.metrics.put(&[Metric::pull_ended(state)]);
         }
@@ -180,7 +182,7 @@ impl Table {
     }
 }
 
-/// What makes an item appear in the due index; `None` keeps it out.
+/// The attribute by which an item appears in the due index; `None` keeps it out.
 pub(super) fn due_attributes(id: &[u8; 16], due_at: Option<Time>) -> Option<(&'static str, AttributeValue)> {
     due_at.map(|_| ("dueShard", text(keys::due_shard(id))))
 }
@@ -197,7 +199,7 @@ impl Transaction<'_> {
         )
     }
 
-    /// Takes the AAL2 session held for a run out of the table, if it is still there.
+    /// Removes the AAL2 session held for a run from the table, if it is still there.
     fn forget_session(self, owner: &OwnerId, slot: ChallengeSlot, run: RunId) -> Result<Self> {
         let read = Replaces::Version(slot.version);
         match slot.free(run) {
@@ -240,7 +242,7 @@ impl Transaction<'_> {
             owner: owner.clone(),
             subject,
         };
-        // Upstream may return a running request again: the latest asker is the one that waits for it.
+        // Metriport may return a running request again. The latest caller waits for it, so the row is overwritten.
         self.put(
             Condition::RowNew,
             &Replaces::Anything,

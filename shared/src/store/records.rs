@@ -1,4 +1,4 @@
-//! Consolidated records: what was asked, where it stands, what is in the bucket.
+//! Consolidated records: the query, its state, and the stored object.
 
 use super::links::SeenMessage;
 use super::pulls::due_attributes;
@@ -30,9 +30,9 @@ port! {
 port! {
     /// Stores new records.
     pub trait CreateRecord via HasStore {
-        /// The unfinished records that the person has asked for, and perhaps some that have ended.
+        /// The list of unfinished records that the person asked for. It may still name some that have ended.
         async fn open_records(&self, owner: &OwnerId) -> Result<OpenRecords>;
-        /// Stores a record that was just asked for, and the list that it is in over the version before
+        /// Stores a new record, and the list that names it over the previous version
         /// ([`Condition::OpenRecordsAsRead`]).
         async fn create_record(&self, owner: &OwnerId, record: &Record, open: &OpenRecords) -> Result<()>;
     }
@@ -41,27 +41,27 @@ port! {
 port! {
     /// Writes a change of a record.
     pub trait WriteRecord via HasStore {
-        /// Writes the change over the version before, with the patient's lock taken or released as the change says.
+        /// Writes the change over the previous version, and takes or releases the patient's lock as the change says.
         async fn write_record(&self, owner: &OwnerId, write: RecordWrite<'_>) -> Result<()>;
     }
 }
 
 port! {
-    /// Writes what a message did to a record.
+    /// Writes the effect of a message on a record.
     pub trait WriteRecordOnce via HasStore {
-        /// As [`WriteRecord::write_record`], provided that the message was not seen before.
+        /// As [`WriteRecord::write_record`], unless the message was seen before.
         async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, seen: &SeenMessage) -> Result<()>;
     }
 }
 
-/// A change of a record, when it is written, and until when a lock it takes is held.
+/// A change of a record, with the time of the write and the deadline of a lock it takes.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordWrite<'a> {
-    /// What the event did.
+    /// The change.
     pub change: &'a RecordChange,
-    /// When.
+    /// The time of the write.
     pub now: Time,
-    /// Until when the lock is held, should the change take it.
+    /// The deadline of the lock, if the change takes it.
     pub lock_until: Time,
 }
 
@@ -127,6 +127,7 @@ impl Table {
             lock_until,
         } = write;
         let record = &change.record;
+        // One transaction, so that a crash never separates a record from its correlation or lock.
         let mut transaction = put_record(self.transaction(), owner, record, record.version - 1)?;
         if let Some(request) = &change.binds {
             transaction = transaction.put_request(owner, request, Subject::Record(record.id), now)?;
@@ -141,7 +142,7 @@ impl Table {
             transaction = transaction.put_seen(seen)?;
         }
         transaction.commit().await?;
-        // A record that has ended does not change: this change ended it.
+        // A terminal record never changes, so this change ended it. Counted only after the commit.
         if record.state.is_terminal() {
             self.metrics.put(&ended(record));
         }
@@ -154,14 +155,14 @@ fn ended(record: &Record) -> Vec<Metric> {
     bytes.into_iter().chain([Metric::record_ended(record.state)]).collect()
 }
 
-/// How often a change is decided anew when others write the same record.
+/// Tries for one change, while other processes write the same record.
 const ATTEMPTS: u32 = 8;
 
-/// Writes what happened to a record, provided that it is as it was read: how work is claimed. `None` when the event
-/// changes nothing.
+/// Applies an event to a record and writes the change over the version that was read: how a step claims work. Returns
+/// `None` if the event changes nothing.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when somebody else was faster, or when the table fails.
+/// [`StoreError::Conflict`] when another process wrote first; other errors when the table fails.
 pub async fn claim_record(
     store: &impl WriteRecord,
     owner: &OwnerId,
@@ -182,11 +183,11 @@ pub async fn claim_record(
     Ok(Some(change.record))
 }
 
-/// Writes what happened to a record, decided anew over whatever others write meanwhile: how results are kept. `None`
-/// when the event changes nothing.
+/// Applies an event to a record and writes the change, again over each concurrent write: how a step stores results.
+/// Returns `None` if the event changes nothing, or if the record is gone or at another attempt.
 ///
 /// # Errors
-/// When the table fails, or others never stop writing.
+/// When the table fails, or every try meets a concurrent write.
 pub async fn settle_record(
     store: &(impl ReadRecord + WriteRecord),
     owner: &OwnerId,
@@ -198,7 +199,7 @@ pub async fn settle_record(
     for _ in 0..ATTEMPTS {
         match claim_record(store, owner, &record, event, moment).await {
             Err(StoreError::Conflict(_)) => match store.record(owner, record.id).await? {
-                // A result of an attempt that was given up says nothing about the next one.
+                // The result of an attempt that was given up says nothing about the next attempt.
                 Some(current) if current.attempts == record.attempts => record = current,
                 Some(_) | None => return Ok(None),
             },

@@ -1,5 +1,5 @@
-//! Takes a Metriport patient away from the person it is linked to: what an operator corrects who has checked who is
-//! who. No function does it.
+//! Takes a Metriport patient away from the person it is linked to. An operator corrects a link this way after checking
+//! the persons' identities; no function does it.
 
 use super::{Condition, Result, Table, keys};
 use crate::domain::patient::PatientSlot;
@@ -9,10 +9,12 @@ use crate::ports::port;
 port! {
     /// Releases patients.
     pub trait ReleasePatient via HasStore {
-        /// In one transaction: the patient is nobody's, and the person is no longer linked to it; provided that the
-        /// person's link is as it was read ([`Condition::PatientAsRead`]), the patient is the person's
-        /// ([`Condition::PatientOurs`]), and neither a pull nor a consolidated query of the patient is open
-        /// ([`Condition::NoOpenRun`], [`Condition::NoOpenConsolidated`]).
+        /// Removes the patient's owner and unlinks the person, in one transaction, provided that
+        ///
+        /// - the person's link is as it was read ([`Condition::PatientAsRead`]),
+        /// - the person owns the patient ([`Condition::PatientOurs`]),
+        /// - the patient has neither an open pull nor an open consolidated query ([`Condition::NoOpenRun`],
+        ///   [`Condition::NoOpenConsolidated`]).
         async fn release_patient(
             &self,
             owner: &OwnerId,

@@ -1,4 +1,4 @@
-//! What is known about failed deliveries of webhooks: one row for the whole account, about nobody.
+//! The state of failed webhook deliveries: one row for the whole account, with no person in it.
 
 use super::transaction::Replaces;
 use super::{Condition, Result, Table, keys};
@@ -10,7 +10,7 @@ port! {
     pub trait KeepReplays via HasStore {
         /// The state; a new one if nothing is stored.
         async fn replays(&self) -> Result<Replays>;
-        /// Stores it over the version before.
+        /// Stores the state over the previous version.
         async fn put_replays(&self, replays: &Replays) -> Result<()>;
     }
 }

@@ -1,8 +1,7 @@
-//! The shares that a person has taken: one item in the person's own partition, written by that person's requests
-//! alone.
+//! The shares that a person has used: one item in the person's own partition, written only by that person's requests.
 //!
-//! The first try assumes that the bucket is full, as most are, and costs one write. Where that is not so, the
-//! refused write brings the item, the domain decides over it, and the next write names the version that it read.
+//! Most buckets are full, so the first try assumes that and costs one write. If the bucket is not full, the refused
+//! write returns the item. The domain decides with it, and the next write names the version it read.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
@@ -13,12 +12,12 @@ use super::{Result, Table, keys};
 use crate::domain::budget::{PersonAsk, PersonRules, PersonShares};
 use crate::domain::{OwnerId, Time};
 
-/// How often a share is decided anew when other requests of the person write at the same moment.
+/// Tries for one share, while other requests of the person write at the same moment.
 const TRIES: u32 = 6;
 
 /// Takes shares of a person.
 pub trait SpendShare {
-    /// Takes the share of one request, provided that it is within what is the person's. The answer is what is stored.
+    /// Takes the share of one request, if the person has that much left. Returns the stored shares.
     fn spend_share(
         &self,
         owner: &OwnerId,
@@ -26,7 +25,7 @@ pub trait SpendShare {
         rules: &PersonRules,
         now: Time,
     ) -> impl Future<Output = Result<Took<PersonShares>>> + Send;
-    /// Gives a share back that was taken for nothing; `stored` is what taking it was answered with.
+    /// Gives back a share that was taken and not used; `stored` is the result of taking it.
     fn give_share_back(
         &self,
         owner: &OwnerId,
@@ -77,11 +76,11 @@ impl SpendShare for Table {
                 Err(item) => known = shares(item)?,
             }
         }
+        // Other requests wrote first on every try. The share stays taken and refills with time.
         Ok(())
     }
 }
 
-/// Whose item is written, and for what.
 struct ShareWrite<'a> {
     owner: &'a OwnerId,
     ask: PersonAsk,
@@ -100,7 +99,7 @@ impl Table {
             .return_values(ReturnValue::AllNew)
     }
 
-    /// Takes a share of a bucket that is full, on a day of which calls are counted and left.
+    /// Takes a share of a full bucket, if the day that the item counts is today and has enough calls left.
     fn share_of_full_bucket(&self, write: &ShareWrite<'_>) -> UpdateItemFluentBuilder {
         const FULL: &str = "(attribute_not_exists(#full) OR #full <= :now)";
         let refilled = write.now.plus(write.rules.refill(write.ask.kind()));
@@ -124,7 +123,7 @@ impl Table {
             .expression_attribute_values(":room", number(write.rules.day_calls().saturating_sub(calls)))
     }
 
-    /// Writes what was decided over what was read.
+    /// Writes the new shares over the version that was read.
     fn shares_over(&self, write: &ShareWrite<'_>, read: &PersonShares, next: &PersonShares) -> UpdateItemFluentBuilder {
         let full_at = next.full_at(write.ask.kind()).unwrap_or(write.now);
         let put = self
@@ -145,7 +144,7 @@ impl Table {
     }
 }
 
-/// The shares in an item; those of a person who has taken none where there is no item.
+/// The shares in an item; an empty item is that of a person who has used nothing.
 fn shares(item: Item) -> Result<PersonShares> {
     from_item(item, "person's shares")
 }

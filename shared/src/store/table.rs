@@ -1,4 +1,4 @@
-//! The table itself: reads, and the translation of its errors.
+//! The table itself: reads, and the mapping of its errors.
 
 use std::collections::HashMap;
 
@@ -36,14 +36,14 @@ impl Table {
         })
     }
 
-    /// Tells which pulls and records begin and end by what it writes, once that is written.
+    /// Counts the pulls and records that begin or end, each after the write that begins or ends it.
     #[must_use]
     pub fn measured(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Reads one item, as it is now (strongly consistent).
+    /// Reads one item, strongly consistent.
     pub(super) async fn get<T: DeserializeOwned>(&self, key: Key, what: &'static str) -> Result<Option<T>> {
         let call = self.client.get_item().table_name(&self.name).consistent_read(true);
         let answer = call
@@ -55,7 +55,7 @@ impl Table {
         answer.item.map(|item| from_item(item, what)).transpose()
     }
 
-    /// Reads up to `limit` items of a partition whose sort key begins with `prefix`, newest ids first when `newest`.
+    /// Reads up to `limit` items of a partition whose sort key begins with `prefix`; newest ids first if `newest`.
     pub(super) async fn list<T: DeserializeOwned>(&self, page: Page<'_>, what: &'static str) -> Result<Vec<T>> {
         let call = self.client.query().table_name(&self.name).consistent_read(true);
         let answer = call
@@ -75,7 +75,7 @@ impl Table {
             .collect()
     }
 
-    /// Reads the items of a partition from one sort key to another, both included, by their sort keys.
+    /// Reads the items of a partition between two sort keys, both included, into a map by sort key.
     pub(super) async fn between(&self, partition: String, from: &str, to: &str) -> Result<HashMap<String, Item>> {
         let call = self.client.query().table_name(&self.name).consistent_read(true);
         let answer = call
@@ -92,7 +92,6 @@ impl Table {
     }
 }
 
-/// A part of a partition.
 pub(super) struct Page<'a> {
     pub(super) partition: String,
     pub(super) prefix: &'a str,
@@ -112,7 +111,6 @@ pub(super) fn from_item<T: DeserializeOwned>(item: Item, what: &'static str) -> 
     serde_dynamo::from_item(item).map_err(|_holds_data| StoreError::Unreadable(what))
 }
 
-/// An item with its key.
 pub(super) fn to_item(key: Key, value: &impl Serialize, what: &'static str) -> Result<Item> {
     let mut item: Item = serde_dynamo::to_item(value).map_err(|_holds_data| StoreError::Unreadable(what))?;
     item.insert("pk".to_owned(), text(key.pk));
@@ -120,7 +118,7 @@ pub(super) fn to_item(key: Key, value: &impl Serialize, what: &'static str) -> R
     Ok(item)
 }
 
-/// Reads an SDK error by its code: "not found" is never guessed from a failure.
+/// Maps an SDK error by its code. A failure is never read as "not found".
 pub(super) fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> StoreError {
     let code = crate::aws::aws_code(error).to_owned();
     let transient = matches!(

@@ -1,4 +1,5 @@
-//! Writes that belong together: all of them, or none, with the failed conditions by name.
+//! Writes that are applied together or not at all. Failed conditions are returned by name. A write of one item is a
+//! transaction, too: the SDK's retry of a plain conditional write would be refused by its own effect.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -15,7 +16,7 @@ use crate::domain::{OwnerId, Time};
 pub enum Condition {
     /// The patient link is as it was read.
     PatientAsRead,
-    /// The Metriport patient belongs to nobody else.
+    /// No other person owns or claims the Metriport patient.
     PatientUnowned,
     /// The Metriport patient belongs to this person.
     PatientOurs,
@@ -35,7 +36,7 @@ pub enum Condition {
     OpenRecordsAsRead,
     /// The patient has no open consolidated query.
     NoOpenConsolidated,
-    /// The lock to be released is ours.
+    /// The run or record that releases a lock still holds it.
     LockOurs,
     /// The message was not seen before.
     MessageUnseen,
@@ -45,32 +46,31 @@ pub enum Condition {
     RowNew,
 }
 
-/// The code of a transaction that met another one on the same items.
+/// The code of a transaction that collided with another one on the same items.
 const COLLISION: &str = "TransactionConflict";
-/// How often such a transaction is sent again.
+/// How often a transaction is sent again after a collision.
 const COLLISIONS_MAX: u32 = 10;
-/// Holds where there is no item, or one whose deadline has passed.
+/// Holds if the item does not exist, or if its deadline has passed.
 const NOTHING_ALIVE: &str = "attribute_not_exists(pk) OR deadline <= :now";
-/// Holds there, and where the item is this person's. The name of the attribute is a reserved word.
+/// Holds then, and if the item is this person's. `owner` is a reserved word, hence `#owner`.
 const NOBODY_ELSES: &str = "attribute_not_exists(pk) OR deadline <= :now OR #owner = :owner";
 
-/// A transaction being put together.
 pub(super) struct Transaction<'a> {
     table: &'a Table,
     writes: Vec<(Condition, TransactWriteItem)>,
 }
 
-/// What must hold of an item that is replaced.
+/// The condition on the item that a put replaces.
 pub(super) enum Replaces<'a> {
-    /// There is none.
+    /// It does not exist.
     Nothing,
-    /// It has this version; version 0 is an item that does not exist.
+    /// It has this version; version 0 means that it does not exist.
     Version(u64),
-    /// There is none, or its `deadline` has passed.
+    /// It does not exist, or its `deadline` has passed.
     NothingAlive(Time),
-    /// There is none, or its `deadline` has passed, or its `owner` is this person.
+    /// It does not exist, or its `deadline` has passed, or its `owner` is this person.
     NobodyElses(&'a OwnerId, Time),
-    /// Whatever is there.
+    /// No condition: any item is overwritten.
     Anything,
 }
 
@@ -84,7 +84,7 @@ impl Table {
 }
 
 impl Transaction<'_> {
-    /// Puts an item.
+    /// Puts an item, with `more` attributes.
     pub(super) fn put(
         mut self,
         condition: Condition,
@@ -119,8 +119,7 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Deletes a lock, if `holder` still holds it: one whose deadline has passed may be another's by now, and is left
-    /// alone.
+    /// Deletes a lock, if `holder` still holds it. After its deadline, a lock may have a new holder.
     pub(super) fn release(mut self, key: Key, holder: &str) -> Result<Self> {
         let delete = Delete::builder()
             .table_name(&self.table.name)
@@ -150,7 +149,7 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Deletes the row that says whose a patient is, if it is this person's and not a claim that ends.
+    /// Deletes the owner row of a patient, if the person owns the patient and does not only claim it.
     pub(super) fn delete_owner(mut self, key: Key, owner: &OwnerId) -> Result<Self> {
         let delete = Delete::builder()
             .table_name(&self.table.name)
@@ -166,7 +165,7 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Requires that a lock is not held, or that its deadline has passed, without writing it.
+    /// Requires that a lock is free, or that its deadline has passed, without writing it.
     pub(super) fn check_unlocked(mut self, condition: Condition, key: Key, now: Time) -> Result<Self> {
         let check = ConditionCheck::builder()
             .table_name(&self.table.name)
@@ -181,15 +180,14 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Writes all, or nothing.
+    /// Writes all, or nothing. Two failures are retried here, because the result of an upstream call must not be lost:
     ///
-    /// A transaction that meets another on the same items is cancelled, and the SDK does not repeat it. Nothing was
-    /// written, and the other is done within milliseconds: it is sent again at once, a few times. What an upstream call
-    /// has brought must not be lost to a passing collision.
-    ///
-    /// Nor must it be lost to a lock that is not ours any more: without its release, the rest is sent again. That is
-    /// rare, so no lock is read before it is released.
+    /// - A collision with another transaction. DynamoDB wrote nothing, the other one ends within milliseconds, and the
+    ///   SDK does not retry. All is sent again at once, up to ten times.
+    /// - A lock that is no longer ours. The rest is sent again without the release. This is rare, so locks are not read
+    ///   before their release.
     pub(super) async fn commit(self) -> Result<()> {
+        // DynamoDB reports one reason per write, by position: both lists keep the same order.
         let (mut conditions, mut writes): (Vec<_>, Vec<_>) = self.writes.into_iter().unzip();
         let mut collisions = 0;
         loop {
@@ -200,6 +198,7 @@ impl Transaction<'_> {
             match cancelled(&error, &conditions) {
                 StoreError::Unavailable(code) if code == COLLISION && collisions < COLLISIONS_MAX => collisions += 1,
                 StoreError::Conflict(failed) if failed == [Condition::LockOurs] => {
+                    // Only the release failed: send the other writes again.
                     let kept = conditions.into_iter().zip(writes);
                     (conditions, writes) = kept.filter(|(condition, _)| *condition != Condition::LockOurs).unzip();
                 }
@@ -220,6 +219,7 @@ fn cancelled<R>(error: &SdkError<TransactWriteItemsError, R>, conditions: &[Cond
         .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
         .map(|(condition, _)| *condition)
         .collect();
+    // A failed condition decides, even if other writes of the transaction collided.
     if !failed.is_empty() {
         return StoreError::Conflict(failed);
     }

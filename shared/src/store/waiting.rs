@@ -1,4 +1,4 @@
-//! What is overdue, over all persons: the one read that is not scoped. It yields keys and numbers only.
+//! Overdue work of all persons. The read is not scoped to a person; it returns keys and numbers only.
 
 use serde::Deserialize;
 
@@ -8,19 +8,19 @@ use crate::domain::{OwnerId, RecordId, RunId, Time};
 use crate::message::{Advance, Subject, VERSION};
 use crate::ports::port;
 
-/// Something overdue.
+/// A run or record that is overdue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// What has it done.
+    /// The message that advances it.
     pub advance: Advance,
-    /// When it should have been.
+    /// When it was due.
     pub due_at: Time,
 }
 
 port! {
-    /// Reads what is overdue.
+    /// Reads overdue work.
     pub trait ReadDue via HasStore {
-        /// Everything that was due before `before`, at most `limit` items from each shard, the oldest first.
+        /// The work due at or before `before`: at most `limit` items per shard, the oldest first.
         async fn overdue(&self, before: Time, limit: i32) -> Result<Vec<Due>>;
     }
 }
@@ -61,7 +61,7 @@ impl Table {
     }
 }
 
-/// One item that cannot be read must not keep all others from being read.
+/// An unreadable item is logged and skipped, so that it does not hold up the others.
 fn readable(item: Item) -> Option<Due> {
     match read_due(item) {
         Ok(due) => Some(due),

@@ -1,7 +1,7 @@
-//! Whether two bodies say the same.
+//! A digest that is equal for bodies of the same content.
 //!
-//! No tree is made of a body: a dense one takes a hundred times its bytes as a tree, which is more memory than a
-//! function has. Only the members of the objects above a value are listed, as the text that they are.
+//! A body is not parsed into a tree: for a dense body, that takes a hundred times its bytes, more memory than a
+//! function has. Only the members of the objects above a value are listed, as raw text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,15 +14,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::signature::VerifiedWebhook;
 
-/// How deep values are compared by what they say; below that, as they are written. Each level reads what is below it
-/// again, and events of Metriport have eleven.
+/// Depth to which values are compared by content; deeper ones are compared as written. Each level reads everything
+/// below it again, and Metriport's events have eleven levels.
 const DEPTH_MAX: usize = 16;
 
 impl VerifiedWebhook<'_> {
-    /// SHA-256 of what the body says, lowercase hex: without the order of its keys, and without our own metadata.
-    /// Metriport replays a webhook from what it stored, under its old message id and without `meta.data` (public code),
+    /// SHA-256 of the body's content, lowercase hex: without the order of its keys, and without our own metadata. For a
+    /// body that is not JSON, SHA-256 of its bytes.
+    ///
+    /// Metriport replays a webhook from its storage, under the old message id and without `meta.data` (public code),
     /// and storage need not keep an order. So a replay has the digest of the original, and other content has another
-    /// digest. For a body that is not JSON, SHA-256 of its bytes.
+    /// digest.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -34,11 +36,11 @@ impl VerifiedWebhook<'_> {
     }
 }
 
-/// Where in a body a value stands.
+/// The place of a value in a body.
 #[derive(Clone, Copy, Default)]
 struct Place {
     depth: usize,
-    /// It is the body's own `meta`.
+    /// The value is the body's own `meta`.
     is_meta: bool,
 }
 
@@ -51,8 +53,8 @@ impl Place {
     }
 }
 
-/// Adds a value in its shortest form, members in the order of their names. A value that cannot be read (half a
-/// surrogate, a number beyond every float) counts as it is written.
+/// Adds a value in its shortest form, members in the order of their names. A value that cannot be read (half of a
+/// surrogate pair, a number beyond every float) counts as written.
 fn add(hash: &mut Sha256, value: &str, place: Place) {
     let added = match value.as_bytes().first() {
         Some(b'{') => place.depth < DEPTH_MAX && add_object(hash, value, place),
@@ -93,7 +95,7 @@ fn add_scalar(hash: &mut Sha256, scalar: &str) -> bool {
     read.map(|scalar| hash.update(scalar.to_string())).is_ok()
 }
 
-/// Adds the items of an array as they are read, so that none is kept.
+/// Adds the items of an array while they are read, and keeps no item.
 struct Items<'h> {
     hash: &'h mut Sha256,
     place: Place,
@@ -136,7 +138,7 @@ mod tests {
         webhook.verify(&keys, Time::from_millis(0)).unwrap().digest()
     }
 
-    /// As it was made before, of a tree: rows that remember messages for ninety days hold such digests.
+    /// The digest as it was made earlier, from a tree: rows that remember messages for ninety days hold such digests.
     fn of_tree(body: &str) -> String {
         let mut said: Value = serde_json::from_str(body).unwrap();
         if let Some(meta) = said.get_mut("meta").and_then(Value::as_object_mut) {
@@ -167,7 +169,7 @@ mod tests {
         }
     }
 
-    /// A reordered body has the same digest, also if a part of it cannot be read.
+    /// A reordered body has the same digest, even if a part of it cannot be read.
     #[test]
     fn an_odd_value_is_compared_as_written_and_the_rest_by_what_it_says() {
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
@@ -183,7 +185,7 @@ mod tests {
         assert_ne!(digest("no JSON"), digest("no JSON "));
     }
 
-    /// Each level reads what is below it again: a deep body must not take the square of its size.
+    /// Each level reads everything below it again, so a deep body must not take the square of its size.
     #[test]
     fn the_deepest_levels_are_compared_as_written() {
         let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));

@@ -1,8 +1,8 @@
-//! The webhook keys as one secret holds them: the current one and, while a rotation settles, the one before.
+//! The webhook keys in one secret: the current key and, during a rotation, the previous one.
 //!
 //! Metriport makes a new key and signs with it from that moment on (docs.metriport.com, page
-//! `getting-started/webhooks`). The key before still signed what was under way then, and nothing later; so it counts
-//! until an end that the secret names, and a previous key without an end does not count at all.
+//! `getting-started/webhooks`). The previous key signed only webhooks sent before that. So it counts until an end that
+//! the secret names, and without an end it does not count at all.
 
 use std::fmt;
 use std::iter;
@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 
 use crate::domain::Time;
 
-/// The keys a webhook may be signed with: the current one, and the one before while a rotation settles.
+/// The keys a webhook may be signed with: the current key and, during a rotation, the previous one.
 #[derive(Clone)]
 pub struct WebhookKeys {
     current: SecretString,
@@ -30,27 +30,27 @@ struct Previous {
 /// Whether there is a previous key, and how long it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviousKey {
-    /// There is none.
+    /// The secret holds no previous key.
     None,
-    /// It counts until then, or counted.
+    /// It counts, or counted, until then.
     Until(Time),
     /// The secret names no end, so it does not count.
     WithoutEnd,
 }
 
-/// The secret that should hold the keys does not.
+/// The secret does not hold the keys in the right form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookKeysError {
-    /// No JSON object with a text `current`.
+    /// It is not a JSON object with a text `current`.
     Malformed,
-    /// An empty current key.
+    /// The current key is empty.
     NoCurrent,
-    /// `previousUntil` is no time.
+    /// `previousUntil` is not a time.
     Until,
 }
 
 impl WebhookKeysError {
-    /// What is wrong, without any of it.
+    /// The problem, without any part of the secret.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ struct KeysText {
 }
 
 impl WebhookKeys {
-    /// One key, and none before it.
+    /// One key, without a previous one.
     #[must_use]
     pub const fn new(current: SecretString) -> Self {
         Self {
@@ -90,10 +90,10 @@ impl WebhookKeys {
     }
 
     /// Reads the secret: JSON with `current` and, if there is one, `previous` and `previousUntil` (ISO 8601 with an
-    /// offset). White space around a key does not count; an empty key is none.
+    /// offset). White space around a key is ignored; an empty key counts as absent.
     ///
     /// # Errors
-    /// When there is no current key, or the end of the previous one is no time.
+    /// When the secret is malformed, has no current key, or gives the previous one an end that is not a time.
     pub fn parse(secret: &str) -> Result<Self, WebhookKeysError> {
         let text: KeysText = serde_json::from_str(secret).map_err(|_holds_keys| WebhookKeysError::Malformed)?;
         let key = |text: &str| Some(text.trim()).filter(|key| !key.is_empty()).map(SecretString::from);
@@ -111,7 +111,7 @@ impl WebhookKeys {
         })
     }
 
-    /// What the secret holds then, as [`WebhookKeys::parse`] reads it.
+    /// The secret for these keys, as [`WebhookKeys::parse`] reads it.
     #[must_use]
     pub fn to_secret(&self) -> SecretString {
         let current = self.current.expose_secret();
@@ -126,8 +126,8 @@ impl WebhookKeys {
         text.to_string().into()
     }
 
-    /// These keys once Metriport signs with another one: the current key counts until then. The key before it, if its
-    /// time was not over, counts no more: there is room for one.
+    /// The keys after Metriport changes to `current`: the key that was current counts until `until`. An earlier
+    /// previous key no longer counts, because there is room for one.
     #[must_use]
     pub fn rotated(self, current: SecretString, until: Time) -> Self {
         let until = Some(until);

@@ -1,4 +1,4 @@
-//! Metriport's webhooks: verified before they are read, and read into what we need and no more.
+//! Metriport's webhooks: verified before they are read, and reduced to the fields we need.
 
 mod digest;
 mod keys;

@@ -1,8 +1,8 @@
-//! A body as a tree of the members that have one of our names, and of no others.
+//! A body as a tree of only the members that have one of our names.
 //!
-//! JSON may hold what no text, number or stack of ours does: half of a surrogate pair, which `JSON.stringify` writes as
-//! an escape, a number beyond every float, any depth of nesting. Where such a value stands in a member that is not
-//! read, it hides nothing: the member is skipped as text.
+//! JSON may hold values that our texts, numbers and stack cannot: half of a surrogate pair (an escape in
+//! `JSON.stringify`), a number beyond every float, any depth. In a member that is not read, such a value does no harm:
+//! the member is skipped as text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Deserializer, Error, Map, Value};
 
-/// The names of every member that `payload` reads, and of those that lead there.
+/// The names of every member that `payload` reads, and of those on the path to it.
 const NAMES: [&str; 34] = [
     "meta",
     "type",
@@ -49,20 +49,20 @@ const NAMES: [&str; 34] = [
     "url",
 ];
 
-/// Deepest level read: the link of a record stands on the eleventh.
+/// Deepest level read: the link of a record is on the eleventh.
 const DEPTH_MAX: usize = 12;
 
 /// Most items of a list that are read: a delivery names one patient and one document.
 const ITEMS_MAX: usize = 16;
 
-/// Reads a body. `None` if it is not JSON, or if one of the names stands twice in one object: two readers would not
-/// agree on which of the two counts.
+/// Reads a body. `None` if it is not JSON, or if an object has one of the names twice: readers would not agree on which
+/// one counts.
 pub(super) fn tree(body: &[u8]) -> Option<Value> {
     let text = String::from_utf8_lossy(body);
     value(serde_json::from_str(&text).ok()?, DEPTH_MAX).ok()
 }
 
-/// No number is read, so all read as 0: present, and not a text.
+/// No number is needed, so all read as 0: present, and not a text.
 fn value(raw: &RawValue, depth: usize) -> Result<Value, Error> {
     let json = raw.get();
     match json.as_bytes().first() {
@@ -75,12 +75,12 @@ fn value(raw: &RawValue, depth: usize) -> Result<Value, Error> {
     }
 }
 
-/// A text. Half of a surrogate pair reads as U+FFFD, as in every encoder of UTF-8.
+/// A text. Half of a surrogate pair reads as three U+FFFD, one per byte.
 fn text(json: &str) -> Result<Cow<'_, str>, Error> {
     Deserializer::from_str(json).deserialize_bytes(Lossy)
 }
 
-/// The content of an object or a list, so many levels deep.
+/// The content of an object or a list, with the levels that may still be read.
 struct Inside(usize);
 
 impl<'de> Visitor<'de> for Inside {

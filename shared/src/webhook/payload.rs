@@ -1,7 +1,11 @@
-//! Reads a verified body. Tolerant: unknown fields are ignored, missing ones make an event an envelope.
+//! Reads a verified body. Tolerant: unknown fields are ignored, and an event with a missing field keeps only its
+//! envelope.
 //!
 //! Shapes: docs.metriport.com, pages `handling-data/webhooks-with-nq` and `getting-started/webhooks`. The body of
-//! `ias.identity.verified` is not documented; its ids are looked for wherever other events keep theirs.
+//! `ias.identity.verified` is not documented; its ids are searched for wherever other events have theirs.
+//!
+//! The links in `network-query` events are not read: later queries delete and rebuild their file. When a source ends,
+//! we start a consolidated query.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +23,10 @@ use crate::message::webhook::{
 };
 use crate::message::{Link, VERSION};
 
-/// Longest event type kept, in characters.
+/// Longest event type stored, in characters.
 const EVENT_TYPE_MAX: usize = 80;
 
-/// Longest mark kept, in characters; ours are shorter.
+/// Longest mark stored, in characters; ours are shorter.
 const MARK_MAX: usize = 64;
 
 /// The metadata key that names a run, sent upstream and echoed.
@@ -33,7 +37,7 @@ pub const RECORD_MARK: &str = "recordId";
 pub const IDENTITY_MARK: &str = "identityMark";
 
 impl VerifiedWebhook<'_> {
-    /// Reads what it says.
+    /// Reads the content.
     #[must_use]
     pub fn read(&self, received_at: Time) -> Incoming {
         let digest = self.digest();
@@ -73,7 +77,7 @@ impl VerifiedWebhook<'_> {
         .unwrap_or(Event::Other)
     }
 
-    /// Whether a body that names no type, or is no JSON at all, may be the only word of somebody's proofing.
+    /// Whether a body that has no type, or is not JSON, may be the only report of a person's proofing.
     fn speaks_of_an_identity(&self) -> bool {
         let name = IDENTITY_EVENT.as_bytes();
         self.body().windows(name.len()).any(|window| window == name)
@@ -87,7 +91,7 @@ impl VerifiedWebhook<'_> {
 }
 
 impl KeptBody {
-    /// What it says of a person's proofing, as far as it can be read.
+    /// The verification in the body, as far as it can be read.
     #[must_use]
     pub fn verification(&self) -> Option<Verification> {
         verification(&named::tree(self.0.as_bytes())?)
@@ -102,7 +106,7 @@ fn id<T, E>(value: &Value, pointer: &str, parse: impl Fn(String) -> Result<T, E>
     text(value, pointer).and_then(|text| parse(text.to_owned()).ok())
 }
 
-/// Event types are upstream's words; a type we do not know is kept only as far as it looks like one.
+/// Event types are Metriport's own words. Only characters that a type normally has are kept.
 fn printable(event_type: &str) -> String {
     let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     event_type.chars().filter(allowed).take(EVENT_TYPE_MAX).collect()
@@ -129,8 +133,7 @@ fn outcome(word: &str) -> Option<Outcome> {
     }
 }
 
-/// A source that was skipped has nothing to answer with, which Metriport counts as an answer (published
-/// `@metriport/shared`).
+/// Metriport counts a skipped source as answered (published `@metriport/shared`).
 fn source_outcome(word: &str) -> Option<Outcome> {
     match word {
         "skipped" => Some(Outcome::Completed),
@@ -171,8 +174,8 @@ fn delivery(body: &Value) -> Option<Delivery> {
     })
 }
 
-/// The document in the form that was asked for. For JSON a packed copy stands beside it, and is taken: it is the same
-/// record in a tenth of the bytes.
+/// The document in the requested form. For JSON, Metriport attaches a packed copy of the same record, which is
+/// preferred: it has a tenth of the bytes.
 fn link(document: &Value) -> Option<String> {
     let attachments = document.get("content")?.as_array()?.iter();
     let attachments: Vec<&Value> = attachments.filter_map(|content| content.get("attachment")).collect();
@@ -186,12 +189,12 @@ fn link(document: &Value) -> Option<String> {
     urls(true).chain(urls(false)).next().map(str::to_owned)
 }
 
-/// FHIR forbids empty lists (hl7.org/fhir/R4/json.html), so a Bundle without entries may have no `entry`.
+/// FHIR forbids empty lists (hl7.org/fhir/R4/json.html), so an empty Bundle may have no `entry`.
 fn is_empty(entries: &Value) -> bool {
     entries.is_null() || entries.as_array().is_some_and(Vec::is_empty)
 }
 
-/// The published schema allows texts, booleans and null; null says as little as an absent filter.
+/// The published schema allows texts, booleans and null; null means the same as an absent filter.
 fn filters(map: &serde_json::Map<String, Value>) -> BTreeMap<String, String> {
     let said = map.iter().filter(|(_, value)| !value.is_null());
     let spelled = said.map(|(name, value)| {
@@ -203,7 +206,7 @@ fn filters(map: &serde_json::Map<String, Value>) -> BTreeMap<String, String> {
     spelled.collect()
 }
 
-/// Where the ids of a verification are looked for.
+/// Places where the ids of a verification may be.
 const PLACES: [&str; 9] = [
     "/payload",
     "",
@@ -229,8 +232,8 @@ fn ids<T: PartialEq, E>(body: &Value, name: &str, parse: impl Fn(String) -> Resu
     ids
 }
 
-/// `None` too if two identities or two patients are named, since the event does not say which of them is meant. If
-/// several sessions are named, the caller takes ours.
+/// Also `None` if two identities or two patients are named: the event does not say which one is meant. If several
+/// sessions are named, the caller takes ours.
 fn verification(body: &Value) -> Option<Verification> {
     let mut proofed = ids(body, "proofedIdentityId", ProofedIdentityId::parse);
     let mut patients = ids(body, "patientId", PatientId::parse);
@@ -240,7 +243,7 @@ fn verification(body: &Value) -> Option<Verification> {
     {
         sessions.push(request);
     }
-    // Another `sessionId` belongs to another service, such as the one that did the proofing.
+    // Any other `sessionId` belongs to another service, such as the one that did the proofing.
     sessions.retain(|session| session.as_str().starts_with("ids_"));
     let (proofed_identity, patient) = (proofed.pop()?, patients.pop());
     (proofed.is_empty() && patients.is_empty()).then(|| Verification {

@@ -124,7 +124,7 @@ fn delivery_of(part: Value) -> Delivery {
     }
 }
 
-/// FHIR forbids empty lists, so an empty result may have no list at all.
+/// FHIR forbids empty lists, so an empty result may have no list.
 #[test]
 fn a_bundle_without_entries_says_that_nothing_was_found() {
     for nothing in [
@@ -151,7 +151,7 @@ fn a_bundle_without_entries_says_that_nothing_was_found() {
     }
 }
 
-/// By the published schema a filter is a text, a boolean or null, and so may be all of them.
+/// By the published schema a filter is a text, a boolean or null, and so is the whole object of filters.
 #[test]
 fn filters_may_be_absent_null_or_of_several_types() {
     for none in [
@@ -207,7 +207,7 @@ fn a_verification_is_found_wherever_it_stands() {
     assert_eq!(verification_of(&by_request).sessions, [session("ids_9")]);
 }
 
-/// The caller knows which of them is ours.
+/// The caller knows which session is ours.
 #[test]
 fn every_session_that_an_identity_event_names_is_read() {
     let body = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_1"},
@@ -230,7 +230,7 @@ fn an_identity_event_with_two_identities_or_two_patients_is_kept_whole() {
     }
 }
 
-/// `JSON.stringify` writes half a character as an escape that is not text.
+/// `JSON.stringify` writes half of a surrogate pair as an escape that is not valid text.
 #[test]
 fn an_odd_value_in_a_member_that_is_not_read_hides_no_event() {
     let deep = format!("{}{}", "[".repeat(4000), "]".repeat(4000));
@@ -277,7 +277,7 @@ fn an_unreadable_identity_event_is_kept_whole() {
         }
     );
     assert_eq!(KeptBody(body.to_string()).verification(), None);
-    // As it was called when letters were kept that may still be sent back.
+    // The earlier name of this event: dead letters with it may still be sent back to their queue.
     let earlier = json!({"kind": "identityUnreadable", "body": "x"});
     let earlier: Event = serde_json::from_value(earlier).unwrap();
     assert_eq!(
@@ -288,7 +288,7 @@ fn an_unreadable_identity_event_is_kept_whole() {
     );
 }
 
-/// What names neither session nor mark may name them where a mended reader looks.
+/// An event without session and mark may have them where a corrected reader looks.
 #[test]
 fn an_identity_event_that_names_no_session_is_kept_whole_and_read_again() {
     for payload in [
@@ -376,7 +376,7 @@ fn only_what_carries_our_metadata_has_an_age() {
         other["meta"][name] = value;
         other
     };
-    // A replay; one of another application; a clock that is ahead; no time.
+    // A replay, an event of another application, a clock ahead of ours, no time.
     for other in [
         with("data", Value::Null),
         with("data", json!({"env": "dev"})),

@@ -1,5 +1,5 @@
 //! The signature: HMAC-SHA256 with the webhook key over the raw body, as 64 lowercase hexadecimal digits
-//! (docs.metriport.com, page `getting-started/webhooks`). Nothing but the body is signed and nothing bounds its age.
+//! (docs.metriport.com, page `getting-started/webhooks`). Only the body is signed, and nothing bounds its age.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +9,7 @@ use super::WebhookKeys;
 use crate::domain::Time;
 use crate::ports::SignatureError;
 
-/// A webhook as it came. Its body cannot be read.
+/// A webhook as it arrived. Its content can be read only after [`UnverifiedWebhook::verify`].
 #[derive(Clone, Copy)]
 pub struct UnverifiedWebhook<'a> {
     /// The raw body, byte for byte.
@@ -28,11 +28,11 @@ impl<'a> UnverifiedWebhook<'a> {
     /// Checks the signature against every key that counts now, in constant time.
     ///
     /// # Errors
-    /// When there is no signature, or none of the keys made it.
+    /// When the signature is missing or malformed, or no key that counts made it.
     pub fn verify(self, keys: &WebhookKeys, now: Time) -> Result<VerifiedWebhook<'a>, SignatureError> {
         let text = self.signature.ok_or(SignatureError::Missing)?;
         let signature = lowercase_hex(text).ok_or(SignatureError::Malformed)?;
-        // Every key is tried, whether or not one before matched: time says nothing about which.
+        // Every key is tried, even after a match, so that the time does not reveal which key matched.
         let matched = keys
             .at(now)
             .fold(false, |matched, key| matched | signs(key, self.body, &signature));
@@ -52,7 +52,7 @@ impl<'a> VerifiedWebhook<'a> {
     }
 }
 
-/// The signature that Metriport would make with the current key, for an operator who tries whether webhooks arrive.
+/// The signature that Metriport would make with the current key, for an operator who tests whether webhooks arrive.
 #[must_use]
 pub fn sign(keys: &WebhookKeys, body: &[u8]) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(keys.current().expose_secret().as_bytes());

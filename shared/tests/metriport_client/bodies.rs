@@ -1,4 +1,4 @@
-//! Every shape an error is known to take.
+//! Every known shape of an error.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where pages and code of upstream contradict each other, both are accepted.
+//! Both forms are accepted where Metriport's pages and code contradict each other.
 
 use serde_json::{Value, json};
 use shared::domain::record::Asked;
@@ -70,7 +70,8 @@ async fn failed_sources_in_errors_in_sources_or_in_both() {
     }
 }
 
-/// Half a surrogate, as `JSON.stringify` writes it, and a number beyond every float cost nothing but themselves.
+/// Half of a surrogate pair, as `JSON.stringify` writes it, and a number beyond every float affect only their own
+/// fields.
 #[tokio::test]
 async fn an_odd_value_beside_what_is_read_hides_nothing() {
     let body = r#"{"requestId":"req-1","status":"partial","x":"\ud83d","startedAt":1e999,

@@ -1,4 +1,4 @@
-//! Whether a failed call may have taken effect: what "at most one effect" rests on.
+//! Whether a failed call may have taken effect. "At most one effect" depends on it.
 
 use std::time::Duration;
 
@@ -165,7 +165,7 @@ async fn every_success_code_counts() {
     }
 }
 
-/// A function that was frozen between two calls would find its old connection dead, and could not tell whether the
+/// After a freeze between two calls, a function would find its old connection dead, and could not tell whether the
 /// request on it was read.
 #[tokio::test]
 async fn no_connection_is_used_twice() {

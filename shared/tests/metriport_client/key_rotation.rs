@@ -1,4 +1,4 @@
-//! What becomes of a call whose API key is refused: sent again once, and only if another key is stored by then.
+//! A call whose API key is refused is sent again once, and only if another key is stored by then.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::upstream::{API_KEY, Answer, Upstream, patient_id};
 const NEW_KEY: &str = "bmV3OmN1c3RvbWVy";
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The stored key, and how often it was asked for.
+/// The stored key, and how often it was read.
 #[derive(Default)]
 struct Stored {
     key: Mutex<Option<String>>,
@@ -47,7 +47,7 @@ fn forbidden() -> Answer {
     Answer::json(403, &json!({ "message": "Forbidden" }))
 }
 
-/// An upstream that knows this key alone; to everything else it is `otherwise`.
+/// An upstream that accepts only this key, and answers `otherwise` to every other.
 async fn knowing(key: &'static str, otherwise: Answer) -> Upstream {
     let started = Answer::json(200, &json!({ "requestId": "r", "status": "processing" }));
     Upstream::answering_as(move |seen| match seen.header("x-api-key") {
@@ -85,7 +85,7 @@ async fn a_call_refused_for_its_key_is_sent_again_with_the_new_one() {
         assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
         let seen = upstream.seen();
         assert_eq!((&seen[0].line, &seen[0].body), (&seen[1].line, &seen[1].body));
-        // From now on, and in every clone, the new key is used at once.
+        // From now on, the new key is used at once, in every clone too.
         start(&client.clone()).await.unwrap();
         assert_eq!((upstream.seen().len(), stored.asked()), (3, 1));
     }
@@ -103,7 +103,7 @@ async fn without_another_key_nothing_is_sent_again_and_the_secret_is_read_rarely
         }
         assert_eq!((upstream.seen().len() - sent_before, stored.asked()), (3, 1));
     }
-    // Its time over, it is read again.
+    // After the gap, the key is read again.
     let stored = Stored::holding(API_KEY);
     let client = upstream.client().with_key_from(stored.clone(), Duration::ZERO);
     start(&client).await.unwrap_err();
@@ -122,7 +122,7 @@ async fn a_new_key_that_is_refused_too_ends_it() {
     assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
 }
 
-/// Only the refusal of a key proves that nothing was done. What may have had an effect, and what was refused for
+/// Only the refusal of a key proves that nothing was done. A call that may have had an effect, or was refused for
 /// another reason, is not sent again.
 #[tokio::test]
 async fn what_was_not_refused_for_its_key_is_sent_once() {
@@ -143,7 +143,7 @@ async fn what_was_not_refused_for_its_key_is_sent_once() {
     }
 }
 
-/// A 401 to a call that shows an AAL2 session may be about that session.
+/// A 401 to a call with an AAL2 session may be about that session.
 #[tokio::test]
 async fn a_refused_aal2_session_is_not_taken_for_a_refused_key() {
     let upstream = Upstream::answering_json(401, json!({ "status": 401, "title": "", "detail": "" })).await;

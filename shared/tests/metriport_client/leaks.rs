@@ -1,4 +1,4 @@
-//! Nothing that is secret or personal can be read off what a log line would show.
+//! No text that a log line could show reveals anything secret or personal.
 
 use serde_json::json;
 use shared::domain::{Aal2SessionId, ExternalId, PatientId, ProofedIdentityId, SourceKind};

@@ -1,4 +1,4 @@
-//! The Metriport client against listeners on loopback: what it sends, and what it makes of what comes back.
+//! The Metriport client against listeners on loopback: its requests, and its reading of the answers.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! What is told of each call in numbers.
+//! The metrics of each call.
 
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +20,7 @@ fn measured(client: Client) -> (Client, Arc<Mutex<Vec<Value>>>) {
     (client.measured(metrics), lines)
 }
 
-/// Operation of each latency, and kinds of each error, in order.
+/// The operation of each latency and the kind of each error, in order.
 fn told(lines: &Mutex<Vec<Value>>) -> (Vec<Value>, Vec<Value>) {
     let lines = lines.lock().unwrap();
     let of = |metric: &str, dimension: &str| {
@@ -41,7 +41,7 @@ async fn every_call_has_a_latency_and_a_failure_has_its_kind() {
         (Answer::json(503, &json!({})), Some("server")),
         (Answer::json(429, &json!({})), Some("rate-limited")),
         (Answer::json(404, &json!({ "title": "Not Found" })), Some("not-found")),
-        // What only the reader of the answer finds wrong counts as well, and once.
+        // A fault that only the reader of the answer notices counts as well, and once.
         (Answer::new(200, "application/json", "no JSON"), Some("garbage")),
         (Answer::json(200, &json!({})), Some("garbage")),
         (
@@ -76,7 +76,7 @@ async fn a_search_that_finds_nobody_has_not_failed() {
     for (status, body, failures) in [
         (200, patient_json(), vec![]),
         (404, absent, vec![]),
-        // Nobody was asked.
+        // The API was not asked.
         (404, json!({ "message": "Not Found" }), vec![json!("no-route")]),
     ] {
         let upstream = Upstream::answering_json(status, body).await;

@@ -1,4 +1,4 @@
-//! Which options make a client.
+//! Options that make a client, and options that do not.
 
 use std::time::Duration;
 

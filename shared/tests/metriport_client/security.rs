@@ -1,4 +1,4 @@
-//! Where a decision about a person hangs on an answer, what cannot be read is a no.
+//! An unreadable answer is a no where a decision about a person depends on it.
 
 use serde_json::{Value, json};
 use shared::domain::{Aal2SessionId, ExternalId, PatientId, ProofedIdentityId, SourceKind, UpstreamRequestId};

@@ -1,4 +1,4 @@
-//! Upstreams that answer as told, and a client for them.
+//! Upstreams with given answers, and a client for them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ impl Seen {
     }
 }
 
-/// What an upstream answers to everything.
+/// The answer of an upstream to every request.
 #[derive(Debug, Clone)]
 pub struct Answer {
     status: u16,
@@ -71,7 +71,7 @@ impl Answer {
     }
 }
 
-/// A listener that keeps what it is asked. Ends when dropped.
+/// A listener that records its requests. It ends when dropped.
 pub struct Upstream {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -120,7 +120,7 @@ impl Upstream {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The one request that came.
+    /// The only request that came.
     pub fn only(&self) -> Seen {
         let seen = self.seen();
         assert_eq!(seen.len(), 1, "{seen:?}");
@@ -140,7 +140,7 @@ async fn keep(peer: SocketAddr, request: Request) -> Seen {
     }
 }
 
-/// A listener that reads one whole request, writes `reply` and then does as told. Gives its base URL.
+/// A listener that reads one whole request, writes `reply` and then does `then`. Returns its base URL.
 pub async fn raw(reply: impl Into<Vec<u8>>, then: Then) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -161,7 +161,7 @@ pub async fn raw(reply: impl Into<Vec<u8>>, then: Then) -> (String, JoinHandle<(
     (base, server)
 }
 
-/// What a raw listener does after its reply.
+/// The behaviour of a raw listener after its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
     Close,
@@ -169,7 +169,7 @@ pub enum Then {
     ResetUnread,
 }
 
-/// Up to the end of the body, by `content-length`.
+/// Reads up to the end of the body, by `content-length`.
 async fn read_request(stream: &mut TcpStream) {
     let mut request = Vec::new();
     while !is_whole(&request) {
@@ -225,7 +225,7 @@ pub fn demographics_json() -> Value {
     })
 }
 
-/// The reply of a patient, with our external id.
+/// A patient as Metriport answers, with our external id.
 pub fn patient_json() -> Value {
     serde_json::json!({
         "id": "0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4", "eTag": "7",

@@ -1,4 +1,4 @@
-//! The calls of the day: each is counted at the moment it is made, and taken back where it certainly was not sent.
+//! The calls of the day: each is counted when it is made, and uncounted if it certainly was not sent.
 
 use crate::config::{ConfigError, Env};
 use crate::domain::Time;
@@ -16,13 +16,13 @@ pub struct DayBudget {
     pub(super) metrics: Metrics,
 }
 
-/// Counts calls. One that takes a turn of the rate budget is counted with that.
+/// Counts calls that take no turn. A turn of the rate budget counts its call itself.
 pub trait CountCall {
-    /// Calls a day that upstream allows.
+    /// Calls a day that Metriport allows.
     fn quota(&self) -> u32;
-    /// Counts one call of the day; `false` when it must not be made.
+    /// Counts one call of the day. Returns `false` if the call must not be made.
     fn count_call(&self, share: Share, now: Time) -> impl Future<Output = Result<bool, StoreError>> + Send;
-    /// Takes a call back that was counted and not made. A failure is logged: the count is then too high by one.
+    /// Takes back a call that was counted and not made. A failure is logged: the count is then too high by one.
     fn uncount_call(&self, now: Time) -> impl Future<Output = ()> + Send;
 }
 
@@ -40,11 +40,11 @@ impl<T: HasBudget<Adapter: CountCall>> CountCall for T {
     }
 }
 
-/// The answer, which came at `now`, to a call that was counted: one that could not be sent no longer counts, as an hour
-/// without a way to Metriport would otherwise use up the calls of a day.
+/// Uncounts a call whose answer, which came at `now`, shows that it could not be sent. Otherwise an hour without a
+/// connection to Metriport would use up the calls of a day.
 ///
 /// # Errors
-/// The answer's own.
+/// The error of the answer.
 pub async fn uncount_unsent<T>(
     io: &impl CountCall,
     answer: Result<T, UpstreamError>,
@@ -60,14 +60,14 @@ impl DayBudget {
     /// Reads `METRIPORT_DAILY_QUOTA`.
     ///
     /// # Errors
-    /// When it is missing or not a whole number from 1 on.
+    /// When it is missing or not a whole number of at least 1.
     pub fn read(table: &Table, env: &Env, metrics: &Metrics) -> Result<Self, ConfigError> {
         let (table, metrics) = (table.clone(), metrics.clone());
         let quota = quota(env)?;
         Ok(Self { table, quota, metrics })
     }
 
-    /// Whether a call that is planned for this day would be counted, were it made now.
+    /// Whether a call planned for this day would be counted if it were made now.
     pub(super) async fn has_room(&self, share: Share, now: Time) -> Result<bool, StoreError> {
         let has_room = self.table.day_calls(now).await? < share.of(self.quota);
         if !has_room {
@@ -77,7 +77,6 @@ impl DayBudget {
     }
 }
 
-/// Reads `METRIPORT_DAILY_QUOTA`.
 pub(super) fn quota(env: &Env) -> Result<u32, ConfigError> {
     const NAME: &str = "METRIPORT_DAILY_QUOTA";
     let quota = env.required(NAME)?.parse().ok().filter(|quota| *quota > 0);

@@ -1,7 +1,7 @@
-//! A person's own share of what all persons share, taken before the shared budget is asked.
+//! A person's own share of the limits, taken before the shared budget is asked.
 //!
-//! Headers and `Retry-After` of a refusal for the person's share say how that share stands. A refusal by the shared
-//! budget says when to ask again and nothing else: how busy other persons are is not the caller's to know.
+//! A refusal for the person's share describes that share in its headers and `Retry-After`. A refusal by the shared
+//! budget says only when to ask again: the caller must not learn how busy other persons are.
 
 use std::ops::RangeInclusive;
 
@@ -18,12 +18,12 @@ use crate::ports::port;
 use crate::store::{SpendShare, StoreError, Table, Took};
 
 port! {
-    /// Takes a person's share of something that needs no place of the shared budget now.
+    /// Takes a person's share for a request that needs no place of the shared budget now.
     pub trait TakeShare via HasBudget {
-        /// The share of one request; how the person's share stands then.
+        /// Takes the share of one request. Returns the state of the person's share.
         ///
         /// # Errors
-        /// `too_many_requests` when it is used up, with `Retry-After`; and when the table fails.
+        /// `too_many_requests`, with `Retry-After`, when the share is used up; and when the table fails.
         async fn share(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error>;
     }
 }
@@ -31,12 +31,12 @@ port! {
 port! {
     /// Takes places for calls that a person waits for.
     pub trait TakeTurn via HasBudget {
-        /// The person's share, then a place of the shared budget, then a call of the day, which counts from now on.
-        /// How the person's share stands then.
+        /// Takes the person's share, then a place of the shared budget, then a call of the day, which counts from now
+        /// on. Returns the state of the person's share.
         ///
         /// # Errors
-        /// `too_many_requests` when the person's share is used up, `upstream_busy` when there is no place for anybody,
-        /// both with `Retry-After`; and when the table fails.
+        /// With `Retry-After`: `too_many_requests` when the person's share is used up, `upstream_busy` when no place is
+        /// free or the day's calls are used up. Also when the table fails.
         async fn place(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error>;
     }
 }
@@ -69,7 +69,7 @@ impl PersonBudget {
         })
     }
 
-    /// Takes the share of one request: what is stored then, and how the share stands.
+    /// Takes the share of one request. Returns the stored shares and the state of the share.
     async fn take(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<(PersonShares, Allowance), Error> {
         let refusal = match self.table.spend_share(owner, ask, &self.rules, now).await? {
             Took::Yes(shares) => {
@@ -78,7 +78,7 @@ impl PersonBudget {
             }
             Took::No(shares) => match shares.take(ask, &self.rules, now) {
                 Err(refusal) => refusal,
-                // Other requests of the person were quicker again and again: that is over at once.
+                // Other requests of the person won every try; the next request may succeed at once.
                 Ok(_) => ShareRefusal {
                     retry_at: now,
                     allowance: shares.allowance(ask.kind(), &self.rules, now),
@@ -90,7 +90,7 @@ impl PersonBudget {
         Err(beyond_share(&refusal, now).into())
     }
 
-    /// Gives a share back that was taken for nothing. If that fails, the person has one request less for a while.
+    /// Gives back a share that was taken and not used. If that fails, the person has one request less for a while.
     async fn give_back(&self, owner: &OwnerId, taken: PersonShares, ask: PersonAsk, now: Time) {
         let given = self.table.give_share_back(owner, taken, ask, &self.rules, now).await;
         if let Err(error) = given {
@@ -109,14 +109,13 @@ fn to_a_hundred(env: &Env, name: &'static str) -> Result<u32, ConfigError> {
     })
 }
 
-/// The refusal of a request that is beyond the person's share.
 fn beyond_share(refusal: &ShareRefusal, now: Time) -> Problem {
     let mut problem = Problem::new(Code::TooManyRequests).retry_after(secs_until(refusal.retry_at, now));
     problem.rate_limit = Some(refusal.allowance);
     problem
 }
 
-/// Whole seconds, rounded up, and never none.
+/// Whole seconds, rounded up, and at least 1.
 pub(super) fn secs_until(later: Time, now: Time) -> u64 {
     let secs = now.until(later).as_millis().div_ceil(1000).max(1);
     u64::try_from(secs).unwrap_or(u64::MAX)
@@ -128,7 +127,7 @@ impl TakeShare for PersonBudget {
     }
 }
 
-/// The budget of calls that a person waits for: the person's share, and what all share.
+/// The budget of calls that a person waits for: the person's share and the shared budget.
 #[derive(Clone)]
 pub struct CallerBudget {
     shares: PersonBudget,
@@ -157,6 +156,7 @@ impl TakeTurn for CallerBudget {
         match self.rate.place(budget, now).await {
             Ok(()) => Ok(allowance),
             Err(refused) => {
+                // No call was made, so the person keeps the share.
                 self.shares.give_back(owner, taken, ask, now).await;
                 Err(refused)
             }

@@ -1,5 +1,5 @@
-//! Who calls: what API Gateway's JWT authorizer has verified, and whether it shows enough for this deployment. Every
-//! function that serves persons finds its caller here, so no route can leave the check out.
+//! The caller: the claims that API Gateway's JWT authorizer verified, and whether they suffice for this deployment.
+//! Every function that serves persons finds its caller here, so no route can omit the check.
 
 use std::collections::BTreeMap;
 
@@ -27,10 +27,10 @@ impl std::fmt::Debug for Caller {
 }
 
 impl Caller {
-    /// Reads the verified claims. A request that passed no authorizer has none and is refused.
+    /// Reads the verified claims. A request that passed no authorizer has no claims and is refused.
     ///
     /// # Errors
-    /// `token_incomplete` when the issuer is missing or the subject is not a plain text; `scope_missing` and
+    /// `token_incomplete` when the issuer or the subject is missing or not plain text; `scope_missing` and
     /// `reauthentication_required` when the token shows less than `required`.
     pub fn of(request: &Request, key: &OwnerKey, required: &Assurance, now: Time) -> Result<Self, Error> {
         let claims = claims(request);
@@ -54,10 +54,10 @@ impl Caller {
         })
     }
 
-    /// What Metriport knows the person by.
+    /// The person's id in the app, from this claim.
     ///
     /// # Errors
-    /// When the token lacks the claim, or it is no usable id.
+    /// When the token lacks the claim, or its value is not a usable id.
     pub fn external_id(&self, claim: &str) -> Result<ExternalId, Error> {
         let value = self.claims.get(claim).filter(|value| is_plain_text(value));
         let value = value.cloned().unwrap_or_default();
@@ -65,14 +65,14 @@ impl Caller {
         ExternalId::parse(value).map_err(|_unusable| Problem::new(Code::TokenIncomplete).detail(detail).into())
     }
 
-    /// All claims, as API Gateway hands them over: text.
+    /// All claims, as text, the way API Gateway passes them on.
     #[must_use]
     pub const fn claims(&self) -> &BTreeMap<String, String> {
         &self.claims
     }
 }
 
-/// The refusal of a token that shows too little, with what the next one must show.
+/// The refusal of a token that shows too little, with the requirements for the next one.
 fn too_little(shortfall: Shortfall, required: &Assurance) -> Problem {
     let detail = match shortfall {
         Shortfall::Scope => {

@@ -1,8 +1,8 @@
-//! The edge that all HTTP functions share: API Gateway's event (payload format 2.0) becomes a request, and the reply
-//! becomes API Gateway's.
+//! The edge that all HTTP functions share: turns API Gateway's event (payload format 2.0) into a request, and the reply
+//! into API Gateway's.
 //!
-//! `lambda_http` converts the same types, but it parses an absolute URL from the scheme and host that the client sent
-//! and panics if such a URL cannot exist. This conversion has no failure: an event that deserializes becomes a request.
+//! `lambda_http` converts the same types. But it parses an absolute URL from the client's scheme and host, and panics
+//! if such a URL cannot exist. This conversion cannot fail: every event that deserializes becomes a request.
 
 use std::convert::Infallible;
 
@@ -32,7 +32,7 @@ where
     lambda_runtime::run(service_fn(answer)).await
 }
 
-/// API Gateway's event. The error for any other JSON quotes none of it, since the runtime logs the error.
+/// API Gateway's event. The runtime logs the error for any other JSON, so that error quotes nothing of it.
 pub struct HttpEvent(ApiGatewayV2httpRequest);
 
 impl<'de> Deserialize<'de> for HttpEvent {
@@ -45,8 +45,8 @@ impl<'de> Deserialize<'de> for HttpEvent {
     }
 }
 
-/// The request of an event. It has what the functions read: method, path and query, headers, path parameters, claims
-/// and body. Scheme and host are the client's to choose, so nothing may depend on them.
+/// The request of an event: method, path and query, headers, path parameters, claims and body. The client chooses
+/// scheme and host, so nothing may depend on them.
 #[must_use]
 pub fn request(HttpEvent(event): HttpEvent) -> Request {
     let mut request = Request::new(body(event.body, event.is_base64_encoded));
@@ -58,7 +58,7 @@ pub fn request(HttpEvent(event): HttpEvent) -> Request {
         .with_request_context(RequestContext::ApiGatewayV2(event.request_context))
 }
 
-/// Path and query; `/` if no URI can have them. The route is the request context's.
+/// Path and query; `/` if they are not a valid URI. The route comes from the request context.
 fn uri(path: Option<&str>, query: Option<&str>) -> Uri {
     let path = path.unwrap_or("/");
     let whole = match query {
@@ -68,7 +68,7 @@ fn uri(path: Option<&str>, query: Option<&str>) -> Uri {
     Uri::builder().path_and_query(whole).build().unwrap_or_default()
 }
 
-/// An invalid base64 body counts as an empty one: handlers refuse it, and no signature fits it.
+/// An invalid base64 body counts as empty: handlers refuse that, and no signature fits it.
 fn body(text: Option<String>, is_base64: bool) -> Body {
     match text {
         None => Body::Empty,
@@ -77,21 +77,21 @@ fn body(text: Option<String>, is_base64: bool) -> Body {
     }
 }
 
-/// Headers of every reply, whoever made it: nobody on the way stores it, and browsers do not guess another media type
-/// and use TLS alone for two years (hstspreload.org). Subdomains are not ours.
+/// Headers of every reply: no cache stores it, and browsers do not guess another media type and use only TLS for two
+/// years (hstspreload.org). Subdomains are not ours.
 const SECURITY: [(HeaderName, HeaderValue); 3] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000")),
 ];
 
-/// The reply as API Gateway takes it. No function sets a cookie.
+/// The reply in API Gateway's form. No function sets a cookie.
 fn reply(response: Response<Body>) -> ApiGatewayV2httpResponse {
     let (parts, body) = response.into_parts();
     let mut reply = ApiGatewayV2httpResponse::default();
     reply.status_code = i64::from(parts.status.as_u16());
     reply.headers = parts.headers;
-    // One value each: `extend` would add a second one.
+    // `insert` leaves one value each; `extend` would add a second one.
     for (name, value) in SECURITY {
         reply.headers.insert(name, value);
     }

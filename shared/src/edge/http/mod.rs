@@ -1,4 +1,4 @@
-//! The HTTP edge: who calls, what the body says, what goes back.
+//! The HTTP edge: the caller, the request, the reply.
 
 pub mod caller;
 pub mod event;

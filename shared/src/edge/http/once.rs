@@ -1,12 +1,12 @@
 //! `Idempotency-Key` on a POST: the header becomes a key, the request a fingerprint, the answer a stored reply.
 //!
-//! Knows HTTP and what an answer of ours means for the key; what is done under it comes in as a closure.
+//! The module knows HTTP and which answer ends a key in which way. The work under the key comes in as a closure.
 //!
-//! | the work ended with | what becomes of the key |
+//! | the work ended with | the key is |
 //! |---|---|
-//! | an answer (2xx) | kept with it; where it holds a link, until the link expires, and spent from then on |
-//! | a refusal because something is used up or over, which no repetition changes | kept with it |
-//! | any other refusal of ours: it consumed nothing | forgotten: free for the same request and for a mended one |
+//! | an answer (2xx) | kept with the answer; a link in it makes the key spent when the link expires |
+//! | a refusal that no retry changes: something is used up or over | kept with the refusal |
+//! | any other refusal of ours: it consumed nothing | forgotten: free for the same request and for a corrected one |
 //! | 429 and 5xx, refusals of Metriport, a collision in the table | given up: the same request takes over at once |
 
 use lambda_http::http::header::{HeaderName, HeaderValue};
@@ -22,25 +22,25 @@ use crate::idempotency::{Begun, Call, Fingerprint, IdempotencyKey, Lease, Refusa
 use crate::owner::OwnerKey;
 use crate::store::{PersonsKeys, StoreError, Table};
 
-/// The header that brings the key.
+/// The header with the key.
 const KEY: &str = "idempotency-key";
-/// The header on a reply that was given before; its value is `true`.
+/// The header on a repeated reply; its value is `true`.
 const REPLAYED: &str = "idempotency-replayed";
-/// `Retry-After` while somebody is at work: most work is done within a second.
+/// `Retry-After` while another request is at work: most work takes less than a second.
 const IN_FLIGHT_RETRY_SECS: u64 = 1;
-/// Refusals that no repetition changes: what they are about is used up, superseded or over.
+/// Refusals that no retry changes: their subject is used up, superseded or over.
 const FINAL: [Code; 3] = [Code::Aal2SessionUsed, Code::ChallengeExpired, Code::ChallengeNotPending];
 
 /// One attempt at the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// The id of the thing to be made.
+    /// The id of the thing to make.
     pub id: Uuid,
-    /// Whether an earlier attempt under the same key may have made it: then it is looked for before a refusal is given.
+    /// Whether an earlier attempt under the same key may have made it. Then the work looks for it before it refuses.
     pub resumed: bool,
 }
 
-/// What the work is answered with.
+/// The answer that the work gives.
 #[derive(Debug)]
 pub struct Answer {
     reply: Response<Body>,
@@ -72,25 +72,25 @@ impl Answer {
 pub struct Post<'a> {
     /// The request.
     pub request: &'a Request,
-    /// Whose it is.
+    /// The person who sent it.
     pub owner: &'a OwnerId,
-    /// A secret it carries besides its body and its token, if it has one.
+    /// A secret that it carries besides its body and its token, if it has one.
     pub credential: Option<&'a str>,
-    /// Where keys are kept.
+    /// The table that holds the keys.
     pub table: &'a Table,
-    /// What they are hashed with.
+    /// The secret for their hashes.
     pub owner_key: &'a OwnerKey,
-    /// How long they and their leases live.
+    /// The life of keys and leases.
     pub timing: Timing,
 }
 
 impl Post<'_> {
-    /// Does the work, or answers as it was answered before under the same key. Without a key it just does the work.
-    /// `id` is a new one.
+    /// Does the work, or repeats the reply given before under the same key. Without a key it only does the work. `id`
+    /// is a new one.
     ///
     /// # Errors
-    /// As the work; and refuses a malformed key, one of another request, one that is being worked under, and one whose
-    /// answer has expired.
+    /// The error of the work. Also refuses a key that is malformed, belongs to another request, has a request at work,
+    /// or whose reply has expired.
     pub async fn once(
         self,
         (now, id): (Time, Uuid),
@@ -108,6 +108,7 @@ impl Post<'_> {
             Begun::Refused(refusal) => Err(refused(refusal).into()),
             Begun::Work(lease) => {
                 let (id, resumed) = (lease.thing(), lease.resumed());
+                // No `?` here: after an error, too, `end` must end the lease.
                 let result = work(Attempt { id, resumed }).await;
                 end(&keys, lease, result).await
             }
@@ -127,7 +128,7 @@ impl Post<'_> {
     }
 }
 
-/// The key, if there is one. Two of them are none, and what is not text is malformed, not missing.
+/// The key, if there is one. Two headers, or one that is not text, are malformed, not missing.
 fn key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
     let malformed = || Problem::new(Code::IdempotencyKeyMalformed);
     let mut values = request.headers().get_all(KEY).iter();
@@ -148,7 +149,7 @@ fn refused(refusal: Refusal) -> Problem {
     }
 }
 
-/// What becomes of the key.
+/// How the lease ends.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Keep(Reply, Option<Time>),
@@ -167,9 +168,10 @@ fn fate(result: &Result<Answer, Error>) -> Fate {
     }
 }
 
-/// Writes down what became of the work, and answers. That the lease was lost matters only to an answer: the one that
-/// counts is the one that is stored, so the caller is told to ask for it. That the answer could not be stored is no
-/// reason to keep it from the caller: what was made is made, and the next request finds it.
+/// Ends the lease, and answers.
+///
+/// If the lease was taken over, this attempt's answer does not count: the caller must ask again for the stored reply.
+/// If the reply cannot be stored, the caller gets it nevertheless: the thing exists, and the next request finds it.
 async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<Answer, Error>) -> Result<Response<Body>, Error> {
     let ended: Result<bool, StoreError> = match fate(&result) {
         Fate::Keep(reply, useful_until) => lease.keep(keys, reply, useful_until).await,
@@ -185,8 +187,8 @@ async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<Answer, Error>
     Ok(answer.reply)
 }
 
-/// A reply as it is stored; none if it is not all text, which replies of ours are. How the rate budget stood then says
-/// nothing about how it stands when the reply is given again.
+/// A reply in stored form; `None` if it is not all text, as our replies are. Rate limit headers are left out: they
+/// would be stale when the reply is repeated.
 fn stored(reply: &Response<Body>) -> Option<Reply> {
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         let value = value.to_str().ok()?;

@@ -1,4 +1,4 @@
-//! Refusals: RFC 9457 `application/problem+json`, with a code from a closed list and what the caller does next.
+//! Refusals: RFC 9457 `application/problem+json`, with a code from a closed list and the caller's next action.
 
 use std::borrow::Cow;
 
@@ -11,9 +11,9 @@ use crate::domain::input::FieldError;
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Which.
+    /// The code.
     pub code: Code,
-    /// More about this one; never a value from the request.
+    /// Details of this refusal; never a value from the request.
     pub detail: Option<Box<str>>,
     /// Fields that are wrong.
     pub errors: Box<[FieldError]>,
@@ -21,12 +21,12 @@ pub struct Problem {
     pub retry_after_secs: Option<u64>,
     /// State of the share that caused the refusal.
     pub rate_limit: Option<Allowance>,
-    /// What a token must show instead, for a refusal of the token that came.
+    /// The requirements for the next token, if the token was refused.
     pub sign_in: Option<Box<SignIn>>,
 }
 
-/// What the app asks its issuer for, so that the next token is taken: the parameters of an authorization request
-/// (OpenID Connect Core 1.0, section 3.1.2.1) and the methods that the token's `amr` must name.
+/// Requirements for the app's next token: parameters of the authorization request (OpenID Connect Core 1.0, section
+/// 3.1.2.1), and methods that the token's `amr` must name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignIn {
@@ -45,7 +45,7 @@ pub struct SignIn {
 }
 
 impl Problem {
-    /// A refusal with nothing more to say than its code does.
+    /// A refusal that consists of its code.
     #[must_use]
     pub fn new(code: Code) -> Self {
         Self {
@@ -58,21 +58,21 @@ impl Problem {
         }
     }
 
-    /// With more about this one.
+    /// Adds details.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into().into_boxed_str());
         self
     }
 
-    /// With the fields that are wrong.
+    /// Adds the fields that are wrong.
     #[must_use]
     pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors.into_boxed_slice();
         self
     }
 
-    /// With one field that is wrong.
+    /// Adds one field that is wrong.
     #[must_use]
     pub fn field(self, pointer: impl Into<String>, detail: &'static str) -> Self {
         self.errors(vec![FieldError {
@@ -81,23 +81,22 @@ impl Problem {
         }])
     }
 
-    /// With the seconds after which trying again makes sense.
+    /// Adds the seconds after which a retry makes sense.
     #[must_use]
     pub const fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_secs = Some(seconds);
         self
     }
 
-    /// With what the next token must show.
+    /// Adds the requirements for the next token.
     #[must_use]
     pub fn sign_in(mut self, sign_in: SignIn) -> Self {
         self.sign_in = Some(Box::new(sign_in));
         self
     }
 
-    /// `WWW-Authenticate` for a refusal of the token: by RFC 9470, section 3, for one that shows too little, and by
-    /// RFC 6750, section 3.1, for one without the scope. API Gateway may pass it on under another name, so the body
-    /// says the same.
+    /// `WWW-Authenticate` for a refused token: RFC 9470, section 3, if it shows too little; RFC 6750, section 3.1, if
+    /// it lacks the scope. API Gateway may rename the header, so the body has the same content.
     #[must_use]
     pub fn www_authenticate(&self) -> Option<String> {
         let sign_in = self.sign_in.as_ref()?;
@@ -160,40 +159,40 @@ struct NextBody<'a> {
     sign_in: Option<&'a SignIn>,
 }
 
-/// What the caller does next: a word from a closed list, and a request where one is meant.
+/// The caller's next action: a word from a closed list, and the request it means, if any.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Next {
     /// The word.
     pub action: &'static str,
-    /// The method of the request meant.
+    /// The method of that request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<&'static str>,
-    /// The path of the request meant.
+    /// The path of that request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Cow<'static, str>>,
-    /// Another action that the caller may take at once.
+    /// Another action that the caller may take at once instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub or: Option<&'static Self>,
 }
 
 impl Next {
-    /// Mend the request and send it again.
+    /// Correct the request and send it again.
     pub const FIX_REQUEST: Self = Self::word("fix_request");
-    /// Send the same request again, after `Retry-After` where given.
+    /// Send the same request again, after `Retry-After` if given.
     pub const RETRY: Self = Self::word("retry");
-    /// A person has to look at it.
+    /// A human must look at it.
     pub const CONTACT_SUPPORT: Self = Self::word("contact_support");
     /// Let the person sign in again.
     pub const SIGN_IN: Self = Self::word("sign_in");
-    /// Nothing to do but wait.
+    /// Wait.
     pub const WAIT: Self = Self::word("wait");
-    /// Nothing to do.
+    /// No action.
     pub const NONE: Self = Self::word("none");
     /// Send the person's demographics.
     pub const PUT_PATIENT: Self = Self::request("put_patient", "PUT", "/v1/patient");
     /// Let the person prove who they are.
     pub const VERIFY_IDENTITY: Self = Self::request("verify_identity", "POST", "/v1/identity-sessions");
-    /// See where the identity stands.
+    /// Read the state of the identity.
     pub const CHECK_IDENTITY: Self = Self::request("check_identity", "GET", "/v1/identity");
     /// Wait for the open page's confirmation, or let the person start over: Metriport reports no cancellation.
     pub const WAIT_OR_VERIFY_IDENTITY: Self = Self {
@@ -202,7 +201,7 @@ impl Next {
         url: None,
         or: Some(&Self::VERIFY_IDENTITY),
     };
-    /// See whether the expired page's confirmation came, or let the person start over.
+    /// Check whether the expired page's confirmation came, or let the person start over.
     pub const CHECK_OR_VERIFY_IDENTITY: Self = Self {
         action: "check_identity",
         method: Some("GET"),
@@ -211,7 +210,7 @@ impl Next {
     };
     /// Let the person pass a new challenge.
     pub const OPEN_CHALLENGE: Self = Self::request("open_challenge", "POST", "/v1/aal2-challenges");
-    /// Look at the pulls there are.
+    /// List the pulls.
     pub const LIST_QUERIES: Self = Self::request("list_network_queries", "GET", "/v1/network-queries");
     /// Ask for the record again.
     pub const REQUEST_RECORD: Self = Self::request("request_record", "POST", "/v1/records");
@@ -248,15 +247,15 @@ impl Next {
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $code:literal $status:literal $title:literal $next:ident;)*) => {
-        /// Every refusal there is. The list is closed: a new one is a change of the API.
+        /// All refusals. The list is closed: a new code changes the API.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $variant,)* }
 
         impl Code {
-            /// All of them.
+            /// All codes.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The word in the body.
+            /// The code in the body.
             #[must_use]
             pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $code,)* } }
 
@@ -268,7 +267,7 @@ macro_rules! codes {
             #[must_use]
             pub const fn title(self) -> &'static str { match self { $(Self::$variant => $title,)* } }
 
-            /// What the caller does next.
+            /// The caller's next action.
             #[must_use]
             pub const fn next(self) -> Next { match self { $(Self::$variant => Next::$next,)* } }
         }
@@ -278,94 +277,94 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON.
     InvalidJson "invalid_json" 400 "The body is not JSON." FIX_REQUEST;
-    /// Another content type.
+    /// The content type is not JSON.
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be application/json." FIX_REQUEST;
-    /// Over 1 MiB.
+    /// The body is larger than 1 MiB.
     BodyTooLarge "body_too_large" 413 "The body is larger than 1 MiB." FIX_REQUEST;
-    /// Fields missing, unknown or malformed.
+    /// Fields are missing, unknown or malformed.
     InvalidRequest "invalid_request" 400 "The request has missing, unknown or malformed fields." FIX_REQUEST;
-    /// The token lacks a claim we need.
+    /// The token lacks a claim that the deployment needs.
     TokenIncomplete "token_incomplete" 403 "The token lacks a claim this deployment needs." SIGN_IN;
-    /// The token was not granted the scope of this API.
+    /// The token does not have the scope of this API.
     ScopeMissing "scope_missing" 403 "The token lacks the scope this deployment requires." SIGN_IN;
     /// The sign-in is too long ago, or was not strong enough.
     ReauthenticationRequired "reauthentication_required" 401
         "The person must sign in again; next lists what the new token must show." SIGN_IN;
-    /// Demographics differ from the token's claims.
+    /// The demographics differ from the token's claims.
     DemographicsMismatch "demographics_mismatch" 403
         "The demographics differ from the claims of the token." FIX_REQUEST;
-    /// Not on the allowlist.
+    /// The redirect URL is not on the allowlist.
     RedirectUrlNotAllowed "redirect_url_not_allowed" 400
         "The redirectUrl is not HTTPS, or not on this deployment's allowlist." FIX_REQUEST;
-    /// Another purpose than `ias`.
+    /// The purpose is not `ias`.
     PurposeNotSupported "purpose_not_supported" 403 "A person's query has the purpose ias and no other." FIX_REQUEST;
-    /// No source asked for.
+    /// The request enables no source.
     NoSourceEnabled "no_source_enabled" 400 "At least one source must be enabled." FIX_REQUEST;
-    /// No patient yet.
+    /// The person has no patient yet.
     PatientNotLinked "patient_not_linked" 409 "There is no patient for this person yet." PUT_PATIENT;
-    /// A change of demographics is under way, or did not finish.
+    /// A change of demographics has not finished.
     PatientChanging "patient_changing" 409
         "A change of the person's demographics has not finished; send them again." PUT_PATIENT;
-    /// One answer to every conflict of links: it must not tell whose patient it is.
+    /// The one answer to every conflict of links: it must not reveal the patient's owner.
     PatientLinkRefused "patient_link_refused" 409
         "The person cannot be linked to a patient automatically." CONTACT_SUPPORT;
-    /// A pull is open, or upstream is busy with the patient's documents.
+    /// A pull is open, or Metriport is busy with the patient's documents.
     PatientLocked "patient_locked" 423 "The patient cannot be changed while records are being retrieved." RETRY;
-    /// Proofed already.
+    /// The identity is verified already.
     IdentityAlreadyVerified "identity_already_verified" 409
         "The identity is verified; proofing again is not needed." OPEN_CHALLENGE;
-    /// Not proofed, or no longer.
+    /// The identity is not verified, or no longer.
     IdentityNotVerified "identity_not_verified" 409 "The identity is not verified." VERIFY_IDENTITY;
-    /// Upstream does not take the identity.
+    /// Metriport does not accept the identity.
     IdentityRejected "identity_rejected" 409
         "The network did not accept the identity; it must be verified again." VERIFY_IDENTITY;
-    /// No session header.
+    /// The session header is missing.
     Aal2SessionMissing "aal2_session_missing" 400 "The header x-aal2-session is missing." OPEN_CHALLENGE;
-    /// Not a session id.
+    /// The session header is not a session id.
     Aal2SessionMalformed "aal2_session_malformed" 400 "The header x-aal2-session is malformed." OPEN_CHALLENGE;
     /// The challenge was not passed.
     Aal2NotVerified "aal2_not_verified" 403 "The challenge was not passed." OPEN_CHALLENGE;
-    /// Unknown, used, superseded or somebody else's.
+    /// The challenge is unknown, used, superseded, or another person's.
     ChallengeNotPending "challenge_not_pending" 409 "No such challenge is pending for this person." OPEN_CHALLENGE;
-    /// Too late.
+    /// The challenge has expired.
     ChallengeExpired "challenge_expired" 409 "The challenge has expired." OPEN_CHALLENGE;
-    /// The session was used before, by anybody.
+    /// The session was used before, by any person.
     Aal2SessionUsed "aal2_session_used" 409 "The AAL2 session was used before." OPEN_CHALLENGE;
-    /// One open run per patient.
+    /// The patient has an open run.
     NetworkQueryOpen "network_query_open" 409 "A network query is open; the AAL2 session was not used." LIST_QUERIES;
-    /// Unknown, or another person's: the same answer.
+    /// The id is unknown, or another person's: the answer is the same.
     NotFound "not_found" 404 "There is nothing of this person's under that id." NONE;
-    /// Neither form of a key.
+    /// The header is not a key in either form.
     IdempotencyKeyMalformed "idempotency_key_malformed" 400
         "The header Idempotency-Key is not a string of 1 to 255 visible ASCII characters." FIX_REQUEST;
-    /// The same key for two requests.
+    /// The key belongs to another request.
     IdempotencyKeyReused "idempotency_key_reused" 422
         "The Idempotency-Key belongs to another request; send this one with a new key." FIX_REQUEST;
-    /// Not answered yet.
+    /// The first request under the key is not answered yet.
     IdempotencyKeyInFlight "idempotency_key_in_flight" 409
         "A request with this Idempotency-Key is being worked on." RETRY;
-    /// Its reply held a link.
+    /// The reply under the key held a link that has expired.
     IdempotencyKeySpent "idempotency_key_spent" 422
         "The link that this Idempotency-Key was answered with has expired; use a new key." FIX_REQUEST;
-    /// Not signed by Metriport.
+    /// The webhook is not signed by Metriport.
     SignatureInvalid "signature_invalid" 401 "The webhook signature is missing or does not match." CONTACT_SUPPORT;
-    /// Changed under the caller's hands.
+    /// The state changed during the request.
     StateChanged "state_changed" 409 "The state changed while the request was handled." RETRY;
-    /// The person's own share.
+    /// The person's own share is used up.
     TooManyRequests "too_many_requests" 429 "The person has used up their own share of requests for now." RETRY;
-    /// As many records as a person may ask for at once.
+    /// The person has as many unfinished records as allowed.
     TooManyOpen "too_many_open" 429 "The person already has three unfinished records." RETRY;
-    /// Upstream's rate limit.
+    /// Metriport's rate limit.
     UpstreamBusy "upstream_busy" 429 "The network takes no more requests at the moment." RETRY;
-    /// No connection.
+    /// Metriport could not be reached.
     UpstreamUnreachable "upstream_unreachable" 503 "The network could not be reached; nothing was sent." RETRY;
-    /// A definite refusal that is not the caller's doing.
+    /// Metriport definitely refused, and the caller is not the cause.
     UpstreamRefused "upstream_refused" 502 "The network refused the request." CONTACT_SUPPORT;
-    /// Sent, and no definite answer.
+    /// The request was sent and got no definite answer.
     UpstreamOutcomeUnknown "upstream_outcome_unknown" 504 "The network gave no definite answer." RETRY;
-    /// Ours.
+    /// A part of this service is busy.
     Unavailable "unavailable" 503 "The service is busy." RETRY;
-    /// Ours.
+    /// A defect of this service.
     Internal "internal" 500 "Something went wrong on our side." CONTACT_SUPPORT;
 }
 

@@ -1,6 +1,6 @@
-//! Headers that tell a caller how their own share stands, so that it can slow down before it is refused:
-//! `RateLimit-Policy: "identity";q=5;w=231` and `RateLimit: "identity";r=4;t=47`
-//! (draft-ietf-httpapi-ratelimit-headers-09). How busy other persons are is in none of them.
+//! Headers with the state of the caller's own share (draft-ietf-httpapi-ratelimit-headers-09), so that the app can slow
+//! down before it is refused: `RateLimit-Policy: "identity";q=5;w=231` and `RateLimit: "identity";r=4;t=47`. They do
+//! not show how busy other persons are.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use lambda_http::{Body, Response};
 
 use crate::domain::budget::Allowance;
 
-/// A reply with the headers.
+/// Adds the headers to a reply.
 #[must_use]
 pub fn limited(mut reply: Response<Body>, allowance: Option<&Allowance>) -> Response<Body> {
     let Some(allowance) = allowance else { return reply };

@@ -1,4 +1,4 @@
-//! What goes back.
+//! Replies to HTTP callers.
 
 use lambda_http::http::HeaderValue;
 use lambda_http::http::header::WWW_AUTHENTICATE;
@@ -9,14 +9,14 @@ use super::problem::Problem;
 use super::rate_limit::limited;
 use crate::edge::error::Error;
 
-/// A JSON reply that nobody on the way may keep.
+/// A JSON reply that no cache may store.
 #[must_use]
 pub fn json(status: u16, body: &impl Serialize) -> Response<Body> {
     build(status, "application/json", body, None)
 }
 
-/// What a step's result says to an HTTP caller. Failures on our side are logged with what the operator needs; the
-/// caller sees the code.
+/// The reply for a step's result. Failures on our side are logged with the context for the operator; the caller gets
+/// only the code.
 #[must_use]
 pub fn respond(result: Result<Response<Body>, Error>) -> Response<Body> {
     match result {

@@ -1,4 +1,4 @@
-//! What a request says: its route, its body, its headers.
+//! Parts of a request: its route, its body, its headers.
 
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
@@ -7,7 +7,7 @@ use super::problem::{Code, Problem};
 use crate::domain::input::{self, Faults, Input, InputError};
 use crate::edge::error::Error;
 
-/// Largest body taken, in bytes.
+/// Largest accepted body, in bytes.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// The route as the template writes it, `METHOD /path/{parameter}`.
@@ -28,7 +28,7 @@ pub fn path_parameter(request: &Request, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// A header's text. One that is not text, or is there more than once, counts as malformed, not as missing.
+/// A header's text. A header that is not text, or is sent more than once, counts as malformed, not as missing.
 #[must_use]
 pub fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
     let mut values = request.headers().get_all(name).iter();
@@ -40,7 +40,8 @@ pub fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
 /// Reads a JSON body.
 ///
 /// # Errors
-/// When it is too large, of another content type or not JSON, and when `read` notes a fault: the refusal names each.
+/// When the body is too large, of another content type or not JSON; and when `read` notes faults, which the refusal
+/// lists.
 pub fn body<T>(request: &Request, read: impl FnOnce(&Input<'_>, &mut Faults) -> Option<T>) -> Result<T, Error> {
     let bytes = request.body().as_ref();
     if bytes.len() > BODY_BYTES_MAX {

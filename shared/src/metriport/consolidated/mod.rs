@@ -1,7 +1,7 @@
-//! Consolidated queries: what was retrieved so far, as one document.
+//! Consolidated queries: everything retrieved so far, as one document.
 //!
-//! They serve the stored record, whichever purpose filled it, and fetch nothing new. The document's link comes in the
-//! webhook `medical.consolidated-data` alone; a missed one is made good by another query.
+//! They serve the stored record, retrieved for any purpose, and fetch nothing new. The document's link arrives only in
+//! the webhook `medical.consolidated-data`. If that is lost, another query replaces it.
 
 mod reply;
 mod start;
@@ -16,10 +16,10 @@ use crate::ports::port;
 port! {
     /// May start consolidated queries.
     pub trait StartConsolidatedQuery via HasUpstream {
-        /// Starts one, or gets the running one that asks the same: repeating it is harmless.
+        /// Starts a query, or returns the running one that asks the same: a repetition is harmless.
         ///
         /// # Errors
-        /// `Garbage`, with unknown effect, for an answer without a request id or about another form; see
+        /// An answer without a request id, or about another form, is `Garbage`, with unknown effect. See
         /// [`UpstreamError`].
         async fn start_consolidated_query(
             &self,

@@ -1,4 +1,4 @@
-//! What upstream says of a consolidated query that it starts, or that runs already.
+//! Metriport's answer about a consolidated query that it starts, or that runs already.
 
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ pub struct ConsolidatedQuery {
 }
 
 impl ConsolidatedQuery {
-    /// One that has just begun.
+    /// A query that has just begun.
     #[must_use]
     pub const fn begun(request: UpstreamRequestId) -> Self {
         Self {
@@ -26,8 +26,8 @@ impl ConsolidatedQuery {
         }
     }
 
-    /// Whether the answer is about another form than was asked; one that does not say is not. Filters are compared on
-    /// the delivery, where a document hangs on them: here they are echoed in more than one spelling.
+    /// Whether the answer names another form than was asked. Filters are compared on the delivery, which brings the
+    /// document: here Metriport echoes them in more than one spelling.
     pub(super) fn is_of_another_form(&self, asked: &Asked) -> bool {
         self.conversion
             .as_deref()
@@ -44,7 +44,7 @@ struct Wire {
     conversion_type: Option<String>,
 }
 
-/// The answer of a start; without a request id nobody could tell the query again.
+/// The answer of a start. Without a request id, the query could not be recognised later.
 pub(super) fn started(reply: &Reply) -> Result<ConsolidatedQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     let request = wire.request_id.and_then(|id| UpstreamRequestId::parse(id).ok());

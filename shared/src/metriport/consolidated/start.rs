@@ -9,7 +9,7 @@ use crate::domain::record::Asked;
 use crate::metriport::call::Call;
 use crate::metriport::{Client, Metadata, Operation, UpstreamError};
 
-/// Must be an object even when there is nothing to say.
+/// Must be an object, even an empty one.
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(skip_serializing_if = "Metadata::is_empty")]

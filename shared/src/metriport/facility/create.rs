@@ -12,11 +12,11 @@ use crate::metriport::{Client, Operation, UpstreamError};
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewFacility {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its National Provider Identifier.
     pub npi: Npi,
-    /// Where it is.
+    /// Its address.
     pub address: FacilityAddress,
     /// Its tax identification number.
     #[serde(skip_serializing_if = "Option::is_none")]

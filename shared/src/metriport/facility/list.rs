@@ -8,7 +8,7 @@ use super::reply::Wire;
 use crate::metriport::call::Call;
 use crate::metriport::{Client, Operation, UpstreamError, tolerant};
 
-/// Lists stand under their resource's name; a bare one is taken too.
+/// Metriport puts a list under its resource's name; a bare list is accepted too.
 #[derive(Deserialize)]
 struct List {
     #[serde(deserialize_with = "tolerant::list")]

@@ -7,7 +7,7 @@ use serde::Serialize;
 #[serde(transparent)]
 pub struct Npi(String);
 
-/// A text that is no NPI.
+/// A text that is not an NPI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an NPI is ten digits of which the last is the check digit")]
 pub struct NpiError;
@@ -33,8 +33,8 @@ impl Npi {
     }
 }
 
-/// The Luhn sum over the digits, as if `80840` stood before them (CMS, "Requirements for National Provider Identifier
-/// and NPI Check Digit"): that prefix adds 24.
+/// The Luhn sum of the digits with the prefix `80840` (CMS, "Requirements for National Provider Identifier and NPI
+/// Check Digit"). The prefix adds 24.
 fn luhn(digits: &str) -> u32 {
     let sum: u32 = digits
         .chars()

@@ -1,4 +1,4 @@
-//! What upstream says of a facility.
+//! Metriport's answer about a facility.
 
 use serde::Deserialize;
 
@@ -8,13 +8,13 @@ use crate::metriport::tolerant;
 /// A facility of the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facility {
-    /// Metriport's id, the deployment parameter of a stack.
+    /// Metriport's id, which is a parameter of the stack.
     pub id: FacilityId,
-    /// Its name; empty if the answer has none.
+    /// Its name; empty if the answer omits it.
     pub name: String,
-    /// Its NPI as upstream writes it.
+    /// Its NPI as Metriport writes it.
     pub npi: Option<String>,
-    /// Whether it is in use; facilities that do not say so are.
+    /// Whether it is in use; a facility that does not say counts as in use.
     pub active: bool,
 }
 

@@ -1,8 +1,8 @@
-//! Folds what is said of single providers to one report a kind of source.
+//! Folds the reports of single providers into one report per kind of source.
 //!
-//! A kind may be repeated (one entry a provider), listed only among the errors, or in both places. The rules are those
-//! of the published package `@metriport/shared`. A word that is not known counts as still running; the deadline of the
-//! run ends that.
+//! A kind may be repeated (one entry per provider), listed only among the errors, or in both places. The rules are
+//! those of the published package `@metriport/shared`. An unknown word counts as still running; the deadline of the run
+//! ends that.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ pub(super) fn reports(sources: &[WireSource], errors: &[WireError]) -> BTreeMap<
     reports
 }
 
-/// A kind is at work while one of its providers is, and has answered if one of them has.
+/// A kind runs while one of its providers runs, and has answered if one of them has.
 fn fold(entries: &[&WireSource]) -> SourceReport {
     let state = |entry: &&WireSource| SourceState::from_wire(entry.status.as_deref().unwrap_or_default());
     let states: Vec<SourceState> = entries.iter().map(state).collect();
@@ -84,8 +84,8 @@ fn not_started() -> SourceReport {
 }
 
 impl SourceReport {
-    /// Adds what an error says. The state stays: another provider of the kind may be at work. The words of a source
-    /// that broke, or is limited, blame nobody: to be proofed again is much to ask for somebody else's outage.
+    /// Adds an error. The state stays, because another provider of the kind may still run. The words of a source that
+    /// broke or is rate limited are not read: its outage must not make a person prove their identity again.
     fn blame(&mut self, error: &WireError) {
         let status = error.http_status.and_then(|status| u16::try_from(status).ok());
         let refuses = status.is_none_or(|status| (400..500).contains(&status) && status != 429);

@@ -1,8 +1,8 @@
-//! Network queries: what asks the exchanges, pharmacies and labs for a person's records.
+//! Network queries, which ask the exchanges, pharmacies and labs for a person's records.
 //!
 //! There are two rails. Individual Access, for the person, needs a proofed identity and an AAL2 session; treatment, for
-//! a provider, needs neither. They are two types, two capabilities and one private sender, so that a function which
-//! serves persons cannot start a query for treatment by leaving something out.
+//! a provider, needs neither. They are two types and two ports over one private sender. So a function that serves
+//! persons cannot start a query for treatment by leaving something out.
 
 mod fold;
 mod reply;
@@ -22,21 +22,21 @@ use crate::ports::port;
 port! {
     /// May start queries on the Individual Access rail.
     pub trait StartNetworkQuery via HasUpstream {
-        /// Starts a query for the person themselves. Consumes the AAL2 session, whatever the answer.
+        /// Starts a query for the person themselves. It consumes the AAL2 session, with any answer.
         ///
         /// # Errors
-        /// With [`UpstreamError::mentions_aal2`] or [`UpstreamError::mentions_identity`] when the person has to prove
-        /// something again; `Garbage`, with unknown effect, for an answer without a request id; see [`UpstreamError`].
+        /// [`UpstreamError::mentions_aal2`] or [`UpstreamError::mentions_identity`] holds when the person has to prove
+        /// something again. An answer without a request id is `Garbage`, with unknown effect. See [`UpstreamError`].
         async fn start_network_query(&self, start: &IasStart) -> Result<NetworkQuery, UpstreamError>;
     }
 }
 
-/// May start queries on the treatment rail. No function of a person's may.
+/// May start queries on the treatment rail. No function that serves persons may.
 pub trait StartTreatmentQuery {
     /// Starts a query for a provider who treats the patient.
     ///
     /// # Errors
-    /// `Garbage`, with unknown effect, for an answer without a request id; see [`UpstreamError`].
+    /// An answer without a request id is `Garbage`, with unknown effect. See [`UpstreamError`].
     fn start_treatment_query(
         &self,
         start: &TreatmentStart,
@@ -44,12 +44,13 @@ pub trait StartTreatmentQuery {
 }
 
 port! {
-    /// May read how a query goes.
+    /// May read the state of a query.
     pub trait ReadNetworkQuery via HasUpstream {
-        /// Reads the query's state.
+        /// Reads it.
         ///
         /// # Errors
-        /// `NotFound` for a query of another account; `Garbage` for another query's answer; see [`UpstreamError`].
+        /// `NotFound` for a query of another account, `Garbage` for an answer about another query. See
+        /// [`UpstreamError`].
         async fn read_network_query(
             &self,
             request: &UpstreamRequestId,
@@ -68,7 +69,7 @@ impl ReadNetworkQuery for Client {
 pub struct RequestedSources(BTreeSet<SourceKind>);
 
 impl RequestedSources {
-    /// `None` without any: upstream refuses a query that asks nobody.
+    /// `None` without any kind: Metriport refuses a query without sources.
     #[must_use]
     pub fn new(kinds: impl IntoIterator<Item = SourceKind>) -> Option<Self> {
         let kinds: BTreeSet<_> = kinds.into_iter().collect();

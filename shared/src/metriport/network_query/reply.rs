@@ -1,4 +1,4 @@
-//! What upstream says of a network query; start and status answer alike.
+//! Metriport's answer about a network query; start and status have the same shape.
 
 use std::collections::BTreeMap;
 
@@ -11,39 +11,39 @@ use crate::metriport::send::Reply;
 use crate::metriport::tolerant::{self, wire_word};
 use crate::metriport::{Mentions, UpstreamError};
 
-/// A network query, as far as it has come.
+/// The state of a network query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkQuery {
     /// Correlates webhooks and status.
     pub request: UpstreamRequestId,
-    /// Where it stands as a whole.
+    /// The state as a whole.
     pub status: NetworkQueryStatus,
-    /// When it began, if the answer says so.
+    /// When it began, if the answer names it.
     pub started_at: Option<Time>,
-    /// One report a kind of source. A kind that was asked for may be missing.
+    /// One report per kind of source. A kind that was asked for may be missing.
     pub sources: BTreeMap<SourceKind, SourceReport>,
 }
 
 wire_word! {
-    /// Where a query stands as a whole.
+    /// The state of a query as a whole.
     NetworkQueryStatus {
-        /// Some source is still at work.
+        /// A source is still running.
         Processing = "processing" | "in-progress",
         /// Every source answered.
         Completed = "completed",
-        /// Some answered, the others failed.
+        /// Some sources answered, the others failed.
         Partial = "partial",
-        /// None answered.
+        /// No source answered.
         Failed = "failed",
     }
 }
 
 wire_word! {
-    /// Where a source stands.
+    /// The state of a source.
     SourceState {
-        /// At work.
+        /// It is running.
         Processing = "processing" | "in-progress",
-        /// It answered, perhaps with nothing; or it was not needed, which the published package counts alike.
+        /// It answered, perhaps with nothing; or it was skipped, which the published package counts the same.
         Completed = "completed" | "skipped",
         /// It did not start, or did not answer.
         Failed = "failed",
@@ -53,7 +53,7 @@ wire_word! {
 /// One kind of source, its providers folded together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceReport {
-    /// Where it stands.
+    /// Its state.
     pub state: SourceState,
     /// When the first of its providers began.
     pub started_at: Option<Time>,
@@ -61,12 +61,12 @@ pub struct SourceReport {
     pub completed_at: Option<Time>,
     /// For a source that did not start: 400 not enabled for the account, 429 the source's rate limit, 500 unexpected.
     pub http_status: Option<u16>,
-    /// What a source that did not start blames: the AAL2 session may be refused here instead of by the call.
+    /// The subject of that error: the AAL2 session may be refused here instead of by the call.
     pub mentions: Mentions,
 }
 
 impl SourceState {
-    /// How the source ended; `None` while it runs, or in a word we do not know.
+    /// How the source ended; `None` while it runs, or for an unknown word.
     #[must_use]
     pub const fn outcome(&self) -> Option<Outcome> {
         match self {
@@ -116,14 +116,14 @@ struct Wire {
     errors: Vec<WireError>,
 }
 
-/// The answer of a start; without a request id nobody could tell the query again.
+/// The answer of a start. Without a request id, the query could not be recognised later.
 pub(super) fn started(reply: &Reply) -> Result<NetworkQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     let request = wire.request_id.clone().and_then(|id| UpstreamRequestId::parse(id).ok());
     Ok(wire.into_query(reply.required(request)?))
 }
 
-/// The answer of a status call; one about another query is none.
+/// The answer of a status call. An answer about another query is garbage.
 pub(super) fn of_request(reply: &Reply, asked: &UpstreamRequestId) -> Result<NetworkQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     match &wire.request_id {

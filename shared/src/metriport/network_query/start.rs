@@ -10,33 +10,34 @@ use crate::domain::{Aal2SessionId, PatientId, ProofedIdentityId};
 use crate::metriport::call::Call;
 use crate::metriport::{Client, Metadata, Operation, UpstreamError};
 
-/// A query a person makes for themselves; cannot be built without proof of who they are and that they are present.
+/// A query that a person makes for themselves. It cannot be built without proof of who they are and that they are
+/// present.
 #[derive(Debug, Clone)]
 pub struct IasStart {
-    /// Whose records.
+    /// The person's patient.
     pub patient: PatientId,
-    /// What IAL2 proofing yielded for that patient.
+    /// The result of IAL2 proofing for that patient.
     pub proofed_identity: ProofedIdentityId,
-    /// What passing the AAL2 challenge yielded just now.
+    /// The result of the AAL2 challenge that the person has just passed.
     pub aal2_session: Aal2SessionId,
-    /// Whom to ask.
+    /// The sources to ask.
     pub sources: RequestedSources,
-    /// Comes back in the webhooks.
+    /// Echoed in the webhooks.
     pub metadata: Metadata,
 }
 
-/// A query a provider makes for treatment.
+/// A query that a provider makes for treatment.
 #[derive(Debug, Clone)]
 pub struct TreatmentStart {
-    /// Whose records.
+    /// The patient.
     pub patient: PatientId,
-    /// Whom to ask.
+    /// The sources to ask.
     pub sources: RequestedSources,
-    /// Comes back in the webhooks.
+    /// Echoed in the webhooks.
     pub metadata: Metadata,
 }
 
-/// Lowercase on the wire. Absent, upstream takes it for treatment: it is always sent.
+/// Lowercase on the wire. Always sent, because Metriport takes a query without it for treatment.
 #[derive(Clone, Copy)]
 enum PurposeOfUse {
     Ias,
@@ -52,7 +53,7 @@ impl PurposeOfUse {
     }
 }
 
-/// Sources as an object of options; the older list is not sent. Unknown options are refused upstream.
+/// Sources as an object of options; the older list is not sent. Metriport refuses unknown options.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {

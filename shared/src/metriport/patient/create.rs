@@ -13,9 +13,9 @@ use crate::metriport::{Client, Operation, UpstreamError};
 pub struct NewPatient {
     /// The facility it is created under; needed for Individual Access too.
     pub facility: FacilityId,
-    /// Our id of the person, to be compared with the answer's.
+    /// Our id of the person, to compare with the answer's.
     pub external_id: ExternalId,
-    /// Who the person says they are.
+    /// The person's demographics.
     pub demographics: Demographics,
 }
 

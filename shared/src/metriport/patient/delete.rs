@@ -7,10 +7,10 @@ use crate::domain::{FacilityId, PatientId};
 use crate::metriport::call::Call;
 use crate::metriport::{Client, Operation, UpstreamError};
 
-/// A patient to be deleted. What becomes of the proofed identity is not documented; count it as lost.
+/// A patient to be deleted. The effect on the proofed identity is not documented; count it as lost.
 #[derive(Debug, Clone)]
 pub struct PatientDeletion {
-    /// Which patient.
+    /// The patient.
     pub patient: PatientId,
     /// Needed only if the patient belongs to several facilities.
     pub facility: Option<FacilityId>,

@@ -8,10 +8,10 @@ use crate::metriport::call::Call;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 impl Client {
-    /// Reads one patient; one with another id than asked for is no answer.
+    /// Reads one patient. An answer about another patient is garbage.
     ///
     /// # Errors
-    /// `PatientNotFound` or `NotFound` if there is none; see [`UpstreamError`].
+    /// `PatientNotFound` or `NotFound` if the patient does not exist; see [`UpstreamError`].
     pub async fn get_patient(&self, id: &PatientId) -> Result<UnverifiedPatient, UpstreamError> {
         let call = Call::new(
             Operation::GetPatient,

@@ -1,7 +1,7 @@
 //! Patients of the account: created, read, found by our id, replaced, deleted.
 //!
-//! Knows what upstream does with demographics: creating is an upsert by likeness, so every answer is a patient that
-//! might be somebody else's until [`UnverifiedPatient::verify`] has seen our own id on it.
+//! Creating is an upsert by similarity. So every answer is a patient that may be another person's, until
+//! [`UnverifiedPatient::verify`] has found our own id on it.
 
 mod body;
 mod create;
@@ -25,7 +25,7 @@ use crate::ports::port;
 port! {
     /// May create patients.
     pub trait CreatePatient via HasUpstream {
-        /// Creates the patient, or gets an existing one that upstream takes for the same person.
+        /// Creates the patient, or returns an existing one that Metriport takes for the same person.
         ///
         /// # Errors
         /// See [`UpstreamError`].
@@ -39,7 +39,7 @@ port! {
 port! {
     /// May look patients up.
     pub trait FindPatient via HasUpstream {
-        /// Finds the patient that carries our id, or `None`. One that answers to it but carries another is an error.
+        /// Finds the patient that carries our id, or `None`. An answer with another id is an error.
         ///
         /// # Errors
         /// `Garbage` for a patient without our id; see [`UpstreamError`].
@@ -50,7 +50,7 @@ port! {
 port! {
     /// May replace a patient's demographics.
     pub trait UpdatePatient via HasUpstream {
-        /// Replaces all of them.
+        /// Replaces all demographics.
         ///
         /// # Errors
         /// `Locked` while documents are processed; see [`UpstreamError`].

@@ -1,6 +1,6 @@
-//! What upstream says of a patient, and whether it is ours.
+//! Metriport's answer about a patient, and whether the patient is ours.
 //!
-//! Demographics in the answer are not read: what is not held cannot leak, and nothing depends on them.
+//! The answer's demographics are not read: nothing depends on them, and data that is not held cannot leak.
 
 use serde::Deserialize;
 
@@ -8,41 +8,41 @@ use crate::domain::{ExternalId, FacilityId, PatientId};
 use crate::metriport::send::Reply;
 use crate::metriport::{UpstreamError, tolerant};
 
-/// A patient known to carry our id.
+/// A patient that carries our id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patient {
     /// Metriport's id.
     pub id: PatientId,
     /// The facilities it belongs to.
     pub facilities: Vec<FacilityId>,
-    /// Whether the person opted out of the exchanges, if the answer says so.
+    /// Whether the person opted out of the exchanges, if the answer states it.
     pub hie_opt_out: Option<bool>,
 }
 
-/// A patient that may be somebody else's. Creating one returns an existing patient whose demographics are alike, with
-/// 201 and with its own `externalId`; so nothing but that id tells whose record it is.
+/// A patient that may be another person's. A create may return an existing patient with similar demographics, with 201
+/// and with its own `externalId`. So only that id shows whose record it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnverifiedPatient {
     patient: Patient,
     external_id: Option<ExternalId>,
 }
 
-/// The patient does not carry our id: stop, and have a person look at it.
+/// The patient does not carry our id: stop, and let a human look at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the patient does not carry the expected external id")]
 pub struct ForeignPatient;
 
 impl UnverifiedPatient {
-    /// A patient with the external id it was answered with.
+    /// A patient, with the external id of the answer.
     #[must_use]
     pub fn new(patient: Patient, external_id: Option<ExternalId>) -> Self {
         Self { patient, external_id }
     }
 
-    /// Gives the patient out if it carries exactly this id.
+    /// Returns the patient if it carries exactly this id.
     ///
     /// # Errors
-    /// [`ForeignPatient`] if it carries another one, or none that can be read.
+    /// [`ForeignPatient`] if it carries another id, or no readable one.
     pub fn verify(self, ours: &ExternalId) -> Result<Patient, ForeignPatient> {
         if self.external_id.as_ref() == Some(ours) {
             Ok(self.patient)
@@ -73,7 +73,7 @@ struct Wire {
     status: Option<WireStatus>,
 }
 
-/// The newer home of the opt-out; the top-level one is still answered.
+/// The newer place of the opt-out; Metriport still answers the top-level one too.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireStatus {

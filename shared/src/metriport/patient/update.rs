@@ -8,14 +8,14 @@ use crate::domain::{Demographics, ExternalId, FacilityId, PatientId};
 use crate::metriport::call::Call;
 use crate::metriport::{Client, Operation, UpstreamError};
 
-/// A full replacement. Shares the rate limit of creating patients.
+/// A full replacement. It shares the rate limit of creating patients.
 #[derive(Debug, Clone)]
 pub struct PatientUpdate {
-    /// Which patient.
+    /// The patient.
     pub patient: PatientId,
     /// The facility it belongs to.
     pub facility: FacilityId,
-    /// Our id of the person; left out, it would be erased.
+    /// Our id of the person; Metriport would erase it if it were left out.
     pub external_id: ExternalId,
     /// All demographics.
     pub demographics: Demographics,

@@ -16,7 +16,7 @@ pub use webhook_url::{WebhookUrlProblem, refused_webhook_texts, webhook_url_prob
 use super::{Client, UpstreamError};
 use crate::ports::port;
 
-/// May read and change where webhooks go, and read the key that signs them.
+/// May read and change the webhook URL, and read the key that signs webhooks.
 pub trait WebhookSettings {
     /// Reads the settings.
     ///
@@ -24,14 +24,14 @@ pub trait WebhookSettings {
     /// See [`UpstreamError`].
     fn read_settings(&self) -> impl Future<Output = Result<Settings, UpstreamError>> + Send;
 
-    /// Sets where webhooks go; upstream pings the address at once. The key stays the same.
+    /// Sets the webhook URL; Metriport pings it at once. The key stays the same.
     ///
     /// # Errors
-    /// `BadRequest` for an address upstream refuses, AWS's own host names among them; see [`UpstreamError`].
+    /// `BadRequest` for a URL that Metriport refuses, such as AWS's own host names; see [`UpstreamError`].
     fn set_webhook_url(&self, url: &url::Url) -> impl Future<Output = Result<Settings, UpstreamError>> + Send;
 
-    /// Clears where webhooks go, and the key with it, so that setting an address makes another key; or does nothing:
-    /// the pages say the one, and some of the public code does the other.
+    /// Clears the webhook URL and, by the pages, the key too, so that setting a URL makes another key. Some of the
+    /// public code does nothing instead.
     ///
     /// # Errors
     /// See [`UpstreamError`].
@@ -39,16 +39,16 @@ pub trait WebhookSettings {
 }
 
 port! {
-    /// May see that deliveries failed and have them sent again.
+    /// May count failed deliveries and request them again.
     pub trait WebhookReplay via HasUpstream {
-        /// Counts deliveries under way and failed; `None` if no webhook was ever set.
+        /// Counts running and failed deliveries; `None` if no webhook was ever set.
         ///
         /// # Errors
         /// See [`UpstreamError`].
         async fn webhook_status(&self) -> Result<Option<WebhookStatus>, UpstreamError>;
 
-        /// Has every failed delivery sent again, oldest first, as first written: same message id, dead links, no
-        /// metadata.
+        /// Makes Metriport send every failed delivery again, oldest first, as first written: same message id, dead
+        /// links, no metadata.
         ///
         /// # Errors
         /// See [`UpstreamError`].

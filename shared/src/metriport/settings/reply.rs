@@ -1,4 +1,4 @@
-//! What upstream says of the account's settings.
+//! Metriport's answer about the account's settings.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -9,16 +9,16 @@ use crate::metriport::{UpstreamError, tolerant};
 /// The account's settings. `Debug` shows neither the key nor the account.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Whose they are: the account's id, in whatever words upstream has for it.
+    /// The account's id, as Metriport writes it.
     pub account: Option<SecretString>,
-    /// Where webhooks go.
+    /// The webhook URL.
     pub webhook_url: Option<String>,
-    /// What signs them.
+    /// The key that signs webhooks.
     pub webhook_key: Option<SecretString>,
 }
 
 impl Settings {
-    /// Whether both are the same account's, as far as upstream says.
+    /// Whether both are of the same account, by the ids in the answers.
     #[must_use]
     pub fn is_of_same_account(&self, other: &Self) -> bool {
         fn id(settings: &Settings) -> Option<&str> {

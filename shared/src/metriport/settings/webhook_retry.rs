@@ -1,5 +1,5 @@
-//! `POST /settings/webhook/retry` (docs.metriport.com, page `settings/retry-webhook`). The answer is a text that says
-//! nothing.
+//! `POST /settings/webhook/retry` (docs.metriport.com, page `settings/retry-webhook`). The answer is a text without
+//! information.
 
 use reqwest::Method;
 

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use crate::metriport::call::Call;
 use crate::metriport::{Client, Operation, UpstreamError, tolerant};
 
-/// How deliveries are going. Upstream's free-text detail is not kept.
+/// The state of deliveries. Metriport's free-text detail is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WebhookStatus {
-    /// Whether the last delivery worked, if the answer says so. A `false` does not stop later ones.
+    /// Whether the last delivery worked, if the answer states it. A `false` does not stop later ones.
     pub enabled: Option<bool>,
-    /// Deliveries under way.
+    /// Deliveries that are running.
     pub processing: u64,
     /// Deliveries that failed and wait for [`super::WebhookReplay::retry_webhooks`].
     pub failed: u64,
@@ -43,7 +43,7 @@ pub(super) async fn read(client: &Client) -> Result<Option<WebhookStatus>, Upstr
 }
 
 impl Wire {
-    /// `None` if no settings exist: the object is empty then. A count that is missing beside others is zero.
+    /// `None` if no settings exist: the object is then empty. If only one count is missing, it is zero.
     fn status(self) -> Option<WebhookStatus> {
         let counts = (self.webhook_requests_processing, self.webhook_requests_failed);
         if self.webhook_enabled.is_none() && counts == (None, None) {

@@ -1,18 +1,18 @@
-//! Which URLs Metriport takes for webhooks.
+//! URLs that Metriport accepts for webhooks.
 //!
-//! It looks for certain texts anywhere in the URL, host, port, path and query alike, and answers 400 `Invalid URL`
-//! without saying which it found (public code, `packages/api/src/routes/settings.ts`). So a host name that a stage or
-//! an id is part of can be refused by chance.
+//! Metriport searches for certain texts in the whole URL: host, port, path and query. It answers 400 `Invalid URL`
+//! without naming the text (public code, `packages/api/src/routes/settings.ts`). So a host name that contains a stage
+//! or an id can be refused by chance.
 
 use url::Url;
 
-/// Longest URL taken, in characters.
+/// Longest accepted URL, in characters.
 const CHARS_MAX: usize = 2048;
 
 const THIS_MACHINE: &str = "it stands for the machine itself";
 const REBINDING: &str = "it is in the name of a domain that leads to private addresses";
 
-/// Texts that no URL may hold, in lower case, and why. A text that another one is part of is left out.
+/// Texts that no URL may contain, in lower case, and why. A text that contains another one is left out.
 const REFUSED: [(&str, &str); 27] = [
     (
         "amazonaws.com",
@@ -49,7 +49,7 @@ const REFUSED: [(&str, &str); 27] = [
     ("yoogle.com", REBINDING),
 ];
 
-/// The texts that no webhook URL may hold, in lower case.
+/// The texts that no webhook URL may contain, in lower case.
 pub fn refused_webhook_texts() -> impl Iterator<Item = &'static str> {
     REFUSED.into_iter().map(|(text, _)| text)
 }
@@ -57,29 +57,29 @@ pub fn refused_webhook_texts() -> impl Iterator<Item = &'static str> {
 /// Why a URL cannot be registered for webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookUrlProblem {
-    /// No URL, or one without a host.
+    /// Not a URL, or a URL without a host.
     #[error("it is no URL with a host")]
     NotAUrl,
-    /// Longer than Metriport takes.
+    /// Longer than Metriport accepts.
     #[error("it is longer than 2048 characters")]
     TooLong,
-    /// Not HTTPS: what comes is about people's health.
+    /// Not HTTPS: webhooks are about people's health.
     #[error("it is not https")]
     NotHttps,
     /// Credentials or a fragment, which get lost or logged on the way.
     #[error("it has credentials or a fragment")]
     Decorated,
-    /// Metriport refuses URLs with this text in them.
+    /// Metriport refuses URLs that contain this text.
     #[error("it holds `{text}`, which Metriport refuses: {why}")]
     Refused {
         /// The text.
         text: &'static str,
-        /// The reason for that.
+        /// The reason.
         why: &'static str,
     },
 }
 
-/// Says why a URL cannot be registered for webhooks, if so.
+/// Why a URL cannot be registered for webhooks; `None` if it can.
 #[must_use]
 pub fn webhook_url_problem(text: &str) -> Option<WebhookUrlProblem> {
     let Some(url) = Url::parse(text).ok().filter(Url::has_host) else {
@@ -97,7 +97,7 @@ pub fn webhook_url_problem(text: &str) -> Option<WebhookUrlProblem> {
     refused(text)
 }
 
-/// Looked for in the URL as it was written and as it is sent: a host may be spelled in more than one way.
+/// Searches the URL as written and as sent: a host may be spelled in more than one way.
 fn refused(text: &str) -> Option<WebhookUrlProblem> {
     let spelled = text.to_lowercase();
     let sent = Url::parse(text).map(String::from).unwrap_or_default().to_lowercase();

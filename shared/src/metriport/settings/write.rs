@@ -7,14 +7,14 @@ use super::{Settings, reply};
 use crate::metriport::call::Call;
 use crate::metriport::{Client, Operation, UpstreamError};
 
-/// Unknown properties are refused here, unlike elsewhere.
+/// Metriport refuses unknown properties here, unlike elsewhere.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
     webhook_url: &'a str,
 }
 
-/// An empty address clears it.
+/// An empty URL clears it.
 pub(super) async fn set_webhook_url(client: &Client, url: &str) -> Result<Settings, UpstreamError> {
     let body = Body { webhook_url: url };
     let call = Call::new(Operation::WriteSettings, Method::POST, ["settings"]).json(&body);

@@ -1,14 +1,14 @@
-//! What is looked at while a record goes by: whether it is what was asked for, and whole, as far as that can be told.
+//! Checks a record as it passes: whether it is the requested form, and complete, as far as its bytes show that.
 
 use std::collections::BTreeMap;
 
 use crate::domain::record::Conversion;
 use crate::records::{BundleScan, RecordsError};
 
-/// How far from its two ends the marks of a PDF may stand (PDF Reference 1.7, appendix H, on headers and trailers).
+/// How far from its two ends the marks of a PDF may be (PDF Reference 1.7, appendix H, on headers and trailers).
 const PDF_MARGIN_BYTES: usize = 1024;
 
-/// A record as it goes by.
+/// The check of a passing record.
 pub(super) enum Reading {
     Bundle(BundleScan),
     Pdf(PdfEnds),
@@ -33,7 +33,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The end, after so many bytes. Resources by type, of a Bundle.
+    /// Ends the check, after so many bytes. Returns the resources of a Bundle by type.
     pub(super) fn finish(&mut self, bytes: u64) -> Result<BTreeMap<String, u64>, RecordsError> {
         match self {
             Self::Bundle(scan) => return Ok(std::mem::take(scan).finish()?),
@@ -45,7 +45,7 @@ impl Reading {
     }
 }
 
-/// The first and the last bytes of what should be a PDF.
+/// The first and the last bytes of a presumed PDF.
 #[derive(Default)]
 pub(super) struct PdfEnds {
     first: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Where the bytes of one transfer go.
+//! Receives the bytes of one transfer: checks and hashes them, and sends them to the bucket in parts.
 
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
@@ -14,7 +14,7 @@ use super::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, STALL, TIDY};
 use crate::domain::record::{Conversion, StoredObject};
 use crate::records::{Part, PutRecord, RecordsError, Upload};
 
-/// A part under way: its number, what the bucket says to it, and its bytes, of which the room is used again.
+/// A part being sent: its number, the bucket's answer, and its bytes, whose memory is used again.
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<(i32, Part, Bytes), RecordsError>> + Send + 'a>>;
 
 pub(super) struct Sink<'a, B> {
@@ -24,14 +24,14 @@ pub(super) struct Sink<'a, B> {
     reading: Reading,
     hash: Sha256,
     bytes: u64,
-    /// The part that is being filled.
+    /// The part being filled.
     filling: BytesMut,
-    /// Room of parts that have arrived: fresh memory costs as much as the hash.
+    /// Memory of uploaded parts, for reuse: fresh memory costs as much as the hash.
     spare: Vec<BytesMut>,
     upload: Option<Upload>,
     begun: i32,
     sending: FuturesUnordered<Sending<'a>>,
-    /// Parts that have arrived, by number.
+    /// Uploaded parts, by number.
     parts: BTreeMap<i32, Part>,
 }
 
@@ -53,7 +53,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         }
     }
 
-    /// Takes everything in, to the object that is then in the bucket.
+    /// Takes in the whole stream. Returns the object that is then in the bucket.
     pub(super) async fn take_in<S>(
         &mut self,
         opening: impl Future<Output = Result<S, RecordsError>>,
@@ -66,6 +66,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         while let Some(piece) = self.next(&mut stream).await? {
             self.take(&piece).await?;
         }
+        // Checked before the object becomes visible, so that an incomplete record is never stored.
         let counts = self.reading.finish(self.bytes)?;
         self.place().await?;
         Ok(StoredObject {
@@ -76,7 +77,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         })
     }
 
-    /// The next piece. The parts under way go on meanwhile.
+    /// The next piece. The parts being sent proceed during the wait.
     async fn next<S>(&mut self, stream: &mut Pin<&mut S>) -> Result<Option<Bytes>, RecordsError>
     where
         S: Stream<Item = Result<Bytes, RecordsError>>,
@@ -108,7 +109,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         Ok(())
     }
 
-    /// Sends the part that is full. The first one has no room before the first byte comes.
+    /// Sends a full part, and provides memory for the next one. No memory is taken before the first byte.
     async fn make_room(&mut self) -> Result<(), RecordsError> {
         if self.filling.len() == PART_BYTES {
             self.send().await?;
@@ -119,7 +120,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         Ok(())
     }
 
-    /// Sends what is filled, when fewer parts are under way than may be.
+    /// Sends the filled part, as soon as fewer than [`PARTS_AT_ONCE`] parts are being sent.
     async fn send(&mut self) -> Result<(), RecordsError> {
         let upload = match &self.upload {
             Some(upload) => upload.clone(),
@@ -152,7 +153,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         Ok(())
     }
 
-    /// Sends the rest and makes the whole visible. Below one part a single put is enough.
+    /// Sends the rest and makes the object visible. A record smaller than one part takes a single put.
     async fn place(&mut self) -> Result<(), RecordsError> {
         if self.upload.is_none() && self.filling.len() < PART_BYTES {
             let whole = std::mem::take(&mut self.filling).freeze();
@@ -169,10 +170,10 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         self.bucket.complete(upload, parts).await
     }
 
-    /// Throws the upload away. Its parts are never visible; what is missed here, the bucket's lifecycle rule removes.
+    /// Discards the upload. Its parts are never visible; the bucket's lifecycle rule removes any that remain.
     pub(super) async fn discard(mut self) {
         let Some(upload) = self.upload.take() else { return };
-        // S3 may keep a part that arrives after the abort.
+        // S3 may keep a part that arrives after the abort, so the parts being sent end first.
         let under_way = timeout(TIDY, self.sending.by_ref().for_each(|_| async {})).await;
         self.sending.clear();
         let aborted = timeout(TIDY, self.bucket.abort(&upload)).await;

@@ -10,13 +10,13 @@ use crate::records::{Part, ScanError, Upload};
 
 type Piece = Result<Bytes, RecordsError>;
 
-/// A bucket whose parts arrive when they may, and not in order.
+/// A bucket whose parts arrive late and out of order.
 #[derive(Default)]
 struct Fake {
     state: Mutex<State>,
     /// Parts wait for a permit, if there is a gate.
     gate: Option<Semaphore>,
-    /// What is refused.
+    /// The call that is refused.
     refuses: Option<Call>,
 }
 
@@ -61,14 +61,14 @@ impl Fake {
         }
     }
 
-    /// As many uploads ended as began, and there is nothing to see.
+    /// Whether every upload was aborted and nothing is visible.
     fn is_clean(&self) -> bool {
         let state = self.state.lock().unwrap();
         state.begun == state.aborted && state.objects.is_empty() && state.parts.is_empty()
     }
 }
 
-/// A part under way; one that is dropped is not any more.
+/// A part being sent, until it is dropped.
 struct UnderWay<'a>(&'a Fake);
 
 impl<'a> UnderWay<'a> {
@@ -223,7 +223,7 @@ async fn what_the_bucket_refuses_leaves_nothing_behind() {
     }
 }
 
-/// Time passes as fast as everybody waits.
+/// The paused clock advances when every task waits.
 #[tokio::test(start_paused = true)]
 async fn a_transfer_that_stalls_is_given_up() {
     let fake = Fake::default();
@@ -257,7 +257,7 @@ async fn a_transfer_that_drips_ends_before_the_function() {
     assert!(fake.is_clean() && fake.state.lock().unwrap().begun == 1);
 }
 
-/// Parts that never arrive are not waited for longer than the function has left.
+/// A transfer waits for hanging parts no longer than the function has left.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_hangs_is_aborted_all_the_same() {
     let fake = Fake::held_up();

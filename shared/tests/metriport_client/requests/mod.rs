@@ -1,4 +1,4 @@
-//! What each call puts on the wire, to the letter.
+//! The exact requests that each call puts on the wire.
 
 mod account;
 mod person;
@@ -33,7 +33,7 @@ fn patient_body() -> Value {
     body
 }
 
-/// What every request carries, and whether this one has a body of JSON.
+/// Checks the parts that every request has, and whether this one has a JSON body.
 fn assert_common(seen: &Seen, has_body: bool) {
     assert_eq!(seen.header("x-api-key"), Some("c2VjcmV0OmN1c3RvbWVy"));
     assert_eq!(seen.header("user-agent"), Some("individual-access/test"));
