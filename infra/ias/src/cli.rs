@@ -15,16 +15,16 @@ use crate::smoke::{self, SmokeArgs};
 use crate::stand_in::{self, StandInArgs};
 use crate::{explain, pull, up};
 
-/// Individual Access on one machine: a person pulls their own medical record.
+/// Individual Access: pull a person's own medical record on one machine, and operate a deployment.
 #[derive(Debug, Parser)]
 #[command(name = "ias", version, about)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start everything, play the app, the browser and the person, pull twice, and show the record.
@@ -33,26 +33,26 @@ pub enum Command {
     Up(UpArgs),
     /// Pull once over a deployed API, step by step, and show the record as a table.
     Smoke(SmokeArgs),
-    /// Start the stand-in for Metriport and an issuer of tokens alone, for a deployment that runs elsewhere.
+    /// Start only the stand-in for Metriport and an issuer of tokens, for a deployment that runs elsewhere.
     StandIn(StandInArgs),
-    /// Tell in plain words what happened to a pull, from a running API.
+    /// Explain in plain words what happened to a pull, from a running API.
     Explain(ExplainArgs),
-    /// Look at what the functions gave up, in AWS or in a running sandbox, and send it back.
+    /// List the dead letters of a stack in AWS or of a running sandbox, or send them back.
     ///
     /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_ENDPOINT_URL_SQS.
     DeadLetters(DeadLettersArgs),
-    /// Set up the account at Metriport and the secrets of a deployment, look them over, and change their keys.
+    /// Set up the account at Metriport and the secrets of a deployment, check them, and change their keys.
     ///
-    /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
-    /// AWS_ENDPOINT_URL_SECRETS_MANAGER and, to release a patient, AWS_ENDPOINT_URL_DYNAMODB.
+    /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL_SECRETS_MANAGER
+    /// and, to release a patient, AWS_ENDPOINT_URL_DYNAMODB.
     Account(AccountArgs),
-    /// The effective policies of the functions as the sandbox enforces them, as JSON.
+    /// Print the effective policies of the functions, as the sandbox enforces them, as JSON.
     #[command(hide = true)]
     Policies,
-    /// One function in this process, as the host starts it.
+    /// Run one function in this process, as the host starts it.
     #[command(hide = true)]
     Function {
-        /// Its name.
+        /// Name of the function.
         name: String,
     },
 }
@@ -66,10 +66,10 @@ pub struct PullArgs {
     /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
     #[arg(long, requires = "record")]
     pub replace_patient: bool,
-    /// Where the pulled record is written.
+    /// Write the pulled record to this file.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Whose pull it is: a behaviour of the networks.
+    /// Persona of the person, which decides how the networks behave.
     #[arg(
         long,
         value_name = "NAME",
@@ -92,23 +92,23 @@ pub struct PullArgs {
 /// Options of `up`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct UpArgs {
-    /// Port of the API on 127.0.0.1; a free one if not given.
+    /// Port of the API on 127.0.0.1; a free port if not given.
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Keep tables, queues, objects, secrets and the stand-in's patients here; in memory if not given.
+    /// Keep tables, queues, objects, secrets and the stand-in's patients in this folder; in memory if not given.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// A web origin whose pages may call the API and read records, such as http://localhost:5173; may be given more
-    /// than once. None by default, as in the template.
+    /// than once. By default no origin may, as in the template.
     #[arg(long = "origin", value_name = "URL", value_parser = origin)]
     pub origins: Vec<String>,
-    /// Admit more requests than the template's throttles do, for a load test.
+    /// Admit more requests than the template's throttles admit, for a load test.
     #[arg(long)]
     pub no_throttle: bool,
-    /// Let a person have more than their share of what all persons share, for a load test of one person.
+    /// Let a person exceed their share of what all persons share, for a load test of one person.
     #[arg(long)]
     pub no_shares: bool,
-    /// Take only demographics that agree with the claims given_name, family_name and birthdate of the caller's token.
+    /// Accept only demographics that agree with the claims given_name, family_name and birthdate of the caller's token.
     #[arg(long)]
     pub bind_demographics: bool,
     /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
@@ -123,7 +123,7 @@ pub struct UpArgs {
     /// Show the hosted pages, for a person with an authenticator app, instead of passing them at once.
     #[arg(long)]
     pub pages: bool,
-    /// Print what the functions log.
+    /// Print the logs of the functions.
     #[arg(long)]
     pub logs: bool,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
@@ -152,7 +152,7 @@ impl fmt::Debug for ExplainArgs {
     }
 }
 
-/// An origin as browsers write it in `Origin`: nothing else would ever match.
+/// Accepts an origin only as browsers write it in `Origin`, because no other form would ever match.
 fn origin(text: &str) -> Result<String, String> {
     let url = url::Url::parse(text).map_err(|error| error.to_string())?;
     let written = url.origin().ascii_serialization();
@@ -200,7 +200,7 @@ pub fn run(command: Command) -> ExitCode {
     })
 }
 
-/// Runs the work of a command on all processors; its error is printed, and is the exit status.
+/// Runs the work of a command on a multi-threaded runtime. Prints its error, which decides the exit status.
 pub fn run_to_end(work: impl Future<Output = Result<(), String>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = runtime
@@ -215,7 +215,7 @@ pub fn run_to_end(work: impl Future<Output = Result<(), String>>) -> ExitCode {
     }
 }
 
-/// Prints the effective policies, for a judge that holds them against AWS's own transform.
+/// Prints the effective policies, which a judge compares with AWS's own transform.
 fn policies() -> Result<(), String> {
     let policies = effective_policies().map_err(|error| error.to_string())?;
     say(&policies.to_string());

@@ -1,6 +1,6 @@
-//! `ias dead-letters`: what the functions gave up and what SQS moved after its last receive, and how to send it back.
-//! Works on a stack in AWS as on a running sandbox, by the variables that AWS's own tools read. Shows codes, counts,
-//! ages and SQS's own ids; never a body.
+//! `ias dead-letters`: lists and sends back the messages that functions gave up or that SQS moved after their last
+//! receive. It works on AWS and on a running sandbox, by the variables that AWS's own tools read. It shows codes,
+//! counts, ages and SQS's own ids, never a body.
 
 mod queue;
 
@@ -19,27 +19,29 @@ pub use queue::{Letter, LetterQueue, Redriven, Seen};
 /// Options of `dead-letters`.
 #[derive(Debug, Clone, Args)]
 pub struct DeadLettersArgs {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: DeadLettersCommand,
 }
 
-/// What to do with dead letters.
+/// Commands on dead letters.
 #[derive(Debug, Clone, Subcommand)]
 pub enum DeadLettersCommand {
-    /// Count them by queue and reason. They are hidden from others while they are counted, for two minutes at most.
+    /// Count dead letters by queue and reason. While they are counted, SQS hides them from others, for two minutes at
+    /// most.
     List(ListArgs),
-    /// Send them back to the queue they came from. One that was sent and not deleted comes twice, which is harmless.
+    /// Send dead letters back to the queue they came from. A letter that was sent but not deleted is sent again, which
+    /// is harmless.
     Redrive(RedriveArgs),
 }
 
-/// Which queues.
+/// The queues.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
-    /// Name of the stack whose queues they are.
+    /// Name of the stack that has the queues.
     #[arg(long, env = "STACK_NAME", default_value = "ias", value_name = "NAME")]
     pub stack: String,
-    /// Only those of one queue: webhook-events, run-advance or record-fetch.
+    /// Only this queue's dead letters: webhook-events, run-advance or record-fetch.
     #[arg(long, value_name = "QUEUE", value_parser = source)]
     pub queue: Option<Source>,
 }
@@ -49,7 +51,7 @@ pub struct Place {
 pub struct ListArgs {
     #[command(flatten)]
     place: Place,
-    /// Show the id of each, too.
+    /// Also show the id of each dead letter.
     #[arg(long)]
     ids: bool,
 }
@@ -61,28 +63,28 @@ pub struct RedriveArgs {
     place: Place,
     #[command(flatten)]
     which: Which,
-    /// Say what would be sent back, and send nothing.
+    /// Print what would be sent back, and send nothing.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Which dead letters.
+/// The dead letters to send back.
 #[derive(Debug, Clone, Default, Args)]
 #[group(required = true, multiple = false)]
 pub struct Which {
-    /// Those given up for this reason, as `list` shows it.
+    /// Those that were given up for this reason, as `list` shows it.
     #[arg(long, value_name = "REASON")]
     pub reason: Option<String>,
-    /// The one with this id, its own or that of the message that died; may be given more than once.
+    /// The dead letter with this id: its own, or that of the message that died. May be given more than once.
     #[arg(long = "id", value_name = "ID")]
     pub ids: Vec<String>,
-    /// All of them.
+    /// All dead letters.
     #[arg(long)]
     pub all: bool,
 }
 
 impl Which {
-    /// Whether a letter is meant.
+    /// Whether the options select a dead letter.
     #[must_use]
     pub fn means(&self, letter: &Letter) -> bool {
         self.all
@@ -96,7 +98,6 @@ fn source(name: &str) -> Result<Source, String> {
     found.ok_or_else(|| format!("one of {}", Source::ALL.map(Source::name).join(", ")))
 }
 
-/// Runs the command.
 pub(crate) async fn dead_letters(args: &DeadLettersArgs) -> Result<(), String> {
     let place = match &args.command {
         DeadLettersCommand::List(list) => &list.place,
@@ -145,7 +146,7 @@ async fn redrive(queues: &[LetterQueue], which: &Which, dry_run: bool) -> Result
     Ok(())
 }
 
-/// What lies in one queue, by reason.
+/// Describes the dead letters of one queue, by reason.
 #[must_use]
 pub fn told(source: Source, seen: &Seen, ids: bool, now: Time) -> Vec<String> {
     let Seen { letters, more } = seen;
@@ -194,7 +195,7 @@ fn reason(died: &Died) -> String {
     }
 }
 
-/// In the largest unit that is full.
+/// The age in the largest full unit.
 fn age(since: Time, now: Time) -> String {
     const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "min")];
     let secs = since.until(now).as_secs();

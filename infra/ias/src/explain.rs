@@ -1,4 +1,4 @@
-//! `ias explain`: what happened to a pull, in plain words, from its timeline.
+//! `ias explain`: describes in plain words what happened to a pull, from its timeline.
 
 use reqwest::Method;
 use sandbox_machine::app::App;
@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::cli::ExplainArgs;
 use crate::report::say_line;
 
-/// Asks the API for a pull and its timeline, and prints them as a person would tell it.
 pub(crate) async fn explain(args: &ExplainArgs) -> Result<(), String> {
     let app = App::new(&args.api, args.token.required()?.expose_secret()).map_err(|error| error.to_string())?;
     let path = format!("/v1/network-queries/{}", args.run);
@@ -33,7 +32,7 @@ async fn fetch(app: &App, path: &str) -> Result<Value, String> {
     }
 }
 
-/// The pull as it stands, and a line for everything that happened.
+/// The pull's present status, and a line for each event.
 #[must_use]
 pub fn told(run: &Value, timeline: &Value) -> Vec<String> {
     let mut lines = vec![format!(
@@ -63,7 +62,6 @@ fn word<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What one event means.
 fn sentence(event: &Value) -> String {
     let reason = word(event, "reason").replace('_', " ");
     let until = word(event, "until");
@@ -98,7 +96,6 @@ fn sentence(event: &Value) -> String {
     }
 }
 
-/// What upstream said of each source.
 fn reported(event: &Value) -> String {
     let sources = event.pointer("/report/sources").and_then(Value::as_array);
     let said = sources.into_iter().flatten().map(|source| {
@@ -115,7 +112,7 @@ mod tests {
     use shared::domain::run::{Deferral, Outcome, Reason, Report, RunEvent};
     use shared::domain::{SourceKind, Time, UpstreamRequestId};
 
-    /// Every code there is has a sentence of its own.
+    /// Every event code must have its own sentence.
     #[test]
     fn nothing_that_can_happen_is_left_unexplained() {
         let until = Time::parse("2026-11-22T10:40:00Z").unwrap();

@@ -1,6 +1,6 @@
 //! `ias`, the command of Individual Access: a person's pull on one machine, and the operator's work on a deployment.
 //!
-//! `sandbox_machine` is the machine; this crate has the commands, their options and their output.
+//! This crate has the commands, their options and their output; `sandbox_machine` runs the stack.
 
 pub mod account;
 pub mod cli;

@@ -7,7 +7,7 @@ use ias::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        // A function of its own process, started by the host: single-threaded, as it is on Lambda.
+        // The host starts each function in its own process; single-threaded, as on Lambda.
         Command::Function { name } => sandbox_machine::functions::run(&name),
         command => ias::cli::run(command),
     }

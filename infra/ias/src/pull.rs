@@ -1,4 +1,4 @@
-//! `ias pull`: one person pulls their own record, twice. The second time the identity is known, and only the second
+//! `ias pull`: one person pulls their own record twice. In the second pull the identity is known, and only the second
 //! factor is fresh.
 
 mod pages;
@@ -29,7 +29,6 @@ pub(crate) use steps::{Fetched, Puller};
 /// The subject of the token that `pull` and `up` use.
 pub(crate) const SUBJECT: &str = "user-48213";
 
-/// Runs the command.
 pub(crate) async fn pull(args: &PullArgs) -> Result<(), String> {
     let record = args.record.as_deref().map(read_record).transpose()?;
     let begun = Instant::now();
@@ -47,7 +46,7 @@ pub(crate) async fn pull(args: &PullArgs) -> Result<(), String> {
         _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
     };
     let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
-    // What policies refused is the reason for whatever else went wrong.
+    // A refusal by a policy, which the shutdown reports, causes other failures and is therefore reported first.
     ended.and(outcome)
 }
 
@@ -74,7 +73,7 @@ async fn twice(sandbox: &Sandbox, args: &PullArgs, up: Duration) -> Result<(), S
     show(args, &puller, [&first, &second], pace)
 }
 
-/// How long the second pull took, and how much of that an ordinary stand-in takes by itself.
+/// Duration of the second pull, and the part of it that an ordinary stand-in imposes.
 struct Pace {
     took: Duration,
     own: Duration,
@@ -137,7 +136,6 @@ fn report(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], outcome: (&Pac
     })
 }
 
-/// Counts what is in a record.
 pub(crate) fn summarize(path: &Path) -> Result<Summary, String> {
     let file = std::fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     summary(BufReader::new(file)).map_err(|error| format!("{}: {error}", path.display()))

@@ -1,31 +1,31 @@
-//! The output of the commands. Text of others (records, upstream, files, logs) reaches the terminal through here alone,
-//! and can neither control it nor look like a line of ours.
+//! The output of the commands. Text from outside (records, Metriport, files, logs) reaches the terminal only through
+//! this module, which keeps it from controlling the terminal or looking like a line of the command.
 
 use std::io::Write as _;
 use std::time::Duration;
 
 use sandbox_fhir::Summary;
 
-/// Text of the result, laid out in lines by us. Others' text in it goes through `one_line` first.
+/// Prints text that the command lays out in lines. Text from outside must first pass through `one_line`.
 #[expect(clippy::print_stdout, reason = "the command's output")]
 pub fn say(text: &str) {
     println!("{}", show(text, |character| character != '\n' && is_unsafe(character)));
 }
 
-/// A line of the result that holds others' text.
+/// Prints one line that contains text from outside.
 pub(crate) fn say_line(line: &str) {
     say(&one_line(line));
 }
 
-/// Text about what went wrong. Lines after the first are indented, so that none of them looks like one of ours.
+/// Prints an error. Lines after the first are indented, so that they do not look like lines of the command.
 #[expect(clippy::print_stderr, reason = "the command's output")]
 pub fn say_error(text: &str) {
     let lines: Vec<String> = text.split('\n').map(|line| one_line(line.trim_start())).collect();
     eprintln!("{}", lines.join("\n       "));
 }
 
-/// Text that stays on its line and does not control the terminal. Unsafe characters are shown as JSON escapes, so that
-/// JSON keeps its meaning.
+/// Keeps text on one line and from controlling the terminal. Unsafe characters become JSON escapes, so that JSON keeps
+/// its meaning.
 pub(crate) fn one_line(text: &str) -> String {
     show(text, is_unsafe)
 }
@@ -44,8 +44,8 @@ fn show(text: &str, hides: impl Fn(char) -> bool) -> String {
     shown
 }
 
-/// Characters that control a terminal, end a line, change the direction of text, or are not seen (Unicode's categories
-/// Cc, Cf, Zl and Zp).
+/// Whether a character controls a terminal, ends a line, changes the direction of text, or is invisible (Unicode's
+/// categories Cc, Cf, Zl and Zp).
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -72,13 +72,13 @@ fn is_unsafe(character: char) -> bool {
         )
 }
 
-/// Progress, shown where a person watches and nowhere else.
+/// Progress, shown only on a terminal.
 pub struct Progress {
     shown: bool,
 }
 
 impl Progress {
-    /// Shows nothing where it is `quiet`.
+    /// Shows nothing if `quiet`.
     #[must_use]
     pub fn new(quiet: bool) -> Self {
         use std::io::IsTerminal;
@@ -87,7 +87,7 @@ impl Progress {
         }
     }
 
-    /// Replaces what is shown; failing to show it matters to nobody.
+    /// Replaces the text shown. A failure to write it is ignored.
     pub fn show(&self, text: &str) {
         if self.shown {
             let mut out = std::io::stderr();
@@ -96,7 +96,7 @@ impl Progress {
         }
     }
 
-    /// Removes what is shown.
+    /// Removes the text shown.
     pub fn clear(&self) {
         self.show("");
     }
@@ -112,7 +112,7 @@ pub fn time(span: Duration) -> String {
     }
 }
 
-/// A record as a table: resources per type, the range of dates, and per source where a resource names one.
+/// A record as a table: resources per type, the range of dates, and resources per named source.
 pub(crate) fn table(summary: &Summary) -> String {
     let counted = summary.by_type.iter().map(|(name, count)| (one_line(name), *count));
     let counted: Vec<_> = counted.chain([("total".to_owned(), summary.total)]).collect();
@@ -133,7 +133,6 @@ pub(crate) fn table(summary: &Summary) -> String {
     lines.join("\n")
 }
 
-/// Bytes as people read them.
 pub(crate) fn bytes(count: u64) -> String {
     match count {
         0..1_000 => format!("{count} B"),

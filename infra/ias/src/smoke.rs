@@ -1,5 +1,5 @@
-//! `ias smoke`: a look at a deployment's routes, and one pull, step by step, as its app would make it. With the
-//! stand-in's hosted pages it runs by itself; with Metriport's, a person opens them in a browser.
+//! `ias smoke`: checks the routes of a deployment and makes one pull, as its app would. The command passes the
+//! stand-in's hosted pages itself; a person opens Metriport's in a browser.
 
 use std::path::{Path, PathBuf};
 
@@ -23,27 +23,28 @@ pub struct SmokeArgs {
     api: Url,
     #[command(flatten)]
     token: TokenInput,
-    /// A person of Metriport's sandbox, for whom it has sample data.
+    /// A person for whom Metriport's sandbox has sample data.
     #[arg(long, value_enum, default_value_t = Sample::Jane, conflicts_with = "person")]
     sample: Sample,
-    /// A file with somebody else's demographics, as `PUT /v1/patient` takes them.
+    /// A file with another person's demographics, as `PUT /v1/patient` accepts them.
     #[arg(long, value_name = "FILE.json")]
     person: Option<PathBuf>,
-    /// Where the identity page returns to; on the stack's RedirectAllowlist.
+    /// URL that the identity page returns to; it must be on the stack's RedirectAllowlist.
     #[arg(long, value_name = "URL")]
     identity_return: Option<String>,
-    /// Where the challenge page returns to; on the stack's RedirectAllowlist.
+    /// URL that the challenge page returns to; it must be on the stack's RedirectAllowlist.
     #[arg(long, value_name = "URL")]
     aal2_return: Option<String>,
-    /// Pass the hosted pages, which must be those of the stand-in.
+    /// Pass the hosted pages without a browser. They must be those of the stand-in.
     #[arg(long)]
     play_pages: bool,
-    /// Where the record is written; it is only looked at if not given.
+    /// Write the record to this file. Without it, the record is only checked and summarized.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-/// A person of Metriport's sandbox (docs.metriport.com, page `medical-api/more-info/sandbox`): the first name makes it.
+/// A person of Metriport's sandbox, which picks the data by the first name (docs.metriport.com, page
+/// `medical-api/more-info/sandbox`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Sample {
     Jane,
@@ -70,7 +71,6 @@ impl Sample {
     }
 }
 
-/// Runs the command.
 pub(crate) async fn smoke(args: &SmokeArgs) -> Result<(), String> {
     if !args.play_pages && args.token.token_file.as_deref() == Some(Path::new("-")) {
         return Err(format!(
@@ -106,7 +106,7 @@ fn read_person(path: &Path) -> Result<Value, String> {
     serde_json::from_slice(&text).map_err(|_holds_a_person| format!("{}: not JSON", path.display()))
 }
 
-/// The record as a table. Its link is not shown: whoever has it has the record.
+/// Shows the record as a table, without its link, which alone gives access to the record.
 fn show(base: &str, fetched: &Fetched) -> Result<(), String> {
     say("");
     say_line(&format!(

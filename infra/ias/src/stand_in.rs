@@ -1,5 +1,5 @@
-//! `ias stand-in`: the stand-in for Metriport and an issuer of tokens, and nothing else, for a deployment that runs
-//! elsewhere on this machine. Its webhook URL is registered as with the real one.
+//! `ias stand-in`: only the stand-in for Metriport and an issuer of tokens, for a deployment elsewhere on this machine.
+//! The deployment's webhook URL is registered there as at Metriport.
 
 use std::path::PathBuf;
 
@@ -38,19 +38,19 @@ pub struct StandInArgs {
     /// Show the hosted pages, for a person with an authenticator app, instead of passing them at once.
     #[arg(long)]
     pages: bool,
-    /// Let an empty webhook URL clear the URL and the key with it, as Metriport's documentation has it.
+    /// Let an empty webhook URL clear the URL together with the key, as Metriport's documentation describes.
     #[arg(long)]
     clearing_makes_key: bool,
     /// Send `network-query.hie.first-data-ready` halfway through HIE queries.
     #[arg(long)]
     data_ready_events: bool,
-    /// Send a webhook for a source that fails, too, as Metriport's documentation has it.
+    /// Also send a webhook for a source that fails, as Metriport's documentation describes.
     #[arg(long)]
     failure_events: bool,
-    /// End that many of the first consolidated queries as failed.
+    /// End this many of the first consolidated queries as failed.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     failed_consolidated: u32,
-    /// Send this shape of webhooks and files at every occasion; may be given more than once.
+    /// Send webhooks and files in this shape whenever possible; may be given more than once.
     #[arg(long = "variant", value_name = "NAME", value_parser = variant)]
     variants: Vec<Variant>,
     /// Seed of ids, keys and sample records.
@@ -67,7 +67,7 @@ fn variant(name: &str) -> Result<Variant, String> {
         .ok_or_else(|| format!("one of {}", Variant::ALL.map(Variant::name).join(", ")))
 }
 
-/// Runs until the person at the keyboard, or the system, ends it.
+/// Runs until Ctrl-C or a termination signal.
 pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
     let mut redirects = vec![IDENTITY_RETURN.to_owned(), AAL2_RETURN.to_owned()];
     redirects.extend(args.redirects.clone());
@@ -98,7 +98,7 @@ pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// All that a deployment needs to know.
+/// Everything that a deployment needs to know.
 fn about(stand_in: &StandIn, issuer: &IssuerServer, redirects: &[String], limits: &str) -> Result<Value, String> {
     let now = u64::try_from(shared::clock::now().millis() / 1000).unwrap_or_default();
     let issuer = issuer.issuer();
@@ -119,7 +119,7 @@ fn about(stand_in: &StandIn, issuer: &IssuerServer, redirects: &[String], limits
             "JwtAudience": issuer.audience(),
             "RequiredAmr": "mfa",
             "RedirectAllowlist": redirects.join(","),
-            // The issuer's tokens carry no claims about a person unless they are asked for.
+            // The issuer's tokens carry claims about a person only on request.
             "AcceptUnboundDemographics": "true",
             "RecordLinkHosts": stand_in.base_url().trim_start_matches("http://"),
             "MetriportLimits": limits,

@@ -1,4 +1,4 @@
-//! `ias up`: everything, left running for an app of one's own.
+//! `ias up`: starts everything and leaves it running for a developer's own app.
 
 use sandbox_machine::functions::runner;
 use sandbox_machine::{Sandbox, SandboxOptions};
@@ -11,7 +11,7 @@ use crate::report::{say, say_error};
 
 mod lines;
 
-/// Runs until the person at the keyboard, or the system, ends it.
+/// Runs until Ctrl-C or a termination signal.
 pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
     let sandbox = Sandbox::start(options(args)?)
         .await
@@ -27,7 +27,7 @@ pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
 
 fn options(args: &UpArgs) -> Result<SandboxOptions, String> {
     let mut options = SandboxOptions::new(runner(args.bin_dir.clone())?);
-    // Another seed each time: a table that was kept without its stand-in must not meet new patients under old ids.
+    // A new seed each time: a table that was kept without its stand-in must not meet new patients under old ids.
     let seed = u64::try_from(shared::clock::now().millis()).unwrap_or(1);
     options.stand_in = StandInOptions {
         seed,
@@ -49,18 +49,14 @@ fn options(args: &UpArgs) -> Result<SandboxOptions, String> {
     Ok(options)
 }
 
-/// Ctrl-C, or the system's word to end this. Heard from the moment it is made: who is told that all is up may send it
-/// at once.
+/// Ctrl-C or a termination signal. It listens from its creation, because the signal may follow the command's output at
+/// once.
 pub(crate) struct Stop {
     interrupted: Signal,
     terminated: Signal,
 }
 
 impl Stop {
-    /// Listens.
-    ///
-    /// # Errors
-    /// When the system does not let it.
     pub(crate) fn listen() -> Result<Self, String> {
         let heard = |kind| signal(kind).map_err(|error| error.to_string());
         Ok(Self {
@@ -69,7 +65,6 @@ impl Stop {
         })
     }
 
-    /// Waits for either.
     pub(crate) async fn heard(mut self) {
         tokio::select! {
             _ = self.interrupted.recv() => {}

@@ -1,4 +1,4 @@
-//! Metriport's API key: tried, and stored in the stack's secret.
+//! Checks Metriport's API key and stores it in the stack's secret.
 
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
@@ -15,25 +15,24 @@ pub struct StoreApiKeyArgs {
     place: Place,
     #[command(flatten)]
     key: KeyInput,
-    /// Store it even if it is of another account than the one before. Patients and identities stay with theirs.
+    /// Store it even if the stored key belongs to another account. Patients and identities stay with their account.
     #[arg(long)]
     replace: bool,
 }
 
-/// What there is already.
+/// How a key relates to the stored key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Present {
-    /// No key, or one that Metriport does not take.
+    /// No key is stored, or Metriport refuses the stored key.
     None,
-    /// This very key.
+    /// The same key is stored.
     Same,
-    /// Another key of the same account.
+    /// Another key of the same account is stored.
     SameAccount,
-    /// A key of another account.
+    /// A key of another account is stored.
     OtherAccount,
 }
 
-/// Runs `account store-api-key`.
 pub(super) async fn store(args: &StoreApiKeyArgs) -> Result<(), String> {
     let (place, key, secrets) = (&args.place, args.key.required()?, args.place.secrets()?);
     let account = tried(place, &key).await?;
@@ -58,13 +57,13 @@ pub(super) async fn store(args: &StoreApiKeyArgs) -> Result<(), String> {
 pub(super) const OTHER_ACCOUNT: &str = "an API key of another account is stored, with which this stack's patients were \
                                         made; `store-api-key --replace` stores this one all the same";
 
-/// Tries a key, and compares it with the one that is stored.
+/// Checks a key with Metriport and compares it with the stored key.
 pub(super) async fn present(place: &Place, key: &SecretString, secrets: &StackSecrets) -> Result<Present, String> {
     let account = tried(place, key).await?;
     compared(place, (key, &account), secrets).await
 }
 
-/// The account that a key opens.
+/// The settings of the key's account, which show that Metriport accepts the key.
 async fn tried(place: &Place, key: &SecretString) -> Result<Settings, String> {
     let account = client(&place.metriport.base_url, key.clone())?;
     account.read_settings().await.map_err(|error| told(&error))
@@ -75,7 +74,7 @@ async fn compared(
     (key, account): (&SecretString, &Settings),
     secrets: &StackSecrets,
 ) -> Result<Present, String> {
-    // One that is there and cannot be read may be of another account: nothing is put in its place.
+    // A stored key that cannot be read may belong to another account, so nothing replaces it.
     let Some(stored) = secrets.read_if_any(Kept::ApiKey).await? else {
         return Ok(Present::None);
     };

@@ -1,5 +1,5 @@
-//! The account at Metriport, and where its key and tokens come from: a file, standard input, a variable, or the stack's
-//! secret. Never an argument, which every process of the machine can read.
+//! A client for the Metriport account. Its key and tokens come from a file, standard input or a variable, never from an
+//! argument, which every process on the machine can read.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,29 +11,26 @@ use shared::config::Env;
 use shared::metriport::{self, Client, ClientOptions, UpstreamError, UpstreamErrorKind};
 use url::Url;
 
-/// Longest time for one call; Metriport's gateway gives up after about 29 s.
+/// Timeout of one call; Metriport's gateway gives up after about 29 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The variable that may hold the API key.
+/// Variable that may hold the API key.
 const API_KEY: &str = "METRIPORT_API_KEY";
 
-/// The variable that may hold the token.
+/// Variable that may hold the token.
 pub(crate) const TOKEN: &str = "TOKEN";
 
-/// Where Metriport's API key is read from.
+/// Source of Metriport's API key.
 #[derive(Debug, Clone, Default, Args)]
 pub struct KeyInput {
-    /// File that holds Metriport's API key, `-` for standard input; the variable METRIPORT_API_KEY if not given.
+    /// File with Metriport's API key, or `-` for standard input. Without it, the variable METRIPORT_API_KEY is read.
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
 }
 
 impl KeyInput {
-    /// The key, if one is given.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is empty.
+    /// The key, if the operator gives one.
     pub(super) fn given(&self) -> Result<Option<SecretString>, String> {
         match &self.api_key_file {
             Some(path) => read_secret_file(path).map(Some),
@@ -41,29 +38,21 @@ impl KeyInput {
         }
     }
 
-    /// The key, which must be given.
-    ///
-    /// # Errors
-    /// When it is not, or cannot be read.
     pub(super) fn required(&self) -> Result<SecretString, String> {
         let missing = || format!("there is no API key: give --api-key-file FILE (`-` is standard input) or {API_KEY}");
         self.given()?.ok_or_else(missing)
     }
 }
 
-/// Where the token of a user of the app is read from.
+/// Source of the token of a user of the app.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TokenInput {
-    /// File that holds a token of the app's issuer, `-` for standard input; the variable TOKEN if not given.
+    /// File with a token of the app's issuer, or `-` for standard input. Without it, the variable TOKEN is read.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }
 
 impl TokenInput {
-    /// The token.
-    ///
-    /// # Errors
-    /// When none is given, or the file cannot be read or is empty.
     pub(crate) fn required(&self) -> Result<SecretString, String> {
         let missing = || format!("there is no token: give --token-file FILE (`-` is standard input) or {TOKEN}");
         match &self.token_file {
@@ -76,10 +65,7 @@ impl TokenInput {
     }
 }
 
-/// Reads a secret from a file, or from standard input; white space around it does not count.
-///
-/// # Errors
-/// When it cannot be read, or nothing is there. Says nothing of what is.
+/// Reads a secret from a file, or from standard input for `-`, and trims it. An error never contains the secret.
 pub(crate) fn read_secret_file(path: &Path) -> Result<SecretString, String> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
@@ -94,10 +80,10 @@ pub(crate) fn read_secret_file(path: &Path) -> Result<SecretString, String> {
     }
 }
 
-/// A client of the account.
+/// Creates a client for the account.
 ///
 /// # Errors
-/// When the URL is not https, or http on this machine, or the key cannot be a header.
+/// Fails unless the URL is https, or http on this machine, and the key can be a header value.
 pub fn client(base_url: &Url, api_key: SecretString) -> Result<Client, String> {
     let http = metriport::http_client(CONNECT_TIMEOUT, CALL_TIMEOUT).map_err(|error| error.to_string())?;
     let options = ClientOptions {
@@ -110,7 +96,7 @@ pub fn client(base_url: &Url, api_key: SecretString) -> Result<Client, String> {
     Client::new(options).map_err(|error| error.to_string())
 }
 
-/// What to tell of a call that failed.
+/// Describes a failed call, with a hint at the likely cause.
 pub(super) fn told(error: &UpstreamError) -> String {
     match error.kind() {
         UpstreamErrorKind::Auth => format!("{error}: Metriport does not take this API key (is it of this stage?)"),

@@ -1,12 +1,9 @@
-//! Whether the account's concurrent executions suffice for what its queues may take of them.
+//! Checks that the queues leave enough of the account's concurrent executions for callers and webhooks.
 
-/// Fewest that are left for people and webhooks: what the template's defaults leave in a new account, which has ten.
+/// Fewest executions to leave for callers and webhooks. A new account has ten; the template's defaults leave four.
 const LEFT_MIN: u64 = 4;
 
-/// Compares what no function of the account has reserved with what all event sources may take.
-///
-/// # Errors
-/// When too few are left for people.
+/// Fails if all event sources together leave fewer than `LEFT_MIN` of the account's unreserved executions.
 pub(super) fn check(unreserved: u64, queues: u64) -> Result<String, String> {
     let figures = format!("{unreserved} unreserved, of which queues may take {queues}");
     match unreserved.checked_sub(queues) {

@@ -1,4 +1,4 @@
-//! The account's facilities: every patient belongs to one, and its id is a parameter of the stack.
+//! The account's facilities. Every patient belongs to one, and its id is a parameter of the stack.
 
 use clap::{Args, Subcommand};
 use shared::metriport::{Client, Facility, FacilityAddress, ManageFacilities, NewFacility, Npi, UpstreamErrorKind};
@@ -16,9 +16,9 @@ pub struct FacilityArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum FacilityCommand {
-    /// List them: id, NPI, name.
+    /// List the facilities: id, NPI, name.
     List(ListArgs),
-    /// Make one, if there is none of that name.
+    /// Create a facility, unless one of that name exists.
     Create(Box<CreateArgs>),
 }
 
@@ -34,10 +34,10 @@ struct ListArgs {
 struct CreateArgs {
     #[command(flatten)]
     account: ListArgs,
-    /// Its name.
+    /// Name of the facility.
     #[arg(long)]
     name: String,
-    /// Its National Provider Identifier: ten digits.
+    /// National Provider Identifier of the facility: ten digits.
     #[arg(long, value_parser = |text: &str| Npi::parse(text))]
     npi: Npi,
     /// Street and number.
@@ -46,18 +46,17 @@ struct CreateArgs {
     /// City.
     #[arg(long)]
     city: String,
-    /// Two letters of the state.
+    /// State, as two letters.
     #[arg(long)]
     state: String,
-    /// Five digits of the zip code.
+    /// Zip code, as five digits.
     #[arg(long)]
     zip: String,
-    /// Its tax identification number.
+    /// Tax identification number of the facility.
     #[arg(long)]
     tin: Option<String>,
 }
 
-/// Runs the command.
 pub(super) async fn facility(args: &FacilityArgs) -> Result<(), String> {
     match &args.command {
         FacilityCommand::List(args) => list(&connect(args)?).await,
@@ -115,7 +114,7 @@ async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// The one facility of this name, if there is one.
+/// The only facility of this name, if there is one.
 fn named<'f>(facilities: &'f [Facility], name: &str) -> Result<Option<&'f Facility>, String> {
     let mut of_name = facilities.iter().filter(|facility| facility.name.trim() == name.trim());
     match (of_name.next(), of_name.next()) {

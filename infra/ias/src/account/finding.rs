@@ -1,6 +1,6 @@
-//! One line of `ias account status`: what was looked at, and how it is to be taken.
+//! One line of `ias account status`: the check, its result and its severity.
 
-/// How a finding is to be taken. A warning is about what the deployment has chosen, and is not an error.
+/// Severity of a finding. A warning concerns a choice of the deployment and is not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     Good,
@@ -18,7 +18,6 @@ impl Mark {
     }
 }
 
-/// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     about: &'static str,
@@ -36,7 +35,7 @@ impl Finding {
         Self { about, mark, said }
     }
 
-    /// Something that the operator must not forget.
+    /// A choice of the deployment that the operator must keep in mind.
     pub(super) fn warning(about: &'static str, said: &str) -> Self {
         Self {
             about,
@@ -45,7 +44,6 @@ impl Finding {
         }
     }
 
-    /// The line.
     pub(super) fn line(&self) -> String {
         format!("{:<4} {:<16} {}", self.mark.as_str(), self.about, self.said)
     }

@@ -1,5 +1,5 @@
-//! The issuer of the app's tokens, as API Gateway reads it when it makes the routes. An issuer that API Gateway cannot
-//! read, or that names itself differently, leaves the API without them.
+//! The issuer of the app's tokens, read as API Gateway reads it when it creates the routes. API Gateway leaves the
+//! routes out if it cannot read the issuer, or if the issuer names itself differently.
 
 use std::time::Duration;
 
@@ -16,21 +16,18 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Options of `account check-issuer`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckIssuerArgs {
-    /// The issuer, letter by letter as in the tokens' `iss` claim and in the parameter JwtIssuer.
+    /// The issuer, exactly as in the tokens' `iss` claim and in the parameter JwtIssuer.
     #[arg(value_name = "ISSUER")]
     issuer: String,
 }
 
-/// Runs the command.
 pub(super) async fn check_issuer(args: &CheckIssuerArgs) -> Result<(), String> {
     say(&check(&args.issuer).await?);
     Ok(())
 }
 
-/// Reads an issuer's discovery document and its keys (OpenID Connect Discovery 1.0, sections 3 and 4).
-///
-/// # Errors
-/// Says what API Gateway would refuse.
+/// Reads an issuer's discovery document and keys (OpenID Connect Discovery 1.0, sections 3 and 4). Fails with the
+/// reason for which API Gateway would refuse the issuer.
 pub(super) async fn check(issuer: &str) -> Result<String, String> {
     let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     let document = read(&discovery).await?;
@@ -52,7 +49,7 @@ pub(super) async fn check(issuer: &str) -> Result<String, String> {
     }
 }
 
-/// A JSON document. Over https, as API Gateway reads it; of a stand-in on this machine, over http.
+/// Reads a JSON document over https, as API Gateway does, or over http from a stand-in on this machine.
 async fn read(address: &str) -> Result<Value, String> {
     let url: Url = address.parse().map_err(|error| format!("{address}: {error}"))?;
     if url.scheme() != "https" && !is_loopback(&url) {

@@ -1,9 +1,8 @@
-//! `ias account`: the account at Metriport and the secrets of a deployment. What a deployment is set up with, looked
-//! after by, and has its keys changed by.
+//! `ias account` sets up the Metriport account and the secrets of a deployment, checks them, and changes their keys.
 //!
-//! The commands know a deployment from outside: the secrets of its stack, its API, and Metriport's settings. One of
-//! them writes to its table. They work on a stack in AWS as on an emulator, by the variables that AWS's own tools read.
-//! Each says what it did, can be repeated, and neither takes a secret as an argument nor shows one.
+//! The commands reach a deployment from outside: through its stack's secrets, its API and Metriport's settings. Only
+//! `release-patient` writes to its table. They work on AWS and on an emulator, by the variables that AWS's own tools
+//! read. Each command reports its actions and can be repeated. They neither take a secret as an argument nor print one.
 
 mod api_key;
 mod client;
@@ -42,33 +41,34 @@ pub use secrets::{Kept, StackSecrets};
 /// Options of `account`.
 #[derive(Debug, Clone, Args)]
 pub struct AccountArgs {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: AccountCommand,
 }
 
-/// What to do with the account.
+/// Commands on the account.
 #[derive(Debug, Clone, Subcommand)]
 pub enum AccountCommand {
-    /// Look over the whole: secrets, registration, deliveries, the API. Ends with an error if something is wrong.
+    /// Check the whole deployment: secrets, registration, deliveries, the API. Fails if one of the checks fails.
     Status(StatusArgs),
-    /// Read the issuer of the app's tokens as API Gateway reads it. Run it before each deployment; it needs no stack.
+    /// Read the issuer of the app's tokens as API Gateway reads it. Run this before each deployment; it needs no stack.
     CheckIssuer(CheckIssuerArgs),
-    /// List the account's facilities, or make one. Needs no stack: a stack needs the id.
+    /// List the account's facilities, or create one. Run this before the first deployment: a stack needs the id.
     Facility(FacilityArgs),
-    /// Store Metriport's API key in the stack's secret, after trying it.
+    /// Check Metriport's API key and store it in the stack's secret.
     StoreApiKey(StoreApiKeyArgs),
-    /// Register the webhook URL, store the key that signs what comes there, and see Metriport's ping answered.
+    /// Register the webhook URL, store the key that signs its deliveries, and confirm that Metriport's ping is
+    /// answered.
     RegisterWebhook(RegisterWebhookArgs),
-    /// Check the URLs that hosted pages may return to, and say what has to be registered by hand.
+    /// Check the URLs that hosted pages may return to, and print how to register them by hand.
     Redirects(RedirectsArgs),
-    /// Change a key: of the webhook, which Metriport makes and uses at once, or of the API.
+    /// Change a key: the webhook key, which Metriport makes and uses at once, or the API key.
     Rotate(RotateArgs),
     /// Unlink a patient from the wrong person. Without --confirm, only print what would change.
     ReleasePatient(ReleasePatientArgs),
 }
 
-/// Which deployment.
+/// The deployment.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     /// Name of the stack.
@@ -78,7 +78,7 @@ pub(crate) struct Place {
     pub(crate) metriport: Metriport,
 }
 
-/// Which Metriport.
+/// The Metriport API.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Metriport {
     /// Metriport's API: https://api.sandbox.metriport.com, https://api.metriport.com, or a stand-in on this machine.
@@ -87,18 +87,16 @@ pub(crate) struct Metriport {
 }
 
 impl Place {
-    /// The secrets of the stack.
     fn secrets(&self) -> Result<StackSecrets, String> {
         StackSecrets::of(&Env::of_process(), &self.stack)
     }
 
-    /// A client of the account with the key that the stack has.
+    /// A client with the API key that the stack stores.
     async fn client(&self, secrets: &StackSecrets) -> Result<shared::metriport::Client, String> {
         client(&self.metriport.base_url, secrets.read(Kept::ApiKey).await?)
     }
 }
 
-/// Runs the command.
 pub(crate) async fn account(args: &AccountArgs) -> Result<(), String> {
     match &args.command {
         AccountCommand::Status(args) => status::status(args).await,

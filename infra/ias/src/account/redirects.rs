@@ -1,5 +1,5 @@
-//! The URLs that hosted pages may return to. Metriport has no call for its allowlist: all that can be done here is to
-//! check their form and to say what has to be registered.
+//! The URLs that hosted pages may return to. Metriport has no call for its allowlist, so the command only checks their
+//! form and prints the list.
 
 use clap::Args;
 use shared::metriport::RedirectUrl;
@@ -9,12 +9,11 @@ use crate::report::say;
 /// Options of `account redirects`.
 #[derive(Debug, Clone, Args)]
 pub struct RedirectsArgs {
-    /// A page of your app that a hosted page may return to.
+    /// A page of your app that hosted pages may return to.
     #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
 }
 
-/// Runs the command.
 pub(super) fn redirects(args: &RedirectsArgs) -> Result<(), String> {
     let problems: Vec<_> = args
         .urls
@@ -32,7 +31,7 @@ pub(super) fn redirects(args: &RedirectsArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Why a URL cannot be on the list.
+/// The reason why a URL cannot be on the list, if there is one.
 fn problem(url: &str) -> Option<&'static str> {
     if !url.starts_with("https://") {
         return Some("not https, or not written so");

@@ -1,8 +1,9 @@
-//! `ias account release-patient`: a Metriport patient that is linked to the wrong person becomes nobody's again. For an
-//! operator who has checked who is who; which person that is, the command cannot know.
+//! `ias account release-patient` unlinks a Metriport patient from the wrong person. The command cannot know that the
+//! person is the wrong one; the operator must check that.
 //!
-//! While Metriport knows the patient by the external id of the person, their next request would link it again: so that
-//! is changed first, there. Nothing is written without `--confirm`, and one line says what was, and by whom.
+//! Metriport must first forget that person's external id, because otherwise their next request would link the patient
+//! again. The command writes only with `--confirm`, and then prints one line with the patient, the owner and the access
+//! key id.
 
 use clap::Args;
 use shared::clock;
@@ -27,7 +28,7 @@ pub struct ReleasePatientArgs {
     /// Name of the stack's table, if the stack's name does not identify it.
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
-    /// Release it. Without, the command says what it would do.
+    /// Release the patient. Without it, the command only prints what it would change.
     #[arg(long)]
     confirm: bool,
 }
@@ -36,14 +37,12 @@ fn patient(text: &str) -> Result<PatientId, String> {
     PatientId::parse(text).map_err(|error| error.to_string())
 }
 
-/// A patient and the person it is linked to, as they were read.
 struct Linked {
     owner: OwnerId,
     slot: PatientSlot,
     open_until: Option<Time>,
 }
 
-/// Runs the command.
 pub(super) async fn release_patient(args: &ReleasePatientArgs) -> Result<(), String> {
     let env = Env::of_process();
     let table = table::find(&env, &args.place.stack, args.table.as_deref()).await?;
@@ -86,7 +85,7 @@ async fn read(table: &Table, patient: &PatientId) -> Result<Linked, String> {
     })
 }
 
-/// Metriport must no longer know the patient by the external id of the person it is taken from.
+/// Fails while Metriport still knows the patient by the external id of the linked person.
 async fn check_upstream(account: &Client, patient: &PatientId, slot: &PatientSlot) -> Result<(), String> {
     let Some(link) = slot.link.as_ref().filter(|link| link.patient == *patient) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Changing keys while everything runs.
+//! Changes keys while the functions run.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::webhook::{confirm, failed, stored};
 use super::{Kept, Place, StackSecrets};
 use crate::report::say;
 
-/// How often the URL is set that was cleared a moment ago.
+/// Most attempts to set the URL again after it was cleared.
 const SETS_MAX: u32 = 5;
 
 /// Options of `account rotate`.
@@ -27,9 +27,9 @@ pub struct RotateArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum RotateCommand {
-    /// Store the webhook key that Metriport signs with now. Make a new one in its dashboard first.
+    /// Store the webhook key that Metriport signs with now. First make a new key in Metriport's dashboard.
     WebhookKey(WebhookKeyArgs),
-    /// Store another API key of the account. Make it in Metriport's dashboard first, and revoke the old one afterwards.
+    /// Store another API key of the account. First make it in Metriport's dashboard; revoke the old one afterwards.
     ApiKey(ApiKeyArgs),
 }
 
@@ -37,10 +37,10 @@ enum RotateCommand {
 struct WebhookKeyArgs {
     #[command(flatten)]
     place: Place,
-    /// How long the key before still counts, for deliveries that were on their way.
+    /// How long the previous key still counts, for deliveries that are already on their way.
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=10_080))]
     window_mins: u64,
-    /// Clear the webhook URL and set it again first, which makes a new key where Metriport follows its documentation.
+    /// First clear the webhook URL and set it again, which makes a new key if Metriport follows its documentation.
     #[arg(long)]
     clear_and_set: bool,
 }
@@ -53,16 +53,15 @@ struct ApiKeyArgs {
     key: KeyInput,
 }
 
-/// What came of it.
+/// Result of a rotation of the webhook key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotated {
-    /// The stored key is the one that Metriport signs with.
+    /// Metriport signs with the stored key.
     Unchanged,
-    /// Another is stored; the one before counts until then.
+    /// Another key is stored; the previous one counts until this time.
     Stored(Time),
 }
 
-/// Runs the command.
 pub(super) async fn rotate(args: &RotateArgs) -> Result<(), String> {
     match &args.command {
         RotateCommand::WebhookKey(args) => webhook_key(args).await,
@@ -77,7 +76,7 @@ async fn webhook_key(args: &WebhookKeyArgs) -> Result<(), String> {
     let url = settings.webhook_url.and_then(|url| Url::parse(&url).ok());
     let url = url.ok_or("no webhook is registered: `ias account register-webhook` does that")?;
     if args.clear_and_set {
-        // What is stored must be sound before anything is changed.
+        // Read first, so that unusable stored keys are found before anything changes at Metriport.
         stored(&secrets).await?;
         clear_and_set(&account, &url).await?;
         say(&format!(
@@ -104,10 +103,10 @@ async fn webhook_key(args: &WebhookKeyArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Stores the key that Metriport signs with, and lets the one before count for a while.
+/// Stores the key that Metriport signs with, and lets the previous key count for `window`.
 ///
 /// # Errors
-/// When Metriport or Secrets Manager fails, or what is stored are no keys.
+/// Fails if Metriport or Secrets Manager fails, if Metriport has no key, or if the stored value does not hold keys.
 pub async fn rotate_webhook_key(
     account: &Client,
     secrets: &StackSecrets,
@@ -129,10 +128,10 @@ pub async fn rotate_webhook_key(
     Ok(Rotated::Stored(until))
 }
 
-/// Clears the webhook URL and sets it again; leaves no account without one, if it can be helped.
+/// Clears the webhook URL and sets it again. Several attempts keep the account from being left without a URL.
 ///
 /// # Errors
-/// When Metriport fails.
+/// Fails if Metriport does not clear the URL, or refuses every attempt to set it.
 pub async fn clear_and_set(account: &Client, url: &Url) -> Result<(), String> {
     account.clear_webhook_url().await.map_err(|error| told(&error))?;
     let mut last = String::new();

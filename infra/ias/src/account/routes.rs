@@ -1,7 +1,7 @@
-//! The routes that a deployed API has, against those of the template: API Gateway leaves routes out, with no more than
-//! a warning, when it cannot read the issuer while it imports them.
+//! Compares the routes of a deployed API with those of the template. API Gateway leaves routes out, with only a
+//! warning, if it cannot read the issuer.
 //!
-//! Each is called without a token, as anybody may call it, and none does anything then.
+//! Each route is called without a token, so that the calls have no effect.
 
 use reqwest::Method;
 use sandbox_host::template::{Bindings, Route, Stack};
@@ -11,27 +11,24 @@ use serde_json::json;
 
 use super::segment::Segment;
 
-/// Stands for an id in a path.
+/// Placeholder for an id in a path.
 const NO_ID: &str = "00000000-0000-7000-8000-000000000000";
 
-/// A route's answer to an unknown caller.
+/// A route's answer to a caller without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
-    /// It asks for a token, or for a signature.
+    /// The route asks for a token or a signature.
     Closed,
-    /// API Gateway has no such route.
+    /// API Gateway does not have the route.
     Missing,
-    /// Its function is asked without a token.
+    /// The route invokes its function without a token.
     Unguarded,
-    /// Something else.
+    /// The route answers another status.
     Other(u16),
 }
 
-/// Calls every route of the template and counts those that exist. If the segment is known, the webhook's route must
-/// exist under it and answer on none of the paths without it.
-///
-/// # Errors
-/// Names those that are missing, ask for no token, or cannot be reached.
+/// Calls every route of the template; counts those that exist and ask for a token, and fails for the others. If the
+/// segment is known, the webhook's route must exist under it and must not answer on the paths without it.
 pub(crate) async fn check(base: &str, segment: Option<&Segment>) -> Result<String, String> {
     let app = App::new(base, "").map_err(|error| error.to_string())?;
     let (mut problems, mut count) = (Vec::new(), 0);
@@ -56,7 +53,7 @@ pub(crate) async fn check(base: &str, segment: Option<&Segment>) -> Result<Strin
     }
 }
 
-/// Calls the webhook's route on each path that might lead to it without the segment.
+/// Calls the webhook's route on the paths that might lead to it without the segment.
 async fn find_open_paths(app: &App, route: &Route, path: &str) -> Result<Vec<String>, String> {
     let mut problems = Vec::new();
     for path in paths_without_segment(path) {
@@ -67,8 +64,8 @@ async fn find_open_paths(app: &App, route: &Route, path: &str) -> Result<Vec<Str
     Ok(problems)
 }
 
-/// The path itself, and the path behind the closing mapping. API Gateway removes a mapping's key before it looks for a
-/// route, and compares the key with the beginning of the path, also within a name.
+/// The path itself, and two paths behind the closing mapping. API Gateway compares a mapping's key with the beginning
+/// of the path, even within a name. It then removes the key and looks for a route.
 fn paths_without_segment(path: &str) -> [String; 3] {
     let closing = path.rsplit_once('/').map_or("", |(closing, _)| closing);
     [path.to_owned(), format!("{closing}{path}"), format!("{closing}X{path}")]
@@ -91,7 +88,7 @@ fn way_on(problems: &[String]) -> &'static str {
     }
 }
 
-/// The routes of the template that this command was built with.
+/// The routes of the template in this command.
 fn routes() -> Result<Vec<Route>, String> {
     let bindings = Bindings::new(REGION, sandbox_aws::ACCOUNT_ID, "ias")
         .with_parameter("FacilityId", "facility")

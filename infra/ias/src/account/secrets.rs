@@ -1,5 +1,5 @@
-//! The secrets of a stack, found by the tags that CloudFormation puts on what it makes (docs.aws.amazon.com, "Resource
-//! tags"), so that nobody has to copy ARNs; an emulator without such tags is taken by the name it gives them.
+//! The secrets of a stack, found by CloudFormation's tags (docs.aws.amazon.com, "Resource tags"), so that the operator
+//! need not copy ARNs. Without tags, as in an emulator, a secret is found by its name.
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
@@ -10,7 +10,7 @@ use shared::secrets::{self, SecretError};
 
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
 const RESOURCE_TAG: &str = "aws:cloudformation:logical-id";
-/// Set by the template: the value of `AcceptUnboundDemographics`.
+/// The template sets this tag to the value of `AcceptUnboundDemographics`.
 const UNBOUND_TAG: &str = "individual-access:accept-unbound-demographics";
 
 /// A secret of the template.
@@ -33,7 +33,7 @@ impl Kept {
         }
     }
 
-    /// The variable by which functions know it.
+    /// The variable by which the functions find the secret.
     const fn variable(self) -> &'static str {
         match self {
             Self::ApiKey => "METRIPORT_API_KEY_SECRET",
@@ -50,10 +50,10 @@ pub struct StackSecrets {
 }
 
 impl StackSecrets {
-    /// With region and credentials from these variables.
+    /// Takes region and credentials from these variables.
     ///
     /// # Errors
-    /// When one of them is missing.
+    /// Fails if a variable is missing.
     pub fn of(env: &Env, stack: &str) -> Result<Self, String> {
         let aws = shared::aws::Aws::read(env).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -62,19 +62,13 @@ impl StackSecrets {
         })
     }
 
-    /// Reads a secret, as the functions do.
-    ///
-    /// # Errors
-    /// When it is not found, or holds no text.
+    /// Reads a secret as the functions do.
     pub(crate) async fn read(&self, kept: Kept) -> Result<SecretString, String> {
         let read = self.text(kept).await?;
         read.map_err(|error| told(kept, &error))
     }
 
-    /// The same, for a secret that may hold nothing yet.
-    ///
-    /// # Errors
-    /// When it is not found, or what it holds cannot be read or is no text.
+    /// Reads a secret that may still be empty.
     pub(crate) async fn read_if_any(&self, kept: Kept) -> Result<Option<SecretString>, String> {
         match self.text(kept).await? {
             Ok(text) => Ok(Some(text)),
@@ -88,21 +82,17 @@ impl StackSecrets {
         Ok(secrets::text(&self.client, &env, kept.variable()).await)
     }
 
-    /// Puts a new value into a secret.
+    /// Stores a new value in a secret.
     ///
     /// # Errors
-    /// When it is not found, or Secrets Manager does not take it.
+    /// Fails if the secret is not found, or if Secrets Manager refuses the value.
     pub async fn store(&self, kept: Kept, value: &SecretString) -> Result<(), String> {
         let call = self.client.put_secret_value().secret_id(self.arn(kept).await?);
         let stored = call.secret_string(value.expose_secret()).send().await;
         stored.map(drop).map_err(|error| failed("storing the secret", &error))
     }
 
-    /// Whether the stack accepts demographics that no claim of a token binds; `None` for a stack whose template did not
-    /// state it yet.
-    ///
-    /// # Errors
-    /// When the stack's secrets are not found.
+    /// Whether the stack accepts demographics without a binding claim; `None` if its template is too old to state it.
     pub(crate) async fn accepts_unbound_demographics(&self) -> Result<Option<bool>, String> {
         let entry = self.entry(Kept::ApiKey).await?;
         Ok(tag(&entry, UNBOUND_TAG).map(|accepts| accepts == "true"))
@@ -143,7 +133,7 @@ fn told(kept: Kept, error: &SecretError) -> String {
     format!("the secret {} {}", kept.logical_id(), error.problem)
 }
 
-/// What AWS calls its refusal. Its text may quote the request.
+/// Shows only AWS's error code: its message may quote the request.
 fn failed<E: ProvideErrorMetadata, R>(what: &str, error: &SdkError<E, R>) -> String {
     format!(
         "{what}: {}",
@@ -190,7 +180,7 @@ mod tests {
         assert!(!ours(&tagged("ias-prod", "WebhookKeysSecret")) && !ours(&tagged("ias-dev", "OwnerKeySecret")));
         assert!(ours(&entry("ias-dev-WebhookKeysSecret", &[("team", "health")])));
         assert!(!ours(&entry("ias-dev-WebhookKeysSecret-old", &[])));
-        // Somebody else's stack that happens to make such a name.
+        // Another stack may happen to use such a name.
         assert!(!ours(&entry("ias-dev-WebhookKeysSecret", &[(STACK_TAG, "other")])));
     }
 }

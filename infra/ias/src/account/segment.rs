@@ -1,10 +1,9 @@
-//! The secret segment before the webhook's path, if the stack has one. It is read from a variable and never shown.
+//! The secret segment before the webhook's path, if the stack has one. It is read from a variable and never printed.
 
 use sandbox_machine::sandbox::WEBHOOK_PATH;
 use shared::config::Env;
 use url::Url;
 
-/// The variable that holds the segment.
 const SEGMENT: &str = "WEBHOOK_SEGMENT";
 
 /// The part between the base of an API and the path of its webhook: a slash and the segment, or nothing.
@@ -30,7 +29,7 @@ impl Segment {
     }
 }
 
-/// A webhook URL without its segment.
+/// A webhook URL with its segment hidden.
 pub(super) fn shown(url: &str) -> String {
     let origin = Url::parse(url).map(|url| url.origin().ascii_serialization());
     match origin
@@ -42,10 +41,7 @@ pub(super) fn shown(url: &str) -> String {
     }
 }
 
-/// The URL with the segment of the variable before its path, if that is set.
-///
-/// # Errors
-/// When the URL has another path.
+/// Inserts the segment from the variable, if set, before the webhook's path, with which the URL must then end.
 pub(super) fn with_segment(url: &str) -> Result<String, String> {
     joined(url, Env::of_process().optional(SEGMENT))
 }

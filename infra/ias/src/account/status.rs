@@ -1,5 +1,5 @@
-//! Checks a deployment and shows no value: its secrets, the registration and arrival of its webhook, and the API's
-//! routes, which must exist and ask for a token. With options it also checks the issuer and the account's concurrency.
+//! Checks a deployment without printing a secret: its secrets, the registration and deliveries of its webhook, and the
+//! API's routes. With options it also checks the issuer and the account's concurrency.
 
 use std::time::Duration;
 
@@ -26,23 +26,22 @@ use crate::report::say_line;
 pub struct StatusArgs {
     #[command(flatten)]
     place: Place,
-    /// Base URL of the API. Without it, that of the webhook which is registered.
+    /// Base URL of the API. Without it, the base of the registered webhook URL.
     #[arg(long, env = "API", value_name = "URL")]
     api: Option<Url>,
-    /// Issuer of the app's tokens, letter by letter; it is read if given.
+    /// Issuer of the app's tokens, exactly as in the tokens; checked only if given.
     #[arg(long, value_name = "ISSUER")]
     issuer: Option<String>,
     /// Concurrent executions of the account that no function has reserved:
     /// aws lambda get-account-settings --query AccountLimit.UnreservedConcurrentExecutions
     #[arg(long, value_name = "COUNT", requires = "queues")]
     unreserved: Option<u64>,
-    /// Those that all queues of the account may take together:
+    /// Concurrent executions that all queues of the account may take together:
     /// aws lambda list-event-source-mappings --query 'sum(EventSourceMappings[].ScalingConfig.MaximumConcurrency)'
     #[arg(long, value_name = "COUNT", requires = "unreserved")]
     queues: Option<u64>,
 }
 
-/// Runs the command.
 pub(super) async fn status(args: &StatusArgs) -> Result<(), String> {
     let findings = look(args).await?;
     findings.iter().for_each(|finding| say_line(&finding.line()));
@@ -86,8 +85,7 @@ async fn look(args: &StatusArgs) -> Result<Vec<Finding>, String> {
     Ok(findings)
 }
 
-/// Whether demographics are bound to the tokens: a choice of the deployment, which stays in sight while it leaves them
-/// unbound.
+/// Whether demographics are bound to the tokens. If a deployment leaves them unbound, a warning keeps that visible.
 fn demographics(accepts_unbound: Result<Option<bool>, String>) -> Finding {
     const ABOUT: &str = "demographics";
     match accepts_unbound {
@@ -104,7 +102,7 @@ fn demographics(accepts_unbound: Result<Option<bool>, String>) -> Finding {
     }
 }
 
-/// The routes of the API: that of the webhook, too, where it is registered there.
+/// Checks the API's routes, with the webhook's route if it is registered under this API.
 async fn api(api: Option<&Url>, registered: Option<&Url>) -> Result<String, String> {
     let base = api
         .map(|api| api.as_str().trim_end_matches('/').to_owned())
@@ -114,8 +112,8 @@ async fn api(api: Option<&Url>, registered: Option<&Url>) -> Result<String, Stri
     routes::check(&base, segment.as_ref()).await
 }
 
-/// Base URL of the API whose webhook is registered at `url`. One name before the webhook's path is a segment and does
-/// not belong to the base, so that the paths without it are called, too.
+/// Base URL of the API whose webhook is registered at `url`. It excludes a single segment before the webhook's path, so
+/// that the paths without the segment are called too.
 fn base_of_webhook(url: &Url) -> Option<String> {
     let origin = url.origin().ascii_serialization();
     match Segment::between(&origin, url.as_str()) {
@@ -124,7 +122,7 @@ fn base_of_webhook(url: &Url) -> Option<String> {
     }
 }
 
-/// The webhook as Metriport has it; its URL, if there is one.
+/// Reports the webhook's registration at Metriport and returns its URL, if one is registered.
 async fn registration(
     args: &StatusArgs,
     api_key: &SecretString,
@@ -201,8 +199,8 @@ async fn deliveries(account: &Client) -> Result<String, String> {
     }
 }
 
-/// Sends what Metriport would send to try the URL, signed with the stored key. An answer proves that whoever listens
-/// there has the key, and leaves no trace there.
+/// Sends a ping signed with the stored key, as Metriport does. A correct answer proves that the receiver has the key.
+/// The ping leaves no trace there.
 async fn ping(url: &Url, keys: &WebhookKeys) -> Result<String, String> {
     let word = clock::new_id().to_string();
     let meta = json!({ "messageId": clock::new_id(), "when": clock::now().to_string(), "type": "ping" });

@@ -1,4 +1,4 @@
-//! The table of a stack, found by the name that CloudFormation gives it: stack, logical id, and in AWS a random end.
+//! Finds the table of a stack by the name that CloudFormation gives it: stack, logical id and, in AWS, a random suffix.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
@@ -6,10 +6,7 @@ use shared::aws::Aws;
 use shared::config::Env;
 use shared::store::Table;
 
-/// The table of the stack, or the one of this name.
-///
-/// # Errors
-/// When DynamoDB does not answer, or there is not exactly one table that may be the stack's.
+/// The table of this name or, without a name, the only table that can be the stack's.
 pub(super) async fn find(env: &Env, stack: &str, name: Option<&str>) -> Result<Table, String> {
     let client = Aws::read(env).map_err(|error| error.to_string())?.dynamodb();
     let name = match name {

@@ -1,7 +1,7 @@
-//! The webhook URL and the key that signs what comes there.
+//! The webhook URL and the key that signs its deliveries.
 //!
-//! The key exists only once a URL is registered, and Metriport pings the URL at once. So the first ping fails, as our
-//! secret does not hold the key yet; the URL is registered again once it does, for another ping.
+//! Metriport makes the key when a URL is registered, and pings the URL at once. The ping fails, because the stack's
+//! secret does not hold the key yet. The command stores the key and registers the URL again, for another ping.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use super::segment::{shown, with_segment};
 use super::{Kept, Place, StackSecrets};
 use crate::report::{say, say_line};
 
-/// When a ping has shown, one way or the other: Metriport waits two seconds for the answer.
+/// Metriport waits two seconds for the answer to a ping; after this time the result is known.
 const PING_SHOWS: Duration = Duration::from_secs(3);
-/// How long is waited before each ping. A process that has read the secret before the key was there reads it again
-/// after 30 s; each try costs two calls of the day's quota.
+/// Pauses before the pings. A process that read the secret before the key was stored reads it again after 30 s. Each
+/// attempt costs two calls of the day's quota.
 const PAUSES_SECS: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
 
 /// Options of `account register-webhook`.
@@ -29,27 +29,26 @@ const PAUSES_SECS: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
 pub struct RegisterWebhookArgs {
     #[command(flatten)]
     place: Place,
-    /// Where webhooks go: https://YOUR-DOMAIN/v1/webhooks/metriport. The variable WEBHOOK_SEGMENT holds the segment
-    /// that the stack has, if it has one.
+    /// URL for webhooks: https://YOUR-DOMAIN/v1/webhooks/metriport. If the stack has a secret segment, set it in the
+    /// variable WEBHOOK_SEGMENT.
     #[arg(long, value_name = "URL")]
     url: String,
-    /// Put it in the place of another URL. An account has one, for all its events.
+    /// Replace another registered URL. An account has one URL for all its events.
     #[arg(long)]
     replace: bool,
 }
 
-/// What registering means for what the account has.
+/// The effect of registering, by the URL that the account has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Plan {
-    /// There is no URL.
+    /// No URL is registered.
     Register,
-    /// It is this one.
+    /// This URL is registered.
     Confirm,
-    /// There is another.
+    /// Another URL is registered.
     Replace(String),
 }
 
-/// Runs the command.
 pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), String> {
     let given = with_segment(&args.url)?;
     let url = checked(&given, &args.place.metriport.base_url)?;
@@ -68,6 +67,7 @@ pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), S
         Plan::Confirm => format!("{shown_url} is registered already."),
         Plan::Replace(old) => format!("Registered {shown_url} in the place of {}.", shown(&old)),
     });
+    // Stored before the ping, because the answer needs the key.
     say(match keep(&secrets, key).await? {
         true => "Stored the webhook key in the stack's secret.",
         false => "The stack's secret holds the webhook key already.",
@@ -80,7 +80,8 @@ pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), S
     Ok(())
 }
 
-/// A URL that Metriport takes. A stand-in on this machine takes this machine's own, and says itself what it refuses.
+/// A URL that Metriport accepts. A stand-in on this machine also accepts this machine's URLs, and refuses others
+/// itself.
 fn checked(text: &str, metriport: &Url) -> Result<Url, String> {
     let url: Url = text.parse().map_err(|error| format!("--url: {error}"))?;
     if !(is_loopback(metriport) && is_loopback(&url))
@@ -116,7 +117,7 @@ async fn register(account: &Client, url: &Url) -> Result<SecretString, String> {
         .ok_or_else(|| "Metriport gave no webhook key".to_owned())
 }
 
-/// Stores the key as the only one, unless it is the current one already. Whether it did.
+/// Stores the key as the only one, unless it is current already. Returns whether it stored the key.
 async fn keep(secrets: &StackSecrets, key: SecretString) -> Result<bool, String> {
     if stored(secrets).await.is_ok_and(|keys| keys.is_current(&key)) {
         return Ok(false);
@@ -127,14 +128,13 @@ async fn keep(secrets: &StackSecrets, key: SecretString) -> Result<bool, String>
     Ok(true)
 }
 
-/// The keys that the stack has.
 pub(super) async fn stored(secrets: &StackSecrets) -> Result<WebhookKeys, String> {
     use secrecy::ExposeSecret as _;
     let secret = secrets.read(Kept::WebhookKeys).await?;
     WebhookKeys::parse(secret.expose_secret()).map_err(|error| format!("the secret WebhookKeysSecret {error}"))
 }
 
-/// Has Metriport ping the URL, again and again, until it holds the webhook for enabled.
+/// Sets the URL again until Metriport, which pings it each time, reports the webhook as enabled.
 pub(super) async fn confirm(account: &Client, url: &Url) -> Result<WebhookStatus, String> {
     for pause in PAUSES_SECS {
         tokio::time::sleep(Duration::from_secs(pause)).await;
@@ -152,7 +152,6 @@ pub(super) async fn confirm(account: &Client, url: &Url) -> Result<WebhookStatus
     ))
 }
 
-/// What to tell of deliveries that failed.
 pub(super) fn failed(count: u64) -> String {
     format!(
         "{count} deliveries have failed so far: `reconcile` has Metriport send them again, within a quarter of an hour."

@@ -1,5 +1,5 @@
-//! One dead-letter queue and the queue its letters came from. SQS has no way to look without receiving: what is
-//! received is hidden from others for a while, and given back as soon as it was looked at.
+//! A dead-letter queue and its source queue. SQS shows a message only by receiving it, which hides it from others for a
+//! while. This module therefore gives each message back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,35 +12,36 @@ use shared::queue::Source;
 
 use super::Which;
 
-/// How long a letter stays hidden at most, should this command be ended before it gives it back.
+/// Longest time that a dead letter stays hidden if the command ends before it gives the letter back.
 const HIDDEN_SECS: i32 = 120;
-/// Most messages of one call.
+/// Most messages in one call.
 const BATCH_MAX: i32 = 10;
-/// A long poll asks all of SQS's servers, a short one some of them.
+/// A long poll asks all of SQS's servers, a short poll only some of them.
 const WAIT_SECS: i32 = 1;
-/// Most letters looked at. All have to be received before the first is hidden no more.
+/// Most dead letters that one pass reads. It must receive them all before the first one is visible again.
 const LETTERS_MAX: usize = 10_000;
 
 /// A dead letter, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// SQS's id of it.
+    /// SQS's id of the dead letter.
     pub id: String,
-    /// Why it died.
+    /// Why the message died.
     pub died: Died,
-    /// When it was sent: one that its consumer gave up, when it died; one that SQS moved, when it was alive.
+    /// When the dead letter was sent. If its consumer gave the message up, this is when it died. If SQS moved the
+    /// message, this is when the message itself was sent.
     pub since: Time,
 }
 
 impl Letter {
-    /// A letter that was seen.
+    /// Creates a dead letter.
     #[must_use]
     pub fn new(id: &str, died: Died, since: Time) -> Self {
         let id = id.to_owned();
         Self { id, died, since }
     }
 
-    /// SQS's id of the message that died. SQS keeps it when it moves a message.
+    /// SQS's id of the message that died. SQS keeps the id when it moves a message.
     #[must_use]
     pub fn origin(&self) -> &str {
         self.died.message_id().unwrap_or(&self.id)
@@ -50,7 +51,7 @@ impl Letter {
         let said = message
             .message_attributes()
             .and_then(|attributes| attributes.get(ATTRIBUTE));
-        // One that holds no text is none of ours, and must not read as none at all.
+        // An attribute without text is not ours, and must not count as missing.
         let died = Died::read(said.map(|said| said.string_value().unwrap_or_default()));
         let sent = message
             .attributes()
@@ -60,33 +61,33 @@ impl Letter {
     }
 }
 
-/// What lies in a queue.
+/// The dead letters of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// The letters.
+    /// The dead letters.
     pub letters: Vec<Letter>,
-    /// Whether there are more than are looked at.
+    /// Whether the queue has more than the pass read.
     pub more: bool,
 }
 
-/// What became of the letters of a queue.
+/// Result of a redrive of a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Redriven {
-    /// Sent back and deleted; or what would be.
+    /// Number that was sent back and deleted, or would be.
     pub sent_back: usize,
-    /// Left where they are.
+    /// Number that was left in the queue.
     pub left: usize,
-    /// Whether there are more than were looked at.
+    /// Whether the queue has more than the pass read.
     pub more: bool,
 }
 
-/// What is to become of a letter that was looked at.
+/// Whether a dead letter stays in its queue.
 enum Fate {
     Stays,
     Gone,
 }
 
-/// A dead-letter queue, and the queue its letters came from.
+/// A dead-letter queue and its source queue.
 pub struct LetterQueue {
     client: Client,
     source: Source,
@@ -95,10 +96,10 @@ pub struct LetterQueue {
 }
 
 impl LetterQueue {
-    /// Finds both queues by the name that CloudFormation gives them: stack, logical id, and in AWS a random end.
+    /// Finds both queues by the names that CloudFormation gives them: stack, logical id and, in AWS, a random suffix.
     ///
     /// # Errors
-    /// When SQS does not answer, or there is not exactly one queue of each name.
+    /// Fails if SQS does not answer, or if a name does not match exactly one queue.
     pub async fn find(client: &Client, stack: &str, source: Source) -> Result<Self, String> {
         let (letters, alive) = logical_ids(source);
         Ok(Self {
@@ -109,16 +110,16 @@ impl LetterQueue {
         })
     }
 
-    /// Whose dead letters they are.
+    /// The source queue.
     #[must_use]
     pub const fn source(&self) -> Source {
         self.source
     }
 
-    /// Everything that lies here.
+    /// Lists the dead letters.
     ///
     /// # Errors
-    /// When SQS does not answer.
+    /// Fails if SQS does not answer.
     pub async fn list(&self) -> Result<Seen, String> {
         let mut letters = Vec::new();
         let more = self
@@ -130,10 +131,10 @@ impl LetterQueue {
         Ok(Seen { letters, more })
     }
 
-    /// Sends back what is meant, and only then deletes it here. What dies again at once is left for the next time.
+    /// Sends the selected dead letters back. A message that dies again at once is left for the next redrive.
     ///
     /// # Errors
-    /// When SQS does not answer; what was sent back by then stays sent.
+    /// Fails if SQS does not answer; messages that were sent back before the failure stay sent.
     pub async fn redrive(&self, which: &Which, dry_run: bool) -> Result<Redriven, String> {
         let (mut redriven, mut sent) = (Redriven::default(), BTreeSet::new());
         let looking = self.visit(async |letter, message| {
@@ -145,6 +146,7 @@ impl LetterQueue {
             if dry_run {
                 return Ok(Fate::Stays);
             }
+            // Sent before it is deleted, so that a crash in between sends it twice instead of losing it.
             sent.insert(self.send_back(message).await?);
             self.delete(message).await?;
             Ok(Fate::Gone)
@@ -153,7 +155,7 @@ impl LetterQueue {
         Ok(Redriven { more, ..redriven })
     }
 
-    /// Receives every letter once and gives back what stays. Says whether there are more than are looked at.
+    /// Receives every dead letter once and gives back those that stay. Returns whether the queue has more.
     async fn visit(&self, mut look: impl AsyncFnMut(Letter, &Message) -> Result<Fate, String>) -> Result<bool, String> {
         let mut held = BTreeMap::new();
         let looked = self.look_at_each(&mut held, &mut look).await;
@@ -176,7 +178,7 @@ impl LetterQueue {
                     continue;
                 };
                 let id = letter.id.clone();
-                // Kept first: whatever becomes of the look, it is given back.
+                // Inserted before the call, so that the letter is given back even if the call fails.
                 held.insert(id.clone(), receipt.to_owned());
                 if looked_at.insert(id.clone()) {
                     is_new = true;
@@ -185,7 +187,7 @@ impl LetterQueue {
                     }
                 }
             }
-            // Nothing, or only what was hidden long enough to be seen again.
+            // Nothing was received, or only letters that became visible again.
             if !is_new {
                 return Ok(false);
             }
@@ -244,7 +246,7 @@ impl LetterQueue {
     }
 }
 
-/// The names of the queues in the template: of the dead letters, and of the living.
+/// Logical ids of the dead-letter queue and its source queue in the template.
 const fn logical_ids(source: Source) -> (&'static str, &'static str) {
     match source {
         Source::WebhookEvents => ("WebhookEventsDeadLetters", "WebhookEventsQueue"),
@@ -269,14 +271,14 @@ async fn url(client: &Client, name: &str) -> Result<String, String> {
     }
 }
 
-/// Whether a queue has this name, or the one that CloudFormation makes of it by a random end without hyphens.
+/// Whether a queue has this name, or this name with CloudFormation's random suffix, which has no hyphen.
 fn is_named(url: &str, name: &str) -> bool {
     let own = url.rsplit('/').next().unwrap_or_default();
     own.strip_prefix(name)
         .is_some_and(|end| end.is_empty() || end.strip_prefix('-').is_some_and(|random| !random.contains('-')))
 }
 
-/// What AWS calls its refusal. Its text may quote the request.
+/// Shows only AWS's error code: its message may quote the request.
 fn failed<E: ProvideErrorMetadata, R>(what: &str, error: &SdkError<E, R>) -> String {
     format!(
         "{what}: {}",

@@ -1,4 +1,4 @@
-//! Who passes the hosted pages: this command, which knows those of the stand-in, or a person in a browser.
+//! Passes the hosted pages: this command plays those of the stand-in, or a person opens them in a browser.
 
 use std::time::Duration;
 
@@ -8,24 +8,23 @@ use url::Url;
 
 use crate::report::{one_line, say};
 
-/// How long the confirmation of an identity is waited for whose page was passed at once.
+/// Longest wait for the confirmation of an identity after the command passed its page.
 const CONFIRMATION: Duration = Duration::from_secs(15);
-/// How long somebody would look at a page that says "please wait".
+/// Longest wait for the end of a pull from the stand-in.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long somebody may take to prove their identity, with a document in their hands.
+/// Longest time for a person to prove their identity with a document.
 const PROOFING: Duration = Duration::from_secs(30 * 60);
-/// How long real networks may take for whoever wants to see it work.
+/// Longest wait for the end of a pull from real networks.
 const NETWORKS: Duration = Duration::from_secs(30 * 60);
 
-/// Who passes hosted pages.
 pub(crate) enum Pages {
-    /// This command.
+    /// The command passes the pages.
     Played(Browser),
-    /// Whoever reads what it prints.
+    /// A person opens the printed pages.
     Shown,
 }
 
-/// Where hosted pages return to.
+/// URLs that hosted pages return to.
 pub(crate) struct Returns {
     pub(crate) identity: String,
     pub(crate) aal2: String,
@@ -41,7 +40,7 @@ impl Default for Returns {
 }
 
 impl Pages {
-    /// How long a verified identity is waited for.
+    /// Longest wait for a verified identity.
     pub(super) const fn confirmation(&self) -> Duration {
         match self {
             Self::Played(_) => CONFIRMATION,
@@ -49,7 +48,7 @@ impl Pages {
         }
     }
 
-    /// How long the end of a pull is waited for.
+    /// Longest wait for the end of a pull.
     pub(super) const fn patience(&self) -> Duration {
         match self {
             Self::Played(_) => PATIENCE,
@@ -57,7 +56,8 @@ impl Pages {
         }
     }
 
-    /// The identity page. Coming back from it means nothing; when it is shown, nobody is waited for.
+    /// Passes or prints the identity page. The return from the page proves nothing, so the command does not wait for it
+    /// when a person opens the page.
     pub(super) async fn identity(&self, page: &str, return_to: &str) -> Result<(), String> {
         match self {
             Self::Played(browser) => returned(&pass(browser, page).await?, return_to),
@@ -69,7 +69,7 @@ impl Pages {
         }
     }
 
-    /// The challenge page, and the session that it gives.
+    /// Passes or prints the challenge page, and returns its AAL2 session.
     pub(super) async fn challenge(&self, page: &str, return_to: &str) -> Result<String, String> {
         let back = match self {
             Self::Played(browser) => pass(browser, page).await?,
@@ -106,7 +106,7 @@ fn line() -> Result<String, String> {
     Ok(line)
 }
 
-/// What stands in an address that somebody was sent to. It is not repeated: it holds a session.
+/// Parses the pasted address of the return. The error does not repeat it, because it holds a session.
 fn pasted(address: &str) -> Result<Return, String> {
     let url = Url::parse(address).map_err(|_holds_a_session| "that is no address".to_owned())?;
     Ok(Return::of(&url))

@@ -1,9 +1,8 @@
-//! The person of a pull: an invented one, whose first name chooses how the networks behave.
+//! The invented person of a pull, whose first name decides how the networks behave.
 
 use sandbox_metriport::Persona;
 use serde_json::{Value, json};
 
-/// Demographics as the app would send them.
 pub(crate) fn demographics(persona: Persona) -> Value {
     json!({
         "firstName": persona.first_name(),

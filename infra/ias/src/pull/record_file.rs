@@ -1,15 +1,15 @@
-//! A record from a file: taken only if the functions will take it too, when it is delivered.
+//! A record from a file, accepted only if the functions will accept it too when it is delivered.
 
 use std::path::Path;
 
 use sandbox_fhir::{Entry, NetworkRecord, read_entries};
 use shared::records::{BundleScan, ScanError};
 
-/// The text before the resource in a Bundle of one.
+/// Text before the resource in a Bundle with one entry.
 const BEFORE: &[u8] = br#"{"resourceType":"Bundle","entry":[{"resource":"#;
 const AFTER: &[u8] = b"}]}";
 
-/// A Bundle from a file, split over the sources.
+/// Reads a Bundle from a file and splits it over the sources.
 pub(crate) fn read_record(path: &Path) -> Result<NetworkRecord, String> {
     let refuse = |reason: &dyn std::fmt::Display| format!("{}: {reason}", path.display());
     let text = std::fs::read(path).map_err(|error| refuse(&error))?;
@@ -26,7 +26,7 @@ pub(crate) fn read_record(path: &Path) -> Result<NetworkRecord, String> {
     Ok(NetworkRecord::from_iter(entries))
 }
 
-/// Reads a resource as `record-fetch` does, which refuses more than FHIR does.
+/// Reads a resource as `record-fetch` does, which is stricter than FHIR.
 fn scan(entry: &Entry) -> Result<(), ScanError> {
     let mut reader = BundleScan::default();
     let resource = entry.resource().get().as_bytes();
@@ -37,7 +37,7 @@ fn scan(entry: &Entry) -> Result<(), ScanError> {
         .map_err(within_resource)
 }
 
-/// The same with its offset counted from where the resource begins.
+/// The same error, with its offset counted from the start of the resource.
 fn within_resource(error: ScanError) -> ScanError {
     let inside = |at: u64| at.saturating_sub(BEFORE.len() as u64);
     match error {

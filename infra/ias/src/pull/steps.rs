@@ -1,4 +1,4 @@
-//! The four steps of the flow, played and timed.
+//! Plays and times the four steps of the flow.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use super::pages::{Pages, Returns};
 use crate::report::{Progress, bytes, say, say_line, time};
 
-/// How often an app would ask at first; then less and less often, as one does that waits for people and networks.
+/// Shortest and longest gap between two requests for a status. The gap grows with the time waited.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 const ASK_EVERY_AT_LEAST: Duration = Duration::from_secs(5);
 
-/// The app, the browser and the person.
+/// Plays the app, the browser and the person.
 pub(crate) struct Puller {
     app: App,
     pages: Pages,
@@ -27,7 +27,6 @@ pub(crate) struct Puller {
     quiet: bool,
 }
 
-/// What happened at one step.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Line {
     step: u8,
@@ -36,7 +35,6 @@ pub(super) struct Line {
     millis: u128,
 }
 
-/// What a pull brought.
 pub(crate) struct Fetched {
     pub(crate) query: String,
     pub(crate) status: String,
@@ -46,7 +44,7 @@ pub(crate) struct Fetched {
     pub(crate) file: Option<RecordFile>,
 }
 
-/// The record on this machine: kept, or gone with the command.
+/// The file of the record: kept, or deleted when the command ends.
 pub(crate) enum RecordFile {
     Kept(PathBuf),
     Temporary(NamedTempFile),
@@ -69,7 +67,7 @@ impl RecordFile {
 }
 
 impl Puller {
-    /// Somebody who has not begun. `quiet` prints nothing.
+    /// Creates a puller at the start of the flow. `quiet` suppresses its output.
     pub(crate) fn new(app: App, pages: Pages, returns: Returns, quiet: bool) -> Self {
         Self {
             app,
@@ -101,7 +99,7 @@ impl Puller {
         });
     }
 
-    /// Step 1, or no more than a look for somebody who has been there.
+    /// Step 1, unless the identity is verified already.
     pub(crate) async fn identity_unless_verified(&mut self, demographics: &Value) -> Result<(), String> {
         let begun = Instant::now();
         let identity = expect(self.app.identity().await, 200, "GET /v1/identity")?;
@@ -112,7 +110,7 @@ impl Puller {
         self.identity(demographics).await
     }
 
-    /// Step 1: who the person is.
+    /// Step 1: proves the person's identity.
     pub(super) async fn identity(&mut self, demographics: &Value) -> Result<(), String> {
         let begun = Instant::now();
         expect(self.app.put_patient(demographics).await, 200, "PUT /v1/patient")?;
@@ -148,7 +146,7 @@ impl Puller {
         self.record(&run, out).await
     }
 
-    /// Step 2: a fresh second factor.
+    /// Step 2: passes a fresh second factor.
     async fn challenge(&mut self) -> Result<QueryAsk, String> {
         let begun = Instant::now();
         let return_to = &self.returns.aal2;
@@ -163,7 +161,7 @@ impl Puller {
         Ok(QueryAsk::everything(&opened.text("/challengeId"), &session))
     }
 
-    /// Step 3: the networks are asked.
+    /// Step 3: starts a network query and waits for its end.
     async fn query(&mut self, ask: &QueryAsk) -> Result<Reply, String> {
         let begun = Instant::now();
         let accepted = expect(self.app.start_query(ask).await, 202, "POST /v1/network-queries")?;
@@ -184,7 +182,7 @@ impl Puller {
         }
     }
 
-    /// Step 4: the record, by a link that lives a minute.
+    /// Step 4: downloads the record by a link that lives one minute.
     async fn record(&mut self, run: &Reply, out: Option<&Path>) -> Result<Fetched, String> {
         let begun = Instant::now();
         let path = run.text("/next/url");
@@ -273,7 +271,7 @@ fn expect(reply: Result<Reply, sandbox_machine::app::NoReply>, status: u16, what
     Err(format!("{what} answered {} {said}{at}{next}", reply.status))
 }
 
-/// Asks until there is an answer, as an app does, and not for ever.
+/// Asks, as an app does, until there is an answer or `patience` is over.
 async fn poll<T>(patience: Duration, ask: impl AsyncFn() -> Result<Option<T>, String>) -> Result<Option<T>, String> {
     let begun = Instant::now();
     loop {

@@ -1,8 +1,8 @@
-//! The output of `ias up`: where everything is, and lines for a shell that pull a record.
+//! The output of `ias up`: the addresses, and shell lines that pull a record.
 //!
-//! They paste into bash and zsh. An interactive zsh knows no comments, so no line is one. No line holds a `!` outside
-//! single quotes, since both shells would look for it in their history. With `--pages`, the lines ask for the address
-//! that the browser was sent to.
+//! The lines paste into bash and zsh. They have no comments, which an interactive zsh does not know, and no `!` outside
+//! single quotes, which both shells look up in their history. With `--pages`, they ask for the address that the browser
+//! was sent to.
 
 use sandbox_machine::Sandbox;
 use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN, demographics_claims};
@@ -12,7 +12,6 @@ use serde_json::{Map, Value};
 use crate::cli::UpArgs;
 use crate::pull::demographics;
 
-/// Everything that is printed.
 pub(super) fn welcome(sandbox: &Sandbox, token: &str, args: &UpArgs) -> String {
     let base = sandbox.host().base_url();
     let metriport = sandbox.stand_in().base_url();
@@ -44,7 +43,7 @@ pub(super) fn welcome(sandbox: &Sandbox, token: &str, args: &UpArgs) -> String {
     )
 }
 
-/// A command of an operator's, with all it needs to find this sandbox and no real account.
+/// A command for the operator, with the variables that lead it to this sandbox instead of a real account.
 fn operated(sandbox: &Sandbox, endpoint: &str, command: &str) -> String {
     let needed = [endpoint, "AWS_REGION", "AWS_SECRET_ACCESS_KEY"];
     let variables = sandbox
@@ -107,7 +106,7 @@ CHALLENGE_ID=$(printf '%s' "$CHALLENGE" | field challengeId)"#
     )
 }
 
-/// A line is pasted as a whole, so the long one cannot be broken where it is printed.
+/// The user pastes each line whole, so the long one must not be broken.
 const QUERY: &str = concat!(
     "echo '3 Query: ask the networks'\n",
     r#"SOURCES='"hie":{"enabled":true},"pharmacy":{"enabled":true},"lab":{"enabled":true}'"#,
@@ -126,7 +125,7 @@ const RECORD: &str = r#"echo '4 Record: a link that lives a minute'
 RECORD=$(call "$API/v1/network-queries/$ID" | sed -n 's/.*"url":"\([^"]*\)".*/\1/p')
 curl -sS "$(call "$API$RECORD" | sed -n 's/.*"link":{"url":"\([^"]*\)".*/\1/p')" -o record.json && ls -l record.json"#;
 
-/// What the token of this person says of them, where demographics must agree with it.
+/// The claims about this person in their token, if demographics are bound to it.
 pub(super) fn claims(person: &Value, bound: bool) -> Map<String, Value> {
     match bound {
         true => demographics_claims(person),
@@ -136,7 +135,7 @@ pub(super) fn claims(person: &Value, bound: bool) -> Map<String, Value> {
 
 fn another(bound: bool) -> String {
     let mut person = demographics(Persona::Ordinary);
-    // Metriport takes people with equal demographics for one patient.
+    // Metriport takes persons with equal demographics for one patient.
     if let Some(birth) = person.get_mut("dob") {
         *birth = "1961-05-04".into();
     }

@@ -1,4 +1,4 @@
-//! Serves the embedded AWS until Ctrl-C, and prints the environment in which an SDK finds it.
+//! Serves the embedded AWS until Ctrl-C, and prints the environment variables that an SDK needs to find it.
 //!
 //! `cargo run -p sandbox-aws --example serve -- [data directory]`
 

@@ -1,5 +1,5 @@
-//! Uploads one gigabyte to the embedded S3 in parts, reads it back, and prints how long that took and the most memory
-//! the process, client and server together, ever held.
+//! Uploads one gigabyte to the embedded S3 in parts and reads it back. Prints the time taken and the peak memory of the
+//! process, which is client and server together.
 //!
 //! `cargo run --release -p sandbox-aws --example upload_gigabyte`
 
@@ -111,7 +111,7 @@ async fn download(client: &Client) -> Outcome<usize> {
     Ok(bytes)
 }
 
-/// Peak resident memory so far, as Linux counts it.
+/// Peak resident memory so far, from Linux's `/proc/self/status`.
 fn memory() -> Outcome<String> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let peak = status

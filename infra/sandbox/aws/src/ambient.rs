@@ -1,13 +1,12 @@
-//! The one place of this crate that reads the clock and draws randomness. Everything else takes both as arguments.
+//! The one place of this crate that reads the clock and draws randomness. All other code takes both as arguments.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
-/// What an emulator reads from its surroundings when a request comes in.
 pub(crate) struct Ambient {
     /// Milliseconds since the Unix epoch.
     pub(crate) now_ms: u64,
-    /// A random id, never handed out before.
+    /// A fresh random id.
     pub(crate) id: Uuid,
 }
 
@@ -28,7 +27,6 @@ pub(crate) fn now_ms() -> u64 {
     read().now_ms
 }
 
-/// A random id.
 pub(crate) fn new_id() -> Uuid {
     read().id
 }

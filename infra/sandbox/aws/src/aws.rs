@@ -1,4 +1,4 @@
-//! The handle on the whole: starts the services, fills them, names their endpoints and stops them.
+//! The handle on the embedded AWS: starts the services, fills them, returns their endpoints and stops them.
 
 use crate::data_dir::DataDir;
 use crate::dynamodb::{self, DynamoDb, TableSpec};
@@ -18,32 +18,32 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 use tokio::sync::watch;
 
-/// The secret access key that goes with every access key id. It protects nothing: the services listen on loopback,
-/// and S3 needs some secret to check signatures against.
+/// The secret access key for every access key id. It protects nothing, because the services listen on loopback only. S3
+/// needs a secret to check signatures against.
 pub const SECRET_ACCESS_KEY: &str = "individual-access-sandbox";
 
 /// How to start the embedded AWS.
 #[derive(Clone)]
 pub struct AwsOptions {
-    /// Where everything is kept over restarts. `None` keeps it in memory, with S3 in a temporary directory.
+    /// The directory that keeps all state over restarts. `None` keeps state in memory, and S3 in a temporary directory.
     pub data_dir: Option<PathBuf>,
     /// The region in ARNs and in [`Aws::env`].
     pub region: String,
-    /// Told of every request to every service.
+    /// Receives every request to every service, except a browser's preflight.
     pub observer: Option<Observer>,
-    /// Told what every request weighs that is answered, and what AWS would bill for it.
+    /// Receives the size of every answered request, and the units that AWS would bill for it.
     pub meter: Option<Meter>,
-    /// Decides whether a caller may do what a request asks for. Without one, everybody may do everything.
+    /// Decides whether a caller may make a request. Without an authorizer every caller may make every request.
     pub authorizer: Option<Authorizer>,
-    /// Decides about every request that is not refused to every service, and every message sent to a queue.
+    /// Decides about every request that the authorizer allows, and about every message sent to a queue.
     pub interceptor: Option<SharedInterceptor>,
-    /// Divides the durations of SQS: message delays, and visibility timeouts down to ten seconds. Clocks are not
-    /// touched. 1 is AWS's own time.
+    /// Divides the durations of SQS: message delays, and visibility timeouts down to ten seconds. It does not change
+    /// clocks. 1 is AWS's own time.
     pub time_scale: u32,
 }
 
-/// The embedded AWS. Call [`Aws::shutdown`] to stop it: dropping it stops the services too, but neither waits for
-/// requests in progress nor saves the last second's queue messages.
+/// The embedded AWS. Call [`Aws::shutdown`] to stop it. Dropping it stops the services too, but does not wait for
+/// requests in progress and does not save the queue messages of the last second.
 pub struct Aws {
     region: String,
     endpoints: BTreeMap<Service, String>,
@@ -55,12 +55,12 @@ pub struct Aws {
     serving: Vec<Serving>,
     faults: FaultCounter,
     stop: watch::Sender<bool>,
-    // Last: the directory outlives whatever has files in it.
+    // Dropped last: the services above have files in this directory.
     _data: DataDir,
 }
 
 impl Aws {
-    /// Starts all services on free loopback ports. Fails if there is no port, or if the data directory is in use,
+    /// Starts all services on free loopback ports. Fails if no port is free, or if the data directory is in use,
     /// unreadable or damaged.
     pub async fn start(options: AwsOptions) -> Result<Aws, Error> {
         let data = DataDir::open(options.data_dir.as_deref())?;
@@ -121,8 +121,8 @@ impl Aws {
         })
     }
 
-    /// The environment in which an unmodified AWS SDK finds these services. The access key id is the caller's to
-    /// choose, one per function, and so is not among them.
+    /// The environment in which an unmodified AWS SDK finds these services. It has no access key id: the caller chooses
+    /// one per function.
     pub fn env(&self) -> Vec<(String, String)> {
         let endpoints = Service::ALL.map(|service| (service.endpoint_variable().to_owned(), self.endpoint(service)));
         let mut env = endpoints.to_vec();
@@ -131,12 +131,12 @@ impl Aws {
         env
     }
 
-    /// Such as `http://127.0.0.1:40123`.
+    /// For example `http://127.0.0.1:40123`.
     pub fn endpoint(&self, service: Service) -> String {
         self.endpoints.get(&service).cloned().unwrap_or_default()
     }
 
-    /// Creates the table. One of that name that is there already stays as it is.
+    /// Creates the table. An existing table of that name stays unchanged.
     pub async fn create_table(&self, spec: TableSpec) -> Result<(), Error> {
         self.dynamodb.create_table(&spec)?;
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
@@ -144,19 +144,19 @@ impl Aws {
         Ok(())
     }
 
-    /// Puts items, written in DynamoDB's own JSON, into a table past the service, which would take far longer for very
-    /// many. Gives how many there were.
+    /// Puts items, written in DynamoDB's own JSON, into a table, and returns their number. It bypasses the service,
+    /// which takes far longer for very many items.
     pub async fn import(&self, table: &str, items: Vec<serde_json::Value>) -> Result<usize, Error> {
         self.dynamodb.import(table, items).await
     }
 
-    /// Creates the queue, or gives the one of that name these settings, and returns its URL. The dead-letter queue
-    /// must be there already.
+    /// Creates the queue, or gives an existing one these settings, and returns its URL. The dead-letter queue must
+    /// already exist.
     pub async fn create_queue(&self, spec: QueueSpec) -> Result<String, Error> {
         self.sqs.handle().create_queue(&spec)
     }
 
-    /// Creates the bucket unless it is there.
+    /// Creates the bucket unless it exists.
     pub async fn create_bucket(&self, name: &str) -> Result<(), Error> {
         self.s3.create_bucket(name)
     }
@@ -166,7 +166,7 @@ impl Aws {
         self.s3.put_cors(bucket, rules);
     }
 
-    /// Creates the secret with this value and returns its ARN. One of that name that is there already keeps its value.
+    /// Creates the secret with this value and returns its ARN. An existing secret of that name keeps its value.
     pub async fn create_secret(&self, name: &str, value: &str) -> Result<String, Error> {
         self.secrets.create(name, value)
     }
@@ -176,7 +176,7 @@ impl Aws {
         self.secrets.tag(id, key, value)
     }
 
-    /// Looks into the queues.
+    /// Access to the queues without a request.
     pub fn queues(&self) -> &SqsHandle {
         self.sqs.handle()
     }
@@ -186,28 +186,29 @@ impl Aws {
         self.faults.read()
     }
 
-    /// The queue's URL, or `None` if there is no such queue.
+    /// The queue's URL, or `None` if the queue does not exist.
     pub fn queue_url(&self, name: &str) -> Option<String> {
         self.queues().queue_url(name)
     }
 
-    /// The queue's ARN, or `None` if there is no such queue.
+    /// The queue's ARN, or `None` if the queue does not exist.
     pub fn queue_arn(&self, name: &str) -> Option<String> {
         self.queues().queue_arn(name)
     }
 
-    /// Ends waiting receives, lets other requests in progress finish within two seconds, and saves the queues.
+    /// Ends waiting receives, gives other requests in progress two seconds per service to finish, and saves the queues.
     pub async fn shutdown(self) -> Result<(), Error> {
         self.stop.send_replace(true);
         for serving in self.serving {
             serving.drained().await;
         }
         self.dynamodb.closed().await;
+        // Saved last, when no request can change the queues.
         self.sqs.save().await
     }
 }
 
-/// What the services share while they start.
+/// State that the services share while they start.
 struct Running {
     observer: Option<Observer>,
     meter: Option<Meter>,

@@ -1,6 +1,6 @@
-//! Where the emulators keep their files: a directory of the caller's, or a temporary one that goes away.
+//! The emulators' files, in the caller's directory or in a temporary one that is deleted at the end.
 //!
-//! Layout: `dynamodb.sqlite`, `s3/`, `queues.json`, `secrets.json` and `lock`, which one process at a time may hold.
+//! Layout: `dynamodb.sqlite`, `s3/`, `queues.json`, `secrets.json` and `lock`, which only one process can hold.
 
 use crate::error::Error;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub(crate) enum DataDir {
     /// Kept over restarts, locked while in use.
     Kept { path: PathBuf, _lock: File },
-    /// For S3 only: everything else is in memory.
+    /// For S3 only: all other state is in memory.
     Temporary(tempfile::TempDir),
 }
 
@@ -32,7 +32,7 @@ impl DataDir {
         })
     }
 
-    /// The path of a file that is kept over restarts; `None` when nothing is.
+    /// The path of a kept file; `None` in a temporary directory.
     pub(crate) fn kept(&self, name: &str) -> Option<PathBuf> {
         match self {
             DataDir::Kept { path, .. } => Some(path.join(name)),
@@ -40,7 +40,7 @@ impl DataDir {
         }
     }
 
-    /// The existing folder `name`, kept or not.
+    /// The folder `name`, created if it does not exist.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, Error> {
         let root = match self {
             DataDir::Kept { path, .. } => path.as_path(),
@@ -63,7 +63,7 @@ fn lock(path: &Path) -> Result<File, Error> {
     }
 }
 
-/// Reads what [`save`] wrote; `None` if there is no such file.
+/// Reads a file that [`save`] wrote; `None` if the file does not exist.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -77,7 +77,7 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error>
     })
 }
 
-/// Replaces the file in one step, so that a crash leaves the old or the new one. Only the owner may read it.
+/// Replaces the file in one step, so that a crash leaves either the old or the new file. Only the owner may read it.
 pub(crate) fn save(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {

@@ -1,34 +1,34 @@
-//! What can go wrong while the sandbox sets AWS up. Refusals on the wire are not here: they belong to each service.
+//! Failures while the sandbox sets AWS up. Each service defines its own refusals on the wire.
 
 use std::path::PathBuf;
 
-/// A failure to start, fill or stop the embedded AWS. None of them carries stored data or a secret's value.
+/// A failure to start, fill or stop the embedded AWS. No variant carries stored data or a secret's value.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The loopback interface gave no port.
+    /// No loopback port could be bound.
     #[error("no loopback port to listen on")]
     Listen(#[source] std::io::Error),
     /// The data directory could not be read or written.
     #[error("cannot use {}", path.display())]
     DataDir {
-        /// The file or folder in question.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// Another process has the data directory open; two would overwrite each other's queues.
+    /// Another process has the data directory open. Two processes would overwrite each other's queues.
     #[error("{} is in use by another sandbox", path.display())]
     DataDirInUse {
         /// The data directory.
         path: PathBuf,
     },
-    /// A file of the data directory is not what this version wrote.
+    /// A file of the data directory is not in this version's format.
     #[error("{} is damaged or of another version", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where it stopped making sense.
+        /// The parser's error.
         #[source]
         source: serde_json::Error,
     },

@@ -1,7 +1,8 @@
-//! The gate that every request to every emulated service passes, before the service sees it.
-//!
-//! It tells the observer who called what, asks the authorizer whether the caller may ([`privileges`]), lets the
-//! interceptor do to the call what it decides ([`interception`]), and weighs what goes by ([`meter`]).
+//! Every request to every emulated service passes this gate before it reaches the service. The gate
+//! - names the caller and the operation to the observer
+//! - asks the authorizer whether the caller may make the request ([`privileges`])
+//! - carries out the interceptor's decision ([`interception`])
+//! - measures the request and its answer ([`meter`])
 //!
 //! [`interception`]: crate::interception
 //! [`meter`]: crate::meter
@@ -17,11 +18,11 @@ use axum::response::Response;
 use std::fmt;
 use std::sync::Arc;
 
-/// As much of a call's body as is read before a service sees it, or instead: more than DynamoDB takes (16 MiB), and
-/// more than a part of an upload.
+/// The most of a request's body that the gate reads. It is more than DynamoDB accepts (16 MiB), and more than a part of
+/// an upload.
 pub(crate) const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The name of the operation in a request that names none.
+/// The operation's name if the request names none.
 pub(crate) const UNKNOWN_OPERATION: &str = "Unknown";
 
 /// The emulated services.
@@ -41,8 +42,8 @@ impl Service {
     /// Every service, in the order in which [`crate::Aws::env`] lists them.
     pub const ALL: [Service; 4] = [Service::DynamoDb, Service::Sqs, Service::S3, Service::SecretsManager];
 
-    /// The variable from which the SDKs read this service's endpoint
-    /// (docs.aws.amazon.com, SDK reference guide, "Service-specific endpoints").
+    /// The variable from which the SDKs read this service's endpoint (docs.aws.amazon.com, SDK reference guide,
+    /// "Service-specific endpoints").
     pub fn endpoint_variable(self) -> &'static str {
         match self {
             Service::DynamoDb => "AWS_ENDPOINT_URL_DYNAMODB",
@@ -73,23 +74,23 @@ impl fmt::Display for Service {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Call {
-    /// The service called.
+    /// The called service.
     pub service: Service,
-    /// The operation's name in the service's API reference, such as `GetItem` or `UploadPart`; `Unknown` if the
+    /// The operation's name in the service's API reference, for example `GetItem` or `UploadPart`; `Unknown` if the
     /// request names none.
     pub operation: String,
-    /// The access key id the request was signed with, in the `Authorization` header or the presigned query. `None` if
-    /// it was not signed. Only S3 has checked the signature by the time a service answers.
+    /// The access key id that signed the request, from the `Authorization` header or the presigned query. `None` for an
+    /// unsigned request. Only S3 checks the signature before it answers.
     pub access_key_id: Option<String>,
-    /// Its number among all calls under this access key id, to whatever service, since the start, from 1. Retries
-    /// count, and calls without a signature are counted together. Zero if there is no interceptor.
+    /// The call's number, from 1, among all calls under this access key id since the start, across all services.
+    /// Retries count. Calls without a signature share one count. Zero without an interceptor.
     pub ordinal: u64,
 }
 
-/// Sees every request to every service, before it is served. It must not block: the caller waits for it.
+/// Sees every request, except a preflight, before the service does. It must not block: the caller waits for it.
 pub type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
 
-/// The access key id of the request, left in its extensions for the services.
+/// The access key id of the request, stored in its extensions for the services.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller(pub(crate) Option<String>);
 
@@ -102,9 +103,8 @@ pub(crate) struct Gate {
     pub(crate) interception: Option<Interception>,
 }
 
-/// The middleware itself.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    // A browser's preflight asks about a call. It is unsigned, and no service has such an operation.
+    // A preflight is unsigned, and services have no such operation, so the gate does not check it.
     if request.method() == Method::OPTIONS {
         return next.run(request).await;
     }
@@ -160,7 +160,7 @@ fn operation(service: Service, parts: &Parts) -> String {
     name.unwrap_or(UNKNOWN_OPERATION).to_owned()
 }
 
-/// `Credential=<key id>/<date>/<region>/<service>/aws4_request`, in either of the two places SigV4 puts it
+/// Reads `Credential=<key id>/<date>/<region>/<service>/aws4_request` from the header or the query; SigV4 allows both
 /// (docs.aws.amazon.com, IAM user guide, "Signing elements").
 fn access_key_id(parts: &Parts) -> Option<String> {
     let header = parts
@@ -175,7 +175,7 @@ fn access_key_id(parts: &Parts) -> Option<String> {
     Some(key_id.to_owned())
 }
 
-/// The query's value of `name`, with the one escape a credential scope has (`/`) undone.
+/// The query's value of `name`. Only `/` is unescaped: a credential scope has no other escape.
 pub(crate) fn query_value(uri: &Uri, name: &str) -> Option<String> {
     let pairs = uri.query()?.split('&');
     let value = pairs

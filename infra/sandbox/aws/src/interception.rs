@@ -1,4 +1,4 @@
-//! The edge around an interceptor: numbers the calls, asks, does what it is told, and counts that.
+//! Numbers the calls, asks the interceptor, and carries out and counts its decisions.
 
 use crate::gate::Call;
 use crate::interceptor::{Ending, FaultCounter, MessageInfo, Passage, SharedInterceptor, Verdict};
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// An interceptor with its numbers. Shared by all services.
+/// An interceptor and its counters. All services share it.
 #[derive(Clone)]
 pub(crate) struct Interception {
     interceptor: SharedInterceptor,
@@ -30,12 +30,10 @@ impl Interception {
         }
     }
 
-    /// The next call's number under this access key id.
     pub(crate) fn number(&self, access_key_id: Option<&String>) -> u64 {
         self.calls.next(access_key_id.cloned())
     }
 
-    /// The way of one call, to the service and back.
     pub(crate) async fn around(&self, call: Call, request: Request, next: Next) -> Response {
         let call = Arc::new(call);
         let refused = match self.before(call.clone()).await {
@@ -55,7 +53,7 @@ impl Interception {
         refused
     }
 
-    /// On a task of its own: the one who is asked may end the caller, and with it the connection and this very future.
+    /// In its own task: the interceptor may kill the caller, which closes the connection and drops this future.
     async fn before(&self, call: Arc<Call>) -> Verdict {
         let (interceptor, counter) = (self.interceptor.clone(), self.counter.clone());
         let asked = tokio::spawn(async move {
@@ -74,7 +72,7 @@ impl Interception {
         })
     }
 
-    /// As `before`.
+    /// In its own task, like `before`.
     async fn after(&self, call: Arc<Call>, status: u16) -> Ending {
         let (interceptor, counter) = (self.interceptor.clone(), self.counter.clone());
         let asked = tokio::spawn(async move {
@@ -92,7 +90,6 @@ impl Interception {
         })
     }
 
-    /// How a message goes through its queue.
     pub(crate) fn passage(&self, queue: &str, message_id: String, sender: &str, delay_secs: Option<u32>) -> Passage {
         let passage = self.interceptor.message(&MessageInfo {
             queue: queue.to_owned(),
@@ -111,7 +108,7 @@ impl Interception {
     }
 }
 
-/// Numbers from 1 for each key.
+/// Counts from 1 for each key.
 #[derive(Clone)]
 struct Numbers<K>(Arc<Mutex<HashMap<K, u64>>>);
 

@@ -1,29 +1,29 @@
-//! Faults on purpose: what an interceptor can do to calls and to messages, and how often it did.
+//! Deliberate faults: what an interceptor can do to calls and messages, and how often it did.
 //!
-//! The decision, seeded or scripted, is the caller's; this crate only offers the points and keeps the count.
+//! The caller makes the decisions, seeded or scripted. This crate only asks for them and keeps the count.
 
 use crate::gate::Call;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Decides what becomes of calls and messages. Every method has a default that lets everything pass.
+/// Decides about calls and messages. By default every method lets everything pass.
 ///
-/// `before` and `after` may take their time: the caller waits. Each runs to its end even if the caller goes away
-/// meanwhile, so that it can be the one that ends the caller's process, and then answer with a drop.
+/// `before` and `after` may take time: the caller waits. Each runs to its end even if the caller disconnects. A method
+/// can therefore kill the caller's process itself, and then return `Drop`.
 #[async_trait::async_trait]
 pub trait Interceptor: Send + Sync {
-    /// Asked before the service sees the call.
+    /// Called before the service sees the call.
     async fn before(&self, _call: &Call) -> Verdict {
         Verdict::Forward
     }
 
-    /// Asked when the service has answered with this HTTP status, before the caller hears of it. Not asked for calls
-    /// that `before` did not forward.
+    /// Called after the service has answered with this HTTP status, before the caller gets the answer. Not called for
+    /// calls that `before` did not forward.
     async fn after(&self, _call: &Call, _status: u16) -> Ending {
         Ending::Return
     }
 
-    /// Asked for every message that a queue takes in from `SendMessage` or `SendMessageBatch`.
+    /// Called for every message that a queue accepts from `SendMessage` or `SendMessageBatch`.
     fn message(&self, _message: &MessageInfo) -> Passage {
         Passage::default()
     }
@@ -32,23 +32,23 @@ pub trait Interceptor: Send + Sync {
 /// An [`Interceptor`] as options carry it.
 pub type SharedInterceptor = Arc<dyn Interceptor>;
 
-/// What becomes of a call that no service has seen yet.
+/// A decision about a call that no service has seen yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The service answers it.
     Forward,
-    /// Refused with the service's own throttling error. No effect.
+    /// The gate refuses it with the service's own throttling error. The call has no effect.
     Throttle,
-    /// Refused with the service's own error. No effect.
+    /// The gate refuses it with the service's own error. The call has no effect.
     Fail(Failure),
-    /// The connection ends without an answer. No effect.
+    /// The connection ends without an answer. The call has no effect.
     Drop,
 }
 
-/// What becomes of an answer: the call has had its effect.
+/// A decision about an answer. The call has already had its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The caller gets it.
+    /// The caller gets the answer.
     Return,
     /// The caller gets an error instead.
     Fail(Failure),
@@ -56,7 +56,7 @@ pub enum Ending {
     Drop,
 }
 
-/// Errors every service has, each in its own words.
+/// Errors that every service has, each in its own format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// 500.
@@ -65,38 +65,38 @@ pub enum Failure {
     Unavailable,
 }
 
-/// A message that a queue takes in.
+/// A message that a queue accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageInfo {
     /// The queue's name.
     pub queue: String,
-    /// Its number among the messages this queue took in since the start, from 1.
+    /// The message's number, from 1, among the messages that this queue has accepted since the start.
     pub ordinal: u64,
     /// The id that `SendMessage` returns.
     pub message_id: String,
-    /// The access key id of its sender.
+    /// The sender's access key id.
     pub sender: String,
-    /// The delay it asks for, in seconds, before any time scale; `None` leaves it to the queue.
+    /// The requested delay in seconds, before any time scale; `None` means the queue's own delay.
     pub delay_secs: Option<u32>,
 }
 
 /// How a message goes through its queue. Times are real milliseconds, on top of the message's own delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Passage {
-    /// It comes this much later, and so after messages that were sent after it.
+    /// The message arrives this much later, and so after messages that were sent after it.
     pub late_ms: u64,
-    /// It comes again under the same message id, this long after it first became visible, whether or not it was
-    /// deleted by then: a standard queue delivers at least once (docs.aws.amazon.com, Amazon SQS developer guide,
+    /// The queue delivers the message again under the same message id, this long after it first became visible, even if
+    /// it was deleted before. A standard queue delivers at least once (docs.aws.amazon.com, Amazon SQS developer guide,
     /// "At-least-once delivery").
     pub again_after_ms: Option<u64>,
 }
 
 /// How often each kind of fault was injected. The kinds: `throttled`, `failed_before`, `failed_after`,
-/// `dropped_before`, `dropped_after`, `message_late`, `message_doubled`; those that never were are absent.
+/// `dropped_before`, `dropped_after`, `message_late`, `message_doubled`. Kinds that never occurred are absent.
 pub type FaultCounts = BTreeMap<&'static str, u64>;
 
-/// Counts faults, from everywhere.
+/// Clones share one count.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FaultCounter(Arc<Mutex<FaultCounts>>);
 

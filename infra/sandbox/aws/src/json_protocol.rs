@@ -1,21 +1,22 @@
-//! The AWS JSON 1.0 and 1.1 protocols, as far as SQS and Secrets Manager share them: the operation is named by a
-//! header, input and output are JSON documents (smithy.io, "AWS JSON 1.0 protocol" and "AWS JSON 1.1 protocol").
+//! The part of the AWS JSON 1.0 and 1.1 protocols that SQS and Secrets Manager share. A header names the operation;
+//! input and output are JSON documents (smithy.io, "AWS JSON 1.0 protocol" and "AWS JSON 1.1 protocol").
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-/// The error code of an operation that is not embedded. S3 has one of that name, with the same status 501
+/// The error code for an operation that is not embedded. S3 has an error of that name, with the same status 501
 /// (docs.aws.amazon.com, Amazon S3 API reference, "Error responses").
 pub(crate) const NOT_EMBEDDED: &str = "NotImplemented";
 
-/// The name after the last dot of `X-Amz-Target`, such as `SendMessage` in `AmazonSQS.SendMessage`.
+/// The name after the last dot of `X-Amz-Target`, for example `SendMessage` in `AmazonSQS.SendMessage`.
 pub(crate) fn target(headers: &HeaderMap) -> Option<&str> {
     let target = headers.get("x-amz-target")?.to_str().ok()?;
     target.rsplit('.').next().filter(|name| !name.is_empty())
 }
 
-/// A reply in the given version of the protocol. A body that cannot be serialized is the emulator's own failure: 500.
+/// A reply in the given version of the protocol. If the body cannot be serialized, the reply is 500: the emulator's own
+/// failure.
 pub(crate) fn reply(status: StatusCode, version: Version, body: &impl Serialize) -> Response<Body> {
     let (status, bytes) = match serde_json::to_vec(body) {
         Ok(bytes) => (status, bytes),
@@ -29,7 +30,7 @@ pub(crate) fn reply(status: StatusCode, version: Version, body: &impl Serialize)
     response
 }
 
-/// SQS speaks 1.0, Secrets Manager 1.1; for us they differ in the content type alone.
+/// SQS speaks 1.0, Secrets Manager 1.1. Here they differ only in the content type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Version {
     V1_0,

@@ -1,10 +1,11 @@
-//! AWS on one machine: DynamoDB, SQS, S3 and Secrets Manager, each on its own loopback listener, speaking the wire
-//! protocols that unmodified AWS SDKs speak.
+//! AWS on one machine: DynamoDB, SQS, S3 and Secrets Manager. Each has its own loopback listener and speaks the wire
+//! protocol of unmodified AWS SDKs.
 //!
-//! The crate knows AWS's documented behaviour and nothing about the product: no table, queue or bucket is named here.
+//! The crate knows AWS's documented behaviour and nothing about the product: it names no table, queue or bucket.
 //! Callers start it with [`Aws::start`], create what they need, and hand [`Aws::env`] to the processes that use it.
 //! DynamoDB and S3 are existing emulators (`dynoxide`, `s3s-fs`); SQS and Secrets Manager are written here.
-//! `docs/decisions/0001-embedded-aws.md` says why, with figures, and lists what each of them does not do.
+//! `docs/decisions/0001-embedded-aws.md` gives the reasons with figures, and lists the features that each service
+//! lacks.
 
 mod ambient;
 mod aws;
@@ -34,5 +35,5 @@ pub use privileges::{Authorizer, Lacking, Need};
 pub use s3::CorsRule;
 pub use sqs::{PeekedMessage, QueueDepths, QueueSpec, SqsHandle};
 
-/// The account that every ARN and queue URL of the sandbox names.
+/// The account in every ARN and queue URL of the sandbox.
 pub const ACCOUNT_ID: &str = "000000000000";

@@ -1,4 +1,4 @@
-//! One loopback listener per service, with the gate in front and a stop that does not wait forever.
+//! One loopback listener per service, behind the gate, with a bounded stop.
 
 use crate::error::Error;
 use crate::gate::{self, Gate};
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How long a request in progress may hold up the stop.
+/// The longest time that a request in progress may delay the stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
 /// A port that is bound but not served yet: services need their own address to build URLs.
@@ -28,7 +28,7 @@ impl Bound {
         Ok(Bound { listener, address })
     }
 
-    /// Such as `http://127.0.0.1:40123`, without a slash at the end.
+    /// For example `http://127.0.0.1:40123`, without a trailing slash.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -37,7 +37,6 @@ impl Bound {
         self.listener
     }
 
-    /// Serves `router` behind the gate until `stop` turns true.
     pub(crate) fn serve(self, router: Router, gate: Gate, stop: watch::Receiver<bool>) -> Serving {
         let router = router.layer(axum::middleware::from_fn_with_state(gate, gate::pass));
         let task = tokio::spawn(serve(self.listener, router, stop));
@@ -55,8 +54,8 @@ impl Serving {
         Serving { task }
     }
 
-    /// Waits until the task has ended, for a service once the requests in progress are answered, but not longer than
-    /// [`DRAIN_LIMIT`].
+    /// Waits until the task has ended, at most for [`DRAIN_LIMIT`], and then aborts it. A service's task ends once it
+    /// has answered the requests in progress.
     pub(crate) async fn drained(mut self) {
         if tokio::time::timeout(DRAIN_LIMIT, &mut self.task).await.is_err() {
             self.task.abort();
@@ -64,7 +63,7 @@ impl Serving {
     }
 }
 
-/// Resolves once `stop` is true, or its sender is gone.
+/// Resolves once `stop` is true, or its sender is dropped.
 pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
     if stop.wait_for(|stopping| *stopping).await.is_err() {
         tracing::debug!("the embedded AWS was dropped without a shutdown");

@@ -1,7 +1,7 @@
-//! What calls weigh: their bytes, and of DynamoDB the capacity, in the units that AWS bills.
+//! Measures calls in the units that AWS bills: bytes, and for DynamoDB also capacity.
 //!
-//! The capacity is what the emulator reports. It is asked for in each request, which costs a caller nothing but the
-//! answer's additional bytes; those are not counted.
+//! The meter requests the capacity from the emulator in each call. It does not count the bytes that this adds to the
+//! answer.
 
 use crate::gate::{BODY_BYTES_MAX, Call, Service};
 use axum::body::{Body, Bytes, to_bytes};
@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// One call that was answered.
+/// One answered call.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Weight {
@@ -19,22 +19,21 @@ pub struct Weight {
     pub call: Call,
     /// The HTTP status of the answer.
     pub status: u16,
-    /// Bytes of the request's body. Of an object or a part, those of its content.
+    /// Bytes of the request's body. For an object or a part, bytes of its content.
     pub request_bytes: u64,
     /// Bytes of the answer's body.
     pub response_bytes: u64,
     /// Read request units of DynamoDB.
     pub read_units: f64,
-    /// Write request units of DynamoDB, its indexes' included.
+    /// Write request units of DynamoDB, including those of its indexes.
     pub write_units: f64,
     /// Messages in the answer to a `ReceiveMessage` of SQS.
     pub messages: usize,
 }
 
-/// Sees what every call weighed, when it has been answered. It must not block: the caller waits for it.
+/// Receives the weight of every call after the service has answered. It must not block: the caller waits for it.
 pub type Meter = Arc<dyn Fn(&Weight) + Send + Sync>;
 
-/// Weighs a call on its way to the service and back.
 pub(crate) async fn around(
     meter: &Meter,
     call: &Call,
@@ -53,7 +52,7 @@ pub(crate) async fn around(
         Service::Sqs | Service::S3 | Service::SecretsManager => (Value::Null, body.clone()),
     };
     let mut request = Request::from_parts(parts, Body::from(sent));
-    // Whoever hands it on measures it.
+    // The body may have changed, so the next hop must compute its length anew.
     request.headers_mut().remove(header::CONTENT_LENGTH);
     let (parts, answered) = answer(request).await.into_parts();
     let Ok(answered) = to_bytes(answered, BODY_BYTES_MAX).await else {
@@ -68,7 +67,7 @@ pub(crate) async fn around(
     Response::from_parts(parts, Body::from(answered))
 }
 
-/// Objects go by as they are; their size is in the headers.
+/// Does not read objects; their size is in the headers.
 async fn of_object(
     meter: &Meter,
     call: &Call,
@@ -106,7 +105,7 @@ fn weight(call: &Call, status: StatusCode, asked: &Value, said: &Value) -> Weigh
     }
 }
 
-/// The request, and the same request with the wish to be told the capacity.
+/// The parsed request, and a body that also requests the consumed capacity.
 fn asking_for_capacity(body: &Bytes) -> (Value, Bytes) {
     let Ok(asked) = serde_json::from_slice::<Value>(body) else {
         return (Value::Null, body.clone());
@@ -118,7 +117,7 @@ fn asking_for_capacity(body: &Bytes) -> (Value, Bytes) {
     (asked, Bytes::from(more.to_string()))
 }
 
-/// One report, or one for each table.
+/// The sum of the reports: one, or one per table.
 fn consumed(said: &Value) -> f64 {
     let units = |report: &Value| report.get("CapacityUnits").and_then(Value::as_f64).unwrap_or_default();
     match said.get("ConsumedCapacity") {
@@ -128,9 +127,9 @@ fn consumed(said: &Value) -> f64 {
     }
 }
 
-/// What a write costs whose condition did not hold: as much as one that is made (docs.aws.amazon.com, DynamoDB
-/// developer guide, "Write capacity unit consumption"). The emulator does not report it, so it is the least that it can
-/// be: one unit for an item, and two for each of a transaction.
+/// The units of a write whose condition failed. AWS bills them like those of a successful write (docs.aws.amazon.com,
+/// DynamoDB developer guide, "Write capacity unit consumption"). The emulator does not report them, so this is the
+/// minimum: one unit for an item, two for each item of a transaction.
 fn in_vain(operation: &str, asked: &Value, said: &Value) -> f64 {
     let code = said.get("__type").and_then(Value::as_str).unwrap_or_default();
     if code.ends_with("ConditionalCheckFailedException") {

@@ -1,7 +1,7 @@
-//! Refusals that any call may meet, as each service words them (docs.aws.amazon.com: DynamoDB developer guide, "Error
-//! handling with DynamoDB"; Amazon SQS API reference, "Common Error Types"; Amazon S3 API reference, "Error
-//! Responses"; AWS Secrets Manager API reference, "Common Error Types"; IAM user guide, "Troubleshoot access denied
-//! error messages").
+//! Refusals that any call may get, in the format of each service (docs.aws.amazon.com: DynamoDB developer guide, "Error
+//! handling with DynamoDB"; Amazon SQS API reference, "Common Error Types"; Amazon S3 API reference, "Error Responses";
+//! AWS Secrets Manager API reference, "Common Error Types"; IAM user guide, "Troubleshoot access denied error
+//! messages").
 
 use crate::gate::{BODY_BYTES_MAX, Call, Service};
 use crate::interceptor::Failure;
@@ -13,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use std::borrow::Cow;
 
-/// A refusal before it has a wire shape.
 struct Refused {
     status: StatusCode,
     /// The error's code. For services with namespaces, `namespace#code`.
@@ -21,7 +20,6 @@ struct Refused {
     message: Cow<'static, str>,
 }
 
-/// The service's throttling error.
 pub(crate) fn throttled(call: &Call) -> Response {
     let (status, code, message) = match call.service {
         Service::DynamoDb if is_about_items(&call.operation) => (
@@ -52,8 +50,8 @@ pub(crate) fn throttled(call: &Call) -> Response {
     refused.into_response(call.service)
 }
 
-/// The service's refusal of what no policy grants the caller. SQS answers 403 where the other JSON services answer 400.
-/// S3 says no more than that it is so.
+/// The service's refusal of an action that no policy grants the caller. SQS answers 403, the other JSON services 400.
+/// S3 names neither action nor resource.
 pub(crate) fn denied(call: &Call, lacking: &Lacking) -> Response {
     let (status, code) = match call.service {
         Service::DynamoDb => (StatusCode::BAD_REQUEST, CORAL_ACCESS_DENIED),
@@ -74,17 +72,16 @@ pub(crate) fn denied(call: &Call, lacking: &Lacking) -> Response {
     refused.into_response(call.service)
 }
 
-/// What is not granted, as the services say it that check it in common code.
+/// The code of the services that check permissions in AWS's common code.
 const CORAL_ACCESS_DENIED: &str = "com.amazon.coral.service#AccessDeniedException";
 
-/// Reads what is left of a refused call's body, so that its sender gets to the answer.
+/// Reads the rest of a refused call's body, so that the sender reads the answer.
 pub(crate) async fn read_to_end(body: Body, service: Service) {
     if let Err(error) = to_bytes(body, BODY_BYTES_MAX).await {
         tracing::debug!(%error, %service, "a refused call was not read to its end");
     }
 }
 
-/// The service's own failure.
 pub(crate) fn failed(call: &Call, failure: Failure) -> Response {
     let (status, message) = match failure {
         Failure::Internal => (
@@ -109,7 +106,7 @@ pub(crate) fn failed(call: &Call, failure: Failure) -> Response {
     refused.into_response(call.service)
 }
 
-/// Items have throughput; tables and account settings have a rate of requests.
+/// Operations on items exceed throughput; operations on tables and account settings exceed a rate of requests.
 fn is_about_items(operation: &str) -> bool {
     let verbs = ["Get", "Put", "Update", "Delete", "Query", "Scan", "Batch", "Transact"];
     let about_items = operation.contains("Item") || ["Query", "Scan"].contains(&operation);
@@ -141,7 +138,7 @@ impl Refused {
         }
     }
 
-    /// SDKs of SQS take the code from the header in which the older query protocol lives on.
+    /// SDKs of SQS read the code from a header that is left from the older query protocol.
     fn into_sqs_response(self) -> Response {
         let body = json!({ "__type": self.code, "message": self.message });
         let mut response = json_protocol::reply(self.status, Version::V1_0, &body);

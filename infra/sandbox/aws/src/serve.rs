@@ -1,4 +1,4 @@
-//! Serving connections one by one, so that one can be dropped without an answer, which axum's own server cannot do.
+//! Serves connections one by one, so that the gate can drop one without an answer. axum's own server cannot do that.
 
 use crate::listener::stopped;
 use axum::Router;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-/// Running out of file descriptors must not become a busy loop.
+/// Pause after a failed accept. Without it, a lack of file descriptors becomes a busy loop.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(50);
 
 /// Marks a response that must not be sent: the connection ends instead.
@@ -24,7 +24,6 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(50);
 pub(crate) struct Dropped;
 
 impl Dropped {
-    /// The response that is none.
     pub(crate) fn response() -> Response {
         let mut response = Response::new(Body::empty());
         response.extensions_mut().insert(Dropped);
@@ -32,12 +31,11 @@ impl Dropped {
     }
 }
 
-/// The connection was asked to end here.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped on purpose")]
 struct DroppedOnPurpose;
 
-/// Accepts connections until `stop` turns true, then lets those that are open finish what they are at.
+/// Accepts connections until `stop` turns true, then lets open connections finish their current request.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let mut stopping = std::pin::pin!(stopped(stop.clone()));

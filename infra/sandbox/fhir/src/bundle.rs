@@ -1,6 +1,4 @@
-//! A record as the text of one FHIR Bundle, made piece by piece.
-//!
-//! Knows how the Bundle is written and how long it gets; never holds more of it than one chunk.
+//! Writes a record as the text of one FHIR Bundle, piece by piece, and never holds more of it than one chunk.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,24 +19,24 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 const HEAD: &[u8] = br#"{"resourceType":"Bundle","type":"collection","entry":["#;
 const END: &[u8] = b"}]}";
 const END_OF_NONE: &[u8] = b"]}";
-/// Pieces of one entry: its beginning, its `fullUrl`, the name of its resource, and that.
+/// Pieces of one entry: its beginning, its `fullUrl`, the name of its resource, and the resource.
 const PIECES: usize = 4;
 
 /// The text of `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":…,"resource":…},…]}` as an iterator
 /// over chunks of [`CHUNK_BYTES`]. Only searches have a `total` (`bdl-1`, hl7.org/fhir/R4/bundle.html).
 pub struct BundleText {
     record: Arc<NetworkRecord>,
-    /// Source and place of each resource to be written.
+    /// Source and index of each resource to write.
     picks: Vec<(Source, usize)>,
-    /// Written after them.
+    /// Written after the picks.
     patient: Option<Entry>,
-    /// The piece being written, and how many bytes of it are.
+    /// The current piece, and how many of its bytes are written.
     piece: usize,
     offset: usize,
 }
 
-/// The consolidated Bundle of the chosen sources: hie, pharmacy, lab in this order, whatever the order of `sources`; a
-/// source named twice counts once. Resources are chosen here, their text is copied only as chunks are asked for.
+/// The consolidated Bundle of the chosen sources, always in the order hie, pharmacy, lab. A source named twice counts
+/// once. Resources are chosen here; their text is copied only when a chunk is read.
 pub fn bundle_text(record: Arc<NetworkRecord>, sources: &[Source], filter: &RecordFilter) -> BundleText {
     let places: Vec<(Source, usize)> = Source::ALL
         .into_iter()
@@ -81,8 +79,7 @@ fn held(record: &NetworkRecord, (source, place): (Source, usize)) -> Option<&Ent
 }
 
 impl BundleText {
-    /// The same Bundle with every Patient in it replaced by this one, which comes last. A Bundle without resources
-    /// stays empty: the networks know nothing.
+    /// Replaces every Patient in the Bundle by this one, which comes last. A Bundle without resources stays empty.
     #[must_use]
     pub fn with_patient(mut self, patient: Entry) -> Self {
         self.patient = (!self.picks.is_empty()).then_some(patient);
@@ -92,7 +89,7 @@ impl BundleText {
         self
     }
 
-    /// How many resources the Bundle holds.
+    /// Number of resources in the Bundle.
     pub fn total(&self) -> usize {
         self.picks.len() + usize::from(self.patient.is_some())
     }
@@ -109,7 +106,7 @@ impl BundleText {
         }
     }
 
-    /// Length of the whole text in bytes, however much of it has been taken already. Adds up lengths; writes nothing.
+    /// Length of the whole text in bytes, regardless of how much was already taken. Writes nothing.
     pub fn content_length(&self) -> u64 {
         (0..)
             .map_while(|piece| self.piece(piece))
@@ -117,10 +114,10 @@ impl BundleText {
             .sum()
     }
 
-    /// Writes what is left of the text.
+    /// Writes the rest of the text.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Fails if `out` fails.
     pub fn write_to(self, mut out: impl Write) -> io::Result<()> {
         for chunk in self {
             out.write_all(&chunk)?;
@@ -128,7 +125,7 @@ impl BundleText {
         out.flush()
     }
 
-    /// The text is the head, then the pieces of each entry, then the end.
+    /// The text consists of the head, the pieces of each entry, and the end.
     fn piece(&self, number: usize) -> Option<&[u8]> {
         let Some(after_head) = number.checked_sub(1) else {
             return Some(HEAD);
@@ -177,7 +174,7 @@ impl Iterator for BundleText {
     }
 }
 
-/// Counts only: the text is somebody's record.
+/// Shows only counts, because the text is a person's record.
 impl fmt::Debug for BundleText {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter

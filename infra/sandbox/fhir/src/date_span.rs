@@ -2,9 +2,9 @@
 
 use jiff::civil::Date;
 
-/// The days a FHIR `date` or `dateTime` covers, both inclusive: `2019-05` is 2019-05-01 to 2019-05-31.
+/// The days that a FHIR `date` or `dateTime` covers, both ends inclusive: `2019-05` is 2019-05-01 to 2019-05-31.
 ///
-/// The day is the one written; an offset is not applied, because the day at the place of care is what a reader means.
+/// The offset is ignored, because a reader means the written day, at the place of care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateSpan {
     /// First day.
@@ -14,7 +14,7 @@ pub struct DateSpan {
 }
 
 impl DateSpan {
-    /// Reads `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or a `dateTime` that begins so; `None` for anything else.
+    /// Reads `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or a `dateTime` that begins with one of them; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let day = text.split_once('T').map_or(text, |(day, _)| day);
         let mut numbers = day.split('-');
@@ -43,7 +43,7 @@ impl DateSpan {
         }
     }
 
-    /// Whether any day of the span lies in the range; both ends are inclusive, a missing end is open.
+    /// Whether a day of the span lies in the range. Both ends are inclusive, and a missing end is open.
     pub fn overlaps(&self, from: Option<Date>, to: Option<Date>) -> bool {
         from.is_none_or(|from| self.last >= from) && to.is_none_or(|to| self.first <= to)
     }

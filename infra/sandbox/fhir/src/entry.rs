@@ -1,7 +1,7 @@
-//! One entry of a Bundle: a resource with the `fullUrl` by which others refer to it.
+//! One entry of a Bundle: a resource with the `fullUrl` by which other resources refer to it.
 //!
-//! Knows how a `fullUrl` follows from an id: `urn:uuid:` and the id where that is a UUID, `urn:id:` otherwise, as in
-//! Metriport's public code (`buildFullUrl`).
+//! A `fullUrl` follows from an id: `urn:uuid:` and a UUID, or `urn:id:` and any other id, as in Metriport's public code
+//! (`buildFullUrl`).
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::lenient::{Lenient, Object};
 
-/// A resource as the text it came as. Without `Debug`: it is a person's record.
+/// A resource, kept as its original text. It has no `Debug`, because it is a person's record.
 #[derive(Clone)]
 pub struct Entry {
-    /// The entry's `fullUrl` as JSON text.
+    /// JSON text.
     full_url: Option<Box<RawValue>>,
     resource_type: String,
     id: Option<String>,
@@ -21,7 +21,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry named as the Bundle named it, or not at all.
+    /// An entry with the Bundle's `fullUrl`, if any.
     pub(crate) fn named(resource: Box<RawValue>, full_url: Option<Box<RawValue>>) -> Self {
         let identity = serde_json::from_str::<Object<Identity>>(resource.get()).ok();
         let (resource_type, id) = identity.map_or((None, None), |Object(identity)| {
@@ -35,13 +35,13 @@ impl Entry {
         }
     }
 
-    /// The `resourceType`; empty where the resource has none.
+    /// The `resourceType`; empty if the resource has none.
     #[must_use]
     pub fn resource_type(&self) -> &str {
         &self.resource_type
     }
 
-    /// The resource's text.
+    /// The text of the resource.
     #[must_use]
     pub fn resource(&self) -> &RawValue {
         &self.resource
@@ -55,7 +55,6 @@ impl Entry {
         self.resource_type == "Patient"
     }
 
-    /// The `fullUrl` as JSON text.
     pub(crate) fn full_url_text(&self) -> Option<&str> {
         self.full_url.as_deref().map(RawValue::get)
     }
@@ -64,8 +63,8 @@ impl Entry {
         serde_json::from_str(self.full_url_text()?).ok()
     }
 
-    /// The same entry with `change` made to its id, its `fullUrl` and the text of its resource. What would not be JSON
-    /// afterwards stays.
+    /// Applies `change` to the id, the `fullUrl` and the resource's text. A text that would no longer be JSON stays
+    /// unchanged.
     pub(crate) fn change_texts(self, change: impl Fn(&str) -> String) -> Self {
         let change_json = |json: Box<RawValue>| RawValue::from_string(change(json.get())).unwrap_or(json);
         Self {
@@ -76,7 +75,7 @@ impl Entry {
         }
     }
 
-    /// The same entry with another text of its resource; unchanged if that is not JSON.
+    /// Replaces the resource's text, unless the new text is not JSON.
     pub(crate) fn with_text(mut self, text: String) -> Self {
         if let Ok(resource) = RawValue::from_string(text) {
             self.resource = resource;
@@ -93,7 +92,7 @@ impl Entry {
     }
 }
 
-/// An entry whose `fullUrl` follows from the resource's id.
+/// The `fullUrl` follows from the resource's id.
 impl From<Box<RawValue>> for Entry {
     fn from(resource: Box<RawValue>) -> Self {
         let mut entries = [Self::named(resource, None)];
@@ -103,8 +102,8 @@ impl From<Box<RawValue>> for Entry {
     }
 }
 
-/// Gives each entry without a `fullUrl` the one that follows from its id, unless another entry has it: within a Bundle
-/// it must be unique (`bdl-7`, hl7.org/fhir/R4/bundle.html).
+/// Gives each entry without a `fullUrl` the one that follows from its id, unless another entry has that: it is unique
+/// within a Bundle (`bdl-7`, hl7.org/fhir/R4/bundle.html).
 pub(crate) fn name_unnamed(entries: &mut [Entry]) {
     let mut taken: BTreeSet<String> = entries.iter().filter_map(Entry::full_url).collect();
     for entry in entries.iter_mut().filter(|entry| entry.full_url.is_none()) {

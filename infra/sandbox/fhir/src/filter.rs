@@ -1,4 +1,4 @@
-//! What a consolidated query asks for: some resource types, a range of dates, or everything.
+//! The filter of a consolidated query: resource types, a range of dates, or everything.
 
 use std::collections::BTreeSet;
 
@@ -7,28 +7,28 @@ use serde_json::value::RawValue;
 
 use crate::resource::{resource_date, resource_type};
 
-/// Which resources of a record are wanted (docs.metriport.com, page `api-reference/fhir/consolidated-data-query-post`).
-/// The default wants everything.
+/// Selects resources of a record (docs.metriport.com, page `api-reference/fhir/consolidated-data-query-post`). The
+/// default selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordFilter {
-    /// Wanted resource types, case-sensitive; `None` wants all.
+    /// Selected resource types, case-sensitive; `None` selects all.
     pub resource_types: Option<BTreeSet<String>>,
-    /// First wanted day, inclusive.
+    /// First selected day, inclusive.
     pub date_from: Option<Date>,
-    /// Last wanted day, inclusive.
+    /// Last selected day, inclusive.
     pub date_to: Option<Date>,
-    /// Also keep the persons, places and products that a kept resource refers to, directly or through others, as far as
-    /// the chosen sources hold them.
+    /// Also keeps the persons, places and products that a kept resource refers to, directly or through others, as far
+    /// as the chosen sources hold them.
     pub with_referenced: bool,
 }
 
 impl RecordFilter {
-    /// Whether this filter wants everything, so that no resource needs to be read.
+    /// Whether the filter selects everything, so that it need not read resources.
     pub fn keeps_all(&self) -> bool {
         self.resource_types.is_none() && !self.has_dates()
     }
 
-    /// Whether a resource is wanted for itself. One without a readable date is in every range of dates.
+    /// Whether the filter selects a resource itself. A resource without a readable date is in every range of dates.
     pub fn keeps(&self, resource: &RawValue) -> bool {
         self.keeps_type(resource) && self.keeps_date(resource)
     }

@@ -1,6 +1,4 @@
-//! Reading a few fields out of JSON that may be shaped in unexpected ways.
-//!
-//! Knows JSON; knows nothing of FHIR.
+//! Reads a few fields from JSON of unexpected shape. The module does not know FHIR.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,11 +8,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A field that is read when it has the expected shape and skipped when it has not: one odd field must not hide the
-/// others.
+/// A field that is skipped unless it has the expected shape, so that one odd field does not hide the others.
 ///
-/// It is taken as text first, because decoding what is then skipped could fail over a number out of range or half a
-/// surrogate pair. Works with serde_json's readers only.
+/// It is first taken as text, because decoding a skipped value could fail on a number out of range or half a surrogate
+/// pair. This works only with serde_json's readers.
 pub(crate) struct Lenient<T>(Option<T>);
 
 impl<T> Default for Lenient<T> {
@@ -40,7 +37,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
     }
 }
 
-/// A struct that is read from a JSON object only. Serde's derive would also take an array, field by field.
+/// A struct that is read only from a JSON object. Serde's derive would also accept an array.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -1,10 +1,10 @@
-//! What the networks know about a person: FHIR R4 resources per source, of a sample or of a file.
+//! The networks' data about a person: FHIR R4 resources per source, from a sample or a file.
 //!
-//! This crate knows FHIR R4 resources and Bundles (hl7.org/fhir/R4). It knows no network, no clock and no Metriport:
-//! seeds and dates are arguments, and delivery, timing and signatures belong to the stand-in that uses it.
+//! This crate knows FHIR R4 resources and Bundles (hl7.org/fhir/R4), but not networks, a clock or Metriport. Seeds and
+//! dates are arguments; delivery, timing and signatures belong to the stand-in.
 //!
-//! A resource is kept as the text it came as ([`serde_json::value::RawValue`]), so that number text (`1.50`), key order
-//! and escapes reach the reader to the byte: a medical record is passed on, not rewritten.
+//! A resource is kept as its original text ([`serde_json::value::RawValue`]), so that number text (`1.50`), key order
+//! and escapes reach the reader byte for byte.
 
 mod bundle;
 mod date_span;

@@ -1,4 +1,4 @@
-//! What the networks hold on one person, per source of a network query.
+//! The networks' data about one person, per source of a network query.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl Source {
 /// The FHIR R4 resources of one person, per source and in order.
 #[derive(Clone, Default)]
 pub struct NetworkRecord {
-    /// From health information exchanges; holds the Patient.
+    /// From health information exchanges; includes the Patient.
     pub hie: Vec<Entry>,
     /// From pharmacies.
     pub pharmacy: Vec<Entry>,
@@ -53,12 +53,12 @@ impl NetworkRecord {
         }
     }
 
-    /// How many resources the sources hold together.
+    /// Number of resources in all sources.
     pub fn len(&self) -> usize {
         Source::ALL.into_iter().map(|source| self.part(source).len()).sum()
     }
 
-    /// Whether no source holds anything.
+    /// Whether all sources are empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -72,9 +72,8 @@ impl NetworkRecord {
         Source::ALL.into_iter().flat_map(|source| self.part(source))
     }
 
-    /// The record with every link to one of its Patients leading to `Patient/patient_id`, where a Patient of another id
-    /// takes their place ([`BundleText::with_patient`](crate::BundleText::with_patient)). Links are found as whole JSON
-    /// strings.
+    /// Changes every link to one of the record's Patients to `Patient/patient_id`, which replaces them
+    /// ([`BundleText::with_patient`](crate::BundleText::with_patient)). A link is a whole JSON string.
     #[must_use]
     pub fn with_links_to(self, patient_id: &str) -> Self {
         let link = format!("\"Patient/{patient_id}\"");
@@ -112,7 +111,7 @@ impl NetworkRecord {
     }
 }
 
-/// Each entry goes to the source that such a resource comes from, in order. An entry that is not a resource goes to
+/// Puts each entry into the source that its resource comes from, in order. An entry that is not a resource goes to
 /// `hie`.
 impl FromIterator<Entry> for NetworkRecord {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
@@ -124,7 +123,7 @@ impl FromIterator<Entry> for NetworkRecord {
     }
 }
 
-/// Counts only: the resources are somebody's record.
+/// Shows only counts, because the resources are a person's record.
 impl fmt::Debug for NetworkRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let mut counts = formatter.debug_struct("NetworkRecord");

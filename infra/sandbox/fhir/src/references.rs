@@ -1,7 +1,7 @@
-//! Which resources a resource refers to (hl7.org/fhir/R4/references.html).
+//! Finds the resources that a resource refers to (hl7.org/fhir/R4/references.html).
 //!
-//! Knows literal references: `Type/id`, absolute URLs that end so, and `urn:uuid:id`. Fragments (`#id`) stay within the
-//! resource and logical references (an identifier alone) name nothing in a record; both are passed over.
+//! The module knows literal references: `Type/id`, absolute URLs that end with it, and `urn:uuid:id`. It skips
+//! fragments (`#id`), which stay within the resource, and logical references (an identifier alone).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::entry::Entry;
 
-/// Types that fill up a filtered record where the others refer to them, as Metriport does it (docs.metriport.com, page
-/// `api-reference/fhir/consolidated-data-query-post`), and the Patient, whom Metriport always adds.
+/// Types that Metriport adds to a filtered record if the kept resources refer to them (docs.metriport.com, page
+/// `api-reference/fhir/consolidated-data-query-post`), and Patient, which Metriport always adds.
 const FILLED_UP: [&str; 9] = [
     "Device",
     "Location",
@@ -26,8 +26,8 @@ const FILLED_UP: [&str; 9] = [
     "Substance",
 ];
 
-/// Adds to `chosen` what its members refer to, directly or through others, of the types in [`FILLED_UP`]. Numbers are
-/// places in `entries`.
+/// Adds to `chosen` the resources of the types in [`FILLED_UP`] that its members refer to, directly or through others.
+/// Numbers are indexes into `entries`.
 pub(crate) fn add_referenced(entries: &[&Entry], chosen: &mut BTreeSet<usize>) {
     let directory = Directory::of(entries);
     let mut unread: Vec<usize> = chosen.iter().copied().collect();
@@ -39,7 +39,7 @@ pub(crate) fn add_referenced(entries: &[&Entry], chosen: &mut BTreeSet<usize>) {
     }
 }
 
-/// Where the resources that fill up are, by `fullUrl` and by id. An id is unique per type only.
+/// Indexes of the resources that may be added, by `fullUrl` and by id. An id is unique only within its type.
 struct Directory<'a> {
     by_url: BTreeMap<String, usize>,
     by_id: BTreeMap<&'a str, Vec<(&'a str, usize)>>,
@@ -72,7 +72,7 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// Type (none in a `urn:`) and id a literal reference names.
+/// Type and id that a literal reference names; a `urn:` does not name a type.
 fn target(reference: &str) -> (Option<&str>, &str) {
     let reference = reference
         .split_once("/_history/")
@@ -93,12 +93,12 @@ fn literal_references(resource: &RawValue) -> Vec<String> {
     .deserialize(&mut reader)
     {
         Ok(()) => found,
-        // Nested deeper than the reader follows, or text it cannot decode: what was found so far still counts.
+        // Nested too deeply for the reader, or not decodable. References found so far still count.
         Err(_) => found,
     }
 }
 
-/// Goes through any JSON value and collects the strings named `reference`.
+/// Walks through any JSON value and collects the strings under the name `reference`.
 struct Walk<'a> {
     found: &'a mut Vec<String>,
     in_reference: bool,

@@ -1,6 +1,5 @@
-//! The few facts this crate reads from a resource: its type, its category, its main date and the source it names.
-//!
-//! Everything else in a resource is skipped unread.
+//! The facts that this crate reads from a resource: its type, its category, its main date and the source it names. It
+//! skips everything else.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,31 +8,30 @@ use crate::date_span::DateSpan;
 use crate::lenient::{Lenient, Object};
 use crate::record::Source;
 
-/// The `resourceType` of a resource; `None` when the text is no JSON object with one.
+/// The `resourceType` of a resource; `None` if the text is not a JSON object with one.
 pub fn resource_type(resource: &RawValue) -> Option<String> {
     let Object(kind) = serde_json::from_str::<Object<Kind>>(resource.get()).ok()?;
     kind.resource_type.into_inner()
 }
 
-/// The main date of a resource: when it happened or, failing that, when it was written down.
+/// The main date of a resource: when it happened or, failing that, when it was recorded.
 ///
-/// The first of these that holds a readable date counts: `effectiveDateTime`, `effectivePeriod`, `effectiveInstant`,
+/// The first of these fields with a readable date counts: `effectiveDateTime`, `effectivePeriod`, `effectiveInstant`,
 /// `onsetDateTime`, `onsetPeriod`, `authoredOn`, `occurrenceDateTime`, `occurrencePeriod`, `period`,
-/// `performedDateTime`, `performedPeriod`, `whenHandedOver`, `whenPrepared`, `date`, `recordedDate`, `issued`. Of a
-/// period the start counts, or the end if there is no start. `None` for a resource without a date, such as a
-/// Practitioner.
+/// `performedDateTime`, `performedPeriod`, `whenHandedOver`, `whenPrepared`, `date`, `recordedDate`, `issued`. For a
+/// period the start counts, or else the end. `None` for a resource without a date, such as a Practitioner.
 pub fn resource_date(resource: &RawValue) -> Option<DateSpan> {
     let Object(skim) = serde_json::from_str::<Object<Skim>>(resource.get()).ok()?;
     skim.main_date()
 }
 
-/// Whether all that this crate reads from a resource can be read, so that no later count fails.
+/// Whether this crate can read all it needs from a resource, so that no later count fails.
 pub(crate) fn is_readable(resource: &RawValue) -> bool {
     serde_json::from_str::<Object<Skim>>(resource.get()).is_ok()
 }
 
-/// Which source of a network query a resource comes from: medication events and products from pharmacies, laboratory
-/// results from labs, everything else from health information exchanges. `None` when the text is no resource.
+/// The source that a resource comes from: pharmacies for medication events and products, labs for laboratory results,
+/// health information exchanges for everything else. `None` if the text is not a resource.
 pub(crate) fn source_of(resource: &RawValue) -> Option<Source> {
     let Object(kind) = serde_json::from_str::<Object<Kind>>(resource.get()).ok()?;
     let resource_type = kind.resource_type.get()?;
@@ -83,7 +81,7 @@ impl Kind {
     }
 }
 
-/// What a pass over a resource picks up. Owned, so that it can be read from a stream as well as from a slice.
+/// The fields that one pass over a resource reads. They are owned, so that a stream can be read as well as a slice.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Skim {
@@ -144,7 +142,7 @@ impl Skim {
         self.resource_type.get()
     }
 
-    /// `meta.source`: the URI of the system the resource came from, where the resource says so.
+    /// `meta.source`: the URI of the system that the resource came from, if named.
     pub(crate) fn meta_source(&self) -> Option<&String> {
         self.meta.get()?.source.get()
     }

@@ -1,7 +1,7 @@
-//! Sample records: two synthetic patients, with other ids and other dates for each seed.
+//! Sample records of two synthetic patients, with other ids and dates for each seed.
 //!
-//! Knows how ids and dates are written in the Bundles of `fixtures/`, whose README says where they come from. The
-//! Patient there has an id alone, because the caller puts its own in that place
+//! The module knows how ids and dates are written in the Bundles of `fixtures/`, whose README names their source. The
+//! Patient there has only an id, because the caller replaces it
 //! ([`BundleText::with_patient`](crate::BundleText::with_patient)).
 
 use std::borrow::Cow;
@@ -21,23 +21,23 @@ use crate::split::split;
 static OLDER: LazyLock<Sample> = LazyLock::new(|| Sample::read(include_str!("../fixtures/older.json")));
 static YOUNGER: LazyLock<Sample> = LazyLock::new(|| Sample::read(include_str!("../fixtures/younger.json")));
 
-/// People born from this year on have the record of the younger patient.
+/// Persons born from this year on get the younger patient's record.
 const YOUNGER_SINCE: i16 = 1990;
 
-/// Weeks between the last date of a record and the day it is pulled.
+/// Weeks between the last date of a record and the day of the pull.
 const WEEKS_AGO: RangeInclusive<i32> = 1..=26;
 
-/// The bits of a UUID that do not tell its version and variant (RFC 9562, section 4).
+/// The bits of a UUID that do not encode its version and variant (RFC 9562, section 4).
 const ID_BITS: u128 = 0xffff_ffff_ffff_0fff_3fff_ffff_ffff_ffff;
 
 const URN: &str = "urn:uuid:";
 
-/// What the networks hold on the day `today` about a person born on `birth_date`: 176 resources of some 20 years, or 93
-/// for people born since 1990.
+/// The networks' data on `today` about a person born on `birth_date`: 176 resources over some 20 years, or 93 for
+/// persons born since 1990.
 ///
-/// The same arguments give the same bytes. Another seed gives other ids, and dates that are all earlier or later by the
-/// same number of weeks. All references resolve within the three parts together. The one Patient is in `hie`. For
-/// people born later than the record begins, parts of it are older than they are.
+/// The same arguments give the same bytes. Another seed gives other ids, and shifts all dates by the same number of
+/// weeks. All references resolve within the three parts together. The one Patient is in `hie`. A person may be born
+/// after the record begins; then parts of it are older than the person.
 pub fn adapt_sample(seed: u64, birth_date: Date, today: Date) -> NetworkRecord {
     let sample: &Sample = if birth_date.year() < YOUNGER_SINCE {
         &OLDER
@@ -72,16 +72,16 @@ impl Sample {
     }
 }
 
-/// How one seed changes a sample.
+/// The changes that one seed makes to a sample.
 struct Shift {
-    /// Is XORed to each id, so that different ids stay different.
+    /// XORed with each id, so that different ids stay different.
     id_mask: u128,
-    /// Is added to each date.
+    /// Added to each date.
     span: Span,
 }
 
 impl Shift {
-    /// The text with its ids and dates changed. Each is a whole JSON string, or an id follows `urn:uuid:` in it.
+    /// Changes the ids and dates in the text. Each is a whole JSON string, or an id follows `urn:uuid:` in one.
     fn apply(&self, text: &str) -> String {
         let parts = text.split('"').map(|part| {
             let changed = self.shift_id(part).or_else(|| self.shift_date(part));
@@ -106,7 +106,7 @@ impl Shift {
     }
 }
 
-/// The day of a FHIR `date` or `dateTime`; `None` for a month, a year or another text.
+/// The day of a FHIR `date` or `dateTime`; `None` for a month, a year or any other text.
 fn day(text: &str) -> Option<Date> {
     let span = DateSpan::parse(text).filter(|span| span.first == span.last)?;
     Some(span.first)

@@ -1,7 +1,7 @@
-//! A FHIR Bundle somebody has at hand (Synthea's, for one), taken apart into the sources a network query has.
+//! Splits a FHIR Bundle, such as one from Synthea, into the sources of a network query.
 //!
-//! Every resource goes into exactly one part, with the text and the `fullUrl` it had, so that links to it hold.
-//! `request` and the Bundle around it are left behind.
+//! Every resource is put into exactly one part and keeps its text and `fullUrl`, so that links to it hold. The Bundle's
+//! own fields and each entry's `request` are dropped.
 
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -12,58 +12,58 @@ use crate::lenient::{Lenient, Object};
 use crate::record::NetworkRecord;
 use crate::resource::{is_readable, source_of};
 
-/// Why a Bundle was not taken. No message quotes what the file holds; lines, columns and indexes say where to look.
+/// The reason why a Bundle was refused. A message never quotes the file; lines, columns and indexes show the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
-    /// The bytes are no JSON text in UTF-8.
+    /// The bytes are not JSON text in UTF-8.
     #[error(
         "not JSON: reading stopped at line {line}, column {column}; give a FHIR R4 Bundle as uncompressed JSON in UTF-8"
     )]
     NotJson {
         /// Line, from 1.
         line: usize,
-        /// Column, from 1; 0 is the end of the line before.
+        /// Column, from 1; 0 is the end of the previous line.
         column: usize,
     },
-    /// JSON, but no object with `resourceType` `Bundle` and an `entry` array of objects.
+    /// The JSON is not an object with `resourceType` `Bundle` and an `entry` array of objects.
     #[error("not a FHIR Bundle: give one JSON object with resourceType Bundle and an array named entry")]
     NotABundle,
-    /// A Bundle without entries.
+    /// The Bundle has no entries.
     #[error("the Bundle has no entries: give one that holds at least a Patient")]
     EmptyBundle,
-    /// An entry that holds no resource, as in the response to a transaction.
+    /// An entry has no resource, as in the response to a transaction.
     #[error("entry {index} (counted from 0) has no resource: remove it, or give a collection or transaction Bundle")]
     EntryWithoutResource {
-        /// Place in `entry`, from 0.
+        /// Index in `entry`, from 0.
         index: usize,
     },
-    /// An entry whose resource is not a JSON object with one `resourceType`, or has one of the names read here twice.
+    /// The resource of an entry is not a JSON object with one `resourceType`, or repeats a name that is read here.
     #[error(
         "entry {index} (counted from 0) holds no FHIR resource: give it an object with one resourceType, and no name twice"
     )]
     NotAResource {
-        /// Place in `entry`, from 0.
+        /// Index in `entry`, from 0.
         index: usize,
     },
 }
 
-/// Takes a FHIR R4 Bundle of any type apart, by source, keeping the order within each.
+/// Splits a FHIR R4 Bundle of any type by source, and keeps the order within each source.
 ///
 /// MedicationRequest, MedicationDispense, MedicationAdministration, MedicationStatement and Medication go to
-/// `pharmacy`; Observation with category `laboratory` and DiagnosticReport with category `LAB` go to `lab`; everything
-/// else to `hie`.
+/// `pharmacy`; Observation with category `laboratory` and DiagnosticReport with category `LAB` go to `lab`. Everything
+/// else goes to `hie`.
 ///
 /// # Errors
-/// [`BundleError`]; a Bundle is taken whole or not at all.
+/// Fails with a [`BundleError`]; a Bundle is accepted whole or not at all.
 pub fn split(bundle_bytes: &[u8]) -> Result<NetworkRecord, BundleError> {
     read_entries(bundle_bytes).map(NetworkRecord::from_iter)
 }
 
-/// The entries of a FHIR R4 Bundle of any type, in its order. One without a `fullUrl` gets that which follows from its
-/// id, unless another has it.
+/// Reads the entries of a FHIR R4 Bundle of any type, in its order. An entry without a `fullUrl` gets the one that
+/// follows from its id, unless another entry has that.
 ///
 /// # Errors
-/// [`BundleError`].
+/// Fails with a [`BundleError`].
 pub fn read_entries(bundle_bytes: &[u8]) -> Result<Vec<Entry>, BundleError> {
     let Object(bundle) = read(bundle_bytes)?;
     if bundle.resource_type.get().is_none_or(|name| name != "Bundle") {

@@ -1,5 +1,4 @@
-//! What a record file holds, in numbers: read as a stream, with no more in memory than the named fields of one
-//! resource.
+//! Counts the contents of a record file. The file is a stream; memory holds only the named fields of one resource.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,14 +12,14 @@ use serde_json::error::Category;
 use crate::lenient::Object;
 use crate::resource::Skim;
 
-/// The contents of a record, counted. Holds no clinical value and nobody's name.
+/// The contents of a record, counted. Holds neither a clinical value nor a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Resources in the record.
     pub total: u64,
     /// Resources per `resourceType`.
     pub by_type: BTreeMap<String, u64>,
-    /// Resources per `meta.source`, counting those that name one; the others are in no count here.
+    /// Resources per `meta.source`; a resource that names none is not counted here.
     pub by_source: BTreeMap<String, u64>,
     /// First day of the earliest main date, if any resource has one.
     pub earliest: Option<Date>,
@@ -28,42 +27,41 @@ pub struct Summary {
     pub latest: Option<Date>,
 }
 
-/// Why a record could not be counted. No message quotes what the file holds.
+/// The reason why a record could not be counted. A message never quotes the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SummaryError {
     /// The file could not be read to its end.
     #[error("the record could not be read")]
     Read(#[source] io::Error),
-    /// The bytes are no JSON text in UTF-8.
+    /// The bytes are not JSON text in UTF-8.
     #[error("not JSON: reading stopped at line {line}, column {column}; is it cut short or compressed?")]
     NotJson {
         /// Line, from 1.
         line: usize,
-        /// Column, from 1; 0 is the end of the line before.
+        /// Column, from 1; 0 is the end of the previous line.
         column: usize,
     },
-    /// JSON, but no object with `resourceType` `Bundle` and an `entry` array of objects.
+    /// The JSON is not an object with `resourceType` `Bundle` and an `entry` array of objects.
     #[error("not a FHIR Bundle: a record is a JSON object with resourceType Bundle and an array named entry")]
     NotABundle,
-    /// An entry that holds no resource.
+    /// An entry has no resource.
     #[error("entry {index} (counted from 0) has no resource: this is a response, not a record")]
     EntryWithoutResource {
-        /// Place in `entry`, from 0.
+        /// Index in `entry`, from 0.
         index: u64,
     },
-    /// An entry whose resource is no JSON object with a `resourceType`.
+    /// The resource of an entry is not a JSON object with a `resourceType`.
     #[error("entry {index} (counted from 0) holds no FHIR resource: an object with one resourceType")]
     NotAResource {
-        /// Place in `entry`, from 0.
+        /// Index in `entry`, from 0.
         index: u64,
     },
 }
 
-/// Counts the resources of a FHIR R4 Bundle. A Bundle without entries is a record with nothing in it: all counts are
-/// zero.
+/// Counts the resources of a FHIR R4 Bundle. A Bundle without entries is an empty record.
 ///
 /// # Errors
-/// [`SummaryError`]; there are no partial counts.
+/// Fails with a [`SummaryError`], without partial counts.
 pub fn summary(mut reader: impl BufRead) -> Result<Summary, SummaryError> {
     if reader
         .fill_buf()
@@ -81,7 +79,7 @@ pub fn summary(mut reader: impl BufRead) -> Result<Summary, SummaryError> {
     }
 }
 
-/// The counts so far, and where reading is: a serde error says too little to tell one refusal from another.
+/// The counts so far and the reader's position, because a serde error alone does not distinguish the refusals.
 #[derive(Default)]
 struct Tally {
     summary: Summary,

@@ -1,5 +1,5 @@
-//! A Lambda function that does what it is told, for the host's tests. Its command is the event itself, the body of an
-//! HTTP event, or the body of each message of an SQS event.
+//! A Lambda function for the host's tests that obeys its event. The command is the event itself, the body of an HTTP
+//! event, or the body of each message of an SQS event.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -9,22 +9,17 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// What to do, in this order.
+/// The actions, in this order.
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct Command {
-    /// Make this file.
     touch: Option<PathBuf>,
-    /// Wait until this file is there.
     wait_for: Option<PathBuf>,
     hang: bool,
     exit: Option<i32>,
     fail: bool,
-    /// Reply with the whole environment.
     environment: bool,
-    /// Reply with this many letters.
     letters: Option<usize>,
-    /// Reply with exactly this.
     reply: Option<Value>,
 }
 
@@ -113,7 +108,7 @@ fn environment() -> Map<String, Value> {
         .collect()
 }
 
-/// As a runtime that can still talk reports that it cannot initialise.
+/// Reports a failed initialisation, as a runtime that still reaches the Runtime API does.
 async fn report_init_error(environment: &Map<String, Value>) -> Result<(), lambda_runtime::Error> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let api = environment

@@ -12,7 +12,6 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A fresh random id.
 #[expect(
     clippy::disallowed_methods,
     reason = "the sandbox is an edge: this is where its host makes ids"

@@ -1,8 +1,8 @@
-//! What CloudWatch Logs does with lines in the embedded metric format: takes the metrics out (docs.aws.amazon.com,
-//! "Specification: Embedded metric format", and for names and values the reference of `MetricDatum` and `Dimension`).
+//! Reads the metrics in log lines of the embedded metric format, as CloudWatch Logs does (docs.aws.amazon.com,
+//! "Specification: Embedded metric format"; for names and values the reference of `MetricDatum` and `Dimension`).
 //!
-//! Stricter than CloudWatch, which takes no metric from a line that breaks the specification and says nothing to
-//! whoever wrote it: here it is told which rule was broken. Knows the format, and nothing of what is measured.
+//! It is stricter than CloudWatch. CloudWatch silently ignores the metrics of a line that breaks the specification;
+//! this module reports the broken rule. It knows the format, not the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ mod tests;
 pub struct Datum {
     pub namespace: String,
     pub name: String,
-    /// `None` where the line names no unit, as in CloudWatch.
+    /// `None` if the line names no unit, as in CloudWatch.
     pub unit: String,
     pub dimensions: BTreeMap<String, String>,
     pub value: f64,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the Unix epoch.
     pub at_ms: u64,
 }
 
-/// A line breaks this rule.
+/// The rule that a line breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not in the embedded metric format: {0}")]
 pub struct Malformed(pub &'static str);
 
-/// A line with metrics in it, or with something that should be some.
+/// A line that contains metrics, or an invalid attempt at some.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricLine {
     /// The binary's name.
@@ -41,10 +41,10 @@ pub struct MetricLine {
     pub read: Result<Vec<Datum>, Malformed>,
 }
 
-/// Receives what is read; called from the host's tasks, so it must not block.
+/// Receives each [`MetricLine`]. The host's tasks call it, so it must not block.
 pub type MetricSink = Arc<dyn Fn(MetricLine) + Send + Sync>;
 
-/// A log that reads the metrics in its lines.
+/// Reads the metrics in the log's lines.
 pub(crate) fn reading(log: LogSink, metrics: MetricSink) -> LogSink {
     Arc::new(move |line: LogLine| {
         if let Some(read) = read(&line.text, clock::now_ms()) {
@@ -57,7 +57,7 @@ pub(crate) fn reading(log: LogSink, metrics: MetricSink) -> LogSink {
 
 const LINE_BYTES_MAX: usize = 256 * 1024;
 const DAY_MS: u64 = 86_400_000;
-/// Oldest and farthest time that CloudWatch takes.
+/// CloudWatch accepts metrics up to two weeks old and up to two hours ahead.
 const PAST_MS_MAX: u64 = 14 * DAY_MS;
 const FUTURE_MS_MAX: u64 = DAY_MS / 12;
 const METRICS_MAX: usize = 100;
@@ -65,7 +65,7 @@ const DIMENSIONS_MAX: usize = 30;
 const VALUES_MAX: usize = 100;
 const NAME_CHARS_MAX: usize = 255;
 const DIMENSION_VALUE_CHARS_MAX: usize = 1024;
-/// But for the rates of these, and `None`.
+/// CloudWatch's units except `None`, `Percent` and the rates, such as `Count/Second`.
 const UNITS: [&str; 14] = [
     "Seconds",
     "Microseconds",
@@ -83,7 +83,7 @@ const UNITS: [&str; 14] = [
     "Count",
 ];
 
-/// Reads the metrics of a line; nothing if it is not meant to hold any.
+/// Reads the metrics of a line; `None` if the line is not in the embedded metric format.
 pub fn read(line: &str, now_ms: u64) -> Option<Result<Vec<Datum>, Malformed>> {
     if !line.contains("\"_aws\"") {
         return None;
@@ -142,7 +142,7 @@ impl Document<'_> {
         Ok(data)
     }
 
-    /// The sets of dimensions, with the values that stand at the root.
+    /// The sets of dimensions, with their values from the root.
     fn sets(&self, directive: &Value) -> Result<Vec<BTreeMap<String, String>>, Malformed> {
         let mut sets = Vec::new();
         for names in list(directive, "Dimensions")? {
@@ -216,7 +216,7 @@ fn is_name(text: &str) -> bool {
     is_shown(text, NAME_CHARS_MAX)
 }
 
-/// ASCII that shows, of a length that CloudWatch takes.
+/// Printable ASCII, of a length that CloudWatch accepts.
 fn is_shown(text: &str, chars_max: usize) -> bool {
     let shows = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     shows && !text.trim().is_empty() && text.len() <= chars_max

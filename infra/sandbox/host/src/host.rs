@@ -1,4 +1,4 @@
-//! The running host: starts what `wiring` made and the HTTP listener, answers for it, and takes everything down again.
+//! The running host: starts the parts that `wiring` made and the HTTP listener, and shuts them down.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,11 +18,11 @@ use crate::options::HostOptions;
 use crate::schedule::Ticker;
 use crate::wiring::{StartError, check_issuer, pollers, pools, tickers};
 
-/// How long requests may take to end once their functions are gone.
+/// The time for requests to end after their functions.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
-/// Lambda, API Gateway, event sources and schedules of one stack. Dropping it ends every process as well, only
-/// without waiting for it.
+/// Lambda, API Gateway, event sources and schedules of one stack. Dropping it also ends every process, but does not
+/// wait for it.
 pub struct Host {
     base_url: String,
     dispatcher: Arc<Dispatcher>,
@@ -34,11 +34,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts everything; with `prewarm`, after one process of each function is ready. Functions that fail to start
-    /// do not fail the host: see [`Host::init_failures`].
+    /// Starts everything. With `prewarm`, waits until one process of each function is ready or has failed. Failed
+    /// functions do not fail the host: see [`Host::init_failures`].
     ///
     /// # Errors
-    /// If the template, its bindings, the programs or the port do not allow it.
+    /// If the issuer, the template, its bindings, the programs or the port are unusable.
     pub async fn start(mut options: HostOptions) -> Result<Self, StartError> {
         check_issuer(&options)?;
         if let Some(metrics) = options.metrics.take() {
@@ -99,18 +99,18 @@ impl Host {
         &self.base_url
     }
 
-    /// Runs one invocation, whatever the function's own triggers are.
+    /// Runs one invocation, whatever triggers the function has.
     ///
     /// # Errors
-    /// As [`InvokeError`] says.
+    /// The cases of [`InvokeError`].
     pub async fn invoke(&self, binary: &str, payload: Value) -> Result<Value, InvokeError> {
         self.dispatcher.invoke_value(binary, &payload).await
     }
 
-    /// Runs a function's schedules once, now, and gives the last reply. A run that lasts is waited for.
+    /// Runs a function's schedules once, after a run that has not ended, and returns the last reply.
     ///
     /// # Errors
-    /// As [`InvokeError`] says; `UnknownFunction` also if the function has no schedule.
+    /// The cases of [`InvokeError`]; `UnknownFunction` also if the function has no schedule.
     pub async fn invoke_schedule(&self, binary: &str) -> Result<Value, InvokeError> {
         let mut reply = Err(InvokeError::UnknownFunction {
             function: binary.to_owned(),
@@ -131,13 +131,17 @@ impl Host {
         self.dispatcher.init_failures()
     }
 
-    /// Kills every process of a function, as if they had crashed, those that still start among them; `false` if there
-    /// is no such function. The next invocation starts another at once.
+    /// Kills every process of a function, also those that are still starting, as if they had crashed. Returns `false`
+    /// if the function does not exist. The next invocation starts a new process at once.
+    ///
+    /// Invocations in flight fail as in Lambda: API Gateway answers 500, and messages are redelivered after their
+    /// visibility timeout. A kill does not count as a failure of the function.
     pub async fn kill(&self, binary: &str) -> bool {
         self.dispatcher.kill(binary).await
     }
 
-    /// How often each function was invoked in one chain of messages, as Lambda's recursive loop detection counts.
+    /// How often each function was invoked in one chain of messages, counted as Lambda's recursive loop detection
+    /// counts.
     pub fn hops(&self) -> BTreeMap<String, Hops> {
         self.dispatcher.hops()
     }
@@ -147,24 +151,25 @@ impl Host {
         self.dispatcher.process_counts()
     }
 
-    /// How often invocations were interfered with, by [`HostOptions::interference`].
+    /// How often [`HostOptions::interference`] interfered with invocations.
     pub fn interference_counts(&self) -> InterferenceCounts {
         self.dispatcher.interference_counts()
     }
 
-    /// Running invocations, counting those that wait for a process, and batches in hand.
+    /// Running invocations, those that wait for a process, and batches that are being processed.
     pub fn in_flight(&self) -> usize {
         *self.dispatcher.in_flight().borrow()
     }
 
     /// Waits until nothing is in flight. Messages still in a queue do not count.
     pub async fn idle(&self) {
-        // An error means that the counter is gone, and with it everything in flight.
+        // An error means that the counter was dropped, and with it everything in flight.
         self.dispatcher.in_flight().wait_for(|count| *count == 0).await.ok();
     }
 
-    /// Stops listening, polling and ticking, and ends every process; invocations they hold fail.
+    /// Stops listening, polling and ticking, and ends every process. Running invocations fail.
     pub async fn shutdown(mut self) {
+        // Pollers and tickers stop first, so that they start no further invocation.
         self.background.shutdown().await;
         self.shutdown.send_replace(true);
         self.dispatcher.shut_down().await;
@@ -187,7 +192,7 @@ async fn serve(listener: TcpListener, gateway: Gateway, mut stopping: watch::Rec
     let stopped = async move {
         stopping.wait_for(|stopping| *stopping).await.ok();
     };
-    // `axum::serve` retries what can fail by itself and gives no error.
+    // `axum::serve` retries failed accepts itself and never returns an error.
     axum::serve(listener, service)
         .with_graceful_shutdown(stopped)
         .await

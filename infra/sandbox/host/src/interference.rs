@@ -1,5 +1,5 @@
-//! Faults on purpose: what may be done to an invocation, and a handle to kill with that can be given away before
-//! there is a host.
+//! Deliberate faults: the possible faults of an invocation, and a handle that kills processes. The handle can be shared
+//! before the host exists.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,54 +7,54 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use crate::lambda::Dispatcher;
 
-/// One invocation that is about to be handed to a process.
+/// One invocation, before a process gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invocation {
     /// The binary's name.
     pub function: String,
-    /// Its number among the invocations of this function since the start, from 1.
+    /// The invocation's number, from 1, among those of this function since the start.
     pub ordinal: u64,
 }
 
-/// What is done to an invocation.
+/// The fault of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interference {
-    /// Nothing.
+    /// No fault.
     Go,
-    /// Its process is killed before it sees the invocation, which fails without any effect.
+    /// The host kills the process before it sees the invocation. The invocation fails without any effect.
     KillBefore,
-    /// Its process is killed when it has replied, and the reply is not accepted: the work is done and the invocation
-    /// has failed, so that messages of a queue come again.
+    /// The host kills the process when it has replied, and rejects the reply. The work is done but the invocation has
+    /// failed, so a queue redelivers its messages.
     KillAfter,
 }
 
-/// Decides about invocations, each once.
+/// Decides about each invocation once.
 pub type InvocationPlan = Arc<dyn Fn(&Invocation) -> Interference + Send + Sync>;
 
-/// How many processes of a function there are, and were.
+/// Counts of a function's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ProcessCounts {
-    /// Alive now, those that still start among them.
+    /// Alive now, including those that are still starting.
     pub running: usize,
-    /// Started since the host was.
+    /// Started since the host started.
     pub spawned: u64,
-    /// Killed by [`Host::kill`](crate::Host::kill), a [`Killer`] or an [`Interference`]; not by a deadline, nor by the
-    /// shutdown.
+    /// Killed by [`Host::kill`](crate::Host::kill), a [`Killer`] or an [`Interference`]. Processes killed by a deadline
+    /// or by the shutdown do not count.
     pub killed: u64,
 }
 
-/// How often each kind of interference was made: `killed_before`, `killed_after`; those that never were are absent.
+/// How often each kind of interference occurred: `killed_before`, `killed_after`. Kinds that never occurred are absent.
 pub type InterferenceCounts = BTreeMap<&'static str, u64>;
 
-/// Kills processes of a host that may not have started yet: made first, given to whoever decides, and to the host
-/// with its options. It does not keep the host alive.
+/// Kills processes of a host that may not have started yet. The caller makes it first, and passes it to the code that
+/// decides and to the host's options. It does not keep the host alive.
 #[derive(Clone, Default)]
 pub struct Killer(Arc<OnceLock<Weak<Dispatcher>>>);
 
 impl Killer {
-    /// Kills every process of a function, as [`Host::kill`](crate::Host::kill) does; `false` if there is no such
-    /// function, or no host (yet, or any more).
+    /// Kills every process of a function, as [`Host::kill`](crate::Host::kill) does. Returns `false` if the function
+    /// does not exist, or the host has not started or has ended.
     pub async fn kill(&self, binary: &str) -> bool {
         match self.0.get().and_then(Weak::upgrade) {
             Some(dispatcher) => dispatcher.kill(binary).await,
@@ -62,7 +62,6 @@ impl Killer {
         }
     }
 
-    /// Ties it to a host; one that is tied already stays so.
     pub(crate) fn bind(&self, dispatcher: &Arc<Dispatcher>) {
         self.0.get_or_init(|| Arc::downgrade(dispatcher));
     }

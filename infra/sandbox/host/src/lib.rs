@@ -1,9 +1,9 @@
-//! Lambda and API Gateway on one machine: reads the SAM template ([`template`]), runs each function in operating
-//! system processes of its own over the real Lambda Runtime API, and feeds them from an HTTP listener, from queues
-//! and from schedules ([`Host`]).
+//! Lambda and API Gateway on one machine. The crate reads the SAM template ([`template`]) and runs each function in its
+//! own operating system processes, over the real Lambda Runtime API. An HTTP listener, queues and schedules feed the
+//! functions ([`Host`]).
 //!
-//! It knows AWS's documented behaviour at these seams, and nothing of what the functions do. It is made for loopback:
-//! its token issuer signs with a key that is public.
+//! It knows AWS's documented behaviour at these interfaces, and nothing about the functions. It is made only for
+//! loopback, because the private key of its token issuer is public.
 
 mod clock;
 pub mod cloudwatch;

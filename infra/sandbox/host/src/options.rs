@@ -1,4 +1,4 @@
-//! What a host is started with.
+//! The settings of a host.
 
 use std::sync::Arc;
 
@@ -12,41 +12,41 @@ use crate::template::{Bindings, Stack};
 #[derive(Clone)]
 pub struct HostOptions {
     pub stack: Stack,
-    /// Must resolve everything the functions' environment refers to, and for every queue that is an event source
-    /// `Ref` (its URL) and `Arn`.
+    /// Must resolve every reference in the functions' environment. For every queue that is an event source it must
+    /// resolve `Ref` (its URL) and `Arn`.
     pub bindings: Bindings,
     pub runner: Runner,
-    /// AWS variables of every function, such as `AWS_ENDPOINT_URL_SQS` and `AWS_SECRET_ACCESS_KEY`. The access key id
-    /// is the host's own, one per function.
+    /// AWS variables of every function, for example `AWS_ENDPOINT_URL_SQS` and `AWS_SECRET_ACCESS_KEY`. The host sets
+    /// the access key id itself, one per function.
     pub aws_env: Vec<(String, String)>,
-    /// Where the event sources poll.
+    /// The endpoint that the event sources poll.
     pub sqs_endpoint: String,
-    /// Further variables of every function; they win over the template's.
+    /// Further variables of every function; they override the template's.
     pub extra_env: Vec<(String, String)>,
     /// Loopback port of the HTTP API; 0 picks a free one.
     pub port: u16,
     pub issuer: Issuer,
-    /// Apply the template's throttles. Off for a test that sends more than they admit.
+    /// Apply the template's throttles. Tests that send more requests than they admit set `false`.
     pub throttled: bool,
     /// Most processes of one function at once; further invocations wait.
     pub processes_max: usize,
     /// Start one process of each function before `Host::start` returns.
     pub prewarm: bool,
-    /// Schedules run this many times faster than the template says; 0 stops them, leaving `Host::invoke_schedule`.
+    /// Schedules run this many times faster than in the template. With 0, only `Host::invoke_schedule` runs them.
     pub schedule_scale: u32,
-    /// Receives every line the functions write.
+    /// Receives every line that the functions write.
     pub log: LogSink,
     /// Receives the metrics in those lines.
     pub metrics: Option<MetricSink>,
     /// Decides about every invocation.
     pub interference: Option<InvocationPlan>,
-    /// Tied to this host when it starts.
+    /// Bound to this host when it starts.
     pub killer: Killer,
 }
 
 impl HostOptions {
     /// Options with a free port, the template's throttles, four processes per function, no prewarming, schedules at
-    /// their own rate and no log.
+    /// their own rate, and no log.
     pub fn new(stack: Stack, bindings: Bindings, runner: Runner, sqs_endpoint: String, issuer: Issuer) -> Self {
         Self {
             stack,

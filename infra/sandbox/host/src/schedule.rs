@@ -12,7 +12,6 @@ use crate::clock;
 use crate::lambda::{Dispatcher, Identity, InvokeError};
 use crate::template::{Schedule, ScheduleKind};
 
-/// One schedule of one function.
 pub(crate) struct Ticker {
     pub(crate) binary: String,
     schedule: Schedule,
@@ -33,7 +32,7 @@ impl Ticker {
         }
     }
 
-    /// Ticks until the task is aborted, `scale` times faster than the template says.
+    /// Ticks until the task is aborted, `scale` times faster than in the template.
     pub(crate) async fn run(self: Arc<Self>, scale: u32) {
         let period = period(self.schedule.every, scale);
         let mut ticks = interval_at(Instant::now() + period, period);
@@ -43,14 +42,14 @@ impl Ticker {
             let ticker = self.clone();
             tokio::spawn(async move {
                 if let Ok(_alone) = ticker.running.try_lock() {
-                    // The function's failure is its own to report; the next tick comes anyway.
+                    // The pool logs the failure; the next tick comes regardless.
                     ticker.invoke().await.ok();
                 }
             });
         }
     }
 
-    /// One run now, after the one that may be running.
+    /// Runs once, now, after a run that has not ended.
     pub(crate) async fn run_once(&self) -> Result<Value, InvokeError> {
         let _alone = self.running.lock().await;
         self.invoke().await

@@ -1,4 +1,5 @@
-//! From options to the parts of a host: one pool per function, one poller per event source, one ticker per schedule.
+//! Makes the parts of a host from its options: one pool per function, one poller per event source, one ticker per
+//! schedule.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,7 +28,7 @@ pub enum StartError {
     Route(#[from] RouteError),
     #[error("the bindings do not resolve `{attribute}` of the queue {queue}")]
     UnknownQueue { queue: String, attribute: &'static str },
-    /// No token could ever pass.
+    /// The authorizer would refuse every token of the host's issuer.
     #[error("the authorizer {authorizer} expects the issuer {expected}, but the host's is {actual}")]
     IssuerMismatch {
         authorizer: String,
@@ -127,7 +128,7 @@ fn resolve_queue(options: &HostOptions, queue: &str, attribute: &'static str) ->
     })
 }
 
-/// How many batches of a source may run at once: more than there can be processes would only wait, invisible to others.
+/// Most batches of a source at once. More batches than processes would wait with hidden messages.
 fn concurrency(source: &QueueSource, processes_max: usize) -> usize {
     let allowed = source.concurrency_max.and_then(|max| usize::try_from(max).ok());
     allowed.map_or(processes_max, |max| max.min(processes_max)).max(1)

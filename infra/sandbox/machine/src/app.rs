@@ -1,4 +1,4 @@
-//! The app's side: what a developer's own client would send to the API, and what comes back.
+//! The app's side: sends the requests of a developer's own client and reads the API's answers.
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -13,19 +13,19 @@ pub struct App {
     http: reqwest::Client,
 }
 
-/// What the API answered.
+/// An answer of the API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body; null where it is not JSON.
+    /// The body; null if it is not JSON.
     pub body: Value,
 }
 
 impl Reply {
-    /// A text in the body, by JSON pointer; empty if there is none.
+    /// A text in the body, by JSON pointer; empty if it is missing.
     #[must_use]
     pub fn text(&self, pointer: &str) -> String {
         self.body
@@ -35,13 +35,13 @@ impl Reply {
             .to_owned()
     }
 
-    /// A number in the body, by JSON pointer; 0 if there is none.
+    /// A number in the body, by JSON pointer; 0 if it is missing.
     #[must_use]
     pub fn number(&self, pointer: &str) -> u64 {
         self.body.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
     }
 
-    /// A list in the body, by JSON pointer; empty if there is none.
+    /// A list in the body, by JSON pointer; empty if it is missing.
     #[must_use]
     pub fn list(&self, pointer: &str) -> &[Value] {
         self.body
@@ -50,29 +50,29 @@ impl Reply {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// The problem's code, for a refusal.
+    /// The code of the problem, for a refusal.
     #[must_use]
     pub fn code(&self) -> String {
         self.text("/code")
     }
 }
 
-/// No answer.
+/// The API did not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the API did not answer: {0}")]
 pub struct NoReply(String);
 
 impl From<reqwest::Error> for NoReply {
     fn from(error: reqwest::Error) -> Self {
-        // Its text holds the URL, and that of a hosted page is a secret.
+        // The error's text contains the URL, which is secret for a hosted page.
         Self(error.without_url().to_string())
     }
 }
 
-/// What is sent with a pull.
+/// The header and body that start a pull.
 #[derive(Debug, Clone)]
 pub struct QueryAsk {
-    /// The header `x-aal2-session`; left out when `None`.
+    /// The header `x-aal2-session`; `None` leaves it out.
     pub session: Option<String>,
     /// The body.
     pub body: Value,
@@ -93,10 +93,10 @@ impl QueryAsk {
 }
 
 impl App {
-    /// An app that calls `base_url` with a token.
+    /// Creates an app that calls `base_url` with a token.
     ///
     /// # Errors
-    /// When the HTTP client cannot be made.
+    /// Fails if the HTTP client cannot be created.
     pub fn new(base_url: &str, token: &str) -> Result<Self, NoReply> {
         let tls = shared::metriport::tls_config().map_err(|error| NoReply(error.to_string()))?;
         let http = reqwest::Client::builder()
@@ -113,7 +113,7 @@ impl App {
         })
     }
 
-    /// The same app, whose every POST carries this `Idempotency-Key`, sent as it is.
+    /// The same app, which sends this `Idempotency-Key` unchanged with every POST.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
         Self {
@@ -122,10 +122,10 @@ impl App {
         }
     }
 
-    /// Sends anything.
+    /// Sends a request.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if the API does not answer.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply, NoReply> {
         let mut request = self.request(method, path);
         if let Some(body) = body {
@@ -134,7 +134,7 @@ impl App {
         reply(request).await
     }
 
-    /// A request with the token, to be completed by the caller.
+    /// A request with the token, for the caller to complete.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let key = self.key.as_ref().filter(|_| method == Method::POST);
         let request = self
@@ -155,7 +155,7 @@ impl App {
     /// `PUT /v1/patient`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if the API does not answer.
     pub async fn put_patient(&self, demographics: &Value) -> Result<Reply, NoReply> {
         self.send(Method::PUT, "/v1/patient", Some(demographics)).await
     }
@@ -163,7 +163,7 @@ impl App {
     /// `POST /v1/identity-sessions`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if the API does not answer.
     pub async fn open_identity_session(&self, redirect_url: &str) -> Result<Reply, NoReply> {
         self.send(
             Method::POST,
@@ -176,7 +176,7 @@ impl App {
     /// `GET /v1/identity`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if the API does not answer.
     pub async fn identity(&self) -> Result<Reply, NoReply> {
         self.send(Method::GET, "/v1/identity", None).await
     }
@@ -184,7 +184,7 @@ impl App {
     /// `POST /v1/aal2-challenges`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if the API does not answer.
     pub async fn open_challenge(&self, redirect_url: &str) -> Result<Reply, NoReply> {
         self.send(
             Method::POST,
@@ -197,7 +197,7 @@ impl App {
     /// `POST /v1/network-queries`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if the API does not answer.
     pub async fn start_query(&self, ask: &QueryAsk) -> Result<Reply, NoReply> {
         let mut request = self.request(Method::POST, "/v1/network-queries").json(&ask.body);
         if let Some(session) = &ask.session {
@@ -209,7 +209,7 @@ impl App {
     /// `GET` of a path.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if the API does not answer.
     pub async fn get(&self, path: &str) -> Result<Reply, NoReply> {
         self.send(Method::GET, path, None).await
     }
@@ -217,24 +217,24 @@ impl App {
     /// `POST /v1/records`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if the API does not answer.
     pub async fn ask_record(&self, body: &Value) -> Result<Reply, NoReply> {
         self.send(Method::POST, "/v1/records", Some(body)).await
     }
 
-    /// The bytes behind a minted link, in pieces.
+    /// The response to a record link, whose bytes the caller reads in pieces.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails if the link's server does not answer.
     pub async fn follow(&self, link: &str) -> Result<reqwest::Response, NoReply> {
         Ok(self.http.get(link).send().await?)
     }
 }
 
-/// Sends a request and reads what comes back.
+/// Sends a request and reads the whole answer.
 ///
 /// # Errors
-/// When there is no answer.
+/// Fails if the API does not answer.
 pub async fn reply(request: reqwest::RequestBuilder) -> Result<Reply, NoReply> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -1,5 +1,5 @@
-//! The person and their browser: opens a hosted page, adds the authenticator key it shows, types the code, and is sent
-//! back to the app.
+//! The person and their browser, which opens a hosted page, stores the authenticator key it shows, types the code, and
+//! returns to the app.
 
 use std::sync::Mutex;
 
@@ -7,26 +7,26 @@ use shared::clock;
 use totp_rs::{Builder, Secret};
 use url::Url;
 
-/// A browser with an authenticator app beside it.
+/// A browser together with an authenticator app.
 pub struct Browser {
     http: reqwest::Client,
-    /// The key the identity page showed, in base 32.
+    /// The key that the identity page showed, in base 32.
     key: Mutex<Option<String>>,
 }
 
-/// Something on a hosted page went otherwise than a person would expect.
+/// A hosted page behaved differently than a person would expect.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    /// No answer.
+    /// The page did not answer.
     #[error("the page did not load: {0}")]
     NotLoaded(String),
-    /// Not the page that was expected.
+    /// The page answered with an unexpected status.
     #[error("the page answered {0}")]
     Status(u16),
-    /// No key to make a code with.
+    /// The page showed no key, so the browser cannot make a code.
     #[error("the page showed no authenticator key")]
     NoKey,
-    /// Sent nowhere.
+    /// The page did not redirect the browser.
     #[error("the page sent the browser nowhere")]
     NoRedirect,
 }
@@ -37,7 +37,7 @@ impl From<reqwest::Error> for PageError {
     }
 }
 
-/// Where the browser was sent back to, with what.
+/// The address that the browser was sent back to, with its parameters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Return {
     /// The page of the app.
@@ -49,7 +49,7 @@ pub struct Return {
 }
 
 impl Return {
-    /// What stands in the address that a browser was sent to.
+    /// Reads the address that a browser was sent to.
     #[must_use]
     pub fn of(url: &Url) -> Self {
         let parameter = |name: &str| {
@@ -69,10 +69,10 @@ impl Return {
 }
 
 impl Browser {
-    /// A new browser; nothing is enrolled yet.
+    /// Creates a browser without an authenticator key.
     ///
     /// # Errors
-    /// When the HTTP client cannot be made.
+    /// Fails if the HTTP client cannot be created.
     pub fn new() -> Result<Self, PageError> {
         let tls = shared::metriport::tls_config().map_err(|error| PageError::NotLoaded(error.to_string()))?;
         let http = reqwest::Client::builder()
@@ -87,10 +87,10 @@ impl Browser {
         })
     }
 
-    /// Passes a hosted page: reads it, types the code, and follows the way back as far as the app's own page.
+    /// Passes a hosted page: reads it, types the code, and reads the redirect to the app's own page.
     ///
     /// # Errors
-    /// When the page does not behave as a page.
+    /// Fails if the page does not load, shows no key, or does not redirect.
     pub async fn pass(&self, page_url: &str) -> Result<Return, PageError> {
         let page = self.http.get(page_url).send().await?;
         if page.status().is_redirection() {
@@ -104,10 +104,10 @@ impl Browser {
         self.submit(page_url, &[("action", "confirm"), ("code", &code)]).await
     }
 
-    /// Presses the button of the page with these fields.
+    /// Submits the page's form with these fields.
     ///
     /// # Errors
-    /// When it does not lead back to the app.
+    /// Fails if the page does not redirect to the app.
     pub async fn submit(&self, page_url: &str, fields: &[(&str, &str)]) -> Result<Return, PageError> {
         let body = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
@@ -124,7 +124,7 @@ impl Browser {
         }
     }
 
-    /// The authenticator's code now; a key on the page is added first.
+    /// The authenticator's present code. A key that the page shows is stored first.
     fn code(&self, shown: Option<String>) -> Result<String, PageError> {
         let mut key = self.key.lock().map_err(|_poisoned| PageError::NoKey)?;
         if shown.is_some() {
@@ -145,13 +145,12 @@ fn way_back(answer: &reqwest::Response) -> Result<Return, PageError> {
     Ok(Return::of(&url))
 }
 
-/// What the page shows as the authenticator's key.
 fn shown_key(html: &str) -> Option<String> {
     let (_, after) = html.split_once("<dt>Key</dt><dd><code>")?;
     after.split_once("</code>").map(|(key, _)| key.to_owned())
 }
 
-/// The six-digit code of a base-32 key at a time, as any authenticator app shows it (RFC 6238).
+/// The six-digit code of a base-32 key at a time, as an authenticator app shows it (RFC 6238).
 fn totp(key: &str, seconds: u64) -> Option<String> {
     let secret = Secret::try_from_base32(key).ok()?;
     Some(

@@ -1,14 +1,17 @@
-//! What may be made to go wrong in a sandbox. The points are the crates'; whoever starts the sandbox decides.
+//! Faults that a sandbox can inject. Other crates define where; the starter of the sandbox decides which.
+//!
+//! Times given to faults are real, not scaled. To let a webhook overtake our own write, hold an answer back: use
+//! `Failure::HangFor` on `StartNetworkQuery` while webhooks go out.
 
 use std::sync::Arc;
 
 use sandbox_host::{InvocationPlan, Killer};
 use sandbox_metriport::DeliveryPlan;
 
-/// Who is asked about faults. Nobody by default, and then nothing is spent on it.
+/// The plans that decide about faults. Without a plan, the check for faults costs nothing.
 #[derive(Clone, Default)]
 pub struct Faults {
-    /// Tied to the host when it starts; callbacks hold clones of it to kill processes with.
+    /// Attached to the host when it starts; callbacks hold clones of it to kill processes.
     pub killer: Killer,
     /// Asked about every call to AWS and every message sent to a queue.
     pub aws: Option<Arc<dyn sandbox_aws::Interceptor>>,

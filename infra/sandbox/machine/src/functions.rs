@@ -1,5 +1,5 @@
-//! The functions, as this binary runs them: one per process, by name. A binary that starts a sandbox has a hidden
-//! command `function NAME`, which is [`run`].
+//! Runs the functions in this binary, one per process, by name. A binary that starts a sandbox has a hidden command
+//! `function NAME`, which calls [`run`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,10 +21,10 @@ pub const NAMES: [&str; 9] = [
     "reconcile",
 ];
 
-/// Functions from a folder of binaries, or from this very binary.
+/// Runs functions from a folder of binaries or, without one, from this binary.
 ///
 /// # Errors
-/// When this binary cannot be found.
+/// Fails if the path of this binary cannot be found.
 pub fn runner(bin_dir: Option<PathBuf>) -> Result<Runner, String> {
     match bin_dir {
         Some(folder) => Ok(Runner::BinDir(folder)),

@@ -1,9 +1,8 @@
-//! Individual Access on one machine: every function in processes of its own through the real Lambda runtime, over
-//! embedded AWS services, against a stand-in for Metriport; and the app and the browser of a person who uses it.
+//! Individual Access on one machine: every function in its own processes through the real Lambda runtime, over embedded
+//! AWS, against a stand-in for Metriport. It also plays a person's app and browser.
 //!
-//! What runs, and with which settings, is read from the project's own `template.yaml`. Nothing in the functions knows
-//! that it is not AWS. Nothing here knows a command: a binary that starts a [`Sandbox`] parses its own options and
-//! prints its own output.
+//! The functions and their settings come from the project's own `template.yaml`. The functions do not know that this is
+//! not AWS. The crate has no commands: a binary that starts a [`Sandbox`] has its own options and output.
 
 pub mod app;
 pub mod browser;

@@ -1,4 +1,4 @@
-//! How fast time runs for the functions: fast, so that nobody waits, and no faster than this machine follows.
+//! Chooses how fast time runs for the functions: fast, but no faster than this machine can follow.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
-/// What is computed to see how much of a processor a thread gets here: some twenty milliseconds of work.
+/// Data to hash, to measure how much of a processor a thread gets: some twenty milliseconds of work.
 static SAMPLE: [u8; 1 << 20] = [0; 1 << 20];
 const ROUNDS: usize = 8;
-/// The slowest pace that a scale was chosen for: what runs at that scale stays as slow when the machine gets faster.
+/// The slowest pace measured so far. A scale chosen at that pace stays in use when the machine becomes faster.
 static SLOWEST: Mutex<f64> = Mutex::new(1.0);
 
-/// The scale at which time runs: `fastest` where a thread gets half a processor or more, and less in proportion. What
-/// the scale shortens, a session's life among it, is then as many steps of the functions long on every machine.
+/// The scale at which time runs: `fastest` if a thread gets half a processor or more, and proportionally less
+/// otherwise. A shortened time, such as a session's life, is then as many function steps long on every machine.
 pub fn followed(fastest: u32) -> u32 {
     if fastest <= 1 {
         return fastest;
@@ -27,24 +27,24 @@ pub fn followed(fastest: u32) -> u32 {
         .unwrap_or(1)
 }
 
-/// How long something may take that takes `span` at most where time runs as fast as it is asked to.
+/// The time to allow for work that takes at most `span` at the requested scale.
 pub fn stretched(span: Duration) -> Duration {
     span.div_f64(remember(pace()))
 }
 
-/// The slowest pace so far, this one included.
+/// Remembers this pace and returns the slowest so far.
 fn remember(pace: f64) -> f64 {
     let mut slowest = SLOWEST.lock().unwrap_or_else(PoisonError::into_inner);
     *slowest = slowest.min(pace);
     *slowest
 }
 
-/// 1 where a thread gets half a processor or more, and less in proportion.
+/// 1 if a thread gets half a processor or more, and proportionally less otherwise.
 fn pace() -> f64 {
     (2.0 * share_of_a_processor()).min(1.0)
 }
 
-/// Time computed by time passed, between zero and one.
+/// The thread's computing time divided by the elapsed time, between zero and one.
 fn share_of_a_processor() -> f64 {
     let (computed, passed) = (computing_time(), Instant::now());
     let mut digest = Sha256::new();

@@ -1,4 +1,4 @@
-//! The whole on one machine: stand-in, AWS, host. Starting it is one call, and so is ending it.
+//! The whole stack on one machine: stand-in, embedded AWS and host.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -19,22 +19,22 @@ use crate::faults::Faults;
 use crate::privileges::{Privilege, Privileges};
 use crate::stack::{self, Parameters, Secrets};
 
-/// Where the app's own pages would be; the hosted pages return there.
+/// URL of an app's own page, which the identity page returns to.
 pub const IDENTITY_RETURN: &str = "https://app.example.test/ias/identity/return";
-/// Where the AAL2 page returns to.
+/// URL that the AAL2 page returns to.
 pub const AAL2_RETURN: &str = "https://app.example.test/ias/aal2/return";
 
-/// The path of the API that takes webhooks.
+/// The API's path for webhooks.
 pub const WEBHOOK_PATH: &str = "/v1/webhooks/metriport";
 
-/// Who signs the sandbox's tokens.
+/// Issuer of the sandbox's tokens.
 pub const ISSUER: &str = "https://issuer.sandbox.example.test";
-/// Whom the sandbox's tokens are for.
+/// Audience of the sandbox's tokens.
 pub const AUDIENCE: &str = "individual-access-sandbox";
-/// How long they live.
+/// Lifetime of the sandbox's tokens.
 pub const TOKEN_SECS: u64 = 24 * 3600;
 
-/// What binds demographics to claims: a field, and the claim that must agree with it.
+/// Binding of demographics to claims: a field, and the claim that must agree with it.
 pub(crate) const DEMOGRAPHICS_CLAIMS: [(&str, &str); 3] = [
     ("firstName", "given_name"),
     ("lastName", "family_name"),
@@ -48,55 +48,55 @@ pub fn demographics_claims(demographics: &Value) -> Map<String, Value> {
     DEMOGRAPHICS_CLAIMS.into_iter().filter_map(claim).collect()
 }
 
-/// Longest time for one call to the stand-in.
 const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a sandbox is started.
+/// Options of a sandbox.
 pub struct SandboxOptions {
-    /// Port of the API; 0 takes a free one.
+    /// Port of the API; 0 takes a free port.
     pub port: u16,
-    /// Where state is kept; `None` keeps it in memory.
+    /// Folder for the state; `None` keeps it in memory.
     pub data_dir: Option<PathBuf>,
     /// The stand-in for Metriport.
     pub stand_in: StandInOptions,
-    /// Divides the functions' durations and the queues' delays; the stand-in has its own.
+    /// Divides the functions' durations and the queues' delays. The stand-in has its own scale.
     pub time_scale: u32,
-    /// What is started as a function.
+    /// Starts the functions.
     pub runner: Runner,
-    /// Further variables of every function.
+    /// Additional variables of every function.
     pub extra_env: Vec<(String, String)>,
-    /// Where hosted pages may return to, besides [`IDENTITY_RETURN`] and [`AAL2_RETURN`].
+    /// URLs that hosted pages may return to, besides [`IDENTITY_RETURN`] and [`AAL2_RETURN`].
     pub redirects: Vec<String>,
     /// Web origins that may call the API and read records from a browser, as the parameter `CorsOrigins`.
     pub origins: Vec<String>,
-    /// Take only demographics that agree with the caller's token ([`demographics_claims`]), as the template recommends.
+    /// Accept only demographics that agree with the caller's token ([`demographics_claims`]), as the template
+    /// recommends.
     pub bind_demographics: bool,
-    /// Keep each person to their share of what all persons share, as the template has it.
+    /// Limit each person to their share of what all persons share, as the template does.
     pub person_shares: bool,
-    /// Apply the template's throttles, whose seconds `time_scale` divides, too. Off where more is sent than they admit.
+    /// Apply the template's throttles, in seconds divided by `time_scale`. Turn it off to send more than they admit.
     pub throttled: bool,
-    /// Told of every call to AWS.
+    /// Observes every call to AWS.
     pub observer: Option<sandbox_aws::Observer>,
-    /// Told what every call to AWS weighs.
+    /// Receives the weight of every call to AWS.
     pub meter: Option<sandbox_aws::Meter>,
-    /// Receives every line the functions write.
+    /// Receives every line that the functions write.
     pub log: LogSink,
     /// Receives the metrics in those lines, as CloudWatch would.
     pub metrics: Option<MetricSink>,
-    /// Start one process of each function at once.
+    /// Start one process of each function before the first invocation.
     pub prewarm: bool,
-    /// Do what an operator does after the first deployment: store the API key, register the webhook, store its key.
-    /// Otherwise the secrets are as the template makes them, and no function is started before it is needed.
+    /// Do the operator's work after a first deployment: store the API key, register the webhook, store its key.
+    /// Otherwise the secrets are as the template makes them, and a function starts only when it is needed.
     pub set_up: bool,
-    /// How much faster schedules tick; 0 stops them.
+    /// Divides the intervals of schedules; 0 stops them.
     pub schedule_scale: u32,
-    /// Who is asked about faults.
+    /// Plans that decide about faults.
     pub faults: Faults,
 }
 
 impl SandboxOptions {
-    /// A sandbox in memory whose functions are run by `runner`.
+    /// A sandbox in memory whose functions are started by `runner`.
     #[must_use]
     pub fn new(runner: Runner) -> Self {
         Self {
@@ -123,22 +123,22 @@ impl SandboxOptions {
     }
 }
 
-/// Why a sandbox does not start, or does not end well.
+/// The reason why a sandbox did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The template.
+    /// The template cannot be used.
     #[error("template: {0}")]
     Template(String),
-    /// The embedded AWS.
+    /// The embedded AWS failed.
     #[error("AWS: {0}")]
     Aws(#[from] sandbox_aws::Error),
-    /// The stand-in.
+    /// The stand-in failed.
     #[error("stand-in: {0}")]
     StandIn(String),
-    /// The host.
+    /// The host did not start.
     #[error("host: {0}")]
     Host(#[from] StartError),
-    /// The issuer of tokens.
+    /// The issuer of tokens failed.
     #[error("issuer: {0}")]
     Issuer(#[from] IssuerError),
     /// A secret could not be stored.
@@ -147,7 +147,7 @@ pub enum SandboxError {
     /// The webhook could not be registered.
     #[error("webhook registration: {0}")]
     Webhook(String),
-    /// Functions tried what their policies do not grant them.
+    /// Functions tried actions that their policies do not grant.
     #[error("refused by policies: {}", listed(.0))]
     Refused(BTreeSet<Privilege>),
 }
@@ -174,17 +174,17 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts everything and registers the webhook.
+    /// Starts everything and, with `set_up`, registers the webhook.
     ///
     /// # Errors
-    /// When a part does not start.
+    /// Fails if a part does not start.
     pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let mut redirects = vec![IDENTITY_RETURN.to_owned(), AAL2_RETURN.to_owned()];
         redirects.extend(options.redirects);
         let journal = options.data_dir.as_ref().map(|folder| folder.join("stand-in.jsonl"));
         let issuer = Issuer::new(ISSUER, AUDIENCE)?;
         let privileges = Privileges::new(Arc::clone(&options.log));
-        // Before the stand-in, since it makes and locks the data directory.
+        // Started before the stand-in, because it creates and locks the data directory.
         let aws = Aws::start(AwsOptions {
             data_dir: options.data_dir,
             region: stack::REGION.to_owned(),
@@ -267,7 +267,7 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// As an operator would: by Metriport's settings.
+    /// Registers the webhook as an operator would.
     async fn register_webhook(&self) -> Result<(), SandboxError> {
         let refuse = |what: &dyn std::fmt::Display| SandboxError::Webhook(what.to_string());
         let url = format!("{}{WEBHOOK_PATH}", self.host.base_url());
@@ -280,7 +280,7 @@ impl Sandbox {
     /// A client of the stand-in, with the account's own key.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// Fails if the client cannot be created.
     pub fn metriport_client(&self) -> Result<Client, String> {
         let base_url = self.stand_in.base_url().parse();
         let base_url = base_url.map_err(|error: url::ParseError| error.to_string())?;
@@ -297,17 +297,17 @@ impl Sandbox {
     /// A token of the sandbox's own issuer.
     ///
     /// # Errors
-    /// When it cannot be signed.
+    /// Fails if the token cannot be signed.
     pub fn token(&self, subject: &str, claims: &Map<String, Value>) -> Result<String, IssuerError> {
         let now = clock::now().millis() / 1000;
         self.issuer
             .token(subject, claims, TOKEN_SECS, u64::try_from(now).unwrap_or_default())
     }
 
-    /// The app, for one person.
+    /// The app of one person.
     ///
     /// # Errors
-    /// When the token cannot be signed or the client cannot be made.
+    /// Fails if the token cannot be signed or the client cannot be created.
     pub fn app(&self, subject: &str) -> Result<App, SandboxError> {
         let token = self.token(subject, &Map::new())?;
         App::new(self.host.base_url(), &token).map_err(|error| SandboxError::StandIn(error.to_string()))
@@ -331,23 +331,23 @@ impl Sandbox {
         &self.host
     }
 
-    /// What all callers of the API together may send, in real seconds; `None` where nothing is throttled.
+    /// The throttle of all callers of the API together, in real seconds; `None` if the sandbox does not throttle.
     #[must_use]
     pub const fn throttle(&self) -> Option<Throttle> {
         self.throttle
     }
 
-    /// What functions may do, and did.
+    /// The privileges that functions have and used.
     #[must_use]
     pub fn privileges(&self) -> &Privileges {
         &self.privileges
     }
 
-    /// Ends everything; nothing is left behind.
+    /// Stops everything, and leaves no process or server behind.
     ///
     /// # Errors
-    /// When queue messages cannot be kept in the data directory, and when a policy refused a function something that
-    /// nobody has asked about: whatever else came of it, in AWS it would come to nothing.
+    /// Fails if queue messages cannot be stored in the data directory. It also fails for a refused privilege that
+    /// [`Privileges::take_refused`] has not reported, because in AWS that call would fail.
     pub async fn shutdown(self) -> Result<(), SandboxError> {
         self.host.shutdown().await;
         self.stand_in.shutdown().await;

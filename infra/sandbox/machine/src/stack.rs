@@ -1,4 +1,4 @@
-//! The template's resources, made in the embedded AWS, and how the template's references resolve to them.
+//! Creates the template's resources in the embedded AWS, and resolves the template's references to them.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,15 @@ use shared::config::Env;
 
 use crate::sandbox::{DEMOGRAPHICS_CLAIMS, SandboxError};
 
-/// The one source of truth.
+/// The only source of the functions, resources and settings.
 pub const TEMPLATE: &str = include_str!("../../../../template.yaml");
-/// Where the sandbox is.
+/// Region of the sandbox.
 pub const REGION: &str = "us-east-1";
-/// The access key id of whoever sets the sandbox up, as a deployment would.
+/// Access key id of the set-up, which acts as the deployment.
 pub(crate) const SETUP_KEY_ID: &str = "SANDBOX";
-/// The one secret that must stay what it is: it names every person's partition.
+/// This secret must keep its value, because it names every person's partition.
 const OWNER_KEY: &str = "OwnerKeySecret";
 
-/// Parameters of the deployment on this machine.
 pub(crate) struct Parameters<'a> {
     pub(crate) metriport: &'a str,
     pub(crate) facility: &'a str,
@@ -28,17 +27,15 @@ pub(crate) struct Parameters<'a> {
     pub(crate) origins: &'a [String],
     pub(crate) limits: String,
     pub(crate) daily_quota: Option<u32>,
-    /// Whether demographics must agree with the token's claims.
     pub(crate) bind_demographics: bool,
-    /// Whether a person has no more than their share, as the template has it.
     pub(crate) person_shares: bool,
     pub(crate) link_host: String,
 }
 
-/// More than the functions can use: what stands for no limit.
+/// More calls than the functions can make, instead of no limit.
 const UNLIMITED: u32 = 1_000_000;
 
-/// What the operator of this deployment knows of Metriport's limits: those of the stand-in.
+/// Metriport's limits, as the operator of this deployment sets them: those of the stand-in.
 #[must_use]
 pub fn limits(stand_in: &StandInOptions) -> String {
     let kept = |limit: u32| if stand_in.rate_limits { limit } else { UNLIMITED };
@@ -57,9 +54,8 @@ pub fn limits(stand_in: &StandInOptions) -> String {
     named.map(|(name, limit)| format!("{name}={}", kept(limit))).join(",")
 }
 
-/// Values of the secrets.
 pub(crate) struct Secrets {
-    /// `None` leaves its secret without a value, as the template does.
+    /// `None` leaves the secret without a value, as the template does.
     pub(crate) api_key: Option<String>,
     pub(crate) webhook_keys: String,
     pub(crate) owner_key: String,
@@ -67,14 +63,14 @@ pub(crate) struct Secrets {
 
 pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
     let bindings = Bindings::new(REGION, ACCOUNT_ID, "ias");
-    // What comes nearest to no share: a hundred requests at once, and all that persons have together.
+    // The nearest to no share: a hundred requests at once, and everything that all persons have together.
     let bindings = match parameters.person_shares {
         true => bindings,
         false => bindings
             .with_parameter("PersonBurst", "100")
             .with_parameter("PersonSharePercent", "100"),
     };
-    // The sandbox's issuer puts no claims about a person into its tokens unless they are asked for.
+    // The sandbox's tokens carry claims about a person only on request.
     let claims = match parameters.bind_demographics {
         true => DEMOGRAPHICS_CLAIMS
             .map(|(field, claim)| format!("{field}={claim}"))
@@ -94,7 +90,7 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         .with_parameter("CorsOrigins", parameters.origins.join(","))
         .with_parameter("RecordLinkHosts", &parameters.link_host)
         .with_parameter("MetriportLimits", &parameters.limits)
-        // As samconfig.toml has it for production: the template's defaults spare accounts with ten executions.
+        // As in samconfig.toml for production. The template's defaults are lower, for accounts with ten executions.
         .with_parameter("WebhookProcessConcurrency", "10")
         .with_parameter("QueryDispatchConcurrency", "5")
         .with_parameter("RecordFetchConcurrency", "10")
@@ -104,7 +100,7 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         )
 }
 
-/// Makes everything the template asks for; the bindings then resolve it.
+/// Creates the template's resources; the returned bindings resolve references to them.
 pub(crate) async fn make(
     aws: &Aws,
     stack: &Stack,
@@ -117,7 +113,7 @@ pub(crate) async fn make(
         let arn = format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{}", table.name);
         remember(&mut known, &table.logical_id, &table.name, &arn);
     }
-    // Queues that others refer to come first.
+    // First the dead-letter queues, to which the other queues refer.
     let (dead_letters, sources): (Vec<_>, Vec<_>) = stack.queues.iter().partition(|queue| queue.redrive.is_none());
     for queue in dead_letters.into_iter().chain(sources) {
         let url = aws.create_queue(queue_spec(stack, queue)?).await?;
@@ -150,7 +146,7 @@ pub(crate) async fn make(
         }
         remember(&mut known, &secret.logical_id, &arn, &arn);
     }
-    // Keys encrypt nothing here, but policies name them.
+    // Keys encrypt nothing here, but policies refer to them.
     for (logical_id, _, _) in stack.resources().filter(|(_, kind, _)| *kind == "AWS::KMS::Key") {
         let arn = format!("arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{logical_id}");
         remember(&mut known, logical_id, logical_id, &arn);
@@ -174,7 +170,7 @@ fn remember(known: &mut BTreeMap<(String, String), String>, id: &str, reference:
     known.insert((id.to_owned(), "Arn".to_owned()), arn.to_owned());
 }
 
-/// Stores a secret as an operator would. In kept data stands what belonged to an earlier stand-in, whose keys are gone.
+/// Stores a secret as an operator would, because kept data may hold the outdated value of an earlier stand-in.
 async fn store(aws: &Aws, arn: &str, value: &str) -> Result<(), SandboxError> {
     let call = secrets_client(aws)?.put_secret_value().secret_id(arn);
     let stored = call.secret_string(value).send().await;

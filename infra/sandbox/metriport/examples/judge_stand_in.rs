@@ -1,5 +1,5 @@
-//! The stand-in's verdict on demographics, for `tests/interop/demographics/run`: a body of patient create on each line
-//! of the input, `true` for one that is taken on each line of the output. The argument is the day.
+//! The stand-in's verdict on demographics, for `tests/interop/demographics/run`. Each input line is the body of a
+//! patient create, each output line `true` if the stand-in accepts it. The argument is the day.
 
 use std::io::{Write, stdin, stdout};
 

@@ -1,7 +1,8 @@
-//! AAL2 challenges and the sessions they yield (docs.metriport.com, page `api-reference/ias/create-aal2-challenge`).
+//! AAL2 challenges and the sessions they give (docs.metriport.com, page `api-reference/ias/create-aal2-challenge`).
 //!
-//! Assumed, since no page says it: a session lives five minutes, serves one query, and belongs to one proofed identity;
-//! cancelling returns `status=cancelled`, running out of tries `status=failed`, both without a session.
+//! Assumptions, because no page states these facts:
+//! - A session lives five minutes, serves one query, and belongs to one proofed identity.
+//! - Cancelling returns `status=cancelled`, and too many wrong codes `status=failed`, both without a session.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +83,7 @@ impl World {
         }
     }
 
-    /// `POST /aal2/{token}`: the form came back.
+    /// `POST /aal2/{token}`: the person submitted the form.
     pub(crate) fn challenge_answer(&mut self, now: Moment, token: &str, form: &Form) -> Hosted {
         let Some(challenge) = self.aal2.open_challenge(now, token) else {
             return Hosted::gone();
@@ -125,8 +126,8 @@ impl World {
         hosted
     }
 
-    /// Whether this session may open a query of this identity. Which status and words Metriport refuses with is not
-    /// documented; 401 asks for a new challenge, 403 says that this is somebody else's session.
+    /// Checks that this session may open a query of this identity. Metriport does not document its refusals; here 401
+    /// asks for a new challenge, and 403 means that the session belongs to another identity.
     pub(crate) fn check_aal2(&self, now: Moment, session_id: &str, identity_id: &str) -> Result<(), Refusal> {
         if !self.options.check_aal2 {
             return Ok(());
@@ -142,7 +143,7 @@ impl World {
         }
     }
 
-    /// A query was opened with this session.
+    /// Marks the session as used by a query, if sessions serve only one.
     pub(crate) fn spend_aal2(&mut self, session_id: &str) {
         let single_use = self.options.aal2_single_use;
         if let Some(session) = self.aal2.sessions.get_mut(session_id) {

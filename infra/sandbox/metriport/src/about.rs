@@ -1,5 +1,5 @@
-//! Whom a call is about: the patient's `externalId`, and the metadata that came with it. For whoever decides about
-//! faults, and counts calls.
+//! The person that a call is about (the patient's `externalId`), and the call's metadata, for fault plans and call
+//! counts.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,6 @@ use crate::metadata::Metadata;
 use crate::operation::Operation;
 use crate::world::World;
 
-/// What a call says about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct About {
     pub(crate) external_id: Option<String>,
@@ -18,7 +17,7 @@ pub(crate) struct About {
 }
 
 impl World {
-    /// Reads a call to the API; what cannot be read is left out.
+    /// Reads a call to the API; unreadable parts are left out.
     pub(crate) fn about(&self, operation: Operation, uri: &Uri, body: &[u8]) -> About {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let own = text(&body, "externalId").or_else(|| query(uri, "externalId"));
@@ -54,7 +53,7 @@ fn pairs(body: &Value) -> Metadata {
     pairs.collect::<BTreeMap<_, _>>()
 }
 
-/// A segment of the path, from 0: `/medical/v1/patient/{id}` has the id at 3.
+/// A segment of the path, counted from 0: `/medical/v1/patient/{id}` has the id at 3.
 fn segment(uri: &Uri, place: usize) -> Option<String> {
     uri.path().split('/').nth(place + 1).map(str::to_owned)
 }

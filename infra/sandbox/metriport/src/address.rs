@@ -1,4 +1,4 @@
-//! US addresses and contacts, validated as `addressSchema` and `contactSchema` of Metriport's published SDK do it.
+//! US addresses and contacts, validated like `addressSchema` and `contactSchema` of Metriport's published SDK.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,12 +11,11 @@ use crate::envelope::Issues;
 const STATES: &str = "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY \
                       NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC AS GU PR VI";
 
-/// Zips that are only ever typed to fill a form.
+/// Zip codes that people type only to fill a form.
 const PLACEHOLDER_ZIPS: [&str; 13] = [
     "00000", "99999", "10000", "20000", "30000", "40000", "50000", "60000", "70000", "80000", "90000", "12345", "54321",
 ];
 
-/// One address in the US.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Address {
@@ -30,7 +29,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Reads one address; says what is wrong with it otherwise, below the path `at`.
+    /// Reads one address, or reports its issues below the path `at`.
     pub(crate) fn read(value: &Value, at: &str, issues: &mut Issues) -> Option<Self> {
         let address_line1 = issues.require(text(value, "addressLine1"), "Required", &format!("{at},addressLine1"));
         let city = issues.require(text(value, "city"), "Required", &format!("{at},city"));
@@ -52,7 +51,6 @@ impl Address {
         })
     }
 
-    /// The address for people.
     pub(crate) fn one_line(&self) -> String {
         let second = self
             .address_line2
@@ -66,7 +64,7 @@ impl Address {
     }
 }
 
-/// A text that is not empty, without the white space around it.
+/// A non-empty text, trimmed of white space.
 pub(crate) fn text(value: &Value, field: &str) -> Option<String> {
     let text = trim(value.get(field)?.as_str()?);
     (!text.is_empty()).then(|| text.to_owned())
@@ -89,7 +87,6 @@ fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// A way to reach somebody: a phone, an e-mail address, or both.
 #[derive(Clone, PartialEq, Serialize)]
 pub(crate) struct Contact {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +96,7 @@ pub(crate) struct Contact {
 }
 
 impl Contact {
-    /// Reads one contact; says what is wrong with it otherwise, below the path `at`. `null` counts as absent.
+    /// Reads one contact, or reports its issues below the path `at`. `null` counts as absent.
     pub(crate) fn read(value: &Value, at: &str, issues: &mut Issues) -> Option<Self> {
         let given = |field| value.get(field).filter(|value| !value.is_null());
         let (phone, email) = (given("phone"), given("email"));
@@ -117,7 +114,6 @@ impl Contact {
         })
     }
 
-    /// Whether both share a phone or an e-mail address.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
         same(&self.phone, &other.phone) || same(&self.email, &other.email)

@@ -1,5 +1,5 @@
-//! The keys that open the account: up to two at once, so that one can be replaced without a gap (docs.metriport.com,
-//! page `getting-started/api-keys`).
+//! The account's API keys: up to two at once, so that one can be replaced without a gap (docs.metriport.com, page
+//! `getting-started/api-keys`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,22 +7,21 @@ use subtle::ConstantTimeEq as _;
 
 use crate::world::World;
 
-/// Most keys of an account.
 const KEYS_MAX: usize = 2;
 
-/// Keys, oldest first.
+/// Oldest first.
 #[derive(Default)]
 pub(crate) struct ApiKeys(Vec<String>);
 
 impl ApiKeys {
-    /// Whether a caller who shows this may come in.
+    /// Whether the key is one of the account's.
     pub(crate) fn admit(&self, shown: &[u8]) -> bool {
         self.0.iter().any(|key| bool::from(key.as_bytes().ct_eq(shown)))
     }
 }
 
 impl World {
-    /// One key more: base64 of a secret and the account's id. `None` if there are two.
+    /// Makes another key: base64 of a secret and the account's id. `None` if there are two.
     pub(crate) fn make_api_key(&mut self) -> Option<String> {
         let key = STANDARD.encode(format!("{}:{}", self.ids.token(), self.account_id));
         let ApiKeys(keys) = &mut self.api_keys;
@@ -32,7 +31,7 @@ impl World {
         })
     }
 
-    /// `false` if there is no such key.
+    /// Revokes a key; `false` if the account does not have it.
     pub(crate) fn revoke_api_key(&mut self, key: &str) -> bool {
         let ApiKeys(keys) = &mut self.api_keys;
         let before = keys.len();

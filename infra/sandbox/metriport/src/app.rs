@@ -1,4 +1,4 @@
-//! The edge's shared state: the world behind its lock, and the tasks that keep its time and send its webhooks.
+//! Shared state of the HTTP edge: the world behind its lock, and the tasks that advance time and send webhooks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +16,6 @@ use crate::moment::Moment;
 use crate::webhooks::{DeliveryLog, Outgoing};
 use crate::world::World;
 
-/// What every handler and task shares.
 pub(crate) struct App {
     world: Mutex<World>,
     timer: Notify,
@@ -26,7 +25,7 @@ pub(crate) struct App {
     faults: Mutex<Faults>,
     pub(crate) interception: Interception,
     journal: Option<Journal>,
-    /// The time of the call that is being answered, while a journal is kept.
+    /// The time of the call that is being answered, if a journal is kept.
     pinned: Mutex<Option<Moment>>,
 }
 
@@ -52,7 +51,7 @@ impl App {
         (Arc::new(app), outgoing)
     }
 
-    /// Lets happen what is due, acts on the world, and hands on what is to be sent.
+    /// Runs due events, applies the action to the world, and queues the webhooks to send.
     pub(crate) fn act<T>(&self, action: impl FnOnce(&mut World, Moment) -> T) -> T {
         let mut world = locked(&self.world);
         let now = locked(&self.pinned).unwrap_or_else(clock::now);
@@ -74,12 +73,12 @@ impl App {
         self.journal.as_ref()
     }
 
-    /// Holds the time still, or lets it go on.
+    /// Fixes the time, or with `None` lets it run again.
     pub(crate) fn pin(&self, now: Option<Moment>) {
         *locked(&self.pinned) = now;
     }
 
-    /// The options that differ from one process to the next and decide what a call does.
+    /// Sets the options that decide the effect of a call and may differ between processes.
     pub(crate) fn set_options(&self, auto_approve: bool, redirect_allowlist: Vec<String>) {
         self.act(|world, _| {
             world.options.auto_approve = auto_approve;
@@ -87,7 +86,6 @@ impl App {
         });
     }
 
-    /// A stored message was sent; this is how it went.
     pub(crate) fn record(&self, log: DeliveryLog) {
         if let Some(journal) = &self.journal {
             let (at, log) = (clock::now().millis(), log.clone());
@@ -105,12 +103,12 @@ impl App {
     }
 }
 
-/// A panic elsewhere does not make the state worthless to a test that reads it.
+/// Gives the state even after a panic elsewhere, because a test may still read it.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Wakes the world whenever something in it is due.
+/// Advances the world whenever an event in it is due.
 pub(crate) async fn keep_time(app: Arc<App>) {
     loop {
         let wait = app.act(|world, now| world.schedule.next().map(|at| now.until(at)));
@@ -124,7 +122,7 @@ pub(crate) async fn keep_time(app: Arc<App>) {
     }
 }
 
-/// Sends what the world hands out, each message on its own: order is not promised by Metriport either.
+/// Sends each message in its own task, because Metriport does not promise an order either.
 pub(crate) async fn send_outgoing(app: Arc<App>, mut outgoing: mpsc::UnboundedReceiver<Outgoing>) {
     let mut under_way = JoinSet::new();
     loop {

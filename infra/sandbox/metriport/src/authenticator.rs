@@ -1,7 +1,7 @@
 //! The authenticator app of a person: a TOTP secret (RFC 6238, SHA-1, six digits, 30 seconds) and the check of a code.
 //!
-//! A code is accepted one step early or late. RFC 6238 wants each code accepted once; that is left out on purpose, or
-//! two pulls within thirty seconds would have to wait for each other on a laptop.
+//! A code is accepted one step early or late. RFC 6238 wants each code accepted only once. The stand-in omits that on
+//! purpose, because two pulls within thirty seconds would have to wait for each other.
 
 use totp_rs::{Builder, Secret, Totp};
 
@@ -9,7 +9,7 @@ use crate::moment::Moment;
 
 const ISSUER: &str = "Metriport stand-in";
 
-/// One enrolled, or about to be enrolled, authenticator. Without `Debug`: it holds the secret.
+/// An authenticator, enrolled or about to be. It has no `Debug`, because it holds the secret.
 #[derive(Clone)]
 pub(crate) struct Authenticator {
     secret: [u8; 20],
@@ -29,17 +29,16 @@ impl Authenticator {
         Secret::from(self.secret).to_base32()
     }
 
-    /// The `otpauth://` URI apps read; `None` for an account without a name.
+    /// The `otpauth://` URI that apps read; `None` for an account without a name.
     pub(crate) fn uri(&self) -> Option<String> {
         self.totp().to_url().ok()
     }
 
-    /// The code valid now.
     pub(crate) fn code(&self, now: Moment) -> String {
         self.totp().generate(now.seconds()).to_string()
     }
 
-    /// Whether `code` is valid now, one step early or late. Spaces are forgiven.
+    /// Whether `code` is valid now, or one step early or late. Spaces are ignored.
     pub(crate) fn accepts(&self, now: Moment, code: &str) -> bool {
         let digits: String = code.chars().filter(|c| !c.is_whitespace()).collect();
         let plain = digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -59,7 +58,7 @@ impl Authenticator {
 mod tests {
     use super::*;
 
-    /// RFC 6238, appendix B: the SHA-1 secret and its times; the last six of the eight digits given there.
+    /// RFC 6238, appendix B: the SHA-1 secret and times, with the last six of the eight digits.
     #[test]
     fn known_answers_of_the_rfc() {
         let authenticator = Authenticator::new(*b"12345678901234567890", "Nora");

@@ -1,10 +1,10 @@
-//! What was called, how often, and what was answered. Routes are templates: no id and no name is kept.
+//! Records the calls, their counts and their statuses. Routes are templates, so neither ids nor names are stored.
 
 use std::collections::BTreeMap;
 
 use crate::operation::Operation;
 
-/// Calls listed one by one; beyond that only the counts go on.
+/// Most calls in the list; further calls are only counted.
 const CALLS_MAX: usize = 200_000;
 
 /// One call.
@@ -14,9 +14,9 @@ pub struct Call {
     pub method: String,
     /// Route template; `*` for a route that does not exist.
     pub route: &'static str,
-    /// The caller's `User-Agent`, empty if it sent none.
+    /// The caller's `User-Agent`; empty if it sent none.
     pub user_agent: String,
-    /// HTTP status; `None` while, or when, there was no answer.
+    /// HTTP status; `None` until the call is answered, or if it never is.
     pub status: Option<u16>,
 }
 
@@ -25,13 +25,13 @@ pub struct Call {
 pub struct OperationStats {
     /// Calls that arrived.
     pub calls: u64,
-    /// Calls refused with 429, by a limit, the quota, or on purpose.
+    /// Calls refused with 429 by a limit, by the quota, or by a fault.
     pub too_many_requests: u64,
-    /// Those of them that a per-minute limit has refused.
+    /// Calls among these that a per-minute limit refused.
     pub limited: u64,
 }
 
-/// Counts per operation; operations never called are absent.
+/// Counts per operation. Operations that were never called are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stats {
     /// The counts.
@@ -45,20 +45,19 @@ impl Stats {
         self.operations.get(&operation).map_or(0, |counts| counts.calls)
     }
 
-    /// Calls that a per-minute limit has refused, of all operations: not those refused on purpose or by the quota.
+    /// Calls of all operations that a per-minute limit refused, without those of a fault or the quota.
     #[must_use]
     pub fn limited(&self) -> u64 {
         self.operations.values().map(|counts| counts.limited).sum()
     }
 
-    /// Calls refused with 429, of all operations.
+    /// Calls of all operations refused with 429.
     #[must_use]
     pub fn too_many_requests(&self) -> u64 {
         self.operations.values().map(|counts| counts.too_many_requests).sum()
     }
 }
 
-/// The list and the counts.
 #[derive(Default)]
 pub(crate) struct CallLog {
     calls: Vec<Call>,
@@ -66,7 +65,7 @@ pub(crate) struct CallLog {
 }
 
 impl CallLog {
-    /// A call arrives; the number is for [`Self::end`].
+    /// Records a call that arrives. The returned number is for [`Self::end`].
     pub(crate) fn begin(&mut self, operation: Option<Operation>, call: Call) -> usize {
         if let Some(operation) = operation {
             self.stats.operations.entry(operation).or_default().calls += 1;
@@ -79,7 +78,6 @@ impl CallLog {
         CALLS_MAX
     }
 
-    /// It was answered.
     pub(crate) fn end(&mut self, number: usize, operation: Option<Operation>, status: Option<u16>) {
         if let Some(call) = self.calls.get_mut(number) {
             call.status = status;
@@ -89,7 +87,6 @@ impl CallLog {
         }
     }
 
-    /// A per-minute limit refused it.
     pub(crate) fn limit(&mut self, operation: Operation) {
         self.stats.operations.entry(operation).or_default().limited += 1;
     }

@@ -1,8 +1,7 @@
-//! The one place of the stand-in that reads a clock.
+//! The only module of the stand-in that reads a clock.
 
 use crate::moment::Moment;
 
-/// What time it is.
 #[expect(
     clippy::disallowed_methods,
     reason = "the edge of the sandbox: everything below is told the time"

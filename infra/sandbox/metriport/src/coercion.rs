@@ -15,7 +15,7 @@ pub(crate) fn coerced(value: &Value) -> String {
     }
 }
 
-/// JavaScript's `trim`: it takes U+FEFF for white space, and not U+0085.
+/// JavaScript's `trim`, which takes U+FEFF for white space but not U+0085.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(|character: char| (character.is_whitespace() || character == '\u{feff}') && character != '\u{85}')
 }

@@ -1,9 +1,9 @@
-//! Consolidated queries: the record collected so far as a file
-//! (docs.metriport.com, page `api-reference/fhir/consolidated-data-query-post`).
+//! Consolidated queries: the record collected so far, as a file (docs.metriport.com, page
+//! `api-reference/fhir/consolidated-data-query-post`).
 //!
-//! The same question while one is under way is answered with that one; other questions wait their turn. Kept from
-//! Metriport's public code: a later query's metadata replaces that of an earlier one, and its file overwrites the
-//! earlier.
+//! A query equal to one that is processing gets that one as its answer; a different query waits for its turn. As in
+//! Metriport's public code, the metadata of a later query replaces the earlier metadata, and its file overwrites the
+//! earlier file.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,6 @@ use crate::world::World;
 /// Metadata key that, with the value `true`, switches off the webhook; internal to Metriport.
 const NO_WEBHOOK_KEY: &str = "disableWHFlag";
 
-/// One consolidated query.
 pub(crate) struct ConsolidatedQuery {
     id: String,
     patient_id: String,
@@ -105,7 +104,7 @@ impl World {
         Ok(json!({ "queries": queries, "status": last, "message": "Data is sent by webhook, not by this endpoint" }))
     }
 
-    /// `GET /medical/v1/patient/{id}/consolidated/query/{requestId}`. The answer holds no link.
+    /// `GET /medical/v1/patient/{id}/consolidated/query/{requestId}`. The answer has no link.
     pub(crate) fn read_consolidated(&self, patient_id: &str, request_id: &str) -> Result<Value, Refusal> {
         self.patient(patient_id)?;
         let mut queries = self.consolidated.iter();
@@ -123,7 +122,7 @@ impl World {
         Ok(json!({ "total": total, "resources": counts, "filter": ask.count_filter() }))
     }
 
-    /// A query ends: its file is written, the webhook goes out, and the next in line begins.
+    /// Ends a query: writes its file, sends the webhook, and starts the next query in line.
     pub(crate) fn end_consolidated(&mut self, now: Moment, request_id: &str) {
         let fails = self.consolidated_failures > 0;
         self.consolidated_failures = self.consolidated_failures.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! What a consolidated query asks for: conversion, resource types, dates.
+//! Parameters of a consolidated query: conversion, resource types, dates.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::envelope::Refusal;
 
-/// Resource types that may be asked for. `Medication` alone is not among them: it comes along when referred to.
+/// Resource types that a caller may ask for. `Medication` is not among them; it is added if a chosen resource refers to
+/// it.
 const RESOURCE_TYPES: &str = "Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment Binary \
     BodyStructure CarePlan CareTeam ChargeItem Claim ClaimResponse ClinicalImpression Communication \
     CommunicationRequest Composition Condition Consent Contract Coverage CoverageEligibilityResponse DetectedIssue \
@@ -20,14 +21,11 @@ const RESOURCE_TYPES: &str = "Account ActivityDefinition AdverseEvent AllergyInt
     QuestionnaireResponse RelatedPerson RequestGroup ResearchStudy ResearchSubject RiskAssessment Schedule \
     ServiceRequest Slot Specimen Substance Task VisionPrescription";
 
-/// The form the record is wanted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Conversion {
-    /// A FHIR Bundle, plain and packed.
+    /// A FHIR Bundle, plain and compressed.
     Json,
-    /// A document to print.
     Pdf,
-    /// A document to show.
     Html,
 }
 
@@ -52,7 +50,7 @@ impl Conversion {
     }
 }
 
-/// The parameters of one query. Two queries with equal ones are the same query while one is under way.
+/// The parameters of one query. While it is processing, a query with equal parameters is the same query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ask {
     pub(crate) conversion: Conversion,
@@ -83,7 +81,7 @@ impl Ask {
         })
     }
 
-    /// The same as the record's own filter.
+    /// The parameters as the record's own filter.
     pub(crate) fn filter(&self) -> RecordFilter {
         let wanted = !self.resources.is_empty();
         RecordFilter {
@@ -94,7 +92,6 @@ impl Ask {
         }
     }
 
-    /// The parameters as the API shows them.
     pub(crate) fn view(&self) -> Map<String, Value> {
         let mut view = Map::new();
         view.insert("conversionType".to_owned(), json!(self.conversion.word()));
@@ -103,7 +100,6 @@ impl Ask {
         view
     }
 
-    /// The filter as the count shows it.
     pub(crate) fn count_filter(&self) -> Value {
         let mut view = Map::new();
         let all = self.resources.is_empty();
@@ -119,7 +115,7 @@ impl Ask {
         Value::Object(view)
     }
 
-    /// The parameters as the webhook shows them: text only, empty when unset.
+    /// The parameters, as the webhook shows them: text only, empty if unset.
     pub(crate) fn webhook_filters(&self) -> Value {
         let text = |date: Option<Date>| date.map(|date| date.to_string()).unwrap_or_default();
         json!({

@@ -1,4 +1,4 @@
-//! Sending webhooks over HTTP: one POST each, no redirects, five seconds to answer, two for a ping.
+//! Sends webhooks over HTTP: one POST each, without redirects, with five seconds to answer and two for a ping.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +14,21 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const USER_AGENT: &str = "Metriport API";
 
-/// Why there is no HTTP status to tell of.
+/// The reason why a delivery has no HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
-    /// No webhook URL is set, so there is nowhere to send to.
+    /// No webhook URL is set.
     #[error("no webhook URL is set")]
     NoUrl,
-    /// No stored message has that id.
+    /// No stored message has this id.
     #[error("no stored message has that id")]
     UnknownMessage,
-    /// The receiver did not answer in time, or at all.
+    /// The receiver did not answer in time, or did not answer.
     #[error("the receiver did not answer")]
     NoAnswer,
 }
 
-/// The client for deliveries: no redirects, no proxy, TLS with bundled roots.
+/// The client for deliveries: without redirects or proxy, TLS with bundled roots.
 pub(crate) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     let roots = rustls::RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
@@ -49,7 +49,6 @@ pub(crate) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     }
 }
 
-/// Sends one outgoing thing and writes down how it went.
 pub(crate) async fn send(app: Arc<App>, outgoing: Outgoing) {
     match outgoing {
         Outgoing::Message(message_id) => deliver_logged(&app, &message_id, false).await,
@@ -63,7 +62,7 @@ pub(crate) async fn send(app: Arc<App>, outgoing: Outgoing) {
     }
 }
 
-/// Delivers as the plan says; by itself, nobody plans anything.
+/// Delivers according to the fault plan, or every message without one.
 async fn deliver_logged(app: &App, message_id: &str, replayed: bool) {
     match fate(app, message_id, replayed) {
         Fate::Deliver => deliver_once(app, message_id, replayed).await,
@@ -101,7 +100,7 @@ fn fate(app: &App, message_id: &str, replayed: bool) -> Fate {
     })
 }
 
-/// As far as the sender knows, the message never arrived.
+/// Records that the message did not arrive, as far as the sender knows.
 fn lose(app: &App, message_id: &str, replayed: bool) {
     app.act(|world, _| {
         if let Some(prepared) = world.webhooks.prepare(message_id, !replayed) {
@@ -116,7 +115,7 @@ async fn deliver_once(app: &App, message_id: &str, replayed: bool) {
     }
 }
 
-/// Delivers a stored message now; gives the receiver's HTTP status.
+/// Delivers a stored message and returns the receiver's HTTP status.
 pub(crate) async fn deliver(
     app: &App,
     message_id: &str,
@@ -140,7 +139,7 @@ pub(crate) async fn deliver(
     status.ok_or(DeliveryError::NoAnswer)
 }
 
-/// Sends any bytes with any signature to the webhook URL; gives the receiver's HTTP status.
+/// Sends these bytes to the webhook URL and returns the receiver's HTTP status.
 pub(crate) async fn send_raw(app: &App, body: Vec<u8>, signature: Option<&str>) -> Result<u16, DeliveryError> {
     let url = app
         .act(|world, _| world.webhooks.url.clone())
@@ -153,7 +152,7 @@ pub(crate) async fn send_raw(app: &App, body: Vec<u8>, signature: Option<&str>) 
     Ok(answer.status().as_u16())
 }
 
-/// A ping is answered with 2xx and its own value as `pong`.
+/// Sends a ping. The receiver must answer 2xx, with the ping's value as `pong`.
 async fn ping(app: &App, value: &str, message_id: &str) {
     let prepared = app.act(|world, now| {
         let meta = json!({ "messageId": message_id, "when": now, "type": "ping" });
@@ -173,7 +172,7 @@ async fn ping(app: &App, value: &str, message_id: &str) {
     });
 }
 
-/// The words of `webhookStatusDetail`.
+/// The text of `webhookStatusDetail`.
 async fn judge_pong(answer: Option<reqwest::Response>, value: &str) -> &'static str {
     let Some(answer) = answer else {
         return "No answer to the ping";

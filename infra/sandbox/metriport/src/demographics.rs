@@ -1,7 +1,7 @@
-//! Reading and comparing demographics by the rules of `POST /medical/v1/patient`
-//! (docs.metriport.com, page `api-reference/patient/create-patient`; validation as the published SDK does it).
+//! Reads and compares demographics by the rules of `POST /medical/v1/patient` (docs.metriport.com, page
+//! `api-reference/patient/create-patient`; validation as in the published SDK).
 //!
-//! Unknown fields are dropped without a word, as Metriport does.
+//! Unknown fields are dropped silently, as at Metriport.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,10 +9,9 @@ use serde_json::Value;
 use crate::address::{Address, Contact, text};
 use crate::envelope::{Issues, Refusal};
 
-/// From here on two sets of demographics are taken for one person.
+/// Least score at which two sets of demographics are taken for one person.
 const SAME_PERSON_SCORE: f64 = 0.96;
 
-/// Who a patient is.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Demographics {
@@ -26,7 +25,7 @@ pub(crate) struct Demographics {
 }
 
 impl Demographics {
-    /// Reads a body of patient create or update.
+    /// Reads the body of a patient create or update.
     pub(crate) fn read(body: &Value, today: jiff::civil::Date) -> Result<Self, Refusal> {
         let mut issues = Issues::default();
         let first_name = required_text(body, "firstName", &mut issues);
@@ -50,8 +49,8 @@ impl Demographics {
         issues.finish(all())
     }
 
-    /// Whether Metriport would take both for one person: same birth date and gender, and then a shared identifier or
-    /// names, address and contacts that hardly differ.
+    /// Whether Metriport would take both for one person. Birth date and gender must be equal; an identifier must be
+    /// shared, or names, address and contacts hardly differ.
     pub(crate) fn matches(&self, other: &Self) -> bool {
         self.dob == other.dob
             && self.gender_at_birth == other.gender_at_birth
@@ -65,7 +64,7 @@ impl Demographics {
             .any(|mine| other.personal_identifiers.iter().any(|its| key(mine) == key(its)))
     }
 
-    /// Weighted likeness from 0 to 1; contacts count only when both have some.
+    /// Weighted likeness from 0 to 1. Contacts count only if both have some.
     fn score(&self, other: &Self) -> f64 {
         let mut parts = vec![
             (0.3, likeness(&self.first_name, &other.first_name)),
@@ -84,7 +83,7 @@ impl Demographics {
     }
 }
 
-/// Whether the body of a patient is taken on that day, for comparisons with the published schema.
+/// Whether the stand-in accepts the body of a patient on that day, for comparisons with the published schema.
 #[must_use]
 pub fn takes_demographics(body: &Value, today: jiff::civil::Date) -> bool {
     Demographics::read(body, today).is_ok()
@@ -102,7 +101,7 @@ fn required_text(body: &Value, field: &str, issues: &mut Issues) -> Option<Strin
     issues.require(text(body, field), "Required", field)
 }
 
-/// A text field without surrounding space; `None` when missing or empty.
+/// A text field without surrounding white space; `None` if missing or empty.
 pub(crate) fn trimmed(body: &Value, field: &str) -> Option<String> {
     let text = body.get(field)?.as_str()?.trim();
     (!text.is_empty()).then(|| text.to_owned())
@@ -115,7 +114,7 @@ fn read_dob(body: &Value, today: jiff::civil::Date, issues: &mut Issues) -> Opti
     issues.require(date.map(|_| text), "Invalid date of birth", "dob")
 }
 
-/// No white space is dropped here.
+/// White space is not trimmed here.
 fn read_gender(body: &Value, issues: &mut Issues) -> Option<String> {
     let known = |word: &&str| ["F", "M", "O", "U"].contains(word);
     let gender = body.get("genderAtBirth").and_then(Value::as_str).filter(known);
@@ -156,7 +155,7 @@ fn read_identifiers(body: &Value, issues: &mut Issues) -> Vec<Value> {
         .collect()
 }
 
-/// One value or the items of an array, each with its path as Metriport writes it: parts between commas.
+/// One value, or the items of an array, each with its path as Metriport writes it: parts between commas.
 fn one_or_many<'b>(body: &'b Value, field: &str) -> Vec<(String, &'b Value)> {
     match body.get(field) {
         None => Vec::new(),

@@ -1,16 +1,15 @@
-//! Readable conversions of a record: small, real PDF and HTML files with counts per resource type and nobody's data.
+//! Readable conversions of a record: small, real PDF and HTML files with counts per resource type, without personal
+//! data.
 
 use std::collections::BTreeMap;
 
 use crate::pages::escape;
 use crate::records::View;
 
-/// How many resources of each type.
 pub(crate) type Counts = BTreeMap<String, usize>;
 
 const TITLE: &str = "Medical record summary";
 
-/// Counts the resources of a record by type.
 pub(crate) fn count(view: &View) -> Counts {
     let mut counts = Counts::new();
     for resource in view.bundle().resources() {
@@ -21,7 +20,6 @@ pub(crate) fn count(view: &View) -> Counts {
     counts
 }
 
-/// The summary as a web page.
 pub(crate) fn html(counts: &Counts) -> Vec<u8> {
     let rows: String = counts
         .iter()
@@ -66,7 +64,7 @@ pub(crate) fn pdf(counts: &Counts) -> Vec<u8> {
     file.into_bytes()
 }
 
-/// Letters and digits need no escape in a PDF string; anything else has no place in a resource type.
+/// Keeps letters and digits, which need no escape in a PDF string. A resource type has no other characters.
 fn pdf_text(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).collect()
 }

@@ -1,18 +1,17 @@
-//! E-mail addresses, as `isEmailValid` of Metriport's published packages judges them: by `isEmail` of the npm package
-//! `validator` with UTF-8 before the `@`, after addresses that begin like a phone number.
+//! Validates e-mail addresses like `isEmailValid` of Metriport's published packages. It refuses addresses that begin
+//! like a phone number; otherwise it follows `isEmail` of the npm package `validator`, with UTF-8 before the `@`.
 //!
 //! It counts and compares UTF-16 code units, as JavaScript does.
 
 use std::ops::RangeInclusive;
 
-/// Code units beyond ASCII that are taken before the `@`.
+/// Code units beyond ASCII that are accepted before the `@`.
 const LOCAL: [RangeInclusive<u16>; 3] = [0xA1..=0xD7FF, 0xF900..=0xFDCF, 0xFDF0..=0xFFEF];
-/// Those that are taken in the last part of the host name.
+/// The same for the last part of the host name.
 const TOP: [RangeInclusive<u16>; 4] = [0xA1..=0xA8, 0xAA..=0xD7FF, 0xF900..=0xFDCF, 0xFDF0..=0xFFEF];
-/// Wide forms of ASCII, which no host name has.
+/// Wide forms of ASCII, which a host name must not contain.
 const WIDE: RangeInclusive<u16> = 0xFF01..=0xFF5E;
 
-/// Whether Metriport takes the address.
 pub(crate) fn is_valid(text: &str) -> bool {
     let Some((user, host)) = text.rsplit_once('@') else {
         return false;
@@ -35,7 +34,7 @@ fn is_user_unit(unit: u16) -> bool {
     ascii || LOCAL.iter().any(|range| range.contains(&unit))
 }
 
-/// Between quotes everything may stand but a bare quote or backslash; a backslash takes almost any character with it.
+/// Between quotes, any character may stand except a bare quote or backslash. A backslash escapes almost any character.
 fn is_quoted(inner: &str) -> bool {
     let mut units = inner.encode_utf16();
     while let Some(unit) = units.next() {

@@ -1,7 +1,8 @@
-//! Refusals as Metriport words them: the error envelope, and the bodies that do not follow it.
+//! Refusals in Metriport's words: the error envelope (docs.metriport.com, page `more-info/error-responses`), and the
+//! bodies that do not follow it.
 //!
-//! The envelope is documented on docs.metriport.com, page `more-info/error-responses`; the odd bodies were read in
-//! Metriport's public code (a gateway in front, express-rate-limit, a bare JSON string on 423).
+//! The other bodies come from Metriport's public code (a gateway in front, express-rate-limit, a bare JSON string on
+//! 423).
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -13,25 +14,25 @@ use serde_json::{Value, json};
 pub struct Refusal {
     /// HTTP status.
     pub status: u16,
-    /// What the body says, and in which of the shapes seen.
+    /// The body, in one of Metriport's forms.
     pub body: RefusalBody,
 }
 
-/// The shapes a refusal's body comes in.
+/// Forms of a refusal's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefusalBody {
-    /// `{status, name, title, detail}`, the documented one.
+    /// `{status, name, title, detail}`, the documented form.
     Envelope {
         /// Stable per kind of error.
         title: &'static str,
         /// For people; may vary.
         detail: String,
     },
-    /// `{"message": …}`: the gateway's own, and the patient cap's.
+    /// `{"message": …}`: the gateway's form, also used for the patient cap.
     Message(String),
-    /// A bare JSON string: a patient locked by a running query.
+    /// A bare JSON string, for a patient locked by a running query.
     JsonString(String),
-    /// Plain words served as `text/html`: the per-minute limits.
+    /// Plain text served as `text/html`, for the per-minute limits.
     Html(String),
 }
 
@@ -101,7 +102,7 @@ impl Refusal {
         }
     }
 
-    /// A bad or missing API key is refused by the gateway, before the API sees it.
+    /// The gateway refuses a bad or missing API key before the API sees the call.
     pub(crate) fn bad_api_key() -> Self {
         Self::message(403, "Forbidden")
     }
@@ -119,7 +120,7 @@ impl Refusal {
     }
 }
 
-/// The HTTP status in words. The documentation shows constants (`NOT_FOUND`), the code prints these words.
+/// The HTTP status in words. Metriport's documentation shows constants (`NOT_FOUND`); its code prints these words.
 fn status_name(status: u16) -> &'static str {
     StatusCode::from_u16(status)
         .ok()
@@ -142,7 +143,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Collects what is wrong with a body, so that one answer names everything.
+/// Collects all issues of a body, so that one answer names them all.
 #[derive(Default)]
 pub(crate) struct Issues(Vec<String>);
 
@@ -151,7 +152,7 @@ impl Issues {
         self.0.push(format!("{what}, on [{path}]"));
     }
 
-    /// `None` with a note when `value` is missing.
+    /// Returns `value`, and adds an issue if it is missing.
     pub(crate) fn require<T>(&mut self, value: Option<T>, what: &str, path: &str) -> Option<T> {
         if value.is_none() {
             self.add(what, path);
@@ -159,7 +160,6 @@ impl Issues {
         value
     }
 
-    /// The value if nothing was wrong.
     pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Refusal> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),

@@ -1,11 +1,11 @@
-//! Optimistic concurrency (docs.metriport.com, page `more-info/etag`): the version comes back in `If-Match` or in the
-//! body's `eTag`, the header wins, and nothing sent means nothing checked.
+//! Optimistic concurrency (docs.metriport.com, page `more-info/etag`): the caller sends the version in `If-Match` or in
+//! the body's `eTag`. The header takes precedence; without either, nothing is checked.
 
 use serde_json::Value;
 
 use crate::envelope::Refusal;
 
-/// 412 unless the caller's version, if it sent one, is `version`.
+/// Refuses with 412 if the caller sends another version than `version`.
 pub(crate) fn check(version: u64, if_match: Option<&str>, body: Option<&Value>) -> Result<(), Refusal> {
     let in_body = || body.and_then(|body| body.get("eTag")).and_then(Value::as_str);
     match if_match.or_else(in_body).map(bare) {

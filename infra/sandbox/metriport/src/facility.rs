@@ -1,4 +1,4 @@
-//! Facilities: the organisations patients belong to. One exists from the start.
+//! Facilities: the organisations that patients belong to. One exists from the start.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,6 @@ use crate::envelope::{Issues, Refusal};
 use crate::moment::Moment;
 use crate::world::World;
 
-/// A facility as the stand-in keeps it.
 pub(crate) struct Facility {
     pub(crate) id: String,
     number: usize,
@@ -78,7 +77,7 @@ impl World {
             .ok_or_else(|| Refusal::not_found("Could not find facility"))
     }
 
-    /// The id of a facility that exists, from a query parameter.
+    /// The id of an existing facility, from a query parameter.
     pub(crate) fn require_facility(&self, id: Option<&str>) -> Result<String, Refusal> {
         let id = id.ok_or_else(|| Refusal::invalid("Required, on [facilityId]"))?;
         let found = self.facility(id).map(|facility| facility.id.clone());
@@ -94,7 +93,7 @@ fn all<A, B, C>(a: Option<A>, b: Option<B>, c: Option<C>) -> Option<(A, B, C)> {
     Some((a?, b?, c?))
 }
 
-/// Ten digits whose Luhn checksum holds behind the prefix 80840 (CMS, "NPI check digit").
+/// Whether the text is ten digits with a valid Luhn checksum behind the prefix 80840 (CMS, "NPI check digit").
 fn is_npi(text: &str) -> bool {
     let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(10)).collect();
     let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };

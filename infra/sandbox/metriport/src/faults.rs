@@ -1,4 +1,4 @@
-//! Faults asked for: the next call of an operation misbehaves.
+//! Requested faults: each makes the next call of an operation misbehave.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,33 +13,33 @@ use crate::files::{self, FileRefusal};
 use crate::odd_body::OddBody;
 use crate::operation::Operation;
 
-/// How a call misbehaves. Unless said otherwise the call has its effect all the same.
+/// Misbehaviour of a call. Unless noted otherwise, the call still has its effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// This answer, without any effect.
+    /// This answer, without an effect.
     Status {
         /// HTTP status.
         code: u16,
-        /// Body, as it is.
+        /// Body, sent unchanged.
         body: String,
         /// `Content-Type`.
         content_type: String,
     },
-    /// This answer in place of the right one.
+    /// This answer instead of the right one, after the effect.
     StatusAfterEffect {
         /// HTTP status.
         code: u16,
-        /// Body, as it is.
+        /// Body, sent unchanged.
         body: String,
         /// `Content-Type`.
         content_type: String,
     },
-    /// 429 as the per-minute limiter answers: plain words called `text/html`, and `Retry-After`. Without any effect.
+    /// 429 as the per-minute limiter answers: plain text served as `text/html`, with `Retry-After`. Without an effect.
     RateLimited {
         /// `Retry-After`, in seconds.
         retry_after_secs: u64,
     },
-    /// A network query starts, but these sources are refused in its `errors`. Other operations are left alone.
+    /// A network query starts, but lists these sources as refused in its `errors`. Other operations are not affected.
     SourcesRefused {
         /// The sources.
         sources: Vec<Source>,
@@ -50,18 +50,18 @@ pub enum Failure {
     Garbage,
     /// The right answer, this many milliseconds late.
     HangFor(u64),
-    /// The connection is dropped without an answer, and without any effect.
+    /// The connection is dropped without an answer and without an effect.
     ResetBeforeEffect,
     /// The connection is dropped without an answer.
     ResetAfterEffect,
-    /// The answer's body breaks off after this many bytes, though its length said more.
+    /// The body breaks off after this many bytes, although a greater length was announced.
     TruncateAfter(usize),
-    /// 200 with a body that is no right one, without any effect.
+    /// 200 with an unexpected body, without an effect.
     Odd(OddBody),
 }
 
 impl Failure {
-    /// A [`Failure::Status`] with a body as the gateway in front words it.
+    /// A [`Failure::Status`] with a body in the gateway's form.
     #[must_use]
     pub fn gateway(code: u16, message: &str) -> Self {
         Self::Status {
@@ -89,7 +89,7 @@ impl Failure {
         Self::envelope(500, "InternalServerError", "Internal server error")
     }
 
-    /// The sources' own limit, which the documentation describes as an entry of `errors` with 429.
+    /// The sources' own limit, which Metriport's documentation describes as an entry of `errors` with 429.
     #[must_use]
     pub const fn sources_limited(sources: Vec<Source>) -> Self {
         Self::SourcesRefused {
@@ -98,7 +98,7 @@ impl Failure {
         }
     }
 
-    /// 403 of a record link, as when it has expired.
+    /// 403 of a record link, as after its expiry.
     #[must_use]
     pub fn link_refused() -> Self {
         let (code, name, message) = FileRefusal::Expired.words();
@@ -109,7 +109,7 @@ impl Failure {
         }
     }
 
-    /// The same answer, but after the effect; other failures stay what they are.
+    /// The same answer, but after the effect. Other failures are returned unchanged.
     #[must_use]
     pub fn after_effect(self) -> Self {
         match self {
@@ -126,12 +126,12 @@ impl Failure {
         }
     }
 
-    /// Whether it can happen to this operation.
+    /// Whether the failure can affect this operation.
     pub(crate) fn suits(&self, operation: Operation) -> bool {
         !matches!(self, Self::SourcesRefused { .. }) || operation == Operation::StartNetworkQuery
     }
 
-    /// What kind it is, in the words of [`FaultCounts`](crate::FaultCounts).
+    /// The kind of failure, in the words of [`FaultCounts`](crate::FaultCounts).
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -148,7 +148,7 @@ impl Failure {
         }
     }
 
-    /// A [`Failure::Status`] with a body as the error envelope has it.
+    /// A [`Failure::Status`] with a body in the form of the error envelope.
     #[must_use]
     pub fn envelope(code: u16, title: &str, detail: &str) -> Self {
         let name = StatusCode::from_u16(code)
@@ -164,7 +164,7 @@ impl Failure {
     }
 }
 
-/// Sources that a network query's start refuses, handed to its handler with the request.
+/// Sources that the start of a network query refuses; passed to its handler with the request.
 #[derive(Debug, Clone)]
 pub(crate) struct RefusedSources {
     pub(crate) sources: Vec<Source>,
@@ -172,7 +172,7 @@ pub(crate) struct RefusedSources {
 }
 
 impl RefusedSources {
-    /// Status and words of the refusal, if the source is among them.
+    /// Status and text of the refusal, if the source is refused.
     pub(crate) fn refusal(&self, source: Source) -> Option<(u16, &'static str)> {
         let message = match self.http_status {
             429 => "source rate limit exceeded",
@@ -183,7 +183,6 @@ impl RefusedSources {
     }
 }
 
-/// Faults waiting for their call.
 #[derive(Default)]
 pub(crate) struct Faults(HashMap<Operation, VecDeque<Failure>>);
 
@@ -197,18 +196,17 @@ impl Faults {
     }
 }
 
-/// Marks a response that must not be sent: the connection ends instead.
+/// Marks a response that must not be sent; the connection ends instead.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reset;
 
-/// The response that is none.
+/// A response that the server replaces by the end of the connection.
 pub(crate) fn reset() -> Response {
     let mut response = Body::empty().into_response();
     response.extensions_mut().insert(Reset);
     response
 }
 
-/// 200 and half a JSON text.
 pub(crate) fn garbage() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], "{\"requestId\":\"0198").into_response()
 }
@@ -223,7 +221,6 @@ pub(crate) fn rate_limited(retry_after_secs: u64) -> Response {
     response
 }
 
-/// An answer of the caller's own making.
 pub(crate) fn status(code: u16, body: String, content_type: String) -> Response {
     let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, content_type)], body).into_response()

@@ -1,5 +1,5 @@
-//! The FHIR Patient that a consolidated record holds: made from the demographics that the account gave, whatever the
-//! networks say (`replacePatient` and `mapPatientDataToResource` in Metriport's public code).
+//! The FHIR Patient of a consolidated record, made from the account's demographics regardless of the networks
+//! (`replacePatient` and `mapPatientDataToResource` in Metriport's public code).
 
 use sandbox_fhir::Entry;
 use serde_json::value::to_raw_value;
@@ -13,12 +13,13 @@ use crate::patient::Patient;
 /// System of a social security number (hl7.org/fhir/R4/identifier-registry.html).
 const SSN: &str = "http://hl7.org/fhir/sid/us-ssn";
 
-/// Last number of the OID of a state's driver's licences, 2.16.840.1.113883.4.3.N: its FIPS code (hl7.org/oid).
+/// Last number of the OID of a state's driver's licences, 2.16.840.1.113883.4.3.N, which is its FIPS code
+/// (hl7.org/oid).
 const LICENCES: &str = "AL1 AK2 AZ4 AR5 CA6 CO8 CT9 DE10 DC11 FL12 GA13 HI15 ID16 IL17 IN18 IA19 KS20 KY21 LA22 ME23 \
                         MD24 MA25 MI26 MN27 MS28 MO29 MT30 NE31 NV32 NH33 NJ34 NM35 NY36 NC37 ND38 OH39 OK40 OR41 PA42 \
                         RI44 SC45 SD46 TN47 TX48 UT49 VT50 VA51 WA53 WV54 WI55 WY56";
 
-/// The patient as an entry of a record. Lists without items are left out: FHIR has no empty ones.
+/// The patient as an entry of a record. Empty lists are left out, because FHIR does not allow them.
 pub(crate) fn entry(patient: &Patient) -> Option<Entry> {
     let who = &patient.demographics;
     let given: Vec<&str> = who

@@ -1,7 +1,8 @@
 //! The bucket behind the links: objects by key, and links that carry their expiry under a signature.
 //!
-//! A key is fixed per patient and format, as in Metriport's public code: what a link yields is whatever lies there when
-//! it is followed. Links are not real AWS signatures; like them they fail with an XML body and status 403.
+//! A key is fixed per patient and format, as in Metriport's public code. A link therefore gives the object that is
+//! stored at the time of the download. Links are not real AWS signatures, but fail like them, with an XML body and
+//! status 403.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -19,35 +20,31 @@ pub(crate) const BUCKET: &str = "metriport-stand-in-medical-documents";
 
 const DATE_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 
-/// What lies in the bucket.
 #[derive(Clone)]
 pub(crate) enum Object {
     /// A FHIR Bundle as JSON.
     Record(View),
-    /// The same, packed with gzip, and how many zeros follow.
+    /// The same Bundle compressed with gzip, followed by this many zeros.
     PackedRecord(View, usize),
-    /// A ready file.
     Document {
-        /// Its media type.
         content_type: &'static str,
-        /// Its content.
         body: Bytes,
     },
 }
 
-/// Why a link yields nothing, in S3's words.
+/// The reason why a link fails, in S3's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileRefusal {
-    /// The link is too old.
+    /// The link has expired.
     Expired,
-    /// The link was changed, or made up.
+    /// The link was changed or invented.
     BadSignature,
-    /// Nothing lies there.
+    /// The bucket has no object under this key.
     NoSuchKey,
 }
 
 impl FileRefusal {
-    /// HTTP status, S3's code and its message.
+    /// HTTP status, S3's code and S3's message.
     pub(crate) const fn words(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::Expired => (403, "AccessDenied", "Request has expired"),
@@ -61,14 +58,13 @@ impl FileRefusal {
     }
 }
 
-/// The XML that S3 refuses with.
+/// The XML body of S3's refusals.
 pub(crate) fn refusal_body(code: &str, message: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     )
 }
 
-/// The objects and the key that signs links to them.
 pub(crate) struct Files {
     objects: BTreeMap<String, Object>,
     signing_key: [u8; 32],
@@ -90,7 +86,6 @@ impl Files {
         self.objects.remove(key);
     }
 
-    /// Removes every object of which the key contains `part`.
     pub(crate) fn remove_containing(&mut self, part: &str) {
         self.objects.retain(|key, _| !key.contains(part));
     }
@@ -103,7 +98,7 @@ impl Files {
         format!("X-Amz-Date={date}&X-Amz-Expires={expires}&X-Amz-Signature={signature}")
     }
 
-    /// What a link yields.
+    /// The object behind a link.
     pub(crate) fn open(
         &self,
         now: Moment,
@@ -152,7 +147,7 @@ fn expiry(date: &str, expires: &str) -> Option<Moment> {
 }
 
 impl World {
-    /// A link to `key` that lives `link_ttl_secs`.
+    /// Creates a link to `key` that lives `link_ttl_secs`.
     pub(crate) fn presign(&self, now: Moment, key: &str) -> String {
         let query = self.files.sign(now, key, self.options.link_ttl());
         format!("{}/files/{BUCKET}/{key}?{query}", self.base_url)

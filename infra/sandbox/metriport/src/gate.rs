@@ -1,5 +1,4 @@
-//! What every call passes on its way in and out: the gateway's key and quota, asked-for faults, the per-minute limits,
-//! and the log.
+//! The way of every call: the gateway's key and quota, requested faults, the per-minute limits, and the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +21,10 @@ use crate::interceptor::Passage;
 use crate::limits::Spent;
 use crate::operation::Operation;
 
-/// Largest body Metriport takes (public code).
+/// Largest body that Metriport accepts (public code).
 pub(crate) const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
 
-/// The way of a call whose route exists.
+/// Answers a call whose route exists.
 pub(crate) async fn pass(State(app): State<Arc<App>>, route: MatchedPath, request: Request, next: Next) -> Response {
     let operation = Operation::of(request.method(), route.as_str());
     let call = call_of(&request, operation.map_or("*", Operation::route));
@@ -44,7 +43,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, route: MatchedPath, reques
     response
 }
 
-/// The way of a call to nowhere: the gateway wants a key first.
+/// Answers a call without a route. The gateway checks the key first.
 pub(crate) async fn unknown_route(State(app): State<Arc<App>>, request: Request) -> Response {
     let number = app.calls().begin(None, call_of(&request, "*"));
     let refusal = admit(&app, request.headers())
@@ -104,7 +103,7 @@ async fn answer(app: &App, operation: Operation, request: Request, next: Next) -
     }
 }
 
-/// What the call is about. Its body is read for that, and put back; one that cannot be read says nothing.
+/// The person and metadata of a call. The body is read and put back; an unreadable body gives neither.
 async fn about(app: &App, operation: Operation, request: Request) -> (Request, About) {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default();
@@ -112,7 +111,7 @@ async fn about(app: &App, operation: Operation, request: Request) -> (Request, A
     (Request::from_parts(parts, Body::from(body)), about)
 }
 
-/// What was asked for next, else what the plan decides; counted.
+/// The requested fault, or else the plan's; counted.
 fn failure(app: &App, operation: Operation, watched: Option<&Watched>) -> Option<Failure> {
     let asked_for = app.faults().take(operation);
     let failure = asked_for.or_else(|| watched?.decide());
@@ -121,7 +120,7 @@ fn failure(app: &App, operation: Operation, watched: Option<&Watched>) -> Option
     Some(failure)
 }
 
-/// The call itself, and whoever wants to know that it was made.
+/// Runs the call and tells its observer that it was made.
 async fn act(app: &App, operation: Operation, watched: Option<&Watched>, request: Request, next: Next) -> Response {
     let response = limited(app, operation, request, next).await;
     match watched {
@@ -130,7 +129,7 @@ async fn act(app: &App, operation: Operation, watched: Option<&Watched>, request
     }
 }
 
-/// The call has had its effect; only its answer suffers. One that is dropped already stays so.
+/// Spoils the answer of a call that has had its effect. A dropped answer stays dropped.
 async fn spoil(response: Response, failure: Failure) -> Response {
     if response.extensions().get::<Reset>().is_some() {
         return response;
@@ -156,7 +155,7 @@ async fn spoil(response: Response, failure: Failure) -> Response {
     }
 }
 
-/// The body's first bytes, then an error, which ends the connection.
+/// The first bytes of the body, then an error, which ends the connection.
 fn truncated(body: Body, bytes_max: usize) -> Body {
     let start = (body.into_data_stream(), bytes_max);
     Body::from_stream(stream::try_unfold(start, async |(mut rest, left)| {
@@ -175,7 +174,7 @@ fn truncated(body: Body, bytes_max: usize) -> Body {
     }))
 }
 
-/// The gateway: a key, and calls left for today.
+/// The gateway's checks: the API key, and the day's quota.
 fn admit(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     let key = headers.get("x-api-key").map(HeaderValue::as_bytes).unwrap_or_default();
     app.act(|world, now| {
@@ -204,7 +203,7 @@ async fn limited(app: &App, operation: Operation, request: Request, next: Next) 
     response
 }
 
-/// The headers of express-rate-limit; `Retry-After` on refusals only.
+/// The headers of express-rate-limit, with `Retry-After` only on refusals.
 fn put_limit_headers(headers: &mut HeaderMap, spent: Spent) {
     let number = |name: &'static str, value: i64| (HeaderName::from_static(name), HeaderValue::from(value));
     headers.extend([

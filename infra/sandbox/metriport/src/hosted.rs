@@ -1,17 +1,14 @@
-//! What the hosted pages have in common: the form that comes back, and what the browser gets.
+//! The submitted form of the hosted pages, and the answer to the browser.
 
 use std::collections::HashMap;
 
 use crate::pages;
 
-/// Wrong codes before a page gives up.
+/// Wrong codes that end a page.
 pub(crate) const CODE_TRIES: u8 = 5;
 
-/// A form of a hosted page.
 pub(crate) struct Form {
-    /// The code typed in.
     pub(crate) code: String,
-    /// Whether the cancel button was pressed.
     pub(crate) cancelled: bool,
 }
 
@@ -24,21 +21,18 @@ impl Form {
     }
 }
 
-/// What the browser gets.
+/// The answer to the browser.
 pub(crate) enum Hosted {
-    /// A page.
     Show {
-        /// HTTP status.
         status: u16,
-        /// The page.
         html: String,
     },
-    /// 303 to this place.
+    /// 303 to this URL.
     Leave(String),
 }
 
 impl Hosted {
-    /// A page to fill in; 422 when it comes back with something wrong.
+    /// A page with a form; 422 if it reports an error.
     pub(crate) fn show(html: String, wrong: bool) -> Self {
         Self::Show {
             status: if wrong { 422 } else { 200 },
@@ -46,7 +40,7 @@ impl Hosted {
         }
     }
 
-    /// The URL was used, has expired, or never was.
+    /// The answer for a URL that is used, expired or unknown.
     pub(crate) fn gone() -> Self {
         Self::Show {
             status: 410,

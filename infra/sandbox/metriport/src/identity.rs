@@ -1,9 +1,12 @@
-//! Identity sessions and the proofed identities that come of them
-//! (docs.metriport.com, page `api-reference/ias/create-identity-session`).
+//! Identity sessions, and the proofed identities that they give (docs.metriport.com, page
+//! `api-reference/ias/create-identity-session`).
 //!
-//! What the documentation leaves open is assumed here: the session's URL lives `session_ttl_secs`, the authenticator is
-//! enrolled on the same page, a newer proofing supersedes the older identity, and nobody checks the page's visitor
-//! beyond the code. Leaving without finishing sends no event.
+//! Assumptions, where the documentation is silent:
+//! - The session's URL lives `session_ttl_secs`.
+//! - The authenticator is enrolled on the same page.
+//! - A newer proofing supersedes the older identity.
+//! - The code is the only check of the page's visitor.
+//! - A visitor who leaves without finishing causes no event.
 
 use std::collections::BTreeMap;
 
@@ -40,11 +43,11 @@ pub(crate) struct IdentitySession {
     open: bool,
 }
 
-/// A person proofed at IAL2, as far as this stand-in proofs anybody.
+/// A person proofed at IAL2, within the limits of this stand-in.
 pub(crate) struct ProofedIdentity {
-    /// The Metriport patient it stands for.
+    /// The patient whose identity this is.
     pub(crate) patient_id: String,
-    /// Whose authenticator answers its challenges: the patient the session was opened for.
+    /// The patient of the session; their authenticator answers the identity's challenges.
     pub(crate) enrolled_for: String,
     /// Only an active identity gets challenges and queries.
     pub(crate) active: bool,
@@ -82,7 +85,7 @@ impl World {
         Ok(view)
     }
 
-    /// The patient's authenticator is made with the first session and kept for later ones.
+    /// Enrols the patient's authenticator in the first session; later sessions use the same one.
     fn enrol(&mut self, patient_id: &str) -> Result<(), Refusal> {
         let names = &self.patient(patient_id)?.demographics;
         let account = format!("{} {}", names.first_name, names.last_name);
@@ -106,7 +109,7 @@ impl World {
         self.identity_form(token, None)
     }
 
-    /// `POST /s/{token}`: the form came back.
+    /// `POST /s/{token}`: the person submitted the form.
     pub(crate) fn identity_answer(&mut self, now: Moment, token: &str, form: &Form) -> Hosted {
         if !self.identity_session_is_open(now, token) {
             return Hosted::gone();
@@ -158,7 +161,7 @@ impl World {
         self.identity_form(token, Some(&alert))
     }
 
-    /// Ends the session; gives the place to return to.
+    /// Ends the session and returns its redirect URL.
     fn close_session(&mut self, token: &str) -> Option<String> {
         let session = self.identities.sessions.get_mut(token)?;
         session.open = false;
@@ -212,7 +215,7 @@ impl World {
         }
     }
 
-    /// Sends `ias.identity.verified`. Its body is not documented; this is the shape of every newer event.
+    /// Sends `ias.identity.verified`. Its body is not documented; this one has the form of all newer events.
     pub(crate) fn announce_identity(&mut self, now: Moment, token: &str, identity_id: &str) {
         let session = self.identities.sessions.get(token);
         let identity = self.identities.proofed.get(identity_id);

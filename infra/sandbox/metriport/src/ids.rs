@@ -1,6 +1,6 @@
-//! Ids, tokens and keys, drawn from one seeded generator.
+//! Ids, tokens and keys from one seeded generator.
 //!
-//! A seed makes a run repeatable, and therefore its tokens guessable: good enough on a loopback, and nowhere else.
+//! A seed makes a run repeatable, and therefore its tokens guessable. Use it only on a loopback address.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,10 +9,9 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::moment::Moment;
 
-/// Length of a webhook key in characters.
 const WEBHOOK_KEY_CHARS: usize = 21;
 
-/// The generator of everything that must not repeat.
+/// Generates everything that must not repeat.
 pub(crate) struct Ids {
     rng: StdRng,
 }
@@ -24,7 +23,7 @@ impl Ids {
         }
     }
 
-    /// A UUIDv7: its first 48 bits are the time, the rest is drawn.
+    /// A UUIDv7: the first 48 bits are the time, the rest is random.
     pub(crate) fn uuid(&mut self, now: Moment) -> String {
         let millis = u64::try_from(now.millis()).unwrap_or(0);
         uuid::Builder::from_unix_timestamp_millis(millis, &self.bytes())
@@ -47,12 +46,12 @@ impl Ids {
         self.token().chars().take(WEBHOOK_KEY_CHARS).collect()
     }
 
-    /// A TOTP secret of 160 bits, the length RFC 4226 recommends.
+    /// A TOTP secret of 160 bits, the length that RFC 4226 recommends.
     pub(crate) fn totp_secret(&mut self) -> [u8; 20] {
         self.bytes()
     }
 
-    /// A number from zero up to, and without, `bound`.
+    /// A number from 0 to `bound` - 1.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.rng.next_u64() % bound.max(1)
     }

@@ -1,4 +1,4 @@
-//! The edge around a fault plan: numbers calls and deliveries, asks, and counts what was done.
+//! Runs a fault plan: numbers calls and deliveries, asks the plan, and counts the faults.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,7 +11,6 @@ use crate::operation::Operation;
 
 type Counts = Arc<Mutex<FaultCounts>>;
 
-/// A plan with its numbers and counts.
 #[derive(Default)]
 pub(crate) struct Interception {
     plan: FaultPlan,
@@ -27,14 +26,12 @@ struct Numbers {
     deliveries: u64,
 }
 
-/// A call somebody is asked about.
 pub(crate) struct Watched {
     interceptor: Arc<dyn Interceptor>,
     call: Arc<CallInfo>,
     counts: Counts,
 }
 
-/// A delivery that may be asked about.
 pub(crate) struct Delivery<'a> {
     pub(crate) event_type: &'a str,
     pub(crate) message_id: &'a str,
@@ -58,12 +55,12 @@ impl Interception {
         locked(&self.counts).clone()
     }
 
-    /// Whether anybody is asked about calls.
+    /// Whether the plan decides about calls.
     pub(crate) fn watches(&self) -> bool {
         self.plan.calls.is_some()
     }
 
-    /// The call with its numbers, if anybody is asked about calls.
+    /// The call with its numbers, if the plan decides about calls.
     pub(crate) fn watch(&self, operation: Operation, user_agent: &str, about: About) -> Option<Watched> {
         let interceptor = Arc::clone(self.plan.calls.as_ref()?);
         let mut numbers = locked(&self.numbers);
@@ -84,12 +81,12 @@ impl Interception {
         })
     }
 
-    /// Whether anybody is asked about deliveries.
+    /// Whether the plan decides about deliveries.
     pub(crate) fn plans_deliveries(&self) -> bool {
         self.plan.webhooks.is_some()
     }
 
-    /// What becomes of a delivery.
+    /// The plan's decision about a delivery, counted.
     pub(crate) fn fate(&self, delivery: &Delivery<'_>) -> Fate {
         let Some(plan) = &self.plan.webhooks else {
             return Fate::Deliver;
@@ -127,7 +124,7 @@ impl Watched {
         self.interceptor.decide(&self.call)
     }
 
-    /// On a task of its own: the one who is asked may end the caller, and with it the connection and this very future.
+    /// Runs in its own task: the interceptor may end the caller's process, and with it the connection and this future.
     pub(crate) async fn before(&self) -> Passage {
         let (interceptor, call, counts) = self.clones();
         passage(tokio::spawn(async move {
@@ -138,7 +135,7 @@ impl Watched {
         .await
     }
 
-    /// As [`Self::before`].
+    /// Like [`Self::before`].
     pub(crate) async fn after(&self, status: u16) -> Passage {
         let (interceptor, call, counts) = self.clones();
         passage(tokio::spawn(async move {
@@ -174,7 +171,7 @@ fn next<K: Eq + Hash>(numbers: &mut HashMap<K, u64>, key: K) -> u64 {
     *number
 }
 
-/// A panic elsewhere does not make numbers worthless.
+/// Gives the numbers even after a panic elsewhere.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

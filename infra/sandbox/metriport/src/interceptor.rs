@@ -1,6 +1,6 @@
-//! Faults by plan: what may be decided about each call and each webhook as it comes.
+//! Fault plans: decisions about each call and each webhook.
 //!
-//! The decision, seeded or scripted, is the caller's; the stand-in only asks at each point and counts what it did.
+//! The user of the stand-in decides, by a seed or a script; the stand-in only asks and counts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,72 +9,72 @@ use std::sync::Arc;
 use crate::faults::Failure;
 use crate::operation::Operation;
 
-/// Decides what becomes of calls. Every method has a default that lets everything pass.
+/// Decides how calls proceed. The default of every method lets them pass.
 ///
-/// `before` and `after` may take their time: the caller waits. Each runs to its end even if the caller goes away
-/// meanwhile, so that it can be the one that ends the caller's process, and then answer with a drop.
+/// `before` and `after` may take time, because the caller waits. Each runs to its end even if the caller disconnects.
+/// It can therefore end the caller's process itself, and then answer with a drop.
 #[async_trait::async_trait]
 pub trait Interceptor: Send + Sync {
-    /// How this call misbehaves, if it does. Asked after a `fail_next` that waits for the operation.
+    /// The failure of this call, if any. A failure from `fail_next` takes precedence.
     fn decide(&self, _call: &CallInfo) -> Option<Failure> {
         None
     }
 
-    /// Awaited when a call has arrived, before it has any effect.
+    /// Awaited before a call has an effect.
     async fn before(&self, _call: &CallInfo) -> Passage {
         Passage::Go
     }
 
-    /// Awaited when a call has had its effect and the answer with this HTTP status is ready, before it is sent.
+    /// Awaited after the effect of a call, before its answer with this HTTP status is sent.
     async fn after(&self, _call: &CallInfo, _status: u16) -> Passage {
         Passage::Go
     }
 }
 
-/// Whether a call, or its answer, goes on.
+/// Whether a call or its answer proceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passage {
-    /// It does.
+    /// It proceeds.
     Go,
     /// The connection ends here.
     Drop,
 }
 
-/// One call to the stand-in, hosted pages and record links among them.
+/// One call to the stand-in, including hosted pages and record links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallInfo {
-    /// What is asked for.
+    /// The operation that is called.
     pub operation: Operation,
-    /// Its number among the calls of this operation since the start, from 1.
+    /// Number among the calls of this operation since the start, from 1.
     pub ordinal: u64,
-    /// Its number among the calls of this caller, by `User-Agent`, since the start, from 1.
+    /// Number among the calls of this caller, by `User-Agent`, since the start, from 1.
     pub caller_ordinal: u64,
-    /// The caller's `User-Agent`, empty if it sent none.
+    /// The caller's `User-Agent`; empty if it sent none.
     pub user_agent: String,
-    /// The `externalId` of the patient it is about, if that can be told.
+    /// The `externalId` of the patient, if known.
     pub external_id: Option<String>,
-    /// The metadata that came with it.
+    /// The metadata of the call.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What may be done to one delivery of a webhook.
+/// The treatment of one delivery of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// Nothing.
+    /// It is delivered.
     Deliver,
-    /// It is lost on the way, and counts as failed: a retry would bring it.
+    /// It is lost on the way and counts as failed; a replay would deliver it.
     Drop,
     /// It is delivered twice, one after the other.
     Double,
-    /// It is delivered this many real milliseconds late, and others overtake it. A retry sends one message after the
-    /// other: there the rest waits with it.
+    /// It is delivered this many real milliseconds late, and others overtake it. A replay sends one message after the
+    /// other, so there the others wait too.
     DelayMs(u64),
-    /// It is delivered, but the answer is lost: it counts as failed, and a retry brings it once more.
+    /// It is delivered, but the answer is lost. It counts as failed, and a replay delivers it again.
     DropAnswer,
 }
 
-/// One delivery of a webhook that is about to be made.
+/// One delivery of a webhook, before it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeliveryInfo {
@@ -84,19 +84,18 @@ pub struct DeliveryInfo {
     pub message_id: String,
     /// `meta.requestId`.
     pub request_id: String,
-    /// How often this message was about to be delivered, this time included, from 1.
+    /// Number of attempts to deliver this message, including this one, from 1.
     pub attempt: u32,
-    /// Whether a retry brings it.
+    /// Whether this is a replay.
     pub replayed: bool,
-    /// Its number among all deliveries that were asked about, from 1.
+    /// Number among all deliveries about which the plan was asked, from 1.
     pub ordinal: u64,
 }
 
-/// Decides about deliveries of events. Pings, samples, and what a test releases or sends again by hand are not asked
-/// about.
+/// Decides about deliveries of events, but not about pings, samples, and messages that a test releases or sends again.
 pub type DeliveryPlan = Arc<dyn Fn(&DeliveryInfo) -> Fate + Send + Sync>;
 
-/// What is asked about faults. Nothing by default, and then nothing is spent on it.
+/// The plans that decide about faults. Without a plan, the check for faults costs nothing.
 #[derive(Clone, Default)]
 pub struct FaultPlan {
     /// Asked about every call.
@@ -114,7 +113,7 @@ impl fmt::Debug for FaultPlan {
     }
 }
 
-/// How often each kind of fault was injected, by [`Failure::kind`], `dropped_before`, `dropped_after`, or, for
-/// webhooks, `webhook_dropped`, `webhook_doubled`, `webhook_delayed` and `webhook_answer_dropped`. Those that never
-/// were are absent.
+/// Number of injected faults by kind: a [`Failure::kind`], `dropped_before`, `dropped_after` or, for webhooks,
+/// `webhook_dropped`, `webhook_doubled`, `webhook_delayed` and `webhook_answer_dropped`. Kinds that did not occur are
+/// absent.
 pub type FaultCounts = BTreeMap<&'static str, u64>;

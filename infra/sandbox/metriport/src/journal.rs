@@ -1,9 +1,8 @@
 //! Keeps a stand-in's state over restarts, as a list of the calls that may have changed it, each with its time. The
-//! world is pure and its ids are seeded, so the same calls at the same times make the same world again: patients,
-//! identities, authenticators, open pages, sessions, queries and their results.
+//! world is pure and its ids are seeded, so the same calls at the same times make the same world again.
 //!
-//! With a journal the stand-in answers such calls one at a time; otherwise the order in the file would not be the order
-//! of their effects. The answers of the webhook's receiver are in it too. A message without an answer counts as failed.
+//! With a journal, the stand-in answers such calls one at a time, so that the file has the order of their effects. The
+//! file also has the answers of the webhook's receiver. A message without an answer counts as failed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -39,7 +38,7 @@ use crate::world::World;
 pub(crate) enum Entry {
     /// The first line.
     Made(Origin),
-    /// A process began; calls from here on met these options.
+    /// A process began; later calls were made with these options.
     #[serde(rename_all = "camelCase")]
     Began {
         auto_approve: bool,
@@ -47,7 +46,7 @@ pub(crate) enum Entry {
     },
     /// A call.
     Called(Called),
-    /// The receiver of webhooks answered, or did not.
+    /// The receiver of webhooks answered or did not answer.
     Delivered { at: i64, log: DeliveryLog },
 }
 
@@ -58,7 +57,7 @@ pub(crate) struct Origin {
     pub(crate) seed: u64,
 }
 
-/// A call as it came. The header values are those that decide something.
+/// A call as it arrived, with the headers that decide its effect.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Called {
     at: i64,
@@ -68,7 +67,7 @@ pub(crate) struct Called {
     body: String,
 }
 
-/// Headers without which a call would act otherwise.
+/// Headers that decide the effect of a call.
 const HEADERS: [HeaderName; 4] = [
     header::CONTENT_TYPE,
     header::IF_MATCH,
@@ -76,18 +75,14 @@ const HEADERS: [HeaderName; 4] = [
     HeaderName::from_static("x-aal2-session"),
 ];
 
-/// The file, open for more.
 pub(crate) struct Journal {
     file: Mutex<File>,
     turn: tokio::sync::Mutex<()>,
 }
 
 impl Journal {
-    /// Reads what is there and opens the file for more. A last line without an end was cut off by a crash and is
-    /// dropped.
-    ///
-    /// # Errors
-    /// When the file cannot be read or written, or a line is not an entry.
+    /// Reads the entries and opens the file for appending. A last line without a line end was cut off by a crash and is
+    /// dropped. A line that is not an entry is an error.
     fn open(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -105,7 +100,7 @@ impl Journal {
         Ok((Self { file, turn }, entries))
     }
 
-    /// Adds a line. The state goes on without it if the disk does not take it.
+    /// Appends a line. If the write fails, the stand-in continues without it.
     pub(crate) fn write(&self, entry: &Entry) {
         let mut line = serde_json::to_vec(entry).unwrap_or_default();
         line.push(b'\n');
@@ -116,7 +111,7 @@ impl Journal {
     }
 }
 
-/// The world as it is at the start: a new one, or the one of the journal, with its first API key.
+/// The world at the start, new or from the journal; with its first API key.
 pub(crate) async fn restore(
     mut options: StandInOptions,
     base_url: String,
@@ -139,6 +134,7 @@ pub(crate) async fn restore(
     let api_key = world.make_api_key().unwrap_or_default();
     let (app, mut outgoing) = App::new(world, delivery::http_client()?, plan, journal);
     replay(&app, &routes::router(Arc::clone(&app)), entries).await;
+    // The webhooks of replayed calls were sent before the restart.
     while outgoing.try_recv().is_ok() {}
     if let Some(journal) = app.journal() {
         app.act(|world, _| world.webhooks.fail_processing());
@@ -154,7 +150,7 @@ pub(crate) async fn restore(
     Ok((app, outgoing, api_key))
 }
 
-/// The inputs that made the world of a journal; a new journal takes them from the options.
+/// The inputs of the journal's world; a new journal takes them from the options.
 fn origin(entries: &[Entry], options: &StandInOptions) -> Origin {
     match entries.first() {
         Some(Entry::Made(origin)) => *origin,
@@ -165,7 +161,7 @@ fn origin(entries: &[Entry], options: &StandInOptions) -> Origin {
     }
 }
 
-/// Repeats the calls. Their webhooks are not sent again.
+/// Repeats the calls, without sending their webhooks again.
 async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
     for entry in entries {
         match entry {
@@ -190,7 +186,7 @@ async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
     app.pin(None);
 }
 
-/// The layer in front of the routes.
+/// Middleware in front of the routes.
 pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(journal) = app.journal().filter(|_| may_change(&request)) else {
         return next.run(request).await;
@@ -201,6 +197,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     };
     let _turn = journal.turn.lock().await;
     let now = clock::now();
+    // Written before the call runs, so that a crash in between does not lose it.
     journal.write(&Entry::Called(Called::of(&parts, &body, now)));
     app.pin(Some(now));
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
@@ -208,7 +205,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// Any call but a read. In automatic mode, opening a hosted page finishes it.
+/// Any call except a read. In automatic mode, opening a hosted page finishes it.
 fn may_change(request: &Request) -> bool {
     let path = request.uri().path();
     request.method() != Method::GET || path.starts_with("/s/") || path.starts_with("/aal2/")

@@ -1,14 +1,17 @@
 //! A stand-in for Metriport's Medical API, over real sockets on 127.0.0.1.
 //!
-//! It knows Metriport's public contract (docs.metriport.com): patients, facilities, settings and signed webhooks,
-//! hosted identity and AAL2 pages, network queries on both rails, consolidated queries with short-lived links, odd
-//! error bodies and per-minute limits. Where the documentation is silent, the module in question says what is assumed.
-//! It knows nothing of the back end under test and shares no code with it: a misreading must not hide by being made
-//! twice.
+//! It follows Metriport's public contract (docs.metriport.com):
+//! - patients, facilities, settings and signed webhooks
+//! - hosted identity and AAL2 pages
+//! - network queries on both rails, and consolidated queries with short-lived links
+//! - odd error bodies and per-minute limits
+//!
+//! Each module states its assumptions about facts that are not documented. The stand-in shares no code with the back
+//! end under test, so that one misreading cannot affect both.
 //!
 //! `World` is pure state with time as an argument; axum, the timer and webhook delivery are a thin edge around it. Not
-//! covered: patient list, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages,
-//! document downloads, and the inline consolidated endpoint.
+//! covered: patient list, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages, document
+//! downloads, and the inline consolidated endpoint.
 
 mod aal2;
 mod about;

@@ -1,8 +1,7 @@
 //! Per-minute limits (docs.metriport.com, page `more-info/limits`) and the gateway's daily quota.
 //!
-//! A window is fixed and one minute long, divided by the time scale; when it starts is nobody's business but the
-//! seed's, so that a caller who assumes windows that start with its own first call is caught. Refused calls count too,
-//! as they do in express-rate-limit.
+//! A window is fixed and lasts one minute, divided by the time scale. Its start depends on the seed, to catch a caller
+//! that assumes it to be its own first call. Refused calls count too, as in express-rate-limit.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +17,9 @@ const WINDOW_MS: i64 = 60_000;
 pub struct PerMinute {
     /// Patient create and update.
     pub patient: u32,
-    /// Identity sessions and AAL2 challenges; undocumented, 15 is the careful guess.
+    /// Identity sessions and AAL2 challenges; undocumented, 15 is a careful guess.
     pub identity: u32,
-    /// Network query starts, as a whole and of each source.
+    /// Network query starts, in total and for each source.
     pub query: u32,
     /// Consolidated query starts.
     pub consolidated: u32,
@@ -37,16 +36,14 @@ impl Default for PerMinute {
     }
 }
 
-/// What shares a limit.
+/// Calls that share a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Budget {
-    /// Patient create and update.
     PatientWrites,
-    /// Identity sessions and AAL2 challenges; undocumented, 15 is the careful guess.
+    /// Identity sessions and AAL2 challenges; undocumented, 15 is a careful guess.
     Identity,
-    /// Network query starts, as a whole.
+    /// Network query starts, in total.
     QueryStarts,
-    /// Consolidated query starts.
     ConsolidatedStarts,
     /// Network query starts of one source.
     PerSource(Source),
@@ -73,20 +70,16 @@ impl Budget {
     }
 }
 
-/// What one call found in its window.
+/// The state of a call's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Spent {
-    /// Whether the call may go on.
     pub(crate) allowed: bool,
-    /// Calls per window.
     pub(crate) limit: u32,
-    /// Calls left in this window.
     pub(crate) remaining: u32,
     /// Seconds until the next window, rounded up.
     pub(crate) reset_secs: i64,
 }
 
-/// The windows of one account.
 pub(crate) struct Limits {
     offsets_ms: BTreeMap<Budget, i64>,
     windows: BTreeMap<Budget, (i64, u32)>,
@@ -107,7 +100,6 @@ impl Limits {
         }
     }
 
-    /// Counts one call.
     pub(crate) fn spend(&mut self, budget: Budget, now: Moment) -> Spent {
         let since = now.millis() - self.offsets_ms.get(&budget).copied().unwrap_or(0);
         let (window, into_window) = (since.div_euclid(self.window_ms), since.rem_euclid(self.window_ms));
@@ -125,7 +117,7 @@ impl Limits {
         }
     }
 
-    /// Counts one call against the day; `false` when the day is used up.
+    /// Counts one call against the day; `false` if the day's quota is used up.
     pub(crate) fn spend_day(&mut self, quota: Option<u32>, now: Moment) -> bool {
         let today = now.date();
         if self.day.0 != today {

@@ -1,22 +1,22 @@
-//! What came of everything, for whoever judges it afterwards.
+//! Network queries, for a judge of a test.
 
 use std::collections::BTreeMap;
 
 use crate::stand_in::StandIn;
 
-/// One network query that was begun.
+/// One network query that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuerySummary {
-    /// Its request id.
+    /// Request id.
     pub id: String,
     /// The patient's `externalId`, if it has one.
     pub external_id: Option<String>,
-    /// The metadata it was started with.
+    /// The metadata of its start.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl StandIn {
-    /// Every network query that was begun, whatever became of the answer to its start.
+    /// Every network query that was started, even if the answer was lost.
     #[must_use]
     pub fn network_queries(&self) -> Vec<QuerySummary> {
         self.app().act(|world, _| {

@@ -1,5 +1,5 @@
-//! One webhook message: its envelope, its event, and what became of it
-//! (docs.metriport.com, page `getting-started/webhooks`).
+//! One webhook message: its envelope, its event and its delivery state (docs.metriport.com, page
+//! `getting-started/webhooks`).
 
 use serde_json::{Map, Value, json};
 
@@ -7,18 +7,17 @@ use crate::metadata::Metadata;
 use crate::moment::Moment;
 use crate::world::World;
 
-/// What became of a message.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum State {
-    /// Not yet answered for.
+    /// Not yet answered.
     Processing,
     /// Answered with 2xx.
     Delivered,
-    /// Answered otherwise, not at all, or never sent.
+    /// Not answered, answered with another status, or never sent.
     Failed,
 }
 
-/// One event on its way to the account. Without `Debug`: it holds links.
+/// One event for the account. It has no `Debug`, because it holds links.
 pub(crate) struct Message {
     pub(crate) message_id: String,
     pub(crate) request_id: String,
@@ -50,7 +49,7 @@ impl Message {
 }
 
 impl World {
-    /// An event happened: its webhook is stored, and sent or held. `field` names the body's second half.
+    /// Stores the webhook of an event, which is sent or held. `field` names the body's second half.
     pub(crate) fn emit(
         &mut self,
         now: Moment,
@@ -75,7 +74,6 @@ impl World {
     }
 }
 
-/// Adds `externalId` where the patient has one.
 pub(crate) fn put_external_id(event: &mut Value, external_id: Option<&str>) {
     if let (Some(external_id), Some(fields)) = (external_id, event.as_object_mut()) {
         fields.insert("externalId".to_owned(), json!(external_id));

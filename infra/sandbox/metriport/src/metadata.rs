@@ -1,4 +1,4 @@
-//! Metadata of a call: string pairs that come back in `meta.data` of its webhooks.
+//! Metadata of a call: string pairs that Metriport repeats in `meta.data` of the call's webhooks.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,16 @@ use serde_json::Value;
 
 use crate::envelope::Refusal;
 
-/// Key and value pairs of a caller's own.
 pub(crate) type Metadata = BTreeMap<String, String>;
 
 /// Longest key and longest value, in characters.
 const KEY_CHARS_MAX: usize = 40;
 const VALUE_CHARS_MAX: usize = 500;
 
-/// Most pairs, where a call counts them: network query start documents the limit and does not enforce it.
+/// Most pairs, for calls that count them. A network query start documents the limit but does not enforce it.
 pub(crate) const PAIRS_MAX: usize = 50;
 
-/// Reads `metadata` of a body; `None` when there is none.
+/// Reads `metadata` of a body; `None` if it is missing.
 pub(crate) fn read(body: &Value, pairs_max: usize) -> Result<Option<Metadata>, Refusal> {
     let pairs = match body.get("metadata") {
         None => return Ok(None),

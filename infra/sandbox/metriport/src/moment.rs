@@ -1,11 +1,11 @@
-//! Points in time as the stand-in keeps and prints them. Knows no clock: `clock` reads it, everything else is told.
+//! Points in time. Only `clock` reads a clock; all other code gets the time as an argument.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// Milliseconds since the Unix epoch, UTC. On the wire ISO 8601 with milliseconds, as Metriport prints its times.
+/// Milliseconds since the Unix epoch, UTC. On the wire, ISO 8601 with milliseconds, as Metriport prints its times.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(i64);
 
@@ -28,7 +28,7 @@ impl Moment {
         u64::try_from(self.0.div_euclid(1000)).unwrap_or(0)
     }
 
-    /// This long after.
+    /// The moment that is `span` later.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         Self(
@@ -37,7 +37,7 @@ impl Moment {
         )
     }
 
-    /// How long until `later`; zero when it has passed.
+    /// The time until `later`; zero if it has passed.
     #[must_use]
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))

@@ -1,7 +1,7 @@
-//! Starting network queries on both rails (docs.metriport.com, page `network/start-network-query`).
+//! Starts network queries on both rails (docs.metriport.com, page `network/start-network-query`).
 //!
-//! Kept from Metriport's public code: an HIE query that meets a running one is skipped without a word and stays
-//! `processing`; a new HIE query deletes the cached record at its start.
+//! As in Metriport's public code, an HIE query that meets a running one is skipped silently and stays `processing`. A
+//! new HIE query deletes the cached record at its start.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::personas::Persona;
 use crate::schedule::Due;
 use crate::world::World;
 
-/// What a source will do.
+/// The planned course of a source.
 enum Course {
     Completes(Duration),
     Fails(Duration),
@@ -30,19 +30,17 @@ enum Course {
     Skipped,
 }
 
-/// A start as it came over the wire.
 pub(crate) struct Start<'a> {
     pub(crate) patient_id: Option<&'a str>,
     pub(crate) purpose_of_use: Option<&'a str>,
     pub(crate) aal2_session: Option<&'a str>,
     pub(crate) body: &'a Value,
-    /// Sources refused on purpose.
+    /// Sources that a fault refuses.
     pub(crate) refused: Option<&'a RefusedSources>,
 }
 
 impl World {
-    /// `POST /medical/v1/network/query?patientId=&purposeOfUse=`. The AAL2 session is spent only by a start that
-    /// happens.
+    /// `POST /medical/v1/network/query?patientId=&purposeOfUse=`. A refused start does not use the AAL2 session.
     pub(crate) fn start_network_query(&mut self, now: Moment, start: &Start<'_>) -> Result<Value, Refusal> {
         let patient_id = start
             .patient_id
@@ -57,7 +55,7 @@ impl World {
         Ok(self.open_query(now, patient_id, purpose, metadata, &sources, start.refused))
     }
 
-    /// Statuses and words of these refusals are assumptions: no page names them.
+    /// These statuses and words are assumptions, because no page names them.
     fn authorize_ias(&mut self, now: Moment, patient_id: &str, start: &Start<'_>) -> Result<(), Refusal> {
         let missing = || Refusal::unauthorized("AAL2 session is required for purposeOfUse=ias");
         let session = start
@@ -198,7 +196,6 @@ impl World {
         }
     }
 
-    /// Whether an HIE query of the patient is under way.
     pub(crate) fn hie_is_running(&self, patient_id: &str) -> bool {
         self.queries
             .values()

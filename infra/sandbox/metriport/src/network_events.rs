@@ -1,7 +1,7 @@
-//! What network queries tell by webhook (docs.metriport.com, page `handling-data/webhooks`).
+//! Webhooks of network queries (docs.metriport.com, page `handling-data/webhooks`).
 //!
-//! Kept from Metriport's public code: a source that fails sends nothing, unless `failure_events` asks for what the
-//! documentation says.
+//! As in Metriport's public code, a source that fails sends nothing, unless `failure_events` asks for the documented
+//! webhook.
 
 use sandbox_fhir::Source;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::variants::Variant;
 use crate::world::World;
 
 impl World {
-    /// One source has ended: what it found joins the record, and a webhook says so.
+    /// Ends a source: adds its data to the record and reports the end by webhook.
     pub(crate) fn end_source(&mut self, now: Moment, query_id: &str, source: Source, completes: bool) {
         let retries = completes && self.varies(Variant::RetriedSource);
         let Some(query) = self.queries.get_mut(query_id) else {
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    /// The source is tried again, and listed a second time.
+    /// Runs the source again, listed a second time.
     fn retry_source(&mut self, now: Moment, query_id: &str, source: Source) {
         let delay = self.options.delay(self.options.delays.pharmacy_ms);
         if let Some(query) = self.queries.get_mut(query_id) {
@@ -74,7 +74,7 @@ impl World {
         self.announce(now, query_id, &format!("network-query.{}", source.as_str()), part);
     }
 
-    /// Early data of an HIE query; never its end.
+    /// Reports early data of an HIE query, which is never its end.
     pub(crate) fn announce_first_data(&mut self, now: Moment, query_id: &str) {
         let part = json!({ "type": "hie", "status": "processing", "firstDataReadyAt": now });
         self.announce(now, query_id, "network-query.hie.first-data-ready", part);

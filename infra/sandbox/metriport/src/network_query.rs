@@ -1,5 +1,4 @@
-//! One network query as state, and as start and status show it
-//! (docs.metriport.com, page `network/get-network-query`).
+//! One network query as state, and as start and status show it (docs.metriport.com, page `network/get-network-query`).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,6 @@ use crate::metadata::Metadata;
 use crate::moment::Moment;
 use crate::network_request::Purpose;
 
-/// One query and how far its sources are.
 pub(crate) struct NetworkQuery {
     pub(crate) id: String,
     pub(crate) patient_id: String,
@@ -21,27 +19,25 @@ pub(crate) struct NetworkQuery {
     pub(crate) errors: Vec<Value>,
 }
 
-/// How far one source is.
 pub(crate) struct Progress {
     pub(crate) source: Source,
     pub(crate) state: State,
-    /// Asked for while another query was at it: nobody works on this one.
+    /// Requested while another query was running, so it never ends.
     pub(crate) skipped: bool,
 }
 
-/// What became of a source.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum State {
-    /// Asked, not answered.
+    /// Started, not ended.
     Processing,
-    /// Answered, then.
+    /// Completed at this time.
     Completed(Moment),
-    /// Never started, or ended without an answer.
+    /// Never started, or ended in a failure.
     Failed,
 }
 
 impl NetworkQuery {
-    /// The source that is at work has ended so.
+    /// Ends the source that is running, with this state.
     pub(crate) fn end(&mut self, source: Source, state: State) {
         let at_it = |step: &&mut Progress| step.source == source && step.state == State::Processing && !step.skipped;
         if let Some(step) = self.progress.iter_mut().find(at_it) {
@@ -49,14 +45,12 @@ impl NetworkQuery {
         }
     }
 
-    /// Whether its HIE source is at work.
     pub(crate) fn runs_hie(&self) -> bool {
         let at_it = |step: &Progress| step.source == Source::Hie && step.state == State::Processing && !step.skipped;
         self.progress.iter().any(at_it)
     }
 
-    /// Start and status share this shape. Failed sources are listed in `sources` and, if they never started, in
-    /// `errors`.
+    /// The form of start and status. A failed source is in `sources` and, if it never started, also in `errors`.
     pub(crate) fn view(&self) -> Value {
         let sources: Vec<Value> = self.progress.iter().map(|step| step.view(self.started_at)).collect();
         let mut view = json!({
@@ -71,8 +65,8 @@ impl NetworkQuery {
         view
     }
 
-    /// `processing` while any source is; then all, none, or some completed. A source that was tried again counts by its
-    /// last try.
+    /// `processing` while a source is; then by whether all, none, or some completed. A retried source counts by its
+    /// last attempt.
     fn status(&self) -> &'static str {
         let last: BTreeMap<Source, State> = self.progress.iter().map(|step| (step.source, step.state)).collect();
         let all = |state: fn(&State) -> bool| last.values().all(state);

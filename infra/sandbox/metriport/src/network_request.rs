@@ -1,4 +1,4 @@
-//! Reading the body of a network query start: strict about sources, as Metriport's published schema is.
+//! Reads the body of a network query start; strict about sources, like Metriport's published schema.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 
 use crate::envelope::Refusal;
 
-/// What a query is for: the two rails.
+/// The purpose of a query, which selects one of the two rails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// A provider treats the patient.
     Treatment,
-    /// The patient asks for the own record.
+    /// The patient asks for their own record.
     Ias,
 }
 
 impl Purpose {
-    /// Reads query parameter `purposeOfUse`, lowercase; treatment when missing.
+    /// Reads the query parameter `purposeOfUse`, lowercase; treatment if missing.
     pub(crate) fn read(text: Option<&str>) -> Result<Self, Refusal> {
         match text {
             None | Some("treatment") => Ok(Self::Treatment),

@@ -1,4 +1,4 @@
-//! Bodies that nobody should send: made while they are sent, so that large ones cost nothing to keep.
+//! Faulty response bodies, generated while they are sent, so that large ones take no memory.
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -6,25 +6,25 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 
-/// A body in place of the right one, under status 200.
+/// A body that replaces the right one, under status 200.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OddBody {
-    /// Headers: one that is not given is as the server makes it, `Content-Length` too.
+    /// Headers. The server sets any that is missing here, `Content-Length` included.
     pub headers: Vec<(&'static str, String)>,
-    /// What it begins with.
+    /// Beginning of the body.
     pub start: Bytes,
-    /// What comes then, over and over.
+    /// Bytes that follow, repeated.
     pub repeated: Bytes,
-    /// How often.
+    /// Number of repetitions.
     pub times: usize,
-    /// What it ends with.
+    /// End of the body.
     pub end: Bytes,
-    /// Whether the connection stays open after that, with nothing more to come.
+    /// Whether the connection then stays open without sending more.
     pub hangs: bool,
 }
 
 impl OddBody {
-    /// These bytes.
+    /// A body of these bytes.
     #[must_use]
     pub fn of(bytes: impl Into<Bytes>) -> Self {
         Self {

@@ -6,7 +6,7 @@ use crate::limits::Budget;
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident = $method:ident $route:literal),+ $(,)?) => {
-        /// What a call asks for.
+        /// The operation that a call requests.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Operation {
             $($(#[$doc])* $name),+
@@ -58,11 +58,11 @@ operations! {
     ReadSettings = GET "/settings",
     /// Set the webhook URL.
     SetSettings = POST "/settings",
-    /// Read how deliveries fare.
+    /// Read the state of deliveries.
     WebhookStatus = GET "/settings/webhook",
     /// Send failed webhooks again.
     RetryWebhooks = POST "/settings/webhook/retry",
-    /// Send a payload of one's own as a webhook.
+    /// Send a payload of the caller's own as a webhook.
     SamplePayload = POST "/settings/webhook/sample-payload",
     /// Open an identity session.
     CreateIdentitySession = POST "/medical/v1/identity/session",
@@ -78,15 +78,15 @@ operations! {
     ListConsolidatedQueries = GET "/medical/v1/patient/{id}/consolidated/query",
     /// Read a consolidated query.
     ReadConsolidatedQuery = GET "/medical/v1/patient/{id}/consolidated/query/{request}",
-    /// Count what a consolidated query would hold.
+    /// Count the contents of a consolidated query.
     CountConsolidated = GET "/medical/v1/patient/{id}/consolidated/count",
     /// Show the identity page.
     ShowIdentityPage = GET "/s/{token}",
-    /// Take the identity page's form.
+    /// Submit the identity page's form.
     SubmitIdentityPage = POST "/s/{token}",
     /// Show the AAL2 page.
     ShowChallengePage = GET "/aal2/{token}",
-    /// Take the AAL2 page's form.
+    /// Submit the AAL2 page's form.
     SubmitChallengePage = POST "/aal2/{token}",
     /// Follow a record link.
     DownloadFile = GET "/files/{bucket}/{*key}",
@@ -102,12 +102,12 @@ impl Operation {
             .find(|operation| operation.route() == route && operation.method() == *method)
     }
 
-    /// Whether it is part of the API, behind the gateway: hosted pages and links need no key.
+    /// Whether the operation is part of the API, behind the gateway; hosted pages and links need no key.
     pub(crate) fn is_api(self) -> bool {
         self.route().starts_with("/medical/") || self.route().starts_with("/settings")
     }
 
-    /// The per-minute limit it counts against.
+    /// The per-minute limit that the operation counts against.
     pub(crate) const fn budget(self) -> Option<Budget> {
         match self {
             Self::CreatePatient | Self::UpdatePatient => Some(Budget::PatientWrites),

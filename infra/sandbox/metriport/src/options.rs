@@ -1,4 +1,4 @@
-//! What a stand-in can be told before it starts.
+//! Options of a stand-in.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::limits::PerMinute;
 use crate::personas::Persona;
 use crate::variants::Variants;
 
-/// How many times its usual delay the lab takes for [`Persona::SlowSource`].
+/// Factor by which [`Persona::SlowSource`] lengthens the lab's delay.
 pub(crate) const SLOW_FACTOR: u32 = 8;
 
-/// How long things take, in milliseconds, before `time_scale` divides them.
+/// Delays in milliseconds, before `time_scale` divides them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delays {
     /// From a finished proofing to its webhook.
@@ -41,7 +41,7 @@ impl Default for Delays {
 }
 
 impl Delays {
-    /// The same delay for everything: tests want short ones.
+    /// The same delay for everything, such as a short one for tests.
     #[must_use]
     pub const fn all(ms: u64) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Delays {
     }
 }
 
-/// A wait the stand-in itself imposes, so that a measurement can take it off.
+/// A wait that the stand-in itself imposes, so that a measurement can subtract it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// From a finished proofing to its webhook.
@@ -63,39 +63,39 @@ pub enum Wait {
     NetworkQuery,
     /// One consolidated query.
     ConsolidatedQuery,
-    /// A whole pull: network query and consolidated query after each other.
+    /// A whole pull: the network query, then the consolidated query.
     Pull,
 }
 
-/// Everything a stand-in can be told. The default checks everything, limits rates, and asks a person for codes.
+/// Options of a stand-in. The default checks everything, limits rates, and asks a person for codes.
 #[derive(Debug, Clone)]
 pub struct StandInOptions {
-    /// TCP port on 127.0.0.1; 0 takes a free one.
+    /// TCP port on 127.0.0.1; 0 takes a free port.
     pub port: u16,
     /// Seed of every id, token, key and sample record.
     pub seed: u64,
-    /// How long things take.
+    /// Delays of events.
     pub delays: Delays,
     /// Divides delays, lifetimes and the windows of rate limits.
     pub time_scale: u32,
-    /// Used for every patient instead of a sample record.
+    /// The record of every patient, instead of a sample record.
     pub record: Option<NetworkRecord>,
-    /// Whether the Patients in `record` are replaced by one made from the demographics, as those in samples are;
-    /// `false` hands every resource of it on to the byte.
+    /// Whether a Patient made from the demographics replaces those in `record`, as in samples. With `false`, every
+    /// resource is delivered byte for byte.
     pub replace_patient: bool,
-    /// Where hosted pages may return to, compared exactly. Empty refuses every session and challenge.
+    /// URLs that hosted pages may return to, compared exactly. An empty list refuses every session and challenge.
     pub redirect_allowlist: Vec<String>,
-    /// Opening a hosted page completes it at once.
+    /// Whether opening a hosted page completes it.
     pub auto_approve: bool,
-    /// Whether a query's AAL2 session is looked at; `false` accepts any text.
+    /// Whether a query's AAL2 session is checked; `false` accepts any text.
     pub check_aal2: bool,
-    /// Whether an AAL2 session serves one query only.
+    /// Whether an AAL2 session serves only one query.
     pub aal2_single_use: bool,
-    /// Whether the per-minute limits are kept.
+    /// Whether the per-minute limits apply.
     pub rate_limits: bool,
     /// The per-minute limits.
     pub limits: PerMinute,
-    /// Whether each source of a network query has its own limit too, answered in `errors`.
+    /// Whether each source of a network query also has its own limit, answered in `errors`.
     pub per_source_rate_limits: bool,
     /// Lifetime of an AAL2 session in seconds.
     pub aal2_ttl_secs: u64,
@@ -105,19 +105,20 @@ pub struct StandInOptions {
     pub link_ttl_secs: u64,
     /// Whether HIE queries send `network-query.hie.first-data-ready` halfway.
     pub data_ready_events: bool,
-    /// Whether a source that fails sends a webhook with `status: failed`, as documented but not seen in code.
+    /// Whether a source that fails sends a webhook with `status: failed`, as Metriport documents but its code does not
+    /// show.
     pub failure_events: bool,
-    /// Which shapes are sent beside those of the documentation's examples.
+    /// Forms that are sent besides those of the documentation's examples.
     pub variants: Variants,
-    /// Whether an empty webhook URL clears the URL, and the key with it, so that setting one makes another key.
+    /// Whether an empty webhook URL clears the URL and the key, so that the next URL gets another key.
     pub clearing_makes_key: bool,
-    /// Calls per UTC day and key before the gateway refuses.
+    /// Calls per UTC day, with all keys together; the gateway refuses further ones.
     pub daily_quota: Option<u32>,
     /// Patients per account; Metriport's sandbox has 20.
     pub patient_cap: Option<u32>,
-    /// Where the state is kept over restarts, with the seed; `None` keeps it in memory.
+    /// File that keeps the state over restarts, with the seed; `None` keeps it in memory.
     pub journal: Option<PathBuf>,
-    /// Who is asked about faults.
+    /// Plans that decide about faults.
     pub faults: FaultPlan,
 }
 
@@ -169,7 +170,7 @@ impl StandInOptions {
         self.delay(self.link_ttl_secs.saturating_mul(1000))
     }
 
-    /// The wait imposed on an ordinary patient, in milliseconds of real time.
+    /// The wait imposed on a patient of this persona, in milliseconds of real time.
     #[must_use]
     pub fn wait_ms(&self, wait: Wait, persona: Persona) -> u64 {
         let delays = &self.delays;

@@ -1,4 +1,4 @@
-//! The hosted pages: plain HTML, no script, no style sheet from anywhere, one form by POST.
+//! The hosted pages: plain HTML with one form by POST, without scripts or external style sheets.
 
 use crate::authenticator::Authenticator;
 use crate::demographics::Demographics;
@@ -8,7 +8,7 @@ const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:36rem;m
                      input,button{font:inherit;padding:.5rem .75rem;margin:.25rem .5rem .25rem 0}\
                      [role=alert]{border-left:.3rem solid #a00;padding-left:.75rem}";
 
-/// The identity page: who would be proofed, the authenticator to enrol, and the form.
+/// The identity page: the person to proof, the authenticator to enrol, and the form.
 pub(crate) fn identity(person: &Demographics, authenticator: &Authenticator, alert: Option<&str>) -> String {
     let name = format!("{} {}", person.first_name, person.last_name);
     let address = person
@@ -33,7 +33,7 @@ pub(crate) fn identity(person: &Demographics, authenticator: &Authenticator, ale
     page("Confirm who you are", alert, &main)
 }
 
-/// The AAL2 page: a code, please.
+/// The AAL2 page, which asks for a code.
 pub(crate) fn challenge(alert: Option<&str>) -> String {
     let main = format!(
         "<p>Your authenticator app shows a six-digit code.</p>{}",
@@ -42,7 +42,7 @@ pub(crate) fn challenge(alert: Option<&str>) -> String {
     page("Enter your code", alert, &main)
 }
 
-/// The page of a URL that is used, expired, or never was.
+/// The page for a URL that is used, expired or unknown.
 pub(crate) fn gone() -> String {
     page(
         "This link can no longer be used",
@@ -51,7 +51,6 @@ pub(crate) fn gone() -> String {
     )
 }
 
-/// The words after a wrong code.
 pub(crate) fn wrong_code(tries_left: u8) -> String {
     let tries = if tries_left == 1 { "try" } else { "tries" };
     format!("That code is not right. {tries_left} {tries} left.")
@@ -77,7 +76,7 @@ fn page(title: &str, alert: Option<&str>, main: &str) -> String {
     )
 }
 
-/// Text made safe for HTML content and quoted attributes.
+/// Escapes text for HTML content and quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,7 +1,7 @@
-//! The account's patients: create (which may answer with an existing one), read, look up, update, delete.
+//! The account's patients: create, read, find, update, delete.
 //!
-//! Create is upsert-like in Metriport's public code: a patient of the same account whose demographics match is returned
-//! with 201 as it stands, its `externalId` included. That danger is kept.
+//! In Metriport's public code, create returns a matching patient of the same account with 201, unchanged, with its old
+//! `externalId`. The stand-in keeps this hazard.
 
 use serde_json::{Map, Value, json};
 
@@ -12,10 +12,9 @@ use crate::moment::Moment;
 use crate::personas::Persona;
 use crate::world::World;
 
-/// The `externalId` of the patient that [`Persona::WrongExternalId`] runs into.
+/// The `externalId` that [`Persona::WrongExternalId`] gets instead of the caller's.
 pub const SOMEBODY_ELSES_EXTERNAL_ID: &str = "somebody-elses-external-id";
 
-/// A patient as the stand-in keeps it.
 #[derive(Clone)]
 pub(crate) struct Patient {
     pub(crate) id: String,
@@ -97,7 +96,7 @@ impl World {
         }
     }
 
-    /// The patient of that id, or 404.
+    /// The patient with this id, or 404.
     pub(crate) fn patient(&self, id: &str) -> Result<&Patient, Refusal> {
         self.patients.get(id).ok_or_else(Refusal::patient_not_found)
     }
@@ -117,7 +116,7 @@ impl World {
         found.map(Patient::view).ok_or_else(Refusal::patient_not_found)
     }
 
-    /// `POST /medical/v1/patient/match`: the patient whom a create with these demographics would return.
+    /// `POST /medical/v1/patient/match`: the patient that a create with these demographics would return.
     pub(crate) fn match_patient(&self, now: Moment, body: &Value) -> Result<Value, Refusal> {
         let demographics = Demographics::read(body, now.date())?;
         let mut known = self.patients.values();
@@ -149,7 +148,7 @@ impl World {
         Ok(patient.view())
     }
 
-    /// `DELETE /medical/v1/patient/{id}`. The proofed identity goes with the patient; Metriport does not say.
+    /// `DELETE /medical/v1/patient/{id}`. The proofed identity is deleted too, which Metriport does not document.
     pub(crate) fn delete_patient(&mut self, id: &str, if_match: Option<&str>) -> Result<(), Refusal> {
         etag::check(self.patient(id)?.version, if_match, None)?;
         self.patients.remove(id);

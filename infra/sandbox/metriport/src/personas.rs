@@ -1,5 +1,5 @@
-//! Patients who behave: the first name decides what the networks do, as in Metriport's own sandbox
-//! (docs.metriport.com, page `medical-api/more-info/sandbox`). Unknown first names are ordinary.
+//! Personas: the patient's first name decides how the networks behave, as in Metriport's sandbox (docs.metriport.com,
+//! page `medical-api/more-info/sandbox`). Unknown first names are ordinary.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,9 +15,9 @@ pub enum Persona {
     SilentSource,
     /// The lab source takes eight times as long.
     SlowSource,
-    /// Creating the patient returns one that belongs to somebody else.
+    /// The created patient has another person's `externalId`.
     WrongExternalId,
-    /// Somebody else passes the identity proofing.
+    /// Another person passes the identity proofing.
     OtherPerson,
     /// Pharmacy and lab are refused at once, as in Metriport's sandbox.
     SandboxSources,
@@ -35,14 +35,14 @@ impl Persona {
         Self::SandboxSources,
     ];
 
-    /// The persona of a patient with this first name; case and surrounding space do not matter.
+    /// The persona of a patient with this first name. Case and surrounding white space are ignored.
     #[must_use]
     pub fn from_first_name(first_name: &str) -> Self {
         let named = |persona: &Self| persona.first_name().eq_ignore_ascii_case(first_name.trim());
         Self::ALL.into_iter().find(named).unwrap_or(Self::Ordinary)
     }
 
-    /// The first name that selects it.
+    /// The first name that selects the persona.
     #[must_use]
     pub const fn first_name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Persona {
         }
     }
 
-    /// Its name on a command line, in kebab case.
+    /// Name on a command line, in kebab case.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl Persona {
         }
     }
 
-    /// What it does, in one line.
+    /// The behaviour, in one line.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ impl fmt::Display for Persona {
     }
 }
 
-/// A name no persona has.
+/// No persona has this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no such persona; known are ordinary, no-data, silent-source, slow-source, wrong-external-id, \

@@ -1,4 +1,4 @@
-//! What the networks have given about each patient, and the cached consolidated record made of it.
+//! The data that the networks returned about each patient, and the cached record made from it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use crate::patient::Patient;
 use crate::personas::Persona;
 use crate::world::World;
 
-/// A record as it was when somebody asked: which sources had answered, and what was wanted of them.
+/// A record at the time of a request: the sources that had answered, and the filter.
 #[derive(Clone)]
 pub(crate) struct View {
     record: Arc<NetworkRecord>,
     sources: Vec<Source>,
     filter: RecordFilter,
-    /// Replaces every Patient, if those do not stay as they are.
+    /// Replaces every Patient; `None` keeps the record's own.
     patient: Option<Entry>,
 }
 
 impl View {
-    /// Its text, chunk by chunk.
+    /// The record's text, chunk by chunk.
     pub(crate) fn bundle(&self) -> BundleText {
         let bundle = bundle_text(Arc::clone(&self.record), &self.sources, &self.filter);
         match &self.patient {
@@ -34,18 +34,17 @@ impl View {
     }
 }
 
-/// One patient's data.
 pub(crate) struct Holding {
-    /// What the networks hold, asked or not.
+    /// The networks' data, including sources that were not asked.
     record: Arc<NetworkRecord>,
-    /// Which sources have answered so far.
+    /// The sources that have answered so far.
     collected: BTreeSet<Source>,
-    /// Whether the cached record exists: a new HIE query deletes it, the next answer rebuilds it.
+    /// Whether the cached record exists. A new HIE query deletes it, and the next answer of a source rebuilds it.
     cached: bool,
 }
 
 impl World {
-    /// A source has answered: its part joins the record, which is built anew.
+    /// Adds a source's answer to the record.
     pub(crate) fn collect(&mut self, now: Moment, patient_id: &str, source: Source) {
         let patient = self.replacement(patient_id);
         let Some(holding) = self.holding(now, patient_id) else {
@@ -60,7 +59,7 @@ impl World {
         }
     }
 
-    /// A new HIE query deletes the cached record at its start.
+    /// Deletes the cached record at the start of an HIE query.
     pub(crate) fn drop_cached_record(&mut self, patient_id: &str) {
         if let Some(holding) = self.holdings.get_mut(patient_id) {
             holding.cached = false;
@@ -69,7 +68,7 @@ impl World {
         self.files.remove(&key);
     }
 
-    /// The record as a consolidated query sees it now, filtered: nothing while an HIE query has the cache deleted.
+    /// The record as a consolidated query sees it now: empty while an HIE query runs without a cached record.
     pub(crate) fn consolidated(&mut self, now: Moment, patient_id: &str, filter: RecordFilter) -> View {
         let hie_is_running = self.hie_is_running(patient_id);
         let patient = self.replacement(patient_id);
@@ -84,7 +83,7 @@ impl World {
         }
     }
 
-    /// Link to the whole record as it is when the link is followed.
+    /// Link to the whole record, in its state at the time of the download.
     pub(crate) fn consolidated_record_url(&self, now: Moment, patient_id: &str) -> String {
         self.presign(now, &self.record_key(patient_id))
     }
@@ -122,7 +121,7 @@ impl World {
         Arc::new(record.with_links_to(&patient.id))
     }
 
-    /// The Patient of a record, as the demographics are now; `None` where the record's own stay.
+    /// The Patient of a record, made from the present demographics; `None` keeps the record's own.
     fn replacement(&self, patient_id: &str) -> Option<Entry> {
         let replaces = self.record.is_none() || self.options.replace_patient;
         let patient = self.patients.get(patient_id).filter(|_| replaces)?;
@@ -130,7 +129,7 @@ impl World {
     }
 }
 
-/// The seed of a person's record: one person has one record, however often the patient is created.
+/// The seed of a person's record, which is the same each time the patient is created.
 fn seed(run: u64, patient: &Patient) -> u64 {
     let who = &patient.demographics;
     let text = format!("{run}\n{}\n{}\n{}", who.first_name, who.last_name, who.dob);

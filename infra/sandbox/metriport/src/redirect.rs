@@ -1,14 +1,14 @@
-//! Where a hosted page may send the browser back to.
+//! Checks the URL that a hosted page sends the browser back to.
 //!
-//! Metriport wants HTTPS and the account's allowlist (docs.metriport.com, pages `ias/create-identity-session` and
-//! `ias/create-aal2-challenge`). How it compares is not said; this stand-in compares exactly. Plain HTTP to `localhost`
-//! or `127.0.0.1` is accepted too, and only because a laptop has nothing else.
+//! Metriport requires HTTPS and an entry in the account's allowlist (docs.metriport.com, pages
+//! `ias/create-identity-session` and `ias/create-aal2-challenge`), but does not document how it compares. This stand-in
+//! compares exactly. It also accepts plain HTTP to `localhost` or `127.0.0.1`, because a laptop has only that.
 
 use url::Url;
 
 use crate::envelope::Refusal;
 
-/// 400 unless `redirect` is on the list and leads to a permitted place.
+/// Refuses with 400 unless `redirect` is on the list and has a permitted host.
 pub(crate) fn check(allowlist: &[String], redirect: &str) -> Result<(), Refusal> {
     let parsed = Url::parse(redirect).ok().filter(is_permitted);
     if parsed.is_none() {
@@ -28,7 +28,7 @@ fn is_permitted(url: &Url) -> bool {
     }
 }
 
-/// `redirect` with one more query pair; the value is one of our own ids or words and needs no escaping.
+/// Appends query pairs to `redirect`. The values are our own ids or words and need no escaping.
 pub(crate) fn append(redirect: &str, pairs: &str) -> String {
     let joint = if redirect.contains('?') { '&' } else { '?' };
     format!("{redirect}{joint}{pairs}")

@@ -1,4 +1,4 @@
-//! What will happen by itself, and when. Holds the due times; the edge keeps one timer on the earliest.
+//! Future events and their due times. The edge keeps one timer for the earliest.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,14 @@ use sandbox_fhir::Source;
 
 use crate::moment::Moment;
 
-/// Something that happens at its time.
-/// Without `Debug`: it holds the token of a hosted page.
+/// An event that happens at its due time. It has no `Debug`, because it holds the token of a hosted page.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Due {
     /// The webhook of a finished proofing.
     IdentityVerified {
         /// Token of the session.
         token: String,
-        /// The identity that came of it.
+        /// The identity that the session gave.
         identity_id: String,
     },
     /// The early webhook of an HIE query.
@@ -24,11 +23,9 @@ pub(crate) enum Due {
     },
     /// One source of a network query ends.
     SourceEnds {
-        /// The network query.
         query_id: String,
-        /// Which source.
         source: Source,
-        /// Whether it completes or fails.
+        /// Whether it completes; otherwise it fails.
         completes: bool,
     },
     /// The oldest consolidated query of a patient ends.
@@ -38,7 +35,7 @@ pub(crate) enum Due {
     },
 }
 
-/// Due things in order of time, and of arrival within one time.
+/// Due events, ordered by time and then by arrival.
 #[derive(Default)]
 pub(crate) struct Schedule {
     entries: BTreeMap<(Moment, u64), Due>,
@@ -51,12 +48,12 @@ impl Schedule {
         self.entries.insert((at, self.arrivals), due);
     }
 
-    /// When the next thing is due.
+    /// The time of the next event.
     pub(crate) fn next(&self) -> Option<Moment> {
         self.entries.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Takes the first thing due by `now`, with the time it was due at.
+    /// Takes the first event due by `now`, with its due time.
     pub(crate) fn take(&mut self, now: Moment) -> Option<(Moment, Due)> {
         let entry = self.entries.first_entry().filter(|entry| entry.key().0 <= now)?;
         let ((at, _), due) = entry.remove_entry();

@@ -1,4 +1,4 @@
-//! Serving connections one by one, so that one can be dropped without an answer, which axum's own server cannot do.
+//! Serves connections without axum's own server, which cannot drop one without an answer.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use tower::ServiceExt as _;
 
 use crate::faults::Reset;
 
-/// Running out of file descriptors must not become a busy loop.
+/// Keeps a lack of file descriptors from becoming a busy loop.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(50);
 
-/// The connection was asked to end here.
+/// A fault ends the connection here.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped on purpose")]
 struct DroppedOnPurpose;
 
-/// Accepts connections until dropped; open ones end with it.
+/// Accepts connections until this future is dropped, which also ends open connections.
 pub(crate) async fn serve(listener: TcpListener, router: Router) {
     let mut connections = JoinSet::new();
     loop {

@@ -1,7 +1,7 @@
-//! The account's settings: the one webhook URL and its key (docs.metriport.com, pages `api-reference/settings`).
+//! The account's settings: one webhook URL and its key (docs.metriport.com, pages `api-reference/settings`).
 //!
-//! The public code refuses URLs that lead to the inside of a network, `localhost` among them. Here plain HTTP to this
-//! very machine is what a laptop has, and is let through; every other refusal stands.
+//! Metriport's public code refuses URLs into a private network, including `localhost`. The stand-in accepts plain HTTP
+//! to this machine, because a laptop has only that; all other refusals are the same.
 
 use serde_json::{Value, json};
 use url::Url;
@@ -13,7 +13,7 @@ use crate::world::World;
 
 const URL_CHARS_MAX: usize = 2048;
 
-/// What a webhook URL may not contain.
+/// Parts that a webhook URL must not contain.
 const REFUSED_PARTS: [&str; 9] = [
     "localhost",
     "127.0.0.1",
@@ -33,8 +33,8 @@ impl World {
         json!({ "id": self.account_id, "webhookUrl": self.webhooks.url, "webhookKey": key })
     }
 
-    /// `POST /settings`. A URL is pinged, and the key stays. An empty one clears the URL, and the key with it, or is
-    /// accepted and changes nothing: the documentation says the one, and some of the public code does the other.
+    /// `POST /settings`. A URL is pinged, and the key stays. An empty URL clears the URL and the key, as documented, or
+    /// has no effect, as in some of the public code.
     pub(crate) fn set_settings(&mut self, now: Moment, body: &Value) -> Result<Value, Refusal> {
         let fields = body
             .as_object()
@@ -56,7 +56,7 @@ impl World {
             return Err(Refusal::invalid("Invalid URL, on [webhookUrl]"));
         }
         self.webhooks.url = Some(url.to_owned());
-        // Drawn here and not when it is sent: the ids of a world follow from its calls.
+        // Drawn now and not when it is sent, because the ids of a world follow from its calls.
         let (value, message_id) = (self.ids.webhook_key(), self.ids.uuid(now));
         self.webhooks.send(Outgoing::Ping { value, message_id });
         Ok(())
@@ -69,7 +69,7 @@ impl World {
         }
     }
 
-    /// Another key, in use at once.
+    /// Makes another key, which is used at once.
     pub(crate) fn make_webhook_key(&mut self) {
         self.webhooks.key = self.ids.webhook_key();
     }
@@ -87,7 +87,8 @@ impl World {
         view
     }
 
-    /// `POST /settings/webhook/sample-payload`: any object with a `meta.type`, sent signed to the account's own URL.
+    /// `POST /settings/webhook/sample-payload`: any object with a `meta.type`, signed and sent to the account's own
+    /// URL.
     pub(crate) fn send_sample(&mut self, body: &Value) -> Result<(), Refusal> {
         if body.pointer("/meta/type").and_then(Value::as_str).is_none() {
             return Err(Refusal::invalid("Required, on [meta.type]"));
@@ -103,7 +104,7 @@ impl World {
 fn is_permitted(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let on_this_machine = url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
-    // A port such as 10000 must not be refused for its zeros: on this machine only the path is looked at.
+    // Only the path, on this machine: a port such as 10000 must not be refused for its zeros.
     let looked_at = if on_this_machine { url.path() } else { text };
     let clean = !REFUSED_PARTS.iter().any(|part| looked_at.to_lowercase().contains(part));
     let web = matches!(url.scheme(), "http" | "https") && url.has_host();

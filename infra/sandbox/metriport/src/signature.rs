@@ -1,12 +1,11 @@
-//! The signature on webhooks: lowercase hexadecimal HMAC-SHA256 over exactly the bytes of the body, keyed with the
-//! webhook key as UTF-8 text (docs.metriport.com, page `getting-started/webhooks`).
+//! The signature of webhooks: lowercase hexadecimal HMAC-SHA256 over the exact bytes of the body, with the webhook key
+//! as UTF-8 text (docs.metriport.com, page `getting-started/webhooks`).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// The MAC of `bytes`, to be finished or verified.
 pub(crate) fn mac(key: &[u8], bytes: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes keys of any length; this error cannot happen, and an empty key is what would remain.
+    // HMAC accepts keys of any length, so this error cannot occur; an empty key would remain.
     let mut mac = Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
     mac.update(bytes);
     mac
@@ -21,7 +20,7 @@ pub(crate) fn sign(key: &str, body: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Computed with the verifier of Metriport's published SDK, and RFC 4231, test case 2.
+    /// From the verifier of Metriport's published SDK, and from RFC 4231, test case 2.
     #[test]
     fn known_answers() {
         let body = br#"{"meta":{"messageId":"m-1","when":"2026-11-22T10:03:22.000Z","type":"ping"},"ping":"p-1"}"#;

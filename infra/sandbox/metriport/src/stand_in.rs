@@ -1,4 +1,4 @@
-//! A running stand-in and everything a test or the sandbox may do to it from outside the API.
+//! A running stand-in, and the actions on it from outside the API.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -24,41 +24,41 @@ use crate::signature;
 use crate::variants::Variants;
 use crate::webhooks::{DeliveryLog, HeldDelivery};
 
-/// Why a stand-in could not start.
+/// The reason why a stand-in could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The port cannot be had.
+    /// The port cannot be used.
     #[error("cannot listen on 127.0.0.1:{port}: {source}")]
     Listen {
-        /// The port asked for.
+        /// The requested port.
         port: u16,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The HTTP client for webhooks cannot be made.
+    /// The HTTP client for webhooks cannot be created.
     #[error("cannot make the client for webhooks: {0}")]
     Client(#[from] reqwest::Error),
-    /// The state of an earlier process cannot be read, or none can be kept.
+    /// The state of an earlier process cannot be read, or the file cannot be written.
     #[error("the journal {}: {source}", path.display())]
     Journal {
         /// The file.
         path: PathBuf,
-        /// The fault in it.
+        /// The error.
         source: std::io::Error,
     },
-    /// The first facility was refused by our own rules.
+    /// The stand-in's own rules refused the first facility.
     #[error("cannot set up the account: status {0}")]
     Account(u16),
 }
 
-/// How a message is sent once more.
+/// How a message is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Replay {
-    /// Leaves `meta.data` out, as Metriport's own replays do.
+    /// Leaves `meta.data` out, as Metriport's replays do.
     pub strip_meta_data: bool,
 }
 
-/// A running stand-in. Dropping it stops it too, without waiting.
+/// A running stand-in. Dropping it stops it without waiting.
 pub struct StandIn {
     app: Arc<App>,
     base_url: String,
@@ -67,10 +67,10 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts one on 127.0.0.1.
+    /// Starts a stand-in on 127.0.0.1.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// Fails if the port is taken, the journal cannot be used, or the webhook client or the account cannot be created.
     pub async fn start(options: StandInOptions) -> Result<Self, StartError> {
         let port = options.port;
         let listen_error = |source| StartError::Listen { port, source };
@@ -110,25 +110,25 @@ impl StandIn {
         &self.api_key
     }
 
-    /// Makes one API key more, as the dashboard would; `None` if the account has two.
+    /// Makes another API key, as the dashboard would; `None` if the account has two.
     #[must_use]
     pub fn make_api_key(&self) -> Option<String> {
         self.app.act(|world, _| world.make_api_key())
     }
 
-    /// Takes an API key out of use at once; `false` if there is none like it.
+    /// Revokes an API key at once; `false` if the account does not have it.
     pub fn revoke_api_key(&self, api_key: &str) -> bool {
         self.app.act(|world, _| world.revoke_api_key(api_key))
     }
 
-    /// The key webhooks are signed with. It exists from the start and stays when the URL changes.
+    /// The key that signs webhooks. It exists from the start and stays when the URL changes.
     #[must_use]
     pub fn webhook_key(&self) -> String {
         self.app.act(|world, _| world.webhooks.key.clone())
     }
 
-    /// Replaces the webhook key, as the dashboard would, and gives the new one: everything from now on is signed with
-    /// it, replays included.
+    /// Replaces the webhook key, as the dashboard would, and returns the new one, which now signs everything, replays
+    /// included.
     pub fn rotate_webhook_key(&self) -> String {
         self.app.act(|world, _| {
             world.make_webhook_key();
@@ -144,7 +144,7 @@ impl StandIn {
             .unwrap_or_default()
     }
 
-    /// Puts one more place on the redirect allowlist.
+    /// Adds a URL to the redirect allowlist.
     pub fn allow_redirect(&self, redirect_url: &str) {
         self.app
             .act(|world, _| world.options.redirect_allowlist.push(redirect_url.to_owned()));
@@ -162,7 +162,7 @@ impl StandIn {
         })
     }
 
-    /// The code the patient's authenticator shows now.
+    /// The present code of the patient's authenticator.
     #[must_use]
     pub fn totp_code(&self, patient_id: &str) -> Option<String> {
         self.app.act(|world, now| {
@@ -174,7 +174,7 @@ impl StandIn {
         })
     }
 
-    /// Makes a proofed identity inactive; `false` if there is none of that id.
+    /// Makes a proofed identity inactive; `false` if the id is unknown.
     pub fn deactivate_identity(&self, proofed_identity_id: &str) -> bool {
         self.app.act(|world, _| {
             let identity = world.identities.proofed.get_mut(proofed_identity_id);
@@ -182,17 +182,17 @@ impl StandIn {
         })
     }
 
-    /// Ends that many of the next consolidated queries as failed.
+    /// Ends this many of the next consolidated queries as failed.
     pub fn fail_consolidated(&self, count: u32) {
         self.app.act(|world, _| world.consolidated_failures = count);
     }
 
-    /// From now on, sends these shapes.
+    /// Sends these variants from now on.
     pub fn vary(&self, variants: Variants) {
         self.app.act(|world, _| world.options.variants = variants);
     }
 
-    /// The next call of an operation misbehaves. Several failures of one operation queue up.
+    /// Makes the next call of an operation misbehave. Several failures of one operation queue up.
     pub fn fail_next(&self, operation: Operation, failure: Failure) {
         self.app.faults().push(operation, failure);
     }
@@ -203,7 +203,7 @@ impl StandIn {
         self.app.calls().stats()
     }
 
-    /// How often each kind of fault was injected, by plan or by [`StandIn::fail_next`].
+    /// Number of injected faults by kind, from the plan and from [`StandIn::fail_next`].
     #[must_use]
     pub fn fault_counts(&self) -> FaultCounts {
         self.app.interception.counts()
@@ -221,25 +221,25 @@ impl StandIn {
         self.app.act(|world, _| world.options.wait_ms(wait, Persona::Ordinary))
     }
 
-    /// Holds messages back from now on. Pings, samples and replays are not held.
+    /// Holds messages back from now on, except pings, samples and replays.
     pub fn hold_webhooks(&self) {
         self.app.act(|world, _| world.webhooks.hold());
     }
 
-    /// What is held back, oldest first.
+    /// The held messages, oldest first.
     #[must_use]
     pub fn held(&self) -> Vec<HeldDelivery> {
         self.app.act(|world, _| world.webhooks.held().to_vec())
     }
 
     /// Delivers held messages in this order, one after the other, and keeps holding the rest. Unknown numbers are
-    /// passed over. Gives the receiver's answers.
+    /// skipped. Returns the receiver's answers.
     pub async fn release(&self, order: &[usize]) -> Vec<Result<u16, DeliveryError>> {
         let message_ids = self.app.act(|world, _| world.webhooks.take_held(order));
         self.deliver_all(&message_ids).await
     }
 
-    /// Delivers everything held, oldest first, and holds no more.
+    /// Delivers all held messages, oldest first, and stops holding.
     pub async fn release_all(&self) -> Vec<Result<u16, DeliveryError>> {
         let message_ids = self.app.act(|world, _| world.webhooks.take_all_held());
         self.deliver_all(&message_ids).await
@@ -253,7 +253,7 @@ impl StandIn {
         answers
     }
 
-    /// Loses held messages on the way: they count as failed, and a retry would bring them.
+    /// Loses held messages on the way. They count as failed, and a replay would deliver them.
     pub fn drop_held(&self, indices: &[usize]) {
         self.app.act(|world, _| {
             let lost = world.webhooks.take_held(indices);
@@ -261,10 +261,10 @@ impl StandIn {
         });
     }
 
-    /// Sends a stored message once more, whatever became of it.
+    /// Sends a stored message again, regardless of its state.
     ///
     /// # Errors
-    /// When no message has that id, no URL is set, or nobody answers.
+    /// Fails if the id is unknown, no URL is set, or the receiver does not answer.
     pub async fn deliver_again(&self, message_id: &str, replay: Replay) -> Result<u16, DeliveryError> {
         delivery::deliver(&self.app, message_id, !replay.strip_meta_data, true).await
     }
@@ -278,18 +278,18 @@ impl StandIn {
     /// Sends any bytes to the webhook URL, with this signature or without one.
     ///
     /// # Errors
-    /// When no URL is set, or nobody answers.
+    /// Fails if no URL is set, or the receiver does not answer.
     pub async fn send_raw(&self, body: impl Into<Vec<u8>>, signature: Option<&str>) -> Result<u16, DeliveryError> {
         delivery::send_raw(&self.app, body.into(), signature).await
     }
 
-    /// The signature these bytes would carry.
+    /// The signature of these bytes.
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> String {
         signature::sign(&self.webhook_key(), body)
     }
 
-    /// Stops everything and waits until it has stopped.
+    /// Stops everything and waits for the end.
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
     }

@@ -1,6 +1,6 @@
-//! Shapes that Metriport's webhooks and files may have beside those of its documentation's examples: the schemas of its
-//! published packages allow them, a page mentions them, or others have met them. Where nothing is known, as of identity
-//! events, they are the places where other events keep the same ids.
+//! Forms of Metriport's webhooks and files besides those of its documentation's examples. The schemas of its published
+//! packages allow them, a page mentions them, or other users met them. The form of identity events is unknown, so their
+//! variants put the ids where other events have them.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use crate::moment::Moment;
 use crate::webhooks::Outgoing;
 use crate::world::World;
 
-/// One such shape.
+/// One form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
     /// `filters` of a delivery is null.
@@ -19,31 +19,31 @@ pub enum Variant {
     FewFilters,
     /// A Bundle without data has `entry: null`.
     NullEntry,
-    /// A Bundle without data has no `entry`, as FHIR wants it.
+    /// A Bundle without data has no `entry`, as FHIR requires.
     NoEntry,
-    /// A source fails, says so, is tried again and completes.
+    /// A source fails, reports that, is tried again and completes.
     RetriedSource,
-    /// A source that completes is called `skipped`. The published package counts that as completed, and its schema does
-    /// not know the word.
+    /// A source that completes is called `skipped`. The published package counts that as completed, but its schema does
+    /// not know it.
     SkippedSource,
-    /// An additional member holds half a surrogate pair, a number beyond every float, and deep nesting.
+    /// An additional member holds half a surrogate pair, a number beyond the range of floats, and deep nesting.
     OddValue,
-    /// The ids of an identity event stand in `patients[0]`.
+    /// The ids of an identity event are in `patients[0]`.
     IdsUnderPatients,
-    /// The ids of an identity event stand in `payload.patient`.
+    /// The ids of an identity event are in `payload.patient`.
     IdsUnderPatient,
-    /// An identity event names a session of the service that did the proofing, before its own in `payload.identity`.
+    /// An identity event first names a session of the proofing service, and its own session in `payload.identity`.
     ForeignSession,
-    /// Test events of the dashboard come along: one message id, different bytes, metadata of Metriport's own.
+    /// Test events of the dashboard are also sent: one message id, different bytes, and Metriport's own metadata.
     TestEvents,
-    /// A source reports a query that was not started through the API: its origin is `patient-create`.
+    /// A source reports a query that was not started through the API; its origin is `patient-create`.
     ForeignQuery,
-    /// Zeros follow the packed file.
+    /// Zeros follow the compressed file.
     PaddedGzip,
 }
 
 impl Variant {
-    /// Every one of them.
+    /// Every variant.
     pub const ALL: [Self; 14] = [
         Self::NullFilters,
         Self::NoFilters,
@@ -61,7 +61,7 @@ impl Variant {
         Self::PaddedGzip,
     ];
 
-    /// Its name on a command line, in kebab case.
+    /// Name on a command line, in kebab case.
     #[must_use]
     pub fn name(self) -> String {
         let mut name = String::new();
@@ -75,29 +75,29 @@ impl Variant {
     }
 }
 
-/// Which variants are sent.
+/// The variants to send.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Variants {
-    /// None.
+    /// No variant.
     #[default]
     Never,
-    /// These, at every occasion.
+    /// These variants, whenever possible.
     Always(Vec<Variant>),
-    /// Each at one occasion in so many, as the seed says.
+    /// Each variant in one of this many cases, chosen by the seed.
     OneIn(u64),
 }
 
-/// How many zeros follow a packed file, a block of a tape.
+/// Number of zeros after a compressed file: the block size of a tape.
 pub(crate) const PADDING_BYTES: usize = 512;
 
-/// The one id of all test events.
+/// The message id that all test events share.
 const TEST_MESSAGE_ID: &str = "7d0f6c1e-1111-4c1a-9a55-0e5b8f3c2a10";
 
-/// Stands for the odd value until the body is written: `serde_json` can hold none of it.
+/// Placeholder until the body is written, because `serde_json` cannot represent the odd value.
 const ODD: &str = "(odd value)";
 
 impl World {
-    /// Whether what is about to be sent takes this shape.
+    /// Whether the next message or file takes this form.
     pub(crate) fn varies(&mut self, variant: Variant) -> bool {
         match &self.options.variants {
             Variants::Never => false,
@@ -106,7 +106,6 @@ impl World {
         }
     }
 
-    /// A delivery's part about a patient.
     pub(crate) fn vary_delivery(&mut self, part: &mut Map<String, Value>) {
         if self.varies(Variant::NullFilters) {
             part.insert("filters".to_owned(), Value::Null);
@@ -125,8 +124,8 @@ impl World {
         }
     }
 
-    /// The member of an identity event that holds its ids, and its request: one other than the session where the ids do
-    /// not stand in `payload` itself.
+    /// The member of an identity event, the event with its ids, and its request id. The request id is the session,
+    /// unless a variant moves the ids out of `payload`.
     pub(crate) fn place_ids(&mut self, now: Moment, session: &str, ids: Value) -> (&'static str, Value, String) {
         let (field, event) = if self.varies(Variant::IdsUnderPatients) {
             ("patients", json!([ids]))
@@ -141,7 +140,7 @@ impl World {
         (field, event, self.ids.uuid(now))
     }
 
-    /// Adds an odd value to what an event says.
+    /// Adds an odd value to an event.
     pub(crate) fn vary_event(&mut self, event: &mut Value) {
         let part = match event {
             Value::Array(parts) => parts.first_mut(),
@@ -154,7 +153,7 @@ impl World {
         }
     }
 
-    /// Sends the test events of the dashboard.
+    /// Sends the test events of the dashboard, if that variant applies.
     pub(crate) fn vary_account(&mut self, now: Moment, patient_id: &str) {
         if !self.varies(Variant::TestEvents) {
             return;
@@ -180,7 +179,7 @@ fn remove(object: Option<&mut Value>, name: &str) {
     }
 }
 
-/// Writes the odd value into a body.
+/// Writes a body as text, with the odd value.
 pub(crate) fn spell(body: &Value) -> String {
     let text = body.to_string();
     let mark = format!("\"{ODD}\"");

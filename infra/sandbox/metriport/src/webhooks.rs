@@ -1,8 +1,8 @@
-//! Webhooks as state: what was sent, what failed, what is held back. Delivery itself is the edge's (`delivery`).
+//! Webhooks as state: sent, failed and held messages.
 //!
-//! Each message goes out once. Metriport never retries by itself (docs.metriport.com, page `getting-started/webhooks`);
-//! failures are kept until somebody asks for all of them to be sent again, with the original id, time and links, and
-//! without `meta.data` (public code).
+//! Each message is sent once, because Metriport never retries on its own (docs.metriport.com, page
+//! `getting-started/webhooks`). Failed messages are stored until the account asks for a replay of all of them. A replay
+//! has the original id, time and links, but not `meta.data` (public code).
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use serde_json::Value;
 use crate::message::{Message, State};
 use crate::{signature, variants};
 
-/// A message that would have gone out by now.
+/// A message that is held back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldDelivery {
-    /// Its number, which it keeps while others are released.
+    /// Number of the message, which does not change while others are released.
     pub index: usize,
     /// `meta.type`.
     pub event_type: String,
@@ -30,35 +30,34 @@ pub struct HeldDelivery {
 pub struct DeliveryLog {
     /// `meta.type`.
     pub event_type: String,
-    /// `meta.requestId`, where there is one.
+    /// `meta.requestId`, if there is one.
     pub request_id: Option<String>,
     /// `meta.messageId`.
     pub message_id: String,
-    /// The receiver's HTTP status; `None` when it did not answer in time or at all.
+    /// The receiver's HTTP status; `None` if it did not answer in time, or did not answer.
     pub status: Option<u16>,
     /// Whether this was not the first attempt.
     pub replayed: bool,
 }
 
-/// Something for the edge to send.
+/// An item for the edge to send.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outgoing {
     /// A stored message, for the first time.
     Message(String),
-    /// Failed messages again, one after the other.
+    /// Replays of failed messages, one after the other.
     Replay(Vec<String>),
-    /// The check of a new URL.
+    /// The check of a URL that was set.
     Ping {
-        /// The receiver's answer.
+        /// The value that the receiver must return.
         value: String,
-        /// `meta.messageId`.
         message_id: String,
     },
-    /// A payload of the caller's own, kept nowhere.
+    /// A payload of the caller's own, which is not stored.
     Sample(Value),
 }
 
-/// A message ready for the wire. Without `Debug`: it holds links.
+/// A message ready to send. It has no `Debug`, because it holds links.
 pub(crate) struct Prepared {
     pub(crate) url: String,
     pub(crate) body: Vec<u8>,
@@ -68,13 +67,13 @@ pub(crate) struct Prepared {
     pub(crate) message_id: String,
 }
 
-/// The account's webhook settings and everything sent to it.
+/// The account's webhook settings, and everything sent to the webhook.
 pub(crate) struct Webhooks {
     pub(crate) url: Option<String>,
     pub(crate) key: String,
     pub(crate) enabled: bool,
     pub(crate) status_detail: Option<String>,
-    /// Oldest first, and the place of each by its id.
+    /// Oldest first; `places` has the index of each by its id.
     messages: Vec<Message>,
     places: HashMap<String, usize>,
     outgoing: Vec<Outgoing>,
@@ -109,7 +108,7 @@ impl Webhooks {
         self.outgoing.push(outgoing);
     }
 
-    /// Takes a new message in: to be sent, held, or failed at once when there is nowhere to send to.
+    /// Accepts a new message. It is sent, held, or fails at once if no URL is set.
     pub(crate) fn accept(&mut self, mut message: Message) {
         if self.url.is_none() {
             message.state = State::Failed;
@@ -136,7 +135,7 @@ impl Webhooks {
         &self.held
     }
 
-    /// Takes held messages out, in the order asked for; unknown numbers are passed over.
+    /// Removes held messages in this order. Unknown numbers are skipped.
     pub(crate) fn take_held(&mut self, order: &[usize]) -> Vec<String> {
         let find = |index: &usize| self.held.iter().find(|held| held.index == *index);
         let taken = order
@@ -148,7 +147,7 @@ impl Webhooks {
         taken
     }
 
-    /// Takes all held messages out, in order of origin, and holds no more.
+    /// Removes all held messages, oldest first, and stops holding.
     pub(crate) fn take_all_held(&mut self) -> Vec<String> {
         self.holding = false;
         std::mem::take(&mut self.held)
@@ -157,14 +156,13 @@ impl Webhooks {
             .collect()
     }
 
-    /// These messages never arrived.
     pub(crate) fn lose(&mut self, message_ids: &[String]) {
         for message_id in message_ids {
             self.fail(message_id);
         }
     }
 
-    /// Messages that were on their way when the process ended never arrived.
+    /// Marks messages as failed that were on their way when the process ended.
     pub(crate) fn fail_processing(&mut self) {
         for message in &mut self.messages {
             if message.state == State::Processing {
@@ -173,7 +171,6 @@ impl Webhooks {
         }
     }
 
-    /// This message could not be delivered, or not even be tried.
     pub(crate) fn fail(&mut self, message_id: &str) {
         if let Some(message) = self.message_mut(message_id) {
             message.state = State::Failed;
@@ -185,7 +182,7 @@ impl Webhooks {
         self.messages.get_mut(*place)
     }
 
-    /// All failed messages go out again, oldest first.
+    /// Queues a replay of all failed messages, oldest first.
     pub(crate) fn retry_failed(&mut self) {
         let mut again = Vec::new();
         for message in self
@@ -213,7 +210,7 @@ impl Webhooks {
         self.messages.iter().filter(|message| message.state == state).count()
     }
 
-    /// The stored message as it goes out; a replay leaves `meta.data` out. `None` without a URL or such a message.
+    /// The stored message, ready to send; a replay leaves `meta.data` out. `None` without a URL or such a message.
     pub(crate) fn prepare(&self, message_id: &str, with_data: bool) -> Option<Prepared> {
         let message = self.messages.get(*self.places.get(message_id)?)?;
         let body = message.body(with_data);
@@ -225,7 +222,7 @@ impl Webhooks {
         )
     }
 
-    /// Any body as it goes out.
+    /// Any body, ready to send; `None` without a URL.
     pub(crate) fn prepared(
         &self,
         body: &Value,
@@ -244,7 +241,7 @@ impl Webhooks {
         })
     }
 
-    /// An attempt has ended; a success switches the webhook back on, a failure does not switch it off.
+    /// Records an attempt. A success enables the webhook again; a failure does not disable it.
     pub(crate) fn record(&mut self, log: DeliveryLog) {
         let delivered = log.status.is_some_and(|status| (200..300).contains(&status));
         let state = if delivered { State::Delivered } else { State::Failed };

@@ -1,5 +1,4 @@
-//! Everything the stand-in knows, with time as an argument. No sockets, no clock, no tasks: the edge asks and is
-//! answered.
+//! The whole state of the stand-in, with time as an argument, and without sockets, clock or tasks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,12 +36,12 @@ pub(crate) struct World {
     pub(crate) identities: Identities,
     pub(crate) aal2: Aal2,
     pub(crate) queries: BTreeMap<String, NetworkQuery>,
-    /// The record given for every patient, if one was.
+    /// The record given for every patient, if there is one.
     pub(crate) record: Option<Arc<NetworkRecord>>,
     pub(crate) holdings: BTreeMap<String, Holding>,
     pub(crate) consolidated: Vec<ConsolidatedQuery>,
     pub(crate) consolidated_metadata: BTreeMap<String, Metadata>,
-    /// How many of the next consolidated queries end as failed.
+    /// How many of the next consolidated queries fail.
     pub(crate) consolidated_failures: u32,
     pub(crate) files: Files,
     pub(crate) webhooks: Webhooks,
@@ -51,7 +50,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// An account with one facility and no patient.
+    /// Creates an account with one facility and without patients.
     pub(crate) fn new(mut options: StandInOptions, base_url: String, now: Moment) -> Result<Self, Refusal> {
         let mut ids = Ids::new(options.seed);
         let record = options.record.take().map(Arc::new);
@@ -80,7 +79,7 @@ impl World {
         Ok(world)
     }
 
-    /// Lets everything happen that is due by `now`, each at its own time.
+    /// Runs all events that are due by `now`, each at its own time.
     pub(crate) fn advance(&mut self, now: Moment) {
         while let Some((at, due)) = self.schedule.take(now) {
             match due {
@@ -96,7 +95,6 @@ impl World {
         }
     }
 
-    /// Everything about a deleted patient goes with the patient.
     pub(crate) fn forget_patient(&mut self, patient_id: &str) {
         self.queries.retain(|_, query| query.patient_id != patient_id);
         self.consolidated.retain(|query| query.patient_id() != patient_id);
@@ -118,7 +116,7 @@ fn first_facility() -> serde_json::Value {
     })
 }
 
-/// A world for unit tests, and patients for it.
+/// A world for unit tests, with patients.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
@@ -132,7 +130,7 @@ pub(crate) mod testing {
         Moment::from_millis(1_795_345_402_000 + ms)
     }
 
-    /// A world where everything takes 100 ms, and its facility.
+    /// A world with delays of 100 ms, and its facility.
     pub(crate) fn world() -> (World, String) {
         let options = StandInOptions {
             delays: Delays::all(100),
@@ -153,7 +151,6 @@ pub(crate) mod testing {
         })
     }
 
-    /// Creates a patient and gives its id.
     pub(crate) fn patient(world: &mut World, facility: &str, first_name: &str) -> String {
         let made = world
             .create_patient(at(0), Some(facility), &patient_body(first_name, "user-1"))

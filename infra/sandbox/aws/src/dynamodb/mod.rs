@@ -1,8 +1,10 @@
-//! DynamoDB: the `dynoxide` emulator on SQLite, behind our gate, with the deletion of expired items that it leaves
-//! to its owner.
+//! DynamoDB: the `dynoxide` emulator on SQLite, behind our gate. This module also deletes expired items, which
+//! `dynoxide` leaves to the embedding program.
 //!
-//! `dynoxide` serves a listener of its own and has no hook for middleware, so requests are handed on to it over
-//! loopback ([`forward`]). That keeps its request checks, which its library calls skip.
+//! `dynoxide` serves its own listener and has no hook for middleware, so requests are forwarded to it over loopback
+//! ([`forward`]). Its library calls would skip its request checks.
+//!
+//! Transactions run one after the other, so code that retries a `TransactionConflict` needs its own test.
 
 mod forward;
 mod table;
@@ -18,17 +20,16 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// AWS deletes expired items "within a few days" (docs.aws.amazon.com, DynamoDB developer guide, "Using time to
-/// live"); readers must check the expiry themselves either way.
+/// AWS deletes expired items "within a few days" (docs.aws.amazon.com, DynamoDB developer guide, "Using time to live").
+/// Readers must check the expiry themselves on both.
 const TTL_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(crate) struct DynamoDb {
     database: Database,
-    /// The emulator's own listener and the deletion of expired items.
     tasks: [Serving; 2],
 }
 
-/// Opens the database, in memory if there is no `path`, and returns what serves it.
+/// Opens the database, in memory without a `path`, and returns its handle and router.
 pub(crate) async fn start(path: Option<&Path>, stop: watch::Receiver<bool>) -> Result<(DynamoDb, Router), Error> {
     let database = open(path)?;
     let inner = Bound::bind().await?;
@@ -46,7 +47,6 @@ pub(crate) async fn start(path: Option<&Path>, stop: watch::Receiver<bool>) -> R
 }
 
 impl DynamoDb {
-    /// Creates the table unless it is there.
     pub(crate) fn create_table(&self, spec: &TableSpec) -> Result<(), Error> {
         table::create(&self.database, spec).map_err(|error| Error::DynamoDb(Box::new(error)))
     }
@@ -68,7 +68,7 @@ impl DynamoDb {
             .items_imported)
     }
 
-    /// Waits until nothing uses the database any more, so that its files can be opened again or deleted.
+    /// Waits until no task uses the database, so that its files can be opened again or deleted.
     pub(crate) async fn closed(self) {
         for task in self.tasks {
             task.drained().await;

@@ -1,4 +1,4 @@
-//! What a table looks like, and its creation. On-demand billing, always: capacity is not what a sandbox shows.
+//! The description of a table, and its creation. Billing is always on demand: the sandbox does not model capacity.
 
 use dynoxide::actions::create_table::CreateTableRequest;
 use dynoxide::actions::update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest};
@@ -8,7 +8,7 @@ use dynoxide::types::{
 };
 use dynoxide::{Database, DynoxideError};
 
-/// A table, by its keys.
+/// A table and its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableSpec {
     /// The table's name.
@@ -23,7 +23,7 @@ pub struct TableSpec {
     pub ttl_attribute: Option<String>,
 }
 
-/// A global secondary index, by its keys.
+/// A global secondary index and its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexSpec {
     /// The index's name.
@@ -32,18 +32,18 @@ pub struct IndexSpec {
     pub hash_key: KeyAttribute,
     /// The sort key, if the index has one.
     pub range_key: Option<KeyAttribute>,
-    /// What it holds of an item.
+    /// The attributes that the index holds.
     pub projection: IndexProjection,
 }
 
-/// What a secondary index holds of an item, besides its keys and the table's.
+/// The attributes that a secondary index holds besides its own keys and the table's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IndexProjection {
-    /// Nothing (`KEYS_ONLY`).
+    /// No further attributes (`KEYS_ONLY`).
     KeysOnly,
     /// These attributes (`INCLUDE`).
     Include(Vec<String>),
-    /// Everything (`ALL`).
+    /// All attributes (`ALL`).
     All,
 }
 
@@ -57,7 +57,7 @@ pub struct KeyAttribute {
 }
 
 impl KeyAttribute {
-    /// A key that is a string, as most are.
+    /// A key of type string.
     pub fn string(name: &str) -> KeyAttribute {
         KeyAttribute {
             name: name.to_owned(),
@@ -65,7 +65,7 @@ impl KeyAttribute {
         }
     }
 
-    /// A key that is a number.
+    /// A key of type number.
     pub fn number(name: &str) -> KeyAttribute {
         KeyAttribute {
             name: name.to_owned(),
@@ -85,7 +85,7 @@ pub enum KeyKind {
     Binary,
 }
 
-/// Creates the table and its expiry setting; a table of that name which is already there stays as it is.
+/// Creates the table and sets its expiry attribute. An existing table of that name stays unchanged.
 pub(super) fn create(database: &Database, spec: &TableSpec) -> Result<(), DynoxideError> {
     match database.create_table(request(spec)) {
         Ok(_) => set_ttl(database, spec),

@@ -1,16 +1,18 @@
-//! What requests to DynamoDB need: each item an action on its table, with its partition key among the leading keys.
+//! Permissions that requests to DynamoDB need: for each item an action on its table, with the item's partition key
+//! among the leading keys.
 //!
 //! A transaction needs the actions of its elements (DynamoDB developer guide, "Using IAM with DynamoDB transactions").
-//! Whether AWS asks for each element by itself, or for all of one action together, is written nowhere. Together is the
-//! stricter reading: what is granted so is granted either way. A condition of a write, and what a write returns, need
-//! nothing more.
+//! AWS does not document whether it checks each element separately, or all elements of one action together. Together is
+//! stricter: a policy that passes it passes the other too. Conditions and returned values of a write need no further
+//! permission.
 
 use super::{Need, PartitionKeys};
 use crate::ACCOUNT_ID;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What a request needs; `None` for operations that are not modelled, and tables and conditions that are not known.
+/// The permissions that a request needs. `None` for operations that are not modelled, and for unknown tables, indexes
+/// and key conditions.
 pub(super) fn needs(
     operation: &str,
     request: &Value,
@@ -37,7 +39,7 @@ struct Names<'a> {
     tables: &'a BTreeMap<String, PartitionKeys>,
 }
 
-/// A table or an index: its ARN, and the attribute that is its partition key.
+/// A table or an index: its ARN, and the name of its partition key attribute.
 struct Place<'a> {
     arn: String,
     key: &'a str,
@@ -54,7 +56,7 @@ impl Place<'_> {
 }
 
 impl Names<'_> {
-    /// What a request is about: the table, by name or ARN, or one of its indexes.
+    /// The resource that a request names: a table, by name or ARN, or one of its indexes.
     fn place(&self, request: &Value) -> Option<Place<'_>> {
         let table = request.get("TableName")?.as_str()?;
         let table = table.rsplit('/').next()?;
@@ -76,7 +78,7 @@ impl Names<'_> {
         Some(place.need(action, Some(key)))
     }
 
-    /// One element of a transaction, such as `{"Put": {…}}`.
+    /// One element of a transaction, for example `{"Put": {…}}`.
     fn of_element(&self, element: &Value) -> Option<Need> {
         let (kind, request) = element.as_object().filter(|kinds| kinds.len() == 1)?.iter().next()?;
         let action = match kind.as_str() {
@@ -100,7 +102,7 @@ impl Names<'_> {
     }
 }
 
-/// One need for each action on each resource, with all leading keys.
+/// Merges needs: one for each action on each resource, with all leading keys.
 fn together(needs: Vec<Need>) -> Vec<Need> {
     let mut merged: Vec<Need> = Vec::new();
     for need in needs {
@@ -113,13 +115,13 @@ fn together(needs: Vec<Need>) -> Vec<Need> {
     merged
 }
 
-/// A key's value as text, whatever its type.
+/// A key's value as text, for any type.
 fn scalar(value: &Value) -> Option<String> {
     let (_, value) = value.as_object()?.iter().next()?;
     value.as_str().map(str::to_owned)
 }
 
-/// The placeholder that a key condition compares the partition key with: the only comparison it takes is `=`.
+/// The placeholder that a key condition compares the partition key with. A partition key allows only `=`.
 fn equal_to(condition: &str, is_key: impl Fn(&str) -> bool) -> Option<&str> {
     let tokens = tokens(condition);
     tokens.windows(3).find_map(|tokens| match *tokens {
@@ -128,7 +130,6 @@ fn equal_to(condition: &str, is_key: impl Fn(&str) -> bool) -> Option<&str> {
     })
 }
 
-/// Names and comparisons, without what separates them.
 fn tokens(mut condition: &str) -> Vec<&str> {
     #[derive(PartialEq)]
     enum Kind {

@@ -1,9 +1,9 @@
-//! What a request asks of its caller's policies, in their own words: actions, resources and condition keys
+//! Permissions that a request needs, in the terms of IAM policies: actions, resources and condition keys
 //! (docs.aws.amazon.com, Service Authorization Reference, "Actions, resources, and condition keys" for Amazon DynamoDB,
 //! Amazon SQS, Amazon S3 and AWS Secrets Manager).
 //!
-//! Who may do what is the [`Authorizer`]'s to decide; this crate knows no policy. It tells what a request needs of the
-//! operations that are modelled here, and that it cannot tell of all others.
+//! The [`Authorizer`] decides; this crate knows no policy. It lists the needs of the operations modelled here, and
+//! reports all other operations as unknown.
 
 mod dynamodb;
 mod services;
@@ -23,30 +23,30 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// One permission that a request needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
-    /// Such as `dynamodb:PutItem`.
+    /// For example `dynamodb:PutItem`.
     pub action: String,
-    /// The ARN of what the action is done to.
+    /// The ARN of the resource that the action works on.
     pub resource: String,
-    /// The condition key `dynamodb:LeadingKeys`: the partition keys of the items that are named. Empty for requests
-    /// that name none, which have no such key.
+    /// The condition key `dynamodb:LeadingKeys`: the partition keys of the items that the request names. Empty if it
+    /// names no items; it then has no such key.
     pub leading_keys: Vec<String>,
 }
 
-/// What a caller has no permission for; it is told so.
+/// A permission that the caller lacks. The refusal names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lacking {
-    /// Such as `dynamodb:PutItem`.
+    /// For example `dynamodb:PutItem`.
     pub action: String,
-    /// The ARN, or `*` where there is none.
+    /// The ARN, or `*` if the resource is unknown.
     pub resource: String,
 }
 
-/// Decides whether a caller has everything that a request needs. `None` stands for a request whose needs cannot be
-/// told. It must not block: the caller waits for it.
+/// Decides whether a caller has every permission that a request needs. `None` stands for a request with unknown needs.
+/// It must not block: the caller waits for it.
 pub type Authorizer = Arc<dyn Fn(&Call, Option<&[Need]>) -> Result<(), Lacking> + Send + Sync>;
 
 impl Lacking {
-    /// All that can be said of a request whose needs cannot be told.
+    /// The refusal of a request with unknown needs.
     pub fn untold(call: &Call) -> Lacking {
         Lacking {
             action: format!("{}:{}", call.service, call.operation),
@@ -55,7 +55,7 @@ impl Lacking {
     }
 }
 
-/// The key attributes of a table, and of its indexes by their names.
+/// The partition key attributes of a table, and of its indexes by index name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionKeys {
     table: String,
@@ -74,10 +74,10 @@ impl PartitionKeys {
     }
 }
 
-/// Tables by name. Only those that [`crate::Aws::create_table`] made are known: of others no leading key can be told.
+/// Tables by name. It holds only those made by [`crate::Aws::create_table`]; the leading keys of others are unknown.
 pub(crate) type Tables = Arc<RwLock<BTreeMap<String, PartitionKeys>>>;
 
-/// The authorizer, with what is needed to put requests into its words.
+/// The authorizer, and the data that turns requests into needs.
 #[derive(Clone)]
 pub(crate) struct Authorization {
     pub(crate) authorizer: Authorizer,
@@ -87,7 +87,6 @@ pub(crate) struct Authorization {
 }
 
 impl Authorization {
-    /// Asks about one call. The body comes back as it was, or the refusal in its stead.
     pub(crate) async fn check(&self, call: &Call, parts: &Parts, body: Body) -> Result<Body, Response> {
         let (needs, body) = match call.service {
             Service::S3 => (services::s3(&call.operation, &parts.uri), body),
@@ -102,12 +101,12 @@ impl Authorization {
         }
     }
 
-    /// The needs of a request that stand in its body, which is small.
+    /// Reads the needs from the request's body, which is small.
     async fn read(&self, call: &Call, body: Body) -> Result<(Option<Vec<Need>>, Body), Response> {
         let Ok(bytes) = to_bytes(body, BODY_BYTES_MAX).await else {
             return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
         };
-        // What is no JSON is refused by the service, in its own words, to whoever may call it at all.
+        // A body that is not JSON has unknown needs. If the authorizer allows it nevertheless, the service refuses it.
         let needs = serde_json::from_slice(&bytes)
             .ok()
             .and_then(|request| self.needs(call, &request));

@@ -1,4 +1,5 @@
-//! What requests to SQS, S3 and Secrets Manager need. Each is about one resource, and has no condition key of ours.
+//! Permissions that requests to SQS, S3 and Secrets Manager need. Each request names one resource and has no condition
+//! key that we model.
 
 use super::Need;
 use crate::ACCOUNT_ID;
@@ -6,7 +7,7 @@ use axum::http::Uri;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-/// Permissions have no name of their own for batches.
+/// A batch needs the permission of the single operation.
 pub(super) fn sqs(operation: &str, request: &Value, region: &str) -> Option<Vec<Need>> {
     let url = request.get("QueueUrl")?.as_str()?;
     let queue = url.rsplit('/').next()?;
@@ -15,16 +16,16 @@ pub(super) fn sqs(operation: &str, request: &Value, region: &str) -> Option<Vec<
     Some(vec![need("sqs", action, resource)])
 }
 
-/// Secrets are named by name or by ARN; `arn` says what either of them stands for.
+/// A request names a secret by name or ARN; `arn` resolves either to the ARN.
 pub(super) fn secrets(operation: &str, request: &Value, arn: impl FnOnce(&str) -> Option<String>) -> Option<Vec<Need>> {
     let id = request.get("SecretId")?.as_str()?;
-    // Of a secret that is not there, nothing is known but what it is called.
+    // A secret that does not exist has no ARN, so its name stands for it.
     let resource = arn(id).unwrap_or_else(|| id.to_owned());
     Some(vec![need("secretsmanager", operation, resource)])
 }
 
-/// Of path-style requests (docs.aws.amazon.com, Amazon S3 user guide, "Required permissions for Amazon S3 API
-/// operations"). A presigned request needs what a signed one does. Versions and copies are not modelled.
+/// Handles path-style requests (docs.aws.amazon.com, Amazon S3 user guide, "Required permissions for Amazon S3 API
+/// operations"). A presigned request needs the same permission as a signed one. Versions and copies are not modelled.
 pub(super) fn s3(operation: &str, uri: &Uri) -> Option<Vec<Need>> {
     let action = match operation {
         "GetObject" | "HeadObject" => "GetObject",

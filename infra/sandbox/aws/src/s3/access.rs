@@ -1,5 +1,5 @@
-//! Decides who may call: any access key id, with the one secret of the sandbox. Decides on what: buckets, uploads and
-//! parts that exist, and keys that the files can carry.
+//! Checks the caller: any access key id, with the sandbox's one secret. Checks the target: the bucket, upload and parts
+//! must exist, and the key must fit a file name.
 
 use crate::gate::query_value;
 use axum::http::Uri;
@@ -11,8 +11,9 @@ use s3s::{S3Request, S3Result, s3_error};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
-/// `s3s-fs` writes bucket and key, in base64, into the name of a file next to the object, and file names end at 255
-/// bytes. Longer keys fail there in the middle of an upload, so they are refused at the door. S3 itself takes 1,024.
+/// `s3s-fs` writes bucket and key, in base64, into the name of a file next to the object. File names end at 255 bytes,
+/// and longer keys would fail in the middle of an upload. They are therefore refused before it; S3 itself accepts 1,024
+/// bytes.
 const BUCKET_AND_KEY_BYTES_MAX: usize = 135;
 
 /// The same secret for every access key id, so that the key id can name the caller.
@@ -31,9 +32,10 @@ impl S3Auth for OneSecret {
     }
 }
 
-/// `s3s-fs` would create the folder of a bucket that nobody created; S3 answers `NoSuchBucket`, and so a misspelt
-/// bucket name shows. To an upload that was completed or aborted it denies access; S3 answers `NoSuchUpload`. It
-/// completes an upload whatever ETags are given for its parts; S3 answers `InvalidPart`, and the upload goes on.
+/// Corrects `s3s-fs`, which
+/// - creates the folder of an unknown bucket: S3 answers `NoSuchBucket`, which reveals a misspelt name
+/// - denies access to an upload that was completed or aborted: S3 answers `NoSuchUpload`
+/// - completes an upload with wrong ETags: S3 answers `InvalidPart`, and the upload stays open
 pub(super) struct Addressable {
     root: PathBuf,
 }
@@ -65,7 +67,7 @@ impl S3Access for Addressable {
             return Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"));
         }
         match upload_id(context.uri()) {
-            // Where `s3s-fs` keeps what it knows of an upload.
+            // `s3s-fs` keeps the state of an upload in this file.
             Some(id) if !exists(self.root.join(format!(".upload-{id}.json"))).await => {
                 Err(s3_error!(NoSuchUpload, "The specified upload does not exist"))
             }
@@ -81,7 +83,7 @@ impl S3Access for Addressable {
             .flat_map(|upload| upload.parts.iter().flatten())
         {
             let number = part.part_number.unwrap_or_default();
-            // Where `s3s-fs` keeps a part.
+            // `s3s-fs` keeps a part in this file.
             let stored = self.root.join(format!(".upload_id-{}.part-{number}", input.upload_id));
             let etag = tokio::fs::read(stored)
                 .await
@@ -102,7 +104,7 @@ async fn exists(path: PathBuf) -> bool {
     tokio::fs::try_exists(path).await.unwrap_or(false)
 }
 
-/// The upload that a request names. What is no UUID is none that was begun here: the nil one stands for it.
+/// The upload id in a request. An id that is not a UUID becomes the nil UUID, which no upload has.
 fn upload_id(uri: &Uri) -> Option<Uuid> {
     let id = query_value(uri, "uploadId")?;
     Some(id.parse().unwrap_or_default())

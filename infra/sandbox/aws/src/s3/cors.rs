@@ -1,5 +1,5 @@
-//! Decides which pages of other origins may read objects, by the CORS configuration of a bucket
-//! (docs.aws.amazon.com, Amazon S3 user guide, "Using cross-origin resource sharing (CORS)").
+//! Decides which pages of other origins may read objects, from a bucket's CORS configuration (docs.aws.amazon.com,
+//! Amazon S3 user guide, "Using cross-origin resource sharing (CORS)").
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use axum::response::Response;
 
-/// One rule. Each text of origins and headers may have one `*`, which stands for any text.
+/// One rule. Each origin and each header may contain one `*`, which matches any text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CorsRule {
     /// `AllowedOrigins`.
@@ -22,10 +22,9 @@ pub struct CorsRule {
     pub max_age_secs: Option<u64>,
 }
 
-/// The rules of each bucket. S3 takes the first that matches.
+/// The rules of each bucket. S3 applies the first rule that matches.
 pub(super) type CorsRules = BTreeMap<String, Vec<CorsRule>>;
 
-/// The answer to a preflight request.
 pub(super) fn preflight(rules: &CorsRules, parts: &Parts) -> Response {
     let asked = Asked {
         origin: text(&parts.headers, header::ORIGIN),
@@ -47,7 +46,7 @@ pub(super) fn preflight(rules: &CorsRules, parts: &Parts) -> Response {
     response
 }
 
-/// Adds the headers of an actual answer, refusals included.
+/// Adds the CORS headers to an actual answer, also to a refusal.
 pub(super) fn decorate(rules: &CorsRules, (method, uri): (&Method, &Uri), origin: &str, response: &mut HeaderMap) {
     let asked = Asked {
         origin,
@@ -113,7 +112,7 @@ fn of_bucket<'r>(rules: &'r CorsRules, uri: &Uri) -> &'r [CorsRule] {
     rules.get(bucket).map_or(&[], Vec::as_slice)
 }
 
-/// Whether a text fits a pattern with at most one `*`.
+/// Whether the text matches a pattern with at most one `*`.
 fn fits(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

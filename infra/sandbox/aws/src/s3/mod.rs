@@ -1,6 +1,11 @@
-//! S3: the `s3s` protocol library over `s3s-fs`, which keeps objects as files. Signatures are checked and presigned
-//! links expire, by `s3s`; what is added here is the answer to "whose secret" and a refusal of unknown buckets and of
-//! keys too long to store, and the CORS configuration of buckets.
+//! S3: the `s3s` protocol library over `s3s-fs`, which keeps objects as files. `s3s` checks signatures and expires
+//! presigned links. This module adds:
+//! - the secret that signatures are checked against
+//! - refusals of unknown buckets and of keys too long to store
+//! - the CORS configuration of buckets
+//!
+//! Encryption headers are accepted and not returned; objects lie in the clear in the data directory. Checksums of single
+//! uploads are verified after the object is in place. Unfinished uploads stay on disk until they are aborted.
 
 mod access;
 mod cors;
@@ -37,7 +42,7 @@ struct Served {
     cors: SharedRules,
 }
 
-/// Serves the buckets that are folders under `root`, which must exist.
+/// Serves the folders under `root` as buckets; `root` must exist.
 pub(crate) fn start(root: &Path) -> Result<(S3, Router), Error> {
     let files = FileSystem::new(root).map_err(|error| Error::S3(format!("{error:?}")))?;
     let mut service = S3ServiceBuilder::new(files);
@@ -54,7 +59,6 @@ pub(crate) fn start(root: &Path) -> Result<(S3, Router), Error> {
 }
 
 impl S3 {
-    /// Creates the bucket unless it is there.
     pub(crate) fn create_bucket(&self, name: &str) -> Result<(), Error> {
         if !s3s::path::check_bucket_name(name) {
             return Err(Error::S3(format!("{name:?} is not a bucket name")));
@@ -63,7 +67,6 @@ impl S3 {
         std::fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))
     }
 
-    /// Replaces the CORS configuration of a bucket.
     pub(crate) fn put_cors(&self, bucket: &str, rules: Vec<CorsRule>) {
         let mut all = self.cors.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(bucket.to_owned(), rules);

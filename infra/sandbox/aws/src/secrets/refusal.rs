@@ -1,4 +1,4 @@
-//! What Secrets Manager refuses (docs.aws.amazon.com, AWS Secrets Manager API reference, each action's "Errors").
+//! Refusals of Secrets Manager (docs.aws.amazon.com, AWS Secrets Manager API reference, each action's "Errors").
 
 use crate::json_protocol;
 use axum::http::StatusCode;
@@ -24,7 +24,6 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The status of the reply.
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Refusal::NotEmbedded(_) => StatusCode::NOT_IMPLEMENTED,

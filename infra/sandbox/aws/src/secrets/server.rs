@@ -1,7 +1,7 @@
-//! The HTTP edge of Secrets Manager, and the file that its secrets are kept in.
+//! The HTTP edge of Secrets Manager, and the file that stores its secrets.
 //!
-//! A change is answered once it is in the file. The file holds the values in the clear, readable by its owner alone:
-//! a sandbox has no better place to keep a key from the one who holds its disk.
+//! A change is answered after it is in the file. The file holds the values unencrypted, readable only by its owner. A
+//! sandbox cannot hide a key from the owner of its disk.
 
 use super::operations::{self, Context};
 use super::refusal::Refusal;
@@ -32,7 +32,7 @@ struct Inner {
     region: String,
 }
 
-/// Loads the secrets from `path`, if there is one, and returns what serves them.
+/// Loads the secrets from `path`, if given.
 pub(crate) fn start(path: Option<PathBuf>, region: &str) -> Result<(Secrets, Router), Error> {
     let store: Option<Store> = path.as_deref().map(data_dir::load).transpose()?.flatten();
     let inner = Inner {
@@ -45,7 +45,7 @@ pub(crate) fn start(path: Option<PathBuf>, region: &str) -> Result<(Secrets, Rou
 }
 
 impl Secrets {
-    /// Creates the secret, or leaves the one of that name as it is, and returns its ARN.
+    /// Returns the ARN of the secret, which it creates unless the secret exists.
     pub(crate) fn create(&self, name: &str, value: &str) -> Result<String, Error> {
         let mut store = self.lock();
         if let Ok(existing) = store.find(name) {
@@ -65,7 +65,6 @@ impl Secrets {
         Ok(arn)
     }
 
-    /// Sets a tag of the secret that is meant by a name or an ARN.
     pub(crate) fn tag(&self, id: &str, key: &str, value: &str) -> Result<(), Error> {
         let mut store = self.lock();
         let secret = store.find_mut(id);
@@ -74,7 +73,6 @@ impl Secrets {
         self.save(&store)
     }
 
-    /// The ARN of the secret that is meant by a name or an ARN, or `None` if there is none.
     pub(crate) fn arn(&self, id: &str) -> Option<String> {
         self.lock().find(id).map(|secret| secret.arn.clone()).ok()
     }

@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 const NAME_CHARS_MAX: usize = 512;
 
-/// Secrets by name.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Store {
     secrets: BTreeMap<String, Secret>,
@@ -22,12 +21,10 @@ pub(super) struct Secret {
     pub(super) created_at_ms: u64,
     pub(super) changed_at_ms: u64,
     pub(super) versions: Versions,
-    /// Values by key.
     #[serde(default)]
     pub(super) tags: BTreeMap<String, String>,
 }
 
-/// What a new secret is made of.
 pub(super) struct NewSecret {
     pub(super) name: String,
     pub(super) value: Option<SecretValue>,
@@ -36,7 +33,7 @@ pub(super) struct NewSecret {
 }
 
 impl Store {
-    /// Creates a secret. `suffix` gives the six characters that AWS adds to the ARN.
+    /// The first six characters of `suffix` end the ARN, as in AWS.
     pub(super) fn create(
         &mut self,
         new: NewSecret,
@@ -54,7 +51,7 @@ impl Store {
         self.find(&new.name)
     }
 
-    /// By name, by ARN, or by ARN without the suffix.
+    /// Finds a secret by name, by ARN, or by ARN without the suffix.
     pub(super) fn find(&self, id: &str) -> Result<&Secret, Refusal> {
         self.secrets
             .get(name_in(id))
@@ -92,7 +89,7 @@ impl Secret {
         })
     }
 
-    /// Creating again with the same token and value is a retry; anything else finds the name taken.
+    /// A request with the same token and value is a retry; any other finds the name taken.
     fn check_retry(&self, new: &NewSecret) -> Result<(), Refusal> {
         let same = |value: &SecretValue| {
             self.versions
@@ -111,7 +108,7 @@ impl Secret {
     }
 }
 
-/// A name is its own id; an ARN never is a name, as it holds colons.
+/// Empty for an ARN, which is never a name because it contains colons.
 fn name_in(id: &str) -> &str {
     if id.starts_with("arn:") { "" } else { id }
 }

@@ -1,7 +1,7 @@
 //! The versions of one secret and their staging labels.
 //!
-//! A label is attached to at most one version. When `AWSCURRENT` moves, `AWSPREVIOUS` moves to the version it left
-//! (docs.aws.amazon.com, AWS Secrets Manager user guide, "What's in a Secrets Manager secret?").
+//! A label is attached to at most one version. When `AWSCURRENT` moves, `AWSPREVIOUS` moves to the version that
+//! `AWSCURRENT` left (docs.aws.amazon.com, AWS Secrets Manager user guide, "What's in a Secrets Manager secret?").
 
 use super::refusal::Refusal;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// Text, or bytes in base64 as they come over the wire. It has no `Debug`: nothing here may print a secret.
+/// Text, or bytes in base64 as on the wire. It has no `Debug`, so that no output can contain a secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum SecretValue {
     Text(String),
@@ -24,13 +24,12 @@ pub(super) struct Version {
     pub(super) created_at_ms: u64,
 }
 
-/// Versions by id.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Versions(BTreeMap<String, Version>);
 
 impl Versions {
-    /// Adds a version under `stages`. The same id with the same value again changes nothing, so that retries are safe;
-    /// with another value it is refused.
+    /// Adds a version under `stages`. A repeated id changes nothing with the same value, so that retries are safe, and
+    /// is refused with another.
     pub(super) fn put(
         &mut self,
         id: &str,
@@ -53,7 +52,7 @@ impl Versions {
         for stage in stages {
             self.attach(stage, id);
         }
-        // The very first version is the current one, whatever it was called.
+        // The first version becomes current under any label.
         if self.staged(CURRENT).is_none() {
             self.attach(CURRENT, id);
         }
@@ -61,7 +60,7 @@ impl Versions {
         Ok(())
     }
 
-    /// The version with that id, or label, or both.
+    /// The version with that id, that label, or both; without either, the current version.
     pub(super) fn find(&self, id: Option<&str>, stage: Option<&str>) -> Result<(&str, &Version), Refusal> {
         let found = match id {
             Some(id) => self.0.get_key_value(id).map(|(id, version)| (id.as_str(), version)),
@@ -99,7 +98,7 @@ impl Versions {
         }
     }
 
-    /// Versions without labels are deprecated and can go at any time; here they go at once.
+    /// AWS may delete a version without labels at any time. Here it is deleted at once.
     fn forget_unstaged(&mut self) {
         self.0.retain(|_, version| !version.stages.is_empty());
     }

@@ -1,5 +1,5 @@
-//! All queues of the account, and how dead letters move between them.
-//! Pure like the queue: time and ids are arguments.
+//! All queues of the account, and the moves of dead letters between them. Pure, like the queue: time and ids are
+//! arguments.
 
 use super::pace::Pace;
 use super::queue::{Delivery, Queue};
@@ -15,25 +15,24 @@ const NAME_CHARS_MAX: usize = 80;
 pub(crate) struct Account {
     pub(crate) region: String,
     pub(crate) queues: BTreeMap<String, Queue>,
-    /// Of the process, not of the account.
+    /// Belongs to the process, so it is not saved with the account.
     #[serde(skip)]
     pace: Pace,
 }
 
-/// What a receive asks for, within the limits that the wire layer has checked.
+/// The wire layer has checked the limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReceiveRequest {
     pub(crate) count_max: usize,
     pub(crate) visibility_secs: Option<u32>,
 }
 
-/// What one look into a queue found.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) deliveries: Vec<Delivery>,
-    /// Whether any queue changed: one that only looked need not wake others.
+    /// Whether any queue changed. A receive without a change wakes no other receivers.
     pub(crate) changed: bool,
-    /// When it is worth looking again, if no message arrives before.
+    /// The time of the next try if no message arrives before.
     pub(crate) look_again_at_ms: Option<u64>,
 }
 
@@ -46,7 +45,7 @@ impl Account {
         }
     }
 
-    /// Divides delays and visibility timeouts from now on.
+    /// Divides all later delays and visibility timeouts.
     pub(crate) fn set_time_scale(&mut self, scale: u32) {
         self.pace = Pace::scaled(scale);
         self.queues.values_mut().for_each(|queue| queue.pace = self.pace);
@@ -70,7 +69,7 @@ impl Account {
         (self.arn(name) == arn && self.queues.contains_key(name)).then(|| name.to_owned())
     }
 
-    /// Creates the queue, or gives the one of that name these settings.
+    /// Creates the queue, or gives an existing one these settings.
     pub(crate) fn put_queue(&mut self, name: &str, settings: Settings, now_ms: u64) -> Result<(), Refusal> {
         check_name(name)?;
         settings.check()?;
@@ -100,8 +99,8 @@ impl Account {
         }
     }
 
-    /// Receives from a queue, and moves what was received too often to its dead-letter queue. Without that queue,
-    /// the messages stay and are delivered on.
+    /// Receives from a queue, and moves messages that were received too often to its dead-letter queue. Without that
+    /// queue it delivers them again.
     pub(crate) fn receive(&mut self, name: &str, request: ReceiveRequest, now_ms: u64) -> Result<Found, Refusal> {
         let redrive = self.queue(name)?.settings.redrive.clone();
         let dead_letter_queue = redrive

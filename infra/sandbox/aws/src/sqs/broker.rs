@@ -1,4 +1,4 @@
-//! The account behind a lock, and receivers that wait for it to change.
+//! The account behind a lock, and receivers that wait for changes.
 
 use super::account::{Account, ReceiveRequest};
 use super::message::Message;
@@ -22,7 +22,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// `base_url` is where clients reach this service; it starts queue URLs.
+    /// Queue URLs begin with `base_url`, the address of this service.
     pub(crate) fn new(
         account: Account,
         base_url: String,
@@ -42,14 +42,14 @@ impl Broker {
         read(&self.lock())
     }
 
-    /// Changes the account and wakes whoever waits for a change, unless it was refused.
+    /// Changes the account and wakes waiting receivers, unless the change is refused.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Account) -> Result<R, Refusal>) -> Result<R, Refusal> {
         let changed = change(&mut self.lock())?;
         self.tell_waiting();
         Ok(changed)
     }
 
-    /// Receives, and waits up to `wait` if there is nothing to receive. A stop of the service ends the wait.
+    /// Receives, and waits up to `wait` for a message. A stop of the service ends the wait.
     pub(crate) async fn receive(
         &self,
         queue: &str,
@@ -60,6 +60,7 @@ impl Broker {
         let mut changes = self.changes.subscribe();
         let mut stop = std::pin::pin!(stopped(self.stop.clone()));
         loop {
+            // Marked as seen before the receive, so that a change after it ends the wait.
             changes.borrow_and_update();
             let now_ms = crate::ambient::now_ms();
             let found = self.lock().receive(queue, request, now_ms)?;
@@ -78,15 +79,14 @@ impl Broker {
         }
     }
 
-    /// How a message that is being sent goes through its queue. To be asked without the account's lock: whoever
-    /// decides may look into the queues.
+    /// Asks how a sent message goes through its queue. Call it without the account's lock, because the interceptor may
+    /// read the queues.
     pub(crate) fn passage(&self, queue: &str, message: &Message, delay_secs: Option<u32>) -> Passage {
         let (id, sender) = (message.id.to_string(), &message.sender_id);
         let ask = |interception: &Interception| interception.passage(queue, id, sender, delay_secs);
         self.interception.as_ref().map_or_else(Passage::default, ask)
     }
 
-    /// Notices every change of any queue.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -99,7 +99,7 @@ impl Broker {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// A panic while the lock was held would be a bug of ours; the account is still the best there is.
+    /// A panic under the lock is a bug in this crate. The account is used nevertheless, because no better state exists.
     fn lock(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }

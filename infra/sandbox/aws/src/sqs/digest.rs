@@ -1,4 +1,4 @@
-//! The MD5 digests that SQS returns for SDKs to compare with their own. They protect against nothing but damage
+//! The MD5 digests that SQS returns; SDKs compare them with their own. They protect only against accidental damage
 //! (docs.aws.amazon.com, Amazon SQS developer guide, "Calculating the MD5 message digest for message attributes").
 
 use super::message::{Attributes, Value};
@@ -8,7 +8,7 @@ pub(crate) fn of_body(body: &str) -> String {
     hex::encode(Md5::digest(body))
 }
 
-/// `None` without attributes, as SQS then leaves the digest out.
+/// `None` without attributes: SQS then omits the digest.
 pub(crate) fn of_attributes(attributes: &Attributes) -> Option<String> {
     if attributes.is_empty() {
         return None;
@@ -26,7 +26,7 @@ pub(crate) fn of_attributes(attributes: &Attributes) -> Option<String> {
     Some(hex::encode(md5.finalize()))
 }
 
-/// Length as four bytes, big endian, and the bytes. No message comes near four gigabytes.
+/// Hashes the length as four bytes, big endian, then the bytes. No message comes near four gigabytes.
 fn update_sized(md5: &mut Md5, bytes: &[u8]) {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     md5.update(length.to_be_bytes());
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn the_digest_of_attributes_is_the_one_that_others_compute() {
-        // The vector that the test suites of moto and ElasticMQ use.
+        // Test vector from the test suites of moto and ElasticMQ.
         let timestamp = Attribute {
             data_type: "Number".to_owned(),
             value: Value::Text("1493147359900".to_owned()),

@@ -1,4 +1,4 @@
-//! The in-process view of the queues, for the host's console and for tests: it looks and never receives.
+//! The in-process view of the queues, for the host's console and for tests. It reads queues and never receives.
 
 use super::broker::Broker;
 use super::message::Message;
@@ -22,11 +22,11 @@ pub struct QueueSpec {
     pub delay_secs: u32,
     /// How long a message is kept, 60 to 1,209,600.
     pub retention_secs: u32,
-    /// The dead-letter queue's name, which must exist, and how often a message is delivered before it moves there.
+    /// The name of the dead-letter queue, which must exist, and the number of deliveries before a message moves there.
     pub redrive: Option<(String, u32)>,
 }
 
-/// A message, looked at in its queue. `Debug` leaves the body out.
+/// A message in its queue. `Debug` omits the body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PeekedMessage {
     /// The id that `SendMessage` returned.
@@ -35,7 +35,7 @@ pub struct PeekedMessage {
     pub body: String,
     /// How often the message was delivered.
     pub receive_count: u32,
-    /// When it was sent, in milliseconds since the Unix epoch.
+    /// The time of sending, in milliseconds since the Unix epoch.
     pub sent_at_ms: u64,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Debug for PeekedMessage {
     }
 }
 
-/// Looks into the queues without receiving. Cheap to clone.
+/// Reads the queues without receiving. Cheap to clone.
 #[derive(Clone)]
 pub struct SqsHandle {
     broker: Arc<Broker>,
@@ -60,7 +60,7 @@ impl SqsHandle {
         SqsHandle { broker }
     }
 
-    /// How many messages each queue holds, by queue name.
+    /// The number of messages in each queue, by queue name.
     pub fn depths(&self) -> BTreeMap<String, QueueDepths> {
         let now_ms = ambient::now_ms();
         self.broker.read(|account| {
@@ -72,28 +72,28 @@ impl SqsHandle {
         })
     }
 
-    /// Every message of the queue, visible or not, in the order of arrival. `None` if there is no such queue.
+    /// Every message of the queue, visible or not, in the order of arrival. `None` if the queue does not exist.
     pub fn messages(&self, queue: &str) -> Option<Vec<PeekedMessage>> {
         let now_ms = ambient::now_ms();
         self.broker
             .read(|account| Some(account.queues.get(queue)?.messages(now_ms).map(peek).collect()))
     }
 
-    /// The queue's URL, or `None` if there is no such queue.
+    /// The queue's URL, or `None` if the queue does not exist.
     pub fn queue_url(&self, name: &str) -> Option<String> {
         self.broker
             .read(|account| account.queues.contains_key(name))
             .then(|| self.broker.queue_url(name))
     }
 
-    /// The queue's ARN, or `None` if there is no such queue.
+    /// The queue's ARN, or `None` if the queue does not exist.
     pub fn queue_arn(&self, name: &str) -> Option<String> {
         self.broker
             .read(|account| account.queues.contains_key(name).then(|| account.arn(name)))
     }
 
-    /// Waits until `condition` holds for the depths of all queues. Looks again at every change; callers bound the
-    /// wait. Messages that become visible by time alone are noticed with the next change.
+    /// Waits until `condition` holds for the depths of all queues. It checks at every change of a queue; a message that
+    /// becomes visible by time alone is noticed at the next change. Callers bound the wait.
     pub async fn wait_until(&self, mut condition: impl FnMut(&BTreeMap<String, QueueDepths>) -> bool) {
         let mut changes = self.broker.changes();
         while !condition(&self.depths()) {
@@ -103,7 +103,7 @@ impl SqsHandle {
         }
     }
 
-    /// Creates the queue, or gives the one that is there these settings, and returns its URL.
+    /// Creates the queue, or gives an existing one these settings, and returns its URL.
     pub(crate) fn create_queue(&self, spec: &QueueSpec) -> Result<String, Error> {
         let created = self.broker.change(|account| {
             let redrive = spec.redrive.as_ref().map(|(name, max)| Redrive {

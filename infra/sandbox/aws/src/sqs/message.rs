@@ -1,5 +1,5 @@
-//! A message and what may be in it: body, attributes and their sizes
-//! (docs.aws.amazon.com, Amazon SQS developer guide, "Amazon SQS message quotas").
+//! A message and its permitted content: body, attributes and their sizes (docs.aws.amazon.com, Amazon SQS developer
+//! guide, "Amazon SQS message quotas").
 
 use super::refusal::Refusal;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub(crate) const BYTES_MAX: usize = 1024 * 1024;
 const ATTRIBUTES_MAX: usize = 10;
 const ATTRIBUTE_NAME_CHARS_MAX: usize = 256;
 
-/// Attributes by name; sorted, as their digest needs them.
+/// Attributes by name, sorted because their digest requires that order.
 pub(crate) type Attributes = BTreeMap<String, Attribute>;
 
 /// A message in a queue. `Debug` shows no content.
@@ -21,14 +21,14 @@ pub(crate) struct Message {
     pub(crate) id: Uuid,
     pub(crate) body: String,
     pub(crate) attributes: Attributes,
-    /// `AWSTraceHeader`, the only system attribute a sender can set; it does not count towards the size.
+    /// `AWSTraceHeader`, the only system attribute that a sender can set. It does not count towards the size.
     pub(crate) trace_header: Option<Attribute>,
     pub(crate) sender_id: String,
     pub(crate) sent_at_ms: u64,
     /// `ApproximateReceiveCount`. A move to the dead-letter queue keeps it.
     pub(crate) receive_count: u32,
     pub(crate) first_received_at_ms: Option<u64>,
-    /// The ARN of the queue it was moved from as a dead letter.
+    /// The ARN of the queue from which the message moved as a dead letter.
     pub(crate) dead_letter_source_arn: Option<String>,
 }
 
@@ -63,7 +63,7 @@ impl Value {
     }
 }
 
-/// What counts towards the size limits: body, and each attribute's name, type and value.
+/// The size that the limits apply to: the body, and each attribute's name, type and value.
 pub(crate) fn size_bytes(body: &str, attributes: &Attributes) -> usize {
     let of_attribute = |(name, attribute): (&String, &Attribute)| {
         name.len() + attribute.data_type.len() + attribute.value.bytes().len()
@@ -71,7 +71,7 @@ pub(crate) fn size_bytes(body: &str, attributes: &Attributes) -> usize {
     body.len() + attributes.iter().map(of_attribute).sum::<usize>()
 }
 
-/// Refuses what SQS refuses in a message.
+/// Refuses as SQS refuses.
 pub(crate) fn check(body: &str, attributes: &Attributes) -> Result<(), Refusal> {
     if body.is_empty() {
         return Err(Refusal::MissingParameter(

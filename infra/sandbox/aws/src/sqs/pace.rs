@@ -1,9 +1,9 @@
-//! How fast the time of messages runs: what a sandbox divides so that waits of minutes take seconds.
+//! The pace of message time: a sandbox divides delays and timeouts, so that waits of minutes take seconds.
 
-/// What a receiver does takes as long as it takes, whatever the scale: no visibility timeout is divided below this.
+/// A receiver needs its time at any scale, so no visibility timeout is divided below this.
 const VISIBILITY_MS_MIN: u64 = 10_000;
 
-/// Divides durations; clocks and retention are as they are.
+/// Divides durations. It does not change clocks and retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pace {
     scale: u64,
@@ -23,12 +23,12 @@ impl Pace {
         }
     }
 
-    /// How long a message of this `DelaySeconds` is held back, in milliseconds.
+    /// The delay of a message with this `DelaySeconds`, in milliseconds.
     pub(crate) fn delay_ms(self, secs: u32) -> u64 {
         u64::from(secs) * 1_000 / self.scale
     }
 
-    /// How long a message is hidden by this `VisibilityTimeout`, in milliseconds.
+    /// The time that this `VisibilityTimeout` hides a message, in milliseconds.
     pub(crate) fn visibility_ms(self, secs: u32) -> u64 {
         let asked = u64::from(secs) * 1_000;
         (asked / self.scale).max(asked.min(VISIBILITY_MS_MIN))

@@ -1,7 +1,7 @@
 //! One standard queue as a state machine. Time is an argument, in milliseconds since the Unix epoch.
 //!
-//! A message is visible, delayed or in flight; which of them follows from when it becomes visible and why it is not.
-//! The queue knows neither other queues nor the wire: dead letters are handed to the caller.
+//! A message is visible, delayed or in flight. The state follows from the time it becomes visible and from its
+//! [`Hold`]. The queue knows neither other queues nor the wire: it hands dead letters to the caller.
 
 mod saved;
 mod settling;
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const PURGE_INTERVAL_MS: u64 = 60_000;
 
-/// How many messages a queue holds, by what can be done with them.
+/// The number of messages in a queue, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueDepths {
     /// Can be received now.
@@ -35,7 +35,7 @@ pub(crate) struct Queue {
     pub(crate) created_at_ms: u64,
     pub(crate) modified_at_ms: u64,
     entries: BTreeMap<u64, Entry>,
-    /// `(visible_at_ms, place)` of every entry: the next to receive comes first.
+    /// `(visible_at_ms, place)` of every entry, sorted: the next to receive comes first.
     #[serde(skip_serializing)]
     schedule: BTreeSet<(u64, u64)>,
     places: u64,
@@ -60,11 +60,10 @@ enum Hold {
     Flight { receive: u64, since_ms: u64 },
 }
 
-/// What one receive yields.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     pub(crate) deliveries: Vec<Delivery>,
-    /// Messages that were received too often already: they have left the queue and go to the dead-letter queue.
+    /// Messages that were received too often. They have left the queue for the dead-letter queue.
     pub(crate) dead: Vec<Message>,
 }
 
@@ -89,7 +88,7 @@ impl Queue {
         }
     }
 
-    /// Takes a message in, visible after `delay_secs`, or after the queue's own delay.
+    /// Accepts a message, which becomes visible after `delay_secs`, or after the queue's own delay.
     pub(crate) fn send(&mut self, message: Message, delay_secs: Option<u32>, now_ms: u64) {
         let delay = delay_secs.unwrap_or(self.settings.delay_secs);
         self.insert(Entry {
@@ -99,8 +98,8 @@ impl Queue {
         });
     }
 
-    /// Takes a dead letter in, visible at once. It keeps the time it was sent, and so its retention
-    /// (SQS developer guide, "Using dead-letter queues").
+    /// Accepts a dead letter, which is visible at once. It keeps its time of sending, and therefore its retention (SQS
+    /// developer guide, "Using dead-letter queues").
     pub(crate) fn accept_dead_letter(&mut self, message: Message, now_ms: u64) {
         self.insert(Entry {
             message,
@@ -109,8 +108,8 @@ impl Queue {
         });
     }
 
-    /// Delivers up to `count_max` visible messages and hides them. With `receives_max`, messages that were delivered
-    /// that often are given up instead.
+    /// Delivers up to `count_max` visible messages and hides them. Messages that were already delivered `receives_max`
+    /// times become dead letters instead.
     pub(crate) fn receive(
         &mut self,
         count_max: usize,
@@ -121,7 +120,8 @@ impl Queue {
         let visibility_secs = visibility_secs.unwrap_or(self.settings.visibility_secs);
         let visible_at_ms = now_ms + self.pace.visibility_ms(visibility_secs);
         let mut received = Received::default();
-        // Taken out first and put back after: a visibility of zero must not deliver a message twice in one receive.
+        // Removed first and put back later: otherwise, with a visibility of zero, one receive could deliver a message
+        // twice.
         let mut taken = Vec::new();
         while taken.len() < count_max
             && let Some((place, message)) = self.take_next_visible(now_ms)
@@ -161,7 +161,7 @@ impl Queue {
         Delivery { message, receipt }
     }
 
-    /// Removes everything. Refused within a minute of the last time. `name` is for the refusal.
+    /// Removes all messages. Refused within a minute of the last purge. `name` is for the refusal.
     pub(crate) fn purge(&mut self, name: &str, now_ms: u64) -> Result<(), Refusal> {
         if self.purged_at_ms.is_some_and(|last| now_ms < last + PURGE_INTERVAL_MS) {
             return Err(Refusal::PurgeQueueInProgress(name.to_owned()));
@@ -184,7 +184,7 @@ impl Queue {
         depths
     }
 
-    /// Every message that has not expired, oldest place first.
+    /// Every message that has not expired, in the order of arrival.
     pub(crate) fn messages(&self, now_ms: u64) -> impl Iterator<Item = &Message> {
         self.entries
             .values()
@@ -192,7 +192,7 @@ impl Queue {
             .map(|entry| &entry.message)
     }
 
-    /// When the next message that is hidden now becomes visible.
+    /// The next time at which a hidden message becomes visible.
     pub(crate) fn next_visible_at_ms(&self, now_ms: u64) -> Option<u64> {
         self.schedule
             .range((now_ms + 1, 0)..)
@@ -204,7 +204,7 @@ impl Queue {
         entry.message.sent_at_ms + millis(self.settings.retention_secs) <= now_ms
     }
 
-    /// Removes the message that has been visible longest. Expired ones on the way are dropped.
+    /// Removes and returns the message that has been visible longest. Drops expired messages before it.
     fn take_next_visible(&mut self, now_ms: u64) -> Option<(u64, Message)> {
         loop {
             let (_, place) = *self

@@ -1,11 +1,11 @@
-//! Receipt handles: opaque to callers, and each one stands for one receive of one message.
+//! Receipt handles. They are opaque to callers; each stands for one receive of one message.
 
 use super::refusal::Refusal;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-/// What a handle says: the message's place in its queue, its id, and which receive it was.
+/// The content of a handle: the message's place in its queue, its id, and the number of the receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Receipt {
     pub(crate) place: u64,
@@ -14,12 +14,11 @@ pub(crate) struct Receipt {
 }
 
 impl Receipt {
-    /// The handle of this receipt in the queue of that name.
     pub(crate) fn to_handle(self, queue: &str) -> String {
         URL_SAFE_NO_PAD.encode(format!("{queue} {} {} {}", self.place, self.id, self.receive))
     }
 
-    /// Reads a handle back. One of another queue is as invalid as one that was never handed out.
+    /// Parses a handle. A handle of another queue is as invalid as one that was never issued.
     pub(crate) fn parse(handle: &str, queue: &str) -> Result<Receipt, Refusal> {
         read(handle, queue).ok_or(Refusal::ReceiptHandleIsInvalid)
     }

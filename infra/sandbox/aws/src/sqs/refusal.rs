@@ -1,11 +1,11 @@
-//! What SQS refuses, with the two names each refusal has on the wire: the shape of the JSON protocol and, for SDKs
-//! written against the older query protocol, the code in `x-amzn-query-error`
-//! (docs.aws.amazon.com, Amazon SQS API reference, "Common Error Types" and each action's "Errors").
+//! Refusals of SQS, each with its two names on the wire. One is the shape of the JSON protocol; the other is the code
+//! in `x-amzn-query-error`, for SDKs of the older query protocol (docs.aws.amazon.com, Amazon SQS API reference,
+//! "Common Error Types" and each action's "Errors").
 
 use crate::json_protocol;
 use axum::http::StatusCode;
 
-/// A request that SQS refuses. All but [`Refusal::NotEmbedded`] are the sender's fault, as AWS counts it.
+/// A request that SQS refuses. AWS counts all of them as the sender's fault, except [`Refusal::NotEmbedded`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("The specified queue does not exist.")]
@@ -58,7 +58,6 @@ impl Refusal {
         ))
     }
 
-    /// The status of the reply.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Refusal::NotEmbedded(_) => StatusCode::NOT_IMPLEMENTED,

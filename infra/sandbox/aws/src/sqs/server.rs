@@ -1,4 +1,4 @@
-//! The HTTP edge of SQS: one route, any path, the operation in a header.
+//! The HTTP edge of SQS. It accepts any path; a header names the operation.
 
 use super::account::Account;
 use super::broker::Broker;
@@ -21,9 +21,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// The tracing header of a request.
 const TRACE_HEADER: &str = "x-amzn-trace-id";
-/// 1 MiB of messages, as JSON: a character can take six bytes there.
+/// 1 MiB of messages as JSON, in which a character can take six bytes.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 pub(crate) struct Sqs {
@@ -32,7 +31,7 @@ pub(crate) struct Sqs {
     saving: Option<(PathBuf, JoinHandle<()>)>,
 }
 
-/// Loads the queues from `path`, if there is one, and returns what serves them at `base_url`.
+/// Loads the queues from `path`, if given, and serves them at `base_url`.
 pub(crate) fn start(
     path: Option<PathBuf>,
     region: &str,
@@ -67,7 +66,7 @@ impl Sqs {
         &self.handle
     }
 
-    /// Saves the queues for the last time. Nothing may change them any more.
+    /// The last save. No change may follow.
     pub(crate) async fn save(self) -> Result<(), Error> {
         let Some((path, task)) = self.saving else { return Ok(()) };
         if let Err(error) = task.await {

@@ -1,19 +1,18 @@
-//! The settings of a queue, their ranges and defaults
-//! (docs.aws.amazon.com, Amazon SQS API reference, "SetQueueAttributes").
+//! The settings of a queue, their ranges and defaults (docs.aws.amazon.com, Amazon SQS API reference,
+//! "SetQueueAttributes").
 
 use super::message::BYTES_MAX;
 use super::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Seconds that a message may stay invisible after one receive: 12 hours.
+/// 12 hours.
 pub(crate) const VISIBILITY_SECS_MAX: u32 = 43_200;
-/// Seconds that a message may be delayed: 15 minutes.
+/// 15 minutes.
 pub(crate) const DELAY_SECS_MAX: u32 = 900;
-/// Seconds that a receive may wait for a message.
 pub(crate) const WAIT_SECS_MAX: u32 = 20;
 
-/// Attributes that a queue in AWS may have and that no queue has here. A request for them is not an error.
+/// Known attributes that a queue here lacks; only `RedrivePolicy` can be set. A request for them is not an error.
 const ABSENT: [&str; 6] = [
     "KmsDataKeyReusePeriodSeconds",
     "KmsMasterKeyId",
@@ -23,12 +22,12 @@ const ABSENT: [&str; 6] = [
     "SqsManagedSseEnabled",
 ];
 
-/// Whether a queue can have the attribute, set or not.
+/// Whether the attribute exists in AWS, set or not.
 pub(crate) fn is_known(name: &str) -> bool {
     ABSENT.contains(&name) || Settings::default().to_wire().contains_key(name)
 }
 
-/// The settings that a queue is created with. All others have their defaults.
+/// The settings of a new queue that can differ. All others have their defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) visibility_secs: u32,
@@ -48,7 +47,7 @@ impl Default for Settings {
     }
 }
 
-/// Where a message goes that was received `max_receive_count` times and not deleted.
+/// The target of a message that was received `max_receive_count` times and not deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Redrive {
     pub(crate) target_arn: String,
@@ -56,7 +55,6 @@ pub(crate) struct Redrive {
 }
 
 impl Settings {
-    /// Refuses values outside their ranges.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         let receives = self.redrive.as_ref().map_or(1, |redrive| redrive.max_receive_count);
         let ranges = [
@@ -71,7 +69,6 @@ impl Settings {
         }
     }
 
-    /// The attributes by their wire names.
     pub(crate) fn to_wire(&self) -> BTreeMap<String, String> {
         let attributes = [
             ("VisibilityTimeout", self.visibility_secs.to_string()),

@@ -1,7 +1,7 @@
-//! Queues over restarts: a file that is rewritten soon after a change, and once more at the end.
+//! Keeps queues over restarts, in a file that is rewritten soon after a change, and once more at the end.
 //!
-//! A crash can lose the last second of changes or bring deleted messages back; standard queues promise no more than
-//! delivery at least once, and consumers are written for that.
+//! A crash can lose the last second of changes or restore deleted messages. Standard queues promise only at-least-once
+//! delivery, and consumers are written for that.
 
 use super::account::Account;
 use super::broker::Broker;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The account as it was saved, or an empty one. The region is in every ARN, so another one is refused.
+/// The saved account, or an empty one. Every ARN contains the region, so a file of another region is refused.
 pub(super) fn load(path: Option<&Path>, region: &str) -> Result<Account, Error> {
     match path.map(data_dir::load::<Account>).transpose()?.flatten() {
         Some(saved) if saved.region != region => Err(Error::Sqs(format!(
@@ -27,7 +27,7 @@ pub(super) fn load(path: Option<&Path>, region: &str) -> Result<Account, Error> 
     }
 }
 
-/// Saves after changes, until the stop. The last save is the caller's.
+/// Saves after changes until the stop. The last save is the caller's task.
 pub(super) async fn keep_saving(broker: Arc<Broker>, path: PathBuf, stop: watch::Receiver<bool>) {
     let mut changes = broker.changes();
     let mut stop = std::pin::pin!(stopped(stop));
@@ -36,6 +36,7 @@ pub(super) async fn keep_saving(broker: Arc<Broker>, path: PathBuf, stop: watch:
             () = &mut stop => return,
             changed = changes.changed() => if changed.is_err() { return },
         }
+        // Waits before it saves, so that one save covers many changes.
         tokio::select! {
             () = &mut stop => return,
             () = tokio::time::sleep(WRITE_INTERVAL) => {}

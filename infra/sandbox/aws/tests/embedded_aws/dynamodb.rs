@@ -1,4 +1,4 @@
-//! DynamoDB: what the emulator must do for conditional, transactional and indexed state.
+//! DynamoDB: conditional, transactional and indexed state.
 
 use crate::harness;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};

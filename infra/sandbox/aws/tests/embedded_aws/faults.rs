@@ -1,4 +1,4 @@
-//! What an interceptor can do to calls and messages, as unmodified SDKs see it.
+//! An interceptor's effects on calls and messages, as unmodified SDKs see them.
 
 use crate::harness::{self, code};
 use crate::sqs::{queue, receive, send};
@@ -9,14 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// A caller and the number of its call.
 type Number = (Option<String>, u64);
 
-/// Does what it is told to one operation, and notes the number of every call.
+/// Applies its list of decisions to one operation, and notes the number of every call.
 #[derive(Clone, Default)]
 struct Script {
     operation: &'static str,
-    /// For the first calls of the operation.
+    /// Verdicts for the first calls of the operation.
     before: Arc<Mutex<Vec<Verdict>>>,
     after: Arc<Mutex<Vec<Ending>>>,
     numbers: Arc<Mutex<Vec<Number>>>,
@@ -131,7 +130,6 @@ async fn every_service_throttles_and_fails_in_its_own_words() {
     }
 }
 
-/// The same for every call.
 struct Always(Verdict);
 
 #[async_trait::async_trait]
@@ -190,7 +188,7 @@ async fn calls_are_numbered_by_caller_over_all_services() {
     aws.shutdown().await.unwrap();
 }
 
-/// Waits to be let on, however long its caller does.
+/// Waits for `go_on`, even after its caller has disconnected.
 #[derive(Clone, Default)]
 struct Patient {
     asked: Arc<Notify>,
@@ -223,7 +221,6 @@ async fn whoever_is_asked_comes_to_the_end_even_if_the_caller_is_gone() {
     aws.shutdown().await.unwrap();
 }
 
-/// The first message takes this way.
 struct First(Passage);
 
 impl Interceptor for First {

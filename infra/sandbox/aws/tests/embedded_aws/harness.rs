@@ -79,7 +79,7 @@ pub fn credentials(key_id: &str) -> Credentials {
     Credentials::new(key_id, SECRET_ACCESS_KEY, None, None, "test")
 }
 
-/// Builds the client of one SDK crate; they share the builder's methods but no trait.
+/// Builds the client of one SDK crate. The builders share methods but no trait.
 macro_rules! client {
     ($sdk:ident, $aws:expr, $service:expr) => {{
         let config = $sdk::Config::builder()
@@ -97,7 +97,7 @@ pub fn dynamodb(aws: &Aws) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::from_conf(client!(aws_sdk_dynamodb, aws, Service::DynamoDb).build())
 }
 
-/// As functions have it: three attempts, only with shorter pauses between them.
+/// Three attempts, as in the functions, but with shorter pauses.
 pub fn patient_dynamodb(aws: &Aws) -> aws_sdk_dynamodb::Client {
     let retries = aws_sdk_dynamodb::config::retry::RetryConfig::standard()
         .with_max_attempts(3)
@@ -125,7 +125,7 @@ pub fn s3_as(aws: &Aws, credentials: Credentials) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config.build())
 }
 
-/// The error code that the SDK reads from a refusal.
+/// The error code of a refusal.
 pub fn code<T: Debug, E: ProvideErrorMetadata + Debug>(outcome: Result<T, E>) -> String {
     outcome.unwrap_err().code().unwrap_or("none").to_owned()
 }

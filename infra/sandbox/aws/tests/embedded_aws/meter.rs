@@ -1,4 +1,4 @@
-//! What calls weigh, by the rules of AWS (docs.aws.amazon.com, DynamoDB developer guide, "Read and write operations").
+//! Weights of calls, by the rules of AWS (docs.aws.amazon.com, DynamoDB developer guide, "Read and write operations").
 
 use crate::dynamodb::{TABLE, number, table, text};
 use crate::harness;
@@ -21,7 +21,7 @@ fn recording() -> (Weighed, Meter) {
     )
 }
 
-/// What has been weighed since this was last asked: operation, read units, write units.
+/// The weights since the last call of this function: operation, read units, write units.
 fn units(weighed: &Weighed) -> Vec<(String, f64, f64)> {
     let taken = std::mem::take(&mut *weighed.lock().unwrap());
     let units = taken.into_iter();
@@ -30,7 +30,7 @@ fn units(weighed: &Weighed) -> Vec<(String, f64, f64)> {
         .collect()
 }
 
-/// An emulator with a table, and what the meter hears of it.
+/// An embedded AWS with a table, and the weights that its meter records.
 async fn start_with_table() -> (Weighed, Aws, Client) {
     let (weighed, meter) = recording();
     let aws = harness::start_metered(meter).await;
@@ -39,7 +39,7 @@ async fn start_with_table() -> (Weighed, Aws, Client) {
     (weighed, aws, client)
 }
 
-/// An item of so many bytes and some twenty more.
+/// An item of `filler` bytes and about twenty more.
 fn put(client: &Client, sort: &str, filler: usize) -> PutItemFluentBuilder {
     let put = client.put_item().table_name(TABLE);
     put.item("pk", text("a"))
@@ -47,7 +47,6 @@ fn put(client: &Client, sort: &str, filler: usize) -> PutItemFluentBuilder {
         .item("filler", text(&"x".repeat(filler)))
 }
 
-/// Checks operation, read units and write units of the calls since the last check.
 #[track_caller]
 fn assert_units<const N: usize>(weighed: &Weighed, expected: [(&str, f64, f64); N]) {
     assert_eq!(
@@ -61,7 +60,7 @@ async fn a_written_item_weighs_by_its_size_and_its_index() {
     let (weighed, aws, client) = start_with_table().await;
     put(&client, "1", 10).send().await.unwrap();
     put(&client, "2", 1500).send().await.unwrap();
-    // One unit for the item, and one for the index it appears in.
+    // One unit for the item, one for its entry in the index.
     put(&client, "3", 10)
         .item("shard", text("s"))
         .item("dueAt", number(1))

@@ -4,7 +4,6 @@ use crate::harness;
 use aws_sdk_s3::types::VersioningConfiguration;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// The status, the code and the message of a refusal.
 macro_rules! refusal {
     ($call:expr) => {{
         let error = $call.send().await.unwrap_err();

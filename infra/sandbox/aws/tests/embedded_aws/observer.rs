@@ -1,4 +1,4 @@
-//! Every request passes the gate, with its operation and its caller.
+//! Every request passes the gate, which sees its operation and its caller.
 
 use crate::harness;
 use sandbox_aws::{Call, Observer, SECRET_ACCESS_KEY, Service};
@@ -31,7 +31,7 @@ async fn the_observer_sees_service_operation_and_access_key_of_every_call() {
         .bucket("records")
         .key("a/b");
     put.send().await.unwrap();
-    // A refused call is a call, too.
+    // A refused call is observed too.
     harness::sqs(&aws)
         .purge_queue()
         .queue_url("none")

@@ -1,4 +1,4 @@
-//! An authorizer hears what each request needs, and what it does not grant is not done.
+//! The authorizer gets the needs of each request. A request that it refuses has no effect.
 
 use crate::harness;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 type Heard = Arc<Mutex<Vec<Option<Vec<Need>>>>>;
 
-/// Grants everything, and writes down what was asked.
+/// Grants everything, and records the needs.
 fn listening() -> (Heard, Authorizer) {
     let heard = Heard::default();
     let writer = heard.clone();
@@ -18,7 +18,6 @@ fn listening() -> (Heard, Authorizer) {
     (heard, authorizer)
 }
 
-/// Grants nothing.
 fn closed() -> Authorizer {
     Arc::new(|call: &Call, needs: Option<&[Need]>| {
         let first = needs.and_then(<[Need]>::first);
@@ -32,7 +31,7 @@ fn closed() -> Authorizer {
     })
 }
 
-/// A table, a queue, a bucket and a secret: the queue's URL and the secret's ARN.
+/// Creates a table, a queue, a bucket and a secret. Returns the queue's URL and the secret's ARN.
 async fn furnish(aws: &Aws) -> (String, String) {
     let table = TableSpec {
         name: "state".to_owned(),
@@ -66,7 +65,6 @@ fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-/// Puts one item on condition that another is absent.
 async fn write_in_transaction(client: &aws_sdk_dynamodb::Client) {
     let put = Put::builder().table_name("state").item("pk", text("OWNER#1"));
     let check = ConditionCheck::builder()
@@ -161,7 +159,7 @@ async fn what_is_not_granted_is_refused_in_each_services_own_words_and_not_done(
     aws.shutdown().await.unwrap();
 }
 
-/// The refusal is the sandbox's own doing, and says so in AWS's words.
+/// The sandbox itself writes the refusal, in AWS's wording.
 #[tokio::test]
 async fn a_refusal_names_the_action_and_the_resource() {
     let aws = harness::start_authorized(closed()).await;

@@ -1,4 +1,4 @@
-//! Secrets Manager: versions, labels, and what is refused.
+//! Secrets Manager: versions, labels and refusals.
 
 use crate::harness;
 

@@ -92,7 +92,7 @@ fn both_ends_of_a_range_of_dates_count() {
         date_to: Some(date(2019, 4, 1)),
         ..RecordFilter::default()
     };
-    // Patient, Organization, AllergyIntolerance and Medication have no date here, which is in every range.
+    // Patient, Organization, AllergyIntolerance and Medication have no date here, so they are in every range.
     let expected = [
         "patient-1",
         "organization-1",
@@ -138,7 +138,7 @@ fn referenced_resources_come_along_when_asked_for() {
         ids(&Source::ALL, &filter(&["MedicationDispense"], false)),
         ["dispense-1"]
     );
-    // The request that the dispense refers to is a clinical event of its own.
+    // The request that the dispense refers to is a clinical event itself, so it is not added.
     assert_eq!(
         ids(&Source::ALL, &filter(&["MedicationDispense"], true)),
         ["dispense-1", "medication-1"]
@@ -147,7 +147,7 @@ fn referenced_resources_come_along_when_asked_for() {
     assert_eq!(ids(&Source::ALL, &filter(&["Encounter"], true)), encounter);
 }
 
-/// `fullUrl` of each entry of the whole Bundle, and its resource's id.
+/// Each entry's `fullUrl`, with its resource's id.
 fn names(record: NetworkRecord) -> Vec<(Value, Value)> {
     let bundle = bundle_text(Arc::new(record), &Source::ALL, &RecordFilter::default());
     let length = bundle.content_length();
@@ -172,7 +172,7 @@ fn an_entry_keeps_its_full_url_or_gets_one_of_its_own() {
         |url: &str, kind: &str, id: &str| format!(r#"{{{url}"resource":{{"resourceType":"{kind}","id":"{id}"}}}}"#);
     let kept = entry(r#""fullUrl":"https:\/\/a.test/Patient/1","#, "Patient", "1");
     let (derived, named) = (entry("", "Condition", UUID), entry("", "Condition", "c.1"));
-    // Its derived name is the one before it, and a name that is not text does not count.
+    // The derived name of `taken` is that of `derived`; a `fullUrl` that is not text does not count.
     let (taken, odd) = (entry("", "Procedure", UUID), entry(r#""fullUrl":7,"#, "Goal", "g-1"));
     let (nameless, before) = (r#"{"resource":{"resourceType":"Goal"}}"#, entry("", "Goal", "c.1"));
     let record = record_of(&[&kept, &derived, &named, &taken, &odd, nameless, &before]);

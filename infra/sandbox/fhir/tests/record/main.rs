@@ -1,4 +1,4 @@
-//! The crate's public surface, tested as its users see it.
+//! Tests the crate through its public interface.
 
 #[cfg(test)]
 mod bundle_text;

@@ -1,4 +1,4 @@
-//! Whatever a Bundle holds comes out again: generated Bundles with any number text, escape and spacing.
+//! Contents survive reading and writing, in generated Bundles with any number text, escape and spacing.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-/// Fields the crate reads and fields it does not, each with a value of any shape.
+/// Fields that the crate reads and fields that it ignores, each with a value of any shape.
 const FIELDS: [&str; 10] = [
     "category",
     "effectiveDateTime",
@@ -146,7 +146,7 @@ proptest! {
         let until = kept(RecordFilter { date_to: Some(before), ..RecordFilter::default() });
         let since = kept(RecordFilter { date_from: Some(after), ..RecordFilter::default() });
         let undated = record.resources().filter(|resource| sandbox_fhir::resource_date(resource).is_none()).count();
-        // Dates here are no wider than a year, so none lies on both sides of a new year.
+        // A date here covers at most a year, so it never lies on both sides of a new year.
         prop_assert_eq!(until + since, record.len() + undated);
     }
 }

@@ -1,4 +1,4 @@
-//! What every sample record keeps, whatever its seed and its day.
+//! Properties of every sample record, for any seed and any day.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,10 +11,9 @@ use uuid::Uuid;
 use crate::support::text;
 
 const TODAY: Date = date(2025, 6, 18);
-/// Someone with the record of the older patient, and someone with that of the younger.
+/// Birth dates that give the record of the older patient, and that of the younger.
 const BIRTH_DATES: [Date; 2] = [date(1961, 4, 12), date(1994, 9, 30)];
 
-/// The whole record as a Bundle's text.
 fn written(record: NetworkRecord) -> String {
     text(bundle_text(Arc::new(record), &Source::ALL, &RecordFilter::default()))
 }
@@ -32,7 +31,7 @@ fn ids(record: NetworkRecord) -> BTreeSet<Uuid> {
     ids.collect()
 }
 
-/// Every day that a text names, in order.
+/// Every day that the text names, in order.
 fn days(text: &str) -> Vec<Date> {
     let strings = text.split('"').filter(|string| string.as_bytes().get(4) == Some(&b'-'));
     strings.filter_map(|string| string.get(..10)?.parse().ok()).collect()
@@ -139,7 +138,7 @@ fn the_last_date_is_weeks_before_the_pull() {
 
 #[test]
 fn nothing_is_older_than_the_people_it_stands_for() {
-    // The youngest who have the record of the older patient. That of the younger begins in childhood.
+    // The youngest person who gets the older patient's record. The younger patient's record begins in childhood.
     let birth_date = date(1989, 12, 31);
     let record = adapt_sample(3, birth_date, TODAY);
     assert!(days(&written(record)).iter().all(|day| *day > birth_date));

@@ -38,7 +38,7 @@ fn counts_types_sources_and_dates() {
         latest: Some(date(2024, 10, 2)),
     };
     assert_eq!(summary(small_bundle().as_slice()).unwrap(), expected);
-    // However the bytes come.
+    // The size of the reader's buffer makes no difference.
     assert_eq!(
         summary(BufReader::with_capacity(3, small_bundle().as_slice())).unwrap(),
         expected
@@ -121,7 +121,7 @@ fn a_failing_reader_is_told_from_a_bad_file() {
     }
 }
 
-/// A record of any length, made as it is read.
+/// A record of any length, generated while it is read.
 struct Endless {
     left: u64,
     pending: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What several tests need: the hand-checked Bundle, and the texts of a Bundle's resources.
+//! Shared by several tests: the hand-checked Bundle, and the texts of a Bundle's resources.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,20 +7,19 @@ use sandbox_fhir::{BundleText, NetworkRecord};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The hand-checked Bundle: 14 resources with odd number texts, escapes and spacing.
+/// 14 resources with odd number texts, escapes and spacing, checked by hand.
 pub fn small_bundle() -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/bundle-small.json");
     std::fs::read(path).unwrap()
 }
 
-/// The whole text.
 pub fn text(bundle: BundleText) -> String {
     let mut text = Vec::new();
     bundle.write_to(&mut text).unwrap();
     String::from_utf8(text).unwrap()
 }
 
-/// The text of each resource of a Bundle, in order, read by other means than the crate's.
+/// The text of each resource of a Bundle, in order, read without the crate's reader.
 pub fn resource_texts(bundle: &str) -> Vec<String> {
     #[derive(Deserialize)]
     struct Bundle {
@@ -43,7 +42,6 @@ pub fn multiset(texts: impl IntoIterator<Item = String>) -> BTreeMap<String, usi
     counts
 }
 
-/// The text of every resource of a record.
 pub fn record_texts(record: &NetworkRecord) -> Vec<String> {
     record.resources().map(|resource| resource.get().to_owned()).collect()
 }

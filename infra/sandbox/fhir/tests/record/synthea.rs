@@ -1,4 +1,4 @@
-//! Over the sample Bundles of Synthea as they lie in the repository.
+//! Tests with Synthea's sample Bundles, as they are stored in the repository.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -63,14 +63,13 @@ fn other_lines_hold_no_metrics() {
     }
 }
 
-/// A line that is spoilt in one place.
 fn spoilt(pointer: &str, value: Value) -> Result<Vec<Datum>, Malformed> {
     let mut line = line();
     *line.pointer_mut(pointer).expect("a place") = value;
     read_line(&line)
 }
 
-/// Checks that each value breaks its rule at its place among the declarations of the first metrics.
+/// Checks that each value breaks its rule in the first metric directive.
 fn assert_declarations_break<const N: usize>(cases: [(&'static str, &str, Value); N]) {
     for (rule, place, value) in cases {
         let pointer = format!("/_aws/CloudWatchMetrics/0{place}");

@@ -1,5 +1,4 @@
-//! Cross-origin answers from the template's `CorsConfiguration`
-//! (docs.aws.amazon.com, "Configure CORS for HTTP APIs").
+//! Cross-origin answers from the template's `CorsConfiguration` (docs.aws.amazon.com, "Configure CORS for HTTP APIs").
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +14,7 @@ const CORS_HEADERS: [HeaderName; 6] = [
     header::ACCESS_CONTROL_MAX_AGE,
 ];
 
-/// API Gateway's own answer to a preflight request, whether or not there is a route; `None` for other requests.
+/// API Gateway's own answer to a preflight request, with or without a matching route; `None` for other requests.
 pub(super) fn preflight(cors: &Cors, parts: &Parts) -> Option<Response> {
     let asks = parts.method == Method::OPTIONS && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if !asks {
@@ -41,7 +40,7 @@ pub(super) fn preflight(cors: &Cors, parts: &Parts) -> Option<Response> {
     Some(response)
 }
 
-/// Sets the headers of an actual response; the function's own are dropped, as API Gateway does.
+/// Sets the headers of an actual response. Drops the function's own CORS headers, as API Gateway does.
 pub(super) fn decorate(cors: &Cors, request: &HeaderMap, response: &mut HeaderMap) {
     for name in CORS_HEADERS {
         response.remove(name);

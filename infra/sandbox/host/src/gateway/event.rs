@@ -1,5 +1,5 @@
-//! A request as an event of payload format 2.0 (docs.aws.amazon.com, "Create AWS Lambda proxy integrations for HTTP
-//! APIs"). Fields without a value are left out, as API Gateway does.
+//! Turns a request into an event of payload format 2.0 (docs.aws.amazon.com, "Create AWS Lambda proxy integrations for
+//! HTTP APIs"). Fields without a value are omitted, as in API Gateway.
 
 use std::net::SocketAddr;
 
@@ -12,16 +12,14 @@ use serde_json::{Map, Value, json};
 
 use super::route::Matched;
 
-/// The client and its request.
 pub(super) struct Client<'a> {
     pub(super) parts: &'a Parts,
     pub(super) peer: SocketAddr,
-    /// The `Host`.
+    /// From the `Host` header.
     pub(super) authority: &'a Authority,
     pub(super) request_id: &'a str,
 }
 
-/// Everything an event is made of.
 pub(super) struct EventSource<'a> {
     pub(super) client: &'a Client<'a>,
     pub(super) body: &'a [u8],
@@ -33,7 +31,7 @@ pub(super) struct EventSource<'a> {
     pub(super) api_id: &'a str,
 }
 
-/// Headers that API Gateway writes itself, whatever the client sent under these names.
+/// Headers that API Gateway writes itself and never takes from the client.
 const OVERWRITTEN: [&str; 4] = [
     "x-forwarded-for",
     "x-forwarded-port",
@@ -126,7 +124,7 @@ fn request_context(source: &EventSource<'_>) -> Value {
     context
 }
 
-/// Lower-cased by the HTTP library; repeated ones joined by commas. Cookies have their own field.
+/// The HTTP library lower-cases names. Repeated headers are joined by commas; cookies have their own field.
 fn combined_headers(source: &EventSource<'_>) -> Map<String, Value> {
     let Client {
         parts,
@@ -179,7 +177,7 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// Media types whose bodies HTTP APIs pass as text; without one, a body is text if it can be.
+/// Whether HTTP APIs pass the body as text. Without a media type it is text if it is valid UTF-8.
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type = text(headers, header::CONTENT_TYPE).to_ascii_lowercase();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -213,7 +211,7 @@ fn clf_time(now_ms: u64) -> String {
     now.unwrap_or_default().strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
 }
 
-/// Claims reach functions as text; a list looks like `[a b]`.
+/// Functions get claims as text; a list has the form `[a b]`.
 fn claim_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -3,8 +3,8 @@
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 
-/// The one valid `Host`, with its port. A request with none, with two, or with one that is not a host gets status 400
-/// (RFC 9112, section 3.2).
+/// The one valid `Host`, with its port. A request without `Host`, with two, or with an invalid one gets status 400 (RFC
+/// 9112, section 3.2).
 pub(super) fn read(headers: &HeaderMap) -> Option<Authority> {
     let mut lines = headers.get_all(header::HOST).iter();
     let (line, second) = (lines.next()?, lines.next());

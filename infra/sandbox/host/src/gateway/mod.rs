@@ -1,6 +1,6 @@
-//! An API Gateway HTTP API (payload format 2.0) on a loopback listener: route, authorize, map the request to an
-//! event, map the reply back. Refusals by API Gateway itself have its own bodies. `docs/architecture.md`
-//! lists where it differs from API Gateway.
+//! An API Gateway HTTP API (payload format 2.0) on a loopback listener. It finds the route, authorizes, turns the
+//! request into an event, and turns the reply into a response. API Gateway's own refusals have their own bodies.
+//! `docs/testing.md` lists the differences from API Gateway.
 
 mod cors;
 mod event;
@@ -35,7 +35,6 @@ use throttle::Buckets;
 /// Most bytes of a request body (docs.aws.amazon.com, "Quotas for HTTP APIs": payload size).
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 
-/// One HTTP API.
 pub(crate) struct Gateway {
     pub(crate) api: HttpApi,
     pub(crate) routes: RouteTable,
@@ -46,23 +45,22 @@ pub(crate) struct Gateway {
     pub(crate) throttled: bool,
 }
 
-/// The API while it is served.
 struct Front {
     gateway: Gateway,
-    /// `None`: nothing is throttled.
+    /// `None` if nothing is throttled.
     buckets: Option<Buckets>,
 }
 
-/// What API Gateway answers by itself.
+/// API Gateway's own refusals.
 enum Refusal {
     BadRequest,
     Unauthorized(Option<TokenRefusal>),
     NotFound,
     TooLarge,
     TooManyRequests,
-    /// The function failed, or its reply is not one.
+    /// The function failed, or its reply is invalid.
     InternalServerError,
-    /// The function was not done in time.
+    /// The function did not reply in time.
     ServiceUnavailable,
 }
 
@@ -77,7 +75,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .with_state(Arc::new(Front { gateway, buckets }))
 }
 
-/// Tokens of the sandbox's issuer, for the same pages that may call the API.
+/// Issues tokens of the sandbox's issuer, to the same origins that may call the API.
 async fn token(State(front): State<Arc<Front>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let mut response = tokens::answer(&front.gateway.issuer, query.as_deref());
     if let Some(cors) = &front.gateway.api.cors {
@@ -175,7 +173,7 @@ impl Gateway {
         let invocation = self
             .dispatcher
             .invoke(&matched.route.binary, Bytes::from(event.to_string()));
-        // The function goes on after API Gateway has given up on it.
+        // API Gateway stops waiting here, but the function continues.
         match tokio::time::timeout(Duration::from_millis(matched.route.timeout_ms), invocation).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(InvokeError::RequestTooLarge { .. })) => Err(Refusal::TooLarge),

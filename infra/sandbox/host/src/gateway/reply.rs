@@ -1,5 +1,5 @@
-//! A function's reply as an HTTP response, format 2.0 (docs.aws.amazon.com, "Create AWS Lambda proxy integrations for
-//! HTTP APIs", "Lambda function response for format 2.0").
+//! Turns a function's reply into an HTTP response, format 2.0 (docs.aws.amazon.com, "Create AWS Lambda proxy
+//! integrations for HTTP APIs", "Lambda function response for format 2.0").
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -8,11 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-/// The reply is not one API Gateway can turn into a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MalformedReply;
 
-/// Headers the HTTP server sets itself.
+/// Headers that the HTTP server sets itself.
 const OWN_HEADERS: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
 
 pub(super) fn response(reply: &[u8]) -> Result<Response, MalformedReply> {

@@ -1,15 +1,14 @@
-//! Which route a request takes (docs.aws.amazon.com, "Create routes for HTTP APIs"): the one with the most specific
-//! path, then the one with the request's own method rather than `ANY`, then `$default`.
+//! Finds the route of a request: the most specific path, then the request's own method before `ANY`, then `$default`
+//! (docs.aws.amazon.com, "Create routes for HTTP APIs").
 
 use axum::http::Method;
 
 use crate::template::Function;
 
-/// A route and the function behind it.
 #[derive(Debug, Clone)]
 pub(crate) struct BoundRoute {
     pub(crate) binary: String,
-    /// As in events: `GET /v1/records/{id}`.
+    /// As in events, for example `GET /v1/records/{id}`.
     pub(crate) key: String,
     pub(crate) authorizer: Option<String>,
     pub(crate) timeout_ms: u64,
@@ -19,13 +18,13 @@ pub(crate) struct BoundRoute {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
-    // In the order of specificity, weakest first.
+    // Weakest first: the derived order is the specificity.
     Greedy(String),
     Variable(String),
     Literal(String),
 }
 
-/// A path or method this table cannot hold.
+/// A path or method that an HTTP API does not accept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the route `{key}` of {binary} is not one of an HTTP API")]
 pub struct RouteError {
@@ -33,14 +32,13 @@ pub struct RouteError {
     pub key: String,
 }
 
-/// The routes of one API.
 #[derive(Debug, Default)]
 pub(crate) struct RouteTable {
     routes: Vec<BoundRoute>,
     default: Option<BoundRoute>,
 }
 
-/// A route that a request takes, with its path parameters, decoded.
+/// Path parameters are decoded.
 #[derive(Debug)]
 pub(crate) struct Matched<'t> {
     pub(crate) route: &'t BoundRoute,
@@ -85,7 +83,7 @@ impl RouteTable {
                 }
             }
         }
-        // The most specific first, so that the first match is the best.
+        // Most specific first, so that the first match is the best.
         table.routes.sort_by(|left, right| {
             (&right.segments, right.method.is_some()).cmp(&(&left.segments, left.method.is_some()))
         });
@@ -113,7 +111,7 @@ fn segments(path: &str) -> Option<Vec<Segment>> {
     let greedy = segments
         .iter()
         .position(|segment| matches!(segment, Segment::Greedy(_)));
-    // A greedy variable takes the rest of the path.
+    // A greedy variable takes the rest of the path, so it must be last.
     greedy
         .is_none_or(|index| index + 1 == segments.len())
         .then_some(segments)
@@ -164,7 +162,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 fn hex_byte(digits: &[u8; 2]) -> Option<u8> {
-    // `from_str_radix` alone would also take a sign.
+    // `from_str_radix` alone would also accept a sign.
     let digits = std::str::from_utf8(digits)
         .ok()
         .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
@@ -207,7 +205,7 @@ mod tests {
             .map(|matched| (matched.route.key.clone(), matched.path_parameters))
     }
 
-    /// The example of the page "Create routes for HTTP APIs", section "Routing API requests".
+    /// The example on the page "Create routes for HTTP APIs", section "Routing API requests".
     #[test]
     fn the_most_specific_route_wins_as_documented() {
         let table = table(&[

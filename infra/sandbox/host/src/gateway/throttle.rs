@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::template::{HttpApi, Throttle};
 
-/// The buckets of one API: one for each route with settings of its own, and one for all others together. AWS does not
-/// say whether the default settings count per route; one bucket is the stricter reading.
+/// The buckets of one API: one for each route with its own settings, and one for all other routes together. AWS does
+/// not document whether the default settings count per route. One bucket is the stricter reading.
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
     default: Option<Bucket>,
@@ -14,7 +14,6 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Full buckets.
     pub(super) fn new(api: &HttpApi, now_ms: u64) -> Self {
         let full = |throttle: &Throttle| Bucket::full(*throttle, now_ms);
         Self {
@@ -27,7 +26,7 @@ impl Buckets {
         }
     }
 
-    /// Whether a request to a route gets through; it takes a token then.
+    /// Whether the route admits a request now. An admitted request takes a token.
     pub(super) fn admit(&self, route_key: &str, now_ms: u64) -> bool {
         let bucket = self.routes.get(route_key).or(self.default.as_ref());
         bucket.is_none_or(|bucket| bucket.take(now_ms))
@@ -40,7 +39,7 @@ struct Bucket {
     level: Mutex<Level>,
 }
 
-/// Thousandths of a token, so that the rate per second is the gain per millisecond.
+/// In thousandths of a token, so that the rate per second is the gain per millisecond.
 #[derive(Debug, Clone, Copy)]
 struct Level {
     milli_tokens: u64,
@@ -67,7 +66,7 @@ impl Bucket {
         let filled = level.milli_tokens.saturating_add(gained);
         let milli_tokens = filled.min(self.throttle.burst.saturating_mul(TOKEN));
         let admitted = milli_tokens >= TOKEN;
-        // A clock that was set back gains nothing and loses nothing.
+        // If the clock was set back, the bucket gains and loses nothing.
         *level = Level {
             milli_tokens: milli_tokens - if admitted { TOKEN } else { 0 },
             at_ms: level.at_ms.max(now_ms),

@@ -1,7 +1,7 @@
-//! The sandbox's identity provider, as far as an API needs one: signed tokens, a key set and a discovery document.
+//! The sandbox's identity provider, reduced to the needs of an API: signed tokens, a key set and a discovery document.
 //!
-//! `development-rsa2048.pk8` is a private key that is public by design: anyone can read it in the repository, so a
-//! token it signed proves nothing. It serves the loopback sandbox only; a deployed stack names its own issuer.
+//! `development-rsa2048.pk8` is a private key that is public by design. Everyone can read it in the repository, so a
+//! token that it signed proves nothing. Only the loopback sandbox uses it; a deployed stack names its own issuer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 const DEVELOPMENT_KEY: &[u8] = include_bytes!("development-rsa2048.pk8");
 const KEY_ID: &str = "sandbox-development";
 
-/// Signs tokens for one audience under one issuer URL. The URL is a name: the host verifies with the issuer's own key
-/// and fetches nothing.
+/// Signs tokens for one audience under one issuer URL. The URL is only a name: the host verifies with the issuer's own
+/// key and fetches nothing.
 #[derive(Clone)]
 pub struct Issuer {
     url: String,
@@ -25,7 +25,7 @@ pub struct Issuer {
     key: Arc<RsaKeyPair>,
 }
 
-/// The key or a token could not be made.
+/// The key is invalid, or a token could not be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IssuerError {
     #[error("the issuer's key is not an RSA key in PKCS#8: {0}")]
@@ -34,14 +34,13 @@ pub enum IssuerError {
     Signing,
 }
 
-/// The public half of the issuer's key.
 pub(crate) struct PublicKey {
     pub(crate) key_id: &'static str,
     pub(crate) components: PublicKeyComponents<Vec<u8>>,
 }
 
 impl Issuer {
-    /// An issuer over the embedded development key.
+    /// An issuer with the embedded development key.
     ///
     /// # Errors
     /// [`IssuerError::Key`] if the embedded key is damaged.
@@ -64,8 +63,8 @@ impl Issuer {
         &self.audience
     }
 
-    /// A token for `subject`, valid from `now_secs` (epoch) for `ttl_secs`, of a sign-in at that moment with a password
-    /// and a one-time code, and with the scope that the template requires. Extra claims win over these.
+    /// A token for `subject`, valid from `now_secs` (epoch) for `ttl_secs`. It describes a sign-in at `now_secs` with a
+    /// password and a one-time code, and has the scope that the template requires. Extra claims override these.
     ///
     /// # Errors
     /// [`IssuerError::Signing`] if the system has no randomness for blinding.
@@ -113,7 +112,7 @@ impl Issuer {
         json!({ "keys": [{ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": key_id, "n": n, "e": e }] })
     }
 
-    /// The OpenID Connect discovery document; `base_url` is where the key set is served.
+    /// The OpenID Connect discovery document; `base_url` is the server of the key set.
     pub fn discovery(&self, base_url: &str) -> Value {
         json!({
             "issuer": self.url,

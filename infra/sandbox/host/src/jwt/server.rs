@@ -1,5 +1,5 @@
-//! The issuer over HTTP, for a deployment that is not this sandbox's own: discovery document, key set, and tokens for
-//! whoever asks. On loopback alone, as its key is public.
+//! The issuer over HTTP, for a deployment outside this sandbox: discovery document, key set, and tokens for every
+//! caller. It listens only on loopback, because its key is public.
 
 use std::net::Ipv4Addr;
 
@@ -19,27 +19,27 @@ pub struct IssuerServer {
     task: JoinHandle<()>,
 }
 
-/// Why an issuer is not served.
+/// Why an issuer cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerServerError {
-    /// The port cannot be had.
+    /// The port could not be bound.
     #[error("cannot listen on 127.0.0.1:{port}: {source}")]
     Listen {
-        /// The port asked for; 0 is any.
+        /// The requested port; 0 means any.
         port: u16,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The key.
+    /// The embedded key is damaged.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
 }
 
 impl IssuerServer {
-    /// Serves an issuer on 127.0.0.1; port 0 takes a free one. Its URL is where it is served.
+    /// Serves an issuer on 127.0.0.1; port 0 takes a free port. The issuer's URL is its address.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// If the port cannot be bound, or the embedded key is damaged.
     pub async fn start(port: u16, audience: &str) -> Result<Self, IssuerServerError> {
         let failed = |source| IssuerServerError::Listen { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
@@ -51,13 +51,13 @@ impl IssuerServer {
             .route("/token", get(token).post(token))
             .with_state(issuer.clone());
         let task = tokio::spawn(async move {
-            // It ends with the task; a listener on loopback has no error to tell of.
+            // `axum::serve` never returns an error; the server ends with the task.
             axum::serve(listener, router).await.ok();
         });
         Ok(Self { issuer, task })
     }
 
-    /// The issuer that is served.
+    /// The served issuer.
     #[must_use]
     pub const fn issuer(&self) -> &Issuer {
         &self.issuer

@@ -1,4 +1,4 @@
-//! Good and bad tokens; everything that is not good in every respect is refused.
+//! Good and bad tokens: a token with any fault is refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -41,7 +41,6 @@ fn part(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// The good token's signature and claims under another header.
 fn with_header(header: &Value) -> String {
     let token = token_with(json!({}));
     let (_, rest) = token.split_once('.').unwrap();
@@ -115,7 +114,7 @@ fn other_algorithms_and_keys_are_refused() {
         verified(&with_header(&json!({ "alg": "RS256", "kid": "other" }))),
         Err(TokenRefusal::KeyId)
     );
-    // Right in name, but the signature does not cover this header.
+    // Algorithm and key id are right, but the signature does not cover this header.
     assert_eq!(
         verified(&with_header(&json!({ "alg": "RS256", "kid": kid, "x": 1 }))),
         Err(TokenRefusal::Signature)

@@ -1,4 +1,5 @@
-//! `/token?subject=NAME`: tokens of the sandbox's issuer for every caller. On loopback alone, as its key is public.
+//! `/token?subject=NAME`: tokens of the sandbox's issuer for every caller. Served only on loopback, because the key is
+//! public.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -8,17 +9,15 @@ use serde_json::{Map, Value, json};
 use super::Issuer;
 use crate::clock;
 
-/// How long a token lives.
 const TOKEN_SECS: u64 = 3600;
-/// Longest text, in characters.
+/// Longest name or value.
 const TEXT_MAX: usize = 255;
-/// Most further claims.
 const CLAIMS_MAX: usize = 16;
-/// Claims that the issuer sets. Another value would make a token that no authorizer accepts.
+/// Claims that a query must not set, because authorizers check them.
 const OWN: [&str; 5] = ["iss", "aud", "iat", "exp", "nbf"];
 
-/// The token that a query asks for: `subject`, and any other parameter as a claim, as text. Errors are those of an
-/// OAuth token endpoint (RFC 6749, section 5.2).
+/// The requested token: `subject`, and every other parameter as a text claim. Errors are those of an OAuth token
+/// endpoint (RFC 6749, section 5.2).
 pub(crate) fn answer(issuer: &Issuer, query: Option<&str>) -> Response {
     let token = read(query.unwrap_or_default()).and_then(|(subject, claims)| {
         let signed = issuer.token(&subject, &claims, TOKEN_SECS, clock::now_ms() / 1000);

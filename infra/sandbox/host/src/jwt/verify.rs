@@ -1,6 +1,6 @@
-//! What an API Gateway JWT authorizer checks (docs.aws.amazon.com, "Control access to HTTP APIs with JWT
-//! authorizers"): algorithm, key id, signature, `iss`, `aud` or `client_id`, `exp`, `nbf`, `iat`. Times are compared
-//! without leeway. Keys come from the caller; nothing is fetched.
+//! The checks of an API Gateway JWT authorizer: algorithm, key id, signature, `iss`, `aud` or `client_id`, `exp`,
+//! `nbf`, `iat` (docs.aws.amazon.com, "Control access to HTTP APIs with JWT authorizers"). Times have no leeway. The
+//! caller passes the key; nothing is fetched.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::issuer::PublicKey;
 use crate::template::JwtAuthorizer;
 
-/// Why a token is refused; the text is the `error_description` of the challenge.
+/// Why a token is refused. The text is the `error_description` of the challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TokenRefusal {
     #[error("the token is malformed")]
@@ -31,7 +31,7 @@ pub(crate) enum TokenRefusal {
     NotYetValid,
 }
 
-/// The claims of a token that passes every check at `now_secs` (epoch).
+/// Returns the claims of a token that passes every check at `now_secs` (epoch).
 pub(crate) fn verify(
     token: &str,
     authorizer: &JwtAuthorizer,
@@ -72,7 +72,7 @@ fn check_party(claims: &Map<String, Value>, authorizer: &JwtAuthorizer) -> Resul
     if claims.get("iss").and_then(Value::as_str) != Some(authorizer.issuer.as_str()) {
         return Err(TokenRefusal::Issuer);
     }
-    // `client_id` counts only where `aud` is absent.
+    // `client_id` counts only if `aud` is absent.
     let accepted = match claims.get("aud").or_else(|| claims.get("client_id")) {
         Some(Value::String(audience)) => authorizer.audiences.contains(audience),
         Some(Value::Array(list)) => list

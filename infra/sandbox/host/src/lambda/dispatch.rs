@@ -1,4 +1,4 @@
-//! The one place every invocation passes, whatever asked for it: the place to refuse, delay or break invocations.
+//! Every invocation passes here, whatever its trigger. Code that refuses, delays or breaks invocations belongs here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,13 +14,12 @@ use super::lineage::{Hops, Lineage};
 use super::pool::Pool;
 use crate::interference::{InterferenceCounts, ProcessCounts};
 
-/// Routes invocations to the processes of functions.
 pub(crate) struct Dispatcher {
     pools: BTreeMap<String, Arc<Pool>>,
     in_flight: Arc<watch::Sender<usize>>,
 }
 
-/// Counts as running work for as long as it lives.
+/// Counts as running work until it is dropped.
 pub(crate) struct InFlight(Arc<watch::Sender<usize>>);
 
 impl Drop for InFlight {
@@ -37,13 +36,13 @@ impl Dispatcher {
         }
     }
 
-    /// Runs one invocation that begins a chain: a request from outside, a schedule, a test.
+    /// Runs one invocation that begins a chain: from an HTTP request, a schedule or a test.
     pub(crate) async fn invoke(&self, binary: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
         self.invoke_after(Lineage::default(), binary, payload).await
     }
 
-    /// Runs one invocation to its end, even if the caller goes away meanwhile: a process must never be left with an
-    /// invocation nobody accounts for.
+    /// Runs in its own task, so that the invocation ends even if the caller is dropped. Otherwise a process could hold
+    /// an invocation that no task accounts for.
     pub(crate) async fn invoke_after(
         &self,
         lineage: Lineage,
@@ -82,13 +81,12 @@ impl Dispatcher {
         }
     }
 
-    /// Announces work that will be invoked, such as a batch in hand.
+    /// Announces work that leads to an invocation, such as a received batch.
     pub(crate) fn begin(&self) -> InFlight {
         self.in_flight.send_modify(|count| *count += 1);
         InFlight(self.in_flight.clone())
     }
 
-    /// How much work is running.
     pub(crate) fn in_flight(&self) -> watch::Receiver<usize> {
         self.in_flight.subscribe()
     }
@@ -97,12 +95,12 @@ impl Dispatcher {
         self.pools.values().filter_map(|pool| pool.init_failure()).collect()
     }
 
-    /// How long a function will not be started because it failed to.
+    /// How long the function's next start must wait after a failed start.
     pub(crate) fn pause_left(&self, binary: &str) -> Option<Duration> {
         self.pools.get(binary)?.pause_left()
     }
 
-    /// Starts one process of each function, all in parallel; failures are kept for `init_failures`.
+    /// Starts one process of each function, all in parallel. `init_failures` lists the failures.
     pub(crate) async fn prewarm(&self) {
         let starts = self
             .pools
@@ -114,7 +112,6 @@ impl Dispatcher {
         }
     }
 
-    /// Kills the processes of one function; `false` if there is no such function.
     pub(crate) async fn kill(&self, binary: &str) -> bool {
         match self.pools.get(binary) {
             Some(pool) => {
@@ -127,25 +124,24 @@ impl Dispatcher {
 
     /// Refuses new invocations and ends every process.
     pub(crate) async fn shut_down(&self) {
+        // Closes every pool before it ends one, so that no waiting invocation starts a process.
         self.pools.values().for_each(|pool| pool.close());
         for pool in self.pools.values() {
             pool.end().await;
         }
     }
 
-    /// How far chains of invocations went, by function.
     pub(crate) fn hops(&self) -> BTreeMap<String, Hops> {
         let hops = self.pools.iter().map(|(binary, pool)| (binary.clone(), pool.hops()));
         hops.collect()
     }
 
-    /// Counts of processes by function.
     pub(crate) fn process_counts(&self) -> BTreeMap<String, ProcessCounts> {
         let counts = self.pools.iter().map(|(binary, pool)| (binary.clone(), pool.counts()));
         counts.collect()
     }
 
-    /// Counts of what was done to invocations on purpose, over all functions.
+    /// Counts of deliberate faults of invocations, over all functions.
     pub(crate) fn interference_counts(&self) -> InterferenceCounts {
         let mut counts = InterferenceCounts::new();
         for (before, after) in self.pools.values().map(|pool| pool.interferences()) {

@@ -1,17 +1,15 @@
-//! The environment a function's process sees (docs.aws.amazon.com, "Defined runtime environment variables").
-//! What differs per process (`AWS_LAMBDA_RUNTIME_API`, the log stream) is added where the process is started.
+//! The environment of a function's process (docs.aws.amazon.com, "Defined runtime environment variables"). The start of
+//! a process adds the variables that differ per process: `AWS_LAMBDA_RUNTIME_API` and the log stream.
 
 use std::collections::BTreeMap;
 
 use crate::options::HostOptions;
 use crate::template::{Function, TemplateError};
 
-/// Prefix of the key ids of functions.
 const FUNCTIONS: &str = "SANDBOX";
-/// Prefix of the key ids of their event sources.
 const EVENT_SOURCES: &str = "SANDBOXSOURCE";
 
-/// Who a function is to AWS.
+/// The region and account in ARNs and events.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) region: String,
@@ -33,28 +31,27 @@ pub(crate) fn function_environment(
     variables.extend(options.stack.environment(function, &options.bindings)?);
     variables.extend(options.aws_env.iter().cloned());
     variables.extend(options.extra_env.iter().cloned());
-    // One key id per function, so that whoever answers an AWS call knows which function made it.
+    // One key id per function, so that the embedded AWS knows which function makes a call.
     variables.insert("AWS_ACCESS_KEY_ID".to_owned(), access_key_id(&function.binary));
     Ok(variables)
 }
 
-/// The access key id under which a function's processes call AWS, by its binary's name: `SANDBOXQUERYDISPATCH` of
-/// `query-dispatch`.
+/// The access key id of a function's processes, by its binary's name: `SANDBOXQUERYDISPATCH` for `query-dispatch`.
 pub fn access_key_id(binary: &str) -> String {
     format!("{FUNCTIONS}{}", binary.replace('-', "").to_uppercase())
 }
 
-/// The access key id under which a function's event sources poll. Lambda does so with the function's role.
+/// The access key id under which a function's event sources poll. In AWS, Lambda polls with the function's role.
 pub fn event_source_key_id(binary: &str) -> String {
     access_key_id(binary).replacen(FUNCTIONS, EVENT_SOURCES, 1)
 }
 
-/// Whether an event source calls, and not a function's code.
+/// Whether the key id belongs to an event source, not to a function's code.
 pub fn is_event_source(access_key_id: &str) -> bool {
     access_key_id.starts_with(EVENT_SOURCES)
 }
 
-/// The access key id of the function with whose role a caller acts: an event source's is that of its function.
+/// The access key id of the function whose role the caller uses. An event source uses its function's role.
 pub fn role_of(caller: &str) -> String {
     match caller.strip_prefix(EVENT_SOURCES) {
         Some(function) => format!("{FUNCTIONS}{function}"),

@@ -1,13 +1,13 @@
-//! How an invocation can fail. Texts that come from a function's payload or message are left out: they may hold
-//! personal data, and the function's own log has them.
+//! Failures of an invocation. They omit texts from a function's payload or error message, which may hold personal data.
+//! The function's own log has them.
 
-/// A function that could not be initialised.
+/// A function that failed to initialise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{function} failed to start: {error_type}")]
 pub struct InitFailure {
     /// The binary's name.
     pub function: String,
-    /// Lambda's error type, such as `Runtime.ExitError`, or the one the function reported.
+    /// Lambda's error type, for example `Runtime.ExitError`, or the type that the function reported.
     pub error_type: String,
 }
 
@@ -16,7 +16,7 @@ pub struct InitFailure {
 pub enum InvokeError {
     #[error("there is no function {function}")]
     UnknownFunction { function: String },
-    /// Lambda's recursive loop detection.
+    /// Stopped by Lambda's recursive loop detection.
     #[error("{function} was invoked more than 16 times in one chain, which Lambda takes for a loop")]
     Loop { function: String },
     #[error("the event for {function} is larger than 6 MB")]

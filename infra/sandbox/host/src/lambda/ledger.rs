@@ -1,21 +1,21 @@
-//! Which processes ran which invocations when, so that a test can show that two of them overlapped.
+//! Records which process ran which invocations when, so that a test can show that two of them overlapped.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The life of one process.
+/// One process and its invocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessSpan {
     /// The binary's name.
     pub function: String,
     pub pid: u32,
-    /// Start and end of its finished invocations, in epoch milliseconds; the last thousand.
+    /// Start and end of its last thousand finished invocations, in epoch milliseconds.
     pub invocations: Vec<(u64, u64)>,
 }
 
 const INVOCATIONS_MAX: usize = 1_000;
 const PROCESSES_MAX: usize = 1_000;
 
-/// All processes of one host, oldest first; the oldest are forgotten past a thousand.
+/// The last thousand processes of one host, oldest first.
 #[derive(Default)]
 pub(crate) struct Ledger(Mutex<Vec<ProcessSpan>>);
 
@@ -34,7 +34,7 @@ impl Ledger {
 
     pub(super) fn invoked(&self, pid: u32, started_ms: u64, ended_ms: u64) {
         let mut spans = self.lock();
-        // The latest of that id: ids are reused by the operating system.
+        // Takes the latest process with this id, because the operating system reuses ids.
         if let Some(span) = spans.iter_mut().rev().find(|span| span.pid == pid) {
             if span.invocations.len() == INVOCATIONS_MAX {
                 span.invocations.remove(0);

@@ -1,29 +1,29 @@
-//! Recursive loop detection: Lambda counts how often each function was invoked by what began with one event, and stops
-//! a function past some sixteen times unless its `RecursiveLoop` is `Allow`. The count travels as `Lineage` in the
-//! trace header, which the AWS SDKs hand on and SQS keeps with a message as `AWSTraceHeader` (docs.aws.amazon.com, "Use
-//! Lambda recursive loop detection to prevent infinite loops"; AWS Compute Blog, "Detecting and stopping recursive
-//! loops in AWS Lambda functions").
+//! Recursive loop detection. Lambda counts how often one original event has led to invocations of each function. It
+//! stops a function after about sixteen, unless the function's `RecursiveLoop` is `Allow`. The count travels as
+//! `Lineage` in the trace header, which the AWS SDKs pass on and SQS keeps with a message as `AWSTraceHeader`. Sources:
+//! docs.aws.amazon.com, "Use Lambda recursive loop detection to prevent infinite loops"; AWS Compute Blog, "Detecting
+//! and stopping recursive loops in AWS Lambda functions".
 
 use std::collections::BTreeMap;
 
-/// Invocations of one function in one chain; the next is stopped.
+/// Most invocations of one function in one chain; the next is stopped.
 pub(crate) const HOPS_MAX: u32 = 16;
 
-/// How far chains of invocations went at one function.
+/// The chains of invocations at one function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hops {
-    /// How often the longest chain invoked it.
+    /// Invocations by the longest chain.
     pub most: u32,
     /// Invocations that were stopped: CloudWatch's `RecursiveInvocationsDropped`.
     pub dropped: u64,
 }
 
-/// How often functions were invoked in one chain, by name.
+/// Invocations in one chain, by function name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lineage(BTreeMap<String, u32>);
 
 impl Lineage {
-    /// Reads the trace headers of a batch's messages. If there are several chains, the longest counts.
+    /// Reads the trace headers of a batch's messages. If they belong to several chains, the longest counts.
     pub(crate) fn of<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
         let mut lineage = Self::default();
         for (function, count) in headers.into_iter().flat_map(hops) {
@@ -33,14 +33,13 @@ impl Lineage {
         lineage
     }
 
-    /// One more invocation of this function; how many that makes.
+    /// Counts one more invocation of this function and returns the new count.
     pub(crate) fn enter(&mut self, function: &str) -> u32 {
         let count = self.0.entry(function.to_owned()).or_default();
         *count = count.saturating_add(1);
         *count
     }
 
-    /// As a part of a trace header.
     pub(crate) fn field(&self) -> String {
         let hops = self.0.iter().map(|(function, count)| format!("{function}:{count}"));
         format!("Lineage={}", hops.collect::<Vec<_>>().join("|"))

@@ -1,4 +1,4 @@
-//! What functions write to their standard streams, line by line.
+//! The functions' standard streams, line by line.
 
 use std::sync::Arc;
 
@@ -9,20 +9,19 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 pub struct LogLine {
     /// The binary's name.
     pub function: String,
-    /// 0 for what the host itself has to say about the function.
+    /// 0 for the host's own lines about the function.
     pub pid: u32,
     /// Without its line end; bytes that are not UTF-8 are replaced.
     pub text: String,
 }
 
-/// Receives log lines; called from the host's tasks, so it must not block.
+/// Receives log lines. The host's tasks call it, so it must not block.
 pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
-/// Forwards lines until the stream ends.
 pub(super) async fn forward(stream: impl AsyncRead + Unpin, function: Arc<str>, pid: u32, sink: LogSink) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
-    // A stream that cannot be read has ended.
+    // A stream that cannot be read counts as ended.
     while reader.read_until(b'\n', &mut line).await.is_ok_and(|count| count > 0) {
         let text = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
         sink(LogLine {

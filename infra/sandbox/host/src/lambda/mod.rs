@@ -1,5 +1,5 @@
-//! Lambda itself: functions in operating system processes that speak the Runtime API, a few warm ones each, with
-//! deadlines. Knows nothing of where invocations come from.
+//! Lambda: functions in operating system processes that speak the Runtime API, a few warm processes per function, with
+//! deadlines. It does not know where invocations come from.
 
 mod dispatch;
 mod environment;

@@ -19,7 +19,6 @@ use super::tally::Tallies;
 use crate::clock;
 use crate::interference::{Interference, Invocation, InvocationPlan, ProcessCounts};
 
-/// What a process of a function is started and invoked with.
 pub(crate) struct FunctionSpec {
     pub(crate) binary: Arc<str>,
     pub(crate) arn: String,
@@ -39,20 +38,19 @@ impl FunctionSpec {
     }
 }
 
-/// A failed start, and until when no other is tried.
+/// A failed start, and the time before which no other start is tried.
 struct Backoff {
     failure: InitFailure,
     pause: Duration,
     until: Instant,
 }
 
-/// How often an invocation is handed to processes that end before they take it, and how often a start that was killed
-/// is made again at once.
+/// Most processes that an invocation is offered to if they end before they take it. Also most starts in a row if they
+/// are killed.
 const ATTEMPTS_MAX: u8 = 3;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
-/// The processes of one function.
 pub(crate) struct Pool {
     spec: Arc<FunctionSpec>,
     permits: Semaphore,
@@ -91,7 +89,7 @@ impl Pool {
         }
     }
 
-    /// Runs one invocation, waiting for a free process if all are busy. Failures are also logged, as by Lambda.
+    /// Runs one invocation. Waits for a free process if all are busy, and logs failures as Lambda does.
     pub(super) async fn invoke(&self, payload: Bytes, lineage: Lineage) -> Result<Bytes, InvokeError> {
         self.run(payload, lineage).await.inspect_err(|error| self.note(error))
     }
@@ -111,7 +109,7 @@ impl Pool {
             let outcome = process.invoke(&self.spec, payload.clone(), &lineage).await;
             attempts_left -= 1;
             match outcome {
-                // It ended before it saw the invocation: nothing was done, so another process may do it.
+                // The process ended before it saw the invocation and has done nothing, so another process may run it.
                 Outcome::Exited { taken: false, .. } if attempts_left > 0 => continue,
                 _ => self.ledger.invoked(process.pid, started_ms, clock::now_ms()),
             }
@@ -130,7 +128,7 @@ impl Pool {
         }
     }
 
-    /// Counts the invocation in its chain, and stops what Lambda would take for a loop.
+    /// Counts the invocation in its chain, and refuses it if Lambda would detect a loop.
     fn enter(&self, lineage: &mut Lineage) -> Result<(), InvokeError> {
         let hop = lineage.enter(&self.spec.binary);
         let stopped = hop > HOPS_MAX && !self.spec.loop_allowed;
@@ -143,12 +141,10 @@ impl Pool {
         Ok(())
     }
 
-    /// How far chains of invocations went here.
     pub(super) fn hops(&self) -> Hops {
         *lock(&self.hops)
     }
 
-    /// What is done to the next invocation.
     fn interference(&self) -> Interference {
         let Some(plan) = &self.interference else {
             return Interference::Go;
@@ -159,7 +155,7 @@ impl Pool {
         })
     }
 
-    /// Kills the process that has, or would have, the invocation, which fails with it.
+    /// Kills the process that has the invocation, or would get it. The invocation fails.
     async fn kill_one(&self, process: &Process) -> InvokeError {
         self.count_kill(process);
         self.exited(process.end().await)
@@ -171,7 +167,7 @@ impl Pool {
         }
     }
 
-    /// Starts one process, if none is there.
+    /// Starts one process unless a warm one exists.
     pub(super) async fn prewarm(&self) -> Result<(), InvokeError> {
         let _permit = self.permits.acquire().await.or(Err(InvokeError::ShuttingDown))?;
         let process = self.process().await.inspect_err(|error| self.note(error))?;
@@ -179,17 +175,17 @@ impl Pool {
         Ok(())
     }
 
-    /// Kills every process, those that still start among them; invocations they hold fail.
+    /// Kills every process, also those that are still starting. Running invocations fail.
     pub(super) async fn kill(&self) {
         let processes = self.take_all();
-        // All are told before one is waited for: whoever asked may die with the first of them.
+        // Signals all processes before it waits for one: the caller may end with the first.
         processes.iter().for_each(|process| self.count_kill(process));
         for process in processes {
             process.end().await;
         }
     }
 
-    /// Ends every process; invocations they hold fail.
+    /// Ends every process. Running invocations fail.
     pub(super) async fn end(&self) {
         for process in self.take_all() {
             process.end().await;
@@ -209,7 +205,7 @@ impl Pool {
         }
     }
 
-    /// How many invocations lost their process on purpose: before they were seen, and after they were done.
+    /// Counts of deliberately killed processes: before they saw the invocation, and after they replied.
     pub(super) fn interferences(&self) -> (u64, u64) {
         (self.tallies.killed_before.total(), self.tallies.killed_after.total())
     }
@@ -224,7 +220,7 @@ impl Pool {
         lock(&self.backoff).as_ref().map(|backoff| backoff.failure.clone())
     }
 
-    /// How long no start will be tried.
+    /// The remaining pause before the next start.
     pub(super) fn pause_left(&self) -> Option<Duration> {
         lock(&self.backoff)
             .as_ref()
@@ -260,7 +256,7 @@ impl Pool {
                     return Ok(process);
                 }
                 Err(_) if *self.shutdown.borrow() => return Err(InvokeError::ShuttingDown),
-                // The function itself has not failed, so that the next start need not wait.
+                // A deliberate kill is not the function's failure, so the next start need not wait.
                 Err(NotReady { killed: true, .. }) => {}
                 Err(NotReady { failure, .. }) => {
                     self.back_off(&failure);
@@ -271,7 +267,7 @@ impl Pool {
         Err(self.exited("a kill during each of its starts".to_owned()))
     }
 
-    /// Starts one process, which can be killed from its first moment on.
+    /// Starts one process. It joins `all` before it is ready, so that it can be killed while it starts.
     async fn start_once(&self) -> Result<Arc<Process>, NotReady> {
         let process = match Process::start(&self.spec, &self.log, self.shutdown.clone()).await {
             Ok(process) => Arc::new(process),

@@ -18,10 +18,10 @@ use super::pool::FunctionSpec;
 use super::runtime_api::{Job, Mailbox, Reply, Stage, router};
 use crate::clock;
 
-/// How long Lambda lets a function initialise.
+/// The time that Lambda gives a function to initialise.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// A process that asked for invocations. It ends when killed, when the host shuts down, or by itself.
+/// A started process. It ends when it is killed, when the host shuts down, or on its own.
 pub(super) struct Process {
     pub(super) pid: u32,
     jobs: mpsc::Sender<Job>,
@@ -29,11 +29,10 @@ pub(super) struct Process {
     kill: watch::Sender<bool>,
 }
 
-/// What became of an invocation.
 pub(super) enum Outcome {
     Reply(Reply),
     TimedOut,
-    /// The process ended; `taken` if it had seen the invocation.
+    /// The process ended; `taken` if it had received the invocation.
     Exited {
         status: String,
         taken: bool,
@@ -43,12 +42,11 @@ pub(super) enum Outcome {
 /// Why a process never asked for an invocation.
 pub(super) struct NotReady {
     pub(super) failure: InitFailure,
-    /// It was killed on purpose, which is no fault of the function.
+    /// The process was killed deliberately, so the function did not fail.
     pub(super) killed: bool,
 }
 
 impl Process {
-    /// Starts a process, which is not ready yet.
     pub(super) async fn start(
         spec: &Arc<FunctionSpec>,
         log: &LogSink,
@@ -61,7 +59,7 @@ impl Process {
         }
     }
 
-    /// Waits until it asks for its first invocation; ends it if it does not.
+    /// Waits until the process asks for its first invocation; ends the process if it does not.
     pub(super) async fn ready(&self, spec: &FunctionSpec) -> Result<(), NotReady> {
         let mut stage = self.mailbox.stage.subscribe();
         let reached = tokio::time::timeout(INIT_LIMIT, stage.wait_for(|stage| *stage != Stage::Starting)).await;
@@ -120,24 +118,24 @@ impl Process {
         )
     }
 
-    /// Whether it can be given an invocation: it lives, and nobody has told it to end.
+    /// Alive and not signalled to end.
     pub(super) fn is_usable(&self) -> bool {
         !self.has_exited() && !*self.kill.borrow()
     }
 
-    /// Tells it to end, without waiting; `false` if it had ended, or had been told, before.
+    /// Signals the process to end, without waiting. Returns `false` if it had ended or was already signalled.
     pub(super) fn kill(&self) -> bool {
         let lived = !self.has_exited();
         lived && !self.kill.send_replace(true)
     }
 
-    /// Kills the process, waits until it is gone, and tells how it went.
+    /// Kills the process, waits for its end, and returns its status.
     pub(super) async fn end(&self) -> String {
         self.kill.send_replace(true);
         self.exited().await
     }
 
-    /// Hands over one invocation and waits for its end, at most until `timeout`, at which the process is killed.
+    /// Hands over one invocation and waits for its end. Kills the process after the function's timeout.
     pub(super) async fn invoke(&self, spec: &FunctionSpec, payload: Bytes, lineage: &Lineage) -> Outcome {
         let (reply, mut replied) = oneshot::channel();
         let job = job(spec, payload, lineage, reply);
@@ -146,7 +144,7 @@ impl Process {
             return self.exit().await;
         }
         tokio::select! {
-            // A reply that arrived counts, even if the process ended or ran out of time right after.
+            // A reply that has arrived counts, even if the process ended or timed out right after it.
             biased;
             reply = &mut replied => match reply {
                 Ok(reply) => Outcome::Reply(reply),
@@ -209,7 +207,8 @@ fn forward_output(child: &mut Child, spec: &FunctionSpec, pid: u32, log: &LogSin
     }
 }
 
-/// Owns the child: serves its Runtime API until it ends, and ends it when told to or when nobody is left to tell.
+/// Owns the child: serves its Runtime API until the child ends. Kills it on a signal, or when the signal's sender is
+/// dropped.
 async fn supervise(
     mut child: Child,
     listener: TcpListener,
@@ -228,13 +227,13 @@ async fn supervise(
     mailbox.exited(status);
 }
 
-/// Waits for a flag; a sender that is gone counts as raising it.
+/// Waits for a flag. A dropped sender counts as a raised flag.
 async fn raised(flag: &mut watch::Receiver<bool>) {
     flag.wait_for(|raised| *raised).await.ok();
 }
 
 async fn kill_child(child: &mut Child) -> io::Result<ExitStatus> {
-    // Fails only if the child has ended, which `wait` then tells.
+    // `start_kill` fails only if the child has ended; `wait` then returns its status.
     child.start_kill().ok();
     child.wait().await
 }

@@ -1,4 +1,4 @@
-//! Which executable is a function.
+//! Finds the executable of a function.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,11 +8,10 @@ use std::path::PathBuf;
 pub enum Runner {
     /// One executable holds every function: `exe args… <binary>`.
     SelfExec { exe: PathBuf, args: Vec<String> },
-    /// One executable each: `<dir>/<binary>/bootstrap`, as cargo-lambda lays them out, or `<dir>/<binary>`.
+    /// One executable per function: `<dir>/<binary>/bootstrap`, the layout of cargo-lambda, or `<dir>/<binary>`.
     BinDir(PathBuf),
 }
 
-/// Program and arguments of one function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProgramLine {
     pub(crate) program: PathBuf,
@@ -23,7 +22,7 @@ impl Runner {
     /// Finds the program of `binary`.
     ///
     /// # Errors
-    /// `NotFound`, naming the path, if there is no such file.
+    /// `NotFound`, with the path, if the file does not exist.
     pub(crate) fn program_line(&self, binary: &str) -> io::Result<ProgramLine> {
         let line = match self {
             Self::SelfExec { exe, args } => {

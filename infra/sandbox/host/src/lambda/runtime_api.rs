@@ -1,5 +1,5 @@
-//! The Lambda Runtime API (docs.aws.amazon.com, "Using the Lambda runtime API for custom runtimes") of one process.
-//! The API has no path or header that names the process, so each has a listener of its own.
+//! The Lambda Runtime API of one process (docs.aws.amazon.com, "Using the Lambda runtime API for custom runtimes"). The
+//! API has no path or header that names the process, so each process has its own listener.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,30 +25,27 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Reply>,
 }
 
-/// What a process made of an invocation.
 pub(super) enum Reply {
     Response(Bytes),
     Error { error_type: String },
     TooLarge,
 }
 
-/// How far a process has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stage {
     Starting,
-    /// It asked for its first invocation.
     Ready,
     InitFailed {
         error_type: String,
     },
     Exited {
         status: String,
-        /// What it had reported as its init error.
+        /// The init error reported before.
         init_error: Option<String>,
     },
 }
 
-/// Between a process's Runtime API and the host.
+/// Connects a process's Runtime API with the host.
 pub(super) struct Mailbox {
     jobs: tokio::sync::Mutex<mpsc::Receiver<Job>>,
     current: Mutex<Option<(String, oneshot::Sender<Reply>)>>,
@@ -64,7 +61,7 @@ impl Mailbox {
         }
     }
 
-    /// Notes the process's end, keeping what it said about it.
+    /// Records the end, and keeps a reported init error.
     pub(super) fn exited(&self, status: String) {
         self.stage.send_modify(|stage| {
             let init_error = match &*stage {
@@ -75,14 +72,14 @@ impl Mailbox {
         });
     }
 
-    /// Whether the process holds an invocation; forgets it.
+    /// Drops the current invocation; returns whether the process held one.
     pub(super) fn abandon(&self) -> bool {
         self.current().take().is_some()
     }
 
     fn settle(&self, request_id: &str, reply: Reply) -> StatusCode {
         let held = self.current().take_if(|(held, _)| held == request_id);
-        // If nobody waits any more, the process was too late.
+        // If the host no longer waits, the reply came too late.
         match held.map(|(_, sender)| sender.send(reply)) {
             Some(Ok(())) => StatusCode::ACCEPTED,
             Some(Err(_)) | None => StatusCode::BAD_REQUEST,
@@ -128,7 +125,7 @@ async fn next(State(mailbox): State<Arc<Mailbox>>) -> Response {
         ("lambda-runtime-invoked-function-arn", job.function_arn),
         ("lambda-runtime-trace-id", job.trace_id),
     ];
-    // Asking for the next without having answered drops the one held, which fails it.
+    // Without a reply, the next request drops the current invocation, which fails.
     *mailbox.current() = Some((job.request_id, job.reply));
     let headers = headers
         .into_iter()
@@ -165,7 +162,7 @@ async fn init_error(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, bod
     StatusCode::ACCEPTED.into_response()
 }
 
-/// The type in the body, else the one in the header.
+/// The type in the body, otherwise the type in the header.
 fn error_type(headers: &HeaderMap, body: &[u8]) -> String {
     let reported: Option<ReportedError> = serde_json::from_slice(body).ok();
     let header = || {

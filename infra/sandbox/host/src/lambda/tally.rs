@@ -1,13 +1,12 @@
-//! What a pool counts: processes, invocations, and what was done to them on purpose.
+//! Counters of a pool: processes, invocations and deliberate faults.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number that only grows.
 #[derive(Debug, Default)]
 pub(super) struct Tally(AtomicU64);
 
 impl Tally {
-    /// Counts one more; gives its number, from 1.
+    /// Adds one and returns the new number.
     pub(super) fn one(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -17,7 +16,6 @@ impl Tally {
     }
 }
 
-/// All numbers of one pool.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
     pub(super) invocations: Tally,

@@ -1,10 +1,10 @@
-//! Which messages of a batch failed, by the function's reply (docs.aws.amazon.com, "Handling errors for an SQS event
+//! Finds the failed messages of a batch in the function's reply (docs.aws.amazon.com, "Handling errors for an SQS event
 //! source in Lambda", "Success and failure conditions").
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A reply after which no message of the batch may be deleted. What the reply held is not repeated.
+/// A reply after which no message of the batch may be deleted. The error does not repeat the reply's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BatchFailure {
     #[error("the reply is not a partial batch response")]
@@ -19,7 +19,8 @@ struct Failure {
     item_identifier: String,
 }
 
-/// The ids that failed. An empty reply, `null`, an empty object, and an empty or null list all mean that none did.
+/// The ids that failed. An empty reply, `null`, an empty object, and an empty or null list all mean that no message
+/// failed.
 pub(super) fn failures(reply: &[u8], batch: &[&str]) -> Result<Vec<String>, BatchFailure> {
     if reply.is_empty() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Messages as the event a function gets (docs.aws.amazon.com, "Using Lambda with Amazon SQS").
+//! Builds the event of a batch of messages (docs.aws.amazon.com, "Using Lambda with Amazon SQS").
 
 use aws_sdk_sqs::types::{Message, MessageAttributeValue};
 use base64::Engine as _;

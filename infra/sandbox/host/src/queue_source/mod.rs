@@ -1,5 +1,6 @@
-//! SQS event sources: long-polls a queue over its wire protocol, hands batches to a function, deletes what succeeded.
-//! What failed is left alone and comes back when its visibility timeout ends, as with Lambda's own pollers.
+//! SQS event sources: each long-polls a queue over its wire protocol, hands batches to a function, and deletes the
+//! messages that succeeded. SQS redelivers failed messages after their visibility timeout, as with Lambda's own
+//! pollers.
 
 mod batch;
 mod event;
@@ -17,14 +18,12 @@ use tokio::time::Instant;
 use crate::lambda::{Dispatcher, Lineage, LogLine, LogSink, event_source_key_id};
 use crate::template::QueueSource;
 
-/// Most messages of one SQS call.
 const RECEIVE_MAX: usize = 10;
-/// Longest long poll SQS offers.
+/// Longest long poll that SQS offers.
 const WAIT_SECS_MAX: u64 = 20;
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// One queue feeding one function.
 pub(crate) struct QueuePoller {
     pub(crate) binary: String,
     pub(crate) source: QueueSource,
@@ -33,7 +32,7 @@ pub(crate) struct QueuePoller {
     pub(crate) region: String,
     pub(crate) client: Client,
     pub(crate) dispatcher: Arc<Dispatcher>,
-    /// Most batches at once.
+    /// Limits the batches that run at once.
     pub(crate) concurrency: Arc<Semaphore>,
     pub(crate) log: LogSink,
 }
@@ -62,7 +61,7 @@ impl QueuePoller {
         let poller = Arc::new(self);
         let mut pause = PAUSE_FIRST;
         loop {
-            // No message is taken while none could be run.
+            // Before the receive, so that no message is hidden while it cannot run.
             let Ok(slot) = poller.concurrency.clone().acquire_owned().await else {
                 return;
             };
@@ -89,7 +88,7 @@ impl QueuePoller {
         }
     }
 
-    /// One batch: the first messages at once, and more of them while the batching window lasts.
+    /// Receives one batch: the first messages, and more until the batching window ends.
     async fn receive(&self) -> Result<Vec<Message>, aws_sdk_sqs::Error> {
         let batch_size = usize::try_from(self.source.batch_size).unwrap_or(RECEIVE_MAX).max(1);
         let mut messages = self.receive_once(batch_size, WAIT_SECS_MAX).await?;
@@ -99,11 +98,11 @@ impl QueuePoller {
             if left.is_zero() {
                 break;
             }
-            // The wire counts in whole seconds; the clock cuts a long poll short.
+            // SQS counts the wait in whole seconds, so the timeout below cuts the long poll short.
             let more = self.receive_once(batch_size - messages.len(), left.as_secs() + 1);
             match tokio::time::timeout(left, more).await {
                 Ok(Ok(more)) => messages.extend(more),
-                // What is in hand is handled; the next poll will tell of a lasting problem.
+                // Handle the messages so far; the next poll reports a lasting problem.
                 Ok(Err(_)) | Err(_) => break,
             }
         }
@@ -137,6 +136,7 @@ impl QueuePoller {
                     false => Ok(Vec::new()),
                 };
                 match outcome {
+                    // Deleted only after the reply, so that a crash before it causes a redelivery.
                     Ok(failed) => self.delete_all_but(&failed, &messages).await,
                     Err(problem) => self.note(&format!("the whole batch failed: {problem}")),
                 }

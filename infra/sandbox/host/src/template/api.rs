@@ -12,17 +12,17 @@ use super::stack::Resource;
 pub struct HttpApi {
     pub logical_id: String,
     pub authorizers: Vec<JwtAuthorizer>,
-    /// Name of the authorizer of routes that name none.
+    /// The authorizer of routes that name none.
     pub default_authorizer: Option<String>,
-    /// `None`: API Gateway answers no preflight.
+    /// `None` if API Gateway answers no preflight.
     pub cors: Option<Cors>,
-    /// The default of routes without settings of their own; `None` throttles none of them.
+    /// The throttle of routes without their own settings; `None` does not throttle them.
     pub default_throttle: Option<Throttle>,
-    /// By route key, such as `GET /v1/records/{id}`.
+    /// By route key, for example `GET /v1/records/{id}`.
     pub throttles: BTreeMap<String, Throttle>,
 }
 
-/// A token bucket: how many requests a second it gains, and how many it holds.
+/// A token bucket: the requests that it gains per second, and the most that it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
     pub rate_per_sec: u64,
@@ -36,7 +36,7 @@ pub struct JwtAuthorizer {
     pub audiences: Vec<String>,
 }
 
-/// `CorsConfiguration`, as of API Gateway's `Cors` type.
+/// `CorsConfiguration`, as in API Gateway's `Cors` type.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cors {
     pub allow_origins: Vec<String>,
@@ -48,7 +48,7 @@ pub struct Cors {
 }
 
 impl HttpApi {
-    /// The same API where a second is `time_scale` times shorter. What a bucket holds stays the same.
+    /// The same API with seconds that are `time_scale` times shorter. The size of a bucket stays the same.
     #[must_use]
     pub fn in_scaled_time(mut self, time_scale: u32) -> Self {
         for throttle in self.default_throttle.iter_mut().chain(self.throttles.values_mut()) {
@@ -156,8 +156,8 @@ fn authorizer(name: &str, node: &Node<'_>) -> Result<JwtAuthorizer, TemplateErro
     })
 }
 
-/// SAM takes a function at this place for the whole configuration: methods and headers would be lost, and no origin
-/// allowed. A function around all of it is read as it is meant.
+/// SAM mistakes a function at this place for the whole configuration. Methods and headers would be lost, and no origin
+/// would be allowed. A function around the whole configuration is read correctly.
 fn refuse_origins_by_function(node: &Node<'_>, pointer: &str) -> Result<(), TemplateError> {
     let origins = node.raw().pointer(pointer).and_then(serde_json::Value::as_object);
     match origins.and_then(intrinsic) {
@@ -178,7 +178,7 @@ fn cors(node: &Node<'_>) -> Result<Option<Cors>, TemplateError> {
         return Ok(node.flag()?.then_some(open));
     }
     let allow_origins = node.texts_at("AllowOrigins")?;
-    // A configuration that allows no origin allows nobody, whatever else it lists.
+    // Without an allowed origin the other settings have no effect.
     if allow_origins.is_empty() {
         return Ok(None);
     }

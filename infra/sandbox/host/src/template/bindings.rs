@@ -1,5 +1,5 @@
-//! What a deployment supplies to a template: the region, the account, parameter values, and the identity of the
-//! resources it made.
+//! A deployment's values for a template: the region, the account, parameter values, and the identities of its
+//! resources.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 type Resolver = Arc<dyn Fn(&str, &str) -> Option<String> + Send + Sync>;
 
-/// The values a template is read with.
+/// The values for reading a template.
 #[derive(Clone)]
 pub struct Bindings {
     /// `AWS::Region`.
@@ -39,15 +39,15 @@ impl Bindings {
         self
     }
 
-    /// Sets how resources resolve: from (logical id, attribute) to text, where the attribute is that of `Fn::GetAtt`
-    /// (`Arn`), or `Ref` for a plain reference.
+    /// Sets how resources resolve: from (logical id, attribute) to text. The attribute is that of `Fn::GetAtt`, for
+    /// example `Arn`, or `Ref` for a plain reference.
     #[must_use]
     pub fn with_resolver(mut self, resolver: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static) -> Self {
         self.resolver = Arc::new(resolver);
         self
     }
 
-    /// What a resource's attribute (or `Ref`) resolves to, if the deployment knows it.
+    /// The value of a resource's attribute (or `Ref`), if the deployment knows it.
     pub fn resolve(&self, logical_id: &str, attribute: &str) -> Option<String> {
         (self.resolver)(logical_id, attribute)
     }
@@ -56,7 +56,7 @@ impl Bindings {
         &self.parameters
     }
 
-    /// CloudFormation's pseudo parameters, except `AWS::NoValue`.
+    /// CloudFormation's pseudo parameters, except `AWS::NoValue` and `AWS::NotificationARNs`.
     pub(super) fn pseudo(&self, name: &str) -> Option<String> {
         let value = match name {
             "AWS::Region" => self.region.clone(),

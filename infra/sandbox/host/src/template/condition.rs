@@ -1,13 +1,12 @@
-//! Conditions (docs.aws.amazon.com, "Condition functions"): what `Fn::If` and a resource's `Condition` ask for.
+//! Conditions, which `Fn::If` and a resource's `Condition` use (docs.aws.amazon.com, "Condition functions").
 
 use serde_json::Value;
 
 use super::error::TemplateError;
 use super::intrinsic::Evaluator;
 
-/// `trail` holds the names of the conditions being evaluated, so that one that depends on itself is found.
+/// `trail` holds the conditions being evaluated, to detect one that depends on itself.
 impl Evaluator<'_> {
-    /// Whether the named condition of the template holds.
     pub(super) fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
         self.named_condition(name, place, &mut Vec::new())
     }

@@ -1,4 +1,4 @@
-//! What keeps data: `AWS::DynamoDB::Table`, `AWS::S3::Bucket`, `AWS::SecretsManager::Secret`.
+//! Resources that store data: `AWS::DynamoDB::Table`, `AWS::S3::Bucket`, `AWS::SecretsManager::Secret`.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ pub enum Projection {
 pub struct Bucket {
     pub logical_id: String,
     pub name: String,
-    /// The rules of its CORS configuration; without a rule, no page of another origin reads it.
+    /// The rules of its CORS configuration. Without a rule, pages of other origins cannot read the bucket.
     pub cors: Vec<BucketCors>,
 }
 
@@ -77,7 +77,7 @@ pub struct Secret {
     pub tags: Vec<(String, String)>,
 }
 
-/// Where a secret's first value comes from.
+/// The source of a secret's first value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// `GenerateSecretString`: a random text, alone or as one field of a JSON object.
@@ -90,11 +90,11 @@ pub enum SecretSource {
     },
     /// `SecretString`.
     Text(String),
-    /// Neither: the secret is made without a value.
+    /// The template sets neither, so the secret is created without a value.
     Empty,
 }
 
-/// A literal secret is never shown.
+/// Never prints a literal secret.
 impl fmt::Debug for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

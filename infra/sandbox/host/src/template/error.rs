@@ -1,12 +1,12 @@
-//! What can be wrong with a template, and where.
+//! Errors in a template, with their place.
 
-/// A template that cannot be read, with the place (`Resources.Api.Properties.Auth`) at which reading stopped.
+/// A template that cannot be read, with the place (`Resources.Api.Properties.Auth`) where reading stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct TemplateError {
     /// Dotted path from the top of the template.
     pub place: String,
-    /// What is wrong there, for whoever edits the template.
+    /// The problem, described for the template's author.
     pub problem: String,
 }
 

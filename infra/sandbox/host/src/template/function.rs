@@ -1,4 +1,5 @@
-//! `AWS::Serverless::Function`, merged with `Globals.Function`, and its events of type `HttpApi` and `SQS`.
+//! `AWS::Serverless::Function`, merged with `Globals.Function`, and its events of type `HttpApi`, `SQS`, `Schedule` and
+//! `ScheduleV2`.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +15,18 @@ use super::stack::Resource;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
     pub logical_id: String,
-    /// The crate and binary: `Metadata.BuildProperties.Binary` (what SAM's builder for Rust takes) or
-    /// `Metadata.Binary`, else the logical id in kebab case without `Function`, as `functions/Makefile` has it.
+    /// The crate and binary: `Metadata.BuildProperties.Binary`, which SAM's builder for Rust reads, or
+    /// `Metadata.Binary`. By default the logical id in kebab case without `Function`, as in `functions/Makefile`.
     pub binary: String,
     pub timeout_secs: u64,
     pub memory_mb: u64,
     pub reserved_concurrency: Option<u64>,
-    /// Variables as written; see `Stack::environment`.
+    /// Unevaluated variables; `Stack::environment` evaluates them.
     pub environment: BTreeMap<String, Value>,
     pub routes: Vec<Route>,
     pub queue_sources: Vec<QueueSource>,
     pub schedules: Vec<Schedule>,
-    /// `Policies` as written, intrinsics in their long form.
+    /// Unevaluated `Policies`, with intrinsics in their long form.
     pub policies: Vec<Value>,
     /// `Tracing: Active`.
     pub traced: bool,
@@ -42,7 +43,7 @@ pub struct Route {
     pub method: String,
     /// `/v1/records/{id}`, or `$default`.
     pub path: String,
-    /// Name of the JWT authorizer; `None` if anyone may call.
+    /// Name of the JWT authorizer; `None` if the route needs no token.
     pub authorizer: Option<String>,
     /// How long API Gateway waits for the function; at most, and by default, 30 000.
     pub timeout_ms: u64,
@@ -57,14 +58,14 @@ pub struct QueueSource {
     pub queue: String,
     pub batch_size: u64,
     pub batching_window_secs: u64,
-    /// Whether replies name the messages that failed; otherwise a reply means that all succeeded.
+    /// Whether replies name the failed messages. Otherwise a reply means that all messages succeeded.
     pub reports_batch_item_failures: bool,
     /// `ScalingConfig.MaximumConcurrency`.
     pub concurrency_max: Option<u64>,
 }
 
-/// Variables Lambda sets itself; CloudFormation refuses a template that sets them
-/// (docs.aws.amazon.com, "Defined runtime environment variables").
+/// Variables that Lambda sets itself. CloudFormation refuses a template that sets them (docs.aws.amazon.com, "Defined
+/// runtime environment variables").
 const RESERVED_VARIABLES: [&str; 16] = [
     "_HANDLER",
     "_X_AMZN_TRACE_ID",

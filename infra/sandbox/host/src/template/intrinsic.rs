@@ -1,6 +1,6 @@
-//! CloudFormation's intrinsic functions, evaluated against `Bindings`; conditions are next door.
-//! Source: docs.aws.amazon.com, "Intrinsic function reference". What is not implemented is
-//! an error that names the place, never a value passed through.
+//! CloudFormation's intrinsic functions, evaluated against `Bindings`; the module `condition` holds the conditions.
+//! Source: docs.aws.amazon.com, "Intrinsic function reference". A function that is not implemented is an error with its
+//! place. Its value is never passed through.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::yaml::attribute_path;
 
 type Evaluated = Result<Option<Value>, TemplateError>;
 
-/// Evaluates values of one template. `None` stands for `AWS::NoValue`: the property is as if absent.
+/// Evaluates values of one template. `None` stands for `AWS::NoValue`: the property counts as absent.
 pub(super) struct Evaluator<'a> {
     parameters: BTreeMap<String, Value>,
     pub(super) conditions: Option<&'a Map<String, Value>>,
@@ -32,7 +32,7 @@ impl<'a> Evaluator<'a> {
         &self.bindings.stack_name
     }
 
-    /// The value with every intrinsic replaced by what it stands for.
+    /// The value with every intrinsic replaced by its result.
     pub(super) fn evaluate(&self, value: &Value, place: &str) -> Evaluated {
         match value {
             Value::Object(object) => match intrinsic(object) {
@@ -44,7 +44,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// `value` itself, or the branch chosen if it is an `Fn::If`; `None` for `AWS::NoValue`.
+    /// `value` itself, or the branch that its `Fn::If` chooses; `None` for `AWS::NoValue`.
     pub(super) fn branch<'v>(&self, value: &'v Value, place: &str) -> Result<Option<&'v Value>, TemplateError> {
         match value.as_object().and_then(intrinsic) {
             Some(("Fn::If", argument)) => self.branch(self.chosen(argument, place)?, place),
@@ -224,7 +224,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// The intrinsic an object stands for: its only key is `Ref` or starts with `Fn::`.
+/// The intrinsic in an object whose only key is `Ref` or starts with `Fn::`.
 pub(super) fn intrinsic(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (name, argument) = object.iter().next().filter(|_| object.len() == 1)?;
     (name == "Ref" || name.starts_with("Fn::")).then_some((name.as_str(), argument))
@@ -242,7 +242,7 @@ pub(super) fn attribute_parts(argument: &Value, place: &str) -> Result<(String, 
     }
 }
 
-/// A scalar as CloudFormation writes it into text.
+/// As CloudFormation writes a scalar into text.
 pub(super) fn text_of(value: &Value, place: &str) -> Result<String, TemplateError> {
     match value {
         Value::String(text) => Ok(text.clone()),

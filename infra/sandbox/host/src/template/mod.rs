@@ -1,8 +1,8 @@
 //! Reads a SAM template into a typed [`Stack`]: the one description of functions, routes, queues, tables, buckets and
-//! secrets, from which the sandbox makes its resources and against which the template is tested.
+//! secrets. The sandbox makes its resources from it, and tests check the template with it.
 //!
-//! It knows the resource types and properties the sandbox acts on; anything it reads must be understood in full, and
-//! anything it does not read (policies, alarms) stays available as written through [`Stack::resource`].
+//! It knows the resource types and properties that the sandbox uses. It must understand everything that it reads. The
+//! parts that it does not read (policies, alarms) are available unevaluated through [`Stack::resource`].
 
 mod api;
 mod bindings;

@@ -1,5 +1,5 @@
-//! A place in the template and the typed ways to read it. Values are evaluated when read, so a place nobody reads
-//! may hold anything.
+//! A place in the template and the typed ways to read it. A value is evaluated when it is read, so unread places may
+//! hold anything.
 
 use serde_json::Value;
 
@@ -27,12 +27,11 @@ impl<'a> Node<'a> {
         TemplateError::at(&self.place, problem)
     }
 
-    /// The value as written, intrinsics in their long form.
+    /// The unevaluated value, with intrinsics in their long form.
     pub(super) fn raw(&self) -> &'a Value {
         self.value
     }
 
-    /// The child at `key`, if present.
     pub(super) fn get(&self, key: &str) -> Result<Option<Node<'a>>, TemplateError> {
         let place = format!("{}.{key}", self.place);
         match self.value.get(key) {
@@ -44,7 +43,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The child at a path of keys, if every step of it is present.
+    /// The child at a path, if every step is present.
     pub(super) fn at(&self, path: &[&str]) -> Result<Option<Node<'a>>, TemplateError> {
         path.iter().try_fold(Some(self.clone()), |node, key| match node {
             Some(node) => node.get(key),
@@ -123,7 +122,7 @@ impl<'a> Node<'a> {
         Ok(self.get(key)?.map(|node| node.texts()).transpose()?.unwrap_or_default())
     }
 
-    /// The resource this value refers to by `Ref` or `GetAtt`, without evaluating it.
+    /// The resource that this value refers to by `Ref` or `GetAtt`, without evaluating it.
     pub(super) fn logical_id(&self) -> Result<String, TemplateError> {
         match self.value.as_object().and_then(intrinsic) {
             Some(("Ref", Value::String(name))) => Ok(name.clone()),

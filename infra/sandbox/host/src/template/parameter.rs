@@ -1,4 +1,4 @@
-//! Template parameters: their declarations, and the value each has under given bindings.
+//! Template parameters: their declarations, and their values under given bindings.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use super::bindings::Bindings;
 use super::error::TemplateError;
 use super::intrinsic::text_of;
 
-/// A declared parameter. Its value is not kept here: it may be a secret.
+/// A declared parameter. It does not hold the value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
     pub name: String,
-    /// CloudFormation's type, such as `String` or `CommaDelimitedList`.
+    /// CloudFormation's type, for example `String` or `CommaDelimitedList`.
     pub kind: String,
     /// The default, as text.
     pub default: Option<String>,
@@ -30,7 +30,7 @@ pub(super) fn declared(document: &Value) -> Result<Vec<Parameter>, TemplateError
         .collect()
 }
 
-/// The value of each parameter: what is bound, else the default.
+/// The value of each parameter: the bound value, otherwise the default.
 pub(super) fn values(document: &Value, bindings: &Bindings) -> Result<BTreeMap<String, Value>, TemplateError> {
     let declared = declared(document)?;
     if let Some(unknown) = bindings
@@ -92,7 +92,7 @@ fn check_allowed(document: &Value, parameter: &Parameter, text: &str, place: &st
         .collect::<Result<Vec<_>, _>>()?;
     match allowed.iter().any(|value| value == text) {
         true => Ok(()),
-        // The value itself may be a secret.
+        // The error omits the value, which may be a secret.
         false => Err(TemplateError::at(place, "the value is not one of AllowedValues")),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::TemplateError;
 use super::node::Node;
 
-/// A function's clock.
+/// A schedule of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// The event's name within its function.

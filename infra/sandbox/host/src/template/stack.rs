@@ -1,5 +1,5 @@
-//! The whole template, typed. Knows which resource types exist for the sandbox; their properties are read by the
-//! sibling modules.
+//! The whole template, typed. It knows the resource types that exist in the sandbox; the sibling modules read their
+//! properties.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ use super::parameter::{self, Parameter};
 use super::queue::{self, Queue};
 use super::yaml;
 
-/// A SAM template read under given bindings. Resources whose `Condition` does not hold are left out; everything is
-/// sorted by logical id.
+/// A SAM template under given bindings. It omits resources whose `Condition` does not hold. Everything is sorted by
+/// logical id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stack {
     pub parameters: Vec<Parameter>,
@@ -26,18 +26,18 @@ pub struct Stack {
     pub tables: Vec<Table>,
     pub buckets: Vec<Bucket>,
     pub secrets: Vec<Secret>,
-    /// The one HTTP API, if the template has any.
+    /// The HTTP API, if the template has one.
     pub api: Option<HttpApi>,
     document: Value,
 }
 
 impl Stack {
-    /// Reads the text of a template. Names and settings are evaluated now, with the parameters of `bindings`;
-    /// environment variables, which need to know made resources, when [`Stack::environment`] is asked.
+    /// Reads the text of a template. It evaluates names and settings now, with the parameters of `bindings`.
+    /// Environment variables refer to created resources, so [`Stack::environment`] evaluates them later.
     ///
     /// # Errors
-    /// Names the place that is not YAML, misses a property, refers to something unknown or uses an intrinsic or
-    /// setting this reader does not know.
+    /// Names the place that is not YAML, lacks a property, refers to an unknown name, or uses an unsupported intrinsic
+    /// or setting.
     pub fn read(text: &str, bindings: &Bindings) -> Result<Self, TemplateError> {
         let document = yaml::read(text)?;
         let evaluator = Evaluator::new(&document, bindings)?;
@@ -66,7 +66,7 @@ impl Stack {
     /// The variables of one function, merged with the globals, under bindings that resolve the stack's resources.
     ///
     /// # Errors
-    /// Names the variable that refers to something the bindings do not know.
+    /// Names the variable that refers to a name that the bindings do not resolve.
     pub fn environment(
         &self,
         function: &Function,
@@ -86,22 +86,22 @@ impl Stack {
     /// Any value of this template (a policy, an alarm) with its intrinsics evaluated; `None` for `AWS::NoValue`.
     ///
     /// # Errors
-    /// Names the place that refers to something the bindings do not know.
+    /// Names the place that refers to a name that the bindings do not resolve.
     pub fn evaluate(&self, value: &Value, bindings: &Bindings) -> Result<Option<Value>, TemplateError> {
         Evaluator::new(&self.document, bindings)?.evaluate(value, "value")
     }
 
-    /// A top-level section as written (`Parameters`, `Rules`), its intrinsics in their long form.
+    /// An unevaluated top-level section (`Parameters`, `Rules`), with intrinsics in their long form.
     pub fn section(&self, name: &str) -> Option<&Value> {
         self.document.get(name)
     }
 
-    /// A resource as written, its intrinsics in their long form.
+    /// An unevaluated resource, with intrinsics in their long form.
     pub fn resource(&self, logical_id: &str) -> Option<&Value> {
         self.document.get("Resources")?.get(logical_id)
     }
 
-    /// All resources as written: logical id, type and body.
+    /// All resources, unevaluated: logical id, type and body.
     pub fn resources(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         let resources = self
             .document
@@ -129,7 +129,7 @@ impl Stack {
     }
 }
 
-/// Two functions of one binary could not be told apart.
+/// Refuses two functions of one binary: the host identifies functions by binary.
 fn check_binaries(functions: &[Function]) -> Result<(), TemplateError> {
     let mut binaries = BTreeSet::new();
     match functions.iter().find(|function| !binaries.insert(&function.binary)) {
@@ -144,7 +144,6 @@ fn check_binaries(functions: &[Function]) -> Result<(), TemplateError> {
     }
 }
 
-/// One resource: its logical id and its place.
 pub(super) struct Resource<'a> {
     pub(super) logical_id: &'a str,
     pub(super) kind: String,
@@ -152,7 +151,7 @@ pub(super) struct Resource<'a> {
 }
 
 impl<'a> Resource<'a> {
-    /// A property by path, such as `["RedrivePolicy", "maxReceiveCount"]`.
+    /// A property by path, for example `["RedrivePolicy", "maxReceiveCount"]`.
     pub(super) fn property(&self, path: &[&str]) -> Result<Option<Node<'a>>, TemplateError> {
         let Some(properties) = self.node.get("Properties")? else {
             return Ok(None);
@@ -160,7 +159,8 @@ impl<'a> Resource<'a> {
         properties.at(path)
     }
 
-    /// The resource's own name, or the stack and logical id where CloudFormation would generate one.
+    /// The resource's own name. Without one, the stack's name and the logical id, where CloudFormation would generate a
+    /// name.
     pub(super) fn name(&self, property: &str, evaluator: &Evaluator<'_>) -> Result<String, TemplateError> {
         match self.property(&[property])? {
             Some(name) => name.text(),

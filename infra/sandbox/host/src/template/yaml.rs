@@ -1,13 +1,12 @@
-//! From YAML text to one JSON document in which every intrinsic function has its long form, so that `!Ref X` and
-//! `Ref: X` are the same thing to everything that reads on. Knows YAML and CloudFormation's short tags
-//! (docs.aws.amazon.com, "Intrinsic function reference"), and no resource type.
+//! Converts YAML text into one JSON document in which every intrinsic function has its long form. Later code therefore
+//! sees `!Ref X` and `Ref: X` as the same. It knows YAML and CloudFormation's short tags (docs.aws.amazon.com,
+//! "Intrinsic function reference"), but no resource type.
 
 use saphyr::{LoadableYamlNode, Scalar, Tag, Yaml};
 use serde_json::{Map, Value, json};
 
 use super::error::TemplateError;
 
-/// Reads the first document of `text`.
 pub(super) fn read(text: &str) -> Result<Value, TemplateError> {
     let documents =
         Yaml::load_from_str(text).map_err(|error| TemplateError::at("template", format!("not YAML: {error}")))?;
@@ -78,7 +77,7 @@ fn convert_tagged(tag: &Tag, value: Value, place: &str) -> Result<Value, Templat
     Ok(Value::Object(Map::from_iter([(name, value)])))
 }
 
-/// `Queue.Arn` as the two-element list of the long form; the attribute itself may hold dots.
+/// `Queue.Arn` as the two-element list of the long form. The attribute itself may contain dots.
 pub(super) fn attribute_path(text: &str, place: &str) -> Result<Value, TemplateError> {
     text.split_once('.')
         .map(|(logical_id, attribute)| json!([logical_id, attribute]))

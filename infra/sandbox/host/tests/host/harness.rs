@@ -1,4 +1,4 @@
-//! Starts a host over the example function, with verbs for the tests.
+//! Starts a host with the example function, and gives tests their verbs.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,17 +11,16 @@ use serde_json::{Map, Value};
 pub const ISSUER: &str = "https://issuer.example";
 pub const AUDIENCE: &str = "app";
 
-/// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A host, its log and a folder for files the functions make.
+/// A host, its log and a folder for files that the functions create.
 pub struct TestHost {
     pub host: Host,
     pub folder: tempfile::TempDir,
     log: Arc<Mutex<Vec<LogLine>>>,
 }
 
-/// Options for the functions of `template`, all of them the example function.
+/// Options for the functions of `template`, all of which are the example function.
 pub fn options(template: &str) -> HostOptions {
     options_with(
         template,
@@ -48,7 +47,7 @@ pub fn one_function(properties: &str) -> String {
     )
 }
 
-/// Where cargo puts built examples: next to the folder of this test's own executable.
+/// The folder in which cargo puts built examples: next to the folder of this test's own executable.
 pub fn examples() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.parent().and_then(Path::parent).unwrap().join("examples")
@@ -67,7 +66,7 @@ impl TestHost {
         }
     }
 
-    /// A file in the test's folder, as the functions' commands take it.
+    /// A file in the test's folder, for a function's command.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -76,7 +75,7 @@ impl TestHost {
         self.log.lock().unwrap().clone()
     }
 
-    /// Ends the host and checks that none of its processes is left.
+    /// Ends the host and checks that all its processes have ended.
     pub async fn finish(self) {
         let pids: Vec<u32> = self.host.process_table().iter().map(|span| span.pid).collect();
         patiently("shutdown", self.host.shutdown()).await;
@@ -86,13 +85,13 @@ impl TestHost {
     }
 }
 
-/// Awaits, but not for ever.
+/// Awaits the future, at most for [`PATIENCE`].
 pub async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
     let result = tokio::time::timeout(PATIENCE, future).await;
     result.unwrap_or_else(|_| panic!("{what} took longer than {PATIENCE:?}"))
 }
 
-/// Looks until a condition holds.
+/// Polls until a condition holds.
 pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let look = async {
         let mut looks = tokio::time::interval(Duration::from_millis(2));
@@ -103,7 +102,7 @@ pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     patiently(what, look).await;
 }
 
-/// Whether a process of that id exists and is not merely waiting to be reaped.
+/// Whether the process exists and is not a zombie.
 pub fn is_running(pid: u32) -> bool {
     let status = std::process::Command::new("ps")
         .args(["-o", "stat=", "-p", &pid.to_string()])

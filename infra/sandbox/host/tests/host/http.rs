@@ -37,7 +37,6 @@ Resources:
             { ApiId: !Ref Api, Method: POST, Path: /v1/fast, Auth: { Authorizer: NONE }, TimeoutInMillis: 100 }
 ";
 
-/// A client and a host.
 struct Api {
     test: TestHost,
     client: reqwest::Client,
@@ -70,7 +69,7 @@ impl Api {
     }
 }
 
-/// The client speaks to loopback only, so it trusts no root at all.
+/// The client connects only to loopback, so it trusts no root.
 fn tls() -> rustls::ClientConfig {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
@@ -129,7 +128,7 @@ async fn tokens_are_required_and_checked() {
         assert_eq!(response.headers()["www-authenticate"], expected.as_str());
         assert_eq!(message(response).await, (401, json!({ "message": "Unauthorized" })));
     }
-    // API Gateway also takes the token without its scheme.
+    // API Gateway also accepts the token without its scheme.
     let bare = api
         .request(Method::GET, "/v1/records")
         .header("authorization", token("p1", &json!({})));
@@ -176,7 +175,7 @@ async fn the_gateway_gives_up_before_the_function_does() {
     let done = api.test.file("gate");
     let command = json!({ "waitFor": done });
     let request = api.request(Method::POST, "/v1/fast").json(&command);
-    // A cold start alone may take longer than this route waits.
+    // Warm start first: a cold start may outlast this route's timeout.
     assert_eq!(api.hook(json!({})).await.status(), StatusCode::OK);
     let response = patiently("the reply", request.send()).await.unwrap();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Processes killed on purpose: what callers see, and that the host survives it however often it happens.
+//! Deliberately killed processes: the results for callers, and a host that survives every kill.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::harness::{TestHost, eventually, one_function, options, patiently};
 
 const ECHO: &str = "echo_function";
 
-/// A host that does this to the first invocation, and nothing to others.
+/// A host that interferes only with the first invocation.
 async fn interfered(first: Interference) -> TestHost {
     let mut options = options(&one_function(""));
     options.interference = Some(Arc::new(move |invocation: &Invocation| {
@@ -74,7 +74,7 @@ async fn invocations_in_flight_fail_with_their_processes_every_time() {
     test.finish().await;
 }
 
-/// Kills hit processes that start, wait, work and reply, as it comes.
+/// Kills hit processes in any state: starting, waiting, working and replying.
 #[tokio::test]
 async fn kills_at_any_moment_never_wedge_the_host() {
     let test = TestHost::start(options(&one_function("Timeout: 60"))).await;
@@ -108,7 +108,7 @@ async fn kills_at_any_moment_never_wedge_the_host() {
     test.finish().await;
 }
 
-/// A start that is killed is made again at once, and not held against the function.
+/// The host repeats a killed start at once, and does not count it as the function's failure.
 #[tokio::test]
 async fn a_process_can_be_killed_while_it_starts() {
     let mut options = options(&one_function("Environment: { Variables: { INIT: hang } }"));

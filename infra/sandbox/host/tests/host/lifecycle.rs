@@ -1,4 +1,4 @@
-//! Starting what cannot start, and ending so that nothing is left.
+//! Starts that must fail, and ends that must leave no process.
 
 use std::process::Stdio;
 
@@ -52,7 +52,7 @@ async fn dropping_the_host_ends_its_processes() {
     eventually("the process's end", || !is_running(pid)).await;
 }
 
-/// Not even when the host is killed so that it cannot clean up: a process whose Runtime API is gone ends by itself.
+/// A killed host cannot clean up. Its process ends nevertheless, because it has lost its Runtime API.
 #[tokio::test]
 async fn nothing_outlives_a_killed_host() {
     let mut host = tokio::process::Command::new(examples().join("idle_host"))

@@ -1,4 +1,4 @@
-//! Event sources against the sandbox's own SQS, over its wire protocol.
+//! Event sources with the sandbox's own SQS, over its wire protocol.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,6 @@ use crate::harness::{TestHost, eventually, options_with, patiently};
 
 const QUEUE: &str = "test-Jobs";
 
-/// A queue that feeds the example function.
 struct Pipeline {
     test: TestHost,
     aws: Aws,
@@ -35,12 +34,12 @@ impl Pipeline {
         Self::start_with(source, visibility_timeout_secs, &[]).await
     }
 
-    /// With messages that are there before the host is.
+    /// Sends messages before the host starts.
     async fn start_with(source: &str, visibility_timeout_secs: u32, messages: &[Value]) -> Self {
         Self::start_interfered(source, visibility_timeout_secs, messages, None).await
     }
 
-    /// With something done to its invocations.
+    /// With interference in the invocations.
     async fn start_interfered(
         source: &str,
         visibility_timeout_secs: u32,
@@ -155,7 +154,8 @@ async fn a_message_is_dispatched_promptly_and_deleted() {
     let sent = Instant::now();
     pipeline.send(json!({ "touch": record })).await;
     eventually("the function", || record.exists()).await;
-    // About ten milliseconds on a quiet machine; the long poll lasts twenty seconds. The bound leaves room for load.
+    // About ten milliseconds on an idle machine, while the long poll lasts twenty seconds. The bound leaves room for
+    // load.
     let elapsed = sent.elapsed();
     assert!(elapsed.as_secs() < 5, "{elapsed:?}");
     pipeline.drained().await;
@@ -289,7 +289,7 @@ async fn batches_run_side_by_side_up_to_the_concurrency_of_the_source() {
     }
     let count = || started.iter().filter(|file| file.exists()).count();
     eventually("two batches", || count() == 2).await;
-    // The third stays in the queue, untouched, for as long as both are busy.
+    // The third message stays visible while both slots are busy.
     assert_eq!(
         (pipeline.depths().visible, pipeline.depths().in_flight, count()),
         (1, 2, 2)

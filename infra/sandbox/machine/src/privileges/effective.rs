@@ -1,4 +1,4 @@
-//! The effective policies as the sandbox reads them, for a judge that holds them against AWS's own transform.
+//! The effective policies, which a judge compares with AWS's own transform.
 
 use sandbox_host::template::{Bindings, Stack};
 use serde_json::{Map, Value};
@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use super::managed;
 use crate::SandboxError;
 
-/// The effective policy of each function as it is read here, by the function's logical id: the statements of the
-/// template's own policies, and the ARNs of those that SAM adds. References to resources stay as `${LogicalId}`.
+/// The effective policy of each function, by logical id: the statements of the template's own policies, and the ARNs of
+/// the policies that SAM adds. References to resources stay as `${LogicalId}`.
 ///
 /// # Errors
-/// When the template cannot be read.
+/// Fails if the template cannot be read.
 pub fn effective_policies() -> Result<Value, SandboxError> {
     let placeholder = |id: &str, attribute: &str| match attribute {
         "Ref" => format!("${{{id}}}"),

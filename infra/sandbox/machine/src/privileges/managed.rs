@@ -1,11 +1,11 @@
-//! Managed policies that AWS keeps and SAM attaches to the roles of functions by itself (AWS SAM developer guide,
-//! `AWS::Serverless::Function`, "Policies" and "Tracing"). Their contents are those of the AWS managed policy reference
-//! (docs.aws.amazon.com/aws-managed-policy/latest/reference), where each has a page under its name.
+//! AWS's managed policies, which SAM attaches to the functions' roles automatically (AWS SAM developer guide,
+//! `AWS::Serverless::Function`, "Policies" and "Tracing"). Their contents come from the AWS managed policy reference
+//! (docs.aws.amazon.com/aws-managed-policy/latest/reference), which has a page for each name.
 
 use sandbox_host::template::Function;
 use serde_json::{Value, json};
 
-/// One policy: the path of its ARN, and what it allows on every resource.
+/// One policy: the path of its ARN, and the actions that it allows on every resource.
 struct Managed {
     path: &'static str,
     actions: &'static [&'static str],
@@ -46,12 +46,11 @@ fn attached(function: &Function) -> impl Iterator<Item = Managed> {
     [Some(BASIC), traced, fed].into_iter().flatten()
 }
 
-/// The ARNs of the policies that SAM attaches to a function.
 pub(super) fn arns(function: &Function) -> impl Iterator<Item = String> {
     attached(function).map(|policy| format!("arn:aws:iam::aws:policy/{}", policy.path))
 }
 
-/// The documents of those policies.
+/// The documents of the policies that SAM attaches to a function.
 pub fn added_by_sam(function: &Function) -> impl Iterator<Item = Value> {
     attached(function).map(|Managed { actions, .. }| {
         let statement = json!({ "Effect": "Allow", "Action": actions, "Resource": "*" });

@@ -1,13 +1,14 @@
-//! What functions may do, as the template has it, and what they did: every call to the embedded AWS is held against
-//! the policy of the function that makes it.
+//! The privileges that the template grants to functions, and their use. Every call to the embedded AWS is checked
+//! against the policy of the calling function.
 //!
-//! Callers are known by their access key ids. Those that begin with `SANDBOX` are the sandbox's own. A function's
-//! stands under the function's policy, and so do its event sources, which Lambda polls with the function's role; the
-//! set-up stands under none, as it is the deployment that acts there; any other of that kind is refused, so that
-//! nothing which looks like a function slips through. All other ids are people's: operators and tests. An
-//! unsigned request is refused, as AWS refuses it.
+//! Callers are known by their access key ids. Ids that begin with `SANDBOX` are the sandbox's own:
+//! - A function's id is under the function's policy, also when Lambda polls event sources with the function's role.
+//! - The set-up's id is under no policy, because it acts as the deployment.
+//! - Any other such id is refused, so that a caller that only resembles a function has no access.
 //!
-//! The policy of a function is the effective one: what the template says, and what SAM adds.
+//! All other ids belong to operators and tests, which are not restricted. An unsigned request is refused, as in AWS.
+//!
+//! The policy of a function is the effective one: the template's statements and those that SAM adds.
 
 mod effective;
 mod managed;
@@ -30,17 +31,16 @@ pub use managed::added_by_sam;
 pub use policy::{Policy, PolicyError};
 pub use privilege::Privilege;
 
-/// What the access key ids of the sandbox's own begin with.
+/// Prefix of the sandbox's own access key ids.
 const OWN: &str = "SANDBOX";
 
-/// The policies of all functions, and what was asked of them.
+/// The policies of all functions, and the privileges that they used.
 pub struct Privileges {
     enacted: OnceLock<BTreeMap<String, Subject>>,
     ledger: Mutex<Ledger>,
     log: LogSink,
 }
 
-/// A function and what it may do.
 struct Subject {
     function: String,
     policy: Policy,
@@ -53,7 +53,7 @@ struct Ledger {
 }
 
 impl Privileges {
-    /// Nothing is granted to any function before [`Privileges::enact`]. What is refused is said in `log`.
+    /// Grants nothing to any function before [`Privileges::enact`]. Writes refusals to `log`.
     pub(crate) fn new(log: LogSink) -> Arc<Self> {
         Arc::new(Self {
             enacted: OnceLock::new(),
@@ -62,16 +62,14 @@ impl Privileges {
         })
     }
 
-    /// Whom the embedded AWS asks.
+    /// The check that the embedded AWS calls.
     pub(crate) fn authorizer(self: &Arc<Self>) -> Authorizer {
         let privileges = Arc::clone(self);
         Arc::new(move |call: &Call, needs: Option<&[Need]>| privileges.decide(call, needs))
     }
 
-    /// Puts the template's policies into force.
-    ///
-    /// # Errors
-    /// When a policy says something that is not understood: it must not be ignored.
+    /// Puts the template's policies into force. A policy that this module does not understand is an error, because it
+    /// must not be ignored.
     pub(crate) fn enact(&self, stack: &Stack, bindings: &Bindings) -> Result<(), SandboxError> {
         let subjects = stack.functions.iter().map(|function| {
             let policy = policy_of(stack, function, bindings)?;
@@ -87,7 +85,7 @@ impl Privileges {
             .map_err(|_twice| SandboxError::Template("policies are enacted once".to_owned()))
     }
 
-    /// Everything that the policies grant.
+    /// All privileges that the policies grant.
     #[must_use]
     pub fn granted(&self) -> BTreeSet<Privilege> {
         let subjects = self.enacted.get().into_iter().flat_map(BTreeMap::values);
@@ -96,13 +94,13 @@ impl Privileges {
             .collect()
     }
 
-    /// Everything that functions did so far, as far as it was granted.
+    /// All granted privileges that functions used so far.
     #[must_use]
     pub fn used(&self) -> BTreeSet<Privilege> {
         self.ledger().used.clone()
     }
 
-    /// Everything that was refused since this was last asked.
+    /// All privileges that were refused since the last call of this function.
     #[must_use]
     pub fn take_refused(&self) -> BTreeSet<Privilege> {
         std::mem::take(&mut self.ledger().refused)
@@ -139,7 +137,7 @@ impl Privileges {
         }
     }
 
-    /// A need that is not met, or all that can be said of a call whose needs nobody can tell.
+    /// Refuses a call with the need that is not granted. If the needs are unknown, the call itself is reported.
     fn refuse(&self, function: &str, call: &Call, need: Option<&Need>) -> Result<(), Lacking> {
         let untold = Lacking::untold(call);
         let lacking = need.map_or(untold, |need| Lacking {
@@ -171,25 +169,23 @@ impl Privileges {
     }
 }
 
-/// Who calls.
 enum Caller<'a> {
     /// A function of the template.
     Function(&'a Subject),
-    /// Somebody whose business policies of functions are not.
+    /// A caller that no function's policy restricts.
     Other,
-    /// Nobody that is known, under this name.
+    /// An unknown caller, under this name.
     Stranger(&'a str),
 }
 
-/// The document of a managed policy of the template, if it is one that is referred to.
+/// The document of a managed policy of the template, if `written` refers to one.
 fn managed<'s>(stack: &'s Stack, written: &Value) -> Option<&'s Value> {
     let policy = stack.resource(written.get("Ref")?.as_str()?)?;
     let is_policy = policy.get("Type")? == "AWS::IAM::ManagedPolicy";
     policy.pointer("/Properties/PolicyDocument").filter(|_| is_policy)
 }
 
-/// The policy of a function: all of its `Policies`, under bindings that resolve the stack's resources, and what SAM
-/// adds.
+/// All `Policies` of a function, with resolved references, and the policies that SAM adds.
 fn policy_of(stack: &Stack, function: &Function, bindings: &Bindings) -> Result<Policy, SandboxError> {
     let refuse =
         |what: &dyn std::fmt::Display| SandboxError::Template(format!("the policy of {}: {what}", function.binary));

@@ -1,10 +1,11 @@
-//! Policies, read and evaluated (docs.aws.amazon.com, IAM user guide, "IAM JSON policy element reference" and "Policy
+//! Reads and evaluates policies (docs.aws.amazon.com, IAM user guide, "IAM JSON policy element reference" and "Policy
 //! evaluation logic"). Pure.
 //!
-//! It covers the forms that our policies use: statements that allow, with wildcards in actions and resources and
-//! conditions on the two keys below, and statements that deny actions on all resources but some, or to requests
-//! without leading keys.
-//! Anything else is an error, so that nothing is granted or withheld that AWS would not.
+//! The module covers only the forms that our policies use:
+//! - Statements that allow, with wildcards in actions and resources and with conditions on the two keys below.
+//! - Statements that deny actions on all resources except some, or to requests without leading keys.
+//!
+//! Any other form is an error, so that the result never differs from AWS's.
 
 use std::collections::BTreeMap;
 
@@ -16,32 +17,31 @@ use wildmatch::WildMatch;
 use super::Privilege;
 
 pub(super) const VERSION: &str = "2012-10-17";
-/// The partition keys that a request names: as many as there are, so its operators say for how many they must hold.
+/// The partition keys that a request names. The key has several values, so its operators state how many must match.
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
-/// The service that calls KMS for somebody. Nothing calls KMS here, so no request has it.
+/// The service that calls KMS for a caller. No service calls KMS here, so no request has this key.
 const VIA_SERVICE: &str = "kms:ViaService";
 
-/// Why a policy cannot be evaluated.
+/// The reason why a policy cannot be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PolicyError(String);
 
-/// The privileges of a caller: only those that a statement allows and none denies.
+/// The privileges of a caller: those that a statement allows and no statement denies.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     allowed: Vec<Statement>,
     denied: Vec<Denial>,
 }
 
-/// A statement that denies.
 #[derive(Debug, Clone)]
 enum Denial {
-    /// Actions on every resource but those that are spared.
+    /// Denies the actions on every resource except the spared ones.
     AllBut {
         actions: Vec<WildMatch>,
         spared: Vec<WildMatch>,
     },
-    /// Actions on these resources, where the request has no leading key.
+    /// Denies the actions on these resources if the request has no leading key.
     Keyless {
         actions: Vec<WildMatch>,
         resources: Vec<WildMatch>,
@@ -58,8 +58,8 @@ struct Statement {
 
 #[derive(Debug, Clone)]
 enum Condition {
-    /// Every leading key is like one of these. Holds for a request that has none: that is how AWS defines
-    /// `ForAllValues`, and why a statement with this condition must not allow an action without keys, like `Scan`.
+    /// Every leading key matches one of these. As AWS defines `ForAllValues`, this also holds without leading keys.
+    /// Therefore a statement with it must not allow an action without keys, like `Scan`.
     LeadingKeysLike(Vec<WildMatch>),
     /// The request comes through a service.
     ViaService,
@@ -102,10 +102,10 @@ impl OneOrMany {
 }
 
 impl Policy {
-    /// Adds the statements of one document, whose intrinsics are evaluated.
+    /// Adds the statements of one document with evaluated intrinsics.
     ///
     /// # Errors
-    /// When it says something that is not understood here.
+    /// Fails if the document has a form that this module does not understand.
     pub fn add(&mut self, document: &Value) -> Result<(), PolicyError> {
         let document: Document =
             serde_json::from_value(document.clone()).map_err(|error| PolicyError(error.to_string()))?;
@@ -122,14 +122,14 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether one of the statements allows it and none denies it.
+    /// Whether a statement allows the need and none denies it.
     #[must_use]
     pub fn grants(&self, need: &Need) -> bool {
         self.allowed.iter().any(|statement| statement.allows(need))
             && !self.denied.iter().any(|denial| denial.denies(need))
     }
 
-    /// Everything it grants, as a function's privileges.
+    /// All privileges that the policy grants to the function.
     pub fn granted(&self, function: &str) -> Vec<Privilege> {
         let mut granted = Vec::new();
         for statement in &self.allowed {
@@ -149,7 +149,7 @@ impl Policy {
         granted
     }
 
-    /// Each action of a statement with each of its resources, as far as no other statement denies it.
+    /// Each action of a statement with each of its resources, less the pairs that a [`Denial::AllBut`] removes.
     fn pairs(&self, statement: &Statement) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for action in statement.actions.iter().map(WildMatch::pattern) {
@@ -176,7 +176,8 @@ impl Denial {
         }
     }
 
-    /// The resources that an action keeps: those that are spared, and those spared that they stand for.
+    /// The resources that the denial leaves to an action. A spared resource stays; any other becomes the spared
+    /// resources that its pattern covers.
     fn leaves(&self, action: &str, resources: Vec<String>) -> Vec<String> {
         let spared = match self {
             Self::AllBut { actions, spared } if any_like(actions, action) => spared,
@@ -237,7 +238,7 @@ fn denial(written: Written) -> Result<Denial, PolicyError> {
     }
 }
 
-/// Whether the one condition is that the request has no leading key.
+/// Whether the only condition is that the request has no leading key.
 fn is_keyless(condition: BTreeMap<String, BTreeMap<String, OneOrMany>>) -> bool {
     let written = condition.into_iter().flat_map(|(operator, keys)| {
         let keys = keys.into_iter();
@@ -268,7 +269,7 @@ fn statement(written: Written) -> Result<Statement, PolicyError> {
     })
 }
 
-/// Names of actions are alike whatever their case; ARNs and keys are not.
+/// Names of actions are compared without regard to case; ARNs and keys are not.
 fn actions(written: OneOrMany) -> Vec<WildMatch> {
     let action = |pattern: &String| WildMatch::new_case_insensitive(pattern);
     written.into_vec().iter().map(action).collect()

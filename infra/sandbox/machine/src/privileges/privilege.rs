@@ -1,29 +1,28 @@
-//! One privilege: the smallest thing that a policy grants and a call uses.
+//! One privilege: the smallest unit that a policy grants and a call uses.
 
 use std::fmt;
 
 use sandbox_aws::Need;
 
-/// An action of a function on a resource, and on one kind of items in it. What is granted and what was used are named
-/// alike, so that sets of them can be compared: a policy that grants more than one kind at once grants a kind of its
-/// own, which nothing uses.
+/// An action of a function on a resource, and on one kind of items in it. Granted and used privileges have the same
+/// form and can be compared. A policy that grants several kinds with one pattern yields a kind that no call uses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Privilege {
     /// The binary's name.
     pub function: String,
-    /// Such as `dynamodb:PutItem`.
+    /// An action such as `dynamodb:PutItem`.
     pub action: String,
-    /// The ARN; of an object, that of all objects under the first part of its key.
+    /// The ARN; for an object, the ARN of all objects under the first part of its key.
     pub resource: String,
-    /// What the partition keys have in common, where items are named: `OWNER#*`.
+    /// The common part of the partition keys, if items are named: `OWNER#*`.
     pub leading_key: Option<String>,
 }
 
 impl Privilege {
-    /// What a call used. No id of an item or an object is left in it.
+    /// The privileges that a call used, without ids of items or objects.
     pub(super) fn used<'a>(function: &'a str, need: &'a Need) -> impl Iterator<Item = Self> + 'a {
         let keys = need.leading_keys.iter().map(|key| Some(kind_of_key(key)));
-        // A need without keys is one privilege all the same.
+        // A need without keys is also one privilege.
         let keyless = need.leading_keys.is_empty().then_some(None);
         keys.chain(keyless).map(|leading_key| Self {
             function: function.to_owned(),
@@ -34,7 +33,7 @@ impl Privilege {
     }
 }
 
-/// Partition keys are a kind, `#` and an id. Budgets are the exception: what follows is no id, but says which.
+/// A partition key is a kind, `#` and an id. In a budget's key a name follows instead, and is kept.
 fn kind_of_key(key: &str) -> String {
     match key.split_once('#') {
         None | Some(("BUDGET", _)) => key.to_owned(),

@@ -1,4 +1,4 @@
-//! Network queries: who may start them, and how they run.
+//! Tests of network queries: who may start them, and how they run.
 
 use super::*;
 

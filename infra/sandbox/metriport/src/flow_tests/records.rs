@@ -1,4 +1,4 @@
-//! Consolidated queries and what becomes of a record.
+//! Tests of consolidated queries and their records.
 
 use super::*;
 
@@ -57,7 +57,7 @@ fn a_record_without_data_has_no_entry() {
     );
 }
 
-/// The resources of a patient's record, all sources asked.
+/// The resources of a patient's record after a query of all sources.
 fn pulled(world: &mut World, patient_id: &str, ms: i64) -> Vec<Value> {
     treatment(world, ms, patient_id);
     world.advance(at(ms + 800));
@@ -76,7 +76,6 @@ fn patients(resources: &[Value]) -> Vec<&Value> {
     patients.collect()
 }
 
-/// What the resources say whom they are about.
 fn subjects(resources: &[Value]) -> impl Iterator<Item = &str> {
     let subjects = resources.iter().filter_map(|resource| resource.get("subject"));
     subjects.map(|subject| text(&subject["reference"]))
@@ -97,7 +96,7 @@ fn the_record_holds_the_patient_as_the_account_knows_them() {
     let link = format!("Patient/{patient_id}");
     assert!(subjects(&resources).all(|subject| subject == link));
     assert!(subjects(&resources).count() > 100);
-    // A change at Metriport shows in the next record.
+    // The next record shows a change at Metriport.
     let facility = world.facilities[0].id.clone();
     let mut renamed = crate::world::testing::patient_body("Nora", "user-1");
     renamed["lastName"] = json!("Quillon");
@@ -129,7 +128,7 @@ fn an_option_replaces_the_patient_of_a_given_record() {
     }
 }
 
-/// As in Metriport's own sandbox (docs.metriport.com, page `getting-started/sandbox`).
+/// As in Metriport's sandbox (docs.metriport.com, page `getting-started/sandbox`).
 #[test]
 fn metriports_own_persons_have_full_records() {
     for first_name in ["Jane", "Chris", "Ollie", "Andreas", "Kyla"] {

@@ -1,4 +1,4 @@
-//! Record links: what S3 would serve, in chunks.
+//! Record links, served in chunks as S3 would.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ use crate::files::{FileRefusal, Object, refusal_body};
 use crate::operation::Operation;
 use crate::records::View;
 
-/// Chunks made ahead of the reader.
+/// Chunks that are made ahead of the reader.
 const CHUNKS_AHEAD: usize = 4;
 
 type Chunks = mpsc::Sender<Result<Bytes, Infallible>>;
@@ -52,7 +52,7 @@ impl IntoResponse for FileRefusal {
     }
 }
 
-/// The Bundle as it is, with its length.
+/// The Bundle uncompressed, with its length.
 async fn plain(view: View) -> Response {
     let measured = tokio::task::spawn_blocking(move || {
         let bundle = view.bundle();
@@ -75,7 +75,7 @@ async fn plain(view: View) -> Response {
     (headers, body).into_response()
 }
 
-/// The Bundle packed. Metriport stores this variant with both headers, so that most clients unpack it by themselves.
+/// The Bundle compressed. Metriport stores this form with both headers, so that most clients decompress it.
 fn packed(view: View, padding: usize) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/gzip"),
@@ -104,7 +104,7 @@ fn pack(view: &View, padding: usize, chunks: &Chunks) {
     }
 }
 
-/// A body made on a thread of its own, no faster than it is read.
+/// A body made on its own thread, at the speed of the reader.
 fn chunked(make: impl FnOnce(Chunks) + Send + 'static) -> Body {
     let (chunks, ready) = mpsc::channel(CHUNKS_AHEAD);
     tokio::task::spawn_blocking(move || make(chunks));

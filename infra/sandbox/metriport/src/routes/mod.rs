@@ -1,4 +1,4 @@
-//! The routes. Handlers translate between HTTP and the world and decide nothing.
+//! The routes. Handlers only translate between HTTP and the world.
 
 mod files;
 mod hosted;
@@ -24,10 +24,8 @@ use crate::envelope::Refusal;
 use crate::gate;
 use crate::operation::Operation;
 
-/// Largest request body, in bytes.
 const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
 
-/// Query parameters by name.
 type Params = Query<HashMap<String, String>>;
 
 /// Every route behind the gate.
@@ -43,7 +41,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Adds one operation's handler.
 fn add<T: 'static>(
     router: Router<Arc<App>>,
     operation: Operation,
@@ -58,7 +55,7 @@ fn add<T: 'static>(
     }
 }
 
-/// A body as JSON; an empty one is an empty object.
+/// Reads a body as JSON; an empty body is an empty object.
 fn json_body(body: &Bytes) -> Result<Value, Refusal> {
     if body.is_empty() {
         return Ok(Value::Object(serde_json::Map::new()));
@@ -66,7 +63,7 @@ fn json_body(body: &Bytes) -> Result<Value, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::bad_request(format!("Body is not JSON: {}", kind(&error))))
 }
 
-/// What is wrong with a text, without repeating any of it.
+/// The kind of error in a text, without quoting the text.
 fn kind(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",

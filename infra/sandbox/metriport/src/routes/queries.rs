@@ -49,7 +49,7 @@ async fn read_network(State(app): State<Arc<App>>, Path(id): Path<String>) -> An
     app.act(|world, _| world.read_network_query(&id)).map(Json)
 }
 
-/// The body must be a JSON object, even an empty one.
+/// The body must be a JSON object; an empty object suffices.
 async fn start_consolidated(
     State(app): State<Arc<App>>,
     Path(patient_id): Path<String>,

@@ -1,4 +1,4 @@
-//! A stand-in, a receiver for its webhooks, and verbs to act on both.
+//! A stand-in and a receiver for its webhooks, with verbs to act on both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -18,10 +18,10 @@ use tokio::task::JoinHandle;
 
 pub const RETURN_URL: &str = "https://app.example.test/return";
 
-/// Nothing here takes longer unless it is broken.
+/// Longest wait of a test that passes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One webhook as it arrived.
+/// One webhook, as it arrived.
 pub struct Hook {
     pub signature: String,
     pub user_agent: String,
@@ -54,7 +54,7 @@ pub struct Bench {
     receiver: JoinHandle<()>,
 }
 
-/// Quick, open options; tests change what they are about.
+/// Short delays and few checks; each test changes what it is about.
 pub fn options() -> StandInOptions {
     StandInOptions {
         delays: Delays::all(10),
@@ -65,7 +65,7 @@ pub fn options() -> StandInOptions {
     }
 }
 
-/// A client that follows no redirect and unpacks nothing.
+/// A client that neither follows redirects nor decompresses.
 pub fn client() -> Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -111,7 +111,7 @@ async fn receive(State(desk): State<Desk>, headers: HeaderMap, raw: Bytes) -> (S
 }
 
 impl Bench {
-    /// A running stand-in with no webhook URL yet.
+    /// Starts a stand-in without a webhook URL.
     pub async fn start(options: StandInOptions) -> Self {
         let (arrived, hooks) = mpsc::unbounded_channel();
         let status = Arc::new(AtomicU16::new(200));
@@ -134,7 +134,7 @@ impl Bench {
         }
     }
 
-    /// A running stand-in that knows where to send webhooks; its ping has been answered.
+    /// Starts a stand-in with a webhook URL whose ping was answered.
     pub async fn ready(options: StandInOptions) -> Self {
         let mut bench = Self::start(options).await;
         let set = bench.post("/settings", &json!({ "webhookUrl": bench.hook_url })).await;
@@ -181,12 +181,12 @@ impl Bench {
         self.post(path, body).await.json().await.unwrap()
     }
 
-    /// From now on the receiver answers with this status.
+    /// Makes the receiver answer with this status from now on.
     pub fn answer_with(&self, status: u16) {
         self.status.store(status, Ordering::SeqCst);
     }
 
-    /// The next webhook to arrive.
+    /// Waits for the next webhook.
     pub async fn hook(&mut self) -> Hook {
         tokio::time::timeout(PATIENCE, self.hooks.recv())
             .await
@@ -194,12 +194,11 @@ impl Bench {
             .unwrap()
     }
 
-    /// Whether a webhook has arrived that nobody asked for.
+    /// Whether a webhook has arrived that the test has not read.
     pub fn has_hook(&mut self) -> bool {
         !self.hooks.is_empty()
     }
 
-    /// Looks until the condition holds.
     pub async fn until(&self, condition: impl Fn(&Self) -> bool) {
         let mut looks = tokio::time::interval(Duration::from_millis(5));
         let looking = async {
@@ -216,14 +215,13 @@ impl Bench {
         format!("/medical/v1/patient?facilityId={}", self.stand_in.facility_id())
     }
 
-    /// Creates a patient and gives its id.
     pub async fn patient(&self, first_name: &str) -> String {
         let made = self.post(&self.create_patient_path(), &patient_body(first_name)).await;
         assert_eq!(made.status(), 201);
         id(&made.json().await.unwrap(), "id")
     }
 
-    /// Opens an identity session and gives its URL.
+    /// Opens an identity session and returns its URL.
     pub async fn session_url(&self, patient_id: &str) -> String {
         let body = json!({ "patientId": patient_id, "redirectUrl": RETURN_URL, "metadata": { "linkId": "l-1" } });
         let opened = self.post_json("/medical/v1/identity/session", &body).await;
@@ -231,7 +229,7 @@ impl Bench {
         id(&opened, "sessionUrl")
     }
 
-    /// Opens an AAL2 challenge and gives its URL.
+    /// Opens an AAL2 challenge and returns its URL.
     pub async fn challenge_url(&self, identity_id: &str) -> String {
         let body = json!({ "proofedIdentityId": identity_id, "redirectUrl": RETURN_URL });
         let opened = self.post_json("/medical/v1/identity/aal2/challenge", &body).await;
@@ -239,25 +237,25 @@ impl Bench {
         id(&opened, "challengeUrl")
     }
 
-    /// Follows a hosted URL in automatic mode; gives the place it leads back to.
+    /// Opens a hosted URL in automatic mode and returns the URL it leads back to.
     pub async fn visit(&self, url: &str) -> String {
         back(&self.client.get(url).send().await.unwrap())
     }
 
-    /// Starts a query over all sources on the treatment rail; gives its id.
+    /// Starts a query over all sources on the treatment rail and returns its id.
     pub async fn treatment(&self, patient_id: &str, metadata: Value) -> String {
         let body = json!({ "sources": ["hie", "pharmacy", "lab"], "metadata": metadata });
         let path = format!("/medical/v1/network/query?patientId={patient_id}");
         id(&self.post_json(&path, &body).await, "requestId")
     }
 
-    /// Starts a consolidated query; gives its id.
+    /// Starts a consolidated query and returns its id.
     pub async fn consolidate(&self, patient_id: &str, params: &str) -> String {
         let path = format!("/medical/v1/patient/{patient_id}/consolidated/query?{params}");
         id(&self.post_json(&path, &json!({})).await, "requestId")
     }
 
-    /// A patient whose three sources have answered.
+    /// Creates a patient and waits until all three sources have answered.
     pub async fn collected(&mut self, first_name: &str) -> String {
         let patient_id = self.patient(first_name).await;
         self.treatment(&patient_id, json!({})).await;
@@ -267,7 +265,7 @@ impl Bench {
         patient_id
     }
 
-    /// Runs a consolidated query to its end; gives its attachments as type and link.
+    /// Runs a consolidated query to its end and returns its attachments as type and link.
     pub async fn attachments(&mut self, patient_id: &str, params: &str) -> Vec<(String, String)> {
         let request_id = self.consolidate(patient_id, params).await;
         let hook = self.hook().await;
@@ -295,7 +293,7 @@ pub fn id(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no {field}")).to_owned()
 }
 
-/// Where a 303 leads.
+/// The target of a 303.
 pub fn back(answer: &Response) -> String {
     assert_eq!(answer.status(), 303);
     answer.headers()["location"].to_str().unwrap().to_owned()

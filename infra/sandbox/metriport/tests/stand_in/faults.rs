@@ -1,4 +1,4 @@
-//! Faults on purpose, with and without effect.
+//! Faults that a test requests, with and without effect.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Proofing, challenge, query and record, as a person with an authenticator app goes through them.
+//! Proofing, challenge, query and record, as a person with an authenticator app passes them.
 
 use sandbox_metriport::StandInOptions;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn a_person_pulls_the_own_record() {
     bench.stop().await;
 }
 
-/// Passes the hosted identity page, after one wrong code, and gives the proofed identity that the webhook names.
+/// Passes the hosted identity page, after one wrong code, and returns the webhook's proofed identity.
 async fn prove_identity(bench: &mut Bench, patient_id: &str) -> String {
     let session = bench.session_url(patient_id).await;
     let page = bench.client.get(&session).send().await.unwrap();
@@ -73,7 +73,7 @@ async fn prove_identity(bench: &mut Bench, patient_id: &str) -> String {
     id(&verified.json["payload"], "proofedIdentityId")
 }
 
-/// Passes the hosted challenge page and gives the AAL2 session that it leads back with.
+/// Passes the hosted challenge page and returns the AAL2 session in its redirect.
 async fn pass_challenge(bench: &Bench, patient_id: &str, identity_id: &str) -> String {
     let challenge = bench.challenge_url(identity_id).await;
     let code = bench.stand_in.totp_code(patient_id).unwrap();
@@ -82,7 +82,7 @@ async fn pass_challenge(bench: &Bench, patient_id: &str, identity_id: &str) -> S
     query.strip_suffix("&status=verified").unwrap().to_owned()
 }
 
-/// Starts a query, which an invented session and the same session a second time do not; gives its id.
+/// Starts a query and returns its id. An invented session, and the same session again, are refused.
 async fn start_query_once(bench: &Bench, patient_id: &str, identity_id: &str, aal2_session: &str) -> String {
     let path = format!("/medical/v1/network/query?patientId={patient_id}&purposeOfUse=ias");
     let start = |session: &str| {
@@ -115,7 +115,7 @@ async fn receive_source_events(bench: &mut Bench, request_id: &str) {
     );
 }
 
-/// The record has as many entries as the API counts resources.
+/// Checks that the record has as many entries as the API counts resources.
 async fn download_counted_record(bench: &mut Bench, patient_id: &str) {
     let attachments = bench.attachments(patient_id, "conversionType=json").await;
     let bundle: Value = bench

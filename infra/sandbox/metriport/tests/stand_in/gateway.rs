@@ -1,4 +1,4 @@
-//! Keys, routes, limits and quotas, and the bodies they are refused with.
+//! Keys, routes, limits and quotas, and the bodies of their refusals.
 
 use reqwest::Response;
 use sandbox_metriport::{Operation, StandInOptions};
@@ -163,7 +163,7 @@ async fn facilities_can_be_added() {
     bench.stop().await;
 }
 
-/// A window may end while the test runs, and then allows as many again; it cannot end twice.
+/// A window may end during the test and allow as many calls again, but not two windows.
 #[tokio::test]
 async fn limits_answer_in_plain_words_called_html() {
     let bench = Bench::start(StandInOptions {

@@ -15,7 +15,7 @@ fn kept(path: &Path, seed: u64) -> StandInOptions {
     }
 }
 
-/// The requests of an app after the restart.
+/// The answers that an app needs after the restart.
 async fn state(bench: &Bench, patient_id: &str, query_id: &str) -> Vec<Value> {
     let mut state = Vec::new();
     for path in [
@@ -47,7 +47,7 @@ async fn a_restart_keeps_patients_identities_pages_and_records() {
     let secrets_before = secrets(&bench, &patient_id);
     bench.stop().await;
 
-    // Another seed, and pages that ask: state from before the restart does not depend on either.
+    // Another seed and no automatic mode, on which the earlier state must not depend.
     let bench = Bench::start(StandInOptions {
         auto_approve: false,
         ..kept(&path, 8)
@@ -62,7 +62,7 @@ async fn a_restart_keeps_patients_identities_pages_and_records() {
     bench.stop().await;
 }
 
-/// Runs a query until all three sources have reported; gives its id.
+/// Runs a query until all three sources have reported, and returns its id.
 async fn run_query(bench: &mut Bench, patient_id: &str) -> String {
     let query_id = bench.treatment(patient_id, json!({})).await;
     for _ in 0..3 {
@@ -92,7 +92,7 @@ fn secrets(bench: &Bench, patient_id: &str) -> (String, String, Option<String>) 
     )
 }
 
-/// Opens a page of the stand-in from before the restart, at its new address.
+/// Opens a page from before the restart at the stand-in's new address.
 async fn assert_page_opens(bench: &Bench, page: &str) {
     let token = page.rsplit('/').next().unwrap();
     let shown = bench

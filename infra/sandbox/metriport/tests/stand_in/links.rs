@@ -1,4 +1,4 @@
-//! Consolidated queries and the links they end in.
+//! Consolidated queries and the links that they give.
 
 use std::io::Read as _;
 

@@ -1,4 +1,4 @@
-//! Calls that misbehave by plan, with and without effect.
+//! Calls that misbehave by a plan, with and without effect.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::bench::{Bench, options, patient_body};
 
-/// Misbehaves once, at the first call of one operation, and notes the numbers of all calls.
+/// Fails once, at the first call of one operation, and records the numbers of all calls.
 #[derive(Default)]
 struct Once {
     operation: Option<Operation>,
@@ -198,7 +198,7 @@ async fn calls_are_numbered_by_operation_and_by_caller() {
     bench.stop().await;
 }
 
-/// Waits to be let on, however long its caller does.
+/// Waits for permission to continue, even if the caller no longer waits.
 #[derive(Default)]
 struct Patient {
     asked: Notify,
@@ -230,7 +230,7 @@ async fn whoever_is_asked_comes_to_the_end_even_if_the_caller_is_gone() {
     bench.stop().await;
 }
 
-/// How a webhook comes before its receiver has written down what it is about.
+/// A webhook can arrive before its receiver has stored the start that it belongs to.
 #[tokio::test]
 async fn webhooks_overtake_an_answer_that_is_held_back() {
     let late = failing(Operation::StartNetworkQuery, Failure::HangFor(600_000));

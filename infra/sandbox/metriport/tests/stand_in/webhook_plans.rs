@@ -1,4 +1,4 @@
-//! Webhooks that are lost, doubled, late, or delivered without the sender knowing, by plan.
+//! Webhooks that a plan loses, doubles, delays, or delivers without the sender's knowledge.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ const HIE: &str = "network-query.hie";
 
 type Seen = Arc<Mutex<Vec<DeliveryInfo>>>;
 
-/// The first delivery of the HIE source's event has this fate, all else is delivered.
+/// Applies `fate` to the first delivery of the HIE source's event and delivers everything else.
 async fn bench(fate: Fate) -> (Bench, Seen) {
     let seen = Seen::default();
     let notes = seen.clone();
@@ -46,7 +46,7 @@ async fn failed(bench: &Bench) -> Value {
     bench.get_json("/settings/webhook").await["webhookRequestsFailed"].clone()
 }
 
-/// The ping and this many deliveries are in the log.
+/// Waits until the log has the ping and this many deliveries.
 async fn logged(bench: &Bench, count: usize) {
     bench
         .until(|bench| bench.stand_in.deliveries().len() == count + 1)

@@ -1,11 +1,11 @@
-//! Delivery: once, signed, never retried unless asked; and what a test may do to messages on their way.
+//! Delivery: once, signed, and retried only on request; and how a test can act on messages before they arrive.
 
 use sandbox_metriport::{DeliveryError, Replay, StandIn};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, options};
 
-/// A query over three sources whose messages are all held; with the patient's id.
+/// Starts a query over three sources, holds all its messages, and returns the patient's id.
 async fn three_held(bench: &mut Bench) -> String {
     let patient_id = bench.patient("Nora").await;
     bench.stand_in.hold_webhooks();
@@ -50,7 +50,7 @@ async fn the_settings_know_how_deliveries_fare() {
     bench.stop().await;
 }
 
-/// As the documentation has it: cleared and set again, there is another key. Public code ignores an empty URL.
+/// As documented, clearing the URL and setting it again makes another key. Public code ignores an empty URL.
 #[tokio::test]
 async fn clearing_the_url_makes_another_key_or_changes_nothing() {
     for clearing_makes_key in [true, false] {

@@ -1,4 +1,4 @@
-//! `ListSecrets`: everything about secrets but their values, by name, in one page.
+//! `ListSecrets`: all data of the secrets except their values, sorted by name, in one page.
 
 use super::{Context, epoch_secs};
 use crate::secrets::refusal::Refusal;
@@ -36,7 +36,6 @@ struct ListedTag {
     value: String,
 }
 
-/// Filters are not supported here.
 pub(super) fn list(context: &Context<'_>, input: ListInput) -> Result<Listed, Refusal> {
     if input.filters.is_some_and(|filters| !filters.is_empty()) {
         return Err(Refusal::InvalidParameter("Filters are not supported.".to_owned()));

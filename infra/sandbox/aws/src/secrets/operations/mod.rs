@@ -12,19 +12,16 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What every operation works with.
 pub(super) struct Context<'a> {
     pub(super) store: &'a mut Store,
     pub(super) region: &'a str,
     pub(super) now_ms: u64,
 }
 
-/// Whether the operation of that name can change the store.
 pub(super) fn writes(operation: &str) -> bool {
     !matches!(operation, "GetSecretValue" | "ListSecrets")
 }
 
-/// Runs the operation of that name.
 pub(super) fn run(context: &mut Context<'_>, operation: &str, body: &[u8]) -> Result<Value, Refusal> {
     match operation {
         "GetSecretValue" => answer(values::get(context, parse(body)?)),
@@ -35,7 +32,7 @@ pub(super) fn run(context: &mut Context<'_>, operation: &str, body: &[u8]) -> Re
     }
 }
 
-/// The names of a secret in an output.
+/// The fields that identify a secret in an output.
 #[derive(Serialize)]
 struct Named {
     #[serde(rename = "ARN")]
@@ -66,12 +63,12 @@ impl ValueInput {
     }
 }
 
-/// The caller's token, or one of ours: SDKs send one, plain HTTP clients may not.
+/// The caller's token, or a random id. SDKs send a token; plain HTTP clients may not.
 fn version_id(token: Option<String>) -> String {
     token.unwrap_or_else(|| ambient::new_id().to_string())
 }
 
-/// Timestamps of this service are seconds with a fraction.
+/// This service writes timestamps in seconds with a fraction.
 fn epoch_secs(at_ms: u64) -> Value {
     let (secs, millis) = (at_ms / 1_000, at_ms % 1_000);
     format!("{secs}.{millis:03}")

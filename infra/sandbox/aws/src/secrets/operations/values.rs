@@ -1,4 +1,4 @@
-//! Reading and writing values: `GetSecretValue` and `PutSecretValue`.
+//! Reads and writes values: `GetSecretValue` and `PutSecretValue`.
 
 use super::{Context, ValueInput, epoch_secs, version_id};
 use crate::secrets::refusal::Refusal;

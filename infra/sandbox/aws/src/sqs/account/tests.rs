@@ -1,4 +1,4 @@
-//! What happens between queues.
+//! Tests of several queues together.
 
 use super::*;
 use crate::sqs::message::Message;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 const NOW: u64 = 1_700_000_000_000;
 
-/// Dead letters go to the queue of that name after one receive.
+/// Messages move to the named queue after one receive.
 fn giving_up_to(name: &str) -> Settings {
     Settings {
         redrive: Some(Redrive {
@@ -18,7 +18,7 @@ fn giving_up_to(name: &str) -> Settings {
     }
 }
 
-/// `work` gives a message up to `dead` after one receive.
+/// `work` holds one message, and gives it up to `dead` after one receive.
 fn account() -> Account {
     let mut account = Account::new("eu-central-1");
     account.put_queue("dead", Settings::default(), NOW).unwrap();

@@ -1,4 +1,4 @@
-//! What all batch operations share: up to ten entries with distinct ids, each with its own outcome
+//! Common parts of all batch operations: up to ten entries with distinct ids, each with its own outcome
 //! (docs.aws.amazon.com, Amazon SQS developer guide, "Amazon SQS batch actions").
 
 use crate::sqs::refusal::Refusal;
@@ -8,12 +8,11 @@ use std::collections::HashSet;
 const ENTRIES_MAX: usize = 10;
 const ID_CHARS_MAX: usize = 80;
 
-/// An entry of a batch, by the id its sender gave it.
 pub(super) trait Entry {
     fn id(&self) -> &str;
 }
 
-/// The outcome of each entry, in no order that callers may rely on.
+/// Callers must not rely on the order.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Outcome<T> {
@@ -32,14 +31,13 @@ struct Failed {
     message: String,
 }
 
-/// An entry that succeeded and has nothing to say.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Done {
     pub(super) id: String,
 }
 
-/// Refuses the whole batch for what concerns all of it.
+/// Refuses the whole batch if its size or its entries' ids are invalid.
 pub(super) fn check<E: Entry>(entries: &[E]) -> Result<(), Refusal> {
     if entries.is_empty() {
         return Err(Refusal::EmptyBatchRequest);
@@ -67,7 +65,7 @@ fn check_id(id: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Does `one` to each entry and sorts the outcomes.
+/// Runs `one` on each entry and sorts the outcomes.
 pub(super) fn each<E: Entry, T>(entries: Vec<E>, mut one: impl FnMut(E) -> Result<T, Refusal>) -> Outcome<T> {
     let mut outcome = Outcome {
         successful: Vec::new(),

@@ -1,4 +1,4 @@
-//! The operations of SQS: JSON in, JSON out. Limits of the wire are checked here, everything else in the account.
+//! The operations of SQS: JSON in, JSON out. They check the limits of the wire; the account checks the rest.
 
 mod batch;
 mod queues;
@@ -12,17 +12,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The sender of messages.
 #[derive(Clone, Copy)]
 pub(super) struct Sender<'a> {
     /// The access key id that signed the request.
     pub(super) id: &'a str,
-    /// The tracing header of the request, which stays with its messages as `AWSTraceHeader` (AWS X-Ray developer guide,
-    /// "Amazon SQS and AWS X-Ray").
+    /// The request's tracing header. Its messages keep it as `AWSTraceHeader` (AWS X-Ray developer guide, "Amazon SQS
+    /// and AWS X-Ray").
     pub(super) trace_header: Option<&'a str>,
 }
 
-/// Runs the operation of that name.
 pub(super) async fn run(broker: &Broker, operation: &str, body: &[u8], sender: Sender<'_>) -> Result<Value, Refusal> {
     match operation {
         "SendMessage" => answer(sending::send(broker, parse(body)?, sender)),
@@ -39,14 +37,13 @@ pub(super) async fn run(broker: &Broker, operation: &str, body: &[u8], sender: S
     }
 }
 
-/// The input of operations that take a queue and nothing else.
+/// The input of operations that take only a queue.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct OnQueue {
     queue_url: String,
 }
 
-/// The output of operations that return nothing.
 #[derive(Serialize)]
 struct Nothing {}
 
@@ -63,7 +60,7 @@ fn answer<T: Serialize>(output: Result<T, Refusal>) -> Result<Value, Refusal> {
     serde_json::to_value(output?).map_err(|error| Refusal::UnsupportedOperation(error.to_string()))
 }
 
-/// The queue's name: the last segment of its URL. Clients of an earlier run know the queue at another port.
+/// The queue's name: the last segment of its URL. Clients of an earlier process know the queue at another port.
 fn queue_name(url: &str) -> &str {
     url.rsplit('/').next().unwrap_or(url)
 }

@@ -1,4 +1,4 @@
-//! Operations on queues themselves: listing, describing, emptying and deleting them.
+//! Operations on queues: list, describe, purge and delete.
 
 use super::{Nothing, OnQueue, queue_name};
 use crate::ambient;

@@ -63,7 +63,7 @@ struct AttributeOutput {
     binary_value: Option<String>,
 }
 
-/// System attributes a caller can ask for. The last three are those of FIFO queues, which no message here has.
+/// The last three belong to FIFO queues; messages here never have them.
 const SYSTEM_ATTRIBUTES: [&str; 9] = [
     "SenderId",
     "SentTimestamp",
@@ -143,7 +143,7 @@ impl ReceiveInput {
             .collect()
     }
 
-    /// `All` and `.*` ask for everything, `prefix.*` for a family of names.
+    /// `All` and `.*` select every attribute, `prefix.*` every name with that prefix.
     fn asked_attributes(&self, message: &Message) -> Attributes {
         let asked = |name: &str| {
             self.message_attribute_names

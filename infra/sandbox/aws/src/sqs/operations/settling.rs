@@ -1,4 +1,4 @@
-//! What becomes of a received message: `DeleteMessage`, `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`.
+//! Settles received messages: `DeleteMessage`, `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`.
 
 use super::batch::{self, Done, Entry, Outcome};
 use super::{Nothing, queue_name};

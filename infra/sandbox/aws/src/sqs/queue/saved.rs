@@ -1,4 +1,4 @@
-//! A queue on its way into a file and back.
+//! The saved form of a queue.
 
 use super::{Entry, Queue};
 use crate::sqs::pace::Pace;
@@ -6,7 +6,7 @@ use crate::sqs::settings::Settings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// A queue as it is written down; the schedule follows from the entries.
+/// The schedule is derived from the entries.
 #[derive(Deserialize)]
 pub(super) struct Saved {
     settings: Settings,

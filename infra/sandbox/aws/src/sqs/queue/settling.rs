@@ -1,4 +1,4 @@
-//! What a receiver does with a message it holds: delete it, or change when it becomes visible again.
+//! A receiver settles a message: it deletes the message, or changes when it becomes visible again.
 
 use super::{Entry, Hold, Queue, millis};
 use crate::sqs::receipt::Receipt;
@@ -6,14 +6,14 @@ use crate::sqs::refusal::Refusal;
 use crate::sqs::settings::VISIBILITY_SECS_MAX;
 
 impl Queue {
-    /// Deletes the message if `receipt` is that of its latest receive, whether or not it is visible again. A stale
-    /// receipt deletes nothing and is not an error (SQS API reference, "DeleteMessage"). True if it deleted.
+    /// Deletes the message if `receipt` comes from its latest receive, even if the message is visible again. A stale
+    /// receipt deletes nothing and is not an error (SQS API reference, "DeleteMessage"). Returns whether it deleted.
     pub(crate) fn delete(&mut self, receipt: Receipt) -> bool {
         self.is_latest(receipt) && self.remove(receipt.place).is_some()
     }
 
-    /// Lets the message become visible `visibility_secs` from now. Refuses a message that is gone, was received again
-    /// or is visible already, and more than 12 hours since the receive.
+    /// Makes the message visible `visibility_secs` from now. Refuses a message that was deleted, was received again or
+    /// is already visible. Also refuses a time later than 12 hours after the receive.
     pub(crate) fn change_visibility(
         &mut self,
         receipt: Receipt,

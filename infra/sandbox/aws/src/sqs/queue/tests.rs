@@ -1,5 +1,5 @@
-//! The queue against its documented behaviour, and against chance: whatever is done to it, no message is lost,
-//! duplicated in flight, or delivered more often than its dead-letter policy allows.
+//! Tests the queue against its documented behaviour, and with random steps. Whatever the steps, no message is lost,
+//! delivered while it is hidden, or delivered more often than its dead-letter policy allows.
 
 use super::*;
 use crate::sqs::settings::VISIBILITY_SECS_MAX;
@@ -203,16 +203,16 @@ fn step() -> impl Strategy<Value = Step> {
 
 const RECEIVES_MAX: u32 = 3;
 
-/// The queue next to a plain account of what must have become of each message.
+/// The queue, with a simple model of every message's state.
 struct Checked {
     queue: Queue,
     now_ms: u64,
     sent: u128,
     deleted: usize,
     dead: usize,
-    /// Every receipt ever handed out, oldest first.
+    /// Every receipt ever issued, oldest first.
     receipts: Vec<Receipt>,
-    /// Until when each message must not be delivered, and its latest receipt.
+    /// Per message: the time before which it must not be delivered, and its latest receipt.
     held: HashMap<Uuid, (u64, Option<Receipt>)>,
 }
 

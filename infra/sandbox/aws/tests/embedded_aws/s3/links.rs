@@ -1,4 +1,4 @@
-//! Presigned links, as a browser would follow them.
+//! Presigned links, followed as a browser follows them.
 
 use super::{BUCKET, put, start};
 use aws_sdk_s3::Client;
@@ -8,7 +8,7 @@ use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
 use std::time::{Duration, SystemTime};
 
-/// A plain GET, as a browser that was given a link would send it: status and body.
+/// Sends a plain GET, as a browser with a link does. Returns status and body.
 async fn get(uri: &str) -> (u16, Vec<u8>) {
     let client: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build_http();
     let response = client.get(uri.parse().unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! S3: signatures, presigned links, uploads in parts, and objects that are only there when they are complete.
+//! S3: signatures, presigned links, uploads in parts, and objects that are visible only once they are complete.
 
 mod links;
 mod objects;

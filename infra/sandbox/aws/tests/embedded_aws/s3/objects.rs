@@ -1,4 +1,4 @@
-//! Objects: whole, in parts, kept, and refused.
+//! Objects: whole, in parts, kept over a restart, and refused.
 
 use super::{BUCKET, put, start};
 use crate::harness;
@@ -58,7 +58,6 @@ struct Upload {
 }
 
 impl Upload {
-    /// Begins the upload of `big`, and sends its parts.
     async fn begin(client: &Client) -> Upload {
         let created = client.create_multipart_upload().bucket(BUCKET).key("big");
         let id = created.send().await.unwrap().upload_id.unwrap();
@@ -76,14 +75,12 @@ impl Upload {
         Upload { id, parts }
     }
 
-    /// Completes it with these parts.
     fn complete(&self, client: &Client, parts: Vec<CompletedPart>) -> CompleteMultipartUploadFluentBuilder {
         let complete = client.complete_multipart_upload().bucket(BUCKET).key("big");
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         complete.upload_id(&self.id).multipart_upload(parts)
     }
 
-    /// Completes it with its own parts.
     fn complete_whole(&self, client: &Client) -> CompleteMultipartUploadFluentBuilder {
         self.complete(client, self.parts.clone())
     }

@@ -1,4 +1,4 @@
-//! SQS: what consumers rely on, through the SDK. The state machine has its own tests next to it.
+//! SQS through the SDK: the behaviour that consumers rely on. The state machine has its own tests.
 
 mod receiving;
 mod settling;
@@ -26,7 +26,7 @@ async fn start() -> (Aws, Client, String) {
     (aws, client, url)
 }
 
-/// Waits up to `secs` for one message.
+/// Waits up to `secs` seconds for one message.
 pub async fn receive(client: &Client, url: &str, secs: i32) -> Option<Message> {
     let request = client.receive_message().queue_url(url).wait_time_seconds(secs);
     let received = request

@@ -1,4 +1,4 @@
-//! What becomes of messages: deleted in batches, given up, or refused in the first place.
+//! Messages deleted in batches, moved to the dead-letter queue, or refused.
 
 use super::{queue, receive, send, start};
 use crate::harness;
@@ -46,7 +46,6 @@ fn sent_entry(id: usize, body: &str) -> SendMessageBatchRequestEntry {
         .unwrap()
 }
 
-/// Sends ten messages at once, and receives them; gives their receipt handles.
 async fn receive_ten(client: &Client, url: &str) -> Vec<String> {
     let sent = client
         .send_message_batch()

@@ -1,4 +1,4 @@
-//! Queues described, looked into, and kept over restarts.
+//! Queues described, read without receiving, and kept over restarts.
 
 use super::{queue, receive, send, start};
 use crate::harness;
@@ -62,7 +62,7 @@ async fn messages_and_receipts_survive_a_restart() {
     aws.shutdown().await.unwrap();
 
     let aws = harness::start_in(folder.path()).await;
-    // The URL is of the earlier run's port; the SDK sends to the endpoint it is configured with.
+    // The URL has the first instance's port; the SDK sends to its configured endpoint.
     aws.create_queue(queue("work")).await.unwrap();
     let client = harness::sqs(&aws);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Known-answer events, after the shape published by AWS.
+//! Known-answer events in the format that AWS publishes.
 
 use super::*;
 use crate::gateway::route::RouteTable;
@@ -41,7 +41,6 @@ fn event(request: Request<&[u8]>, claims: Option<&Map<String, Value>>) -> Value 
     })
 }
 
-/// A request with repeated headers, cookies and parameters, and with headers that the gateway replaces.
 fn full_request() -> Request<&'static [u8]> {
     Request::builder()
         .method("POST")
@@ -62,7 +61,7 @@ fn full_request() -> Request<&'static [u8]> {
         .unwrap()
 }
 
-/// The event of [`full_request`], with claims of every type.
+/// With claims of every type.
 fn full_event() -> Value {
     json!({
         "version": "2.0",
@@ -157,7 +156,7 @@ fn binary_bodies_travel_as_base64() {
     assert_eq!(body("application/json", &[0xff]), (true, "/w==".to_owned()));
 }
 
-/// A library that others wrote reads the event as it was meant.
+/// An independent library reads the event as intended.
 #[test]
 fn lambda_http_understands_the_event() {
     use lambda_http::RequestExt as _;

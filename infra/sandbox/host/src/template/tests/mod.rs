@@ -1,4 +1,4 @@
-//! The reader against small templates, one rule each.
+//! Tests the reader on small templates, one rule each.
 
 mod intrinsics;
 mod stack;

@@ -68,7 +68,7 @@ fn every_leading_key_must_be_like_one_that_is_listed() {
     }
 }
 
-/// Two statements are not one: what is asked together must stand together.
+/// One statement must allow all keys of a need; two statements do not add up.
 #[test]
 fn one_statement_must_allow_all_keys_of_a_need() {
     let mut policy = Policy::default();
@@ -78,7 +78,7 @@ fn one_statement_must_allow_all_keys_of_a_need() {
     assert!(!policy.grants(&need("dynamodb:PutItem", TABLE, &["OWNER#1", "PATIENT#1"])));
 }
 
-/// As in AWS, which is why no statement here allows a scan.
+/// As in AWS; therefore no statement of ours allows a scan.
 #[test]
 fn a_request_without_leading_keys_meets_every_condition_on_them() {
     let policy = policy(&statement(&json!("dynamodb:*"), &json!(TABLE), &["OWNER#*"])).unwrap();
@@ -119,7 +119,7 @@ fn everything_that_is_granted_is_listed() {
     assert_eq!(listed, expected);
 }
 
-/// As SAM's managed policy for a queue source and our denial stand together.
+/// SAM's managed policy for a queue source, together with denials.
 fn receiving(denials: &[Value]) -> Policy {
     let mut policy = policy(&json!({ "Effect": "Allow", "Action": ["q:Receive", "q:Log"], "Resource": "*" })).unwrap();
     let denials = json!({ "Version": VERSION, "Statement": denials });
@@ -162,7 +162,7 @@ fn what_a_denial_leaves_is_listed_and_nothing_else() {
     assert!(listed(&[denial("q:*", &json!([]))]).is_empty());
 }
 
-/// Closes what `ForAllValues` leaves open.
+/// The denial closes the gap that `ForAllValues` leaves.
 #[test]
 fn a_denial_of_requests_without_leading_keys_spares_those_with() {
     let mut policy = policy(&statement(&json!("dynamodb:*"), &json!("*"), &["OWNER#*"])).unwrap();
