@@ -1,5 +1,5 @@
-//! The programs that are measured: functions and floors, built by the makefile that builds a deployment, and the usual
-//! way, as cargo builds it. Each is built by itself: the features of packages that are built together are united.
+//! Builds of the measured programs: functions and floors, by the makefile that builds a deployment, and the usual way,
+//! as cargo builds it. Each is built separately, because cargo unites the features of packages that are built together.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ pub use sandbox_machine::functions::NAMES as FUNCTIONS;
 
 use crate::{Problem, root};
 
-/// Where the programs are. Those that are up to date are not built again.
+/// The locations of the programs. A program that is up to date is not built again.
 pub struct Builds {
     target: PathBuf,
     profile: String,
 }
 
 impl Builds {
-    /// Of this profile, beside this binary, which may have been built elsewhere than in the project.
+    /// The builds of this profile, in the target folder of this binary, which may be outside of the project.
     pub fn of(profile: &str) -> Result<Self, Problem> {
         let own = env::current_exe()?;
         Ok(Self {
@@ -48,7 +48,7 @@ impl Builds {
         target.join("deployed").join(&self.profile).join(name)
     }
 
-    /// Builds functions and, where they are asked for, their floors.
+    /// Builds functions and, on request, their floors.
     pub fn make(&self, functions: &[&str], with_floors: bool) -> Result<(), Problem> {
         succeed(Command::new(root().join(".ci/install")).arg("sam"))?;
         for function in functions {
@@ -60,7 +60,6 @@ impl Builds {
         Ok(())
     }
 
-    /// Builds the usual way.
     pub fn make_usual(&self) -> Result<(), Problem> {
         let mut cargo = Command::new("cargo");
         cargo

@@ -1,5 +1,5 @@
-//! From the start of a process to its first poll and to its first reply, for each function, beside two yardsticks: the
-//! usual way to write it, and the floor, which is its clients alone.
+//! The time from the start of a process to its first poll and to its first reply, for each function. Two yardsticks run
+//! for comparison: the usual way to write the function, and the floor, which only makes its clients.
 
 use axum::body::Bytes;
 
@@ -9,19 +9,20 @@ use crate::relay::{Kind, Measured, Relay, Run};
 use crate::table::{Spread, Table, number};
 use crate::{Args, Part, Problem};
 
-/// First reply, of the usual way's.
+/// Limit of the first reply, relative to the usual way.
 const FIRST_OF_USUAL_MAX: f64 = 0.5;
-/// Init, of the floor's.
+/// Limit of the init time, relative to the floor.
 const INIT_OF_FLOOR_MAX: f64 = 1.15;
-/// Resident memory at the first poll, in MiB.
+/// Limit of the resident memory at the first poll, in MiB.
 const RESIDENT_MIB_MAX: f64 = 8.0;
 
 /// The event that a function is measured with.
 struct Measure {
     function: &'static str,
-    /// Texts that only this event holds, of all that the function gets.
+    /// Texts that, among the function's events, only this event contains.
     marks: &'static [&'static str],
-    /// The services that the function calls for it. The usual way calls each of them once, the function more often.
+    /// The services that the function calls for this event. The usual way calls each of them once, the function more
+    /// often.
     calls: &'static str,
 }
 
@@ -35,7 +36,7 @@ const MEASURES: [Measure; 9] = [
     measure_by("webhook-process", &["network-query."], "dynamodb sqs"),
     measure_by("aal2-challenge", &["POST /v1/aal2-challenges"], "dynamodb upstream"),
     measure_by("network-query", &["POST /v1/network-queries"], "dynamodb sqs"),
-    // The first work of a run is its start.
+    // The first due work of a run is its start.
     measure_by(
         "query-dispatch",
         &[r#"\"run\":"#, r#"\"dueSeq\":1}"#],
@@ -61,8 +62,8 @@ pub fn is_measured(function: &str, event: &[u8]) -> bool {
     measure_of(function).is_some_and(|measure| measure.marks.iter().all(|mark| event.contains(mark)))
 }
 
-/// Starts the function with this event, among its yardsticks. A program that starts after another one finds colder
-/// caches, so the order moves on with each event.
+/// Starts the function and its yardsticks with this event. A program that starts after another finds colder caches, so
+/// the order rotates with each event.
 pub async fn relay(relay: &Relay, event: &Bytes) -> Result<Bytes, Problem> {
     if !is_measured(&relay.function, event) {
         return Ok(relay.run(Kind::Function, event).await?.1);
@@ -80,7 +81,7 @@ pub async fn relay(relay: &Relay, event: &Bytes) -> Result<Bytes, Problem> {
     Ok(reply)
 }
 
-/// Measures: one pull of one person after the other.
+/// Measures pulls of one person after the other.
 pub async fn measure(args: &Args) -> Result<Table, Problem> {
     let builds = Builds::of(&args.profile)?;
     builds.make(&FUNCTIONS, true)?;

@@ -1,5 +1,5 @@
 //! `cargo run --profile release-lambda -p bench -- [cold|webhook|stream|pipeline|cost|all]`: measures the functions
-//! over the sandbox's servers, beside yardsticks that run in the same minutes on the same machine.
+//! over the sandbox's servers. Yardsticks run in the same minutes on the same machine, for comparison.
 //!
 //! `--write` puts the tables into `docs/performance.md`.
 
@@ -23,7 +23,7 @@ use clap::{Parser, ValueEnum};
 
 use table::Table;
 
-/// What is measured.
+/// The measured part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// From the start of a process to its first reply.
@@ -43,30 +43,29 @@ enum Part {
 /// The benchmark of the functions.
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure.
+    /// The part to measure.
     #[arg(default_value = "all")]
     part: Part,
     /// The function in whose place the sandbox has started this process.
     #[arg(hide = true)]
     function: Option<String>,
-    /// How often each thing is measured; the tables show medians.
+    /// Number of measurements; the tables show medians.
     #[arg(long, default_value_t = 25)]
     runs: usize,
-    /// What the measured binaries are built with; another one serves to try something out.
+    /// Cargo profile of the measured binaries; use another one only for trials.
     #[arg(long, default_value = "release-lambda")]
     profile: String,
-    /// Where a process in the place of a function writes its measurements.
+    /// File to which a process in the place of a function writes its measurements.
     #[arg(long, hide = true)]
     results: Option<PathBuf>,
-    /// Writes the tables into the documentation.
+    /// Write the tables into the documentation.
     #[arg(long)]
     write: bool,
 }
 
-/// What cannot be measured, in words.
+/// Why a measurement failed, in words.
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
-/// The root of the project.
 fn root() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "../.."].iter().collect()
 }
@@ -92,7 +91,7 @@ async fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
     Ok(tables)
 }
 
-/// Measures and prints; gives the figures that were missed.
+/// Measures and prints; returns the figures that exceed their limits.
 #[expect(clippy::print_stdout, reason = "the command's output")]
 fn report(args: &Args) -> Result<Vec<String>, Problem> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -1,4 +1,4 @@
-//! One person with their app and browser, over a sandbox whose functions are processes of this very binary.
+//! One person with their app and browser, over a sandbox whose functions are processes of this binary.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use tokio::time::{interval, timeout};
 
 use crate::Problem;
 
-/// So many calls a minute that no call waits, and not so many that the places of a budget become a large item.
+/// Limits so high that calls never wait, and so low that the places of a budget do not become a large item.
 const LIMITS: PerMinute = PerMinute {
     patient: 10_000,
     identity: 10_000,
     query: 10_000,
     consolidated: 10_000,
 };
-/// How long each source and each consolidated query takes upstream, in milliseconds; HIE takes twice that.
+/// Metriport's delay of each source and each consolidated query, in milliseconds; HIE takes twice that.
 pub const DELAY_MS: u64 = 100;
-/// How often an app asks whether something has ended.
+/// How often an app polls.
 const ASK_EVERY: Duration = Duration::from_millis(50);
-/// How long anything is waited for.
+/// How long the app waits for each step.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A sandbox without limits and schedules. Each source and each consolidated query takes `delay_ms` upstream, HIE twice
-/// as long: it ends last, so that a pull has one record and never waits for another.
+/// A sandbox without limits and schedules. Each source and each consolidated query takes `delay_ms` at Metriport, HIE
+/// twice as long. HIE ends last, so that a pull has one record and never waits for another.
 pub fn calm(delay_ms: u64) -> Result<SandboxOptions, Problem> {
     let exe = std::env::current_exe()?;
     // Any part without a file of results runs the function itself.
@@ -49,20 +49,19 @@ pub fn calm(delay_ms: u64) -> Result<SandboxOptions, Problem> {
     Ok(options)
 }
 
-/// One tick of the reconciler, as its schedule would make it.
+/// One tick of `reconcile`, as its schedule would make it.
 pub async fn tick(sandbox: &Sandbox) -> Result<(), Problem> {
     let tick = sandbox.host().invoke_schedule("reconcile").await;
     Ok(tick.map(drop).map_err(|error| error.to_string())?)
 }
 
-/// One person.
 pub struct Person {
     app: App,
     browser: Browser,
 }
 
 impl Person {
-    /// Links and proofs a person, who has demographics of their own.
+    /// Links and proofs a person with unique demographics.
     pub async fn ready(sandbox: &Sandbox, number: usize) -> Result<Self, Problem> {
         let person = Self {
             app: sandbox.app(&format!("person-{number}"))?,
@@ -87,7 +86,7 @@ impl Person {
         Ok(person)
     }
 
-    /// Passes a challenge and starts a pull; gives its id.
+    /// Passes a challenge, starts a pull and returns its id.
     pub async fn start(&self) -> Result<String, Problem> {
         let challenge = expect(self.app.open_challenge(AAL2_RETURN).await?, 201)?;
         let back = self.browser.pass(&challenge.text("/challengeUrl")).await?;
@@ -96,7 +95,7 @@ impl Person {
         Ok(expect(self.app.start_query(&ask).await?, 202)?.text("/id"))
     }
 
-    /// Pulls once: asks until the pull has ended, as an app does, and gives the record.
+    /// Pulls once: polls until the pull has ended, as an app does, and returns the record.
     pub async fn pull(&self) -> Result<Reply, Problem> {
         let id = self.start().await?;
         let run = until("the pull has ended", async || {
@@ -107,7 +106,7 @@ impl Person {
         self.record(&run).await
     }
 
-    /// A pull as it stands.
+    /// The current state of a pull.
     pub async fn run(&self, id: &str) -> Result<Reply, Problem> {
         expect(self.app.get(&format!("/v1/network-queries/{id}")).await?, 200)
     }
@@ -120,7 +119,6 @@ impl Person {
         expect(self.app.get(&run.text("/next/url")).await?, 200)
     }
 
-    /// The bytes of a record.
     pub async fn download(&self, record: &Reply) -> Result<Vec<u8>, Problem> {
         let answer = self.app.follow(&record.text("/link/url")).await?;
         Ok(answer.bytes().await?.to_vec())
@@ -134,7 +132,7 @@ fn expect(reply: Reply, status: u16) -> Result<Reply, Problem> {
     }
 }
 
-/// Asks until there is an answer.
+/// Polls until `ask` returns an answer.
 pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Result<Option<T>, Problem>) -> Result<T, Problem> {
     let mut ticks = interval(ASK_EVERY);
     let asking = async {

@@ -1,4 +1,5 @@
-//! Whole pulls per second, beside the most that the waits upstream allow.
+//! Whole pulls per second, compared with the most that Metriport's delays allow. Where the processors are fully used,
+//! more persons at once only wait; on AWS they would not.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +12,12 @@ use crate::person::{DELAY_MS, Person, calm};
 use crate::table::{Table, number};
 use crate::usage::cpu_ms;
 
-/// How many pulls run at once.
+/// Numbers of concurrent pulls.
 const AT_ONCE: [usize; 4] = [1, 4, 16, 64];
 /// How long a pull waits for HIE and for the consolidated query, in milliseconds.
 const WAIT_MS: f64 = 3.0 * DELAY_MS as f64;
 
-/// Measures each load. `runs` pulls are made at the least load.
+/// Measures each load with about `runs` pulls, and at least two per person.
 pub async fn measure(runs: usize) -> Result<Table, Problem> {
     let mut rows = Vec::new();
     for at_once in AT_ONCE {
@@ -38,7 +39,7 @@ async fn load(at_once: usize, pulls: usize) -> Result<String, Problem> {
     for number in 0..at_once {
         people.push(Person::ready(&sandbox, number).await?);
     }
-    // The processes that the load needs are started by this round, not by the measured ones.
+    // This round starts the processes that the load needs, so that the measured pulls do not.
     pull(&people, 1).await?;
     let before = spent_ms(&sandbox)?;
     let begun = Instant::now();
@@ -59,7 +60,7 @@ async fn load(at_once: usize, pulls: usize) -> Result<String, Problem> {
     Ok(format!("{at_once} | {}", figures.map(number).join(" | ")))
 }
 
-/// All people at once, each with their pulls one after the other, downloads included.
+/// All people pull concurrently, each with their pulls one after the other, downloads included.
 async fn pull(people: &[Person], pulls: usize) -> Result<(), Problem> {
     let work = people.iter().map(async |person| {
         for _ in 0..pulls {
@@ -72,7 +73,7 @@ async fn pull(people: &[Person], pulls: usize) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Processor time of the functions' processes and of this one, which is everything else, in milliseconds.
+/// Processor time of the functions' processes, and of this process, which runs everything else, in milliseconds.
 fn spent_ms(sandbox: &Sandbox) -> Result<(f64, f64), Problem> {
     let processes = sandbox.host().process_table();
     let ids: BTreeSet<u32> = processes.iter().map(|process| process.pid).collect();

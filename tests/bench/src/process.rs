@@ -1,4 +1,4 @@
-//! One process of a function or a yardstick, served by a Lambda Runtime API of its own (docs.aws.amazon.com, "Using the
+//! One process of a function or a yardstick, served by its own Lambda Runtime API (docs.aws.amazon.com, "Using the
 //! Lambda runtime API for custom runtimes").
 
 use std::collections::BTreeMap;
@@ -23,10 +23,9 @@ use tokio::task::JoinSet;
 use crate::Problem;
 use crate::usage::Usage;
 
-/// Environment variables by name.
 pub type Variables = BTreeMap<String, String>;
 
-/// How long an event may take: the longest that Lambda allows.
+/// The longest time of an event that Lambda allows.
 const LIFE_MS: i64 = 900_000;
 
 /// A process that waits for an event, killed when dropped.
@@ -38,7 +37,7 @@ pub struct Process {
     _api: JoinSet<std::io::Result<()>>,
 }
 
-/// What the process did, and when.
+/// An action of the process, with its time.
 #[derive(Debug)]
 enum Step {
     Polled(Instant),
@@ -47,8 +46,8 @@ enum Step {
 }
 
 impl Process {
-    /// Starts a program with these variables beside this process's own, and waits for its first poll; gives how long
-    /// that took.
+    /// Starts a program with these variables in addition to this process's own, and waits for its first poll. Returns
+    /// the time that this took.
     pub async fn start(program: &Path, variables: &Variables) -> Result<(Self, Duration), Problem> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let host = listener.local_addr()?.to_string();
@@ -63,7 +62,7 @@ impl Process {
                 steps: outbox,
             }));
         let mut api = JoinSet::new();
-        // Otherwise small replies wait for the other side's acknowledgement; without a connection nothing is lost.
+        // Without this, small replies wait for the peer's acknowledgement. A failure is harmless.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         api.spawn(axum::serve(listener, router).into_future());
         let mut command = Command::new(program);
@@ -84,7 +83,7 @@ impl Process {
         Ok((process, polled - started))
     }
 
-    /// Waits until it asks for an event.
+    /// Waits until the process polls for an event.
     pub async fn polled(&mut self) -> Result<Instant, Problem> {
         match self.step().await? {
             Step::Polled(at) => Ok(at),
@@ -92,7 +91,7 @@ impl Process {
         }
     }
 
-    /// Hands it an event; gives its reply, and how long after its start it came.
+    /// Sends an event to the process; returns the reply and its time since the start.
     pub async fn invoke(&mut self, event: &Bytes) -> Result<(Duration, Bytes), Problem> {
         self.events.send(event.clone()).await?;
         match self.step().await? {
@@ -101,19 +100,18 @@ impl Process {
         }
     }
 
-    /// What it has used so far.
     pub fn usage(&self) -> Result<Usage, Problem> {
         Usage::of(self.child.id().ok_or("it has ended")?)
     }
 
-    /// Kills it, and waits until it is gone, so that its end costs nothing of what is measured next.
+    /// Kills the process and waits for its end, so that the end does not disturb the next measurement.
     pub async fn kill(mut self) -> Result<(), Problem> {
         Ok(self.child.kill().await?)
     }
 
     async fn step(&mut self) -> Result<Step, Problem> {
         tokio::select! {
-            // What it sent before it ended counts.
+            // Steps that the process reported before its end come first.
             biased;
             Some(step) = self.steps.recv() => match step {
                 Step::Failed(error) => Err(String::from_utf8_lossy(&error).into()),
@@ -124,7 +122,6 @@ impl Process {
     }
 }
 
-/// The API's side of the process.
 struct RuntimeApi {
     events: Mutex<mpsc::Receiver<Bytes>>,
     steps: mpsc::UnboundedSender<Step>,
@@ -132,7 +129,7 @@ struct RuntimeApi {
 
 impl RuntimeApi {
     fn tell(&self, step: Step) {
-        // Nothing listens once the process is dropped.
+        // The receiver is gone once the process is dropped.
         self.steps.send(step).ok();
     }
 }

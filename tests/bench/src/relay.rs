@@ -1,6 +1,5 @@
-//! What the sandbox starts in the place of a function: a relay, which hands each event on to the programs that are
-//! measured, and gives the function's reply back. So every event is one of a real pull, and so is everything that the
-//! function finds.
+//! The sandbox starts a relay in the place of a function. It passes each event to the measured programs, and returns
+//! the function's reply. So every event, and all state that the function reads, comes from a real pull.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -25,19 +24,19 @@ use crate::tls::Front;
 use crate::usage::Usage;
 use crate::{Args, Part, Problem, cold, stream, webhook};
 
-/// A queue that nothing reads: what yardsticks send must not reach a function.
+/// A queue without a consumer: the yardsticks' messages must not reach a function.
 const QUEUE: &str = "bench";
-/// Callers under this access key id are people to the sandbox, to whom no function's policy applies.
+/// The sandbox takes callers under this access key id for people, so that functions' policies do not apply to them.
 pub const OPERATOR: &str = "BENCH";
-/// Begins the lines in which a relay says why it failed.
+/// The prefix of the lines in which a relay reports its failure.
 const FAILED: &str = "relay: ";
 
-/// The program that is measured.
+/// The measured program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The function, as it is deployed.
     Function,
-    /// Its clients, built as directly as they can be.
+    /// Its clients, built as directly as possible.
     Floor,
     /// The usual way to write it.
     Usual,
@@ -48,19 +47,18 @@ pub enum Kind {
 pub struct Run {
     /// The function in whose place it ran.
     pub function: String,
-    /// The program.
     pub kind: Kind,
     /// From its start to its first poll, in ms.
     pub init_ms: f64,
     /// From its start to its first reply, in ms.
     pub first_ms: f64,
-    /// What it had used at the first poll.
+    /// Usage at the first poll.
     pub polled: Usage,
-    /// The same at the first reply.
+    /// Usage at the first reply.
     pub replied: Usage,
 }
 
-/// A relay, as long as the sandbox lets it live.
+/// A relay; the sandbox starts and ends it.
 pub struct Relay {
     /// The function in whose place it is.
     pub function: String,
@@ -87,7 +85,7 @@ pub fn serve(args: &Args, function: &str) -> ExitCode {
             function: function.to_owned(),
             part: args.part,
             builds: Builds::of(&args.profile)?,
-            // The records of the part `stream` come and go in plain HTTP.
+            // The part `stream` transfers its records in plain HTTP.
             front: match args.part {
                 Part::Stream => None,
                 _ => Some(Front::start(servers()).await?),
@@ -132,11 +130,12 @@ fn servers() -> Vec<String> {
 }
 
 impl Relay {
-    /// One event is measured at a time: relays lock the file of their results. This one has nothing else to do.
+    /// Measures one event at a time: relays lock the file of results. Blocking is safe, because a relay has one event
+    /// at a time.
     async fn handle(&self, event: &Value) -> Result<Value, Problem> {
         self.results.lock()?;
         let event = match &self.front {
-            // A link to a record. Other events are signed, or name nothing that is followed.
+            // The event holds a link to a record. Other events are signed, or contain no link that is followed.
             Some(front) if self.function == "record-fetch" => front.secure(&event.to_string()),
             _ => event.to_string(),
         };
@@ -150,13 +149,13 @@ impl Relay {
         Ok(serde_json::from_slice(&reply)?)
     }
 
-    /// How many times this has been asked before.
+    /// The number of earlier calls.
     pub fn turn(&self) -> usize {
         self.events.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Starts a program and waits for its first poll; gives how long that took, in ms. With `apart`, it is nobody's
-    /// function, and sends to a queue that nothing reads.
+    /// Starts a program, waits for its first poll, and returns the time that this took in ms. With `apart`, the program
+    /// does not act as a function, and sends to the queue without a consumer.
     pub async fn start(&self, kind: Kind, apart: bool) -> Result<(Process, f64), Problem> {
         let program = match kind {
             Kind::Function => self.builds.function(&self.function),
@@ -186,7 +185,7 @@ impl Relay {
         variables
     }
 
-    /// Starts a program, hands it one event, and kills it.
+    /// Starts a program, sends it one event, and kills it.
     pub async fn run(&self, kind: Kind, event: &Bytes) -> Result<(Run, Bytes), Problem> {
         let (mut process, init_ms) = self.start(kind, kind != Kind::Function).await?;
         let polled = process.usage()?;
@@ -204,7 +203,7 @@ impl Relay {
         Ok((run, reply))
     }
 
-    /// Notes a measurement.
+    /// Writes a measurement.
     pub fn note(&self, measurement: &impl Serialize) -> Result<(), Problem> {
         let line = serde_json::to_string(measurement)? + "\n";
         Ok((&self.results).write_all(line.as_bytes())?)
@@ -213,13 +212,11 @@ impl Relay {
 
 /// A sandbox whose functions are relays.
 pub struct Measured {
-    /// The sandbox.
     pub sandbox: Sandbox,
     results: NamedTempFile,
 }
 
 impl Measured {
-    /// Starts it.
     pub async fn start(part: Part, args: &Args, mut options: SandboxOptions) -> Result<Self, Problem> {
         let results = NamedTempFile::new()?;
         let part = part.to_possible_value().ok_or("a part without a name")?;
@@ -246,7 +243,7 @@ impl Measured {
         Ok(Self { sandbox, results })
     }
 
-    /// Ends it, and gives everything that its relays have noted.
+    /// Ends the sandbox, and returns all measurements of its relays.
     pub async fn end<T: DeserializeOwned>(self) -> Result<Vec<T>, Problem> {
         self.sandbox.shutdown().await?;
         let lines = BufReader::new(self.results.reopen()?).lines();

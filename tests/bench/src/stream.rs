@@ -1,4 +1,4 @@
-//! Records of any size through `record-fetch`: its memory is bounded, and so is its processor time for each megabyte.
+//! Records of any size through `record-fetch`: its memory is bounded, and so is its processor time per megabyte.
 
 use std::iter::repeat_n;
 use std::time::{Duration, Instant};
@@ -20,11 +20,10 @@ const MB: usize = 1_000_000;
 /// The most memory that a transfer may take, in MiB.
 const PEAK_MIB_MAX: f64 = 64.0;
 
-/// One transfer.
 #[derive(Debug, Clone, Copy)]
 struct Transfer {
     secs: f64,
-    /// Processor time for each megabyte, in milliseconds, and the same of SHA-256 alone.
+    /// Processor time per megabyte, in milliseconds, and that of SHA-256 alone.
     cpu_ms: f64,
     hash_ms: f64,
     peak_mib: f64,
@@ -50,7 +49,7 @@ pub async fn measure(args: &Args) -> Result<Table, Problem> {
     table(&transfers, args.runs)
 }
 
-/// The entries of one record that the stand-in makes up.
+/// The entries of one record that the stand-in invents.
 async fn entries() -> Result<Vec<Entry>, Problem> {
     let sandbox = Sandbox::start(calm(DELAY_MS)?).await?;
     let person = Person::ready(&sandbox, 0).await?;
@@ -59,7 +58,7 @@ async fn entries() -> Result<Vec<Entry>, Problem> {
     Ok(read_entries(&bundle)?)
 }
 
-/// A record of about so many bytes: the same entries over and over. The function compares none with another.
+/// A record of about this size: the same entries repeated. The function does not compare entries.
 fn repeated(entries: &[Entry], bytes: usize) -> NetworkRecord {
     let once: usize = entries.iter().map(|entry| entry.resource().get().len()).sum();
     let copies = (bytes / once.max(1)).max(1);
@@ -88,7 +87,7 @@ async fn transfer(args: &Args, entries: &[Entry], bytes: usize) -> Result<Transf
     })
 }
 
-/// SHA-256 and size of a record as the stand-in sends it, and how long the hash alone took.
+/// SHA-256 and size of a record as the stand-in sends it, and the time of the hash alone.
 fn hashed(record: NetworkRecord) -> (String, usize, Duration) {
     let (mut hash, mut bytes, mut took) = (Sha256::new(), 0, Duration::ZERO);
     for chunk in bundle_text(record.into(), &Source::ALL, &RecordFilter::default()) {

@@ -1,28 +1,27 @@
 //! Tables of results as Markdown: printed, and written into `docs/performance.md`, where each has its place between two
-//! comments that name it.
+//! comments with its name.
 
 use std::fmt;
 use std::fs;
 
 use crate::{Problem, root};
 
-/// A table of results.
 #[derive(Debug, Default)]
 pub struct Table {
-    /// Names its place in the page.
+    /// The name of its place in the page.
     pub name: &'static str,
-    /// What was measured, how often, and on what.
+    /// The measured subject, the number of measurements, and the conditions.
     pub caption: String,
     /// Headings with units, between bars.
     pub columns: &'static str,
     /// Rows, their cells between bars.
     pub rows: Vec<String>,
-    /// Figures that must hold and do not, in words.
+    /// Figures above their limits, in words.
     pub missed: Vec<String>,
 }
 
 impl Table {
-    /// Holds a figure against the most that it may be.
+    /// Compares a figure with its limit.
     pub fn hold(&mut self, what: &str, figure: f64, max: f64) {
         if figure > max {
             let figure = number(figure);
@@ -39,18 +38,17 @@ impl fmt::Display for Table {
     }
 }
 
-/// Median and range of measurements of one thing, in its unit.
+/// Median and range of measurements, in their unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
-    /// Half of the measurements are not above it.
+    /// The median; for an even number of measurements, the upper of the two in the middle.
     pub median: f64,
     min: f64,
-    /// The largest.
     pub max: f64,
 }
 
 impl Spread {
-    /// Of at least one measurement.
+    /// The spread of at least one measurement.
     pub fn of(measurements: impl IntoIterator<Item = f64>) -> Result<Self, Problem> {
         let mut sorted: Vec<f64> = measurements.into_iter().collect();
         sorted.sort_by(f64::total_cmp);

@@ -1,5 +1,5 @@
-//! TLS in front of the sandbox's servers, which speak plain HTTP: a start in AWS is mostly handshakes, and the roots
-//! they need. No session is resumed, since in AWS each service is a host of its own.
+//! TLS in front of the sandbox's servers, which speak plain HTTP: a start in AWS consists mostly of handshakes and of
+//! loading their roots. Sessions are never resumed, since in AWS each service is a separate host.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,18 +16,18 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Problem;
 
-/// Where distributions keep the system's certificates, which the usual way reads at its start.
+/// Paths of the system's certificates in common distributions; the usual way reads them at its start.
 const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
-/// Listeners that forward what comes by TLS, until the runtime ends.
+/// Listeners that forward TLS connections until the runtime ends.
 pub struct Front {
-    /// Host and port of a server, and of the listener in front of it.
+    /// Host and port of each server, and of the listener in front of it.
     hosts: Vec<(String, String)>,
     folder: TempDir,
 }
 
 impl Front {
-    /// Listens in front of each of these servers, under a certificate for `localhost` that is made now.
+    /// Listens in front of each server, under a new certificate for `localhost`.
     pub async fn start(servers: Vec<String>) -> Result<Self, Problem> {
         let folder = tempfile::tempdir()?;
         let (config, root) = certified()?;
@@ -62,7 +62,7 @@ impl Front {
     }
 }
 
-/// A server's configuration, and its certificate as PEM, which is its own root.
+/// A server's configuration, and its self-signed certificate as PEM, which is also the root.
 fn certified() -> Result<(ServerConfig, String), Problem> {
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
@@ -79,7 +79,7 @@ fn certified() -> Result<(ServerConfig, String), Problem> {
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, server: String) {
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, server) = (acceptor.clone(), server.clone());
-        // A process that is killed breaks its connections off.
+        // A killed process breaks its connections, so an error is expected.
         tokio::spawn(async move { forward(stream, &acceptor, &server).await.ok() });
     }
 }

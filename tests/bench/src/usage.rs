@@ -1,4 +1,4 @@
-//! What a process has used so far, by Linux (proc(5)).
+//! The usage of a process, from Linux (proc(5)).
 
 use std::fs;
 
@@ -13,12 +13,12 @@ pub struct Usage {
     pub cpu_us: f64,
     /// Resident memory, in MiB.
     pub resident_mib: f64,
-    /// The most that was resident, in MiB.
+    /// Peak of the resident memory, in MiB.
     pub peak_mib: f64,
 }
 
 impl Usage {
-    /// Of a process that is alive.
+    /// The usage of a living process.
     pub fn of(pid: u32) -> Result<Self, Problem> {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let mib = |name: &str| {
@@ -34,11 +34,11 @@ impl Usage {
     }
 }
 
-/// Nanoseconds by thread: the process's own account counts in hundredths of a second, too coarse for one event.
+/// Sums nanoseconds by thread: the process's own account counts in hundredths of a second, too coarse for one event.
 fn cpu_us(pid: u32) -> Result<f64, Problem> {
     let mut nanos = 0.0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        // A thread may end between the two.
+        // A thread may end between the two reads.
         let text = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
         nanos += text.split(' ').next().unwrap_or_default().parse().unwrap_or(0.0);
     }
@@ -48,7 +48,7 @@ fn cpu_us(pid: u32) -> Result<f64, Problem> {
 /// Processor time of a process, its ended threads included, in milliseconds.
 pub fn cpu_ms(pid: u32) -> Result<f64, Problem> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name stands in parentheses, and may hold anything. User and system time follow, in hundredths of a second.
+    // The name is in parentheses and may contain any character. User and system time follow, in hundredths of a second.
     let (_, fields) = stat.rsplit_once(") ").ok_or("no name of a process")?;
     let times = fields.split(' ').skip(11).take(2);
     Ok(times.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10.0)

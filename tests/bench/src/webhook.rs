@@ -1,5 +1,5 @@
-//! Processor time of `webhook-intake` for each event, beside a floor that verifies the signature and sends the message
-//! by the same SDK.
+//! Processor time of `webhook-intake` for each event, compared with a floor that verifies the signature and sends the
+//! message by the same SDK.
 
 use axum::body::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,13 +11,12 @@ use crate::relay::{Kind, Measured, Relay};
 use crate::table::{Spread, Table};
 use crate::{Args, Part, Problem, cold};
 
-/// Processor time for each event, of the floor's.
+/// Limit of the processor time for each event, relative to the floor.
 const CPU_OF_FLOOR_MAX: f64 = 1.25;
-/// The function that is measured.
 const FUNCTION: &str = "webhook-intake";
-/// Events before those that count: connections are made, caches are filled.
+/// Events before the measurement, to open connections and fill caches.
 const EVENTS_BEFORE: u32 = 20;
-/// Function and floor take turns, each with so many events.
+/// Function and floor take turns, each with this many events.
 const EVENTS_A_TURN: u32 = 20;
 const TURNS: u32 = 10;
 
@@ -28,7 +27,7 @@ struct Pair {
     floor_us: f64,
 }
 
-/// Measures both with the webhook of a source that has ended, again and again; then the function takes it in.
+/// Measures both with repeated webhooks of a source that has ended; then the function handles the event once.
 pub async fn relay(relay: &Relay, event: &Bytes) -> Result<Bytes, Problem> {
     if cold::is_measured(FUNCTION, event) {
         let (mut function, _) = relay.start(Kind::Function, true).await?;
@@ -49,7 +48,7 @@ pub async fn relay(relay: &Relay, event: &Bytes) -> Result<Bytes, Problem> {
     Ok(relay.run(Kind::Function, event).await?.1)
 }
 
-/// Processor time for so many events, in microseconds.
+/// Processor time for this many events, in microseconds.
 async fn cpu_us(process: &mut Process, event: &Bytes, events: u32) -> Result<f64, Problem> {
     let before = process.usage()?.cpu_us;
     for _ in 0..events {
@@ -63,7 +62,7 @@ async fn cpu_us(process: &mut Process, event: &Bytes, events: u32) -> Result<f64
     Ok(process.usage()?.cpu_us - before)
 }
 
-/// Measures: each pull has three such webhooks.
+/// Measures pulls; each has three such webhooks.
 pub async fn measure(args: &Args) -> Result<Table, Problem> {
     Builds::of(&args.profile)?.make(&[FUNCTION], true)?;
     let measured = Measured::start(Part::Webhook, args, calm(DELAY_MS)?).await?;

@@ -1,10 +1,11 @@
-//! The word that marks what came from outside. It stands in most texts that generators invent, and must stand in
-//! nothing that the system says about them.
+//! The word that marks outside input. Most invented texts contain it, and the system's own output must never contain
+//! it.
 
-/// Not a word to [`shared`]: words of upstream's that look like codes may be kept, and `~` is in none of them.
+/// [`shared`] does not take it for a word: it may keep words of Metriport that look like codes, and those never contain
+/// `~`.
 pub const CANARY: &str = "cAn~ArY9q7Z";
 
-/// Whether a text repeats something of the input.
+/// Whether a text repeats a part of the input.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
     text.contains(CANARY)

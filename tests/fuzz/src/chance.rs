@@ -1,9 +1,9 @@
-//! Where every choice of a generator comes from.
+//! The random choices of the generators.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-/// Seeded choices. Input number `n` of an entry has a stream of its own, so that it can be made again alone.
+/// Seeded choices. Each input number of an entry has its own stream, so that the input can be made again alone.
 pub struct Chance(ChaCha8Rng);
 
 impl Chance {
@@ -15,13 +15,13 @@ impl Chance {
         Self(dice)
     }
 
-    /// Choices that follow from an input itself, for what a judge varies: the same input is judged alike each time.
+    /// Choices that follow from the input itself, for the variations of a judge: the same input is always judged alike.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(ChaCha8Rng::seed_from_u64(digest(bytes)))
     }
 
-    /// A number below `bound`; 0 if there is none.
+    /// A number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         if bound == 0 { 0 } else { self.0.random_range(0..bound) }
     }
@@ -49,7 +49,7 @@ impl Chance {
     }
 }
 
-/// FNV-1a, which needs no key and no crate.
+/// FNV-1a, which needs neither key nor crate.
 fn digest(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,10 +1,13 @@
-//! Fuzzing of every entry of the system: whatever comes in, nothing panics, no refusal is of our making or outside the
-//! closed list, nothing of the input is repeated, and what is taken is what was said.
+//! Fuzzing of every entry of the system. For every input these properties hold:
+//! - the system does not panic
+//! - a refusal is not our own failure, and its code is in the closed list
+//! - output and log do not repeat the input
+//! - an accepted input keeps its meaning
 //!
-//! Inputs are valid documents that were spoilt, by structure and by bytes, from a seed: the normal tests judge some
-//! thousands for each entry, the command `cargo run --release -p fuzz` as many as wanted. What an input meets is the
-//! real code, from the event on; AWS and Metriport are servers on loopback that always work, so that whatever fails was
-//! made to fail by the input. A finding is printed with seed, number and a smaller input.
+//! Inputs are valid documents, spoilt by structure and by bytes from a seed. The normal tests judge some thousands per
+//! entry, and the command `cargo run --release -p fuzz` any number. Inputs meet the real code, from the event on. AWS
+//! and Metriport are servers on loopback that always work, so that the input has caused each failure. A finding is
+//! printed with seed, number and a smaller input.
 
 pub mod canary;
 pub mod chance;

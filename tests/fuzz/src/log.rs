@@ -1,4 +1,4 @@
-//! What the system logs while an input is judged, at the finest level our own code has, and what it measures.
+//! The system's log while an input is judged, at the finest level of our own code, and its metrics.
 
 use std::cell::RefCell;
 use std::io;
@@ -7,15 +7,14 @@ use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Fields that hold what a sender is free to choose, on purpose: the id SQS or Metriport gave a message, and the type
-/// of an event as far as it looks like one.
+/// Fields whose value the sender may choose: the message id of SQS or Metriport, and an event type that looks like one.
 const FREE: [&str; 2] = ["message_id", "event"];
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Writes into the memory of the thread that logs: each entry runs on one thread.
+/// Writes into the memory of the logging thread; each entry runs on one thread.
 struct Capture;
 
 impl io::Write for Capture {
@@ -37,7 +36,7 @@ impl MakeWriter<'_> for Capture {
     }
 }
 
-/// Starts capturing, in the form the functions log in. What they set up themselves afterwards finds it set.
+/// Starts capturing in the functions' log format. The functions' own setup then keeps this one.
 pub fn capture() {
     let ours = [
         "shared",
@@ -58,7 +57,7 @@ pub fn capture() {
         .with_current_span(false)
         .with_writer(Capture)
         .with_env_filter(EnvFilter::new(format!("warn,{filter}")));
-    // Another entry of this process has set it up before: it is the same.
+    // An earlier entry of this process may have made the same setup.
     drop(subscriber.try_init());
 }
 
@@ -70,18 +69,18 @@ pub fn metric(line: &str) {
     });
 }
 
-/// Forgets what was logged so far.
+/// Drops the log.
 pub fn clear() {
     LINES.with_borrow_mut(Vec::clear);
 }
 
-/// What this thread has logged since, as it was written.
+/// The log of this thread since the last `clear`, as written.
 #[must_use]
 pub fn text() -> String {
     LINES.with_borrow(|lines| String::from_utf8_lossy(lines).into_owned())
 }
 
-/// The first line that holds `word` in a field where nobody's words belong.
+/// The first line that contains `word` in a field that a sender must not influence.
 #[must_use]
 pub fn line_with(word: &str) -> Option<String> {
     LINES.with_borrow(|lines| {

@@ -1,4 +1,4 @@
-//! The command: as many inputs as wanted, for one entry or all.
+//! The command: any number of inputs, for one entry or all.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -7,13 +7,13 @@ use clap::Parser;
 use fuzz::entries;
 use fuzz::run::{Tally, run};
 
-/// Lets every entry of the system have spoilt inputs, and looks at what comes of it.
+/// Sends spoilt inputs into every entry of the system, and judges the results.
 #[derive(Parser)]
 struct Options {
-    /// How many inputs for each entry.
+    /// Number of inputs for each entry.
     #[arg(long, default_value_t = 1_000_000)]
     inputs: u64,
-    /// The number of the first one: a finding's number with one input shows that finding alone.
+    /// Number of the first input; with `--inputs 1`, a finding's number repeats that finding alone.
     #[arg(long, default_value_t = 0)]
     from: u64,
     /// Only this entry.
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One entry: how many, how fast, and what became of them, the most frequent first.
+/// One entry: the number of inputs, their speed and their classes, the most frequent first.
 fn line(name: &str, tally: &Tally) -> String {
     let each = tally.elapsed.as_nanos() / u128::from(tally.inputs.max(1));
     let mut classes: Vec<_> = tally.classes.iter().collect();

@@ -1,4 +1,4 @@
-//! A smaller input that fails as well.
+//! Finds a smaller input that fails as well.
 
 /// Most tries; an input that stays large after them is printed as it is.
 const TRIES_MAX: usize = 4000;

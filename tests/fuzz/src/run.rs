@@ -1,4 +1,4 @@
-//! Runs an entry: makes inputs, judges them, counts, and catches what must not happen.
+//! Runs an entry: makes inputs, judges them, counts the classes and catches findings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use crate::chance::Chance;
 use crate::log;
 use crate::minimise::minimise;
 
-/// What became of an input, in one word: accepted, or the reason of the refusal.
+/// The result of an input in one word: accepted, or the reason of the refusal.
 pub type Class = &'static str;
 
-/// A way into the system.
+/// An entry to the system.
 pub trait Entry {
     /// Its name on the command line.
     fn name(&self) -> &'static str;
@@ -22,7 +22,7 @@ pub trait Entry {
     /// Makes one input.
     fn generate(&self, chance: &mut Chance) -> Vec<u8>;
 
-    /// Lets the system have it, and looks at everything that comes of it.
+    /// Sends the input into the system, and judges every result.
     ///
     /// # Errors
     /// The property that does not hold.
@@ -32,28 +32,28 @@ pub trait Entry {
 /// A run without findings.
 #[derive(Debug)]
 pub struct Tally {
-    /// How many inputs.
+    /// The number of inputs.
     pub inputs: u64,
-    /// How many of each class.
+    /// The number of inputs of each class.
     pub classes: BTreeMap<Class, u64>,
-    /// How long it took, with the making of the inputs.
+    /// The duration, with the making of the inputs.
     pub elapsed: Duration,
 }
 
 /// A finding.
 #[derive(Debug)]
 pub struct Finding {
-    /// Where.
+    /// The entry.
     pub entry: &'static str,
     /// The seed of the run.
     pub seed: u64,
-    /// The number of the input in it.
+    /// The number of the input in the run.
     pub number: u64,
-    /// What broke.
+    /// The broken property.
     pub broken: String,
-    /// What was logged meanwhile.
+    /// The log of the judgement.
     pub log: String,
-    /// The smallest input that breaks it.
+    /// The smallest input that breaks a property.
     pub input: Vec<u8>,
 }
 
@@ -96,7 +96,10 @@ pub fn run(entry: &mut dyn Entry, seed: u64, numbers: Range<u64>) -> Result<Tall
     })
 }
 
-/// Judges one input; a panic breaks a property like any other, and so does a log line that repeats the input.
+/// Judges one input. A panic, and a log line that repeats the input, also break a property.
+///
+/// # Errors
+/// The broken property.
 pub fn attempt(entry: &mut dyn Entry, input: &[u8]) -> Result<Class, String> {
     log::clear();
     let class = match catch_unwind(AssertUnwindSafe(|| entry.judge(input))) {
@@ -109,7 +112,7 @@ pub fn attempt(entry: &mut dyn Entry, input: &[u8]) -> Result<Class, String> {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())

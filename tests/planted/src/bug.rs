@@ -1,4 +1,4 @@
-//! The patches and what they say about themselves.
+//! The patches and their headers.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Bug {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
-    /// The number of the rule it breaks.
+    /// The number of the rule that it breaks.
     pub(crate) rule: String,
-    /// Arguments of `cargo test` for the tests likeliest to catch it, in order.
+    /// Arguments of `cargo test` for the tests that most likely catch it, in order.
     pub(crate) first: Vec<String>,
 }
 
-/// Every patch whose name contains `only`, by name.
+/// Every patch whose name contains `only`, sorted by name.
 pub(crate) fn all(root: &Path, only: &str) -> Result<Vec<Bug>, String> {
     let folder = root.join("tests/planted/bugs");
     let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;

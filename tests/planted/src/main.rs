@@ -1,9 +1,9 @@
 //! `cargo run -p planted`: applies each patch of `tests/planted/bugs` to a copy of the project, runs the tests, and
-//! says whether they caught it. A bug that no test catches shows that a rule is not tested, whatever the tests are
-//! called.
+//! prints whether they caught it. A bug that the tests miss shows that a rule is not tested, despite the names of the
+//! tests.
 //!
-//! A patch starts with lines that say which rule it breaks (`Rule:`), how (`Bug:`), and which packages' tests are run
-//! before all others because they are the likeliest to catch it (`First:`).
+//! A patch starts with three header lines: the rule that it breaks (`Rule:`), how (`Bug:`), and the likeliest tests
+//! (`First:`). Those run before all others.
 
 mod bug;
 mod project;
@@ -20,26 +20,26 @@ use project::{Copy, Tests};
 /// Plants known bugs and shows that the tests catch each.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only see whether each patch still applies.
+    /// Only check whether each patch still applies.
     #[arg(long)]
     check: bool,
-    /// Only bugs whose file name contains this.
+    /// Only bugs whose file name contains this text.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// Where the copy is compiled; kept, so that the next run is faster.
+    /// Build folder of the copy; kept, so that the next run is faster.
     #[arg(long, value_name = "DIR")]
     target: Option<PathBuf>,
 }
 
-/// What became of one bug.
+/// The result of one bug.
 enum Verdict {
-    /// It applies; nothing more was asked.
+    /// The patch applies; the tests were not requested.
     Applies,
     /// These tests failed.
     Caught(String),
     /// Every test passed.
     Missed,
-    /// It could not be planted.
+    /// The bug could not be planted.
     Broken(String),
 }
 
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every bug was caught, or applies where that was asked.
+/// Whether every bug was caught, or, with `--check`, applies.
 fn run(args: &Args) -> Result<bool, String> {
     let root = project::root();
     let bugs = bug::all(&root, &args.only)?;

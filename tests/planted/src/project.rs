@@ -7,7 +7,6 @@ use tempfile::TempDir;
 
 use crate::bug::Bug;
 
-/// Where this repository is.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -18,12 +17,12 @@ pub(crate) struct Copy {
     target: PathBuf,
 }
 
-/// What came of a run of tests.
+/// The result of a test run.
 pub(crate) enum Tests {
     Passed,
-    /// The tests that failed, by name.
+    /// The names of the failed tests.
     Failed(String),
-    /// It did not compile: the patch is no bug that could have been written.
+    /// The patched code does not compile, so the patch is not a realistic bug.
     NotBuilt(String),
 }
 
@@ -54,7 +53,7 @@ impl Copy {
     fn patch(&self, bug: &Bug, more: &[&str]) -> Result<(), String> {
         let path = bug.path.canonicalize().map_err(|error| error.to_string())?;
         let mut git = Command::new("git");
-        // The copy is no repository, and must not be taken for a part of one.
+        // The copy is not a repository, and git must not take it for a part of one.
         git.env("GIT_CEILING_DIRECTORIES", self.folder.path());
         git.current_dir(self.folder.path()).arg("apply").args(more).arg(path);
         run(&mut git).map(drop)
@@ -107,7 +106,7 @@ fn first_error(output: &Output) -> String {
         .to_owned()
 }
 
-/// Names of the tests that failed, as the test runner lists them at its end.
+/// Names of the failed tests, as the test runner lists them at its end.
 fn failed(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let listed = text.lines().skip_while(|line| *line != "failures:").skip(1);

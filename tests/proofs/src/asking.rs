@@ -1,4 +1,4 @@
-//! How an app asks: what API Gateway throttles is sent again, and what is busy is sent again when it says so.
+//! Retries of an app: it repeats a request that API Gateway throttles, and one that is busy when `Retry-After` allows.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,17 +6,16 @@ use std::time::Duration;
 use sandbox_machine::app::{NoReply, Reply};
 use tokio::time::{Instant, sleep};
 
-/// How API Gateway's own refusal is counted: it has no code.
+/// The counter of API Gateway's own 429, which has no code.
 pub(crate) const THROTTLED: &str = "429 of API Gateway";
-/// How long an app waits where nothing says how long.
+/// The app's pause when the reply names none.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long an app asks for something that a person waits for: longer than a place of the budget is held.
+/// How long an app retries a request that a person waits for: longer than a place of the budget is held.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// Refusals by code.
 pub(crate) type Refusals = BTreeMap<String, u64>;
 
-/// Sends a request until API Gateway does not throttle it.
+/// Repeats a request until API Gateway does not throttle it.
 pub(crate) async fn pass_gateway<R>(ask: impl Fn() -> R) -> Result<Reply, String>
 where
     R: Future<Output = Result<Reply, NoReply>>,
@@ -24,7 +23,7 @@ where
     ask_again(ask, |reply| is_throttled(reply).then_some(PAUSE)).await
 }
 
-/// Sends a request until it is answered with this status; one that is refused for now is sent again when it says so.
+/// Repeats a request while it is refused with 429, until it is answered with this status.
 pub(crate) async fn expect<R>(status: u16, ask: impl Fn() -> R) -> Result<Reply, String>
 where
     R: Future<Output = Result<Reply, NoReply>>,
@@ -39,7 +38,7 @@ where
     Err(format!("answered {} {code} instead of {status}", reply.status))
 }
 
-/// Sends a request again, after the pause that its reply calls for, as long as an app has patience.
+/// Repeats a request after the pause that its reply asks for, within `PATIENCE`.
 async fn ask_again<R>(ask: impl Fn() -> R, pause: impl Fn(&Reply) -> Option<Duration>) -> Result<Reply, String>
 where
     R: Future<Output = Result<Reply, NoReply>>,
@@ -54,12 +53,12 @@ where
     }
 }
 
-/// Whether API Gateway itself refused for its throttle.
+/// Whether API Gateway itself throttled the request.
 pub(crate) fn is_throttled(reply: &Reply) -> bool {
     reply.status == 429 && reply.code().is_empty()
 }
 
-/// How a refusal is counted; `None` for a reply that is not one.
+/// The counter of a refusal; `None` for a reply that is not a refusal.
 pub(crate) fn refusal(reply: &Reply) -> Option<String> {
     match (reply.status, reply.code()) {
         (..400, _) => None,
@@ -69,13 +68,12 @@ pub(crate) fn refusal(reply: &Reply) -> Option<String> {
     }
 }
 
-/// How long a refusal asks to wait.
+/// The wait that a refusal asks for.
 pub(crate) fn retry_after(reply: &Reply) -> Option<Duration> {
     let seconds = reply.headers.get("retry-after")?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// The counts as one line.
 pub(crate) fn listed(refusals: &Refusals) -> String {
     let counts: Vec<_> = refusals.iter().map(|(code, count)| format!("{count} {code}")).collect();
     match counts.is_empty() {

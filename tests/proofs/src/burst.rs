@@ -1,8 +1,10 @@
-//! `proofs burst`: many persons pull at the same moment. Shows that Metriport's limits hold, that everybody who is
-//! accepted is served, that whoever is refused keeps their challenge and gets through later, and that little of what
-//! may be used is left unused.
+//! `proofs burst`: many persons pull at the same moment. It shows that:
+//! - Metriport's limits hold
+//! - every accepted pull completes
+//! - a refused person keeps their challenge and gets through later
+//! - most of the usable slots are used
 //!
-//! Time runs faster, on both sides alike. Proofings and challenges are no part of the burst: their limits are lifted.
+//! Time runs faster on both sides. Proofings and challenges are not part of the burst, so their limits are lifted.
 
 mod crowd;
 mod noisy;
@@ -26,18 +28,18 @@ use crowd::{Asked, Member, gather};
 
 pub use noisy::{NoisyOptions, NoisyReport, noisy};
 
-/// How much faster time runs unless the command says otherwise.
+/// The default speed of time.
 const TIME_SCALE: u32 = 12;
-/// More than anybody here needs.
+/// More calls than the burst makes.
 const UNLIMITED: u32 = 1_000_000;
-/// How long a challenge may wait for its turn, in seconds of upstream's time.
+/// How long a challenge may wait for its turn, in seconds of Metriport's time.
 const CHALLENGE_SECS: u64 = 24 * 3600;
-/// How long a pull may take once it was accepted, in scaled time: the life of its session, and its own work.
+/// How long an accepted pull may take, before time is scaled: the life of its session, and its own work.
 const PATIENCE: Duration = Duration::from_secs(900);
-/// The least part of the slots within a session's life that must be used when there are more persons than slots.
+/// The least percentage of the slots within a session's life that must be used if persons are refused.
 const USED_PERCENT_MIN: usize = 80;
 
-/// How large a burst is.
+/// The size of a burst.
 #[derive(Debug, Clone, Copy)]
 pub struct BurstOptions {
     /// Persons who pull.
@@ -48,7 +50,7 @@ pub struct BurstOptions {
     pub time_scale: u32,
 }
 
-/// One time that everybody left asked at once.
+/// One round: every remaining person asks at once.
 #[derive(Debug, Clone, Default)]
 pub struct Round {
     /// Persons who asked.
@@ -67,20 +69,19 @@ pub struct Round {
     pub took: Duration,
 }
 
-/// What came of it.
+/// The result of a burst.
 #[derive(Debug, Clone, Default)]
 pub struct BurstReport {
-    /// Until everybody had been served.
+    /// The rounds until every person was served.
     pub rounds: Vec<Round>,
-    /// Network queries started upstream.
+    /// Network queries started at Metriport.
     pub starts: u64,
-    /// Calls that upstream's limits refused.
+    /// Calls that Metriport's limits refused.
     pub limited: u64,
-    /// Whatever was not as it must be.
+    /// Broken promises.
     pub breaches: Vec<String>,
 }
 
-/// Runs the command.
 pub(crate) async fn command(args: &BurstArgs) -> Result<(), String> {
     if args.noisy > 0 {
         return noisy::command(args).await;
@@ -98,10 +99,10 @@ pub(crate) async fn command(args: &BurstArgs) -> Result<(), String> {
     }
 }
 
-/// Plays a burst over a sandbox of its own.
+/// Runs a burst over its own sandbox.
 ///
 /// # Errors
-/// When the sandbox does not start, or the persons cannot be made ready.
+/// Fails if the sandbox does not start, or if the persons cannot be verified.
 pub async fn burst(runner: Runner, options: BurstOptions, log: LogSink) -> Result<BurstReport, String> {
     let mut sandbox = SandboxOptions::new(runner);
     sandbox.throttled = false;
@@ -166,7 +167,7 @@ fn slots(options: BurstOptions) -> usize {
     usize::try_from(slots).unwrap_or(usize::MAX)
 }
 
-/// Everybody asks at once, and who was accepted is waited for. Gives back who was not.
+/// Lets every person ask at once, waits for the accepted pulls, and returns the persons who were refused.
 async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report: &mut BurstReport) -> Vec<Member> {
     let begun = Instant::now();
     let mut round = Round {
@@ -204,7 +205,7 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
         report.breaches.push(breach);
     }
     if let Some((again_at, member)) = refused.pop() {
-        // The first who comes when told to gets through.
+        // One refused person retries when `Retry-After` allows, and must be accepted.
         tokio::time::sleep(clock::now().until(again_at)).await;
         match member.ask().await {
             Asked::Accepted { run, .. } => accepted.push((run, member)),
@@ -229,7 +230,7 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
     refused.into_iter().map(|(_, member)| member).collect()
 }
 
-/// Whether more starts are planned for some window than may be used of the limit.
+/// Fails if more starts are planned for a window than the usable part of the limit.
 fn crowded(starts: &[Time], options: BurstOptions) -> Option<String> {
     let window = Duration::from_secs(60) / options.time_scale;
     let within = |from: Time| {
@@ -243,7 +244,7 @@ fn crowded(starts: &[Time], options: BurstOptions) -> Option<String> {
     (fullest > usable).then(|| format!("{fullest} starts are planned for one window, {usable} may be"))
 }
 
-/// How the accepted pulls ended, and how many of them so.
+/// The endings of the accepted pulls, and their numbers.
 async fn endings(mut open: Vec<(String, Member)>, patience: Duration) -> BTreeMap<String, usize> {
     let (until, mut ended) = (Instant::now() + patience, BTreeMap::new());
     while !open.is_empty() && Instant::now() < until {

@@ -1,4 +1,4 @@
-//! Which function makes a call upstream.
+//! The function behind a call to Metriport.
 
 use sandbox_machine::functions::NAMES;
 use sandbox_metriport::{CallInfo, Operation};
@@ -6,8 +6,8 @@ use sandbox_metriport::{CallInfo, Operation};
 /// The function that follows links.
 const FETCHER: &str = "record-fetch";
 
-/// The function that calls, by what it calls itself; none for hosted pages, whose caller is a browser. Whoever follows
-/// a link says nothing about itself.
+/// The calling function, by its user agent; `None` for hosted pages, whose caller is a browser. A download names no
+/// function, so it is attributed to `record-fetch`.
 pub(crate) fn caller(call: &CallInfo) -> Option<&'static str> {
     if call.operation == Operation::DownloadFile {
         return Some(FETCHER);

@@ -10,23 +10,23 @@ use crate::burst;
 use crate::chaos::{self, RotationArgs};
 use crate::trial::{self, TrialArgs};
 
-/// Plays whole pulls over real processes, and judges what came of them.
+/// Runs whole pulls over real processes, and judges the results.
 #[derive(Debug, Parser)]
 #[command(name = "proofs", version, about)]
 pub struct Cli {
-    /// What to prove.
+    /// The proof to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to prove.
+/// The proofs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Let many persons pull while everything that can go wrong does, and judge what came of it.
+    /// Let many persons pull while faults of every kind are injected, and judge each pull.
     Chaos(ChaosArgs),
-    /// Kill a process once at every place of a pull, and judge what came of each.
+    /// Kill a process once at every point of a pull, and judge each result.
     Kills(KillsArgs),
-    /// Let persons pull while Metriport changes its webhook key and API keys are replaced, and judge what came of it.
+    /// Let persons pull while Metriport changes its webhook key and API keys are replaced, and judge the results.
     Rotation(RotationArgs),
     /// Let many persons pull at the same moment, with time running faster, and check that Metriport's limits hold.
     Burst(BurstArgs),
@@ -43,19 +43,19 @@ pub enum Command {
 /// Options of `chaos`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ChaosArgs {
-    /// How many pulls.
+    /// Number of pulls.
     #[arg(long, default_value_t = 1000)]
     pub pulls: u32,
-    /// Seed of the persons and of the storm.
+    /// Seed of the persons and of the faults.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Divides every duration, ours and the stand-in's.
     #[arg(long, default_value_t = 20)]
     pub scale: u32,
-    /// How many persons at once.
+    /// Number of persons at once.
     #[arg(long, default_value_t = 40)]
     pub at_once: u32,
-    /// No fault at all: the pulls as they should go.
+    /// Inject no faults, for comparison.
     #[arg(long)]
     pub calm: bool,
     /// Share of webhooks that never arrive.
@@ -64,10 +64,10 @@ pub struct ChaosArgs {
     /// Share of webhooks that arrive twice.
     #[arg(long, default_value_t = 0.20)]
     pub doubled: f64,
-    /// Pulls per killed process; 0 kills none.
+    /// Pulls per killed process; 0 turns kills off.
     #[arg(long, default_value_t = 20)]
     pub pulls_per_kill: u32,
-    /// Print what the functions log.
+    /// Print the functions' logs.
     #[arg(long)]
     pub logs: bool,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
@@ -84,19 +84,20 @@ pub struct BurstArgs {
     /// Network query starts a minute that Metriport allows.
     #[arg(long, default_value_t = 20, conflicts_with = "noisy", value_parser = clap::value_parser!(u32).range(2..=1_000))]
     pub limit: u32,
-    /// How much faster time runs; 12 times if not given, and twice with a noisy person.
+    /// How much faster time runs: by default 12 times, or twice with a noisy person.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub scale: Option<u32>,
-    /// Let one person send 80 % of what the API admits, on every route, while the others pull and read their records.
+    /// Let one person send 80 % of the requests that the API admits, on every route, while the others pull and read
+    /// their records.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
     pub noisy: u8,
     /// With a noisy person: how long they send, in seconds before time is scaled.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(10..=3_600))]
     pub secs: u32,
-    /// With a noisy person: decides what they send, and when the others come.
+    /// With a noisy person: decides their requests and when the others pull.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// With a noisy person: bound no person to a share, so that the proof fails.
+    /// With a noisy person: switch the persons' shares off, so that the proof fails.
     #[arg(long)]
     pub no_shares: bool,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
@@ -130,10 +131,10 @@ pub struct KillsArgs {
     /// Divides every duration, ours and the stand-in's.
     #[arg(long, default_value_t = 60)]
     pub scale: u32,
-    /// Only every so many places, for a look in passing.
+    /// Kill only at every n-th point, for a quick check.
     #[arg(long, default_value_t = 1)]
     pub every: u32,
-    /// How many sandboxes at once, each with one pull at a time.
+    /// Number of sandboxes at once, each with one pull at a time.
     #[arg(long, default_value_t = 4)]
     pub at_once: u32,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
@@ -142,7 +143,7 @@ pub struct KillsArgs {
 }
 
 impl KillsArgs {
-    /// The same sandbox as for `chaos`, in a calm.
+    /// The sandbox of `chaos`, without faults.
     pub(crate) fn weather(&self) -> ChaosArgs {
         ChaosArgs {
             seed: self.seed,

@@ -1,5 +1,5 @@
-//! The proofs over real processes and real sockets (`docs/reliability.md`): each plays many whole pulls over a sandbox
-//! of its own, and judges what came of them.
+//! The proofs over real processes and real sockets (`docs/reliability.md`): each runs many whole pulls over its own
+//! sandbox, and judges the results.
 
 mod asking;
 pub mod burst;

@@ -1,5 +1,4 @@
-//! `cargo run --release -p proofs -- chaos|kills|burst|rotation|trial`: whole pulls over real processes, and a
-//! verdict.
+//! `cargo run --release -p proofs -- chaos|kills|burst|rotation|trial`: whole pulls over real processes, and a verdict.
 
 use std::process::ExitCode;
 
@@ -8,7 +7,7 @@ use proofs::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        // A function of its own process, started by the host: single-threaded, as it is on Lambda.
+        // A function in its own process, started by the host and single-threaded as on Lambda.
         Command::Function { name } => sandbox_machine::functions::run(&name),
         command => proofs::cli::run(command),
     }

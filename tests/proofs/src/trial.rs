@@ -1,7 +1,7 @@
-//! `proofs trial`: repeats each finding of a security trial, and shows that it is refused. It calls a sandbox of its
-//! own, or one that runs elsewhere (`ias up`): both take tokens of the same issuer, whose key is public.
+//! `proofs trial`: repeats each finding of a security trial, and shows that it is refused. It calls its own sandbox, or
+//! one that runs elsewhere (`ias up`): both take tokens of the same issuer, whose signing key is public.
 //!
-//! A complete token is served before an incomplete one is tried, so that a refusal is about what the token lacks.
+//! A complete token is served before an incomplete one is tried, so that a refusal is about the missing part.
 
 mod flood;
 mod link;
@@ -20,7 +20,7 @@ use target::Target;
 /// Options of `trial`.
 #[derive(Debug, Clone, Args)]
 pub struct TrialArgs {
-    /// Base URL of a running sandbox (`ias up`); a sandbox of its own if not given.
+    /// Base URL of a running sandbox (`ias up`); without it, the trial starts its own.
     #[arg(long, value_name = "URL", conflicts_with = "bin_dir")]
     pub against: Option<String>,
     /// Requests of each flood.
@@ -34,7 +34,7 @@ pub struct TrialArgs {
     pub bin_dir: Option<PathBuf>,
 }
 
-/// How large a trial is.
+/// The size of a trial.
 #[derive(Debug, Clone, Copy)]
 pub struct TrialOptions {
     /// Requests of each flood.
@@ -43,21 +43,21 @@ pub struct TrialOptions {
     pub links: usize,
 }
 
-/// One finding, tried again.
+/// One repeated finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was found.
+    /// Its name.
     pub name: &'static str,
     /// The code of its refusal.
     pub code: &'static str,
     /// Whether it is refused.
     pub refused: bool,
-    /// What was seen.
+    /// The observed replies.
     pub seen: String,
 }
 
 impl Finding {
-    /// The line of the command.
+    /// Its line in the output.
     #[must_use]
     pub fn line(&self) -> String {
         let verdict = if self.refused { "refused" } else { "NOT refused" };
@@ -65,7 +65,6 @@ impl Finding {
     }
 }
 
-/// Runs the command.
 pub(crate) async fn command(args: &TrialArgs) -> Result<(), String> {
     let options = TrialOptions {
         requests: usize::from(args.requests),
@@ -83,10 +82,10 @@ pub(crate) async fn command(args: &TrialArgs) -> Result<(), String> {
     }
 }
 
-/// Repeats every finding over a sandbox of its own, whose deployment demands all that it can.
+/// Repeats every finding over its own sandbox, whose deployment has every optional check on.
 ///
 /// # Errors
-/// When the sandbox does not start, or something else than a finding goes wrong.
+/// Fails if the sandbox does not start, or if a step outside of the findings fails.
 pub async fn trial(runner: Runner, options: TrialOptions) -> Result<Vec<Finding>, String> {
     let sandbox = target::start(runner).await?;
     let repeated = match Target::at(sandbox.host().base_url()) {
@@ -97,7 +96,7 @@ pub async fn trial(runner: Runner, options: TrialOptions) -> Result<Vec<Finding>
     repeated.and_then(|findings| ended.map(|()| findings))
 }
 
-/// What needs no share of the account comes first: a flood leaves less for others where it is not refused.
+/// The floods come last: a flood that is not refused leaves less of the account's limits for the rest.
 async fn repeat(target: &Target, options: TrialOptions) -> Result<Vec<Finding>, String> {
     let mut findings = token::findings(target).await?;
     findings.push(token::foreign_demographics(target).await?);

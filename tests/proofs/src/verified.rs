@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 
 use crate::asking::expect;
 
-/// How many are made ready at the same time.
+/// Persons who are prepared at the same time.
 const AT_ONCE: usize = 8;
 /// How often a person's app asks whether the identity is verified, and how often it asks in all.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 const ASKS_MAX: u32 = 300;
 
-/// One person whose identity is verified.
+/// A person whose identity is verified.
 pub(crate) struct VerifiedPerson {
     pub(crate) app: App,
     pub(crate) browser: Browser,
@@ -39,14 +39,14 @@ impl VerifiedPerson {
         Ok(Self { app, browser })
     }
 
-    /// Passes a challenge; what it lets the app ask for, from the exchanges alone.
+    /// Passes a challenge; returns a query of the exchanges (`hie`) alone.
     pub(crate) async fn pass_challenge(&self) -> Result<QueryAsk, String> {
         let challenge = expect(201, || self.app.open_challenge(AAL2_RETURN)).await?;
         self.pass_page(&challenge.text("/challengeId"), &challenge.text("/challengeUrl"))
             .await
     }
 
-    /// Passes the page of a challenge that was opened.
+    /// Passes the page of an open challenge.
     pub(crate) async fn pass_page(&self, challenge: &str, page: &str) -> Result<QueryAsk, String> {
         let back = self.browser.pass(page).await.map_err(|error| error.to_string())?;
         let session = back.session.ok_or("the challenge page gave no AAL2 session")?;
@@ -69,7 +69,7 @@ async fn until_verified(app: &App) -> Result<(), String> {
     Err("an identity was not verified in time".to_owned())
 }
 
-/// So many persons, made ready by `prepare` a few at a time.
+/// Prepares this many persons by `prepare`, a few at a time.
 pub(crate) async fn gather<P, F, R>(
     sandbox: &Sandbox,
     people: usize,
@@ -100,7 +100,7 @@ where
     Ok(ready)
 }
 
-/// Nobody is like anybody else to Metriport.
+/// Demographics that Metriport never takes for another person's.
 pub(crate) fn demographics(index: usize) -> Value {
     let letters: String = [index / 676, index / 26, index]
         .into_iter()
@@ -116,7 +116,7 @@ pub(crate) fn demographics(index: usize) -> Value {
     })
 }
 
-/// Bodies of `POST /v1/records`, none of which asks for the same as another within some ten thousand.
+/// Bodies of `POST /v1/records`; some ten thousand consecutive ones ask for different records.
 pub(crate) fn record_body(number: usize) -> Value {
     let kind = RESOURCE_TYPES.get(number % RESOURCE_TYPES.len());
     let (year, month, day) = (1990 + (number / 336) % 35, 1 + (number / 28) % 12, 1 + number % 28);

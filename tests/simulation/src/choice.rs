@@ -1,49 +1,49 @@
-//! What may happen next. A schedule is a list of these; the same list gives the same history.
+//! The choices of a schedule. The same list of choices gives the same history.
 //!
-//! A choice names what it is about by a position in what there is at that moment, counted round, so that a schedule
-//! from which steps were taken out still means something. One that finds nothing to be about does nothing.
+//! A choice selects its subject by position, modulo the number of subjects at that moment. So a schedule stays valid
+//! when steps are removed from it. A choice without a subject does nothing.
 
 use serde::Serialize;
 
 /// One step of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Choice {
-    /// A person asks for something.
+    /// A person sends a request.
     Ask(u8, Deed),
     /// A running function performs its next operation.
     Step(u8),
-    /// A running function runs on, to its next call upstream or to its end.
+    /// A running function continues to its next call to Metriport, or to its end.
     Finish(u8),
-    /// A running function's next operation goes wrong.
+    /// The next operation of a running function fails.
     Fault(u8, Fault),
-    /// A running function is gone.
+    /// A running function crashes.
     Crash(u8),
-    /// A queue hands out one of the messages that can be seen.
+    /// A queue delivers one of its visible messages.
     Receive(u8),
-    /// A queue hands a message out twice.
+    /// A queue delivers a message twice.
     Copy(u8),
-    /// What becomes of a webhook that was written.
+    /// Delivers or drops a webhook.
     Webhook(u8, Fate),
-    /// Somebody passes an identity page.
+    /// A person passes an identity page.
     Page(u8, Pass),
     /// A source of a network query ends.
     Source(u8, Ending),
     /// A consolidated query ends.
     Consolidated(u8, Yield),
-    /// The schedule ticks.
+    /// The scheduler invokes `reconcile`.
     Tick,
-    /// The clock runs on to when something is next due.
+    /// The clock moves on to the next due time.
     WaitForNext,
     /// The clock jumps forward, in seconds.
     Jump(u32),
-    /// The clocks of machines from now on are off by so many tenths of a second.
+    /// From now on, the machines' clocks are off by this many tenths of a second.
     Skew(i8),
 }
 
-/// What a person asks for.
+/// A person's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Deed {
-    /// `PUT /v1/patient`, with the person's own demographics, others, or another person's.
+    /// `PUT /v1/patient`, with the person's own demographics, changed ones, or another person's.
     Link(u8),
     /// `POST /v1/identity-sessions`.
     OpenSession,
@@ -55,7 +55,7 @@ pub enum Deed {
     AskRecord(u8),
 }
 
-/// What an app brings to a pull.
+/// The values that an app sends with a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Pull {
     /// The newest challenge, passed, and its session.
@@ -66,73 +66,73 @@ pub enum Pull {
     SessionAgain,
     /// An older challenge, with its own session.
     OldChallenge,
-    /// The newest challenge, with a session of somebody else.
+    /// The newest challenge, with the session of another person.
     ForeignSession,
 }
 
-/// What goes wrong with an operation. Reads, writes and sends know two ways: without effect, or with it.
+/// A fault of an operation. Reads never have an effect; writes and sends fail either without their effect or with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Fault {
-    /// No effect, and no definite answer.
+    /// The operation has no effect, and its answer is not definite.
     Lost,
-    /// The effect is there, the answer is lost.
+    /// The operation has its effect, and the answer is lost.
     Unanswered,
-    /// No byte was written; or the calls of the day are used up.
+    /// Not a byte was written, or the day's quota is used up.
     NotSent,
-    /// 429; or the turn of a start comes later.
+    /// Metriport answers 429, or the start gets a later turn.
     Busy,
-    /// Refused; or no turn comes in time.
+    /// Metriport refuses the call, or the start gets no turn in time.
     Refused,
-    /// The AAL2 session is refused.
+    /// Metriport refuses the AAL2 session.
     SessionRefused,
-    /// The proofed identity is refused.
+    /// Metriport refuses the proofed identity.
     IdentityRefused,
-    /// It starts, but not every source does.
+    /// The query starts, but one source does not.
     Partly,
 }
 
-/// What becomes of a webhook.
+/// The delivery of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Fate {
     /// It arrives.
     Arrives,
     /// It arrives without our metadata.
     ArrivesBare,
-    /// It does not arrive; upstream keeps it until somebody asks for a replay.
+    /// It does not arrive; Metriport keeps it until a replay is requested.
     Dropped,
-    /// Any webhook there ever was arrives once more.
+    /// Any earlier webhook arrives once more.
     Again,
 }
 
-/// What an identity event names.
+/// The ids that an identity event names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Pass {
     /// Session, patient and our mark.
     Full,
-    /// The patient alone.
+    /// Only the patient.
     PatientOnly,
-    /// Our mark alone; a replay of it names nothing.
+    /// Only our mark; its replay names nothing.
     Unnamed,
-    /// Another person than the one it was opened for passed it.
+    /// Another person passed the page than the person it was opened for.
     Somebody,
-    /// Session and patient, after the session of another service.
+    /// Session and patient, preceded by the session of another service.
     Elsewhere,
-    /// The session, and a mark that is not of it; a replay of it names the session alone.
+    /// The session, and the mark of another session; its replay names only the session.
     Contradicted,
 }
 
-/// How a source ends, and whether a webhook says so.
+/// How a source ends, and whether a webhook reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Ending {
     /// It answers.
     Answers,
     /// It fails.
     Fails,
-    /// It answers, and no webhook says so.
+    /// It answers without a webhook.
     AnswersUntold,
-    /// It fails, and no webhook says so.
+    /// It fails without a webhook.
     FailsUntold,
-    /// It fails, a webhook says so, and it is tried again.
+    /// It fails with a webhook, and Metriport retries it.
     Retried,
 }
 
@@ -141,7 +141,7 @@ pub enum Ending {
 pub enum Yield {
     /// With a link.
     Link,
-    /// With a link that no webhook brings.
+    /// With a link that no webhook delivers.
     LinkUntold,
     /// Without data.
     Nothing,
@@ -151,22 +151,22 @@ pub enum Yield {
     Foreign,
 }
 
-/// A world that is broken on purpose, outside of the domain: the rules must notice.
+/// A deliberate defect of the simulated world, outside our functions, that the rules must detect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Sabotage {
     /// Consumers act on a message without comparing its `dueSeq`.
     ClaimWithoutDueSeq,
-    /// Messages that were acted on are not remembered.
+    /// Processed messages are not remembered.
     DedupeDropped,
     /// A start without an answer counts as not sent.
     AmbiguousStartRepeated,
-    /// Writes do not look at what is there.
+    /// Writes ignore their conditions.
     UnconditionalWrite,
     /// Locks vanish after a minute, as if a short time to live were the lock.
     TtlAsLock,
     /// Locks are not released.
     LockKept,
-    /// The reconciler finds nothing.
+    /// `reconcile` finds nothing.
     NoReconciler,
     /// A webhook is answered with 200 before it is durable.
     AnswerBeforeSend,
@@ -174,9 +174,9 @@ pub enum Sabotage {
     SessionForgotten,
     /// A patient may belong to two persons.
     PatientShared,
-    /// A patient is claimed only when its update has been sent.
+    /// A patient is not claimed before its update is sent.
     ClaimAfterUpdate,
-    /// A delivery is taken whatever it answers.
+    /// A delivery is accepted without a check of the query that it answers.
     AnyDeliveryTaken,
     /// The shares that a person has taken are not remembered.
     ShareForgotten,
@@ -185,7 +185,7 @@ pub enum Sabotage {
 }
 
 impl Sabotage {
-    /// Every kind there is.
+    /// Every kind.
     pub const ALL: [Self; 14] = [
         Self::ClaimWithoutDueSeq,
         Self::DedupeDropped,

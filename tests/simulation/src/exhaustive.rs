@@ -1,10 +1,10 @@
-//! Every history of a small configuration: one verified person, one accepted pull of two sources, each of which answers
-//! or fails and tells so by a webhook, and all that follows from it. What may go wrong, and how many functions may be
-//! at work at once, is bounded ([`Bounds`]).
+//! Every history of a small configuration: one verified person and one accepted pull of two sources. Each source
+//! answers or fails and reports it by a webhook. [`Bounds`] limits the faults and the number of functions that run at
+//! once.
 //!
-//! From every world without a function at work, and with no choice left but the clock, it then runs on to rest, with
-//! networks that answer and with networks that never do. So "everything comes to an end" is a property of each
-//! reachable state here, not of paths, and neither cycles nor histories that meet again can hide a failure.
+//! From every world without a running function, the search also brings a copy to rest, with networks that answer and
+//! with networks that never do. So "everything comes to an end" is a property of each reachable state, not of paths.
+//! Neither cycles nor histories that meet again can hide a failure.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -18,24 +18,24 @@ use crate::upstream::Call;
 use crate::world::World;
 use crate::{Outcome, Sabotage};
 
-/// How much may go wrong, and how far it is looked.
+/// How many faults a history may have, and how far the search goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Crashes of functions.
     pub crashes: u8,
     /// Starts of the network query whose answer is lost.
     pub ambiguous: u8,
-    /// Webhooks that arrive a second time, or never.
+    /// Webhooks that Metriport delivers again or fails to deliver.
     pub webhook_faults: u8,
-    /// Moves of the clock with choices still open.
+    /// Moves of the clock while other choices are open.
     pub clock: u8,
-    /// Functions at work at once.
+    /// Functions that run at once.
     pub functions: usize,
 }
 
 impl Bounds {
-    /// One crash anywhere and one start without an answer; functions one after the other. What a test on every change
-    /// has the time for.
+    /// One crash anywhere and one start without an answer; functions run one after the other. Small enough for a test
+    /// on every change.
     pub const CRASH: Self = Self {
         crashes: 1,
         ambiguous: 1,
@@ -43,8 +43,11 @@ impl Bounds {
         clock: 0,
         functions: 1,
     };
-    /// What the command looks at: a crash, a start without an answer and a webhook that comes twice or never; webhooks
-    /// that each come up to twice or never; functions interleaved at every operation. All at once is too much.
+    /// The bounds of the command; their combination would take too long. Each has one start without an answer, and in
+    /// turn:
+    /// - a crash and one webhook fault
+    /// - two webhook faults
+    /// - two functions, interleaved at every operation
     pub const ALL: [Self; 3] = [
         Self {
             webhook_faults: 1,
@@ -63,10 +66,10 @@ impl Bounds {
     ];
 }
 
-/// What was found.
+/// The result of a search.
 #[derive(Debug, Clone)]
 pub struct Explored {
-    /// Within which bounds.
+    /// Its bounds.
     pub bounds: Bounds,
     /// Different worlds.
     pub states: u64,
@@ -74,11 +77,11 @@ pub struct Explored {
     pub transitions: u64,
     /// Worlds that were brought to rest.
     pub rested: u64,
-    /// The first broken rule, with the shortest history that leads there in words.
+    /// The first broken rule, with the shortest history in words that leads to it.
     pub failure: Option<(Violation, Vec<String>)>,
 }
 
-/// The steps that led to a world, newest first; shared between all that follow.
+/// The steps that led to a world, newest first; later worlds share them.
 struct Path {
     choice: Choice,
     before: Option<Arc<Path>>,
@@ -99,7 +102,7 @@ impl Node {
     }
 }
 
-/// Looks at everything that can happen within each of [`Bounds::ALL`], up to the first broken rule.
+/// Searches each of [`Bounds::ALL`], up to the first broken rule.
 #[must_use]
 pub fn explore_all() -> Outcome {
     let mut all = Outcome {
@@ -116,7 +119,7 @@ pub fn explore_all() -> Outcome {
     all
 }
 
-/// Looks at everything that can happen within the bounds.
+/// Searches everything that can happen within the bounds.
 #[must_use]
 pub fn explore(bounds: Bounds, sabotage: Option<Sabotage>) -> Explored {
     let first = Node {
@@ -170,13 +173,13 @@ fn prepared(sabotage: Option<Sabotage>) -> World {
     let mut world = World::new(sabotage, Duration::ZERO);
     verify(&mut world, 0);
     unhurt(&mut world, Choice::Ask(0, Deed::OpenChallenge));
-    // The pull is accepted; from here on everything is open.
+    // The pull is accepted without faults; everything after it is open.
     unhurt(&mut world, Choice::Ask(0, Deed::Pull(Pull::Proper)));
     world.tally.clear();
     world
 }
 
-/// What may happen next, and what is left of the bounds after it.
+/// The possible next choices, each with the bounds that remain after it.
 fn options(node: &Node) -> Vec<(Choice, Bounds)> {
     let (world, left) = (&node.world, node.left);
     let mut options = Vec::new();
@@ -212,7 +215,7 @@ fn options(node: &Node) -> Vec<(Choice, Bounds)> {
     options
 }
 
-/// Messages that a queue may hand out; equal ones are one choice.
+/// Adds the messages that a queue may deliver; equal messages are one choice.
 fn received(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
     let mut bodies: Vec<&Body> = Vec::new();
     for (at, index) in world.visible().into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The functions: their own steps, over the simulated ports, from the message or the request's values on.
+//! The functions: their real steps over the simulated ports, from the parsed message or request on.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::io::Io;
 use crate::{ids, people, upstream};
 
-/// What the app brings back from the browser, or says it does.
+/// The values that the app claims to bring from the browser.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Presented {
     pub(crate) challenge: ChallengeId,
@@ -24,10 +24,10 @@ pub(crate) struct Presented {
     pub(crate) sources: Vec<SourceKind>,
 }
 
-/// The outcome of a request for a record that is answered with another record.
+/// The outcome of a record request that is answered with an equal unfinished record.
 pub(crate) const EQUAL: &str = "answered with the record that asks for the same";
 
-/// What a function is invoked for.
+/// The invocation of a function.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) enum Job {
     Advance(Advance),
@@ -59,7 +59,7 @@ pub(crate) enum Job {
 }
 
 impl Job {
-    /// How long the function may take, in seconds, as `template.yaml` says.
+    /// The function's timeout in seconds, as in `template.yaml`.
     pub(crate) const fn timeout_secs(&self) -> u64 {
         match self {
             Self::Advance(_) => 60,
@@ -72,7 +72,7 @@ impl Job {
         }
     }
 
-    /// The number of the due work that the message is about.
+    /// The message's `dueSeq`.
     pub(crate) const fn due_seq(&self) -> Option<u64> {
         match self {
             Self::Advance(advance) => Some(advance.due_seq),
@@ -81,7 +81,6 @@ impl Job {
         }
     }
 
-    /// The function's name.
     pub(crate) const fn function(&self) -> &'static str {
         match self {
             Self::Advance(_) => "query-dispatch",
@@ -97,7 +96,6 @@ impl Job {
     }
 }
 
-/// Runs a function to its end.
 pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
     match job {
         Job::Advance(advance) => query_dispatch::handler::advance(io, advance).await,
@@ -145,7 +143,7 @@ async fn intake(io: &Io, event: &WebhookEvent) -> Result<&'static str, Error> {
     Ok("queued")
 }
 
-/// One tick: the function's own code, over the simulated table, queue and Metriport.
+/// One tick of the real function.
 async fn reconcile(io: &Io) -> Result<&'static str, Error> {
     let (_, replayed) = reconcile::once(io, &Metrics::off()).await?;
     Ok(if replayed { "replayed" } else { "ticked" })

@@ -1,10 +1,10 @@
-//! Ids of the simulated world: made from counters, so that a schedule gives the same ids whenever it is run, and so
-//! that a trace can name them.
+//! Ids of the simulated world. They are made from counters, so a schedule always gives the same ids and a trace can
+//! name them.
 
 use shared::domain::{OwnerId, RecordId, RunId};
 use uuid::Uuid;
 
-/// An opaque id from a text that is one by its making.
+/// Parses an opaque id from a text that is always valid.
 macro_rules! opaque {
     ($kind:ty, $($text:tt)*) => {
         <$kind>::parse(format!($($text)*)).unwrap_or_else(|error| unreachable!("{error}"))
@@ -12,12 +12,11 @@ macro_rules! opaque {
 }
 pub(crate) use opaque;
 
-/// The person with this number.
+/// The owner id of person number `person`.
 pub(crate) fn owner(person: u8) -> OwnerId {
     opaque!(OwnerId, "v1.person-{person}")
 }
 
-/// The number of the person.
 pub(crate) fn person(owner: &OwnerId) -> u8 {
     let number = owner.as_str().rsplit('-').next();
     number.and_then(|number| number.parse().ok()).unwrap_or(u8::MAX)
@@ -38,8 +37,7 @@ pub(crate) fn asked(n: u32) -> RecordId {
     RecordId::new(Uuid::from_u128((1 << 96) | u128::from(n)))
 }
 
-/// The record that the change of a run to `version` makes. Only one such change is ever written, so no two records get
-/// the same id.
+/// The record that the change of a run to `version` makes. Only one such change is ever written, so ids never collide.
 pub(crate) fn spare(run: RunId, version: u64) -> RecordId {
     RecordId::new(Uuid::from_u128(
         (u128::from(run_number(run)) << 64) | (1 << 100) | u128::from(version),
@@ -54,12 +52,10 @@ fn run_number(run: RunId) -> u32 {
     u32::try_from(number(run.as_bytes())).unwrap_or(u32::MAX)
 }
 
-/// How a trace names a pull.
 pub(crate) fn run_name(run: RunId) -> String {
     format!("run {}", run_number(run))
 }
 
-/// How a trace names a record.
 pub(crate) fn record_name(record: RecordId) -> String {
     let bits = number(record.as_bytes());
     if bits >> 100 == 1 {

@@ -1,9 +1,9 @@
-//! What a function may do to the world, one operation at a time.
+//! A function's operations on the world, one at a time.
 //!
-//! A function's steps are `async fn` over their ports, which [`Io`] implements (`ports`). Each operation leaves the
-//! function suspended until the world has performed it; between two operations anything may happen, a crash included. A
-//! suspended function is not kept: what it got back so far is ([`Task::log`](crate::task::Task)), and running it again
-//! over that log brings it to the same place. So the whole world is plain data that can be copied, compared and hashed.
+//! A function's steps are `async fn` over their ports, which [`Io`] implements (`ports`). Each operation suspends the
+//! function until the world has performed it; anything may happen between two operations, even a crash. A suspended
+//! function is not kept. Its replies so far are ([`Task::log`](crate::task::Task)), and running the function again over
+//! that log leads to the same operation. So the whole world is plain data that can be copied, compared and hashed.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,6 @@ use crate::functions::Job;
 use crate::store::{Effect, Item, Key, Write};
 use crate::upstream::{Answer, Call, Content};
 
-/// A message in a queue.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub(crate) enum Body {
     Advance(Advance),
@@ -31,7 +30,6 @@ pub(crate) enum Body {
     Webhook(Box<WebhookEvent>),
 }
 
-/// One operation.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     Get(Key),
@@ -48,11 +46,11 @@ pub(crate) enum Op {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
     pub(crate) now: Time,
-    /// When it must have been made, if there is such a time.
+    /// The latest time for the start, if there is one.
     pub(crate) by: Option<Time>,
 }
 
-/// A person who asks for their share of something, and for a place of the rate budget where it takes one.
+/// A request for a part of a person's share, and for a place of the rate budget if the request needs one.
 #[derive(Debug, Clone)]
 pub(crate) struct ShareRequest {
     pub(crate) owner: OwnerId,
@@ -60,18 +58,17 @@ pub(crate) struct ShareRequest {
     pub(crate) now: Time,
 }
 
-/// The answer to a person who asks for their share.
+/// The answer to a [`ShareRequest`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ShareAnswer {
-    /// Their share, and a place.
+    /// The share, and a place if needed, are taken.
     Taken(Allowance),
-    /// Nothing before that time, since their share is used up.
+    /// The share is used up until that time.
     Beyond(Time),
-    /// Nothing before that time, since other persons have the places or the day is over.
+    /// Other persons have the places, or the day is over, until that time.
     Busy(Time),
 }
 
-/// The answer to an operation.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     Item(Result<Option<Arc<Item>>, StoreError>),
@@ -85,7 +82,7 @@ pub(crate) enum Reply {
     Now(Time),
 }
 
-/// What a function acts through.
+/// The ports of one function.
 pub(crate) struct Io {
     state: Mutex<State>,
     clock: Time,
@@ -97,14 +94,14 @@ struct State {
     log: Vec<Reply>,
     at: usize,
     pending: Option<Op>,
-    /// The number of the message, which a sabotaged look gives back as the stored one.
+    /// The message's number, which a sabotaged read returns as the stored one.
     due_seq: Option<u64>,
 }
 
 type Stored<T> = Result<T, StoreError>;
 
 impl Io {
-    /// Acts for a function that is invoked for `job`, over what it got back so far.
+    /// Makes the ports of a function that is invoked for `job`, over its replies so far.
     pub(crate) fn new(job: &Job, log: Vec<Reply>, clock: Time, timing: Timing, sabotage: Option<Sabotage>) -> Self {
         let state = State {
             log,
@@ -124,12 +121,12 @@ impl Io {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number that the first look at what is due is told, where a sabotage makes it the message's.
+    /// The message's `dueSeq` for the first read, if [`Sabotage::ClaimWithoutDueSeq`] replaces the stored one with it.
     pub(crate) fn sabotaged_due_seq(&self) -> Option<u64> {
         self.state().due_seq.take()
     }
 
-    /// The operation the function waits for.
+    /// The operation that the function waits for.
     pub(crate) fn pending(&self) -> Option<Op> {
         self.state().pending.take()
     }
@@ -138,7 +135,7 @@ impl Io {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).log
     }
 
-    /// Waits for an operation. Of several that are waited for at once, one is performed after the other.
+    /// Waits for an operation. The world performs concurrent operations one after the other.
     pub(crate) async fn call(&self, op: Op) -> Reply {
         let mut op = Some(op);
         poll_fn(move |_| {
@@ -160,8 +157,7 @@ impl Io {
         self.sabotage == Some(sabotage)
     }
 
-    /// The clock of the machine the function runs on. It is looked at without waiting, and says the same again when the
-    /// function is run over what it got back.
+    /// The clock of the function's machine. Reading it does not suspend, and a rerun over the log reads the same time.
     pub(crate) fn look_at_clock(&self) -> Time {
         let mut state = self.state();
         let at = state.at;
@@ -204,7 +200,6 @@ impl Io {
         }
     }
 
-    /// The turn of a start.
     pub(crate) async fn turn(&self, start: Start) -> Result<Turn, StoreError> {
         match self.call(Op::Turn(start)).await {
             Reply::Turned(turn) => turn,
@@ -212,7 +207,6 @@ impl Io {
         }
     }
 
-    /// A person's share of something.
     pub(crate) async fn share_of(&self, share: ShareRequest) -> Result<ShareAnswer, StoreError> {
         match self.call(Op::Share(share)).await {
             Reply::Shared(shared) => shared,
@@ -220,7 +214,7 @@ impl Io {
         }
     }
 
-    /// Follows a link; nothing when it is dead or the transfer breaks.
+    /// Follows a link; `None` if it is dead or the transfer breaks.
     pub(crate) async fn follow(&self, link: &Link) -> Option<Content> {
         match self.call(Op::Follow(link.clone())).await {
             Reply::Followed(content) => content,
@@ -229,7 +223,7 @@ impl Io {
     }
 }
 
-/// Whether an effect is a put, and of what.
+/// The item that an effect puts, if it is a put.
 pub(crate) const fn put_of(effect: &Effect) -> Option<&Arc<Item>> {
     match effect {
         Effect::Put(item) => Some(item),

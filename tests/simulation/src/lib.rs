@@ -1,21 +1,26 @@
-//! Do the functions keep their rules whatever happens?
+//! Do the functions keep their rules under any fault?
 //!
-//! Virtual time and random schedules over the functions' own steps: messages come late, twice, in another order or
-//! never, functions crash between any two operations, writes and calls fail with or without effect, clocks jump and
-//! differ, webhooks are dropped and replayed without metadata. After each history all faults stop and time runs on:
-//! then nothing may wait any more. Rules one to seven and eleven of `docs/rules.md` are what must hold (`rules`).
+//! The simulation runs the functions' own steps in virtual time under random schedules:
+//! - messages arrive late, twice, reordered or never
+//! - functions crash between any two operations
+//! - writes and calls fail with or without their effect
+//! - clocks jump and differ
+//! - webhooks are dropped, and replayed without metadata
 //!
-//! What decides is not modelled: the steps of the functions run as they are (`functions`), over ports (`ports`) whose
-//! operations the world performs one by one. What is modelled is what surrounds them: the table with its conditions
-//! (`store`), the queues (`world`), Metriport (`upstream`). Signatures, JSON, HTTP, the bytes of a record and API
-//! Gateway are not in it.
+//! After each history all faults stop and time runs on; then nothing may wait any more. Rules 1 to 7 and 11 of
+//! `docs/rules.md` must hold (`rules`).
 //!
-//! A history is a list of choices, and the same list gives the same history. One that breaks a rule is cut down to the
-//! choices it needs, and told in words. The exhaustive check (`exhaustive`) visits every history of a small
-//! configuration instead. It is a plain breadth-first search over copied and hashed worlds: the crate `stateright`
-//! (0.31.0, MIT) was looked at and not taken, because its `eventually` ignores cycles and histories that meet again
-//! (its own documentation says so), its properties see one state while these rules look at writes, and it brings a web
-//! server and a second `rand` into the command line for what is some hundred lines here.
+//! The steps of the functions are real (`functions`); they run over ports (`ports`) whose operations the world performs
+//! one by one. Their surroundings are models: the table with its conditions (`store`), the queues (`world`), Metriport
+//! (`upstream`). Signatures, JSON, HTTP, the bytes of a record and API Gateway are left out.
+//!
+//! A history is a list of choices, and the same list gives the same history. A history that breaks a rule is reduced to
+//! the choices it needs and printed in words. The exhaustive check (`exhaustive`) visits every history of a small
+//! configuration instead, by a breadth-first search over copied and hashed worlds. We rejected the crate `stateright`
+//! (0.31.0, MIT) for three reasons:
+//! - its `eventually` ignores cycles and histories that meet again, as its documentation states
+//! - its properties see one state, while these rules look at writes
+//! - it adds a web server and a second `rand` to the command line, to replace some hundred lines
 
 mod choice;
 mod exhaustive;
@@ -40,11 +45,11 @@ pub use exhaustive::{Bounds, Explored, explore, explore_all};
 pub use rules::Violation;
 pub use simulate::{Failure, Options, Report, simulate};
 
-/// What a command prints, and whether all is well.
+/// The output of a command, and its verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Line by line.
+    /// The lines to print.
     pub lines: Vec<String>,
-    /// Whether no rule was broken.
+    /// Whether every rule held.
     pub passed: bool,
 }

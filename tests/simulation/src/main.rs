@@ -7,17 +7,17 @@ use std::time::Instant;
 use clap::Parser;
 use simulation::{Options, explore_all, simulate};
 
-/// Runs the functions' own steps through random histories in virtual time, and checks the rules after each.
+/// Runs the functions' own steps through random histories in virtual time, and checks the rules.
 #[derive(Debug, Parser)]
 #[command(name = "simulation", version)]
 struct Args {
-    /// How many steps, over all histories.
+    /// Number of steps over all histories.
     #[arg(long, default_value_t = 1_000_000)]
     steps: u64,
     /// Seed of the schedules.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Print everything that follows the steps that break a rule, too.
+    /// Also print everything that follows the steps that break a rule.
     #[arg(long)]
     trace: bool,
     /// Visit every history of a small configuration instead.

@@ -1,4 +1,4 @@
-//! Who the simulated persons are.
+//! The simulated persons.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -13,15 +13,14 @@ use shared::owner::OwnerKey;
 
 use crate::ids::opaque;
 
-/// Calls of a day.
 pub(crate) const DAILY_QUOTA: u32 = 10_000;
 
-/// The key that turns demographics and sessions into names, as the functions' does.
+/// The key that hashes demographics and sessions, as in the functions.
 pub(crate) static OWNER_KEY: LazyLock<OwnerKey> = LazyLock::new(|| {
     OwnerKey::parse("a key of the simulated deployment").unwrap_or_else(|error| unreachable!("{error}"))
 });
 
-/// The demographics with each number there is: three persons' own, and others of theirs.
+/// All demographics by number: ten for each of three persons, their own first.
 static DEMOGRAPHICS: LazyLock<Vec<CheckedDemographics>> = LazyLock::new(|| (0..30).map(checked).collect());
 
 fn checked(number: u32) -> CheckedDemographics {
@@ -32,12 +31,12 @@ fn checked(number: u32) -> CheckedDemographics {
     });
     let read = Demographics::parse(said.to_string().as_bytes(), Time::from_millis(1_800_000_000_000));
     let demographics = read.unwrap_or_else(|error| unreachable!("{error:?}"));
-    // No field is tied to a claim here.
+    // The claim rules are empty: they bind none of the fields.
     let checked = CheckedDemographics::check(demographics, &ClaimRules::default(), &BTreeMap::new(), &OWNER_KEY);
     checked.unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// What demographics are known by: equal ones are equal people to Metriport.
+/// The hash that identifies demographics; Metriport takes equal demographics for the same patient.
 pub(crate) fn hash(demographics: &Demographics) -> DemographicsHash {
     let hash = OWNER_KEY.demographics(demographics);
     hash.unwrap_or_else(|error| unreachable!("{error}"))
@@ -49,13 +48,13 @@ pub(crate) fn demographics(number: u8) -> CheckedDemographics {
     checked.unwrap_or_else(|| unreachable!("demographics {number}")).clone()
 }
 
-/// What Metriport knows a person by. The first and the third person come from different issuers with the same name, so
+/// A person's external id at Metriport. The first and the third person have the same name under different issuers, so
 /// they race for one patient.
 pub(crate) fn external_id(person: u8) -> ExternalId {
     opaque!(ExternalId, "name-{}", person % 2)
 }
 
-/// How large a person's share is: as the template has it.
+/// The size of a person's share, as in the template.
 pub(crate) fn rules() -> PersonRules {
     PersonRules {
         burst: 5,
@@ -66,12 +65,11 @@ pub(crate) fn rules() -> PersonRules {
     }
 }
 
-/// Where everybody's patients are created.
 pub(crate) fn facility() -> FacilityId {
     opaque!(FacilityId, "facility")
 }
 
-/// Where hosted pages lead back to; nobody follows it.
+/// The redirect of hosted pages; the simulation never follows it.
 pub(crate) fn redirect() -> RedirectUrl {
     RedirectUrl::parse("https://app.invalid/").unwrap_or_else(|error| unreachable!("{error}"))
 }

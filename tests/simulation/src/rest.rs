@@ -1,5 +1,5 @@
-//! Brings a world to rest: no more faults, functions run to their end, queues are served, the clock runs on until
-//! nothing is due. If that does not come to an end, something waits for ever.
+//! Brings a world to rest: faults stop, functions run to their end, queues are served, and the clock moves until
+//! nothing is due. If that never ends, something waits for ever.
 
 use crate::choice::{Ending, Fate, Yield};
 use crate::functions::Job;
@@ -9,19 +9,19 @@ use crate::world::World;
 /// Most steps to rest. A run is looked at some forty times in its life, each time in some ten operations.
 const STEPS_MAX: u32 = 40_000;
 
-/// The words with which a trace leaves the schedule.
+/// Marks in a trace where the schedule ends.
 pub(crate) const RESTING: &str = "from here on there are no faults";
 
-/// What upstream does about what it has not answered yet.
+/// The behaviour of networks that have not answered yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Networks {
-    /// Everything is answered.
+    /// All of them answer.
     Answer,
-    /// Nothing is, ever.
+    /// The networks never answer.
     Silent,
 }
 
-/// Runs the world on until nothing happens any more, and judges what is left.
+/// Runs the world until nothing happens any more, then judges it.
 pub(crate) fn bring_to_rest(world: &mut World, networks: Networks) -> Option<Violation> {
     world.say(|| format!("{RESTING}; the networks: {networks:?}"));
     world.set_clocks_right();
@@ -39,7 +39,7 @@ pub(crate) fn bring_to_rest(world: &mut World, networks: Networks) -> Option<Vio
     world.violation.clone()
 }
 
-/// The next thing that happens by itself; `false` when there is none.
+/// Performs the next event that needs no choice; `false` if nothing is left.
 fn proceed(world: &mut World, networks: Networks) -> bool {
     if !world.tasks.is_empty() {
         return world.step(0, None);

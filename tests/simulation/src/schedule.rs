@@ -1,4 +1,4 @@
-//! Draws schedules, and runs one: a prepared world or an empty one, at most so many steps, then rest.
+//! Draws schedules and runs them: an empty or a prepared world, a bounded number of steps, then rest.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use crate::world::World;
 /// How long an operation takes in a random schedule.
 const PACE: Duration = Duration::from_millis(40);
 
-/// Where a history begins.
+/// The beginning of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// Nobody is known.
+    /// All persons are unknown.
     Empty,
     /// Two persons are linked and verified.
     Verified,
 }
 
-/// The world at the beginning: made by the functions themselves, without faults.
+/// The world at the beginning; the functions themselves prepare it, without faults.
 pub(crate) fn begin(beginning: Beginning, sabotage: Option<Sabotage>, pace: Duration) -> World {
     let mut world = World::new(sabotage, pace);
     if beginning == Beginning::Verified {
@@ -36,7 +36,7 @@ pub(crate) fn begin(beginning: Beginning, sabotage: Option<Sabotage>, pace: Dura
     world
 }
 
-/// One person is linked and verified.
+/// Links and verifies one person.
 pub(crate) fn verify(world: &mut World, person: u8) {
     for step in [
         Choice::Ask(person, Deed::Link(0)),
@@ -49,13 +49,14 @@ pub(crate) fn verify(world: &mut World, person: u8) {
     }
 }
 
-/// Does a step, and lets every function that it sets to work run to its end.
+/// Makes a step, and lets every function that it invokes run to its end.
 pub(crate) fn unhurt(world: &mut World, step: Choice) {
     world.apply(step);
     while world.apply(Choice::Finish(0)) {}
 }
 
-/// Runs a schedule in a world, and brings it to rest in both ways. The first broken rule, and the world it broke in.
+/// Runs a schedule in a world, then brings it to rest in both ways. Returns the last world, and the rule that broke in
+/// it.
 pub(crate) fn run(mut world: World, choices: &[Choice]) -> (World, Option<Violation>) {
     for choice in choices {
         world.apply(*choice);
@@ -67,7 +68,7 @@ pub(crate) fn run(mut world: World, choices: &[Choice]) -> (World, Option<Violat
     rest(world)
 }
 
-/// Brings a world to rest in both ways.
+/// Brings a world to rest with silent and with answering networks.
 pub(crate) fn rest(world: World) -> (World, Option<Violation>) {
     let mut silent = world.clone();
     let violation = bring_to_rest(&mut silent, Networks::Silent);
@@ -79,7 +80,7 @@ pub(crate) fn rest(world: World) -> (World, Option<Violation>) {
     (answered, violation)
 }
 
-/// One history: `steps` choices, drawn one after the other.
+/// One history of `steps` choices, drawn one after the other.
 pub(crate) fn draw(rng: &mut impl Rng, sabotage: Option<Sabotage>, steps: u64) -> (Beginning, Vec<Choice>, World) {
     let beginning = if rng.random_ratio(1, 4) {
         Beginning::Empty
@@ -88,7 +89,7 @@ pub(crate) fn draw(rng: &mut impl Rng, sabotage: Option<Sabotage>, steps: u64) -
     };
     let mut world = begin(beginning, sabotage, PACE);
     let mut choices = Vec::new();
-    // A schedule in which nothing could be chosen for so long has nothing to choose from.
+    // After 1000 draws that do not apply, the schedule counts as exhausted.
     let mut futile = 0;
     while (choices.len() as u64) < steps && world.violation.is_none() && futile < 1000 {
         let choice = one(rng, &world);
@@ -102,7 +103,7 @@ pub(crate) fn draw(rng: &mut impl Rng, sabotage: Option<Sabotage>, steps: u64) -
     (beginning, choices, world)
 }
 
-/// The world a drawn history began in, with a trace in words if asked for.
+/// The world at the beginning of a drawn history, with a trace in words if `traced`.
 pub(crate) fn again(beginning: Beginning, sabotage: Option<Sabotage>, traced: bool) -> World {
     let mut world = begin(beginning, sabotage, PACE);
     world.words = traced.then(Vec::new);
@@ -118,7 +119,7 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
     let at = rng.random_range(0..=u8::MAX);
     let first = if rng.random_ratio(2, 3) { 0 } else { at };
     let busy = !world.tasks.is_empty();
-    // Calls are few among the operations, and most of what can go wrong is about them.
+    // Calls are rare among the operations but concern most kinds of faults, so they are drawn on their own.
     let calling = world
         .tasks
         .iter()
@@ -151,7 +152,7 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
         _ => {
             let person = pick(rng, &[0, 0, 0, 1, 1, 1, 2], 0);
             let challenged = world.told.get(&person).is_some_and(|told| !told.is_empty());
-            // Whoever has a challenge has opened it to pull.
+            // A person opens a challenge in order to pull.
             let pulls = challenged && rng.random_ratio(1, 2);
             Choice::Ask(person, if pulls { Deed::Pull(pull(rng)) } else { deed(rng) })
         }

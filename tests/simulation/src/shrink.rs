@@ -1,7 +1,7 @@
-//! Takes out of a schedule whatever is not needed for the same rule to break.
+//! Removes the steps of a schedule that are not needed to break the same rule.
 //!
-//! Blocks of halving size are left out one after the other; what still breaks the rule without a block does not need
-//! it. It ends when no single step can be left out.
+//! It leaves out blocks of halving size, one after the other, and drops each block without which the rule still breaks.
+//! It ends when every remaining step is needed.
 
 use crate::choice::Choice;
 

@@ -1,4 +1,4 @@
-//! Many histories, drawn from one seed, until one breaks a rule or there were enough steps.
+//! Draws histories from one seed until one breaks a rule or enough steps were made.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,21 @@ use crate::schedule::{Beginning, again, draw, run};
 use crate::shrink::shrink;
 use crate::world::{Tally, World};
 
-/// What to simulate.
+/// The parameters of a simulation.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Steps over all histories, not counting those to rest.
+    /// Steps over all histories, without those to rest.
     pub steps: u64,
     /// The seed of the schedules.
     pub seed: u64,
     /// Steps of one history before it is brought to rest.
     pub episode: u64,
-    /// What is broken on purpose.
+    /// The deliberate defect, if any.
     pub sabotage: Option<Sabotage>,
 }
 
 impl Options {
-    /// So many steps from this seed, with nothing broken.
+    /// This many steps from this seed, without a deliberate defect.
     #[must_use]
     pub const fn new(steps: u64, seed: u64) -> Self {
         Self {
@@ -39,39 +39,39 @@ impl Options {
     }
 }
 
-/// What happened.
+/// The result of a simulation.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The seed.
     pub seed: u64,
-    /// Steps taken.
+    /// Steps made.
     pub steps: u64,
     /// Histories.
     pub episodes: u64,
-    /// What happened in them, by name.
+    /// Events by name.
     pub events: BTreeMap<&'static str, u64>,
-    /// Pulls by what the networks do in the end and by the state they rest in.
+    /// Pulls at rest, by the networks' behaviour and by state.
     pub runs: BTreeMap<String, u64>,
-    /// Records, likewise.
+    /// Records at rest, in the same way.
     pub records: BTreeMap<String, u64>,
     /// The first broken rule.
     pub failure: Option<Failure>,
 }
 
-/// A broken rule and how to break it.
+/// A broken rule and the steps that break it.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What is broken.
+    /// The broken rule.
     pub violation: Violation,
-    /// How many steps the history had, before those that are not needed were left out.
+    /// Steps of the history before it was reduced.
     pub drawn: usize,
-    /// How many are needed.
+    /// Steps that are needed.
     pub needed: usize,
-    /// The history with those alone, in words; what follows without any choice included.
+    /// The reduced history in words, with everything that follows it without a choice.
     pub trace: Vec<String>,
 }
 
-/// Everything that must happen in a simulation that is long enough.
+/// Every event that a long enough simulation must contain.
 pub const EVENTS: [&str; 49] = [
     "a person asks",
     "message delivered",
@@ -137,12 +137,12 @@ pub fn simulate(options: Options) -> Report {
         let length = options.episode.min(options.steps - report.steps);
         let (beginning, choices, world) = draw(&mut rng, options.sabotage, length);
         report.episodes += 1;
-        // A history in which nothing more could be chosen has used its steps up.
+        // An exhausted history counts as at least one step, so that the loop ends.
         report.steps += (choices.len() as u64).max(1);
         let mut broken = world.violation.clone();
         for networks in [Networks::Silent, Networks::Answer] {
             let mut resting = world.clone();
-            // The steps before count once.
+            // Both worlds share the steps before rest; count those once.
             if networks == Networks::Silent {
                 resting.tally.clear();
             }
@@ -201,7 +201,7 @@ impl Report {
         EVENTS.into_iter().filter(never).collect()
     }
 
-    /// The report in words. A failure's trace ends where the schedule does, unless it is asked for in full.
+    /// The report in words. Unless `full`, a failure's trace is cut off 40 lines after the schedule ends.
     #[must_use]
     pub fn outcome(&self, full: bool) -> Outcome {
         let mut lines = vec![format!(

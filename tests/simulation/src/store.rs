@@ -1,7 +1,7 @@
-//! The table: items under keys, written all together or not at all, each on its condition.
+//! The table: items under keys. A transaction writes all its items or none, each on its condition.
 //!
-//! Reads are strongly consistent, as the functions' are. The due index is read as it stands at that moment; in AWS it
-//! may lag behind, which delays a tick's find and nothing else, since a stale number is a stale message.
+//! Reads are strongly consistent, as the functions' are. The due index is always current here. In AWS it may lag, which
+//! only delays a tick's find: a stale number makes a stale message.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,6 @@ use shared::store::{Condition, SeenMessage, TimelineEntry};
 
 use crate::Sabotage;
 
-/// The name of an item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) enum Key {
     Patient(OwnerId),
@@ -44,7 +43,6 @@ pub(crate) enum Key {
     Replays,
 }
 
-/// A lock on a patient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Lock {
     pub(crate) owner: OwnerId,
@@ -52,7 +50,6 @@ pub(crate) struct Lock {
     pub(crate) deadline: Time,
 }
 
-/// What is stored.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) enum Item {
     Patient(PatientSlot),
@@ -98,7 +95,7 @@ typed! {
 }
 
 impl Item {
-    /// The version a write must name, where there is one.
+    /// The version that a write must name, if the item has one.
     pub(crate) const fn version(&self) -> Option<u64> {
         match self {
             Self::Patient(slot) => Some(slot.version),
@@ -120,24 +117,23 @@ impl Item {
     }
 }
 
-/// What must hold of the item that is there.
+/// The condition on the stored item.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Require {
-    /// There is none.
+    /// The item is absent.
     Nothing,
-    /// It has this version; 0 means that there is none.
+    /// The item has this version; 0 means absent.
     Version(u64),
-    /// There is none, or it is a lock whose deadline has passed.
+    /// The item is absent, or a lock whose deadline has passed.
     NothingAlive(Time),
-    /// There is none, or it is this person's, or a claim whose deadline has passed.
+    /// The item is absent, or belongs to this person, or is a claim whose deadline has passed.
     NobodyElses(OwnerId, Time),
-    /// It is a lock held by this one.
+    /// The item is a lock of this holder.
     Holder(Subject),
-    /// Whatever is there.
+    /// Any state.
     Anything,
 }
 
-/// What becomes of the item.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     Put(Arc<Item>),
@@ -183,7 +179,6 @@ impl Write {
     }
 }
 
-/// All items.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
     items: BTreeMap<Key, Arc<Item>>,
@@ -212,7 +207,7 @@ impl Store {
         })
     }
 
-    /// Which conditions do not hold.
+    /// The conditions that do not hold.
     pub(crate) fn unmet(&self, writes: &[Write], sabotage: Option<Sabotage>) -> Vec<Condition> {
         if sabotage == Some(Sabotage::UnconditionalWrite) {
             return Vec::new();
@@ -239,7 +234,7 @@ impl Store {
         }
     }
 
-    /// Writes; whether it may is asked before.
+    /// Writes without a check; the caller checks the conditions first.
     pub(crate) fn write(&mut self, writes: &[Write]) {
         for write in writes {
             match &write.effect {
@@ -250,19 +245,19 @@ impl Store {
         }
     }
 
-    /// Puts an item whatever is there.
+    /// Puts an item without a condition.
     pub(crate) fn put(&mut self, key: Key, item: Item) {
         self.items.insert(key, Arc::new(item));
     }
 
-    /// Everything that was due before `before`, the oldest first.
+    /// All work that was due at `before` or earlier, oldest first.
     pub(crate) fn overdue(&self, before: Time) -> Vec<Advance> {
         let mut due: Vec<(Time, Advance)> = self.due().filter(|(due_at, _)| *due_at <= before).collect();
         due.sort_by_key(|(due_at, _)| *due_at);
         due.into_iter().map(|(_, advance)| advance).collect()
     }
 
-    /// Everything that waits, with its due time.
+    /// All waiting work, with its due time.
     pub(crate) fn due(&self) -> impl Iterator<Item = (Time, Advance)> + '_ {
         self.iter().filter_map(|(key, item)| match (key, item) {
             (Key::Run(owner, _), Item::Run(run)) => Some((run.due_at?, Advance::of_run(owner, run))),

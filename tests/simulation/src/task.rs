@@ -1,4 +1,4 @@
-//! A running function, as plain data: what it was invoked for and what it got back so far.
+//! A running function as plain data: its invocation and its replies so far.
 
 use std::future::Future as _;
 use std::task::{Context, Poll, Waker};
@@ -10,34 +10,30 @@ use crate::Sabotage;
 use crate::functions::{self, Job};
 use crate::io::{Io, Op, Reply};
 
-/// A running function.
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
     pub(crate) job: Job,
-    /// What its operations brought, in order.
+    /// The replies to its operations, in order.
     pub(crate) log: Vec<Reply>,
-    /// What it does next. Follows from the rest.
+    /// Its next operation; follows from the other fields.
     pub(crate) pending: Op,
     /// When it is killed.
     pub(crate) until: Time,
-    /// The message it was invoked for.
+    /// The message that invoked it.
     pub(crate) message: Option<u32>,
-    /// Whether the stored `dueSeq` was the message's when it looked.
+    /// Whether the stored `dueSeq` equalled the message's when the function first read it.
     pub(crate) fresh: Option<bool>,
-    /// Whether the webhook it is about could be correlated, and was waited for, ever since it began.
+    /// Whether its webhook could be correlated and was awaited at every moment since the function began.
     pub(crate) known: bool,
 }
 
-/// Where a function stands.
 pub(crate) enum Progress {
-    /// It waits for this operation.
     Next(Op),
-    /// It has ended.
     Done(Result<&'static str, Error>),
 }
 
-/// Runs a function over what it got back so far, up to its next operation or its end. Reading the clock is none: it is
-/// answered at once.
+/// Runs a function over its replies so far, up to its next operation or its end. Reading the clock does not count as an
+/// operation: it is answered at once.
 pub(crate) fn proceed(
     job: &Job,
     log: Vec<Reply>,

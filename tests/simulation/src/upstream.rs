@@ -1,6 +1,6 @@
-//! Metriport as far as the rules are concerned: patients, hosted pages, network queries, consolidated queries, files,
-//! and webhooks that it sends once. It does what it is asked on its own terms: what a caller may not do is found by the
-//! rules, not prevented here, unless Metriport is sure to prevent it (a session that is not of that identity).
+//! Metriport, as far as the rules need it: patients, hosted pages, network queries, consolidated queries, files, and
+//! webhooks that it sends once. It does not enforce our rules: it prevents only what the real Metriport certainly
+//! prevents, such as a session of another identity. The rules find the rest.
 
 mod person;
 mod queries;
@@ -24,10 +24,9 @@ use crate::ids::opaque;
 
 pub(crate) use queries::{asked, filters};
 
-/// What a 429 asks for.
+/// The delay that a 429 names.
 pub(crate) const BUSY: Duration = Duration::from_secs(20);
 
-/// A call.
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     FindPatient(ExternalId),
@@ -42,7 +41,6 @@ pub(crate) enum Call {
     RetryWebhooks,
 }
 
-/// The start of a network query.
 #[derive(Debug, Clone)]
 pub(crate) struct StartQuery {
     pub(crate) run: RunId,
@@ -52,7 +50,6 @@ pub(crate) struct StartQuery {
     pub(crate) sources: Vec<SourceKind>,
 }
 
-/// An answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Patient(Option<Patient>),
@@ -65,7 +62,6 @@ pub(crate) enum Answer {
     Done,
 }
 
-/// A patient.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Patient {
     pub(crate) id: PatientId,
@@ -73,7 +69,7 @@ pub(crate) struct Patient {
     pub(crate) demographics: DemographicsHash,
 }
 
-/// A hosted identity page, and what the patient's demographics were when it was opened.
+/// A hosted identity page, with the patient's demographics when it was opened.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Page {
     pub(crate) id: IdentitySessionId,
@@ -81,12 +77,11 @@ pub(crate) struct Page {
     pub(crate) mark: String,
     pub(crate) demographics: Option<DemographicsHash>,
     pub(crate) expires_at: Time,
-    /// Whether anybody has its link: only then can it be passed.
+    /// Whether its opening succeeded, so that a person has its link and can pass it.
     pub(crate) given: bool,
     pub(crate) passed: Option<ProofedIdentityId>,
 }
 
-/// A hosted challenge.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Challenge {
     pub(crate) id: ChallengeId,
@@ -94,7 +89,7 @@ pub(crate) struct Challenge {
     pub(crate) session: Option<Aal2SessionId>,
 }
 
-/// A network query that runs, or has run.
+/// A network query, running or ended.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Query {
     pub(crate) request: UpstreamRequestId,
@@ -104,7 +99,6 @@ pub(crate) struct Query {
     pub(crate) sources: BTreeMap<SourceKind, Option<Outcome>>,
 }
 
-/// A consolidated query.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Consolidated {
     pub(crate) request: UpstreamRequestId,
@@ -115,7 +109,7 @@ pub(crate) struct Consolidated {
     pub(crate) ended: Option<Outcome>,
 }
 
-/// What a file holds: whose, and by which filters.
+/// The content of a file: its patient and its filters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Content {
     pub(crate) patient: PatientId,
@@ -123,13 +117,12 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// What our bucket knows the content by.
+    /// The name of the content in our bucket.
     pub(crate) fn tag(&self) -> String {
         format!("{}|{:?}", self.patient.as_str(), self.asked)
     }
 }
 
-/// Everything upstream.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Upstream {
     pub(crate) patients: Vec<Patient>,
@@ -138,17 +131,17 @@ pub(crate) struct Upstream {
     pub(crate) queries: Vec<Query>,
     pub(crate) consolidated: Vec<Consolidated>,
     files: Vec<Content>,
-    /// Webhooks that were written and not delivered yet.
+    /// Webhooks that were not delivered yet.
     pub(crate) outbox: Vec<WebhookEvent>,
-    /// Every webhook there was, as a replay sends it: without metadata, its link dead.
+    /// Every webhook as its replay sends it: without metadata, its link dead.
     pub(crate) history: Vec<WebhookEvent>,
-    /// Deliveries that failed and wait for somebody to ask for a replay.
+    /// Failed deliveries that wait for a replay.
     pub(crate) failed: Vec<WebhookEvent>,
     messages: u32,
 }
 
 impl Upstream {
-    /// Performs a call. The effect, if the fault leaves one, is there when this returns.
+    /// Performs a call. If the fault leaves an effect, the effect is complete when this returns.
     pub(crate) fn call(&mut self, call: &Call, fault: Option<Fault>, now: Time) -> Result<Answer, UpstreamError> {
         let operation = operation(call);
         let failure = |kind| Err(UpstreamError::new(operation, kind));
@@ -220,7 +213,7 @@ impl Upstream {
     }
 }
 
-/// The same event as a replay sends it: metadata and link are gone.
+/// The same event as its replay sends it, without metadata and with a dead link.
 pub(crate) fn replayed(mut event: WebhookEvent) -> WebhookEvent {
     event.marks = Marks::default();
     match &mut event.event {

@@ -1,4 +1,4 @@
-//! A trace in words. Everything in it is invented, so unlike a log it may name what it is about.
+//! Traces in words. All data is invented, so a trace, unlike a log, may name it.
 
 use shared::Error;
 use shared::message::Subject;

@@ -1,5 +1,4 @@
-//! The world around the domain: clock, table, queues, running functions, Metriport, persons; and how a choice changes
-//! it.
+//! The simulated world: clock, table, queues, running functions, Metriport and persons, and how a choice changes it.
 
 mod fingerprint;
 mod networks;
@@ -22,13 +21,12 @@ use crate::upstream::Upstream;
 
 use queues::Message;
 
-/// Most functions at work at once.
+/// Most functions that run at once.
 pub(crate) const TASKS_MAX: usize = 6;
 
-/// What is counted while a world runs, by name.
+/// Events of a world, counted by name.
 pub(crate) type Tally = BTreeMap<&'static str, u64>;
 
-/// Everything there is.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) now: Time,
@@ -41,12 +39,12 @@ pub(crate) struct World {
     pub(crate) messages: Vec<Message>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) upstream: Upstream,
-    /// The challenges each person was told of, oldest first.
+    /// The challenges of which each person knows, oldest first.
     pub(crate) told: BTreeMap<u8, Vec<ChallengeId>>,
     numbers: Numbers,
     pub(crate) ghost: Ghost,
     pub(crate) tally: Tally,
-    /// What happened in words, if anybody wants to know.
+    /// The history in words, if requested.
     pub(crate) words: Option<Vec<String>>,
     pub(crate) violation: Option<Violation>,
 }
@@ -80,7 +78,7 @@ impl World {
         }
     }
 
-    /// What machines read off their clocks.
+    /// The time on the machines' clocks.
     pub(crate) fn clock(&self) -> Time {
         Time::from_millis(self.now.millis() + self.skew)
     }
@@ -104,7 +102,7 @@ impl World {
         }
     }
 
-    /// Does what was chosen; whether there was anything to do.
+    /// Applies a choice; `false` if it had no subject.
     pub(crate) fn apply(&mut self, choice: Choice) -> bool {
         match choice {
             Choice::Ask(person, deed) => self.ask(person, deed),
@@ -142,7 +140,8 @@ impl World {
         round(at, self.tasks.len())
     }
 
-    /// When something next happens by itself: a message appears, the reconciler finds something, a replay is asked for.
+    /// When something next happens without a choice: a message becomes visible, work becomes overdue, or a check for
+    /// replays is due.
     pub(crate) fn next_due(&self) -> Option<Time> {
         let seen = self.messages.iter().map(|message| message.visible_at);
         let overdue = self.store.due().map(|(due_at, _)| due_at.plus(self.timing.overdue()));
@@ -162,11 +161,11 @@ impl World {
         let replays = self.store.get(&Key::Replays).and_then(|item| item.replays());
         let check_at = replays.map(|replays| replays.check_at).unwrap_or_default();
         let replays_due = !self.upstream.failed.is_empty() && self.now >= check_at;
-        // What a message is under way for is overdue only if that message was not acted on.
+        // Work is overdue only after its own message had time to be acted on.
         replays_due || !self.store.overdue(before).is_empty()
     }
 
-    /// Moves the clock; what has run for too long is killed.
+    /// Moves the clock, and kills the functions that exceed their time limit.
     pub(crate) fn move_clock(&mut self, to: Time) -> bool {
         self.now = self.now.max(to);
         while let Some(over) = self.tasks.iter().position(|task| task.until <= self.now) {
@@ -178,18 +177,16 @@ impl World {
         true
     }
 
-    /// Synchronises clocks.
     pub(crate) const fn set_clocks_right(&mut self) {
         self.skew = 0;
     }
 
-    /// The run, if it is stored.
     pub(crate) fn run(&self, id: RunId) -> Option<&shared::domain::run::Run> {
         self.store.runs().find(|(_, run)| run.id == id).map(|(_, run)| run)
     }
 }
 
-/// Position `at` of `len`, counted round.
+/// Position `at` modulo `len`.
 pub(crate) fn round(at: u8, len: usize) -> Option<usize> {
     usize::from(at).checked_rem(len)
 }

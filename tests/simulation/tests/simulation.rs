@@ -1,5 +1,5 @@
-//! The simulation at a size for every day, and the proof that it can fail: each world that is broken on purpose is
-//! noticed within a bounded number of steps, by the rule it breaks, with a short schedule.
+//! The simulation at a size for every change, and the proof that it can fail. Each deliberate defect is detected within
+//! a bounded number of steps, by the rule it breaks, with a short schedule.
 
 use simulation::{Bounds, Options, Sabotage, explore, simulate};
 
@@ -42,7 +42,7 @@ fn the_exhaustive_check_can_fail() {
     }
 }
 
-/// The rules that may be the first to break, and the most steps that are needed to show it.
+/// The rules that may break first, and the most steps needed to show it.
 const fn noticed_by(sabotage: Sabotage) -> (&'static [u8], usize) {
     match sabotage {
         Sabotage::ClaimWithoutDueSeq => (&[1], 45),

@@ -1,4 +1,4 @@
-//! Counts times prices.
+//! The bills: counts times prices.
 
 use std::collections::BTreeSet;
 
@@ -12,19 +12,19 @@ use crate::table::{Table, number};
 use crate::{Problem, root};
 
 const GB: f64 = 1024.0 * 1024.0 * 1024.0;
-/// Minutes of a month of 730 hours, by which AWS reckons.
+/// Minutes of AWS's month of 730 hours.
 const MINUTES: f64 = 730.0 * 60.0;
-/// Lambda asks a queue by five long polls at once, each of 20 s at most (docs.aws.amazon.com, Lambda developer
+/// Lambda polls a queue by five concurrent long polls, each of at most 20 s (docs.aws.amazon.com, Lambda developer
 /// guide, "Using Lambda with Amazon SQS").
 const POLLS_PER_MINUTE: f64 = 5.0 * 3.0;
-/// Size of the two lines that Lambda itself writes about an invocation, `platform.start` and `platform.report` in JSON
-/// (docs.aws.amazon.com, Lambda developer guide, "Lambda Telemetry API Event schema reference").
+/// Size of the two lines that Lambda itself logs for an invocation, `platform.start` and `platform.report` in JSON. The
+/// source is docs.aws.amazon.com, Lambda developer guide, "Lambda Telemetry API Event schema reference".
 const PLATFORM_BYTES: f64 = 700.0;
-/// A message is encrypted and decrypted under a data key that serves for five minutes (docs.aws.amazon.com, SQS
-/// developer guide, "Key management"): pulls further apart need both for each message.
+/// SQS encrypts and decrypts messages under a data key that it reuses for five minutes (docs.aws.amazon.com, SQS
+/// developer guide, "Key management"). Pulls further apart need both requests for each message.
 const KMS_PER_MESSAGE: f64 = 2.0;
 
-/// What is billed, and how much of it.
+/// A price and the billed quantity.
 type Line = (Price, f64);
 
 fn bill(name: &'static str, caption: String, lines: &[Line]) -> Table {
@@ -61,14 +61,14 @@ fn requests(weight: &Weight) -> f64 {
         .max(1) as f64
 }
 
-/// What the mean of these comes to, so many times.
+/// The mean of the tallies, multiplied by `times`.
 fn usage(tallies: &[Tally], times: f64) -> Vec<Line> {
     let mean = |figure: &dyn Fn(&Tally) -> f64| times * mean(tallies, figure);
     let count = |service, is_meant: fn(&str) -> bool| mean(&|tally| tally.sum(service, is_meant, |_| 1.0));
     let sum = |service, figure: fn(&Weight) -> f64| mean(&|tally| tally.sum(service, |_| true, figure));
     let invocations = mean(&|tally| tally.invocations);
     let written = count(S3, |name| name != "GetObject");
-    // Two messages in a batch: no step of a pull sends more.
+    // Two messages a batch: the steps of a pull never send more.
     let messages = count(Sqs, |name| name == "SendMessage") + 2.0 * count(Sqs, |name| name == "SendMessageBatch");
     let log_bytes = mean(&|tally| tally.log_bytes as f64) + invocations * PLATFORM_BYTES;
     vec![
@@ -85,10 +85,10 @@ fn usage(tallies: &[Tally], times: f64) -> Vec<Line> {
     ]
 }
 
-/// A thousand pulls.
+/// The bill of a thousand pulls.
 pub fn of_pulls(counted: &Counted) -> Table {
     let requests = API_REQUESTS + mean(&counted.pulls, |tally| tally.webhooks);
-    // At most: as if every function had to be started for every pull.
+    // An upper bound, as if each pull started a process of every function.
     let secrets = counted.starts.sum(SecretsManager, |_| true, |_| 1.0);
     let mut lines = vec![(prices::API_REQUEST, 1000.0 * requests)];
     lines.extend(usage(&counted.pulls, 1000.0));
@@ -101,7 +101,7 @@ pub fn of_pulls(counted: &Counted) -> Table {
     bill("cost-pulls", caption, &lines)
 }
 
-/// A month of a stack that nobody uses.
+/// The bill of an idle stack for a month.
 pub fn of_the_stack(counted: &Counted) -> Result<Table, Problem> {
     let read = |path: &str| std::fs::read_to_string(root().join(path));
     let [template, alarms, dashboard] = [

@@ -1,4 +1,4 @@
-//! What a pull, an idle person and an idle stack cost: counted in the sandbox, times list prices.
+//! The cost of a pull, of an idle person and of an idle stack: counts from the sandbox, times list prices.
 
 mod bill;
 mod people;
@@ -16,20 +16,20 @@ use crate::table::{Table, number};
 use people::Possessions;
 use tally::{Counter, Tally};
 
-/// How many people are stored while pulls are counted.
+/// Numbers of people in the table while pulls are counted.
 const PEOPLE: [usize; 2] = [100, 100_000];
-/// Time runs so much faster, functions and networks alike: the looks that a pull has planned for later minutes come
-/// within seconds, and are counted with it.
+/// Factor by which time runs faster, for functions and networks alike. Polls that a pull plans for later minutes then
+/// come within seconds, and count as its cost.
 const TIME_SCALE: u32 = 20;
-/// How long each thing takes upstream, in milliseconds of upstream's time.
+/// Metriport's delay of each step, in milliseconds of its time.
 const DELAY_MS: u64 = 1_000;
 /// Pulls counted at each number of people, and ticks of the idle stack.
 const PULLS: usize = 9;
 const TICKS: usize = 5;
-/// Requests of an app for one pull: it asks how the pull goes once, when it has ended. How often apps ask is theirs.
+/// An app's requests for one pull. It asks for the pull's state once, after the end; real apps choose how often they
+/// ask.
 const API_REQUESTS: f64 = 4.0;
 
-/// What was counted.
 struct Counted {
     /// One pull each.
     pulls: Vec<Tally>,
@@ -37,12 +37,12 @@ struct Counted {
     ticks: Vec<Tally>,
     /// The start of one process of each function.
     starts: Tally,
-    /// Items of a person, and their bytes.
+    /// The number of a person's items, and their bytes.
     size: (usize, usize),
     record_bytes: f64,
 }
 
-/// Counts, with few and with many people in the table.
+/// Counts with few and with many people in the table.
 pub async fn measure() -> Result<Vec<Table>, Problem> {
     let [few, many] = [count(PEOPLE[0]).await?, count(PEOPLE[1]).await?];
     Ok(vec![
@@ -56,13 +56,13 @@ async fn count(people: usize) -> Result<Counted, Problem> {
     let folder = tempfile::tempdir()?;
     let mut options = calm(DELAY_MS)?;
     (options.time_scale, options.stand_in.time_scale) = (TIME_SCALE, TIME_SCALE);
-    // So many people do not fit into memory beside everything else.
+    // On disk, because memory does not suffice for so many people.
     options.data_dir = Some(folder.path().to_owned());
     let counter = Counter::watch(&mut options)?;
     let sandbox = Sandbox::start(options).await?;
     let starts = counter.take();
     let person = Person::ready(&sandbox, 0).await?;
-    // A first pull, so that the person has what others have.
+    // The first pull gives the person the items of a person who has pulled.
     let record_bytes = pull(&sandbox, &person).await? as f64;
     let possessions = Possessions::read(&sandbox).await?;
     possessions.multiply(&sandbox, people - 1).await?;
@@ -71,7 +71,7 @@ async fn count(people: usize) -> Result<Counted, Problem> {
         pulls.push(counter.during(&sandbox, pull(&sandbox, &person)).await?);
     }
     let mut ticks = Vec::new();
-    // The first tick looks at deliveries, which is done now and then only.
+    // The first tick also checks deliveries, which later ticks rarely do, so it is left out.
     for _ in 0..=TICKS {
         ticks.push(counter.during(&sandbox, tick(&sandbox)).await?);
     }
@@ -86,7 +86,7 @@ async fn count(people: usize) -> Result<Counted, Problem> {
     })
 }
 
-/// One pull with everything that follows from it; gives the bytes of its record.
+/// One pull with everything that follows from it; returns the size of its record in bytes.
 async fn pull(sandbox: &Sandbox, person: &Person) -> Result<usize, Problem> {
     let id = person.start().await?;
     until("nothing is left to be done", async || {
@@ -100,8 +100,8 @@ async fn pull(sandbox: &Sandbox, person: &Person) -> Result<usize, Problem> {
     Ok(person.download(&record).await?.len())
 }
 
-/// The fewest and the most calls of a kind in several pulls. More than the fewest is chance: two calls draw the same
-/// place of a budget and one draws again, or a webhook comes before the answer that it is about.
+/// The fewest and the most calls of a kind in several pulls. Calls beyond the fewest are chance. Either two calls draw
+/// the same place of a budget, or a webhook arrives before the answer that it is about.
 fn extremes(pulls: &[Tally], (service, operation): (Service, &str)) -> (f64, f64) {
     let counts = || {
         pulls
@@ -122,7 +122,7 @@ fn calls(few: &[Tally], many: &[Tally]) -> Table {
     };
     let calls = few.iter().chain(many).flat_map(|pull| &pull.calls);
     let kinds = calls.map(|weight| (weight.call.service, weight.call.operation.as_str()));
-    // Secrets are read when a process starts, and when one does is no matter of a pull.
+    // A process reads secrets when it starts, which does not depend on a pull.
     let kinds: BTreeSet<_> = kinds
         .filter(|(service, _)| *service != Service::SecretsManager)
         .collect();

@@ -1,4 +1,4 @@
-//! Many people in the table, each with what a person has who has pulled once.
+//! Many people in the table, each with the items of a person who has pulled once.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,14 +12,13 @@ use crate::Problem;
 use crate::relay::OPERATOR;
 
 const TABLE: &str = "ias-Table";
-/// As many people are put into the table at once, so that they fit into memory.
+/// People written to the table at once, so that they fit into memory.
 const AT_ONCE: usize = 2_000;
 
-/// What the only person in the table has, in the partitions of owner and patient.
+/// The items of the only person in the table, in the partitions of owner and patient.
 pub struct Possessions(Vec<HashMap<String, AttributeValue>>);
 
 impl Possessions {
-    /// Reads it.
     pub async fn read(sandbox: &Sandbox) -> Result<Self, Problem> {
         let key = ("AWS_ACCESS_KEY_ID".to_owned(), OPERATOR.to_owned());
         let aws = Aws::read(&Env::from_vars(sandbox.aws().env().into_iter().chain([key])))?;
@@ -32,13 +31,13 @@ impl Possessions {
         Ok(Self(items))
     }
 
-    /// How many items, and how many bytes by DynamoDB's reckoning: names and values (docs.aws.amazon.com, DynamoDB
-    /// developer guide, "DynamoDB Item sizes and formats"). Numbers are taken at their digits, which is a little more.
+    /// The number of items and their bytes as DynamoDB counts them: names and values (docs.aws.amazon.com, DynamoDB
+    /// developer guide, "DynamoDB Item sizes and formats"). Numbers count by their digits, which is slightly too much.
     pub fn size(&self) -> (usize, usize) {
         (self.0.len(), self.0.iter().map(bytes_of_map).sum())
     }
 
-    /// Puts so many people like this one into the table. Only the ids differ, and they are as long.
+    /// Puts this many copies of the person into the table. Only the ids differ, and they keep their length.
     pub async fn multiply(&self, sandbox: &Sandbox, people: usize) -> Result<(), Problem> {
         let items = self.0.iter().map(json_of_map).collect::<Value>().to_string();
         let ids: BTreeSet<&str> = self.0.iter().filter_map(partition).collect();
@@ -56,13 +55,13 @@ impl Possessions {
     }
 }
 
-/// The id of the owner or of the patient in whose partition an item lies.
+/// The id of the owner or patient in whose partition the item is.
 fn partition(item: &HashMap<String, AttributeValue>) -> Option<&str> {
     let key = item.get("pk")?.as_s().ok()?;
     key.strip_prefix("OWNER#").or_else(|| key.strip_prefix("PATIENT#"))
 }
 
-/// The id with a number in the place of its last characters.
+/// The id with a number in place of its last characters.
 fn numbered(id: &str, number: usize) -> String {
     let number = format!("{number:08}");
     let kept = id.len().saturating_sub(number.len());

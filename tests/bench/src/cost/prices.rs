@@ -1,15 +1,15 @@
-//! List prices of AWS in us-east-1, without free tiers, each with the public page it stands on, under
-//! aws.amazon.com. Look them up before you rely on them.
+//! List prices of AWS in us-east-1, without free tiers, each with its public page under aws.amazon.com. Check them
+//! before you rely on them.
 
-/// When the prices were last compared with the pages they come from.
+/// When the prices were last compared with their pages.
 pub const AS_OF: &str = "mid-2025";
 
-/// What one thing costs.
+/// The price of one unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Price {
-    /// What is billed.
+    /// The billed unit.
     pub what: &'static str,
-    /// Dollars for one of it.
+    /// Dollars per unit.
     pub dollars: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What is counted while the sandbox runs: calls to AWS with their weights, invocations, lines of log, metrics.
+//! Counts of a running sandbox: calls to AWS with their weights, invocations, lines of log, metrics.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,13 +11,12 @@ use shared::clock;
 
 use crate::{Problem, root};
 
-/// CloudWatch Logs adds so much to each line (docs.aws.amazon.com, CloudWatch Logs API reference, `PutLogEvents`).
+/// CloudWatch Logs adds this to each line (docs.aws.amazon.com, CloudWatch Logs API reference, `PutLogEvents`).
 const LINE_BYTES: usize = 26;
 
-/// Everything in a while.
+/// The counts of a span of time.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Functions' calls to AWS.
     pub calls: Vec<Weight>,
     pub log_bytes: usize,
     /// Metrics by name and dimensions.
@@ -28,7 +27,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// The sum over the calls of a service that `is_meant` takes by their operation.
+    /// The sum over the calls of a service whose operation passes `is_meant`.
     pub fn sum(&self, service: Service, is_meant: impl Fn(&str) -> bool, figure: impl Fn(&Weight) -> f64) -> f64 {
         let calls = self.calls.iter();
         let calls = calls.filter(|weight| weight.call.service == service && is_meant(&weight.call.operation));
@@ -36,7 +35,6 @@ impl Tally {
     }
 }
 
-/// Counts, from everywhere.
 #[derive(Clone)]
 pub struct Counter {
     tally: Arc<Mutex<Tally>>,
@@ -44,9 +42,9 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Counts what a sandbox does that is started with these options.
+    /// Counts for a sandbox that is started with these options.
     pub fn watch(options: &mut SandboxOptions) -> Result<Self, Problem> {
-        // Parameters without a default; none of them changes the memory of a function.
+        // Parameters without a default; they do not change a function's memory.
         let parameters = [
             "FacilityId",
             "JwtIssuer",
@@ -82,19 +80,20 @@ impl Counter {
         let caller = weight.call.access_key_id.as_deref().unwrap_or_default();
         let prefix = access_key_id("");
         let is_function = caller.starts_with(&prefix) && caller != prefix;
-        // The host polls its queues as often as it likes. Lambda's empty polls are counted with the idle stack.
+        // The host's polling rate differs from Lambda's, so empty polls are not counted here. Lambda's are counted with
+        // the idle stack.
         let is_empty = is_event_source(caller) && weight.call.operation == "ReceiveMessage" && weight.messages == 0;
         if is_function && !is_empty {
             self.change(|tally| tally.calls.push(weight.clone()));
         }
     }
 
-    /// Everything since this was last asked, but for invocations.
+    /// Takes the counts since the last take, without the figures of invocations.
     pub fn take(&self) -> Tally {
         self.change(std::mem::take)
     }
 
-    /// Everything that some work causes.
+    /// The counts that some work causes.
     pub async fn during<T>(
         &self,
         sandbox: &Sandbox,

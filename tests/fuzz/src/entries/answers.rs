@@ -1,4 +1,4 @@
-//! Upstream's answers: any status, content type and body, whole or broken, into the real client and its readers.
+//! Metriport's answers: any status, content type and body, whole or broken, into the real client and its readers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct Answers {
 /// Its name.
 pub const NAME: &str = "upstream-answer";
 
-/// No answer hangs, but a run that yields to everything else on the machine may be stopped in the middle of one.
+/// Answers never hang, but a run at low priority may be stopped in the middle of one.
 const BOUND: Duration = Duration::from_secs(120);
 const DAY: Duration = Duration::from_secs(86_400);
 const CONTENT_TYPES: [&str; 6] = [
@@ -50,7 +50,7 @@ const RETRY_AFTER: [&str; 8] = [
     "\u{ff}",
 ];
 
-/// How an answer is framed, by number; the later ones are broken.
+/// The framings of an answer, by number; from `WHOLE` on they are broken.
 const FRAMES: [&str; 8] = [
     "length",
     "until the end",
@@ -63,7 +63,7 @@ const FRAMES: [&str; 8] = [
 ];
 const WHOLE: usize = 3;
 
-/// An answer in the making: a line of numbers, and the body behind it.
+/// An answer as input: a line of numbers, followed by the body.
 #[derive(Clone, Default)]
 struct Sent {
     operation: usize,
@@ -89,7 +89,7 @@ impl Sent {
         input
     }
 
-    /// Whatever is missing or no number is nought, so that every shortened input is an input too.
+    /// A missing or malformed number counts as 0, so that every shortened input is valid.
     fn read(input: &[u8], operations: usize) -> Self {
         let mut parts = input.splitn(2, |byte| *byte == b'\n');
         let line = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
@@ -116,7 +116,7 @@ impl Sent {
         start += &head("content-type", CONTENT_TYPES.get(self.content_type));
         start += &head("retry-after", RETRY_AFTER.get(self.retry_after));
         let length = self.body.len();
-        // These have no body, whatever their headers say: what follows would be taken for the next answer.
+        // These never have a body, whatever their headers announce: the client would read the rest as its next answer.
         let bodiless = matches!(self.status, 204 | 304);
         let (rest, body, ends) = match self.frame {
             0 if !bodiless => (format!("content-length: {length}\r\n\r\n"), self.body.clone(), false),
@@ -175,11 +175,11 @@ fn chunks(body: &[u8]) -> Vec<u8> {
 }
 
 impl Answers {
-    /// With an upstream that answers as it is told. Connections are kept here, unlike in a function, so that a million
-    /// answers do not need a million ports.
+    /// Starts with a Metriport that sends the planned answer. Connections are kept, unlike in a function, so that a
+    /// million answers do not need a million ports.
     ///
     /// # Errors
-    /// When the client cannot be made.
+    /// Fails if the client cannot be made.
     pub fn start() -> Result<Self, Failed> {
         let runtime = runtime()?;
         let next = Arc::new(Mutex::new(Sent::default()));
@@ -271,7 +271,7 @@ impl Entry for Answers {
     }
 }
 
-/// An error as upstream writes it, or as its gateway does.
+/// An error as Metriport or its gateway writes it.
 fn refusal(chance: &mut Chance) -> Value {
     let title = chance.pick([
         "PatientNotFoundError",
@@ -293,14 +293,14 @@ fn refusal(chance: &mut Chance) -> Value {
     }
 }
 
-/// Whose a patient says it is; unlike a tree, it is read beside whatever is nested too deeply.
+/// The external id that a patient states. Unlike a tree, this can be read despite members that are nested too deeply.
 #[derive(serde::Deserialize)]
 struct Carries {
     #[serde(rename = "externalId")]
     external_id: Option<Value>,
 }
 
-/// Only a whole success is one; "there is none" is said by 404 to those who ask whether.
+/// Only a whole success may be taken. A 404 counts as a success only for calls whose item may be absent.
 fn judge_taken(sent: &Sent, said: &Said) -> Result<Class, String> {
     let absent = sent.status == 404 && said.may_be_absent;
     if sent.frame >= 6 {
@@ -313,7 +313,7 @@ fn judge_taken(sent: &Sent, said: &Said) -> Result<Class, String> {
     if !absent && !(200..300).contains(&sent.status) {
         return Err(format!("{} was taken for a success", sent.status));
     }
-    // No bytes are no bytes in any encoding.
+    // An empty body is valid in any encoding.
     let broken = sent.frame >= WHOLE && !(sent.frame == 5 && sent.body.is_empty());
     if broken && matches!(sent.status, 200..=203) && !said.ignores_the_body {
         return Err(format!("a body that is {:?} was taken", FRAMES.get(sent.frame)));
@@ -352,7 +352,7 @@ fn judge_refused(sent: &Sent, error: UpstreamError) -> Result<Class, String> {
         400..=499 => Effect::Refused,
         _ => Effect::Unknown,
     };
-    // A lookup that is refused with success's own status has read something it cannot use.
+    // A success whose body the client cannot use has an unknown effect.
     if error.effect() != expected {
         return Err(format!("{} has the effect {:?}", sent.status, error.effect()));
     }
@@ -363,7 +363,7 @@ fn judge_refused(sent: &Sent, error: UpstreamError) -> Result<Class, String> {
     Ok(error.kind().as_str())
 }
 
-/// Named here, so that a new operation of the client is missed by nobody: the list is theirs, the calls are ours.
+/// Exhaustive, so that a new operation of the client does not compile until it is listed here.
 pub(super) const fn is_called(operation: Operation) -> bool {
     match operation {
         Operation::CreatePatient

@@ -1,4 +1,4 @@
-//! SQS batches: any JSON that could stand for one, into the real consumers.
+//! SQS batches: any JSON that resembles one, into the real consumers.
 
 use std::sync::Arc;
 
@@ -41,10 +41,10 @@ pub struct Batches {
 pub const NAMES: [&str; 3] = ["webhook-process", "query-dispatch", "record-fetch"];
 
 impl Batches {
-    /// Starts a consumer in a world of its own.
+    /// Starts a consumer in its own world.
     ///
     /// # Errors
-    /// When the world does not start.
+    /// Fails if the world does not start.
     pub fn start(name: &'static str) -> Result<Self, Failed> {
         let runtime = runtime()?;
         let world = runtime.block_on(World::start())?;
@@ -80,7 +80,7 @@ impl Batches {
         })
     }
 
-    /// Why a body cannot be read.
+    /// The reason why a body cannot be read.
     fn refusal(&self, body: &str) -> Option<Reason> {
         let read = match self.function {
             Function::Process(_) => parse::<WebhookEvent>(body).map(drop),
@@ -126,7 +126,7 @@ impl Entry for Batches {
     }
 
     fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
-        // SQS writes the frame of a batch: what is in a message is a text in it, and cannot make it unreadable.
+        // SQS writes the frame of a batch, so the text of a message cannot make it unreadable.
         let Ok(event) = serde_json::from_slice::<SqsEvent>(input) else {
             return Ok("no batch");
         };
@@ -140,7 +140,7 @@ impl Entry for Batches {
                 Came { id, body, refusal }
             })
             .collect();
-        // Now and then the dead-letter queue does not take anything; the same batch always meets the same queue.
+        // Sometimes the dead-letter queue refuses messages; the same batch always meets the same queue.
         let keeps = !Chance::of_bytes(input).one_in(8);
         self.cloud.take_sent();
         self.cloud.refuse_letters(!keeps);

@@ -1,4 +1,4 @@
-//! The FHIR reader: any bytes, in any pieces, against `serde_json`.
+//! The FHIR reader: any bytes, in any pieces, compared with `serde_json`.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ pub struct Bundles {
 /// Its name.
 pub const NAME: &str = "fhir-bundle";
 
-/// How deep the reader goes.
+/// The reader's maximum depth.
 const DEPTH_MAX: usize = 512;
 
 type Read = Result<BTreeMap<String, u64>, ScanError>;
 
 impl Bundles {
-    /// With small bundles: what a reader can mistake lies in the frame, not in the resources.
+    /// Starts with small bundles: a reader can only mistake the frame, not the resources.
     #[must_use]
     pub fn start() -> Self {
         let resource = |kind: &str| json!({ "fullUrl": "urn:uuid:1", "resource": { "resourceType": kind, "id": "1" } });
@@ -72,7 +72,7 @@ impl Entry for Bundles {
             let (open, close) = (open.repeat(depth), close.repeat(depth));
             return format!("{{\"resourceType\":\"Bundle\",\"x\":{open}{middle}{close}}}").into_bytes();
         }
-        // The one with many types is large.
+        // The bundle with many types is large.
         let large = usize::from(chance.one_in(50)) * 2;
         let at = if large > 0 {
             large
@@ -134,8 +134,8 @@ fn pieces<'a>(mut input: &'a [u8], chance: &mut Chance) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// Both read the same texts, except that ours wants a Bundle and goes only so deep; and what can be counted in a tree
-/// is counted alike.
+/// Both readers accept the same texts, except that ours requires a Bundle and limits the depth. Countable resources are
+/// counted alike.
 fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     let is_json = std::str::from_utf8(input).is_ok() && serde_json::from_slice::<IgnoredAny>(input).is_ok();
     match (is_json, read) {
@@ -150,13 +150,13 @@ fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     let Ok(tree) = serde_json::from_slice::<Value>(input) else {
         return Ok(());
     };
-    // What it is told by the names alone, whoever reads it: none of those that count stands twice.
+    // A tree keeps the last of two equal names. Our reader refuses doubled names that count, so both must agree.
     if let Ok(ours) = read
         && counted(&tree).as_ref() != Some(ours)
     {
         return Err(format!("counted {ours:?}, not what its tree holds"));
     }
-    // As a tree would write it, without doubled keys and without escapes but those that a text cannot do without.
+    // The rewritten tree has each name once and only the necessary escapes, so our reader must agree on it too.
     let text = tree.to_string();
     match (scan([text.as_bytes()]), counted(&tree)) {
         (Err(ScanError::Escaped(_)), _) if text.contains('\\') => Ok(()),
@@ -165,7 +165,7 @@ fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     }
 }
 
-/// Brackets outside of texts, at most that many at a time.
+/// The greatest nesting of brackets outside of texts.
 fn depth(input: &[u8]) -> usize {
     let (mut now, mut most, mut text, mut escaped) = (0_usize, 0, false, false);
     for byte in input {
@@ -184,7 +184,7 @@ fn depth(input: &[u8]) -> usize {
     most
 }
 
-/// The same count over a tree: resources that are objects of the entries, which are objects in a list.
+/// The same count over a tree: resources that are objects, in entries that are objects, in a list.
 fn counted(tree: &Value) -> Option<BTreeMap<String, u64>> {
     if tree.as_object()?.get("resourceType")?.as_str()? != "Bundle" {
         return None;

@@ -1,5 +1,4 @@
-//! HTTP events: any JSON that could stand for an API Gateway event, through the functions' own edge, into the real
-//! handler.
+//! HTTP events: any JSON that resembles an API Gateway event, through the functions' own edge into the real handler.
 
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
@@ -21,7 +20,6 @@ use crate::world::people::{FIRST, OFFERED};
 use crate::world::webhooks::{every_kind, sign};
 use crate::world::{Failed, World};
 
-/// One of the functions behind API Gateway, as it is after its start.
 enum Function {
     Identity(identity_session::Deps),
     Intake(webhook_intake::Deps),
@@ -39,7 +37,7 @@ pub struct Http {
     runtime: Runtime,
 }
 
-/// Claims that name nobody, or somebody else.
+/// Claims that identify no person, or another one.
 const CLAIMS: [&str; 5] = ["", " ", "\0", "a\u{202e}b", "fuzz-person-1 "];
 
 /// The functions, by name.
@@ -52,10 +50,10 @@ pub const NAMES: [&str; 5] = [
 ];
 
 impl Http {
-    /// Starts a function in a world of its own.
+    /// Starts a function in its own world.
     ///
     /// # Errors
-    /// When the world does not start.
+    /// Fails if the world does not start.
     pub fn start(name: &'static str) -> Result<Self, Failed> {
         let runtime = runtime()?;
         let world = runtime.block_on(World::start())?;
@@ -111,10 +109,11 @@ impl Http {
         matches!(self.function, Function::Intake(_))
     }
 
-    /// A signed webhook that is not a ping must have been queued, as something `webhook-process` can read.
+    /// A signed webhook that is not a ping must be queued, in a form that `webhook-process` can read.
     fn judge_intake(&self, reply: &Response<Body>, ping: bool) -> Result<(), String> {
         let sent = self.world.cloud.take_sent();
-        // A tree does not hold every ping, and one that names something twice is not read as one.
+        // The tree misses some pings that the function reads, so the reply counts too. The function queues a ping with
+        // a doubled name like an event.
         let pong = matches!(reply.body(), Body::Text(text) if text.contains("\"pong\""));
         match (reply.status().is_success(), ping || pong, sent.as_slice()) {
             (true, true, []) | (false, _, []) => Ok(()),
@@ -133,7 +132,7 @@ impl Entry for Http {
     }
 
     fn generate(&self, chance: &mut Chance) -> Vec<u8> {
-        // The first route of each takes the largest body.
+        // The first route of each function takes the largest body.
         let at = if chance.one_in(3) {
             0
         } else {
@@ -142,7 +141,7 @@ impl Entry for Http {
         let Some(mut call) = self.calls.get(at).cloned() else {
             return Vec::new();
         };
-        // Some callers have no pull under way, and some have come nowhere yet.
+        // Some callers have no open pull, and some have not taken any step yet.
         if call.subject.is_some() {
             call.subject = Some(chance.pick([FIRST.subject, OFFERED.subject, "fuzz-stranger"]));
         }
@@ -198,7 +197,7 @@ impl Entry for Http {
 
     fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
         self.world.cloud.take_sent();
-        // What is no such event fails in the runtime, which names the expected events and nothing of this one.
+        // The runtime refuses other JSON; its error names the expected events and must not repeat the input.
         let event: HttpEvent = match serde_json::from_slice(input) {
             Ok(event) => event,
             Err(error) if canary::is_in(&error.to_string()) => return Err(format!("the runtime would log {error}")),
@@ -214,7 +213,7 @@ impl Entry for Http {
     }
 }
 
-/// The body of a call, most often spoilt.
+/// The body of a call, usually spoilt.
 fn body(call: &Call, chance: &mut Chance) -> Option<Vec<u8>> {
     if chance.one_in(40) {
         return Some(mutate::bytes::noise(chance));
@@ -231,13 +230,13 @@ fn body(call: &Call, chance: &mut Chance) -> Option<Vec<u8>> {
     }
 }
 
-/// What a header can hold: visible characters and those above ASCII.
+/// A possible header value: visible characters and those above ASCII.
 fn header_text(chance: &mut Chance) -> String {
     let text = mutate::text::odd(chance);
     text.chars().filter(|character| !character.is_control()).collect()
 }
 
-/// Values a client may send around the body, in a place that says where the request went.
+/// Puts an odd value into a field that describes where the request went.
 fn put_odd_address(event: &mut Value, chance: &mut Chance) {
     let (place, name) = chance.pick([
         ("/headers", "host"),
@@ -261,8 +260,7 @@ fn put_odd_address(event: &mut Value, chance: &mut Chance) {
     }
 }
 
-/// Under an idempotency key: the one that was used, in one spelling or the other, a new one, two at once, or what is
-/// none.
+/// Adds an idempotency key: the used one in either spelling, a new one, two at once, or a malformed one.
 fn with_a_key(mut call: Call, chance: &mut Chance) -> Call {
     let used = call.used_key();
     let key = match chance.below(6) {
@@ -293,7 +291,7 @@ fn is_ping(body: &[u8]) -> bool {
     body.pointer("/meta/type") == Some(&json!("ping")) && body.get("ping").is_some_and(Value::is_string)
 }
 
-/// Every refusal is a problem of the closed list; nothing says `internal`; nothing repeats the input.
+/// Every refusal is a problem of the closed list and not `internal`, and the reply does not repeat the input.
 fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     let status = reply.status().as_u16();
     let header = |name: &str| {
@@ -312,7 +310,7 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     let Ok(body) = serde_json::from_str::<Value>(text) else {
         return Err(format!("{status} is no JSON: {text}"));
     };
-    // A ping is answered with its own text, and a pointer holds the names of fields.
+    // A pong repeats the ping's text, and a pointer contains names of fields.
     let shown = without_pointers(body.clone()).to_string();
     if canary::is_in(&shown) && !(echoes && status == 200) {
         return Err(format!("{status} repeats {CANARY}: {text}"));
@@ -328,7 +326,7 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     judge_problem(status, header("content-type"), &body)
 }
 
-/// RFC 6901: empty, or parts that each begin with `/`, in which `~` stands before 0 or 1 alone.
+/// RFC 6901: empty, or parts that each begin with `/`; only 0 or 1 follows a `~`.
 fn is_pointer(pointer: Option<&Value>) -> bool {
     let Some(pointer) = pointer.and_then(Value::as_str) else {
         return false;
@@ -377,7 +375,7 @@ fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class,
     if !errors.iter().all(|error| is_pointer(error.get("pointer"))) {
         return broken("no JSON pointer");
     }
-    // Everything around the handler works: whatever fails here, an input has made fail.
+    // Everything around the handler works, so the input caused this failure.
     if status >= 500 {
         return broken("a failure of ours");
     }

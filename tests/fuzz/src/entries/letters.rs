@@ -1,5 +1,5 @@
-//! What became of the messages of a batch: nothing is lost. In a world that works, every message is done with or kept
-//! as a dead letter, as it came and for a reason of the closed list.
+//! The judge of a batch's messages: none may be lost. If everything works, each message is processed or becomes an
+//! unchanged dead letter, with a reason of the closed list.
 
 use std::collections::BTreeSet;
 
@@ -12,28 +12,28 @@ use crate::canary;
 use crate::run::Class;
 use crate::world::cloud::Message;
 
-/// A message that came.
+/// A received message.
 pub struct Came {
-    /// SQS's id of it.
+    /// SQS's id of the message.
     pub id: String,
-    /// What it said.
+    /// Its body.
     pub body: String,
-    /// Why that cannot be read.
+    /// The reason why the body cannot be read.
     pub refusal: Option<Reason>,
 }
 
-/// Why a message is given up that can be read. That a failure does not pass, the last reason there is, must not be: it
-/// would be a defect.
+/// The reasons for which a readable message may become a dead letter. `NotRetryable` is excluded, because it would be a
+/// defect.
 const READ: [Reason; 3] = [
     Reason::IdentityEventUnreadable,
     Reason::IdentityEventUnbound,
     Reason::MessageIdReused,
 ];
 
-/// What a consumer sends on can be read by the next one.
+/// Checks that the next consumer can read each sent message.
 ///
 /// # Errors
-/// The message that cannot.
+/// The message that cannot be read.
 pub fn judge_sent(sent: &[Message]) -> Result<(), String> {
     let reads = |message: &Message| match message.queue.as_str() {
         "run-advance" => parse::<Advance>(&message.body).is_ok(),
@@ -46,10 +46,10 @@ pub fn judge_sent(sent: &[Message]) -> Result<(), String> {
     }
 }
 
-/// Everything that cannot be read was kept, nothing was changed, and nothing comes back.
+/// Checks that every unreadable message became an unchanged dead letter, and that no message failed.
 ///
 /// # Errors
-/// What was lost, changed, invented, or comes back.
+/// The message that was lost, changed, invented or failed.
 pub fn judge_kept(
     source: Source,
     came: &[Came],
@@ -80,10 +80,10 @@ pub fn judge_kept(
     })
 }
 
-/// What would have been kept comes back instead, under its own id.
+/// Checks that messages fail under their own ids when the dead-letter queue refuses them.
 ///
 /// # Errors
-/// What was lost or invented.
+/// The message that was lost or invented.
 pub fn judge_unkept(came: &[Came], failed: &BTreeSet<String>) -> Result<Class, String> {
     if came
         .iter()
@@ -101,7 +101,7 @@ pub fn judge_unkept(came: &[Came], failed: &BTreeSet<String>) -> Result<Class, S
     })
 }
 
-/// Whether a letter is in the right queue, says which message it was, and says what that said.
+/// Whether a dead letter is in the right queue, names its message, and has the expected body.
 fn is_of(letter: &Message, message: &Came, source: Source) -> bool {
     let queue = format!("{}-dead-letters", source.name());
     let died = Died::read(letter.letter.as_deref());
@@ -126,8 +126,8 @@ fn judge_letter(letter: &Message, message: &Came, refusal: Option<Reason>) -> Re
     Ok(())
 }
 
-/// The body that is kept: the one that came, but for links where a message is there for its link, and for that of a
-/// delivery. SQS takes no empty body.
+/// The body of the dead letter: the original, without the links of a fetch message or the link of a delivery. SQS does
+/// not take an empty body.
 fn body_kept(source: Source, body: &str) -> String {
     let kept = match source {
         Source::RecordFetch => without_links(body),
@@ -140,14 +140,14 @@ fn body_kept(source: Source, body: &str) -> String {
     if kept.is_empty() { " ".to_owned() } else { kept }
 }
 
-/// With its quotes.
+/// The link with its quotes.
 fn delivered_link(body: &str) -> Option<String> {
     let said: Value = serde_json::from_str(body).ok()?;
     let link = said.get("event")?.get("delivery")?.get("link")?;
     link.is_string().then(|| link.to_string())
 }
 
-/// Character by character: from a scheme on nothing is kept, until a quote or white space.
+/// Works by characters: drops all of them from a scheme up to a quote or white space.
 fn without_links(body: &str) -> String {
     let begins = |rest: &str| {
         let scheme = |scheme: &str| {

@@ -1,4 +1,4 @@
-//! Links in webhooks: which are followed decides what the system can be made to ask, and whom.
+//! Links in webhooks: the policy decides which hosts an event can make the system call.
 
 use shared::config::Env;
 use shared::message::Link;
@@ -20,10 +20,10 @@ pub const NAME: &str = "record-link";
 const HOSTS: &str = "records.example.test,*.store.example.test";
 
 impl Links {
-    /// With a host and a wildcard, as deployed: loopback is not to be followed.
+    /// Starts with a host and a wildcard, as deployed; loopback must not be followed.
     ///
     /// # Errors
-    /// When the hosts are refused.
+    /// Fails if the hosts are refused.
     pub fn start() -> Result<Self, Failed> {
         let env = Env::from_pairs([("RECORD_LINK_HOSTS", HOSTS)]);
         let metriport = Url::parse("https://api.metriport.com")?;

@@ -1,4 +1,4 @@
-//! Message bodies alone: what is taken is what it says, and what is refused is not quoted.
+//! Single message bodies: an accepted body keeps its meaning, and the error of a refused body does not quote it.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,10 +21,10 @@ pub struct Messages(Stock);
 pub const NAME: &str = "queue-message";
 
 impl Messages {
-    /// With valid messages of every kind.
+    /// Starts with valid messages of every kind.
     ///
     /// # Errors
-    /// When the stock cannot be made.
+    /// Fails if a valid message cannot be made.
     pub fn start() -> Result<Self, Failed> {
         let due = |what: &str| json!({ "version": 1, "owner": "v1.abc", what: REQUEST, "dueSeq": 3 });
         let mut fetch = due("record");
@@ -59,7 +59,7 @@ impl Entry for Messages {
     }
 }
 
-/// Whether it is taken as `M`; what is taken is written as it was read.
+/// Whether the body is accepted as `M`; an accepted message must be equal after writing and reading.
 fn round_trip<M: DeserializeOwned + Serialize + PartialEq>(body: &str) -> Result<bool, String> {
     let message: M = match parse(body) {
         Ok(message) => message,

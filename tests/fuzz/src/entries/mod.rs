@@ -1,4 +1,4 @@
-//! The entries of the system, each with its generator and what must hold for whatever comes in.
+//! The entries of the system, each with its generator and the properties that hold for every input.
 
 mod answers;
 mod batches;
@@ -19,7 +19,7 @@ use crate::log;
 use crate::run::Entry;
 use crate::world::{Failed, WEBHOOK_KEY};
 
-/// Every entry, by name: HTTP events, SQS batches, message bodies, webhooks, links, upstream's answers, records.
+/// Every entry, by name: HTTP events, SQS batches, message bodies, webhooks, links, Metriport's answers, records.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     let alone = [
@@ -32,10 +32,10 @@ pub fn names() -> Vec<&'static str> {
     http::NAMES.into_iter().chain(batches::NAMES).chain(alone).collect()
 }
 
-/// Starts one.
+/// Starts an entry.
 ///
 /// # Errors
-/// When there is none of that name, or its surroundings do not start.
+/// Fails if the name is unknown, or if the entry's surroundings do not start.
 pub fn start(name: &str) -> Result<Box<dyn Entry>, Failed> {
     log::capture();
     if let Some(name) = http::NAMES.into_iter().find(|own| *own == name) {
@@ -54,7 +54,8 @@ pub fn start(name: &str) -> Result<Box<dyn Entry>, Failed> {
     })
 }
 
-/// One thread for the system and its surroundings: what is logged is logged there, and nothing waits for another core.
+/// One thread for the system and its surroundings, so that the thread's log is complete and calls do not wait for
+/// another core.
 fn runtime() -> Result<Runtime, std::io::Error> {
     Builder::new_current_thread().enable_all().build()
 }

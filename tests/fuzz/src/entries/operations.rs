@@ -1,4 +1,4 @@
-//! Every call of the client, with valid arguments, and a valid answer to each.
+//! Every call of the client with valid arguments, and a valid answer to each.
 
 use serde_json::{Value, json};
 use shared::domain::record::Asked;
@@ -14,16 +14,16 @@ use crate::world::people::FIRST;
 use crate::world::upstream::{CHALLENGE, PATIENT, REQUEST, SESSION};
 use crate::world::{Failed, RETURN};
 
-/// What a reader made of an answer.
+/// A reader's result.
 #[derive(Default)]
 pub struct Said {
-    /// What it would print, without the ids that may be printed.
+    /// Its printed form, without the ids that may be printed.
     pub shown: String,
     /// Whether 404 is an answer too.
     pub may_be_absent: bool,
-    /// Whether nothing of the body matters.
+    /// Whether the call ignores the body.
     pub ignores_the_body: bool,
-    /// The external id that the patient carries, if it was taken for ours.
+    /// The external id of the patient, if the client took it for ours.
     pub ours: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Said {
     }
 }
 
-/// The client, and what its calls are made with.
+/// The client and the arguments of its calls.
 pub struct Operations {
     client: Client,
     patient: PatientId,
@@ -55,7 +55,7 @@ pub struct Operations {
 type Answered = Result<Said, UpstreamError>;
 
 impl Operations {
-    /// Those that are called, in the order of their numbers.
+    /// The called operations, in the order of their numbers.
     pub const ALL: [Operation; 16] = [
         Operation::CreatePatient,
         Operation::GetPatient,
@@ -75,8 +75,10 @@ impl Operations {
         Operation::StartConsolidatedQuery,
     ];
 
+    /// Makes the arguments.
+    ///
     /// # Errors
-    /// When an argument is none.
+    /// Fails if an argument is refused, or if an operation is not called.
     pub fn new(client: Client) -> Result<Self, Failed> {
         let body = demographics().to_string();
         let demographics = Demographics::parse(body.as_bytes(), Time::from_millis(1_795_341_600_000));
@@ -147,7 +149,7 @@ impl Operations {
         }
     }
 
-    /// A patient that may be somebody else's: only with our external id is it ours.
+    /// The patient of an answer counts as ours only with our external id.
     fn patient(&self, answered: Result<UnverifiedPatient, UpstreamError>) -> Answered {
         Ok(match answered?.verify(&self.external_id) {
             Ok(patient) => Said {
@@ -226,7 +228,7 @@ impl Operations {
         }
     }
 
-    /// The answer that is documented.
+    /// The documented answer.
     #[must_use]
     pub fn valid(number: usize) -> Value {
         let far = "2099-01-01T00:00:00.000Z";
@@ -283,7 +285,7 @@ impl Operations {
     }
 }
 
-/// Facilities are the account's own and may be printed.
+/// Facilities belong to the account and may be printed.
 fn of_patient(patient: Patient) -> Said {
     Said::shown(&Patient {
         facilities: Vec::new(),
@@ -291,7 +293,7 @@ fn of_patient(patient: Patient) -> Said {
     })
 }
 
-/// The address is the account's own.
+/// The account and its URL may be printed.
 fn of_settings(settings: Settings) -> Said {
     Said::shown(&Settings {
         account: None,
@@ -300,7 +302,7 @@ fn of_settings(settings: Settings) -> Said {
     })
 }
 
-/// Request ids may be printed, and so may words that look like one.
+/// Request ids, and words that look like one, may be printed.
 fn of_query(query: NetworkQuery) -> Said {
     Said::shown(&(query.status, query.started_at, query.sources))
 }

@@ -1,5 +1,4 @@
-//! Valid queue messages, the stock that generators spoil. What Metriport's webhooks become is made by the reader
-//! itself.
+//! Valid queue messages, which the generators spoil. The real reader makes those of Metriport's webhooks.
 
 use serde_json::Value;
 use shared::domain::Time;
@@ -16,10 +15,10 @@ use crate::world::webhooks::{every_kind, sign};
 pub struct Stock(Vec<Value>);
 
 impl Stock {
-    /// What webhooks become.
+    /// The messages of webhooks.
     ///
     /// # Errors
-    /// When one is not read.
+    /// Fails if a webhook cannot be read.
     pub fn webhook_events() -> Result<Self, Failed> {
         let (mut messages, now) = (Vec::new(), Time::from_millis(1_795_341_600_000));
         for body in every_kind() {
@@ -35,20 +34,20 @@ impl Stock {
         Ok(Self(messages))
     }
 
-    /// These.
+    /// A stock of these messages.
     #[must_use]
     pub fn of(messages: &[Value]) -> Self {
         Self(messages.to_vec())
     }
 
-    /// Another kind's messages too.
+    /// Adds another kind's messages.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// One of them that can be read, and often with a few values that stand in another one.
+    /// A readable message, often with a few values of another one.
     pub fn readable(&self, chance: &mut Chance) -> Vec<u8> {
         let (at, other) = (chance.below(self.0.len()), chance.below(self.0.len()));
         let (Some(message), Some(other)) = (self.0.get(at), self.0.get(other)) else {
@@ -61,7 +60,7 @@ impl Stock {
         message.to_string().into_bytes()
     }
 
-    /// One of them, most often spoilt.
+    /// A message, usually spoilt.
     pub fn message(&self, chance: &mut Chance) -> Vec<u8> {
         if chance.one_in(40) {
             return mutate::bytes::noise(chance);

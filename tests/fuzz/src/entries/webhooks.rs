@@ -1,4 +1,4 @@
-//! Signed bodies: verified, read, and none lost.
+//! Signed bodies: the reader verifies and reads each one, and loses none of them.
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -26,10 +26,10 @@ pub struct Webhooks {
 pub const NAME: &str = "webhook-body";
 
 impl Webhooks {
-    /// With valid webhooks of every kind.
+    /// Starts with valid webhooks of every kind.
     ///
     /// # Errors
-    /// When there is no key.
+    /// Fails if the keys cannot be parsed.
     pub fn start() -> Result<Self, Failed> {
         Ok(Self {
             keys: keys()?,
@@ -37,7 +37,7 @@ impl Webhooks {
         })
     }
 
-    /// A signature over another body, or spelled in another way, is none.
+    /// A signature over another body, or in another spelling, must be refused.
     fn refuses_others(&self, body: &[u8], signature: &str) -> Result<(), String> {
         let mut chance = Chance::of_bytes(body);
         let mut other = body.to_vec();
@@ -65,8 +65,8 @@ impl Webhooks {
         }
     }
 
-    /// A body that is not JSON is known by its bytes. A tree is known by what it says: a replay has its digest, and a
-    /// body with something else in it has not.
+    /// A body that is not JSON is identified by its bytes. A tree is identified by its meaning: a replay has the same
+    /// digest, and a body with another member does not.
     fn judge_digest(&self, event: &WebhookEvent, said: Option<&Value>, bytes: &str) -> Result<(), String> {
         let Some(said) = said else {
             return match event.digest == bytes {
@@ -88,7 +88,7 @@ impl Webhooks {
         }
     }
 
-    /// The digest of a signed body that is no ping.
+    /// The digest of a signed body that is not a ping.
     fn digest(&self, body: &[u8]) -> Option<String> {
         let signature = sign(body);
         let webhook = UnverifiedWebhook {
@@ -155,7 +155,7 @@ impl Entry for Webhooks {
     }
 }
 
-/// Whether it is JSON, though no tree can hold it: a number, half of a character, or its depth is beyond that.
+/// Whether the body is JSON, even if a tree cannot hold it because of a number, half a character, or its depth.
 fn is_json(input: &[u8]) -> bool {
     serde_json::from_str::<&RawValue>(&String::from_utf8_lossy(input)).is_ok()
 }
@@ -164,7 +164,7 @@ fn is_ping(body: &Value, ping: &str) -> bool {
     body.pointer("/meta/type") == Some(&json!("ping")) && body.get("ping") == Some(&json!(ping))
 }
 
-/// Levels of a body that are compared by what they say; deeper ones are compared as written.
+/// Levels of a body that are compared by meaning; deeper ones are compared as written.
 const LEVELS_COMPARED: usize = 16;
 
 fn levels(value: &Value) -> usize {
@@ -176,8 +176,8 @@ fn levels(value: &Value) -> usize {
     }
 }
 
-/// The body as it is replayed: without our metadata, spelled in another way. None where it is too deep to be compared
-/// by what it says, or is not the same when it is read again, which some numbers are not.
+/// The body of a replay: without our metadata, in another spelling. `None` if it is too deep for a comparison by
+/// meaning, or if it differs when read again, as with some numbers.
 fn replayed(body: &Value) -> Option<Vec<u8>> {
     if levels(body) > LEVELS_COMPARED {
         return None;
@@ -196,7 +196,7 @@ fn judge_event(event: &WebhookEvent, body: &Value, input: &[u8]) -> Result<Class
         .pointer("/meta/messageId")
         .and_then(Value::as_str)
         .and_then(|id| MessageId::parse(id).ok());
-    // Nothing of it was read, as where a name stands twice; a tree holds the second of the two.
+    // The event was unreadable, for example because of a doubled name; a tree keeps the second value.
     let by_digest = MessageId::of_digest(&event.digest);
     let unread = event.event_type == "unreadable" && event.message == by_digest;
     if !unread && event.message != id.unwrap_or(by_digest) {
@@ -214,7 +214,7 @@ fn judge_event(event: &WebhookEvent, body: &Value, input: &[u8]) -> Result<Class
     Ok(class)
 }
 
-/// The event is the same once queued, and of what is not acted on only the envelope is kept.
+/// The event is the same once queued, and an event without a handler keeps only its envelope.
 fn judge_envelope(event: &WebhookEvent) -> Result<Class, String> {
     let message = serde_json::to_string(event).map_err(|error| format!("cannot be queued: {error}"))?;
     if parse::<WebhookEvent>(&message).as_ref() != Ok(event) {
@@ -233,7 +233,7 @@ fn judge_envelope(event: &WebhookEvent) -> Result<Class, String> {
     Ok(class)
 }
 
-/// Ids, type and our own marks are upstream's to choose; there is nothing else in an envelope.
+/// An envelope contains only ids, type and marks, which the sender may choose freely.
 fn envelope_says_more(message: &str) -> bool {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(message) else {
         return true;

@@ -1,8 +1,8 @@
-//! Bytes: flipped, cut, doubled, and sequences that are no UTF-8.
+//! Changes of bytes: flipped, cut, doubled, and sequences that are not UTF-8.
 
 use crate::chance::Chance;
 
-/// Broken or unusual sequences, and the bytes JSON is made of.
+/// Broken or unusual sequences, and the characters of JSON's syntax.
 const PIECES: [&[u8]; 16] = [
     b"\xff",
     b"\xfe\xff",
@@ -52,7 +52,7 @@ pub fn mutate(bytes: &mut Vec<u8>, chance: &mut Chance) {
     }
 }
 
-/// Nothing but bytes.
+/// Random bytes.
 pub fn noise(chance: &mut Chance) -> Vec<u8> {
     let length = chance.pick([0, 1, 2, 7, 40, 300]);
     (0..length).map(|_| chance.byte()).collect()

@@ -1,4 +1,5 @@
-//! Structure: fields dropped, doubled, renamed, retyped, wrapped, buried; numbers and texts at their ends.
+//! Changes of structure: fields dropped, doubled, renamed, retyped, wrapped or nested; numbers and texts at their
+//! limits.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +7,7 @@ use super::text;
 use crate::canary::CANARY;
 use crate::chance::Chance;
 
-/// Changes one node, wherever it stands; the whole document more rarely than its parts.
+/// Changes one node at any place, and the whole document more rarely than its parts.
 pub fn mutate(document: &mut Value, chance: &mut Chance) {
     descend(document, 12, chance);
 }
@@ -47,7 +48,7 @@ fn change(node: &mut Value, chance: &mut Chance) {
     }
 }
 
-/// Puts something that stands in another document at its own place, so that the whole most likely stays readable.
+/// Copies a value of another document to its own place, so that the result most likely stays readable.
 pub fn cross(into: &mut Value, other: &Value, chance: &mut Chance) {
     if chance.one_in(8) {
         *into = other.clone();
@@ -71,7 +72,7 @@ pub fn cross(into: &mut Value, other: &Value, chance: &mut Chance) {
     }
 }
 
-/// Still of its type, and close to what it was.
+/// Keeps the type, and changes the value slightly.
 fn nudge(node: &mut Value, chance: &mut Chance) {
     match node {
         Value::Bool(flag) => *flag = !*flag,
@@ -128,7 +129,7 @@ fn number(chance: &mut Chance) -> Value {
     }
 }
 
-/// An array of the value, or of the values of its fields: what a reader by position takes for the object.
+/// An array of the value or of its fields' values, which a reader by position accepts as the object.
 fn listed(value: Value, chance: &mut Chance) -> Value {
     match value {
         Value::Object(fields) if chance.one_in(2) => fields.into_iter().map(|(_, value)| value).collect(),
@@ -193,7 +194,7 @@ fn name_of_one(fields: &Map<String, Value>, chance: &mut Chance) -> Option<Strin
     fields.keys().nth(chance.below(fields.len())).cloned()
 }
 
-/// The first field of any object twice, with another value before it.
+/// Doubles the first field of an object, with another value before it.
 fn doubled(text: &str, chance: &mut Chance) -> Option<String> {
     let objects: Vec<usize> = text.match_indices("{\"").map(|(at, _)| at + 1).collect();
     let at = *objects.get(chance.below(objects.len()))?;
@@ -202,8 +203,8 @@ fn doubled(text: &str, chance: &mut Chance) -> Option<String> {
     Some(format!("{before}\"{name}\":{},{after}", any(chance)))
 }
 
-/// What no tree can say: a key twice, numbers and escapes that are spelled oddly, white space, something behind the
-/// end.
+/// Makes texts that a tree cannot express: a doubled key, odd spellings of numbers and escapes, white space, or a text
+/// behind the end.
 pub fn respell(value: &Value, text: String, chance: &mut Chance) -> String {
     match chance.below(7) {
         0 => doubled(&text, chance).unwrap_or(text),

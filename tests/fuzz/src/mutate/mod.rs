@@ -1,4 +1,4 @@
-//! How valid documents are spoilt: by structure, by text, by bytes.
+//! Spoils valid documents by structure, by text and by bytes.
 
 pub mod bytes;
 pub mod json;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::chance::Chance;
 
-/// A document as text: rarely as it is, mostly spoilt by structure, sometimes by text or bytes on top.
+/// A document as text: rarely unchanged, mostly spoilt by structure, sometimes also by text or bytes.
 pub fn document(mut value: Value, chance: &mut Chance) -> Vec<u8> {
     for _ in 0..chance.pick([0, 1, 1, 1, 2, 3, 6]) {
         json::mutate(&mut value, chance);

@@ -1,12 +1,12 @@
-//! Texts that programs stumble over.
+//! Texts that programs often handle wrongly.
 
 use crate::canary::CANARY;
 use crate::chance::Chance;
 
-/// Longest text made, in bytes; what is larger than a request may be is made by its entry.
+/// Longest text made here, in bytes; the HTTP entry makes bodies above the request limit itself.
 const LONG: usize = 70_000;
 
-/// A text, most often with the canary in it.
+/// A text, usually with the canary in it.
 pub fn odd(chance: &mut Chance) -> String {
     match chance.below(20) {
         0 => String::new(),

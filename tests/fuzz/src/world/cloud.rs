@@ -1,7 +1,7 @@
-//! AWS as far as a handler needs it to go on: a table that keeps what is put into it until it is closed, queues and a
-//! bucket that take everything, and secrets. Conditions hold, so every place and slot of the rate budget is free: races
-//! and limits are the subject of other tests. One does not: that nothing is there yet where one item is put, which is
-//! how an idempotency key that is known is told from a new one.
+//! AWS as far as a handler needs it: secrets, queues and a bucket that accept everything, and a table that keeps items
+//! until closed. Conditions always hold, so every place and slot of the rate budget is free; other tests cover races
+//! and limits. The one exception is a single put that requires an absent item: it distinguishes a known idempotency key
+//! from a new one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use shared::message::dead_letter::ATTRIBUTE;
 
 use super::loopback::{Answer, Asked};
 
-/// Of every message: nothing reads it.
+/// The id of every message; it is never read.
 const MESSAGE_ID: &str = "059f36b4-87a3-44ab-83d2-661975830a7d";
 
 /// The embedded AWS.
@@ -29,7 +29,7 @@ struct State {
     secrets: BTreeMap<String, String>,
 }
 
-/// A message as it was sent.
+/// A sent message.
 #[derive(Debug, Clone)]
 pub struct Message {
     /// The queue's name.
@@ -41,7 +41,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// One of the call: itself, or an entry of its batch.
+    /// A message of the call: the call itself, or an entry of its batch.
     fn read(call: &Value, message: &Value) -> Self {
         let text = |place: &str| message.pointer(place).and_then(Value::as_str);
         let letter = format!("/MessageAttributes/{ATTRIBUTE}/StringValue");
@@ -57,17 +57,17 @@ impl Message {
         }
     }
 
-    /// What the body says.
+    /// The body as JSON.
     ///
     /// # Errors
-    /// When it is no JSON.
+    /// Fails if the body is not JSON.
     pub fn value(&self) -> serde_json::Result<Value> {
         serde_json::from_str(&self.body)
     }
 }
 
 impl Cloud {
-    /// With these secrets, by name.
+    /// Starts with these secrets, by name.
     #[must_use]
     pub fn with_secrets<const N: usize>(secrets: [(&str, String); N]) -> Self {
         let secrets = secrets
@@ -82,17 +82,17 @@ impl Cloud {
         }
     }
 
-    /// From now on writes are accepted and forgotten: every input meets the same table.
+    /// From now on writes are accepted and dropped, so that every input meets the same table.
     pub fn close(&self) {
         self.lock().closed = true;
     }
 
-    /// Takes what was sent since, in that order.
+    /// Takes the messages sent since the last call, in order.
     pub fn take_sent(&self) -> Vec<Message> {
         std::mem::take(&mut self.lock().sent)
     }
 
-    /// Whether dead letters are refused from now on.
+    /// Turns the refusal of dead letters on or off.
     pub fn refuse_letters(&self, refuses: bool) {
         self.lock().refuses_letters = refuses;
     }
@@ -165,7 +165,7 @@ impl State {
         json!({})
     }
 
-    /// Whether an item is to be put where none may be, and one is.
+    /// Whether the put requires an absent item that exists.
     fn is_taken(&self, call: &Value) -> bool {
         let is_new = call.get("ConditionExpression").and_then(Value::as_str) == Some("attribute_not_exists(pk)");
         let key = call.get("Item").and_then(key);

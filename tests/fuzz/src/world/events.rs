@@ -1,4 +1,4 @@
-//! Valid events, the stock that generators spoil: what API Gateway and SQS hand to a function.
+//! Valid events of API Gateway and SQS, which the generators spoil.
 
 use lambda_http::Request;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::{Failed, RETURN};
 
 /// The header that makes a repeated POST safe.
 pub const KEY_HEADER: &str = "idempotency-key";
-/// The header that brings the session of a passed challenge; the one calls are made with here was never used.
+/// The header with the session of a passed challenge; the session of these calls was never used.
 const SESSION_HEADER: &str = "x-aal2-session";
 
 /// A request that is accepted.
@@ -19,13 +19,13 @@ const SESSION_HEADER: &str = "x-aal2-session";
 pub struct Call {
     /// The route as the template writes it.
     pub route: &'static str,
-    /// What stands for `{id}`.
+    /// The value of `{id}`.
     pub id: Option<String>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, where the route takes one.
+    /// The body, if the route takes one.
     pub body: Option<Value>,
-    /// Who calls; nobody on the route without an authorizer.
+    /// The caller; `None` on the route without an authorizer.
     pub subject: Option<&'static str>,
 }
 
@@ -82,13 +82,13 @@ impl Call {
         }
     }
 
-    /// Asks for all there is.
+    /// Asks for the whole record.
     #[must_use]
     pub fn whole_record() -> Self {
         Self::new("POST /v1/records", Some(json!({ "conversionType": "json" })))
     }
 
-    /// Asks for a part of what there is.
+    /// Asks for a part of the record.
     #[must_use]
     pub fn part_of_a_record() -> Self {
         let body = json!({
@@ -98,7 +98,7 @@ impl Call {
         Self::new("POST /v1/records", Some(body))
     }
 
-    /// The same by somebody, who has passed a challenge of their own where one is needed.
+    /// The same call by this person, with the session of their own challenge where one is needed.
     #[must_use]
     pub fn by(mut self, person: &Person) -> Self {
         self.subject = Some(person.subject);
@@ -108,7 +108,7 @@ impl Call {
         self
     }
 
-    /// The same under the key that was used, if it takes one.
+    /// The same call under the used key, if it takes one.
     #[must_use]
     pub fn under_a_key(mut self) -> Self {
         if self.takes_a_key() {
@@ -117,7 +117,7 @@ impl Call {
         self
     }
 
-    /// The key under which it was made and answered, by everybody who made it.
+    /// The key under which every person has already made this call.
     #[must_use]
     pub fn used_key(&self) -> String {
         format!("used-for-{}", self.route.rsplit('/').next().unwrap_or_default())
@@ -150,7 +150,7 @@ impl Call {
         ]
     }
 
-    /// A webhook with these bytes, signed.
+    /// A signed webhook with these bytes.
     #[must_use]
     pub fn of_webhook(body: &[u8]) -> Self {
         Self {
@@ -205,7 +205,7 @@ impl Call {
         event
     }
 
-    /// The request a handler gets of it.
+    /// The request that a handler gets from it.
     pub(super) fn request(&self) -> Result<Request, Failed> {
         let body = self.body.as_ref().map(Value::to_string);
         let event = self.event(body.as_deref().map(str::as_bytes));
@@ -213,7 +213,7 @@ impl Call {
     }
 }
 
-/// Puts a body as API Gateway does when it is no text.
+/// Puts a body as API Gateway does when it is not a text.
 pub fn put_encoded(event: &mut Value, body: &[u8]) {
     use base64::Engine as _;
     put(
@@ -225,14 +225,14 @@ pub fn put_encoded(event: &mut Value, body: &[u8]) {
     put(event, "", "isBase64Encoded", json!(true));
 }
 
-/// Puts a field into the object at a place of the event, if there is one.
+/// Puts a field into the object at a place of the event, if that object exists.
 pub fn put(event: &mut Value, place: &str, name: &str, value: Value) {
     if let Some(fields) = event.pointer_mut(place).and_then(Value::as_object_mut) {
         fields.insert(name.to_owned(), value);
     }
 }
 
-/// The batch SQS makes of these messages.
+/// SQS's batch of these messages.
 #[must_use]
 pub fn batch(messages: &[Value]) -> Value {
     let bodies = messages.iter().map(Value::to_string);

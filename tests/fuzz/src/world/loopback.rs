@@ -1,4 +1,4 @@
-//! An HTTP server of a few lines: it answers at once, on the thread that asks, over connections that stay open.
+//! A minimal HTTP server: it answers at once, on the client's thread, over connections that stay open.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A request, as far as an answer depends on it.
+/// The parts of a request on which an answer depends.
 pub struct Asked<'a> {
     /// First line and headers.
     head: &'a str,
@@ -38,11 +38,11 @@ impl Asked<'_> {
     }
 }
 
-/// The bytes of an answer, and whether the connection ends with it.
+/// The bytes of an answer, and whether it ends the connection.
 pub struct Answer {
-    /// Everything that is sent.
+    /// All bytes to send.
     pub bytes: Vec<u8>,
-    /// Ends the connection.
+    /// Whether the connection ends.
     pub ends: bool,
 }
 
@@ -53,7 +53,7 @@ impl Answer {
         Self::text(status, &body.to_string())
     }
 
-    /// An answer that says it is JSON.
+    /// An answer whose content type is JSON.
     #[must_use]
     pub fn text(status: u16, body: &str) -> Self {
         let length = body.len();
@@ -65,20 +65,20 @@ impl Answer {
     }
 }
 
-/// Decides what is answered.
+/// Decides the answer.
 pub type Answerer = Arc<dyn Fn(&Asked<'_>) -> Answer + Send + Sync>;
 
 /// Listens on loopback until the runtime ends.
 ///
 /// # Errors
-/// When there is no port to be had.
+/// Fails if no port is free.
 pub async fn listen(answerer: Answerer) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let answerer = Arc::clone(&answerer);
-            // A connection that breaks is the client's to notice.
+            // The client notices a broken connection itself.
             tokio::spawn(async move { serve(stream, answerer).await.ok() });
         }
     });
@@ -114,7 +114,7 @@ async fn serve(mut stream: TcpStream, answerer: Answerer) -> io::Result<()> {
     }
 }
 
-/// Lengths of head and body, once the head is there. What our clients send has a length or no body.
+/// Lengths of head and body, once the head is complete. Our clients' requests state a length or have no body.
 fn measure(pending: &[u8]) -> Option<(usize, usize)> {
     let head = pending.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(pending.get(..head)?);

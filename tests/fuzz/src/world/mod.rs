@@ -1,5 +1,5 @@
-//! The surroundings of a handler: embedded AWS and Metriport on loopback, and three people at different steps of their
-//! way. Everything in the table was written by the functions themselves.
+//! The surroundings of a handler: embedded AWS and Metriport on loopback, and three people at different steps. The
+//! functions themselves wrote every item of the table.
 
 pub mod cloud;
 pub mod events;
@@ -24,21 +24,21 @@ use steps::{Steps, last};
 
 use crate::log;
 
-/// Where hosted pages may return to.
+/// The URL to which hosted pages may return.
 pub const RETURN: &str = "https://app.example.test/return";
-/// The key webhooks are signed with.
+/// The key that signs webhooks.
 pub const WEBHOOK_KEY: &str = "whk_fuzz_key_0123456789";
 
-/// Whatever keeps a world from starting.
+/// The reason why a world does not start.
 pub type Failed = Box<dyn Error + Send + Sync>;
 
-/// A world.
+/// The surroundings of a handler.
 pub struct World {
     /// AWS.
     pub cloud: Arc<Cloud>,
-    /// What has work done that is due: on a run and a record that wait to be started, and on others that were.
+    /// Messages about due work: of a run and a record that wait for their start, and of started ones.
     pub advances: Vec<Value>,
-    /// What has a record fetched, by links that lead to one, to something else, or nowhere.
+    /// Fetch messages whose links lead to a record, to a truncated one, to another resource, or nowhere.
     pub fetches: Vec<Value>,
     /// The first person's run.
     pub run: String,
@@ -48,10 +48,10 @@ pub struct World {
 }
 
 impl World {
-    /// Starts the servers and takes everybody to where they stand.
+    /// Starts the servers, and brings each person to their step.
     ///
     /// # Errors
-    /// When a step does not succeed.
+    /// Fails if a step does not succeed.
     pub async fn start() -> Result<Self, Failed> {
         let cloud = Arc::new(Cloud::with_secrets([
             ("owner-key", "k".repeat(64)),
@@ -77,17 +77,17 @@ impl World {
         Ok(world)
     }
 
-    /// A function that starts here. Its metrics go where its log goes.
+    /// The start of a function in this world. Its metrics go to the captured log.
     ///
     /// # Errors
-    /// When a variable is missing.
+    /// Fails if a variable is missing.
     pub fn init(&self) -> Result<Init, Failed> {
         let mut init = Init::read(self.env.clone(), "fuzz")?;
         init.metrics = Metrics::to(&init.deployment.stage, log::metric);
         Ok(init)
     }
 
-    /// A record that is stored, one that is asked for, a pull that is accepted, and a challenge that is pending.
+    /// The first person: a stored record, a requested one, an accepted pull and a pending challenge.
     async fn first(&mut self, steps: &Steps<'_>, link: &str) -> Result<(), Failed> {
         steps.verify(&FIRST).await?;
         let offered = steps.offer(&FIRST, link).await?;
@@ -102,7 +102,7 @@ impl World {
         steps.call(&pending).await.map(drop)
     }
 
-    /// Somebody whose queries were started, and somebody whose record waits behind a link.
+    /// A person whose queries were started, and a person whose record waits behind a link.
     async fn others(&mut self, steps: &Steps<'_>, link: &str) -> Result<(), Failed> {
         steps.verify(&STARTED).await?;
         let pull = steps.pull(&STARTED).await?;
@@ -163,7 +163,7 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("MAX_AUTH_AGE_SECS", "86400"),
         ("REDIRECT_ALLOWLIST", RETURN),
         ("RECORDS_BUCKET", "records"),
-        // Nothing that would be looked up: records wait where Metriport is, on loopback.
+        // Metriport's loopback address serves the records, so that names are never looked up.
         ("RECORD_LINK_HOSTS", metriport),
         ("RUN_ADVANCE_QUEUE_URL", &queue("run-advance")),
         ("RECORD_FETCH_QUEUE_URL", &queue("record-fetch")),

@@ -1,4 +1,4 @@
-//! Who is in the table, and the ids the embedded Metriport gives them.
+//! The persons in the table, and the ids that the embedded Metriport gives them.
 
 use super::upstream::{PATIENT, REQUEST, SESSION};
 
@@ -19,7 +19,7 @@ pub struct Person {
     pub digits: &'static str,
 }
 
-/// Has a record, a pull that is accepted, and asked for another record.
+/// Has a record and an accepted pull, and has asked for another record.
 pub const FIRST: Person = Person {
     subject: "fuzz-person-1",
     patient: PATIENT,
@@ -29,7 +29,7 @@ pub const FIRST: Person = Person {
     digits: "01",
 };
 
-/// Has a network query and a consolidated query at work: webhooks are about them.
+/// Has a running network query and a running consolidated query, which the webhooks are about.
 pub const STARTED: Person = Person {
     subject: "fuzz-person-2",
     patient: "0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e5",
@@ -49,11 +49,11 @@ pub const OFFERED: Person = Person {
     digits: "03",
 };
 
-/// Everybody.
+/// All persons.
 pub const ALL: [&Person; 3] = [&FIRST, &STARTED, &OFFERED];
 
 impl Person {
-    /// Whom a call to Metriport is about; whoever is not known is given the ids of the first.
+    /// The person of a call to Metriport; an unknown person gets the ids of the first.
     #[must_use]
     pub fn of_call(said: &str) -> &'static Self {
         let ids = |person: &Self| [person.subject, person.patient, person.request, person.consolidated];

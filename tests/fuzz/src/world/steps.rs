@@ -1,5 +1,5 @@
-//! The steps that take people to where inputs find them. Each is made by the real function, and what that sends goes
-//! on to the next.
+//! The steps that bring people to their state. The real function makes each step, and its messages go on to the next
+//! function.
 
 use serde_json::Value;
 use shared::domain::Time;
@@ -11,7 +11,7 @@ use super::events::{self, Call};
 use super::people::Person;
 use super::webhooks;
 
-/// Every function, at work on the table.
+/// Every function over the table.
 pub struct Steps<'a> {
     cloud: &'a Cloud,
     identity: identity_session::Deps,
@@ -28,7 +28,7 @@ impl<'a> Steps<'a> {
     /// Starts them all.
     ///
     /// # Errors
-    /// When a variable is missing.
+    /// Fails if a variable is missing.
     pub async fn new(init: &Init, cloud: &'a Cloud) -> Result<Self, Failed> {
         Ok(Self {
             cloud,
@@ -43,10 +43,10 @@ impl<'a> Steps<'a> {
         })
     }
 
-    /// Makes a call that must succeed; what comes back was sent on.
+    /// Makes a call that must succeed; returns the messages that it sent.
     ///
     /// # Errors
-    /// When it does not.
+    /// Fails if the call is refused.
     pub async fn call(&self, call: &Call) -> Result<Vec<Message>, Failed> {
         let request = call.request()?;
         let Ok(reply) = match call.route.split('/').nth(2) {
@@ -62,10 +62,10 @@ impl<'a> Steps<'a> {
         Ok(self.cloud.take_sent())
     }
 
-    /// Hands a message to its consumer, which must be done with it; what comes back was sent on.
+    /// Delivers a message to its consumer, which must process it; returns the messages that the consumer sent.
     ///
     /// # Errors
-    /// When it is not.
+    /// Fails if the message fails or becomes a dead letter.
     pub async fn deliver(&self, message: &Message) -> Result<Vec<Message>, Failed> {
         let event = serde_json::from_value(events::batch(&[message.value()?]))?;
         let Ok(reply) = match message.queue.as_str() {
@@ -81,24 +81,24 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Hands over what was sent to one queue, the last of it alone.
+    /// Delivers the last message that was sent to a queue.
     ///
     /// # Errors
-    /// When there was none, or it is not done.
+    /// Fails if no message was sent there, or if the delivery fails.
     pub async fn go_on(&self, sent: &[Message], queue: &str) -> Result<Vec<Message>, Failed> {
         self.deliver(last(sent, queue)?).await
     }
 
-    /// A webhook comes, and has its effect.
+    /// Delivers a webhook and processes its event.
     async fn webhook(&self, body: &Value) -> Result<Vec<Message>, Failed> {
         let queued = self.call(&Call::of_webhook(body.to_string().as_bytes())).await?;
         self.go_on(&queued, "webhook-events").await
     }
 
-    /// Linked, proofed, and known to be.
+    /// Links and proofs a person, and confirms it by a webhook.
     ///
     /// # Errors
-    /// When a step does not succeed, here and below.
+    /// Fails if a step does not succeed.
     pub async fn verify(&self, person: &Person) -> Result<(), Failed> {
         for call in Call::of_identity_session() {
             self.call(&call.by(person).under_a_key()).await?;
@@ -106,7 +106,7 @@ impl<'a> Steps<'a> {
         self.webhook(&webhooks::identity_verified(person, "1")).await.map(drop)
     }
 
-    /// A pull is accepted, and announced.
+    /// Has a pull accepted and announced.
     ///
     /// # Errors
     /// As [`Steps::verify`].
@@ -115,7 +115,7 @@ impl<'a> Steps<'a> {
         self.call(&Call::pull().by(person).under_a_key()).await
     }
 
-    /// A record is asked for, and waits behind a link.
+    /// Asks for a record, and offers it behind a link.
     ///
     /// # Errors
     /// As [`Steps::verify`].
@@ -129,7 +129,7 @@ impl<'a> Steps<'a> {
 /// The last message that was sent to a queue.
 ///
 /// # Errors
-/// When there is none.
+/// Fails if no message was sent to it.
 pub fn last<'s>(sent: &'s [Message], queue: &str) -> Result<&'s Message, Failed> {
     let found = sent.iter().rev().find(|message| message.queue == queue);
     found.ok_or_else(|| format!("nothing was sent to {queue}").into())

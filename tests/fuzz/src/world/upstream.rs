@@ -1,4 +1,4 @@
-//! Metriport on a good day: what is asked for is answered as documented (docs.metriport.com, API reference).
+//! A Metriport that answers each call as documented (docs.metriport.com, API reference).
 
 use serde_json::{Value, json};
 
@@ -9,13 +9,13 @@ use super::people::Person;
 pub const PATIENT: &str = "0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4";
 /// The first identity session.
 pub const SESSION: &str = "ids_7f3c1d";
-/// Everybody's challenge.
+/// The challenge of every person.
 pub const CHALLENGE: &str = "aalc_51b0c2";
 /// The first network query.
 pub const REQUEST: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 const FAR: &str = "2099-01-01T00:00:00.000Z";
 
-/// Answers one call. A record waits behind each link, but for the ones whose path says otherwise.
+/// Answers one call. Each link leads to a record unless its path names a fault.
 pub fn answer(asked: &Asked<'_>) -> Answer {
     let path = asked.path().split('?').next().unwrap_or_default();
     let body: Value = serde_json::from_slice(asked.body).unwrap_or_default();

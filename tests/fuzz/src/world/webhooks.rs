@@ -9,7 +9,7 @@ use super::events::demographics;
 use super::people::{FIRST, OFFERED, Person, STARTED};
 use super::upstream::REQUEST;
 
-/// The signature Metriport would send (docs.metriport.com, page `getting-started/webhooks`).
+/// The signature that Metriport would send (docs.metriport.com, page `getting-started/webhooks`).
 #[must_use]
 pub fn sign(body: &[u8]) -> String {
     // HMAC takes a key of any length.
@@ -18,7 +18,7 @@ pub fn sign(body: &[u8]) -> String {
         .unwrap_or_default()
 }
 
-/// `number` tells the message ids of one person's webhooks apart; those of the world's making are 1 and 2.
+/// `number` distinguishes the message ids of one person's webhooks; the world's own have 1 and 2.
 fn meta(kind: &str, person: &Person, number: &str, request: &str) -> Value {
     json!({
         "messageId": format!("0198a0e0-0000-7000-8000-000000000{number}{}", person.digits), "requestId": request,
@@ -58,7 +58,7 @@ pub fn consolidated(person: &Person, number: &str, link: &str) -> Value {
     })
 }
 
-/// A person was proofed: the ids stand where other events keep theirs, below another service's session.
+/// A person was proofed; the ids are where other events have theirs, after another service's session.
 fn identity_elsewhere(person: &Person) -> Value {
     let usual = identity_verified(person, "8");
     json!({
@@ -66,7 +66,7 @@ fn identity_elsewhere(person: &Person) -> Value {
     })
 }
 
-/// A consolidated query found nothing, as the published schema allows it to be said.
+/// A consolidated query found nothing, in the form that the published schema allows.
 fn nothing_found(person: &Person) -> Value {
     json!({
         "meta": meta("medical.consolidated-data", person, "8", person.consolidated),
@@ -88,7 +88,7 @@ fn source(person: &Person, kind: &str) -> Value {
     })
 }
 
-/// Every kind of webhook there is, and one that came before.
+/// Every kind of webhook, and one that was delivered before.
 #[must_use]
 pub fn every_kind() -> Vec<Value> {
     let other = |kind: &str| meta(kind, &STARTED, "9", STARTED.request);

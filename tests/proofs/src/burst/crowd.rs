@@ -1,4 +1,4 @@
-//! The persons of a burst: made ready up to the moment of the pull, and then asking.
+//! The persons of a burst: they are prepared up to the pull, and then ask for it.
 
 use ias::report::Progress;
 use sandbox_machine::Sandbox;
@@ -8,37 +8,37 @@ use shared::domain::Time;
 
 use crate::verified::{self, VerifiedPerson};
 
-/// How often a pull is asked for again that got no answer.
+/// Retries of a pull that got no answer.
 const ASKS_AGAIN_MAX: u32 = 3;
 
-/// One person, verified and with a challenge passed.
+/// A verified person who has passed a challenge.
 pub(super) struct Member {
     app: App,
     pull: QueryAsk,
 }
 
-/// What asking for a pull led to.
+/// The answer to a pull.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// Accepted, with a time for its start.
+    /// Accepted.
     Accepted {
-        /// The pull.
+        /// The id of the pull.
         run: String,
-        /// When it starts, if that was told.
+        /// When it starts, if the answer names a time.
         start_at: Option<Time>,
     },
-    /// Refused for want of a slot.
+    /// Refused, because no slot is free.
     Refused {
         /// When to ask again.
         retry_after_secs: u64,
     },
-    /// The gateway gave up waiting.
+    /// API Gateway timed out (503).
     Unanswered,
-    /// Anything else.
+    /// Any other answer.
     Otherwise(String),
 }
 
-/// So many persons, up to the moment of the pull.
+/// Prepares this many persons, up to the pull.
 pub(super) async fn gather(sandbox: &Sandbox, people: usize, progress: &Progress) -> Result<Vec<Member>, String> {
     verified::gather(sandbox, people, progress, prepare).await
 }
@@ -50,8 +50,8 @@ async fn prepare(app: App, index: usize) -> Result<Member, String> {
 }
 
 impl Member {
-    /// Asks for the pull. Where no answer comes in time, the app does as it should: it looks for the pull before it
-    /// asks again.
+    /// Asks for the pull. After a request without an answer it first looks for an accepted pull and then retries, as an
+    /// app should.
     pub(super) async fn ask(&self) -> Asked {
         let mut asked = self.ask_once().await;
         for _ in 0..ASKS_AGAIN_MAX {
@@ -66,7 +66,7 @@ impl Member {
         asked
     }
 
-    /// The pull that was accepted although no answer said so.
+    /// The pull that was accepted although the answer was lost.
     async fn found(&self) -> Option<Asked> {
         let listed = self.app.get("/v1/network-queries").await.ok()?;
         let run = listed.list("/networkQueries").first()?;
@@ -98,7 +98,7 @@ impl Member {
         }
     }
 
-    /// How a pull ended, if it has: its status, and the reason if there is one.
+    /// The status of an ended pull, with its reason if it has one.
     pub(super) async fn ending(&self, run: &str) -> Option<String> {
         let reply = self.app.get(&format!("/v1/network-queries/{run}")).await.ok()?;
         let (status, reason) = (reply.text("/status"), reply.text("/reason"));

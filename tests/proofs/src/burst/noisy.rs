@@ -1,8 +1,9 @@
 //! `proofs burst --noisy 1`: many persons pull and read their records while one person sends as much as the API takes.
-//! Shows that nobody waits longer or is refused for that person's sake, and that the day's count is that of the calls.
+//! It shows that this neither delays the other persons nor gets them refused, and that the day's count equals the
+//! calls.
 //!
-//! There are two rounds with the same persons. In the first one the same number of requests is harmless: they cost the
-//! machine as much and take nothing that persons share. So the rounds differ in fairness and not in load.
+//! The same persons pull in two rounds. In the first round the noisy person sends as many harmless requests. They load
+//! the machine as much, but take nothing that persons share. So the rounds differ in fairness and not in load.
 
 mod noise;
 mod plan;
@@ -32,50 +33,49 @@ use reading::{Reading, read};
 use upstream::{CallLog, DayCount};
 pub use verdict::RoundFigures;
 
-/// How long everybody rests before a round, before time is scaled: until every place of the budget is free.
+/// The pause before a round, before time is scaled: until every place of the budget is free.
 const REST: Duration = Duration::from_secs(64);
 /// How long a person waits for a pull, before time is scaled.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// How long the queues may take to be worked off, before time is scaled.
+/// How long the queues may take to empty, before time is scaled.
 const DRAIN: Duration = Duration::from_secs(60);
 /// The least limit a minute of patient writes, of identity calls and of query starts.
 const LIMIT_MIN: u32 = 15;
-/// Calls a day that Metriport allows in production.
+/// Metriport's calls a day in production.
 const DAILY_QUOTA: u32 = 10_000;
 
-/// How large the proof is.
+/// The size of the proof.
 #[derive(Debug, Clone, Copy)]
 pub struct NoisyOptions {
-    /// Persons who pull, beside the noisy one.
+    /// Persons who pull, besides the noisy one.
     pub people: usize,
-    /// How long a round is, in seconds before time is scaled.
+    /// The length of a round in seconds, before time is scaled.
     pub secs: u32,
-    /// How much of the API's throttle the noisy person uses.
+    /// The noisy person's percentage of the API's throttle.
     pub throttle_percent: u64,
     /// How much faster time runs.
     pub time_scale: u32,
-    /// Decides what the noisy person sends and when the others come.
+    /// Decides the noisy person's requests and when the others pull.
     pub seed: u64,
-    /// Whether each person has a share, as the template has it.
+    /// Whether each person has a share, as in the template.
     pub person_shares: bool,
-    /// What nineteen in twenty pulls may take longer, beyond half as long again.
+    /// How much the p95 of the noisy round may exceed one and a half times that of the quiet round.
     pub slack: Duration,
 }
 
-/// What came of it.
+/// The result of the proof.
 #[derive(Debug, Clone)]
 pub struct NoisyReport {
-    /// The round beside harmless requests.
+    /// The round with harmless requests.
     pub quiet: RoundFigures,
-    /// The round beside the noisy person.
+    /// The round with the noisy person.
     pub noisy: RoundFigures,
     /// The day's calls.
     pub day: DayCount,
-    /// Whatever was not as it must be.
+    /// Broken promises.
     pub breaches: Vec<String>,
 }
 
-/// Runs the command.
 pub(super) async fn command(args: &BurstArgs) -> Result<(), String> {
     let options = NoisyOptions {
         people: usize::from(args.people),
@@ -94,10 +94,10 @@ pub(super) async fn command(args: &BurstArgs) -> Result<(), String> {
     }
 }
 
-/// Plays both rounds over a sandbox of its own.
+/// Runs both rounds over their own sandbox.
 ///
 /// # Errors
-/// When the sandbox does not start, or the persons cannot be made ready.
+/// Fails if the sandbox does not start, if the persons cannot be verified, or if the day's count cannot be read.
 pub async fn noisy(runner: Runner, options: NoisyOptions, log: LogSink) -> Result<NoisyReport, String> {
     let calls = Arc::new(CallLog::default());
     let mut sandbox = SandboxOptions::new(runner);
@@ -114,7 +114,7 @@ pub async fn noisy(runner: Runner, options: NoisyOptions, log: LogSink) -> Resul
     played.and_then(|report| ended.map(|()| report))
 }
 
-/// The account's limits leave the others room: all of them fit into two minutes, with as much again to spare.
+/// The limits leave room for the other persons: two minutes allow twice as many calls as there are persons.
 fn stand_in(options: NoisyOptions) -> StandInOptions {
     let people = u32::try_from(options.people).unwrap_or(u32::MAX);
     let limit = LIMIT_MIN.max(people.saturating_mul(6) / 5 + 10);
@@ -169,7 +169,7 @@ async fn prepare(app: App, index: usize) -> Result<VerifiedPerson, String> {
     VerifiedPerson::verify(app, &demographics(index)).await
 }
 
-/// Everybody pulls once, while these requests are sent.
+/// Every person pulls once while the noisy person's requests are sent.
 async fn round(
     options: NoisyOptions,
     people: &[Arc<VerifiedPerson>],
@@ -186,7 +186,7 @@ async fn round(
     RoundFigures::new(readings, took, (figures, calls.of(SUBJECT, since)))
 }
 
-/// The pulls of all, who come one after the other all through the round.
+/// The pulls of all persons, spread over the round.
 async fn readings(options: NoisyOptions, people: &[Arc<VerifiedPerson>]) -> Vec<Reading> {
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     let span = Duration::from_secs(u64::from(options.secs)) / options.time_scale;

@@ -1,4 +1,4 @@
-//! What was done to whom, and when: the log of injected faults, and what of it can have hit one pull.
+//! The log of injected faults, and which of them can have hit a pull.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,21 +10,19 @@ use super::plan::Kind;
 
 /// The function that starts queries.
 const STARTER: &str = "query-dispatch";
-/// A write is told of a little after the moment it names, and a process dies a little after it is killed.
+/// A write is reported a little after its time, and a killed process dies a little after the kill.
 const SLACK_MS: i64 = 100;
 
-/// One injected fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Injection {
     pub(super) kind: Kind,
-    /// The function it was done to; empty for a webhook.
+    /// The function that it hit; empty for a webhook.
     pub(super) function: String,
-    /// The run whose start it was done to.
+    /// The run whose start it hit.
     pub(super) run: Option<String>,
     pub(super) at_ms: i64,
 }
 
-/// All injected faults.
 #[derive(Default)]
 pub(super) struct Log(Mutex<Vec<Injection>>);
 
@@ -42,13 +40,12 @@ impl Log {
     }
 }
 
-/// How many faults of each kind.
 pub(super) fn counts(injections: &[Injection]) -> BTreeMap<Kind, usize> {
     super::judge::tally(injections.iter().map(|injection| injection.kind))
 }
 
-/// What hit a run, by what was done to its own start, and by what was done to the function that starts while its start
-/// was held up, or was in its hands.
+/// The hits on a run: faults of its own start, and kills of the starting function while the start waited or was
+/// claimed.
 pub(super) fn hits(run: &str, timeline: &[Value], injections: &[Injection]) -> Vec<Hit> {
     let own = injections
         .iter()
@@ -83,7 +80,7 @@ fn retry_unread(timeline: &[Value]) -> bool {
     failed.is_some_and(|n| timeline.iter().skip(n).any(|event| code(event) == "poll_failed"))
 }
 
-/// What a fault of the start call itself means for the run.
+/// The hit that a fault of the start call makes.
 const fn of_start(kind: Kind) -> Option<Hit> {
     match kind {
         Kind::UpstreamLimited | Kind::UpstreamThrottled => Some(Hit::StartHeldUp),
@@ -100,7 +97,7 @@ const fn of_start(kind: Kind) -> Option<Hit> {
     }
 }
 
-/// When a run waited for its start, and when the start was in the hands of the function, in milliseconds.
+/// While the run waited for its start, and while its start was claimed, in milliseconds.
 #[derive(Default)]
 struct Spans {
     waited: Option<(i64, i64)>,
@@ -122,7 +119,7 @@ impl Spans {
     }
 }
 
-/// Whether the timeline shows that a start was tried.
+/// Whether the timeline ends with a start that was tried: claimed, and then neither deferred nor refused.
 pub(super) fn tried(timeline: &[Value]) -> bool {
     let last = timeline
         .iter()

@@ -1,4 +1,4 @@
-//! Puts together what is known of each pull once all is over: the app's view, the upstream's, and the log of faults.
+//! The facts about each pull after the end: the app's view, Metriport's view and the log of faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use super::inject::UpstreamCall;
 use super::judge::{Facts, tally};
 use super::person::{Ending, Pull};
 
-/// Upstream calls of a calm pull, by persona and whether it is the person's first.
+/// Calls to Metriport of a pull without faults, by persona and whether it is the person's first.
 pub(super) type Usual = BTreeMap<(String, bool), i64>;
 
-/// What the calm pulls cost.
+/// The cost of the pulls without faults.
 pub(super) fn usual(calm: &[Pull], calls: &[UpstreamCall]) -> Usual {
     let cost = |pull: &Pull| calls_of(pull, calls);
     calm.iter()
@@ -22,16 +22,16 @@ pub(super) fn usual(calm: &[Pull], calls: &[UpstreamCall]) -> Usual {
         .collect()
 }
 
-/// What there is beyond what anybody asked for: each is a doubled effect.
+/// Runs and queries that a person did not ask for: each is a doubled effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Strays {
-    /// Runs of ours.
+    /// Our runs.
     pub(super) runs: usize,
-    /// Network queries upstream.
+    /// Network queries at Metriport.
     pub(super) queries: usize,
 }
 
-/// Everything about every pull.
+/// The facts about every pull.
 pub(super) fn of(
     sandbox: &Sandbox,
     pulls: &[Pull],
@@ -54,7 +54,7 @@ pub(super) fn of(
     pulls.iter().map(of).collect()
 }
 
-/// Runs of these persons that nobody asked for.
+/// Counts these persons' runs that they did not ask for.
 pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize, String> {
     let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.run()).collect();
     let mut strays = 0;
@@ -73,7 +73,7 @@ pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize
     Ok(strays)
 }
 
-/// Looks for what nobody asked for.
+/// Counts the runs and queries that the persons did not ask for.
 pub(super) async fn strays(sandbox: &Sandbox, pulls: &[Pull]) -> Result<Strays, String> {
     let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.run()).collect();
     let queries = sandbox.stand_in().network_queries();
@@ -112,7 +112,7 @@ fn state(ending: &Ending) -> String {
     }
 }
 
-/// Calls about the person while the pull went on.
+/// Calls about the person during the pull.
 fn during<'c>(pull: &Pull, calls: &'c [UpstreamCall]) -> impl Iterator<Item = &'c UpstreamCall> {
     let span = pull.begun_ms..=pull.ended_ms;
     let subject = pull.subject.clone();

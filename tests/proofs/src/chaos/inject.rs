@@ -1,4 +1,4 @@
-//! The storm: throws the die at every point the sandbox offers, does what it says, and writes it down.
+//! Fault injection: draws at every point of the sandbox, injects the drawn fault, and logs it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -15,11 +15,11 @@ use super::evidence::{Injection, Log};
 use super::plan::{Dice, Kind, Rates};
 use crate::caller::caller;
 
-/// Longest lateness of a webhook and longest time until a queue message comes again, before time is scaled.
+/// The longest delay of a webhook and of a duplicate queue message, before time is scaled.
 const LATE_MS: u64 = 60_000;
-/// Longest lateness of an upstream answer, before time is scaled: within what a function waits for.
+/// The longest delay of an answer of Metriport, before time is scaled; a function still waits for it.
 const ANSWER_LATE_MS: u64 = 4_000;
-/// Most calls or invocations that a kill lets pass before it strikes.
+/// Most calls or invocations that a planned kill lets pass.
 const KILL_SKIPS: u64 = 40;
 
 /// One call that reached the stand-in.
@@ -31,7 +31,7 @@ pub(super) struct UpstreamCall {
     pub(super) at_ms: i64,
 }
 
-/// A kill that waits for its moment.
+/// A planned kill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Strike {
     pub(super) kind: Kind,
@@ -40,7 +40,7 @@ pub(super) struct Strike {
     pub(super) skips: u64,
 }
 
-/// Faults, and what they did.
+/// The injected faults and their log.
 pub(super) struct Storm {
     dice: Dice,
     rates: Rates,
@@ -54,7 +54,7 @@ pub(super) struct Storm {
     killer: Killer,
 }
 
-/// Where a kill may strike: before or after a call, or an invocation, of a function.
+/// A point for a kill: before or after a call, or an invocation, of a function.
 pub(super) type Occasion = (Kind, &'static str);
 
 impl Storm {
@@ -73,7 +73,7 @@ impl Storm {
         })
     }
 
-    /// Puts itself at every point of a sandbox.
+    /// Installs itself at every point of a sandbox.
     pub(super) fn enter(self: &Arc<Self>, options: &mut SandboxOptions) {
         let faults = &mut options.faults;
         faults.killer = self.killer.clone();
@@ -85,18 +85,18 @@ impl Storm {
         faults.invocations = Some(Arc::new(move |invocation| storm.interfere(invocation)));
     }
 
-    /// From now on it blows, or no longer.
+    /// Turns the faults on or off, and drops the planned kills.
     pub(super) fn blow(&self, blows: bool) {
         self.blows.store(blows, Ordering::SeqCst);
         self.strikes().clear();
     }
 
-    /// One kill more, to strike when its moment has come.
+    /// Plans one more kill.
     pub(super) fn strike(&self, strike: Strike) {
         self.strikes().push(strike);
     }
 
-    /// A pull begins: every so many of them bring a kill.
+    /// Notes that a pull begins, and plans a kill for every `pulls_per_kill` pulls.
     pub(super) fn pull_begins(&self) {
         let number = self.begun.fetch_add(1, Ordering::SeqCst);
         let every = self.rates.pulls_per_kill;
@@ -104,7 +104,7 @@ impl Storm {
             return;
         }
         let pick = |count: usize| usize::try_from(self.dice.below(count as u64)).unwrap_or_default();
-        // All four ways in turn, so that none is left out in a short run.
+        // The four ways take turns, so that a short run uses each.
         let kind = Kind::KILLS
             .get(number as usize / every as usize % Kind::KILLS.len())
             .copied();
@@ -118,12 +118,12 @@ impl Storm {
         }
     }
 
-    /// What was injected; the log is empty afterwards.
+    /// Takes the injected faults; the log is empty afterwards.
     pub(super) fn injections(&self) -> Vec<Injection> {
         self.log.take()
     }
 
-    /// Every upstream call made about a patient.
+    /// Every call to Metriport about a patient.
     pub(super) fn calls(&self) -> Vec<UpstreamCall> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -136,17 +136,17 @@ impl Storm {
         self.strikes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often each occasion came so far.
+    /// The number of times that each occasion occurred so far.
     pub(super) fn occasions(&self) -> BTreeMap<Occasion, u64> {
         self.occasions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many kills still wait.
+    /// The number of planned kills.
     pub(super) fn waiting(&self) -> usize {
         self.strikes().len()
     }
 
-    /// Whether a kill strikes at this occasion.
+    /// Counts the occasion, and decides whether a kill happens at it.
     fn strikes_now(&self, kind: Kind, function: &'static str) -> bool {
         let mut occasions = self.occasions.lock().unwrap_or_else(PoisonError::into_inner);
         *occasions.entry((kind, function)).or_default() += 1;
@@ -229,7 +229,7 @@ impl Storm {
 
 struct AtAws(Arc<Storm>);
 
-/// The function behind an access key id; none for the host's own calls.
+/// The function behind an access key id; `None` for the host's own calls.
 fn function_of(access_key_id: Option<&str>) -> Option<&'static str> {
     let key = access_key_id?.strip_prefix("SANDBOX")?;
     NAMES
@@ -352,7 +352,7 @@ impl sandbox_metriport::Interceptor for AtUpstream {
     }
 }
 
-/// What may befall any call to the API.
+/// Faults of any call to the API.
 const OF_CALLS: [Kind; 9] = [
     Kind::UpstreamLatency,
     Kind::UpstreamLimited,
@@ -364,13 +364,13 @@ const OF_CALLS: [Kind; 9] = [
     Kind::ResetBefore,
     Kind::ResetAfter,
 ];
-/// What may befall the start of a query, besides.
+/// Additional faults of the start of a query.
 const OF_STARTS: [Kind; 2] = [Kind::WebhookBeforeAnswer, Kind::SourceLimited];
-/// What may befall a transfer.
+/// Faults of a transfer.
 const OF_TRANSFERS: [Kind; 3] = [Kind::LinkDead, Kind::ResetAfter, Kind::UpstreamTruncated];
 
 impl Storm {
-    /// What befalls a call.
+    /// Draws the fault of a call.
     fn fault_of(&self, operation: Operation) -> Option<Kind> {
         match operation {
             Operation::DownloadFile => self.throw(&OF_TRANSFERS),

@@ -1,10 +1,10 @@
-//! What a pull may come to: the published table, and whether one pull kept to it. Pure.
+//! The allowed endings of a pull (the published table), and the check of one pull against them. Pure.
 
 use std::collections::BTreeMap;
 
 use sandbox_metriport::Persona;
 
-/// How a pull ended, in the words of the table.
+/// The ending of a pull, in the words of the table.
 pub type State = &'static str;
 
 const COMPLETED: State = "completed";
@@ -15,22 +15,22 @@ const NO_SOURCE: State = "failed: no_source_answered";
 const LINK_REFUSED: State = "refused: patient_link_refused";
 const UNVERIFIED: State = "identity not verified";
 
-/// Most upstream calls of a pull beyond those it makes without faults.
+/// Most calls to Metriport of a pull beyond those it makes without faults.
 pub const EXTRA_CALLS_MAX: i64 = 20;
 
-/// A fault that may change what a pull comes to. Every other fault must leave no trace but time.
+/// A fault that may change how a pull ends. Every other fault may only cost time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hit {
-    /// Nothing that matters.
+    /// Not hit by a fault that matters.
     None,
     /// The start's answer was lost, or a process died between the intent to start and its result.
     StartUnknown,
-    /// The start was held up: by a 429, a connection that could not be made, or the death of a process.
+    /// The start was held up by a 429, a failed connection, or the death of a process.
     StartHeldUp,
     /// A source refused the query for its own limit.
     SourceLimited,
-    /// A source failed and was tried again, and a status that may have said so could not be read: a pull whose sources
-    /// have all ended waits for no status that does not come.
+    /// A source failed and was retried, and the status that reports the retry could not be read. A pull whose sources
+    /// have all ended does not wait for a further status.
     RetryUnread,
 }
 
@@ -43,7 +43,7 @@ impl Hit {
         Self::RetryUnread,
     ];
 
-    /// In the words of the table.
+    /// Its name in the table.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Hit {
     }
 }
 
-/// The states that a persona's pull may end in when it was hit so, besides those it may end in anyway.
+/// The states in which a persona's pull may end after this hit, in addition to those without a hit.
 #[must_use]
 pub const fn allowed(persona: Persona, hit: Hit) -> &'static [State] {
     match (persona, hit) {
@@ -90,48 +90,47 @@ pub fn table() -> Vec<String> {
     lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// What is known of one pull once all is over.
+/// The facts about one pull after the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// Whose networks.
+    /// The persona of its networks.
     pub persona: Persona,
-    /// How it ended.
+    /// Its ending.
     pub state: String,
-    /// What hit it.
+    /// Its hits.
     pub hits: Vec<Hit>,
-    /// Network queries that upstream began for it.
+    /// Network queries that Metriport began for it.
     pub upstream_queries: usize,
-    /// Whether it was accepted: a pull that was refused must have begun nothing.
+    /// Whether it was accepted; a refused pull must not have begun a query.
     pub accepted: bool,
-    /// Whether a record that it promises is there, with the bytes it promises.
+    /// Whether a promised record is stored with the promised bytes.
     pub intact: bool,
     /// Whether the timeline shows that a start was tried.
     pub tried: bool,
-    /// Its timeline in short: milliseconds since the acceptance, and what happened.
+    /// Its timeline in short: milliseconds since the acceptance, and the events.
     pub story: String,
-    /// Upstream calls made for it.
+    /// Calls to Metriport made for it.
     pub calls: i64,
-    /// Upstream calls that a pull of this persona makes without faults.
+    /// Calls to Metriport of this persona's pull without faults.
     pub calls_usual: i64,
 }
 
-/// A promise that was not kept.
+/// A broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Breach {
     /// The state is not in the table.
     State,
-    /// More than one query upstream, or one for a pull that was refused.
+    /// More than one query at Metriport, or one for a refused pull.
     Doubled,
-    /// A query that nothing stood in the way of was not begun; or the record is not there.
+    /// A query was not begun without a fault that explains it, or the record is missing.
     Lost,
-    /// It did not end.
+    /// The pull did not end.
     Hung,
     /// Too many calls.
     Calls,
 }
 
 impl Breach {
-    /// Its word.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -162,7 +161,7 @@ impl Facts {
         }
     }
 
-    /// Every promise this pull broke.
+    /// Every promise that this pull broke.
     #[must_use]
     pub fn breaches(&self) -> Vec<Breach> {
         let ambiguous = self.hits.contains(&Hit::StartUnknown);
@@ -187,7 +186,7 @@ impl Facts {
             .collect()
     }
 
-    /// Upstream calls beyond the usual ones.
+    /// Calls to Metriport beyond the usual ones.
     #[must_use]
     pub const fn extra_calls(&self) -> i64 {
         let extra = self.calls - self.calls_usual;
@@ -195,7 +194,7 @@ impl Facts {
     }
 }
 
-/// How many pulls are of each kind, by a word.
+/// Counts equal keys.
 pub fn tally<K: Ord>(keys: impl IntoIterator<Item = K>) -> BTreeMap<K, usize> {
     keys.into_iter().fold(BTreeMap::new(), |mut tally, key| {
         *tally.entry(key).or_default() += 1;

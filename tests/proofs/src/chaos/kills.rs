@@ -1,5 +1,5 @@
-//! `proofs kills`: one pull for each place at which a process can die. In a calm pull every call and every invocation
-//! of every function is counted; then each of them is the moment of one kill in a pull of its own.
+//! `proofs kills`: one pull for each point at which a process can die. A pull without faults counts every call and
+//! every invocation of every function. Each of them is then the moment of one kill, in its own pull.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -15,19 +15,15 @@ use super::plan::Rates;
 use super::{Guest, drain, facts, invite, next, sandbox};
 use crate::cli::KillsArgs;
 
-/// What came of one kill.
+/// The result of one kill.
 struct Outcome {
     strike: Strike,
-    /// Whether it struck: some occasions come only when time runs so.
+    /// Whether it happened: some occasions depend on timing.
     struck: bool,
     facts: Facts,
     strays: usize,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a sandbox does not start, or a promise was broken.
 pub(crate) async fn kills(args: &KillsArgs) -> Result<(), String> {
     let places = strikes(args).await?;
     let every = usize::try_from(args.every.max(1)).unwrap_or(1);
@@ -37,7 +33,7 @@ pub(crate) async fn kills(args: &KillsArgs) -> Result<(), String> {
     report(args, &outcomes)
 }
 
-/// Every place of a calm pull at which to kill.
+/// Every point of a pull without faults, each as a planned kill.
 async fn strikes(args: &KillsArgs) -> Result<VecDeque<Strike>, String> {
     let storm = Storm::new(args.seed, Rates::CALM, args.scale);
     let sandbox = sandbox(&args.weather(), &storm).await?;
@@ -71,7 +67,7 @@ async fn pull(args: &KillsArgs, sandbox: &Sandbox, subject: &str) -> Result<supe
     Ok(invite(&args.weather(), sandbox, &guest)?.pull(true).await)
 }
 
-/// One kill after the other, in a sandbox of its own: a kill takes all processes of a function.
+/// Makes one kill after the other in its own sandbox, because a kill takes all processes of a function.
 async fn work(args: &KillsArgs, number: u32, waiting: &Mutex<VecDeque<Strike>>) -> Result<Vec<Outcome>, String> {
     let storm = Storm::new(args.seed, Rates::CALM, args.scale);
     let sandbox = sandbox(&args.weather(), &storm).await?;
@@ -91,6 +87,7 @@ async fn one(
 ) -> Result<Outcome, String> {
     storm.strike(strike.clone());
     let pulled = pull(args, sandbox, &format!("killed-{worker}-{number}")).await?;
+    // Read before `blow`, which drops planned kills.
     let struck = storm.waiting() == 0;
     storm.blow(false);
     drain(&args.weather(), sandbox).await?;

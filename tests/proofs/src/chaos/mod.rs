@@ -1,7 +1,7 @@
-//! `proofs chaos`: many whole pulls over real processes while everything that can go wrong does, and a verdict on each.
+//! `proofs chaos`: many whole pulls over real processes with injected faults of every kind, and a verdict on each pull.
 //!
-//! Time is scaled by dividing durations, never by touching clocks. The seed decides the persons and throws the die;
-//! which occasion gets which number depends on how the processes run, so a seed names a storm and not a script.
+//! Time is scaled by dividing durations, never by touching clocks. The seed decides the persons and the random numbers.
+//! Which occasion gets which number depends on the timing of the processes, so a seed does not repeat a run exactly.
 
 mod evidence;
 mod facts;
@@ -36,27 +36,23 @@ use person::{Person, Pull};
 use plan::{Dice, Rates};
 use report::Report;
 
-/// How long a person waits for anything, before time is scaled: longer than a record may take after the longest wait
-/// for an unknown start.
+/// How long a person waits for any step, before time is scaled: longer than an unknown start and the record after it
+/// may take.
 const BOUND: Duration = Duration::from_secs(4 * 3600);
-/// How long somebody waits whose proofing never counts, before time is scaled.
+/// How long a person waits whose proofing never counts, before time is scaled.
 const DOUBT: Duration = Duration::from_secs(120);
-/// How long the queues may take to be worked off at the end, before time is scaled: a message whose process was killed
-/// comes back after its visibility timeout, an hour and a half for a transfer.
+/// How long the queues may take to empty at the end, before time is scaled. The message of a killed process is
+/// redelivered after its visibility timeout, an hour and a half for a transfer.
 const DRAIN: Duration = Duration::from_secs(2 * 3600);
-/// How often it is looked whether they are.
+/// How often the queues are polled.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Most pulls of one person.
 const PULLS_MAX: u64 = 3;
-/// Of so many persons one is refused at the link, and one is proofed as somebody else; the rest get records.
+/// One in this many persons is refused at the link, and one is proofed as another person; the rest get to pull.
 const ODD_ONE_IN: u64 = 40;
-/// One webhook or file in so many has a given unusual shape.
+/// One in this many webhooks or files has an unusual shape.
 const VARIED_ONE_IN: u64 = 8;
 
-/// Runs the command.
-///
-/// # Errors
-/// When the sandbox does not start, or a promise was broken.
 pub(crate) async fn chaos(args: &ChaosArgs) -> Result<(), String> {
     let begun = Instant::now();
     let storm = Storm::new(args.seed, rates(args), args.scale);
@@ -110,7 +106,7 @@ fn options(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<SandboxOptions, Strin
     Ok(options)
 }
 
-/// First one person of each kind in a calm, to know what a pull usually costs; then the storm.
+/// First one person of each kind pulls without faults, to measure the usual cost; then the faults begin.
 async fn whole(args: &ChaosArgs, sandbox: &Sandbox, storm: &Arc<Storm>) -> Result<Report, String> {
     let calm = crowd(args, sandbox, storm, calm_persons()).await?;
     drain(args, sandbox).await?;
@@ -120,6 +116,7 @@ async fn whole(args: &ChaosArgs, sandbox: &Sandbox, storm: &Arc<Storm>) -> Resul
         sandbox.stand_in().vary(Variants::OneIn(VARIED_ONE_IN));
     }
     let pulled = crowd(args, sandbox, storm, persons(args)).await?;
+    // Faults end before the drain, so that retries and redeliveries can finish.
     storm.blow(false);
     drain(args, sandbox).await?;
     let injections = storm.injections();
@@ -129,7 +126,7 @@ async fn whole(args: &ChaosArgs, sandbox: &Sandbox, storm: &Arc<Storm>) -> Resul
     Ok(Report::new(args, facts, strays, (&injections, sandbox)))
 }
 
-/// Who pulls, and how often.
+/// A person of the run, and the number of their pulls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Guest {
     subject: String,
@@ -146,12 +143,12 @@ fn calm_persons() -> Vec<Guest> {
     Persona::ALL.iter().map(guest).collect()
 }
 
-/// Whether no pull of this persona is ever accepted.
+/// Whether a pull of this persona is never accepted.
 const fn is_odd(persona: Persona) -> bool {
     matches!(persona, Persona::WrongExternalId | Persona::OtherPerson)
 }
 
-/// The persons of a storm, as the seed says.
+/// The persons of a chaos run, drawn by the seed.
 fn persons(args: &ChaosArgs) -> Vec<Guest> {
     let (dice, mut guests, mut left) = (Dice::new(args.seed ^ 0x9e37_79b9), Vec::new(), args.pulls);
     while left > 0 {
@@ -180,7 +177,7 @@ fn persona(dice: &Dice) -> Persona {
     }
 }
 
-/// Lets them all pull, so many at once.
+/// Lets all persons pull, `at_once` at a time.
 async fn crowd(args: &ChaosArgs, sandbox: &Sandbox, storm: &Storm, guests: Vec<Guest>) -> Result<Vec<Pull>, String> {
     let mut waiting = VecDeque::with_capacity(guests.len());
     for guest in guests {
@@ -191,7 +188,7 @@ async fn crowd(args: &ChaosArgs, sandbox: &Sandbox, storm: &Storm, guests: Vec<G
     Ok(join_all(seats).await.into_iter().flatten().collect())
 }
 
-/// One seat: person after person, pull after pull.
+/// One worker: person after person, pull after pull.
 async fn sit(storm: &Storm, waiting: &Mutex<VecDeque<(Person, u32)>>) -> Vec<Pull> {
     let mut pulled = Vec::new();
     while let Some((person, pulls)) = next(waiting) {
@@ -203,7 +200,7 @@ async fn sit(storm: &Storm, waiting: &Mutex<VecDeque<(Person, u32)>>) -> Vec<Pul
     pulled
 }
 
-/// Whoever, or whatever, is next.
+/// Takes the next entry.
 fn next<T>(waiting: &Mutex<VecDeque<T>>) -> Option<T> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
@@ -219,7 +216,7 @@ fn invite(args: &ChaosArgs, sandbox: &Sandbox, guest: &Guest) -> Result<Person, 
     })
 }
 
-/// Waits until no queue holds anything, and nothing runs.
+/// Waits until the queues are empty and no function runs.
 async fn drain(args: &ChaosArgs, sandbox: &Sandbox) -> Result<(), String> {
     let (begun, bound) = (Instant::now(), DRAIN / args.scale.max(1));
     let mut ticks = tokio::time::interval(LOOK_EVERY);
@@ -235,7 +232,7 @@ async fn drain(args: &ChaosArgs, sandbox: &Sandbox) -> Result<(), String> {
     }
 }
 
-/// Queues that hold something, and how much.
+/// Queues that are not empty, with the number of their messages.
 pub(crate) fn busy(sandbox: &Sandbox) -> Vec<String> {
     let depths = sandbox.aws().queues().depths();
     let sources = depths.iter().filter(|(name, _)| !name.ends_with("DeadLetters"));

@@ -1,5 +1,5 @@
-//! One person under faults, with the app a careful developer would write: what got no answer is sent again under the
-//! same `Idempotency-Key`, what is busy is asked again when it says so, and whatever the next action is, is done.
+//! One person under faults, with the app that a careful developer would write. It repeats an unanswered request under
+//! the same `Idempotency-Key`, retries a busy one when `Retry-After` allows, and follows every next action.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use shared::clock;
 use tokio::time::Instant;
 
-/// How often an app asks, at most.
+/// The app's polling interval.
 const ASK_EVERY: Duration = Duration::from_millis(120);
 
 /// A person who pulls.
@@ -22,17 +22,17 @@ pub(super) struct Person {
     pub(super) persona: Persona,
     pub(super) app: App,
     pub(super) browser: Browser,
-    /// How long anything may take before it counts as hung.
+    /// How long a step may take before it counts as hung.
     pub(super) bound: Duration,
-    /// How long somebody whose proofing can never count is waited for.
+    /// How long a person waits whose proofing can never count.
     pub(super) doubt: Duration,
 }
 
-/// One pull, from the first request to its end, in real milliseconds since the epoch.
+/// One pull from its first request to its end, in real milliseconds since the epoch.
 pub(super) struct Pull {
     pub(super) subject: String,
     pub(super) persona: Persona,
-    /// Whether it is the person's first, which includes the proofing.
+    /// Whether it is the person's first pull, which includes the proofing.
     pub(super) first: bool,
     pub(super) begun_ms: i64,
     pub(super) ended_ms: i64,
@@ -40,7 +40,7 @@ pub(super) struct Pull {
 }
 
 impl Pull {
-    /// The run it became, if it was accepted and ended.
+    /// The id of its run, if it was accepted and ended.
     pub(super) fn run(&self) -> Option<&str> {
         match &self.ending {
             Ending::Run(ended) => Some(&ended.id),
@@ -49,26 +49,26 @@ impl Pull {
     }
 }
 
-/// How a pull ended, as the app saw it.
+/// The ending of a pull, as the app saw it.
 pub(super) enum Ending {
-    /// The pull was accepted and came to an end.
+    /// The pull was accepted and ended.
     Run(Box<Ended>),
-    /// The API refused, with this code, and no next action of ours helps.
+    /// The API refused with this code, and the app has no next action.
     Refused(String),
     /// The proofing never counted.
     Unverified,
-    /// Nothing more happened within the bound.
+    /// This step did not end within the bound.
     Hung(&'static str),
 }
 
-/// A pull that came to its end.
+/// A pull that ended.
 pub(super) struct Ended {
     pub(super) id: String,
     pub(super) status: String,
     pub(super) reason: String,
-    /// What the record's own state is; empty if there is none.
+    /// The state of its record; empty without a record.
     pub(super) record: String,
-    /// Whether the bytes behind the record's link are the ones it promises; `true` where there is no link.
+    /// Whether the downloaded bytes are those that the record promises; `true` without a link.
     pub(super) intact: bool,
     pub(super) timeline: Vec<Value>,
 }
@@ -82,7 +82,7 @@ enum Stop {
 type Step<T> = Result<T, Stop>;
 
 impl Person {
-    /// One pull; the identity is verified first where it is not yet.
+    /// One pull; verifies the identity first if necessary.
     pub(super) async fn pull(&self, first: bool) -> Pull {
         let begun_ms = clock::now().millis();
         let ending = match self.whole().await {
@@ -127,8 +127,7 @@ impl Person {
         expect(linked, 200).map(drop)
     }
 
-    /// Whether the identity is verified in the end. One that was refused may be followed by that of a page that was
-    /// passed as well.
+    /// Whether the identity becomes verified. After a refused identity, that of another passed page may still count.
     async fn verify(&self, refused: bool) -> Step<bool> {
         let begun = Instant::now();
         let mut passed = refused.then_some(begun);
@@ -141,14 +140,14 @@ impl Person {
                 }
                 "pending" | "confirming" if passed.is_some() => pause(ASK_EVERY).await,
                 "patient_changing" => self.link().await?,
-                // Not started, expired, or pending with a page that was never seen: a new page.
+                // Not started, expired, or pending with a page that was not passed: open a new page.
                 _ => passed = self.pass_identity_page().await?.then(Instant::now),
             }
         }
         Err(Stop::Hung("identity"))
     }
 
-    /// Whoever is proofed as somebody else waits in vain, and not for long.
+    /// A person who is proofed as another person never becomes verified, so their app waits only a short time.
     fn patience(&self) -> Duration {
         if self.persona == Persona::OtherPerson {
             self.doubt
@@ -170,7 +169,7 @@ impl Person {
         }
     }
 
-    /// Passes a challenge and starts; an accepted pull's id. A challenge that grew old is passed anew.
+    /// Passes a challenge, starts the pull and returns its id. An expired challenge is replaced.
     async fn start(&self) -> Step<String> {
         let begun = Instant::now();
         while begun.elapsed() < self.bound {
@@ -186,7 +185,7 @@ impl Person {
         Err(Stop::Hung("start"))
     }
 
-    /// What a passed challenge lets ask; `None` if its page was not to be had, or the identity is another by now.
+    /// Passes a challenge and returns the query that it allows; `None` if the page failed or the identity was rejected.
     async fn challenge(&self) -> Step<Option<QueryAsk>> {
         let body = json!({ "redirectUrl": AAL2_RETURN });
         let opened = self.post("/v1/aal2-challenges", &body, None, "challenge").await?;
@@ -216,7 +215,7 @@ impl Person {
         Err(Stop::Hung("run"))
     }
 
-    /// The record of a run that has one: its state, and whether its bytes are what it says.
+    /// The state of a run's record, if it has one, and whether its bytes are those that it promises.
     async fn record(&self, run: &Reply) -> Step<(String, bool)> {
         if run.text("/next/action") != "read_record" {
             return Ok((String::new(), true));
@@ -228,7 +227,7 @@ impl Person {
             if link.is_empty() {
                 return Ok((status, true));
             }
-            // The link lives a minute and its transfer may meet a fault: a new one is minted for each look.
+            // The link lives a minute and its transfer may meet a fault, so each attempt mints a new link.
             if let Some((bytes, digest)) = self.download(&link).await {
                 let intact = bytes == record.number("/bytes") && digest == record.text("/sha256");
                 return Ok((status, intact));
@@ -256,7 +255,7 @@ impl Person {
         expect(found, 200)
     }
 
-    /// Sends a request until it has an answer that counts, always under one key.
+    /// Repeats a request under one key until it gets a definite answer.
     async fn post(&self, path: &str, body: &Value, session: Option<&str>, place: &'static str) -> Step<Reply> {
         let key = clock::new_id().to_string();
         self.insist(place, async || {
@@ -282,7 +281,7 @@ impl Person {
         Err(Stop::Hung(place))
     }
 
-    /// No two persons of a run are alike to Metriport, which would take them for one patient.
+    /// All persons of a run differ for Metriport; it would merge equal persons into one patient.
     fn demographics(&self) -> Value {
         let sum = self
             .subject
@@ -303,16 +302,16 @@ impl Person {
     }
 }
 
-/// A name made of a subject's digits.
+/// A last name made of the subject's bytes.
 fn letters(subject: &str) -> String {
     let letters = subject.bytes().map(|byte| char::from(b'a' + byte % 26));
     format!("Q{}", letters.collect::<String>())
 }
 
-/// Whether the same request may be answered otherwise a little later.
+/// Whether a retry of the same request may succeed.
 fn is_passing(reply: &Reply) -> bool {
     let code = reply.code();
-    // A run that the clock has ended may hold its lock until somebody writes that down.
+    // A run that has expired by the clock may hold its lock until a process writes the expiry.
     let codes = [
         "patient_changing",
         "state_changed",

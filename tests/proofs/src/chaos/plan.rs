@@ -1,4 +1,5 @@
-//! Which fault comes when: a seeded die and the share of each kind. Nothing here knows what a fault does.
+//! When each fault occurs: a seeded random generator and the share of each kind. The effects of the faults are
+//! elsewhere.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,17 +10,17 @@ use rand_chacha::ChaCha8Rng;
 /// A kind of fault, as it is counted and printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// A webhook that never arrives; Metriport counts it as failed.
+    /// A webhook never arrives; Metriport counts it as failed.
     WebhookDropped,
-    /// A webhook that arrives twice.
+    /// A webhook arrives twice.
     WebhookDoubled,
-    /// A webhook that is late, so that others overtake it.
+    /// A webhook is late, so that others overtake it.
     WebhookDelayed,
-    /// A webhook that arrives, whose 200 is lost: Metriport counts it as failed and replays it.
+    /// A webhook arrives and its 200 is lost: Metriport counts it as failed and replays it.
     WebhookAnswerLost,
-    /// A start whose answer is held back until its webhooks are through.
+    /// The answer to a start is held back until its webhooks have arrived.
     WebhookBeforeAnswer,
-    /// An upstream answer that is late.
+    /// An answer of Metriport is late.
     UpstreamLatency,
     /// 429 of the per-operation limiter: text, with `Retry-After`.
     UpstreamLimited,
@@ -33,36 +34,35 @@ pub enum Kind {
     UpstreamErrorAfter,
     /// 504 of the gateway after the effect.
     UpstreamTimeout,
-    /// 200 whose JSON breaks off, after the effect.
+    /// 200 with truncated JSON, after the effect.
     UpstreamTruncated,
     /// The connection ends before the effect.
     ResetBefore,
     /// The connection ends after the effect.
     ResetAfter,
-    /// A record link that answers 403.
+    /// A record link answers 403.
     LinkDead,
-    /// A queue message delivered twice.
+    /// A queue message is delivered twice.
     QueueDuplicate,
-    /// A request that DynamoDB throttles.
+    /// DynamoDB throttles a request.
     TableThrottled,
-    /// A request to AWS that fails with 500 or 503.
+    /// A request to AWS fails with 500.
     AwsError,
-    /// A request to AWS that is lost before its effect.
+    /// A request to AWS is lost before its effect.
     AwsLostBefore,
-    /// A request to AWS whose answer is lost.
+    /// A request to AWS has its effect, and its answer is lost.
     AwsLostAfter,
-    /// A process killed before one of its calls is forwarded.
+    /// A process is killed before one of its calls is forwarded.
     KilledBeforeCall,
-    /// A process killed after one of its calls had its effect.
+    /// A process is killed after one of its calls had its effect.
     KilledAfterCall,
-    /// A process killed before it takes an invocation.
+    /// A process is killed before it takes an invocation.
     KilledBeforeInvocation,
-    /// A process killed after its work, before its reply counts.
+    /// A process is killed after its work, before its reply counts.
     KilledAfterInvocation,
 }
 
 impl Kind {
-    /// All of them.
     pub const ALL: [Self; 25] = [
         Self::WebhookDropped,
         Self::WebhookDoubled,
@@ -91,7 +91,6 @@ impl Kind {
         Self::KilledAfterInvocation,
     ];
 
-    /// The four ways to kill.
     pub const KILLS: [Self; 4] = [
         Self::KilledBeforeCall,
         Self::KilledAfterCall,
@@ -99,7 +98,6 @@ impl Kind {
         Self::KilledAfterInvocation,
     ];
 
-    /// Its name in the table.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -132,22 +130,22 @@ impl Kind {
     }
 }
 
-/// How often each kind comes, as a share of the occasions it has: of the webhooks, of the upstream calls, of the calls
-/// to AWS, of the queue messages.
+/// The frequency of each kind, as a share of its occasions: webhooks, calls to Metriport, calls to AWS, or queue
+/// messages.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
-    /// Of all webhooks, replays included.
+    /// Share of all webhooks, replays included.
     pub webhooks_dropped: f64,
-    /// Of all webhooks.
+    /// Share of all webhooks.
     pub webhooks_doubled: f64,
-    /// Multiplies the share of every other kind; 0 is a calm sea.
+    /// Factor for the share of every other kind; 0 means no other faults.
     pub others: f64,
-    /// Pulls per killed process; 0 kills none.
+    /// Pulls per killed process; 0 turns kills off.
     pub pulls_per_kill: u32,
 }
 
 impl Rates {
-    /// None at all.
+    /// Without faults.
     pub const CALM: Self = Self {
         webhooks_dropped: 0.0,
         webhooks_doubled: 0.0,
@@ -178,7 +176,7 @@ impl Rates {
             | Kind::ResetAfter => 0.01,
             Kind::TableThrottled => 0.005,
             Kind::AwsError | Kind::AwsLostBefore | Kind::AwsLostAfter => 0.001,
-            // Kills are counted out, not diced.
+            // Kills are planned by the number of pulls and not drawn.
             Kind::KilledBeforeCall
             | Kind::KilledAfterCall
             | Kind::KilledBeforeInvocation
@@ -188,11 +186,11 @@ impl Rates {
     }
 }
 
-/// A seeded die. The same seed throws the same numbers; which occasion gets which depends on how the processes run.
+/// A seeded random generator. The same seed gives the same numbers; the timing of the processes decides which occasion
+/// gets which.
 pub struct Dice(Mutex<ChaCha8Rng>);
 
 impl Dice {
-    /// A die with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(ChaCha8Rng::seed_from_u64(seed)))
@@ -202,7 +200,7 @@ impl Dice {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number from 0 to below `sides`; 0 for no sides.
+    /// A number from 0 to below `sides`; 0 if `sides` is 0.
     #[must_use]
     pub fn below(&self, sides: u64) -> u64 {
         if sides == 0 {
@@ -212,7 +210,7 @@ impl Dice {
         }
     }
 
-    /// At most one of these kinds, each with its share; the shares must not exceed 1 together.
+    /// At most one of these kinds, each with its share; the sum of the shares must not exceed 1.
     #[must_use]
     pub fn one_of(&self, rates: &Rates, kinds: &[Kind]) -> Option<Kind> {
         let mut left: f64 = self.rng().random();

@@ -1,4 +1,4 @@
-//! What the command prints: the seed, the scale, the storm, the verdict.
+//! The output of the command: seed, scale, faults, verdict.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use super::judge::{self, Breach, EXTRA_CALLS_MAX, Facts, tally};
 use super::plan::Kind;
 use crate::cli::ChaosArgs;
 
-/// The verdict on a storm.
 pub(super) struct Report {
     seed: u64,
     scale: u32,
@@ -45,7 +44,8 @@ impl Report {
         }
     }
 
-    /// How many promises were broken. A storm in which a kind of fault never came has shown nothing about it.
+    /// The number of broken promises. A kind of fault that never occurred counts as one, because the run proves nothing
+    /// about it.
     pub(super) fn breaches(&self) -> usize {
         let of_pulls = self.facts.iter().map(|facts| facts.breaches().len()).sum::<usize>();
         let letters = self.dead_letters.values().sum::<usize>();
@@ -53,7 +53,7 @@ impl Report {
         of_pulls + self.strays.runs + self.strays.queries + letters + busy + self.absent().len()
     }
 
-    /// Kinds of faults that never came, in a storm long enough for all of them.
+    /// Kinds of faults that never occurred, if the run was long enough for all of them.
     fn absent(&self) -> Vec<&'static str> {
         if self.calm || self.facts.len() < ENOUGH_PULLS {
             return Vec::new();
@@ -62,7 +62,6 @@ impl Report {
         absent.map(|kind| kind.name()).collect()
     }
 
-    /// The whole as text.
     pub(super) fn text(&self, took: Duration) -> String {
         let parts = [
             vec![self.head(took)],
@@ -76,7 +75,7 @@ impl Report {
         parts.concat().join("\n")
     }
 
-    /// What was done, and how long it took.
+    /// The parameters of the run and its duration.
     pub(super) fn head(&self, took: Duration) -> String {
         format!(
             "{} pulls, seed {}, time scale {} (a minute is {} ms), {} s in all",
@@ -88,7 +87,7 @@ impl Report {
         )
     }
 
-    /// What came of the pulls.
+    /// The results of the pulls.
     pub(super) fn pulls(&self) -> Vec<String> {
         let parts = [
             titled("What the pulls came to", self.states()),
@@ -125,7 +124,7 @@ impl Report {
         counted.collect()
     }
 
-    /// The first pulls that broke a promise, and what happened to them.
+    /// The first pulls that broke a promise or came near to too many calls, with their timelines.
     fn stories(&self) -> Vec<String> {
         let broken = self.facts.iter().filter(|facts| !facts.breaches().is_empty());
         let dearest = self
@@ -197,10 +196,9 @@ impl Report {
     }
 }
 
-/// Most stories told.
 const STORIES_MAX: usize = 12;
 
-/// So many pulls meet every kind of fault.
+/// With this many pulls, every kind of fault occurs.
 const ENOUGH_PULLS: usize = 500;
 
 fn or_none(list: &str) -> &str {

@@ -1,6 +1,8 @@
 //! `proofs rotation`: persons pull while Metriport makes new webhook keys and signs with them at once, and while API
-//! keys are replaced. What is refused until the new key is stored must all come again by replays, nothing may be
-//! refused afterwards, and the key before must stop counting when its time is over.
+//! keys are replaced. It shows three things:
+//! - replays bring every webhook that was refused before the new key was stored
+//! - afterwards webhooks are accepted
+//! - the previous key stops counting when its time is over
 
 mod operator;
 mod verdict;
@@ -26,13 +28,13 @@ use verdict::Verdict;
 /// Options of `rotation`.
 #[derive(Debug, Clone, Args)]
 pub struct RotationArgs {
-    /// How many pulls at least; they go on for as long as keys are changed.
+    /// Least number of pulls; persons keep pulling while keys are changed.
     #[arg(long, default_value_t = 100)]
     pub pulls: u32,
     /// How often both keys are changed.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub rotations: u32,
-    /// How long the webhook key before still counts, in minutes before time is scaled.
+    /// How long the previous webhook key still counts, in minutes before time is scaled.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=60))]
     pub window_mins: u64,
     /// Seed of the persons.
@@ -41,10 +43,10 @@ pub struct RotationArgs {
     /// Divides every duration, ours and the stand-in's.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub scale: u32,
-    /// How many persons at once.
+    /// Number of persons at once.
     #[arg(long, default_value_t = 8)]
     pub at_once: u32,
-    /// Print what the functions log.
+    /// Print the functions' logs.
     #[arg(long)]
     pub logs: bool,
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
@@ -53,7 +55,7 @@ pub struct RotationArgs {
 }
 
 impl RotationArgs {
-    /// The same sandbox and persons as for `chaos`, in a calm.
+    /// The sandbox and persons of `chaos`, without faults.
     fn weather(&self) -> ChaosArgs {
         ChaosArgs {
             pulls: self.pulls,
@@ -68,10 +70,6 @@ impl RotationArgs {
     }
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the sandbox does not start, or a promise was broken.
 pub(crate) async fn rotation(args: &RotationArgs) -> Result<(), String> {
     let begun = Instant::now();
     let weather = args.weather();
@@ -95,7 +93,7 @@ pub(crate) async fn rotation(args: &RotationArgs) -> Result<(), String> {
     }
 }
 
-/// First a calm, to know what a pull usually costs; then pulls for as long as keys are changed.
+/// First pulls without a change of keys, to measure the usual cost; then pulls for as long as keys are changed.
 async fn whole(
     args: &RotationArgs,
     weather: &ChaosArgs,
@@ -108,7 +106,7 @@ async fn whole(
     let (mut operator, (done, is_done)) = (Operator::new(args, sandbox)?, watch::channel(false));
     let work = async {
         let changes = operator.change_keys(args.rotations).await;
-        // Whoever still pulls comes to an end, whatever the operator met.
+        // Sent even after an error of the operator, so that the persons stop pulling.
         done.send_replace(true);
         changes
     };
@@ -124,7 +122,7 @@ async fn whole(
     Ok((Report::new(weather, of_pulls, strays, (&[], sandbox)), verdict))
 }
 
-/// As many pulls as asked for, and then more, a few at a time, until the keys are changed.
+/// Makes the requested pulls, and then more, a few at a time, until the keys are changed.
 async fn keep_pulling(
     weather: &ChaosArgs,
     sandbox: &Sandbox,

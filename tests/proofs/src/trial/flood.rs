@@ -1,4 +1,4 @@
-//! One person who asks for more than they need, as fast as they can.
+//! One person who sends more requests than an app needs, as fast as possible.
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -11,16 +11,16 @@ use super::target::Target;
 use crate::asking::{Refusals, expect, listed, pass_gateway, refusal};
 use crate::verified::{VerifiedPerson, record_body};
 
-/// Requests on their way.
+/// Requests at once.
 const AT_ONCE: usize = 4;
-/// One request in so many may get past the person's share at most.
+/// At most one request in this many may get past the person's share.
 const PASSED_ONE_IN: u64 = 10;
 /// The refusals of a person's own share.
 const OF_ONES_OWN: [&str; 2] = ["too_many_open", "too_many_requests"];
-/// The refusal that everybody meets once the calls of everybody are used up.
+/// The refusal for every person once the shared calls are used up.
 const OF_ALL: &str = "upstream_busy";
 
-/// Records that are all different, of one person.
+/// Asks for many different records of one person.
 pub(super) async fn records(target: &Target, requests: usize) -> Result<Finding, String> {
     let person = target.person(3);
     let app = target.app(&person, &json!({}))?;
@@ -32,7 +32,7 @@ pub(super) async fn records(target: &Target, requests: usize) -> Result<Finding,
     Ok(judge("flood of records", "too_many_open", served, &refusals))
 }
 
-/// Identity sessions, of which each supersedes the one before.
+/// Opens many identity sessions, each of which supersedes the one before.
 pub(super) async fn sessions(target: &Target, requests: usize) -> Result<Finding, String> {
     let person = target.person(4);
     let app = target.app(&person, &json!({}))?;
@@ -44,7 +44,7 @@ pub(super) async fn sessions(target: &Target, requests: usize) -> Result<Finding
     Ok(judge("flood of sessions", "too_many_requests", served, &refusals))
 }
 
-/// Sends so many requests; how many were served, and the refusals of the others.
+/// Sends this many requests; returns the number of served ones, and the refusals of the others.
 async fn flood<F>(requests: usize, app: &App, ask: F) -> Result<(u64, Refusals), String>
 where
     F: AsyncFn(&App, usize) -> Result<Reply, NoReply>,
@@ -62,7 +62,7 @@ where
     Ok((served, refusals))
 }
 
-/// Refused is a flood of which the person's own share stops nearly all, before it uses up what others share.
+/// A flood counts as refused if the person's own share stops nearly all of it, before it uses up the shared calls.
 fn judge(name: &'static str, code: &'static str, served: u64, refusals: &Refusals) -> Finding {
     let sent = served + refusals.values().sum::<u64>();
     let own = OF_ONES_OWN.iter().filter_map(|code| refusals.get(*code));

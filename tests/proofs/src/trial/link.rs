@@ -1,4 +1,5 @@
-//! Links that meet another person's patient. All are refused with one code; the time of the refusal must not say more.
+//! Links that conflict with another person's patient. All are refused with one code; the time of the refusal must not
+//! reveal more.
 
 use std::time::Duration;
 
@@ -12,24 +13,24 @@ use super::target::{Person, Target};
 use crate::asking::{is_throttled, refusal, retry_after};
 
 const CODE: &str = "patient_link_refused";
-/// The number of the first person who links. Each person of a trial has another.
+/// The number of the first person who links; the persons of a trial have different numbers.
 const FIRST: usize = 10;
-/// Times that differ by less are alike: what a machine needs for a call more or less.
+/// Times that differ by less are alike: a call more or less on the local machine makes that difference.
 const ALIKE: Duration = Duration::from_millis(25);
-/// How often a link is sent again that was refused for now.
+/// Most tries of a link that is refused with 429.
 const TRIES: u32 = 10;
 
-/// Times of links: of those that are made, and of the two kinds that meet another person's patient.
+/// Times of successful links, and of the two kinds of conflicting links.
 #[derive(Debug, Default)]
 struct Times {
     linked: Vec<Duration>,
     same_person: Vec<Duration>,
     same_id: Vec<Duration>,
-    /// Answers to a conflict that were another than the one.
+    /// Wrong answers to a conflict.
     other: Vec<String>,
 }
 
-/// Compares links that are refused for a conflict with links that are made.
+/// Compares links that are refused for a conflict with links that succeed.
 pub(super) async fn conflicts(target: &Target, links: usize) -> Result<Finding, String> {
     let mut times = Times::default();
     for number in (0..links).map(|number| FIRST + 3 * number) {
@@ -49,7 +50,7 @@ pub(super) async fn conflicts(target: &Target, links: usize) -> Result<Finding, 
 }
 
 impl Times {
-    /// Keeps an answer that is not the one to a conflict; how long it took.
+    /// Keeps a wrong answer to a conflict; returns the time of the answer.
     fn judge_answer(&mut self, (code, took): (Option<String>, Duration)) -> Duration {
         if code.as_deref() != Some(CODE) {
             self.other.push(code.unwrap_or_else(|| "linked".to_owned()));
@@ -58,7 +59,8 @@ impl Times {
     }
 }
 
-/// Another person of the issuer, who goes by the owner's names and birth date, and perhaps by the owner's id upstream.
+/// Links another person of the issuer with the owner's names and birth date, and optionally with the owner's external
+/// id.
 async fn conflict(
     target: &Target,
     owner: &Person,
@@ -73,7 +75,7 @@ async fn conflict(
     link(&target.app(&stranger, &json!({ "member": member }))?, &stranger).await
 }
 
-/// Sends the demographics; the code of the refusal, if it is one, and how long the answer took.
+/// Sends the demographics; returns the code of a refusal and the time of the answer.
 async fn link(app: &App, person: &Person) -> Result<(Option<String>, Duration), String> {
     for _ in 0..TRIES {
         let begun = Instant::now();
@@ -91,7 +93,7 @@ async fn link(app: &App, person: &Person) -> Result<(Option<String>, Duration), 
     Err("a link was refused for now again and again".to_owned())
 }
 
-/// Refused is what is always answered in the same way and after the same time, half more or less.
+/// The finding counts as refused if every answer is the same, and the times are alike or within a factor of 1.5.
 fn judge(times: &mut Times) -> Finding {
     let [linked, same_person, same_id] =
         [&mut times.linked, &mut times.same_person, &mut times.same_id].map(|times| median(times));

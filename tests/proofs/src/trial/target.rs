@@ -1,4 +1,4 @@
-//! What is tried: a sandbox, and tokens for it that say anything.
+//! The API under trial, and tokens for it with arbitrary claims.
 
 use std::sync::Arc;
 
@@ -12,24 +12,23 @@ use shared::clock;
 
 use crate::verified::demographics;
 
-/// The claim that names a person upstream: not `sub`, so that two persons can go by one id.
+/// The claim with the external id: not `sub`, so that two persons can have one id.
 const EXTERNAL_ID_CLAIM: &str = "member";
-/// How late the stand-in answers calls about patients, so that their number decides how long a link takes.
+/// The stand-in's delay of calls about patients, so that their number decides how long a link takes.
 const PATIENT_CALL_MS: u64 = 200;
-/// How long a record is in the making, so that those of a flood wait for each other.
+/// How long a record takes, so that the records of a flood wait for each other.
 const CONSOLIDATED_MS: u64 = 3_000;
-/// Patient writes a minute: the links of the trial take their time from upstream and not from the budget.
+/// Patient writes a minute: enough that Metriport and not the budget decides the time of the links.
 const PATIENT_WRITES: u32 = 1_000;
 
 /// An API that takes tokens of the sandbox's issuer.
 pub(super) struct Target {
     base_url: String,
     issuer: Issuer,
-    /// New with each trial: persons of an earlier one may still be there.
+    /// New for each trial, because persons of an earlier one may still exist.
     first: usize,
 }
 
-/// One person of the trial.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
     pub(super) subject: String,
@@ -47,7 +46,7 @@ impl Target {
         })
     }
 
-    /// A person whom nobody is like.
+    /// A person with unique demographics.
     pub(super) fn person(&self, number: usize) -> Person {
         let number = self.first + number;
         Person {
@@ -68,7 +67,7 @@ impl Target {
     }
 }
 
-/// What a token says of a person, beside what the issuer puts into every token.
+/// The claims of a complete token, besides those that the issuer always adds.
 fn complete(person: &Person) -> Map<String, Value> {
     let mut claims = demographics_claims(&person.demographics);
     claims.insert(EXTERNAL_ID_CLAIM.to_owned(), json!(person.subject));
@@ -79,7 +78,7 @@ pub(super) fn now_secs() -> u64 {
     u64::try_from(clock::now().millis() / 1_000).unwrap_or_default()
 }
 
-/// A sandbox whose deployment demands all that it can.
+/// A sandbox whose deployment has every optional check on.
 pub(super) async fn start(runner: Runner) -> Result<Sandbox, String> {
     let mut options = SandboxOptions::new(runner);
     let external_id = ("EXTERNAL_ID_CLAIM".to_owned(), EXTERNAL_ID_CLAIM.to_owned());
@@ -102,7 +101,7 @@ pub(super) async fn start(runner: Runner) -> Result<Sandbox, String> {
     Sandbox::start(options).await.map_err(|error| error.to_string())
 }
 
-/// Answers calls about patients late.
+/// Delays calls about patients.
 struct SlowPatients;
 
 impl Interceptor for SlowPatients {

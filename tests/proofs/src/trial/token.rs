@@ -1,4 +1,4 @@
-//! Tokens that the issuer signed and that say too little, or too much.
+//! Tokens that the issuer signed with missing or wrong claims.
 
 use sandbox_machine::app::{App, Reply};
 use serde_json::{Value, json};
@@ -8,12 +8,12 @@ use super::target::{Person, Target, now_secs};
 use crate::asking::{expect, pass_gateway, refusal};
 use crate::verified::VerifiedPerson;
 
-/// What is read with each token.
+/// The route that is read with each token.
 const READ: &str = "/v1/records";
 /// How long ago the person of an old token signed in: thirty days.
 const LONG_AGO_SECS: u64 = 30 * 86_400;
 
-/// A token without the scope, an old one of a password alone, and ones whose subject is not a text.
+/// A token without the scope, an old one with only a password, and tokens whose subject is not a text.
 pub(super) async fn findings(target: &Target) -> Result<Vec<Finding>, String> {
     let person = target.person(0);
     serve_complete(target.app(&person, &json!({}))?, &person).await?;
@@ -32,7 +32,7 @@ pub(super) async fn findings(target: &Target) -> Result<Vec<Finding>, String> {
     ])
 }
 
-/// Apps whose `sub` is of every JSON type but text.
+/// Apps whose `sub` is null, a list or an object.
 fn odd_subjects(target: &Target, person: &Person) -> Result<Vec<App>, String> {
     let subjects = [
         Value::Null,
@@ -45,7 +45,7 @@ fn odd_subjects(target: &Target, person: &Person) -> Result<Vec<App>, String> {
     subjects.iter().map(app).collect()
 }
 
-/// A person whose token names them sends the demographics of another.
+/// A person with bound demographics sends the demographics of another person.
 pub(super) async fn foreign_demographics(target: &Target) -> Result<Finding, String> {
     let (person, other) = (target.person(1), target.person(2));
     let app = target.app(&person, &json!({}))?;
@@ -54,7 +54,7 @@ pub(super) async fn foreign_demographics(target: &Target) -> Result<Finding, Str
     Ok(judge("foreign demographics", (403, "demographics_mismatch"), &replies))
 }
 
-/// A verified person with a complete token is served.
+/// Shows that a verified person with a complete token is served.
 async fn serve_complete(app: App, person: &Person) -> Result<(), String> {
     let person = VerifiedPerson::verify(app, &person.demographics).await?;
     let served = expect(200, || person.app.get(READ)).await;
@@ -69,7 +69,7 @@ async fn read(name: &'static str, expected: (u16, &'static str), apps: Vec<App>)
     Ok(judge(name, expected, &replies))
 }
 
-/// Refused is what got this status and this code each time.
+/// The finding counts as refused if every reply has this status and this code.
 fn judge(name: &'static str, (status, code): (u16, &'static str), replies: &[Reply]) -> Finding {
     let is_refused = |reply: &&Reply| reply.status == status && reply.code() == code;
     let seen: Vec<String> = replies.iter().map(shown).collect();

@@ -1,4 +1,4 @@
-//! `proofs burst`, with the log of the functions at hand.
+//! `proofs burst`, with the log of the functions for a failure.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use sandbox_machine::pace::followed;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_meets_no_limit_and_everybody_gets_through() {
-    // More than one session's life has slots for, and no more than a busy machine serves within it.
+    // More than the slots in one session's life, but not more than a busy machine serves within it.
     const PEOPLE: u32 = 40;
     let (exe, args) = (PathBuf::from(env!("CARGO_BIN_EXE_proofs")), vec!["function".to_owned()]);
     let log = Arc::new(Mutex::new(Vec::new()));
@@ -17,7 +17,7 @@ async fn a_burst_meets_no_limit_and_everybody_gets_through() {
     let options = BurstOptions {
         people: PEOPLE as usize,
         query_limit: 6,
-        // Faster, and one session's life would not last for the crowd even on a quiet machine.
+        // At a higher scale, one session's life would be too short for all persons even on a quiet machine.
         time_scale: followed(10),
     };
     let lines: LogSink = Arc::new(move |line| sink.lock().unwrap().push(format!("{}: {}", line.function, line.text)));

@@ -1,4 +1,4 @@
-//! Proofs in a small size, for every change: docs/reliability.md has the figures of large ones.
+//! Proofs in a small size, for every change; docs/reliability.md has the figures of large ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod burst;

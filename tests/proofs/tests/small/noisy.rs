@@ -1,4 +1,4 @@
-//! `proofs burst --noisy 1`, with a lower rate: a debug build takes no more.
+//! `proofs burst --noisy 1` at a lower rate, because a debug build serves less.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ async fn a_noisy_person_delays_nobody_and_takes_no_more_than_a_share() {
         people: PEOPLE,
         secs: 45,
         throttle_percent: 16,
-        // At a lower scale, the rests between the rounds alone would take most of a minute.
+        // At a lower scale, the pauses before the rounds alone would take most of a minute.
         time_scale: followed(8).max(6),
         seed: 1,
         person_shares: true,
-        // With so few persons the slowest decides, and a busy machine may hold any of them up.
+        // With so few persons the slowest decides, and a busy machine may delay any of them.
         slack: stretched(Duration::from_secs(2)),
     };
     let report = noisy(Runner::SelfExec { exe, args }, options, Arc::new(|_| {}))
@@ -28,7 +28,7 @@ async fn a_noisy_person_delays_nobody_and_takes_no_more_than_a_share() {
         .expect("both rounds");
     assert!(report.breaches.is_empty(), "{report:#?}");
     assert_eq!((report.quiet.read, report.noisy.read), (PEOPLE, PEOPLE));
-    // The noise was made, and part of it was served as anybody's requests are.
+    // The noisy person sent as much in both rounds, and some of it was served like other persons' requests.
     assert_eq!(report.noisy.noise.sent, report.quiet.noise.sent);
     assert!(
         report.noisy.noise.served.contains_key("POST /v1/records"),

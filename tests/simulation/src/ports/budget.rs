@@ -1,4 +1,4 @@
-//! The rate budget and persons' shares, as far as a step sees them.
+//! The steps' view of the rate budget and of persons' shares.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::choice::Fault;
 use crate::io::{ShareAnswer, ShareRequest, Start};
 use crate::people;
 
-/// How much later a turn comes where there is none now.
+/// The delay of a turn that is not granted now.
 const LATER: Duration = Duration::from_secs(20);
-/// The least time that a start needs before the moment by which it must be made.
+/// The least time between a start and its latest time.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The turn that a start gets: at once, or by a fault later, not in time, or not on this day.
+/// The turn of a start: at once, or, by a fault, later, not in time, or not on this day.
 pub(crate) fn turn(start: Start, fault: Option<Fault>) -> Turn {
     let later = start.now.plus(LATER);
     let fits = |at: Time| start.by.is_none_or(|by| at.plus(MARGIN) <= by);
@@ -27,8 +27,8 @@ pub(crate) fn turn(start: Start, fault: Option<Fault>) -> Turn {
     }
 }
 
-/// The answer to a person who has taken these shares before, and the shares that they have taken then. By a fault,
-/// other persons have the places, or the day is over: the share is then given back.
+/// The answer to a person with the shares `before`, and their shares after it. By a fault, other persons have the
+/// places or the day is over; the share is then given back.
 pub(crate) fn share(
     before: &PersonShares,
     share: &ShareRequest,

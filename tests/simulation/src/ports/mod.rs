@@ -1,4 +1,4 @@
-//! The ports of the functions' steps, over the simulated world. Nothing is decided here but what stands for an adapter.
+//! The ports of the functions' steps over the simulated world. They decide only what an adapter decides.
 
 pub(crate) mod budget;
 mod store;
@@ -36,7 +36,7 @@ impl Clock for Io {
     }
 }
 
-/// A wait changes nothing that a rule looks at, so no virtual time passes for it.
+/// The rules ignore waits, so a wait takes no virtual time.
 impl Pause for Io {
     async fn pause(&self, _span: Duration) {}
 }
@@ -57,8 +57,7 @@ impl Stage for Io {
     }
 }
 
-/// The calls of the day are counted in the table, where nothing but their number decides: what is simulated is never
-/// refused one.
+/// The real port only counts calls against the day's quota. The simulation always grants them.
 impl CountCall for Io {
     fn quota(&self) -> u32 {
         DAILY_QUOTA
@@ -121,7 +120,7 @@ impl HeedLimits for Io {
 }
 
 impl SendAdvance for Io {
-    /// One after the other, with anything in between: of a batch, some may be sent and others not.
+    /// Sends one after the other, so anything may happen in between and a batch may be sent in part.
     async fn send_advances(&self, advances: &[(Advance, Duration)]) -> Result<(), QueueError> {
         for (advance, delay) in advances {
             self.send(Body::Advance(advance.clone()), *delay).await?;
@@ -143,7 +142,7 @@ impl SendWebhookEvent for Io {
 }
 
 impl record_fetch::KeepObject for Io {
-    /// The digest stands for what was stored, so that the rules can see whether it is what was asked for.
+    /// The digest identifies the stored content, so the rules can compare it with what was asked.
     async fn keep_object(
         &self,
         _owner: &OwnerId,

@@ -1,4 +1,4 @@
-//! The table: each read is one operation, and so is each transaction, with the conditions of `shared::store`.
+//! The table: each read and each transaction is one operation, with the conditions of `shared::store`.
 
 mod links;
 mod person;
@@ -27,12 +27,12 @@ impl Io {
         Ok(self.get(key).await?.and_then(|item| item.owner().cloned()))
     }
 
-    /// The release of a lock, if it is still ours.
+    /// Releases a lock if we still hold it.
     fn release(&self, key: Key, holder: Subject) -> Option<Write> {
         (!self.is(Sabotage::LockKept)).then(|| Write::release(key, holder))
     }
 
-    /// Writes all, or nothing; a lock that is not ours any more is left alone, and the rest written without it.
+    /// Writes all or nothing. If we no longer hold a lock, its release is left out and the rest is written.
     async fn commit_released(&self, writes: Vec<Write>) -> Stored<()> {
         match self.commit(writes.clone()).await {
             Err(StoreError::Conflict(failed)) if failed == [Condition::LockOurs] => {
@@ -45,7 +45,8 @@ impl Io {
         }
     }
 
-    /// Takes the AAL2 session held for a run out of the table, if it is still there. `slot` is where it is read to be.
+    /// Removes the AAL2 session that is held for a run, if it is still stored. `slot` is the challenge if it was
+    /// already read.
     async fn forget_session(
         &self,
         writes: &mut Vec<Write>,
@@ -61,7 +62,7 @@ impl Io {
         Ok(())
     }
 
-    /// That a message was seen, provided that it was not before.
+    /// Remembers a message, on the condition that it is new.
     fn seen_write(&self, seen: &SeenMessage) -> Option<Write> {
         let require = match self.is(Sabotage::DedupeDropped) {
             true => return None,
@@ -76,7 +77,7 @@ impl Io {
         ))
     }
 
-    /// Whose the patient is: for good, or for as long as a claim lasts.
+    /// Assigns the patient, permanently or for as long as a claim lasts.
     fn put_owner(&self, owner: &OwnerId, patient: &PatientId, now: Time, item: Item) -> Write {
         let require = match self.is(Sabotage::PatientShared) {
             true => Require::Anything,
@@ -90,7 +91,7 @@ impl Io {
 impl ReadDue for Io {
     async fn overdue(&self, before: Time, _: i32) -> Stored<Vec<Due>> {
         match self.call(Op::Overdue(before)).await {
-            // Since when is not modelled: nothing but a metric hangs on it.
+            // The due time is not modelled: only a metric needs it.
             Reply::Overdue(due) => Ok(due
                 .into_iter()
                 .map(|advance| Due {

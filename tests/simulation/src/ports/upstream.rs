@@ -21,7 +21,7 @@ use crate::upstream::{Answer, Call, Patient, StartQuery};
 
 type Called<T> = Result<T, UpstreamError>;
 
-/// What a patient of the simulated Metriport is to a function.
+/// A simulated patient as the client returns it.
 fn unverified(patient: &Patient) -> UnverifiedPatient {
     UnverifiedPatient::new(known(patient), Some(patient.external.clone()))
 }
@@ -35,7 +35,6 @@ fn known(patient: &Patient) -> shared::metriport::Patient {
 }
 
 impl Io {
-    /// A call whose answer is a patient.
     async fn patient_of(&self, call: Call) -> Called<UnverifiedPatient> {
         match self.upstream(call).await? {
             Answer::Patient(Some(patient)) => Ok(unverified(&patient)),
@@ -67,7 +66,7 @@ impl UpdatePatient for Io {
     }
 }
 
-/// A link that nobody follows: hosted pages are passed by the world.
+/// A placeholder link: the world itself passes hosted pages.
 fn nowhere() -> HostedUrl {
     HostedUrl::parse("https://hosted.invalid/").unwrap_or_else(|| unreachable!("a link"))
 }
@@ -140,7 +139,7 @@ impl ReadNetworkQuery for Io {
     }
 }
 
-/// The answer that says what the report says.
+/// Converts a report to the client's answer.
 fn query(request: UpstreamRequestId, report: &Report) -> NetworkQuery {
     let said = |reported: &Reported| {
         let state = match reported.outcome {

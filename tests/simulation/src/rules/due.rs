@@ -1,4 +1,4 @@
-//! Rules 1 and 2: what waits is due, has a deadline, and comes to an end; what is stale is not acted on.
+//! Rules 1 and 2: waiting work is due, has a deadline and comes to an end; stale messages have no effect.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::store::{Item, Key};
 use crate::task::Task;
 use crate::world::World;
 
-/// By how much clocks of machines may differ here.
+/// Tolerance for clocks that differ between machines.
 const SKEW: Duration = Duration::from_secs(10);
 
 /// A message about due work that was done or replaced must have no effect.
@@ -26,7 +26,7 @@ pub(super) fn acts_on_stale(task: &Task) -> Option<Violation> {
     }
 }
 
-/// Whatever waits has a due time, and none lies beyond the deadline of its state.
+/// A waiting run has a due time that is not later than the deadline of its state.
 pub(super) fn run(run: &Run, world: &World) -> Option<Violation> {
     let name = run_name(run.id);
     let Some(due_at) = run.due_at else {
@@ -76,7 +76,7 @@ pub(super) fn record(record: &Record, world: &World) -> Option<Violation> {
         .flatten()
 }
 
-/// What a reader sees never waits beyond its deadline, whatever was or was not written.
+/// A reader never sees work that waits beyond its deadline, whether or not a process wrote the expiry.
 pub(super) fn shown(world: &World) -> Option<Violation> {
     let now = world.now;
     for (_, run) in world.store.runs() {
@@ -106,8 +106,8 @@ pub(super) fn shown(world: &World) -> Option<Violation> {
     None
 }
 
-/// After all faults have stopped and time has run on, nothing waits and no lock is left, but one that a record has left
-/// to lapse because its last query may have outlived it.
+/// After all faults have stopped and time has run on, nothing waits and no lock remains. An expired record may leave
+/// its lock to expire, because its last query may outlive the record.
 pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
     let runs = world.store.runs().find(|(_, run)| run.state.waits());
     if let Some((_, run)) = runs {

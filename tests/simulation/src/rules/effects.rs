@@ -1,5 +1,5 @@
-//! Rule 5: at most one effect. One network query a run, one run and one consolidated query a patient, and a record only
-//! if it is what was asked for.
+//! Rule 5: at most one effect. A run has one network query, and a patient one open run and one open consolidated query.
+//! A record is stored only if it is what was asked for.
 
 use shared::domain::record::Record;
 use shared::domain::run::{Reason, RunState};
@@ -17,7 +17,7 @@ use crate::task::Task;
 use crate::upstream::{Answer, Call, Content};
 use crate::world::World;
 
-/// A fault hits a function: if it moves a run, the outcome of that run's start may be unknown from now on.
+/// A fault hits a function. If the function moves a run, the outcome of that run's start may be unknown from now on.
 pub(crate) fn trouble(world: &mut World, at: usize) {
     let job = world.tasks.get(at).map(|task| &task.job);
     if let Some(Job::Advance(advance)) = job
@@ -27,7 +27,7 @@ pub(crate) fn trouble(world: &mut World, at: usize) {
     }
 }
 
-/// A call has reached upstream, or has not.
+/// A function has made a call, with or without its effect.
 pub(crate) fn called(
     world: &mut World,
     task: &Task,
@@ -71,8 +71,8 @@ pub(crate) fn called(
     }
 }
 
-/// Nothing else of the patient is consolidated while a record's query is started: its file would be overwritten, or the
-/// start be answered with a query that was begun before what is asked for was there.
+/// A record's query must not start while another record of the patient is consolidated. Either its file would be
+/// overwritten, or Metriport would answer with a query that began before the requested data existed.
 fn beside_another(world: &World, record: RecordId, patient: &PatientId) -> Option<Violation> {
     let running = world.upstream.open_consolidated(world.now);
     let mut running = running
@@ -83,7 +83,7 @@ fn beside_another(world: &World, record: RecordId, patient: &PatientId) -> Optio
     broken(5, format!("{name} is started while a query of {other} runs"))
 }
 
-/// What is stored is what was asked for, and about nobody else.
+/// The stored content is what was asked for, about this patient.
 pub(super) fn stored(record: &Record) -> Option<Violation> {
     let object = record.object.as_ref()?;
     let asked = Content {
@@ -104,7 +104,7 @@ pub(super) fn stored(record: &Record) -> Option<Violation> {
         .flatten()
 }
 
-/// Until when locks were to hold, whatever the table makes of it.
+/// Notes the deadlines that the locks should have, before a sabotage changes them in the table.
 pub(super) fn note_locks(world: &mut World, writes: &[Write]) {
     let locks = writes.iter().filter_map(|write| put_of(&write.effect)?.lock());
     for lock in locks {
@@ -119,13 +119,13 @@ pub(super) fn note_locks(world: &mut World, writes: &[Write]) {
     }
 }
 
-/// One open run and one open consolidated query a patient, while their locks last.
+/// A patient has one open run and one open consolidated query, while their locks last.
 pub(super) fn exclusive(world: &World) -> Option<Violation> {
     let soon = world.now.plus(std::time::Duration::from_secs(10));
     let mut open = Vec::new();
     for (_, run) in world.store.runs().filter(|(_, run)| run.state.waits()) {
         let held = world.ghost.run_locks.get(&run.id).is_some_and(|until| *until > soon);
-        // A run that late evidence revived waits for its record alone, and needs no lock for that.
+        // A run that late evidence revived waits only for its record, and needs no lock for that.
         if held && run.state != RunState::Consolidating {
             if open.contains(&&run.patient) {
                 return broken(5, "two runs of one patient are open");
@@ -150,7 +150,7 @@ pub(super) fn exclusive(world: &World) -> Option<Violation> {
     None
 }
 
-/// Exactly one start, unless a fault made it unknown; and none where the run says that there was none.
+/// A run has exactly one start unless a fault made it unknown, and none if the run states that there was none.
 pub(super) fn starts(world: &World) -> Option<Violation> {
     for (_, run) in world.store.runs() {
         let name = run_name(run.id);

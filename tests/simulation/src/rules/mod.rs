@@ -1,8 +1,8 @@
-//! The rules of `docs/rules.md`, one to seven and eleven, as things that must hold of every world.
+//! Rules 1 to 7 and 11 of `docs/rules.md`, as conditions on every world.
 //!
-//! They look at what is stored and at what really happened (the [`Ghost`] and Metriport itself, which no function can
-//! see), never at how a function came to it. Some hold after every write, some whenever the clock has moved, and some
-//! only once everything has come to rest.
+//! They look at stored items and at the real events (the [`Ghost`] and Metriport itself, which functions cannot see),
+//! never at how a function decided. Some hold after every write, some after every move of the clock, and some only at
+//! rest.
 
 pub(crate) mod budget;
 pub(crate) mod due;
@@ -30,7 +30,7 @@ use crate::world::World;
 pub struct Violation {
     /// Its number in `docs/rules.md`.
     pub rule: u8,
-    /// What is wrong.
+    /// The failure in words.
     pub what: String,
 }
 
@@ -39,40 +39,40 @@ pub(crate) fn broken(rule: u8, what: impl Into<String>) -> Option<Violation> {
     Some(Violation { rule, what })
 }
 
-/// What an onlooker knows whom nothing escapes.
+/// Facts about a history that only the rules see, and no function.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Ghost {
     /// Webhooks that were answered with 200.
     pub(crate) accepted: BTreeSet<MessageId>,
-    /// Those that a function has acted on, or decided about.
+    /// Webhooks that a function has acted on, or decided about.
     pub(crate) handled: BTreeSet<MessageId>,
-    /// Those in the dead-letter queue.
+    /// Webhooks in the dead-letter queue.
     pub(crate) dead: BTreeSet<MessageId>,
-    /// Effects each message had.
+    /// The number of effects of each message.
     pub(crate) effects: BTreeMap<MessageId, u8>,
-    /// Ends of sources that a message told, to a function that could know whom it was about.
+    /// Ends of sources that a webhook reported to a function that could correlate it.
     pub(crate) reported: BTreeSet<(UpstreamRequestId, SourceKind)>,
-    /// Whose challenge it is.
+    /// The person of each challenge.
     pub(crate) challenges: BTreeMap<ChallengeId, u8>,
-    /// How many pulls were accepted on a session.
+    /// The number of pulls that were accepted on a session.
     pub(crate) sessions: BTreeMap<Aal2SessionId, u8>,
     /// Pulls whose function met a fault, so that their start may be unknown.
     pub(crate) troubled: BTreeSet<RunId>,
     /// Starts that had an effect, or may have had one.
     pub(crate) starts: BTreeMap<RunId, u8>,
-    /// The proofed identities that upstream refused at the start of a pull.
+    /// The proofed identities that Metriport refused at the start of a pull.
     pub(crate) rejected: BTreeMap<RunId, ProofedIdentityId>,
-    /// Until when upstream has asked not to be asked again.
+    /// Until when Metriport throttles the start of a pull.
     pub(crate) busy: BTreeMap<RunId, Time>,
-    /// Until when a pull's lock of its patient was to hold.
+    /// Until when a pull should hold its patient's lock.
     pub(crate) run_locks: BTreeMap<RunId, Time>,
-    /// Until when a record's was.
+    /// Until when a record should hold its patient's lock.
     pub(crate) record_locks: BTreeMap<RecordId, Time>,
-    /// Requests that each person was served, with the time by the clock of the function.
+    /// Requests that each person was granted, with the time by the function's clock.
     pub(crate) served: BTreeMap<u8, Vec<(PersonAsk, Time)>>,
 }
 
-/// Rules about a write that is about to be made.
+/// Rules about a write before it is made.
 pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
     effects::note_locks(world, writes);
     let stale = due::acts_on_stale(task);
@@ -102,18 +102,18 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
     webhooks::note_effect(world, task, writes).or(found)
 }
 
-/// Rules about what a write has made.
+/// Rules about the world after a write.
 pub(crate) fn after_write(world: &mut World, writes: &[Write]) -> Option<Violation> {
     order::count(world, writes);
     effects::exclusive(world).or_else(|| share::open_records(world))
 }
 
-/// Rules that hold whatever the clock says.
+/// Rules that hold at every time of the clock.
 pub(crate) fn standing(world: &World) -> Option<Violation> {
     due::shown(world)
 }
 
-/// Rules that hold once everything has come to rest.
+/// Rules that hold at rest.
 pub(crate) fn at_rest(world: &World) -> Option<Violation> {
     due::nothing_waits(world)
         .or_else(|| order::timelines(world))

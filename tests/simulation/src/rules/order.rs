@@ -1,4 +1,4 @@
-//! Rule 3: nothing regresses, and the timeline tells the whole of it.
+//! Rule 3: nothing regresses, and the timeline is complete.
 
 use shared::domain::SourceStatus;
 use shared::domain::record::Record;
@@ -10,7 +10,7 @@ use crate::io::put_of;
 use crate::store::{Item, Key, Write};
 use crate::world::World;
 
-/// The first write is version 1, and each next one the number after it.
+/// The first write is version 1, and each later write is the next number.
 fn skips_a_version(name: &str, before: Option<u64>, after: u64) -> Option<Violation> {
     match before {
         _ if after == before.unwrap_or_default() + 1 => None,
@@ -19,7 +19,7 @@ fn skips_a_version(name: &str, before: Option<u64>, after: u64) -> Option<Violat
     }
 }
 
-/// One write follows another, none is lost, what has ended stays, what is known stays known.
+/// Versions are consecutive, an ended run stays as it ended, and known facts are kept.
 pub(super) fn run(before: Option<&Run>, after: &Run) -> Option<Violation> {
     let name = run_name(after.id);
     if let Some(skipped) = skips_a_version(&name, before.map(|before| before.version), after.version) {
@@ -35,7 +35,7 @@ pub(super) fn run(before: Option<&Run>, after: &Run) -> Option<Violation> {
     }
     let regressed = before.sources.iter().find(|(kind, source)| {
         let now = after.sources.status(*kind);
-        // A failure may be followed by an answer, while the run has not ended.
+        // A failed source may still answer while the run is open.
         let stays = ended && source.status == SourceStatus::Failed;
         now.is_none_or(|now| now != source.status && (stays || !source.status.may_become(now)))
     });
@@ -55,7 +55,7 @@ pub(super) fn record(before: Option<&Record>, after: &Record) -> Option<Violatio
         .flatten()
 }
 
-/// The timeline of every run gives the stored run back.
+/// A replay of each run's timeline gives the stored run.
 pub(super) fn timelines(world: &World) -> Option<Violation> {
     for (owner, run) in world.store.runs() {
         let entries: Vec<_> = (2..=run.version)
@@ -83,7 +83,7 @@ pub(super) fn timelines(world: &World) -> Option<Violation> {
     None
 }
 
-/// Counts what happened, so that a report can show that everything did.
+/// Counts events, so that a report can show that each kind happened.
 pub(super) fn count(world: &mut World, writes: &[Write]) {
     for write in writes {
         match put_of(&write.effect).map(AsRef::as_ref) {

@@ -1,5 +1,5 @@
-//! Rule 7: the right person. A pull stands on its own person's patient, proofed identity and challenge, and on a
-//! session that was never used.
+//! Rule 7: the right person. A pull rests on its own person's patient, proofed identity and challenge, and on an unused
+//! session.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::task::Task;
 use crate::upstream::StartQuery;
 use crate::world::World;
 
-/// How far two machines' clocks are apart at most: each is off by two seconds, either way.
+/// The most by which two machines' clocks differ: each is off by at most two seconds, either way.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(4);
 
-/// A pull is about to be accepted.
+/// Judges a pull that is about to be accepted.
 pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
     let Job::Pull { person, presented, .. } = &task.job else {
         return None;
@@ -58,7 +58,7 @@ pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Opti
         .flatten()
 }
 
-/// A network query has begun upstream: for a patient of the person whose run it is, on an identity of that patient.
+/// A network query that began at Metriport is for the patient of the run's person, on an identity of that patient.
 pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
     let name = run_name(start.run);
     let run = world.store.runs().find(|(_, run)| run.id == start.run);
@@ -85,7 +85,7 @@ pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
         .flatten()
 }
 
-/// An identity is bound: it came from a page that was opened for this person, this patient, these demographics.
+/// A bound identity came from a page that was opened for this person, this patient and these demographics.
 pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity) -> Option<Violation> {
     let proofed = after.proofed.as_ref()?;
     if before.and_then(|before| before.proofed.as_ref()) == Some(proofed) {
@@ -105,8 +105,8 @@ pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity
         .flatten()
 }
 
-/// A pull ends because upstream refused its identity: the identity no longer counts then, as nobody comes back to it.
-/// That the table failed must not keep the pull from ending.
+/// A pull that ends because Metriport refused its identity must also reject that identity: no later step does. A
+/// failure of the table is excused, since it must not keep the pull from ending.
 pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, run: &Run) -> Option<Violation> {
     if run.reason != Some(Reason::IdentityRejected) {
         return None;
@@ -131,7 +131,7 @@ pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, run: &Ru
         .flatten()
 }
 
-/// A patient is about to be written upstream: it is the writer's, or they have claimed it.
+/// A patient that is about to be written at Metriport belongs to the writer, or the writer has claimed it.
 pub(super) fn updated(world: &World, patient: &PatientId, person: u8) -> Option<Violation> {
     let theirs = world.store.get(&Key::PatientOwner(patient.clone()));
     let right = theirs.is_some_and(|item| match item.as_ref() {
@@ -144,8 +144,8 @@ pub(super) fn updated(world: &World, patient: &PatientId, person: u8) -> Option<
         .flatten()
 }
 
-/// A patient belongs to one person: it is neither given nor promised to a second one, and what is somebody's for good
-/// is not turned into a promise.
+/// A patient belongs to one person: a second person can neither own nor claim it, and an owned patient does not become
+/// a claimed one.
 pub(super) fn patient_owner(now: Time, before: Option<&Item>, after: &Item) -> Option<Violation> {
     let next = match after {
         Item::Owner(owner) | Item::Claim(owner, _) => owner,
@@ -161,7 +161,7 @@ pub(super) fn patient_owner(now: Time, before: Option<&Item>, after: &Item) -> O
     }
 }
 
-/// An AAL2 session is held for a run that may still start, and for none that has.
+/// An AAL2 session is held only for a run that may still start.
 pub(super) fn sessions_forgotten(world: &World) -> Option<Violation> {
     world.store.iter().find_map(|(_, item)| match item {
         Item::Challenge(slot) => {

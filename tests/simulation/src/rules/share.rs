@@ -1,6 +1,6 @@
-//! Rule 11: fair. No person is served more than a burst and a tenth of the shared rate, has more than three
-//! unfinished records that they asked for, or two that ask for the same. Other persons' requests cannot keep a person
-//! out, as no share of one person stands in an item of another.
+//! Rule 11: fair. A person never gets more than a burst and a tenth of the shared rate. They never have more than three
+//! unfinished records that they asked for, or two equal ones. Other persons' requests cannot keep a person out, because
+//! each person's shares are in an item of their own.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use crate::ids::{self, record_name};
 use crate::io::{ShareAnswer, ShareRequest};
 use crate::world::World;
 
-/// By how much clocks of machines may differ here.
+/// Tolerance for clocks that differ between machines.
 const SKEW: Duration = Duration::from_secs(10);
 /// Requests of a kind at once.
 const BURST: i64 = 5;
-/// Unfinished records that a person asked for.
+/// Most unfinished records that a person asked for.
 const OPEN: usize = 3;
 
-/// Requests of a kind that a person is served in ten minutes: a tenth of nine tenths of the limit. Links have no place
-/// in the simulation.
+/// Requests of a kind that a person is granted in ten minutes: a tenth of nine tenths of the limit. Links are not
+/// simulated.
 const fn in_ten_minutes(kind: ShareKind) -> i64 {
     match kind {
         ShareKind::Identity | ShareKind::Patient => 13,
@@ -34,7 +34,7 @@ const fn in_ten_minutes(kind: ShareKind) -> i64 {
     }
 }
 
-/// A person was served, or was not.
+/// Judges the answer to a person's request.
 pub(crate) fn served(world: &mut World, share: &ShareRequest, answer: ShareAnswer) -> Option<Violation> {
     match answer {
         ShareAnswer::Taken(_) => {}
@@ -69,9 +69,9 @@ pub(crate) fn served(world: &mut World, share: &ShareRequest, answer: ShareAnswe
     .flatten()
 }
 
-/// Few enough, and no two that ask for the same.
+/// A person's unfinished records are few enough, and no two are equal.
 pub(super) fn open_records(world: &World) -> Option<Violation> {
-    // A record whose time is over by the clock of the function that looked counts no more, also if a transfer begins
+    // A record stops counting when it expires by the clock of the function that looked, even if a transfer begins
     // afterwards.
     let now = world.now.plus(SKEW);
     let is_over = |record: &Record| record.state.is_terminal() || now >= record.expires_at;
@@ -92,7 +92,7 @@ pub(super) fn open_records(world: &World) -> Option<Violation> {
     None
 }
 
-/// Counts refusals, so that a report can show that there were some.
+/// Counts refusals, so that a report can show that some happened.
 pub(crate) fn count(world: &mut World, outcome: &Result<&'static str, Error>) {
     match outcome {
         Ok(EQUAL) => world.count("equal record is asked for"),

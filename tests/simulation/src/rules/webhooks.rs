@@ -1,4 +1,4 @@
-//! Rule 4: a webhook that was accepted has its effect, once, unless it is a duplicate or about something superseded.
+//! Rule 4: an accepted webhook has its effect once, unless it is a duplicate or about something superseded.
 
 use shared::domain::SourceStatus;
 use shared::domain::run::Outcome;
@@ -12,7 +12,6 @@ use crate::store::{Item, Key, Write};
 use crate::task::Task;
 use crate::world::World;
 
-/// What the event's request belongs to.
 fn subject(world: &World, event: &WebhookEvent) -> Option<(shared::domain::OwnerId, Subject)> {
     let request = event.request.as_ref()?;
     match world.store.get(&Key::Request(request.clone()))?.as_ref() {
@@ -21,7 +20,7 @@ fn subject(world: &World, event: &WebhookEvent) -> Option<(shared::domain::Owner
     }
 }
 
-/// Whether what is stored says whom the event is about, and that it is waited for.
+/// Whether the stored state identifies the event's subject, and that subject awaits the event.
 pub(crate) fn is_known(world: &World, event: &WebhookEvent) -> bool {
     match (&event.event, subject(world, event)) {
         (Event::Identity { verification }, _) => {
@@ -40,7 +39,8 @@ pub(crate) fn is_known(world: &World, event: &WebhookEvent) -> bool {
     }
 }
 
-/// A function is done with an event. Where it could know whom the event is about, it must have taken it in.
+/// A function has acknowledged an event. If the stored state identified the subject, the function must have acted on
+/// the event.
 pub(crate) fn handled(
     world: &mut World,
     event: &WebhookEvent,
@@ -53,7 +53,7 @@ pub(crate) fn handled(
             let request = event.request.clone()?;
             world.ghost.reported.insert((request, source));
         }
-        // One of a query that nothing stored named yet is not taken in: the query's status says it again.
+        // An event of a query that is not stored yet may be dropped: the query's status reports the same later.
         let taken_in = outcome != UNMATCHED;
         return taken_in.then(|| answer_unknown(world, event)).flatten();
     }
@@ -73,7 +73,8 @@ pub(crate) fn handled(
     .flatten()
 }
 
-/// An answer that was taken in while its run was open is known, whether or not the source had failed before.
+/// Finds an answer that was acted on while its run was open, but whose source is not completed. An earlier failure of
+/// the source does not excuse that.
 fn answer_unknown(world: &World, event: &WebhookEvent) -> Option<Violation> {
     let Event::Source {
         patient,
@@ -99,7 +100,7 @@ fn answer_unknown(world: &World, event: &WebhookEvent) -> Option<Violation> {
         .flatten()
 }
 
-/// A write in the name of a webhook: at most one a message, together with the row that says so.
+/// A webhook's write happens at most once per message, together with the row that remembers the message.
 pub(super) fn note_effect(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
     let Job::Process(event) = &task.job else { return None };
     let has_effect = writes.iter().any(|write| !matches!(write.key, Key::Seen(_)));
@@ -123,7 +124,8 @@ pub(super) fn note_effect(world: &mut World, task: &Task, writes: &[Write]) -> O
         .flatten()
 }
 
-/// Whatever was answered with 200 was acted on, or lies where an operator finds it; and what it told is known.
+/// A webhook that was answered with 200 was acted on or is a dead letter, and the ends of sources that it reported are
+/// stored.
 pub(super) fn all_had_effect(world: &World) -> Option<Violation> {
     let ghost = &world.ghost;
     let lost = ghost

@@ -12,11 +12,11 @@ use super::{Answer, Challenge, Page, Patient, Upstream};
 use crate::choice::Pass;
 use crate::ids::opaque;
 
-/// How long a hosted page works.
+/// The lifetime of a hosted page.
 const PAGE: Duration = Duration::from_secs(900);
 
 impl Upstream {
-    /// An upsert by demographics: the patient that is alike comes back, whoever asked for it.
+    /// An upsert by demographics: returns an equal patient even if another caller created it.
     pub(super) fn create(&mut self, external: &ExternalId, demographics: &DemographicsHash) -> Answer {
         let alike = self
             .patients
@@ -59,7 +59,7 @@ impl Upstream {
         Answer::Challenge(id, now.plus(PAGE))
     }
 
-    /// The person passes a challenge in the browser, which brings the session back.
+    /// The person passes a challenge in the browser and gets the session.
     pub(crate) fn pass_challenge(&mut self, id: &ChallengeId) -> Option<Aal2SessionId> {
         let challenge = self.challenges.iter_mut().find(|challenge| challenge.id == *id)?;
         let session = challenge
@@ -68,8 +68,8 @@ impl Upstream {
         Some(session.clone())
     }
 
-    /// Somebody passes an identity page. What the event names is not promised, and who passed it may be another person
-    /// than the one it was opened for.
+    /// A person passes an identity page. The ids in the event are not guaranteed, and it may be another person than the
+    /// one the page was opened for.
     pub(crate) fn pass_page(&mut self, index: usize, pass: Pass, now: Time) {
         let count = self.patients.len();
         let foreign = opaque!(IdentitySessionId, "ids-elsewhere-{index}");

@@ -1,4 +1,4 @@
-//! Network queries and consolidated queries, and the files these end in.
+//! Network queries and consolidated queries, and the files of the latter.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::{Answer, Consolidated, Content, Query, StartQuery, Upstream, refusal}
 use crate::choice::{Ending, Yield};
 use crate::ids::opaque;
 
-/// How long a link works.
+/// The lifetime of a link.
 const LINK: Duration = Duration::from_secs(180);
-/// A conversion that has not ended by then never will: upstream's own functions end after fifteen minutes.
+/// A conversion that has not ended by then never ends: Metriport's own functions stop after fifteen minutes.
 const CONVERSION: Duration = Duration::from_secs(900);
 
 impl Upstream {
     pub(super) fn start(&mut self, start: &StartQuery, partly: bool) -> Result<Answer, UpstreamError> {
-        // Whether a session may be used again is documented nowhere; the worse is assumed.
+        // Metriport does not document whether a session can be used twice; the worse case is assumed.
         let challenge = self
             .challenges
             .iter()
@@ -43,7 +43,7 @@ impl Upstream {
         Ok(answer)
     }
 
-    /// With equal parameters the running query is returned.
+    /// A call with the parameters of a running query returns that query.
     pub(super) fn consolidate(&mut self, record: RecordId, patient: &PatientId, asked: &Asked, now: Time) -> Answer {
         let running = self.consolidated.iter().find(|query| {
             query.patient == *patient
@@ -66,7 +66,7 @@ impl Upstream {
         Answer::Consolidated(request)
     }
 
-    /// Sources that are still asked: query and kind.
+    /// Sources that have not ended: query and kind.
     pub(crate) fn open_sources(&self) -> Vec<(usize, SourceKind)> {
         let queries = self.queries.iter().enumerate();
         queries
@@ -76,7 +76,7 @@ impl Upstream {
             .collect()
     }
 
-    /// Consolidated queries that are still at work.
+    /// Consolidated queries that still run.
     pub(crate) fn open_consolidated(&self, now: Time) -> Vec<usize> {
         let queries = self.consolidated.iter().enumerate();
         queries
@@ -85,7 +85,7 @@ impl Upstream {
             .collect()
     }
 
-    /// A source ends; a source that fails may send no webhook, or be tried again, and any webhook may never be written.
+    /// A source ends. It may do so without a webhook, and Metriport may retry a failed source.
     pub(crate) fn end_source(&mut self, index: usize, kind: SourceKind, ending: Ending, now: Time) {
         let (outcome, told) = match ending {
             Ending::Answers => (Outcome::Completed, true),
@@ -117,8 +117,8 @@ impl Upstream {
 
     /// A consolidated query ends, and overwrites the patient's file of that format.
     ///
-    /// One that was started again, because the answer to the first start was lost, brings no foreign record after the
-    /// first has brought the right one: the link of the first would lead to it, which nobody could notice.
+    /// A query that was started again after a lost answer yields no foreign record once the first query succeeded.
+    /// Otherwise the first link would lead to the foreign record, and no function could notice.
     pub(crate) fn end_consolidated(&mut self, index: usize, yields: Yield, now: Time) {
         let yields = match yields {
             Yield::Foreign if self.is_repeated(index) => Yield::Link,
@@ -164,7 +164,7 @@ impl Upstream {
         }
     }
 
-    /// Whether an earlier query for the same record has ended well.
+    /// Whether an earlier query for the same record has succeeded.
     fn is_repeated(&self, index: usize) -> bool {
         let (before, from_it) = self.consolidated.split_at(index.min(self.consolidated.len()));
         from_it.first().is_some_and(|query| {
@@ -180,7 +180,7 @@ impl Upstream {
         self.files.push(content);
     }
 
-    /// What a link leads to: the patient's file of that format as it is now, not as it was when the link was made.
+    /// Follows a link: it leads to the patient's file of that format now, not when the link was made.
     pub(crate) fn follow(&self, link: &Link, now: Time) -> Option<Content> {
         let mut parts = link.as_str().split('/');
         let (patient, form, expires) = (parts.next()?, parts.next()?, parts.next()?);
@@ -208,7 +208,7 @@ impl Query {
     }
 }
 
-/// What a delivery says was asked for.
+/// The filters that a delivery states.
 pub(crate) fn filters(asked: &Asked) -> BTreeMap<String, String> {
     let resources: Vec<&str> = asked.resources.iter().map(String::as_str).collect();
     let said = [
@@ -218,7 +218,7 @@ pub(crate) fn filters(asked: &Asked) -> BTreeMap<String, String> {
     said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// What a person may ask for besides the whole record.
+/// The filters of a person's own record requests; 0 is the whole record.
 pub(crate) fn asked(variant: u8) -> Asked {
     const TYPES: [&str; 5] = ["Condition", "Encounter", "Immunization", "Observation", "Procedure"];
     let one = usize::from(variant).checked_sub(1).and_then(|one| TYPES.get(one));

@@ -1,4 +1,4 @@
-//! Tells worlds apart, so that the exhaustive search visits each one once.
+//! Fingerprints of worlds, so that the exhaustive search visits each world once.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::io::Reply;
 use crate::task::Task;
 
 impl World {
-    /// A number that two worlds share if they are the same but for the names of things and what led there.
+    /// Equal for worlds that differ only in message numbers, in counters and in the path that led to them.
     pub(crate) fn fingerprint(&self) -> u128 {
         let mut hash = Fingerprint::new();
         hash.add(&(self.now, self.skew, &self.ghost, &self.upstream, &self.told));
@@ -33,7 +33,7 @@ impl Task {
                 Reply::Now(now) => hash.add(now),
                 Reply::Overdue(due) => hash.add(due),
                 Reply::Followed(content) => hash.add(content),
-                // What these hold has a readable form, ids of persons aside, and those stand in the job.
+                // `Debug` hides only the ids of persons in these, and the job contains those ids.
                 other => hash.add(&format!("{other:?}")),
             }
         }
@@ -41,7 +41,7 @@ impl Task {
     }
 }
 
-/// FNV-1a over the JSON of what is added; 128 bits, so that of some million worlds no two are taken for one.
+/// FNV-1a over the JSON of the added values; 128 bits, so that some million worlds do not collide.
 struct Fingerprint(u128);
 
 impl Fingerprint {

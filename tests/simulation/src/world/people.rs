@@ -1,4 +1,4 @@
-//! What a person asks for, and what their app brings back from the browser.
+//! Persons' requests, and the values that their apps bring from the browser.
 
 use shared::domain::{Aal2SessionId, SourceKind};
 
@@ -52,7 +52,6 @@ impl World {
         self.spawn(job, None)
     }
 
-    /// What the app brings back from the browser, or claims to.
     fn present(&mut self, person: u8, pull: Pull) -> Option<Presented> {
         let told = self.told.get(&person)?;
         let newest = told.last()?.clone();

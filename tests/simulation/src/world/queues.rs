@@ -1,4 +1,4 @@
-//! The queues: messages wait, are handed out, come again, and are given up.
+//! The queues: messages wait, are delivered and redelivered, and become dead letters.
 
 use std::time::Duration;
 
@@ -10,10 +10,9 @@ use crate::functions::Job;
 use crate::io::Body;
 use crate::words;
 
-/// How often a queue hands a message out before it gives it up.
+/// Deliveries of a message before it becomes a dead letter.
 const RECEIVES_MAX: u8 = 5;
 
-/// A message in a queue.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Message {
     #[serde(skip)]
@@ -45,7 +44,7 @@ impl World {
         });
     }
 
-    /// Messages that a queue would hand out now, as positions.
+    /// The positions of the visible messages.
     pub(crate) fn visible(&self) -> Vec<usize> {
         let messages = self.messages.iter().enumerate();
         messages

@@ -1,4 +1,4 @@
-//! Functions at work: each is invoked, does one operation after the other, and ends, fails or is killed.
+//! Running functions: each is invoked, performs one operation after the other, and ends, fails or is killed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::upstream::{self, Answer, Call, replayed};
 use crate::words;
 
 impl World {
-    /// The event with the words of what the patient's open record asked for, whatever it delivers.
+    /// The event with the request and filters of the patient's open record, although it may deliver another.
     fn as_if_asked_for(&self, mut event: WebhookEvent) -> WebhookEvent {
         let Event::Consolidated { delivery } = &mut event.event else {
             return event;
@@ -39,7 +39,6 @@ impl World {
         event
     }
 
-    /// Invokes a function.
     pub(crate) fn spawn(&mut self, job: Job, message: Option<u32>) -> bool {
         let until = self.now.plus(Duration::from_secs(job.timeout_secs()));
         if let Job::Intake(event) = &job
@@ -75,7 +74,7 @@ impl World {
         true
     }
 
-    /// The next operation of a function.
+    /// Performs the next operation of a function.
     pub(crate) fn step(&mut self, at: usize, fault: Option<Fault>) -> bool {
         if at >= self.tasks.len() {
             return false;
@@ -84,7 +83,7 @@ impl World {
         self.now = self.now.plus(self.pace);
         let op = task.pending.clone();
         let reply = self.perform(&mut task, op, fault);
-        // What was not waited for at one moment may have been looked at in that moment.
+        // A function that read the state while the event was not awaited may drop the event, so one such moment counts.
         if let Job::Process(event) = &task.job {
             task.known = task.known && rules::webhooks::is_known(self, event);
         }
@@ -143,7 +142,7 @@ impl World {
             "killed at its time limit"
         });
         self.say(|| format!("{} {how}: {}", task.job.function(), words::job(&task.job)));
-        // Where 200 was said before the event was durable, upstream believes that it has arrived.
+        // After an early 200, Metriport takes the delivery for successful and does not keep it for a replay.
         if let Job::Intake(event) = task.job
             && self.sabotage != Some(Sabotage::AnswerBeforeSend)
         {
@@ -205,7 +204,7 @@ impl World {
         }
     }
 
-    /// A person takes their share, or is refused: one operation, as the adapter decides anew where others write.
+    /// A person takes a share or is refused. This is one operation, because the adapter decides again after a conflict.
     fn share(&mut self, share: &ShareRequest, fault: Option<Fault>) -> ShareAnswer {
         let key = Key::Shares(share.owner.clone());
         let before = self.store.get(&key).and_then(|item| item.shares().cloned());
@@ -225,8 +224,10 @@ impl World {
             self.say(|| format!("  … does not hold: {unmet:?}"));
             return Err(StoreError::Conflict(unmet));
         }
+        // Judged before the write, because the rules compare it with the stored items.
         let violation = rules::before_write(self, task, &writes);
         self.judge(violation);
+        // Shortened after `before_write`, which notes the intended deadlines.
         if self.sabotage == Some(Sabotage::TtlAsLock) {
             let soon = self.now.plus(Duration::from_secs(60));
             for write in &mut writes {
@@ -247,7 +248,6 @@ impl World {
         Ok(())
     }
 
-    /// A function has ended.
     fn end(&mut self, task: Task, outcome: Result<&'static str, Error>) {
         self.say(|| format!("{} ends: {}", task.job.function(), words::outcome(&outcome)));
         rules::share::count(self, &outcome);
@@ -290,7 +290,7 @@ impl World {
 }
 
 impl Task {
-    /// Whether the message that invoked this is about the due work that is stored.
+    /// Notes whether the invoking message is about the stored due work.
     fn look(&mut self, key: &Key, item: Option<&Item>) {
         let (subject, asked) = match &self.job {
             Job::Advance(advance) => (advance.subject, advance.due_seq),

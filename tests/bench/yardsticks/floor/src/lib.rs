@@ -1,5 +1,4 @@
-//! The floors of functions. Each binary takes the parts that its function cannot be without, and the linker leaves out
-//! the rest.
+//! The floors of functions. Each binary takes the parts that its function needs, and the linker leaves out the rest.
 
 use std::env;
 use std::hint::black_box;
@@ -13,12 +12,12 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
-// As the functions have it.
+// As in the functions.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-/// The main function of a floor that does nothing with its events: how they come, and the parts to make.
+/// The main function of a floor that ignores its events: how it receives them, and the parts to make.
 #[macro_export]
 macro_rules! floor {
     ($serve:ident: $($part:ident),+) => {
@@ -33,7 +32,7 @@ macro_rules! floor {
     };
 }
 
-/// The parts, made as directly as they can be.
+/// The parts, made as directly as possible.
 pub struct Parts {
     http: SharedHttpClient,
     region: Region,
@@ -94,7 +93,7 @@ impl Parts {
         Ok(secrets)
     }
 
-    /// The client upstream.
+    /// The client for Metriport.
     pub async fn upstream(&self) -> Result<reqwest::Client, Error> {
         let mut roots = rustls::RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());

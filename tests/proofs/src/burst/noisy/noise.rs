@@ -1,4 +1,4 @@
-//! The noisy person: holds a valid token, is verified and linked, and sends more than anybody needs.
+//! The noisy person: has a valid token, is verified and linked, and sends far more requests than an app needs.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,39 +18,39 @@ use super::reading::read;
 use crate::asking::{Refusals, refusal};
 use crate::verified::{VerifiedPerson, demographics, record_body};
 
-/// Who it is, to the issuer and upstream.
+/// The noisy person's subject and external id.
 pub(super) const SUBJECT: &str = "noisy";
-/// Most requests on their way. The sandbox runs four processes of a function where Lambda runs hundreds: more would
-/// wait there in front of others, which is the sandbox's doing.
+/// Most requests at once. The sandbox runs four processes of a function where Lambda runs hundreds. More requests would
+/// delay others only because of the sandbox.
 const AT_ONCE: usize = 8;
 
-/// The noisy person, and what they have of their own to ask for.
+/// The noisy person, with their own items to ask for.
 pub(super) struct Noise {
     person: VerifiedPerson,
-    /// Between these the person changes.
+    /// The person switches between these two.
     demographics: [Value; 2],
     changed: AtomicBool,
     run: String,
     record: String,
-    /// What the newest challenge lets ask for.
+    /// The query that the newest challenge allows.
     ask: Mutex<QueryAsk>,
 }
 
-/// What came of the requests.
+/// The results of the requests.
 #[derive(Debug, Clone, Default)]
 pub struct NoiseFigures {
-    /// How many were sent.
+    /// Requests sent.
     pub sent: usize,
-    /// From the first to the last answer.
+    /// From the first request to the last answer.
     pub took: Duration,
-    /// Those that were served, by route.
+    /// Served requests by route.
     pub served: BTreeMap<&'static str, u64>,
-    /// Those that were refused, by code.
+    /// Refused requests by code.
     pub refusals: Refusals,
 }
 
 impl Noise {
-    /// Makes the person ready, with a record to read. `first` is the number of demographics that nobody else has.
+    /// Prepares the person, with a record to read. The demographics numbered `first` and `first + 1` must be unused.
     pub(super) async fn prepare(sandbox: &Sandbox, first: usize, patience: Duration) -> Result<Arc<Self>, String> {
         let app = sandbox.app(SUBJECT).map_err(|error| error.to_string())?;
         let demographics = [demographics(first), demographics(first + 1)];
@@ -69,11 +69,11 @@ impl Noise {
         }))
     }
 
-    /// Sends these requests, one every so often.
+    /// Sends these requests at this interval.
     pub(super) async fn make(self: &Arc<Self>, plan: Vec<Route>, every: Duration) -> NoiseFigures {
         let (begun, permits) = (Instant::now(), Arc::new(Semaphore::new(AT_ONCE)));
         let (mut figures, mut sending) = (NoiseFigures::default(), JoinSet::new());
-        // What is late does not come all at once: that would be more than the rate.
+        // Late requests are not sent in a batch, which would exceed the rate.
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for (number, route) in plan.into_iter().enumerate() {
@@ -97,8 +97,8 @@ impl Noise {
         figures
     }
 
-    /// Every second request for an identity session becomes a change of demographics while the identity is verified:
-    /// otherwise no session would be opened.
+    /// Turns every second request for an identity session into a change of demographics while the identity is verified.
+    /// Otherwise a session is never opened.
     fn choose(&self, route: Route, number: usize) -> Route {
         let changes = route == Route::OpenIdentitySession && number.is_multiple_of(2);
         match changes && !self.changed.load(Ordering::SeqCst) {
@@ -127,12 +127,12 @@ impl Noise {
         }
     }
 
-    /// Opens a challenge, and passes the page of one that was opened, so that the next query is a valid one.
+    /// Opens a challenge and passes its page, so that the next query is valid.
     async fn open_challenge(&self) -> Result<Reply, NoReply> {
         let reply = self.person.app.open_challenge(AAL2_RETURN).await?;
         if reply.status == 201 {
             let (challenge, page) = (reply.text("/challengeId"), reply.text("/challengeUrl"));
-            // A page that was superseded meanwhile gives nothing, and the ask before stays.
+            // A superseded page gives nothing, so the earlier query stays.
             if let Ok(ask) = self.person.pass_page(&challenge, &page).await {
                 *self.newest_ask() = ask;
             }
@@ -140,7 +140,7 @@ impl Noise {
         Ok(reply)
     }
 
-    /// Changes the demographics to those that are not stored.
+    /// Switches to the other demographics.
     async fn change(&self) -> Result<Reply, NoReply> {
         let changed = self.changed.load(Ordering::SeqCst);
         let [own, other] = &self.demographics;

@@ -1,4 +1,4 @@
-//! What the noisy person sends, and when: every route that takes a token, first one after the other, then all at once.
+//! The noisy person's requests in order: first each route in turn, then all routes mixed.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -20,8 +20,7 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// All of them. Changed demographics end the verification, which all but the last need: so the patient is last but
-    /// one.
+    /// All of them. Changed demographics end the verification, which the routes before `PutPatient` need.
     pub(super) const ALL: [Self; 11] = [
         Self::ReadIdentity,
         Self::OpenChallenge,
@@ -36,7 +35,7 @@ impl Route {
         Self::OpenIdentitySession,
     ];
 
-    /// Its key, as API Gateway has it.
+    /// The route key in API Gateway.
     pub(super) const fn key(self) -> &'static str {
         match self {
             Self::ReadIdentity => "GET /v1/identity",
@@ -54,7 +53,7 @@ impl Route {
     }
 }
 
-/// So many requests: the first half route by route, the second half by the seed's choice.
+/// This many requests: the first half route by route, the second half drawn by the seed.
 pub(super) fn noise(requests: usize, seed: u64) -> Vec<Route> {
     let in_turn = requests / 2;
     let ordered = (0..in_turn).filter_map(|number| Route::ALL.get(number * Route::ALL.len() / in_turn).copied());
@@ -64,7 +63,7 @@ pub(super) fn noise(requests: usize, seed: u64) -> Vec<Route> {
     ordered.chain(mixed).collect()
 }
 
-/// So many requests of the same person that take nothing of what persons share, but cost the machine as much.
+/// This many requests that take nothing persons share, but cost the machine as much.
 pub(super) fn harmless(requests: usize) -> Vec<Route> {
     vec![Route::ReadIdentity; requests]
 }
@@ -77,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// The routes of the template, from the lines of its events: the one without a token is the webhooks' own.
+    /// The routes of the template, from the lines of its events, except the webhooks' route, which takes no token.
     fn routes_of_the_template() -> BTreeSet<String> {
         let lines: Vec<&str> = TEMPLATE.lines().map(str::trim).collect();
         let event = |pair: &[&str]| {

@@ -1,5 +1,5 @@
-//! One pull of a person, from the challenge to the bytes of the record, as a careful app makes it. Every refusal on
-//! the way is counted.
+//! One pull of a person, from the challenge to the bytes of the record, as a careful app makes it. Counts every
+//! refusal.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use tokio::time::{Instant, sleep};
 use crate::asking::{Refusals, refusal, retry_after};
 use crate::verified::VerifiedPerson;
 
-/// How often an app asks, before time is scaled.
+/// The app's polling interval, before time is scaled.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// What a person has read.
+/// The pull and record that a person has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) run: String,
     pub(super) record: String,
 }
 
-/// How a pull went.
+/// The result of a pull.
 #[derive(Debug)]
 pub(super) struct Reading {
     /// From the first request to the last byte, or until the app gave up.
     pub(super) took: Duration,
-    /// What was read, or why nothing was.
+    /// The pull and record, or the reason why nothing was read.
     pub(super) outcome: Result<Found, String>,
     /// Refusals on the way.
     pub(super) refusals: Refusals,
@@ -79,7 +79,7 @@ impl Reader<'_> {
         person.pass_page(&challenge, &page).await
     }
 
-    /// Waits for the end of a pull; the id of its record.
+    /// Waits for the end of a pull and returns the id of its record.
     async fn until_ended(&mut self, run: &str) -> Result<String, String> {
         let (app, path) = (self.app, format!("/v1/network-queries/{run}"));
         loop {
@@ -93,7 +93,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Sends a request until it is answered with this status, or the app's patience ends.
+    /// Repeats a request until it is answered with this status, refused permanently, or out of time.
     async fn insist<F, R>(&mut self, status: u16, ask: F) -> Result<Reply, String>
     where
         F: Fn() -> R,
@@ -134,7 +134,7 @@ fn last_segment(path: &str) -> String {
     path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// Whether the same request may be answered otherwise a little later.
+/// Whether a retry of the same request may succeed.
 fn is_passing(reply: &Reply) -> bool {
     matches!(reply.status, 423 | 429 | 500..=599) || reply.code() == "state_changed"
 }

@@ -1,4 +1,4 @@
-//! What the functions called upstream, and for whom; and what the table counts as calls of the day.
+//! The functions' calls to Metriport by person, and the day's count in the table.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,13 +18,13 @@ use crate::chaos::busy;
 const TABLE: &str = "ias-Table";
 /// The partition of the days' counts.
 const DAYS: &str = "BUDGET#day";
-/// How often the queues are looked at.
+/// How often the queues are polled.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Calls by operation.
 pub type Calls = BTreeMap<Operation, u64>;
 
-/// Every call of a function to the API of the stand-in, with the patient's `externalId`.
+/// Every call of a function to the stand-in's API, with the patient's `externalId`.
 #[derive(Default)]
 pub(super) struct CallLog(Mutex<Vec<(Option<String>, Operation)>>);
 
@@ -33,12 +33,12 @@ impl CallLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many there were so far, for whomever.
+    /// The number of calls so far, about all persons.
     pub(super) fn len(&self) -> usize {
         self.calls().len()
     }
 
-    /// Calls about one person since the first so many of all.
+    /// The calls about one person after the first `since` calls of all.
     pub(super) fn of(&self, subject: &str, since: usize) -> Calls {
         let mut counts = Calls::new();
         let calls = self.calls();
@@ -53,7 +53,7 @@ impl CallLog {
 #[async_trait::async_trait]
 impl Interceptor for CallLog {
     async fn before(&self, call: &CallInfo) -> Passage {
-        // Links are not part of the API, and not calls of the day.
+        // Downloads do not belong to the API and do not count as calls of the day.
         if call.operation != Operation::DownloadFile && caller(call).is_some() {
             self.calls().push((call.external_id.clone(), call.operation));
         }
@@ -61,17 +61,17 @@ impl Interceptor for CallLog {
     }
 }
 
-/// The day's calls: as the table counts them, and as the stand-in saw them.
+/// The day's calls, in the table and at the stand-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DayCount {
-    /// In the table, of all days.
+    /// The count in the table, over all days.
     pub counted: u64,
-    /// At the stand-in.
+    /// The count at the stand-in.
     pub seen: u64,
 }
 
 impl DayCount {
-    /// Reads both once everything is worked off and they agree, or, if that does not come, after `bound`.
+    /// Reads both counts once the queues are empty and the counts agree, or else after `bound`.
     pub(super) async fn read(sandbox: &Sandbox, log: &CallLog, bound: Duration) -> Result<Self, String> {
         let until = Instant::now() + bound;
         loop {

@@ -1,4 +1,4 @@
-//! The figures of both rounds, what they must not show, and how they are printed.
+//! The figures of both rounds, their limits, and their printed form.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use super::upstream::{Calls, DayCount};
 use super::{NoisyOptions, NoisyReport};
 use crate::asking::{Refusals, THROTTLED, listed};
 
-/// What one round showed.
+/// The figures of one round.
 #[derive(Debug, Clone, Default)]
 pub struct RoundFigures {
     /// Persons who read their record.
     pub read: usize,
-    /// Why the others read nothing, and how many of them.
+    /// The reasons of the others, and their numbers.
     pub failed: BTreeMap<String, usize>,
-    /// From the first request of a pull to the last byte of a record.
+    /// From the beginning of the round to the last byte of a record.
     pub took: Duration,
-    /// The time of half of the pulls, at most.
+    /// The time that half of the pulls do not exceed.
     pub p50: Duration,
-    /// The time of nineteen in twenty.
+    /// The time that 95 % of the pulls do not exceed.
     pub p95: Duration,
-    /// Refusals of those who pulled.
+    /// Refusals of the persons who pulled.
     pub refusals: Refusals,
-    /// The requests beside them.
+    /// The noisy person's requests.
     pub noise: NoiseFigures,
-    /// Calls upstream about the noisy person.
+    /// Calls to Metriport about the noisy person.
     pub calls: Calls,
 }
 
@@ -57,13 +57,13 @@ impl RoundFigures {
     }
 }
 
-/// The least of these sorted times that so many percent of them do not exceed.
+/// The least of the sorted times that this percentage of them does not exceed.
 fn percentile(times: &[Duration], percent: usize) -> Duration {
     let rank = (times.len() * percent).div_ceil(100);
     times.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// Everything that was not as it must be.
+/// All broken promises.
 pub(super) fn breaches(quiet: &RoundFigures, noisy: &RoundFigures, day: DayCount, slack: Duration) -> Vec<String> {
     let unread = [("harmless requests", quiet), ("the noisy person", noisy)]
         .into_iter()
@@ -73,7 +73,7 @@ pub(super) fn breaches(quiet: &RoundFigures, noisy: &RoundFigures, day: DayCount
         let (before, after) = (time(quiet.p95), time(noisy.p95));
         format!("nineteen in twenty pulls took up to {before}, and {after} beside the noisy person")
     });
-    // API Gateway throttles all callers together, and no function of ours can change that.
+    // API Gateway throttles all callers together; our functions cannot change that.
     let ours = noisy.refusals.iter().filter(|(code, _)| *code != THROTTLED);
     let refused = ours.filter_map(|(code, count)| {
         let before = quiet.refusals.get(code).copied().unwrap_or_default();
@@ -91,7 +91,6 @@ pub(super) fn breaches(quiet: &RoundFigures, noisy: &RoundFigures, day: DayCount
     unread.chain(slow).chain(refused).chain(day).chain(idle).collect()
 }
 
-/// What the command prints.
 pub(super) fn table(options: &NoisyOptions, report: &NoisyReport) -> String {
     let (quiet, noisy) = (&report.quiet, &report.noisy);
     let head = format!(

@@ -1,5 +1,5 @@
-//! The operator of the proof, by the same means as the commands: notices late that Metriport made a new key, stores it,
-//! and tries the key before while it may count and when it may no more.
+//! The operator of the proof, with the same functions as the commands. The operator notices a new key of Metriport late
+//! and stores it, then tries the previous key while it counts and after its end.
 
 use std::time::Duration;
 
@@ -18,42 +18,41 @@ use url::Url;
 
 use super::RotationArgs;
 
-/// How long the operator does not know of the new key, before time is scaled.
+/// How late the operator learns of the new key, before time is scaled.
 const LATE: Duration = Duration::from_secs(120);
-/// What real time everything takes, whatever the scale.
+/// Allowance in real time, independent of the scale.
 const SLACK: Duration = Duration::from_secs(1);
-/// How long replays may take to bring everything, before time is scaled.
+/// How long the replays may take, before time is scaled.
 const REPLAYS: Duration = Duration::from_secs(2 * 3600);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Tries with the key before, at once: more than there are processes.
+/// Concurrent tries with the previous key: more than there are processes.
 const TRIES: usize = 16;
 
-/// Who makes the new key.
+/// The origin of a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
-    /// Somebody in Metriport's dashboard.
+    /// A user of Metriport's dashboard.
     Dashboard,
-    /// The URL, cleared and set again.
+    /// The webhook URL, cleared and set again.
     Api,
 }
 
-/// A change of both keys, and what came of it. The numbers are lengths of the log of deliveries at the time.
+/// A change of both keys and its results. The numbers are lengths of the log of deliveries at the time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) by: By,
-    /// When Metriport signed with the new key.
+    /// When Metriport began to sign with the new key.
     pub(super) switched: usize,
-    /// When it was stored.
+    /// When the new key was stored.
     pub(super) stored: usize,
     /// When every process must have read it.
     pub(super) settled: usize,
-    /// What a webhook was answered that the key before had signed, while that counted.
+    /// The status of a webhook under the previous key while that key counts.
     pub(super) within: u16,
-    /// The same when its time, and that of a cached key, was over.
+    /// The statuses after the end of the previous key and of its cached copies.
     pub(super) beyond: Vec<u16>,
 }
 
-/// The operator.
 pub(super) struct Operator<'s> {
     sandbox: &'s Sandbox,
     secrets: StackSecrets,
@@ -80,7 +79,7 @@ impl<'s> Operator<'s> {
         })
     }
 
-    /// Changes both keys so many times, one after the other.
+    /// Changes both keys this many times, one after the other.
     pub(super) async fn change_keys(&mut self, times: u32) -> Result<Vec<Change>, String> {
         let mut changes = Vec::new();
         for number in 0..times {
@@ -97,6 +96,7 @@ impl<'s> Operator<'s> {
     async fn change(&mut self, by: By, number: u32) -> Result<Change, String> {
         let (stand_in, timing) = (self.sandbox.stand_in(), Timing::scaled(self.scale));
         let body = json!({ "meta": { "messageId": format!("drill-{number}"), "type": "rotation.drill" } }).to_string();
+        // Signed before the switch, so under the previous key.
         let old = (stand_in.sign(body.as_bytes()), body);
         let noted = || stand_in.deliveries().len();
 
@@ -128,10 +128,11 @@ impl<'s> Operator<'s> {
         })
     }
 
-    /// A second API key is made and stored, and the first revoked.
+    /// Makes and stores a second API key, then revokes the first.
     async fn change_api_key(&mut self) -> Result<(), String> {
         let stand_in = self.sandbox.stand_in();
         let new = stand_in.make_api_key().ok_or("the account has two API keys already")?;
+        // Stored before the first key is revoked, so that the secret always holds a valid key.
         self.secrets
             .store(Kept::ApiKey, &SecretString::from(new.as_str()))
             .await?;
@@ -140,7 +141,7 @@ impl<'s> Operator<'s> {
         Ok(())
     }
 
-    /// Waits until Metriport keeps no delivery as failed; how many it keeps in the end.
+    /// Waits until Metriport has no failed delivery, and returns how many are left at the bound.
     pub(super) async fn until_replayed(&self) -> Result<u64, String> {
         let (begun, bound) = (Instant::now(), REPLAYS / self.scale + SLACK);
         loop {

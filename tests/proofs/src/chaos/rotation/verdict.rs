@@ -1,4 +1,4 @@
-//! What the change of keys cost, read from Metriport's own log once all is over.
+//! The cost of the key changes, read from Metriport's own log after the end.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,12 @@ const REFUSED: u16 = 401;
 /// The status of a call whose API key was refused.
 const FORBIDDEN: u16 = 403;
 
-/// The verdict on all changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Verdict {
     rows: Vec<Row>,
     /// Messages that were refused at least once.
     refused: usize,
-    /// Those of them that arrived in the end.
+    /// Refused messages that arrived in the end.
     recovered: usize,
     /// Deliveries that Metriport keeps as failed.
     left: u64,
@@ -30,9 +29,9 @@ struct Row {
     change: Change,
     /// Deliveries refused before the key was stored.
     before: usize,
-    /// While processes had still to read it.
+    /// Deliveries refused while processes had not read it yet.
     meanwhile: usize,
-    /// From then to the next change.
+    /// Deliveries refused from then to the next change.
     afterwards: usize,
 }
 
@@ -79,7 +78,7 @@ impl Verdict {
         }
     }
 
-    /// How many promises were broken. A change that nothing met has shown nothing.
+    /// The number of broken promises. A change without a refused webhook or call proves nothing, so it counts as one.
     pub(super) fn breaches(&self) -> usize {
         let of_rows = self.rows.iter().map(|row| {
             let counted = usize::from(row.change.within != 200);
@@ -90,7 +89,6 @@ impl Verdict {
         of_rows.sum::<usize>() + lost + usize::try_from(self.left).unwrap_or(usize::MAX) + shown
     }
 
-    /// The whole as a table.
     pub(super) fn lines(&self) -> Vec<String> {
         let head = format!(
             "\n  {:<6} {:<10} {:>15} {:>13} {:>11}   {:<22} {}",
@@ -140,7 +138,7 @@ impl Verdict {
     }
 }
 
-/// Pings are no deliveries: they tell Metriport whether the URL works, and are not kept.
+/// Pings do not count as deliveries: Metriport uses them to test the URL, and does not keep them.
 fn is_refused(delivery: &DeliveryLog) -> bool {
     delivery.status == Some(REFUSED) && delivery.event_type != "ping"
 }

@@ -1,4 +1,4 @@
-//! What leads a webhook to its subject, and which messages were seen.
+//! Correlation of webhooks with their subjects, and the messages already seen.
 
 use shared::domain::identity::Identity;
 use shared::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, UpstreamRequestId};

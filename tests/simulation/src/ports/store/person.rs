@@ -1,4 +1,4 @@
-//! What a person has, and the transaction that accepts a pull of theirs.
+//! A person's items, and the transaction that accepts a pull.
 
 use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::{Identity, OpenSession};
@@ -17,7 +17,7 @@ use crate::Sabotage;
 use crate::io::Io;
 use crate::store::{Item, Key, Lock, Require, Write};
 
-/// What is put over the version before.
+/// Puts the slot over the version before it.
 fn put_patient(owner: &OwnerId, slot: &PatientSlot) -> Write {
     let read = Require::Version(slot.version.saturating_sub(1));
     let key = Key::Patient(owner.clone());
@@ -95,7 +95,7 @@ impl ReadIdentity for Io {
 }
 
 impl ReadPerson for Io {
-    /// Two reads, between which others may write: a query gives no snapshot of its items.
+    /// Two reads with possible writes between them: a query is not a snapshot of its items.
     async fn person(&self, owner: &OwnerId) -> Stored<(PatientSlot, Identity)> {
         Ok((self.patient(owner).await?, self.identity(owner).await?))
     }

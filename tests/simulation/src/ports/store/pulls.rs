@@ -1,4 +1,4 @@
-//! Runs and records, and what each change of theirs writes.
+//! Runs and records, and the writes of each change.
 
 use shared::domain::record::{OpenRecords, Record};
 use shared::domain::run::{Run, RunEvent};
@@ -14,7 +14,7 @@ use crate::Sabotage;
 use crate::io::Io;
 use crate::store::{Item, Key, Lock, Require, Write};
 
-/// The run as the transaction puts it: over the version before.
+/// Puts the run over the version that was read.
 pub(super) fn put_run(owner: &OwnerId, run: &Run, read: u64) -> Write {
     let key = Key::Run(owner.clone(), run.id);
     Write::put(
