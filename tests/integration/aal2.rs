@@ -1,4 +1,4 @@
-//! What a challenge, its session, and the proofing before it are good for: one pull, of one person, in time.
+//! The limits of a challenge, its session and the proofing before it: one pull, of one person, in time.
 
 mod late;
 
@@ -47,7 +47,7 @@ async fn a_session_serves_one_pull_and_a_refusal_uses_nothing_up() {
         "open_challenge",
     );
     let third = nora.pass_challenge().await;
-    // The third supersedes the second, whoever passed it first.
+    // The third supersedes the second, although both were passed.
     refused(
         &ask(&nora, &second.ask()).await,
         409,
@@ -79,7 +79,7 @@ async fn what_another_person_passed_opens_nothing_and_stays_theirs() {
     completes(&nora, &of_nora).await;
     completes(&mira, &of_mira).await;
 
-    // A session that nobody has shown yet does not say whose it is: only Metriport can tell. Showing it spends it.
+    // A session that no request has shown yet does not reveal its person: only Metriport knows. Showing it spends it.
     let (of_nora, of_mira) = (nora.pass_challenge().await, mira.pass_challenge().await);
     let accepted = ask(&mira, &crossed(&of_mira, &of_nora)).await;
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
@@ -124,7 +124,7 @@ async fn a_busy_network_is_tried_again_and_the_session_is_forgotten_once_the_que
             .then_some(())
     })
     .await;
-    // It is needed once more, so it must be somewhere; this also shows that the search finds it.
+    // The retry needs it, so it is stored; this also shows that the search finds it.
     assert!(app.table_text().await.contains(&passed.session));
 
     until("the query runs", async || {
@@ -152,7 +152,7 @@ async fn a_superseded_or_foreign_proofing_never_counts() {
     let app = TestApp::start().await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
-    // The first page is for other demographics than the second.
+    // The two pages are for different demographics.
     let stale = nora.open_identity().await;
     change_last_name(&nora).await;
     let current = nora.open_identity().await;
@@ -172,7 +172,7 @@ async fn a_superseded_or_foreign_proofing_never_counts() {
     nora.browser.pass(&current.text("/sessionUrl")).await.expect("the page");
     nora.until_identity("verified").await;
     assert_eq!(mira.identity().await, "pending");
-    // The late one once more, now that there is an identity: it changes nothing.
+    // The superseded event once more, now that an identity is bound: it changes nothing.
     let bound = app.proofed_identity("nora").await;
     deliver_first_proofing_again(&app).await;
     assert_eq!(app.proofed_identity("nora").await, bound);
@@ -187,8 +187,7 @@ async fn change_last_name(nora: &Person) {
     assert_eq!(nora.app.put_patient(&changed).await.unwrap().status, 200);
 }
 
-/// Sends proofings of a session and a patient that do not belong together, of a superseded session, and of an unknown
-/// one.
+/// Sends proofings whose session and patient do not match, and those of a superseded and an unknown session.
 async fn send_forged_proofings(app: &TestApp, stale: &str, of_nora: &str, of_mira: &str) {
     let (patient_of_nora, patient_of_mira) = (app.patient_of("nora").await, app.patient_of("mira").await);
     for (message, session, patient) in [
@@ -230,7 +229,7 @@ async fn a_proofing_that_is_confirmed_late_still_counts() {
     nora.pass_identity_page().await;
     nora.until_identity("confirming").await;
     nora.until_identity("expired").await;
-    // Meanwhile another page was opened for the same person: it makes no difference which of them was passed.
+    // In between, the person opens another page. It does not matter which page was passed.
     nora.open_identity().await;
     assert_eq!(app.stand_in().release_all().await, [Ok(200)]);
     nora.until_identity("verified").await;
@@ -238,8 +237,8 @@ async fn a_proofing_that_is_confirmed_late_still_counts() {
     app.end().await;
 }
 
-/// Upstream may take the start and refuse each source for the session: then nothing was begun, and the person is told
-/// what a refused call would tell.
+/// Metriport may accept the start while each source refuses the session. Nothing has begun then, and the person gets
+/// the answer to a refused call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_every_source_refuses_has_started_nothing() {
     let app = TestApp::start().await;
@@ -266,8 +265,8 @@ async fn a_session_that_every_source_refuses_has_started_nothing() {
     app.end().await;
 }
 
-/// An outage that speaks of identities is nobody's fault: the person need not be proofed again for it. And while a
-/// source that was asked for is not spoken of, it may be at work.
+/// An outage that mentions identities requires no other proofing. A requested source that the answer does not mention
+/// may be running.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sources_that_break_blame_nobody() {
     let app = TestApp::start().await;

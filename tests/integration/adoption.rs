@@ -1,4 +1,4 @@
-//! Persons whose tokens name them alike, as two issuers may, and the one patient that Metriport knows by that name.
+//! Persons whose tokens hold one external id, as tokens of two issuers may, and Metriport's one patient with that id.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use shared::domain::Time;
 
 use crate::harness::{TestApp, refused, retry_after, until};
 
-/// What Metriport knows all of them by.
+/// The shared external id.
 const NAME: &str = "m-one";
 
-/// A sandbox in which a claim of the token is the external id, and a patient of that id who is nobody's: the answer to
-/// the call that created it was lost, and the person has not come back.
+/// A sandbox where a token claim is the external id, and a patient with that id whom no person owns. The answer to its
+/// creation was lost, and the person has not returned.
 async fn with_orphan(time_scale: u32) -> TestApp {
     let app = TestApp::with(|options| {
         options.time_scale = time_scale;
@@ -34,20 +34,20 @@ fn named(app: &TestApp, subject: &str) -> App {
     app.app_with(subject, &json!({ "member": NAME }))
 }
 
-/// Everybody has demographics of their own.
+/// Each person has different demographics.
 async fn link(app: &TestApp, subject: &str) -> Reply {
     let demographics = app.person(subject, "Jane").demographics().clone();
     named(app, subject).put_patient(&demographics).await.expect("an answer")
 }
 
-/// The rows that say whose a patient is.
+/// The items that name the owner of a patient.
 async fn owners(app: &TestApp) -> Vec<Value> {
     let mut table = app.table().await;
     table.retain(|item| item["sk"] == "OWNER" && item["pk"].as_str().is_some_and(|pk| pk.starts_with("PATIENT#")));
     table
 }
 
-/// The call whose answer was lost may still be at work, and another one would be overtaken by it.
+/// The call without an answer may still run at Metriport and overwrite a later one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_link_without_an_answer_is_left_alone_until_it_must_have_ended() {
     let app = with_orphan(1).await;
@@ -63,7 +63,7 @@ async fn a_first_link_without_an_answer_is_left_alone_until_it_must_have_ended()
     assert!(retry_after(&again) > 30);
     assert_eq!(app.upstream(Operation::FindPatient), 1);
 
-    // A search writes nothing, whether or not it was answered.
+    // A search writes nothing, so it can be repeated.
     app.stand_in()
         .fail_next(Operation::FindPatient, Failure::ResetAfterEffect);
     assert_eq!(link(&app, "second").await.status, 504);
@@ -74,7 +74,7 @@ async fn a_first_link_without_an_answer_is_left_alone_until_it_must_have_ended()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_who_adopt_one_patient_at_once_only_one_writes_to_it() {
     let app = with_orphan(1).await;
-    // Whoever comes first is kept waiting until the other one has looked.
+    // Each update is slow, so that both requests find the patient before one ends.
     let late = || {
         app.stand_in()
             .fail_next(Operation::UpdatePatient, Failure::HangFor(3_000));
@@ -139,7 +139,7 @@ async fn a_claim_whose_update_was_refused_holds_for_its_person() {
     app.end().await;
 }
 
-/// Otherwise the time of the answer would tell whether the patient is somebody's.
+/// Otherwise the response time would show whether the patient has an owner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusal_before_the_write_takes_as_long_as_the_read_again() {
     const READ: Duration = Duration::from_millis(400);
@@ -167,7 +167,7 @@ async fn a_claim_that_came_to_nothing_is_taken_over() {
     assert_eq!(failed.status, 504, "{:?}", failed.body);
     assert_eq!(owners(&app).await.len(), 1);
 
-    // A person gets few refusals in an hour, so the claim is waited for and not tried.
+    // Refusals per hour are few, so the test waits for the claim's end.
     until("the claim has ended", async || {
         let claim = owners(&app).await.remove(0);
         let deadline: Time = serde_json::from_value(claim["deadline"].clone()).ok()?;

@@ -1,5 +1,5 @@
-//! A token must show who signed in, how and when, on every route; a record is read only while its person's identity
-//! stands verified.
+//! On every route a token must show who signed in, how and when. A record is readable only while its person's identity
+//! is verified.
 
 use reqwest::Method;
 use sandbox_host::template::Route;
@@ -26,7 +26,7 @@ fn weak_claims() -> [Value; 8] {
     ]
 }
 
-/// Calls a route, with a body that is good enough to get past it, by a token with these claims.
+/// Calls a route with a token that has these claims, and an empty object as body.
 async fn call(app: &TestApp, route: &Route, claims: &Value) -> Reply {
     let token = app.sandbox().token("nora", claims.as_object().unwrap()).unwrap();
     let anonymous = App::new(app.sandbox().host().base_url(), "").unwrap();
@@ -85,7 +85,7 @@ async fn tokens_of_a_clock_that_is_minutes_off_are_taken() {
     app.end().await;
 }
 
-/// The answers of each way to a record: one, all, and another form.
+/// Each way to a record: one, the list, and another form.
 async fn reads(person: &Person, id: &str) -> [Reply; 3] {
     let asked = person.app.ask_record(&json!({ "conversionType": "json" })).await;
     [person.record(id).await, person.records().await, asked.unwrap()]

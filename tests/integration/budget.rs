@@ -1,4 +1,4 @@
-//! The rate budget: whatever happens at once, upstream's limits are not met, and nobody loses a challenge to them.
+//! The rate budget: Metriport's limits are kept whatever happens at once, and no person loses a challenge to them.
 
 mod day;
 mod shares;
@@ -19,7 +19,7 @@ use crate::harness::{Person, TestApp, refused, retry_after, until};
 
 const ADVANCE: &str = "ias-RunAdvanceQueue";
 
-/// The table, as functions see it.
+/// The table, as functions access it.
 pub fn table(app: &TestApp) -> Table {
     let env = Env::from_pairs([("TABLE_NAME", "ias-Table")]);
     Table::read(&app.aws().dynamodb(), &env).expect("a table")
@@ -60,7 +60,7 @@ async fn no_slot_is_given_twice_however_many_ask() {
     turns.sort_unstable();
     let expected: Vec<_> = (0..76).map(|turn| now.plus(pace.spacing() * turn)).collect();
     assert_eq!((turns, refused), (expected, 20));
-    // A pause that upstream asks for holds for everybody; an earlier one changes nothing.
+    // A pause that Metriport asks for applies to every function; an earlier time changes nothing.
     let later = now.plus(Duration::from_secs(3600));
     for turn in [later, now] {
         table.put_off_slots(Budget::QueryStarts, turn).await.expect("a write");
@@ -117,7 +117,7 @@ async fn as_many_places_are_given_as_there_are() {
 async fn link_without_a_place_is_refused_with_the_wait() {
     let app = start_with_limits(|limits| limits.patient = 2).await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
-    // A minute, how long a call may travel, and the millisecond by which a place is held longer, in whole seconds.
+    // A minute, the two seconds that a call may travel, and the extra millisecond of a place, in whole seconds.
     let window = (app.scaled(Duration::from_secs(62)).as_millis() + 1).div_ceil(1000);
     let linked = nora.link().await;
     assert_eq!(linked.status, 200);
@@ -126,13 +126,13 @@ async fn link_without_a_place_is_refused_with_the_wait() {
     let busy = mira.link().await;
     refused(&busy, 429, "upstream_busy", "retry");
     assert!((1..=window).contains(&retry_after(&busy).into()), "{:?}", busy.headers);
-    // How busy others are is in no header.
+    // No header shows how busy others are.
     assert_eq!(header(&busy, "ratelimit") + &header(&busy, "ratelimit-policy"), "");
-    // Nothing was begun: the person is as unlinked as before, and equal demographics cost nothing.
+    // Nothing has begun: the person is still unlinked, and equal demographics cost nothing.
     assert_eq!(mira.identity().await, "not_started");
     assert_eq!(header(&nora.link().await, "ratelimit"), "");
     assert_eq!(app.upstream(Operation::CreatePatient), 1);
-    // However often she asks, what the others have costs nothing of her own share.
+    // However often she asks, other persons' calls cost nothing of her own share.
     let linked = until("there is a place again", async || {
         let linked = mira.link().await;
         assert!(["upstream_busy", ""].contains(&&*linked.code()), "{linked:?}");
@@ -152,7 +152,7 @@ async fn page_without_a_place_opens_once_a_place_is_free() {
     nora.pass_identity_page().await;
     mira.pass_identity_page().await;
     nora.until_identity("verified").await;
-    // One after the other until one is refused: the one before had the last place, however long it all took.
+    // Opens pages until one is refused: the one before took the last place, however long it all took.
     let mut opened = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
     assert_eq!(opened.status, 201, "{opened:?}");
     let busy = loop {
@@ -178,13 +178,13 @@ async fn page_without_a_place_opens_once_a_place_is_free() {
     app.end().await;
 }
 
-/// A sandbox whose upstream keeps other limits, at the speed of the functions. No faster: a call may take two seconds
-/// to arrive, which the scale divides.
+/// A sandbox whose stand-in keeps other limits, at the functions' time scale. The scale is low, because it also divides
+/// the two seconds that a call may travel.
 async fn start_with_limits(change: impl FnOnce(&mut PerMinute)) -> TestApp {
     start(true, change).await
 }
 
-/// The same, for persons who may use up what all share.
+/// The same without shares: a person may use up the budget.
 async fn start_without_shares(change: impl FnOnce(&mut PerMinute)) -> TestApp {
     start(false, change).await
 }
@@ -199,7 +199,7 @@ async fn start(person_shares: bool, change: impl FnOnce(&mut PerMinute)) -> Test
     .await
 }
 
-/// Upstream refused nothing, and each of our refusals was counted once.
+/// Metriport refused nothing, and each of our refusals was counted once.
 async fn assert_limits_were_kept(app: &TestApp, budget: &str) {
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
     let refusals = app.until_measured("BudgetRefusals", &[("Budget", budget)], 1).await;
@@ -219,7 +219,7 @@ async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
     let first = nora.start_from(&["hie"]).await;
     let (second, start_at) = start_in_a_later_slot(&mira).await;
     until("its message waits", async || (app.delayed(ADVANCE) > 0).then_some(())).await;
-    // Its message is lost. The reconciler finds the run half a minute after its slot; there is no place until later.
+    // Its message is lost. `reconcile` finds the run half a minute after its slot, and no place is free until later.
     app.purge(ADVANCE).await;
     let closed = start_at.plus(app.scaled(Duration::from_secs(80)));
     let closing = table(&app).close_places(Budget::QueryStarts, closed).await;
@@ -234,7 +234,7 @@ async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
     app.end().await;
 }
 
-/// Starts a pull whose slot is in the future; its id, and when its slot is.
+/// Starts a pull whose slot is in the future; returns its id and the slot's time.
 async fn start_in_a_later_slot(person: &Person) -> (String, Time) {
     let passed = person.pass_challenge().await;
     let accepted = person.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
@@ -272,13 +272,13 @@ async fn assert_start_was_deferred(person: &Person, run: &str, closed: Time) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
-    // Upstream allows less than the operator says: the functions' time runs faster than its own.
+    // Metriport allows less than the functions expect, because their time runs faster.
     let app = TestApp::with(|options| {
         options.time_scale = 60;
         options.stand_in.limits.patient = 2;
     })
     .await;
-    // What our own budget lets anybody wait for a place, in whole seconds.
+    // The longest wait for a place in our own budget, in whole seconds.
     let own = app.scaled(Duration::from_secs(62)).as_secs() + 1;
     let mut busy = None;
     for index in 0..6 {

@@ -54,7 +54,7 @@ struct Entry {
     resource: Box<RawValue>,
 }
 
-/// The resources of a Bundle as the text they have, sorted.
+/// The resources of a Bundle as their original text, sorted.
 fn resources(path: &Path) -> Vec<String> {
     let bytes = std::fs::read(path).expect("a file");
     let bundle: Bundle = serde_json::from_slice(&bytes).expect("a Bundle");
@@ -67,7 +67,7 @@ fn resources(path: &Path) -> Vec<String> {
     texts
 }
 
-/// What was put into the networks comes out of a pull, every resource of it, to the letter.
+/// A pull returns every resource of the networks unchanged.
 async fn pulls_to_the_letter(record: &Path) {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("pulled.json");
@@ -121,7 +121,7 @@ async fn a_record_of_ones_own_comes_back_to_the_letter() {
     pulls_to_the_letter(&project_file("tests/fixtures/bundle-small.json")).await;
 }
 
-/// The sample records, taken as files.
+/// The sample records, as files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn synthea_records_come_back_to_the_letter() {
     let folder = std::fs::read_dir(project_file("infra/sandbox/fhir/fixtures")).expect("a folder");

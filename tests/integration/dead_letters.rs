@@ -1,5 +1,5 @@
-//! Dead letters: what no consumer can act on is kept with its reason, hides nothing, and can be sent back. And bad
-//! input of the kind that must not become one.
+//! Dead letters: a message that no consumer can use is kept with its reason, blocks no other, and can be sent back.
+//! Also bad input that must not become one.
 
 mod burst;
 mod odd;
@@ -14,7 +14,7 @@ use crate::webhooks::{source, source_event};
 
 const CANARY: &str = "CanaryInABody";
 
-/// The queues of the sandbox, by source.
+/// The sandbox's queue and dead-letter queue of a source.
 const fn queues(source: Source) -> (&'static str, &'static str) {
     match source {
         Source::WebhookEvents => ("ias-WebhookEventsQueue", "ias-WebhookEventsDeadLetters"),
@@ -28,7 +28,7 @@ async fn letter_queue(app: &TestApp, source: Source) -> LetterQueue {
     found.expect("both queues")
 }
 
-/// What lies in a dead-letter queue, oldest first.
+/// A queue's dead letters, oldest first.
 async fn letters(app: &TestApp, source: Source) -> Vec<Letter> {
     let seen = letter_queue(app, source).await.list().await.expect("letters");
     assert!(!seen.more);
@@ -45,7 +45,7 @@ async fn reasons(app: &TestApp, source: Source) -> Vec<String> {
     reasons
 }
 
-/// Bodies of a dead-letter queue.
+/// The bodies in a dead-letter queue.
 fn bodies(app: &TestApp, source: Source) -> Vec<String> {
     let messages = app.sandbox().aws().queues().messages(queues(source).1).unwrap();
     messages.into_iter().map(|message| message.body).collect()
@@ -63,7 +63,7 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
     const REASONS: [&str; 3] = ["malformed", "unknown_kind", "unknown_version"];
     let app = TestApp::start().await;
     send_unreadable_messages(&app).await;
-    // What stands behind them is done as if they were not there.
+    // The messages behind them are processed as usual.
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     assert_eq!(nora.pull().await.text("/status"), "completed");
@@ -71,7 +71,7 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
     until_dead(&app, 9).await;
     for source in Source::ALL {
         assert_eq!(reasons(&app, source).await, REASONS, "{source:?}");
-        // Looking hides nothing for longer than it takes.
+        // Listing hides dead letters only while it runs.
         let depth = app.sandbox().aws().queues().depths()[queues(source).1];
         assert_eq!((depth.visible, depth.in_flight), (3, 0), "{source:?}");
         assert_bodies_are_kept_without_record_links(&app, source);
@@ -91,7 +91,7 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
     app.stop().await;
 }
 
-/// Three to every queue: no JSON, a later version, and an unknown kind.
+/// Sends to every queue: no JSON, a later version, and an unknown kind.
 async fn send_unreadable_messages(app: &TestApp) {
     let link = format!("https://records.example.test/{CANARY}");
     let other_kind = json!({ "version": 1, "kind": "other", "link": link, "note": "kept" }).to_string();
@@ -103,7 +103,7 @@ async fn send_unreadable_messages(app: &TestApp) {
     }
 }
 
-/// The body stays as it came, but for the link of a record.
+/// The body stays as it was, without a record's link.
 fn assert_bodies_are_kept_without_record_links(app: &TestApp, source: Source) {
     let bodies = bodies(app, source);
     assert!(bodies.iter().all(|body| body.contains("kept")), "{source:?}");
@@ -169,7 +169,7 @@ async fn a_poison_message_of_a_batch_hides_no_other() {
     app.stop().await;
 }
 
-/// It may be the only word of somebody's proofing: it is kept whole, where an alarm looks.
+/// It may be the only news of a person's proofing, so it is kept whole, where an alarm looks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_identity_event_without_an_id_is_kept_whole() {
     let app = TestApp::start().await;
@@ -179,14 +179,14 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     with_patient["patientId"] = json!("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8e");
     for body in [
         event("no-id", json!({ "deep": [{ "name": CANARY }] })),
-        // Kept as well where it is larger than a message can be, as far as it fits.
+        // An event that exceeds a message is kept as far as it fits.
         event("huge", json!({ "padding": "x".repeat(1024 * 1024) })),
         event("unbound", unbound.clone()),
         event("nobody's", with_patient),
     ] {
         assert_eq!(app.send_signed(&body).await, 200);
     }
-    // Half a character, as `JSON.stringify` writes it, is skipped, and no id is left.
+    // Half a surrogate pair, as `JSON.stringify` writes it, is skipped, and no id is left.
     let half = format!(r#"{{"meta":{{"type":"ias.identity.verified"}},"name":"{CANARY}\ud83d"}}"#);
     let signature = app.stand_in().sign(half.as_bytes());
     assert_eq!(app.stand_in().send_raw(half.as_str(), Some(&signature)).await, Ok(200));
@@ -209,8 +209,8 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     app.stop().await;
 }
 
-/// Somebody who has passed the identity page and whose own webhook is held, with what an event says of them that names
-/// the patient alone.
+/// A person who has passed the identity page and whose own webhook is held, and an event's payload that names only the
+/// patient.
 async fn unconfirmed(app: &TestApp) -> (Person, Value) {
     let nora = app.person("nora", "Jane");
     app.stand_in().hold_webhooks();
@@ -222,7 +222,7 @@ async fn unconfirmed(app: &TestApp) -> (Person, Value) {
     (nora, payload)
 }
 
-/// Its body would not fit the queue, and what was read of it does.
+/// Its body would not fit into the queue, but the values read from it do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_identity_event_that_names_its_patient_is_bound() {
     let app = TestApp::start().await;
@@ -234,8 +234,8 @@ async fn a_large_identity_event_that_names_its_patient_is_bound() {
     app.stop().await;
 }
 
-/// The first one counts, in whichever order and however close they come; the second is kept. A replay, which lacks our
-/// metadata, is no second one.
+/// The first event counts, in any order and at any distance; the second is kept. A replay, which lacks our metadata, is
+/// not a second event.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_id_that_says_two_things_is_kept_once() {
     let app = TestApp::start().await;
@@ -259,7 +259,7 @@ async fn a_message_id_that_says_two_things_is_kept_once() {
     assert_eq!(reasons(&app, Source::WebhookEvents).await, ["message_id_reused"]);
     assert!(bodies(&app, Source::WebhookEvents)[0].contains(r#""source":"lab""#));
 
-    // At the same time, in several processes: one of each pair counts, and the other is kept.
+    // In several processes at the same time, one of each pair counts, and the other is kept.
     for message in 0..8 {
         let one = source_event(&patient, &request, &format!("pair-{message}"), "hie");
         let mut other = one.clone();

@@ -1,4 +1,4 @@
-//! Faults are injected from outside, and the functions, which have no hook for them, do what they would do anywhere.
+//! Faults injected from outside: the functions have no hook for them, so they act as in AWS.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use sandbox_metriport::{CallInfo, Fate, Operation};
 
 use crate::harness::{TestApp, until};
 
-/// Ends the process of a function once its first call of an operation upstream has had its effect.
+/// Kills a function's process after its first call of an operation has taken effect.
 struct KillAfter {
     killer: Killer,
     function: &'static str,
@@ -56,7 +56,7 @@ async fn a_process_ends_with_the_call_that_killed_it_and_another_takes_over() {
     app.end().await;
 }
 
-/// Every seventh call of every function to the table is throttled, and every message comes twice.
+/// Throttles each seventh AWS call of a function if it is to the table, and delivers every message twice.
 struct Rough;
 
 #[async_trait::async_trait]
@@ -76,7 +76,7 @@ impl sandbox_aws::Interceptor for Rough {
     }
 }
 
-/// Nothing fails for good, and nothing runs smoothly: [`Rough`], and every webhook twice.
+/// Only faults that pass: [`Rough`], and every webhook twice.
 pub fn rough(options: &mut SandboxOptions) {
     options.faults.aws = Some(Arc::new(Rough));
     options.faults.webhooks = Some(Arc::new(|_| Fate::Double));
@@ -85,7 +85,7 @@ pub fn rough(options: &mut SandboxOptions) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pull_survives_throttling_and_everything_coming_twice() {
     let app = TestApp::with(rough).await;
-    // Now and then all attempts of one call are throttled: its message comes back.
+    // Sometimes every attempt of one call is throttled, and SQS redelivers its message.
     app.quick_redelivery().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -94,7 +94,7 @@ async fn a_pull_survives_throttling_and_everything_coming_twice() {
     app.drain().await;
     let aws = app.sandbox().aws().fault_counts();
     assert!(aws["throttled"] > 0 && aws["message_doubled"] > 4, "{aws:?}");
-    // The identity, three sources, and at least the final record.
+    // One identity, three sources, and at least the final record.
     assert!(app.stand_in().fault_counts()["webhook_doubled"] >= 5);
     assert_eq!(app.stand_in().stats().calls(Operation::StartNetworkQuery), 1);
     app.end().await;

@@ -1,4 +1,4 @@
-//! The ordinary flow, to the letter.
+//! The ordinary flow, in detail.
 
 use ias::explain::told;
 use sandbox_machine::sandbox::IDENTITY_RETURN;
@@ -10,7 +10,7 @@ use shared::store::TimelineEntry;
 
 use crate::harness::TestApp;
 
-/// Metriport says nothing of a person who leaves its page: they may start over at once.
+/// Metriport sends nothing when a person leaves its page, so the API offers a new session at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_identity_page_offers_another_at_once() {
     let app = TestApp::start().await;
@@ -44,7 +44,7 @@ async fn a_person_pulls_their_record_twice() {
     let first = nora.pull().await;
     assert_eq!(first.text("/status"), "completed", "{:?}", first.body);
     assert_eq!(first.text("/purposeOfUse"), "ias");
-    // Whether HIE ended before the others is a matter of milliseconds here; the final record is always there.
+    // HIE may end before or after the other sources here. Only the final record is certain.
     assert_eq!(
         first.list("/records").last().map(|record| record["phase"].clone()),
         Some(json!("final"))
@@ -65,7 +65,7 @@ async fn a_person_pulls_their_record_twice() {
         .sum();
     assert_eq!(counts, entries);
 
-    // The second pull needs no proofing, and a fresh challenge.
+    // The second pull needs a fresh challenge but no proofing.
     let sessions = app
         .stand_in()
         .stats()
@@ -121,7 +121,7 @@ async fn the_record_is_fetched_when_hie_ends_and_when_the_run_ends() {
     app.end().await;
 }
 
-/// The stored timeline, replayed through the state machine, gives the stored run.
+/// Replaying the stored timeline gives the stored run.
 fn assert_timeline_gives_the_run_back(table: &[Value], id: &str) {
     let with_key = |prefix: String| {
         let items = table.iter().cloned();

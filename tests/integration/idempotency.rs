@@ -1,5 +1,5 @@
-//! `Idempotency-Key`: a POST that is sent again has its effect once. Refusals and keys here, many requests at once and
-//! processes that die in the middle next door.
+//! `Idempotency-Key`: a repeated POST has its effect once. Refusals and keys are tested here, concurrent requests and
+//! processes that die in the modules.
 
 mod at_once;
 mod crashes;
@@ -20,7 +20,7 @@ fn is_replay(reply: &Reply) -> bool {
         .is_some_and(|value| value == "true")
 }
 
-/// The second reply is the first one, and says that it is.
+/// The second reply equals the first, and is marked as repeated.
 #[track_caller]
 fn assert_same(first: &Reply, second: &Reply) {
     assert_eq!((second.status, &second.body), (first.status, &first.body));
@@ -44,7 +44,7 @@ async fn record(app: &App, form: &str) -> Reply {
         .expect("an answer")
 }
 
-/// A sandbox without upstream's limits.
+/// A sandbox without Metriport's rate limits.
 async fn unlimited() -> TestApp {
     TestApp::with(|options| options.stand_in.rate_limits = false).await
 }
@@ -79,10 +79,10 @@ async fn a_request_sent_again_gets_the_same_reply() {
     let keyed = nora.app.with_key("\"identity-1\"");
     let first = identity_session(&keyed).await;
     assert_eq!(first.status, 201, "{:?}", first.body);
-    // With quotes or without, it is the same key.
+    // The key is the same with and without quotes.
     assert_same(&first, &identity_session(&nora.app.with_key("identity-1")).await);
     assert_eq!(app.upstream(Operation::CreateIdentitySession), 1);
-    // The link that came twice is one link, and it works.
+    // Both replies hold one link, and it works.
     nora.browser
         .pass(&first.text("/sessionUrl"))
         .await
@@ -100,7 +100,7 @@ async fn a_request_sent_again_gets_the_same_reply() {
     assert_same(&first, &keyed.start_query(&passed.ask_of(&["lab"])).await.unwrap());
     let ended = nora.until_ended(&first.text("/id")).await;
     assert_eq!(ended.text("/status"), "completed");
-    // It is the reply of then, not the state of now.
+    // The stored reply, not the current state.
     assert_same(&first, &keyed.start_query(&passed.ask_of(&["lab"])).await.unwrap());
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 1);
 
@@ -113,7 +113,7 @@ async fn a_request_sent_again_gets_the_same_reply() {
     assert_eq!(first.status, 202, "{:?}", first.body);
     assert_same(&first, &record(&keyed, "json").await);
     assert_eq!(nora.records().await.list("/records").len(), before + 1);
-    // Without a key, an equal request is answered with the unfinished record, and another one is not.
+    // Without a key, an equal request gets the unfinished record, and another one does not.
     assert_eq!(record(&nora.app, "json").await.text("/id"), first.text("/id"));
     assert_ne!(record(&nora.app, "pdf").await.text("/id"), first.text("/id"));
     app.until_held("medical.consolidated-data", 1).await;
@@ -179,7 +179,7 @@ async fn a_refusal_that_consumed_nothing_leaves_the_key_free() {
         "completed"
     );
 
-    // A mended request may use the key of the one that was wrong.
+    // A corrected request may use the key of the wrong one.
     let keyed = nora.app.with_key("mended");
     refused(
         &record(&keyed, "parchment").await,
@@ -189,7 +189,7 @@ async fn a_refusal_that_consumed_nothing_leaves_the_key_free() {
     );
     assert_eq!(record(&keyed, "pdf").await.status, 202);
 
-    // What failed upstream is sent again with the same key, until there is a reply to keep; no other request is.
+    // After a failure of Metriport, only the same request may use the key, until there is a reply to keep.
     let keyed = nora.app.with_key("busy");
     for (failure, status, code) in [
         (Failure::envelope(500, "", ""), 504, "upstream_outcome_unknown"),
@@ -271,7 +271,7 @@ async fn malformed_keys_are_refused_before_anything_is_done() {
             refused(&reply, 400, "idempotency_key_malformed", "fix_request");
         }
     }
-    // Sent twice, it arrives as a list.
+    // Two headers arrive as one list.
     let twice = nora
         .app
         .with_key("a")
@@ -321,7 +321,7 @@ async fn a_key_is_neither_stored_nor_logged() {
     })
     .await;
     assert!(log.iter().all(|line| !line.contains(CANARY)));
-    // Nor does the log hold the link of the stored reply.
+    // The log does not hold the stored reply's link either.
     let link = first.text("/sessionUrl");
     let secret = link.rsplit('/').next().unwrap_or_default();
     assert!(

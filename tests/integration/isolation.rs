@@ -1,4 +1,4 @@
-//! Nobody comes in without a token, and nobody sees what is another's.
+//! No request succeeds without a token, and no person sees another's data.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use shared::clock;
 use crate::harness::{Person, TestApp, refused};
 use crate::template::routes;
 
-/// The one route without a token: a signature stands in for it.
+/// The only route without a token; a signature replaces it.
 const SIGNED: &str = "/v1/webhooks/metriport";
 pub(crate) const UNKNOWN: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 
@@ -19,7 +19,7 @@ pub(crate) fn with_id(path: &str, id: &str) -> String {
     path.replace("{id}", id)
 }
 
-/// Tokens that are expired, early, of another issuer, for another API, forged, unsigned or malformed.
+/// Tokens that are expired, not yet valid, of another issuer, for another API, forged, unsigned or malformed.
 fn bad_tokens(app: &TestApp, good: &str) -> [String; 8] {
     let now = clock::now().millis() / 1000;
     let (head, signature) = good.rsplit_once('.').unwrap();
@@ -37,12 +37,12 @@ fn bad_tokens(app: &TestApp, good: &str) -> [String; 8] {
     ]
 }
 
-/// A token of nora's that says this besides, or instead.
+/// A token for nora with these claims, added or replaced.
 fn token(app: &TestApp, claims: &Value) -> String {
     app.sandbox().token("nora", claims.as_object().unwrap()).unwrap()
 }
 
-/// A request to a route without a token.
+/// A request to a route, without a token.
 fn request(anonymous: &App, route: &Route) -> RequestBuilder {
     let method = route.method.parse::<Method>().unwrap();
     anonymous
@@ -85,13 +85,13 @@ async fn no_route_answers_without_a_token_of_the_issuer() {
     }
     assert_eq!(open, [SIGNED]);
     assert_eq!(app.snapshot().await, before);
-    // The good one is good: it was not for want of anything else that the others were refused.
+    // The valid token works, so the others were refused for their own faults.
     let with_good = App::new(base_url, &good).unwrap();
     assert_eq!(with_good.identity().await.unwrap().status, 200);
     app.end().await;
 }
 
-/// The id of something of the person's that a route with an id leads to.
+/// The id of one of the person's items, for a route with an id.
 async fn own_id(person: &Person, path: &str) -> String {
     let (list, name) = match path.split('/').nth(2) {
         Some("network-queries") => ("/v1/network-queries", "/networkQueries/0/id"),
@@ -126,14 +126,14 @@ async fn what_is_anothers_is_as_unknown_as_what_is_not() {
         "/v1/records/{id}",
     ];
     assert_eq!(cases, BTreeSet::from(expected.map(str::to_owned)));
-    // An id of one kind is nothing in the other.
+    // A pull's id is unknown among records.
     refused(&nora.record(&of_nora.text("/id")).await, 404, "not_found", "none");
     assert_lists_only(&nora, &of_nora).await;
     assert_lists_only(&mira, &of_mira).await;
     app.end().await;
 }
 
-/// A person with nothing yet sees nothing, not even that another has something.
+/// A person without data sees empty lists, although another person has data.
 async fn assert_sees_nothing(person: &Person) {
     for (path, list) in [("/v1/network-queries", "/networkQueries"), ("/v1/records", "/records")] {
         let reply = person.app.get(path).await.unwrap();
@@ -141,7 +141,7 @@ async fn assert_sees_nothing(person: &Person) {
     }
 }
 
-/// A route with an id shows its owner what it leads to, and tells another person nothing of it.
+/// A route with an id serves the owner. Another person gets the answer for an unknown id.
 async fn assert_hidden(route: &Route, owner: &Person, other: &Person) {
     assert!(
         route.method == "GET" && route.path.contains("{id}"),
@@ -161,7 +161,7 @@ async fn assert_hidden(route: &Route, owner: &Person, other: &Person) {
     }
 }
 
-/// A person's lists hold one pull and its records, and nothing else.
+/// A person's lists hold only one pull and its records.
 async fn assert_lists_only(person: &Person, run: &Reply) {
     let runs = person.app.get("/v1/network-queries").await.unwrap();
     assert_eq!(

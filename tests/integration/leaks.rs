@@ -1,5 +1,5 @@
-//! Nothing about a person, no secret and no link is in what the functions write down or send to each other: not when
-//! all goes well, not when upstream, AWS or a function fails, and not when a function panics.
+//! The functions log and send nothing about a person, no secret and no link. The tests cover success, failures of
+//! Metriport, AWS and functions, and panics.
 
 mod canaries;
 mod detector;
@@ -19,7 +19,7 @@ use canaries::{Canaries, SUBJECT, UPSTREAM_WORDS, content, demographics, secrets
 
 use crate::harness::{Passed, Person, TestApp, until};
 
-/// Functions that take part in a pull, and must have logged before the log is read.
+/// Functions of a pull; each must have logged before the test reads the log.
 const FUNCTIONS: [&str; 5] = [
     "webhook-intake",
     "webhook-process",
@@ -28,7 +28,7 @@ const FUNCTIONS: [&str; 5] = [
     "record-fetch",
 ];
 
-/// Metrics that the log must hold for the search to mean anything.
+/// Metrics that the log must hold; otherwise the search proves nothing.
 const METRICS: [&str; 7] = [
     "PullsEnded",
     "RecordsEnded",
@@ -43,14 +43,14 @@ fn upstream_error(code: u16) -> Failure {
     Failure::envelope(code, UPSTREAM_WORDS, &format!("{UPSTREAM_WORDS}: {}", demographics()))
 }
 
-/// A sandbox with canaries in the record, and the person with the token's signature, which is a canary too.
+/// A sandbox with canaries in the record, the person, and their token's signature, a canary too.
 async fn start_with_canaries(time_scale: u32) -> (TestApp, Person, String) {
     let record = split(content().to_string().as_bytes()).expect("a record");
     let app = TestApp::with(|options| {
         options.stand_in.record = Some(record);
         options.stand_in.rate_limits = false;
         options.time_scale = time_scale;
-        // The finest level our own code can be turned up to.
+        // The finest level of our own code.
         options.extra_env.push(("LOG_LEVEL".to_owned(), "trace".to_owned()));
     })
     .await;
@@ -86,20 +86,20 @@ async fn no_log_and_no_message_holds_anything_about_a_person() {
     assert_metrics_are_codes(&app, &log);
     record_link(&bodies).assert_absent("the log", &log);
     let person = Canaries::of_the_person();
-    // Metriport names the person by the external id, which is a token claim: messages do not.
+    // Metriport knows the person by the external id, a token claim; messages must not hold it.
     let subject = Canaries(vec![("subject", SUBJECT.to_owned())]);
     for canaries in [&secrets, &person, &subject] {
         canaries.assert_absent("the log", &log);
         canaries.assert_absent("messages", &bodies);
     }
-    // The table keeps the external id, and not what Metriport keeps: a hash stands for the demographics.
+    // The table stores the external id, but only a hash of the demographics.
     let items = app.items().await;
     person.assert_absent("the table", &items);
     secrets.assert_absent("the table", &items);
     app.end().await;
 }
 
-/// Step 1, refused by us.
+/// Step 1, refused by our function.
 async fn send_malformed_demographics(person: &Person) {
     let mut malformed = demographics();
     malformed["dob"] = json!("CanaryContentDob");
@@ -112,7 +112,7 @@ async fn send_malformed_demographics(person: &Person) {
     }
 }
 
-/// Step 1, refused by upstream until it has no more errors.
+/// Step 1, refused by Metriport until it has no more errors.
 async fn link_after_upstream_errors(app: &TestApp, person: &Person) {
     for (failure, status) in [
         (upstream_error(400), 502),
@@ -121,7 +121,7 @@ async fn link_after_upstream_errors(app: &TestApp, person: &Person) {
         (Failure::Garbage, 504),
     ] {
         app.stand_in().fail_next(Operation::CreatePatient, failure);
-        // One that ended without an answer is open for a moment.
+        // A change that ended without an answer stays open for a moment.
         let refused = until("a change may begin", async || {
             let refused = person.app.put_patient(&demographics()).await.unwrap();
             (refused.code() != "patient_changing").then_some(refused)
@@ -135,7 +135,7 @@ async fn link_after_upstream_errors(app: &TestApp, person: &Person) {
     .await;
 }
 
-/// The identity page, refused first by us and by upstream.
+/// The identity page, refused first by our function and by Metriport.
 async fn verify_identity_after_refusals(app: &TestApp, person: &Person, secrets: &mut Canaries) {
     let open = async |page: &str| person.app.open_identity_session(page).await.unwrap();
     assert_eq!(open("https://evil.example.test/CanaryContent").await.status, 400);
@@ -148,7 +148,7 @@ async fn verify_identity_after_refusals(app: &TestApp, person: &Person, secrets:
     person.until_identity("verified").await;
 }
 
-/// Step 2, failed by upstream first.
+/// Step 2, after an error of Metriport.
 async fn pass_challenge_after_an_error(app: &TestApp, person: &Person, secrets: &mut Canaries) -> Passed {
     app.stand_in()
         .fail_next(Operation::CreateChallenge, upstream_error(500));
@@ -164,7 +164,7 @@ async fn pass_challenge_after_an_error(app: &TestApp, person: &Person, secrets: 
     }
 }
 
-/// Step 3, refused by us and by upstream.
+/// Step 3, refused by our function and by Metriport.
 async fn refuse_pull(app: &TestApp, person: &Person, passed: &Passed) {
     let mut ask = passed.ask();
     ask.body["aal2Status"] = json!("Quibblesworth");
@@ -178,7 +178,7 @@ async fn refuse_pull(app: &TestApp, person: &Person, passed: &Passed) {
     assert_eq!(ended.text("/status"), "failed");
 }
 
-/// Step 3 with a new challenge, and an upstream error while the query runs; the run's id.
+/// Step 3 with a new challenge, and an error of Metriport while the query runs; returns the run's id.
 async fn start_pull(app: &TestApp, person: &Person, secrets: &mut Canaries) -> String {
     let passed = person.pass_challenge().await;
     secrets.add("AAL2 session", passed.session.clone());
@@ -189,7 +189,7 @@ async fn start_pull(app: &TestApp, person: &Person, secrets: &mut Canaries) -> S
     accepted.text("/id")
 }
 
-/// Webhooks that are of an unknown type, about an unknown patient, or not signed.
+/// Webhooks of an unknown type, about an unknown patient, or unsigned.
 async fn send_odd_webhooks(app: &TestApp) {
     let unknown = json!({ "meta": { "messageId": "u-1", "type": "patient.admit" }, "payload": demographics() });
     assert_eq!(app.send_signed(&unknown).await, 200);
@@ -247,7 +247,7 @@ fn assert_no_field_hides_another(log: &[String]) {
     }
 }
 
-/// The link of a consolidated query we asked for travels in the queue, and nowhere else.
+/// The link of a consolidated query that we asked for may be in messages, and nowhere else.
 fn record_link(bodies: &[String]) -> Canaries {
     let signature = bodies
         .iter()
@@ -259,8 +259,8 @@ fn record_link(bodies: &[String]) -> Canaries {
     ])
 }
 
-/// The log that was looked through has the metrics in it, of all that went on; and what they say besides numbers are
-/// codes, so that nothing about anybody can be in them that is not looked for by its name.
+/// The searched log holds the metrics of everything that happened. Their details are codes, so they cannot hold
+/// personal data that has no canary.
 fn assert_metrics_are_codes(app: &TestApp, log: &[String]) {
     let data = app.data();
     let told: BTreeSet<&str> = data.iter().map(|datum| datum.name.as_str()).collect();

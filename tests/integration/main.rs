@@ -1,4 +1,4 @@
-//! The project's integration tests: the real functions in processes of their own, over the sandbox.
+//! Integration tests: the real functions run in their own processes, over the sandbox.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

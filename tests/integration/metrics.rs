@@ -1,4 +1,4 @@
-//! What the functions measure, as CloudWatch takes it from their output.
+//! The functions' metrics, as CloudWatch reads them.
 
 mod specification;
 mod writes;
@@ -17,7 +17,7 @@ use webhook_intake::keys::{KeyRing, VerifyKeys};
 
 use crate::harness::{QUEUES, TestApp, until};
 
-/// All that is counted, by name and detail.
+/// The sum of each counter, by name and detail.
 fn counts(app: &TestApp) -> BTreeMap<String, f64> {
     let mut counts = BTreeMap::new();
     for datum in app.data().into_iter().filter(|datum| datum.unit == "Count") {
@@ -35,7 +35,7 @@ fn expected<const N: usize>(counts: [(&str, f64); N]) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// One pull from one source, and all that was before it.
+/// One pull from one source, and the steps before it.
 const ONE_PULL: [(&str, f64); 10] = [
     ("PullsStarted", 1.0),
     ("PullsEnded", 1.0),
@@ -64,7 +64,7 @@ async fn a_pull_is_told_in_numbers() {
 
     assert_eq!(counts(&app), expected(ONE_PULL));
     assert_eq!(app.measured("RecordBytes", &[]), [record.number("/bytes") as f64]);
-    // Who nobody knows yet is looked for in vain, and that is no error.
+    // A search that finds no patient is not an error.
     for (operation, upstream) in [
         ("find-patient", Operation::FindPatient),
         ("create-patient", Operation::CreatePatient),
@@ -96,7 +96,7 @@ async fn a_pull_is_told_in_numbers() {
     app.end().await;
 }
 
-/// Which queue a message was in.
+/// The queue that a message was in.
 fn queue_of(body: &str) -> &'static str {
     let body: Value = serde_json::from_str(body).expect("JSON");
     match (body.get("eventType").is_some(), body.get("link").is_some()) {
@@ -106,7 +106,7 @@ fn queue_of(body: &str) -> &'static str {
     }
 }
 
-/// Every message comes three times, and every webhook four times, with our metadata and without.
+/// Every message arrives three times and every webhook four times, with and without our metadata.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_again_is_not_counted_again() {
     let app = TestApp::start().await;
@@ -135,7 +135,7 @@ async fn what_comes_again_is_not_counted_again() {
             assert_eq!(again, Ok(200));
         }
     }
-    // A process writes its lines in order: once the last message is told to be done, so is all that came of it.
+    // A process writes its lines in order, so a message's metrics precede its `message done`.
     until("all that came again is done", async || {
         let log = app.log();
         let done = |id: &String| {
@@ -148,13 +148,13 @@ async fn what_comes_again_is_not_counted_again() {
     .await;
 
     let mut again = expected(ONE_PULL);
-    // Each delivery that is answered with 200 counts: it is what Metriport's own count is compared with.
+    // Each delivery answered with 200 counts, because Metriport's own count is compared with it.
     for (kind, more) in [("", 9.0), (" identity", 3.0), (" source", 3.0), (" consolidated", 3.0)] {
         *again.entry(format!("WebhooksAccepted{kind}")).or_default() += more;
     }
     assert_eq!(counts(&app), again);
     assert_eq!(app.measured("RecordBytes", &[]).len(), 1);
-    // What came without our metadata has no age: its time is that of the first attempt.
+    // Without our metadata a webhook has no age: its time is that of the first attempt.
     assert_eq!(app.measured("WebhookAge", &[]).len(), 3 + 3);
     app.end().await;
 }
@@ -169,7 +169,7 @@ async fn what_goes_wrong_is_told_by_its_code() {
         let forged = r#"{"meta":{"type":"network-query.hie"}}"#;
         assert_eq!(app.stand_in().send_raw(forged, signature).await, Ok(401));
     }
-    // Signed, of a type that we act on, and without what must be in it.
+    // Signed, of a handled type, and without its content.
     let empty = serde_json::json!({ "meta": { "messageId": "m-1", "type": "medical.consolidated-data" } });
     assert_eq!(app.send_signed(&empty).await, 200);
     app.send_message(QUEUES[1], "{").await;
@@ -196,7 +196,7 @@ async fn what_goes_wrong_is_told_by_its_code() {
     app.stop().await;
 }
 
-/// The keys are read again at most every thirty seconds, which nobody waits for here: the time is an argument.
+/// The keys are reread at most every 30 seconds. The time is an argument, so the test does not wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_came_of_reading_the_webhook_keys_again_is_told() {
     let app = TestApp::with(|options| options.prewarm = false).await;
@@ -230,7 +230,7 @@ async fn what_came_of_reading_the_webhook_keys_again_is_told() {
     let other = app.stand_in().sign(b"something else");
     assert_eq!(verify(&other, after(93)).await, Err(SignatureError::Mismatch));
     assert_eq!(*told.lock().unwrap(), ["unmatched", "matched", "failed"]);
-    // Those that were known stay in use.
+    // The keys known before stay in use.
     assert_eq!(verify(&signature, after(94)).await, Ok(()));
     app.stop().await;
 }

@@ -1,5 +1,5 @@
-//! `infra/openapi.yaml` says what the code does: the routes of the template, the refusals of `shared::edge::http`, the
-//! words of the domain, and the shapes that the functions write and read.
+//! `infra/openapi.yaml` agrees with the code: the template's routes, the refusals of `shared::edge::http`, the domain's
+//! words, and the shapes that functions write and read.
 
 mod document;
 mod examples;

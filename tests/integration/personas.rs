@@ -1,4 +1,4 @@
-//! Persons whose networks behave in one way each, and what a pull of theirs comes to.
+//! Persons whose networks behave in one way each, and the results of their pulls.
 
 use sandbox_machine::app::{App, Reply};
 use sandbox_metriport::Operation;
@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::harness::{Person, TestApp, refused, until};
 
-/// One source of a run.
 fn source<'r>(run: &'r Reply, kind: &str) -> &'r Value {
     let found = run.list("/sources").iter().find(|source| source["type"] == kind);
     found.unwrap_or_else(|| panic!("no source {kind} in {:?}", run.body))
@@ -16,7 +15,7 @@ fn statuses(run: &Reply) -> [&str; 3] {
     ["hie", "pharmacy", "lab"].map(|kind| source(run, kind)["status"].as_str().unwrap_or_default())
 }
 
-/// The pull and each of its sources.
+/// The pull and each source have completed.
 fn assert_completed(run: &Reply) {
     assert_eq!(
         (run.text("/status").as_str(), statuses(run)),
@@ -54,7 +53,7 @@ async fn no_data(app: &TestApp) {
     }
 }
 
-/// The pharmacy sends no webhook when it fails: only polling tells.
+/// The pharmacy fails without a webhook, so only a poll shows it.
 async fn silent_source(app: &TestApp) {
     let person = app.person("silent", "Silas");
     let run = pull(&person).await;
@@ -85,7 +84,7 @@ async fn silent_source(app: &TestApp) {
     );
 }
 
-/// What the exchanges gave is readable while the laboratory is still at it. Gives that record, and the pull.
+/// The HIE record is readable while the lab is still processing. Returns that record and the pull's id.
 async fn before_the_slow_source(person: &Person) -> (Reply, String) {
     person.verify_identity().await;
     let id = person.start().await;
@@ -123,7 +122,7 @@ async fn after_the_slow_source(person: &Person, hie: &Reply, id: &str) {
     );
 }
 
-/// As in Metriport's own sandbox: pharmacy and laboratory are refused at once.
+/// As in Metriport's sandbox, pharmacy and lab are refused at once.
 async fn sandbox_sources(app: &TestApp) {
     let person = app.person("sandboxed", "Robin");
     let run = pull(&person).await;
@@ -142,7 +141,7 @@ async fn each_persona_gets_what_its_networks_hold() {
         options.stand_in.delays.lab_ms = 700;
     })
     .await;
-    // The slow one has the machine to itself until its first record is there; the others use the wait for the second.
+    // The slow one runs alone until its first record is available. The others run while it waits for the second.
     let slow = app.person("slow", "Sloan");
     let (hie, id) = before_the_slow_source(&slow).await;
     tokio::join!(
@@ -155,7 +154,7 @@ async fn each_persona_gets_what_its_networks_hold() {
     app.end().await;
 }
 
-/// A sandbox whose tokens name the person for Metriport by the claim `member`.
+/// A sandbox where the claim `member` is the external id.
 async fn with_member_claim() -> TestApp {
     TestApp::with(|options| {
         options.stand_in.rate_limits = false;
@@ -166,22 +165,22 @@ async fn with_member_claim() -> TestApp {
     .await
 }
 
-/// The app of a person whose token says `member`.
+/// The app of a person with this `member` claim.
 fn app_of(app: &TestApp, subject: &str, member: &str) -> App {
     app.app_with(subject, &json!({ "member": member }))
 }
 
-/// The answers to demographics that conflict with a link: with Ada's, as `m-ada`, or with one that Metriport knows.
+/// Replies to demographics that conflict with a link: with Ada's, as `m-ada`, or with one that Metriport knows.
 async fn conflicting_links(app: &TestApp, ada: &Person) -> Vec<Reply> {
     let (wren, elsewhere) = (app.person("wren", "Wren"), app.person("elsewhere", "Jane"));
     let conflicts = [
-        // Metriport knows the patient by somebody else's id.
+        // Metriport knows the patient by another external id.
         ("wren", "m-wren", &wren),
         // The demographics are those of another patient of the account.
         ("bea", "m-bea", ada),
-        // The token names the person as another one is named.
+        // The token holds another person's external id.
         ("cora", "m-ada", &elsewhere),
-        // The token names the person otherwise than before.
+        // The token holds another external id than before.
         ("ada", "m-other", ada),
         ("ada", "m-other", &elsewhere),
     ];
@@ -193,7 +192,7 @@ async fn conflicting_links(app: &TestApp, ada: &Person) -> Vec<Reply> {
     answers
 }
 
-/// The table without the rows of patients that hold no link: a refused attempt leaves its number of writes there.
+/// The table without patient items that hold no link: a refused attempt writes a version there.
 async fn table_of_links(app: &TestApp) -> Vec<Value> {
     let mut table = app.table().await;
     table.retain(|item| item["sk"] != "PATIENT" || item.get("link").is_some() || item.get("intent").is_some());

@@ -1,5 +1,5 @@
-//! What functions may do is what they do. The sandbox refuses what a policy does not grant, in every test; here is that
-//! it does, and that no policy grants more.
+//! Functions may do exactly what they do. The sandbox refuses ungranted calls in every test; these tests show that it
+//! does, and that no policy grants more.
 
 mod comparison;
 mod enforced;

@@ -1,5 +1,5 @@
-//! Things that happen at the same time. Every test here shows that they did: two processes of the same function were at
-//! work at once. A round without overlap is played again, and too many of those fail the test.
+//! Concurrent requests and messages. Most tests show that two processes of one function ran at once: they repeat rounds
+//! without overlap, and fail after too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -16,15 +16,15 @@ use shared::store::{Condition, CreateRecord, ReadRecord, claim_record};
 use crate::budget::table;
 use crate::harness::{Passed, Person, QUEUES, TestApp, until};
 
-/// Most rounds played for an overlap.
+/// Most rounds until an overlap.
 const ROUNDS_MAX: usize = 12;
 
-/// A sandbox without upstream's limits: rounds are many.
+/// A sandbox without Metriport's limits, for many rounds.
 async fn unlimited() -> TestApp {
     TestApp::with(|options| options.stand_in.rate_limits = false).await
 }
 
-/// Plays rounds until two processes of a function overlapped.
+/// Plays rounds until two processes of a function overlap.
 async fn until_overlap(app: &TestApp, function: &str, round: impl AsyncFn(usize)) {
     for number in 0..ROUNDS_MAX {
         round(number).await;
@@ -43,7 +43,7 @@ async fn post(person: &Person, passed: &Passed) -> Reply {
         .expect("an answer")
 }
 
-/// One was accepted and one refused; gives both.
+/// One was accepted and one refused; returns both.
 fn one_of_each(replies: [Reply; 2]) -> (Reply, Reply) {
     let [first, second] = replies;
     let (accepted, refused) = if first.status == 202 {
@@ -107,7 +107,7 @@ async fn a_pull_refused_for_an_open_one_keeps_its_challenge() {
         }
         app.stand_in().release_all().await;
         assert_eq!(nora.until_ended(&open).await.text("/status"), "completed");
-        // The session was not used: it opens the next pull.
+        // The session was not used, so it opens the next pull.
         let (first, second) = tokio::join!(post(&nora, &passed), post(&nora, &passed));
         let (accepted, _) = one_of_each([first, second]);
         assert_eq!(
@@ -119,7 +119,7 @@ async fn a_pull_refused_for_an_open_one_keeps_its_challenge() {
     app.end().await;
 }
 
-/// The first challenge is superseded by the second, whichever request comes first.
+/// The second challenge supersedes the first, whichever request comes first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_pulls_with_a_challenge_each_the_newer_one_is_accepted() {
     let app = unlimited().await;
@@ -214,7 +214,7 @@ async fn two_persons_at_once_get_their_own_records() {
     app.end().await;
 }
 
-/// Every message of every queue is sent again, five times at once and with the original still to come.
+/// Every message of every queue is sent five times more, at once and before the original is received.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_sent_again_have_no_second_effect() {
     let app = unlimited().await;
@@ -242,9 +242,9 @@ async fn messages_sent_again_have_no_second_effect() {
     app.end().await;
 }
 
-/// Sends five copies of each message that is not a copy itself, until the pull has ended. Each queue had some.
+/// Sends five copies of each original message until the pull has ended. Each queue had some.
 async fn repeat_messages_until_ended(app: &TestApp, nora: &Person, id: &str) -> Reply {
-    // Ids of messages that were repeated, and of their copies.
+    // Ids of repeated messages, and of their copies.
     let known = Mutex::new(BTreeSet::new());
     let repeated = Mutex::new(BTreeMap::<&str, usize>::new());
     let ended = until("the pull has ended, every message of it sent again", async || {
@@ -283,7 +283,7 @@ async fn assert_counted_once(app: &TestApp) {
     }
 }
 
-/// Two processes that have read the same record both want to go on with it: the second is told that it is too late.
+/// Two writes start from one read of a record. The second is refused, because the record has changed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_is_written_over_what_was_read_and_over_nothing_else() {
     let app = TestApp::start().await;
@@ -309,8 +309,8 @@ async fn a_record_is_written_over_what_was_read_and_over_nothing_else() {
     app.end().await;
 }
 
-/// A message whose due work is done may come again at any time. If it had its wait announced once more, each copy would
-/// live as long as the run.
+/// A message whose work is done may arrive again at any time. If it announced its wait again, each copy would live as
+/// long as the run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_of_an_earlier_number_moves_nothing_and_sends_nothing() {
     let app = unlimited().await;

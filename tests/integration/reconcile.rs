@@ -1,4 +1,4 @@
-//! What was lost is found again: deliveries that failed, and work whose message is gone.
+//! `reconcile` recovers failed deliveries, and work whose message is lost.
 
 use sandbox_metriport::{Failure, Operation};
 
@@ -6,7 +6,7 @@ use crate::harness::{TestApp, until};
 
 const ADVANCE: &str = "ias-RunAdvanceQueue";
 
-/// Metriport has no call that reads an identity: if its one event is lost, only a replay brings it.
+/// Metriport has no call that reads an identity, so a lost identity event arrives only by a replay.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_that_failed_is_found_and_sent_again() {
     let app = TestApp::start().await;
@@ -24,7 +24,7 @@ async fn a_delivery_that_failed_is_found_and_sent_again() {
 
     app.reconcile().await;
     nora.until_identity("verified").await;
-    // Asked once, and not again before its time: the quota is for people's pulls.
+    // Asked once, with a pause before the next look: the quota is for pulls.
     let asked = || app.stand_in().stats().calls(Operation::WebhookStatus);
     assert_eq!(
         (asked(), app.stand_in().stats().calls(Operation::RetryWebhooks)),
@@ -39,7 +39,7 @@ async fn a_delivery_that_failed_is_found_and_sent_again() {
     app.end().await;
 }
 
-/// The message that would start the query again is lost; its due time is not.
+/// The message that would retry the start is lost, but its due time is stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_whose_message_was_lost_is_sent_again() {
     let app = TestApp::with(|options| options.time_scale = 15).await;
@@ -67,7 +67,7 @@ async fn work_whose_message_was_lost_is_sent_again() {
     assert_eq!(app.stand_in().stats().calls(Operation::StartNetworkQuery), 2);
     let found = app.until_measured("OverdueItems", &[], 1).await;
     let ages = app.measured("OverdueAge", &[]);
-    // What is less than thirty seconds late, by the time scale two, is left to its message.
+    // Work less than 30 s late, 2 s at this scale, is left to its message.
     assert!(
         found.len() == ages.len() && ages.iter().all(|age| *age >= 2000.0),
         "{found:?} {ages:?}"

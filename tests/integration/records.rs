@@ -1,4 +1,4 @@
-//! Records a person asks for: other forms and filters, one at a time per patient, by links that live a minute.
+//! Records that a person asks for: other forms and filters, one at a time per patient, by links that live a minute.
 
 mod bad_input;
 mod shares;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::harness::{Person, TestApp, until};
 
-/// Resource types, with an id each, of a Bundle's entries.
+/// The resources of a Bundle.
 fn resources(bundle: &[u8]) -> Vec<Value> {
     let bundle: Value = serde_json::from_slice(bundle).expect("JSON");
     assert_eq!(bundle["resourceType"], "Bundle");
@@ -41,7 +41,7 @@ async fn ask_and_download(person: &Person, body: &Value) -> (Reply, Vec<u8>) {
     (record, bytes)
 }
 
-/// A sandbox and a person, and the resources of the record that the person's only pull brought.
+/// A sandbox, a person, and the resources of the record from the person's only pull.
 async fn with_record() -> (TestApp, Person, Vec<Value>) {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
     let nora = app.person("nora", "Jane");
@@ -51,7 +51,7 @@ async fn with_record() -> (TestApp, Person, Vec<Value>) {
     (app, nora, whole)
 }
 
-/// A day at a third of the dates of a record, and one at two thirds.
+/// The days at one third and two thirds of a record's dates.
 fn span_inside(whole: &[Value]) -> (&str, &str) {
     let dates: BTreeSet<&str> = whole
         .iter()
@@ -91,21 +91,19 @@ async fn a_record_of_one_type_and_time_holds_these_resources_alone() {
     app.end().await;
 }
 
-/// Asks for the record as PDF.
 async fn ask_pdf(person: &Person) -> Reply {
     let (pdf, bytes) = ask_and_download(person, &json!({ "conversionType": "pdf" })).await;
     assert!(bytes.starts_with(b"%PDF-") && pdf.body.get("counts").is_none());
     pdf
 }
 
-/// Asks for the record as HTML.
 async fn ask_html(person: &Person) -> Reply {
     let (html, bytes) = ask_and_download(person, &json!({ "conversionType": "html" })).await;
     assert!(bytes.starts_with(b"<!doctype html>") && html.body.get("counts").is_none());
     html
 }
 
-/// Asks for resources of a time from which there are none: the record has no link.
+/// Asks for a period without resources: the record has no link.
 async fn ask_empty(person: &Person) -> Reply {
     let body = json!({
         "conversionType": "json", "resources": ["Observation"],
@@ -174,7 +172,7 @@ async fn a_link_is_minted_for_each_look_and_lives_a_minute() {
     app.end().await;
 }
 
-/// Upstream keeps one file per patient and form, so one query of a patient runs at a time.
+/// Metriport keeps one file per patient and form, so one query of a patient runs at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_one_patient_are_asked_for_one_after_the_other() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
@@ -187,7 +185,7 @@ async fn records_of_one_patient_are_asked_for_one_after_the_other() {
     let (json_form, pdf_form) = (json!({ "conversionType": "json" }), json!({ "conversionType": "pdf" }));
     let (a, b) = tokio::join!(nora.ask_record(&json_form), nora.ask_record(&pdf_form));
     let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
-    // The other one has tried and found the lock taken, more than once.
+    // The other record has found the lock taken, more than once.
     until("the other record waits for the lock", async || {
         let log = app.log();
         let waits = |id: &str| {
@@ -218,8 +216,8 @@ async fn records_of_one_patient_are_asked_for_one_after_the_other() {
     app.end().await;
 }
 
-/// One message of the record leads to the next for as long as its patient is busy: more often than Lambda lets a
-/// function do so that is not allowed to.
+/// While its patient is busy, each message of the record leads to the next. The chain grows longer than Lambda permits
+/// for a function that may not loop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_waits_long_for_its_patient_is_not_taken_for_a_loop() {
     let app = TestApp::with(|options| options.time_scale = 60).await;

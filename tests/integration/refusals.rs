@@ -1,4 +1,4 @@
-//! Refusals: clear, documented, and without a trace.
+//! Refusals are clear and documented, and leave no trace.
 
 mod claims;
 mod input;

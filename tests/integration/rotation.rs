@@ -1,4 +1,4 @@
-//! Keys that change while everything runs, and secrets that hold none.
+//! Keys that change while everything runs, and secrets without a usable key.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::harness::{TestApp, until};
 
 const API_KEY: &str = "ias-MetriportApiKeySecret";
 const WEBHOOK_KEYS: &str = "ias-WebhookKeysSecret";
-/// What no log may hold.
+/// A text that no log may hold.
 const CANARY: &str = "CANARY0webhook0key";
 
-/// An event of a kind that nobody handles, signed by whatever key the stand-in has now.
+/// An event of an unhandled kind, signed with the stand-in's current key.
 fn signed(app: &TestApp, message: &str) -> (String, String) {
     let body = json!({ "meta": { "messageId": message, "type": "rotation.test" } }).to_string();
     let signature = app.stand_in().sign(body.as_bytes());
@@ -25,7 +25,7 @@ async fn send(app: &TestApp, (body, signature): &(String, String)) -> u16 {
     sent.expect("an answer")
 }
 
-/// Metriport allows two keys at once: the second is stored, the first revoked, and no process is started anew for it.
+/// Metriport allows two keys at once: the second is stored, the first revoked, and no process is restarted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_api_key_is_replaced_without_a_deployment() {
     let app = TestApp::start().await;
@@ -66,7 +66,7 @@ async fn the_previous_webhook_key_counts_until_its_end() {
     let end = clock::now().plus(Duration::from_secs(2));
     let keys = json!({ "current": new_key, "previous": old_key, "previousUntil": end.to_string() });
     app.store_webhook_keys(&keys).await;
-    // The clock decides, and not another look at the secret.
+    // The clock decides, without another read of the secret.
     until("the old key is refused", async || {
         (send(&app, &old).await == 401).then_some(())
     })
@@ -74,14 +74,14 @@ async fn the_previous_webhook_key_counts_until_its_end() {
     assert!(clock::now() >= end, "refused before its end");
     assert_eq!(send(&app, &signed(&app, "new")).await, 200);
 
-    // One that nobody gave an end does not count.
+    // A previous key without an end does not count.
     app.store_webhook_keys(&json!({ "current": new_key, "previous": old_key }))
         .await;
     assert_eq!(send(&app, &old).await, 401);
     app.end().await;
 }
 
-/// What needs the API key does not start before it is stored, and then by itself.
+/// Functions that need the API key start once it is stored, and not before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_holds_nothing_yet_stops_the_function_by_name() {
     let app = TestApp::with(|options| options.set_up = false).await;
@@ -115,7 +115,7 @@ async fn a_secret_that_holds_nothing_yet_stops_the_function_by_name() {
     app.break_off().await;
 }
 
-/// What an operator stores as a secret.
+/// A secret's content.
 enum Stored {
     Text(String),
     Binary(Vec<u8>),
@@ -127,7 +127,7 @@ impl Stored {
     }
 }
 
-/// Stores the secret of the webhook keys; the next webhook finds a fresh process.
+/// Stores the secret of the webhook keys; the next webhook starts a new process.
 async fn store_webhook_secret(app: &TestApp, secret: &Stored) {
     match secret {
         Stored::Text(text) => app.store_secret(WEBHOOK_KEYS, text).await,
@@ -136,12 +136,12 @@ async fn store_webhook_secret(app: &TestApp, secret: &Stored) {
     assert!(app.sandbox().host().kill("webhook-intake").await);
 }
 
-/// A secret with the current key and nothing else.
+/// A secret with only the current key.
 fn good_keys(app: &TestApp) -> String {
     json!({ "current": app.stand_in().webhook_key() }).to_string()
 }
 
-/// Secrets that hold no usable key, each with the problem that the function names.
+/// Secrets without a usable key, each with the problem that the function names.
 fn useless_secrets(good: &str) -> [(Stored, &'static str); 6] {
     [
         (Stored::text(CANARY), r#"is not JSON like {"current": "..."}"#),
@@ -166,7 +166,7 @@ async fn until_started(app: &TestApp, event: &(String, String)) {
     .await;
 }
 
-/// The function does not start, and logs the name of the secret and its problem, but not its content.
+/// The function does not start. It logs the name of the secret and the problem, but not the content.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_secret_without_a_key_stops_the_function_by_name() {
     let app = TestApp::start().await;
@@ -184,7 +184,7 @@ async fn a_webhook_secret_without_a_key_stops_the_function_by_name() {
     app.end().await;
 }
 
-/// Sends an event until `webhook-intake` has logged this problem of its secret; each one gets a 5xx.
+/// Sends an event until `webhook-intake` has logged this problem of its secret; each gets a 5xx.
 async fn until_init_fails(app: &TestApp, event: &(String, String), problem: &str) {
     let said = format!("secret of WEBHOOK_KEYS_SECRET: {problem}");
     until(&format!("it says: {said}"), async || {
@@ -201,7 +201,7 @@ async fn until_init_fails(app: &TestApp, event: &(String, String), problem: &str
     .await;
 }
 
-/// A secret that comes from a file or a pipe ends with a line break, and a key from one may do so, too.
+/// A secret from a file or a pipe ends with a line break, and so may its key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn white_space_and_an_empty_previous_key_are_taken() {
     let app = TestApp::start().await;

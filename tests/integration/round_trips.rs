@@ -1,7 +1,7 @@
-//! Which calls each step of one calm pull makes, to AWS and to Metriport, and how many: one more is a failing test.
+//! The calls that each step of an undisturbed pull makes, to AWS and to Metriport. One more call fails the test.
 //!
-//! Secrets are left out: they are read when a process starts, not in a step. So are the calls by which the host, as
-//! Lambda does, takes messages from the queues.
+//! Reads of secrets are not counted: they happen when a process starts, not in a step. The host's receives, which
+//! Lambda makes in AWS, are not counted either.
 
 mod recorder;
 
@@ -14,16 +14,15 @@ use sandbox_metriport::{HeldDelivery, PerMinute};
 use crate::harness::{Passed, Person, TestApp};
 use recorder::{Recorder, Steps};
 
-/// What is expected; a failing test prints what differs.
+/// The expected calls. A failing test prints the differences.
 const EXPECTED: &str = include_str!("round_trips/expected.txt");
 
-/// Of so many places of the rate budget, two calls hardly draw the same one; the second would have to draw again.
+/// With so many places of the rate budget, two calls hardly draw the same one; the second would have to draw again.
 const PLACES: u32 = 100_000;
-/// Longer than a test lasts.
+/// Longer than the test runs.
 const AFTER_ALL_MS: u64 = 3_600_000;
 
-/// Messages with a delay are for looks that a calm pull does not need. However slowly the test runs, they come after
-/// it.
+/// Holds delayed messages back until after the test. They announce checks that an undisturbed pull does not need.
 struct NoLooks;
 
 #[async_trait::async_trait]
@@ -57,7 +56,7 @@ async fn each_step_of_a_pull_makes_the_calls_it_needs_and_no_more() {
     app.end().await;
 }
 
-/// A sandbox whose calls `recorder` notes. Delayed messages never arrive, and two calls hardly draw the same place.
+/// A sandbox whose calls `recorder` sees. Delayed messages never arrive, and two calls hardly draw the same place.
 async fn start_recorded(recorder: &Recorder) -> TestApp {
     TestApp::with(|options| {
         options.observer = Some(recorder.observer());
@@ -93,7 +92,7 @@ async fn verify_identity(steps: &mut Steps<'_>, app: &TestApp, nora: &Person) {
         .await;
 }
 
-/// The step is a challenge that is only opened; the challenge that is passed afterwards is not recorded.
+/// The recorded step only opens a challenge; the challenge that the person passes is not recorded.
 async fn open_challenges(steps: &mut Steps<'_>, app: &TestApp, nora: &Person) -> Passed {
     steps
         .step("POST /v1/aal2-challenges", async || {
@@ -116,7 +115,7 @@ async fn start_twice_with_one_key(steps: &mut Steps<'_>, nora: &Person, passed: 
     }
 }
 
-/// The id of the pull, from the list: its start was answered inside a step.
+/// The id of the only pull, from the list: its start was answered inside a step.
 async fn only_run(nora: &Person) -> String {
     let runs = nora.app.get("/v1/network-queries").await.unwrap();
     let run = &runs.list("/networkQueries")[0]["id"];
@@ -160,7 +159,7 @@ async fn read_run_and_record(steps: &mut Steps<'_>, nora: &Person, run: &str) {
         .await;
 }
 
-/// Only the first tick compares the deliveries with Metriport's count.
+/// Only the first invocation compares the deliveries with Metriport's count.
 async fn reconcile_twice(steps: &mut Steps<'_>, app: &TestApp) {
     for name in ["reconcile, when deliveries are looked at", "reconcile, otherwise"] {
         steps.step(name, async || app.reconcile().await).await;

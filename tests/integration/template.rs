@@ -1,5 +1,5 @@
-//! `template.yaml` and its nested stacks keep the rules that no linter knows: about functions here; about the API, what
-//! holds data, privileges, parameters and what watches over it next door.
+//! `template.yaml` and its nested stacks keep the rules that no linter knows. Functions are tested here; the API, the
+//! build, data, parameters, privileges and monitoring in the modules.
 
 mod api;
 mod build;
@@ -14,10 +14,10 @@ use std::path::Path;
 use sandbox_host::template::{Bindings, Route, Stack};
 
 const TEXT: &str = include_str!("../../template.yaml");
-/// Where the repository's files lie.
+/// The root of the repository.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// Invented parameters, and resources that are called after themselves.
+/// Invented parameters; an attribute has the value `id/attribute`.
 pub(crate) fn bindings() -> Bindings {
     Bindings::new("us-east-1", "000000000000", "ias")
         .with_parameter("FacilityId", "facility")
@@ -34,7 +34,7 @@ pub(crate) fn stack() -> Stack {
     Stack::read(TEXT, &bindings()).unwrap()
 }
 
-/// Every route of the template: a new one is under test from its first day.
+/// Every route of the template, so that tests cover a new one at once.
 pub(crate) fn routes() -> Vec<Route> {
     let functions = stack().functions.into_iter();
     functions.flat_map(|function| function.routes).collect()
@@ -76,7 +76,7 @@ fn every_queue_source_survives_failures() {
             assert!(redrive.receive_count_max >= 3, "{name} gives up too soon");
             let dead_letters = stack.queue(&redrive.dead_letter_queue).unwrap();
             assert!(dead_letters.redrive.is_none() && dead_letters.logical_id != queue.logical_id);
-            // A message keeps its age when it is moved.
+            // A message keeps its age when SQS moves it.
             assert!(
                 dead_letters.retention_secs >= queue.retention_secs + 7 * 86_400,
                 "{name}: dead letters vanish"
@@ -112,7 +112,7 @@ fn functions_behind_the_api_end_before_the_gateway_gives_up() {
     assert!(stack.function("webhook-intake").unwrap().timeout_secs <= 5);
 }
 
-/// The variables of every function that serves persons: what their tokens must show.
+/// The assurance variables of every function that serves persons.
 const ASSURANCE: [&str; 7] = [
     "REQUIRED_SCOPE",
     "REQUIRED_AMR",
@@ -123,8 +123,8 @@ const ASSURANCE: [&str; 7] = [
     "TAKES_ID_TOKENS",
 ];
 
-/// Which variables the code of each function reads, by hand: `STAGE` and `METRIPORT_BASE_URL` come to all. Left out are
-/// those that Lambda sets (`AWS_…`), and those with a default that no deployment needs (`TIME_SCALE`,
+/// The variables that each function's code reads, by hand. All functions have `STAGE` and `METRIPORT_BASE_URL`. Left
+/// out are those that Lambda sets (`AWS_…`), and those whose default every deployment keeps (`TIME_SCALE`,
 /// `EXTRA_ROOTS_FILE`, `LOG_LEVEL`).
 const VARIABLES: [(&str, &[&str]); 9] = [
     (

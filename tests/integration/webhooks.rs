@@ -1,4 +1,4 @@
-//! Webhooks, as they come and as they should not: what is sent here by hand has the form Metriport gives it.
+//! Webhooks, expected and unexpected. The webhooks that the tests write have Metriport's form.
 
 mod deliveries;
 mod oddities;
@@ -14,7 +14,7 @@ use crate::harness::{Person, TestApp};
 const PATH: &str = "/v1/webhooks/metriport";
 const LONG_AGO: &str = "2020-01-01T00:00:00.000Z";
 
-/// A source of a network query ended, as Metriport writes it, without metadata.
+/// Metriport's event for the end of a source, without metadata.
 pub(crate) fn source_event(patient: &str, request: &str, message: &str, source: &str) -> Value {
     json!({
         "meta": {
@@ -25,7 +25,7 @@ pub(crate) fn source_event(patient: &str, request: &str, message: &str, source: 
     })
 }
 
-/// A consolidated query ended, with a link, as Metriport writes it.
+/// Metriport's event for the end of a consolidated query, with a link.
 fn delivery(patient: &str, request: &str, message: &str, link: &str) -> Value {
     let attachment = json!({ "contentType": "application/json", "url": link });
     let document = json!({

@@ -1,4 +1,4 @@
-//! What comes too late opens nothing.
+//! Late sessions and challenges open nothing.
 
 use sandbox_machine::app::{QueryAsk, Reply};
 use sandbox_machine::sandbox::AAL2_RETURN;
@@ -14,7 +14,7 @@ async fn verified(app: &TestApp, subject: &str) -> Person {
     person
 }
 
-/// Checks that a pull failed for its session's sake, and that the person is asked for another challenge.
+/// Checks that a pull failed for its session, and that the next action is another challenge.
 #[track_caller]
 fn assert_failed(run: &Reply, reason: &str) {
     assert_eq!(
@@ -24,14 +24,14 @@ fn assert_failed(run: &Reply, reason: &str) {
     assert_eq!(run.text("/next/action"), "open_challenge");
 }
 
-/// Whether nothing is left of a pull that did not start.
+/// Whether a pull that did not start has left nothing.
 async fn is_free(app: &TestApp, passed: &Passed) -> bool {
     let table = app.table().await;
     let held = table.iter().any(|item| item["sk"] == "OPEN_RUN");
     !held && !Value::Array(table).to_string().contains(&passed.session)
 }
 
-/// The session has ended upstream before the query starts.
+/// Metriport's session ends before the query starts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn session_that_ended_upstream_fails_its_pull() {
     let app = TestApp::with(|options| options.stand_in.aal2_ttl_secs = 0).await;
@@ -41,7 +41,7 @@ async fn session_that_ended_upstream_fails_its_pull() {
     app.end().await;
 }
 
-/// Upstream takes no query for as long as the session lives with us.
+/// Metriport throttles every start until our session expires.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn session_that_ends_while_starts_fail_frees_the_patient() {
     let app = TestApp::with(|options| {
@@ -59,7 +59,7 @@ async fn session_that_ends_while_starts_fail_frees_the_patient() {
     assert_failed(&lou.until_ended(&id).await, "aal2_session_expired");
     let tries = app.upstream(Operation::StartNetworkQuery);
     assert!((2..=6).contains(&tries), "{tries} starts");
-    // Not only does it read so: it is written, the session gone and the patient free.
+    // The end is written, too: the session is gone and the patient free.
     until("the run has ended in the table", async || {
         is_free(&app, &passed).await.then_some(())
     })
@@ -68,7 +68,7 @@ async fn session_that_ends_while_starts_fail_frees_the_patient() {
     app.end().await;
 }
 
-/// The challenge was opened long ago; the browser comes back at last.
+/// The browser returns long after the challenge was opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn challenge_that_is_answered_too_late_opens_nothing() {
     let app = TestApp::with(|options| {
@@ -85,7 +85,7 @@ async fn challenge_that_is_answered_too_late_opens_nothing() {
     assert_eq!(opened.status, 201, "{:?}", opened.body);
     let challenge = opened.text("/challengeId");
 
-    // The challenge is checked before the session, so a used session shows its age, and uses nothing up.
+    // The challenge is checked before the session, so a used session shows the challenge's age, and uses nothing up.
     let with_used_session = QueryAsk::everything(&challenge, &used.session);
     until("the challenge is too old", async || {
         (ask(&eve, &with_used_session).await.code() == "challenge_expired").then_some(())

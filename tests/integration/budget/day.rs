@@ -1,4 +1,4 @@
-//! The day's quota: what counts as a call of the day, and what is refused or put off when the day is used up.
+//! The day's quota: the calls that count, and the requests that are refused or deferred once it is used up.
 
 use std::time::Duration;
 
@@ -22,21 +22,21 @@ use crate::harness::{Passed, Person, TestApp, refused, retry_after, until};
 /// Calls per day, as few as the test needs.
 const QUOTA: u32 = 60;
 
-/// Uses up a share of the day.
+/// Uses up a share of the quota.
 async fn spend_day(app: &TestApp, share: Share) {
     let table = table(app);
     let spend = || table.spend_day(clock::now(), share.of(QUOTA));
     while matches!(spend().await.expect("a count"), Took::Yes(_)) {}
 }
 
-/// Whether a refusal names midnight, or the midnight after, should the test run into it.
+/// Whether a refusal waits until midnight, or until the next one if the test runs into midnight.
 fn until_midnight(reply: &Reply, asked: Time) -> bool {
     let wait = i64::try_from(retry_after(reply)).expect("a wait");
     let left = |at: Time| i64::try_from(at.until(midnight_after(at)).as_secs()).expect("seconds");
     (wait - left(asked)).abs() < 60 || (wait - left(clock::now())).abs() < 60
 }
 
-/// However often a start is tried while Metriport cannot be reached.
+/// The start is retried several times while Metriport is unreachable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
     let app = TestApp::with(|options| options.prewarm = false).await;
@@ -49,7 +49,7 @@ async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
     };
     let failed = async |kind| {
         let latest = now.plus(Duration::from_secs(3600));
-        // A start that is planned is none of the day, and one that is made is.
+        // A planned start does not count, but one that is made does.
         let planned = budget.plan_start(now, latest).await;
         assert!(matches!(planned, Ok(Turn::Granted(_))), "{planned:?}");
         assert_eq!(
@@ -67,26 +67,26 @@ async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
     failed(UpstreamErrorKind::Timeout).await;
     failed(UpstreamErrorKind::Auth).await;
     assert_eq!(counted().await, 5);
-    // Of a day on which none was counted, none is taken back.
+    // Nothing is taken back from a day without calls.
     let tomorrow = midnight_after(now);
     table.unspend_day(tomorrow).await.expect("it may be");
     assert!(matches!(table.spend_day(tomorrow, 1).await, Ok(Took::Yes(1))));
     app.end().await;
 }
 
-/// Calls of functions that Metriport's gateway has seen: neither files, nor pages, nor what the sandbox sets up.
+/// Calls of functions that reached Metriport's gateway: no files, no pages, no set-up of the sandbox.
 fn calls_seen(app: &TestApp) -> usize {
     let by_function = |agent: &str| FUNCTIONS.iter().any(|name| agent.ends_with(&format!("({name})")));
     let calls = app.stand_in().calls().into_iter();
     calls.filter(|call| by_function(&call.user_agent)).count()
 }
 
-/// Every kind of call is among them, and so are starts that were planned and put off, and a call that was not made.
+/// Every kind of call is included, and so are starts that were planned and deferred, and a call that was not made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn day_counts_each_call_that_metriport_saw_and_no_other() {
     let app = TestApp::with(|options| options.time_scale = 15).await;
     let (nora, silas) = (app.person("nora", "Jane"), app.person("silas", "Silas"));
-    // A search that fails leaves its create unsent; a create that fails was sent.
+    // A failed search sends no creation; a failed creation was sent.
     for operation in [Operation::FindPatient, Operation::CreatePatient] {
         app.stand_in()
             .fail_next(operation, Failure::envelope(500, "InternalError", ""));
@@ -103,7 +103,7 @@ async fn day_counts_each_call_that_metriport_saw_and_no_other() {
         Failure::envelope(429, "TooManyRequestsError", ""),
     );
     let run = nora.start().await;
-    // The pharmacy fails in silence: polls find it.
+    // The pharmacy fails without a webhook, so polls find it.
     let polled = silas.start().await;
     for (person, run) in [(&nora, run), (&silas, polled)] {
         until("the pull has ended", async || {
@@ -137,21 +137,21 @@ async fn a_day_that_is_used_up_refuses_and_defers() {
     assert_polls_are_put_off(&app, &silas, &silent).await;
     spend_day(&app, Share::Start).await;
     assert_starts_are_refused(&nora, &passed).await;
-    // The last share is for people who wait for a page, until that is spent too.
+    // The last share is for persons who wait for a page, until it is used up too.
     assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);
     spend_day(&app, Share::Person).await;
     let asked = clock::now();
     let busy = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
     assert_refused_until_midnight(&busy, asked);
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
-    // A poll, a start, a page, and whatever else was asked for meanwhile.
+    // At least a poll, a start and a page.
     app.until_measured("BudgetRefusals", &[("Budget", "day")], 3).await;
     let used = app.until_measured("DailyQuotaUsed", &[], 2).await;
     assert!(used.iter().all(|percent| (0.0..=100.0).contains(percent)), "{used:?}");
     app.stop().await;
 }
 
-/// The pharmacy of the pull fails in silence: only a poll would show it, and polls are over for today.
+/// The pharmacy fails without a webhook. Only a poll would show it, and the day has none left.
 async fn assert_polls_are_put_off(app: &TestApp, silas: &Person, passed: &Passed) {
     let run = silas.app.start_query(&passed.ask()).await.unwrap();
     assert_eq!(run.status, 202, "{:?}", run.body);

@@ -1,4 +1,4 @@
-//! A person's own share: requests beyond it are refused, cost nothing, and leave every other person alone.
+//! A person's own share: requests beyond it are refused, cost nothing, and do not affect other persons.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn requests_of_one_person_at_once_get_no_more_than_the_burst() {
     let taken = asking.join_all().await;
     let served = taken.iter().filter(|took| matches!(took, Ok(Took::Yes(_))));
     assert_eq!(served.count(), 5, "{taken:?}");
-    // Nobody else's share is any smaller for that, and the same person's other shares are not either.
+    // Neither another person's share nor the same person's other shares are smaller now.
     let mira = table
         .spend_share(&owner("mira"), PersonAsk::Challenge, &rules(), now)
         .await;
@@ -107,7 +107,7 @@ async fn share_that_is_no_percentage_stops_the_function_by_name() {
     app.end().await;
 }
 
-/// One step of a person: what they ask, and how many seconds after the one before.
+/// A request of a person, and the seconds since the one before it.
 const STEPS: [(PersonAsk, u64); 16] = [
     (PersonAsk::Challenge, 0),
     (PersonAsk::Challenge, 0),
@@ -127,7 +127,7 @@ const STEPS: [(PersonAsk, u64); 16] = [
     (PersonAsk::Record, 1),
 ];
 
-/// The table and the domain decide each step alike, by whichever of the two ways it is written.
+/// The table and the domain decide each step alike, with either of the table's two writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn table_takes_shares_as_the_domain_does() {
     let app = TestApp::with(|options| options.prewarm = false).await;
@@ -152,7 +152,7 @@ async fn table_takes_shares_as_the_domain_does() {
     }
     let taken = expected.take(PersonAsk::Record, &rules, now).expect("a share");
     take(&table, &nora, PersonAsk::Record, now).await;
-    // Given back over what is stored, whatever was read.
+    // Given back to the stored item, although `expected` is stale.
     let given = table
         .give_share_back(&nora, expected, PersonAsk::Record, &rules, now)
         .await;

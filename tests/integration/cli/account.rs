@@ -1,4 +1,4 @@
-//! `ias account` and `ias smoke`, as an operator types them, from a fresh deployment to one whose keys were changed.
+//! `ias account` and `ias smoke`, as an operator types them, from a fresh deployment to changed keys.
 
 mod first_deployment;
 mod keys;
@@ -18,13 +18,13 @@ use crate::harness::{BOUND, TestApp};
 /// `ias account store-api-key`, with the key on standard input.
 const STORE_API_KEY: [&str; 4] = ["account", "store-api-key", "--api-key-file", "-"];
 
-/// What a command printed, both ways, and how it ended.
+/// A command's output, both streams, and its exit code.
 struct Ended {
     code: Option<i32>,
     said: String,
 }
 
-/// The operator of a deployment: their shell's variables, and what must never be seen on their screen.
+/// The operator of a deployment: their shell's variables, and secrets that their screen must never show.
 struct Operator {
     variables: Vec<(String, String)>,
     secrets: Vec<String>,
@@ -43,7 +43,7 @@ impl Operator {
         self.types_with(args, &[], "").await
     }
 
-    /// A command with further variables and something on its standard input.
+    /// A command with further variables and a text on its standard input.
     async fn types_with(&self, args: &[&str], variables: &[(&str, &str)], stdin: &str) -> Ended {
         let mut command = ias(args);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -87,9 +87,9 @@ impl Ended {
 
 fn fresh(options: &mut SandboxOptions) {
     options.set_up = false;
-    // Pages that are passed at once: a second pull has another authenticator.
+    // Pages pass at once, because a second pull has another authenticator.
     options.stand_in.auto_approve = true;
-    // The secret is read again after a second and a half, and not after thirty.
+    // The secret is reread after 1.5 s instead of 30 s.
     options.time_scale = 20;
 }
 
@@ -97,7 +97,7 @@ fn webhook_url(app: &TestApp) -> String {
     format!("{}/v1/webhooks/metriport", app.sandbox().host().base_url())
 }
 
-/// API Gateway that could not read the issuer leaves routes out and says nothing; one without its authorizer is open.
+/// API Gateway silently leaves routes out if it cannot read the issuer. A route without its authorizer is open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn routes_that_are_missing_or_open_are_told() {
     let app = TestApp::start().await;
@@ -121,7 +121,7 @@ async fn routes_that_are_missing_or_open_are_told() {
     app.end().await;
 }
 
-/// As infra/domain.yaml maps the API with the parameter WebhookSegment.
+/// The mappings are those of infra/domain.yaml with the parameter WebhookSegment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_under_a_secret_segment_is_registered_and_not_shown() {
     const SEGMENT: &str = "/8f14e45fceea167a5a36dedd4bea2543";
@@ -160,7 +160,7 @@ async fn webhook_that_answers_without_its_segment_is_reported() {
     let app = TestApp::start().await;
     let mut operator = Operator::of(&app);
     operator.secrets.push(SEGMENT.to_owned());
-    // No closing mapping, and one that leads back to the API.
+    // Without the closing mapping, and with one to the API itself.
     for (stripped, open) in [
         ("", &["/v1/webhooks/metriport"][..]),
         (
@@ -194,13 +194,13 @@ async fn webhook_that_answers_without_its_segment_is_reported() {
     app.end().await;
 }
 
-/// `ias account status`, with what it needs to look at the issuer and at the account's concurrency.
+/// `ias account status`, with options for the issuer and the account's concurrency.
 fn status_of<'a>(api: &'a str, issuer: &'a str, unreserved: &'a str) -> Vec<&'a str> {
     let of_issuer = ["account", "status", "--api", api, "--issuer", issuer];
     [&of_issuer[..], &["--unreserved", unreserved, "--queues", "25"]].concat()
 }
 
-/// API Gateway ignores such an issuer without an error.
+/// API Gateway ignores unreadable issuers silently.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_issuer_is_read_before_it_is_deployed() {
     let app = TestApp::start().await;
@@ -212,7 +212,7 @@ async fn an_issuer_is_read_before_it_is_deployed() {
     let api = app.sandbox().host().base_url();
     let looked = operator.types(&status_of(api, &url, "1000")).await;
     looked.well(&["ok   issuer", "ok   concurrency"]);
-    // One slash too many; a document that names another; nothing there; not as API Gateway reads it.
+    // A slash too many, a document that names another issuer, no server, plain HTTP, and no scheme.
     let slash = format!("{url}/");
     for (wrong, told) in [
         (slash.as_str(), "names the issuer"),
@@ -232,7 +232,7 @@ async fn an_issuer_is_read_before_it_is_deployed() {
 async fn a_webhook_that_does_not_arrive_is_told() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
     let operator = Operator::of(&app);
-    // A secret that was written by hand, for a key that Metriport does not have.
+    // A secret written by hand, with a key that Metriport does not have.
     app.store_webhook_keys(&json!({ "current": "another" })).await;
     operator
         .types(&["account", "status"])

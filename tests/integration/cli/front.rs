@@ -1,4 +1,4 @@
-//! The front of an API in a deployment: a domain with its mappings, and routes that were left out.
+//! The front of a deployed API: a domain with its mappings, and routes that were left out.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::harness::BOUND;
 /// How requests reach the API.
 #[derive(Clone, Default)]
 pub struct Mappings {
-    /// A further mapping of the API, as by the parameter WebhookSegment.
+    /// A further mapping of the API, as the parameter WebhookSegment makes it.
     pub segment: &'static str,
     /// A prefix that is mapped to an API without routes.
     pub closed: &'static str,
-    /// A prefix that is mapped to the same API, which looks for a route by the rest of the path.
+    /// A prefix that is mapped to the same API, which matches routes by the rest of the path.
     pub stripped: &'static str,
     /// Paths whose routes were not imported.
     pub missing: &'static [&'static str],
-    /// Paths whose routes have no authorizer: the function is asked.
+    /// Paths whose routes have no authorizer, so the function answers.
     pub unguarded: &'static [&'static str],
 }
 
@@ -34,7 +34,7 @@ struct Front {
     client: reqwest::Client,
 }
 
-/// Serves `api` through the mappings until the test ends; the address.
+/// Serves `api` through the mappings until the test ends; returns the address.
 pub async fn serve(api: &str, mappings: Mappings) -> String {
     let front = Arc::new(Front {
         mappings,
@@ -90,7 +90,7 @@ async fn answer(
     (answer.status(), json, answer.bytes().await.expect("a body")).into_response()
 }
 
-/// The path without as many names as the prefix has: a mapping also takes a path whose last name is longer.
+/// The path without the prefix's number of segments: a mapping also matches a last segment that is longer.
 fn rest<'p>(path: &'p str, prefix: &str) -> &'p str {
     let mut slashes = path.match_indices('/').skip(prefix.matches('/').count());
     slashes.next().and_then(|(start, _)| path.get(start..)).unwrap_or("/")

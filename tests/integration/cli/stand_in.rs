@@ -1,4 +1,4 @@
-//! `ias stand-in`: what a deployment that runs elsewhere needs to work against it.
+//! `ias stand-in`: what a deployment elsewhere needs to work against it.
 
 use std::process::Stdio;
 
@@ -9,7 +9,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::ias;
 use crate::harness::BOUND;
 
-/// `ias stand-in`, and what it printed.
+/// `ias stand-in`, and its output.
 struct StandAlone {
     child: Child,
     about: Value,
@@ -51,7 +51,7 @@ impl StandAlone {
         answer.expect("an answer").json::<Value>().await.expect("JSON")
     }
 
-    /// Sends SIGTERM, and sees the command end.
+    /// Sends SIGTERM and waits for the end.
     async fn stop(mut self) {
         let pid = self.child.id().expect("it runs").to_string();
         let kill = Command::new("kill").args(["-TERM", &pid]).status().await;

@@ -1,4 +1,4 @@
-//! `ias up`: the lines it prints, how it ends, and what it keeps.
+//! `ias up`: the lines it prints, its end, and the data it keeps.
 
 mod origins;
 mod pasted;
@@ -17,7 +17,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::ias;
 use crate::harness::{BOUND, until};
 
-/// `ias up`, and what it printed.
+/// `ias up`, and its output.
 struct Up {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -42,7 +42,7 @@ impl Up {
         Self { child, stdout, printed }
     }
 
-    /// A line `export NAME=value`.
+    /// The value in a line `export NAME=value`.
     fn exported(&self, name: &str) -> &str {
         let start = format!("export {name}=");
         self.printed
@@ -73,7 +73,7 @@ impl Up {
         processes.filter(|pid| parent_of(*pid) == Some(parent)).collect()
     }
 
-    /// Sends a signal and sees everything end.
+    /// Sends a signal and checks that every process ends.
     async fn stop(mut self, signal: &str) {
         let (pid, children) = (self.child.id().expect("it runs").to_string(), self.children());
         assert!(children.len() >= 9, "one process per function at least");
@@ -110,7 +110,7 @@ async fn ok(reply: impl Future<Output = Result<Reply, sandbox_machine::app::NoRe
     reply
 }
 
-/// Does what each answer says comes next, until there is a record; gives its id and its bytes.
+/// Follows the next action of each reply until there is a record; returns its id and bytes.
 async fn follow_what_comes_next(app: &App) -> (String, Vec<u8>) {
     let person = json!({
         "firstName": "Jane", "lastName": "Quill", "dob": "1974-07-19", "genderAtBirth": "F",
@@ -134,7 +134,7 @@ async fn follow_what_comes_next(app: &App) -> (String, Vec<u8>) {
     panic!("no record at the end of what comes next: {:?}", reply.body);
 }
 
-/// The identity as confirmed, or the refusal of its page.
+/// The confirmed identity, or the refusal of its page.
 async fn verify_identity(app: &App, browser: &Browser) -> Reply {
     let opened = app.open_identity_session(IDENTITY_RETURN).await.expect("an answer");
     if opened.status != 201 {
@@ -149,7 +149,7 @@ async fn verify_identity(app: &App, browser: &Browser) -> Reply {
     .await
 }
 
-/// The pull as it ended, or the refusal of its challenge.
+/// The ended pull, or the refusal of its challenge.
 async fn pull(app: &App, browser: &Browser) -> Reply {
     let opened = app.open_challenge(AAL2_RETURN).await.expect("an answer");
     if opened.status != 201 {
@@ -172,7 +172,7 @@ async fn download(app: &App, record: &Reply) -> Vec<u8> {
     answer.bytes().await.expect("the record").to_vec()
 }
 
-/// Records outlive a restart, and so does what the stand-in knows: nobody proves who they are again.
+/// Records and the stand-in's state survive a restart, so the person needs no other proofing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn up_with_a_data_folder_keeps_records_and_identities() {
     let folder = tempfile::tempdir().expect("a folder");

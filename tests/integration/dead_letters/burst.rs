@@ -9,15 +9,15 @@ use tokio::task::JoinSet;
 use crate::harness::{Person, TestApp, until};
 use crate::webhooks::source_event;
 
-/// How many webhooks come. The same holds for 10,000, which took two and a half minutes on two busy cores.
+/// Webhooks sent. The test also passes with 10,000, which took two and a half minutes on two busy cores.
 const BURST: usize = 1_000;
-/// How many are under way at once.
+/// Webhooks in flight at once.
 const AT_ONCE: usize = 16;
-/// How often each that matters comes.
+/// Copies of each webhook that matters.
 const REPEATS: usize = 5;
 const SOURCES: [&str; 3] = ["hie", "pharmacy", "lab"];
 
-/// One that matters to nobody here.
+/// Concerns no person of this test.
 fn irrelevant(index: usize) -> Value {
     let stranger = format!("0198a0d4-6c70-7d1a-9b02-{index:012x}");
     let message = format!("burst-{index}");
@@ -28,14 +28,14 @@ fn irrelevant(index: usize) -> Value {
     }
 }
 
-/// How many events are not worked off yet.
+/// Events that are not processed yet.
 fn waiting(app: &TestApp) -> Option<usize> {
     let depths = app.sandbox().aws().queues().depths();
     let depth = depths.get("ias-WebhookEventsQueue")?;
     Some(depth.visible + depth.in_flight).filter(|left| *left > 0)
 }
 
-/// The AAL2 page passed, the query started, and its id upstream.
+/// Starts a pull; returns its id, and its request's id at Metriport.
 async fn started(app: &TestApp, person: &Person) -> (String, String) {
     let id = person.start().await;
     let request = until("the query runs", async || {
@@ -50,7 +50,7 @@ async fn started(app: &TestApp, person: &Person) -> (String, String) {
     (id, request)
 }
 
-/// A sandbox whose networks say nothing while this lasts, neither by webhooks nor when they are asked.
+/// A sandbox whose networks report nothing during the test, neither by webhooks nor to polls.
 async fn start_with_silent_networks() -> TestApp {
     let an_hour = 3_600_000;
     TestApp::with(|options| {
@@ -93,7 +93,7 @@ async fn a_burst_of_webhooks_is_taken_in_and_what_matters_counts_once() {
     Arc::into_inner(app).expect("nobody else has it").end().await;
 }
 
-/// Each source's report of a pull, as often as it comes.
+/// Each source's report of a pull, [`REPEATS`] times.
 async fn reports(app: &TestApp, subject: &str, request: &str) -> Vec<Value> {
     let patient = app.patient_of(subject).await;
     let report = |source: &str| source_event(&patient, request, &format!("{subject}-{source}"), source);
@@ -103,7 +103,7 @@ async fn reports(app: &TestApp, subject: &str, request: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Sends all bodies, some at once; mixed by a step that has no divisor in common with their number.
+/// Sends all bodies, some at once. They are mixed by a step that has no divisor in common with their number.
 async fn send_mixed(app: &Arc<TestApp>, bodies: &[Value]) {
     let mut mixed = (0..BURST).map(|index| bodies[index * 7_919 % BURST].clone());
     let mut sending = JoinSet::new();
@@ -123,7 +123,7 @@ async fn send_mixed(app: &Arc<TestApp>, bodies: &[Value]) {
     assert_eq!(answered, BURST);
 }
 
-/// Waits as long as fewer and fewer events are left.
+/// Waits as long as the number of events decreases.
 async fn until_worked_off(app: &TestApp) {
     while let Some(left) = waiting(app) {
         until("fewer are left", async || {

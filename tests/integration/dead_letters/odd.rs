@@ -1,4 +1,4 @@
-//! Webhooks that are odd and no reason to give anything up.
+//! Odd webhooks that must not become dead letters.
 
 use sandbox_metriport::Operation;
 use serde_json::{Value, json};
@@ -6,24 +6,24 @@ use serde_json::{Value, json};
 use crate::harness::{Person, TestApp};
 use crate::webhooks::{source, source_event};
 
-/// A pull whose webhooks are held, with its patient and its upstream request.
+/// A pull whose webhooks are held, its patient, and its request at Metriport.
 async fn held_pull(app: &TestApp, nora: &Person) -> (String, String, String) {
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
     let id = nora.start().await;
     let request = app.until_held("network-query.", 3).await.remove(0).request_id;
-    // Upstream reports before our own write of the start is through.
+    // Metriport reports before `query-dispatch` has written the start.
     app.drain().await;
     (id, app.patient_of("nora").await, request)
 }
 
-/// An hour before or after what a clock of ours says, and further off.
+/// The time this many hours from now.
 fn hours_off(hours: i32) -> String {
     let millis = shared::clock::now().millis() + i64::from(hours) * 3_600_000;
     shared::domain::Time::from_millis(millis).to_string()
 }
 
-/// When a webhook says it was sent decides nothing: a replay keeps its old time, and clocks are off.
+/// The time in a webhook decides nothing: a replay keeps its old time, and clocks differ.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_a_webhook_names_decides_nothing() {
     for whens in [
@@ -88,7 +88,7 @@ async fn an_event_without_its_meta_is_acknowledged_and_changes_nothing() {
     app.end().await;
 }
 
-/// What it was about is not stored any more: that is an end of the matter and no failure.
+/// The pull is no longer stored: nothing is left to do, and nothing has failed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_about_a_deleted_pull_is_acknowledged_as_gone() {
     let app = TestApp::start().await;
@@ -110,7 +110,7 @@ async fn a_webhook_about_a_deleted_pull_is_acknowledged_as_gone() {
     app.stand_in().release_all().await;
     app.drain().await;
     let gone = |line: &&String| line.starts_with("webhook-process") && line.contains(r#""outcome":"gone""#);
-    // Two by hand, and the three that were held.
+    // Two sent by hand, and the three that were held.
     assert_eq!(app.log().iter().filter(gone).count(), 5);
     assert!(
         app.table_text().await.contains("REQUEST#"),

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::{CANARY, bodies, letter_queue, letters, queues, reasons, unconfirmed, until_dead};
 use crate::harness::{BOUND, Person, TestApp, until};
 
-/// The command, with what `ias up` prints to find a sandbox.
+/// The command, with the variables that `ias up` prints.
 async fn dead_letters(app: &TestApp, args: &[&str]) -> (Output, String) {
     let running = Command::new(env!("CARGO_BIN_EXE_ias"))
         .arg("dead-letters")
@@ -46,8 +46,8 @@ fn spec(source: Source, visibility_timeout_secs: u32, receives_max: u32) -> Queu
     }
 }
 
-/// A record waits, its link is known, and the queue to the function that would fetch it is gone: that may pass, so the
-/// message comes back until SQS moves it. Sent back when the queue is there again, it does what it was for.
+/// A record waits and its link is known, but the queue of `record-fetch` is missing. The fault may pass, so SQS
+/// redelivers the message until it becomes a dead letter. Sent back once the queue exists, the message has its effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_met_a_bad_hour_is_sent_back_and_has_its_effect() {
     let app = TestApp::start().await;
@@ -93,7 +93,7 @@ async fn set_queue(app: &TestApp, spec: QueueSpec) {
     app.sandbox().aws().create_queue(spec).await.expect("settings");
 }
 
-/// The list shows the dead letter, and says which queue is missing.
+/// The list shows the dead letter, and names the missing queue.
 async fn list_dead_letters(app: &TestApp) {
     let (listed, said) = dead_letters(app, &["list", "--ids", "--queue", "webhook-events"]).await;
     assert!(
@@ -129,8 +129,8 @@ async fn redrive_exhausted(app: &TestApp) {
     );
 }
 
-/// A message of `record-fetch` is kept without its link. Sent back while its record still waits for that, it makes the
-/// record ask for another one, and not fail.
+/// A dead letter of `record-fetch` lacks its link. Sent back while its record still waits, it makes the record ask for
+/// another link instead of failing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_whose_link_was_taken_out_asks_for_another() {
     let app = TestApp::start().await;
@@ -149,7 +149,7 @@ async fn a_record_whose_link_was_taken_out_asks_for_another() {
         let row = table
             .into_iter()
             .find(|item| item["sk"] == format!("RECORD#{record}"))?;
-        // The message with the link is sent, and put off.
+        // The message with the link is sent, but delayed.
         (row["state"] == "offered" && app.delayed(queues(Source::RecordFetch).0) == 1).then_some(row)
     })
     .await;
@@ -167,7 +167,7 @@ async fn a_record_whose_link_was_taken_out_asks_for_another() {
     app.end().await;
 }
 
-/// A letter whose body cannot be acted on dies again at once; the command is not caught in a circle.
+/// A dead letter with a useless body becomes one again at once. The command must not go on sending it back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_dies_again_is_sent_back_once() {
     let app = TestApp::start().await;
@@ -175,7 +175,7 @@ async fn what_dies_again_is_sent_back_once() {
     let died = app.send_message(queues(Source::RunAdvance).0, &body).await;
     app.send_message(queues(Source::RunAdvance).0, "nothing").await;
     until_dead(&app, 2).await;
-    // By the id of the message that died, which is not the letter's own.
+    // By the id of the original message, not of the dead letter.
     let queue = letter_queue(&app, Source::RunAdvance).await;
     let by_id = Which {
         ids: vec![died],
@@ -202,7 +202,7 @@ async fn what_dies_again_is_sent_back_once() {
     app.stop().await;
 }
 
-/// Letters of a later version, or of nobody: they are shown, and go back like any other.
+/// Dead letters with a reason of a later version, or with an unreadable one, are shown, and sent back like others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_that_are_not_understood_are_shown_and_not_lost() {
     let app = TestApp::start().await;
@@ -264,7 +264,7 @@ async fn without_an_account_the_command_says_what_is_missing() {
     assert!(said.contains("AWS_REGION"), "{said}");
 }
 
-/// The reader was mended since the event was given up: what it can read by now is acted on.
+/// The reader was fixed after the event became a dead letter. An event that it can read now has its effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_identity_event_is_read_again_when_it_is_sent_back() {
     let app = TestApp::start().await;

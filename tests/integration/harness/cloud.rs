@@ -1,4 +1,4 @@
-//! The operator's view: queues, bucket, table and secrets of the embedded AWS, and webhooks by hand.
+//! The operator's view: queues, bucket, table and secrets of the embedded AWS, and webhooks that a test sends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 
 use super::{TestApp, until};
 
-/// The queues, by the names the template gives them.
+/// The names of the queues.
 pub const QUEUES: [&str; 3] = ["ias-WebhookEventsQueue", "ias-RunAdvanceQueue", "ias-RecordFetchQueue"];
 
-/// Message bodies seen so far, by message id. Watching ends with it.
+/// Message bodies seen so far, by message id. Dropping it ends the watch.
 pub struct Watch {
     seen: Arc<Mutex<BTreeMap<String, String>>>,
     task: JoinHandle<()>,
@@ -37,25 +37,25 @@ impl Drop for Watch {
 }
 
 impl TestApp {
-    /// Clients of the embedded AWS, under a key of the test's own.
+    /// Clients of the embedded AWS, with the test's own key.
     pub fn aws(&self) -> shared::aws::Aws {
         self.aws_as("INTEGRATIONTEST")
     }
 
-    /// Clients of the embedded AWS, under this key.
+    /// Clients of the embedded AWS, with this access key id.
     pub fn aws_as(&self, access_key_id: &str) -> shared::aws::Aws {
         let key = ("AWS_ACCESS_KEY_ID".to_owned(), access_key_id.to_owned());
         let env = Env::from_vars(self.sandbox.aws().env().into_iter().chain([key]));
         shared::aws::Aws::read(&env).expect("clients")
     }
 
-    /// How many messages of a queue are put off.
+    /// Delayed messages of a queue.
     pub fn delayed(&self, queue: &str) -> usize {
         let depths = self.sandbox.aws().queues().depths();
         depths.get(queue).map_or(0, |depth| depth.delayed)
     }
 
-    /// Loses every message of a queue.
+    /// Deletes every message of a queue.
     pub async fn purge(&self, queue: &str) {
         let url = self.sandbox.aws().queue_url(queue).expect("a queue");
         self.aws()
@@ -67,7 +67,7 @@ impl TestApp {
             .expect("a purge");
     }
 
-    /// Keys of everything in the bucket.
+    /// The keys of all objects in the bucket.
     pub async fn objects(&self) -> Vec<String> {
         let s3 = self.aws().s3();
         let buckets = s3.list_buckets().send().await.expect("buckets");
@@ -91,26 +91,26 @@ impl TestApp {
         self.table().await.iter().map(Value::to_string).collect()
     }
 
-    /// Stores the webhook keys, as an operator does, and lets the next webhook find a fresh process.
+    /// Stores the webhook keys as an operator does; the next webhook starts a new process.
     pub async fn store_webhook_keys(&self, keys: &Value) {
         self.store_secret("ias-WebhookKeysSecret", &keys.to_string()).await;
         assert!(self.sandbox.host().kill("webhook-intake").await);
     }
 
-    /// Stores a secret, as an operator does; no function is told.
+    /// Stores a secret as an operator does. No function is notified.
     pub async fn store_secret(&self, name: &str, text: &str) {
         let stored = self.aws().secrets().put_secret_value().secret_id(name);
         stored.secret_string(text).send().await.expect("the secret is stored");
     }
 
-    /// Stores a secret that is no text.
+    /// Stores a binary secret.
     pub async fn store_binary_secret(&self, name: &str, bytes: &[u8]) {
         let stored = self.aws().secrets().put_secret_value().secret_id(name);
         let stored = stored.secret_binary(Blob::new(bytes));
         stored.send().await.expect("the secret is stored");
     }
 
-    /// Sends one message with no delay, and gives its id.
+    /// Sends a message without delay and returns its id.
     pub async fn send_message(&self, queue: &str, body: &str) -> String {
         let url = self.sandbox.aws().queue_url(queue).expect("a queue");
         let sent = self
@@ -125,14 +125,12 @@ impl TestApp {
         sent.expect("a message is sent").message_id.expect("an id")
     }
 
-    /// Holds every message of the three queues back for so many seconds, so that each can be looked at before it is
-    /// received.
+    /// Delays every message of the three queues, so that a watch sees it before it is received.
     pub async fn slow_queues(&self, delay_secs: u32) {
         self.set_queues(delay_secs, 120).await;
     }
 
-    /// Lets what a function could not handle come back within the time that anything is waited for; the template's
-    /// queues take minutes.
+    /// Redelivers failed messages within the bound of a wait; the template's queues take minutes.
     pub async fn quick_redelivery(&self) {
         self.set_queues(0, 10).await;
     }
@@ -155,7 +153,7 @@ impl TestApp {
         }
     }
 
-    /// Notes the body of every message from now on. Complete only after [`TestApp::slow_queues`].
+    /// Collects every message body from now on. Complete only after [`TestApp::slow_queues`].
     pub fn watch_queues(&self) -> Watch {
         let (queues, seen) = (
             self.sandbox.aws().queues().clone(),
@@ -175,7 +173,7 @@ impl TestApp {
         Watch { seen, task }
     }
 
-    /// The id Metriport knows a person's patient by.
+    /// Metriport's id for a person's patient.
     pub async fn patient_of(&self, subject: &str) -> String {
         let client = self.sandbox.metriport_client().expect("a client");
         let external_id = ExternalId::parse(subject).expect("an external id");
@@ -187,7 +185,7 @@ impl TestApp {
         patient.id.as_str().to_owned()
     }
 
-    /// Sends a webhook that Metriport would have signed; gives the status it was answered with.
+    /// Signs a webhook as Metriport does and sends it; returns the answer's status.
     pub async fn send_signed(&self, body: &Value) -> u16 {
         let body = body.to_string();
         let signature = self.stand_in().sign(body.as_bytes());
@@ -197,7 +195,7 @@ impl TestApp {
             .expect("an answer")
     }
 
-    /// Waits until so many webhooks of a kind are held back, and gives them in order of origin.
+    /// Waits until this many webhooks of a kind are held; returns them, oldest first.
     pub async fn until_held(&self, kind: &str, count: usize) -> Vec<HeldDelivery> {
         until(&format!("{count} webhooks {kind} are held"), async || {
             let mut held = self.stand_in().held();
@@ -207,7 +205,7 @@ impl TestApp {
         .await
     }
 
-    /// Delivers one held webhook and waits until it has had its effect.
+    /// Delivers one held webhook and waits until it is processed.
     pub async fn deliver(&self, held: &HeldDelivery) {
         assert_eq!(self.stand_in().release(&[held.index]).await, [Ok(200)]);
         self.drain().await;

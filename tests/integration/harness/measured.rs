@@ -1,4 +1,4 @@
-//! What CloudWatch would have taken from the functions' output so far.
+//! The metrics that CloudWatch would read from the output so far.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use sandbox_host::cloudwatch::{Datum, MetricLine};
 use super::{TestApp, until};
 
 impl TestApp {
-    /// Every line with metrics in it.
+    /// Every line that holds metrics.
     pub fn metric_lines(&self) -> Vec<MetricLine> {
         self.metrics.lock().unwrap().clone()
     }
 
-    /// Every value of every metric; a line that breaks the specification fails the test.
+    /// Every value of every metric. A line that breaks the specification fails the test.
     pub fn data(&self) -> Vec<Datum> {
         let lines = self.metric_lines().into_iter();
         lines
@@ -20,7 +20,7 @@ impl TestApp {
             .collect()
     }
 
-    /// The values of a metric under these dimensions and the stage, and no others.
+    /// The values of a metric with exactly these dimensions and the stage.
     pub fn measured(&self, name: &str, dimensions: &[(&str, &str)]) -> Vec<f64> {
         let wanted: BTreeMap<_, _> = [("Stage", "sandbox")].iter().chain(dimensions).copied().collect();
         let is_wanted = |datum: &Datum| {
@@ -34,7 +34,7 @@ impl TestApp {
         data.map(|datum| datum.value).collect()
     }
 
-    /// Waits until a metric has so many values, and gives them.
+    /// Waits until a metric has this many values, and returns them.
     pub async fn until_measured(&self, name: &str, dimensions: &[(&str, &str)], count: usize) -> Vec<f64> {
         until(&format!("{name} {dimensions:?} has {count} values"), async || {
             let values = self.measured(name, dimensions);

@@ -1,5 +1,4 @@
-//! A running sandbox with verbs: what an app, a person and an operator would do. Waiting is asking again until a
-//! condition holds, with a bound.
+//! A running sandbox with verbs for an app, a person and an operator. To wait, a verb polls a condition until a bound.
 
 mod cloud;
 mod measured;
@@ -22,10 +21,10 @@ pub use cloud::QUEUES;
 pub use person::{Passed, Person};
 pub use refusing::{pointers, refused, retry_after};
 
-/// Longest time anything is waited for, where this machine follows the time it is asked to keep.
+/// Longest wait for a condition, if this machine follows the requested time scale.
 pub const BOUND: Duration = Duration::from_secs(60);
 
-/// A running sandbox, and what its functions said and measured.
+/// A running sandbox, with its functions' log and metrics.
 pub struct TestApp {
     sandbox: Sandbox,
     time_scale: u32,
@@ -34,12 +33,12 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// Everything, with short delays upstream.
+    /// A sandbox with short delays in the stand-in.
     pub async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// Everything, with other options. Time runs as fast as `time_scale` says, or as fast as this machine follows.
+    /// A sandbox with changed options. Time runs at `time_scale`, or slower if this machine cannot follow.
     pub async fn with(change: impl FnOnce(&mut SandboxOptions)) -> Self {
         let exe = PathBuf::from(env!("CARGO_BIN_EXE_ias"));
         let mut options = SandboxOptions::new(Runner::SelfExec {
@@ -78,22 +77,22 @@ impl TestApp {
         }
     }
 
-    /// How long a duration of the functions is here.
+    /// A duration of the functions at this time scale.
     pub fn scaled(&self, duration: Duration) -> Duration {
         duration / self.time_scale
     }
 
-    /// A person whose first name chooses how the networks behave.
+    /// A person whose first name selects the persona.
     pub fn person(&self, subject: &str, first_name: &str) -> Person {
         Person::new(&self.sandbox, subject, first_name)
     }
 
-    /// The whole.
+    /// The sandbox.
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
     }
 
-    /// The whole, to be ended otherwise than well.
+    /// The sandbox, for a test whose shutdown fails.
     pub fn into_sandbox(self) -> Sandbox {
         self.sandbox
     }
@@ -103,12 +102,12 @@ impl TestApp {
         self.sandbox.stand_in()
     }
 
-    /// Every line the functions have written.
+    /// Every line that the functions have written.
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 
-    /// One tick of the reconciler, as the schedule would make it.
+    /// Invokes `reconcile` once, as the schedule would.
     pub async fn reconcile(&self) {
         self.sandbox
             .host()
@@ -117,7 +116,7 @@ impl TestApp {
             .expect("the reconciler runs");
     }
 
-    /// The processes of a function.
+    /// A function's processes since the start.
     pub fn processes(&self, function: &str) -> Vec<ProcessSpan> {
         self.sandbox
             .host()
@@ -141,7 +140,7 @@ impl TestApp {
             .any(|(index, a)| processes.iter().skip(index + 1).any(|b| overlap(a, b)))
     }
 
-    /// Waits until every queue is worked off; what is delayed may stay.
+    /// Waits until the queues are worked off. Delayed messages may remain.
     pub async fn drain(&self) {
         let host = self.sandbox.host();
         let queues = self.sandbox.aws().queues();
@@ -156,7 +155,7 @@ impl TestApp {
         .await;
     }
 
-    /// How many messages lie in the dead-letter queues.
+    /// The number of dead letters.
     pub fn dead_letters(&self) -> usize {
         let depths = self.sandbox.aws().queues().depths();
         assert_eq!(
@@ -169,7 +168,7 @@ impl TestApp {
             .sum()
     }
 
-    /// Ends everything; nothing may be left over.
+    /// Drains and shuts down; fails if a dead letter is left.
     pub async fn end(self) {
         self.drain().await;
         assert_eq!(
@@ -181,14 +180,14 @@ impl TestApp {
         self.stop().await;
     }
 
-    /// Ends everything, although functions did not start.
+    /// Shuts down although functions did not start.
     pub async fn break_off(self) {
         self.sandbox.shutdown().await.expect("the sandbox ends");
     }
 
-    /// Ends everything, with whatever is left over.
+    /// Shuts down, whatever messages are left.
     pub async fn stop(self) {
-        // What could not be read would be lost in CloudWatch without a word.
+        // Fails on metrics that CloudWatch would drop silently.
         self.data();
         assert!(
             self.sandbox.host().init_failures().is_empty(),
@@ -198,18 +197,18 @@ impl TestApp {
     }
 }
 
-/// Shown if the test fails: a function that may not do what it should leaves somebody waiting.
+/// Shows a refused call if the test fails, because the test itself may only see an endless wait.
 #[expect(clippy::print_stderr, reason = "what a failing test has to say")]
 fn tell(text: &str) {
     eprintln!("{text}");
 }
 
-/// The name the template's dead-letter queues have here.
+/// Whether this is a dead-letter queue's name.
 fn is_dead_letters(queue: &str) -> bool {
     queue.ends_with("DeadLetters")
 }
 
-/// Asks until there is an answer.
+/// Polls until there is a value; fails after [`BOUND`].
 pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     let mut asking = pin!(async {

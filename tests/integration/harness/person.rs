@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::until;
 
-/// One person. The birth date follows from the subject, so that no two persons of a test are alike to Metriport.
+/// One person. The birth date is derived from the subject, so that Metriport takes no two persons for one.
 pub struct Person {
     /// The app, with this person's token.
     pub app: App,
@@ -17,7 +17,7 @@ pub struct Person {
     demographics: Value,
 }
 
-/// A challenge that was passed: what `POST /v1/network-queries` wants.
+/// A passed challenge: the input of `POST /v1/network-queries`.
 #[derive(Debug, Clone)]
 pub struct Passed {
     /// `challengeId`.
@@ -27,13 +27,13 @@ pub struct Passed {
 }
 
 impl Passed {
-    /// A pull from all sources.
+    /// A request for all sources.
     pub fn ask(&self) -> QueryAsk {
         QueryAsk::everything(&self.challenge, &self.session)
     }
 }
 
-/// Demographics that Metriport takes.
+/// Demographics that Metriport accepts.
 pub fn demographics(subject: &str, first_name: &str) -> Value {
     let sum = subject
         .bytes()
@@ -57,12 +57,12 @@ impl Person {
         }
     }
 
-    /// What the person enters.
+    /// The person's demographics.
     pub fn demographics(&self) -> &Value {
         &self.demographics
     }
 
-    /// The same with another street.
+    /// The same demographics with another street.
     pub fn moved(&self) -> Value {
         let mut moved = self.demographics.clone();
         moved["address"][0]["addressLine1"] = json!("12 Elm St");
@@ -74,7 +74,7 @@ impl Person {
         self.app.put_patient(&self.demographics).await.expect("an answer")
     }
 
-    /// Opens the hosted identity page and passes it; the webhook is still out.
+    /// Opens the hosted identity page and passes it, without waiting for the webhook.
     pub async fn pass_identity_page(&self) {
         let opened = self
             .app
@@ -90,12 +90,12 @@ impl Person {
         assert_eq!(back.page, IDENTITY_RETURN);
     }
 
-    /// Where the identity stands.
+    /// The status of the identity.
     pub async fn identity(&self) -> String {
         self.app.identity().await.expect("an answer").text("/status")
     }
 
-    /// Waits until the identity stands so.
+    /// Waits until the identity has this status.
     pub async fn until_identity(&self, status: &str) {
         until(&format!("the identity is {status}"), async || {
             (self.identity().await == status).then_some(())
@@ -103,14 +103,14 @@ impl Person {
         .await;
     }
 
-    /// Step 1 whole: linked, proofed, confirmed.
+    /// All of step 1: link, identity page, verification.
     pub async fn verify_identity(&self) {
         assert_eq!(self.link().await.status, 200);
         self.pass_identity_page().await;
         self.until_identity("verified").await;
     }
 
-    /// Step 2 whole: a challenge opened and passed.
+    /// All of step 2: a challenge, opened and passed.
     pub async fn pass_challenge(&self) -> Passed {
         let opened = self.app.open_challenge(AAL2_RETURN).await.expect("an answer");
         assert_eq!(opened.status, 201, "{:?}", opened.body);
@@ -129,7 +129,7 @@ impl Person {
         }
     }
 
-    /// Starts a pull from all sources and gives its id.
+    /// Starts a pull from all sources and returns its id.
     pub async fn start(&self) -> String {
         let passed = self.pass_challenge().await;
         let accepted = self.app.start_query(&passed.ask()).await.expect("an answer");
@@ -137,7 +137,7 @@ impl Person {
         accepted.text("/id")
     }
 
-    /// A pull as it stands.
+    /// A pull's current state.
     pub async fn run(&self, id: &str) -> Reply {
         self.app
             .get(&format!("/v1/network-queries/{id}"))
@@ -145,7 +145,7 @@ impl Person {
             .expect("an answer")
     }
 
-    /// Waits until a pull needs no more waiting.
+    /// Waits until a pull's next action is not `wait`.
     pub async fn until_ended(&self, id: &str) -> Reply {
         until("the pull has ended", async || {
             let run = self.run(id).await;
@@ -154,18 +154,18 @@ impl Person {
         .await
     }
 
-    /// Steps 2 and 3 whole: a pull, to its end.
+    /// All of steps 2 and 3: a pull, to its end.
     pub async fn pull(&self) -> Reply {
         let id = self.start().await;
         self.until_ended(&id).await
     }
 
-    /// A record as it stands.
+    /// A record's current state.
     pub async fn record(&self, id: &str) -> Reply {
         self.app.get(&format!("/v1/records/{id}")).await.expect("an answer")
     }
 
-    /// Waits until a record needs no more waiting.
+    /// Waits until a record's next action is not `wait`.
     pub async fn until_record(&self, id: &str) -> Reply {
         until("the record has ended", async || {
             let record = self.record(id).await;
@@ -174,12 +174,12 @@ impl Person {
         .await
     }
 
-    /// The final record of a pull that brought one.
+    /// The final record of a pull that has one.
     pub async fn final_record(&self, run: &Reply) -> Reply {
         self.app.get(&run.text("/next/url")).await.expect("an answer")
     }
 
-    /// The bytes behind a record's link.
+    /// Downloads a record by its link.
     pub async fn download(&self, record: &Reply) -> Vec<u8> {
         let answer = self.app.follow(&record.text("/link/url")).await.expect("an answer");
         assert_eq!(answer.status().as_u16(), 200);

@@ -1,4 +1,4 @@
-//! More of what a person does: pulls from some sources, and a closer look at what became of them.
+//! More steps of a person: pulls from chosen sources, timelines and records.
 
 use sandbox_machine::app::Reply;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Passed, Person};
 
 impl Passed {
-    /// A pull from these sources.
+    /// A request for these sources.
     pub fn ask_of(&self, sources: &[&str]) -> sandbox_machine::app::QueryAsk {
         let mut ask = self.ask();
         ask.body["sources"] = sources
@@ -18,7 +18,7 @@ impl Passed {
 }
 
 impl Person {
-    /// Starts a pull from some sources and gives its id.
+    /// Starts a pull from these sources and returns its id.
     pub async fn start_from(&self, sources: &[&str]) -> String {
         let accepted = self
             .app
@@ -29,7 +29,7 @@ impl Person {
         accepted.text("/id")
     }
 
-    /// What happened to a pull.
+    /// The timeline of a pull.
     pub async fn timeline(&self, id: &str) -> Reply {
         self.app
             .get(&format!("/v1/network-queries/{id}/timeline"))
@@ -37,7 +37,7 @@ impl Person {
             .expect("an answer")
     }
 
-    /// The codes of a pull's timeline, in order.
+    /// The codes of a pull's timeline, oldest first.
     pub async fn codes(&self, id: &str) -> Vec<String> {
         let timeline = self.timeline(id).await;
         timeline
@@ -47,19 +47,19 @@ impl Person {
             .collect()
     }
 
-    /// All records, without links.
+    /// The list of records.
     pub async fn records(&self) -> Reply {
         self.app.get("/v1/records").await.expect("an answer")
     }
 
-    /// Asks for a record, which must be accepted, and gives its id.
+    /// Asks for a record, expects a 202, and returns its id.
     pub async fn ask_record(&self, body: &Value) -> String {
         let accepted = self.app.ask_record(body).await.expect("an answer");
         assert_eq!(accepted.status, 202, "{:?}", accepted.body);
         accepted.text("/id")
     }
 
-    /// Waits until a pull's final record is there to be looked at, ended or not, and gives its id.
+    /// Waits until a pull names its final record, in any state; returns its id.
     pub async fn until_final_record(&self, run: &str) -> String {
         super::until("the pull has a final record", async || {
             let run = self.run(run).await;

@@ -1,4 +1,4 @@
-//! What a refusal looks like, and what it must leave alone.
+//! Checks of a refusal, and of the state it must not change.
 
 use sandbox_machine::app::{App, Reply};
 use sandbox_metriport::Operation;
@@ -6,14 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::{Person, TestApp};
 
-/// Everything that a refusal must not change.
+/// State that a refusal must not change.
 #[derive(Debug, PartialEq)]
 pub struct Snapshot {
     table: Vec<Value>,
     upstream_writes: u64,
 }
 
-/// Calls that change something at Metriport.
+/// Operations that change something at Metriport.
 const WRITES: [Operation; 7] = [
     Operation::CreatePatient,
     Operation::UpdatePatient,
@@ -25,15 +25,15 @@ const WRITES: [Operation; 7] = [
 ];
 
 impl TestApp {
-    /// Every item of the table, in order of its key, but for what moves with every call and every request: the rate
-    /// budget, and what persons have taken of it.
+    /// Every item of the table, sorted by key, except the rate budget and the persons' shares, which change with every
+    /// call.
     pub async fn table(&self) -> Vec<Value> {
         let mut items = self.scan().await;
         items.retain(|item| !is_budget(item) && item["sk"] != SHARES);
         items
     }
 
-    /// The shares that each person has taken, in order of their keys.
+    /// The items of the persons' shares, sorted by key.
     pub async fn shares(&self) -> Vec<Value> {
         let mut items = self.scan().await;
         items.retain(|item| item["sk"] == SHARES);
@@ -58,7 +58,7 @@ impl TestApp {
         items
     }
 
-    /// The item of one kind of calls of the rate budget; empty before the first call.
+    /// The rate budget's item for one kind of call; empty before the first call.
     pub async fn budget(&self, kind: &str) -> Map<String, Value> {
         let key = serde_dynamo::to_item(json!({ "pk": format!("BUDGET#{kind}"), "sk": "STATE" })).expect("a key");
         let read = self
@@ -71,12 +71,12 @@ impl TestApp {
         serde_dynamo::from_item(item).expect("an item")
     }
 
-    /// The table's text: whatever is written in it anywhere.
+    /// The table as one text.
     pub async fn table_text(&self) -> String {
         Value::Array(self.table().await).to_string()
     }
 
-    /// What is stored here and was asked of Metriport so far.
+    /// The table, and the number of writes at Metriport so far.
     pub async fn snapshot(&self) -> Snapshot {
         let stats = self.stand_in().stats();
         let upstream_writes = WRITES.iter().map(|operation| stats.calls(*operation)).sum();
@@ -86,12 +86,12 @@ impl TestApp {
         }
     }
 
-    /// Calls of one operation of Metriport so far.
+    /// Calls of one operation at Metriport so far.
     pub fn upstream(&self, operation: Operation) -> u64 {
         self.stand_in().stats().calls(operation)
     }
 
-    /// The identity a person was proofed with, as it is stored.
+    /// The stored proofed identity of a person.
     pub async fn proofed_identity(&self, subject: &str) -> String {
         let patient = Value::String(self.patient_of(subject).await);
         let table = self.table().await;
@@ -104,14 +104,14 @@ impl TestApp {
             .to_owned()
     }
 
-    /// An app whose token says this besides, or instead.
+    /// An app whose token has these claims, added or replaced.
     pub fn app_with(&self, subject: &str, claims: &Value) -> App {
         let claims: Map<String, Value> = claims.as_object().cloned().expect("claims");
         let token = self.sandbox.token(subject, &claims).expect("a token");
         App::new(self.sandbox.host().base_url(), &token).expect("an app")
     }
 
-    /// How often a webhook of a kind was delivered.
+    /// Webhooks of a kind delivered with a 200.
     pub fn delivered(&self, kind: &str) -> usize {
         let log = self.stand_in().deliveries();
         log.iter()
@@ -119,7 +119,7 @@ impl TestApp {
             .count()
     }
 
-    /// Waits until so many webhooks of a kind were delivered, and have had what effect they have.
+    /// Waits until this many webhooks of a kind were delivered and processed.
     pub async fn until_delivered(&self, kind: &str, count: usize) {
         let delivered = async || (self.delivered(kind) >= count).then_some(());
         super::until(&format!("{count} webhooks {kind} are delivered"), delivered).await;
@@ -127,7 +127,7 @@ impl TestApp {
     }
 }
 
-/// The sort key of the shares that a person has taken.
+/// The sort key of a person's shares.
 const SHARES: &str = "SHARES";
 
 fn is_budget(item: &Value) -> bool {
@@ -135,7 +135,7 @@ fn is_budget(item: &Value) -> bool {
 }
 
 impl Person {
-    /// Opens the hosted identity page; the app's answer.
+    /// Opens an identity session; returns the reply.
     pub async fn open_identity(&self) -> Reply {
         let opened = self
             .app
@@ -146,20 +146,20 @@ impl Person {
         opened
     }
 
-    /// A pull from one source, to its end: as a whole one, but for the record halfway.
+    /// Pulls from HIE alone, which makes only the final record.
     pub async fn pull_hie(&self) -> Reply {
         let id = self.start_from(&["hie"]).await;
         self.until_ended(&id).await
     }
 
-    /// Sends anything, and gives the answer.
+    /// Sends any request.
     pub async fn send(&self, method: &str, path: &str, body: &Value) -> Reply {
         let method = method.parse().expect("a method");
         self.app.send(method, path, Some(body)).await.expect("an answer")
     }
 }
 
-/// Checks that an answer is a problem as documented, with this code and this next action.
+/// Checks that a reply is a documented problem with this code and next action.
 #[track_caller]
 pub fn refused(reply: &Reply, status: u16, code: &str, action: &str) {
     let header = |name: &str| {
@@ -185,7 +185,7 @@ pub fn refused(reply: &Reply, status: u16, code: &str, action: &str) {
     assert_eq!(reply.text("/next/action"), action, "{:?}", reply.body);
 }
 
-/// The fields a refusal names, in order.
+/// The fields that a refusal names, in order.
 pub fn pointers(reply: &Reply) -> Vec<&str> {
     reply
         .list("/errors")
@@ -194,7 +194,7 @@ pub fn pointers(reply: &Reply) -> Vec<&str> {
         .collect()
 }
 
-/// The seconds a refusal asks to wait; 0 if it does not.
+/// The seconds of `Retry-After`; 0 without it.
 pub fn retry_after(reply: &Reply) -> u64 {
     let value = reply.headers.get("retry-after").and_then(|value| value.to_str().ok());
     value.and_then(|text| text.parse().ok()).unwrap_or_default()

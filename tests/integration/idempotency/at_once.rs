@@ -1,4 +1,4 @@
-//! One key, many requests at once, on each of the first three routes: one effect, and one reply.
+//! Many concurrent requests with one key, on each of the first three routes: one effect, and one reply.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 use super::{challenge, identity_session, is_replay, unlimited, verified};
 use crate::harness::{TestApp, refused, retry_after, until};
 
-/// How many requests are sent at once.
+/// Concurrent requests.
 const MANY: usize = 200;
 
-/// Sends the same request as often, all let go at one moment.
+/// Sends the same request [`MANY`] times at one moment.
 async fn all_at_once<F: Future<Output = Reply> + Send + 'static>(send: impl Fn() -> F) -> Vec<Reply> {
     let gate = Arc::new(Barrier::new(MANY));
     let mut tasks = JoinSet::new();
@@ -27,7 +27,7 @@ async fn all_at_once<F: Future<Output = Reply> + Send + 'static>(send: impl Fn()
     tasks.join_all().await
 }
 
-/// Every reply is the one reply or says that it is on its way; the one was given first-hand once. Gives it.
+/// Every reply is the one reply or says that it is in flight. Returns the only one that is not marked as repeated.
 fn the_one(replies: &[Reply], status: u16) -> &Reply {
     let (answered, waiting): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == status);
     for reply in &waiting {
@@ -41,7 +41,7 @@ fn the_one(replies: &[Reply], status: u16) -> &Reply {
     first
 }
 
-/// All of it: many at once, an overlap of processes, one call upstream, and the same reply to whoever asks again.
+/// All of it: many at once, an overlap of processes, one call at Metriport, and the same reply to a later request.
 async fn one_effect<F: Future<Output = Reply> + Send + 'static>(
     (app, function): (&TestApp, &str),
     send: impl Fn() -> F,
@@ -67,7 +67,7 @@ async fn two_hundred_requests_open_one_identity_page() {
     let app = unlimited().await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 200);
-    // Slow enough that others come while the first is at work.
+    // Slow enough that others arrive during the first.
     app.stand_in()
         .fail_next(Operation::CreateIdentitySession, Failure::HangFor(500));
     let keyed = nora.app.with_key("many");

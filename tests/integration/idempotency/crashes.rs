@@ -1,5 +1,5 @@
-//! Processes that die between the effect and the stored reply. The lease they leave behind runs out, and the same
-//! request with the same key takes over.
+//! Processes that die between the effect and the stored reply. Their lease expires, and the same request with the same
+//! key takes over.
 
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 use super::{challenge, identity_session, is_replay, record, verified};
 use crate::harness::{BOUND, TestApp, until};
 
-/// Makes 35 s of a lease 1.75 s.
+/// Shortens a lease from 35 s to 1.75 s.
 const SCALE: u32 = 20;
 
-/// Stops a function at its next message to a queue: its caller waits while the test does something.
+/// Stops a function at its next message to a queue: the call waits while the test does something.
 #[derive(Clone, Default)]
 struct Trap(Arc<Mutex<Option<Armed>>>);
 
@@ -51,7 +51,7 @@ impl Trap {
         }
     }
 
-    /// Kills a function when it announces what it has just written: after the effect, before the reply is stored.
+    /// Kills a function when it announces its write: after the effect, before the reply is stored.
     async fn kill_at_announcement(&self, app: &TestApp, function: &'static str) {
         let (sprung, springs) = oneshot::channel();
         *self.0.lock().unwrap() = Some(Armed { function, sprung });
@@ -64,7 +64,7 @@ impl Trap {
     }
 }
 
-/// Asks again, as a client does, until the lease of the dead process has run out.
+/// Repeats the request, as a client does, until the lease of the dead process has expired.
 async fn until_taken_over(send: impl AsyncFn() -> Reply) -> Reply {
     until("the lease has run out", async || {
         let reply = send().await;
@@ -141,7 +141,7 @@ async fn a_record_whose_reply_was_lost_is_found_and_not_asked_for_twice() {
     app.end().await;
 }
 
-/// What was opened upstream has a link that nobody has: the takeover opens another page, which works.
+/// The link of the opened page is lost. The takeover opens another page, which works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hosted_page_whose_link_was_lost_is_superseded_by_another() {
     let (_, app) = Trap::set().await;

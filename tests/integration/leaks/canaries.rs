@@ -1,17 +1,17 @@
-//! What must not be found anywhere, and how it is looked for.
+//! The values that must not leak, and the search for them.
 
 use serde_json::{Value, json};
 
-/// The person's id in their token.
+/// The subject of the person's token.
 pub(super) const SUBJECT: &str = "canary-subject-7Q";
-/// Stands in every error of upstream's.
+/// Part of every error of Metriport.
 pub(super) const UPSTREAM_WORDS: &str = "CanaryUpstreamWords";
 
 /// Values that must not be found, by name.
 pub(super) struct Canaries(pub(super) Vec<(&'static str, String)>);
 
 impl Canaries {
-    /// Everything that is known of the person before they have done anything.
+    /// Everything known about the person before the first step.
     pub(super) fn of_the_person() -> Self {
         let mut canaries = Self(Vec::new());
         of_demographics()
@@ -33,7 +33,7 @@ impl Canaries {
         self.0.push((name, value));
     }
 
-    /// The first value that stands in a text, by name, and the text.
+    /// The first value in a text, by name, and the text.
     pub(super) fn find<'t>(&self, texts: &'t [String]) -> Option<(&'static str, &'t str)> {
         let found = |value: &str| texts.iter().find(|text| text.contains(value));
         self.0
@@ -69,7 +69,7 @@ pub(super) fn of_demographics() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// A record that would be known again anywhere.
+/// A record that is recognizable anywhere.
 pub(super) fn content() -> Value {
     json!({ "resourceType": "Bundle", "entry": [
         { "resource": {
@@ -79,7 +79,7 @@ pub(super) fn content() -> Value {
     ] })
 }
 
-/// The values of a link that open something.
+/// The secret part of a link.
 pub(super) fn secrets_of(link: &str) -> String {
     let url = url::Url::parse(link).expect("a link");
     let signature = url

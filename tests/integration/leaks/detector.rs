@@ -1,4 +1,4 @@
-//! That a leak would be found: one by hand, and one through everything a function's line goes through.
+//! A leak is found: in a line made by hand, and in a real function's output.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn every_canary_is_found_wherever_it_stands_in_a_line() {
     }
 }
 
-/// A deployment that leaks on purpose: every metric names its stage.
+/// The deployment leaks on purpose: its stage is a canary, which every metric names.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_leaks_is_found() {
     let mut canaries = Canaries(Vec::new());

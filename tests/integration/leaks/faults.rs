@@ -1,5 +1,5 @@
-//! Everything fails once: upstream in each way it can, transfers, messages, functions, and at last AWS. Whatever was
-//! said about it, to the caller, in the log, in messages and in the timeline, names nobody and opens nothing.
+//! Everything fails once: Metriport in each possible way, transfers, messages, functions, and finally AWS. Replies,
+//! log, messages and timeline must hold no personal data and no secret.
 
 mod by_hand;
 
@@ -15,23 +15,22 @@ use super::canaries::{Canaries, SUBJECT, UPSTREAM_WORDS, content, demographics, 
 use super::start_with_canaries;
 use crate::harness::{Person, TestApp, until};
 
-/// What the callers were told, and what must not be in it.
+/// The replies to callers, and the values that must not be in them.
 struct Watched {
     told: Vec<String>,
     canaries: Canaries,
 }
 
 impl Watched {
-    /// A refusal, whole.
     fn refused(&mut self, what: &str, reply: &Reply) {
         assert!(reply.status >= 400, "{what}: {:?}", reply.body);
         self.told.push(reply.body.to_string());
     }
 }
 
-/// Upstream's ways to fail, each with the person and its own words in it.
+/// Metriport's failures, with the person and the canary words in the bodies.
 fn failures() -> Vec<Failure> {
-    // A refusal of a challenge that does not blame the redirect URL is taken for one of the identity.
+    // A refused challenge counts as a refused identity, unless it blames the redirect URL.
     let words = format!("{UPSTREAM_WORDS}, redirectUrl: {} {}", demographics(), content());
     let status = |code: u16, content_type: &str, body: String| Failure::Status {
         code,
@@ -51,7 +50,7 @@ fn failures() -> Vec<Failure> {
         status(200, "application/json", demographics().to_string()),
         status(200, "application/json", words),
         Failure::ResetBeforeEffect,
-        // The only one that has its effect all the same.
+        // The only failure that takes effect nevertheless.
         Failure::Garbage,
     ]
 }
@@ -79,7 +78,7 @@ async fn nothing_is_told_about_anybody_when_all_fails() {
         .told
         .extend([timeline.body.to_string(), canarina.run(&run).await.body.to_string()]);
 
-    // Messages so far: what was sent by hand is in them, and is what the sender put there.
+    // Messages sent by hand are removed below: they hold what the test put into them.
     let mut messages = watch.bodies();
     let links: Vec<_> = messages
         .iter()
@@ -104,12 +103,12 @@ async fn nothing_is_told_about_anybody_when_all_fails() {
     app.stop().await;
 }
 
-/// The person's id in the token is what Metriport is told, and is kept for it.
+/// The person's subject is the external id, which the table keeps for Metriport.
 async fn table_but_for_the_external_id(app: &TestApp) -> Vec<String> {
     app.items().await.iter().map(|item| item.replace(SUBJECT, "")).collect()
 }
 
-/// Step 1, with every failure of a lookup, a create and an update.
+/// Step 1, with every failure of a search, a creation and an update.
 async fn link(app: &TestApp, person: &Person, watched: &mut Watched) {
     let put = async || {
         until("a change may begin", async || {
@@ -155,7 +154,7 @@ async fn open_pages(app: &TestApp, person: &Person, watched: &mut Watched) {
     }
 }
 
-/// A pull that meets failures at every step, among them its function's end in the middle of it, and is had in the end.
+/// A pull that meets failures at every step and kills of its functions, and completes.
 async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
     let refused = person.pass_challenge().await;
     watched.canaries.add("AAL2 session", refused.session.clone());
@@ -190,7 +189,7 @@ async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
         .canaries
         .add("minted link", secrets_of(&record.text("/link/url")));
 
-    // Links live for three minutes, which are seconds here: nothing may hold their messages back.
+    // Links live three minutes, seconds here, so the queues must not delay their messages.
     app.slow_queues(0).await;
     let gone = Failure::envelope(403, UPSTREAM_WORDS, &content().to_string());
     for failure in [gone, Failure::TruncateAfter(60), Failure::ResetBeforeEffect, unreadable] {
@@ -204,7 +203,7 @@ async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
     run
 }
 
-/// The table and a queue are gone: every route fails, and so does every consumer.
+/// Without table and queue, every route fails, and so does every consumer.
 async fn take_aws_away(app: &TestApp, person: &Person, watched: &mut Watched) {
     let aws = app.aws();
     let table = aws.dynamodb().delete_table().table_name("ias-Table");

@@ -1,4 +1,4 @@
-//! A panic's message may quote the data it choked on: what is written down says where, not what.
+//! A panic's message may quote personal data, so only its place is logged.
 
 use std::panic::catch_unwind;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::harness::TestApp;
 const MESSAGE: &str = "CanaryPanicMessage";
 const CHILD: &str = "leaks::panics::a_child_that_panics";
 
-/// Panics in every way there is, under the hook of the functions. Run by the next test, in a process of its own.
+/// Panics in every way, under the functions' panic hook. The next test runs it in its own process.
 #[test]
 #[ignore = "run by the test beside it, in a process of its own"]
 fn a_child_that_panics() {
@@ -46,7 +46,7 @@ fn a_panic_says_where_and_not_what() {
     canaries.assert_absent("the output of a process that panicked", &streams);
 }
 
-/// Events of which no URL can be made, or with an invalid base64 body. A client can choose some of these values.
+/// Events from which no URL can be built, or with invalid base64. A client can choose some of these values.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_odd_event_makes_a_function_panic_or_speak() {
     let app = TestApp::with(|options| {
@@ -82,7 +82,7 @@ async fn no_odd_event_makes_a_function_panic_or_speak() {
     app.end().await;
 }
 
-/// All of these bodies are refused: without the oddity as `invalid_request`, or as unsigned.
+/// Odd values and their places. Without them the event is refused too: as `invalid_request`, or as unsigned.
 fn odd_places() -> [(&'static str, Value); 9] {
     [
         ("/headers/host", json!("a b")),
@@ -97,7 +97,7 @@ fn odd_places() -> [(&'static str, Value); 9] {
     ]
 }
 
-/// Claims of a token that every function takes.
+/// Claims of a token that every function accepts.
 fn claims() -> Value {
     let signed_in = (shared::clock::now().millis() / 1000).to_string();
     json!({ "iss": "i", "sub": SUBJECT, "scope": "records", "amr": "[mfa]", "auth_time": signed_in })

@@ -1,5 +1,5 @@
-//! Every metric keeps the specification of the embedded metric format, is in the operator's list as it is, and passes
-//! through Lambda unaltered.
+//! Every metric follows the specification of the embedded metric format, is in the operator's list, and passes through
+//! Lambda unaltered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ use crate::template::ROOT;
 
 const OPERATIONS: &str = include_str!("../../../docs/operations.md");
 
-/// One of each.
+/// One metric of each kind.
 fn every() -> Vec<Metric> {
     let span = Duration::from_millis(1500);
     let each = vec![
@@ -97,7 +97,7 @@ fn every_metric_keeps_the_specification() {
             );
         }
     }
-    // However many are told at once, none is lost.
+    // All metrics of one call are kept.
     let together: usize = lines(&every()).iter().map(|line| read(line).len()).sum();
     let alone: usize = every()
         .iter()
@@ -106,7 +106,7 @@ fn every_metric_keeps_the_specification() {
     assert_eq!(together, alone);
 }
 
-/// No detail is anything but a code, and so nothing of a person.
+/// Every detail is a code, so it holds no personal data.
 #[test]
 fn details_are_codes() {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
@@ -138,8 +138,8 @@ fn the_operators_list_is_this_one() {
     assert_eq!(told, list.collect::<Vec<_>>());
 }
 
-/// Lambda takes lines without a level for `INFO` (docs.aws.amazon.com, Lambda Developer Guide, "Log-level filtering"):
-/// a function that is told to keep less would keep no metric.
+/// Lambda treats lines without a level as `INFO` (docs.aws.amazon.com, Lambda Developer Guide, "Log-level filtering").
+/// A function with a higher level would lose its metrics.
 #[test]
 fn lambda_lets_metrics_through() {
     let template = std::fs::read_to_string(format!("{ROOT}/template.yaml")).expect("the template");

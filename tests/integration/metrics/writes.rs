@@ -1,4 +1,4 @@
-//! A pull or a record begins and ends in one write, however many try: only the write that wins is counted.
+//! A pull or a record begins and ends in one write, however many try. Only the write that succeeds is counted.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use shared::store::{AcceptRun, CreateRecord, Grounds, RunWrite, StoreError, Tabl
 use crate::budget::table;
 use crate::harness::TestApp;
 
-/// Fails the test unless one of two was written and the other was not.
+/// Fails unless one write succeeded and the other met a conflict.
 #[track_caller]
 fn assert_one_wins<T: Debug>((first, second): (Result<T, StoreError>, Result<T, StoreError>)) {
     let is_one = matches!(
@@ -29,7 +29,7 @@ fn assert_one_wins<T: Debug>((first, second): (Result<T, StoreError>, Result<T, 
     assert!(is_one, "{first:?} {second:?}");
 }
 
-/// An item of the person with nothing in it but its version, 1.
+/// An item of the person that holds only its version, 1.
 async fn put_version(app: &TestApp, row: &str) {
     let item = serde_dynamo::to_item(json!({ "pk": "OWNER#v1.o", "sk": row, "version": 1 })).unwrap();
     let put = app.aws().dynamodb().put_item().table_name("ias-Table");
@@ -44,7 +44,7 @@ fn patient() -> PatientId {
     PatientId::parse("p-1").unwrap()
 }
 
-/// A table, and the lines of metrics that its writes have put.
+/// A table, and the metric lines of its writes.
 struct MeasuredTable {
     table: Table,
     lines: Arc<Mutex<Vec<Value>>>,
@@ -62,7 +62,7 @@ impl MeasuredTable {
         Self { table, lines }
     }
 
-    /// Takes the lines since the last call, each of which counts one of `metric`, and gives their states.
+    /// Takes the lines since the last call, which must all count `metric`; returns their states.
     fn take_states(&self, metric: &str) -> Vec<Value> {
         let lines: Vec<Value> = std::mem::take(&mut self.lines.lock().unwrap());
         assert!(lines.iter().all(|line| line[metric] == 1), "{lines:?}");
@@ -70,7 +70,7 @@ impl MeasuredTable {
     }
 }
 
-/// A pull, and what it is accepted on.
+/// A new pull, and its held AAL2 session.
 struct Acceptance {
     run: Run,
     held: Held,
@@ -78,7 +78,7 @@ struct Acceptance {
 
 impl Acceptance {
     async fn prepare(app: &TestApp) -> Self {
-        // Of patient and identity, only the version is compared.
+        // The write compares only the versions of patient and identity.
         for row in ["PATIENT", "IDENTITY"] {
             put_version(app, row).await;
         }

@@ -1,4 +1,4 @@
-//! The document as JSON, with its references followed. Knows OpenAPI's layout and nothing of this API.
+//! The document as JSON, with references resolved. Knows OpenAPI's layout and nothing about this API.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,8 @@ use serde_json::{Map, Value, json};
 const TEXT: &str = include_str!("../../../infra/openapi.yaml");
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// The document.
 pub(super) struct Document(Value);
 
-/// One operation.
 pub(super) struct Operation {
     pub(super) method: String,
     pub(super) path: String,
@@ -20,7 +18,7 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    /// `POST /v1/records`, as routes are written.
+    /// As routes are written: `POST /v1/records`.
     pub(super) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
@@ -43,7 +41,6 @@ impl Document {
             .unwrap_or_else(|| panic!("there is no {pointer}"))
     }
 
-    /// A schema of the components.
     pub(super) fn schema(&self, name: &str) -> &Value {
         self.at(&format!("/components/schemas/{name}"))
     }
@@ -54,13 +51,12 @@ impl Document {
         words.iter().map(|word| word.as_str().unwrap()).collect()
     }
 
-    /// The names of a schema's `properties`.
     pub(super) fn properties(&self, schema: &str) -> BTreeSet<&str> {
         let properties = self.schema(schema)["properties"].as_object().unwrap();
         properties.keys().map(String::as_str).collect()
     }
 
-    /// What a value refers to, or the value itself.
+    /// The target of a value's `$ref`, or the value itself.
     pub(super) fn resolve<'d>(&'d self, value: &'d Value) -> &'d Value {
         match value["$ref"].as_str() {
             Some(reference) => self.resolve(self.at(reference.strip_prefix('#').unwrap())),
@@ -93,7 +89,7 @@ impl Document {
         lists.map(|parameter| self.resolve(parameter)).collect()
     }
 
-    /// Whether an operation asks for the bearer token: by itself, or by default.
+    /// Whether an operation requires the bearer token, itself or by default.
     pub(super) fn needs_token(&self, operation: &Operation) -> bool {
         let own = operation.body.get("security");
         let requirements = own.unwrap_or_else(|| self.at("/security")).as_array().unwrap();
@@ -103,15 +99,15 @@ impl Document {
                 .all(|requirement| requirement.get("personToken").is_some())
     }
 
-    /// Everything that is referred to.
+    /// Every target of a `$ref`.
     pub(super) fn references(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         collect(&self.0, &mut found);
         found
     }
 
-    /// What about `value` does not fit `schema`, with the place; nothing if it fits. Types, required and unknown
-    /// fields, closed lists and constants are looked at; formats and lengths are not.
+    /// How `value` does not fit `schema`, with the place; `None` if it fits. Checks types, required and unknown fields,
+    /// closed lists and constants, but not formats and lengths.
     pub(super) fn misfit(&self, schema: &Value, value: &Value, place: &str) -> Option<String> {
         let schema = self.resolve(schema);
         if let Some(choices) = schema["oneOf"].as_array() {

@@ -1,5 +1,5 @@
-//! Each request example, sent as it stands to a running sandbox, gets its documented success. The test replaces only
-//! values of earlier replies: ids, the challenge, its session; and it computes the webhook's signature.
+//! Each request example, sent unchanged to a running sandbox, gets its documented success. The test replaces only
+//! values of earlier replies (ids, the challenge, its session) and computes the webhook's signature.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::document::{Document, Operation};
 use crate::harness::{Person, TestApp};
 
-/// The order in which a person would make the calls.
+/// The order in which a person makes the calls.
 const ORDER: [&str; 12] = [
     "putPatient",
     "openIdentitySession",
@@ -77,7 +77,7 @@ impl Known {
         reply(request).await.expect("an answer")
     }
 
-    /// The steps of a person between two calls.
+    /// The person's steps between two calls.
     async fn learn(&mut self, nora: &Person, operation: &Operation, answer: &Reply) {
         match operation.text("operationId") {
             "openIdentitySession" => {

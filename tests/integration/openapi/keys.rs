@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: where it is taken, what it is refused with, and that a browser may send it.
+//! `Idempotency-Key`: the operations that accept it, their refusals, and the headers for browsers.
 
 use super::WEBHOOK;
 use super::document::{Document, Operation};
@@ -49,6 +49,6 @@ fn a_browser_may_send_a_key_and_see_a_replay() {
     let cors = &stack.resource("Api").unwrap()["Properties"]["CorsConfiguration"]["Fn::If"][1];
     let lists = |list: &str, header: &str| cors[list].as_array().unwrap().iter().any(|name| name == header);
     assert!(lists("AllowHeaders", "idempotency-key") && lists("ExposeHeaders", "idempotency-replayed"));
-    // By this a caller names the request in a report, and the operator finds it in the logs.
+    // A caller names the request by this id, and the operator finds it in the logs.
     assert!(lists("ExposeHeaders", "apigw-requestid"));
 }

@@ -1,4 +1,4 @@
-//! Problem codes: the closed list, and which operation answers which.
+//! Problem codes: the closed list, and the codes that each operation answers.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::WEBHOOK;
 use super::document::{Document, Operation};
 use crate::template::{ROOT, stack};
 
-/// Every next step there is.
+/// Every next action.
 const NEXT: [Next; 14] = [
     Next::FIX_REQUEST,
     Next::RETRY,
@@ -36,7 +36,7 @@ fn codes_in(text: &str) -> Vec<Code> {
         .collect()
 }
 
-/// The codes an operation answers with, by the descriptions of its responses.
+/// The codes that an operation answers, from the descriptions of its responses.
 fn codes_of(operation: &Operation) -> BTreeSet<&'static str> {
     let responses = operation.body["responses"].as_object().unwrap();
     let descriptions = responses
@@ -121,8 +121,8 @@ fn what_an_operation_is_made_of_decides_what_it_refuses() {
     }
 }
 
-/// The codes that the sources of a function name, `Code::Like`, and those of `shared::edge::verified`; what shared code
-/// answers for all is not among them.
+/// The codes that a function's sources name, as in `Code::Like`, and those of `shared::edge::verified`. Codes that
+/// shared code answers for every function are left out.
 fn codes_in_sources(folder: &Path, found: &mut BTreeSet<&'static str>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -158,7 +158,7 @@ fn what_a_function_s_sources_refuse_its_operations_answer() {
             &Path::new(ROOT).join("functions").join(&function.binary).join("src"),
             &mut named,
         );
-        // Every handler has it for a route it does not know, which the gateway never sends.
+        // Every handler answers it for unknown routes, which the gateway never sends.
         named.remove(Code::NotFound.as_str());
         let routes: Vec<_> = function
             .routes
@@ -224,12 +224,12 @@ fn every_refusal_has_the_described_shape() {
     }
 }
 
-/// The examples of the problems that a response shows, with its status.
+/// The problem examples of responses, with the status.
 fn shown(document: &Document) -> Vec<(String, &Value)> {
     let mut shown = Vec::new();
     for operation in document.operations() {
         for (status, response) in operation.body["responses"].as_object().unwrap() {
-            // By its place in the document: what an operation holds is a copy.
+            // From the document itself: an operation holds a copy.
             let Some(reference) = response["$ref"].as_str() else {
                 continue;
             };
@@ -274,7 +274,7 @@ fn examples_of_refusals_are_what_the_code_writes() {
                 fields.insert(member.to_owned(), json!(value));
             }
         }
-        // What a token must show depends on the deployment.
+        // The required assurance depends on the deployment.
         for member in ["scope", "acrValues", "amr", "maxAge"] {
             if let Some(value) = example["next"].get(member) {
                 assert_eq!(example["next"]["action"], "sign_in");

@@ -1,4 +1,4 @@
-//! Replies: what the functions write, and what the document shows, fits its schemas.
+//! Replies: the functions' output and the document's examples fit its schemas.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ fn fits(document: &Document, schema: &str, value: &Value) {
     assert_eq!(document.misfit(document.schema(schema), value, schema), None, "{value}");
 }
 
-/// A pull in which everything that can be shown is there.
+/// A pull with every field that can be shown.
 fn full_run() -> Run {
     let sources = Sources::pending(SourceKind::ALL).unwrap();
     let id = RunId::parse(ID).unwrap();
@@ -108,7 +108,7 @@ fn a_record_is_written_as_described() {
     assert_eq!(names, document.properties("Record"));
 }
 
-/// A kind that is missing here, and therefore perhaps in [`events`], does not compile.
+/// A kind that is missing here, and perhaps also in [`events`], does not compile.
 const _: fn(&RunEvent) = |event| match event {
     RunEvent::StartClaimed
     | RunEvent::Started { .. }
@@ -194,7 +194,7 @@ fn a_timeline_is_written_as_described() {
     assert_eq!(described, names);
 }
 
-/// Where the examples stand: every object with a `schema` and `examples` beside it.
+/// Every example, with the `schema` next to it.
 fn examples<'d>(document: &'d Document, value: &'d Value, found: &mut Vec<(&'d Value, &'d Value)>) {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! Requests: what the document shows can be read by the functions, and what it does not allow cannot.
+//! Requests: the functions read the document's examples, and refuse what it does not allow.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn example(document: &Document, name: &str) -> Value {
     document.at(&format!("/components/examples/{name}/value")).clone()
 }
 
-/// The example is read; without any field that is required, or with one that is not described, it is refused.
+/// The example is accepted; without a required field, or with an unknown one, it is refused.
 fn is_read_by(document: &Document, schema: &str, name: &str, read: impl Fn(Value) -> bool) {
     let body = example(document, name);
     assert!(read(body.clone()), "{name}");
@@ -48,7 +48,7 @@ fn requests_are_read_as_described() {
     is_read("RecordRequest", &reads(Asked::read));
 }
 
-/// The document describes a text's length in the unit in which JSON Schema counts.
+/// The document counts a text's length as JSON Schema does, in Unicode code points.
 #[test]
 fn longest_described_text_is_taken_and_a_longer_one_refused() {
     let document = Document::read();

@@ -1,4 +1,4 @@
-//! Closed lists: what the document lists is what serde writes.
+//! Closed lists: the document lists the words that serde writes.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use shared::domain::{SourceKind, SourceStatus};
 
 use super::document::Document;
 
-/// Every variant of an enum. One that is missing here does not compile.
+/// Every variant of an enum. A missing variant does not compile.
 macro_rules! every {
     ($type:ident: $($variant:ident)*) => {{
         const _: fn($type) = |value| match value { $($type::$variant => (),)* };
@@ -63,7 +63,7 @@ fn lists_of_words_are_the_code_s_own() {
     assert_eq!(*gender, serde_json::json!(written(&every!(Gender: F M O U))));
 }
 
-/// `identity-session` writes these words from a match of its own: one for each standing.
+/// `identity-session` writes these words from its own match.
 const fn word(standing: &Standing) -> &'static str {
     match standing {
         Standing::NotStarted => "not_started",
@@ -91,13 +91,13 @@ fn every_standing_has_its_word() {
         Standing::Rejected,
     ];
     let mut words: BTreeSet<_> = standings.iter().map(word).collect();
-    // Whose demographics are not settled has no standing.
+    // While demographics are not settled, there is a word but no standing.
     words.insert("patient_changing");
     let document = Document::read();
     assert_eq!(BTreeSet::from_iter(document.words("IdentityStatus")), words);
 }
 
-/// A generator makes a type of a closed list that says it holds texts, and anything at all of one that does not.
+/// Without `type`, a code generator lets a closed list hold anything.
 #[test]
 fn every_closed_list_says_that_it_holds_texts() {
     fn untyped(value: &serde_json::Value, place: &str, found: &mut Vec<String>) {

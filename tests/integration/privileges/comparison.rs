@@ -1,4 +1,4 @@
-//! What is granted against what was used, both ways. Pure.
+//! Compares granted privileges with used ones, in both directions. Pure.
 
 mod tests;
 
@@ -9,18 +9,18 @@ use sandbox_machine::privileges::Privilege;
 
 /// A privilege that is granted although no recorded run uses it.
 pub struct Exception {
-    /// Which.
+    /// The privilege.
     pub privilege: Privilege,
-    /// Why it is granted all the same.
+    /// The reason for the grant.
     pub why: Why,
 }
 
 /// Why a privilege may be granted that no run uses.
 pub enum Why {
-    /// A service of AWS does it with the function's role, as KMS is called for whoever reads what a key encrypts. No
-    /// function calls it, so the sandbox never sees it.
+    /// An AWS service makes the call with the function's role, as when DynamoDB asks KMS to decrypt an item. The
+    /// sandbox never sees it.
     MadeByService(&'static str),
-    /// Only an error leads there that no fault of the sandbox brings about.
+    /// Only an error path uses it, and no fault of the sandbox leads there.
     ErrorPath(&'static str),
 }
 
@@ -33,18 +33,18 @@ impl fmt::Display for Why {
     }
 }
 
-/// What is wrong with a set of policies.
+/// The errors in a set of policies.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Used, and not granted.
+    /// Used, but not granted.
     pub missing: BTreeSet<Privilege>,
-    /// Granted, and neither used nor excepted.
+    /// Granted, but neither used nor excepted.
     pub unused: BTreeSet<Privilege>,
-    /// Exceptions that excuse nothing: what they name is not granted, or used after all.
+    /// Exceptions whose privilege is not granted, or is used after all.
     pub pointless: Vec<String>,
 }
 
-/// Compares what is granted with what was used.
+/// Compares granted privileges with used ones.
 pub fn compare(granted: &BTreeSet<Privilege>, used: &BTreeSet<Privilege>, exceptions: &[Exception]) -> Difference {
     let excepted = exceptions.iter().map(|exception| exception.privilege.clone()).collect();
     let excuses = |exception: &Exception| {

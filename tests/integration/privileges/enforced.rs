@@ -1,4 +1,4 @@
-//! Calls under the access key ids of functions, straight to the embedded AWS: what a policy does not grant is refused.
+//! Calls with the functions' access key ids, directly to the embedded AWS, which refuses ungranted calls.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use sandbox_host::{access_key_id, event_source_key_id};
@@ -12,7 +12,7 @@ const TABLE: &str = "ias-Table";
 const BUCKET: &str = "ias-recordsbucket";
 const DENIED: &str = "AccessDeniedException";
 
-/// The error's code; empty for a call that was answered.
+/// The error's code; empty for a call that succeeded.
 fn code<T, E: ProvideErrorMetadata, R>(ended: Result<T, SdkError<E, R>>) -> String {
     match ended {
         Ok(_) => String::new(),
@@ -61,7 +61,7 @@ async fn send(app: &TestApp, aws: &Aws, queue: &str) -> String {
     code(sent.delay_seconds(900).send().await)
 }
 
-/// Takes nothing that a function would wait for: what is delayed is not received.
+/// Receives nothing that a function waits for: the test's messages are delayed.
 async fn receive(app: &TestApp, aws: &Aws, queue: &str) -> String {
     let url = app.sandbox().aws().queue_url(queue).unwrap();
     code(aws.sqs().receive_message().queue_url(url).send().await)
@@ -79,13 +79,13 @@ fn function(app: &TestApp, binary: &str) -> Aws {
     app.aws_as(&access_key_id(binary))
 }
 
-/// Everything refused since the last look.
+/// Every call refused since the last look.
 fn refused(app: &TestApp) -> Vec<String> {
     let refused = app.sandbox().privileges().take_refused();
     refused.iter().map(ToString::to_string).collect()
 }
 
-/// A sandbox that starts no function before it is needed.
+/// A sandbox that starts a function only when it is needed.
 async fn idle() -> TestApp {
     TestApp::with(|options| options.prewarm = false).await
 }
@@ -144,7 +144,7 @@ async fn webhook_intake_may_send_to_its_queue_and_nothing_else() {
     app.stop().await;
 }
 
-/// A managed policy of SAM grants receiving from every queue; the function's own policy leaves it one.
+/// SAM's managed policy grants receiving from every queue; the function's own policy leaves it one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn record_fetch_may_receive_from_its_queue_alone() {
     let app = idle().await;
@@ -171,7 +171,7 @@ async fn record_read_may_look_at_records_and_change_none() {
     assert_eq!(code(deleted.send().await), "AccessDenied");
     let scanned = reader.dynamodb().scan().table_name(TABLE);
     assert_eq!(code(scanned.send().await), DENIED);
-    // The sandbox does not know what this call needs.
+    // The sandbox refuses calls whose needs it does not know.
     let described = reader.dynamodb().describe_table().table_name(TABLE);
     assert_eq!(code(described.send().await), DENIED);
     assert_eq!(refused(&app).len(), 4);
@@ -214,7 +214,7 @@ async fn an_event_source_has_the_role_of_its_function() {
     app.stop().await;
 }
 
-/// What was refused is told at the end, whatever became of it before.
+/// The shutdown reports a refused call, whatever happened after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sandbox_in_which_something_was_refused_does_not_end_well() {
     let app = TestApp::start().await;

@@ -1,5 +1,5 @@
-//! A step's bounds are its privilege: what a function's `Ports` can do is what its policy grants, and the other way
-//! round, so that neither grows alone.
+//! A step's bounds are its privileges: a function's `Ports` can do exactly what its policy grants, so that neither
+//! grows alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,12 +7,12 @@ use std::path::Path;
 use crate::harness::TestApp;
 use crate::template::ROOT;
 
-/// An action, and the kind of item, queue, object or secret that it is done to.
+/// An action, and the kind of item, queue, object or secret that it concerns.
 type Deed = (String, String);
 
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
-/// What each port does, as `Action kind kind, Action kind`.
+/// The actions of each port, as `Action kind kind, Action kind`.
 const PORTS: [(&str, &str); 49] = [
     ("ReadPatient", "GetItem OWNER"),
     (
@@ -61,7 +61,7 @@ const PORTS: [(&str, &str); 49] = [
     ("KeepObject", "PutObject records, AbortMultipartUpload records"),
     ("MintLink", "GetObject records"),
     ("VerifyKeys", "GetSecretValue WebhookKeysSecret"),
-    // Metriport is called with a key, which is read at the start.
+    // These call Metriport with a key, which is read at the start.
     ("FindPatient", API_KEY),
     ("CreatePatient", API_KEY),
     ("UpdatePatient", API_KEY),
@@ -78,14 +78,14 @@ const PORTS: [(&str, &str); 49] = [
     ("Stage", ""),
 ];
 
-/// What functions do beside their steps.
+/// The actions of functions outside their steps.
 const AROUND: [(&[&str], &str); 4] = [
-    // Tokens are turned into owners, and a POST is answered once for each idempotency key.
+    // These turn tokens into owner ids, and answer a POST once for each idempotency key.
     (
         &["aal2-challenge", "identity-session", "network-query", "record-read"],
         "GetItem OWNER, PutItem OWNER, GetSecretValue OwnerKeySecret",
     ),
-    // Messages are received and deleted with the function's role, and what is given up is kept.
+    // Lambda receives and deletes messages with the function's role. The function sends dead letters itself.
     (
         &["query-dispatch"],
         "ReceiveMessage RunAdvanceQueue, DeleteMessage RunAdvanceQueue, SendMessage RunAdvanceDeadLetters",
@@ -100,7 +100,7 @@ const AROUND: [(&[&str], &str); 4] = [
     ),
 ];
 
-/// What a port may do and a function's use of it never does, with the reason.
+/// Actions of a port that a function never performs, with the reason.
 const NEVER: [(&str, &str, &str); 2] = [
     (
         "record-fetch",
@@ -122,7 +122,7 @@ fn deeds(said: &str) -> impl Iterator<Item = Deed> + '_ {
     })
 }
 
-/// The ports that `functions/NAME/src/lib.rs` names in its `Ports`.
+/// The ports in the `Ports` of `functions/NAME/src/lib.rs`.
 fn ports(function: &str) -> Vec<String> {
     let path = Path::new(ROOT).join("functions").join(function).join("src/lib.rs");
     let text = std::fs::read_to_string(path).expect("a function's library");
@@ -131,13 +131,13 @@ fn ports(function: &str) -> Vec<String> {
     named.split('+').map(|port| port.trim().to_owned()).collect()
 }
 
-/// What is granted, as this file names it; nothing for what services do by themselves.
+/// A granted action in this file's words; `None` if only AWS services perform it.
 fn granted(action: &str, resource: &str, key: Option<&str>) -> Option<Deed> {
     let (service, action) = action.split_once(':')?;
     let kind = match (service, key) {
         ("dynamodb", _) if resource.contains("/index/") => "DUE",
         ("dynamodb", Some(key)) => key.split('#').next()?,
-        // Lambda looks at the queue that it polls.
+        // Lambda reads the queue's attributes.
         ("sqs", _) if action == "GetQueueAttributes" => return None,
         ("sqs", _) => resource.rsplit("ias-").next()?,
         ("s3", _) => "records",
@@ -151,7 +151,7 @@ fn granted(action: &str, resource: &str, key: Option<&str>) -> Option<Deed> {
     Some((action.to_owned(), kind.to_owned()))
 }
 
-/// What a function is to do: by its ports and around its steps, but for what it never does.
+/// A function's expected actions: its ports' and those around its steps, without those it never performs.
 fn expected(function: &str) -> BTreeSet<Deed> {
     let of_port = |port: String| {
         let known = PORTS.iter().find(|(name, _)| *name == port);

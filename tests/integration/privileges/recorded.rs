@@ -1,4 +1,4 @@
-//! A run in which every function does everything it can: what it used is all that the template grants.
+//! Every function does everything it can, and uses all that the template grants.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ const ADVANCE: &str = "ias-RunAdvanceQueue";
 /// More than one part of an upload.
 const PARTS: usize = 9 * 1024 * 1024;
 
-/// What is granted although this run does not use it: that services use the key of the data for a function. KMS's own
-/// pages name `Decrypt` for reading (all four services), `GenerateDataKey` for what is put into SQS and S3, and
-/// `Encrypt` and `DescribeKey` for a table under a key of one's own (docs.aws.amazon.com, "How DynamoDB uses AWS KMS").
+/// Grants that this run does not use: AWS services use the data key for a function. KMS's own pages name `Decrypt` for
+/// reading (all four services), and `GenerateDataKey` for writing to SQS and S3. A table under a customer managed key
+/// also needs `Encrypt` and `DescribeKey` (docs.aws.amazon.com, "How DynamoDB uses AWS KMS").
 ///
-/// SAM attaches managed policies, too. Lambda writes logs and traces with a function's role, whose groups and segments
-/// are not the template's; and it looks at a queue's attributes, which the sandbox's event sources have no need of.
+/// SAM attaches managed policies, too. Lambda writes logs and traces with a function's role, into groups and segments
+/// outside the template. It also reads a queue's attributes, which the sandbox's event sources do not need.
 const BY_SERVICES: [(&str, &str, &str); 4] = [
     (
         "kms:",
@@ -76,7 +76,7 @@ async fn functions_use_everything_they_may_do_and_nothing_else() {
     app.stop().await;
 }
 
-/// Its owner is searched by the session, by the mark and by the patient.
+/// The owner is searched by session, mark and patient.
 async fn an_event_of_a_session_that_is_not_known(app: &TestApp) {
     let event = json!({
         "meta": {
@@ -89,7 +89,7 @@ async fn an_event_of_a_session_that_is_not_known(app: &TestApp) {
     app.drain().await;
 }
 
-/// The answer to the call that made it is lost, so it is found by its name the next time, and claimed.
+/// The answer to the creation is lost. The next request finds the patient by its external id and claims it.
 async fn a_patient_that_is_found(app: &TestApp) {
     let olga = app.person("olga", "Jane");
     app.stand_in()
@@ -101,7 +101,7 @@ async fn a_patient_that_is_found(app: &TestApp) {
     .await;
 }
 
-/// The webhook binds the run to its request, as the function that started it is still waiting.
+/// The webhook binds the run to its request while `query-dispatch` still waits for the answer.
 async fn a_pull_whose_webhooks_overtake_the_answer(app: &TestApp, nora: &Person) {
     app.stand_in()
         .fail_next(Operation::StartNetworkQuery, Failure::HangFor(2000));
@@ -113,7 +113,7 @@ async fn a_pull_whose_webhooks_overtake_the_answer(app: &TestApp, nora: &Person)
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
 }
 
-/// The first parts are there when the link breaks: the upload is aborted, and the record asked for again.
+/// The link breaks after the first parts: the upload is aborted, and the record requested again.
 async fn a_transfer_that_is_cut_off(app: &TestApp, nora: &Person) {
     let cut_off = Failure::Status {
         code: 200,
@@ -125,7 +125,7 @@ async fn a_transfer_that_is_cut_off(app: &TestApp, nora: &Person) {
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
 }
 
-/// A consolidated query that brings nothing is over with its webhook.
+/// A consolidated query without data ends with its webhook.
 async fn an_empty_record(app: &TestApp) {
     let omar = app.person("omar", Persona::NoData.first_name());
     omar.verify_identity().await;
@@ -133,7 +133,7 @@ async fn an_empty_record(app: &TestApp) {
     assert_eq!(omar.until_ended(&id).await.text("/status"), "completed");
 }
 
-/// A whole pull, every list, another form of the record under a key, and the bytes themselves.
+/// A whole pull, every list, another form of the record with a key, and the bytes themselves.
 async fn everything_a_person_asks_for(nora: &Person) {
     let run = nora.pull().await;
     assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
@@ -149,7 +149,7 @@ async fn everything_a_person_asks_for(nora: &Person) {
     assert!(!nora.download(&record).await.is_empty());
 }
 
-/// The reconciler finds it by its due time, and asks Metriport for what did not arrive.
+/// `reconcile` finds the work by its due time, and asks Metriport for lost webhooks.
 async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
     let busy = Failure::Status {
         code: 429,
@@ -158,7 +158,7 @@ async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
     };
     app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
     let id = nora.start_from(&["lab"]).await;
-    // Of that alone there is a message to be lost: earlier pulls have left others with a delay.
+    // Waits for this pull's event, because earlier pulls have left delayed messages.
     until("the start is put off", async || {
         let codes = nora.codes(&id).await;
         codes.iter().any(|code| code == "start_deferred").then_some(())
@@ -173,7 +173,7 @@ async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
     .await;
 }
 
-/// They may change only while no pull is open.
+/// Demographics may change only while no pull is open.
 async fn other_demographics(nora: &Person) {
     let mut changed = nora.demographics().clone();
     changed["lastName"] = Value::from("Quillon");

@@ -1,5 +1,5 @@
-//! What nobody should send in place of a record. Whatever it is, the person can read what became of it, nothing of it
-//! is in the bucket, not even the parts of an upload, and the function has not grown.
+//! Downloads that are not usable records. The person can read the result. The bucket holds nothing of the download, not
+//! even parts of an upload, and the function's memory has not grown.
 
 use std::io::Write as _;
 
@@ -16,8 +16,8 @@ use crate::harness::{Person, TestApp};
 const MEBIBYTE: usize = 1024 * 1024;
 const BUNDLE: &str = r#"{"resourceType":"Bundle","entry":["#;
 
-/// A sandbox whose bucket is a folder. A large `time_scale` shortens the wait before a transfer is tried again, and
-/// also the time that a transfer may take: eight seconds at 120.
+/// A sandbox whose bucket is a folder. A large `time_scale` shortens the pause before a transfer is retried, and the
+/// time for a transfer: eight seconds at 120.
 async fn with_bucket(dir: &TempDir, time_scale: u32) -> TestApp {
     TestApp::with(|options| {
         options.time_scale = time_scale;
@@ -27,7 +27,7 @@ async fn with_bucket(dir: &TempDir, time_scale: u32) -> TestApp {
     .await
 }
 
-/// Files of uploads that have neither ended nor been thrown away. The embedded S3 keeps them beside the buckets.
+/// Files of uploads that were neither completed nor aborted. The embedded S3 keeps them next to the buckets.
 fn unfinished(dir: &TempDir) -> Vec<String> {
     let files = std::fs::read_dir(dir.path().join("s3")).expect("the files of the buckets");
     let names = files.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
@@ -51,7 +51,7 @@ async fn ask_for(person: &Person, form: &str) -> sandbox_machine::app::Reply {
     person.until_record(&id).await
 }
 
-/// As large as it says, of one byte: `times` pieces of a mebibyte.
+/// `times` mebibytes of one byte, between `start` and `end`.
 fn mebibytes(start: &str, byte: u8, times: usize, end: &'static str) -> OddBody {
     OddBody {
         start: start.to_owned().into(),
@@ -68,7 +68,7 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("a vector takes all")
 }
 
-/// A Bundle of two hundred mebibytes of blanks, one member of gzip after the other: two hundred kilobytes.
+/// A Bundle with 200 MiB of blanks, as consecutive gzip members: 200 kB.
 fn bomb() -> OddBody {
     OddBody {
         start: packed(BUNDLE.as_bytes()).into(),
@@ -79,7 +79,7 @@ fn bomb() -> OddBody {
     }
 }
 
-/// Bodies that are the same at every attempt and never a record, each with its name and the reason of the refusal.
+/// Bodies that are never a record, at any attempt, each with its name and the reason of its refusal.
 fn hopeless_bodies() -> [(&'static str, OddBody, &'static str); 8] {
     let in_the_second_part = |end| mebibytes(&format!(r#"{BUNDLE}{{"x":""#), b'x', 9, end);
     let not_utf8 = mebibytes(&format!(r#"{BUNDLE}{{"x":""#), 0xc3, 1, "\"}]}");
@@ -188,7 +188,7 @@ async fn what_may_be_whole_the_next_time_is_asked_for_again() {
     app.end().await;
 }
 
-/// A scanned document is one text of a record, as long as it likes.
+/// A scanned document is one text of a record, of any length.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_single_large_resource_is_taken() {
     let dir = tempfile::tempdir().expect("a directory");

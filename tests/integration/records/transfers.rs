@@ -1,4 +1,4 @@
-//! Transfers: large ones, broken ones, and of what is no record.
+//! Transfers that are large, that break, or that bring no record.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +14,12 @@ use shared::records::PART_BYTES;
 use super::resources;
 use crate::harness::TestApp;
 
-/// Memory does not grow with the record: held whole, this one would not fit.
+/// Memory does not grow with the record. This one would not fit whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_record_passes_through_little_memory() {
     const RESOURCES: usize = 50;
     const BYTES_MIN: usize = 50_000_000;
-    // It comes packed, to a third or so: what can be packed to next to nothing is refused.
+    // The body is compressed to about a third; one that compresses to almost nothing is refused.
     let word = |n: u32| format!("{:08x} ", n.wrapping_mul(0x9e37_79b1));
     let note: String = (0..120_000).map(word).collect();
     let resource = |n| json!({ "resourceType": "Observation", "id": format!("o-{n}"), "note": [{ "text": note }] });
@@ -42,7 +42,7 @@ async fn a_large_record_passes_through_little_memory() {
     app.end().await;
 }
 
-/// No process that fetches records has held more than the parts under way, and itself.
+/// No `record-fetch` process has held more than itself and the parts in flight.
 pub fn assert_little_memory(app: &TestApp) {
     const RESIDENT_KIB_MAX: u64 = 80 * 1024;
     let fetchers = app.processes("record-fetch");
@@ -63,7 +63,7 @@ fn peak_resident_kib(pid: u32) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse().expect("a number")
 }
 
-/// The first upload that is completed: it is, but the answer is lost.
+/// Drops the answer to the first completed upload.
 #[derive(Default)]
 struct UnansweredEnd {
     lost: AtomicBool,
@@ -79,7 +79,7 @@ impl sandbox_aws::Interceptor for UnansweredEnd {
     }
 }
 
-/// The second attempt to complete it is answered that there is no such upload.
+/// The second attempt to complete it learns that the upload does not exist.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_was_completed_without_an_answer_is_not_made_again() {
     let app = TestApp::with(|options| {
@@ -106,7 +106,7 @@ async fn an_upload_that_was_completed_without_an_answer_is_not_made_again() {
     app.end().await;
 }
 
-/// An answer of the link's, in place of the record.
+/// The link's answer, in place of the record.
 fn answer(code: u16, body: &str) -> Failure {
     let (body, content_type) = (body.to_owned(), "application/json".to_owned());
     Failure::Status {
@@ -132,7 +132,7 @@ async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
     tokio::join!(nora.verify_identity(), omar.verify_identity());
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
 
-    // Refused, cut off, ended early, reset: four times nothing, then the whole of it.
+    // Refused, cut off, ended early, reset: four failures, then the whole record.
     for failure in [
         answer(403, "<Error/>"),
         Failure::TruncateAfter(300),
@@ -218,7 +218,7 @@ async fn what_is_no_record_is_not_kept() {
         "something that is no record is in the bucket"
     );
 
-    // And the next request is answered.
+    // The next request succeeds.
     let id = nora.ask_record(&json!({ "conversionType": "json" })).await;
     assert_eq!(nora.until_record(&id).await.text("/status"), "available");
     app.end().await;

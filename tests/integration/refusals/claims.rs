@@ -1,4 +1,4 @@
-//! Demographics that are tied to what the person's own token says.
+//! Demographics that must agree with claims of the person's token.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Links that are refused again and again: what somebody gets who tries out whom Metriport has as a patient.
+//! Repeated refused links: the limit for a caller who probes which persons are patients.
 
 use sandbox_metriport::{Operation, Persona};
 use serde_json::Value;
@@ -6,14 +6,14 @@ use shared::domain::patient::REFUSALS_MAX;
 
 use crate::harness::{Person, TestApp, refused, retry_after};
 
-/// The refusals that a person's row remembers.
+/// Refusals that the patient items hold.
 async fn remembered(app: &TestApp) -> usize {
     let table = app.table().await;
     let rows = table.iter().filter(|item| item["sk"] == "PATIENT");
     rows.filter_map(|item| item["refusals"].as_array().map(Vec::len)).sum()
 }
 
-/// Tries further demographics and is refused, without a time to come back at.
+/// Sends further demographics; the refusal has no `Retry-After`.
 async fn refuse_next(probe: &Person, number: usize) -> Value {
     let mut other = probe.demographics().clone();
     other["address"][0]["addressLine1"] = format!("{number} Elm St").into();
@@ -48,7 +48,7 @@ async fn sixth_refused_link_of_an_hour_is_refused_without_a_look() {
     let foreign = app.measured("LinksRefused", &[("Reason", "patient_foreign")]);
     assert_eq!(foreign.len(), REFUSALS_MAX);
 
-    // Nobody else is kept out.
+    // Other persons are not refused.
     assert_eq!(app.person("nora", "Jane").link().await.status, 200);
     app.end().await;
 }

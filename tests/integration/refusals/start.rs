@@ -1,4 +1,4 @@
-//! The start of a network query: refused, lost, or answered in a way that says nothing. It happens once at most.
+//! The start of a network query: refused, lost, or answered unreadably. It happens at most once.
 
 use sandbox_machine::app::Reply;
 use sandbox_metriport::{Failure, Operation};
@@ -120,7 +120,7 @@ async fn a_start_that_nothing_proves_ends_unconfirmed_and_is_never_repeated() {
     nora.verify_identity().await;
     let id = lose_start(&app, &nora).await;
     assert_eq!(nora.run(&id).await.text("/status"), "starting");
-    // The first query may be running, so a second one is refused, and its challenge is not used up.
+    // The first query may be running, so the second is refused without using up its challenge.
     let second = nora.pass_challenge().await;
     refused(
         &nora.app.start_query(&second.ask()).await.unwrap(),
@@ -138,7 +138,7 @@ async fn a_start_that_nothing_proves_ends_unconfirmed_and_is_never_repeated() {
     app.end().await;
 }
 
-/// A pull whose start is lost before it reaches Metriport; gives its id once that is in its timeline.
+/// A pull whose start is lost on its way to Metriport; returns its id once the timeline shows that.
 async fn lose_start(app: &TestApp, nora: &Person) -> String {
     let passed = nora.pass_challenge().await;
     app.stand_in()

@@ -1,5 +1,5 @@
-//! A Metriport that refuses, breaks or is busy, at each call that is made while the person waits: the answer says what
-//! to do, and doing it succeeds without anything being there twice.
+//! Metriport refuses, breaks or is busy, at each call for which the person waits. The reply names the next action,
+//! which then succeeds without a duplicate.
 
 use sandbox_machine::app::Reply;
 use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
@@ -9,7 +9,7 @@ use shared::metriport::{OpenAal2Challenge, RedirectUrl, UpstreamErrorKind};
 
 use crate::harness::{Person, TestApp, refused, retry_after, until};
 
-/// A trouble, how it is told, and whether it has its effect all the same.
+/// A failure, the expected refusal, and whether the call takes effect nevertheless.
 struct Trouble {
     failure: Failure,
     status: u16,
@@ -74,7 +74,7 @@ fn told(answer: &Reply, trouble: &Trouble) {
     assert_eq!(retry_after(answer) > 0, trouble.action == "retry");
 }
 
-/// Sends the demographics until they are taken; an unfinished change asks for a pause.
+/// Sends the demographics until they are accepted; an unfinished change asks for a pause.
 async fn linked(person: &Person) -> Reply {
     until("the demographics are taken", async || {
         let answer = person.link().await;
@@ -121,7 +121,7 @@ async fn a_patient_is_created_once_whatever_happens_to_the_answer() {
         assert_eq!(count(), expected, "{:?}", trouble.failure);
         assert!(!app.patient_of(&format!("person-{index}")).await.is_empty());
     }
-    // Nobody is asked for whom nobody was found: a gateway's 404 says nothing about the patient.
+    // A failed search creates no patient: a gateway's 404 says nothing about the patient.
     let person = app.person("unfound", "Jane");
     let creates = app.upstream(Operation::CreatePatient);
     app.stand_in()
@@ -145,7 +145,7 @@ async fn an_update_whose_answer_is_lost_counts_as_unfinished_until_it_is_sent_ag
     let answer = nora.send("PUT", "/v1/patient", &moved).await;
     refused(&answer, 504, "upstream_outcome_unknown", "retry");
 
-    // Upstream holds other demographics than those the person was proofed with, perhaps.
+    // Metriport may hold other demographics than those of the proofing.
     assert_eq!(nora.identity().await, "patient_changing");
     refused(
         &nora.app.start_query(&passed.ask()).await.unwrap(),
@@ -157,7 +157,7 @@ async fn an_update_whose_answer_is_lost_counts_as_unfinished_until_it_is_sent_ag
     refused(&session, 409, "patient_changing", "put_patient");
 
     let updates = app.upstream(Operation::UpdatePatient);
-    // The old ones once more: they are sent, since what upstream holds is not known, and the proofing counts again.
+    // The old ones are sent again, because Metriport's are unknown. Then the proofing counts again.
     assert_eq!(linked(&nora).await.text("/status"), "verified");
     assert_eq!(app.upstream(Operation::UpdatePatient), updates + 1);
     let accepted = nora.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
@@ -169,7 +169,7 @@ async fn an_update_whose_answer_is_lost_counts_as_unfinished_until_it_is_sent_ag
     app.end().await;
 }
 
-/// A 409 that mentions an identity without saying anything about this person's.
+/// A 409 that mentions an identity, but not this person's.
 fn unrelated_refusal(words: &str) -> Trouble {
     Trouble {
         failure: Failure::envelope(409, "BadRequestError", words),
@@ -206,7 +206,7 @@ async fn a_challenge_page_opens_after_any_trouble() {
     let nora = app.person("verified", "Jane");
     nora.verify_identity().await;
     app.drain().await;
-    // No refusal of a challenge is documented: one that blames nothing else is taken for a refusal of the identity.
+    // No refusal of a challenge is documented. One that blames nothing else counts as a refusal of the identity.
     let mut troubles = troubles();
     troubles.retain(|trouble| !matches!(trouble.failure, Failure::Status { code: 400 | 409, .. }));
     troubles.push(unrelated_refusal(
@@ -250,7 +250,7 @@ async fn a_real_limit_is_passed_on_with_its_time() {
     let nobody = ProofedIdentityId::parse("pid_of_nobody").expect("an id");
     let redirect = RedirectUrl::parse(AAL2_RETURN).expect("a URL");
     let before = app.table().await;
-    // A window may end between the last call that was refused and ours, so it may take a second one.
+    // The limit's window may end between the refused call and ours, so another round may be needed.
     let answer = until("a call of ours meets the limit", async || {
         let refusal = upstream
             .open_aal2_challenge(&nobody, &redirect)

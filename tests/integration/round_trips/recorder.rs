@@ -1,4 +1,4 @@
-//! What the functions call, step by step.
+//! Records the calls of the functions, step by step.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use crate::harness::TestApp;
 pub struct Recorder(Arc<Mutex<Vec<(&'static str, String)>>>);
 
 impl Recorder {
-    /// Notes the calls of the functions.
+    /// Records the calls of functions, except reads of secrets.
     pub fn observer(&self) -> Observer {
         let (calls, keys) = (Arc::clone(&self.0), FUNCTIONS.map(|name| (access_key_id(name), name)));
         Arc::new(move |call: &Call| {
@@ -26,7 +26,7 @@ impl Recorder {
         })
     }
 
-    /// Steps of which none is made yet.
+    /// An empty list of steps.
     pub fn steps<'a>(&self, app: &'a TestApp) -> Steps<'a> {
         Steps {
             app,
@@ -36,7 +36,7 @@ impl Recorder {
     }
 }
 
-/// Steps, and what each of them called.
+/// Steps, with the calls of each.
 pub struct Steps<'a> {
     app: &'a TestApp,
     calls: Arc<Mutex<Vec<(&'static str, String)>>>,
@@ -44,7 +44,7 @@ pub struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// Makes a step, and waits until everything is done that follows from it at once.
+    /// Runs a step, and waits for its immediate consequences.
     pub async fn step(&mut self, name: &str, work: impl AsyncFnOnce()) {
         let (before, upstream_before) = (self.calls.lock().unwrap().len(), self.app.stand_in().calls().len());
         work().await;
@@ -66,14 +66,13 @@ impl Steps<'_> {
         }
     }
 
-    /// Calls to the stand-in since a certain one, with the functions that made them. What a browser calls is not
-    /// among them.
+    /// Calls of functions to the stand-in since a given one. Calls of a browser are left out.
     fn upstream(&self, since: usize) -> Vec<(&'static str, String)> {
         let calls = self.app.stand_in().calls().split_off(since);
         let of_function = |call: sandbox_metriport::Call| {
             let by = |function: &&&str| call.user_agent.ends_with(&format!("({function})"));
             let function = match call.route {
-                // Links are followed without a name.
+                // Links are followed without a function's name.
                 route if route.starts_with("/files") => "record-fetch",
                 _ => FUNCTIONS.iter().find(by)?,
             };
@@ -82,7 +81,7 @@ impl Steps<'_> {
         calls.into_iter().filter_map(of_function).collect()
     }
 
-    /// Fails the test where the steps called anything else than expected, and says what.
+    /// Fails the test if the steps made other calls than expected, and prints the difference.
     pub fn compare(self, expected: &str) {
         let (expected, made) = (by_step(expected), by_step(&self.text));
         let mut differing = String::new();
@@ -113,7 +112,7 @@ impl Steps<'_> {
     }
 }
 
-/// The lines of each step, which are indented under its name.
+/// The calls of each step: the lines indented under its name.
 fn by_step(text: &str) -> Vec<(String, Vec<String>)> {
     let mut steps: Vec<(String, Vec<String>)> = Vec::new();
     for line in text.lines() {
@@ -125,7 +124,7 @@ fn by_step(text: &str) -> Vec<(String, Vec<String>)> {
     steps
 }
 
-/// The calls of one function, each kind with how often it was made.
+/// The calls of one function, each kind with its count.
 fn of(function: &str, calls: &[(&'static str, String)]) -> Vec<String> {
     let mut counts = BTreeMap::new();
     for (_, call) in calls.iter().filter(|(by, _)| *by == function) {

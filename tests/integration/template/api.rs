@@ -1,4 +1,4 @@
-//! The front door: its throttles, and what it writes down about who came.
+//! The API: its throttles, and the fields of its access log.
 
 use sandbox_host::template::{Bindings, Stack};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn api() -> Value {
     stack().resource("Api").unwrap()["Properties"].clone()
 }
 
-/// What persons use up must never keep a webhook out: Metriport sends it once.
+/// Requests of persons must never keep a webhook out: Metriport sends it once.
 #[test]
 fn webhooks_have_a_throttle_of_their_own_above_all_others() {
     let api = api();
@@ -32,13 +32,13 @@ fn webhooks_have_a_throttle_of_their_own_above_all_others() {
         read.throttles.get(WEBHOOK).map(|one| one.rate_per_sec),
         rate(&routes[WEBHOOK])
     );
-    // The settings name a route that there is.
+    // The settings name an existing route.
     let stack = stack();
     let mut all = stack.functions.iter().flat_map(|function| &function.routes);
     assert!(all.any(|route| format!("{} {}", route.method, route.path) == WEBHOOK));
 }
 
-/// Paths hold ids, queries may hold an AAL2 session, and an address may tell who somebody is.
+/// Paths hold ids, queries may hold an AAL2 session, and an address may identify a person.
 #[test]
 fn access_logs_name_routes_and_nobody() {
     let format = api()["AccessLogSettings"]["Format"].as_str().unwrap().to_owned();
@@ -61,7 +61,7 @@ fn access_logs_name_routes_and_nobody() {
     }
 }
 
-/// infra/domain.yaml, with its parameters' names as their values.
+/// infra/domain.yaml, with the name of each parameter as its value.
 fn domain() -> Stack {
     let text = std::fs::read_to_string(format!("{ROOT}/infra/domain.yaml")).unwrap();
     let parameters = [

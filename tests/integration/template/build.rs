@@ -1,4 +1,4 @@
-//! `sam build` builds each function from the sources as they are, for the processor that it is deployed on.
+//! `sam build` builds each function from the current sources, for the processor of its deployment.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{ROOT, stack};
 
-/// The processors that can be chosen, as Lambda names them.
+/// The allowed processors, by Lambda's names.
 fn architectures() -> Vec<String> {
     let parameters = stack().section("Parameters").unwrap().clone();
     serde_json::from_value(parameters["Architecture"]["AllowedValues"].clone()).unwrap()
@@ -65,7 +65,7 @@ fn the_makefile_builds_each_function_for_each_processor() {
     }
 }
 
-/// `sam build` does not know the parameters of the stack that `sam deploy` keeps, and Lambda takes any binary.
+/// `sam build` does not know the stack's parameters, which `sam deploy` keeps, and Lambda accepts any binary.
 #[test]
 fn functions_for_another_processor_are_noticed_before_they_are_deployed() {
     // The type and the machine of an ELF header: aarch64 is 183, x86-64 is 62.
@@ -86,11 +86,11 @@ fn functions_for_another_processor_are_noticed_before_they_are_deployed() {
     fs::write(folder.path().join(".aws-sam/build/B/bootstrap"), header(62)).unwrap();
     assert_eq!(check(folder.path(), "arm64"), Some(1));
     assert_eq!(check(folder.path(), "mips"), Some(2));
-    // Nothing was built.
+    // A folder without a build.
     assert_eq!(check(&folder.path().join(".aws-sam"), "arm64"), Some(1));
 }
 
-/// The pages that say how to deploy.
+/// The pages that describe a deployment.
 fn pages() -> impl Iterator<Item = (String, String)> {
     let docs = fs::read_dir(Path::new(ROOT).join("docs")).unwrap();
     let docs = docs.map(|entry| entry.unwrap().path());
@@ -123,14 +123,14 @@ fn documented_deployment_builds_for_the_stage_it_deploys() {
     assert!(count >= 3, "{count}");
 }
 
-/// zig's linker would lay them at a fixed address.
+/// zig's linker would place binaries at a fixed address.
 #[test]
 fn binaries_lie_at_a_random_address() {
     let makefile = fs::read_to_string(Path::new(ROOT).join("functions/Makefile")).unwrap();
     assert!(makefile.contains("export RUSTFLAGS := -C link-arg=-pie\n"));
 }
 
-/// SAM would compare the folder of the functions alone, and deploy old binaries after a change anywhere else.
+/// SAM would compare only the functions' folder, and deploy old binaries after other changes.
 #[test]
 fn nothing_is_taken_from_an_earlier_build() {
     let text = fs::read_to_string(Path::new(ROOT).join("samconfig.toml")).unwrap();

@@ -1,4 +1,4 @@
-//! What holds data is private, encrypted, and outlives the stack.
+//! Resources that hold data are private, encrypted, and outlive the stack.
 
 use sandbox_host::template::{SecretSource, Stack};
 use serde_json::{Value, json};
@@ -16,18 +16,18 @@ fn only<'s>(stack: &'s Stack, kind: &'s str) -> (&'s str, &'s Value) {
     all[0]
 }
 
-/// Of what a failed creation has made nothing was used (docs.aws.amazon.com, "DeletionPolicy attribute").
+/// A failed creation's resources need not stay: they were never used (docs.aws.amazon.com, "DeletionPolicy attribute").
 fn is_retained(resource: &Value) -> bool {
     let kept = ["Retain", "RetainExceptOnCreate"].map(Value::from);
     kept.contains(&resource["DeletionPolicy"]) && resource["UpdateReplacePolicy"] == "Retain"
 }
 
-/// The one key of all that is kept.
+/// Whether this is the one key for all data.
 fn is_data_key(value: &Value) -> bool {
     *value == json!({ "Fn::GetAtt": ["DataKey", "Arn"] })
 }
 
-/// Whether a resource policy refuses everybody everything that does not come by TLS.
+/// Whether a resource policy denies every principal these actions without TLS.
 fn is_tls_only(policy: &Value, actions: &str) -> bool {
     let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
     statements.iter().any(|statement| {
@@ -60,7 +60,7 @@ fn the_bucket_is_private_and_encrypted() {
     assert!(is_data_key(
         &encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]
     ));
-    // Without it every object costs a call of the key service.
+    // Without it, every object costs a call of KMS.
     assert_eq!(encryption["BucketKeyEnabled"], true);
     assert!(is_retained(bucket));
 }
@@ -88,7 +88,7 @@ fn the_bucket_takes_tls_only_and_keeps_records_and_nothing_else() {
             .filter(enabled)
             .any(|rule| rule["AbortIncompleteMultipartUpload"].is_object())
     );
-    // A version would outlive an erasure. A bucket that kept versions before loses them by a rule.
+    // A version would outlive an erasure. A rule deletes versions that a bucket kept earlier.
     assert!(bucket["Properties"].get("VersioningConfiguration").is_none());
     let forgets = |rule: &Value| {
         rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1 && rule["ExpiredObjectDeleteMarker"] == true
@@ -122,7 +122,7 @@ fn the_table_costs_nothing_while_idle_and_can_be_restored() {
     assert!(is_data_key(&properties["SSESpecification"]["KMSMasterKeyId"]));
     assert_eq!(properties["DeletionProtectionEnabled"], true);
     assert!(is_retained(table));
-    // A failed first deployment cannot delete it, so its key has to stay, too.
+    // A failed first deployment cannot delete the table, so its key must stay too.
     let (_, key) = only(&stack, "AWS::KMS::Key");
     assert_eq!(table["DeletionPolicy"], key["DeletionPolicy"]);
 }
@@ -166,7 +166,7 @@ fn no_secret_stands_in_the_template() {
             .iter()
             .all(|secret| !matches!(secret.source, SecretSource::Text(_)))
     );
-    // Without a value, or with a random one nobody knows: until the operator stores the real one, nothing passes.
+    // Each is empty or random at first. Until the operator stores Metriport's keys, no call and no webhook succeeds.
     assert_eq!(stack.secrets.len(), 3);
 }
 
@@ -189,9 +189,9 @@ fn the_key_rotates_and_outlives_what_it_encrypts() {
     assert_eq!(id, "DataKey");
     assert!(is_retained(key));
     assert_eq!(key["Properties"]["EnableKeyRotation"], true);
-    // A key that is to be deleted can be kept for as long as AWS allows.
+    // Its deletion can be cancelled for as long as AWS allows.
     assert_eq!(key["Properties"]["PendingWindowInDays"], 30);
-    // Whom the key policy names beside the account's own IAM is a service, and only for this account.
+    // Besides the account's own IAM, the key policy names only services, for this account.
     let statements = key["Properties"]["KeyPolicy"]["Statement"].as_array().unwrap();
     let services = statements
         .iter()

@@ -1,4 +1,4 @@
-//! Wrong parameters are refused when the stack is made, with a reason, and not at the first request.
+//! Wrong parameters are refused with a reason when the stack is created, not at the first request.
 
 use std::collections::BTreeSet;
 
@@ -34,13 +34,13 @@ fn every_parameter_is_described_and_bounded() {
 #[test]
 fn a_pattern_that_refuses_says_what_it_wants() {
     for (name, parameter) in parameters() {
-        // CloudFormation shows the pattern itself where there is no description of it.
+        // Without a description, CloudFormation shows the pattern itself.
         let silent = parameter.get("AllowedPattern").is_some() && parameter.get("ConstraintDescription").is_none();
         assert!(!silent, "{name}");
     }
 }
 
-/// What Metriport refuses as a webhook URL, by its own list, cannot be the domain.
+/// A host that Metriport's own list refuses in a webhook URL cannot be the domain.
 #[test]
 fn a_domain_that_metriport_would_refuse_is_refused() {
     for good in [
@@ -76,7 +76,7 @@ fn a_domain_that_metriport_would_refuse_is_refused() {
     }
 }
 
-/// One list: what the command that registers the URL would refuse later is refused here already.
+/// One list: the parameter refuses what the command that registers the URL would refuse later.
 #[test]
 fn a_domain_holds_no_text_that_a_webhook_url_may_not_hold() {
     let of_a_name = |text: &&str| text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '.' | '-'));
@@ -96,7 +96,7 @@ fn a_domain_holds_no_text_that_a_webhook_url_may_not_hold() {
     assert!(texts > 20, "{texts}");
 }
 
-/// Nobody can guess it, Metriport registers it, and CloudFormation does not show it.
+/// A segment cannot be guessed, Metriport registers it, and CloudFormation does not show it.
 #[test]
 fn a_webhook_segment_is_long_and_registered_by_metriport() {
     let good = "8f14e45fceea167a5a36dedd4bea2543";
@@ -113,7 +113,7 @@ fn a_webhook_segment_is_long_and_registered_by_metriport() {
     ] {
         assert!(!accepts("WebhookSegment", segment), "{segment}");
     }
-    // One list, as above.
+    // The same list as above.
     for segment in [good, &zeros, &address] {
         let url = format!("https://a.example.com/{segment}/v1/webhooks/metriport");
         assert_eq!(
@@ -152,7 +152,7 @@ fn metriport_is_reached_by_tls() {
     }
 }
 
-/// One rule: what `record-fetch` would refuse at its start is refused before anything is made.
+/// One rule: hosts that `record-fetch` would refuse at its start are refused when the stack is created.
 #[test]
 fn hosts_of_records_are_those_that_record_fetch_takes() {
     let takes = |hosts: &str| {
@@ -205,7 +205,7 @@ fn hosts_of_records_are_those_that_record_fetch_takes() {
     }
 }
 
-/// The hosted pages return to what was registered, letter by letter.
+/// The hosted pages return to the exact registered text.
 #[test]
 fn redirects_are_https_without_a_query() {
     let two = "https://app.example.test/a,https://app.example.test/b";
@@ -258,7 +258,7 @@ fn every_stage_of_samconfig_sets_parameters_that_exist() {
             continue;
         };
         stages += 1;
-        // `sam build` chooses the processor by the parameter that `sam deploy` chooses it by.
+        // `sam build` and `sam deploy` must take the processor from the same parameter.
         assert!(section.ends_with(".global.parameters]"), "{section}: {line}");
         for (name, value) in line
             .trim_matches('"')

@@ -1,4 +1,4 @@
-//! What functions may do: named actions on named resources, and only on those that their variables name.
+//! The functions' privileges: named actions on named resources, and only on those in their variables.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ fn items(value: &Value) -> Vec<&Value> {
         .map_or_else(|| vec![value], |items| items.iter().collect())
 }
 
-/// The function's policies but the one all have: the key of the data, which is good only together with these.
+/// The function's policies without the shared one for the data key, which is useful only with these.
 fn policies(function: &Function) -> Vec<&Value> {
     let key = json!({ "Ref": "UseDataKey" });
     let (shared, own): (Vec<_>, Vec<_>) = function.policies.iter().partition(|policy| **policy == key);
@@ -28,12 +28,12 @@ fn of_effect<'f>(function: &'f Function, effect: &str) -> Vec<&'f Value> {
     statements.filter(|statement| statement["Effect"] == effect).collect()
 }
 
-/// Those that allow.
+/// The statements that allow.
 fn statements(function: &Function) -> Vec<&Value> {
     of_effect(function, "Allow")
 }
 
-/// Resources that a value refers to by `Ref`, `GetAtt` or `Sub`.
+/// The resources to which a value refers by `Ref`, `GetAtt` or `Sub`.
 fn referred(stack: &Stack, value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -62,7 +62,7 @@ fn referred(stack: &Stack, value: &Value, found: &mut BTreeSet<String>) {
 #[test]
 fn policies_are_written_out() {
     for function in stack().functions {
-        // A name would be a managed policy or a SAM policy template, whose actions are somebody else's.
+        // A name would be a managed policy or a SAM policy template, whose actions others decide.
         assert!(
             policies(&function).iter().all(|policy| policy["Statement"].is_array()),
             "{}",
@@ -89,7 +89,7 @@ fn no_policy_has_a_wildcard() {
                 );
             }
             for resource in items(&statement["Resource"]) {
-                // Objects have no names before there are any: the one prefix is as narrow as it gets.
+                // Objects have no names before they exist, so the one prefix is as narrow as possible.
                 let text = resource.to_string().replace("/records/*", "/records/");
                 assert!(
                     resource.is_object() && !text.contains('*'),
@@ -117,7 +117,7 @@ fn a_function_may_touch_what_its_variables_name_and_nothing_else() {
     }
 }
 
-/// SAM attaches `AWSLambdaSQSQueueExecutionRole` to what a queue feeds, for every queue of the account.
+/// SAM attaches `AWSLambdaSQSQueueExecutionRole` to each consumer, for every queue of the account.
 #[test]
 fn a_consumer_is_denied_every_queue_but_its_own() {
     for function in &stack().functions {
@@ -133,7 +133,7 @@ fn a_consumer_is_denied_every_queue_but_its_own() {
     }
 }
 
-/// Lambda stops what comes by some sixteen times in one chain of messages. What may is allowed to, and nothing else is.
+/// Lambda stops a function after some sixteen rounds in one chain of messages. Only functions that can loop are exempt.
 #[test]
 fn what_sends_to_its_own_queue_is_allowed_to_loop_and_nothing_else_is() {
     let stack = stack();
@@ -164,7 +164,7 @@ fn what_sends_to_its_own_queue_is_allowed_to_loop_and_nothing_else_is() {
     }
 }
 
-/// Each consumer keeps what it gives up beside what SQS moves, and can do no more there than send.
+/// Each consumer sends dead letters to the queue to which SQS moves them, and may do nothing else there.
 #[test]
 fn a_consumer_sends_to_the_dead_letters_of_its_own_queue_and_to_no_other() {
     let stack = stack();
@@ -219,8 +219,8 @@ fn only_those_who_speak_to_metriport_read_its_key() {
     );
 }
 
-/// An action must stand in one statement of a function, as what a transaction does by it may be asked for as a whole,
-/// and a statement must say for which items it is: without that, it would be for everybody's.
+/// An action must be in one statement of a function, because a transaction may ask for all its keys at once. The
+/// statement must name its items; otherwise it would cover every person's.
 #[test]
 fn each_action_on_the_table_stands_in_one_statement_with_the_keys_it_is_for() {
     let stack = stack();
@@ -240,7 +240,7 @@ fn each_action_on_the_table_stands_in_one_statement_with_the_keys_it_is_for() {
                 "{place}"
             );
             for action in items(&statement["Action"]) {
-                // A request without keys meets any condition on them: AWS defines it so.
+                // A request without keys meets any condition on them, by AWS's definition.
                 assert!(action != "dynamodb:Scan", "{place}");
                 assert!(seen.insert(action.to_string()), "{place}");
             }
@@ -255,7 +255,7 @@ fn the_key_of_the_data_is_used_by_services_alone() {
     let stack = stack();
     let policy = stack.resource("UseDataKey").unwrap();
     let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
-    // Beside it nothing but what denies.
+    // The only other statement denies.
     assert_eq!(statements.len(), 2);
     assert_eq!(statements[1]["Fn::If"][1]["Effect"], "Deny");
     let services = statements[0]["Condition"]["StringEquals"]["kms:ViaService"].as_array();

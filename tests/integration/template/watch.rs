@@ -1,4 +1,4 @@
-//! What watches over the stack: every function has an alarm and a widget, every alarm an entry in the runbook.
+//! Monitoring: every function has an alarm and a widget, every alarm an entry in the runbook.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use super::{ROOT, stack};
 const ALARMS: &str = include_str!("../../../infra/alarms.yaml");
 const DASHBOARD: &str = include_str!("../../../infra/dashboard.yaml");
 
-/// What the stack hands to a nested one, by name.
+/// The names of the parameters that a nested stack gets.
 fn handed(logical_id: &str) -> BTreeSet<String> {
     let parameters = stack().resource(logical_id).unwrap()["Properties"]["Parameters"].clone();
     parameters.as_object().unwrap().keys().cloned().collect()
 }
 
-/// A nested stack, read with what it is handed: the name of a parameter stands for its value.
+/// A nested stack, read with these parameters: the name of each is its value.
 fn nested(text: &str, handed: &BTreeSet<String>) -> Stack {
     let bindings = Bindings::new("us-east-1", "000000000000", "ias");
     let bindings = handed
@@ -35,7 +35,7 @@ fn alarms() -> Vec<(String, Value)> {
         .collect()
 }
 
-/// The dashboard's body; placeholders stand as they are written.
+/// The dashboard's body, with placeholders as written.
 fn dashboard() -> Value {
     let stack = nested(DASHBOARD, &handed("Dashboard"));
     let body = &stack.resource("Dashboard").unwrap()["Properties"]["DashboardBody"]["Fn::Sub"];
@@ -48,7 +48,7 @@ fn nested_stacks_are_handed_what_they_ask_for_and_no_more() {
     for (logical_id, file) in nested.into_iter().zip(["alarms", "dashboard", "domain", "user-pool"]) {
         let handed = handed(logical_id);
         let text = std::fs::read_to_string(format!("{ROOT}/infra/{file}.yaml")).unwrap();
-        // Reading fails where something handed is not declared; what is declared and not handed has a default.
+        // Reading fails if a passed parameter is not declared, or a declared one has neither a value nor a default.
         let declared = self::nested(&text, &handed).parameters;
         let missing = declared.iter().filter(|parameter| !handed.contains(&parameter.name));
         assert_eq!(
@@ -79,7 +79,7 @@ fn every_function_has_an_alarm_for_its_failures() {
     }
 }
 
-/// Lambda may take a function that a message invokes for a loop.
+/// Lambda may mistake a function that messages invoke for a loop.
 #[test]
 fn every_consumer_that_may_not_loop_has_an_alarm_for_being_stopped() {
     let alarms = alarms();
@@ -115,7 +115,7 @@ fn every_queue_has_alarms_for_its_age_and_its_dead_letters() {
     assert_eq!(watched("ApproximateNumberOfMessagesVisible"), ids(dead));
 }
 
-/// An alarm that nobody is told of, or that nobody knows what to do about, might as well not be there.
+/// An alarm that notifies no operator, or has no instructions, is useless.
 #[test]
 fn every_alarm_tells_somebody_and_has_an_entry_in_the_runbook() {
     let runbook = std::fs::read_to_string(format!("{ROOT}/docs/runbook.md")).unwrap();

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use super::{calls, delivery};
 use crate::harness::{Person, TestApp, until};
 
-/// A pull whose consolidated query has ended upstream; webhooks are held from here on, its delivery among them.
+/// A pull whose consolidated query has ended at Metriport. Webhooks are held from then on, including its delivery.
 struct UndeliveredPull {
     id: String,
     held: HeldDelivery,
@@ -25,7 +25,7 @@ async fn pull_until_delivery(app: &TestApp, person: &Person) -> UndeliveredPull 
     UndeliveredPull { id, held }
 }
 
-/// The final record of the pull, once its consolidated query is known to run.
+/// Waits until the pull's consolidated query runs; returns the final record's id.
 async fn until_processing(person: &Person, pull: &UndeliveredPull) -> String {
     let record = person.until_final_record(&pull.id).await;
     until("the query runs", async || {
@@ -35,7 +35,7 @@ async fn until_processing(person: &Person, pull: &UndeliveredPull) -> String {
     record
 }
 
-/// A host that is not on the list of those that records are fetched from.
+/// A host that is not on the list of record hosts.
 struct ForeignHost(TcpListener);
 
 impl ForeignHost {
@@ -53,7 +53,7 @@ impl ForeignHost {
     }
 }
 
-/// Variants of the right delivery that answer another question each.
+/// Variants of the right delivery; each answers another question.
 fn wrong_deliveries(right: &Value, other_patient: &str) -> [Value; 9] {
     let with = |message: &str, pointer: &str, value: Value| {
         let mut body = right.clone();
@@ -132,8 +132,8 @@ async fn a_link_to_a_host_that_is_not_listed_is_not_followed() {
     app.end().await;
 }
 
-/// The queue holds the webhook back until its link has expired: three seconds or more, as `time_scale` divides the
-/// delay. The record would look for a missed delivery only after `Timing::delivery_wait`, 45 seconds before division.
+/// The queue delays the webhook until its link has expired: three seconds or more, because `time_scale` divides the
+/// delay. The record looks for a missed delivery only after `Timing::delivery_wait`, 45 seconds before division.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_whose_link_expired_is_asked_for_anew() {
     const TIME_SCALE: u32 = 8;
@@ -182,14 +182,14 @@ async fn a_record_whose_delivery_was_missed_is_asked_for_anew() {
     assert_eq!(run.text("/status"), "completed");
     assert_eq!(calls(&app, Operation::StartConsolidatedQuery), asked + 1);
 
-    // The missed delivery is replayed with its expired link, too late to matter.
+    // Metriport replays the missed delivery with its expired link, too late to matter.
     let before = (run.body, omar.records().await.body);
     replay_missed(&app, &missed).await;
     assert_eq!((omar.run(&id).await.body, omar.records().await.body), before);
     app.end().await;
 }
 
-/// Asks Metriport to send what it could not deliver, and waits until the message has had its effect.
+/// Asks Metriport to resend failed webhooks, and waits until the message is processed.
 async fn replay_missed(app: &TestApp, missed: &HeldDelivery) {
     app.sandbox()
         .metriport_client()

@@ -1,4 +1,4 @@
-//! Webhooks that are signed and yet not what we expect.
+//! Webhooks that are signed, but unexpected.
 
 use reqwest::Method;
 use sandbox_metriport::Operation;
@@ -25,7 +25,7 @@ async fn start_silent_pull(app: &TestApp, nora: &Person) -> SilentPull {
     SilentPull { id, request, patient }
 }
 
-/// Lets the held webhooks go, and ends the sandbox when the pull has completed.
+/// Releases the held webhooks, and shuts down when the pull has completed.
 async fn end_after_pull(app: TestApp, nora: &Person, pull: &SilentPull) {
     app.stand_in().release_all().await;
     assert_eq!(nora.until_ended(&pull.id).await.text("/status"), "completed");
@@ -50,7 +50,7 @@ async fn a_signed_ping_is_answered_with_its_own_text() {
     app.end().await;
 }
 
-/// Events that do not concern the pull, or say nothing that it acts on.
+/// Events that do not concern the pull, or on which it does not act.
 fn odd_webhooks(pull: &SilentPull) -> [Value; 9] {
     let SilentPull { request, patient, .. } = pull;
     let mut other_metadata = source_event(patient, STRANGER, "odd-4", "hie");
@@ -85,7 +85,7 @@ async fn odd_but_signed_webhooks_are_acknowledged() {
         before
     );
 
-    // An event with nothing odd about it counts, for its own source alone.
+    // An ordinary event counts, for its own source alone.
     let ordinary = source_event(&pull.patient, &pull.request, "once", "hie");
     assert_eq!(app.send_signed(&ordinary).await, 200);
     app.drain().await;

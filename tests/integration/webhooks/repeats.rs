@@ -1,4 +1,4 @@
-//! Webhooks that come late, twice, reordered, replayed, or before the answer to our own call.
+//! Webhooks that arrive late, twice, reordered, replayed, or before the answer to our own call.
 
 use sandbox_metriport::{Failure, Operation, Replay};
 use shared::metriport::WebhookReplay;
@@ -83,7 +83,7 @@ async fn lost_webhooks_come_back_by_replays_that_lack_our_metadata() {
     app.end().await;
 }
 
-/// Drops held webhooks on their way, which Metriport counts as failed.
+/// Drops held webhooks on their way; Metriport counts them as failed.
 async fn lose_webhooks(app: &TestApp, kind: &str, count: usize) {
     let held = app.until_held(kind, count).await;
     let lost: Vec<usize> = held.iter().map(|held| held.index).collect();
@@ -93,7 +93,7 @@ async fn lose_webhooks(app: &TestApp, kind: &str, count: usize) {
     assert_eq!(status.failed, count as u64);
 }
 
-/// Asks Metriport to send again what failed.
+/// Asks Metriport to resend failed webhooks.
 async fn ask_for_replay(app: &TestApp) {
     let metriport = app.sandbox().metriport_client().unwrap();
     metriport.retry_webhooks().await.unwrap();
@@ -107,7 +107,7 @@ async fn replay_lost_identity_event(app: &TestApp, nora: &Person) {
     nora.until_identity("verified").await;
 }
 
-/// Gives the record that the pull asks for once its sources have reported.
+/// Returns the record that the pull asks for after its sources have reported.
 async fn replay_lost_source_events(app: &TestApp, nora: &Person, id: &str) -> String {
     lose_webhooks(app, "network-query.", 2).await;
     until("the query runs", async || {
@@ -128,7 +128,7 @@ async fn replay_lost_delivery(app: &TestApp, nora: &Person, record: &str) {
     ask_for_replay(app).await;
 }
 
-/// Our own write of what upstream answered may be slower than the webhook: the metadata we sent leads it home.
+/// A webhook may arrive before `query-dispatch` has written Metriport's answer. Our metadata then leads to the run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_that_come_before_the_answer_are_matched_by_our_metadata() {
     let app = TestApp::with(|options| options.stand_in.delays = sandbox_metriport::Delays::all(0)).await;
@@ -170,7 +170,7 @@ async fn webhooks_that_come_before_the_answer_are_matched_by_our_metadata() {
     assert_eq!(nora.run(&id).await.text("/status"), "completed");
     assert_eq!(calls(&app, Operation::StartNetworkQuery), 1);
 
-    // Without any trick: as fast as it goes.
+    // Without injected delays.
     for _ in 0..2 {
         let id = nora.start_from(&["lab"]).await;
         assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");

@@ -1,4 +1,4 @@
-//! What Metriport signed, and what it did not.
+//! Webhooks that Metriport has signed, and others.
 
 use reqwest::Method;
 use sandbox_machine::app::Reply;
@@ -11,7 +11,7 @@ use crate::harness::{Person, TestApp, until};
 
 const MISMATCH_HEX: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// A pull with all webhooks held, and a source event for it that nobody has sent yet.
+/// A pull whose webhooks are all held, and a source event for it that has not been sent.
 struct AwaitedEvent {
     run: String,
     body: String,
@@ -27,7 +27,7 @@ async fn await_source_event(app: &TestApp, nora: &Person) -> AwaitedEvent {
     AwaitedEvent { run, body }
 }
 
-/// Posts a webhook body with these headers, as any stranger could.
+/// Posts a webhook body with these headers, as any stranger can.
 async fn post_webhook(nora: &Person, headers: &[(&str, &str)], body: &str) -> Reply {
     let mut request = nora.app.anonymous(Method::POST, PATH);
     for (name, value) in headers {
@@ -74,7 +74,7 @@ async fn an_event_without_a_good_signature_changes_nothing() {
     end_after_pull(app, &nora, &run).await;
 }
 
-/// A body that is not a webhook, and not even JSON, is refused like any other: the signature is checked first.
+/// A body that is not a webhook, or not even JSON, gets the same refusal: the signature is checked first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_is_not_read_before_its_signature_is_checked() {
     let app = TestApp::start().await;
@@ -89,7 +89,7 @@ async fn a_body_is_not_read_before_its_signature_is_checked() {
     app.end().await;
 }
 
-/// API Gateway encodes a body whose content type is not a text; the signature covers the bytes before that.
+/// API Gateway encodes a body whose content type is not a text. The signature covers the bytes before that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_event_counts_with_a_binary_content_type() {
     let app = TestApp::start().await;
@@ -113,7 +113,7 @@ async fn a_signed_event_counts_with_a_binary_content_type() {
     end_after_pull(app, &nora, &run).await;
 }
 
-/// Lets the held webhooks go, so that the pull completes, and ends the sandbox.
+/// Releases the held webhooks, so that the pull completes, and shuts down.
 async fn end_after_pull(app: TestApp, nora: &Person, run: &str) {
     app.stand_in().release_all().await;
     assert_eq!(nora.until_ended(run).await.text("/status"), "completed");
@@ -130,7 +130,7 @@ async fn both_keys_count_while_a_rotation_settles() {
     let old = (unknown("old"), app.stand_in().sign(unknown("old").as_bytes()));
     let send = async |body: &str, signature: &str| app.stand_in().send_raw(body, Some(signature)).await.unwrap();
 
-    // Metriport changes the key at once; until the secret is stored, what it signs is refused and kept as failed.
+    // Metriport changes the key at once. Until the secret is stored, its webhooks are refused and kept as failed.
     let new_key = app.stand_in().rotate_webhook_key();
     nora.pass_identity_page().await;
     until("the delivery was refused", async || {
@@ -162,7 +162,7 @@ async fn both_keys_count_while_a_rotation_settles() {
     assert_eq!(send(&old.0, &old.1).await, 401);
     let new = unknown("new");
     assert_eq!(send(&new, &app.stand_in().sign(new.as_bytes())).await, 200);
-    // What was refused before the new key was stored, and what the old key signed after its time.
+    // One refused before the new key was stored, and one with the old key after its end.
     let refused = app
         .until_measured("WebhooksRefused", &[("Reason", "mismatch")], 2)
         .await;

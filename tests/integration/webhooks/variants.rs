@@ -1,4 +1,4 @@
-//! Webhooks in every shape that Metriport may give them: each has the effect of the usual one.
+//! Webhooks in every shape that Metriport may give them. Each has the usual effect.
 
 use sandbox_metriport::{Operation, Persona, Replay, Variant, Variants};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{calls, source};
 use crate::harness::{Person, TestApp, until};
 
-/// Pulls once while these shapes are sent, and counts the consolidated queries that took.
+/// Pulls once with this variant; returns the record's status and the number of consolidated queries.
 async fn pull(app: &TestApp, person: &Person, variant: Variant) -> (String, u64) {
     let before = calls(app, Operation::StartConsolidatedQuery);
     app.stand_in().vary(Variants::Always(vec![variant]));
@@ -66,7 +66,7 @@ async fn nothing_found_is_an_empty_record_with_or_without_entries() {
     app.end().await;
 }
 
-/// Each source fails once, and upstream's status says that it is tried again.
+/// Each source fails once, and Metriport's status shows a retry.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sources_that_fail_and_are_retried_complete() {
     let app = TestApp::start().await;
@@ -84,7 +84,7 @@ async fn sources_that_fail_and_are_retried_complete() {
     app.end().await;
 }
 
-/// Replays lack our mark, so what the event names has to do.
+/// A replay lacks our mark, so the event's ids must suffice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_identity_event_of_every_shape_binds_without_our_mark() {
     let app = TestApp::start().await;
@@ -112,7 +112,7 @@ async fn an_identity_event_of_every_shape_binds_without_our_mark() {
     app.end().await;
 }
 
-/// Our mark is of one session, and the session that the event names is another.
+/// Our mark belongs to one session, and the event names another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mark_and_a_session_that_disagree_bind_nobody() {
     let app = TestApp::start().await;

@@ -1,4 +1,4 @@
-//! `ias account release-patient`: the patient of the wrong person becomes nobody's, and then the right person's.
+//! `ias account release-patient`: the wrong person loses the patient, and the right one can link to it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::Operator;
 use crate::budget::table;
 use crate::harness::{Person, TestApp};
 
-/// What an operator does at Metriport before: the patient gets the external id of the person whose it is.
+/// The operator's step before: at Metriport the patient gets the right person's external id.
 async fn name_upstream(app: &TestApp, patient: &str, wrong: &Person, right: &str) {
     let demographics = Demographics::parse(wrong.demographics().to_string().as_bytes(), clock::now());
     let update = PatientUpdate {
@@ -37,7 +37,7 @@ async fn patient_of_the_wrong_person_is_released_to_the_right_one() {
     let look = ["account", "release-patient", "--patient", &patient];
     let release = [&look[..], &["--confirm"]].concat();
 
-    // Their next request would link it again.
+    // Otherwise the person's next request would link it again.
     operator.types(&release).await.badly(&["external id of this person"]);
     name_upstream(&app, &patient, &nora, "omar").await;
     let before = app.table().await;
@@ -63,7 +63,7 @@ async fn patient_of_the_wrong_person_is_released_to_the_right_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn patient_with_an_open_pull_is_not_released() {
     let app = TestApp::start().await;
-    // Its pull waits for a source that never answers.
+    // The pharmacy fails without a webhook, so the pull stays open.
     let nora = app.person("nora", Persona::SilentSource.first_name());
     nora.verify_identity().await;
     let patient = app.patient_of("nora").await;
@@ -78,7 +78,7 @@ async fn patient_with_an_open_pull_is_not_released() {
     app.end().await;
 }
 
-/// A lock of the patient, alive for another minute, or ended a minute ago.
+/// A lock of the patient that expires in a minute, or expired a minute ago.
 async fn put_lock(app: &TestApp, patient: &str, row: &str, alive: bool) {
     let (now, minute) = (clock::now(), Duration::from_secs(60));
     let deadline = if alive { now.plus(minute) } else { now.minus(minute) };
@@ -89,7 +89,7 @@ async fn put_lock(app: &TestApp, patient: &str, row: &str, alive: bool) {
     put.send().await.expect("a lock");
 }
 
-/// The command looks first; what comes between its look and its write is refused by the write.
+/// The command reads first. Its write is refused if the state has changed since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn release_writes_nothing_over_what_has_changed() {
     let app = TestApp::start().await;

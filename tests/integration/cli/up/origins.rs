@@ -1,4 +1,4 @@
-//! `ias up --origin`: pages of that origin may call the API and read records, others may not.
+//! `ias up --origin`: pages of that origin may call the API and read records; pages of other origins may not.
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
@@ -16,7 +16,7 @@ fn readable(headers: &HeaderMap) -> Option<(&str, &str)> {
     Some((origin, text("access-control-expose-headers").unwrap_or_default()))
 }
 
-/// An answer of the API, and one to the preflight of a call.
+/// Headers of an API answer, and of one to a preflight.
 async fn asked(app: &App, origin: &str) -> (HeaderMap, HeaderMap) {
     let request = app.request(Method::GET, "/v1/identity").header("origin", origin);
     let answer = request.send().await.expect("an answer");
@@ -34,7 +34,7 @@ async fn asked(app: &App, origin: &str) -> (HeaderMap, HeaderMap) {
     (answer.headers().clone(), preflight.headers().clone())
 }
 
-/// An answer of the bucket to a minted link.
+/// Headers of the bucket's answer to a minted link.
 async fn followed(link: &str, origin: &str) -> HeaderMap {
     let bucket = App::new(link, "none").expect("a client");
     let request = bucket.anonymous(Method::GET, "").header("origin", origin);

@@ -17,7 +17,7 @@ async fn is_there(program: &str) -> bool {
     found.is_ok_and(|found| found.status.success())
 }
 
-/// The lines in a shell that nobody types into.
+/// Runs the lines in a shell without input.
 async fn run(up: &Up, shell: &[&str], folder: &TempDir) -> Output {
     let (program, options) = shell.split_first().expect("a program");
     let mut command = Command::new(program);
@@ -27,7 +27,8 @@ async fn run(up: &Up, shell: &[&str], folder: &TempDir) -> Output {
     ran.expect("the shell runs")
 }
 
-/// Shells with the options of `up` whose lines they run. An interactive zsh knows no comments, so the lines run in one.
+/// Shells, with the options of `up` whose lines they run. An interactive zsh understands no comments, so zsh is
+/// interactive here.
 const SHELLS: [(&[&str], &[&str]); 2] = [
     (&["bash", "-c"], &["--bind-demographics"]),
     (&["zsh", "-f", "-i", "-c"], &[]),
@@ -62,7 +63,7 @@ async fn the_lines_that_up_prints_pull_a_record() {
     }
 }
 
-/// The output of the printed command, run by this binary.
+/// The output of the printed command, with this binary.
 async fn shown_as_given_up(up: &Up) -> String {
     let mut lines = up.printed.lines().map(str::trim);
     let command = lines
@@ -87,7 +88,7 @@ async fn page(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
     }
 }
 
-/// With `--pages` a person opens the pages and pastes the address that the last one leads to.
+/// With `--pages` a person opens the pages and pastes the address to which the last one leads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_lines_of_pages_ask_for_the_address_and_pull_a_record() {
     if !is_there("curl").await {

@@ -1,4 +1,4 @@
-//! Webhooks and messages that no correct sender sends, and the dead letters that become of them.
+//! Webhooks and messages that no correct sender sends, and their dead letters.
 
 use sandbox_aws::QueueSpec;
 use serde_json::json;
@@ -6,10 +6,10 @@ use serde_json::json;
 use crate::harness::{QUEUES, TestApp, until};
 use crate::leaks::canaries::demographics;
 
-/// A word that only stands in messages and webhooks sent by hand.
+/// A word that is only in messages and webhooks sent by hand.
 pub(super) const BY_HAND: &str = "CanarySentByHand";
 
-/// Sends webhooks that say odd things, and messages that no consumer can read.
+/// Sends odd webhooks, and messages that no consumer can read.
 pub(super) async fn send_by_hand(app: &TestApp) {
     let about = format!("{BY_HAND} {}", demographics());
     give_up_after_one_receive(app).await;
@@ -19,7 +19,7 @@ pub(super) async fn send_by_hand(app: &TestApp) {
     assert_dead_letters_are_sent_by_hand(&until_dead(app).await);
 }
 
-/// A message that is received once and not handled is dead.
+/// Makes a message a dead letter after one failed receive.
 async fn give_up_after_one_receive(app: &TestApp) {
     for queue in QUEUES {
         let spec = QueueSpec {
@@ -50,7 +50,7 @@ async fn send_odd_webhooks(app: &TestApp, about: &str) {
             json!({ "patientId": about, "source": about, "proofedIdentityId": [about] }),
         ];
         for (form, payload) in payloads.into_iter().enumerate() {
-            // Each under an id of its own: a second message under an id that says something else is a dead letter.
+            // Each has its own id: a second, different body under one id becomes a dead letter.
             let meta = json!({ "messageId": format!("by-hand-{index}-{form}"), "type": kind });
             let body = json!({ "meta": meta, "payload": payload, "patients": [{ "patientId": about }] });
             assert_eq!(app.send_signed(&body).await, 200);
@@ -73,7 +73,7 @@ async fn send_unreadable_messages(app: &TestApp, about: &str) {
     }
 }
 
-/// Waits until the messages that no consumer can read are dead letters, and gives every dead letter's body.
+/// Waits until the unreadable messages are dead letters; returns all dead letters' bodies.
 async fn until_dead(app: &TestApp) -> Vec<String> {
     let queues = app.sandbox().aws().queues();
     until("what cannot be read is dead", async || {
@@ -85,7 +85,7 @@ async fn until_dead(app: &TestApp) -> Vec<String> {
     .await
 }
 
-/// A dead letter is the message and nothing else: a person who is in it was in the message.
+/// A dead letter is only the message, and names no person whom the message does not name.
 fn assert_dead_letters_are_sent_by_hand(dead: &[String]) {
     let own = dead.iter().find(|body| !body.contains(BY_HAND));
     assert_eq!(own, None, "a message of the functions' own died");

@@ -1,4 +1,4 @@
-//! One change of the policies after the other, and what the comparison makes of it.
+//! Changes the policies in one place at a time, and checks the comparison.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::template;
 
-/// Policy documents, by function, with every list written as one.
+/// Policy documents, by function. A single value is a list of one.
 type Documents = BTreeMap<String, Vec<Value>>;
 
-/// Those of the template, but for the one that all functions share: the key of the data.
+/// The template's policies, without the shared one for the data key.
 fn documents() -> Documents {
     let (stack, bindings) = (template::stack(), template::bindings());
     let functions = stack.functions.iter().map(|function| {
@@ -49,7 +49,7 @@ fn granted(documents: &Documents) -> BTreeSet<Privilege> {
     granted
 }
 
-/// What a privilege has where a statement has this list.
+/// The part of a privilege that comes from this list of a statement.
 fn part<'a>(privilege: &'a Privilege, list: &str) -> Option<&'a str> {
     match list {
         "/Action" => Some(&privilege.action),
@@ -58,7 +58,7 @@ fn part<'a>(privilege: &'a Privilege, list: &str) -> Option<&'a str> {
     }
 }
 
-/// One item of one list of one statement that allows.
+/// One item in one list of a statement that allows.
 struct Item {
     function: String,
     document: usize,
@@ -68,7 +68,7 @@ struct Item {
 }
 
 impl Item {
-    /// Every item of every list there is.
+    /// Every item of every list.
     fn all(documents: &Documents) -> Vec<Self> {
         let mut items = Vec::new();
         for (function, documents) in documents {
@@ -96,14 +96,14 @@ impl Item {
         statement.pointer_mut(self.list).unwrap().as_array_mut().unwrap()
     }
 
-    /// The policies without it, and what it said.
+    /// The policies without the item, and its text.
     fn without(&self, documents: &Documents) -> (Documents, String) {
         let mut changed = documents.clone();
         let item = self.list(&mut changed).remove(self.index);
         (changed, item.as_str().unwrap().to_owned())
     }
 
-    /// How many privileges it stands for: one for each pair of the items beside it.
+    /// The privileges it yields: one per combination of the other lists' items.
     fn count(&self, documents: &Documents) -> usize {
         let statement = &documents[&self.function][self.document]["Statement"][self.statement];
         let others = LISTS.iter().filter(|list| **list != self.list);
@@ -111,7 +111,7 @@ impl Item {
         counts.product()
     }
 
-    /// Whether these privileges are those of one item that says so.
+    /// Whether these are exactly the privileges of an item with this text.
     fn is_all_of(&self, privileges: &BTreeSet<Privilege>, says: &str, count: usize) -> bool {
         let own =
             |privilege: &Privilege| privilege.function == self.function && part(privilege, self.list) == Some(says);
@@ -179,7 +179,7 @@ fn a_condition_that_is_taken_away_shows_both_ways() {
     assert!(!difference.missing.is_empty() && !difference.unused.is_empty());
 }
 
-/// SAM attaches a policy for every queue: without the denial, a function may do what it grants.
+/// SAM attaches a policy for every queue. Without the denial, a function could use all of it.
 #[test]
 fn a_denial_that_is_taken_away_shows_both_ways() {
     let mut documents = documents();
