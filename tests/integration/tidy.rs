@@ -1,6 +1,9 @@
 //! Rules over the repository's own files that no lint has. Files that git does not track are not looked at; without
 //! git, none is.
 
+mod pages;
+mod prose;
+
 use std::path::Path;
 use std::process::Command;
 

@@ -1,0 +1,186 @@
+//! Phrases that cost a second reading, in comments of Rust and in pages.
+
+use super::{Tracked, assert_none, tracked};
+
+/// Words with which no sentence begins: its subject comes first.
+const OPENINGS: [&str; 5] = ["what", "whoever", "who", "that", "of"];
+
+/// Phrases that stand for a plainer one.
+const PHRASES: [&str; 12] = [
+    "all the same",
+    "to be had",
+    "for good",
+    "in vain",
+    "at hand",
+    "comes back",
+    "under way",
+    "says so",
+    "said so",
+    "heeded",
+    "told",
+    "whoever",
+];
+
+/// Texts of others, and the examples below.
+const EXEMPT: [&str; 2] = ["docs/name-comparison.md", "tests/integration/tidy/prose.rs"];
+
+/// The comments of a Rust file, or the text of a page: its paragraphs, each with the number of its first line.
+fn paragraphs(file: &Tracked) -> Vec<(usize, String)> {
+    let is_rust = file.is("rs");
+    let (mut paragraphs, mut open, mut in_code) = (Vec::new(), None::<(usize, String)>, false);
+    for (index, line) in file.text.lines().enumerate() {
+        let text = line.trim_start();
+        let text = match is_rust {
+            true => text
+                .strip_prefix("//")
+                .map(|text| text.trim_start_matches(['/', '!']).trim()),
+            false => Some(text.trim_end()),
+        };
+        let text = text.unwrap_or_default();
+        if text.starts_with("```") {
+            in_code = !in_code;
+        }
+        let begins =
+            text.starts_with(['#', '|', '-', '*', '`']) || text.starts_with(|first: char| first.is_ascii_digit());
+        if text.is_empty() || begins || in_code {
+            paragraphs.extend(open.take());
+        }
+        if !text.is_empty() && !in_code && !text.starts_with('#') {
+            let (_, paragraph) = open.get_or_insert((index + 1, String::new()));
+            paragraph.push_str(text);
+            paragraph.push(' ');
+        }
+    }
+    paragraphs.extend(open);
+    paragraphs
+}
+
+/// A paragraph without what stands in backticks, and without the addresses of links.
+fn plain(paragraph: &str) -> String {
+    let outside_code = paragraph.split('`').step_by(2).collect::<Vec<_>>().join("`");
+    let mut parts = outside_code.split("](");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once(')').map_or(part, |(_, after)| after));
+    }
+    plain
+}
+
+/// The sentences of a paragraph, and the cells of a row. A question is none: it may begin as it likes.
+fn sentences(plain: &str) -> impl Iterator<Item = &str> {
+    let ends = |text: &str| text.ends_with(['.', ':', ';', '|']);
+    let mut rest = plain;
+    std::iter::from_fn(move || {
+        let text = rest.trim_start_matches([' ', '|', '-', '*', '>', '[', '(']);
+        if text.is_empty() {
+            return None;
+        }
+        let breaks = text.char_indices().find(|(at, character)| {
+            *character == '|'
+                || (*character == ' '
+                    && text
+                        .get(..*at)
+                        .is_some_and(|before| ends(before) || before.ends_with('?')))
+        });
+        let (sentence, after) = breaks.map_or((text, ""), |(at, _)| text.split_at(at));
+        rest = after;
+        Some(sentence)
+    })
+    .filter(|sentence| !sentence.trim_end().ends_with('?'))
+}
+
+fn words(sentence: &str) -> Vec<String> {
+    let parts = sentence.split(|character: char| !character.is_alphanumeric() && character != '\'' && character != '`');
+    parts.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+fn holds(words: &[String], phrase: &str) -> bool {
+    let phrase: Vec<&str> = phrase.split(' ').collect();
+    words.windows(phrase.len()).any(|window| window == phrase.as_slice())
+}
+
+/// `is no` and `is none`, but for `there is no` and `is no longer`.
+fn denies_by_no(words: &[String]) -> bool {
+    let is = |word: &String| ["is", "are", "was", "were"].contains(&word.as_str());
+    words.iter().enumerate().any(|(at, word)| {
+        let next = |places: usize| words.get(at + places).map_or("", String::as_str);
+        let after_there = at.checked_sub(1).is_some_and(|before| words[before] == "there");
+        is(word) && !after_there && (next(1) == "none" || (next(1) == "no" && next(2) != "longer" && next(2) != "more"))
+    })
+}
+
+/// What is wrong with a paragraph; empty if nothing is.
+fn faults(paragraph: &str) -> Vec<String> {
+    let plain = plain(paragraph);
+    let mut faults = Vec::new();
+    for sentence in sentences(&plain) {
+        let words = words(sentence);
+        let begins = sentence
+            .starts_with(char::is_uppercase)
+            .then(|| words.first())
+            .flatten();
+        let opening = begins.filter(|word| OPENINGS.contains(&word.as_str()));
+        faults.extend(opening.map(|word| format!("begins with `{word}`: {sentence}")));
+        let phrases = PHRASES.iter().filter(|phrase| holds(&words, phrase));
+        faults.extend(phrases.map(|phrase| format!("`{phrase}`: {sentence}")));
+        faults.extend(denies_by_no(&words).then(|| format!("`is no`: {sentence}")));
+    }
+    faults
+}
+
+#[test]
+fn comments_and_pages_say_it_plainly() {
+    let prose = |file: &&Tracked| (file.is("rs") || file.is("md")) && !EXEMPT.contains(&file.path.as_str());
+    let mut places = Vec::new();
+    for file in tracked().iter().filter(prose) {
+        for (line, paragraph) in paragraphs(file) {
+            let found = faults(&paragraph).into_iter();
+            places.extend(found.map(|fault| format!("{}:{line}: {fault}", file.path)));
+        }
+    }
+    assert_none("sentences that need a second reading", &places);
+}
+
+#[test]
+fn each_phrase_and_opening_is_noticed() {
+    for (paragraph, count) in [
+        ("What is no id names nothing.", 2),
+        ("A plain line. Whoever reads it, is told so.", 3),
+        ("A lease comes back. It is none of ours.", 2),
+        ("- Of two, one wins.", 1),
+        ("| rule | That is kept | x |", 1),
+        (
+            "There is no id. It is no longer here. `told` and [this](what-is-said-so.md) are names.",
+            0,
+        ),
+        ("What is it? The caller asks what it is.", 0),
+    ] {
+        assert_eq!(faults(paragraph).len(), count, "{paragraph}: {:?}", faults(paragraph));
+    }
+}
+
+#[test]
+fn paragraphs_of_comments_and_pages_are_found() {
+    let file = |path: &str, text: &str| Tracked {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    };
+    let rust = file(
+        "a.rs",
+        "/// One\n/// two.\n///\n/// Three.\nlet a = \"// no\"; // neither\n    // Four.\n",
+    );
+    let found = paragraphs(&rust);
+    assert_eq!(
+        found,
+        [
+            (1, "One two. ".to_owned()),
+            (4, "Three. ".to_owned()),
+            (6, "Four. ".to_owned())
+        ]
+    );
+    let page = file("a.md", "# What\n\nOne\ntwo.\n- three\n```\nWhat\n```\n");
+    assert_eq!(
+        paragraphs(&page),
+        [(3, "One two. ".to_owned()), (5, "- three ".to_owned())]
+    );
+}
