@@ -1,10 +1,10 @@
-"""Adds to a deployed HTTP API what ministack leaves out of it: authorizer, integrations and routes; and makes numbers of
-the event sources' concurrency.
+"""Corrects two gaps of ministack in a deployed stack.
 
-API Gateway reads them from the OpenAPI document that SAM makes of the template's events and hands over as the API's
-`Body`; ministack ignores it. This reads the same document, out of the stack's processed template, and makes what it
-describes by API Gateway's own calls. Nothing about routes is written here. CloudFormation hands a parameter over as a text and
-Lambda takes it for a number; ministack keeps the text, and then polls no queue.
+- ministack ignores an HTTP API's `Body`, the OpenAPI document that SAM makes from the template's events. API Gateway
+  reads authorizer, integrations and routes from it. This script reads the same document from the stack's processed
+  template, and creates them by API Gateway's calls. It lists no route itself.
+- CloudFormation passes a parameter as text, which Lambda converts to a number. ministack keeps an event source's
+  `MaximumConcurrency` as text, and then polls no queue. This script writes the number.
 
 Usage: deploy-local-routes.py STACK ISSUER AUDIENCE. Prints the API's id.
 """
@@ -23,13 +23,13 @@ def processed(cloudformation, stack):
 
 
 def physical_ids(cloudformation, stack):
-    """Logical to physical ids of the stack's resources."""
+    """The physical id of each logical id of the stack."""
     resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
     return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
 
 
 def operations(document):
-    """Route key, function's logical id and whether a token is needed, of each operation."""
+    """For each operation: its route key, its function's logical id, and whether it needs a token."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             integration = operation["x-amazon-apigateway-integration"]
@@ -39,7 +39,7 @@ def operations(document):
 
 
 def number_concurrency(functions):
-    """Writes each source's `MaximumConcurrency` once more, as a number."""
+    """Writes the `MaximumConcurrency` of each event source again, as a number."""
     for source in functions.list_event_source_mappings()["EventSourceMappings"]:
         most = source.get("ScalingConfig", {}).get("MaximumConcurrency")
         if most is not None:

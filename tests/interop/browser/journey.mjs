@@ -20,7 +20,7 @@ const FLAGS = [
 ];
 const EXPOSED = ["apigw-requestid", "idempotency-replayed", "ratelimit", "ratelimit-policy"];
 
-/** Serves the page at a port of its own, which makes an origin of its own. */
+/** Serves the page at a new port, and so from a new origin. */
 async function serve() {
   const site = { config: {} };
   const server = createServer(async (request, response) => {
@@ -38,13 +38,13 @@ async function serve() {
   return site;
 }
 
-/** `ias up`, until it is up. */
+/** Starts `ias up`, and waits until it is ready. */
 async function up(...args) {
   const child = spawn("target/debug/ias", ["up", ...args], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((done) => child.on("exit", done));
   let printed = "";
   await new Promise((ready, failed) => {
-    const timer = setTimeout(() => failed(new Error(`not up in time: ${printed}`)), PATIENCE_MS);
+    const timer = setTimeout(() => failed(new Error(`not ready in time: ${printed}`)), PATIENCE_MS);
     child.stdout.on("data", (text) => {
       printed += text;
       if (printed.includes("Ctrl-C stops everything.")) ready(clearTimeout(timer));
@@ -56,12 +56,12 @@ async function up(...args) {
     api,
     async stop() {
       child.kill("SIGINT");
-      assert.equal(await ended, 0, "the sandbox ends well");
+      assert.equal(await ended, 0, "the sandbox ends without an error");
     },
   };
 }
 
-/** What the page of a site comes to, in a browser that knows nothing. */
+/** The result of a site's page in a browser with an empty profile. */
 async function visit(site, api, look = async () => {}) {
   site.config = { api };
   const profile = await mkdtemp(join(tmpdir(), "browser-judge-"));
@@ -80,7 +80,7 @@ async function visit(site, api, look = async () => {}) {
   }
 }
 
-/** Whether a page may read what it fetches. */
+/** Whether a page may read the answer to a fetch. */
 const reads = (page, url) => page.evaluate((url) => fetch(url).then(() => true, () => false), url);
 
 const began = performance.now();
@@ -107,12 +107,12 @@ assert.match(refused.error, /Failed to fetch/);
 await sandbox.stop();
 
 const closed = await up("--redirect", `${listed.origin}/back`);
-assert.match((await visit(listed, closed.api)).error, /Failed to fetch/, "without --origin no page reads anything");
+assert.match((await visit(listed, closed.api)).error, /Failed to fetch/, "without --origin no page reads a reply");
 await closed.stop();
 [listed, unlisted].forEach((site) => site.close());
 
 const secs = ((performance.now() - began) / 1000).toFixed(1);
 console.log(
-  `browser: 1 record of ${result.entries} resources and ${result.bytes} bytes pulled from another origin, hash as promised, ` +
+  `browser: 1 record of ${result.entries} resources and ${result.bytes} bytes pulled from another origin, hash correct, ` +
     `${result.replies} replies and ${result.headers.length} exposed headers read; 2 unlisted origins refused; ${secs} s`,
 );

@@ -1,5 +1,5 @@
-// The app: one page that goes through the whole flow. It leaves for the hosted pages and comes back, so what it knows
-// is in the session's storage. The journey reads `window.result`.
+// The app: one page that runs the whole flow. It leaves for the hosted pages and returns, so it keeps its state in
+// `sessionStorage`. `journey.mjs` reads `window.result`.
 
 const EXPOSED = ["apigw-requestid", "idempotency-replayed", "ratelimit", "ratelimit-policy"];
 const PERSON = {
@@ -23,7 +23,7 @@ function keep() {
   sessionStorage.setItem("known", JSON.stringify(known));
 }
 
-/** A call of the API; anything but a success is an error. */
+/** Calls the API. Throws unless the reply is a success. */
 async function call(method, path, body, headers = {}) {
   const response = await fetch(api + path, {
     method,
@@ -93,8 +93,8 @@ const steps = {
     const bytes = await answer.arrayBuffer();
     const sha256 = await hash(bytes);
     const entries = JSON.parse(new TextDecoder().decode(bytes)).entry.length;
-    if (sha256 !== record.sha256 || bytes.byteLength !== record.bytes) throw new Error("not the bytes that the API promised");
-    tell(`record of ${entries} resources, ${bytes.byteLength} bytes, sha256 as promised: ${sha256}`);
+    if (sha256 !== record.sha256 || bytes.byteLength !== record.bytes) throw new Error("the bytes differ from the size and hash in the record");
+    tell(`record of ${entries} resources, ${bytes.byteLength} bytes, sha256 correct: ${sha256}`);
     window.result = {
       bytes: bytes.byteLength, entries, replies: known.replies, headers: known.headers,
       etag: answer.headers.has("etag"), record: ended.next.url, token: known.token,

@@ -1,4 +1,4 @@
-// A seeded stream of choices (xorshift32): the same seed makes the same shapes on every machine.
+// A seeded stream of choices (xorshift32). The same seed gives the same shapes on every machine.
 
 export class Chance {
   constructor(seed) {

@@ -1,5 +1,5 @@
-// Each check of the product's validator, and the text that takes it out: the file below `shared/src/domain`, what stands
-// there, and what stands there without the check.
+// Each check of the product's validator, and how to remove it: the file below `shared/src/domain`, the text with the
+// check, and the text without it.
 
 const TEXT = "demographics/text.rs";
 const ADDRESS = "demographics/address.rs";

@@ -1,5 +1,5 @@
-// Compares the product's verdict on demographics with that of `patientCreateSchema`, which Metriport publishes, over
-// seeded shapes; and the stand-in's with it too.
+// Compares the verdicts of the product and of the stand-in on seeded demographics with those of `patientCreateSchema`,
+// which Metriport publishes.
 
 import { spawnSync } from "node:child_process";
 import { isDeepStrictEqual } from "node:util";
@@ -9,7 +9,7 @@ import { Chance } from "./chance.mjs";
 const NOW = "2026-11-27T12:00:00.000Z";
 const TODAY = NOW.slice(0, 10);
 
-// The schema reads the clock: it stands still here, so that dates near today are the same on every run.
+// The schema reads the clock. A fixed clock makes dates near today the same in every run.
 globalThis.Date = class extends Date {
   constructor(...given) {
     if (given.length === 0) super(NOW);
@@ -19,7 +19,7 @@ globalThis.Date = class extends Date {
 const { STRICTER, expect, takes } = await import("./rules.mjs");
 const { shape } = await import("./shapes.mjs");
 
-// The shapes, each with what is expected of it.
+// The shapes, each with its expected verdict.
 export function makeCases(count, seed) {
   const chance = new Chance(seed);
   return Array.from({ length: count }, (_, number) => {
@@ -38,7 +38,7 @@ function ask(program, moment, cases) {
   return verdicts;
 }
 
-// Everything in which the product's verdicts are not those that are expected.
+// The differences between the product's verdicts and the expected ones.
 export function judgeProduct(program, cases) {
   const disagreements = [];
   ask(program, NOW, cases).forEach((verdict, index) => {
@@ -55,15 +55,16 @@ export function judgeProduct(program, cases) {
   return disagreements;
 }
 
-// Everything in which the stand-in's verdicts are not the schema's. The stand-in knows the calendar, and reads only text.
+// The differences between the stand-in's verdicts and the schema's, except two known ones: the stand-in refuses dates
+// that are not in the calendar, and half a surrogate pair.
 export function judgeStandIn(program, cases) {
   const verdicts = ask(program, TODAY, cases);
   const known = ({ expected }) => [...expected.faults.values()].some((reason) => ["calendar-date", "half-surrogate"].includes(reason));
   const differ = cases.filter((one, index) => verdicts[index] !== one.schemaTakes && !(one.schemaTakes && known(one)));
-  return differ.map(({ text }) => `the stand-in's verdict is not the schema's: ${text.slice(0, 600)}`);
+  return differ.map(({ text }) => `the stand-in's verdict differs from the schema's: ${text.slice(0, 600)}`);
 }
 
-// How often each verdict and each reason was met.
+// The number of shapes with each verdict and each reason.
 export function count(cases) {
   const counts = { taken: 0, refused: 0, stricter: 0, fields: {}, reasons: Object.fromEntries(Object.keys(STRICTER).map((reason) => [reason, 0])) };
   for (const { expected, schemaTakes } of cases) {

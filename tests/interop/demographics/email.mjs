@@ -1,4 +1,4 @@
-// E-mail addresses: usual ones, and those that differ from a usual one in one respect.
+// E-mail addresses: usual ones, and some that differ from a usual one in one respect.
 
 import { HIDDEN } from "./values.mjs";
 

@@ -1,7 +1,7 @@
-// Takes each check out of a copy of `shared/src/domain`, builds the program that gives the product's verdict, and judges
-// it.
-//   mutations [TEXT]     all checks, or those whose name contains the text
-//   mutations --check    only whether each check still stands where the list says
+// Removes each check from a copy of `shared/src/domain`, builds the program that gives the product's verdict, and
+// judges it.
+//   mutations [TEXT]     removes all checks one by one, or those whose name contains the text
+//   mutations --check    only tests whether each check is still in the file that the list names
 
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -15,14 +15,14 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const target = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "mutations");
 const only = process.argv[2] ?? "";
 
-// The check's file without it; each text stands there exactly once.
+// The text of the check's file without the check, which must be there exactly once.
 function without([name, file, from, to]) {
   const parts = readFileSync(join(root, "shared/src/domain", file), "utf8").split(from);
-  if (parts.length !== 2) throw new Error(`${name}: its text stands ${parts.length - 1} times in ${file}`);
+  if (parts.length !== 2) throw new Error(`${name}: its text is ${parts.length - 1} times in ${file}, not once`);
   return parts.join(to);
 }
 
-// The domain and the program as a package of their own, which builds in seconds.
+// Writes the domain and the program as a separate package, which builds in seconds.
 function write(folder, name, file, text) {
   const needed = ["icu_properties", "jiff", "serde", "serde_json", "thiserror", "uuid"];
   const own = join(folder, name);
@@ -55,12 +55,12 @@ if (only !== "--check") {
   const { judgeProduct, makeCases } = await import("./compare.mjs");
   const cases = makeCases(12000, 13);
   const disagreements = (name) => judgeProduct(join(target, "debug", name), cases);
-  if (disagreements("whole").length > 0) throw new Error("the judge fails with every check in its place");
+  if (disagreements("whole").length > 0) throw new Error("the judge fails although no check is missing");
   const missed = mutated.filter(({ name }, index) => {
     const found = disagreements(`without-${index}`);
     console.log(`${found.length > 0 ? "caught" : "MISSED"}  ${name}: ${found.length} disagreements`);
     return found.length === 0;
   });
-  console.log(`mutations: ${mutated.length} checks taken out one by one; ${mutated.length - missed.length} caught by the judge`);
+  console.log(`mutations: ${mutated.length} checks removed one by one; the judge noticed ${mutated.length - missed.length}`);
   process.exit(missed.length === 0 && mutated.length > 0 ? 0 : 1);
 }

@@ -1,26 +1,27 @@
-// What the product must say of a body: each place that the published schema refuses, and each that the product refuses
-// beyond it. The schema decides field by field; the list below is all that is stricter, and why.
+// The verdict that the product must give on a body: each place that the published schema refuses, and each that the
+// product refuses besides. The schema decides field by field. The list below holds every stricter rule, with its
+// reason.
 
 import { createRequire } from "node:module";
 
 const { patientCreateSchema } = createRequire(import.meta.url)("@metriport/api-sdk");
 
 export const STRICTER = {
-  "unknown-field": "a field that is not sent on; dropping it in silence would hide a misspelt one",
-  "doubled-field": "two values of one field; readers differ in which of them they take",
-  "half-surrogate": "half a surrogate pair is not in any text",
-  "hidden-character": "a control, format, private or unassigned character, which people cannot see or which moves others",
-  "too-long": "a text of more than 200 characters is no name and no line",
-  "calendar-date": "a date that is not YYYY-MM-DD or not in the calendar, which the schema rolls over to the next month",
+  "unknown-field": "a field that is not sent to Metriport; silently dropping it would hide a misspelt name",
+  "doubled-field": "two values of one field; parsers differ in the value that they use",
+  "half-surrogate": "half a surrogate pair, which no text contains",
+  "hidden-character": "a control, format, private or unassigned character, which is invisible or moves other characters",
+  "too-long": "a text of more than 200 characters, which is not a name or a line of an address",
+  "calendar-date": "a date that is not YYYY-MM-DD or not in the calendar; the schema moves it to the next month",
   "state-letters": "letters beyond ASCII that become ASCII in upper case",
-  "zip-digits": "more than five digits with white space around them, of which the schema drops everything else",
-  "text-expected": "a number where a text is due, as it loses leading zeros",
-  "null-for-nothing": "null; the field is left out instead",
+  "zip-digits": "anything but five digits with white space around them; the schema drops all other characters",
+  "text-expected": "a number instead of a text, because it loses leading zeros",
+  "null-for-nothing": "null; leave the field out instead",
   "too-many": "more than ten addresses or contacts",
   "contact-needed": "Individual Access needs an e-mail address or a phone number",
   "email-quoted": "a quoted part before the @, which few mail systems take",
   "email-hidden": "an invisible or blank character, or one beyond the basic plane, in an address",
-  "email-bytes": "more than 254 bytes (RFC 5321), of which the schema counts characters",
+  "email-bytes": "more than 254 bytes (RFC 5321); the schema counts characters",
 };
 
 const person = patientCreateSchema.shape;
@@ -52,7 +53,7 @@ function emailRules(value) {
   if (Buffer.byteLength(value) > 254) return "email-bytes";
 }
 
-// What is stricter about a value that the schema takes, by field.
+// The stricter rules for values that the schema accepts, by field.
 const stricter = {
   firstName: textRules,
   lastName: textRules,
@@ -66,7 +67,7 @@ const stricter = {
   email: emailRules,
 };
 
-// An address or a contact beyond these is not looked at.
+// The product checks only this many addresses or contacts.
 const ENTRIES_MAX = 10;
 const NAME_CHARACTERS_MAX = 64;
 const escaped = (name) => name.replaceAll("~", "~0").replaceAll("/", "~1");
@@ -75,7 +76,7 @@ const LINES = pick(address, ["addressLine1", "addressLine2", "city", "state", "z
 const WAYS = pick(contact, ["phone", "email"]);
 const OWN = pick(person, ["firstName", "lastName", "dob", "genderAtBirth"]);
 
-// What must be said of a body: `faults` by pointer; whether the schema takes every field; and what it says of each.
+// The expected verdict on a body: `faults` by pointer, whether the schema accepts every field, and its verdict on each.
 class Verdict {
   faults = new Map();
   schema = true;
@@ -108,7 +109,7 @@ class Verdict {
     else if (given.every((name) => value[name] === null)) this.schema = false;
   }
 
-  // One entry or a list of them; `none` is what is wrong with none.
+  // One entry or a list of entries; `none` is the reason if there is no entry.
   readEntries(name, value, none, read) {
     const taken = person[name].safeParse(value).success;
     this.fields.push([name, taken]);

@@ -1,4 +1,4 @@
-// Bodies of `PUT /v1/patient`: a usual one in which some fields are varied.
+// Bodies of `PUT /v1/patient`: a usual body with some varied fields.
 
 import { email } from "./email.mjs";
 import { country, dob, gender, phone, state, text, zip } from "./values.mjs";
@@ -20,8 +20,8 @@ const usual = () => ({
   address: [usualAddress()], contact: [usualContact()],
 });
 
-// The text of a body, and which fields it has twice: most often one object with one to three fields varied, each field
-// as often as any other.
+// The text of a body, and the fields that it has twice. Most bodies have one to three varied fields, and every field is
+// varied equally often.
 export function shape(number, chance, today) {
   const body = usual();
   const first = FIELDS[number % FIELDS.length];
@@ -57,7 +57,7 @@ function varyList(body, list, one, chance) {
   if (chance.oneIn(10)) delete body[list];
 }
 
-// Something else than an object with the fields once each.
+// A body that is not an object with each field once.
 function odd(body, chance) {
   const text = JSON.stringify(body);
   const put = (place, name, value) => text.replace(place, `${place}${JSON.stringify(name)}:${JSON.stringify(value)},`);

@@ -1,6 +1,6 @@
-// Values of each field: those that people have, those at a limit, and those of another type.
+// Values of each field: usual ones, values at a limit, and values of another type.
 
-// One or more of each general category that a name must not hold: Cc, Cf, Zl, Zp, Co, Cn.
+// At least one character of each general category that a name must not contain: Cc, Cf, Zl, Zp, Co, Cn.
 export const HIDDEN = [
   "\0", "\t", "\n", "\x1b", "\x7f", "\x85", "\x9f", "\u00ad", "\u061c", "\u200b", "\u200d", "\u200e", "\u202e", "\u2060",
   "\u2066", "\ufeff", "\ufff9", "\u{e0001}", "\u{1d173}", "\u2028", "\u2029", "\ue000", "\uf8ff", "\u{f0000}", "\u{10fffd}",

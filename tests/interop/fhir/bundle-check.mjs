@@ -1,4 +1,5 @@
-// What makes a Bundle valid FHIR R4: two validators that others wrote, and the links within it, which neither follows.
+// Checks whether a Bundle is valid FHIR R4: two validators that others wrote, and our check of the links within it,
+// which neither validator follows.
 
 import { createRequire } from "node:module";
 import { indexStructureDefinitionBundle, validateResource } from "@medplum/core";
@@ -11,7 +12,7 @@ for (const file of ["profiles-types.json", "profiles-resources.json"]) {
 }
 const fhir = new Fhir();
 
-/** Problems of a parsed Bundle, as { judge, message }; no message holds a value of the record. */
+/** Problems of a parsed Bundle, as { judge, message }. No message contains a value of the record. */
 export function problemsOf(bundle) {
   return [...byMedplum(bundle), ...byFhir(bundle), ...deadLinks(bundle)];
 }
@@ -25,7 +26,7 @@ function byMedplum(bundle) {
     if (!error.outcome) throw error;
     issues = error.outcome.issue;
   }
-  // Its warnings say that it cannot tell the type behind a urn:uuid; deadLinks follows those.
+  // Its warnings are about urn:uuid references whose type it cannot find; deadLinks follows those references.
   return issues
     .filter((issue) => issue.severity === "error" || issue.severity === "fatal")
     .map((issue) => ({ judge: "medplum", message: `${issue.details?.text} at ${issue.expression}` }));
@@ -39,7 +40,7 @@ function byFhir(bundle) {
     .map((message) => ({ judge: "fhir", message: `${message.message} at ${message.location}` }));
 }
 
-/** References into the Bundle that lead nowhere: urn: by fullUrl, Type/id by type and id, #id within the resource. */
+/** References into the Bundle without a target: urn: by fullUrl, Type/id by type and id, #id within the resource. */
 function deadLinks(bundle) {
   const entries = bundle.entry ?? [];
   const urls = new Set(entries.map((entry) => entry.fullUrl));
@@ -50,11 +51,11 @@ function deadLinks(bundle) {
       urls.has(reference) || names.has(reference) || contained.has(reference) || reference === "#";
     return referencesOf(resource)
       .filter((reference) => !resolves(reference) && !isElsewhere(reference))
-      .map(() => ({ judge: "links", message: `a reference leads nowhere at Bundle.entry[${index}]` }));
+      .map(() => ({ judge: "links", message: `a reference has no target at Bundle.entry[${index}]` }));
   });
 }
 
-/** An absolute URL may lead to a server, and a search (Practitioner?identifier=…) is not a literal reference. */
+/** Whether a reference has its target elsewhere: an absolute URL, or a search (Practitioner?identifier=…). */
 function isElsewhere(reference) {
   return /^https?:/.test(reference) || /^[A-Za-z]+\?/.test(reference);
 }

@@ -1,5 +1,5 @@
-// Pulls records of the sandbox, and records of others through it, and judges each Bundle. A broken Bundle of each kind
-// must be seen first: a judge that sees nothing proves nothing.
+// Pulls records that the sandbox makes, and Synthea's records through it, and judges each Bundle. First, each judge
+// must notice the broken Bundles of its kind; otherwise its silence would prove nothing.
 
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -9,16 +9,16 @@ import { promisify } from "node:util";
 import { problemsOf, referencesOf } from "./bundle-check.mjs";
 
 const IAS = "target/debug/ias";
-/** Records of Synthea: the samples, and whole ones where a checkout has some beside it. */
+/** Records of Synthea: the samples, and complete ones from a folder next to the checkout, if it exists. */
 const SYNTHEA = ["infra/sandbox/fhir/fixtures", "../shared/data/synthea"];
-/** Pulls at once: each is several processes. */
+/** Pulls at the same time; each starts several processes. */
 const AT_ONCE = 4;
 const PULL_MILLIS_MAX = 300_000;
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), "fhir-judge-"));
 
-/** Every pull: its name, its arguments, and the file it takes the record from, if any. */
+/** Every pull: its name, its arguments, and the file of its record, if any. */
 function pulls() {
   const personas = ["ordinary", "silent-source", "slow-source", "sandbox-sources"];
   const made = [
@@ -44,7 +44,7 @@ async function pulled({ args }, index) {
   return JSON.parse(readFileSync(out, "utf8"));
 }
 
-/** What a pull of a file must keep besides being valid: every entry's fullUrl. */
+/** Problems of a pull that has lost the fullUrl of an entry in the file. */
 function lostNames(bundle, given) {
   const urls = new Set(bundle.entry.map((entry) => entry.fullUrl));
   const before = JSON.parse(readFileSync(given, "utf8")).entry;
@@ -53,7 +53,7 @@ function lostNames(bundle, given) {
     .map(() => ({ judge: "links", message: "an entry lost its fullUrl" }));
 }
 
-/** Bundles that are broken in one way each, and the judge that must see it. */
+/** Bundles with one fault each, and the judge that must notice it. */
 function broken(bundle) {
   const changed = (change) => {
     const copy = structuredClone(bundle);
@@ -64,7 +64,7 @@ function broken(bundle) {
   return [
     ["medplum", "a collection with total", changed((copy) => (copy.total = copy.entry.length))],
     ["medplum", "a doubled fullUrl", changed((_, entries) => (entries[1].fullUrl = entries[0].fullUrl))],
-    ["medplum", "a text where a list is due", changed((_, entries) => (patient(entries).name = "Quill"))],
+    ["medplum", "a text instead of a list", changed((_, entries) => (patient(entries).name = "Quill"))],
     ["fhir", "a wrong gender code", changed((_, entries) => (patient(entries).gender = "Female"))],
     ["links", "a dead Type/id", changed((_, entries) => (patient(entries).id = "elsewhere"))],
     [
@@ -81,12 +81,12 @@ function broken(bundle) {
 function checkJudges(bundle) {
   const cases = broken(bundle);
   for (const [judge, what, copy] of cases) {
-    if (!problemsOf(copy).some((problem) => problem.judge === judge)) throw new Error(`${judge} does not see ${what}`);
+    if (!problemsOf(copy).some((problem) => problem.judge === judge)) throw new Error(`${judge} does not notice ${what}`);
   }
   return cases.length;
 }
 
-/** Maps in order, with at most AT_ONCE under way. */
+/** Maps in order, with at most AT_ONCE calls running. */
 async function mapSome(items, act) {
   const results = [];
   let next = 0;
@@ -112,12 +112,12 @@ async function judge() {
     counts.references += bundle.entry.flatMap((entry) => referencesOf(entry.resource)).length;
     counts.invalid += problems.length > 0 ? 1 : 0;
     problems.slice(0, 10).forEach(({ judge, message }) => console.error(`${name}: ${judge}: ${message}`));
-    if (problems.length > 10) console.error(`${name}: ${problems.length - 10} problems more`);
+    if (problems.length > 10) console.error(`${name}: ${problems.length - 10} more problems`);
   });
   const { resources, references, invalid } = counts;
   console.log(
     `fhir: ${all.length} records of the sandbox with ${resources} resources and ${references} references, ${invalid} ` +
-      `invalid; ${seen} of ${seen} broken Bundles seen`,
+      `invalid; ${seen} of ${seen} broken Bundles noticed`,
   );
   return invalid === 0;
 }

@@ -1,4 +1,4 @@
-// Drives the stand-in by the SDK through all calls that the functions and the command make, and parses every reply.
+// Makes all calls of the functions and of `ias` to the stand-in by the SDK, and parses every reply.
 
 import {
   MetriportMedicalApi,
@@ -31,7 +31,7 @@ export class Driver {
       this.sent.push({ url: config.url, params: config.params, data: config.data, headers: config.headers });
       return config;
     });
-    // Every method is noted as it is called.
+    // Records the name of every called method.
     this.sdk = new Proxy(sdk, {
       get: (target, name) => {
         const value = target[name];
@@ -61,7 +61,7 @@ export class Driver {
     return read.webhookKey;
   }
 
-  /** The SDK has types of this reply and no schema. */
+  /** The SDK has types for this reply, but no schema. */
   async #webhookStatus() {
     const status = await this.sdk.getWebhookStatus();
     const names = ["webhookEnabled", "webhookRequestsProcessing", "webhookRequestsFailed"];
@@ -98,7 +98,7 @@ export class Driver {
     await this.sdk.deletePatient(patient.id, this.about.parameters.FacilityId, changed.eTag);
   }
 
-  /** A network query as the SDK starts it, to its end. */
+  /** Starts a network query by the SDK, and waits for its end. */
   async networkQuery(patientId, expected) {
     const started = await this.sdk.startNetworkQuery({ patientId, sources: SOURCES, metadata: { runId: "r-1" } });
     await this.#untilEnded(started.requestId, expected);
@@ -132,7 +132,7 @@ export class Driver {
     return counted.total;
   }
 
-  /** Identity, challenge and query with purpose ias: by plain HTTP, for the SDK cannot. */
+  /** Identity, challenge and query with purpose ias, by plain HTTP, because the SDK lacks these calls. */
   async individualAccess(patientId, proofedIdentityId) {
     const [identityReturn, aal2Return] = this.about.parameters.RedirectAllowlist.split(",");
     const session = await this.#post("/medical/v1/identity/session", { patientId, redirectUrl: identityReturn });
@@ -164,13 +164,13 @@ export class Driver {
   }
 }
 
-/** The schema has a Date where JSON can only have its text. */
+/** The schema expects a Date, which JSON can only hold as text. */
 function parseConsolidated(query) {
   return consolidatedQuerySchema.parse({ ...query, startedAt: new Date(query.startedAt) });
 }
 
 function equal(what, found, expected) {
   if (JSON.stringify(found) !== JSON.stringify(expected)) {
-    throw new Error(`${what}: ${JSON.stringify(found)}, and not ${JSON.stringify(expected)}`);
+    throw new Error(`${what}: ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
   }
 }

@@ -1,15 +1,15 @@
-// What the packages and the stand-in are known to lack, each with its reason. The judge fails when something else is
-// lacking, and when something of these is there: then this list is stale.
+// Known gaps of the packages and of the stand-in, each with its reason. The judge fails if it finds another gap, or if
+// a listed gap no longer exists, because then the list is stale.
 
 const ID = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 
-/** Types of webhooks that the published schema does not know. */
+/** Types of webhooks that are not in the published schema. */
 export const UNKNOWN_TYPES = {
-  "ias.identity.verified": "documented (page api-reference/ias/create-identity-session), and in no package",
+  "ias.identity.verified": "documented (page api-reference/ias/create-identity-session), but not in any package",
   "patient.discharge-summary": "newer than the packages",
 };
 
-/** Runs of the judge, by the variants that the stand-in sends in each: some exclude each other. */
+/** The variants that the stand-in sends in each run of the judge. Some exclude each other. */
 export const RUNS = [
   [],
   ["null-filters", "null-entry", "retried-source", "ids-under-patients", "test-events", "foreign-query"],
@@ -17,21 +17,21 @@ export const RUNS = [
   ["few-filters", "foreign-session", "odd-value"],
 ];
 
-/** Variants that are in no run. */
+/** Variants that no run sends. */
 export const UNJUDGED = {
-  "skipped-source": "the published schema does not know the word, though the code beside it does",
+  "skipped-source": "the published schema lacks this word, but code in the same package has it",
 };
 
-/** What we use of the API and the SDK cannot do. */
+/** Calls and options that we use and the SDK lacks. */
 export const SDK_LACKS = [
   "POST /medical/v1/identity/session",
   "POST /medical/v1/identity/aal2/challenge",
   "purposeOfUse, proofedIdentityId and x-aal2-session of POST /medical/v1/network/query",
 ];
 
-const UNUSED = "no function and no command of ours calls it";
+const UNUSED = "neither our functions nor `ias` call it";
 
-/** Methods of the SDK that the stand-in does not serve: arguments to call them with, and why not. */
+/** Methods of the SDK that the stand-in does not serve, with arguments for a call and the reason. */
 export const STAND_IN_LACKS = {
   ...lacks(UNUSED, {
     createOrganization: [{}],
@@ -74,7 +74,7 @@ export const STAND_IN_LACKS = {
     createDocumentReference: [ID, {}],
     createEmbedToken: [{}],
   }),
-  ...lacks("deprecated: bound by the gateway's 29 s, while ours is streamed from a link", {
+  ...lacks("deprecated: limited to 29 s by the gateway, while we stream the record from a link", {
     getPatientConsolidated: [ID],
   }),
 };

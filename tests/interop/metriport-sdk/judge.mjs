@@ -1,4 +1,4 @@
-// Starts the stand-in with every kind of webhook switched on, drives it, and judges what it sent and answered.
+// Starts the stand-in with every kind of webhook switched on, calls it, and judges its webhooks and replies.
 
 import { Driver, SANDBOX_PERSONS } from "./calls.mjs";
 import { RUNS, SDK_LACKS, STAND_IN_LACKS, UNJUDGED, UNKNOWN_TYPES } from "./expected.mjs";
@@ -7,7 +7,7 @@ import { knownVariants, startReceiver, startStandIn, until } from "./stand-in.mj
 
 const SWITCHES = ["--data-ready-events", "--failure-events", "--failed-consolidated", "1"];
 
-/** What must have come for the run to count: type, and status where one has several. */
+/** Webhooks that each run must receive: type, and status if a type has several. */
 const DUE = [
   "ping",
   "ias.identity.verified",
@@ -32,7 +32,7 @@ async function drive(driver, receiver) {
     driver.networkQuery(silent.id, "partial"),
   ]);
   for (const { id, firstName } of patients) {
-    if ((await driver.count(id)) === 0) throw new Error(`there is no record of ${firstName}`);
+    if ((await driver.count(id)) === 0) throw new Error(`${firstName} has no record`);
   }
   const [jane] = patients;
   await driver.individualAccess(jane.id, (sessionId) => identityOf(receiver, sessionId));
@@ -45,7 +45,7 @@ async function drive(driver, receiver) {
   return key;
 }
 
-/** Found wherever the event has it: that is not documented. */
+/** Searches the whole event, because the id's place is not documented. */
 async function identityOf(receiver, sessionId) {
   const verified = await until("the identity is verified", () =>
     receiver.deliveries.find(({ body, event }) => event.meta.type.startsWith("ias.") && body.includes(sessionId)),
@@ -53,7 +53,7 @@ async function identityOf(receiver, sessionId) {
   return /"proofedIdentityId":"([^"]+)"/.exec(verified.body)[1];
 }
 
-/** A delivery that fails is sent again when asked for: the same message without its metadata. */
+/** Requests the replay of a failed delivery, which must be the same message without its metadata. */
 async function replay(driver, receiver, patient) {
   receiver.refuses = true;
   await driver.consolidated(patient.id, "json", undefined, "completed");
@@ -62,13 +62,13 @@ async function replay(driver, receiver, patient) {
   await driver.sdk.retryWebhookRequests();
   await driver.failedDeliveries(0);
   const lost = receiver.deliveries.find(({ refused }) => refused).event.meta;
-  // It no longer counts as failed when it is sent, which is before it arrives.
+  // The count falls when the stand-in sends the replay, which is before it arrives.
   const arrived = ({ event, refused }) => !refused && event.meta.messageId === lost.messageId;
   const again = (await until("the replay arrives", () => receiver.deliveries.find(arrived))).event.meta;
-  if (again.when !== lost.when || !lost.data || again.data) throw new Error("a replay is not as Metriport's");
+  if (again.when !== lost.when || !lost.data || again.data) throw new Error("a replay differs from Metriport's");
 }
 
-/** Problems of the webhooks, and how many came of each kind. */
+/** Problems of the webhooks, and the number of each kind. */
 function judgeWebhooks(deliveries, key) {
   const kinds = {};
   const problems = [];
@@ -76,10 +76,10 @@ function judgeWebhooks(deliveries, key) {
     const status = event.payload?.source?.status ?? event.patients?.[0]?.status;
     const kind = [event.meta.type, status].filter(Boolean).join(" ");
     kinds[kind] = (kinds[kind] ?? 0) + 1;
-    if (!MetriportMedicalApi.verifyWebhookSignature(key, body, signature)) problems.push(`${kind}: its signature`);
+    if (!MetriportMedicalApi.verifyWebhookSignature(key, body, signature)) problems.push(`${kind}: its signature does not verify`);
     problems.push(...problemsOf(event).map((problem) => `${kind}: ${problem}`));
   }
-  problems.push(...DUE.filter((kind) => !kinds[kind]).map((kind) => `${kind}: none came`));
+  problems.push(...DUE.filter((kind) => !kinds[kind]).map((kind) => `${kind}: none arrived`));
   return { kinds, problems };
 }
 
@@ -87,12 +87,12 @@ function problemsOf(event) {
   const known = webhookRequestSchema.safeParse(event).success;
   if (event.meta.type in UNKNOWN_TYPES) {
     const envelope = webhookMetadataSchema.safeParse(event.meta).success ? [] : ["its envelope does not parse"];
-    return known ? ["the schema knows it: the list of unknown types is stale"] : envelope;
+    return known ? ["the schema has it: the list of unknown types is stale"] : envelope;
   }
   return known ? [] : ["it does not parse"];
 }
 
-/** What the SDK lacks, found by what it sends and where it can send to. */
+/** The gaps of the SDK, by its source and its requests. */
 function sdkLacks(driver) {
   const source = MetriportMedicalApi.toString();
   const [start] = driver.sent.filter(({ url, data }) => url.endsWith("/network/query") && data);
@@ -105,7 +105,7 @@ function sdkLacks(driver) {
   return SDK_LACKS.filter((_, index) => lacking[index]);
 }
 
-/** Calls each method that was not driven: the stand-in must not know it, and the list must. */
+/** Calls each method that was not called yet: the list must have it, and the stand-in must not. */
 async function standInLacks(driver) {
   const helpers = ["constructor", "lastRequestId", "verifyWebhookSignature"];
   const methods = Object.getOwnPropertyNames(MetriportMedicalApi.prototype);
@@ -116,7 +116,7 @@ async function standInLacks(driver) {
   for (const name of left) {
     const listed = STAND_IN_LACKS[name];
     if (!listed) problems.push(`${name} is neither called nor listed as lacking`);
-    else if (!(await isUnknownRoute(driver, name, listed.args))) problems.push(`${name} is there: the list is stale`);
+    else if (!(await isUnknownRoute(driver, name, listed.args))) problems.push(`the stand-in serves ${name}: the list is stale`);
   }
   return { lacking: left.length, problems };
 }
@@ -130,15 +130,15 @@ async function isUnknownRoute(driver, name, args) {
   }
 }
 
-/** The judge sees what it is there for. */
+/** Shows that the judge notices a wrong signature and a wrong body. */
 function checkJudges({ body, event, signature }, key) {
   const changed = Buffer.concat([body, Buffer.from(" ")]);
   const { externalId: _, patientId: __, ...payload } = event.payload;
-  if (MetriportMedicalApi.verifyWebhookSignature(key, changed, signature)) throw new Error("a changed body is verified");
+  if (MetriportMedicalApi.verifyWebhookSignature(key, changed, signature)) throw new Error("the signature of a changed body verifies");
   if (problemsOf({ ...event, payload }).length === 0) throw new Error("a webhook without its patient parses");
 }
 
-/** One run: what came, the problems, and the driver for further questions. */
+/** One run: the kinds of webhooks, the problems, and the result of `further`. */
 async function runOnce(variants, further) {
   const standIn = await startStandIn([...SWITCHES, ...variants.flatMap((variant) => ["--variant", variant])]);
   const receiver = await startReceiver();
@@ -153,11 +153,11 @@ async function runOnce(variants, further) {
   }
 }
 
-/** What both sides lack, as far as the lists of it do not agree. */
+/** The gaps of both sides, and where they differ from the lists. */
 async function lacks(driver) {
   const calls = driver.driven.size;
   const missing = sdkLacks(driver);
-  const stale = SDK_LACKS.filter((one) => !missing.includes(one)).map((one) => `the SDK has ${one} by now`);
+  const stale = SDK_LACKS.filter((one) => !missing.includes(one)).map((one) => `the SDK now has ${one}: the list is stale`);
   const { lacking, problems } = await standInLacks(driver);
   return { calls, missing, lacking, listProblems: [...stale, ...problems] };
 }

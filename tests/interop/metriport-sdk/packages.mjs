@@ -1,4 +1,4 @@
-// Metriport's published packages, as they are required from a module.
+// Metriport's published packages, loaded by `require`.
 
 import { createRequire } from "node:module";
 

@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 const WAIT_MILLIS_MAX = 60_000;
 
-/** Starts `ias stand-in` and reads what a deployment needs to know of it. */
+/** Starts `ias stand-in`, and reads the facts that a deployment needs. */
 export async function startStandIn(args) {
   const child = spawn("target/debug/ias", ["stand-in", "--json", ...args], { stdio: ["ignore", "pipe", "inherit"] });
   const [line] = await Promise.race([
@@ -18,7 +18,7 @@ export async function startStandIn(args) {
   return { about: JSON.parse(line), stop: () => child.kill() };
 }
 
-/** The variants there are, from the refusal of one that is not. */
+/** All variants, as the refusal of an unknown one lists them. */
 export function knownVariants() {
   return new Promise((resolve) => {
     execFile("target/debug/ias", ["stand-in", "--variant", "none"], (_error, _stdout, stderr) => {
@@ -27,7 +27,7 @@ export function knownVariants() {
   });
 }
 
-/** Takes webhooks as they come, and answers pings as Metriport demands. */
+/** Accepts all webhooks, and answers pings as Metriport requires. */
 export async function startReceiver() {
   const deliveries = [];
   const receiver = { deliveries, refuses: false };
@@ -46,7 +46,7 @@ export async function startReceiver() {
   return Object.assign(receiver, { url: `http://127.0.0.1:${port}/hook`, stop: () => server.close() });
 }
 
-/** Asks until there is an answer that counts, and not for ever. */
+/** Repeats `ask` until its answer is truthy, for a bounded time. */
 export async function until(what, ask) {
   const end = Date.now() + WAIT_MILLIS_MAX;
   while (Date.now() < end) {
@@ -54,5 +54,5 @@ export async function until(what, ask) {
     if (answer) return answer;
     await delay(50);
   }
-  throw new Error(`waited in vain until ${what}`);
+  throw new Error(`not within the time limit: ${what}`);
 }

@@ -1,4 +1,4 @@
-"""What must hold of every expansion. Each assertion yields what is wrong; breaks.py shows that each can."""
+"""Assertions on every expansion. Each yields its faults; breaks.py shows that each can fail."""
 
 import json
 import pathlib
@@ -10,7 +10,7 @@ import retained
 
 EXPECTED = pathlib.Path(__file__).with_name("policies.json")
 
-# Every name that we choose, and why it hinders no second stack: what the name holds, or whose it is.
+# Every name that we choose, and why it does not prevent a second stack: the parts that make it unique, or a reason.
 NAMES = {
     ("AWS::ApiGatewayV2::Api", "Name"): [STACK],
     ("AWS::ApiGatewayV2::DomainName", "DomainName"): "the operator's, one for a stack",
@@ -24,7 +24,7 @@ NAMES = {
 
 
 def names(expansion):
-    """A fixed name keeps a second stack out of an account, a region or the world."""
+    """A fixed name prevents a second stack in an account, in a region or anywhere."""
     for place, _, body in expansion.resources:
         kind = body["Type"].split("::")[-1]
         for key, value in body.get("Properties", {}).items():
@@ -41,15 +41,15 @@ def names(expansion):
 
 
 def policies(expansion):
-    """What each function may do, as a person has read it: `run --policies` prints it anew."""
+    """Each function has the policies of policies.json, which a person has read. `run --policies` prints a new file."""
     expected, found = json.loads(EXPECTED.read_text()), effective_policies(expansion.root)
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
-            yield f"{name} may do other things than policies.json says"
+            yield f"the policies of {name} differ from policies.json"
 
 
 def cors(expansion):
-    """The API and the bucket answer the same origins, with all that a page needs; without origins, none."""
+    """The API and the bucket allow the same origins and everything that a page needs; without origins, none."""
     api = expansion.root.resources["Api"]["Properties"]["Body"].get("x-amazon-apigateway-cors")
     bucket = expansion.root.resources["RecordsBucket"]["Properties"].get("CorsConfiguration")
     if "CorsOrigins" not in expansion.given:
@@ -73,7 +73,7 @@ def cors(expansion):
         yield f"the API shows {api.get('exposeHeaders')}"
 
 
-# By type: what must still be there while a resource of it is deleted, and so is made before it.
+# By type: the types that must exist until a resource of this type is deleted, and so are created before it.
 NEEDED = {
     "AWS::ApiGatewayV2::Stage": ["AWS::ApiGatewayV2::Api", "AWS::Logs::LogGroup", "AWS::KMS::Key"],
     "AWS::Lambda::EventSourceMapping": ["AWS::Lambda::Function", "AWS::IAM::Role", "AWS::SQS::Queue"],
@@ -90,7 +90,7 @@ NEEDED_BY_NESTED = {
 
 
 def dependencies(expansion):
-    """CloudFormation deletes in the reverse order of references, and knows no other order."""
+    """CloudFormation deletes only by the reverse order of references."""
     root = expansion.root
     for name, body in root.resources.items():
         needed = NEEDED.get(body["Type"], []) + NEEDED_BY_NESTED.get(name, [])
@@ -100,20 +100,20 @@ def dependencies(expansion):
         if body["Type"] == "AWS::ApiGatewayV2::ApiMapping":
             stage = referred(expansion, template, body["Properties"]["Stage"])
             if stage.get("Type") != "AWS::ApiGatewayV2::Stage":
-                yield f"{place} depends on no stage"
+                yield f"{place} does not depend on a stage"
             elif stage["Properties"]["ApiId"] != body["Properties"]["ApiId"]:
-                yield f"{place} maps one API and the stage of another"
+                yield f"{place} maps one API to the stage of another"
 
 
 def referred(expansion, template, value):
-    """The resource that a resolved reference names: in its own template, or in the stack above, which hands it down."""
+    """The resource that a resolved reference names: in its own template, or in the root, which passes it on."""
     name = value.removeprefix("${").removesuffix("}")
     return template.resources.get(name) or expansion.root.resources.get(name, {})
 
 
 def webhook_segment(expansion):
-    """With a secret segment, every path that begins with the webhook's own leads to an API without routes: an API with
-    the route would find it in the rest of such a path."""
+    """With a secret segment, every path that begins with the webhook's own path leads to an API without routes. An API
+    with that route would find it in the rest of such a path."""
     if "WebhookSegment" not in expansion.given:
         return
     domain = expansion.nested["Domain"]
@@ -142,7 +142,7 @@ def sizes(expansion):
 
 
 def vended_logs(expansion):
-    """Groups that a service other than Lambda writes to, by a resource policy of the account."""
+    """The log group of the access log has the prefix that one statement of the account's resource policy covers."""
     groups = expansion.root.of("AWS::Logs::LogGroup")
     for name, stage in expansion.root.of("AWS::ApiGatewayV2::Stage").items():
         group = groups[stage["Properties"]["AccessLogSettings"]["DestinationArn"].strip("${}").split(".")[0]]
@@ -151,38 +151,38 @@ def vended_logs(expansion):
 
 
 def concurrency(expansion):
-    """Every source has a most, and together they leave the API three of the ten executions of a new account."""
+    """Every event source has a maximum; together they leave the API three of a new account's ten executions."""
     mappings = expansion.root.of("AWS::Lambda::EventSourceMapping")
     scaling = {name: one["Properties"].get("ScalingConfig", {}) for name, one in mappings.items()}
     most = {name: one.get("MaximumConcurrency") for name, one in scaling.items()}
     yield from (f"{name} may take all executions of the account" for name, one in most.items() if one is None)
     total = sum(int(one) for one in most.values() if one is not None)
-    # One for reconcile.
+    # One more execution is for reconcile.
     if total + 1 > 10 - 3:
         yield f"the sources take {total} of 10 executions by default"
 
 
 def retention(expansion):
-    """What protects what is retained is retained with it, and its key at least as long."""
+    """Bucket policy and key are retained like bucket and table, and no version outlives an erasure."""
     resources = expansion.root.resources
     policy = {name: body.get("DeletionPolicy", "Delete") for name, body in resources.items()}
     for name, body in expansion.root.of("AWS::S3::BucketPolicy").items():
         bucket = body["Properties"]["Bucket"].strip("${}")
         kept = [(one.get("DeletionPolicy"), one.get("UpdateReplacePolicy")) for one in (body, resources[bucket])]
         if kept[0] != kept[1]:
-            yield f"{name} goes before {bucket}"
+            yield f"{name} is not retained like {bucket}"
         if "VersioningConfiguration" in resources[bucket]["Properties"]:
             yield f"versions in {bucket} outlive an erasure"
-        # A bucket that kept versions before still has them, and no rule but this removes them.
+        # A bucket that had versioning before still has old versions, and only this rule removes them.
         rules = resources[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
         whole = [one for one in rules if is_for_all(one)]
         if not any(one.get("NoncurrentVersionExpiration") == {"NoncurrentDays": 1} for one in whole):
-            yield f"versions that {bucket} kept before stay for ever"
+            yield f"{bucket} never deletes its old versions"
         if not any(one.get("ExpiredObjectDeleteMarker") is True for one in whole):
-            yield f"markers of deletions stay in {bucket} for ever"
+            yield f"{bucket} never removes its deletion markers"
     for name, body in expansion.root.of("AWS::DynamoDB::Table").items():
         if policy[name] != policy["DataKey"]:
-            yield f"after a failed first deployment {name} is kept otherwise than its key"
+            yield f"a failed first deployment retains only one of {name} and its key"
 
 
 def is_for_all(rule):
@@ -191,23 +191,23 @@ def is_for_all(rule):
 
 
 def importable(expansion):
-    """What outlives a stack can be imported into the next, as it refers to nothing that does not."""
+    """The resources that outlive a stack refer only to each other, so that the next stack can import them."""
     template = retained.template(expansion.written["template.yaml"])
     known = {"AWS::NoValue", *template["Parameters"], *template["Resources"], *expansion.root.pseudo}
     for name, body in template["Resources"].items():
-        yield from (f"{name} refers to {one}, which is not kept" for one in references(body) if one not in known)
+        yield from (f"{name} refers to {one}, which is not retained" for one in references(body) if one not in known)
     kinds = sorted(body["Type"].split("::")[1] for body in template["Resources"].values())
     if kinds != ["DynamoDB", "KMS", "S3", "SecretsManager"]:
-        yield f"kept are {kinds}"
+        yield f"the retained types are {kinds}"
 
 
 def user_pool(expansion):
-    """Strangers make no users, and users write nothing that DemographicsClaims may trust."""
+    """Strangers cannot create users, and users cannot write attributes that DemographicsClaims may trust."""
     for place, _, body in expansion.resources:
         properties = body.get("Properties", {})
         if body["Type"] == "AWS::Cognito::UserPool":
             if properties.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly") is not True:
-                yield f"{place}: anybody signs up"
+                yield f"{place}: anyone can sign up"
         if body["Type"] == "AWS::Cognito::UserPoolClient":
             if properties.get("WriteAttributes") != ["email"]:
                 yield f"{place}: users write {properties.get('WriteAttributes', 'every attribute')}"
@@ -216,7 +216,7 @@ def user_pool(expansion):
 
 
 def alarms(expansion):
-    """What Metriport waits for includes a cold start, and one retry after a crash wakes nobody."""
+    """The alarm on slow webhooks includes cold starts, and one retry after a crash raises no alarm."""
     template, root = expansion.nested["Alarms"], expansion.root
     slow = template.resources["WebhookIntakeSlow"]["Properties"]
     dimensions = {one["Name"]: one["Value"] for one in slow["Dimensions"]}
@@ -233,24 +233,24 @@ def alarms(expansion):
         timeout = root.resources[queues[queue]]["Properties"]["Timeout"]
         retried = root.resources[queue]["Properties"]["VisibilityTimeout"] + timeout
         if alarm["Properties"]["Threshold"] < retried:
-            yield f"{name} pages at {alarm['Properties']['Threshold']} s; one retry is over by {retried} s"
+            yield f"{name} alarms at {alarm['Properties']['Threshold']} s, but one retry may take {retried} s"
 
 
 def import_warnings(expansion):
-    """FailOnWarnings would refuse every deployment while something of ours warns, and belongs there once nothing does
-    (docs/decisions/0017-warnings-of-the-import.md)."""
+    """FailOnWarnings would refuse every deployment as long as our document causes warnings, and must be set when it no
+    longer does (docs/decisions/0017-warnings-of-the-import.md)."""
     api = expansion.root.resources["Api"]["Properties"]
     body = api["Body"]
     known = set(body["components"]["securitySchemes"])
     verbs = [verb for path in body["paths"].values() for verb in path.values()]
     named = {name for verb in verbs for one in verb.get("security", []) for name in one}
-    warnings = {f"a scheme {name} that is not there" for name in named - known}
+    warnings = {f"an undefined scheme {name}" for name in named - known}
     warnings |= {"servers without url" for server in body.get("servers", []) if "url" not in server}
     if bool(warnings) == bool(api.get("FailOnWarnings")):
-        yield f"FailOnWarnings is {api.get('FailOnWarnings', False)}, and what warns is {sorted(warnings)}"
+        yield f"FailOnWarnings is {api.get('FailOnWarnings', False)}, with the warnings {sorted(warnings)}"
 
 
-# Parameters that a rule refuses beside those of the expansion, and a word of the reason that it gives.
+# Parameters that a rule refuses together with those of the expansion, and a part of its reason.
 PRODUCTION = {"MetriportBaseUrl": "https://api.metriport.com"}
 REFUSED = [
     ({"DemographicsClaims": "", "AcceptUnboundDemographics": "false"}, "DemographicsClaims"),
@@ -272,8 +272,8 @@ REFUSED = [
 
 
 def rules(expansion):
-    """CloudFormation takes the parameters of the expansion, and refuses those that contradict each other or a waiver
-    that is not stated in words; production names its hosts of records."""
+    """CloudFormation accepts the parameters of the expansion. It refuses contradictions, waivers that are not stated,
+    and any-s3-bucket in production."""
     yield from (f"refused: {reason}" for reason in expansion.root.refusals)
     for given, word in REFUSED:
         reasons = list(Template(expansion.root.body, expansion.given | given).refusals)
@@ -283,11 +283,11 @@ def rules(expansion):
     yield from (f"production is refused: {one}" for one in Template(expansion.root.body, expansion.given | named).refusals)
     parameters = expansion.written["template.yaml"]["Parameters"]
     if parameters["AcceptUnboundDemographics"]["Default"] != "false" or "Default" in parameters["RecordLinkHosts"]:
-        yield "a default waives what the operator has to waive"
+        yield "a default waives a check that only the operator may waive"
 
 
 def stated_waivers(expansion):
-    """`ias account status` warns by a tag of the secret that it reads."""
+    """A tag of the API key's secret, by which `ias account status` warns, has the value of the parameter."""
     tags = expansion.root.resources["MetriportApiKeySecret"]["Properties"].get("Tags", [])
     stated = {one["Key"]: one["Value"] for one in tags}.get("individual-access:accept-unbound-demographics")
     if stated != expansion.root.values["AcceptUnboundDemographics"]:

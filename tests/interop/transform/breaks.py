@@ -1,4 +1,4 @@
-"""For each assertion, changes of the written template that it must see: the faults that there were, above all."""
+"""For each assertion, changes of the template that it must notice. Most are faults that the template once had."""
 
 
 def root(written):
@@ -229,7 +229,7 @@ def run_elsewhere(written):
     properties(written, "RecordReadFunction")["Architectures"] = ["arm64"]
 
 
-# By the assertion that must see it: the set of parameters, and the changes.
+# By the assertion that must notice them: the set of parameters, and the changes.
 BROKEN = {
     "names": ("bare", [
         name_the_schedule, name_a_queue, name_a_topic_of_a_nested_stack, name_the_dashboard_without_its_region,

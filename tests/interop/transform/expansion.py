@@ -1,5 +1,5 @@
-"""The stack as CloudFormation gets it: template.yaml through AWS's own transform, and the nested templates, which have
-none, with their conditions and functions resolved for one set of parameters. References to resources stay visible, as
+"""The stack as CloudFormation gets it: template.yaml after AWS's own transform, and the nested templates, which have no
+transform. Conditions and functions are resolved for one set of parameters. References to resources stay visible, as
 "${LogicalId}" and "${LogicalId.Attribute}"."""
 
 import copy
@@ -15,7 +15,7 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 REGION, ACCOUNT, STACK = "us-east-1", "123456789012", "ias-check"
-# It warns that nobody collects its own metrics.
+# samtranslator warns that its own metrics are not collected.
 logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 PSEUDO = {
     "AWS::Region": REGION,
@@ -56,13 +56,13 @@ SETS = {
 
 
 def sources(root):
-    """The templates as they are written, by path."""
+    """The templates before the transform, by path."""
     paths = ["template.yaml", *(f"infra/{name}.yaml" for name in ("domain", "user-pool", "alarms", "dashboard"))]
     return {path: yaml_parse((root / path).read_text()) for path in paths}
 
 
 class Template:
-    """One template with its parameters' values."""
+    """One template with the values of its parameters."""
 
     def __init__(self, body, given, stack=STACK):
         self.body = body
@@ -96,7 +96,7 @@ class Template:
 
     @property
     def refusals(self):
-        """What CloudFormation says against these parameters before it makes anything: the reasons of the rules."""
+        """The reasons for which CloudFormation's rules refuse these parameters, before it creates a resource."""
         for rule in self.body.get("Rules", {}).values():
             if "RuleCondition" not in rule or self.holds(rule["RuleCondition"]):
                 broken = (one for one in rule["Assertions"] if not self.holds(one["Assert"]))
@@ -178,7 +178,7 @@ class Expansion:
 
 
 def transformed(written, given):
-    """What the transform makes of it, after `sam package` has put an address in place of each folder."""
+    """The transformed template, after `sam package` has replaced the folder of the code by an address."""
     written = copy.deepcopy(written)
     written["Globals"]["Function"]["CodeUri"] = "s3://bucket/package.zip"
     values = {name: one.get("Default") for name, one in written["Parameters"].items()} | given
@@ -186,7 +186,7 @@ def transformed(written, given):
 
 
 def effective_policies(template):
-    """By function: the statements of its role and of the stack's managed policies, and the ARNs of AWS's own."""
+    """By function: the statements of its role and of the stack's managed policies, and the ARNs of AWS's policies."""
     policies = {}
     for name, function in template.of("AWS::Lambda::Function").items():
         role = template.resources[function["Properties"]["Role"].split(".")[0].strip("${}")]["Properties"]

@@ -1,4 +1,4 @@
-"""Which resource refers to which, as CloudFormation counts it: both sides of every condition."""
+"""The references between resources. Like CloudFormation, it counts both sides of every condition."""
 
 import re
 
@@ -42,7 +42,7 @@ def reached(body, start):
 
 
 def cycle(body):
-    """A resource that depends on itself, and what it depends on."""
+    """A resource that depends on itself, and the other resources of that cycle."""
     for name in body["Resources"]:
         if name in (found := reached(body, name)):
             return [name, *sorted(other for other in found if name in reached(body, other))]

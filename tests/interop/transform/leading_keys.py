@@ -1,5 +1,5 @@
-"""infra/leading-keys-check against accounts in memory: one that does as AWS documents, and those that it looks for. The
-policies are held to what the check sends, so that a wrong statement fails here and not in an account."""
+"""Tests infra/leading-keys-check with simulated accounts: in some the policies hold, in others they do not. The
+simulation applies the policies to the check's requests, so that a wrong statement fails here, not in an account."""
 
 import contextlib
 import fnmatch
@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "infra/leading-keys-check"
 ACTIONS = {"Put": "dynamodb:PutItem", "ConditionCheck": "dynamodb:ConditionCheckItem"}
 
-# What an account tells the policy of a request's keys, and the status of the check there.
+# By the behaviour of an account: the keys that it passes to a policy, the expected exit status, and a part of the
+# advice.
 ACCOUNTS = {
     "each element has its own key": (lambda needs, place: [needs[place][1]], 0, "also denies requests without any key"),
     "an action has the keys of all of its elements": (
@@ -42,7 +43,7 @@ def listed(value):
 
 
 def applies(statement, action, resource, keys):
-    """IAM's rules, as far as these statements need them ("Condition operators", IAM User Guide)."""
+    """Applies IAM's rules, as far as these statements need them ("Condition operators", IAM User Guide)."""
     def holds(operator, wanted):
         if operator == "Null":
             return (wanted["dynamodb:LeadingKeys"] == "true") == (not keys)
@@ -57,7 +58,7 @@ def applies(statement, action, resource, keys):
 
 
 class Account:
-    """One that is IAM, STS and DynamoDB at a time, and counts what is left in it."""
+    """A simulated account: it plays IAM, STS and DynamoDB, and remembers the resources that were not removed."""
 
     def __init__(self, keys_of, fails_at=None, partition="aws"):
         self.keys_of, self.fails_at, self.left, self.documents, self.refusals = keys_of, fails_at, set(), {}, 0
@@ -89,7 +90,7 @@ class Account:
         self.documents[named["RoleName"]] = json.loads(named["PolicyDocument"])["Statement"]
 
     def delete_table(self, **named):
-        # It is still being made when the first attempt comes.
+        # At the first attempt the table is still in creation.
         self.refusals += 1
         if self.refusals == 1:
             raise refused("ResourceInUseException")
@@ -109,7 +110,7 @@ class Account:
 
 
 class Caller:
-    """The account, for one role."""
+    """The account as one role may use it."""
 
     def __init__(self, account, statements):
         self.account, self.statements = account, statements
@@ -135,7 +136,7 @@ class Caller:
 
 
 def faults():
-    """What the check gets wrong, account by account, and what it leaves behind."""
+    """The wrong results of the check in each account, and the resources that it does not remove."""
     check = loaded()
     for name, (keys_of, status, said) in ACCOUNTS.items():
         account, printed = Account(keys_of), io.StringIO()
@@ -143,7 +144,7 @@ def faults():
         with contextlib.redirect_stdout(printed):
             found = check.main(account, pause=lambda: None, assume=assume)
         if found != status or said not in printed.getvalue():
-            yield f"leading-keys-check, where {name}: {found}: {printed.getvalue()}"
+            yield f"leading-keys-check, if {name}: {found}: {printed.getvalue()}"
         if account.left:
             yield f"leading-keys-check leaves {sorted(account.left)}"
     # IAM refuses a principal of another partition.

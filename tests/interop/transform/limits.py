@@ -1,5 +1,5 @@
-"""CloudFormation's and IAM's limits (docs.aws.amazon.com: "AWS CloudFormation quotas", "IAM and AWS STS quotas",
-"CloudWatch Logs quotas"), held against every template of an expansion."""
+"""Checks every template of an expansion against the limits of CloudFormation and IAM (docs.aws.amazon.com: "AWS
+CloudFormation quotas", "IAM and AWS STS quotas", "CloudWatch Logs quotas")."""
 
 import json
 
@@ -11,12 +11,12 @@ ENVIRONMENT_BYTES, DASHBOARD_BYTES, KEY_POLICY_BYTES, BUCKET_POLICY_BYTES = 4_09
 
 
 def compact(value):
-    """IAM counts no white space."""
+    """The size without white space, which IAM does not count."""
     return len(json.dumps(value, separators=(",", ":")))
 
 
 def measured(expansion):
-    """What there is, how much of it, and how much there may be."""
+    """Each measured thing, its size and its limit."""
     for prefix, template in expansion.templates.items():
         body, place = template.body, prefix or "the stack"
         yield f"{place}: bytes", len(json.dumps(body)), TEMPLATE_BYTES

@@ -1,6 +1,6 @@
-"""Expands the stack with each set of parameters, holds every assertion against every expansion, and breaks the template
-in memory at least once for each assertion, which must see it. Then it tries infra/leading-keys-check, which expands the
-template as well."""
+"""Expands the stack with each set of parameters and checks every assertion on every expansion. Then it breaks the
+template in memory at least once for each assertion, which must notice that. Last it tests infra/leading-keys-check,
+which also expands the template."""
 
 import copy
 import pathlib
@@ -16,26 +16,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def faults_of(expansion, chosen=None):
-    """Name of the assertion and what it found."""
+    """Pairs of an assertion's name and a fault that it found."""
     for name, assertion in assertions.ALL.items():
         if chosen in (None, name):
             yield from ((name, fault) for fault in assertion(expansion))
 
 
 def unseen(written):
-    """The breaks that their assertion does not see."""
+    """The breaks that their assertion does not notice."""
     for break_name, (assertion, chosen, mutate) in breaks.ALL.items():
         broken = copy.deepcopy(written)
         mutate(broken)
         if not any(faults_of(Expansion(chosen, broken, SETS[chosen]), assertion)):
-            yield f"{assertion} does not see: {break_name}"
+            yield f"{assertion} does not notice: {break_name}"
 
 
 def judged(written):
     expansions = [Expansion(name, written, given) for name, given in SETS.items()]
     faults = [f"{one.name}: {name}: {fault}" for one in expansions for name, fault in faults_of(one)]
     untested = set(assertions.ALL) - {assertion for assertion, _, _ in breaks.ALL.values()}
-    faults += [f"no break shows that it can fail: {name}" for name in sorted(untested)]
+    faults += [f"no break shows that this assertion can fail: {name}" for name in sorted(untested)]
     faults += unseen(written)
     faults += leading_keys.faults()
     for fault in faults:

@@ -1,5 +1,5 @@
-"""The resources that outlive the stack, as a template that CloudFormation can import them with: no transform, and no
-parameter or condition that they do not use. A bucket's policy is made anew by the deployment that follows."""
+"""A template of the resources that outlive the stack, by which CloudFormation can import them: without a transform, and
+only with the parameters and conditions that they use. The next deployment creates the bucket's policy again."""
 
 from graph import references
 
@@ -13,7 +13,7 @@ def template(written):
     used = set(references(resources)) | set(references(chosen))
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "Individual Access: what outlives a stack, for an import",
+        "Description": "Individual Access: the resources that outlive a stack, for an import",
         "Parameters": {name: one for name, one in written["Parameters"].items() if name in used},
         "Conditions": chosen,
         "Resources": resources,
@@ -21,7 +21,7 @@ def template(written):
 
 
 def conditions(value):
-    """The names that functions choose by."""
+    """The conditions that `Fn::If` names."""
     if isinstance(value, list):
         for one in value:
             yield from conditions(one)
