@@ -111,7 +111,7 @@ pub fn assurance(env: &Env) -> Result<Assurance, ConfigError> {
     if methods.is_empty() && classes.is_empty() && env.optional("ACCEPT_ANY_SIGN_IN") != Some("true") {
         return Err(ConfigError {
             name: "REQUIRED_AMR",
-            problem: "missing, as is REQUIRED_ACR, and ACCEPT_ANY_SIGN_IN is not true",
+            problem: "missing; set it, REQUIRED_ACR, or ACCEPT_ANY_SIGN_IN=true",
         });
     }
     Ok(Assurance {

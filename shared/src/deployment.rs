@@ -46,14 +46,14 @@ impl Deployment {
             Some(_) => {
                 return Err(ConfigError {
                     name: SCALE,
-                    problem: "not a whole number from 1 on",
+                    problem: "not a whole number of at least 1",
                 });
             }
         };
         if scale != 1 && !is_loopback(&metriport) {
             return Err(ConfigError {
                 name: SCALE,
-                problem: "time is scaled only where Metriport is on loopback",
+                problem: "time can be scaled only if Metriport is on loopback",
             });
         }
         Ok(Self {

@@ -27,10 +27,10 @@ impl ExtraRoots {
         };
         let refused = |problem| ConfigError { name: NAME, problem };
         if !is_loopback(metriport) {
-            return Err(refused("other roots are trusted only where Metriport is on loopback"));
+            return Err(refused("other roots can be trusted only if Metriport is on loopback"));
         }
         let pem = std::fs::read(path).map_err(|_names_the_file| refused("the file cannot be read"))?;
-        Self::parse(pem).ok_or_else(|| refused("the file holds no root certificate in PEM, or one that is unusable"))
+        Self::parse(pem).ok_or_else(|| refused("the file has no root certificate in PEM, or an unusable one"))
     }
 
     fn parse(pem: Vec<u8>) -> Option<Self> {

@@ -24,7 +24,7 @@ pub struct SecretError {
 
 impl SecretError {
     /// The problem of a secret that does not exist or has no value yet: Secrets Manager answers both in the same words.
-    const NOTHING: &str = "does not exist, or holds nothing yet";
+    const NOTHING: &str = "does not exist or has no value yet";
     /// The problem of a secret without a value, as some emulators answer it.
     const EMPTY: &str = "is empty";
 

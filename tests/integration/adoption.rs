@@ -84,7 +84,7 @@ async fn of_two_who_adopt_one_patient_at_once_only_one_writes_to_it() {
     let (second, third) = tokio::join!(link(&app, "second"), link(&app, "third"));
     assert!(
         app.overlapped("identity-session"),
-        "they linked one after the other: nothing was shown"
+        "the links did not overlap, so the test proves nothing"
     );
     let (won, lost) = match second.status {
         200 => (("second", second), ("third", third)),
@@ -95,15 +95,11 @@ async fn of_two_who_adopt_one_patient_at_once_only_one_writes_to_it() {
     assert_eq!(
         app.upstream(Operation::UpdatePatient),
         1,
-        "the one who was refused had written over the other's demographics"
+        "the refused person overwrote the other person's demographics"
     );
     let owners = owners(&app).await;
     assert_eq!(owners.len(), 1, "{owners:?}");
-    assert_eq!(
-        owners[0].get("deadline"),
-        None,
-        "what is somebody's for good does not end"
-    );
+    assert_eq!(owners[0].get("deadline"), None, "a permanent owner has no deadline");
 
     refused(
         &link(&app, lost.0).await,
@@ -132,7 +128,7 @@ async fn a_claim_whose_update_was_refused_holds_for_its_person() {
         "patient_link_refused",
         "contact_support",
     );
-    assert_eq!(owners(&app).await, claims, "who was refused changed the claim");
+    assert_eq!(owners(&app).await, claims, "the refused person changed the claim");
     let again = link(&app, "second").await;
     assert_eq!(again.status, 200, "{:?}", again.body);
     assert_eq!(owners(&app).await[0].get("deadline"), None);

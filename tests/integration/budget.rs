@@ -292,7 +292,7 @@ async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
             break;
         }
     }
-    let busy = busy.expect("upstream's limit was never met");
+    let busy = busy.expect("Metriport's limit was never reached");
     refused(&busy, 429, "upstream_busy", "retry");
     let met = app.stand_in().stats().limited();
     assert!(met > 0);
@@ -300,6 +300,10 @@ async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
         let held_off = app.person(&format!("person-{index}"), "Jane").link().await;
         refused(&held_off, 429, "upstream_busy", "retry");
     }
-    assert_eq!(app.stand_in().stats().limited(), met, "nobody ran into it again");
+    assert_eq!(
+        app.stand_in().stats().limited(),
+        met,
+        "no later call reached Metriport's limit"
+    );
     app.end().await;
 }

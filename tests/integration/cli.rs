@@ -31,7 +31,7 @@ async fn output(args: &[&str]) -> Output {
     ended.expect("the command ends").expect("the command runs")
 }
 
-#[expect(clippy::print_stderr, reason = "a test that looks at nothing says so")]
+#[expect(clippy::print_stderr, reason = "a skipped test prints its reason")]
 fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
 }
@@ -167,7 +167,7 @@ async fn what_is_no_record_is_refused_with_a_reason() {
                 "escaped.json",
                 r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Goal","i\u0064":"1"}}]}"#,
             ),
-            "entry 0 (counted from 0), Goal: a name with an escape",
+            "entry 0 (counted from 0), Goal: name with an escape",
         ),
     ] {
         for command in ["pull", "up", "stand-in"] {

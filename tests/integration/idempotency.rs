@@ -317,7 +317,7 @@ async fn a_key_is_neither_stored_nor_logged() {
     let log = until("the functions have logged", async || {
         let log = app.log();
         let said = |text: &str| log.iter().any(|line| line.contains(text));
-        (said("idempotency_key_malformed") && said("answered as before")).then_some(log)
+        (said("idempotency_key_malformed") && said("replayed the stored reply")).then_some(log)
     })
     .await;
     assert!(log.iter().all(|line| !line.contains(CANARY)));

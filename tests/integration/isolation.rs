@@ -157,7 +157,7 @@ async fn assert_hidden(route: &Route, owner: &Person, other: &Person) {
     for id in [own.as_str(), "not-an-id", "..%2F..%2Fv1", &format!("{own}%00")] {
         let answer = ask(other, id).await;
         refused(&answer, 404, "not_found", "none");
-        assert_eq!(answer.body, unknown.body, "{} tells that {id} exists", route.path);
+        assert_eq!(answer.body, unknown.body, "{} reveals that {id} exists", route.path);
     }
 }
 

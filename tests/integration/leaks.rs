@@ -274,6 +274,6 @@ fn assert_metrics_are_codes(app: &TestApp, log: &[String]) {
     }
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     for value in data.iter().flat_map(|datum| datum.dimensions.values()) {
-        assert!(value.len() <= 32 && value.bytes().all(allowed), "{value} is no code");
+        assert!(value.len() <= 32 && value.bytes().all(allowed), "{value} is not a code");
     }
 }

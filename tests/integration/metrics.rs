@@ -136,7 +136,7 @@ async fn what_comes_again_is_not_counted_again() {
         }
     }
     // A process writes its lines in order, so a message's metrics precede its `message done`.
-    until("all that came again is done", async || {
+    until("all replayed webhooks are processed", async || {
         let log = app.log();
         let done = |id: &String| {
             log.iter()

@@ -211,7 +211,7 @@ async fn every_conflict_of_links_has_one_answer_and_leaves_nothing() {
     let answers = conflicting_links(&app, &ada).await;
     for answer in &answers {
         refused(answer, 409, "patient_link_refused", "contact_support");
-        assert_eq!(answer.body, answers[0].body, "the answer tells which conflict it is");
+        assert_eq!(answer.body, answers[0].body, "the answer reveals which conflict it is");
     }
     assert_eq!(table_of_links(&app).await, before);
     assert_eq!(

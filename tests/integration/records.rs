@@ -229,7 +229,7 @@ async fn a_record_that_waits_long_for_its_patient_is_not_taken_for_a_loop() {
     let (a, b) = tokio::join!(nora.ask_record(&json_form), nora.ask_record(&pdf_form));
     let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
     let hops = || app.sandbox().host().hops();
-    until("the chain is longer than what Lambda takes for a loop", async || {
+    until("the chain is longer than Lambda allows", async || {
         (hops()["query-dispatch"].most > 20).then_some(())
     })
     .await;

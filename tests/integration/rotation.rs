@@ -87,7 +87,7 @@ async fn a_secret_that_holds_nothing_yet_stops_the_function_by_name() {
     let app = TestApp::with(|options| options.set_up = false).await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 500);
-    let said = "secret of METRIPORT_API_KEY_SECRET: does not exist, or holds nothing yet";
+    let said = "secret of METRIPORT_API_KEY_SECRET: does not exist or has no value yet";
     assert!(
         app.log().iter().any(|line| line.contains(said)),
         "{}",
@@ -152,7 +152,7 @@ fn useless_secrets(good: &str) -> [(Stored, &'static str); 6] {
         ),
         (
             Stored::text(json!({ "current": CANARY, "previousUntil": CANARY })),
-            "says until when the previous webhook key counts, but not",
+            "has a previousUntil that is not an ISO 8601 time",
         ),
         (Stored::text(" \n"), "is empty"),
         (Stored::Binary(good.as_bytes().to_vec()), "is binary; it must be text"),

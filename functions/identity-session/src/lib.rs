@@ -81,7 +81,7 @@ impl Deps {
         let facility = FacilityId::parse(init.env.required(FACILITY)?);
         let malformed = config::ConfigError {
             name: FACILITY,
-            problem: "not an id",
+            problem: "not a well-formed id",
         };
         let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
         let table = init.table()?;

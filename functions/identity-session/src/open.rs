@@ -55,7 +55,7 @@ pub async fn open(
     }
     let mark = mark.simple().to_string();
     let metadata = Metadata::new([(IDENTITY_MARK, mark.as_str()), ("env", io.stage())]);
-    let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of an identity session"))?;
+    let metadata = metadata.map_err(|_malformed| Error::Internal("invalid metadata of an identity session"))?;
     let allowance = io.place(owner, PersonAsk::IdentitySession, io.now()).await?;
     let answer = io.open_identity_session(&link.patient, redirect, &metadata).await;
     let session = match heeded(io, Budget::Identity, answer, io.now()).await {

@@ -183,7 +183,7 @@ async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: Pat
         _ => left,
     };
     if let Err(error) = io.end_change(person.owner, &left, now).await {
-        tracing::warn!(context = %error, "an unfinished change of a patient was left as it was begun");
+        tracing::warn!(context = %error, "an unfinished change of a patient could not be ended");
     }
 }
 

@@ -80,7 +80,7 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: Ask<'_>, key: &Owner
     // The run is stored, so `reconcile` sends a lost message again. The delay is measured from the present time: from
     // the older `now`, SQS would round a few milliseconds up to a second.
     if let Err(error) = announce_run(io, owner, &run, io.now()).await {
-        tracing::warn!(run = %run.id, context = %error, "the run was accepted but not announced");
+        tracing::warn!(run = %run.id, context = %error, "the pull was accepted, but its message was not sent");
     }
     tracing::info!(run = %run.id, "network query accepted");
     Ok(run)

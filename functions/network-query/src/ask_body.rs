@@ -30,7 +30,7 @@ impl AskBody {
             |input| Some(input.clone()),
         );
         let enabled = sources.and_then(|sources| enabled(&sources, faults));
-        let purpose_of_use = fields.optional("purposeOfUse", "ias, or nothing", faults, Input::text);
+        let purpose_of_use = fields.optional("purposeOfUse", "ias, if given", faults, Input::text);
         Some(Self {
             challenge: challenge?,
             aal2_status: aal2_status?,

@@ -69,7 +69,7 @@ async fn claim(
 /// Starts the query if the rate budget has a place.
 async fn start(io: &impl Start, owner: &OwnerId, record: &Record) -> Result<Outcome, Error> {
     let metadata = Metadata::new([(RECORD_MARK, record.id.to_string()), ("env", io.stage().to_owned())]);
-    let metadata = metadata.map_err(|_malformed| Error::Internal("metadata of a record"))?;
+    let metadata = metadata.map_err(|_malformed| Error::Internal("invalid metadata of a record"))?;
     let now = io.now();
     // Taken after the lock, so that a record that waits for its lock holds no place.
     if let Some(until) = out_of_turn(io, now).await? {

@@ -83,7 +83,7 @@ pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), E
     let sent = tick::tick(io, metrics, now).await?;
     let replayed = replay::replay(io, metrics, now).await;
     if let Err(error) = &replayed {
-        tracing::warn!(context = %error, "failed deliveries could not be looked for");
+        tracing::warn!(context = %error, "failed webhook deliveries could not be checked");
     }
     Ok((sent, replayed.unwrap_or(false)))
 }

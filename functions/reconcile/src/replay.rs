@@ -40,8 +40,8 @@ pub async fn replay(
     ]);
     match verdict {
         Verdict::Healthy => return Ok(false),
-        Verdict::Replay => tracing::warn!(failed, "webhook deliveries failed: having them sent again"),
-        Verdict::ReplayAndAlarm => tracing::error!(failed, "webhook deliveries keep failing: replays do not help"),
+        Verdict::Replay => tracing::warn!(failed, "webhook deliveries failed: their replay is due"),
+        Verdict::ReplayAndAlarm => tracing::error!(failed, "webhook deliveries keep failing after their replay"),
     }
     if !io.count_call(Share::Status, now).await? {
         return Ok(false);

@@ -56,7 +56,7 @@ pub async fn request(io: &impl Request, owner: &OwnerId, ask: Ask) -> Result<(Re
     };
     // The record is stored, so `reconcile` sends a lost message again.
     if let Err(error) = announce_record(io, owner, &record, now).await {
-        tracing::warn!(record = %record.id, context = %error, "the record was accepted but not announced");
+        tracing::warn!(record = %record.id, context = %error, "the record was accepted, but its message was not sent");
     }
     Ok((record, allowance))
 }

@@ -136,7 +136,7 @@ async fn read(client: &Client, env: &Env) -> Result<WebhookKeys, SecretError> {
         problem: error.as_str(),
     })?;
     if keys.previous() == PreviousKey::WithoutEnd {
-        tracing::warn!("the previous webhook key has no end in the secret and does not count");
+        tracing::warn!("the previous webhook key has no previousUntil in the secret and is not accepted");
     }
     Ok(keys)
 }

@@ -92,6 +92,6 @@ async fn apply(
         Verdict::Superseded => "superseded session",
         Verdict::OtherPatient => "another patient",
     };
-    tracing::warn!(outcome, "an identity event was not bound");
+    tracing::warn!(outcome, "the identity of an event was not bound");
     remember(io, event, outcome, now).await
 }

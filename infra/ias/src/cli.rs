@@ -158,13 +158,13 @@ fn origin(text: &str) -> Result<String, String> {
     let written = url.origin().ascii_serialization();
     match url.origin().is_tuple() && written == text {
         true => Ok(written),
-        false if url.origin().is_tuple() => Err(format!("an origin has no path; this one is {written}")),
-        false => Err("an origin is a scheme, a host and perhaps a port".to_owned()),
+        false if url.origin().is_tuple() => Err(format!("an origin has no path; write {written}")),
+        false => Err("an origin is a scheme, a host and an optional port".to_owned()),
     }
 }
 
 fn persona(name: &str) -> Result<Persona, String> {
-    name.parse().map_err(|_unknown| format!("one of {}", names()))
+    name.parse().map_err(|_unknown| format!("expected one of {}", names()))
 }
 
 fn names() -> String {
@@ -195,7 +195,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Account(args) => account::account(&args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
             Command::Policies => policies(),
-            Command::Function { name } => Err(format!("{name} runs in a process of its own")),
+            Command::Function { name } => Err(format!("{name} runs in its own process")),
         }
     })
 }

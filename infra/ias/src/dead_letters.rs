@@ -95,7 +95,7 @@ impl Which {
 
 fn source(name: &str) -> Result<Source, String> {
     let found = Source::ALL.into_iter().find(|source| source.name() == name);
-    found.ok_or_else(|| format!("one of {}", Source::ALL.map(Source::name).join(", ")))
+    found.ok_or_else(|| format!("expected one of {}", Source::ALL.map(Source::name).join(", ")))
 }
 
 pub(crate) async fn dead_letters(args: &DeadLettersArgs) -> Result<(), String> {
@@ -133,7 +133,7 @@ async fn redrive(queues: &[LetterQueue], which: &Which, dry_run: bool) -> Result
     for queue in queues {
         let Redriven { sent_back, left, more } = queue.redrive(which, dry_run).await?;
         let done = if dry_run { "would be sent back" } else { "sent back" };
-        let rest = if more { ", and more that were not looked at" } else { "" };
+        let rest = if more { ", and more that were not checked" } else { "" };
         say(&format!(
             "{}: {sent_back} {done}, {left} left{rest}",
             queue.source().name()
@@ -141,7 +141,7 @@ async fn redrive(queues: &[LetterQueue], which: &Which, dry_run: bool) -> Result
         meant += sent_back;
     }
     if meant == 0 && !which.all {
-        return Err("no dead letter is meant by that".to_owned());
+        return Err("no dead letter matches".to_owned());
     }
     Ok(())
 }

@@ -26,8 +26,8 @@ async fn fetch(app: &App, path: &str) -> Result<Value, String> {
         .map_err(|error| error.to_string())?;
     match reply.status {
         200 => Ok(reply.body),
-        401 => Err("the API does not take this token: has it ended?".to_owned()),
-        404 => Err("there is no pull of this person's under that id".to_owned()),
+        401 => Err("the API does not accept this token: has it expired?".to_owned()),
+        404 => Err("the person has no pull with this id".to_owned()),
         status => Err(format!("the API answered {status} {}", reply.code())),
     }
 }
@@ -44,7 +44,7 @@ pub fn told(run: &Value, timeline: &Value) -> Vec<String> {
     for event in events.into_iter().flatten() {
         let made = match word(event, "record") {
             "" => String::new(),
-            record => format!(" Record {record} is asked for."),
+            record => format!(" Record {record} is requested."),
         };
         lines.push(format!("  {}  {}{made}", word(event, "at"), sentence(event)));
     }
@@ -66,33 +66,35 @@ fn sentence(event: &Value) -> String {
     let reason = word(event, "reason").replace('_', " ");
     let until = word(event, "until");
     match word(event, "code") {
-        "accepted" => "The pull was accepted; the challenge is used and the patient is locked for it.".to_owned(),
-        "start_claimed" => "The query is about to be started: this is written before the call.".to_owned(),
+        "accepted" => "The pull was accepted; its challenge is used and its patient is locked.".to_owned(),
+        "start_claimed" => "The start was claimed, before the call to Metriport.".to_owned(),
         "started" => "Metriport started the query.".to_owned(),
         "start_deferred" if word(event, "cause") == "rate_limited" => {
-            format!("Metriport takes no more queries at the moment; the start is tried again at {until}.")
+            format!("Metriport accepts no more queries at the moment; the start is retried at {until}.")
         }
         "start_deferred" if word(event, "cause") == "budget" => {
             format!("The start waits for its turn within Metriport's limits; it is planned for {until}.")
         }
-        "start_deferred" => format!("Metriport could not be reached; the start is tried again at {until}."),
+        "start_deferred" => format!("Metriport could not be reached; the start is retried at {until}."),
         "start_refused" => format!("Metriport refused the query: {reason}."),
-        "start_unknown" => "The call ended without an answer. The query may run; it is not started again.".to_owned(),
-        "start_stayed_unknown" => "Nothing proved that the query ran. The record is looked at once.".to_owned(),
+        "start_unknown" => "The call got no definite answer. The query may run, so it is not started again.".to_owned(),
+        "start_stayed_unknown" => "Nothing proved that the query ran. The record is requested nevertheless.".to_owned(),
         "start_too_late" => "The AAL2 session ended before the query could start.".to_owned(),
         "source_reported" => match word(event, "status") {
             "completed" => format!("The source {} has answered.", word(event, "source")),
             _ => format!("The source {} has failed.", word(event, "source")),
         },
-        "polled" => format!("Metriport was asked how far it is: {}.", reported(event)),
-        "poll_failed" => format!("It could not be asked how far Metriport is; it is asked again at {until}."),
-        "deadline_passed" => "The time for the sources is over; what has not answered counts as expired.".to_owned(),
-        "record_awaited" => format!("The record is still on its way; it is looked for again at {until}."),
+        "polled" => format!("Metriport reported: {}.", reported(event)),
+        "poll_failed" => format!("The query's status could not be read; the next attempt is at {until}."),
+        "deadline_passed" => {
+            "The time for the sources is over; a source without an answer counts as expired.".to_owned()
+        }
+        "record_awaited" => format!("The record is not ready yet; the next check is at {until}."),
         "record_ended" => match event.get("available").and_then(Value::as_bool) {
             Some(true) => "The record has arrived.".to_owned(),
-            _ => "The record could not be had.".to_owned(),
+            _ => "The record is not available.".to_owned(),
         },
-        other => format!("Something this version does not know: {other}."),
+        other => format!("An event that this version does not know: {other}."),
     }
 }
 
@@ -100,7 +102,7 @@ fn reported(event: &Value) -> String {
     let sources = event.pointer("/report/sources").and_then(Value::as_array);
     let said = sources.into_iter().flatten().map(|source| {
         let outcome = Some(word(source, "outcome")).filter(|outcome| !outcome.is_empty());
-        format!("{} {}", word(source, "source"), outcome.unwrap_or("at work"))
+        format!("{} {}", word(source, "source"), outcome.unwrap_or("in progress"))
     });
     said.collect::<Vec<_>>().join(", ")
 }

@@ -74,8 +74,8 @@ impl Sample {
 pub(crate) async fn smoke(args: &SmokeArgs) -> Result<(), String> {
     if !args.play_pages && args.token.token_file.as_deref() == Some(Path::new("-")) {
         return Err(format!(
-            "the address that the challenge page sends you to is read from standard input, so the token cannot be: give \
-             it in the variable {TOKEN} or in a file"
+            "standard input is needed for the address that the challenge page returns to: give the token in the \
+             variable {TOKEN} or in a file"
         ));
     }
     let base = args.api.as_str().trim_end_matches('/');
@@ -114,7 +114,7 @@ fn show(base: &str, fetched: &Fetched) -> Result<(), String> {
         fetched.query, fetched.status
     ));
     say_line(&format!(
-        "Record  {base}/v1/records/{}  (each look mints a link that lives 60 s)",
+        "Record  {base}/v1/records/{}  (each request mints a link that lives 60 s)",
         fetched.record
     ));
     let Some(file) = &fetched.file else {
@@ -123,7 +123,7 @@ fn show(base: &str, fetched: &Fetched) -> Result<(), String> {
     };
     let content = std::fs::read(file.path()).map_err(|error| error.to_string())?;
     if hex::encode(Sha256::digest(&content)) != fetched.sha256 {
-        return Err("the record's bytes are not those that the API promises".to_owned());
+        return Err("the record's SHA-256 differs from the API's".to_owned());
     }
     say(&format!(
         "        {}, sha256 {}\n",

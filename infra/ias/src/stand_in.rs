@@ -64,7 +64,7 @@ pub struct StandInArgs {
 fn variant(name: &str) -> Result<Variant, String> {
     let mut all = Variant::ALL.into_iter();
     all.find(|variant| variant.name() == name)
-        .ok_or_else(|| format!("one of {}", Variant::ALL.map(Variant::name).join(", ")))
+        .ok_or_else(|| format!("expected one of {}", Variant::ALL.map(Variant::name).join(", ")))
 }
 
 /// Runs until Ctrl-C or a termination signal.
@@ -132,10 +132,10 @@ fn told(about: &Value) -> String {
     let parameters = about.get("parameters").and_then(Value::as_object).into_iter().flatten();
     let parameters = parameters.map(|(name, value)| format!("  {name}={}", value.as_str().unwrap_or_default()));
     format!(
-        "The stand-in for Metriport, and an issuer of tokens.\n\n  \
+        "The stand-in for Metriport and an issuer of tokens.\n\n  \
          Metriport  {metriport}\n  API key    {key}\n  Issuer     {issuer}\n  \
          Tokens     curl -s '{tokens}NAME'   (access_token; further parameters become claims)\n\n\
-         Parameters of a stack that is to work with them:\n\n{parameters}\n\nCtrl-C stops both.",
+         Parameters of a stack that uses them:\n\n{parameters}\n\nCtrl-C stops both.",
         metriport = text("metriport"),
         key = text("apiKey"),
         issuer = text("issuer"),

@@ -33,16 +33,16 @@ pub enum ScanError {
     #[error("nested deeper than {DEPTH_MAX} at byte {0}")]
     TooDeep(u64),
     /// A name that decides the count appears twice in one object.
-    #[error("a name for the second time at byte {0}")]
+    #[error("duplicate name at byte {0}")]
     Doubled(u64),
     /// A type, or a name that may decide the count, has an escape.
-    #[error("a name with an escape at byte {0}")]
+    #[error("name with an escape at byte {0}")]
     Escaped(u64),
     /// JSON, but its `resourceType` is not `Bundle`.
     #[error("not a FHIR Bundle")]
     NotABundle,
     /// The stream ended too early.
-    #[error("ended early after {0} bytes")]
+    #[error("truncated after {0} bytes")]
     Truncated(u64),
 }
 

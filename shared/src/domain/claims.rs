@@ -18,7 +18,7 @@ enum Field {
 
 /// The parameter is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("DemographicsClaims is a comma-separated list of firstName=CLAIM, lastName=CLAIM, dob=CLAIM")]
+#[error("DemographicsClaims must be a comma-separated list of firstName=CLAIM, lastName=CLAIM, dob=CLAIM")]
 pub struct ClaimRulesError;
 
 impl ClaimRules {

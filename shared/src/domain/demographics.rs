@@ -70,7 +70,7 @@ impl Demographics {
         const KNOWN: [&str; 6] = ["firstName", "lastName", "dob", "genderAtBirth", "address", "contact"];
         const DOB: &str = "a date YYYY-MM-DD from 1900 on, not in the future";
         const ADDRESSES: &str = "one to ten addresses, the primary one first";
-        const CONTACTS: &str = "one to ten contacts: Individual Access needs an e-mail address or a phone number";
+        const CONTACTS: &str = "one to ten contacts, each with an e-mail address, a phone number or both";
         let fields = input.fields(&KNOWN, faults)?;
         let first_name = fields.required("firstName", TEXT, faults, text);
         let last_name = fields.required("lastName", TEXT, faults, text);

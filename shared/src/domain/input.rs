@@ -118,7 +118,7 @@ impl<'b> Input<'b> {
         fields.note_unknown(known, faults);
         for name in known {
             if fields.entries.iter().filter(|(own, _)| own == name).count() > 1 {
-                faults.add(fields.at(name), "a field given only once");
+                faults.add(fields.at(name), "a field that occurs only once");
             }
         }
         Some(fields)
@@ -180,9 +180,9 @@ impl<'b> Fields<'b> {
         let unknown = self.entries.iter().map(|(name, _)| name.as_str());
         for name in unknown.filter(|name| !known.contains(name)) {
             if name.chars().nth(NAME_CHARS_MAX).is_none() {
-                faults.add(self.at(name), "no such field");
+                faults.add(self.at(name), "an unknown field");
             } else {
-                faults.add(&self.pointer, "no field with so long a name");
+                faults.add(&self.pointer, "an unknown field with a very long name");
             }
         }
     }

@@ -74,7 +74,7 @@ async fn is_kept(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, reaso
             tracing::error!(
                 queue,
                 context,
-                "a dead letter could not be kept: the message comes back"
+                "a dead letter could not be stored, so SQS redelivers the message"
             );
             false
         }

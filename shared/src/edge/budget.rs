@@ -241,10 +241,10 @@ impl HeedLimits for RateBudget {
         tracing::warn!(
             budget = budget.name(),
             secs = wait.as_secs(),
-            "upstream's rate limit was met all the same"
+            "Metriport's rate limit refused a call, despite the rate budget"
         );
         if let Err(error) = self.put_off(budget, now.plus(wait)).await {
-            tracing::warn!(context = %error, "the budget could not be put off");
+            tracing::warn!(context = %error, "the pause of the rate budget could not be stored");
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::metriport::RedirectUrl;
 /// Reads the body of a request for a hosted page: the URL to which the page returns.
 pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<String> {
     let fields = input.fields(&["redirectUrl"], faults)?;
-    fields.required("redirectUrl", "a URL of the allowlist", faults, Input::text)
+    fields.required("redirectUrl", "a URL on the allowlist", faults, Input::text)
 }
 
 /// Checks a redirect URL against the list.
@@ -16,7 +16,7 @@ pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<String> {
 /// # Errors
 /// When the URL is not on the list, or a hosted page cannot return to it. An empty list allows nothing.
 pub fn allowed(list: &[String], text: &str) -> Result<RedirectUrl, Error> {
-    let refusal = || Problem::new(Code::RedirectUrlNotAllowed).field("/redirectUrl", "a URL of the allowlist");
+    let refusal = || Problem::new(Code::RedirectUrlNotAllowed).field("/redirectUrl", "a URL on the allowlist");
     if !list.iter().any(|allowed| allowed == text) {
         return Err(refusal().into());
     }

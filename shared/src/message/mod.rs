@@ -118,10 +118,10 @@ impl fmt::Debug for Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// Not JSON, or JSON without a version.
-    #[error("the message body is not one of ours")]
+    #[error("the message body is not JSON with a version")]
     Malformed,
     /// A version that we do not read.
-    #[error("the message is of version {0}, which this function does not read")]
+    #[error("this function does not read messages of version {0}")]
     Version(u32),
     /// Our version, but another kind of message, or something is missing or unreadable.
     #[error("the message is not of the expected kind")]

@@ -38,10 +38,10 @@ pub enum ClientOptionsError {
     #[error("the base URL must have no credentials, query or fragment")]
     NotABase,
     /// The key is empty, or has characters that no header can hold.
-    #[error("the API key is empty or not a header value")]
+    #[error("the API key is empty, or a header cannot hold it")]
     ApiKey,
     /// The user agent has characters that no header can hold.
-    #[error("the user agent is not a header value")]
+    #[error("a header cannot hold the user agent")]
     UserAgent,
 }
 

@@ -39,7 +39,7 @@ pub struct RedirectUrl(String);
 
 /// A text that is not a redirect URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a redirect URL is https (http on loopback), without credentials, query or fragment")]
+#[error("a redirect URL must be https (http on loopback), without credentials, query or fragment")]
 pub struct RedirectUrlError;
 
 impl RedirectUrl {

@@ -25,10 +25,10 @@ pub enum MetadataError {
     #[error("more than 50 metadata pairs")]
     TooMany,
     /// A key is empty, longer than 40 characters, or a word on which Metriport acts.
-    #[error("a metadata key is 1 to 40 characters and no switch of upstream's")]
+    #[error("a metadata key must have 1 to 40 characters and must not be a word on which Metriport acts")]
     Key,
     /// A value is longer than 500 characters.
-    #[error("a metadata value is at most 500 characters")]
+    #[error("a metadata value must have at most 500 characters")]
     Value,
 }
 

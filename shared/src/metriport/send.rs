@@ -73,7 +73,7 @@ impl Client {
         // Safe to send again: a call whose key is refused had no effect.
         match self.api_key.instead_of(&key).await {
             Some(key) => {
-                tracing::info!("the API key was refused, and another is stored: it is used from now on");
+                tracing::info!("Metriport refused the API key; the process uses the newly stored one from now on");
                 self.send_once(&call, &key).await
             }
             None => Err(refused),

@@ -130,7 +130,7 @@ impl PutRecord for Bucket {
         let answer = call.send().await.map_err(|error| bucket_error!(error))?;
         let id = answer
             .upload_id
-            .ok_or_else(|| RecordsError::Bucket("no upload id".to_owned()))?;
+            .ok_or_else(|| RecordsError::Bucket("S3 returned no upload id".to_owned()))?;
         Ok(Upload {
             key: key.to_owned(),
             id,
@@ -202,7 +202,8 @@ impl PutRecord for Bucket {
 
 impl MintLink for Bucket {
     async fn mint(&self, key: &str, file: &str, life: Duration) -> Result<Link, RecordsError> {
-        let life = PresigningConfig::expires_in(life).map_err(|_life| RecordsError::Bucket("link life".to_owned()))?;
+        let life = PresigningConfig::expires_in(life)
+            .map_err(|_life| RecordsError::Bucket("invalid lifetime of a link".to_owned()))?;
         let call = self.client.get_object().bucket(&self.name).key(key);
         let call = call.response_content_disposition(format!("attachment; filename=\"{file}\""));
         let link = call

@@ -55,7 +55,7 @@ impl LinkHosts {
         if text == ANY_S3_BUCKET {
             return match metriport.host_str() == Some(METRIPORT_SANDBOX) || is_loopback(metriport) {
                 true => Ok(Self::AnyS3Bucket),
-                false => Err("any-s3-bucket is for Metriport's sandbox; name Metriport's own hosts"),
+                false => Err("any-s3-bucket is allowed only with Metriport's sandbox; name Metriport's own hosts"),
             };
         }
         let hosts: Vec<String> = text.split(',').map(str::to_owned).collect();
@@ -63,7 +63,7 @@ impl LinkHosts {
             return Err("not a list of host names in lower case, separated by commas");
         }
         match hosts.iter().any(|host| is_shared(host)) {
-            true => Err("names a host on which all customers of a cloud keep files; name Metriport's own hosts"),
+            true => Err("names a host that all customers of a cloud share; name Metriport's own hosts"),
             false => Ok(Self::Listed(hosts)),
         }
     }

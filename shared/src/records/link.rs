@@ -304,6 +304,6 @@ mod tests {
         let opened = client.open(&link).await;
         assert_eq!(opened.err(), Some(RecordsError::Broken("connection")));
         let met = inner.accept().unwrap_err();
-        assert_eq!(met.kind(), io::ErrorKind::WouldBlock, "nobody came");
+        assert_eq!(met.kind(), io::ErrorKind::WouldBlock, "the inner server was not called");
     }
 }

@@ -45,7 +45,7 @@ where
 {
     let mut sink = Sink::new(bucket, key, form);
     let moved = timeout_at(until, sink.take_in(opening)).await;
-    let moved = moved.unwrap_or(Err(RecordsError::Broken("out of time")));
+    let moved = moved.unwrap_or(Err(RecordsError::Broken("time limit reached")));
     if moved.is_err() {
         sink.discard().await;
     }

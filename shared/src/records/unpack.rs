@@ -108,7 +108,9 @@ async fn only_zeros(mut rest: impl AsyncBufRead + Unpin) -> io::Result<()> {
 /// The error of the stream below, or else of the unpacking.
 fn reason(error: &io::Error) -> RecordsError {
     let below = error.get_ref().and_then(|error| error.downcast_ref::<RecordsError>());
-    below.cloned().unwrap_or(RecordsError::Broken("not unpacked"))
+    below
+        .cloned()
+        .unwrap_or(RecordsError::Broken("the content could not be unpacked"))
 }
 
 #[cfg(test)]
@@ -166,7 +168,7 @@ mod tests {
             assert_eq!(read(padded(&member, &zeros)).await.unwrap(), b"a record");
             assert_eq!(read(padded(&twice, &zeros[..1])).await.unwrap(), b"a recorda record");
             for other in [&b"x"[..], b"\0x", b"\x1f\x8b", &[&zeros[..], &member].concat()] {
-                let refused = Err(RecordsError::Broken("not unpacked"));
+                let refused = Err(RecordsError::Broken("the content could not be unpacked"));
                 assert_eq!(read(padded(&member, other)).await, refused, "{size}");
             }
             let interrupted = padded(&member, &zeros)
@@ -187,12 +189,12 @@ mod tests {
         let ended = bytes.len() - 1;
         assert_eq!(
             read(in_pieces(&bytes[..ended], 3)).await,
-            Err(RecordsError::Broken("not unpacked"))
+            Err(RecordsError::Broken("the content could not be unpacked"))
         );
         bytes[12] ^= 0xff;
         assert_eq!(
             read(in_pieces(&bytes, 3)).await,
-            Err(RecordsError::Broken("not unpacked"))
+            Err(RecordsError::Broken("the content could not be unpacked"))
         );
     }
 

@@ -6,7 +6,7 @@ use super::Condition;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Conditions of a write failed, listed in the order of its writes. Nothing was written.
-    #[error("conditions did not hold: {0:?}")]
+    #[error("conditions failed: {0:?}")]
     Conflict(Vec<Condition>),
     /// The table could not be reached, or another transaction touched the same items: try again.
     #[error("the table is unavailable: {0}")]

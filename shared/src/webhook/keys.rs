@@ -56,7 +56,7 @@ impl WebhookKeysError {
         match self {
             Self::Malformed => r#"is not JSON like {"current": "..."}"#,
             Self::NoCurrent => "holds no current webhook key",
-            Self::Until => "says until when the previous webhook key counts, but not as an ISO 8601 time",
+            Self::Until => "has a previousUntil that is not an ISO 8601 time",
         }
     }
 }

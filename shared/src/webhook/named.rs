@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for Inside {
             }
             let member = value(member, self.0).map_err(A::Error::custom)?;
             if tree.insert(name.into_owned(), member).is_some() {
-                return Err(A::Error::custom("a name for the second time"));
+                return Err(A::Error::custom("a duplicate name"));
             }
         }
         Ok(Value::Object(tree))

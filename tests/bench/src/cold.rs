@@ -102,7 +102,7 @@ fn table(builds: &Builds, runs: &[Run], pulls: usize) -> Result<Table, Problem> 
             "Milliseconds from the start of a process, medians over {pulls} pulls (smallest–largest); memory at the \
              first poll; processor time to the first reply."
         ),
-        columns: "function | init | ÷ floor | first reply | the usual way's | ÷ usual way | resident, MiB | CPU, ms | binary, MB",
+        columns: "function | init | ÷ floor | first reply | usual way's first reply | ÷ usual way | resident, MiB | CPU, ms | binary, MB",
         ..Table::default()
     };
     for function in FUNCTIONS {

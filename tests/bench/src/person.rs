@@ -90,7 +90,7 @@ impl Person {
     pub async fn start(&self) -> Result<String, Problem> {
         let challenge = expect(self.app.open_challenge(AAL2_RETURN).await?, 201)?;
         let back = self.browser.pass(&challenge.text("/challengeUrl")).await?;
-        let session = back.session.ok_or("the challenge page gave no AAL2 session")?;
+        let session = back.session.ok_or("the challenge page returned no AAL2 session")?;
         let ask = QueryAsk::everything(&challenge.text("/challengeId"), &session);
         Ok(expect(self.app.start_query(&ask).await?, 202)?.text("/id"))
     }
@@ -114,7 +114,7 @@ impl Person {
     /// The record of a pull that has completed.
     pub async fn record(&self, run: &Reply) -> Result<Reply, Problem> {
         if run.text("/status") != "completed" {
-            return Err(format!("a pull ended {}", run.body).into());
+            return Err(format!("a pull did not complete: {}", run.body).into());
         }
         expect(self.app.get(&run.text("/next/url")).await?, 200)
     }
@@ -144,5 +144,5 @@ pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Result<Option<T>, Probl
         }
     };
     let answer = timeout(PATIENCE, asking).await;
-    answer.map_err(|_elapsed| format!("waited too long until {what}"))?
+    answer.map_err(|_elapsed| format!("timed out while waiting until {what}"))?
 }

@@ -87,7 +87,7 @@ impl Process {
     pub async fn polled(&mut self) -> Result<Instant, Problem> {
         match self.step().await? {
             Step::Polled(at) => Ok(at),
-            other => Err(format!("not a poll, but {other:?}").into()),
+            other => Err(format!("expected a poll, got {other:?}").into()),
         }
     }
 
@@ -96,12 +96,12 @@ impl Process {
         self.events.send(event.clone()).await?;
         match self.step().await? {
             Step::Replied(at, reply) => Ok((at - self.started, reply)),
-            other => Err(format!("not a reply, but {other:?}").into()),
+            other => Err(format!("expected a reply, got {other:?}").into()),
         }
     }
 
     pub fn usage(&self) -> Result<Usage, Problem> {
-        Usage::of(self.child.id().ok_or("it has ended")?)
+        Usage::of(self.child.id().ok_or("the process has ended")?)
     }
 
     /// Kills the process and waits for its end, so that the end does not disturb the next measurement.
@@ -117,7 +117,7 @@ impl Process {
                 Step::Failed(error) => Err(String::from_utf8_lossy(&error).into()),
                 Step::Polled(_) | Step::Replied(..) => Ok(step),
             },
-            status = self.child.wait() => Err(format!("it ended with {}", status?).into()),
+            status = self.child.wait() => Err(format!("the process ended with {}", status?).into()),
         }
     }
 }

@@ -117,7 +117,7 @@ fn print(line: &str) {
 }
 
 /// The variables that the sandbox gives to the function.
-#[expect(clippy::disallowed_methods, reason = "they are handed on as they are")]
+#[expect(clippy::disallowed_methods, reason = "the variables are passed on unchanged")]
 fn own_variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars()
 }
@@ -219,8 +219,11 @@ pub struct Measured {
 impl Measured {
     pub async fn start(part: Part, args: &Args, mut options: SandboxOptions) -> Result<Self, Problem> {
         let results = NamedTempFile::new()?;
-        let part = part.to_possible_value().ok_or("a part without a name")?;
-        let path = results.path().to_str().ok_or("a folder that is not UTF-8")?;
+        let part = part.to_possible_value().ok_or("the part has no name")?;
+        let path = results
+            .path()
+            .to_str()
+            .ok_or("the path of the temporary file is not UTF-8")?;
         let relay = [part.get_name(), "--profile", &args.profile, "--results", path];
         options.runner = Runner::SelfExec {
             exe: std::env::current_exe()?,

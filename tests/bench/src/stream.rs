@@ -74,7 +74,7 @@ async fn transfer(args: &Args, entries: &[Entry], bytes: usize) -> Result<Transf
     let person = Person::ready(&measured.sandbox, 0).await?;
     let stored = person.pull().await?;
     if stored.text("/sha256") != hash || stored.number("/bytes") != bytes as u64 {
-        return Err(format!("a record of {bytes} bytes was stored otherwise: {}", stored.body).into());
+        return Err(format!("a record of {bytes} bytes was stored with other bytes: {}", stored.body).into());
     }
     let runs: Vec<Run> = measured.end().await?;
     let run = runs.last().ok_or("no record was fetched")?;
@@ -102,7 +102,7 @@ fn hashed(record: NetworkRecord) -> (String, usize, Duration) {
 fn table(transfers: &[Vec<Transfer>], runs: usize) -> Result<Table, Problem> {
     let mut table = Table {
         name: "stream",
-        caption: format!("Medians of {runs} transfers (smallest–largest), each by a process of its own."),
+        caption: format!("Medians of {runs} transfers (smallest–largest), each in its own process."),
         columns: "record | transfer, s | CPU, ms/MB | ÷ SHA-256 alone | peak memory, MiB",
         ..Table::default()
     };

@@ -25,7 +25,8 @@ impl Table {
     pub fn hold(&mut self, what: &str, figure: f64, max: f64) {
         if figure > max {
             let figure = number(figure);
-            self.missed.push(format!("{what}: {figure}, at most {max} must hold"));
+            self.missed
+                .push(format!("{what}: {figure}, but at most {max} is allowed"));
         }
     }
 }
@@ -54,7 +55,7 @@ impl Spread {
         sorted.sort_by(f64::total_cmp);
         match (sorted.get(sorted.len() / 2), sorted.as_slice()) {
             (Some(&median), &[min, .., max] | &[min @ max]) => Ok(Self { median, min, max }),
-            _ => Err("nothing was measured".into()),
+            _ => Err("there are no measurements".into()),
         }
     }
 }
@@ -133,7 +134,7 @@ mod tests {
         table.hold("init", 1.15, 1.15);
         assert!(table.missed.is_empty());
         table.hold("init", 1.16, 1.15);
-        assert_eq!(table.missed, ["init: 1.16, at most 1.15 must hold"]);
+        assert_eq!(table.missed, ["init: 1.16, but at most 1.15 is allowed"]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Chance {
     /// One of these.
     #[expect(clippy::indexing_slicing, reason = "the index is drawn below the length")]
     pub fn pick<T: Copy, const N: usize>(&mut self, items: [T; N]) -> T {
-        const { assert!(N > 0, "nothing to pick from") };
+        const { assert!(N > 0, "the list is empty") };
         items[self.below(N)]
     }
 }

@@ -16,7 +16,7 @@ fn judge(name: &str, inputs: u64, reached: &[&str]) {
     for class in reached {
         assert!(
             tally.classes.contains_key(class),
-            "{name} never came to {class}: {:?}",
+            "{name} never had the result {class}: {:?}",
             tally.classes
         );
     }
@@ -37,16 +37,20 @@ fn identity_session() {
         "invalid_request",
         "invalid_json",
         "unsupported_media_type",
-        "answered as before",
+        "replayed",
         "idempotency_key_malformed",
-        "no event",
+        "not an event",
     ];
     judge("identity-session", 800, &reached);
 }
 
 #[test]
 fn webhook_intake() {
-    judge("webhook-intake", 1000, &["accepted", "signature_invalid", "no event"]);
+    judge(
+        "webhook-intake",
+        1000,
+        &["accepted", "signature_invalid", "not an event"],
+    );
 }
 
 #[test]
@@ -59,7 +63,7 @@ fn aal2_challenge() {
             "redirect_url_not_allowed",
             "patient_not_linked",
             "token_incomplete",
-            "answered as before",
+            "replayed",
             "idempotency_key_reused",
             "idempotency_key_malformed",
         ],
@@ -70,10 +74,10 @@ fn aal2_challenge() {
 fn network_query() {
     let reached = [
         "accepted",
-        "taken on",
+        "accepted for later",
         "no_source_enabled",
         "challenge_not_pending",
-        "answered as before",
+        "replayed",
         "idempotency_key_reused",
         "not_found",
         "aal2_session_missing",
@@ -88,8 +92,8 @@ fn record_read() {
         1000,
         &[
             "accepted",
-            "taken on",
-            "answered as before",
+            "accepted for later",
+            "replayed",
             "idempotency_key_reused",
             "invalid_request",
             "not_found",
@@ -107,20 +111,20 @@ fn webhook_process() {
             "done",
             "given up",
             "done and given up",
-            "not kept, comes back",
-            "no batch",
+            "not stored, redelivered",
+            "not a batch",
         ],
     );
 }
 
 #[test]
 fn query_dispatch() {
-    judge("query-dispatch", 1000, &["done", "given up", "not kept, comes back"]);
+    judge("query-dispatch", 1000, &["done", "given up", "not stored, redelivered"]);
 }
 
 #[test]
 fn record_fetch() {
-    judge("record-fetch", 1000, &["done", "given up", "not kept, comes back"]);
+    judge("record-fetch", 1000, &["done", "given up", "not stored, redelivered"]);
 }
 
 #[test]

@@ -49,7 +49,7 @@ async fn person_beyond_their_share_is_refused_and_others_are_served() {
         assert!(header(&beyond, "ratelimit").starts_with("\"identity\";r=0;t="));
     }
     let after = (app.snapshot().await, app.shares().await);
-    assert_eq!(after, before, "a refusal writes nothing and calls nobody");
+    assert_eq!(after, before, "a refusal writes nothing and makes no call");
     assert_eq!(app.upstream(Operation::CreateIdentitySession), 5);
     mira.open_identity().await;
     let refusals = app.until_measured("ShareRefusals", &[("Share", "identity")], 20).await;
@@ -193,6 +193,6 @@ async fn pulls_beyond_the_share_are_refused_and_use_nothing_up() {
         assert!((1..=334).contains(&retry_after(&beyond)), "{:?}", beyond.headers);
         assert!(header(&beyond, "ratelimit").starts_with("\"query\";r=0;t="));
     }
-    assert_eq!(app.snapshot().await, before, "a refusal uses nothing up");
+    assert_eq!(app.snapshot().await, before, "a refusal uses no share");
     app.end().await;
 }

@@ -111,7 +111,7 @@ async fn routes_that_are_missing_or_open_are_told() {
     let told = [
         "PUT /v1/patient is missing",
         "GET /v1/records is missing",
-        "POST /v1/identity-sessions asks for no token",
+        "POST /v1/identity-sessions requires no token",
         "ias account check-issuer",
     ];
     let looked = operator.types(&["account", "status", "--api", &api]).await.badly(&told);
@@ -208,7 +208,7 @@ async fn an_issuer_is_read_before_it_is_deployed() {
     let issuer = IssuerServer::start(0, "app").await.expect("an issuer");
     let url = issuer.issuer().url().to_owned();
     let check = async |issuer: &str| operator.types(&["account", "check-issuer", issuer]).await;
-    check(&url).await.well(&["can be read and names itself so"]);
+    check(&url).await.well(&["can be read and its name matches"]);
     let api = app.sandbox().host().base_url();
     let looked = operator.types(&status_of(api, &url, "1000")).await;
     looked.well(&["ok   issuer", "ok   concurrency"]);
@@ -216,7 +216,7 @@ async fn an_issuer_is_read_before_it_is_deployed() {
     let slash = format!("{url}/");
     for (wrong, told) in [
         (slash.as_str(), "names the issuer"),
-        (api, "letter by letter"),
+        (api, "must be identical"),
         ("http://127.0.0.1:9", "cannot be read"),
         ("http://issuer.example.test", "is not https"),
         ("issuer.example.test", "issuer.example.test"),
@@ -245,6 +245,6 @@ async fn a_webhook_that_does_not_arrive_is_told() {
     operator
         .types(&register)
         .await
-        .well(&["registered already", "Stored the webhook key", "enabled"]);
+        .well(&["already registered", "Stored the webhook key", "enabled"]);
     app.end().await;
 }

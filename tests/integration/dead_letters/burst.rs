@@ -90,7 +90,7 @@ async fn a_burst_of_webhooks_is_taken_in_and_what_matters_counts_once() {
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
     assert!(app.overlapped("webhook-intake") && app.overlapped("webhook-process"));
     drop(persons);
-    Arc::into_inner(app).expect("nobody else has it").end().await;
+    Arc::into_inner(app).expect("the last reference").end().await;
 }
 
 /// Each source's report of a pull, [`REPEATS`] times.

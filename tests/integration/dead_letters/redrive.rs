@@ -197,7 +197,7 @@ async fn what_dies_again_is_sent_back_once() {
     );
     assert!(
         bodies(&app, Source::RunAdvance).contains(&body),
-        "as it came, however often it was sent back"
+        "the body is unchanged after each redrive"
     );
     app.stop().await;
 }

@@ -198,7 +198,7 @@ impl TestApp {
 }
 
 /// Shows a refused call if the test fails, because the test itself may only see an endless wait.
-#[expect(clippy::print_stderr, reason = "what a failing test has to say")]
+#[expect(clippy::print_stderr, reason = "the output of a failing test")]
 fn tell(text: &str) {
     eprintln!("{text}");
 }
@@ -225,6 +225,6 @@ pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let bound = stretched(BOUND);
     match tokio::time::timeout(bound - BOUND, asking).await {
         Ok(answer) => answer,
-        Err(_elapsed) => panic!("waited {bound:?} in vain until {what}"),
+        Err(_elapsed) => panic!("timed out after {bound:?} while waiting until {what}"),
     }
 }

@@ -29,7 +29,7 @@ impl Canaries {
 
     pub(super) fn add(&mut self, name: &'static str, value: impl Into<String>) {
         let value = value.into();
-        assert!(value.len() >= 6, "{name} is too short to be told from chance");
+        assert!(value.len() >= 6, "{name} is so short that it may occur by chance");
         self.0.push((name, value));
     }
 
@@ -42,7 +42,7 @@ impl Canaries {
     }
 
     pub(super) fn assert_absent(&self, place: &str, texts: &[String]) {
-        assert!(!texts.is_empty(), "{place}: nothing was looked at");
+        assert!(!texts.is_empty(), "{place}: there was nothing to search");
         if let Some((name, text)) = self.find(texts) {
             panic!("{name} in {place}: {text}");
         }

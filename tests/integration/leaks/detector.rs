@@ -36,7 +36,7 @@ async fn a_line_that_leaks_is_found() {
     .await;
     let ping = json!({ "ping": "p", "meta": { "type": "ping" } });
     assert_eq!(app.send_signed(&ping).await, 200);
-    let log = until("a function has told a metric", async || {
+    let log = until("a function has logged a metric", async || {
         let log = app.log();
         log.iter().any(|line| line.contains("_aws")).then_some(log)
     })

@@ -124,12 +124,12 @@ impl Document {
                 let items = value.as_array().map(|items| items.iter().enumerate());
                 let misfit = |(index, item)| self.misfit(&schema["items"], item, &format!("{place}/{index}"));
                 items.map_or_else(
-                    || Some(format!("{place} is no array")),
+                    || Some(format!("{place} is not an array")),
                     |mut items| items.find_map(misfit),
                 )
             }
-            Some("string") => (!value.is_string()).then(|| format!("{place} is no text")),
-            Some("integer") => (!value.is_i64()).then(|| format!("{place} is no whole number")),
+            Some("string") => (!value.is_string()).then(|| format!("{place} is not a text")),
+            Some("integer") => (!value.is_i64()).then(|| format!("{place} is not a whole number")),
             Some("boolean") => (!value.is_boolean()).then(|| format!("{place} is neither true nor false")),
             _ => None,
         }
@@ -137,7 +137,7 @@ impl Document {
 
     fn object_misfit(&self, schema: &Value, value: &Value, place: &str) -> Option<String> {
         let Some(fields) = value.as_object() else {
-            return Some(format!("{place} is no object"));
+            return Some(format!("{place} is not an object"));
         };
         let required = schema["required"]
             .as_array()

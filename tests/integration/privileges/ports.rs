@@ -105,7 +105,7 @@ const NEVER: [(&str, &str, &str); 2] = [
     (
         "record-fetch",
         "PutItem REQUEST PATIENT",
-        "what comes of a transfer neither binds a request nor takes a lock",
+        "the end of a transfer neither binds a request nor takes a lock",
     ),
     (
         "webhook-process",

@@ -215,7 +215,7 @@ async fn what_is_no_record_is_not_kept() {
     assert_eq!(
         app.objects().await,
         kept,
-        "something that is no record is in the bucket"
+        "the bucket holds an object that is not a record"
     );
 
     // The next request succeeds.

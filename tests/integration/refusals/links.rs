@@ -37,7 +37,10 @@ async fn sixth_refused_link_of_an_hour_is_refused_without_a_look() {
 
     let answer = probe.link().await;
     refused(&answer, 409, "patient_link_refused", "contact_support");
-    assert_eq!(answer.body, bodies[0], "the answer tells that nothing was looked at");
+    assert_eq!(
+        answer.body, bodies[0],
+        "the answer reveals that no patient was searched"
+    );
     let wait = retry_after(&answer);
     assert!((3_000..=3_601).contains(&wait), "{wait}");
     assert_eq!(app.snapshot().await, before);

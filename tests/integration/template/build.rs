@@ -28,7 +28,7 @@ fn every_function_is_built_by_the_makefile_for_its_processor() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "says why it looks at nothing")]
+#[expect(clippy::print_stderr, reason = "a skipped test prints its reason")]
 fn the_makefile_builds_each_function_for_each_processor() {
     if Command::new("make").arg("--version").output().is_err() {
         eprintln!("skipped: make is missing");

@@ -108,7 +108,7 @@ async fn a_signed_event_counts_with_a_binary_content_type() {
     assert_eq!(
         calls(&app, Operation::ReadNetworkQuery),
         0,
-        "it was not the webhook that said so"
+        "the state came from a poll, not from the webhook"
     );
     end_after_pull(app, &nora, &run).await;
 }

@@ -118,7 +118,7 @@ fn failed(output: &Output) -> String {
     names.sort();
     names.dedup();
     if names.is_empty() {
-        return "a test process that ended".to_owned();
+        return "a test process that ended early".to_owned();
     }
     let more = names.len().saturating_sub(3);
     let shown = names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");

@@ -137,7 +137,7 @@ async fn play(sandbox: &Sandbox, options: BurstOptions) -> Result<BurstReport, S
         let asked = waiting.len();
         waiting = round(waiting, options, slots, &mut report).await;
         if waiting.len() == asked {
-            report.breaches.push(format!("none of {asked} got through"));
+            report.breaches.push(format!("none of {asked} persons was accepted"));
             break;
         }
     }
@@ -146,9 +146,10 @@ async fn play(sandbox: &Sandbox, options: BurstOptions) -> Result<BurstReport, S
     report.starts = stats.calls(Operation::StartNetworkQuery);
     report.limited = stats.limited();
     if stats.too_many_requests() > 0 {
-        report
-            .breaches
-            .push(format!("{} calls met upstream's limits", stats.too_many_requests()));
+        report.breaches.push(format!(
+            "Metriport's limits refused {} calls",
+            stats.too_many_requests()
+        ));
     }
     let completed: usize = report.rounds.iter().map(|round| round.completed).sum();
     if usize::try_from(report.starts).is_ok_and(|starts| starts != completed) {
@@ -190,7 +191,7 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
                 round.retry_after_secs = round.retry_after_secs.max(retry_after_secs);
                 refused.push((clock::now().plus(Duration::from_secs(retry_after_secs)), member));
             }
-            Ok((Asked::Unanswered, _)) => report.breaches.push("a pull got no answer".to_owned()),
+            Ok((Asked::Unanswered, _)) => report.breaches.push("a request for a pull got no answer".to_owned()),
             Ok((Asked::Otherwise(what), _)) => report.breaches.push(what),
             Err(error) => report.breaches.push(error.to_string()),
         }
@@ -212,7 +213,7 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
             other => {
                 report
                     .breaches
-                    .push(format!("asked again after Retry-After: {other:?}"));
+                    .push(format!("a request after Retry-After was not accepted: {other:?}"));
                 refused.push((again_at, member));
             }
         }
@@ -222,7 +223,7 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
     for (status, count) in endings(accepted, patience).await {
         match status.as_str() {
             "completed" => round.completed = count,
-            other => report.breaches.push(format!("{count} accepted pulls ended {other}")),
+            other => report.breaches.push(format!("{count} accepted pulls: {other}")),
         }
     }
     round.took = begun.elapsed();
@@ -241,7 +242,7 @@ fn crowded(starts: &[Time], options: BurstOptions) -> Option<String> {
     };
     let fullest = starts.iter().map(|start| within(*start)).max().unwrap_or(0);
     let usable = usize::try_from(options.query_limit * 9 / 10).unwrap_or(usize::MAX);
-    (fullest > usable).then(|| format!("{fullest} starts are planned for one window, {usable} may be"))
+    (fullest > usable).then(|| format!("{fullest} starts are planned for one window; at most {usable} are allowed"))
 }
 
 /// The endings of the accepted pulls, and their numbers.
@@ -259,14 +260,14 @@ async fn endings(mut open: Vec<(String, Member)>, patience: Duration) -> BTreeMa
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     if !open.is_empty() {
-        ended.insert("not at all".to_owned(), open.len());
+        ended.insert("not ended".to_owned(), open.len());
     }
     ended
 }
 
 fn table(options: &BurstOptions, report: &BurstReport) -> String {
     let head = format!(
-        "\n{} persons pull at once; Metriport takes {} starts a minute; time runs {} times faster.\n\n  \
+        "\n{} persons pull at once; Metriport allows {} starts a minute; time runs {} times faster.\n\n  \
          round   asked  accepted   slots  completed  refused  Retry-After      took",
         options.people, options.query_limit, options.time_scale
     );

@@ -165,7 +165,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Rotation(args) => chaos::rotation(&args).await,
             Command::Burst(args) => burst::command(&args).await,
             Command::Trial(args) => trial::command(&args).await,
-            Command::Function { name } => Err(format!("{name} runs in a process of its own")),
+            Command::Function { name } => Err(format!("{name} runs in its own process")),
         }
     })
 }

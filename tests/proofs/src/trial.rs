@@ -78,7 +78,7 @@ pub(crate) async fn command(args: &TrialArgs) -> Result<(), String> {
     let open = findings.iter().filter(|finding| !finding.refused).count();
     match open {
         0 => Ok(()),
-        _ => Err(format!("{open} of {} findings are not refused", findings.len())),
+        _ => Err(format!("{open} of {} findings were not refused", findings.len())),
     }
 }
 

@@ -49,7 +49,7 @@ impl VerifiedPerson {
     /// Passes the page of an open challenge.
     pub(crate) async fn pass_page(&self, challenge: &str, page: &str) -> Result<QueryAsk, String> {
         let back = self.browser.pass(page).await.map_err(|error| error.to_string())?;
-        let session = back.session.ok_or("the challenge page gave no AAL2 session")?;
+        let session = back.session.ok_or("the challenge page returned no AAL2 session")?;
         let mut ask = QueryAsk::everything(challenge, &session);
         if let Some(sources) = ask.body.get_mut("sources") {
             *sources = json!({ "hie": { "enabled": true } });

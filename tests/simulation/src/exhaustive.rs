@@ -286,7 +286,7 @@ impl Explored {
             self.bounds, self.states, self.transitions, self.rested
         )];
         match &self.failure {
-            None => lines.push("no rule is broken, and everything comes to an end".to_owned()),
+            None => lines.push("no rule is broken, and everything ends".to_owned()),
             Some((violation, words)) => {
                 lines.push(format!("rule {} is broken: {}", violation.rule, violation.what));
                 lines.extend(words.iter().cloned());

@@ -29,7 +29,7 @@ pub(crate) fn bring_to_rest(world: &mut World, networks: Networks) -> Option<Vio
     while world.violation.is_none() && proceed(world, networks) {
         steps += 1;
         if steps > STEPS_MAX {
-            world.judge(broken(1, "it does not come to rest"));
+            world.judge(broken(1, "the world does not come to rest"));
         }
     }
     if world.violation.is_none() {

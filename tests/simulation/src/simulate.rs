@@ -81,12 +81,12 @@ pub const EVENTS: [&str; 49] = [
     "webhook arrives",
     "webhook arrives without metadata",
     "webhook dropped",
-    "webhook again",
+    "webhook delivered again",
     "identity page passed",
     "source ends",
     "consolidated query ends",
     "schedule ticks",
-    "clock runs on",
+    "clock moves to the next event",
     "clock jumps",
     "clock skewed",
     "crash",
@@ -100,9 +100,9 @@ pub const EVENTS: [&str; 49] = [
     "fault: identity refused",
     "fault: a source does not start",
     "person is beyond their share",
-    "person finds no place",
+    "person gets no place",
     "fourth record is refused",
-    "equal record is asked for",
+    "equal record is requested",
     "run accepted",
     "run expired by the clock",
     "run: start claimed",
@@ -231,7 +231,7 @@ impl Failure {
         let mut lines = vec![
             format!("rule {rule} is broken: {what}"),
             format!(
-                "seed {seed}; {} of {} steps are needed, and then everything that happens by itself:",
+                "seed {seed}; {} of {} steps are needed, followed by everything that needs no choice:",
                 self.needed, self.drawn
             ),
         ];

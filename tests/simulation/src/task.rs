@@ -48,7 +48,7 @@ pub(crate) fn proceed(
             Poll::Ready(outcome) => Progress::Done(outcome),
             Poll::Pending => match io.pending() {
                 Some(op) => Progress::Next(op),
-                None => unreachable!("a function waits for nothing"),
+                None => unreachable!("a function waits without an operation"),
             },
         }
     };

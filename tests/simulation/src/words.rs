@@ -56,13 +56,13 @@ pub(crate) fn job(job: &Job) -> String {
         Job::Pull { person, run, presented } => {
             let (challenge, session) = (presented.challenge.as_str(), presented.session.as_str());
             let (run, status) = (run_name(*run), presented.status);
-            format!("person {person} asks for {run} with {challenge}, {session}, {status}")
+            format!("person {person} requests {run} with {challenge}, {session}, {status}")
         }
         Job::AskRecord {
             person,
             record,
             variant,
-        } => format!("person {person} asks for {}, filters {variant}", record_name(*record)),
+        } => format!("person {person} requests {}, filters {variant}", record_name(*record)),
         Job::Reconcile => "a tick".to_owned(),
     }
 }
@@ -104,8 +104,8 @@ fn write(write: &Write) -> String {
             Some(event) => format!("{key}: {event:?}"),
             None => format!("{key}: accepted"),
         },
-        (Effect::Delete, _) => format!("no more {key}"),
-        (Effect::Check, _) => format!("if {key} is as read"),
+        (Effect::Delete, _) => format!("delete {key}"),
+        (Effect::Check, _) => format!("check that {key} is unchanged"),
         (Effect::Put(_), _) => key,
     }
 }
@@ -117,11 +117,11 @@ pub(crate) fn op(op: &Op, fault: Option<Fault>) -> String {
             let writes: Vec<String> = writes.iter().map(write).collect();
             format!("writes {}", writes.join("; "))
         }
-        Op::Overdue(_) => "reads what is overdue".to_owned(),
+        Op::Overdue(_) => "reads overdue work".to_owned(),
         Op::Send(message, delay) => format!("sends {}, seen after {} s", body(message), delay.as_secs()),
         Op::Upstream(of) => format!("calls upstream: {}", call(of)),
-        Op::Turn(_) => "asks for its turn".to_owned(),
-        Op::Share(share) => format!("asks for the share of person {}: {:?}", person(&share.owner), share.ask),
+        Op::Turn(_) => "requests its turn".to_owned(),
+        Op::Share(share) => format!("requests the share of person {}: {:?}", person(&share.owner), share.ask),
         Op::Follow(_) => "follows the link".to_owned(),
     };
     match fault {
@@ -138,9 +138,9 @@ fn call(call: &Call) -> String {
         Call::OpenSession(patient, _) => format!("open an identity session for {}", patient.as_str()),
         Call::OpenChallenge(_) => "open a challenge".to_owned(),
         Call::StartQuery(start) => format!("start the network query of {}", run_name(start.run)),
-        Call::ReadQuery(request) => format!("status of {request}"),
+        Call::ReadQuery(request) => format!("read the status of {request}"),
         Call::StartConsolidated(record, ..) => format!("start the consolidated query of {}", record_name(*record)),
-        Call::WebhookStatus => "which deliveries failed".to_owned(),
+        Call::WebhookStatus => "read which deliveries failed".to_owned(),
         Call::RetryWebhooks => "send failed deliveries again".to_owned(),
     }
 }
@@ -158,7 +158,7 @@ pub(crate) fn fate(fate: Fate, event: &WebhookEvent) -> String {
         Fate::Arrives => format!("webhook {event} arrives"),
         Fate::ArrivesBare => format!("webhook {event} arrives without metadata"),
         Fate::Dropped => format!("webhook {event} does not arrive"),
-        Fate::Again => format!("webhook {event} arrives once more"),
+        Fate::Again => format!("webhook {event} arrives again"),
     }
 }
 

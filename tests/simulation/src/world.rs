@@ -121,7 +121,7 @@ impl World {
                 self.spawn(Job::Reconcile, None)
             }
             Choice::WaitForNext => self.next_due().is_some_and(|next| {
-                self.count("clock runs on");
+                self.count("clock moves to the next event");
                 self.move_clock(next)
             }),
             Choice::Jump(seconds) => {

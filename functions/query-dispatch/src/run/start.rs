@@ -50,7 +50,7 @@ pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time
     if event == rejected
         && let Err(error) = reject_identity(io, owner, &held.proofed_identity, now).await
     {
-        tracing::error!(run = %run.id, context = %error, "the identity that upstream rejects still counts");
+        tracing::error!(run = %run.id, context = %error, "the rejected identity could not be stored as rejected");
     }
     record_event(io, owner, &claimed, Some(&slot), &event, now).await
 }
@@ -103,8 +103,8 @@ fn call(stage: &str, run: &Run, held: &Held) -> Result<IasStart, Error> {
         patient: run.patient.clone(),
         proofed_identity: held.proofed_identity.clone(),
         aal2_session: held.session.clone(),
-        sources: RequestedSources::new(run.sources.kinds()).ok_or(Error::Internal("a run without sources"))?,
-        metadata: metadata.map_err(|_malformed| Error::Internal("metadata of a run"))?,
+        sources: RequestedSources::new(run.sources.kinds()).ok_or(Error::Internal("a pull has no sources"))?,
+        metadata: metadata.map_err(|_malformed| Error::Internal("invalid metadata of a pull"))?,
     })
 }
 

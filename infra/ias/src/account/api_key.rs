@@ -40,22 +40,22 @@ pub(super) async fn store(args: &StoreApiKeyArgs) -> Result<(), String> {
         match compared(place, (&key, &account), &secrets).await? {
             Present::None => {}
             Present::Same => {
-                say("Metriport takes the API key, and it is stored already: nothing to do.");
+                say("Metriport accepts the API key, and it is already stored: nothing to do.");
                 return Ok(());
             }
             Present::SameAccount => {
-                return Err("another API key is stored: `ias account rotate api-key` changes it".to_owned());
+                return Err("another API key is stored: `ias account rotate api-key` replaces it".to_owned());
             }
             Present::OtherAccount => return Err(OTHER_ACCOUNT.to_owned()),
         }
     }
     secrets.store(Kept::ApiKey, &key).await?;
-    say("Metriport takes the API key; it is stored.");
+    say("Metriport accepts the API key; it is stored.");
     Ok(())
 }
 
-pub(super) const OTHER_ACCOUNT: &str = "an API key of another account is stored, with which this stack's patients were \
-                                        made; `store-api-key --replace` stores this one all the same";
+pub(super) const OTHER_ACCOUNT: &str = "the stored API key belongs to another account, and this stack's patients are \
+                                        there; `store-api-key --replace` stores the new key nevertheless";
 
 /// Checks a key with Metriport and compares it with the stored key.
 pub(super) async fn present(place: &Place, key: &SecretString, secrets: &StackSecrets) -> Result<Present, String> {

@@ -75,7 +75,7 @@ pub(crate) fn read_secret_file(path: &Path) -> Result<SecretString, String> {
     };
     read.map_err(|error| format!("{}: {error}", path.display()))?;
     match text.trim() {
-        "" => Err(format!("{}: there is nothing in it", path.display())),
+        "" => Err(format!("{}: the file is empty", path.display())),
         secret => Ok(secret.into()),
     }
 }
@@ -99,8 +99,10 @@ pub fn client(base_url: &Url, api_key: SecretString) -> Result<Client, String> {
 /// Describes a failed call, with a hint at the likely cause.
 pub(super) fn told(error: &UpstreamError) -> String {
     match error.kind() {
-        UpstreamErrorKind::Auth => format!("{error}: Metriport does not take this API key (is it of this stage?)"),
-        UpstreamErrorKind::Connect => format!("{error}: no connection from here (is METRIPORT_BASE_URL right?)"),
+        UpstreamErrorKind::Auth => {
+            format!("{error}: Metriport does not accept this API key (is it a key for METRIPORT_BASE_URL?)")
+        }
+        UpstreamErrorKind::Connect => format!("{error}: no connection (is METRIPORT_BASE_URL right?)"),
         _ => error.to_string(),
     }
 }
@@ -117,7 +119,7 @@ mod tests {
         let read = read_secret_file(file.path()).unwrap();
         assert_eq!(read.expose_secret(), "c2VjcmV0");
         std::fs::write(file.path(), "\n").unwrap();
-        assert!(read_secret_file(file.path()).unwrap_err().contains("nothing in it"));
+        assert!(read_secret_file(file.path()).unwrap_err().contains("is empty"));
         assert!(read_secret_file(Path::new("no/such/file")).is_err());
     }
 }

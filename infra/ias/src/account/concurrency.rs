@@ -5,12 +5,12 @@ const LEFT_MIN: u64 = 4;
 
 /// Fails if all event sources together leave fewer than `LEFT_MIN` of the account's unreserved executions.
 pub(super) fn check(unreserved: u64, queues: u64) -> Result<String, String> {
-    let figures = format!("{unreserved} unreserved, of which queues may take {queues}");
+    let figures = format!("{unreserved} unreserved, {queues} for queues");
     match unreserved.checked_sub(queues) {
-        Some(left) if left >= LEFT_MIN => Ok(format!("{figures} and leave {left}")),
+        Some(left) if left >= LEFT_MIN => Ok(format!("{figures}, {left} left")),
         _ => Err(format!(
-            "{figures}: fewer than {LEFT_MIN} are left for people and webhooks. Ask for a higher quota (Service Quotas, AWS \
-             Lambda, \"Concurrent executions\"), or deploy with a lower concurrency of the queues"
+            "{figures}: fewer than {LEFT_MIN} are left for callers and webhooks. Request a higher quota (Service \
+             Quotas, AWS Lambda, \"Concurrent executions\"), or deploy with a lower concurrency of the queues"
         )),
     }
 }
@@ -21,10 +21,7 @@ mod tests {
 
     #[test]
     fn what_the_queues_may_take_must_leave_something_for_people() {
-        assert_eq!(
-            check(1000, 25).unwrap(),
-            "1000 unreserved, of which queues may take 25 and leave 975"
-        );
+        assert_eq!(check(1000, 25).unwrap(), "1000 unreserved, 25 for queues, 975 left");
         assert!(check(10, 6).is_ok());
         for (unreserved, queues) in [(10, 7), (10, 25), (0, 0)] {
             assert!(

@@ -71,7 +71,7 @@ fn connect(args: &ListArgs) -> Result<Client, String> {
 async fn list(account: &Client) -> Result<(), String> {
     let facilities = account.list_facilities().await.map_err(|error| told(&error))?;
     if facilities.is_empty() {
-        say("The account has no facility: `ias account facility create` makes one.");
+        say("The account has no facility: `ias account facility create` creates one.");
     }
     facilities.iter().for_each(|facility| say_line(&line(facility)));
     Ok(())
@@ -82,11 +82,11 @@ async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
     if let Some(facility) = named(&present, &args.name)? {
         if facility.npi.as_deref() != Some(args.npi.as_str()) {
             return Err(format!(
-                "there is a facility of that name with another NPI: {}",
+                "a facility of that name exists with another NPI: {}",
                 line(facility)
             ));
         }
-        say_line(&format!("There is a facility of that name already: {}", line(facility)));
+        say_line(&format!("A facility of that name already exists: {}", line(facility)));
         return Ok(());
     }
     let new = NewFacility {
@@ -106,11 +106,11 @@ async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
         .await
         .map_err(|error| match error.kind() {
             UpstreamErrorKind::BadRequest => {
-                format!("{}: is the address a real one, with its state and zip?", told(&error))
+                format!("{}: is the address real, with its own state and zip?", told(&error))
             }
             _ => told(&error),
         })?;
-    say_line(&format!("Made a facility: {}", line(&made)));
+    say_line(&format!("Created a facility: {}", line(&made)));
     Ok(())
 }
 
@@ -119,14 +119,14 @@ fn named<'f>(facilities: &'f [Facility], name: &str) -> Result<Option<&'f Facili
     let mut of_name = facilities.iter().filter(|facility| facility.name.trim() == name.trim());
     match (of_name.next(), of_name.next()) {
         (found, None) => Ok(found),
-        (_, Some(_)) => Err("there is more than one facility of that name: take the id of one of them".to_owned()),
+        (_, Some(_)) => Err("several facilities have that name: choose one by its id".to_owned()),
     }
 }
 
 fn line(facility: &Facility) -> String {
     let Facility { id, name, npi, active } = facility;
     let npi = npi.as_deref().unwrap_or("-");
-    let inactive = if *active { "" } else { " (not in use)" };
+    let inactive = if *active { "" } else { " (inactive)" };
     format!("FacilityId={}  NPI {npi}  {name}{inactive}", id.as_str())
 }
 

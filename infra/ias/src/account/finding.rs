@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn lines_of_all_marks_are_aligned() {
-        let bad = Finding::of("API key", Err("holds nothing yet".to_owned()));
-        assert_eq!(bad.line(), "BAD  API key          holds nothing yet");
+        let bad = Finding::of("API key", Err("has no value yet".to_owned()));
+        assert_eq!(bad.line(), "BAD  API key          has no value yet");
         let good = Finding::of("API key", Ok("stored".to_owned()));
         assert_eq!(good.line(), "ok   API key          stored");
         assert_eq!(

@@ -34,8 +34,8 @@ pub(super) async fn check(issuer: &str) -> Result<String, String> {
     let named = document.get("issuer").and_then(Value::as_str).unwrap_or_default();
     if named != issuer {
         return Err(format!(
-            "{discovery} names the issuer `{named}`, and not `{issuer}`: letter by letter they must be alike, a slash at \
-             the end included. JwtIssuer is what the document names, and what the tokens' iss claim holds"
+            "{discovery} names the issuer `{named}`, not `{issuer}`: both must be identical, including a slash at the \
+             end. JwtIssuer must be the document's issuer, which is also the tokens' iss claim"
         ));
     }
     let keys = document.get("jwks_uri").and_then(Value::as_str);
@@ -44,8 +44,8 @@ pub(super) async fn check(issuer: &str) -> Result<String, String> {
     let found = found.get("keys").and_then(Value::as_array);
     let rsa = |key: &&Value| key.get("kty").and_then(Value::as_str) == Some("RSA");
     match found.into_iter().flatten().filter(rsa).count() {
-        0 => Err(format!("{keys} has no RSA key, and API Gateway takes no other")),
-        count => Ok(format!("{issuer} can be read and names itself so; {count} RSA keys")),
+        0 => Err(format!("{keys} has no RSA key, the only kind that API Gateway accepts")),
+        count => Ok(format!("{issuer} can be read and its name matches; {count} RSA keys")),
     }
 }
 
@@ -62,7 +62,7 @@ async fn read(address: &str) -> Result<Value, String> {
         200 => answer
             .json()
             .await
-            .map_err(|_not_json| format!("{address} holds no JSON")),
+            .map_err(|_not_json| format!("{address} is not JSON")),
         status => Err(format!("{address} answered {status}")),
     }
 }

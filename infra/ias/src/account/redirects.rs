@@ -23,10 +23,10 @@ pub(super) fn redirects(args: &RedirectsArgs) -> Result<(), String> {
     if !problems.is_empty() {
         return Err(problems.join("\n       "));
     }
-    say("Metriport has no call for this list. Have these registered, letter by letter, in its dashboard or by");
+    say("Metriport's API cannot change this list. Enter exactly these URLs in its dashboard, or write to");
     say("support@metriport.com, for identity sessions and AAL2 challenges:\n");
     args.urls.iter().for_each(|url| say(&format!("  {url}")));
-    say("\nand give the stack the same list:\n");
+    say("\nGive the stack the same list:\n");
     say(&format!("  RedirectAllowlist={}", args.urls.join(",")));
     Ok(())
 }
@@ -34,14 +34,16 @@ pub(super) fn redirects(args: &RedirectsArgs) -> Result<(), String> {
 /// The reason why a URL cannot be on the list, if there is one.
 fn problem(url: &str) -> Option<&'static str> {
     if !url.starts_with("https://") {
-        return Some("not https, or not written so");
+        return Some("it must begin with https://");
     }
     if url.contains([',', ' ']) {
-        return Some("with a comma or a space in it, which separate the URLs of the list");
+        return Some("it has a comma or a space, which separate the URLs of the list");
     }
     match RedirectUrl::parse(url) {
         Ok(_) => None,
-        Err(_not_plain) => Some("not a URL without credentials, query and fragment: parameters are appended to it"),
+        Err(_not_plain) => {
+            Some("it must be a URL without credentials, query or fragment, because Metriport appends parameters")
+        }
     }
 }
 

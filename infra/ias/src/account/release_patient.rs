@@ -52,13 +52,13 @@ pub(super) async fn release_patient(args: &ReleasePatientArgs) -> Result<(), Str
     let now = clock::now();
     if let Some(until) = linked.open_until.filter(|until| now < *until) {
         return Err(format!(
-            "a pull of the patient is open, until {until} at the latest: wait for its end"
+            "a pull of the patient is open and ends by {until}: wait for its end"
         ));
     }
     let (patient, owner) = (args.patient.as_str(), linked.owner.as_str());
     if !args.confirm {
         say_line(&format!("The patient {patient} is linked to the person {owner}."));
-        say("Nothing was changed. With --confirm the patient is released: no person is linked to it then.");
+        say("Nothing was changed. With --confirm, the command removes this link.");
         return Ok(());
     }
     let released = table
@@ -97,22 +97,25 @@ async fn check_upstream(account: &Client, patient: &PatientId, slot: &PatientSlo
     match known.verify(&link.external_id) {
         Err(_another) => Ok(()),
         Ok(_) => Err(String::from(
-            "Metriport still knows the patient by the external id of this person, whose next request would link it again: \
-             first delete the patient there, or give it the external id of the person whose it is",
+            "the patient at Metriport still has the external id of this person, whose next request would link it \
+             again: first delete the patient there, or set the external id of the right person",
         )),
     }
 }
 
 fn reason(error: &StoreError) -> String {
     let conditions = [
-        (Condition::PatientAsRead, "the person's link has changed meanwhile"),
-        (Condition::PatientOurs, "the patient is no longer this person's"),
+        (Condition::PatientAsRead, "the person's link changed during the command"),
+        (Condition::PatientOurs, "the patient is no longer linked to this person"),
         (Condition::NoOpenRun, "a pull of the patient is open"),
-        (Condition::NoOpenConsolidated, "a record of the patient is being made"),
+        (
+            Condition::NoOpenConsolidated,
+            "a consolidated query of the patient is open",
+        ),
     ];
     let lacking = conditions.iter().find(|(condition, _)| error.lacks(*condition));
     match lacking {
-        Some((_, reason)) => format!("nothing was released: {reason}"),
+        Some((_, reason)) => format!("the patient was not released: {reason}"),
         None => error.to_string(),
     }
 }
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn condition_that_does_not_hold_is_named() {
         let lacking = StoreError::Conflict(vec![Condition::NoOpenConsolidated]);
-        assert!(reason(&lacking).ends_with("a record of the patient is being made"));
+        assert!(reason(&lacking).ends_with("a consolidated query of the patient is open"));
         assert!(reason(&StoreError::Unavailable("x".to_owned())).contains("unavailable"));
     }
 }

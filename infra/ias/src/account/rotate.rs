@@ -74,7 +74,7 @@ async fn webhook_key(args: &WebhookKeyArgs) -> Result<(), String> {
     let account = args.place.client(&secrets).await?;
     let settings = account.read_settings().await.map_err(|error| told(&error))?;
     let url = settings.webhook_url.and_then(|url| Url::parse(&url).ok());
-    let url = url.ok_or("no webhook is registered: `ias account register-webhook` does that")?;
+    let url = url.ok_or("no webhook is registered: run `ias account register-webhook`")?;
     if args.clear_and_set {
         // Read first, so that unusable stored keys are found before anything changes at Metriport.
         stored(&secrets).await?;
@@ -87,12 +87,12 @@ async fn webhook_key(args: &WebhookKeyArgs) -> Result<(), String> {
     let window = Duration::from_secs(args.window_mins * 60);
     match rotate_webhook_key(&account, &secrets, window, clock::now()).await? {
         Rotated::Unchanged => {
-            say("The stored webhook key is the one that Metriport signs with: nothing to do.");
-            say("For a new one: Metriport's dashboard, Webhooks, and then this command again.");
+            say("Metriport signs with the stored webhook key: nothing to do.");
+            say("To rotate it, make a new key in Metriport's dashboard (Webhooks), and run this command again.");
             return Ok(());
         }
         Rotated::Stored(until) => say(&format!(
-            "Stored the new webhook key; the one before counts until {until}."
+            "Stored the new webhook key; the previous key is accepted until {until}."
         )),
     }
     let status = confirm(&account, &url).await?;
@@ -143,7 +143,7 @@ pub async fn clear_and_set(account: &Client, url: &Url) -> Result<(), String> {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     Err(format!(
-        "the webhook URL may be cleared, and could not be set again ({last}): `ias account register-webhook --url {}`",
+        "the webhook URL could not be set again and may be empty ({last}): run `ias account register-webhook --url {}`",
         shown(url.as_str())
     ))
 }
@@ -152,13 +152,13 @@ async fn another_api_key(args: &ApiKeyArgs) -> Result<(), String> {
     let (place, key, secrets) = (&args.place, args.key.required()?, args.place.secrets()?);
     match api_key::present(place, &key, &secrets).await? {
         Present::Same => {
-            say("This API key is stored already: nothing to do.");
+            say("This API key is already stored: nothing to do.");
             return Ok(());
         }
         Present::OtherAccount => return Err(OTHER_ACCOUNT.to_owned()),
         Present::None | Present::SameAccount => secrets.store(Kept::ApiKey, &key).await?,
     }
-    say("Metriport takes the new API key; it is stored.");
-    say("Now revoke the old one in Metriport's dashboard: each process takes the new one when the old one is refused.");
+    say("Metriport accepts the new API key; it is stored.");
+    say("Now revoke the old key in Metriport's dashboard. A process reads the new key when the old one is refused.");
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(crate) async fn check(base: &str, segment: Option<&Segment>) -> Result<Strin
         problems.extend(problem(&route, found));
     }
     match problems.is_empty() {
-        true => Ok(format!("all {count} routes are there, and ask for a token")),
+        true => Ok(format!("all {count} routes exist and refuse calls without a token")),
         false => Err(format!("{}{}", problems.join(", "), way_on(&problems))),
     }
 }
@@ -75,7 +75,7 @@ fn problem(route: &Route, found: Found) -> Option<String> {
     let said = match found {
         Found::Closed => return None,
         Found::Missing => "is missing".to_owned(),
-        Found::Unguarded => "asks for no token".to_owned(),
+        Found::Unguarded => "requires no token".to_owned(),
         Found::Other(status) => format!("answered {status}"),
     };
     Some(format!("{} {} {said}", route.method, route.path))
@@ -83,7 +83,7 @@ fn problem(route: &Route, found: Found) -> Option<String> {
 
 fn way_on(problems: &[String]) -> &'static str {
     match problems.iter().any(|problem| problem.ends_with("is missing")) {
-        true => ". API Gateway could not read the issuer: `ias account check-issuer`, then deploy again",
+        true => ". API Gateway could not read the issuer: run `ias account check-issuer`, then deploy again",
         false => "",
     }
 }

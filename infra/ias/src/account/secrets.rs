@@ -113,7 +113,9 @@ impl StackSecrets {
         match (found.pop(), found.is_empty()) {
             (Some(entry), true) => Ok(entry),
             (Some(_), false) => Err(format!("there is more than one {what}")),
-            (None, _) => Err(format!("there is no {what}: are its name and the region right?")),
+            (None, _) => Err(format!(
+                "there is no {what}: are the stack's name and the region right?"
+            )),
         }
     }
 

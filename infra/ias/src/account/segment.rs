@@ -52,7 +52,7 @@ fn joined(url: &str, segment: Option<&str>) -> Result<String, String> {
     };
     let base = url
         .strip_suffix(WEBHOOK_PATH)
-        .ok_or_else(|| format!("--url must end with {WEBHOOK_PATH} where {SEGMENT} is set"))?;
+        .ok_or_else(|| format!("--url must end with {WEBHOOK_PATH} if {SEGMENT} is set"))?;
     Ok(format!("{base}/{}{WEBHOOK_PATH}", segment.trim()))
 }
 

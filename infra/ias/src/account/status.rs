@@ -47,7 +47,7 @@ pub(super) async fn status(args: &StatusArgs) -> Result<(), String> {
     findings.iter().for_each(|finding| say_line(&finding.line()));
     match findings.iter().filter(|finding| finding.mark == Mark::Bad).count() {
         0 => Ok(()),
-        bad => Err(format!("{bad} of {} are not as they should be", findings.len())),
+        bad => Err(format!("{bad} of {} checks failed", findings.len())),
     }
 }
 
@@ -92,11 +92,11 @@ fn demographics(accepts_unbound: Result<Option<bool>, String>) -> Finding {
         Ok(Some(false)) => Finding::of(ABOUT, Ok("bound to claims of the tokens".to_owned())),
         Ok(Some(true)) => Finding::warning(
             ABOUT,
-            "unbound: a caller can enter another person's; set DemographicsClaims",
+            "unbound: a caller can send another person's demographics; set DemographicsClaims",
         ),
         Ok(None) => Finding::warning(
             ABOUT,
-            "the stack does not say whether they are bound: deploy the present template",
+            "unknown: the stack's template is too old; deploy the current one",
         ),
         Err(error) => Finding::of(ABOUT, Err(error)),
     }
@@ -107,7 +107,7 @@ async fn api(api: Option<&Url>, registered: Option<&Url>) -> Result<String, Stri
     let base = api
         .map(|api| api.as_str().trim_end_matches('/').to_owned())
         .or_else(|| registered.and_then(base_of_webhook))
-        .ok_or("not looked at: give --api URL")?;
+        .ok_or("not checked: give --api URL")?;
     let segment = registered.and_then(|url| Segment::between(&base, url.as_str()));
     routes::check(&base, segment.as_ref()).await
 }
@@ -138,7 +138,7 @@ async fn registration(
         "Metriport",
         settings
             .as_ref()
-            .map(|_| "takes the API key".to_owned())
+            .map(|_| "accepts the API key".to_owned())
             .map_err(Clone::clone),
     ));
     let (account, settings) = (account.ok()?, settings.ok()?);
@@ -152,9 +152,9 @@ async fn registration(
 fn told_of(keys: &WebhookKeys, now: Time) -> String {
     match keys.previous() {
         PreviousKey::None => "stored".to_owned(),
-        PreviousKey::Until(end) if now < end => format!("stored; the one before counts until {end}"),
-        PreviousKey::Until(end) => format!("stored; the one before counted until {end}"),
-        PreviousKey::WithoutEnd => "stored; the one before has no end and does not count".to_owned(),
+        PreviousKey::Until(end) if now < end => format!("stored; the previous key is accepted until {end}"),
+        PreviousKey::Until(end) => format!("stored; the previous key was accepted until {end}"),
+        PreviousKey::WithoutEnd => "stored; the previous key has no previousUntil and is not accepted".to_owned(),
     }
 }
 
@@ -168,11 +168,11 @@ fn ours(settings: &Settings, api: Option<&Url>) -> Result<String, String> {
     let registered = settings
         .webhook_url
         .as_deref()
-        .ok_or("none is registered: `ias account register-webhook`")?;
+        .ok_or("none is registered: run `ias account register-webhook`")?;
     let base = api.map(|api| api.as_str().trim_end_matches('/'));
     match base {
         Some(base) if Segment::between(base, registered).is_none() => Err(format!(
-            "{} is registered, and not {base}{WEBHOOK_PATH}",
+            "{} is registered instead of {base}{WEBHOOK_PATH}",
             shown(registered)
         )),
         _ => Ok(shown(registered)),
@@ -181,21 +181,21 @@ fn ours(settings: &Settings, api: Option<&Url>) -> Result<String, String> {
 
 fn same_key(settings: &Settings, keys: Option<&WebhookKeys>) -> Result<String, String> {
     match (&settings.webhook_key, keys) {
-        (Some(key), Some(keys)) if keys.is_current(key) => Ok("Metriport signs with the stored one".to_owned()),
-        (Some(_), Some(_)) => Err("Metriport signs with another one: `ias account rotate webhook-key`".to_owned()),
-        (None, _) => Err("Metriport has none: `ias account register-webhook`".to_owned()),
-        (Some(_), None) => Err("none is stored to compare with".to_owned()),
+        (Some(key), Some(keys)) if keys.is_current(key) => Ok("Metriport signs with the stored key".to_owned()),
+        (Some(_), Some(_)) => Err("Metriport signs with another key: run `ias account rotate webhook-key`".to_owned()),
+        (None, _) => Err("Metriport has no key: run `ias account register-webhook`".to_owned()),
+        (Some(_), None) => Err("no key is stored to compare with".to_owned()),
     }
 }
 
 async fn deliveries(account: &Client) -> Result<String, String> {
     let status = account.webhook_status().await.map_err(|error| told(&error))?;
     let status = status.ok_or("Metriport has no webhook settings")?;
-    let counts = format!("{} under way, {} failed", status.processing, status.failed);
+    let counts = format!("{} in progress, {} failed", status.processing, status.failed);
     match status.enabled {
         Some(true) if status.failed == 0 => Ok(format!("enabled; {counts}")),
-        Some(true) => Ok(format!("enabled; {counts}, which `reconcile` has sent again")),
-        _ => Err(format!("the last one did not arrive; {counts}")),
+        Some(true) => Ok(format!("enabled; {counts}; `reconcile` requests their replay")),
+        _ => Err(format!("the last delivery failed; {counts}")),
     }
 }
 
@@ -213,8 +213,8 @@ async fn ping(url: &Url, keys: &WebhookKeys) -> Result<String, String> {
         .await
         .map_err(|error| error.to_string())?;
     match answer.status {
-        200 if answer.text("/pong") == word => Ok("answered, with the stored key".to_owned()),
-        401 => Err("refused: whoever listens there has another key, or has not read it yet (30 s)".to_owned()),
+        200 if answer.text("/pong") == word => Ok("answered with the stored key".to_owned()),
+        401 => Err("refused: the receiver has another key, or has not read the stored one yet (30 s)".to_owned()),
         status => Err(format!("answered {status}")),
     }
 }
@@ -283,8 +283,8 @@ mod tests {
         let now = Time::from_millis(5);
         let rotated = keys.rotated("j".into(), Time::from_millis(6));
         assert!(
-            told_of(&rotated, now).contains("counts until")
-                && told_of(&rotated, Time::from_millis(6)).contains("counted")
+            told_of(&rotated, now).contains("is accepted until")
+                && told_of(&rotated, Time::from_millis(6)).contains("was accepted")
         );
     }
 }

@@ -29,11 +29,9 @@ async fn find_name(client: &Client, stack: &str) -> Result<String, String> {
     }
     match (found.pop(), found.is_empty()) {
         (Some(name), true) => Ok(name),
-        (Some(_), false) => Err(format!(
-            "there is more than one table of the stack {stack}: give --table NAME"
-        )),
+        (Some(_), false) => Err(format!("the stack {stack} has more than one table: give --table NAME")),
         (None, _) => Err(format!(
-            "there is no table of the stack {stack}: are its name and the region right?"
+            "there is no table of the stack {stack}: are the stack's name and the region right?"
         )),
     }
 }

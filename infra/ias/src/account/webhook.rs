@@ -64,13 +64,13 @@ pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), S
     };
     say_line(&match plan {
         Plan::Register => format!("Registered {shown_url}."),
-        Plan::Confirm => format!("{shown_url} is registered already."),
-        Plan::Replace(old) => format!("Registered {shown_url} in the place of {}.", shown(&old)),
+        Plan::Confirm => format!("{shown_url} is already registered."),
+        Plan::Replace(old) => format!("Registered {shown_url} in place of {}.", shown(&old)),
     });
     // Stored before the ping, because the answer needs the key.
     say(match keep(&secrets, key).await? {
         true => "Stored the webhook key in the stack's secret.",
-        false => "The stack's secret holds the webhook key already.",
+        false => "The stack's secret already holds the webhook key.",
     });
     let status = confirm(&account, &url).await?;
     say("Metriport's ping was answered: the webhook is enabled.");
@@ -91,7 +91,7 @@ fn checked(text: &str, metriport: &Url) -> Result<Url, String> {
     }
     if !url.path().ends_with(WEBHOOK_PATH) {
         say(&format!(
-            "Note: the API takes webhooks at {WEBHOOK_PATH}; this URL must lead there."
+            "Note: the API receives webhooks at {WEBHOOK_PATH}; this URL must lead there."
         ));
     }
     Ok(url)
@@ -103,8 +103,8 @@ fn plan(present: Option<&str>, wanted: &Url, replace: bool) -> Result<Plan, Stri
         Some(present) if Url::parse(present).is_ok_and(|present| present == *wanted) => Ok(Plan::Confirm),
         Some(present) if replace => Ok(Plan::Replace(present.to_owned())),
         Some(present) => Err(format!(
-            "the account sends its webhooks to {}, and there is one URL for all of them: whoever listens there \
-             would hear no more. `--replace` does it; better is an account of its own for this stack",
+            "the account sends all its webhooks to {}, and that receiver would get none after a change. `--replace` \
+             changes the URL; a separate account for this stack is better",
             shown(present)
         )),
     }
@@ -114,7 +114,7 @@ async fn register(account: &Client, url: &Url) -> Result<SecretString, String> {
     let settings = account.set_webhook_url(url).await.map_err(|error| told(&error))?;
     settings
         .webhook_key
-        .ok_or_else(|| "Metriport gave no webhook key".to_owned())
+        .ok_or_else(|| "Metriport returned no webhook key".to_owned())
 }
 
 /// Stores the key as the only one, unless it is current already. Returns whether it stored the key.
@@ -146,16 +146,14 @@ pub(super) async fn confirm(account: &Client, url: &Url) -> Result<WebhookStatus
         }
     }
     Err(format!(
-        "Metriport got no right answer to its ping at {}: does the name lead to this stack, and does webhook-intake \
-         start? `ias account status` looks closer",
+        "Metriport got no correct answer to its ping at {}: does the name lead to this stack, and does \
+         webhook-intake start? `ias account status` shows more",
         shown(url.as_str())
     ))
 }
 
 pub(super) fn failed(count: u64) -> String {
-    format!(
-        "{count} deliveries have failed so far: `reconcile` has Metriport send them again, within a quarter of an hour."
-    )
+    format!("{count} deliveries have failed so far: `reconcile` requests their replay within a quarter of an hour.")
 }
 
 #[cfg(test)]

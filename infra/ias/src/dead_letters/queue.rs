@@ -225,7 +225,7 @@ impl LetterQueue {
         let deleted = call.set_receipt_handle(message.receipt_handle.clone()).send().await;
         deleted
             .map(drop)
-            .map_err(|error| failed("deleting what was sent back", &error))
+            .map_err(|error| failed("deleting a message that was sent back", &error))
     }
 
     async fn give_back(&self, receipts: Vec<String>) -> Result<(), String> {
@@ -240,7 +240,7 @@ impl LetterQueue {
         for batch in entries.chunks(usize::try_from(BATCH_MAX).unwrap_or(1)) {
             let call = self.client.change_message_visibility_batch().queue_url(&self.letters);
             let given_back = call.set_entries(Some(batch.to_vec())).send().await;
-            given_back.map_err(|error| failed("giving back what was looked at", &error))?;
+            given_back.map_err(|error| failed("releasing the checked messages", &error))?;
         }
         Ok(())
     }

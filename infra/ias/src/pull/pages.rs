@@ -87,7 +87,7 @@ impl Pages {
         };
         returned(&back, return_to)?;
         back.session
-            .ok_or_else(|| "the challenge page gave no AAL2 session".to_owned())
+            .ok_or_else(|| "the challenge page returned no AAL2 session".to_owned())
     }
 }
 
@@ -108,14 +108,14 @@ fn line() -> Result<String, String> {
 
 /// Parses the pasted address of the return. The error does not repeat it, because it holds a session.
 fn pasted(address: &str) -> Result<Return, String> {
-    let url = Url::parse(address).map_err(|_holds_a_session| "that is no address".to_owned())?;
+    let url = Url::parse(address).map_err(|_holds_a_session| "the pasted text is not a URL".to_owned())?;
     Ok(Return::of(&url))
 }
 
 fn returned(back: &Return, page: &str) -> Result<(), String> {
     let refused = back.status.as_deref().is_some_and(|status| status != "verified");
     if back.page != page || refused {
-        return Err("the hosted page did not send the person back as expected".to_owned());
+        return Err("the hosted page returned to another URL, or with a status other than verified".to_owned());
     }
     Ok(())
 }

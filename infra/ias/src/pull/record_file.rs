@@ -70,7 +70,7 @@ mod tests {
         let escaped = r#"{"resourceType":"Observation","i\u0064":"1"}"#;
         assert_eq!(
             refusal(escaped).unwrap(),
-            "FILE: entry 1 (counted from 0), Observation: a name with an escape at byte 32 of the resource; the \
+            "FILE: entry 1 (counted from 0), Observation: name with an escape at byte 32 of the resource; the \
              functions refuse such a record"
         );
         let nested = |depth: usize| {

@@ -133,7 +133,7 @@ impl Puller {
                 Ok(())
             }
             other => Err(format!(
-                "the identity was not confirmed ({}): the proofing may have been somebody else's",
+                "the identity was not confirmed ({}): another person may have passed the proofing",
                 other.unwrap_or("still pending")
             )),
         }
@@ -200,7 +200,7 @@ impl Puller {
             self.step(
                 4,
                 "Record",
-                format!("nothing to fetch: {}", record.text("/status")),
+                format!("nothing to download: {}", record.text("/status")),
                 begun,
             );
             return Ok(fetched);

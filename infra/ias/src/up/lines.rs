@@ -27,12 +27,12 @@ pub(super) fn welcome(sandbox: &Sandbox, token: &str, args: &UpArgs) -> String {
     );
     format!(
         "Individual Access is up.\n\n  \
-         API        {base}\n  \
-         Metriport  {metriport}   (the stand-in; hosted pages are here too)\n  \
-         Tokens     {base}/token?subject=NAME   (access_token, for an hour; further parameters become claims)\n  \
-         Persons    the first name chooses how the networks behave:\n             {names}\n  \
-         Given up   {given_up}\n  \
-         Look over  {look_over}\n\n\
+         API           {base}\n  \
+         Metriport     {metriport}   (the stand-in, with the hosted pages)\n  \
+         Tokens        {base}/token?subject=NAME   (access_token, for an hour; further parameters become claims)\n  \
+         Persons       the first name decides how the networks behave:\n                {names}\n  \
+         Dead letters  {given_up}\n  \
+         Status        {look_over}\n\n\
          Paste these lines one by one, into bash or zsh.\n\n{setup}\n\n{identity}\n\n{challenge}\n\n{query}\n\n\
          {RECORD}\n\n{another}\n\nCtrl-C stops everything.",
         setup = setup(base, token),
@@ -77,7 +77,7 @@ fn identity(pages: bool) -> String {
         ),
     };
     format!(
-        r#"echo '1 Identity: link the person to a patient, prove who they are (IAL2), see it confirmed'
+        r#"echo '1 Identity: link the person to a patient, prove who they are (IAL2), wait for the confirmation'
 call -X PUT "$API/v1/patient" -d '{person}'; echo
 SESSION=$(call -X POST "$API/v1/identity-sessions" -d '{{"redirectUrl":"{IDENTITY_RETURN}"}}'); printf '%s\n' "$SESSION"
 {visit}
@@ -144,7 +144,7 @@ fn another(bound: bool) -> String {
         .map(|(name, value)| format!("&{name}={}", value.as_str().unwrap_or_default()))
         .collect();
     format!(
-        r#"echo 'Another person: a token of their own, and a patient; then go on as above'
+        r#"echo 'Another person: their own token and patient; then continue as above'
 TOKEN=$(curl -sS "$API/token?subject=somebody-else{claims}" | field access_token)
 call -X PUT "$API/v1/patient" -d '{person}'; echo"#
     )

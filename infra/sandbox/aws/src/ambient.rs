@@ -12,7 +12,7 @@ pub(crate) struct Ambient {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the emulators are an edge: real AWS has its own clock and ids, too"
+    reason = "the emulators are an edge: real AWS also has its own clock and ids"
 )]
 pub(crate) fn read() -> Ambient {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -78,7 +78,7 @@ const CORAL_ACCESS_DENIED: &str = "com.amazon.coral.service#AccessDeniedExceptio
 /// Reads the rest of a refused call's body, so that the sender reads the answer.
 pub(crate) async fn read_to_end(body: Body, service: Service) {
     if let Err(error) = to_bytes(body, BODY_BYTES_MAX).await {
-        tracing::debug!(%error, %service, "a refused call was not read to its end");
+        tracing::debug!(%error, %service, "the body of a refused call was not read to its end");
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: watch::Re
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => { connections.spawn(serve_connection(stream, router.clone(), stop.clone())); }
                 Err(error) => {
-                    tracing::warn!(%error, "connection not accepted");
+                    tracing::warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
                 }
             },
@@ -60,13 +60,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: watch::Re
 
 fn note(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "a connection's task ended badly");
+        tracing::error!(%error, "a connection's task panicked or was cancelled");
     }
 }
 
 async fn serve_connection(stream: TcpStream, router: Router, stop: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let service = service_fn(move |request: hyper::Request<Incoming>| answer(router.clone(), request.map(Body::new)));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -79,7 +79,7 @@ async fn serve_connection(stream: TcpStream, router: Router, stop: watch::Receiv
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended early");
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 

@@ -62,7 +62,7 @@ struct Sample {
 impl Sample {
     #[expect(
         clippy::expect_used,
-        reason = "the Bundles are part of this crate, and its tests read both of them"
+        reason = "the Bundles are part of this crate, and its tests read both"
     )]
     fn read(bundle: &str) -> Self {
         Self {

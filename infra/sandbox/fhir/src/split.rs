@@ -39,7 +39,7 @@ pub enum BundleError {
     },
     /// The resource of an entry is not a JSON object with one `resourceType`, or repeats a name that is read here.
     #[error(
-        "entry {index} (counted from 0) holds no FHIR resource: give it an object with one resourceType, and no name twice"
+        "entry {index} (counted from 0) holds no FHIR resource: give it an object with one resourceType and unique names"
     )]
     NotAResource {
         /// Index in `entry`, from 0.

@@ -34,7 +34,7 @@ pub enum SummaryError {
     #[error("the record could not be read")]
     Read(#[source] io::Error),
     /// The bytes are not JSON text in UTF-8.
-    #[error("not JSON: reading stopped at line {line}, column {column}; is it cut short or compressed?")]
+    #[error("not JSON: reading stopped at line {line}, column {column}; is it truncated or compressed?")]
     NotJson {
         /// Line, from 1.
         line: usize,

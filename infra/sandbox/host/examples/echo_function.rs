@@ -27,7 +27,7 @@ struct Command {
 async fn main() -> Result<(), lambda_runtime::Error> {
     let environment = environment();
     match environment.get("INIT").and_then(Value::as_str) {
-        Some("exit") => return Err("init went wrong".into()),
+        Some("exit") => return Err("init failed as requested".into()),
         Some("hang") => std::future::pending().await,
         Some("report") => return report_init_error(&environment).await,
         _ => {}
@@ -91,17 +91,14 @@ async fn run(command: Command, echo: Value) -> Result<Value, lambda_runtime::Err
         std::process::exit(code);
     }
     if command.fail {
-        return Err("told to fail".into());
+        return Err("failed as requested".into());
     }
     let letters = command.letters.map(|count| Value::String("a".repeat(count)));
     let environment = command.environment.then(|| Value::Object(environment()));
     Ok(command.reply.or(letters).or(environment).unwrap_or(echo))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what the environment is, is what the test asks"
-)]
+#[expect(clippy::disallowed_methods, reason = "the test reads the whole environment")]
 fn environment() -> Map<String, Value> {
     std::env::vars()
         .map(|(name, value)| (name, Value::String(value)))
@@ -127,7 +124,7 @@ async fn report_init_error(environment: &Map<String, Value>) -> Result<(), lambd
     Err::<(), Box<dyn Error + Send + Sync>>("no table".into())
 }
 
-#[expect(clippy::print_stdout, reason = "standard output is what the test is about")]
+#[expect(clippy::print_stdout, reason = "the test reads standard output")]
 fn println_line(text: &str) {
     println!("{text}");
 }

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Milliseconds since the Unix epoch.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the sandbox is an edge: this is where its host reads the clock"
+    reason = "the sandbox is an edge: its host reads the clock here"
 )]
 pub(crate) fn now_ms() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -14,7 +14,7 @@ pub(crate) fn now_ms() -> u64 {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the sandbox is an edge: this is where its host makes ids"
+    reason = "the sandbox is an edge: its host makes ids here"
 )]
 pub(crate) fn new_id() -> uuid::Uuid {
     uuid::Uuid::new_v4()

@@ -110,7 +110,7 @@ impl Document<'_> {
         let taken = now_ms.saturating_sub(PAST_MS_MAX)..=now_ms.saturating_add(FUTURE_MS_MAX);
         rule(
             taken.contains(&self.at_ms),
-            "Timestamp is no time of these days in milliseconds",
+            "Timestamp is not a current time in milliseconds",
         )
     }
 
@@ -120,7 +120,7 @@ impl Document<'_> {
             let namespace = text(directive, "Namespace")?;
             rule(
                 is_name(namespace) && !namespace.starts_with("AWS/"),
-                "Namespace is not one of ours",
+                "Namespace is invalid or reserved",
             )?;
             let sets = self.sets(directive)?;
             let metrics = list(directive, "Metrics")?;
@@ -146,32 +146,40 @@ impl Document<'_> {
     fn sets(&self, directive: &Value) -> Result<Vec<BTreeMap<String, String>>, Malformed> {
         let mut sets = Vec::new();
         for names in list(directive, "Dimensions")? {
-            let names = names.as_array().ok_or(Malformed("a set of dimensions is no list"))?;
+            let names = names.as_array().ok_or(Malformed("a set of dimensions is not a list"))?;
             rule(names.len() <= DIMENSIONS_MAX, "more than 30 dimensions")?;
             let mut set = BTreeMap::new();
             for name in names {
-                let name = name.as_str().ok_or(Malformed("the name of a dimension is no text"))?;
-                rule(is_name(name) && !name.starts_with(':'), "no name of a dimension")?;
+                let name = name
+                    .as_str()
+                    .ok_or(Malformed("the name of a dimension is not a text"))?;
+                rule(
+                    is_name(name) && !name.starts_with(':'),
+                    "the name of a dimension is invalid",
+                )?;
                 let value = self.root.get(name).and_then(Value::as_str);
                 let value = value.ok_or(Malformed("a dimension has no text at the root"))?;
-                rule(is_shown(value, DIMENSION_VALUE_CHARS_MAX), "no value of a dimension")?;
+                rule(
+                    is_shown(value, DIMENSION_VALUE_CHARS_MAX),
+                    "the value of a dimension is invalid",
+                )?;
                 let before = set.insert(name.to_owned(), value.to_owned());
-                rule(before.is_none(), "a dimension stands in a set twice")?;
+                rule(before.is_none(), "a set has a dimension twice")?;
             }
             sets.push(set);
         }
-        rule(!sets.is_empty(), "no set of dimensions")?;
+        rule(!sets.is_empty(), "there is no set of dimensions")?;
         Ok(sets)
     }
 
     fn metric<'m>(&self, metric: &'m Value) -> Result<(&'m str, &'m str, Vec<f64>), Malformed> {
         let name = text(metric, "Name")?;
-        rule(is_name(name), "no name of a metric")?;
+        rule(is_name(name), "the name of a metric is invalid")?;
         let unit = match metric.get("Unit") {
             None => "None",
             Some(unit) => unit.as_str().unwrap_or_default(),
         };
-        rule(is_unit(unit), "no unit that CloudWatch knows")?;
+        rule(is_unit(unit), "the unit is unknown to CloudWatch")?;
         let resolution = metric.get("StorageResolution").map(Value::as_u64);
         rule(
             matches!(resolution, None | Some(Some(1 | 60))),
@@ -185,7 +193,7 @@ impl Document<'_> {
             Value::Array(values) => values.iter().map(Value::as_f64).collect(),
             value => value.as_f64().map(|value| vec![value]),
         };
-        let values = values.ok_or(Malformed("the value of a metric is no number"))?;
+        let values = values.ok_or(Malformed("the value of a metric is not a number"))?;
         rule(values.len() <= VALUES_MAX, "more than 100 values of a metric")?;
         Ok((name, unit, values))
     }

@@ -27,7 +27,7 @@ pub enum PageError {
     #[error("the page showed no authenticator key")]
     NoKey,
     /// The page did not redirect the browser.
-    #[error("the page sent the browser nowhere")]
+    #[error("the page did not redirect the browser")]
     NoRedirect,
 }
 

@@ -70,7 +70,7 @@ async fn serve(name: &str, env: Env) -> Result<(), Error> {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "an init error is a line of the function's log")]
+#[expect(clippy::print_stderr, reason = "an init error goes to the function's log")]
 fn eprint(line: &str) {
     eprintln!("{line}");
 }

@@ -133,7 +133,7 @@ pub(crate) async fn send_outgoing(app: Arc<App>, mut outgoing: mpsc::UnboundedRe
             },
             Some(ended) = under_way.join_next() => {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a delivery ended badly");
+                    tracing::error!(%error, "the task of a delivery panicked or was cancelled");
                 }
             }
         }

@@ -4,7 +4,7 @@ use crate::moment::Moment;
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the edge of the sandbox: everything below is told the time"
+    reason = "the edge of the sandbox: everything below gets the time as an argument"
 )]
 pub(crate) fn now() -> Moment {
     Moment::from_millis(jiff::Timestamp::now().as_millisecond())

@@ -174,7 +174,7 @@ async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
                 app.pin(Some(Moment::from_millis(call.at)));
                 match call.request() {
                     Some(request) => drop(router.clone().oneshot(request).await),
-                    None => tracing::warn!("a call of the stand-in's journal is not a request"),
+                    None => tracing::warn!("a call in the stand-in's journal is not a valid request"),
                 }
             }
             Entry::Delivered { at, log } => {

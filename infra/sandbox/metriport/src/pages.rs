@@ -18,8 +18,8 @@ pub(crate) fn identity(person: &Demographics, authenticator: &Authenticator, ale
         .unwrap_or_default();
     let uri = authenticator.uri().unwrap_or_default();
     let main = format!(
-        "<p>This page stands in for Metriport's identity proofing. Nobody is checked here.</p>\
-         <h2>Who would be proofed</h2>\
+        "<p>This page stands in for Metriport's identity proofing. No identity is checked here.</p>\
+         <h2>Person to be proofed</h2>\
          <dl><dt>Name</dt><dd>{}</dd><dt>Date of birth</dt><dd>{}</dd><dt>Address</dt><dd>{}</dd></dl>\
          <h2>Add this key to your authenticator app</h2>\
          <dl><dt>Key</dt><dd><code>{}</code></dd><dt>Address for apps</dt><dd><code>{}</code></dd></dl>{}",

@@ -78,8 +78,8 @@ impl Persona {
             Self::NoData => "all three sources complete and the consolidated record is empty",
             Self::SilentSource => "the pharmacy source fails without a webhook; only polling shows it",
             Self::SlowSource => "the lab source takes eight times its usual delay",
-            Self::WrongExternalId => "creating the patient returns an existing one with somebody else's externalId",
-            Self::OtherPerson => "somebody else passes the proofing: the webhook names another patient",
+            Self::WrongExternalId => "creating the patient returns an existing one with another person's externalId",
+            Self::OtherPerson => "another person passes the proofing: the webhook names another patient",
             Self::SandboxSources => "pharmacy and lab are refused at once; the query ends partial",
         }
     }
@@ -94,7 +94,7 @@ impl fmt::Display for Persona {
 /// No persona has this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no such persona; known are ordinary, no-data, silent-source, slow-source, wrong-external-id, \
+    "unknown persona; the personas are ordinary, no-data, silent-source, slow-source, wrong-external-id, \
      other-person, sandbox-sources"
 )]
 pub struct UnknownPersona;

@@ -33,13 +33,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => { connections.spawn(serve_connection(stream, router.clone())); }
                 Err(error) => {
-                    tracing::warn!(%error, "connection not accepted");
+                    tracing::warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
                 }
             },
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a connection's task ended badly");
+                    tracing::error!(%error, "a connection's task panicked or was cancelled");
                 }
             }
         }
@@ -48,14 +48,14 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) {
 
 async fn serve_connection(stream: TcpStream, router: Router) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "small answers may wait");
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let service = service_fn(move |request: hyper::Request<Incoming>| answer(router.clone(), request.map(Body::new)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "connection ended early");
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 

@@ -21,20 +21,15 @@ pub struct Address {
 impl Address {
     pub(super) fn read(input: &Input<'_>, faults: &mut Faults) -> Option<Self> {
         const KNOWN: [&str; 6] = ["addressLine1", "addressLine2", "city", "state", "zip", "country"];
-        const LINE: &str = "a text of up to 200 characters, none of them a control or invisible";
+        const LINE: &str = "a text of up to 200 characters, without control or invisible characters";
         let fields = input.fields(&KNOWN, faults)?;
         let address_line1 = fields.required("addressLine1", TEXT, faults, text);
         let address_line2 = fields.optional("addressLine2", LINE, faults, line);
         let city = fields.required("city", TEXT, faults, text);
-        let state = fields.required(
-            "state",
-            "the code of a US state, the district or a territory",
-            faults,
-            state,
-        );
+        let state = fields.required("state", "the code of a US state, D.C. or a US territory", faults, state);
         let zip = fields.required("zip", "a real ZIP code of five digits", faults, zip);
         let country = |input: &Input<'_>| input.text().filter(|text| text == COUNTRY);
-        fields.optional("country", "USA, or nothing", faults, country);
+        fields.optional("country", "USA, if given", faults, country);
         Some(Self {
             address_line1: address_line1?,
             address_line2: address_line2.filter(|line| !line.is_empty()),

@@ -9,7 +9,7 @@ use crate::domain::input::Input;
 const TEXT_CHARS_MAX: usize = 200;
 
 /// Describes what [`text`] accepts.
-pub(super) const TEXT: &str = "a text of 1 to 200 characters, none of them a control or invisible";
+pub(super) const TEXT: &str = "a text of 1 to 200 characters, without control or invisible characters";
 
 /// A name or a line that must not be empty.
 pub(super) fn text(input: &Input<'_>) -> Option<String> {

@@ -16,10 +16,10 @@ fn faults(body: &str) -> Vec<(String, &'static str)> {
 fn every_fault_is_named_at_once_with_its_pointer() {
     let found = faults(r#"{"b":1,"x":2,"b":true,"m~n/o":[],"":0,"x":3}"#);
     let expected = [
-        ("/x", "no such field"),
-        ("/m~0n~1o", "no such field"),
-        ("/", "no such field"),
-        ("/b", "a field given only once"),
+        ("/x", "an unknown field"),
+        ("/m~0n~1o", "an unknown field"),
+        ("/", "an unknown field"),
+        ("/b", "a field that occurs only once"),
         ("/a", "a text"),
         ("/b", "true or false"),
     ];
@@ -41,7 +41,7 @@ fn odd_value_of_any_field_is_named_and_not_repeated() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for value in [r#""\ud800""#, "1e999", "null", "{\"CANARY\":1}", &deep] {
         let found = faults(&format!(r#"{{"a":{value},"c":{value}}}"#));
-        let expected = [("/c", "no such field"), ("/a", "a text")];
+        let expected = [("/c", "an unknown field"), ("/a", "a text")];
         assert_eq!(found, expected.map(|(pointer, detail)| (pointer.to_owned(), detail)));
     }
 }
@@ -51,5 +51,5 @@ fn refusal_stays_smaller_than_a_large_request() {
     let many: Vec<_> = (0..5000).map(|n| format!(r#""n{n}":0"#)).collect();
     assert_eq!(faults(&format!("{{{}}}", many.join(","))).len(), FAULTS_MAX);
     let long = faults(&format!(r#"{{"a":"","{}":0}}"#, "n".repeat(NAME_CHARS_MAX + 1)));
-    assert_eq!(long, [(String::new(), "no field with so long a name")]);
+    assert_eq!(long, [(String::new(), "an unknown field with a very long name")]);
 }

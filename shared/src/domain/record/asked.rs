@@ -118,7 +118,7 @@ fn conversion(input: &Input<'_>) -> Option<Conversion> {
 fn resource_type(input: &Input<'_>, faults: &mut Faults) -> Option<String> {
     let name = input.text().filter(|name| RESOURCE_TYPES.contains(&name.as_str()));
     if name.is_none() {
-        faults.add(input.pointer(), "a FHIR resource type that can be asked for");
+        faults.add(input.pointer(), "a supported FHIR resource type");
     }
     name
 }

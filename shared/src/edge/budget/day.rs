@@ -82,7 +82,7 @@ pub(super) fn quota(env: &Env) -> Result<u32, ConfigError> {
     let quota = env.required(NAME)?.parse().ok().filter(|quota| *quota > 0);
     quota.ok_or(ConfigError {
         name: NAME,
-        problem: "not a whole number from 1 on",
+        problem: "not a whole number of at least 1",
     })
 }
 
@@ -103,7 +103,7 @@ impl CountCall for DayBudget {
 
     async fn uncount_call(&self, now: Time) {
         if let Err(error) = self.table.unspend_day(now).await {
-            tracing::warn!(context = %error, "a call that was not sent counts");
+            tracing::warn!(context = %error, "an unsent call could not be removed from the day's count");
         }
     }
 }

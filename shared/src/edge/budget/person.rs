@@ -94,7 +94,7 @@ impl PersonBudget {
     async fn give_back(&self, owner: &OwnerId, taken: PersonShares, ask: PersonAsk, now: Time) {
         let given = self.table.give_share_back(owner, taken, ask, &self.rules, now).await;
         if let Err(error) = given {
-            tracing::warn!(context = %error, "a person's share was not given back");
+            tracing::warn!(context = %error, "an unused part of a person's share could not be returned");
         }
     }
 }

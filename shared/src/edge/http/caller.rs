@@ -42,7 +42,7 @@ impl Caller {
         };
         let (Some(issuer), Some(subject)) = (claim("iss"), claim("sub")) else {
             return Err(Problem::new(Code::TokenIncomplete)
-                .detail("iss and sub are needed, each a text of 1 to 255 characters")
+                .detail("the token needs iss and sub, each a text of 1 to 255 characters")
                 .into());
         };
         required
@@ -61,7 +61,7 @@ impl Caller {
     pub fn external_id(&self, claim: &str) -> Result<ExternalId, Error> {
         let value = self.claims.get(claim).filter(|value| is_plain_text(value));
         let value = value.cloned().unwrap_or_default();
-        let detail = format!("the claim {claim} is needed");
+        let detail = format!("the token needs the claim {claim}");
         ExternalId::parse(value).map_err(|_unusable| Problem::new(Code::TokenIncomplete).detail(detail).into())
     }
 
@@ -82,9 +82,9 @@ fn too_little(shortfall: Shortfall, required: &Assurance) -> Problem {
                 ..SignIn::default()
             });
         }
-        Shortfall::Methods => "the token names too few authentication methods",
-        Shortfall::Class => "the token names no required authentication context class",
-        Shortfall::Age => "the token does not say when the person signed in, or that is too long ago",
+        Shortfall::Methods => "the token lacks a required authentication method",
+        Shortfall::Class => "the token lacks an accepted authentication context class",
+        Shortfall::Age => "the token has no sign-in time, or the sign-in is too old",
     };
     let classes = Some(required.classes.join(" ")).filter(|classes| !classes.is_empty());
     let sign_in = SignIn {

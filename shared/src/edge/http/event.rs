@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for HttpEvent {
         let event = serde_json::from_str(text.get());
         event
             .map(Self)
-            .map_err(|_quotes_the_event| D::Error::custom("not an event of an HTTP API, format 2.0"))
+            .map_err(|_quotes_the_event| D::Error::custom("not an HTTP API event of payload format 2.0"))
     }
 }
 
@@ -187,7 +187,10 @@ mod tests {
             let mut event = event();
             *event.pointer_mut(place).unwrap() = value;
             let error = serde_json::from_value::<HttpEvent>(event).err().unwrap().to_string();
-            assert!(error.contains("not an event") && !error.contains("CANARY"), "{error}");
+            assert!(
+                error.contains("not an HTTP API event") && !error.contains("CANARY"),
+                "{error}"
+            );
         }
     }
 

@@ -102,7 +102,10 @@ impl Post<'_> {
         let keys = self.table.keys_of(self.owner);
         match begin(&keys, self.call(&key, now, id)?).await? {
             Begun::Replay(reply) => {
-                tracing::info!(status = reply.status, "answered as before under the same key");
+                tracing::info!(
+                    status = reply.status,
+                    "replayed the stored reply of the Idempotency-Key"
+                );
                 replayed(reply)
             }
             Begun::Refused(refusal) => Err(refused(refusal).into()),
@@ -182,7 +185,7 @@ async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<Answer, Error>
     match ended {
         Ok(false) => return Err(refused(Refusal::InFlight).into()),
         Ok(true) => {}
-        Err(error) => tracing::warn!(context = %error, "the reply was not stored under its key"),
+        Err(error) => tracing::warn!(context = %error, "the reply could not be stored under its Idempotency-Key"),
     }
     Ok(answer.reply)
 }
@@ -211,7 +214,7 @@ fn replayed(stored: Reply) -> Result<Response<Body>, Error> {
         reply = reply.header(name, value);
     }
     let reply = reply.body(Body::Text(stored.body));
-    reply.map_err(|_malformed| Error::Internal("a stored reply"))
+    reply.map_err(|_malformed| Error::Internal("a stored reply is malformed"))
 }
 
 #[cfg(test)]

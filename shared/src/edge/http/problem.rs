@@ -284,9 +284,9 @@ codes! {
     /// Fields are missing, unknown or malformed.
     InvalidRequest "invalid_request" 400 "The request has missing, unknown or malformed fields." FIX_REQUEST;
     /// The token lacks a claim that the deployment needs.
-    TokenIncomplete "token_incomplete" 403 "The token lacks a claim this deployment needs." SIGN_IN;
+    TokenIncomplete "token_incomplete" 403 "The token lacks a claim that this deployment requires." SIGN_IN;
     /// The token does not have the scope of this API.
-    ScopeMissing "scope_missing" 403 "The token lacks the scope this deployment requires." SIGN_IN;
+    ScopeMissing "scope_missing" 403 "The token lacks the scope that this deployment requires." SIGN_IN;
     /// The sign-in is too long ago, or was not strong enough.
     ReauthenticationRequired "reauthentication_required" 401
         "The person must sign in again; next lists what the new token must show." SIGN_IN;
@@ -297,14 +297,14 @@ codes! {
     RedirectUrlNotAllowed "redirect_url_not_allowed" 400
         "The redirectUrl is not HTTPS, or not on this deployment's allowlist." FIX_REQUEST;
     /// The purpose is not `ias`.
-    PurposeNotSupported "purpose_not_supported" 403 "A person's query has the purpose ias and no other." FIX_REQUEST;
+    PurposeNotSupported "purpose_not_supported" 403 "The purpose of use must be ias." FIX_REQUEST;
     /// The request enables no source.
     NoSourceEnabled "no_source_enabled" 400 "At least one source must be enabled." FIX_REQUEST;
     /// The person has no patient yet.
-    PatientNotLinked "patient_not_linked" 409 "There is no patient for this person yet." PUT_PATIENT;
+    PatientNotLinked "patient_not_linked" 409 "The person is not linked to a patient yet." PUT_PATIENT;
     /// A change of demographics has not finished.
     PatientChanging "patient_changing" 409
-        "A change of the person's demographics has not finished; send them again." PUT_PATIENT;
+        "A change of the person's demographics has not finished; send the demographics again." PUT_PATIENT;
     /// The one answer to every conflict of links: it must not reveal the patient's owner.
     PatientLinkRefused "patient_link_refused" 409
         "The person cannot be linked to a patient automatically." CONTACT_SUPPORT;
@@ -312,7 +312,7 @@ codes! {
     PatientLocked "patient_locked" 423 "The patient cannot be changed while records are being retrieved." RETRY;
     /// The identity is verified already.
     IdentityAlreadyVerified "identity_already_verified" 409
-        "The identity is verified; proofing again is not needed." OPEN_CHALLENGE;
+        "The identity is already verified." OPEN_CHALLENGE;
     /// The identity is not verified, or no longer.
     IdentityNotVerified "identity_not_verified" 409 "The identity is not verified." VERIFY_IDENTITY;
     /// Metriport does not accept the identity.
@@ -333,7 +333,7 @@ codes! {
     /// The patient has an open run.
     NetworkQueryOpen "network_query_open" 409 "A network query is open; the AAL2 session was not used." LIST_QUERIES;
     /// The id is unknown, or another person's: the answer is the same.
-    NotFound "not_found" 404 "There is nothing of this person's under that id." NONE;
+    NotFound "not_found" 404 "The person has nothing with this id." NONE;
     /// The header is not a key in either form.
     IdempotencyKeyMalformed "idempotency_key_malformed" 400
         "The header Idempotency-Key is not a string of 1 to 255 visible ASCII characters." FIX_REQUEST;
@@ -342,20 +342,20 @@ codes! {
         "The Idempotency-Key belongs to another request; send this one with a new key." FIX_REQUEST;
     /// The first request under the key is not answered yet.
     IdempotencyKeyInFlight "idempotency_key_in_flight" 409
-        "A request with this Idempotency-Key is being worked on." RETRY;
+        "A request with this Idempotency-Key is still in progress." RETRY;
     /// The reply under the key held a link that has expired.
     IdempotencyKeySpent "idempotency_key_spent" 422
-        "The link that this Idempotency-Key was answered with has expired; use a new key." FIX_REQUEST;
+        "The link in the reply to this Idempotency-Key has expired; use a new key." FIX_REQUEST;
     /// The webhook is not signed by Metriport.
     SignatureInvalid "signature_invalid" 401 "The webhook signature is missing or does not match." CONTACT_SUPPORT;
     /// The state changed during the request.
     StateChanged "state_changed" 409 "The state changed while the request was handled." RETRY;
     /// The person's own share is used up.
-    TooManyRequests "too_many_requests" 429 "The person has used up their own share of requests for now." RETRY;
+    TooManyRequests "too_many_requests" 429 "The person's share of requests is used up for now." RETRY;
     /// The person has as many unfinished records as allowed.
     TooManyOpen "too_many_open" 429 "The person already has three unfinished records." RETRY;
     /// Metriport's rate limit.
-    UpstreamBusy "upstream_busy" 429 "The network takes no more requests at the moment." RETRY;
+    UpstreamBusy "upstream_busy" 429 "The network accepts no more requests at the moment." RETRY;
     /// Metriport could not be reached.
     UpstreamUnreachable "upstream_unreachable" 503 "The network could not be reached; nothing was sent." RETRY;
     /// Metriport definitely refused, and the caller is not the cause.
@@ -365,7 +365,7 @@ codes! {
     /// A part of this service is busy.
     Unavailable "unavailable" 503 "The service is busy." RETRY;
     /// A defect of this service.
-    Internal "internal" 500 "Something went wrong on our side." CONTACT_SUPPORT;
+    Internal "internal" 500 "The service failed." CONTACT_SUPPORT;
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ pub struct Npi(String);
 
 /// A text that is not an NPI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an NPI is ten digits of which the last is the check digit")]
+#[error("an NPI has ten digits, and the last must be the right check digit")]
 pub struct NpiError;
 
 impl Npi {

@@ -9,20 +9,17 @@ use url::Url;
 /// Longest accepted URL, in characters.
 const CHARS_MAX: usize = 2048;
 
-const THIS_MACHINE: &str = "it stands for the machine itself";
-const REBINDING: &str = "it is in the name of a domain that leads to private addresses";
+const THIS_MACHINE: &str = "it is an address of the machine itself";
+const REBINDING: &str = "it is part of a domain that resolves to private addresses";
 
 /// Texts that no URL may contain, in lower case, and why. A text that contains another one is left out.
 const REFUSED: [(&str, &str); 27] = [
     (
         "amazonaws.com",
-        "AWS's own host names are refused: put a domain of your own in front",
+        "it is AWS's own domain; put a domain of your own in front",
     ),
-    ("/internal", "it is refused wherever it stands in the path"),
-    (
-        "0000",
-        "four zeros are refused wherever they stand: in a name, a port or a path",
-    ),
+    ("/internal", "it is refused anywhere in the path"),
+    ("0000", "four zeros are refused anywhere: in a name, a port or a path"),
     ("169.254.169.254", "it is the address of instance metadata"),
     ("localhost", THIS_MACHINE),
     ("%6c%6f%63%61%6c%68%6f%73%74", THIS_MACHINE),
@@ -58,7 +55,7 @@ pub fn refused_webhook_texts() -> impl Iterator<Item = &'static str> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookUrlProblem {
     /// Not a URL, or a URL without a host.
-    #[error("it is no URL with a host")]
+    #[error("it is not a URL with a host")]
     NotAUrl,
     /// Longer than Metriport accepts.
     #[error("it is longer than 2048 characters")]
@@ -70,7 +67,7 @@ pub enum WebhookUrlProblem {
     #[error("it has credentials or a fragment")]
     Decorated,
     /// Metriport refuses URLs that contain this text.
-    #[error("it holds `{text}`, which Metriport refuses: {why}")]
+    #[error("it contains `{text}`, which Metriport refuses: {why}")]
     Refused {
         /// The text.
         text: &'static str,

@@ -38,7 +38,7 @@ impl Reading {
         match self {
             Self::Bundle(scan) => return Ok(std::mem::take(scan).finish()?),
             Self::Pdf(ends) => ends.finish()?,
-            Self::Html if bytes == 0 => return Err(RecordsError::Broken("nothing came")),
+            Self::Html if bytes == 0 => return Err(RecordsError::Broken("the content is empty")),
             Self::Html => {}
         }
         Ok(BTreeMap::new())
@@ -64,10 +64,10 @@ impl PdfEnds {
     fn finish(&self) -> Result<(), RecordsError> {
         let holds = |bytes: &[u8], mark: &[u8]| bytes.windows(mark.len()).any(|window| window == mark);
         if !holds(&self.first, b"%PDF-") {
-            return Err(RecordsError::Broken("no PDF"));
+            return Err(RecordsError::Broken("the content is not a PDF"));
         }
         if !holds(&self.last, b"%%EOF") {
-            return Err(RecordsError::Broken("the PDF has no end"));
+            return Err(RecordsError::Broken("the PDF is truncated"));
         }
         Ok(())
     }
@@ -95,12 +95,15 @@ mod tests {
                 assert_eq!(read(Conversion::Pdf, pdf, size), Ok(BTreeMap::new()), "{size}");
             }
             for none in [&b""[..], &late, b"<html>The service is unavailable</html>", &whole[1..]] {
-                assert_eq!(read(Conversion::Pdf, none, size), Err(RecordsError::Broken("no PDF")));
+                assert_eq!(
+                    read(Conversion::Pdf, none, size),
+                    Err(RecordsError::Broken("the content is not a PDF"))
+                );
             }
             for cut in [&trailing[..], &whole[..whole.len() - 2], b"%PDF-"] {
                 assert_eq!(
                     read(Conversion::Pdf, cut, size),
-                    Err(RecordsError::Broken("the PDF has no end"))
+                    Err(RecordsError::Broken("the PDF is truncated"))
                 );
             }
         }
@@ -111,7 +114,7 @@ mod tests {
         assert_eq!(read(Conversion::Html, b"<p>", 1), Ok(BTreeMap::new()));
         assert_eq!(
             read(Conversion::Html, b"", 1),
-            Err(RecordsError::Broken("nothing came"))
+            Err(RecordsError::Broken("the content is empty"))
         );
     }
 }

@@ -166,7 +166,10 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
             self.sent(sent)?;
         }
         let parts = std::mem::take(&mut self.parts).into_values().collect();
-        let upload = self.upload.as_ref().ok_or(RecordsError::Broken("no upload"))?;
+        let upload = self
+            .upload
+            .as_ref()
+            .ok_or(RecordsError::Broken("the upload was not created"))?;
         self.bucket.complete(upload, parts).await
     }
 
@@ -181,9 +184,9 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
             (Ok(()), Ok(Ok(()))) => return,
             (_, Ok(Err(error))) => error.to_string(),
             (_, Err(_elapsed)) => "no answer to the abort".to_owned(),
-            (Err(_elapsed), Ok(Ok(()))) => "aborted while a part was under way".to_owned(),
+            (Err(_elapsed), Ok(Ok(()))) => "aborted while a part was being uploaded".to_owned(),
         };
-        tracing::warn!(context, "parts of an unfinished upload may be left behind");
+        tracing::warn!(context, "parts of an unfinished upload may remain");
     }
 }
 

@@ -120,7 +120,7 @@ impl PutRecord for Fake {
     }
     async fn abort(&self, _: &Upload) -> Result<(), RecordsError> {
         let mut state = self.state.lock().unwrap();
-        assert_eq!(state.under_way, 0, "aborted while a part was under way");
+        assert_eq!(state.under_way, 0, "aborted while a part was being uploaded");
         state.parts.clear();
         state.aborted += 1;
         Ok(())
@@ -252,7 +252,10 @@ async fn a_transfer_that_drips_ends_before_the_function() {
         Some((Ok(Bytes::from_static(b" ")), ticks))
     });
     let dripping = pieces(&bundle(2 * PART_BYTES)).take(170).chain(drips).boxed();
-    assert_eq!(run(&fake, dripping).await, Err(RecordsError::Broken("out of time")));
+    assert_eq!(
+        run(&fake, dripping).await,
+        Err(RecordsError::Broken("time limit reached"))
+    );
     assert_eq!(begun.elapsed().as_secs(), 870);
     assert!(fake.is_clean() && fake.state.lock().unwrap().begun == 1);
 }
@@ -263,7 +266,7 @@ async fn an_upload_that_hangs_is_aborted_all_the_same() {
     let fake = Fake::held_up();
     let begun = Instant::now();
     let end = run(&fake, pieces(&bundle(8 * PART_BYTES))).await;
-    assert_eq!(end, Err(RecordsError::Broken("out of time")));
+    assert_eq!(end, Err(RecordsError::Broken("time limit reached")));
     assert_eq!(begun.elapsed(), Duration::from_secs(870) + TIDY);
     assert_eq!(fake.state.lock().unwrap().aborted, 1);
 }

@@ -136,7 +136,7 @@ pub fn of_the_stack(counted: &Counted) -> Result<Table, Problem> {
     let per_gb = prices::DYNAMODB_GB.dollars + prices::DYNAMODB_PITR_GB.dollars;
     let idle = 1000.0 * (bytes as f64 * per_gb + counted.record_bytes * prices::S3_GB.dollars) / GB;
     let caption = format!(
-        "Dollars a month for a stack that nobody uses. Pulls cause {} custom metrics more, at ${} each. A thousand idle \
+        "Dollars a month for an unused stack. Pulls add {} custom metrics, at ${} each. A thousand idle \
          people who have pulled once, each with {items} items ({} bytes) and one record, add ${idle:.4}.",
         metrics(&counted.pulls),
         prices::METRIC.dollars,

@@ -89,7 +89,7 @@ async fn count(people: usize) -> Result<Counted, Problem> {
 /// One pull with everything that follows from it; returns the size of its record in bytes.
 async fn pull(sandbox: &Sandbox, person: &Person) -> Result<usize, Problem> {
     let id = person.start().await?;
-    until("nothing is left to be done", async || {
+    until("all work is done", async || {
         let depths = sandbox.aws().queues().depths();
         let mut depths = depths.values();
         let is_done = depths.all(|depth| depth.visible + depth.in_flight + depth.delayed == 0);
@@ -115,7 +115,7 @@ fn calls(few: &[Tally], many: &[Tally]) -> Table {
     let mut table = Table {
         name: "cost-calls",
         caption: format!(
-            "Calls of one pull and all later looks: fewest and most of {PULLS}, by the people in the table.",
+            "Calls of one pull with all its polls: fewest and most of {PULLS} pulls, by the people in the table.",
         ),
         columns: "call | 100 people | 100,000 people | DynamoDB units",
         ..Table::default()

@@ -45,7 +45,7 @@ prices! {
     KMS_KEY: "KMS keys", 1.00;
     KMS_REQUEST: "KMS requests, at most", 3.0 / MILLION;
     // cloudwatch/pricing
-    LOG_GB: "CloudWatch Logs, GB taken in", 0.50;
+    LOG_GB: "CloudWatch Logs, GB ingested", 0.50;
     METRIC: "Custom metrics", 0.30;
     ALARM_METRIC: "Metrics watched by alarms", 0.10;
     DASHBOARD: "Dashboards", 3.00;

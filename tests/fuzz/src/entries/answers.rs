@@ -307,24 +307,24 @@ fn judge_taken(sent: &Sent, said: &Said) -> Result<Class, String> {
         return if sent.frame == 7 {
             Ok("taken")
         } else {
-            Err("an answer that never came was taken".to_owned())
+            Err("a missing answer was accepted".to_owned())
         };
     }
     if !absent && !(200..300).contains(&sent.status) {
-        return Err(format!("{} was taken for a success", sent.status));
+        return Err(format!("status {} was accepted as a success", sent.status));
     }
     // An empty body is valid in any encoding.
     let broken = sent.frame >= WHOLE && !(sent.frame == 5 && sent.body.is_empty());
     if broken && matches!(sent.status, 200..=203) && !said.ignores_the_body {
-        return Err(format!("a body that is {:?} was taken", FRAMES.get(sent.frame)));
+        return Err(format!("a body that is {:?} was accepted", FRAMES.get(sent.frame)));
     }
     if canary::is_in(&said.shown) {
-        return Err(format!("what was read prints: {}", said.shown));
+        return Err(format!("the result prints the canary: {}", said.shown));
     }
     if let Some(patient) = &said.ours {
         let body: Option<Carries> = serde_json::from_slice(&sent.body).ok();
         if body.and_then(|body| body.external_id) != Some(json!(patient)) {
-            return Err("somebody else's patient was taken for ours".to_owned());
+            return Err("another person's patient was accepted as ours".to_owned());
         }
     }
     Ok(if absent { "absent" } else { "taken" })
@@ -337,14 +337,14 @@ fn judge_refused(sent: &Sent, error: UpstreamError) -> Result<Class, String> {
     }
     if error.retryable() && error.effect() == Effect::Unknown {
         return Err(format!(
-            "would be sent again although it may have taken effect: {shown}"
+            "the call is retryable although it may have had an effect: {shown}"
         ));
     }
     if error.retry_after().is_some_and(|wait| wait > DAY) {
-        return Err(format!("waits longer than a day: {shown}"));
+        return Err(format!("the error waits longer than a day: {shown}"));
     }
     if error.effect() == Effect::NotSent {
-        return Err(format!("counts as not sent: {shown}"));
+        return Err(format!("an answered call counts as not sent: {shown}"));
     }
     let expected = match sent.status {
         _ if sent.frame >= 6 => return Ok(error.kind().as_str()),
@@ -354,11 +354,11 @@ fn judge_refused(sent: &Sent, error: UpstreamError) -> Result<Class, String> {
     };
     // A success whose body the client cannot use has an unknown effect.
     if error.effect() != expected {
-        return Err(format!("{} has the effect {:?}", sent.status, error.effect()));
+        return Err(format!("status {} has the effect {:?}", sent.status, error.effect()));
     }
     let complete = sent.frame < WHOLE || matches!(error.kind(), UpstreamErrorKind::Garbage);
     if complete && error.status() != Some(sent.status) {
-        return Err(format!("{} became {shown}", sent.status));
+        return Err(format!("status {} became {shown}", sent.status));
     }
     Ok(error.kind().as_str())
 }

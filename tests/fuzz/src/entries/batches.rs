@@ -128,7 +128,7 @@ impl Entry for Batches {
     fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
         // SQS writes the frame of a batch, so the text of a message cannot make it unreadable.
         let Ok(event) = serde_json::from_slice::<SqsEvent>(input) else {
-            return Ok("no batch");
+            return Ok("not a batch");
         };
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let came: Vec<_> = event

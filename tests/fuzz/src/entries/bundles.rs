@@ -89,18 +89,18 @@ impl Entry for Bundles {
         let read = scan([input]);
         let mut chance = Chance::of_bytes(input);
         if scan(pieces(input, &mut chance)) != read {
-            return Err("another result in other pieces".to_owned());
+            return Err("the result depends on the pieces".to_owned());
         }
         agrees_with_serde(input, &read)?;
         match read {
             Ok(counts) if canary::is_in(&format!("{counts:?}")) => Err("a type name is repeated".to_owned()),
-            Ok(counts) if counts.len() > 257 => Err("more types than are kept".to_owned()),
+            Ok(counts) if counts.len() > 257 => Err("more types than allowed".to_owned()),
             Ok(_) => {
                 let cut = input
                     .get(..chance.below(input.trim_ascii_end().len()))
                     .unwrap_or_default();
                 match scan([cut]) {
-                    Ok(_) => Err("a truncated record was taken".to_owned()),
+                    Ok(_) => Err("a truncated record was accepted".to_owned()),
                     Err(_) => Ok("read"),
                 }
             }
@@ -139,12 +139,14 @@ fn pieces<'a>(mut input: &'a [u8], chance: &mut Chance) -> Vec<&'a [u8]> {
 fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     let is_json = std::str::from_utf8(input).is_ok() && serde_json::from_slice::<IgnoredAny>(input).is_ok();
     match (is_json, read) {
-        (false, Ok(_)) => return Err("took what serde_json refuses".to_owned()),
+        (false, Ok(_)) => return Err("accepted an input that serde_json refuses".to_owned()),
         (true, Err(error @ (ScanError::NotJson(_) | ScanError::NotUtf8(_) | ScanError::Truncated(_)))) => {
-            return Err(format!("refuses what serde_json takes: {error}"));
+            return Err(format!("refused an input that serde_json accepts: {error}"));
         }
-        (true, Err(ScanError::TooDeep(_))) if depth(input) <= DEPTH_MAX => return Err("not too deep".to_owned()),
-        (true, Ok(_)) if depth(input) > DEPTH_MAX => return Err("too deep".to_owned()),
+        (true, Err(ScanError::TooDeep(_))) if depth(input) <= DEPTH_MAX => {
+            return Err("refused an allowed depth".to_owned());
+        }
+        (true, Ok(_)) if depth(input) > DEPTH_MAX => return Err("accepted too deep an input".to_owned()),
         _ => {}
     }
     let Ok(tree) = serde_json::from_slice::<Value>(input) else {
@@ -154,14 +156,14 @@ fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     if let Ok(ours) = read
         && counted(&tree).as_ref() != Some(ours)
     {
-        return Err(format!("counted {ours:?}, not what its tree holds"));
+        return Err(format!("counted {ours:?}, but the tree has other counts"));
     }
     // The rewritten tree has each name once and only the necessary escapes, so our reader must agree on it too.
     let text = tree.to_string();
     match (scan([text.as_bytes()]), counted(&tree)) {
         (Err(ScanError::Escaped(_)), _) if text.contains('\\') => Ok(()),
         (ours, theirs) if ours.as_ref().ok() == theirs.as_ref() => Ok(()),
-        (ours, theirs) => Err(format!("counted {ours:?}, in the tree {theirs:?}")),
+        (ours, theirs) => Err(format!("counted {ours:?}, but the rewritten tree has {theirs:?}")),
     }
 }
 

@@ -119,7 +119,7 @@ impl Http {
             (true, true, []) | (false, _, []) => Ok(()),
             (true, _, [message]) => match shared::message::parse::<WebhookEvent>(&message.body) {
                 Ok(_) => Ok(()),
-                Err(error) => Err(format!("what was queued cannot be read: {error}")),
+                Err(error) => Err(format!("the queued message cannot be read: {error}")),
             },
             (accepted, ping, sent) => Err(format!("accepted: {accepted}, a ping: {ping}, queued: {}", sent.len())),
         }
@@ -200,8 +200,12 @@ impl Entry for Http {
         // The runtime refuses other JSON; its error names the expected events and must not repeat the input.
         let event: HttpEvent = match serde_json::from_slice(input) {
             Ok(event) => event,
-            Err(error) if canary::is_in(&error.to_string()) => return Err(format!("the runtime would log {error}")),
-            Err(_) => return Ok("no event"),
+            Err(error) if canary::is_in(&error.to_string()) => {
+                return Err(format!(
+                    "the error repeats the input, and the runtime would log it: {error}"
+                ));
+            }
+            Err(_) => return Ok("not an event"),
         };
         let request = event::request(event);
         let ping = self.is_intake() && is_ping(request.body().as_ref());
@@ -302,13 +306,13 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
             .unwrap_or_default()
     };
     let Body::Text(text) = reply.body() else {
-        return Err(format!("{status} without a text"));
+        return Err(format!("{status} has no text"));
     };
     if header("cache-control") != "no-store" {
-        return Err(format!("{status} may be stored"));
+        return Err(format!("{status} lacks no-store"));
     }
     let Ok(body) = serde_json::from_str::<Value>(text) else {
-        return Err(format!("{status} is no JSON: {text}"));
+        return Err(format!("{status} is not JSON: {text}"));
     };
     // A pong repeats the ping's text, and a pointer contains names of fields.
     let shown = without_pointers(body.clone()).to_string();
@@ -317,10 +321,10 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     }
     if reply.status().is_success() {
         return match header("content-type") {
-            "application/json" if header("idempotency-replayed") == "true" => Ok("answered as before"),
-            "application/json" if status == 202 => Ok("taken on"),
+            "application/json" if header("idempotency-replayed") == "true" => Ok("replayed"),
+            "application/json" if status == 202 => Ok("accepted for later"),
             "application/json" => Ok("accepted"),
-            other => Err(format!("{status} is {other}")),
+            other => Err(format!("{status} has the content type {other}")),
         };
     }
     judge_problem(status, header("content-type"), &body)
@@ -347,37 +351,37 @@ fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class,
     let broken = |what: &str| Err(format!("{what}: {status} {content_type} {body}"));
     let said = body.get("code").and_then(Value::as_str).unwrap_or_default();
     let Some(code) = Code::ALL.iter().find(|code| code.as_str() == said) else {
-        return broken("no code of the list");
+        return broken("the code is not in the list");
     };
     if content_type != "application/problem+json" {
         return broken("not problem+json");
     }
     if code.status() != status || body.get("status") != Some(&json!(status)) {
-        return broken("not the status of its code");
+        return broken("the status does not fit the code");
     }
     if body.get("type") != Some(&json!(format!("urn:individual-access:problem:{said}"))) {
-        return broken("not the type of its code");
+        return broken("the type does not fit the code");
     }
     if body
         .pointer("/next/action")
         .and_then(Value::as_str)
         .is_none_or(str::is_empty)
     {
-        return broken("no next step");
+        return broken("next has no action");
     }
     let errors = body
         .get("errors")
         .and_then(Value::as_array)
         .map_or(&[][..], Vec::as_slice);
     if said == "invalid_request" && (errors.is_empty() || errors.len() > FAULTS_MAX) {
-        return broken("no field named, or too many");
+        return broken("errors names no field, or too many");
     }
     if !errors.iter().all(|error| is_pointer(error.get("pointer"))) {
-        return broken("no JSON pointer");
+        return broken("a pointer is not a JSON pointer");
     }
     // Everything around the handler works, so the input caused this failure.
     if status >= 500 {
-        return broken("a failure of ours");
+        return broken("the input caused a 5xx");
     }
     Ok(code.as_str())
 }

@@ -41,7 +41,7 @@ pub fn judge_sent(sent: &[Message]) -> Result<(), String> {
         _ => false,
     };
     match sent.iter().find(|message| !reads(message)) {
-        Some(message) => Err(format!("sent on, and cannot be read: {message:?}")),
+        Some(message) => Err(format!("a sent message cannot be read: {message:?}")),
         None => Ok(()),
     }
 }
@@ -57,7 +57,7 @@ pub fn judge_kept(
     letters: Vec<Message>,
 ) -> Result<Class, String> {
     if let Some(id) = failed.first() {
-        return Err(format!("everything works, and {id:?} comes back"));
+        return Err(format!("{id:?} failed although everything works"));
     }
     let kept = letters.len();
     let mut letters = letters.into_iter().peekable();
@@ -65,12 +65,12 @@ pub fn judge_kept(
         let letter = letters.next_if(|letter| is_of(letter, message, source));
         match (letter, message.refusal) {
             (Some(letter), refusal) => judge_letter(&letter, message, refusal)?,
-            (None, Some(_)) => return Err("a message that cannot be read was neither kept nor named".to_owned()),
+            (None, Some(_)) => return Err("an unreadable message neither became a dead letter nor failed".to_owned()),
             (None, None) => {}
         }
     }
     if let Some(letter) = letters.next() {
-        return Err(format!("a dead letter of no message, or out of turn: {letter:?}"));
+        return Err(format!("a dead letter fits no message, or is out of order: {letter:?}"));
     }
     Ok(match kept {
         _ if came.is_empty() => "empty",
@@ -89,15 +89,15 @@ pub fn judge_unkept(came: &[Came], failed: &BTreeSet<String>) -> Result<Class, S
         .iter()
         .any(|message| message.refusal.is_some() && !failed.contains(&message.id))
     {
-        return Err("a message that could be neither read nor kept was taken for done".to_owned());
+        return Err("an unreadable message was acknowledged although its dead letter could not be stored".to_owned());
     }
     if let Some(id) = failed.iter().find(|id| came.iter().all(|message| message.id != **id)) {
-        return Err(format!("{id:?} comes back, and did not come"));
+        return Err(format!("{id:?} failed, but was not received"));
     }
     Ok(if failed.is_empty() {
         "done"
     } else {
-        "not kept, comes back"
+        "not stored, redelivered"
     })
 }
 
@@ -118,7 +118,10 @@ fn judge_letter(letter: &Message, message: &Came, refusal: Option<Reason>) -> Re
         None => READ.iter().any(|reason| died.reason() == reason.as_str()),
     };
     if !fits {
-        return Err(format!("kept as {}, and refused as {refusal:?}", died.reason()));
+        return Err(format!(
+            "the dead letter has the reason {}, but the refusal is {refusal:?}",
+            died.reason()
+        ));
     }
     if canary::is_in(said) && !canary::is_in(&message.id) {
         return Err(format!("the reason repeats the message: {said}"));
@@ -231,12 +234,12 @@ mod tests {
         }
         assert!(
             judge(RunAdvance, None, &[malformed]).is_err(),
-            "given up, and can be read"
+            "given up although it can be read"
         );
         let back = BTreeSet::from(["m-1".to_owned()]);
         assert!(
             judge_kept(RunAdvance, &came(None), &back, Vec::new()).is_err(),
-            "comes back"
+            "failed"
         );
     }
 
@@ -244,7 +247,7 @@ mod tests {
     fn what_cannot_be_kept_must_come_back() {
         let back = BTreeSet::from(["m-1".to_owned()]);
         let refused = Some(Reason::Malformed);
-        assert_eq!(judge_unkept(&came(refused), &back), Ok("not kept, comes back"));
+        assert_eq!(judge_unkept(&came(refused), &back), Ok("not stored, redelivered"));
         assert!(judge_unkept(&came(refused), &BTreeSet::new()).is_err());
         assert!(judge_unkept(&[], &back).is_err());
     }

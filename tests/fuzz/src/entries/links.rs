@@ -91,16 +91,16 @@ impl Entry for Links {
         let url = match self.0.check(&Link::new(text.clone())) {
             Ok(url) => url,
             Err(refusal) if canary::is_in(&format!("{refusal} {refusal:?}")) => {
-                return Err("quotes the link".to_owned());
+                return Err("the refusal quotes the link".to_owned());
             }
             Err(_) => return Ok("refused"),
         };
-        let read = Url::parse(&text).map_err(|_malformed| "followed what is no URL".to_owned())?;
+        let read = Url::parse(&text).map_err(|_malformed| "followed a text that is not a URL".to_owned())?;
         if read != url {
-            return Err(format!("follows {url} instead of {read}"));
+            return Err(format!("followed {url} instead of {read}"));
         }
         let Some(Host::Domain(name)) = url.host() else {
-            return Err(format!("follows an address: {url}"));
+            return Err(format!("followed an IP address: {url}"));
         };
         let labels: Vec<_> = name.split('.').collect();
         let listed =
@@ -108,7 +108,7 @@ impl Entry for Links {
         let plain = url.username().is_empty() && url.password().is_none() && url.port().is_none();
         match url.scheme() == "https" && plain && listed {
             true => Ok("followed"),
-            false => Err(format!("follows {url}")),
+            false => Err(format!("followed {url}")),
         }
     }
 }

@@ -63,16 +63,18 @@ impl Entry for Messages {
 fn round_trip<M: DeserializeOwned + Serialize + PartialEq>(body: &str) -> Result<bool, String> {
     let message: M = match parse(body) {
         Ok(message) => message,
-        Err(error) if canary::is_in(&format!("{error} {error:?}")) => return Err(format!("quotes the body: {error}")),
+        Err(error) if canary::is_in(&format!("{error} {error:?}")) => {
+            return Err(format!("the error quotes the body: {error}"));
+        }
         Err(_) => return Ok(false),
     };
     if serde_json::from_str::<Value>(body).is_ok_and(|value| value.get("version") != Some(&json!(VERSION))) {
-        return Err("took another version".to_owned());
+        return Err("accepted another version".to_owned());
     }
-    let written = serde_json::to_string(&message).map_err(|error| format!("cannot be written: {error}"))?;
+    let written = serde_json::to_string(&message).map_err(|error| format!("the message cannot be written: {error}"))?;
     match parse::<M>(&written) {
         Ok(again) if again == message => Ok(true),
-        Ok(_) => Err(format!("is another message once written: {written}")),
-        Err(error) => Err(format!("cannot be read once written: {error}")),
+        Ok(_) => Err(format!("the written message differs: {written}")),
+        Err(error) => Err(format!("the written message cannot be read: {error}")),
     }
 }

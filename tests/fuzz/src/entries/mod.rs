@@ -50,7 +50,7 @@ pub fn start(name: &str) -> Result<Box<dyn Entry>, Failed> {
         links::NAME => Box::new(links::Links::start()?),
         answers::NAME => Box::new(answers::Answers::start()?),
         bundles::NAME => Box::new(bundles::Bundles::start()),
-        _ => return Err(format!("there is no entry {name}; there are {}", names().join(", ")).into()),
+        _ => return Err(format!("there is no entry {name}; the entries are {}", names().join(", ")).into()),
     })
 }
 

@@ -78,12 +78,12 @@ impl Operations {
     /// Makes the arguments.
     ///
     /// # Errors
-    /// Fails if an argument is refused, or if an operation is not called.
+    /// Fails if an argument is refused, or if an operation is never called.
     pub fn new(client: Client) -> Result<Self, Failed> {
         let body = demographics().to_string();
         let demographics = Demographics::parse(body.as_bytes(), Time::from_millis(1_795_341_600_000));
         if !Self::ALL.into_iter().all(is_called) {
-            return Err("an operation is not called".into());
+            return Err("an operation is never called".into());
         }
         Ok(Self {
             client,

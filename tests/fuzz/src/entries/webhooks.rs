@@ -43,7 +43,7 @@ impl Webhooks {
         let mut other = body.to_vec();
         mutate::bytes::mutate(&mut other, &mut chance);
         if other != body && self.believes(&other, Some(signature)) {
-            return Err("the signature of another body was believed".to_owned());
+            return Err("the signature of another body was accepted".to_owned());
         }
         let odd = mutate::text::odd(&mut chance);
         let flipped: String = signature.chars().rev().collect();
@@ -56,11 +56,11 @@ impl Webhooks {
         ];
         for other in spelled.iter().filter(|other| *other != signature) {
             if self.believes(body, Some(other)) {
-                return Err("a signature spelled in another way was believed".to_owned());
+                return Err("another spelling of the signature was accepted".to_owned());
             }
         }
         match self.believes(body, None) {
-            true => Err("no signature was believed".to_owned()),
+            true => Err("a missing signature was accepted".to_owned()),
             false => Ok(()),
         }
     }
@@ -71,7 +71,7 @@ impl Webhooks {
         let Some(said) = said else {
             return match event.digest == bytes {
                 true => Ok(()),
-                false => Err("not the digest of its bytes".to_owned()),
+                false => Err("the digest is not that of the bytes".to_owned()),
             };
         };
         if replayed(said).is_some_and(|replay| self.digest(&replay).is_some_and(|digest| digest != event.digest)) {
@@ -83,7 +83,7 @@ impl Webhooks {
             None => other = json!([other]),
         }
         match self.digest(other.to_string().as_bytes()) == Some(event.digest.clone()) {
-            true => Err("another message has its digest".to_owned()),
+            true => Err("another message has the same digest".to_owned()),
             false => Ok(()),
         }
     }
@@ -137,7 +137,7 @@ impl Entry for Webhooks {
         };
         let verified = webhook
             .verify(&self.keys, Time::from_millis(0))
-            .map_err(|error| format!("its own signature: {error}"))?;
+            .map_err(|error| format!("the right signature was refused: {error}"))?;
         let said: Option<Value> = serde_json::from_slice(input).ok();
         let bytes = hex::encode(Sha256::digest(input));
         let body = said.clone().unwrap_or_default();
@@ -146,7 +146,7 @@ impl Entry for Webhooks {
             Incoming::Ping(_) if odd => Ok("ping"),
             Incoming::Event(event) if odd => judge_envelope(&event),
             Incoming::Ping(ping) if is_ping(&body, &ping) => Ok("ping"),
-            Incoming::Ping(_) => Err("taken for a ping".to_owned()),
+            Incoming::Ping(_) => Err("an event was read as a ping".to_owned()),
             Incoming::Event(event) => {
                 self.judge_digest(&event, said.as_ref(), &bytes)?;
                 judge_event(&event, &body, input)
@@ -200,7 +200,7 @@ fn judge_event(event: &WebhookEvent, body: &Value, input: &[u8]) -> Result<Class
     let by_digest = MessageId::of_digest(&event.digest);
     let unread = event.event_type == "unreadable" && event.message == by_digest;
     if !unread && event.message != id.unwrap_or(by_digest) {
-        return Err("another message's id".to_owned());
+        return Err("the event has the id of another message".to_owned());
     }
     let class = judge_envelope(event)?;
     const NAME: &[u8] = b"ias.identity.verified";
@@ -209,16 +209,16 @@ fn judge_event(event: &WebhookEvent, body: &Value, input: &[u8]) -> Result<Class
         _ => input.windows(NAME.len()).any(|window| window == NAME),
     };
     if is_identity != class.starts_with("identity") {
-        return Err(format!("an identity event: {is_identity}, read as {class}"));
+        return Err(format!("is an identity event: {is_identity}, but was read as {class}"));
     }
     Ok(class)
 }
 
 /// The event is the same once queued, and an event without a handler keeps only its envelope.
 fn judge_envelope(event: &WebhookEvent) -> Result<Class, String> {
-    let message = serde_json::to_string(event).map_err(|error| format!("cannot be queued: {error}"))?;
+    let message = serde_json::to_string(event).map_err(|error| format!("the event cannot be queued: {error}"))?;
     if parse::<WebhookEvent>(&message).as_ref() != Ok(event) {
-        return Err(format!("is another event once queued: {message}"));
+        return Err(format!("the queued event differs: {message}"));
     }
     let class = match &event.event {
         Event::Source { .. } => "source",
@@ -228,7 +228,7 @@ fn judge_envelope(event: &WebhookEvent) -> Result<Class, String> {
         Event::Other => "other",
     };
     if class == "other" && envelope_says_more(&message) {
-        return Err(format!("more than the envelope is kept: {message}"));
+        return Err(format!("more than the envelope was stored: {message}"));
     }
     Ok(class)
 }

@@ -77,7 +77,7 @@ impl<'a> Steps<'a> {
         if reply.batch_item_failures.is_empty() && sent.iter().all(|message| message.letter.is_none()) {
             Ok(sent)
         } else {
-            Err(format!("{} is not done with {}", message.queue, message.body).into())
+            Err(format!("a message in {} was not processed: {}", message.queue, message.body).into())
         }
     }
 

@@ -42,7 +42,7 @@ async fn a_first_deployment_in_the_order_that_works() {
 async fn report_what_is_missing(operator: &Operator, api: &str) {
     operator.types(&["account", "status", "--api", api]).await.badly(&[
         "BAD  API key",
-        "holds nothing yet",
+        "has no value yet",
         "ok   owner key",
     ]);
 }
@@ -51,9 +51,9 @@ async fn report_what_is_missing(operator: &Operator, api: &str) {
 async fn create_facility(operator: &Operator, key: &str) {
     let with_key = [("METRIPORT_API_KEY", key)];
     let made = operator.types_with(&CREATE_FACILITY, &with_key, "").await;
-    let made = made.well(&["Made a facility: FacilityId="]);
+    let made = made.well(&["Created a facility: FacilityId="]);
     let again = operator.types_with(&CREATE_FACILITY, &with_key, "").await;
-    let again = again.well(&["There is a facility of that name already"]);
+    let again = again.well(&["A facility of that name already exists"]);
     assert_eq!(facility_id(&made), facility_id(&again));
     let list = ["account", "facility", "list"];
     let listed = operator.types_with(&list, &with_key, "").await;
@@ -70,9 +70,9 @@ fn facility_id(said: &str) -> Option<&str> {
 async fn store_api_key(operator: &Operator, key: &str, url: &str) {
     let register = ["account", "register-webhook", "--url", url];
     let too_early = operator.types(&register).await;
-    too_early.badly(&["MetriportApiKeySecret", "holds nothing yet"]);
+    too_early.badly(&["MetriportApiKeySecret", "has no value yet"]);
     let store = async |key: &str| operator.types_with(&STORE_API_KEY, &[], key).await;
-    store("bm90OmFrZXk=").await.badly(&["does not take this API key"]);
+    store("bm90OmFrZXk=").await.badly(&["does not accept this API key"]);
     store(&format!("{key}\n")).await.well(&["it is stored"]);
     store(key).await.well(&["nothing to do"]);
 }
@@ -85,8 +85,8 @@ async fn register_webhook(operator: &Operator, api: &str, url: &str) {
     let registered = ["Registered", "Stored the webhook key", "the webhook is enabled"];
     operator.types(&register).await.well(&registered);
     operator.types(&register).await.well(&[
-        "registered already",
-        "holds the webhook key already",
+        "already registered",
+        "already holds the webhook key",
         "the webhook is enabled",
     ]);
 }
@@ -110,7 +110,7 @@ async fn check_redirects(operator: &Operator) {
 
 async fn report_that_all_is_there(operator: &Operator, api: &str, url: &str) {
     let looked = operator.types(&["account", "status", "--api", api]).await;
-    let looked = looked.well(&["ok   our own ping", "routes are there, and ask for a token"]);
+    let looked = looked.well(&["ok   our own ping", "routes exist and refuse calls without a token"]);
     assert!(!looked.contains("BAD") && looked.contains(url), "{looked}");
     operator.types(&["account", "status"]).await.well(&["ok   API "]);
 }

@@ -33,15 +33,15 @@ async fn webhook_key_that_metriport_made_is_stored_by_a_command() {
     operator
         .types(&status)
         .await
-        .badly(&["Metriport signs with another one"]);
+        .badly(&["Metriport signs with another key"]);
     let rotated = operator.types(&rotate).await;
-    rotated.well(&["the one before counts until", "answered with the new key"]);
+    rotated.well(&["the previous key is accepted until", "answered with the new key"]);
     let before = app.stand_in().webhook_key();
     let cleared = operator.types(&[&rotate[..], &["--clear-and-set"]].concat()).await;
     cleared.well(&["Cleared", "answered with the new key"]);
     assert_ne!(app.stand_in().webhook_key(), before);
     let looked = operator.types(&status).await;
-    looked.well(&["ok   webhook key", "the one before counts until"]);
+    looked.well(&["ok   webhook key", "the previous key is accepted until"]);
     assert_a_pull_completes(&app).await;
     app.end().await;
 }
@@ -54,17 +54,17 @@ async fn api_key_of_the_same_account_is_changed_by_a_command() {
     let another = TestApp::with(|options| options.stand_in.seed = 7).await;
     let rotate = async |key: &str| operator.types_with(&ROTATE_API_KEY, &[], key).await;
     let foreign = rotate(another.stand_in().api_key()).await;
-    foreign.badly(&["does not take this API key"]);
+    foreign.badly(&["does not accept this API key"]);
     another.end().await;
 
     let new = app.stand_in().make_api_key().expect("room for a second key");
     let stored = operator.types_with(&STORE_API_KEY, &[], &new).await;
     stored.badly(&["rotate api-key"]);
-    rotate(&new).await.well(&["it is stored", "revoke the old one"]);
+    rotate(&new).await.well(&["it is stored", "revoke the old key"]);
     rotate(&new).await.well(&["nothing to do"]);
     assert!(app.stand_in().revoke_api_key(app.stand_in().api_key()));
     let looked = operator.types(&["account", "status"]).await;
-    looked.well(&["takes the API key"]);
+    looked.well(&["accepts the API key"]);
     assert_a_pull_completes(&app).await;
     app.end().await;
 }
@@ -81,9 +81,9 @@ async fn unreadable_api_key_is_replaced_only_on_demand() {
     binary.badly(&["is binary"]);
     let replace = [&STORE_API_KEY[..], &["--replace"]].concat();
     let replaced = operator.types_with(&replace, &[], &key).await;
-    replaced.well(&["takes the API key; it is stored"]);
+    replaced.well(&["accepts the API key; it is stored"]);
     app.store_secret("ias-MetriportApiKeySecret", "\n").await;
     let filled = operator.types_with(&STORE_API_KEY, &[], &key).await;
-    filled.well(&["takes the API key; it is stored"]);
+    filled.well(&["accepts the API key; it is stored"]);
     app.end().await;
 }

@@ -67,7 +67,7 @@ async fn the_lines_that_up_prints_pull_a_record() {
 async fn shown_as_given_up(up: &Up) -> String {
     let mut lines = up.printed.lines().map(str::trim);
     let command = lines
-        .find_map(|line| line.strip_prefix("Given up "))
+        .find_map(|line| line.strip_prefix("Dead letters "))
         .expect("a command");
     let command = command.replace("cargo run --", env!("CARGO_BIN_EXE_ias"));
     let shown = Command::new("bash")

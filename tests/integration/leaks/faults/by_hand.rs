@@ -76,7 +76,7 @@ async fn send_unreadable_messages(app: &TestApp, about: &str) {
 /// Waits until the unreadable messages are dead letters; returns all dead letters' bodies.
 async fn until_dead(app: &TestApp) -> Vec<String> {
     let queues = app.sandbox().aws().queues();
-    until("what cannot be read is dead", async || {
+    until("the unreadable messages are dead letters", async || {
         let dead = QUEUES.iter().map(|queue| queue.replace("Queue", "DeadLetters"));
         let messages = dead.filter_map(|queue| queues.messages(&queue)).flatten();
         let dead: Vec<String> = messages.map(|message| message.body).collect();
@@ -88,15 +88,15 @@ async fn until_dead(app: &TestApp) -> Vec<String> {
 /// A dead letter is only the message, and names no person whom the message does not name.
 fn assert_dead_letters_are_sent_by_hand(dead: &[String]) {
     let own = dead.iter().find(|body| !body.contains(BY_HAND));
-    assert_eq!(own, None, "a message of the functions' own died");
+    assert_eq!(own, None, "a message of a function became a dead letter");
     assert!(
         dead.iter()
             .any(|body| body.contains("identityUnclear") && body.contains(BY_HAND)),
-        "an identity event that cannot be read is kept whole, and nothing else is"
+        "only an unreadable identity event is stored whole"
     );
     let kept = dead
         .iter()
         .filter(|body| body.contains("\"kind\":"))
         .all(|body| body.contains("identityUnclear"));
-    assert!(kept, "another webhook than an identity event was kept");
+    assert!(kept, "a webhook other than an identity event was stored");
 }

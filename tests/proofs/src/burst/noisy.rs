@@ -143,10 +143,10 @@ async fn play(sandbox: &Sandbox, options: NoisyOptions, calls: &CallLog) -> Resu
     let span = Duration::from_secs(u64::from(options.secs)) / options.time_scale;
     let every = Duration::from_secs(1).div_f64(per_sec as f64);
     let requests = usize::try_from(span.as_millis() * u128::from(per_sec) / 1_000).unwrap_or(usize::MAX);
-    progress.show("  they pull beside harmless requests");
+    progress.show("  first round: pulls beside harmless requests");
     let harmless = (plan::harmless(requests), every);
     let quiet = round(options, &people, (&noise, calls), harmless).await;
-    progress.show("  they pull beside the noisy person");
+    progress.show("  second round: pulls beside the noisy person");
     let noisy = round(
         options,
         &people,

@@ -49,9 +49,9 @@ impl Hit {
         match self {
             Self::None => "any other",
             Self::StartUnknown => "start unknown",
-            Self::StartHeldUp => "start held up",
+            Self::StartHeldUp => "start delayed",
             Self::SourceLimited => "source limited",
-            Self::RetryUnread => "retry unread",
+            Self::RetryUnread => "status of a retry unread",
         }
     }
 }

@@ -95,7 +95,7 @@ async fn one(
     let pulls = [pulled];
     let mut facts = facts::of(sandbox, &pulls, &BTreeMap::new(), (&[], &injections));
     let strays = facts::strays_of(sandbox, &pulls).await?;
-    let facts = facts.pop().ok_or("a pull without facts")?;
+    let facts = facts.pop().ok_or("the pull has no facts")?;
     Ok(Outcome {
         strike,
         struck,
@@ -124,7 +124,7 @@ fn report(args: &KillsArgs, outcomes: &[Outcome]) -> Result<(), String> {
         say(&format!("  ended {state:<34}{count:>5}"));
     }
     let idle = outcomes.iter().filter(|outcome| !outcome.struck).count();
-    say(&format!("  moments that did not come again        {idle}"));
+    say(&format!("  places that the pull did not reach     {idle}"));
     let broken: Vec<_> = outcomes.iter().filter_map(breach).collect();
     broken.iter().for_each(|line| say(line));
     match broken.len() {
@@ -141,7 +141,7 @@ fn breach(outcome: &Outcome) -> Option<String> {
     let words: Vec<_> = breaches.iter().map(|breach| breach.name()).collect();
     let Strike { kind, function, skips } = &outcome.strike;
     Some(format!(
-        "  BROKEN by {function}, {} number {}: {} ({}; {} strays): {}",
+        "  BROKEN: {function} {}, number {}: {} ({}; {} unrequested): {}",
         kind.name(),
         skips + 1,
         words.join(", "),

@@ -227,7 +227,7 @@ async fn drain(args: &ChaosArgs, sandbox: &Sandbox) -> Result<(), String> {
             return Ok(());
         }
         if begun.elapsed() >= bound {
-            return Err(format!("the queues were not worked off: {}", busy.join(", ")));
+            return Err(format!("messages are left in queues: {}", busy.join(", ")));
         }
     }
 }

@@ -67,7 +67,7 @@ impl Report {
             vec![self.head(took)],
             self.faults(),
             titled(
-                "What a pull may come to, by persona and by what hit its start",
+                "Allowed endings of a pull, by persona and by the fault that hit its start",
                 judge::table(),
             ),
             self.pulls(),
@@ -90,7 +90,7 @@ impl Report {
     /// The results of the pulls.
     pub(super) fn pulls(&self) -> Vec<String> {
         let parts = [
-            titled("What the pulls came to", self.states()),
+            titled("Endings of the pulls", self.states()),
             titled("Promises", self.promises()),
             self.stories(),
         ];
@@ -141,7 +141,7 @@ impl Report {
             told
         } else {
             titled(
-                "Pulls that broke a promise, and those that came near to too many calls",
+                "Pulls that broke a promise, or made over half of the allowed extra calls",
                 told,
             )
         }
@@ -177,21 +177,21 @@ impl Report {
             .iter()
             .map(|(queue, count)| format!("{queue}: {count}"));
         let letters = letters.collect::<Vec<_>>().join(", ");
-        lines.push(format!("  runs nobody asked for                 {}", self.strays.runs));
+        lines.push(format!("  unrequested pulls                     {}", self.strays.runs));
         lines.push(format!(
-            "  queries nobody asked for              {}",
+            "  unrequested network queries           {}",
             self.strays.queries
         ));
         lines.push(format!("  dead letters                          {}", or_none(&letters)));
         lines.push(format!(
-            "  429s caused                           {}",
+            "  429s of the stand-in's own limiter    {}",
             self.too_many_requests
         ));
         lines.push(format!(
-            "  kinds of faults that never came       {}",
+            "  kinds of faults that never occurred   {}",
             or_none(&self.absent().join(", "))
         ));
-        lines.push(format!("  broken in all                         {}", self.breaches()));
+        lines.push(format!("  broken promises in all                {}", self.breaches()));
         lines
     }
 }

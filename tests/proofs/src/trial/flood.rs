@@ -90,15 +90,18 @@ mod tests {
     #[test]
     fn a_flood_is_refused_by_the_share_of_its_person() {
         assert!(refused(10, &[("too_many_open", 60), ("too_many_requests", 30)]));
-        assert!(!refused(11, &[("too_many_open", 89)]), "too much of it is served");
+        assert!(!refused(11, &[("too_many_open", 89)]), "more than a tenth is served");
         assert!(
             !refused(5, &[("too_many_open", 89), ("state_changed", 6)]),
-            "too much of it goes on"
+            "more than a tenth is not refused by the share"
         );
-        assert!(!refused(3, &[("too_many_requests", 97)]), "never for what is open");
+        assert!(
+            !refused(3, &[("too_many_requests", 97)]),
+            "no refusal with the expected code"
+        );
         assert!(
             !refused(3, &[("too_many_open", 96), ("upstream_busy", 1)]),
-            "it used up what others share"
+            "the flood used up the shared calls"
         );
         assert!(!refused(0, &[]), "nothing was sent");
     }

@@ -37,7 +37,7 @@ pub(super) async fn conflicts(target: &Target, links: usize) -> Result<Finding, 
         let owner = target.person(number);
         let (seen, linked) = link(&target.app(&owner, &json!({}))?, &owner).await?;
         if let Some(code) = seen {
-            return Err(format!("a link that meets nobody's patient was refused with {code}"));
+            return Err(format!("a link without a conflict was refused with {code}"));
         }
         times.linked.push(linked);
         let took = times.judge_answer(conflict(target, &owner, number + 1, None).await?);
@@ -90,7 +90,7 @@ async fn link(app: &App, person: &Person) -> Result<(Option<String>, Duration), 
         let wait = retry_after(&reply).filter(|_| !is_throttled(&reply));
         tokio::time::sleep(wait.unwrap_or(Duration::from_millis(250))).await;
     }
-    Err("a link was refused for now again and again".to_owned())
+    Err(format!("a link was still refused with 429 after {TRIES} tries"))
 }
 
 /// The finding counts as refused if every answer is the same, and the times are alike or within a factor of 1.5.
@@ -144,7 +144,10 @@ mod tests {
         assert!(refused(450, 300, 675, &[]));
         assert!(!refused(450, 430, 299, &[]));
         assert!(!refused(450, 676, 430, &[]));
-        assert!(refused(20, 44, 2, &[]), "a call of some milliseconds says nothing");
+        assert!(
+            refused(20, 44, 2, &[]),
+            "a difference of some milliseconds proves nothing"
+        );
         assert!(!refused(450, 450, 450, &["linked"]));
     }
 }

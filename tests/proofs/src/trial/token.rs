@@ -58,7 +58,9 @@ pub(super) async fn foreign_demographics(target: &Target) -> Result<Finding, Str
 async fn serve_complete(app: App, person: &Person) -> Result<(), String> {
     let person = VerifiedPerson::verify(app, &person.demographics).await?;
     let served = expect(200, || person.app.get(READ)).await;
-    served.map(drop).map_err(|why| format!("a complete token was {why}"))
+    served
+        .map(drop)
+        .map_err(|why| format!("a request with a complete token was {why}"))
 }
 
 async fn read(name: &'static str, expected: (u16, &'static str), apps: Vec<App>) -> Result<Finding, String> {

@@ -42,6 +42,6 @@ async fn a_burst_meets_no_limit_and_everybody_gets_through() {
     );
     assert!(
         refused >= 1 && report.rounds.len() >= 2,
-        "nobody was refused: {report:?}"
+        "no person was refused: {report:?}"
     );
 }

@@ -29,7 +29,7 @@ async fn keys_change_under_load_and_nothing_is_lost() {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let ended = tokio::time::timeout(BOUND, command.output()).await;
-    let ended = ended.expect("the command ends").expect("the command runs");
+    let ended = ended.expect("the command ends in time").expect("the command runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let said = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
     assert!(ended.status.success(), "{said}");

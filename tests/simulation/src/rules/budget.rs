@@ -19,7 +19,7 @@ pub(super) fn starts_again(world: &World, run: RunId) -> Option<Violation> {
         .then(|| {
             broken(
                 6,
-                format!("{} is started again although upstream is busy", run_name(run)),
+                format!("{} is started again before the end of its 429", run_name(run)),
             )
         })
         .flatten()
@@ -28,5 +28,5 @@ pub(super) fn starts_again(world: &World, run: RunId) -> Option<Violation> {
 /// Finds a run with too many polls.
 pub(super) fn at_rest(world: &World) -> Option<Violation> {
     let over = world.store.runs().find(|(_, run)| run.polls > POLLS_MAX);
-    over.and_then(|(_, run)| broken(6, format!("{} was looked at {} times", run_name(run.id), run.polls)))
+    over.and_then(|(_, run)| broken(6, format!("{} was polled {} times", run_name(run.id), run.polls)))
 }

@@ -33,11 +33,11 @@ pub(super) fn run(run: &Run, world: &World) -> Option<Violation> {
         return run
             .state
             .waits()
-            .then(|| broken(1, format!("{name} waits and is not due")))
+            .then(|| broken(1, format!("{name} waits, but is not due")))
             .flatten();
     };
     if !run.state.waits() {
-        return broken(1, format!("{name} is due and does not wait"));
+        return broken(1, format!("{name} is due, but does not wait"));
     }
     let now = world.now.plus(SKEW);
     let latest = match run.state {
@@ -47,7 +47,7 @@ pub(super) fn run(run: &Run, world: &World) -> Option<Violation> {
         _ => now.plus(world.timing.poll_gap(u32::MAX)),
     };
     (due_at > latest)
-        .then(|| broken(2, format!("{name} is {:?} and due only after its deadline", run.state)))
+        .then(|| broken(2, format!("{name} is {:?}, but due only after its deadline", run.state)))
         .flatten()
 }
 
@@ -56,11 +56,11 @@ pub(super) fn record(record: &Record, world: &World) -> Option<Violation> {
     let Some(due_at) = record.due_at else {
         let waits = !record.state.is_terminal();
         return waits
-            .then(|| broken(1, format!("{name} waits and is not due")))
+            .then(|| broken(1, format!("{name} waits, but is not due")))
             .flatten();
     };
     if record.state.is_terminal() {
-        return broken(1, format!("{name} is due and does not wait"));
+        return broken(1, format!("{name} is due, but does not wait"));
     }
     let latest = match record.state {
         RecordState::Fetching => world.now.plus(SKEW).plus(world.timing.transfer()),
@@ -70,7 +70,7 @@ pub(super) fn record(record: &Record, world: &World) -> Option<Violation> {
         .then(|| {
             broken(
                 2,
-                format!("{name} is {:?} and due only after its deadline", record.state),
+                format!("{name} is {:?}, but due only after its deadline", record.state),
             )
         })
         .flatten()
@@ -111,11 +111,14 @@ pub(super) fn shown(world: &World) -> Option<Violation> {
 pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
     let runs = world.store.runs().find(|(_, run)| run.state.waits());
     if let Some((_, run)) = runs {
-        return broken(1, format!("{} is {:?} for ever", run_name(run.id), run.state));
+        return broken(1, format!("{} stays {:?} without end", run_name(run.id), run.state));
     }
     let records = world.store.records().find(|(_, record)| !record.state.is_terminal());
     if let Some((_, record)) = records {
-        return broken(1, format!("{} is {:?} for ever", record_name(record.id), record.state));
+        return broken(
+            1,
+            format!("{} stays {:?} without end", record_name(record.id), record.state),
+        );
     }
     let lapses = |item: &Item| {
         let holder = item.lock().map(|lock| &lock.holder);
@@ -128,5 +131,5 @@ pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
         Key::OpenConsolidated(_) => !lapses(item),
         _ => false,
     });
-    left.and_then(|(key, _)| broken(1, format!("a lock is left: {}", crate::words::key(key))))
+    left.and_then(|(key, _)| broken(1, format!("a lock remains: {}", crate::words::key(key))))
 }

@@ -95,7 +95,7 @@ pub(super) fn stored(record: &Record) -> Option<Violation> {
             broken(
                 5,
                 format!(
-                    "{} holds what was not asked for: {}",
+                    "{} holds content that was not requested: {}",
                     record_name(record.id),
                     object.sha256
                 ),
@@ -161,7 +161,7 @@ pub(super) fn starts(world: &World) -> Option<Violation> {
             .filter(|query| query.run == run.id)
             .count();
         if run.request.is_some() && begun != 1 {
-            return broken(5, format!("{name} knows its query, and {begun} were started"));
+            return broken(5, format!("{name} knows its one query, but {begun} were started"));
         }
         let not_begun = [
             Reason::Aal2SessionExpired,
@@ -170,7 +170,7 @@ pub(super) fn starts(world: &World) -> Option<Violation> {
             Reason::UpstreamRefused,
         ];
         if begun > 0 && run.reason.is_some_and(|reason| not_begun.contains(&reason)) {
-            return broken(5, format!("{name} says that it was not started, and it was"));
+            return broken(5, format!("{name} is stored as not started, but was started"));
         }
         if run.state == RunState::Unconfirmed && !world.ghost.troubled.contains(&run.id) {
             return broken(5, format!("{name} is unconfirmed although no fault hit its start"));

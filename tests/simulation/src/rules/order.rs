@@ -15,7 +15,7 @@ fn skips_a_version(name: &str, before: Option<u64>, after: u64) -> Option<Violat
     match before {
         _ if after == before.unwrap_or_default() + 1 => None,
         None => broken(3, format!("{name} begins with version {after}")),
-        Some(before) => broken(3, format!("{name}: version {after} is put over {before}")),
+        Some(before) => broken(3, format!("{name}: version {after} overwrites {before}")),
     }
 }
 
@@ -28,10 +28,13 @@ pub(super) fn run(before: Option<&Run>, after: &Run) -> Option<Violation> {
     let before = before?;
     let ended = before.state.is_terminal();
     if ended && (after.state, after.final_record, after.reason) != (before.state, before.final_record, before.reason) {
-        return broken(3, format!("{name} was {:?} and became {:?}", before.state, after.state));
+        return broken(
+            3,
+            format!("{name} ended as {:?}, but became {:?}", before.state, after.state),
+        );
     }
     if after.due_seq < before.due_seq || before.request.is_some() && before.request != after.request {
-        return broken(3, format!("{name} forgets its due number or its request"));
+        return broken(3, format!("{name} lost its dueSeq or its request"));
     }
     let regressed = before.sources.iter().find(|(kind, source)| {
         let now = after.sources.status(*kind);
@@ -51,7 +54,12 @@ pub(super) fn record(before: Option<&Record>, after: &Record) -> Option<Violatio
     before
         .state
         .is_terminal()
-        .then(|| broken(3, format!("{name} had ended as {:?} and was written", before.state)))
+        .then(|| {
+            broken(
+                3,
+                format!("{name} had ended as {:?}, but was written again", before.state),
+            )
+        })
         .flatten()
 }
 
@@ -74,7 +82,7 @@ pub(super) fn timelines(world: &World) -> Option<Violation> {
             return broken(
                 3,
                 format!(
-                    "the timeline of {} gives another run: {replayed:?} is not {run:?}",
+                    "the timeline of {} gives another pull: {replayed:?} instead of {run:?}",
                     run_name(run.id)
                 ),
             );

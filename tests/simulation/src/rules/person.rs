@@ -34,7 +34,7 @@ pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Opti
         return broken(7, format!("{name} is accepted on a session that was used before"));
     }
     if presented.status != "verified" || world.ghost.challenges.get(&presented.challenge) != Some(person) {
-        return broken(7, format!("{name} is accepted on a challenge that is not its person's"));
+        return broken(7, format!("{name} is accepted on another person's challenge"));
     }
     let slot = world.store.get(&Key::Patient(owner.clone()));
     let link = slot
@@ -46,7 +46,7 @@ pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Opti
     };
     let theirs = world.store.get(&Key::PatientOwner(run.patient.clone()));
     if theirs.and_then(|item| item.owner()) != Some(&owner) {
-        return broken(7, format!("{name} is accepted for a patient of somebody else"));
+        return broken(7, format!("{name} is accepted for another person's patient"));
     }
     let identity = world.store.get(&Key::Identity(owner));
     let standing = identity
@@ -63,7 +63,7 @@ pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
     let name = run_name(start.run);
     let run = world.store.runs().find(|(_, run)| run.id == start.run);
     let Some((owner, run)) = run else {
-        return broken(7, format!("{name} was started and is not stored"));
+        return broken(7, format!("{name} was started, but is not stored"));
     };
     let challenge = world
         .upstream
@@ -72,7 +72,7 @@ pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
         .find(|challenge| challenge.session.as_ref() == Some(&start.session))?;
     let person = world.ghost.challenges.get(&challenge.id).copied();
     if person != Some(ids::person(owner)) || run.patient != start.patient {
-        return broken(7, format!("{name} was started on somebody else's session"));
+        return broken(7, format!("{name} was started on another person's session"));
     }
     let page = world
         .upstream
@@ -97,7 +97,7 @@ pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity
         .iter()
         .find(|page| page.passed.as_ref() == Some(&proofed.id));
     let Some(page) = page else {
-        return broken(7, "an identity is bound that nobody proofed");
+        return broken(7, "an identity without a proofing is bound");
     };
     let right = page.patient == proofed.patient && page.demographics.as_ref() == Some(&proofed.demographics);
     (!right)
@@ -123,7 +123,7 @@ pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, run: &Ru
             broken(
                 7,
                 format!(
-                    "{} ends, and the identity that upstream refused still counts",
+                    "{} ends, but the identity that Metriport refused still counts as verified",
                     run_name(run.id)
                 ),
             )
@@ -140,7 +140,7 @@ pub(super) fn updated(world: &World, patient: &PatientId, person: u8) -> Option<
         _ => false,
     });
     (!right)
-        .then(|| broken(7, "a patient that is not the person's is written upstream"))
+        .then(|| broken(7, "another person's patient is written at Metriport"))
         .flatten()
 }
 
@@ -149,11 +149,11 @@ pub(super) fn updated(world: &World, patient: &PatientId, person: u8) -> Option<
 pub(super) fn patient_owner(now: Time, before: Option<&Item>, after: &Item) -> Option<Violation> {
     let next = match after {
         Item::Owner(owner) | Item::Claim(owner, _) => owner,
-        _ => return broken(7, "a patient belongs to something else than a person"),
+        _ => return broken(7, "the owner of a patient is not a person"),
     };
     match before {
         Some(Item::Owner(owner)) if owner != next => broken(7, "a patient gets a second owner"),
-        Some(Item::Owner(_)) if matches!(after, Item::Claim(..)) => broken(7, "a patient is its owner's no more"),
+        Some(Item::Owner(_)) if matches!(after, Item::Claim(..)) => broken(7, "an owned patient becomes a claimed one"),
         Some(Item::Claim(owner, deadline)) if owner != next && now.plus(CLOCKS_DIFFER) < *deadline => {
             broken(7, "a patient is claimed by a second person")
         }

@@ -40,7 +40,7 @@ pub(crate) fn served(world: &mut World, share: &ShareRequest, answer: ShareAnswe
         ShareAnswer::Taken(_) => {}
         ShareAnswer::Beyond(_) => return None,
         ShareAnswer::Busy(_) => {
-            world.count("person finds no place");
+            world.count("person gets no place");
             return None;
         }
     }
@@ -86,7 +86,7 @@ pub(super) fn open_records(world: &World) -> Option<Violation> {
         let same = |other: &&&Record| other.asked == record.asked && other.patient == record.patient;
         if let Some(other) = others.iter().find(same) {
             let (one, other) = (record_name(record.id), record_name(other.id));
-            return broken(11, format!("{one} and {other} ask for the same"));
+            return broken(11, format!("{one} and {other} are equal requests"));
         }
     }
     None
@@ -95,7 +95,7 @@ pub(super) fn open_records(world: &World) -> Option<Violation> {
 /// Counts refusals, so that a report can show that some happened.
 pub(crate) fn count(world: &mut World, outcome: &Result<&'static str, Error>) {
     match outcome {
-        Ok(EQUAL) => world.count("equal record is asked for"),
+        Ok(EQUAL) => world.count("equal record is requested"),
         Err(Error::Refused(problem)) if problem.code == Code::TooManyRequests => {
             world.count("person is beyond their share");
         }

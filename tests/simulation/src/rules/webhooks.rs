@@ -67,7 +67,7 @@ pub(crate) fn handled(
     lost.then(|| {
         broken(
             4,
-            format!("{} is about something we know, and had no effect", event.message),
+            format!("{} is about a known subject, but had no effect", event.message),
         )
     })
     .flatten()
@@ -94,7 +94,10 @@ fn answer_unknown(world: &World, event: &WebhookEvent) -> Option<Violation> {
         .then(|| {
             broken(
                 4,
-                format!("{} says that a source answered, and it is {status:?}", event.message),
+                format!(
+                    "{} reports an answer of a source, but the source is {status:?}",
+                    event.message
+                ),
             )
         })
         .flatten()
@@ -118,7 +121,10 @@ pub(super) fn note_effect(world: &mut World, task: &Task, writes: &[Write]) -> O
         .then(|| {
             broken(
                 4,
-                format!("the effect of {} is written and not remembered", event.message),
+                format!(
+                    "the effect of {} is written, but its message is not remembered",
+                    event.message
+                ),
             )
         })
         .flatten()
@@ -133,14 +139,17 @@ pub(super) fn all_had_effect(world: &World) -> Option<Violation> {
         .iter()
         .find(|message| !ghost.handled.contains(*message) && !ghost.dead.contains(*message));
     if let Some(message) = lost {
-        return broken(4, format!("{message} was answered with 200 and is lost"));
+        return broken(4, format!("{message} was answered with 200, but is lost"));
     }
     for (_, run) in world.store.runs() {
         for (request, kind) in &ghost.reported {
             let status = run.sources.status(*kind);
             let told = matches!(status, None | Some(SourceStatus::Completed | SourceStatus::Failed));
             if run.request.as_ref() == Some(request) && !told {
-                return broken(4, format!("the end of a source was told and is not known: {status:?}"));
+                return broken(
+                    4,
+                    format!("the end of a source was reported, but is not stored: {status:?}"),
+                );
             }
         }
     }

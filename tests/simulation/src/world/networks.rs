@@ -27,7 +27,7 @@ impl World {
             Fate::Arrives => "webhook arrives",
             Fate::ArrivesBare => "webhook arrives without metadata",
             Fate::Dropped => "webhook dropped",
-            Fate::Again => "webhook again",
+            Fate::Again => "webhook delivered again",
         });
         self.say(|| words::fate(fate, &event));
         match fate {

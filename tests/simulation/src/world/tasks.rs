@@ -69,7 +69,7 @@ impl World {
         };
         match progress {
             Progress::Next(op) => self.tasks.push(task(op)),
-            Progress::Done(_) => unreachable!("a function that does nothing"),
+            Progress::Done(_) => unreachable!("a function ended without an operation"),
         }
         true
     }

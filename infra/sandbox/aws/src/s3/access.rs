@@ -59,7 +59,7 @@ impl S3Access for Addressable {
         if key_bytes > 0 && bucket.len() + key_bytes > BUCKET_AND_KEY_BYTES_MAX {
             return Err(s3_error!(
                 KeyTooLongError,
-                "The sandbox takes 135 bytes of bucket and key together"
+                "The sandbox accepts at most 135 bytes of bucket and key together"
             ));
         }
         let creates = context.s3_op().name() == "CreateBucket";

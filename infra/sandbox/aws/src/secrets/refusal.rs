@@ -17,9 +17,9 @@ pub(crate) enum Refusal {
     InvalidParameter(String),
     #[error("{0}")]
     InvalidRequest(String),
-    #[error("The operation {0} is not embedded here.")]
+    #[error("The sandbox does not support the operation {0}.")]
     NotEmbedded(String),
-    #[error("The request body is not the JSON document that the operation takes.")]
+    #[error("The request body is not the JSON document that the operation expects.")]
     Serialization,
 }
 

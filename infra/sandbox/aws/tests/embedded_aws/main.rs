@@ -3,7 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and signs links that are as old as it says"
+    reason = "a test fails by panicking, and signs links with a past time"
 )]
 
 mod dynamodb;

@@ -81,8 +81,8 @@ fn assert_declarations_break<const N: usize>(cases: [(&'static str, &str, Value)
 fn a_namespace_or_list_that_breaks_a_rule_is_named() {
     assert_declarations_break([
         ("a name is missing", "/Namespace", json!(1)),
-        ("Namespace is not one of ours", "/Namespace", json!("")),
-        ("Namespace is not one of ours", "/Namespace", json!("AWS/Lambda")),
+        ("Namespace is invalid or reserved", "/Namespace", json!("")),
+        ("Namespace is invalid or reserved", "/Namespace", json!("AWS/Lambda")),
         ("a list is missing", "/Dimensions", json!("Stage")),
         ("a list is missing", "/Metrics", Value::Null),
     ]);
@@ -93,14 +93,14 @@ fn dimensions_that_break_a_rule_are_named() {
     let many = |count: usize| (0..count).map(|n| json!(format!("d{n}"))).collect::<Vec<_>>();
     assert_declarations_break(
         [
-            ("no set of dimensions", json!([])),
-            ("a set of dimensions is no list", json!(["Stage"])),
+            ("there is no set of dimensions", json!([])),
+            ("a set of dimensions is not a list", json!(["Stage"])),
             ("more than 30 dimensions", json!([many(31)])),
-            ("the name of a dimension is no text", json!([[1]])),
-            ("no name of a dimension", json!([[":Stage"]])),
+            ("the name of a dimension is not a text", json!([[1]])),
+            ("the name of a dimension is invalid", json!([[":Stage"]])),
             ("a dimension has no text at the root", json!([["Missing"]])),
             ("a dimension has no text at the root", json!([["Sold"]])),
-            ("a dimension stands in a set twice", json!([["Stage", "Stage"]])),
+            ("a set has a dimension twice", json!([["Stage", "Stage"]])),
         ]
         .map(|(rule, dimensions)| (rule, "/Dimensions", dimensions)),
     );
@@ -130,15 +130,15 @@ fn a_metric_that_breaks_a_rule_is_named() {
     };
     assert_declarations_break(
         [
-            ("no unit that CloudWatch knows", json!({ "Unit": "Fortnights" })),
-            ("no unit that CloudWatch knows", json!({ "Unit": "milliseconds" })),
-            ("no unit that CloudWatch knows", json!({ "Unit": "Seconds/Second" })),
+            ("the unit is unknown to CloudWatch", json!({ "Unit": "Fortnights" })),
+            ("the unit is unknown to CloudWatch", json!({ "Unit": "milliseconds" })),
+            ("the unit is unknown to CloudWatch", json!({ "Unit": "Seconds/Second" })),
             (
                 "StorageResolution is neither 1 nor 60",
                 json!({ "StorageResolution": 30 }),
             ),
             ("a metric has no value at the root", json!({ "Name": "Missing" })),
-            ("the value of a metric is no number", json!({ "Name": "Stage" })),
+            ("the value of a metric is not a number", json!({ "Name": "Stage" })),
         ]
         .map(|(rule, more)| (rule, "/Metrics/0", metric(more))),
     );
@@ -148,10 +148,10 @@ fn a_metric_that_breaks_a_rule_is_named() {
 fn a_value_at_the_root_that_breaks_a_rule_is_named() {
     for (rule, place, value) in [
         ("a list is missing", "/_aws", json!({ "Timestamp": NOW })),
-        ("no value of a dimension", "/Stage", json!("")),
-        ("no value of a dimension", "/Stage", json!("prod\n")),
-        ("no value of a dimension", "/Stage", json!("s".repeat(1025))),
-        ("the value of a metric is no number", "/Sold", json!("3")),
+        ("the value of a dimension is invalid", "/Stage", json!("")),
+        ("the value of a dimension is invalid", "/Stage", json!("prod\n")),
+        ("the value of a dimension is invalid", "/Stage", json!("s".repeat(1025))),
+        ("the value of a metric is not a number", "/Sold", json!("3")),
         ("more than 100 values of a metric", "/Sold", json!(vec![1; 101])),
         ("the line is too long", "/requestId", json!("x".repeat(256 * 1024))),
     ] {

@@ -59,7 +59,7 @@ fn read(query: &str) -> Result<(String, Map<String, Value>), Refusal> {
             _ => claims.insert(name.clone().into_owned(), json!(value)).is_some(),
         };
         if doubled {
-            return refuse(format!("{name} is there twice"));
+            return refuse(format!("{name} occurs twice"));
         }
     }
     if claims.len() > CLAIMS_MAX {
@@ -67,7 +67,7 @@ fn read(query: &str) -> Result<(String, Map<String, Value>), Refusal> {
     }
     match subject {
         Some(subject) => Ok((subject, claims)),
-        None => refuse("say whose token: /token?subject=NAME".to_owned()),
+        None => refuse("the subject is missing: /token?subject=NAME".to_owned()),
     }
 }
 
@@ -100,8 +100,8 @@ mod tests {
         for query in ["", "email=a", "subject", "subject=", "subject=%00", "subject=a&x=%0a"] {
             refusal(query);
         }
-        assert_eq!(refusal("subject=a&subject=b"), "subject is there twice");
-        assert_eq!(refusal("subject=a&x=1&x=2"), "x is there twice");
+        assert_eq!(refusal("subject=a&subject=b"), "subject occurs twice");
+        assert_eq!(refusal("subject=a&x=1&x=2"), "x occurs twice");
         assert_eq!(refusal("subject=a&exp=1"), "exp is set by the issuer");
         refusal(&format!("subject={}", "a".repeat(TEXT_MAX + 1)));
         let many: String = (0..=CLAIMS_MAX).map(|n| format!("&c{n}=1")).collect();

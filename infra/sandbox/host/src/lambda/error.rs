@@ -17,7 +17,7 @@ pub enum InvokeError {
     #[error("there is no function {function}")]
     UnknownFunction { function: String },
     /// Stopped by Lambda's recursive loop detection.
-    #[error("{function} was invoked more than 16 times in one chain, which Lambda takes for a loop")]
+    #[error("{function} was invoked more than 16 times in one chain, which Lambda treats as a loop")]
     Loop { function: String },
     #[error("the event for {function} is larger than 6 MB")]
     RequestTooLarge { function: String },

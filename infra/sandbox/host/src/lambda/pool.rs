@@ -264,7 +264,7 @@ impl Pool {
                 }
             }
         }
-        Err(self.exited("a kill during each of its starts".to_owned()))
+        Err(self.exited("a kill during each start".to_owned()))
     }
 
     /// Starts one process. It joins `all` before it is ready, so that it can be killed while it starts.

@@ -154,7 +154,9 @@ impl QueuePoller {
         let handles: Vec<&str> = succeeded.filter_map(Message::receipt_handle).collect();
         for chunk in handles.chunks(RECEIVE_MAX) {
             if let Err(problem) = self.delete(chunk).await {
-                self.note(&format!("cannot delete, so messages will come again: {problem}"));
+                self.note(&format!(
+                    "cannot delete messages, so SQS will redeliver them: {problem}"
+                ));
             }
         }
     }
@@ -176,7 +178,7 @@ impl QueuePoller {
             .await?;
         for failed in deleted.failed() {
             self.note(&format!(
-                "cannot delete, so a message will come again: {}",
+                "cannot delete a message, so SQS will redeliver it: {}",
                 failed.code()
             ));
         }

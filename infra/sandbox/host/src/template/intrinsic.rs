@@ -115,7 +115,7 @@ impl<'a> Evaluator<'a> {
     fn resource(&self, logical_id: &str, attribute: &str, place: &str) -> Result<String, TemplateError> {
         self.bindings
             .resolve(logical_id, attribute)
-            .ok_or_else(|| TemplateError::at(place, format!("nothing is known of `{attribute}` of `{logical_id}`")))
+            .ok_or_else(|| TemplateError::at(place, format!("`{attribute}` of `{logical_id}` is unknown")))
     }
 
     fn substitute(&self, argument: &Value, place: &str) -> Result<String, TemplateError> {

@@ -82,7 +82,7 @@ impl Privileges {
         let subjects = subjects.collect::<Result<_, SandboxError>>()?;
         self.enacted
             .set(subjects)
-            .map_err(|_twice| SandboxError::Template("policies are enacted once".to_owned()))
+            .map_err(|_twice| SandboxError::Template("policies were enacted twice".to_owned()))
     }
 
     /// All privileges that the policies grant.

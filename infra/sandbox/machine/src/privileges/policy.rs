@@ -116,7 +116,7 @@ impl Policy {
             match written.effect.as_str() {
                 "Allow" => self.allowed.push(statement(written)?),
                 "Deny" => self.denied.push(denial(written)?),
-                other => return Err(PolicyError(format!("the effect {other} is not known here"))),
+                other => return Err(PolicyError(format!("the effect {other} is not supported"))),
             }
         }
         Ok(())
@@ -234,7 +234,7 @@ fn denial(written: Written) -> Result<Denial, PolicyError> {
             actions,
             resources: patterns(&resources.into_vec())?,
         }),
-        _ => Err(PolicyError("what a statement denies is not known here".to_owned())),
+        _ => Err(PolicyError("this kind of Deny statement is not supported".to_owned())),
     }
 }
 
@@ -250,7 +250,9 @@ fn is_keyless(condition: BTreeMap<String, BTreeMap<String, OneOrMany>>) -> bool 
 
 fn statement(written: Written) -> Result<Statement, PolicyError> {
     let (Some(resources), None) = (written.resource, written.not_resource) else {
-        return Err(PolicyError("a statement allows all resources but some".to_owned()));
+        return Err(PolicyError(
+            "an Allow statement needs Resource and no NotResource".to_owned(),
+        ));
     };
     let mut conditions = Vec::new();
     for (operator, keys) in written.condition {
@@ -280,14 +282,16 @@ fn condition(operator: &str, key: &str, values: Vec<String>) -> Result<Condition
         ("ForAllValues:StringLike", LEADING_KEYS) => Ok(Condition::LeadingKeysLike(patterns(&values)?)),
         ("StringEquals" | "StringLike", VIA_SERVICE) => Ok(Condition::ViaService),
         _ => Err(PolicyError(format!(
-            "the condition {operator} on {key} is not known here"
+            "the condition {operator} on {key} is not supported"
         ))),
     }
 }
 
 fn patterns(texts: &[String]) -> Result<Vec<WildMatch>, PolicyError> {
     match texts.iter().find(|text| text.contains("${")) {
-        Some(variable) => Err(PolicyError(format!("{variable} has a variable"))),
+        Some(variable) => Err(PolicyError(format!(
+            "{variable} has a policy variable, which is not supported"
+        ))),
         None => Ok(texts.iter().map(|text| WildMatch::new(text)).collect()),
     }
 }

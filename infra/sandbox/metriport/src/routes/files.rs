@@ -97,10 +97,10 @@ fn pack(view: &View, padding: usize, chunks: &Chunks) {
         Ok(mut rest) => {
             rest.resize(rest.len() + padding, 0);
             if chunks.blocking_send(Ok(rest.into())).is_err() {
-                tracing::debug!("the reader left");
+                tracing::debug!("the reader closed the connection");
             }
         }
-        Err(error) => tracing::warn!(%error, "packing failed"),
+        Err(error) => tracing::warn!(%error, "compression failed"),
     }
 }
 

@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "tests fail loudly"
+    reason = "a test fails by panicking"
 )]
 
 mod bench;

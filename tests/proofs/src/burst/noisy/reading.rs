@@ -67,8 +67,8 @@ impl Reader<'_> {
         let shown = self.insist(200, || app.get(&path)).await?;
         match self.is_intact(&shown).await {
             Some(true) => Ok(Found { run, record }),
-            Some(false) => Err("other bytes than the record promises".to_owned()),
-            None => Err("the link of the record gave no bytes".to_owned()),
+            Some(false) => Err("the bytes differ from the record's size or SHA-256".to_owned()),
+            None => Err("the record link failed".to_owned()),
         }
     }
 
@@ -113,7 +113,7 @@ impl Reader<'_> {
                 Err(error) => (error.to_string(), self.every),
             };
             if Instant::now() + wait >= self.until {
-                return Err(format!("gave up after {code}"));
+                return Err(format!("the time limit passed after {code}"));
             }
             sleep(wait).await;
         }

@@ -68,34 +68,36 @@ pub(super) fn breaches(quiet: &RoundFigures, noisy: &RoundFigures, day: DayCount
     let unread = [("harmless requests", quiet), ("the noisy person", noisy)]
         .into_iter()
         .flat_map(|(beside, round)| round.failed.iter().map(move |failed| (beside, failed)))
-        .map(|(beside, (why, count))| format!("{count} persons beside {beside} read nothing: {why}"));
+        .map(|(beside, (why, count))| format!("{count} persons read no record beside {beside}: {why}"));
     let slow = (noisy.p95 > quiet.p95 * 3 / 2 + slack).then(|| {
         let (before, after) = (time(quiet.p95), time(noisy.p95));
-        format!("nineteen in twenty pulls took up to {before}, and {after} beside the noisy person")
+        format!("p95 of a pull was {before}, but {after} beside the noisy person")
     });
     // API Gateway throttles all callers together; our functions cannot change that.
     let ours = noisy.refusals.iter().filter(|(code, _)| *code != THROTTLED);
     let refused = ours.filter_map(|(code, count)| {
         let before = quiet.refusals.get(code).copied().unwrap_or_default();
-        (*count > before).then(|| format!("others were refused {count} times with {code}, and {before} times before"))
+        (*count > before).then(|| {
+            format!("other persons were refused {count} times with {code}, but only {before} times in the first round")
+        })
     });
     let day = (day.counted != day.seen).then(|| {
         let DayCount { counted, seen } = day;
-        format!("the day's count is {counted}, and Metriport saw {seen} calls")
+        format!("the day's count is {counted}, but Metriport saw {seen} calls")
     });
     let idle = noisy
         .noise
         .served
         .is_empty()
-        .then(|| "no request of the noisy person was served: nothing is shown".to_owned());
+        .then(|| "no request of the noisy person was served, so the round proves nothing".to_owned());
     unread.chain(slow).chain(refused).chain(day).chain(idle).collect()
 }
 
 pub(super) fn table(options: &NoisyOptions, report: &NoisyReport) -> String {
     let (quiet, noisy) = (&report.quiet, &report.noisy);
     let head = format!(
-        "\n{} persons pull within {} s and read their records, seed {}, time scale {}. Beside them one person sends {} \
-         requests,\n{} % of the API's throttle: first harmless ones, then on every route.\n",
+        "\n{} persons pull within {} s and read their records, seed {}, time scale {}. Another person sends {} \
+         requests,\n{} % of the API's throttle: harmless ones in the first round, to every route in the second.\n",
         options.people, options.secs, options.seed, options.time_scale, noisy.noise.sent, options.throttle_percent
     );
     let per_sec = |round: &RoundFigures| format!("{:.2}", round.read as f64 / round.took.as_secs_f64().max(0.001));
@@ -131,7 +133,7 @@ fn details(report: &NoisyReport) -> Vec<String> {
         .collect();
     vec![
         format!(
-            "\n  refusals of the others: {}; before: {}",
+            "\n  refusals of other persons: {}; in the first round: {}",
             listed(&noisy.refusals),
             listed(&quiet.refusals)
         ),
@@ -140,7 +142,7 @@ fn details(report: &NoisyReport) -> Vec<String> {
             "  served to the noisy person: {}",
             routes.collect::<Vec<_>>().join(", ")
         ),
-        format!("  calls upstream for the noisy person: {}", calls.join(", ")),
+        format!("  calls to Metriport for the noisy person: {}", calls.join(", ")),
         format!(
             "  the day's count: {}; calls that Metriport saw: {}",
             report.day.counted, report.day.seen
@@ -198,11 +200,7 @@ mod tests {
         let mut unread = round(1_000, &[]);
         unread.failed = [("failed expired".to_owned(), 3)].into();
         assert_eq!(count(&quiet, &unread, EQUAL), 1);
-        assert_eq!(
-            count(&quiet, &RoundFigures::default(), EQUAL),
-            1,
-            "a noise that was not served"
-        );
+        assert_eq!(count(&quiet, &RoundFigures::default(), EQUAL), 1, "no noise was served");
         let slack = Duration::from_secs(1);
         assert!(breaches(&quiet, &round(2_500, &[]), EQUAL, slack).is_empty());
     }

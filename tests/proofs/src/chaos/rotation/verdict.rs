@@ -95,14 +95,14 @@ impl Verdict {
             "change",
             "made by",
             "refused before",
-            "while it was",
+            "until it was",
             "refused",
-            "the key before,",
-            "when its time and that"
+            "previous key",
+            "previous key after its end"
         );
         let second = format!(
             "  {:<6} {:<10} {:>15} {:>13} {:>11}   {:<22} {}",
-            "", "", "it was stored", "read", "afterwards", "while it counts", "of a cached key is over"
+            "", "", "it was stored", "read", "afterwards", "before its end", "and its caching"
         );
         let rows = self.rows.iter().enumerate().map(|(index, row)| {
             let Row {
@@ -199,17 +199,25 @@ mod tests {
             within: 401,
             ..change()
         };
-        assert_eq!(breaches(&log(), short, (0, 3)), 1, "the key before does not count");
+        assert_eq!(breaches(&log(), short, (0, 3)), 1, "the previous key is not accepted");
         let long = Change {
             beyond: vec![401, 200],
             ..change()
         };
-        assert_eq!(breaches(&log(), long, (0, 3)), 1, "the key before counts too long");
+        assert_eq!(
+            breaches(&log(), long, (0, 3)),
+            1,
+            "the previous key is accepted too long"
+        );
         assert_eq!(
             breaches(&[delivery("a", 200)], change(), (0, 3)),
             1,
-            "no webhook met the change"
+            "no webhook was refused during the change"
         );
-        assert_eq!(breaches(&log(), change(), (0, 0)), 1, "no call met it");
+        assert_eq!(
+            breaches(&log(), change(), (0, 0)),
+            1,
+            "no call was refused during the change"
+        );
     }
 }

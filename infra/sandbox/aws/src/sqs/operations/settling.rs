@@ -89,7 +89,7 @@ fn delete_one(broker: &Broker, queue: &str, handle: &str) -> Result<(), Refusal>
         let stored = account.queue_mut(queue)?;
         let receipt = Receipt::parse(handle, queue)?;
         if !stored.delete(receipt) {
-            tracing::debug!(queue, "a receipt handle that is not the latest deleted nothing");
+            tracing::debug!(queue, "no message was deleted: the receipt handle is not the latest");
         }
         Ok(())
     })

@@ -107,17 +107,14 @@ fn conditions_choose() {
 
 #[test]
 fn what_is_unknown_is_refused_with_its_place() {
-    assert_eq!(
-        problem("!Ref Nothing"),
-        "value.Ref: nothing is known of `Ref` of `Nothing`"
-    );
+    assert_eq!(problem("!Ref Nothing"), "value.Ref: `Ref` of `Nothing` is unknown");
     assert_eq!(
         problem("{ a: [!GetAtt Jobs.Color] }"),
-        "value.a[0].Fn::GetAtt: nothing is known of `Color` of `Jobs`"
+        "value.a[0].Fn::GetAtt: `Color` of `Jobs` is unknown"
     );
     assert_eq!(
         problem("!Sub '${Nothing}'"),
-        "value.Fn::Sub.Ref: nothing is known of `Ref` of `Nothing`"
+        "value.Fn::Sub.Ref: `Ref` of `Nothing` is unknown"
     );
     assert_eq!(
         problem("!Base64 x"),

@@ -120,7 +120,7 @@ fn functions_are_merged_with_the_globals() {
     let error = stack.environment(reader, &nothing_made).unwrap_err().to_string();
     assert_eq!(
         error,
-        "ReadThingsFunction.Environment.Variables.QUEUE.Ref: nothing is known of `Ref` of `Jobs`"
+        "ReadThingsFunction.Environment.Variables.QUEUE.Ref: `Ref` of `Jobs` is unknown"
     );
 }
 
