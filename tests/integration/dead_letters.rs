@@ -5,9 +5,9 @@ mod burst;
 mod odd;
 mod redrive;
 
-use ias::dead_letters::{Letter, LetterQueue};
+use ias::dead_letters::{ListedDeadLetter, RedriveQueues};
 use serde_json::{Value, json};
-use shared::queue::Source;
+use shared::queue::SourceQueue;
 
 use crate::harness::{Person, TestApp, until};
 use crate::webhooks::{source, source_event};
@@ -15,38 +15,41 @@ use crate::webhooks::{source, source_event};
 const CANARY: &str = "CanaryInABody";
 
 /// The sandbox's queue and dead-letter queue of a source.
-const fn queues(source: Source) -> (&'static str, &'static str) {
+const fn queues(source: SourceQueue) -> (&'static str, &'static str) {
     match source {
-        Source::WebhookEvents => ("ias-WebhookEventsQueue", "ias-WebhookEventsDeadLetters"),
-        Source::RunAdvance => ("ias-RunAdvanceQueue", "ias-RunAdvanceDeadLetters"),
-        Source::RecordFetch => ("ias-RecordFetchQueue", "ias-RecordFetchDeadLetters"),
+        SourceQueue::WebhookEvents => ("ias-WebhookEventsQueue", "ias-WebhookEventsDeadLetters"),
+        SourceQueue::RunAdvance => ("ias-RunAdvanceQueue", "ias-RunAdvanceDeadLetters"),
+        SourceQueue::RecordFetch => ("ias-RecordFetchQueue", "ias-RecordFetchDeadLetters"),
     }
 }
 
-async fn letter_queue(app: &TestApp, source: Source) -> LetterQueue {
-    let found = LetterQueue::find(&app.aws().sqs(), "ias", source).await;
+async fn redrive_queues(app: &TestApp, source: SourceQueue) -> RedriveQueues {
+    let found = RedriveQueues::find(&app.aws().sqs(), "ias", source).await;
     found.expect("both queues")
 }
 
 /// A queue's dead letters, oldest first.
-async fn letters(app: &TestApp, source: Source) -> Vec<Letter> {
-    let seen = letter_queue(app, source).await.list().await.expect("letters");
+async fn read_dead_letters(app: &TestApp, source: SourceQueue) -> Vec<ListedDeadLetter> {
+    let seen = redrive_queues(app, source).await.list().await.expect("letters");
     assert!(!seen.more);
-    let mut letters = seen.letters;
-    letters.sort_by_key(|letter| letter.since);
-    letters
+    let mut dead_letters = seen.dead_letters;
+    dead_letters.sort_by_key(|dead_letter| dead_letter.since);
+    dead_letters
 }
 
 /// Their reasons, sorted.
-async fn reasons(app: &TestApp, source: Source) -> Vec<String> {
-    let letters = letters(app, source).await;
-    let mut reasons: Vec<String> = letters.iter().map(|letter| letter.died.reason().to_owned()).collect();
+async fn reasons(app: &TestApp, source: SourceQueue) -> Vec<String> {
+    let dead_letters = read_dead_letters(app, source).await;
+    let mut reasons: Vec<String> = dead_letters
+        .iter()
+        .map(|dead_letter| dead_letter.cause.reason().to_owned())
+        .collect();
     reasons.sort();
     reasons
 }
 
 /// The bodies in a dead-letter queue.
-fn bodies(app: &TestApp, source: Source) -> Vec<String> {
+fn bodies(app: &TestApp, source: SourceQueue) -> Vec<String> {
     let messages = app.sandbox().aws().queues().messages(queues(source).1).unwrap();
     messages.into_iter().map(|message| message.body).collect()
 }
@@ -69,7 +72,7 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
     assert_eq!(nora.pull().await.text("/status"), "completed");
     app.drain().await;
     until_dead(&app, 9).await;
-    for source in Source::ALL {
+    for source in SourceQueue::ALL {
         assert_eq!(reasons(&app, source).await, REASONS, "{source:?}");
         // Listing hides dead letters only while it runs.
         let depth = app.sandbox().aws().queues().depths()[queues(source).1];
@@ -77,7 +80,7 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
         assert_bodies_are_kept_without_record_links(&app, source);
     }
     let log = app.log();
-    for (source, reason) in Source::ALL
+    for (source, reason) in SourceQueue::ALL
         .iter()
         .flat_map(|source| REASONS.map(|reason| (source.name(), reason)))
     {
@@ -96,7 +99,7 @@ async fn send_unreadable_messages(app: &TestApp) {
     let link = format!("https://records.example.test/{CANARY}");
     let other_kind = json!({ "version": 1, "kind": "other", "link": link, "note": "kept" }).to_string();
     let other_version = json!({ "version": 2, "note": "kept", "link": link }).to_string();
-    for source in Source::ALL {
+    for source in SourceQueue::ALL {
         for body in [&format!("no JSON {link} kept"), &other_version, &other_kind] {
             app.send_message(queues(source).0, body).await;
         }
@@ -104,11 +107,15 @@ async fn send_unreadable_messages(app: &TestApp) {
 }
 
 /// The body stays as it was, without a record's link.
-fn assert_bodies_are_kept_without_record_links(app: &TestApp, source: Source) {
+fn assert_bodies_are_kept_without_record_links(app: &TestApp, source: SourceQueue) {
     let bodies = bodies(app, source);
     assert!(bodies.iter().all(|body| body.contains("kept")), "{source:?}");
     let links = bodies.iter().filter(|body| body.contains(CANARY)).count();
-    assert_eq!(links, if source == Source::RecordFetch { 0 } else { 3 }, "{source:?}");
+    assert_eq!(
+        links,
+        if source == SourceQueue::RecordFetch { 0 } else { 3 },
+        "{source:?}"
+    );
 }
 
 fn times_logged(log: &[String], queue: &str, reason: &str) -> usize {
@@ -162,7 +169,7 @@ async fn a_poison_message_of_a_batch_hides_no_other() {
     );
     assert_eq!(source(&nora, &id, "lab").await, "completed");
     assert_eq!(
-        reasons(&app, Source::WebhookEvents).await,
+        reasons(&app, SourceQueue::WebhookEvents).await,
         [
             "identity_event_unreadable",
             "malformed",
@@ -197,7 +204,7 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     until_dead(&app, 5).await;
     app.drain().await;
     assert_eq!(
-        reasons(&app, Source::WebhookEvents).await,
+        reasons(&app, SourceQueue::WebhookEvents).await,
         [
             "identity_event_unbound",
             "identity_event_unbound",
@@ -206,7 +213,7 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
             "identity_event_unreadable"
         ]
     );
-    let bodies = bodies(&app, Source::WebhookEvents);
+    let bodies = bodies(&app, SourceQueue::WebhookEvents);
     assert_eq!(bodies.iter().filter(|body| body.contains(CANARY)).count(), 4);
     assert_eq!(bodies.iter().filter(|body| body.len() > 150_000).count(), 1);
     assert!(app.log().iter().all(|line| !line.contains(CANARY)));
@@ -260,8 +267,8 @@ async fn a_message_id_that_says_two_things_is_kept_once() {
     }
     let statuses = (source(&nora, &id, "hie").await, source(&nora, &id, "lab").await);
     assert_eq!(statuses, ("completed".into(), "processing".into()));
-    assert_eq!(reasons(&app, Source::WebhookEvents).await, ["message_id_reused"]);
-    assert!(bodies(&app, Source::WebhookEvents)[0].contains(r#""source":"lab""#));
+    assert_eq!(reasons(&app, SourceQueue::WebhookEvents).await, ["message_id_reused"]);
+    assert!(bodies(&app, SourceQueue::WebhookEvents)[0].contains(r#""source":"lab""#));
 
     // In several processes at the same time, one of each pair counts, and the other is kept.
     for message in 0..8 {
@@ -272,7 +279,10 @@ async fn a_message_id_that_says_two_things_is_kept_once() {
     }
     until_dead(&app, 9).await;
     app.drain().await;
-    assert_eq!(reasons(&app, Source::WebhookEvents).await, ["message_id_reused"; 9]);
+    assert_eq!(
+        reasons(&app, SourceQueue::WebhookEvents).await,
+        ["message_id_reused"; 9]
+    );
 
     // Messages of an ignored type need no distinction.
     for payload in 0..3 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sandbox_aws::{Call, MessageInfo, Passage, Service, Verdict};
 use sandbox_host::{Interference, Invocation, Killer};
 use sandbox_machine::SandboxOptions;
-use sandbox_metriport::{CallInfo, Fate, Operation};
+use sandbox_metriport::{CallInfo, DeliveryDecision, Operation};
 
 use crate::harness::{TestApp, until};
 
@@ -79,7 +79,7 @@ impl sandbox_aws::Interceptor for Rough {
 /// Only faults that pass: [`Rough`], and every webhook twice.
 pub fn rough(options: &mut SandboxOptions) {
     options.faults.aws = Some(Arc::new(Rough));
-    options.faults.webhooks = Some(Arc::new(|_| Fate::Double));
+    options.faults.webhooks = Some(Arc::new(|_| DeliveryDecision::Double));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

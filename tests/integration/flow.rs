@@ -1,6 +1,6 @@
 //! The ordinary flow, in detail.
 
-use ias::explain::told;
+use ias::explain::render_timeline;
 use sandbox_machine::sandbox::IDENTITY_RETURN;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -110,13 +110,13 @@ async fn the_record_is_fetched_when_hie_ends_and_when_the_run_ends() {
     for code in ["start_claimed", "started", "source_reported", "record_ended"] {
         assert!(codes.contains(&code), "{code} is missing in {codes:?}");
     }
-    let told = told(&run.body, &timeline.body);
+    let lines = render_timeline(&run.body, &timeline.body);
     assert_eq!(
-        told.len(),
+        lines.len(),
         codes.len() + 2,
         "a line for every event, between what is and what comes next"
     );
-    assert!(!told.iter().any(|line| line.contains("does not know")), "{told:?}");
+    assert!(!lines.iter().any(|line| line.contains("does not know")), "{lines:?}");
     assert_timeline_gives_the_run_back(&app.table().await, &run.text("/id"));
     app.end().await;
 }

@@ -63,7 +63,7 @@ async fn a_pull_is_told_in_numbers() {
     app.until_measured("WebhookAge", &[], 3).await;
 
     assert_eq!(counts(&app), expected(ONE_PULL));
-    assert_eq!(app.measured("RecordBytes", &[]), [record.number("/bytes") as f64]);
+    assert_eq!(app.metric_values("RecordBytes", &[]), [record.number("/bytes") as f64]);
     // A search that finds no patient is not an error.
     for (operation, upstream) in [
         ("find-patient", Operation::FindPatient),
@@ -82,11 +82,15 @@ async fn a_pull_is_told_in_numbers() {
             "{operation}"
         );
     }
-    assert_eq!(app.measured("DailyQuotaUsed", &[]), [0.0], "the first call of the day");
+    assert_eq!(
+        app.metric_values("DailyQuotaUsed", &[]),
+        [0.0],
+        "the first call of the day"
+    );
 
     let took = begun.until(clock::now()).as_millis() as f64;
-    let mut spans = app.measured("UpstreamLatency", &[]);
-    spans.extend(app.measured("WebhookAge", &[]));
+    let mut spans = app.metric_values("UpstreamLatency", &[]);
+    spans.extend(app.metric_values("WebhookAge", &[]));
     assert!(
         spans.iter().all(|span| (0.0..=took).contains(span)),
         "{spans:?} in {took}"
@@ -153,9 +157,9 @@ async fn what_comes_again_is_not_counted_again() {
         *again.entry(format!("WebhooksAccepted{kind}")).or_default() += more;
     }
     assert_eq!(counts(&app), again);
-    assert_eq!(app.measured("RecordBytes", &[]).len(), 1);
+    assert_eq!(app.metric_values("RecordBytes", &[]).len(), 1);
     // Without our metadata a webhook has no age: its time is that of the first attempt.
-    assert_eq!(app.measured("WebhookAge", &[]).len(), 3 + 3);
+    assert_eq!(app.metric_values("WebhookAge", &[]).len(), 3 + 3);
     app.end().await;
 }
 
@@ -192,7 +196,7 @@ async fn what_goes_wrong_is_told_by_its_code() {
         let told = app.until_measured(name, &[(dimension, code)], 1).await;
         assert_eq!(told, [1.0], "{name} {code}");
     }
-    assert_eq!(app.measured("WebhooksRefused", &[]), [1.0; 3]);
+    assert_eq!(app.metric_values("WebhooksRefused", &[]), [1.0; 3]);
     app.stop().await;
 }
 
@@ -211,7 +215,7 @@ async fn what_came_of_reading_the_webhook_keys_again_is_told() {
     let keys = KeyRing::load(app.aws().secrets(), env, Timing::default(), start)
         .await
         .expect("keys");
-    let keys = keys.measured(metrics);
+    let keys = keys.with_metrics(metrics);
     let body = br#"{"meta":{}}"#.as_slice();
     let after = |secs: u64| start.plus(std::time::Duration::from_secs(secs));
     let verify = async |signature: &str, now: Time| {

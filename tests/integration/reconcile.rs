@@ -25,17 +25,17 @@ async fn a_delivery_that_failed_is_found_and_sent_again() {
     app.reconcile().await;
     nora.until_identity("verified").await;
     // Asked once, with a pause before the next look: the quota is for pulls.
-    let asked = || app.stand_in().stats().calls(Operation::WebhookStatus);
+    let status_calls = || app.stand_in().stats().calls(Operation::WebhookStatus);
     assert_eq!(
-        (asked(), app.stand_in().stats().calls(Operation::RetryWebhooks)),
+        (status_calls(), app.stand_in().stats().calls(Operation::RetryWebhooks)),
         (1, 1)
     );
     app.reconcile().await;
-    assert_eq!(asked(), 1);
+    assert_eq!(status_calls(), 1);
     assert_eq!(app.until_measured("ReplaysRequested", &[], 1).await, [1.0]);
-    assert_eq!(app.measured("FailedDeliveries", &[]), [1.0]);
-    assert_eq!(app.measured("ReplaysStalled", &[]), [0.0]);
-    assert!(app.measured("OverdueItems", &[]).is_empty());
+    assert_eq!(app.metric_values("FailedDeliveries", &[]), [1.0]);
+    assert_eq!(app.metric_values("ReplaysStalled", &[]), [0.0]);
+    assert!(app.metric_values("OverdueItems", &[]).is_empty());
     app.end().await;
 }
 
@@ -66,7 +66,7 @@ async fn work_whose_message_was_lost_is_sent_again() {
     assert_eq!(ended.text("/status"), "completed", "{:?}", ended.body);
     assert_eq!(app.stand_in().stats().calls(Operation::StartNetworkQuery), 2);
     let found = app.until_measured("OverdueItems", &[], 1).await;
-    let ages = app.measured("OverdueAge", &[]);
+    let ages = app.metric_values("OverdueAge", &[]);
     // Work less than 30 s late, 2 s at this scale, is left to its message.
     assert!(
         found.len() == ages.len() && ages.iter().all(|age| *age >= 2000.0),

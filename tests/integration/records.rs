@@ -179,8 +179,8 @@ async fn records_of_one_patient_are_asked_for_one_after_the_other() {
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     assert_eq!(nora.pull().await.text("/status"), "completed");
-    let asked = || app.stand_in().stats().calls(Operation::StartConsolidatedQuery);
-    let before = asked();
+    let query_starts = || app.stand_in().stats().calls(Operation::StartConsolidatedQuery);
+    let before = query_starts();
     app.stand_in().hold_webhooks();
     let (json_form, pdf_form) = (json!({ "conversionType": "json" }), json!({ "conversionType": "pdf" }));
     let (a, b) = tokio::join!(nora.ask_record(&json_form), nora.ask_record(&pdf_form));
@@ -196,7 +196,11 @@ async fn records_of_one_patient_are_asked_for_one_after_the_other() {
         (waits(&a) + waits(&b) >= 2).then_some(())
     })
     .await;
-    assert_eq!(asked(), before + 1, "two consolidated queries of one patient at once");
+    assert_eq!(
+        query_starts(),
+        before + 1,
+        "two consolidated queries of one patient at once"
+    );
     let waiting = [
         nora.record(&a).await.text("/status"),
         nora.record(&b).await.text("/status"),
@@ -212,7 +216,7 @@ async fn records_of_one_patient_are_asked_for_one_after_the_other() {
     for id in [&a, &b] {
         assert_eq!(nora.until_record(id).await.text("/status"), "available");
     }
-    assert_eq!(asked(), before + 2);
+    assert_eq!(query_starts(), before + 2);
     app.end().await;
 }
 

@@ -39,7 +39,7 @@ fn tracked() -> Vec<Tracked> {
     };
     let paths = String::from_utf8(listed.stdout).unwrap();
     let paths = paths.split_terminator('\0').map(str::to_owned);
-    // A file may be deleted and not yet committed, or hold bytes that are no text.
+    // A file may be deleted and not yet committed, or may not be UTF-8.
     let read = |path: String| {
         let text = std::fs::read(Path::new(ROOT).join(&path))
             .ok()
@@ -366,7 +366,7 @@ fn the_simulation_has_no_step_of_its_own() {
         ".new_record(now",
     ];
     let copies = broken(
-        // What the rules replay is what is stored.
+        // The rules replay the stored state.
         |file| {
             file.is("rs") && file.is_under(&["tests/simulation/src"]) && !file.is_under(&["tests/simulation/src/rules"])
         },

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::Time;
 use shared::edge::http::request::{body, route};
-use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
 use shared::edge::redirects;
 use shared::ports::Clock as _;
 use shared::{Error, clock};
@@ -40,7 +40,7 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
         let (opened, allowance) = open::open(deps, &caller.owner, &redirect).await?;
         let reply = limited(json(201, &opened), Some(&allowance));
-        Ok(Answer::until(reply, opened.link_expires_at))
+        Ok(PostAnswer::until(reply, opened.link_expires_at))
     })
     .await
 }

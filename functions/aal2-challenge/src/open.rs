@@ -5,7 +5,7 @@ use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk};
 use shared::domain::challenge::{ChallengeSlot, Pending};
 use shared::domain::{ChallengeId, OwnerId, Time};
-use shared::edge::budget::heeded;
+use shared::edge::budget::apply_limits;
 use shared::edge::http::{Code, Problem};
 use shared::edge::verified;
 use shared::metriport::{Aal2Method, RedirectUrl};
@@ -20,7 +20,7 @@ const ATTEMPTS: u32 = 8;
 /// The opened challenge. The link is for one visit of the person's browser.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Opened {
+pub struct OpenedChallenge {
     challenge_id: ChallengeId,
     challenge_url: String,
     expires_at: String,
@@ -37,13 +37,17 @@ pub struct Opened {
 /// # Errors
 /// Refuses an identity that is not verified here or at Metriport, a used-up share, and a call without a place in the
 /// rate budget.
-pub async fn open(io: &impl Ports, owner: &OwnerId, redirect: &RedirectUrl) -> Result<(Opened, Allowance), Error> {
+pub async fn open(
+    io: &impl Ports,
+    owner: &OwnerId,
+    redirect: &RedirectUrl,
+) -> Result<(OpenedChallenge, Allowance), Error> {
     let now = io.now();
     let ((slot, identity), challenges) = try_join!(io.person(owner), io.challenge(owner))?;
     let (link, proofed) = verified(&slot, &identity, now, io.timing())?;
     let allowance = io.place(owner, PersonAsk::Challenge, io.now()).await?;
     let answer = io.open_aal2_challenge(&proofed, redirect).await;
-    let challenge = match heeded(io, Budget::Identity, answer, io.now()).await {
+    let challenge = match apply_limits(io, Budget::Identity, answer, io.now()).await {
         Err(error) if error.rejects_identity() => {
             reject_identity(io, owner, &proofed, now).await?;
             return Err(Problem::new(Code::IdentityRejected).into());
@@ -57,11 +61,11 @@ pub async fn open(io: &impl Ports, owner: &OwnerId, redirect: &RedirectUrl) -> R
         expires_at: challenge.expires_at,
     };
     keep(io, owner, challenges, pending).await?;
-    let opened = Opened {
+    let opened = OpenedChallenge {
         challenge_id: challenge.id,
         challenge_url: challenge.url.expose().to_owned(),
         expires_at: challenge.expires_at.to_string(),
-        method: word(&challenge.method),
+        method: method_name(&challenge.method),
         link_expires_at: challenge.expires_at,
     };
     Ok((opened, allowance))
@@ -85,6 +89,6 @@ async fn keep(
     }
 }
 
-fn word(method: &Aal2Method) -> String {
+fn method_name(method: &Aal2Method) -> String {
     method.as_str().to_owned()
 }

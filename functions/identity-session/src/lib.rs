@@ -108,6 +108,6 @@ impl Deps {
 /// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
-    let deps = Deps::read(&init).await.map_err(InitError::told)?;
+    let deps = Deps::read(&init).await.map_err(InitError::log_and_return)?;
     shared::edge::http::serve(async |request| handler::handle(&deps, request).await).await
 }

@@ -6,7 +6,7 @@ use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk};
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
-use shared::edge::budget::{HeedLimits, TakeTurn, heeded};
+use shared::edge::budget::{HeedLimits, TakeTurn, apply_limits};
 use shared::edge::http::{Code, Problem};
 use shared::metriport::{Metadata, OpenIdentitySession, RedirectUrl, UpstreamError};
 use shared::ports::{Clock, Stage};
@@ -23,7 +23,7 @@ shared::ports! {
 /// The opened session. The link is for one visit of the person's browser.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Opened {
+pub struct OpenedIdentitySession {
     session_id: IdentitySessionId,
     session_url: String,
     expires_at: String,
@@ -46,7 +46,7 @@ pub async fn open(
     owner: &OwnerId,
     redirect: &RedirectUrl,
     mark: Uuid,
-) -> Result<(Opened, Allowance), Error> {
+) -> Result<(OpenedIdentitySession, Allowance), Error> {
     let now = io.now();
     let (slot, identity) = io.person(owner).await?;
     let link = slot.settled()?;
@@ -58,7 +58,7 @@ pub async fn open(
     let metadata = metadata.map_err(|_malformed| Error::Internal("invalid metadata of an identity session"))?;
     let allowance = io.place(owner, PersonAsk::IdentitySession, io.now()).await?;
     let answer = io.open_identity_session(&link.patient, redirect, &metadata).await;
-    let session = match heeded(io, Budget::Identity, answer, io.now()).await {
+    let session = match apply_limits(io, Budget::Identity, answer, io.now()).await {
         Err(error) if is_gone(&error) => {
             // Metriport has deleted the patient. Without the link, `PUT /v1/patient` creates the patient again.
             io.end_change(owner, &slot.clone().unlink(), now).await?;
@@ -75,7 +75,7 @@ pub async fn open(
     };
     let next = identity.open(open.clone());
     io.put_identity_session(owner, &next, &open, &slot, now).await?;
-    let opened = Opened {
+    let opened = OpenedIdentitySession {
         session_id: session.id,
         session_url: session.url.expose().to_owned(),
         expires_at: session.expires_at.to_string(),

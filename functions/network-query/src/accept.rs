@@ -3,7 +3,7 @@
 
 use shared::Error;
 use shared::domain::budget::PersonAsk;
-use shared::domain::challenge::{Answer, ChallengeRefusal, Held};
+use shared::domain::challenge::{ChallengeAnswer, ChallengeRefusal, Held};
 use shared::domain::run::{NewRun, Run};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
 use shared::edge::budget::{PlanStart, TakeShare, granted};
@@ -19,19 +19,19 @@ use crate::ask_body::AskBody;
 
 shared::ports! {
     /// Writes a pull in a slot of the rate budget.
-    pub trait Place = ReadPerson + ReadChallenge + AcceptRun + TakeShare + PlanStart + Clock;
+    pub trait PlacePull = ReadPerson + ReadChallenge + AcceptRun + TakeShare + PlanStart + Clock;
 }
 
 shared::ports! {
     /// Accepts a pull and announces it, or reads the pull that an earlier attempt accepted.
-    pub trait Accept = Place + ReadRun + SendAdvance;
+    pub trait Accept = PlacePull + ReadRun + SendAdvance;
 }
 
 /// Attempts to write a pull while other processes write the items it depends on.
 const ATTEMPTS: u32 = 5;
 
 /// A request for a pull.
-pub struct Ask<'r> {
+pub struct PullAsk<'r> {
     /// The header `x-aal2-session`.
     pub session: Option<&'r str>,
     /// The body.
@@ -55,7 +55,7 @@ pub struct Ask<'r> {
 /// - a challenge that is not the caller's pending one, has expired or was not passed
 /// - a second open run of the patient
 /// - a used-up share, or a start without a slot in the session's life
-pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: Ask<'_>, key: &OwnerKey) -> Result<Run, Error> {
+pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &OwnerKey) -> Result<Run, Error> {
     let now = io.now();
     if ask
         .body
@@ -97,7 +97,7 @@ struct Asked<'k> {
 }
 
 /// Writes the pull, again if another process writes an item that it depends on.
-async fn place(io: &impl Place, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<Run, Error> {
+async fn place(io: &impl PlacePull, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<Run, Error> {
     let (mut tries, mut slot) = (1, None);
     loop {
         match write(io, owner, asked, &mut slot, now).await {
@@ -111,7 +111,7 @@ async fn place(io: &impl Place, owner: &OwnerId, asked: &Asked<'_>, now: Time) -
 /// Reads the items that the pull depends on, and writes it on condition that they are unchanged. The slot is taken
 /// after all checks and kept for the next try.
 async fn write(
-    io: &impl Place,
+    io: &impl PlacePull,
     owner: &OwnerId,
     asked: &Asked<'_>,
     slot: &mut Option<Time>,
@@ -119,7 +119,7 @@ async fn write(
 ) -> Result<Run, Error> {
     let ((patient, identity), challenge) = try_join!(io.person(owner), io.challenge(owner))?;
     let (link, proofed) = verified(&patient, &identity, now, io.timing())?;
-    let answer = Answer {
+    let answer = ChallengeAnswer {
         challenge: &asked.challenge,
         status: &asked.status,
         patient: &link.patient,

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::{OwnerId, RunId, Time};
 use shared::edge::http::request::{body, header, path_parameter, route};
-use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, respond};
+use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, respond};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 
@@ -43,14 +43,14 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> R
         timing: deps.timing(),
     };
     post.once((now, clock::new_id()), async |attempt| {
-        let ask = accept::Ask {
+        let ask = accept::PullAsk {
             session,
             body: body(request, AskBody::read)?,
             id: RunId::new(attempt.id),
             resumed: attempt.resumed,
         };
         let run = accept::accept(deps.io(), owner, ask, &deps.owner_key).await?;
-        Ok(Answer::lasting(json(202, &view::of_run(&run, now))))
+        Ok(PostAnswer::lasting(json(202, &view::of_run(&run, now))))
     })
     .await
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::Error;
-use shared::domain::run::{Reason, RecordPhase, Run, RunEvent, RunState};
+use shared::domain::run::{FailureReason, RecordPhase, Run, RunEvent, RunState};
 use shared::domain::{OwnerId, RecordId, RunId, SourceKind, SourceStatus, Time};
 use shared::edge::http::{Code, Next, Problem};
 use shared::store::{ListRuns, ReadRun, TimelineEntry};
@@ -29,7 +29,7 @@ pub struct RunView {
     expires_at: String,
     records: Vec<RecordRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<Reason>,
+    reason: Option<FailureReason>,
     next: Next,
 }
 
@@ -54,7 +54,7 @@ struct RecordRef {
 /// `GET /v1/network-queries`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ListView {
+pub struct QueryListView {
     network_queries: Vec<RunView>,
 }
 
@@ -79,9 +79,9 @@ pub struct EventView {
 ///
 /// # Errors
 /// Fails if the table cannot be read.
-pub async fn list(io: &impl ListRuns, owner: &OwnerId, now: Time) -> Result<ListView, Error> {
+pub async fn list(io: &impl ListRuns, owner: &OwnerId, now: Time) -> Result<QueryListView, Error> {
     let runs = io.runs(owner, LIST_MAX).await?;
-    Ok(ListView {
+    Ok(QueryListView {
         network_queries: runs.iter().map(|run| of_run(run, now)).collect(),
     })
 }
@@ -172,8 +172,8 @@ fn next(run: &Run, now: Time) -> Next {
     match (run.shown_state(now), run.shown_reason(now)) {
         (RunState::Queued | RunState::Starting | RunState::Running | RunState::Consolidating, _) => Next::WAIT,
         (RunState::Completed | RunState::Partial, _) => record(),
-        (RunState::Failed, Some(Reason::IdentityRejected)) => Next::VERIFY_IDENTITY,
-        (RunState::Failed, Some(Reason::RecordUnavailable)) => Next::REQUEST_RECORD,
+        (RunState::Failed, Some(FailureReason::IdentityRejected)) => Next::VERIFY_IDENTITY,
+        (RunState::Failed, Some(FailureReason::RecordUnavailable)) => Next::REQUEST_RECORD,
         (RunState::Failed | RunState::Unconfirmed | RunState::Expired, _) => Next::OPEN_CHALLENGE,
     }
 }

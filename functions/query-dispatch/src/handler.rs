@@ -7,7 +7,7 @@ use shared::Error;
 use shared::edge::each;
 use shared::message::{Advance, Subject, parse};
 
-use crate::{Deps, Outcome, Ports, record, run};
+use crate::{Deps, DispatchOutcome, Ports, record, run};
 
 /// Handles one batch. SQS redelivers the messages named as failed.
 pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
@@ -21,7 +21,7 @@ pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, In
 ///
 /// # Errors
 /// Fails if the table or a queue fails; SQS redelivers the message.
-pub async fn advance(io: &impl Ports, advance: &Advance) -> Result<Outcome, Error> {
+pub async fn advance(io: &impl Ports, advance: &Advance) -> Result<DispatchOutcome, Error> {
     let now = io.now();
     match advance.subject {
         Subject::Run(run) => run::advance(io, &advance.owner, run, advance.due_seq, now).await,

@@ -21,7 +21,7 @@ use shared::edge::budget::{CountCall, HeedLimits, RateBudget, StartInTurn};
 use shared::edge::init::{BACKGROUND, Init, InitError};
 use shared::metriport::{Client, ReadNetworkQuery, StartConsolidatedQuery, StartNetworkQuery};
 use shared::ports::{Clock, NewIds, Stage};
-use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, Source};
+use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, SourceQueue};
 use shared::store::{ReadChallenge, ReadIdentity, ReadRecord, ReadRun, RejectIdentity, Table, WriteRecord, WriteRun};
 
 shared::ports! {
@@ -69,7 +69,7 @@ impl Deps {
             budget: init.rate_budget(&table)?,
             table,
             advances: init.advance_queue()?,
-            dead_letters: init.dead_letters(Source::RunAdvance)?,
+            dead_letters: init.dead_letters(SourceQueue::RunAdvance)?,
             metriport: init.metriport(BACKGROUND).await?,
             clock: init.clock(),
             stage: init.deployment.stage.clone(),
@@ -78,12 +78,12 @@ impl Deps {
 }
 
 /// The outcome of a message, as a word for the log.
-pub type Outcome = &'static str;
+pub type DispatchOutcome = &'static str;
 
 /// The message is about work that is done or replaced.
-const STALE: Outcome = "stale";
+const STALE: DispatchOutcome = "stale";
 /// Nothing is due.
-const NOTHING: Outcome = "nothing due";
+const NOTHING: DispatchOutcome = "nothing due";
 
 /// Attempts to write a result while other processes write the same items.
 const ATTEMPTS: u32 = 8;
@@ -94,7 +94,7 @@ const ATTEMPTS: u32 = 8;
 /// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let init = Init::read(env, module_path!())?;
-    let deps = Deps::read(&init).await.map_err(InitError::told)?;
+    let deps = Deps::read(&init).await.map_err(InitError::log_and_return)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         handler::handle(&deps, event.payload).await
     }))

@@ -4,7 +4,7 @@ use shared::Error;
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::record::{Record, RecordEvent, RecordStep};
 use shared::domain::{OwnerId, RecordId, Time, Timing};
-use shared::edge::budget::{HeedLimits, StartInTurn, heeded};
+use shared::edge::budget::{HeedLimits, StartInTurn, apply_limits};
 use shared::edge::{announce_end, announce_record};
 use shared::metriport::{
     ConsolidatedQuery, Effect, Metadata, StartConsolidatedQuery, UpstreamError, UpstreamErrorKind,
@@ -14,23 +14,23 @@ use shared::queue::SendAdvance;
 use shared::store::{Condition, ReadRecord, ReadRun, StoreError, WriteRecord, claim_record, settle_record};
 use shared::webhook::RECORD_MARK;
 
-use crate::{NOTHING, Outcome, STALE};
+use crate::{DispatchOutcome, NOTHING, STALE};
 
 shared::ports! {
-    trait Settle = ReadRecord + WriteRecord + ReadRun + SendAdvance + Clock;
+    trait SettleRecord = ReadRecord + WriteRecord + ReadRun + SendAdvance + Clock;
 }
 
 shared::ports! {
-    pub(crate) trait Start = Settle + StartConsolidatedQuery + StartInTurn + HeedLimits + Stage;
+    pub(crate) trait StartRecord = SettleRecord + StartConsolidatedQuery + StartInTurn + HeedLimits + Stage;
 }
 
 pub(crate) async fn advance(
-    io: &impl Start,
+    io: &impl StartRecord,
     owner: &OwnerId,
     id: RecordId,
     due_seq: u64,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<DispatchOutcome, Error> {
     let record = io.record(owner, id).await?.filter(|record| record.due_seq == due_seq);
     let Some(record) = record else { return Ok(STALE) };
     match record.step(now) {
@@ -48,40 +48,40 @@ pub(crate) async fn advance(
 /// Writes that a start follows, then sends it. The first start takes the patient's lock if that is free; a repeated
 /// start already holds it.
 async fn claim(
-    io: &impl Start,
+    io: &impl StartRecord,
     owner: &OwnerId,
     record: &Record,
     event: &RecordEvent,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<DispatchOutcome, Error> {
     // Written before the call, so that after a crash the record shows that a query may have begun.
     match claim_record(io, owner, record, event, (now, io.timing())).await {
         Ok(Some(claimed)) => start(io, owner, &claimed).await,
         Ok(None) => Ok(NOTHING),
         Err(error) if error.lacks(Condition::RecordAsRead) => Ok(STALE),
         Err(error) if error.lacks(Condition::NoOpenConsolidated) => {
-            record_event(io, owner, record, &RecordEvent::LockBusy, now).await
+            write_record_event(io, owner, record, &RecordEvent::LockBusy, now).await
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// Starts the query if the rate budget has a place.
-async fn start(io: &impl Start, owner: &OwnerId, record: &Record) -> Result<Outcome, Error> {
+async fn start(io: &impl StartRecord, owner: &OwnerId, record: &Record) -> Result<DispatchOutcome, Error> {
     let metadata = Metadata::new([(RECORD_MARK, record.id.to_string()), ("env", io.stage().to_owned())]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("invalid metadata of a record"))?;
     let now = io.now();
     // Taken after the lock, so that a record that waits for its lock holds no place.
     if let Some(until) = out_of_turn(io, now).await? {
-        return record_event(io, owner, record, &RecordEvent::StartDeferred(until), now).await;
+        return write_record_event(io, owner, record, &RecordEvent::StartDeferred(until), now).await;
     }
     let answer = io
         .start_consolidated_query(&record.patient, &record.asked, &metadata)
         .await;
     let now = io.now();
-    let answer = heeded(io, Budget::ConsolidatedStarts, answer, now).await;
+    let answer = apply_limits(io, Budget::ConsolidatedStarts, answer, now).await;
     let event = started(answer, io.timing(), now);
-    record_event(io, owner, record, &event, now).await
+    write_record_event(io, owner, record, &event, now).await
 }
 
 /// When the start may be tried, if the rate budget or the day has no room now.
@@ -109,12 +109,12 @@ fn started(answer: Result<ConsolidatedQuery, UpstreamError>, timing: Timing, now
 /// Writes a decision of the clock if the record is as it was read. On a changed record the event would mean something
 /// else.
 async fn by_the_clock(
-    io: &impl Settle,
+    io: &impl SettleRecord,
     owner: &OwnerId,
     record: &Record,
     event: &RecordEvent,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<DispatchOutcome, Error> {
     match claim_record(io, owner, record, event, (now, io.timing())).await {
         Ok(written) => announce(io, owner, written, now).await,
         Err(StoreError::Conflict(_)) => Ok(STALE),
@@ -123,18 +123,23 @@ async fn by_the_clock(
 }
 
 /// Writes an event, again if another process writes the record first, and announces what follows.
-async fn record_event(
-    io: &impl Settle,
+async fn write_record_event(
+    io: &impl SettleRecord,
     owner: &OwnerId,
     record: &Record,
     event: &RecordEvent,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<DispatchOutcome, Error> {
     let written = settle_record(io, owner, record, event, (now, io.timing())).await?;
     announce(io, owner, written, now).await
 }
 
-async fn announce(io: &impl Settle, owner: &OwnerId, written: Option<Record>, now: Time) -> Result<Outcome, Error> {
+async fn announce(
+    io: &impl SettleRecord,
+    owner: &OwnerId,
+    written: Option<Record>,
+    now: Time,
+) -> Result<DispatchOutcome, Error> {
     let Some(written) = written else { return Ok("unchanged") };
     tracing::info!(record = %written.id, state = ?written.state, "record advanced");
     announce_record(io, owner, &written, now).await?;

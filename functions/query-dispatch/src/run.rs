@@ -13,10 +13,10 @@ use shared::ports::{Clock, NewIds};
 use shared::queue::SendAdvance;
 use shared::store::{ReadRecord, ReadRun, RunWrite, StoreError, WriteRun};
 
-use crate::{ATTEMPTS, NOTHING, Outcome, Ports, STALE};
+use crate::{ATTEMPTS, DispatchOutcome, NOTHING, Ports, STALE};
 
 shared::ports! {
-    trait Settle = ReadRun + WriteRun + SendAdvance + Clock + NewIds;
+    trait SettleRun = ReadRun + WriteRun + SendAdvance + Clock + NewIds;
 }
 
 pub(crate) async fn advance(
@@ -25,14 +25,14 @@ pub(crate) async fn advance(
     id: RunId,
     due_seq: u64,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<DispatchOutcome, Error> {
     let run = io.run(owner, id).await?.filter(|run| run.due_seq == due_seq);
     let Some(run) = run else { return Ok(STALE) };
     match run.step(now) {
         Step::Start => start::start(io, owner, &run, now).await,
         Step::Poll => poll::poll(io, owner, &run, now).await,
         Step::CheckRecord => check_record(io, owner, &run, now).await,
-        Step::Apply(event) => record_event(io, owner, &run, None, &event, now).await,
+        Step::Apply(event) => write_run_event(io, owner, &run, None, &event, now).await,
         Step::Wait(_) => {
             announce_run(io, owner, &run, now).await?;
             Ok("early")
@@ -43,11 +43,11 @@ pub(crate) async fn advance(
 
 /// Checks whether the final record has ended. Until then the record's own deadline counts.
 async fn check_record(
-    io: &(impl Settle + ReadRecord),
+    io: &(impl SettleRun + ReadRecord),
     owner: &OwnerId,
     run: &Run,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<DispatchOutcome, Error> {
     let event = match final_record(io, owner, run).await? {
         Some(record) if record.state.is_terminal() => RunEvent::RecordEnded {
             available: record.is_served(),
@@ -58,7 +58,7 @@ async fn check_record(
         },
         None => RunEvent::RecordEnded { available: false },
     };
-    let outcome = record_event(io, owner, run, None, &event, now).await?;
+    let outcome = write_run_event(io, owner, run, None, &event, now).await?;
     // The record may have ended in between. Its message then named the run's former `dueSeq` and is stale.
     if matches!(event, RunEvent::RecordAwaited { .. })
         && let Some(record) = final_record(io, owner, run).await?
@@ -77,14 +77,14 @@ async fn final_record(io: &impl ReadRecord, owner: &OwnerId, run: &Run) -> Resul
 
 /// Writes an event, again if another process writes the run first, and announces what follows. `run` and `challenge`
 /// may be stale; after a conflict both are read again.
-async fn record_event(
-    io: &impl Settle,
+async fn write_run_event(
+    io: &impl SettleRun,
     owner: &OwnerId,
     run: &Run,
     mut challenge: Option<&ChallengeSlot>,
     event: &RunEvent,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<DispatchOutcome, Error> {
     let mut run = run.clone();
     for _ in 0..ATTEMPTS {
         match write(io, owner, &run, challenge, event, now).await {
@@ -102,7 +102,7 @@ async fn record_event(
 
 /// Writes one change if the run is as it was read, and returns the changed run; `None` if the event changes nothing.
 async fn write(
-    io: &impl Settle,
+    io: &impl SettleRun,
     owner: &OwnerId,
     run: &Run,
     challenge: Option<&ChallengeSlot>,

@@ -63,7 +63,7 @@ impl Deps {
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let deps = Deps::read(&Init::read(env, module_path!())?)
         .await
-        .map_err(InitError::told)?;
+        .map_err(InitError::log_and_return)?;
     let handle = async |_: LambdaEvent<Value>| -> Result<Value, lambda_runtime::Error> { Ok(tick(&deps).await?) };
     lambda_runtime::run(service_fn(handle)).await
 }

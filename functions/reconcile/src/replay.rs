@@ -3,7 +3,7 @@
 use shared::Error;
 use shared::domain::Time;
 use shared::domain::budget::Share;
-use shared::domain::replay::Verdict;
+use shared::domain::replay::ReplayVerdict;
 use shared::edge::budget::{CountCall, uncount_unsent};
 use shared::metrics::{Metric, Metrics};
 use shared::metriport::WebhookReplay;
@@ -32,16 +32,16 @@ pub async fn replay(
     }
     let status = uncount_unsent(io, io.webhook_status().await, io.now()).await?;
     let failed = status.map_or(0, |status| status.failed);
-    let (seen, verdict) = claimed.seen(failed);
-    io.put_replays(&seen).await?;
+    let (checked, verdict) = claimed.apply_failed_count(failed);
+    io.put_replays(&checked).await?;
     metrics.put(&[
         Metric::failed_deliveries(failed),
-        Metric::replays_stalled(verdict == Verdict::ReplayAndAlarm),
+        Metric::replays_stalled(verdict == ReplayVerdict::ReplayAndAlarm),
     ]);
     match verdict {
-        Verdict::Healthy => return Ok(false),
-        Verdict::Replay => tracing::warn!(failed, "webhook deliveries failed: their replay is due"),
-        Verdict::ReplayAndAlarm => tracing::error!(failed, "webhook deliveries keep failing after their replay"),
+        ReplayVerdict::Healthy => return Ok(false),
+        ReplayVerdict::Replay => tracing::warn!(failed, "webhook deliveries failed: their replay is due"),
+        ReplayVerdict::ReplayAndAlarm => tracing::error!(failed, "webhook deliveries keep failing after their replay"),
     }
     if !io.count_call(Share::Status, now).await? {
         return Ok(false);

@@ -18,9 +18,9 @@ use crate::{Deps, Ports};
 const LEFT: Duration = TIDYING_MAX.saturating_add(Duration::from_secs(10));
 
 /// The outcome of a message, as a word for the log.
-pub type Outcome = &'static str;
+pub type FetchOutcome = &'static str;
 
-const STALE: Outcome = "stale";
+const STALE: FetchOutcome = "stale";
 
 /// Stores the file behind a link.
 pub trait KeepObject {
@@ -54,7 +54,7 @@ impl KeepObject for Deps {
 ///
 /// # Errors
 /// Fails if the table or the queue fails; SQS redelivers the message.
-pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<Outcome, Error> {
+pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<FetchOutcome, Error> {
     let (owner, now) = (&message.owner, io.now());
     let record = io
         .record(owner, message.record)
@@ -110,7 +110,7 @@ async fn receive(
 }
 
 /// A dead link and a broken transfer are asked for again; a refused link and an unusable file fail the record.
-const fn failed(error: &RecordsError) -> (RecordEvent, Outcome) {
+const fn failed(error: &RecordsError) -> (RecordEvent, FetchOutcome) {
     match error {
         RecordsError::Link(_) => (RecordEvent::FetchRefused(RecordReason::LinkRefused), "link refused"),
         RecordsError::TooLarge | RecordsError::Swollen => {

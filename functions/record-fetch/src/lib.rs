@@ -17,7 +17,7 @@ use shared::config::Env;
 use shared::domain::Time;
 use shared::edge::init::{Init, InitError};
 use shared::ports::Clock;
-use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, Source};
+use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, SourceQueue};
 use shared::records::{Bucket, LinkClient};
 use shared::store::{ReadRecord, ReadRun, Table, WriteRecord};
 
@@ -55,7 +55,7 @@ impl Deps {
             bucket: init.bucket()?,
             links: init.link_client()?,
             advances: init.advance_queue()?,
-            dead_letters: init.dead_letters(Source::RecordFetch)?,
+            dead_letters: init.dead_letters(SourceQueue::RecordFetch)?,
             clock: init.clock(),
         })
     }
@@ -66,7 +66,7 @@ impl Deps {
 /// # Errors
 /// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
-    let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::told)?;
+    let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::log_and_return)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         let end = i64::try_from(event.context.deadline).map_or(clock::now(), Time::from_millis);
         handler::handle(&deps, event.payload, end).await

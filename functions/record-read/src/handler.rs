@@ -6,7 +6,7 @@ use lambda_http::{Body, Request, Response};
 use shared::domain::record::Asked;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::edge::http::request::{body, path_parameter, route};
-use shared::edge::http::{Answer, Caller, Code, Post, Problem, json, limited, respond};
+use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
 use shared::metrics::{Metric, Metrics};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
@@ -43,7 +43,7 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Resu
         timing: deps.timing(),
     };
     post.once((now, clock::new_id()), async |attempt| {
-        let ask = request::Ask {
+        let ask = request::RecordAsk {
             asked: body(request, Asked::read)?,
             id: RecordId::new(attempt.id),
             resumed: attempt.resumed,
@@ -51,7 +51,7 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Resu
         let asked = request::request(deps.io(), owner, ask).await;
         let (record, allowance) = asked.inspect_err(|error| count_if_full(&deps.metrics, error))?;
         let reply = json(202, &view::of_record(&record, now));
-        Ok(Answer::lasting(limited(reply, allowance.as_ref())))
+        Ok(PostAnswer::lasting(limited(reply, allowance.as_ref())))
     })
     .await
 }

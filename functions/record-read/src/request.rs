@@ -23,16 +23,16 @@ const OPEN_RETRY_SECS: u64 = 10;
 
 shared::ports! {
     /// Stores a record for a verified caller, within the person's share.
-    pub trait Place = ReadPerson + ReadRecord + CreateRecord + TakeShare + Clock;
+    pub trait PlaceRecord = ReadPerson + ReadRecord + CreateRecord + TakeShare + Clock;
 }
 
 shared::ports! {
     /// Asks for a record and announces it, or reads the record that an earlier attempt asked for.
-    pub trait Request = Place + SendAdvance;
+    pub trait Request = PlaceRecord + SendAdvance;
 }
 
 /// A request for a record.
-pub struct Ask {
+pub struct RecordAsk {
     /// The form of the record and its filters.
     pub asked: Asked,
     /// The id that the record gets.
@@ -48,7 +48,7 @@ pub struct Ask {
 ///
 /// # Errors
 /// Refuses a caller who is not verified, a caller with three unfinished records, and a used-up share.
-pub async fn request(io: &impl Request, owner: &OwnerId, ask: Ask) -> Result<(Record, Option<Allowance>), Error> {
+pub async fn request(io: &impl Request, owner: &OwnerId, ask: RecordAsk) -> Result<(Record, Option<Allowance>), Error> {
     let (now, resumed, id) = (io.now(), ask.resumed, ask.id);
     let (record, allowance) = match place(io, owner, ask, now).await {
         Err(refusal) if resumed => (io.record(owner, id).await?.ok_or(refusal)?, None),
@@ -63,7 +63,12 @@ pub async fn request(io: &impl Request, owner: &OwnerId, ask: Ask) -> Result<(Re
 
 /// Finds the unfinished record that asks for the same, or writes one, for a verified caller. The share is taken only
 /// once.
-async fn place(io: &impl Place, owner: &OwnerId, ask: Ask, now: Time) -> Result<(Record, Option<Allowance>), Error> {
+async fn place(
+    io: &impl PlaceRecord,
+    owner: &OwnerId,
+    ask: RecordAsk,
+    now: Time,
+) -> Result<(Record, Option<Allowance>), Error> {
     let (patient, mut open) = grounds(io, owner, now).await?;
     let new = NewRecord {
         id: ask.id,

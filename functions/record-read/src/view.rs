@@ -58,7 +58,7 @@ struct LinkView {
 
 /// `GET /v1/records`.
 #[derive(Serialize)]
-pub struct ListView {
+pub struct RecordListView {
     records: Vec<RecordView>,
 }
 
@@ -67,11 +67,15 @@ pub struct ListView {
 /// # Errors
 /// Refuses a caller who is not verified. A record pulled for other demographics stays hidden until the person is
 /// verified again.
-pub async fn list(io: &(impl ListRecords + ReadPerson + Clock), owner: &OwnerId, now: Time) -> Result<ListView, Error> {
+pub async fn list(
+    io: &(impl ListRecords + ReadPerson + Clock),
+    owner: &OwnerId,
+    now: Time,
+) -> Result<RecordListView, Error> {
     let ((slot, identity), records) = try_join!(io.person(owner), io.records(owner, LIST_MAX))?;
     let (link, _) = verified(&slot, &identity, now, io.timing())?;
     let of_patient = records.iter().filter(|record| record.patient == link.patient);
-    Ok(ListView {
+    Ok(RecordListView {
         records: of_patient.map(|record| of_record(record, now)).collect(),
     })
 }

@@ -9,7 +9,7 @@ use shared::edge::http::{json, respond};
 use shared::webhook::{SIGNATURE_HEADER, UnverifiedWebhook};
 
 use crate::Deps;
-use crate::intake::{Answer, take_in};
+use crate::intake::{WebhookReply, take_in};
 
 /// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
@@ -20,7 +20,7 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
     };
     let answer = take_in(deps, &deps.metrics, webhook).await;
     Ok(respond(answer.map(|answer| match answer {
-        Answer::Pong(ping) => json(200, &json!({ "pong": ping })),
-        Answer::Queued => json(200, &json!({})),
+        WebhookReply::Pong(ping) => json(200, &json!({ "pong": ping })),
+        WebhookReply::Queued => json(200, &json!({})),
     })))
 }

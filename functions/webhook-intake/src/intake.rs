@@ -17,7 +17,7 @@ const KEPT_CHARS_MAX: usize = 150 * 1024;
 
 /// The reply to a webhook.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum WebhookReply {
     /// The text of a ping, to be sent back.
     Pong(String),
     /// The event is durable.
@@ -28,19 +28,23 @@ pub enum Answer {
 ///
 /// # Errors
 /// Refuses a webhook that Metriport has not signed. Fails if the event cannot be queued; Metriport can then replay it.
-pub async fn take_in(io: &impl Ports, metrics: &Metrics, webhook: UnverifiedWebhook<'_>) -> Result<Answer, Error> {
+pub async fn take_in(
+    io: &impl Ports,
+    metrics: &Metrics,
+    webhook: UnverifiedWebhook<'_>,
+) -> Result<WebhookReply, Error> {
     let now = io.now();
     let verified = io.verify(webhook, now).await;
     let verified = verified.map_err(|error| refused(error, metrics))?;
     match read(verified, now) {
         Incoming::Ping(ping) => {
             metrics.put(&[Metric::webhook_accepted(EventKind::Ping)]);
-            Ok(Answer::Pong(ping))
+            Ok(WebhookReply::Pong(ping))
         }
         Incoming::Event(event) => {
             // Queued before the reply, since Metriport does not repeat a delivery that got a 200.
             keep(io, metrics, &event).await?;
-            Ok(Answer::Queued)
+            Ok(WebhookReply::Queued)
         }
     }
 }

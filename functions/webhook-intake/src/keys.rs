@@ -69,7 +69,7 @@ impl KeyRing {
 
     /// Measures the outcome of later reads.
     #[must_use]
-    pub fn measured(mut self, metrics: Metrics) -> Self {
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
     }

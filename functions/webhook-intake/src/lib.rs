@@ -57,7 +57,7 @@ impl Deps {
         Ok(Self {
             keys: KeyRing::load(init.secrets(), env, clock.timing(), clock.now())
                 .await?
-                .measured(init.metrics.clone()),
+                .with_metrics(init.metrics.clone()),
             queue: init.webhook_event_queue()?,
             clock,
             metrics: init.metrics.clone(),
@@ -71,6 +71,6 @@ impl Deps {
 /// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
-    let deps = Deps::read(&init).await.map_err(InitError::told)?;
+    let deps = Deps::read(&init).await.map_err(InitError::log_and_return)?;
     shared::edge::http::serve(async |request| handler::handle(&deps, request).await).await
 }

@@ -1,32 +1,32 @@
 //! A consolidated query ended. Its delivery is accepted only if it answers our request.
 
 use shared::Error;
-use shared::domain::record::{Delivery as Kind, Record, RecordEvent, RecordState};
-use shared::domain::run::Outcome as Ended;
+use shared::domain::record::{Record, RecordDelivery, RecordEvent, RecordState};
+use shared::domain::run::SourceOutcome;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::edge::{announce_end, announce_record};
-use shared::message::webhook::{Delivery, WebhookEvent};
+use shared::message::webhook::{ConsolidatedDelivery, WebhookEvent};
 use shared::message::{FetchRecord, Link, Subject, VERSION};
 use shared::ports::Clock;
 use shared::queue::{SendAdvance, SendFetch};
 use shared::store::{Condition, Correlate, ReadRecord, ReadRun, RecordWrite, RememberMessage, WriteRecordOnce};
 
-use crate::outcome::{APPLIED, GONE, Outcome, UNCHANGED, UNMATCHED, remember, retry_conflicts, seen_message};
+use crate::outcome::{APPLIED, GONE, UNCHANGED, UNMATCHED, WebhookOutcome, remember, retry_conflicts, seen_message};
 
 shared::ports! {
     pub(crate) trait FollowUp = ReadRun + SendAdvance + SendFetch;
 }
 
 shared::ports! {
-    pub(crate) trait Settle = RememberMessage + ReadRecord + WriteRecordOnce + FollowUp + Clock;
+    pub(crate) trait SettleDelivery = RememberMessage + ReadRecord + WriteRecordOnce + FollowUp + Clock;
 }
 
 pub(crate) async fn deliver(
-    io: &(impl Settle + Correlate),
+    io: &(impl SettleDelivery + Correlate),
     event: &WebhookEvent,
-    delivery: &Delivery,
+    delivery: &ConsolidatedDelivery,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<WebhookOutcome, Error> {
     let Some(found) = correlate(io, event, delivery).await? else {
         return Ok(UNMATCHED);
     };
@@ -37,7 +37,7 @@ pub(crate) async fn deliver(
 pub(crate) async fn offer_again(
     io: &(impl Correlate + ReadRecord + SendFetch),
     event: &WebhookEvent,
-    delivery: &Delivery,
+    delivery: &ConsolidatedDelivery,
 ) -> Result<(), Error> {
     let Some(found) = correlate(io, event, delivery).await? else {
         return Ok(());
@@ -56,7 +56,11 @@ struct Found {
     by_lock: bool,
 }
 
-async fn correlate(io: &impl Correlate, event: &WebhookEvent, delivery: &Delivery) -> Result<Option<Found>, Error> {
+async fn correlate(
+    io: &impl Correlate,
+    event: &WebhookEvent,
+    delivery: &ConsolidatedDelivery,
+) -> Result<Option<Found>, Error> {
     if let Some(request) = &event.request
         && let Some(found) = io.by_request(request).await?
     {
@@ -79,12 +83,12 @@ async fn correlate(io: &impl Correlate, event: &WebhookEvent, delivery: &Deliver
 }
 
 async fn apply(
-    io: &impl Settle,
+    io: &impl SettleDelivery,
     event: &WebhookEvent,
-    delivery: &Delivery,
+    delivery: &ConsolidatedDelivery,
     found: &Found,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<WebhookOutcome, Error> {
     let Some(before) = io.record(&found.owner, found.record).await? else {
         return Ok(GONE);
     };
@@ -111,12 +115,12 @@ async fn apply(
 }
 
 /// The content of a delivery. `None` if it is not understood, since it must not count as "nothing".
-const fn kind(delivery: &Delivery) -> Option<Kind> {
+const fn kind(delivery: &ConsolidatedDelivery) -> Option<RecordDelivery> {
     match (delivery.status, &delivery.link, delivery.empty) {
-        (Ended::Failed, _, _) => Some(Kind::Failure),
-        (Ended::Completed, Some(_), _) => Some(Kind::Link),
-        (Ended::Completed, None, true) => Some(Kind::Nothing),
-        (Ended::Completed, None, false) => None,
+        (SourceOutcome::Failed, _, _) => Some(RecordDelivery::Failure),
+        (SourceOutcome::Completed, Some(_), _) => Some(RecordDelivery::Link),
+        (SourceOutcome::Completed, None, true) => Some(RecordDelivery::Nothing),
+        (SourceOutcome::Completed, None, false) => None,
     }
 }
 

@@ -1,28 +1,28 @@
 //! A person was proofed. The event is bound only to the person whose session it names.
 
 use shared::Error;
-use shared::domain::identity::{Verdict, Verification};
+use shared::domain::identity::{IdentityVerdict, Verification};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
-use shared::message::dead_letter::Reason;
+use shared::message::dead_letter::DeadLetterReason;
 use shared::message::webhook::WebhookEvent;
 use shared::store::{BindIdentity, Condition, Correlate, ReadIdentity, RememberMessage};
 
-use crate::outcome::{APPLIED, Outcome, UNMATCHED, remember, retry_conflicts, seen_message};
+use crate::outcome::{APPLIED, UNMATCHED, WebhookOutcome, remember, retry_conflicts, seen_message};
 
 shared::ports! {
-    pub(crate) trait Settle = ReadIdentity + BindIdentity + RememberMessage;
+    pub(crate) trait SettleIdentity = ReadIdentity + BindIdentity + RememberMessage;
 }
 
 pub(crate) async fn verify(
-    io: &(impl Settle + Correlate),
+    io: &(impl SettleIdentity + Correlate),
     event: &WebhookEvent,
     verification: &Verification,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<WebhookOutcome, Error> {
     let known = sessions(io, verification).await?;
     let ours: Vec<_> = known.iter().map(|(session, _)| session.clone()).collect();
     let Some(verification) = verification.clone().of_ours(&ours) else {
-        return Err(Error::GivenUp(Reason::IdentityEventUnbound));
+        return Err(Error::GivenUp(DeadLetterReason::IdentityEventUnbound));
     };
     let by_session = known.into_iter().next().map(|(_, owner)| owner);
     let Some(owner) = correlate(io, &verification, by_session).await? else {
@@ -30,7 +30,7 @@ pub(crate) async fn verify(
         // understands. Metriport keeps no other copy.
         return match verification.names_its_session() {
             true => Ok(UNMATCHED),
-            false => Err(Error::GivenUp(Reason::IdentityEventUnbound)),
+            false => Err(Error::GivenUp(DeadLetterReason::IdentityEventUnbound)),
         };
     };
     retry_conflicts(Condition::IdentityAsRead, || {
@@ -75,22 +75,22 @@ async fn correlate(
 }
 
 async fn apply(
-    io: &impl Settle,
+    io: &impl SettleIdentity,
     event: &WebhookEvent,
     owner: &OwnerId,
     verification: &Verification,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<WebhookOutcome, Error> {
     let (identity, verdict) = io.identity(owner).await?.verify(verification, now);
     let outcome = match verdict {
-        Verdict::Bound => {
+        IdentityVerdict::Bound => {
             io.write_verified(owner, &identity, &seen_message(event, now)).await?;
             return Ok(APPLIED);
         }
-        Verdict::Unbound => return Err(Error::GivenUp(Reason::IdentityEventUnbound)),
-        Verdict::Known => "known",
-        Verdict::Superseded => "superseded session",
-        Verdict::OtherPatient => "another patient",
+        IdentityVerdict::Unbound => return Err(Error::GivenUp(DeadLetterReason::IdentityEventUnbound)),
+        IdentityVerdict::Known => "known",
+        IdentityVerdict::Superseded => "superseded session",
+        IdentityVerdict::OtherPatient => "another patient",
     };
     tracing::warn!(outcome, "the identity of an event was not bound");
     remember(io, event, outcome, now).await

@@ -20,7 +20,7 @@ use shared::clock::SystemClock;
 use shared::config::Env;
 use shared::edge::init::{Init, InitError};
 use shared::ports::{Clock, NewIds};
-use shared::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, SendAdvance, SendFetch, Source};
+use shared::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, SendAdvance, SendFetch, SourceQueue};
 use shared::store::{
     BindIdentity, Correlate, ReadIdentity, ReadRecord, ReadRun, RememberMessage, Table, WriteRecordOnce, WriteRunOnce,
 };
@@ -60,7 +60,7 @@ impl Deps {
             table: init.table()?,
             advances,
             fetches,
-            dead_letters: init.dead_letters(Source::WebhookEvents)?,
+            dead_letters: init.dead_letters(SourceQueue::WebhookEvents)?,
             clock: init.clock(),
         })
     }
@@ -71,7 +71,7 @@ impl Deps {
 /// # Errors
 /// Fails if the start or the runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
-    let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::told)?;
+    let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::log_and_return)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         handler::handle(&deps, event.payload).await
     }))

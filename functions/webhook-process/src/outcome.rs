@@ -7,22 +7,22 @@ use shared::message::webhook::WebhookEvent;
 use shared::store::{Condition, RememberMessage, SeenMessage, StoreError};
 
 /// The outcome of an event, as a word for the log.
-pub type Outcome = &'static str;
+pub type WebhookOutcome = &'static str;
 
 /// The event changed the stored state.
-pub const APPLIED: Outcome = "applied";
+pub const APPLIED: WebhookOutcome = "applied";
 /// The event belongs to an unknown person, or to a request that we did not make. It is not marked as seen: a replay may
 /// come when we know more.
-pub const UNMATCHED: Outcome = "unmatched";
+pub const UNMATCHED: WebhookOutcome = "unmatched";
 /// The event belongs to a run or record that is no longer stored. It is not marked as seen either.
-pub const GONE: Outcome = "gone";
+pub const GONE: WebhookOutcome = "gone";
 /// The event reports what is already stored.
-pub const UNCHANGED: Outcome = "unchanged";
+pub const UNCHANGED: WebhookOutcome = "unchanged";
 /// The event needs no action. It is not marked as seen: another message may have the same id, as the test events of
 /// Metriport's dashboard do.
-pub const IGNORED: Outcome = "ignored";
+pub const IGNORED: WebhookOutcome = "ignored";
 /// A message with this id was acted on before.
-pub const DUPLICATE: Outcome = "duplicate";
+pub const DUPLICATE: WebhookOutcome = "duplicate";
 
 /// Attempts at an effect while other processes write the same items.
 const ATTEMPTS: u32 = 8;
@@ -39,9 +39,9 @@ pub(crate) fn seen_message(event: &WebhookEvent, now: Time) -> SeenMessage {
 pub(crate) async fn remember(
     io: &impl RememberMessage,
     event: &WebhookEvent,
-    outcome: Outcome,
+    outcome: WebhookOutcome,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<WebhookOutcome, Error> {
     match io.remember(&seen_message(event, now)).await {
         Ok(()) => Ok(outcome),
         Err(error) if error.lacks(Condition::MessageUnseen) => Ok(DUPLICATE),
@@ -53,9 +53,9 @@ pub(crate) async fn remember(
 ///
 /// # Errors
 /// Returns the attempt's error, or a conflict over `read` if every attempt met one.
-pub(crate) async fn retry_conflicts<F>(read: Condition, attempt: impl Fn() -> F) -> Result<Outcome, Error>
+pub(crate) async fn retry_conflicts<F>(read: Condition, attempt: impl Fn() -> F) -> Result<WebhookOutcome, Error>
 where
-    F: Future<Output = Result<Outcome, Error>>,
+    F: Future<Output = Result<WebhookOutcome, Error>>,
 {
     for _ in 0..ATTEMPTS {
         match attempt().await {

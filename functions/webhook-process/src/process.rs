@@ -2,12 +2,12 @@
 
 use shared::Error;
 use shared::domain::Time;
-use shared::message::dead_letter::Reason;
+use shared::message::dead_letter::DeadLetterReason;
 use shared::message::webhook::{Event, WebhookEvent};
 use shared::store::SeenMessage;
 
-use crate::outcome::{DUPLICATE, GONE, IGNORED, Outcome, UNMATCHED};
-use crate::source::Report;
+use crate::outcome::{DUPLICATE, GONE, IGNORED, UNMATCHED, WebhookOutcome};
+use crate::source::SourceEndReport;
 use crate::{Ports, consolidated, identity, source};
 
 /// Acts on one event.
@@ -15,27 +15,27 @@ use crate::{Ports, consolidated, identity, source};
 /// # Errors
 /// Fails if the table or a queue fails. Gives up an identity event that cannot be read or bound, and a message whose id
 /// another event has used.
-pub async fn process(io: &impl Ports, event: &WebhookEvent) -> Result<Outcome, Error> {
+pub async fn process(io: &impl Ports, event: &WebhookEvent) -> Result<WebhookOutcome, Error> {
     let acted = act(io, event, io.now()).await;
     // An effect is written together with the row of its message, and only if that row is new, so no read is needed
     // first. An event without an effect may be a duplicate, or another event under the same id.
     if !matches!(acted, Ok(DUPLICATE | UNMATCHED | GONE) | Err(Error::GivenUp(_))) {
         return acted;
     }
-    match io.seen(&event.message).await? {
+    match io.find_message(&event.message).await? {
         Some(seen) => repeat(io, event, &seen).await,
         None => acted,
     }
 }
 
-async fn act(io: &impl Ports, event: &WebhookEvent, now: Time) -> Result<Outcome, Error> {
+async fn act(io: &impl Ports, event: &WebhookEvent, now: Time) -> Result<WebhookOutcome, Error> {
     match &event.event {
         Event::Source {
             patient,
             source,
             status,
         } => {
-            let report = Report {
+            let report = SourceEndReport {
                 patient,
                 source: *source,
                 status: *status,
@@ -47,15 +47,15 @@ async fn act(io: &impl Ports, event: &WebhookEvent, now: Time) -> Result<Outcome
         Event::Other => Ok(IGNORED),
         Event::IdentityUnclear { body } => match body.verification() {
             Some(verification) => identity::verify(io, event, &verification, now).await,
-            None => Err(Error::GivenUp(Reason::IdentityEventUnreadable)),
+            None => Err(Error::GivenUp(DeadLetterReason::IdentityEventUnreadable)),
         },
     }
 }
 
 /// The effect of a seen message is stored. Only the messages that follow from it may not have been sent.
-async fn repeat(io: &impl Ports, event: &WebhookEvent, seen: &SeenMessage) -> Result<Outcome, Error> {
+async fn repeat(io: &impl Ports, event: &WebhookEvent, seen: &SeenMessage) -> Result<WebhookOutcome, Error> {
     if seen.digest != event.digest {
-        return Err(Error::GivenUp(Reason::MessageIdReused));
+        return Err(Error::GivenUp(DeadLetterReason::MessageIdReused));
     }
     if let Event::Consolidated { delivery } = &event.event {
         consolidated::offer_again(io, event, delivery).await?;

@@ -1,7 +1,7 @@
 //! A source of a network query ended.
 
 use shared::Error;
-use shared::domain::run::{Outcome as Ended, RunEvent};
+use shared::domain::run::{RunEvent, SourceOutcome};
 use shared::domain::{OwnerId, PatientId, RunId, SourceKind, Time};
 use shared::edge::announce_change;
 use shared::message::Subject;
@@ -10,25 +10,25 @@ use shared::ports::{Clock, NewIds};
 use shared::queue::SendAdvance;
 use shared::store::{Condition, Correlate, ReadRun, RememberMessage, RunWrite, WriteRunOnce};
 
-use crate::outcome::{APPLIED, GONE, Outcome, UNCHANGED, UNMATCHED, remember, retry_conflicts, seen_message};
+use crate::outcome::{APPLIED, GONE, UNCHANGED, UNMATCHED, WebhookOutcome, remember, retry_conflicts, seen_message};
 
 shared::ports! {
-    pub(crate) trait Settle = RememberMessage + ReadRun + WriteRunOnce + SendAdvance + Clock + NewIds;
+    pub(crate) trait SettleSource = RememberMessage + ReadRun + WriteRunOnce + SendAdvance + Clock + NewIds;
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Report<'a> {
+pub(crate) struct SourceEndReport<'a> {
     pub(crate) patient: &'a PatientId,
     pub(crate) source: SourceKind,
-    pub(crate) status: Ended,
+    pub(crate) status: SourceOutcome,
 }
 
 pub(crate) async fn report(
-    io: &(impl Settle + Correlate),
+    io: &(impl SettleSource + Correlate),
     event: &WebhookEvent,
-    report: Report<'_>,
+    report: SourceEndReport<'_>,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<WebhookOutcome, Error> {
     let Some((owner, run)) = correlate(io, event, report.patient).await? else {
         return Ok(UNMATCHED);
     };
@@ -78,12 +78,12 @@ struct Target<'a> {
 }
 
 async fn apply(
-    io: &impl Settle,
+    io: &impl SettleSource,
     event: &WebhookEvent,
     target: Target<'_>,
     happened: &RunEvent,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<WebhookOutcome, Error> {
     let Some(before) = io.run(target.owner, target.run).await? else {
         return Ok(GONE);
     };

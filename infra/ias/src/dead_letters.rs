@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use shared::config::Env;
 use shared::domain::Time;
-use shared::message::dead_letter::Died;
-use shared::queue::Source;
+use shared::message::dead_letter::DeadLetterCause;
+use shared::queue::SourceQueue;
 
 use crate::report::{say, say_line};
 
-pub use queue::{Letter, LetterQueue, Redriven, Seen};
+pub use queue::{ListedDeadLetter, RedriveQueues, Redriven, Seen};
 
 /// Options of `dead-letters`.
 #[derive(Debug, Clone, Args)]
@@ -37,20 +37,20 @@ pub enum DeadLettersCommand {
 
 /// The queues.
 #[derive(Debug, Clone, Args)]
-pub struct Place {
+pub struct QueueSelection {
     /// Name of the stack that has the queues.
     #[arg(long, env = "STACK_NAME", default_value = "ias", value_name = "NAME")]
     pub stack: String,
     /// Only this queue's dead letters: webhook-events, run-advance or record-fetch.
     #[arg(long, value_name = "QUEUE", value_parser = source)]
-    pub queue: Option<Source>,
+    pub queue: Option<SourceQueue>,
 }
 
 /// Options of `dead-letters list`.
 #[derive(Debug, Clone, Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    place: Place,
+    selection: QueueSelection,
     /// Also show the id of each dead letter.
     #[arg(long)]
     ids: bool,
@@ -60,7 +60,7 @@ pub struct ListArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RedriveArgs {
     #[command(flatten)]
-    place: Place,
+    selection: QueueSelection,
     #[command(flatten)]
     which: Which,
     /// Print what would be sent back, and send nothing.
@@ -86,30 +86,33 @@ pub struct Which {
 impl Which {
     /// Whether the options select a dead letter.
     #[must_use]
-    pub fn means(&self, letter: &Letter) -> bool {
+    pub fn means(&self, dead_letter: &ListedDeadLetter) -> bool {
         self.all
-            || self.reason.as_deref() == Some(letter.died.reason())
-            || self.ids.iter().any(|id| *id == letter.id || *id == letter.origin())
+            || self.reason.as_deref() == Some(dead_letter.cause.reason())
+            || self
+                .ids
+                .iter()
+                .any(|id| *id == dead_letter.id || *id == dead_letter.origin())
     }
 }
 
-fn source(name: &str) -> Result<Source, String> {
-    let found = Source::ALL.into_iter().find(|source| source.name() == name);
-    found.ok_or_else(|| format!("expected one of {}", Source::ALL.map(Source::name).join(", ")))
+fn source(name: &str) -> Result<SourceQueue, String> {
+    let found = SourceQueue::ALL.into_iter().find(|source| source.name() == name);
+    found.ok_or_else(|| format!("expected one of {}", SourceQueue::ALL.map(SourceQueue::name).join(", ")))
 }
 
 pub(crate) async fn dead_letters(args: &DeadLettersArgs) -> Result<(), String> {
-    let place = match &args.command {
-        DeadLettersCommand::List(list) => &list.place,
-        DeadLettersCommand::Redrive(redrive) => &redrive.place,
+    let selection = match &args.command {
+        DeadLettersCommand::List(list) => &list.selection,
+        DeadLettersCommand::Redrive(redrive) => &redrive.selection,
     };
     let client = shared::aws::Aws::read(&Env::of_process())
         .map_err(|error| error.to_string())?
         .sqs();
     let mut queues = Vec::new();
-    for source in Source::ALL {
-        if place.queue.is_none_or(|only| only == source) {
-            queues.push(LetterQueue::find(&client, &place.stack, source).await?);
+    for source in SourceQueue::ALL {
+        if selection.queue.is_none_or(|only| only == source) {
+            queues.push(RedriveQueues::find(&client, &selection.stack, source).await?);
         }
     }
     match &args.command {
@@ -118,17 +121,17 @@ pub(crate) async fn dead_letters(args: &DeadLettersArgs) -> Result<(), String> {
     }
 }
 
-async fn list(queues: &[LetterQueue], ids: bool) -> Result<(), String> {
+async fn list(queues: &[RedriveQueues], ids: bool) -> Result<(), String> {
     for queue in queues {
         let seen = queue.list().await?;
-        for line in told(queue.source(), &seen, ids, shared::clock::now()) {
+        for line in render_dead_letters(queue.source(), &seen, ids, shared::clock::now()) {
             say_line(&line);
         }
     }
     Ok(())
 }
 
-async fn redrive(queues: &[LetterQueue], which: &Which, dry_run: bool) -> Result<(), String> {
+async fn redrive(queues: &[RedriveQueues], which: &Which, dry_run: bool) -> Result<(), String> {
     let mut meant = 0;
     for queue in queues {
         let Redriven { sent_back, left, more } = queue.redrive(which, dry_run).await?;
@@ -148,20 +151,23 @@ async fn redrive(queues: &[LetterQueue], which: &Which, dry_run: bool) -> Result
 
 /// Describes the dead letters of one queue, by reason.
 #[must_use]
-pub fn told(source: Source, seen: &Seen, ids: bool, now: Time) -> Vec<String> {
-    let Seen { letters, more } = seen;
-    if letters.is_empty() {
+pub fn render_dead_letters(source: SourceQueue, seen: &Seen, ids: bool, now: Time) -> Vec<String> {
+    let Seen { dead_letters, more } = seen;
+    if dead_letters.is_empty() {
         return vec![format!("{}: none", source.name())];
     }
     let least = if *more { "at least " } else { "" };
-    let mut lines = vec![format!("{}: {least}{}", source.name(), letters.len())];
-    let mut by_reason = BTreeMap::<String, Vec<&Letter>>::new();
-    for letter in letters {
-        by_reason.entry(reason(&letter.died)).or_default().push(letter);
+    let mut lines = vec![format!("{}: {least}{}", source.name(), dead_letters.len())];
+    let mut by_reason = BTreeMap::<String, Vec<&ListedDeadLetter>>::new();
+    for dead_letter in dead_letters {
+        by_reason
+            .entry(reason(&dead_letter.cause))
+            .or_default()
+            .push(dead_letter);
     }
-    for (reason, mut letters) in by_reason {
-        letters.sort_by_key(|letter| letter.since);
-        let ages = letters.first().zip(letters.last()).map(|(oldest, newest)| {
+    for (reason, mut dead_letters) in by_reason {
+        dead_letters.sort_by_key(|dead_letter| dead_letter.since);
+        let ages = dead_letters.first().zip(dead_letters.last()).map(|(oldest, newest)| {
             let (oldest, newest) = (age(oldest.since, now), age(newest.since, now));
             if oldest == newest {
                 oldest
@@ -171,27 +177,27 @@ pub fn told(source: Source, seen: &Seen, ids: bool, now: Time) -> Vec<String> {
         });
         lines.push(format!(
             "  {reason:<40} {:>6}   {} old",
-            letters.len(),
+            dead_letters.len(),
             ages.unwrap_or_default()
         ));
         if ids {
             lines.extend(
-                letters
+                dead_letters
                     .iter()
-                    .map(|letter| format!("    {}   {}", letter.id, age(letter.since, now))),
+                    .map(|dead_letter| format!("    {}   {}", dead_letter.id, age(dead_letter.since, now))),
             );
         }
     }
     lines
 }
 
-fn reason(died: &Died) -> String {
-    match died {
-        Died::GivenUp(envelope) => match &envelope.failure {
+fn reason(cause: &DeadLetterCause) -> String {
+    match cause {
+        DeadLetterCause::GivenUp(envelope) => match &envelope.failure {
             Some(failure) => format!("{} ({failure})", envelope.reason),
             None => envelope.reason.clone(),
         },
-        Died::Exhausted | Died::Unreadable => died.reason().to_owned(),
+        DeadLetterCause::Exhausted | DeadLetterCause::Unreadable => cause.reason().to_owned(),
     }
 }
 
@@ -208,28 +214,31 @@ fn age(since: Time, now: Time) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use shared::message::dead_letter::{Envelope, Reason};
+    use shared::message::dead_letter::{DeadLetterReason, Envelope};
 
     use super::*;
     use crate::cli::Cli;
 
-    fn letter(id: &str, died: Died, age_secs: i64) -> Letter {
-        Letter::new(id, died, Time::from_millis(1_000_000_000 - age_secs * 1000))
+    fn make_dead_letter(id: &str, cause: DeadLetterCause, age_secs: i64) -> ListedDeadLetter {
+        ListedDeadLetter::new(id, cause, Time::from_millis(1_000_000_000 - age_secs * 1000))
     }
 
     #[test]
     fn letters_are_told_by_reason_with_their_ages() {
-        let given_up = |reason| Died::GivenUp(Envelope::new(reason, "run-advance", "m-1"));
-        let letters = vec![
-            letter("a", given_up(Reason::NotRetryable("store")), 59),
-            letter("b", Died::Exhausted, 3 * 86_400),
-            letter("c", Died::Exhausted, 7_200),
-            letter("d", Died::Unreadable, 60),
+        let given_up = |reason| DeadLetterCause::GivenUp(Envelope::new(reason, "run-advance", "m-1"));
+        let dead_letters = vec![
+            make_dead_letter("a", given_up(DeadLetterReason::NotRetryable("store")), 59),
+            make_dead_letter("b", DeadLetterCause::Exhausted, 3 * 86_400),
+            make_dead_letter("c", DeadLetterCause::Exhausted, 7_200),
+            make_dead_letter("d", DeadLetterCause::Unreadable, 60),
         ];
         let now = Time::from_millis(1_000_000_000);
-        let seen = Seen { letters, more: false };
+        let seen = Seen {
+            dead_letters,
+            more: false,
+        };
         let squeezed = |ids| {
-            let lines = told(Source::RunAdvance, &seen, ids, now);
+            let lines = render_dead_letters(SourceQueue::RunAdvance, &seen, ids, now);
             lines
                 .iter()
                 .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -244,16 +253,19 @@ mod tests {
         assert_eq!(squeezed(false), expected);
         assert!(squeezed(true).contains(&"c 2 h".to_owned()));
         let none = Seen {
-            letters: Vec::new(),
+            dead_letters: Vec::new(),
             more: false,
         };
-        assert_eq!(told(Source::RecordFetch, &none, true, now), ["record-fetch: none"]);
+        assert_eq!(
+            render_dead_letters(SourceQueue::RecordFetch, &none, true, now),
+            ["record-fetch: none"]
+        );
     }
 
     #[test]
     fn a_letter_is_meant_by_its_reason_by_either_id_or_by_all() {
-        let died = Died::GivenUp(Envelope::new(Reason::Malformed, "run-advance", "m-1"));
-        let letter = letter("a", died, 1);
+        let cause = DeadLetterCause::GivenUp(Envelope::new(DeadLetterReason::Malformed, "run-advance", "m-1"));
+        let dead_letter = make_dead_letter("a", cause, 1);
         let reason = |reason: &str| Which {
             reason: Some(reason.to_owned()),
             ..Which::default()
@@ -269,12 +281,12 @@ mod tests {
         assert!(
             [reason("malformed"), id("a"), id("m-1"), all]
                 .iter()
-                .all(|which| which.means(&letter))
+                .all(|which| which.means(&dead_letter))
         );
         assert!(
             ![reason("exhausted"), id("b"), Which::default()]
                 .iter()
-                .any(|which| which.means(&letter))
+                .any(|which| which.means(&dead_letter))
         );
     }
 

@@ -13,7 +13,7 @@ pub(crate) async fn explain(args: &ExplainArgs) -> Result<(), String> {
     let path = format!("/v1/network-queries/{}", args.run);
     let run = fetch(&app, &path).await?;
     let timeline = fetch(&app, &format!("{path}/timeline")).await?;
-    for line in told(&run, &timeline) {
+    for line in render_timeline(&run, &timeline) {
         say_line(&line);
     }
     Ok(())
@@ -34,19 +34,19 @@ async fn fetch(app: &App, path: &str) -> Result<Value, String> {
 
 /// The pull's present status, and a line for each event.
 #[must_use]
-pub fn told(run: &Value, timeline: &Value) -> Vec<String> {
+pub fn render_timeline(run: &Value, timeline: &Value) -> Vec<String> {
     let mut lines = vec![format!(
         "Pull {} is {}.",
-        word(run, "id"),
-        word(run, "status").replace('_', " ")
+        read_text(run, "id"),
+        read_text(run, "status").replace('_', " ")
     )];
     let events = timeline.get("events").and_then(Value::as_array);
     for event in events.into_iter().flatten() {
-        let made = match word(event, "record") {
+        let made = match read_text(event, "record") {
             "" => String::new(),
             record => format!(" Record {record} is requested."),
         };
-        lines.push(format!("  {}  {}{made}", word(event, "at"), sentence(event)));
+        lines.push(format!("  {}  {}{made}", read_text(event, "at"), sentence(event)));
     }
     lines.push(
         match run.pointer("/next/action").and_then(Value::as_str).unwrap_or_default() {
@@ -58,21 +58,21 @@ pub fn told(run: &Value, timeline: &Value) -> Vec<String> {
     lines
 }
 
-fn word<'v>(value: &'v Value, name: &str) -> &'v str {
+fn read_text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn sentence(event: &Value) -> String {
-    let reason = word(event, "reason").replace('_', " ");
-    let until = word(event, "until");
-    match word(event, "code") {
+    let reason = read_text(event, "reason").replace('_', " ");
+    let until = read_text(event, "until");
+    match read_text(event, "code") {
         "accepted" => "The pull was accepted; its challenge is used and its patient is locked.".to_owned(),
         "start_claimed" => "The start was claimed, before the call to Metriport.".to_owned(),
         "started" => "Metriport started the query.".to_owned(),
-        "start_deferred" if word(event, "cause") == "rate_limited" => {
+        "start_deferred" if read_text(event, "cause") == "rate_limited" => {
             format!("Metriport accepts no more queries at the moment; the start is retried at {until}.")
         }
-        "start_deferred" if word(event, "cause") == "budget" => {
+        "start_deferred" if read_text(event, "cause") == "budget" => {
             format!("The start waits for its turn within Metriport's limits; it is planned for {until}.")
         }
         "start_deferred" => format!("Metriport could not be reached; the start is retried at {until}."),
@@ -80,9 +80,9 @@ fn sentence(event: &Value) -> String {
         "start_unknown" => "The call got no definite answer. The query may run, so it is not started again.".to_owned(),
         "start_stayed_unknown" => "Nothing proved that the query ran. The record is requested nevertheless.".to_owned(),
         "start_too_late" => "The AAL2 session ended before the query could start.".to_owned(),
-        "source_reported" => match word(event, "status") {
-            "completed" => format!("The source {} has answered.", word(event, "source")),
-            _ => format!("The source {} has failed.", word(event, "source")),
+        "source_reported" => match read_text(event, "status") {
+            "completed" => format!("The source {} has answered.", read_text(event, "source")),
+            _ => format!("The source {} has failed.", read_text(event, "source")),
         },
         "polled" => format!("Metriport reported: {}.", reported(event)),
         "poll_failed" => format!("The query's status could not be read; the next attempt is at {until}."),
@@ -101,8 +101,8 @@ fn sentence(event: &Value) -> String {
 fn reported(event: &Value) -> String {
     let sources = event.pointer("/report/sources").and_then(Value::as_array);
     let said = sources.into_iter().flatten().map(|source| {
-        let outcome = Some(word(source, "outcome")).filter(|outcome| !outcome.is_empty());
-        format!("{} {}", word(source, "source"), outcome.unwrap_or("in progress"))
+        let outcome = Some(read_text(source, "outcome")).filter(|outcome| !outcome.is_empty());
+        format!("{} {}", read_text(source, "source"), outcome.unwrap_or("in progress"))
     });
     said.collect::<Vec<_>>().join(", ")
 }
@@ -111,7 +111,7 @@ fn reported(event: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
-    use shared::domain::run::{Deferral, Outcome, Reason, Report, RunEvent};
+    use shared::domain::run::{Deferral, FailureReason, QueryReport, RunEvent, SourceOutcome};
     use shared::domain::{SourceKind, Time, UpstreamRequestId};
 
     /// Every event code must have its own sentence.
@@ -123,7 +123,7 @@ mod tests {
             RunEvent::StartClaimed,
             RunEvent::Started {
                 request,
-                report: Report::default(),
+                report: QueryReport::default(),
             },
             RunEvent::StartDeferred {
                 cause: Deferral::RateLimited,
@@ -138,18 +138,18 @@ mod tests {
                 until,
             },
             RunEvent::StartRefused {
-                reason: Reason::UpstreamRefused,
+                reason: FailureReason::UpstreamRefused,
             },
             RunEvent::StartUnknown,
             RunEvent::StartStayedUnknown,
             RunEvent::StartTooLate,
             RunEvent::SourceReported {
                 source: SourceKind::Hie,
-                status: Outcome::Failed,
+                status: SourceOutcome::Failed,
                 request: None,
             },
             RunEvent::Polled {
-                report: Report::default(),
+                report: QueryReport::default(),
             },
             RunEvent::PollFailed { until },
             RunEvent::DeadlinePassed,

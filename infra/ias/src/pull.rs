@@ -104,7 +104,7 @@ fn show(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], pace: Pace) -> R
                 second.sha256
             ));
             say(&table(summary));
-            if let Some(out) = file.kept() {
+            if let Some(out) = file.kept_path() {
                 say(&format!("  written to {}", out.display()));
             }
         }

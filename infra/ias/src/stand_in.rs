@@ -92,7 +92,11 @@ pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
     stand_in.fail_consolidated(args.failed_consolidated);
     let about = about(&stand_in, &issuer, &redirects, &limits)?;
     let stop = Stop::listen()?;
-    say(&if args.json { about.to_string() } else { told(&about) });
+    say(&if args.json {
+        about.to_string()
+    } else {
+        render_about(&about)
+    });
     stop.heard().await;
     stand_in.shutdown().await;
     Ok(())
@@ -127,7 +131,7 @@ fn about(stand_in: &StandIn, issuer: &IssuerServer, redirects: &[String], limits
     }))
 }
 
-fn told(about: &Value) -> String {
+fn render_about(about: &Value) -> String {
     let text = |name: &str| about.get(name).and_then(Value::as_str).unwrap_or_default();
     let parameters = about.get("parameters").and_then(Value::as_object).into_iter().flatten();
     let parameters = parameters.map(|(name, value)| format!("  {name}={}", value.as_str().unwrap_or_default()));

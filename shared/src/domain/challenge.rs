@@ -94,7 +94,7 @@ impl ChallengeSlot {
     /// Returns the first reason for a refusal.
     pub fn check(
         &self,
-        answer: &Answer<'_>,
+        answer: &ChallengeAnswer<'_>,
         now: Time,
         life: std::time::Duration,
     ) -> Result<&Pending, ChallengeRefusal> {
@@ -138,7 +138,7 @@ impl ChallengeSlot {
 
 /// The values from the browser, and the caller they must belong to.
 #[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
+pub struct ChallengeAnswer<'a> {
     /// The challenge that the app names as passed.
     pub challenge: &'a ChallengeId,
     /// The `status` parameter of the redirect.
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn check(challenge: &str, status: &str, patient: &str, identity: &str, now: i64) -> Result<(), ChallengeRefusal> {
-        let answer = Answer {
+        let answer = ChallengeAnswer {
             challenge: &ChallengeId::parse(challenge).unwrap(),
             status,
             patient: &PatientId::parse(patient).unwrap(),
@@ -177,15 +177,29 @@ mod tests {
 
     #[test]
     fn only_what_belongs_together_passes() {
-        use ChallengeRefusal as R;
         assert_eq!(check("aalc_1", "verified", "p1", "pid_1", 1099), Ok(()));
-        assert_eq!(check("aalc_1", "verified", "p1", "pid_1", 1100), Err(R::Expired));
+        assert_eq!(
+            check("aalc_1", "verified", "p1", "pid_1", 1100),
+            Err(ChallengeRefusal::Expired)
+        );
         for status in ["", "Verified", "verified ", "success", "cancelled"] {
-            assert_eq!(check("aalc_1", status, "p1", "pid_1", 0), Err(R::NotVerified));
+            assert_eq!(
+                check("aalc_1", status, "p1", "pid_1", 0),
+                Err(ChallengeRefusal::NotVerified)
+            );
         }
-        assert_eq!(check("aalc_2", "verified", "p1", "pid_1", 0), Err(R::NotPending));
-        assert_eq!(check("aalc_1", "verified", "p2", "pid_1", 0), Err(R::OtherIdentity));
-        assert_eq!(check("aalc_1", "verified", "p1", "pid_2", 0), Err(R::OtherIdentity));
+        assert_eq!(
+            check("aalc_2", "verified", "p1", "pid_1", 0),
+            Err(ChallengeRefusal::NotPending)
+        );
+        assert_eq!(
+            check("aalc_1", "verified", "p2", "pid_1", 0),
+            Err(ChallengeRefusal::OtherIdentity)
+        );
+        assert_eq!(
+            check("aalc_1", "verified", "p1", "pid_2", 0),
+            Err(ChallengeRefusal::OtherIdentity)
+        );
     }
 
     #[test]

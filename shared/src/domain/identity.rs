@@ -160,9 +160,9 @@ impl Identity {
     /// if it was opened for another patient or other demographics than the open one. Proofing again may yield the known
     /// identity, which binds again if it comes from such a session.
     #[must_use]
-    pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, Verdict) {
+    pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, IdentityVerdict) {
         let verdict = self.judge(seen);
-        let bound = verdict == Verdict::Bound;
+        let bound = verdict == IdentityVerdict::Bound;
         let Some(passed) = bound.then(|| self.take(seen)).flatten() else {
             return (self, verdict);
         };
@@ -193,16 +193,20 @@ impl Identity {
         }
     }
 
-    fn judge(&self, seen: &Verification) -> Verdict {
+    fn judge(&self, seen: &Verification) -> IdentityVerdict {
         let known = self
             .proofed
             .as_ref()
             .is_some_and(|proofed| proofed.id == seen.proofed_identity);
-        let not_open = if known { Verdict::Known } else { Verdict::Superseded };
+        let not_open = if known {
+            IdentityVerdict::Known
+        } else {
+            IdentityVerdict::Superseded
+        };
         let Some(open) = &self.session else { return not_open };
         let sessions = self.earlier.iter().chain([open]);
         if sessions.clone().any(|session| seen.contradicts_itself(session)) {
-            return Verdict::Unbound;
+            return IdentityVerdict::Unbound;
         }
         // `is_of` gives `None` for every session or for none of them; `Some(true)` is the maximum.
         let ours = sessions.map(|session| seen.is_of(session)).max().flatten();
@@ -210,13 +214,13 @@ impl Identity {
             return not_open;
         }
         if seen.patient.as_ref().is_some_and(|patient| *patient != open.patient) {
-            return Verdict::OtherPatient;
+            return IdentityVerdict::OtherPatient;
         }
         match (ours, &seen.patient) {
-            (Some(_), _) => Verdict::Bound,
-            (None, Some(_)) if known => Verdict::Known,
-            (None, Some(_)) if !self.superseded_other => Verdict::Bound,
-            (None, _) => Verdict::Unbound,
+            (Some(_), _) => IdentityVerdict::Bound,
+            (None, Some(_)) if known => IdentityVerdict::Known,
+            (None, Some(_)) if !self.superseded_other => IdentityVerdict::Bound,
+            (None, _) => IdentityVerdict::Unbound,
         }
     }
 }
@@ -297,7 +301,7 @@ impl Verification {
 
 /// The effect of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum IdentityVerdict {
     /// The person is proofed now.
     Bound,
     /// The identity is already bound; nothing changes.

@@ -201,7 +201,7 @@ pub enum RecordEvent {
     /// Metriport refused the start.
     StartRefused,
     /// The delivery came: with a link, without data, or as a failure.
-    Delivered(Delivery, Option<UpstreamRequestId>),
+    Delivered(RecordDelivery, Option<UpstreamRequestId>),
     /// A transfer begins.
     FetchClaimed,
     /// The link was dead or the transfer broke.
@@ -218,7 +218,7 @@ pub enum RecordEvent {
 
 /// The content of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub enum RecordDelivery {
     /// A link to follow.
     Link,
     /// No data for what was asked.

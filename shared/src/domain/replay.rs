@@ -39,7 +39,7 @@ pub struct Replays {
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ReplayVerdict {
     /// No delivery has failed.
     Healthy,
     /// Request a replay.
@@ -65,7 +65,7 @@ impl Replays {
 
     /// Applies the count of failed deliveries.
     #[must_use]
-    pub fn seen(&self, failed: u64) -> (Self, Verdict) {
+    pub fn apply_failed_count(&self, failed: u64) -> (Self, ReplayVerdict) {
         let version = self.version + 1;
         if failed == 0 {
             return (
@@ -75,7 +75,7 @@ impl Replays {
                     version,
                     ..self.clone()
                 },
-                Verdict::Healthy,
+                ReplayVerdict::Healthy,
             );
         }
         let helped = self.failed == 0 || failed < self.failed;
@@ -90,9 +90,9 @@ impl Replays {
         (
             next,
             if exhausted {
-                Verdict::ReplayAndAlarm
+                ReplayVerdict::ReplayAndAlarm
             } else {
-                Verdict::Replay
+                ReplayVerdict::Replay
             },
         )
     }
@@ -129,12 +129,12 @@ mod tests {
 
     #[test]
     fn replays_that_do_not_help_become_rare_and_are_told() {
-        let (mut row, verdict) = Replays::default().seen(3);
-        assert_eq!(verdict, Verdict::Replay);
+        let (mut row, verdict) = Replays::default().apply_failed_count(3);
+        assert_eq!(verdict, ReplayVerdict::Replay);
         let mut gaps = Vec::new();
         let mut verdicts = Vec::new();
         for _ in 0..7 {
-            let (next, verdict) = row.seen(3);
+            let (next, verdict) = row.apply_failed_count(3);
             row = next;
             verdicts.push(verdict);
             gaps.push(row.gap(Timing::default(), 10_000).as_secs());
@@ -143,12 +143,12 @@ mod tests {
         assert_eq!(
             verdicts
                 .iter()
-                .filter(|verdict| **verdict == Verdict::ReplayAndAlarm)
+                .filter(|verdict| **verdict == ReplayVerdict::ReplayAndAlarm)
                 .count(),
             3
         );
-        let (helped, verdict) = row.seen(2);
-        assert_eq!((helped.futile, verdict), (0, Verdict::Replay));
-        assert_eq!(helped.seen(0).1, Verdict::Healthy);
+        let (helped, verdict) = row.apply_failed_count(2);
+        assert_eq!((helped.futile, verdict), (0, ReplayVerdict::Replay));
+        assert_eq!(helped.apply_failed_count(0).1, ReplayVerdict::Healthy);
     }
 }

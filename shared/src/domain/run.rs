@@ -10,7 +10,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Deferral, Outcome, Report, Reported, RunEvent};
+pub use event::{Deferral, QueryReport, Reported, RunEvent, SourceOutcome};
 
 use super::record::{Asked, NewRecord, Record};
 use super::{PatientId, RecordId, RunId, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
@@ -78,7 +78,7 @@ impl RunState {
 /// Why a run did not succeed; a closed list of codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum FailureReason {
     /// The AAL2 session ended before the query could start.
     Aal2SessionExpired,
     /// Metriport did not accept the AAL2 session.
@@ -151,7 +151,7 @@ pub struct Run {
     pub unconfirmed: bool,
     /// Why it did not succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    pub reason: Option<FailureReason>,
 }
 
 /// The content of a new run.
@@ -267,10 +267,10 @@ impl Run {
 
     /// The reason that belongs to [`Run::shown_state`].
     #[must_use]
-    pub fn shown_reason(&self, now: Time) -> Option<Reason> {
+    pub fn shown_reason(&self, now: Time) -> Option<FailureReason> {
         match (self.state, self.shown_state(now)) {
-            (RunState::Queued, RunState::Failed) => Some(Reason::Aal2SessionExpired),
-            (RunState::Running, RunState::Expired) => Some(Reason::SourcesSilent),
+            (RunState::Queued, RunState::Failed) => Some(FailureReason::Aal2SessionExpired),
+            (RunState::Running, RunState::Expired) => Some(FailureReason::SourcesSilent),
             _ => self.reason,
         }
     }

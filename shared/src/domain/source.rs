@@ -85,7 +85,7 @@ impl SourceStatus {
 /// One source of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Source {
+pub struct SourceProgress {
     /// How far it has come.
     pub status: SourceStatus,
     /// When it was settled.
@@ -99,13 +99,13 @@ pub struct Source {
 /// The requested sources of a run; at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sources(BTreeMap<SourceKind, Source>);
+pub struct Sources(BTreeMap<SourceKind, SourceProgress>);
 
 impl Sources {
     /// Sources that are not asked yet; `None` for an empty list, since Metriport refuses a query without a source.
     #[must_use]
     pub fn pending(kinds: impl IntoIterator<Item = SourceKind>) -> Option<Self> {
-        let pending = Source {
+        let pending = SourceProgress {
             status: SourceStatus::Pending,
             settled_at: None,
             http_status: None,
@@ -120,7 +120,7 @@ impl Sources {
     }
 
     /// The sources in order.
-    pub fn iter(&self) -> impl Iterator<Item = (SourceKind, &Source)> {
+    pub fn iter(&self) -> impl Iterator<Item = (SourceKind, &SourceProgress)> {
         self.0.iter().map(|(kind, source)| (*kind, source))
     }
 
@@ -150,7 +150,7 @@ impl Sources {
     /// Whether a source that did start has failed; Metriport may retry it.
     #[must_use]
     pub fn any_may_be_retried(&self) -> bool {
-        let may_be = |source: &Source| source.status == SourceStatus::Failed && source.http_status.is_none();
+        let may_be = |source: &SourceProgress| source.status == SourceStatus::Failed && source.http_status.is_none();
         self.0.values().any(may_be)
     }
 

@@ -7,7 +7,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use futures_util::FutureExt as _;
 
 use crate::edge::error::Error;
-use crate::message::dead_letter::Reason;
+use crate::message::dead_letter::DeadLetterReason;
 use crate::queue::{DeadLetter, KeepDeadLetter};
 
 /// Runs `step` on the body of each message, one after the other.
@@ -60,7 +60,7 @@ async fn is_given_up(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, e
     }
 }
 
-async fn is_kept(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, reason: Reason) -> bool {
+async fn is_kept(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, reason: DeadLetterReason) -> bool {
     let source = dead_letters.source();
     let queue = source.name();
     // Stored before the message is acknowledged, so that a crash between them does not lose it.
@@ -93,26 +93,26 @@ mod tests {
 
     use super::*;
     use crate::message::parse;
-    use crate::queue::{QueueError, Source};
+    use crate::queue::{QueueError, SourceQueue};
     use crate::store::StoreError;
 
     /// Keeps dead letters, or fails to.
     struct Kept(Option<Mutex<Vec<(String, String)>>>);
 
     impl KeepDeadLetter for Kept {
-        fn source(&self) -> Source {
-            Source::RecordFetch
+        fn source(&self) -> SourceQueue {
+            SourceQueue::RecordFetch
         }
 
-        async fn keep(&self, letter: &DeadLetter<'_>) -> Result<(), QueueError> {
+        async fn keep(&self, dead_letter: &DeadLetter<'_>) -> Result<(), QueueError> {
             let Some(kept) = &self.0 else {
                 return Err(QueueError {
                     queue: "Q",
                     problem: "connection".to_owned(),
                 });
             };
-            let said = serde_json::to_string(&letter.envelope).unwrap();
-            kept.lock().unwrap().push((said, letter.body.clone().into_owned()));
+            let said = serde_json::to_string(&dead_letter.envelope).unwrap();
+            kept.lock().unwrap().push((said, dead_letter.body.clone().into_owned()));
             Ok(())
         }
     }

@@ -72,7 +72,7 @@ port! {
 ///
 /// # Errors
 /// The error of the answer.
-pub async fn heeded<T>(
+pub async fn apply_limits<T>(
     io: &impl HeedLimits,
     budget: Budget,
     answer: Result<T, UpstreamError>,
@@ -116,11 +116,11 @@ impl RateBudget {
             Took::No(turn) => Turn::Busy(pace.retry_at(turn, now, latest)),
             Took::Yes(turn) => Turn::Granted(pace.slot(turn, now)),
         };
-        Ok(self.measured(budget, now, turn))
+        Ok(self.measure_turn(budget, now, turn))
     }
 
     /// Measures the wait or the refusal of a turn. A day that is over is measured where it is counted.
-    fn measured(&self, budget: Budget, now: Time, turn: Turn) -> Turn {
+    fn measure_turn(&self, budget: Budget, now: Time, turn: Turn) -> Turn {
         let metric = match turn {
             Turn::Granted(at) => Some(now.until(at))
                 .filter(|wait| !wait.is_zero())
@@ -148,7 +148,7 @@ impl RateBudget {
             Took::Yes(_) => self.count(Share::Person, now).await?,
             Took::No(held) => Turn::Busy(self.places(budget).free_at(&held, now)),
         };
-        granted(self.measured(budget, now, turn), now)?;
+        granted(self.measure_turn(budget, now, turn), now)?;
         Ok(())
     }
 
@@ -217,7 +217,7 @@ impl StartInTurn for RateBudget {
                 free_at => Turn::Busy(free_at),
             },
         };
-        Ok(self.measured(Budget::QueryStarts, now, turn))
+        Ok(self.measure_turn(Budget::QueryStarts, now, turn))
     }
 
     async fn turn_of_record(&self, now: Time) -> Result<Turn, StoreError> {
@@ -226,7 +226,7 @@ impl StartInTurn for RateBudget {
             Took::Yes(_) => self.count(Share::Start, now).await?,
             Took::No(held) => Turn::Granted(self.places(budget).retry_at(&held, now, draw())),
         };
-        Ok(self.measured(budget, now, turn))
+        Ok(self.measure_turn(budget, now, turn))
     }
 }
 

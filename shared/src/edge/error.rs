@@ -5,7 +5,7 @@ use crate::domain::IdError;
 use crate::domain::patient::Unsettled;
 use crate::edge::http::problem::{Code, Problem};
 use crate::message::MessageError;
-use crate::message::dead_letter::Reason;
+use crate::message::dead_letter::DeadLetterReason;
 use crate::metriport::{Effect, UpstreamError, UpstreamErrorKind};
 use crate::queue::QueueError;
 use crate::records::RecordsError;
@@ -34,7 +34,7 @@ pub enum Error {
     Message(#[from] MessageError),
     /// A readable message that can never be acted on.
     #[error("given up: {}", .0.as_str())]
-    GivenUp(Reason),
+    GivenUp(DeadLetterReason),
     /// A defect: our own data or code is wrong.
     #[error("internal: {0}")]
     Internal(&'static str),
@@ -78,19 +78,19 @@ impl Error {
 
     /// Why a message with this error is given up; `None` if it is redelivered.
     #[must_use]
-    pub fn gives_up(&self) -> Option<Reason> {
+    pub fn gives_up(&self) -> Option<DeadLetterReason> {
         if self.retryable() {
             return None;
         }
         Some(match self {
             Self::GivenUp(reason) => *reason,
             Self::Message(error) => (*error).into(),
-            Self::Refused(_) => Reason::NotRetryable("refused"),
-            Self::Store(_) => Reason::NotRetryable("store"),
-            Self::Queue(_) => Reason::NotRetryable("queue"),
-            Self::Upstream(_) => Reason::NotRetryable("upstream"),
-            Self::Records(_) => Reason::NotRetryable("record"),
-            Self::Internal(_) => Reason::NotRetryable("internal"),
+            Self::Refused(_) => DeadLetterReason::NotRetryable("refused"),
+            Self::Store(_) => DeadLetterReason::NotRetryable("store"),
+            Self::Queue(_) => DeadLetterReason::NotRetryable("queue"),
+            Self::Upstream(_) => DeadLetterReason::NotRetryable("upstream"),
+            Self::Records(_) => DeadLetterReason::NotRetryable("record"),
+            Self::Internal(_) => DeadLetterReason::NotRetryable("internal"),
         })
     }
 

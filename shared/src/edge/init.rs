@@ -15,7 +15,7 @@ use crate::edge::budget::{CallerBudget, DayBudget, PersonBudget, RateBudget};
 use crate::metrics::Metrics;
 use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError};
 use crate::owner::{OwnerKey, OwnerKeyError};
-use crate::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, Source, WebhookEventQueue};
+use crate::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, SourceQueue, WebhookEventQueue};
 use crate::records::{Bucket, LinkClient, LinkPolicy, RecordsError};
 use crate::secrets::{self, SecretError, StoredApiKey};
 use crate::store::Table;
@@ -54,7 +54,7 @@ pub enum InitError {
 impl InitError {
     /// Logs why a function does not start: the runtime itself reports it only to Lambda.
     #[must_use]
-    pub fn told(self) -> Self {
+    pub fn log_and_return(self) -> Self {
         tracing::error!(context = %self, "init failed");
         self
     }
@@ -78,7 +78,7 @@ impl Init {
     /// When a variable is missing or malformed.
     pub fn read(env: Env, module: &str) -> Result<Self, InitError> {
         telemetry::init(&env, module);
-        Self::started(env).map_err(InitError::told)
+        Self::started(env).map_err(InitError::log_and_return)
     }
 
     fn started(env: Env) -> Result<Self, InitError> {
@@ -106,7 +106,7 @@ impl Init {
     /// # Errors
     /// When `TABLE_NAME` is missing.
     pub fn table(&self) -> Result<Table, InitError> {
-        Ok(Table::read(&self.aws.dynamodb(), &self.env)?.measured(self.metrics.clone()))
+        Ok(Table::read(&self.aws.dynamodb(), &self.env)?.with_metrics(self.metrics.clone()))
     }
 
     /// The rate budget.
@@ -185,8 +185,8 @@ impl Init {
     ///
     /// # Errors
     /// When its variable is missing.
-    pub fn dead_letters(&self, source: Source) -> Result<DeadLetterQueue, InitError> {
-        Ok(DeadLetterQueue::read(&self.aws.sqs(), &self.env, source)?.measured(self.metrics.clone()))
+    pub fn dead_letters(&self, source: SourceQueue) -> Result<DeadLetterQueue, InitError> {
+        Ok(DeadLetterQueue::read(&self.aws.sqs(), &self.env, source)?.with_metrics(self.metrics.clone()))
     }
 
     fn tls(&self) -> Result<ClientConfig, HttpClientError> {
@@ -234,6 +234,6 @@ impl Init {
             user_agent: format!("individual-access/{} ({function})", env!("CARGO_PKG_VERSION")),
         })?;
         let client = client.with_key_from(Arc::new(stored), self.deployment.timing.secret_gap());
-        Ok(client.measured(self.metrics.clone()))
+        Ok(client.with_metrics(self.metrics.clone()))
     }
 }

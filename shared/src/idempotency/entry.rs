@@ -36,7 +36,7 @@ pub enum State {
     /// The request has its reply.
     Replied {
         /// The reply.
-        reply: Reply,
+        reply: StoredReply,
         /// Until when the reply is useful: a link in it may expire before the key does.
         until: Time,
     },
@@ -44,7 +44,7 @@ pub enum State {
 
 /// A reply as it was sent. It may hold links, so `Debug` shows only the status.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reply {
+pub struct StoredReply {
     /// The HTTP status.
     pub status: u16,
     /// Names and values of the headers.
@@ -53,7 +53,7 @@ pub struct Reply {
     pub body: String,
 }
 
-impl fmt::Debug for Reply {
+impl fmt::Debug for StoredReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[reply {}]", self.status)
     }
@@ -94,7 +94,7 @@ pub enum Decision<'e> {
         thing: Uuid,
     },
     /// Answer with this reply.
-    Replay(&'e Reply),
+    Replay(&'e StoredReply),
     /// The key belongs to another request.
     Reused,
     /// Another request is at work.

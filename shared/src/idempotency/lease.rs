@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::entry::{Decision, Entry, Reply, Stamp, State, decide};
+use super::entry::{Decision, Entry, Stamp, State, StoredReply, decide};
 use super::key::{Fingerprint, KeyHash};
 use crate::domain::Time;
 
@@ -31,7 +31,7 @@ pub trait Storage {
 
 /// A request under a key.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct KeyedRequest {
     /// The key.
     pub key: KeyHash,
     /// The request.
@@ -53,7 +53,7 @@ pub enum Begun {
     /// The caller of [`begin`] does the work.
     Work(Lease),
     /// The work was done before, with this reply.
-    Replay(Reply),
+    Replay(StoredReply),
     /// The request is refused.
     Refused(Refusal),
 }
@@ -72,7 +72,7 @@ pub enum Refusal {
 /// The right to do the work, ended in one of three ways. A lease that is dropped expires.
 #[derive(Debug)]
 pub struct Lease {
-    call: Call,
+    call: KeyedRequest,
     entry: Entry,
     resumed: bool,
 }
@@ -82,7 +82,7 @@ pub struct Lease {
 ///
 /// # Errors
 /// When the storage fails. The lease may have been taken nevertheless; then it expires.
-pub async fn begin<S: Storage>(storage: &S, call: Call) -> Result<Begun, S::Error> {
+pub async fn begin<S: Storage>(storage: &S, call: KeyedRequest) -> Result<Begun, S::Error> {
     let mut stored: Option<Entry> = None;
     for _ in 0..ATTEMPTS {
         let (thing, resumed) = match decide(stored.as_ref(), &call.fingerprint, call.now) {
@@ -139,7 +139,7 @@ impl Lease {
     pub async fn keep<S: Storage>(
         self,
         storage: &S,
-        reply: Reply,
+        reply: StoredReply,
         useful_until: Option<Time>,
     ) -> Result<bool, S::Error> {
         let kept = self.entry.expires_at;

@@ -22,6 +22,6 @@ mod lease;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{Decision, Entry, Reply, Stamp, State, decide};
+pub use entry::{Decision, Entry, Stamp, State, StoredReply, decide};
 pub use key::{Fingerprint, IdempotencyKey, KeyError, KeyHash, KeyedHash};
-pub use lease::{Begun, Call, Lease, Refusal, Storage, begin};
+pub use lease::{Begun, KeyedRequest, Lease, Refusal, Storage, begin};

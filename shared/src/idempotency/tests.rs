@@ -73,9 +73,9 @@ fn fingerprint(body: &str) -> Fingerprint {
     Fingerprint::of(&secret, "POST /things", body.as_bytes(), None).unwrap()
 }
 
-fn call(body: &str, id: u128, at: i64) -> Call {
+fn call(body: &str, id: u128, at: i64) -> KeyedRequest {
     let secret = OwnerKey::parse(&"k".repeat(32)).unwrap();
-    Call {
+    KeyedRequest {
         key: IdempotencyKey::parse("key").unwrap().hash(&secret, "nora").unwrap(),
         fingerprint: fingerprint(body),
         id: Uuid::from_u128(id),
@@ -85,8 +85,8 @@ fn call(body: &str, id: u128, at: i64) -> Call {
     }
 }
 
-fn reply(text: &str) -> Reply {
-    Reply {
+fn reply(text: &str) -> StoredReply {
+    StoredReply {
         status: 201,
         headers: Vec::new(),
         body: text.to_owned(),

@@ -24,7 +24,7 @@ const CODE_BYTES_MAX: usize = 64;
 
 /// Why a consumer gives a message up instead of leaving it for redelivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum DeadLetterReason {
     /// Not JSON, or JSON without a version.
     Malformed,
     /// A version that this function does not read.
@@ -41,7 +41,7 @@ pub enum Reason {
     NotRetryable(&'static str),
 }
 
-impl Reason {
+impl DeadLetterReason {
     /// The code.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -56,7 +56,7 @@ impl Reason {
         }
     }
 
-    /// The code of the failure, if the reason is [`Reason::NotRetryable`].
+    /// The code of the failure, if the reason is [`DeadLetterReason::NotRetryable`].
     const fn failure(self) -> Option<&'static str> {
         match self {
             Self::NotRetryable(failure) => Some(failure),
@@ -65,7 +65,7 @@ impl Reason {
     }
 }
 
-impl From<MessageError> for Reason {
+impl From<MessageError> for DeadLetterReason {
     fn from(error: MessageError) -> Self {
         match error {
             MessageError::Malformed => Self::Malformed,
@@ -80,7 +80,7 @@ impl From<MessageError> for Reason {
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
     version: u32,
-    /// The code of a [`Reason`].
+    /// The code of a [`DeadLetterReason`].
     pub reason: String,
     /// The failure, if the reason is `not_retryable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,7 +100,7 @@ pub struct Envelope {
 impl Envelope {
     /// States why a message is given up.
     #[must_use]
-    pub fn new(reason: Reason, queue: &str, message_id: &str) -> Self {
+    pub fn new(reason: DeadLetterReason, queue: &str, message_id: &str) -> Self {
         Self {
             version: VERSION,
             reason: reason.as_str().to_owned(),
@@ -115,7 +115,7 @@ impl Envelope {
 
 /// Why a message lies in a dead-letter queue, by its attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Died {
+pub enum DeadLetterCause {
     /// SQS moved it after its last receive.
     Exhausted,
     /// Its consumer gave it up.
@@ -124,7 +124,7 @@ pub enum Died {
     Unreadable,
 }
 
-impl Died {
+impl DeadLetterCause {
     /// Reads the attribute, if there is one. It must hold codes only, since they are shown later.
     #[must_use]
     pub fn read(attribute: Option<&str>) -> Self {
@@ -194,14 +194,14 @@ pub fn without_links(body: &str) -> String {
 mod tests {
     use super::*;
 
-    const REASONS: [Reason; 7] = [
-        Reason::Malformed,
-        Reason::UnknownVersion,
-        Reason::UnknownKind,
-        Reason::IdentityEventUnreadable,
-        Reason::IdentityEventUnbound,
-        Reason::MessageIdReused,
-        Reason::NotRetryable("internal"),
+    const REASONS: [DeadLetterReason; 7] = [
+        DeadLetterReason::Malformed,
+        DeadLetterReason::UnknownVersion,
+        DeadLetterReason::UnknownKind,
+        DeadLetterReason::IdentityEventUnreadable,
+        DeadLetterReason::IdentityEventUnbound,
+        DeadLetterReason::MessageIdReused,
+        DeadLetterReason::NotRetryable("internal"),
     ];
 
     #[test]
@@ -215,23 +215,26 @@ mod tests {
                 sent_at: Some(Time::from_millis(7)),
                 ..Envelope::new(reason, "run-advance", "m-1")
             };
-            let died = Died::read(Some(&serde_json::to_string(&envelope).unwrap()));
+            let cause = DeadLetterCause::read(Some(&serde_json::to_string(&envelope).unwrap()));
             assert_eq!(
-                (died.reason(), died.message_id()),
+                (cause.reason(), cause.message_id()),
                 (reason.as_str(), Some("m-1")),
                 "{reason:?}"
             );
-            assert_eq!(died, Died::GivenUp(envelope));
+            assert_eq!(cause, DeadLetterCause::GivenUp(envelope));
         }
     }
 
     #[test]
     fn what_is_not_ours_is_exhausted_or_unreadable_and_never_shown() {
-        assert_eq!(Died::read(None).reason(), EXHAUSTED);
+        assert_eq!(DeadLetterCause::read(None).reason(), EXHAUSTED);
         let with = |version: u32, reason: &str| {
             serde_json::json!({ "version": version, "reason": reason, "queue": "q", "messageId": "m" }).to_string()
         };
-        assert_eq!(Died::read(Some(&with(1, "of_a_later_day"))).reason(), "of_a_later_day");
+        assert_eq!(
+            DeadLetterCause::read(Some(&with(1, "of_a_later_day"))).reason(),
+            "of_a_later_day"
+        );
         for unreadable in [
             "",
             "{",
@@ -240,7 +243,11 @@ mod tests {
             &with(1, "Jane Quill"),
             &with(1, ""),
         ] {
-            assert_eq!(Died::read(Some(unreadable)), Died::Unreadable, "{unreadable}");
+            assert_eq!(
+                DeadLetterCause::read(Some(unreadable)),
+                DeadLetterCause::Unreadable,
+                "{unreadable}"
+            );
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::identity::Verification;
 use crate::domain::record::Delivered;
-use crate::domain::run::Outcome;
+use crate::domain::run::SourceOutcome;
 use crate::domain::{MessageId, PatientId, RecordId, RunId, SourceKind, Time, UpstreamRequestId};
 use crate::message::Link;
 
@@ -153,12 +153,12 @@ pub enum Event {
         /// Which source.
         source: SourceKind,
         /// How it ended.
-        status: Outcome,
+        status: SourceOutcome,
     },
     /// A consolidated query ended.
     Consolidated {
         /// Its delivery.
-        delivery: Delivery,
+        delivery: ConsolidatedDelivery,
     },
     /// A person was proofed.
     Identity {
@@ -200,11 +200,11 @@ impl fmt::Debug for KeptBody {
 /// The delivery of a consolidated query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Delivery {
+pub struct ConsolidatedDelivery {
     /// The patient it names.
     pub patient: PatientId,
     /// Whether it succeeded.
-    pub status: Outcome,
+    pub status: SourceOutcome,
     /// The filters it was made with.
     pub filters: BTreeMap<String, String>,
     /// The patient its document is about.
@@ -218,7 +218,7 @@ pub struct Delivery {
     pub empty: bool,
 }
 
-impl Delivery {
+impl ConsolidatedDelivery {
     /// The values to compare with our request.
     #[must_use]
     pub fn claims(&self, request: Option<&UpstreamRequestId>) -> Delivered {

@@ -7,7 +7,7 @@ use crate::domain::budget::Budget;
 use crate::domain::patient::LinkConflict;
 use crate::domain::record::RecordState;
 use crate::domain::run::RunState;
-use crate::message::dead_letter::Reason;
+use crate::message::dead_letter::DeadLetterReason;
 use crate::message::webhook::EventKind;
 use crate::ports::SignatureError;
 use crate::ports::upstream::{Operation, UpstreamErrorKind};
@@ -165,7 +165,7 @@ impl Metric {
 
     /// A message was given up for this reason, and is stored as a dead letter.
     #[must_use]
-    pub const fn dead_letter(reason: Reason) -> Self {
+    pub const fn dead_letter(reason: DeadLetterReason) -> Self {
         Self::one(Name::DeadLetters, reason.as_str())
     }
 

@@ -8,8 +8,8 @@ use std::future::Future;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use super::call::Call;
-use super::send::Reply;
+use super::call::UpstreamCall;
+use super::send::UpstreamReply;
 use super::tolerant::{self, wire_word};
 use super::{Client, HostedUrl, Mentions, Operation, RedirectUrl, UpstreamError, UpstreamErrorKind};
 use crate::domain::{ChallengeId, ProofedIdentityId, Time};
@@ -85,12 +85,12 @@ impl OpenAal2Challenge for Client {
             redirect_url: redirect.as_str(),
         };
         let path = ["medical", "v1", "identity", "aal2", "challenge"];
-        let call = Call::new(Operation::OpenAal2Challenge, Method::POST, path).json(&body);
+        let call = UpstreamCall::new(Operation::OpenAal2Challenge, Method::POST, path).json(&body);
         challenge(&self.send(call).await.map_err(blaming_the_identity)?)
     }
 }
 
-fn challenge(reply: &Reply) -> Result<Aal2Challenge, UpstreamError> {
+fn challenge(reply: &UpstreamReply) -> Result<Aal2Challenge, UpstreamError> {
     let wire: Wire = reply.json()?;
     Ok(Aal2Challenge {
         id: reply.required(wire.challenge_id.and_then(|id| ChallengeId::parse(id).ok()))?,
@@ -103,24 +103,26 @@ fn challenge(reply: &Reply) -> Result<Aal2Challenge, UpstreamError> {
 /// No error of this call is documented. The call names only an identity and our own redirect URL. So a refusal that
 /// does not mention the redirect counts as one of an identity that is no longer active.
 fn blaming_the_identity(error: UpstreamError) -> UpstreamError {
-    use UpstreamErrorKind as Kind;
     let of_the_identity = match error.kind() {
-        Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::Conflict => !error.mentions().redirect,
-        Kind::Unsendable
-        | Kind::Connect
-        | Kind::Timeout
-        | Kind::Interrupted
-        | Kind::Garbage
-        | Kind::Auth
-        | Kind::NoRoute
-        | Kind::PatientNotFound
-        | Kind::PatientOptedOut
-        | Kind::NoTreatmentRelationship
-        | Kind::VersionMismatch
-        | Kind::Locked
-        | Kind::RateLimited { .. }
-        | Kind::Refused
-        | Kind::Server => false,
+        UpstreamErrorKind::BadRequest
+        | UpstreamErrorKind::Forbidden
+        | UpstreamErrorKind::NotFound
+        | UpstreamErrorKind::Conflict => !error.mentions().redirect,
+        UpstreamErrorKind::Unsendable
+        | UpstreamErrorKind::Connect
+        | UpstreamErrorKind::Timeout
+        | UpstreamErrorKind::Interrupted
+        | UpstreamErrorKind::Garbage
+        | UpstreamErrorKind::Auth
+        | UpstreamErrorKind::NoRoute
+        | UpstreamErrorKind::PatientNotFound
+        | UpstreamErrorKind::PatientOptedOut
+        | UpstreamErrorKind::NoTreatmentRelationship
+        | UpstreamErrorKind::VersionMismatch
+        | UpstreamErrorKind::Locked
+        | UpstreamErrorKind::RateLimited { .. }
+        | UpstreamErrorKind::Refused
+        | UpstreamErrorKind::Server => false,
     };
     if of_the_identity {
         error.with_mentions(Mentions {

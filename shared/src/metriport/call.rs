@@ -13,7 +13,7 @@ use crate::domain::Aal2SessionId;
 const AAL2_SESSION: HeaderName = HeaderName::from_static("x-aal2-session");
 
 /// A request that is being built. Ids become whole, escaped path segments; the URL encodes query pairs.
-pub(super) struct Call<'a> {
+pub(super) struct UpstreamCall<'a> {
     pub(super) operation: Operation,
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
@@ -23,7 +23,7 @@ pub(super) struct Call<'a> {
     valid: bool,
 }
 
-impl<'a> Call<'a> {
+impl<'a> UpstreamCall<'a> {
     pub(super) fn new(operation: Operation, method: Method, segments: impl Into<Vec<&'a str>>) -> Self {
         let segments = segments.into();
         Self {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn url(base: &str, segments: &[&str]) -> Result<String, UpstreamErrorKind> {
-        let call = Call::new(Operation::GetPatient, Method::GET, segments).query("a", "x y&b=c");
+        let call = UpstreamCall::new(Operation::GetPatient, Method::GET, segments).query("a", "x y&b=c");
         call.url(&Url::parse(base).unwrap())
             .map(String::from)
             .map_err(|error| error.kind())

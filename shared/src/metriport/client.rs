@@ -94,7 +94,7 @@ impl Client {
 
     /// Measures how long each call takes, and why a call fails.
     #[must_use]
-    pub fn measured(mut self, metrics: Metrics) -> Self {
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
     }

@@ -8,8 +8,8 @@ use std::future::Future;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use super::call::Call;
-use super::send::Reply;
+use super::call::UpstreamCall;
+use super::send::UpstreamReply;
 use super::tolerant::{self, wire_word};
 use super::{Client, HostedUrl, Metadata, Operation, RedirectUrl, UpstreamError};
 use crate::domain::{IdentitySessionId, PatientId, Time};
@@ -93,13 +93,13 @@ impl OpenIdentitySession for Client {
         let path = ["medical", "v1", "identity", "session"];
         session(
             &self
-                .send(Call::new(Operation::OpenIdentitySession, Method::POST, path).json(&body))
+                .send(UpstreamCall::new(Operation::OpenIdentitySession, Method::POST, path).json(&body))
                 .await?,
         )
     }
 }
 
-fn session(reply: &Reply) -> Result<IdentitySession, UpstreamError> {
+fn session(reply: &UpstreamReply) -> Result<IdentitySession, UpstreamError> {
     let wire: Wire = reply.json()?;
     Ok(IdentitySession {
         id: reply.required(wire.session_id.and_then(|id| IdentitySessionId::parse(id).ok()))?,

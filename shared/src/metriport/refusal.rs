@@ -56,26 +56,25 @@ pub(super) fn decode(
 }
 
 fn kind(status: u16, shape: &Shape, title: Option<&str>, headers: &HeaderMap) -> UpstreamErrorKind {
-    use UpstreamErrorKind as Kind;
     match (status, shape) {
-        (401, _) => Kind::Auth,
-        (403, _) if shape.is_about_the_account(status) => Kind::Auth,
-        (403, _) => Kind::Forbidden,
-        (404, Shape::Envelope { .. }) if title == Some("PatientNotFoundError") => Kind::PatientNotFound,
-        (404, Shape::Envelope { .. }) => Kind::NotFound,
+        (401, _) => UpstreamErrorKind::Auth,
+        (403, _) if shape.is_about_the_account(status) => UpstreamErrorKind::Auth,
+        (403, _) => UpstreamErrorKind::Forbidden,
+        (404, Shape::Envelope { .. }) if title == Some("PatientNotFoundError") => UpstreamErrorKind::PatientNotFound,
+        (404, Shape::Envelope { .. }) => UpstreamErrorKind::NotFound,
         // Only the API itself knows that a thing does not exist. Any other 404 did not reach it.
-        (404, _) => Kind::NoRoute,
+        (404, _) => UpstreamErrorKind::NoRoute,
         (400 | 422, _) => bad_request(title),
-        (408 | 499 | 504, _) => Kind::Timeout,
-        (409, _) => Kind::Conflict,
-        (412, _) => Kind::VersionMismatch,
-        (423, _) => Kind::Locked,
-        (429, _) => Kind::RateLimited {
+        (408 | 499 | 504, _) => UpstreamErrorKind::Timeout,
+        (409, _) => UpstreamErrorKind::Conflict,
+        (412, _) => UpstreamErrorKind::VersionMismatch,
+        (423, _) => UpstreamErrorKind::Locked,
+        (429, _) => UpstreamErrorKind::RateLimited {
             retry_after: retry_after(headers),
         },
-        (400..=499, _) => Kind::Refused,
-        (500..=599, _) => Kind::Server,
-        _ => Kind::Garbage,
+        (400..=499, _) => UpstreamErrorKind::Refused,
+        (500..=599, _) => UpstreamErrorKind::Server,
+        _ => UpstreamErrorKind::Garbage,
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::{Method, Response};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
-use super::call::Call;
+use super::call::UpstreamCall;
 use super::{Client, Operation, UpstreamError, UpstreamErrorKind};
 use super::{api_key, refusal};
 use crate::clock;
@@ -20,14 +20,14 @@ const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A 2xx answer.
-pub(super) struct Reply {
+pub(super) struct UpstreamReply {
     operation: Operation,
     status: u16,
     body: Vec<u8>,
     metrics: Metrics,
 }
 
-impl Reply {
+impl UpstreamReply {
     /// Reads the body as `T`.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Client {
     ///
     /// # Errors
     /// Every way a call can fail. The kind shows whether it may have taken effect.
-    pub(super) async fn send(&self, call: Call<'_>) -> Result<Reply, UpstreamError> {
+    pub(super) async fn send(&self, call: UpstreamCall<'_>) -> Result<UpstreamReply, UpstreamError> {
         let key = self.api_key.used();
         let refused = match self.send_once(&call, &key).await {
             Err(error) if error.refuses_key() => error,
@@ -80,7 +80,7 @@ impl Client {
         }
     }
 
-    async fn send_once(&self, call: &Call<'_>, key: &SecretString) -> Result<Reply, UpstreamError> {
+    async fn send_once(&self, call: &UpstreamCall<'_>, key: &SecretString) -> Result<UpstreamReply, UpstreamError> {
         let begun = clock::now();
         let answer = self.exchange(call, key).await;
         let latency = Metric::upstream_latency(call.operation, begun.until(clock::now()));
@@ -91,7 +91,7 @@ impl Client {
         answer
     }
 
-    async fn exchange(&self, call: &Call<'_>, key: &SecretString) -> Result<Reply, UpstreamError> {
+    async fn exchange(&self, call: &UpstreamCall<'_>, key: &SecretString) -> Result<UpstreamReply, UpstreamError> {
         let response = match self.request(call, key)?.send().await {
             Ok(response) => response,
             Err(error) => return Err(lost(call, &error)),
@@ -109,10 +109,10 @@ impl Client {
         }
     }
 
-    async fn accepted(&self, call: &Call<'_>, response: Response) -> Result<Reply, UpstreamError> {
+    async fn accepted(&self, call: &UpstreamCall<'_>, response: Response) -> Result<UpstreamReply, UpstreamError> {
         let status = response.status().as_u16();
         match read_bounded(response).await {
-            Ok(body) => Ok(Reply {
+            Ok(body) => Ok(UpstreamReply {
                 operation: call.operation,
                 status,
                 body,
@@ -123,7 +123,7 @@ impl Client {
         }
     }
 
-    fn request(&self, call: &Call<'_>, key: &SecretString) -> Result<reqwest::RequestBuilder, UpstreamError> {
+    fn request(&self, call: &UpstreamCall<'_>, key: &SecretString) -> Result<reqwest::RequestBuilder, UpstreamError> {
         let Ok(key) = api_key::header(key) else {
             return Err(call.failed(UpstreamErrorKind::Unsendable));
         };
@@ -150,7 +150,7 @@ fn is_an_answer(error: &UpstreamError) -> bool {
 }
 
 /// A refusal stands even if its body does not arrive whole; the part that arrived is read.
-async fn refused(call: &Call<'_>, response: Response) -> UpstreamError {
+async fn refused(call: &UpstreamCall<'_>, response: Response) -> UpstreamError {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match read_bounded(response).await {
         Ok(body) | Err(Unread::TooLarge(body) | Unread::Broken(_, body)) => body,
@@ -177,7 +177,7 @@ async fn read_bounded(mut response: Response) -> Result<Vec<u8>, Unread> {
 
 /// No answer came. Only an error of the connector or of the builder proves that no byte was written; all others count
 /// as sent.
-fn lost(call: &Call<'_>, error: &reqwest::Error) -> UpstreamError {
+fn lost(call: &UpstreamCall<'_>, error: &reqwest::Error) -> UpstreamError {
     let kind = if error.is_connect() {
         UpstreamErrorKind::Connect
     } else if error.is_builder() {

@@ -66,7 +66,7 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) ->
 }
 
 /// An unknown word that may be kept and shown; empty if it is not a word, because it could then be about a person.
-pub(super) fn word(text: &str) -> String {
+pub(super) fn sanitize_word(text: &str) -> String {
     let is_word = text.len() <= 40
         && text
             .bytes()
@@ -94,7 +94,7 @@ macro_rules! wire_word {
             pub fn from_wire(word: &str) -> Self {
                 match word {
                     $($first $(| $also)* => Self::$variant,)+
-                    other => Self::Unknown($crate::metriport::tolerant::word(other)),
+                    other => Self::Unknown($crate::metriport::tolerant::sanitize_word(other)),
                 }
             }
 

@@ -11,12 +11,12 @@ use serde_json::Value;
 use super::{Queue, QueueError};
 use crate::config::{ConfigError, Env};
 use crate::domain::Time;
-use crate::message::dead_letter::{ATTRIBUTE, Envelope, Reason, without_links};
+use crate::message::dead_letter::{ATTRIBUTE, DeadLetterReason, Envelope, without_links};
 use crate::metrics::{Metric, Metrics};
 
 /// A queue that has a consumer, and so dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum SourceQueue {
     /// `webhook-events`.
     WebhookEvents,
     /// `run-advance`.
@@ -25,7 +25,7 @@ pub enum Source {
     RecordFetch,
 }
 
-impl Source {
+impl SourceQueue {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::WebhookEvents, Self::RunAdvance, Self::RecordFetch];
 
@@ -51,7 +51,7 @@ impl Source {
     /// The part of a body that is stored: everything but the link of a record. A `record-fetch` message exists only for
     /// its link, so every link is removed from it. From a webhook only the link of a delivery is removed, because an
     /// identity event may be stored whole.
-    fn kept(self, body: &str) -> Cow<'_, str> {
+    fn strip_record_links(self, body: &str) -> Cow<'_, str> {
         match self {
             Self::WebhookEvents => without_delivered_link(body),
             Self::RunAdvance => Cow::Borrowed(body),
@@ -72,7 +72,7 @@ fn without_delivered_link(body: &str) -> Cow<'_, str> {
 /// A message that is given up. It has no `Debug`, because its body may be anything.
 pub struct DeadLetter<'a> {
     /// The reason.
-    pub reason: Reason,
+    pub reason: DeadLetterReason,
     /// The reason as a code, with SQS's own data about the message.
     pub envelope: Envelope,
     /// The part of the body that is stored.
@@ -82,7 +82,7 @@ pub struct DeadLetter<'a> {
 impl<'a> DeadLetter<'a> {
     /// The dead letter of a message that Lambda passed on.
     #[must_use]
-    pub fn of(message: &'a SqsMessage, reason: Reason, source: Source) -> Self {
+    pub fn of(message: &'a SqsMessage, reason: DeadLetterReason, source: SourceQueue) -> Self {
         let attribute = |name: &str| message.attributes.get(name);
         let id = message.message_id.as_deref().unwrap_or_default();
         let mut envelope = Envelope::new(reason, source.name(), id);
@@ -91,7 +91,7 @@ impl<'a> DeadLetter<'a> {
         Self {
             reason,
             envelope,
-            body: source.kept(message.body.as_deref().unwrap_or_default()),
+            body: source.strip_record_links(message.body.as_deref().unwrap_or_default()),
         }
     }
 }
@@ -99,16 +99,16 @@ impl<'a> DeadLetter<'a> {
 /// Stores dead letters.
 pub trait KeepDeadLetter {
     /// The queue whose dead letters they are.
-    fn source(&self) -> Source;
+    fn source(&self) -> SourceQueue;
     /// Stores one. `Ok` means that it is durable, and that the message may be acknowledged.
-    fn keep(&self, letter: &DeadLetter<'_>) -> impl Future<Output = Result<(), QueueError>> + Send;
+    fn keep(&self, dead_letter: &DeadLetter<'_>) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
 /// The dead-letter queue of a source.
 #[derive(Clone)]
 pub struct DeadLetterQueue {
     queue: Queue,
-    source: Source,
+    source: SourceQueue,
     metrics: Metrics,
 }
 
@@ -117,7 +117,7 @@ impl DeadLetterQueue {
     ///
     /// # Errors
     /// When it is missing.
-    pub fn read(client: &Client, env: &Env, source: Source) -> Result<Self, ConfigError> {
+    pub fn read(client: &Client, env: &Env, source: SourceQueue) -> Result<Self, ConfigError> {
         let queue = Queue::read(client, env, source.variable())?;
         Ok(Self {
             queue,
@@ -128,25 +128,30 @@ impl DeadLetterQueue {
 
     /// Counts dead letters, each after it is stored.
     #[must_use]
-    pub fn measured(mut self, metrics: Metrics) -> Self {
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
     }
 }
 
 impl KeepDeadLetter for DeadLetterQueue {
-    fn source(&self) -> Source {
+    fn source(&self) -> SourceQueue {
         self.source
     }
 
-    async fn keep(&self, letter: &DeadLetter<'_>) -> Result<(), QueueError> {
-        let said = serde_json::to_string(&letter.envelope).map_err(|error| self.queue.error(&error.to_string()))?;
+    async fn keep(&self, dead_letter: &DeadLetter<'_>) -> Result<(), QueueError> {
+        let said =
+            serde_json::to_string(&dead_letter.envelope).map_err(|error| self.queue.error(&error.to_string()))?;
         let attribute = MessageAttributeValue::builder().data_type("String").string_value(said);
         let attribute = attribute
             .build()
             .map_err(|error| self.queue.error(&error.to_string()))?;
         // SQS refuses an empty body, so a dead letter with one could never be stored.
-        let body = if letter.body.is_empty() { " " } else { &letter.body };
+        let body = if dead_letter.body.is_empty() {
+            " "
+        } else {
+            &dead_letter.body
+        };
         let call = self.queue.client.send_message().queue_url(&self.queue.url);
         match call
             .message_body(body)
@@ -155,7 +160,7 @@ impl KeepDeadLetter for DeadLetterQueue {
             .await
         {
             Ok(_sent) => {
-                self.metrics.put(&[Metric::dead_letter(letter.reason)]);
+                self.metrics.put(&[Metric::dead_letter(dead_letter.reason)]);
                 Ok(())
             }
             Err(error) => Err(self.queue.error(crate::aws::aws_code(&error))),
@@ -181,7 +186,7 @@ mod tests {
         let link = "https://records.example.test/x?sig=1";
         let delivery = json!({ "patient": "p-1", "status": "completed", "filters": {}, "link": link, "empty": false });
         let delivered = event(json!({ "kind": "consolidated", "delivery": delivery }));
-        let kept = Source::WebhookEvents.kept(&delivered);
+        let kept = SourceQueue::WebhookEvents.strip_record_links(&delivered);
         assert!(delivered.contains(link) && !kept.contains("records.example.test"));
         let read: WebhookEvent = parse(&kept).expect("the same but for its link");
         let before: WebhookEvent = parse(&delivered).expect("an event");
@@ -195,10 +200,10 @@ mod tests {
             event(json!({ "kind": "identityUnclear", "body": body })),
             format!("no JSON {link}"),
         ] {
-            assert_eq!(Source::WebhookEvents.kept(&whole), whole);
+            assert_eq!(SourceQueue::WebhookEvents.strip_record_links(&whole), whole);
         }
         assert_eq!(
-            Source::RecordFetch.kept(&format!("no JSON {link} kept")),
+            SourceQueue::RecordFetch.strip_record_links(&format!("no JSON {link} kept")),
             "no JSON  kept"
         );
     }

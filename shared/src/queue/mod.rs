@@ -8,7 +8,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::Serialize;
 
-pub use give_up::{DeadLetter, DeadLetterQueue, KeepDeadLetter, Source};
+pub use give_up::{DeadLetter, DeadLetterQueue, KeepDeadLetter, SourceQueue};
 
 use crate::config::{ConfigError, Env};
 use crate::domain::Timing;

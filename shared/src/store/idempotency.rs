@@ -71,7 +71,7 @@ fn is_other<R>(error: &SdkError<PutItemError, R>) -> bool {
 mod tests {
     use super::*;
     use crate::domain::Time;
-    use crate::idempotency::{Fingerprint, Reply, State};
+    use crate::idempotency::{Fingerprint, State, StoredReply};
     use crate::owner::OwnerKey;
     use uuid::Uuid;
 
@@ -82,7 +82,7 @@ mod tests {
         let states = [
             State::Leased { until },
             State::Replied {
-                reply: Reply {
+                reply: StoredReply {
                     status: 201,
                     headers: vec![("content-type".to_owned(), "application/json".to_owned())],
                     body: "{}".to_owned(),

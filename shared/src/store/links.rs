@@ -57,7 +57,7 @@ port! {
     /// Remembers which messages were seen.
     pub trait RememberMessage via HasStore {
         /// The message that was acted on under this id.
-        async fn seen(&self, message: &MessageId) -> Result<Option<SeenMessage>>;
+        async fn find_message(&self, message: &MessageId) -> Result<Option<SeenMessage>>;
         /// Remembers a message that had no effect, unless it was seen before.
         async fn remember(&self, seen: &SeenMessage) -> Result<()>;
     }
@@ -114,7 +114,7 @@ impl Correlate for Table {
 }
 
 impl RememberMessage for Table {
-    async fn seen(&self, message: &MessageId) -> Result<Option<SeenMessage>> {
+    async fn find_message(&self, message: &MessageId) -> Result<Option<SeenMessage>> {
         self.get(keys::message(message), "seen message").await
     }
 

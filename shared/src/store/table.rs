@@ -38,7 +38,7 @@ impl Table {
 
     /// Counts the pulls and records that begin or end, each after the write that begins or ends it.
     #[must_use]
-    pub fn measured(mut self, metrics: Metrics) -> Self {
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
     }

@@ -14,12 +14,12 @@ use serde_json::Value;
 use super::named;
 use super::signature::VerifiedWebhook;
 use crate::domain::identity::Verification;
-use crate::domain::run::Outcome;
+use crate::domain::run::SourceOutcome;
 use crate::domain::{
     IdentitySessionId, MessageId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
 };
 use crate::message::webhook::{
-    Delivery, Event, EventKind, IDENTITY_EVENT, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent,
+    ConsolidatedDelivery, Event, EventKind, IDENTITY_EVENT, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent,
 };
 use crate::message::{Link, VERSION};
 
@@ -125,18 +125,18 @@ fn marks(body: &Value) -> Marks {
     }
 }
 
-fn outcome(word: &str) -> Option<Outcome> {
+fn outcome(word: &str) -> Option<SourceOutcome> {
     match word {
-        "completed" => Some(Outcome::Completed),
-        "failed" => Some(Outcome::Failed),
+        "completed" => Some(SourceOutcome::Completed),
+        "failed" => Some(SourceOutcome::Failed),
         _ => None,
     }
 }
 
 /// Metriport counts a skipped source as answered (published `@metriport/shared`).
-fn source_outcome(word: &str) -> Option<Outcome> {
+fn source_outcome(word: &str) -> Option<SourceOutcome> {
     match word {
-        "skipped" => Some(Outcome::Completed),
+        "skipped" => Some(SourceOutcome::Completed),
         word => outcome(word),
     }
 }
@@ -150,7 +150,7 @@ fn source(event_type: &str, body: &Value) -> Option<Event> {
     })
 }
 
-fn delivery(body: &Value) -> Option<Delivery> {
+fn delivery(body: &Value) -> Option<ConsolidatedDelivery> {
     let patient = body.pointer("/patients/0")?;
     let bundle = patient.get("bundle").and_then(Value::as_object);
     let entries = bundle.map(|bundle| bundle.get("entry").unwrap_or(&Value::Null));
@@ -158,7 +158,7 @@ fn delivery(body: &Value) -> Option<Delivery> {
     let mut resources = resources.filter_map(|entry| entry.get("resource"));
     let document = resources.find(|resource| text(resource, "/resourceType") == Some("DocumentReference"));
     let subject = document.and_then(|document| text(document, "/subject/reference"));
-    Some(Delivery {
+    Some(ConsolidatedDelivery {
         patient: id(patient, "/patientId", PatientId::parse)?,
         status: outcome(text(patient, "/status")?)?,
         filters: patient

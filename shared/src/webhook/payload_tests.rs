@@ -52,7 +52,7 @@ fn a_source_event_is_read_with_and_without_what_is_optional() {
     let expected = Event::Source {
         patient: PatientId::parse("p-1").unwrap(),
         source: SourceKind::Hie,
-        status: Outcome::Completed,
+        status: SourceOutcome::Completed,
     };
     assert_eq!(event.event, expected);
     assert!(event.marks.run.is_some() && event.request.is_some());
@@ -74,7 +74,7 @@ fn a_skipped_source_has_answered() {
     let Event::Source { status, .. } = read(&skipped).event else {
         panic!()
     };
-    assert_eq!(status, Outcome::Completed);
+    assert_eq!(status, SourceOutcome::Completed);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_consolidated_delivery_keeps_its_link_and_what_it_claims() {
     assert_eq!(delivery.link.as_ref().map(Link::as_str), Some("https://b.test/x?sig=1"));
 }
 
-fn delivery_of(part: Value) -> Delivery {
+fn delivery_of(part: Value) -> ConsolidatedDelivery {
     let mut patient = json!({"patientId": "p-1", "status": "completed"});
     patient
         .as_object_mut()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::metriport::{Effect, UpstreamError, UpstreamErrorKind as Kind};
+use shared::metriport::{Effect, UpstreamError, UpstreamErrorKind};
 
 use crate::upstream::{Answer, Upstream, patient_id};
 
@@ -23,24 +23,28 @@ fn envelope(status: u16, title: &str) -> Answer {
 #[tokio::test]
 async fn the_envelope() {
     let cases = [
-        (400, "BadRequestError", Kind::BadRequest),
-        (400, "Missing or invalid parameters", Kind::BadRequest),
-        (400, "PatientOptedOutError", Kind::PatientOptedOut),
+        (400, "BadRequestError", UpstreamErrorKind::BadRequest),
+        (400, "Missing or invalid parameters", UpstreamErrorKind::BadRequest),
+        (400, "PatientOptedOutError", UpstreamErrorKind::PatientOptedOut),
         (
             400,
             "PatientWithoutTreatmentRelationshipError",
-            Kind::NoTreatmentRelationship,
+            UpstreamErrorKind::NoTreatmentRelationship,
         ),
-        (401, "MetriportError", Kind::Auth),
-        (403, "ForbiddenError", Kind::Forbidden),
-        (404, "NotFoundError", Kind::NotFound),
-        (404, "PatientNotFoundError", Kind::PatientNotFound),
-        (409, "MetriportError", Kind::Conflict),
-        (412, "VersionMismatchError", Kind::VersionMismatch),
-        (418, "MetriportError", Kind::Refused),
-        (422, "BadRequestError", Kind::BadRequest),
-        (429, "TooManyRequestsError", Kind::RateLimited { retry_after: None }),
-        (500, "InternalServerError", Kind::Server),
+        (401, "MetriportError", UpstreamErrorKind::Auth),
+        (403, "ForbiddenError", UpstreamErrorKind::Forbidden),
+        (404, "NotFoundError", UpstreamErrorKind::NotFound),
+        (404, "PatientNotFoundError", UpstreamErrorKind::PatientNotFound),
+        (409, "MetriportError", UpstreamErrorKind::Conflict),
+        (412, "VersionMismatchError", UpstreamErrorKind::VersionMismatch),
+        (418, "MetriportError", UpstreamErrorKind::Refused),
+        (422, "BadRequestError", UpstreamErrorKind::BadRequest),
+        (
+            429,
+            "TooManyRequestsError",
+            UpstreamErrorKind::RateLimited { retry_after: None },
+        ),
+        (500, "InternalServerError", UpstreamErrorKind::Server),
     ];
     for (status, title, kind) in cases {
         let error = error(envelope(status, title)).await;
@@ -61,16 +65,20 @@ async fn an_unknown_title_is_not_kept() {
 async fn the_gateways_message() {
     let message = |status, text: &str| Answer::json(status, &json!({"message": text}));
     let cases = [
-        (403, "Forbidden", Kind::Auth),
-        (404, "Not Found", Kind::NoRoute),
-        (429, "Limit Exceeded", Kind::RateLimited { retry_after: None }),
+        (403, "Forbidden", UpstreamErrorKind::Auth),
+        (404, "Not Found", UpstreamErrorKind::NoRoute),
+        (
+            429,
+            "Limit Exceeded",
+            UpstreamErrorKind::RateLimited { retry_after: None },
+        ),
         (
             400,
             "Cannot create more than 20 patients in the sandbox",
-            Kind::BadRequest,
+            UpstreamErrorKind::BadRequest,
         ),
-        (504, "Endpoint request timed out", Kind::Timeout),
-        (503, "Service Unavailable", Kind::Server),
+        (504, "Endpoint request timed out", UpstreamErrorKind::Timeout),
+        (503, "Service Unavailable", UpstreamErrorKind::Server),
     ];
     for (status, text, kind) in cases {
         assert_eq!(error(message(status, text)).await.kind(), kind);
@@ -82,20 +90,20 @@ async fn bodies_that_are_no_object() {
     let text = |status, body: &str| Answer::new(status, "text/plain", body);
     let json = |status, body: &Value| Answer::json(status, body);
     let cases = [
-        (text(403, "Medical API access is not enabled"), Kind::Auth),
-        (json(423, &json!("Patient is locked")), Kind::Locked),
-        (json(400, &json!(["a", 1])), Kind::BadRequest),
-        (json(400, &json!(null)), Kind::BadRequest),
-        (text(404, "<html>Cannot GET</html>"), Kind::NoRoute),
-        (text(404, ""), Kind::NoRoute),
-        (text(400, ""), Kind::BadRequest),
-        (text(409, "{\"status\":409,\"title\":"), Kind::Conflict),
+        (text(403, "Medical API access is not enabled"), UpstreamErrorKind::Auth),
+        (json(423, &json!("Patient is locked")), UpstreamErrorKind::Locked),
+        (json(400, &json!(["a", 1])), UpstreamErrorKind::BadRequest),
+        (json(400, &json!(null)), UpstreamErrorKind::BadRequest),
+        (text(404, "<html>Cannot GET</html>"), UpstreamErrorKind::NoRoute),
+        (text(404, ""), UpstreamErrorKind::NoRoute),
+        (text(400, ""), UpstreamErrorKind::BadRequest),
+        (text(409, "{\"status\":409,\"title\":"), UpstreamErrorKind::Conflict),
         (
             Answer::new(400, "application/octet-stream", [0xff, 0x00, 0xfe]),
-            Kind::BadRequest,
+            UpstreamErrorKind::BadRequest,
         ),
-        (text(502, "<html>Bad Gateway</html>"), Kind::Server),
-        (text(408, ""), Kind::Timeout),
+        (text(502, "<html>Bad Gateway</html>"), UpstreamErrorKind::Server),
+        (text(408, ""), UpstreamErrorKind::Timeout),
     ];
     for (answer, kind) in cases {
         let shown = format!("{answer:?}");

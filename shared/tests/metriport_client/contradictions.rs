@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::domain::record::Asked;
-use shared::domain::run::{Outcome, Report};
+use shared::domain::run::{QueryReport, SourceOutcome};
 use shared::domain::{ExternalId, SourceKind, Time, UpstreamRequestId};
 use shared::metriport::*;
 
@@ -42,7 +42,7 @@ async fn two_words_for_running_and_unknown_ones_run_too() {
         let query = network(json!({"status": word, "sources": [{"type": "hie", "status": word}]})).await;
         assert_eq!(query.status, status);
         assert_eq!(query.sources[&SourceKind::Hie].state.outcome(), None);
-        assert_eq!(Report::from(&query).overall, None);
+        assert_eq!(QueryReport::from(&query).overall, None);
     }
 }
 
@@ -61,7 +61,7 @@ async fn failed_sources_in_errors_in_sources_or_in_both() {
         let report = &query.sources[&SourceKind::Pharmacy];
         assert_eq!(
             (report.state.outcome(), report.http_status),
-            (Some(Outcome::Failed), http_status)
+            (Some(SourceOutcome::Failed), http_status)
         );
         assert_eq!(
             query.sources[&SourceKind::Hie].completed_at,
@@ -82,9 +82,9 @@ async fn an_odd_value_beside_what_is_read_hides_nothing() {
     let query = upstream.client().read_network_query(&request).await.unwrap();
     let of = |kind| (query.sources[&kind].state.outcome(), query.sources[&kind].http_status);
     assert_eq!(query.status, NetworkQueryStatus::Partial);
-    assert_eq!(of(SourceKind::Hie), (Some(Outcome::Completed), None));
+    assert_eq!(of(SourceKind::Hie), (Some(SourceOutcome::Completed), None));
     assert_eq!(of(SourceKind::Lab), (None, None));
-    assert_eq!(of(SourceKind::Pharmacy), (Some(Outcome::Failed), Some(400)));
+    assert_eq!(of(SourceKind::Pharmacy), (Some(SourceOutcome::Failed), Some(400)));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use shared::domain::record::Asked;
 use shared::metriport::{
-    Client, Effect, Metadata, StartConsolidatedQuery as _, UpstreamError, UpstreamErrorKind as Kind, WebhookReplay as _,
+    Client, Effect, Metadata, StartConsolidatedQuery as _, UpstreamError, UpstreamErrorKind, WebhookReplay as _,
 };
 use tokio::net::TcpListener;
 
@@ -23,11 +23,11 @@ async fn fails(base: &str) -> UpstreamError {
     start(&client(base)).await.unwrap_err()
 }
 
-fn assert_is(error: UpstreamError, kind: Kind, effect: Effect) {
+fn assert_is(error: UpstreamError, kind: UpstreamErrorKind, effect: Effect) {
     assert_eq!((error.kind(), error.effect()), (kind, effect), "{error}");
     assert_eq!(
         error.retryable(),
-        matches!(kind, Kind::Connect | Kind::RateLimited { .. })
+        matches!(kind, UpstreamErrorKind::Connect | UpstreamErrorKind::RateLimited { .. })
     );
 }
 
@@ -37,7 +37,7 @@ async fn a_refused_connection_sent_nothing() {
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let error = fails(&base).await;
-    assert_is(error, Kind::Connect, Effect::NotSent);
+    assert_is(error, UpstreamErrorKind::Connect, Effect::NotSent);
     assert!(error.to_string().contains("connection refused"), "{error}");
 }
 
@@ -46,29 +46,29 @@ async fn a_failed_tls_handshake_sent_nothing() {
     let upstream = Upstream::answering(Answer::new(200, "text/plain", "not TLS")).await;
     assert_is(
         fails(&format!("https://{}", upstream.address)).await,
-        Kind::Connect,
+        UpstreamErrorKind::Connect,
         Effect::NotSent,
     );
-    assert!(upstream.seen().is_empty());
+    assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_handshake_that_never_ends_sent_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
-    assert_is(fails(&base).await, Kind::Connect, Effect::NotSent);
+    assert_is(fails(&base).await, UpstreamErrorKind::Connect, Effect::NotSent);
 }
 
 #[tokio::test]
 async fn a_connection_closed_after_the_request_may_have_done_it() {
     let (base, _server) = raw("", Then::Close).await;
-    assert_is(fails(&base).await, Kind::Interrupted, Effect::Unknown);
+    assert_is(fails(&base).await, UpstreamErrorKind::Interrupted, Effect::Unknown);
 }
 
 #[tokio::test]
 async fn a_reset_may_have_done_it() {
     let (base, _server) = raw("", Then::ResetUnread).await;
-    assert_is(fails(&base).await, Kind::Interrupted, Effect::Unknown);
+    assert_is(fails(&base).await, UpstreamErrorKind::Interrupted, Effect::Unknown);
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn silence_may_have_done_it() {
     let error = start(&patient_client(&base, Duration::from_millis(600)))
         .await
         .unwrap_err();
-    assert_is(error, Kind::Timeout, Effect::Unknown);
+    assert_is(error, UpstreamErrorKind::Timeout, Effect::Unknown);
     server.abort();
 }
 
@@ -85,13 +85,13 @@ async fn silence_may_have_done_it() {
 async fn an_answer_that_stops_midway_may_have_done_it() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 400\r\n\r\n{\"requestId\":\"r";
     let (base, _server) = raw(head, Then::Close).await;
-    assert_is(fails(&base).await, Kind::Interrupted, Effect::Unknown);
+    assert_is(fails(&base).await, UpstreamErrorKind::Interrupted, Effect::Unknown);
 
     let (base, server) = raw(head, Then::Hang).await;
     let error = start(&patient_client(&base, Duration::from_millis(600)))
         .await
         .unwrap_err();
-    assert_is(error, Kind::Timeout, Effect::Unknown);
+    assert_is(error, UpstreamErrorKind::Timeout, Effect::Unknown);
     server.abort();
 }
 
@@ -114,7 +114,7 @@ async fn a_success_that_cannot_be_read_may_have_done_it() {
         let upstream = Upstream::answering(answer).await;
         assert_is(
             start(&upstream.client()).await.unwrap_err(),
-            Kind::Garbage,
+            UpstreamErrorKind::Garbage,
             Effect::Unknown,
         );
     }
@@ -125,7 +125,7 @@ async fn a_refusal_stands_even_if_its_words_do_not_arrive() {
     let head =
         "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{\"status\":400";
     let (base, _server) = raw(head, Then::Close).await;
-    assert_is(fails(&base).await, Kind::BadRequest, Effect::Refused);
+    assert_is(fails(&base).await, UpstreamErrorKind::BadRequest, Effect::Refused);
 }
 
 #[tokio::test]
@@ -136,24 +136,24 @@ async fn a_redirect_is_not_followed_and_proves_nothing() {
         let upstream = Upstream::answering(Answer::new(status, "text/plain", "").header("location", &there)).await;
         assert_is(
             start(&upstream.client()).await.unwrap_err(),
-            Kind::Garbage,
+            UpstreamErrorKind::Garbage,
             Effect::Unknown,
         );
     }
-    assert!(elsewhere.seen().is_empty());
+    assert!(elsewhere.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_server_error_may_have_done_it() {
     for (status, kind) in [
-        (500, Kind::Server),
-        (502, Kind::Server),
-        (503, Kind::Server),
-        (504, Kind::Timeout),
+        (500, UpstreamErrorKind::Server),
+        (502, UpstreamErrorKind::Server),
+        (503, UpstreamErrorKind::Server),
+        (504, UpstreamErrorKind::Timeout),
     ] {
         let upstream = Upstream::answering_json(status, json!({"message": "Endpoint request timed out"})).await;
         assert_is(start(&upstream.client()).await.unwrap_err(), kind, Effect::Unknown);
-        assert_eq!(upstream.seen().len(), 1, "nothing is retried down here");
+        assert_eq!(upstream.requests().len(), 1, "nothing is retried down here");
     }
 }
 
@@ -173,7 +173,7 @@ async fn no_connection_is_used_twice() {
     let client = upstream.client();
     start(&client).await.unwrap();
     start(&client).await.unwrap();
-    let seen = upstream.seen();
+    let seen = upstream.requests();
     assert_ne!(seen[0].peer, seen[1].peer);
 }
 

@@ -9,7 +9,7 @@ use shared::domain::record::Asked;
 use shared::domain::{Aal2SessionId, ProofedIdentityId, SourceKind};
 use shared::metriport::{
     ApiKeyRead, Client, Effect, IasStart, Metadata, ReadApiKey, RequestedSources, StartConsolidatedQuery as _,
-    StartNetworkQuery as _, UpstreamError, UpstreamErrorKind as Kind,
+    StartNetworkQuery as _, UpstreamError, UpstreamErrorKind,
 };
 
 use crate::upstream::{API_KEY, Answer, Upstream, patient_id};
@@ -21,7 +21,7 @@ const LONG: Duration = Duration::from_secs(3600);
 #[derive(Default)]
 struct Stored {
     key: Mutex<Option<String>>,
-    asked: AtomicUsize,
+    reads: AtomicUsize,
 }
 
 impl Stored {
@@ -31,14 +31,14 @@ impl Stored {
         Arc::new(stored)
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    fn read_count(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
     }
 }
 
 impl ReadApiKey for Stored {
     fn read_api_key(&self) -> ApiKeyRead<'_> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.reads.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { self.key.lock().unwrap().clone().map(Into::into) })
     }
 }
@@ -65,7 +65,7 @@ async fn start(client: &Client) -> Result<(), UpstreamError> {
 }
 
 fn keys_shown(upstream: &Upstream) -> Vec<String> {
-    let seen = upstream.seen();
+    let seen = upstream.requests();
     seen.iter()
         .map(|seen| seen.header("x-api-key").unwrap().to_owned())
         .collect()
@@ -83,11 +83,11 @@ async fn a_call_refused_for_its_key_is_sent_again_with_the_new_one() {
         let client = upstream.client().with_key_from(stored.clone(), LONG);
         start(&client).await.unwrap();
         assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
-        let seen = upstream.seen();
+        let seen = upstream.requests();
         assert_eq!((&seen[0].line, &seen[0].body), (&seen[1].line, &seen[1].body));
         // From now on, the new key is used at once, in every clone too.
         start(&client.clone()).await.unwrap();
-        assert_eq!((upstream.seen().len(), stored.asked()), (3, 1));
+        assert_eq!((upstream.requests().len(), stored.read_count()), (3, 1));
     }
 }
 
@@ -95,13 +95,16 @@ async fn a_call_refused_for_its_key_is_sent_again_with_the_new_one() {
 async fn without_another_key_nothing_is_sent_again_and_the_secret_is_read_rarely() {
     let upstream = knowing(NEW_KEY, forbidden()).await;
     for stored in [Stored::holding(API_KEY), Stored::holding("two\nlines"), Arc::default()] {
-        let sent_before = upstream.seen().len();
+        let sent_before = upstream.requests().len();
         let client = upstream.client().with_key_from(stored.clone(), LONG);
         for _ in 0..3 {
             let error = start(&client).await.unwrap_err();
-            assert_eq!((error.kind(), error.effect()), (Kind::Auth, Effect::Refused));
+            assert_eq!(
+                (error.kind(), error.effect()),
+                (UpstreamErrorKind::Auth, Effect::Refused)
+            );
         }
-        assert_eq!((upstream.seen().len() - sent_before, stored.asked()), (3, 1));
+        assert_eq!((upstream.requests().len() - sent_before, stored.read_count()), (3, 1));
     }
     // After the gap, the key is read again.
     let stored = Stored::holding(API_KEY);
@@ -109,7 +112,7 @@ async fn without_another_key_nothing_is_sent_again_and_the_secret_is_read_rarely
     start(&client).await.unwrap_err();
     *stored.key.lock().unwrap() = Some(NEW_KEY.to_owned());
     start(&client).await.unwrap();
-    assert_eq!(stored.asked(), 2);
+    assert_eq!(stored.read_count(), 2);
 }
 
 #[tokio::test]
@@ -118,7 +121,7 @@ async fn a_new_key_that_is_refused_too_ends_it() {
     let client = upstream
         .client()
         .with_key_from(Stored::holding(NEW_KEY), Duration::ZERO);
-    assert_eq!(start(&client).await.unwrap_err().kind(), Kind::Auth);
+    assert_eq!(start(&client).await.unwrap_err().kind(), UpstreamErrorKind::Auth);
     assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
 }
 
@@ -139,7 +142,7 @@ async fn what_was_not_refused_for_its_key_is_sent_once() {
         start(&upstream.client().with_key_from(stored.clone(), Duration::ZERO))
             .await
             .unwrap_err();
-        assert_eq!((upstream.seen().len(), stored.asked()), (1, 0));
+        assert_eq!((upstream.requests().len(), stored.read_count()), (1, 0));
     }
 }
 
@@ -157,5 +160,5 @@ async fn a_refused_aal2_session_is_not_taken_for_a_refused_key() {
         metadata: Metadata::default(),
     };
     assert!(client.start_network_query(&start).await.unwrap_err().mentions_aal2());
-    assert_eq!((upstream.seen().len(), stored.asked()), (1, 0));
+    assert_eq!((upstream.requests().len(), stored.read_count()), (1, 0));
 }

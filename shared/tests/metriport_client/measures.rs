@@ -11,17 +11,17 @@ use tokio::net::TcpListener;
 use crate::upstream::{Answer, Upstream, client, patient_id, patient_json};
 
 /// A client, and the lines it writes.
-fn measured(client: Client) -> (Client, Arc<Mutex<Vec<Value>>>) {
+fn capture_metrics(client: Client) -> (Client, Arc<Mutex<Vec<Value>>>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
     let metrics = Metrics::to("test", move |line| {
         sink.lock().unwrap().push(serde_json::from_str(line).unwrap());
     });
-    (client.measured(metrics), lines)
+    (client.with_metrics(metrics), lines)
 }
 
 /// The operation of each latency and the kind of each error, in order.
-fn told(lines: &Mutex<Vec<Value>>) -> (Vec<Value>, Vec<Value>) {
+fn collect_metrics(lines: &Mutex<Vec<Value>>) -> (Vec<Value>, Vec<Value>) {
     let lines = lines.lock().unwrap();
     let of = |metric: &str, dimension: &str| {
         let with = lines.iter().filter(|line| line.get(metric).is_some());
@@ -51,11 +51,11 @@ async fn every_call_has_a_latency_and_a_failure_has_its_kind() {
         (Answer::new(200, "text/plain", vec![b'x'; 9 << 20]), Some("garbage")),
     ] {
         let upstream = Upstream::answering(answer).await;
-        let (client, lines) = measured(upstream.client());
+        let (client, lines) = capture_metrics(upstream.client());
         let read = client.read_network_query(&request).await;
         assert_eq!(read.is_err(), failure.is_some());
         let failures: Vec<_> = failure.into_iter().map(|kind| json!(kind)).collect();
-        assert_eq!(told(&lines), (vec![json!("read-network-query")], failures));
+        assert_eq!(collect_metrics(&lines), (vec![json!("read-network-query")], failures));
     }
 }
 
@@ -64,9 +64,12 @@ async fn a_call_that_reached_nobody_is_told_too() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let (client, lines) = measured(client(&base));
+    let (client, lines) = capture_metrics(client(&base));
     client.get_patient(&patient_id()).await.unwrap_err();
-    assert_eq!(told(&lines), (vec![json!("get-patient")], vec![json!("connect")]));
+    assert_eq!(
+        collect_metrics(&lines),
+        (vec![json!("get-patient")], vec![json!("connect")])
+    );
 }
 
 #[tokio::test]
@@ -80,8 +83,8 @@ async fn a_search_that_finds_nobody_has_not_failed() {
         (404, json!({ "message": "Not Found" }), vec![json!("no-route")]),
     ] {
         let upstream = Upstream::answering_json(status, body).await;
-        let (client, lines) = measured(upstream.client());
+        let (client, lines) = capture_metrics(upstream.client());
         drop(client.find_patient(&id).await);
-        assert_eq!(told(&lines), (vec![json!("find-patient")], failures));
+        assert_eq!(collect_metrics(&lines), (vec![json!("find-patient")], failures));
     }
 }

@@ -104,15 +104,15 @@ async fn an_id_cannot_reach_another_route() {
         ("..", None),
         (".", None),
     ] {
-        let before = upstream.seen().len();
+        let before = upstream.requests().len();
         let error = upstream
             .client()
             .get_patient(&PatientId::parse(id).unwrap())
             .await
             .unwrap_err();
         match path {
-            Some(path) => assert_eq!(upstream.seen()[before].line, format!("GET {path}")),
-            None => assert_eq!((error.effect(), upstream.seen().len()), (Effect::NotSent, before)),
+            Some(path) => assert_eq!(upstream.requests()[before].line, format!("GET {path}")),
+            None => assert_eq!((error.effect(), upstream.requests().len()), (Effect::NotSent, before)),
         }
     }
 }

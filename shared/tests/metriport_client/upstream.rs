@@ -74,7 +74,7 @@ impl Answer {
 /// A listener that records its requests. It ends when dropped.
 pub struct Upstream {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    requests: Arc<Mutex<Vec<Seen>>>,
     server: JoinHandle<()>,
 }
 
@@ -92,8 +92,8 @@ impl Upstream {
     pub async fn answering_as(answer: impl Fn(&Seen) -> Answer + Clone + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let kept = seen.clone();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let kept = requests.clone();
         let app = axum::Router::new()
             .fallback(
                 async move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
@@ -105,7 +105,11 @@ impl Upstream {
             )
             .into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { address, seen, server }
+        Self {
+            address,
+            requests,
+            server,
+        }
     }
 
     pub async fn answering_json(status: u16, body: Value) -> Self {
@@ -116,15 +120,15 @@ impl Upstream {
         client(&format!("http://{}", self.address))
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn requests(&self) -> Vec<Seen> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The only request that came.
     pub fn only(&self) -> Seen {
-        let seen = self.seen();
-        assert_eq!(seen.len(), 1, "{seen:?}");
-        seen[0].clone()
+        let requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests[0].clone()
     }
 }
 

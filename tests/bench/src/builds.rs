@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use sandbox_machine::functions::NAMES as FUNCTIONS;
+pub use sandbox_machine::functions::FUNCTION_NAMES;
 
 use crate::{Problem, root};
 

@@ -3,8 +3,8 @@
 
 use axum::body::Bytes;
 
-use crate::builds::{Builds, FUNCTIONS};
-use crate::person::{DELAY_MS, Person, calm, tick};
+use crate::builds::{Builds, FUNCTION_NAMES};
+use crate::person::{DELAY_MS, Person, tick, unlimited_options};
 use crate::relay::{Kind, Measured, Relay, Run};
 use crate::table::{Spread, Table, number};
 use crate::{Args, Part, Problem};
@@ -84,9 +84,9 @@ pub async fn relay(relay: &Relay, event: &Bytes) -> Result<Bytes, Problem> {
 /// Measures pulls of one person after the other.
 pub async fn measure(args: &Args) -> Result<Table, Problem> {
     let builds = Builds::of(&args.profile)?;
-    builds.make(&FUNCTIONS, true)?;
+    builds.make(&FUNCTION_NAMES, true)?;
     builds.make_usual()?;
-    let measured = Measured::start(Part::Cold, args, calm(DELAY_MS)?).await?;
+    let measured = Measured::start(Part::Cold, args, unlimited_options(DELAY_MS)?).await?;
     for number in 0..args.runs {
         Person::ready(&measured.sandbox, number).await?.pull().await?;
         tick(&measured.sandbox).await?;
@@ -105,7 +105,7 @@ fn table(builds: &Builds, runs: &[Run], pulls: usize) -> Result<Table, Problem> 
         columns: "function | init | ÷ floor | first reply | usual way's first reply | ÷ usual way | resident, MiB | CPU, ms | binary, MB",
         ..Table::default()
     };
-    for function in FUNCTIONS {
+    for function in FUNCTION_NAMES {
         let spread = |kind: Kind, figure: fn(&Run) -> f64| {
             let runs = runs.iter().filter(|run| run.function == function && run.kind == kind);
             Spread::of(runs.map(figure)).map_err(|problem| format!("{function}: {problem}"))
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_function_is_measured_with_one_event() {
-        assert!(FUNCTIONS.iter().all(|function| measure_of(function).is_some()));
+        assert!(FUNCTION_NAMES.iter().all(|function| measure_of(function).is_some()));
         let start = br#"{"Records":[{"body":"{\"version\":1,\"run\":\"r\",\"dueSeq\":1}"}]}"#;
         let later = br#"{"Records":[{"body":"{\"version\":1,\"run\":\"r\",\"dueSeq\":12}"}]}"#;
         assert!(is_measured("query-dispatch", start) && !is_measured("query-dispatch", later));

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A sandbox without limits and schedules. Each source and each consolidated query takes `delay_ms` at Metriport, HIE
 /// twice as long. HIE ends last, so that a pull has one record and never waits for another.
-pub fn calm(delay_ms: u64) -> Result<SandboxOptions, Problem> {
+pub fn unlimited_options(delay_ms: u64) -> Result<SandboxOptions, Problem> {
     let exe = std::env::current_exe()?;
     // Any part without a file of results runs the function itself.
     let args = vec!["all".to_owned()];

@@ -8,7 +8,7 @@ use sandbox_machine::Sandbox;
 use tokio::time::Instant;
 
 use crate::Problem;
-use crate::person::{DELAY_MS, Person, calm};
+use crate::person::{DELAY_MS, Person, unlimited_options};
 use crate::table::{Table, number};
 use crate::usage::cpu_ms;
 
@@ -34,7 +34,7 @@ pub async fn measure(runs: usize) -> Result<Table, Problem> {
 }
 
 async fn load(at_once: usize, pulls: usize) -> Result<String, Problem> {
-    let sandbox = Sandbox::start(calm(DELAY_MS)?).await?;
+    let sandbox = Sandbox::start(unlimited_options(DELAY_MS)?).await?;
     let mut people = Vec::new();
     for number in 0..at_once {
         people.push(Person::ready(&sandbox, number).await?);

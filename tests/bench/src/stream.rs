@@ -9,7 +9,7 @@ use sandbox_machine::Sandbox;
 use sha2::{Digest, Sha256};
 
 use crate::builds::Builds;
-use crate::person::{DELAY_MS, Person, calm};
+use crate::person::{DELAY_MS, Person, unlimited_options};
 use crate::relay::{Kind, Measured, Relay, Run};
 use crate::table::{Spread, Table, number};
 use crate::{Args, Part, Problem};
@@ -51,7 +51,7 @@ pub async fn measure(args: &Args) -> Result<Table, Problem> {
 
 /// The entries of one record that the stand-in invents.
 async fn entries() -> Result<Vec<Entry>, Problem> {
-    let sandbox = Sandbox::start(calm(DELAY_MS)?).await?;
+    let sandbox = Sandbox::start(unlimited_options(DELAY_MS)?).await?;
     let person = Person::ready(&sandbox, 0).await?;
     let bundle = person.download(&person.pull().await?).await?;
     sandbox.shutdown().await?;
@@ -68,7 +68,7 @@ fn repeated(entries: &[Entry], bytes: usize) -> NetworkRecord {
 async fn transfer(args: &Args, entries: &[Entry], bytes: usize) -> Result<Transfer, Problem> {
     let record = repeated(entries, bytes);
     let (hash, bytes, hashing) = hashed(record.clone());
-    let mut options = calm(DELAY_MS)?;
+    let mut options = unlimited_options(DELAY_MS)?;
     options.stand_in.record = Some(record);
     let measured = Measured::start(Part::Stream, args, options).await?;
     let person = Person::ready(&measured.sandbox, 0).await?;

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::builds::Builds;
-use crate::person::{DELAY_MS, Person, calm};
+use crate::person::{DELAY_MS, Person, unlimited_options};
 use crate::process::Process;
 use crate::relay::{Kind, Measured, Relay};
 use crate::table::{Spread, Table};
@@ -65,7 +65,7 @@ async fn cpu_us(process: &mut Process, event: &Bytes, events: u32) -> Result<f64
 /// Measures pulls; each has three such webhooks.
 pub async fn measure(args: &Args) -> Result<Table, Problem> {
     Builds::of(&args.profile)?.make(&[FUNCTION], true)?;
-    let measured = Measured::start(Part::Webhook, args, calm(DELAY_MS)?).await?;
+    let measured = Measured::start(Part::Webhook, args, unlimited_options(DELAY_MS)?).await?;
     let person = Person::ready(&measured.sandbox, 0).await?;
     for _ in 0..args.runs {
         person.pull().await?;

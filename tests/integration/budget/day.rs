@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sandbox_machine::app::Reply;
-use sandbox_machine::functions::NAMES as FUNCTIONS;
+use sandbox_machine::functions::FUNCTION_NAMES;
 use sandbox_machine::sandbox::AAL2_RETURN;
 use sandbox_metriport::{Failure, Operation};
 use serde_json::json;
@@ -13,7 +13,7 @@ use shared::domain::budget::{Budget, Share, Turn, midnight_after};
 use shared::domain::{Time, Timing};
 use shared::edge::budget::{HeedLimits, PlanStart, RateBudget, StartInTurn};
 use shared::metrics::Metrics;
-use shared::metriport::{Operation as sent, UpstreamError, UpstreamErrorKind};
+use shared::metriport::{UpstreamError, UpstreamErrorKind};
 use shared::store::{ReadDay, SpendDay, Took};
 
 use super::table;
@@ -56,7 +56,7 @@ async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
             budget.turn_of_query(Some(now), now, latest).await,
             Ok(Turn::Granted(now))
         );
-        let error = UpstreamError::new(sent::StartNetworkQuery, kind);
+        let error = UpstreamError::new(shared::metriport::Operation::StartNetworkQuery, kind);
         budget.heed(Budget::QueryStarts, &error, now).await;
     };
     assert_eq!(counted().await, 1);
@@ -76,7 +76,7 @@ async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
 
 /// Calls of functions that reached Metriport's gateway: no files, no pages, no set-up of the sandbox.
 fn calls_seen(app: &TestApp) -> usize {
-    let by_function = |agent: &str| FUNCTIONS.iter().any(|name| agent.ends_with(&format!("({name})")));
+    let by_function = |agent: &str| FUNCTION_NAMES.iter().any(|name| agent.ends_with(&format!("({name})")));
     let calls = app.stand_in().calls().into_iter();
     calls.filter(|call| by_function(&call.user_agent)).count()
 }

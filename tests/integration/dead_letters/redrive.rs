@@ -7,10 +7,10 @@ use ias::dead_letters::{Redriven, Which};
 use sandbox_aws::QueueSpec;
 use sandbox_metriport::{HeldDelivery, Operation};
 use serde_json::json;
-use shared::queue::Source;
+use shared::queue::SourceQueue;
 use tokio::process::Command;
 
-use super::{CANARY, bodies, letter_queue, letters, queues, reasons, unconfirmed, until_dead};
+use super::{CANARY, bodies, queues, read_dead_letters, reasons, redrive_queues, unconfirmed, until_dead};
 use crate::harness::{BOUND, Person, TestApp, until};
 
 /// The command, with the variables that `ias up` prints.
@@ -35,7 +35,7 @@ async fn dead_letters(app: &TestApp, args: &[&str]) -> (Output, String) {
     (output, words)
 }
 
-fn spec(source: Source, visibility_timeout_secs: u32, receives_max: u32) -> QueueSpec {
+fn spec(source: SourceQueue, visibility_timeout_secs: u32, receives_max: u32) -> QueueSpec {
     let (name, dead_letters) = queues(source);
     QueueSpec {
         name: name.to_owned(),
@@ -57,14 +57,14 @@ async fn what_only_met_a_bad_hour_is_sent_back_and_has_its_effect() {
     let id = nora.start_from(&["lab"]).await;
     let held = hold_record_webhook(&app, &nora, &id).await;
     delete_record_queue(&app).await;
-    set_queue(&app, spec(Source::WebhookEvents, 1, 2)).await;
+    set_queue(&app, spec(SourceQueue::WebhookEvents, 1, 2)).await;
     assert_eq!(app.stand_in().release(&[held.index]).await, [Ok(200)]);
     until_dead(&app, 1).await;
-    assert_eq!(reasons(&app, Source::WebhookEvents).await, ["exhausted"]);
+    assert_eq!(reasons(&app, SourceQueue::WebhookEvents).await, ["exhausted"]);
     list_dead_letters(&app).await;
 
-    set_queue(&app, spec(Source::RecordFetch, 5400, 5)).await;
-    set_queue(&app, spec(Source::WebhookEvents, 120, 5)).await;
+    set_queue(&app, spec(SourceQueue::RecordFetch, 5400, 5)).await;
+    set_queue(&app, spec(SourceQueue::WebhookEvents, 120, 5)).await;
     redrive_nothing(&app).await;
     redrive_exhausted(&app).await;
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
@@ -84,7 +84,7 @@ async fn hold_record_webhook(app: &TestApp, nora: &Person, run: &str) -> HeldDel
 }
 
 async fn delete_record_queue(app: &TestApp) {
-    let url = app.sandbox().aws().queue_url(queues(Source::RecordFetch).0);
+    let url = app.sandbox().aws().queue_url(queues(SourceQueue::RecordFetch).0);
     let deleted = app.aws().sqs().delete_queue().queue_url(url.expect("a queue"));
     deleted.send().await.expect("it is deleted");
 }
@@ -100,8 +100,8 @@ async fn list_dead_letters(app: &TestApp) {
         listed.status.success() && said.contains("webhook-events: 1 exhausted 1"),
         "{said}"
     );
-    let letter = letters(app, Source::WebhookEvents).await.remove(0);
-    assert!(said.contains(&letter.id), "{said}");
+    let dead_letter = read_dead_letters(app, SourceQueue::WebhookEvents).await.remove(0);
+    assert!(said.contains(&dead_letter.id), "{said}");
     let (refused, said) = dead_letters(app, &["list"]).await;
     assert!(
         !refused.status.success() && said.contains("there is no queue ias-RecordFetchQueue"),
@@ -137,7 +137,7 @@ async fn a_record_whose_link_was_taken_out_asks_for_another() {
     let aws = app.sandbox().aws();
     let slow = QueueSpec {
         delay_secs: 60,
-        ..spec(Source::RecordFetch, 5400, 5)
+        ..spec(SourceQueue::RecordFetch, 5400, 5)
     };
     aws.create_queue(slow).await.expect("settings");
     let nora = app.person("nora", "Jane");
@@ -150,16 +150,16 @@ async fn a_record_whose_link_was_taken_out_asks_for_another() {
             .into_iter()
             .find(|item| item["sk"] == format!("RECORD#{record}"))?;
         // The message with the link is sent, but delayed.
-        (row["state"] == "offered" && app.delayed(queues(Source::RecordFetch).0) == 1).then_some(row)
+        (row["state"] == "offered" && app.delayed(queues(SourceQueue::RecordFetch).0) == 1).then_some(row)
     })
     .await;
     let asked = app.upstream(Operation::StartConsolidatedQuery);
-    aws.create_queue(spec(Source::RecordFetch, 5400, 5))
+    aws.create_queue(spec(SourceQueue::RecordFetch, 5400, 5))
         .await
         .expect("settings");
     let owner = offered["pk"].as_str().unwrap().trim_start_matches("OWNER#");
     let fetch = json!({ "version": 1, "owner": owner, "record": record, "dueSeq": offered["dueSeq"], "link": "" });
-    app.send_message(queues(Source::RecordFetch).0, &fetch.to_string())
+    app.send_message(queues(SourceQueue::RecordFetch).0, &fetch.to_string())
         .await;
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
     assert_eq!(nora.record(&record).await.text("/status"), "available");
@@ -172,13 +172,13 @@ async fn a_record_whose_link_was_taken_out_asks_for_another() {
 async fn what_dies_again_is_sent_back_once() {
     let app = TestApp::start().await;
     let body = json!({ "version": 2, "note": CANARY }).to_string();
-    let died = app.send_message(queues(Source::RunAdvance).0, &body).await;
-    app.send_message(queues(Source::RunAdvance).0, "nothing").await;
+    let original_id = app.send_message(queues(SourceQueue::RunAdvance).0, &body).await;
+    app.send_message(queues(SourceQueue::RunAdvance).0, "nothing").await;
     until_dead(&app, 2).await;
     // By the id of the original message, not of the dead letter.
-    let queue = letter_queue(&app, Source::RunAdvance).await;
+    let queue = redrive_queues(&app, SourceQueue::RunAdvance).await;
     let by_id = Which {
-        ids: vec![died],
+        ids: vec![original_id],
         ..Which::default()
     };
     assert_eq!(queue.redrive(&by_id, false).await.unwrap().sent_back, 1);
@@ -192,11 +192,11 @@ async fn what_dies_again_is_sent_back_once() {
     until_dead(&app, 2).await;
     app.drain().await;
     assert_eq!(
-        reasons(&app, Source::RunAdvance).await,
+        reasons(&app, SourceQueue::RunAdvance).await,
         ["malformed", "unknown_version"]
     );
     assert!(
-        bodies(&app, Source::RunAdvance).contains(&body),
+        bodies(&app, SourceQueue::RunAdvance).contains(&body),
         "the body is unchanged after each redrive"
     );
     app.stop().await;
@@ -206,7 +206,7 @@ async fn what_dies_again_is_sent_back_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_that_are_not_understood_are_shown_and_not_lost() {
     let app = TestApp::start().await;
-    let source = Source::RecordFetch;
+    let source = SourceQueue::RecordFetch;
     let url = app.sandbox().aws().queue_url(queues(source).1).expect("a queue");
     let sqs = app.aws().sqs();
     let later = json!({ "version": 1, "reason": "of_a_later_day", "queue": "record-fetch", "messageId": "m-1" });
@@ -271,11 +271,11 @@ async fn an_identity_event_is_read_again_when_it_is_sent_back() {
     let (nora, mut payload) = unconfirmed(&app).await;
     payload["name"] = json!(CANARY);
     let body = json!({ "meta": { "type": "ias.identity.verified" }, "payload": payload }).to_string();
-    let letter = json!({
+    let dead_letter = json!({
         "version": 1, "message": "m", "digest": "d", "eventType": "ias.identity.verified", "receivedAt": 7,
         "event": { "kind": "identityUnclear", "body": body },
     });
-    app.send_message(queues(Source::WebhookEvents).1, &letter.to_string())
+    app.send_message(queues(SourceQueue::WebhookEvents).1, &dead_letter.to_string())
         .await;
     let (done, said) = dead_letters(&app, &["redrive", "--all"]).await;
     assert!(

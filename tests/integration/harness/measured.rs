@@ -21,7 +21,7 @@ impl TestApp {
     }
 
     /// The values of a metric with exactly these dimensions and the stage.
-    pub fn measured(&self, name: &str, dimensions: &[(&str, &str)]) -> Vec<f64> {
+    pub fn metric_values(&self, name: &str, dimensions: &[(&str, &str)]) -> Vec<f64> {
         let wanted: BTreeMap<_, _> = [("Stage", "sandbox")].iter().chain(dimensions).copied().collect();
         let is_wanted = |datum: &Datum| {
             let own = datum
@@ -37,7 +37,7 @@ impl TestApp {
     /// Waits until a metric has this many values, and returns them.
     pub async fn until_measured(&self, name: &str, dimensions: &[(&str, &str)], count: usize) -> Vec<f64> {
         until(&format!("{name} {dimensions:?} has {count} values"), async || {
-            let values = self.measured(name, dimensions);
+            let values = self.metric_values(name, dimensions);
             (values.len() >= count).then_some(values)
         })
         .await

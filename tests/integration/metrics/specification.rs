@@ -11,7 +11,7 @@ use shared::domain::budget::Budget;
 use shared::domain::patient::LinkConflict;
 use shared::domain::record::RecordState;
 use shared::domain::run::RunState;
-use shared::message::dead_letter::Reason;
+use shared::message::dead_letter::DeadLetterReason;
 use shared::message::webhook::EventKind;
 use shared::metrics::{KeysRead, Metric, Metrics, NAMESPACE, Name};
 use shared::metriport::{Operation, UpstreamErrorKind};
@@ -42,7 +42,7 @@ fn every() -> Vec<Metric> {
         Metric::day_over(),
         Metric::share_refused("identity"),
         Metric::daily_quota_used(80),
-        Metric::dead_letter(Reason::NotRetryable("internal")),
+        Metric::dead_letter(DeadLetterReason::NotRetryable("internal")),
         Metric::overdue_items(3),
         Metric::overdue_age(span),
         Metric::overdue_left(4),

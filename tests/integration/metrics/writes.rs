@@ -58,7 +58,7 @@ impl MeasuredTable {
             let line: Value = serde_json::from_str(line).expect("JSON");
             sink.lock().unwrap().push(line);
         });
-        let table = table(app).measured(metrics);
+        let table = table(app).with_metrics(metrics);
         Self { table, lines }
     }
 

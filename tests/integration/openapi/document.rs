@@ -46,7 +46,7 @@ impl Document {
     }
 
     /// The words of a schema's `enum`.
-    pub(super) fn words(&self, schema: &str) -> Vec<&str> {
+    pub(super) fn enum_values(&self, schema: &str) -> Vec<&str> {
         let words = self.schema(schema)["enum"].as_array().unwrap();
         words.iter().map(|word| word.as_str().unwrap()).collect()
     }

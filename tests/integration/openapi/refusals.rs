@@ -48,7 +48,7 @@ fn codes_of(operation: &Operation) -> BTreeSet<&'static str> {
 #[test]
 fn the_list_of_codes_is_the_code_s_own() {
     let all: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    assert_eq!(Document::read().words("ProblemCode"), all);
+    assert_eq!(Document::read().enum_values("ProblemCode"), all);
 }
 
 #[test]
@@ -199,7 +199,10 @@ fn the_list_of_next_steps_is_the_code_s_own() {
     let document = Document::read();
     let mut words: BTreeSet<_> = NEXT.iter().map(|next| next.action).collect();
     words.insert("read_record");
-    assert_eq!(document.words("NextAction").into_iter().collect::<BTreeSet<_>>(), words);
+    assert_eq!(
+        document.enum_values("NextAction").into_iter().collect::<BTreeSet<_>>(),
+        words
+    );
     let operations: BTreeSet<_> = document.operations().iter().map(Operation::name).collect();
     for next in NEXT.iter().filter(|next| next.url.is_some()) {
         let call = format!("{} {}", next.method.unwrap(), next.url.as_deref().unwrap());

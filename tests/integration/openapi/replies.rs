@@ -6,7 +6,9 @@ use network_query::view as pulls;
 use record_read::view as records;
 use serde_json::Value;
 use shared::domain::record::{Asked, Conversion, NewRecord, Record, RecordReason, RecordState, StoredObject};
-use shared::domain::run::{Deferral, NewRun, Outcome, Reason, RecordPhase, Report, Reported, Run, RunEvent};
+use shared::domain::run::{
+    Deferral, FailureReason, NewRun, QueryReport, RecordPhase, Reported, Run, RunEvent, SourceOutcome,
+};
 use shared::domain::{PatientId, RecordId, RunId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
 use shared::store::TimelineEntry;
 
@@ -48,7 +50,7 @@ fn full_run() -> Run {
         .advance(SourceKind::Hie, SourceStatus::Failed, now(), Some(429));
     run.started_at = Some(now());
     run.ended_at = Some(now());
-    run.reason = Some(Reason::NoSourceAnswered);
+    run.reason = Some(FailureReason::NoSourceAnswered);
     run.hie_record = RecordId::parse(ID).ok();
     run.final_record = RecordId::parse(ID).ok();
     run
@@ -127,13 +129,13 @@ const _: fn(&RunEvent) = |event| match event {
 
 /// One event of each kind.
 fn events() -> Vec<RunEvent> {
-    let (source, outcome, until) = (SourceKind::Hie, Some(Outcome::Completed), now());
+    let (source, outcome, until) = (SourceKind::Hie, Some(SourceOutcome::Completed), now());
     let reported = Reported {
         source,
         outcome,
         http_status: Some(400),
     };
-    let report = || Report {
+    let report = || QueryReport {
         overall: outcome,
         is_final: true,
         sources: vec![reported],
@@ -149,14 +151,14 @@ fn events() -> Vec<RunEvent> {
             until,
         },
         RunEvent::StartRefused {
-            reason: Reason::UpstreamRefused,
+            reason: FailureReason::UpstreamRefused,
         },
         RunEvent::StartUnknown,
         RunEvent::StartStayedUnknown,
         RunEvent::StartTooLate,
         RunEvent::SourceReported {
             source,
-            status: Outcome::Failed,
+            status: SourceOutcome::Failed,
             request: Some(request_id()),
         },
         RunEvent::Polled { report: report() },
@@ -184,7 +186,11 @@ fn a_timeline_is_written_as_described() {
         names.extend(shown.as_object().unwrap().keys().cloned());
         fits(&document, "TimelineEvent", &shown);
     }
-    let listed: BTreeSet<_> = document.words("TimelineCode").into_iter().map(str::to_owned).collect();
+    let listed: BTreeSet<_> = document
+        .enum_values("TimelineCode")
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     assert_eq!(listed, codes);
     let described: BTreeSet<_> = document
         .properties("TimelineEvent")

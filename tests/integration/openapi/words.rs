@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::domain::demographics::Gender;
 use shared::domain::identity::Standing;
 use shared::domain::record::{Conversion, RESOURCE_TYPES, RecordReason, RecordState};
-use shared::domain::run::{Deferral, Outcome, Reason, RecordPhase, RunState};
+use shared::domain::run::{Deferral, FailureReason, RecordPhase, RunState, SourceOutcome};
 use shared::domain::{SourceKind, SourceStatus};
 
 use super::document::Document;
@@ -31,7 +31,7 @@ fn lists_of_words_are_the_code_s_own() {
     let document = Document::read();
     let listed = |schema: &str| {
         document
-            .words(schema)
+            .enum_values(schema)
             .into_iter()
             .map(str::to_owned)
             .collect::<Vec<_>>()
@@ -39,13 +39,13 @@ fn lists_of_words_are_the_code_s_own() {
     let run_states =
         every!(RunState: Queued Starting Running Consolidating Completed Partial Failed Unconfirmed Expired);
     assert_eq!(listed("NetworkQueryStatus"), written(&run_states));
-    let reasons = every!(Reason: Aal2SessionExpired Aal2SessionRejected IdentityRejected UpstreamRefused StartUnknown
-        NoSourceAnswered SourcesSilent RecordUnavailable);
+    let reasons = every!(FailureReason: Aal2SessionExpired Aal2SessionRejected IdentityRejected UpstreamRefused
+        StartUnknown NoSourceAnswered SourcesSilent RecordUnavailable);
     assert_eq!(listed("NetworkQueryReason"), written(&reasons));
     assert_eq!(listed("SourceType"), written(&SourceKind::ALL));
     let source_states = every!(SourceStatus: Pending Processing Completed Failed Expired);
     assert_eq!(listed("SourceStatus"), written(&source_states));
-    assert_eq!(listed("Outcome"), written(&every!(Outcome: Completed Failed)));
+    assert_eq!(listed("Outcome"), written(&every!(SourceOutcome: Completed Failed)));
     assert_eq!(listed("RecordPhase"), written(&every!(RecordPhase: Hie Final Asked)));
     let record_states = every!(RecordState: Waiting Starting Processing Offered Fetching Available Empty Failed);
     assert_eq!(listed("RecordStatus"), written(&record_states));
@@ -64,7 +64,7 @@ fn lists_of_words_are_the_code_s_own() {
 }
 
 /// `identity-session` writes these words from its own match.
-const fn word(standing: &Standing) -> &'static str {
+const fn identity_status(standing: &Standing) -> &'static str {
     match standing {
         Standing::NotStarted => "not_started",
         Standing::Pending { .. } => "pending",
@@ -90,11 +90,11 @@ fn every_standing_has_its_word() {
         Standing::DemographicsChanged,
         Standing::Rejected,
     ];
-    let mut words: BTreeSet<_> = standings.iter().map(word).collect();
+    let mut words: BTreeSet<_> = standings.iter().map(identity_status).collect();
     // While demographics are not settled, there is a word but no standing.
     words.insert("patient_changing");
     let document = Document::read();
-    assert_eq!(BTreeSet::from_iter(document.words("IdentityStatus")), words);
+    assert_eq!(BTreeSet::from_iter(document.enum_values("IdentityStatus")), words);
 }
 
 /// Without `type`, a code generator lets a closed list hold anything.
@@ -133,7 +133,7 @@ fn every_listed_word_is_explained() {
     ];
     for schema in explained {
         let text = document.schema(schema)["description"].as_str().unwrap();
-        for word in document.words(schema) {
+        for word in document.enum_values(schema) {
             assert!(text.contains(&format!("`{word}`")), "{schema}: {word}");
         }
     }

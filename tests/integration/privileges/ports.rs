@@ -8,7 +8,7 @@ use crate::harness::TestApp;
 use crate::template::ROOT;
 
 /// An action, and the kind of item, queue, object or secret that it concerns.
-type Deed = (String, String);
+type PortAction = (String, String);
 
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
@@ -114,9 +114,9 @@ const NEVER: [(&str, &str, &str); 2] = [
     ),
 ];
 
-fn deeds(said: &str) -> impl Iterator<Item = Deed> + '_ {
-    said.split(", ").filter(|deed| !deed.is_empty()).flat_map(|deed| {
-        let mut words = deed.split(' ');
+fn parse_actions(said: &str) -> impl Iterator<Item = PortAction> + '_ {
+    said.split(", ").filter(|clause| !clause.is_empty()).flat_map(|clause| {
+        let mut words = clause.split(' ');
         let action = words.next().unwrap_or_default().to_owned();
         words.map(move |kind| (action.clone(), kind.to_owned()))
     })
@@ -132,7 +132,7 @@ fn ports(function: &str) -> Vec<String> {
 }
 
 /// A granted action in this file's words; `None` if only AWS services perform it.
-fn granted(action: &str, resource: &str, key: Option<&str>) -> Option<Deed> {
+fn granted(action: &str, resource: &str, key: Option<&str>) -> Option<PortAction> {
     let (service, action) = action.split_once(':')?;
     let kind = match (service, key) {
         ("dynamodb", _) if resource.contains("/index/") => "DUE",
@@ -152,17 +152,17 @@ fn granted(action: &str, resource: &str, key: Option<&str>) -> Option<Deed> {
 }
 
 /// A function's expected actions: its ports' and those around its steps, without those it never performs.
-fn expected(function: &str) -> BTreeSet<Deed> {
+fn expected(function: &str) -> BTreeSet<PortAction> {
     let of_port = |port: String| {
         let known = PORTS.iter().find(|(name, _)| *name == port);
-        deeds(known.unwrap_or_else(|| panic!("what does the port {port} do?")).1)
+        parse_actions(known.unwrap_or_else(|| panic!("what does the port {port} do?")).1)
     };
     let around = AROUND.iter().filter(|(functions, _)| functions.contains(&function));
     let mut expected: BTreeSet<_> = ports(function).into_iter().flat_map(of_port).collect();
-    expected.extend(around.flat_map(|(_, said)| deeds(said)));
+    expected.extend(around.flat_map(|(_, said)| parse_actions(said)));
     for (_, never, why) in NEVER.iter().filter(|(of, ..)| *of == function) {
-        for deed in deeds(never) {
-            assert!(expected.remove(&deed), "{function} has no port to {deed:?} ({why})");
+        for action in parse_actions(never) {
+            assert!(expected.remove(&action), "{function} has no port to {action:?} ({why})");
         }
     }
     expected
@@ -171,10 +171,10 @@ fn expected(function: &str) -> BTreeSet<Deed> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_ports_of_a_function_do_is_what_its_policy_grants() {
     let app = TestApp::with(|options| options.prewarm = false).await;
-    let mut policies: BTreeMap<String, BTreeSet<Deed>> = BTreeMap::new();
+    let mut policies: BTreeMap<String, BTreeSet<PortAction>> = BTreeMap::new();
     for privilege in app.sandbox().privileges().granted() {
-        let deed = granted(&privilege.action, &privilege.resource, privilege.leading_key.as_deref());
-        policies.entry(privilege.function).or_default().extend(deed);
+        let action = granted(&privilege.action, &privilege.resource, privilege.leading_key.as_deref());
+        policies.entry(privilege.function).or_default().extend(action);
     }
     assert_eq!(policies.len(), 9);
     for (function, policy) in policies {

@@ -20,8 +20,8 @@ async fn a_large_record_passes_through_little_memory() {
     const RESOURCES: usize = 50;
     const BYTES_MIN: usize = 50_000_000;
     // The body is compressed to about a third; one that compresses to almost nothing is refused.
-    let word = |n: u32| format!("{:08x} ", n.wrapping_mul(0x9e37_79b1));
-    let note: String = (0..120_000).map(word).collect();
+    let render_word = |n: u32| format!("{:08x} ", n.wrapping_mul(0x9e37_79b1));
+    let note: String = (0..120_000).map(render_word).collect();
     let resource = |n| json!({ "resourceType": "Observation", "id": format!("o-{n}"), "note": [{ "text": note }] });
     let entries: Vec<Value> = (0..RESOURCES).map(|n| json!({ "resource": resource(n) })).collect();
     let bundle = json!({ "resourceType": "Bundle", "type": "collection", "entry": entries }).to_string();

@@ -48,7 +48,7 @@ async fn sixth_refused_link_of_an_hour_is_refused_without_a_look() {
     assert_eq!(later, calls, "upstream was asked");
     app.until_measured("LinksRefused", &[("Reason", "refused_too_often")], 1)
         .await;
-    let foreign = app.measured("LinksRefused", &[("Reason", "patient_foreign")]);
+    let foreign = app.metric_values("LinksRefused", &[("Reason", "patient_foreign")]);
     assert_eq!(foreign.len(), REFUSALS_MAX);
 
     // Other persons are not refused.

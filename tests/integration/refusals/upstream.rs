@@ -28,7 +28,7 @@ fn gateway(code: u16, message: &str) -> Failure {
 }
 
 fn troubles() -> Vec<Trouble> {
-    let told = |status, code, action| {
+    let make_trouble = |status, code, action| {
         move |failure| Trouble {
             failure,
             status,
@@ -37,9 +37,9 @@ fn troubles() -> Vec<Trouble> {
             takes_effect: false,
         }
     };
-    let refusal = told(502, "upstream_refused", "contact_support");
-    let busy = told(429, "upstream_busy", "retry");
-    let unknown = told(504, "upstream_outcome_unknown", "retry");
+    let refusal = make_trouble(502, "upstream_refused", "contact_support");
+    let busy = make_trouble(429, "upstream_busy", "retry");
+    let unknown = make_trouble(504, "upstream_outcome_unknown", "retry");
     let html = Failure::Status {
         code: 429,
         body: "Too many requests".to_owned(),
@@ -64,7 +64,7 @@ fn troubles() -> Vec<Trouble> {
 }
 
 #[track_caller]
-fn told(answer: &Reply, trouble: &Trouble) {
+fn assert_refused(answer: &Reply, trouble: &Trouble) {
     refused(answer, trouble.status, trouble.code, trouble.action);
     assert!(
         !answer.body.to_string().contains("CANARY"),
@@ -105,7 +105,7 @@ async fn a_patient_is_created_once_whatever_happens_to_the_answer() {
         let (creates, updates) = count();
         app.stand_in()
             .fail_next(Operation::CreatePatient, trouble.failure.clone());
-        told(&person.link().await, &trouble);
+        assert_refused(&person.link().await, &trouble);
         let identity = person.app.identity().await.unwrap();
         assert_eq!(
             (&identity.body["patientLinked"], identity.text("/status").as_str()),
@@ -193,7 +193,7 @@ async fn an_identity_page_opens_after_any_trouble() {
         app.stand_in()
             .fail_next(Operation::CreateIdentitySession, trouble.failure.clone());
         let answer = nora.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
-        told(&answer, trouble);
+        assert_refused(&answer, trouble);
         assert_eq!(app.table().await, before, "{:?}", trouble.failure);
     }
     assert_eq!(nora.open_identity().await.text("/status"), "pending");
@@ -216,7 +216,7 @@ async fn a_challenge_page_opens_after_any_trouble() {
     for trouble in &troubles {
         app.stand_in()
             .fail_next(Operation::CreateChallenge, trouble.failure.clone());
-        told(&nora.app.open_challenge(AAL2_RETURN).await.unwrap(), trouble);
+        assert_refused(&nora.app.open_challenge(AAL2_RETURN).await.unwrap(), trouble);
         assert_eq!(app.table().await, before, "{:?}", trouble.failure);
     }
     assert_eq!(nora.pull_hie().await.text("/status"), "completed");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use sandbox_aws::{Call, Observer, Service};
 use sandbox_host::access_key_id;
-use sandbox_machine::functions::NAMES as FUNCTIONS;
+use sandbox_machine::functions::FUNCTION_NAMES;
 
 use crate::harness::TestApp;
 
@@ -17,7 +17,10 @@ pub struct Recorder(Arc<Mutex<Vec<(&'static str, String)>>>);
 impl Recorder {
     /// Records the calls of functions, except reads of secrets.
     pub fn observer(&self) -> Observer {
-        let (calls, keys) = (Arc::clone(&self.0), FUNCTIONS.map(|name| (access_key_id(name), name)));
+        let (calls, keys) = (
+            Arc::clone(&self.0),
+            FUNCTION_NAMES.map(|name| (access_key_id(name), name)),
+        );
         Arc::new(move |call: &Call| {
             let caller = keys.iter().find(|(key, _)| call.access_key_id.as_ref() == Some(key));
             if let Some((_, function)) = caller.filter(|_| call.service != Service::SecretsManager) {
@@ -54,7 +57,7 @@ impl Steps<'_> {
             self.upstream(upstream_before),
         );
         writeln!(self.text, "{name}").unwrap();
-        for function in FUNCTIONS {
+        for function in FUNCTION_NAMES {
             let aws = of(function, &calls).into_iter();
             let upstream = of(function, &upstream)
                 .into_iter()
@@ -74,7 +77,7 @@ impl Steps<'_> {
             let function = match call.route {
                 // Links are followed without a function's name.
                 route if route.starts_with("/files") => "record-fetch",
-                _ => FUNCTIONS.iter().find(by)?,
+                _ => FUNCTION_NAMES.iter().find(by)?,
             };
             Some((function, format!("{} {}", call.method, call.route)))
         };

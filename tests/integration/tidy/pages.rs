@@ -116,7 +116,7 @@ fn leads_somewhere(files: &[Tracked], from: &str, link: &str) -> bool {
     }
     let target = target.to_string_lossy();
     let Some(page) = files.iter().find(|file| file.path == target) else {
-        // A folder, or a file that is no text.
+        // A folder, or a file that is not UTF-8.
         let folder = format!("{}/", target.trim_end_matches('/'));
         return heading.is_none() && files.iter().any(|file| file.path.starts_with(&folder));
     };

@@ -37,15 +37,16 @@ fn paragraphs(file: &Tracked) -> Vec<(usize, String)> {
             false => Some(text.trim_end()),
         };
         let text = text.unwrap_or_default();
-        if text.starts_with("```") {
+        let is_fence = text.starts_with("```");
+        if is_fence {
             in_code = !in_code;
         }
         let begins =
             text.starts_with(['#', '|', '-', '*', '`']) || text.starts_with(|first: char| first.is_ascii_digit());
-        if text.is_empty() || begins || in_code {
+        if text.is_empty() || begins || in_code || is_fence {
             paragraphs.extend(open.take());
         }
-        if !text.is_empty() && !in_code && !text.starts_with('#') {
+        if !text.is_empty() && !in_code && !is_fence && !text.starts_with('#') {
             let (_, paragraph) = open.get_or_insert((index + 1, String::new()));
             paragraph.push_str(text);
             paragraph.push(' ');
@@ -89,7 +90,7 @@ fn sentences(plain: &str) -> impl Iterator<Item = &str> {
     .filter(|sentence| !sentence.trim_end().ends_with('?'))
 }
 
-fn words(sentence: &str) -> Vec<String> {
+fn split_words(sentence: &str) -> Vec<String> {
     let parts = sentence.split(|character: char| !character.is_alphanumeric() && character != '\'' && character != '`');
     parts.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
@@ -114,7 +115,7 @@ fn faults(paragraph: &str) -> Vec<String> {
     let plain = plain(paragraph);
     let mut faults = Vec::new();
     for sentence in sentences(&plain) {
-        let words = words(sentence);
+        let words = split_words(sentence);
         let begins = sentence
             .starts_with(char::is_uppercase)
             .then(|| words.first())

@@ -1,6 +1,6 @@
 //! The function behind a call to Metriport.
 
-use sandbox_machine::functions::NAMES;
+use sandbox_machine::functions::FUNCTION_NAMES;
 use sandbox_metriport::{CallInfo, Operation};
 
 /// The function that follows links.
@@ -13,7 +13,7 @@ pub(crate) fn caller(call: &CallInfo) -> Option<&'static str> {
         return Some(FETCHER);
     }
     let (_, name) = call.user_agent.rsplit_once('(')?;
-    NAMES
+    FUNCTION_NAMES
         .iter()
         .copied()
         .find(|function| Some(*function) == name.strip_suffix(')'))

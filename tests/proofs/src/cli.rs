@@ -144,7 +144,7 @@ pub struct KillsArgs {
 
 impl KillsArgs {
     /// The sandbox of `chaos`, without faults.
-    pub(crate) fn weather(&self) -> ChaosArgs {
+    pub(crate) fn chaos_args(&self) -> ChaosArgs {
         ChaosArgs {
             seed: self.seed,
             scale: self.scale,

@@ -9,7 +9,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Choice {
     /// A person sends a request.
-    Ask(u8, Deed),
+    Ask(u8, PersonRequest),
     /// A running function performs its next operation.
     Step(u8),
     /// A running function continues to its next call to Metriport, or to its end.
@@ -23,7 +23,7 @@ pub enum Choice {
     /// A queue delivers a message twice.
     Copy(u8),
     /// Delivers or drops a webhook.
-    Webhook(u8, Fate),
+    Webhook(u8, WebhookArrival),
     /// A person passes an identity page.
     Page(u8, Pass),
     /// A source of a network query ends.
@@ -42,7 +42,7 @@ pub enum Choice {
 
 /// A person's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Deed {
+pub enum PersonRequest {
     /// `PUT /v1/patient`, with the person's own demographics, changed ones, or another person's.
     Link(u8),
     /// `POST /v1/identity-sessions`.
@@ -93,7 +93,7 @@ pub enum Fault {
 
 /// The delivery of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Fate {
+pub enum WebhookArrival {
     /// It arrives.
     Arrives,
     /// It arrives without our metadata.

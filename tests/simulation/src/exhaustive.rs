@@ -10,7 +10,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::choice::{Choice, Deed, Ending, Fate, Fault, Pull, Yield};
+use crate::choice::{Choice, Ending, Fault, PersonRequest, Pull, WebhookArrival, Yield};
 use crate::io::{Body, Op};
 use crate::rules::Violation;
 use crate::schedule::{rest, unhurt, verify};
@@ -140,7 +140,7 @@ pub fn explore(bounds: Bounds, sabotage: Option<Sabotage>) -> Explored {
         if node.world.tasks.is_empty() {
             explored.rested += 1;
             if let (_, Some(violation)) = rest(node.world.clone()) {
-                explored.failure = Some((violation, told(node.path.as_ref(), sabotage)));
+                explored.failure = Some((violation, render_history(node.path.as_ref(), sabotage)));
                 return explored;
             }
         }
@@ -157,7 +157,7 @@ pub fn explore(bounds: Bounds, sabotage: Option<Sabotage>) -> Explored {
                 left,
             };
             if let Some(violation) = next.world.violation.clone() {
-                explored.failure = Some((violation, told(next.path.as_ref(), sabotage)));
+                explored.failure = Some((violation, render_history(next.path.as_ref(), sabotage)));
                 return explored;
             }
             if seen.insert(next.fingerprint()) {
@@ -172,9 +172,9 @@ pub fn explore(bounds: Bounds, sabotage: Option<Sabotage>) -> Explored {
 fn prepared(sabotage: Option<Sabotage>) -> World {
     let mut world = World::new(sabotage, Duration::ZERO);
     verify(&mut world, 0);
-    unhurt(&mut world, Choice::Ask(0, Deed::OpenChallenge));
+    unhurt(&mut world, Choice::Ask(0, PersonRequest::OpenChallenge));
     // The pull is accepted without faults; everything after it is open.
-    unhurt(&mut world, Choice::Ask(0, Deed::Pull(Pull::Proper)));
+    unhurt(&mut world, Choice::Ask(0, PersonRequest::Pull(Pull::Proper)));
     world.tally.clear();
     world
 }
@@ -232,11 +232,11 @@ fn received(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
 fn upstream(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
     let place = |index: usize| u8::try_from(index).unwrap_or(u8::MAX);
     for index in 0..world.upstream.outbox.len() {
-        options.push((Choice::Webhook(place(index), Fate::Arrives), left));
+        options.push((Choice::Webhook(place(index), WebhookArrival::Arrives), left));
         if left.webhook_faults > 0 {
             let webhook_faults = left.webhook_faults - 1;
             let left = Bounds { webhook_faults, ..left };
-            options.push((Choice::Webhook(place(index), Fate::Dropped), left));
+            options.push((Choice::Webhook(place(index), WebhookArrival::Dropped), left));
         }
     }
     let history = &world.upstream.history;
@@ -250,7 +250,7 @@ fn upstream(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
         if left.webhook_faults > 0 && !out && !identity {
             let webhook_faults = left.webhook_faults - 1;
             let left = Bounds { webhook_faults, ..left };
-            options.push((Choice::Webhook(place(index), Fate::Again), left));
+            options.push((Choice::Webhook(place(index), WebhookArrival::Again), left));
         }
     }
     for index in 0..world.upstream.open_sources().len() {
@@ -263,7 +263,7 @@ fn upstream(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
 }
 
 /// The history in words.
-fn told(path: Option<&Arc<Path>>, sabotage: Option<Sabotage>) -> Vec<String> {
+fn render_history(path: Option<&Arc<Path>>, sabotage: Option<Sabotage>) -> Vec<String> {
     let mut choices = Vec::new();
     let mut at = path;
     while let Some(step) = at {

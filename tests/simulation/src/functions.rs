@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use network_query::accept::Ask;
+use network_query::accept::PullAsk;
 use network_query::ask_body::AskBody;
 use shared::Error;
 use shared::domain::{Aal2SessionId, ChallengeId, RecordId, RunId, SourceKind};
@@ -120,8 +120,8 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
             record,
             variant,
         } => {
-            let ask = record_read::request::Ask {
-                asked: upstream::asked(*variant),
+            let ask = record_read::request::RecordAsk {
+                asked: upstream::make_asked(*variant),
                 id: *record,
                 resumed: false,
             };
@@ -167,7 +167,7 @@ async fn accept(io: &Io, person: u8, id: RunId, presented: &Presented) -> Result
         enabled: presented.sources.clone(),
         purpose_of_use: None,
     };
-    let ask = Ask {
+    let ask = PullAsk {
         session: Some(presented.session.as_str()),
         body,
         id,

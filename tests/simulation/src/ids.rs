@@ -33,7 +33,7 @@ pub(crate) fn run(n: u32) -> RunId {
 }
 
 /// The n-th record that a person asked for.
-pub(crate) fn asked(n: u32) -> RecordId {
+pub(crate) fn asked_record_id(n: u32) -> RecordId {
     RecordId::new(Uuid::from_u128((1 << 96) | u128::from(n)))
 }
 

@@ -1,7 +1,7 @@
 //! Brings a world to rest: faults stop, functions run to their end, queues are served, and the clock moves until
 //! nothing is due. If that never ends, something waits for ever.
 
-use crate::choice::{Ending, Fate, Yield};
+use crate::choice::{Ending, WebhookArrival, Yield};
 use crate::functions::Job;
 use crate::rules::{self, Violation, broken};
 use crate::world::World;
@@ -47,7 +47,7 @@ fn proceed(world: &mut World, networks: Networks) -> bool {
     if let Some(index) = world.visible().first() {
         return world.deliver_message(*index);
     }
-    if world.webhook(0, Fate::Arrives) {
+    if world.webhook(0, WebhookArrival::Arrives) {
         return true;
     }
     if networks == Networks::Answer {

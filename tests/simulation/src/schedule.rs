@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 use crate::Sabotage;
-use crate::choice::{Choice, Deed, Ending, Fate, Fault, Pass, Pull, Yield};
+use crate::choice::{Choice, Ending, Fault, Pass, PersonRequest, Pull, WebhookArrival, Yield};
 use crate::io::Op;
 use crate::rest::{Networks, bring_to_rest};
 use crate::rules::Violation;
@@ -39,10 +39,10 @@ pub(crate) fn begin(beginning: Beginning, sabotage: Option<Sabotage>, pace: Dura
 /// Links and verifies one person.
 pub(crate) fn verify(world: &mut World, person: u8) {
     for step in [
-        Choice::Ask(person, Deed::Link(0)),
-        Choice::Ask(person, Deed::OpenSession),
+        Choice::Ask(person, PersonRequest::Link(0)),
+        Choice::Ask(person, PersonRequest::OpenSession),
         Choice::Page(0, Pass::Full),
-        Choice::Webhook(0, Fate::Arrives),
+        Choice::Webhook(0, WebhookArrival::Arrives),
         Choice::Receive(0),
     ] {
         unhurt(world, step);
@@ -140,7 +140,7 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
         465..475 if busy => Choice::Crash(at),
         0..580 => Choice::Receive(first),
         580..590 => Choice::Copy(at),
-        590..690 => Choice::Webhook(first, fate(rng)),
+        590..690 => Choice::Webhook(first, draw_arrival(rng)),
         690..710 => Choice::Page(at, page(rng)),
         710..760 => Choice::Source(at, ending(rng)),
         760..830 => Choice::Consolidated(at, yields(rng)),
@@ -154,20 +154,27 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
             let challenged = world.told.get(&person).is_some_and(|told| !told.is_empty());
             // A person opens a challenge in order to pull.
             let pulls = challenged && rng.random_ratio(1, 2);
-            Choice::Ask(person, if pulls { Deed::Pull(pull(rng)) } else { deed(rng) })
+            Choice::Ask(
+                person,
+                if pulls {
+                    PersonRequest::Pull(pull(rng))
+                } else {
+                    draw_request(rng)
+                },
+            )
         }
     }
 }
 
-fn deed(rng: &mut impl Rng) -> Deed {
+fn draw_request(rng: &mut impl Rng) -> PersonRequest {
     match rng.random_range(0..100u8) {
-        0..10 => Deed::Link(0),
-        10..12 => Deed::Link(1),
-        12 => Deed::Link(2),
-        13..30 => Deed::OpenSession,
-        30..85 => Deed::OpenChallenge,
-        85..95 => Deed::AskRecord(rng.random_range(0..6)),
-        _ => Deed::Pull(pull(rng)),
+        0..10 => PersonRequest::Link(0),
+        10..12 => PersonRequest::Link(1),
+        12 => PersonRequest::Link(2),
+        13..30 => PersonRequest::OpenSession,
+        30..85 => PersonRequest::OpenChallenge,
+        85..95 => PersonRequest::AskRecord(rng.random_range(0..6)),
+        _ => PersonRequest::Pull(pull(rng)),
     }
 }
 
@@ -197,12 +204,12 @@ fn fault(rng: &mut impl Rng) -> Fault {
     pick(rng, &all, Fault::Lost)
 }
 
-fn fate(rng: &mut impl Rng) -> Fate {
+fn draw_arrival(rng: &mut impl Rng) -> WebhookArrival {
     match rng.random_range(0..20u8) {
-        0..12 => Fate::Arrives,
-        12..14 => Fate::ArrivesBare,
-        14..17 => Fate::Dropped,
-        _ => Fate::Again,
+        0..12 => WebhookArrival::Arrives,
+        12..14 => WebhookArrival::ArrivesBare,
+        14..17 => WebhookArrival::Dropped,
+        _ => WebhookArrival::Again,
     }
 }
 

@@ -90,7 +90,7 @@ typed! {
     shares -> Shares: PersonShares;
     owner -> Owner: OwnerId;
     lock -> Lock: Lock;
-    seen -> Seen: SeenMessage;
+    seen_message -> Seen: SeenMessage;
     replays -> Replays: Replays;
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shared::domain::record::Asked;
-use shared::domain::run::{Outcome, Report};
+use shared::domain::run::{QueryReport, SourceOutcome};
 use shared::domain::{
     Aal2SessionId, ChallengeId, DemographicsHash, ExternalId, IdentitySessionId, MessageId, PatientId,
     ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
@@ -22,7 +22,7 @@ use shared::metriport::{Mentions, Operation, UpstreamError, UpstreamErrorKind};
 use crate::choice::Fault;
 use crate::ids::opaque;
 
-pub(crate) use queries::{asked, filters};
+pub(crate) use queries::{filters, make_asked};
 
 /// The delay that a 429 names.
 pub(crate) const BUSY: Duration = Duration::from_secs(20);
@@ -55,8 +55,8 @@ pub(crate) enum Answer {
     Patient(Option<Patient>),
     Session(IdentitySessionId, Time),
     Challenge(ChallengeId, Time),
-    Query(UpstreamRequestId, Report),
-    Report(Report),
+    Query(UpstreamRequestId, QueryReport),
+    Report(QueryReport),
     Consolidated(UpstreamRequestId),
     Failed(u64),
     Done,
@@ -96,7 +96,7 @@ pub(crate) struct Query {
     pub(crate) run: RunId,
     pub(crate) patient: PatientId,
     pub(crate) proofed: ProofedIdentityId,
-    pub(crate) sources: BTreeMap<SourceKind, Option<Outcome>>,
+    pub(crate) sources: BTreeMap<SourceKind, Option<SourceOutcome>>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -106,7 +106,7 @@ pub(crate) struct Consolidated {
     pub(crate) patient: PatientId,
     pub(crate) asked: Asked,
     pub(crate) begun: Time,
-    pub(crate) ended: Option<Outcome>,
+    pub(crate) ended: Option<SourceOutcome>,
 }
 
 /// The content of a file: its patient and its filters.

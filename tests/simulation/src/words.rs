@@ -4,7 +4,7 @@ use shared::Error;
 use shared::message::Subject;
 use shared::message::webhook::{Event, WebhookEvent};
 
-use crate::choice::{Fate, Fault};
+use crate::choice::{Fault, WebhookArrival};
 use crate::functions::Job;
 use crate::ids::{person, record_name, run_name};
 use crate::io::{Body, Op, put_of};
@@ -152,13 +152,13 @@ pub(crate) fn outcome(outcome: &Result<&'static str, Error>) -> String {
     }
 }
 
-pub(crate) fn fate(fate: Fate, event: &WebhookEvent) -> String {
+pub(crate) fn describe_arrival(arrival: WebhookArrival, event: &WebhookEvent) -> String {
     let event = webhook(event);
-    match fate {
-        Fate::Arrives => format!("webhook {event} arrives"),
-        Fate::ArrivesBare => format!("webhook {event} arrives without metadata"),
-        Fate::Dropped => format!("webhook {event} does not arrive"),
-        Fate::Again => format!("webhook {event} arrives again"),
+    match arrival {
+        WebhookArrival::Arrives => format!("webhook {event} arrives"),
+        WebhookArrival::ArrivesBare => format!("webhook {event} arrives without metadata"),
+        WebhookArrival::Dropped => format!("webhook {event} does not arrive"),
+        WebhookArrival::Again => format!("webhook {event} arrives again"),
     }
 }
 

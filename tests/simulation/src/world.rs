@@ -14,7 +14,7 @@ use shared::domain::{ChallengeId, RunId, Time, Timing};
 use crate::Sabotage;
 use crate::choice::Choice;
 use crate::functions::Job;
-use crate::rules::{self, Ghost, Violation};
+use crate::rules::{self, HiddenFacts, Violation};
 use crate::store::{Key, Store};
 use crate::task::Task;
 use crate::upstream::Upstream;
@@ -42,7 +42,7 @@ pub(crate) struct World {
     /// The challenges of which each person knows, oldest first.
     pub(crate) told: BTreeMap<u8, Vec<ChallengeId>>,
     numbers: Numbers,
-    pub(crate) ghost: Ghost,
+    pub(crate) facts: HiddenFacts,
     pub(crate) tally: Tally,
     /// The history in words, if requested.
     pub(crate) words: Option<Vec<String>>,
@@ -71,7 +71,7 @@ impl World {
             upstream: Upstream::default(),
             told: BTreeMap::new(),
             numbers: Numbers::default(),
-            ghost: Ghost::default(),
+            facts: HiddenFacts::default(),
             tally: Tally::new(),
             words: None,
             violation: None,
@@ -105,14 +105,14 @@ impl World {
     /// Applies a choice; `false` if it had no subject.
     pub(crate) fn apply(&mut self, choice: Choice) -> bool {
         match choice {
-            Choice::Ask(person, deed) => self.ask(person, deed),
+            Choice::Ask(person, request) => self.ask(person, request),
             Choice::Step(at) => self.pick_task(at).is_some_and(|task| self.step(task, None)),
             Choice::Finish(at) => self.pick_task(at).is_some_and(|task| self.finish(task)),
             Choice::Fault(at, fault) => self.pick_task(at).is_some_and(|task| self.fault(task, fault)),
             Choice::Crash(at) => self.pick_task(at).is_some_and(|task| self.crash(task, "crashes")),
             Choice::Receive(at) => self.receive(at),
             Choice::Copy(at) => self.copy(at),
-            Choice::Webhook(at, fate) => self.webhook(at, fate),
+            Choice::Webhook(at, arrival) => self.webhook(at, arrival),
             Choice::Page(at, pass) => self.pass_page(at, pass),
             Choice::Source(at, ending) => self.end_source(at, ending),
             Choice::Consolidated(at, yields) => self.end_consolidated(at, yields),

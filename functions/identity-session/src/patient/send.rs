@@ -4,7 +4,7 @@ use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, midnight_after};
 use shared::domain::patient::{LinkConflict, PatientSlot};
 use shared::domain::{Demographics, PatientId, Time};
-use shared::edge::budget::{CountCall, HeedLimits, busy, heeded, uncount_unsent};
+use shared::edge::budget::{CountCall, HeedLimits, apply_limits, busy, uncount_unsent};
 use shared::edge::init::INTERACTIVE;
 use shared::metriport::{FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient};
 use shared::ports::{Clock, Pause};
@@ -57,7 +57,7 @@ async fn adopt_or_create(
         demographics,
     };
     let answer = io.create_patient(&new).await;
-    let created = heeded(io, Budget::PatientWrites, answer, io.now()).await?;
+    let created = apply_limits(io, Budget::PatientWrites, answer, io.now()).await?;
     Ok((ours(io, created, person)?.id, allowance))
 }
 
@@ -114,7 +114,7 @@ async fn update(
         demographics,
     };
     let answer = io.update_patient(&update).await;
-    let updated = heeded(io, Budget::PatientWrites, answer, io.now()).await?;
+    let updated = apply_limits(io, Budget::PatientWrites, answer, io.now()).await?;
     Ok(ours(io, updated, person)?.id)
 }
 

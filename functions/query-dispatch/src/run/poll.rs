@@ -2,34 +2,34 @@
 
 use shared::Error;
 use shared::domain::budget::{Share, midnight_after};
-use shared::domain::run::{Report, Run, RunEvent};
+use shared::domain::run::{QueryReport, Run, RunEvent};
 use shared::domain::{OwnerId, Time};
 use shared::edge::budget::{CountCall, uncount_unsent};
 use shared::metriport::ReadNetworkQuery;
 
-use super::{Settle, record_event};
-use crate::Outcome;
+use super::{SettleRun, write_run_event};
+use crate::DispatchOutcome;
 
 pub(super) async fn poll(
-    io: &(impl Settle + ReadNetworkQuery + CountCall),
+    io: &(impl SettleRun + ReadNetworkQuery + CountCall),
     owner: &OwnerId,
     run: &Run,
     now: Time,
-) -> Result<Outcome, Error> {
+) -> Result<DispatchOutcome, Error> {
     let Some(request) = &run.request else {
         // A webhook without a request id proved the start, so the run has no id to ask for.
         let until = now.plus(io.timing().poll_gap(run.polls + 1)).min(run.expires_at);
-        return record_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
+        return write_run_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     };
     if !io.count_call(Share::Status, now).await? {
         // The rest of the day's quota is for more urgent calls. Webhooks still arrive.
         let until = midnight_after(now).min(run.expires_at);
-        return record_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
+        return write_run_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     }
     let answer = io.read_network_query(request).await;
     let event = match uncount_unsent(io, answer, io.now()).await {
         Ok(query) => RunEvent::Polled {
-            report: Report::from(&query),
+            report: QueryReport::from(&query),
         },
         Err(error) => {
             tracing::warn!(run = %run.id, context = %error, "the network query's status could not be read");
@@ -42,5 +42,5 @@ pub(super) async fn poll(
             }
         }
     };
-    record_event(io, owner, run, None, &event, now).await
+    write_run_event(io, owner, run, None, &event, now).await
 }

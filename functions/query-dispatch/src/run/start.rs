@@ -4,9 +4,9 @@
 use shared::Error;
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::challenge::{ChallengeSlot, Held};
-use shared::domain::run::{Deferral, Outcome, Reason, Report, Run, RunEvent};
+use shared::domain::run::{Deferral, FailureReason, QueryReport, Run, RunEvent, SourceOutcome};
 use shared::domain::{OwnerId, Time, Timing};
-use shared::edge::budget::{CountCall, HeedLimits, StartInTurn, heeded};
+use shared::edge::budget::{CountCall, HeedLimits, StartInTurn, apply_limits};
 use shared::metriport::{
     Effect, IasStart, Mentions, Metadata, NetworkQuery, RequestedSources, SourceReport, StartNetworkQuery,
     UpstreamError, UpstreamErrorKind,
@@ -15,15 +15,15 @@ use shared::ports::Stage;
 use shared::store::{ReadChallenge, ReadIdentity, RejectIdentity, StoreError, reject_identity};
 use shared::webhook::RUN_MARK;
 
-use super::{Settle, record_event, write};
-use crate::{Outcome as Done, STALE};
+use super::{SettleRun, write, write_run_event};
+use crate::{DispatchOutcome, STALE};
 
 shared::ports! {
-    pub(super) trait Start = Settle + ReadChallenge + ReadIdentity + RejectIdentity + StartNetworkQuery + StartInTurn
-        + CountCall + HeedLimits + Stage;
+    pub(super) trait StartRun = SettleRun + ReadChallenge + ReadIdentity + RejectIdentity + StartNetworkQuery
+        + StartInTurn + CountCall + HeedLimits + Stage;
 }
 
-pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time) -> Result<Done, Error> {
+pub(super) async fn start(io: &impl StartRun, owner: &OwnerId, run: &Run, now: Time) -> Result<DispatchOutcome, Error> {
     let slot = io.challenge(owner).await?;
     let Some(held) = slot.session_for(run.id, now) else {
         return put_off(io, owner, run, &slot, &RunEvent::StartTooLate, now).await;
@@ -41,10 +41,10 @@ pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time
     let Some(claimed) = claimed? else { return Ok(STALE) };
     let answer = io.start_network_query(&call).await;
     let now = io.now();
-    let answer = heeded(io, Budget::QueryStarts, answer, now).await;
+    let answer = apply_limits(io, Budget::QueryStarts, answer, now).await;
     let event = event(answer, run, io.timing(), now);
     let rejected = RunEvent::StartRefused {
-        reason: Reason::IdentityRejected,
+        reason: FailureReason::IdentityRejected,
     };
     // Before the run's end, since no later step does this. A failure here must not keep the run from ending.
     if event == rejected
@@ -52,18 +52,18 @@ pub(super) async fn start(io: &impl Start, owner: &OwnerId, run: &Run, now: Time
     {
         tracing::error!(run = %run.id, context = %error, "the rejected identity could not be stored as rejected");
     }
-    record_event(io, owner, &claimed, Some(&slot), &event, now).await
+    write_run_event(io, owner, &claimed, Some(&slot), &event, now).await
 }
 
 /// Writes why the start is not made now.
 async fn put_off(
-    io: &impl Settle,
+    io: &impl SettleRun,
     owner: &OwnerId,
     run: &Run,
     slot: &ChallengeSlot,
     event: &RunEvent,
     now: Time,
-) -> Result<Done, Error> {
+) -> Result<DispatchOutcome, Error> {
     let written = unless_moved_on(io, owner, run, slot, event, now).await?;
     Ok(written.map_or(STALE, |_| "advanced"))
 }
@@ -71,7 +71,7 @@ async fn put_off(
 /// Writes a decision about a run that waits for its start, and returns the changed run. `None` if the run has changed:
 /// a duplicate message may have claimed the start, which the older decision would undo.
 async fn unless_moved_on(
-    io: &impl Settle,
+    io: &impl SettleRun,
     owner: &OwnerId,
     run: &Run,
     slot: &ChallengeSlot,
@@ -115,7 +115,7 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, timing: Timing,
                 return RunEvent::StartRefused { reason };
             }
             return RunEvent::Started {
-                report: Report::from(&query),
+                report: QueryReport::from(&query),
                 request: query.request,
             };
         }
@@ -141,29 +141,29 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, timing: Timing,
 
 /// Metriport may refuse a session or an identity by source instead of by call. If no source started and one names a
 /// reason, that reason counts. A source that is not listed may have started.
-fn refused_by_all(query: &NetworkQuery, run: &Run) -> Option<Reason> {
-    let failed = |source: &SourceReport| source.state.outcome() == Some(Outcome::Failed);
+fn refused_by_all(query: &NetworkQuery, run: &Run) -> Option<FailureReason> {
+    let failed = |source: &SourceReport| source.state.outcome() == Some(SourceOutcome::Failed);
     let has_failed = |kind| query.sources.get(&kind).is_some_and(failed);
     if !query.sources.values().all(failed) || !run.sources.kinds().all(has_failed) {
         return None;
     }
     let blames = |about: fn(&Mentions) -> bool| query.sources.values().any(|source| about(&source.mentions));
     if blames(|mentions| mentions.aal2) {
-        Some(Reason::Aal2SessionRejected)
+        Some(FailureReason::Aal2SessionRejected)
     } else if blames(|mentions| mentions.identity) {
-        Some(Reason::IdentityRejected)
+        Some(FailureReason::IdentityRejected)
     } else {
         None
     }
 }
 
 /// A new challenge is tried before a new proofing. If the identity is the cause, opening the challenge shows that.
-fn reason(error: &UpstreamError) -> Reason {
+fn reason(error: &UpstreamError) -> FailureReason {
     if error.mentions_aal2() {
-        Reason::Aal2SessionRejected
+        FailureReason::Aal2SessionRejected
     } else if error.rejects_identity() {
-        Reason::IdentityRejected
+        FailureReason::IdentityRejected
     } else {
-        Reason::UpstreamRefused
+        FailureReason::UpstreamRefused
     }
 }

@@ -4,15 +4,15 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use shared::metriport::{Settings, WebhookSettings};
 
-use super::client::{KeyInput, client, told};
-use super::{Kept, Place, StackSecrets};
+use super::client::{KeyInput, client, render_error};
+use super::{DeploymentArgs, Kept, StackSecrets};
 use crate::report::say;
 
 /// Options of `account store-api-key`.
 #[derive(Debug, Clone, Args)]
 pub struct StoreApiKeyArgs {
     #[command(flatten)]
-    place: Place,
+    deployment: DeploymentArgs,
     #[command(flatten)]
     key: KeyInput,
     /// Store it even if the stored key belongs to another account. Patients and identities stay with their account.
@@ -34,10 +34,10 @@ pub(super) enum Present {
 }
 
 pub(super) async fn store(args: &StoreApiKeyArgs) -> Result<(), String> {
-    let (place, key, secrets) = (&args.place, args.key.required()?, args.place.secrets()?);
-    let account = tried(place, &key).await?;
+    let (deployment, key, secrets) = (&args.deployment, args.key.required()?, args.deployment.secrets()?);
+    let account = tried(deployment, &key).await?;
     if !args.replace {
-        match compared(place, (&key, &account), &secrets).await? {
+        match compared(deployment, (&key, &account), &secrets).await? {
             Present::None => {}
             Present::Same => {
                 say("Metriport accepts the API key, and it is already stored: nothing to do.");
@@ -58,19 +58,23 @@ pub(super) const OTHER_ACCOUNT: &str = "the stored API key belongs to another ac
                                         there; `store-api-key --replace` stores the new key nevertheless";
 
 /// Checks a key with Metriport and compares it with the stored key.
-pub(super) async fn present(place: &Place, key: &SecretString, secrets: &StackSecrets) -> Result<Present, String> {
-    let account = tried(place, key).await?;
-    compared(place, (key, &account), secrets).await
+pub(super) async fn present(
+    deployment: &DeploymentArgs,
+    key: &SecretString,
+    secrets: &StackSecrets,
+) -> Result<Present, String> {
+    let account = tried(deployment, key).await?;
+    compared(deployment, (key, &account), secrets).await
 }
 
 /// The settings of the key's account, which show that Metriport accepts the key.
-async fn tried(place: &Place, key: &SecretString) -> Result<Settings, String> {
-    let account = client(&place.metriport.base_url, key.clone())?;
-    account.read_settings().await.map_err(|error| told(&error))
+async fn tried(deployment: &DeploymentArgs, key: &SecretString) -> Result<Settings, String> {
+    let account = client(&deployment.metriport.base_url, key.clone())?;
+    account.read_settings().await.map_err(|error| render_error(&error))
 }
 
 async fn compared(
-    place: &Place,
+    deployment: &DeploymentArgs,
     (key, account): (&SecretString, &Settings),
     secrets: &StackSecrets,
 ) -> Result<Present, String> {
@@ -81,13 +85,13 @@ async fn compared(
     if stored.expose_secret() == key.expose_secret() {
         return Ok(Present::Same);
     }
-    let Ok(before) = client(&place.metriport.base_url, stored) else {
+    let Ok(before) = client(&deployment.metriport.base_url, stored) else {
         return Ok(Present::None);
     };
     match before.read_settings().await {
         Ok(before) if before.is_of_same_account(account) => Ok(Present::SameAccount),
         Ok(_) => Ok(Present::OtherAccount),
         Err(error) if error.refuses_key() => Ok(Present::None),
-        Err(error) => Err(told(&error)),
+        Err(error) => Err(render_error(&error)),
     }
 }

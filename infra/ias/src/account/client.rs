@@ -97,7 +97,7 @@ pub fn client(base_url: &Url, api_key: SecretString) -> Result<Client, String> {
 }
 
 /// Describes a failed call, with a hint at the likely cause.
-pub(super) fn told(error: &UpstreamError) -> String {
+pub(super) fn render_error(error: &UpstreamError) -> String {
     match error.kind() {
         UpstreamErrorKind::Auth => {
             format!("{error}: Metriport does not accept this API key (is it a key for METRIPORT_BASE_URL?)")

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use shared::metriport::{Client, Facility, FacilityAddress, ManageFacilities, NewFacility, Npi, UpstreamErrorKind};
 
 use super::Metriport;
-use super::client::{KeyInput, client, told};
+use super::client::{KeyInput, client, render_error};
 use crate::report::{say, say_line};
 
 /// Options of `account facility`.
@@ -69,7 +69,7 @@ fn connect(args: &ListArgs) -> Result<Client, String> {
 }
 
 async fn list(account: &Client) -> Result<(), String> {
-    let facilities = account.list_facilities().await.map_err(|error| told(&error))?;
+    let facilities = account.list_facilities().await.map_err(|error| render_error(&error))?;
     if facilities.is_empty() {
         say("The account has no facility: `ias account facility create` creates one.");
     }
@@ -78,7 +78,7 @@ async fn list(account: &Client) -> Result<(), String> {
 }
 
 async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
-    let present = account.list_facilities().await.map_err(|error| told(&error))?;
+    let present = account.list_facilities().await.map_err(|error| render_error(&error))?;
     if let Some(facility) = named(&present, &args.name)? {
         if facility.npi.as_deref() != Some(args.npi.as_str()) {
             return Err(format!(
@@ -106,9 +106,12 @@ async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
         .await
         .map_err(|error| match error.kind() {
             UpstreamErrorKind::BadRequest => {
-                format!("{}: is the address real, with its own state and zip?", told(&error))
+                format!(
+                    "{}: is the address real, with its own state and zip?",
+                    render_error(&error)
+                )
             }
-            _ => told(&error),
+            _ => render_error(&error),
         })?;
     say_line(&format!("Created a facility: {}", line(&made)));
     Ok(())

@@ -70,7 +70,7 @@ pub enum AccountCommand {
 
 /// The deployment.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Place {
+pub(crate) struct DeploymentArgs {
     /// Name of the stack.
     #[arg(long, env = "STACK_NAME", default_value = "ias", value_name = "NAME")]
     pub(crate) stack: String,
@@ -86,7 +86,7 @@ pub(crate) struct Metriport {
     pub(crate) base_url: Url,
 }
 
-impl Place {
+impl DeploymentArgs {
     fn secrets(&self) -> Result<StackSecrets, String> {
         StackSecrets::of(&Env::of_process(), &self.stack)
     }

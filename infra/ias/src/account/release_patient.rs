@@ -13,15 +13,15 @@ use shared::domain::{OwnerId, PatientId, Time};
 use shared::metriport::Client;
 use shared::store::{AcceptRun, Condition, Correlate, ReadPatient, ReleasePatient, StoreError, Table};
 
-use super::client::told;
-use super::{Place, table};
+use super::client::render_error;
+use super::{DeploymentArgs, table};
 use crate::report::{say, say_line};
 
 /// Options of `account release-patient`.
 #[derive(Debug, Clone, Args)]
 pub struct ReleasePatientArgs {
     #[command(flatten)]
-    place: Place,
+    deployment: DeploymentArgs,
     /// Metriport's id of the patient.
     #[arg(long, value_name = "ID", value_parser = patient)]
     patient: PatientId,
@@ -45,9 +45,9 @@ struct Linked {
 
 pub(super) async fn release_patient(args: &ReleasePatientArgs) -> Result<(), String> {
     let env = Env::of_process();
-    let table = table::find(&env, &args.place.stack, args.table.as_deref()).await?;
+    let table = table::find(&env, &args.deployment.stack, args.table.as_deref()).await?;
     let linked = read(&table, &args.patient).await?;
-    let account = args.place.client(&args.place.secrets()?).await?;
+    let account = args.deployment.client(&args.deployment.secrets()?).await?;
     check_upstream(&account, &args.patient, &linked.slot).await?;
     let now = clock::now();
     if let Some(until) = linked.open_until.filter(|until| now < *until) {
@@ -66,7 +66,7 @@ pub(super) async fn release_patient(args: &ReleasePatientArgs) -> Result<(), Str
         .await;
     released.map_err(|error| reason(&error))?;
     let by = env.optional("AWS_ACCESS_KEY_ID").unwrap_or("unknown");
-    let stack = &args.place.stack;
+    let stack = &args.deployment.stack;
     say_line(&format!(
         "released patient={patient} owner={owner} stack={stack} at={now} access_key={by}"
     ));
@@ -92,7 +92,7 @@ async fn check_upstream(account: &Client, patient: &PatientId, slot: &PatientSlo
     };
     let known = match account.get_patient(patient).await {
         Err(error) if error.kind().is_absence() => return Ok(()),
-        known => known.map_err(|error| told(&error))?,
+        known => known.map_err(|error| render_error(&error))?,
     };
     match known.verify(&link.external_id) {
         Err(_another) => Ok(()),

@@ -9,10 +9,10 @@ use shared::metriport::{Client, WebhookSettings as _};
 use url::Url;
 
 use super::api_key::{self, OTHER_ACCOUNT, Present};
-use super::client::{KeyInput, told};
+use super::client::{KeyInput, render_error};
 use super::segment::shown;
 use super::webhook::{confirm, failed, stored};
-use super::{Kept, Place, StackSecrets};
+use super::{DeploymentArgs, Kept, StackSecrets};
 use crate::report::say;
 
 /// Most attempts to set the URL again after it was cleared.
@@ -36,7 +36,7 @@ enum RotateCommand {
 #[derive(Debug, Clone, Args)]
 struct WebhookKeyArgs {
     #[command(flatten)]
-    place: Place,
+    deployment: DeploymentArgs,
     /// How long the previous key still counts, for deliveries that are already on their way.
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=10_080))]
     window_mins: u64,
@@ -48,7 +48,7 @@ struct WebhookKeyArgs {
 #[derive(Debug, Clone, Args)]
 struct ApiKeyArgs {
     #[command(flatten)]
-    place: Place,
+    deployment: DeploymentArgs,
     #[command(flatten)]
     key: KeyInput,
 }
@@ -70,9 +70,9 @@ pub(super) async fn rotate(args: &RotateArgs) -> Result<(), String> {
 }
 
 async fn webhook_key(args: &WebhookKeyArgs) -> Result<(), String> {
-    let secrets = args.place.secrets()?;
-    let account = args.place.client(&secrets).await?;
-    let settings = account.read_settings().await.map_err(|error| told(&error))?;
+    let secrets = args.deployment.secrets()?;
+    let account = args.deployment.client(&secrets).await?;
+    let settings = account.read_settings().await.map_err(|error| render_error(&error))?;
     let url = settings.webhook_url.and_then(|url| Url::parse(&url).ok());
     let url = url.ok_or("no webhook is registered: run `ias account register-webhook`")?;
     if args.clear_and_set {
@@ -113,7 +113,7 @@ pub async fn rotate_webhook_key(
     window: Duration,
     now: Time,
 ) -> Result<Rotated, String> {
-    let settings = account.read_settings().await.map_err(|error| told(&error))?;
+    let settings = account.read_settings().await.map_err(|error| render_error(&error))?;
     let key = settings
         .webhook_key
         .ok_or("Metriport has no webhook key for this account")?;
@@ -133,12 +133,15 @@ pub async fn rotate_webhook_key(
 /// # Errors
 /// Fails if Metriport does not clear the URL, or refuses every attempt to set it.
 pub async fn clear_and_set(account: &Client, url: &Url) -> Result<(), String> {
-    account.clear_webhook_url().await.map_err(|error| told(&error))?;
+    account
+        .clear_webhook_url()
+        .await
+        .map_err(|error| render_error(&error))?;
     let mut last = String::new();
     for _ in 0..SETS_MAX {
         match account.set_webhook_url(url).await {
             Ok(_) => return Ok(()),
-            Err(error) => last = told(&error),
+            Err(error) => last = render_error(&error),
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -149,8 +152,8 @@ pub async fn clear_and_set(account: &Client, url: &Url) -> Result<(), String> {
 }
 
 async fn another_api_key(args: &ApiKeyArgs) -> Result<(), String> {
-    let (place, key, secrets) = (&args.place, args.key.required()?, args.place.secrets()?);
-    match api_key::present(place, &key, &secrets).await? {
+    let (deployment, key, secrets) = (&args.deployment, args.key.required()?, args.deployment.secrets()?);
+    match api_key::present(deployment, &key, &secrets).await? {
         Present::Same => {
             say("This API key is already stored: nothing to do.");
             return Ok(());

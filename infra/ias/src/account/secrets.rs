@@ -65,7 +65,7 @@ impl StackSecrets {
     /// Reads a secret as the functions do.
     pub(crate) async fn read(&self, kept: Kept) -> Result<SecretString, String> {
         let read = self.text(kept).await?;
-        read.map_err(|error| told(kept, &error))
+        read.map_err(|error| render_secret_error(kept, &error))
     }
 
     /// Reads a secret that may still be empty.
@@ -73,7 +73,7 @@ impl StackSecrets {
         match self.text(kept).await? {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.is_nothing() => Ok(None),
-            Err(error) => Err(told(kept, &error)),
+            Err(error) => Err(render_secret_error(kept, &error)),
         }
     }
 
@@ -131,7 +131,7 @@ fn tag<'e>(entry: &'e SecretListEntry, key: &str) -> Option<&'e str> {
     entry.tags().iter().find(|tag| tag.key() == Some(key))?.value()
 }
 
-fn told(kept: Kept, error: &SecretError) -> String {
+fn render_secret_error(kept: Kept, error: &SecretError) -> String {
     format!("the secret {} {}", kept.logical_id(), error.problem)
 }
 

@@ -14,18 +14,18 @@ use shared::owner::OwnerKey;
 use shared::webhook::{PreviousKey, SIGNATURE_HEADER, WebhookKeys, sign};
 use url::Url;
 
-use super::client::{client, told};
+use super::client::{client, render_error};
 use super::finding::{Finding, Mark};
 use super::segment::{Segment, shown};
 use super::webhook::stored;
-use super::{Kept, Place, StackSecrets, concurrency, issuer, routes};
+use super::{DeploymentArgs, Kept, StackSecrets, concurrency, issuer, routes};
 use crate::report::say_line;
 
 /// Options of `account status`.
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
     #[command(flatten)]
-    place: Place,
+    deployment: DeploymentArgs,
     /// Base URL of the API. Without it, the base of the registered webhook URL.
     #[arg(long, env = "API", value_name = "URL")]
     api: Option<Url>,
@@ -52,7 +52,7 @@ pub(super) async fn status(args: &StatusArgs) -> Result<(), String> {
 }
 
 async fn look(args: &StatusArgs) -> Result<Vec<Finding>, String> {
-    let secrets = args.place.secrets()?;
+    let secrets = args.deployment.secrets()?;
     let (api_key, keys) = (secrets.read(Kept::ApiKey).await, stored(&secrets).await);
     let mut findings = vec![
         Finding::of(
@@ -129,9 +129,9 @@ async fn registration(
     keys: Option<&WebhookKeys>,
     findings: &mut Vec<Finding>,
 ) -> Option<Url> {
-    let account = client(&args.place.metriport.base_url, api_key.clone());
+    let account = client(&args.deployment.metriport.base_url, api_key.clone());
     let settings = match &account {
-        Ok(account) => account.read_settings().await.map_err(|error| told(&error)),
+        Ok(account) => account.read_settings().await.map_err(|error| render_error(&error)),
         Err(error) => Err(error.clone()),
     };
     findings.push(Finding::of(
@@ -189,7 +189,7 @@ fn same_key(settings: &Settings, keys: Option<&WebhookKeys>) -> Result<String, S
 }
 
 async fn deliveries(account: &Client) -> Result<String, String> {
-    let status = account.webhook_status().await.map_err(|error| told(&error))?;
+    let status = account.webhook_status().await.map_err(|error| render_error(&error))?;
     let status = status.ok_or("Metriport has no webhook settings")?;
     let counts = format!("{} in progress, {} failed", status.processing, status.failed);
     match status.enabled {

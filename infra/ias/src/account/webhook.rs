@@ -13,9 +13,9 @@ use shared::metriport::{Client, WebhookReplay, WebhookSettings, WebhookStatus, w
 use shared::webhook::WebhookKeys;
 use url::Url;
 
-use super::client::told;
+use super::client::render_error;
 use super::segment::{shown, with_segment};
-use super::{Kept, Place, StackSecrets};
+use super::{DeploymentArgs, Kept, StackSecrets};
 use crate::report::{say, say_line};
 
 /// Metriport waits two seconds for the answer to a ping; after this time the result is known.
@@ -28,7 +28,7 @@ const PAUSES_SECS: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
 #[derive(Debug, Clone, Args)]
 pub struct RegisterWebhookArgs {
     #[command(flatten)]
-    place: Place,
+    deployment: DeploymentArgs,
     /// URL for webhooks: https://YOUR-DOMAIN/v1/webhooks/metriport. If the stack has a secret segment, set it in the
     /// variable WEBHOOK_SEGMENT.
     #[arg(long, value_name = "URL")]
@@ -51,11 +51,11 @@ enum Plan {
 
 pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), String> {
     let given = with_segment(&args.url)?;
-    let url = checked(&given, &args.place.metriport.base_url)?;
+    let url = checked(&given, &args.deployment.metriport.base_url)?;
     let shown_url = shown(url.as_str());
-    let secrets = args.place.secrets()?;
-    let account = args.place.client(&secrets).await?;
-    let settings = account.read_settings().await.map_err(|error| told(&error))?;
+    let secrets = args.deployment.secrets()?;
+    let account = args.deployment.client(&secrets).await?;
+    let settings = account.read_settings().await.map_err(|error| render_error(&error))?;
     let plan = plan(settings.webhook_url.as_deref(), &url, args.replace)?;
     let known = settings.webhook_key.filter(|_| plan == Plan::Confirm);
     let key = match known {
@@ -111,7 +111,10 @@ fn plan(present: Option<&str>, wanted: &Url, replace: bool) -> Result<Plan, Stri
 }
 
 async fn register(account: &Client, url: &Url) -> Result<SecretString, String> {
-    let settings = account.set_webhook_url(url).await.map_err(|error| told(&error))?;
+    let settings = account
+        .set_webhook_url(url)
+        .await
+        .map_err(|error| render_error(&error))?;
     settings
         .webhook_key
         .ok_or_else(|| "Metriport returned no webhook key".to_owned())
@@ -138,9 +141,12 @@ pub(super) async fn stored(secrets: &StackSecrets) -> Result<WebhookKeys, String
 pub(super) async fn confirm(account: &Client, url: &Url) -> Result<WebhookStatus, String> {
     for pause in PAUSES_SECS {
         tokio::time::sleep(Duration::from_secs(pause)).await;
-        account.set_webhook_url(url).await.map_err(|error| told(&error))?;
+        account
+            .set_webhook_url(url)
+            .await
+            .map_err(|error| render_error(&error))?;
         tokio::time::sleep(PING_SHOWS).await;
-        let status = account.webhook_status().await.map_err(|error| told(&error))?;
+        let status = account.webhook_status().await.map_err(|error| render_error(&error))?;
         if let Some(status) = status.filter(|status| status.enabled == Some(true)) {
             return Ok(status);
         }

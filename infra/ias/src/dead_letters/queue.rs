@@ -7,44 +7,44 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName};
 use shared::domain::Time;
-use shared::message::dead_letter::{ATTRIBUTE, Died};
-use shared::queue::Source;
+use shared::message::dead_letter::{ATTRIBUTE, DeadLetterCause};
+use shared::queue::SourceQueue;
 
 use super::Which;
 
-/// Longest time that a dead letter stays hidden if the command ends before it gives the letter back.
+/// Longest time that a dead letter stays hidden if the command ends before it returns the dead letter.
 const HIDDEN_SECS: i32 = 120;
 /// Most messages in one call.
 const BATCH_MAX: i32 = 10;
 /// A long poll asks all of SQS's servers, a short poll only some of them.
 const WAIT_SECS: i32 = 1;
 /// Most dead letters that one pass reads. It must receive them all before the first one is visible again.
-const LETTERS_MAX: usize = 10_000;
+const DEAD_LETTERS_MAX: usize = 10_000;
 
 /// A dead letter, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct ListedDeadLetter {
     /// SQS's id of the dead letter.
     pub id: String,
     /// Why the message died.
-    pub died: Died,
+    pub cause: DeadLetterCause,
     /// When the dead letter was sent. If its consumer gave the message up, this is when it died. If SQS moved the
     /// message, this is when the message itself was sent.
     pub since: Time,
 }
 
-impl Letter {
+impl ListedDeadLetter {
     /// Creates a dead letter.
     #[must_use]
-    pub fn new(id: &str, died: Died, since: Time) -> Self {
+    pub fn new(id: &str, cause: DeadLetterCause, since: Time) -> Self {
         let id = id.to_owned();
-        Self { id, died, since }
+        Self { id, cause, since }
     }
 
     /// SQS's id of the message that died. SQS keeps the id when it moves a message.
     #[must_use]
     pub fn origin(&self) -> &str {
-        self.died.message_id().unwrap_or(&self.id)
+        self.cause.message_id().unwrap_or(&self.id)
     }
 
     fn read(message: &Message) -> Option<Self> {
@@ -52,12 +52,12 @@ impl Letter {
             .message_attributes()
             .and_then(|attributes| attributes.get(ATTRIBUTE));
         // An attribute without text is not ours, and must not count as missing.
-        let died = Died::read(said.map(|said| said.string_value().unwrap_or_default()));
+        let cause = DeadLetterCause::read(said.map(|said| said.string_value().unwrap_or_default()));
         let sent = message
             .attributes()
             .and_then(|system| system.get(&MessageSystemAttributeName::SentTimestamp));
         let since = sent.and_then(|at| at.parse().ok()).unwrap_or_default();
-        Some(Self::new(message.message_id()?, died, Time::from_millis(since)))
+        Some(Self::new(message.message_id()?, cause, Time::from_millis(since)))
     }
 }
 
@@ -65,7 +65,7 @@ impl Letter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// The dead letters.
-    pub letters: Vec<Letter>,
+    pub dead_letters: Vec<ListedDeadLetter>,
     /// Whether the queue has more than the pass read.
     pub more: bool,
 }
@@ -82,37 +82,37 @@ pub struct Redriven {
 }
 
 /// Whether a dead letter stays in its queue.
-enum Fate {
+enum VisitOutcome {
     Stays,
     Gone,
 }
 
 /// A dead-letter queue and its source queue.
-pub struct LetterQueue {
+pub struct RedriveQueues {
     client: Client,
-    source: Source,
-    letters: String,
-    alive: String,
+    source: SourceQueue,
+    dead_letter_url: String,
+    source_url: String,
 }
 
-impl LetterQueue {
+impl RedriveQueues {
     /// Finds both queues by the names that CloudFormation gives them: stack, logical id and, in AWS, a random suffix.
     ///
     /// # Errors
     /// Fails if SQS does not answer, or if a name does not match exactly one queue.
-    pub async fn find(client: &Client, stack: &str, source: Source) -> Result<Self, String> {
-        let (letters, alive) = logical_ids(source);
+    pub async fn find(client: &Client, stack: &str, source: SourceQueue) -> Result<Self, String> {
+        let (dead_letter_id, source_id) = logical_ids(source);
         Ok(Self {
             client: client.clone(),
             source,
-            letters: url(client, &format!("{stack}-{letters}")).await?,
-            alive: url(client, &format!("{stack}-{alive}")).await?,
+            dead_letter_url: url(client, &format!("{stack}-{dead_letter_id}")).await?,
+            source_url: url(client, &format!("{stack}-{source_id}")).await?,
         })
     }
 
     /// The source queue.
     #[must_use]
-    pub const fn source(&self) -> Source {
+    pub const fn source(&self) -> SourceQueue {
         self.source
     }
 
@@ -121,14 +121,14 @@ impl LetterQueue {
     /// # Errors
     /// Fails if SQS does not answer.
     pub async fn list(&self) -> Result<Seen, String> {
-        let mut letters = Vec::new();
+        let mut dead_letters = Vec::new();
         let more = self
-            .visit(async |letter, _| {
-                letters.push(letter);
-                Ok(Fate::Stays)
+            .visit(async |dead_letter, _| {
+                dead_letters.push(dead_letter);
+                Ok(VisitOutcome::Stays)
             })
             .await?;
-        Ok(Seen { letters, more })
+        Ok(Seen { dead_letters, more })
     }
 
     /// Sends the selected dead letters back. A message that dies again at once is left for the next redrive.
@@ -137,26 +137,29 @@ impl LetterQueue {
     /// Fails if SQS does not answer; messages that were sent back before the failure stay sent.
     pub async fn redrive(&self, which: &Which, dry_run: bool) -> Result<Redriven, String> {
         let (mut redriven, mut sent) = (Redriven::default(), BTreeSet::new());
-        let looking = self.visit(async |letter, message| {
-            if !which.means(&letter) || sent.contains(letter.origin()) {
+        let looking = self.visit(async |dead_letter, message| {
+            if !which.means(&dead_letter) || sent.contains(dead_letter.origin()) {
                 redriven.left += 1;
-                return Ok(Fate::Stays);
+                return Ok(VisitOutcome::Stays);
             }
             redriven.sent_back += 1;
             if dry_run {
-                return Ok(Fate::Stays);
+                return Ok(VisitOutcome::Stays);
             }
             // Sent before it is deleted, so that a crash in between sends it twice instead of losing it.
             sent.insert(self.send_back(message).await?);
             self.delete(message).await?;
-            Ok(Fate::Gone)
+            Ok(VisitOutcome::Gone)
         });
         let more = looking.await?;
         Ok(Redriven { more, ..redriven })
     }
 
     /// Receives every dead letter once and gives back those that stay. Returns whether the queue has more.
-    async fn visit(&self, mut look: impl AsyncFnMut(Letter, &Message) -> Result<Fate, String>) -> Result<bool, String> {
+    async fn visit(
+        &self,
+        mut look: impl AsyncFnMut(ListedDeadLetter, &Message) -> Result<VisitOutcome, String>,
+    ) -> Result<bool, String> {
         let mut held = BTreeMap::new();
         let looked = self.look_at_each(&mut held, &mut look).await;
         let given_back = self.give_back(held.into_values().collect()).await;
@@ -168,37 +171,38 @@ impl LetterQueue {
     async fn look_at_each(
         &self,
         held: &mut BTreeMap<String, String>,
-        look: &mut impl AsyncFnMut(Letter, &Message) -> Result<Fate, String>,
+        look: &mut impl AsyncFnMut(ListedDeadLetter, &Message) -> Result<VisitOutcome, String>,
     ) -> Result<bool, String> {
         let mut looked_at = BTreeSet::new();
         loop {
             let mut is_new = false;
             for message in self.receive().await? {
-                let (Some(letter), Some(receipt)) = (Letter::read(&message), message.receipt_handle()) else {
+                let (Some(dead_letter), Some(receipt)) = (ListedDeadLetter::read(&message), message.receipt_handle())
+                else {
                     continue;
                 };
-                let id = letter.id.clone();
-                // Inserted before the call, so that the letter is given back even if the call fails.
+                let id = dead_letter.id.clone();
+                // Inserted before the call, so that the dead letter is given back even if the call fails.
                 held.insert(id.clone(), receipt.to_owned());
                 if looked_at.insert(id.clone()) {
                     is_new = true;
-                    if matches!(look(letter, &message).await?, Fate::Gone) {
+                    if matches!(look(dead_letter, &message).await?, VisitOutcome::Gone) {
                         held.remove(&id);
                     }
                 }
             }
-            // Nothing was received, or only letters that became visible again.
+            // Nothing was received, or only dead letters that became visible again.
             if !is_new {
                 return Ok(false);
             }
-            if looked_at.len() >= LETTERS_MAX {
+            if looked_at.len() >= DEAD_LETTERS_MAX {
                 return Ok(true);
             }
         }
     }
 
     async fn receive(&self) -> Result<Vec<Message>, String> {
-        let call = self.client.receive_message().queue_url(&self.letters);
+        let call = self.client.receive_message().queue_url(&self.dead_letter_url);
         let received = call
             .max_number_of_messages(BATCH_MAX)
             .visibility_timeout(HIDDEN_SECS)
@@ -214,14 +218,14 @@ impl LetterQueue {
     }
 
     async fn send_back(&self, message: &Message) -> Result<String, String> {
-        let call = self.client.send_message().queue_url(&self.alive);
+        let call = self.client.send_message().queue_url(&self.source_url);
         let sent = call.message_body(message.body().unwrap_or_default()).send().await;
         let sent = sent.map_err(|error| failed("sending back", &error))?;
         Ok(sent.message_id.unwrap_or_default())
     }
 
     async fn delete(&self, message: &Message) -> Result<(), String> {
-        let call = self.client.delete_message().queue_url(&self.letters);
+        let call = self.client.delete_message().queue_url(&self.dead_letter_url);
         let deleted = call.set_receipt_handle(message.receipt_handle.clone()).send().await;
         deleted
             .map(drop)
@@ -238,7 +242,10 @@ impl LetterQueue {
             entries.push(entry.build().map_err(|error| error.to_string())?);
         }
         for batch in entries.chunks(usize::try_from(BATCH_MAX).unwrap_or(1)) {
-            let call = self.client.change_message_visibility_batch().queue_url(&self.letters);
+            let call = self
+                .client
+                .change_message_visibility_batch()
+                .queue_url(&self.dead_letter_url);
             let given_back = call.set_entries(Some(batch.to_vec())).send().await;
             given_back.map_err(|error| failed("releasing the checked messages", &error))?;
         }
@@ -247,11 +254,11 @@ impl LetterQueue {
 }
 
 /// Logical ids of the dead-letter queue and its source queue in the template.
-const fn logical_ids(source: Source) -> (&'static str, &'static str) {
+const fn logical_ids(source: SourceQueue) -> (&'static str, &'static str) {
     match source {
-        Source::WebhookEvents => ("WebhookEventsDeadLetters", "WebhookEventsQueue"),
-        Source::RunAdvance => ("RunAdvanceDeadLetters", "RunAdvanceQueue"),
-        Source::RecordFetch => ("RecordFetchDeadLetters", "RecordFetchQueue"),
+        SourceQueue::WebhookEvents => ("WebhookEventsDeadLetters", "WebhookEventsQueue"),
+        SourceQueue::RunAdvance => ("RunAdvanceDeadLetters", "RunAdvanceQueue"),
+        SourceQueue::RecordFetch => ("RecordFetchDeadLetters", "RecordFetchQueue"),
     }
 }
 

@@ -58,7 +58,7 @@ impl RecordFile {
         }
     }
 
-    pub(crate) fn kept(&self) -> Option<&Path> {
+    pub(crate) fn kept_path(&self) -> Option<&Path> {
         match self {
             Self::Kept(path) => Some(path),
             Self::Temporary(_) => None,
@@ -240,11 +240,11 @@ impl Puller {
 }
 
 fn sources(run: &Reply) -> String {
-    let word = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let words = run
         .list("/sources")
         .iter()
-        .map(|source| format!("{} {}", word(source, "type"), word(source, "status")));
+        .map(|source| format!("{} {}", text(source, "type"), text(source, "status")));
     words.collect::<Vec<_>>().join(", ")
 }
 

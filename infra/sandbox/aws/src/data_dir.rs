@@ -33,7 +33,7 @@ impl DataDir {
     }
 
     /// The path of a kept file; `None` in a temporary directory.
-    pub(crate) fn kept(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn kept_path(&self, name: &str) -> Option<PathBuf> {
         match self {
             DataDir::Kept { path, .. } => Some(path.join(name)),
             DataDir::Temporary(_) => None,

@@ -9,7 +9,7 @@ use sandbox_host::Runner;
 use shared::config::Env;
 
 /// Every function, by the name of its binary.
-pub const NAMES: [&str; 9] = [
+pub const FUNCTION_NAMES: [&str; 9] = [
     "identity-session",
     "webhook-intake",
     "webhook-process",

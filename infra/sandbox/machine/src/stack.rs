@@ -38,7 +38,7 @@ const UNLIMITED: u32 = 1_000_000;
 /// Metriport's limits, as the operator of this deployment sets them: those of the stand-in.
 #[must_use]
 pub fn limits(stand_in: &StandInOptions) -> String {
-    let kept = |limit: u32| if stand_in.rate_limits { limit } else { UNLIMITED };
+    let effective_limit = |limit: u32| if stand_in.rate_limits { limit } else { UNLIMITED };
     let PerMinute {
         patient,
         identity,
@@ -51,7 +51,9 @@ pub fn limits(stand_in: &StandInOptions) -> String {
         ("query", query),
         ("consolidated", consolidated),
     ];
-    named.map(|(name, limit)| format!("{name}={}", kept(limit))).join(",")
+    named
+        .map(|(name, limit)| format!("{name}={}", effective_limit(limit)))
+        .join(",")
 }
 
 pub(crate) struct Secrets {

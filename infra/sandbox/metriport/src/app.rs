@@ -86,12 +86,12 @@ impl App {
         });
     }
 
-    pub(crate) fn record(&self, log: DeliveryLog) {
+    pub(crate) fn add_delivery_log(&self, log: DeliveryLog) {
         if let Some(journal) = &self.journal {
             let (at, log) = (clock::now().millis(), log.clone());
             journal.write(&Entry::Delivered { at, log });
         }
-        self.act(|world, _| world.webhooks.record(log));
+        self.act(|world, _| world.webhooks.add_delivery_log(log));
     }
 
     pub(crate) fn calls(&self) -> MutexGuard<'_, CallLog> {

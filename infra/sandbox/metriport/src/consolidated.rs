@@ -95,7 +95,7 @@ impl World {
         self.patient(patient_id)?;
         let mut of_patient = self.consolidated.iter().filter(|query| query.patient_id == patient_id);
         let queries: Vec<Value> = of_patient.clone().map(ConsolidatedQuery::view).collect();
-        let last = of_patient.next_back().map(|query| query.status.word());
+        let last = of_patient.next_back().map(|query| query.status.as_str());
         let queries = if queries.is_empty() {
             Value::Null
         } else {
@@ -186,7 +186,7 @@ impl World {
         } else {
             Status::Failed
         };
-        let mut part = json!({ "patientId": patient_id, "status": status.word(), "filters": ask.webhook_filters() });
+        let mut part = json!({ "patientId": patient_id, "status": status.as_str(), "filters": ask.webhook_filters() });
         let patient = self.patients.get(patient_id);
         crate::message::put_external_id(&mut part, patient.and_then(|patient| patient.external_id.as_deref()));
         if let Some(fields) = part.as_object_mut() {
@@ -237,14 +237,14 @@ impl ConsolidatedQuery {
     fn view(&self) -> Value {
         let mut view = self.ask.view();
         view.insert("requestId".to_owned(), json!(self.id));
-        view.insert("status".to_owned(), json!(self.status.word()));
+        view.insert("status".to_owned(), json!(self.status.as_str()));
         view.insert("startedAt".to_owned(), json!(self.started_at));
         Value::Object(view)
     }
 }
 
 impl Status {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Processing => "processing",
             Self::Completed => "completed",

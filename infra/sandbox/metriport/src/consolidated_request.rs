@@ -41,7 +41,7 @@ impl Conversion {
         }
     }
 
-    const fn word(self) -> &'static str {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Pdf => "pdf",
@@ -94,7 +94,7 @@ impl Ask {
 
     pub(crate) fn view(&self) -> Map<String, Value> {
         let mut view = Map::new();
-        view.insert("conversionType".to_owned(), json!(self.conversion.word()));
+        view.insert("conversionType".to_owned(), json!(self.conversion.as_str()));
         view.insert("resources".to_owned(), json!(self.resources));
         self.put_dates(&mut view);
         view
@@ -122,7 +122,7 @@ impl Ask {
             "resources": self.resources.join(", "),
             "dateFrom": text(self.date_from),
             "dateTo": text(self.date_to),
-            "conversionType": self.conversion.word(),
+            "conversionType": self.conversion.as_str(),
         })
     }
 

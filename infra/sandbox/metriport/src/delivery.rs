@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::interception::Delivery;
-use crate::interceptor::Fate;
+use crate::interceptor::DeliveryDecision;
 use crate::webhooks::{DeliveryLog, Outgoing, Prepared};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,18 +64,18 @@ pub(crate) async fn send(app: Arc<App>, outgoing: Outgoing) {
 
 /// Delivers according to the fault plan, or every message without one.
 async fn deliver_logged(app: &App, message_id: &str, replayed: bool) {
-    match fate(app, message_id, replayed) {
-        Fate::Deliver => deliver_once(app, message_id, replayed).await,
-        Fate::Drop => lose(app, message_id, replayed),
-        Fate::Double => {
+    match decide_delivery(app, message_id, replayed) {
+        DeliveryDecision::Deliver => deliver_once(app, message_id, replayed).await,
+        DeliveryDecision::Drop => lose(app, message_id, replayed),
+        DeliveryDecision::Double => {
             deliver_once(app, message_id, replayed).await;
             deliver_once(app, message_id, replayed).await;
         }
-        Fate::DelayMs(ms) => {
+        DeliveryDecision::DelayMs(ms) => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             deliver_once(app, message_id, replayed).await;
         }
-        Fate::DropAnswer => {
+        DeliveryDecision::DropAnswer => {
             let sent = app.act(|world, _| world.webhooks.prepare(message_id, !replayed));
             if let Some(prepared) = sent {
                 post(app, &prepared, ANSWER_TIMEOUT).await;
@@ -85,13 +85,13 @@ async fn deliver_logged(app: &App, message_id: &str, replayed: bool) {
     }
 }
 
-fn fate(app: &App, message_id: &str, replayed: bool) -> Fate {
+fn decide_delivery(app: &App, message_id: &str, replayed: bool) -> DeliveryDecision {
     if !app.interception.plans_deliveries() {
-        return Fate::Deliver;
+        return DeliveryDecision::Deliver;
     }
     let prepared = app.act(|world, _| world.webhooks.prepare(message_id, !replayed));
-    prepared.map_or(Fate::Deliver, |prepared| {
-        app.interception.fate(&Delivery {
+    prepared.map_or(DeliveryDecision::Deliver, |prepared| {
+        app.interception.decide_delivery(&Delivery {
             event_type: &prepared.event_type,
             message_id,
             request_id: prepared.request_id.as_deref().unwrap_or_default(),
@@ -104,7 +104,7 @@ fn fate(app: &App, message_id: &str, replayed: bool) -> Fate {
 fn lose(app: &App, message_id: &str, replayed: bool) {
     app.act(|world, _| {
         if let Some(prepared) = world.webhooks.prepare(message_id, !replayed) {
-            world.webhooks.record(log_of(&prepared, None, replayed));
+            world.webhooks.add_delivery_log(log_of(&prepared, None, replayed));
         }
     });
 }
@@ -135,7 +135,7 @@ pub(crate) async fn deliver(
     let status = post(app, &prepared, ANSWER_TIMEOUT)
         .await
         .map(|answer| answer.status().as_u16());
-    app.record(log_of(&prepared, status, replayed));
+    app.add_delivery_log(log_of(&prepared, status, replayed));
     status.ok_or(DeliveryError::NoAnswer)
 }
 
@@ -166,7 +166,7 @@ async fn ping(app: &App, value: &str, message_id: &str) {
     let detail = judge_pong(answer, value).await;
     let log = log_of(&prepared, status, false);
     app.act(|world, _| {
-        world.webhooks.record(log);
+        world.webhooks.add_delivery_log(log);
         world.webhooks.enabled = detail == "OK";
         world.webhooks.status_detail = Some(detail.to_owned());
     });
@@ -201,7 +201,7 @@ async fn sample(app: &App, body: &Value) {
         .await
         .map(|answer| answer.status().as_u16());
     let log = log_of(&prepared, status, false);
-    app.act(|world, _| world.webhooks.record(log));
+    app.act(|world, _| world.webhooks.add_delivery_log(log));
 }
 
 async fn post(app: &App, prepared: &Prepared, timeout: Duration) -> Option<reqwest::Response> {

@@ -101,7 +101,7 @@ impl Failure {
     /// 403 of a record link, as after its expiry.
     #[must_use]
     pub fn link_refused() -> Self {
-        let (code, name, message) = FileRefusal::Expired.words();
+        let (code, name, message) = FileRefusal::Expired.status_code_and_message();
         Self::Status {
             code,
             body: files::refusal_body(name, message),

@@ -64,12 +64,12 @@ fn gender(letter: &str) -> &'static str {
 }
 
 fn identifier(identifier: &Value) -> Option<Value> {
-    let word = |name| identifier.get(name).and_then(Value::as_str);
-    let system = match word("type")? {
+    let text = |name| identifier.get(name).and_then(Value::as_str);
+    let system = match text("type")? {
         "ssn" => SSN.to_owned(),
-        _ => licences_of(word("state")?)?,
+        _ => licences_of(text("state")?)?,
     };
-    Some(json!({ "system": system, "value": word("value")? }))
+    Some(json!({ "system": system, "value": text("value")? }))
 }
 
 fn licences_of(state: &str) -> Option<String> {

@@ -45,7 +45,7 @@ pub(crate) enum FileRefusal {
 
 impl FileRefusal {
     /// HTTP status, S3's code and S3's message.
-    pub(crate) const fn words(self) -> (u16, &'static str, &'static str) {
+    pub(crate) const fn status_code_and_message(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::Expired => (403, "AccessDenied", "Request has expired"),
             Self::BadSignature => (

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::about::About;
 use crate::faults::Failure;
-use crate::interceptor::{CallInfo, DeliveryInfo, Fate, FaultCounts, FaultPlan, Interceptor, Passage};
+use crate::interceptor::{CallInfo, DeliveryDecision, DeliveryInfo, FaultCounts, FaultPlan, Interceptor, Passage};
 use crate::operation::Operation;
 
 type Counts = Arc<Mutex<FaultCounts>>;
@@ -87,20 +87,20 @@ impl Interception {
     }
 
     /// The plan's decision about a delivery, counted.
-    pub(crate) fn fate(&self, delivery: &Delivery<'_>) -> Fate {
+    pub(crate) fn decide_delivery(&self, delivery: &Delivery<'_>) -> DeliveryDecision {
         let Some(plan) = &self.plan.webhooks else {
-            return Fate::Deliver;
+            return DeliveryDecision::Deliver;
         };
         let info = self.delivery_info(delivery);
-        let fate = plan(&info);
-        match fate {
-            Fate::Deliver => {}
-            Fate::Drop => self.count("webhook_dropped"),
-            Fate::Double => self.count("webhook_doubled"),
-            Fate::DelayMs(_) => self.count("webhook_delayed"),
-            Fate::DropAnswer => self.count("webhook_answer_dropped"),
+        let decision = plan(&info);
+        match decision {
+            DeliveryDecision::Deliver => {}
+            DeliveryDecision::Drop => self.count("webhook_dropped"),
+            DeliveryDecision::Double => self.count("webhook_doubled"),
+            DeliveryDecision::DelayMs(_) => self.count("webhook_delayed"),
+            DeliveryDecision::DropAnswer => self.count("webhook_answer_dropped"),
         }
-        fate
+        decision
     }
 
     fn delivery_info(&self, delivery: &Delivery<'_>) -> DeliveryInfo {

@@ -60,7 +60,7 @@ pub struct CallInfo {
 
 /// The treatment of one delivery of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum DeliveryDecision {
     /// It is delivered.
     Deliver,
     /// It is lost on the way and counts as failed; a replay would deliver it.
@@ -93,7 +93,7 @@ pub struct DeliveryInfo {
 }
 
 /// Decides about deliveries of events, but not about pings, samples, and messages that a test releases or sends again.
-pub type DeliveryPlan = Arc<dyn Fn(&DeliveryInfo) -> Fate + Send + Sync>;
+pub type DeliveryPlan = Arc<dyn Fn(&DeliveryInfo) -> DeliveryDecision + Send + Sync>;
 
 /// The plans that decide about faults. Without a plan, the check for faults costs nothing.
 #[derive(Clone, Default)]

@@ -179,7 +179,7 @@ async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
             }
             Entry::Delivered { at, log } => {
                 app.pin(Some(Moment::from_millis(at)));
-                app.act(|world, _| world.webhooks.record(log));
+                app.act(|world, _| world.webhooks.add_delivery_log(log));
             }
         }
     }

@@ -74,7 +74,9 @@ pub use calls::{Call, OperationStats, Stats};
 pub use delivery::DeliveryError;
 pub use demographics::takes_demographics;
 pub use faults::Failure;
-pub use interceptor::{CallInfo, DeliveryInfo, DeliveryPlan, Fate, FaultCounts, FaultPlan, Interceptor, Passage};
+pub use interceptor::{
+    CallInfo, DeliveryDecision, DeliveryInfo, DeliveryPlan, FaultCounts, FaultPlan, Interceptor, Passage,
+};
 pub use limits::PerMinute;
 pub use look::QuerySummary;
 pub use odd_body::OddBody;

@@ -92,14 +92,14 @@ impl Progress {
     }
 
     fn view(&self, started_at: Moment) -> Value {
-        let mut view = json!({ "type": self.source.as_str(), "status": self.word(), "startedAt": started_at });
+        let mut view = json!({ "type": self.source.as_str(), "status": self.state_name(), "startedAt": started_at });
         if let (State::Completed(at), Some(fields)) = (self.state, view.as_object_mut()) {
             fields.insert("completedAt".to_owned(), json!(at));
         }
         view
     }
 
-    fn word(&self) -> &'static str {
+    fn state_name(&self) -> &'static str {
         match self.state {
             State::Processing => "processing",
             State::Completed(_) => "completed",

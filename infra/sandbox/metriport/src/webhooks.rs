@@ -242,7 +242,7 @@ impl Webhooks {
     }
 
     /// Records an attempt. A success enables the webhook again; a failure does not disable it.
-    pub(crate) fn record(&mut self, log: DeliveryLog) {
+    pub(crate) fn add_delivery_log(&mut self, log: DeliveryLog) {
         let delivered = log.status.is_some_and(|status| (200..300).contains(&status));
         let state = if delivered { State::Delivered } else { State::Failed };
         let message = self.message_mut(&log.message_id);
@@ -310,7 +310,7 @@ mod tests {
     fn failures_are_kept_and_replayed_without_metadata() {
         let mut world = emitted(Some("http://127.0.0.1:1/"), 2);
         let first = first_id(&mut world);
-        world.webhooks.record(log(&first, Some(500)));
+        world.webhooks.add_delivery_log(log(&first, Some(500)));
         assert_eq!(
             (world.webhooks.failed_count(), world.webhooks.processing_count()),
             (1, 1)

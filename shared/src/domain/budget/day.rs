@@ -59,15 +59,15 @@ mod tests {
 
     #[test]
     fn each_percent_is_told_once() {
-        let told = |quota: u32| {
+        let percents = |quota: u32| {
             (1..=quota)
                 .filter_map(|calls| new_percent(calls, quota))
                 .collect::<Vec<_>>()
         };
         for quota in [500, 10_000, 999] {
-            assert_eq!(told(quota), (0..=100).collect::<Vec<_>>(), "quota {quota}");
+            assert_eq!(percents(quota), (0..=100).collect::<Vec<_>>(), "quota {quota}");
         }
-        assert_eq!(told(4), [25, 50, 75, 100]);
+        assert_eq!(percents(4), [25, 50, 75, 100]);
         assert_eq!(
             (new_percent(1, 0), new_percent(u32::MAX, u32::MAX)),
             (Some(100), Some(100))

@@ -20,7 +20,7 @@ fn session(n: u8) -> OpenSession {
         mark: format!("mark-{n}"),
     }
 }
-fn seen(session: Option<u8>, patient_no: Option<u8>, identity: u8) -> Verification {
+fn make_verification(session: Option<u8>, patient_no: Option<u8>, identity: u8) -> Verification {
     Verification {
         proofed_identity: ProofedIdentityId::parse(format!("pid_{identity}")).unwrap(),
         sessions: session.into_iter().map(session_id).collect(),
@@ -33,12 +33,12 @@ const T: Time = Time::from_millis(5);
 #[test]
 fn binds_by_session_or_by_patient() {
     for event in [
-        seen(Some(1), Some(1), 7),
-        seen(Some(1), None, 7),
-        seen(None, Some(1), 7),
+        make_verification(Some(1), Some(1), 7),
+        make_verification(Some(1), None, 7),
+        make_verification(None, Some(1), 7),
     ] {
         let (identity, verdict) = Identity::default().open(session(1)).verify(&event, T);
-        assert_eq!(verdict, Verdict::Bound);
+        assert_eq!(verdict, IdentityVerdict::Bound);
         assert!(matches!(
             identity.standing(&patient(1), &hash(1), T, Timing::default()),
             Standing::Verified(_)
@@ -50,10 +50,10 @@ fn binds_by_session_or_by_patient() {
 fn binds_nothing_that_is_not_ours() {
     let open = || Identity::default().open(session(1));
     for (event, expected) in [
-        (seen(Some(2), Some(1), 7), Verdict::Superseded),
-        (seen(Some(1), Some(2), 7), Verdict::OtherPatient),
-        (seen(None, Some(2), 7), Verdict::OtherPatient),
-        (seen(None, None, 7), Verdict::Unbound),
+        (make_verification(Some(2), Some(1), 7), IdentityVerdict::Superseded),
+        (make_verification(Some(1), Some(2), 7), IdentityVerdict::OtherPatient),
+        (make_verification(None, Some(2), 7), IdentityVerdict::OtherPatient),
+        (make_verification(None, None, 7), IdentityVerdict::Unbound),
     ] {
         assert_eq!(open().verify(&event, T), (open(), expected));
     }
@@ -67,50 +67,68 @@ fn a_session_superseded_by_one_for_others_never_binds_and_a_late_one_does() {
     };
     let identity = Identity::default().open(other(1)).open(session(2));
     assert_eq!(
-        identity.clone().verify(&seen(Some(1), Some(1), 7), T).1,
-        Verdict::Superseded
+        identity.clone().verify(&make_verification(Some(1), Some(1), 7), T).1,
+        IdentityVerdict::Superseded
     );
     // Nor when the old demographics are linked again.
     let back = identity.clone().open(other(3));
-    assert_eq!(back.verify(&seen(Some(1), Some(1), 7), T).1, Verdict::Superseded);
+    assert_eq!(
+        back.verify(&make_verification(Some(1), Some(1), 7), T).1,
+        IdentityVerdict::Superseded
+    );
     let late = Time::from_millis(1000).plus(Duration::from_secs(86_400));
     assert_eq!(
         identity.standing(&patient(1), &hash(1), late, Timing::default()),
         Standing::Expired
     );
-    assert_eq!(identity.verify(&seen(Some(2), Some(1), 7), late).1, Verdict::Bound);
+    assert_eq!(
+        identity.verify(&make_verification(Some(2), Some(1), 7), late).1,
+        IdentityVerdict::Bound
+    );
 }
 
 #[test]
 fn a_session_superseded_by_one_for_the_same_person_still_counts() {
     let both = || Identity::default().open(session(1)).open(session(2));
     for n in [1, 2] {
-        let (identity, verdict) = both().verify(&seen(Some(n), Some(1), 7), T);
-        assert_eq!(verdict, Verdict::Bound, "session {n}");
+        let (identity, verdict) = both().verify(&make_verification(Some(n), Some(1), 7), T);
+        assert_eq!(verdict, IdentityVerdict::Bound, "session {n}");
         let standing = identity.standing(&patient(1), &hash(1), T, Timing::default());
         assert!(matches!(standing, Standing::Verified(_)));
         // The other page was passed as well. Metriport holds the result of the newer one.
-        let (after, verdict) = identity.clone().verify(&seen(Some(3 - n), Some(1), 8), T);
+        let (after, verdict) = identity.clone().verify(&make_verification(Some(3 - n), Some(1), 8), T);
         if n == 1 {
-            assert_eq!((&after.session, verdict), (&None, Verdict::Bound));
+            assert_eq!((&after.session, verdict), (&None, IdentityVerdict::Bound));
             assert_ne!(after.proofed, identity.proofed);
         } else {
-            assert_eq!((after, verdict), (identity, Verdict::Superseded));
+            assert_eq!((after, verdict), (identity, IdentityVerdict::Superseded));
         }
     }
-    assert_eq!(both().verify(&seen(Some(1), Some(2), 7), T).1, Verdict::OtherPatient);
-    assert_eq!(both().verify(&seen(Some(3), Some(1), 7), T).1, Verdict::Superseded);
+    assert_eq!(
+        both().verify(&make_verification(Some(1), Some(2), 7), T).1,
+        IdentityVerdict::OtherPatient
+    );
+    assert_eq!(
+        both().verify(&make_verification(Some(3), Some(1), 7), T).1,
+        IdentityVerdict::Superseded
+    );
     let many = (1..=20).fold(Identity::default(), |identity, n| identity.open(session(n)));
     assert_eq!(many.earlier.len(), EARLIER_MAX);
-    assert_eq!(many.clone().verify(&seen(Some(11), None, 7), T).1, Verdict::Superseded);
-    assert_eq!(many.verify(&seen(Some(12), None, 7), T).1, Verdict::Bound);
+    assert_eq!(
+        many.clone().verify(&make_verification(Some(11), None, 7), T).1,
+        IdentityVerdict::Superseded
+    );
+    assert_eq!(
+        many.verify(&make_verification(Some(12), None, 7), T).1,
+        IdentityVerdict::Bound
+    );
 }
 
 #[test]
 fn changed_demographics_need_proofing_again() {
     let (identity, _) = Identity::default()
         .open(session(1))
-        .verify(&seen(Some(1), Some(1), 7), T);
+        .verify(&make_verification(Some(1), Some(1), 7), T);
     assert_eq!(
         identity.standing(&patient(1), &hash(2), T, Timing::default()),
         Standing::DemographicsChanged
@@ -125,7 +143,7 @@ fn changed_demographics_need_proofing_again() {
 fn a_rejected_identity_is_proofed_again_even_under_its_old_id() {
     let (identity, _) = Identity::default()
         .open(session(1))
-        .verify(&seen(Some(1), Some(1), 7), T);
+        .verify(&make_verification(Some(1), Some(1), 7), T);
     let (seven, eight) = (
         ProofedIdentityId::parse("pid_7").unwrap(),
         ProofedIdentityId::parse("pid_8").unwrap(),
@@ -138,9 +156,14 @@ fn a_rejected_identity_is_proofed_again_even_under_its_old_id() {
         Standing::Rejected
     );
     // A replay of the old event does not restore it. The new session does, whatever identity it yields.
-    assert_eq!(identity.clone().verify(&seen(Some(1), Some(1), 7), T).1, Verdict::Known);
-    let (identity, verdict) = identity.open(session(2)).verify(&seen(Some(2), Some(1), 7), T);
-    assert_eq!(verdict, Verdict::Bound);
+    assert_eq!(
+        identity.clone().verify(&make_verification(Some(1), Some(1), 7), T).1,
+        IdentityVerdict::Known
+    );
+    let (identity, verdict) = identity
+        .open(session(2))
+        .verify(&make_verification(Some(2), Some(1), 7), T);
+    assert_eq!(verdict, IdentityVerdict::Bound);
     assert_eq!(
         identity.standing(&patient(1), &hash(1), T, Timing::default()),
         Standing::Verified(seven)
@@ -154,13 +177,19 @@ fn an_event_without_a_session_says_nothing_once_other_demographics_were_supersed
         ..session(1)
     };
     let identity = Identity::default().open(other).open(session(2));
-    assert_eq!(identity.clone().verify(&seen(None, Some(1), 7), T).1, Verdict::Unbound);
+    assert_eq!(
+        identity.clone().verify(&make_verification(None, Some(1), 7), T).1,
+        IdentityVerdict::Unbound
+    );
     let marked = |mark: &str| Verification {
         mark: Some(mark.into()),
-        ..seen(None, Some(1), 7)
+        ..make_verification(None, Some(1), 7)
     };
-    assert_eq!(identity.clone().verify(&marked("mark-1"), T).1, Verdict::Superseded);
-    assert_eq!(identity.verify(&marked("mark-2"), T).1, Verdict::Bound);
+    assert_eq!(
+        identity.clone().verify(&marked("mark-1"), T).1,
+        IdentityVerdict::Superseded
+    );
+    assert_eq!(identity.verify(&marked("mark-2"), T).1, IdentityVerdict::Bound);
 }
 
 #[test]
@@ -169,18 +198,18 @@ fn a_mark_and_a_session_that_disagree_bind_nothing() {
     let says = |mark: &str, sessions: &[u8]| Verification {
         mark: Some(mark.to_owned()),
         sessions: sessions.iter().copied().map(session_id).collect(),
-        ..seen(None, Some(1), 7)
+        ..make_verification(None, Some(1), 7)
     };
     for (event, verdict) in [
-        (says("mark-2", &[1]), Verdict::Unbound),
-        (says("mark-1", &[2]), Verdict::Unbound),
-        (says("mark-2", &[9]), Verdict::Unbound),
-        (says("mark-9", &[2]), Verdict::Unbound),
-        (says("mark-2", &[1, 2]), Verdict::Unbound),
-        (says("mark-9", &[9]), Verdict::Superseded),
-        (says("mark-2", &[2]), Verdict::Bound),
-        (says("mark-2", &[9, 2]), Verdict::Bound),
-        (says("mark-1", &[1]), Verdict::Bound),
+        (says("mark-2", &[1]), IdentityVerdict::Unbound),
+        (says("mark-1", &[2]), IdentityVerdict::Unbound),
+        (says("mark-2", &[9]), IdentityVerdict::Unbound),
+        (says("mark-9", &[2]), IdentityVerdict::Unbound),
+        (says("mark-2", &[1, 2]), IdentityVerdict::Unbound),
+        (says("mark-9", &[9]), IdentityVerdict::Superseded),
+        (says("mark-2", &[2]), IdentityVerdict::Bound),
+        (says("mark-2", &[9, 2]), IdentityVerdict::Bound),
+        (says("mark-1", &[1]), IdentityVerdict::Bound),
     ] {
         assert_eq!(both().verify(&event, T).1, verdict, "{event:?}");
     }
@@ -190,13 +219,16 @@ fn a_mark_and_a_session_that_disagree_bind_nothing() {
 fn of_several_sessions_the_one_that_is_ours_counts() {
     let event = Verification {
         sessions: vec![session_id(8), session_id(1), session_id(9)],
-        ..seen(None, Some(1), 7)
+        ..make_verification(None, Some(1), 7)
     };
     let of = |ours: &[IdentitySessionId]| event.clone().of_ours(ours).map(|event| event.sessions);
     assert_eq!(of(&[]), Some(event.sessions.clone()));
     assert_eq!(of(&[session_id(1)]), Some(vec![session_id(1)]));
     assert_eq!(of(&[session_id(1), session_id(9)]), None);
-    assert_eq!(Identity::default().open(session(1)).verify(&event, T).1, Verdict::Bound);
+    assert_eq!(
+        Identity::default().open(session(1)).verify(&event, T).1,
+        IdentityVerdict::Bound
+    );
     // In the queue a single session has the form that earlier versions read.
     let queued = serde_json::to_value(&event).unwrap();
     assert_eq!(queued["session"], serde_json::json!(["ids_8", "ids_1", "ids_9"]));
@@ -212,19 +244,19 @@ fn a_page_that_was_superseded_and_passed_binds_no_later_session_for_other_demogr
     // Two pages for the same demographics are passed. The event of one comes when a page for other demographics is
     // open, and names only the patient.
     let one = Identity::default().open(session(1)).open(session(2));
-    let (proofed, verdict) = one.verify(&seen(None, Some(1), 7), T);
-    assert_eq!(verdict, Verdict::Bound);
+    let (proofed, verdict) = one.verify(&make_verification(None, Some(1), 7), T);
+    assert_eq!(verdict, IdentityVerdict::Bound);
     let others = |n| OpenSession {
         demographics: hash(2),
         ..session(n)
     };
-    let late = seen(None, Some(1), 8);
+    let late = make_verification(None, Some(1), 8);
     let changed = proofed.open(others(3));
-    assert_eq!(changed.clone().verify(&late, T).1, Verdict::Unbound);
+    assert_eq!(changed.clone().verify(&late, T).1, IdentityVerdict::Unbound);
     // Nor once a page for the other demographics was passed and another was opened.
-    let (changed, verdict) = changed.verify(&seen(Some(3), Some(1), 9), T);
-    assert_eq!(verdict, Verdict::Bound);
-    assert_eq!(changed.open(others(4)).verify(&late, T).1, Verdict::Unbound);
+    let (changed, verdict) = changed.verify(&make_verification(Some(3), Some(1), 9), T);
+    assert_eq!(verdict, IdentityVerdict::Bound);
+    assert_eq!(changed.open(others(4)).verify(&late, T).1, IdentityVerdict::Unbound);
 }
 
 proptest! {
@@ -236,13 +268,13 @@ proptest! {
     ) {
         let mut identity = Identity::default().open(session(1));
         for (s, p, i) in events {
-            let (next, verdict) = identity.clone().verify(&seen(s, p, i), T);
+            let (next, verdict) = identity.clone().verify(&make_verification(s, p, i), T);
             prop_assert!(next.version >= identity.version);
             if identity.proofed.is_some() {
                 prop_assert!(next.proofed.is_some());
-                prop_assert!(next.proofed == identity.proofed || verdict == Verdict::Bound);
+                prop_assert!(next.proofed == identity.proofed || verdict == IdentityVerdict::Bound);
             }
-            if verdict == Verdict::Bound {
+            if verdict == IdentityVerdict::Bound {
                 prop_assert!(s.is_none_or(|s| s == 1) && p.is_none_or(|p| p == 1) && (s.is_some() || p.is_some()));
             }
             identity = next;

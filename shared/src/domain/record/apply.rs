@@ -1,6 +1,6 @@
 //! How an event changes a record.
 
-use super::{ATTEMPTS_MAX, Delivery, Record, RecordChange, RecordEvent, RecordReason, RecordState};
+use super::{ATTEMPTS_MAX, Record, RecordChange, RecordDelivery, RecordEvent, RecordReason, RecordState};
 use crate::domain::{Time, Timing, UpstreamRequestId};
 
 impl Record {
@@ -160,15 +160,15 @@ impl Record {
         self.due_at = Some(last.unwrap_or(look));
     }
 
-    fn delivered(&mut self, delivery: Delivery, request: Option<&UpstreamRequestId>, now: Time, timing: Timing) {
+    fn delivered(&mut self, delivery: RecordDelivery, request: Option<&UpstreamRequestId>, now: Time, timing: Timing) {
         if self.state == RecordState::Starting {
             self.request = request.cloned();
             self.unanswered = 0;
         }
         match delivery {
-            Delivery::Failure => self.fail(RecordReason::ConversionFailed),
-            Delivery::Nothing => self.state = RecordState::Empty,
-            Delivery::Link => {
+            RecordDelivery::Failure => self.fail(RecordReason::ConversionFailed),
+            RecordDelivery::Nothing => self.state = RecordState::Empty,
+            RecordDelivery::Link => {
                 self.state = RecordState::Offered;
                 // A link expires after three minutes. A transfer that has not begun by then is given up.
                 self.due_at = Some(now.plus(timing.link_life()));

@@ -75,7 +75,7 @@ impl OpenRecords {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{asked, processing};
+    use super::super::tests::{make_record, processing};
     use super::super::{Conversion, RecordEvent};
     use super::*;
     use crate::domain::Timing;
@@ -128,7 +128,7 @@ mod tests {
         let (first, second) = (record(1, Conversion::Pdf), record(2, Conversion::Pdf));
         let list = OpenRecords::default().with(&first);
         assert_eq!(list.equal(&second.asked), Some(first.id));
-        assert_eq!(list.equal(&asked().asked), None);
+        assert_eq!(list.equal(&make_record().asked), None);
         let list = list.with(&second);
         assert_eq!(list.equal(&first.asked), Some(second.id));
     }

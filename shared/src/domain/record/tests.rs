@@ -11,7 +11,7 @@ fn request(n: u8) -> UpstreamRequestId {
 fn patient(n: u8) -> PatientId {
     PatientId::parse(format!("patient-{n}")).unwrap()
 }
-pub(super) fn asked() -> Record {
+pub(super) fn make_record() -> Record {
     let id = RecordId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
     let asked = Asked {
         resources: ["Observation".to_owned(), "Condition".to_owned()].into(),
@@ -58,10 +58,12 @@ fn delivered() -> Delivered {
 
 #[test]
 fn an_ordinary_record_takes_the_lock_and_gives_it_back() {
-    let claim = asked().apply(&RecordEvent::Claimed, T0, Timing::default()).unwrap();
+    let claim = make_record()
+        .apply(&RecordEvent::Claimed, T0, Timing::default())
+        .unwrap();
     assert!(claim.locks && claim.record.state == RecordState::Starting);
     let record = after(&claim.record, RecordEvent::Started(request(1)));
-    let record = after(&record, RecordEvent::Delivered(Delivery::Link, Some(request(1))));
+    let record = after(&record, RecordEvent::Delivered(RecordDelivery::Link, Some(request(1))));
     let record = after(&record, RecordEvent::FetchClaimed);
     let end = record
         .apply(&RecordEvent::Stored(object()), T0, Timing::default())
@@ -72,7 +74,10 @@ fn an_ordinary_record_takes_the_lock_and_gives_it_back() {
 
 /// A record whose query is known to run.
 pub(super) fn processing() -> Record {
-    after(&after(&asked(), RecordEvent::Claimed), RecordEvent::Started(request(1)))
+    after(
+        &after(&make_record(), RecordEvent::Claimed),
+        RecordEvent::Started(request(1)),
+    )
 }
 /// A record whose start is repeated.
 fn looking() -> Record {
@@ -86,7 +91,7 @@ fn put_off() -> RecordEvent {
 
 #[test]
 fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
-    let mut record = after(&asked(), RecordEvent::Claimed);
+    let mut record = after(&make_record(), RecordEvent::Claimed);
     for n in 1..=u8::try_from(ATTEMPTS_MAX).unwrap() {
         // Another query than the awaited one, which ended without a delivery.
         record = after(&record, RecordEvent::Started(request(n)));
@@ -146,7 +151,7 @@ fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() 
     // The query that ran: another may have begun since, and that one is awaited.
     assert!(!looking.awaits(&delivered(), false));
     assert!(looking.awaits(&delivered(), true));
-    let link = RecordEvent::Delivered(Delivery::Link, Some(request(2)));
+    let link = RecordEvent::Delivered(RecordDelivery::Link, Some(request(2)));
     let offered = after(&looking, link);
     assert_eq!(
         (offered.state, offered.request.clone()),
@@ -162,7 +167,7 @@ fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() 
 /// Its query may end late. Accepting its delivery would release the lock during the next start.
 #[test]
 fn delivery_for_a_given_up_start_is_not_awaited_by_the_next() {
-    let unknown = after(&after(&asked(), RecordEvent::Claimed), RecordEvent::StartUnknown);
+    let unknown = after(&after(&make_record(), RecordEvent::Claimed), RecordEvent::StartUnknown);
     assert!(unknown.awaits(&delivered(), true));
     let next = after(&after(&unknown, RecordEvent::AttemptOver), RecordEvent::Claimed);
     assert_eq!(
@@ -213,7 +218,10 @@ fn a_query_that_may_outlive_its_record_leaves_the_lock_to_lapse() {
         (processing(), false),
         (looking(), false),
         (
-            after(&processing(), RecordEvent::Delivered(Delivery::Link, Some(request(1)))),
+            after(
+                &processing(),
+                RecordEvent::Delivered(RecordDelivery::Link, Some(request(1))),
+            ),
             true,
         ),
     ] {
@@ -227,7 +235,7 @@ fn a_query_that_may_outlive_its_record_leaves_the_lock_to_lapse() {
 #[test]
 fn record_put_off_for_a_place_keeps_neither_lock_nor_plan() {
     let (claimed, later) = (
-        after(&asked(), RecordEvent::Claimed),
+        after(&make_record(), RecordEvent::Claimed),
         T0.plus(std::time::Duration::from_secs(9)),
     );
     let change = claimed.apply(&put_off(), T0, Timing::default()).unwrap();
@@ -235,13 +243,17 @@ fn record_put_off_for_a_place_keeps_neither_lock_nor_plan() {
     assert!(change.unlocks && waiting.state == RecordState::Waiting && waiting.attempts == 0);
     assert_eq!((waiting.due_at, waiting.step(later)), (Some(later), RecordStep::Claim));
     let as_asked = Record {
-        due_at: asked().due_at,
+        due_at: make_record().due_at,
         due_seq: 1,
         version: 1,
         attempt_until: None,
         ..waiting
     };
-    assert_eq!(as_asked, asked(), "nothing of the attempt is left but its due time");
+    assert_eq!(
+        as_asked,
+        make_record(),
+        "nothing of the attempt is left but its due time"
+    );
     // A look that is put off waits under the lock, since the query may run.
     let change = looking().apply(&put_off(), T0, Timing::default()).unwrap();
     assert!(!change.unlocks && change.record.step(later) == RecordStep::Repeat);
@@ -249,7 +261,7 @@ fn record_put_off_for_a_place_keeps_neither_lock_nor_plan() {
 
 #[test]
 fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
-    let claimed = after(&asked(), RecordEvent::Claimed);
+    let claimed = after(&make_record(), RecordEvent::Claimed);
     let change = claimed
         .apply(&RecordEvent::StartUnknown, T0, Timing::default())
         .unwrap();
@@ -290,13 +302,16 @@ fn only_the_answer_to_our_question_is_taken() {
         spoil(&mut delivery);
         assert!(!record.awaits(&delivery, true), "case {index}");
     }
-    let starting = after(&asked(), RecordEvent::Claimed);
+    let starting = after(&make_record(), RecordEvent::Claimed);
     assert!(starting.awaits(&delivered(), true) && !starting.awaits(&delivered(), false));
 }
 
 #[test]
 fn an_absent_or_empty_filter_contradicts_nothing() {
-    let record = after(&after(&asked(), RecordEvent::Claimed), RecordEvent::Started(request(1)));
+    let record = after(
+        &after(&make_record(), RecordEvent::Claimed),
+        RecordEvent::Started(request(1)),
+    );
     let silent: [fn(&mut Delivered); 4] = [
         |d| d.filters.clear(),
         |d| drop(d.filters.remove("conversionType")),
@@ -360,8 +375,12 @@ fn any_event() -> impl Strategy<Value = RecordEvent> {
         Just(RecordEvent::StartUnknown),
         Just(RecordEvent::StartRefused),
         Just(RecordEvent::AttemptOver),
-        prop_oneof![Just(Delivery::Link), Just(Delivery::Nothing), Just(Delivery::Failure)]
-            .prop_map(|d| RecordEvent::Delivered(d, Some(request(1)))),
+        prop_oneof![
+            Just(RecordDelivery::Link),
+            Just(RecordDelivery::Nothing),
+            Just(RecordDelivery::Failure)
+        ]
+        .prop_map(|d| RecordEvent::Delivered(d, Some(request(1)))),
         Just(RecordEvent::FetchClaimed),
         Just(RecordEvent::FetchBroken),
         Just(RecordEvent::FetchRefused(RecordReason::NotABundle)),
@@ -377,7 +396,7 @@ proptest! {
     /// taken and released in turn, only a record fetched under it is available, and attempts are bounded.
     #[test]
     fn the_record_keeps_its_rules(events in prop::collection::vec(any_event(), 0..60)) {
-        let mut record = asked();
+        let mut record = make_record();
         let mut locked = false;
         for event in events {
             let Some(change) = record.apply(&event, T0, Timing::default()) else { continue };

@@ -1,6 +1,6 @@
 //! How an event changes a run.
 
-use super::{Change, Deferral, Outcome, Reason, RecordPhase, Report, Run, RunEvent, RunState};
+use super::{Change, Deferral, FailureReason, QueryReport, RecordPhase, Run, RunEvent, RunState, SourceOutcome};
 use crate::domain::{RecordId, SourceKind, SourceStatus, Time, Timing, UpstreamRequestId};
 
 impl Run {
@@ -59,7 +59,7 @@ impl Draft {
                 self.run().start_at = Some(*until);
                 self.due(*until);
             }
-            (Queued, RunEvent::StartTooLate) => self.fail(Reason::Aal2SessionExpired),
+            (Queued, RunEvent::StartTooLate) => self.fail(FailureReason::Aal2SessionExpired),
             // A duplicate message may ask for a turn after the start was claimed. Its later turn does not undo the
             // claim.
             (
@@ -147,7 +147,7 @@ impl Draft {
         self.due(until);
     }
 
-    fn end(&mut self, state: RunState, reason: Option<Reason>) {
+    fn end(&mut self, state: RunState, reason: Option<FailureReason>) {
         let now = self.now;
         let run = self.run();
         run.state = state;
@@ -155,7 +155,7 @@ impl Draft {
         run.ended_at = Some(now);
     }
 
-    fn fail(&mut self, reason: Reason) {
+    fn fail(&mut self, reason: FailureReason) {
         self.end(RunState::Failed, Some(reason));
         self.change.frees_session = true;
     }
@@ -163,12 +163,12 @@ impl Draft {
     /// The query may have run: the run fetches one record and then ends as unconfirmed.
     fn give_up_start(&mut self) {
         self.run().unconfirmed = true;
-        self.run().reason = Some(Reason::StartUnknown);
+        self.run().reason = Some(FailureReason::StartUnknown);
         self.change.frees_session = true;
         self.consolidate();
     }
 
-    fn started(&mut self, request: &UpstreamRequestId, report: &Report) {
+    fn started(&mut self, request: &UpstreamRequestId, report: &QueryReport) {
         if self.change.run.request.as_ref().is_some_and(|known| known != request) {
             return;
         }
@@ -197,7 +197,7 @@ impl Draft {
         }
     }
 
-    fn reported(&mut self, source: SourceKind, status: Outcome, request: Option<&UpstreamRequestId>) {
+    fn reported(&mut self, source: SourceKind, status: SourceOutcome, request: Option<&UpstreamRequestId>) {
         let known = self.change.run.request.as_ref();
         if known.is_some() && request.is_some() && known != request {
             return;
@@ -222,7 +222,7 @@ impl Draft {
     /// Applies Metriport's status. Returns whether Metriport retries no source: its query has ended, or the end of
     /// every source is named. The overall outcome does not change a failed source, since the status may not list one
     /// (docs.metriport.com, page `network/start-network-query`).
-    fn report(&mut self, report: &Report) -> bool {
+    fn report(&mut self, report: &QueryReport) -> bool {
         let now = self.now;
         let sources = &mut self.run().sources;
         for kind in SourceKind::ALL {
@@ -235,7 +235,7 @@ impl Draft {
         report.is_final || sources.kinds().all(|kind| report.ending(kind).is_some())
     }
 
-    fn polled(&mut self, report: &Report) {
+    fn polled(&mut self, report: &QueryReport) {
         let ended = self.report(report);
         let gap = self.timing.poll_gap(self.change.run.polls + 1);
         let next = self.now.plus(gap).min(self.change.run.expires_at);
@@ -265,9 +265,9 @@ impl Draft {
             match answered {
                 true => self.consolidate(),
                 false if run.sources.count(SourceStatus::Expired) > 0 => {
-                    self.end(RunState::Expired, Some(Reason::SourcesSilent));
+                    self.end(RunState::Expired, Some(FailureReason::SourcesSilent));
                 }
-                false => self.end(RunState::Failed, Some(Reason::NoSourceAnswered)),
+                false => self.end(RunState::Failed, Some(FailureReason::NoSourceAnswered)),
             }
         } else if run.hie_record.is_none() && run.sources.status(SourceKind::Hie) == Some(SourceStatus::Completed) {
             self.run().hie_record = Some(self.spare);
@@ -294,8 +294,8 @@ impl Draft {
     fn record_ended(&mut self, available: bool) {
         let run = &self.change.run;
         let (state, reason) = match (run.unconfirmed, available) {
-            (true, _) => (RunState::Unconfirmed, Some(Reason::StartUnknown)),
-            (false, false) => (RunState::Failed, Some(Reason::RecordUnavailable)),
+            (true, _) => (RunState::Unconfirmed, Some(FailureReason::StartUnknown)),
+            (false, false) => (RunState::Failed, Some(FailureReason::RecordUnavailable)),
             (false, true) if run.all_answered => (RunState::Completed, None),
             (false, true) => (RunState::Partial, None),
         };

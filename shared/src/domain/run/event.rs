@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Reason;
+use super::FailureReason;
 use crate::domain::{SourceKind, SourceStatus, Time, UpstreamRequestId};
 
 /// An event of a run.
@@ -16,7 +16,7 @@ pub enum RunEvent {
         /// Metriport's id of the query.
         request: UpstreamRequestId,
         /// Its report on the sources.
-        report: Report,
+        report: QueryReport,
     },
     /// The start was not made or certainly had no effect. It is tried again.
     StartDeferred {
@@ -28,7 +28,7 @@ pub enum RunEvent {
     /// Metriport refused the start.
     StartRefused {
         /// The reason.
-        reason: Reason,
+        reason: FailureReason,
     },
     /// The call ended without showing whether the query started. It is never repeated.
     StartUnknown,
@@ -41,7 +41,7 @@ pub enum RunEvent {
         /// The source.
         source: SourceKind,
         /// How it ended.
-        status: Outcome,
+        status: SourceOutcome,
         /// The query it belongs to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<UpstreamRequestId>,
@@ -49,7 +49,7 @@ pub enum RunEvent {
     /// Metriport's status was read.
     Polled {
         /// Its report.
-        report: Report,
+        report: QueryReport,
     },
     /// Metriport's status was not read this time.
     PollFailed {
@@ -85,18 +85,18 @@ pub enum Deferral {
 /// How a source ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum SourceOutcome {
     /// It answered.
     Completed,
     /// It did not.
     Failed,
 }
 
-impl From<Outcome> for SourceStatus {
-    fn from(outcome: Outcome) -> Self {
+impl From<SourceOutcome> for SourceStatus {
+    fn from(outcome: SourceOutcome) -> Self {
         match outcome {
-            Outcome::Completed => Self::Completed,
-            Outcome::Failed => Self::Failed,
+            SourceOutcome::Completed => Self::Completed,
+            SourceOutcome::Failed => Self::Failed,
         }
     }
 }
@@ -104,10 +104,10 @@ impl From<Outcome> for SourceStatus {
 /// Metriport's report on a query; start and status replies share this shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct QueryReport {
     /// The overall outcome, once it is the same for every source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub overall: Option<Outcome>,
+    pub overall: Option<SourceOutcome>,
     /// Whether Metriport's query has ended, which it does after its last source. Timelines do not hold this.
     #[serde(skip)]
     pub is_final: bool,
@@ -116,10 +116,10 @@ pub struct Report {
     pub sources: Vec<Reported>,
 }
 
-impl Report {
+impl QueryReport {
     /// The end of a source by the report on it alone, and the HTTP status if it did not start.
     #[must_use]
-    pub fn ending(&self, kind: SourceKind) -> Option<(Outcome, Option<u16>)> {
+    pub fn ending(&self, kind: SourceKind) -> Option<(SourceOutcome, Option<u16>)> {
         let of_it = self.sources.iter().filter(|said| said.source == kind);
         let mut ended = of_it.filter_map(|said| Some((said.outcome?, said.http_status)));
         ended.next()
@@ -134,7 +134,7 @@ pub struct Reported {
     pub source: SourceKind,
     /// Its outcome; `None` while it is processed or if its status is unknown to us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<SourceOutcome>,
     /// The HTTP status of a source that did not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,

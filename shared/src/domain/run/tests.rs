@@ -37,11 +37,11 @@ fn started(run: &Run) -> Run {
         &run,
         RunEvent::Started {
             request: request(1),
-            report: Report::default(),
+            report: QueryReport::default(),
         },
     )
 }
-fn reported(source: SourceKind, status: Outcome) -> RunEvent {
+fn reported(source: SourceKind, status: SourceOutcome) -> RunEvent {
     RunEvent::SourceReported {
         source,
         status,
@@ -53,10 +53,10 @@ fn reported(source: SourceKind, status: Outcome) -> RunEvent {
 fn an_ordinary_pull_fetches_when_hie_ends_and_when_the_run_ends() {
     let run = started(&accepted(&SourceKind::ALL));
     assert_eq!(run.state, RunState::Running);
-    let hie = apply(&run, &reported(SourceKind::Hie, Outcome::Completed), spare(1)).unwrap();
+    let hie = apply(&run, &reported(SourceKind::Hie, SourceOutcome::Completed), spare(1)).unwrap();
     assert_eq!(hie.record, Some((spare(1), RecordPhase::Hie)));
-    let run = after(&hie.run, reported(SourceKind::Pharmacy, Outcome::Completed));
-    let last = apply(&run, &reported(SourceKind::Lab, Outcome::Completed), spare(2)).unwrap();
+    let run = after(&hie.run, reported(SourceKind::Pharmacy, SourceOutcome::Completed));
+    let last = apply(&run, &reported(SourceKind::Lab, SourceOutcome::Completed), spare(2)).unwrap();
     assert_eq!(last.record, Some((spare(2), RecordPhase::Final)));
     assert_eq!(last.run.state, RunState::Consolidating);
     let end = apply(&last.run, &RunEvent::RecordEnded { available: true }, spare(3)).unwrap();
@@ -69,7 +69,7 @@ fn an_ordinary_pull_fetches_when_hie_ends_and_when_the_run_ends() {
 #[test]
 fn hie_alone_is_fetched_once() {
     let run = started(&accepted(&[SourceKind::Hie]));
-    let change = apply(&run, &reported(SourceKind::Hie, Outcome::Completed), spare(1)).unwrap();
+    let change = apply(&run, &reported(SourceKind::Hie, SourceOutcome::Completed), spare(1)).unwrap();
     assert_eq!(change.record, Some((spare(1), RecordPhase::Final)));
     assert_eq!(change.run.hie_record, None);
 }
@@ -78,13 +78,16 @@ fn hie_alone_is_fetched_once() {
 fn duplicates_change_nothing() {
     let run = after(
         &started(&accepted(&SourceKind::ALL)),
-        reported(SourceKind::Hie, Outcome::Completed),
+        reported(SourceKind::Hie, SourceOutcome::Completed),
     );
     assert_eq!(
-        apply(&run, &reported(SourceKind::Hie, Outcome::Completed), spare(2)),
+        apply(&run, &reported(SourceKind::Hie, SourceOutcome::Completed), spare(2)),
         None
     );
-    assert_eq!(apply(&run, &reported(SourceKind::Hie, Outcome::Failed), spare(2)), None);
+    assert_eq!(
+        apply(&run, &reported(SourceKind::Hie, SourceOutcome::Failed), spare(2)),
+        None
+    );
     assert_eq!(apply(&run, &RunEvent::StartClaimed, spare(2)), None);
 }
 
@@ -93,10 +96,10 @@ fn sources_that_cannot_start_make_the_run_partial() {
     let run = after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed);
     let failed = |source| Reported {
         source,
-        outcome: Some(Outcome::Failed),
+        outcome: Some(SourceOutcome::Failed),
         http_status: Some(400),
     };
-    let report = Report {
+    let report = QueryReport {
         overall: None,
         is_final: false,
         sources: vec![failed(SourceKind::Pharmacy), failed(SourceKind::Lab)],
@@ -109,7 +112,7 @@ fn sources_that_cannot_start_make_the_run_partial() {
         },
     );
     assert_eq!(run.state, RunState::Running);
-    let run = after(&run, reported(SourceKind::Hie, Outcome::Completed));
+    let run = after(&run, reported(SourceKind::Hie, SourceOutcome::Completed));
     let run = after(&run, RunEvent::RecordEnded { available: true });
     assert_eq!(run.state, RunState::Partial);
 }
@@ -119,11 +122,11 @@ fn sources_that_cannot_start_make_the_run_partial() {
 fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
     let run = after(
         &started(&accepted(&SourceKind::ALL)),
-        reported(SourceKind::Pharmacy, Outcome::Failed),
+        reported(SourceKind::Pharmacy, SourceOutcome::Failed),
     );
     assert_eq!(run.sources.status(SourceKind::Pharmacy), Some(SourceStatus::Failed));
     let polled = |outcome| RunEvent::Polled {
-        report: Report {
+        report: QueryReport {
             overall: None,
             is_final: false,
             sources: vec![Reported {
@@ -134,15 +137,15 @@ fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
         },
     };
     for answer in [
-        reported(SourceKind::Pharmacy, Outcome::Completed),
-        polled(Outcome::Completed),
+        reported(SourceKind::Pharmacy, SourceOutcome::Completed),
+        polled(SourceOutcome::Completed),
     ] {
         let run = after(&run, answer);
         assert_eq!(run.sources.status(SourceKind::Pharmacy), Some(SourceStatus::Completed));
-        let run = after(&run, reported(SourceKind::Pharmacy, Outcome::Failed));
-        let run = after(&run, polled(Outcome::Failed));
-        let run = after(&run, reported(SourceKind::Hie, Outcome::Completed));
-        let run = after(&run, reported(SourceKind::Lab, Outcome::Completed));
+        let run = after(&run, reported(SourceKind::Pharmacy, SourceOutcome::Failed));
+        let run = after(&run, polled(SourceOutcome::Failed));
+        let run = after(&run, reported(SourceKind::Hie, SourceOutcome::Completed));
+        let run = after(&run, reported(SourceKind::Lab, SourceOutcome::Completed));
         let run = after(&run, RunEvent::RecordEnded { available: true });
         assert_eq!(run.state, RunState::Completed);
     }
@@ -154,12 +157,12 @@ fn a_source_that_did_not_start_is_not_completed_by_the_whole() {
     let run = after(&accepted(&[SourceKind::Hie, SourceKind::Lab]), RunEvent::StartClaimed);
     let lab = Reported {
         source: SourceKind::Lab,
-        outcome: Some(Outcome::Failed),
+        outcome: Some(SourceOutcome::Failed),
         http_status: Some(400),
     };
-    let report = Report {
+    let report = QueryReport {
         sources: vec![lab],
-        ..Report::default()
+        ..QueryReport::default()
     };
     let run = after(
         &run,
@@ -168,8 +171,8 @@ fn a_source_that_did_not_start_is_not_completed_by_the_whole() {
             report,
         },
     );
-    let report = Report {
-        overall: Some(Outcome::Completed),
+    let report = QueryReport {
+        overall: Some(SourceOutcome::Completed),
         is_final: true,
         sources: Vec::new(),
     };
@@ -184,16 +187,16 @@ fn a_source_that_did_not_start_is_not_completed_by_the_whole() {
 #[test]
 fn a_pull_whose_sources_have_ended_waits_for_no_status_that_does_not_come() {
     let open = started(&accepted(&[SourceKind::Hie, SourceKind::Lab]));
-    let open = after(&open, reported(SourceKind::Hie, Outcome::Completed));
-    let open = after(&open, reported(SourceKind::Lab, Outcome::Failed));
+    let open = after(&open, reported(SourceKind::Hie, SourceOutcome::Completed));
+    let open = after(&open, reported(SourceKind::Lab, SourceOutcome::Failed));
     assert_eq!(open.state, RunState::Running);
     let until = open.expires_at;
     let unread = after(&open, RunEvent::PollFailed { until });
     assert_eq!(unread.state, RunState::Consolidating);
     // The status is final and lists no source.
-    let report = Report {
+    let report = QueryReport {
         is_final: true,
-        ..Report::default()
+        ..QueryReport::default()
     };
     assert_eq!(after(&open, RunEvent::Polled { report }).state, RunState::Consolidating);
 }
@@ -204,43 +207,46 @@ fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
     let later = Time::from_millis(T0.millis() + 1);
     let open = after(
         &started(&accepted(&[SourceKind::Hie, SourceKind::Lab])),
-        reported(SourceKind::Hie, Outcome::Completed),
+        reported(SourceKind::Hie, SourceOutcome::Completed),
     );
-    let run = at(&open, reported(SourceKind::Lab, Outcome::Failed), later);
+    let run = at(&open, reported(SourceKind::Lab, SourceOutcome::Failed), later);
     assert_eq!((run.state, run.step(later)), (RunState::Running, Step::Poll));
     assert_eq!(run.due_seq, open.due_seq + 1, "a message goes out");
     let duplicate = run.apply(
-        &reported(SourceKind::Lab, Outcome::Failed),
+        &reported(SourceKind::Lab, SourceOutcome::Failed),
         run.expires_at,
         Timing::default(),
         spare(2),
     );
     assert_eq!(duplicate, None);
     let polled = |lab| RunEvent::Polled {
-        report: Report {
+        report: QueryReport {
             overall: None,
             is_final: false,
-            sources: [(SourceKind::Hie, Some(Outcome::Completed)), (SourceKind::Lab, lab)]
-                .map(|(source, outcome)| Reported {
-                    source,
-                    outcome,
-                    http_status: None,
-                })
-                .into(),
+            sources: [
+                (SourceKind::Hie, Some(SourceOutcome::Completed)),
+                (SourceKind::Lab, lab),
+            ]
+            .map(|(source, outcome)| Reported {
+                source,
+                outcome,
+                http_status: None,
+            })
+            .into(),
         },
     };
     let retried = at(&run, polled(None), later);
     assert_eq!(retried.state, RunState::Running, "it is being tried again");
-    let answered = at(&retried, reported(SourceKind::Lab, Outcome::Completed), later);
+    let answered = at(&retried, reported(SourceKind::Lab, SourceOutcome::Completed), later);
     assert!(answered.state == RunState::Consolidating && answered.all_answered);
-    let given_up = at(&retried, polled(Some(Outcome::Failed)), later);
+    let given_up = at(&retried, polled(Some(SourceOutcome::Failed)), later);
     assert!(given_up.state == RunState::Consolidating && !given_up.all_answered);
     let late = at(&retried, RunEvent::DeadlinePassed, retried.expires_at);
     assert_eq!(late.state, RunState::Consolidating);
     // An ended run accepts no late answer.
     let ended = at(&given_up, RunEvent::RecordEnded { available: true }, later);
     assert_eq!(ended.state, RunState::Partial);
-    let answer = reported(SourceKind::Lab, Outcome::Completed);
+    let answer = reported(SourceKind::Lab, SourceOutcome::Completed);
     assert_eq!(ended.apply(&answer, later, Timing::default(), spare(3)), None);
     let open = at(&given_up, answer, later);
     assert_eq!(open.sources.status(SourceKind::Lab), Some(SourceStatus::Completed));
@@ -262,7 +268,7 @@ fn an_unknown_start_is_never_repeated() {
     let ended = at(&given_up.run, RunEvent::RecordEnded { available: true }, wait);
     assert_eq!(
         (ended.state, ended.reason),
-        (RunState::Unconfirmed, Some(Reason::StartUnknown))
+        (RunState::Unconfirmed, Some(FailureReason::StartUnknown))
     );
 }
 
@@ -272,7 +278,7 @@ fn a_webhook_proves_a_start_whose_answer_was_lost() {
         &after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed),
         RunEvent::StartUnknown,
     );
-    let change = apply(&run, &reported(SourceKind::Lab, Outcome::Completed), spare(1)).unwrap();
+    let change = apply(&run, &reported(SourceKind::Lab, SourceOutcome::Completed), spare(1)).unwrap();
     assert_eq!(
         (change.run.state, change.binds.clone()),
         (RunState::Running, Some(request(1)))
@@ -282,7 +288,7 @@ fn a_webhook_proves_a_start_whose_answer_was_lost() {
         &change.run,
         RunEvent::Started {
             request: request(1),
-            report: Report::default(),
+            report: QueryReport::default(),
         },
     );
     assert_eq!(late.sources.status(SourceKind::Lab), Some(SourceStatus::Completed));
@@ -293,7 +299,7 @@ fn another_querys_event_is_not_ours() {
     let run = started(&accepted(&SourceKind::ALL));
     let foreign = RunEvent::SourceReported {
         source: SourceKind::Hie,
-        status: Outcome::Completed,
+        status: SourceOutcome::Completed,
         request: Some(request(9)),
     };
     assert_eq!(apply(&run, &foreign, spare(1)), None);
@@ -306,7 +312,7 @@ fn a_deadline_is_a_reading_and_late_evidence_fills_in() {
     assert_eq!(run.shown_state(late), RunState::Expired);
     let expired = at(&run, RunEvent::DeadlinePassed, late);
     assert_eq!((expired.state, expired.due_at), (RunState::Expired, None));
-    let run = at(&expired, reported(SourceKind::Hie, Outcome::Completed), late);
+    let run = at(&expired, reported(SourceKind::Hie, SourceOutcome::Completed), late);
     assert_eq!((run.state, run.reason), (RunState::Consolidating, None));
     assert_eq!(
         at(&run, RunEvent::RecordEnded { available: true }, late).state,
@@ -323,18 +329,18 @@ fn a_session_that_ends_before_the_start_fails_the_run() {
         .apply(&RunEvent::StartTooLate, run.start_by, Timing::default(), spare(1))
         .unwrap();
     assert!(change.frees_session && change.unlocks);
-    assert_eq!(change.run.reason, Some(Reason::Aal2SessionExpired));
+    assert_eq!(change.run.reason, Some(FailureReason::Aal2SessionExpired));
 }
 
 fn any_source() -> impl Strategy<Value = SourceKind> {
     prop_oneof![Just(SourceKind::Hie), Just(SourceKind::Pharmacy), Just(SourceKind::Lab)]
 }
 
-fn any_outcome() -> impl Strategy<Value = Outcome> {
-    prop_oneof![Just(Outcome::Completed), Just(Outcome::Failed)]
+fn any_outcome() -> impl Strategy<Value = SourceOutcome> {
+    prop_oneof![Just(SourceOutcome::Completed), Just(SourceOutcome::Failed)]
 }
 
-fn any_report() -> impl Strategy<Value = Report> {
+fn any_report() -> impl Strategy<Value = QueryReport> {
     let http_status = prop::option::of(400u16..430);
     let reported =
         (any_source(), prop::option::of(any_outcome()), http_status).prop_map(|(source, outcome, http_status)| {
@@ -345,7 +351,7 @@ fn any_report() -> impl Strategy<Value = Report> {
             }
         });
     let of_sources = prop::collection::vec(reported, 0..4);
-    (prop::option::of(any_outcome()), any::<bool>(), of_sources).prop_map(|(overall, is_final, sources)| Report {
+    (prop::option::of(any_outcome()), any::<bool>(), of_sources).prop_map(|(overall, is_final, sources)| QueryReport {
         overall,
         is_final,
         sources,
@@ -368,7 +374,7 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
             until: T0
         }),
         Just(RunEvent::StartRefused {
-            reason: Reason::UpstreamRefused
+            reason: FailureReason::UpstreamRefused
         }),
         Just(RunEvent::StartUnknown),
         Just(RunEvent::StartStayedUnknown),

@@ -10,7 +10,7 @@ pub mod request;
 
 pub use caller::Caller;
 pub use event::serve;
-pub use once::{Answer, Attempt, Post};
+pub use once::{Attempt, Post, PostAnswer};
 pub use problem::{Code, Next, Problem, SignIn};
 pub use rate_limit::limited;
 pub use reply::{json, respond};

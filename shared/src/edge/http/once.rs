@@ -18,7 +18,7 @@ use super::reply::refusal;
 use super::request::route;
 use crate::domain::{OwnerId, Time, Timing};
 use crate::edge::error::Error;
-use crate::idempotency::{Begun, Call, Fingerprint, IdempotencyKey, Lease, Refusal, Reply, begin};
+use crate::idempotency::{Begun, Fingerprint, IdempotencyKey, KeyedRequest, Lease, Refusal, StoredReply, begin};
 use crate::owner::OwnerKey;
 use crate::store::{PersonsKeys, StoreError, Table};
 
@@ -42,12 +42,12 @@ pub struct Attempt {
 
 /// The answer that the work gives.
 #[derive(Debug)]
-pub struct Answer {
+pub struct PostAnswer {
     reply: Response<Body>,
     useful_until: Option<Time>,
 }
 
-impl Answer {
+impl PostAnswer {
     /// An answer that stays useful.
     #[must_use]
     pub const fn lasting(reply: Response<Body>) -> Self {
@@ -94,7 +94,7 @@ impl Post<'_> {
     pub async fn once(
         self,
         (now, id): (Time, Uuid),
-        work: impl AsyncFnOnce(Attempt) -> Result<Answer, Error>,
+        work: impl AsyncFnOnce(Attempt) -> Result<PostAnswer, Error>,
     ) -> Result<Response<Body>, Error> {
         let Some(key) = key(self.request)? else {
             return Ok(work(Attempt { id, resumed: false }).await?.reply);
@@ -118,9 +118,9 @@ impl Post<'_> {
         }
     }
 
-    fn call(&self, key: &IdempotencyKey, now: Time, id: Uuid) -> Result<Call, Error> {
+    fn call(&self, key: &IdempotencyKey, now: Time, id: Uuid) -> Result<KeyedRequest, Error> {
         let (body, credential) = (self.request.body().as_ref(), self.credential.map(str::as_bytes));
-        Ok(Call {
+        Ok(KeyedRequest {
             key: key.hash(self.owner_key, self.owner.as_str())?,
             fingerprint: Fingerprint::of(self.owner_key, &route(self.request), body, credential)?,
             id,
@@ -154,20 +154,22 @@ fn refused(refusal: Refusal) -> Problem {
 
 /// How the lease ends.
 #[derive(Debug, PartialEq, Eq)]
-enum Fate {
-    Keep(Reply, Option<Time>),
+enum LeaseEnd {
+    Keep(StoredReply, Option<Time>),
     Forget,
     GiveUp,
 }
 
-fn fate(result: &Result<Answer, Error>) -> Fate {
+fn decide_lease_end(result: &Result<PostAnswer, Error>) -> LeaseEnd {
     match result {
-        Ok(answer) => stored(&answer.reply).map_or(Fate::GiveUp, |reply| Fate::Keep(reply, answer.useful_until)),
-        Err(Error::Refused(problem)) if FINAL.contains(&problem.code) => {
-            stored(&refusal(problem)).map_or(Fate::GiveUp, |reply| Fate::Keep(reply, None))
+        Ok(answer) => {
+            stored(&answer.reply).map_or(LeaseEnd::GiveUp, |reply| LeaseEnd::Keep(reply, answer.useful_until))
         }
-        Err(Error::Refused(problem)) if problem.code.status() < 500 && problem.code.status() != 429 => Fate::Forget,
-        Err(_) => Fate::GiveUp,
+        Err(Error::Refused(problem)) if FINAL.contains(&problem.code) => {
+            stored(&refusal(problem)).map_or(LeaseEnd::GiveUp, |reply| LeaseEnd::Keep(reply, None))
+        }
+        Err(Error::Refused(problem)) if problem.code.status() < 500 && problem.code.status() != 429 => LeaseEnd::Forget,
+        Err(_) => LeaseEnd::GiveUp,
     }
 }
 
@@ -175,11 +177,11 @@ fn fate(result: &Result<Answer, Error>) -> Fate {
 ///
 /// If the lease was taken over, this attempt's answer does not count: the caller must ask again for the stored reply.
 /// If the reply cannot be stored, the caller gets it nevertheless: the thing exists, and the next request finds it.
-async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<Answer, Error>) -> Result<Response<Body>, Error> {
-    let ended: Result<bool, StoreError> = match fate(&result) {
-        Fate::Keep(reply, useful_until) => lease.keep(keys, reply, useful_until).await,
-        Fate::Forget => lease.forget(keys).await,
-        Fate::GiveUp => lease.give_up(keys).await,
+async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<PostAnswer, Error>) -> Result<Response<Body>, Error> {
+    let ended: Result<bool, StoreError> = match decide_lease_end(&result) {
+        LeaseEnd::Keep(reply, useful_until) => lease.keep(keys, reply, useful_until).await,
+        LeaseEnd::Forget => lease.forget(keys).await,
+        LeaseEnd::GiveUp => lease.give_up(keys).await,
     };
     let answer = result?;
     match ended {
@@ -192,7 +194,7 @@ async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<Answer, Error>
 
 /// A reply in stored form; `None` if it is not all text, as our replies are. Rate limit headers are left out: they
 /// would be stale when the reply is repeated.
-fn stored(reply: &Response<Body>) -> Option<Reply> {
+fn stored(reply: &Response<Body>) -> Option<StoredReply> {
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         let value = value.to_str().ok()?;
         Some((name.as_str().to_owned(), value.to_owned()))
@@ -201,14 +203,14 @@ fn stored(reply: &Response<Body>) -> Option<Reply> {
         .headers()
         .iter()
         .filter(|(name, _)| !name.as_str().starts_with("ratelimit"));
-    Some(Reply {
+    Some(StoredReply {
         status: reply.status().as_u16(),
         headers: lasting.map(header).collect::<Option<_>>()?,
         body: std::str::from_utf8(reply.body().as_ref()).ok()?.to_owned(),
     })
 }
 
-fn replayed(stored: Reply) -> Result<Response<Body>, Error> {
+fn replayed(stored: StoredReply) -> Result<Response<Body>, Error> {
     let mut reply = Response::builder().status(stored.status).header(REPLAYED, "true");
     for (name, value) in stored.headers {
         reply = reply.header(name, value);

@@ -177,17 +177,17 @@ pub struct Next {
 
 impl Next {
     /// Correct the request and send it again.
-    pub const FIX_REQUEST: Self = Self::word("fix_request");
+    pub const FIX_REQUEST: Self = Self::from_action("fix_request");
     /// Send the same request again, after `Retry-After` if given.
-    pub const RETRY: Self = Self::word("retry");
+    pub const RETRY: Self = Self::from_action("retry");
     /// A human must look at it.
-    pub const CONTACT_SUPPORT: Self = Self::word("contact_support");
+    pub const CONTACT_SUPPORT: Self = Self::from_action("contact_support");
     /// Let the person sign in again.
-    pub const SIGN_IN: Self = Self::word("sign_in");
+    pub const SIGN_IN: Self = Self::from_action("sign_in");
     /// Wait.
-    pub const WAIT: Self = Self::word("wait");
+    pub const WAIT: Self = Self::from_action("wait");
     /// No action.
-    pub const NONE: Self = Self::word("none");
+    pub const NONE: Self = Self::from_action("none");
     /// Send the person's demographics.
     pub const PUT_PATIENT: Self = Self::request("put_patient", "PUT", "/v1/patient");
     /// Let the person prove who they are.
@@ -226,7 +226,7 @@ impl Next {
         }
     }
 
-    const fn word(action: &'static str) -> Self {
+    const fn from_action(action: &'static str) -> Self {
         Self {
             action,
             method: None,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::domain::UpstreamRequestId;
 use crate::domain::record::Asked;
 use crate::metriport::UpstreamError;
-use crate::metriport::send::Reply;
+use crate::metriport::send::UpstreamReply;
 use crate::metriport::tolerant;
 
 /// A consolidated query that was started.
@@ -45,7 +45,7 @@ struct Wire {
 }
 
 /// The answer of a start. Without a request id, the query could not be recognised later.
-pub(super) fn started(reply: &Reply) -> Result<ConsolidatedQuery, UpstreamError> {
+pub(super) fn started(reply: &UpstreamReply) -> Result<ConsolidatedQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     let request = wire.request_id.and_then(|id| UpstreamRequestId::parse(id).ok());
     Ok(ConsolidatedQuery {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{ConsolidatedQuery, reply};
 use crate::domain::PatientId;
 use crate::domain::record::Asked;
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Metadata, Operation, UpstreamError};
 
 /// Must be an object, even an empty one.
@@ -24,7 +24,7 @@ pub(super) async fn start(
 ) -> Result<ConsolidatedQuery, UpstreamError> {
     let resources = asked.resources.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     let path = ["medical", "v1", "patient", patient.as_str(), "consolidated", "query"];
-    let call = Call::new(Operation::StartConsolidatedQuery, Method::POST, path)
+    let call = UpstreamCall::new(Operation::StartConsolidatedQuery, Method::POST, path)
         .query("conversionType", asked.conversion.as_str())
         .query_if("resources", Some(resources.as_str()).filter(|list| !list.is_empty()))
         .query_if("dateFrom", asked.date_from.as_deref())

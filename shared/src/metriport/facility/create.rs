@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::reply::Wire;
 use super::{Facility, Npi};
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 /// A facility to be created.
@@ -48,7 +48,7 @@ struct Body<'a> {
 }
 
 pub(super) async fn create(client: &Client, facility: &NewFacility) -> Result<Facility, UpstreamError> {
-    let call = Call::new(Operation::CreateFacility, Method::POST, ["medical", "v1", "facility"])
+    let call = UpstreamCall::new(Operation::CreateFacility, Method::POST, ["medical", "v1", "facility"])
         .json(&Body { facility, active: true });
     let reply = client.send(call).await?;
     reply.required(reply.json::<Wire>()?.facility())

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::Facility;
 use super::reply::Wire;
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError, tolerant};
 
 /// Metriport puts a list under its resource's name; a bare list is accepted too.
@@ -16,7 +16,7 @@ struct List {
 }
 
 pub(super) async fn list(client: &Client) -> Result<Vec<Facility>, UpstreamError> {
-    let call = Call::new(Operation::ListFacilities, Method::GET, ["medical", "v1", "facility"]);
+    let call = UpstreamCall::new(Operation::ListFacilities, Method::GET, ["medical", "v1", "facility"]);
     let reply = client.send(call).await?;
     // A structure also reads a list, so the bare list is tried first.
     let items = match reply.json() {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{NetworkQueryStatus, SourceReport, SourceState};
-use crate::domain::run::Outcome;
+use crate::domain::run::SourceOutcome;
 use crate::domain::{SourceKind, Time};
 use crate::metriport::{Mentions, tolerant};
 
@@ -102,13 +102,13 @@ impl SourceReport {
 }
 
 pub(super) fn overall(sources: &BTreeMap<SourceKind, SourceReport>) -> NetworkQueryStatus {
-    let outcomes: Option<Vec<Outcome>> = sources.values().map(|report| report.state.outcome()).collect();
+    let outcomes: Option<Vec<SourceOutcome>> = sources.values().map(|report| report.state.outcome()).collect();
     let Some(outcomes) = outcomes.filter(|outcomes| !outcomes.is_empty()) else {
         return NetworkQueryStatus::Processing;
     };
     match (
-        outcomes.contains(&Outcome::Completed),
-        outcomes.contains(&Outcome::Failed),
+        outcomes.contains(&SourceOutcome::Completed),
+        outcomes.contains(&SourceOutcome::Failed),
     ) {
         (true, true) => NetworkQueryStatus::Partial,
         (true, false) => NetworkQueryStatus::Completed,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::fold::{WireError, WireSource, overall, reports};
-use crate::domain::run::{Outcome, Report, Reported};
+use crate::domain::run::{QueryReport, Reported, SourceOutcome};
 use crate::domain::{SourceKind, Time, UpstreamRequestId};
-use crate::metriport::send::Reply;
+use crate::metriport::send::UpstreamReply;
 use crate::metriport::tolerant::{self, wire_word};
 use crate::metriport::{Mentions, UpstreamError};
 
@@ -68,20 +68,20 @@ pub struct SourceReport {
 impl SourceState {
     /// How the source ended; `None` while it runs, or for an unknown word.
     #[must_use]
-    pub const fn outcome(&self) -> Option<Outcome> {
+    pub const fn outcome(&self) -> Option<SourceOutcome> {
         match self {
-            Self::Completed => Some(Outcome::Completed),
-            Self::Failed => Some(Outcome::Failed),
+            Self::Completed => Some(SourceOutcome::Completed),
+            Self::Failed => Some(SourceOutcome::Failed),
             Self::Processing | Self::Unknown(_) => None,
         }
     }
 }
 
-impl From<&NetworkQuery> for Report {
+impl From<&NetworkQuery> for QueryReport {
     fn from(query: &NetworkQuery) -> Self {
         let overall = match query.status {
-            NetworkQueryStatus::Completed => Some(Outcome::Completed),
-            NetworkQueryStatus::Failed => Some(Outcome::Failed),
+            NetworkQueryStatus::Completed => Some(SourceOutcome::Completed),
+            NetworkQueryStatus::Failed => Some(SourceOutcome::Failed),
             NetworkQueryStatus::Processing | NetworkQueryStatus::Partial | NetworkQueryStatus::Unknown(_) => None,
         };
         let is_final = matches!(
@@ -117,14 +117,14 @@ struct Wire {
 }
 
 /// The answer of a start. Without a request id, the query could not be recognised later.
-pub(super) fn started(reply: &Reply) -> Result<NetworkQuery, UpstreamError> {
+pub(super) fn started(reply: &UpstreamReply) -> Result<NetworkQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     let request = wire.request_id.clone().and_then(|id| UpstreamRequestId::parse(id).ok());
     Ok(wire.into_query(reply.required(request)?))
 }
 
 /// The answer of a status call. An answer about another query is garbage.
-pub(super) fn of_request(reply: &Reply, asked: &UpstreamRequestId) -> Result<NetworkQuery, UpstreamError> {
+pub(super) fn of_request(reply: &UpstreamReply, asked: &UpstreamRequestId) -> Result<NetworkQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     match &wire.request_id {
         Some(other) if other != asked.as_str() => Err(reply.garbage()),
@@ -213,8 +213,8 @@ mod tests {
             seen,
             [
                 (SourceKind::Hie, None, Some(500)),
-                (SourceKind::Pharmacy, Some(Outcome::Failed), Some(429)),
-                (SourceKind::Lab, Some(Outcome::Failed), Some(401)),
+                (SourceKind::Pharmacy, Some(SourceOutcome::Failed), Some(429)),
+                (SourceKind::Lab, Some(SourceOutcome::Failed), Some(401)),
             ]
         );
         assert!(mixed.sources[&SourceKind::Lab].mentions.aal2);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{NetworkQuery, RequestedSources, StartNetworkQuery, StartTreatmentQuery, reply};
 use crate::domain::{Aal2SessionId, PatientId, ProofedIdentityId};
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Metadata, Operation, UpstreamError};
 
 /// A query that a person makes for themselves. It cannot be built without proof of who they are and that they are
@@ -101,8 +101,8 @@ impl StartTreatmentQuery for Client {
     }
 }
 
-fn call<'a>(purpose: PurposeOfUse, patient: &'a PatientId, body: &Body<'_>) -> Call<'a> {
-    Call::new(
+fn call<'a>(purpose: PurposeOfUse, patient: &'a PatientId, body: &Body<'_>) -> UpstreamCall<'a> {
+    UpstreamCall::new(
         Operation::StartNetworkQuery,
         Method::POST,
         ["medical", "v1", "network", "query"],
@@ -112,6 +112,6 @@ fn call<'a>(purpose: PurposeOfUse, patient: &'a PatientId, body: &Body<'_>) -> C
     .json(body)
 }
 
-async fn send(client: &Client, call: Call<'_>) -> Result<NetworkQuery, UpstreamError> {
+async fn send(client: &Client, call: UpstreamCall<'_>) -> Result<NetworkQuery, UpstreamError> {
     reply::started(&client.send(call).await?)
 }

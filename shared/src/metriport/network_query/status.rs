@@ -5,13 +5,13 @@ use reqwest::Method;
 
 use super::{NetworkQuery, reply};
 use crate::domain::UpstreamRequestId;
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 pub(super) async fn read(client: &Client, request: &UpstreamRequestId) -> Result<NetworkQuery, UpstreamError> {
     let path = ["medical", "v1", "network", "query", request.as_str()];
     let reply = client
-        .send(Call::new(Operation::ReadNetworkQuery, Method::GET, path))
+        .send(UpstreamCall::new(Operation::ReadNetworkQuery, Method::GET, path))
         .await?;
     reply::of_request(&reply, request)
 }

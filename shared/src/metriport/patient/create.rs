@@ -5,7 +5,7 @@ use reqwest::Method;
 use super::body::PatientBody;
 use super::{CreatePatient, UnverifiedPatient, reply};
 use crate::domain::{Demographics, ExternalId, FacilityId};
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 /// A patient to be created.
@@ -25,7 +25,7 @@ impl CreatePatient for Client {
             demographics: &patient.demographics,
             external_id: &patient.external_id,
         };
-        let call = Call::new(Operation::CreatePatient, Method::POST, ["medical", "v1", "patient"])
+        let call = UpstreamCall::new(Operation::CreatePatient, Method::POST, ["medical", "v1", "patient"])
             .query("facilityId", patient.facility.as_str())
             .json(&body);
         reply::patient(&self.send(call).await?)

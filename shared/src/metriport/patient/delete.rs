@@ -4,7 +4,7 @@ use reqwest::Method;
 
 use super::DeletePatient;
 use crate::domain::{FacilityId, PatientId};
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 /// A patient to be deleted. The effect on the proofed identity is not documented; count it as lost.
@@ -19,7 +19,7 @@ pub struct PatientDeletion {
 impl DeletePatient for Client {
     async fn delete_patient(&self, deletion: &PatientDeletion) -> Result<(), UpstreamError> {
         let path = ["medical", "v1", "patient", deletion.patient.as_str()];
-        let call = Call::new(Operation::DeletePatient, Method::DELETE, path)
+        let call = UpstreamCall::new(Operation::DeletePatient, Method::DELETE, path)
             .query_if("facilityId", deletion.facility.as_ref().map(FacilityId::as_str));
         self.send(call).await.map(drop)
     }

@@ -4,12 +4,12 @@ use reqwest::Method;
 
 use super::{FindPatient, Patient, reply};
 use crate::domain::ExternalId;
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 impl FindPatient for Client {
     async fn find_patient(&self, id: &ExternalId) -> Result<Option<Patient>, UpstreamError> {
-        let call = Call::new(
+        let call = UpstreamCall::new(
             Operation::FindPatient,
             Method::GET,
             ["medical", "v1", "patient", "external-id"],

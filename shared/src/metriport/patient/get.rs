@@ -4,7 +4,7 @@ use reqwest::Method;
 
 use super::{UnverifiedPatient, reply};
 use crate::domain::PatientId;
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 impl Client {
@@ -13,7 +13,7 @@ impl Client {
     /// # Errors
     /// `PatientNotFound` or `NotFound` if the patient does not exist; see [`UpstreamError`].
     pub async fn get_patient(&self, id: &PatientId) -> Result<UnverifiedPatient, UpstreamError> {
-        let call = Call::new(
+        let call = UpstreamCall::new(
             Operation::GetPatient,
             Method::GET,
             ["medical", "v1", "patient", id.as_str()],

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use crate::domain::{ExternalId, FacilityId, PatientId};
-use crate::metriport::send::Reply;
+use crate::metriport::send::UpstreamReply;
 use crate::metriport::{UpstreamError, tolerant};
 
 /// A patient that carries our id.
@@ -82,7 +82,7 @@ struct WireStatus {
 }
 
 /// Reads the answer of create, get, update and lookup.
-pub(super) fn patient(reply: &Reply) -> Result<UnverifiedPatient, UpstreamError> {
+pub(super) fn patient(reply: &UpstreamReply) -> Result<UnverifiedPatient, UpstreamError> {
     let wire: Wire = reply.json()?;
     let id = reply.required(wire.id.and_then(|id| PatientId::parse(id).ok()))?;
     let patient = Patient {

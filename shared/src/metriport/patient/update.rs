@@ -5,7 +5,7 @@ use reqwest::Method;
 use super::body::PatientBody;
 use super::{UnverifiedPatient, UpdatePatient, reply};
 use crate::domain::{Demographics, ExternalId, FacilityId, PatientId};
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 /// A full replacement. It shares the rate limit of creating patients.
@@ -28,7 +28,7 @@ impl UpdatePatient for Client {
             external_id: &update.external_id,
         };
         let path = ["medical", "v1", "patient", update.patient.as_str()];
-        let call = Call::new(Operation::UpdatePatient, Method::PUT, path)
+        let call = UpstreamCall::new(Operation::UpdatePatient, Method::PUT, path)
             .query("facilityId", update.facility.as_str())
             .json(&body);
         let reply = self.send(call).await?;

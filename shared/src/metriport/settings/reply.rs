@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::metriport::send::Reply;
+use crate::metriport::send::UpstreamReply;
 use crate::metriport::{UpstreamError, tolerant};
 
 /// The account's settings. `Debug` shows neither the key nor the account.
@@ -39,7 +39,7 @@ struct Wire {
     webhook_key: Option<String>,
 }
 
-pub(super) fn settings(reply: &Reply) -> Result<Settings, UpstreamError> {
+pub(super) fn settings(reply: &UpstreamReply) -> Result<Settings, UpstreamError> {
     let wire: Wire = reply.json()?;
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     Ok(Settings {

@@ -3,10 +3,10 @@
 
 use reqwest::Method;
 
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 pub(super) async fn retry(client: &Client) -> Result<(), UpstreamError> {
-    let call = Call::new(Operation::RetryWebhooks, Method::POST, ["settings", "webhook", "retry"]);
+    let call = UpstreamCall::new(Operation::RetryWebhooks, Method::POST, ["settings", "webhook", "retry"]);
     client.send(call).await.map(drop)
 }

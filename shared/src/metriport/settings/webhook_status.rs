@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde::Deserialize;
 
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError, tolerant};
 
 /// The state of deliveries. Metriport's free-text detail is not kept.
@@ -30,7 +30,7 @@ struct Wire {
 
 pub(super) async fn read(client: &Client) -> Result<Option<WebhookStatus>, UpstreamError> {
     let reply = client
-        .send(Call::new(
+        .send(UpstreamCall::new(
             Operation::ReadWebhookStatus,
             Method::GET,
             ["settings", "webhook"],

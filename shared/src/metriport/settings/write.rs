@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde::Serialize;
 
 use super::{Settings, reply};
-use crate::metriport::call::Call;
+use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
 /// Metriport refuses unknown properties here, unlike elsewhere.
@@ -17,6 +17,6 @@ struct Body<'a> {
 /// An empty URL clears it.
 pub(super) async fn set_webhook_url(client: &Client, url: &str) -> Result<Settings, UpstreamError> {
     let body = Body { webhook_url: url };
-    let call = Call::new(Operation::WriteSettings, Method::POST, ["settings"]).json(&body);
+    let call = UpstreamCall::new(Operation::WriteSettings, Method::POST, ["settings"]).json(&body);
     reply::settings(&client.send(call).await?)
 }

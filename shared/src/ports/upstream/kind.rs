@@ -149,28 +149,30 @@ mod tests {
 
     #[test]
     fn only_what_certainly_did_nothing_is_sent_again() {
-        use UpstreamErrorKind as Kind;
-        let retryable = [Kind::Connect, Kind::RateLimited { retry_after: None }];
+        let retryable = [
+            UpstreamErrorKind::Connect,
+            UpstreamErrorKind::RateLimited { retry_after: None },
+        ];
         let all = [
-            Kind::Unsendable,
-            Kind::Connect,
-            Kind::Timeout,
-            Kind::Interrupted,
-            Kind::Garbage,
-            Kind::Auth,
-            Kind::Forbidden,
-            Kind::NoRoute,
-            Kind::NotFound,
-            Kind::PatientNotFound,
-            Kind::PatientOptedOut,
-            Kind::NoTreatmentRelationship,
-            Kind::BadRequest,
-            Kind::Conflict,
-            Kind::VersionMismatch,
-            Kind::Locked,
-            Kind::RateLimited { retry_after: None },
-            Kind::Refused,
-            Kind::Server,
+            UpstreamErrorKind::Unsendable,
+            UpstreamErrorKind::Connect,
+            UpstreamErrorKind::Timeout,
+            UpstreamErrorKind::Interrupted,
+            UpstreamErrorKind::Garbage,
+            UpstreamErrorKind::Auth,
+            UpstreamErrorKind::Forbidden,
+            UpstreamErrorKind::NoRoute,
+            UpstreamErrorKind::NotFound,
+            UpstreamErrorKind::PatientNotFound,
+            UpstreamErrorKind::PatientOptedOut,
+            UpstreamErrorKind::NoTreatmentRelationship,
+            UpstreamErrorKind::BadRequest,
+            UpstreamErrorKind::Conflict,
+            UpstreamErrorKind::VersionMismatch,
+            UpstreamErrorKind::Locked,
+            UpstreamErrorKind::RateLimited { retry_after: None },
+            UpstreamErrorKind::Refused,
+            UpstreamErrorKind::Server,
         ];
         for kind in all {
             assert_eq!(kind.retryable(), retryable.contains(&kind), "{kind:?}");

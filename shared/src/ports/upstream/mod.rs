@@ -144,10 +144,13 @@ impl UpstreamError {
     /// count.
     #[must_use]
     pub const fn rejects_identity(&self) -> bool {
-        use UpstreamErrorKind as Kind;
         let of_the_call = matches!(
             self.kind,
-            Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::Conflict | Kind::Refused
+            UpstreamErrorKind::BadRequest
+                | UpstreamErrorKind::Forbidden
+                | UpstreamErrorKind::NotFound
+                | UpstreamErrorKind::Conflict
+                | UpstreamErrorKind::Refused
         );
         of_the_call && self.mentions.identity && !self.mentions.aal2 && !self.mentions.redirect
     }

@@ -148,7 +148,7 @@ async fn settings_are_at_the_root() {
         .set_webhook_url(&"https://hooks.test/m".parse().unwrap())
         .await
         .unwrap();
-    let seen = upstream.seen();
+    let seen = upstream.requests();
     assert_common(&seen[0], false);
     assert_common(&seen[1], true);
     assert_eq!(
@@ -160,7 +160,7 @@ async fn settings_are_at_the_root() {
     assert!(settings.is_of_same_account(&client.read_settings().await.unwrap()));
     let other = Upstream::answering_json(200, json!({"id": "y"})).await;
     assert!(!settings.is_of_same_account(&other.client().read_settings().await.unwrap()));
-    let seen = upstream.seen();
+    let seen = upstream.requests();
     assert_eq!(
         (seen[2].line.as_str(), seen[2].json()),
         ("POST /settings", json!({"webhookUrl": ""}))

@@ -28,7 +28,7 @@ async fn identity_session() {
         .open_identity_session(&patient_id(), &redirect(), &Metadata::default())
         .await
         .unwrap();
-    let seen = upstream.seen();
+    let seen = upstream.requests();
     assert_common(&seen[0], true);
     assert_eq!(seen[0].line, "POST /medical/v1/identity/session");
     let bare = json!({"patientId": patient_id(), "redirectUrl": "https://app.examplephr.test/ias/return"});
@@ -80,7 +80,7 @@ async fn network_query_on_both_rails() {
     };
     client.start_treatment_query(&treatment).await.unwrap();
 
-    let seen = upstream.seen();
+    let seen = upstream.requests();
     assert_common(&seen[0], true);
     let query = "POST /medical/v1/network/query?patientId=0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4&purposeOfUse=";
     assert_eq!(seen[0].line, format!("{query}ias"));
@@ -128,7 +128,7 @@ async fn consolidated_query() {
         .await
         .unwrap();
 
-    let seen = upstream.seen();
+    let seen = upstream.requests();
     assert_common(&seen[0], true);
     let start = format!("POST {PATIENT}/consolidated/query?conversionType=");
     let filters = "&resources=MedicationRequest%2CObservation&dateFrom=2024-01-01&dateTo=2024-12-31";

@@ -11,7 +11,7 @@ use sandbox_aws::{Service, Weight};
 use sandbox_machine::Sandbox;
 
 use crate::Problem;
-use crate::person::{Person, calm, tick, until};
+use crate::person::{Person, tick, unlimited_options, until};
 use crate::table::{Table, number};
 use people::Possessions;
 use tally::{Counter, Tally};
@@ -54,7 +54,7 @@ pub async fn measure() -> Result<Vec<Table>, Problem> {
 
 async fn count(people: usize) -> Result<Counted, Problem> {
     let folder = tempfile::tempdir()?;
-    let mut options = calm(DELAY_MS)?;
+    let mut options = unlimited_options(DELAY_MS)?;
     (options.time_scale, options.stand_in.time_scale) = (TIME_SCALE, TIME_SCALE);
     // On disk, because memory does not suffice for so many people.
     options.data_dir = Some(folder.path().to_owned());

@@ -203,7 +203,7 @@ impl Answers {
         })?;
         let metrics = Metrics::to("fuzz", log::metric);
         Ok(Self {
-            operations: Operations::new(client.measured(metrics))?,
+            operations: Operations::new(client.with_metrics(metrics))?,
             next,
             runtime,
         })

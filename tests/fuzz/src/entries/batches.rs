@@ -5,13 +5,13 @@ use std::sync::Arc;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde_json::json;
 use shared::domain::Time;
-use shared::message::dead_letter::Reason;
+use shared::message::dead_letter::DeadLetterReason;
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord, parse};
-use shared::queue::Source;
+use shared::queue::SourceQueue;
 use tokio::runtime::Runtime;
 
-use super::letters::{self, Came};
+use super::dead_letters::{self, Came};
 use super::runtime;
 use super::stock::Stock;
 use crate::chance::Chance;
@@ -31,7 +31,7 @@ enum Function {
 pub struct Batches {
     name: &'static str,
     function: Function,
-    source: Source,
+    source: SourceQueue,
     stock: Stock,
     cloud: Arc<Cloud>,
     runtime: Runtime,
@@ -56,17 +56,17 @@ impl Batches {
         let (function, source, stock) = match name {
             "webhook-process" => (
                 Function::Process(webhook_process::Deps::read(&init)?),
-                Source::WebhookEvents,
+                SourceQueue::WebhookEvents,
                 Stock::webhook_events()?,
             ),
             "query-dispatch" => (
                 Function::Dispatch(Box::new(runtime.block_on(query_dispatch::Deps::read(&init))?)),
-                Source::RunAdvance,
+                SourceQueue::RunAdvance,
                 Stock::of(&world.advances),
             ),
             _ => (
                 Function::Fetch(record_fetch::Deps::read(&init)?),
-                Source::RecordFetch,
+                SourceQueue::RecordFetch,
                 Stock::of(&world.fetches),
             ),
         };
@@ -81,13 +81,13 @@ impl Batches {
     }
 
     /// The reason why a body cannot be read.
-    fn refusal(&self, body: &str) -> Option<Reason> {
+    fn refusal(&self, body: &str) -> Option<DeadLetterReason> {
         let read = match self.function {
             Function::Process(_) => parse::<WebhookEvent>(body).map(drop),
             Function::Dispatch(_) => parse::<Advance>(body).map(drop),
             Function::Fetch(_) => parse::<FetchRecord>(body).map(drop),
         };
-        read.err().map(Reason::from)
+        read.err().map(DeadLetterReason::from)
     }
 
     fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
@@ -143,23 +143,23 @@ impl Entry for Batches {
         // Sometimes the dead-letter queue refuses messages; the same batch always meets the same queue.
         let keeps = !Chance::of_bytes(input).one_in(8);
         self.cloud.take_sent();
-        self.cloud.refuse_letters(!keeps);
+        self.cloud.refuse_dead_letters(!keeps);
         let reply = self.handle(event);
         let failed = reply
             .batch_item_failures
             .into_iter()
             .map(|f| f.item_identifier)
             .collect();
-        let (letters, sent): (Vec<_>, Vec<_>) = self
+        let (dead_letters, sent): (Vec<_>, Vec<_>) = self
             .cloud
             .take_sent()
             .into_iter()
-            .partition(|message| message.letter.is_some());
-        letters::judge_sent(&sent)?;
+            .partition(|message| message.dead_letter_attribute.is_some());
+        dead_letters::judge_sent(&sent)?;
         if keeps {
-            letters::judge_kept(self.source, &came, &failed, letters)
+            dead_letters::judge_kept(self.source, &came, &failed, dead_letters)
         } else {
-            letters::judge_unkept(&came, &failed)
+            dead_letters::judge_unkept(&came, &failed)
         }
     }
 }

@@ -34,7 +34,7 @@ impl Bundles {
             "name": [{ "family": "Qu\"ill\\\u{e9}\u{1F4A5}", "given": ["Nora", null] }],
         }, "search": { "mode": "match", "resourceType": "No" } });
         let many: Vec<_> = (0..300)
-            .map(|number| resource(&format!("Type{}", letters(number))))
+            .map(|number| resource(&format!("Type{}", spell_digits(number))))
             .collect();
         let bundles = vec![
             json!({ "resourceType": "Bundle", "type": "collection", "total": 3,
@@ -48,7 +48,7 @@ impl Bundles {
     }
 }
 
-fn letters(number: usize) -> String {
+fn spell_digits(number: usize) -> String {
     number
         .to_string()
         .bytes()

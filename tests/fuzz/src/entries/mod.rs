@@ -3,8 +3,8 @@
 mod answers;
 mod batches;
 mod bundles;
+mod dead_letters;
 mod http;
-mod letters;
 mod links;
 mod messages;
 mod operations;

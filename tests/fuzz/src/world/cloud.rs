@@ -25,7 +25,7 @@ struct State {
     items: BTreeMap<(String, String), Value>,
     closed: bool,
     sent: Vec<Message>,
-    refuses_letters: bool,
+    refuses_dead_letters: bool,
     secrets: BTreeMap<String, String>,
 }
 
@@ -37,14 +37,14 @@ pub struct Message {
     /// The body.
     pub body: String,
     /// The attribute of a dead letter.
-    pub letter: Option<String>,
+    pub dead_letter_attribute: Option<String>,
 }
 
 impl Message {
     /// A message of the call: the call itself, or an entry of its batch.
     fn read(call: &Value, message: &Value) -> Self {
         let text = |place: &str| message.pointer(place).and_then(Value::as_str);
-        let letter = format!("/MessageAttributes/{ATTRIBUTE}/StringValue");
+        let attribute = format!("/MessageAttributes/{ATTRIBUTE}/StringValue");
         Self {
             queue: call
                 .pointer("/QueueUrl")
@@ -53,7 +53,7 @@ impl Message {
                 .unwrap_or_default()
                 .to_owned(),
             body: text("/MessageBody").unwrap_or_default().to_owned(),
-            letter: text(&letter).map(str::to_owned),
+            dead_letter_attribute: text(&attribute).map(str::to_owned),
         }
     }
 
@@ -93,8 +93,8 @@ impl Cloud {
     }
 
     /// Turns the refusal of dead letters on or off.
-    pub fn refuse_letters(&self, refuses: bool) {
-        self.lock().refuses_letters = refuses;
+    pub fn refuse_dead_letters(&self, refuses: bool) {
+        self.lock().refuses_dead_letters = refuses;
     }
 
     /// Answers one call.
@@ -187,7 +187,7 @@ impl State {
     }
 
     fn send(&mut self, message: Message) -> Answer {
-        if self.refuses_letters && message.letter.is_some() {
+        if self.refuses_dead_letters && message.dead_letter_attribute.is_some() {
             return Answer::json(400, &json!({ "__type": "com.amazonaws.sqs#QueueDoesNotExist" }));
         }
         self.sent.push(message);

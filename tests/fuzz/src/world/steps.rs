@@ -74,7 +74,7 @@ impl<'a> Steps<'a> {
             _ => record_fetch::handler::handle(&self.fetch, event, Time::from_millis(i64::MAX)).await,
         };
         let sent = self.cloud.take_sent();
-        if reply.batch_item_failures.is_empty() && sent.iter().all(|message| message.letter.is_none()) {
+        if reply.batch_item_failures.is_empty() && sent.iter().all(|message| message.dead_letter_attribute.is_none()) {
             Ok(sent)
         } else {
             Err(format!("a message in {} was not processed: {}", message.queue, message.body).into())

@@ -105,7 +105,7 @@ async fn check_redirects(operator: &Operator) {
     let listed = operator.types(&["account", "redirects", one, two]).await;
     listed.well(&["RedirectAllowlist=https://app.example.test/a,https://app.example.test/b"]);
     let plain = ["account", "redirects", "http://app.example.test/a"];
-    operator.types(&plain).await.badly(&["not https"]);
+    operator.types(&plain).await.badly(&["must begin with https"]);
 }
 
 async fn report_that_all_is_there(operator: &Operator, api: &str, url: &str) {

@@ -17,7 +17,7 @@ fn readable(headers: &HeaderMap) -> Option<(&str, &str)> {
 }
 
 /// Headers of an API answer, and of one to a preflight.
-async fn asked(app: &App, origin: &str) -> (HeaderMap, HeaderMap) {
+async fn fetch_cors_headers(app: &App, origin: &str) -> (HeaderMap, HeaderMap) {
     let request = app.request(Method::GET, "/v1/identity").header("origin", origin);
     let answer = request.send().await.expect("an answer");
     assert!(answer.headers().contains_key("apigw-requestid"));
@@ -49,7 +49,7 @@ async fn pages_of_the_origin_alone_read_replies_and_records() {
     let app = up.app();
     let (record, _) = follow_what_comes_next(&app).await;
     let path = format!("/v1/records/{record}");
-    let (answer, preflight) = asked(&app, OURS).await;
+    let (answer, preflight) = fetch_cors_headers(&app, OURS).await;
     let (origin, exposed) = readable(&answer).expect("a readable answer");
     assert_eq!(origin, OURS);
     assert!(exposed.split(',').any(|name| name == "apigw-requestid"), "{exposed}");
@@ -60,7 +60,7 @@ async fn pages_of_the_origin_alone_read_replies_and_records() {
         Some(OURS)
     );
 
-    let (answer, preflight) = asked(&app, OTHER).await;
+    let (answer, preflight) = fetch_cors_headers(&app, OTHER).await;
     assert_eq!((readable(&answer), readable(&preflight)), (None, None));
     assert_eq!(readable(&followed(&link, OTHER).await), None);
     up.stop("-TERM").await;

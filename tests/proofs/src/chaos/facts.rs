@@ -15,9 +15,10 @@ use super::person::{Ending, Pull};
 pub(super) type Usual = BTreeMap<(String, bool), i64>;
 
 /// The cost of the pulls without faults.
-pub(super) fn usual(calm: &[Pull], calls: &[UpstreamCall]) -> Usual {
+pub(super) fn usual(reference: &[Pull], calls: &[UpstreamCall]) -> Usual {
     let cost = |pull: &Pull| calls_of(pull, calls);
-    calm.iter()
+    reference
+        .iter()
         .map(|pull| ((pull.persona.name().to_owned(), pull.first), cost(pull)))
         .collect()
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandbox_host::{Interference, Invocation, Killer};
 use sandbox_machine::SandboxOptions;
-use sandbox_machine::functions::NAMES;
-use sandbox_metriport::{CallInfo, DeliveryInfo, Failure, Fate, Operation};
+use sandbox_machine::functions::FUNCTION_NAMES;
+use sandbox_metriport::{CallInfo, DeliveryDecision, DeliveryInfo, Failure, Operation};
 use shared::clock;
 use shared::webhook::RUN_MARK;
 
@@ -41,11 +41,11 @@ pub(super) struct Strike {
 }
 
 /// The injected faults and their log.
-pub(super) struct Storm {
+pub(super) struct FaultInjector {
     dice: Dice,
     rates: Rates,
     scale: u64,
-    blows: AtomicBool,
+    enabled: AtomicBool,
     begun: AtomicU32,
     strikes: Mutex<Vec<Strike>>,
     log: Log,
@@ -57,13 +57,13 @@ pub(super) struct Storm {
 /// A point for a kill: before or after a call, or an invocation, of a function.
 pub(super) type Occasion = (Kind, &'static str);
 
-impl Storm {
+impl FaultInjector {
     pub(super) fn new(seed: u64, rates: Rates, scale: u32) -> Arc<Self> {
         Arc::new(Self {
             dice: Dice::new(seed),
             rates,
             scale: u64::from(scale.max(1)),
-            blows: AtomicBool::new(false),
+            enabled: AtomicBool::new(false),
             begun: AtomicU32::new(0),
             strikes: Mutex::default(),
             log: Log::default(),
@@ -79,15 +79,15 @@ impl Storm {
         faults.killer = self.killer.clone();
         faults.aws = Some(Arc::new(AtAws(Arc::clone(self))));
         faults.upstream = Some(Arc::new(AtUpstream(Arc::clone(self))));
-        let storm = Arc::clone(self);
-        faults.webhooks = Some(Arc::new(move |delivery| storm.fate(delivery)));
-        let storm = Arc::clone(self);
-        faults.invocations = Some(Arc::new(move |invocation| storm.interfere(invocation)));
+        let injector = Arc::clone(self);
+        faults.webhooks = Some(Arc::new(move |delivery| injector.decide_delivery(delivery)));
+        let injector = Arc::clone(self);
+        faults.invocations = Some(Arc::new(move |invocation| injector.interfere(invocation)));
     }
 
     /// Turns the faults on or off, and drops the planned kills.
-    pub(super) fn blow(&self, blows: bool) {
-        self.blows.store(blows, Ordering::SeqCst);
+    pub(super) fn set_enabled(&self, enabled: bool) {
+        self.enabled.store(enabled, Ordering::SeqCst);
         self.strikes().clear();
     }
 
@@ -100,7 +100,7 @@ impl Storm {
     pub(super) fn pull_begins(&self) {
         let number = self.begun.fetch_add(1, Ordering::SeqCst);
         let every = self.rates.pulls_per_kill;
-        if !self.blows() || every == 0 || !number.is_multiple_of(every) {
+        if !self.is_enabled() || every == 0 || !number.is_multiple_of(every) {
             return;
         }
         let pick = |count: usize| usize::try_from(self.dice.below(count as u64)).unwrap_or_default();
@@ -108,7 +108,7 @@ impl Storm {
         let kind = Kind::KILLS
             .get(number as usize / every as usize % Kind::KILLS.len())
             .copied();
-        let function = NAMES.get(pick(NAMES.len()));
+        let function = FUNCTION_NAMES.get(pick(FUNCTION_NAMES.len()));
         if let (Some(kind), Some(function)) = (kind, function) {
             self.strike(Strike {
                 kind,
@@ -128,8 +128,8 @@ impl Storm {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn blows(&self) -> bool {
-        self.blows.load(Ordering::SeqCst)
+    fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::SeqCst)
     }
 
     fn strikes(&self) -> MutexGuard<'_, Vec<Strike>> {
@@ -171,7 +171,9 @@ impl Storm {
     }
 
     fn throw(&self, kinds: &[Kind]) -> Option<Kind> {
-        self.blows().then(|| self.dice.one_of(&self.rates, kinds)).flatten()
+        self.is_enabled()
+            .then(|| self.dice.one_of(&self.rates, kinds))
+            .flatten()
     }
 
     fn up_to(&self, ms: u64) -> u64 {
@@ -192,7 +194,7 @@ impl Storm {
         self.killer.kill(function).await;
     }
 
-    fn fate(&self, _delivery: &DeliveryInfo) -> Fate {
+    fn decide_delivery(&self, _delivery: &DeliveryInfo) -> DeliveryDecision {
         let kinds = [
             Kind::WebhookDropped,
             Kind::WebhookDoubled,
@@ -200,19 +202,19 @@ impl Storm {
             Kind::WebhookAnswerLost,
         ];
         let Some(kind) = self.throw(&kinds) else {
-            return Fate::Deliver;
+            return DeliveryDecision::Deliver;
         };
         self.note(kind, "", None);
         match kind {
-            Kind::WebhookDropped => Fate::Drop,
-            Kind::WebhookDoubled => Fate::Double,
-            Kind::WebhookDelayed => Fate::DelayMs(self.up_to(LATE_MS)),
-            _ => Fate::DropAnswer,
+            Kind::WebhookDropped => DeliveryDecision::Drop,
+            Kind::WebhookDoubled => DeliveryDecision::Double,
+            Kind::WebhookDelayed => DeliveryDecision::DelayMs(self.up_to(LATE_MS)),
+            _ => DeliveryDecision::DropAnswer,
         }
     }
 
     fn interfere(&self, invocation: &Invocation) -> Interference {
-        let Some(function) = NAMES.iter().copied().find(|name| *name == invocation.function) else {
+        let Some(function) = FUNCTION_NAMES.iter().copied().find(|name| *name == invocation.function) else {
             return Interference::Go;
         };
         let (kind, interference) = if self.strikes_now(Kind::KilledBeforeInvocation, function) {
@@ -227,12 +229,12 @@ impl Storm {
     }
 }
 
-struct AtAws(Arc<Storm>);
+struct AtAws(Arc<FaultInjector>);
 
 /// The function behind an access key id; `None` for the host's own calls.
 fn function_of(access_key_id: Option<&str>) -> Option<&'static str> {
     let key = access_key_id?.strip_prefix("SANDBOX")?;
-    NAMES
+    FUNCTION_NAMES
         .iter()
         .copied()
         .find(|name| name.replace('-', "").eq_ignore_ascii_case(key))
@@ -292,7 +294,7 @@ impl sandbox_aws::Interceptor for AtAws {
     }
 }
 
-struct AtUpstream(Arc<Storm>);
+struct AtUpstream(Arc<FaultInjector>);
 
 fn run_of(call: &CallInfo) -> Option<String> {
     let is_start = call.operation == Operation::StartNetworkQuery;
@@ -369,7 +371,7 @@ const OF_STARTS: [Kind; 2] = [Kind::WebhookBeforeAnswer, Kind::SourceLimited];
 /// Faults of a transfer.
 const OF_TRANSFERS: [Kind; 3] = [Kind::LinkDead, Kind::ResetAfter, Kind::UpstreamTruncated];
 
-impl Storm {
+impl FaultInjector {
     /// Draws the fault of a call.
     fn fault_of(&self, operation: Operation) -> Option<Kind> {
         match operation {

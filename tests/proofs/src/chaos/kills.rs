@@ -9,10 +9,10 @@ use ias::report::say;
 use sandbox_machine::Sandbox;
 use sandbox_metriport::Persona;
 
-use super::inject::{Occasion, Storm, Strike};
+use super::inject::{FaultInjector, Occasion, Strike};
 use super::judge::{Facts, tally};
 use super::plan::Rates;
-use super::{Guest, drain, facts, invite, next, sandbox};
+use super::{PlannedPerson, create_person, drain, facts, next, sandbox};
 use crate::cli::KillsArgs;
 
 /// The result of one kill.
@@ -35,11 +35,11 @@ pub(crate) async fn kills(args: &KillsArgs) -> Result<(), String> {
 
 /// Every point of a pull without faults, each as a planned kill.
 async fn strikes(args: &KillsArgs) -> Result<VecDeque<Strike>, String> {
-    let storm = Storm::new(args.seed, Rates::CALM, args.scale);
-    let sandbox = sandbox(&args.weather(), &storm).await?;
-    let before = storm.occasions();
+    let injector = FaultInjector::new(args.seed, Rates::NO_FAULTS, args.scale);
+    let sandbox = sandbox(&args.chaos_args(), &injector).await?;
+    let before = injector.occasions();
     let pulled = pull(args, &sandbox, "reference").await;
-    let after = storm.occasions();
+    let after = injector.occasions();
     sandbox.shutdown().await.map_err(|error| error.to_string())?;
     pulled?;
     Ok(enumerate(&before, &after))
@@ -59,21 +59,21 @@ fn enumerate(before: &BTreeMap<Occasion, u64>, after: &BTreeMap<Occasion, u64>) 
 }
 
 async fn pull(args: &KillsArgs, sandbox: &Sandbox, subject: &str) -> Result<super::Pull, String> {
-    let guest = Guest {
+    let planned = PlannedPerson {
         subject: subject.to_owned(),
         persona: Persona::Ordinary,
         pulls: 1,
     };
-    Ok(invite(&args.weather(), sandbox, &guest)?.pull(true).await)
+    Ok(create_person(&args.chaos_args(), sandbox, &planned)?.pull(true).await)
 }
 
 /// Makes one kill after the other in its own sandbox, because a kill takes all processes of a function.
 async fn work(args: &KillsArgs, number: u32, waiting: &Mutex<VecDeque<Strike>>) -> Result<Vec<Outcome>, String> {
-    let storm = Storm::new(args.seed, Rates::CALM, args.scale);
-    let sandbox = sandbox(&args.weather(), &storm).await?;
+    let injector = FaultInjector::new(args.seed, Rates::NO_FAULTS, args.scale);
+    let sandbox = sandbox(&args.chaos_args(), &injector).await?;
     let mut outcomes = Vec::new();
     while let Some(strike) = next(waiting) {
-        outcomes.push(one(args, &sandbox, &storm, (strike, number, outcomes.len())).await?);
+        outcomes.push(one(args, &sandbox, &injector, (strike, number, outcomes.len())).await?);
     }
     sandbox.shutdown().await.map_err(|error| error.to_string())?;
     Ok(outcomes)
@@ -82,16 +82,16 @@ async fn work(args: &KillsArgs, number: u32, waiting: &Mutex<VecDeque<Strike>>) 
 async fn one(
     args: &KillsArgs,
     sandbox: &Sandbox,
-    storm: &Storm,
+    injector: &FaultInjector,
     (strike, worker, number): (Strike, u32, usize),
 ) -> Result<Outcome, String> {
-    storm.strike(strike.clone());
+    injector.strike(strike.clone());
     let pulled = pull(args, sandbox, &format!("killed-{worker}-{number}")).await?;
-    // Read before `blow`, which drops planned kills.
-    let struck = storm.waiting() == 0;
-    storm.blow(false);
-    drain(&args.weather(), sandbox).await?;
-    let injections = storm.injections();
+    // Read before `set_enabled`, which drops planned kills.
+    let struck = injector.waiting() == 0;
+    injector.set_enabled(false);
+    drain(&args.chaos_args(), sandbox).await?;
+    let injections = injector.injections();
     let pulls = [pulled];
     let mut facts = facts::of(sandbox, &pulls, &BTreeMap::new(), (&[], &injections));
     let strays = facts::strays_of(sandbox, &pulls).await?;

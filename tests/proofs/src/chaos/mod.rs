@@ -31,7 +31,7 @@ pub(crate) use kills::kills;
 pub use rotation::RotationArgs;
 pub(crate) use rotation::rotation;
 
-use inject::Storm;
+use inject::FaultInjector;
 use person::{Person, Pull};
 use plan::{Dice, Rates};
 use report::Report;
@@ -55,10 +55,10 @@ const VARIED_ONE_IN: u64 = 8;
 
 pub(crate) async fn chaos(args: &ChaosArgs) -> Result<(), String> {
     let begun = Instant::now();
-    let storm = Storm::new(args.seed, rates(args), args.scale);
-    let sandbox = sandbox(args, &storm).await?;
+    let injector = FaultInjector::new(args.seed, rates(args), args.scale);
+    let sandbox = sandbox(args, &injector).await?;
     let outcome = tokio::select! {
-        outcome = whole(args, &sandbox, &storm) => outcome,
+        outcome = whole(args, &sandbox, &injector) => outcome,
         _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
     };
     let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
@@ -73,7 +73,7 @@ pub(crate) async fn chaos(args: &ChaosArgs) -> Result<(), String> {
 
 fn rates(args: &ChaosArgs) -> Rates {
     if args.calm {
-        return Rates::CALM;
+        return Rates::NO_FAULTS;
     }
     Rates {
         webhooks_dropped: args.dropped,
@@ -83,13 +83,13 @@ fn rates(args: &ChaosArgs) -> Rates {
     }
 }
 
-async fn sandbox(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<Sandbox, String> {
-    Sandbox::start(options(args, storm)?)
+async fn sandbox(args: &ChaosArgs, injector: &Arc<FaultInjector>) -> Result<Sandbox, String> {
+    Sandbox::start(options(args, injector)?)
         .await
         .map_err(|error| error.to_string())
 }
 
-fn options(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<SandboxOptions, String> {
+fn options(args: &ChaosArgs, injector: &Arc<FaultInjector>) -> Result<SandboxOptions, String> {
     let mut options = SandboxOptions::new(runner(args.bin_dir.clone())?);
     options.throttled = false;
     options.time_scale = args.scale;
@@ -102,45 +102,45 @@ fn options(args: &ChaosArgs, storm: &Arc<Storm>) -> Result<SandboxOptions, Strin
     if args.logs {
         options.log = Arc::new(|line| ias::report::say_error(&format!("[{}] {}", line.function, line.text)));
     }
-    storm.enter(&mut options);
+    injector.enter(&mut options);
     Ok(options)
 }
 
 /// First one person of each kind pulls without faults, to measure the usual cost; then the faults begin.
-async fn whole(args: &ChaosArgs, sandbox: &Sandbox, storm: &Arc<Storm>) -> Result<Report, String> {
-    let calm = crowd(args, sandbox, storm, calm_persons()).await?;
+async fn whole(args: &ChaosArgs, sandbox: &Sandbox, injector: &Arc<FaultInjector>) -> Result<Report, String> {
+    let reference = run_pulls(args, sandbox, injector, reference_persons()).await?;
     drain(args, sandbox).await?;
-    let usual = facts::usual(&calm, &storm.calls());
-    storm.blow(true);
+    let usual = facts::usual(&reference, &injector.calls());
+    injector.set_enabled(true);
     if !args.calm {
         sandbox.stand_in().vary(Variants::OneIn(VARIED_ONE_IN));
     }
-    let pulled = crowd(args, sandbox, storm, persons(args)).await?;
+    let pulled = run_pulls(args, sandbox, injector, persons(args)).await?;
     // Faults end before the drain, so that retries and redeliveries can finish.
-    storm.blow(false);
+    injector.set_enabled(false);
     drain(args, sandbox).await?;
-    let injections = storm.injections();
-    let facts = facts::of(sandbox, &pulled, &usual, (&storm.calls(), &injections));
-    let all: Vec<Pull> = calm.into_iter().chain(pulled).collect();
+    let injections = injector.injections();
+    let facts = facts::of(sandbox, &pulled, &usual, (&injector.calls(), &injections));
+    let all: Vec<Pull> = reference.into_iter().chain(pulled).collect();
     let strays = facts::strays(sandbox, &all).await?;
     Ok(Report::new(args, facts, strays, (&injections, sandbox)))
 }
 
 /// A person of the run, and the number of their pulls.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Guest {
+struct PlannedPerson {
     subject: String,
     persona: Persona,
     pulls: u32,
 }
 
-fn calm_persons() -> Vec<Guest> {
-    let guest = |persona: &Persona| Guest {
+fn reference_persons() -> Vec<PlannedPerson> {
+    let planned = |persona: &Persona| PlannedPerson {
         subject: format!("calm-{persona}"),
         persona: *persona,
         pulls: if is_odd(*persona) { 1 } else { 2 },
     };
-    Persona::ALL.iter().map(guest).collect()
+    Persona::ALL.iter().map(planned).collect()
 }
 
 /// Whether a pull of this persona is never accepted.
@@ -149,20 +149,20 @@ const fn is_odd(persona: Persona) -> bool {
 }
 
 /// The persons of a chaos run, drawn by the seed.
-fn persons(args: &ChaosArgs) -> Vec<Guest> {
-    let (dice, mut guests, mut left) = (Dice::new(args.seed ^ 0x9e37_79b9), Vec::new(), args.pulls);
+fn persons(args: &ChaosArgs) -> Vec<PlannedPerson> {
+    let (dice, mut planned_persons, mut left) = (Dice::new(args.seed ^ 0x9e37_79b9), Vec::new(), args.pulls);
     while left > 0 {
         let persona = persona(&dice);
         let most = if is_odd(persona) { 1 } else { PULLS_MAX };
         let pulls = u32::try_from(1 + dice.below(most)).unwrap_or(1).min(left);
         left -= pulls;
-        guests.push(Guest {
-            subject: format!("user-{}-{}", args.seed, guests.len()),
+        planned_persons.push(PlannedPerson {
+            subject: format!("user-{}-{}", args.seed, planned_persons.len()),
             persona,
             pulls,
         });
     }
-    guests
+    planned_persons
 }
 
 fn persona(dice: &Dice) -> Persona {
@@ -178,22 +178,27 @@ fn persona(dice: &Dice) -> Persona {
 }
 
 /// Lets all persons pull, `at_once` at a time.
-async fn crowd(args: &ChaosArgs, sandbox: &Sandbox, storm: &Storm, guests: Vec<Guest>) -> Result<Vec<Pull>, String> {
-    let mut waiting = VecDeque::with_capacity(guests.len());
-    for guest in guests {
-        waiting.push_back((invite(args, sandbox, &guest)?, guest.pulls));
+async fn run_pulls(
+    args: &ChaosArgs,
+    sandbox: &Sandbox,
+    injector: &FaultInjector,
+    planned_persons: Vec<PlannedPerson>,
+) -> Result<Vec<Pull>, String> {
+    let mut waiting = VecDeque::with_capacity(planned_persons.len());
+    for planned in planned_persons {
+        waiting.push_back((create_person(args, sandbox, &planned)?, planned.pulls));
     }
     let waiting = Mutex::new(waiting);
-    let seats = (0..args.at_once.max(1)).map(|_| sit(storm, &waiting));
-    Ok(join_all(seats).await.into_iter().flatten().collect())
+    let workers = (0..args.at_once.max(1)).map(|_| run_worker(injector, &waiting));
+    Ok(join_all(workers).await.into_iter().flatten().collect())
 }
 
 /// One worker: person after person, pull after pull.
-async fn sit(storm: &Storm, waiting: &Mutex<VecDeque<(Person, u32)>>) -> Vec<Pull> {
+async fn run_worker(injector: &FaultInjector, waiting: &Mutex<VecDeque<(Person, u32)>>) -> Vec<Pull> {
     let mut pulled = Vec::new();
     while let Some((person, pulls)) = next(waiting) {
         for number in 0..pulls {
-            storm.pull_begins();
+            injector.pull_begins();
             pulled.push(person.pull(number == 0).await);
         }
     }
@@ -205,11 +210,11 @@ fn next<T>(waiting: &Mutex<VecDeque<T>>) -> Option<T> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-fn invite(args: &ChaosArgs, sandbox: &Sandbox, guest: &Guest) -> Result<Person, String> {
+fn create_person(args: &ChaosArgs, sandbox: &Sandbox, planned: &PlannedPerson) -> Result<Person, String> {
     Ok(Person {
-        subject: guest.subject.clone(),
-        persona: guest.persona,
-        app: sandbox.app(&guest.subject).map_err(|error| error.to_string())?,
+        subject: planned.subject.clone(),
+        persona: planned.persona,
+        app: sandbox.app(&planned.subject).map_err(|error| error.to_string())?,
         browser: Browser::new().map_err(|error| error.to_string())?,
         bound: BOUND / args.scale.max(1),
         doubt: DOUBT / args.scale.max(1),
@@ -254,14 +259,14 @@ mod tests {
                 ..ChaosArgs::default()
             })
         };
-        let guests = of(1);
-        assert_eq!(guests.iter().map(|guest| guest.pulls).sum::<u32>(), 300);
-        assert_eq!(guests, of(1));
-        assert_ne!(guests, of(2));
+        let planned_persons = of(1);
+        assert_eq!(planned_persons.iter().map(|planned| planned.pulls).sum::<u32>(), 300);
+        assert_eq!(planned_persons, of(1));
+        assert_ne!(planned_persons, of(2));
         assert!(
             Persona::ALL
                 .iter()
-                .all(|persona| guests.iter().any(|guest| guest.persona == *persona))
+                .all(|persona| planned_persons.iter().any(|planned| planned.persona == *persona))
         );
     }
 }

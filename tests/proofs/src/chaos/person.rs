@@ -294,7 +294,7 @@ impl Person {
             1 + (sum / 960) % 28
         );
         json!({
-            "firstName": self.persona.first_name(), "lastName": letters(&self.subject), "genderAtBirth": "F", "dob": dob,
+            "firstName": self.persona.first_name(), "lastName": derive_last_name(&self.subject), "genderAtBirth": "F", "dob": dob,
             "address": [{ "addressLine1": format!("{} Birch Ln", 1 + sum % 9999), "city": "Dayton", "state": "OH",
                           "zip": "45402" }],
             "contact": [{ "phone": format!("937{:07}", 2_000_000 + sum % 7_999_999) }],
@@ -303,7 +303,7 @@ impl Person {
 }
 
 /// A last name made of the subject's bytes.
-fn letters(subject: &str) -> String {
+fn derive_last_name(subject: &str) -> String {
     let letters = subject.bytes().map(|byte| char::from(b'a' + byte % 26));
     format!("Q{}", letters.collect::<String>())
 }

@@ -146,7 +146,7 @@ pub struct Rates {
 
 impl Rates {
     /// Without faults.
-    pub const CALM: Self = Self {
+    pub const NO_FAULTS: Self = Self {
         webhooks_dropped: 0.0,
         webhooks_doubled: 0.0,
         others: 0.0,
@@ -249,9 +249,9 @@ mod tests {
     }
 
     #[test]
-    fn a_calm_sea_has_no_waves() {
+    fn no_fault_is_drawn_at_rates_of_zero() {
         let dice = Dice::new(1);
-        assert!((0..1_000).all(|_| dice.one_of(&Rates::CALM, &Kind::ALL).is_none()));
+        assert!((0..1_000).all(|_| dice.one_of(&Rates::NO_FAULTS, &Kind::ALL).is_none()));
     }
 
     #[test]

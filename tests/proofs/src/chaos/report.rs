@@ -48,9 +48,9 @@ impl Report {
     /// about it.
     pub(super) fn breaches(&self) -> usize {
         let of_pulls = self.facts.iter().map(|facts| facts.breaches().len()).sum::<usize>();
-        let letters = self.dead_letters.values().sum::<usize>();
+        let dead_letters = self.dead_letters.values().sum::<usize>();
         let busy = usize::try_from(self.too_many_requests).unwrap_or(usize::MAX);
-        of_pulls + self.strays.runs + self.strays.queries + letters + busy + self.absent().len()
+        of_pulls + self.strays.runs + self.strays.queries + dead_letters + busy + self.absent().len()
     }
 
     /// Kinds of faults that never occurred, if the run was long enough for all of them.
@@ -172,17 +172,20 @@ impl Report {
             let count = broken.get(&breach).copied().unwrap_or_default();
             lines.push(format!("  {:<36}  {count}", breach.name()));
         }
-        let letters = self
+        let dead_letters = self
             .dead_letters
             .iter()
             .map(|(queue, count)| format!("{queue}: {count}"));
-        let letters = letters.collect::<Vec<_>>().join(", ");
+        let dead_letters = dead_letters.collect::<Vec<_>>().join(", ");
         lines.push(format!("  unrequested pulls                     {}", self.strays.runs));
         lines.push(format!(
             "  unrequested network queries           {}",
             self.strays.queries
         ));
-        lines.push(format!("  dead letters                          {}", or_none(&letters)));
+        lines.push(format!(
+            "  dead letters                          {}",
+            or_none(&dead_letters)
+        ));
         lines.push(format!(
             "  429s of the stand-in's own limiter    {}",
             self.too_many_requests

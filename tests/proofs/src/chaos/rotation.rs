@@ -16,11 +16,11 @@ use sandbox_machine::Sandbox;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::inject::Storm;
+use super::inject::FaultInjector;
 use super::person::Pull;
 use super::plan::Rates;
 use super::report::Report;
-use super::{calm_persons, crowd, drain, facts, options, persons};
+use super::{drain, facts, options, persons, reference_persons, run_pulls};
 use crate::cli::ChaosArgs;
 use operator::Operator;
 use verdict::Verdict;
@@ -56,7 +56,7 @@ pub struct RotationArgs {
 
 impl RotationArgs {
     /// The sandbox and persons of `chaos`, without faults.
-    fn weather(&self) -> ChaosArgs {
+    fn chaos_args(&self) -> ChaosArgs {
         ChaosArgs {
             pulls: self.pulls,
             seed: self.seed,
@@ -72,13 +72,13 @@ impl RotationArgs {
 
 pub(crate) async fn rotation(args: &RotationArgs) -> Result<(), String> {
     let begun = Instant::now();
-    let weather = args.weather();
-    let storm = Storm::new(args.seed, Rates::CALM, args.scale);
-    let mut options = options(&weather, &storm)?;
+    let chaos_args = args.chaos_args();
+    let injector = FaultInjector::new(args.seed, Rates::NO_FAULTS, args.scale);
+    let mut options = options(&chaos_args, &injector)?;
     options.stand_in.clearing_makes_key = true;
     let sandbox = Sandbox::start(options).await.map_err(|error| error.to_string())?;
     let outcome = tokio::select! {
-        outcome = whole(args, &weather, &sandbox, &storm) => outcome,
+        outcome = whole(args, &chaos_args, &sandbox, &injector) => outcome,
         _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
     };
     let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
@@ -96,13 +96,13 @@ pub(crate) async fn rotation(args: &RotationArgs) -> Result<(), String> {
 /// First pulls without a change of keys, to measure the usual cost; then pulls for as long as keys are changed.
 async fn whole(
     args: &RotationArgs,
-    weather: &ChaosArgs,
+    chaos_args: &ChaosArgs,
     sandbox: &Sandbox,
-    storm: &Arc<Storm>,
+    injector: &Arc<FaultInjector>,
 ) -> Result<(Report, Verdict), String> {
-    let calm = crowd(weather, sandbox, storm, calm_persons()).await?;
-    drain(weather, sandbox).await?;
-    let usual = facts::usual(&calm, &storm.calls());
+    let reference = run_pulls(chaos_args, sandbox, injector, reference_persons()).await?;
+    drain(chaos_args, sandbox).await?;
+    let usual = facts::usual(&reference, &injector.calls());
     let (mut operator, (done, is_done)) = (Operator::new(args, sandbox)?, watch::channel(false));
     let work = async {
         let changes = operator.change_keys(args.rotations).await;
@@ -110,31 +110,31 @@ async fn whole(
         done.send_replace(true);
         changes
     };
-    let (pulled, changes) = tokio::join!(keep_pulling(weather, sandbox, storm, &is_done), work);
+    let (pulled, changes) = tokio::join!(keep_pulling(chaos_args, sandbox, injector, &is_done), work);
     let (pulled, changes) = (pulled?, changes?);
-    drain(weather, sandbox).await?;
+    drain(chaos_args, sandbox).await?;
     let left = operator.until_replayed().await?;
-    drain(weather, sandbox).await?;
-    let of_pulls = facts::of(sandbox, &pulled, &usual, (&storm.calls(), &[]));
-    let all: Vec<Pull> = calm.into_iter().chain(pulled).collect();
+    drain(chaos_args, sandbox).await?;
+    let of_pulls = facts::of(sandbox, &pulled, &usual, (&injector.calls(), &[]));
+    let all: Vec<Pull> = reference.into_iter().chain(pulled).collect();
     let strays = facts::strays(sandbox, &all).await?;
     let verdict = Verdict::new(sandbox.stand_in(), changes, left);
-    Ok((Report::new(weather, of_pulls, strays, (&[], sandbox)), verdict))
+    Ok((Report::new(chaos_args, of_pulls, strays, (&[], sandbox)), verdict))
 }
 
 /// Makes the requested pulls, and then more, a few at a time, until the keys are changed.
 async fn keep_pulling(
-    weather: &ChaosArgs,
+    chaos_args: &ChaosArgs,
     sandbox: &Sandbox,
-    storm: &Storm,
+    injector: &FaultInjector,
     done: &watch::Receiver<bool>,
 ) -> Result<Vec<Pull>, String> {
-    let mut pulled = crowd(weather, sandbox, storm, persons(weather)).await?;
-    let mut batch = weather.clone();
+    let mut pulled = run_pulls(chaos_args, sandbox, injector, persons(chaos_args)).await?;
+    let mut batch = chaos_args.clone();
     while !*done.borrow() {
         batch.seed += 1;
-        batch.pulls = 2 * weather.at_once.max(1);
-        pulled.extend(crowd(&batch, sandbox, storm, persons(&batch)).await?);
+        batch.pulls = 2 * chaos_args.at_once.max(1);
+        pulled.extend(run_pulls(&batch, sandbox, injector, persons(&batch)).await?);
     }
     Ok(pulled)
 }

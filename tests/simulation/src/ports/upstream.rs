@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::domain::record::Asked;
-use shared::domain::run::{Outcome, Report, Reported};
+use shared::domain::run::{QueryReport, Reported, SourceOutcome};
 use shared::domain::{ExternalId, PatientId, ProofedIdentityId, RecordId, RunId, UpstreamRequestId};
 use shared::metriport::{
     Aal2Challenge, Aal2Method, ConsolidatedQuery, CreatePatient, Effect, FindPatient, HostedUrl, IasStart,
@@ -140,11 +140,11 @@ impl ReadNetworkQuery for Io {
 }
 
 /// Converts a report to the client's answer.
-fn query(request: UpstreamRequestId, report: &Report) -> NetworkQuery {
+fn query(request: UpstreamRequestId, report: &QueryReport) -> NetworkQuery {
     let said = |reported: &Reported| {
         let state = match reported.outcome {
-            Some(Outcome::Completed) => SourceState::Completed,
-            Some(Outcome::Failed) => SourceState::Failed,
+            Some(SourceOutcome::Completed) => SourceState::Completed,
+            Some(SourceOutcome::Failed) => SourceState::Failed,
             None => SourceState::Processing,
         };
         let report = SourceReport {

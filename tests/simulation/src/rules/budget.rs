@@ -13,7 +13,7 @@ const POLLS_MAX: u32 = 64;
 /// A start that got a 429 is not sent again before the time that the 429 named. The tolerance allows for clocks that
 /// differ.
 pub(super) fn starts_again(world: &World, run: RunId) -> Option<Violation> {
-    let busy = world.ghost.busy.get(&run)?;
+    let busy = world.facts.busy.get(&run)?;
     let now = world.now.plus(std::time::Duration::from_secs(10));
     (now < *busy)
         .then(|| {

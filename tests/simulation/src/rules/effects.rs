@@ -2,7 +2,7 @@
 //! A record is stored only if it is what was asked for.
 
 use shared::domain::record::Record;
-use shared::domain::run::{Reason, RunState};
+use shared::domain::run::{FailureReason, RunState};
 use shared::domain::{PatientId, RecordId};
 use shared::message::Subject;
 use shared::metriport::{Effect, UpstreamError};
@@ -23,7 +23,7 @@ pub(crate) fn trouble(world: &mut World, at: usize) {
     if let Some(Job::Advance(advance)) = job
         && let Subject::Run(run) = advance.subject
     {
-        world.ghost.troubled.insert(run);
+        world.facts.troubled.insert(run);
     }
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn called(
 ) -> Option<Violation> {
     match (call, &task.job, answer) {
         (Call::OpenChallenge(_), Job::OpenChallenge { person }, Ok(Answer::Challenge(id, _))) => {
-            world.ghost.challenges.insert(id.clone(), *person);
+            world.facts.challenges.insert(id.clone(), *person);
             None
         }
         (Call::UpdatePatient(patient, _), Job::Link { person, .. }, _) => person::updated(world, patient, *person),
@@ -47,13 +47,13 @@ pub(crate) fn called(
             if let Err(error) = answer
                 && let Some(wait) = error.retry_after()
             {
-                world.ghost.busy.insert(start.run, world.now.plus(wait));
+                world.facts.busy.insert(start.run, world.now.plus(wait));
             }
             if answer.as_ref().is_err_and(UpstreamError::rejects_identity) {
-                world.ghost.rejected.insert(start.run, start.proofed.clone());
+                world.facts.rejected.insert(start.run, start.proofed.clone());
             }
             if matches!(effect, None | Some(Effect::Unknown)) {
-                let starts = world.ghost.starts.entry(start.run).or_default();
+                let starts = world.facts.starts.entry(start.run).or_default();
                 *starts += 1;
                 if *starts > 1 {
                     return broken(
@@ -110,10 +110,10 @@ pub(super) fn note_locks(world: &mut World, writes: &[Write]) {
     for lock in locks {
         match lock.holder {
             Subject::Run(run) => {
-                world.ghost.run_locks.insert(run, lock.deadline);
+                world.facts.run_locks.insert(run, lock.deadline);
             }
             Subject::Record(record) => {
-                world.ghost.record_locks.insert(record, lock.deadline);
+                world.facts.record_locks.insert(record, lock.deadline);
             }
         }
     }
@@ -124,7 +124,7 @@ pub(super) fn exclusive(world: &World) -> Option<Violation> {
     let soon = world.now.plus(std::time::Duration::from_secs(10));
     let mut open = Vec::new();
     for (_, run) in world.store.runs().filter(|(_, run)| run.state.waits()) {
-        let held = world.ghost.run_locks.get(&run.id).is_some_and(|until| *until > soon);
+        let held = world.facts.run_locks.get(&run.id).is_some_and(|until| *until > soon);
         // A run that late evidence revived waits only for its record, and needs no lock for that.
         if held && run.state != RunState::Consolidating {
             if open.contains(&&run.patient) {
@@ -136,7 +136,7 @@ pub(super) fn exclusive(world: &World) -> Option<Violation> {
     let mut open = Vec::new();
     for (_, record) in world.store.records().filter(|(_, record)| record.state.holds_lock()) {
         let held = world
-            .ghost
+            .facts
             .record_locks
             .get(&record.id)
             .is_some_and(|until| *until > soon);
@@ -164,15 +164,15 @@ pub(super) fn starts(world: &World) -> Option<Violation> {
             return broken(5, format!("{name} knows its one query, but {begun} were started"));
         }
         let not_begun = [
-            Reason::Aal2SessionExpired,
-            Reason::Aal2SessionRejected,
-            Reason::IdentityRejected,
-            Reason::UpstreamRefused,
+            FailureReason::Aal2SessionExpired,
+            FailureReason::Aal2SessionRejected,
+            FailureReason::IdentityRejected,
+            FailureReason::UpstreamRefused,
         ];
         if begun > 0 && run.reason.is_some_and(|reason| not_begun.contains(&reason)) {
             return broken(5, format!("{name} is stored as not started, but was started"));
         }
-        if run.state == RunState::Unconfirmed && !world.ghost.troubled.contains(&run.id) {
+        if run.state == RunState::Unconfirmed && !world.facts.troubled.contains(&run.id) {
             return broken(5, format!("{name} is unconfirmed although no fault hit its start"));
         }
     }

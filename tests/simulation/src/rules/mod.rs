@@ -1,8 +1,8 @@
 //! Rules 1 to 7 and 11 of `docs/rules.md`, as conditions on every world.
 //!
-//! They look at stored items and at the real events (the [`Ghost`] and Metriport itself, which functions cannot see),
-//! never at how a function decided. Some hold after every write, some after every move of the clock, and some only at
-//! rest.
+//! They look at stored items and at the real events (the [`HiddenFacts`] and Metriport itself, which functions cannot
+//! see), never at how a function decided. Some hold after every write, some after every move of the clock, and some
+//! only at rest.
 
 pub(crate) mod budget;
 pub(crate) mod due;
@@ -41,7 +41,7 @@ pub(crate) fn broken(rule: u8, what: impl Into<String>) -> Option<Violation> {
 
 /// Facts about a history that only the rules see, and no function.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Ghost {
+pub(crate) struct HiddenFacts {
     /// Webhooks that were answered with 200.
     pub(crate) accepted: BTreeSet<MessageId>,
     /// Webhooks that a function has acted on, or decided about.

@@ -122,15 +122,15 @@ const fn event(event: &RunEvent) -> &'static str {
 }
 
 const fn record_state(record: &Record) -> &'static str {
-    use shared::domain::record::RecordState as State;
+    use shared::domain::record::RecordState;
     match record.state {
-        State::Waiting => "record: waiting",
-        State::Starting => "record: starting",
-        State::Processing => "record: processing",
-        State::Offered => "record: offered",
-        State::Fetching => "record: fetching",
-        State::Available => "record: available",
-        State::Empty => "record: empty",
-        State::Failed => "record: failed",
+        RecordState::Waiting => "record: waiting",
+        RecordState::Starting => "record: starting",
+        RecordState::Processing => "record: processing",
+        RecordState::Offered => "record: offered",
+        RecordState::Fetching => "record: fetching",
+        RecordState::Available => "record: available",
+        RecordState::Empty => "record: empty",
+        RecordState::Failed => "record: failed",
     }
 }

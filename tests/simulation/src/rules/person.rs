@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use shared::domain::identity::{Identity, Standing};
-use shared::domain::run::{Reason, Run, RunState};
+use shared::domain::run::{FailureReason, Run, RunState};
 use shared::domain::{OwnerId, PatientId, Time};
 
 use super::{Violation, broken};
@@ -28,12 +28,12 @@ pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Opti
         .iter()
         .find_map(|write| put_of(&write.effect).and_then(|item| item.run()))?;
     let (owner, name) = (ids::owner(*person), run_name(run.id));
-    let sessions = world.ghost.sessions.entry(presented.session.clone()).or_default();
+    let sessions = world.facts.sessions.entry(presented.session.clone()).or_default();
     *sessions += 1;
     if *sessions > 1 {
         return broken(7, format!("{name} is accepted on a session that was used before"));
     }
-    if presented.status != "verified" || world.ghost.challenges.get(&presented.challenge) != Some(person) {
+    if presented.status != "verified" || world.facts.challenges.get(&presented.challenge) != Some(person) {
         return broken(7, format!("{name} is accepted on another person's challenge"));
     }
     let slot = world.store.get(&Key::Patient(owner.clone()));
@@ -70,7 +70,7 @@ pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
         .challenges
         .iter()
         .find(|challenge| challenge.session.as_ref() == Some(&start.session))?;
-    let person = world.ghost.challenges.get(&challenge.id).copied();
+    let person = world.facts.challenges.get(&challenge.id).copied();
     if person != Some(ids::person(owner)) || run.patient != start.patient {
         return broken(7, format!("{name} was started on another person's session"));
     }
@@ -108,14 +108,14 @@ pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity
 /// A pull that ends because Metriport refused its identity must also reject that identity: no later step does. A
 /// failure of the table is excused, since it must not keep the pull from ending.
 pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, run: &Run) -> Option<Violation> {
-    if run.reason != Some(Reason::IdentityRejected) {
+    if run.reason != Some(FailureReason::IdentityRejected) {
         return None;
     }
     let failed = |reply: &Reply| matches!(reply, Reply::Item(Err(_)) | Reply::Committed(Err(_)));
     if task.log.iter().any(failed) {
         return None;
     }
-    let rejected = world.ghost.rejected.get(&run.id)?;
+    let rejected = world.facts.rejected.get(&run.id)?;
     let item = world.store.get(&Key::Identity(owner.clone()))?;
     let proofed = item.identity()?.proofed.as_ref()?;
     (proofed.id == *rejected && proofed.rejected_at.is_none())

@@ -45,7 +45,7 @@ pub(crate) fn served(world: &mut World, share: &ShareRequest, answer: ShareAnswe
         }
     }
     let person = ids::person(&share.owner);
-    let served = world.ghost.served.entry(person).or_default();
+    let served = world.facts.served.entry(person).or_default();
     served.push((share.ask, share.now));
     let kind = share.ask.kind();
     let times = served

@@ -1,7 +1,7 @@
 //! Rule 4: an accepted webhook has its effect once, unless it is a duplicate or about something superseded.
 
 use shared::domain::SourceStatus;
-use shared::domain::run::Outcome;
+use shared::domain::run::SourceOutcome;
 use shared::message::Subject;
 use shared::message::webhook::{Event, WebhookEvent};
 use webhook_process::outcome::UNMATCHED;
@@ -47,11 +47,11 @@ pub(crate) fn handled(
     outcome: &'static str,
     known: bool,
 ) -> Option<Violation> {
-    world.ghost.handled.insert(event.message.clone());
+    world.facts.handled.insert(event.message.clone());
     if outcome != UNMATCHED || !known {
         if known && let Event::Source { source, .. } = event.event {
             let request = event.request.clone()?;
-            world.ghost.reported.insert((request, source));
+            world.facts.reported.insert((request, source));
         }
         // An event of a query that is not stored yet may be dropped: the query's status reports the same later.
         let taken_in = outcome != UNMATCHED;
@@ -79,7 +79,7 @@ fn answer_unknown(world: &World, event: &WebhookEvent) -> Option<Violation> {
     let Event::Source {
         patient,
         source,
-        status: Outcome::Completed,
+        status: SourceOutcome::Completed,
     } = &event.event
     else {
         return None;
@@ -110,7 +110,7 @@ pub(super) fn note_effect(world: &mut World, task: &Task, writes: &[Write]) -> O
     if !has_effect {
         return None;
     }
-    let effects = world.ghost.effects.entry(event.message.clone()).or_default();
+    let effects = world.facts.effects.entry(event.message.clone()).or_default();
     *effects += 1;
     if *effects > 1 {
         return broken(4, format!("{} has an effect twice", event.message));
@@ -133,16 +133,16 @@ pub(super) fn note_effect(world: &mut World, task: &Task, writes: &[Write]) -> O
 /// A webhook that was answered with 200 was acted on or is a dead letter, and the ends of sources that it reported are
 /// stored.
 pub(super) fn all_had_effect(world: &World) -> Option<Violation> {
-    let ghost = &world.ghost;
-    let lost = ghost
+    let facts = &world.facts;
+    let lost = facts
         .accepted
         .iter()
-        .find(|message| !ghost.handled.contains(*message) && !ghost.dead.contains(*message));
+        .find(|message| !facts.handled.contains(*message) && !facts.dead.contains(*message));
     if let Some(message) = lost {
         return broken(4, format!("{message} was answered with 200, but is lost"));
     }
     for (_, run) in world.store.runs() {
-        for (request, kind) in &ghost.reported {
+        for (request, kind) in &facts.reported {
             let status = run.sources.status(*kind);
             let told = matches!(status, None | Some(SourceStatus::Completed | SourceStatus::Failed));
             if run.request.as_ref() == Some(request) && !told {

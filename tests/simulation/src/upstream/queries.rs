@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::domain::record::Asked;
-use shared::domain::run::{Outcome, Report, Reported};
+use shared::domain::run::{QueryReport, Reported, SourceOutcome};
 use shared::domain::{PatientId, RecordId, SourceKind, Time, UpstreamRequestId};
 use shared::message::Link;
-use shared::message::webhook::{Delivery, Event, Marks};
+use shared::message::webhook::{ConsolidatedDelivery, Event, Marks};
 use shared::metriport::{Operation, UpstreamError};
 
 use super::{Answer, Consolidated, Content, Query, StartQuery, Upstream, refusal};
@@ -29,7 +29,7 @@ impl Upstream {
         challenge.ok_or_else(|| refusal(Operation::StartNetworkQuery, true))?;
         let mut sources: BTreeMap<_, _> = start.sources.iter().map(|kind| (*kind, None)).collect();
         if let Some(last) = sources.values_mut().next_back().filter(|_| partly) {
-            *last = Some(Outcome::Failed);
+            *last = Some(SourceOutcome::Failed);
         }
         let query = Query {
             request: opaque!(UpstreamRequestId, "query-{}", self.queries.len()),
@@ -88,11 +88,11 @@ impl Upstream {
     /// A source ends. It may do so without a webhook, and Metriport may retry a failed source.
     pub(crate) fn end_source(&mut self, index: usize, kind: SourceKind, ending: Ending, now: Time) {
         let (outcome, told) = match ending {
-            Ending::Answers => (Outcome::Completed, true),
-            Ending::Fails => (Outcome::Failed, true),
-            Ending::AnswersUntold => (Outcome::Completed, false),
-            Ending::FailsUntold => (Outcome::Failed, false),
-            Ending::Retried => (Outcome::Failed, true),
+            Ending::Answers => (SourceOutcome::Completed, true),
+            Ending::Fails => (SourceOutcome::Failed, true),
+            Ending::AnswersUntold => (SourceOutcome::Completed, false),
+            Ending::FailsUntold => (SourceOutcome::Failed, false),
+            Ending::Retried => (SourceOutcome::Failed, true),
         };
         let Some(query) = self.queries.get_mut(index) else {
             return;
@@ -128,7 +128,11 @@ impl Upstream {
             return;
         };
         let failed = yields == Yield::Failure;
-        query.ended = Some(if failed { Outcome::Failed } else { Outcome::Completed });
+        query.ended = Some(if failed {
+            SourceOutcome::Failed
+        } else {
+            SourceOutcome::Completed
+        });
         let query = query.clone();
         let asked = match yields {
             Yield::Foreign => Asked {
@@ -147,9 +151,9 @@ impl Upstream {
         }
         let form = asked.conversion.as_str();
         let expires = now.plus(LINK).millis();
-        let delivery = Delivery {
+        let delivery = ConsolidatedDelivery {
             patient: query.patient.clone(),
-            status: query.ended.unwrap_or(Outcome::Failed),
+            status: query.ended.unwrap_or(SourceOutcome::Failed),
             filters: filters(&asked),
             subject: linked.then(|| query.patient.clone()),
             link: linked.then(|| Link::new(format!("{}/{form}/{expires}", query.patient.as_str()))),
@@ -169,7 +173,7 @@ impl Upstream {
         let (before, from_it) = self.consolidated.split_at(index.min(self.consolidated.len()));
         from_it.first().is_some_and(|query| {
             let mut before = before.iter();
-            before.any(|other| other.record == query.record && other.ended == Some(Outcome::Completed))
+            before.any(|other| other.record == query.record && other.ended == Some(SourceOutcome::Completed))
         })
     }
 
@@ -194,13 +198,13 @@ impl Upstream {
 }
 
 impl Query {
-    pub(super) fn report(&self) -> Report {
-        let said = |(kind, ended): (&SourceKind, &Option<Outcome>)| Reported {
+    pub(super) fn report(&self) -> QueryReport {
+        let said = |(kind, ended): (&SourceKind, &Option<SourceOutcome>)| Reported {
             source: *kind,
             outcome: *ended,
             http_status: None,
         };
-        Report {
+        QueryReport {
             overall: None,
             is_final: self.sources.values().all(Option::is_some),
             sources: self.sources.iter().map(said).collect(),
@@ -219,7 +223,7 @@ pub(crate) fn filters(asked: &Asked) -> BTreeMap<String, String> {
 }
 
 /// The filters of a person's own record requests; 0 is the whole record.
-pub(crate) fn asked(variant: u8) -> Asked {
+pub(crate) fn make_asked(variant: u8) -> Asked {
     const TYPES: [&str; 5] = ["Condition", "Encounter", "Immunization", "Observation", "Procedure"];
     let one = usize::from(variant).checked_sub(1).and_then(|one| TYPES.get(one));
     Asked {

@@ -3,37 +3,37 @@
 use shared::message::webhook::{Event, Marks, WebhookEvent};
 
 use super::{TASKS_MAX, World, round};
-use crate::choice::{Ending, Fate, Pass, Yield};
+use crate::choice::{Ending, Pass, WebhookArrival, Yield};
 use crate::functions::Job;
 use crate::upstream::replayed;
 use crate::words;
 
 impl World {
-    pub(crate) fn webhook(&mut self, at: u8, fate: Fate) -> bool {
+    pub(crate) fn webhook(&mut self, at: u8, arrival: WebhookArrival) -> bool {
         if self.tasks.len() >= TASKS_MAX {
             return false;
         }
-        let event = match fate {
-            Fate::Again => {
+        let event = match arrival {
+            WebhookArrival::Again => {
                 let history = &self.upstream.history;
                 round(at, history.len()).and_then(|index| history.get(index).cloned())
             }
-            Fate::Arrives | Fate::ArrivesBare | Fate::Dropped => {
+            WebhookArrival::Arrives | WebhookArrival::ArrivesBare | WebhookArrival::Dropped => {
                 round(at, self.upstream.outbox.len()).map(|index| self.upstream.outbox.remove(index))
             }
         };
         let Some(event) = event else { return false };
-        self.count(match fate {
-            Fate::Arrives => "webhook arrives",
-            Fate::ArrivesBare => "webhook arrives without metadata",
-            Fate::Dropped => "webhook dropped",
-            Fate::Again => "webhook delivered again",
+        self.count(match arrival {
+            WebhookArrival::Arrives => "webhook arrives",
+            WebhookArrival::ArrivesBare => "webhook arrives without metadata",
+            WebhookArrival::Dropped => "webhook dropped",
+            WebhookArrival::Again => "webhook delivered again",
         });
-        self.say(|| words::fate(fate, &event));
-        match fate {
-            Fate::Dropped => self.upstream.failed.push(replayed(event)),
-            Fate::ArrivesBare => return self.spawn(Job::Intake(Box::new(bare(event))), None),
-            Fate::Arrives | Fate::Again => return self.spawn(Job::Intake(Box::new(event)), None),
+        self.say(|| words::describe_arrival(arrival, &event));
+        match arrival {
+            WebhookArrival::Dropped => self.upstream.failed.push(replayed(event)),
+            WebhookArrival::ArrivesBare => return self.spawn(Job::Intake(Box::new(bare(event))), None),
+            WebhookArrival::Arrives | WebhookArrival::Again => return self.spawn(Job::Intake(Box::new(event)), None),
         }
         true
     }

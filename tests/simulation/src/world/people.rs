@@ -3,7 +3,7 @@
 use shared::domain::{Aal2SessionId, SourceKind};
 
 use super::{TASKS_MAX, World};
-use crate::choice::{Deed, Pull};
+use crate::choice::{PersonRequest, Pull};
 use crate::functions::{Job, Presented};
 use crate::ids::{self, opaque};
 
@@ -11,12 +11,12 @@ use crate::ids::{self, opaque};
 const RUNS_MAX: u32 = 12;
 
 impl World {
-    pub(super) fn ask(&mut self, person: u8, deed: Deed) -> bool {
+    pub(super) fn ask(&mut self, person: u8, request: PersonRequest) -> bool {
         if self.tasks.len() >= TASKS_MAX {
             return false;
         }
-        let job = match deed {
-            Deed::Link(variant) => Job::Link {
+        let job = match request {
+            PersonRequest::Link(variant) => Job::Link {
                 person,
                 demographics: match variant {
                     0 => person * 10,
@@ -24,22 +24,22 @@ impl World {
                     _ => (person + 1) % 3 * 10,
                 },
             },
-            Deed::OpenSession => {
+            PersonRequest::OpenSession => {
                 self.numbers.marks += 1;
                 let mark = ids::mark(person, self.numbers.marks);
                 Job::OpenSession { person, mark }
             }
-            Deed::OpenChallenge => Job::OpenChallenge { person },
-            Deed::AskRecord(variant) => {
+            PersonRequest::OpenChallenge => Job::OpenChallenge { person },
+            PersonRequest::AskRecord(variant) => {
                 self.numbers.asked += 1;
-                let record = ids::asked(self.numbers.asked);
+                let record = ids::asked_record_id(self.numbers.asked);
                 Job::AskRecord {
                     person,
                     record,
                     variant,
                 }
             }
-            Deed::Pull(pull) => match self.present(person, pull) {
+            PersonRequest::Pull(pull) => match self.present(person, pull) {
                 Some(presented) if self.numbers.runs < RUNS_MAX => {
                     self.numbers.runs += 1;
                     let run = ids::run(self.numbers.runs);

@@ -74,7 +74,7 @@ impl World {
             let message = self.messages.remove(index);
             self.count("dead letter");
             if let Body::Webhook(event) = message.body {
-                self.ghost.dead.insert(event.message);
+                self.facts.dead.insert(event.message);
             }
             return true;
         }

@@ -44,7 +44,7 @@ impl World {
         if let Job::Intake(event) = &job
             && self.sabotage == Some(Sabotage::AnswerBeforeSend)
         {
-            self.ghost.accepted.insert(event.message.clone());
+            self.facts.accepted.insert(event.message.clone());
         }
         let job = match job {
             Job::Process(event) if self.sabotage == Some(Sabotage::AnyDeliveryTaken) => {
@@ -253,7 +253,7 @@ impl World {
         rules::share::count(self, &outcome);
         match (&task.job, &outcome) {
             (Job::Intake(event), Ok(_)) => {
-                self.ghost.accepted.insert(event.message.clone());
+                self.facts.accepted.insert(event.message.clone());
             }
             (Job::Intake(_), Err(_)) if self.sabotage == Some(Sabotage::AnswerBeforeSend) => {}
             (Job::Intake(event), Err(_)) => self.upstream.failed.push(replayed((**event).clone())),

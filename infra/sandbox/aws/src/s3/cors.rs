@@ -159,7 +159,7 @@ mod tests {
         [("records".to_owned(), vec![rule])].into()
     }
 
-    fn asked(uri: &str, origin: &str, method: &str, headers: &str) -> Response {
+    fn send_preflight(uri: &str, origin: &str, method: &str, headers: &str) -> Response {
         let request = axum::http::Request::builder()
             .method("OPTIONS")
             .uri(uri)
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_preflight_of_a_rule_is_admitted() {
         for origin in [APP, "https://a.preview.example"] {
-            let response = asked("/records/a/b", origin, "GET", "range");
+            let response = send_preflight("/records/a/b", origin, "GET", "range");
             assert_eq!(response.status(), StatusCode::OK);
             assert_eq!(response.headers()["access-control-allow-origin"], origin);
             assert_eq!(response.headers()["access-control-allow-headers"], "range");
@@ -192,7 +192,7 @@ mod tests {
             ("/records/a", APP, "GET", "range, x-other"),
             ("/others/a", APP, "GET", ""),
         ] {
-            let response = asked(uri, origin, method, headers);
+            let response = send_preflight(uri, origin, method, headers);
             assert_eq!(
                 response.status(),
                 StatusCode::FORBIDDEN,

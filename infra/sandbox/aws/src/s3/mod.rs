@@ -4,8 +4,8 @@
 //! - refusals of unknown buckets and of keys too long to store
 //! - the CORS configuration of buckets
 //!
-//! Encryption headers are accepted and not returned; objects lie in the clear in the data directory. Checksums of single
-//! uploads are verified after the object is in place. Unfinished uploads stay on disk until they are aborted.
+//! Encryption headers are accepted and not returned; objects lie in the clear in the data directory. Checksums of
+//! single uploads are verified after the object is in place. Unfinished uploads stay on disk until they are aborted.
 
 mod access;
 mod cors;

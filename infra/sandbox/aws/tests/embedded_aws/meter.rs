@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 type Weighed = Arc<Mutex<Vec<Weight>>>;
 
-fn recording() -> (Weighed, Meter) {
+fn collecting_meter() -> (Weighed, Meter) {
     let weighed = Weighed::default();
     let writer = weighed.clone();
     (
@@ -32,7 +32,7 @@ fn units(weighed: &Weighed) -> Vec<(String, f64, f64)> {
 
 /// An embedded AWS with a table, and the weights that its meter records.
 async fn start_with_table() -> (Weighed, Aws, Client) {
-    let (weighed, meter) = recording();
+    let (weighed, meter) = collecting_meter();
     let aws = harness::start_metered(meter).await;
     aws.create_table(table()).await.unwrap();
     let client = harness::dynamodb(&aws);
@@ -126,7 +126,7 @@ async fn a_consistent_read_weighs_twice_another() {
 
 #[tokio::test]
 async fn messages_and_objects_are_counted_with_their_bytes() {
-    let (weighed, meter) = recording();
+    let (weighed, meter) = collecting_meter();
     let aws = harness::start_metered(meter).await;
     let s3 = harness::s3_as(&aws, harness::credentials("record-fetch"));
     aws.create_bucket("records").await.unwrap();

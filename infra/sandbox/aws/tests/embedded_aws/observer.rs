@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 type Seen = Arc<Mutex<Vec<(Service, String, Option<String>)>>>;
 
-fn recording() -> (Seen, Observer) {
+fn collecting_observer() -> (Seen, Observer) {
     let seen = Seen::default();
     let writer = seen.clone();
     let observer: Observer = Arc::new(move |call: &Call| {
@@ -20,7 +20,7 @@ fn recording() -> (Seen, Observer) {
 
 #[tokio::test]
 async fn the_observer_sees_service_operation_and_access_key_of_every_call() {
-    let (seen, observer) = recording();
+    let (seen, observer) = collecting_observer();
     let aws = harness::start_with(None, Some(observer)).await;
     aws.create_bucket("records").await.unwrap();
     harness::dynamodb(&aws).list_tables().send().await.unwrap();

@@ -142,9 +142,9 @@ proptest! {
     fn a_filter_and_its_complement_share_out_what_has_a_date(input in bundle(), year in 1900_i16..2100) {
         let record = Arc::new(split(input.as_bytes()).unwrap());
         let (before, after) = (Date::new(year - 1, 12, 31).unwrap(), Date::new(year, 1, 1).unwrap());
-        let kept = |filter: RecordFilter| bundle_text(Arc::clone(&record), &Source::ALL, &filter).total();
-        let until = kept(RecordFilter { date_to: Some(before), ..RecordFilter::default() });
-        let since = kept(RecordFilter { date_from: Some(after), ..RecordFilter::default() });
+        let count_kept = |filter: RecordFilter| bundle_text(Arc::clone(&record), &Source::ALL, &filter).total();
+        let until = count_kept(RecordFilter { date_to: Some(before), ..RecordFilter::default() });
+        let since = count_kept(RecordFilter { date_from: Some(after), ..RecordFilter::default() });
         let undated = record.resources().filter(|resource| sandbox_fhir::resource_date(resource).is_none()).count();
         // A date here covers at most a year, so it never lies on both sides of a new year.
         prop_assert_eq!(until + since, record.len() + undated);

@@ -45,7 +45,7 @@ async fn download(
 
 impl IntoResponse for FileRefusal {
     fn into_response(self) -> Response {
-        let (status, code, message) = self.words();
+        let (status, code, message) = self.status_code_and_message();
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
         let body = refusal_body(code, message);
         (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()

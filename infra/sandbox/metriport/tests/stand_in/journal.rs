@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::bench::{Bench, id, options};
 
-fn kept(path: &Path, seed: u64) -> StandInOptions {
+fn options_with_journal(path: &Path, seed: u64) -> StandInOptions {
     StandInOptions {
         seed,
         journal: Some(path.to_owned()),
@@ -35,7 +35,7 @@ async fn state(bench: &Bench, patient_id: &str, query_id: &str) -> Vec<Value> {
 async fn a_restart_keeps_patients_identities_pages_and_records() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stand-in.jsonl");
-    let mut bench = Bench::ready(kept(&path, 7)).await;
+    let mut bench = Bench::ready(options_with_journal(&path, 7)).await;
     let patient_id = bench.patient("Nora").await;
     bench.visit(&bench.session_url(&patient_id).await).await;
     let identity_id = id(&bench.hook().await.json["payload"], "proofedIdentityId");
@@ -50,7 +50,7 @@ async fn a_restart_keeps_patients_identities_pages_and_records() {
     // Another seed and no automatic mode, on which the earlier state must not depend.
     let bench = Bench::start(StandInOptions {
         auto_approve: false,
-        ..kept(&path, 8)
+        ..options_with_journal(&path, 8)
     })
     .await;
     assert_eq!(secrets(&bench, &patient_id), secrets_before);
@@ -108,13 +108,13 @@ async fn assert_page_opens(bench: &Bench, page: &str) {
 async fn a_line_cut_off_by_a_crash_is_dropped_and_a_damaged_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stand-in.jsonl");
-    let bench = Bench::start(kept(&path, 7)).await;
+    let bench = Bench::start(options_with_journal(&path, 7)).await;
     let patient_id = bench.patient("Nora").await;
     bench.stop().await;
     let whole = std::fs::read_to_string(&path).unwrap();
 
     std::fs::write(&path, format!("{whole}{{\"kind\":\"called\",\"at\":17")).unwrap();
-    let bench = Bench::start(kept(&path, 7)).await;
+    let bench = Bench::start(options_with_journal(&path, 7)).await;
     assert_eq!(
         bench.get(&format!("/medical/v1/patient/{patient_id}")).await.status(),
         200
@@ -122,6 +122,9 @@ async fn a_line_cut_off_by_a_crash_is_dropped_and_a_damaged_one_is_not() {
     bench.stop().await;
 
     std::fs::write(&path, format!("{whole}nonsense\n")).unwrap();
-    let refused = sandbox_metriport::StandIn::start(kept(&path, 7)).await.err().unwrap();
+    let refused = sandbox_metriport::StandIn::start(options_with_journal(&path, 7))
+        .await
+        .err()
+        .unwrap();
     assert!(refused.to_string().ends_with("line 4 cannot be read"), "{refused}");
 }

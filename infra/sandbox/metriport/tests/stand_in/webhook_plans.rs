@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use sandbox_metriport::{DeliveryInfo, Fate, FaultPlan, StandInOptions};
+use sandbox_metriport::{DeliveryDecision, DeliveryInfo, FaultPlan, StandInOptions};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, options};
@@ -11,15 +11,15 @@ const HIE: &str = "network-query.hie";
 
 type Seen = Arc<Mutex<Vec<DeliveryInfo>>>;
 
-/// Applies `fate` to the first delivery of the HIE source's event and delivers everything else.
-async fn bench(fate: Fate) -> (Bench, Seen) {
+/// Applies `decision` to the first delivery of the HIE source's event and delivers everything else.
+async fn bench(decision: DeliveryDecision) -> (Bench, Seen) {
     let seen = Seen::default();
     let notes = seen.clone();
     let plan = move |delivery: &DeliveryInfo| {
         notes.lock().unwrap().push(delivery.clone());
         match (delivery.event_type.as_str(), delivery.attempt) {
-            (HIE, 1) => fate,
-            _ => Fate::Deliver,
+            (HIE, 1) => decision,
+            _ => DeliveryDecision::Deliver,
         }
     };
     let faults = FaultPlan {
@@ -55,7 +55,7 @@ async fn logged(bench: &Bench, count: usize) {
 
 #[tokio::test]
 async fn a_lost_webhook_counts_as_failed_and_a_retry_brings_it() {
-    let (mut bench, seen) = bench(Fate::Drop).await;
+    let (mut bench, seen) = bench(DeliveryDecision::Drop).await;
     assert_eq!(
         types(&mut bench, 2).await,
         ["network-query.lab", "network-query.pharmacy"]
@@ -83,7 +83,7 @@ async fn a_lost_webhook_counts_as_failed_and_a_retry_brings_it() {
 
 #[tokio::test]
 async fn a_webhook_whose_answer_is_lost_comes_again_later() {
-    let (mut bench, _) = bench(Fate::DropAnswer).await;
+    let (mut bench, _) = bench(DeliveryDecision::DropAnswer).await;
     assert_eq!(types(&mut bench, 3).await[0], HIE);
     logged(&bench, 3).await;
     assert_eq!(failed(&bench).await, 1);
@@ -99,7 +99,7 @@ async fn a_webhook_whose_answer_is_lost_comes_again_later() {
 
 #[tokio::test]
 async fn a_doubled_webhook_is_the_same_one_twice() {
-    let (mut bench, _) = bench(Fate::Double).await;
+    let (mut bench, _) = bench(DeliveryDecision::Double).await;
     let mut hooks = Vec::new();
     for _ in 0..4 {
         hooks.push(bench.hook().await);
@@ -118,7 +118,7 @@ async fn a_doubled_webhook_is_the_same_one_twice() {
 
 #[tokio::test]
 async fn a_late_webhook_is_overtaken() {
-    let (mut bench, _) = bench(Fate::DelayMs(700)).await;
+    let (mut bench, _) = bench(DeliveryDecision::DelayMs(700)).await;
     assert_eq!(
         types(&mut bench, 2).await,
         ["network-query.lab", "network-query.pharmacy"]

@@ -23,26 +23,31 @@ fn a_key_is_read_once_or_not_at_all() {
 fn the_answer_decides_what_becomes_of_the_key() {
     let link_dies = Time::from_millis(5);
     let reply = || json(201, &serde_json::json!({ "a": 1 }));
-    let kept = |useful_until| Fate::Keep(stored(&reply()).unwrap(), useful_until);
-    assert_eq!(fate(&Ok(Answer::lasting(reply()))), kept(None));
-    assert_eq!(fate(&Ok(Answer::until(reply(), link_dies))), kept(Some(link_dies)));
+    let keep = |useful_until| LeaseEnd::Keep(stored(&reply()).unwrap(), useful_until);
+    assert_eq!(decide_lease_end(&Ok(PostAnswer::lasting(reply()))), keep(None));
+    assert_eq!(
+        decide_lease_end(&Ok(PostAnswer::until(reply(), link_dies))),
+        keep(Some(link_dies))
+    );
     for code in Code::ALL {
         let problem = Problem::new(*code);
         let rendered = stored(&refusal(&problem)).unwrap();
-        let fate = fate(&Err(problem.into()));
+        let lease_end = decide_lease_end(&Err(problem.into()));
         let expected = match code {
-            Code::Aal2SessionUsed | Code::ChallengeExpired | Code::ChallengeNotPending => Fate::Keep(rendered, None),
-            code if code.status() >= 500 || code.status() == 429 => Fate::GiveUp,
-            _ => Fate::Forget,
+            Code::Aal2SessionUsed | Code::ChallengeExpired | Code::ChallengeNotPending => {
+                LeaseEnd::Keep(rendered, None)
+            }
+            code if code.status() >= 500 || code.status() == 429 => LeaseEnd::GiveUp,
+            _ => LeaseEnd::Forget,
         };
-        assert_eq!(fate, expected, "{code:?}");
+        assert_eq!(lease_end, expected, "{code:?}");
     }
     for failure in [
         Error::Store(StoreError::Unavailable("timeout".to_owned())),
         Error::Store(StoreError::Conflict(Vec::new())),
         Error::Internal("a defect"),
     ] {
-        assert_eq!(fate(&Err(failure)), Fate::GiveUp);
+        assert_eq!(decide_lease_end(&Err(failure)), LeaseEnd::GiveUp);
     }
 }
 

@@ -52,9 +52,9 @@ impl Correlate for Io {
 }
 
 impl RememberMessage for Io {
-    async fn seen(&self, message: &MessageId) -> Stored<Option<SeenMessage>> {
+    async fn find_message(&self, message: &MessageId) -> Stored<Option<SeenMessage>> {
         let item = self.get(Key::Seen(message.clone())).await?;
-        Ok(item.and_then(|item| item.seen().cloned()))
+        Ok(item.and_then(|item| item.seen_message().cloned()))
     }
 
     async fn remember(&self, seen: &SeenMessage) -> Stored<()> {

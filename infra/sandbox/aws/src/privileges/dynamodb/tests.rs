@@ -4,7 +4,7 @@ use serde_json::json;
 
 const TABLE: &str = "arn:aws:dynamodb:eu-central-1:000000000000:table/state";
 
-fn told(operation: &str, request: &Value) -> Option<Vec<Need>> {
+fn needs_of_request(operation: &str, request: &Value) -> Option<Vec<Need>> {
     let spec = TableSpec {
         name: "state".to_owned(),
         hash_key: KeyAttribute::string("pk"),
@@ -42,11 +42,14 @@ fn an_item_needs_its_action_with_its_partition_key() {
         ("DeleteItem", "Key"),
     ] {
         let expected = vec![need(operation, TABLE, &["OWNER#1"])];
-        assert_eq!(told(operation, &item(field, "OWNER#1")), Some(expected));
+        assert_eq!(needs_of_request(operation, &item(field, "OWNER#1")), Some(expected));
     }
     let mut by_arn = item("Key", "a");
     by_arn["TableName"] = TABLE.into();
-    assert_eq!(told("GetItem", &by_arn), Some(vec![need("GetItem", TABLE, &["a"])]));
+    assert_eq!(
+        needs_of_request("GetItem", &by_arn),
+        Some(vec![need("GetItem", TABLE, &["a"])])
+    );
 }
 
 #[test]
@@ -61,10 +64,10 @@ fn a_transaction_needs_the_actions_of_its_elements_each_with_all_its_keys() {
         need("DeleteItem", TABLE, &["d"]),
         need("UpdateItem", TABLE, &["e"]),
     ];
-    assert_eq!(told("TransactWriteItems", &request), Some(expected));
+    assert_eq!(needs_of_request("TransactWriteItems", &request), Some(expected));
     let request = json!({ "TransactItems": [{ "Get": item("Key", "a") }] });
     assert_eq!(
-        told("TransactGetItems", &request),
+        needs_of_request("TransactGetItems", &request),
         Some(vec![need("GetItem", TABLE, &["a"])])
     );
 }
@@ -76,10 +79,16 @@ fn a_query_needs_its_index_with_the_key_it_asks_for() {
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
         "ExpressionAttributeValues": { ":pk": { "S": "OWNER#1" }, ":prefix": { "S": "RUN#" } },
     });
-    assert_eq!(told("Query", &request), Some(vec![need("Query", TABLE, &["OWNER#1"])]));
+    assert_eq!(
+        needs_of_request("Query", &request),
+        Some(vec![need("Query", TABLE, &["OWNER#1"])])
+    );
     request["KeyConditionExpression"] = "sk>=:prefix and (#p=:pk)".into();
     request["ExpressionAttributeNames"] = json!({ "#p": "pk" });
-    assert_eq!(told("Query", &request), Some(vec![need("Query", TABLE, &["OWNER#1"])]));
+    assert_eq!(
+        needs_of_request("Query", &request),
+        Some(vec![need("Query", TABLE, &["OWNER#1"])])
+    );
 
     let index = format!("{TABLE}/index/due");
     let mut request = json!({
@@ -87,15 +96,18 @@ fn a_query_needs_its_index_with_the_key_it_asks_for() {
         "KeyConditionExpression": "shard = :shard AND dueAt <= :before",
         "ExpressionAttributeValues": { ":shard": { "S": "DUE#3" }, ":before": { "N": "7" } },
     });
-    assert_eq!(told("Query", &request), Some(vec![need("Query", &index, &["DUE#3"])]));
+    assert_eq!(
+        needs_of_request("Query", &request),
+        Some(vec![need("Query", &index, &["DUE#3"])])
+    );
     request["IndexName"] = "other".into();
-    assert_eq!(told("Query", &request), None);
+    assert_eq!(needs_of_request("Query", &request), None);
 }
 
 #[test]
 fn a_scan_has_no_leading_key() {
     assert_eq!(
-        told("Scan", &json!({ "TableName": "state" })),
+        needs_of_request("Scan", &json!({ "TableName": "state" })),
         Some(vec![need("Scan", TABLE, &[])])
     );
 }
@@ -104,20 +116,23 @@ fn a_scan_has_no_leading_key() {
 fn what_cannot_be_told_is_not_guessed() {
     let mut elsewhere = item("Key", "a");
     elsewhere["TableName"] = "other".into();
-    assert_eq!(told("GetItem", &elsewhere), None);
+    assert_eq!(needs_of_request("GetItem", &elsewhere), None);
     assert_eq!(
-        told(
+        needs_of_request(
             "GetItem",
             &json!({ "TableName": "state", "Key": { "sk": { "S": "s" } } })
         ),
         None
     );
-    assert_eq!(told("BatchGetItem", &json!({ "RequestItems": { "state": {} } })), None);
+    assert_eq!(
+        needs_of_request("BatchGetItem", &json!({ "RequestItems": { "state": {} } })),
+        None
+    );
     let odd = json!({ "TransactItems": [{ "Put": item("Item", "a") }, { "Other": item("Key", "b") }] });
-    assert_eq!(told("TransactWriteItems", &odd), None);
+    assert_eq!(needs_of_request("TransactWriteItems", &odd), None);
     let keyless = json!({
         "TableName": "state", "KeyConditionExpression": "sk = :sk",
         "ExpressionAttributeValues": { ":sk": { "S": "s" } },
     });
-    assert_eq!(told("Query", &keyless), None);
+    assert_eq!(needs_of_request("Query", &keyless), None);
 }

@@ -133,19 +133,19 @@ impl ReceiveInput {
     }
 
     fn asked_system_attributes(&self, message: &Message) -> BTreeMap<&'static str, String> {
-        let asked = |name: &str| {
+        let is_asked = |name: &str| {
             let mut names = self.attribute_names.iter().chain(&self.message_system_attribute_names);
             names.any(|asked| asked == "All" || asked == name)
         };
         system_attributes(message)
             .into_iter()
-            .filter(|(name, _)| asked(name))
+            .filter(|(name, _)| is_asked(name))
             .collect()
     }
 
     /// `All` and `.*` select every attribute, `prefix.*` every name with that prefix.
     fn asked_attributes(&self, message: &Message) -> Attributes {
-        let asked = |name: &str| {
+        let is_asked = |name: &str| {
             self.message_attribute_names
                 .iter()
                 .any(|asked| match asked.strip_suffix(".*") {
@@ -153,7 +153,7 @@ impl ReceiveInput {
                     None => asked == "All" || asked == name,
                 })
         };
-        let attributes = message.attributes.iter().filter(|(name, _)| asked(name));
+        let attributes = message.attributes.iter().filter(|(name, _)| is_asked(name));
         attributes
             .map(|(name, attribute)| (name.clone(), attribute.clone()))
             .collect()

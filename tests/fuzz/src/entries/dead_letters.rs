@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use shared::message::dead_letter::{Died, Reason};
+use shared::message::dead_letter::{DeadLetterCause, DeadLetterReason};
 use shared::message::{Advance, FetchRecord, parse};
-use shared::queue::Source;
+use shared::queue::SourceQueue;
 
 use crate::canary;
 use crate::run::Class;
@@ -19,15 +19,15 @@ pub struct Came {
     /// Its body.
     pub body: String,
     /// The reason why the body cannot be read.
-    pub refusal: Option<Reason>,
+    pub refusal: Option<DeadLetterReason>,
 }
 
 /// The reasons for which a readable message may become a dead letter. `NotRetryable` is excluded, because it would be a
 /// defect.
-const READ: [Reason; 3] = [
-    Reason::IdentityEventUnreadable,
-    Reason::IdentityEventUnbound,
-    Reason::MessageIdReused,
+const READ: [DeadLetterReason; 3] = [
+    DeadLetterReason::IdentityEventUnreadable,
+    DeadLetterReason::IdentityEventUnbound,
+    DeadLetterReason::MessageIdReused,
 ];
 
 /// Checks that the next consumer can read each sent message.
@@ -51,26 +51,28 @@ pub fn judge_sent(sent: &[Message]) -> Result<(), String> {
 /// # Errors
 /// The message that was lost, changed, invented or failed.
 pub fn judge_kept(
-    source: Source,
+    source: SourceQueue,
     came: &[Came],
     failed: &BTreeSet<String>,
-    letters: Vec<Message>,
+    dead_letters: Vec<Message>,
 ) -> Result<Class, String> {
     if let Some(id) = failed.first() {
         return Err(format!("{id:?} failed although everything works"));
     }
-    let kept = letters.len();
-    let mut letters = letters.into_iter().peekable();
+    let kept = dead_letters.len();
+    let mut dead_letters = dead_letters.into_iter().peekable();
     for message in came {
-        let letter = letters.next_if(|letter| is_of(letter, message, source));
-        match (letter, message.refusal) {
-            (Some(letter), refusal) => judge_letter(&letter, message, refusal)?,
+        let dead_letter = dead_letters.next_if(|dead_letter| is_of(dead_letter, message, source));
+        match (dead_letter, message.refusal) {
+            (Some(dead_letter), refusal) => judge_dead_letter(&dead_letter, message, refusal)?,
             (None, Some(_)) => return Err("an unreadable message neither became a dead letter nor failed".to_owned()),
             (None, None) => {}
         }
     }
-    if let Some(letter) = letters.next() {
-        return Err(format!("a dead letter fits no message, or is out of order: {letter:?}"));
+    if let Some(dead_letter) = dead_letters.next() {
+        return Err(format!(
+            "a dead letter fits no message, or is out of order: {dead_letter:?}"
+        ));
     }
     Ok(match kept {
         _ if came.is_empty() => "empty",
@@ -102,25 +104,25 @@ pub fn judge_unkept(came: &[Came], failed: &BTreeSet<String>) -> Result<Class, S
 }
 
 /// Whether a dead letter is in the right queue, names its message, and has the expected body.
-fn is_of(letter: &Message, message: &Came, source: Source) -> bool {
+fn is_of(dead_letter: &Message, message: &Came, source: SourceQueue) -> bool {
     let queue = format!("{}-dead-letters", source.name());
-    let died = Died::read(letter.letter.as_deref());
-    letter.queue == queue
-        && died.message_id() == Some(message.id.as_str())
-        && letter.body == body_kept(source, &message.body)
+    let cause = DeadLetterCause::read(dead_letter.dead_letter_attribute.as_deref());
+    dead_letter.queue == queue
+        && cause.message_id() == Some(message.id.as_str())
+        && dead_letter.body == body_kept(source, &message.body)
 }
 
-fn judge_letter(letter: &Message, message: &Came, refusal: Option<Reason>) -> Result<(), String> {
-    let said = letter.letter.as_deref().unwrap_or_default();
-    let died = Died::read(Some(said));
+fn judge_dead_letter(dead_letter: &Message, message: &Came, refusal: Option<DeadLetterReason>) -> Result<(), String> {
+    let said = dead_letter.dead_letter_attribute.as_deref().unwrap_or_default();
+    let cause = DeadLetterCause::read(Some(said));
     let fits = match refusal {
-        Some(refusal) => died.reason() == refusal.as_str(),
-        None => READ.iter().any(|reason| died.reason() == reason.as_str()),
+        Some(refusal) => cause.reason() == refusal.as_str(),
+        None => READ.iter().any(|reason| cause.reason() == reason.as_str()),
     };
     if !fits {
         return Err(format!(
             "the dead letter has the reason {}, but the refusal is {refusal:?}",
-            died.reason()
+            cause.reason()
         ));
     }
     if canary::is_in(said) && !canary::is_in(&message.id) {
@@ -131,14 +133,14 @@ fn judge_letter(letter: &Message, message: &Came, refusal: Option<Reason>) -> Re
 
 /// The body of the dead letter: the original, without the links of a fetch message or the link of a delivery. SQS does
 /// not take an empty body.
-fn body_kept(source: Source, body: &str) -> String {
+fn body_kept(source: SourceQueue, body: &str) -> String {
     let kept = match source {
-        Source::RecordFetch => without_links(body),
-        Source::WebhookEvents => match delivered_link(body) {
+        SourceQueue::RecordFetch => without_links(body),
+        SourceQueue::WebhookEvents => match delivered_link(body) {
             Some(link) => body.split(&link).collect::<Vec<_>>().join("\"\""),
             None => body.to_owned(),
         },
-        Source::RunAdvance => body.to_owned(),
+        SourceQueue::RunAdvance => body.to_owned(),
     };
     if kept.is_empty() { " ".to_owned() } else { kept }
 }
@@ -177,34 +179,34 @@ mod tests {
 
     const BODY: &str = r#"{"link":"HTTPS://x/1?a=b","v":2} http:y z"#;
 
-    fn came(refusal: Option<Reason>) -> [Came; 1] {
+    fn came(refusal: Option<DeadLetterReason>) -> [Came; 1] {
         let (id, body) = ("m-1".to_owned(), BODY.to_owned());
         [Came { id, body, refusal }]
     }
 
-    fn letter(source: Source, reason: Reason, body: &str) -> Message {
+    fn make_message(source: SourceQueue, reason: DeadLetterReason, body: &str) -> Message {
         let envelope = Envelope::new(reason, source.name(), "m-1");
         Message {
             queue: format!("{}-dead-letters", source.name()),
             body: body.to_owned(),
-            letter: Some(serde_json::to_string(&envelope).unwrap()),
+            dead_letter_attribute: Some(serde_json::to_string(&envelope).unwrap()),
         }
     }
 
     #[test]
     fn whatever_is_not_kept_as_it_came_is_noticed() {
-        use Source::{RecordFetch, RunAdvance};
-        let judge = |source, refusal, letters: &[Message]| {
-            judge_kept(source, &came(refusal), &BTreeSet::new(), letters.to_vec())
+        use SourceQueue::{RecordFetch, RunAdvance};
+        let judge = |source, refusal, dead_letters: &[Message]| {
+            judge_kept(source, &came(refusal), &BTreeSet::new(), dead_letters.to_vec())
         };
-        let malformed = letter(RunAdvance, Reason::Malformed, BODY);
-        let refused = Some(Reason::Malformed);
+        let malformed = make_message(RunAdvance, DeadLetterReason::Malformed, BODY);
+        let refused = Some(DeadLetterReason::Malformed);
         assert_eq!(
             judge(RunAdvance, refused, std::slice::from_ref(&malformed)),
             Ok("given up")
         );
         assert_eq!(judge(RunAdvance, None, &[]), Ok("done"));
-        let without_links = letter(RecordFetch, Reason::Malformed, r#"{"link":"","v":2}  z"#);
+        let without_links = make_message(RecordFetch, DeadLetterReason::Malformed, r#"{"link":"","v":2}  z"#);
         assert_eq!(judge(RecordFetch, refused, &[without_links]), Ok("given up"));
 
         assert!(judge(RunAdvance, refused, &[]).is_err(), "lost");
@@ -213,16 +215,16 @@ mod tests {
             "twice"
         );
         let others = [
-            letter(RunAdvance, Reason::Malformed, "{}"),
-            letter(RunAdvance, Reason::UnknownKind, BODY),
-            letter(RunAdvance, Reason::NotRetryable("internal"), BODY),
-            letter(RecordFetch, Reason::Malformed, BODY),
+            make_message(RunAdvance, DeadLetterReason::Malformed, "{}"),
+            make_message(RunAdvance, DeadLetterReason::UnknownKind, BODY),
+            make_message(RunAdvance, DeadLetterReason::NotRetryable("internal"), BODY),
+            make_message(RecordFetch, DeadLetterReason::Malformed, BODY),
             Message {
-                letter: None,
+                dead_letter_attribute: None,
                 ..malformed.clone()
             },
             Message {
-                letter: Some("{}".to_owned()),
+                dead_letter_attribute: Some("{}".to_owned()),
                 ..malformed.clone()
             },
         ];
@@ -246,7 +248,7 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_must_come_back() {
         let back = BTreeSet::from(["m-1".to_owned()]);
-        let refused = Some(Reason::Malformed);
+        let refused = Some(DeadLetterReason::Malformed);
         assert_eq!(judge_unkept(&came(refused), &back), Ok("not stored, redelivered"));
         assert!(judge_unkept(&came(refused), &BTreeSet::new()).is_err());
         assert!(judge_unkept(&[], &back).is_err());
