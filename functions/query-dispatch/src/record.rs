@@ -45,8 +45,8 @@ pub(crate) async fn advance(
     }
 }
 
-/// Writes that a start follows, then sends it. The first start takes the patient's lock if that is free; a repeated
-/// start already holds it.
+/// Writes that a start follows, then sends the start. The first start takes the patient's lock if the lock is free; a
+/// repeated start already holds it.
 async fn claim(
     io: &impl StartRecord,
     owner: &OwnerId,
@@ -71,7 +71,7 @@ async fn start(io: &impl StartRecord, owner: &OwnerId, record: &Record) -> Resul
     let metadata = Metadata::new([(RECORD_MARK, record.id.to_string()), ("env", io.stage().to_owned())]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("invalid metadata of a record"))?;
     let now = io.now();
-    // Taken after the lock, so that a record that waits for its lock holds no place.
+    // The place is taken after the lock, so that a record that waits for its lock holds no place.
     if let Some(until) = out_of_turn(io, now).await? {
         return write_record_event(io, owner, record, &RecordEvent::StartDeferred(until), now).await;
     }
@@ -80,22 +80,26 @@ async fn start(io: &impl StartRecord, owner: &OwnerId, record: &Record) -> Resul
         .await;
     let now = io.now();
     let answer = apply_limits(io, Budget::ConsolidatedStarts, answer, now).await;
-    let event = started(answer, io.timing(), now);
+    let event = started(answer, record, (io.timing(), now));
     write_record_event(io, owner, record, &event, now).await
 }
 
-/// When the start may be tried, if the rate budget or the day has no room now.
+/// The time at which the start may be tried again, if no place is free now or the day's calls are used up.
 async fn out_of_turn(io: &impl StartInTurn, now: Time) -> Result<Option<Time>, Error> {
     let (Turn::Granted(at) | Turn::Busy(at) | Turn::DayOver(at)) = io.turn_of_record(now).await?;
     Ok(Some(at).filter(|at| *at > now))
 }
 
-fn started(answer: Result<ConsolidatedQuery, UpstreamError>, timing: Timing, now: Time) -> RecordEvent {
+fn started(
+    answer: Result<ConsolidatedQuery, UpstreamError>,
+    record: &Record,
+    (timing, now): (Timing, Time),
+) -> RecordEvent {
     let error = match answer {
         Ok(query) => return RecordEvent::Started(query.request),
         Err(error) => error,
     };
-    tracing::warn!(context = %error, "the consolidated query was not started");
+    tracing::warn!(record = %record.id, context = %error, "the start of the consolidated query got no usable answer");
     match (error.kind(), error.effect()) {
         (UpstreamErrorKind::RateLimited { retry_after }, _) => {
             RecordEvent::StartDeferred(now.plus(timing.busy_pause(retry_after)))
@@ -106,8 +110,8 @@ fn started(answer: Result<ConsolidatedQuery, UpstreamError>, timing: Timing, now
     }
 }
 
-/// Writes a decision of the clock if the record is as it was read. On a changed record the event would mean something
-/// else.
+/// Writes an event that only the clock decides, if the record has not changed since it was read. On a changed record,
+/// the event would have another meaning.
 async fn by_the_clock(
     io: &impl SettleRecord,
     owner: &OwnerId,
@@ -122,7 +126,8 @@ async fn by_the_clock(
     }
 }
 
-/// Writes an event, again if another process writes the record first, and announces what follows.
+/// Applies an event to the record, writes it, and announces the work that follows. If another process writes the record
+/// first, the event is applied to the new record.
 async fn write_record_event(
     io: &impl SettleRecord,
     owner: &OwnerId,

@@ -35,7 +35,7 @@ pub(super) async fn start(io: &impl StartRun, owner: &OwnerId, run: &Run, now: T
     // Written before the call, so that after a crash no process starts the query again.
     let claimed = unless_moved_on(io, owner, run, &slot, &RunEvent::StartClaimed, now).await;
     if !matches!(claimed, Ok(Some(_))) {
-        // The turn counted a call of the day that is not made.
+        // The turn has counted a call of the day, but the call is not made.
         io.uncount_call(io.now()).await;
     }
     let Some(claimed) = claimed? else { return Ok(STALE) };
@@ -69,7 +69,7 @@ async fn put_off(
 }
 
 /// Writes a decision about a run that waits for its start, and returns the changed run. `None` if the run has changed:
-/// a duplicate message may have claimed the start, which the older decision would undo.
+/// a duplicate message may have claimed the start, and this older decision would undo the claim.
 async fn unless_moved_on(
     io: &impl SettleRun,
     owner: &OwnerId,
@@ -84,8 +84,8 @@ async fn unless_moved_on(
     }
 }
 
-/// Why the start is not made now: its slot or place comes later, or none comes in the session's life. The caller writes
-/// this before it claims the start.
+/// Why the start is not made now: its slot or its place comes later, or does not come before the session expires. The
+/// caller writes this before it claims the start.
 async fn out_of_turn(io: &impl StartInTurn, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
     Ok(match io.turn_of_query(run.start_at, now, run.start_by).await? {
         Turn::Granted(at) if at <= now => None,
@@ -121,7 +121,7 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, timing: Timing,
         }
         Err(error) => error,
     };
-    tracing::warn!(context = %error, "the network query was not started");
+    tracing::warn!(run = %run.id, context = %error, "the start of the network query got no usable answer");
     match (error.kind(), error.effect()) {
         (UpstreamErrorKind::RateLimited { retry_after }, _) => {
             let until = now.plus(timing.busy_pause(retry_after));
@@ -139,8 +139,9 @@ fn event(answer: Result<NetworkQuery, UpstreamError>, run: &Run, timing: Timing,
     }
 }
 
-/// Metriport may refuse a session or an identity by source instead of by call. If no source started and one names a
-/// reason, that reason counts. A source that is not listed may have started.
+/// Metriport may refuse a session or an identity for each source instead of for the whole call. If no source started
+/// and one source names a reason, the start failed for that reason. A source that the answer does not list may have
+/// started.
 fn refused_by_all(query: &NetworkQuery, run: &Run) -> Option<FailureReason> {
     let failed = |source: &SourceReport| source.state.outcome() == Some(SourceOutcome::Failed);
     let has_failed = |kind| query.sources.get(&kind).is_some_and(failed);
