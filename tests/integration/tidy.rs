@@ -1,6 +1,7 @@
 //! Rules over the repository's own files that no lint has. Files that git does not track are not looked at; without
 //! git, none is.
 
+mod names;
 mod pages;
 mod prose;
 
