@@ -3,9 +3,9 @@
 #[doc(hidden)]
 pub use dlmalloc::GlobalDlmalloc;
 
-/// Gives a binary that is linked against musl another allocator: musl's returns memory that is needed again at once
-/// (decision 0013). Only single-threaded binaries benefit. So each of them names it, and the library, which the
-/// sandbox shares, does not.
+/// Gives a binary that is linked against musl another allocator. Musl's own allocator returns memory to the system that
+/// the function needs again at once (decision 0013). Only single-threaded binaries benefit. Each of them therefore
+/// names the allocator, and the library, which the sandbox shares, does not.
 #[macro_export]
 macro_rules! allocator {
     () => {

@@ -1,9 +1,9 @@
 //! AWS clients, built directly from Lambda's environment variables.
 //!
 //! The SDK's usual configuration chain probes profiles, files and the instance metadata service, and reads the system's
-//! certificates. On Lambda, the environment has region and credentials, and AWS's own roots suffice. Leaving both out
-//! saves most of the start-up time. Endpoints follow the SDKs' standard variables (`AWS_ENDPOINT_URL`,
-//! `AWS_ENDPOINT_URL_<SERVICE>`), so the same clients talk to emulators.
+//! certificates. On Lambda, the environment has region and credentials, and AWS's own roots suffice. Without the probes
+//! and the system's certificates, a function saves most of the start-up time. Endpoints follow the SDKs' standard
+//! variables (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`), so the same clients talk to emulators.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::roots::ExtraRoots;
 /// Services Root CA G2.
 const AMAZON_ROOTS: &[u8] = include_bytes!("aws/amazon-roots.pem");
 
-/// The configuration of every client, and the clients: each service's is made once, on its first use.
+/// The configuration of all clients, and the clients themselves. Each client is made on its first use.
 pub struct Aws {
     env: Env,
     http: SharedHttpClient,
@@ -117,8 +117,9 @@ impl Aws {
     }
 }
 
-/// Small requests are answered in milliseconds. A slow one has usually met a connection that died in a freeze, and
-/// another attempt helps while the caller still waits. An attempt at S3 may carry one part of a record.
+/// Small requests are answered in milliseconds. A slow request usually means that its connection died while Lambda had
+/// frozen the process. Another attempt then helps while the caller still waits. An attempt at S3 may carry one part of
+/// a record.
 fn timeouts(attempt_secs: u64) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))

@@ -1,7 +1,7 @@
 //! Time and randomness: the one place that reads the clock, waits and makes ids.
 //!
 //! Due times, deadlines, locks and the five minutes of an AAL2 session follow the function's own clock, which AWS sets.
-//! Skew between two functions moves a wait and nothing else, because versions decide every claim.
+//! If the clocks of two functions differ, only the length of a wait changes, because versions decide every claim.
 
 use std::time::Duration;
 

@@ -42,7 +42,7 @@ impl Env {
         )
     }
 
-    /// Given variables, for a process that stands in for another.
+    /// Given variables, for a process that runs the code of a function without a function's environment.
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(vars.into_iter().collect())
     }

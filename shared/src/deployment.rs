@@ -23,8 +23,8 @@ impl Deployment {
     /// Reads the four variables.
     ///
     /// # Errors
-    /// When one is missing or malformed. Also when time is scaled or extra roots are trusted, and Metriport is not on
-    /// loopback.
+    /// When `STAGE` or `METRIPORT_BASE_URL` is missing, or a variable is malformed. Also when `TIME_SCALE` or
+    /// `EXTRA_ROOTS_FILE` is used, and Metriport is not on loopback.
     pub fn read(env: &Env) -> Result<Self, ConfigError> {
         const URL: &str = "METRIPORT_BASE_URL";
         const SCALE: &str = "TIME_SCALE";

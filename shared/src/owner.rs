@@ -36,10 +36,10 @@ impl OwnerKey {
         }
     }
 
-    /// The person's partition.
+    /// The person's owner id, which names their partition.
     ///
     /// # Errors
-    /// Never for a well-formed hash; typed so that no caller needs to panic.
+    /// Does not happen, because a hash is a well-formed id. With the type, no caller needs to panic.
     pub fn owner(&self, issuer: &str, subject: &str) -> Result<OwnerId, IdError> {
         OwnerId::parse(format!(
             "v1.{}",

@@ -1,4 +1,5 @@
-//! Root certificates besides the bundled ones, for a stack on one machine whose stand-ins speak TLS.
+//! Root certificates that are trusted besides the bundled ones. A local stack needs them if its stand-in for Metriport
+//! or its emulators of AWS speak TLS.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -51,7 +52,7 @@ impl ExtraRoots {
     /// Adds the roots to a store.
     ///
     /// # Errors
-    /// When one is not a certificate, which reading them excludes.
+    /// Fails if the store refuses a root. [`Self::read`] has tried every root, so its result does not fail.
     pub fn add_to(&self, store: &mut RootCertStore) -> Result<(), rustls::Error> {
         self.roots.iter().try_for_each(|root| store.add(root.clone()))
     }

@@ -25,10 +25,10 @@ pub struct SecretError {
 impl SecretError {
     /// The problem of a secret that does not exist or has no value yet: Secrets Manager answers both in the same words.
     const NOTHING: &str = "does not exist or has no value yet";
-    /// The problem of a secret without a value, as some emulators answer it.
+    /// The problem of a secret with an empty value. Some emulators answer so if a secret has no value yet.
     const EMPTY: &str = "is empty";
 
-    /// Whether the secret has no value, rather than one that cannot be read.
+    /// Whether the secret has no value yet. A value that cannot be read does not count as missing.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         [Self::NOTHING, Self::EMPTY].contains(&self.problem)

@@ -28,8 +28,8 @@ pub fn init(env: &Env, module: &str) {
     }));
 }
 
-/// Only our own code may log at finer levels: there, libraries log URLs and headers. The filter knows targets only,
-/// because one that knows fields and spans costs a regular expression engine at every start.
+/// Only our own code may log at finer levels, because libraries then log URLs and headers. The filter knows only
+/// targets, because a filter that knows fields and spans costs a regular expression engine at every start.
 fn targets(level: LevelFilter, module: &str) -> Targets {
     Targets::new()
         .with_default(LevelFilter::WARN)

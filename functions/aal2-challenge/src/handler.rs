@@ -35,7 +35,8 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
         owner_key: &deps.owner_key,
         timing: deps.timing(),
     };
-    // No caller has the link of an earlier attempt's challenge. A takeover opens another, which supersedes it.
+    // If an earlier attempt died, no caller has the link of its challenge. This attempt opens another challenge, which
+    // supersedes that one.
     post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
         let (opened, allowance) = open::open(deps, &caller.owner, &redirect).await?;

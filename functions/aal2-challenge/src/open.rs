@@ -14,7 +14,7 @@ use tokio::try_join;
 
 use crate::Ports;
 
-/// Attempts to write the challenge while other processes write the same item.
+/// Maximum number of attempts to write the challenge. An attempt fails if another process writes the same item.
 const ATTEMPTS: u32 = 8;
 
 /// The opened challenge. The link is for one visit of the person's browser.
@@ -35,8 +35,8 @@ pub struct OpenedChallenge {
 /// Also returns the state of the person's share.
 ///
 /// # Errors
-/// Refuses an identity that is not verified here or at Metriport, a used-up share, and a call without a place in the
-/// rate budget.
+/// Fails if the identity is not verified, or if Metriport rejects it. Also fails if the person's share is used up, or
+/// the rate budget has no free place.
 pub async fn open(
     io: &impl Ports,
     owner: &OwnerId,
@@ -72,7 +72,7 @@ pub async fn open(
 }
 
 /// Stores the challenge and supersedes the pending one. If another process writes the item first, for example to remove
-/// the session of a started query, the item is read again. `read` is the item as it was read before the call.
+/// the session of a started query, the item is read again. `read` is the item as it was before the call to Metriport.
 async fn keep(
     io: &(impl ReadChallenge + WriteChallenge),
     owner: &OwnerId,

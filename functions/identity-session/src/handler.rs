@@ -51,8 +51,8 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
         owner_key: &deps.owner_key,
         timing: deps.timing(),
     };
-    // No caller has the link of an earlier attempt's session. A takeover opens another under a new mark, which
-    // supersedes it.
+    // If an earlier attempt died, no caller has the link of its session. This attempt opens another session under a new
+    // mark, which supersedes that one.
     post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
         let (opened, allowance) = open::open(deps.io(), &caller.owner, &redirect, clock::new_id()).await?;

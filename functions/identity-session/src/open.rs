@@ -39,8 +39,8 @@ pub struct OpenedIdentitySession {
 /// Also returns the state of the person's share.
 ///
 /// # Errors
-/// Refuses a caller without a settled patient or already verified, a used-up share, and a call without a place in the
-/// rate budget.
+/// Fails if the caller has no settled patient or is already verified. Also fails if the person's share is used up, or
+/// the rate budget has no free place.
 pub async fn open(
     io: &impl Open,
     owner: &OwnerId,

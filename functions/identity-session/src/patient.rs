@@ -10,9 +10,9 @@
 //! any write upstream. The second person is refused before they overwrite the first person's demographics. A claim
 //! expires like the intent:
 //!
-//! - The same person continues under it.
-//! - After a crash or a refused update it blocks other persons no longer than that.
-//! - A finished change turns it into ownership.
+//! - It does not block the person who made it.
+//! - After a crash or a refused update, it blocks other persons only until it expires.
+//! - A finished change turns it into the ownership of the patient.
 //!
 //! A refusal must not reveal who is a patient. A person gets few refusals in an hour, and a refusal before the write
 //! takes as long as the write.
@@ -35,7 +35,7 @@ use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
 
 use send::send;
 
-/// Refusals of a write that was not sent.
+/// Codes of refusals that come before a write is sent.
 const NO_TURN: [Code; 2] = [Code::TooManyRequests, Code::UpstreamBusy];
 
 shared::ports! {
@@ -46,13 +46,13 @@ shared::ports! {
 
 /// Reports link conflicts to the operator.
 pub trait ReportConflict {
-    /// Reports one. The caller does not learn which.
+    /// Reports a conflict. The caller does not learn which one it is.
     fn report_conflict(&self, conflict: LinkConflict);
 }
 
 /// The caller.
 pub struct Person<'a> {
-    /// The partition.
+    /// The caller's owner id.
     pub owner: &'a OwnerId,
     /// The caller's id at Metriport.
     pub external_id: ExternalId,
@@ -91,8 +91,10 @@ impl CheckedDemographics {
 /// Also returns the state of the person's share, if demographics were sent.
 ///
 /// # Errors
-/// Refuses link conflicts, a used-up share, a write without a place in the rate budget, and a change while another or a
-/// pull is open.
+/// Fails in these cases:
+/// - A [`LinkConflict`] prevents the link.
+/// - Another change, or a pull, is open.
+/// - The person's share is used up, or the rate budget has no free place.
 pub async fn link(
     io: &(impl ReadPatient + SendDemographics),
     person: &Person<'_>,
@@ -171,7 +173,7 @@ async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: Pat
             begun.cancel(now)
         }
         Error::Upstream(error) if is_over(error) => begun.leave_open(now.plus(io.timing().retry_pause())),
-        // Metriport may still process the request. No other write is sent before that must have ended.
+        // Metriport may still process the request. No other write is sent until that request must have ended.
         Error::Upstream(_) => begun.leave_open(now.plus(io.timing().patient_lease())),
         // The share or the rate budget had no room, so the write was not sent.
         Error::Refused(problem) if NO_TURN.contains(&problem.code) => begun.cancel(now),

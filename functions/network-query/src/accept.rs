@@ -27,7 +27,8 @@ shared::ports! {
     pub trait Accept = PlacePull + ReadRun + SendAdvance;
 }
 
-/// Attempts to write a pull while other processes write the items it depends on.
+/// Maximum number of attempts to write a pull. An attempt fails if another process writes an item that the pull depends
+/// on.
 const ATTEMPTS: u32 = 5;
 
 /// A request for a pull.
@@ -42,19 +43,21 @@ pub struct PullAsk<'r> {
     pub resumed: bool,
 }
 
-/// Accepts a pull and announces it to `query-dispatch`. A run that an earlier attempt accepted is returned as it is:
-/// that attempt used the challenge and the session, so no other can succeed.
+/// Accepts a pull and announces it to `query-dispatch`. If an earlier attempt accepted the run, that run is returned.
+/// The earlier attempt used the challenge and the session, so no later one can succeed.
 ///
-/// The run keeps the slot in which it starts. `key` hashes the session; only the hash is stored, to mark it as used.
+/// The run stores its slot, the planned time of its start. `key` makes the hash under which the session is marked as
+/// used.
 ///
 /// # Errors
-/// Refuses:
-/// - another purpose of use, or no source
-/// - a missing, malformed or used session
-/// - a caller who is not verified
-/// - a challenge that is not the caller's pending one, has expired or was not passed
-/// - a second open run of the patient
-/// - a used-up share, or a start without a slot in the session's life
+/// Refuses the request in these cases:
+/// - The purpose of use is not `ias`, or no source is enabled.
+/// - The session is missing, malformed or used.
+/// - The caller is not verified.
+/// - The challenge is not the caller's pending one, has expired or was not passed.
+/// - The patient has an open run.
+/// - The person's share is used up.
+/// - No slot is free before the session expires, or the day's calls are used up.
 pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &OwnerKey) -> Result<Run, Error> {
     let now = io.now();
     if ask
@@ -77,8 +80,8 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &O
         Err(refusal) if ask.resumed => io.run(owner, asked.id).await?.ok_or(refusal)?,
         placed => placed?,
     };
-    // The run is stored, so `reconcile` sends a lost message again. The delay is measured from the present time: from
-    // the older `now`, SQS would round a few milliseconds up to a second.
+    // The run is stored, so `reconcile` sends a lost message again. The message's delay is computed from the present
+    // time. Computed from the older `now`, it could be a few milliseconds, which SQS would round up to a second.
     if let Err(error) = announce_run(io, owner, &run, io.now()).await {
         tracing::warn!(run = %run.id, context = %error, "the pull was accepted, but its message was not sent");
     }
@@ -96,7 +99,7 @@ struct Asked<'k> {
     key: &'k OwnerKey,
 }
 
-/// Writes the pull, again if another process writes an item that it depends on.
+/// Writes the pull. If another process writes an item that the pull depends on, reads all items and tries again.
 async fn place(io: &impl PlacePull, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<Run, Error> {
     let (mut tries, mut slot) = (1, None);
     loop {
@@ -108,8 +111,8 @@ async fn place(io: &impl PlacePull, owner: &OwnerId, asked: &Asked<'_>, now: Tim
     }
 }
 
-/// Reads the items that the pull depends on, and writes it on condition that they are unchanged. The slot is taken
-/// after all checks and kept for the next try.
+/// Reads the items that the pull depends on, and writes the pull on condition that these items are unchanged. The slot
+/// is taken after all checks and kept for the next attempt.
 async fn write(
     io: &impl PlacePull,
     owner: &OwnerId,
@@ -160,8 +163,8 @@ async fn write(
     Ok(run)
 }
 
-/// Takes a slot within the session's life. The person's share comes first and bounds lost slots: of several requests
-/// with one challenge, each takes a slot and all but one lose it.
+/// Takes a slot in which the session is still valid. If a person sends several requests with one challenge, each takes
+/// a slot, but only one uses it. The person's share is taken first, so that it limits these lost slots.
 async fn reserve(io: &(impl TakeShare + PlanStart + Clock), owner: &OwnerId, run: &Run) -> Result<Time, Error> {
     let now = io.now();
     io.share(owner, PersonAsk::Pull, now).await?;
@@ -169,8 +172,8 @@ async fn reserve(io: &(impl TakeShare + PlanStart + Clock), owner: &OwnerId, run
     Ok(granted(turn, now)?)
 }
 
-/// Whether another process wrote an item that the pull depends on. It may have another reason: a run that starts
-/// removes its session from the same item. The pull is therefore tried again.
+/// Whether another process wrote an item that the pull depends on. The pull is then tried again, because the write may
+/// not concern it. For example, the start of an earlier run removes its session from the challenge's item.
 fn moved(error: &StoreError) -> bool {
     let grounds = [
         Condition::ChallengeAsRead,
@@ -204,7 +207,8 @@ fn refused(refusal: ChallengeRefusal) -> Problem {
     })
 }
 
-/// Answers by the failed condition. A used session comes first, since the other answer implies that it is unused.
+/// Answers by the failed condition. A used session is answered first. The answer `NetworkQueryOpen` would suggest that
+/// the session is still unused.
 fn conflict(error: StoreError) -> Error {
     let code = [
         (Condition::SessionUnused, Code::Aal2SessionUsed),

@@ -89,7 +89,7 @@ pub async fn list(io: &impl ListRuns, owner: &OwnerId, now: Time) -> Result<Quer
 /// One run of the caller.
 ///
 /// # Errors
-/// Answers 404 for another person's run as for an unknown one.
+/// Another person's run gets the same 404 as an unknown one.
 pub async fn show(io: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) -> Result<RunView, Error> {
     let run = io.run(owner, run).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(of_run(&run, now))
@@ -133,7 +133,7 @@ fn shown(event: &RunEvent) -> Value {
     event
 }
 
-/// One run, as it reads at `now`.
+/// One run, in the state that a reader sees at `now`.
 #[must_use]
 pub fn of_run(run: &Run, now: Time) -> RunView {
     let text = |time: Option<Time>| time.map(|time| time.to_string());

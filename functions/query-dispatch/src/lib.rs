@@ -5,8 +5,8 @@
 //! - A message has an effect only if its `dueSeq` is the stored one. The write that follows changes the stored number,
 //!   so duplicates become stale.
 //! - SQS redelivers a failed message alone. A message that cannot succeed becomes a dead letter.
-//! - Work that a crash interrupted is found by its due time. A start without a result is not repeated if that could
-//!   have two effects.
+//! - After a crash, `reconcile` finds the interrupted work by its due time. A start whose result is unknown is not
+//!   repeated if it could then take effect twice.
 //! - Two equal messages that are handled at the same moment can both read Metriport's status. They cannot both start a
 //!   query, because a conditional write precedes each start.
 
@@ -85,7 +85,7 @@ const STALE: DispatchOutcome = "stale";
 /// Nothing is due.
 const NOTHING: DispatchOutcome = "nothing due";
 
-/// Attempts to write a result while other processes write the same items.
+/// Maximum number of attempts to write a result. An attempt fails if another process writes the same items.
 const ATTEMPTS: u32 = 8;
 
 /// Runs the function until its environment ends.

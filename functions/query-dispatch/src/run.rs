@@ -41,7 +41,8 @@ pub(crate) async fn advance(
     }
 }
 
-/// Checks whether the final record has ended. Until then the record's own deadline counts.
+/// Checks whether the final record has ended, and otherwise plans the next check. The run needs no deadline here,
+/// because the record has one.
 async fn check_record(
     io: &(impl SettleRun + ReadRecord),
     owner: &OwnerId,
@@ -59,7 +60,8 @@ async fn check_record(
         None => RunEvent::RecordEnded { available: false },
     };
     let outcome = write_run_event(io, owner, run, None, &event, now).await?;
-    // The record may have ended in between. Its message then named the run's former `dueSeq` and is stale.
+    // The record may have ended before this write. The message about its end then has the run's previous `dueSeq` and
+    // is stale, so it is sent again.
     if matches!(event, RunEvent::RecordAwaited { .. })
         && let Some(record) = final_record(io, owner, run).await?
     {
@@ -75,8 +77,9 @@ async fn final_record(io: &impl ReadRecord, owner: &OwnerId, run: &Run) -> Resul
     }
 }
 
-/// Writes an event, again if another process writes the run first, and announces what follows. `run` and `challenge`
-/// may be stale; after a conflict both are read again.
+/// Applies an event to the run, writes it, and announces the work that follows. If another process writes the run
+/// first, the event is applied to the new run. `run` and `challenge` may be stale: after a conflict, the run is read
+/// again, and `write_run` reads the challenge itself.
 async fn write_run_event(
     io: &impl SettleRun,
     owner: &OwnerId,
@@ -100,7 +103,8 @@ async fn write_run_event(
     Err(StoreError::Conflict(Vec::new()).into())
 }
 
-/// Writes one change if the run is as it was read, and returns the changed run; `None` if the event changes nothing.
+/// Writes one change if the run has not changed since it was read. Returns the changed run, or `None` if the event
+/// changes nothing.
 async fn write(
     io: &impl SettleRun,
     owner: &OwnerId,

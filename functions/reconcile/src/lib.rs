@@ -1,7 +1,8 @@
 //! `reconcile`: sends overdue work again every minute, and from time to time asks Metriport to replay failed webhooks.
 //!
-//! Work is overdue if its message was lost or its wait was too long for SQS. It is found by its due time. Its new
-//! message is a normal `advance`, so a duplicate has no effect. Metriport retries a webhook only on request.
+//! Overdue work is a run or record whose due time has passed, but which no message has moved on. Its message was lost,
+//! or its wait was longer than SQS can delay a message. `reconcile` finds it by its due time and sends an `advance`
+//! with its `dueSeq`, so that a duplicate is stale. Metriport retries a webhook only on request.
 
 mod replay;
 mod tick;

@@ -10,10 +10,10 @@ use shared::metriport::WebhookReplay;
 use shared::ports::Clock;
 use shared::store::{Condition, KeepReplays};
 
-/// Checks for failed deliveries if a check is due, and requests their replay. Returns whether it did.
+/// Checks for failed deliveries if a check is due, and requests their replay. Returns whether a replay was requested.
 ///
 /// # Errors
-/// Fails if the table or Metriport fails. The next check comes no earlier for that.
+/// Fails if the table or Metriport fails. A failure does not bring the next check forward.
 pub async fn replay(
     io: &(impl KeepReplays + WebhookReplay + CountCall + Clock),
     metrics: &Metrics,

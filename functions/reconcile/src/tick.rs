@@ -19,7 +19,7 @@ const SENT_MAX: usize = 800;
 /// Sends an `advance` for each overdue item, up to `SENT_MAX`; returns their number.
 ///
 /// # Errors
-/// Fails if the due index cannot be read or a message cannot be sent; the next tick finds the same.
+/// Fails if the due index cannot be read or a message cannot be sent; the next tick finds the same items.
 pub async fn tick(io: &(impl ReadDue + SendAdvance + Clock), metrics: &Metrics, now: Time) -> Result<usize, Error> {
     let mut found = io.overdue(now.minus(io.timing().overdue()), READ_MAX).await?;
     found.sort_by_key(|due| due.due_at);
@@ -33,7 +33,7 @@ pub async fn tick(io: &(impl ReadDue + SendAdvance + Clock), metrics: &Metrics, 
     Ok(due.len())
 }
 
-/// The minute, by which ticks differ.
+/// The number of the minute, so that each tick chooses in another round.
 fn minute(now: Time) -> usize {
     usize::try_from(now.millis().div_euclid(60_000)).unwrap_or_default()
 }

@@ -90,8 +90,8 @@ pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<
     }
 }
 
-/// When a transfer must end: `LEFT` before the function's `end`, and no later than the record's due time, when other
-/// processes count it as lost.
+/// The time by which a transfer must end: `LEFT` before the function's `end`, or the record's due time if that is
+/// earlier. From the due time on, other processes count the transfer as lost.
 fn until(due_at: Option<Time>, end: Time) -> Time {
     due_at.unwrap_or(end).min(end.minus(LEFT))
 }
@@ -109,7 +109,8 @@ async fn receive(
     io.keep_object(owner, record, link, end).await
 }
 
-/// A dead link and a broken transfer are asked for again; a refused link and an unusable file fail the record.
+/// After a link that did not answer 200, or a broken transfer, the record is requested again. After a refused link or
+/// an unusable file, the record fails.
 const fn failed(error: &RecordsError) -> (RecordEvent, FetchOutcome) {
     match error {
         RecordsError::Link(_) => (RecordEvent::FetchRefused(RecordReason::LinkRefused), "link refused"),

@@ -4,8 +4,8 @@
 //!
 //! - A message has an effect only if its `dueSeq` is the stored one. The claim changes the stored number, so a
 //!   duplicate fetches nothing.
-//! - A dead link or a broken transfer is not retried here. The record waits again, and `query-dispatch` asks Metriport
-//!   for a new link.
+//! - A link that does not answer 200, or a transfer that breaks, is not retried here. The record waits again, and
+//!   `query-dispatch` asks Metriport for a new link.
 //! - A message that cannot succeed becomes a dead letter, without its link.
 
 pub mod fetch;

@@ -46,7 +46,7 @@ shared::holds!(Deps {
 });
 
 impl Deps {
-    /// Limits the steps to their ports.
+    /// The adapters as `Ports`, so that a step can use nothing else.
     fn io(&self) -> &impl Ports {
         self
     }

@@ -1,7 +1,9 @@
-//! Asks for one more consolidated record: another form, some resource types, a span of time. It serves data that was
-//! retrieved before and asks no network, so it needs a verified identity but no new challenge.
+//! Asks for one more consolidated record: another form, some resource types, a span of time. The record has only data
+//! that Metriport already holds, and no network is asked. The request therefore needs a verified identity but no new
+//! challenge.
 //!
-//! A person has at most three unfinished ones. A request that equals one of them gets that record and takes no share.
+//! A person has at most three unfinished records. A request that equals the request of an unfinished record gets that
+//! record and takes no share.
 
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
@@ -16,9 +18,9 @@ use shared::queue::SendAdvance;
 use shared::store::{Condition, CreateRecord, ReadPerson, ReadRecord};
 use tokio::try_join;
 
-/// Attempts to place a record while other requests of the person change the list.
+/// Maximum number of attempts to store a record. An attempt fails if another request of the person changes the list.
 const ATTEMPTS: u32 = 5;
-/// `Retry-After` in seconds while three are unfinished: a consolidated query usually takes seconds.
+/// `Retry-After` in seconds while three records are unfinished: a consolidated query usually takes seconds.
 const OPEN_RETRY_SECS: u64 = 10;
 
 shared::ports! {
@@ -41,13 +43,13 @@ pub struct RecordAsk {
     pub resumed: bool,
 }
 
-/// Asks for a record, which waits until the patient's other consolidated queries are done. A record of an earlier
-/// attempt is returned as it is, since no record can be written twice under one id.
+/// Asks for a record, which waits until the patient's other consolidated queries are done. If an earlier attempt stored
+/// the record, that record is returned, since no record can be written twice under one id.
 ///
 /// Also returns the state of the person's share, if one was taken now.
 ///
 /// # Errors
-/// Refuses a caller who is not verified, a caller with three unfinished records, and a used-up share.
+/// Fails if the caller is not verified, has three unfinished records, or has used up their share.
 pub async fn request(io: &impl Request, owner: &OwnerId, ask: RecordAsk) -> Result<(Record, Option<Allowance>), Error> {
     let (now, resumed, id) = (io.now(), ask.resumed, ask.id);
     let (record, allowance) = match place(io, owner, ask, now).await {
@@ -62,7 +64,7 @@ pub async fn request(io: &impl Request, owner: &OwnerId, ask: RecordAsk) -> Resu
 }
 
 /// Finds the unfinished record that asks for the same, or writes one, for a verified caller. The share is taken only
-/// once.
+/// once, even if the write is tried again.
 async fn place(
     io: &impl PlaceRecord,
     owner: &OwnerId,

@@ -1,4 +1,5 @@
-//! Shows records while the person's identity is verified. Each request gets its own link, which lives one minute.
+//! Shows a person's records, if the person's identity is verified. Each request for one record gets its own link, which
+//! lives one minute.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,11 +63,10 @@ pub struct RecordListView {
     records: Vec<RecordView>,
 }
 
-/// The newest records of the caller, without links.
+/// The newest records of the patient to whom the caller is linked, without links to their files.
 ///
 /// # Errors
-/// Refuses a caller who is not verified. A record pulled for other demographics stays hidden until the person is
-/// verified again.
+/// Refuses a caller whose identity is not verified, or not for the demographics that are linked now.
 pub async fn list(
     io: &(impl ListRecords + ReadPerson + Clock),
     owner: &OwnerId,
@@ -80,10 +80,12 @@ pub async fn list(
     })
 }
 
-/// One record of the caller, with a link if it is in the bucket. The state of the share of links comes with a link.
+/// One record of the caller. If its file is in the bucket, adds a link to the file. The link is taken from the person's
+/// share, whose state is also returned.
 ///
 /// # Errors
-/// Refuses like [`list`], and a link beyond the share. Answers 404 for another person's record as for an unknown one.
+/// Fails like [`list`], and if a link is due and the person's share is used up. Another person's record gets the same
+/// 404 as an unknown one.
 pub async fn show(
     io: &(impl ReadRecord + ReadPerson + MintLink + TakeShare + Clock),
     owner: &OwnerId,
@@ -114,7 +116,7 @@ pub async fn show(
     Ok((view, allowance))
 }
 
-/// One record, as it reads at `now`, without a link.
+/// One record, in the state that a reader sees at `now`, without a link.
 #[must_use]
 pub fn of_record(record: &Record, now: Time) -> RecordView {
     let status = record.shown_state(now);

@@ -63,8 +63,8 @@ pub async fn keep(io: &impl SendWebhookEvent, metrics: &Metrics, event: &Webhook
     Ok(())
 }
 
-/// Cuts an event that does not fit into the queue to its envelope. An unclear identity event keeps its ids if they can
-/// be read, and else as much of its body as fits, for a corrected reader.
+/// Reduces an event that does not fit into the queue to its envelope. An unclear identity event keeps its ids if they
+/// can be read. Otherwise it keeps as much of its body as fits, for a later version that can read it.
 fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
     match verified.read(now) {
         Incoming::Event(event) if is_oversized(&event) => {

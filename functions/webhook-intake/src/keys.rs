@@ -2,9 +2,10 @@
 //!
 //! - A signature does not match: Metriport uses a new key at once. Any client can send a wrong signature, so thirty
 //!   seconds must lie between two reads.
-//! - Five minutes have passed, so that a key that was removed from the secret stops counting.
+//! - Five minutes have passed, so that a key that was removed from the secret is no longer accepted.
 //!
-//! If they cannot be read again, the known keys stay valid: a failure of Secrets Manager must not refuse Metriport.
+//! If the secret cannot be read again, the known keys stay valid: a failure of Secrets Manager must not refuse
+//! Metriport.
 
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ impl KeyRing {
         if loaded.tried_at.until(now) < self.timing.secret_gap() {
             return false;
         }
-        // Set before the read, so that a failed read counts as well.
+        // Set before the read, so that a failed read delays the next one, too.
         loaded.tried_at = now;
         let too_slow = SecretError {
             variable: SECRET,

@@ -52,7 +52,7 @@ pub(crate) async fn offer_again(
 struct Found {
     owner: OwnerId,
     record: RecordId,
-    /// Found by the patient's lock and our metadata, because our write of the request id is not done yet.
+    /// Whether the record was found by the patient's lock and our metadata, because its request id is not stored yet.
     by_lock: bool,
 }
 
@@ -114,7 +114,8 @@ async fn apply(
     Ok(APPLIED)
 }
 
-/// The content of a delivery. `None` if it is not understood, since it must not count as "nothing".
+/// The content of a delivery. `None` if the delivery is not understood, since it must not count as a delivery without
+/// data.
 const fn kind(delivery: &ConsolidatedDelivery) -> Option<RecordDelivery> {
     match (delivery.status, &delivery.link, delivery.empty) {
         (SourceOutcome::Failed, _, _) => Some(RecordDelivery::Failure),

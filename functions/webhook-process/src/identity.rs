@@ -26,8 +26,8 @@ pub(crate) async fn verify(
     };
     let by_session = known.into_iter().next().map(|(_, owner)| owner);
     let Some(owner) = correlate(io, &verification, by_session).await? else {
-        // An event that names no session may nevertheless belong to a person, in a field that a later reader
-        // understands. Metriport keeps no other copy.
+        // An event that names no session may nevertheless belong to a person, in a field that only a later version
+        // reads. Metriport keeps no other copy.
         return match verification.names_its_session() {
             true => Ok(UNMATCHED),
             false => Err(Error::GivenUp(DeadLetterReason::IdentityEventUnbound)),
@@ -39,7 +39,7 @@ pub(crate) async fn verify(
     .await
 }
 
-/// Our sessions that the event names, each with its owner.
+/// The sessions that the event names and that we opened, each with its owner.
 async fn sessions(
     io: &impl Correlate,
     verification: &Verification,

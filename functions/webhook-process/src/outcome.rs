@@ -1,5 +1,5 @@
 //! The outcome of an event, and how its effect is written once: together with the row that marks the message as seen.
-//! The effect is decided again if other processes write the same items.
+//! If another process writes the same items first, the effect is decided again from their new state.
 
 use shared::Error;
 use shared::domain::Time;
@@ -14,7 +14,7 @@ pub const APPLIED: WebhookOutcome = "applied";
 /// The event belongs to an unknown person, or to a request that we did not make. It is not marked as seen: a replay may
 /// come when we know more.
 pub const UNMATCHED: WebhookOutcome = "unmatched";
-/// The event belongs to a run or record that is no longer stored. It is not marked as seen either.
+/// The event belongs to a run or record that is no longer stored. Its message is not marked as seen, either.
 pub const GONE: WebhookOutcome = "gone";
 /// The event reports what is already stored.
 pub const UNCHANGED: WebhookOutcome = "unchanged";
@@ -24,7 +24,7 @@ pub const IGNORED: WebhookOutcome = "ignored";
 /// A message with this id was acted on before.
 pub const DUPLICATE: WebhookOutcome = "duplicate";
 
-/// Attempts at an effect while other processes write the same items.
+/// Maximum number of attempts at an effect. An attempt fails if another process writes the same items.
 const ATTEMPTS: u32 = 8;
 
 pub(crate) fn seen_message(event: &WebhookEvent, now: Time) -> SeenMessage {

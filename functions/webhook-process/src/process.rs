@@ -13,12 +13,12 @@ use crate::{Ports, consolidated, identity, source};
 /// Acts on one event.
 ///
 /// # Errors
-/// Fails if the table or a queue fails. Gives up an identity event that cannot be read or bound, and a message whose id
-/// another event has used.
+/// Fails if the table or a queue fails. Gives up an identity event that cannot be read or does not show its person.
+/// Also gives up a message whose id another event has used.
 pub async fn process(io: &impl Ports, event: &WebhookEvent) -> Result<WebhookOutcome, Error> {
     let acted = act(io, event, io.now()).await;
-    // An effect is written together with the row of its message, and only if that row is new, so no read is needed
-    // first. An event without an effect may be a duplicate, or another event under the same id.
+    // No read comes first: an effect is written in one transaction with the row of its message, and only if that row is
+    // new. An event without an effect may be a duplicate, or another event under the same id.
     if !matches!(acted, Ok(DUPLICATE | UNMATCHED | GONE) | Err(Error::GivenUp(_))) {
         return acted;
     }
@@ -52,7 +52,8 @@ async fn act(io: &impl Ports, event: &WebhookEvent, now: Time) -> Result<Webhook
     }
 }
 
-/// The effect of a seen message is stored. Only the messages that follow from it may not have been sent.
+/// Handles a message that was seen before. Its effect is stored, but the process may have died before it sent the link,
+/// so the link is sent again.
 async fn repeat(io: &impl Ports, event: &WebhookEvent, seen: &SeenMessage) -> Result<WebhookOutcome, Error> {
     if seen.digest != event.digest {
         return Err(Error::GivenUp(DeadLetterReason::MessageIdReused));

@@ -45,8 +45,8 @@ pub(crate) async fn report(
     retry_conflicts(Condition::RunAsRead, || apply(io, event, target, &happened, now)).await
 }
 
-/// Finds the run by its known request id, else by our metadata if the patient's open run is the one it names. The
-/// second way proves a start whose answer was lost.
+/// Finds the run by its request id, if that is stored. Otherwise finds it by our metadata, if they name the patient's
+/// open run. This proves a start whose answer was lost.
 async fn correlate(
     io: &impl Correlate,
     event: &WebhookEvent,

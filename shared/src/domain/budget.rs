@@ -4,12 +4,12 @@
 //! calls per day. The start of its windows is unknown, so no 60 seconds may hold more than 90 % of a limit. All
 //! functions share one account, so the state lies in the table. This module only calculates, in three parts:
 //!
-//! - [`Places`] keep the limit. There are as many as calls may be made. A call takes one when it is made and holds it
-//!   until it has left every window. Without a free place, a call that a person waits for is refused, and others are
-//!   put off.
-//! - [`Pace`] plans starts of network queries. They get slots one after the other, so that each finds a place and the
-//!   person knows the time. A missed slot costs time, never the limit.
-//! - [`PersonShares`] bound one person's part, whatever other persons do.
+//! - [`Places`] keep the limit. There are as many places as calls may be made. A call takes a place when it is made,
+//!   and holds it until the call has left every window. Without a free place, a call that a person waits for is
+//!   refused, and others are put off.
+//! - [`Pace`] plans starts of network queries. Starts get slots one after the other, so that each start finds a place
+//!   and the person knows its time. A missed slot costs time, never the limit.
+//! - [`PersonShares`] limit the part that one person may use, whatever other persons do.
 
 mod day;
 mod limits;
@@ -76,11 +76,11 @@ pub struct Allowance {
     pub share: ShareName,
     /// Requests in a full share.
     pub quota: u32,
-    /// How long a used-up share takes to become full.
+    /// How long an empty share takes to become full.
     pub window: Duration,
     /// Requests that would be served now.
     pub left: u32,
-    /// How long until one more is served.
+    /// How long until one more request would be served.
     pub reset: Duration,
 }
 

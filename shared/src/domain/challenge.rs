@@ -1,4 +1,4 @@
-//! The AAL2 challenge: a person has one pending at a time and uses it once.
+//! The AAL2 challenge: a person has at most one pending challenge at a time, and uses it once.
 
 use std::fmt;
 
@@ -64,10 +64,10 @@ pub enum ChallengeRefusal {
     /// No such challenge is pending for this person.
     #[error("no such challenge is pending")]
     NotPending,
-    /// It was not answered in time.
+    /// The challenge was not passed in time.
     #[error("the challenge has expired")]
     Expired,
-    /// It was opened for an identity or a patient that is no longer the person's.
+    /// The challenge was opened for an identity or a patient that is no longer the person's.
     #[error("the challenge belongs to another identity")]
     OtherIdentity,
     /// The hosted page did not return `verified`.

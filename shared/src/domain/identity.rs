@@ -27,9 +27,9 @@ pub struct Identity {
     /// confirmation may be hours late (decision 0011).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<OpenSession>,
-    /// Whether a session was ever opened for other demographics than an earlier one. The earlier page, or one that it
-    /// superseded, may have been passed and be reported late. An event that names no session then proves nothing about
-    /// the open one.
+    /// Whether a session was ever opened for other demographics than an earlier session. The person may have passed the
+    /// page of the earlier session, or of one that it superseded, and that event may come late. An event that names no
+    /// session then proves nothing about the open session.
     #[serde(default)]
     pub superseded_other: bool,
     /// Counts every write; each write is conditional on it.
@@ -77,7 +77,7 @@ pub enum Standing {
     NotStarted,
     /// The hosted page is open.
     Pending {
-        /// When it stops working.
+        /// When the page stops working.
         expires_at: Time,
     },
     /// The page has expired; a late confirmation may still come.
@@ -154,11 +154,11 @@ impl Identity {
         Some(self)
     }
 
-    /// Applies a verification. It binds only if session and patient are ours.
+    /// Applies a verification. It binds the identity only if session and patient are ours.
     ///
     /// Expiry by the clock does not matter here, since a confirmation may be late. A superseded session is refused only
     /// if it was opened for another patient or other demographics than the open one. Proofing again may yield the known
-    /// identity, which binds again if it comes from such a session.
+    /// identity, which binds again if its session is not refused.
     #[must_use]
     pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, IdentityVerdict) {
         let verdict = self.judge(seen);
@@ -177,8 +177,9 @@ impl Identity {
         (self, verdict)
     }
 
-    /// Takes the session that an event is about, the open one if it names none. Earlier sessions are dropped. Later
-    /// ones stay: they may be passed as well, and Metriport may accept only the newest identity.
+    /// Takes the session that an event is about, or the open session if the event names none. Sessions before it are
+    /// dropped. Later sessions stay: their pages may be passed as well, and Metriport may accept only the newest
+    /// identity.
     fn take(&mut self, seen: &Verification) -> Option<OpenSession> {
         match self
             .earlier
@@ -231,8 +232,8 @@ impl Identity {
 pub struct Verification {
     /// The identity that was proofed.
     pub proofed_identity: ProofedIdentityId,
-    /// The sessions that it names. Their place is not documented, so another service's may be among them. A single one
-    /// is written as a text, as consumers of earlier versions read it; they refuse a list.
+    /// The sessions that the event names. The pages do not document in which field, so sessions of another service may
+    /// be among them. A single session is written as a text, because earlier versions of the consumer refuse a list.
     #[serde(default, rename = "session", deserialize_with = "one_or_several")]
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_one_or_several")]
     pub sessions: Vec<IdentitySessionId>,
@@ -265,14 +266,14 @@ fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IdentitySess
 }
 
 impl Verification {
-    /// Whether it names its session, by id or mark.
+    /// Whether the event names its session, by id or by mark.
     #[must_use]
     pub const fn names_its_session(&self) -> bool {
         !self.sessions.is_empty() || self.mark.is_some()
     }
 
-    /// Drops the other sessions if one of them is ours. `None` if several are ours, since the event does not show which
-    /// one was passed.
+    /// If one of the named sessions is ours, keeps only that one. `None` if several are ours, since the event does not
+    /// show which one was passed.
     #[must_use]
     pub fn of_ours(self, ours: &[IdentitySessionId]) -> Option<Self> {
         match ours {
@@ -285,7 +286,7 @@ impl Verification {
         }
     }
 
-    /// Whether it is about `session`; `None` if it names no session.
+    /// Whether the event is about `session`; `None` if the event names no session.
     fn is_of(&self, session: &OpenSession) -> Option<bool> {
         let named = (!self.sessions.is_empty()).then(|| self.sessions.contains(&session.id));
         self.mark.as_ref().map(|mark| *mark == session.mark).or(named)
@@ -306,10 +307,12 @@ pub enum IdentityVerdict {
     Bound,
     /// The identity is already bound; nothing changes.
     Known,
-    /// It is about a session that one for other demographics superseded, or that we do not wait for.
+    /// The event is about a session for which we do not wait, or which was superseded by a session for other
+    /// demographics.
     Superseded,
-    /// It names another patient than the session; another person may have passed the proofing.
+    /// The event names another patient than the session; another person may have passed the proofing.
     OtherPatient,
-    /// It names two sessions, or none and its patient does not decide; it may be about another session.
+    /// The event may be about another session: it names two sessions, or it names none and its patient does not show
+    /// which one.
     Unbound,
 }

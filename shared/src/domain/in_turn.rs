@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Chooses at most `max` of `items`, in their order, and each person's first items first. Two persons' numbers differ
-/// by at most one while both have items left. If even one item of each is too many, each `round` begins elsewhere, so
-/// that an unchanged list leaves no person out forever.
+/// Chooses at most `max` of `items`, in their order, and each person's first items first. While two persons both have
+/// items left, the numbers chosen for them differ by at most one. If `max` is too small for one item of each person,
+/// each `round` begins with another person. An unchanged list thus leaves out no person forever.
 pub fn choose_in_turn<T, P: Ord>(items: Vec<T>, max: usize, round: usize, person: impl Fn(&T) -> P) -> Vec<T> {
     let count = items.len();
     if count <= max {

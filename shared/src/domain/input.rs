@@ -27,7 +27,7 @@ pub struct FieldError {
 /// Why a body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InputError {
-    /// It is not JSON.
+    /// The body is not JSON.
     NotJson,
     /// These fields are wrong.
     Faults(Vec<FieldError>),
@@ -53,7 +53,7 @@ pub fn read<T>(body: &[u8], read: impl FnOnce(&Input<'_>, &mut Faults) -> Option
 pub struct Faults(Vec<FieldError>);
 
 impl Faults {
-    /// Notes a fault, unless it or [`FAULTS_MAX`] others are noted.
+    /// Notes a fault, unless the same fault or [`FAULTS_MAX`] other faults are noted already.
     pub fn add(&mut self, pointer: impl Into<String>, detail: &'static str) {
         let pointer = pointer.into();
         let error = FieldError { pointer, detail };
@@ -78,13 +78,13 @@ impl<'b> Input<'b> {
         }
     }
 
-    /// Its pointer.
+    /// The pointer to the value.
     #[must_use]
     pub fn pointer(&self) -> &str {
         &self.pointer
     }
 
-    /// A text; half a surrogate pair is not text.
+    /// The value as a text. Half of a surrogate pair is not text.
     #[must_use]
     pub fn text(&self) -> Option<String> {
         self.parse()

@@ -1,7 +1,7 @@
 //! Compares the name that a caller enters with the name in their token, without regard to habits of spelling.
 //!
-//! Two names are equal or not; no distance is computed. Keyed hashes of the compared forms could therefore take the
-//! place of names. `docs/name-comparison.md` lists hard pairs with their verdicts.
+//! Two names are equal or not; no distance is computed. The comparison would therefore also work on keyed hashes of the
+//! compared forms, without the names. `docs/name-comparison.md` lists hard pairs with their verdicts.
 
 use std::collections::BTreeSet;
 

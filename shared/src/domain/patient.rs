@@ -1,4 +1,4 @@
-//! A person's link to a Metriport patient, and its open change.
+//! A person's link to a Metriport patient, and the patient's unfinished change of demographics.
 //!
 //! A change of demographics may take effect upstream without an answer. The intent is therefore written first. While it
 //! exists, the person does not count as verified, no pull is accepted, and the next attempt sends the demographics
@@ -72,21 +72,21 @@ pub enum Unsettled {
 pub enum Beginning {
     /// Nothing needs to change.
     Unchanged,
-    /// Another change is open, or may be until this time.
+    /// Another change has begun, and may last until this time.
     Busy(Time),
     /// The external id differs from that of the link.
     OtherExternalId,
-    /// Too many links of this person were refused; until this time every link is.
+    /// Too many links of this person were refused. Every further link is refused until this time.
     RefusedUntil(Time),
-    /// It may; this slot must be stored before any call.
+    /// The change may begin. The caller must store this slot before any call to Metriport.
     Begun(PatientSlot),
 }
 
 impl PatientSlot {
-    /// The patient to work with.
+    /// The link, if Metriport's data of the patient is certain.
     ///
     /// # Errors
-    /// Fails if none is linked, or Metriport's data of it is uncertain.
+    /// Fails if no patient is linked, or if a change has not finished.
     pub fn settled(&self) -> Result<&PatientLink, Unsettled> {
         match (&self.link, &self.intent) {
             (None, _) => Err(Unsettled::NotLinked),
@@ -144,8 +144,8 @@ impl PatientSlot {
         }
     }
 
-    /// Ends a change that certainly had no effect: the state is as before. If it was uncertain before, it still is, and
-    /// another change may begin at once.
+    /// Ends a change that certainly had no effect. Another change may begin at once. If an earlier change did not
+    /// finish, Metriport's data stays uncertain.
     #[must_use]
     pub fn cancel(self, now: Time) -> Self {
         let intent = self.intent.filter(|intent| intent.after_unfinished);
@@ -156,7 +156,8 @@ impl PatientSlot {
         }
     }
 
-    /// Ends a change without an answer: it stays unfinished, and another may begin from `until` on.
+    /// Ends a change whose outcome is unknown. The change stays unfinished, and another change may begin from `until`
+    /// on.
     #[must_use]
     pub fn leave_open(self, until: Time) -> Self {
         let intent = self.intent.map(|intent| Intent { until, ..intent });
@@ -167,7 +168,8 @@ impl PatientSlot {
         }
     }
 
-    /// Notes that the link was refused; the write of the change's end stores that too.
+    /// Adds a refusal of the link. The version stays the same, because the caller stores the refusal together with the
+    /// end of the change.
     #[must_use]
     pub fn refuse(self, now: Time, timing: Timing) -> Self {
         Self {
@@ -187,7 +189,7 @@ impl PatientSlot {
         }
     }
 
-    /// Takes the patient away, as an operator decides. A link to another patient stays.
+    /// Takes this patient away from the person, when an operator demands it. A link to another patient stays.
     #[must_use]
     pub fn release(self, patient: &PatientId) -> Self {
         match &self.link {
@@ -284,7 +286,8 @@ mod tests {
         assert_eq!(release("p").settled(), Err(Unsettled::NotLinked));
         assert_eq!(release("q").settled(), Ok(&link(1)));
         assert!(["p", "q"].iter().all(|id| release(id).version == slot.version + 1));
-        // An open change for a first link ends too, since its end would be refused.
+        // A person without a link loses an open change, too: after the release, the table refuses the write that ends
+        // it.
         let first = begun(&PatientSlot::default(), 1, 0);
         assert_eq!(first.release(&PatientId::parse("p").unwrap()).intent, None);
     }

@@ -1,10 +1,11 @@
 //! One consolidated record: a consolidated query at Metriport, a transfer into our bucket, an object.
 //!
-//! Metriport keeps one file per patient and format, and a later query overwrites it. One record per patient is
+//! Metriport keeps one file per patient and format, and a later query overwrites it. Only one record of a patient is
 //! therefore worked on at a time, under a lock that is held until the transfer has ended. The same start is safe to
 //! repeat: with equal parameters Metriport returns the query that runs (docs.metriport.com, page
-//! `fhir/consolidated-data-query-post`). A repeated start is thus also the look at a query. The same id means that it
-//! runs; another id means that it ended without a delivery and the next attempt has begun (decision 0010).
+//! `fhir/consolidated-data-query-post`). A repeated start thus also shows the state of the query. The same id means
+//! that the query runs. Another id means that the query ended without a delivery, and that the next attempt has begun
+//! (decision 0010).
 
 mod apply;
 mod asked;
@@ -43,7 +44,7 @@ pub enum RecordState {
     Available,
     /// Metriport has no data for the request.
     Empty,
-    /// It could not be fetched.
+    /// The record could not be fetched.
     Failed,
 }
 
@@ -84,9 +85,9 @@ pub enum RecordReason {
     UpstreamRefused,
     /// Metriport's consolidation failed.
     ConversionFailed,
-    /// It was asked for too often without a result.
+    /// Metriport was asked too often without a result.
     AttemptsExhausted,
-    /// It did not come in time.
+    /// The record did not come in time.
     Expired,
     /// The delivered file is not a FHIR Bundle.
     NotABundle,
@@ -310,8 +311,8 @@ impl Record {
         }
     }
 
-    /// Whether its life is over. A running transfer has its own limit: it stores the record or breaks, and then the
-    /// life is over.
+    /// Whether the record's life is over. It does not end a running transfer, which has its own limit and ends with the
+    /// stored record or with a failure.
     fn is_over(&self, now: Time) -> bool {
         now >= self.expires_at && self.state != RecordState::Fetching
     }
@@ -341,8 +342,8 @@ impl Record {
 
     /// Whether a delivery answers our request: same request id, patient and subject, and no contradicting filter.
     ///
-    /// While a start is being sent, a delivery counts only if `correlated`: its request id is not stored yet and our
-    /// metadata names this record. A delivery of the query before does not count, since another query may have begun
+    /// While a start is being sent, only a `correlated` delivery counts: its request id is not stored yet, and our
+    /// metadata names this record. A delivery of the previous query does not count, since another query may have begun
     /// and overwritten its file. If several starts are unanswered, even of earlier attempts, the last query is unknown
     /// and no delivery counts.
     #[must_use]

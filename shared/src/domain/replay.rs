@@ -49,7 +49,8 @@ pub enum ReplayVerdict {
 }
 
 impl Replays {
-    /// The row that claims a check, if one is due. It is written first, so that one of several processes checks.
+    /// The row that claims a check, if one is due. The row is written before the check, so that only one of several
+    /// processes checks.
     #[must_use]
     pub fn claim(&self, now: Time, timing: Timing, daily_quota: u32) -> Option<Self> {
         if now < self.check_at {

@@ -40,7 +40,7 @@ pub enum RunState {
 }
 
 impl RunState {
-    /// Whether the state is final. `Expired` is a reading of the clock and not final.
+    /// Whether the state is final. `Expired` is not final: it only states that the deadline has passed.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
@@ -134,7 +134,7 @@ pub struct Run {
     pub due_seq: u64,
     /// Counts every write; each write is conditional on it.
     pub version: u64,
-    /// Status reads so far; while it consolidates, looks at the final record.
+    /// Number of status reads so far; while the run consolidates, number of checks of the final record.
     #[serde(default)]
     pub polls: u32,
     /// The record fetched when the HIE source ended.
@@ -143,7 +143,7 @@ pub struct Run {
     /// The record fetched at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_record: Option<RecordId>,
-    /// Whether every source had answered when the final record was asked for. It lacks later answers.
+    /// Whether every source had answered when the final record was asked for. The record lacks later answers.
     #[serde(default)]
     pub all_answered: bool,
     /// Whether the start's outcome stayed unknown.
@@ -193,7 +193,7 @@ impl Run {
         }
     }
 
-    /// Gives the run a slot of the rate budget, when it is due.
+    /// Gives the run a slot of the rate budget. The run is due at that time.
     #[must_use]
     pub fn in_slot(self, slot: Time) -> Self {
         Self {
@@ -203,7 +203,7 @@ impl Run {
         }
     }
 
-    /// The planned time of its start, while it waits for that.
+    /// The planned time of the run's start, while the run waits for its start.
     #[must_use]
     pub fn estimated_start(&self, now: Time) -> Option<Time> {
         let waits = self.shown_state(now) == RunState::Queued;
@@ -244,7 +244,7 @@ impl Run {
             RunState::Starting if due => Step::Apply(RunEvent::StartStayedUnknown),
             RunState::Running if now >= self.expires_at => Step::Apply(RunEvent::DeadlinePassed),
             RunState::Running if due => Step::Poll,
-            // An early look costs one read, and the message about the record's end comes early.
+            // Also before the due time: the message about the record's end comes early, and a check costs one read.
             RunState::Consolidating => Step::CheckRecord,
             RunState::Queued | RunState::Starting | RunState::Running => Step::Wait(due_at),
             RunState::Completed | RunState::Partial | RunState::Failed | RunState::Unconfirmed | RunState::Expired => {

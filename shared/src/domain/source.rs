@@ -56,7 +56,7 @@ pub enum SourceStatus {
     Completed,
     /// Ended without an answer; Metriport may retry it.
     Failed,
-    /// Not reported before the deadline. Later evidence still corrects this reading of the clock.
+    /// Not reported before the deadline. A later report still replaces this status.
     Expired,
 }
 
@@ -67,8 +67,8 @@ impl SourceStatus {
         matches!(self, Self::Completed | Self::Failed | Self::Expired)
     }
 
-    /// Whether `self` may become `next`. Nothing regresses: evidence corrects a reading of the clock, and an answer
-    /// corrects an earlier failure. A type may appear again after a failure (docs.metriport.com, page
+    /// Whether `self` may become `next`. Nothing regresses: a report replaces an expiry by the clock, and an answer
+    /// replaces an earlier failure. A type may appear again after a failure (docs.metriport.com, page
     /// `network/get-network-query`).
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {

@@ -56,7 +56,7 @@ impl Time {
     /// Reads ISO 8601 / RFC 3339 with an offset.
     ///
     /// # Errors
-    /// Fails if the text is not such a timestamp, and does not repeat it.
+    /// Fails if the text is not such a timestamp. The error does not repeat the text.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         match text.parse::<jiff::Timestamp>() {
             Ok(timestamp) => Ok(Self(timestamp.as_millisecond())),

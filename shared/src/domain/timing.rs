@@ -2,9 +2,9 @@
 //!
 //! One number, the scale, divides every duration. It exists for the sandbox and its proofs, where a pull of hours
 //! should take seconds. Clocks are never changed. The scale is refused unless Metriport is on loopback (see
-//! [`crate::config`]). It does not divide timeouts of HTTP calls or the 60 s of a minted link. So the sandbox's minute
-//! that keeps other changes of a patient out may be shorter than one call. SQS counts delays in whole seconds, so very
-//! short waits are rounded up.
+//! [`crate::deployment`]). It does not divide timeouts of HTTP calls or the 60 s of a minted link. In the sandbox, the
+//! minute in which a change of a patient blocks other changes may therefore be shorter than one call. SQS counts delays
+//! in whole seconds, so very short waits are rounded up.
 
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ impl Timing {
         self.of(15 * MINUTE)
     }
 
-    /// A duration before its division. SQS gets this value, since its stand-in divides delays too: SQS counts whole
-    /// seconds, which are too coarse for divided durations.
+    /// A duration before its division. SQS gets this value, because its whole seconds are too coarse for divided
+    /// durations. The sandbox's SQS divides the delay itself.
     #[must_use]
     pub fn unscaled(self, span: Duration) -> Duration {
         span.saturating_mul(self.scale)
@@ -54,8 +54,8 @@ impl Timing {
         self.of(5 * MINUTE)
     }
 
-    /// How long a change of a patient blocks another: longer than its calls, and than Metriport's gateway works on
-    /// after our timeout.
+    /// How long a change of a patient blocks another. This is longer than its calls take, and longer than Metriport's
+    /// gateway still works on a call after our timeout.
     #[must_use]
     pub fn patient_lease(self) -> Duration {
         self.of(MINUTE)
@@ -80,7 +80,8 @@ impl Timing {
         self.of(24 * HOUR)
     }
 
-    /// How long after its page's expiry a session reads as confirming. A later event still binds.
+    /// How long an identity session counts as confirming after its page has expired. A later event still binds the
+    /// identity.
     #[must_use]
     pub fn identity_grace(self) -> Duration {
         self.of(30 * MINUTE)
@@ -110,9 +111,9 @@ impl Timing {
         self.of(3 * HOUR)
     }
 
-    /// How long wait number `wait` (from 1) for a record's webhook lasts before the start is sent again. The first is
-    /// 45 seconds, in which a query usually ends; each is twice the last, up to ten minutes. A query that keeps failing
-    /// for a minute may work in an hour.
+    /// How long wait number `wait` (from 1) for a record's webhook lasts. After the wait, the start is sent again. The
+    /// first wait is 45 seconds, in which a query usually ends; each later wait is twice as long, up to ten minutes. A
+    /// query that keeps failing for a minute may work in an hour.
     #[must_use]
     pub fn delivery_wait(self, wait: u32) -> Duration {
         let doubled = 45_u64 << wait.saturating_sub(1).min(4);
@@ -140,9 +141,9 @@ impl Timing {
         self.of(16 * MINUTE)
     }
 
-    /// How long a record waits for another open query of its patient, after it has `waited` so long. It is a quarter of
-    /// that, at least two seconds, at most a minute. The other query usually takes seconds. If its end is never
-    /// reported, constant waits over hours would cost thousands of writes.
+    /// The next wait of a record for another open query of its patient: a quarter of the time that it has `waited` so
+    /// far. It is at least two seconds, at most a minute. The other query usually takes seconds. If the other query's
+    /// end is never reported, constant waits over hours would cost thousands of writes.
     #[must_use]
     pub fn lock_retry(self, waited: Duration) -> Duration {
         (waited / 4).clamp(self.of(Duration::from_secs(2)), self.of(MINUTE))
@@ -160,15 +161,15 @@ impl Timing {
         self.of(Duration::from_secs(5))
     }
 
-    /// How long to wait while Metriport is busy: the time that it names, but at least the retry pause. If it names
-    /// none, a minute, the length of its windows.
+    /// How long to wait while Metriport is busy: the time that its answer names, or else a minute, the length of its
+    /// windows. The wait is at least the retry pause.
     #[must_use]
     pub fn busy_pause(self, said: Option<Duration>) -> Duration {
         said.unwrap_or(self.of(MINUTE)).max(self.retry_pause())
     }
 
-    /// The pause before status read number `polls` (from 0): 15 s, then half as much again each time, at most two
-    /// hours. The 48 hours of a run hold about forty reads.
+    /// The pause before status read number `polls` (from 0): 15 s, then each time one and a half times as long, at most
+    /// two hours. The 48 hours of a run hold about forty reads.
     #[must_use]
     pub fn poll_gap(self, polls: u32) -> Duration {
         let first = Duration::from_secs(15).as_millis();
@@ -176,15 +177,15 @@ impl Timing {
         self.of(Duration::from_millis(u64::try_from(gap).unwrap_or(u64::MAX)))
     }
 
-    /// How long webhook keys are used before they are read again. A key that is removed from the secret may count that
-    /// long.
+    /// How long webhook keys are used before they are read again. A key that was removed from the secret may be
+    /// accepted for that long.
     #[must_use]
     pub fn webhook_keys_life(self) -> Duration {
         self.of(5 * MINUTE)
     }
 
-    /// The shortest time between two reads of a secret that an outsider causes, by a webhook with another signature or
-    /// by refusing our API key.
+    /// The shortest time between two reads of a secret that another party causes. A sender causes them by a webhook
+    /// with a wrong signature, Metriport by refusing our API key.
     #[must_use]
     pub fn secret_gap(self) -> Duration {
         self.of(MINUTE / 2)
@@ -226,8 +227,8 @@ mod tests {
         assert!(looks < 200, "{looks} looks in the life of a record");
     }
 
-    /// All attempts of a record fit into its life if deliveries are missed or links are dead. If each transfer trickles
-    /// for fifteen minutes, they do not, and the record expires.
+    /// All attempts of a record fit into its life if deliveries are missed or links are dead. If each transfer takes
+    /// fifteen minutes, they do not fit, and the record expires.
     #[test]
     fn the_attempts_of_a_record_fit_into_its_life() {
         let timing = Timing::default();

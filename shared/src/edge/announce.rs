@@ -32,7 +32,7 @@ pub async fn announce_record(
     announce_change(queue, owner, None, Some(record), now).await
 }
 
-/// Announces the due work of both, in one request if both have some.
+/// Announces the due work of a run and of a record, in one request if both have some.
 ///
 /// # Errors
 /// As [`announce_run`].
@@ -54,7 +54,7 @@ pub async fn announce_change(
 /// Sends an `advance` for the run that waits for this record, if there is such a run and the record has ended.
 ///
 /// # Errors
-/// When the run cannot be read or the message cannot be sent; the run looks at the record later anyway.
+/// When the run cannot be read or the message cannot be sent; the run checks the record later anyway.
 pub async fn announce_end(io: &(impl ReadRun + SendAdvance), owner: &OwnerId, record: &Record) -> Result<(), Error> {
     let Some(id) = record.run.filter(|_| record.state.is_terminal()) else {
         return Ok(());

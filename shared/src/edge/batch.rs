@@ -16,7 +16,7 @@ use crate::queue::{DeadLetter, KeepDeadLetter};
 ///   the queue's limit of receives, moves it to the dead-letter queue.
 /// - A message that cannot succeed is stored as a dead letter at once, with the reason, and acknowledged. If it cannot
 ///   be stored, it is reported as failed.
-/// - A panic fails only the message in which it happened: a step holds nothing that outlives it but clients.
+/// - A panic fails only the message in which it happened, because only clients outlive a step.
 pub async fn each<F>(
     event: SqsEvent,
     dead_letters: &impl KeepDeadLetter,

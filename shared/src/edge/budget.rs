@@ -1,8 +1,8 @@
 //! The rate budget as functions use it. A function asks for a turn before an upstream call; without one, it tells the
 //! caller when to ask again.
 //!
-//! The order is: the person's share (`person`), the window of all persons, the day. So a call that gets no turn costs
-//! nothing of the day. A call counts for the day when it takes its turn, not when it is planned.
+//! The order is: the person's share (`person`), the window of all persons, the day. A call that gets no turn therefore
+//! does not count for the day. A call counts for the day when it takes its turn, not when it is planned.
 
 mod day;
 mod person;
@@ -28,7 +28,7 @@ use person::secs_until;
 port! {
     /// Plans starts of network queries.
     pub trait PlanStart via HasBudget {
-        /// Plans a start: a slot that leaves it room before `by`, on a day that has calls left.
+        /// Plans a start: takes a slot that is early enough before `by`, if the day has calls left.
         ///
         /// # Errors
         /// When the table fails.
@@ -39,15 +39,15 @@ port! {
 port! {
     /// Says when a query may be started. A start that may be made now is counted as a call of the day.
     pub trait StartInTurn via HasBudget {
-        /// The turn of a network query that may have a slot: now, if its slot has come and a place is free. Otherwise
-        /// the turn is a later time before `by`, which becomes its slot. A late start takes any place, because its own
-        /// is free.
+        /// The turn of a network query, which may have a slot. The turn is now if the slot has come and a place is
+        /// free. Otherwise the turn is a later time before `by`, which becomes the query's slot. A start that missed
+        /// its slot usually finds the place that was planned for it.
         ///
         /// # Errors
         /// When the table fails.
         async fn turn_of_query(&self, slot: Option<Time>, now: Time, by: Time) -> Result<Turn, StoreError>;
-        /// The turn of a consolidated query: now, if there is a place. Otherwise nothing is planned, so a record that
-        /// waits for its patient keeps no place from others.
+        /// The turn of a consolidated query: now, if a place is free. Otherwise the turn is a time to try again, and no
+        /// place is reserved for a record that waits.
         ///
         /// # Errors
         /// When the table fails.
@@ -61,7 +61,7 @@ port! {
         /// Applies an error that came at `now`:
         ///
         /// - After a 429 that names a wait, no function makes such a call until the wait is over.
-        /// - A 429 without one comes from the gateway, which counts differently. It does not change this budget.
+        /// - A 429 that names no wait comes from the gateway, which counts differently. It does not change this budget.
         /// - A call that could not be sent no longer counts for the day. Otherwise an hour without a connection to
         ///   Metriport would use up the calls of a day.
         async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) -> ();
@@ -119,7 +119,7 @@ impl RateBudget {
         Ok(self.measure_turn(budget, now, turn))
     }
 
-    /// Measures the wait or the refusal of a turn. A day that is over is measured where it is counted.
+    /// Writes the metric of a wait or a refusal. The metric of a used-up day is written where its calls are counted.
     fn measure_turn(&self, budget: Budget, now: Time, turn: Turn) -> Turn {
         let metric = match turn {
             Turn::Granted(at) => Some(now.until(at))
@@ -164,7 +164,7 @@ impl RateBudget {
         }
     }
 
-    /// Counts a call that has its place.
+    /// Counts a call that has taken its place as a call of the day.
     async fn count(&self, share: Share, now: Time) -> Result<Turn, StoreError> {
         match self.count_call(share, now).await? {
             true => Ok(Turn::Granted(now)),

@@ -62,11 +62,11 @@ impl InitError {
 
 /// A function that is starting.
 pub struct Init {
-    /// Its variables.
+    /// The function's variables.
     pub env: Env,
     /// The deployment it belongs to.
     pub deployment: Deployment,
-    /// Its metrics.
+    /// The function's metrics.
     pub metrics: Metrics,
     aws: Aws,
 }

@@ -28,7 +28,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum State {
-    /// A request is at work, or was, and may end until the lease expires.
+    /// A request is at work, or died at work. It may end until the lease expires.
     Leased {
         /// When the lease expires.
         until: Time,

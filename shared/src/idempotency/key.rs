@@ -101,8 +101,8 @@ impl Fingerprint {
     /// The fingerprint of a request: its route, the raw bytes of its body, and its own credential, if it has one.
     ///
     /// The bytes are not canonicalised. A client that retries sends the same bytes. A client that writes the body anew,
-    /// in another order, is refused without effect and may use a new key. It would be worse to take two bodies for
-    /// equal that read differently.
+    /// in another order, is refused without effect and may use a new key. To count two bodies as equal that have
+    /// different meanings would be worse.
     ///
     /// # Errors
     /// As [`KeyedHash::keyed_hash`].

@@ -8,7 +8,8 @@ use super::entry::{Decision, Entry, Stamp, State, StoredReply, decide};
 use super::key::{Fingerprint, KeyHash};
 use crate::domain::Time;
 
-/// Tries to take the lease: the first as if the key were new, the others over the stored entry.
+/// Maximum number of attempts to take the lease. The first attempt assumes that the key is new; the others replace the
+/// stored entry.
 const ATTEMPTS: u32 = 5;
 
 /// Holds the entries of one caller. A read sees every write that was acknowledged before it.
@@ -19,8 +20,8 @@ pub trait Storage {
     /// The entry under a key.
     fn load(&self, key: &KeyHash) -> impl Future<Output = Result<Option<Entry>, Self::Error>> + Send;
 
-    /// Puts an entry over the one with the stamp `read`; if `read` is `None`, only where no entry exists. Returns
-    /// `false`, without a write, if another entry is stored.
+    /// Replaces the entry with the stamp `read`. If `read` is `None`, writes only if no entry exists. Returns `false`,
+    /// without a write, if another entry is stored.
     fn replace(
         &self,
         key: &KeyHash,
@@ -69,7 +70,8 @@ pub enum Refusal {
     Spent,
 }
 
-/// The right to do the work, ended in one of three ways. A lease that is dropped expires.
+/// The right to do the work. [`Lease::keep`], [`Lease::forget`] or [`Lease::give_up`] ends it. A lease that is dropped
+/// expires.
 #[derive(Debug)]
 pub struct Lease {
     call: KeyedRequest,
@@ -108,7 +110,7 @@ pub async fn begin<S: Storage>(storage: &S, call: KeyedRequest) -> Result<Begun,
         if storage.replace(&call.key, read, &entry).await? {
             return Ok(Begun::Work(Lease { call, entry, resumed }));
         }
-        // Another entry is stored, or this one is and the answer was lost.
+        // Either another entry is stored, or this one is stored and the answer was lost.
         stored = storage.load(&call.key).await?;
         if is_done(stored.as_ref(), &entry) {
             return Ok(Begun::Work(Lease { call, entry, resumed }));
@@ -125,14 +127,14 @@ impl Lease {
         self.entry.thing
     }
 
-    /// Whether an earlier attempt may have made it already.
+    /// Whether an earlier attempt may have made the thing already.
     #[must_use]
     pub const fn resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Ends with a reply that is repeated until the key expires or `useful_until` has passed. Returns `false` if the
-    /// lease was taken over: the other request's reply counts.
+    /// Ends with a reply that is repeated until the key expires or `useful_until` has passed. Returns `false` if
+    /// another request has taken the lease over; its reply is then the one to repeat.
     ///
     /// # Errors
     /// When the storage fails. The lease then expires, and the next request takes it over.

@@ -2,8 +2,9 @@
 //!
 //! The caller chooses the key (the header of draft-ietf-httpapi-idempotency-key-header). The first request takes a
 //! *lease* by a conditional write, does its work, and stores its reply over the lease. Requests during the work are
-//! refused; later ones get the stored reply. If a process dies, its lease expires, and the next request takes it over.
-//! It gets the id minted for the first request, so that it can find the thing that was made.
+//! refused; later ones get the stored reply. If a process dies, its lease expires, and the next request takes the lease
+//! over. The next request gets the id that was minted for the first one, so that it can find the thing that the first
+//! one made.
 //!
 //! The module knows keys, fingerprints, leases and replies. It does not know the work, the caller, the protocol or the
 //! storage: a [`Storage`] holds one caller's entries and offers one conditional write. It reads no clock and makes no
@@ -13,7 +14,7 @@
 //! |---|---|
 //! | `key` | the header's value, and the hashes of the key and of the request |
 //! | `entry` | the entry under a key, and [`decide`]: what a request under it may do |
-//! | `lease` | the order of reads and writes: [`begin`], then an end, [`Lease::keep`], `forget` or `give_up` |
+//! | `lease` | the order of reads and writes: [`begin`], then one of [`Lease::keep`], `forget` and `give_up` |
 
 mod entry;
 mod key;

@@ -1,8 +1,9 @@
-//! A dead letter: a message that its consumer gave up. It lies in the dead-letter queue of its own queue, with the
-//! received body without record links, and a message attribute names the reason. It can be sent back as it is, by our
-//! command or by SQS's own redrive. A message without the attribute was moved there by SQS.
+//! A dead letter: a message in the dead-letter queue of its own queue. A consumer that gives a message up writes it
+//! there: its body without record links, and a message attribute that names the reason. Our command, or SQS's own
+//! redrive, can send it back unchanged. A dead letter without the attribute was moved by SQS, after its last receive.
 //!
-//! This module knows neither a queue nor a clock; SQS holds the time of writing.
+//! This module sends nothing and reads no clock. SQS's own timestamp of a dead letter shows when the message was given
+//! up.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,13 +32,13 @@ pub enum DeadLetterReason {
     UnknownVersion,
     /// Our version, but not a message of this queue: another kind, or something is missing.
     UnknownKind,
-    /// A signed identity event in which no id can be read. It is kept whole for a corrected reader.
+    /// A signed identity event in which no id can be read. Its body is kept for a later version that can read it.
     IdentityEventUnreadable,
     /// A signed identity event that names no known person, or two sessions.
     IdentityEventUnbound,
     /// A signed webhook whose content differs from the first one under its message id.
     MessageIdReused,
-    /// A failure that a retry does not cure, by its code from a closed list.
+    /// A failure that a retry does not cure. Holds its code, one of a closed list.
     NotRetryable(&'static str),
 }
 
@@ -113,7 +114,7 @@ impl Envelope {
     }
 }
 
-/// Why a message lies in a dead-letter queue, by its attribute.
+/// Why a message lies in a dead-letter queue, as its attribute shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeadLetterCause {
     /// SQS moved it after its last receive.

@@ -23,9 +23,9 @@ pub enum EventKind {
     Consolidated,
     /// A person was proofed.
     Identity,
-    /// One of these, or without a type, that could not be read.
+    /// A webhook of one of these kinds, or without a type, that could not be read.
     Unreadable,
-    /// One that we do not act on.
+    /// A webhook that we do not act on.
     Other,
 }
 
@@ -88,7 +88,7 @@ pub struct WebhookEvent {
     /// `meta.requestId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<UpstreamRequestId>,
-    /// `meta.when`: when it was first sent. Replays keep it, so no age is too old.
+    /// `meta.when`: when it was first sent. Replays keep this time, so no webhook is refused for its age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Time>,
     /// When we received it.
@@ -96,7 +96,7 @@ pub struct WebhookEvent {
     /// Our own metadata, as far as it is echoed.
     #[serde(default)]
     pub marks: Marks,
-    /// Its content.
+    /// The event's content.
     pub event: Event,
 }
 
@@ -117,8 +117,8 @@ impl WebhookEvent {
         }
     }
 
-    /// How long it was on its way; `None` if it names no time or a future time. A replay has no age: it lacks our
-    /// metadata, and its time is that of the failed delivery.
+    /// How long the event was on its way; `None` if it names no time or a future time. A replay, which is recognised by
+    /// its missing metadata, has no age, because its time is that of the failed delivery.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         let when = self.when.filter(|when| *when <= self.received_at);
@@ -157,7 +157,7 @@ pub enum Event {
     },
     /// A consolidated query ended.
     Consolidated {
-        /// Its delivery.
+        /// The delivery.
         delivery: ConsolidatedDelivery,
     },
     /// A person was proofed.
@@ -167,7 +167,7 @@ pub enum Event {
     },
     /// A person was proofed, but the event is unclear: no id can be read, or it names neither the session nor our mark.
     /// The body is queued and read again when the event is processed. If it cannot be bound to a person, it becomes a
-    /// dead letter, which raises an alarm and waits for a corrected reader.
+    /// dead letter. This raises an alarm and waits for a later version that can read it.
     #[serde(alias = "identityUnreadable")]
     IdentityUnclear {
         /// The signed body, as far as it is text and fits.

@@ -17,7 +17,7 @@ use crate::ports::upstream::{Operation, UpstreamErrorKind};
 pub enum KeysRead {
     /// The signature matches now: the keys had changed.
     Matched,
-    /// It still does not match: it is not Metriport's, or the new key is not stored yet.
+    /// The signature still does not match: it is not Metriport's, or the new key is not stored yet.
     Unmatched,
     /// The keys could not be read; the known ones stay in use.
     Failed,
@@ -175,7 +175,7 @@ impl Metric {
         Self::of(Name::OverdueItems, count)
     }
 
-    /// For how long the oldest of it has been due.
+    /// For how long the oldest overdue work has been due.
     #[must_use]
     pub fn overdue_age(age: Duration) -> Self {
         Self::of(Name::OverdueAge, millis(age))
@@ -187,7 +187,7 @@ impl Metric {
         Self::of(Name::OverdueLeft, count)
     }
 
-    /// The failed deliveries that Metriport counts.
+    /// The number of failed deliveries that Metriport reports.
     #[must_use]
     pub const fn failed_deliveries(count: u64) -> Self {
         Self::of(Name::FailedDeliveries, count)

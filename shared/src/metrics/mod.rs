@@ -35,13 +35,13 @@ struct Log {
 }
 
 impl Metrics {
-    /// To standard output, from which Lambda takes logs.
+    /// Writes to standard output, from which Lambda takes logs.
     #[must_use]
     pub fn to_stdout(stage: &str) -> Self {
         Self::to(stage, print)
     }
 
-    /// To a function that takes lines without their line ends.
+    /// Writes to a function that takes lines without their line ends.
     #[must_use]
     pub fn to(stage: &str, out: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(Log {
@@ -50,7 +50,7 @@ impl Metrics {
         })))
     }
 
-    /// Nowhere: for a program that uses an adapter and is not a function.
+    /// Writes nothing, for a program that uses an adapter and is not a function.
     #[must_use]
     pub const fn off() -> Self {
         Self(None)

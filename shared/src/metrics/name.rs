@@ -96,9 +96,9 @@ names! {
     DeadLetters: Count by "Reason",
     /// The overdue work that one tick found; not written for zero.
     OverdueItems: Count,
-    /// For how long the oldest of it has been due.
+    /// For how long the oldest overdue work has been due.
     OverdueAge: Milliseconds,
-    /// The overdue work that one tick left to the next, at least; not written for zero.
+    /// The least number of overdue items that one tick left to the next; not written for zero.
     OverdueLeft: Count,
     /// Deliveries that failed and have not arrived since, as Metriport counts them; written at each check.
     FailedDeliveries: Count,

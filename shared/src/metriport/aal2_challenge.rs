@@ -34,7 +34,7 @@ port! {
 /// An open challenge.
 #[derive(Debug, Clone)]
 pub struct Aal2Challenge {
-    /// The redirect does not name it, as far as is documented.
+    /// The pages do not state that the redirect names the challenge.
     pub id: ChallengeId,
     /// Single use; for the person's browser.
     pub url: HostedUrl,
@@ -100,8 +100,8 @@ fn challenge(reply: &UpstreamReply) -> Result<Aal2Challenge, UpstreamError> {
     })
 }
 
-/// No error of this call is documented. The call names only an identity and our own redirect URL. So a refusal that
-/// does not mention the redirect counts as one of an identity that is no longer active.
+/// No error of this call is documented. The call names only an identity and our own redirect URL. A refusal that does
+/// not mention the redirect therefore counts as the refusal of an identity that is no longer active.
 fn blaming_the_identity(error: UpstreamError) -> UpstreamError {
     let of_the_identity = match error.kind() {
         UpstreamErrorKind::BadRequest

@@ -52,7 +52,7 @@ impl ApiKey {
     /// A key other than the refused one, if there is one by now.
     pub(super) async fn instead_of(&self, refused: &SecretString) -> Option<SecretString> {
         let differs = |key: &SecretString| key.expose_secret() != refused.expose_secret();
-        // Another call may have met the refusal first.
+        // Another call may have been refused first, and may have read the new key.
         let used = self.used();
         if differs(&used) {
             return Some(used);
@@ -70,7 +70,7 @@ impl ApiKey {
     fn may_ask(&self, now: Time, gap: Duration) -> bool {
         let mut used = self.lock();
         let may = used.asked_at.is_none_or(|asked| asked.until(now) >= gap);
-        // Noted before the read, so that calls refused at the same moment read the source once.
+        // The time is stored before the read, so that calls refused at the same moment read the source once.
         if may {
             used.asked_at = Some(now);
         }

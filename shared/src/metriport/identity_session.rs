@@ -18,7 +18,7 @@ use crate::ports::port;
 port! {
     /// May open hosted identity proofing.
     pub trait OpenIdentitySession via HasUpstream {
-        /// Opens a session. The person who proves an identity in it becomes the proofed identity of `patient`.
+        /// Opens a session. The identity that a person proves in the session becomes the proofed identity of `patient`.
         ///
         /// # Errors
         /// An answer without id, link or expiry is `Garbage`, with unknown effect. See [`UpstreamError`].

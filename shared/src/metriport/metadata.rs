@@ -8,12 +8,12 @@ const PAIRS_MAX: usize = 50;
 const KEY_CHARS_MAX: usize = 40;
 const VALUE_CHARS_MAX: usize = 500;
 
-/// Switches a webhook off at Metriport (seen in the published code); we never send it.
+/// Keys that switch a webhook off at Metriport (seen in the published code). We never send them.
 const SWITCHES: [&str; 1] = ["disableWHFlag"];
 
 /// At most 50 pairs, keys of 1 to 40 and values of at most 500 characters, echoed as `meta.data` in webhooks
-/// (docs.metriport.com, page `network/start-network-query`). They are ours only: never the caller's, never about the
-/// person.
+/// (docs.metriport.com, page `network/start-network-query`). We make the pairs ourselves. They never come from the
+/// caller and never describe the person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Metadata(BTreeMap<String, String>);
@@ -33,7 +33,7 @@ pub enum MetadataError {
 }
 
 impl Metadata {
-    /// Checks the pairs. The last one of equal keys stays.
+    /// Checks the pairs. If a key is repeated, its last value stays.
     ///
     /// # Errors
     /// When Metriport would refuse the pairs, or act on them.

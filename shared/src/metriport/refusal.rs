@@ -126,7 +126,8 @@ impl Shape {
     fn mentions(&self, status: u16, shows_aal2: bool) -> Mentions {
         let said = match self {
             Self::Envelope { title, detail } => Mentions::in_text(&format!("{title} {detail}")),
-            // Not the API's own words: a path or a page with this word says nothing about the person's identity.
+            // This text is not the API's own. A path or a page that contains `identity` says nothing about the person's
+            // identity.
             Self::Gateway(text) | Self::Text(text) => Mentions {
                 identity: false,
                 ..Mentions::in_text(text)

@@ -14,7 +14,7 @@ use super::{api_key, refusal};
 use crate::clock;
 use crate::metrics::{Metric, Metrics};
 
-/// Far more than any answer of this API: records are links, not bodies.
+/// Largest accepted answer, in bytes. No answer of this API comes near it, because records arrive as links.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -31,7 +31,7 @@ impl UpstreamReply {
     /// Reads the body as `T`.
     ///
     /// # Errors
-    /// [`UpstreamErrorKind::Garbage`] when the body is not one; the call may nevertheless have taken effect.
+    /// [`UpstreamErrorKind::Garbage`] when the body is not a `T`; the call may nevertheless have taken effect.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
         match serde_json::from_slice(&self.body) {
             Ok(value) => Ok(value),
@@ -50,8 +50,8 @@ impl UpstreamReply {
         value.ok_or_else(|| self.garbage())
     }
 
-    /// The error for an answer without a required value. It is measured here, because only the reader of the answer
-    /// notices it.
+    /// The error for an answer without a required value. Its metric is written here, because only the reader of the
+    /// answer notices it.
     pub(super) fn garbage(&self) -> UpstreamError {
         self.metrics.put(&[Metric::upstream_error(UpstreamErrorKind::Garbage)]);
         UpstreamError::new(self.operation, UpstreamErrorKind::Garbage).with_status(self.status)
@@ -59,11 +59,11 @@ impl UpstreamReply {
 }
 
 impl Client {
-    /// Sends a call and reads the answer, with any success code. A call whose key was refused is sent again if there is
-    /// another key by now.
+    /// Sends a call and reads the answer, with any success code. A call whose key was refused is sent again if another
+    /// key is stored by now.
     ///
     /// # Errors
-    /// Every way a call can fail. The kind shows whether it may have taken effect.
+    /// Every way a call can fail. The kind shows whether the call may have taken effect.
     pub(super) async fn send(&self, call: UpstreamCall<'_>) -> Result<UpstreamReply, UpstreamError> {
         let key = self.api_key.used();
         let refused = match self.send_once(&call, &key).await {
@@ -175,8 +175,8 @@ async fn read_bounded(mut response: Response) -> Result<Vec<u8>, Unread> {
     }
 }
 
-/// No answer came. Only an error of the connector or of the builder proves that no byte was written; all others count
-/// as sent.
+/// The error of a call that got no answer. Only an error of the connector or of the builder proves that no byte was
+/// written. After any other error, the call counts as sent.
 fn lost(call: &UpstreamCall<'_>, error: &reqwest::Error) -> UpstreamError {
     let kind = if error.is_connect() {
         UpstreamErrorKind::Connect

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::Time;
 
-/// The value as its reader wants it, or nothing. It is taken as raw text first. So content that no tree can hold (half
-/// of a surrogate pair, a number beyond every float) loses only that value.
+/// The value as a `T`, or nothing. The value is first taken as raw text. Content that no tree can hold (half of a
+/// surrogate pair, a number beyond every float) thus makes only this value unreadable.
 fn read<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     let text = Box::<RawValue>::deserialize(from)?;
     Ok(serde_json::from_str(text.get()).ok())

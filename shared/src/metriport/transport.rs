@@ -26,7 +26,7 @@ pub enum HttpClientError {
 /// TLS 1.2 and 1.3 over ring, trusting Mozilla's roots as compiled in.
 ///
 /// # Errors
-/// When ring does not offer the protocol versions, which does not happen in any build.
+/// When ring does not offer the protocol versions; every build of it does.
 pub fn tls_config() -> Result<ClientConfig, rustls::Error> {
     tls_config_trusting(&ExtraRoots::default())
 }
@@ -51,8 +51,8 @@ pub fn tls_config_trusting(extra: &ExtraRoots) -> Result<ClientConfig, rustls::E
 /// `connect_timeout` bounds name resolution, TCP and TLS together, and must be the shorter one: a call that it ends was
 /// not sent. `request_timeout` bounds a whole call, body included.
 ///
-/// Connections are not kept. A function that was frozen between two calls finds its old connections dead. A request
-/// that fails on one may have been read: half an hour of uncertainty to save one handshake.
+/// Connections are not kept, because they may die while Lambda has frozen the function. If a request fails on such a
+/// connection, Metriport may have read it. A start would then be uncertain for half an hour, to save one handshake.
 ///
 /// # Errors
 /// When TLS or the client refuse their options; neither depends on the network.

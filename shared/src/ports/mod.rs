@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use crate::domain::{RecordId, RunId, Time, Timing};
 
-/// Defines a port, and implements it for every type that holds an adapter with it.
+/// Defines a port, and implements it for every type that holds an adapter with this port.
 ///
-/// `port! { pub trait ReadRun via HasStore { async fn run(&self, …) -> …; } }` defines the trait. Every type whose
-/// store implements it implements it as well.
+/// `port! { pub trait ReadRun via HasStore { async fn run(&self, …) -> …; } }` defines the trait. Every type that holds
+/// a store with this trait then has the trait, too.
 macro_rules! port {
     ($(#[$about:meta])* pub trait $port:ident via $has:ident {
         $($(#[$doc:meta])* async fn $method:ident(&self $(, $argument:ident: $type:ty)* $(,)?) -> $answer:ty;)*
@@ -40,7 +40,7 @@ macro_rules! has {
     ($($(#[$doc:meta])* $has:ident),* $(,)?) => {$(
         $(#[$doc])*
         pub trait $has {
-            /// Its type.
+            /// The adapter's type.
             type Adapter;
             /// The adapter.
             fn adapter(&self) -> &Self::Adapter;

@@ -3,7 +3,7 @@
 /// Why a webhook is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// It is missing.
+    /// The signature is missing.
     #[error("the signature header is missing")]
     Missing,
     /// Not 64 lowercase hexadecimal digits.

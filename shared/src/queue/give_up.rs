@@ -1,5 +1,5 @@
-//! Stores messages that a consumer gives up in the dead-letter queue of its own queue, which SQS itself uses too. So
-//! there is one place to look at, one alarm, fourteen days, encrypted.
+//! Stores the messages that a consumer gives up, in the same dead-letter queue to which SQS moves messages of the
+//! consumer's queue. All dead letters of a queue thus have one place, one alarm, fourteen days and encryption.
 
 use std::borrow::Cow;
 
@@ -60,7 +60,7 @@ impl SourceQueue {
     }
 }
 
-/// Everything else stays as written, even if it is not one of our messages.
+/// Empties the link of a delivery. Everything else stays as written, even in a body that is not one of our messages.
 fn without_delivered_link(body: &str) -> Cow<'_, str> {
     let event: Value = serde_json::from_str(body).unwrap_or_default();
     match event.pointer("/event/delivery/link") {
@@ -98,9 +98,9 @@ impl<'a> DeadLetter<'a> {
 
 /// Stores dead letters.
 pub trait KeepDeadLetter {
-    /// The queue whose dead letters they are.
+    /// The queue whose dead letters are stored.
     fn source(&self) -> SourceQueue;
-    /// Stores one. `Ok` means that it is durable, and that the message may be acknowledged.
+    /// Stores a dead letter. `Ok` means that it is durable, and that the message may be acknowledged.
     fn keep(&self, dead_letter: &DeadLetter<'_>) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 

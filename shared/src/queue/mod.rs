@@ -56,7 +56,7 @@ impl<T: HasAdvances<Adapter: SendAdvance>> SendAdvance for T {
 port! {
     /// Sends `record-fetch` messages.
     pub trait SendFetch via HasFetches {
-        /// Sends one at once: its link works for a few minutes only.
+        /// Sends one message without delay, because its link works for only a few minutes.
         async fn send_fetch(&self, fetch: &FetchRecord) -> Result<(), QueueError>;
     }
 }
@@ -64,7 +64,7 @@ port! {
 port! {
     /// Sends webhook events.
     pub trait SendWebhookEvent via HasWebhookEvents {
-        /// Sends one at once. `Ok` means that it is durable.
+        /// Sends one event without delay. `Ok` means that the event is durable.
         async fn send_webhook_event(&self, event: &WebhookEvent) -> Result<(), QueueError>;
     }
 }
@@ -162,7 +162,7 @@ queue!(/// The queue `webhook-events`.
     WebhookEventQueue, "WEBHOOK_EVENTS_QUEUE_URL");
 
 impl AdvanceQueue {
-    /// Uses the sandbox's time, by which SQS divides its delays too.
+    /// Uses the sandbox's timing, by whose scale the sandbox's SQS divides delays, too.
     #[must_use]
     pub fn in_time(mut self, timing: Timing) -> Self {
         self.0.timing = timing;

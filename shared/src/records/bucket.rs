@@ -94,7 +94,7 @@ macro_rules! bucket_error {
     };
 }
 
-/// Slow is not stalled: while S3 assembles the object, it sends only occasional blanks.
+/// Allows a slow answer: while S3 assembles the object, it sends only occasional blanks, which is not a stall.
 fn unhurried() -> Builder {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(COMPLETE_TIMEOUT);
     Builder::new()
@@ -144,7 +144,7 @@ impl PutRecord for Bucket {
             .bucket(&self.name)
             .key(&upload.key)
             .upload_id(&upload.id);
-        // The signature covers the request with the body's CRC32. Signing the body would take another SHA-256 of it.
+        // The signature covers the body's CRC32 instead of the body, whose SHA-256 would have to be computed again.
         let answer = call
             .part_number(number)
             .body(body.into())

@@ -1,5 +1,5 @@
-//! The links that are followed, and how. Only HTTPS to hosts that the deployment names, without redirects, proxy or API
-//! key, and never to an address inside our own network.
+//! Follows record links: only by HTTPS, only to hosts that the deployment names, and never to an address inside our own
+//! network. It uses no redirects, no proxy and no API key.
 
 use std::io;
 use std::net::SocketAddr;
@@ -111,8 +111,8 @@ pub struct LinkClient {
 }
 
 impl LinkClient {
-    /// Makes the client over a TLS configuration. [`transfer`](super::transfer) bounds how long a transfer may take,
-    /// and stall.
+    /// Makes the client over a TLS configuration. [`transfer`](super::transfer) limits how long a transfer may take,
+    /// and how long it may stall.
     ///
     /// # Errors
     /// When the client refuses its options, which does not happen in any build.
@@ -151,7 +151,7 @@ impl OpenLink for LinkClient {
     }
 }
 
-/// The kind of failure only: the error's text holds the link.
+/// Keeps only the kind of the failure, because the error's text holds the link.
 fn broken(error: &reqwest::Error) -> RecordsError {
     RecordsError::Broken(match () {
         () if error.is_timeout() => "timeout",

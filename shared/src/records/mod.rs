@@ -1,5 +1,5 @@
-//! Records in transit: from Metriport's link, through a reader that never holds a whole record, into our bucket. They
-//! leave it by a link of our own.
+//! Records in transit: from Metriport's link, through a reader that never holds a whole record, into our bucket. A link
+//! of our own lets the app read them there.
 
 mod address;
 mod bucket;
@@ -32,7 +32,7 @@ pub enum RecordsError {
     /// The content is larger than a record may be.
     #[error("larger than {RECORD_BYTES_MAX} bytes")]
     TooLarge,
-    /// The packed content is not a record: it unpacks to far too much.
+    /// The packed content unpacks to more than [`SWELLING_MAX`] times its size, like a decompression bomb.
     #[error("unpacks to more than {SWELLING_MAX} times its size")]
     Swollen,
     /// The bucket failed.

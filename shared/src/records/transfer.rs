@@ -16,15 +16,15 @@ use sink::Sink;
 
 /// Size of one part, in bytes; S3 requires at least 5 MiB.
 pub const PART_BYTES: usize = 8 * 1024 * 1024;
-/// Most parts being sent at once. With the part being filled, a transfer holds 32 MiB.
+/// Maximum number of parts being sent at once. With the part being filled, a transfer holds 32 MiB.
 pub const PARTS_AT_ONCE: usize = 3;
 /// Largest accepted record, in bytes, unpacked.
 pub const RECORD_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 /// Longest wait for the first bytes, and for the next ones.
 const STALL: Duration = Duration::from_secs(30);
-/// After a failure: time for the parts being sent to end, and then the same for the abort of the upload.
+/// After a failure, the parts being sent have this time to end, and then the abort of the upload has the same time.
 const TIDY: Duration = Duration::from_secs(5);
-/// Most time that a transfer takes beyond its limit.
+/// Longest time that a transfer takes beyond its limit.
 pub const TIDYING_MAX: Duration = TIDY.saturating_mul(2);
 
 /// Moves a record into the bucket, at most until `until`. An error leaves nothing unfinished: the upload is discarded,

@@ -26,8 +26,8 @@ const UNPACKED_BYTES_FREE: u64 = 32 * 1024 * 1024;
 /// Some bytes from a link, or the reason why no more arrive.
 pub(super) type Piece = Result<Bytes, RecordsError>;
 
-/// The pieces, unpacked if their first bytes are those of gzip. The headers do not count: Metriport's packed files have
-/// both the header for packed content and the media type of a packed file.
+/// The pieces, unpacked if their first bytes are those of gzip. The headers do not decide this: Metriport's packed
+/// files have both the header for packed content and the media type of a packed file.
 ///
 /// # Errors
 /// When the first bytes do not arrive.

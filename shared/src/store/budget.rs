@@ -1,8 +1,8 @@
 //! The items of the rate budget: the next turn, the held places, and the day's count of calls.
 //!
-//! Each turn, place or call is one conditional update. If its condition fails, DynamoDB returns the stored item, and
-//! the next try decides with that. All functions write these few items, so the tries are bounded; after the last one,
-//! the turn counts as refused.
+//! Each turn, place or call is taken by one conditional update. If its condition fails, DynamoDB returns the stored
+//! item, with which the next attempt decides. All functions write these few items, so the number of attempts is
+//! limited. After the last one, the turn is refused.
 
 use std::str::FromStr;
 
@@ -18,9 +18,9 @@ use super::{Result, Table, keys};
 use crate::domain::Time;
 use crate::domain::budget::{Budget, Pace, Places};
 
-/// Tries for one slot, while other functions take slots at the same moment.
+/// Maximum number of attempts to take one slot. An attempt fails if another function takes a slot first.
 const TRIES: u32 = 6;
-/// Holds for a place that is free, unless all places are closed.
+/// The condition that a place is free, and that the places are not closed.
 const FREE_AND_OPEN: &str =
     "(attribute_not_exists(#place) OR #place <= :now) AND (attribute_not_exists(closed) OR closed <= :now)";
 /// How long a day's count is kept.
@@ -136,7 +136,8 @@ impl TakePlace for Table {
     ) -> Result<Took<Vec<Option<Time>>>> {
         let mut place = pick(&(0..places.count()).collect::<Vec<_>>(), draw);
         let mut known = Vec::new();
-        // The first pick is blind. Each later try fails only if another process takes the picked place first.
+        // The first attempt picks a place without knowing the free ones. Each later attempt fails only if another
+        // process takes the picked place first.
         for _ in 0..=places.count() {
             let Some(number) = place else { break };
             let take = self

@@ -20,8 +20,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later. A refusal usually comes from the deployment (a permission, a key), and
-    /// passes when the operator corrects that.
+    /// Whether the same call may succeed later. A refused call may: usually the deployment is wrong (a permission, a
+    /// key), and the call succeeds after the operator has corrected it.
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {

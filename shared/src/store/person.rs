@@ -148,7 +148,7 @@ port! {
     }
 }
 
-/// The state on which a pull is accepted, as it was read.
+/// The items on which the acceptance of a pull depends, as they were read.
 #[derive(Debug, Clone, Copy)]
 pub struct Grounds<'a> {
     /// The patient.
@@ -169,7 +169,7 @@ port! {
         /// The deadline of the run lock on the patient.
         async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>>;
         /// Uses up the challenge and the session, locks the patient, and writes the run with its first timeline entry,
-        /// in one transaction. Patient, identity and challenge must be as they were read.
+        /// in one transaction. Patient, identity and challenge must not have changed since they were read.
         async fn accept_run(
             &self,
             owner: &OwnerId,
@@ -365,8 +365,8 @@ impl WriteChallenge for Table {
 pub async fn can_accept(io: &impl AcceptRun, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
     let (was_used, until) = futures_util::try_join!(io.is_session_used(session), io.locked_until(patient))?;
     let locked = until.is_some_and(|until| until > now);
-    // `accept_run` writes both at once, perhaps between these reads. A read after its lock was seen also finds the
-    // session.
+    // `accept_run` writes session and lock in one transaction, perhaps between these two reads. If the lock was found,
+    // another read of the session also finds the session.
     let was_used = was_used || (locked && io.is_session_used(session).await?);
     let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenRun)];
     let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();

@@ -155,11 +155,11 @@ fn ended(record: &Record) -> Vec<Metric> {
     bytes.into_iter().chain([Metric::record_ended(record.state)]).collect()
 }
 
-/// Tries for one change, while other processes write the same record.
+/// Maximum number of attempts to write one change. An attempt fails if another process writes the same record.
 const ATTEMPTS: u32 = 8;
 
-/// Applies an event to a record and writes the change over the version that was read: how a step claims work. Returns
-/// `None` if the event changes nothing.
+/// Applies an event to a record and writes the change over the version that was read. A step claims work this way.
+/// Returns `None` if the event changes nothing.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when another process wrote first; other errors when the table fails.
@@ -183,11 +183,12 @@ pub async fn claim_record(
     Ok(Some(change.record))
 }
 
-/// Applies an event to a record and writes the change, again over each concurrent write: how a step stores results.
-/// Returns `None` if the event changes nothing, or if the record is gone or at another attempt.
+/// Applies an event to a record and writes the change. If another process writes the record first, applies the event to
+/// the new record. A step stores results this way. Returns `None` if the event changes nothing, or if the record is
+/// gone or at another attempt.
 ///
 /// # Errors
-/// When the table fails, or every try meets a concurrent write.
+/// When the table fails, or every attempt meets a concurrent write.
 pub async fn settle_record(
     store: &(impl ReadRecord + WriteRecord),
     owner: &OwnerId,

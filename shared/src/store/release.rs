@@ -11,7 +11,7 @@ port! {
     pub trait ReleasePatient via HasStore {
         /// Removes the patient's owner and unlinks the person, in one transaction, provided that
         ///
-        /// - the person's link is as it was read ([`Condition::PatientAsRead`]),
+        /// - the person's link has not changed since it was read ([`Condition::PatientAsRead`]),
         /// - the person owns the patient ([`Condition::PatientOurs`]),
         /// - the patient has neither an open pull nor an open consolidated query ([`Condition::NoOpenRun`],
         ///   [`Condition::NoOpenConsolidated`]).

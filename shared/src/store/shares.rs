@@ -1,7 +1,7 @@
 //! The shares that a person has used: one item in the person's own partition, written only by that person's requests.
 //!
 //! Most buckets are full, so the first try assumes that and costs one write. If the bucket is not full, the refused
-//! write returns the item. The domain decides with it, and the next write names the version it read.
+//! write returns the item. The domain decides with that item, and the next write requires its version.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
@@ -12,7 +12,7 @@ use super::{Result, Table, keys};
 use crate::domain::budget::{PersonAsk, PersonRules, PersonShares};
 use crate::domain::{OwnerId, Time};
 
-/// Tries for one share, while other requests of the person write at the same moment.
+/// Maximum number of attempts to take one share. An attempt fails if another request of the person writes first.
 const TRIES: u32 = 6;
 
 /// Takes shares of a person.

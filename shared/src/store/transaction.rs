@@ -1,5 +1,5 @@
 //! Writes that are applied together or not at all. Failed conditions are returned by name. A write of one item is a
-//! transaction, too: the SDK's retry of a plain conditional write would be refused by its own effect.
+//! transaction, too: the effect of a plain conditional write could make the SDK's retry of that write fail.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -14,25 +14,25 @@ use crate::domain::{OwnerId, Time};
 /// A condition of a write, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// The patient link is as it was read.
+    /// The patient link has not changed since it was read.
     PatientAsRead,
     /// No other person owns or claims the Metriport patient.
     PatientUnowned,
     /// The Metriport patient belongs to this person.
     PatientOurs,
-    /// The identity is as it was read.
+    /// The identity has not changed since it was read.
     IdentityAsRead,
-    /// The challenge is as it was read.
+    /// The challenge has not changed since it was read.
     ChallengeAsRead,
     /// The AAL2 session was never used.
     SessionUnused,
     /// The patient has no open run.
     NoOpenRun,
-    /// The run is as it was read.
+    /// The run has not changed since it was read.
     RunAsRead,
-    /// The record is as it was read.
+    /// The record has not changed since it was read.
     RecordAsRead,
-    /// The list of the records that the person asked for is as it was read.
+    /// The list of the records that the person asked for has not changed since it was read.
     OpenRecordsAsRead,
     /// The patient has no open consolidated query.
     NoOpenConsolidated,
@@ -40,7 +40,7 @@ pub enum Condition {
     LockOurs,
     /// The message was not seen before.
     MessageUnseen,
-    /// The state of replays is as it was read.
+    /// The state of replays has not changed since it was read.
     ReplaysAsRead,
     /// The row is new.
     RowNew,
@@ -50,9 +50,9 @@ pub enum Condition {
 const COLLISION: &str = "TransactionConflict";
 /// How often a transaction is sent again after a collision.
 const COLLISIONS_MAX: u32 = 10;
-/// Holds if the item does not exist, or if its deadline has passed.
+/// The condition that the item does not exist, or that its deadline has passed.
 const NOTHING_ALIVE: &str = "attribute_not_exists(pk) OR deadline <= :now";
-/// Holds then, and if the item is this person's. `owner` is a reserved word, hence `#owner`.
+/// The same condition, or that the item is this person's. `owner` is a reserved word, hence `#owner`.
 const NOBODY_ELSES: &str = "attribute_not_exists(pk) OR deadline <= :now OR #owner = :owner";
 
 pub(super) struct Transaction<'a> {
@@ -62,13 +62,13 @@ pub(super) struct Transaction<'a> {
 
 /// The condition on the item that a put replaces.
 pub(super) enum Replaces<'a> {
-    /// It does not exist.
+    /// The item does not exist.
     Nothing,
-    /// It has this version; version 0 means that it does not exist.
+    /// The item has this version; version 0 means that it does not exist.
     Version(u64),
-    /// It does not exist, or its `deadline` has passed.
+    /// The item does not exist, or its `deadline` has passed.
     NothingAlive(Time),
-    /// It does not exist, or its `deadline` has passed, or its `owner` is this person.
+    /// The item does not exist, or its `deadline` has passed, or its `owner` is this person.
     NobodyElses(&'a OwnerId, Time),
     /// No condition: any item is overwritten.
     Anything,
@@ -182,10 +182,10 @@ impl Transaction<'_> {
 
     /// Writes all, or nothing. Two failures are retried here, because the result of an upstream call must not be lost:
     ///
-    /// - A collision with another transaction. DynamoDB wrote nothing, the other one ends within milliseconds, and the
-    ///   SDK does not retry. All is sent again at once, up to ten times.
-    /// - A lock that is no longer ours. The rest is sent again without the release. This is rare, so locks are not read
-    ///   before their release.
+    /// - A collision with another transaction. DynamoDB wrote nothing, the other transaction ends within milliseconds,
+    ///   and the SDK does not retry. The transaction is sent again at once, up to ten times.
+    /// - A lock that its holder has lost. The other writes are sent again without the release. This is rare, so locks
+    ///   are not read before their release.
     pub(super) async fn commit(self) -> Result<()> {
         // DynamoDB reports one reason per write, by position: both lists keep the same order.
         let (mut conditions, mut writes): (Vec<_>, Vec<_>) = self.writes.into_iter().unzip();

@@ -138,7 +138,8 @@ mod tests {
         webhook.verify(&keys, Time::from_millis(0)).unwrap().digest()
     }
 
-    /// The digest as it was made earlier, from a tree: rows that remember messages for ninety days hold such digests.
+    /// The digest as an earlier version made it, from a tree. Rows that remember messages for ninety days hold such
+    /// digests.
     fn of_tree(body: &str) -> String {
         let mut said: Value = serde_json::from_str(body).unwrap();
         if let Some(meta) = said.get_mut("meta").and_then(Value::as_object_mut) {

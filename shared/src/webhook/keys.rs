@@ -1,8 +1,8 @@
 //! The webhook keys in one secret: the current key and, during a rotation, the previous one.
 //!
 //! Metriport makes a new key and signs with it from that moment on (docs.metriport.com, page
-//! `getting-started/webhooks`). The previous key signed only webhooks sent before that. So it counts until an end that
-//! the secret names, and without an end it does not count at all.
+//! `getting-started/webhooks`). The previous key signed only webhooks sent before that. It is therefore accepted until
+//! an end that the secret names, and without an end it is not accepted at all.
 
 use std::fmt;
 use std::iter;
@@ -27,21 +27,21 @@ struct Previous {
     until: Option<Time>,
 }
 
-/// Whether there is a previous key, and how long it counts.
+/// Whether there is a previous key, and until when it is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviousKey {
     /// The secret holds no previous key.
     None,
-    /// It counts, or counted, until then.
+    /// The previous key is accepted until this time, which may have passed.
     Until(Time),
-    /// The secret names no end, so it does not count.
+    /// The secret names no end, so the previous key is not accepted.
     WithoutEnd,
 }
 
 /// The secret does not hold the keys in the right form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookKeysError {
-    /// It is not a JSON object with a text `current`.
+    /// The secret is not a JSON object with a text `current`.
     Malformed,
     /// The current key is empty.
     NoCurrent,
@@ -126,8 +126,8 @@ impl WebhookKeys {
         text.to_string().into()
     }
 
-    /// The keys after Metriport changes to `current`: the key that was current counts until `until`. An earlier
-    /// previous key no longer counts, because there is room for one.
+    /// The keys after Metriport changes to `current`: the key that was current is accepted until `until`. An earlier
+    /// previous key is no longer accepted, because the secret holds only one.
     #[must_use]
     pub fn rotated(self, current: SecretString, until: Time) -> Self {
         let until = Some(until);
@@ -153,7 +153,7 @@ impl WebhookKeys {
         &self.current
     }
 
-    /// Whether there is a previous key, and how long it counts.
+    /// Whether there is a previous key, and until when it is accepted.
     #[must_use]
     pub const fn previous(&self) -> PreviousKey {
         match &self.previous {
@@ -163,7 +163,7 @@ impl WebhookKeys {
         }
     }
 
-    /// The keys that count now.
+    /// The keys that are accepted now.
     pub(super) fn at(&self, now: Time) -> impl Iterator<Item = &SecretString> {
         let counts = |previous: &&Previous| previous.until.is_some_and(|until| now < until);
         let previous = self.previous.as_ref().filter(counts);

@@ -55,14 +55,14 @@ const DEPTH_MAX: usize = 12;
 /// Most items of a list that are read: a delivery names one patient and one document.
 const ITEMS_MAX: usize = 16;
 
-/// Reads a body. `None` if it is not JSON, or if an object has one of the names twice: readers would not agree on which
-/// one counts.
+/// Reads a body. `None` if it is not JSON, or if an object has one of the names twice. Readers would not agree on which
+/// of the two is valid.
 pub(super) fn tree(body: &[u8]) -> Option<Value> {
     let text = String::from_utf8_lossy(body);
     value(serde_json::from_str(&text).ok()?, DEPTH_MAX).ok()
 }
 
-/// No number is needed, so all read as 0: present, and not a text.
+/// No number is needed, so every number is read as 0: a value that is present and is not a text.
 fn value(raw: &RawValue, depth: usize) -> Result<Value, Error> {
     let json = raw.get();
     match json.as_bytes().first() {

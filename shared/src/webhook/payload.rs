@@ -232,8 +232,8 @@ fn ids<T: PartialEq, E>(body: &Value, name: &str, parse: impl Fn(String) -> Resu
     ids
 }
 
-/// Also `None` if two identities or two patients are named: the event does not say which one is meant. If several
-/// sessions are named, the caller takes ours.
+/// The verification that a body reports. `None` if it names no proofed identity, two of them, or two patients: the
+/// event does not show which one is meant. If several sessions are named, the caller takes ours.
 fn verification(body: &Value) -> Option<Verification> {
     let mut proofed = ids(body, "proofedIdentityId", ProofedIdentityId::parse);
     let mut patients = ids(body, "patientId", PatientId::parse);

@@ -1,5 +1,6 @@
 //! The signature: HMAC-SHA256 with the webhook key over the raw body, as 64 lowercase hexadecimal digits
-//! (docs.metriport.com, page `getting-started/webhooks`). Only the body is signed, and nothing bounds its age.
+//! (docs.metriport.com, page `getting-started/webhooks`). Only the body is signed, so the signature does not limit a
+//! webhook's age.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -25,10 +26,10 @@ pub struct VerifiedWebhook<'a> {
 }
 
 impl<'a> UnverifiedWebhook<'a> {
-    /// Checks the signature against every key that counts now, in constant time.
+    /// Checks the signature against every key that is accepted now, in constant time.
     ///
     /// # Errors
-    /// When the signature is missing or malformed, or no key that counts made it.
+    /// When the signature is missing or malformed, or was not made with an accepted key.
     pub fn verify(self, keys: &WebhookKeys, now: Time) -> Result<VerifiedWebhook<'a>, SignatureError> {
         let text = self.signature.ok_or(SignatureError::Missing)?;
         let signature = lowercase_hex(text).ok_or(SignatureError::Malformed)?;

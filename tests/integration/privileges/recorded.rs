@@ -1,4 +1,5 @@
-//! Every function does everything it can, and uses all that the template grants.
+//! Compares the privileges that the template grants the functions with those that they use. The test causes every kind
+//! of call, so each privilege must be used, except those of `BY_SERVICES`.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +15,11 @@ const ADVANCE: &str = "ias-RunAdvanceQueue";
 /// More than one part of an upload.
 const PARTS: usize = 9 * 1024 * 1024;
 
-/// Grants that this run does not use: AWS services use the data key for a function. KMS's own pages name `Decrypt` for
-/// reading (all four services), and `GenerateDataKey` for writing to SQS and S3. A table under a customer managed key
-/// also needs `Encrypt` and `DescribeKey` (docs.aws.amazon.com, "How DynamoDB uses AWS KMS").
+/// Privileges that AWS services use with a function's role. The sandbox does not see these calls.
+///
+/// The services that store data use the data key. KMS's own pages name `Decrypt` for reading (all four services), and
+/// `GenerateDataKey` for writing to SQS and S3. A table under a customer managed key also needs `Encrypt` and
+/// `DescribeKey` (docs.aws.amazon.com, "How DynamoDB uses AWS KMS").
 ///
 /// SAM attaches managed policies, too. Lambda writes logs and traces with a function's role, into groups and segments
 /// outside the template. It also reads a queue's attributes, which the sandbox's event sources do not need.
@@ -76,7 +79,7 @@ async fn functions_use_everything_they_may_do_and_nothing_else() {
     app.stop().await;
 }
 
-/// The owner is searched by session, mark and patient.
+/// `webhook-process` searches for the owner by the session, by our mark in its metadata, and by the patient.
 async fn an_event_of_a_session_that_is_not_known(app: &TestApp) {
     let event = json!({
         "meta": {
@@ -101,7 +104,8 @@ async fn a_patient_that_is_found(app: &TestApp) {
     .await;
 }
 
-/// The webhook binds the run to its request while `query-dispatch` still waits for the answer.
+/// Metriport sends the webhook before it answers the start. `webhook-process` stores the request id with the run, while
+/// `query-dispatch` still waits for the answer.
 async fn a_pull_whose_webhooks_overtake_the_answer(app: &TestApp, nora: &Person) {
     app.stand_in()
         .fail_next(Operation::StartNetworkQuery, Failure::HangFor(2000));
@@ -125,7 +129,7 @@ async fn a_transfer_that_is_cut_off(app: &TestApp, nora: &Person) {
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
 }
 
-/// A consolidated query without data ends with its webhook.
+/// If the networks have no data, the consolidated query's webhook ends the record, and nothing is transferred.
 async fn an_empty_record(app: &TestApp) {
     let omar = app.person("omar", Persona::NoData.first_name());
     omar.verify_identity().await;
@@ -133,7 +137,7 @@ async fn an_empty_record(app: &TestApp) {
     assert_eq!(omar.until_ended(&id).await.text("/status"), "completed");
 }
 
-/// A whole pull, every list, another form of the record with a key, and the bytes themselves.
+/// A complete pull, every list, a record in another form under an idempotency key, and a download of its bytes.
 async fn everything_a_person_asks_for(nora: &Person) {
     let run = nora.pull().await;
     assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
@@ -158,7 +162,7 @@ async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
     };
     app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
     let id = nora.start_from(&["lab"]).await;
-    // Waits for this pull's event, because earlier pulls have left delayed messages.
+    // Waits for this pull's event. The queue shows nothing, because earlier pulls have left delayed messages in it.
     until("the start is put off", async || {
         let codes = nora.codes(&id).await;
         codes.iter().any(|code| code == "start_deferred").then_some(())

@@ -1,7 +1,7 @@
 //! The table: items under keys. A transaction writes all its items or none, each on its condition.
 //!
-//! Reads are strongly consistent, as the functions' are. The due index is always current here. In AWS it may lag, which
-//! only delays a tick's find: a stale number makes a stale message.
+//! Reads are strongly consistent, as the functions' are. The due index is always current here. In AWS, the index may
+//! lag. A tick of `reconcile` then finds work later, or sends an old `dueSeq`, whose message is stale.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

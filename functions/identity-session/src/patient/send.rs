@@ -13,7 +13,7 @@ use shared::store::{Condition, WritePatient};
 use super::{Person, ReportConflict, SendDemographics, not_begun, refused};
 use crate::open::is_gone;
 
-/// Updates the linked patient; without one, or if Metriport has deleted it, finds or creates one.
+/// Updates the linked patient. If no patient is linked, or Metriport has deleted the patient, finds or creates one.
 pub(super) async fn send(
     io: &impl SendDemographics,
     person: &Person<'_>,
@@ -30,7 +30,7 @@ pub(super) async fn send(
     }
 }
 
-/// Updates the patient that carries our external id, or creates one. Either way ends with a write, so the place for it
+/// Updates the patient that carries our external id, or creates one. Both end with a write, so the place for the write
 /// is taken before the search.
 async fn adopt_or_create(
     io: &impl SendDemographics,
@@ -42,7 +42,7 @@ async fn adopt_or_create(
     let found = match find_and_claim(io, person, begun).await {
         Ok(found) => found,
         Err(error) => {
-            // The write is counted and not made.
+            // The write was counted as a call of the day, but is not made.
             io.uncount_call(io.now()).await;
             return Err(error);
         }
@@ -81,8 +81,8 @@ async fn find_and_claim(
 
 /// Keeps other persons from writing to the patient until our update must have ended.
 ///
-/// A refusal waits as long as the search took, which began at `asked_at`. It thus comes as late as if the update had
-/// been sent.
+/// A refusal waits once more for as long as the search has taken since `asked_at`. The refusal thus comes as late as if
+/// the update had been sent.
 async fn claim(
     io: &(impl WritePatient + ReportConflict + Clock + Pause),
     person: &Person<'_>,

@@ -17,7 +17,7 @@ pub(super) async fn poll(
     now: Time,
 ) -> Result<DispatchOutcome, Error> {
     let Some(request) = &run.request else {
-        // A webhook without a request id proved the start, so the run has no id to ask for.
+        // A webhook without a request id proved the start, so the run has no id by which Metriport could be asked.
         let until = now.plus(io.timing().poll_gap(run.polls + 1)).min(run.expires_at);
         return write_run_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     };

@@ -27,8 +27,9 @@ enum Found {
     Other(u16),
 }
 
-/// Calls every route of the template; counts those that exist and ask for a token, and fails for the others. If the
-/// segment is known, the webhook's route must exist under it and must not answer on the paths without it.
+/// Calls the template's routes. Counts those that exist and refuse the call, and fails for the others. The webhook's
+/// route is called only if its segment is known. If that segment is secret, the route must not answer on the paths
+/// without it.
 pub(crate) async fn check(base: &str, segment: Option<&Segment>) -> Result<String, String> {
     let app = App::new(base, "").map_err(|error| error.to_string())?;
     let (mut problems, mut count) = (Vec::new(), 0);
@@ -64,8 +65,9 @@ async fn find_open_paths(app: &App, route: &Route, path: &str) -> Result<Vec<Str
     Ok(problems)
 }
 
-/// The path itself, and two paths behind the closing mapping. API Gateway compares a mapping's key with the beginning
-/// of the path, even within a name. It then removes the key and looks for a route.
+/// The webhook's own path, and two paths that begin with the key of `ClosingMapping` (infra/domain.yaml). API Gateway
+/// compares a mapping's key with the beginning of the path, even if the key ends in the middle of a name. It then
+/// removes the key and looks for a route.
 fn paths_without_segment(path: &str) -> [String; 3] {
     let closing = path.rsplit_once('/').map_or("", |(closing, _)| closing);
     [path.to_owned(), format!("{closing}{path}"), format!("{closing}X{path}")]
@@ -88,7 +90,7 @@ fn way_on(problems: &[String]) -> &'static str {
     }
 }
 
-/// The routes of the template in this command.
+/// The routes of the template that is compiled into this command.
 fn routes() -> Result<Vec<Route>, String> {
     let bindings = Bindings::new(REGION, sandbox_aws::ACCOUNT_ID, "ias")
         .with_parameter("FacilityId", "facility")

@@ -1,8 +1,8 @@
-//! Keeps a stand-in's state over restarts, as a list of the calls that may have changed it, each with its time. The
-//! world is pure and its ids are seeded, so the same calls at the same times make the same world again.
+//! Keeps a stand-in's state over restarts, as a list of the calls that may have changed it, each with its time. `World`
+//! reads no clock and makes its ids from a seed, so the same calls at the same times restore the same state.
 //!
 //! With a journal, the stand-in answers such calls one at a time, so that the file has the order of their effects. The
-//! file also has the answers of the webhook's receiver. A message without an answer counts as failed.
+//! file also has the answers of the webhook's receiver. After a restart, a webhook without an answer counts as failed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -205,7 +205,8 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// Any call except a read. In automatic mode, opening a hosted page finishes it.
+/// Whether a request may change the state: any request except a read. Opening a hosted page counts as well, because in
+/// automatic mode it finishes the page.
 fn may_change(request: &Request) -> bool {
     let path = request.uri().path();
     request.method() != Method::GET || path.starts_with("/s/") || path.starts_with("/aal2/")

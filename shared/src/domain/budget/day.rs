@@ -7,9 +7,9 @@ const DAY_MS: i64 = 86_400_000;
 /// How far into the day's quota a call may go. Calls that can wait stop first, calls that persons wait for last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Share {
-    /// Status reads; webhooks bring the same.
+    /// Status reads; webhooks report the same.
     Status,
-    /// Starts of queries that are accepted or about to be.
+    /// Starts of queries for pulls and records that are accepted, or about to be accepted.
     Start,
     /// Calls that a person waits for.
     Person,
@@ -28,8 +28,8 @@ impl Share {
     }
 }
 
-/// The used part of the quota in whole percent, if `calls` is the first count that reaches it. Each percent is reported
-/// once, and so is the first call of a day.
+/// The used part of the quota in whole percent, if `calls` is the first count that reaches this percentage. Each
+/// percent is reported once, and so is the first call of a day.
 #[must_use]
 pub fn new_percent(calls: u32, quota: u32) -> Option<u32> {
     let percent = |calls: u32| u64::from(calls) * 100 / u64::from(quota.max(1));

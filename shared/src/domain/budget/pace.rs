@@ -8,13 +8,13 @@ use crate::domain::{Time, Timing};
 /// How late after its slot a call may be without disturbing others: SQS delays by whole seconds, and a function may
 /// have to start.
 const JITTER: Duration = Duration::from_secs(2);
-/// How long before the end of a session the last start may be planned, so that a late or displaced one can still be
-/// made.
+/// How long before the end of a session the last start may be planned. A start that comes late, or gets another slot,
+/// can then still be made.
 const ACCEPT_MARGIN: Duration = Duration::from_secs(20);
 /// The same for a start that is planned again.
 const START_MARGIN: Duration = Duration::from_secs(5);
 
-/// The distances between calls. One stored time, `next`, is the next turn. Taking a turn moves it on by
+/// The distances between calls. One stored time, `next`, is the next turn. Taking a turn moves `next` on by
 /// [`Pace::spacing`], and a turn never lies in the past.
 ///
 /// Let `n` be nine tenths of the limit and `a` a tenth of `n`. A turn may be taken up to `a` spacings before its time,
@@ -82,7 +82,7 @@ impl Pace {
     #[must_use]
     pub fn retry_at(&self, next: Time, now: Time, latest: Time) -> Time {
         let last = self.turn_of(latest);
-        // With `next` in time, other callers were only faster: that ends at once.
+        // If `next` is early enough, other callers only took turns first, so the caller may ask again soon.
         now.plus(if next > last { last.until(next) } else { self.spacing })
     }
 }

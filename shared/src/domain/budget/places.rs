@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{TRAVEL, WINDOW, millis, usable};
 use crate::domain::{Time, Timing};
 
-/// Most places: all are attributes of one item.
+/// Maximum number of places, because all are attributes of one item.
 const COUNT_MAX: u32 = 100;
 
 /// As many places as calls fit into a window. A call takes a free one and holds it for a window and `TRAVEL`.
@@ -72,8 +72,8 @@ impl Places {
         held.iter().take(count).copied().flatten().min().unwrap_or(now)
     }
 
-    /// When a call that can wait tries again: at a random time in the half hold after a place is free. Waiting calls
-    /// thus do not come at once, and their order keeps none out.
+    /// When a call that can wait tries again: at a random time within half a hold after a place becomes free. Waiting
+    /// calls thus do not come all at once, and no call always comes last.
     #[must_use]
     pub fn retry_at(&self, held: &[Option<Time>], now: Time, draw: u64) -> Time {
         let spread = (millis(self.hold) / 2).max(1);

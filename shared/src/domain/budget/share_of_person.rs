@@ -1,11 +1,12 @@
 //! One person's share of the calls that all persons share.
 //!
 //! Each kind of request has a bucket of `burst` requests, which refills at a percentage of the rate for all persons.
-//! The day has a count. Both lie in one item of the person's own partition, so that other persons cannot change them. A
-//! request is charged when the person makes it, by the calls that it normally causes (decision 0024).
+//! The calls of the day have a count. Buckets and count lie in one item of the person's own partition, so that other
+//! persons cannot change them. A request is charged when the person makes it, by the calls that it normally causes
+//! (decision 0024).
 //!
-//! A bucket is one stored time, at which it is full again (the generic cell rate algorithm). A request moves it on by
-//! the time that one request takes to refill.
+//! A bucket is one stored time, at which it is full again (the generic cell rate algorithm). A request moves that time
+//! on by the time that one request takes to refill.
 
 #[cfg(test)]
 mod tests;
@@ -114,7 +115,8 @@ impl PersonAsk {
         }
     }
 
-    /// The shared budget in which it takes a place at once. A record and a pull get theirs later; a link needs none.
+    /// The shared budget in which the request takes a place at once. A record and a pull take their places later; a
+    /// link needs none.
     #[must_use]
     pub const fn budget(self) -> Option<Budget> {
         match self {
@@ -124,7 +126,7 @@ impl PersonAsk {
         }
     }
 
-    /// Calls of the day that it normally causes.
+    /// Calls of the day that the request normally causes.
     #[must_use]
     pub const fn calls(self) -> u32 {
         match self {
@@ -194,7 +196,7 @@ impl PersonRules {
 /// A request beyond the person's share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShareRefusal {
-    /// When it would be served.
+    /// When the request would be served.
     pub retry_at: Time,
     /// The state of the share that refuses.
     pub allowance: Allowance,
@@ -259,7 +261,7 @@ impl PersonShares {
         }
     }
 
-    /// When a bucket is full; `None` if it always was.
+    /// When a bucket is full again; `None` if nothing was ever taken from it.
     #[must_use]
     pub const fn full_at(&self, kind: ShareKind) -> Option<Time> {
         match kind {
@@ -285,7 +287,7 @@ impl PersonShares {
         if self.day == now.date() { self.calls } else { 0 }
     }
 
-    /// Gives back a share that was not used; the calls only on the day of the charge.
+    /// Gives back a share that was not used. Its calls are given back only on the day on which they were charged.
     #[must_use]
     pub fn give_back(&self, ask: PersonAsk, rules: &PersonRules, now: Time) -> Self {
         let mut next = self.clone();

@@ -45,8 +45,8 @@ fn ten_digits(phone: &str) -> Option<String> {
     (national.len() == 10).then_some(national)
 }
 
-/// The shape of an address; only a confirmation mail shows that it exists. Metriport reads one that begins like a phone
-/// number as a phone number.
+/// Whether the text has the shape of an e-mail address; only a confirmation mail shows that the address exists. An
+/// address that begins with `+1` is refused, because Metriport reads it as a phone number.
 fn is_email(text: &str) -> bool {
     let Some((local, host)) = text.rsplit_once('@') else {
         return false;

@@ -29,8 +29,8 @@ pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|character: char| character.is_whitespace() && character != '\u{85}')
 }
 
-/// Whether the character is visible and moves no other. It must not be a control (Cc), format (Cf), separator of lines
-/// or paragraphs (Zl, Zp), private (Co) or unassigned (Cn) one.
+/// Whether the character is visible and does not move other characters. It must not be a control (Cc), format (Cf),
+/// separator of lines or paragraphs (Zl, Zp), private (Co) or unassigned (Cn) one.
 pub(super) fn is_shown(character: char) -> bool {
     use GeneralCategory as Category;
     !matches!(

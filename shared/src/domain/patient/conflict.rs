@@ -1,7 +1,7 @@
 //! Link conflicts: why a person is not linked to a patient, and how often this happened to them.
 //!
 //! A refusal shows that Metriport has a similar patient who is another person. A caller who tries other persons'
-//! demographics could so learn who is a patient of this account. Each person gets few such answers, and then the same
+//! demographics could thus learn who is a patient of this account. Each person gets few such answers, and then the same
 //! answer without a check.
 
 use serde::{Deserialize, Serialize};

@@ -50,8 +50,8 @@ impl Record {
             (Starting, RecordEvent::StartDeferred(until)) => {
                 self.not_started();
                 if self.state == Starting && self.unanswered == 0 {
-                    // Nothing runs, so the lock is released and the attempt does not count; the record's own deadline
-                    // bounds these. A waiting record holds no part of the rate budget.
+                    // No query runs, so the lock is released and the attempt is not counted. The record's own deadline
+                    // limits how often this happens. A waiting record holds no place of the rate budget.
                     self.attempts = self.attempts.saturating_sub(1);
                     self.state = Waiting;
                 }
@@ -88,7 +88,7 @@ impl Record {
         }
     }
 
-    /// The latest time for the next look: no wait outlasts the attempt or the record, except a transfer.
+    /// The latest time for the next step: no wait outlasts the attempt or the record, except a transfer.
     fn latest(&self) -> Time {
         let attempting = matches!(self.state, RecordState::Starting | RecordState::Processing);
         let attempt = self.attempt_until.filter(|_| attempting);
@@ -111,7 +111,7 @@ impl Record {
     /// Written before the call, so that after a crash the record shows that another query may have begun.
     fn repeat(&mut self, now: Time, timing: Timing) {
         if self.state == RecordState::Starting && self.request.is_some() {
-            // The look before has no answer.
+            // The previous repetition got no answer.
             self.unknown(now, timing);
         }
         self.state = RecordState::Starting;
@@ -129,7 +129,7 @@ impl Record {
             self.looks = 0;
         }
         if news && before.is_some() {
-            // The query before ended without a delivery.
+            // The previous query ended without a delivery.
             self.attempts = (self.attempts + 1).min(ATTEMPTS_MAX);
         }
         (self.unanswered, self.unheard) = (0, 0);
@@ -145,15 +145,16 @@ impl Record {
         }
     }
 
-    /// A query may just have begun and would overwrite the next record's file. The lock is kept for as long as it may
-    /// take. The same start is sent again and returns the query if it runs.
+    /// A query may just have begun, and would overwrite the next record's file. The lock is therefore kept for as long
+    /// as that query may take. The same start is sent again, and returns the query if it runs.
     fn unknown(&mut self, now: Time, timing: Timing) {
         self.request = None;
         self.attempt_until = Some(now.plus(timing.consolidated_life()));
         self.due_at = Some(now.plus(timing.poll_gap(self.looks + 1)));
     }
 
-    /// Waits for the webhook before the next look. The last query is not looked at, since a look would begin another.
+    /// Waits for the webhook before the start is repeated. After the last attempt, the start is not repeated, since it
+    /// could begin another query.
     fn await_delivery(&mut self, now: Time, timing: Timing) {
         let look = now.plus(timing.delivery_wait(self.attempts + self.looks));
         let last = self.attempt_until.filter(|_| self.attempts >= ATTEMPTS_MAX);

@@ -1,4 +1,4 @@
-//! The unfinished records that a person has asked for: at most three, and equal requests are one record.
+//! The unfinished records that a person has asked for: at most three. Equal requests get one record.
 //!
 //! The end of a record does not update this list. A request that finds the list full reads the listed records and drops
 //! the ended ones.
@@ -20,7 +20,7 @@ pub struct OpenRecord {
     pub asked: Asked,
 }
 
-/// All of them, and perhaps some that have ended.
+/// All unfinished records that a person has asked for, and perhaps some that have ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenRecords {
     /// Counts every write.
@@ -46,7 +46,7 @@ impl OpenRecords {
         self.records.len() >= OPEN_MAX
     }
 
-    /// Drops each record that `found`, the stored records, does not show as unfinished.
+    /// Keeps only the records that are unfinished in `found`, the stored records.
     #[must_use]
     pub fn without_ended(&self, found: &[Record], now: Time) -> Self {
         let is_open = |id: RecordId| {

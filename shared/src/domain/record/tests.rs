@@ -148,7 +148,7 @@ fn a_look_that_certainly_began_nothing_leaves_the_query_to_be_waited_for() {
 #[test]
 fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() {
     let looking = looking();
-    // The query that ran: another may have begun since, and that one is awaited.
+    // A delivery of the query that ran. Another query may have begun since, whose delivery is awaited.
     assert!(!looking.awaits(&delivered(), false));
     assert!(looking.awaits(&delivered(), true));
     let link = RecordEvent::Delivered(RecordDelivery::Link, Some(request(2)));
@@ -164,7 +164,7 @@ fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() 
     assert!(after(&twice, RecordEvent::Started(request(1))).awaits(&delivered(), false));
 }
 
-/// Its query may end late. Accepting its delivery would release the lock during the next start.
+/// The query of the given-up start may end late. Accepting its delivery would release the lock during the next start.
 #[test]
 fn delivery_for_a_given_up_start_is_not_awaited_by_the_next() {
     let unknown = after(&after(&make_record(), RecordEvent::Claimed), RecordEvent::StartUnknown);
@@ -272,7 +272,7 @@ fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
     assert!(unknown.awaits(&delivered(), true));
     let over = unknown.attempt_until.unwrap();
     assert_eq!(unknown.step(over), RecordStep::Apply(RecordEvent::AttemptOver));
-    // Nor does a start that was not made release the lock, if an earlier one may have been made.
+    // A start that was not made does not release the lock, either, if an earlier start may have been made.
     let crashed = after(&claimed, RecordEvent::Repeated);
     for before in [after(&unknown, RecordEvent::Repeated), crashed] {
         let change = before.apply(&put_off(), T0, Timing::default()).unwrap();
@@ -393,7 +393,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     /// For any events in any order: terminal states are final, and every waiting record has a due time. The lock is
-    /// taken and released in turn, only a record fetched under it is available, and attempts are bounded.
+    /// taken and released in turn, only a record fetched under the lock is available, and attempts are bounded.
     #[test]
     fn the_record_keeps_its_rules(events in prop::collection::vec(any_event(), 0..60)) {
         let mut record = make_record();

@@ -103,7 +103,7 @@ impl Draft {
             (Running, RunEvent::DeadlinePassed) => self.deadline(),
             (Consolidating, RunEvent::RecordAwaited { until }) => self.not_yet(*until),
             (Consolidating, RunEvent::RecordEnded { available }) => self.record_ended(*available),
-            // Out of order.
+            // The event came out of order.
             _ => {}
         }
     }
@@ -113,7 +113,7 @@ impl Draft {
         if !run.state.waits() {
             run.due_at = None;
         }
-        // A slot serves one start. A repeated start takes another.
+        // A slot serves one start. A repeated start takes another slot.
         if run.state != RunState::Queued {
             run.start_at = None;
         }
@@ -177,7 +177,7 @@ impl Draft {
         self.settle(ended);
     }
 
-    /// Metriport works on the query, by its answer or by a webhook that proves the start.
+    /// Metriport works on the query, as its answer shows, or a webhook that proves the start.
     fn begin(&mut self, request: Option<&UpstreamRequestId>) {
         let (now, timing) = (self.now, self.timing);
         if self.change.run.request.is_none() {
@@ -219,9 +219,9 @@ impl Draft {
         may_ask && run.sources.all_settled() && run.sources.any_may_be_retried()
     }
 
-    /// Applies Metriport's status. Returns whether Metriport retries no source: its query has ended, or the end of
-    /// every source is named. The overall outcome does not change a failed source, since the status may not list one
-    /// (docs.metriport.com, page `network/start-network-query`).
+    /// Applies Metriport's status. Returns whether Metriport retries no source, because its query has ended or it has
+    /// reported the end of every source. The overall outcome does not change a failed source, since the status may not
+    /// list one (docs.metriport.com, page `network/start-network-query`).
     fn report(&mut self, report: &QueryReport) -> bool {
         let now = self.now;
         let sources = &mut self.run().sources;
@@ -275,7 +275,8 @@ impl Draft {
         }
     }
 
-    /// A message announces the record's end. If it is lost, the run looks at the record, less and less often.
+    /// A message announces the record's end. If that message is lost, the run checks the record itself, less and less
+    /// often.
     fn consolidate(&mut self) {
         let until = self.now.plus(self.timing.poll_gap(0));
         let all = self.change.run.sources.count(SourceStatus::Completed) == self.change.run.sources.len();

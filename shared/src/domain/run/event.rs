@@ -15,7 +15,7 @@ pub enum RunEvent {
     Started {
         /// Metriport's id of the query.
         request: UpstreamRequestId,
-        /// Its report on the sources.
+        /// Metriport's report on the sources.
         report: QueryReport,
     },
     /// The start was not made or certainly had no effect. It is tried again.
@@ -30,7 +30,7 @@ pub enum RunEvent {
         /// The reason.
         reason: FailureReason,
     },
-    /// The call ended without showing whether the query started. It is never repeated.
+    /// The call ended without showing whether the query started. The call is never repeated.
     StartUnknown,
     /// The wait ended, and nothing proved that the query started.
     StartStayedUnknown,
@@ -42,13 +42,13 @@ pub enum RunEvent {
         source: SourceKind,
         /// How it ended.
         status: SourceOutcome,
-        /// The query it belongs to.
+        /// The query that the source belongs to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<UpstreamRequestId>,
     },
     /// Metriport's status was read.
     Polled {
-        /// Its report.
+        /// Metriport's report.
         report: QueryReport,
     },
     /// Metriport's status was not read this time.
@@ -86,9 +86,9 @@ pub enum Deferral {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceOutcome {
-    /// It answered.
+    /// The source answered.
     Completed,
-    /// It did not.
+    /// The source did not answer.
     Failed,
 }
 
@@ -132,7 +132,7 @@ impl QueryReport {
 pub struct Reported {
     /// The source.
     pub source: SourceKind,
-    /// Its outcome; `None` while it is processed or if its status is unknown to us.
+    /// The outcome; `None` while the source is processed, or if we do not know its status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<SourceOutcome>,
     /// The HTTP status of a source that did not start.

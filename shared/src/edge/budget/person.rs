@@ -78,7 +78,7 @@ impl PersonBudget {
             }
             Took::No(shares) => match shares.take(ask, &self.rules, now) {
                 Err(refusal) => refusal,
-                // Other requests of the person won every try; the next request may succeed at once.
+                // At every attempt, another request of the person wrote first. The next request may succeed at once.
                 Ok(_) => ShareRefusal {
                     retry_at: now,
                     allowance: shares.allowance(ask.kind(), &self.rules, now),

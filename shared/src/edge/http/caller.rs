@@ -15,7 +15,7 @@ use crate::owner::OwnerKey;
 
 /// The person behind a request. `Debug` shows nothing.
 pub struct Caller {
-    /// The person's partition.
+    /// The person's owner id.
     pub owner: OwnerId,
     claims: BTreeMap<String, String>,
 }
@@ -31,7 +31,7 @@ impl Caller {
     ///
     /// # Errors
     /// `token_incomplete` when the issuer or the subject is missing or not plain text; `scope_missing` and
-    /// `reauthentication_required` when the token shows less than `required`.
+    /// `reauthentication_required` when the token does not meet `required`.
     pub fn of(request: &Request, key: &OwnerKey, required: &Assurance, now: Time) -> Result<Self, Error> {
         let claims = claims(request);
         let claim = |name: &str| {

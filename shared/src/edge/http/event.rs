@@ -32,7 +32,7 @@ where
     lambda_runtime::run(service_fn(answer)).await
 }
 
-/// API Gateway's event. The runtime logs the error for any other JSON, so that error quotes nothing of it.
+/// API Gateway's event. For any other JSON, the runtime logs the error, so the error quotes nothing of the JSON.
 pub struct HttpEvent(ApiGatewayV2httpRequest);
 
 impl<'de> Deserialize<'de> for HttpEvent {

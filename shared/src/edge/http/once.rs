@@ -36,7 +36,8 @@ const FINAL: [Code; 3] = [Code::Aal2SessionUsed, Code::ChallengeExpired, Code::C
 pub struct Attempt {
     /// The id of the thing to make.
     pub id: Uuid,
-    /// Whether an earlier attempt under the same key may have made it. Then the work looks for it before it refuses.
+    /// Whether an earlier attempt under the same key may have made the thing. The work then looks for the thing before
+    /// it refuses.
     pub resumed: bool,
 }
 
@@ -74,7 +75,7 @@ pub struct Post<'a> {
     pub request: &'a Request,
     /// The person who sent it.
     pub owner: &'a OwnerId,
-    /// A secret that it carries besides its body and its token, if it has one.
+    /// A secret that the request carries besides its body and its token, if there is one.
     pub credential: Option<&'a str>,
     /// The table that holds the keys.
     pub table: &'a Table,
@@ -85,12 +86,12 @@ pub struct Post<'a> {
 }
 
 impl Post<'_> {
-    /// Does the work, or repeats the reply given before under the same key. Without a key it only does the work. `id`
-    /// is a new one.
+    /// Does the work, or repeats the reply given before under the same key. Without a key, it only does the work. `id`
+    /// is a new id.
     ///
     /// # Errors
-    /// The error of the work. Also refuses a key that is malformed, belongs to another request, has a request at work,
-    /// or whose reply has expired.
+    /// The error of the work. Also refuses a key that is malformed, belongs to another request, is in use by a request
+    /// at work, or whose reply has expired.
     pub async fn once(
         self,
         (now, id): (Time, Uuid),
@@ -131,7 +132,7 @@ impl Post<'_> {
     }
 }
 
-/// The key, if there is one. Two headers, or one that is not text, are malformed, not missing.
+/// The key, if there is one. Two headers, or a header that is not text, count as a malformed key, not as a missing one.
 fn key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
     let malformed = || Problem::new(Code::IdempotencyKeyMalformed);
     let mut values = request.headers().get_all(KEY).iter();

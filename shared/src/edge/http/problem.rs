@@ -95,8 +95,9 @@ impl Problem {
         self
     }
 
-    /// `WWW-Authenticate` for a refused token: RFC 9470, section 3, if it shows too little; RFC 6750, section 3.1, if
-    /// it lacks the scope. API Gateway may rename the header, so the body has the same content.
+    /// `WWW-Authenticate` for a refused token. It follows RFC 9470, section 3, if the sign-in is too old or too weak,
+    /// and RFC 6750, section 3.1, if the scope is missing. API Gateway may rename the header, so the body has the same
+    /// content.
     #[must_use]
     pub fn www_authenticate(&self) -> Option<String> {
         let sign_in = self.sign_in.as_ref()?;

@@ -1,7 +1,8 @@
 //! Consolidated queries: everything retrieved so far, as one document.
 //!
-//! They serve the stored record, retrieved for any purpose, and fetch nothing new. The document's link arrives only in
-//! the webhook `medical.consolidated-data`. If that is lost, another query replaces it.
+//! They return the record that Metriport has stored, retrieved for any purpose, and fetch nothing new. The document's
+//! link arrives only in the webhook `medical.consolidated-data`. If that webhook is lost, another query causes a new
+//! one.
 
 mod reply;
 mod start;

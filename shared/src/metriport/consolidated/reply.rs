@@ -11,7 +11,7 @@ use crate::metriport::tolerant;
 /// A consolidated query that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsolidatedQuery {
-    /// Correlates its webhook.
+    /// Metriport's id of the query, which correlates the webhook.
     pub request: UpstreamRequestId,
     conversion: Option<String>,
 }
@@ -26,8 +26,8 @@ impl ConsolidatedQuery {
         }
     }
 
-    /// Whether the answer names another form than was asked. Filters are compared on the delivery, which brings the
-    /// document: here Metriport echoes them in more than one spelling.
+    /// Whether the answer names another form than was asked. Filters are not compared here, because Metriport echoes
+    /// them in more than one spelling. They are compared when the delivery brings the document.
     pub(super) fn is_of_another_form(&self, asked: &Asked) -> bool {
         self.conversion
             .as_deref()

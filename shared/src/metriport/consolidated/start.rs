@@ -9,7 +9,7 @@ use crate::domain::record::Asked;
 use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Metadata, Operation, UpstreamError};
 
-/// Must be an object, even an empty one.
+/// The body must be an object, even if it is empty.
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(skip_serializing_if = "Metadata::is_empty")]

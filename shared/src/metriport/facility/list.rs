@@ -18,7 +18,7 @@ struct List {
 pub(super) async fn list(client: &Client) -> Result<Vec<Facility>, UpstreamError> {
     let call = UpstreamCall::new(Operation::ListFacilities, Method::GET, ["medical", "v1", "facility"]);
     let reply = client.send(call).await?;
-    // A structure also reads a list, so the bare list is tried first.
+    // serde also reads a structure from a list, so the bare list is tried first.
     let items = match reply.json() {
         Ok(bare) => bare,
         Err(_named) => reply.json::<List>()?.facilities,

@@ -14,7 +14,7 @@ pub struct Facility {
     pub name: String,
     /// Its NPI as Metriport writes it.
     pub npi: Option<String>,
-    /// Whether it is in use; a facility that does not say counts as in use.
+    /// Whether the facility is in use. It counts as in use if the answer omits this.
     pub active: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Folds the reports of single providers into one report per kind of source.
 //!
 //! A kind may be repeated (one entry per provider), listed only among the errors, or in both places. The rules are
-//! those of the published package `@metriport/shared`. An unknown word counts as still running; the deadline of the run
-//! ends that.
+//! those of the published package `@metriport/shared`. An unknown word counts as still running, until the run's
+//! deadline at the latest.
 
 use std::collections::BTreeMap;
 
@@ -84,8 +84,8 @@ fn not_started() -> SourceReport {
 }
 
 impl SourceReport {
-    /// Adds an error. The state stays, because another provider of the kind may still run. The words of a source that
-    /// broke or is rate limited are not read: its outage must not make a person prove their identity again.
+    /// Adds an error. The state stays, because another provider of the kind may still run. The error text of a source
+    /// that broke or is rate limited is not read. Its outage must not make a person prove their identity again.
     fn blame(&mut self, error: &WireError) {
         let status = error.http_status.and_then(|status| u16::try_from(status).ok());
         let refuses = status.is_none_or(|status| (400..500).contains(&status) && status != 429);

@@ -31,7 +31,7 @@ port! {
     }
 }
 
-/// May start queries on the treatment rail. No function that serves persons may.
+/// May start queries on the treatment rail. No function that serves persons has this port.
 pub trait StartTreatmentQuery {
     /// Starts a query for a provider who treats the patient.
     ///
@@ -46,7 +46,7 @@ pub trait StartTreatmentQuery {
 port! {
     /// May read the state of a query.
     pub trait ReadNetworkQuery via HasUpstream {
-        /// Reads it.
+        /// Reads the state of one query.
         ///
         /// # Errors
         /// `NotFound` for a query of another account, `Garbage` for an answer about another query. See

@@ -14,7 +14,7 @@ use crate::metriport::{Mentions, UpstreamError};
 /// The state of a network query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkQuery {
-    /// Correlates webhooks and status.
+    /// Metriport's id of the query, which correlates webhooks and status.
     pub request: UpstreamRequestId,
     /// The state as a whole.
     pub status: NetworkQueryStatus,
@@ -41,11 +41,12 @@ wire_word! {
 wire_word! {
     /// The state of a source.
     SourceState {
-        /// It is running.
+        /// The source is running.
         Processing = "processing" | "in-progress",
-        /// It answered, perhaps with nothing; or it was skipped, which the published package counts the same.
+        /// The source answered, perhaps without data. A source that was skipped also counts as answered, as in the
+        /// published package.
         Completed = "completed" | "skipped",
-        /// It did not start, or did not answer.
+        /// The source did not start, or did not answer.
         Failed = "failed",
     }
 }
@@ -53,7 +54,7 @@ wire_word! {
 /// One kind of source, its providers folded together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceReport {
-    /// Its state.
+    /// The state.
     pub state: SourceState,
     /// When the first of its providers began.
     pub started_at: Option<Time>,
@@ -61,7 +62,8 @@ pub struct SourceReport {
     pub completed_at: Option<Time>,
     /// For a source that did not start: 400 not enabled for the account, 429 the source's rate limit, 500 unexpected.
     pub http_status: Option<u16>,
-    /// The subject of that error: the AAL2 session may be refused here instead of by the call.
+    /// The subject of the source's error. Metriport may refuse the AAL2 session here, instead of refusing the whole
+    /// call.
     pub mentions: Mentions,
 }
 

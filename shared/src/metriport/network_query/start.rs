@@ -37,7 +37,7 @@ pub struct TreatmentStart {
     pub metadata: Metadata,
 }
 
-/// Lowercase on the wire. Always sent, because Metriport takes a query without it for treatment.
+/// Lowercase on the wire. Always sent, because Metriport assumes treatment if the purpose is missing.
 #[derive(Clone, Copy)]
 enum PurposeOfUse {
     Ias,
@@ -53,7 +53,8 @@ impl PurposeOfUse {
     }
 }
 
-/// Sources as an object of options; the older list is not sent. Metriport refuses unknown options.
+/// `sources` is an object with options for each source. Metriport's older format, a list of sources, is not sent.
+/// Metriport refuses unknown options.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {

@@ -7,7 +7,7 @@ use crate::domain::{FacilityId, PatientId};
 use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
-/// A patient to be deleted. The effect on the proofed identity is not documented; count it as lost.
+/// A patient to be deleted. The effect on the proofed identity is not documented; assume that it is lost.
 #[derive(Debug, Clone)]
 pub struct PatientDeletion {
     /// The patient.

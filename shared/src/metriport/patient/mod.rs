@@ -1,7 +1,7 @@
 //! Patients of the account: created, read, found by our id, replaced, deleted.
 //!
-//! Creating is an upsert by similarity. So every answer is a patient that may be another person's, until
-//! [`UnverifiedPatient::verify`] has found our own id on it.
+//! Metriport may answer a create with an existing patient that is similar. Every answer may therefore be another
+//! person's patient, until [`UnverifiedPatient::verify`] has found our own id on it.
 
 mod body;
 mod create;

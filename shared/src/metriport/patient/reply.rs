@@ -20,7 +20,7 @@ pub struct Patient {
 }
 
 /// A patient that may be another person's. A create may return an existing patient with similar demographics, with 201
-/// and with its own `externalId`. So only that id shows whose record it is.
+/// and with its own `externalId`. Only that id therefore shows whose record it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnverifiedPatient {
     patient: Patient,

@@ -30,8 +30,8 @@ pub trait WebhookSettings {
     /// `BadRequest` for a URL that Metriport refuses, such as AWS's own host names; see [`UpstreamError`].
     fn set_webhook_url(&self, url: &url::Url) -> impl Future<Output = Result<Settings, UpstreamError>> + Send;
 
-    /// Clears the webhook URL and, by the pages, the key too, so that setting a URL makes another key. Some of the
-    /// public code does nothing instead.
+    /// Clears the webhook URL. The pages state that this also clears the key, so that the next URL gets another key.
+    /// Some of the public code does nothing instead.
     ///
     /// # Errors
     /// See [`UpstreamError`].
@@ -47,8 +47,8 @@ port! {
         /// See [`UpstreamError`].
         async fn webhook_status(&self) -> Result<Option<WebhookStatus>, UpstreamError>;
 
-        /// Makes Metriport send every failed delivery again, oldest first, as first written: same message id, dead
-        /// links, no metadata.
+        /// Makes Metriport send every failed delivery again, oldest first: with the same message id, with links that
+        /// have expired, and without metadata.
         ///
         /// # Errors
         /// See [`UpstreamError`].

@@ -26,8 +26,8 @@ pub enum UpstreamErrorKind {
     Interrupted,
     /// Sent, but the answer cannot be used: a redirect, a body that is too large, or one without a required value.
     Garbage,
-    /// The API key is missing or wrong, or the account is not approved: a 401, or a 403 of the gateway or in plain
-    /// text.
+    /// The API key is missing or wrong, or the account is not approved. The answer is a 401, or a 403 that came from
+    /// the gateway or in plain text.
     Auth,
     /// 403 for this call.
     Forbidden,
@@ -83,8 +83,8 @@ impl UpstreamErrorKind {
         }
     }
 
-    /// Whether it is harmless and useful to send the same request again, whatever it does. A caller may repeat a read
-    /// after any failure.
+    /// Whether sending the same request again is harmless and may succeed, even for a request that changes something. A
+    /// caller may repeat a read after any failure.
     #[must_use]
     pub const fn retryable(self) -> bool {
         match self {

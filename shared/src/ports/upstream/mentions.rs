@@ -12,7 +12,7 @@ pub struct Mentions {
 }
 
 impl Mentions {
-    /// Reads them from Metriport's text.
+    /// Reads the subject from Metriport's text.
     #[must_use]
     pub(crate) fn in_text(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
@@ -23,8 +23,8 @@ impl Mentions {
         }
     }
 
-    /// Metriport documents no errors of a query for `ias`. A 401 or 403 that does not mention the identity counts as a
-    /// rejected AAL2 session.
+    /// Counts a 401 or 403 that does not mention the identity as a rejected AAL2 session. Metriport documents no errors
+    /// of a query for `ias`.
     #[must_use]
     pub(crate) fn or_aal2_by_status(self, status: u16) -> Self {
         let rejected = matches!(status, 401 | 403) && !self.identity;

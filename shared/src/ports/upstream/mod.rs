@@ -1,7 +1,7 @@
 //! Failures of upstream calls, and whether a call may have taken effect.
 //!
-//! Metriport's text may repeat names, ids or links, so it is not kept. It is read once, while it is decoded, for its
-//! subject ([`Mentions`]), and only a known title is kept. The derived `Debug` is therefore safe to log.
+//! Metriport's text may repeat names, ids or links, so it is not kept. The decoder keeps only the subject that the text
+//! mentions ([`Mentions`]), and the title if it is a known one. The derived `Debug` is therefore safe to log.
 
 mod kind;
 mod mentions;
@@ -119,8 +119,9 @@ impl UpstreamError {
         self.mentions
     }
 
-    /// Whether the refusal is about the API key and not the person: a 401, or a 403 of the gateway or in plain text.
-    /// Metriport checks the key before it handles a call, so the call had no effect.
+    /// Whether the refusal is about the API key and not the person. It is then a 401, or a 403 that came from
+    /// Metriport's gateway or in plain text. Metriport checks the key before it handles a call, so the call had no
+    /// effect.
     #[must_use]
     pub const fn refuses_key(&self) -> bool {
         matches!(self.kind, UpstreamErrorKind::Auth) && !self.mentions.aal2 && !self.mentions.identity

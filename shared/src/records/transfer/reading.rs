@@ -33,7 +33,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Ends the check, after so many bytes. Returns the resources of a Bundle by type.
+    /// Ends the check of a record that had this many bytes. Returns the resources of a Bundle by type.
     pub(super) fn finish(&mut self, bytes: u64) -> Result<BTreeMap<String, u64>, RecordsError> {
         match self {
             Self::Bundle(scan) => return Ok(std::mem::take(scan).finish()?),

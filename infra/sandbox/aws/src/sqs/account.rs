@@ -99,8 +99,8 @@ impl Account {
         }
     }
 
-    /// Receives from a queue, and moves messages that were received too often to its dead-letter queue. Without that
-    /// queue it delivers them again.
+    /// Receives messages from a queue. A message that has reached the maximum of receives moves to the queue's
+    /// dead-letter queue, or is delivered again if the queue has none.
     pub(crate) fn receive(&mut self, name: &str, request: ReceiveRequest, now_ms: u64) -> Result<Found, Refusal> {
         let redrive = self.queue(name)?.settings.redrive.clone();
         let dead_letter_queue = redrive
