@@ -70,7 +70,8 @@ fn renamed_imports(file: &Tracked, own: &BTreeSet<String>) -> Vec<String> {
 /// The public types of a file, but for the conventional ones.
 fn public_types(file: &Tracked) -> Vec<&str> {
     let code = file.lines().map(|(_, line)| line.trim_start());
-    let public = code.filter(|line| line.starts_with("pub ") || line.starts_with("pub("));
+    // A macro's type has the name of its argument.
+    let public = code.filter(|line| (line.starts_with("pub ") || line.starts_with("pub(")) && !line.contains('$'));
     let named = public.filter_map(|line| {
         let kind = ["struct", "enum", "trait", "type"].into_iter();
         kind.filter(|kind| line.split(' ').nth(1) == Some(kind))
