@@ -24,7 +24,7 @@ function without([name, file, from, to]) {
 
 // Writes the domain and the program as a separate package, which builds in seconds.
 function write(folder, name, file, text) {
-  const needed = ["icu_properties", "jiff", "serde", "serde_json", "thiserror", "uuid"];
+  const needed = ["icu_normalizer", "icu_properties", "jiff", "serde", "serde_json", "thiserror", "uuid"];
   const own = join(folder, name);
   mkdirSync(join(own, "src"), { recursive: true });
   const manifest = `[package]\nname = "${name}"\nedition.workspace = true\n\n[dependencies]\n`;
