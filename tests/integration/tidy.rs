@@ -17,6 +17,13 @@ struct Tracked {
 }
 
 impl Tracked {
+    fn new(path: &str, text: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
     fn is(&self, extension: &str) -> bool {
         Path::new(&self.path).extension().is_some_and(|own| own == extension)
     }
@@ -229,11 +236,10 @@ fn sandbox_crates_know_no_command() {
 
 #[test]
 fn a_dependency_is_found_in_every_form() {
-    let manifest = |line: &str| Tracked {
-        path: "Cargo.toml".to_owned(),
-        text: format!(
-            "[package]\nname = \"own\"\ndescription = \"proofs\"\n\n{line}\n\n[[test]]\npath = \"tests/own.rs\"\n"
-        ),
+    let manifest = |line: &str| {
+        let package = "[package]\nname = \"own\"\ndescription = \"proofs\"";
+        let text = format!("{package}\n\n{line}\n\n[[test]]\npath = \"tests/own.rs\"\n");
+        Tracked::new("Cargo.toml", &text)
     };
     for found in [
         "[dependencies]\nproofs.workspace = true",

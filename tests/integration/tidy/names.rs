@@ -125,21 +125,17 @@ fn no_two_public_types_of_the_product_share_a_name() {
 
 #[test]
 fn each_kind_of_bad_name_is_noticed() {
-    let file = |path: &str, text: &str| Tracked {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    let vague = file("a.rs", "pub async fn told<T>() {}\nfn tell() {}\n// fn seen()\n");
+    let vague = Tracked::new("a.rs", "pub async fn told<T>() {}\nfn tell() {}\n// fn seen()\n");
     assert_eq!(vague_functions(&vague), ["a.rs:1: told"]);
     let own = BTreeSet::from(["crate".to_owned(), "shared".to_owned()]);
     let imports = "use axum::Form as Body;\nuse shared::{\n    A as B,\n    C,\n};\nuse crate::d as e;\n";
     assert_eq!(
-        renamed_imports(&file("a.rs", imports), &own),
+        renamed_imports(&Tracked::new("a.rs", imports), &own),
         ["a.rs: use shared::{ A as B, C, }; "]
     );
     let (one, two) = (
-        file("a.rs", "pub struct Deps;\npub(crate) enum Reply<T> {}\nstruct Call;\n"),
-        file("b.rs", "pub type Reply = u8;\npub struct Deps {}\npub struct Call;\n"),
+        Tracked::new("a.rs", "pub struct Deps;\npub(crate) enum Reply<T> {}\nstruct Call;\n"),
+        Tracked::new("b.rs", "pub type Reply = u8;\npub struct Deps {}\npub struct Call;\n"),
     );
     assert_eq!(shared_names(&[&one, &two]), ["Reply: a.rs, b.rs"]);
 }

@@ -143,11 +143,10 @@ fn every_link_of_a_page_leads_somewhere() {
 
 #[test]
 fn a_link_to_a_missing_page_or_heading_is_noticed() {
-    let file = |path: &str, text: &str| Tracked {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    let files = [file("docs/a.md", "# One: `two`\n"), file("docs/sub/b.md", "")];
+    let files = [
+        Tracked::new("docs/a.md", "# One: `two`\n"),
+        Tracked::new("docs/sub/b.md", ""),
+    ];
     for link in ["a.md", "a.md#one-two", "#one-two", "sub", "../docs/a.md", "sub/b.md"] {
         assert!(leads_somewhere(&files, "docs/a.md", link), "{link}");
     }

@@ -69,20 +69,16 @@ fn plain(paragraph: &str) -> String {
 
 /// The sentences of a paragraph, and the cells of a row. A question is none: it may begin as it likes.
 fn sentences(plain: &str) -> impl Iterator<Item = &str> {
-    let ends = |text: &str| text.ends_with(['.', ':', ';', '|']);
+    let ends = |text: &str| text.ends_with(['.', ':', ';', '|', '?']);
     let mut rest = plain;
     std::iter::from_fn(move || {
         let text = rest.trim_start_matches([' ', '|', '-', '*', '>', '[', '(']);
         if text.is_empty() {
             return None;
         }
-        let breaks = text.char_indices().find(|(at, character)| {
-            *character == '|'
-                || (*character == ' '
-                    && text
-                        .get(..*at)
-                        .is_some_and(|before| ends(before) || before.ends_with('?')))
-        });
+        let breaks = text
+            .char_indices()
+            .find(|(at, character)| *character == '|' || (*character == ' ' && text.get(..*at).is_some_and(ends)));
         let (sentence, after) = breaks.map_or((text, ""), |(at, _)| text.split_at(at));
         rest = after;
         Some(sentence)
@@ -110,7 +106,7 @@ fn denies_by_no(words: &[String]) -> bool {
     })
 }
 
-/// What is wrong with a paragraph; empty if nothing is.
+/// The faults of a paragraph; empty if it has none.
 fn faults(paragraph: &str) -> Vec<String> {
     let plain = plain(paragraph);
     let mut faults = Vec::new();
@@ -162,11 +158,7 @@ fn each_phrase_and_opening_is_noticed() {
 
 #[test]
 fn paragraphs_of_comments_and_pages_are_found() {
-    let file = |path: &str, text: &str| Tracked {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    let rust = file(
+    let rust = Tracked::new(
         "a.rs",
         "/// One\n/// two.\n///\n/// Three.\nlet a = \"// no\"; // neither\n    // Four.\n",
     );
@@ -179,7 +171,7 @@ fn paragraphs_of_comments_and_pages_are_found() {
             (6, "Four. ".to_owned())
         ]
     );
-    let page = file("a.md", "# What\n\nOne\ntwo.\n- three\n```\nWhat\n```\n");
+    let page = Tracked::new("a.md", "# What\n\nOne\ntwo.\n- three\n```\nWhat\n```\n");
     assert_eq!(
         paragraphs(&page),
         [(3, "One two. ".to_owned()), (5, "- three ".to_owned())]
