@@ -1,5 +1,5 @@
-//! The product's verdict on demographics, for `tests/interop/demographics/run`: a body of `PUT /v1/patient` on each
-//! line of the input, a verdict on each line of the output. The argument is the moment of the request.
+//! Judges demographics as the product does, for `tests/interop/demographics/run`. Each line of the input is a body of
+//! `PUT /v1/patient`, and each line of the output is the verdict on it. The argument is the time of the requests.
 
 use std::io::{Write, stdin, stdout};
 

@@ -3,9 +3,9 @@
 #[doc(hidden)]
 pub use dlmalloc::GlobalDlmalloc;
 
-/// Gives a binary that is linked against musl another allocator. Musl's own allocator returns memory to the system that
-/// the function needs again at once (decision 0013). Only single-threaded binaries benefit. Each of them therefore
-/// names the allocator, and the library, which the sandbox shares, does not.
+/// Gives a binary that is linked against musl another allocator, dlmalloc. Musl's own allocator returns memory to the
+/// system that the function needs again at once (decision 0013). Only single-threaded binaries benefit from dlmalloc.
+/// Each function's binary therefore calls this macro; this library does not, because the sandbox uses it too.
 #[macro_export]
 macro_rules! allocator {
     () => {

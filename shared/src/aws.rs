@@ -1,9 +1,9 @@
 //! AWS clients, built directly from Lambda's environment variables.
 //!
 //! The SDK's usual configuration chain probes profiles, files and the instance metadata service, and reads the system's
-//! certificates. On Lambda, the environment has region and credentials, and AWS's own roots suffice. Without the probes
-//! and the system's certificates, a function saves most of the start-up time. Endpoints follow the SDKs' standard
-//! variables (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`), so the same clients talk to emulators.
+//! certificates. On Lambda, environment variables hold region and credentials, and AWS's own roots suffice. Without the
+//! probes and the system's certificates, a function saves most of the start-up time. Endpoints follow the SDKs'
+//! standard variables (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`), so the same clients talk to emulators.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Aws {
         Self::trusting(env, &ExtraRoots::default())
     }
 
-    /// The same, with extra roots.
+    /// Reads region and credentials, and trusts extra roots besides the bundled ones.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -117,9 +117,9 @@ impl Aws {
     }
 }
 
-/// Small requests are answered in milliseconds. A slow request usually means that its connection died while Lambda had
-/// frozen the process. Another attempt then helps while the caller still waits. An attempt at S3 may carry one part of
-/// a record.
+/// AWS answers small requests in milliseconds. A slow request usually means that its connection died while Lambda had
+/// frozen the process. Another attempt then helps while the caller still waits. An attempt at S3 gets more time,
+/// because it may carry one part of a record.
 fn timeouts(attempt_secs: u64) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -145,7 +145,8 @@ fn http_client(extra: &ExtraRoots) -> Result<SharedHttpClient, ConfigError> {
         .build_https())
 }
 
-/// The code of an AWS error, or the reason why no answer came. Never the message: it may quote the request.
+/// The code of an AWS error, or the reason why no answer came. The error's message is left out, because it may quote
+/// the request.
 pub(crate) fn aws_code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
     match error {
         SdkError::ServiceError(service) => service.err().code().unwrap_or("unnamed"),

@@ -1,7 +1,8 @@
 //! Time and randomness: the one place that reads the clock, waits and makes ids.
 //!
 //! Due times, deadlines, locks and the five minutes of an AAL2 session follow the function's own clock, which AWS sets.
-//! If the clocks of two functions differ, only the length of a wait changes, because versions decide every claim.
+//! If the clocks of two functions differ, only the length of a wait changes, because a claim compares stored versions
+//! and not times.
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ pub struct ConfigError {
     pub problem: &'static str,
 }
 
-/// The variables a process was started with.
+/// The environment variables of a process.
 #[derive(Clone)]
 pub struct Env(BTreeMap<String, String>);
 
@@ -31,7 +31,7 @@ impl Env {
         Self(std::env::vars().collect())
     }
 
-    /// Given variables, for tests.
+    /// These variables, for tests.
     #[must_use]
     pub fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(
@@ -42,7 +42,7 @@ impl Env {
         )
     }
 
-    /// Given variables, for a process that runs the code of a function without a function's environment.
+    /// These variables, for a program that is not a Lambda function but calls code that reads them.
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(vars.into_iter().collect())
     }
@@ -72,7 +72,7 @@ impl Env {
     }
 }
 
-/// Whether a URL's host is this machine by name or address.
+/// Whether a URL's host names this machine: `localhost` or a loopback address.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -99,8 +99,8 @@ pub fn claim_rules(env: &Env) -> Result<ClaimRules, ConfigError> {
 /// `MAX_AUTH_AGE_SECS` and `TAKES_ID_TOKENS`.
 ///
 /// # Errors
-/// When one of them is malformed, or the scope or the age is missing. Also when neither methods nor classes are
-/// required and `ACCEPT_ANY_SIGN_IN` is not `true`.
+/// Fails if a variable is malformed, or if the scope or the age is missing. It also fails if neither methods
+/// (`REQUIRED_AMR`) nor classes (`REQUIRED_ACR`) are required and `ACCEPT_ANY_SIGN_IN` is not `true`.
 pub fn assurance(env: &Env) -> Result<Assurance, ConfigError> {
     const AGE: &str = "MAX_AUTH_AGE_SECS";
     const CLAIMS: &str = "ASSURANCE_CLAIMS";

@@ -6,16 +6,16 @@ use crate::config::{ConfigError, Env, is_loopback};
 use crate::domain::Timing;
 use crate::roots::ExtraRoots;
 
-/// The deployment, its Metriport, and its timing.
+/// The settings of a deployment.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     /// `STAGE`: sent upstream as metadata.
     pub stage: String,
     /// `METRIPORT_BASE_URL`: HTTPS, or HTTP on loopback.
     pub metriport: Url,
-    /// `TIME_SCALE`: divides durations; accepted on loopback only.
+    /// `TIME_SCALE`: divides durations; accepted only if Metriport is on loopback.
     pub timing: Timing,
-    /// `EXTRA_ROOTS_FILE`: trusted besides the bundled roots; accepted on loopback only.
+    /// `EXTRA_ROOTS_FILE`: trusted besides the bundled roots; accepted only if Metriport is on loopback.
     pub roots: ExtraRoots,
 }
 
@@ -23,8 +23,8 @@ impl Deployment {
     /// Reads the four variables.
     ///
     /// # Errors
-    /// When `STAGE` or `METRIPORT_BASE_URL` is missing, or a variable is malformed. Also when `TIME_SCALE` or
-    /// `EXTRA_ROOTS_FILE` is used, and Metriport is not on loopback.
+    /// Fails if `STAGE` or `METRIPORT_BASE_URL` is missing, or if a variable is malformed or names an unusable file. It
+    /// also fails if `TIME_SCALE` or `EXTRA_ROOTS_FILE` is used and Metriport is not on loopback.
     pub fn read(env: &Env) -> Result<Self, ConfigError> {
         const URL: &str = "METRIPORT_BASE_URL";
         const SCALE: &str = "TIME_SCALE";

@@ -1,12 +1,13 @@
-//! The parts that functions share: the pure domain, and the adapters between it and the outside.
+//! The parts that functions share: the pure domain, and the adapters between it and other services.
 //!
-//! Dependencies point downwards only, which a test checks:
+//! Dependencies point only downwards in this list; a test checks that:
 //!
 //! - [`edge`] (the parts of functions besides their steps) uses the adapters: [`store`], [`queue`], [`metriport`],
 //!   [`records`], [`webhook`] and [`secrets`];
-//! - no adapter uses another; they use [`metrics`], [`aws`], [`config`] and others, which every adapter needs;
-//! - all of these use the [`mod@ports`], the messages ([`message`]) and [`domain`];
-//! - [`domain`] uses nothing.
+//! - an adapter uses no other adapter, only modules that all adapters need, such as [`metrics`], [`aws`] and
+//!   [`config`];
+//! - all modules above use the [`mod@ports`], the messages ([`message`]) and [`domain`];
+//! - [`domain`] uses no other module.
 
 pub mod allocator;
 pub mod aws;

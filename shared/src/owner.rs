@@ -1,7 +1,8 @@
-//! The owner key: turns a person's identifiers into names that reveal nothing.
+//! The owner key, which turns a person's identifiers into names that do not reveal them.
 //!
-//! Everything a person owns lies in a partition named by HMAC-SHA256 of the token's issuer and subject. Both are
-//! prefixed by their length, so that two different pairs are never the same bytes; a label separates the uses.
+//! Everything a person owns lies in a partition named by HMAC-SHA256 of the token's issuer and subject. Each part has
+//! its length in front, so that two different pairs never give the same bytes. A label in front of both separates the
+//! uses of the key.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice};
@@ -13,7 +14,7 @@ use crate::idempotency::KeyedHash;
 /// Shortest key accepted, in bytes.
 const KEY_BYTES_MIN: usize = 32;
 
-/// The secret behind every partition name. Losing it orphans all data.
+/// The secret behind every partition name. If the secret is lost, no stored data can be assigned to its person again.
 #[derive(Clone)]
 pub struct OwnerKey(SecretSlice<u8>);
 
@@ -39,7 +40,7 @@ impl OwnerKey {
     /// The person's owner id, which names their partition.
     ///
     /// # Errors
-    /// Does not happen, because a hash is a well-formed id. With the type, no caller needs to panic.
+    /// Never fails, because a hash is a well-formed id. The `Result` spares the caller a panic.
     pub fn owner(&self, issuer: &str, subject: &str) -> Result<OwnerId, IdError> {
         OwnerId::parse(format!(
             "v1.{}",
@@ -64,7 +65,7 @@ impl OwnerKey {
     }
 
     fn hash(&self, label: &str, parts: &[&[u8]]) -> Result<String, IdError> {
-        // HMAC takes a key of any length; only the trait's signature has an error.
+        // HMAC takes a key of any length, so this never fails; only the trait's signature allows an error.
         let mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret());
         let mut mac = mac.map_err(|_any_length_fits| IdError("keyed hash"))?;
         for part in std::iter::once(&label.as_bytes()).chain(parts) {

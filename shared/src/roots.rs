@@ -10,7 +10,7 @@ use crate::config::{ConfigError, Env, is_loopback};
 
 const NAME: &str = "EXTRA_ROOTS_FILE";
 
-/// The roots trusted besides the bundled ones: an empty set, unless Metriport is on loopback.
+/// The roots trusted besides the bundled ones: always an empty set if Metriport is not on loopback.
 #[derive(Debug, Clone, Default)]
 pub struct ExtraRoots {
     pem: Vec<u8>,
@@ -21,7 +21,8 @@ impl ExtraRoots {
     /// Reads the PEM file that `EXTRA_ROOTS_FILE` names, if it is set.
     ///
     /// # Errors
-    /// When it is set and Metriport is not on loopback, or when the file cannot be read or holds no usable root.
+    /// Fails if the variable is set and Metriport is not on loopback. It also fails if the file cannot be read, has no
+    /// root, or has an unusable one.
     pub fn read(env: &Env, metriport: &Url) -> Result<Self, ConfigError> {
         let Some(path) = env.optional(NAME) else {
             return Ok(Self::default());
@@ -43,7 +44,7 @@ impl ExtraRoots {
         is_usable.then_some(found)
     }
 
-    /// The roots as the file has them, for a client that takes PEM; `None` for an empty set.
+    /// The roots in PEM, as the file holds them; `None` for an empty set.
     #[must_use]
     pub fn pem(&self) -> Option<&[u8]> {
         Some(self.pem.as_slice()).filter(|pem| !pem.is_empty())
@@ -52,7 +53,7 @@ impl ExtraRoots {
     /// Adds the roots to a store.
     ///
     /// # Errors
-    /// Fails if the store refuses a root. [`Self::read`] has tried every root, so its result does not fail.
+    /// Fails if the store refuses a root. Roots from [`Self::read`] never fail, because it has tried each of them.
     pub fn add_to(&self, store: &mut RootCertStore) -> Result<(), rustls::Error> {
         self.roots.iter().try_for_each(|root| store.add(root.clone()))
     }

@@ -23,12 +23,14 @@ pub struct SecretError {
 }
 
 impl SecretError {
-    /// The problem of a secret that does not exist or has no value yet: Secrets Manager answers both in the same words.
+    /// The problem of a secret that does not exist or has no value yet: Secrets Manager gives both cases the same
+    /// error.
     const NOTHING: &str = "does not exist or has no value yet";
-    /// The problem of a secret with an empty value. Some emulators answer so if a secret has no value yet.
+    /// The problem of a secret with an empty value. Some emulators return an empty value for a secret that has no value
+    /// yet.
     const EMPTY: &str = "is empty";
 
-    /// Whether the secret has no value yet. A value that cannot be read does not count as missing.
+    /// Whether the secret does not exist or has no value yet. A failed read does not count.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         [Self::NOTHING, Self::EMPTY].contains(&self.problem)
@@ -59,7 +61,7 @@ pub async fn text(client: &Client, env: &Env, variable: &'static str) -> Result<
     }
 }
 
-/// Metriport's API key in its secret, `METRIPORT_API_KEY_SECRET`.
+/// Metriport's API key, in the secret that `METRIPORT_API_KEY_SECRET` names.
 pub struct StoredApiKey {
     client: Client,
     env: Env,

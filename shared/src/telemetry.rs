@@ -1,5 +1,5 @@
-//! Structured logs: one JSON object per line. Fields are codes, counts, and ids of runs and records; nothing about a
-//! person.
+//! Structured logs, one JSON object per line. Fields hold codes, counts, and ids of runs and records, but nothing about
+//! a person.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -9,7 +9,7 @@ use tracing_subscriber::{fmt, registry};
 use crate::config::Env;
 
 /// Starts logging to standard output at the level of `LOG_LEVEL` (default `info`), for our own code and `module`. A
-/// panic is logged by its place, without its message, which may quote data.
+/// panic is logged with its place in the source, but without its message, which may quote data.
 pub fn init(env: &Env, module: &str) {
     let level = env.optional("LOG_LEVEL").and_then(|level| level.parse().ok());
     let lines = fmt::layer()
@@ -18,7 +18,7 @@ pub fn init(env: &Env, module: &str) {
         .with_ansi(false)
         .with_current_span(false);
     let logging = registry().with(targets(level.unwrap_or(LevelFilter::INFO), module));
-    // A second call in one process keeps the first logger, which loses nothing.
+    // A second call in the same process keeps the first logger.
     if logging.with(lines).try_init().is_err() {
         tracing::debug!("logging was already set up");
     }
@@ -28,8 +28,9 @@ pub fn init(env: &Env, module: &str) {
     }));
 }
 
-/// Only our own code may log at finer levels, because libraries then log URLs and headers. The filter knows only
-/// targets, because a filter that knows fields and spans costs a regular expression engine at every start.
+/// Only our own code may log at finer levels, because libraries log URLs and headers at those levels. The filter
+/// matches only targets: a filter for fields and spans would set up a regular expression engine whenever a function
+/// starts.
 fn targets(level: LevelFilter, module: &str) -> Targets {
     Targets::new()
         .with_default(LevelFilter::WARN)

@@ -1,5 +1,5 @@
-//! Measures the memory that reading a large webhook takes. It is the only test of its process, because the system keeps
-//! one peak per process.
+//! Measures the memory that reading a large webhook takes. It is the only test in its process, because the system
+//! records only one peak of memory for each process.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,7 +9,8 @@ use shared::webhook::{UnverifiedWebhook, WebhookKeys, sign};
 
 /// Size of a body whose tree is too large for a function.
 const BODY_BYTES: usize = 1_400_000;
-/// Largest growth of the process. A function has 256 MiB for everything; two trees of such a body take more.
+/// Largest growth of the process's memory that passes. A function has 256 MiB for everything; two trees of such a body
+/// would take more.
 const GROWTH_BYTES_MAX: usize = 16 * BODY_BYTES;
 
 /// The peak of the process's memory so far (proc(5), `VmHWM`).
@@ -25,7 +26,6 @@ fn array(item: &str) -> String {
     format!("[{}null]", format!("{item},").repeat(BODY_BYTES / (item.len() + 1)))
 }
 
-/// One object with many members.
 fn object() -> String {
     let members = (0..BODY_BYTES / 12).map(|number| format!(r#""{number:07}":1,"#));
     format!(r#"{{{}"last":1}}"#, members.collect::<String>())

@@ -1,4 +1,5 @@
-//! The limits of a challenge, its session and the proofing before it: one pull, of one person, in time.
+//! An identity session, a challenge and an AAL2 session count only for their own person, and only in time. An AAL2
+//! session serves one pull.
 
 mod late;
 
@@ -47,7 +48,7 @@ async fn a_session_serves_one_pull_and_a_refusal_uses_nothing_up() {
         "open_challenge",
     );
     let third = nora.pass_challenge().await;
-    // The third supersedes the second, although both were passed.
+    // The third challenge supersedes the second, although the person passed both.
     refused(
         &ask(&nora, &second.ask()).await,
         409,
@@ -79,7 +80,8 @@ async fn what_another_person_passed_opens_nothing_and_stays_theirs() {
     completes(&nora, &of_nora).await;
     completes(&mira, &of_mira).await;
 
-    // A session that no request has shown yet does not reveal its person: only Metriport knows. Showing it spends it.
+    // Before its first use, only Metriport knows to whom an AAL2 session belongs. An accepted request uses the session
+    // up.
     let (of_nora, of_mira) = (nora.pass_challenge().await, mira.pass_challenge().await);
     let accepted = ask(&mira, &crossed(&of_mira, &of_nora)).await;
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
@@ -124,7 +126,7 @@ async fn a_busy_network_is_tried_again_and_the_session_is_forgotten_once_the_que
             .then_some(())
     })
     .await;
-    // The retry needs it, so it is stored; this also shows that the search finds it.
+    // The retry needs the session, so the table holds it. This also shows that the search below can find it.
     assert!(app.table_text().await.contains(&passed.session));
 
     until("the query runs", async || {
@@ -152,7 +154,7 @@ async fn a_superseded_or_foreign_proofing_never_counts() {
     let app = TestApp::start().await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
-    // The two pages are for different demographics.
+    // Nora's two identity sessions are for different demographics.
     let stale = nora.open_identity().await;
     change_last_name(&nora).await;
     let current = nora.open_identity().await;
@@ -172,7 +174,8 @@ async fn a_superseded_or_foreign_proofing_never_counts() {
     nora.browser.pass(&current.text("/sessionUrl")).await.expect("the page");
     nora.until_identity("verified").await;
     assert_eq!(mira.identity().await, "pending");
-    // The superseded event once more, now that an identity is bound: it changes nothing.
+    // Metriport delivers the event of the superseded session again, after an identity was bound. The identity must not
+    // change.
     let bound = app.proofed_identity("nora").await;
     deliver_first_proofing_again(&app).await;
     assert_eq!(app.proofed_identity("nora").await, bound);
@@ -187,7 +190,7 @@ async fn change_last_name(nora: &Person) {
     assert_eq!(nora.app.put_patient(&changed).await.unwrap().status, 200);
 }
 
-/// Sends proofings whose session and patient do not match, and those of a superseded and an unknown session.
+/// Sends identity webhooks whose session and patient do not match, and webhooks of a superseded and an unknown session.
 async fn send_forged_proofings(app: &TestApp, stale: &str, of_nora: &str, of_mira: &str) {
     let (patient_of_nora, patient_of_mira) = (app.patient_of("nora").await, app.patient_of("mira").await);
     for (message, session, patient) in [
@@ -229,7 +232,7 @@ async fn a_proofing_that_is_confirmed_late_still_counts() {
     nora.pass_identity_page().await;
     nora.until_identity("confirming").await;
     nora.until_identity("expired").await;
-    // In between, the person opens another page. It does not matter which page was passed.
+    // The person opens another identity session before the webhook arrives. The first session counts nevertheless.
     nora.open_identity().await;
     assert_eq!(app.stand_in().release_all().await, [Ok(200)]);
     nora.until_identity("verified").await;
@@ -237,8 +240,8 @@ async fn a_proofing_that_is_confirmed_late_still_counts() {
     app.end().await;
 }
 
-/// Metriport may accept the start while each source refuses the session. Nothing has begun then, and the person gets
-/// the answer to a refused call.
+/// Metriport can accept the start of a network query although every source refuses the AAL2 session. Then no query has
+/// started, and the pull fails as if Metriport had refused the call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_every_source_refuses_has_started_nothing() {
     let app = TestApp::start().await;
@@ -265,8 +268,8 @@ async fn a_session_that_every_source_refuses_has_started_nothing() {
     app.end().await;
 }
 
-/// An outage that mentions identities requires no other proofing. A requested source that the answer does not mention
-/// may be running.
+/// A source's outage whose message mentions identities does not reject the person's identity. A requested source that
+/// Metriport's answer does not mention counts as running.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sources_that_break_blame_nobody() {
     let app = TestApp::start().await;

@@ -1,4 +1,5 @@
-//! Persons whose tokens hold one external id, as tokens of two issuers may, and Metriport's one patient with that id.
+//! Several persons whose tokens hold the same external id, as tokens of two issuers can. Metriport has one patient with
+//! that id, and only one person may link to it.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,10 @@ use shared::domain::Time;
 
 use crate::harness::{TestApp, refused, retry_after, until};
 
-/// The shared external id.
 const NAME: &str = "m-one";
 
-/// A sandbox where a token claim is the external id, and a patient with that id whom no person owns. The answer to its
-/// creation was lost, and the person has not returned.
+/// Starts a sandbox in which the claim `member` is the external id. Metriport has a patient with that id whom no person
+/// owns, because the answer to the creation was lost.
 async fn with_orphan(time_scale: u32) -> TestApp {
     let app = TestApp::with(|options| {
         options.time_scale = time_scale;
@@ -34,7 +34,7 @@ fn named(app: &TestApp, subject: &str) -> App {
     app.app_with(subject, &json!({ "member": NAME }))
 }
 
-/// Each person has different demographics.
+/// Links a person to the patient. Each person has different demographics.
 async fn link(app: &TestApp, subject: &str) -> Reply {
     let demographics = app.person(subject, "Jane").demographics().clone();
     named(app, subject).put_patient(&demographics).await.expect("an answer")
@@ -47,7 +47,7 @@ async fn owners(app: &TestApp) -> Vec<Value> {
     table
 }
 
-/// The call without an answer may still run at Metriport and overwrite a later one.
+/// The call without an answer may still be running at Metriport, and its write could overwrite a later one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_link_without_an_answer_is_left_alone_until_it_must_have_ended() {
     let app = with_orphan(1).await;
@@ -63,7 +63,7 @@ async fn a_first_link_without_an_answer_is_left_alone_until_it_must_have_ended()
     assert!(retry_after(&again) > 30);
     assert_eq!(app.upstream(Operation::FindPatient), 1);
 
-    // A search writes nothing, so it can be repeated.
+    // A search writes nothing, so another person can repeat it at once.
     app.stand_in()
         .fail_next(Operation::FindPatient, Failure::ResetAfterEffect);
     assert_eq!(link(&app, "second").await.status, 504);
@@ -135,7 +135,8 @@ async fn a_claim_whose_update_was_refused_holds_for_its_person() {
     app.end().await;
 }
 
-/// Otherwise the response time would show whether the patient has an owner.
+/// A refusal before the write waits as long as the search took. Otherwise the response time would show whether the
+/// patient has an owner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusal_before_the_write_takes_as_long_as_the_read_again() {
     const READ: Duration = Duration::from_millis(400);
@@ -155,7 +156,7 @@ async fn refusal_before_the_write_takes_as_long_as_the_read_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_came_to_nothing_is_taken_over() {
-    // A claim lasts half a second here.
+    // At this time scale, a claim expires after half a second.
     let app = with_orphan(120).await;
     app.stand_in()
         .fail_next(Operation::UpdatePatient, Failure::ResetAfterEffect);
@@ -163,7 +164,7 @@ async fn a_claim_that_came_to_nothing_is_taken_over() {
     assert_eq!(failed.status, 504, "{:?}", failed.body);
     assert_eq!(owners(&app).await.len(), 1);
 
-    // Refusals per hour are few, so the test waits for the claim's end.
+    // A person gets only a few refusals per hour, so the test does not ask again before the claim has expired.
     until("the claim has ended", async || {
         let claim = owners(&app).await.remove(0);
         let deadline: Time = serde_json::from_value(claim["deadline"].clone()).ok()?;

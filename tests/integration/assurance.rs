@@ -1,5 +1,5 @@
-//! On every route a token must show who signed in, how and when. A record is readable only while its person's identity
-//! is verified.
+//! On every route a token must show who signed in, how and when. A person can read records only if their identity is
+//! verified.
 
 use reqwest::Method;
 use sandbox_host::template::Route;
@@ -85,7 +85,7 @@ async fn tokens_of_a_clock_that_is_minutes_off_are_taken() {
     app.end().await;
 }
 
-/// Each way to a record: one, the list, and another form.
+/// Every request for records: for one record, for the list, and for another conversion.
 async fn reads(person: &Person, id: &str) -> [Reply; 3] {
     let asked = person.app.ask_record(&json!({ "conversionType": "json" })).await;
     [person.record(id).await, person.records().await, asked.unwrap()]

@@ -1,4 +1,5 @@
-//! The rate budget: Metriport's limits are kept whatever happens at once, and no person loses a challenge to them.
+//! The rate budget keeps the calls below Metriport's limits, however many requests arrive at once. A person who must
+//! wait for it does not lose their challenge.
 
 mod day;
 mod shares;
@@ -60,7 +61,8 @@ async fn no_slot_is_given_twice_however_many_ask() {
     turns.sort_unstable();
     let expected: Vec<_> = (0..76).map(|turn| now.plus(pace.spacing() * turn)).collect();
     assert_eq!((turns, refused), (expected, 20));
-    // A pause that Metriport asks for applies to every function; an earlier time changes nothing.
+    // A pause that Metriport asks for puts off the next slot for every function. A later pause with an earlier time
+    // changes nothing.
     let later = now.plus(Duration::from_secs(3600));
     for turn in [later, now] {
         table.put_off_slots(Budget::QueryStarts, turn).await.expect("a write");
@@ -117,7 +119,8 @@ async fn as_many_places_are_given_as_there_are() {
 async fn link_without_a_place_is_refused_with_the_wait() {
     let app = start_with_limits(|limits| limits.patient = 2).await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
-    // A minute, the two seconds that a call may travel, and the extra millisecond of a place, in whole seconds.
+    // A place is held for a minute, the two seconds that a call may travel, and an extra millisecond. The wait is
+    // rounded up to seconds.
     let window = (app.scaled(Duration::from_secs(62)).as_millis() + 1).div_ceil(1000);
     let linked = nora.link().await;
     assert_eq!(linked.status, 200);
@@ -126,13 +129,14 @@ async fn link_without_a_place_is_refused_with_the_wait() {
     let busy = mira.link().await;
     refused(&busy, 429, "upstream_busy", "retry");
     assert!((1..=window).contains(&retry_after(&busy).into()), "{:?}", busy.headers);
-    // No header shows how busy others are.
+    // The refusal has no headers that would show how busy other persons are.
     assert_eq!(header(&busy, "ratelimit") + &header(&busy, "ratelimit-policy"), "");
-    // Nothing has begun: the person is still unlinked, and equal demographics cost nothing.
+    // The refused link has changed nothing: Mira is still unlinked. Nora's repeated demographics are equal, and do not
+    // use up a part of her share.
     assert_eq!(mira.identity().await, "not_started");
     assert_eq!(header(&nora.link().await, "ratelimit"), "");
     assert_eq!(app.upstream(Operation::CreatePatient), 1);
-    // However often she asks, other persons' calls cost nothing of her own share.
+    // However often Mira asks, the refusals do not use up her own share, because other persons' calls cause them.
     let linked = until("there is a place again", async || {
         let linked = mira.link().await;
         assert!(["upstream_busy", ""].contains(&&*linked.code()), "{linked:?}");
@@ -152,7 +156,8 @@ async fn page_without_a_place_opens_once_a_place_is_free() {
     nora.pass_identity_page().await;
     mira.pass_identity_page().await;
     nora.until_identity("verified").await;
-    // Opens pages until one is refused: the one before took the last place, however long it all took.
+    // Opens challenges until one is refused. So the challenge before it took the last free place, even on a slow
+    // machine.
     let mut opened = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
     assert_eq!(opened.status, 201, "{opened:?}");
     let busy = loop {
@@ -178,13 +183,13 @@ async fn page_without_a_place_opens_once_a_place_is_free() {
     app.end().await;
 }
 
-/// A sandbox whose stand-in keeps other limits, at the functions' time scale. The scale is low, because it also divides
-/// the two seconds that a call may travel.
+/// Starts a sandbox with other limits, which the stand-in keeps at the functions' time scale. The scale is low, because
+/// it also divides the two seconds that a call may travel.
 async fn start_with_limits(change: impl FnOnce(&mut PerMinute)) -> TestApp {
     start(true, change).await
 }
 
-/// The same without shares: a person may use up the budget.
+/// Starts such a sandbox without shares, so that one person can use up the budget.
 async fn start_without_shares(change: impl FnOnce(&mut PerMinute)) -> TestApp {
     start(false, change).await
 }
@@ -199,7 +204,7 @@ async fn start(person_shares: bool, change: impl FnOnce(&mut PerMinute)) -> Test
     .await
 }
 
-/// Metriport refused nothing, and each of our refusals was counted once.
+/// Checks that the stand-in did not refuse a call, and that each of our own refusals was counted once.
 async fn assert_limits_were_kept(app: &TestApp, budget: &str) {
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
     let refusals = app.until_measured("BudgetRefusals", &[("Budget", budget)], 1).await;
@@ -219,7 +224,8 @@ async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
     let first = nora.start_from(&["hie"]).await;
     let (second, start_at) = start_in_a_later_slot(&mira).await;
     until("its message waits", async || (app.delayed(ADVANCE) > 0).then_some(())).await;
-    // Its message is lost. `reconcile` finds the run half a minute after its slot, and no place is free until later.
+    // The second pull's message is lost. `reconcile` finds the pull half a minute after its slot, when no place is free
+    // yet.
     app.purge(ADVANCE).await;
     let closed = start_at.plus(app.scaled(Duration::from_secs(80)));
     let closing = table(&app).close_places(Budget::QueryStarts, closed).await;
@@ -228,7 +234,7 @@ async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
     assert_start_was_deferred(&mira, &second, closed).await;
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
-    // Once for its slot, and once for its place.
+    // The second pull has waited once for its slot and once for a place.
     let waits = app.until_measured("BudgetWait", &[("Budget", "query")], 2).await;
     assert!(waits.iter().all(|wait| *wait > 0.0), "{waits:?}");
     app.end().await;
@@ -272,7 +278,7 @@ async fn assert_start_was_deferred(person: &Person, run: &str, closed: Time) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
-    // Metriport allows less than the functions expect, because their time runs faster.
+    // The stand-in allows fewer calls than the functions expect, because the functions' time runs faster.
     let app = TestApp::with(|options| {
         options.time_scale = 60;
         options.stand_in.limits.patient = 2;

@@ -1,4 +1,4 @@
-//! The command line, as a person types it.
+//! The command `ias`, started as a user starts it.
 
 mod account;
 mod front;
@@ -67,7 +67,7 @@ fn resources(path: &Path) -> Vec<String> {
     texts
 }
 
-/// A pull returns every resource of the networks unchanged.
+/// Checks that a pull returns every resource of this record unchanged.
 async fn pulls_to_the_letter(record: &Path) {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("pulled.json");
@@ -121,7 +121,7 @@ async fn a_record_of_ones_own_comes_back_to_the_letter() {
     pulls_to_the_letter(&project_file("tests/fixtures/bundle-small.json")).await;
 }
 
-/// The sample records, as files.
+/// The records are the sandbox's samples.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn synthea_records_come_back_to_the_letter() {
     let folder = std::fs::read_dir(project_file("infra/sandbox/fhir/fixtures")).expect("a folder");

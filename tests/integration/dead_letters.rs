@@ -1,5 +1,5 @@
-//! Dead letters: a message that no consumer can use is kept with its reason, blocks no other, and can be sent back.
-//! Also bad input that must not become one.
+//! A message that its consumer cannot use becomes a dead letter: it keeps its reason, does not block other messages,
+//! and can be sent back. Other tests send bad input that must not become a dead letter.
 
 mod burst;
 mod odd;
@@ -14,7 +14,7 @@ use crate::webhooks::{source, source_event};
 
 const CANARY: &str = "CanaryInABody";
 
-/// The sandbox's queue and dead-letter queue of a source.
+/// The names of a source's queue and dead-letter queue in the sandbox.
 const fn queues(source: SourceQueue) -> (&'static str, &'static str) {
     match source {
         SourceQueue::WebhookEvents => ("ias-WebhookEventsQueue", "ias-WebhookEventsDeadLetters"),
@@ -37,7 +37,7 @@ async fn read_dead_letters(app: &TestApp, source: SourceQueue) -> Vec<ListedDead
     dead_letters
 }
 
-/// Their reasons, sorted.
+/// The reasons of a queue's dead letters, sorted.
 async fn reasons(app: &TestApp, source: SourceQueue) -> Vec<String> {
     let dead_letters = read_dead_letters(app, source).await;
     let mut reasons: Vec<String> = dead_letters
@@ -48,7 +48,6 @@ async fn reasons(app: &TestApp, source: SourceQueue) -> Vec<String> {
     reasons
 }
 
-/// The bodies in a dead-letter queue.
 fn bodies(app: &TestApp, source: SourceQueue) -> Vec<String> {
     let messages = app.sandbox().aws().queues().messages(queues(source).1).unwrap();
     messages.into_iter().map(|message| message.body).collect()
@@ -66,7 +65,7 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
     const REASONS: [&str; 3] = ["malformed", "unknown_kind", "unknown_version"];
     let app = TestApp::start().await;
     send_unreadable_messages(&app).await;
-    // The messages behind them are processed as usual.
+    // The functions process later messages as usual.
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     assert_eq!(nora.pull().await.text("/status"), "completed");
@@ -74,7 +73,7 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
     until_dead(&app, 9).await;
     for source in SourceQueue::ALL {
         assert_eq!(reasons(&app, source).await, REASONS, "{source:?}");
-        // Listing hides dead letters only while it runs.
+        // The list receives the dead letters, and makes them visible again when it ends.
         let depth = app.sandbox().aws().queues().depths()[queues(source).1];
         assert_eq!((depth.visible, depth.in_flight), (3, 0), "{source:?}");
         assert_bodies_are_kept_without_record_links(&app, source);
@@ -94,7 +93,7 @@ async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
     app.stop().await;
 }
 
-/// Sends to every queue: no JSON, a later version, and an unknown kind.
+/// Sends three messages to every queue: one that is not JSON, one of a later version, and one of an unknown kind.
 async fn send_unreadable_messages(app: &TestApp) {
     let link = format!("https://records.example.test/{CANARY}");
     let other_kind = json!({ "version": 1, "kind": "other", "link": link, "note": "kept" }).to_string();
@@ -106,7 +105,7 @@ async fn send_unreadable_messages(app: &TestApp) {
     }
 }
 
-/// The body stays as it was, without a record's link.
+/// Checks that the bodies are unchanged, except that those of `record-fetch` lack their links.
 fn assert_bodies_are_kept_without_record_links(app: &TestApp, source: SourceQueue) {
     let bodies = bodies(app, source);
     assert!(bodies.iter().all(|body| body.contains("kept")), "{source:?}");
@@ -180,7 +179,8 @@ async fn a_poison_message_of_a_batch_hides_no_other() {
     app.stop().await;
 }
 
-/// It may be the only news of a person's proofing, so it is kept whole, where an alarm looks.
+/// The event can be the only news that a person's identity was verified. So the dead letter has the whole body, and
+/// raises an alarm.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_identity_event_without_an_id_is_kept_whole() {
     let app = TestApp::start().await;
@@ -190,14 +190,15 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     with_patient["patientId"] = json!("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8e");
     for body in [
         event("no-id", json!({ "deep": [{ "name": CANARY }] })),
-        // An event that exceeds a message is kept as far as it fits.
+        // An event that is too large for a message is cut to the size that fits.
         event("huge", json!({ "padding": "x".repeat(1024 * 1024) })),
         event("unbound", unbound.clone()),
         event("nobody's", with_patient),
     ] {
         assert_eq!(app.send_signed(&body).await, 200);
     }
-    // Half a surrogate pair, as `JSON.stringify` writes it, is skipped, and no id is left.
+    // The reader skips a value with half of a surrogate pair, as `JSON.stringify` writes it. The rest of this event has
+    // no id.
     let half = format!(r#"{{"meta":{{"type":"ias.identity.verified"}},"name":"{CANARY}\ud83d"}}"#);
     let signature = app.stand_in().sign(half.as_bytes());
     assert_eq!(app.stand_in().send_raw(half.as_str(), Some(&signature)).await, Ok(200));
@@ -220,8 +221,8 @@ async fn an_identity_event_without_an_id_is_kept_whole() {
     app.stop().await;
 }
 
-/// A person who has passed the identity page and whose own webhook is held, and an event's payload that names only the
-/// patient.
+/// Returns a person who has passed the identity page while the webhook is held. Returns also the payload of an event
+/// that names the patient but not the session.
 async fn unconfirmed(app: &TestApp) -> (Person, Value) {
     let nora = app.person("nora", "Jane");
     app.stand_in().hold_webhooks();
@@ -233,7 +234,7 @@ async fn unconfirmed(app: &TestApp) -> (Person, Value) {
     (nora, payload)
 }
 
-/// Its body would not fit into the queue, but the values read from it do.
+/// The event's body does not fit into a message of the queue, but the values read from it do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_identity_event_that_names_its_patient_is_bound() {
     let app = TestApp::start().await;
@@ -245,8 +246,8 @@ async fn a_large_identity_event_that_names_its_patient_is_bound() {
     app.stop().await;
 }
 
-/// The first event counts, in any order and at any distance; the second is kept. A replay, which lacks our metadata, is
-/// not a second event.
+/// If two different events have one message id, the first counts, and the second becomes a dead letter, however late it
+/// arrives. A replay, which lacks our metadata, is not a different event.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_id_that_says_two_things_is_kept_once() {
     let app = TestApp::start().await;
@@ -270,7 +271,8 @@ async fn a_message_id_that_says_two_things_is_kept_once() {
     assert_eq!(reasons(&app, SourceQueue::WebhookEvents).await, ["message_id_reused"]);
     assert!(bodies(&app, SourceQueue::WebhookEvents)[0].contains(r#""source":"lab""#));
 
-    // In several processes at the same time, one of each pair counts, and the other is kept.
+    // Two processes can handle the two events of a pair at the same time. One event counts, and the other becomes a
+    // dead letter.
     for message in 0..8 {
         let one = source_event(&patient, &request, &format!("pair-{message}"), "hie");
         let mut other = one.clone();
@@ -284,7 +286,7 @@ async fn a_message_id_that_says_two_things_is_kept_once() {
         ["message_id_reused"; 9]
     );
 
-    // Messages of an ignored type need no distinction.
+    // Different events of an ignored type may share a message id.
     for payload in 0..3 {
         let meta = json!({ "messageId": "test", "type": "patient.admit" });
         let body = json!({ "meta": meta, "payload": payload });

@@ -1,4 +1,4 @@
-//! Faults injected from outside: the functions have no hook for them, so they act as in AWS.
+//! Faults are injected from outside. The functions have no hook for faults, so they act as in AWS.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ async fn a_process_ends_with_the_call_that_killed_it_and_another_takes_over() {
     app.end().await;
 }
 
-/// Throttles each seventh AWS call of a function if it is to the table, and delivers every message twice.
+/// Throttles every seventh AWS call of a function if the call is to the table, and delivers every message twice.
 struct Rough;
 
 #[async_trait::async_trait]
@@ -76,7 +76,7 @@ impl sandbox_aws::Interceptor for Rough {
     }
 }
 
-/// Only faults that pass: [`Rough`], and every webhook twice.
+/// Injects only faults that pass: those of [`Rough`], and every webhook arrives twice.
 pub fn rough(options: &mut SandboxOptions) {
     options.faults.aws = Some(Arc::new(Rough));
     options.faults.webhooks = Some(Arc::new(|_| DeliveryDecision::Double));
@@ -85,7 +85,8 @@ pub fn rough(options: &mut SandboxOptions) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pull_survives_throttling_and_everything_coming_twice() {
     let app = TestApp::with(rough).await;
-    // Sometimes every attempt of one call is throttled, and SQS redelivers its message.
+    // Sometimes every attempt of one call is throttled. Then SQS redelivers the message that the function was
+    // processing.
     app.quick_redelivery().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -94,7 +95,7 @@ async fn a_pull_survives_throttling_and_everything_coming_twice() {
     app.drain().await;
     let aws = app.sandbox().aws().fault_counts();
     assert!(aws["throttled"] > 0 && aws["message_doubled"] > 4, "{aws:?}");
-    // One identity, three sources, and at least the final record.
+    // The webhooks of one identity, of three sources, and at least of the final record.
     assert!(app.stand_in().fault_counts()["webhook_doubled"] >= 5);
     assert_eq!(app.stand_in().stats().calls(Operation::StartNetworkQuery), 1);
     app.end().await;

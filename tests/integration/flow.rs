@@ -44,7 +44,7 @@ async fn a_person_pulls_their_record_twice() {
     let first = nora.pull().await;
     assert_eq!(first.text("/status"), "completed", "{:?}", first.body);
     assert_eq!(first.text("/purposeOfUse"), "ias");
-    // HIE may end before or after the other sources here. Only the final record is certain.
+    // HIE can end before or after the other sources here, so only the final record is certain.
     assert_eq!(
         first.list("/records").last().map(|record| record["phase"].clone()),
         Some(json!("final"))
@@ -65,7 +65,7 @@ async fn a_person_pulls_their_record_twice() {
         .sum();
     assert_eq!(counts, entries);
 
-    // The second pull needs a fresh challenge but no proofing.
+    // The second pull needs another challenge, but not another identity session.
     let sessions = app
         .stand_in()
         .stats()
@@ -121,7 +121,7 @@ async fn the_record_is_fetched_when_hie_ends_and_when_the_run_ends() {
     app.end().await;
 }
 
-/// Replaying the stored timeline gives the stored run.
+/// Checks that the events of the stored timeline, applied again, give the stored run.
 fn assert_timeline_gives_the_run_back(table: &[Value], id: &str) {
     let with_key = |prefix: String| {
         let items = table.iter().cloned();

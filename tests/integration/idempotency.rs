@@ -1,5 +1,5 @@
-//! `Idempotency-Key`: a repeated POST has its effect once. Refusals and keys are tested here, concurrent requests and
-//! processes that die in the modules.
+//! `Idempotency-Key`: a repeated POST has its effect once. This file tests refusals and keys. Its modules test
+//! concurrent requests, and processes that die.
 
 mod at_once;
 mod crashes;
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::harness::{Person, TestApp, refused, until};
 use crate::template::stack;
 
-/// Whether a reply is that of an earlier request.
+/// Whether a reply is the stored reply of an earlier request.
 fn is_replay(reply: &Reply) -> bool {
     reply
         .headers
@@ -20,7 +20,7 @@ fn is_replay(reply: &Reply) -> bool {
         .is_some_and(|value| value == "true")
 }
 
-/// The second reply equals the first, and is marked as repeated.
+/// Checks that the second reply equals the first, and is marked as repeated.
 #[track_caller]
 fn assert_same(first: &Reply, second: &Reply) {
     assert_eq!((second.status, &second.body), (first.status, &first.body));
@@ -44,7 +44,6 @@ async fn record(app: &App, form: &str) -> Reply {
         .expect("an answer")
 }
 
-/// A sandbox without Metriport's rate limits.
 async fn unlimited() -> TestApp {
     TestApp::with(|options| options.stand_in.rate_limits = false).await
 }
@@ -82,7 +81,7 @@ async fn a_request_sent_again_gets_the_same_reply() {
     // The key is the same with and without quotes.
     assert_same(&first, &identity_session(&nora.app.with_key("identity-1")).await);
     assert_eq!(app.upstream(Operation::CreateIdentitySession), 1);
-    // Both replies hold one link, and it works.
+    // Both replies have the same link, and the link works.
     nora.browser
         .pass(&first.text("/sessionUrl"))
         .await
@@ -100,7 +99,7 @@ async fn a_request_sent_again_gets_the_same_reply() {
     assert_same(&first, &keyed.start_query(&passed.ask_of(&["lab"])).await.unwrap());
     let ended = nora.until_ended(&first.text("/id")).await;
     assert_eq!(ended.text("/status"), "completed");
-    // The stored reply, not the current state.
+    // The reply is the stored one, so it does not show the current state.
     assert_same(&first, &keyed.start_query(&passed.ask_of(&["lab"])).await.unwrap());
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 1);
 
@@ -113,7 +112,7 @@ async fn a_request_sent_again_gets_the_same_reply() {
     assert_eq!(first.status, 202, "{:?}", first.body);
     assert_same(&first, &record(&keyed, "json").await);
     assert_eq!(nora.records().await.list("/records").len(), before + 1);
-    // Without a key, an equal request gets the unfinished record, and another one does not.
+    // Without a key, an equal request gets the unfinished record, and a different request gets another record.
     assert_eq!(record(&nora.app, "json").await.text("/id"), first.text("/id"));
     assert_ne!(record(&nora.app, "pdf").await.text("/id"), first.text("/id"));
     app.until_held("medical.consolidated-data", 1).await;
@@ -179,7 +178,7 @@ async fn a_refusal_that_consumed_nothing_leaves_the_key_free() {
         "completed"
     );
 
-    // A corrected request may use the key of the wrong one.
+    // A corrected request may use the key of the refused request.
     let keyed = nora.app.with_key("mended");
     refused(
         &record(&keyed, "parchment").await,
@@ -189,7 +188,8 @@ async fn a_refusal_that_consumed_nothing_leaves_the_key_free() {
     );
     assert_eq!(record(&keyed, "pdf").await.status, 202);
 
-    // After a failure of Metriport, only the same request may use the key, until there is a reply to keep.
+    // After a failure of Metriport, the key stays with its request: the request may be retried, but another request is
+    // refused.
     let keyed = nora.app.with_key("busy");
     for (failure, status, code) in [
         (Failure::envelope(500, "", ""), 504, "upstream_outcome_unknown"),
@@ -271,7 +271,7 @@ async fn malformed_keys_are_refused_before_anything_is_done() {
             refused(&reply, 400, "idempotency_key_malformed", "fix_request");
         }
     }
-    // Two headers arrive as one list.
+    // API Gateway joins the two headers into one list.
     let twice = nora
         .app
         .with_key("a")

@@ -1,4 +1,4 @@
-//! No request succeeds without a token, and no person sees another's data.
+//! A request without a token fails, and a person never sees another person's data.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use shared::clock;
 use crate::harness::{Person, TestApp, refused};
 use crate::template::routes;
 
-/// The only route without a token; a signature replaces it.
+/// The only route without a token. A signature replaces the token.
 const SIGNED: &str = "/v1/webhooks/metriport";
 pub(crate) const UNKNOWN: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 
@@ -37,12 +37,11 @@ fn bad_tokens(app: &TestApp, good: &str) -> [String; 8] {
     ]
 }
 
-/// A token for nora with these claims, added or replaced.
+/// A token for Nora with these claims, added or replaced.
 fn token(app: &TestApp, claims: &Value) -> String {
     app.sandbox().token("nora", claims.as_object().unwrap()).unwrap()
 }
 
-/// A request to a route, without a token.
 fn request(anonymous: &App, route: &Route) -> RequestBuilder {
     let method = route.method.parse::<Method>().unwrap();
     anonymous
@@ -85,7 +84,7 @@ async fn no_route_answers_without_a_token_of_the_issuer() {
     }
     assert_eq!(open, [SIGNED]);
     assert_eq!(app.snapshot().await, before);
-    // The valid token works, so the others were refused for their own faults.
+    // The valid token works, so the other tokens were refused for their own faults.
     let with_good = App::new(base_url, &good).unwrap();
     assert_eq!(with_good.identity().await.unwrap().status, 200);
     app.end().await;
@@ -133,7 +132,7 @@ async fn what_is_anothers_is_as_unknown_as_what_is_not() {
     app.end().await;
 }
 
-/// A person without data sees empty lists, although another person has data.
+/// Checks that a person without data sees empty lists, although another person has data.
 async fn assert_sees_nothing(person: &Person) {
     for (path, list) in [("/v1/network-queries", "/networkQueries"), ("/v1/records", "/records")] {
         let reply = person.app.get(path).await.unwrap();
@@ -141,7 +140,7 @@ async fn assert_sees_nothing(person: &Person) {
     }
 }
 
-/// A route with an id serves the owner. Another person gets the answer for an unknown id.
+/// Checks that a route with an id serves the owner, and that another person gets the answer for an unknown id.
 async fn assert_hidden(route: &Route, owner: &Person, other: &Person) {
     assert!(
         route.method == "GET" && route.path.contains("{id}"),
@@ -161,7 +160,7 @@ async fn assert_hidden(route: &Route, owner: &Person, other: &Person) {
     }
 }
 
-/// A person's lists hold only one pull and its records.
+/// Checks that a person's lists have only this pull and its records.
 async fn assert_lists_only(person: &Person, run: &Reply) {
     let runs = person.app.get("/v1/network-queries").await.unwrap();
     assert_eq!(

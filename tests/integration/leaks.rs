@@ -1,5 +1,5 @@
-//! The functions log and send nothing about a person, no secret and no link. The tests cover success, failures of
-//! Metriport, AWS and functions, and panics.
+//! The functions' log and messages never contain a person's data, a secret or a link, except a record's link in a
+//! message. The tests cover success, failures of Metriport, AWS and functions, and panics.
 
 mod canaries;
 mod detector;
@@ -28,7 +28,7 @@ const FUNCTIONS: [&str; 5] = [
     "record-fetch",
 ];
 
-/// Metrics that the log must hold; otherwise the search proves nothing.
+/// Metrics that the log must contain. Otherwise the search of the log proves nothing.
 const METRICS: [&str; 7] = [
     "PullsEnded",
     "RecordsEnded",
@@ -43,14 +43,15 @@ fn upstream_error(code: u16) -> Failure {
     Failure::envelope(code, UPSTREAM_WORDS, &format!("{UPSTREAM_WORDS}: {}", demographics()))
 }
 
-/// A sandbox with canaries in the record, the person, and their token's signature, a canary too.
+/// Starts a sandbox whose record consists of canaries. Returns also a person whose data are canaries, and the signature
+/// of their token, which is a canary too.
 async fn start_with_canaries(time_scale: u32) -> (TestApp, Person, String) {
     let record = split(content().to_string().as_bytes()).expect("a record");
     let app = TestApp::with(|options| {
         options.stand_in.record = Some(record);
         options.stand_in.rate_limits = false;
         options.time_scale = time_scale;
-        // The finest level of our own code.
+        // Our own code logs at its finest level.
         options.extra_env.push(("LOG_LEVEL".to_owned(), "trace".to_owned()));
     })
     .await;
@@ -86,7 +87,7 @@ async fn no_log_and_no_message_holds_anything_about_a_person() {
     assert_metrics_are_codes(&app, &log);
     record_link(&bodies).assert_absent("the log", &log);
     let person = Canaries::of_the_person();
-    // Metriport knows the person by the external id, a token claim; messages must not hold it.
+    // The token's subject is the external id. Metriport gets it, but the log and the messages must not contain it.
     let subject = Canaries(vec![("subject", SUBJECT.to_owned())]);
     for canaries in [&secrets, &person, &subject] {
         canaries.assert_absent("the log", &log);
@@ -99,7 +100,6 @@ async fn no_log_and_no_message_holds_anything_about_a_person() {
     app.end().await;
 }
 
-/// Step 1, refused by our function.
 async fn send_malformed_demographics(person: &Person) {
     let mut malformed = demographics();
     malformed["dob"] = json!("CanaryContentDob");
@@ -112,7 +112,6 @@ async fn send_malformed_demographics(person: &Person) {
     }
 }
 
-/// Step 1, refused by Metriport until it has no more errors.
 async fn link_after_upstream_errors(app: &TestApp, person: &Person) {
     for (failure, status) in [
         (upstream_error(400), 502),
@@ -121,7 +120,7 @@ async fn link_after_upstream_errors(app: &TestApp, person: &Person) {
         (Failure::Garbage, 504),
     ] {
         app.stand_in().fail_next(Operation::CreatePatient, failure);
-        // A change that ended without an answer stays open for a moment.
+        // If Metriport did not answer, the change of the patient stays open for a moment.
         let refused = until("a change may begin", async || {
             let refused = person.app.put_patient(&demographics()).await.unwrap();
             (refused.code() != "patient_changing").then_some(refused)
@@ -135,7 +134,7 @@ async fn link_after_upstream_errors(app: &TestApp, person: &Person) {
     .await;
 }
 
-/// The identity page, refused first by our function and by Metriport.
+/// Passes an identity session, after our function and Metriport have each refused to open one.
 async fn verify_identity_after_refusals(app: &TestApp, person: &Person, secrets: &mut Canaries) {
     let open = async |page: &str| person.app.open_identity_session(page).await.unwrap();
     assert_eq!(open("https://evil.example.test/CanaryContent").await.status, 400);
@@ -148,7 +147,6 @@ async fn verify_identity_after_refusals(app: &TestApp, person: &Person, secrets:
     person.until_identity("verified").await;
 }
 
-/// Step 2, after an error of Metriport.
 async fn pass_challenge_after_an_error(app: &TestApp, person: &Person, secrets: &mut Canaries) -> Passed {
     app.stand_in()
         .fail_next(Operation::CreateChallenge, upstream_error(500));
@@ -164,7 +162,7 @@ async fn pass_challenge_after_an_error(app: &TestApp, person: &Person, secrets: 
     }
 }
 
-/// Step 3, refused by our function and by Metriport.
+/// Asks for two pulls: our function refuses the first, and Metriport the second.
 async fn refuse_pull(app: &TestApp, person: &Person, passed: &Passed) {
     let mut ask = passed.ask();
     ask.body["aal2Status"] = json!("Quibblesworth");
@@ -178,7 +176,7 @@ async fn refuse_pull(app: &TestApp, person: &Person, passed: &Passed) {
     assert_eq!(ended.text("/status"), "failed");
 }
 
-/// Step 3 with a new challenge, and an error of Metriport while the query runs; returns the run's id.
+/// Starts a pull with a new challenge. Metriport fails once while the query runs. Returns the pull's id.
 async fn start_pull(app: &TestApp, person: &Person, secrets: &mut Canaries) -> String {
     let passed = person.pass_challenge().await;
     secrets.add("AAL2 session", passed.session.clone());
@@ -189,7 +187,7 @@ async fn start_pull(app: &TestApp, person: &Person, secrets: &mut Canaries) -> S
     accepted.text("/id")
 }
 
-/// Webhooks of an unknown type, about an unknown patient, or unsigned.
+/// Sends webhooks of an unknown type, about an unknown patient, and with a malformed signature.
 async fn send_odd_webhooks(app: &TestApp) {
     let unknown = json!({ "meta": { "messageId": "u-1", "type": "patient.admit" }, "payload": demographics() });
     assert_eq!(app.send_signed(&unknown).await, 200);
@@ -203,7 +201,7 @@ async fn send_odd_webhooks(app: &TestApp) {
     assert_eq!(refused, Ok(401));
 }
 
-/// Step 4: the final record of the pull, and its bytes.
+/// Waits for the end of the pull, and downloads its final record.
 async fn read_record(person: &Person, run: &str, secrets: &mut Canaries) {
     let run = person.until_ended(run).await;
     assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
@@ -213,7 +211,7 @@ async fn read_record(person: &Person, run: &str, secrets: &mut Canaries) {
     assert!(String::from_utf8(bytes).unwrap().contains("CanaryContentNote"));
 }
 
-/// Step 4 again: a transfer that breaks off, an unknown form of the record, and a malformed id.
+/// Asks for a record whose first transfer breaks off, for an unknown conversion, and for a malformed id.
 async fn ask_for_records(app: &TestApp, person: &Person) {
     app.slow_queues(0).await;
     app.stand_in()
@@ -247,7 +245,7 @@ fn assert_no_field_hides_another(log: &[String]) {
     }
 }
 
-/// The link of a consolidated query that we asked for may be in messages, and nowhere else.
+/// The link of a record, as a canary. It may be in messages, and nowhere else.
 fn record_link(bodies: &[String]) -> Canaries {
     let signature = bodies
         .iter()
@@ -259,8 +257,8 @@ fn record_link(bodies: &[String]) -> Canaries {
     ])
 }
 
-/// The searched log holds the metrics of everything that happened. Their details are codes, so they cannot hold
-/// personal data that has no canary.
+/// Checks that the searched log has the metrics of everything that happened. Their dimensions must be codes, so that
+/// they cannot contain personal data that is not a canary.
 fn assert_metrics_are_codes(app: &TestApp, log: &[String]) {
     let data = app.data();
     let told: BTreeSet<&str> = data.iter().map(|datum| datum.name.as_str()).collect();

@@ -35,7 +35,7 @@ fn expected<const N: usize>(counts: [(&str, f64); N]) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// One pull from one source, and the steps before it.
+/// The counts of one pull from one source, and of the steps before it.
 const ONE_PULL: [(&str, f64); 10] = [
     ("PullsStarted", 1.0),
     ("PullsEnded", 1.0),
@@ -100,7 +100,6 @@ async fn a_pull_is_told_in_numbers() {
     app.end().await;
 }
 
-/// The queue that a message was in.
 fn queue_of(body: &str) -> &'static str {
     let body: Value = serde_json::from_str(body).expect("JSON");
     match (body.get("eventType").is_some(), body.get("link").is_some()) {
@@ -110,7 +109,7 @@ fn queue_of(body: &str) -> &'static str {
     }
 }
 
-/// Every message arrives three times and every webhook four times, with and without our metadata.
+/// Every message arrives three times. Every webhook arrives four times: twice with our metadata, and twice without.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_again_is_not_counted_again() {
     let app = TestApp::start().await;
@@ -152,13 +151,13 @@ async fn what_comes_again_is_not_counted_again() {
     .await;
 
     let mut again = expected(ONE_PULL);
-    // Each delivery answered with 200 counts, because Metriport's own count is compared with it.
+    // Each delivery that got a 200 counts, so that the metric can be compared with Metriport's own count.
     for (kind, more) in [("", 9.0), (" identity", 3.0), (" source", 3.0), (" consolidated", 3.0)] {
         *again.entry(format!("WebhooksAccepted{kind}")).or_default() += more;
     }
     assert_eq!(counts(&app), again);
     assert_eq!(app.metric_values("RecordBytes", &[]).len(), 1);
-    // Without our metadata a webhook has no age: its time is that of the first attempt.
+    // A webhook without our metadata has no age, because its time is that of the first attempt.
     assert_eq!(app.metric_values("WebhookAge", &[]).len(), 3 + 3);
     app.end().await;
 }
@@ -173,7 +172,7 @@ async fn what_goes_wrong_is_told_by_its_code() {
         let forged = r#"{"meta":{"type":"network-query.hie"}}"#;
         assert_eq!(app.stand_in().send_raw(forged, signature).await, Ok(401));
     }
-    // Signed, of a handled type, and without its content.
+    // The webhook is signed and has a handled type, but its content is missing.
     let empty = serde_json::json!({ "meta": { "messageId": "m-1", "type": "medical.consolidated-data" } });
     assert_eq!(app.send_signed(&empty).await, 200);
     app.send_message(QUEUES[1], "{").await;
@@ -200,7 +199,8 @@ async fn what_goes_wrong_is_told_by_its_code() {
     app.stop().await;
 }
 
-/// The keys are reread at most every 30 seconds. The time is an argument, so the test does not wait.
+/// The function reads the keys again at most every 30 seconds. The test passes the time as an argument, so it does not
+/// wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_came_of_reading_the_webhook_keys_again_is_told() {
     let app = TestApp::with(|options| options.prewarm = false).await;
@@ -234,7 +234,7 @@ async fn what_came_of_reading_the_webhook_keys_again_is_told() {
     let other = app.stand_in().sign(b"something else");
     assert_eq!(verify(&other, after(93)).await, Err(SignatureError::Mismatch));
     assert_eq!(*told.lock().unwrap(), ["unmatched", "matched", "failed"]);
-    // The keys known before stay in use.
+    // The keys that were read before stay in use.
     assert_eq!(verify(&signature, after(94)).await, Ok(()));
     app.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Persons whose networks behave in one way each, and the results of their pulls.
+//! The personas, whose networks behave differently, and the results of their pulls.
 
 use sandbox_machine::app::{App, Reply};
 use sandbox_metriport::Operation;
@@ -15,7 +15,6 @@ fn statuses(run: &Reply) -> [&str; 3] {
     ["hie", "pharmacy", "lab"].map(|kind| source(run, kind)["status"].as_str().unwrap_or_default())
 }
 
-/// The pull and each source have completed.
 fn assert_completed(run: &Reply) {
     assert_eq!(
         (run.text("/status").as_str(), statuses(run)),
@@ -53,7 +52,7 @@ async fn no_data(app: &TestApp) {
     }
 }
 
-/// The pharmacy fails without a webhook, so only a poll shows it.
+/// The pharmacy fails without a webhook, so only a poll shows that.
 async fn silent_source(app: &TestApp) {
     let person = app.person("silent", "Silas");
     let run = pull(&person).await;
@@ -84,7 +83,8 @@ async fn silent_source(app: &TestApp) {
     );
 }
 
-/// The HIE record is readable while the lab is still processing. Returns that record and the pull's id.
+/// Checks that the person can read the HIE record while the lab is still processing. Returns that record and the pull's
+/// id.
 async fn before_the_slow_source(person: &Person) -> (Reply, String) {
     person.verify_identity().await;
     let id = person.start().await;
@@ -122,7 +122,7 @@ async fn after_the_slow_source(person: &Person, hie: &Reply, id: &str) {
     );
 }
 
-/// As in Metriport's sandbox, pharmacy and lab are refused at once.
+/// The stand-in refuses pharmacy and lab at once, as Metriport's sandbox does.
 async fn sandbox_sources(app: &TestApp) {
     let person = app.person("sandboxed", "Robin");
     let run = pull(&person).await;
@@ -141,7 +141,8 @@ async fn each_persona_gets_what_its_networks_hold() {
         options.stand_in.delays.lab_ms = 700;
     })
     .await;
-    // The slow one runs alone until its first record is available. The others run while it waits for the second.
+    // The slow person pulls alone until the HIE record is available. The other persons pull while the slow person waits
+    // for the final record.
     let slow = app.person("slow", "Sloan");
     let (hie, id) = before_the_slow_source(&slow).await;
     tokio::join!(
@@ -154,7 +155,6 @@ async fn each_persona_gets_what_its_networks_hold() {
     app.end().await;
 }
 
-/// A sandbox where the claim `member` is the external id.
 async fn with_member_claim() -> TestApp {
     TestApp::with(|options| {
         options.stand_in.rate_limits = false;
@@ -165,12 +165,12 @@ async fn with_member_claim() -> TestApp {
     .await
 }
 
-/// The app of a person with this `member` claim.
 fn app_of(app: &TestApp, subject: &str, member: &str) -> App {
     app.app_with(subject, &json!({ "member": member }))
 }
 
-/// Replies to demographics that conflict with a link: with Ada's, as `m-ada`, or with one that Metriport knows.
+/// Replies to demographics that conflict with a link: with Ada's link, whose external id is `m-ada`, or with a link
+/// that only Metriport knows.
 async fn conflicting_links(app: &TestApp, ada: &Person) -> Vec<Reply> {
     let (wren, elsewhere) = (app.person("wren", "Wren"), app.person("elsewhere", "Jane"));
     let conflicts = [
@@ -192,7 +192,8 @@ async fn conflicting_links(app: &TestApp, ada: &Person) -> Vec<Reply> {
     answers
 }
 
-/// The table without patient items that hold no link: a refused attempt writes a version there.
+/// The table without patient items that have neither a link nor an open change. A refused attempt writes only a version
+/// there.
 async fn table_of_links(app: &TestApp) -> Vec<Value> {
     let mut table = app.table().await;
     table.retain(|item| item["sk"] != "PATIENT" || item.get("link").is_some() || item.get("intent").is_some());

@@ -1,5 +1,5 @@
-//! Functions may do exactly what they do. The sandbox refuses ungranted calls in every test; these tests show that it
-//! does, and that no policy grants more.
+//! The policy of a function grants exactly the calls that the function makes. The sandbox refuses other calls in every
+//! test. These tests show that it does, and that the policies grant nothing else.
 
 mod comparison;
 mod enforced;

@@ -1,5 +1,5 @@
-//! Concurrent requests and messages. Most tests show that two processes of one function ran at once: they repeat rounds
-//! without overlap, and fail after too many.
+//! Concurrent requests and messages. Most tests repeat a round until two processes of one function have run at the same
+//! time, and fail after too many rounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -16,15 +16,14 @@ use shared::store::{Condition, CreateRecord, ReadRecord, claim_record};
 use crate::budget::table;
 use crate::harness::{Passed, Person, QUEUES, TestApp, until};
 
-/// Most rounds until an overlap.
+/// Maximum number of rounds until two processes have overlapped.
 const ROUNDS_MAX: usize = 12;
 
-/// A sandbox without Metriport's limits, for many rounds.
 async fn unlimited() -> TestApp {
     TestApp::with(|options| options.stand_in.rate_limits = false).await
 }
 
-/// Plays rounds until two processes of a function overlap.
+/// Repeats a round until two processes of a function have overlapped.
 async fn until_overlap(app: &TestApp, function: &str, round: impl AsyncFn(usize)) {
     for number in 0..ROUNDS_MAX {
         round(number).await;
@@ -43,7 +42,7 @@ async fn post(person: &Person, passed: &Passed) -> Reply {
         .expect("an answer")
 }
 
-/// One was accepted and one refused; returns both.
+/// Checks that one request was accepted and one refused; returns both replies.
 fn one_of_each(replies: [Reply; 2]) -> (Reply, Reply) {
     let [first, second] = replies;
     let (accepted, refused) = if first.status == 202 {
@@ -107,7 +106,7 @@ async fn a_pull_refused_for_an_open_one_keeps_its_challenge() {
         }
         app.stand_in().release_all().await;
         assert_eq!(nora.until_ended(&open).await.text("/status"), "completed");
-        // The session was not used, so it opens the next pull.
+        // The AAL2 session was not used up, so it can start the next pull.
         let (first, second) = tokio::join!(post(&nora, &passed), post(&nora, &passed));
         let (accepted, _) = one_of_each([first, second]);
         assert_eq!(
@@ -214,7 +213,7 @@ async fn two_persons_at_once_get_their_own_records() {
     app.end().await;
 }
 
-/// Every message of every queue is sent five times more, at once and before the original is received.
+/// The test sends every message of every queue five more times, at once and before the original is received.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_sent_again_have_no_second_effect() {
     let app = unlimited().await;
@@ -242,9 +241,8 @@ async fn messages_sent_again_have_no_second_effect() {
     app.end().await;
 }
 
-/// Sends five copies of each original message until the pull has ended. Each queue had some.
+/// Sends five copies of each original message until the pull has ended. Checks that each queue had messages.
 async fn repeat_messages_until_ended(app: &TestApp, nora: &Person, id: &str) -> Reply {
-    // Ids of repeated messages, and of their copies.
     let known = Mutex::new(BTreeSet::new());
     let repeated = Mutex::new(BTreeMap::<&str, usize>::new());
     let ended = until("the pull has ended, every message of it sent again", async || {
@@ -269,7 +267,7 @@ async fn repeat_messages_until_ended(app: &TestApp, nora: &Person, id: &str) -> 
     ended
 }
 
-/// One pull has begun and ended, and one record, by the metrics.
+/// Checks by the metrics that one pull has started and ended, and that one record has ended.
 async fn assert_counted_once(app: &TestApp) {
     for (counted, dimension, code) in [
         ("PullsStarted", None, ""),
@@ -309,8 +307,8 @@ async fn a_record_is_written_over_what_was_read_and_over_nothing_else() {
     app.end().await;
 }
 
-/// A message whose work is done may arrive again at any time. If it announced its wait again, each copy would live as
-/// long as the run.
+/// A message whose work is done can arrive again at any time. If it led to another message about the waiting run, each
+/// copy would go on for as long as the run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_of_an_earlier_number_moves_nothing_and_sends_nothing() {
     let app = unlimited().await;

@@ -24,7 +24,7 @@ async fn a_delivery_that_failed_is_found_and_sent_again() {
 
     app.reconcile().await;
     nora.until_identity("verified").await;
-    // Asked once, with a pause before the next look: the quota is for pulls.
+    // `reconcile` asks Metriport once, and pauses before it asks again, because the day's quota is for pulls.
     let status_calls = || app.stand_in().stats().calls(Operation::WebhookStatus);
     assert_eq!(
         (status_calls(), app.stand_in().stats().calls(Operation::RetryWebhooks)),
@@ -67,7 +67,7 @@ async fn work_whose_message_was_lost_is_sent_again() {
     assert_eq!(app.stand_in().stats().calls(Operation::StartNetworkQuery), 2);
     let found = app.until_measured("OverdueItems", &[], 1).await;
     let ages = app.metric_values("OverdueAge", &[]);
-    // Work less than 30 s late, 2 s at this scale, is left to its message.
+    // `reconcile` leaves work to its own message until the work is 30 s late, which is 2 s at this time scale.
     assert!(
         found.len() == ages.len() && ages.iter().all(|age| *age >= 2000.0),
         "{found:?} {ages:?}"

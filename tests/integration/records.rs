@@ -1,4 +1,5 @@
-//! Records that a person asks for: other forms and filters, one at a time per patient, by links that live a minute.
+//! Records that a person asks for: conversions and filters, one query per patient at a time, and links that live a
+//! minute.
 
 mod bad_input;
 mod shares;
@@ -13,7 +14,6 @@ use sha2::{Digest, Sha256};
 
 use crate::harness::{Person, TestApp, until};
 
-/// The resources of a Bundle.
 fn resources(bundle: &[u8]) -> Vec<Value> {
     let bundle: Value = serde_json::from_slice(bundle).expect("JSON");
     assert_eq!(bundle["resourceType"], "Bundle");
@@ -103,7 +103,7 @@ async fn ask_html(person: &Person) -> Reply {
     html
 }
 
-/// Asks for a period without resources: the record has no link.
+/// Asks for a period that has no resources. The record is empty, and has no link.
 async fn ask_empty(person: &Person) -> Reply {
     let body = json!({
         "conversionType": "json", "resources": ["Observation"],
@@ -130,7 +130,7 @@ async fn records_in_every_form_are_listed_the_newest_first() {
     let newest = [&empty, &html, &pdf, &json_form].map(|record| &record.body["id"]);
     assert_eq!(listed[..4], newest);
     assert!(listed.len() == 5 && list.list("/records").iter().all(|record| record.get("link").is_none()));
-    // The empty record has no object.
+    // The empty record has no object in the bucket.
     assert_eq!(app.objects().await.len(), listed.len() - 1);
     app.end().await;
 }
@@ -164,7 +164,7 @@ async fn a_link_is_minted_for_each_look_and_lives_a_minute() {
         assert_ne!(forged, link);
         assert_eq!(nora.app.follow(&forged).await.unwrap().status().as_u16(), 403);
     }
-    // Signed anew, with the time of the request.
+    // Each link is signed with the time of its request, so a later link is different.
     until("another look gives another link", async || {
         (nora.final_record(&run).await.text("/link/url") != link).then_some(())
     })
@@ -172,7 +172,7 @@ async fn a_link_is_minted_for_each_look_and_lives_a_minute() {
     app.end().await;
 }
 
-/// Metriport keeps one file per patient and form, so one query of a patient runs at a time.
+/// Metriport keeps one file per patient and conversion, so only one consolidated query of a patient may run at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_one_patient_are_asked_for_one_after_the_other() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
@@ -185,7 +185,7 @@ async fn records_of_one_patient_are_asked_for_one_after_the_other() {
     let (json_form, pdf_form) = (json!({ "conversionType": "json" }), json!({ "conversionType": "pdf" }));
     let (a, b) = tokio::join!(nora.ask_record(&json_form), nora.ask_record(&pdf_form));
     let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
-    // The other record has found the lock taken, more than once.
+    // The test waits until the other record has found the lock taken at least twice.
     until("the other record waits for the lock", async || {
         let log = app.log();
         let waits = |id: &str| {
@@ -220,8 +220,8 @@ async fn records_of_one_patient_are_asked_for_one_after_the_other() {
     app.end().await;
 }
 
-/// While its patient is busy, each message of the record leads to the next. The chain grows longer than Lambda permits
-/// for a function that may not loop.
+/// While another record holds the patient's lock, each message of the waiting record leads to another message. The
+/// chain becomes longer than Lambda permits a function that is not allowed to loop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_waits_long_for_its_patient_is_not_taken_for_a_loop() {
     let app = TestApp::with(|options| options.time_scale = 60).await;

@@ -1,4 +1,4 @@
-//! Refusals are clear and documented, and leave no trace.
+//! Refusals are clear and documented, and change nothing.
 
 mod claims;
 mod input;

@@ -1,4 +1,4 @@
-//! Keys that change while everything runs, and secrets without a usable key.
+//! Keys that are rotated while the functions run, and secrets without a usable key.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::harness::{TestApp, until};
 
 const API_KEY: &str = "ias-MetriportApiKeySecret";
 const WEBHOOK_KEYS: &str = "ias-WebhookKeysSecret";
-/// A text that no log may hold.
+/// A text that the log must not contain.
 const CANARY: &str = "CANARY0webhook0key";
 
-/// An event of an unhandled kind, signed with the stand-in's current key.
+/// The body of an event of an unhandled kind, and its signature with the stand-in's current key.
 fn signed(app: &TestApp, message: &str) -> (String, String) {
     let body = json!({ "meta": { "messageId": message, "type": "rotation.test" } }).to_string();
     let signature = app.stand_in().sign(body.as_bytes());
@@ -25,7 +25,7 @@ async fn send(app: &TestApp, (body, signature): &(String, String)) -> u16 {
     sent.expect("an answer")
 }
 
-/// Metriport allows two keys at once: the second is stored, the first revoked, and no process is restarted.
+/// Metriport allows two API keys at once. The test stores the second and revokes the first; processes must not restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_api_key_is_replaced_without_a_deployment() {
     let app = TestApp::start().await;
@@ -66,7 +66,7 @@ async fn the_previous_webhook_key_counts_until_its_end() {
     let end = clock::now().plus(Duration::from_secs(2));
     let keys = json!({ "current": new_key, "previous": old_key, "previousUntil": end.to_string() });
     app.store_webhook_keys(&keys).await;
-    // The clock decides, without another read of the secret.
+    // The clock decides when the key ends, without another read of the secret.
     until("the old key is refused", async || {
         (send(&app, &old).await == 401).then_some(())
     })
@@ -81,7 +81,7 @@ async fn the_previous_webhook_key_counts_until_its_end() {
     app.end().await;
 }
 
-/// Functions that need the API key start once it is stored, and not before.
+/// A function that needs the API key cannot start before the key is stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_holds_nothing_yet_stops_the_function_by_name() {
     let app = TestApp::with(|options| options.set_up = false).await;
@@ -184,7 +184,7 @@ async fn a_webhook_secret_without_a_key_stops_the_function_by_name() {
     app.end().await;
 }
 
-/// Sends an event until `webhook-intake` has logged this problem of its secret; each gets a 5xx.
+/// Sends an event until `webhook-intake` has logged this problem of its secret. Each attempt must get a 5xx.
 async fn until_init_fails(app: &TestApp, event: &(String, String), problem: &str) {
     let said = format!("secret of WEBHOOK_KEYS_SECRET: {problem}");
     until(&format!("it says: {said}"), async || {
@@ -201,7 +201,7 @@ async fn until_init_fails(app: &TestApp, event: &(String, String), problem: &str
     .await;
 }
 
-/// A secret from a file or a pipe ends with a line break, and so may its key.
+/// A secret that comes from a file or a pipe can end with a line break, and so can the key in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn white_space_and_an_empty_previous_key_are_taken() {
     let app = TestApp::start().await;

@@ -1,7 +1,8 @@
-//! The calls that each step of an undisturbed pull makes, to AWS and to Metriport. One more call fails the test.
+//! The calls that each step of an undisturbed pull makes, to AWS and to Metriport. A single additional call fails the
+//! test.
 //!
-//! Reads of secrets are not counted: they happen when a process starts, not in a step. The host's receives, which
-//! Lambda makes in AWS, are not counted either.
+//! Reads of secrets are not counted, because a process makes them when it starts, and not in a step. The host's
+//! receives from queues, which Lambda makes in AWS, are not counted either.
 
 mod recorder;
 
@@ -17,12 +18,14 @@ use recorder::{Recorder, Steps};
 /// The expected calls. A failing test prints the differences.
 const EXPECTED: &str = include_str!("round_trips/expected.txt");
 
-/// With so many places of the rate budget, two calls hardly draw the same one; the second would have to draw again.
+/// The places of the rate budget. With so many, two calls hardly draw the same place; the second call would have to
+/// draw again.
 const PLACES: u32 = 100_000;
 /// Longer than the test runs.
 const AFTER_ALL_MS: u64 = 3_600_000;
 
-/// Holds delayed messages back until after the test. They announce checks that an undisturbed pull does not need.
+/// Holds delayed messages back until after the test, because they lead to checks that an undisturbed pull does not
+/// need.
 struct NoLooks;
 
 #[async_trait::async_trait]
@@ -115,7 +118,8 @@ async fn start_twice_with_one_key(steps: &mut Steps<'_>, nora: &Person, passed: 
     }
 }
 
-/// The id of the only pull, from the list: its start was answered inside a step.
+/// The id of the only pull. It comes from the list of pulls, because the step that started the pull does not return the
+/// id.
 async fn only_run(nora: &Person) -> String {
     let runs = nora.app.get("/v1/network-queries").await.unwrap();
     let run = &runs.list("/networkQueries")[0]["id"];

@@ -1,5 +1,5 @@
-//! `template.yaml` and its nested stacks keep the rules that no linter knows. Functions are tested here; the API, the
-//! build, data, parameters, privileges and monitoring in the modules.
+//! `template.yaml` and its nested stacks keep rules that linters do not know. This file tests the functions. Its
+//! modules test the API, the build, data, parameters, privileges and monitoring.
 
 mod api;
 mod build;
@@ -17,7 +17,7 @@ const TEXT: &str = include_str!("../../template.yaml");
 /// The root of the repository.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// Invented parameters; an attribute has the value `id/attribute`.
+/// Invented parameters. An attribute of a resource has the value `id/attribute`.
 pub(crate) fn bindings() -> Bindings {
     Bindings::new("us-east-1", "000000000000", "ias")
         .with_parameter("FacilityId", "facility")
@@ -34,7 +34,7 @@ pub(crate) fn stack() -> Stack {
     Stack::read(TEXT, &bindings()).unwrap()
 }
 
-/// Every route of the template, so that tests cover a new one at once.
+/// Every route of the template, so that tests cover a new route at once.
 pub(crate) fn routes() -> Vec<Route> {
     let functions = stack().functions.into_iter();
     functions.flat_map(|function| function.routes).collect()
@@ -67,7 +67,8 @@ fn every_queue_source_survives_failures() {
             assert!(source.reports_batch_item_failures, "{name} retries whole batches");
             assert!(source.concurrency_max.is_some(), "{name} may take all executions");
             let queue = stack.queue(&source.queue).unwrap();
-            // docs.aws.amazon.com, "Configuring an Amazon SQS event source": at least six times the function's timeout.
+            // The visibility timeout is at least six times the function's timeout (docs.aws.amazon.com, "Configuring an
+            // Amazon SQS event source").
             assert!(
                 queue.visibility_timeout_secs >= 6 * function.timeout_secs,
                 "{name}: visibility timeout"
@@ -76,7 +77,7 @@ fn every_queue_source_survives_failures() {
             assert!(redrive.receive_count_max >= 3, "{name} gives up too soon");
             let dead_letters = stack.queue(&redrive.dead_letter_queue).unwrap();
             assert!(dead_letters.redrive.is_none() && dead_letters.logical_id != queue.logical_id);
-            // A message keeps its age when SQS moves it.
+            // A message keeps its age when SQS moves it, so the dead-letter queue must keep messages longer.
             assert!(
                 dead_letters.retention_secs >= queue.retention_secs + 7 * 86_400,
                 "{name}: dead letters vanish"
@@ -123,9 +124,9 @@ const ASSURANCE: [&str; 7] = [
     "TAKES_ID_TOKENS",
 ];
 
-/// The variables that each function's code reads, by hand. All functions have `STAGE` and `METRIPORT_BASE_URL`. Left
-/// out are those that Lambda sets (`AWS_…`), and those whose default every deployment keeps (`TIME_SCALE`,
-/// `EXTRA_ROOTS_FILE`, `LOG_LEVEL`).
+/// The variables that each function's code reads, listed by hand. All functions also have `STAGE` and
+/// `METRIPORT_BASE_URL`. The list leaves out variables that Lambda sets (`AWS_…`), and variables whose default every
+/// deployment keeps (`TIME_SCALE`, `EXTRA_ROOTS_FILE`, `LOG_LEVEL`).
 const VARIABLES: [(&str, &[&str]); 9] = [
     (
         "identity-session",

@@ -1,5 +1,5 @@
-//! Rules over the repository's own files that no lint has. Files that git does not track are not looked at; without
-//! git, none is.
+//! Rules for the repository's own files, for which there are no lints. The tests look only at files that git tracks;
+//! without git, they look at nothing.
 
 mod names;
 mod pages;
@@ -39,7 +39,7 @@ impl Tracked {
     }
 }
 
-/// Every text file that git tracks; none without git.
+/// Every text file that git tracks; an empty list without git.
 fn tracked() -> Vec<Tracked> {
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(ROOT).output();
     let Some(listed) = listed.ok().filter(|listed| listed.status.success()) else {
@@ -88,7 +88,7 @@ fn is_comment(line: &str) -> bool {
 
 #[test]
 fn no_file_names_a_machine_s_folders() {
-    // In halves, so that this file does not break its own rule.
+    // The names are in halves, so that this file does not break its own rule.
     let folders = [["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"]].map(|halves| halves.concat());
     let breaks = |line: &str| folders.iter().any(|folder| line.contains(folder.as_str()));
     assert_none("paths of one machine", &broken(|_| true, breaks));
@@ -106,7 +106,7 @@ fn nothing_is_left_for_later() {
 
 #[test]
 fn no_line_of_rust_is_longer_than_120_columns() {
-    // A line with a text in it may be longer: breaking a message or a sample of JSON makes nothing more readable.
+    // A line with a string in it may be longer, because a broken message or a broken sample of JSON is harder to read.
     let breaks = |line: &str| line.chars().count() > 120 && (is_comment(line) || !line.contains('"'));
     assert_none("long lines", &broken(|file| file.is("rs"), breaks));
 }
@@ -146,8 +146,8 @@ fn no_test_is_longer_than_fifty_lines() {
 fn nothing_waits_by_sleeping() {
     let call = ["sle", "ep("].concat();
     let files = |file: &Tracked| {
-        // The persons and the operator of the proofs wait as people do, and as `Retry-After` says.
-        // The clock waits for the one step that has to take as long as another way.
+        // The persons and the operator of the proofs wait as people do, and as `Retry-After` asks. `clock.rs` waits for
+        // the one step whose refusal must take as long as its success.
         file.is("rs")
             && !file.is_under(&["tests/proofs/src/", "shared/src/clock.rs"])
             && (file.is_under(&["functions/", "shared/", "tests/"]) || file.path.contains("/tests/"))
@@ -156,13 +156,14 @@ fn nothing_waits_by_sleeping() {
     assert_none("sleeps in functions, shared code or tests", &broken(files, breaks));
 }
 
-/// The manifests of crates. Versions and lints stand in those of workspaces: the root's, and that of the yardsticks.
+/// The manifests of crates. Versions and lints are in the manifests of the two workspaces: the root's and the
+/// yardsticks'.
 fn crates() -> Vec<Tracked> {
     let is_crate = |file: &Tracked| file.path.ends_with("/Cargo.toml") && !file.text.contains("[workspace]\n");
     tracked().into_iter().filter(is_crate).collect()
 }
 
-/// The lines of a manifest that declare dependencies, with the heads of their sections, and their places.
+/// The lines of a manifest that declare dependencies, and the heads of their sections, each with its place.
 fn dependencies(manifest: &Tracked) -> Vec<(String, &str)> {
     let mut in_dependencies = false;
     let mut lines: Vec<(String, &str)> = manifest.lines().collect();
@@ -187,12 +188,11 @@ fn versions_stand_in_the_workspace_alone() {
     assert_none("versions outside [workspace.dependencies]", &places);
 }
 
-/// A line of a manifest in its names: `a-b = { path = "c/d" }` has `a-b`, `path`, `c` and `d`.
+/// The names in a line of a manifest: `a-b = { path = "c/d" }` has `a-b`, `path`, `c` and `d`.
 fn names_in(line: &str) -> impl Iterator<Item = &str> {
     line.split(|character: char| !is_ident(character) && character != '-')
 }
 
-/// The name that a manifest gives to its package.
 fn package(manifest: &Tracked) -> Option<&str> {
     let named = manifest.text.split_once("[package]\nname = \"")?.1;
     named.split('"').next()
@@ -206,8 +206,9 @@ fn find_dependencies_on(manifest: &Tracked, packages: &[&str], folder: &str) -> 
     found.map(|(place, line)| format!("{place}: {line}")).collect()
 }
 
-/// `[workspace] members` and the target `integration` of `ias`, whose source is `tests/integration`, are not
-/// dependencies: cargo builds the binary that a test starts only for tests of the binary's own package.
+/// `[workspace] members` is not a dependency. Neither is the target `integration` of `ias`, whose source is
+/// `tests/integration`. It belongs to `ias`, because cargo builds the binary that a test starts only if the test is in
+/// the binary's own package.
 #[test]
 fn nothing_outside_tests_depends_on_tests() {
     let manifests: Vec<Tracked> = tracked()
@@ -224,7 +225,7 @@ fn nothing_outside_tests_depends_on_tests() {
     assert_none("dependencies on tests", &places.collect::<Vec<_>>());
 }
 
-/// The sandbox is started by several commands, and neither parses their options nor is one.
+/// Several commands start the sandbox. The sandbox itself neither parses options nor is a command.
 #[test]
 fn sandbox_crates_know_no_command() {
     let manifests = crates()
@@ -294,7 +295,8 @@ fn the_domain_knows_no_adapter() {
     assert_none("adapters in the domain", &broken(files, breaks));
 }
 
-/// The rooms of `shared/src`, each of which knows those before it. Adapters know no other adapter.
+/// The rooms (top-level modules) of `shared/src`. A room may import the rooms before it in this list, but an adapter
+/// may not import another adapter.
 const ROOMS: [&str; 20] = [
     "domain",
     "idempotency",
@@ -319,7 +321,7 @@ const ROOMS: [&str; 20] = [
 ];
 const ADAPTERS: [&str; 6] = ["store", "queue", "metriport", "records", "webhook", "secrets"];
 
-/// The room that a path of `shared/src` lies in; `None` for the root, which lists them.
+/// The room of a path in `shared/src`; `None` for `lib.rs`, which lists the rooms.
 fn room(path: &str) -> Option<&str> {
     let inside = path.strip_prefix("shared/src/")?;
     let name = inside.split(['/', '.']).next()?;
@@ -338,7 +340,7 @@ fn imports_of_shared_run_downwards() {
         let Some(room) = room(&file.path).filter(|_| !file.path.ends_with("tests.rs")) else {
             continue;
         };
-        // Tests may know what uses the code they are about.
+        // Tests may import modules that use the tested code.
         let code = file.lines().take_while(|(_, line)| *line != "#[cfg(test)]");
         for (place, line) in code.filter(|(_, line)| !is_comment(line)) {
             assert!(!line.contains("crate::{"), "{place}: one room an import");
@@ -354,8 +356,8 @@ fn imports_of_shared_run_downwards() {
     assert_none("an import runs upwards", &upwards);
 }
 
-/// The simulation runs the functions' steps. One that was written again there would take decisions of the domain, or
-/// call what only steps call.
+/// The simulation runs the functions' own steps. A step that was written again there would contain one of these calls,
+/// which only steps make.
 #[test]
 fn the_simulation_has_no_step_of_its_own() {
     const OF_STEPS: [&str; 12] = [
@@ -373,7 +375,7 @@ fn the_simulation_has_no_step_of_its_own() {
         ".new_record(now",
     ];
     let copies = broken(
-        // The rules replay the stored state.
+        // The simulation's rules may make these calls, because they replay the stored state.
         |file| {
             file.is("rs") && file.is_under(&["tests/simulation/src"]) && !file.is_under(&["tests/simulation/src/rules"])
         },

@@ -14,7 +14,7 @@ use crate::harness::{Person, TestApp};
 const PATH: &str = "/v1/webhooks/metriport";
 const LONG_AGO: &str = "2020-01-01T00:00:00.000Z";
 
-/// Metriport's event for the end of a source, without metadata.
+/// Metriport's event for the end of a source, without our metadata.
 pub(crate) fn source_event(patient: &str, request: &str, message: &str, source: &str) -> Value {
     json!({
         "meta": {
@@ -43,7 +43,6 @@ fn delivery(patient: &str, request: &str, message: &str, link: &str) -> Value {
     })
 }
 
-/// The status of one source of a pull.
 pub(crate) async fn source(person: &Person, run: &str, name: &str) -> String {
     let run = person.run(run).await;
     let found = run

@@ -35,8 +35,8 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
         owner_key: &deps.owner_key,
         timing: deps.timing(),
     };
-    // If an earlier attempt died, no caller has the link of its challenge. This attempt opens another challenge, which
-    // supersedes that one.
+    // If an earlier attempt under this key died, the caller never got the link of its challenge. This attempt opens
+    // another challenge, which supersedes that challenge.
     post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
         let (opened, allowance) = open::open(deps, &caller.owner, &redirect).await?;

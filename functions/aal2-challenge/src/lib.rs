@@ -1,5 +1,5 @@
 //! `aal2-challenge`: opens the hosted page on which the person passes a fresh second factor. A new challenge supersedes
-//! the pending one. If the outcome of a call is unknown, the person opens another challenge.
+//! the pending one. If the outcome of a call to Metriport is unknown, the person opens another challenge.
 
 pub mod handler;
 pub mod open;
@@ -61,10 +61,10 @@ impl Deps {
     }
 }
 
-/// Runs the function until its environment ends.
+/// Runs the function until Lambda ends its environment.
 ///
 /// # Errors
-/// Fails if the start or the runtime fails.
+/// Fails if the initialisation or the Lambda runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::log_and_return)?;

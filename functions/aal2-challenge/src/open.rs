@@ -30,7 +30,8 @@ pub struct OpenedChallenge {
     pub link_expires_at: Time,
 }
 
-/// Opens a challenge and supersedes a pending one. Its page returns to `redirect`, a URL that the deployment allows.
+/// Opens a challenge and supersedes a pending one. The hosted page returns to `redirect`, a URL that the deployment
+/// allows.
 ///
 /// Also returns the state of the person's share.
 ///
@@ -72,7 +73,8 @@ pub async fn open(
 }
 
 /// Stores the challenge and supersedes the pending one. If another process writes the item first, for example to remove
-/// the session of a started query, the item is read again. `read` is the item as it was before the call to Metriport.
+/// the session of a started query, the item is read again. `read` is the item as it was read before the call to
+/// Metriport.
 async fn keep(
     io: &(impl ReadChallenge + WriteChallenge),
     owner: &OwnerId,

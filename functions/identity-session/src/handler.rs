@@ -51,8 +51,8 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
         owner_key: &deps.owner_key,
         timing: deps.timing(),
     };
-    // If an earlier attempt died, no caller has the link of its session. This attempt opens another session under a new
-    // mark, which supersedes that one.
+    // If an earlier attempt under this key died, the caller never got the link of its session. This attempt opens
+    // another session, with a new mark, which supersedes that session.
     post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
         let (opened, allowance) = open::open(deps.io(), &caller.owner, &redirect, clock::new_id()).await?;

@@ -1,5 +1,5 @@
-//! Opens the hosted IAL2 page and supersedes an open session. A session whose reply is lost does no harm, since the
-//! person never gets its link.
+//! Opens the hosted IAL2 page and supersedes an open session. If our reply is lost, the opened session does no harm,
+//! since the person never gets its link.
 
 use serde::Serialize;
 use shared::Error;
@@ -33,8 +33,8 @@ pub struct OpenedIdentitySession {
     pub link_expires_at: Time,
 }
 
-/// Opens a session for the caller. Its page returns to `redirect`, a URL that the deployment allows. The event that
-/// confirms the session echoes `mark`, a new id.
+/// Opens a session for the caller. The hosted page returns to `redirect`, a URL that the deployment allows. `mark` is a
+/// new id, which Metriport repeats in the event that confirms the session.
 ///
 /// Also returns the state of the person's share.
 ///
@@ -60,7 +60,8 @@ pub async fn open(
     let answer = io.open_identity_session(&link.patient, redirect, &metadata).await;
     let session = match apply_limits(io, Budget::Identity, answer, io.now()).await {
         Err(error) if is_gone(&error) => {
-            // Metriport has deleted the patient. Without the link, `PUT /v1/patient` creates the patient again.
+            // Metriport has deleted the patient. The link is removed, so that the next `PUT /v1/patient` creates the
+            // patient again.
             io.end_change(owner, &slot.clone().unlink(), now).await?;
             return Err(Problem::new(Code::PatientNotLinked).into());
         }

@@ -1,21 +1,22 @@
 //! Links the caller to a Metriport patient and keeps the patient's demographics as the person states them.
 //!
-//! The intent is stored before the first call and stays until the outcome is certain. Until then the person does not
-//! count as verified, and the next attempt sends the demographics again, even unchanged ones. Metriport may answer a
-//! create with an existing patient whose demographics are similar. Only the returned `externalId` shows whose patient
-//! it is: any other than ours is refused, and every conflict gets the same answer. A create whose outcome is unknown is
-//! safe to repeat, since the next attempt finds the patient by our `externalId`.
+//! The intent to change the patient is stored before the first call to Metriport, and stays until the outcome is
+//! certain. Until then the person does not count as verified, and the next attempt sends the demographics again, even
+//! unchanged ones. Metriport may answer a create with an existing patient whose demographics are similar. Only the
+//! returned `externalId` shows whose patient it is. Any `externalId` but ours is refused, and the caller gets the same
+//! answer for every conflict. A create whose outcome is unknown is safe to repeat, since the next attempt finds the
+//! patient by our `externalId`.
 //!
-//! Two persons may send one `externalId` at the same moment. A found patient is therefore claimed in the table before
-//! any write upstream. The second person is refused before they overwrite the first person's demographics. A claim
-//! expires like the intent:
+//! Two persons may send the same `externalId` at the same moment. A found patient is therefore claimed in the table
+//! before any write to Metriport. The second person is refused before they overwrite the first person's demographics. A
+//! claim has these effects:
 //!
 //! - It does not block the person who made it.
-//! - After a crash or a refused update, it blocks other persons only until it expires.
+//! - After a crash or a refused update, it blocks other persons until it expires, as the intent does.
 //! - A finished change turns it into the ownership of the patient.
 //!
-//! A refusal must not reveal who is a patient. A person gets few refusals in an hour, and a refusal before the write
-//! takes as long as the write.
+//! A refusal must not reveal that another person is a patient. A person therefore gets few refusals in an hour. A
+//! refusal before the write is delayed by about the time that the write would take.
 
 mod send;
 
@@ -35,7 +36,7 @@ use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
 
 use send::send;
 
-/// Codes of refusals that come before a write is sent.
+/// Codes of refusals for lack of a share or place, which come before a write is sent to Metriport.
 const NO_TURN: [Code; 2] = [Code::TooManyRequests, Code::UpstreamBusy];
 
 shared::ports! {
@@ -71,7 +72,7 @@ impl CheckedDemographics {
     /// Checks each bound field.
     ///
     /// # Errors
-    /// Refuses demographics that differ from a claim they are bound to.
+    /// Refuses demographics that differ from a claim of the token to which they are bound.
     pub fn check(
         demographics: Demographics,
         rules: &ClaimRules,
@@ -86,14 +87,15 @@ impl CheckedDemographics {
     }
 }
 
-/// Links the person, or updates the patient. Equal demographics change nothing.
+/// Links the person to a patient, or updates the linked patient. Demographics that equal those of the link change
+/// nothing.
 ///
 /// Also returns the state of the person's share, if demographics were sent.
 ///
 /// # Errors
 /// Fails in these cases:
 /// - A [`LinkConflict`] prevents the link.
-/// - Another change, or a pull, is open.
+/// - Another change of the patient, or a pull, is open.
 /// - The person's share is used up, or the rate budget has no free place.
 pub async fn link(
     io: &(impl ReadPatient + SendDemographics),
@@ -163,17 +165,17 @@ async fn finish(
     }
 }
 
-/// Ends a change that failed. It is cancelled if Metriport certainly did nothing, and otherwise stays open until the
-/// demographics are sent again. If this write fails too, the intent stays until its lease expires, which is as safe.
+/// Ends a change that failed. If Metriport certainly changed nothing, the change is cancelled. Otherwise it stays open
+/// until the demographics are sent again. If this write fails, too, the stored intent stays, which is as safe.
 async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: PatientSlot, error: &Error) {
     let now = io.now();
     let left = match error {
-        // A search writes nothing and comes before the write.
+        // The search changes nothing at Metriport, and comes before the write.
         Error::Upstream(error) if error.effect() != Effect::Unknown || error.operation() == Operation::FindPatient => {
             begun.cancel(now)
         }
         Error::Upstream(error) if is_over(error) => begun.leave_open(now.plus(io.timing().retry_pause())),
-        // Metriport may still process the request. No other write is sent until that request must have ended.
+        // Metriport may still process the request. No other write is sent until Metriport must have finished.
         Error::Upstream(_) => begun.leave_open(now.plus(io.timing().patient_lease())),
         // The share or the rate budget had no room, so the write was not sent.
         Error::Refused(problem) if NO_TURN.contains(&problem.code) => begun.cancel(now),
@@ -189,12 +191,13 @@ async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: Pat
     }
 }
 
-/// Whether Metriport has answered, even with a failure, and thus has ended its work. A gateway's 504 is not an answer.
+/// Whether Metriport has answered, even with a failure, and thus has ended its work. A 504 comes from the gateway, so
+/// Metriport may still be at work.
 fn is_over(error: &UpstreamError) -> bool {
     error.status().is_some_and(|status| status != 504)
 }
 
-/// The same answer for every conflict.
+/// Reports a conflict to the operator. The caller gets the same answer for every conflict.
 fn refused(io: &impl ReportConflict, conflict: LinkConflict) -> Problem {
     io.report_conflict(conflict);
     Problem::new(Code::PatientLinkRefused)

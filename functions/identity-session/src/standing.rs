@@ -1,5 +1,5 @@
-//! Shows the state of the identity and the next action. Metriport has no call that reads an identity, so our own table
-//! answers.
+//! Shows the state of the identity and the next action. Metriport has no call that reads an identity, so the state
+//! comes from our own table.
 
 use serde::Serialize;
 use shared::Error;
@@ -30,10 +30,10 @@ pub async fn show(io: &(impl ReadPerson + Clock), owner: &OwnerId, now: Time) ->
     Ok(standing(&slot, &identity, now, io.timing()))
 }
 
-/// Reads the state of the identity for a patient that is already read.
+/// Reads the state of the identity. `slot` is the person's patient as the caller has read or written it.
 ///
 /// # Errors
-/// As [`show`].
+/// Fails like [`show`].
 pub async fn read(
     io: &(impl ReadIdentity + Clock),
     owner: &OwnerId,

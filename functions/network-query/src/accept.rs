@@ -1,5 +1,5 @@
 //! Accepts a pull. One transaction uses the challenge, marks the AAL2 session as used, locks the patient and writes the
-//! run. A refusal consumes nothing.
+//! run. A refusal uses up neither the challenge nor the session.
 
 use shared::Error;
 use shared::domain::budget::PersonAsk;
@@ -18,7 +18,7 @@ use tokio::try_join;
 use crate::ask_body::AskBody;
 
 shared::ports! {
-    /// Writes a pull in a slot of the rate budget.
+    /// Takes a slot of the rate budget, and writes a pull that starts in this slot.
     pub trait PlacePull = ReadPerson + ReadChallenge + AcceptRun + TakeShare + PlanStart + Clock;
 }
 
@@ -39,12 +39,13 @@ pub struct PullAsk<'r> {
     pub body: AskBody,
     /// The id that the run gets.
     pub id: RunId,
-    /// Whether an earlier attempt may have accepted that run without an answer to the caller.
+    /// Whether an earlier attempt under the same idempotency key may have accepted the run `id`, although the caller
+    /// got no answer.
     pub resumed: bool,
 }
 
 /// Accepts a pull and announces it to `query-dispatch`. If an earlier attempt accepted the run, that run is returned.
-/// The earlier attempt used the challenge and the session, so no later one can succeed.
+/// The earlier attempt used the challenge and the session, so this attempt would be refused.
 ///
 /// The run stores its slot, the planned time of its start. `key` makes the hash under which the session is marked as
 /// used.
@@ -80,8 +81,9 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &O
         Err(refusal) if ask.resumed => io.run(owner, asked.id).await?.ok_or(refusal)?,
         placed => placed?,
     };
-    // The run is stored, so `reconcile` sends a lost message again. The message's delay is computed from the present
-    // time. Computed from the older `now`, it could be a few milliseconds, which SQS would round up to a second.
+    // If the message is lost, `reconcile` sends it again, because the run is stored. The message's delay is counted
+    // from the present time. From the older `now`, a run that is due would seem to be due in a few milliseconds, and
+    // the queue would round this delay up to a second.
     if let Err(error) = announce_run(io, owner, &run, io.now()).await {
         tracing::warn!(run = %run.id, context = %error, "the pull was accepted, but its message was not sent");
     }
@@ -89,7 +91,6 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &O
     Ok(run)
 }
 
-/// The parsed request.
 struct Asked<'k> {
     id: RunId,
     sources: Sources,
@@ -112,7 +113,7 @@ async fn place(io: &impl PlacePull, owner: &OwnerId, asked: &Asked<'_>, now: Tim
 }
 
 /// Reads the items that the pull depends on, and writes the pull on condition that these items are unchanged. The slot
-/// is taken after all checks and kept for the next attempt.
+/// is taken after all checks, and `slot` keeps it for the next attempt.
 async fn write(
     io: &impl PlacePull,
     owner: &OwnerId,
@@ -158,13 +159,14 @@ async fn write(
         challenge: &challenge,
         lock_until: run.lock_until(io.timing()),
     };
-    // One transaction, so that a refusal consumes nothing.
+    // One transaction, so that a refusal uses up neither the challenge nor the session.
     io.accept_run(owner, grounds, &held, &hash, &run).await?;
     Ok(run)
 }
 
-/// Takes a slot in which the session is still valid. If a person sends several requests with one challenge, each takes
-/// a slot, but only one uses it. The person's share is taken first, so that it limits these lost slots.
+/// Takes a slot in which the session is still valid. If a person sends several requests with one challenge, each
+/// request takes a slot, but only one request uses its slot. The person's share is taken first, so that it limits how
+/// many slots are lost.
 async fn reserve(io: &(impl TakeShare + PlanStart + Clock), owner: &OwnerId, run: &Run) -> Result<Time, Error> {
     let now = io.now();
     io.share(owner, PersonAsk::Pull, now).await?;
@@ -172,8 +174,9 @@ async fn reserve(io: &(impl TakeShare + PlanStart + Clock), owner: &OwnerId, run
     Ok(granted(turn, now)?)
 }
 
-/// Whether another process wrote an item that the pull depends on. The pull is then tried again, because the write may
-/// not concern it. For example, the start of an earlier run removes its session from the challenge's item.
+/// Whether another process wrote an item that the pull depends on. The pull is then tried again, because the other
+/// write does not always rule the pull out. For example, the start of an earlier run removes its session from the
+/// challenge's item.
 fn moved(error: &StoreError) -> bool {
     let grounds = [
         Condition::ChallengeAsRead,
@@ -207,8 +210,8 @@ fn refused(refusal: ChallengeRefusal) -> Problem {
     })
 }
 
-/// Answers by the failed condition. A used session is answered first. The answer `NetworkQueryOpen` would suggest that
-/// the session is still unused.
+/// Maps the failed conditions to an answer. If the session is used and a run is open, the answer names the used
+/// session: `NetworkQueryOpen` would suggest that it is unused.
 fn conflict(error: StoreError) -> Error {
     let code = [
         (Condition::SessionUnused, Code::Aal2SessionUsed),

@@ -5,7 +5,7 @@ use shared::domain::{ChallengeId, SourceKind};
 
 /// The caller's request.
 pub struct AskBody {
-    /// The challenge that the person passed.
+    /// The challenge that the person passed, as the caller states.
     pub challenge: ChallengeId,
     /// The outcome of the challenge, as its page returned it.
     pub aal2_status: String,

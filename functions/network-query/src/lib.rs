@@ -1,4 +1,4 @@
-//! `network-query`: accepts a pull and shows its state. `query-dispatch` starts it.
+//! `network-query`: accepts a pull and shows its state. `query-dispatch` starts the pull.
 
 pub mod accept;
 pub mod ask_body;
@@ -63,10 +63,10 @@ impl Deps {
     }
 }
 
-/// Runs the function until its environment ends.
+/// Runs the function until Lambda ends its environment.
 ///
 /// # Errors
-/// Fails if the start or the runtime fails.
+/// Fails if the initialisation or the Lambda runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::log_and_return)?;

@@ -89,7 +89,7 @@ pub async fn list(io: &impl ListRuns, owner: &OwnerId, now: Time) -> Result<Quer
 /// One run of the caller.
 ///
 /// # Errors
-/// Another person's run gets the same 404 as an unknown one.
+/// Fails if the run is not found or the table cannot be read. Another person's run gets the same 404 as an unknown one.
 pub async fn show(io: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) -> Result<RunView, Error> {
     let run = io.run(owner, run).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(of_run(&run, now))
@@ -98,7 +98,7 @@ pub async fn show(io: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) -> 
 /// The timeline of a run of the caller.
 ///
 /// # Errors
-/// As [`show`].
+/// Fails like [`show`].
 pub async fn timeline(io: &impl ListRuns, owner: &OwnerId, run: RunId) -> Result<TimelineView, Error> {
     let entries = io.timeline(owner, run).await?;
     if entries.is_empty() {
@@ -123,7 +123,7 @@ pub fn of_entry(entry: TimelineEntry) -> EventView {
     }
 }
 
-/// The stored event with its times as text, as in the rest of the API.
+/// The stored event with its time `until` as text, as in the rest of the API.
 fn shown(event: &RunEvent) -> Value {
     let mut event = json!(event);
     let until = event.get("until").and_then(Value::as_i64);

@@ -1,4 +1,5 @@
-//! `query-dispatch`: the one function that moves a run and its records: start, poll, consolidate, expire.
+//! `query-dispatch`: does the due work of runs and records. It starts and polls network queries, starts consolidated
+//! queries, and expires work whose time is over.
 //!
 //! Retry contract:
 //!
@@ -80,7 +81,7 @@ impl Deps {
 /// The outcome of a message, as a word for the log.
 pub type DispatchOutcome = &'static str;
 
-/// The message is about work that is done or replaced.
+/// The message is about work that is already done or replaced.
 const STALE: DispatchOutcome = "stale";
 /// Nothing is due.
 const NOTHING: DispatchOutcome = "nothing due";
@@ -88,10 +89,10 @@ const NOTHING: DispatchOutcome = "nothing due";
 /// Maximum number of attempts to write a result. An attempt fails if another process writes the same items.
 const ATTEMPTS: u32 = 8;
 
-/// Runs the function until its environment ends.
+/// Runs the function until Lambda ends its environment.
 ///
 /// # Errors
-/// Fails if the start or the runtime fails.
+/// Fails if the initialisation or the Lambda runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let init = Init::read(env, module_path!())?;
     let deps = Deps::read(&init).await.map_err(InitError::log_and_return)?;

@@ -1,4 +1,5 @@
-//! A record's due work: takes the patient's lock, starts the consolidated query, and repeats the start to check on it.
+//! A record's due work: takes the patient's lock, starts the consolidated query, and later repeats the start.
+//! Metriport's answer to the repeated start shows whether the query still runs.
 
 use shared::Error;
 use shared::domain::budget::{Budget, Turn};
@@ -45,8 +46,8 @@ pub(crate) async fn advance(
     }
 }
 
-/// Writes that a start follows, then sends the start. The first start takes the patient's lock if the lock is free; a
-/// repeated start already holds it.
+/// Writes that a start follows, then sends the start. Before its first start, the record takes the patient's lock if
+/// the lock is free. Before a repeated start, it holds the lock already.
 async fn claim(
     io: &impl StartRecord,
     owner: &OwnerId,
@@ -126,8 +127,8 @@ async fn by_the_clock(
     }
 }
 
-/// Applies an event to the record, writes it, and announces the work that follows. If another process writes the record
-/// first, the event is applied to the new record.
+/// Applies an event to the record, writes the record, and announces the work that follows. If another process writes
+/// the record first, the event is applied to the new record.
 async fn write_record_event(
     io: &impl SettleRecord,
     owner: &OwnerId,

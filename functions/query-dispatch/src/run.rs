@@ -41,8 +41,8 @@ pub(crate) async fn advance(
     }
 }
 
-/// Checks whether the final record has ended, and otherwise plans the next check. The run needs no deadline here,
-/// because the record has one.
+/// Checks whether the run's final record has ended, and otherwise plans the next check. The run needs no deadline while
+/// it waits for the record, because the record has one.
 async fn check_record(
     io: &(impl SettleRun + ReadRecord),
     owner: &OwnerId,
@@ -61,7 +61,7 @@ async fn check_record(
     };
     let outcome = write_run_event(io, owner, run, None, &event, now).await?;
     // The record may have ended before this write. The message about its end then has the run's previous `dueSeq` and
-    // is stale, so it is sent again.
+    // is stale, so a new message with the present `dueSeq` is sent.
     if matches!(event, RunEvent::RecordAwaited { .. })
         && let Some(record) = final_record(io, owner, run).await?
     {
@@ -77,9 +77,9 @@ async fn final_record(io: &impl ReadRecord, owner: &OwnerId, run: &Run) -> Resul
     }
 }
 
-/// Applies an event to the run, writes it, and announces the work that follows. If another process writes the run
-/// first, the event is applied to the new run. `run` and `challenge` may be stale: after a conflict, the run is read
-/// again, and `write_run` reads the challenge itself.
+/// Applies an event to the run, writes the run, and announces the work that follows. If another process writes the run
+/// first, the event is applied to the new run. `run` and `challenge` may be out of date. After a conflict, the run is
+/// read again, and `challenge` is dropped, so that `write_run` reads the challenge.
 async fn write_run_event(
     io: &impl SettleRun,
     owner: &OwnerId,

@@ -1,8 +1,10 @@
 //! `reconcile`: sends overdue work again every minute, and from time to time asks Metriport to replay failed webhooks.
 //!
-//! Overdue work is a run or record whose due time has passed, but which no message has moved on. Its message was lost,
-//! or its wait was longer than SQS can delay a message. `reconcile` finds it by its due time and sends an `advance`
-//! with its `dueSeq`, so that a duplicate is stale. Metriport retries a webhook only on request.
+//! Overdue work is a run or record whose due time has passed, and which no message has advanced. Either its message was
+//! lost, or its wait was longer than SQS can delay a message. `reconcile` finds such work in the due index, and sends
+//! an `advance` message with the stored `dueSeq`. If an earlier message does the work first, this message is stale.
+//!
+//! Metriport retries a webhook only on request.
 
 mod replay;
 mod tick;
@@ -57,10 +59,10 @@ impl Deps {
     }
 }
 
-/// Runs the function until its environment ends.
+/// Runs the function until Lambda ends its environment.
 ///
 /// # Errors
-/// Fails if the start or the runtime fails.
+/// Fails if the initialisation or the Lambda runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let deps = Deps::read(&Init::read(env, module_path!())?)
         .await
@@ -74,8 +76,8 @@ async fn tick(deps: &Deps) -> Result<Value, Error> {
     Ok(json!({ "sent": sent, "replayed": replayed }))
 }
 
-/// Runs one tick. Overdue work comes first, so that a failure of Metriport cannot hold it up. Returns the number of
-/// sent messages, and whether a replay was requested.
+/// Runs one tick, which is one invocation. Overdue work comes first, so that a failure of Metriport cannot delay it.
+/// Returns the number of sent messages, and whether a replay was requested.
 ///
 /// # Errors
 /// Fails if overdue work cannot be sent.

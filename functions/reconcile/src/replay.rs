@@ -13,7 +13,7 @@ use shared::store::{Condition, KeepReplays};
 /// Checks for failed deliveries if a check is due, and requests their replay. Returns whether a replay was requested.
 ///
 /// # Errors
-/// Fails if the table or Metriport fails. A failure does not bring the next check forward.
+/// Fails if the table or Metriport fails. After a failure, the next check is not earlier than planned.
 pub async fn replay(
     io: &(impl KeepReplays + WebhookReplay + CountCall + Clock),
     metrics: &Metrics,
@@ -22,7 +22,7 @@ pub async fn replay(
     let Some(claimed) = io.replays().await?.claim(now, io.timing(), io.quota()) else {
         return Ok(false);
     };
-    // Written before the calls, so that one of several concurrent ticks makes them.
+    // Written before the calls, so that only one of several concurrent ticks makes them.
     match io.put_replays(&claimed).await {
         Err(error) if error.lacks(Condition::ReplaysAsRead) => return Ok(false),
         claimed => claimed?,

@@ -12,8 +12,8 @@ use shared::store::{Due, ReadDue};
 
 /// Most items that one tick reads of one shard.
 const READ_MAX: i32 = 1_000;
-/// Most items that one tick sends; the next tick finds the rest. They are chosen from more items, so that one person's
-/// backlog does not delay other persons' work.
+/// Most items that one tick sends; the next tick finds the rest. They are chosen in turn from all items that were read,
+/// so that one person's backlog does not delay other persons' work.
 const SENT_MAX: usize = 800;
 
 /// Sends an `advance` for each overdue item, up to `SENT_MAX`; returns their number.
@@ -33,12 +33,12 @@ pub async fn tick(io: &(impl ReadDue + SendAdvance + Clock), metrics: &Metrics, 
     Ok(due.len())
 }
 
-/// The number of the minute, so that each tick chooses in another round.
+/// The number of the minute. It is the round for [`choose_in_turn`], so that each tick begins with another person.
 fn minute(now: Time) -> usize {
     usize::try_from(now.millis().div_euclid(60_000)).unwrap_or_default()
 }
 
-/// Metrics of the overdue items; most ticks of a quiet deployment find none.
+/// The metrics of the overdue items. A tick that finds no item, as most ticks do, writes no metric.
 fn measures(found: &[Due], now: Time) -> Vec<Metric> {
     let Some(oldest) = found.iter().map(|due| due.due_at).min() else {
         return Vec::new();

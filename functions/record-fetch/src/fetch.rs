@@ -50,7 +50,7 @@ impl KeepObject for Deps {
     }
 }
 
-/// Fetches the record of a message, in a function that lives until `end`.
+/// Fetches the record of a message. Lambda ends the invocation at `end`.
 ///
 /// # Errors
 /// Fails if the table or the queue fails; SQS redelivers the message.
@@ -109,8 +109,8 @@ async fn receive(
     io.keep_object(owner, record, link, end).await
 }
 
-/// After a link that did not answer 200, or a broken transfer, the record is requested again. After a refused link or
-/// an unusable file, the record fails.
+/// The event that follows from a failed transfer. If the link did not answer 200, or the transfer broke, the record is
+/// requested again. If the link was refused or the file is unusable, the record fails.
 const fn failed(error: &RecordsError) -> (RecordEvent, FetchOutcome) {
     match error {
         RecordsError::Link(_) => (RecordEvent::FetchRefused(RecordReason::LinkRefused), "link refused"),

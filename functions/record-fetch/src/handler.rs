@@ -9,7 +9,7 @@ use shared::message::parse;
 
 use crate::{Deps, fetch};
 
-/// Handles one batch, in a function that lives until `end`. SQS redelivers the messages named as failed.
+/// Handles one batch. Lambda ends the invocation at `end`. SQS redelivers the messages named as failed.
 pub async fn handle(deps: &Deps, event: SqsEvent, end: Time) -> Result<SqsBatchResponse, Infallible> {
     Ok(each(event, &deps.dead_letters, async |body| {
         fetch::fetch(deps, &parse(&body)?, end).await

@@ -61,10 +61,10 @@ impl Deps {
     }
 }
 
-/// Runs the function until its environment ends.
+/// Runs the function until Lambda ends its environment.
 ///
 /// # Errors
-/// Fails if the start or the runtime fails.
+/// Fails if the initialisation or the Lambda runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::log_and_return)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {

@@ -56,7 +56,7 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Resu
     .await
 }
 
-/// Counts a refusal that unfinished records cause.
+/// Counts a request that was refused because the person has too many unfinished records.
 fn count_if_full(metrics: &Metrics, error: &Error) {
     if matches!(error, Error::Refused(problem) if problem.code == Code::TooManyOpen) {
         metrics.put(&[Metric::share_refused("open")]);

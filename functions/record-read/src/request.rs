@@ -1,6 +1,6 @@
-//! Asks for one more consolidated record: another form, some resource types, a span of time. The record has only data
-//! that Metriport already holds, and no network is asked. The request therefore needs a verified identity but no new
-//! challenge.
+//! Asks for one more consolidated record, for example in another form, of some resource types, or of a span of time.
+//! The record has only data that Metriport already holds; the networks are not asked. The request therefore needs a
+//! verified identity but no new challenge.
 //!
 //! A person has at most three unfinished records. A request that equals the request of an unfinished record gets that
 //! record and takes no share.
@@ -44,7 +44,7 @@ pub struct RecordAsk {
 }
 
 /// Asks for a record, which waits until the patient's other consolidated queries are done. If an earlier attempt stored
-/// the record, that record is returned, since no record can be written twice under one id.
+/// the record, that record is returned, because this attempt cannot write another one under the same id.
 ///
 /// Also returns the state of the person's share, if one was taken now.
 ///
@@ -56,15 +56,15 @@ pub async fn request(io: &impl Request, owner: &OwnerId, ask: RecordAsk) -> Resu
         Err(refusal) if resumed => (io.record(owner, id).await?.ok_or(refusal)?, None),
         placed => placed?,
     };
-    // The record is stored, so `reconcile` sends a lost message again.
+    // If the message is lost, `reconcile` sends it again, because the record is stored.
     if let Err(error) = announce_record(io, owner, &record, now).await {
         tracing::warn!(record = %record.id, context = %error, "the record was accepted, but its message was not sent");
     }
     Ok((record, allowance))
 }
 
-/// Finds the unfinished record that asks for the same, or writes one, for a verified caller. The share is taken only
-/// once, even if the write is tried again.
+/// Finds the verified caller's unfinished record with the same form and filters, or writes a new record. The share is
+/// taken only once, even if the write is tried again.
 async fn place(
     io: &impl PlaceRecord,
     owner: &OwnerId,
@@ -109,7 +109,7 @@ async fn grounds(
     Ok((link.patient.clone(), open))
 }
 
-/// The patient's unfinished record that asks for the same.
+/// The patient's unfinished record with the same form and filters.
 async fn equal(
     io: &impl ReadRecord,
     owner: &OwnerId,
@@ -124,10 +124,7 @@ async fn equal(
     Ok(found.filter(|record| record.patient == asked.patient && !record.shown_state(now).is_terminal()))
 }
 
-/// The list with room for one more. Ended records are removed only from a full list.
-///
-/// # Errors
-/// Refuses if all listed records are unfinished.
+/// The list of open records, with room for one more. Ended records are removed only from a full list.
 async fn with_room(io: &impl ReadRecord, owner: &OwnerId, open: &OpenRecords, now: Time) -> Result<OpenRecords, Error> {
     if !open.is_full() {
         return Ok(open.clone());

@@ -66,7 +66,8 @@ pub struct RecordListView {
 /// The newest records of the patient to whom the caller is linked, without links to their files.
 ///
 /// # Errors
-/// Refuses a caller whose identity is not verified, or not for the demographics that are linked now.
+/// Refuses a caller who is not linked to a patient, or whose identity is not verified for this patient's present
+/// demographics.
 pub async fn list(
     io: &(impl ListRecords + ReadPerson + Clock),
     owner: &OwnerId,
@@ -80,12 +81,12 @@ pub async fn list(
     })
 }
 
-/// One record of the caller. If its file is in the bucket, adds a link to the file. The link is taken from the person's
-/// share, whose state is also returned.
+/// One record of the caller. If its file is in the bucket, adds a link to the file. The link counts against the
+/// person's share. The state of that share is also returned.
 ///
 /// # Errors
-/// Fails like [`list`], and if a link is due and the person's share is used up. Another person's record gets the same
-/// 404 as an unknown one.
+/// Fails like [`list`]. Also fails if a link must be minted and the person's share is used up. Another person's record
+/// gets the same 404 as an unknown one.
 pub async fn show(
     io: &(impl ReadRecord + ReadPerson + MintLink + TakeShare + Clock),
     owner: &OwnerId,

@@ -12,13 +12,13 @@ use crate::Ports;
 
 /// Largest queued event, in bytes; SQS accepts one MiB.
 const EVENT_BYTES_MAX: usize = 1000 * 1024;
-/// Most characters kept of a body that is too large; each takes up to six bytes in JSON.
+/// Most characters kept of a body that is too large. A character takes up to six bytes in JSON.
 const KEPT_CHARS_MAX: usize = 150 * 1024;
 
 /// The reply to a webhook.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WebhookReply {
-    /// The text of a ping, to be sent back.
+    /// The text of a ping, which is sent back.
     Pong(String),
     /// The event is durable.
     Queued,
@@ -63,8 +63,8 @@ pub async fn keep(io: &impl SendWebhookEvent, metrics: &Metrics, event: &Webhook
     Ok(())
 }
 
-/// Reduces an event that does not fit into the queue to its envelope. An unclear identity event keeps its ids if they
-/// can be read. Otherwise it keeps as much of its body as fits, for a later version that can read it.
+/// Reduces an event that does not fit into the queue to its envelope. Only an [`Event::IdentityUnclear`] keeps more:
+/// its ids, or, if these cannot be read, as much of its body as fits, for a later version that can read it.
 fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
     match verified.read(now) {
         Incoming::Event(event) if is_oversized(&event) => {

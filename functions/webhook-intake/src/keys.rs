@@ -1,11 +1,11 @@
 //! The current webhook keys. They are read again in two cases:
 //!
-//! - A signature does not match: Metriport uses a new key at once. Any client can send a wrong signature, so thirty
-//!   seconds must lie between two reads.
+//! - A signature does not match. The operator may have made a new key, which Metriport uses at once. Any client can
+//!   send a wrong signature, so at least thirty seconds lie between two reads.
 //! - Five minutes have passed, so that a key that was removed from the secret is no longer accepted.
 //!
-//! If the secret cannot be read again, the known keys stay valid: a failure of Secrets Manager must not refuse
-//! Metriport.
+//! If the secret cannot be read again, the known keys stay valid: a failure of Secrets Manager must not make us refuse
+//! Metriport's webhooks.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ impl KeyRing {
         })
     }
 
-    /// Measures the outcome of later reads.
+    /// Counts the outcomes of later reads.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;

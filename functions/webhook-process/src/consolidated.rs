@@ -1,4 +1,4 @@
-//! A consolidated query ended. Its delivery is accepted only if it answers our request.
+//! Handles the delivery of a consolidated query. A delivery is accepted only if it answers our request.
 
 use shared::Error;
 use shared::domain::record::{Record, RecordDelivery, RecordEvent, RecordState};
@@ -33,7 +33,8 @@ pub(crate) async fn deliver(
     retry_conflicts(Condition::RecordAsRead, || apply(io, event, delivery, &found, now)).await
 }
 
-/// Sends the link to `record-fetch` again: the delivery is stored, but its link may not have been sent.
+/// Sends the link of a delivery that was seen before to `record-fetch` again. The delivery is stored, but its link may
+/// not have been sent.
 pub(crate) async fn offer_again(
     io: &(impl Correlate + ReadRecord + SendFetch),
     event: &WebhookEvent,
@@ -114,8 +115,8 @@ async fn apply(
     Ok(APPLIED)
 }
 
-/// The content of a delivery. `None` if the delivery is not understood, since it must not count as a delivery without
-/// data.
+/// The content of a delivery. `None` if the delivery has neither a link nor the statement that no data exists. It must
+/// not count as a delivery without data.
 const fn kind(delivery: &ConsolidatedDelivery) -> Option<RecordDelivery> {
     match (delivery.status, &delivery.link, delivery.empty) {
         (SourceOutcome::Failed, _, _) => Some(RecordDelivery::Failure),

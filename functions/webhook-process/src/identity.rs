@@ -1,4 +1,5 @@
-//! A person was proofed. The event is bound only to the person whose session it names.
+//! Handles the event that a person was proofed. The identity is bound only if the event fits an identity session of the
+//! person.
 
 use shared::Error;
 use shared::domain::identity::{IdentityVerdict, Verification};
@@ -26,8 +27,8 @@ pub(crate) async fn verify(
     };
     let by_session = known.into_iter().next().map(|(_, owner)| owner);
     let Some(owner) = correlate(io, &verification, by_session).await? else {
-        // An event that names no session may nevertheless belong to a person, in a field that only a later version
-        // reads. Metriport keeps no other copy.
+        // An event that names no session may nevertheless name its person, in a field that only a later version reads.
+        // It becomes a dead letter, because Metriport keeps no copy.
         return match verification.names_its_session() {
             true => Ok(UNMATCHED),
             false => Err(Error::GivenUp(DeadLetterReason::IdentityEventUnbound)),
@@ -53,8 +54,8 @@ async fn sessions(
     Ok(ours)
 }
 
-/// Finds the person by the session, else by our mark, which is secret, else by the patient. A mark next to our own
-/// session is not looked up: the person's identity shows whether the two agree.
+/// Finds the person by the session, otherwise by our mark, which is secret, otherwise by the patient. If the session is
+/// ours, the mark is not looked up: the person's stored identity shows whether the two agree.
 async fn correlate(
     io: &impl Correlate,
     verification: &Verification,

@@ -1,4 +1,4 @@
-//! `webhook-process`: correlates Metriport's events and advances the state.
+//! `webhook-process`: correlates Metriport's events with persons, and applies them to identities, runs and records.
 //!
 //! Retry contract:
 //!
@@ -66,10 +66,10 @@ impl Deps {
     }
 }
 
-/// Runs the function until its environment ends.
+/// Runs the function until Lambda ends its environment.
 ///
 /// # Errors
-/// Fails if the start or the runtime fails.
+/// Fails if the initialisation or the Lambda runtime fails.
 pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
     let deps = Deps::read(&Init::read(env, module_path!())?).map_err(InitError::log_and_return)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {

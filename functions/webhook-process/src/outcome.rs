@@ -1,4 +1,4 @@
-//! The outcome of an event, and how its effect is written once: together with the row that marks the message as seen.
+//! The outcome of an event. The effect is written once, in one transaction with the row that marks the message as seen.
 //! If another process writes the same items first, the effect is decided again from their new state.
 
 use shared::Error;
@@ -11,17 +11,17 @@ pub type WebhookOutcome = &'static str;
 
 /// The event changed the stored state.
 pub const APPLIED: WebhookOutcome = "applied";
-/// The event belongs to an unknown person, or to a request that we did not make. It is not marked as seen: a replay may
-/// come when we know more.
+/// The event belongs to an unknown person, or to a request that we did not make. Its message is not marked as seen,
+/// because a replay may come when the person or request is known.
 pub const UNMATCHED: WebhookOutcome = "unmatched";
-/// The event belongs to a run or record that is no longer stored. Its message is not marked as seen, either.
+/// The event belongs to a run or record that is no longer stored. Its message is not marked as seen.
 pub const GONE: WebhookOutcome = "gone";
 /// The event reports what is already stored.
 pub const UNCHANGED: WebhookOutcome = "unchanged";
-/// The event needs no action. It is not marked as seen: another message may have the same id, as the test events of
-/// Metriport's dashboard do.
+/// The event needs no action. Its message is not marked as seen, because other messages may have the same id, like the
+/// test events of Metriport's dashboard.
 pub const IGNORED: WebhookOutcome = "ignored";
-/// A message with this id was acted on before.
+/// A message with this id was seen before.
 pub const DUPLICATE: WebhookOutcome = "duplicate";
 
 /// Maximum number of attempts at an effect. An attempt fails if another process writes the same items.
@@ -49,7 +49,7 @@ pub(crate) async fn remember(
     }
 }
 
-/// Attempts an effect until no other write comes between its read and its write. `read` names the item that is read.
+/// Repeats `attempt` until no other process writes between its read and its write. `read` names the item that it reads.
 ///
 /// # Errors
 /// Returns the attempt's error, or a conflict over `read` if every attempt met one.

@@ -17,8 +17,9 @@ use crate::{Ports, consolidated, identity, source};
 /// Also gives up a message whose id another event has used.
 pub async fn process(io: &impl Ports, event: &WebhookEvent) -> Result<WebhookOutcome, Error> {
     let acted = act(io, event, io.now()).await;
-    // No read comes first: an effect is written in one transaction with the row of its message, and only if that row is
-    // new. An event without an effect may be a duplicate, or another event under the same id.
+    // If the event had an effect, the message's row need not be read: the effect and the row were written in one
+    // transaction, which fails if the row exists. An event without an effect may be a duplicate, or another event under
+    // the same id.
     if !matches!(acted, Ok(DUPLICATE | UNMATCHED | GONE) | Err(Error::GivenUp(_))) {
         return acted;
     }
@@ -52,8 +53,8 @@ async fn act(io: &impl Ports, event: &WebhookEvent, now: Time) -> Result<Webhook
     }
 }
 
-/// Handles a message that was seen before. Its effect is stored, but the process may have died before it sent the link,
-/// so the link is sent again.
+/// Handles a message that was seen before. Its effect is stored. If the event brought Metriport's link to a record, the
+/// process may have died before it sent the link to `record-fetch`, so the link is sent again.
 async fn repeat(io: &impl Ports, event: &WebhookEvent, seen: &SeenMessage) -> Result<WebhookOutcome, Error> {
     if seen.digest != event.digest {
         return Err(Error::GivenUp(DeadLetterReason::MessageIdReused));

@@ -1,4 +1,4 @@
-//! A source of a network query ended.
+//! Handles the event that a source of a network query ended.
 
 use shared::Error;
 use shared::domain::run::{RunEvent, SourceOutcome};
@@ -46,7 +46,7 @@ pub(crate) async fn report(
 }
 
 /// Finds the run by its request id, if that is stored. Otherwise finds it by our metadata, if they name the patient's
-/// open run. This proves a start whose answer was lost.
+/// open run. The webhook then proves a start whose answer was lost.
 async fn correlate(
     io: &impl Correlate,
     event: &WebhookEvent,

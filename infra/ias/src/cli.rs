@@ -200,7 +200,8 @@ pub fn run(command: Command) -> ExitCode {
     })
 }
 
-/// Runs the work of a command on a multi-threaded runtime. Prints its error, which decides the exit status.
+/// Runs a command's work on a multi-threaded runtime. If the work fails, prints the error and returns a failing exit
+/// code.
 pub fn run_to_end(work: impl Future<Output = Result<(), String>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = runtime
@@ -215,7 +216,7 @@ pub fn run_to_end(work: impl Future<Output = Result<(), String>>) -> ExitCode {
     }
 }
 
-/// Prints the effective policies, which a judge compares with AWS's own transform.
+/// Prints the effective policies. A judge compares them with the policies that AWS's own template transform makes.
 fn policies() -> Result<(), String> {
     let policies = effective_policies().map_err(|error| error.to_string())?;
     say(&policies.to_string());

@@ -1,6 +1,6 @@
-//! `ias dead-letters`: lists and sends back the messages that functions gave up or that SQS moved after their last
-//! receive. It works on AWS and on a running sandbox, by the variables that AWS's own tools read. It shows codes,
-//! counts, ages and SQS's own ids, never a body.
+//! `ias dead-letters`: lists dead letters, and sends them back to their source queues. A dead letter is a message that
+//! a function gave up, or that SQS moved after its last receive. The variables of AWS's own tools direct the command to
+//! AWS or to a running sandbox. The command shows codes, counts, ages and SQS's own ids, never a body.
 
 mod queue;
 
@@ -84,7 +84,7 @@ pub struct Which {
 }
 
 impl Which {
-    /// Whether the options select a dead letter.
+    /// Whether the options select this dead letter.
     #[must_use]
     pub fn means(&self, dead_letter: &ListedDeadLetter) -> bool {
         self.all

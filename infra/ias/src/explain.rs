@@ -32,7 +32,7 @@ async fn fetch(app: &App, path: &str) -> Result<Value, String> {
     }
 }
 
-/// The pull's present status, and a line for each event.
+/// Describes a pull: its present status, a line for each event, and the next action.
 #[must_use]
 pub fn render_timeline(run: &Value, timeline: &Value) -> Vec<String> {
     let mut lines = vec![format!(

@@ -7,7 +7,7 @@ use ias::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        // The host starts each function in its own process; single-threaded, as on Lambda.
+        // The host starts each function in its own process, which is single-threaded as on Lambda.
         Command::Function { name } => sandbox_machine::functions::run(&name),
         command => ias::cli::run(command),
     }

@@ -1,5 +1,5 @@
-//! `ias pull`: one person pulls their own record twice. In the second pull the identity is known, and only the second
-//! factor is fresh.
+//! `ias pull`: one person pulls their own record twice. The second pull uses the identity that the first one verified,
+//! and needs only a fresh second factor.
 
 mod pages;
 mod person;
@@ -46,7 +46,8 @@ pub(crate) async fn pull(args: &PullArgs) -> Result<(), String> {
         _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
     };
     let ended = sandbox.shutdown().await.map_err(|error| error.to_string());
-    // A refusal by a policy, which the shutdown reports, causes other failures and is therefore reported first.
+    // The shutdown's error comes first: it names calls that a policy refused, and such refusals cause the other
+    // failures.
     ended.and(outcome)
 }
 
@@ -73,7 +74,7 @@ async fn twice(sandbox: &Sandbox, args: &PullArgs, up: Duration) -> Result<(), S
     show(args, &puller, [&first, &second], pace)
 }
 
-/// Duration of the second pull, and the part of it that an ordinary stand-in imposes.
+/// Duration of the second pull, and `own`, the stand-in's configured delay of an ordinary person's pull.
 struct Pace {
     took: Duration,
     own: Duration,

@@ -1,5 +1,5 @@
 //! The output of the commands. Text from outside (records, Metriport, files, logs) reaches the terminal only through
-//! this module, which keeps it from controlling the terminal or looking like a line of the command.
+//! this module. The module keeps such text from controlling the terminal and from looking like a line of the command.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -24,8 +24,8 @@ pub fn say_error(text: &str) {
     eprintln!("{}", lines.join("\n       "));
 }
 
-/// Keeps text on one line and from controlling the terminal. Unsafe characters become JSON escapes, so that JSON keeps
-/// its meaning.
+/// Replaces unsafe characters by JSON escapes, so that the text stays on one line and cannot control the terminal. JSON
+/// keeps its meaning.
 pub(crate) fn one_line(text: &str) -> String {
     show(text, is_unsafe)
 }
@@ -78,7 +78,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Shows nothing if `quiet`.
+    /// Creates a progress display, which shows nothing if `quiet`.
     #[must_use]
     pub fn new(quiet: bool) -> Self {
         use std::io::IsTerminal;
@@ -102,7 +102,7 @@ impl Progress {
     }
 }
 
-/// A duration as people read it.
+/// Formats a duration in milliseconds or, from one second on, in seconds.
 #[must_use]
 pub fn time(span: Duration) -> String {
     if span < Duration::from_secs(1) {

@@ -1,5 +1,5 @@
-//! `ias smoke`: checks the routes of a deployment and makes one pull, as its app would. The command passes the
-//! stand-in's hosted pages itself; a person opens Metriport's in a browser.
+//! `ias smoke`: checks the routes of a deployment and makes one pull, as its app would. With `--play-pages` the command
+//! passes the stand-in's hosted pages itself. Otherwise a person opens the hosted pages in a browser.
 
 use std::path::{Path, PathBuf};
 
@@ -106,7 +106,7 @@ fn read_person(path: &Path) -> Result<Value, String> {
     serde_json::from_slice(&text).map_err(|_holds_a_person| format!("{}: not JSON", path.display()))
 }
 
-/// Shows the record as a table, without its link, which alone gives access to the record.
+/// Shows the record as a table. Leaves out its link, because the link alone gives access to the record.
 fn show(base: &str, fetched: &Fetched) -> Result<(), String> {
     say("");
     say_line(&format!(

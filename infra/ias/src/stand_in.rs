@@ -1,5 +1,5 @@
-//! `ias stand-in`: only the stand-in for Metriport and an issuer of tokens, for a deployment elsewhere on this machine.
-//! The deployment's webhook URL is registered there as at Metriport.
+//! `ias stand-in`: runs only the stand-in for Metriport and an issuer of tokens, for a deployment that runs elsewhere
+//! on this machine. The operator registers the deployment's webhook URL at the stand-in, as at Metriport.
 
 use std::path::PathBuf;
 
@@ -102,7 +102,7 @@ pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Everything that a deployment needs to know.
+/// The addresses, secrets and parameters that a deployment needs.
 fn about(stand_in: &StandIn, issuer: &IssuerServer, redirects: &[String], limits: &str) -> Result<Value, String> {
     let now = u64::try_from(shared::clock::now().millis() / 1000).unwrap_or_default();
     let issuer = issuer.issuer();
@@ -123,7 +123,8 @@ fn about(stand_in: &StandIn, issuer: &IssuerServer, redirects: &[String], limits
             "JwtAudience": issuer.audience(),
             "RequiredAmr": "mfa",
             "RedirectAllowlist": redirects.join(","),
-            // The issuer's tokens carry claims about a person only on request.
+            // The issuer adds claims about a person only on request, so the stack cannot bind demographics to its
+            // tokens.
             "AcceptUnboundDemographics": "true",
             "RecordLinkHosts": stand_in.base_url().trim_start_matches("http://"),
             "MetriportLimits": limits,

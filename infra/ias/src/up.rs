@@ -27,7 +27,8 @@ pub(crate) async fn up(args: &UpArgs) -> Result<(), String> {
 
 fn options(args: &UpArgs) -> Result<SandboxOptions, String> {
     let mut options = SandboxOptions::new(runner(args.bin_dir.clone())?);
-    // A new seed each time: a table that was kept without its stand-in must not meet new patients under old ids.
+    // A new seed for each start. Otherwise a kept table could hold patient ids that a new stand-in gives to other
+    // patients.
     let seed = u64::try_from(shared::clock::now().millis()).unwrap_or(1);
     options.stand_in = StandInOptions {
         seed,
@@ -49,8 +50,8 @@ fn options(args: &UpArgs) -> Result<SandboxOptions, String> {
     Ok(options)
 }
 
-/// Ctrl-C or a termination signal. It listens from its creation, because the signal may follow the command's output at
-/// once.
+/// Waits for Ctrl-C or a termination signal. It listens from its creation on, because the signal may arrive right after
+/// the command's output.
 pub(crate) struct Stop {
     interrupted: Signal,
     terminated: Signal,

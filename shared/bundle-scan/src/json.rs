@@ -1,38 +1,38 @@
-//! The JSON grammar of RFC 8259, fed in pieces. Keeps the open brackets and, if it is wanted, the beginning of the
-//! current text. A JSON text that is not an object is refused, because it is not a Bundle.
+//! Reads a JSON document (RFC 8259) from pieces of any size. Here, a *text* is a JSON string. The lexer keeps the open
+//! brackets and, if the reader wants the current text, the beginning of that text. It refuses a document that is not an
+//! object, because only an object can be a Bundle.
 
 use super::number::Number;
 use super::specials::{Specials, WINDOW};
 
-/// Deepest nesting read. FHIR Bundles stay far below; a deeper text is an attack.
+/// Deepest nesting that is read. FHIR Bundles are far less deep; a deeper document is an attack.
 pub(super) const DEPTH_MAX: usize = 512;
-/// Longest text that is passed on whole, in bytes. A longer one is cut to one byte more.
+/// Longest text that the reader gets whole, in bytes. A longer text is cut to one byte more, so that the reader notices
+/// it.
 pub(super) const TEXT_MAX: usize = 64;
 
-/// The fault of a text.
+/// Why the lexer or its reader refuses the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Not JSON.
     NotJson,
-    /// Nested too deeply.
     TooDeep,
     /// A value other than an object, or an object that is not a Bundle.
     NotABundle,
-    /// A name appears twice where it may appear once.
+    /// A name that may appear only once appears twice.
     Doubled,
-    /// A wanted text has an escape.
+    /// A text that the reader wants has an escape.
     Escaped,
 }
 
-/// Receives the structure and the wanted texts.
+/// Receives the brackets, and the texts that it wants.
 pub(super) trait Reader {
     /// An object or array begins.
     fn open(&mut self, object: bool);
-    /// The innermost of them ends.
+    /// The innermost open object or array ends.
     fn close(&mut self);
-    /// Whether the text that begins now, a key or a value, is wanted.
+    /// Whether the reader wants the text that begins now, which is a key or a value.
     fn wants(&self, key: bool) -> bool;
-    /// A wanted text. It has no escapes.
+    /// Receives a wanted text, which has no escapes.
     fn text(&mut self, key: bool, text: &[u8]) -> Result<(), Fault>;
 }
 
@@ -57,7 +57,7 @@ enum Lex {
     Word { rest: &'static [u8] },
 }
 
-/// A lexer, perhaps in the middle of a text.
+/// The state of the lexer between two pieces, perhaps in the middle of a text.
 pub(super) struct Lexer {
     /// For each open bracket, whether it opens an object.
     open: Vec<bool>,
@@ -65,9 +65,8 @@ pub(super) struct Lexer {
     lex: Lex,
     /// Whether the current text is a key.
     key: bool,
-    /// Whether the current text is wanted.
     wanted: bool,
-    /// The beginning of a wanted text, from earlier pieces.
+    /// The beginning of a wanted text that started in an earlier window or piece.
     kept: Vec<u8>,
 }
 
@@ -85,7 +84,7 @@ impl Default for Lexer {
 }
 
 impl Lexer {
-    /// Whether the text may end here.
+    /// Whether the document may end here.
     pub(super) fn is_complete(&self) -> bool {
         self.expect == Expect::Nothing && self.lex == Lex::Between
     }
@@ -147,7 +146,7 @@ impl Lexer {
     /// Reads the first byte of a value other than a text.
     fn value(&mut self, byte: u8, reader: &mut impl Reader) -> Result<(), Fault> {
         if self.open.is_empty() && byte != b'{' {
-            // Another JSON value may begin like this, but it is not a Bundle.
+            // These bytes begin other JSON values, which are not Bundles. Any other byte is not JSON.
             return Err(match byte {
                 b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => Fault::NotABundle,
                 _ => Fault::NotJson,
@@ -202,8 +201,8 @@ impl Lexer {
         self.wanted = reader.wants(key);
     }
 
-    /// Reads texts, from within the first, as long as the next one follows closely. Returns the place where something
-    /// else begins or the window ends.
+    /// Reads texts, starting inside the first, as long as [`Self::follow`] finds the next. Returns the position at
+    /// which the lexer continues.
     fn in_texts(
         &mut self,
         window: &[u8],
@@ -236,8 +235,9 @@ impl Lexer {
         }
     }
 
-    /// Reads the usual continuations of compact JSON after a text. Returns how many bytes lie before the next text, and
-    /// whether that is a key. Everything else is read byte by byte, which takes several times as long.
+    /// Reads the usual continuations of compact JSON after a text. Returns how many bytes lie before the content of the
+    /// next text, and whether that text is a key. Other continuations are read byte by byte, which takes several times
+    /// as long.
     #[inline]
     fn follow(&mut self, key: bool, after: &[u8], reader: &mut impl Reader) -> Option<(usize, bool)> {
         match (key, after) {
@@ -265,7 +265,8 @@ impl Lexer {
         }
     }
 
-    /// Ends the plain part of a text at anything but a quote: an escape, a control character, or the end of the window.
+    /// Handles the end of a text's plain part that is not a quote: an escape, a control character, or the end of the
+    /// window.
     fn within_text(&mut self, plain: &[u8], special: Option<u8>) -> Result<(), Fault> {
         match special {
             Some(b'\\') if self.wanted => return Err(Fault::Escaped),
@@ -314,7 +315,7 @@ impl Lexer {
         Ok(())
     }
 
-    /// Whether the byte is part of the number; otherwise the number has ended before it.
+    /// Returns whether the byte is part of the number. If it is not, the number has ended before it.
     fn in_number(&mut self, byte: u8, number: Number) -> Result<bool, Fault> {
         match number.next(byte) {
             Some(next) => {
@@ -343,7 +344,6 @@ const fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// How many blanks follow from `at` on.
 fn blanks(window: &[u8], at: usize) -> usize {
     let blanks = window.iter().skip(at).take_while(|byte| is_blank(byte));
     blanks.count()

@@ -1,11 +1,12 @@
 //! Reads a FHIR Bundle as it streams by: checks that it is JSON and a Bundle, and counts resources by type.
 //!
-//! A push reader: it takes pieces of any size, and keeps only a nesting stack and the beginning of the current text. So
-//! its memory does not grow with the record. It accepts the JSON grammar of RFC 8259 in UTF-8, nested at most 512 deep.
+//! The caller pushes pieces of any size. The scan keeps only the stack of open brackets and the beginning of the
+//! current string, so its memory does not grow with the record. It accepts the JSON grammar of RFC 8259 in UTF-8,
+//! nested at most 512 deep.
 //!
-//! FHIR requires unique names (hl7.org/fhir/R4/json.html). The scan requires this of the names it looks for, because it
-//! cannot know which of two a reader uses. No name next to them may have an escape: to other readers it may be the same
-//! name, and no FHIR name needs one.
+//! FHIR requires unique names (hl7.org/fhir/R4/json.html). The scan refuses a duplicate of a name that it looks for,
+//! because it cannot know which of the two members another reader uses. It also refuses an escape in any name of the
+//! same object. With the escape decoded, the name may be such a duplicate, and no FHIR name needs an escape.
 
 mod json;
 mod number;
@@ -17,10 +18,10 @@ use std::collections::BTreeMap;
 use json::{DEPTH_MAX, Fault, Lexer, Reader, TEXT_MAX};
 use utf8::{Cut, Whole};
 
-/// Most distinct types counted; FHIR R4 has fewer than 150.
+/// Most distinct types that are counted; FHIR R4 has fewer than 150.
 const TYPES_MAX: usize = 256;
 
-/// Why a stream is not a FHIR Bundle. Offsets count bytes; nothing is quoted.
+/// Why a stream is not a FHIR Bundle. Offsets are in bytes; no error quotes the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ScanError {
     /// Not JSON.
@@ -35,7 +36,7 @@ pub enum ScanError {
     /// A name that decides the count appears twice in one object.
     #[error("duplicate name at byte {0}")]
     Doubled(u64),
-    /// A type, or a name that may decide the count, has an escape.
+    /// A resource type, or a name that may decide the count, has an escape.
     #[error("name with an escape at byte {0}")]
     Escaped(u64),
     /// JSON, but its `resourceType` is not `Bundle`.
@@ -46,7 +47,7 @@ pub enum ScanError {
     Truncated(u64),
 }
 
-/// A scan in the middle of a stream.
+/// The scan of one stream.
 #[derive(Default)]
 pub struct BundleScan {
     lexer: Lexer,
@@ -61,7 +62,7 @@ impl BundleScan {
     /// Reads the next piece.
     ///
     /// # Errors
-    /// As soon as the stream cannot be a Bundle.
+    /// Fails as soon as the stream cannot be a Bundle.
     pub fn push(&mut self, piece: &[u8]) -> Step {
         let mut piece = piece;
         if !self.cut.is_empty() {
@@ -100,7 +101,7 @@ impl BundleScan {
         }
     }
 
-    /// Ends the stream. Returns the resources by type.
+    /// Ends the stream. Returns the number of resources of each type.
     ///
     /// # Errors
     /// When the stream ended early, or was JSON but not a Bundle.
@@ -116,7 +117,7 @@ impl BundleScan {
     }
 }
 
-/// The innermost known part of a Bundle, from outside to inside.
+/// The innermost known part of the Bundle around the current position. Each variant lies inside the one before.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Place {
     #[default]
@@ -138,7 +139,8 @@ enum Slot {
     Other,
 }
 
-/// The names already seen that may appear once: in the Bundle, in the current entry and in its resource.
+/// Whether each name that may appear only once has appeared: in the Bundle, in the current entry, and in that entry's
+/// resource.
 #[derive(Default)]
 struct Seen {
     bundle_type: bool,
@@ -151,7 +153,7 @@ struct Seen {
 #[derive(Default)]
 struct Bundle {
     place: Place,
-    /// How many brackets are open inside that place that lead to no known part.
+    /// The number of open brackets inside `place` that do not begin a known part.
     below: usize,
     slot: Slot,
     seen: Seen,
@@ -243,8 +245,8 @@ impl Bundle {
         Ok(())
     }
 
-    /// Counts a resource. A text that is not a FHIR type name is counted but not repeated, because it could be
-    /// anything.
+    /// Counts a resource. A text that cannot be a FHIR type name counts as `unnamed`, because it could be anything and
+    /// must not appear in the result.
     fn count(&mut self, name: &[u8]) {
         let known = name.len() <= TEXT_MAX && !name.is_empty() && name.iter().all(u8::is_ascii_alphabetic);
         let name = str::from_utf8(name).ok().filter(|_| known).unwrap_or("unnamed");

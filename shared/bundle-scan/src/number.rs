@@ -1,4 +1,4 @@
-//! Numbers, as JSON has them (RFC 8259, section 6).
+//! The grammar of JSON numbers (RFC 8259, section 6).
 
 /// The part of a number that was read last.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -7,17 +7,17 @@ pub(super) enum Number {
     Sign,
     /// A zero, which no digit may follow.
     Zero,
-    /// Digits.
+    /// Digits before the point.
     Whole,
     /// The point.
     Point,
-    /// Digits after it.
+    /// Digits after the point.
     Fraction,
     /// The `e`.
     Exponent,
-    /// Its sign.
+    /// The sign of the exponent.
     ExponentSign,
-    /// Its digits.
+    /// Digits of the exponent.
     Power,
 }
 
@@ -37,7 +37,6 @@ impl Number {
         }
     }
 
-    /// Whether the number may end here.
     pub(super) const fn may_end(self) -> bool {
         matches!(self, Self::Zero | Self::Whole | Self::Fraction | Self::Power)
     }

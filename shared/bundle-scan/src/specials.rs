@@ -1,15 +1,17 @@
-//! Finds quotes, backslashes and control characters in a JSON text. Most of a record lies between them, so this decides
-//! how fast it is read. Whole blocks are examined, because the length of a text cannot be predicted.
+//! Finds the special bytes of JSON strings: quotes, backslashes and control characters. Most bytes of a record lie
+//! between special bytes, so this search decides how fast a record is read. It examines whole blocks and does not stop
+//! at a special byte, because the length of a string cannot be predicted.
 
 use wide::u8x16;
 
-/// How many bytes are examined before they are read: few enough for the nearest cache.
+/// How many bytes are examined at a time, before the lexer reads them. They fit into the processor's nearest cache.
 pub(super) const WINDOW: usize = BLOCKS * BLOCK;
 const BLOCKS: usize = 64;
 const BLOCK: usize = u64::BITS as usize;
 
-/// One bit per byte of a window: whether it is special, with a block's first byte in its lowest bit. A special byte
-/// follows the last one, and one more block follows, so that each block has a next one.
+/// One bit for each byte of a window, set if the byte is special. The lowest bit of a word stands for the first byte of
+/// its block. Special bytes follow the window, so that every search ends. One more block follows, so that every block
+/// has a next one.
 pub(super) struct Specials([u64; BLOCKS + 2]);
 
 impl Specials {
@@ -25,13 +27,13 @@ impl Specials {
         Self(specials)
     }
 
-    /// The place of the first special byte from `at` on; without one, a place behind the window.
+    /// The position of the first special byte from `at` on, or a position behind the window if the rest of it is plain.
     #[inline]
     pub(super) fn next(&self, at: usize) -> usize {
         let (block, bit) = (at / BLOCK, at % BLOCK);
         let blocks = self.0.get(block..).and_then(<[u64]>::first_chunk);
         let Some([bits, next]) = blocks else { return at };
-        // As many bits as a block has, from `at` on: few texts are longer.
+        // The 64 bits from `at` on, taken from two blocks. Few strings are longer, so further blocks are seldom read.
         match bits >> bit | next << 1 << (BLOCK - 1 - bit) {
             0 => self.next_of_blocks(block + 1),
             bits => at + bits.trailing_zeros() as usize,
@@ -64,7 +66,7 @@ fn look_at_lanes(lanes: &[u8; 16]) -> u32 {
 mod tests {
     use super::*;
 
-    /// The place of the first special byte, from each byte on.
+    /// The position of the first special byte, from each byte on.
     fn all(window: &[u8]) -> Vec<usize> {
         let specials = Specials::of(window);
         (0..=window.len()).map(|at| specials.next(at)).collect()

@@ -70,7 +70,8 @@ fn reads_as_deep_as_it_says() {
     }
 }
 
-/// Readers may use either of two equal names. Ours counts only names that appear once.
+/// Another reader may use either of two members with the same name. The scan therefore refuses duplicates of the names
+/// that it looks for.
 #[test]
 fn refuses_names_that_count_when_they_stand_twice_or_may() {
     let frame = |inner: &str| format!(r#"{{"resourceType":"Bundle","entry":[{inner}]}}"#);
@@ -162,7 +163,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// Every JSON text inside a Bundle is read, cut into pieces anywhere; a text that is cut short never passes.
+    /// The scan reads any JSON value inside a Bundle, wherever the stream is cut into two pieces. It refuses a stream
+    /// that ends early.
     #[test]
     fn reads_all_json_in_any_pieces(
         value in any_json(), cut in any::<prop::sample::Index>(), pretty: bool, before in 0..WINDOW,
@@ -179,7 +181,7 @@ proptest! {
         prop_assert!(scan(left).is_err());
     }
 
-    /// Any bytes are read or refused, and everything that is read is also read by `serde_json`.
+    /// The scan accepts or refuses any bytes without a panic, and `serde_json` reads everything that the scan accepts.
     #[test]
     fn agrees_with_serde_json(
         mut text in any_json().prop_map(|v| json!({"resourceType": "Bundle", "v": v}).to_string().into_bytes()),

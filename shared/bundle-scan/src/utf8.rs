@@ -1,4 +1,4 @@
-//! UTF-8 in pieces: joins characters that a cut has divided.
+//! Joins UTF-8 characters that are divided between two pieces.
 
 /// The beginning of a character whose end has not arrived.
 #[derive(Default)]
@@ -12,9 +12,9 @@ pub(super) struct Cut {
 pub(super) enum Whole<'p> {
     /// A whole character, its length in bytes, and the bytes after it.
     Character([u8; 4], usize, &'p [u8]),
-    /// Still not whole.
+    /// The character is still incomplete.
     NotYet,
-    /// Not a character.
+    /// The bytes are not a character.
     Invalid,
 }
 
@@ -29,7 +29,7 @@ impl Cut {
         self.length
     }
 
-    /// Holds back the end of a piece: fewer than four bytes.
+    /// Holds back the last bytes of a piece, fewer than four.
     pub(super) fn hold(&mut self, rest: &[u8]) {
         for (held, byte) in self.bytes.iter_mut().zip(rest) {
             *held = *byte;
@@ -60,7 +60,8 @@ impl Cut {
     }
 }
 
-/// The valid beginning of a piece, the bytes after it, and whether these cannot become a character.
+/// Splits a piece. Returns its valid beginning, the bytes after it, and whether those bytes can never become a
+/// character.
 pub(super) fn valid(piece: &[u8]) -> (&[u8], &[u8], bool) {
     match std::str::from_utf8(piece) {
         Ok(_) => (piece, &[], false),

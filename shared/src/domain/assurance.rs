@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use super::Time;
 
-/// Longest time in seconds that a deployment may allow between two sign-ins: 24 hours (NIST SP 800-63B-4, section
+/// Largest [`Assurance::auth_age_max`] that a deployment may choose, in seconds: 24 hours (NIST SP 800-63B-4, section
 /// 2.2.3).
 pub const AUTH_AGE_SECS_MAX: u64 = 86_400;
-/// Shortest useful time in seconds: a person needs minutes from the sign-in to the end of a challenge.
+/// Smallest [`Assurance::auth_age_max`] that a deployment may choose, in seconds. A person needs minutes from the
+/// sign-in to the end of a challenge.
 pub const AUTH_AGE_SECS_MIN: u64 = 300;
 /// How far the issuer's clock may be ahead of ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
@@ -25,9 +26,10 @@ const CLOCK_SKEW: Duration = Duration::from_secs(300);
 pub struct Assurance {
     /// The scope that must have been granted.
     pub scope: String,
-    /// Whether an ID token of the stack's own user pool may lack the scope, since Cognito never adds one.
+    /// Whether ID tokens are accepted without the scope. Only the stack's own user pool needs this: Cognito never adds
+    /// a scope to an ID token.
     pub takes_id_tokens: bool,
-    /// Authentication methods that `amr` must all name; empty if the deployment requires none.
+    /// Authentication methods, all of which `amr` must name; empty if the deployment requires none.
     pub methods: Vec<String>,
     /// Authentication context classes, of which `acr` must name one; empty if the deployment requires none.
     pub classes: Vec<String>,
@@ -37,8 +39,9 @@ pub struct Assurance {
     pub claims: ClaimNames,
 }
 
-/// The claims that show how and when the person signed in. An issuer may reserve the registered names: Auth0 does not
-/// let a tenant add `amr` or `auth_time` to an access token ("Create Custom Claims").
+/// The names of the claims that show how and when the person signed in. An issuer may reserve the registered names, so
+/// the operator can choose others. For example, Auth0 does not let a tenant add `amr` or `auth_time` to an access token
+/// ("Create Custom Claims").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimNames {
     methods: String,
@@ -63,10 +66,10 @@ impl Default for ClaimNames {
 pub struct ClaimNamesError;
 
 impl ClaimNames {
-    /// Reads any part of `amr=CLAIM,acr=CLAIM,auth_time=CLAIM`. Other claims keep their registered names.
+    /// Reads `amr=CLAIM,acr=CLAIM,auth_time=CLAIM`. A claim that the text leaves out keeps its registered name.
     ///
     /// # Errors
-    /// Fails if a part has another form or a claim is named twice.
+    /// Fails if a part has another form, or if the text renames a claim twice.
     pub fn parse(text: &str) -> Result<Self, ClaimNamesError> {
         let (mut names, mut renamed) = (Self::default(), Vec::new());
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -105,7 +108,7 @@ impl Assurance {
     /// Checks a token against every requirement.
     ///
     /// # Errors
-    /// The first requirement that it misses.
+    /// Returns the first requirement that the token misses.
     pub fn check(&self, claims: &BTreeMap<String, String>, now: Time) -> Result<(), Shortfall> {
         let claim = |name: &str| claims.get(name).map(String::as_str).unwrap_or_default();
         let granted = || items(claim("scope")).chain(items(claim("scp")));
@@ -135,9 +138,9 @@ impl Assurance {
     }
 }
 
-/// The items of a list, `[a b]` as API Gateway writes it, or of a text with spaces between.
+/// The items of a claim: a list as API Gateway writes it (`[a b]`), or a text of items between spaces or commas.
 fn items(claim: &str) -> impl Iterator<Item = &str> {
-    // An object is not a list, whatever words its values hold.
+    // An object is not a list, even if its values contain a required word.
     let claim = Some(claim.trim()).filter(|claim| !claim.starts_with("map[") && !claim.starts_with('{'));
     let claim = claim.unwrap_or_default();
     let list = claim
@@ -159,9 +162,11 @@ fn seconds(claim: &str) -> Option<Time> {
     Some(Time::from_millis(millis))
 }
 
-/// Whether a claim is a text that can name a person. API Gateway passes every claim on as text. Values that were not
-/// text are refused, since two persons could share one: `null`, lists, objects, truth values, and numbers that lost
-/// digits. A text has at most 255 characters (OpenID Connect Core 1.0, section 2) and no control character.
+/// Whether a claim is a text that can name a person: 1 to 255 characters (OpenID Connect Core 1.0, section 2), without
+/// control characters and surrounding white space.
+///
+/// API Gateway passes every claim on as text, even `null`, a list, an object, `true`, `false`, or a number that lost
+/// digits. Two persons could share the text of these values, so they are refused.
 #[must_use]
 pub fn is_plain_text(claim: &str) -> bool {
     let length = claim.chars().count();

@@ -1,14 +1,15 @@
 //! The rate budget: how many calls of each kind may be made upstream, and when.
 //!
 //! Metriport limits the calls per minute by kind (docs.metriport.com, page `more-info/limits`) and, at its gateway, the
-//! calls per day. The start of its windows is unknown, so no 60 seconds may hold more than 90 % of a limit. All
-//! functions share one account, so the state lies in the table. This module only calculates, in three parts:
+//! calls per day. The start of Metriport's one-minute windows is unknown. Every span of 60 seconds must therefore stay
+//! within 90 % of a limit. All functions use one Metriport account, so their shared state is stored in the table. This
+//! module only calculates, in three parts:
 //!
-//! - [`Places`] keep the limit. There are as many places as calls may be made. A call takes a place when it is made,
-//!   and holds it until the call has left every window. Without a free place, a call that a person waits for is
-//!   refused, and others are put off.
+//! - [`Places`] keep the limit. There are as many places as calls may be made in a window. A call takes a place and
+//!   holds it until every window that counts the call has passed. If no place is free, a call that a person waits for
+//!   is refused, and any other call is deferred.
 //! - [`Pace`] plans starts of network queries. Starts get slots one after the other, so that each start finds a place
-//!   and the person knows its time. A missed slot costs time, never the limit.
+//!   and the person knows its planned time. A start that misses its slot only waits; the limit is still kept.
 //! - [`PersonShares`] limit the part that one person may use, whatever other persons do.
 
 mod day;
@@ -31,8 +32,8 @@ pub use share_of_person::{PersonAsk, PersonRules, PersonShares, ShareKind, Share
 
 /// Length of Metriport's windows.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Longest time from our decision to the moment at which Metriport counts the call: the writes between and the
-/// transport.
+/// Longest time from our decision to make a call until Metriport counts it. The writes before the call and the network
+/// take this time.
 const TRAVEL: Duration = Duration::from_secs(2);
 
 /// Calls that share a limit.
@@ -40,7 +41,7 @@ const TRAVEL: Duration = Duration::from_secs(2);
 pub enum Budget {
     /// Patient create and update.
     PatientWrites,
-    /// Identity sessions and AAL2 challenges. Their limit is not documented; the smallest documented one is assumed.
+    /// Identity sessions and AAL2 challenges. Their limit is not documented; we assume the smallest documented limit.
     Identity,
     /// Network query starts.
     QueryStarts,
@@ -84,14 +85,14 @@ pub struct Allowance {
     pub reset: Duration,
 }
 
-/// The answer to a request for a turn.
+/// The answer to a request for a place or a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// The call may be made at this time, which is now or later.
+    /// If this time is now, the call may be made. If it is later, the function waits until then and asks again.
     Granted(Time),
-    /// No turn comes in time, and nothing was taken. Asking again makes sense from this time on.
+    /// Every place is held, or no slot comes in time. Nothing was taken. Another request may succeed from this time on.
     Busy(Time),
-    /// The calls of the day are used up until this time.
+    /// The day's quota for such calls is used up until this time.
     DayOver(Time),
 }
 

@@ -13,7 +13,7 @@ pub struct ChallengeSlot {
     /// The pending challenge; a new one supersedes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
-    /// The session of the run that is about to start. It is stored here alone, until the start is recorded.
+    /// The session of the run that is about to start. It is stored only here, until the start is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
     /// Counts every write.
@@ -21,7 +21,7 @@ pub struct ChallengeSlot {
     pub version: u64,
 }
 
-/// A challenge that is opened and not used.
+/// A challenge that was opened and is not used yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pending {
@@ -29,13 +29,13 @@ pub struct Pending {
     pub id: ChallengeId,
     /// The identity that is challenged.
     pub proofed_identity: ProofedIdentityId,
-    /// The patient it belongs to.
+    /// The patient of this identity.
     pub patient: PatientId,
     /// When the hosted page stops working.
     pub expires_at: Time,
 }
 
-/// An AAL2 session that waits for its run to start. It opens a query, so its `Debug` is not readable.
+/// An AAL2 session that waits for its run to start. The session is a secret that opens a query, so `Debug` hides it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
@@ -43,9 +43,9 @@ pub struct Held {
     pub run: RunId,
     /// The session.
     pub session: Aal2SessionId,
-    /// The identity it belongs to.
+    /// The identity that passed the challenge.
     pub proofed_identity: ProofedIdentityId,
-    /// The time from which we no longer use it.
+    /// The time from which we no longer use the session.
     pub until: Time,
 }
 
@@ -76,7 +76,7 @@ pub enum ChallengeRefusal {
 }
 
 impl ChallengeSlot {
-    /// Opens a challenge and supersedes a pending one. A held session stays.
+    /// Opens a challenge, which supersedes a pending one. A held session stays.
     #[must_use]
     pub fn open(mut self, pending: Pending) -> Self {
         self.pending = Some(pending);
@@ -84,11 +84,11 @@ impl ChallengeSlot {
         self
     }
 
-    /// Checks the values that the browser brought back. Every status but exactly `verified` is refused, and so is a
-    /// challenge that does not match the caller's patient and identity. A refusal changes nothing.
+    /// Checks the values that the browser brought back. Refuses every status except `verified`, and a challenge that
+    /// does not match the caller's patient and identity. A refusal changes nothing.
     ///
-    /// The page's expiry is extended by `life`: the person may pass the challenge in its last second, and the browser
-    /// needs time to return.
+    /// A challenge is accepted until `life` after its page expires. The person may pass it in the last second, and the
+    /// browser needs time to return.
     ///
     /// # Errors
     /// Returns the first reason for a refusal.
@@ -121,7 +121,7 @@ impl ChallengeSlot {
         self
     }
 
-    /// The slot without the session held for `run`; `None` if it holds no such session.
+    /// Removes the session held for `run`. `None` if the slot holds no session for that run.
     #[must_use]
     pub fn free(mut self, run: RunId) -> Option<Self> {
         self.held.take_if(|held| held.run == run)?;
@@ -129,14 +129,14 @@ impl ChallengeSlot {
         Some(self)
     }
 
-    /// The session held for `run`, until we no longer use it.
+    /// The session held for `run`, if we may still use it.
     #[must_use]
     pub fn session_for(&self, run: RunId, now: Time) -> Option<&Held> {
         self.held.as_ref().filter(|held| held.run == run && now < held.until)
     }
 }
 
-/// The values from the browser, and the caller they must belong to.
+/// The values from the browser, and the caller's own ids that they must match.
 #[derive(Debug, Clone, Copy)]
 pub struct ChallengeAnswer<'a> {
     /// The challenge that the app names as passed.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Demographics, names};
 
-/// Which claim must equal which field, from the parameter `DemographicsClaims`: any subset of
-/// `firstName=given_name,lastName=family_name,dob=birthdate`, or nothing.
+/// The fields that must match a claim, each with its claim. The parameter `DemographicsClaims` is any subset of
+/// `firstName=given_name,lastName=family_name,dob=birthdate`, or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimRules(Vec<(Field, String)>);
 
@@ -16,13 +16,13 @@ enum Field {
     Dob,
 }
 
-/// The parameter is malformed.
+/// The parameter `DemographicsClaims` is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("DemographicsClaims must be a comma-separated list of firstName=CLAIM, lastName=CLAIM, dob=CLAIM")]
 pub struct ClaimRulesError;
 
 impl ClaimRules {
-    /// Reads the parameter.
+    /// Reads the parameter `DemographicsClaims`.
     ///
     /// # Errors
     /// Fails if a part is not `FIELD=CLAIM` with a known field.
@@ -35,8 +35,8 @@ impl ClaimRules {
             .map(Self)
     }
 
-    /// Whether every bound field agrees with its claim: names by [`names::are_equal`], the birth date exactly. A
-    /// missing claim does not match, since an unchecked field must not pass.
+    /// Whether every bound field matches its claim: names by [`names::are_equal`], the birth date exactly. A missing
+    /// claim does not match, because an unchecked field must not pass.
     #[must_use]
     pub fn hold(&self, demographics: &Demographics, claims: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|(field, claim)| {
@@ -72,7 +72,7 @@ mod tests {
 
     const PAGE: &str = include_str!("../../../docs/name-comparison.md");
 
-    /// The rows of the page's table, each as its cells.
+    /// The rows of the table in `docs/name-comparison.md`, each as its cells.
     fn rows() -> Vec<Vec<&'static str>> {
         let rows = PAGE.lines().filter(|line| line.starts_with("| "));
         let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();

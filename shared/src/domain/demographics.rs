@@ -1,9 +1,10 @@
 //! Demographics as the person states them, checked before any call to Metriport.
 //!
 //! The rules are Metriport's (docs.metriport.com, page `patient/create-patient`, and `patientCreateSchema` of the
-//! published `@metriport/api-sdk`), so that a refusal names a field. Some are stricter: Individual Access needs an
-//! e-mail address or a phone number, and names hold only visible characters. `tests/interop/demographics` compares both
-//! and lists the stricter rules with their reasons.
+//! published `@metriport/api-sdk`). They are checked here so that a refusal can name the wrong field. Some rules are
+//! stricter than Metriport's: Individual Access needs an e-mail address or a phone number, and names hold only visible
+//! characters. `tests/interop/demographics` compares our rules with Metriport's, and lists the stricter ones with their
+//! reasons.
 
 mod address;
 mod contact;
@@ -20,11 +21,11 @@ use super::Time;
 use super::input::{self, Faults, Fields, Input, InputError};
 use super::time::is_calendar_date;
 
-/// Most addresses, and most contacts, of a person. Further ones are not read: each may have several faults, and the
-/// refusal would outgrow the request.
+/// Most addresses of a person, and most contacts. Further ones are not read: each may have several faults, and a
+/// refusal with all of them would be longer than the request.
 const ENTRIES_MAX: usize = 10;
 
-/// Checked demographics in Metriport's normal form. `Debug` shows nothing.
+/// Checked demographics in Metriport's normal form. `Debug` hides them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Demographics {
@@ -56,10 +57,10 @@ impl fmt::Debug for Demographics {
 }
 
 impl Demographics {
-    /// Reads JSON.
+    /// Reads demographics from JSON.
     ///
     /// # Errors
-    /// Fails if it is not JSON, or [`Demographics::read`] notes a fault.
+    /// Fails if the body is not JSON, or if [`Demographics::read`] notes a fault.
     pub fn parse(json: &[u8], now: Time) -> Result<Self, InputError> {
         input::read(json, |input, faults| Self::read(input, now, faults))
     }

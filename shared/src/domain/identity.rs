@@ -1,7 +1,7 @@
 //! A person's proofed identity, from the hosted IAL2 page to the `proofedIdentityId` that later queries carry.
 //!
-//! Metriport reports only that proofing succeeded. Failure, abandonment and expiry have no event (docs.metriport.com,
-//! page `ias/create-identity-session`), so the clock decides them.
+//! Metriport reports only that proofing succeeded. It does not report failure, abandonment and expiry
+//! (docs.metriport.com, page `ias/create-identity-session`), so a session without a report expires by the clock.
 
 #[cfg(test)]
 mod tests;
@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{DemographicsHash, IdentitySessionId, PatientId, ProofedIdentityId, Time, Timing};
 
-/// Most superseded sessions that are kept. At worst a person opens a few every hour while none is confirmed.
+/// Most superseded sessions that are kept. At worst, a person opens a few sessions every hour, and no confirmation
+/// arrives.
 const EARLIER_MAX: usize = 8;
 
 /// A person's stored identity.
@@ -23,13 +24,13 @@ pub struct Identity {
     /// The open hosted session; a new one supersedes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<OpenSession>,
-    /// Superseded sessions for the same patient and demographics, oldest first. Their pages confirm the same, and a
-    /// confirmation may be hours late (decision 0011).
+    /// Superseded sessions for the same patient and demographics, oldest first. A person who passes one of their pages
+    /// is verified, too, and the confirmation may come hours late (decision 0011).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<OpenSession>,
-    /// Whether a session was ever opened for other demographics than an earlier session. The person may have passed the
-    /// page of the earlier session, or of one that it superseded, and that event may come late. An event that names no
-    /// session then proves nothing about the open session.
+    /// Whether a session was ever opened for other demographics than an earlier session. The person may have passed an
+    /// earlier session's page, and that page's event may come late. An event that names no session then does not prove
+    /// anything about the open session.
     #[serde(default)]
     pub superseded_other: bool,
     /// Counts every write; each write is conditional on it.
@@ -43,18 +44,18 @@ pub struct Identity {
 pub struct Proofed {
     /// Metriport's id of the proofed identity.
     pub id: ProofedIdentityId,
-    /// The patient it belongs to.
+    /// The patient of the proofed identity.
     pub patient: PatientId,
-    /// The demographics when its session was opened.
+    /// The demographics for which its session was opened.
     pub demographics: DemographicsHash,
-    /// When we learned of it.
+    /// When the verification was applied.
     pub at: Time,
-    /// When Metriport stopped accepting it. The person must be proofed again.
+    /// When Metriport refused this identity. The person must then be proofed again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_at: Option<Time>,
 }
 
-/// A hosted identity session that is opened and not confirmed yet.
+/// A hosted identity session that was opened and is not confirmed yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenSession {
@@ -62,11 +63,11 @@ pub struct OpenSession {
     pub id: IdentitySessionId,
     /// The patient it was opened for.
     pub patient: PatientId,
-    /// The demographics at that time.
+    /// The demographics for which it was opened.
     pub demographics: DemographicsHash,
     /// When the hosted page stops working.
     pub expires_at: Time,
-    /// Our own mark, sent as metadata and echoed.
+    /// Our own random mark, which Metriport gets as metadata and repeats in the webhook.
     pub mark: String,
 }
 
@@ -80,9 +81,9 @@ pub enum Standing {
         /// When the page stops working.
         expires_at: Time,
     },
-    /// The page has expired; a late confirmation may still come.
+    /// The page has expired, and a late confirmation is still expected.
     Confirming,
-    /// The page has expired without a confirmation.
+    /// The page has expired, and a confirmation is no longer expected.
     Expired,
     /// Proofed with the demographics that are linked now.
     Verified(ProofedIdentityId),
@@ -123,11 +124,11 @@ impl Identity {
         }
     }
 
-    /// Opens a session and supersedes an open one.
+    /// Opens a session, which supersedes the open one.
     #[must_use]
     pub fn open(mut self, session: OpenSession) -> Self {
         let open = self.session.as_ref().map(|open| &open.demographics);
-        // A session that was answered may have superseded others, whose pages may be passed as well.
+        // The confirmed session may have superseded others, and the person may have passed their pages, too.
         let answered = self.proofed.as_ref().map(|proofed| &proofed.demographics);
         let other = open.into_iter().chain(answered).any(|one| *one != session.demographics);
         self.superseded_other = self.superseded_other || other;
@@ -141,8 +142,8 @@ impl Identity {
         self
     }
 
-    /// Marks a proofed identity that Metriport no longer accepts, so that the person can be proofed again. `None` if it
-    /// is not the stored one or is already marked.
+    /// Marks the proofed identity as refused by Metriport, so that the person can be proofed again. `None` if
+    /// `rejected` is not the stored identity, or if it is already marked.
     #[must_use]
     pub fn reject(mut self, rejected: &ProofedIdentityId, now: Time) -> Option<Self> {
         let proofed = self.proofed.as_mut().filter(|proofed| proofed.id == *rejected)?;
@@ -154,11 +155,11 @@ impl Identity {
         Some(self)
     }
 
-    /// Applies a verification. It binds the identity only if session and patient are ours.
+    /// Applies a verification. The identity is bound only if the event's session and patient are the person's own.
     ///
-    /// Expiry by the clock does not matter here, since a confirmation may be late. A superseded session is refused only
-    /// if it was opened for another patient or other demographics than the open one. Proofing again may yield the known
-    /// identity, which binds again if its session is not refused.
+    /// An expired session still binds, because a confirmation may be late. A superseded session also binds, if it was
+    /// opened for the same patient and demographics as the open one. A new proofing may return the known identity,
+    /// which is then bound again.
     #[must_use]
     pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, IdentityVerdict) {
         let verdict = self.judge(seen);
@@ -178,8 +179,8 @@ impl Identity {
     }
 
     /// Takes the session that an event is about, or the open session if the event names none. Sessions before it are
-    /// dropped. Later sessions stay: their pages may be passed as well, and Metriport may accept only the newest
-    /// identity.
+    /// dropped. Later sessions stay: the person may have passed their pages, too, and Metriport may accept only the
+    /// newest identity.
     fn take(&mut self, seen: &Verification) -> Option<OpenSession> {
         match self
             .earlier
@@ -209,7 +210,8 @@ impl Identity {
         if sessions.clone().any(|session| seen.contradicts_itself(session)) {
             return IdentityVerdict::Unbound;
         }
-        // `is_of` gives `None` for every session or for none of them; `Some(true)` is the maximum.
+        // `is_of` returns `None` either for every session or for none of them. Otherwise, the maximum is `Some(true)`
+        // if a session matches.
         let ours = sessions.map(|session| seen.is_of(session)).max().flatten();
         if ours == Some(false) {
             return not_open;
@@ -232,15 +234,16 @@ impl Identity {
 pub struct Verification {
     /// The identity that was proofed.
     pub proofed_identity: ProofedIdentityId,
-    /// The sessions that the event names. The pages do not document in which field, so sessions of another service may
-    /// be among them. A single session is written as a text, because earlier versions of the consumer refuse a list.
+    /// The ids of sessions in the event. Metriport does not document which field names the session, so sessions of
+    /// another service may be among them. A single session is written as a text, because earlier versions of
+    /// `webhook-process` refuse a list.
     #[serde(default, rename = "session", deserialize_with = "one_or_several")]
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_one_or_several")]
     pub sessions: Vec<IdentitySessionId>,
-    /// The patient it belongs to, if named.
+    /// The patient of the identity, if the event names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<PatientId>,
-    /// Our own mark, if echoed; replays lose it.
+    /// Our own mark, if the event repeats it. A replay lacks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
 }
@@ -272,8 +275,8 @@ impl Verification {
         !self.sessions.is_empty() || self.mark.is_some()
     }
 
-    /// If one of the named sessions is ours, keeps only that one. `None` if several are ours, since the event does not
-    /// show which one was passed.
+    /// Keeps only our session, if the event names exactly one of ours. `None` if it names several of ours, because the
+    /// event does not show which page the person passed. `ours` lists the named sessions that are ours.
     #[must_use]
     pub fn of_ours(self, ours: &[IdentitySessionId]) -> Option<Self> {
         match ours {
@@ -292,7 +295,7 @@ impl Verification {
         self.mark.as_ref().map(|mark| *mark == session.mark).or(named)
     }
 
-    /// Whether our mark, which is new for each session, and the named session belong to different sessions.
+    /// Whether the event's mark and its session ids disagree about `session`. Each session has its own mark.
     fn contradicts_itself(&self, session: &OpenSession) -> bool {
         let marked = self.mark.as_ref().map(|mark| *mark == session.mark);
         let named = self.sessions.contains(&session.id);
@@ -307,12 +310,12 @@ pub enum IdentityVerdict {
     Bound,
     /// The identity is already bound; nothing changes.
     Known,
-    /// The event is about a session for which we do not wait, or which was superseded by a session for other
-    /// demographics.
+    /// The event is about a session that the person does not wait for, for example one that was superseded by a session
+    /// for other demographics.
     Superseded,
-    /// The event names another patient than the session; another person may have passed the proofing.
+    /// The event names another patient than the open session. Another person may have passed the proofing.
     OtherPatient,
-    /// The event may be about another session: it names two sessions, or it names none and its patient does not show
-    /// which one.
+    /// The event does not show its session. Either its mark and its session ids disagree, or it has neither, and its
+    /// patient does not decide between sessions.
     Unbound,
 }

@@ -35,7 +35,8 @@ macro_rules! opaque_id {
             /// Accepts the text unchanged.
             ///
             /// # Errors
-            /// Fails if it is empty, longer than [`ID_BYTES_MAX`] bytes, or has a character that no identifier has.
+            /// Fails if the text is blank, longer than [`ID_BYTES_MAX`] bytes, or contains a character that this kind
+            /// of id never has.
             pub fn parse(text: impl Into<String>) -> Result<Self, IdError> {
                 let text = text.into();
                 if $check(&text) { Ok(Self(text)) } else { Err(IdError($label)) }
@@ -96,13 +97,13 @@ opaque_id!(/// A proofed identity, `pid_…`: the result of IAL2 proofing.
     ProofedIdentityId, "proofed identity id", visible_ascii, redacted);
 opaque_id!(/// An AAL2 challenge, `aalc_…`.
     ChallengeId, "challenge id", visible_ascii, redacted);
-opaque_id!(/// An AAL2 session, `aal2_…`. It opens exactly one network query and is a secret until then.
+opaque_id!(/// An AAL2 session, `aal2_…`. It opens exactly one network query and is a secret until that query starts.
     Aal2SessionId, "AAL2 session id", visible_ascii, redacted);
 opaque_id!(/// Metriport's `requestId`: one network query or one consolidated query.
     UpstreamRequestId, "upstream request id", visible_ascii, readable);
 opaque_id!(/// `meta.messageId` of a webhook; a replay keeps it.
     MessageId, "message id", visible_ascii, readable);
-opaque_id!(/// The person, as a keyed hash of token issuer and subject. It reveals neither.
+opaque_id!(/// The person, as a keyed hash of token issuer and subject. The hash reveals neither of them.
     OwnerId, "owner id", visible_ascii, redacted);
 opaque_id!(/// Keyed hash of demographics: equal hashes mean equal demographics.
     DemographicsHash, "demographics hash", visible_ascii, redacted);
@@ -110,12 +111,13 @@ opaque_id!(/// Keyed hash of an AAL2 session id, for the row that marks it as us
     Aal2SessionHash, "AAL2 session hash", visible_ascii, redacted);
 
 impl RecordId {
-    /// Stands for a record that is not made.
+    /// A placeholder for a record that is not made.
     pub const UNUSED: Self = Self(Uuid::nil());
 }
 
 impl MessageId {
-    /// The id of a message without one: the digest of its body, so that equal bodies are one message.
+    /// An id for a message that has none, made from the digest of its body. Messages with equal bodies thus get the
+    /// same id.
     #[must_use]
     pub fn of_digest(hex: &str) -> Self {
         Self(format!("sha256.{hex}"))
@@ -129,7 +131,7 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Wraps a UUIDv7 made at the edge.
+            /// Wraps a UUIDv7 that was made outside the domain.
             #[must_use]
             pub const fn new(id: Uuid) -> Self {
                 Self(id)

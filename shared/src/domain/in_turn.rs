@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-/// Chooses at most `max` of `items`, in their order, and each person's first items first. While two persons both have
-/// items left, the numbers chosen for them differ by at most one. If `max` is too small for one item of each person,
-/// each `round` begins with another person. An unchanged list thus leaves out no person forever.
+/// Chooses at most `max` of `items` and keeps their order. Each person's first items are chosen first. While two
+/// persons both have items left, the numbers of items chosen for them differ by at most one.
+///
+/// `max` may be too small for one item of each person. Each `round` therefore begins `max` items further in the list
+/// than the round before. If the list does not change, every person is chosen in some round.
 pub fn choose_in_turn<T, P: Ord>(items: Vec<T>, max: usize, round: usize, person: impl Fn(&T) -> P) -> Vec<T> {
     let count = items.len();
     if count <= max {
@@ -12,7 +14,8 @@ pub fn choose_in_turn<T, P: Ord>(items: Vec<T>, max: usize, round: usize, person
     }
     let begin = round.wrapping_mul(max) % count;
     let mut numbers = BTreeMap::new();
-    // For each item: its number among its person's items, its distance from the start of this round, and its index.
+    // For each item: its number among its person's items, its distance from the item with which this round begins, and
+    // its index.
     let mut places: Vec<(usize, usize, usize)> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let number = numbers.entry(person(item)).or_insert(0_usize);

@@ -1,8 +1,8 @@
-//! Reads a caller's body field by field. Each fault is noted with its JSON pointer (RFC 6901) and reading goes on, so
-//! that one refusal names all faults.
+//! Reads a caller's body field by field. After a fault, reading goes on, so that one refusal names all faults. Each
+//! fault has a JSON pointer (RFC 6901).
 //!
-//! This module knows JSON, but no request. It takes a value apart one level at a time, and only where a reader asks.
-//! Depth therefore costs nothing, and a field without a reader may hold any JSON.
+//! This module knows JSON, but not the fields of any request. It parses one level of a value at a time, and only a
+//! value that a reader asks for. Deep nesting therefore costs nothing, and a field that is not read may hold any JSON.
 
 use std::fmt;
 
@@ -10,17 +10,17 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-/// Most faults that one refusal names, so that it stays smaller than the request.
+/// Most faults that one refusal names, so that the refusal stays smaller than the request.
 pub const FAULTS_MAX: usize = 100;
 /// Longest name of an unknown field that a pointer repeats, in characters.
 const NAME_CHARS_MAX: usize = 64;
 
-/// A wrong field and the expected value. It never quotes the value.
+/// A wrong field and the expected value. It does not repeat the value that the caller sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// RFC 6901 pointer into the request body.
+    /// JSON pointer (RFC 6901) into the request body.
     pub pointer: String,
-    /// The expected value, or the reason of the refusal.
+    /// The expected value, or the reason why the field is refused.
     pub detail: &'static str,
 }
 
@@ -36,7 +36,7 @@ pub enum InputError {
 /// Reads a body.
 ///
 /// # Errors
-/// Fails if it is not JSON, or if `read` notes a fault.
+/// Fails if the body is not JSON, or if `read` notes a fault.
 pub fn read<T>(body: &[u8], read: impl FnOnce(&Input<'_>, &mut Faults) -> Option<T>) -> Result<T, InputError> {
     let Ok(raw) = serde_json::from_slice::<&RawValue>(body) else {
         return Err(InputError::NotJson);
@@ -84,19 +84,19 @@ impl<'b> Input<'b> {
         &self.pointer
     }
 
-    /// The value as a text. Half of a surrogate pair is not text.
+    /// The value as a text; `None` for any other value. A text with half of a surrogate pair is not accepted.
     #[must_use]
     pub fn text(&self) -> Option<String> {
         self.parse()
     }
 
-    /// `true` or `false`.
+    /// The value as `true` or `false`; `None` for any other value.
     #[must_use]
     pub fn flag(&self) -> Option<bool> {
         self.parse()
     }
 
-    /// The items of an array.
+    /// The items of an array; `None` for any other value.
     #[must_use]
     pub fn items(&self) -> Option<Vec<Self>> {
         let items: Vec<&RawValue> = self.parse()?;

@@ -1,7 +1,8 @@
-//! Compares the name that a caller enters with the name in their token, without regard to habits of spelling.
+//! Compares the name that a caller enters with the name in their token. Differences in case, accents, punctuation and
+//! order do not count.
 //!
-//! Two names are equal or not; no distance is computed. The comparison would therefore also work on keyed hashes of the
-//! compared forms, without the names. `docs/name-comparison.md` lists hard pairs with their verdicts.
+//! Two names are equal or different; no distance is computed. The comparison would therefore also work on keyed hashes
+//! of the names in their compared form. `docs/name-comparison.md` lists hard pairs with their verdicts.
 
 use std::collections::BTreeSet;
 
@@ -11,21 +12,21 @@ use icu_normalizer::DecomposingNormalizer;
 struct NameKey {
     /// The parts, in any order.
     parts: BTreeSet<String>,
-    /// The parts as written, without separators: `McDonald` and `Mc Donald` are equal.
+    /// The parts in the written order, without separators, so that `McDonald` and `Mc Donald` are equal.
     joined: String,
     /// The generation: senior 1, junior or second 2, and so on.
     generation: Option<u8>,
 }
 
 impl NameKey {
-    /// The key of a name; `None` if it has no letter or digit.
+    /// The compared form of a name; `None` if the name has no letter or digit.
     fn of(name: &str) -> Option<Self> {
         let folded = fold(name);
         let mut parts: Vec<&str> = folded
             .split(|character: char| !character.is_alphanumeric())
             .filter(|part| !part.is_empty())
             .collect();
-        // A suffix follows a name; `Senior` alone is a name.
+        // A suffix must follow another part: `Senior` alone is a name.
         let generation = (parts.len() > 1)
             .then(|| parts.last().copied().and_then(generation))
             .flatten();
@@ -39,7 +40,7 @@ impl NameKey {
         })
     }
 
-    /// Whether both are one name. A generation that only one of them states does not count.
+    /// Whether both names are equal. A generation counts only if both names state one.
     fn matches(&self, other: &Self) -> bool {
         let generations = match (self.generation, other.generation) {
             (Some(ours), Some(theirs)) => ours == theirs,
@@ -49,7 +50,7 @@ impl NameKey {
     }
 }
 
-/// Whether two texts are one name.
+/// Whether two texts are the same name.
 #[must_use]
 pub fn are_equal(one: &str, other: &str) -> bool {
     match (NameKey::of(one), NameKey::of(other)) {
@@ -58,14 +59,16 @@ pub fn are_equal(one: &str, other: &str) -> bool {
     }
 }
 
-/// Lower case without accents and apostrophes. A letter without a decomposition becomes its usual replacement.
+/// The name in lower case, without accents and apostrophes. A letter that has no decomposition becomes its usual
+/// replacement.
 fn fold(name: &str) -> String {
     let lower = name.to_lowercase();
     let decomposed = DecomposingNormalizer::new_nfkd().normalize(&lower);
     let mut folded = String::with_capacity(decomposed.len());
     for character in decomposed.chars() {
         match character {
-            // Accents of Latin, Greek and Cyrillic. Marks of other scripts are vowels, which tell names apart.
+            // Accents of Latin, Greek and Cyrillic. The marks of other scripts stay: they are vowels, which make names
+            // different.
             '\u{300}'..='\u{36f}' => {}
             // Apostrophes, including the okina and the characters that people type instead.
             '\'' | '`' | '\u{b4}' | '\u{2b9}'..='\u{2bf}' | '\u{2018}' | '\u{2019}' | '\u{2032}' => {}
@@ -85,7 +88,6 @@ fn fold(name: &str) -> String {
     folded
 }
 
-/// The generation that a suffix states.
 fn generation(part: &str) -> Option<u8> {
     match part {
         "sr" | "senior" => Some(1),

@@ -1,8 +1,8 @@
 //! A person's link to a Metriport patient, and the patient's unfinished change of demographics.
 //!
-//! A change of demographics may take effect upstream without an answer. The intent is therefore written first. While it
-//! exists, the person does not count as verified, no pull is accepted, and the next attempt sends the demographics
-//! again. Metriport's data and ours thus never differ unnoticed.
+//! Metriport may apply a change of demographics although its answer is lost. The intent is therefore written before the
+//! call. While the intent exists, the person does not count as verified, no pull is accepted, and the next attempt
+//! sends the demographics again. A difference between Metriport's data and ours thus never stays unnoticed.
 
 mod conflict;
 
@@ -19,10 +19,11 @@ pub struct PatientSlot {
     /// The link, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PatientLink>,
-    /// The change that is open or did not finish.
+    /// The change that is in progress or did not finish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// The person's links that were refused recently. Neither a link nor its end clears them.
+    /// The times at which links of this person were recently refused. A later link does not clear them, and neither
+    /// does its removal.
     #[serde(default, skip_serializing_if = "LinkRefusals::is_empty")]
     pub refusals: LinkRefusals,
     /// Counts every write.
@@ -42,13 +43,13 @@ pub struct PatientLink {
     pub demographics: DemographicsHash,
 }
 
-/// A change that has begun.
+/// A change of demographics that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Intent {
-    /// The demographics it writes.
+    /// The new demographics.
     pub demographics: DemographicsHash,
-    /// No other change may begin before this time.
+    /// The time from which another change may begin.
     pub until: Time,
     /// Whether an earlier change of a linked patient did not finish. Metriport's data then stays uncertain until a
     /// change succeeds.
@@ -62,7 +63,7 @@ pub enum Unsettled {
     /// No patient was linked yet.
     #[error("no patient is linked")]
     NotLinked,
-    /// A change is open or did not finish.
+    /// A change is in progress or did not finish.
     #[error("a change of the patient has not finished")]
     Changing,
 }
@@ -70,15 +71,15 @@ pub enum Unsettled {
 /// Whether a change may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beginning {
-    /// Nothing needs to change.
+    /// Metriport already has these demographics.
     Unchanged,
-    /// Another change has begun, and may last until this time.
+    /// Another change is in progress, and may last until this time.
     Busy(Time),
-    /// The external id differs from that of the link.
+    /// The external id in the token differs from that of the link.
     OtherExternalId,
     /// Too many links of this person were refused. Every further link is refused until this time.
     RefusedUntil(Time),
-    /// The change may begin. The caller must store this slot before any call to Metriport.
+    /// The change may begin. Store this [`PatientSlot`] before any call to Metriport.
     Begun(PatientSlot),
 }
 
@@ -168,8 +169,8 @@ impl PatientSlot {
         }
     }
 
-    /// Adds a refusal of the link. The version stays the same, because the caller stores the refusal together with the
-    /// end of the change.
+    /// Adds a refused link. The version stays the same, because the refusal is stored in one write with the end of the
+    /// change.
     #[must_use]
     pub fn refuse(self, now: Time, timing: Timing) -> Self {
         Self {
@@ -178,7 +179,7 @@ impl PatientSlot {
         }
     }
 
-    /// Removes the link and an open change.
+    /// Removes the link and an unfinished change.
     #[must_use]
     pub fn unlink(self) -> Self {
         Self {
@@ -189,7 +190,7 @@ impl PatientSlot {
         }
     }
 
-    /// Takes this patient away from the person, when an operator demands it. A link to another patient stays.
+    /// Unlinks this patient from the person at the operator's request. A link to another patient stays.
     #[must_use]
     pub fn release(self, patient: &PatientId) -> Self {
         match &self.link {
@@ -249,13 +250,13 @@ mod tests {
             changing.begin(&external(1), &hash(1), Time::from_millis(59_999), Timing::default()),
             Beginning::Busy(Time::from_millis(60_000))
         );
-        // Even the old demographics are sent, since Metriport's data is uncertain.
+        // Even the old demographics are sent again, because Metriport's data is uncertain.
         assert_eq!(begun(&changing, 1, 60_000).settled(), Err(Unsettled::Changing));
         assert_eq!(changing.clone().cancel(Time::default()).settled(), Ok(&link(1)));
         let open = changing.leave_open(Time::from_millis(5));
         assert_eq!(open.settled(), Err(Unsettled::Changing));
         assert!(begun(&open, 2, 5).version > open.version);
-        // A refusal proves nothing about the attempt before.
+        // A refusal does not prove that the attempt before it had no effect.
         let refused = begun(&open, 1, 5).cancel(Time::from_millis(6));
         assert_eq!(refused.settled(), Err(Unsettled::Changing));
         assert_eq!(begun(&refused, 1, 6).finish(link(1)).settled(), Ok(&link(1)));
@@ -271,7 +272,7 @@ mod tests {
         let until = Time::from_millis(3_600_007);
         let begin = |slot: &PatientSlot, n, now| slot.begin(&external(1), &hash(n), now, timing);
         assert_eq!(begin(&slot, 1, now), Beginning::RefusedUntil(until));
-        // A request without a change is not refused.
+        // A request that changes nothing is not refused.
         let linked = slot.clone().finish(link(1));
         assert_eq!(begin(&linked, 1, now), Beginning::Unchanged);
         assert_eq!(begin(&linked, 2, now), Beginning::RefusedUntil(until));
@@ -286,8 +287,8 @@ mod tests {
         assert_eq!(release("p").settled(), Err(Unsettled::NotLinked));
         assert_eq!(release("q").settled(), Ok(&link(1)));
         assert!(["p", "q"].iter().all(|id| release(id).version == slot.version + 1));
-        // A person without a link loses an open change, too: after the release, the table refuses the write that ends
-        // it.
+        // A release raises the version, so the write that ends an unfinished change fails. The release therefore
+        // removes this change, even if the person has no link.
         let first = begun(&PatientSlot::default(), 1, 0);
         assert_eq!(first.release(&PatientId::parse("p").unwrap()).intent, None);
     }

@@ -1,11 +1,12 @@
-//! One consolidated record: a consolidated query at Metriport, a transfer into our bucket, an object.
+//! One consolidated record: a consolidated query at Metriport, a transfer into our bucket, and the stored object.
 //!
 //! Metriport keeps one file per patient and format, and a later query overwrites it. Only one record of a patient is
-//! therefore worked on at a time, under a lock that is held until the transfer has ended. The same start is safe to
-//! repeat: with equal parameters Metriport returns the query that runs (docs.metriport.com, page
-//! `fhir/consolidated-data-query-post`). A repeated start thus also shows the state of the query. The same id means
-//! that the query runs. Another id means that the query ended without a delivery, and that the next attempt has begun
-//! (decision 0010).
+//! therefore worked on at a time, under a lock that is held until the transfer has ended.
+//!
+//! The same start is safe to repeat: with equal parameters Metriport returns the query that runs (docs.metriport.com,
+//! page `fhir/consolidated-data-query-post`). A repeated start thus also shows the state of the query. The same id
+//! means that the query still runs. Another id means that the query ended without a delivery, and that the repeated
+//! start began the next attempt (decision 0010).
 
 mod apply;
 mod asked;
@@ -32,15 +33,15 @@ pub const ATTEMPTS_MAX: u32 = 12;
 pub enum RecordState {
     /// Waits for the patient's lock or for a retry.
     Waiting,
-    /// Holds the lock. A start is being sent, or was sent and not answered.
+    /// Holds the lock. A start is being sent, or was sent without an answer.
     Starting,
     /// Metriport consolidates.
     Processing,
-    /// A link has come and must be followed.
+    /// Metriport sent a link, and the transfer has not begun.
     Offered,
     /// The transfer runs.
     Fetching,
-    /// In the bucket.
+    /// The object is in the bucket.
     Available,
     /// Metriport has no data for the request.
     Empty,
@@ -70,7 +71,7 @@ impl RecordState {
         }
     }
 
-    /// Whether the patient's consolidated lock is held.
+    /// Whether a record in this state holds the patient's lock for consolidated queries.
     #[must_use]
     pub const fn holds_lock(self) -> bool {
         matches!(self, Self::Starting | Self::Processing | Self::Offered | Self::Fetching)
@@ -87,7 +88,7 @@ pub enum RecordReason {
     ConversionFailed,
     /// Metriport was asked too often without a result.
     AttemptsExhausted,
-    /// The record did not come in time.
+    /// The life of the record ended without a result.
     Expired,
     /// The delivered file is not a FHIR Bundle.
     NotABundle,
@@ -129,36 +130,37 @@ pub struct Record {
     pub asked: Asked,
     /// Its state.
     pub state: RecordState,
-    /// Metriport's id of the consolidated query; while a start is being sent, of the query that ran before.
+    /// Metriport's id of the consolidated query. While a repeated start has no answer, this is the id of the previous
+    /// query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<UpstreamRequestId>,
     /// When it was asked for.
     pub created_at: Time,
-    /// When the attempts end.
+    /// The end of the record's life: no attempt begins after it.
     pub expires_at: Time,
     /// When it reached a terminal state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
-    /// When a function must look at it again; `None` once nothing is awaited.
+    /// When `query-dispatch` must look at the record again; `None` once the record waits for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Time>,
-    /// Numbers the due work.
+    /// Numbers the due work: an `advance` message with another number is stale.
     pub due_seq: u64,
     /// Counts every write.
     pub version: u64,
     /// The time until which the current consolidated query is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_until: Option<Time>,
-    /// Consolidated queries begun.
+    /// Number of consolidated queries begun.
     #[serde(default)]
     pub attempts: u32,
-    /// Starts repeated since the current query is known, or since the lock was taken.
+    /// Number of repeated starts since the current query became known, or since the lock was taken.
     #[serde(default)]
     pub looks: u32,
-    /// Starts sent since the last answer; each may have begun a query.
+    /// Number of starts of this attempt since the last answer; each may have begun a query.
     #[serde(default)]
     pub unanswered: u32,
-    /// Unanswered starts of earlier attempts; each may still cause a delivery.
+    /// Number of unanswered starts of earlier attempts; each may still cause a delivery.
     #[serde(default)]
     pub unheard: u32,
     /// The object in the bucket.
@@ -189,25 +191,25 @@ pub struct NewRecord {
 pub enum RecordEvent {
     /// The lock is taken; the call follows.
     Claimed,
-    /// The same start is to be sent again.
+    /// The record repeats the same start; the call follows.
     Repeated,
     /// Another record of the patient holds the lock.
     LockBusy,
     /// Metriport answered a start: with a new query, or with the one that runs.
     Started(UpstreamRequestId),
-    /// The start was not made or certainly had no effect. It is tried again at this time.
+    /// The start was not made or certainly had no effect. The next attempt is at this time.
     StartDeferred(Time),
     /// The call ended without an answer; repeating it is safe.
     StartUnknown,
     /// Metriport refused the start.
     StartRefused,
-    /// The delivery came: with a link, without data, or as a failure.
+    /// The webhook of the query came: with a link, without data, or with a failure.
     Delivered(RecordDelivery, Option<UpstreamRequestId>),
-    /// A transfer begins.
+    /// The intent to transfer is written; the transfer follows.
     FetchClaimed,
     /// The link was dead or the transfer broke.
     FetchBroken,
-    /// The link is refused, or its file cannot be kept.
+    /// The link breaks the rules for record links, or its file cannot be kept.
     FetchRefused(RecordReason),
     /// The object is in the bucket.
     Stored(StoredObject),
@@ -222,7 +224,7 @@ pub enum RecordEvent {
 pub enum RecordDelivery {
     /// A link to follow.
     Link,
-    /// No data for what was asked.
+    /// Metriport has no data for the request.
     Nothing,
     /// The consolidation failed.
     Failure,
@@ -248,7 +250,7 @@ pub enum RecordStep {
     Claim,
     /// Repeat the start for which the lock is held.
     Repeat,
-    /// Apply an event that the clock decides.
+    /// Apply an event that only the clock causes.
     Apply(RecordEvent),
     /// Wait until this time.
     Wait(Time),
@@ -284,7 +286,7 @@ impl Record {
         }
     }
 
-    /// The step that is due at `now`, derived from the stored record alone.
+    /// The step that is due at `now`. It depends only on the stored record and on `now`.
     #[must_use]
     pub fn step(&self, now: Time) -> RecordStep {
         let Some(due_at) = self.due_at else {
@@ -311,26 +313,26 @@ impl Record {
         }
     }
 
-    /// Whether the record's life is over. It does not end a running transfer, which has its own limit and ends with the
-    /// stored record or with a failure.
+    /// Whether the record's life is over. A running transfer may continue past this time, because it has its own limit.
     fn is_over(&self, now: Time) -> bool {
         now >= self.expires_at && self.state != RecordState::Fetching
     }
 
-    /// Whether the request is answered, even if empty.
+    /// Whether the record has a result, even an empty one.
     #[must_use]
     pub const fn is_served(&self) -> bool {
         matches!(self.state, RecordState::Available | RecordState::Empty)
     }
 
-    /// When the patient's lock expires unless it is released: after the record's life and the longest query or transfer
-    /// that can begin at its end.
+    /// When the patient's lock expires if it is not released: after the record's life and the longest query or transfer
+    /// that can begin in it.
     #[must_use]
     pub fn lock_until(&self, timing: Timing) -> Time {
         self.expires_at.plus(timing.consolidated_life().max(timing.transfer()))
     }
 
-    /// The state as a reader sees it: failed after expiry, even if no process wrote that.
+    /// The state that the API shows. A record whose life is over is shown as failed, even if no process has written the
+    /// failure yet.
     #[must_use]
     pub fn shown_state(&self, now: Time) -> RecordState {
         if !self.state.is_terminal() && self.is_over(now) {
@@ -340,12 +342,13 @@ impl Record {
         }
     }
 
-    /// Whether a delivery answers our request: same request id, patient and subject, and no contradicting filter.
+    /// Whether a delivery answers our request: it has the same request id, patient and subject, and none of its filters
+    /// contradicts the request.
     ///
-    /// While a start is being sent, only a `correlated` delivery counts: its request id is not stored yet, and our
-    /// metadata names this record. A delivery of the previous query does not count, since another query may have begun
-    /// and overwritten its file. If several starts are unanswered, even of earlier attempts, the last query is unknown
-    /// and no delivery counts.
+    /// In [`RecordState::Starting`], the request id of the query is not stored yet. A delivery then counts only if it
+    /// is `correlated`: our metadata in it and the patient's lock both name this record. A delivery of the previous
+    /// query does not count, because another query may have begun and overwritten its file. If several starts are
+    /// unanswered, even of earlier attempts, the last query is unknown, and no delivery counts.
     #[must_use]
     pub fn awaits(&self, delivered: &Delivered, correlated: bool) -> bool {
         let request = match (self.state, &self.request) {

@@ -1,9 +1,9 @@
 //! When to ask Metriport about failed deliveries, and when to request a replay.
 //!
-//! Metriport delivers each webhook once and keeps failed ones. A replay, which must be requested, sends all of them
-//! (docs.metriport.com, page `getting-started/webhooks`). Checks cost calls of the daily quota, and replays of
-//! deliveries that keep failing do not help. While the count does not fall, replays become rarer, down to one an hour.
-//! Then an alarm informs the operator.
+//! Metriport delivers each webhook once and keeps failed ones. It sends all failed ones again if we request a replay
+//! (docs.metriport.com, page `getting-started/webhooks`). A check costs a call of the day's quota, and a replay does
+//! not help if its deliveries fail again. While the count of failed deliveries does not fall, replays become rarer,
+//! down to one an hour. After five replays in a row that did not help, an alarm informs the operator.
 
 use std::time::Duration;
 
@@ -11,15 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Time, Timing};
 
-/// Part of the daily quota that the checks may use: one call in five.
+/// Part of the day's quota that the checks may use: one call in five.
 const QUOTA_SHARE: u32 = 5;
 const DAY: Duration = Duration::from_secs(86_400);
-/// Shortest gap between checks, whatever the quota.
+/// Shortest gap between two checks, however large the quota is.
 const CHECK_GAP_MIN: Duration = Duration::from_secs(120);
-/// Longest gap between checks.
 const GAP_MAX: Duration = Duration::from_secs(3600);
 
-/// The state between two checks; one row for the whole deployment.
+/// The state between two checks. The table has one such row for the whole deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replays {
@@ -44,13 +43,13 @@ pub enum ReplayVerdict {
     Healthy,
     /// Request a replay.
     Replay,
-    /// Request a replay and raise the alarm: replays have stopped helping.
+    /// Request a replay and raise the alarm, because at least five replays in a row did not help.
     ReplayAndAlarm,
 }
 
 impl Replays {
-    /// The row that claims a check, if one is due. The row is written before the check, so that only one of several
-    /// processes checks.
+    /// The row that claims a check; `None` if no check is due. The caller writes the row before the check, so that only
+    /// one of several processes checks.
     #[must_use]
     pub fn claim(&self, now: Time, timing: Timing, daily_quota: u32) -> Option<Self> {
         if now < self.check_at {
@@ -64,7 +63,7 @@ impl Replays {
         })
     }
 
-    /// Applies the count of failed deliveries.
+    /// Applies the number of failed deliveries that a check found.
     #[must_use]
     pub fn apply_failed_count(&self, failed: u64) -> (Self, ReplayVerdict) {
         let version = self.version + 1;

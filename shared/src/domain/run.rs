@@ -1,7 +1,8 @@
-//! One pull of a person's record: a network query and the consolidated record that follows.
+//! One pull of a person's record: a network query and the consolidated records that follow.
 //!
-//! A run changes only through [`Run::apply`]. The timeline keeps the events, so that replaying a timeline gives the
-//! stored run. States only move forward. A terminal state is final; later evidence only fills in missing data.
+//! A run changes only through [`Run::apply`]. The timeline keeps the events that changed the run, so that a replay of
+//! the timeline gives the stored run. States only move forward. A terminal state is final; later evidence only fills in
+//! missing data.
 
 mod apply;
 mod event;
@@ -19,28 +20,28 @@ use super::{PatientId, RecordId, RunId, SourceStatus, Sources, Time, Timing, Ups
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Accepted, not started.
+    /// Accepted; the start has not been sent.
     Queued,
-    /// The intent to start is written, but not the outcome of the call.
+    /// The intent to start is written. The outcome of the call is not known yet.
     Starting,
-    /// Metriport works on it.
+    /// Metriport works on the query.
     Running,
-    /// The sources are settled, and the record is consolidated and fetched.
+    /// The sources are settled, or the start stayed unknown. The final record is consolidated and fetched.
     Consolidating,
-    /// Every source answered; the record is available or empty.
+    /// Every source answered, and the final record is available or empty.
     Completed,
-    /// Some sources answered; the record is available or empty.
+    /// Some sources answered, and the final record is available or empty.
     Partial,
-    /// No source answered, the query was not started, or the record could not be fetched.
+    /// No source answered, the query was not started, or the final record could not be fetched.
     Failed,
-    /// It is unknown whether the query ran. The final record has ended.
+    /// It is unknown whether the query ran, and the final record has ended.
     Unconfirmed,
-    /// No source answered in time. Later evidence still fills in.
+    /// No source answered in time. A later report still changes the run.
     Expired,
 }
 
 impl RunState {
-    /// Whether the state is final. `Expired` is not final: it only states that the deadline has passed.
+    /// Whether the state is final. `Expired` is not final, because a report may still come after the deadline.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
@@ -65,7 +66,7 @@ impl RunState {
         }
     }
 
-    /// Whether the run waits for something, so that it must have a due time.
+    /// Whether the run waits for an event. If so, it must have a due time.
     #[must_use]
     pub const fn waits(self) -> bool {
         matches!(
@@ -91,7 +92,7 @@ pub enum FailureReason {
     StartUnknown,
     /// Every source failed.
     NoSourceAnswered,
-    /// No source answered in time, and at least one did not report.
+    /// No source answered in time, and at least one source did not report.
     SourcesSilent,
     /// The sources answered, but the record could not be fetched.
     RecordUnavailable,
@@ -107,49 +108,50 @@ pub struct Run {
     pub patient: PatientId,
     /// Its state.
     pub state: RunState,
-    /// The requested sources, and how far each has come.
+    /// The requested sources and their statuses.
     pub sources: Sources,
     /// Metriport's id of the query, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<UpstreamRequestId>,
-    /// When it was accepted.
+    /// When the pull was accepted.
     pub created_at: Time,
-    /// The slot of the rate budget that is reserved for its start, until the start uses it.
+    /// The slot that the rate budget reserves for the start; `None` once the start is claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<Time>,
-    /// When Metriport began, as far as we know.
+    /// When we learned that the query had started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
-    /// When it reached a terminal state.
+    /// When the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
-    /// The time by which it must start: the end of its AAL2 session.
+    /// The time by which the run must start: the end of its AAL2 session.
     pub start_by: Time,
-    /// The time until which sources are awaited.
+    /// The deadline for the sources.
     pub expires_at: Time,
-    /// When a function must look at it again; `None` once nothing is awaited.
+    /// When `query-dispatch` must look at the run again; `None` once the run waits for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Time>,
     /// Numbers the due work: an `advance` message with another number is stale.
     pub due_seq: u64,
     /// Counts every write; each write is conditional on it.
     pub version: u64,
-    /// Number of status reads so far; while the run consolidates, number of checks of the final record.
+    /// Number of status reads so far. While the run consolidates, number of checks of the final record.
     #[serde(default)]
     pub polls: u32,
-    /// The record fetched when the HIE source ended.
+    /// The record that was asked for when the HIE source had answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hie_record: Option<RecordId>,
-    /// The record fetched at the end.
+    /// The record that was asked for at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_record: Option<RecordId>,
-    /// Whether every source had answered when the final record was asked for. The record lacks later answers.
+    /// Whether every source had answered when the final record was asked for. Answers that come later are not in that
+    /// record.
     #[serde(default)]
     pub all_answered: bool,
-    /// Whether the start's outcome stayed unknown.
+    /// Whether it is unknown if the query started.
     #[serde(default)]
     pub unconfirmed: bool,
-    /// Why it did not succeed.
+    /// Why the run did not succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<FailureReason>,
 }
@@ -166,7 +168,7 @@ pub struct NewRun {
 }
 
 impl Run {
-    /// Accepts a pull: due at once, with a deadline for its start and one for its sources.
+    /// Accepts a pull. The run is due at once, and has a deadline for its start and one for its sources.
     #[must_use]
     pub fn accept(new: NewRun, now: Time, timing: Timing) -> Self {
         Self {
@@ -193,7 +195,7 @@ impl Run {
         }
     }
 
-    /// Gives the run a slot of the rate budget. The run is due at that time.
+    /// Gives the run a slot of the rate budget. The run becomes due at the time of the slot.
     #[must_use]
     pub fn in_slot(self, slot: Time) -> Self {
         Self {
@@ -210,8 +212,8 @@ impl Run {
         self.start_at.or(self.due_at).filter(|_| waits)
     }
 
-    /// Replays a timeline: events in their order, each with its time and the record it made. A complete timeline gives
-    /// the stored run.
+    /// Applies the events of a timeline again, in their order, each with its time and the record it made. A complete
+    /// timeline gives the stored run, unless an event depended on [`QueryReport::is_final`], which is not stored.
     #[must_use]
     pub fn replay<'e>(
         self,
@@ -225,13 +227,14 @@ impl Run {
         })
     }
 
-    /// The time until which this run locks the patient: the sources' deadline plus twice the life of a record.
+    /// The time until which the run locks the patient: the deadline for the sources, and then twice the life of a
+    /// record.
     #[must_use]
     pub fn lock_until(&self, timing: Timing) -> Time {
         self.expires_at.plus(timing.record_life()).plus(timing.record_life())
     }
 
-    /// The step that is due at `now`. It is derived from the stored run alone.
+    /// The step that is due at `now`. It depends only on the stored run and on `now`.
     #[must_use]
     pub fn step(&self, now: Time) -> Step {
         let Some(due_at) = self.due_at else {
@@ -244,7 +247,8 @@ impl Run {
             RunState::Starting if due => Step::Apply(RunEvent::StartStayedUnknown),
             RunState::Running if now >= self.expires_at => Step::Apply(RunEvent::DeadlinePassed),
             RunState::Running if due => Step::Poll,
-            // Also before the due time: the message about the record's end comes early, and a check costs one read.
+            // The check does not wait for the due time: the message about the record's end comes earlier, and a check
+            // costs one read.
             RunState::Consolidating => Step::CheckRecord,
             RunState::Queued | RunState::Starting | RunState::Running => Step::Wait(due_at),
             RunState::Completed | RunState::Partial | RunState::Failed | RunState::Unconfirmed | RunState::Expired => {
@@ -253,7 +257,8 @@ impl Run {
         }
     }
 
-    /// The state as a reader sees it: an expired run reads as expired even if no process wrote that.
+    /// The state that the API shows. A run whose deadline has passed is shown as expired or failed, even if no process
+    /// has written that yet.
     #[must_use]
     pub fn shown_state(&self, now: Time) -> RunState {
         match self.state {
@@ -285,7 +290,7 @@ pub enum Step {
     Poll,
     /// Check whether the final record has ended.
     CheckRecord,
-    /// Apply an event that the clock decides.
+    /// Apply an event that only the clock causes.
     Apply(RunEvent),
     /// Wait until this time.
     Wait(Time),
@@ -293,12 +298,12 @@ pub enum Step {
     Nothing,
 }
 
-/// The effect of an event on a run, and the writes that belong to it, all in one transaction.
+/// The effect of an event on a run, and the other items that the same transaction writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The changed run.
     pub run: Run,
-    /// A record to be made: its id and its phase.
+    /// The id and phase of a record that the change makes.
     pub record: Option<(RecordId, RecordPhase)>,
     /// A request id that must be stored to correlate webhooks.
     pub binds: Option<UpstreamRequestId>,
@@ -306,12 +311,12 @@ pub struct Change {
     pub frees_session: bool,
     /// Whether the patient's lock must be released.
     pub unlocks: bool,
-    /// The state in which this change ended the run. An expired run may end again.
+    /// The state in which this change ended the run. A run that expired may end again.
     pub ended: Option<RunState>,
 }
 
 impl Change {
-    /// The record that the change makes: all resources, as JSON.
+    /// The new record that the change makes. It asks for all resources, as JSON.
     #[must_use]
     pub fn new_record(&self, now: Time, timing: Timing) -> Option<Record> {
         let (id, phase) = self.record?;
@@ -330,14 +335,14 @@ impl Change {
     }
 }
 
-/// The phase of a run that a record belongs to.
+/// The phase of a run in which a record is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordPhase {
-    /// The HIE source had answered; others had not ended.
+    /// The HIE source has answered, and other sources have not ended.
     Hie,
-    /// The sources were settled, or the start stayed unknown.
+    /// The sources are settled, or the start stayed unknown.
     Final,
-    /// The person asked for it.
+    /// The person asked for the record; it does not belong to a run.
     Asked,
 }

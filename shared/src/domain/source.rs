@@ -1,4 +1,4 @@
-//! The three kinds of source that a network query asks, and how far each has come.
+//! The three kinds of source that a network query asks, and the status of each.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ impl SourceKind {
         }
     }
 
-    /// Reads the word used on the wire, if it is known. `laboratory`, as in some samples, is `lab`.
+    /// Reads the word used on the wire, if it is known. Some samples have `laboratory` for `lab`.
     #[must_use]
     pub fn from_wire(word: &str) -> Option<Self> {
         match word {
@@ -44,7 +44,7 @@ impl SourceKind {
     }
 }
 
-/// How far one source has come.
+/// The status of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceStatus {
@@ -52,23 +52,23 @@ pub enum SourceStatus {
     Pending,
     /// Started at Metriport.
     Processing,
-    /// Answered.
+    /// The source answered.
     Completed,
-    /// Ended without an answer; Metriport may retry it.
+    /// The source ended without an answer. Metriport may retry it.
     Failed,
-    /// Not reported before the deadline. A later report still replaces this status.
+    /// The source did not report before the deadline. A later report still replaces this status.
     Expired,
 }
 
 impl SourceStatus {
-    /// Whether nothing more is awaited from the source.
+    /// Whether the source has ended.
     #[must_use]
     pub const fn is_settled(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Expired)
     }
 
-    /// Whether `self` may become `next`. Nothing regresses: a report replaces an expiry by the clock, and an answer
-    /// replaces an earlier failure. A type may appear again after a failure (docs.metriport.com, page
+    /// Whether `self` may become `next`, so that a status never regresses. A report replaces an expiry by the clock. An
+    /// answer replaces a failure, because Metriport may retry a failed source (docs.metriport.com, page
     /// `network/get-network-query`).
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
@@ -86,12 +86,13 @@ impl SourceStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceProgress {
-    /// How far it has come.
+    /// The status.
     pub status: SourceStatus,
-    /// When it was settled.
+    /// When the source ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Time>,
-    /// The HTTP status that Metriport gave for a source it could not start (400 not enabled, 429 source rate limit).
+    /// The HTTP status that Metriport reported for a source that it could not start: 400 (not enabled) or 429 (the
+    /// source's rate limit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
 }
@@ -102,7 +103,7 @@ pub struct SourceProgress {
 pub struct Sources(BTreeMap<SourceKind, SourceProgress>);
 
 impl Sources {
-    /// Sources that are not asked yet; `None` for an empty list, since Metriport refuses a query without a source.
+    /// Sources for a new run. `None` for an empty list, because Metriport refuses a query without a source.
     #[must_use]
     pub fn pending(kinds: impl IntoIterator<Item = SourceKind>) -> Option<Self> {
         let pending = SourceProgress {
@@ -130,7 +131,7 @@ impl Sources {
         self.0.get(&kind).map(|source| source.status)
     }
 
-    /// Moves a source forward. `false` if that would regress it, or if it was not requested.
+    /// Moves a source forward. Returns `false` if `next` would regress the source, or if the source was not requested.
     pub fn advance(&mut self, kind: SourceKind, next: SourceStatus, at: Time, http_status: Option<u16>) -> bool {
         let Some(source) = self.0.get_mut(&kind).filter(|source| source.status.may_become(next)) else {
             return false;
@@ -141,13 +142,13 @@ impl Sources {
         true
     }
 
-    /// Whether nothing more is awaited from any source.
+    /// Whether every source has ended.
     #[must_use]
     pub fn all_settled(&self) -> bool {
         self.0.values().all(|source| source.status.is_settled())
     }
 
-    /// Whether a source that did start has failed; Metriport may retry it.
+    /// Whether a source has failed after it started. Metriport may retry such a source.
     #[must_use]
     pub fn any_may_be_retried(&self) -> bool {
         let may_be = |source: &SourceProgress| source.status == SourceStatus::Failed && source.http_status.is_none();

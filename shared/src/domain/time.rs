@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time in milliseconds since the Unix epoch. Stored as a number, shown as ISO 8601 with milliseconds.
+/// A point in time, in milliseconds since the Unix epoch. It is stored as a number and shown as ISO 8601 with
+/// milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct Time(i64);
@@ -23,13 +24,13 @@ impl Time {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded up: DynamoDB's TTL unit.
+    /// Whole seconds since the epoch, rounded up. DynamoDB's TTL has this unit.
     #[must_use]
     pub const fn seconds_ceil(self) -> i64 {
         self.0.div_euclid(1000) + (self.0.rem_euclid(1000) > 0) as i64
     }
 
-    /// The time `span` later; saturates at the end.
+    /// The time `span` later, or the latest possible time.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         Self(
@@ -38,7 +39,7 @@ impl Time {
         )
     }
 
-    /// The time `span` earlier; saturates at the end.
+    /// The time `span` earlier, or the earliest possible time.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         Self(
@@ -47,7 +48,7 @@ impl Time {
         )
     }
 
-    /// How long until `later`; zero if it has passed.
+    /// The span until `later`; zero if `later` is not after `self`.
     #[must_use]
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))

@@ -1,10 +1,12 @@
 //! The durations of the flow. Deadlines are data: every waiting state stores the time at which it stops waiting.
 //!
 //! One number, the scale, divides every duration. It exists for the sandbox and its proofs, where a pull of hours
-//! should take seconds. Clocks are never changed. The scale is refused unless Metriport is on loopback (see
-//! [`crate::deployment`]). It does not divide timeouts of HTTP calls or the 60 s of a minted link. In the sandbox, the
-//! minute in which a change of a patient blocks other changes may therefore be shorter than one call. SQS counts delays
-//! in whole seconds, so very short waits are rounded up.
+//! should take seconds. Clocks are never changed. A scale other than 1 is refused unless Metriport is on loopback (see
+//! [`crate::deployment`]).
+//!
+//! The scale does not divide timeouts of HTTP calls or the 60 s life of a record link. In the sandbox,
+//! [`Timing::patient_lease`] may therefore be shorter than one call. SQS counts delays in whole seconds, so very short
+//! waits are rounded up.
 
 use std::time::Duration;
 
@@ -40,35 +42,36 @@ impl Timing {
         self.of(15 * MINUTE)
     }
 
-    /// A duration before its division. SQS gets this value, because its whole seconds are too coarse for divided
-    /// durations. The sandbox's SQS divides the delay itself.
+    /// A divided duration, multiplied by the scale again. SQS gets this value, because its whole seconds are too coarse
+    /// for divided durations. The sandbox's SQS divides the delay itself.
     #[must_use]
     pub fn unscaled(self, span: Duration) -> Duration {
         span.saturating_mul(self.scale)
     }
 
-    /// How long we use an AAL2 session. Metriport documents no lifetime, only that a session is renewed before each
-    /// query. The shortest plausible life is assumed.
+    /// How long we use an AAL2 session. Metriport does not document a lifetime, only that a session is renewed before
+    /// each query. We assume the shortest plausible lifetime.
     #[must_use]
     pub fn aal2_session(self) -> Duration {
         self.of(5 * MINUTE)
     }
 
-    /// How long a change of a patient blocks another. This is longer than its calls take, and longer than Metriport's
-    /// gateway still works on a call after our timeout.
+    /// How long a change of a patient blocks another change. The calls of a change take less time. Metriport's gateway
+    /// also stops working on a call within this time after our timeout.
     #[must_use]
     pub fn patient_lease(self) -> Duration {
         self.of(MINUTE)
     }
 
-    /// How long a refused link of a person counts, so that a person cannot try out who is a patient of this account.
+    /// How long a refused link counts toward the limit of refusals. The limit keeps a person from finding out who is a
+    /// patient of this account.
     #[must_use]
     pub fn refusal_window(self) -> Duration {
         self.of(HOUR)
     }
 
-    /// How long the work under an idempotency key may take before another request takes it over. It exceeds the longest
-    /// timeout of a function that answers such requests, 29 s, with some room for clocks that differ.
+    /// How long the work under an idempotency key may take before another request takes it over. This exceeds the
+    /// longest timeout of a function that answers such requests, 29 s. The rest allows for clocks that differ.
     #[must_use]
     pub fn idempotency_lease(self) -> Duration {
         self.of(Duration::from_secs(35))
@@ -80,7 +83,7 @@ impl Timing {
         self.of(24 * HOUR)
     }
 
-    /// How long an identity session counts as confirming after its page has expired. A later event still binds the
+    /// How long an identity session is shown as confirming after its page has expired. A later event still binds the
     /// identity.
     #[must_use]
     pub fn identity_grace(self) -> Duration {
@@ -93,7 +96,8 @@ impl Timing {
         self.of(30 * MINUTE)
     }
 
-    /// How long a run waits for its sources. Pharmacies and labs answer by roster, which takes hours.
+    /// How long a run waits for its sources. Pharmacies and labs may take hours to answer, because Metriport asks them
+    /// by roster.
     #[must_use]
     pub fn run_life(self) -> Duration {
         self.of(48 * HOUR)
@@ -111,17 +115,17 @@ impl Timing {
         self.of(3 * HOUR)
     }
 
-    /// How long wait number `wait` (from 1) for a record's webhook lasts. After the wait, the start is sent again. The
-    /// first wait is 45 seconds, in which a query usually ends; each later wait is twice as long, up to ten minutes. A
-    /// query that keeps failing for a minute may work in an hour.
+    /// The duration of wait number `wait` (from 1) for a record's webhook. After each wait, the start is sent again.
+    /// The first wait is 45 seconds, in which a query usually ends; each later wait is twice as long, up to ten
+    /// minutes. The waits grow because a query that fails for a minute may succeed an hour later.
     #[must_use]
     pub fn delivery_wait(self, wait: u32) -> Duration {
         let doubled = 45_u64 << wait.saturating_sub(1).min(4);
         self.of(Duration::from_secs(doubled.min(600)))
     }
 
-    /// The pause after attempt number `attempt` (from 1) ended without a record: five seconds, then three times as long
-    /// each time, up to three minutes.
+    /// The pause after attempt number `attempt` (from 1) ended without a record. The first pause is five seconds; each
+    /// later pause is three times as long, up to three minutes.
     #[must_use]
     pub fn attempt_gap(self, attempt: u32) -> Duration {
         let tripled = 5 * 3_u64.pow(attempt.saturating_sub(1).min(5));
@@ -135,41 +139,42 @@ impl Timing {
         self.of(3 * MINUTE)
     }
 
-    /// How long a transfer may take before it counts as lost: longer than its function lives, fifteen minutes.
+    /// How long a transfer may take before it counts as lost. This exceeds the timeout of `record-fetch`, fifteen
+    /// minutes.
     #[must_use]
     pub fn transfer(self) -> Duration {
         self.of(16 * MINUTE)
     }
 
-    /// The next wait of a record for another open query of its patient: a quarter of the time that it has `waited` so
-    /// far. It is at least two seconds, at most a minute. The other query usually takes seconds. If the other query's
-    /// end is never reported, constant waits over hours would cost thousands of writes.
+    /// How long a record waits for the patient's lock before it tries again. This is a quarter of the time that it has
+    /// `waited` so far, from two seconds to a minute. The query that holds the lock usually takes seconds. If the end
+    /// of that query is never reported, constant short waits over hours would cost thousands of writes.
     #[must_use]
     pub fn lock_retry(self, waited: Duration) -> Duration {
         (waited / 4).clamp(self.of(Duration::from_secs(2)), self.of(MINUTE))
     }
 
-    /// The shortest wait of a start that missed its slot and found every place taken.
+    /// The shortest wait of a start that finds every place taken at the time of its slot.
     #[must_use]
     pub fn turn_retry(self) -> Duration {
         self.of(Duration::from_secs(2))
     }
 
-    /// The pause before the first retry of a call that certainly had no effect.
+    /// The pause before a retry of a call that was not sent, or of a patient's change that failed.
     #[must_use]
     pub fn retry_pause(self) -> Duration {
         self.of(Duration::from_secs(5))
     }
 
-    /// How long to wait while Metriport is busy: the time that its answer names, or else a minute, the length of its
-    /// windows. The wait is at least the retry pause.
+    /// How long to wait after a 429: the time that Metriport's answer names (`said`), or else a minute, the length of
+    /// Metriport's windows. The wait is at least [`Timing::retry_pause`].
     #[must_use]
     pub fn busy_pause(self, said: Option<Duration>) -> Duration {
         said.unwrap_or(self.of(MINUTE)).max(self.retry_pause())
     }
 
-    /// The pause before status read number `polls` (from 0): 15 s, then each time one and a half times as long, at most
-    /// two hours. The 48 hours of a run hold about forty reads.
+    /// The pause before status read number `polls` (from 0). The first pause is 15 s; each later pause is one and a
+    /// half times as long, up to two hours. A run of 48 hours has about forty reads.
     #[must_use]
     pub fn poll_gap(self, polls: u32) -> Duration {
         let first = Duration::from_secs(15).as_millis();
@@ -177,21 +182,21 @@ impl Timing {
         self.of(Duration::from_millis(u64::try_from(gap).unwrap_or(u64::MAX)))
     }
 
-    /// How long webhook keys are used before they are read again. A key that was removed from the secret may be
-    /// accepted for that long.
+    /// How long webhook keys are used before they are read again. A key that the operator has removed from the secret
+    /// may be accepted for that long.
     #[must_use]
     pub fn webhook_keys_life(self) -> Duration {
         self.of(5 * MINUTE)
     }
 
-    /// The shortest time between two reads of a secret that another party causes. A sender causes them by a webhook
-    /// with a wrong signature, Metriport by refusing our API key.
+    /// The shortest time between two reads of a secret that another party can cause. The sender of a webhook causes a
+    /// read by a wrong signature, and Metriport by refusing our API key.
     #[must_use]
     pub fn secret_gap(self) -> Duration {
         self.of(MINUTE / 2)
     }
 
-    /// How far past its due time work must be before `reconcile` sends it again.
+    /// How long after its due time `reconcile` sends work again.
     #[must_use]
     pub fn overdue(self) -> Duration {
         self.of(30 * Duration::from_secs(1))
@@ -227,8 +232,8 @@ mod tests {
         assert!(looks < 200, "{looks} looks in the life of a record");
     }
 
-    /// All attempts of a record fit into its life if deliveries are missed or links are dead. If each transfer takes
-    /// fifteen minutes, they do not fit, and the record expires.
+    /// All attempts of a record fit into its life if deliveries are lost or links are dead. If each transfer takes
+    /// fifteen minutes, the attempts do not fit, and the record expires.
     #[test]
     fn the_attempts_of_a_record_fit_into_its_life() {
         let timing = Timing::default();

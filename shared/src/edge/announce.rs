@@ -1,5 +1,5 @@
-//! Announces due work. A wait that SQS can hold becomes a delayed message. Longer waits and lost messages are left to
-//! the due index and `reconcile`.
+//! Announces due work of runs and records. If SQS can hold the wait, the announcement is a delayed message. After a
+//! longer wait, or if the message is lost, `reconcile` finds the work in the due index.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub async fn announce_record(
     announce_change(queue, owner, None, Some(record), now).await
 }
 
-/// Announces the due work of a run and of a record, in one request if both have some.
+/// Announces the due work of a run and of a record, in one request if both have due work.
 ///
 /// # Errors
 /// As [`announce_run`].
@@ -51,10 +51,11 @@ pub async fn announce_change(
     queue.send_advances(&due).await
 }
 
-/// Sends an `advance` for the run that waits for this record, if there is such a run and the record has ended.
+/// If the record has ended, sends an `advance` for the run that waits for it.
 ///
 /// # Errors
-/// When the run cannot be read or the message cannot be sent; the run checks the record later anyway.
+/// Fails if the run cannot be read or the message cannot be sent. Without the message, the run checks the record at its
+/// own due time.
 pub async fn announce_end(io: &(impl ReadRun + SendAdvance), owner: &OwnerId, record: &Record) -> Result<(), Error> {
     let Some(id) = record.run.filter(|_| record.state.is_terminal()) else {
         return Ok(());

@@ -1,5 +1,5 @@
-//! A batch of messages, each handled alone: SQS redelivers only those that failed, and a message that cannot succeed
-//! becomes a dead letter.
+//! Handles each message of a batch separately. SQS redelivers only the messages that failed, and a message that cannot
+//! succeed becomes a dead letter.
 
 use std::panic::AssertUnwindSafe;
 
@@ -16,7 +16,7 @@ use crate::queue::{DeadLetter, KeepDeadLetter};
 ///   the queue's limit of receives, moves it to the dead-letter queue.
 /// - A message that cannot succeed is stored as a dead letter at once, with the reason, and acknowledged. If it cannot
 ///   be stored, it is reported as failed.
-/// - A panic fails only the message in which it happened, because only clients outlive a step.
+/// - A panic of a step fails only the message of that step, because steps share nothing but clients.
 pub async fn each<F>(
     event: SqsEvent,
     dead_letters: &impl KeepDeadLetter,
@@ -29,7 +29,7 @@ where
     for message in event.records {
         let id = message.message_id.clone().unwrap_or_default();
         let body = message.body.clone().unwrap_or_default();
-        // Boxed, so that a step's whole state is not part of its caller's type.
+        // Boxed, so that the step's whole state is not part of this function's future.
         let ended = AssertUnwindSafe(Box::pin(step(body))).catch_unwind().await;
         let is_done = match ended {
             Ok(Ok(outcome)) => {
@@ -37,7 +37,8 @@ where
                 true
             }
             Ok(Err(error)) => Box::pin(is_given_up(dead_letters, &message, &error)).await,
-            // The panic's place is in the log already. Its message may quote the data, so it is not logged here.
+            // The panic hook has logged the place of the panic. The panic's message may quote data, so it is not
+            // logged.
             Err(_panic) => false,
         };
         if !is_done {
@@ -49,7 +50,8 @@ where
     response
 }
 
-/// Whether a failed message is finished: it can never succeed, and its dead letter is stored.
+/// Gives up a failed message if it can never succeed. Returns whether its dead letter is stored and the message can be
+/// acknowledged.
 async fn is_given_up(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, error: &Error) -> bool {
     let (message_id, context) = (message.message_id.as_deref(), error.to_string());
     let given_up = error.gives_up();
@@ -63,7 +65,7 @@ async fn is_given_up(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, e
 async fn is_kept(dead_letters: &impl KeepDeadLetter, message: &SqsMessage, reason: DeadLetterReason) -> bool {
     let source = dead_letters.source();
     let queue = source.name();
-    // Stored before the message is acknowledged, so that a crash between them does not lose it.
+    // Stored before the message is acknowledged, so that a crash in between does not lose it.
     match dead_letters.keep(&DeadLetter::of(message, reason, source)).await {
         Ok(()) => {
             tracing::error!(queue, reason = reason.as_str(), "dead letter");

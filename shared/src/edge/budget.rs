@@ -1,8 +1,9 @@
-//! The rate budget as functions use it. A function asks for a turn before an upstream call; without one, it tells the
-//! caller when to ask again.
+//! The rate budget as functions use it. A function asks for a turn before an upstream call. A turn that is not granted
+//! names the time at which to ask again.
 //!
-//! The order is: the person's share (`person`), the window of all persons, the day. A call that gets no turn therefore
-//! does not count for the day. A call counts for the day when it takes its turn, not when it is planned.
+//! The checks come in this order: the person's share (`person`), the places that all persons share, the calls of the
+//! day. The day comes last, so that a call without a place does not count for the day. A call counts for the day when
+//! it takes its place, not when it is planned.
 
 mod day;
 mod person;
@@ -28,7 +29,8 @@ use person::secs_until;
 port! {
     /// Plans starts of network queries.
     pub trait PlanStart via HasBudget {
-        /// Plans a start: takes a slot that is early enough before `by`, if the day has calls left.
+        /// Plans a start whose AAL2 session can be used until `by`. If the day has calls left, takes a slot that is
+        /// early enough.
         ///
         /// # Errors
         /// When the table fails.
@@ -37,17 +39,17 @@ port! {
 }
 
 port! {
-    /// Says when a query may be started. A start that may be made now is counted as a call of the day.
+    /// Decides when a query may be started. A start that may be made now counts as a call of the day.
     pub trait StartInTurn via HasBudget {
-        /// The turn of a network query, which may have a slot. The turn is now if the slot has come and a place is
-        /// free. Otherwise the turn is a later time before `by`, which becomes the query's slot. A start that missed
-        /// its slot usually finds the place that was planned for it.
+        /// The turn of a network query, which may already have a slot. If the time of the slot has come and a place is
+        /// free, the turn is now. Otherwise the turn is a later time before `by`, and this time becomes the query's
+        /// slot. A start that is later than its slot usually still finds a free place, because one was planned for it.
         ///
         /// # Errors
         /// When the table fails.
         async fn turn_of_query(&self, slot: Option<Time>, now: Time, by: Time) -> Result<Turn, StoreError>;
-        /// The turn of a consolidated query: now, if a place is free. Otherwise the turn is a time to try again, and no
-        /// place is reserved for a record that waits.
+        /// The turn of a consolidated query: now if a place is free, otherwise a time to try again. No place is
+        /// reserved for a record that waits.
         ///
         /// # Errors
         /// When the table fails.
@@ -60,15 +62,16 @@ port! {
     pub trait HeedLimits via HasBudget {
         /// Applies an error that came at `now`:
         ///
-        /// - After a 429 that names a wait, no function makes such a call until the wait is over.
-        /// - A 429 that names no wait comes from the gateway, which counts differently. It does not change this budget.
+        /// - After a 429 that names a wait, no function makes a call of this budget until the wait is over.
+        /// - A 429 that names no wait comes from Metriport's gateway, which counts calls differently. It does not
+        ///   change the budget.
         /// - A call that could not be sent no longer counts for the day. Otherwise an hour without a connection to
         ///   Metriport would use up the calls of a day.
         async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) -> ();
     }
 }
 
-/// Applies the error of an answer, which came at `now`, and returns the answer.
+/// If the answer, which came at `now`, is an error, applies it to the budget. Returns the answer unchanged.
 ///
 /// # Errors
 /// The error of the answer.
@@ -84,7 +87,7 @@ pub async fn apply_limits<T>(
     answer
 }
 
-/// The budget of all calls.
+/// The rate budget that all functions share.
 #[derive(Clone)]
 pub struct RateBudget {
     day: DayBudget,
@@ -93,7 +96,7 @@ pub struct RateBudget {
 }
 
 impl RateBudget {
-    /// Reads `METRIPORT_LIMITS` and what [`DayBudget`] reads.
+    /// Reads `METRIPORT_LIMITS` and the variable of [`DayBudget::read`].
     ///
     /// # Errors
     /// When one of them is missing or malformed.
@@ -119,7 +122,8 @@ impl RateBudget {
         Ok(self.measure_turn(budget, now, turn))
     }
 
-    /// Writes the metric of a wait or a refusal. The metric of a used-up day is written where its calls are counted.
+    /// Writes the metric of a wait or a refusal. The function that counts the calls of the day writes the metric of a
+    /// used-up day.
     fn measure_turn(&self, budget: Budget, now: Time, turn: Turn) -> Turn {
         let metric = match turn {
             Turn::Granted(at) => Some(now.until(at))
@@ -152,7 +156,7 @@ impl RateBudget {
         Ok(())
     }
 
-    /// Lets no function make such a call before `until`.
+    /// Keeps every function from making a call of this budget before `until`.
     async fn put_off(&self, budget: Budget, until: Time) -> Result<(), StoreError> {
         self.day.table.close_places(budget, until).await?;
         match budget {
@@ -164,7 +168,7 @@ impl RateBudget {
         }
     }
 
-    /// Counts a call that has taken its place as a call of the day.
+    /// Counts a call of the day, after the call has taken its place.
     async fn count(&self, share: Share, now: Time) -> Result<Turn, StoreError> {
         match self.count_call(share, now).await? {
             true => Ok(Turn::Granted(now)),
@@ -187,7 +191,7 @@ fn draw() -> u64 {
 
 impl PlanStart for RateBudget {
     async fn plan_start(&self, now: Time, by: Time) -> Result<Turn, StoreError> {
-        // Read first, so that a pull on a day that is over takes no slot.
+        // The day is read first, so that a pull takes no slot on a day whose calls are used up.
         if !self.day.has_room(Share::Start, now).await? {
             return Ok(Turn::DayOver(midnight_after(now)));
         }
@@ -212,7 +216,7 @@ impl StartInTurn for RateBudget {
         let turn = match self.take(Budget::QueryStarts, now).await? {
             Took::Yes(_) => self.count(Share::Start, now).await?,
             Took::No(held) => match self.places(Budget::QueryStarts).free_at(&held, now) {
-                // Not at once: another start may take the place first.
+                // The start waits at least `turn_retry`, because another start may take the place first.
                 free_at if free_at <= latest => Turn::Granted(free_at.max(now.plus(self.timing.turn_retry()))),
                 free_at => Turn::Busy(free_at),
             },
@@ -263,7 +267,7 @@ impl CountCall for RateBudget {
     }
 }
 
-/// The time of a turn that a caller waits for, or the refusal that says when to ask again.
+/// The time of a granted turn, or the refusal that tells the caller when to ask again.
 ///
 /// # Errors
 /// `upstream_busy`, with `Retry-After`.

@@ -1,5 +1,5 @@
-//! Errors of a step. One place maps them: to a problem for an HTTP caller, and to a redelivery or a dead letter for a
-//! queue.
+//! Errors of a step. Only this module maps them: to a problem for an HTTP caller, and to a redelivery or a dead letter
+//! for a message.
 
 use crate::domain::IdError;
 use crate::domain::patient::Unsettled;
@@ -17,16 +17,16 @@ pub enum Error {
     /// The request or the stored state does not allow the work. Nothing was changed.
     #[error("refused: {}", .0.code.as_str())]
     Refused(Box<Problem>),
-    /// The table.
+    /// The table failed, or refused a write.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A queue.
+    /// A queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// Metriport.
+    /// A call of Metriport failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// The bucket, or the transfer of a record.
+    /// The bucket, or the transfer of a record, failed.
     #[error(transparent)]
     Records(#[from] RecordsError),
     /// A message that cannot be read.
@@ -63,7 +63,7 @@ impl From<IdError> for Error {
 }
 
 impl Error {
-    /// Whether the same work may succeed later. If so, the message of a queue is redelivered; otherwise it is given up
+    /// Whether the same work may succeed later. If so, SQS redelivers the message; otherwise its consumer gives it up
     /// (see [`Error::gives_up`]).
     #[must_use]
     pub const fn retryable(&self) -> bool {

@@ -1,5 +1,5 @@
-//! The start of a function: it reads its configuration, makes its clients and fetches its secrets. A missing or
-//! malformed value stops it here, by name, rather than at the first request.
+//! Starts a function: reads its configuration, makes its clients and fetches its secrets. A missing or malformed value
+//! stops the function here, with an error that names the value, and not at the first request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,35 +24,36 @@ use crate::telemetry;
 /// Time for one upstream call while a person waits: three calls fit into the 29 seconds that API Gateway gives a
 /// function.
 pub const INTERACTIVE: Duration = Duration::from_secs(9);
-/// Time for one upstream call when no person waits: Metriport's gateway gives up after about 29 seconds.
+/// Time for one upstream call when no person waits. Metriport's gateway gives up a little later, after about 29
+/// seconds.
 pub const BACKGROUND: Duration = Duration::from_secs(25);
 const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// A variable.
+    /// A variable is missing or malformed.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A secret.
+    /// A secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The owner key.
+    /// The owner key is too short.
     #[error("secret of OWNER_KEY_SECRET: {0}")]
     OwnerKey(#[from] OwnerKeyError),
-    /// The Metriport client.
+    /// The Metriport client refuses its options.
     #[error("Metriport client: {0}")]
     Metriport(#[from] ClientOptionsError),
-    /// The HTTP client.
+    /// The HTTP client cannot be made.
     #[error("HTTP client: {0}")]
     Http(#[from] HttpClientError),
-    /// The client for links.
+    /// The client for record links cannot be made.
     #[error(transparent)]
     Links(#[from] RecordsError),
 }
 
 impl InitError {
-    /// Logs why a function does not start: the runtime itself reports it only to Lambda.
+    /// Logs why a function does not start, because the runtime itself reports the error only to Lambda.
     #[must_use]
     pub fn log_and_return(self) -> Self {
         tracing::error!(context = %self, "init failed");
@@ -217,8 +218,8 @@ impl Init {
         Ok(OwnerKey::parse(secret.expose_secret())?)
     }
 
-    /// The Metriport client, with a timeout per call: [`INTERACTIVE`] or [`BACKGROUND`]. It reads the API key again
-    /// when Metriport refuses it.
+    /// The Metriport client, with a timeout per call: [`INTERACTIVE`] or [`BACKGROUND`]. When Metriport refuses the API
+    /// key, the client reads the key again.
     ///
     /// # Errors
     /// When the API key cannot be read or the client cannot be made.

@@ -1,5 +1,5 @@
-//! The parts of functions besides their steps: requests and replies, batches, announcements of due work, errors and
-//! their mapping, the rate budget, and the start.
+//! The parts of functions besides their steps: requests and replies, batches, announcements of due work, errors, the
+//! rate budget, and a function's start.
 
 mod announce;
 mod batch;

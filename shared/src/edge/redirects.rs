@@ -1,4 +1,5 @@
-//! URLs to which a hosted page may return: only those of the deployment's own list, compared exactly.
+//! The URLs to which a hosted page may return the person. A URL must equal an entry of the deployment's own list
+//! exactly.
 
 use crate::domain::input::{Faults, Input};
 use crate::edge::error::Error;

@@ -1,4 +1,5 @@
-//! The entry stored under a key, and what a request under that key may do. Pure: time comes in as an argument.
+//! The entry stored under a key, and the decision about a request under that key. The module reads no clock: the time
+//! is an argument.
 
 use std::fmt;
 
@@ -12,15 +13,15 @@ use crate::domain::Time;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// Identifies this write.
+    /// Identifies the write that stored this entry.
     pub stamp: Stamp,
     /// The request that the key belongs to.
     pub fingerprint: Fingerprint,
-    /// The id of the thing to make, minted at the key's first use and passed on by every takeover.
+    /// The id of the thing that the request makes. It is minted at the key's first use, and every takeover keeps it.
     pub thing: Uuid,
     /// The request's progress.
     pub state: State,
-    /// When the key expires. Deletion may come late: from then on the entry counts as absent.
+    /// When the key expires. From then on the entry counts as absent, even if the storage deletes it later.
     pub expires_at: Time,
 }
 
@@ -28,7 +29,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum State {
-    /// A request is at work, or died at work. It may end until the lease expires.
+    /// A request is at work, or its process died. After the lease expires, another request takes over.
     Leased {
         /// When the lease expires.
         until: Time,
@@ -59,8 +60,8 @@ impl fmt::Debug for StoredReply {
     }
 }
 
-/// Identifies one write of an entry. Every write has a new stamp and replaces exactly the write that it read. So a
-/// holder whose lease was taken over, or whose key has expired, cannot overwrite a later entry.
+/// Identifies one write of an entry. Every write has a new stamp, and replaces only the entry whose stamp it read. A
+/// holder whose lease was taken over, or whose key has expired, therefore cannot overwrite a later entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Stamp(String);
@@ -86,14 +87,14 @@ impl Stamp {
 /// The decision about a request under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision<'e> {
-    /// The key is new or has expired: work, and make the thing under a new id.
+    /// The key is new or has expired. The request does the work, and makes the thing under a new id.
     Work,
-    /// The lease has expired: work, but first look whether a thing with this id exists.
+    /// The lease has expired. The request does the work, but first looks for a thing with this id.
     TakeOver {
         /// The id minted when the key was first used.
         thing: Uuid,
     },
-    /// Answer with this reply.
+    /// The request gets this reply.
     Replay(&'e StoredReply),
     /// The key belongs to another request.
     Reused,
@@ -102,7 +103,7 @@ pub enum Decision<'e> {
         /// When its lease expires.
         until: Time,
     },
-    /// The reply is no longer useful, and the work is not silently repeated: the caller needs a new key.
+    /// The stored reply is no longer useful. The work is not silently repeated, so the caller needs a new key.
     Spent,
 }
 

@@ -7,38 +7,38 @@ use serde::{Deserialize, Serialize};
 /// Longest key accepted, in characters.
 const KEY_CHARS_MAX: usize = 255;
 
-/// A secret function of the deployment, such as HMAC with a secret key. Keys (an order number, an address) and bodies
-/// are often guessable, so trying values could reverse a plain hash.
+/// A hash function with a secret of the deployment, such as HMAC. Idempotency keys (an order number, an address) and
+/// bodies are often guessable, so a hash without a secret could be reversed by trying values.
 pub trait KeyedHash {
     /// The error of a hash that cannot be computed.
     type Error;
 
-    /// Hashes `parts` under a label that separates the uses. Different lists of parts are different input, even if they
-    /// concatenate alike. Returns text for a key or an attribute.
+    /// Hashes `parts`. `label` separates the uses of the hash. Different lists of parts must have different hashes,
+    /// even if their concatenations are equal. The hash is text that can be a storage key or an attribute.
     ///
     /// # Errors
-    /// When the function cannot be computed.
+    /// Fails if the hash cannot be computed.
     fn keyed_hash(&self, label: &str, parts: &[&[u8]]) -> Result<String, Self::Error>;
 }
 
-/// A caller's key: 1 to 255 visible ASCII characters. Never stored, never printed.
+/// A caller's key: 1 to 255 visible ASCII characters. It is never stored and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
-/// The header's value is not a key. Carries no part of the value.
+/// The header's value is not a key. The error holds no part of the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an idempotency key")]
 pub struct KeyError;
 
 impl IdempotencyKey {
-    /// Reads the header's value: an RFC 8941 string (§3.3.3), `"8e03978e-40d5"`, as the draft demands, or the same text
-    /// without quotes, as most clients send it. Both forms are the same key.
+    /// Reads the header's value. The header's draft demands a string of RFC 8941 (§3.3.3), such as `"8e03978e-40d5"`.
+    /// Most clients send the text without quotes. Both forms are the same key.
     ///
-    /// Without quotes, a comma, a semicolon, a quote and a backslash are refused: they belong to lists, parameters and
-    /// broken strings. A header that was sent twice arrives joined by a comma.
+    /// In text without quotes, a comma, a semicolon, a quote and a backslash are refused, because they belong to lists,
+    /// parameters and broken strings. For example, the values of a header that was sent twice arrive joined by a comma.
     ///
     /// # Errors
-    /// When the value is malformed, or the key is empty, too long, or not all visible ASCII.
+    /// Fails if the value is malformed, or if the key is empty, too long, or not all visible ASCII.
     pub fn parse(value: &str) -> Result<Self, KeyError> {
         let value = value.trim_matches([' ', '\t']);
         let text = match value.strip_prefix('"') {
@@ -50,11 +50,11 @@ impl IdempotencyKey {
         if fits { Ok(Self(text)) } else { Err(KeyError) }
     }
 
-    /// The name of the key's entry. `scope` is the caller that the key belongs to: equal keys of two callers get
+    /// The name of the key's entry. `scope` is the caller to whom the key belongs, so equal keys of two callers get
     /// different names.
     ///
     /// # Errors
-    /// As [`KeyedHash::keyed_hash`].
+    /// Fails like [`KeyedHash::keyed_hash`].
     pub fn hash<H: KeyedHash>(&self, secret: &H, scope: &str) -> Result<KeyHash, H::Error> {
         let parts = [scope.as_bytes(), self.0.as_bytes()];
         secret.keyed_hash("idempotency-key", &parts).map(KeyHash)
@@ -98,14 +98,15 @@ impl KeyHash {
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// The fingerprint of a request: its route, the raw bytes of its body, and its own credential, if it has one.
+    /// The fingerprint of a request: its route, the raw bytes of its body, and its credential, if it carries one
+    /// besides the caller's token.
     ///
-    /// The bytes are not canonicalised. A client that retries sends the same bytes. A client that writes the body anew,
-    /// in another order, is refused without effect and may use a new key. To count two bodies as equal that have
-    /// different meanings would be worse.
+    /// The bytes are not canonicalised. A client that retries sends the same bytes. A client that writes the fields of
+    /// the body in another order is refused without effect, and may use a new key. Canonical bytes could make two
+    /// bodies with different meanings equal, which would be worse.
     ///
     /// # Errors
-    /// As [`KeyedHash::keyed_hash`].
+    /// Fails like [`KeyedHash::keyed_hash`].
     pub fn of<H: KeyedHash>(secret: &H, route: &str, body: &[u8], credential: Option<&[u8]>) -> Result<Self, H::Error> {
         let request = [route.as_bytes(), body];
         let parts: Vec<_> = request.into_iter().chain(credential).collect();
@@ -183,7 +184,7 @@ mod tests {
         assert!(!format!("{key:?}").contains("CANARY") && !KeyError.to_string().contains("CANARY"));
     }
 
-    /// Shows the input of the hash, without a secret.
+    /// A "hash" that shows its input.
     struct Plain;
 
     impl KeyedHash for Plain {

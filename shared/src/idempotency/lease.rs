@@ -20,8 +20,8 @@ pub trait Storage {
     /// The entry under a key.
     fn load(&self, key: &KeyHash) -> impl Future<Output = Result<Option<Entry>, Self::Error>> + Send;
 
-    /// Replaces the entry with the stamp `read`. If `read` is `None`, writes only if no entry exists. Returns `false`,
-    /// without a write, if another entry is stored.
+    /// Stores `entry` over the entry whose stamp is `read`. If `read` is `None`, stores it only if no entry exists.
+    /// Returns `false`, without a write, if another entry is stored.
     fn replace(
         &self,
         key: &KeyHash,
@@ -39,10 +39,10 @@ pub struct KeyedRequest {
     pub fingerprint: Fingerprint,
     /// A new id, for this attempt and, if the key is new, for the thing to make.
     pub id: Uuid,
-    /// Now.
+    /// The present time.
     pub now: Time,
-    /// The length of the lease. It exceeds the time that the work can take: no request may be at work when its lease
-    /// expires.
+    /// The length of the lease. It must exceed the longest time that the work can take, so that no request is still at
+    /// work when its lease expires.
     pub lease: Duration,
     /// How long the key is kept.
     pub kept: Duration,
@@ -70,8 +70,8 @@ pub enum Refusal {
     Spent,
 }
 
-/// The right to do the work. [`Lease::keep`], [`Lease::forget`] or [`Lease::give_up`] ends it. A lease that is dropped
-/// expires.
+/// The right to do the work. [`Lease::keep`], [`Lease::forget`] or [`Lease::give_up`] ends it. If a lease is dropped
+/// instead, it stays until it expires.
 #[derive(Debug)]
 pub struct Lease {
     call: KeyedRequest,
@@ -79,11 +79,11 @@ pub struct Lease {
     resumed: bool,
 }
 
-/// Takes a lease if the work is to be done. Most keys are new, so the first try writes without a read. The stored entry
-/// is read only after a refused write.
+/// Takes a lease if the work is to be done. Most keys are new, so the first attempt writes without a read. The stored
+/// entry is read only after the storage has refused the write.
 ///
 /// # Errors
-/// When the storage fails. The lease may have been taken nevertheless; then it expires.
+/// Fails if the storage fails. The lease may have been taken nevertheless; it then expires.
 pub async fn begin<S: Storage>(storage: &S, call: KeyedRequest) -> Result<Begun, S::Error> {
     let mut stored: Option<Entry> = None;
     for _ in 0..ATTEMPTS {
@@ -110,13 +110,13 @@ pub async fn begin<S: Storage>(storage: &S, call: KeyedRequest) -> Result<Begun,
         if storage.replace(&call.key, read, &entry).await? {
             return Ok(Begun::Work(Lease { call, entry, resumed }));
         }
-        // Either another entry is stored, or this one is stored and the answer was lost.
+        // Either another entry is stored, or this write succeeded and its answer was lost.
         stored = storage.load(&call.key).await?;
         if is_done(stored.as_ref(), &entry) {
             return Ok(Begun::Work(Lease { call, entry, resumed }));
         }
     }
-    // Other requests wrote first, each time.
+    // At every attempt, another request wrote first.
     Ok(Begun::Refused(Refusal::InFlight))
 }
 
@@ -133,11 +133,11 @@ impl Lease {
         self.resumed
     }
 
-    /// Ends with a reply that is repeated until the key expires or `useful_until` has passed. Returns `false` if
-    /// another request has taken the lease over; its reply is then the one to repeat.
+    /// Ends the lease with a reply. Later requests get this reply until the key expires or `useful_until` has passed.
+    /// Returns `false` if another request has taken the lease over; later requests then get the reply of that request.
     ///
     /// # Errors
-    /// When the storage fails. The lease then expires, and the next request takes it over.
+    /// Fails if the storage fails. The lease then expires, and the next request takes it over.
     pub async fn keep<S: Storage>(
         self,
         storage: &S,
@@ -149,22 +149,23 @@ impl Lease {
         self.end(storage, State::Replied { reply, until }, kept).await
     }
 
-    /// Ends as if the key had never been used, because the request certainly had no effect. Even a corrected request
-    /// may use the key. Returns `false` if the lease was taken over.
+    /// Ends the lease as if the key had never been used. This is for a request that certainly had no effect: even a
+    /// corrected request may then use the key. Returns `false` if the lease was taken over.
     ///
     /// # Errors
-    /// As [`Lease::keep`].
+    /// Fails like [`Lease::keep`].
     pub async fn forget<S: Storage>(self, storage: &S) -> Result<bool, S::Error> {
-        // An expired entry instead of a delete: the function then needs no permission to delete.
+        // Writes an expired entry instead of deleting the entry, so that the function needs no permission to delete.
         let now = self.call.now;
         self.end(storage, State::Leased { until: now }, now).await
     }
 
-    /// Ends without a reply, because the request failed and may have had an effect. The key stays with this request,
-    /// which may take over at once under the same id. Returns `false` if the lease was taken over.
+    /// Ends the lease without a reply. This is for a request that failed and may have had an effect. The key stays
+    /// bound to this request; if it is sent again, it takes over at once, under the same id. Returns `false` if the
+    /// lease was taken over.
     ///
     /// # Errors
-    /// As [`Lease::keep`].
+    /// Fails like [`Lease::keep`].
     pub async fn give_up<S: Storage>(self, storage: &S) -> Result<bool, S::Error> {
         let (now, kept) = (self.call.now, self.entry.expires_at);
         self.end(storage, State::Leased { until: now }, kept).await
@@ -180,7 +181,7 @@ impl Lease {
             expires_at,
             ..leased
         };
-        // Replaces only this attempt's lease: after a takeover, nothing is written.
+        // Replaces only this attempt's lease, so that nothing is written after a takeover.
         write(storage, &call.key, Some(&Stamp::lease(call.id)), &ended).await
     }
 }
@@ -189,8 +190,8 @@ async fn write<S: Storage>(storage: &S, key: &KeyHash, read: Option<&Stamp>, ent
     Ok(storage.replace(key, read, entry).await? || is_done(storage.load(key).await?.as_ref(), entry))
 }
 
-/// Whether the stored entry is this very write. If the answer to a write is lost, the client sends the write again, and
-/// the storage refuses it because it is stored already.
+/// Whether the stored entry is the one that was just written. If the answer to a write is lost, the storage's client
+/// sends the write again. The storage refuses the second write, because the entry has a new stamp by then.
 fn is_done(stored: Option<&Entry>, written: &Entry) -> bool {
     stored.is_some_and(|stored| stored.stamp == written.stamp)
 }

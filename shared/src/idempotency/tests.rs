@@ -1,4 +1,4 @@
-//! Keys over a storage in memory, with time as an argument.
+//! Tests keys over a storage in memory. The time is an argument.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -15,11 +15,11 @@ use crate::owner::OwnerKey;
 const LEASE: Duration = Duration::from_millis(35);
 const KEPT: Duration = Duration::from_millis(1_000);
 
-/// One key's entry.
 #[derive(Default)]
 struct Memory {
     entry: Mutex<Option<Entry>>,
-    /// Answers to lose: the write is done, but reported as refused, like a retry of it.
+    /// Number of answers to lose. Such a write is stored but reported as refused, like the retry of a write whose
+    /// answer was lost.
     answers_lost: Mutex<u32>,
 }
 
@@ -43,7 +43,7 @@ impl Storage for Memory {
     }
 }
 
-/// Reads, and then lets another request write before its own write.
+/// A storage that lets another request write between this request's read and its write.
 struct Overtaken<'m, F>(&'m Memory, Mutex<Option<F>>);
 
 impl<F: FnOnce() + Send> Storage for Overtaken<'_, F> {
@@ -153,7 +153,7 @@ fn of_two_at_once_one_works() {
     assert_eq!(again, reply("once"));
 }
 
-/// Both see the same lease expire; one of them takes it over.
+/// Two requests read the same expired lease. Only one of them takes it over.
 #[test]
 fn of_two_takeovers_at_once_one_works() {
     let memory = Memory::default();
@@ -179,7 +179,7 @@ fn a_write_whose_answer_was_lost_counts() {
     assert!(matches!(now(begin(&memory, call("a", 2, 1))), Begun::Replay(_)));
 }
 
-/// A holder sleeps through its lease, the takeover, and the whole life of the key. When it wakes up, it writes nothing.
+/// One holder is late after a takeover, another after the key has expired. Neither of them writes anything.
 #[test]
 fn a_holder_that_comes_too_late_writes_nothing() {
     let memory = Memory::default();
@@ -230,12 +230,12 @@ fn an_answer_of_passing_use_is_spent_and_not_made_again() {
 enum Step {
     /// A request comes. If it gets the lease, it makes the thing or finds it, or it fails before that.
     Come { body: &'static str, fails: bool },
-    /// The oldest request at work ends. It replies if the thing exists; otherwise it reports that nothing was done, or
-    /// that it does not know.
+    /// The oldest request at work ends. If the thing exists, it keeps its reply. Otherwise it forgets the key if it
+    /// knows that nothing was done, and gives up if it does not.
     End { knows: bool },
-    /// The oldest request at work dies.
+    /// The process of the oldest request at work dies.
     Die,
-    /// Time passes, in milliseconds.
+    /// Milliseconds pass.
     Pass(i64),
 }
 
@@ -255,7 +255,7 @@ struct AtWork {
     until: i64,
 }
 
-/// One key's life as a caller sees it: the requests at work, the things made, and the reply.
+/// The state under one key, as callers see it: the requests at work, the things made, and the reply.
 #[derive(Default)]
 struct Play {
     memory: Memory,
@@ -303,7 +303,7 @@ impl Play {
             "two at work at once"
         );
         prop_assert!(self.answered.is_none());
-        // A thing that was made before is found under the same id.
+        // If the thing was made before, the lease names its id.
         prop_assert!(self.made.is_empty() || (lease.resumed() && self.made.contains(&lease.thing())));
         if !fails {
             self.made.insert(lease.thing());
@@ -354,8 +354,8 @@ impl Play {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
-    /// Requests come, fail, die and are late in any order, within the life of the key. Still one thing is made, by one
-    /// request at a time, for one request, and every reply is the first one.
+    /// Requests come, fail, die and are late in any order, within the life of the key. Nevertheless at most one thing
+    /// is made, one request is at work at a time, and every reply equals the first one.
     #[test]
     fn one_thing_is_made_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
         let mut play = Play::default();

@@ -1,9 +1,10 @@
-//! A dead letter: a message in the dead-letter queue of its own queue. A consumer that gives a message up writes it
-//! there: its body without record links, and a message attribute that names the reason. Our command, or SQS's own
-//! redrive, can send it back unchanged. A dead letter without the attribute was moved by SQS, after its last receive.
+//! A dead letter is a message that its consumer gave up, or that SQS moved after its last receive. It lies in the
+//! dead-letter queue of its queue. A consumer writes the message's body there, without Metriport's links to records,
+//! and names the reason in a message attribute. A dead letter that SQS moved lacks the attribute. SQS's own redrive or
+//! the command `ias dead-letters` can send a dead letter back unchanged.
 //!
-//! This module sends nothing and reads no clock. SQS's own timestamp of a dead letter shows when the message was given
-//! up.
+//! This module sends nothing and reads no clock. SQS's own timestamp of a dead letter shows when its consumer gave up
+//! the message.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,8 @@ use crate::domain::Time;
 
 /// The message attribute that holds the reason, as JSON.
 pub const ATTRIBUTE: &str = "deadLetter";
-/// The reason of a dead letter that SQS moved: every receive ended with a temporary failure or with the end of the
-/// process.
+/// The reason of a dead letter that SQS moved. In each attempt to handle the message, a temporary error occurred or the
+/// process ended.
 pub const EXHAUSTED: &str = "exhausted";
 /// The reason of a dead letter whose attribute is not ours or has another version.
 pub const UNREADABLE: &str = "unreadable";
@@ -23,18 +24,18 @@ const VERSION: u32 = 1;
 /// Longest code that is shown, in bytes; ours are shorter.
 const CODE_BYTES_MAX: usize = 64;
 
-/// Why a consumer gives a message up instead of leaving it for redelivery.
+/// Why a consumer gives up a message instead of leaving it for redelivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterReason {
     /// Not JSON, or JSON without a version.
     Malformed,
     /// A version that this function does not read.
     UnknownVersion,
-    /// Our version, but not a message of this queue: another kind, or something is missing.
+    /// Our version, but another kind of message than this queue holds, or a field is missing.
     UnknownKind,
     /// A signed identity event in which no id can be read. Its body is kept for a later version that can read it.
     IdentityEventUnreadable,
-    /// A signed identity event that names no known person, or two sessions.
+    /// A signed identity event that does not show which person or which identity session it is about.
     IdentityEventUnbound,
     /// A signed webhook whose content differs from the first one under its message id.
     MessageIdReused,
@@ -57,7 +58,6 @@ impl DeadLetterReason {
         }
     }
 
-    /// The code of the failure, if the reason is [`DeadLetterReason::NotRetryable`].
     const fn failure(self) -> Option<&'static str> {
         match self {
             Self::NotRetryable(failure) => Some(failure),
@@ -76,7 +76,7 @@ impl From<MessageError> for DeadLetterReason {
     }
 }
 
-/// The facts about a message that was given up: codes, counts and SQS's own ids, and nothing of its body.
+/// The facts about a message that was given up: codes, counts and SQS's own ids, but nothing of its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
@@ -90,10 +90,10 @@ pub struct Envelope {
     pub queue: String,
     /// SQS's id of the message that was given up.
     pub message_id: String,
-    /// How often it was received.
+    /// How often the message was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_count: Option<u32>,
-    /// When it was sent.
+    /// When the message was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Time>,
 }
@@ -117,16 +117,17 @@ impl Envelope {
 /// Why a message lies in a dead-letter queue, as its attribute shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeadLetterCause {
-    /// SQS moved it after its last receive.
+    /// SQS moved the message after its last receive.
     Exhausted,
-    /// Its consumer gave it up.
+    /// The consumer gave up the message.
     GivenUp(Envelope),
     /// The attribute is unknown to this version.
     Unreadable,
 }
 
 impl DeadLetterCause {
-    /// Reads the attribute, if there is one. It must hold codes only, since they are shown later.
+    /// Reads the attribute, if there is one. An attribute that holds anything but codes is unreadable, because the
+    /// operator sees the reason, which must not name a person.
     #[must_use]
     pub fn read(attribute: Option<&str>) -> Self {
         let Some(attribute) = attribute else {
@@ -138,7 +139,7 @@ impl DeadLetterCause {
         }
     }
 
-    /// The code of the reason, [`EXHAUSTED`] or [`UNREADABLE`].
+    /// The code of the consumer's reason. If there is none, [`EXHAUSTED`] or [`UNREADABLE`].
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
@@ -176,7 +177,7 @@ pub fn without_links(body: &str) -> String {
     let ends = |character: char| character == '"' || character.is_whitespace();
     let mut kept = String::with_capacity(body.len());
     for part in body.split_inclusive(ends) {
-        // Only ASCII is lowered, so positions are the same in both texts.
+        // Only ASCII letters change, so `lowered` and `part` have the same positions.
         let lowered = part.to_ascii_lowercase();
         let link = ["https:", "http:"]
             .iter()

@@ -1,6 +1,6 @@
 //! The messages in queues: due work, links to fetch, webhook events, and reasons of dead letters. They carry ids and
-//! states, and the link of a consolidated query that we asked for; never clinical data. Every message names its
-//! version, so that a reader can refuse an unknown one.
+//! states, and the link of a consolidated query that we asked for, but never clinical data. Every message names its
+//! version, so that a consumer can refuse an unknown version.
 
 pub mod dead_letter;
 pub mod webhook;
@@ -17,8 +17,8 @@ use crate::domain::{OwnerId, RecordId, RunId};
 /// The version of every message we write, and the only one we read.
 pub const VERSION: u32 = 1;
 
-/// States that work of a run or record may be due. It has an effect only if the stored `dueSeq` is equal, so duplicates
-/// are stale.
+/// Tells `query-dispatch` that work of a run or record may be due. It has an effect only if its `dueSeq` equals the
+/// stored one. The effect changes the stored `dueSeq`, so a duplicate is stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advance {
@@ -34,7 +34,7 @@ pub struct Advance {
 }
 
 impl Advance {
-    /// For a run's due work.
+    /// The message about a run's due work.
     #[must_use]
     pub fn of_run(owner: &OwnerId, run: &Run) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Advance {
         }
     }
 
-    /// For a record's due work.
+    /// The message about a record's due work.
     #[must_use]
     pub fn of_record(owner: &OwnerId, record: &Record) -> Self {
         Self {
@@ -67,7 +67,8 @@ pub enum Subject {
     Record(RecordId),
 }
 
-/// States that a record can be fetched from a link. It has an effect only if the stored `dueSeq` is equal.
+/// Tells `record-fetch` that a record can be fetched from a link. It has an effect only if its `dueSeq` equals the
+/// stored one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FetchRecord {
@@ -83,13 +84,13 @@ pub struct FetchRecord {
     pub link: Link,
 }
 
-/// A presigned link. Its `Debug` is not readable, since it opens a record for a few minutes.
+/// A presigned link. `Debug` does not show it, because the link opens a record for a few minutes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Link(String);
 
 impl Link {
-    /// Accepts any link. Whether it may be followed is checked when it is used.
+    /// Accepts any text. The client that follows the link checks it first.
     #[must_use]
     pub fn new(url: String) -> Self {
         Self(url)
@@ -114,7 +115,7 @@ impl fmt::Debug for Link {
     }
 }
 
-/// Why a message body is not ours. The error quotes nothing of it.
+/// Why a message body cannot be read. The error does not quote the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// Not JSON, or JSON without a version.
@@ -123,7 +124,7 @@ pub enum MessageError {
     /// A version that we do not read.
     #[error("this function does not read messages of version {0}")]
     Version(u32),
-    /// Our version, but another kind of message, or something is missing or unreadable.
+    /// Our version, but another kind of message, or a field is missing or unreadable.
     #[error("the message is not of the expected kind")]
     Kind,
 }
@@ -136,7 +137,7 @@ struct Versioned {
 /// Reads one message body.
 ///
 /// # Errors
-/// Fails if it is not JSON of this kind or has another version.
+/// Fails if the body is not JSON of this kind or has another version.
 pub fn parse<M: DeserializeOwned>(body: &str) -> Result<M, MessageError> {
     let Ok(Versioned { version }) = serde_json::from_str(body) else {
         return Err(MessageError::Malformed);

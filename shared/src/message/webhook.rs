@@ -1,4 +1,4 @@
-//! The content of a webhook in the queue: ids and states, and the link of a consolidated record.
+//! The content of a webhook, as it is queued: ids and states, and the link of a consolidated record.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ pub enum EventKind {
     Consolidated,
     /// A person was proofed.
     Identity,
-    /// A webhook of one of these kinds, or without a type, that could not be read.
+    /// A webhook of a kind above, or without a type, that cannot be read.
     Unreadable,
     /// A webhook that we do not act on.
     Other,
@@ -60,13 +60,13 @@ impl EventKind {
 /// The type of the event that a person was proofed.
 pub(crate) const IDENTITY_EVENT: &str = "ias.identity.verified";
 
-/// Stands for a missing type.
+/// The type that a webhook without `meta.type` gets.
 pub(crate) const UNTYPED: &str = "unreadable";
 
-/// A verified webhook, read.
+/// The content of a verified webhook.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Incoming {
-    /// Metriport checks whether we answer; the text is sent back.
+    /// Metriport checks whether we answer. The reply repeats the text.
     Ping(String),
     /// An event at Metriport.
     Event(Box<WebhookEvent>),
@@ -80,20 +80,21 @@ pub struct WebhookEvent {
     pub version: u32,
     /// `meta.messageId`, or the digest if it is missing.
     pub message: MessageId,
-    /// SHA-256 of the content without our metadata, the same on a replay. For a body that is not JSON, SHA-256 of its
-    /// bytes.
+    /// SHA-256 of the content without our metadata, so that a replay has the same digest. For a body that is not JSON,
+    /// SHA-256 of its bytes.
     pub digest: String,
     /// `meta.type`, shortened.
     pub event_type: String,
     /// `meta.requestId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<UpstreamRequestId>,
-    /// `meta.when`: when it was first sent. Replays keep this time, so no webhook is refused for its age.
+    /// `meta.when`: when Metriport first sent the webhook. Replays keep this time, so no webhook is refused for its
+    /// age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Time>,
-    /// When we received it.
+    /// When we received the webhook.
     pub received_at: Time,
-    /// Our own metadata, as far as it is echoed.
+    /// Our own metadata, as far as the webhook echoes it.
     #[serde(default)]
     pub marks: Marks,
     /// The event's content.
@@ -117,8 +118,8 @@ impl WebhookEvent {
         }
     }
 
-    /// How long the event was on its way; `None` if it names no time or a future time. A replay, which is recognised by
-    /// its missing metadata, has no age, because its time is that of the failed delivery.
+    /// How long the event was on its way; `None` if it names no time or a future time. An event without our metadata
+    /// has no age either: it may be a replay, whose time is that of the failed delivery.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         let when = self.when.filter(|when| *when <= self.received_at);
@@ -127,17 +128,17 @@ impl WebhookEvent {
     }
 }
 
-/// Our own metadata, echoed; replays lack it.
+/// Our own metadata, as a webhook echoes it. Replays lack it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marks {
-    /// The run whose query it is.
+    /// The run that made the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// The record whose consolidated query it is.
+    /// The record that the consolidated query is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,
-    /// The mark of the identity session it confirms.
+    /// The mark of the identity session that the event confirms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
 }
@@ -162,15 +163,15 @@ pub enum Event {
     },
     /// A person was proofed.
     Identity {
-        /// The proofed identity, and what it belongs to.
+        /// The proofed identity, with its sessions, patient and mark.
         verification: Verification,
     },
-    /// A person was proofed, but the event is unclear: no id can be read, or it names neither the session nor our mark.
-    /// The body is queued and read again when the event is processed. If it cannot be bound to a person, it becomes a
-    /// dead letter. This raises an alarm and waits for a later version that can read it.
+    /// A person was proofed, but the event is unclear: its ids are missing or ambiguous, or it names neither the
+    /// session nor our mark. `webhook-process` reads the queued body again. If it cannot bind the event to a person,
+    /// the event becomes a dead letter. The dead letter raises an alarm and waits for a later version that can read it.
     #[serde(alias = "identityUnreadable")]
     IdentityUnclear {
-        /// The signed body, as far as it is text and fits.
+        /// The signed body as text, cut if it does not fit into a message.
         body: KeptBody,
     },
     /// An event that we do not act on or could not read. Only its envelope is kept.
@@ -178,7 +179,7 @@ pub enum Event {
     Other,
 }
 
-/// A body to be read again. Its `Debug` is not readable, since it may say anything about a person.
+/// A body that is read again later. `Debug` does not show it, because it may hold anything about a person.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeptBody(pub String);
@@ -197,23 +198,24 @@ impl fmt::Debug for KeptBody {
     }
 }
 
-/// The delivery of a consolidated query.
+/// The result of a consolidated query, as its webhook delivers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsolidatedDelivery {
-    /// The patient it names.
+    /// The patient that the webhook names.
     pub patient: PatientId,
-    /// Whether it succeeded.
+    /// Whether the query succeeded.
     pub status: SourceOutcome,
-    /// The filters it was made with.
+    /// The filters of the query.
     pub filters: BTreeMap<String, String>,
-    /// The patient its document is about.
+    /// The patient that the document is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<PatientId>,
     /// The link to the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Link>,
-    /// Whether it states that no data exists. A delivery with neither a link nor this statement is not understood.
+    /// Whether the webhook states that no data exists. A completed delivery with neither a link nor this statement is
+    /// unreadable.
     #[serde(default)]
     pub empty: bool,
 }

@@ -1,12 +1,12 @@
-//! One line of the embedded metric format: a JSON object whose members are the values. Its member `_aws` names the
-//! metrics and dimensions among them.
+//! Makes lines of the embedded metric format. A line is a JSON object: its members are values, and its member `_aws`
+//! names the members that are metrics or dimensions.
 
 use serde_json::{Map, Value, json};
 
 use super::{Metric, NAMESPACE, STAGE};
 use crate::domain::Time;
 
-/// The lines for these metrics: one, unless two of them need the same member for different values.
+/// The lines for these metrics: one line, unless two metrics need the same member.
 pub(super) fn lines(stage: &str, at: Time, metrics: &[Metric]) -> Vec<String> {
     let mut documents = Vec::<Document>::new();
     for metric in metrics {
@@ -35,8 +35,9 @@ impl Document {
         !wanted.any(|member| self.members.contains_key(member))
     }
 
-    /// A metric with a detail is written as two: one for each value of the detail, and the total. An alarm can neither
-    /// add up metrics whose list may grow, nor compute a percentile over several.
+    /// CloudWatch keeps a metric with a detail twice: by the detail, and as a total. Alarms need the total: an alarm
+    /// would have to list every detail, and the list may grow. An alarm also cannot compute a percentile over several
+    /// metrics.
     fn add(&mut self, metric: &Metric) {
         let (name, unit) = (metric.name().as_str(), metric.name().unit().as_str());
         let mut sets = vec![vec![STAGE]];

@@ -1,4 +1,4 @@
-//! Measurements. Each constructor makes one from numbers and from codes of closed lists.
+//! Measurements. Each constructor takes only numbers and codes of closed lists.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub enum KeysRead {
     Matched,
     /// The signature still does not match: it is not Metriport's, or the new key is not stored yet.
     Unmatched,
-    /// The keys could not be read; the known ones stay in use.
+    /// The keys could not be read; the known keys stay in use.
     Failed,
 }
 
@@ -85,7 +85,7 @@ impl Metric {
         Self::of(Name::RecordBytes, bytes)
     }
 
-    /// A webhook of this kind is durable, or a ping is answered.
+    /// A webhook of this kind is in the queue, or a ping is answered.
     #[must_use]
     pub const fn webhook_accepted(kind: EventKind) -> Self {
         Self::one(Name::WebhooksAccepted, kind.as_str())
@@ -97,7 +97,7 @@ impl Metric {
         Self::one(Name::WebhooksRefused, error.as_str())
     }
 
-    /// A webhook could not be made durable.
+    /// A webhook could not be queued.
     #[must_use]
     pub const fn webhook_not_queued() -> Self {
         Self::one(Name::WebhooksRefused, "not_queued")
@@ -151,7 +151,7 @@ impl Metric {
         Self::one(Name::BudgetRefusals, "day")
     }
 
-    /// A person's share, or their number of open records, had no room for a request.
+    /// A request exceeded a person's share, or their number of open records.
     #[must_use]
     pub const fn share_refused(share: &'static str) -> Self {
         Self::one(Name::ShareRefusals, share)
@@ -169,19 +169,19 @@ impl Metric {
         Self::one(Name::DeadLetters, reason.as_str())
     }
 
-    /// The overdue work that a tick found.
+    /// The number of overdue items that one invocation of `reconcile` found.
     #[must_use]
     pub const fn overdue_items(count: u64) -> Self {
         Self::of(Name::OverdueItems, count)
     }
 
-    /// For how long the oldest overdue work has been due.
+    /// How long the oldest overdue item has been due.
     #[must_use]
     pub fn overdue_age(age: Duration) -> Self {
         Self::of(Name::OverdueAge, millis(age))
     }
 
-    /// The overdue work that a tick left to the next.
+    /// The number of overdue items that one invocation of `reconcile` left to the next, at least.
     #[must_use]
     pub const fn overdue_left(count: u64) -> Self {
         Self::of(Name::OverdueLeft, count)
@@ -193,7 +193,7 @@ impl Metric {
         Self::of(Name::FailedDeliveries, count)
     }
 
-    /// Failed deliveries were requested again.
+    /// The function asked Metriport to send failed deliveries again.
     #[must_use]
     pub const fn replays_requested() -> Self {
         Self::of(Name::ReplaysRequested, 1)

@@ -5,8 +5,8 @@
 //! [`Name`] is the closed list. A [`Metric`] is made only from numbers and codes of closed lists, so it cannot hold
 //! anything about a person.
 //!
-//! A line is written in one piece, after the change that it reports is durable. So a killed process may lose a line,
-//! but never reports a change that it did not make (decision 0012).
+//! A line is written in one piece, after the change that it reports is durable. A killed process may therefore lose a
+//! line, but it never reports a change that it did not make (decision 0012).
 
 mod document;
 mod metric;
@@ -50,7 +50,7 @@ impl Metrics {
         })))
     }
 
-    /// Writes nothing, for a program that uses an adapter and is not a function.
+    /// Writes nothing, for a program that uses an adapter but is not a function.
     #[must_use]
     pub const fn off() -> Self {
         Self(None)
@@ -65,8 +65,8 @@ impl Metrics {
     }
 }
 
-/// One write, so that no other line gets into it and no part of it stays behind. A failed write is ignored: the log is
-/// the only place to report it.
+/// Makes one write, so that no other line gets into this one and no part of it stays behind. A failed write is ignored,
+/// because only the same log could report it.
 fn print(line: &str) {
     std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).ok();
 }

@@ -69,14 +69,14 @@ names! {
     RecordsEnded: Count by "State",
     /// The size of a record that was stored.
     RecordBytes: Bytes,
-    /// A delivery was verified and, unless it is a ping, is durable. Repeated deliveries count again.
+    /// A delivery was verified and, unless it is a ping, queued. Repeated deliveries count again.
     WebhooksAccepted: Count by "Event",
     /// A delivery was answered with an error.
     WebhooksRefused: Count by "Reason",
     /// How long a delivery was on its way.
     WebhookAge: Milliseconds,
-    /// The webhook keys were read again, because a signature did not match or the keys were old. For old keys, only
-    /// failures count.
+    /// The webhook keys were read again, because a signature did not match or the known keys were old. A read of old
+    /// keys counts only if it fails.
     WebhookKeyRefetches: Count by "Outcome",
     /// A person was not linked to a patient.
     LinksRefused: Count by "Reason",
@@ -86,7 +86,7 @@ names! {
     UpstreamErrors: Count by "Kind",
     /// How long a start waits for its turn, if it has to wait.
     BudgetWait: Milliseconds by "Budget",
-    /// A call was not made, because the rate budget or the day had no place for it.
+    /// A call was not made, because the rate budget had no place for it or the day had no call left.
     BudgetRefusals: Count by "Budget",
     /// A request was refused, because the person had used up their own share.
     ShareRefusals: Count by "Share",
@@ -94,16 +94,16 @@ names! {
     DailyQuotaUsed: Percent,
     /// A message was given up, and is stored as a dead letter.
     DeadLetters: Count by "Reason",
-    /// The overdue work that one tick found; not written for zero.
+    /// The number of overdue items that one invocation of `reconcile` found; not written for zero.
     OverdueItems: Count,
-    /// For how long the oldest overdue work has been due.
+    /// How long the oldest overdue item has been due.
     OverdueAge: Milliseconds,
-    /// The least number of overdue items that one tick left to the next; not written for zero.
+    /// The number of overdue items that one invocation of `reconcile` left to the next, at least; not written for zero.
     OverdueLeft: Count,
     /// Deliveries that failed and have not arrived since, as Metriport counts them; written at each check.
     FailedDeliveries: Count,
-    /// Failed deliveries were requested again.
+    /// `reconcile` asked Metriport to send failed deliveries again.
     ReplaysRequested: Count,
-    /// 1 at a check that found that replays no longer help, otherwise 0.
+    /// 1 if a check found that replays no longer help, otherwise 0.
     ReplaysStalled: Count,
 }

@@ -1,6 +1,6 @@
 //! `POST /medical/v1/identity/aal2/challenge` (docs.metriport.com, page `ias/create-aal2-challenge`).
 //!
-//! Opens the hosted page on which a person passes a multifactor challenge. The outcome arrives only through the
+//! Opens a challenge, in which a person shows two factors on a hosted page. The outcome arrives only through the
 //! browser, as `aal2SessionId` and `status`; no call reads it.
 
 use std::future::Future;
@@ -16,12 +16,12 @@ use crate::domain::{ChallengeId, ProofedIdentityId, Time};
 use crate::ports::port;
 
 port! {
-    /// May open AAL2 challenges.
+    /// Opens AAL2 challenges.
     pub trait OpenAal2Challenge via HasUpstream {
         /// Opens a challenge for a proofed identity, which must be active.
         ///
         /// # Errors
-        /// [`UpstreamError::mentions_identity`] holds when the identity must be proofed again. An answer without id,
+        /// If the identity must be proofed again, [`UpstreamError::mentions_identity`] is true. An answer without id,
         /// link or expiry is `Garbage`, with unknown effect. See [`UpstreamError`].
         async fn open_aal2_challenge(
             &self,
@@ -34,13 +34,13 @@ port! {
 /// An open challenge.
 #[derive(Debug, Clone)]
 pub struct Aal2Challenge {
-    /// The pages do not state that the redirect names the challenge.
+    /// Metriport's id of the challenge. The pages do not state that the redirect repeats it.
     pub id: ChallengeId,
-    /// Single use; for the person's browser.
+    /// The single-use link for the person's browser.
     pub url: HostedUrl,
     /// When the link stops working.
     pub expires_at: Time,
-    /// How the person passes it. Metriport chooses this.
+    /// How the person passes the challenge. Metriport chooses the method.
     pub method: Aal2Method,
 }
 

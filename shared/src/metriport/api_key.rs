@@ -1,9 +1,9 @@
 //! The account's API key, and the retry of a call whose key Metriport refuses.
 //!
-//! An account has up to two keys at once (docs.metriport.com, page `getting-started/api-keys`), so that one can be
-//! replaced without a gap. A process uses its first key until Metriport refuses it. Then it reads the stored key once
-//! more and, if that is another key, sends the call again. The gateway checks the key before it forwards a request, so
-//! the refused call had no effect.
+//! An account has up to two keys at once (docs.metriport.com, page `getting-started/api-keys`), so that a key can be
+//! replaced without an interruption. A process uses its first key until Metriport refuses it. Then it reads the stored
+//! key once more and, if that is another key, sends the call again. The gateway checks the key before it forwards a
+//! request, so the refused call had no effect.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl ApiKey {
         Self::of(key, None)
     }
 
-    /// The same key, with a source of newer ones that is read at most once within `gap`.
+    /// The same key, with a source of newer keys, which is read at most once within `gap`.
     pub(super) fn with_source(&self, source: Arc<dyn ReadApiKey>, gap: Duration) -> Self {
         Self::of(self.used(), Some((source, gap)))
     }
@@ -49,7 +49,7 @@ impl ApiKey {
         self.lock().key.clone()
     }
 
-    /// A key other than the refused one, if there is one by now.
+    /// A key other than the refused one, if another key is in use or stored by now.
     pub(super) async fn instead_of(&self, refused: &SecretString) -> Option<SecretString> {
         let differs = |key: &SecretString| key.expose_secret() != refused.expose_secret();
         // Another call may have been refused first, and may have read the new key.

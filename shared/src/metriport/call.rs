@@ -12,7 +12,7 @@ use crate::domain::Aal2SessionId;
 /// The header of the AAL2 session (docs.metriport.com, page `network/start-network-query`).
 const AAL2_SESSION: HeaderName = HeaderName::from_static("x-aal2-session");
 
-/// A request that is being built. Ids become whole, escaped path segments; the URL encodes query pairs.
+/// A request that is being built. Each id becomes one escaped path segment; query pairs are escaped too.
 pub(super) struct UpstreamCall<'a> {
     pub(super) operation: Operation,
     pub(super) method: Method,
@@ -66,7 +66,7 @@ impl<'a> UpstreamCall<'a> {
         self.headers.contains_key(AAL2_SESSION)
     }
 
-    /// The URL below `base`.
+    /// The URL of the call, below `base`.
     ///
     /// # Errors
     /// [`UpstreamErrorKind::Unsendable`] when a segment would vanish from the path, or a part could not be encoded.
@@ -86,7 +86,7 @@ impl<'a> UpstreamCall<'a> {
     }
 
     fn push_segments(&self, url: &mut Url) -> bool {
-        // URL parsers remove dot segments even if they are escaped: the call would reach another route.
+        // URL parsers remove dot segments even if they are escaped, so the call would reach another route.
         let vanishes = |segment: &&str| matches!(*segment, "" | "." | "..");
         if self.segments.iter().any(vanishes) {
             return false;

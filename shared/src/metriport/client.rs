@@ -20,7 +20,8 @@ pub struct ClientOptions {
     pub base_url: Url,
     /// The account's API key; it gives access to everything in the account.
     pub api_key: SecretString,
-    /// From [`super::http_client`]: another client may follow redirects, and send the key there.
+    /// A client from [`super::http_client`]. Another HTTP client may follow a redirect and send the key to another
+    /// host.
     pub http: reqwest::Client,
     /// Time for one whole call, body included. Metriport's gateway gives up after about 29 seconds.
     pub request_timeout: Duration,
@@ -28,10 +29,10 @@ pub struct ClientOptions {
     pub user_agent: String,
 }
 
-/// Why the options make no client. Carries no part of the key.
+/// Why the options are refused. The error carries no part of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClientOptionsError {
-    /// The base URL is not HTTPS, and not on loopback.
+    /// The base URL is neither HTTPS nor on loopback.
     #[error("the base URL must be https, or http on a loopback address")]
     NotPrivate,
     /// The base URL has credentials, a query or a fragment.
@@ -57,10 +58,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Checks the options, without a connection.
+    /// Checks the options without connecting.
     ///
     /// # Errors
-    /// When the key would be sent in the clear, or an option cannot be sent.
+    /// Fails if the key would be sent unencrypted, or if the base URL has credentials, a query or a fragment. It also
+    /// fails if the key is empty, or if a header cannot hold the key or the user agent.
     pub fn new(options: ClientOptions) -> Result<Self, ClientOptionsError> {
         let ClientOptions {
             base_url,

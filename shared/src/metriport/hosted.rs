@@ -1,4 +1,4 @@
-//! The links that send a person to Metriport's hosted pages, and the URL by which they return.
+//! The links that send a person to Metriport's hosted pages, and the URL to which the person returns.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use url::Url;
 
 use super::transport::is_private;
 
-/// A single-use link to a hosted page. Its holder can act as the person, so it is not printable.
+/// A single-use link to a hosted page. Its holder can act as the person, so `Debug` does not show it.
 #[derive(Clone)]
 pub struct HostedUrl(SecretString);
 
@@ -32,8 +32,8 @@ impl fmt::Debug for HostedUrl {
     }
 }
 
-/// The URL to which a hosted page returns the person. It must be on the account's allowlist, whose matching is not
-/// documented, so the text is kept exactly (docs.metriport.com, page `ias/create-identity-session`).
+/// The URL to which a hosted page returns the person. It must be on the account's allowlist (docs.metriport.com, page
+/// `ias/create-identity-session`). Metriport does not document how it compares the URL, so the text is kept exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedirectUrl(String);
 

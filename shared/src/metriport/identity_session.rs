@@ -1,7 +1,7 @@
 //! `POST /medical/v1/identity/session` (docs.metriport.com, page `ias/create-identity-session`).
 //!
-//! Opens the hosted page on which a person proves who they are (NIST IAL2). Only the webhook `ias.identity.verified`
-//! and the clock show how it ended: no call reads a session.
+//! Opens an identity session, in which a person proves who they are (NIST IAL2) on a hosted page. No call reads a
+//! session. Only the webhook `ias.identity.verified` or the clock shows how the session ended.
 
 use std::future::Future;
 
@@ -16,7 +16,7 @@ use crate::domain::{IdentitySessionId, PatientId, Time};
 use crate::ports::port;
 
 port! {
-    /// May open hosted identity proofing.
+    /// Opens hosted identity sessions.
     pub trait OpenIdentitySession via HasUpstream {
         /// Opens a session. The identity that a person proves in the session becomes the proofed identity of `patient`.
         ///
@@ -34,13 +34,13 @@ port! {
 /// An open hosted session.
 #[derive(Debug, Clone)]
 pub struct IdentitySession {
-    /// The webhook repeats it.
+    /// Metriport's id of the session, which the webhook repeats.
     pub id: IdentitySessionId,
-    /// Single use; for the person's browser.
+    /// The single-use link for the person's browser.
     pub url: HostedUrl,
-    /// When the link stops working. The webhook may still follow.
+    /// When the link stops working. The webhook may still arrive later.
     pub expires_at: Time,
-    /// `pending` at first.
+    /// The progress; `pending` at first.
     pub status: IdentitySessionStatus,
 }
 

@@ -11,17 +11,17 @@ const VALUE_CHARS_MAX: usize = 500;
 /// Keys that switch a webhook off at Metriport (seen in the published code). We never send them.
 const SWITCHES: [&str; 1] = ["disableWHFlag"];
 
-/// At most 50 pairs, keys of 1 to 40 and values of at most 500 characters, echoed as `meta.data` in webhooks
+/// At most 50 pairs, with keys of 1 to 40 characters and values of at most 500. Webhooks echo them as `meta.data`
 /// (docs.metriport.com, page `network/start-network-query`). We make the pairs ourselves. They never come from the
 /// caller and never describe the person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Metadata(BTreeMap<String, String>);
 
-/// Why the pairs are not metadata. Quotes none of them.
+/// Why the pairs are refused. The error does not quote them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
-    /// There are more than 50.
+    /// There are more than 50 pairs.
     #[error("more than 50 metadata pairs")]
     TooMany,
     /// A key is empty, longer than 40 characters, or a word on which Metriport acts.
@@ -72,7 +72,7 @@ fn is_key(key: &str) -> bool {
     (1..=KEY_CHARS_MAX).contains(&length(key)) && !SWITCHES.iter().any(|switch| switch.eq_ignore_ascii_case(key))
 }
 
-/// Metriport counts characters as JavaScript does.
+/// The length in UTF-16 code units, as Metriport's JavaScript counts it.
 fn length(text: &str) -> usize {
     text.encode_utf16().count()
 }

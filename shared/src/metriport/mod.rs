@@ -2,11 +2,12 @@
 //!
 //! The module knows the wire: paths, headers, JSON shapes, odd error bodies, and whether a failed call may have taken
 //! effect. It does not know AWS, budgets, retries, state, or the use of an answer. Wire types stay in their file; only
-//! types of `crate::domain` and of this module leave it. Output is strict. Input is tolerant: unknown fields are
-//! ignored, and unknown words count as "still running", except where a decision about a person depends on them.
+//! types of `crate::domain` and of this module leave it. Requests are strict, but answers are read tolerantly: unknown
+//! fields are ignored, and an unknown status counts as "still running". If a decision about a person depends on an
+//! answer, an unreadable answer is an error.
 //!
-//! A step's signature names its calls: each port is a trait next to its adapter ([`CreatePatient`],
-//! [`OpenAal2Challenge`], [`StartNetworkQuery`], …), and [`Client`] has them all.
+//! A step's signature names the calls that it makes. Each call is a port, a trait next to its adapter
+//! ([`CreatePatient`], [`OpenAal2Challenge`], [`StartNetworkQuery`], …); [`Client`] implements all of them.
 //!
 //! Sources: the pages of docs.metriport.com named at each endpoint and, where they are silent, the published npm
 //! packages `@metriport/api-sdk` and `@metriport/shared`.

@@ -1,7 +1,7 @@
 //! Reads error answers, including odd ones.
 //!
-//! The envelope is `{status, name, title, detail}` (docs.metriport.com, page `more-info/error-responses`). Other bodies
-//! are seen:
+//! The envelope is `{status, name, title, detail}` (docs.metriport.com, page `more-info/error-responses`). Metriport
+//! also sends other bodies:
 //!
 //! - the gateway's `{"message": …}` for a bad key, an unknown route, a throttle or a timeout;
 //! - plain text for an account without approval;
@@ -9,7 +9,8 @@
 //! - a bare JSON string for a locked patient;
 //! - an empty body.
 //!
-//! The HTTP status decides. `name` is not read, because the pages and the code spell it differently.
+//! The HTTP status decides first; the form of the body and a known title refine it. `name` is not read, because the
+//! pages and the code spell it differently.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use super::retry_after::retry_after;
 use super::{Mentions, Operation, UpstreamError, UpstreamErrorKind};
 
-/// Titles that Metriport's published code can send. Any other title may hold anything.
+/// Titles that Metriport's published code can send. Any other title is not kept, because it may hold anything.
 const KNOWN_TITLES: [&str; 11] = [
     "NotFoundError",
     "PatientNotFoundError",
@@ -34,7 +35,8 @@ const KNOWN_TITLES: [&str; 11] = [
 
 /// Reads the refusal in an answer that is not 2xx.
 ///
-/// `shows_aal2` says whether the call carried an AAL2 session: only then can a bare 401 or 403 be about one.
+/// `shows_aal2` states whether the call carried an AAL2 session. Only then can a 401 or 403 without an explanation be
+/// about the session.
 pub(super) fn decode(
     operation: Operation,
     status: u16,
@@ -62,7 +64,8 @@ fn kind(status: u16, shape: &Shape, title: Option<&str>, headers: &HeaderMap) ->
         (403, _) => UpstreamErrorKind::Forbidden,
         (404, Shape::Envelope { .. }) if title == Some("PatientNotFoundError") => UpstreamErrorKind::PatientNotFound,
         (404, Shape::Envelope { .. }) => UpstreamErrorKind::NotFound,
-        // Only the API itself knows that a thing does not exist. Any other 404 did not reach it.
+        // Only the API itself knows that a thing does not exist. A 404 without the API's envelope did not reach the
+        // API.
         (404, _) => UpstreamErrorKind::NoRoute,
         (400 | 422, _) => bad_request(title),
         (408 | 499 | 504, _) => UpstreamErrorKind::Timeout,
@@ -126,8 +129,8 @@ impl Shape {
     fn mentions(&self, status: u16, shows_aal2: bool) -> Mentions {
         let said = match self {
             Self::Envelope { title, detail } => Mentions::in_text(&format!("{title} {detail}")),
-            // This text is not the API's own. A path or a page that contains `identity` says nothing about the person's
-            // identity.
+            // This text does not come from the API. The word `identity` in a path or page of it says nothing about the
+            // person's identity.
             Self::Gateway(text) | Self::Text(text) => Mentions {
                 identity: false,
                 ..Mentions::in_text(text)
@@ -141,8 +144,8 @@ impl Shape {
         }
     }
 
-    /// A 403 from the gateway is about the API key, a 403 in plain text about an account without approval. Another
-    /// challenge solves neither.
+    /// A 403 from the gateway is about the API key; a 403 in plain text is about an account without approval. A new
+    /// challenge helps in neither case.
     fn is_about_the_account(&self, status: u16) -> bool {
         status == 403 && matches!(self, Self::Gateway(_) | Self::Text(_))
     }

@@ -1,7 +1,7 @@
 //! The wait that a 429 asks for.
 //!
 //! Metriport's limiter sends `Retry-After` in seconds, and `RateLimit-Reset` on every answer; gateways in between may
-//! send a date. A date is compared with the answer's own `Date`, so that our clock plays no part.
+//! send `Retry-After` as a date. The date is compared with the answer's own `Date`, so that our clock plays no part.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Sends every request and receives every answer.
+//! Sends the calls and receives the answers.
 
 use std::error::Error as _;
 use std::io;
@@ -40,7 +40,6 @@ impl UpstreamReply {
         }
     }
 
-    /// Whether the body is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.body.trim_ascii().is_empty()
     }
@@ -59,11 +58,11 @@ impl UpstreamReply {
 }
 
 impl Client {
-    /// Sends a call and reads the answer, with any success code. A call whose key was refused is sent again if another
-    /// key is stored by now.
+    /// Sends a call and reads an answer with any success code. If Metriport refuses the API key and another key is
+    /// stored by now, sends the call again with that key.
     ///
     /// # Errors
-    /// Every way a call can fail. The kind shows whether the call may have taken effect.
+    /// Fails in every way in which a call can fail. The error's kind shows whether the call may have taken effect.
     pub(super) async fn send(&self, call: UpstreamCall<'_>) -> Result<UpstreamReply, UpstreamError> {
         let key = self.api_key.used();
         let refused = match self.send_once(&call, &key).await {
@@ -149,7 +148,7 @@ fn is_an_answer(error: &UpstreamError) -> bool {
     error.operation() == Operation::FindPatient && error.kind().is_absence()
 }
 
-/// A refusal stands even if its body does not arrive whole; the part that arrived is read.
+/// Reads a refusal. It counts even if its body does not arrive whole; the part that arrived is read.
 async fn refused(call: &UpstreamCall<'_>, response: Response) -> UpstreamError {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = match read_bounded(response).await {

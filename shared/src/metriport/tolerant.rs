@@ -1,7 +1,7 @@
 //! Readers for fields that may be absent, null or of another type than documented.
 //!
-//! A field that is not needed must not make its whole answer unreadable. Required fields are checked afterwards, where
-//! the wire type becomes ours.
+//! A field that is not needed must not make the whole answer unreadable. Required fields are checked afterwards, when
+//! the wire type is converted into our type.
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::Time;
 
-/// The value as a `T`, or nothing. The value is first taken as raw text. Content that no tree can hold (half of a
-/// surrogate pair, a number beyond every float) thus makes only this value unreadable.
+/// The value as a `T`, or nothing. The value is read as raw text first. Content that `serde_json` refuses (half of a
+/// surrogate pair, a number beyond every float) therefore makes only this value unreadable.
 fn read<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     let text = Box::<RawValue>::deserialize(from)?;
     Ok(serde_json::from_str(text.get()).ok())
@@ -40,7 +40,7 @@ pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D
     Ok(scalar(from)?.and_then(|text| text.parse().ok()))
 }
 
-/// A flag: documented as a string, seen as a boolean.
+/// A flag, or nothing. The pages document a string, but Metriport also sends a boolean.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
     Ok(match read(from)? {
         Some(Value::Bool(flag)) => Some(flag),
@@ -65,7 +65,8 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) ->
     read(from)
 }
 
-/// An unknown word that may be kept and shown; empty if it is not a word, because it could then be about a person.
+/// An unknown word, in a form that may be kept and shown. A text that is not one word becomes empty, because it could
+/// be about a person.
 pub(super) fn sanitize_word(text: &str) -> String {
     let is_word = text.len() <= 40
         && text
@@ -84,7 +85,7 @@ macro_rules! wire_word {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
-            /// An unknown word; empty if it is missing, or is not one word.
+            /// An unknown word. It is empty if the answer had no word, or a text that is not one word.
             Unknown(String),
         }
 

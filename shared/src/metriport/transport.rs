@@ -1,7 +1,7 @@
 //! The HTTP client under the adapter, and the base URLs to which it may carry a key.
 //!
-//! TLS is rustls over ring with compiled-in roots. Nothing is read from the system, so a cold start needs no file
-//! access and the roots are those of the build.
+//! TLS is rustls over ring with compiled-in roots. The client reads nothing from the system. A cold start therefore
+//! needs no file access, and the roots are those of the build.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub fn tls_config() -> Result<ClientConfig, rustls::Error> {
     tls_config_trusting(&ExtraRoots::default())
 }
 
-/// The same, with extra roots.
+/// The TLS configuration of [`tls_config`], with extra roots.
 ///
 /// # Errors
 /// As [`tls_config`], or when an extra root is not a certificate.
@@ -45,14 +45,15 @@ pub fn tls_config_trusting(extra: &ExtraRoots) -> Result<ClientConfig, rustls::E
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The HTTP client for [`super::ClientOptions`]: no proxy, no redirects (they would carry the key elsewhere), no
-/// retries of its own, gzip.
+/// The HTTP client for [`super::ClientOptions`]: no proxy, no redirects (which would carry the key to another host), no
+/// retries of its own, and gzip.
 ///
-/// `connect_timeout` bounds name resolution, TCP and TLS together, and must be the shorter one: a call that it ends was
-/// not sent. `request_timeout` bounds a whole call, body included.
+/// `connect_timeout` limits name resolution, TCP and TLS together; a call that it ends was not sent. `request_timeout`
+/// limits a whole call, body included, and must be longer.
 ///
-/// Connections are not kept, because they may die while Lambda has frozen the function. If a request fails on such a
-/// connection, Metriport may have read it. A start would then be uncertain for half an hour, to save one handshake.
+/// Connections are not kept, because they may die while Lambda has frozen the function. If a request fails on a dead
+/// connection, Metriport may nevertheless have read it. The start of a pull would then be uncertain for half an hour,
+/// to save one handshake.
 ///
 /// # Errors
 /// When TLS or the client refuse their options; neither depends on the network.
@@ -60,7 +61,7 @@ pub fn http_client(connect_timeout: Duration, request_timeout: Duration) -> Resu
     http_client_over(tls_config()?, connect_timeout, request_timeout)
 }
 
-/// The same over another TLS configuration.
+/// The client of [`http_client`], over another TLS configuration.
 ///
 /// # Errors
 /// As [`http_client`].
@@ -93,7 +94,8 @@ pub(super) fn is_on_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether only the URL's host can read a request to it: HTTPS, or plain HTTP that does not leave the machine.
+/// Whether only the URL's host can read a request to it: over HTTPS, or over plain HTTP that does not leave the
+/// machine.
 pub(super) fn is_private(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_on_loopback(url))
 }

@@ -1,7 +1,10 @@
-//! Ports: small traits for the things that a step may do. A step's bounds are its privileges: a step that takes
-//! `&impl ReadRun` cannot write. A function holds adapters and names them by the `Has…` traits. Every port of an
-//! adapter is then a port of the function, and the function's `Ports` names those that its steps use. The simulation
-//! implements the ports over a world in virtual time and runs the same steps.
+//! Ports: small traits for the things that a step may do. A step's bounds are its privileges: with only `&impl
+//! ReadRun`, a step cannot write.
+//!
+//! A function's `Deps` holds the adapters and names each one by a `Has…` trait. Every port of an adapter is then a port
+//! of `Deps`. The function's trait `Ports` lists the ports that its steps use.
+//!
+//! The simulation (`tests/simulation`) implements the ports over a model in virtual time, and runs the same steps.
 
 mod api_key;
 mod signature;
@@ -109,7 +112,7 @@ port! {
 
 /// Makes ids.
 pub trait NewIds {
-    /// An id for the record that this version of a run may make.
+    /// An id for the record that a run may make when it reaches this version.
     fn new_record(&self, run: RunId, version: u64) -> RecordId;
 }
 

@@ -6,16 +6,16 @@ pub enum SignatureError {
     /// The signature is missing.
     #[error("the signature header is missing")]
     Missing,
-    /// Not 64 lowercase hexadecimal digits.
+    /// The signature does not consist of 64 lowercase hexadecimal digits.
     #[error("the signature is malformed")]
     Malformed,
-    /// Made with another key or for another body.
+    /// The signature was made with another key or for another body.
     #[error("the signature does not match")]
     Mismatch,
 }
 
 impl SignatureError {
-    /// The code.
+    /// The code for metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
-//! Stores the messages that a consumer gives up, in the same dead-letter queue to which SQS moves messages of the
-//! consumer's queue. All dead letters of a queue thus have one place, one alarm, fourteen days and encryption.
+//! Stores the messages that a consumer gives up. They go to the dead-letter queue to which SQS moves failed messages of
+//! the consumer's queue. One alarm, encryption and a retention of fourteen days thus apply to all dead letters of a
+//! queue.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,7 @@ use crate::domain::Time;
 use crate::message::dead_letter::{ATTRIBUTE, DeadLetterReason, Envelope, without_links};
 use crate::metrics::{Metric, Metrics};
 
-/// A queue that has a consumer, and so dead letters.
+/// A queue whose messages can become dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceQueue {
     /// `webhook-events`.
@@ -26,7 +27,7 @@ pub enum SourceQueue {
 }
 
 impl SourceQueue {
-    /// All of them.
+    /// Every source queue.
     pub const ALL: [Self; 3] = [Self::WebhookEvents, Self::RunAdvance, Self::RecordFetch];
 
     /// The name in logs, in envelopes and on the command line.
@@ -48,9 +49,9 @@ impl SourceQueue {
         }
     }
 
-    /// The part of a body that is stored: everything but the link of a record. A `record-fetch` message exists only for
-    /// its link, so every link is removed from it. From a webhook only the link of a delivery is removed, because an
-    /// identity event may be stored whole.
+    /// The part of a body that is stored: everything except links to records. Every link is removed from a
+    /// `record-fetch` message. From a webhook event, only the link of a delivery is removed, because an identity event
+    /// may be stored whole.
     fn strip_record_links(self, body: &str) -> Cow<'_, str> {
         match self {
             Self::WebhookEvents => without_delivered_link(body),
@@ -60,7 +61,8 @@ impl SourceQueue {
     }
 }
 
-/// Empties the link of a delivery. Everything else stays as written, even in a body that is not one of our messages.
+/// Empties the link of a consolidated query's delivery. Everything else stays as written, even in a body that is not
+/// one of our messages.
 fn without_delivered_link(body: &str) -> Cow<'_, str> {
     let event: Value = serde_json::from_str(body).unwrap_or_default();
     match event.pointer("/event/delivery/link") {
@@ -69,7 +71,7 @@ fn without_delivered_link(body: &str) -> Cow<'_, str> {
     }
 }
 
-/// A message that is given up. It has no `Debug`, because its body may be anything.
+/// A message that is given up. It has no `Debug`, because its body may hold any data.
 pub struct DeadLetter<'a> {
     /// The reason.
     pub reason: DeadLetterReason,
@@ -116,7 +118,7 @@ impl DeadLetterQueue {
     /// Reads the variable with the queue's URL.
     ///
     /// # Errors
-    /// When it is missing.
+    /// Fails if the variable is missing.
     pub fn read(client: &Client, env: &Env, source: SourceQueue) -> Result<Self, ConfigError> {
         let queue = Queue::read(client, env, source.variable())?;
         Ok(Self {

@@ -16,7 +16,7 @@ use crate::message::webhook::WebhookEvent;
 use crate::message::{Advance, FetchRecord};
 use crate::ports::{HasAdvances, port};
 
-/// SQS delays a message by at most fifteen minutes; a longer wait is a due time in the table.
+/// SQS delays a message by at most fifteen minutes. A longer wait is stored as a due time in the table.
 pub const DELAY_MAX: Duration = Duration::from_secs(900);
 
 /// A message that could not be sent. Sending it again is safe: every consumer recognises duplicates.
@@ -35,7 +35,7 @@ const BATCH_MAX: usize = 10;
 /// Sends `advance` messages.
 pub trait SendAdvance {
     /// Sends messages, each visible after its delay (rounded up to seconds, cut at [`DELAY_MAX`]). On an error, some
-    /// may have been sent.
+    /// messages may have been sent.
     fn send_advances(&self, advances: &[(Advance, Duration)]) -> impl Future<Output = Result<(), QueueError>> + Send;
     /// The longest wait that a message can hold.
     fn delay_max(&self) -> Duration {
@@ -146,7 +146,7 @@ macro_rules! queue {
             /// Reads the variable with the queue's URL.
             ///
             /// # Errors
-            /// When it is missing.
+            /// Fails if the variable is missing.
             pub fn read(client: &Client, env: &Env) -> Result<Self, ConfigError> {
                 Queue::read(client, env, $variable).map(Self)
             }
@@ -162,7 +162,7 @@ queue!(/// The queue `webhook-events`.
     WebhookEventQueue, "WEBHOOK_EVENTS_QUEUE_URL");
 
 impl AdvanceQueue {
-    /// Uses the sandbox's timing, by whose scale the sandbox's SQS divides delays, too.
+    /// Uses the sandbox's timing. Delays are sent unscaled, because the sandbox's SQS divides them by the same scale.
     #[must_use]
     pub fn in_time(mut self, timing: Timing) -> Self {
         self.0.timing = timing;

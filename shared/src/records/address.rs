@@ -1,9 +1,9 @@
-//! Addresses that a link may lead to: public hosts on the internet, and no special ones.
+//! Checks the address to which a link leads: only hosts on the public internet are allowed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// IPv4: IANA's registry of special-purpose addresses (iana.org/assignments/iana-ipv4-special-registry), including the
-/// globally reachable ones, and multicast. A range is its first address and its prefix length.
+/// Special IPv4 ranges: IANA's registry of special-purpose addresses (iana.org/assignments/iana-ipv4-special-registry),
+/// even its globally reachable ranges, and multicast. A range is given by its first address and its prefix length.
 const SPECIAL_V4: [(Ipv4Addr, u32); 19] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -29,8 +29,8 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 19] = [
 /// The only IPv6 range from which host addresses are assigned (iana.org/assignments/ipv6-unicast-address-assignments).
 const GLOBAL_UNICAST_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// IPv6: the part of the registry of special-purpose addresses (iana.org/assignments/iana-ipv6-special-registry) within
-/// [`GLOBAL_UNICAST_V6`]. Addresses that carry an IPv4 address are in this list, or outside that range.
+/// Special IPv6 ranges: those of IANA's registry (iana.org/assignments/iana-ipv6-special-registry) that lie within
+/// [`GLOBAL_UNICAST_V6`]. Addresses that contain an IPv4 address are in this list or outside `GLOBAL_UNICAST_V6`.
 const SPECIAL_V6: [(Ipv6Addr, u32); 5] = [
     // IETF protocol assignments: Teredo, benchmarking, AMT, ORCHID and others.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
@@ -63,7 +63,7 @@ fn is_in_v6(address: Ipv6Addr, (first, prefix): (Ipv6Addr, u32)) -> bool {
 mod tests {
     use super::*;
 
-    /// Every row of both registries as of 2025: first and last address.
+    /// Every row of both registries as of 2025, each with its first and last address.
     const REGISTRIES: [(&str, &str); 48] = [
         ("0.0.0.0", "0.255.255.255"),
         ("10.0.0.0", "10.255.255.255"),

@@ -1,4 +1,4 @@
-//! The bucket. A record is stored complete or not at all, and read through links that live one minute.
+//! The bucket of records. A record is stored complete or not at all, and the app reads it through a link that expires.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,8 +19,8 @@ use crate::domain::{OwnerId, RecordId};
 use crate::message::Link;
 use crate::ports::port;
 
-/// How long S3 may take to assemble one object from many parts: minutes, in which it sends blanks (docs.aws.amazon.com,
-/// `CompleteMultipartUpload`).
+/// How long S3 may take to assemble one object from many parts. S3 can need minutes, and sends white space until it is
+/// done (docs.aws.amazon.com, `CompleteMultipartUpload`).
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The bucket of one deployment.
@@ -64,7 +64,7 @@ pub trait PutRecord {
 port! {
     /// Mints links to records.
     pub trait MintLink via HasBucket {
-        /// A link to an object under a file name, valid for `life`.
+        /// A link to an object, valid for `life`. The browser saves the object under the name `file`.
         async fn mint(&self, key: &str, file: &str, life: Duration) -> Result<Link, RecordsError>;
     }
 }
@@ -73,7 +73,7 @@ impl Bucket {
     /// Reads `RECORDS_BUCKET`.
     ///
     /// # Errors
-    /// When it is missing.
+    /// Fails if the variable is missing.
     pub fn read(client: &Client, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             client: client.clone(),
@@ -81,7 +81,8 @@ impl Bucket {
         })
     }
 
-    /// The object's key. Each record has one, so a repeated transfer replaces its own object.
+    /// The key of a record's object. Each record has its own key, so a repeated transfer replaces only that record's
+    /// object.
     #[must_use]
     pub fn key(owner: &OwnerId, record: RecordId, form: Conversion) -> String {
         format!("records/{}/{record}.{}", owner.as_str(), form.as_str())
@@ -94,7 +95,8 @@ macro_rules! bucket_error {
     };
 }
 
-/// Allows a slow answer: while S3 assembles the object, it sends only occasional blanks, which is not a stall.
+/// Allows a slow answer. While S3 assembles the object, it sends only occasional white space, which the SDK would take
+/// for a stall.
 fn unhurried() -> Builder {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(COMPLETE_TIMEOUT);
     Builder::new()
@@ -144,7 +146,7 @@ impl PutRecord for Bucket {
             .bucket(&self.name)
             .key(&upload.key)
             .upload_id(&upload.id);
-        // The signature covers the body's CRC32 instead of the body, whose SHA-256 would have to be computed again.
+        // The signature covers the body's CRC32. To sign the body itself, the SDK would compute another SHA-256.
         let answer = call
             .part_number(number)
             .body(body.into())
@@ -182,7 +184,8 @@ impl PutRecord for Bucket {
             .await;
         match completed {
             Ok(_) => Ok(()),
-            // An earlier attempt completed the upload and its answer was lost; no other process knows this upload.
+            // An earlier attempt completed the upload, and its answer was lost. No other process knows this upload, so
+            // none has aborted it.
             Err(error) if attempts.load(Ordering::Relaxed) > 1 && aws_code(&error) == "NoSuchUpload" => Ok(()),
             Err(error) => Err(bucket_error!(error)),
         }

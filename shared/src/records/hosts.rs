@@ -9,12 +9,12 @@ use url::Url;
 use crate::config::{ConfigError, Env, is_loopback};
 
 const NAME: &str = "RECORD_LINK_HOSTS";
-/// The word for every bucket on S3.
+/// The value that allows every bucket on S3.
 const ANY_S3_BUCKET: &str = "any-s3-bucket";
 /// Metriport's sandbox (docs.metriport.com, page `medical-api/getting-started/sandbox`).
 const METRIPORT_SANDBOX: &str = "api.sandbox.metriport.com";
 
-/// Domains whose subdomains belong to all customers of a cloud.
+/// Domains under which every customer of a cloud can have a subdomain.
 const SHARED_DOMAINS: [&str; 10] = [
     "amazonaws.com",
     "amazonaws.com.cn",
@@ -27,7 +27,8 @@ const SHARED_DOMAINS: [&str; 10] = [
     "on.aws",
     "r2.dev",
 ];
-/// Hosts of all customers of a cloud, with the bucket in the path. Those of S3 have many forms: see [`is_shared`].
+/// Hosts that all customers of a cloud share, with the bucket in the path. S3's own hosts have many forms, so
+/// [`is_shared`] checks them separately.
 const SHARED_HOSTS: [&str; 1] = ["storage.googleapis.com"];
 
 /// Hosts by name, with a leading `*.` for any subdomain; or every bucket on S3.
@@ -38,19 +39,12 @@ pub(super) enum LinkHosts {
 }
 
 impl LinkHosts {
-    /// Reads `RECORD_LINK_HOSTS`.
-    ///
-    /// # Errors
-    /// When it is missing or [`LinkHosts::parse`] refuses it.
     pub(super) fn read(env: &Env, metriport: &Url) -> Result<Self, ConfigError> {
         Self::parse(env.required(NAME)?, metriport).map_err(|problem| ConfigError { name: NAME, problem })
     }
 
-    /// Reads a list.
-    ///
-    /// # Errors
-    /// When the text is not a list of hosts, or a name covers files of all customers of a cloud. [`ANY_S3_BUCKET`]
-    /// needs Metriport's sandbox, or Metriport on loopback.
+    /// Fails if the text is not a list of hosts, or if a name covers the files of all customers of a cloud. Refuses
+    /// [`ANY_S3_BUCKET`], unless `metriport` is Metriport's sandbox or on loopback.
     pub(super) fn parse(text: &str, metriport: &Url) -> Result<Self, &'static str> {
         if text == ANY_S3_BUCKET {
             return match metriport.host_str() == Some(METRIPORT_SANDBOX) || is_loopback(metriport) {
@@ -81,7 +75,6 @@ impl LinkHosts {
         })
     }
 
-    /// Whether the list contains this `host:port`.
     pub(super) fn lists_origin(&self, origin: &str) -> bool {
         matches!(self, Self::Listed(hosts) if hosts.iter().any(|host| host == origin))
     }
@@ -109,8 +102,8 @@ pub(super) fn is_name(name: &str) -> bool {
     is_last && is_label(last) && labels.split('.').all(is_label)
 }
 
-/// Whether a host holds files of all customers of a cloud: a wildcard over them, or S3 itself with the bucket in the
-/// path.
+/// Whether a host holds files of all customers of a cloud: a wildcard over their subdomains, or a host with the bucket
+/// in the path.
 fn is_shared(host: &str) -> bool {
     match host.strip_prefix("*.") {
         Some(domain) => SHARED_DOMAINS.iter().any(|shared| is_within(domain, shared)),
@@ -133,8 +126,8 @@ fn is_of_aws(host: &str) -> bool {
         .any(|end| host.strip_suffix(".cn").unwrap_or(host).ends_with(end))
 }
 
-/// A bucket under its own name, in any region: `BUCKET.s3.amazonaws.com` or `BUCKET.s3.REGION.amazonaws.com`
-/// (docs.aws.amazon.com, "Virtual hosting of general purpose buckets").
+/// Whether this is the host of one bucket on S3, in any region: `BUCKET.s3.amazonaws.com` or
+/// `BUCKET.s3.REGION.amazonaws.com` (docs.aws.amazon.com, "Virtual hosting of general purpose buckets").
 fn is_s3_bucket(name: &str) -> bool {
     let Some(rest) = name.strip_suffix(".amazonaws.com") else {
         return false;

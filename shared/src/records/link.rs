@@ -1,5 +1,5 @@
 //! Follows record links: only by HTTPS, only to hosts that the deployment names, and never to an address inside our own
-//! network. It uses no redirects, no proxy and no API key.
+//! network. The client follows no redirects, and uses neither a proxy nor an API key.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,19 +19,19 @@ use super::unpack::{Piece, unpacked};
 use crate::config::{ConfigError, Env, is_loopback};
 use crate::message::Link;
 
-/// Why a link is not followed. Reveals nothing of the link.
+/// Why a link is not followed. It reveals nothing about the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LinkRefusal {
-    /// Not a URL.
+    /// The link is not a URL.
     #[error("not a URL")]
     NotAUrl,
-    /// Not HTTPS.
+    /// The link does not use HTTPS.
     #[error("not HTTPS")]
     NotHttps,
-    /// With a user name or a password.
+    /// The link contains a user name or a password.
     #[error("carries credentials")]
     Credentials,
-    /// A host that is not on the list.
+    /// The link's host is not on the list.
     #[error("host not on the list")]
     Host,
 }
@@ -48,7 +48,7 @@ impl LinkPolicy {
     /// In a sandbox, where Metriport is on loopback, a listed `host:port` on loopback is followed by plain HTTP.
     ///
     /// # Errors
-    /// When it is missing or malformed, or names hosts on which any customer of a cloud can store a file.
+    /// Fails if the list is missing or malformed, or names a host on which any customer of a cloud can store a file.
     pub fn read(env: &Env, metriport: &Url) -> Result<Self, ConfigError> {
         Ok(Self {
             hosts: LinkHosts::read(env, metriport)?,
@@ -59,7 +59,7 @@ impl LinkPolicy {
     /// Checks whether a link may be followed, and returns its URL.
     ///
     /// # Errors
-    /// The first reason against it.
+    /// Returns the first reason against the link.
     pub fn check(&self, link: &Link) -> Result<Url, LinkRefusal> {
         let url = Url::parse(link.as_str()).map_err(|_holds_the_link| LinkRefusal::NotAUrl)?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -79,8 +79,8 @@ impl LinkPolicy {
     }
 }
 
-/// The name of a link's host, for the log, so that the operator learns what to list; nothing else of the link. `None`
-/// if the host is an address, or longer than a name can be (RFC 1035, section 2.3.4).
+/// The name of a link's host, for the log: the operator needs it to correct the list. Nothing else of the link is
+/// logged. `None` if the host is an address, or is longer than a name can be (RFC 1035, section 2.3.4).
 fn host_to_log(link: &Link) -> Option<String> {
     let url = Url::parse(link.as_str()).ok()?;
     let name = url.host_str().filter(|name| name.len() <= 253 && is_name(name))?;
@@ -103,7 +103,7 @@ pub trait OpenLink {
     ) -> impl Future<Output = Result<impl Stream<Item = Piece> + Send + Unpin, RecordsError>> + Send;
 }
 
-/// The client for links: no key, no redirects, no proxy, no address inside our network.
+/// The client for links. It connects only to public addresses.
 #[derive(Clone)]
 pub struct LinkClient {
     policy: LinkPolicy,
@@ -111,11 +111,11 @@ pub struct LinkClient {
 }
 
 impl LinkClient {
-    /// Makes the client over a TLS configuration. [`transfer`](super::transfer) limits how long a transfer may take,
-    /// and how long it may stall.
+    /// Makes the client over a TLS configuration. The client limits only the time to connect;
+    /// [`transfer`](super::transfer) limits the whole transfer and its stalls.
     ///
     /// # Errors
-    /// When the client refuses its options, which does not happen in any build.
+    /// Fails if `reqwest` refuses its options. They are the same in every build, so this does not happen.
     pub fn new(policy: LinkPolicy, tls: ClientConfig) -> Result<Self, RecordsError> {
         Self::over(SystemNames, policy, tls)
     }
@@ -165,7 +165,6 @@ trait LookUp: Send + Sync + 'static {
     fn look_up(&self, name: &str) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 }
 
-/// The system's resolver.
 struct SystemNames;
 
 impl LookUp for SystemNames {
@@ -183,7 +182,7 @@ impl<L: LookUp> Resolve for PublicAddresses<L> {
         let names = Arc::clone(&self.0);
         Box::pin(async move {
             let mut found = names.look_up(name.as_str()).await?;
-            // Only a sandbox gets here with a name on loopback: elsewhere the policy has refused it.
+            // `localhost` gets here only in a sandbox, because the policy refuses it elsewhere.
             let loopback = name.as_str() == "localhost";
             found.retain(|found| is_public(found.ip()) || (loopback && found.ip().is_loopback()));
             Ok(Box::new(found.into_iter()) as Addrs)

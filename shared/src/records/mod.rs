@@ -1,5 +1,5 @@
-//! Records in transit: from Metriport's link, through a reader that never holds a whole record, into our bucket. A link
-//! of our own lets the app read them there.
+//! Records in transit: from Metriport's link, through a reader that never holds a whole record, into our bucket. The
+//! app reads them from the bucket through our own links.
 
 mod address;
 mod bucket;
@@ -14,7 +14,7 @@ pub use link::{LinkClient, LinkPolicy, LinkRefusal, OpenLink};
 pub use transfer::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, TIDYING_MAX, transfer};
 pub use unpack::SWELLING_MAX;
 
-/// An error of a record in transit. Names kinds and statuses; no link, no content.
+/// An error of a record in transit. It holds kinds and statuses, but no link and no content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordsError {
     /// The link may not be followed.

@@ -1,5 +1,6 @@
-//! One transfer: each byte passes once, is hashed and checked, and leaves in parts, several at once. Only the parts
-//! being sent and the part being filled are in memory, for a record of any size.
+//! One transfer of a record into the bucket. Each byte passes once: it is hashed, checked and sent in one of the parts.
+//! Only the part being filled and up to [`PARTS_AT_ONCE`] parts being sent are in memory, whatever the size of the
+//! record.
 
 mod reading;
 mod sink;
@@ -20,20 +21,19 @@ pub const PART_BYTES: usize = 8 * 1024 * 1024;
 pub const PARTS_AT_ONCE: usize = 3;
 /// Largest accepted record, in bytes, unpacked.
 pub const RECORD_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
-/// Longest wait for the first bytes, and for the next ones.
+/// Longest wait for the link to open, and for each next piece.
 const STALL: Duration = Duration::from_secs(30);
 /// After a failure, the parts being sent have this time to end, and then the abort of the upload has the same time.
 const TIDY: Duration = Duration::from_secs(5);
-/// Longest time that a transfer takes beyond its limit.
+/// Longest time that a transfer takes beyond its time limit.
 pub const TIDYING_MAX: Duration = TIDY.saturating_mul(2);
 
-/// Moves a record into the bucket, at most until `until`. An error leaves nothing unfinished: the upload is discarded,
-/// in at most [`TIDYING_MAX`]. The whole record may nevertheless exist, if all was sent and the bucket's last answer
-/// was lost.
+/// Moves a record into the bucket, until `until` at the latest. After an error, the upload is discarded within
+/// [`TIDYING_MAX`]. If only the bucket's last answer was lost, the complete object may nevertheless exist.
 ///
 /// # Errors
-/// When the stream does not open, breaks, stalls or takes too long, and when the bucket refuses. Also when the content
-/// is too large, or is not a FHIR Bundle, a PDF with an end, or HTML that is not empty.
+/// Fails if the stream does not open, breaks, stalls or takes too long, or if the bucket refuses. Also fails if the
+/// content is too large, or is not a FHIR Bundle, a complete PDF, or HTML that is not empty, as requested.
 pub async fn transfer<S>(
     opening: impl Future<Output = Result<S, RecordsError>>,
     bucket: &(impl PutRecord + Sync),

@@ -1,4 +1,4 @@
-//! Unpacks gzip content, unless it grows more than a record does.
+//! Unpacks gzip content, and refuses content that grows like a decompression bomb.
 
 use std::io;
 use std::sync::Arc;
@@ -15,10 +15,9 @@ use super::RecordsError;
 
 /// The first bytes of a gzip file (RFC 1952, section 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// Size of the unpacked pieces, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
-/// Largest ratio of unpacked to packed bytes. Bundles pack to a tenth, the most repetitive ones to a fiftieth, a
-/// decompression bomb to a thousandth.
+/// Largest ratio of unpacked to packed bytes. A Bundle has about 10 times its packed size, a very repetitive Bundle 50
+/// times, and a decompression bomb 1,000 times.
 pub const SWELLING_MAX: u64 = 200;
 /// Unpacked bytes that are accepted at any ratio.
 const UNPACKED_BYTES_FREE: u64 = 32 * 1024 * 1024;
@@ -26,11 +25,8 @@ const UNPACKED_BYTES_FREE: u64 = 32 * 1024 * 1024;
 /// Some bytes from a link, or the reason why no more arrive.
 pub(super) type Piece = Result<Bytes, RecordsError>;
 
-/// The pieces, unpacked if their first bytes are those of gzip. The headers do not decide this: Metriport's packed
-/// files have both the header for packed content and the media type of a packed file.
-///
-/// # Errors
-/// When the first bytes do not arrive.
+/// The pieces, unpacked if their first bytes are those of gzip. The headers do not decide this, because they are
+/// ambiguous: Metriport's packed files have both `Content-Encoding: gzip` and the media type of a gzip file.
 pub(super) async fn unpacked<S>(pieces: S) -> Result<impl Stream<Item = Piece> + Send + Unpin, RecordsError>
 where
     S: Stream<Item = Piece> + Send + Unpin,
@@ -74,8 +70,8 @@ where
     })
 }
 
-/// The next piece. A file may have several members (RFC 1952, section 2.2). Zeros may follow the last one: tapes and
-/// block devices pad with them, and common readers skip them.
+/// The next piece. A gzip file may have several members (RFC 1952, section 2.2). Zeros may follow the last member:
+/// tapes and block devices pad with zeros, and common readers skip them.
 async fn next<R>(mut decoder: GzipDecoder<R>) -> io::Result<Option<(Bytes, GzipDecoder<R>)>>
 where
     R: AsyncBufRead + Unpin,
@@ -105,7 +101,7 @@ async fn only_zeros(mut rest: impl AsyncBufRead + Unpin) -> io::Result<()> {
     }
 }
 
-/// The error of the stream below, or else of the unpacking.
+/// The error of the packed stream, if that stream failed; otherwise the error of the unpacking.
 fn reason(error: &io::Error) -> RecordsError {
     let below = error.get_ref().and_then(|error| error.downcast_ref::<RecordsError>());
     below

@@ -1,8 +1,8 @@
-//! The items of the rate budget: the next turn, the held places, and the day's count of calls.
+//! The items of the rate budget: the next turn (see [`Pace`]), the held places, and the day's count of calls.
 //!
-//! Each turn, place or call is taken by one conditional update. If its condition fails, DynamoDB returns the stored
-//! item, with which the next attempt decides. All functions write these few items, so the number of attempts is
-//! limited. After the last one, the turn is refused.
+//! One conditional update takes a turn, a place or a call. If the condition fails, DynamoDB returns the stored item,
+//! and the next attempt decides with that item. All functions write these few items, so the number of attempts is
+//! limited. If all of them fail, the result is [`Took::No`].
 
 use std::str::FromStr;
 
@@ -29,7 +29,7 @@ const DAY_KEPT_SECS: i64 = 8 * 86_400;
 /// The outcome of an attempt to take a turn, a place, a call of the day or a share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Took<S> {
-    /// Taken, with the value that the method names.
+    /// Taken, with the value that the called method describes.
     Yes(S),
     /// Not taken, with the stored value.
     No(S),
@@ -50,13 +50,14 @@ pub trait TakeSlot {
         now: Time,
         latest: Time,
     ) -> impl Future<Output = Result<Took<Time>>> + Send;
-    /// Moves the next turn to `turn` or later, for all functions.
+    /// Moves the next turn to `turn`, unless it is later already. This delays the turns of all functions.
     fn put_off_slots(&self, budget: Budget, turn: Time) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Takes places of a budget.
 pub trait TakePlace {
-    /// Takes a free place; `draw` chooses which one is tried. Returns the time until which each place is held.
+    /// Takes a free place. `draw`, a random number, chooses which one is tried. Returns, for each place, the time until
+    /// which it is held.
     fn take_place(
         &self,
         budget: Budget,
@@ -70,7 +71,7 @@ pub trait TakePlace {
 
 /// Reads the calls of a day.
 pub trait ReadDay {
-    /// How many calls were counted on this day.
+    /// The number of calls that were counted on the day of `now`.
     fn day_calls(&self, now: Time) -> impl Future<Output = Result<u32>> + Send;
 }
 
@@ -86,7 +87,8 @@ impl TakeSlot for Table {
     async fn take_slot(&self, budget: Budget, pace: &Pace, now: Time, latest: Time) -> Result<Took<Time>> {
         let (last, mut known) = (pace.turn_of(latest), None);
         for _ in 0..TRIES {
-            // Usually no turn lies ahead. Then the turn is now, and this one write takes it.
+            // Usually the stored turn has passed or does not exist. The caller's turn is then `now`, and this one write
+            // takes it.
             if known.is_none_or(|next| next < now) {
                 let begin = self
                     .update_item_of(keys::budget(budget))
@@ -103,7 +105,7 @@ impl TakeSlot for Table {
             if let Some(next) = known.filter(|next| *next > last) {
                 return Ok(Took::No(next));
             }
-            // The next turn lies ahead: this write takes it and moves `next` on by one spacing.
+            // The stored turn lies ahead. This write takes it and moves `next` on by one spacing.
             let queue = self
                 .update_item_of(keys::budget(budget))
                 .update_expression("SET #next = #next + :spacing")
@@ -188,7 +190,8 @@ impl SpendDay for Table {
     }
 
     async fn unspend_day(&self, now: Time) -> Result<()> {
-        // The condition fails for a call that was counted before midnight; that is ignored.
+        // A call that was counted before midnight is taken off the new day's count. If that count is zero, the
+        // condition fails, which is ignored.
         let uncount = self
             .update_item_of(keys::day(now.date()))
             .update_expression("ADD #calls :less")
@@ -222,7 +225,8 @@ impl Table {
     }
 }
 
-/// The attributes that an update returned, or the item that failed its condition (empty if there was no item).
+/// `Ok` holds the attributes that a successful update returned. `Err` holds the stored item if the condition failed; it
+/// is empty if no item is stored.
 pub(super) fn tried<R>(
     answer: std::result::Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
 ) -> Result<std::result::Result<Item, Item>> {
@@ -254,7 +258,7 @@ fn attribute(place: u32) -> String {
     format!("place{place}")
 }
 
-/// The time until which each place is held; while all places are closed, at least until they open.
+/// For each place, the time until which it is held. Closed places count as held until they open.
 fn held(item: &Item, places: &Places) -> Vec<Option<Time>> {
     let closed = read(item, "closed");
     (0..places.count())

@@ -2,26 +2,26 @@
 
 use super::Condition;
 
-/// A failed read or write. Holds names of conditions and codes, no data.
+/// A failed read or write. It holds names of conditions and codes, but no stored data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Conditions of a write failed, listed in the order of its writes. Nothing was written.
+    /// These conditions failed, in the order of the transaction's writes. Nothing was written.
     #[error("conditions failed: {0:?}")]
     Conflict(Vec<Condition>),
-    /// The table could not be reached, or another transaction touched the same items: try again.
+    /// DynamoDB could not be reached, throttled the call, or found another transaction on the same items.
     #[error("the table is unavailable: {0}")]
     Unavailable(String),
     /// A stored item cannot be read.
     #[error("a stored {0} cannot be read")]
     Unreadable(&'static str),
-    /// The table refused the call: a defect or a missing permission.
+    /// DynamoDB refused the call. The cause is a defect or a missing permission.
     #[error("the table refused: {0}")]
     Refused(String),
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later. A refused call may: usually the deployment is wrong (a permission, a
-    /// key), and the call succeeds after the operator has corrected it.
+    /// Whether the same call may succeed later. This includes a refused call, because its usual cause is a wrong
+    /// deployment (a permission, a key), which the operator corrects.
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {

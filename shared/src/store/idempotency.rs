@@ -60,7 +60,7 @@ impl Storage for PersonsKeys<'_> {
     }
 }
 
-/// Whether another entry is stored than the one that was read.
+/// Whether the write failed because the stored entry is no longer the one that was read.
 fn is_other<R>(error: &SdkError<PutItemError, R>) -> bool {
     error
         .as_service_error()

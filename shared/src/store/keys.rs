@@ -1,5 +1,5 @@
-//! Names of items. A key's prefix says what the item is; a whole id follows. IAM policies distinguish partitions by
-//! their prefix: `template.yaml` says which function reaches which kind of item.
+//! Keys of the items. A key begins with a prefix that names the kind of item; a whole id follows. The IAM policies in
+//! `template.yaml` distinguish partitions by this prefix, so that each function reaches only the kinds it needs.
 
 use crate::domain::budget::Budget;
 use crate::domain::{
@@ -27,7 +27,7 @@ pub(super) fn owner_partition(owner: &OwnerId) -> String {
     format!("OWNER#{}", owner.as_str())
 }
 
-/// The owner in a partition key, for the due index, whose reads do not start from a person.
+/// Reads the owner from a partition key. The due index needs this, because its reads do not name a person.
 pub(super) fn read_owner(pk: &str) -> Option<OwnerId> {
     OwnerId::parse(pk.strip_prefix("OWNER#")?).ok()
 }
@@ -47,7 +47,7 @@ pub(super) fn run(owner: &OwnerId, run: RunId) -> Key {
 pub(super) fn event_prefix(run: RunId) -> String {
     format!("EVENT#{run}#")
 }
-/// Zero-padded, so that sort order is time order.
+/// The number is zero-padded, so that sort order is time order.
 pub(super) fn event(owner: &OwnerId, run: RunId, n: u64) -> Key {
     key(owner_partition(owner), format!("{}{n:06}", event_prefix(run)))
 }
@@ -57,11 +57,9 @@ pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
 pub(super) fn idempotency(owner: &OwnerId, hash: &KeyHash) -> Key {
     key(owner_partition(owner), format!("IDEMPOTENCY#{}", hash.as_str()))
 }
-/// The shares that the person has taken.
 pub(super) fn shares(owner: &OwnerId) -> Key {
     key(owner_partition(owner), "SHARES")
 }
-/// The unfinished records that the person has asked for.
 pub(super) fn open_records(owner: &OwnerId) -> Key {
     key(owner_partition(owner), "OPEN_RECORDS")
 }
@@ -95,20 +93,22 @@ pub(super) fn replays() -> Key {
     key("REPLAYS".to_owned(), "STATE")
 }
 
-/// The next turn or the places of a budget. IAM policies name each budget by its key.
+/// The item of a budget: its places and, for starts of network queries, the next turn. IAM policies name each budget by
+/// its key.
 pub(super) fn budget(budget: Budget) -> Key {
     key(format!("BUDGET#{}", budget.name()), "STATE")
 }
 
-/// The count of calls on a day, `YYYY-MM-DD`.
+/// The count of a day's calls; `date` is `YYYY-MM-DD`.
 pub(super) fn day(date: String) -> Key {
     key("BUDGET#day".to_owned(), date)
 }
 
-/// Shards of the due index: enough that no single one is hot, few enough that all are read each minute.
+/// Number of shards of the due index. It is large enough that no shard is hot, and small enough that `reconcile` reads
+/// all shards each minute.
 pub(super) const DUE_SHARDS: u8 = 8;
 
-/// The shard in which a run or a record waits, spread by the random last byte of its id.
+/// The shard of a run or record. The last byte of its id is random, so items spread evenly.
 pub(super) fn due_shard(id: &[u8; 16]) -> String {
     let [.., last] = id;
     due_shard_name(last % DUE_SHARDS)

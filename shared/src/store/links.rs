@@ -1,4 +1,4 @@
-//! Correlation of webhooks with persons, and the messages that were seen.
+//! Correlation of webhooks with persons, and the rows that mark messages as seen.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,15 +11,15 @@ use crate::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, 
 use crate::message::Subject;
 use crate::ports::port;
 
-/// A message that was acted on. It is written in the transaction of its effect.
+/// A webhook's message that was processed. It is written in the same transaction as the effect of the message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SeenMessage {
     /// `meta.messageId`, the same on a replay.
     pub message: MessageId,
-    /// SHA-256 of the content that was acted on; see [`crate::message::webhook::WebhookEvent::digest`].
+    /// SHA-256 of the message's content; see [`crate::message::webhook::WebhookEvent::digest`].
     pub digest: String,
-    /// When it was acted on.
+    /// When it was processed.
     pub at: Time,
 }
 
@@ -33,19 +33,20 @@ pub struct Correlation {
 }
 
 port! {
-    /// Finds the person of a webhook. Only these reads and [`super::ReadDue`] do not start from a person.
+    /// Finds the person to whom a webhook belongs. All other reads of a person's items take the person's owner id,
+    /// except [`super::ReadDue`].
     pub trait Correlate via HasStore {
-        /// By the id of an upstream request that we know.
+        /// Finds the person and the work by the id of an upstream request, if the id is stored.
         async fn by_request(&self, request: &UpstreamRequestId) -> Result<Option<Correlation>>;
-        /// By the hosted identity session.
+        /// Finds the person by the hosted identity session.
         async fn by_session(&self, session: &IdentitySessionId) -> Result<Option<OwnerId>>;
-        /// By our own mark of an identity session.
+        /// Finds the person by our own mark of an identity session.
         async fn by_mark(&self, mark: &str) -> Result<Option<OwnerId>>;
-        /// By the patient's owner. A claim that can still expire does not count.
+        /// Finds the person who owns the patient. A person who only claims the patient does not count.
         async fn by_patient(&self, patient: &PatientId) -> Result<Option<OwnerId>>;
         /// The run that holds the patient's lock. The lock's deadline is not checked.
         async fn open_run(&self, patient: &PatientId) -> Result<Option<(OwnerId, RunId)>>;
-        /// The record that holds the patient's lock for consolidated queries; its deadline is not checked.
+        /// The record that holds the patient's lock for consolidated queries. The lock's deadline is not checked.
         async fn open_consolidated(
             &self,
             patient: &PatientId,
@@ -54,11 +55,11 @@ port! {
 }
 
 port! {
-    /// Remembers which messages were seen.
+    /// Reads and marks the messages that were seen.
     pub trait RememberMessage via HasStore {
-        /// The message that was acted on under this id.
+        /// The message that was seen under this id.
         async fn find_message(&self, message: &MessageId) -> Result<Option<SeenMessage>>;
-        /// Remembers a message that had no effect, unless it was seen before.
+        /// Marks a message without an effect as seen. Fails if it was seen before ([`Condition::MessageUnseen`]).
         async fn remember(&self, seen: &SeenMessage) -> Result<()>;
     }
 }
@@ -66,7 +67,8 @@ port! {
 port! {
     /// Binds proofed identities to persons.
     pub trait BindIdentity via HasStore {
-        /// Stores an identity after a verification, unless the message was seen before.
+        /// Stores an identity after a verification, and marks the message as seen. Fails if the identity has changed
+        /// ([`Condition::IdentityAsRead`]) or the message was seen before ([`Condition::MessageUnseen`]).
         async fn write_verified(
             &self,
             owner: &OwnerId,

@@ -1,8 +1,10 @@
-//! One DynamoDB table. Everything a person owns lies in that person's partition, and readers are scoped to it, except
-//! [`Correlate`] and [`ReadDue`].
+//! One DynamoDB table. Every item that a person owns lies in that person's partition. A read of such an item names the
+//! person; only [`Correlate`] and [`ReadDue`] find persons.
 //!
-//! A write names the version it read. Related writes share one transaction, which returns its failed conditions by
-//! name. Ports are small traits: a step that takes `&impl ReadRun` cannot write.
+//! A change of an item succeeds only if the item still has the version that was read. Related writes share one
+//! transaction. If it fails, the error names the failed conditions.
+//!
+//! Ports are small traits: a step that takes `&impl ReadRun` cannot write.
 
 mod budget;
 mod error;

@@ -12,21 +12,23 @@ use crate::domain::{Aal2SessionHash, OwnerId, PatientId, ProofedIdentityId, Time
 use crate::metrics::Metric;
 use crate::ports::port;
 
-/// How long rows that only serve correlation are kept.
+/// Days for which correlation rows, and rows of seen messages and used sessions, are kept.
 const CORRELATION_DAYS: i64 = 90;
 
-/// The row's time to live, in seconds since the epoch. DynamoDB may delete late; no code relies on it.
+/// The row's time to live, in seconds since the epoch. DynamoDB may delete the row late, so no code relies on the
+/// deletion.
 pub(super) fn ttl(now: Time) -> aws_sdk_dynamodb::types::AttributeValue {
     table::number(now.seconds_ceil() + CORRELATION_DAYS * 86_400)
 }
 
-/// A row that leads to a person.
+/// A row that correlates a webhook with its person.
 #[derive(Serialize, Deserialize)]
 pub(super) struct OwnerRow {
     pub(super) owner: OwnerId,
 }
 
-/// The owner of a patient. With a deadline it is only a claim, which another person may take over after the deadline.
+/// The owner of a patient. A row with a deadline is only a claim, which another person may take over after the
+/// deadline.
 #[derive(Serialize, Deserialize)]
 pub(super) struct PatientOwnerRow {
     owner: OwnerId,
@@ -51,7 +53,6 @@ struct UsedRow<'a> {
     run: String,
 }
 
-/// A lock on a patient, with its holder and its deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LockRow {
     pub(super) owner: OwnerId,
@@ -70,11 +71,11 @@ port! {
 port! {
     /// Writes a person's patient.
     pub trait WritePatient via HasStore {
-        /// Stores the intent to change the patient. Call this before anything is sent. Refused while the patient has an
-        /// open pull ([`Condition::NoOpenRun`]).
+        /// Stores the intent to change the patient. Call this before anything is sent to Metriport. Fails while the
+        /// patient has an open pull ([`Condition::NoOpenRun`]).
         async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
-        /// Claims a patient that was found upstream, until `until`. Call this before anything is sent to it. A patient
-        /// that this person owns already stays theirs. Refused if
+        /// Claims a patient that was found at Metriport, until `until`. Call this before an update is sent. If the
+        /// person owns the patient already, nothing is written. Fails if
         ///
         /// - another person owns or claims the patient ([`Condition::PatientUnowned`]),
         /// - the person's change is no longer the one that was begun ([`Condition::PatientAsRead`]).
@@ -86,7 +87,7 @@ port! {
             now: Time,
             until: Time,
         ) -> Result<()>;
-        /// Stores the end of a change, and makes the person the owner of the linked patient. Refused if another person
+        /// Stores the end of a change, and makes the person the owner of the linked patient. Fails if another person
         /// owns or claims the patient ([`Condition::PatientUnowned`]).
         async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
     }
@@ -103,7 +104,7 @@ port! {
 port! {
     /// Reads a person's patient and identity in one request.
     pub trait ReadPerson via HasStore {
-        /// Both, as [`ReadPatient::patient`] and [`ReadIdentity::identity`] read them.
+        /// The patient and the identity, as [`ReadPatient::patient`] and [`ReadIdentity::identity`] read them.
         async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity)>;
     }
 }
@@ -111,8 +112,9 @@ port! {
 port! {
     /// Writes a person's identity.
     pub trait WriteIdentity via HasStore {
-        /// Stores an identity with a newly opened session, and the rows that correlate its webhooks. The patient must
-        /// still be the one for which the session was opened.
+        /// Stores an identity with a newly opened session, and the rows that correlate the session's webhooks. Fails if
+        /// the identity ([`Condition::IdentityAsRead`]) or the patient ([`Condition::PatientAsRead`]) has changed since
+        /// it was read.
         async fn put_identity_session(
             &self,
             owner: &OwnerId,
@@ -157,16 +159,16 @@ pub struct Grounds<'a> {
     pub identity: &'a Identity,
     /// The challenge.
     pub challenge: &'a ChallengeSlot,
-    /// The deadline of the patient's lock, for a run that never releases it.
+    /// The deadline of the patient's lock. It counts only if the run never releases the lock.
     pub lock_until: Time,
 }
 
 port! {
     /// Accepts a pull.
     pub trait AcceptRun via HasStore {
-        /// Whether the session was used already.
+        /// Whether the AAL2 session was used already.
         async fn is_session_used(&self, session: &Aal2SessionHash) -> Result<bool>;
-        /// The deadline of the run lock on the patient.
+        /// The deadline of the run lock on the patient, if a run holds one.
         async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>>;
         /// Uses up the challenge and the session, locks the patient, and writes the run with its first timeline entry,
         /// in one transaction. Patient, identity and challenge must not have changed since they were read.
@@ -209,7 +211,8 @@ impl WritePatient for Table {
         now: Time,
         until: Time,
     ) -> Result<()> {
-        // An owned patient is not overwritten: ownership would become a claim that expires.
+        // If the person owns the patient already, nothing is written: the write would turn the ownership into a claim
+        // that expires.
         if self.by_patient(patient).await?.as_ref() == Some(owner) {
             return Ok(());
         }
@@ -222,7 +225,7 @@ impl WritePatient for Table {
 
     async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()> {
         let transaction = self.transaction().put_patient(owner, slot)?;
-        // A row that is this person's already is rewritten unchanged, which spares a read.
+        // If the person owns the patient already, the row is rewritten unchanged. This spares a read.
         match &slot.link {
             Some(link) => transaction.put_owner(owner, &link.patient, now, None)?.commit().await,
             None => transaction.commit().await,
@@ -262,7 +265,7 @@ impl ReadIdentity for Table {
 impl ReadPerson for Table {
     async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity)> {
         let partition = keys::owner_partition(owner);
-        // Other items between the two keys also belong to the person, and are small.
+        // The range also holds the person's list of open records, which is small.
         let mut items = self.between(partition, keys::IDENTITY, keys::PATIENT).await?;
         let mut take = |sort_key: &str| items.remove(sort_key);
         let identity = take(keys::IDENTITY).map(|item| table::from_item(item, "identity"));
@@ -323,7 +326,7 @@ impl RejectIdentity for Table {
 /// Marks the stored proofed identity as rejected, if it is the one that Metriport no longer accepts.
 ///
 /// # Errors
-/// When the table fails.
+/// Fails if the table fails.
 pub async fn reject_identity(
     io: &(impl ReadIdentity + RejectIdentity),
     owner: &OwnerId,
@@ -357,16 +360,17 @@ impl WriteChallenge for Table {
     }
 }
 
-/// Checks whether the session is unused and the patient has no open run: a pull that would be refused must not take a
-/// slot of the rate budget. The transaction of [`AcceptRun::accept_run`] decides.
+/// Checks whether the session is unused and the patient has no open run. A pull that would be refused thus takes no
+/// slot of the rate budget. The result may be outdated: only the transaction of [`AcceptRun::accept_run`] decides.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] with the failed conditions, as from [`AcceptRun::accept_run`]; and when the table fails.
+/// Fails with [`StoreError::Conflict`] and the failed conditions, like [`AcceptRun::accept_run`]. Also fails if the
+/// table fails.
 pub async fn can_accept(io: &impl AcceptRun, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
     let (was_used, until) = futures_util::try_join!(io.is_session_used(session), io.locked_until(patient))?;
     let locked = until.is_some_and(|until| until > now);
-    // `accept_run` writes session and lock in one transaction, perhaps between these two reads. If the lock was found,
-    // another read of the session also finds the session.
+    // `accept_run` writes the session and the lock in one transaction, perhaps between these two reads. If only the
+    // lock was found, a second read therefore shows whether the session was written with it.
     let was_used = was_used || (locked && io.is_session_used(session).await?);
     let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenRun)];
     let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
@@ -434,7 +438,7 @@ impl AcceptRun for Table {
             )?
             .commit()
             .await?;
-        // Counted only after the commit: a refused pull did not start.
+        // Counted only after the commit, because a refused pull did not start.
         self.metrics.put(&[Metric::pull_started()]);
         Ok(())
     }

@@ -17,13 +17,13 @@ use crate::message::Subject;
 use crate::metrics::Metric;
 use crate::ports::port;
 
-/// One line of a run's timeline: the event, its time, and the record it made, if any. Codes only.
+/// One line of a run's timeline: the event, its time, and the record it made, if any. It holds no clinical data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TimelineEntry {
     /// The run's version after the event; 1 is the acceptance.
     pub n: u64,
-    /// When it was written.
+    /// When the line was written.
     pub at: Time,
     /// The event; `None` for the acceptance itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,7 @@ pub struct TimelineEntry {
     pub record: Option<RecordId>,
 }
 
-/// The owner and the work that a webhook of an upstream request belongs to.
+/// The owner and the work to which the webhooks of an upstream request belong.
 #[derive(Serialize, Deserialize)]
 pub(super) struct RequestRow {
     pub(super) owner: OwnerId,
@@ -52,7 +52,7 @@ port! {
 port! {
     /// Lists a person's runs and their timelines.
     pub trait ListRuns via HasStore {
-        /// The newest runs first.
+        /// Up to `limit` runs, the newest first.
         async fn runs(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Run>>;
         /// A run's timeline, oldest first.
         async fn timeline(&self, owner: &OwnerId, run: RunId) -> Result<Vec<TimelineEntry>>;
@@ -62,8 +62,8 @@ port! {
 port! {
     /// Writes a change of a run.
     pub trait WriteRun via HasStore {
-        /// Writes the run over the previous version, its timeline entry, and everything else the change requires, in
-        /// one transaction.
+        /// Writes, in one transaction, the run over its previous version, a timeline entry, and everything else that
+        /// the change requires.
         async fn write_run(&self, owner: &OwnerId, write: RunWrite<'_>) -> Result<()>;
     }
 }
@@ -71,7 +71,8 @@ port! {
 port! {
     /// Writes the effect of a message on a run.
     pub trait WriteRunOnce via HasStore {
-        /// As [`WriteRun::write_run`], unless the message was seen before.
+        /// Writes like [`WriteRun::write_run`], and marks the message as seen. Fails if the message was seen before
+        /// ([`Condition::MessageUnseen`]).
         async fn write_run_once(&self, owner: &OwnerId, write: RunWrite<'_>, seen: &SeenMessage) -> Result<()>;
     }
 }
@@ -85,7 +86,8 @@ pub struct RunWrite<'a> {
     pub change: &'a Change,
     /// The record that the change makes.
     pub record: Option<&'a Record>,
-    /// The person's challenge, if the caller has read it: spares a read when the change removes its session.
+    /// The person's challenge, if the caller has read it. This spares a read if the change removes the challenge's
+    /// session.
     pub challenge: Option<&'a ChallengeSlot>,
     /// The time of the write.
     pub now: Time,
@@ -114,7 +116,7 @@ impl ListRuns for Table {
 
     async fn timeline(&self, owner: &OwnerId, run: RunId) -> Result<Vec<TimelineEntry>> {
         let (partition, prefix) = (keys::owner_partition(owner), keys::event_prefix(run));
-        // A run has about forty polls and a handful of other events in its life.
+        // A run has about forty polls and a handful of other events in its life, so the limit is never reached.
         self.list(
             Page {
                 partition,
@@ -174,7 +176,7 @@ impl Table {
             transaction = transaction.put_seen(seen)?;
         }
         transaction.commit().await?;
-        // Counted only after the commit: a refused write ended nothing.
+        // Counted only after the commit, because a refused write ended nothing.
         if let Some(state) = change.ended {
             self.metrics.put(&[Metric::pull_ended(state)]);
         }
@@ -182,7 +184,7 @@ impl Table {
     }
 }
 
-/// The attribute by which an item appears in the due index; `None` keeps it out.
+/// The attribute by which an item appears in the due index. An item without a due time gets none and does not appear.
 pub(super) fn due_attributes(id: &[u8; 16], due_at: Option<Time>) -> Option<(&'static str, AttributeValue)> {
     due_at.map(|_| ("dueShard", text(keys::due_shard(id))))
 }
@@ -242,7 +244,8 @@ impl Transaction<'_> {
             owner: owner.clone(),
             subject,
         };
-        // Metriport may return a running request again. The latest caller waits for it, so the row is overwritten.
+        // Metriport may answer a start with a request that runs already. The run or record of the latest start waits
+        // for that request, so the row is overwritten.
         self.put(
             Condition::RowNew,
             &Replaces::Anything,

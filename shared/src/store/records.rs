@@ -22,7 +22,7 @@ port! {
 port! {
     /// Lists a person's records.
     pub trait ListRecords via HasStore {
-        /// The newest records first.
+        /// Up to `limit` records, the newest first.
         async fn records(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Record>>;
     }
 }
@@ -32,8 +32,8 @@ port! {
     pub trait CreateRecord via HasStore {
         /// The list of unfinished records that the person asked for. It may still name some that have ended.
         async fn open_records(&self, owner: &OwnerId) -> Result<OpenRecords>;
-        /// Stores a new record, and the list that names it over the previous version
-        /// ([`Condition::OpenRecordsAsRead`]).
+        /// Stores a new record together with `open`, the list that names it. Fails if the stored list has changed since
+        /// it was read ([`Condition::OpenRecordsAsRead`]).
         async fn create_record(&self, owner: &OwnerId, record: &Record, open: &OpenRecords) -> Result<()>;
     }
 }
@@ -41,7 +41,8 @@ port! {
 port! {
     /// Writes a change of a record.
     pub trait WriteRecord via HasStore {
-        /// Writes the change over the previous version, and takes or releases the patient's lock as the change says.
+        /// Writes the change over the previous version, and takes or releases the patient's lock as the change
+        /// requires.
         async fn write_record(&self, owner: &OwnerId, write: RecordWrite<'_>) -> Result<()>;
     }
 }
@@ -49,12 +50,13 @@ port! {
 port! {
     /// Writes the effect of a message on a record.
     pub trait WriteRecordOnce via HasStore {
-        /// As [`WriteRecord::write_record`], unless the message was seen before.
+        /// Writes like [`WriteRecord::write_record`], and marks the message as seen. Fails if the message was seen
+        /// before ([`Condition::MessageUnseen`]).
         async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, seen: &SeenMessage) -> Result<()>;
     }
 }
 
-/// A change of a record, with the time of the write and the deadline of a lock it takes.
+/// A change of a record, with the time of the write and the deadline of the lock that it may take.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordWrite<'a> {
     /// The change.
@@ -142,7 +144,7 @@ impl Table {
             transaction = transaction.put_seen(seen)?;
         }
         transaction.commit().await?;
-        // A terminal record never changes, so this change ended it. Counted only after the commit.
+        // A terminal record never changes again, so this write ended the record. It is counted only after the commit.
         if record.state.is_terminal() {
             self.metrics.put(&ended(record));
         }
@@ -158,11 +160,12 @@ fn ended(record: &Record) -> Vec<Metric> {
 /// Maximum number of attempts to write one change. An attempt fails if another process writes the same record.
 const ATTEMPTS: u32 = 8;
 
-/// Applies an event to a record and writes the change over the version that was read. A step claims work this way.
+/// Applies an event to a record and writes the change over the version that was read. Steps claim work this way.
 /// Returns `None` if the event changes nothing.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when another process wrote first; other errors when the table fails.
+/// Fails with [`StoreError::Conflict`] if another process wrote the record first, or if the change takes a lock that is
+/// held. Also fails if the table fails.
 pub async fn claim_record(
     store: &impl WriteRecord,
     owner: &OwnerId,
@@ -184,11 +187,11 @@ pub async fn claim_record(
 }
 
 /// Applies an event to a record and writes the change. If another process writes the record first, applies the event to
-/// the new record. A step stores results this way. Returns `None` if the event changes nothing, or if the record is
-/// gone or at another attempt.
+/// the new record. Steps store results this way. Returns `None` if the event changes nothing, or if the record no
+/// longer exists or is at another attempt.
 ///
 /// # Errors
-/// When the table fails, or every attempt meets a concurrent write.
+/// Fails if the table fails, or if another process writes first at every attempt.
 pub async fn settle_record(
     store: &(impl ReadRecord + WriteRecord),
     owner: &OwnerId,

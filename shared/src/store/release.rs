@@ -1,5 +1,5 @@
-//! Takes a Metriport patient away from the person it is linked to. An operator corrects a link this way after checking
-//! the persons' identities; no function does it.
+//! Removes the link between a Metriport patient and a person. An operator corrects a wrong link this way, after
+//! checking the persons' identities. No function has this port.
 
 use super::{Condition, Result, Table, keys};
 use crate::domain::patient::PatientSlot;

@@ -1,4 +1,4 @@
-//! The state of failed webhook deliveries: one row for the whole account, with no person in it.
+//! The state of failed webhook deliveries: one row for the whole account, without data about a person.
 
 use super::transaction::Replaces;
 use super::{Condition, Result, Table, keys};

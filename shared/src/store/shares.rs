@@ -1,7 +1,8 @@
 //! The shares that a person has used: one item in the person's own partition, written only by that person's requests.
 //!
-//! Most buckets are full, so the first try assumes that and costs one write. If the bucket is not full, the refused
-//! write returns the item. The domain decides with that item, and the next write requires its version.
+//! Most buckets are full, so the first attempt assumes a full bucket and costs one write. If the bucket is not full,
+//! DynamoDB refuses that write and returns the item. `PersonShares::take` then decides with this item, and the next
+//! write requires the item's version.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
@@ -15,9 +16,9 @@ use crate::domain::{OwnerId, Time};
 /// Maximum number of attempts to take one share. An attempt fails if another request of the person writes first.
 const TRIES: u32 = 6;
 
-/// Takes shares of a person.
+/// Takes and gives back shares of a person.
 pub trait SpendShare {
-    /// Takes the share of one request, if the person has that much left. Returns the stored shares.
+    /// Takes the share of one request, if the person has that much left. Returns the stored shares in both cases.
     fn spend_share(
         &self,
         owner: &OwnerId,
@@ -25,7 +26,7 @@ pub trait SpendShare {
         rules: &PersonRules,
         now: Time,
     ) -> impl Future<Output = Result<Took<PersonShares>>> + Send;
-    /// Gives back a share that was taken and not used; `stored` is the result of taking it.
+    /// Gives back a share that was taken and not used; `stored` is the value that `spend_share` returned.
     fn give_share_back(
         &self,
         owner: &OwnerId,
@@ -76,7 +77,7 @@ impl SpendShare for Table {
                 Err(item) => known = shares(item)?,
             }
         }
-        // Other requests wrote first on every try. The share stays taken and refills with time.
+        // Other requests of the person wrote first on every try. The share stays taken and refills with time.
         Ok(())
     }
 }
@@ -99,7 +100,8 @@ impl Table {
             .return_values(ReturnValue::AllNew)
     }
 
-    /// Takes a share of a full bucket, if the day that the item counts is today and has enough calls left.
+    /// Takes a share if the bucket is full. If the request costs calls of the day, the item's count must be of today
+    /// and have enough calls left.
     fn share_of_full_bucket(&self, write: &ShareWrite<'_>) -> UpdateItemFluentBuilder {
         const FULL: &str = "(attribute_not_exists(#full) OR #full <= :now)";
         let refilled = write.now.plus(write.rules.refill(write.ask.kind()));
@@ -144,7 +146,7 @@ impl Table {
     }
 }
 
-/// The shares in an item; an empty item is that of a person who has used nothing.
+/// Reads the shares from an item. An empty item means that the person has used nothing.
 fn shares(item: Item) -> Result<PersonShares> {
     from_item(item, "person's shares")
 }

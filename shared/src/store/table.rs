@@ -1,4 +1,4 @@
-//! The table itself: reads, and the mapping of its errors.
+//! Reads of the table, and the mapping of DynamoDB's errors.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ impl Table {
     /// Reads `TABLE_NAME`.
     ///
     /// # Errors
-    /// When it is missing.
+    /// Fails if the variable is missing.
     pub fn read(client: &Client, env: &Env) -> std::result::Result<Self, ConfigError> {
         Ok(Self {
             client: client.clone(),
@@ -36,7 +36,7 @@ impl Table {
         })
     }
 
-    /// Counts the pulls and records that begin or end, each after the write that begins or ends it.
+    /// Counts started pulls, ended pulls and ended records, each after the write that starts or ends it.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -55,7 +55,8 @@ impl Table {
         answer.item.map(|item| from_item(item, what)).transpose()
     }
 
-    /// Reads up to `limit` items of a partition whose sort key begins with `prefix`; newest ids first if `newest`.
+    /// Reads those items of a partition whose sort key begins with `prefix`, up to `limit`. They are sorted by id,
+    /// newest first if `newest`.
     pub(super) async fn list<T: DeserializeOwned>(&self, page: Page<'_>, what: &'static str) -> Result<Vec<T>> {
         let call = self.client.query().table_name(&self.name).consistent_read(true);
         let answer = call

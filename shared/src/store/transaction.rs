@@ -1,5 +1,7 @@
-//! Writes that are applied together or not at all. Failed conditions are returned by name. A write of one item is a
-//! transaction, too: the effect of a plain conditional write could make the SDK's retry of that write fail.
+//! Writes that DynamoDB applies together or not at all. The error of a failed transaction names the failed conditions.
+//!
+//! A write of one item is a transaction, too. If the answer to a write is lost, the SDK sends the write again. A plain
+//! conditional write could then fail on its own effect; DynamoDB recognises a repeated transaction by its token.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -46,13 +48,14 @@ pub enum Condition {
     RowNew,
 }
 
-/// The code of a transaction that collided with another one on the same items.
+/// DynamoDB's code for a write that collided with another transaction on the same item.
 const COLLISION: &str = "TransactionConflict";
-/// How often a transaction is sent again after a collision.
+/// Maximum number of times that a transaction is sent again after collisions.
 const COLLISIONS_MAX: u32 = 10;
 /// The condition that the item does not exist, or that its deadline has passed.
 const NOTHING_ALIVE: &str = "attribute_not_exists(pk) OR deadline <= :now";
-/// The same condition, or that the item is this person's. `owner` is a reserved word, hence `#owner`.
+/// The condition that the item does not exist, that its deadline has passed, or that its `owner` is this person.
+/// `owner` is a reserved word, hence `#owner`.
 const NOBODY_ELSES: &str = "attribute_not_exists(pk) OR deadline <= :now OR #owner = :owner";
 
 pub(super) struct Transaction<'a> {
@@ -84,7 +87,7 @@ impl Table {
 }
 
 impl Transaction<'_> {
-    /// Puts an item, with `more` attributes.
+    /// Puts an item, with `more` attributes. If `replaces` does not hold, the error names `condition`.
     pub(super) fn put(
         mut self,
         condition: Condition,
@@ -183,11 +186,11 @@ impl Transaction<'_> {
     /// Writes all, or nothing. Two failures are retried here, because the result of an upstream call must not be lost:
     ///
     /// - A collision with another transaction. DynamoDB wrote nothing, the other transaction ends within milliseconds,
-    ///   and the SDK does not retry. The transaction is sent again at once, up to ten times.
-    /// - A lock that its holder has lost. The other writes are sent again without the release. This is rare, so locks
-    ///   are not read before their release.
+    ///   and the SDK does not retry such a write. The transaction is sent again at once, up to ten times.
+    /// - A lock that its holder has lost. The other writes are sent again without the release. A lock is rarely lost,
+    ///   so no read checks it before its release.
     pub(super) async fn commit(self) -> Result<()> {
-        // DynamoDB reports one reason per write, by position: both lists keep the same order.
+        // DynamoDB reports one reason per write, by position, so both lists keep the same order.
         let (mut conditions, mut writes): (Vec<_>, Vec<_>) = self.writes.into_iter().unzip();
         let mut collisions = 0;
         loop {
@@ -219,7 +222,7 @@ fn cancelled<R>(error: &SdkError<TransactWriteItemsError, R>, conditions: &[Cond
         .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
         .map(|(condition, _)| *condition)
         .collect();
-    // A failed condition decides, even if other writes of the transaction collided.
+    // If a condition failed, the error is a conflict, even if other writes of the transaction collided.
     if !failed.is_empty() {
         return StoreError::Conflict(failed);
     }

@@ -20,7 +20,8 @@ pub struct Due {
 port! {
     /// Reads overdue work.
     pub trait ReadDue via HasStore {
-        /// The work due at or before `before`: at most `limit` items per shard, the oldest first.
+        /// The work that was due at or before `before`: at most `limit` items of each shard, the oldest first within a
+        /// shard.
         async fn overdue(&self, before: Time, limit: i32) -> Result<Vec<Due>>;
     }
 }
@@ -61,7 +62,7 @@ impl Table {
     }
 }
 
-/// An unreadable item is logged and skipped, so that it does not hold up the others.
+/// An unreadable item is logged and skipped, so that it does not block the others.
 fn readable(item: Item) -> Option<Due> {
     match read_due(item) {
         Ok(due) => Some(due),

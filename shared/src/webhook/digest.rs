@@ -1,7 +1,8 @@
 //! A digest that is equal for bodies of the same content.
 //!
-//! A body is not parsed into a tree: for a dense body, that takes a hundred times its bytes, more memory than a
-//! function has. Only the members of the objects above a value are listed, as raw text.
+//! A body is not parsed into a tree. The tree of a dense body takes a hundred times its bytes, which can be more memory
+//! than a function has. The digest keeps in memory only the members of the objects that enclose the current value, as
+//! raw text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,17 +15,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::signature::VerifiedWebhook;
 
-/// Depth to which values are compared by content; deeper ones are compared as written. Each level reads everything
-/// below it again, and Metriport's events have eleven levels.
+/// Depth to which values are compared by content; deeper values are compared as written. The depth is limited, because
+/// each level reads everything below it again. Metriport's events have eleven levels.
 const DEPTH_MAX: usize = 16;
 
 impl VerifiedWebhook<'_> {
-    /// SHA-256 of the body's content, lowercase hex: without the order of its keys, and without our own metadata. For a
-    /// body that is not JSON, SHA-256 of its bytes.
+    /// SHA-256 of the body's content, in lowercase hexadecimal. The order of keys and our own metadata do not count.
+    /// For a body that is not JSON, SHA-256 of its bytes.
     ///
-    /// Metriport replays a webhook from its storage, under the old message id and without `meta.data` (public code),
-    /// and storage need not keep an order. So a replay has the digest of the original, and other content has another
-    /// digest.
+    /// Metriport replays a webhook from its storage, under the old message id and perhaps with its keys in another
+    /// order. The replay lacks `meta.data` (Metriport's public code). It nevertheless has the digest of the original.
+    /// Other content has another digest.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -36,7 +37,6 @@ impl VerifiedWebhook<'_> {
     }
 }
 
-/// The place of a value in a body.
 #[derive(Clone, Copy, Default)]
 struct Place {
     depth: usize,
@@ -53,8 +53,8 @@ impl Place {
     }
 }
 
-/// Adds a value in its shortest form, members in the order of their names. A value that cannot be read (half of a
-/// surrogate pair, a number beyond every float) counts as written.
+/// Adds a value to the hash in its shortest form, with members in the order of their names. A value that cannot be read
+/// (half of a surrogate pair, a number beyond every float) is added as written.
 fn add(hash: &mut Sha256, value: &str, place: Place) {
     let added = match value.as_bytes().first() {
         Some(b'{') => place.depth < DEPTH_MAX && add_object(hash, value, place),
@@ -138,8 +138,8 @@ mod tests {
         webhook.verify(&keys, Time::from_millis(0)).unwrap().digest()
     }
 
-    /// The digest as an earlier version made it, from a tree. Rows that remember messages for ninety days hold such
-    /// digests.
+    /// The digest as an earlier version made it, from a tree. Stored rows remember messages for ninety days and may
+    /// hold such digests.
     fn of_tree(body: &str) -> String {
         let mut said: Value = serde_json::from_str(body).unwrap();
         if let Some(meta) = said.get_mut("meta").and_then(Value::as_object_mut) {
@@ -186,7 +186,8 @@ mod tests {
         assert_ne!(digest("no JSON"), digest("no JSON "));
     }
 
-    /// Each level reads everything below it again, so a deep body must not take the square of its size.
+    /// Each compared level reads everything below it again. Without a limit, the work for a deep body would grow with
+    /// the square of its size.
     #[test]
     fn the_deepest_levels_are_compared_as_written() {
         let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));

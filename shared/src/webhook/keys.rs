@@ -1,8 +1,8 @@
 //! The webhook keys in one secret: the current key and, during a rotation, the previous one.
 //!
-//! Metriport makes a new key and signs with it from that moment on (docs.metriport.com, page
-//! `getting-started/webhooks`). The previous key signed only webhooks sent before that. It is therefore accepted until
-//! an end that the secret names, and without an end it is not accepted at all.
+//! In a rotation, Metriport makes a new key and signs with it from that moment on (docs.metriport.com, page
+//! `getting-started/webhooks`). The previous key signed only webhooks that were sent before. The functions accept it
+//! until an end that the secret names; without an end, they do not accept it.
 
 use std::fmt;
 use std::iter;
@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 
 use crate::domain::Time;
 
-/// The keys a webhook may be signed with: the current key and, during a rotation, the previous one.
+/// The keys with which a webhook may be signed: the current key and, during a rotation, the previous one.
 #[derive(Clone)]
 pub struct WebhookKeys {
     current: SecretString,
@@ -93,7 +93,7 @@ impl WebhookKeys {
     /// offset). White space around a key is ignored; an empty key counts as absent.
     ///
     /// # Errors
-    /// When the secret is malformed, has no current key, or gives the previous one an end that is not a time.
+    /// When the secret is malformed, has no current key, or gives the previous key an end that is not a time.
     pub fn parse(secret: &str) -> Result<Self, WebhookKeysError> {
         let text: KeysText = serde_json::from_str(secret).map_err(|_holds_keys| WebhookKeysError::Malformed)?;
         let key = |text: &str| Some(text.trim()).filter(|key| !key.is_empty()).map(SecretString::from);
@@ -140,7 +140,7 @@ impl WebhookKeys {
         }
     }
 
-    /// Whether this is the current key.
+    /// Whether `key` is the current key.
     #[must_use]
     pub fn is_current(&self, key: &SecretString) -> bool {
         let (current, key) = (self.current.expose_secret(), key.expose_secret());

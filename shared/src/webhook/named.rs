@@ -1,8 +1,8 @@
-//! A body as a tree of only the members that have one of our names.
+//! Reads a body into a tree that holds only the members with a name in `NAMES`.
 //!
-//! JSON may hold values that our texts, numbers and stack cannot: half of a surrogate pair (an escape in
-//! `JSON.stringify`), a number beyond every float, any depth. In a member that is not read, such a value does no harm:
-//! the member is skipped as text.
+//! JSON may hold odd values: half of a surrogate pair (as an escape), a number beyond every float, any depth. Our
+//! strings, numbers and stack cannot hold them. A member that is not read is skipped as raw text, so an odd value in it
+//! does no harm.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Deserializer, Error, Map, Value};
 
-/// The names of every member that `payload` reads, and of those on the path to it.
+/// The names of every member that `payload` reads, and of the members on the path to it.
 const NAMES: [&str; 34] = [
     "meta",
     "type",
@@ -49,20 +49,21 @@ const NAMES: [&str; 34] = [
     "url",
 ];
 
-/// Deepest level read: the link of a record is on the eleventh.
+/// Deepest level that is read. The link of a record is on the eleventh level.
 const DEPTH_MAX: usize = 12;
 
-/// Most items of a list that are read: a delivery names one patient and one document.
+/// Most items of a list that are read. A delivery names one patient and one document.
 const ITEMS_MAX: usize = 16;
 
-/// Reads a body. `None` if it is not JSON, or if an object has one of the names twice. Readers would not agree on which
-/// of the two is valid.
+/// Reads a body. `None` if it is not JSON, or if an object has one of the names twice, since readers disagree which of
+/// the two counts.
 pub(super) fn tree(body: &[u8]) -> Option<Value> {
     let text = String::from_utf8_lossy(body);
     value(serde_json::from_str(&text).ok()?, DEPTH_MAX).ok()
 }
 
-/// No number is needed, so every number is read as 0: a value that is present and is not a text.
+/// Reads a value. The content of a number is not needed, so every number becomes 0. This shows that a value is present
+/// and is not a text.
 fn value(raw: &RawValue, depth: usize) -> Result<Value, Error> {
     let json = raw.get();
     match json.as_bytes().first() {
@@ -75,12 +76,12 @@ fn value(raw: &RawValue, depth: usize) -> Result<Value, Error> {
     }
 }
 
-/// A text. Half of a surrogate pair reads as three U+FFFD, one per byte.
+/// Reads a JSON string. Half of a surrogate pair becomes three U+FFFD, one for each byte.
 fn text(json: &str) -> Result<Cow<'_, str>, Error> {
     Deserializer::from_str(json).deserialize_bytes(Lossy)
 }
 
-/// The content of an object or a list, with the levels that may still be read.
+/// Reads the content of an object or a list. Holds the number of levels that may still be read.
 struct Inside(usize);
 
 impl<'de> Visitor<'de> for Inside {

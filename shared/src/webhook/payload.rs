@@ -1,11 +1,11 @@
-//! Reads a verified body. Tolerant: unknown fields are ignored, and an event with a missing field keeps only its
-//! envelope.
+//! Reads a verified body. Unknown fields are ignored. An event without a required field keeps only its envelope; an
+//! identity event then keeps its body.
 //!
 //! Shapes: docs.metriport.com, pages `handling-data/webhooks-with-nq` and `getting-started/webhooks`. The body of
-//! `ias.identity.verified` is not documented; its ids are searched for wherever other events have theirs.
+//! `ias.identity.verified` is not documented; its ids are searched for in all places in which other events have theirs.
 //!
-//! The links in `network-query` events are not read: later queries delete and rebuild their file. When a source ends,
-//! we start a consolidated query.
+//! The links in `network-query` events are not read, because later queries delete and rebuild the file behind them. The
+//! pull starts a consolidated query instead.
 
 use std::collections::BTreeMap;
 
@@ -23,10 +23,10 @@ use crate::message::webhook::{
 };
 use crate::message::{Link, VERSION};
 
-/// Longest event type stored, in characters.
+/// Longest event type that is stored, in characters.
 const EVENT_TYPE_MAX: usize = 80;
 
-/// Longest mark stored, in characters; ours are shorter.
+/// Longest mark that is stored, in characters; ours are shorter.
 const MARK_MAX: usize = 64;
 
 /// The metadata key that names a run, sent upstream and echoed.
@@ -77,7 +77,8 @@ impl VerifiedWebhook<'_> {
         .unwrap_or(Event::Other)
     }
 
-    /// Whether a body that has no type, or is not JSON, may be the only report of a person's proofing.
+    /// Whether a body without a type, or one that is not JSON, contains the type of the identity event. It may then be
+    /// the only report of a person's proofing.
     fn speaks_of_an_identity(&self) -> bool {
         let name = IDENTITY_EVENT.as_bytes();
         self.body().windows(name.len()).any(|window| window == name)
@@ -174,8 +175,8 @@ fn delivery(body: &Value) -> Option<ConsolidatedDelivery> {
     })
 }
 
-/// The document in the requested form. For JSON, Metriport attaches a packed copy of the same record, which is
-/// preferred: it has a tenth of the bytes.
+/// The link to the document in the requested form. For JSON, Metriport also attaches a gzip copy of the same record.
+/// The copy is preferred, because it has a tenth of the bytes.
 fn link(document: &Value) -> Option<String> {
     let attachments = document.get("content")?.as_array()?.iter();
     let attachments: Vec<&Value> = attachments.filter_map(|content| content.get("attachment")).collect();
@@ -232,8 +233,9 @@ fn ids<T: PartialEq, E>(body: &Value, name: &str, parse: impl Fn(String) -> Resu
     ids
 }
 
-/// The verification that a body reports. `None` if it names no proofed identity, two of them, or two patients: the
-/// event does not show which one is meant. If several sessions are named, the caller takes ours.
+/// The verification that a body reports. `None` if the body names no proofed identity, two of them, or two patients,
+/// because it does not show which one is meant. If the body names several sessions, the caller chooses the session that
+/// we opened.
 fn verification(body: &Value) -> Option<Verification> {
     let mut proofed = ids(body, "proofedIdentityId", ProofedIdentityId::parse);
     let mut patients = ids(body, "patientId", PatientId::parse);
@@ -243,7 +245,7 @@ fn verification(body: &Value) -> Option<Verification> {
     {
         sessions.push(request);
     }
-    // Any other `sessionId` belongs to another service, such as the one that did the proofing.
+    // A `sessionId` without this prefix belongs to another service, such as the proofing service.
     sessions.retain(|session| session.as_str().starts_with("ids_"));
     let (proofed_identity, patient) = (proofed.pop()?, patients.pop());
     (proofed.is_empty() && patients.is_empty()).then(|| Verification {

@@ -151,7 +151,7 @@ fn a_bundle_without_entries_says_that_nothing_was_found() {
     }
 }
 
-/// By the published schema a filter is a text, a boolean or null, and so is the whole object of filters.
+/// In the published schema, a filter is a text, a boolean or null. The object of all filters may be null too.
 #[test]
 fn filters_may_be_absent_null_or_of_several_types() {
     for none in [
@@ -207,7 +207,7 @@ fn a_verification_is_found_wherever_it_stands() {
     assert_eq!(verification_of(&by_request).sessions, [session("ids_9")]);
 }
 
-/// The caller knows which session is ours.
+/// Every session is read, because only the caller knows which session is ours.
 #[test]
 fn every_session_that_an_identity_event_names_is_read() {
     let body = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_1"},
@@ -277,7 +277,7 @@ fn an_unreadable_identity_event_is_kept_whole() {
         }
     );
     assert_eq!(KeptBody(body.to_string()).verification(), None);
-    // The earlier name of this event: dead letters with it may still be sent back to their queue.
+    // The event had this name earlier. Dead letters with the earlier name may still be sent back to their queue.
     let earlier = json!({"kind": "identityUnreadable", "body": "x"});
     let earlier: Event = serde_json::from_value(earlier).unwrap();
     assert_eq!(
@@ -288,7 +288,7 @@ fn an_unreadable_identity_event_is_kept_whole() {
     );
 }
 
-/// An event without session and mark may have them where a corrected reader looks.
+/// An event in which no session or mark is found may hold them in a place that only a later version reads.
 #[test]
 fn an_identity_event_that_names_no_session_is_kept_whole_and_read_again() {
     for payload in [

@@ -1,4 +1,4 @@
-//! Every known shape of an error.
+//! Tests every known form of Metriport's error answers.
 
 use std::time::Duration;
 

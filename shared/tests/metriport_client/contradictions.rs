@@ -1,4 +1,4 @@
-//! Both forms are accepted where Metriport's pages and code contradict each other.
+//! The client accepts both forms if Metriport's pages and its public code contradict each other.
 
 use serde_json::{Value, json};
 use shared::domain::record::Asked;

@@ -1,4 +1,5 @@
-//! Whether a failed call may have taken effect. "At most one effect" depends on it.
+//! Tests whether the client knows that a failed call may have taken effect. The rule "at most one effect" depends on
+//! this.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::upstream::{Answer, Then, Upstream, client, patient_client, patient_id, raw};
 
-/// A call with a body and an effect.
+/// Makes a call that has a body and an effect.
 async fn start(client: &Client) -> Result<(), UpstreamError> {
     client
         .start_consolidated_query(&patient_id(), &Asked::default(), &Metadata::default())
@@ -165,8 +166,8 @@ async fn every_success_code_counts() {
     }
 }
 
-/// After a freeze between two calls, a function would find its old connection dead, and could not tell whether the
-/// request on it was read.
+/// If Lambda freezes a function between two calls, its old connection may be dead afterwards. The function could not
+/// know whether Metriport read a request on that connection.
 #[tokio::test]
 async fn no_connection_is_used_twice() {
     let upstream = Upstream::answering_json(200, json!({"requestId": "r", "status": "processing"})).await;

@@ -1,4 +1,4 @@
-//! A call whose API key is refused is sent again once, and only if another key is stored by then.
+//! The client retries a call once if its API key is refused and another key is stored by then.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ fn forbidden() -> Answer {
     Answer::json(403, &json!({ "message": "Forbidden" }))
 }
 
-/// An upstream that accepts only this key, and answers `otherwise` to every other.
+/// An upstream that accepts only this key, and answers `otherwise` to every other key.
 async fn knowing(key: &'static str, otherwise: Answer) -> Upstream {
     let started = Answer::json(200, &json!({ "requestId": "r", "status": "processing" }));
     Upstream::answering_as(move |seen| match seen.header("x-api-key") {
@@ -85,7 +85,7 @@ async fn a_call_refused_for_its_key_is_sent_again_with_the_new_one() {
         assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
         let seen = upstream.requests();
         assert_eq!((&seen[0].line, &seen[0].body), (&seen[1].line, &seen[1].body));
-        // From now on, the new key is used at once, in every clone too.
+        // The next call uses the new key at once, also in a clone of the client.
         start(&client.clone()).await.unwrap();
         assert_eq!((upstream.requests().len(), stored.read_count()), (3, 1));
     }
@@ -106,7 +106,7 @@ async fn without_another_key_nothing_is_sent_again_and_the_secret_is_read_rarely
         }
         assert_eq!((upstream.requests().len() - sent_before, stored.read_count()), (3, 1));
     }
-    // After the gap, the key is read again.
+    // After the least time between two reads (here zero), the key is read again.
     let stored = Stored::holding(API_KEY);
     let client = upstream.client().with_key_from(stored.clone(), Duration::ZERO);
     start(&client).await.unwrap_err();
@@ -125,8 +125,8 @@ async fn a_new_key_that_is_refused_too_ends_it() {
     assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
 }
 
-/// Only the refusal of a key proves that nothing was done. A call that may have had an effect, or was refused for
-/// another reason, is not sent again.
+/// The client retries only a call with a refused key. It does not retry other refusals, or a call that may have had an
+/// effect.
 #[tokio::test]
 async fn what_was_not_refused_for_its_key_is_sent_once() {
     let envelope = |status: u16| json!({ "status": status, "title": "ForbiddenError", "detail": "no" });

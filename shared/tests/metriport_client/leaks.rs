@@ -1,4 +1,4 @@
-//! No text that a log line could show reveals anything secret or personal.
+//! The texts of errors and of `Debug`, which a log line could show, reveal nothing secret or personal.
 
 use serde_json::json;
 use shared::domain::{Aal2SessionId, ExternalId, PatientId, ProofedIdentityId, SourceKind};

@@ -1,4 +1,4 @@
-//! The Metriport client against listeners on loopback: its requests, and its reading of the answers.
+//! Tests the Metriport client against listeners on loopback: the requests that it sends, and how it reads the answers.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 

@@ -41,7 +41,7 @@ async fn every_call_has_a_latency_and_a_failure_has_its_kind() {
         (Answer::json(503, &json!({})), Some("server")),
         (Answer::json(429, &json!({})), Some("rate-limited")),
         (Answer::json(404, &json!({ "title": "Not Found" })), Some("not-found")),
-        // A fault that only the reader of the answer notices counts as well, and once.
+        // A fault that only the reader of the answer notices also counts, exactly once.
         (Answer::new(200, "application/json", "no JSON"), Some("garbage")),
         (Answer::json(200, &json!({})), Some("garbage")),
         (
@@ -79,7 +79,7 @@ async fn a_search_that_finds_nobody_has_not_failed() {
     for (status, body, failures) in [
         (200, patient_json(), vec![]),
         (404, absent, vec![]),
-        // The API was not asked.
+        // The request did not reach the API.
         (404, json!({ "message": "Not Found" }), vec![json!("no-route")]),
     ] {
         let upstream = Upstream::answering_json(status, body).await;

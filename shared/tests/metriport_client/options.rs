@@ -1,4 +1,4 @@
-//! Options that make a client, and options that do not.
+//! Tests which options the client accepts and which it refuses.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! An unreadable answer is a no where a decision about a person depends on it.
+//! If a decision about a person depends on an answer, the client refuses an unreadable answer.
 
 use serde_json::{Value, json};
 use shared::domain::{Aal2SessionId, ExternalId, PatientId, ProofedIdentityId, SourceKind, UpstreamRequestId};

@@ -1,4 +1,4 @@
-//! Upstreams with given answers, and a client for them.
+//! Listeners that play Metriport with given answers, and a client for them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -124,7 +124,6 @@ impl Upstream {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The only request that came.
     pub fn only(&self) -> Seen {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
@@ -144,7 +143,7 @@ async fn keep(peer: SocketAddr, request: Request) -> Seen {
     }
 }
 
-/// A listener that reads one whole request, writes `reply` and then does `then`. Returns its base URL.
+/// A listener that reads one whole request, writes `reply` and then does `then`. Returns its base URL and its task.
 pub async fn raw(reply: impl Into<Vec<u8>>, then: Then) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -229,7 +228,7 @@ pub fn demographics_json() -> Value {
     })
 }
 
-/// A patient as Metriport answers, with our external id.
+/// A patient in Metriport's answer, with our external id.
 pub fn patient_json() -> Value {
     serde_json::json!({
         "id": "0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4", "eTag": "7",

@@ -1,5 +1,6 @@
-//! Builds of the measured programs: functions and floors, by the makefile that builds a deployment, and the usual way,
-//! as cargo builds it. Each is built separately, because cargo unites the features of packages that are built together.
+//! Builds the measured programs: the functions, their floors, and the usual way. The makefile that builds a deployment
+//! builds functions and floors; cargo alone builds the usual way. Each program is built separately, because cargo
+//! unites the features of packages that are built together.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ pub struct Builds {
 }
 
 impl Builds {
-    /// The builds of this profile, in the target folder of this binary, which may be outside of the project.
+    /// The builds of this profile. They are in the target folder of this binary, which may be outside the project.
     pub fn of(profile: &str) -> Result<Self, Problem> {
         let own = env::current_exe()?;
         Ok(Self {

@@ -1,5 +1,5 @@
-//! The time from the start of a process to its first poll and to its first reply, for each function. Two yardsticks run
-//! for comparison: the usual way to write the function, and the floor, which only makes its clients.
+//! For each function, the time from the start of a process to its first poll for an event and to its first reply. Two
+//! yardsticks run for comparison: the usual way to write the function, and the floor, which only makes its clients.
 
 use axum::body::Bytes;
 
@@ -9,20 +9,20 @@ use crate::relay::{Kind, Measured, Relay, Run};
 use crate::table::{Spread, Table, number};
 use crate::{Args, Part, Problem};
 
-/// Limit of the first reply, relative to the usual way.
+/// Maximum time to the first reply, relative to that of the usual way.
 const FIRST_OF_USUAL_MAX: f64 = 0.5;
-/// Limit of the init time, relative to the floor.
+/// Maximum init time, relative to that of the floor.
 const INIT_OF_FLOOR_MAX: f64 = 1.15;
-/// Limit of the resident memory at the first poll, in MiB.
+/// Maximum resident memory at the first poll, in MiB.
 const RESIDENT_MIB_MAX: f64 = 8.0;
 
-/// The event that a function is measured with.
+/// The event with which a function is measured.
 struct Measure {
     function: &'static str,
     /// Texts that, among the function's events, only this event contains.
     marks: &'static [&'static str],
-    /// The services that the function calls for this event. The usual way calls each of them once, the function more
-    /// often.
+    /// The services that the function calls for this event. The function may call a service several times; the usual
+    /// way calls each service once.
     calls: &'static str,
 }
 
@@ -51,7 +51,7 @@ fn measure_of(function: &str) -> Option<&'static Measure> {
     MEASURES.iter().find(|measure| measure.function == function)
 }
 
-/// The services that a function calls for the event it is measured with.
+/// The services that a function calls for the event with which it is measured.
 pub fn calls(function: &str) -> &'static str {
     measure_of(function).map_or("", |measure| measure.calls)
 }
@@ -62,8 +62,8 @@ pub fn is_measured(function: &str, event: &[u8]) -> bool {
     measure_of(function).is_some_and(|measure| measure.marks.iter().all(|mark| event.contains(mark)))
 }
 
-/// Starts the function and its yardsticks with this event. A program that starts after another finds colder caches, so
-/// the order rotates with each event.
+/// Starts the function and its yardsticks with this event. A program that starts after another program finds colder
+/// caches, so the order rotates with each event. An event that is not measured goes only to the function.
 pub async fn relay(relay: &Relay, event: &Bytes) -> Result<Bytes, Problem> {
     if !is_measured(&relay.function, event) {
         return Ok(relay.run(Kind::Function, event).await?.1);

@@ -13,7 +13,8 @@ use tokio::time::{interval, timeout};
 
 use crate::Problem;
 
-/// Limits so high that calls never wait, and so low that the places of a budget do not become a large item.
+/// The stand-in's limits. They are so high that calls never wait, and low enough to keep the item of a budget's places
+/// small.
 const LIMITS: PerMinute = PerMinute {
     patient: 10_000,
     identity: 10_000,
@@ -27,11 +28,12 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// How long the app waits for each step.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A sandbox without limits and schedules. Each source and each consolidated query takes `delay_ms` at Metriport, HIE
-/// twice as long. HIE ends last, so that a pull has one record and never waits for another.
+/// Options of a sandbox without schedules and with limits that never apply. Each source and each consolidated query
+/// takes `delay_ms` at Metriport, HIE twice as long. HIE ends last, so that a pull makes one record and does not wait
+/// for a second one.
 pub fn unlimited_options(delay_ms: u64) -> Result<SandboxOptions, Problem> {
     let exe = std::env::current_exe()?;
-    // Any part without a file of results runs the function itself.
+    // The host adds a function's name. Without `--results`, every part then runs the function itself.
     let args = vec!["all".to_owned()];
     let mut options = SandboxOptions::new(Runner::SelfExec { exe, args });
     options.schedule_scale = 0;
@@ -61,7 +63,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// Links and proofs a person with unique demographics.
+    /// Links a person with unique demographics, and waits until their identity is verified.
     pub async fn ready(sandbox: &Sandbox, number: usize) -> Result<Self, Problem> {
         let person = Self {
             app: sandbox.app(&format!("person-{number}"))?,
@@ -95,7 +97,7 @@ impl Person {
         Ok(expect(self.app.start_query(&ask).await?, 202)?.text("/id"))
     }
 
-    /// Pulls once: polls until the pull has ended, as an app does, and returns the record.
+    /// Pulls once. Polls until the pull has ended, as an app does, and returns the record.
     pub async fn pull(&self) -> Result<Reply, Problem> {
         let id = self.start().await?;
         let run = until("the pull has ended", async || {
@@ -132,7 +134,7 @@ fn expect(reply: Reply, status: u16) -> Result<Reply, Problem> {
     }
 }
 
-/// Polls until `ask` returns an answer.
+/// Polls until `ask` returns an answer. Fails after `PATIENCE`.
 pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Result<Option<T>, Problem>) -> Result<T, Problem> {
     let mut ticks = interval(ASK_EVERY);
     let asking = async {

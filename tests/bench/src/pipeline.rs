@@ -1,5 +1,5 @@
-//! Whole pulls per second, compared with the most that Metriport's delays allow. Where the processors are fully used,
-//! more persons at once only wait; on AWS they would not.
+//! Whole pulls per second, compared with the most that Metriport's delays allow. Once this machine's processors are
+//! fully used, further persons only wait; on AWS they would not.
 
 use std::collections::BTreeSet;
 

@@ -25,7 +25,7 @@ use crate::usage::Usage;
 
 pub type Variables = BTreeMap<String, String>;
 
-/// The longest time of an event that Lambda allows.
+/// Time limit of an event in milliseconds: the longest that Lambda allows.
 const LIFE_MS: i64 = 900_000;
 
 /// A process that waits for an event, killed when dropped.
@@ -47,7 +47,7 @@ enum Step {
 
 impl Process {
     /// Starts a program with these variables in addition to this process's own, and waits for its first poll. Returns
-    /// the time that this took.
+    /// the time from the start to that poll.
     pub async fn start(program: &Path, variables: &Variables) -> Result<(Self, Duration), Problem> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let host = listener.local_addr()?.to_string();
@@ -91,7 +91,7 @@ impl Process {
         }
     }
 
-    /// Sends an event to the process; returns the reply and its time since the start.
+    /// Sends an event to the process. Returns the reply, and the time from the process's start to the reply.
     pub async fn invoke(&mut self, event: &Bytes) -> Result<(Duration, Bytes), Problem> {
         self.events.send(event.clone()).await?;
         match self.step().await? {

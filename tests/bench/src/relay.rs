@@ -1,5 +1,5 @@
-//! The sandbox starts a relay in the place of a function. It passes each event to the measured programs, and returns
-//! the function's reply. So every event, and all state that the function reads, comes from a real pull.
+//! The sandbox starts a relay in the place of a function. The relay passes each event to the measured programs, and
+//! returns the function's reply. So every event, and all state that the function reads, comes from a real pull.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -24,9 +24,10 @@ use crate::tls::Front;
 use crate::usage::Usage;
 use crate::{Args, Part, Problem, cold, stream, webhook};
 
-/// A queue without a consumer: the yardsticks' messages must not reach a function.
+/// A queue without a consumer, for the yardsticks' messages, which must not reach a function.
 const QUEUE: &str = "bench";
-/// The sandbox takes callers under this access key id for people, so that functions' policies do not apply to them.
+/// The access key id of calls that are not a function's. The sandbox treats them as calls of people, so functions'
+/// policies do not apply.
 pub const OPERATOR: &str = "BENCH";
 /// The prefix of the lines in which a relay reports its failure.
 const FAILED: &str = "relay: ";
@@ -36,21 +37,21 @@ const FAILED: &str = "relay: ";
 pub enum Kind {
     /// The function, as it is deployed.
     Function,
-    /// Its clients, built as directly as possible.
+    /// The floor: the function's clients, built as directly as possible.
     Floor,
-    /// The usual way to write it.
+    /// The usual way to write the function.
     Usual,
 }
 
 /// One start of a program, with its first event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
-    /// The function in whose place it ran.
+    /// The function in whose place the program ran.
     pub function: String,
     pub kind: Kind,
-    /// From its start to its first poll, in ms.
+    /// From the program's start to its first poll, in ms.
     pub init_ms: f64,
-    /// From its start to its first reply, in ms.
+    /// From the program's start to its first reply, in ms.
     pub first_ms: f64,
     /// Usage at the first poll.
     pub polled: Usage,
@@ -60,7 +61,7 @@ pub struct Run {
 
 /// A relay; the sandbox starts and ends it.
 pub struct Relay {
-    /// The function in whose place it is.
+    /// The function that the relay replaces.
     pub function: String,
     part: Part,
     builds: Builds,
@@ -69,7 +70,7 @@ pub struct Relay {
     events: AtomicUsize,
 }
 
-/// Serves events of `function`: as a relay if the part measures it, otherwise as the function itself.
+/// Serves events of `function`: as a relay if the part measures the function, otherwise as the function itself.
 pub fn serve(args: &Args, function: &str) -> ExitCode {
     let is_measured = match args.part {
         Part::Cold => true,
@@ -130,12 +131,13 @@ fn servers() -> Vec<String> {
 }
 
 impl Relay {
-    /// Measures one event at a time: relays lock the file of results. Blocking is safe, because a relay has one event
-    /// at a time.
+    /// Handles an event under the lock of the results' file, so that only one relay measures at a time. The blocking
+    /// lock is safe, because a relay has one event at a time.
     async fn handle(&self, event: &Value) -> Result<Value, Problem> {
         self.results.lock()?;
         let event = match &self.front {
-            // The event holds a link to a record. Other events are signed, or contain no link that is followed.
+            // The event of `record-fetch` holds a link to a record, which must lead through the TLS listener. Other
+            // events are signed, or hold no link that a function follows.
             Some(front) if self.function == "record-fetch" => front.secure(&event.to_string()),
             _ => event.to_string(),
         };
@@ -149,13 +151,13 @@ impl Relay {
         Ok(serde_json::from_slice(&reply)?)
     }
 
-    /// The number of earlier calls.
+    /// Returns 0 at the first call, and one more at each further call.
     pub fn turn(&self) -> usize {
         self.events.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Starts a program, waits for its first poll, and returns the time that this took in ms. With `apart`, the program
-    /// does not act as a function, and sends to the queue without a consumer.
+    /// Starts a program, waits for its first poll, and returns the time between in ms. With `apart`, the program calls
+    /// AWS under `OPERATOR`, and sends its messages to the queue without a consumer.
     pub async fn start(&self, kind: Kind, apart: bool) -> Result<(Process, f64), Problem> {
         let program = match kind {
             Kind::Function => self.builds.function(&self.function),

@@ -1,4 +1,5 @@
-//! Records of any size through `record-fetch`: its memory is bounded, and so is its processor time per megabyte.
+//! Transfers records of several sizes through `record-fetch`. Its peak memory has a limit; its processor time per
+//! megabyte is compared with that of SHA-256 alone.
 
 use std::iter::repeat_n;
 use std::time::{Duration, Instant};
@@ -17,19 +18,19 @@ use crate::{Args, Part, Problem};
 /// Sizes of the records, in megabytes.
 const SIZES_MB: [usize; 4] = [1, 10, 100, 1000];
 const MB: usize = 1_000_000;
-/// The most memory that a transfer may take, in MiB.
+/// Maximum peak memory of a transfer, in MiB.
 const PEAK_MIB_MAX: f64 = 64.0;
 
 #[derive(Debug, Clone, Copy)]
 struct Transfer {
     secs: f64,
-    /// Processor time per megabyte, in milliseconds, and that of SHA-256 alone.
+    /// Processor time per megabyte in milliseconds, of the transfer and of SHA-256 alone.
     cpu_ms: f64,
     hash_ms: f64,
     peak_mib: f64,
 }
 
-/// Starts the function with the event.
+/// Starts the function with the event, and writes the measurement.
 pub async fn relay(relay: &Relay, event: &Bytes) -> Result<Bytes, Problem> {
     let (run, reply) = relay.run(Kind::Function, event).await?;
     relay.note(&run)?;
@@ -58,7 +59,8 @@ async fn entries() -> Result<Vec<Entry>, Problem> {
     Ok(read_entries(&bundle)?)
 }
 
-/// A record of about this size: the same entries repeated. The function does not compare entries.
+/// The same entries, repeated to about this size. The function does not compare entries, so it does not notice the
+/// repeats.
 fn repeated(entries: &[Entry], bytes: usize) -> NetworkRecord {
     let once: usize = entries.iter().map(|entry| entry.resource().get().len()).sum();
     let copies = (bytes / once.max(1)).max(1);

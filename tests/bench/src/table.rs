@@ -1,5 +1,5 @@
-//! Tables of results as Markdown: printed, and written into `docs/performance.md`, where each has its place between two
-//! comments with its name.
+//! Tables of results as Markdown. They are printed, and written into `docs/performance.md` between two comments with
+//! the table's name.
 
 use std::fmt;
 use std::fs;
@@ -8,20 +8,20 @@ use crate::{Problem, root};
 
 #[derive(Debug, Default)]
 pub struct Table {
-    /// The name of its place in the page.
+    /// The name in the page's two comments around the table.
     pub name: &'static str,
     /// The measured subject, the number of measurements, and the conditions.
     pub caption: String,
-    /// Headings with units, between bars.
+    /// Headings with units, separated by ` | `.
     pub columns: &'static str,
-    /// Rows, their cells between bars.
+    /// Rows, with cells separated by ` | `.
     pub rows: Vec<String>,
     /// Figures above their limits, in words.
     pub missed: Vec<String>,
 }
 
 impl Table {
-    /// Compares a figure with its limit.
+    /// Adds a figure to `missed` if it exceeds its limit.
     pub fn hold(&mut self, what: &str, figure: f64, max: f64) {
         if figure > max {
             let figure = number(figure);
@@ -49,7 +49,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The spread of at least one measurement.
+    /// The spread of the measurements. Fails without a measurement.
     pub fn of(measurements: impl IntoIterator<Item = f64>) -> Result<Self, Problem> {
         let mut sorted: Vec<f64> = measurements.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -84,7 +84,7 @@ fn thousands(value: f64) -> String {
     groups.collect::<Vec<_>>().join(",")
 }
 
-/// Puts the tables into the page.
+/// Puts the tables into docs/performance.md.
 pub fn write(tables: &[Table]) -> Result<(), Problem> {
     let path = root().join("docs/performance.md");
     let mut page = fs::read_to_string(&path)?;

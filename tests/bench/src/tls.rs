@@ -1,5 +1,6 @@
-//! TLS in front of the sandbox's servers, which speak plain HTTP: a start in AWS consists mostly of handshakes and of
-//! loading their roots. Sessions are never resumed, since in AWS each service is a separate host.
+//! TLS in front of the sandbox's servers, which speak plain HTTP. A process in AWS spends most of its start on TLS
+//! handshakes and on loading root certificates, so the measured programs must do both. Sessions are never resumed,
+//! because in AWS a new process makes a full handshake with each service.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Problem;
 
-/// Paths of the system's certificates in common distributions; the usual way reads them at its start.
+/// Paths of the system's certificates in common distributions. The usual way reads these certificates at its start.
 const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// Listeners that forward TLS connections until the runtime ends.
@@ -51,12 +52,12 @@ impl Front {
         text.replace("http://localhost:", "https://localhost:")
     }
 
-    /// The root alone, for functions, which have the other roots built in.
+    /// The file with the front's root alone, for functions, which have the other roots built in.
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("root.pem")
     }
 
-    /// The root after the system's, for programs that read the system's certificates.
+    /// The file with the system's roots and then the front's, for programs that read the system's certificates.
     pub fn all_roots(&self) -> PathBuf {
         self.folder.path().join("all.pem")
     }

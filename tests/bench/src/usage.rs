@@ -1,4 +1,4 @@
-//! The usage of a process, from Linux (proc(5)).
+//! Processor time and memory of a process, from Linux's `/proc` (proc(5)).
 
 use std::fs;
 
@@ -34,7 +34,8 @@ impl Usage {
     }
 }
 
-/// Sums nanoseconds by thread: the process's own account counts in hundredths of a second, too coarse for one event.
+/// Sums the processor times of the threads, which Linux counts in nanoseconds. Linux's own sum for a process is in
+/// hundredths of a second, which is too coarse for one event.
 fn cpu_us(pid: u32) -> Result<f64, Problem> {
     let mut nanos = 0.0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {

@@ -11,7 +11,7 @@ use crate::relay::{Kind, Measured, Relay};
 use crate::table::{Spread, Table};
 use crate::{Args, Part, Problem, cold};
 
-/// Limit of the processor time for each event, relative to the floor.
+/// Maximum processor time for each event, relative to that of the floor.
 const CPU_OF_FLOOR_MAX: f64 = 1.25;
 const FUNCTION: &str = "webhook-intake";
 /// Events before the measurement, to open connections and fill caches.
@@ -20,14 +20,15 @@ const EVENTS_BEFORE: u32 = 20;
 const EVENTS_A_TURN: u32 = 20;
 const TURNS: u32 = 10;
 
-/// Processor time of both for each event, in microseconds.
+/// Processor time of the function and of its floor for each event, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Pair {
     function_us: f64,
     floor_us: f64,
 }
 
-/// Measures both with repeated webhooks of a source that has ended; then the function handles the event once.
+/// Measures function and floor with repeats of a webhook about an ended source. Every webhook, measured or not, then
+/// goes to the function once.
 pub async fn relay(relay: &Relay, event: &Bytes) -> Result<Bytes, Problem> {
     if cold::is_measured(FUNCTION, event) {
         let (mut function, _) = relay.start(Kind::Function, true).await?;
@@ -62,7 +63,7 @@ async fn cpu_us(process: &mut Process, event: &Bytes, events: u32) -> Result<f64
     Ok(process.usage()?.cpu_us - before)
 }
 
-/// Measures pulls; each has three such webhooks.
+/// Measures pulls. Each pull has three webhooks about ended sources.
 pub async fn measure(args: &Args) -> Result<Table, Problem> {
     Builds::of(&args.profile)?.make(&[FUNCTION], true)?;
     let measured = Measured::start(Part::Webhook, args, unlimited_options(DELAY_MS)?).await?;

@@ -1,11 +1,10 @@
-//! The word that marks outside input. Most invented texts contain it, and the system's own output must never contain
-//! it.
+//! The canary: a word that marks input from outside. Most generated texts contain it, and the system's own output must
+//! never contain it.
 
-/// [`shared`] does not take it for a word: it may keep words of Metriport that look like codes, and those never contain
-/// `~`.
+/// It contains `~`, because [`shared`] may keep words of Metriport that look like codes, and codes never contain `~`.
 pub const CANARY: &str = "cAn~ArY9q7Z";
 
-/// Whether a text repeats a part of the input.
+/// Whether a text contains the canary.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
     text.contains(CANARY)

@@ -3,7 +3,8 @@
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-/// Seeded choices. Each input number of an entry has its own stream, so that the input can be made again alone.
+/// Seeded choices. Each input number of an entry has its own stream, so that one input can be generated again without
+/// those before it.
 pub struct Chance(ChaCha8Rng);
 
 impl Chance {
@@ -15,7 +16,8 @@ impl Chance {
         Self(dice)
     }
 
-    /// Choices that follow from the input itself, for the variations of a judge: the same input is always judged alike.
+    /// Choices seeded by the input itself. An entry uses them while it judges, so that the same input is always judged
+    /// alike.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(ChaCha8Rng::seed_from_u64(digest(bytes)))
@@ -26,7 +28,7 @@ impl Chance {
         if bound == 0 { 0 } else { self.0.random_range(0..bound) }
     }
 
-    /// True once in `times`.
+    /// True once in `times` calls, on average.
     pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -41,7 +43,7 @@ impl Chance {
         self.0.random_range(i64::MIN..=i64::MAX)
     }
 
-    /// One of these.
+    /// One of the items.
     #[expect(clippy::indexing_slicing, reason = "the index is drawn below the length")]
     pub fn pick<T: Copy, const N: usize>(&mut self, items: [T; N]) -> T {
         const { assert!(N > 0, "the list is empty") };

@@ -1,4 +1,4 @@
-//! The system's log while an input is judged, at the finest level of our own code, and its metrics.
+//! Captures the system's log and metrics while an input is judged. Our own code logs at the finest level.
 
 use std::cell::RefCell;
 use std::io;
@@ -7,14 +7,14 @@ use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Fields whose value the sender may choose: the message id of SQS or Metriport, and an event type that looks like one.
+/// Fields whose value the sender may choose: the message id of SQS or Metriport, and the type of an event.
 const FREE: [&str; 2] = ["message_id", "event"];
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Writes into the memory of the logging thread; each entry runs on one thread.
+/// Writes into a buffer of the logging thread. Each entry runs on one thread, so its log is complete.
 struct Capture;
 
 impl io::Write for Capture {
@@ -36,7 +36,7 @@ impl MakeWriter<'_> for Capture {
     }
 }
 
-/// Starts capturing in the functions' log format. The functions' own setup then keeps this one.
+/// Starts capturing in the functions' log format. The functions' own setup does not replace it.
 pub fn capture() {
     let ours = [
         "shared",
@@ -57,11 +57,11 @@ pub fn capture() {
         .with_current_span(false)
         .with_writer(Capture)
         .with_env_filter(EnvFilter::new(format!("warn,{filter}")));
-    // An earlier entry of this process may have made the same setup.
+    // An earlier entry of this process may already have started the capture.
     drop(subscriber.try_init());
 }
 
-/// Takes the line of a metric.
+/// Adds the line of a metric to the log.
 pub fn metric(line: &str) {
     LINES.with_borrow_mut(|lines| {
         lines.extend_from_slice(line.as_bytes());

@@ -1,4 +1,4 @@
-//! The command: any number of inputs, for one entry or all.
+//! The command `fuzz`: judges any number of inputs, for one entry or all.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -7,16 +7,16 @@ use clap::Parser;
 use fuzz::entries;
 use fuzz::run::{Tally, run};
 
-/// Sends spoilt inputs into every entry of the system, and judges the results.
+/// Sends mutated inputs into every entry of the system, and judges the results.
 #[derive(Parser)]
 struct Options {
     /// Number of inputs for each entry.
     #[arg(long, default_value_t = 1_000_000)]
     inputs: u64,
-    /// Number of the first input; with `--inputs 1`, a finding's number repeats that finding alone.
+    /// Number of the first input. To repeat a finding alone, give its number and `--inputs 1`.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Only this entry.
+    /// Judge only this entry.
     #[arg(long)]
     entry: Option<String>,
     /// Another seed gives other inputs.
@@ -40,14 +40,14 @@ fn main() -> ExitCode {
     if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One entry: the number of inputs, their speed and their classes, the most frequent first.
+/// The report on one entry: the number of inputs, the time for each, and the classes, the most frequent first.
 fn line(name: &str, tally: &Tally) -> String {
     let each = tally.elapsed.as_nanos() / u128::from(tally.inputs.max(1));
     let mut classes: Vec<_> = tally.classes.iter().collect();
     classes.sort_by_key(|(class, count)| (std::cmp::Reverse(**count), **class));
     let mut line = format!("{name}: {} inputs, {each} ns each", tally.inputs);
     for (class, count) in classes {
-        // Writing into a text does not fail.
+        // Writing into a `String` does not fail.
         write!(line, "; {class} {count}").ok();
     }
     line

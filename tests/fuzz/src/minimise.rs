@@ -1,9 +1,9 @@
-//! Finds a smaller input that fails as well.
+//! Finds a smaller input that also fails.
 
-/// Most tries; an input that stays large after them is printed as it is.
+/// Maximum number of attempts. The finding then shows the smallest input so far.
 const TRIES_MAX: usize = 4000;
 
-/// Leaves out ever smaller pieces for as long as `fails` holds.
+/// Leaves out ever smaller pieces of the input, as long as `fails` is true for the rest.
 pub fn minimise(input: &[u8], mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
     let (mut smallest, mut piece, mut tries) = (input.to_vec(), input.len() / 2, 0);
     while piece > 0 && tries < TRIES_MAX {

@@ -11,12 +11,12 @@ use crate::chance::Chance;
 use crate::log;
 use crate::minimise::minimise;
 
-/// The result of an input in one word: accepted, or the reason of the refusal.
+/// The result of an input in a few words: accepted, or the reason of the refusal.
 pub type Class = &'static str;
 
-/// An entry to the system.
+/// A place where input from outside reaches the system.
 pub trait Entry {
-    /// Its name on the command line.
+    /// The entry's name on the command line.
     fn name(&self) -> &'static str;
 
     /// Makes one input.
@@ -25,7 +25,7 @@ pub trait Entry {
     /// Sends the input into the system, and judges every result.
     ///
     /// # Errors
-    /// The property that does not hold.
+    /// Fails with the property that does not hold.
     fn judge(&mut self, input: &[u8]) -> Result<Class, String>;
 }
 
@@ -36,11 +36,11 @@ pub struct Tally {
     pub inputs: u64,
     /// The number of inputs of each class.
     pub classes: BTreeMap<Class, u64>,
-    /// The duration, with the making of the inputs.
+    /// The duration, including the generation of the inputs.
     pub elapsed: Duration,
 }
 
-/// A finding.
+/// A finding: an input that breaks a property.
 #[derive(Debug)]
 pub struct Finding {
     /// The entry.
@@ -51,7 +51,7 @@ pub struct Finding {
     pub number: u64,
     /// The broken property.
     pub broken: String,
-    /// The log of the judgement.
+    /// The system's log while the input was judged.
     pub log: String,
     /// The smallest input that breaks a property.
     pub input: Vec<u8>,
@@ -74,10 +74,10 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Judges the inputs of a seed that have these numbers.
+/// Judges the inputs with these numbers, made from this seed.
 ///
 /// # Errors
-/// The first finding, with a minimised input.
+/// Fails with the first finding, whose input is minimised.
 pub fn run(entry: &mut dyn Entry, seed: u64, numbers: Range<u64>) -> Result<Tally, Box<Finding>> {
     let began = Instant::now();
     let mut classes = BTreeMap::new();
@@ -96,10 +96,10 @@ pub fn run(entry: &mut dyn Entry, seed: u64, numbers: Range<u64>) -> Result<Tall
     })
 }
 
-/// Judges one input. A panic, and a log line that repeats the input, also break a property.
+/// Judges one input. A panic breaks a property, and so does a log line that repeats the input.
 ///
 /// # Errors
-/// The broken property.
+/// Fails with the broken property.
 pub fn attempt(entry: &mut dyn Entry, input: &[u8]) -> Result<Class, String> {
     log::clear();
     let class = match catch_unwind(AssertUnwindSafe(|| entry.judge(input))) {
@@ -112,7 +112,6 @@ pub fn attempt(entry: &mut dyn Entry, input: &[u8]) -> Result<Class, String> {
     }
 }
 
-/// The message of a panic.
 pub(crate) fn message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())
@@ -136,7 +135,7 @@ fn finding(entry: &mut dyn Entry, seed: u64, number: u64, broken: String, input:
 mod tests {
     use super::*;
 
-    /// Panics, leaks or fails on one byte.
+    /// An entry that panics, logs the canary or breaks a property if the input contains the byte 7.
     struct Planted(&'static str);
 
     impl Entry for Planted {

@@ -1,4 +1,4 @@
-//! Some thousands of inputs for every entry; the command makes any number.
+//! Judges 800 to 5,000 inputs of every entry. The command `fuzz` judges any number.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fuzz::entries;
@@ -9,10 +9,10 @@ const SEED: u64 = 20_261_122;
 fn judge(name: &str, inputs: u64, reached: &[&str]) {
     let started = entries::start(name);
     let judged = started.map(|mut entry| run(entry.as_mut(), SEED, 0..inputs));
-    // The functions have silenced panics; restore the hook for the test's own.
+    // The functions replace the panic hook. Restore it, so that a panic of the test is printed.
     drop(std::panic::take_hook());
     let tally = judged.unwrap().unwrap_or_else(|finding| panic!("{finding}"));
-    // If all inputs end alike, the test proves nothing about the other classes.
+    // The test proves nothing about a class that no input reaches.
     for class in reached {
         assert!(
             tally.classes.contains_key(class),

@@ -1,4 +1,4 @@
-//! Late sessions and challenges open nothing.
+//! Late AAL2 sessions and late challenges do not start a network query.
 
 use sandbox_machine::app::{QueryAsk, Reply};
 use sandbox_machine::sandbox::AAL2_RETURN;
@@ -14,7 +14,7 @@ async fn verified(app: &TestApp, subject: &str) -> Person {
     person
 }
 
-/// Checks that a pull failed for its session, and that the next action is another challenge.
+/// Checks that a pull failed for this reason, and that the next action is another challenge.
 #[track_caller]
 fn assert_failed(run: &Reply, reason: &str) {
     assert_eq!(
@@ -24,14 +24,14 @@ fn assert_failed(run: &Reply, reason: &str) {
     assert_eq!(run.text("/next/action"), "open_challenge");
 }
 
-/// Whether a pull that did not start has left nothing.
+/// Whether a failed pull has left neither its lock nor its AAL2 session in the table.
 async fn is_free(app: &TestApp, passed: &Passed) -> bool {
     let table = app.table().await;
     let held = table.iter().any(|item| item["sk"] == "OPEN_RUN");
     !held && !Value::Array(table).to_string().contains(&passed.session)
 }
 
-/// Metriport's session ends before the query starts.
+/// The AAL2 session ends at Metriport before the network query starts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn session_that_ended_upstream_fails_its_pull() {
     let app = TestApp::with(|options| options.stand_in.aal2_ttl_secs = 0).await;
@@ -41,7 +41,7 @@ async fn session_that_ended_upstream_fails_its_pull() {
     app.end().await;
 }
 
-/// Metriport throttles every start until our session expires.
+/// Metriport throttles every start until the AAL2 session expires on our side.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn session_that_ends_while_starts_fail_frees_the_patient() {
     let app = TestApp::with(|options| {
@@ -59,7 +59,7 @@ async fn session_that_ends_while_starts_fail_frees_the_patient() {
     assert_failed(&lou.until_ended(&id).await, "aal2_session_expired");
     let tries = app.upstream(Operation::StartNetworkQuery);
     assert!((2..=6).contains(&tries), "{tries} starts");
-    // The end is written, too: the session is gone and the patient free.
+    // `query-dispatch` also writes the end: it removes the session and releases the patient's lock.
     until("the run has ended in the table", async || {
         is_free(&app, &passed).await.then_some(())
     })
@@ -85,7 +85,8 @@ async fn challenge_that_is_answered_too_late_opens_nothing() {
     assert_eq!(opened.status, 201, "{:?}", opened.body);
     let challenge = opened.text("/challengeId");
 
-    // The challenge is checked before the session, so a used session shows the challenge's age, and uses nothing up.
+    // `network-query` checks the challenge before the AAL2 session. So a request with a used session shows when the
+    // challenge has expired, and changes nothing.
     let with_used_session = QueryAsk::everything(&challenge, &used.session);
     until("the challenge is too old", async || {
         (ask(&eve, &with_used_session).await.code() == "challenge_expired").then_some(())

@@ -22,21 +22,22 @@ use crate::harness::{Passed, Person, TestApp, refused, retry_after, until};
 /// Calls per day, as few as the test needs.
 const QUOTA: u32 = 60;
 
-/// Uses up a share of the quota.
+/// Uses up the part of the day's quota that one kind of call may use.
 async fn spend_day(app: &TestApp, share: Share) {
     let table = table(app);
     let spend = || table.spend_day(clock::now(), share.of(QUOTA));
     while matches!(spend().await.expect("a count"), Took::Yes(_)) {}
 }
 
-/// Whether a refusal waits until midnight, or until the next one if the test runs into midnight.
+/// Whether a refusal asks the caller to wait until midnight, give or take a minute. If midnight passes during the test,
+/// the next midnight counts too.
 fn until_midnight(reply: &Reply, asked: Time) -> bool {
     let wait = i64::try_from(retry_after(reply)).expect("a wait");
     let left = |at: Time| i64::try_from(at.until(midnight_after(at)).as_secs()).expect("seconds");
     (wait - left(asked)).abs() < 60 || (wait - left(clock::now())).abs() < 60
 }
 
-/// The start is retried several times while Metriport is unreachable.
+/// A start is retried several times while Metriport is unreachable, and these attempts do not count.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
     let app = TestApp::with(|options| options.prewarm = false).await;
@@ -49,7 +50,7 @@ async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
     };
     let failed = async |kind| {
         let latest = now.plus(Duration::from_secs(3600));
-        // A planned start does not count, but one that is made does.
+        // The plan of a start does not count as a call; the turn of the start does.
         let planned = budget.plan_start(now, latest).await;
         assert!(matches!(planned, Ok(Turn::Granted(_))), "{planned:?}");
         assert_eq!(
@@ -67,26 +68,27 @@ async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
     failed(UpstreamErrorKind::Timeout).await;
     failed(UpstreamErrorKind::Auth).await;
     assert_eq!(counted().await, 5);
-    // Nothing is taken back from a day without calls.
+    // The count of a day without calls stays zero.
     let tomorrow = midnight_after(now);
     table.unspend_day(tomorrow).await.expect("it may be");
     assert!(matches!(table.spend_day(tomorrow, 1).await, Ok(Took::Yes(1))));
     app.end().await;
 }
 
-/// Calls of functions that reached Metriport's gateway: no files, no pages, no set-up of the sandbox.
+/// The number of calls by functions that reached Metriport's gateway. It does not include downloads, hosted pages and
+/// the set-up of the sandbox.
 fn calls_seen(app: &TestApp) -> usize {
     let by_function = |agent: &str| FUNCTION_NAMES.iter().any(|name| agent.ends_with(&format!("({name})")));
     let calls = app.stand_in().calls().into_iter();
     calls.filter(|call| by_function(&call.user_agent)).count()
 }
 
-/// Every kind of call is included, and so are starts that were planned and deferred, and a call that was not made.
+/// The test has every kind of call, starts that were planned and deferred, and a call that was not made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn day_counts_each_call_that_metriport_saw_and_no_other() {
     let app = TestApp::with(|options| options.time_scale = 15).await;
     let (nora, silas) = (app.person("nora", "Jane"), app.person("silas", "Silas"));
-    // A failed search sends no creation; a failed creation was sent.
+    // After a failed search, no creation is sent. A failed creation was sent, so it counts.
     for operation in [Operation::FindPatient, Operation::CreatePatient] {
         app.stand_in()
             .fail_next(operation, Failure::envelope(500, "InternalError", ""));
@@ -103,7 +105,7 @@ async fn day_counts_each_call_that_metriport_saw_and_no_other() {
         Failure::envelope(429, "TooManyRequestsError", ""),
     );
     let run = nora.start().await;
-    // The pharmacy fails without a webhook, so polls find it.
+    // The pharmacy fails without a webhook, so only polls show that.
     let polled = silas.start().await;
     for (person, run) in [(&nora, run), (&silas, polled)] {
         until("the pull has ended", async || {
@@ -137,21 +139,21 @@ async fn a_day_that_is_used_up_refuses_and_defers() {
     assert_polls_are_put_off(&app, &silas, &silent).await;
     spend_day(&app, Share::Start).await;
     assert_starts_are_refused(&nora, &passed).await;
-    // The last share is for persons who wait for a page, until it is used up too.
+    // The last part of the quota is for persons who wait for a page, until that part is used up too.
     assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);
     spend_day(&app, Share::Person).await;
     let asked = clock::now();
     let busy = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
     assert_refused_until_midnight(&busy, asked);
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
-    // At least a poll, a start and a page.
+    // At least a poll, a start and a challenge were refused.
     app.until_measured("BudgetRefusals", &[("Budget", "day")], 3).await;
     let used = app.until_measured("DailyQuotaUsed", &[], 2).await;
     assert!(used.iter().all(|percent| (0.0..=100.0).contains(percent)), "{used:?}");
     app.stop().await;
 }
 
-/// The pharmacy fails without a webhook. Only a poll would show it, and the day has none left.
+/// The pharmacy fails without a webhook. Only a poll would show that, and the day's quota has no poll left.
 async fn assert_polls_are_put_off(app: &TestApp, silas: &Person, passed: &Passed) {
     let run = silas.app.start_query(&passed.ask()).await.unwrap();
     assert_eq!(run.status, 202, "{:?}", run.body);

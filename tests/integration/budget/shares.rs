@@ -44,7 +44,7 @@ async fn person_beyond_their_share_is_refused_and_others_are_served() {
     for _ in 0..20 {
         let beyond = nora.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
         refused(&beyond, 429, "too_many_requests", "retry");
-        // One request refills in 46 seconds.
+        // The bucket regains one request in 46 seconds.
         assert!((1..=47).contains(&retry_after(&beyond)), "{:?}", beyond.headers);
         assert!(header(&beyond, "ratelimit").starts_with("\"identity\";r=0;t="));
     }
@@ -72,7 +72,7 @@ async fn requests_of_one_person_at_once_get_no_more_than_the_burst() {
     let taken = asking.join_all().await;
     let served = taken.iter().filter(|took| matches!(took, Ok(Took::Yes(_))));
     assert_eq!(served.count(), 5, "{taken:?}");
-    // Neither another person's share nor the same person's other shares are smaller now.
+    // Neither another person's share nor the same person's other buckets are smaller now.
     let mira = table
         .spend_share(&owner("mira"), PersonAsk::Challenge, &rules(), now)
         .await;
@@ -107,7 +107,7 @@ async fn share_that_is_no_percentage_stops_the_function_by_name() {
     app.end().await;
 }
 
-/// A request of a person, and the seconds since the one before it.
+/// The requests of one person, each with the seconds since the request before it.
 const STEPS: [(PersonAsk, u64); 16] = [
     (PersonAsk::Challenge, 0),
     (PersonAsk::Challenge, 0),
@@ -127,7 +127,8 @@ const STEPS: [(PersonAsk, u64); 16] = [
     (PersonAsk::Record, 1),
 ];
 
-/// The table and the domain decide each step alike, with either of the table's two writes.
+/// The table must decide each step as the domain does. It has two writes: one if the bucket is full, and one over the
+/// stored shares.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn table_takes_shares_as_the_domain_does() {
     let app = TestApp::with(|options| options.prewarm = false).await;
@@ -152,7 +153,7 @@ async fn table_takes_shares_as_the_domain_does() {
     }
     let taken = expected.take(PersonAsk::Record, &rules, now).expect("a share");
     take(&table, &nora, PersonAsk::Record, now).await;
-    // Given back to the stored item, although `expected` is stale.
+    // The share is given back to the stored item, although `expected` is stale.
     let given = table
         .give_share_back(&nora, expected, PersonAsk::Record, &rules, now)
         .await;
@@ -175,7 +176,7 @@ async fn take(table: &Table, owner: &OwnerId, ask: PersonAsk, now: Time) -> Took
 async fn pulls_beyond_the_share_are_refused_and_use_nothing_up() {
     let app = TestApp::with(|options| {
         options.stand_in.limits.identity = 100_000;
-        // One pull refills in five and a half minutes.
+        // The bucket regains one pull in five and a half minutes.
         let share = ("PERSON_SHARE_PERCENT".to_owned(), "1".to_owned());
         options.extra_env.push(share);
     })

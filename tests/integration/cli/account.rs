@@ -1,4 +1,4 @@
-//! `ias account` and `ias smoke`, as an operator types them, from a fresh deployment to changed keys.
+//! `ias account` and `ias smoke`, as an operator types them: from a new deployment to the rotation of its keys.
 
 mod first_deployment;
 mod keys;
@@ -18,13 +18,13 @@ use crate::harness::{BOUND, TestApp};
 /// `ias account store-api-key`, with the key on standard input.
 const STORE_API_KEY: [&str; 4] = ["account", "store-api-key", "--api-key-file", "-"];
 
-/// A command's output, both streams, and its exit code.
+/// A command's exit code, and its output on both streams.
 struct Ended {
     code: Option<i32>,
     said: String,
 }
 
-/// The operator of a deployment: their shell's variables, and secrets that their screen must never show.
+/// The operator of a deployment: their shell's variables, and the secrets that no command may print.
 struct Operator {
     variables: Vec<(String, String)>,
     secrets: Vec<String>,
@@ -43,7 +43,7 @@ impl Operator {
         self.types_with(args, &[], "").await
     }
 
-    /// A command with further variables and a text on its standard input.
+    /// Runs a command with further variables and a text on its standard input.
     async fn types_with(&self, args: &[&str], variables: &[(&str, &str)], stdin: &str) -> Ended {
         let mut command = ias(args);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -87,9 +87,9 @@ impl Ended {
 
 fn fresh(options: &mut SandboxOptions) {
     options.set_up = false;
-    // Pages pass at once, because a second pull has another authenticator.
+    // Hosted pages pass at once, because a second command does not have the authenticator key of the first.
     options.stand_in.auto_approve = true;
-    // The secret is reread after 1.5 s instead of 30 s.
+    // The functions read a secret again after 1.5 s instead of 30 s.
     options.time_scale = 20;
 }
 
@@ -146,7 +146,7 @@ async fn a_webhook_under_a_secret_segment_is_registered_and_not_shown() {
         .types_with(&register, &variables, "")
         .await
         .well(&["/…/v1/webhooks/metriport", "the webhook is enabled"]);
-    // Without --api the base is that of the registered URL, which has the segment.
+    // Without --api, the command takes the API's address from the registered URL, which has the segment.
     for status in [&["account", "status", "--api", &api][..], &["account", "status"]] {
         let expected = ["ok   webhook URL", "ok   our own ping", "ok   API"];
         operator.types(status).await.well(&expected);
@@ -160,7 +160,7 @@ async fn webhook_that_answers_without_its_segment_is_reported() {
     let app = TestApp::start().await;
     let mut operator = Operator::of(&app);
     operator.secrets.push(SEGMENT.to_owned());
-    // Without the closing mapping, and with one to the API itself.
+    // First, the mapping that closes the paths without the segment is missing. Then, it leads them to the API itself.
     for (stripped, open) in [
         ("", &["/v1/webhooks/metriport"][..]),
         (
@@ -194,13 +194,13 @@ async fn webhook_that_answers_without_its_segment_is_reported() {
     app.end().await;
 }
 
-/// `ias account status`, with options for the issuer and the account's concurrency.
+/// The arguments of `ias account status`, with options for the issuer and the account's concurrency.
 fn status_of<'a>(api: &'a str, issuer: &'a str, unreserved: &'a str) -> Vec<&'a str> {
     let of_issuer = ["account", "status", "--api", api, "--issuer", issuer];
     [&of_issuer[..], &["--unreserved", unreserved, "--queues", "25"]].concat()
 }
 
-/// API Gateway ignores unreadable issuers silently.
+/// API Gateway silently ignores an issuer that it cannot read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_issuer_is_read_before_it_is_deployed() {
     let app = TestApp::start().await;
@@ -212,7 +212,8 @@ async fn an_issuer_is_read_before_it_is_deployed() {
     let api = app.sandbox().host().base_url();
     let looked = operator.types(&status_of(api, &url, "1000")).await;
     looked.well(&["ok   issuer", "ok   concurrency"]);
-    // A slash too many, a document that names another issuer, no server, plain HTTP, and no scheme.
+    // A trailing slash too many, an address whose document names another issuer, a port without a server, plain HTTP,
+    // and a URL without a scheme.
     let slash = format!("{url}/");
     for (wrong, told) in [
         (slash.as_str(), "names the issuer"),
@@ -232,7 +233,7 @@ async fn an_issuer_is_read_before_it_is_deployed() {
 async fn a_webhook_that_does_not_arrive_is_told() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
     let operator = Operator::of(&app);
-    // A secret written by hand, with a key that Metriport does not have.
+    // The operator has written the secret by hand, with a key that Metriport does not have.
     app.store_webhook_keys(&json!({ "current": "another" })).await;
     operator
         .types(&["account", "status"])

@@ -1,4 +1,4 @@
-//! The front of a deployed API: a domain with its mappings, and routes that were left out.
+//! Plays the front of a deployed API: a domain with its mappings, and an API that lacks some routes or authorizers.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -90,7 +90,8 @@ async fn answer(
     (answer.status(), json, answer.bytes().await.expect("a body")).into_response()
 }
 
-/// The path without the prefix's number of segments: a mapping also matches a last segment that is longer.
+/// Removes as many segments from the path as the prefix has. A mapping also matches if the last of them is longer than
+/// the prefix's.
 fn rest<'p>(path: &'p str, prefix: &str) -> &'p str {
     let mut slashes = path.match_indices('/').skip(prefix.matches('/').count());
     slashes.next().and_then(|(start, _)| path.get(start..)).unwrap_or("/")

@@ -1,4 +1,4 @@
-//! `ias stand-in`: what a deployment elsewhere needs to work against it.
+//! `ias stand-in` prints everything that a deployment elsewhere needs to use it.
 
 use std::process::Stdio;
 
@@ -9,12 +9,12 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::ias;
 use crate::harness::BOUND;
 
-/// `ias stand-in`, and its output.
+/// A running `ias stand-in`, and its output.
 struct StandAlone {
     child: Child,
     about: Value,
     http: reqwest::Client,
-    /// Kept open: the command may print more.
+    /// Kept open, because the command may print more.
     _stdout: BufReader<ChildStdout>,
 }
 
@@ -51,7 +51,6 @@ impl StandAlone {
         answer.expect("an answer").json::<Value>().await.expect("JSON")
     }
 
-    /// Sends SIGTERM and waits for the end.
     async fn stop(mut self) {
         let pid = self.child.id().expect("it runs").to_string();
         let kill = Command::new("kill").args(["-TERM", &pid]).status().await;
@@ -108,7 +107,7 @@ async fn assert_tokens_name_the_person(stand_in: &StandAlone) {
     );
 }
 
-/// base64url without padding (RFC 4648, section 5).
+/// Decodes base64url without padding (RFC 4648, section 5).
 fn decoded(text: &str) -> Vec<u8> {
     let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
     for byte in text.bytes() {

@@ -17,7 +17,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::ias;
 use crate::harness::{BOUND, until};
 
-/// `ias up`, and its output.
+/// A running `ias up`, and its output.
 struct Up {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -42,7 +42,6 @@ impl Up {
         Self { child, stdout, printed }
     }
 
-    /// The value in a line `export NAME=value`.
     fn exported(&self, name: &str) -> &str {
         let start = format!("export {name}=");
         self.printed
@@ -55,7 +54,6 @@ impl Up {
         App::new(self.exported("API"), self.exported("TOKEN")).expect("an app")
     }
 
-    /// The lines to paste.
     fn script(&self) -> &str {
         let (_, after) = self
             .printed
@@ -64,7 +62,6 @@ impl Up {
         after.split_once("Ctrl-C stops everything.").expect("their end").0
     }
 
-    /// The processes it has started.
     fn children(&self) -> Vec<u32> {
         let parent = self.child.id().expect("it runs");
         let processes = std::fs::read_dir("/proc")
@@ -98,7 +95,7 @@ impl Up {
     }
 }
 
-/// The parent of a process (field 4 of proc_pid_stat(5); field 2 is in parentheses and may hold anything).
+/// The parent of a process (field 4 of proc_pid_stat(5); field 2 is in parentheses and can hold any character).
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
@@ -134,7 +131,7 @@ async fn follow_what_comes_next(app: &App) -> (String, Vec<u8>) {
     panic!("no record at the end of what comes next: {:?}", reply.body);
 }
 
-/// The confirmed identity, or the refusal of its page.
+/// Passes an identity session. Returns the reply with the identity, or the refusal to open a session.
 async fn verify_identity(app: &App, browser: &Browser) -> Reply {
     let opened = app.open_identity_session(IDENTITY_RETURN).await.expect("an answer");
     if opened.status != 201 {
@@ -149,7 +146,7 @@ async fn verify_identity(app: &App, browser: &Browser) -> Reply {
     .await
 }
 
-/// The ended pull, or the refusal of its challenge.
+/// Passes a challenge and pulls. Returns the reply with the ended pull, or the refusal to open a challenge.
 async fn pull(app: &App, browser: &Browser) -> Reply {
     let opened = app.open_challenge(AAL2_RETURN).await.expect("an answer");
     if opened.status != 201 {
@@ -172,7 +169,7 @@ async fn download(app: &App, record: &Reply) -> Vec<u8> {
     answer.bytes().await.expect("the record").to_vec()
 }
 
-/// Records and the stand-in's state survive a restart, so the person needs no other proofing.
+/// Records and the stand-in's state survive a restart, so the person's identity stays verified.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn up_with_a_data_folder_keeps_records_and_identities() {
     let folder = tempfile::tempdir().expect("a folder");

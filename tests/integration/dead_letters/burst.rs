@@ -9,15 +9,16 @@ use tokio::task::JoinSet;
 use crate::harness::{Person, TestApp, until};
 use crate::webhooks::source_event;
 
-/// Webhooks sent. The test also passes with 10,000, which took two and a half minutes on two busy cores.
+/// The number of webhooks that the test sends. It also passes with 10,000, which took two and a half minutes on two
+/// busy cores.
 const BURST: usize = 1_000;
 /// Webhooks in flight at once.
 const AT_ONCE: usize = 16;
-/// Copies of each webhook that matters.
+/// Copies of each webhook about a pull of this test.
 const REPEATS: usize = 5;
 const SOURCES: [&str; 3] = ["hie", "pharmacy", "lab"];
 
-/// Concerns no person of this test.
+/// A webhook that does not concern a person of this test.
 fn irrelevant(index: usize) -> Value {
     let stranger = format!("0198a0d4-6c70-7d1a-9b02-{index:012x}");
     let message = format!("burst-{index}");
@@ -28,14 +29,14 @@ fn irrelevant(index: usize) -> Value {
     }
 }
 
-/// Events that are not processed yet.
+/// The number of events that are not processed yet; `None` if all are processed.
 fn waiting(app: &TestApp) -> Option<usize> {
     let depths = app.sandbox().aws().queues().depths();
     let depth = depths.get("ias-WebhookEventsQueue")?;
     Some(depth.visible + depth.in_flight).filter(|left| *left > 0)
 }
 
-/// Starts a pull; returns its id, and its request's id at Metriport.
+/// Starts a pull; returns its id, and the id of its network query.
 async fn started(app: &TestApp, person: &Person) -> (String, String) {
     let id = person.start().await;
     let request = until("the query runs", async || {
@@ -50,7 +51,7 @@ async fn started(app: &TestApp, person: &Person) -> (String, String) {
     (id, request)
 }
 
-/// A sandbox whose networks report nothing during the test, neither by webhooks nor to polls.
+/// Starts a sandbox whose networks do not report during the test, neither by webhooks nor to polls.
 async fn start_with_silent_networks() -> TestApp {
     let an_hour = 3_600_000;
     TestApp::with(|options| {
@@ -93,7 +94,7 @@ async fn a_burst_of_webhooks_is_taken_in_and_what_matters_counts_once() {
     Arc::into_inner(app).expect("the last reference").end().await;
 }
 
-/// Each source's report of a pull, [`REPEATS`] times.
+/// The webhooks of every source of a pull, each [`REPEATS`] times.
 async fn reports(app: &TestApp, subject: &str, request: &str) -> Vec<Value> {
     let patient = app.patient_of(subject).await;
     let report = |source: &str| source_event(&patient, request, &format!("{subject}-{source}"), source);
@@ -103,7 +104,8 @@ async fn reports(app: &TestApp, subject: &str, request: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Sends all bodies, some at once. They are mixed by a step that has no divisor in common with their number.
+/// Sends all bodies, [`AT_ONCE`] at a time. The index advances by a prime that does not divide their number, which
+/// mixes them.
 async fn send_mixed(app: &Arc<TestApp>, bodies: &[Value]) {
     let mut mixed = (0..BURST).map(|index| bodies[index * 7_919 % BURST].clone());
     let mut sending = JoinSet::new();
@@ -123,7 +125,7 @@ async fn send_mixed(app: &Arc<TestApp>, bodies: &[Value]) {
     assert_eq!(answered, BURST);
 }
 
-/// Waits as long as the number of events decreases.
+/// Waits until all events are processed. Fails if their number does not decrease within the bound of a wait.
 async fn until_worked_off(app: &TestApp) {
     while let Some(left) = waiting(app) {
         until("fewer are left", async || {

@@ -6,24 +6,23 @@ use serde_json::{Value, json};
 use crate::harness::{Person, TestApp};
 use crate::webhooks::{source, source_event};
 
-/// A pull whose webhooks are held, its patient, and its request at Metriport.
+/// Starts a pull whose webhooks are held. Returns the ids of the pull, of the patient and of the network query.
 async fn held_pull(app: &TestApp, nora: &Person) -> (String, String, String) {
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
     let id = nora.start().await;
     let request = app.until_held("network-query.", 3).await.remove(0).request_id;
-    // Metriport reports before `query-dispatch` has written the start.
+    // The stand-in sends its webhooks before `query-dispatch` has written the start. So the test waits for that write.
     app.drain().await;
     (id, app.patient_of("nora").await, request)
 }
 
-/// The time this many hours from now.
 fn hours_off(hours: i32) -> String {
     let millis = shared::clock::now().millis() + i64::from(hours) * 3_600_000;
     shared::domain::Time::from_millis(millis).to_string()
 }
 
-/// The time in a webhook decides nothing: a replay keeps its old time, and clocks differ.
+/// The time in a webhook must not matter, because a replay keeps its old time and clocks differ.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_a_webhook_names_decides_nothing() {
     for whens in [
@@ -88,7 +87,7 @@ async fn an_event_without_its_meta_is_acknowledged_and_changes_nothing() {
     app.end().await;
 }
 
-/// The pull is no longer stored: nothing is left to do, and nothing has failed.
+/// The pull is no longer stored. So `webhook-process` has nothing to do, and this is not a failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_about_a_deleted_pull_is_acknowledged_as_gone() {
     let app = TestApp::start().await;
@@ -110,7 +109,7 @@ async fn a_webhook_about_a_deleted_pull_is_acknowledged_as_gone() {
     app.stand_in().release_all().await;
     app.drain().await;
     let gone = |line: &&String| line.starts_with("webhook-process") && line.contains(r#""outcome":"gone""#);
-    // Two sent by hand, and the three that were held.
+    // The two webhooks of the test, and the three that the stand-in held.
     assert_eq!(app.log().iter().filter(gone).count(), 5);
     assert!(
         app.table_text().await.contains("REQUEST#"),

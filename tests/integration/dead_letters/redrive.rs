@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::{CANARY, bodies, queues, read_dead_letters, reasons, redrive_queues, unconfirmed, until_dead};
 use crate::harness::{BOUND, Person, TestApp, until};
 
-/// The command, with the variables that `ias up` prints.
+/// Runs the command with the variables that `ias up` prints. Returns its output, and the words of the output.
 async fn dead_letters(app: &TestApp, args: &[&str]) -> (Output, String) {
     let running = Command::new(env!("CARGO_BIN_EXE_ias"))
         .arg("dead-letters")
@@ -46,8 +46,9 @@ fn spec(source: SourceQueue, visibility_timeout_secs: u32, receives_max: u32) ->
     }
 }
 
-/// A record waits and its link is known, but the queue of `record-fetch` is missing. The fault may pass, so SQS
-/// redelivers the message until it becomes a dead letter. Sent back once the queue exists, the message has its effect.
+/// A webhook has a record's link, but the queue of `record-fetch` is missing. The fault can pass, so SQS redelivers the
+/// webhook's message until it becomes a dead letter. The operator sends it back after the queue exists again, and it
+/// has its effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_met_a_bad_hour_is_sent_back_and_has_its_effect() {
     let app = TestApp::start().await;
@@ -71,7 +72,8 @@ async fn what_only_met_a_bad_hour_is_sent_back_and_has_its_effect() {
     app.end().await;
 }
 
-/// The pull's only source has reported, and its consolidated query runs; the query's webhook is held.
+/// Delivers the report of the pull's only source, and waits until the consolidated query runs. Returns that query's
+/// webhook, which is held.
 async fn hold_record_webhook(app: &TestApp, nora: &Person, run: &str) -> HeldDelivery {
     app.deliver(&app.until_held("network-query.", 1).await[0]).await;
     let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
@@ -93,7 +95,6 @@ async fn set_queue(app: &TestApp, spec: QueueSpec) {
     app.sandbox().aws().create_queue(spec).await.expect("settings");
 }
 
-/// The list shows the dead letter, and names the missing queue.
 async fn list_dead_letters(app: &TestApp) {
     let (listed, said) = dead_letters(app, &["list", "--ids", "--queue", "webhook-events"]).await;
     assert!(
@@ -109,7 +110,7 @@ async fn list_dead_letters(app: &TestApp) {
     );
 }
 
-/// A dry run and another reason leave the dead letter where it is.
+/// Checks that a dry run leaves the dead letter in its queue, and so does a redrive for another reason.
 async fn redrive_nothing(app: &TestApp) {
     let (dry, said) = dead_letters(app, &["redrive", "--reason", "exhausted", "--dry-run"]).await;
     assert!(
@@ -129,8 +130,8 @@ async fn redrive_exhausted(app: &TestApp) {
     );
 }
 
-/// A dead letter of `record-fetch` lacks its link. Sent back while its record still waits, it makes the record ask for
-/// another link instead of failing.
+/// A dead letter of `record-fetch` lacks its link. If the operator sends it back while the record still waits, the
+/// record does not fail: it asks for another link.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_whose_link_was_taken_out_asks_for_another() {
     let app = TestApp::start().await;
@@ -149,7 +150,7 @@ async fn a_record_whose_link_was_taken_out_asks_for_another() {
         let row = table
             .into_iter()
             .find(|item| item["sk"] == format!("RECORD#{record}"))?;
-        // The message with the link is sent, but delayed.
+        // `webhook-process` has sent the message with the link, but the message is delayed.
         (row["state"] == "offered" && app.delayed(queues(SourceQueue::RecordFetch).0) == 1).then_some(row)
     })
     .await;
@@ -167,7 +168,8 @@ async fn a_record_whose_link_was_taken_out_asks_for_another() {
     app.end().await;
 }
 
-/// A dead letter with a useless body becomes one again at once. The command must not go on sending it back.
+/// A dead letter that its consumer cannot read becomes a dead letter again at once. The command must send it back only
+/// once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_dies_again_is_sent_back_once() {
     let app = TestApp::start().await;
@@ -175,7 +177,7 @@ async fn what_dies_again_is_sent_back_once() {
     let original_id = app.send_message(queues(SourceQueue::RunAdvance).0, &body).await;
     app.send_message(queues(SourceQueue::RunAdvance).0, "nothing").await;
     until_dead(&app, 2).await;
-    // By the id of the original message, not of the dead letter.
+    // The redrive names the id of the original message, not the id of the dead letter.
     let queue = redrive_queues(&app, SourceQueue::RunAdvance).await;
     let by_id = Which {
         ids: vec![original_id],
@@ -202,7 +204,7 @@ async fn what_dies_again_is_sent_back_once() {
     app.stop().await;
 }
 
-/// Dead letters with a reason of a later version, or with an unreadable one, are shown, and sent back like others.
+/// Dead letters with an unreadable reason, or with a reason of a later version, are shown and sent back like others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_that_are_not_understood_are_shown_and_not_lost() {
     let app = TestApp::start().await;
@@ -264,7 +266,8 @@ async fn without_an_account_the_command_says_what_is_missing() {
     assert!(said.contains("AWS_REGION"), "{said}");
 }
 
-/// The reader was fixed after the event became a dead letter. An event that it can read now has its effect.
+/// The event became a dead letter because an earlier reader could not read it. The present reader can, so the event has
+/// its effect after it is sent back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_identity_event_is_read_again_when_it_is_sent_back() {
     let app = TestApp::start().await;

@@ -17,7 +17,7 @@ use super::{TestApp, until};
 /// The names of the queues.
 pub const QUEUES: [&str; 3] = ["ias-WebhookEventsQueue", "ias-RunAdvanceQueue", "ias-RecordFetchQueue"];
 
-/// Message bodies seen so far, by message id. Dropping it ends the watch.
+/// Collects message bodies, by message id, until the value is dropped.
 pub struct Watch {
     seen: Arc<Mutex<BTreeMap<String, String>>>,
     task: JoinHandle<()>,
@@ -49,7 +49,7 @@ impl TestApp {
         shared::aws::Aws::read(&env).expect("clients")
     }
 
-    /// Delayed messages of a queue.
+    /// The number of delayed messages in a queue.
     pub fn delayed(&self, queue: &str) -> usize {
         let depths = self.sandbox.aws().queues().depths();
         depths.get(queue).map_or(0, |depth| depth.delayed)
@@ -97,7 +97,7 @@ impl TestApp {
         assert!(self.sandbox.host().kill("webhook-intake").await);
     }
 
-    /// Stores a secret as an operator does. No function is notified.
+    /// Stores a secret as an operator does. The functions are not notified.
     pub async fn store_secret(&self, name: &str, text: &str) {
         let stored = self.aws().secrets().put_secret_value().secret_id(name);
         stored.secret_string(text).send().await.expect("the secret is stored");
@@ -130,7 +130,7 @@ impl TestApp {
         self.set_queues(delay_secs, 120).await;
     }
 
-    /// Redelivers failed messages within the bound of a wait; the template's queues take minutes.
+    /// Makes SQS redeliver failed messages within the bound of a wait. The queues of the template take minutes.
     pub async fn quick_redelivery(&self) {
         self.set_queues(0, 10).await;
     }
@@ -153,7 +153,7 @@ impl TestApp {
         }
     }
 
-    /// Collects every message body from now on. Complete only after [`TestApp::slow_queues`].
+    /// Collects every message body from now on. The collection is complete only after [`TestApp::slow_queues`].
     pub fn watch_queues(&self) -> Watch {
         let (queues, seen) = (
             self.sandbox.aws().queues().clone(),

@@ -1,4 +1,4 @@
-//! The metrics that CloudWatch would read from the output so far.
+//! The metrics that CloudWatch would read from the functions' output so far.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ impl TestApp {
         self.metrics.lock().unwrap().clone()
     }
 
-    /// Every value of every metric. A line that breaks the specification fails the test.
+    /// Every value of every metric. A line that CloudWatch could not read fails the test.
     pub fn data(&self) -> Vec<Datum> {
         let lines = self.metric_lines().into_iter();
         lines

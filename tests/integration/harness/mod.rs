@@ -1,4 +1,5 @@
-//! A running sandbox with verbs for an app, a person and an operator. To wait, a verb polls a condition until a bound.
+//! A running sandbox with verbs for an app, a person and an operator. A verb that waits polls a condition, and fails
+//! after a bound.
 
 mod cloud;
 mod measured;
@@ -21,7 +22,7 @@ pub use cloud::QUEUES;
 pub use person::{Passed, Person};
 pub use refusing::{pointers, refused, retry_after};
 
-/// Longest wait for a condition, if this machine follows the requested time scale.
+/// Longest wait for a condition on a machine that can follow the requested time scale.
 pub const BOUND: Duration = Duration::from_secs(60);
 
 /// A running sandbox, with its functions' log and metrics.
@@ -140,7 +141,7 @@ impl TestApp {
             .any(|(index, a)| processes.iter().skip(index + 1).any(|b| overlap(a, b)))
     }
 
-    /// Waits until the queues are worked off. Delayed messages may remain.
+    /// Waits until the functions have processed all messages. Delayed messages may remain.
     pub async fn drain(&self) {
         let host = self.sandbox.host();
         let queues = self.sandbox.aws().queues();
@@ -180,12 +181,12 @@ impl TestApp {
         self.stop().await;
     }
 
-    /// Shuts down although functions did not start.
+    /// Shuts down even if functions did not start.
     pub async fn break_off(self) {
         self.sandbox.shutdown().await.expect("the sandbox ends");
     }
 
-    /// Shuts down, whatever messages are left.
+    /// Shuts down even if messages are left.
     pub async fn stop(self) {
         // Fails on metrics that CloudWatch would drop silently.
         self.data();
@@ -197,18 +198,17 @@ impl TestApp {
     }
 }
 
-/// Shows a refused call if the test fails, because the test itself may only see an endless wait.
+/// Prints a call that the policy refused. Otherwise the test might fail with a timeout only.
 #[expect(clippy::print_stderr, reason = "the output of a failing test")]
 fn tell(text: &str) {
     eprintln!("{text}");
 }
 
-/// Whether this is a dead-letter queue's name.
 fn is_dead_letters(queue: &str) -> bool {
     queue.ends_with("DeadLetters")
 }
 
-/// Polls until there is a value; fails after [`BOUND`].
+/// Polls until there is a value. Fails after [`BOUND`], or later on a slow machine.
 pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     let mut asking = pin!(async {

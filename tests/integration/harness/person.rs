@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::until;
 
-/// One person. The birth date is derived from the subject, so that Metriport takes no two persons for one.
+/// One person. The birth date is derived from the subject, so that Metriport does not take two persons for one patient.
 pub struct Person {
     /// The app, with this person's token.
     pub app: App,
@@ -103,14 +103,14 @@ impl Person {
         .await;
     }
 
-    /// All of step 1: link, identity page, verification.
+    /// Links the person, passes the identity page, and waits for the verification.
     pub async fn verify_identity(&self) {
         assert_eq!(self.link().await.status, 200);
         self.pass_identity_page().await;
         self.until_identity("verified").await;
     }
 
-    /// All of step 2: a challenge, opened and passed.
+    /// Opens a challenge and passes it.
     pub async fn pass_challenge(&self) -> Passed {
         let opened = self.app.open_challenge(AAL2_RETURN).await.expect("an answer");
         assert_eq!(opened.status, 201, "{:?}", opened.body);
@@ -154,7 +154,7 @@ impl Person {
         .await
     }
 
-    /// All of steps 2 and 3: a pull, to its end.
+    /// Passes a challenge, pulls from all sources, and waits for the end of the pull.
     pub async fn pull(&self) -> Reply {
         let id = self.start().await;
         self.until_ended(&id).await

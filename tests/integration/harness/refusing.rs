@@ -86,7 +86,7 @@ impl TestApp {
         }
     }
 
-    /// Calls of one operation at Metriport so far.
+    /// The number of calls of one operation at Metriport so far.
     pub fn upstream(&self, operation: Operation) -> u64 {
         self.stand_in().stats().calls(operation)
     }
@@ -111,7 +111,7 @@ impl TestApp {
         App::new(self.sandbox.host().base_url(), &token).expect("an app")
     }
 
-    /// Webhooks of a kind delivered with a 200.
+    /// The number of webhooks of a kind that were delivered and got a 200.
     pub fn delivered(&self, kind: &str) -> usize {
         let log = self.stand_in().deliveries();
         log.iter()
@@ -127,7 +127,6 @@ impl TestApp {
     }
 }
 
-/// The sort key of a person's shares.
 const SHARES: &str = "SHARES";
 
 fn is_budget(item: &Value) -> bool {

@@ -1,4 +1,5 @@
-//! Many concurrent requests with one key, on each of the first three routes: one effect, and one reply.
+//! Many concurrent requests with one key have one effect and one reply, on each of the first three routes that take a
+//! key.
 
 use std::sync::Arc;
 
@@ -10,7 +11,6 @@ use tokio::task::JoinSet;
 use super::{challenge, identity_session, is_replay, unlimited, verified};
 use crate::harness::{TestApp, refused, retry_after, until};
 
-/// Concurrent requests.
 const MANY: usize = 200;
 
 /// Sends the same request [`MANY`] times at one moment.
@@ -27,7 +27,8 @@ async fn all_at_once<F: Future<Output = Reply> + Send + 'static>(send: impl Fn()
     tasks.join_all().await
 }
 
-/// Every reply is the one reply or says that it is in flight. Returns the only one that is not marked as repeated.
+/// Checks that all replies are equal, except those that say that the first request is still in flight. Returns the only
+/// reply that is not marked as repeated.
 fn the_one(replies: &[Reply], status: u16) -> &Reply {
     let (answered, waiting): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == status);
     for reply in &waiting {
@@ -41,7 +42,8 @@ fn the_one(replies: &[Reply], status: u16) -> &Reply {
     first
 }
 
-/// All of it: many at once, an overlap of processes, one call at Metriport, and the same reply to a later request.
+/// Sends many requests at once. Checks that processes overlapped, that Metriport got one call, and that a later request
+/// gets the same reply.
 async fn one_effect<F: Future<Output = Reply> + Send + 'static>(
     (app, function): (&TestApp, &str),
     send: impl Fn() -> F,
@@ -67,7 +69,7 @@ async fn two_hundred_requests_open_one_identity_page() {
     let app = unlimited().await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 200);
-    // Slow enough that others arrive during the first.
+    // The call is so slow that other requests arrive during the first.
     app.stand_in()
         .fail_next(Operation::CreateIdentitySession, Failure::HangFor(500));
     let keyed = nora.app.with_key("many");

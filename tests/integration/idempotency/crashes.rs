@@ -1,5 +1,5 @@
-//! Processes that die between the effect and the stored reply. Their lease expires, and the same request with the same
-//! key takes over.
+//! Processes die after the effect of a request and before its reply is stored. The dead process's lease expires, and
+//! the same request with the same key takes over.
 
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -14,7 +14,7 @@ use crate::harness::{BOUND, TestApp, until};
 /// Shortens a lease from 35 s to 1.75 s.
 const SCALE: u32 = 20;
 
-/// Stops a function at its next message to a queue: the call waits while the test does something.
+/// Stops a function when it sends its next message to a queue: the call waits until the test lets it go on.
 #[derive(Clone, Default)]
 struct Trap(Arc<Mutex<Option<Armed>>>);
 
@@ -24,7 +24,7 @@ struct Armed {
 }
 
 impl Trap {
-    /// A sandbox with a trap in it.
+    /// Starts a sandbox whose AWS calls the trap watches.
     async fn set() -> (Self, TestApp) {
         let trap = Self::default();
         let inner = trap.clone();
@@ -51,7 +51,8 @@ impl Trap {
         }
     }
 
-    /// Kills a function when it announces its write: after the effect, before the reply is stored.
+    /// Kills a function when it sends the message that announces its write: after the effect, and before the reply is
+    /// stored.
     async fn kill_at_announcement(&self, app: &TestApp, function: &'static str) {
         let (sprung, springs) = oneshot::channel();
         *self.0.lock().unwrap() = Some(Armed { function, sprung });
@@ -73,7 +74,7 @@ async fn until_taken_over(send: impl AsyncFn() -> Reply) -> Reply {
     .await
 }
 
-/// The gateway's own answer for a function that failed.
+/// Checks that a reply is the gateway's own answer for a function that failed.
 #[track_caller]
 fn assert_cut_off(reply: &Reply) {
     assert!(
@@ -141,7 +142,7 @@ async fn a_record_whose_reply_was_lost_is_found_and_not_asked_for_twice() {
     app.end().await;
 }
 
-/// The link of the opened page is lost. The takeover opens another page, which works.
+/// The link of the opened page is lost with the process. The request that takes over opens another page, which works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hosted_page_whose_link_was_lost_is_superseded_by_another() {
     let (_, app) = Trap::set().await;

@@ -1,17 +1,17 @@
-//! The values that must not leak, and the search for them.
+//! Canaries: values that must not leak, and the search for them.
 
 use serde_json::{Value, json};
 
-/// The subject of the person's token.
 pub(super) const SUBJECT: &str = "canary-subject-7Q";
-/// Part of every error of Metriport.
+/// A word in every error that Metriport answers in these tests.
 pub(super) const UPSTREAM_WORDS: &str = "CanaryUpstreamWords";
 
 /// Values that must not be found, by name.
 pub(super) struct Canaries(pub(super) Vec<(&'static str, String)>);
 
 impl Canaries {
-    /// Everything known about the person before the first step.
+    /// Every canary that exists before the first step: the person's data, the record's content, and the words of
+    /// Metriport's errors.
     pub(super) fn of_the_person() -> Self {
         let mut canaries = Self(Vec::new());
         of_demographics()
@@ -33,7 +33,7 @@ impl Canaries {
         self.0.push((name, value));
     }
 
-    /// The first value in a text, by name, and the text.
+    /// The name of the first canary that is in a text, and that text.
     pub(super) fn find<'t>(&self, texts: &'t [String]) -> Option<(&'static str, &'t str)> {
         let found = |value: &str| texts.iter().find(|text| text.contains(value));
         self.0
@@ -69,7 +69,7 @@ pub(super) fn of_demographics() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// A record that is recognizable anywhere.
+/// A record whose content is recognizable anywhere.
 pub(super) fn content() -> Value {
     json!({ "resourceType": "Bundle", "entry": [
         { "resource": {
@@ -79,7 +79,7 @@ pub(super) fn content() -> Value {
     ] })
 }
 
-/// The secret part of a link.
+/// The secret part of a link: its signature, or else the last segment of its path.
 pub(super) fn secrets_of(link: &str) -> String {
     let url = url::Url::parse(link).expect("a link");
     let signature = url

@@ -1,4 +1,4 @@
-//! A leak is found: in a line made by hand, and in a real function's output.
+//! The search finds a leak in a line that the test writes, and in a real function's output.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn every_canary_is_found_wherever_it_stands_in_a_line() {
     }
 }
 
-/// The deployment leaks on purpose: its stage is a canary, which every metric names.
+/// The deployment leaks on purpose: its stage is a canary, and every metric contains the stage.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_leaks_is_found() {
     let mut canaries = Canaries(Vec::new());

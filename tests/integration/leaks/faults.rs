@@ -1,5 +1,5 @@
-//! Everything fails once: Metriport in each possible way, transfers, messages, functions, and finally AWS. Replies,
-//! log, messages and timeline must hold no personal data and no secret.
+//! Metriport fails in each possible way, and so do transfers, messages, functions, and finally AWS. Replies, log,
+//! messages and timeline must never contain personal data or a secret.
 
 mod by_hand;
 
@@ -28,9 +28,10 @@ impl Watched {
     }
 }
 
-/// Metriport's failures, with the person and the canary words in the bodies.
+/// Metriport's failures. Their bodies contain the person's data and the canary words.
 fn failures() -> Vec<Failure> {
-    // A refused challenge counts as a refused identity, unless it blames the redirect URL.
+    // The functions take the refusal of a challenge for a refusal of the identity, unless it names the redirect URL. So
+    // these words name it.
     let words = format!("{UPSTREAM_WORDS}, redirectUrl: {} {}", demographics(), content());
     let status = |code: u16, content_type: &str, body: String| Failure::Status {
         code,
@@ -50,7 +51,7 @@ fn failures() -> Vec<Failure> {
         status(200, "application/json", demographics().to_string()),
         status(200, "application/json", words),
         Failure::ResetBeforeEffect,
-        // The only failure that takes effect nevertheless.
+        // The only one of these failures that has an effect at Metriport.
         Failure::Garbage,
     ]
 }
@@ -78,7 +79,7 @@ async fn nothing_is_told_about_anybody_when_all_fails() {
         .told
         .extend([timeline.body.to_string(), canarina.run(&run).await.body.to_string()]);
 
-    // Messages sent by hand are removed below: they hold what the test put into them.
+    // The messages of `send_by_hand` are removed below, because they contain canaries that the test has put there.
     let mut messages = watch.bodies();
     let links: Vec<_> = messages
         .iter()
@@ -103,12 +104,12 @@ async fn nothing_is_told_about_anybody_when_all_fails() {
     app.stop().await;
 }
 
-/// The person's subject is the external id, which the table keeps for Metriport.
+/// The table without the person's subject. The subject is the external id, which the table stores for Metriport.
 async fn table_but_for_the_external_id(app: &TestApp) -> Vec<String> {
     app.items().await.iter().map(|item| item.replace(SUBJECT, "")).collect()
 }
 
-/// Step 1, with every failure of a search, a creation and an update.
+/// Links the person, after every failure of a search, a creation and an update.
 async fn link(app: &TestApp, person: &Person, watched: &mut Watched) {
     let put = async || {
         until("a change may begin", async || {
@@ -134,7 +135,7 @@ async fn link(app: &TestApp, person: &Person, watched: &mut Watched) {
     assert_eq!(put().await.status, 200);
 }
 
-/// Both hosted pages, with every failure of their opening.
+/// Opens an identity session and a challenge, each with every failure.
 async fn open_pages(app: &TestApp, person: &Person, watched: &mut Watched) {
     for failure in failures() {
         app.stand_in().fail_next(Operation::CreateIdentitySession, failure);
@@ -154,7 +155,7 @@ async fn open_pages(app: &TestApp, person: &Person, watched: &mut Watched) {
     }
 }
 
-/// A pull that meets failures at every step and kills of its functions, and completes.
+/// Completes a pull despite failures at every step and killed functions. Returns the pull's id.
 async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
     let refused = person.pass_challenge().await;
     watched.canaries.add("AAL2 session", refused.session.clone());
@@ -189,7 +190,8 @@ async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
         .canaries
         .add("minted link", secrets_of(&record.text("/link/url")));
 
-    // Links live three minutes, seconds here, so the queues must not delay their messages.
+    // Metriport's link to a record lives three minutes, which is three seconds at this time scale. So the queues must
+    // not delay the message with the link.
     app.slow_queues(0).await;
     let gone = Failure::envelope(403, UPSTREAM_WORDS, &content().to_string());
     for failure in [gone, Failure::TruncateAfter(60), Failure::ResetBeforeEffect, unreadable] {
@@ -203,7 +205,7 @@ async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
     run
 }
 
-/// Without table and queue, every route fails, and so does every consumer.
+/// Deletes the table and the queue of webhook events. Then every route and every consumer fails.
 async fn take_aws_away(app: &TestApp, person: &Person, watched: &mut Watched) {
     let aws = app.aws();
     let table = aws.dynamodb().delete_table().table_name("ias-Table");

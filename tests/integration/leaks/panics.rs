@@ -1,4 +1,4 @@
-//! A panic's message may quote personal data, so only its place is logged.
+//! A panic's message can quote personal data, so the functions log only the panic's place.
 
 use std::panic::catch_unwind;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::harness::TestApp;
 const MESSAGE: &str = "CanaryPanicMessage";
 const CHILD: &str = "leaks::panics::a_child_that_panics";
 
-/// Panics in every way, under the functions' panic hook. The next test runs it in its own process.
+/// Panics in several ways, under the functions' panic hook. The next test runs this test in a separate process.
 #[test]
 #[ignore = "run by the test beside it, in a process of its own"]
 fn a_child_that_panics() {
@@ -46,7 +46,7 @@ fn a_panic_says_where_and_not_what() {
     canaries.assert_absent("the output of a process that panicked", &streams);
 }
 
-/// Events from which no URL can be built, or with invalid base64. A client can choose some of these values.
+/// The events have invalid Base64, or values from which no URL can be built. A client can choose some of these values.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_odd_event_makes_a_function_panic_or_speak() {
     let app = TestApp::with(|options| {
@@ -82,7 +82,8 @@ async fn no_odd_event_makes_a_function_panic_or_speak() {
     app.end().await;
 }
 
-/// Odd values and their places. Without them the event is refused too: as `invalid_request`, or as unsigned.
+/// Odd values, and their places in an event. The functions refuse the event even without them: as `invalid_request`, or
+/// as unsigned.
 fn odd_places() -> [(&'static str, Value); 9] {
     [
         ("/headers/host", json!("a b")),

@@ -1,5 +1,5 @@
-//! Every metric follows the specification of the embedded metric format, is in the operator's list, and passes through
-//! Lambda unaltered.
+//! Every metric follows the specification of the embedded metric format, is listed in docs/operations.md, and passes
+//! through Lambda unaltered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,6 @@ use crate::template::ROOT;
 
 const OPERATIONS: &str = include_str!("../../../docs/operations.md");
 
-/// One metric of each kind.
 fn every() -> Vec<Metric> {
     let span = Duration::from_millis(1500);
     let each = vec![
@@ -97,7 +96,7 @@ fn every_metric_keeps_the_specification() {
             );
         }
     }
-    // All metrics of one call are kept.
+    // A call with several metrics writes all of them.
     let together: usize = lines(&every()).iter().map(|line| read(line).len()).sum();
     let alone: usize = every()
         .iter()
@@ -106,7 +105,7 @@ fn every_metric_keeps_the_specification() {
     assert_eq!(together, alone);
 }
 
-/// Every detail is a code, so it holds no personal data.
+/// Every detail is a code, so it cannot contain personal data.
 #[test]
 fn details_are_codes() {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
@@ -117,7 +116,7 @@ fn details_are_codes() {
     assert!(others.is_empty(), "{others:?}");
 }
 
-/// The rows of the operator's table: name, unit, dimension.
+/// Compares the table in docs/operations.md: name, unit and dimension of every metric.
 #[test]
 fn the_operators_list_is_this_one() {
     let section = OPERATIONS.split("\n## Metrics").nth(1).expect("a section");

@@ -1,4 +1,5 @@
-//! A pull or a record begins and ends in one write, however many try. Only the write that succeeds is counted.
+//! Several processes can try to begin or end one pull or record, but only one write succeeds. Only that write is
+//! counted.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -29,7 +30,7 @@ fn assert_one_wins<T: Debug>((first, second): (Result<T, StoreError>, Result<T, 
     assert!(is_one, "{first:?} {second:?}");
 }
 
-/// An item of the person that holds only its version, 1.
+/// Stores an item of the person that has only its version, which is 1.
 async fn put_version(app: &TestApp, row: &str) {
     let item = serde_dynamo::to_item(json!({ "pk": "OWNER#v1.o", "sk": row, "version": 1 })).unwrap();
     let put = app.aws().dynamodb().put_item().table_name("ias-Table");
@@ -44,7 +45,6 @@ fn patient() -> PatientId {
     PatientId::parse("p-1").unwrap()
 }
 
-/// A table, and the metric lines of its writes.
 struct MeasuredTable {
     table: Table,
     lines: Arc<Mutex<Vec<Value>>>,
@@ -70,7 +70,7 @@ impl MeasuredTable {
     }
 }
 
-/// A new pull, and its held AAL2 session.
+/// A new pull, and the AAL2 session that the table holds for its start.
 struct Acceptance {
     run: Run,
     held: Held,

@@ -1,4 +1,4 @@
-//! The document as JSON, with references resolved. Knows OpenAPI's layout and nothing about this API.
+//! `infra/openapi.yaml` as JSON. This module knows the layout of OpenAPI, but nothing about this API.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    /// As routes are written: `POST /v1/records`.
+    /// The operation's name, written like a route: `POST /v1/records`.
     pub(super) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
@@ -34,7 +34,6 @@ impl Document {
         Self(json_of(&documents[0]))
     }
 
-    /// The value at a JSON pointer.
     pub(super) fn at(&self, pointer: &str) -> &Value {
         self.0
             .pointer(pointer)
@@ -45,7 +44,6 @@ impl Document {
         self.at(&format!("/components/schemas/{name}"))
     }
 
-    /// The words of a schema's `enum`.
     pub(super) fn enum_values(&self, schema: &str) -> Vec<&str> {
         let words = self.schema(schema)["enum"].as_array().unwrap();
         words.iter().map(|word| word.as_str().unwrap()).collect()
@@ -82,7 +80,6 @@ impl Document {
         all.collect()
     }
 
-    /// The parameters of an operation and of its path.
     pub(super) fn parameters<'d>(&'d self, operation: &'d Operation) -> Vec<&'d Value> {
         let lists = [&operation.path_parameters, &operation.body["parameters"]];
         let lists = lists.into_iter().filter_map(Value::as_array).flatten();
@@ -99,15 +96,14 @@ impl Document {
                 .all(|requirement| requirement.get("personToken").is_some())
     }
 
-    /// Every target of a `$ref`.
     pub(super) fn references(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         collect(&self.0, &mut found);
         found
     }
 
-    /// How `value` does not fit `schema`, with the place; `None` if it fits. Checks types, required and unknown fields,
-    /// closed lists and constants, but not formats and lengths.
+    /// The first fault by which `value` does not fit `schema`, with its place; `None` if it fits. Checks types,
+    /// required and unknown fields, closed lists and constants, but not formats and lengths.
     pub(super) fn misfit(&self, schema: &Value, value: &Value, place: &str) -> Option<String> {
         let schema = self.resolve(schema);
         if let Some(choices) = schema["oneOf"].as_array() {

@@ -1,5 +1,5 @@
-//! Each request example, sent unchanged to a running sandbox, gets its documented success. The test replaces only
-//! values of earlier replies (ids, the challenge, its session) and computes the webhook's signature.
+//! Each request example gets its documented success from a running sandbox. The test replaces only values of earlier
+//! replies (ids, the challenge, the AAL2 session), and computes the webhook's signature.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ const ORDER: [&str; 12] = [
     "receiveWebhook",
 ];
 
-/// The examples of a request; one empty one for an operation without a body.
+/// The request examples of an operation; a single `None` for an operation without a body.
 fn bodies(document: &Document, operation: &Operation) -> Vec<Option<Value>> {
     let body = document.resolve(&operation.body["requestBody"]);
     let Some(examples) = body["content"]["application/json"]["examples"].as_object() else {
@@ -39,7 +39,6 @@ fn bodies(document: &Document, operation: &Operation) -> Vec<Option<Value>> {
     values.map(Some).collect()
 }
 
-/// Values of earlier replies.
 #[derive(Default)]
 struct Known {
     query: String,
@@ -77,7 +76,7 @@ impl Known {
         reply(request).await.expect("an answer")
     }
 
-    /// The person's steps between two calls.
+    /// Makes the person's steps after a call, and stores values of the reply.
     async fn learn(&mut self, nora: &Person, operation: &Operation, answer: &Reply) {
         match operation.text("operationId") {
             "openIdentitySession" => {

@@ -45,10 +45,10 @@ fn every_post_but_the_webhook_takes_a_key_and_says_what_it_refuses_with() {
 #[test]
 fn a_browser_may_send_a_key_and_see_a_replay() {
     let stack = stack();
-    // `!If [HasCors, the configuration, nothing]`.
+    // The template has `!If [HasCors, the configuration, nothing]` here.
     let cors = &stack.resource("Api").unwrap()["Properties"]["CorsConfiguration"]["Fn::If"][1];
     let lists = |list: &str, header: &str| cors[list].as_array().unwrap().iter().any(|name| name == header);
     assert!(lists("AllowHeaders", "idempotency-key") && lists("ExposeHeaders", "idempotency-replayed"));
-    // A caller names the request by this id, and the operator finds it in the logs.
+    // A caller can report this id, and the operator finds the request in the logs by it.
     assert!(lists("ExposeHeaders", "apigw-requestid"));
 }

@@ -10,7 +10,6 @@ use super::WEBHOOK;
 use super::document::{Document, Operation};
 use crate::template::{ROOT, stack};
 
-/// Every next action.
 const NEXT: [Next; 14] = [
     Next::FIX_REQUEST,
     Next::RETRY,
@@ -28,7 +27,6 @@ const NEXT: [Next; 14] = [
     Next::REQUEST_RECORD,
 ];
 
-/// The words in backticks that are codes.
 fn codes_in(text: &str) -> Vec<Code> {
     let words = text.split('`').skip(1).step_by(2);
     words
@@ -121,8 +119,8 @@ fn what_an_operation_is_made_of_decides_what_it_refuses() {
     }
 }
 
-/// The codes that a function's sources name, as in `Code::Like`, and those of `shared::edge::verified`. Codes that
-/// shared code answers for every function are left out.
+/// Collects the codes that a function's sources name, as in `Code::NotFound`, and those of `shared::edge::verified` if
+/// the sources call it. Leaves out codes that shared code answers for every function.
 fn codes_in_sources(folder: &Path, found: &mut BTreeSet<&'static str>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -158,7 +156,7 @@ fn what_a_function_s_sources_refuse_its_operations_answer() {
             &Path::new(ROOT).join("functions").join(&function.binary).join("src"),
             &mut named,
         );
-        // Every handler answers it for unknown routes, which the gateway never sends.
+        // Every handler answers `not_found` for unknown routes, which the gateway never sends.
         named.remove(Code::NotFound.as_str());
         let routes: Vec<_> = function
             .routes
@@ -232,7 +230,7 @@ fn shown(document: &Document) -> Vec<(String, &Value)> {
     let mut shown = Vec::new();
     for operation in document.operations() {
         for (status, response) in operation.body["responses"].as_object().unwrap() {
-            // From the document itself: an operation holds a copy.
+            // The response is read from the document itself, because the operation holds only a copy.
             let Some(reference) = response["$ref"].as_str() else {
                 continue;
             };

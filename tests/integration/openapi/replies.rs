@@ -1,4 +1,4 @@
-//! Replies: the functions' output and the document's examples fit its schemas.
+//! Replies: the functions' output, and the document's own examples, fit the document's schemas.
 
 use std::collections::BTreeSet;
 
@@ -110,7 +110,8 @@ fn a_record_is_written_as_described() {
     assert_eq!(names, document.properties("Record"));
 }
 
-/// A kind that is missing here, and perhaps also in [`events`], does not compile.
+/// This match is exhaustive, so a new kind of event does not compile until it is added here. It must be added to
+/// [`events`] too.
 const _: fn(&RunEvent) = |event| match event {
     RunEvent::StartClaimed
     | RunEvent::Started { .. }
@@ -127,7 +128,6 @@ const _: fn(&RunEvent) = |event| match event {
     | RunEvent::RecordEnded { .. } => (),
 };
 
-/// One event of each kind.
 fn events() -> Vec<RunEvent> {
     let (source, outcome, until) = (SourceKind::Hie, Some(SourceOutcome::Completed), now());
     let reported = Reported {

@@ -15,7 +15,7 @@ fn example(document: &Document, name: &str) -> Value {
     document.at(&format!("/components/examples/{name}/value")).clone()
 }
 
-/// The example is accepted; without a required field, or with an unknown one, it is refused.
+/// Checks that the example is accepted, and that it is refused without a required field or with an unknown field.
 fn is_read_by(document: &Document, schema: &str, name: &str, read: impl Fn(Value) -> bool) {
     let body = example(document, name);
     assert!(read(body.clone()), "{name}");

@@ -63,7 +63,7 @@ fn lists_of_words_are_the_code_s_own() {
     assert_eq!(*gender, serde_json::json!(written(&every!(Gender: F M O U))));
 }
 
-/// `identity-session` writes these words from its own match.
+/// The word for a standing. `identity-session` writes these words in a match of its own.
 const fn identity_status(standing: &Standing) -> &'static str {
     match standing {
         Standing::NotStarted => "not_started",
@@ -91,13 +91,13 @@ fn every_standing_has_its_word() {
         Standing::Rejected,
     ];
     let mut words: BTreeSet<_> = standings.iter().map(identity_status).collect();
-    // While demographics are not settled, there is a word but no standing.
+    // While a change of the demographics is open, the status is this word, for which there is no `Standing`.
     words.insert("patient_changing");
     let document = Document::read();
     assert_eq!(BTreeSet::from_iter(document.enum_values("IdentityStatus")), words);
 }
 
-/// Without `type`, a code generator lets a closed list hold anything.
+/// If a closed list lacks `type`, a code generator accepts values of any type.
 #[test]
 fn every_closed_list_says_that_it_holds_texts() {
     fn untyped(value: &serde_json::Value, place: &str, found: &mut Vec<String>) {

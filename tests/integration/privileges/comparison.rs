@@ -1,4 +1,4 @@
-//! Compares granted privileges with used ones, in both directions. Pure.
+//! Compares granted privileges with used ones, in both directions.
 
 mod tests;
 
@@ -7,7 +7,7 @@ use std::fmt;
 
 use sandbox_machine::privileges::Privilege;
 
-/// A privilege that is granted although no recorded run uses it.
+/// A privilege that is granted although no recorded call uses it.
 pub struct Exception {
     /// The privilege.
     pub privilege: Privilege,
@@ -15,12 +15,12 @@ pub struct Exception {
     pub why: Why,
 }
 
-/// Why a privilege may be granted that no run uses.
+/// The reason why a privilege may be granted although no recorded call uses it.
 pub enum Why {
     /// An AWS service makes the call with the function's role, as when DynamoDB asks KMS to decrypt an item. The
-    /// sandbox never sees it.
+    /// sandbox never sees such a call.
     MadeByService(&'static str),
-    /// Only an error path uses it, and no fault of the sandbox leads there.
+    /// Only an error path uses the privilege, and no fault of the sandbox causes that error.
     ErrorPath(&'static str),
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// The errors in a set of policies.
+/// The errors in a set of policies, as a comparison finds them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Used, but not granted.

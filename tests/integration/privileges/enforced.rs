@@ -1,4 +1,5 @@
-//! Calls with the functions' access key ids, directly to the embedded AWS, which refuses ungranted calls.
+//! The tests call the embedded AWS directly, with the functions' access key ids. The embedded AWS refuses calls that
+//! are not granted.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use sandbox_host::{access_key_id, event_source_key_id};
@@ -61,7 +62,7 @@ async fn send(app: &TestApp, aws: &Aws, queue: &str) -> String {
     code(sent.delay_seconds(900).send().await)
 }
 
-/// Receives nothing that a function waits for: the test's messages are delayed.
+/// Receives from a queue. This does not take a message away from a function, because the test's messages are delayed.
 async fn receive(app: &TestApp, aws: &Aws, queue: &str) -> String {
     let url = app.sandbox().aws().queue_url(queue).unwrap();
     code(aws.sqs().receive_message().queue_url(url).send().await)
@@ -79,7 +80,7 @@ fn function(app: &TestApp, binary: &str) -> Aws {
     app.aws_as(&access_key_id(binary))
 }
 
-/// Every call refused since the last look.
+/// The calls that the sandbox refused since this function was last called.
 fn refused(app: &TestApp) -> Vec<String> {
     let refused = app.sandbox().privileges().take_refused();
     refused.iter().map(ToString::to_string).collect()
@@ -144,7 +145,8 @@ async fn webhook_intake_may_send_to_its_queue_and_nothing_else() {
     app.stop().await;
 }
 
-/// SAM's managed policy grants receiving from every queue; the function's own policy leaves it one.
+/// SAM's managed policy allows a function to receive from every queue; the function's own policy denies every queue but
+/// one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn record_fetch_may_receive_from_its_queue_alone() {
     let app = idle().await;
@@ -171,7 +173,7 @@ async fn record_read_may_look_at_records_and_change_none() {
     assert_eq!(code(deleted.send().await), "AccessDenied");
     let scanned = reader.dynamodb().scan().table_name(TABLE);
     assert_eq!(code(scanned.send().await), DENIED);
-    // The sandbox refuses calls whose needs it does not know.
+    // The sandbox refuses a call if it does not know which privileges the call needs.
     let described = reader.dynamodb().describe_table().table_name(TABLE);
     assert_eq!(code(described.send().await), DENIED);
     assert_eq!(refused(&app).len(), 4);
@@ -194,7 +196,7 @@ async fn what_looks_like_a_function_is_refused_and_people_are_not() {
     app.stop().await;
 }
 
-/// Lambda polls a queue with the role of the function that it feeds, and of no other.
+/// Lambda polls a queue with the role of the function that gets its messages, and with no other role.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_source_has_the_role_of_its_function() {
     let app = TestApp::start().await;
@@ -214,7 +216,7 @@ async fn an_event_source_has_the_role_of_its_function() {
     app.stop().await;
 }
 
-/// The shutdown reports a refused call, whatever happened after it.
+/// The shutdown reports a refused call even if everything after it succeeds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sandbox_in_which_something_was_refused_does_not_end_well() {
     let app = TestApp::start().await;

@@ -1,5 +1,5 @@
-//! A step's bounds are its privileges: a function's `Ports` can do exactly what its policy grants, so that neither
-//! grows alone.
+//! The trait bounds of a step are its privileges. A function's `Ports` can do exactly what its policy grants, so that
+//! neither the ports nor the policy can grow alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +12,7 @@ type PortAction = (String, String);
 
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
-/// The actions of each port, as `Action kind kind, Action kind`.
+/// The actions of each port, written as `Action kind kind, Action kind`.
 const PORTS: [(&str, &str); 49] = [
     ("ReadPatient", "GetItem OWNER"),
     (
@@ -61,7 +61,7 @@ const PORTS: [(&str, &str); 49] = [
     ("KeepObject", "PutObject records, AbortMultipartUpload records"),
     ("MintLink", "GetObject records"),
     ("VerifyKeys", "GetSecretValue WebhookKeysSecret"),
-    // These call Metriport with a key, which is read at the start.
+    // These ports call Metriport with the API key, which a function reads when it starts.
     ("FindPatient", API_KEY),
     ("CreatePatient", API_KEY),
     ("UpdatePatient", API_KEY),
@@ -78,9 +78,9 @@ const PORTS: [(&str, &str); 49] = [
     ("Stage", ""),
 ];
 
-/// The actions of functions outside their steps.
+/// Actions that functions perform outside their steps.
 const AROUND: [(&[&str], &str); 4] = [
-    // These turn tokens into owner ids, and answer a POST once for each idempotency key.
+    // These functions turn tokens into owner ids, and store the reply to a POST under its idempotency key.
     (
         &["aal2-challenge", "identity-session", "network-query", "record-read"],
         "GetItem OWNER, PutItem OWNER, GetSecretValue OwnerKeySecret",
@@ -151,7 +151,7 @@ fn granted(action: &str, resource: &str, key: Option<&str>) -> Option<PortAction
     Some((action.to_owned(), kind.to_owned()))
 }
 
-/// A function's expected actions: its ports' and those around its steps, without those it never performs.
+/// A function's expected actions: those of its ports and those outside its steps, without those that it never performs.
 fn expected(function: &str) -> BTreeSet<PortAction> {
     let of_port = |port: String| {
         let known = PORTS.iter().find(|(name, _)| *name == port);

@@ -12,17 +12,18 @@ use crate::harness::{Person, QUEUES, TestApp, until};
 use crate::webhooks::source;
 
 const ADVANCE: &str = "ias-RunAdvanceQueue";
-/// More than one part of an upload.
+/// The length of a file that is uploaded in more than one part.
 const PARTS: usize = 9 * 1024 * 1024;
 
 /// Privileges that AWS services use with a function's role. The sandbox does not see these calls.
 ///
-/// The services that store data use the data key. KMS's own pages name `Decrypt` for reading (all four services), and
-/// `GenerateDataKey` for writing to SQS and S3. A table under a customer managed key also needs `Encrypt` and
-/// `DescribeKey` (docs.aws.amazon.com, "How DynamoDB uses AWS KMS").
+/// The services that store data use the data key. KMS's own pages name `Decrypt` for reading from DynamoDB, SQS, S3 and
+/// Secrets Manager, and `GenerateDataKey` for writing to SQS and S3. A table under a customer managed key also needs
+/// `Encrypt` and `DescribeKey` (docs.aws.amazon.com, "How DynamoDB uses AWS KMS").
 ///
-/// SAM attaches managed policies, too. Lambda writes logs and traces with a function's role, into groups and segments
-/// outside the template. It also reads a queue's attributes, which the sandbox's event sources do not need.
+/// SAM also attaches managed policies to a function's role. Lambda uses them to write the function's log entries and
+/// traces, on any resource (`*`). Lambda also uses them to read a queue's attributes, which the sandbox's event sources
+/// do not need.
 const BY_SERVICES: [(&str, &str, &str); 4] = [
     (
         "kms:",
@@ -79,7 +80,7 @@ async fn functions_use_everything_they_may_do_and_nothing_else() {
     app.stop().await;
 }
 
-/// `webhook-process` searches for the owner by the session, by our mark in its metadata, and by the patient.
+/// `webhook-process` searches for the owner by the session, by our mark in the session's metadata, and by the patient.
 async fn an_event_of_a_session_that_is_not_known(app: &TestApp) {
     let event = json!({
         "meta": {
@@ -117,7 +118,8 @@ async fn a_pull_whose_webhooks_overtake_the_answer(app: &TestApp, nora: &Person)
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
 }
 
-/// The link breaks after the first parts: the upload is aborted, and the record requested again.
+/// The download ends too early, after part of it was uploaded. `record-fetch` aborts the upload, and the record is
+/// requested again.
 async fn a_transfer_that_is_cut_off(app: &TestApp, nora: &Person) {
     let cut_off = Failure::Status {
         code: 200,
@@ -137,7 +139,7 @@ async fn an_empty_record(app: &TestApp) {
     assert_eq!(omar.until_ended(&id).await.text("/status"), "completed");
 }
 
-/// A complete pull, every list, a record in another form under an idempotency key, and a download of its bytes.
+/// A complete pull, every list, a record in another conversion under an idempotency key, and a download of its bytes.
 async fn everything_a_person_asks_for(nora: &Person) {
     let run = nora.pull().await;
     assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
@@ -162,7 +164,8 @@ async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
     };
     app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
     let id = nora.start_from(&["lab"]).await;
-    // Waits for this pull's event. The queue shows nothing, because earlier pulls have left delayed messages in it.
+    // The test waits for this pull's event. It cannot use the number of delayed messages, because earlier pulls have
+    // left some in the queue.
     until("the start is put off", async || {
         let codes = nora.codes(&id).await;
         codes.iter().any(|code| code == "start_deferred").then_some(())

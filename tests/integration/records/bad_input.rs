@@ -1,4 +1,4 @@
-//! Downloads that are not usable records. The person can read the result. The bucket holds nothing of the download, not
+//! Downloads that are not usable records. The person can read the result. The bucket keeps nothing of the download, not
 //! even parts of an upload, and the function's memory has not grown.
 
 use std::io::Write as _;
@@ -17,7 +17,7 @@ const MEBIBYTE: usize = 1024 * 1024;
 const BUNDLE: &str = r#"{"resourceType":"Bundle","entry":["#;
 
 /// A sandbox whose bucket is a folder. A large `time_scale` shortens the pause before a transfer is retried, and the
-/// time for a transfer: eight seconds at 120.
+/// time limit of a transfer, which is eight seconds at 120.
 async fn with_bucket(dir: &TempDir, time_scale: u32) -> TestApp {
     TestApp::with(|options| {
         options.time_scale = time_scale;
@@ -68,7 +68,7 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("a vector takes all")
 }
 
-/// A Bundle with 200 MiB of blanks, as consecutive gzip members: 200 kB.
+/// A Bundle with 200 MiB of blanks, packed into 200 kB of consecutive gzip members.
 fn bomb() -> OddBody {
     OddBody {
         start: packed(BUNDLE.as_bytes()).into(),
@@ -79,7 +79,7 @@ fn bomb() -> OddBody {
     }
 }
 
-/// Bodies that are never a record, at any attempt, each with its name and the reason of its refusal.
+/// Bodies that cannot be a record at any attempt, each with its name and the reason of its refusal.
 fn hopeless_bodies() -> [(&'static str, OddBody, &'static str); 8] {
     let in_the_second_part = |end| mebibytes(&format!(r#"{BUNDLE}{{"x":""#), b'x', 9, end);
     let not_utf8 = mebibytes(&format!(r#"{BUNDLE}{{"x":""#), 0xc3, 1, "\"}]}");
@@ -186,12 +186,13 @@ async fn what_may_be_whole_the_next_time_is_asked_for_again() {
     app.end().await;
 }
 
-/// Whether a transfer reached a time limit. On a slow machine, that of a wait for bytes ends before that of the whole.
+/// Whether a transfer reached a time limit: the limit of the whole transfer, or on a slow machine the limit of one wait
+/// for bytes.
 fn gave_up(line: &str) -> bool {
     line.contains("time limit reached") || line.contains("the transfer broke: stalled")
 }
 
-/// A scanned document is one text of a record, of any length.
+/// A scanned document is a single string in a record, and it can be of any length.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_single_large_resource_is_taken() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -1,11 +1,12 @@
-//! One person's records and links: three unfinished records, all different, and some links a minute.
+//! One person's share of records and links: at most three unfinished records, and a limited number of links.
 
 use sandbox_metriport::Operation;
 use serde_json::{Value, json};
 
 use crate::harness::{Person, TestApp, refused, retry_after, until};
 
-/// A record's form: JSON with these types of resources, or PDF. The record is empty for a person without a pull.
+/// A request for a record: JSON with these types of resources, or PDF if the list is empty. Without a pull, the record
+/// has no data.
 fn form(types: &[&str]) -> Value {
     match types {
         [] => json!({ "conversionType": "pdf" }),
@@ -32,7 +33,7 @@ async fn fourth_record_is_refused_until_one_of_three_has_ended() {
     let fourth = nora.app.ask_record(&form(&[])).await.unwrap();
     refused(&fourth, 429, "too_many_open", "retry");
     assert!(retry_after(&fourth) > 0);
-    // An equal request gets the unfinished record, and is not a fourth.
+    // An equal request gets the unfinished record, and does not count as a fourth.
     let equal = nora
         .app
         .ask_record(&form(&["Observation", "Observation"]))
@@ -40,7 +41,6 @@ async fn fourth_record_is_refused_until_one_of_three_has_ended() {
         .unwrap();
     assert_eq!((equal.status, equal.text("/id")), (202, asked[1].clone()));
     assert_eq!(nora.records().await.list("/records").len(), listed);
-    // Another person is served as usual.
     mira.ask_record(&form(&[])).await;
     app.until_measured("ShareRefusals", &[("Share", "open")], 1).await;
 
@@ -61,7 +61,8 @@ async fn fourth_record_is_refused_until_one_of_three_has_ended() {
     app.end().await;
 }
 
-/// The patient's other record holds the lock. A record that waits for it takes no place that other persons need.
+/// The patient's first record holds the lock. The second record waits for the lock, and must not hold a place that
+/// other persons need.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn record_that_waits_for_its_patient_holds_no_place() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
@@ -113,7 +114,7 @@ async fn links_of_a_person_are_bounded_and_another_person_gets_theirs() {
         minted >= 30 && (1..=2).contains(&retry_after(&beyond)),
         "{minted} links"
     );
-    // Requests that mint no link still succeed, and so do those of another person.
+    // Requests that mint no link still succeed, and another person still gets links.
     assert_eq!(nora.records().await.status, 200);
     assert!(mira.final_record(&theirs).await.body.get("link").is_some());
     let again = until("there is a link again", async || {

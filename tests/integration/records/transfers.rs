@@ -1,4 +1,4 @@
-//! Transfers that are large, that break, or that bring no record.
+//! Transfers that are large, that break off, or that deliver a file that is not a record.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +14,12 @@ use shared::records::PART_BYTES;
 use super::resources;
 use crate::harness::TestApp;
 
-/// Memory does not grow with the record. This one would not fit whole.
+/// The function's memory does not grow with the record. This record would not fit into the allowed memory as a whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_record_passes_through_little_memory() {
     const RESOURCES: usize = 50;
     const BYTES_MIN: usize = 50_000_000;
-    // The body is compressed to about a third; one that compresses to almost nothing is refused.
+    // The body compresses to about a third. `record-fetch` refuses a body that compresses to almost nothing.
     let render_word = |n: u32| format!("{:08x} ", n.wrapping_mul(0x9e37_79b1));
     let note: String = (0..120_000).map(render_word).collect();
     let resource = |n| json!({ "resourceType": "Observation", "id": format!("o-{n}"), "note": [{ "text": note }] });
@@ -42,7 +42,7 @@ async fn a_large_record_passes_through_little_memory() {
     app.end().await;
 }
 
-/// No `record-fetch` process has held more than itself and the parts in flight.
+/// Checks that each `record-fetch` process has used no more memory than it needs for itself and the parts in flight.
 pub fn assert_little_memory(app: &TestApp) {
     const RESIDENT_KIB_MAX: u64 = 80 * 1024;
     let fetchers = app.processes("record-fetch");
@@ -53,7 +53,7 @@ pub fn assert_little_memory(app: &TestApp) {
     }
 }
 
-/// The most memory a process has held so far (`VmHWM`, see proc_pid_status(5)).
+/// The most memory that a process has used so far (`VmHWM`, see proc_pid_status(5)).
 fn peak_resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process of this machine");
     let line = status
@@ -79,7 +79,7 @@ impl sandbox_aws::Interceptor for UnansweredEnd {
     }
 }
 
-/// The second attempt to complete it learns that the upload does not exist.
+/// The second attempt to complete the upload learns that the upload no longer exists.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_was_completed_without_an_answer_is_not_made_again() {
     let app = TestApp::with(|options| {
@@ -106,7 +106,7 @@ async fn an_upload_that_was_completed_without_an_answer_is_not_made_again() {
     app.end().await;
 }
 
-/// The link's answer, in place of the record.
+/// The failure of a download: the link answers with this status and body, and not with the record.
 fn answer(code: u16, body: &str) -> Failure {
     let (body, content_type) = (body.to_owned(), "application/json".to_owned());
     Failure::Status {
@@ -116,7 +116,7 @@ fn answer(code: u16, body: &str) -> Failure {
     }
 }
 
-/// Time runs fast, so that pauses between attempts are short.
+/// Starts a sandbox in which time runs fast, so that pauses between attempts are short.
 async fn hurried() -> TestApp {
     TestApp::with(|options| {
         options.time_scale = 60;
@@ -132,7 +132,8 @@ async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
     tokio::join!(nora.verify_identity(), omar.verify_identity());
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
 
-    // Refused, cut off, ended early, reset: four failures, then the whole record.
+    // Four downloads fail: one is refused, one cut off, one ends early, and one is reset. The fifth gets the whole
+    // record.
     for failure in [
         answer(403, "<Error/>"),
         Failure::TruncateAfter(300),
@@ -218,7 +219,6 @@ async fn what_is_no_record_is_not_kept() {
         "the bucket holds an object that is not a record"
     );
 
-    // The next request succeeds.
     let id = nora.ask_record(&json!({ "conversionType": "json" })).await;
     assert_eq!(nora.until_record(&id).await.text("/status"), "available");
     app.end().await;

@@ -1,4 +1,4 @@
-//! Demographics that must agree with claims of the person's token.
+//! Bound demographics, which must agree with claims of the person's token.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! Bad input. A refusal leaves the table unchanged and writes nothing at Metriport. A challenge passed before still
-//! opens a pull afterwards.
+//! Bad input is refused. The table stays unchanged, and nothing is written at Metriport. A challenge that the person
+//! passed before still starts a pull afterwards.
 
 use sandbox_machine::app::{Reply, reply};
 use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::faults::rough;
 use crate::harness::{Passed, Person, TestApp, pointers, refused};
 
-/// On the deployment's allowlist, but not allowed without TLS.
+/// A redirect URL that is on the deployment's allowlist, but is refused because it lacks TLS.
 const PLAIN: &str = "http://plain.example.test/return";
 const UNKNOWN: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 
-/// The routes that take a body, each with a valid one.
+/// The routes that take a body, each with a valid body.
 fn bodies(passed: &Passed, person: &Person) -> [(&'static str, &'static str, Value); 5] {
     [
         ("PUT", "/v1/patient", person.demographics().clone()),
@@ -92,7 +92,6 @@ async fn bad_demographics(person: &Person) {
     unknown_field_inside(person).await;
 }
 
-/// One reply names every absent or wrong field.
 async fn absent_and_wrong_fields(person: &Person) {
     let empty = person.send("PUT", "/v1/patient", &json!({})).await;
     refused(&empty, 400, "invalid_request", "fix_request");
@@ -108,7 +107,7 @@ async fn absent_and_wrong_fields(person: &Person) {
         ]
     );
 
-    // Sorted by pointer.
+    // This list is sorted by pointer.
     let wrong = [
         ("/address/0/state", json!("CANARY")),
         ("/address/0/zip", json!("12345")),
@@ -178,7 +177,6 @@ async fn bad_redirects(person: &Person, path: &str, allowed: &str) {
     assert_eq!(pointers(&missing), ["/redirectUrl"]);
 }
 
-/// A pull's body with one change.
 fn changed(passed: &Passed, change: impl FnOnce(&mut Value)) -> Value {
     let mut body = passed.ask().body;
     change(&mut body);
@@ -201,7 +199,6 @@ async fn bad_queries(person: &Person, passed: &Passed) {
     bad_challenges(person, passed).await;
 }
 
-/// Asks for a pull with the session of `passed` and a changed body.
 async fn query_changed(person: &Person, passed: &Passed, change: impl FnOnce(&mut Value)) -> Reply {
     query(person, Some(&passed.session), changed(passed, change)).await
 }
@@ -320,7 +317,7 @@ async fn unknown_ids(person: &Person) {
     }
 }
 
-/// Each refusal names the missing earlier step.
+/// Checks that each refusal names the earlier step that is missing.
 async fn too_early(newcomer: &Person, linked: &Person, verified: &Person, passed: &Passed) {
     for (method, path, body) in bodies(passed, newcomer).into_iter().skip(1) {
         let mut request = newcomer.app.request(method.parse().unwrap(), path).json(&body);

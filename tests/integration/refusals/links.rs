@@ -1,4 +1,4 @@
-//! Repeated refused links: the limit for a caller who probes which persons are patients.
+//! The limit of refused links, which stops a caller who probes which persons are patients.
 
 use sandbox_metriport::{Operation, Persona};
 use serde_json::Value;
@@ -6,14 +6,13 @@ use shared::domain::patient::REFUSALS_MAX;
 
 use crate::harness::{Person, TestApp, refused, retry_after};
 
-/// Refusals that the patient items hold.
 async fn remembered(app: &TestApp) -> usize {
     let table = app.table().await;
     let rows = table.iter().filter(|item| item["sk"] == "PATIENT");
     rows.filter_map(|item| item["refusals"].as_array().map(Vec::len)).sum()
 }
 
-/// Sends further demographics; the refusal has no `Retry-After`.
+/// Sends different demographics, and checks that the refusal has no `Retry-After`. Returns the refusal's body.
 async fn refuse_next(probe: &Person, number: usize) -> Value {
     let mut other = probe.demographics().clone();
     other["address"][0]["addressLine1"] = format!("{number} Elm St").into();
@@ -51,7 +50,6 @@ async fn sixth_refused_link_of_an_hour_is_refused_without_a_look() {
     let foreign = app.metric_values("LinksRefused", &[("Reason", "patient_foreign")]);
     assert_eq!(foreign.len(), REFUSALS_MAX);
 
-    // Other persons are not refused.
     assert_eq!(app.person("nora", "Jane").link().await.status, 200);
     app.end().await;
 }

@@ -1,4 +1,4 @@
-//! Demographics that change, a patient that exists already, and a deleted one.
+//! Demographics that change, a patient that already exists, and a patient that was deleted.
 
 use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use sandbox_metriport::{Failure, Operation};
@@ -71,7 +71,7 @@ async fn changed_demographics_need_another_proofing_and_challenge() {
 
     nora.pass_identity_page().await;
     nora.until_identity("verified").await;
-    // The challenge was passed for the previous identity.
+    // The person passed this challenge with the previous identity.
     refused(
         &nora.app.start_query(&ask).await.unwrap(),
         409,
@@ -118,7 +118,7 @@ async fn demographics_do_not_change_under_an_open_pull() {
     app.end().await;
 }
 
-/// Creates a patient at Metriport with the person's external id and another last name; returns its id.
+/// Creates a patient at Metriport with the person's external id and another last name; returns the patient's id.
 async fn create_upstream(app: &TestApp, nora: &Person) -> String {
     let mut older = nora.demographics().clone();
     older["lastName"] = json!("Quillon");
@@ -173,7 +173,8 @@ async fn a_patient_with_the_persons_external_id_is_adopted() {
     app.end().await;
 }
 
-/// Metriport sends no event for a deleted patient. The first step that meets the deletion names the next action.
+/// Metriport sends no event for a deleted patient. The refusal of the first step that notices the deletion names the
+/// next action.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_patient_that_was_deleted_upstream_is_created_again() {
     let app = TestApp::start().await;

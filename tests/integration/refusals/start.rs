@@ -1,11 +1,11 @@
-//! The start of a network query: refused, lost, or answered unreadably. It happens at most once.
+//! The start of a network query is refused, lost, or answered unreadably. `query-dispatch` sends it only once.
 
 use sandbox_machine::app::Reply;
 use sandbox_metriport::{Failure, Operation};
 
 use crate::harness::{Person, TestApp, refused, until};
 
-/// A pull whose start meets a failure.
+/// Makes a pull whose start fails in this way, and returns the ended pull.
 async fn pull_with(app: &TestApp, person: &Person, failure: Failure) -> Reply {
     let starts = app.upstream(Operation::StartNetworkQuery);
     app.stand_in().fail_next(Operation::StartNetworkQuery, failure);
@@ -120,7 +120,7 @@ async fn a_start_that_nothing_proves_ends_unconfirmed_and_is_never_repeated() {
     nora.verify_identity().await;
     let id = lose_start(&app, &nora).await;
     assert_eq!(nora.run(&id).await.text("/status"), "starting");
-    // The first query may be running, so the second is refused without using up its challenge.
+    // The first network query may be running. So the second pull is refused, and its challenge is not used up.
     let second = nora.pass_challenge().await;
     refused(
         &nora.app.start_query(&second.ask()).await.unwrap(),
@@ -138,7 +138,7 @@ async fn a_start_that_nothing_proves_ends_unconfirmed_and_is_never_repeated() {
     app.end().await;
 }
 
-/// A pull whose start is lost on its way to Metriport; returns its id once the timeline shows that.
+/// Asks for a pull whose start is lost on its way to Metriport. Returns the pull's id once the timeline shows the loss.
 async fn lose_start(app: &TestApp, nora: &Person) -> String {
     let passed = nora.pass_challenge().await;
     app.stand_in()

@@ -1,5 +1,5 @@
-//! Metriport refuses, breaks or is busy, at each call for which the person waits. The reply names the next action,
-//! which then succeeds without a duplicate.
+//! Metriport refuses, fails or is busy at each call for which the person waits. The reply names the next action, which
+//! then succeeds and makes no duplicate at Metriport.
 
 use sandbox_machine::app::Reply;
 use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
@@ -74,7 +74,7 @@ fn assert_refused(answer: &Reply, trouble: &Trouble) {
     assert_eq!(retry_after(answer) > 0, trouble.action == "retry");
 }
 
-/// Sends the demographics until they are accepted; an unfinished change asks for a pause.
+/// Sends the demographics until they are accepted. While an unfinished change is open, they are refused.
 async fn linked(person: &Person) -> Reply {
     until("the demographics are taken", async || {
         let answer = person.link().await;
@@ -121,7 +121,8 @@ async fn a_patient_is_created_once_whatever_happens_to_the_answer() {
         assert_eq!(count(), expected, "{:?}", trouble.failure);
         assert!(!app.patient_of(&format!("person-{index}")).await.is_empty());
     }
-    // A failed search creates no patient: a gateway's 404 says nothing about the patient.
+    // After a failed search, the function does not create a patient. A gateway's 404 does not mean that the patient is
+    // unknown.
     let person = app.person("unfound", "Jane");
     let creates = app.upstream(Operation::CreatePatient);
     app.stand_in()
@@ -145,7 +146,7 @@ async fn an_update_whose_answer_is_lost_counts_as_unfinished_until_it_is_sent_ag
     let answer = nora.send("PUT", "/v1/patient", &moved).await;
     refused(&answer, 504, "upstream_outcome_unknown", "retry");
 
-    // Metriport may hold other demographics than those of the proofing.
+    // Metriport may have other demographics than those for which the identity was verified.
     assert_eq!(nora.identity().await, "patient_changing");
     refused(
         &nora.app.start_query(&passed.ask()).await.unwrap(),
@@ -157,7 +158,8 @@ async fn an_update_whose_answer_is_lost_counts_as_unfinished_until_it_is_sent_ag
     refused(&session, 409, "patient_changing", "put_patient");
 
     let updates = app.upstream(Operation::UpdatePatient);
-    // The old ones are sent again, because Metriport's are unknown. Then the proofing counts again.
+    // The old demographics are sent again, because it is unknown which ones Metriport has. Then the identity is
+    // verified again.
     assert_eq!(linked(&nora).await.text("/status"), "verified");
     assert_eq!(app.upstream(Operation::UpdatePatient), updates + 1);
     let accepted = nora.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
@@ -169,7 +171,7 @@ async fn an_update_whose_answer_is_lost_counts_as_unfinished_until_it_is_sent_ag
     app.end().await;
 }
 
-/// A 409 that mentions an identity, but not this person's.
+/// A 409 whose text mentions an identity, but not the identity of this person.
 fn unrelated_refusal(words: &str) -> Trouble {
     Trouble {
         failure: Failure::envelope(409, "BadRequestError", words),
@@ -206,7 +208,8 @@ async fn a_challenge_page_opens_after_any_trouble() {
     let nora = app.person("verified", "Jane");
     nora.verify_identity().await;
     app.drain().await;
-    // No refusal of a challenge is documented. One that blames nothing else counts as a refusal of the identity.
+    // Metriport does not document refusals of a challenge. The functions take a 400 or 409 for a refusal of the
+    // identity, unless it names another reason.
     let mut troubles = troubles();
     troubles.retain(|trouble| !matches!(trouble.failure, Failure::Status { code: 400 | 409, .. }));
     troubles.push(unrelated_refusal(
@@ -250,7 +253,8 @@ async fn a_real_limit_is_passed_on_with_its_time() {
     let nobody = ProofedIdentityId::parse("pid_of_nobody").expect("an id");
     let redirect = RedirectUrl::parse(AAL2_RETURN).expect("a URL");
     let before = app.table().await;
-    // The limit's window may end between the refused call and ours, so another round may be needed.
+    // The window of the limit can end between the refused call and the function's call. Then the test needs another
+    // round.
     let answer = until("a call of ours meets the limit", async || {
         let refusal = upstream
             .open_aal2_challenge(&nobody, &redirect)

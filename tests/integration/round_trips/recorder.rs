@@ -39,7 +39,7 @@ impl Recorder {
     }
 }
 
-/// Steps, with the calls of each.
+/// The steps so far, each with its calls.
 pub struct Steps<'a> {
     app: &'a TestApp,
     calls: Arc<Mutex<Vec<(&'static str, String)>>>,
@@ -69,13 +69,13 @@ impl Steps<'_> {
         }
     }
 
-    /// Calls of functions to the stand-in since a given one. Calls of a browser are left out.
+    /// The functions' calls to the stand-in from call number `since` on. Calls of a browser are left out.
     fn upstream(&self, since: usize) -> Vec<(&'static str, String)> {
         let calls = self.app.stand_in().calls().split_off(since);
         let of_function = |call: sandbox_metriport::Call| {
             let by = |function: &&&str| call.user_agent.ends_with(&format!("({function})"));
             let function = match call.route {
-                // Links are followed without a function's name.
+                // `record-fetch` downloads a file without its name in the user agent.
                 route if route.starts_with("/files") => "record-fetch",
                 _ => FUNCTION_NAMES.iter().find(by)?,
             };

@@ -11,7 +11,7 @@ fn api() -> Value {
     stack().resource("Api").unwrap()["Properties"].clone()
 }
 
-/// Requests of persons must never keep a webhook out: Metriport sends it once.
+/// Requests of persons must never cause a webhook to be throttled, because Metriport sends it only once.
 #[test]
 fn webhooks_have_a_throttle_of_their_own_above_all_others() {
     let api = api();
@@ -21,7 +21,7 @@ fn webhooks_have_a_throttle_of_their_own_above_all_others() {
         let (usual, webhooks) = (&api["DefaultRouteSettings"][limit], &routes[WEBHOOK][limit]);
         assert!(webhooks.as_u64().unwrap() > usual.as_u64().unwrap(), "{limit}");
     }
-    // The sandbox's gateway applies them.
+    // The sandbox's gateway applies these limits.
     let read = stack().api.unwrap();
     let rate = |settings: &Value| settings["ThrottlingRateLimit"].as_u64();
     assert_eq!(
@@ -38,7 +38,8 @@ fn webhooks_have_a_throttle_of_their_own_above_all_others() {
     assert!(all.any(|route| format!("{} {}", route.method, route.path) == WEBHOOK));
 }
 
-/// Paths hold ids, queries may hold an AAL2 session, and an address may identify a person.
+/// Access logs must not contain paths, queries or addresses. Paths have ids, queries can have an AAL2 session, and an
+/// address can identify a person.
 #[test]
 fn access_logs_name_routes_and_nobody() {
     let format = api()["AccessLogSettings"]["Format"].as_str().unwrap().to_owned();
@@ -77,8 +78,8 @@ fn domain() -> Stack {
     Stack::read(&text, &parameters.iter().fold(bindings, bind)).unwrap()
 }
 
-/// API Gateway removes a mapping's key before it looks for a route. The API itself would find the webhook's route
-/// behind a path that begins with the key twice.
+/// The closing mapping must lead to an API without routes. API Gateway removes a mapping's key before it looks for a
+/// route. So our API would find the webhook's route in a path that begins with the key twice.
 #[test]
 fn a_secret_segment_closes_the_route_that_anybody_can_call() {
     let domain = domain();

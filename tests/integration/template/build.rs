@@ -65,7 +65,7 @@ fn the_makefile_builds_each_function_for_each_processor() {
     }
 }
 
-/// `sam build` does not know the stack's parameters, which `sam deploy` keeps, and Lambda accepts any binary.
+/// `sam build` does not know the parameters of the deployed stack, and Lambda accepts a binary for any processor.
 #[test]
 fn functions_for_another_processor_are_noticed_before_they_are_deployed() {
     // The type and the machine of an ELF header: aarch64 is 183, x86-64 is 62.
@@ -86,7 +86,7 @@ fn functions_for_another_processor_are_noticed_before_they_are_deployed() {
     fs::write(folder.path().join(".aws-sam/build/B/bootstrap"), header(62)).unwrap();
     assert_eq!(check(folder.path(), "arm64"), Some(1));
     assert_eq!(check(folder.path(), "mips"), Some(2));
-    // A folder without a build.
+    // This folder has no build.
     assert_eq!(check(&folder.path().join(".aws-sam"), "arm64"), Some(1));
 }
 
@@ -123,14 +123,14 @@ fn documented_deployment_builds_for_the_stage_it_deploys() {
     assert!(count >= 3, "{count}");
 }
 
-/// zig's linker would place binaries at a fixed address.
+/// Without this option, zig's linker places binaries at a fixed address.
 #[test]
 fn binaries_lie_at_a_random_address() {
     let makefile = fs::read_to_string(Path::new(ROOT).join("functions/Makefile")).unwrap();
     assert!(makefile.contains("export RUSTFLAGS := -C link-arg=-pie\n"));
 }
 
-/// SAM would compare only the functions' folder, and deploy old binaries after other changes.
+/// With a cache, SAM would compare only the functions' folder, and deploy old binaries after other changes.
 #[test]
 fn nothing_is_taken_from_an_earlier_build() {
     let text = fs::read_to_string(Path::new(ROOT).join("samconfig.toml")).unwrap();

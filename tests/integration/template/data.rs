@@ -16,7 +16,8 @@ fn only<'s>(stack: &'s Stack, kind: &'s str) -> (&'s str, &'s Value) {
     all[0]
 }
 
-/// A failed creation's resources need not stay: they were never used (docs.aws.amazon.com, "DeletionPolicy attribute").
+/// Whether a resource outlives the stack. A resource of a failed creation need not stay, because it was never used
+/// (docs.aws.amazon.com, "DeletionPolicy attribute").
 fn is_retained(resource: &Value) -> bool {
     let kept = ["Retain", "RetainExceptOnCreate"].map(Value::from);
     kept.contains(&resource["DeletionPolicy"]) && resource["UpdateReplacePolicy"] == "Retain"
@@ -27,7 +28,7 @@ fn is_data_key(value: &Value) -> bool {
     *value == json!({ "Fn::GetAtt": ["DataKey", "Arn"] })
 }
 
-/// Whether a resource policy denies every principal these actions without TLS.
+/// Whether a resource policy denies these actions to every principal who does not use TLS.
 fn is_tls_only(policy: &Value, actions: &str) -> bool {
     let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
     statements.iter().any(|statement| {
@@ -60,7 +61,7 @@ fn the_bucket_is_private_and_encrypted() {
     assert!(is_data_key(
         &encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]
     ));
-    // Without it, every object costs a call of KMS.
+    // Without a bucket key, every object costs a call of KMS.
     assert_eq!(encryption["BucketKeyEnabled"], true);
     assert!(is_retained(bucket));
 }
@@ -88,7 +89,8 @@ fn the_bucket_takes_tls_only_and_keeps_records_and_nothing_else() {
             .filter(enabled)
             .any(|rule| rule["AbortIncompleteMultipartUpload"].is_object())
     );
-    // A version would outlive an erasure. A rule deletes versions that a bucket kept earlier.
+    // The bucket has no versioning, because a version would outlive an erasure. A rule deletes versions that a bucket
+    // kept earlier.
     assert!(bucket["Properties"].get("VersioningConfiguration").is_none());
     let forgets = |rule: &Value| {
         rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1 && rule["ExpiredObjectDeleteMarker"] == true
@@ -122,7 +124,7 @@ fn the_table_costs_nothing_while_idle_and_can_be_restored() {
     assert!(is_data_key(&properties["SSESpecification"]["KMSMasterKeyId"]));
     assert_eq!(properties["DeletionProtectionEnabled"], true);
     assert!(is_retained(table));
-    // A failed first deployment cannot delete the table, so its key must stay too.
+    // A failed first deployment cannot delete the table, so the table's key must stay too.
     let (_, key) = only(&stack, "AWS::KMS::Key");
     assert_eq!(table["DeletionPolicy"], key["DeletionPolicy"]);
 }
@@ -166,7 +168,7 @@ fn no_secret_stands_in_the_template() {
             .iter()
             .all(|secret| !matches!(secret.source, SecretSource::Text(_)))
     );
-    // Each is empty or random at first. Until the operator stores Metriport's keys, no call and no webhook succeeds.
+    // Each secret is empty or random at first. Calls and webhooks fail until the operator stores Metriport's keys.
     assert_eq!(stack.secrets.len(), 3);
 }
 
@@ -189,9 +191,9 @@ fn the_key_rotates_and_outlives_what_it_encrypts() {
     assert_eq!(id, "DataKey");
     assert!(is_retained(key));
     assert_eq!(key["Properties"]["EnableKeyRotation"], true);
-    // Its deletion can be cancelled for as long as AWS allows.
+    // The deletion of the key can be cancelled for as long as AWS allows.
     assert_eq!(key["Properties"]["PendingWindowInDays"], 30);
-    // Besides the account's own IAM, the key policy names only services, for this account.
+    // Besides the account itself, the key policy names only AWS services, and only for this account.
     let statements = key["Properties"]["KeyPolicy"]["Statement"].as_array().unwrap();
     let services = statements
         .iter()

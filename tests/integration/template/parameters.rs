@@ -1,4 +1,5 @@
-//! Wrong parameters are refused with a reason when the stack is created, not at the first request.
+//! CloudFormation refuses wrong parameters with a reason when the stack is created, before they can fail at the first
+//! request.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +41,7 @@ fn a_pattern_that_refuses_says_what_it_wants() {
     }
 }
 
-/// A host that Metriport's own list refuses in a webhook URL cannot be the domain.
+/// Metriport refuses some hosts in a webhook URL. The domain must not be one of these hosts.
 #[test]
 fn a_domain_that_metriport_would_refuse_is_refused() {
     for good in [
@@ -76,7 +77,7 @@ fn a_domain_that_metriport_would_refuse_is_refused() {
     }
 }
 
-/// One list: the parameter refuses what the command that registers the URL would refuse later.
+/// The parameter must refuse the same texts as the command that later registers the URL.
 #[test]
 fn a_domain_holds_no_text_that_a_webhook_url_may_not_hold() {
     let of_a_name = |text: &&str| text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '.' | '-'));
@@ -96,7 +97,7 @@ fn a_domain_holds_no_text_that_a_webhook_url_may_not_hold() {
     assert!(texts > 20, "{texts}");
 }
 
-/// A segment cannot be guessed, Metriport registers it, and CloudFormation does not show it.
+/// A segment must be too long to guess. Metriport must accept it in a URL, and CloudFormation must not show it.
 #[test]
 fn a_webhook_segment_is_long_and_registered_by_metriport() {
     let good = "8f14e45fceea167a5a36dedd4bea2543";
@@ -113,7 +114,7 @@ fn a_webhook_segment_is_long_and_registered_by_metriport() {
     ] {
         assert!(!accepts("WebhookSegment", segment), "{segment}");
     }
-    // The same list as above.
+    // The pattern must agree with Metriport's list of refused texts.
     for segment in [good, &zeros, &address] {
         let url = format!("https://a.example.com/{segment}/v1/webhooks/metriport");
         assert_eq!(
@@ -152,7 +153,7 @@ fn metriport_is_reached_by_tls() {
     }
 }
 
-/// One rule: hosts that `record-fetch` would refuse at its start are refused when the stack is created.
+/// The parameter must refuse the same hosts as `record-fetch`, which would otherwise not start.
 #[test]
 fn hosts_of_records_are_those_that_record_fetch_takes() {
     let takes = |hosts: &str| {
@@ -205,7 +206,7 @@ fn hosts_of_records_are_those_that_record_fetch_takes() {
     }
 }
 
-/// The hosted pages return to the exact registered text.
+/// A hosted page returns only to a URL that is exactly equal to a registered one.
 #[test]
 fn redirects_are_https_without_a_query() {
     let two = "https://app.example.test/a,https://app.example.test/b";

@@ -1,4 +1,4 @@
-//! The functions' privileges: named actions on named resources, and only on those in their variables.
+//! The privileges of a function: named actions, on named resources, and only on resources that its variables name.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,8 @@ fn items(value: &Value) -> Vec<&Value> {
         .map_or_else(|| vec![value], |items| items.iter().collect())
 }
 
-/// The function's policies without the shared one for the data key, which is useful only with these.
+/// The function's own policies. The shared policy for the data key is left out, because it has an effect only together
+/// with them.
 fn policies(function: &Function) -> Vec<&Value> {
     let key = json!({ "Ref": "UseDataKey" });
     let (shared, own): (Vec<_>, Vec<_>) = function.policies.iter().partition(|policy| **policy == key);
@@ -28,7 +29,7 @@ fn of_effect<'f>(function: &'f Function, effect: &str) -> Vec<&'f Value> {
     statements.filter(|statement| statement["Effect"] == effect).collect()
 }
 
-/// The statements that allow.
+/// The statements that allow actions.
 fn statements(function: &Function) -> Vec<&Value> {
     of_effect(function, "Allow")
 }
@@ -89,7 +90,7 @@ fn no_policy_has_a_wildcard() {
                 );
             }
             for resource in items(&statement["Resource"]) {
-                // Objects have no names before they exist, so the one prefix is as narrow as possible.
+                // A policy cannot name an object before it exists, so this one prefix is as narrow as possible.
                 let text = resource.to_string().replace("/records/*", "/records/");
                 assert!(
                     resource.is_object() && !text.contains('*'),
@@ -117,7 +118,7 @@ fn a_function_may_touch_what_its_variables_name_and_nothing_else() {
     }
 }
 
-/// SAM attaches `AWSLambdaSQSQueueExecutionRole` to each consumer, for every queue of the account.
+/// SAM attaches `AWSLambdaSQSQueueExecutionRole` to each consumer, which allows every queue of the account.
 #[test]
 fn a_consumer_is_denied_every_queue_but_its_own() {
     for function in &stack().functions {
@@ -133,7 +134,8 @@ fn a_consumer_is_denied_every_queue_but_its_own() {
     }
 }
 
-/// Lambda stops a function after some sixteen rounds in one chain of messages. Only functions that can loop are exempt.
+/// Lambda stops a function after about sixteen rounds in one chain of messages. Only functions that can loop must be
+/// exempt.
 #[test]
 fn what_sends_to_its_own_queue_is_allowed_to_loop_and_nothing_else_is() {
     let stack = stack();
@@ -164,7 +166,7 @@ fn what_sends_to_its_own_queue_is_allowed_to_loop_and_nothing_else_is() {
     }
 }
 
-/// Each consumer sends dead letters to the queue to which SQS moves them, and may do nothing else there.
+/// Each consumer may send dead letters to the queue to which SQS moves them, and may do nothing else with that queue.
 #[test]
 fn a_consumer_sends_to_the_dead_letters_of_its_own_queue_and_to_no_other() {
     let stack = stack();
@@ -219,8 +221,8 @@ fn only_those_who_speak_to_metriport_read_its_key() {
     );
 }
 
-/// An action must be in one statement of a function, because a transaction may ask for all its keys at once. The
-/// statement must name its items; otherwise it would cover every person's.
+/// All keys for an action must be in one statement of a function, because one transaction can name all of them. A
+/// statement without keys would cover every person's items.
 #[test]
 fn each_action_on_the_table_stands_in_one_statement_with_the_keys_it_is_for() {
     let stack = stack();
@@ -240,7 +242,7 @@ fn each_action_on_the_table_stands_in_one_statement_with_the_keys_it_is_for() {
                 "{place}"
             );
             for action in items(&statement["Action"]) {
-                // A request without keys meets any condition on them, by AWS's definition.
+                // By AWS's definition, a request without keys meets any condition on keys.
                 assert!(action != "dynamodb:Scan", "{place}");
                 assert!(seen.insert(action.to_string()), "{place}");
             }
@@ -255,7 +257,7 @@ fn the_key_of_the_data_is_used_by_services_alone() {
     let stack = stack();
     let policy = stack.resource("UseDataKey").unwrap();
     let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
-    // The only other statement denies.
+    // The only other statement denies actions.
     assert_eq!(statements.len(), 2);
     assert_eq!(statements[1]["Fn::If"][1]["Effect"], "Deny");
     let services = statements[0]["Condition"]["StringEquals"]["kms:ViaService"].as_array();

@@ -16,7 +16,7 @@ fn handed(logical_id: &str) -> BTreeSet<String> {
     parameters.as_object().unwrap().keys().cloned().collect()
 }
 
-/// A nested stack, read with these parameters: the name of each is its value.
+/// A nested stack, read with these parameters. The value of each parameter is its own name.
 fn nested(text: &str, handed: &BTreeSet<String>) -> Stack {
     let bindings = Bindings::new("us-east-1", "000000000000", "ias");
     let bindings = handed
@@ -48,7 +48,8 @@ fn nested_stacks_are_handed_what_they_ask_for_and_no_more() {
     for (logical_id, file) in nested.into_iter().zip(["alarms", "dashboard", "domain", "user-pool"]) {
         let handed = handed(logical_id);
         let text = std::fs::read_to_string(format!("{ROOT}/infra/{file}.yaml")).unwrap();
-        // Reading fails if a passed parameter is not declared, or a declared one has neither a value nor a default.
+        // Reading fails if a passed parameter is not declared, or if a declared parameter has neither a value nor a
+        // default.
         let declared = self::nested(&text, &handed).parameters;
         let missing = declared.iter().filter(|parameter| !handed.contains(&parameter.name));
         assert_eq!(
@@ -79,7 +80,7 @@ fn every_function_has_an_alarm_for_its_failures() {
     }
 }
 
-/// Lambda may mistake a function that messages invoke for a loop.
+/// Lambda can mistake a chain of messages for a loop, and then stops the consumer.
 #[test]
 fn every_consumer_that_may_not_loop_has_an_alarm_for_being_stopped() {
     let alarms = alarms();
@@ -115,7 +116,7 @@ fn every_queue_has_alarms_for_its_age_and_its_dead_letters() {
     assert_eq!(watched("ApproximateNumberOfMessagesVisible"), ids(dead));
 }
 
-/// An alarm that notifies no operator, or has no instructions, is useless.
+/// An alarm must notify the operator, and the operator needs instructions.
 #[test]
 fn every_alarm_tells_somebody_and_has_an_entry_in_the_runbook() {
     let runbook = std::fs::read_to_string(format!("{ROOT}/docs/runbook.md")).unwrap();

@@ -1,10 +1,10 @@
-//! Names: functions say what they do, and a type of the product has one name.
+//! Rules for names: a function says what it does, and each type of the product has its own name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Tracked, assert_none, crates, is_comment, is_ident, package, tracked};
 
-/// Names of functions that hide the object and, mostly, the verb.
+/// Names of functions that leave out the object and, mostly, the verb.
 const VAGUE: [&str; 16] = [
     "told", "heeded", "measured", "seen", "done", "kept", "asked", "letter", "letters", "word", "words", "fate",
     "deed", "blow", "sit", "weather",
@@ -67,10 +67,10 @@ fn renamed_imports(file: &Tracked, own: &BTreeSet<String>) -> Vec<String> {
     found.map(|import| format!("{}: {import}", file.path)).collect()
 }
 
-/// The public types of a file, but for the conventional ones.
+/// The public types of a file, except the conventional ones.
 fn public_types(file: &Tracked) -> Vec<&str> {
     let code = file.lines().map(|(_, line)| line.trim_start());
-    // A macro's type has the name of its argument.
+    // A type that a macro declares has the name of the macro's argument.
     let public = code.filter(|line| (line.starts_with("pub ") || line.starts_with("pub(")) && !line.contains('$'));
     let named = public.filter_map(|line| {
         let kind = ["struct", "enum", "trait", "type"].into_iter();
@@ -80,7 +80,6 @@ fn public_types(file: &Tracked) -> Vec<&str> {
     named.filter(|name| !CONVENTIONAL.contains(name)).collect()
 }
 
-/// The types of several files that share a name.
 fn shared_names(files: &[&Tracked]) -> Vec<String> {
     let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for file in files {

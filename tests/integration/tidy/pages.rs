@@ -1,4 +1,4 @@
-//! Names in pages: tests, parameters and links exist.
+//! The tests, parameters and links that pages name must exist.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -9,12 +9,11 @@ fn page<'t>(files: &'t [Tracked], path: &str) -> &'t Tracked {
     files.iter().find(|file| file.path == path).expect(path)
 }
 
-/// Everything in backticks.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// The names of a file's tests, as `cargo test` prints them, from the modules of the file's path on.
+/// The names of a file's tests, as `cargo test` prints them, with the file's path as modules before them.
 fn names_of_tests(file: &Tracked) -> Vec<String> {
     let path = file.path.trim_end_matches(".rs").trim_end_matches("/mod");
     let modules = path.replace('/', "::");
@@ -23,7 +22,7 @@ fn names_of_tests(file: &Tracked) -> Vec<String> {
     let mut names = Vec::new();
     let mut inner = String::new();
     for (place, line) in &lines {
-        // Modules of tests stand at the end of a file, and none stands in another.
+        // A module of tests is at the end of its file, and never inside another module.
         if let Some(module) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(" {")) {
             inner = format!("::{module}");
         }
@@ -65,7 +64,7 @@ fn every_test_that_the_rules_name_exists() {
     assert_none("tests that do not exist", &missing);
 }
 
-/// The parameters of the template that stand nowhere in a page.
+/// The parameters of the template that a page does not name.
 fn unexplained<'t>(template: &'t str, page: &str) -> Vec<&'t str> {
     let explained: BTreeSet<&str> = names(page).collect();
     let parameters = template.lines().skip_while(|line| *line != "Parameters:").skip(1);
@@ -99,7 +98,7 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
-/// Whether a path, and a heading of the page there, exist.
+/// Whether the target of a link exists: its path, and its heading in that page.
 fn leads_somewhere(files: &[Tracked], from: &str, link: &str) -> bool {
     let (path, heading) = link
         .split_once('#')
@@ -116,7 +115,7 @@ fn leads_somewhere(files: &[Tracked], from: &str, link: &str) -> bool {
     }
     let target = target.to_string_lossy();
     let Some(page) = files.iter().find(|file| file.path == target) else {
-        // A folder, or a file that is not UTF-8.
+        // The target can be a folder, or a file that is not UTF-8.
         let folder = format!("{}/", target.trim_end_matches('/'));
         return heading.is_none() && files.iter().any(|file| file.path.starts_with(&folder));
     };

@@ -1,11 +1,11 @@
-//! Phrases that cost a second reading, in comments of Rust and in pages.
+//! Phrases that need a second reading, in comments of Rust and in pages.
 
 use super::{Tracked, assert_none, tracked};
 
-/// Words with which no sentence begins: its subject comes first.
+/// Words with which a sentence must not begin, because its subject comes first.
 const OPENINGS: [&str; 5] = ["what", "whoever", "who", "that", "of"];
 
-/// Phrases that stand for a plainer one.
+/// Phrases for which there is a plainer one.
 const PHRASES: [&str; 12] = [
     "all the same",
     "to be had",
@@ -21,7 +21,7 @@ const PHRASES: [&str; 12] = [
     "whoever",
 ];
 
-/// Texts of others, and the examples below.
+/// A page with texts of other authors, and this file, which has examples.
 const EXEMPT: [&str; 2] = ["docs/name-comparison.md", "tests/integration/tidy/prose.rs"];
 
 /// The comments of a Rust file, or the text of a page: its paragraphs, each with the number of its first line.
@@ -56,7 +56,7 @@ fn paragraphs(file: &Tracked) -> Vec<(usize, String)> {
     paragraphs
 }
 
-/// A paragraph without what stands in backticks, and without the addresses of links.
+/// A paragraph without the text in backticks, and without the addresses of links.
 fn plain(paragraph: &str) -> String {
     let outside_code = paragraph.split('`').step_by(2).collect::<Vec<_>>().join("`");
     let mut parts = outside_code.split("](");
@@ -67,7 +67,7 @@ fn plain(paragraph: &str) -> String {
     plain
 }
 
-/// The sentences of a paragraph, and the cells of a row. A question is none: it may begin as it likes.
+/// The sentences of a paragraph, and the cells of a row. Questions are left out, because they may begin with any word.
 fn sentences(plain: &str) -> impl Iterator<Item = &str> {
     let ends = |text: &str| text.ends_with(['.', ':', ';', '|', '?']);
     let mut rest = plain;
@@ -96,7 +96,7 @@ fn holds(words: &[String], phrase: &str) -> bool {
     words.windows(phrase.len()).any(|window| window == phrase.as_slice())
 }
 
-/// `is no` and `is none`, but for `there is no` and `is no longer`.
+/// Whether the words contain `is no` or `is none`. `there is no` and `is no longer` are allowed.
 fn denies_by_no(words: &[String]) -> bool {
     let is = |word: &String| ["is", "are", "was", "were"].contains(&word.as_str());
     words.iter().enumerate().any(|(at, word)| {

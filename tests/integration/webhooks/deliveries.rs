@@ -1,4 +1,4 @@
-//! Deliveries of consolidated records: wrong, expired, or missed.
+//! Webhooks that deliver a record's link: wrong, expired or missed.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 use super::{calls, delivery};
 use crate::harness::{Person, TestApp, until};
 
-/// A pull whose consolidated query has ended at Metriport. Webhooks are held from then on, including its delivery.
+/// A pull whose consolidated query has ended at Metriport. The stand-in holds all webhooks, including the delivery of
+/// the record.
 struct UndeliveredPull {
     id: String,
     held: HeldDelivery,
@@ -53,7 +54,7 @@ impl ForeignHost {
     }
 }
 
-/// Variants of the right delivery; each answers another question.
+/// Variants of the right delivery. Each has one value that does not fit the pull's query.
 fn wrong_deliveries(right: &Value, other_patient: &str) -> [Value; 9] {
     let with = |message: &str, pointer: &str, value: Value| {
         let mut body = right.clone();
@@ -132,8 +133,9 @@ async fn a_link_to_a_host_that_is_not_listed_is_not_followed() {
     app.end().await;
 }
 
-/// The queue delays the webhook until its link has expired: three seconds or more, because `time_scale` divides the
-/// delay. The record looks for a missed delivery only after `Timing::delivery_wait`, 45 seconds before division.
+/// The queue delays the webhook until its link has expired: for three seconds, or more on a slow machine, because
+/// `time_scale` divides the delay. `query-dispatch` looks for a missed delivery only after `Timing::delivery_wait`,
+/// which is 45 seconds divided by `time_scale`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_whose_link_expired_is_asked_for_anew() {
     const TIME_SCALE: u32 = 8;
@@ -148,7 +150,7 @@ async fn a_record_whose_link_expired_is_asked_for_anew() {
     let asked = calls(&app, Operation::StartConsolidatedQuery);
     app.slow_queues(3 * TIME_SCALE).await;
     assert_eq!(app.stand_in().release(&[pull.held.index]).await, [Ok(200)]);
-    // A message keeps the delay that it was sent with.
+    // A message keeps the delay with which it was sent.
     app.slow_queues(0).await;
     app.stand_in().release_all().await;
     assert_eq!(nora.until_ended(&pull.id).await.text("/status"), "completed");
@@ -189,7 +191,6 @@ async fn a_record_whose_delivery_was_missed_is_asked_for_anew() {
     app.end().await;
 }
 
-/// Asks Metriport to resend failed webhooks, and waits until the message is processed.
 async fn replay_missed(app: &TestApp, missed: &HeldDelivery) {
     app.sandbox()
         .metriport_client()

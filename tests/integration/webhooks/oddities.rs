@@ -9,7 +9,7 @@ use crate::harness::{Person, TestApp};
 
 const STRANGER: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 
-/// A pull from all sources whose webhooks are held, and the ids that its events carry.
+/// A pull from all sources whose webhooks are held, and the ids that its webhooks name.
 struct SilentPull {
     id: String,
     request: String,
@@ -25,7 +25,6 @@ async fn start_silent_pull(app: &TestApp, nora: &Person) -> SilentPull {
     SilentPull { id, request, patient }
 }
 
-/// Releases the held webhooks, and shuts down when the pull has completed.
 async fn end_after_pull(app: TestApp, nora: &Person, pull: &SilentPull) {
     app.stand_in().release_all().await;
     assert_eq!(nora.until_ended(&pull.id).await.text("/status"), "completed");
@@ -50,7 +49,7 @@ async fn a_signed_ping_is_answered_with_its_own_text() {
     app.end().await;
 }
 
-/// Events that do not concern the pull, or on which it does not act.
+/// Events that do not concern the pull, or that must not change it.
 fn odd_webhooks(pull: &SilentPull) -> [Value; 9] {
     let SilentPull { request, patient, .. } = pull;
     let mut other_metadata = source_event(patient, STRANGER, "odd-4", "hie");

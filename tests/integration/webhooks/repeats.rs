@@ -93,7 +93,6 @@ async fn lose_webhooks(app: &TestApp, kind: &str, count: usize) {
     assert_eq!(status.failed, count as u64);
 }
 
-/// Asks Metriport to resend failed webhooks.
 async fn ask_for_replay(app: &TestApp) {
     let metriport = app.sandbox().metriport_client().unwrap();
     metriport.retry_webhooks().await.unwrap();
@@ -128,7 +127,8 @@ async fn replay_lost_delivery(app: &TestApp, nora: &Person, record: &str) {
     ask_for_replay(app).await;
 }
 
-/// A webhook may arrive before `query-dispatch` has written Metriport's answer. Our metadata then leads to the run.
+/// A webhook can arrive before `query-dispatch` has written Metriport's answer to the start. Then our metadata in the
+/// webhook leads to the run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_that_come_before_the_answer_are_matched_by_our_metadata() {
     let app = TestApp::with(|options| options.stand_in.delays = sandbox_metriport::Delays::all(0)).await;
@@ -170,7 +170,7 @@ async fn webhooks_that_come_before_the_answer_are_matched_by_our_metadata() {
     assert_eq!(nora.run(&id).await.text("/status"), "completed");
     assert_eq!(calls(&app, Operation::StartNetworkQuery), 1);
 
-    // Without injected delays.
+    // Two more pulls run without injected delays.
     for _ in 0..2 {
         let id = nora.start_from(&["lab"]).await;
         assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");

@@ -1,4 +1,4 @@
-//! Webhooks that Metriport has signed, and others.
+//! Webhooks with and without Metriport's signature.
 
 use reqwest::Method;
 use sandbox_machine::app::Reply;
@@ -11,7 +11,7 @@ use crate::harness::{Person, TestApp, until};
 
 const MISMATCH_HEX: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// A pull whose webhooks are all held, and a source event for it that has not been sent.
+/// A pull whose webhooks are all held, and the body of a source event that the test can send.
 struct AwaitedEvent {
     run: String,
     body: String,
@@ -74,7 +74,7 @@ async fn an_event_without_a_good_signature_changes_nothing() {
     end_after_pull(app, &nora, &run).await;
 }
 
-/// A body that is not a webhook, or not even JSON, gets the same refusal: the signature is checked first.
+/// A body that is not a webhook, or not even JSON, gets the same refusal, because the signature is checked first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_is_not_read_before_its_signature_is_checked() {
     let app = TestApp::start().await;
@@ -89,7 +89,8 @@ async fn a_body_is_not_read_before_its_signature_is_checked() {
     app.end().await;
 }
 
-/// API Gateway encodes a body whose content type is not a text. The signature covers the bytes before that.
+/// API Gateway encodes a body in Base64 if its content type is not text. The signature covers the bytes before the
+/// encoding.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_event_counts_with_a_binary_content_type() {
     let app = TestApp::start().await;
@@ -113,7 +114,6 @@ async fn a_signed_event_counts_with_a_binary_content_type() {
     end_after_pull(app, &nora, &run).await;
 }
 
-/// Releases the held webhooks, so that the pull completes, and shuts down.
 async fn end_after_pull(app: TestApp, nora: &Person, run: &str) {
     app.stand_in().release_all().await;
     assert_eq!(nora.until_ended(run).await.text("/status"), "completed");
@@ -130,7 +130,8 @@ async fn both_keys_count_while_a_rotation_settles() {
     let old = (unknown("old"), app.stand_in().sign(unknown("old").as_bytes()));
     let send = async |body: &str, signature: &str| app.stand_in().send_raw(body, Some(signature)).await.unwrap();
 
-    // Metriport changes the key at once. Until the secret is stored, its webhooks are refused and kept as failed.
+    // Metriport signs with the new key at once. Until the operator stores the key, the function refuses Metriport's
+    // webhooks, and Metriport keeps them as failed.
     let new_key = app.stand_in().rotate_webhook_key();
     nora.pass_identity_page().await;
     until("the delivery was refused", async || {
@@ -162,7 +163,7 @@ async fn both_keys_count_while_a_rotation_settles() {
     assert_eq!(send(&old.0, &old.1).await, 401);
     let new = unknown("new");
     assert_eq!(send(&new, &app.stand_in().sign(new.as_bytes())).await, 200);
-    // One refused before the new key was stored, and one with the old key after its end.
+    // Two webhooks were refused: one before the new key was stored, and one with the old key after its end.
     let refused = app
         .until_measured("WebhooksRefused", &[("Reason", "mismatch")], 2)
         .await;

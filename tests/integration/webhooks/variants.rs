@@ -84,7 +84,7 @@ async fn sources_that_fail_and_are_retried_complete() {
     app.end().await;
 }
 
-/// A replay lacks our mark, so the event's ids must suffice.
+/// A replay lacks our mark, so the ids in the event must lead to the person.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_identity_event_of_every_shape_binds_without_our_mark() {
     let app = TestApp::start().await;
@@ -112,7 +112,7 @@ async fn an_identity_event_of_every_shape_binds_without_our_mark() {
     app.end().await;
 }
 
-/// Our mark belongs to one session, and the event names another.
+/// The event has the mark of one session, and the id of another session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mark_and_a_session_that_disagree_bind_nobody() {
     let app = TestApp::start().await;

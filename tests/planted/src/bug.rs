@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-/// One bug to plant.
 pub(crate) struct Bug {
     pub(crate) name: String,
     pub(crate) path: PathBuf,

@@ -1,9 +1,9 @@
 //! `cargo run -p planted`: applies each patch of `tests/planted/bugs` to a copy of the project, runs the tests, and
-//! prints whether they caught it. A bug that the tests miss shows that a rule is not tested, despite the names of the
-//! tests.
+//! prints whether they caught it. A bug that the tests miss shows that a rule is not tested, even if a test has the
+//! rule's name.
 //!
 //! A patch starts with three header lines: the rule that it breaks (`Rule:`), how (`Bug:`), and the likeliest tests
-//! (`First:`). Those run before all others.
+//! (`First:`). The likeliest tests run before all others.
 
 mod bug;
 mod project;
@@ -23,17 +23,16 @@ struct Args {
     /// Only check whether each patch still applies.
     #[arg(long)]
     check: bool,
-    /// Only bugs whose file name contains this text.
+    /// Plant only bugs whose file name contains this text.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// Build folder of the copy; kept, so that the next run is faster.
+    /// Build folder of the copy. It is kept, so that the next run is faster.
     #[arg(long, value_name = "DIR")]
     target: Option<PathBuf>,
 }
 
-/// The result of one bug.
 enum Verdict {
-    /// The patch applies; the tests were not requested.
+    /// The patch applies. With `--check`, the tests do not run.
     Applies,
     /// These tests failed.
     Caught(String),
@@ -55,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every bug was caught, or, with `--check`, applies.
+/// Whether the tests caught every bug; with `--check`, whether every patch applies.
 fn run(args: &Args) -> Result<bool, String> {
     let root = project::root();
     let bugs = bug::all(&root, &args.only)?;

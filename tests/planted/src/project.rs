@@ -17,10 +17,8 @@ pub(crate) struct Copy {
     target: PathBuf,
 }
 
-/// The result of a test run.
 pub(crate) enum Tests {
     Passed,
-    /// The names of the failed tests.
     Failed(String),
     /// The patched code does not compile, so the patch is not a realistic bug.
     NotBuilt(String),
@@ -59,7 +57,7 @@ impl Copy {
         run(&mut git).map(drop)
     }
 
-    /// Runs `cargo test` with these arguments until the first target with a failing test.
+    /// Runs `cargo test` with these arguments. Cargo stops after the first target with a failing test.
     pub(crate) fn test(&self, arguments: &str) -> Tests {
         let cargo = |more: &[&str]| {
             let mut cargo = Command::new("cargo");

@@ -1,4 +1,5 @@
-//! Retries of an app: it repeats a request that API Gateway throttles, and one that is busy when `Retry-After` allows.
+//! Retries as an app makes them. The app repeats a request that API Gateway throttles. After the pause in
+//! `Retry-After`, it also repeats a request that the API refuses as busy.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,16 +7,16 @@ use std::time::Duration;
 use sandbox_machine::app::{NoReply, Reply};
 use tokio::time::{Instant, sleep};
 
-/// The counter of API Gateway's own 429, which has no code.
+/// The key under which API Gateway's own 429, which has no code, is counted.
 pub(crate) const THROTTLED: &str = "429 of API Gateway";
-/// The app's pause when the reply names none.
+/// The app's pause if the reply has no `Retry-After`, or if API Gateway throttled the request.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long an app retries a request that a person waits for: longer than a place of the budget is held.
+/// How long an app retries a request: longer than a call holds its place of the rate budget.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 pub(crate) type Refusals = BTreeMap<String, u64>;
 
-/// Repeats a request until API Gateway does not throttle it.
+/// Repeats a request while API Gateway throttles it.
 pub(crate) async fn pass_gateway<R>(ask: impl Fn() -> R) -> Result<Reply, String>
 where
     R: Future<Output = Result<Reply, NoReply>>,
@@ -23,7 +24,7 @@ where
     ask_again(ask, |reply| is_throttled(reply).then_some(PAUSE)).await
 }
 
-/// Repeats a request while it is refused with 429, until it is answered with this status.
+/// Repeats a request while it is refused with 429. Fails if the last reply has another status than this one.
 pub(crate) async fn expect<R>(status: u16, ask: impl Fn() -> R) -> Result<Reply, String>
 where
     R: Future<Output = Result<Reply, NoReply>>,
@@ -38,7 +39,7 @@ where
     Err(format!("answered {} {code} instead of {status}", reply.status))
 }
 
-/// Repeats a request after the pause that its reply asks for, within `PATIENCE`.
+/// Repeats a request for as long as `pause` returns a pause for its reply, at most for `PATIENCE`.
 async fn ask_again<R>(ask: impl Fn() -> R, pause: impl Fn(&Reply) -> Option<Duration>) -> Result<Reply, String>
 where
     R: Future<Output = Result<Reply, NoReply>>,
@@ -58,7 +59,7 @@ pub(crate) fn is_throttled(reply: &Reply) -> bool {
     reply.status == 429 && reply.code().is_empty()
 }
 
-/// The counter of a refusal; `None` for a reply that is not a refusal.
+/// The key under which a refusal is counted; `None` for a reply that is not a refusal.
 pub(crate) fn refusal(reply: &Reply) -> Option<String> {
     match (reply.status, reply.code()) {
         (..400, _) => None,

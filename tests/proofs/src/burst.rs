@@ -4,7 +4,8 @@
 //! - a refused person keeps their challenge and gets through later
 //! - most of the usable slots are used
 //!
-//! Time runs faster on both sides. Proofings and challenges are not part of the burst, so their limits are lifted.
+//! Time runs faster for the functions and for the stand-in. Proofings and challenges come before the burst, so the
+//! limits of their calls are lifted.
 
 mod crowd;
 mod noisy;
@@ -30,13 +31,15 @@ pub use noisy::{NoisyOptions, NoisyReport, noisy};
 
 /// The default speed of time.
 const TIME_SCALE: u32 = 12;
-/// More calls than the burst makes.
+/// A limit above the number of calls that the proof makes.
 const UNLIMITED: u32 = 1_000_000;
-/// How long a challenge may wait for its turn, in seconds of Metriport's time.
+/// Life of a hosted page and of an AAL2 session at the stand-in, in seconds before time is scaled. A refused person
+/// pulls later with the same AAL2 session.
 const CHALLENGE_SECS: u64 = 24 * 3600;
-/// How long an accepted pull may take, before time is scaled: the life of its session, and its own work.
+/// How long an accepted pull may take, before time is scaled: the life of its AAL2 session, and its work after the
+/// start.
 const PATIENCE: Duration = Duration::from_secs(900);
-/// The least percentage of the slots within a session's life that must be used if persons are refused.
+/// If persons are refused, at least this percentage of the slots within a session's life must be used.
 const USED_PERCENT_MIN: usize = 80;
 
 /// The size of a burst.
@@ -61,7 +64,7 @@ pub struct Round {
     pub refused: usize,
     /// Accepted pulls that completed.
     pub completed: usize,
-    /// Slots in the life of a session.
+    /// Slots within the life of an AAL2 session.
     pub slots: usize,
     /// The longest `Retry-After` of a refusal, in seconds.
     pub retry_after_secs: u64,
@@ -160,7 +163,7 @@ async fn play(sandbox: &Sandbox, options: BurstOptions) -> Result<BurstReport, S
     Ok(report)
 }
 
-/// The slots within the life of a session.
+/// The slots within the life of an AAL2 session.
 fn slots(options: BurstOptions) -> usize {
     let timing = Timing::scaled(options.time_scale);
     let pace = Pace::new(options.query_limit, timing);
@@ -231,7 +234,7 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
     refused.into_iter().map(|(_, member)| member).collect()
 }
 
-/// Fails if more starts are planned for a window than the usable part of the limit.
+/// A breach if more starts are planned for one window than 90 % of the limit.
 fn crowded(starts: &[Time], options: BurstOptions) -> Option<String> {
     let window = Duration::from_secs(60) / options.time_scale;
     let within = |from: Time| {
@@ -245,7 +248,7 @@ fn crowded(starts: &[Time], options: BurstOptions) -> Option<String> {
     (fullest > usable).then(|| format!("{fullest} starts are planned for one window; at most {usable} are allowed"))
 }
 
-/// The endings of the accepted pulls, and their numbers.
+/// Waits for the accepted pulls, and counts them by their ending.
 async fn endings(mut open: Vec<(String, Member)>, patience: Duration) -> BTreeMap<String, usize> {
     let (until, mut ended) = (Instant::now() + patience, BTreeMap::new());
     while !open.is_empty() && Instant::now() < until {

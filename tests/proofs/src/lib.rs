@@ -1,4 +1,4 @@
-//! The proofs over real processes and real sockets (`docs/reliability.md`): each runs many whole pulls over its own
+//! The proofs over real processes and real sockets (`docs/reliability.md`). Each runs many whole pulls over its own
 //! sandbox, and judges the results.
 
 mod asking;

@@ -7,7 +7,7 @@ use proofs::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        // A function in its own process, started by the host and single-threaded as on Lambda.
+        // The host starts each function in its own process, which is single-threaded as on Lambda.
         Command::Function { name } => sandbox_machine::functions::run(&name),
         command => proofs::cli::run(command),
     }

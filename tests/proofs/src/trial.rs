@@ -1,7 +1,9 @@
-//! `proofs trial`: repeats each finding of a security trial, and shows that it is refused. It calls its own sandbox, or
-//! one that runs elsewhere (`ias up`): both take tokens of the same issuer, whose signing key is public.
+//! `proofs trial`: repeats each finding of a security trial, and shows that the API now refuses it. It calls its own
+//! sandbox, or one that runs elsewhere (`ias up --bind-demographics`). Both take tokens of the same issuer, whose
+//! signing key is public.
 //!
-//! A complete token is served before an incomplete one is tried, so that a refusal is about the missing part.
+//! A request with a complete token is served before an incomplete token is tried. A refusal is then about the missing
+//! part.
 
 mod flood;
 mod link;
@@ -48,9 +50,9 @@ pub struct TrialOptions {
 pub struct Finding {
     /// Its name.
     pub name: &'static str,
-    /// The code of its refusal.
+    /// The code of the expected refusal.
     pub code: &'static str,
-    /// Whether it is refused.
+    /// Whether the API refuses it.
     pub refused: bool,
     /// The observed replies.
     pub seen: String,

@@ -28,7 +28,7 @@ pub(crate) struct VerifiedPerson {
 }
 
 impl VerifiedPerson {
-    /// Links, proofs and confirms the person behind an app.
+    /// Links the person of an app, passes the identity page, and waits until the identity is verified.
     pub(crate) async fn verify(app: App, demographics: &Value) -> Result<Self, String> {
         let browser = Browser::new().map_err(|error| error.to_string())?;
         expect(200, || app.put_patient(demographics)).await?;
@@ -46,7 +46,7 @@ impl VerifiedPerson {
             .await
     }
 
-    /// Passes the page of an open challenge.
+    /// Passes the page of an open challenge, and returns the query that it allows.
     pub(crate) async fn pass_page(&self, challenge: &str, page: &str) -> Result<QueryAsk, String> {
         let back = self.browser.pass(page).await.map_err(|error| error.to_string())?;
         let session = back.session.ok_or("the challenge page returned no AAL2 session")?;
@@ -69,7 +69,7 @@ async fn until_verified(app: &App) -> Result<(), String> {
     Err("an identity was not verified in time".to_owned())
 }
 
-/// Prepares this many persons by `prepare`, a few at a time.
+/// Prepares this many persons by `prepare`, at most `AT_ONCE` of them at the same time.
 pub(crate) async fn gather<P, F, R>(
     sandbox: &Sandbox,
     people: usize,
@@ -100,7 +100,7 @@ where
     Ok(ready)
 }
 
-/// Demographics that Metriport never takes for another person's.
+/// Demographics that Metriport never matches with another person's.
 pub(crate) fn demographics(index: usize) -> Value {
     let letters: String = [index / 676, index / 26, index]
         .into_iter()
@@ -116,7 +116,7 @@ pub(crate) fn demographics(index: usize) -> Value {
     })
 }
 
-/// Bodies of `POST /v1/records`; some ten thousand consecutive ones ask for different records.
+/// A body of `POST /v1/records`. The bodies of ten thousand consecutive numbers ask for different records.
 pub(crate) fn record_body(number: usize) -> Value {
     let kind = RESOURCE_TYPES.get(number % RESOURCE_TYPES.len());
     let (year, month, day) = (1990 + (number / 336) % 35, 1 + (number / 28) % 12, 1 + number % 28);

@@ -73,11 +73,11 @@ pub enum Pull {
 /// A fault of an operation. Reads never have an effect; writes and sends fail either without their effect or with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Fault {
-    /// The operation has no effect, and its answer is not definite.
+    /// The operation has no effect, but the caller cannot know that.
     Lost,
     /// The operation has its effect, and the answer is lost.
     Unanswered,
-    /// Not a byte was written, or the day's quota is used up.
+    /// Not a byte of the request was written, or the day's quota is used up.
     NotSent,
     /// Metriport answers 429, or the start gets a later turn.
     Busy,
@@ -98,7 +98,7 @@ pub enum WebhookArrival {
     Arrives,
     /// It arrives without our metadata.
     ArrivesBare,
-    /// It does not arrive; Metriport keeps it until a replay is requested.
+    /// It does not arrive. Metriport keeps it until `reconcile` asks for a replay.
     Dropped,
     /// Any earlier webhook arrives once more.
     Again,
@@ -111,13 +111,13 @@ pub enum Pass {
     Full,
     /// Only the patient.
     PatientOnly,
-    /// Only our mark; its replay names nothing.
+    /// Only our mark. The event's replay does not name any id.
     Unnamed,
-    /// Another person passed the page than the person it was opened for.
+    /// A person passes a page that was opened for another person.
     Somebody,
     /// Session and patient, preceded by the session of another service.
     Elsewhere,
-    /// The session, and the mark of another session; its replay names only the session.
+    /// The session, and the mark of another session. The event's replay names only the session.
     Contradicted,
 }
 
@@ -162,7 +162,7 @@ pub enum Sabotage {
     AmbiguousStartRepeated,
     /// Writes ignore their conditions.
     UnconditionalWrite,
-    /// Locks vanish after a minute, as if a short time to live were the lock.
+    /// Locks vanish after a minute, as if a short time to live ended them.
     TtlAsLock,
     /// Locks are not released.
     LockKept,

@@ -1,10 +1,10 @@
-//! Every history of a small configuration: one verified person and one accepted pull of two sources. Each source
-//! answers or fails and reports it by a webhook. [`Bounds`] limits the faults and the number of functions that run at
-//! once.
+//! Searches every history of a small configuration: one verified person and one accepted pull of two sources. Each
+//! source answers or fails, and reports that by a webhook. [`Bounds`] limits the faults and the number of functions
+//! that run at once.
 //!
-//! From every world without a running function, the search also brings a copy to rest, with networks that answer and
-//! with networks that never do. So "everything comes to an end" is a property of each reachable state, not of paths.
-//! Neither cycles nor histories that meet again can hide a failure.
+//! The search also brings copies of each world without a running function to rest: with networks that answer, and with
+//! networks that never do. So it checks for each reachable world, and not only for each history, that everything comes
+//! to an end. Cycles cannot hide a failure, and neither can histories that lead to the same world.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -27,15 +27,15 @@ pub struct Bounds {
     pub ambiguous: u8,
     /// Webhooks that Metriport delivers again or fails to deliver.
     pub webhook_faults: u8,
-    /// Moves of the clock while other choices are open.
+    /// Moves of the clock while other choices are possible.
     pub clock: u8,
     /// Functions that run at once.
     pub functions: usize,
 }
 
 impl Bounds {
-    /// One crash anywhere and one start without an answer; functions run one after the other. Small enough for a test
-    /// on every change.
+    /// One crash anywhere and one start without an answer; functions run one after the other. This search is small
+    /// enough for a test on every change.
     pub const CRASH: Self = Self {
         crashes: 1,
         ambiguous: 1,
@@ -43,8 +43,8 @@ impl Bounds {
         clock: 0,
         functions: 1,
     };
-    /// The bounds of the command; their combination would take too long. Each has one start without an answer, and in
-    /// turn:
+    /// The bounds of the command. A search with all these faults together would take too long. Each of the bounds has
+    /// one start without an answer, and also:
     /// - a crash and one webhook fault
     /// - two webhook faults
     /// - two functions, interleaved at every operation
@@ -69,11 +69,11 @@ impl Bounds {
 /// The result of a search.
 #[derive(Debug, Clone)]
 pub struct Explored {
-    /// Its bounds.
+    /// The bounds of the search.
     pub bounds: Bounds,
     /// Different worlds.
     pub states: u64,
-    /// Steps between them.
+    /// Steps between worlds.
     pub transitions: u64,
     /// Worlds that were brought to rest.
     pub rested: u64,
@@ -81,7 +81,7 @@ pub struct Explored {
     pub failure: Option<(Violation, Vec<String>)>,
 }
 
-/// The steps that led to a world, newest first; later worlds share them.
+/// The steps that led to a world, newest first. Later worlds share these steps.
 struct Path {
     choice: Choice,
     before: Option<Arc<Path>>,
@@ -173,7 +173,7 @@ fn prepared(sabotage: Option<Sabotage>) -> World {
     let mut world = World::new(sabotage, Duration::ZERO);
     verify(&mut world, 0);
     unhurt(&mut world, Choice::Ask(0, PersonRequest::OpenChallenge));
-    // The pull is accepted without faults; everything after it is open.
+    // The pull is accepted without faults. The search decides everything after it.
     unhurt(&mut world, Choice::Ask(0, PersonRequest::Pull(Pull::Proper)));
     world.tally.clear();
     world
@@ -262,7 +262,6 @@ fn upstream(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
     }
 }
 
-/// The history in words.
 fn render_history(path: Option<&Arc<Path>>, sabotage: Option<Sabotage>) -> Vec<String> {
     let mut choices = Vec::new();
     let mut at = path;

@@ -1,4 +1,4 @@
-//! The functions: their real steps over the simulated ports, from the parsed message or request on.
+//! Runs the real steps of the functions over the simulated ports. Each step begins with the parsed message or request.
 
 use std::time::Duration;
 
@@ -27,7 +27,6 @@ pub(crate) struct Presented {
 /// The outcome of a record request that is answered with an equal unfinished record.
 pub(crate) const EQUAL: &str = "answered with the record that asks for the same";
 
-/// The invocation of a function.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) enum Job {
     Advance(Advance),
@@ -72,7 +71,6 @@ impl Job {
         }
     }
 
-    /// The message's `dueSeq`.
     pub(crate) const fn due_seq(&self) -> Option<u64> {
         match self {
             Self::Advance(advance) => Some(advance.due_seq),
@@ -132,7 +130,7 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
     }
 }
 
-/// Answers 200 only after the event is durable.
+/// `webhook-intake`, which succeeds only after the event is durable.
 async fn intake(io: &Io, event: &WebhookEvent) -> Result<&'static str, Error> {
     let now = io.now();
     let event = WebhookEvent {
@@ -143,7 +141,6 @@ async fn intake(io: &Io, event: &WebhookEvent) -> Result<&'static str, Error> {
     Ok("queued")
 }
 
-/// One tick of the real function.
 async fn reconcile(io: &Io) -> Result<&'static str, Error> {
     let (_, replayed) = reconcile::once(io, &Metrics::off()).await?;
     Ok(if replayed { "replayed" } else { "ticked" })

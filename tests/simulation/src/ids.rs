@@ -12,7 +12,6 @@ macro_rules! opaque {
 }
 pub(crate) use opaque;
 
-/// The owner id of person number `person`.
 pub(crate) fn owner(person: u8) -> OwnerId {
     opaque!(OwnerId, "v1.person-{person}")
 }
@@ -22,22 +21,21 @@ pub(crate) fn person(owner: &OwnerId) -> u8 {
     number.and_then(|number| number.parse().ok()).unwrap_or(u8::MAX)
 }
 
-/// The mark of the n-th identity session.
 pub(crate) fn mark(person: u8, n: u32) -> Uuid {
     Uuid::from_u128((1 << 112) | (u128::from(person) << 64) | u128::from(n))
 }
 
-/// The n-th pull.
 pub(crate) fn run(n: u32) -> RunId {
     RunId::new(Uuid::from_u128(u128::from(n)))
 }
 
-/// The n-th record that a person asked for.
+/// The id of the n-th record that a person asked for.
 pub(crate) fn asked_record_id(n: u32) -> RecordId {
     RecordId::new(Uuid::from_u128((1 << 96) | u128::from(n)))
 }
 
-/// The record that the change of a run to `version` makes. Only one such change is ever written, so ids never collide.
+/// The id of the record that a run makes when it changes to `version`. Only one change to a version is ever written, so
+/// ids never collide.
 pub(crate) fn spare(run: RunId, version: u64) -> RecordId {
     RecordId::new(Uuid::from_u128(
         (u128::from(run_number(run)) << 64) | (1 << 100) | u128::from(version),

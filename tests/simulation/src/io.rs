@@ -1,9 +1,10 @@
 //! A function's operations on the world, one at a time.
 //!
 //! A function's steps are `async fn` over their ports, which [`Io`] implements (`ports`). Each operation suspends the
-//! function until the world has performed it; anything may happen between two operations, even a crash. A suspended
-//! function is not kept. Its replies so far are ([`Task::log`](crate::task::Task)), and running the function again over
-//! that log leads to the same operation. So the whole world is plain data that can be copied, compared and hashed.
+//! function until the world has performed it. Anything can happen between two operations, even a crash. A suspended
+//! function is not stored; only the replies that it has got so far are ([`Task::log`](crate::task::Task)). The function
+//! runs again over these replies, and comes to the same operation. So the whole world is plain data that can be copied,
+//! compared and hashed.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,7 +59,6 @@ pub(crate) struct ShareRequest {
     pub(crate) now: Time,
 }
 
-/// The answer to a [`ShareRequest`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ShareAnswer {
     /// The share, and a place if needed, are taken.
@@ -82,7 +82,6 @@ pub(crate) enum Reply {
     Now(Time),
 }
 
-/// The ports of one function.
 pub(crate) struct Io {
     state: Mutex<State>,
     clock: Time,
@@ -94,7 +93,7 @@ struct State {
     log: Vec<Reply>,
     at: usize,
     pending: Option<Op>,
-    /// The message's number, which a sabotaged read returns as the stored one.
+    /// The message's `dueSeq`, which a sabotaged read returns in place of the stored one.
     due_seq: Option<u64>,
 }
 
@@ -121,12 +120,11 @@ impl Io {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The message's `dueSeq` for the first read, if [`Sabotage::ClaimWithoutDueSeq`] replaces the stored one with it.
+    /// The message's `dueSeq`, with which [`Sabotage::ClaimWithoutDueSeq`] replaces the stored one at the first read.
     pub(crate) fn sabotaged_due_seq(&self) -> Option<u64> {
         self.state().due_seq.take()
     }
 
-    /// The operation that the function waits for.
     pub(crate) fn pending(&self) -> Option<Op> {
         self.state().pending.take()
     }
@@ -157,7 +155,8 @@ impl Io {
         self.sabotage == Some(sabotage)
     }
 
-    /// The clock of the function's machine. Reading it does not suspend, and a rerun over the log reads the same time.
+    /// The clock of the function's machine. Reading it does not suspend the function, and a rerun over the log reads
+    /// the same time.
     pub(crate) fn look_at_clock(&self) -> Time {
         let mut state = self.state();
         let at = state.at;
@@ -214,7 +213,7 @@ impl Io {
         }
     }
 
-    /// Follows a link; `None` if it is dead or the transfer breaks.
+    /// Follows a link; `None` if the link is dead or the transfer breaks off.
     pub(crate) async fn follow(&self, link: &Link) -> Option<Content> {
         match self.call(Op::Follow(link.clone())).await {
             Reply::Followed(content) => content,
@@ -223,7 +222,7 @@ impl Io {
     }
 }
 
-/// The item that an effect puts, if it is a put.
+/// The item that an effect puts, if the effect is a put.
 pub(crate) const fn put_of(effect: &Effect) -> Option<&Arc<Item>> {
     match effect {
         Effect::Put(item) => Some(item),

@@ -7,20 +7,21 @@
 //! - clocks jump and differ
 //! - webhooks are dropped, and replayed without metadata
 //!
-//! After each history all faults stop and time runs on; then nothing may wait any more. Rules 1 to 7 and 11 of
+//! After each history, all faults stop and time runs on. Then nothing may be left waiting. Rules 1 to 7 and 11 of
 //! `docs/rules.md` must hold (`rules`).
 //!
-//! The steps of the functions are real (`functions`); they run over ports (`ports`) whose operations the world performs
-//! one by one. Their surroundings are models: the table with its conditions (`store`), the queues (`world`), Metriport
-//! (`upstream`). Signatures, JSON, HTTP, the bytes of a record and API Gateway are left out.
+//! The steps of the functions are real (`functions`). They run over ports (`ports`), whose operations the world
+//! (`world`) performs one by one. The world is a model of the functions' surroundings: the table with its conditions
+//! (`store`), the queues, and Metriport (`upstream`). The model leaves out signatures, JSON, HTTP, the bytes of a
+//! record and API Gateway.
 //!
 //! A history is a list of choices, and the same list gives the same history. A history that breaks a rule is reduced to
-//! the choices it needs and printed in words. The exhaustive check (`exhaustive`) visits every history of a small
+//! the choices that it needs, and printed in words. The exhaustive check (`exhaustive`) visits every history of a small
 //! configuration instead, by a breadth-first search over copied and hashed worlds. We rejected the crate `stateright`
 //! (0.31.0, MIT) for three reasons:
 //! - its `eventually` ignores cycles and histories that meet again, as its documentation states
 //! - its properties see one state, while these rules look at writes
-//! - it adds a web server and a second `rand` to the command line, to replace some hundred lines
+//! - it adds a web server and a second `rand` to the command, and would replace only some hundred lines
 
 mod choice;
 mod exhaustive;

@@ -20,7 +20,7 @@ pub(crate) static OWNER_KEY: LazyLock<OwnerKey> = LazyLock::new(|| {
     OwnerKey::parse("a key of the simulated deployment").unwrap_or_else(|error| unreachable!("{error}"))
 });
 
-/// All demographics by number: ten for each of three persons, their own first.
+/// All demographics by number: ten for each of three persons. A person's own demographics come first.
 static DEMOGRAPHICS: LazyLock<Vec<CheckedDemographics>> = LazyLock::new(|| (0..30).map(checked).collect());
 
 fn checked(number: u32) -> CheckedDemographics {
@@ -31,25 +31,24 @@ fn checked(number: u32) -> CheckedDemographics {
     });
     let read = Demographics::parse(said.to_string().as_bytes(), Time::from_millis(1_800_000_000_000));
     let demographics = read.unwrap_or_else(|error| unreachable!("{error:?}"));
-    // The claim rules are empty: they bind none of the fields.
+    // The claim rules are empty, so they do not bind a field.
     let checked = CheckedDemographics::check(demographics, &ClaimRules::default(), &BTreeMap::new(), &OWNER_KEY);
     checked.unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// The hash that identifies demographics; Metriport takes equal demographics for the same patient.
+/// The hash that identifies demographics. Metriport takes equal demographics for the same patient.
 pub(crate) fn hash(demographics: &Demographics) -> DemographicsHash {
     let hash = OWNER_KEY.demographics(demographics);
     hash.unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// The demographics with this number.
 pub(crate) fn demographics(number: u8) -> CheckedDemographics {
     let checked = DEMOGRAPHICS.get(usize::from(number));
     checked.unwrap_or_else(|| unreachable!("demographics {number}")).clone()
 }
 
-/// A person's external id at Metriport. The first and the third person have the same name under different issuers, so
-/// they race for one patient.
+/// A person's external id at Metriport. The first and the third person have the same external id under different
+/// issuers, so they race for one patient.
 pub(crate) fn external_id(person: u8) -> ExternalId {
     opaque!(ExternalId, "name-{}", person % 2)
 }
@@ -69,7 +68,7 @@ pub(crate) fn facility() -> FacilityId {
     opaque!(FacilityId, "facility")
 }
 
-/// The redirect of hosted pages; the simulation never follows it.
+/// The redirect URL of hosted pages; the simulation never follows it.
 pub(crate) fn redirect() -> RedirectUrl {
     RedirectUrl::parse("https://app.invalid/").unwrap_or_else(|error| unreachable!("{error}"))
 }

@@ -1,23 +1,22 @@
-//! Brings a world to rest: faults stop, functions run to their end, queues are served, and the clock moves until
-//! nothing is due. If that never ends, something waits for ever.
+//! Brings a world to rest: faults stop, functions run to their end, queues deliver their messages, and the clock moves
+//! until nothing is due. If the world never comes to rest, something waits for ever.
 
 use crate::choice::{Ending, WebhookArrival, Yield};
 use crate::functions::Job;
 use crate::rules::{self, Violation, broken};
 use crate::world::World;
 
-/// Most steps to rest. A run is looked at some forty times in its life, each time in some ten operations.
+/// Maximum number of steps until rest. `query-dispatch` looks at a run about forty times in its life, each time in
+/// about ten operations.
 const STEPS_MAX: u32 = 40_000;
 
-/// Marks in a trace where the schedule ends.
+/// The words that mark the end of the schedule in a trace.
 pub(crate) const RESTING: &str = "from here on there are no faults";
 
 /// The behaviour of networks that have not answered yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Networks {
-    /// All of them answer.
     Answer,
-    /// The networks never answer.
     Silent,
 }
 

@@ -1,4 +1,5 @@
-//! Draws schedules and runs them: an empty or a prepared world, a bounded number of steps, then rest.
+//! Draws schedules and runs them. A history begins with an empty or a prepared world, has a limited number of steps,
+//! and is then brought to rest.
 
 use std::time::Duration;
 
@@ -16,7 +17,6 @@ use crate::world::World;
 /// How long an operation takes in a random schedule.
 const PACE: Duration = Duration::from_millis(40);
 
-/// The beginning of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// All persons are unknown.
@@ -36,7 +36,6 @@ pub(crate) fn begin(beginning: Beginning, sabotage: Option<Sabotage>, pace: Dura
     world
 }
 
-/// Links and verifies one person.
 pub(crate) fn verify(world: &mut World, person: u8) {
     for step in [
         Choice::Ask(person, PersonRequest::Link(0)),
@@ -49,14 +48,14 @@ pub(crate) fn verify(world: &mut World, person: u8) {
     }
 }
 
-/// Makes a step, and lets every function that it invokes run to its end.
+/// Makes a step, and lets every function that the step invokes run to its end.
 pub(crate) fn unhurt(world: &mut World, step: Choice) {
     world.apply(step);
     while world.apply(Choice::Finish(0)) {}
 }
 
-/// Runs a schedule in a world, then brings it to rest in both ways. Returns the last world, and the rule that broke in
-/// it.
+/// Runs a schedule in a world, then brings the world to rest with silent and with answering networks. Returns the last
+/// world, and the rule that broke in it.
 pub(crate) fn run(mut world: World, choices: &[Choice]) -> (World, Option<Violation>) {
     for choice in choices {
         world.apply(*choice);
@@ -89,7 +88,7 @@ pub(crate) fn draw(rng: &mut impl Rng, sabotage: Option<Sabotage>, steps: u64) -
     };
     let mut world = begin(beginning, sabotage, PACE);
     let mut choices = Vec::new();
-    // After 1000 draws that do not apply, the schedule counts as exhausted.
+    // After 1000 draws in a row that do not apply, the schedule counts as exhausted.
     let mut futile = 0;
     while (choices.len() as u64) < steps && world.violation.is_none() && futile < 1000 {
         let choice = one(rng, &world);
@@ -119,7 +118,8 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
     let at = rng.random_range(0..=u8::MAX);
     let first = if rng.random_ratio(2, 3) { 0 } else { at };
     let busy = !world.tasks.is_empty();
-    // Calls are rare among the operations but concern most kinds of faults, so they are drawn on their own.
+    // Calls to Metriport are rare among the operations, but most kinds of faults apply only to them. So faults of calls
+    // are also drawn separately.
     let calling = world
         .tasks
         .iter()
@@ -152,7 +152,7 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
         _ => {
             let person = pick(rng, &[0, 0, 0, 1, 1, 1, 2], 0);
             let challenged = world.told.get(&person).is_some_and(|told| !told.is_empty());
-            // A person opens a challenge in order to pull.
+            // A person who has opened a challenge often pulls next.
             let pulls = challenged && rng.random_ratio(1, 2);
             Choice::Ask(
                 person,

@@ -1,7 +1,7 @@
 //! Removes the steps of a schedule that are not needed to break the same rule.
 //!
-//! It leaves out blocks of halving size, one after the other, and drops each block without which the rule still breaks.
-//! It ends when every remaining step is needed.
+//! `shrink` leaves out one block of steps after the other, and drops each block without which the rule still breaks.
+//! After each pass it halves the size of the blocks. It ends when every remaining step is needed.
 
 use crate::choice::Choice;
 

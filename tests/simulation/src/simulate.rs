@@ -16,7 +16,7 @@ use crate::world::{Tally, World};
 /// The parameters of a simulation.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Steps over all histories, without those to rest.
+    /// Steps over all histories, without the steps that bring a history to rest.
     pub steps: u64,
     /// The seed of the schedules.
     pub seed: u64,
@@ -52,7 +52,7 @@ pub struct Report {
     pub events: BTreeMap<&'static str, u64>,
     /// Pulls at rest, by the networks' behaviour and by state.
     pub runs: BTreeMap<String, u64>,
-    /// Records at rest, in the same way.
+    /// Records at rest, counted in the same way.
     pub records: BTreeMap<String, u64>,
     /// The first broken rule.
     pub failure: Option<Failure>,
@@ -124,7 +124,7 @@ pub const EVENTS: [&str; 49] = [
     "record: fetching",
 ];
 
-/// Simulates.
+/// Simulates histories until one breaks a rule or enough steps were made.
 #[must_use]
 pub fn simulate(options: Options) -> Report {
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
@@ -142,7 +142,7 @@ pub fn simulate(options: Options) -> Report {
         let mut broken = world.violation.clone();
         for networks in [Networks::Silent, Networks::Answer] {
             let mut resting = world.clone();
-            // Both worlds share the steps before rest; count those once.
+            // Both worlds share the events before rest, so count those events once.
             if networks == Networks::Silent {
                 resting.tally.clear();
             }

@@ -1,7 +1,7 @@
-//! The table: items under keys. A transaction writes all its items or none, each on its condition.
+//! The table: items under keys. A transaction writes either all its items or nothing. Each write has a condition.
 //!
-//! Reads are strongly consistent, as the functions' are. The due index is always current here. In AWS, the index may
-//! lag. A tick of `reconcile` then finds work later, or sends an old `dueSeq`, whose message is stale.
+//! Reads are strongly consistent, like the functions' reads. The due index is always current here. In AWS, the index
+//! can lag. Then `reconcile` finds work later, or sends a message with an old `dueSeq`, which is stale.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,7 +141,6 @@ pub(crate) enum Effect {
     Check,
 }
 
-/// One part of a transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Write {
     pub(crate) condition: Condition,
@@ -207,7 +206,6 @@ impl Store {
         })
     }
 
-    /// The conditions that do not hold.
     pub(crate) fn unmet(&self, writes: &[Write], sabotage: Option<Sabotage>) -> Vec<Condition> {
         if sabotage == Some(Sabotage::UnconditionalWrite) {
             return Vec::new();
@@ -245,7 +243,6 @@ impl Store {
         }
     }
 
-    /// Puts an item without a condition.
     pub(crate) fn put(&mut self, key: Key, item: Item) {
         self.items.insert(key, Arc::new(item));
     }
@@ -257,7 +254,6 @@ impl Store {
         due.into_iter().map(|(_, advance)| advance).collect()
     }
 
-    /// All waiting work, with its due time.
     pub(crate) fn due(&self) -> impl Iterator<Item = (Time, Advance)> + '_ {
         self.iter().filter_map(|(key, item)| match (key, item) {
             (Key::Run(owner, _), Item::Run(run)) => Some((run.due_at?, Advance::of_run(owner, run))),

@@ -13,17 +13,16 @@ use crate::io::{Io, Op, Reply};
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
     pub(crate) job: Job,
-    /// The replies to its operations, in order.
     pub(crate) log: Vec<Reply>,
-    /// Its next operation; follows from the other fields.
+    /// The function's next operation, which follows from the other fields.
     pub(crate) pending: Op,
-    /// When it is killed.
+    /// The time at which the function is killed.
     pub(crate) until: Time,
-    /// The message that invoked it.
+    /// The number of the message that invoked the function.
     pub(crate) message: Option<u32>,
     /// Whether the stored `dueSeq` equalled the message's when the function first read it.
     pub(crate) fresh: Option<bool>,
-    /// Whether its webhook could be correlated and was awaited at every moment since the function began.
+    /// Whether the function's webhook could be correlated, and was awaited, at every moment since the function began.
     pub(crate) known: bool,
 }
 
@@ -33,7 +32,7 @@ pub(crate) enum Progress {
 }
 
 /// Runs a function over its replies so far, up to its next operation or its end. Reading the clock does not count as an
-/// operation: it is answered at once.
+/// operation, because it is answered at once.
 pub(crate) fn proceed(
     job: &Job,
     log: Vec<Reply>,

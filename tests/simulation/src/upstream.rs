@@ -1,6 +1,6 @@
-//! Metriport, as far as the rules need it: patients, hosted pages, network queries, consolidated queries, files, and
-//! webhooks that it sends once. It does not enforce our rules: it prevents only what the real Metriport certainly
-//! prevents, such as a session of another identity. The rules find the rest.
+//! A model of Metriport, as far as the rules need it: patients, hosted pages, network queries, consolidated queries,
+//! files, and webhooks that it sends once. The model does not enforce our rules. It prevents only what the real
+//! Metriport certainly prevents, such as the AAL2 session of another identity. The rules find the other faults.
 
 mod person;
 mod queries;
@@ -77,7 +77,7 @@ pub(crate) struct Page {
     pub(crate) mark: String,
     pub(crate) demographics: Option<DemographicsHash>,
     pub(crate) expires_at: Time,
-    /// Whether its opening succeeded, so that a person has its link and can pass it.
+    /// Whether the function that opened the page succeeded, so that a person has the link and can pass the page.
     pub(crate) given: bool,
     pub(crate) passed: Option<ProofedIdentityId>,
 }
@@ -89,7 +89,6 @@ pub(crate) struct Challenge {
     pub(crate) session: Option<Aal2SessionId>,
 }
 
-/// A network query, running or ended.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Query {
     pub(crate) request: UpstreamRequestId,
@@ -109,7 +108,6 @@ pub(crate) struct Consolidated {
     pub(crate) ended: Option<SourceOutcome>,
 }
 
-/// The content of a file: its patient and its filters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Content {
     pub(crate) patient: PatientId,
@@ -117,7 +115,7 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// The name of the content in our bucket.
+    /// The content's simulated digest in our bucket.
     pub(crate) fn tag(&self) -> String {
         format!("{}|{:?}", self.patient.as_str(), self.asked)
     }
@@ -133,7 +131,7 @@ pub(crate) struct Upstream {
     files: Vec<Content>,
     /// Webhooks that were not delivered yet.
     pub(crate) outbox: Vec<WebhookEvent>,
-    /// Every webhook as its replay sends it: without metadata, its link dead.
+    /// Every webhook as its replay sends it: without metadata, and with a dead link.
     pub(crate) history: Vec<WebhookEvent>,
     /// Failed deliveries that wait for a replay.
     pub(crate) failed: Vec<WebhookEvent>,
@@ -141,7 +139,7 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Performs a call. If the fault leaves an effect, the effect is complete when this returns.
+    /// Performs a call. If the call has an effect despite the fault, the effect is complete when this function returns.
     pub(crate) fn call(&mut self, call: &Call, fault: Option<Fault>, now: Time) -> Result<Answer, UpstreamError> {
         let operation = operation(call);
         let failure = |kind| Err(UpstreamError::new(operation, kind));

@@ -1,4 +1,4 @@
-//! Traces in words. All data is invented, so a trace, unlike a log, may name it.
+//! Describes histories in words. All data is invented, so a trace may contain it, unlike a log.
 
 use shared::Error;
 use shared::message::Subject;

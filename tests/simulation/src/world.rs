@@ -1,4 +1,4 @@
-//! The simulated world: clock, table, queues, running functions, Metriport and persons, and how a choice changes it.
+//! The simulated world: clock, table, queues, running functions, Metriport and persons. A choice changes the world.
 
 mod fingerprint;
 mod networks;
@@ -21,7 +21,7 @@ use crate::upstream::Upstream;
 
 use queues::Message;
 
-/// Most functions that run at once.
+/// Maximum number of functions that run at once.
 pub(crate) const TASKS_MAX: usize = 6;
 
 /// Events of a world, counted by name.
@@ -33,7 +33,6 @@ pub(crate) struct World {
     skew: i64,
     pub(crate) timing: Timing,
     pub(crate) sabotage: Option<Sabotage>,
-    /// How long an operation takes.
     pace: Duration,
     pub(crate) store: Store,
     pub(crate) messages: Vec<Message>,
@@ -44,7 +43,6 @@ pub(crate) struct World {
     numbers: Numbers,
     pub(crate) facts: HiddenFacts,
     pub(crate) tally: Tally,
-    /// The history in words, if requested.
     pub(crate) words: Option<Vec<String>>,
     pub(crate) violation: Option<Violation>,
 }
@@ -78,7 +76,6 @@ impl World {
         }
     }
 
-    /// The time on the machines' clocks.
     pub(crate) fn clock(&self) -> Time {
         Time::from_millis(self.now.millis() + self.skew)
     }
@@ -140,8 +137,8 @@ impl World {
         round(at, self.tasks.len())
     }
 
-    /// When something next happens without a choice: a message becomes visible, work becomes overdue, or a check for
-    /// replays is due.
+    /// The next time at which something happens without a choice: a message becomes visible, work becomes overdue, or a
+    /// check for replays is due.
     pub(crate) fn next_due(&self) -> Option<Time> {
         let seen = self.messages.iter().map(|message| message.visible_at);
         let overdue = self.store.due().map(|(due_at, _)| due_at.plus(self.timing.overdue()));
@@ -152,7 +149,7 @@ impl World {
         next.filter(|next| *next > self.now).min()
     }
 
-    /// Whether a tick would find anything now.
+    /// Whether a tick of `reconcile` would find anything now.
     pub(crate) fn reconciler_has_work(&self) -> bool {
         if self.sabotage == Some(Sabotage::NoReconciler) {
             return false;
@@ -161,7 +158,7 @@ impl World {
         let replays = self.store.get(&Key::Replays).and_then(|item| item.replays());
         let check_at = replays.map(|replays| replays.check_at).unwrap_or_default();
         let replays_due = !self.upstream.failed.is_empty() && self.now >= check_at;
-        // Work is overdue only after its own message had time to be acted on.
+        // Work is overdue only after a function had time to act on the work's own message.
         replays_due || !self.store.overdue(before).is_empty()
     }
 

@@ -1,5 +1,5 @@
-//! The simulation at a size for every change, and the proof that it can fail. Each deliberate defect is detected within
-//! a bounded number of steps, by the rule it breaks, with a short schedule.
+//! Runs the simulation at a size for every change, and shows that it can fail. Each deliberate defect is detected
+//! within a limited number of steps, by the rule that it breaks, with a short schedule.
 
 use simulation::{Bounds, Options, Sabotage, explore, simulate};
 
@@ -42,7 +42,7 @@ fn the_exhaustive_check_can_fail() {
     }
 }
 
-/// The rules that may break first, and the most steps needed to show it.
+/// The rules that may break first, and the maximum number of steps that the reduced schedule may need.
 const fn noticed_by(sabotage: Sabotage) -> (&'static [u8], usize) {
     match sabotage {
         Sabotage::ClaimWithoutDueSeq => (&[1], 45),

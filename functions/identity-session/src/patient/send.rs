@@ -30,8 +30,8 @@ pub(super) async fn send(
     }
 }
 
-/// Updates the patient that carries our external id, or creates one. Both end with a write, so the place for the write
-/// is taken before the search.
+/// Updates the patient that carries our external id, or creates one. In both cases a write follows the search, and its
+/// place is taken before the search.
 async fn adopt_or_create(
     io: &impl SendDemographics,
     person: &Person<'_>,
@@ -42,7 +42,7 @@ async fn adopt_or_create(
     let found = match find_and_claim(io, person, begun).await {
         Ok(found) => found,
         Err(error) => {
-            // The write was counted as a call of the day, but is not made.
+            // The place has counted the write as a call of the day, but the write is not made.
             io.uncount_call(io.now()).await;
             return Err(error);
         }
@@ -79,10 +79,10 @@ async fn find_and_claim(
     Ok(Some(found.id))
 }
 
-/// Keeps other persons from writing to the patient until our update must have ended.
+/// Claims the patient, so that no other person writes to it until our update must have ended.
 ///
-/// A refusal waits once more for as long as the search has taken since `asked_at`. The refusal thus comes as late as if
-/// the update had been sent.
+/// A refusal is delayed by the time that the search has taken since `asked_at`. It thus takes about as long as an
+/// update, and does not reveal that the patient belongs to another person.
 async fn claim(
     io: &(impl WritePatient + ReportConflict + Clock + Pause),
     person: &Person<'_>,

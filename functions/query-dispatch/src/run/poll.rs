@@ -1,4 +1,4 @@
-//! Reads the status of the network query. Webhooks arrive sooner, but a source that fails may send none.
+//! Reads the status of the network query. Webhooks arrive sooner, but Metriport may send none for a source that fails.
 
 use shared::Error;
 use shared::domain::budget::{Share, midnight_after};
@@ -17,12 +17,13 @@ pub(super) async fn poll(
     now: Time,
 ) -> Result<DispatchOutcome, Error> {
     let Some(request) = &run.request else {
-        // A webhook without a request id proved the start, so the run has no id by which Metriport could be asked.
+        // A webhook without a request id has proved the start. The run therefore has no id with which to read the
+        // status.
         let until = now.plus(io.timing().poll_gap(run.polls + 1)).min(run.expires_at);
         return write_run_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     };
     if !io.count_call(Share::Status, now).await? {
-        // The rest of the day's quota is for more urgent calls. Webhooks still arrive.
+        // The rest of the day's quota is reserved for more urgent calls. Webhooks still arrive.
         let until = midnight_after(now).min(run.expires_at);
         return write_run_event(io, owner, run, None, &RunEvent::PollFailed { until }, now).await;
     }

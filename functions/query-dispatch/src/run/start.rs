@@ -1,5 +1,5 @@
-//! Starts the network query at most once, within the rate budget. The intent is written before the call. An intent
-//! without a result waits for a webhook that proves the start, and is never started again.
+//! Starts the network query at most once, within the rate budget. The intent is written before the call. If the call
+//! has no result, the run waits for a webhook that proves the start, and the start is never repeated.
 
 use shared::Error;
 use shared::domain::budget::{Budget, Turn};
@@ -46,7 +46,7 @@ pub(super) async fn start(io: &impl StartRun, owner: &OwnerId, run: &Run, now: T
     let rejected = RunEvent::StartRefused {
         reason: FailureReason::IdentityRejected,
     };
-    // Before the run's end, since no later step does this. A failure here must not keep the run from ending.
+    // Written before the run ends, because no later step writes it. A failure here must not keep the run from ending.
     if event == rejected
         && let Err(error) = reject_identity(io, owner, &held.proofed_identity, now).await
     {
@@ -68,8 +68,9 @@ async fn put_off(
     Ok(written.map_or(STALE, |_| "advanced"))
 }
 
-/// Writes a decision about a run that waits for its start, and returns the changed run. `None` if the run has changed:
-/// a duplicate message may have claimed the start, and this older decision would undo the claim.
+/// Writes a decision about a run that waits for its start, and returns the changed run. Returns `None`, without a
+/// write, if the run has changed. A duplicate message may have claimed the start, and this older decision would undo
+/// the claim.
 async fn unless_moved_on(
     io: &impl SettleRun,
     owner: &OwnerId,
@@ -84,8 +85,8 @@ async fn unless_moved_on(
     }
 }
 
-/// Why the start is not made now: its slot or its place comes later, or does not come before the session expires. The
-/// caller writes this before it claims the start.
+/// `None` if the start may be made now. Otherwise the event that postpones or fails it: its slot or a place comes
+/// later, or not before the session expires. The event is then written instead of the claim.
 async fn out_of_turn(io: &impl StartInTurn, run: &Run, now: Time) -> Result<Option<RunEvent>, Error> {
     Ok(match io.turn_of_query(run.start_at, now, run.start_by).await? {
         Turn::Granted(at) if at <= now => None,
@@ -158,7 +159,8 @@ fn refused_by_all(query: &NetworkQuery, run: &Run) -> Option<FailureReason> {
     }
 }
 
-/// A new challenge is tried before a new proofing. If the identity is the cause, opening the challenge shows that.
+/// The person is asked for a new challenge before a new proofing. If the identity is the cause, Metriport's answer to
+/// the new challenge shows that.
 fn reason(error: &UpstreamError) -> FailureReason {
     if error.mentions_aal2() {
         FailureReason::Aal2SessionRejected

@@ -20,10 +20,10 @@ pub struct StoreApiKeyArgs {
     replace: bool,
 }
 
-/// How a key relates to the stored key.
+/// How the operator's key relates to the stored key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Present {
-    /// No key is stored, or Metriport refuses the stored key.
+    /// No key is stored, or it cannot be a header value, or Metriport refuses it.
     None,
     /// The same key is stored.
     Same,
@@ -67,7 +67,7 @@ pub(super) async fn present(
     compared(deployment, (key, &account), secrets).await
 }
 
-/// The settings of the key's account, which show that Metriport accepts the key.
+/// Reads the settings of the key's account, which proves that Metriport accepts the key.
 async fn tried(deployment: &DeploymentArgs, key: &SecretString) -> Result<Settings, String> {
     let account = client(&deployment.metriport.base_url, key.clone())?;
     account.read_settings().await.map_err(|error| render_error(&error))
@@ -78,7 +78,8 @@ async fn compared(
     (key, account): (&SecretString, &Settings),
     secrets: &StackSecrets,
 ) -> Result<Present, String> {
-    // A stored key that cannot be read may belong to another account, so nothing replaces it.
+    // A failure to read the stored key ends the command: the key may belong to another account, so it must not be
+    // replaced.
     let Some(stored) = secrets.read_if_any(Kept::ApiKey).await? else {
         return Ok(Present::None);
     };

@@ -1,5 +1,5 @@
-//! A client for the Metriport account. Its key and tokens come from a file, standard input or a variable, never from an
-//! argument, which every process on the machine can read.
+//! A client for the Metriport account, and the inputs of the operator's API key and token. These secrets come from a
+//! file, standard input or a variable. They are never arguments, which every process on the machine can read.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ pub(crate) fn read_secret_file(path: &Path) -> Result<SecretString, String> {
 /// Creates a client for the account.
 ///
 /// # Errors
-/// Fails unless the URL is https, or http on this machine, and the key can be a header value.
+/// Fails if the URL is neither https nor http on this machine, or if the key cannot be a header value.
 pub fn client(base_url: &Url, api_key: SecretString) -> Result<Client, String> {
     let http = metriport::http_client(CONNECT_TIMEOUT, CALL_TIMEOUT).map_err(|error| error.to_string())?;
     let options = ClientOptions {

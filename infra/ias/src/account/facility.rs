@@ -1,4 +1,4 @@
-//! The account's facilities. Every patient belongs to one, and its id is a parameter of the stack.
+//! The account's facilities. Every patient belongs to a facility, and the stack's parameter `FacilityId` names it.
 
 use clap::{Args, Subcommand};
 use shared::metriport::{Client, Facility, FacilityAddress, ManageFacilities, NewFacility, Npi, UpstreamErrorKind};
@@ -117,7 +117,7 @@ async fn create(account: &Client, args: &CreateArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// The only facility of this name, if there is one.
+/// Finds the facility of this name. Fails if several facilities have the name.
 fn named<'f>(facilities: &'f [Facility], name: &str) -> Result<Option<&'f Facility>, String> {
     let mut of_name = facilities.iter().filter(|facility| facility.name.trim() == name.trim());
     match (of_name.next(), of_name.next()) {

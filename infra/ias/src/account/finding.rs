@@ -1,6 +1,6 @@
 //! One line of `ias account status`: the check, its result and its severity.
 
-/// Severity of a finding. A warning concerns a choice of the deployment and is not an error.
+/// Severity of a finding. A warning does not make the command fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     Good,
@@ -35,7 +35,7 @@ impl Finding {
         Self { about, mark, said }
     }
 
-    /// A choice of the deployment that the operator must keep in mind.
+    /// A state that the operator must know, but that does not make the command fail.
     pub(super) fn warning(about: &'static str, said: &str) -> Self {
         Self {
             about,

@@ -1,5 +1,5 @@
-//! The issuer of the app's tokens, read as API Gateway reads it when it creates the routes. API Gateway leaves the
-//! routes out if it cannot read the issuer, or if the issuer names itself differently.
+//! Reads the issuer of the app's tokens as API Gateway reads it when it creates the routes. API Gateway leaves the
+//! routes out if it cannot read the issuer, or if the issuer's document names another issuer.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(super) async fn check(issuer: &str) -> Result<String, String> {
     }
 }
 
-/// Reads a JSON document over https, as API Gateway does, or over http from a stand-in on this machine.
+/// Reads a JSON document over https, as API Gateway does, or over http from a server on this machine.
 async fn read(address: &str) -> Result<Value, String> {
     let url: Url = address.parse().map_err(|error| format!("{address}: {error}"))?;
     if url.scheme() != "https" && !is_loopback(&url) {

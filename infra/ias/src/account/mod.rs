@@ -1,8 +1,9 @@
 //! `ias account` sets up the Metriport account and the secrets of a deployment, checks them, and changes their keys.
 //!
 //! The commands reach a deployment from outside: through its stack's secrets, its API and Metriport's settings. Only
-//! `release-patient` writes to its table. They work on AWS and on an emulator, by the variables that AWS's own tools
-//! read. Each command reports its actions and can be repeated. They neither take a secret as an argument nor print one.
+//! `release-patient` writes to the stack's table. The variables of AWS's own tools direct the commands to AWS or to an
+//! emulator. Each command reports its actions and can be repeated. The commands neither take a secret as an argument
+//! nor print a secret.
 
 mod api_key;
 mod client;

@@ -1,5 +1,5 @@
-//! The URLs that hosted pages may return to. Metriport has no call for its allowlist, so the command only checks their
-//! form and prints the list.
+//! The URLs that Metriport's hosted pages may return to. Metriport's API cannot change its list of these URLs, so the
+//! command only checks their form and prints the list.
 
 use clap::Args;
 use shared::metriport::RedirectUrl;

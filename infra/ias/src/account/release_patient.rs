@@ -1,9 +1,9 @@
 //! `ias account release-patient` unlinks a Metriport patient from the wrong person. The command cannot know that the
 //! person is the wrong one; the operator must check that.
 //!
-//! Metriport must first forget that person's external id, because otherwise their next request would link the patient
-//! again. The command writes only with `--confirm`, and then prints one line with the patient, the owner and the access
-//! key id.
+//! The command refuses while Metriport has the patient under the linked person's external id: the person's next request
+//! would link the patient again. It writes only with `--confirm`, and then prints one line with the patient, the owner,
+//! the stack, the time and the access key id.
 
 use clap::Args;
 use shared::clock;

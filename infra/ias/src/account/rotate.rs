@@ -15,7 +15,7 @@ use super::webhook::{confirm, failed, stored};
 use super::{DeploymentArgs, Kept, StackSecrets};
 use crate::report::say;
 
-/// Most attempts to set the URL again after it was cleared.
+/// Maximum number of attempts to set the webhook URL after it was cleared.
 const SETS_MAX: u32 = 5;
 
 /// Options of `account rotate`.
@@ -58,7 +58,7 @@ struct ApiKeyArgs {
 pub enum Rotated {
     /// Metriport signs with the stored key.
     Unchanged,
-    /// Another key is stored; the previous one counts until this time.
+    /// The new key is stored; the previous key is accepted until this time.
     Stored(Time),
 }
 
@@ -76,7 +76,7 @@ async fn webhook_key(args: &WebhookKeyArgs) -> Result<(), String> {
     let url = settings.webhook_url.and_then(|url| Url::parse(&url).ok());
     let url = url.ok_or("no webhook is registered: run `ias account register-webhook`")?;
     if args.clear_and_set {
-        // Read first, so that unusable stored keys are found before anything changes at Metriport.
+        // The stored keys are read first, so that unusable ones are found before anything changes at Metriport.
         stored(&secrets).await?;
         clear_and_set(&account, &url).await?;
         say(&format!(
@@ -103,7 +103,7 @@ async fn webhook_key(args: &WebhookKeyArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Stores the key that Metriport signs with, and lets the previous key count for `window`.
+/// Stores the key that Metriport signs with, and keeps the previous key valid for `window`.
 ///
 /// # Errors
 /// Fails if Metriport or Secrets Manager fails, if Metriport has no key, or if the stored value does not hold keys.
@@ -128,7 +128,8 @@ pub async fn rotate_webhook_key(
     Ok(Rotated::Stored(until))
 }
 
-/// Clears the webhook URL and sets it again. Several attempts keep the account from being left without a URL.
+/// Clears the webhook URL and sets it again. Further attempts follow a failure, because the account is without a URL
+/// until one succeeds.
 ///
 /// # Errors
 /// Fails if Metriport does not clear the URL, or refuses every attempt to set it.

@@ -21,15 +21,15 @@ enum Found {
     Closed,
     /// API Gateway does not have the route.
     Missing,
-    /// The route invokes its function without a token.
+    /// The route invokes its function although the call has no token.
     Unguarded,
     /// The route answers another status.
     Other(u16),
 }
 
-/// Calls the template's routes. Counts those that exist and refuse the call, and fails for the others. The webhook's
-/// route is called only if its segment is known. If that segment is secret, the route must not answer on the paths
-/// without it.
+/// Calls every route of the template, and fails unless each exists and refuses the call. `segment` is the text between
+/// `base` and the webhook's path. If it is `None`, the webhook's URL is unknown, so its route is skipped. If it is not
+/// empty, it is secret, and the webhook's route must not answer on paths without it.
 pub(crate) async fn check(base: &str, segment: Option<&Segment>) -> Result<String, String> {
     let app = App::new(base, "").map_err(|error| error.to_string())?;
     let (mut problems, mut count) = (Vec::new(), 0);
@@ -65,9 +65,10 @@ async fn find_open_paths(app: &App, route: &Route, path: &str) -> Result<Vec<Str
     Ok(problems)
 }
 
-/// The webhook's own path, and two paths that begin with the key of `ClosingMapping` (infra/domain.yaml). API Gateway
-/// compares a mapping's key with the beginning of the path, even if the key ends in the middle of a name. It then
-/// removes the key and looks for a route.
+/// The webhook's own path, and two paths that begin with `v1/webhooks`. This is the key of the API mapping
+/// `ClosingMapping` (infra/domain.yaml), which leads calls without the segment to an API without routes. The key
+/// matches every path that begins with it, even `/v1/webhooksX`. API Gateway removes the key from the path and then
+/// looks for a route.
 fn paths_without_segment(path: &str) -> [String; 3] {
     let closing = path.rsplit_once('/').map_or("", |(closing, _)| closing);
     [path.to_owned(), format!("{closing}{path}"), format!("{closing}X{path}")]

@@ -50,7 +50,7 @@ pub struct StackSecrets {
 }
 
 impl StackSecrets {
-    /// Takes region and credentials from these variables.
+    /// Takes the region and the credentials from `env`.
     ///
     /// # Errors
     /// Fails if a variable is missing.
@@ -68,7 +68,7 @@ impl StackSecrets {
         read.map_err(|error| render_secret_error(kept, &error))
     }
 
-    /// Reads a secret that may still be empty.
+    /// Reads a secret; `None` if it has no value yet.
     pub(crate) async fn read_if_any(&self, kept: Kept) -> Result<Option<SecretString>, String> {
         match self.text(kept).await? {
             Ok(text) => Ok(Some(text)),
@@ -92,7 +92,8 @@ impl StackSecrets {
         stored.map(drop).map_err(|error| failed("storing the secret", &error))
     }
 
-    /// Whether the stack accepts demographics without a binding claim; `None` if its template is too old to state it.
+    /// Whether the stack accepts demographics without a binding claim; `None` if its template is too old to set the
+    /// tag.
     pub(crate) async fn accepts_unbound_demographics(&self) -> Result<Option<bool>, String> {
         let entry = self.entry(Kept::ApiKey).await?;
         Ok(tag(&entry, UNBOUND_TAG).map(|accepts| accepts == "true"))
@@ -135,7 +136,7 @@ fn render_secret_error(kept: Kept, error: &SecretError) -> String {
     format!("the secret {} {}", kept.logical_id(), error.problem)
 }
 
-/// Shows only AWS's error code: its message may quote the request.
+/// Shows only AWS's error code, because AWS's message may quote the request.
 fn failed<E: ProvideErrorMetadata, R>(what: &str, error: &SdkError<E, R>) -> String {
     format!(
         "{what}: {}",
@@ -182,7 +183,7 @@ mod tests {
         assert!(!ours(&tagged("ias-prod", "WebhookKeysSecret")) && !ours(&tagged("ias-dev", "OwnerKeySecret")));
         assert!(ours(&entry("ias-dev-WebhookKeysSecret", &[("team", "health")])));
         assert!(!ours(&entry("ias-dev-WebhookKeysSecret-old", &[])));
-        // Another stack may happen to use such a name.
+        // The tags decide: a secret of another stack may have this name.
         assert!(!ours(&entry("ias-dev-WebhookKeysSecret", &[(STACK_TAG, "other")])));
     }
 }

@@ -6,7 +6,7 @@ use url::Url;
 
 const SEGMENT: &str = "WEBHOOK_SEGMENT";
 
-/// The part between the base of an API and the path of its webhook: a slash and the segment, or nothing.
+/// The text between an API's base URL and its webhook's path: a slash and the segment, or empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Segment(String);
 
@@ -41,7 +41,8 @@ pub(super) fn shown(url: &str) -> String {
     }
 }
 
-/// Inserts the segment from the variable, if set, before the webhook's path, with which the URL must then end.
+/// Inserts the segment of the variable `WEBHOOK_SEGMENT`, if it is set, before the webhook's path. The URL must then
+/// end with that path.
 pub(super) fn with_segment(url: &str) -> Result<String, String> {
     joined(url, Env::of_process().optional(SEGMENT))
 }

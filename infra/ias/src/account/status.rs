@@ -1,5 +1,5 @@
-//! Checks a deployment without printing a secret: its secrets, the registration and deliveries of its webhook, and the
-//! API's routes. With options it also checks the issuer and the account's concurrency.
+//! Checks a deployment, and never prints a secret. It checks the stack's secrets, the registration and deliveries of
+//! the webhook, and the API's routes. With options it also checks the issuer and the account's concurrency.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ fn demographics(accepts_unbound: Result<Option<bool>, String>) -> Finding {
     }
 }
 
-/// Checks the API's routes, with the webhook's route if it is registered under this API.
+/// Checks the API's routes. The webhook's route is included if the registered URL belongs to this API.
 async fn api(api: Option<&Url>, registered: Option<&Url>) -> Result<String, String> {
     let base = api
         .map(|api| api.as_str().trim_end_matches('/').to_owned())
@@ -113,7 +113,7 @@ async fn api(api: Option<&Url>, registered: Option<&Url>) -> Result<String, Stri
 }
 
 /// Base URL of the API whose webhook is registered at `url`. It excludes a single segment before the webhook's path, so
-/// that the paths without the segment are called too.
+/// that `routes::check` also calls the paths without the segment.
 fn base_of_webhook(url: &Url) -> Option<String> {
     let origin = url.origin().ascii_serialization();
     match Segment::between(&origin, url.as_str()) {
@@ -199,8 +199,8 @@ async fn deliveries(account: &Client) -> Result<String, String> {
     }
 }
 
-/// Sends a ping signed with the stored key, as Metriport does. A correct answer proves that the receiver has the key.
-/// The ping leaves no trace there.
+/// Sends a ping, signed with the stored key as Metriport signs its own. A correct answer proves that `webhook-intake`
+/// has the stored key. `webhook-intake` stores nothing for a ping.
 async fn ping(url: &Url, keys: &WebhookKeys) -> Result<String, String> {
     let word = clock::new_id().to_string();
     let meta = json!({ "messageId": clock::new_id(), "when": clock::now().to_string(), "type": "ping" });

@@ -1,7 +1,8 @@
 //! The webhook URL and the key that signs its deliveries.
 //!
-//! Metriport makes the key when a URL is registered, and pings the URL at once. The ping fails, because the stack's
-//! secret does not hold the key yet. The command stores the key and registers the URL again, for another ping.
+//! Metriport makes the key when a URL is registered, and pings the URL at once. This first ping fails, because the
+//! stack's secret does not hold the key yet. The command stores the key and registers the URL again, so that Metriport
+//! sends another ping.
 
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use super::segment::{shown, with_segment};
 use super::{DeploymentArgs, Kept, StackSecrets};
 use crate::report::{say, say_line};
 
-/// Metriport waits two seconds for the answer to a ping; after this time the result is known.
+/// Pause after a registration, until the result of its ping is known: Metriport waits two seconds for the answer.
 const PING_SHOWS: Duration = Duration::from_secs(3);
-/// Pauses before the pings. A process that read the secret before the key was stored reads it again after 30 s. Each
-/// attempt costs two calls of the day's quota.
+/// Pauses before the attempts of `confirm`. A process that read the secret before the key was stored reads it again
+/// after 30 s. Each attempt costs two calls of the day's quota.
 const PAUSES_SECS: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
 
 /// Options of `account register-webhook`.
@@ -38,7 +39,7 @@ pub struct RegisterWebhookArgs {
     replace: bool,
 }
 
-/// The effect of registering, by the URL that the account has now.
+/// The action of the command, which depends on the URL that the account has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Plan {
     /// No URL is registered.
@@ -80,8 +81,8 @@ pub(super) async fn register_webhook(args: &RegisterWebhookArgs) -> Result<(), S
     Ok(())
 }
 
-/// A URL that Metriport accepts. A stand-in on this machine also accepts this machine's URLs, and refuses others
-/// itself.
+/// Parses the URL and checks Metriport's rules for it. The rules do not apply if both the URL and Metriport (a
+/// stand-in) are on this machine.
 fn checked(text: &str, metriport: &Url) -> Result<Url, String> {
     let url: Url = text.parse().map_err(|error| format!("--url: {error}"))?;
     if !(is_loopback(metriport) && is_loopback(&url))
@@ -120,7 +121,7 @@ async fn register(account: &Client, url: &Url) -> Result<SecretString, String> {
         .ok_or_else(|| "Metriport returned no webhook key".to_owned())
 }
 
-/// Stores the key as the only one, unless it is current already. Returns whether it stored the key.
+/// Stores the key, without a previous one, unless it is already the current key. Returns whether it stored the key.
 async fn keep(secrets: &StackSecrets, key: SecretString) -> Result<bool, String> {
     if stored(secrets).await.is_ok_and(|keys| keys.is_current(&key)) {
         return Ok(false);
@@ -137,7 +138,7 @@ pub(super) async fn stored(secrets: &StackSecrets) -> Result<WebhookKeys, String
     WebhookKeys::parse(secret.expose_secret()).map_err(|error| format!("the secret WebhookKeysSecret {error}"))
 }
 
-/// Sets the URL again until Metriport, which pings it each time, reports the webhook as enabled.
+/// Sets the URL again until Metriport reports the webhook as enabled. Metriport pings the URL each time it is set.
 pub(super) async fn confirm(account: &Client, url: &Url) -> Result<WebhookStatus, String> {
     for pause in PAUSES_SECS {
         tokio::time::sleep(Duration::from_secs(pause)).await;

@@ -1,5 +1,5 @@
-//! A dead-letter queue and its source queue. SQS shows a message only by receiving it, which hides it from others for a
-//! while. This module therefore gives each message back.
+//! A dead-letter queue and its source queue. SQS shows a message only to a receiver, and then hides it from other
+//! receivers for a while. This module therefore makes each message that stays in the queue visible again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use shared::queue::SourceQueue;
 
 use super::Which;
 
-/// Longest time that a dead letter stays hidden if the command ends before it returns the dead letter.
+/// Longest time that a dead letter stays hidden if the command is interrupted before it makes the dead letter visible.
 const HIDDEN_SECS: i32 = 120;
-/// Most messages in one call.
+/// Maximum number of messages in one call.
 const BATCH_MAX: i32 = 10;
-/// A long poll asks all of SQS's servers, a short poll only some of them.
+/// Makes each receive call a long poll, which asks all of SQS's servers. A short poll asks only some of them.
 const WAIT_SECS: i32 = 1;
-/// Most dead letters that one pass reads. It must receive them all before the first one is visible again.
+/// Maximum number of dead letters in one pass. The pass must receive all of them before the first is visible again.
 const DEAD_LETTERS_MAX: usize = 10_000;
 
 /// A dead letter, without its body.
@@ -28,8 +28,8 @@ pub struct ListedDeadLetter {
     pub id: String,
     /// Why the message died.
     pub cause: DeadLetterCause,
-    /// When the dead letter was sent. If its consumer gave the message up, this is when it died. If SQS moved the
-    /// message, this is when the message itself was sent.
+    /// When the dead letter was sent. A consumer sends it when it gives the message up. If SQS moved the message, SQS
+    /// kept the time at which the message itself was sent.
     pub since: Time,
 }
 
@@ -51,7 +51,8 @@ impl ListedDeadLetter {
         let said = message
             .message_attributes()
             .and_then(|attributes| attributes.get(ATTRIBUTE));
-        // An attribute without text is not ours, and must not count as missing.
+        // An attribute without text is not ours and counts as unreadable. It must not count as absent, because an
+        // absent attribute means that SQS moved the message.
         let cause = DeadLetterCause::read(said.map(|said| said.string_value().unwrap_or_default()));
         let sent = message
             .attributes()
@@ -66,18 +67,18 @@ impl ListedDeadLetter {
 pub struct Seen {
     /// The dead letters.
     pub dead_letters: Vec<ListedDeadLetter>,
-    /// Whether the queue has more than the pass read.
+    /// Whether the pass stopped at its maximum, so that the queue may hold more.
     pub more: bool,
 }
 
 /// Result of a redrive of a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Redriven {
-    /// Number that was sent back and deleted, or would be.
+    /// Dead letters that were sent back and deleted, or that would be in a dry run.
     pub sent_back: usize,
-    /// Number that was left in the queue.
+    /// Dead letters that stay in the queue.
     pub left: usize,
-    /// Whether the queue has more than the pass read.
+    /// Whether the pass stopped at its maximum, so that the queue may hold more.
     pub more: bool,
 }
 
@@ -146,7 +147,7 @@ impl RedriveQueues {
             if dry_run {
                 return Ok(VisitOutcome::Stays);
             }
-            // Sent before it is deleted, so that a crash in between sends it twice instead of losing it.
+            // Sent before it is deleted, so that a crash in between causes a duplicate and not a loss.
             sent.insert(self.send_back(message).await?);
             self.delete(message).await?;
             Ok(VisitOutcome::Gone)
@@ -155,7 +156,8 @@ impl RedriveQueues {
         Ok(Redriven { more, ..redriven })
     }
 
-    /// Receives every dead letter once and gives back those that stay. Returns whether the queue has more.
+    /// Calls `look` once for every dead letter, and makes those that stay visible again. Returns whether the pass
+    /// stopped at its maximum.
     async fn visit(
         &self,
         mut look: impl AsyncFnMut(ListedDeadLetter, &Message) -> Result<VisitOutcome, String>,
@@ -182,7 +184,7 @@ impl RedriveQueues {
                     continue;
                 };
                 let id = dead_letter.id.clone();
-                // Inserted before the call, so that the dead letter is given back even if the call fails.
+                // Inserted before `look`, so that the dead letter becomes visible again even if `look` fails.
                 held.insert(id.clone(), receipt.to_owned());
                 if looked_at.insert(id.clone()) {
                     is_new = true;
@@ -191,7 +193,7 @@ impl RedriveQueues {
                     }
                 }
             }
-            // Nothing was received, or only dead letters that became visible again.
+            // The pass is complete: SQS returned nothing, or only dead letters that became visible again.
             if !is_new {
                 return Ok(false);
             }
@@ -285,7 +287,7 @@ fn is_named(url: &str, name: &str) -> bool {
         .is_some_and(|end| end.is_empty() || end.strip_prefix('-').is_some_and(|random| !random.contains('-')))
 }
 
-/// Shows only AWS's error code: its message may quote the request.
+/// Shows only AWS's error code, because AWS's message may quote the request.
 fn failed<E: ProvideErrorMetadata, R>(what: &str, error: &SdkError<E, R>) -> String {
     format!(
         "{what}: {}",

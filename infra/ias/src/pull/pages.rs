@@ -1,4 +1,4 @@
-//! Passes the hosted pages: this command plays those of the stand-in, or a person opens them in a browser.
+//! Passes the hosted pages. The command passes the stand-in's pages itself, or a person opens the pages in a browser.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::report::{one_line, say};
 
-/// Longest wait for the confirmation of an identity after the command passed its page.
+/// Longest wait for the confirmation of an identity after the command passed the identity page.
 const CONFIRMATION: Duration = Duration::from_secs(15);
 /// Longest wait for the end of a pull from the stand-in.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -56,8 +56,8 @@ impl Pages {
         }
     }
 
-    /// Passes or prints the identity page. The return from the page proves nothing, so the command does not wait for it
-    /// when a person opens the page.
+    /// Passes the identity page, or prints it for a person. The command does not wait for that person's return to the
+    /// app, because only the webhook proves the identity.
     pub(super) async fn identity(&self, page: &str, return_to: &str) -> Result<(), String> {
         match self {
             Self::Played(browser) => returned(&pass(browser, page).await?, return_to),
@@ -106,7 +106,7 @@ fn line() -> Result<String, String> {
     Ok(line)
 }
 
-/// Parses the pasted address of the return. The error does not repeat it, because it holds a session.
+/// Parses the address that the person pasted. The error does not repeat the address, because it holds an AAL2 session.
 fn pasted(address: &str) -> Result<Return, String> {
     let url = Url::parse(address).map_err(|_holds_a_session| "the pasted text is not a URL".to_owned())?;
     Ok(Return::of(&url))

@@ -1,4 +1,4 @@
-//! A record from a file, accepted only if the functions will accept it too when it is delivered.
+//! Reads a record from a file, and refuses it at once if `record-fetch` would refuse it later.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub(crate) fn read_record(path: &Path) -> Result<NetworkRecord, String> {
     Ok(NetworkRecord::from_iter(entries))
 }
 
-/// Reads a resource as `record-fetch` does, which is stricter than FHIR.
+/// Scans a resource as `record-fetch` scans a record. The scan refuses some JSON that FHIR allows.
 fn scan(entry: &Entry) -> Result<(), ScanError> {
     let mut reader = BundleScan::default();
     let resource = entry.resource().get().as_bytes();

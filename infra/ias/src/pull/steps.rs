@@ -44,7 +44,7 @@ pub(crate) struct Fetched {
     pub(crate) file: Option<RecordFile>,
 }
 
-/// The file of the record: kept, or deleted when the command ends.
+/// The downloaded record: in the file that the user named, or in a file that is deleted when the command ends.
 pub(crate) enum RecordFile {
     Kept(PathBuf),
     Temporary(NamedTempFile),
@@ -99,7 +99,7 @@ impl Puller {
         });
     }
 
-    /// Step 1, unless the identity is verified already.
+    /// Makes step 1, unless the identity is already verified.
     pub(crate) async fn identity_unless_verified(&mut self, demographics: &Value) -> Result<(), String> {
         let begun = Instant::now();
         let identity = expect(self.app.identity().await, 200, "GET /v1/identity")?;
@@ -139,7 +139,7 @@ impl Puller {
         }
     }
 
-    /// Steps 2 to 4.
+    /// Makes steps 2 to 4.
     pub(crate) async fn pull(&mut self, out: Option<&Path>) -> Result<Fetched, String> {
         let ask = self.challenge().await?;
         let run = self.query(&ask).await?;
@@ -271,7 +271,7 @@ fn expect(reply: Result<Reply, sandbox_machine::app::NoReply>, status: u16, what
     Err(format!("{what} answered {} {said}{at}{next}", reply.status))
 }
 
-/// Asks, as an app does, until there is an answer or `patience` is over.
+/// Calls `ask`, as an app polls, until it returns an answer. Returns `None` if it does not within `patience`.
 async fn poll<T>(patience: Duration, ask: impl AsyncFn() -> Result<Option<T>, String>) -> Result<Option<T>, String> {
     let begun = Instant::now();
     loop {

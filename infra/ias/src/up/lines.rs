@@ -1,8 +1,8 @@
 //! The output of `ias up`: the addresses, and shell lines that pull a record.
 //!
 //! The lines paste into bash and zsh. They have no comments, which an interactive zsh does not know, and no `!` outside
-//! single quotes, which both shells look up in their history. With `--pages`, they ask for the address that the browser
-//! was sent to.
+//! single quotes, which both shells look up in their history. With `--pages`, the lines ask for the address to which
+//! the hosted page sent the browser.
 
 use sandbox_machine::Sandbox;
 use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN, demographics_claims};
@@ -43,7 +43,7 @@ pub(super) fn welcome(sandbox: &Sandbox, token: &str, args: &UpArgs) -> String {
     )
 }
 
-/// A command for the operator, with the variables that lead it to this sandbox instead of a real account.
+/// A command for the operator, with the variables that direct it to this sandbox instead of a real account.
 fn operated(sandbox: &Sandbox, endpoint: &str, command: &str) -> String {
     let needed = [endpoint, "AWS_REGION", "AWS_SECRET_ACCESS_KEY"];
     let variables = sandbox
@@ -106,7 +106,7 @@ CHALLENGE_ID=$(printf '%s' "$CHALLENGE" | field challengeId)"#
     )
 }
 
-/// The user pastes each line whole, so the long one must not be broken.
+/// The user pastes whole lines, so the long line must stay one line.
 const QUERY: &str = concat!(
     "echo '3 Query: ask the networks'\n",
     r#"SOURCES='"hie":{"enabled":true},"pharmacy":{"enabled":true},"lab":{"enabled":true}'"#,
@@ -125,7 +125,7 @@ const RECORD: &str = r#"echo '4 Record: a link that lives a minute'
 RECORD=$(call "$API/v1/network-queries/$ID" | sed -n 's/.*"url":"\([^"]*\)".*/\1/p')
 curl -sS "$(call "$API$RECORD" | sed -n 's/.*"link":{"url":"\([^"]*\)".*/\1/p')" -o record.json && ls -l record.json"#;
 
-/// The claims about this person in their token, if demographics are bound to it.
+/// The claims about this person for their token; empty unless `bound`.
 pub(super) fn claims(person: &Value, bound: bool) -> Map<String, Value> {
     match bound {
         true => demographics_claims(person),

@@ -1,5 +1,5 @@
-//! Uploads one gigabyte to the embedded S3 in parts and reads it back. Prints the time taken and the peak memory of the
-//! process, which is client and server together.
+//! Uploads one gigabyte to the embedded S3 in parts and reads it back. It prints the time taken and the peak memory of
+//! the process, which contains both client and server.
 //!
 //! `cargo run --release -p sandbox-aws --example upload_gigabyte`
 

@@ -1,4 +1,4 @@
-//! The one place of this crate that reads the clock and draws randomness. All other code takes both as arguments.
+//! The only module of this crate that reads the clock and draws randomness. All other code takes both as arguments.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -6,7 +6,6 @@ use uuid::Uuid;
 pub(crate) struct Ambient {
     /// Milliseconds since the Unix epoch.
     pub(crate) now_ms: u64,
-    /// A fresh random id.
     pub(crate) id: Uuid,
 }
 

@@ -18,18 +18,19 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 use tokio::sync::watch;
 
-/// The secret access key for every access key id. It protects nothing, because the services listen on loopback only. S3
-/// needs a secret to check signatures against.
+/// The secret access key for every access key id. S3 checks signatures with it. It may be public, because the services
+/// listen on loopback only.
 pub const SECRET_ACCESS_KEY: &str = "individual-access-sandbox";
 
 /// How to start the embedded AWS.
 #[derive(Clone)]
 pub struct AwsOptions {
-    /// The directory that keeps all state over restarts. `None` keeps state in memory, and S3 in a temporary directory.
+    /// The directory that keeps all state across restarts. With `None`, S3's objects are in a temporary directory and
+    /// all other state is in memory.
     pub data_dir: Option<PathBuf>,
     /// The region in ARNs and in [`Aws::env`].
     pub region: String,
-    /// Receives every request to every service, except a browser's preflight.
+    /// Receives every request to every service, except a browser's CORS preflight.
     pub observer: Option<Observer>,
     /// Receives the size of every answered request, and the units that AWS would bill for it.
     pub meter: Option<Meter>,
@@ -37,8 +38,8 @@ pub struct AwsOptions {
     pub authorizer: Option<Authorizer>,
     /// Decides about every request that the authorizer allows, and about every message sent to a queue.
     pub interceptor: Option<SharedInterceptor>,
-    /// Divides the durations of SQS: message delays, and visibility timeouts down to ten seconds. It does not change
-    /// clocks. 1 is AWS's own time.
+    /// Divides SQS's message delays and visibility timeouts. The division never makes a visibility timeout shorter than
+    /// ten seconds. Clocks are not scaled. 1 keeps AWS's own durations.
     pub time_scale: u32,
 }
 
@@ -145,13 +146,13 @@ impl Aws {
         Ok(())
     }
 
-    /// Puts items, written in DynamoDB's own JSON, into a table, and returns their number. It bypasses the service,
-    /// which takes far longer for very many items.
+    /// Puts items, written in DynamoDB's own JSON, into a table, and returns their number. The import bypasses the
+    /// service's requests, which take far longer for very many items.
     pub async fn import(&self, table: &str, items: Vec<serde_json::Value>) -> Result<usize, Error> {
         self.dynamodb.import(table, items).await
     }
 
-    /// Creates the queue, or gives an existing one these settings, and returns its URL. The dead-letter queue must
+    /// Creates the queue, or gives an existing queue these settings, and returns its URL. The dead-letter queue must
     /// already exist.
     pub async fn create_queue(&self, spec: QueueSpec) -> Result<String, Error> {
         self.sqs.handle().create_queue(&spec)
@@ -177,7 +178,7 @@ impl Aws {
         self.secrets.tag(id, key, value)
     }
 
-    /// Access to the queues without a request.
+    /// Access to the queues without AWS requests.
     pub fn queues(&self) -> &SqsHandle {
         self.sqs.handle()
     }

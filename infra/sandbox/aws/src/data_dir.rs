@@ -1,4 +1,4 @@
-//! The emulators' files, in the caller's directory or in a temporary one that is deleted at the end.
+//! The emulators' files, in the caller's directory or in a temporary directory that is deleted when the emulators stop.
 //!
 //! Layout: `dynamodb.sqlite`, `s3/`, `queues.json`, `secrets.json` and `lock`, which only one process can hold.
 
@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub(crate) enum DataDir {
-    /// Kept over restarts, locked while in use.
+    /// Kept across restarts, locked while in use.
     Kept { path: PathBuf, _lock: File },
     /// For S3 only: all other state is in memory.
     Temporary(tempfile::TempDir),
@@ -77,7 +77,8 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error>
     })
 }
 
-/// Replaces the file in one step, so that a crash leaves either the old or the new file. Only the owner may read it.
+/// Replaces the file in one step, so that a crash leaves either the old or the new file. Only this Unix user may read
+/// the file.
 pub(crate) fn save(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {

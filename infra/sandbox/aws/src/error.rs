@@ -1,4 +1,4 @@
-//! Failures while the sandbox sets AWS up. Each service defines its own refusals on the wire.
+//! Failures to start, fill or stop the embedded AWS. Each service defines its own refusals of requests.
 
 use std::path::PathBuf;
 
@@ -32,16 +32,16 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
-    /// The embedded DynamoDB refused.
+    /// The embedded DynamoDB did not open its database, or refused a table or items.
     #[error("the embedded DynamoDB refused")]
     DynamoDb(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The embedded S3 refused.
+    /// The embedded S3 did not start, or refused a bucket's name.
     #[error("the embedded S3 refused: {0}")]
     S3(String),
-    /// SQS refused a queue, for the reason AWS gives.
+    /// SQS refused a queue, with the reason that AWS would give.
     #[error("SQS refused: {0}")]
     Sqs(String),
-    /// Secrets Manager refused a secret, for the reason AWS gives.
+    /// Secrets Manager refused a secret, with the reason that AWS would give.
     #[error("Secrets Manager refused: {0}")]
     Secrets(String),
 }

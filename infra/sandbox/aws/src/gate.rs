@@ -18,11 +18,10 @@ use axum::response::Response;
 use std::fmt;
 use std::sync::Arc;
 
-/// The most of a request's body that the gate reads. It is more than DynamoDB accepts (16 MiB), and more than a part of
-/// an upload.
+/// The largest body that the gate reads, in bytes. DynamoDB's limit (16 MiB) and the parts of our uploads are smaller.
 pub(crate) const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The operation's name if the request names none.
+/// The operation of a request that does not name its operation.
 pub(crate) const UNKNOWN_OPERATION: &str = "Unknown";
 
 /// The emulated services.
@@ -77,17 +76,18 @@ pub struct Call {
     /// The called service.
     pub service: Service,
     /// The operation's name in the service's API reference, for example `GetItem` or `UploadPart`; `Unknown` if the
-    /// request names none.
+    /// request does not name its operation.
     pub operation: String,
-    /// The access key id that signed the request, from the `Authorization` header or the presigned query. `None` for an
-    /// unsigned request. Only S3 checks the signature before it answers.
+    /// The access key id with which the caller signed the request, from the `Authorization` header or the presigned
+    /// query. `None` for an unsigned request. Only S3 checks the request's signature.
     pub access_key_id: Option<String>,
-    /// The call's number, from 1, among all calls under this access key id since the start, across all services.
-    /// Retries count. Calls without a signature share one count. Zero without an interceptor.
+    /// The call's number, from 1, among all calls with this access key id to all services. Retries count. Unsigned
+    /// calls share one count. The number is 0 if no interceptor is set.
     pub ordinal: u64,
 }
 
-/// Sees every request, except a preflight, before the service does. It must not block: the caller waits for it.
+/// Receives every request, except a preflight, before the service does. It must not block, because the caller waits for
+/// it.
 pub type Observer = Arc<dyn Fn(&Call) + Send + Sync>;
 
 /// The access key id of the request, stored in its extensions for the services.
@@ -175,7 +175,7 @@ fn access_key_id(parts: &Parts) -> Option<String> {
     Some(key_id.to_owned())
 }
 
-/// The query's value of `name`. Only `/` is unescaped: a credential scope has no other escape.
+/// The value of the query parameter `name`. Only `/` is unescaped: a credential scope has no other escape.
 pub(crate) fn query_value(uri: &Uri, name: &str) -> Option<String> {
     let pairs = uri.query()?.split('&');
     let value = pairs

@@ -53,7 +53,8 @@ impl Interception {
         refused
     }
 
-    /// In its own task: the interceptor may kill the caller, which closes the connection and drops this future.
+    /// Runs in its own task, because the interceptor may kill the caller. The caller's death closes the connection and
+    /// drops this future.
     async fn before(&self, call: Arc<Call>) -> Verdict {
         let (interceptor, counter) = (self.interceptor.clone(), self.counter.clone());
         let asked = tokio::spawn(async move {
@@ -72,7 +73,7 @@ impl Interception {
         })
     }
 
-    /// In its own task, like `before`.
+    /// Runs in its own task, for the same reason as `before`.
     async fn after(&self, call: Arc<Call>, status: u16) -> Ending {
         let (interceptor, counter) = (self.interceptor.clone(), self.counter.clone());
         let asked = tokio::spawn(async move {
@@ -108,7 +109,7 @@ impl Interception {
     }
 }
 
-/// Counts from 1 for each key.
+/// One counter per key, from 1.
 #[derive(Clone)]
 struct Numbers<K>(Arc<Mutex<HashMap<K, u64>>>);
 

@@ -1,6 +1,7 @@
-//! Deliberate faults: what an interceptor can do to calls and messages, and how often it did.
+//! Deliberate faults: the decisions that an interceptor can make about calls and messages, and the count of each fault.
 //!
-//! The caller makes the decisions, seeded or scripted. This crate only asks for them and keeps the count.
+//! The program that starts the embedded AWS supplies the interceptor. This crate only asks it for decisions and counts
+//! the faults.
 
 use crate::gate::Call;
 use std::collections::BTreeMap;
@@ -8,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Decides about calls and messages. By default every method lets everything pass.
 ///
-/// `before` and `after` may take time: the caller waits. Each runs to its end even if the caller disconnects. A method
-/// can therefore kill the caller's process itself, and then return `Drop`.
+/// `before` and `after` may take time: the caller waits. They run to their end even if the caller disconnects. They can
+/// therefore kill the caller's process and then return `Drop`.
 #[async_trait::async_trait]
 pub trait Interceptor: Send + Sync {
     /// Called before the service sees the call.
@@ -29,17 +30,17 @@ pub trait Interceptor: Send + Sync {
     }
 }
 
-/// An [`Interceptor`] as options carry it.
+/// A shared [`Interceptor`], as [`crate::AwsOptions`] holds it.
 pub type SharedInterceptor = Arc<dyn Interceptor>;
 
 /// A decision about a call that no service has seen yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The service answers it.
+    /// The service answers the call.
     Forward,
-    /// The gate refuses it with the service's own throttling error. The call has no effect.
+    /// The gate refuses the call with the service's own throttling error. The call has no effect.
     Throttle,
-    /// The gate refuses it with the service's own error. The call has no effect.
+    /// The gate refuses the call with the service's own error. The call has no effect.
     Fail(Failure),
     /// The connection ends without an answer. The call has no effect.
     Drop,
@@ -59,9 +60,9 @@ pub enum Ending {
 /// Errors that every service has, each in its own format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// 500.
+    /// HTTP status 500.
     Internal,
-    /// 503.
+    /// HTTP status 503.
     Unavailable,
 }
 
@@ -71,20 +72,20 @@ pub enum Failure {
 pub struct MessageInfo {
     /// The queue's name.
     pub queue: String,
-    /// The message's number, from 1, among the messages that this queue has accepted since the start.
+    /// The message's number, from 1, among the messages that this queue has accepted since the embedded AWS started.
     pub ordinal: u64,
     /// The id that `SendMessage` returns.
     pub message_id: String,
     /// The sender's access key id.
     pub sender: String,
-    /// The requested delay in seconds, before any time scale; `None` means the queue's own delay.
+    /// The requested delay in seconds, before the time scale divides it; `None` means the queue's own delay.
     pub delay_secs: Option<u32>,
 }
 
-/// How a message goes through its queue. Times are real milliseconds, on top of the message's own delay.
+/// How the queue delivers a message. Times are real milliseconds, and are added to the message's own delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Passage {
-    /// The message arrives this much later, and so after messages that were sent after it.
+    /// The message becomes visible this much later, so that messages sent after it can overtake it.
     pub late_ms: u64,
     /// The queue delivers the message again under the same message id, this long after it first became visible, even if
     /// it was deleted before. A standard queue delivers at least once (docs.aws.amazon.com, Amazon SQS developer guide,

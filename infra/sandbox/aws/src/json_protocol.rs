@@ -30,7 +30,7 @@ pub(crate) fn reply(status: StatusCode, version: Version, body: &impl Serialize)
     response
 }
 
-/// SQS speaks 1.0, Secrets Manager 1.1. Here they differ only in the content type.
+/// SQS speaks 1.0, Secrets Manager 1.1. In this crate the versions differ only in the content type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Version {
     V1_0,

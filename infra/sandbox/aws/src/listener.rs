@@ -1,4 +1,4 @@
-//! One loopback listener per service, behind the gate, with a bounded stop.
+//! One loopback listener per service, behind the gate. Each listener stops within a limited time.
 
 use crate::error::Error;
 use crate::gate::{self, Gate};
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 /// The longest time that a request in progress may delay the stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
-/// A port that is bound but not served yet: services need their own address to build URLs.
+/// A port that is bound but not served yet. SQS needs the address to build queue URLs before it serves requests.
 pub(crate) struct Bound {
     listener: TcpListener,
     address: SocketAddr,
@@ -44,7 +44,7 @@ impl Bound {
     }
 }
 
-/// A task that ends soon after the stop.
+/// A task that ends soon after the stop signal.
 pub(crate) struct Serving {
     task: JoinHandle<()>,
 }
@@ -54,8 +54,8 @@ impl Serving {
         Serving { task }
     }
 
-    /// Waits until the task has ended, at most for [`DRAIN_LIMIT`], and then aborts it. A service's task ends once it
-    /// has answered the requests in progress.
+    /// Waits for the task to end, and aborts it after [`DRAIN_LIMIT`]. A stopped service's task ends once it has
+    /// answered the requests in progress.
     pub(crate) async fn drained(mut self) {
         if tokio::time::timeout(DRAIN_LIMIT, &mut self.task).await.is_err() {
             self.task.abort();

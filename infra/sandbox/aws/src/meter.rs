@@ -1,6 +1,6 @@
 //! Measures calls in the units that AWS bills: bytes, and for DynamoDB also capacity.
 //!
-//! The meter requests the capacity from the emulator in each call. It does not count the bytes that this adds to the
+//! The meter adds a request for a capacity report to each DynamoDB call. It does not count the report's bytes in the
 //! answer.
 
 use crate::gate::{BODY_BYTES_MAX, Call, Service};
@@ -19,7 +19,7 @@ pub struct Weight {
     pub call: Call,
     /// The HTTP status of the answer.
     pub status: u16,
-    /// Bytes of the request's body. For an object or a part, bytes of its content.
+    /// Bytes of the request's body. For an S3 object or part, bytes of its content.
     pub request_bytes: u64,
     /// Bytes of the answer's body.
     pub response_bytes: u64,
@@ -52,7 +52,7 @@ pub(crate) async fn around(
         Service::Sqs | Service::S3 | Service::SecretsManager => (Value::Null, body.clone()),
     };
     let mut request = Request::from_parts(parts, Body::from(sent));
-    // The body may have changed, so the next hop must compute its length anew.
+    // The body may have changed, so the next hop must compute its length again.
     request.headers_mut().remove(header::CONTENT_LENGTH);
     let (parts, answered) = answer(request).await.into_parts();
     let Ok(answered) = to_bytes(answered, BODY_BYTES_MAX).await else {
@@ -67,7 +67,7 @@ pub(crate) async fn around(
     Response::from_parts(parts, Body::from(answered))
 }
 
-/// Does not read objects; their size is in the headers.
+/// Takes the sizes from the headers, so that the meter does not read the object.
 async fn of_object(
     meter: &Meter,
     call: &Call,
@@ -117,7 +117,7 @@ fn asking_for_capacity(body: &Bytes) -> (Value, Bytes) {
     (asked, Bytes::from(more.to_string()))
 }
 
-/// The sum of the reports: one, or one per table.
+/// The sum of the reported units. The answer has one report, or one per table.
 fn consumed(said: &Value) -> f64 {
     let units = |report: &Value| report.get("CapacityUnits").and_then(Value::as_f64).unwrap_or_default();
     match said.get("ConsumedCapacity") {

@@ -50,8 +50,8 @@ pub(crate) fn throttled(call: &Call) -> Response {
     refused.into_response(call.service)
 }
 
-/// The service's refusal of an action that no policy grants the caller. SQS answers 403, the other JSON services 400.
-/// S3 names neither action nor resource.
+/// The service's refusal of an action that no policy grants the caller. SQS and S3 answer 403, DynamoDB and Secrets
+/// Manager 400. S3's refusal names neither action nor resource.
 pub(crate) fn denied(call: &Call, lacking: &Lacking) -> Response {
     let (status, code) = match call.service {
         Service::DynamoDb => (StatusCode::BAD_REQUEST, CORAL_ACCESS_DENIED),
@@ -72,10 +72,10 @@ pub(crate) fn denied(call: &Call, lacking: &Lacking) -> Response {
     refused.into_response(call.service)
 }
 
-/// The code of the services that check permissions in AWS's common code.
+/// The error code of DynamoDB and SQS, which check permissions in AWS's common code.
 const CORAL_ACCESS_DENIED: &str = "com.amazon.coral.service#AccessDeniedException";
 
-/// Reads the rest of a refused call's body, so that the sender reads the answer.
+/// Reads the rest of a refused call's body, because the caller may read the answer only after it has sent the body.
 pub(crate) async fn read_to_end(body: Body, service: Service) {
     if let Err(error) = to_bytes(body, BODY_BYTES_MAX).await {
         tracing::debug!(%error, %service, "the body of a refused call was not read to its end");
@@ -106,7 +106,8 @@ pub(crate) fn failed(call: &Call, failure: Failure) -> Response {
     refused.into_response(call.service)
 }
 
-/// Operations on items exceed throughput; operations on tables and account settings exceed a rate of requests.
+/// Whether the operation works on items, whose limit is a throughput. Operations on tables and account settings have a
+/// limit on the rate of requests.
 fn is_about_items(operation: &str) -> bool {
     let verbs = ["Get", "Put", "Update", "Delete", "Query", "Scan", "Batch", "Transact"];
     let about_items = operation.contains("Item") || ["Query", "Scan"].contains(&operation);
@@ -138,7 +139,7 @@ impl Refused {
         }
     }
 
-    /// SDKs of SQS read the code from a header that is left from the older query protocol.
+    /// SQS SDKs read the error code from a header of the older query protocol.
     fn into_sqs_response(self) -> Response {
         let body = json!({ "__type": self.code, "message": self.message });
         let mut response = json_protocol::reply(self.status, Version::V1_0, &body);

@@ -1,4 +1,5 @@
-//! Serves connections one by one, so that the gate can drop one without an answer. axum's own server cannot do that.
+//! Serves each connection in its own task, so that the gate can drop a connection without an answer. axum's own server
+//! cannot do this.
 
 use crate::listener::stopped;
 use axum::Router;
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-/// Pause after a failed accept. Without it, a lack of file descriptors becomes a busy loop.
+/// Pause after a failed accept. Without the pause, a lack of file descriptors becomes a busy loop.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(50);
 
 /// Marks a response that must not be sent: the connection ends instead.

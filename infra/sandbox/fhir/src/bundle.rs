@@ -1,4 +1,4 @@
-//! Writes a record as the text of one FHIR Bundle, piece by piece, and never holds more of it than one chunk.
+//! Writes a record as the text of one FHIR Bundle. Only one chunk of the text is in memory at a time.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,24 +19,25 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 const HEAD: &[u8] = br#"{"resourceType":"Bundle","type":"collection","entry":["#;
 const END: &[u8] = b"}]}";
 const END_OF_NONE: &[u8] = b"]}";
-/// Pieces of one entry: its beginning, its `fullUrl`, the name of its resource, and the resource.
+/// Pieces of one entry's text: the opening, the `fullUrl`, the member name `resource`, and the resource itself.
 const PIECES: usize = 4;
 
 /// The text of `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":…,"resource":…},…]}` as an iterator
-/// over chunks of [`CHUNK_BYTES`]. Only searches have a `total` (`bdl-1`, hl7.org/fhir/R4/bundle.html).
+/// over chunks of [`CHUNK_BYTES`]. It has no `total`, because only searches have one (`bdl-1`,
+/// hl7.org/fhir/R4/bundle.html).
 pub struct BundleText {
     record: Arc<NetworkRecord>,
     /// Source and index of each resource to write.
     picks: Vec<(Source, usize)>,
     /// Written after the picks.
     patient: Option<Entry>,
-    /// The current piece, and how many of its bytes are written.
+    /// The current piece; `offset` counts its bytes that are already written.
     piece: usize,
     offset: usize,
 }
 
-/// The consolidated Bundle of the chosen sources, always in the order hie, pharmacy, lab. A source named twice counts
-/// once. Resources are chosen here; their text is copied only when a chunk is read.
+/// The consolidated Bundle of the chosen sources, always in the order hie, pharmacy, lab. Repeated sources have no
+/// effect. This function chooses the resources; their text is copied only when a chunk is read.
 pub fn bundle_text(record: Arc<NetworkRecord>, sources: &[Source], filter: &RecordFilter) -> BundleText {
     let places: Vec<(Source, usize)> = Source::ALL
         .into_iter()
@@ -106,7 +107,7 @@ impl BundleText {
         }
     }
 
-    /// Length of the whole text in bytes, regardless of how much was already taken. Writes nothing.
+    /// Length of the whole text in bytes, including chunks that the caller has already read.
     pub fn content_length(&self) -> u64 {
         (0..)
             .map_while(|piece| self.piece(piece))
@@ -125,7 +126,7 @@ impl BundleText {
         out.flush()
     }
 
-    /// The text consists of the head, the pieces of each entry, and the end.
+    /// One piece of the text, which consists of the head, the pieces of each entry, and the end.
     fn piece(&self, number: usize) -> Option<&[u8]> {
         let Some(after_head) = number.checked_sub(1) else {
             return Some(HEAD);

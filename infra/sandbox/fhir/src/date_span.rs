@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 /// The days that a FHIR `date` or `dateTime` covers, both ends inclusive: `2019-05` is 2019-05-01 to 2019-05-31.
 ///
-/// The offset is ignored, because a reader means the written day, at the place of care.
+/// The time-zone offset is ignored, because the written day is the day at the place of care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateSpan {
     /// First day.
@@ -43,7 +43,7 @@ impl DateSpan {
         }
     }
 
-    /// Whether a day of the span lies in the range. Both ends are inclusive, and a missing end is open.
+    /// Whether a day of the span lies in the range. Both ends are inclusive, and `None` stands for no limit.
     pub fn overlaps(&self, from: Option<Date>, to: Option<Date>) -> bool {
         from.is_none_or(|from| self.last >= from) && to.is_none_or(|to| self.first <= to)
     }

@@ -1,7 +1,7 @@
 //! One entry of a Bundle: a resource with the `fullUrl` by which other resources refer to it.
 //!
-//! A `fullUrl` follows from an id: `urn:uuid:` and a UUID, or `urn:id:` and any other id, as in Metriport's public code
-//! (`buildFullUrl`).
+//! An entry without a `fullUrl` gets one from the resource's id: `urn:uuid:` with a UUID, or `urn:id:` with any other
+//! id. Metriport's public code does the same (`buildFullUrl`).
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::lenient::{Lenient, Object};
 /// A resource, kept as its original text. It has no `Debug`, because it is a person's record.
 #[derive(Clone)]
 pub struct Entry {
-    /// JSON text.
+    /// The `fullUrl` as JSON text, quotes included.
     full_url: Option<Box<RawValue>>,
     resource_type: String,
     id: Option<String>,
@@ -21,7 +21,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry with the Bundle's `fullUrl`, if any.
+    /// Creates an entry. A `fullUrl` that is not a JSON string is dropped.
     pub(crate) fn named(resource: Box<RawValue>, full_url: Option<Box<RawValue>>) -> Self {
         let identity = serde_json::from_str::<Object<Identity>>(resource.get()).ok();
         let (resource_type, id) = identity.map_or((None, None), |Object(identity)| {
@@ -92,7 +92,7 @@ impl Entry {
     }
 }
 
-/// The `fullUrl` follows from the resource's id.
+/// Derives the `fullUrl` from the resource's id.
 impl From<Box<RawValue>> for Entry {
     fn from(resource: Box<RawValue>) -> Self {
         let mut entries = [Self::named(resource, None)];
@@ -102,8 +102,8 @@ impl From<Box<RawValue>> for Entry {
     }
 }
 
-/// Gives each entry without a `fullUrl` the one that follows from its id, unless another entry has that: it is unique
-/// within a Bundle (`bdl-7`, hl7.org/fhir/R4/bundle.html).
+/// Gives each entry without a `fullUrl` the one derived from its id, unless another entry already has it. A `fullUrl`
+/// is unique within a Bundle (`bdl-7`, hl7.org/fhir/R4/bundle.html).
 pub(crate) fn name_unnamed(entries: &mut [Entry]) {
     let mut taken: BTreeSet<String> = entries.iter().filter_map(Entry::full_url).collect();
     for entry in entries.iter_mut().filter(|entry| entry.full_url.is_none()) {

@@ -1,4 +1,4 @@
-//! The filter of a consolidated query: resource types, a range of dates, or everything.
+//! The filter of a consolidated query, by resource type and by date.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +17,19 @@ pub struct RecordFilter {
     pub date_from: Option<Date>,
     /// Last selected day, inclusive.
     pub date_to: Option<Date>,
-    /// Also keeps the persons, places and products that a kept resource refers to, directly or through others, as far
-    /// as the chosen sources hold them.
+    /// Whether to add persons, places and products that a kept resource refers to, directly or through other resources.
+    /// Only the chosen sources are searched.
     pub with_referenced: bool,
 }
 
 impl RecordFilter {
-    /// Whether the filter selects everything, so that it need not read resources.
+    /// Whether the filter selects everything. The caller then need not read the resources.
     pub fn keeps_all(&self) -> bool {
         self.resource_types.is_none() && !self.has_dates()
     }
 
-    /// Whether the filter selects a resource itself. A resource without a readable date is in every range of dates.
+    /// Whether the filter selects a resource, regardless of references to it. A resource without a readable date is in
+    /// every range of dates.
     pub fn keeps(&self, resource: &RawValue) -> bool {
         self.keeps_type(resource) && self.keeps_date(resource)
     }

@@ -1,4 +1,4 @@
-//! Reads a few fields from JSON of unexpected shape. The module does not know FHIR.
+//! Reads a few fields from JSON that may have an unexpected shape. The module does not know FHIR.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,10 +8,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A field that is skipped unless it has the expected shape, so that one odd field does not hide the others.
+/// A field that counts as missing unless it has the expected shape, so that one odd field does not make the others
+/// unreadable.
 ///
-/// It is first taken as text, because decoding a skipped value could fail on a number out of range or half a surrogate
-/// pair. This works only with serde_json's readers.
+/// The value is first read as raw text, because decoding could fail on a number out of range or half a surrogate pair.
+/// Raw text works only with serde_json's deserializers.
 pub(crate) struct Lenient<T>(Option<T>);
 
 impl<T> Default for Lenient<T> {

@@ -3,8 +3,8 @@
 //! This crate knows FHIR R4 resources and Bundles (hl7.org/fhir/R4), but not networks, a clock or Metriport. Seeds and
 //! dates are arguments; delivery, timing and signatures belong to the stand-in.
 //!
-//! A resource is kept as its original text ([`serde_json::value::RawValue`]), so that number text (`1.50`), key order
-//! and escapes reach the reader byte for byte.
+//! A resource is kept as its original text ([`serde_json::value::RawValue`]), so that numbers (`1.50`), key order and
+//! escapes reach the app byte for byte.
 
 mod bundle;
 mod date_span;

@@ -72,8 +72,9 @@ impl NetworkRecord {
         Source::ALL.into_iter().flat_map(|source| self.part(source))
     }
 
-    /// Changes every link to one of the record's Patients to `Patient/patient_id`, which replaces them
-    /// ([`BundleText::with_patient`](crate::BundleText::with_patient)). A link is a whole JSON string.
+    /// Changes every reference to one of the record's Patients to `Patient/patient_id`.
+    /// [`BundleText::with_patient`](crate::BundleText::with_patient) then replaces these Patients. Only whole JSON
+    /// strings are changed.
     #[must_use]
     pub fn with_links_to(self, patient_id: &str) -> Self {
         let link = format!("\"Patient/{patient_id}\"");

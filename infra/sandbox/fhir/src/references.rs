@@ -1,7 +1,7 @@
 //! Finds the resources that a resource refers to (hl7.org/fhir/R4/references.html).
 //!
-//! The module knows literal references: `Type/id`, absolute URLs that end with it, and `urn:uuid:id`. It skips
-//! fragments (`#id`), which stay within the resource, and logical references (an identifier alone).
+//! The module knows literal references: `Type/id`, absolute URLs that end with `Type/id`, and `urn:uuid:id`. It skips
+//! fragments (`#id`), which name a part of the same resource, and logical references (an identifier alone).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +26,8 @@ const FILLED_UP: [&str; 9] = [
     "Substance",
 ];
 
-/// Adds to `chosen` the resources of the types in [`FILLED_UP`] that its members refer to, directly or through others.
-/// Numbers are indexes into `entries`.
+/// Adds to `chosen` every resource of a type in [`FILLED_UP`] that a chosen resource refers to, directly or through
+/// other resources. `chosen` holds indexes into `entries`.
 pub(crate) fn add_referenced(entries: &[&Entry], chosen: &mut BTreeSet<usize>) {
     let directory = Directory::of(entries);
     let mut unread: Vec<usize> = chosen.iter().copied().collect();
@@ -39,7 +39,8 @@ pub(crate) fn add_referenced(entries: &[&Entry], chosen: &mut BTreeSet<usize>) {
     }
 }
 
-/// Indexes of the resources that may be added, by `fullUrl` and by id. An id is unique only within its type.
+/// Indexes of the resources that may be added, by `fullUrl` and by id. An id is unique only within its type, so `by_id`
+/// also lists the types.
 struct Directory<'a> {
     by_url: BTreeMap<String, usize>,
     by_id: BTreeMap<&'a str, Vec<(&'a str, usize)>>,
@@ -93,7 +94,7 @@ fn literal_references(resource: &RawValue) -> Vec<String> {
     .deserialize(&mut reader)
     {
         Ok(()) => found,
-        // Nested too deeply for the reader, or not decodable. References found so far still count.
+        // The text is nested too deeply or cannot be decoded. The references before the error still count.
         Err(_) => found,
     }
 }

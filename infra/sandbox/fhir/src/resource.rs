@@ -1,5 +1,5 @@
-//! The facts that this crate reads from a resource: its type, its category, its main date and the source it names. It
-//! skips everything else.
+//! The facts that this crate reads from a resource: its type, its category, its main date and the source it names.
+//! Other fields are skipped.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -25,7 +25,8 @@ pub fn resource_date(resource: &RawValue) -> Option<DateSpan> {
     skim.main_date()
 }
 
-/// Whether this crate can read all it needs from a resource, so that no later count fails.
+/// Whether this crate can read the fields that it needs from a resource. If not, a later count of the record would
+/// fail.
 pub(crate) fn is_readable(resource: &RawValue) -> bool {
     serde_json::from_str::<Object<Skim>>(resource.get()).is_ok()
 }
@@ -81,7 +82,8 @@ impl Kind {
     }
 }
 
-/// The fields that one pass over a resource reads. They are owned, so that a stream can be read as well as a slice.
+/// The fields that one pass over a resource reads. They are owned, so that a resource can be read from a stream as well
+/// as from a slice.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Skim {

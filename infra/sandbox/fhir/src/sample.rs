@@ -1,7 +1,7 @@
-//! Sample records of two synthetic patients, with other ids and dates for each seed.
+//! Sample records of two synthetic patients, with different ids and dates for each seed.
 //!
-//! The module knows how ids and dates are written in the Bundles of `fixtures/`, whose README names their source. The
-//! Patient there has only an id, because the caller replaces it
+//! The module knows how ids and dates are written in the Bundles of `fixtures/`, and their README names the source. The
+//! Patient in a sample has only an id, because the caller replaces it
 //! ([`BundleText::with_patient`](crate::BundleText::with_patient)).
 
 use std::borrow::Cow;
@@ -35,9 +35,9 @@ const URN: &str = "urn:uuid:";
 /// The networks' data on `today` about a person born on `birth_date`: 176 resources over some 20 years, or 93 for
 /// persons born since 1990.
 ///
-/// The same arguments give the same bytes. Another seed gives other ids, and shifts all dates by the same number of
-/// weeks. All references resolve within the three parts together. The one Patient is in `hie`. A person may be born
-/// after the record begins; then parts of it are older than the person.
+/// The same arguments give the same bytes. Each seed gives its own ids, and shifts all dates by one number of weeks.
+/// Every reference resolves within the record, possibly to another source. The only Patient is in `hie`. If the person
+/// was born after the first date of the record, parts of the record are older than the person.
 pub fn adapt_sample(seed: u64, birth_date: Date, today: Date) -> NetworkRecord {
     let sample: &Sample = if birth_date.year() < YOUNGER_SINCE {
         &OLDER
@@ -81,7 +81,7 @@ struct Shift {
 }
 
 impl Shift {
-    /// Changes the ids and dates in the text. Each is a whole JSON string, or an id follows `urn:uuid:` in one.
+    /// Changes the ids and dates in the text. Each is a whole JSON string; an id may have the prefix `urn:uuid:`.
     fn apply(&self, text: &str) -> String {
         let parts = text.split('"').map(|part| {
             let changed = self.shift_id(part).or_else(|| self.shift_date(part));

@@ -1,7 +1,7 @@
 //! Splits a FHIR Bundle, such as one from Synthea, into the sources of a network query.
 //!
-//! Every resource is put into exactly one part and keeps its text and `fullUrl`, so that links to it hold. The Bundle's
-//! own fields and each entry's `request` are dropped.
+//! Every resource goes to exactly one source, and keeps its text and `fullUrl`, so that references to it still resolve.
+//! The Bundle's own fields and each entry's `request` are dropped.
 
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -12,7 +12,8 @@ use crate::lenient::{Lenient, Object};
 use crate::record::NetworkRecord;
 use crate::resource::{is_readable, source_of};
 
-/// The reason why a Bundle was refused. A message never quotes the file; lines, columns and indexes show the place.
+/// The reason why a Bundle was refused. The error message never quotes the file; it names a line and column, or an
+/// index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     /// The bytes are not JSON text in UTF-8.
@@ -37,7 +38,7 @@ pub enum BundleError {
         /// Index in `entry`, from 0.
         index: usize,
     },
-    /// The resource of an entry is not a JSON object with one `resourceType`, or repeats a name that is read here.
+    /// The resource of an entry is not a JSON object with one `resourceType`, or repeats a field that this crate reads.
     #[error(
         "entry {index} (counted from 0) holds no FHIR resource: give it an object with one resourceType and unique names"
     )]
@@ -59,8 +60,8 @@ pub fn split(bundle_bytes: &[u8]) -> Result<NetworkRecord, BundleError> {
     read_entries(bundle_bytes).map(NetworkRecord::from_iter)
 }
 
-/// Reads the entries of a FHIR R4 Bundle of any type, in its order. An entry without a `fullUrl` gets the one that
-/// follows from its id, unless another entry has that.
+/// Reads the entries of a FHIR R4 Bundle of any type, in order. An entry without a `fullUrl` gets the one derived from
+/// its id, unless another entry has it.
 ///
 /// # Errors
 /// Fails with a [`BundleError`].

@@ -1,4 +1,5 @@
-//! Counts the contents of a record file. The file is a stream; memory holds only the named fields of one resource.
+//! Counts the contents of a record file. The file is read as a stream: only a few fields of one resource are in memory
+//! at a time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,14 +13,14 @@ use serde_json::error::Category;
 use crate::lenient::Object;
 use crate::resource::Skim;
 
-/// The contents of a record, counted. Holds neither a clinical value nor a name.
+/// Counts of a record's contents, without clinical values or names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Resources in the record.
     pub total: u64,
     /// Resources per `resourceType`.
     pub by_type: BTreeMap<String, u64>,
-    /// Resources per `meta.source`; a resource that names none is not counted here.
+    /// Resources per `meta.source`; a resource without `meta.source` is not counted here.
     pub by_source: BTreeMap<String, u64>,
     /// First day of the earliest main date, if any resource has one.
     pub earliest: Option<Date>,
@@ -27,7 +28,7 @@ pub struct Summary {
     pub latest: Option<Date>,
 }
 
-/// The reason why a record could not be counted. A message never quotes the file.
+/// The reason why a record could not be counted. The error message never quotes the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SummaryError {
     /// The file could not be read to its end.
@@ -79,7 +80,8 @@ pub fn summary(mut reader: impl BufRead) -> Result<Summary, SummaryError> {
     }
 }
 
-/// The counts so far and the reader's position, because a serde error alone does not distinguish the refusals.
+/// The counts so far and the reader's position. Both are needed to choose the [`SummaryError`], because a serde error
+/// alone does not show it.
 #[derive(Default)]
 struct Tally {
     summary: Summary,

@@ -1,5 +1,5 @@
-//! A Lambda function for the host's tests that obeys its event. The command is the event itself, the body of an HTTP
-//! event, or the body of each message of an SQS event.
+//! A Lambda function for the host's tests. It executes a command: the event itself, the body of an HTTP event, or the
+//! body of each message of an SQS event.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// The actions, in this order.
+/// The function takes these actions in this order.
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct Command {

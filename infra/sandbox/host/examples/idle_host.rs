@@ -1,5 +1,5 @@
-//! A host with one warm function. It prints the function's process id and then waits to be killed, for the test that no
-//! process outlives its host. Arguments: the folder of binaries and the binary.
+//! A host with one warm function. It prints the function's process id and then waits to be killed. A test uses it to
+//! check that no process outlives its host. Arguments: the folder of binaries and the binary.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! The one place of this crate that reads the clock and makes random ids.
+//! The only module of this crate that reads the clock and makes random ids.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,8 +1,9 @@
 //! Reads the metrics in log lines of the embedded metric format, as CloudWatch Logs does (docs.aws.amazon.com,
-//! "Specification: Embedded metric format"; for names and values the reference of `MetricDatum` and `Dimension`).
+//! "Specification: Embedded metric format"; the API reference of `MetricDatum` and `Dimension` has the rules for names
+//! and values).
 //!
-//! It is stricter than CloudWatch. CloudWatch silently ignores the metrics of a line that breaks the specification;
-//! this module reports the broken rule. It knows the format, not the metrics.
+//! CloudWatch silently ignores the metrics of a line that breaks the specification; this module reports the broken
+//! rule. It knows the format, but not which metrics the functions write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ mod tests;
 pub struct Datum {
     pub namespace: String,
     pub name: String,
-    /// `None` if the line names no unit, as in CloudWatch.
+    /// The text `None` if the line does not name a unit, as in CloudWatch.
     pub unit: String,
     pub dimensions: BTreeMap<String, String>,
     pub value: f64,
@@ -33,10 +34,10 @@ pub struct Datum {
 #[error("not in the embedded metric format: {0}")]
 pub struct Malformed(pub &'static str);
 
-/// A line that contains metrics, or an invalid attempt at some.
+/// A log line with metrics. `read` is an error if the line breaks a rule of the format.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricLine {
-    /// The binary's name.
+    /// The name of the function's binary.
     pub function: String,
     pub read: Result<Vec<Datum>, Malformed>,
 }
@@ -44,7 +45,7 @@ pub struct MetricLine {
 /// Receives each [`MetricLine`]. The host's tasks call it, so it must not block.
 pub type MetricSink = Arc<dyn Fn(MetricLine) + Send + Sync>;
 
-/// Reads the metrics in the log's lines.
+/// Passes every line on to `log`, and the metrics in it to `metrics`.
 pub(crate) fn reading(log: LogSink, metrics: MetricSink) -> LogSink {
     Arc::new(move |line: LogLine| {
         if let Some(read) = read(&line.text, clock::now_ms()) {
@@ -142,7 +143,7 @@ impl Document<'_> {
         Ok(data)
     }
 
-    /// The sets of dimensions, with their values from the root.
+    /// The sets of dimensions, with their values from the root of the document.
     fn sets(&self, directive: &Value) -> Result<Vec<BTreeMap<String, String>>, Malformed> {
         let mut sets = Vec::new();
         for names in list(directive, "Dimensions")? {
@@ -224,7 +225,7 @@ fn is_name(text: &str) -> bool {
     is_shown(text, NAME_CHARS_MAX)
 }
 
-/// Printable ASCII, of a length that CloudWatch accepts.
+/// Whether the text is printable ASCII, is not blank, and has at most `chars_max` characters.
 fn is_shown(text: &str, chars_max: usize) -> bool {
     let shows = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     shows && !text.trim().is_empty() && text.len() <= chars_max

@@ -18,11 +18,11 @@ use crate::options::HostOptions;
 use crate::schedule::Ticker;
 use crate::wiring::{StartError, check_issuer, pollers, pools, tickers};
 
-/// The time for requests to end after their functions.
+/// How long the shutdown waits for HTTP requests after it has ended the functions.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
-/// Lambda, API Gateway, event sources and schedules of one stack. Dropping it also ends every process, but does not
-/// wait for it.
+/// Lambda, API Gateway, event sources and schedules of one stack. Dropping the host ends every process, but does not
+/// wait for the processes.
 pub struct Host {
     base_url: String,
     dispatcher: Arc<Dispatcher>,
@@ -34,11 +34,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts everything. With `prewarm`, waits until one process of each function is ready or has failed. Failed
-    /// functions do not fail the host: see [`Host::init_failures`].
+    /// Starts the listener, the event sources and the schedules. With `prewarm`, it waits until one process of each
+    /// function is ready or has failed. A failed function does not stop the host; [`Host::init_failures`] lists it.
     ///
     /// # Errors
-    /// If the issuer, the template, its bindings, the programs or the port are unusable.
+    /// Fails if the issuer, the template, its bindings, a program or the port is unusable.
     pub async fn start(mut options: HostOptions) -> Result<Self, StartError> {
         check_issuer(&options)?;
         if let Some(metrics) = options.metrics.take() {
@@ -63,7 +63,7 @@ impl Host {
         if options.prewarm {
             dispatcher.prewarm().await;
         }
-        // A stack without an HTTP API still has a listener, which knows no route.
+        // A stack without an HTTP API still has a listener, which answers 404.
         let gateway = Gateway {
             api: options.stack.api.clone().unwrap_or_default(),
             routes,
@@ -99,18 +99,19 @@ impl Host {
         &self.base_url
     }
 
-    /// Runs one invocation, whatever triggers the function has.
+    /// Runs one invocation. The function needs no trigger in the template.
     ///
     /// # Errors
-    /// The cases of [`InvokeError`].
+    /// Fails in the cases of [`InvokeError`].
     pub async fn invoke(&self, binary: &str, payload: Value) -> Result<Value, InvokeError> {
         self.dispatcher.invoke_value(binary, &payload).await
     }
 
-    /// Runs a function's schedules once, after a run that has not ended, and returns the last reply.
+    /// Runs each schedule of a function once and returns the last reply. If an invocation by the schedule has not
+    /// ended, the call waits for its end first.
     ///
     /// # Errors
-    /// The cases of [`InvokeError`]; `UnknownFunction` also if the function has no schedule.
+    /// Fails in the cases of [`InvokeError`]; `UnknownFunction` also means that the function has no schedule.
     pub async fn invoke_schedule(&self, binary: &str) -> Result<Value, InvokeError> {
         let mut reply = Err(InvokeError::UnknownFunction {
             function: binary.to_owned(),
@@ -121,7 +122,7 @@ impl Host {
         reply
     }
 
-    /// All processes since the start, oldest first, with their finished invocations.
+    /// The last thousand processes, oldest first, with their finished invocations.
     pub fn process_table(&self) -> Vec<ProcessSpan> {
         self.ledger.spans()
     }
@@ -131,8 +132,8 @@ impl Host {
         self.dispatcher.init_failures()
     }
 
-    /// Kills every process of a function, also those that are still starting, as if they had crashed. Returns `false`
-    /// if the function does not exist. The next invocation starts a new process at once.
+    /// Kills every process of a function, including those that are still starting, as if they had crashed. Returns
+    /// `false` if the function does not exist. The next invocation starts a new process at once.
     ///
     /// Invocations in flight fail as in Lambda: API Gateway answers 500, and messages are redelivered after their
     /// visibility timeout. A kill does not count as a failure of the function.
@@ -156,7 +157,7 @@ impl Host {
         self.dispatcher.interference_counts()
     }
 
-    /// Running invocations, those that wait for a process, and batches that are being processed.
+    /// The number of invocations that run or wait for a process, and of batches that are being processed.
     pub fn in_flight(&self) -> usize {
         *self.dispatcher.in_flight().borrow()
     }
@@ -167,7 +168,7 @@ impl Host {
         self.dispatcher.in_flight().wait_for(|count| *count == 0).await.ok();
     }
 
-    /// Stops listening, polling and ticking, and ends every process. Running invocations fail.
+    /// Stops the listener, the event sources and the schedules, and ends every process. Running invocations fail.
     pub async fn shutdown(mut self) {
         // Pollers and tickers stop first, so that they start no further invocation.
         self.background.shutdown().await;

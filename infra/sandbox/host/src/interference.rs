@@ -13,7 +13,7 @@ use crate::lambda::Dispatcher;
 pub struct Invocation {
     /// The binary's name.
     pub function: String,
-    /// The invocation's number, from 1, among those of this function since the start.
+    /// The invocation's number, from 1, among the invocations of this function since the host started.
     pub ordinal: u64,
 }
 
@@ -35,20 +35,20 @@ pub type InvocationPlan = Arc<dyn Fn(&Invocation) -> Interference + Send + Sync>
 /// Counts of a function's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ProcessCounts {
-    /// Alive now, including those that are still starting.
+    /// Processes that are alive now, including those that are still starting.
     pub running: usize,
-    /// Started since the host started.
+    /// Processes that the host has started.
     pub spawned: u64,
-    /// Killed by [`Host::kill`](crate::Host::kill), a [`Killer`] or an [`Interference`]. Processes killed by a deadline
-    /// or by the shutdown do not count.
+    /// Processes killed by [`Host::kill`](crate::Host::kill), a [`Killer`] or an [`Interference`]. Processes killed by
+    /// a deadline or by the shutdown do not count.
     pub killed: u64,
 }
 
 /// How often each kind of interference occurred: `killed_before`, `killed_after`. Kinds that never occurred are absent.
 pub type InterferenceCounts = BTreeMap<&'static str, u64>;
 
-/// Kills processes of a host that may not have started yet. The caller makes it first, and passes it to the code that
-/// decides and to the host's options. It does not keep the host alive.
+/// Kills processes of a host that may not have started yet. The caller makes the `Killer` first, and passes clones to
+/// the code that decides about kills and to the host's options. A `Killer` does not keep the host alive.
 #[derive(Clone, Default)]
 pub struct Killer(Arc<OnceLock<Weak<Dispatcher>>>);
 

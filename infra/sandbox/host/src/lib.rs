@@ -2,8 +2,8 @@
 //! own operating system processes, over the real Lambda Runtime API. An HTTP listener, queues and schedules feed the
 //! functions ([`Host`]).
 //!
-//! It knows AWS's documented behaviour at these interfaces, and nothing about the functions. It is made only for
-//! loopback, because the private key of its token issuer is public.
+//! The crate knows AWS's documented behaviour at these interfaces, and nothing about the functions. It may listen only
+//! on loopback, because the private key of its token issuer is public.
 
 mod clock;
 pub mod cloudwatch;

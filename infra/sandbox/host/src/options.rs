@@ -12,8 +12,8 @@ use crate::template::{Bindings, Stack};
 #[derive(Clone)]
 pub struct HostOptions {
     pub stack: Stack,
-    /// Must resolve every reference in the functions' environment. For every queue that is an event source it must
-    /// resolve `Ref` (its URL) and `Arn`.
+    /// The bindings must resolve every reference in the functions' environment. For every queue that is an event source
+    /// they must resolve `Ref` (the queue's URL) and `Arn`.
     pub bindings: Bindings,
     pub runner: Runner,
     /// AWS variables of every function, for example `AWS_ENDPOINT_URL_SQS` and `AWS_SECRET_ACCESS_KEY`. The host sets
@@ -21,26 +21,26 @@ pub struct HostOptions {
     pub aws_env: Vec<(String, String)>,
     /// The endpoint that the event sources poll.
     pub sqs_endpoint: String,
-    /// Further variables of every function; they override the template's.
+    /// Further variables of every function. They override all other variables, except the access key id.
     pub extra_env: Vec<(String, String)>,
-    /// Loopback port of the HTTP API; 0 picks a free one.
+    /// Loopback port of the HTTP API; 0 picks a free port.
     pub port: u16,
     pub issuer: Issuer,
-    /// Apply the template's throttles. Tests that send more requests than they admit set `false`.
+    /// Whether to apply the template's throttles. Tests that send more requests than the throttles admit set `false`.
     pub throttled: bool,
-    /// Most processes of one function at once; further invocations wait.
+    /// The most processes of one function at once. Further invocations wait.
     pub processes_max: usize,
-    /// Start one process of each function before `Host::start` returns.
+    /// Whether to start one process of each function before `Host::start` returns.
     pub prewarm: bool,
     /// Schedules run this many times faster than in the template. With 0, only `Host::invoke_schedule` runs them.
     pub schedule_scale: u32,
     /// Receives every line that the functions write.
     pub log: LogSink,
-    /// Receives the metrics in those lines.
+    /// Receives the metrics in the functions' lines.
     pub metrics: Option<MetricSink>,
     /// Decides about every invocation.
     pub interference: Option<InvocationPlan>,
-    /// Bound to this host when it starts.
+    /// The host binds this killer to itself when it starts.
     pub killer: Killer,
 }
 

@@ -1,4 +1,5 @@
-//! Schedules: ticks at the template's rate, or faster. A tick is skipped while the previous run lasts.
+//! Invokes functions on their schedules, at the template's rate or faster. A tick is skipped while the previous
+//! invocation lasts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ pub(crate) struct Ticker {
     schedule: Schedule,
     identity: Identity,
     dispatcher: Arc<Dispatcher>,
-    /// Held while a run lasts.
+    /// Held while an invocation lasts.
     running: Mutex<()>,
 }
 
@@ -49,7 +50,7 @@ impl Ticker {
         }
     }
 
-    /// Runs once, now, after a run that has not ended.
+    /// Invokes the function once. If an invocation has not ended, the call waits for its end first.
     pub(crate) async fn run_once(&self) -> Result<Value, InvokeError> {
         let _alone = self.running.lock().await;
         self.invoke().await

@@ -1,4 +1,4 @@
-//! The app's side: sends the requests of a developer's own client and reads the API's answers.
+//! A client of the API that sends the same requests as an app, and reads the answers.
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -64,7 +64,7 @@ pub struct NoReply(String);
 
 impl From<reqwest::Error> for NoReply {
     fn from(error: reqwest::Error) -> Self {
-        // The error's text contains the URL, which is secret for a hosted page.
+        // The error's text contains the URL, and the URL of a hosted page is secret.
         Self(error.without_url().to_string())
     }
 }
@@ -222,7 +222,7 @@ impl App {
         self.send(Method::POST, "/v1/records", Some(body)).await
     }
 
-    /// The response to a record link, whose bytes the caller reads in pieces.
+    /// Follows a record link. The caller reads the bytes of the response in pieces.
     ///
     /// # Errors
     /// Fails if the link's server does not answer.

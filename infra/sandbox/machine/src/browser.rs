@@ -1,4 +1,4 @@
-//! The person and their browser, which opens a hosted page, stores the authenticator key it shows, types the code, and
+//! A person's browser. It opens a hosted page, stores the authenticator key that the page shows, submits the code, and
 //! returns to the app.
 
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ pub struct Browser {
     key: Mutex<Option<String>>,
 }
 
-/// A hosted page behaved differently than a person would expect.
+/// A hosted page did not behave as a person expects.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
     /// The page did not answer.
@@ -37,10 +37,10 @@ impl From<reqwest::Error> for PageError {
     }
 }
 
-/// The address that the browser was sent back to, with its parameters.
+/// The URL to which a hosted page sent the browser, with its parameters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Return {
-    /// The page of the app.
+    /// The URL without its query.
     pub page: String,
     /// `aal2SessionId`.
     pub session: Option<String>,
@@ -49,7 +49,7 @@ pub struct Return {
 }
 
 impl Return {
-    /// Reads the address that a browser was sent to.
+    /// Reads the URL of a redirect.
     #[must_use]
     pub fn of(url: &Url) -> Self {
         let parameter = |name: &str| {
@@ -87,7 +87,8 @@ impl Browser {
         })
     }
 
-    /// Passes a hosted page: reads it, types the code, and reads the redirect to the app's own page.
+    /// Passes a hosted page: opens it, submits the code, and returns the redirect to the app. A page that redirects at
+    /// once needs no code.
     ///
     /// # Errors
     /// Fails if the page does not load, shows no key, or does not redirect.
@@ -124,7 +125,7 @@ impl Browser {
         }
     }
 
-    /// The authenticator's present code. A key that the page shows is stored first.
+    /// The authenticator's present code. If the page shows a key, the key is stored first.
     fn code(&self, shown: Option<String>) -> Result<String, PageError> {
         let mut key = self.key.lock().map_err(|_poisoned| PageError::NoKey)?;
         if shown.is_some() {

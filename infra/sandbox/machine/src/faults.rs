@@ -1,7 +1,8 @@
-//! Faults that a sandbox can inject. Other crates define where; the starter of the sandbox decides which.
+//! Faults that a sandbox can inject. Other crates define where faults can occur; the code that starts the sandbox
+//! chooses the faults.
 //!
-//! Times given to faults are real, not scaled. To let a webhook overtake our own write, hold an answer back: use
-//! `Failure::HangFor` on `StartNetworkQuery` while webhooks go out.
+//! Times in faults are real time, not scaled time. To make webhooks arrive before `query-dispatch` knows the result of
+//! a start, delay its answer: use `Failure::HangFor` on `StartNetworkQuery`.
 
 use std::sync::Arc;
 
@@ -11,14 +12,14 @@ use sandbox_metriport::DeliveryPlan;
 /// The plans that decide about faults. Without a plan, the check for faults costs nothing.
 #[derive(Clone, Default)]
 pub struct Faults {
-    /// Attached to the host when it starts; callbacks hold clones of it to kill processes.
+    /// Kills processes of functions once the host has started. The plans' callbacks hold clones of it.
     pub killer: Killer,
-    /// Asked about every call to AWS and every message sent to a queue.
+    /// Decides about every call to AWS and every message sent to a queue.
     pub aws: Option<Arc<dyn sandbox_aws::Interceptor>>,
-    /// Asked about every call to the stand-in.
+    /// Decides about every call to the stand-in.
     pub upstream: Option<Arc<dyn sandbox_metriport::Interceptor>>,
-    /// Asked about every delivery of an event.
+    /// Decides about every delivery of an event.
     pub webhooks: Option<DeliveryPlan>,
-    /// Asked about every invocation of a function.
+    /// Decides about every invocation of a function.
     pub invocations: Option<InvocationPlan>,
 }

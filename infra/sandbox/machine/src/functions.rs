@@ -1,5 +1,5 @@
-//! Runs the functions in this binary, one per process, by name. A binary that starts a sandbox has a hidden command
-//! `function NAME`, which calls [`run`].
+//! Runs one function of this binary per process, by the function's name. A binary that starts a sandbox has a hidden
+//! command `function NAME`, which calls [`run`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ pub const FUNCTION_NAMES: [&str; 9] = [
     "reconcile",
 ];
 
-/// Runs functions from a folder of binaries or, without one, from this binary.
+/// The runner that starts functions from a folder of binaries or, without a folder, from this binary.
 ///
 /// # Errors
 /// Fails if the path of this binary cannot be found.

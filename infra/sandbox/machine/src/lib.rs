@@ -1,8 +1,8 @@
-//! Individual Access on one machine: every function in its own processes through the real Lambda runtime, over embedded
-//! AWS, against a stand-in for Metriport. It also plays a person's app and browser.
+//! Individual Access on one machine. Every function runs in its own processes, with the real Lambda runtime, over
+//! embedded AWS and against a stand-in for Metriport. The crate also contains a person's app and browser.
 //!
-//! The functions and their settings come from the project's own `template.yaml`. The functions do not know that this is
-//! not AWS. The crate has no commands: a binary that starts a [`Sandbox`] has its own options and output.
+//! The functions and their settings come from the project's own `template.yaml`. The functions cannot tell the sandbox
+//! from AWS. The crate has no commands; a binary that starts a [`Sandbox`] defines its own options and output.
 
 pub mod app;
 pub mod browser;

@@ -1,4 +1,4 @@
-//! Chooses how fast time runs for the functions: fast, but no faster than this machine can follow.
+//! Chooses the time scale for the functions: the requested one, or a lower one if this machine is too busy to follow.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
-/// Data to hash, to measure how much of a processor a thread gets: some twenty milliseconds of work.
+/// Data to hash [`ROUNDS`] times, to measure how much of a processor a thread gets. This takes some twenty milliseconds
+/// of computing time.
 static SAMPLE: [u8; 1 << 20] = [0; 1 << 20];
 const ROUNDS: usize = 8;
-/// The slowest pace measured so far. A scale chosen at that pace stays in use when the machine becomes faster.
+/// The slowest pace measured so far. Time limits ([`stretched`]) use it, because a running sandbox keeps its scale even
+/// if the machine becomes faster.
 static SLOWEST: Mutex<f64> = Mutex::new(1.0);
 
-/// The scale at which time runs: `fastest` if a thread gets half a processor or more, and proportionally less
-/// otherwise. A shortened time, such as a session's life, is then as many function steps long on every machine.
+/// The time scale: `fastest` if a thread gets half a processor or more, and proportionally less otherwise. A scaled
+/// time, such as the life of an AAL2 session, then leaves time for about as many steps on every machine.
 pub fn followed(fastest: u32) -> u32 {
     if fastest <= 1 {
         return fastest;
@@ -27,7 +29,7 @@ pub fn followed(fastest: u32) -> u32 {
         .unwrap_or(1)
 }
 
-/// The time to allow for work that takes at most `span` at the requested scale.
+/// The time limit for work that takes at most `span` on a machine that can follow the requested scale.
 pub fn stretched(span: Duration) -> Duration {
     span.div_f64(remember(pace()))
 }
@@ -44,7 +46,7 @@ fn pace() -> f64 {
     (2.0 * share_of_a_processor()).min(1.0)
 }
 
-/// The thread's computing time divided by the elapsed time, between zero and one.
+/// The thread's computing time divided by the elapsed time, from 0.01 to 1.
 fn share_of_a_processor() -> f64 {
     let (computed, passed) = (computing_time(), Instant::now());
     let mut digest = Sha256::new();

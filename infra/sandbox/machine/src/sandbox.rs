@@ -19,9 +19,9 @@ use crate::faults::Faults;
 use crate::privileges::{Privilege, Privileges};
 use crate::stack::{self, Parameters, Secrets};
 
-/// URL of an app's own page, which the identity page returns to.
+/// URL of the app's page to which the identity page returns.
 pub const IDENTITY_RETURN: &str = "https://app.example.test/ias/identity/return";
-/// URL that the AAL2 page returns to.
+/// URL of the app's page to which the AAL2 page returns.
 pub const AAL2_RETURN: &str = "https://app.example.test/ias/aal2/return";
 
 /// The API's path for webhooks.
@@ -34,7 +34,7 @@ pub const AUDIENCE: &str = "individual-access-sandbox";
 /// Lifetime of the sandbox's tokens.
 pub const TOKEN_SECS: u64 = 24 * 3600;
 
-/// Binding of demographics to claims: a field, and the claim that must agree with it.
+/// Bound demographics: each field, and the claim that must agree with it.
 pub(crate) const DEMOGRAPHICS_CLAIMS: [(&str, &str); 3] = [
     ("firstName", "given_name"),
     ("lastName", "family_name"),
@@ -63,18 +63,19 @@ pub struct SandboxOptions {
     pub time_scale: u32,
     /// Starts the functions.
     pub runner: Runner,
-    /// Additional variables of every function.
+    /// Additional environment variables of every function.
     pub extra_env: Vec<(String, String)>,
     /// URLs that hosted pages may return to, besides [`IDENTITY_RETURN`] and [`AAL2_RETURN`].
     pub redirects: Vec<String>,
-    /// Web origins that may call the API and read records from a browser, as the parameter `CorsOrigins`.
+    /// Web origins that may call the API and read records from a browser: the value of the parameter `CorsOrigins`.
     pub origins: Vec<String>,
     /// Accept only demographics that agree with the caller's token ([`demographics_claims`]), as the template
     /// recommends.
     pub bind_demographics: bool,
-    /// Limit each person to their share of what all persons share, as the template does.
+    /// Limit each person to their share of places, slots and calls, as the template does.
     pub person_shares: bool,
-    /// Apply the template's throttles, in seconds divided by `time_scale`. Turn it off to send more than they admit.
+    /// Apply the API's throttles from the template, with seconds that `time_scale` shortens. `false` lets a test send
+    /// more requests than the throttles admit.
     pub throttled: bool,
     /// Observes every call to AWS.
     pub observer: Option<sandbox_aws::Observer>,
@@ -82,12 +83,12 @@ pub struct SandboxOptions {
     pub meter: Option<sandbox_aws::Meter>,
     /// Receives every line that the functions write.
     pub log: LogSink,
-    /// Receives the metrics in those lines, as CloudWatch would.
+    /// Receives the metrics in the functions' log lines, as CloudWatch would.
     pub metrics: Option<MetricSink>,
     /// Start one process of each function before the first invocation.
     pub prewarm: bool,
-    /// Do the operator's work after a first deployment: store the API key, register the webhook, store its key.
-    /// Otherwise the secrets are as the template makes them, and a function starts only when it is needed.
+    /// Do the operator's work after a first deployment: store the API key, register the webhook, store its key. With
+    /// `false`, the secrets are as the template makes them, and a function starts only at its first invocation.
     pub set_up: bool,
     /// Divides the intervals of schedules; 0 stops them.
     pub schedule_scale: u32,
@@ -123,7 +124,7 @@ impl SandboxOptions {
     }
 }
 
-/// The reason why a sandbox did not start, or did not end well.
+/// The reason why a sandbox did not start, or did not shut down cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The template cannot be used.
@@ -184,7 +185,7 @@ impl Sandbox {
         let journal = options.data_dir.as_ref().map(|folder| folder.join("stand-in.jsonl"));
         let issuer = Issuer::new(ISSUER, AUDIENCE)?;
         let privileges = Privileges::new(Arc::clone(&options.log));
-        // Started before the stand-in, because it creates and locks the data directory.
+        // The embedded AWS starts before the stand-in, because it creates and locks the data directory.
         let aws = Aws::start(AwsOptions {
             data_dir: options.data_dir,
             region: stack::REGION.to_owned(),
@@ -337,7 +338,7 @@ impl Sandbox {
         self.throttle
     }
 
-    /// The privileges that functions have and used.
+    /// The privileges that functions have, and those that they used.
     #[must_use]
     pub fn privileges(&self) -> &Privileges {
         &self.privileges
@@ -346,8 +347,8 @@ impl Sandbox {
     /// Stops everything, and leaves no process or server behind.
     ///
     /// # Errors
-    /// Fails if queue messages cannot be stored in the data directory. It also fails for a refused privilege that
-    /// [`Privileges::take_refused`] has not reported, because in AWS that call would fail.
+    /// Fails if queue messages cannot be stored in the data directory. It also fails if a function was refused a
+    /// privilege and [`Privileges::take_refused`] has not reported it, because in AWS the function's call would fail.
     pub async fn shutdown(self) -> Result<(), SandboxError> {
         self.host.shutdown().await;
         self.stand_in.shutdown().await;

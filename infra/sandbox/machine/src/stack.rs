@@ -15,7 +15,7 @@ pub const TEMPLATE: &str = include_str!("../../../../template.yaml");
 pub const REGION: &str = "us-east-1";
 /// Access key id of the set-up, which acts as the deployment.
 pub(crate) const SETUP_KEY_ID: &str = "SANDBOX";
-/// This secret must keep its value, because it names every person's partition.
+/// Logical id of the secret that must keep its value, because every person's partition key is hashed with it.
 const OWNER_KEY: &str = "OwnerKeySecret";
 
 pub(crate) struct Parameters<'a> {
@@ -32,10 +32,10 @@ pub(crate) struct Parameters<'a> {
     pub(crate) link_host: String,
 }
 
-/// More calls than the functions can make, instead of no limit.
+/// Stands for no limit: more calls than the functions can make.
 const UNLIMITED: u32 = 1_000_000;
 
-/// Metriport's limits, as the operator of this deployment sets them: those of the stand-in.
+/// The value of the parameter `MetriportLimits`: the limits of the stand-in.
 #[must_use]
 pub fn limits(stand_in: &StandInOptions) -> String {
     let effective_limit = |limit: u32| if stand_in.rate_limits { limit } else { UNLIMITED };
@@ -65,14 +65,15 @@ pub(crate) struct Secrets {
 
 pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
     let bindings = Bindings::new(REGION, ACCOUNT_ID, "ias");
-    // The nearest to no share: a hundred requests at once, and everything that all persons have together.
+    // The template cannot switch shares off. The highest values come closest: a hundred requests at once, and 100
+    // percent of the common rate and quota.
     let bindings = match parameters.person_shares {
         true => bindings,
         false => bindings
             .with_parameter("PersonBurst", "100")
             .with_parameter("PersonSharePercent", "100"),
     };
-    // The sandbox's tokens carry claims about a person only on request.
+    // By default, the sandbox's tokens have no claims about the person, so demographics cannot be bound to them.
     let claims = match parameters.bind_demographics {
         true => DEMOGRAPHICS_CLAIMS
             .map(|(field, claim)| format!("{field}={claim}"))
@@ -92,7 +93,8 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         .with_parameter("CorsOrigins", parameters.origins.join(","))
         .with_parameter("RecordLinkHosts", &parameters.link_host)
         .with_parameter("MetriportLimits", &parameters.limits)
-        // As in samconfig.toml for production. The template's defaults are lower, for accounts with ten executions.
+        // As in samconfig.toml for production. The template's defaults are lower, for accounts that allow only ten
+        // concurrent executions.
         .with_parameter("WebhookProcessConcurrency", "10")
         .with_parameter("QueryDispatchConcurrency", "5")
         .with_parameter("RecordFetchConcurrency", "10")
@@ -148,7 +150,7 @@ pub(crate) async fn make(
         }
         remember(&mut known, &secret.logical_id, &arn, &arn);
     }
-    // Keys encrypt nothing here, but policies refer to them.
+    // KMS keys encrypt nothing here, but policies refer to their ARNs.
     for (logical_id, _, _) in stack.resources().filter(|(_, kind, _)| *kind == "AWS::KMS::Key") {
         let arn = format!("arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{logical_id}");
         remember(&mut known, logical_id, logical_id, &arn);
@@ -172,7 +174,8 @@ fn remember(known: &mut BTreeMap<(String, String), String>, id: &str, reference:
     known.insert((id.to_owned(), "Arn".to_owned()), arn.to_owned());
 }
 
-/// Stores a secret as an operator would, because kept data may hold the outdated value of an earlier stand-in.
+/// Stores a secret as an operator would, because a reused data directory may hold the stale value of an earlier
+/// stand-in.
 async fn store(aws: &Aws, arn: &str, value: &str) -> Result<(), SandboxError> {
     let call = secrets_client(aws)?.put_secret_value().secret_id(arn);
     let stored = call.secret_string(value).send().await;

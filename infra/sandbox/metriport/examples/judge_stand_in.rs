@@ -1,5 +1,6 @@
-//! The stand-in's verdict on demographics, for `tests/interop/demographics/run`. Each input line is the body of a
-//! patient create, each output line `true` if the stand-in accepts it. The argument is the day.
+//! Prints whether the stand-in accepts demographics, for `tests/interop/demographics/run`. Each input line is the body
+//! of a patient create. The output line is `true` if the stand-in accepts it, otherwise `false`. The argument is
+//! today's date.
 
 use std::io::{Write, stdin, stdout};
 

@@ -1,8 +1,9 @@
 //! AAL2 challenges and the sessions they give (docs.metriport.com, page `api-reference/ias/create-aal2-challenge`).
 //!
 //! Assumptions, because no page states these facts:
-//! - A session lives five minutes, serves one query, and belongs to one proofed identity.
-//! - Cancelling returns `status=cancelled`, and too many wrong codes `status=failed`, both without a session.
+//! - An AAL2 session lives five minutes, serves one query, and belongs to one proofed identity.
+//! - The page returns `status=cancelled` when the person cancels, and `status=failed` after too many wrong codes.
+//!   Neither redirect has an AAL2 session.
 
 use std::collections::BTreeMap;
 
@@ -126,8 +127,8 @@ impl World {
         hosted
     }
 
-    /// Checks that this session may open a query of this identity. Metriport does not document its refusals; here 401
-    /// asks for a new challenge, and 403 means that the session belongs to another identity.
+    /// Checks that this AAL2 session may start a query of this identity. Metriport does not document the refusals. The
+    /// stand-in answers 401 if the session is unknown, expired or used, and 403 if it belongs to another identity.
     pub(crate) fn check_aal2(&self, now: Moment, session_id: &str, identity_id: &str) -> Result<(), Refusal> {
         if !self.options.check_aal2 {
             return Ok(());
@@ -143,7 +144,7 @@ impl World {
         }
     }
 
-    /// Marks the session as used by a query, if sessions serve only one.
+    /// Marks the AAL2 session as used, if `aal2_single_use` is set.
     pub(crate) fn spend_aal2(&mut self, session_id: &str) {
         let single_use = self.options.aal2_single_use;
         if let Some(session) = self.aal2.sessions.get_mut(session_id) {

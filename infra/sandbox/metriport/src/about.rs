@@ -1,5 +1,4 @@
-//! The person that a call is about (the patient's `externalId`), and the call's metadata, for fault plans and call
-//! counts.
+//! The person that a call is about (the patient's `externalId`), and the call's metadata, for fault plans.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use crate::envelope::Issues;
 const STATES: &str = "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY \
                       NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC AS GU PR VI";
 
-/// Zip codes that people type only to fill a form.
+/// Zip codes that people enter as placeholders.
 const PLACEHOLDER_ZIPS: [&str; 13] = [
     "00000", "99999", "10000", "20000", "30000", "40000", "50000", "60000", "70000", "80000", "90000", "12345", "54321",
 ];
@@ -64,7 +64,7 @@ impl Address {
     }
 }
 
-/// A non-empty text, trimmed of white space.
+/// A text field without surrounding white space; `None` if missing or empty.
 pub(crate) fn text(value: &Value, field: &str) -> Option<String> {
     let text = trim(value.get(field)?.as_str()?);
     (!text.is_empty()).then(|| text.to_owned())

@@ -21,7 +21,7 @@ impl ApiKeys {
 }
 
 impl World {
-    /// Makes another key: base64 of a secret and the account's id. `None` if there are two.
+    /// Makes another key: base64 of a secret and the account's id. `None` if the account already has two keys.
     pub(crate) fn make_api_key(&mut self) -> Option<String> {
         let key = STANDARD.encode(format!("{}:{}", self.ids.token(), self.account_id));
         let ApiKeys(keys) = &mut self.api_keys;

@@ -1,4 +1,4 @@
-//! Shared state of the HTTP edge: the world behind its lock, and the tasks that advance time and send webhooks.
+//! The state that all calls share, with the world behind a lock, and the tasks that advance time and send webhooks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ pub(crate) struct App {
     faults: Mutex<Faults>,
     pub(crate) interception: Interception,
     journal: Option<Journal>,
-    /// The time of the call that is being answered, if a journal is kept.
+    /// The time that replaces the clock while a journaled call is answered or replayed.
     pinned: Mutex<Option<Moment>>,
 }
 
@@ -73,12 +73,12 @@ impl App {
         self.journal.as_ref()
     }
 
-    /// Fixes the time, or with `None` lets it run again.
+    /// Fixes the time of [`Self::act`]. With `None`, it uses the clock again.
     pub(crate) fn pin(&self, now: Option<Moment>) {
         *locked(&self.pinned) = now;
     }
 
-    /// Sets the options that decide the effect of a call and may differ between processes.
+    /// Sets the options that affect the result of a call and may differ from those of an earlier process.
     pub(crate) fn set_options(&self, auto_approve: bool, redirect_allowlist: Vec<String>) {
         self.act(|world, _| {
             world.options.auto_approve = auto_approve;
@@ -103,7 +103,7 @@ impl App {
     }
 }
 
-/// Gives the state even after a panic elsewhere, because a test may still read it.
+/// Locks the state even after another thread panicked, because a test may still read it.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -122,7 +122,8 @@ pub(crate) async fn keep_time(app: Arc<App>) {
     }
 }
 
-/// Sends each message in its own task, because Metriport does not promise an order either.
+/// Sends each message in its own task. Messages can thus overtake each other, because Metriport does not promise an
+/// order.
 pub(crate) async fn send_outgoing(app: Arc<App>, mut outgoing: mpsc::UnboundedReceiver<Outgoing>) {
     let mut under_way = JoinSet::new();
     loop {

@@ -1,7 +1,7 @@
 //! The authenticator app of a person: a TOTP secret (RFC 6238, SHA-1, six digits, 30 seconds) and the check of a code.
 //!
-//! A code is accepted one step early or late. RFC 6238 wants each code accepted only once. The stand-in omits that on
-//! purpose, because two pulls within thirty seconds would have to wait for each other.
+//! A code is accepted one step early or late. RFC 6238 requires that each code is accepted only once. The stand-in
+//! omits this rule on purpose, because the second of two pulls within thirty seconds would have to wait for a new code.
 
 use totp_rs::{Builder, Secret, Totp};
 

@@ -1,4 +1,5 @@
-//! Records the calls, their counts and their statuses. Routes are templates, so neither ids nor names are stored.
+//! Records each call with its status, and counts the calls. It stores routes as templates, and therefore neither ids
+//! nor names.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ pub struct Call {
     pub route: &'static str,
     /// The caller's `User-Agent`; empty if it sent none.
     pub user_agent: String,
-    /// HTTP status; `None` until the call is answered, or if it never is.
+    /// HTTP status; `None` if the call is not yet answered, or if its connection was dropped.
     pub status: Option<u16>,
 }
 
@@ -27,7 +28,7 @@ pub struct OperationStats {
     pub calls: u64,
     /// Calls refused with 429 by a limit, by the quota, or by a fault.
     pub too_many_requests: u64,
-    /// Calls among these that a per-minute limit refused.
+    /// Calls that a per-minute limit refused; they are also in `too_many_requests`.
     pub limited: u64,
 }
 
@@ -45,13 +46,13 @@ impl Stats {
         self.operations.get(&operation).map_or(0, |counts| counts.calls)
     }
 
-    /// Calls of all operations that a per-minute limit refused, without those of a fault or the quota.
+    /// Calls of all operations that a per-minute limit refused. Refusals by a fault or by the quota are not counted.
     #[must_use]
     pub fn limited(&self) -> u64 {
         self.operations.values().map(|counts| counts.limited).sum()
     }
 
-    /// Calls of all operations refused with 429.
+    /// Calls of all operations that were refused with 429.
     #[must_use]
     pub fn too_many_requests(&self) -> u64 {
         self.operations.values().map(|counts| counts.too_many_requests).sum()
@@ -65,7 +66,7 @@ pub(crate) struct CallLog {
 }
 
 impl CallLog {
-    /// Records a call that arrives. The returned number is for [`Self::end`].
+    /// Records a call that arrives. [`Self::end`] needs the returned number.
     pub(crate) fn begin(&mut self, operation: Option<Operation>, call: Call) -> usize {
         if let Some(operation) = operation {
             self.stats.operations.entry(operation).or_default().calls += 1;

@@ -1,4 +1,4 @@
-//! JavaScript's conversions of values of another type, where Metriport's schemas coerce them.
+//! JavaScript's conversions, for values that Metriport's schemas coerce from another type.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ pub(crate) fn coerced(value: &Value) -> String {
     }
 }
 
-/// JavaScript's `trim`, which takes U+FEFF for white space but not U+0085.
+/// JavaScript's `trim`, which treats U+FEFF as white space, but not U+0085.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(|character: char| (character.is_whitespace() || character == '\u{feff}') && character != '\u{85}')
 }

@@ -1,9 +1,9 @@
 //! Consolidated queries: the record collected so far, as a file (docs.metriport.com, page
 //! `api-reference/fhir/consolidated-data-query-post`).
 //!
-//! A query equal to one that is processing gets that one as its answer; a different query waits for its turn. As in
-//! Metriport's public code, the metadata of a later query replaces the earlier metadata, and its file overwrites the
-//! earlier file.
+//! If an equal query is processing, a start returns that query; a different query waits until the earlier queries have
+//! ended. As in Metriport's public code, a later query's metadata replaces the patient's earlier metadata, and its file
+//! overwrites the earlier file.
 
 use serde_json::{Value, json};
 

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::envelope::Refusal;
 
-/// Resource types that a caller may ask for. `Medication` is not among them; it is added if a chosen resource refers to
-/// it.
+/// Resource types that a caller may ask for. `Medication` is not among them; a Medication is added if a chosen resource
+/// refers to it.
 const RESOURCE_TYPES: &str = "Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment Binary \
     BodyStructure CarePlan CareTeam ChargeItem Claim ClaimResponse ClinicalImpression Communication \
     CommunicationRequest Composition Condition Consent Contract Coverage CoverageEligibilityResponse DetectedIssue \
@@ -50,7 +50,7 @@ impl Conversion {
     }
 }
 
-/// The parameters of one query. While it is processing, a query with equal parameters is the same query.
+/// The parameters of one query. While the query is processing, a start with equal parameters returns the same query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ask {
     pub(crate) conversion: Conversion,
@@ -81,7 +81,7 @@ impl Ask {
         })
     }
 
-    /// The parameters as the record's own filter.
+    /// The parameters as a filter of `sandbox_fhir`.
     pub(crate) fn filter(&self) -> RecordFilter {
         let wanted = !self.resources.is_empty();
         RecordFilter {

@@ -1,4 +1,5 @@
-//! Sends webhooks over HTTP: one POST each, without redirects, with five seconds to answer and two for a ping.
+//! Sends webhooks over HTTP: one POST each, without following redirects. The receiver has five seconds to answer, and
+//! two seconds to answer a ping.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,12 @@ pub enum DeliveryError {
     /// No stored message has this id.
     #[error("no stored message has that id")]
     UnknownMessage,
-    /// The receiver did not answer in time, or did not answer.
+    /// The receiver did not answer, or answered too late.
     #[error("the receiver did not answer")]
     NoAnswer,
 }
 
-/// The client for deliveries: without redirects or proxy, TLS with bundled roots.
+/// The client for deliveries: it follows no redirects, uses no proxy, and has bundled TLS roots.
 pub(crate) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     let roots = rustls::RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
@@ -62,7 +63,7 @@ pub(crate) async fn send(app: Arc<App>, outgoing: Outgoing) {
     }
 }
 
-/// Delivers according to the fault plan, or every message without one.
+/// Delivers a message as the fault plan decides. Without a plan, every message is delivered.
 async fn deliver_logged(app: &App, message_id: &str, replayed: bool) {
     match decide_delivery(app, message_id, replayed) {
         DeliveryDecision::Deliver => deliver_once(app, message_id, replayed).await,
@@ -100,7 +101,7 @@ fn decide_delivery(app: &App, message_id: &str, replayed: bool) -> DeliveryDecis
     })
 }
 
-/// Records that the message did not arrive, as far as the sender knows.
+/// Records a delivery without an answer, so that the message counts as failed.
 fn lose(app: &App, message_id: &str, replayed: bool) {
     app.act(|world, _| {
         if let Some(prepared) = world.webhooks.prepare(message_id, !replayed) {

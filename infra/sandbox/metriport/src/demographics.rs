@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::address::{Address, Contact, text};
 use crate::envelope::{Issues, Refusal};
 
-/// Least score at which two sets of demographics are taken for one person.
+/// Least score at which two sets of demographics count as one person's.
 const SAME_PERSON_SCORE: f64 = 0.96;
 
 #[derive(Clone, PartialEq, Serialize)]
@@ -49,8 +49,8 @@ impl Demographics {
         issues.finish(all())
     }
 
-    /// Whether Metriport would take both for one person. Birth date and gender must be equal; an identifier must be
-    /// shared, or names, address and contacts hardly differ.
+    /// Whether Metriport would treat both as one person. Birth date and gender must be equal. Moreover, both must share
+    /// an identifier, or their names, addresses and contacts must hardly differ.
     pub(crate) fn matches(&self, other: &Self) -> bool {
         self.dob == other.dob
             && self.gender_at_birth == other.gender_at_birth
@@ -83,7 +83,7 @@ impl Demographics {
     }
 }
 
-/// Whether the stand-in accepts the body of a patient on that day, for comparisons with the published schema.
+/// Whether the stand-in accepts a patient's body on the day `today`. A judge compares this with the published schema.
 #[must_use]
 pub fn takes_demographics(body: &Value, today: jiff::civil::Date) -> bool {
     Demographics::read(body, today).is_ok()
@@ -114,7 +114,7 @@ fn read_dob(body: &Value, today: jiff::civil::Date, issues: &mut Issues) -> Opti
     issues.require(date.map(|_| text), "Invalid date of birth", "dob")
 }
 
-/// White space is not trimmed here.
+/// Unlike the other fields, this one is not trimmed.
 fn read_gender(body: &Value, issues: &mut Issues) -> Option<String> {
     let known = |word: &&str| ["F", "M", "O", "U"].contains(word);
     let gender = body.get("genderAtBirth").and_then(Value::as_str).filter(known);
@@ -155,7 +155,7 @@ fn read_identifiers(body: &Value, issues: &mut Issues) -> Vec<Value> {
         .collect()
 }
 
-/// One value, or the items of an array, each with its path as Metriport writes it: parts between commas.
+/// A single value, or the items of an array. Each has its path as Metriport writes it, with commas between the parts.
 fn one_or_many<'b>(body: &'b Value, field: &str) -> Vec<(String, &'b Value)> {
     match body.get(field) {
         None => Vec::new(),

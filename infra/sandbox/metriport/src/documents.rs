@@ -1,4 +1,4 @@
-//! Readable conversions of a record: small, real PDF and HTML files with counts per resource type, without personal
+//! Readable conversions of a record: small valid PDF and HTML files with counts per resource type, without personal
 //! data.
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 /// Code units beyond ASCII that are accepted before the `@`.
 const LOCAL: [RangeInclusive<u16>; 3] = [0xA1..=0xD7FF, 0xF900..=0xFDCF, 0xFDF0..=0xFFEF];
-/// The same for the last part of the host name.
+/// Code units beyond ASCII that are accepted in the last part of the host name.
 const TOP: [RangeInclusive<u16>; 4] = [0xA1..=0xA8, 0xAA..=0xD7FF, 0xF900..=0xFDCF, 0xFDF0..=0xFFEF];
 /// Wide forms of ASCII, which a host name must not contain.
 const WIDE: RangeInclusive<u16> = 0xFF01..=0xFF5E;

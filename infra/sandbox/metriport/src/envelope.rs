@@ -1,8 +1,8 @@
-//! Refusals in Metriport's words: the error envelope (docs.metriport.com, page `more-info/error-responses`), and the
+//! Refusals as Metriport sends them: the error envelope (docs.metriport.com, page `more-info/error-responses`), and
 //! bodies that do not follow it.
 //!
-//! The other bodies come from Metriport's public code (a gateway in front, express-rate-limit, a bare JSON string on
-//! 423).
+//! Bodies outside the envelope come from Metriport's public code: those of the gateway and of express-rate-limit, and a
+//! bare JSON string with 423.
 
 use axum::Json;
 use axum::http::{StatusCode, header};

@@ -1,5 +1,5 @@
 //! Optimistic concurrency (docs.metriport.com, page `more-info/etag`): the caller sends the version in `If-Match` or in
-//! the body's `eTag`. The header takes precedence; without either, nothing is checked.
+//! the body's `eTag`. The header takes precedence. A call without a version is not checked.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Facilities: the organisations that patients belong to. One exists from the start.
+//! Facilities: the organisations that patients belong to. One facility exists from the start.
 
 use serde_json::{Value, json};
 

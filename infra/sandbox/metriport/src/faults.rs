@@ -34,7 +34,7 @@ pub enum Failure {
         /// `Content-Type`.
         content_type: String,
     },
-    /// 429 as the per-minute limiter answers: plain text served as `text/html`, with `Retry-After`. Without an effect.
+    /// The 429 of the per-minute limiter: plain text served as `text/html`, with `Retry-After`. The call has no effect.
     RateLimited {
         /// `Retry-After`, in seconds.
         retry_after_secs: u64,
@@ -54,7 +54,7 @@ pub enum Failure {
     ResetBeforeEffect,
     /// The connection is dropped without an answer.
     ResetAfterEffect,
-    /// The body breaks off after this many bytes, although a greater length was announced.
+    /// The body breaks off after this many bytes, and the connection ends.
     TruncateAfter(usize),
     /// 200 with an unexpected body, without an effect.
     Odd(OddBody),
@@ -89,7 +89,7 @@ impl Failure {
         Self::envelope(500, "InternalServerError", "Internal server error")
     }
 
-    /// The sources' own limit, which Metriport's documentation describes as an entry of `errors` with 429.
+    /// The sources' own limit: in Metriport's documentation, an entry of `errors` with 429.
     #[must_use]
     pub const fn sources_limited(sources: Vec<Source>) -> Self {
         Self::SourcesRefused {
@@ -109,7 +109,7 @@ impl Failure {
         }
     }
 
-    /// The same answer, but after the effect. Other failures are returned unchanged.
+    /// Turns a [`Failure::Status`] into the same answer after the effect. Other failures are returned unchanged.
     #[must_use]
     pub fn after_effect(self) -> Self {
         match self {
@@ -164,7 +164,7 @@ impl Failure {
     }
 }
 
-/// Sources that the start of a network query refuses; passed to its handler with the request.
+/// Sources that a fault refuses at the start of a network query. The gate attaches them to the request for its handler.
 #[derive(Debug, Clone)]
 pub(crate) struct RefusedSources {
     pub(crate) sources: Vec<Source>,
@@ -200,7 +200,7 @@ impl Faults {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reset;
 
-/// A response that the server replaces by the end of the connection.
+/// A response that the server does not send; it ends the connection instead.
 pub(crate) fn reset() -> Response {
     let mut response = Body::empty().into_response();
     response.extensions_mut().insert(Reset);

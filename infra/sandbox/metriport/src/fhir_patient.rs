@@ -1,5 +1,5 @@
-//! The FHIR Patient of a consolidated record, made from the account's demographics regardless of the networks
-//! (`replacePatient` and `mapPatientDataToResource` in Metriport's public code).
+//! The FHIR Patient of a consolidated record. It shows the demographics in the account, not those that the networks
+//! returned (`replacePatient` and `mapPatientDataToResource` in Metriport's public code).
 
 use sandbox_fhir::Entry;
 use serde_json::value::to_raw_value;
@@ -13,7 +13,7 @@ use crate::patient::Patient;
 /// System of a social security number (hl7.org/fhir/R4/identifier-registry.html).
 const SSN: &str = "http://hl7.org/fhir/sid/us-ssn";
 
-/// Last number of the OID of a state's driver's licences, 2.16.840.1.113883.4.3.N, which is its FIPS code
+/// The number N in the OID of a state's driver's licences, 2.16.840.1.113883.4.3.N. It is the state's FIPS code
 /// (hl7.org/oid).
 const LICENCES: &str = "AL1 AK2 AZ4 AR5 CA6 CO8 CT9 DE10 DC11 FL12 GA13 HI15 ID16 IL17 IN18 IA19 KS20 KY21 LA22 ME23 \
                         MD24 MA25 MI26 MN27 MS28 MO29 MT30 NE31 NV32 NH33 NJ34 NM35 NY36 NC37 ND38 OH39 OK40 OR41 PA42 \

@@ -1,8 +1,8 @@
-//! The bucket behind the links: objects by key, and links that carry their expiry under a signature.
+//! The bucket behind the links of consolidated records: objects by key, and links with a signed expiry.
 //!
-//! A key is fixed per patient and format, as in Metriport's public code. A link therefore gives the object that is
-//! stored at the time of the download. Links are not real AWS signatures, but fail like them, with an XML body and
-//! status 403.
+//! Each format of a patient's record has one key, as in Metriport's public code. A link therefore gives the object that
+//! is stored at the time of the download. The signatures are not AWS's, but a wrong or expired one fails like AWS's,
+//! with status 403 and an XML body.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The way of every call: the gateway's key and quota, requested faults, the per-minute limits, and the log.
+//! The middleware for every call: the gateway's checks of key and quota, faults, the per-minute limits, and the call
+//! log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, route: MatchedPath, reques
     response
 }
 
-/// Answers a call without a route. The gateway checks the key first.
+/// Answers a call whose route does not exist. The gateway checks the API key first.
 pub(crate) async fn unknown_route(State(app): State<Arc<App>>, request: Request) -> Response {
     let number = app.calls().begin(None, call_of(&request, "*"));
     let refusal = admit(&app, request.headers())
@@ -103,7 +104,7 @@ async fn answer(app: &App, operation: Operation, request: Request, next: Next) -
     }
 }
 
-/// The person and metadata of a call. The body is read and put back; an unreadable body gives neither.
+/// The person and metadata of a call. The body is read and put back. A body that is not JSON has no metadata.
 async fn about(app: &App, operation: Operation, request: Request) -> (Request, About) {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default();
@@ -111,7 +112,7 @@ async fn about(app: &App, operation: Operation, request: Request) -> (Request, A
     (Request::from_parts(parts, Body::from(body)), about)
 }
 
-/// The requested fault, or else the plan's; counted.
+/// Takes the requested fault, or else the plan's, and counts it.
 fn failure(app: &App, operation: Operation, watched: Option<&Watched>) -> Option<Failure> {
     let asked_for = app.faults().take(operation);
     let failure = asked_for.or_else(|| watched?.decide());
@@ -120,7 +121,7 @@ fn failure(app: &App, operation: Operation, watched: Option<&Watched>) -> Option
     Some(failure)
 }
 
-/// Runs the call and tells its observer that it was made.
+/// Runs the call, and lets the interceptor drop its answer.
 async fn act(app: &App, operation: Operation, watched: Option<&Watched>, request: Request, next: Next) -> Response {
     let response = limited(app, operation, request, next).await;
     match watched {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::pages;
 
-/// Wrong codes that end a page.
+/// Number of wrong codes after which a page ends.
 pub(crate) const CODE_TRIES: u8 = 5;
 
 pub(crate) struct Form {
@@ -32,7 +32,7 @@ pub(crate) enum Hosted {
 }
 
 impl Hosted {
-    /// A page with a form; 422 if it reports an error.
+    /// A page with a form; 422 if the page reports a wrong code.
     pub(crate) fn show(html: String, wrong: bool) -> Self {
         Self::Show {
             status: if wrong { 422 } else { 200 },

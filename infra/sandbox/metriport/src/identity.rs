@@ -43,11 +43,11 @@ pub(crate) struct IdentitySession {
     open: bool,
 }
 
-/// A person proofed at IAL2, within the limits of this stand-in.
+/// The result of a completed identity session.
 pub(crate) struct ProofedIdentity {
     /// The patient whose identity this is.
     pub(crate) patient_id: String,
-    /// The patient of the session; their authenticator answers the identity's challenges.
+    /// The patient of the identity session. Their authenticator makes the codes for the identity's challenges.
     pub(crate) enrolled_for: String,
     /// Only an active identity gets challenges and queries.
     pub(crate) active: bool,
@@ -215,7 +215,8 @@ impl World {
         }
     }
 
-    /// Sends `ias.identity.verified`. Its body is not documented; this one has the form of all newer events.
+    /// Sends `ias.identity.verified`. Metriport does not document its body; the stand-in uses the form of the newer
+    /// events.
     pub(crate) fn announce_identity(&mut self, now: Moment, token: &str, identity_id: &str) {
         let session = self.identities.sessions.get(token);
         let identity = self.identities.proofed.get(identity_id);

@@ -1,6 +1,6 @@
 //! Ids, tokens and keys from one seeded generator.
 //!
-//! A seed makes a run repeatable, and therefore its tokens guessable. Use it only on a loopback address.
+//! The seed makes ids repeatable, and therefore tokens guessable. Use the stand-in only on a loopback address.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,6 @@ use crate::moment::Moment;
 
 const WEBHOOK_KEY_CHARS: usize = 21;
 
-/// Generates everything that must not repeat.
 pub(crate) struct Ids {
     rng: StdRng,
 }

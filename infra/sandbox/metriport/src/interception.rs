@@ -124,7 +124,8 @@ impl Watched {
         self.interceptor.decide(&self.call)
     }
 
-    /// Runs in its own task: the interceptor may end the caller's process, and with it the connection and this future.
+    /// Asks the interceptor in a separate task. If the interceptor kills the caller's process, the connection closes
+    /// and this future is dropped, but the task continues.
     pub(crate) async fn before(&self) -> Passage {
         let (interceptor, call, counts) = self.clones();
         passage(tokio::spawn(async move {
@@ -135,7 +136,7 @@ impl Watched {
         .await
     }
 
-    /// Like [`Self::before`].
+    /// Asks the interceptor in a separate task, like [`Self::before`].
     pub(crate) async fn after(&self, status: u16) -> Passage {
         let (interceptor, call, counts) = self.clones();
         passage(tokio::spawn(async move {
@@ -171,7 +172,7 @@ fn next<K: Eq + Hash>(numbers: &mut HashMap<K, u64>, key: K) -> u64 {
     *number
 }
 
-/// Gives the numbers even after a panic elsewhere.
+/// Locks the value even after another thread panicked.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,8 +11,8 @@ use crate::operation::Operation;
 
 /// Decides how calls proceed. The default of every method lets them pass.
 ///
-/// `before` and `after` may take time, because the caller waits. Each runs to its end even if the caller disconnects.
-/// It can therefore end the caller's process itself, and then answer with a drop.
+/// `before` and `after` may take time, because the caller waits for them. Both run to their end even if the caller
+/// disconnects. They can therefore kill the caller's process, and then return [`Passage::Drop`].
 #[async_trait::async_trait]
 pub trait Interceptor: Send + Sync {
     /// The failure of this call, if any. A failure from `fail_next` takes precedence.
@@ -46,9 +46,9 @@ pub enum Passage {
 pub struct CallInfo {
     /// The operation that is called.
     pub operation: Operation,
-    /// Number among the calls of this operation since the start, from 1.
+    /// Number of this call among the calls of its operation, from 1.
     pub ordinal: u64,
-    /// Number among the calls of this caller, by `User-Agent`, since the start, from 1.
+    /// Number of this call among the calls with the same `User-Agent`, from 1.
     pub caller_ordinal: u64,
     /// The caller's `User-Agent`; empty if it sent none.
     pub user_agent: String,
@@ -63,12 +63,12 @@ pub struct CallInfo {
 pub enum DeliveryDecision {
     /// It is delivered.
     Deliver,
-    /// It is lost on the way and counts as failed; a replay would deliver it.
+    /// It is lost on the way and counts as failed; a replay delivers it.
     Drop,
     /// It is delivered twice, one after the other.
     Double,
-    /// It is delivered this many real milliseconds late, and others overtake it. A replay sends one message after the
-    /// other, so there the others wait too.
+    /// It is delivered this many real milliseconds late, and other messages overtake it. A replay sends its messages
+    /// one after the other, so its later messages wait too.
     DelayMs(u64),
     /// It is delivered, but the answer is lost. It counts as failed, and a replay delivers it again.
     DropAnswer,
@@ -88,19 +88,19 @@ pub struct DeliveryInfo {
     pub attempt: u32,
     /// Whether this is a replay.
     pub replayed: bool,
-    /// Number among all deliveries about which the plan was asked, from 1.
+    /// Number of this delivery among all that the plan decides about, from 1.
     pub ordinal: u64,
 }
 
-/// Decides about deliveries of events, but not about pings, samples, and messages that a test releases or sends again.
+/// Decides about deliveries of events, but not about pings, samples, or messages that a test releases or sends again.
 pub type DeliveryPlan = Arc<dyn Fn(&DeliveryInfo) -> DeliveryDecision + Send + Sync>;
 
 /// The plans that decide about faults. Without a plan, the check for faults costs nothing.
 #[derive(Clone, Default)]
 pub struct FaultPlan {
-    /// Asked about every call.
+    /// Decides about every call.
     pub calls: Option<Arc<dyn Interceptor>>,
-    /// Asked about every delivery of an event.
+    /// Decides about every delivery of an event.
     pub webhooks: Option<DeliveryPlan>,
 }
 

@@ -1,8 +1,9 @@
 //! Keeps a stand-in's state over restarts, as a list of the calls that may have changed it, each with its time. `World`
 //! reads no clock and makes its ids from a seed, so the same calls at the same times restore the same state.
 //!
-//! With a journal, the stand-in answers such calls one at a time, so that the file has the order of their effects. The
-//! file also has the answers of the webhook's receiver. After a restart, a webhook without an answer counts as failed.
+//! With a journal, the stand-in never answers two calls at the same time if they may change the state. The file thus
+//! has the order of their effects. The file also has the receiver's answers to webhooks. After a restart, a webhook
+//! without an answer in the file counts as failed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -36,9 +37,9 @@ use crate::world::World;
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub(crate) enum Entry {
-    /// The first line.
+    /// The first line, with the inputs that made the world.
     Made(Origin),
-    /// A process began; later calls were made with these options.
+    /// A process started. The calls after this line were made with these options.
     #[serde(rename_all = "camelCase")]
     Began {
         auto_approve: bool,
@@ -46,7 +47,7 @@ pub(crate) enum Entry {
     },
     /// A call.
     Called(Called),
-    /// The receiver of webhooks answered or did not answer.
+    /// The receiver of a webhook answered, or did not answer.
     Delivered { at: i64, log: DeliveryLog },
 }
 
@@ -111,7 +112,7 @@ impl Journal {
     }
 }
 
-/// The world at the start, new or from the journal; with its first API key.
+/// Creates the world or restores it from the journal, and returns it with the first API key.
 pub(crate) async fn restore(
     mut options: StandInOptions,
     base_url: String,
@@ -134,7 +135,8 @@ pub(crate) async fn restore(
     let api_key = world.make_api_key().unwrap_or_default();
     let (app, mut outgoing) = App::new(world, delivery::http_client()?, plan, journal);
     replay(&app, &routes::router(Arc::clone(&app)), entries).await;
-    // The webhooks of replayed calls were sent before the restart.
+    // Repeating the journal's calls queued their webhooks again. They were sent before the restart, so they are
+    // discarded.
     while outgoing.try_recv().is_ok() {}
     if let Some(journal) = app.journal() {
         app.act(|world, _| world.webhooks.fail_processing());
@@ -150,7 +152,7 @@ pub(crate) async fn restore(
     Ok((app, outgoing, api_key))
 }
 
-/// The inputs of the journal's world; a new journal takes them from the options.
+/// The inputs in the journal; for a new journal, the present time and the seed of the options.
 fn origin(entries: &[Entry], options: &StandInOptions) -> Origin {
     match entries.first() {
         Some(Entry::Made(origin)) => *origin,
@@ -161,7 +163,7 @@ fn origin(entries: &[Entry], options: &StandInOptions) -> Origin {
     }
 }
 
-/// Repeats the calls, without sending their webhooks again.
+/// Repeats the journal's calls, each at its own time. `restore` discards the webhooks that they queue.
 async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
     for entry in entries {
         match entry {
@@ -186,7 +188,7 @@ async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
     app.pin(None);
 }
 
-/// Middleware in front of the routes.
+/// Middleware in front of the routes, which writes calls to the journal.
 pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(journal) = app.journal().filter(|_| may_change(&request)) else {
         return next.run(request).await;
@@ -197,7 +199,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     };
     let _turn = journal.turn.lock().await;
     let now = clock::now();
-    // Written before the call runs, so that a crash in between does not lose it.
+    // Written before the call runs, so that a crash after its effect does not lose the call.
     journal.write(&Entry::Called(Called::of(&parts, &body, now)));
     app.pin(Some(now));
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
@@ -205,8 +207,8 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// Whether a request may change the state: any request except a read. Opening a hosted page counts as well, because in
-/// automatic mode it finishes the page.
+/// Whether a request may change the state: any method except GET. The GET of a hosted page counts too, because in
+/// automatic mode it completes the page.
 fn may_change(request: &Request) -> bool {
     let path = request.uri().path();
     request.method() != Method::GET || path.starts_with("/s/") || path.starts_with("/aal2/")

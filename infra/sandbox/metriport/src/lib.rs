@@ -3,15 +3,17 @@
 //! It follows Metriport's public contract (docs.metriport.com):
 //! - patients, facilities, settings and signed webhooks
 //! - hosted identity and AAL2 pages
-//! - network queries on both rails, and consolidated queries with short-lived links
+//! - network queries for the purposes of use `ias` and `treatment`, and consolidated queries with short-lived links
 //! - odd error bodies and per-minute limits
 //!
 //! Each module states its assumptions about facts that are not documented. The stand-in shares no code with the back
-//! end under test, so that one misreading cannot affect both.
+//! end under test, so that one misreading of the contract cannot affect both.
 //!
-//! `World` is pure state with time as an argument; axum, the timer and webhook delivery are a thin edge around it. Not
-//! covered: patient list, opt-out endpoints, `networkQuery` inside patient create, bulk patients, messages, document
-//! downloads, and the inline consolidated endpoint.
+//! `World` holds the whole state and gets the time as an argument; axum, the timer and webhook delivery are a thin
+//! layer around it.
+//!
+//! The stand-in does not cover: patient list, opt-out endpoints, `networkQuery` inside patient create, bulk patients,
+//! messages, document downloads, and the inline consolidated endpoint.
 
 mod aal2;
 mod about;

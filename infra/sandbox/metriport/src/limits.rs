@@ -1,7 +1,7 @@
 //! Per-minute limits (docs.metriport.com, page `more-info/limits`) and the gateway's daily quota.
 //!
-//! A window is fixed and lasts one minute, divided by the time scale. Its start depends on the seed, to catch a caller
-//! that assumes it to be its own first call. Refused calls count too, as in express-rate-limit.
+//! A window is fixed and lasts one minute, divided by the time scale. Its start depends on the seed, to expose a caller
+//! that assumes that its own first call opens the window. Refused calls count too, as in express-rate-limit.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const WINDOW_MS: i64 = 60_000;
 pub struct PerMinute {
     /// Patient create and update.
     pub patient: u32,
-    /// Identity sessions and AAL2 challenges; undocumented, 15 is a careful guess.
+    /// Identity sessions and AAL2 challenges. Metriport does not document this limit; 15 is a careful guess.
     pub identity: u32,
     /// Network query starts, in total and for each source.
     pub query: u32,
@@ -40,7 +40,7 @@ impl Default for PerMinute {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Budget {
     PatientWrites,
-    /// Identity sessions and AAL2 challenges; undocumented, 15 is a careful guess.
+    /// Identity sessions and AAL2 challenges.
     Identity,
     /// Network query starts, in total.
     QueryStarts,
@@ -70,7 +70,7 @@ impl Budget {
     }
 }
 
-/// The state of a call's window.
+/// The state of the window after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Spent {
     pub(crate) allowed: bool,

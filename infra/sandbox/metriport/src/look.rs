@@ -1,4 +1,4 @@
-//! Network queries, for a judge of a test.
+//! The network queries that the stand-in started, for checks by tests.
 
 use std::collections::BTreeMap;
 

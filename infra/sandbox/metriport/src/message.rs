@@ -30,7 +30,7 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// `{meta, …event}`; a replay leaves `meta.data` out.
+    /// The body: `meta`, and the event under its field. A replay leaves `meta.data` out.
     pub(crate) fn body(&self, with_data: bool) -> Value {
         let mut meta = json!({
             "messageId": self.message_id,
@@ -49,7 +49,7 @@ impl Message {
 }
 
 impl World {
-    /// Stores the webhook of an event, which is sent or held. `field` names the body's second half.
+    /// Stores the message of an event, and sends or holds it. `field` names the member of the body that has the event.
     pub(crate) fn emit(
         &mut self,
         now: Moment,

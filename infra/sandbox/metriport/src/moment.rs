@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// Milliseconds since the Unix epoch, UTC. On the wire, ISO 8601 with milliseconds, as Metriport prints its times.
+/// Milliseconds since the Unix epoch, UTC. It is serialized as ISO 8601 with milliseconds, as Metriport prints times.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(i64);
 

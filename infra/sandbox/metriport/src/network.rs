@@ -1,7 +1,8 @@
-//! Starts network queries on both rails (docs.metriport.com, page `network/start-network-query`).
+//! Starts network queries for the purposes of use `ias` and `treatment` (docs.metriport.com, page
+//! `network/start-network-query`).
 //!
-//! As in Metriport's public code, an HIE query that meets a running one is skipped silently and stays `processing`. A
-//! new HIE query deletes the cached record at its start.
+//! As in Metriport's public code, the HIE source is skipped silently while another query of the patient runs it, and
+//! then stays `processing`. Otherwise its start deletes the cached record.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,7 +56,7 @@ impl World {
         Ok(self.open_query(now, patient_id, purpose, metadata, &sources, start.refused))
     }
 
-    /// These statuses and words are assumptions, because no page names them.
+    /// The statuses and texts of these refusals are assumptions, because no page names them.
     fn authorize_ias(&mut self, now: Moment, patient_id: &str, start: &Start<'_>) -> Result<(), Refusal> {
         let missing = || Refusal::unauthorized("AAL2 session is required for purposeOfUse=ias");
         let session = start

@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    /// Runs the source again, listed a second time.
+    /// Runs the source again. The query then lists the source twice.
     fn retry_source(&mut self, now: Moment, query_id: &str, source: Source) {
         let delay = self.options.delay(self.options.delays.pharmacy_ms);
         if let Some(query) = self.queries.get_mut(query_id) {
@@ -74,7 +74,7 @@ impl World {
         self.announce(now, query_id, &format!("network-query.{}", source.as_str()), part);
     }
 
-    /// Reports early data of an HIE query, which is never its end.
+    /// Reports early data of an HIE query. The source continues to run.
     pub(crate) fn announce_first_data(&mut self, now: Moment, query_id: &str) {
         let part = json!({ "type": "hie", "status": "processing", "firstDataReadyAt": now });
         self.announce(now, query_id, "network-query.hie.first-data-ready", part);

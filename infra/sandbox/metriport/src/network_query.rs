@@ -1,4 +1,5 @@
-//! One network query as state, and as start and status show it (docs.metriport.com, page `network/get-network-query`).
+//! The state of one network query, and its view in the answers to a start and a status request (docs.metriport.com,
+//! page `network/get-network-query`).
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ pub(crate) struct NetworkQuery {
 pub(crate) struct Progress {
     pub(crate) source: Source,
     pub(crate) state: State,
-    /// Requested while another query was running, so it never ends.
+    /// Whether the source was skipped, because another query of the patient was running it. It then never ends.
     pub(crate) skipped: bool,
 }
 
@@ -37,7 +38,7 @@ pub(crate) enum State {
 }
 
 impl NetworkQuery {
-    /// Ends the source that is running, with this state.
+    /// Ends the running attempt of a source with this state.
     pub(crate) fn end(&mut self, source: Source, state: State) {
         let at_it = |step: &&mut Progress| step.source == source && step.state == State::Processing && !step.skipped;
         if let Some(step) = self.progress.iter_mut().find(at_it) {
@@ -50,7 +51,8 @@ impl NetworkQuery {
         self.progress.iter().any(at_it)
     }
 
-    /// The form of start and status. A failed source is in `sources` and, if it never started, also in `errors`.
+    /// The answer to a start or a status request. A failed source is in `sources` and, if it never started, also in
+    /// `errors`.
     pub(crate) fn view(&self) -> Value {
         let sources: Vec<Value> = self.progress.iter().map(|step| step.view(self.started_at)).collect();
         let mut view = json!({
@@ -65,8 +67,8 @@ impl NetworkQuery {
         view
     }
 
-    /// `processing` while a source is; then by whether all, none, or some completed. A retried source counts by its
-    /// last attempt.
+    /// `processing` while a source is processing. Then `completed` if all sources completed, `failed` if all failed,
+    /// otherwise `partial`. Only the last attempt of a source counts.
     fn status(&self) -> &'static str {
         let last: BTreeMap<Source, State> = self.progress.iter().map(|step| (step.source, step.state)).collect();
         let all = |state: fn(&State) -> bool| last.values().all(state);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::envelope::Refusal;
 
-/// The purpose of a query, which selects one of the two rails.
+/// The purpose of use of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// A provider treats the patient.
@@ -55,7 +55,7 @@ fn option((word, options): (&String, &Value)) -> Result<Option<Source>, Refusal>
     Ok(enabled.then_some(source))
 }
 
-/// `enabled` for all, and `realtime` for pharmacies.
+/// Whether all options are known: `enabled` for every source, `realtime` only for pharmacies.
 fn are_known(source: Source, options: &Map<String, Value>) -> bool {
     options.iter().all(|(name, value)| match name.as_str() {
         "enabled" => value.is_boolean(),

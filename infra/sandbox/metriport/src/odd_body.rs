@@ -1,4 +1,4 @@
-//! Faulty response bodies, generated while they are sent, so that large ones take no memory.
+//! Faulty response bodies, generated while they are sent, so that a large body needs little memory.
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -9,17 +9,17 @@ use futures_util::stream::{self, StreamExt as _};
 /// A body that replaces the right one, under status 200.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OddBody {
-    /// Headers. The server sets any that is missing here, `Content-Length` included.
+    /// Headers. Without `Content-Length`, the server sends the body in chunks.
     pub headers: Vec<(&'static str, String)>,
     /// Beginning of the body.
     pub start: Bytes,
-    /// Bytes that follow, repeated.
+    /// Bytes that follow `start`, repeated `times` times.
     pub repeated: Bytes,
     /// Number of repetitions.
     pub times: usize,
     /// End of the body.
     pub end: Bytes,
-    /// Whether the connection then stays open without sending more.
+    /// Whether the connection stays open after `end`, without sending more.
     pub hangs: bool,
 }
 

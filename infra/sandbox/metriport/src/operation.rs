@@ -40,7 +40,7 @@ operations! {
     CreatePatient = POST "/medical/v1/patient",
     /// Read a patient.
     ReadPatient = GET "/medical/v1/patient/{id}",
-    /// Find a patient by the caller's own id.
+    /// Find a patient by `externalId`.
     FindPatient = GET "/medical/v1/patient/external-id",
     /// Find a patient by demographics.
     MatchPatient = POST "/medical/v1/patient/match",
@@ -62,7 +62,7 @@ operations! {
     WebhookStatus = GET "/settings/webhook",
     /// Send failed webhooks again.
     RetryWebhooks = POST "/settings/webhook/retry",
-    /// Send a payload of the caller's own as a webhook.
+    /// Send a payload from the request as a webhook.
     SamplePayload = POST "/settings/webhook/sample-payload",
     /// Open an identity session.
     CreateIdentitySession = POST "/medical/v1/identity/session",
@@ -78,7 +78,7 @@ operations! {
     ListConsolidatedQueries = GET "/medical/v1/patient/{id}/consolidated/query",
     /// Read a consolidated query.
     ReadConsolidatedQuery = GET "/medical/v1/patient/{id}/consolidated/query/{request}",
-    /// Count the contents of a consolidated query.
+    /// Count the resources of a patient's record.
     CountConsolidated = GET "/medical/v1/patient/{id}/consolidated/count",
     /// Show the identity page.
     ShowIdentityPage = GET "/s/{token}",
@@ -102,7 +102,7 @@ impl Operation {
             .find(|operation| operation.route() == route && operation.method() == *method)
     }
 
-    /// Whether the operation is part of the API, behind the gateway; hosted pages and links need no key.
+    /// Whether the operation is part of the API, behind the gateway; hosted pages and links to files need no API key.
     pub(crate) fn is_api(self) -> bool {
         self.route().starts_with("/medical/") || self.route().starts_with("/settings")
     }

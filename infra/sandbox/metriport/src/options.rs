@@ -20,9 +20,9 @@ pub struct Delays {
     pub identity_webhook_ms: u64,
     /// From the start of a network query to the end of its HIE source.
     pub hie_ms: u64,
-    /// The same for the pharmacy source.
+    /// From the start of a network query to the end of its pharmacy source.
     pub pharmacy_ms: u64,
-    /// The same for the lab source.
+    /// From the start of a network query to the end of its lab source.
     pub lab_ms: u64,
     /// From the start of a consolidated query to its end.
     pub consolidated_ms: u64,
@@ -41,7 +41,7 @@ impl Default for Delays {
 }
 
 impl Delays {
-    /// The same delay for everything, such as a short one for tests.
+    /// The same delay for everything; tests use a short one.
     #[must_use]
     pub const fn all(ms: u64) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Delays {
     }
 }
 
-/// A wait that the stand-in itself imposes, so that a measurement can subtract it.
+/// A wait that the stand-in imposes. A measurement can subtract it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// From a finished proofing to its webhook.
@@ -67,7 +67,8 @@ pub enum Wait {
     Pull,
 }
 
-/// Options of a stand-in. The default checks everything, limits rates, and asks a person for codes.
+/// Options of a stand-in. The default checks AAL2 sessions, applies the per-minute limits, and asks the person for
+/// codes.
 #[derive(Debug, Clone)]
 pub struct StandInOptions {
     /// TCP port on 127.0.0.1; 0 takes a free port.
@@ -85,7 +86,7 @@ pub struct StandInOptions {
     pub replace_patient: bool,
     /// URLs that hosted pages may return to, compared exactly. An empty list refuses every session and challenge.
     pub redirect_allowlist: Vec<String>,
-    /// Whether opening a hosted page completes it.
+    /// Automatic mode: whether opening a hosted page completes it.
     pub auto_approve: bool,
     /// Whether a query's AAL2 session is checked; `false` accepts any text.
     pub check_aal2: bool,
@@ -95,7 +96,7 @@ pub struct StandInOptions {
     pub rate_limits: bool,
     /// The per-minute limits.
     pub limits: PerMinute,
-    /// Whether each source of a network query also has its own limit, answered in `errors`.
+    /// Whether each source of a network query also has its own limit, whose refusals are entries of `errors`.
     pub per_source_rate_limits: bool,
     /// Lifetime of an AAL2 session in seconds.
     pub aal2_ttl_secs: u64,
@@ -105,18 +106,18 @@ pub struct StandInOptions {
     pub link_ttl_secs: u64,
     /// Whether HIE queries send `network-query.hie.first-data-ready` halfway.
     pub data_ready_events: bool,
-    /// Whether a source that fails sends a webhook with `status: failed`, as Metriport documents but its code does not
-    /// show.
+    /// Whether a source that fails sends a webhook with `status: failed`, as Metriport documents. Its public code does
+    /// not send this webhook.
     pub failure_events: bool,
     /// Forms that are sent besides those of the documentation's examples.
     pub variants: Variants,
     /// Whether an empty webhook URL clears the URL and the key, so that the next URL gets another key.
     pub clearing_makes_key: bool,
-    /// Calls per UTC day, with all keys together; the gateway refuses further ones.
+    /// Calls per UTC day, with all keys together; the gateway refuses further calls.
     pub daily_quota: Option<u32>,
     /// Patients per account; Metriport's sandbox has 20.
     pub patient_cap: Option<u32>,
-    /// File that keeps the state over restarts, with the seed; `None` keeps it in memory.
+    /// File that keeps the state over restarts, including the seed; `None` keeps the state in memory.
     pub journal: Option<PathBuf>,
     /// Plans that decide about faults.
     pub faults: FaultPlan,

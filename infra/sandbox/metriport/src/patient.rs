@@ -1,7 +1,7 @@
 //! The account's patients: create, read, find, update, delete.
 //!
-//! In Metriport's public code, create returns a matching patient of the same account with 201, unchanged, with its old
-//! `externalId`. The stand-in keeps this hazard.
+//! In Metriport's public code, a create that matches a patient of the account returns that patient with 201, unchanged
+//! and with its old `externalId`. The stand-in keeps this hazard.
 
 use serde_json::{Map, Value, json};
 
@@ -157,7 +157,7 @@ impl World {
     }
 }
 
-/// The newer `status.hieOptOut`, or the older field at the top.
+/// Reads the newer field `status.hieOptOut`, or else the older field `hieOptOut`.
 fn opts_out(body: &Value) -> bool {
     let field = body.pointer("/status/hieOptOut").or_else(|| body.get("hieOptOut"));
     field.and_then(Value::as_bool).unwrap_or(false)

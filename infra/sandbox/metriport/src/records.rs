@@ -19,7 +19,7 @@ pub(crate) struct View {
     record: Arc<NetworkRecord>,
     sources: Vec<Source>,
     filter: RecordFilter,
-    /// Replaces every Patient; `None` keeps the record's own.
+    /// Replaces every Patient; `None` keeps the record's own Patients.
     patient: Option<Entry>,
 }
 
@@ -35,7 +35,7 @@ impl View {
 }
 
 pub(crate) struct Holding {
-    /// The networks' data, including sources that were not asked.
+    /// The networks' data about a patient, including sources that no query has asked yet.
     record: Arc<NetworkRecord>,
     /// The sources that have answered so far.
     collected: BTreeSet<Source>,
@@ -68,7 +68,8 @@ impl World {
         self.files.remove(&key);
     }
 
-    /// The record as a consolidated query sees it now: empty while an HIE query runs without a cached record.
+    /// The record as a consolidated query sees it now. It is empty while an HIE query runs and the cached record is
+    /// deleted.
     pub(crate) fn consolidated(&mut self, now: Moment, patient_id: &str, filter: RecordFilter) -> View {
         let hie_is_running = self.hie_is_running(patient_id);
         let patient = self.replacement(patient_id);
@@ -121,7 +122,7 @@ impl World {
         Arc::new(record.with_links_to(&patient.id))
     }
 
-    /// The Patient of a record, made from the present demographics; `None` keeps the record's own.
+    /// The Patient of a record, made from the present demographics; `None` keeps the record's own Patients.
     fn replacement(&self, patient_id: &str) -> Option<Entry> {
         let replaces = self.record.is_none() || self.options.replace_patient;
         let patient = self.patients.get(patient_id).filter(|_| replaces)?;
@@ -129,7 +130,7 @@ impl World {
     }
 }
 
-/// The seed of a person's record, which is the same each time the patient is created.
+/// The seed of a person's sample record. A patient who is deleted and created again has the same seed.
 fn seed(run: u64, patient: &Patient) -> u64 {
     let who = &patient.demographics;
     let text = format!("{run}\n{}\n{}\n{}", who.first_name, who.last_name, who.dob);

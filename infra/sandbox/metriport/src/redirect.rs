@@ -1,8 +1,9 @@
 //! Checks the URL that a hosted page sends the browser back to.
 //!
 //! Metriport requires HTTPS and an entry in the account's allowlist (docs.metriport.com, pages
-//! `ias/create-identity-session` and `ias/create-aal2-challenge`), but does not document how it compares. This stand-in
-//! compares exactly. It also accepts plain HTTP to `localhost` or `127.0.0.1`, because a laptop has only that.
+//! `ias/create-identity-session` and `ias/create-aal2-challenge`), but does not document how it compares. The stand-in
+//! compares exactly. It also accepts plain HTTP to `localhost` or `127.0.0.1`, because an app on a laptop usually has
+//! no HTTPS.
 
 use url::Url;
 
@@ -28,7 +29,7 @@ fn is_permitted(url: &Url) -> bool {
     }
 }
 
-/// Appends query pairs to `redirect`. The values are our own ids or words and need no escaping.
+/// Appends query pairs to `redirect`. The values are ids or words of the stand-in, and need no escaping.
 pub(crate) fn append(redirect: &str, pairs: &str) -> String {
     let joint = if redirect.contains('?') { '&' } else { '?' };
     format!("{redirect}{joint}{pairs}")

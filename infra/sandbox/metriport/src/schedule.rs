@@ -1,4 +1,4 @@
-//! Future events and their due times. The edge keeps one timer for the earliest.
+//! Future events and their due times. `app` keeps one timer, for the earliest event.
 
 use std::collections::BTreeMap;
 

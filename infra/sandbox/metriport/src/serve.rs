@@ -1,4 +1,4 @@
-//! Serves connections without axum's own server, which cannot drop one without an answer.
+//! Serves connections with hyper, because axum's own server cannot drop a connection without an answer.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use tower::ServiceExt as _;
 
 use crate::faults::Reset;
 
-/// Keeps a lack of file descriptors from becoming a busy loop.
+/// Pause after a failed accept, so that a lack of file descriptors does not cause a busy loop.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(50);
 
-/// A fault ends the connection here.
+/// A fault ends the connection.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped on purpose")]
 struct DroppedOnPurpose;

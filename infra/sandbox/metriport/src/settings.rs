@@ -1,7 +1,7 @@
 //! The account's settings: one webhook URL and its key (docs.metriport.com, pages `api-reference/settings`).
 //!
 //! Metriport's public code refuses URLs into a private network, including `localhost`. The stand-in accepts plain HTTP
-//! to this machine, because a laptop has only that; all other refusals are the same.
+//! to this machine, because the sandbox's API has no other URL; all other refusals are the same.
 
 use serde_json::{Value, json};
 use url::Url;
@@ -33,8 +33,8 @@ impl World {
         json!({ "id": self.account_id, "webhookUrl": self.webhooks.url, "webhookKey": key })
     }
 
-    /// `POST /settings`. A URL is pinged, and the key stays. An empty URL clears the URL and the key, as documented, or
-    /// has no effect, as in some of the public code.
+    /// `POST /settings`. A new URL is pinged, and the key stays. With `clearing_makes_key`, an empty URL clears the URL
+    /// and the key, as documented. Otherwise it has no effect, as in some of the public code.
     pub(crate) fn set_settings(&mut self, now: Moment, body: &Value) -> Result<Value, Refusal> {
         let fields = body
             .as_object()
@@ -56,7 +56,8 @@ impl World {
             return Err(Refusal::invalid("Invalid URL, on [webhookUrl]"));
         }
         self.webhooks.url = Some(url.to_owned());
-        // Drawn now and not when it is sent, because the ids of a world follow from its calls.
+        // The ids are drawn now and not when the ping is sent. A replay of the journal thus draws the same ids in the
+        // same order.
         let (value, message_id) = (self.ids.webhook_key(), self.ids.uuid(now));
         self.webhooks.send(Outgoing::Ping { value, message_id });
         Ok(())
@@ -69,7 +70,7 @@ impl World {
         }
     }
 
-    /// Makes another key, which is used at once.
+    /// Replaces the webhook key. The new key signs at once.
     pub(crate) fn make_webhook_key(&mut self) {
         self.webhooks.key = self.ids.webhook_key();
     }
@@ -104,7 +105,8 @@ impl World {
 fn is_permitted(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let on_this_machine = url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
-    // Only the path, on this machine: a port such as 10000 must not be refused for its zeros.
+    // For a URL on this machine only the path is checked, because a port such as 10000 contains a refused part
+    // (`0000`).
     let looked_at = if on_this_machine { url.path() } else { text };
     let clean = !REFUSED_PARTS.iter().any(|part| looked_at.to_lowercase().contains(part));
     let web = matches!(url.scheme(), "http" | "https") && url.has_host();

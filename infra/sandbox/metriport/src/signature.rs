@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 pub(crate) fn mac(key: &[u8], bytes: &[u8]) -> Hmac<Sha256> {
-    // HMAC accepts keys of any length, so this error cannot occur; an empty key would remain.
+    // HMAC accepts keys of any length, so the fallback to an empty key never occurs.
     let mut mac = Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
     mac.update(bytes);
     mac

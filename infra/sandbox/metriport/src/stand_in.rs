@@ -1,4 +1,4 @@
-//! A running stand-in, and the actions on it from outside the API.
+//! A running stand-in, and actions on it that Metriport's API does not offer.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ pub enum StartError {
     /// The HTTP client for webhooks cannot be created.
     #[error("cannot make the client for webhooks: {0}")]
     Client(#[from] reqwest::Error),
-    /// The state of an earlier process cannot be read, or the file cannot be written.
+    /// The journal cannot be read or opened for writing.
     #[error("the journal {}: {source}", path.display())]
     Journal {
         /// The file.
@@ -58,7 +58,7 @@ pub struct Replay {
     pub strip_meta_data: bool,
 }
 
-/// A running stand-in. Dropping it stops it without waiting.
+/// A running stand-in. Dropping it stops it, without waiting for open calls.
 pub struct StandIn {
     app: Arc<App>,
     base_url: String,
@@ -110,7 +110,7 @@ impl StandIn {
         &self.api_key
     }
 
-    /// Makes another API key, as the dashboard would; `None` if the account has two.
+    /// Makes another API key, as the dashboard would; `None` if the account already has two keys.
     #[must_use]
     pub fn make_api_key(&self) -> Option<String> {
         self.app.act(|world, _| world.make_api_key())
@@ -121,14 +121,14 @@ impl StandIn {
         self.app.act(|world, _| world.revoke_api_key(api_key))
     }
 
-    /// The key that signs webhooks. It exists from the start and stays when the URL changes.
+    /// The key that signs webhooks. It exists from the start, and another URL does not change it.
     #[must_use]
     pub fn webhook_key(&self) -> String {
         self.app.act(|world, _| world.webhooks.key.clone())
     }
 
-    /// Replaces the webhook key, as the dashboard would, and returns the new one, which now signs everything, replays
-    /// included.
+    /// Replaces the webhook key, as the dashboard would, and returns the new key. It signs all later deliveries,
+    /// replays included.
     pub fn rotate_webhook_key(&self) -> String {
         self.app.act(|world, _| {
             world.make_webhook_key();
@@ -182,7 +182,7 @@ impl StandIn {
         })
     }
 
-    /// Ends this many of the next consolidated queries as failed.
+    /// Makes the next `count` consolidated queries fail.
     pub fn fail_consolidated(&self, count: u32) {
         self.app.act(|world, _| world.consolidated_failures = count);
     }
@@ -192,7 +192,7 @@ impl StandIn {
         self.app.act(|world, _| world.options.variants = variants);
     }
 
-    /// Makes the next call of an operation misbehave. Several failures of one operation queue up.
+    /// Makes the next call of an operation misbehave. Several failures for one operation apply to successive calls.
     pub fn fail_next(&self, operation: Operation, failure: Failure) {
         self.app.faults().push(operation, failure);
     }
@@ -232,8 +232,8 @@ impl StandIn {
         self.app.act(|world, _| world.webhooks.held().to_vec())
     }
 
-    /// Delivers held messages in this order, one after the other, and keeps holding the rest. Unknown numbers are
-    /// skipped. Returns the receiver's answers.
+    /// Delivers held messages by their [`HeldDelivery::index`], one after the other in this order, and still holds the
+    /// others. Unknown numbers are skipped. Returns the receiver's HTTP statuses.
     pub async fn release(&self, order: &[usize]) -> Vec<Result<u16, DeliveryError>> {
         let message_ids = self.app.act(|world, _| world.webhooks.take_held(order));
         self.deliver_all(&message_ids).await
@@ -253,7 +253,8 @@ impl StandIn {
         answers
     }
 
-    /// Loses held messages on the way. They count as failed, and a replay would deliver them.
+    /// Discards held messages by their [`HeldDelivery::index`], as if they were lost on the way. They count as failed,
+    /// and a replay delivers them.
     pub fn drop_held(&self, indices: &[usize]) {
         self.app.act(|world, _| {
             let lost = world.webhooks.take_held(indices);
@@ -269,7 +270,7 @@ impl StandIn {
         delivery::deliver(&self.app, message_id, !replay.strip_meta_data, true).await
     }
 
-    /// Every attempt to deliver, oldest first.
+    /// Every delivery attempt, oldest first.
     #[must_use]
     pub fn deliveries(&self) -> Vec<DeliveryLog> {
         self.app.act(|world, _| world.webhooks.log().to_vec())
@@ -283,13 +284,13 @@ impl StandIn {
         delivery::send_raw(&self.app, body.into(), signature).await
     }
 
-    /// The signature of these bytes.
+    /// The signature of these bytes with the present webhook key.
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> String {
         signature::sign(&self.webhook_key(), body)
     }
 
-    /// Stops everything and waits for the end.
+    /// Stops the stand-in and waits until its tasks have ended.
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
     }

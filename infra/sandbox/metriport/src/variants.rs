@@ -1,6 +1,6 @@
-//! Forms of Metriport's webhooks and files besides those of its documentation's examples. The schemas of its published
-//! packages allow them, a page mentions them, or other users met them. The form of identity events is unknown, so their
-//! variants put the ids where other events have them.
+//! Forms of Metriport's webhooks and files besides those of its documentation's examples. A schema of the published
+//! packages allows each form, a page mentions it, or other users have received it. The form of identity events is
+//! unknown, so their variants put the ids where other events have them.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use crate::moment::Moment;
 use crate::webhooks::Outgoing;
 use crate::world::World;
 
-/// One form.
+/// One form besides the documented one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
     /// `filters` of a delivery is null.
@@ -21,10 +21,10 @@ pub enum Variant {
     NullEntry,
     /// A Bundle without data has no `entry`, as FHIR requires.
     NoEntry,
-    /// A source fails, reports that, is tried again and completes.
+    /// A source fails, reports the failure, runs again and completes.
     RetriedSource,
-    /// A source that completes is called `skipped`. The published package counts that as completed, but its schema does
-    /// not know it.
+    /// A completed source has the status `skipped`. The published package counts this status as completed, but its
+    /// schema does not list it.
     SkippedSource,
     /// An additional member holds half a surrogate pair, a number beyond the range of floats, and deep nesting.
     OddValue,
@@ -32,11 +32,14 @@ pub enum Variant {
     IdsUnderPatients,
     /// The ids of an identity event are in `payload.patient`.
     IdsUnderPatient,
-    /// An identity event first names a session of the proofing service, and its own session in `payload.identity`.
+    /// `payload` of an identity event names a session of the proofing service. The event's own ids are in
+    /// `payload.identity`.
     ForeignSession,
-    /// Test events of the dashboard are also sent: one message id, different bytes, and Metriport's own metadata.
+    /// The dashboard's test events are also sent. All have one message id, different bytes, and Metriport's own
+    /// metadata.
     TestEvents,
-    /// A source reports a query that was not started through the API; its origin is `patient-create`.
+    /// A source also reports a query that the app did not start. In Metriport's public code, the origin of such a query
+    /// is `patient-create`.
     ForeignQuery,
     /// Zeros follow the compressed file.
     PaddedGzip,
@@ -124,8 +127,8 @@ impl World {
         }
     }
 
-    /// The member of an identity event, the event with its ids, and its request id. The request id is the session,
-    /// unless a variant moves the ids out of `payload`.
+    /// Returns the name of the body's member, the event with its ids, and the request id. The request id is the
+    /// session's id, unless a variant moves the ids.
     pub(crate) fn place_ids(&mut self, now: Moment, session: &str, ids: Value) -> (&'static str, Value, String) {
         let (field, event) = if self.varies(Variant::IdsUnderPatients) {
             ("patients", json!([ids]))
@@ -140,7 +143,7 @@ impl World {
         (field, event, self.ids.uuid(now))
     }
 
-    /// Adds an odd value to an event.
+    /// Adds the placeholder of the odd value to an event, if that variant applies.
     pub(crate) fn vary_event(&mut self, event: &mut Value) {
         let part = match event {
             Value::Array(parts) => parts.first_mut(),
@@ -179,7 +182,7 @@ fn remove(object: Option<&mut Value>, name: &str) {
     }
 }
 
-/// Writes a body as text, with the odd value.
+/// Writes a body as text, with the odd value in place of its placeholder.
 pub(crate) fn spell(body: &Value) -> String {
     let text = body.to_string();
     let mark = format!("\"{ODD}\"");

@@ -15,7 +15,7 @@ use crate::{signature, variants};
 /// A message that is held back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldDelivery {
-    /// Number of the message, which does not change while others are released.
+    /// Number of the message. It does not change when other messages are released.
     pub index: usize,
     /// `meta.type`.
     pub event_type: String,
@@ -25,7 +25,7 @@ pub struct HeldDelivery {
     pub message_id: String,
 }
 
-/// One attempt to deliver.
+/// One delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryLog {
     /// `meta.type`.
@@ -34,9 +34,9 @@ pub struct DeliveryLog {
     pub request_id: Option<String>,
     /// `meta.messageId`.
     pub message_id: String,
-    /// The receiver's HTTP status; `None` if it did not answer in time, or did not answer.
+    /// The receiver's HTTP status; `None` if it did not answer, or answered too late.
     pub status: Option<u16>,
-    /// Whether this was not the first attempt.
+    /// Whether this was a replay, or a test sent the message again.
     pub replayed: bool,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum Outgoing {
         value: String,
         message_id: String,
     },
-    /// A payload of the caller's own, which is not stored.
+    /// A payload from a request. It is not stored as a message.
     Sample(Value),
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Webhooks {
     pub(crate) key: String,
     pub(crate) enabled: bool,
     pub(crate) status_detail: Option<String>,
-    /// Oldest first; `places` has the index of each by its id.
+    /// Oldest first; `places` maps each message id to the index.
     messages: Vec<Message>,
     places: HashMap<String, usize>,
     outgoing: Vec<Outgoing>,
@@ -135,7 +135,7 @@ impl Webhooks {
         &self.held
     }
 
-    /// Removes held messages in this order. Unknown numbers are skipped.
+    /// Removes the held messages with these numbers, and returns their ids in this order. Unknown numbers are skipped.
     pub(crate) fn take_held(&mut self, order: &[usize]) -> Vec<String> {
         let find = |index: &usize| self.held.iter().find(|held| held.index == *index);
         let taken = order
@@ -162,7 +162,7 @@ impl Webhooks {
         }
     }
 
-    /// Marks messages as failed that were on their way when the process ended.
+    /// Marks as failed the messages that were on their way when the earlier process ended.
     pub(crate) fn fail_processing(&mut self) {
         for message in &mut self.messages {
             if message.state == State::Processing {
@@ -210,7 +210,8 @@ impl Webhooks {
         self.messages.iter().filter(|message| message.state == state).count()
     }
 
-    /// The stored message, ready to send; a replay leaves `meta.data` out. `None` without a URL or such a message.
+    /// The stored message, ready to send; a replay leaves `meta.data` out. `None` if no URL is set or the id is
+    /// unknown.
     pub(crate) fn prepare(&self, message_id: &str, with_data: bool) -> Option<Prepared> {
         let message = self.messages.get(*self.places.get(message_id)?)?;
         let body = message.body(with_data);

@@ -1,4 +1,4 @@
-//! The whole state of the stand-in, with time as an argument, and without sockets, clock or tasks.
+//! The whole state of the stand-in. It gets the time as an argument, and has no sockets, clock or tasks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub(crate) identities: Identities,
     pub(crate) aal2: Aal2,
     pub(crate) queries: BTreeMap<String, NetworkQuery>,
-    /// The record given for every patient, if there is one.
+    /// The record of every patient, if the options give one.
     pub(crate) record: Option<Arc<NetworkRecord>>,
     pub(crate) holdings: BTreeMap<String, Holding>,
     pub(crate) consolidated: Vec<ConsolidatedQuery>,

@@ -130,7 +130,8 @@ fn sign_in_is_recent_or_missing_or_too_old() {
     }
 }
 
-/// The claims are as each issuer documents them. An issuer without a claim for a requirement cannot meet it.
+/// The claims are those that each issuer documents. An issuer without a claim for a requirement cannot meet that
+/// requirement.
 #[test]
 fn tokens_of_known_issuers_meet_their_requirements() {
     // Amazon Cognito, "Understanding the access token" and "Understanding the identity (ID) token".
@@ -159,8 +160,8 @@ fn tokens_of_known_issuers_meet_their_requirements() {
         ("auth_time", SIGNED_IN),
     ];
     assert_eq!(shortfall(&assurance(&[], &["urn:okta:loa:2fa:any"]), okta), None);
-    // Microsoft Entra, "Access token claims reference": `scp` is a text, `amr` is in tokens of version 1.0, `acrs`
-    // lists authentication contexts, `auth_time` is an optional claim.
+    // Microsoft Entra, "Access token claims reference": `scp` is a text, and tokens of version 1.0 have `amr`. `acrs`
+    // lists authentication contexts, and `auth_time` is an optional claim.
     let entra = [("scp", "records"), ("amr", "[pwd mfa]"), ("auth_time", SIGNED_IN)];
     assert_eq!(shortfall(&assurance(&["mfa"], &[]), entra), None);
     let mut contexts = assurance(&[], &["c1"]);

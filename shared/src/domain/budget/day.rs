@@ -1,15 +1,17 @@
-//! The calls of a day. Metriport's gateway counts all calls of a key together, whatever their kind.
+//! The calls of a day. Metriport's gateway counts all calls with an API key together, whatever their kind.
 
 use crate::domain::Time;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// How far into the day's quota a call may go. Calls that can wait stop first, calls that persons wait for last.
+/// The part of the day's quota that a kind of call may use. Calls that can wait stop first, and calls that a person
+/// waits for stop last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Share {
-    /// Status reads; webhooks report the same.
+    /// Status reads, checks for failed webhook deliveries, and requests for replays. Webhooks usually report the same
+    /// as a status read.
     Status,
-    /// Starts of queries for pulls and records that are accepted, or about to be accepted.
+    /// Starts of queries for pulls and records that are accepted, or will be accepted if the quota allows it.
     Start,
     /// Calls that a person waits for.
     Person,

@@ -4,11 +4,10 @@ use super::Budget;
 
 /// Smallest limit: nine tenths of it still allow one call.
 const LIMIT_MIN: u32 = 2;
-/// Largest limit that is accepted.
 const LIMIT_MAX: u32 = 1_000_000;
 
-/// Calls per minute that Metriport allows, by budget. The defaults are its documented limits (docs.metriport.com, page
-/// `more-info/limits`); the one for identity sessions and challenges is assumed.
+/// Calls per minute that Metriport allows, one limit for each budget. The defaults are Metriport's documented limits
+/// (docs.metriport.com, page `more-info/limits`). Only the default for identity sessions and challenges is assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     patient: u32,

@@ -5,24 +5,26 @@ use std::time::Duration;
 use super::{TRAVEL, WINDOW, millis, usable};
 use crate::domain::{Time, Timing};
 
-/// How late after its slot a call may be without disturbing others: SQS delays by whole seconds, and a function may
-/// have to start.
+/// How late after its slot a call may be made and still find a free place. A call is late because SQS delays by whole
+/// seconds, and because a function may have to start.
 const JITTER: Duration = Duration::from_secs(2);
-/// How long before the end of a session the last start may be planned. A start that comes late, or gets another slot,
-/// can then still be made.
+/// Time between the last slot for a new pull and the end of its AAL2 session. A start that is late, or gets another
+/// slot, can then still be made.
 const ACCEPT_MARGIN: Duration = Duration::from_secs(20);
-/// The same for a start that is planned again.
+/// Time between the last slot for a start that is planned again and the end of its AAL2 session.
 const START_MARGIN: Duration = Duration::from_secs(5);
 
-/// The distances between calls. One stored time, `next`, is the next turn. Taking a turn moves `next` on by
-/// [`Pace::spacing`], and a turn never lies in the past.
+/// Plans calls at equal distances. A call's turn is its time in this plan. The table stores one time, `next`: the next
+/// free turn. A call that takes a turn moves `next` on by [`Pace::spacing`]. A turn is never in the past.
 ///
-/// Let `n` be nine tenths of the limit and `a` a tenth of `n`. A turn may be taken up to `a` spacings before its time,
+/// Let `n` be nine tenths of the limit and `a` a tenth of `n`. A call may be made up to `a` spacings before its turn,
 /// so that the first few calls after a quiet time do not wait. A call with turn `v` is made in
 /// `[v - a * spacing, v + JITTER]` and then takes up to `TRAVEL` to arrive. Turns are at least one spacing apart. A
-/// window thus holds at most `(60 s + JITTER + TRAVEL) / spacing + a + 1` calls, rounded down. The spacing is the least
-/// whole number of milliseconds that makes this at most `n`. A call that comes in time thus finds a free place (see
-/// [`super::Places`]). In the long run `60 / 64 * (n - a)` calls a minute get through, more than 80 % of `n`.
+/// window thus holds at most `(60 s + JITTER + TRAVEL) / spacing + a + 1` calls, rounded down.
+///
+/// The spacing is the least whole number of milliseconds for which a window holds at most `n` calls. A call that is
+/// made in time thus finds a free place (see [`super::Places`]). In the long run, the plan allows `60 / 64 * (n - a)`
+/// calls a minute, more than 80 % of `n`. Here 64 s is the window with `JITTER` and `TRAVEL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     spacing: Duration,
@@ -54,35 +56,36 @@ impl Pace {
         self.spacing * self.ahead
     }
 
-    /// When the call with turn `next` may be made.
+    /// The earliest time, not before `now`, for the call whose turn is `next`.
     #[must_use]
     pub fn slot(&self, next: Time, now: Time) -> Time {
         next.minus(self.early()).max(now)
     }
 
-    /// The turn of a slot that lies ahead.
+    /// The turn of a call whose slot is in the future.
     #[must_use]
     pub fn turn_of(&self, slot: Time) -> Time {
         slot.plus(self.early())
     }
 
-    /// The latest slot for accepting a pull whose session can be used until `end`.
+    /// The latest slot for a new pull whose AAL2 session can be used until `end`.
     #[must_use]
     pub fn latest_to_accept(&self, end: Time) -> Time {
         end.minus(self.timing.of(ACCEPT_MARGIN))
     }
 
-    /// The latest slot for a start that is planned again.
+    /// The latest slot for a start that is planned again, if its AAL2 session can be used until `end`.
     #[must_use]
     pub fn latest_to_start(&self, end: Time) -> Time {
         end.minus(self.timing.of(START_MARGIN))
     }
 
-    /// When to ask again, for a caller that can wait until `latest` and found `next` as the next turn.
+    /// When to ask for a slot again. The next free turn was `next`, and the call can be made until `latest`.
     #[must_use]
     pub fn retry_at(&self, next: Time, now: Time, latest: Time) -> Time {
         let last = self.turn_of(latest);
-        // If `next` is early enough, other callers only took turns first, so the caller may ask again soon.
+        // If `next` is early enough, the request failed because other processes took turns first. It can soon be
+        // repeated.
         now.plus(if next > last { last.until(next) } else { self.spacing })
     }
 }

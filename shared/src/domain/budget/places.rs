@@ -1,22 +1,23 @@
-//! Places keep the limit, whenever calls are made.
+//! Places keep calls within the limit, even if a call is made late.
 
 use std::time::Duration;
 
 use super::{TRAVEL, WINDOW, millis, usable};
 use crate::domain::{Time, Timing};
 
-/// Maximum number of places, because all are attributes of one item.
+/// Maximum number of places, because all places are attributes of one item in the table.
 const COUNT_MAX: u32 = 100;
 
-/// As many places as calls fit into a window. A call takes a free one and holds it for a window and `TRAVEL`.
+/// There are as many places as calls fit into a window. A call takes a free place and holds it for a window and
+/// `TRAVEL`.
 ///
-/// Two calls in one place are decided more than 60 s and `TRAVEL` apart, so they arrive more than 60 s apart. A window
-/// therefore holds at most one call of each place. A call that the limit allows is not refused. After a quiet minute
-/// all places are free, so two persons who come in the same second both get one. Slots at equal distances could not
-/// give that.
+/// The decisions for two calls in one place are more than 60 s and `TRAVEL` apart. The calls therefore arrive more than
+/// 60 s apart, and a window holds at most one call of each place. A call that the limit allows is not refused. After a
+/// quiet minute all places are free, so two persons who call in the same second both get one. With slots at equal
+/// distances, one of them would wait.
 ///
-/// If more calls fit than there may be places, holds are shorter. `k` calls of one place fit into a window if they are
-/// more than `1 / k` of a window apart.
+/// If more calls fit into a window than there may be places, each place serves `k` calls in a window. A hold then lasts
+/// `1 / k` of a window and `TRAVEL`. At most `k` calls with this distance fit into a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Places {
     count: u32,
@@ -72,8 +73,8 @@ impl Places {
         held.iter().take(count).copied().flatten().min().unwrap_or(now)
     }
 
-    /// When a call that can wait tries again: at a random time within half a hold after a place becomes free. Waiting
-    /// calls thus do not come all at once, and no call always comes last.
+    /// When a call that can wait retries: at a random time within half a hold after a place becomes free. Waiting calls
+    /// thus do not all retry at once, and the same call is not always last.
     #[must_use]
     pub fn retry_at(&self, held: &[Option<Time>], now: Time, draw: u64) -> Time {
         let spread = (millis(self.hold) / 2).max(1);

@@ -1,12 +1,12 @@
-//! One person's share of the calls that all persons share.
+//! The part of the shared calls that one person may use.
 //!
-//! Each kind of request has a bucket of `burst` requests, which refills at a percentage of the rate for all persons.
-//! The calls of the day have a count. Buckets and count lie in one item of the person's own partition, so that other
-//! persons cannot change them. A request is charged when the person makes it, by the calls that it normally causes
-//! (decision 0024).
+//! Each kind of request has a bucket of `burst` requests, which refills at a percentage of the rate for all persons. A
+//! count limits the person's calls of a day. The buckets and the count are one item in the person's own partition, so
+//! that other persons cannot change them. A request is charged when the person makes it, by the calls that it normally
+//! causes (decision 0024).
 //!
-//! A bucket is one stored time, at which it is full again (the generic cell rate algorithm). A request moves that time
-//! on by the time that one request takes to refill.
+//! A bucket is stored as one time: when the bucket is full again (the generic cell rate algorithm). A request moves
+//! that time on by the time in which one request refills.
 
 #[cfg(test)]
 mod tests;
@@ -19,9 +19,10 @@ use super::day::midnight_after;
 use super::{Allowance, Budget, Limits, WINDOW, millis, usable};
 use crate::domain::{Time, Timing};
 
-/// Links that a person gets at once, and each minute.
+/// Record links in a full bucket. The bucket refills by as many each minute.
 const LINKS: u32 = 30;
-/// Fewest calls that a person has on a day: a proofing and four pulls, so that a small quota excludes no person.
+/// Fewest calls that a person may use on a day, so that a small quota excludes no person. 20 calls suffice for a
+/// proofing and four pulls.
 const DAY_CALLS_MIN: u32 = 20;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the item is kept after its buckets are full.
@@ -52,7 +53,7 @@ impl ShareKind {
         Self::Links,
     ];
 
-    /// The name in headers and metrics, and of the attribute in the table.
+    /// The name in headers and metrics, and the name of the attribute in the table.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -65,7 +66,7 @@ impl ShareKind {
     }
 }
 
-/// A share of a person: a bucket, or the calls of a day.
+/// A part of a person's share: a bucket, or the calls of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShareName {
     /// The bucket of one kind of requests.
@@ -96,7 +97,7 @@ pub enum PersonAsk {
     PatientWrite,
     /// A record: the start of a consolidated query and one repetition of it.
     Record,
-    /// A pull. Its calls are charged with the challenge; the pull takes a slot for its start.
+    /// A pull. The calls of a pull are charged with its challenge; the pull itself takes a slot for its start.
     Pull,
     /// A link to a record.
     Link,
@@ -115,8 +116,8 @@ impl PersonAsk {
         }
     }
 
-    /// The shared budget in which the request takes a place at once. A record and a pull take their places later; a
-    /// link needs none.
+    /// The rate budget in which the request takes a place at once. A record and a pull take their places later; a link
+    /// does not need a place.
     #[must_use]
     pub const fn budget(self) -> Option<Budget> {
         match self {
@@ -163,7 +164,7 @@ impl PersonRules {
         }
     }
 
-    /// How long one request takes to refill.
+    /// The time in which one request refills.
     #[must_use]
     pub fn refill(&self, kind: ShareKind) -> Duration {
         let window = millis(self.timing.of(WINDOW));
@@ -185,7 +186,7 @@ impl PersonRules {
         u32::try_from(share).unwrap_or(u32::MAX).max(DAY_CALLS_MIN)
     }
 
-    /// The time until which an item written at `now` is kept; by then every bucket is full again.
+    /// The time until which an item written at `now` is kept. Every bucket is full again before that time.
     #[must_use]
     pub fn kept_until(&self, now: Time) -> Time {
         let spans = ShareKind::ALL.map(|kind| self.refill(kind) * self.burst(kind));
@@ -198,11 +199,11 @@ impl PersonRules {
 pub struct ShareRefusal {
     /// When the request would be served.
     pub retry_at: Time,
-    /// The state of the share that refuses.
+    /// The state of the bucket or the day's calls that are used up.
     pub allowance: Allowance,
 }
 
-/// The shares that a person has taken.
+/// The stored use of a person's share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersonShares {
@@ -220,10 +221,10 @@ pub struct PersonShares {
 }
 
 impl PersonShares {
-    /// Takes a request's share of its bucket and of the day.
+    /// Charges a request to its bucket and to the day.
     ///
     /// # Errors
-    /// Refuses if either is used up, and takes nothing.
+    /// Returns a refusal, and charges nothing, if the bucket or the day's calls are used up.
     pub fn take(&self, ask: PersonAsk, rules: &PersonRules, now: Time) -> Result<Self, ShareRefusal> {
         let (kind, refill) = (ask.kind(), rules.refill(ask.kind()));
         let full_at = self.full_at(kind).map_or(now, |full_at| full_at.max(now));
@@ -249,7 +250,7 @@ impl PersonShares {
     pub fn allowance(&self, kind: ShareKind, rules: &PersonRules, now: Time) -> Allowance {
         let (quota, refill) = (rules.burst(kind), rules.refill(kind));
         let missing = self.full_at(kind).map_or(Duration::ZERO, |full_at| now.until(full_at));
-        // Requests that are not fully refilled.
+        // Requests that have not completely refilled.
         let taken = millis(missing).div_ceil(millis(refill).max(1));
         let whole = Duration::from_millis(millis(refill) * taken.saturating_sub(1));
         Allowance {
@@ -287,7 +288,8 @@ impl PersonShares {
         if self.day == now.date() { self.calls } else { 0 }
     }
 
-    /// Gives back a share that was not used. Its calls are given back only on the day on which they were charged.
+    /// Gives back the charge of a request that was not carried out. Its calls are given back only on the day on which
+    /// they were charged.
     #[must_use]
     pub fn give_back(&self, ask: PersonAsk, rules: &PersonRules, now: Time) -> Self {
         let mut next = self.clone();

@@ -1,4 +1,4 @@
-//! No window holds more calls than its limit, in whatever order and however late the calls are made.
+//! Tests that a window never holds more calls than its limit, whatever the order and the delays of the calls.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -7,7 +7,6 @@ use super::*;
 use crate::domain::Timing;
 
 const T0: i64 = 1_795_345_402_005;
-/// As in `pace`.
 const JITTER_MS: u64 = 2_000;
 const TRAVEL_MS: u64 = 2_000;
 const WINDOW_MS: i64 = 60_000;
@@ -28,14 +27,14 @@ fn fullest(mut calls: Vec<i64>, window_ms: i64) -> usize {
     calls.iter().map(|start| from(*start)).max().unwrap_or(0)
 }
 
-/// One call: the gap after the call before, and in thousandths of the longest time how late it is and how long it
-/// travels.
+/// Calls as three numbers each: the gap after the previous call in milliseconds, the delay and the travel time. Delay
+/// and travel time are thousandths of their longest values.
 fn asks() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
     let gap = prop_oneof![Just(0), 0..200_u64, 0..8_000_u64, 30_000..90_000_u64];
     prop::collection::vec((gap, 0..=1_000_u64, 0..=1_000_u64), 1..250)
 }
 
-/// Takes turns as the table does.
+/// Takes turns under the same conditions as the table. Returns the calls' times of arrival.
 fn paced(limit: u32, scale: u32, patience_ms: i64, asks: &[(u64, u64, u64)]) -> Vec<i64> {
     let pace = Pace::new(limit, Timing::scaled(scale));
     let (mut now, mut next, mut calls) = (0_i64, None::<Time>, Vec::new());
@@ -55,7 +54,7 @@ fn paced(limit: u32, scale: u32, patience_ms: i64, asks: &[(u64, u64, u64)]) -> 
     calls
 }
 
-/// Takes places as the table does; the second number draws the place.
+/// Takes places under the same conditions as the table. The second number of a call picks its place.
 fn placed(limit: u32, scale: u32, asks: &[(u64, u64, u64)]) -> Vec<i64> {
     let places = Places::new(limit, Timing::scaled(scale));
     let mut held = vec![None; places.count() as usize];
@@ -83,7 +82,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// A call that comes in time finds a place: planned calls fit into the limit.
+    /// Planned calls fit into the limit, so a call that is made in time finds a place.
     #[test]
     fn slots_never_overfill_a_window(
         limit in prop_oneof![2..40_u32, 100..400_u32],
@@ -110,7 +109,7 @@ proptest! {
 
 #[test]
 fn four_fifths_of_what_may_be_used_can_be_used() {
-    // Above these limits, whole milliseconds take a part.
+    // Above these limits, rounding the spacing up to whole milliseconds costs more.
     for limit in 2..=600 {
         let calls = f64::from(usable(limit));
         let pace = Pace::new(limit, Timing::default());
@@ -147,7 +146,7 @@ fn start_refused_for_want_of_a_slot_gets_one_when_told() {
     assert!(again > now && pace.slot(next, again) <= later);
 }
 
-/// Whatever the waiting calls draw, each tries after a place is free and within half a hold of that.
+/// Each waiting call retries after a place is free and within half a hold of that time, whatever number it draws.
 #[test]
 fn calls_without_a_place_come_again_spread_over_half_a_hold() {
     let places = Places::new(120, Timing::default());

@@ -60,8 +60,8 @@ const PLACEHOLDER_ZIPS: [&str; 13] = [
     "00000", "99999", "10000", "20000", "30000", "40000", "50000", "60000", "70000", "80000", "90000", "12345", "54321",
 ];
 
-/// The states, the district and the territories that Metriport accepts. USPS (Publication 28, appendix B) also has the
-/// Northern Marianas, the freely associated states and the armed forces.
+/// The states, the district and the territories that Metriport accepts. Metriport refuses further codes of USPS
+/// (Publication 28, appendix B): the Northern Marianas, the freely associated states and the armed forces.
 const STATES: [&str; 55] = [
     "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY", "LA",
     "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR",

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::text::is_shown;
 use crate::domain::input::{Faults, Input};
 
-/// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3, less the angle brackets of a path).
+/// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3: 256 for a path, which includes two angle brackets).
 const EMAIL_BYTES_MAX: usize = 254;
-/// Longest part before the `@`, in bytes (section 4.5.3.1.1).
+/// Longest part before the `@`, in bytes (RFC 5321, section 4.5.3.1.1).
 const LOCAL_BYTES_MAX: usize = 64;
 /// Longest part of a host name, in characters (RFC 1035, section 2.3.4).
 const LABEL_CHARS_MAX: usize = 63;
@@ -59,7 +59,7 @@ fn is_email(text: &str) -> bool {
         && host.rsplit_once('.').is_some_and(|(_, last)| is_top_level(last))
 }
 
-/// A part between two dots before the `@`, never in quotes.
+/// Whether the text is a valid part between two dots before the `@`. A part in quotes is not accepted.
 fn is_atom(atom: &str) -> bool {
     let is_allowed = |character: char| {
         character.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(character) || is_international(character)
@@ -67,7 +67,7 @@ fn is_atom(atom: &str) -> bool {
     !atom.is_empty() && atom.chars().all(is_allowed)
 }
 
-/// A part between two dots of a host name.
+/// Whether the text is a valid part between two dots of a host name.
 fn is_label(label: &str) -> bool {
     let is_allowed = |character: char| {
         character.is_ascii_alphanumeric()
@@ -81,14 +81,14 @@ fn is_label(label: &str) -> bool {
         && label.chars().all(is_allowed)
 }
 
-/// The last part of a host name: letters, or the encoded form of letters.
+/// Whether the text is a valid last part of a host name: letters, or their encoded form (`xn--…`).
 fn is_top_level(label: &str) -> bool {
     let is_letter = |character: char| character.is_ascii_alphabetic() || (!character.is_ascii() && character != '©');
     let encoded = label.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn"));
     (label.chars().count() > 1 && label.chars().all(is_letter)) || (encoded && label.len() > 3 && label.is_ascii())
 }
 
-/// A character beyond ASCII that Metriport accepts in an address and that people can see.
+/// Whether the character is beyond ASCII, accepted by Metriport in an address, and visible.
 fn is_international(character: char) -> bool {
     let taken = matches!(character, '\u{A1}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFEF}');
     taken && is_shown(character) && !character.is_whitespace()

@@ -108,7 +108,7 @@ fn email_that_metriport_refuses_is_refused() {
     }
 }
 
-/// Metriport accepts these names, but they look like others.
+/// Metriport accepts these names, but they look like names without the invisible character.
 #[test]
 fn invisible_character_in_a_name_is_refused() {
     for hidden in [

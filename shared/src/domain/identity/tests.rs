@@ -70,7 +70,7 @@ fn a_session_superseded_by_one_for_others_never_binds_and_a_late_one_does() {
         identity.clone().verify(&make_verification(Some(1), Some(1), 7), T).1,
         IdentityVerdict::Superseded
     );
-    // Nor when the old demographics are linked again.
+    // The event does not bind either after the old demographics are linked again.
     let back = identity.clone().open(other(3));
     assert_eq!(
         back.verify(&make_verification(Some(1), Some(1), 7), T).1,
@@ -95,7 +95,7 @@ fn a_session_superseded_by_one_for_the_same_person_still_counts() {
         assert_eq!(verdict, IdentityVerdict::Bound, "session {n}");
         let standing = identity.standing(&patient(1), &hash(1), T, Timing::default());
         assert!(matches!(standing, Standing::Verified(_)));
-        // The other page was passed as well. Metriport holds the result of the newer one.
+        // The person passed the other page, too. Metriport holds the result of the newer page.
         let (after, verdict) = identity.clone().verify(&make_verification(Some(3 - n), Some(1), 8), T);
         if n == 1 {
             assert_eq!((&after.session, verdict), (&None, IdentityVerdict::Bound));
@@ -155,7 +155,8 @@ fn a_rejected_identity_is_proofed_again_even_under_its_old_id() {
         identity.standing(&patient(1), &hash(1), T, Timing::default()),
         Standing::Rejected
     );
-    // A replay of the old event does not restore it. The new session does, whatever identity it yields.
+    // A replay of the old event does not restore the rejected identity. A new session does, even if Metriport returns
+    // the same id.
     assert_eq!(
         identity.clone().verify(&make_verification(Some(1), Some(1), 7), T).1,
         IdentityVerdict::Known
@@ -229,7 +230,7 @@ fn of_several_sessions_the_one_that_is_ours_counts() {
         Identity::default().open(session(1)).verify(&event, T).1,
         IdentityVerdict::Bound
     );
-    // In the queue a single session has the form that earlier versions read.
+    // A queued event has a single session as a text, which earlier versions can read.
     let queued = serde_json::to_value(&event).unwrap();
     assert_eq!(queued["session"], serde_json::json!(["ids_8", "ids_1", "ids_9"]));
     assert_eq!(serde_json::from_value::<Verification>(queued).unwrap(), event);
@@ -241,8 +242,8 @@ fn of_several_sessions_the_one_that_is_ours_counts() {
 
 #[test]
 fn a_page_that_was_superseded_and_passed_binds_no_later_session_for_other_demographics() {
-    // Two pages for the same demographics are passed. The event of one comes when a page for other demographics is
-    // open, and names only the patient.
+    // The person passes two pages for the same demographics. The event of one page comes while a page for other
+    // demographics is open, and names only the patient.
     let one = Identity::default().open(session(1)).open(session(2));
     let (proofed, verdict) = one.verify(&make_verification(None, Some(1), 7), T);
     assert_eq!(verdict, IdentityVerdict::Bound);
@@ -253,7 +254,7 @@ fn a_page_that_was_superseded_and_passed_binds_no_later_session_for_other_demogr
     let late = make_verification(None, Some(1), 8);
     let changed = proofed.open(others(3));
     assert_eq!(changed.clone().verify(&late, T).1, IdentityVerdict::Unbound);
-    // Nor once a page for the other demographics was passed and another was opened.
+    // The event does not bind either after the person has passed a page for the other demographics and opened another.
     let (changed, verdict) = changed.verify(&make_verification(Some(3), Some(1), 9), T);
     assert_eq!(verdict, IdentityVerdict::Bound);
     assert_eq!(changed.open(others(4)).verify(&late, T).1, IdentityVerdict::Unbound);

@@ -1,25 +1,25 @@
 //! Link conflicts: why a person is not linked to a patient, and how often this happened to them.
 //!
-//! A refusal shows that Metriport has a similar patient who is another person. A caller who tries other persons'
-//! demographics could thus learn who is a patient of this account. Each person gets few such answers, and then the same
-//! answer without a check.
+//! A refused link shows that Metriport has a similar patient who is another person. A caller who tries other persons'
+//! demographics could thus learn who is a patient of this account. After a few refusals, every link of the caller is
+//! therefore refused without a check.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Time, Timing};
 
-/// Refusals within [`Timing::refusal_window`] after which every link is refused at once.
+/// Number of refusals within [`Timing::refusal_window`] after which every link is refused without a check.
 pub const REFUSALS_MAX: usize = 5;
 
-/// Why a person is not linked. The operator sees the reason. The caller does not, since it may reveal something about
-/// another person.
+/// Why a person is not linked. The operator sees the reason. The caller does not see it, because it may reveal
+/// something about another person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkConflict {
-    /// The token has another external id than before.
+    /// The token has another external id than the person's link.
     ExternalIdChanged,
-    /// The patient belongs to another person, or another person has claimed it.
+    /// The patient is linked to another person, or another person has claimed it.
     PatientOwned,
-    /// Metriport answered with a patient that carries another external id.
+    /// Metriport returned a patient that carries another external id.
     PatientForeign,
     /// [`REFUSALS_MAX`] links were refused within the window, so nothing was checked.
     RefusedTooOften,
@@ -50,7 +50,7 @@ impl LinkRefusals {
         self.0.is_empty()
     }
 
-    /// The time until which every link is refused at once; `None` if the next one is checked.
+    /// The time until which every link is refused without a check; `None` if the next link is checked.
     #[must_use]
     pub fn until(&self, now: Time, timing: Timing) -> Option<Time> {
         let mut recent = self.recent(now, timing);
@@ -58,7 +58,7 @@ impl LinkRefusals {
         (recent.count() + 1 >= REFUSALS_MAX).then(|| oldest.plus(timing.refusal_window()))
     }
 
-    /// Adds a refusal at `now` and drops those that no longer count.
+    /// Adds a refusal at `now`, and drops the refusals that no longer count.
     #[must_use]
     pub fn with(&self, now: Time, timing: Timing) -> Self {
         let recent: Vec<Time> = self.recent(now, timing).chain([now]).collect();
@@ -91,10 +91,10 @@ mod tests {
             (&[0, 1, 2, 3, 4], 4, Some(HOUR_MS)),
             (&[0, 1, 2, 3, 4], HOUR_MS - 1, Some(HOUR_MS)),
             (&[0, 1, 2, 3, 4], HOUR_MS, None),
-            // One refusal expires at a time.
+            // The refusals expire one by one.
             (&[0, 1, 2, 3, 4, HOUR_MS], HOUR_MS, Some(HOUR_MS + 1)),
             (&[0, 1, 2, 3, HOUR_MS], HOUR_MS, None),
-            // Several at once, and more than count.
+            // Several refusals at the same time, and more than `REFUSALS_MAX`.
             (&[5, 5, 5, 5, 5, 5, 6], 6, Some(5 + HOUR_MS)),
         ] {
             let refusals = refused_at(times);

@@ -27,7 +27,7 @@ impl Record {
         next.version += 1;
         let binds = next.request.clone().filter(|request| known.as_ref() != Some(request));
         let (held, holds) = (self.state.holds_lock(), next.state.holds_lock());
-        // The last query may still run, so the lock is left to expire.
+        // The last query may still run. The lock is therefore not released, but expires later.
         let lapses = *event == RecordEvent::DeadlinePassed
             && matches!(self.state, RecordState::Starting | RecordState::Processing);
         Some(RecordChange {
@@ -51,7 +51,7 @@ impl Record {
                 self.not_started();
                 if self.state == Starting && self.unanswered == 0 {
                     // No query runs, so the lock is released and the attempt is not counted. The record's own deadline
-                    // limits how often this happens. A waiting record holds no place of the rate budget.
+                    // limits the number of deferrals. A waiting record does not hold a place of the rate budget.
                     self.attempts = self.attempts.saturating_sub(1);
                     self.state = Waiting;
                 }
@@ -63,7 +63,7 @@ impl Record {
                 if self.state == Starting && self.unanswered == 0 {
                     self.fail(RecordReason::UpstreamRefused);
                 } else {
-                    // An earlier start may have begun a query, whose delivery is awaited.
+                    // An earlier start may have begun a query. The record waits for the delivery of that query.
                     self.await_delivery(now, timing);
                 }
             }
@@ -88,7 +88,8 @@ impl Record {
         }
     }
 
-    /// The latest time for the next step: no wait outlasts the attempt or the record, except a transfer.
+    /// The latest time for the next step: the end of the record's life, or of its attempt if that is earlier. The
+    /// caller does not apply it to a transfer.
     fn latest(&self) -> Time {
         let attempting = matches!(self.state, RecordState::Starting | RecordState::Processing);
         let attempt = self.attempt_until.filter(|_| attempting);
@@ -102,16 +103,17 @@ impl Record {
         self.attempt_until = Some(now.plus(timing.consolidated_life()));
         self.looks = 0;
         self.unheard = self.unheard.saturating_add(self.unanswered);
-        // Counted before the call, so that after a crash the start is unanswered.
+        // Counted before the call, so that after a crash the record shows an unanswered start.
         self.unanswered = 1;
-        // After this pause a start without a result is due again and is repeated.
+        // After this pause, a start without an answer is due again and is repeated.
         self.due_at = Some(now.plus(timing.delivery_wait(1)));
     }
 
-    /// Written before the call, so that after a crash the record shows that another query may have begun.
+    /// Notes that the start is sent again. The caller writes this before the call, so that after a crash the record
+    /// shows that another query may have begun.
     fn repeat(&mut self, now: Time, timing: Timing) {
         if self.state == RecordState::Starting && self.request.is_some() {
-            // The previous repetition got no answer.
+            // The previous repeated start got no answer.
             self.unknown(now, timing);
         }
         self.state = RecordState::Starting;
@@ -120,7 +122,7 @@ impl Record {
         self.due_at = Some(now.plus(timing.delivery_wait(1)));
     }
 
-    /// Applies Metriport's answer: a new query, or the one that runs.
+    /// Applies Metriport's answer: the id of a new query, or of the query that already runs.
     fn started(&mut self, request: &UpstreamRequestId, now: Time, timing: Timing) {
         let before = self.request.replace(request.clone());
         let news = before.as_ref() != Some(request);
@@ -129,7 +131,7 @@ impl Record {
             self.looks = 0;
         }
         if news && before.is_some() {
-            // The previous query ended without a delivery.
+            // Another id: the previous query ended without a delivery.
             self.attempts = (self.attempts + 1).min(ATTEMPTS_MAX);
         }
         (self.unanswered, self.unheard) = (0, 0);
@@ -145,15 +147,16 @@ impl Record {
         }
     }
 
-    /// A query may just have begun, and would overwrite the next record's file. The lock is therefore kept for as long
-    /// as that query may take. The same start is sent again, and returns the query if it runs.
+    /// Handles a start without an answer. The start may have begun a query, which would overwrite the file of the
+    /// patient's next record. The lock is therefore kept for as long as that query may take. Until then, the same start
+    /// is sent again; if the query runs, Metriport returns it.
     fn unknown(&mut self, now: Time, timing: Timing) {
         self.request = None;
         self.attempt_until = Some(now.plus(timing.consolidated_life()));
         self.due_at = Some(now.plus(timing.poll_gap(self.looks + 1)));
     }
 
-    /// Waits for the webhook before the start is repeated. After the last attempt, the start is not repeated, since it
+    /// Waits for the webhook before the start is repeated. In the last attempt, the start is not repeated, because it
     /// could begin another query.
     fn await_delivery(&mut self, now: Time, timing: Timing) {
         let look = now.plus(timing.delivery_wait(self.attempts + self.looks));
@@ -171,13 +174,13 @@ impl Record {
             RecordDelivery::Nothing => self.state = RecordState::Empty,
             RecordDelivery::Link => {
                 self.state = RecordState::Offered;
-                // A link expires after three minutes. A transfer that has not begun by then is given up.
+                // The link expires after three minutes. A transfer that has not begun by then counts as broken.
                 self.due_at = Some(now.plus(timing.link_life()));
             }
         }
     }
 
-    /// Waits before one more consolidated query, or fails after the last one.
+    /// Waits before the next consolidated query, or fails the record after the last attempt.
     fn again(&mut self, now: Time, timing: Timing) {
         if self.attempts >= ATTEMPTS_MAX {
             self.fail(RecordReason::AttemptsExhausted);

@@ -1,4 +1,4 @@
-//! The request for a consolidated record, and whether a delivery answers it.
+//! The request for a consolidated record, and the comparison of a delivery with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub enum Conversion {
 }
 
 impl Conversion {
-    /// Metriport's word, the value of `conversionType`.
+    /// The value of Metriport's parameter `conversionType`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Conversion {
     }
 }
 
-/// A request: a form, and filters that narrow the record.
+/// The request for a record: a form, and filters that narrow the content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Asked {
@@ -62,7 +62,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads the body of `POST /v1/records`. Notes each part that Metriport would refuse.
+    /// Reads the body of `POST /v1/records`. Notes a fault for each part that Metriport would refuse.
     pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<Self> {
         const KNOWN: [&str; 4] = ["conversionType", "resources", "dateFrom", "dateTo"];
         const DATE_TO: &str = "a date YYYY-MM-DD, not before dateFrom";
@@ -86,8 +86,9 @@ impl Asked {
         })
     }
 
-    /// Whether a delivery's `filters` agree with our request. Metriport joins resources by comma. An absent or empty
-    /// filter does not contradict, since the page `handling-data/webhooks-with-nq` does not list all of them.
+    /// Whether a delivery's `filters` agree with our request. Metriport joins several resources with commas. An absent
+    /// or empty filter agrees with every request, because the page `handling-data/webhooks-with-nq` does not list all
+    /// filters.
     #[must_use]
     pub fn agrees_with(&self, filters: &BTreeMap<String, String>) -> bool {
         let filter = |name: &str| {
@@ -134,16 +135,16 @@ pub struct Delivered {
     pub request: Option<UpstreamRequestId>,
     /// The patient it names.
     pub patient: PatientId,
-    /// The patient its document is about.
+    /// The patient that its document is about.
     pub subject: Option<PatientId>,
-    /// The filters it was made with.
+    /// The filters of that query.
     pub filters: BTreeMap<String, String>,
     /// Whether it carries a link.
     pub has_link: bool,
 }
 
-/// The resource types that consolidated queries accept (docs.metriport.com, page `fhir/consolidated-data-query-post`).
-/// Metriport adds referenced resources.
+/// The resource types that a consolidated query accepts (docs.metriport.com, page `fhir/consolidated-data-query-post`).
+/// Metriport adds the resources to which they refer.
 pub const RESOURCE_TYPES: [&str; 24] = [
     "AllergyIntolerance",
     "Binary",

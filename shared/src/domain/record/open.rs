@@ -1,4 +1,5 @@
-//! The unfinished records that a person has asked for: at most three. Equal requests get one record.
+//! The unfinished records that a person has asked for: at most three. A person who repeats a request gets the
+//! unfinished record.
 //!
 //! The end of a record does not update this list. A request that finds the list full reads the listed records and drops
 //! the ended ones.
@@ -30,7 +31,7 @@ pub struct OpenRecords {
 }
 
 impl OpenRecords {
-    /// The newest record that asks for the same; all older ones have ended.
+    /// The newest listed record with an equal request.
     #[must_use]
     pub fn equal(&self, asked: &Asked) -> Option<RecordId> {
         self.records
@@ -46,7 +47,7 @@ impl OpenRecords {
         self.records.len() >= OPEN_MAX
     }
 
-    /// Keeps only the records that are unfinished in `found`, the stored records.
+    /// Keeps only the listed records that are stored in `found` and are unfinished there.
     #[must_use]
     pub fn without_ended(&self, found: &[Record], now: Time) -> Self {
         let is_open = |id: RecordId| {
@@ -60,7 +61,7 @@ impl OpenRecords {
         }
     }
 
-    /// Adds a record, to be written over the version that was read.
+    /// Adds a record. The caller writes the result only if the stored list still has the version that it read.
     #[must_use]
     pub fn with(&self, new: &Record) -> Self {
         let mut next = self.clone();
@@ -112,7 +113,7 @@ mod tests {
             .fold(OpenRecords::default(), |list, record| list.with(record));
         assert!(list.is_full() && list.version == 3);
         assert_eq!(list.without_ended(&three, NOW), list);
-        // The second has ended; the third is not stored.
+        // The second record has ended, and the third is not stored.
         let open = list.without_ended(&[three[0].clone(), ended(&three[1])], NOW);
         assert_eq!(
             open.records.iter().map(|record| record.id).collect::<Vec<_>>(),

@@ -72,14 +72,14 @@ fn an_ordinary_record_takes_the_lock_and_gives_it_back() {
     assert_eq!(end.record.apply(&RecordEvent::FetchBroken, T0, Timing::default()), None);
 }
 
-/// A record whose query is known to run.
+/// A record whose query has begun and has a known id.
 pub(super) fn processing() -> Record {
     after(
         &after(&make_record(), RecordEvent::Claimed),
         RecordEvent::Started(request(1)),
     )
 }
-/// A record whose start is repeated.
+/// A record that repeats its start.
 fn looking() -> Record {
     let record = processing();
     assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Repeat);
@@ -93,7 +93,7 @@ fn put_off() -> RecordEvent {
 fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
     let mut record = after(&make_record(), RecordEvent::Claimed);
     for n in 1..=u8::try_from(ATTEMPTS_MAX).unwrap() {
-        // Another query than the awaited one, which ended without a delivery.
+        // Metriport names another query, so the awaited query ended without a delivery.
         record = after(&record, RecordEvent::Started(request(n)));
         assert_eq!((record.attempts, record.state), (n.into(), RecordState::Processing));
         assert_eq!(record.request, Some(request(n)));
@@ -102,7 +102,7 @@ fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
             record = after(&record, RecordEvent::Repeated);
         }
     }
-    // The last query is awaited for as long as it may take. A look would begin another.
+    // The record waits for the last query as long as that query may take. A repeated start could begin another query.
     assert_eq!(record.due_at, record.attempt_until);
     let over = RecordEvent::AttemptOver;
     assert_eq!(record.step(record.due_at.unwrap()), RecordStep::Apply(over.clone()));
@@ -131,7 +131,7 @@ fn a_query_that_runs_is_looked_at_ever_less_often_and_keeps_its_attempt() {
     assert_eq!(record.step(over), RecordStep::Apply(RecordEvent::AttemptOver));
 }
 
-/// The lock is not released, and the delivery is accepted.
+/// After a repeated start that had no effect, the record keeps the lock and accepts the delivery of its query.
 #[test]
 fn a_look_that_certainly_began_nothing_leaves_the_query_to_be_waited_for() {
     for event in [RecordEvent::StartRefused, put_off()] {
@@ -148,7 +148,8 @@ fn a_look_that_certainly_began_nothing_leaves_the_query_to_be_waited_for() {
 #[test]
 fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() {
     let looking = looking();
-    // A delivery of the query that ran. Another query may have begun since, whose delivery is awaited.
+    // This delivery belongs to the query before the repeated start. Another query may have begun since, and the record
+    // waits for the delivery of that query.
     assert!(!looking.awaits(&delivered(), false));
     assert!(looking.awaits(&delivered(), true));
     let link = RecordEvent::Delivered(RecordDelivery::Link, Some(request(2)));
@@ -164,7 +165,8 @@ fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() 
     assert!(after(&twice, RecordEvent::Started(request(1))).awaits(&delivered(), false));
 }
 
-/// The query of the given-up start may end late. Accepting its delivery would release the lock during the next start.
+/// The query of the given-up start may end late. If the record accepted the delivery of that query, it would release
+/// the lock during the next start.
 #[test]
 fn delivery_for_a_given_up_start_is_not_awaited_by_the_next() {
     let unknown = after(&after(&make_record(), RecordEvent::Claimed), RecordEvent::StartUnknown);
@@ -254,7 +256,7 @@ fn record_put_off_for_a_place_keeps_neither_lock_nor_plan() {
         make_record(),
         "nothing of the attempt is left but its due time"
     );
-    // A look that is put off waits under the lock, since the query may run.
+    // A record that defers its repeated start keeps the lock, because its query may run.
     let change = looking().apply(&put_off(), T0, Timing::default()).unwrap();
     assert!(!change.unlocks && change.record.step(later) == RecordStep::Repeat);
 }
@@ -268,11 +270,11 @@ fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
     let unknown = change.record;
     assert!(unknown.state == RecordState::Starting && !change.unlocks && unknown.attempts == 1);
     assert_eq!(unknown.step(unknown.due_at.unwrap()), RecordStep::Repeat);
-    // A delivery that came before the answer was written is still ours.
+    // A delivery that came before the answer to the start is accepted, if our metadata names the record.
     assert!(unknown.awaits(&delivered(), true));
     let over = unknown.attempt_until.unwrap();
     assert_eq!(unknown.step(over), RecordStep::Apply(RecordEvent::AttemptOver));
-    // A start that was not made does not release the lock, either, if an earlier start may have been made.
+    // A start that was not made does not release the lock if an earlier start may have begun a query.
     let crashed = after(&claimed, RecordEvent::Repeated);
     for before in [after(&unknown, RecordEvent::Repeated), crashed] {
         let change = before.apply(&put_off(), T0, Timing::default()).unwrap();
@@ -392,8 +394,8 @@ fn any_event() -> impl Strategy<Value = RecordEvent> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// For any events in any order: terminal states are final, and every waiting record has a due time. The lock is
-    /// taken and released in turn, only a record fetched under the lock is available, and attempts are bounded.
+    /// For any events in any order: terminal states are final, and every other state has a due time. The lock is taken
+    /// and released in turn. Only an available record has an object, and the attempts stay within `ATTEMPTS_MAX`.
     #[test]
     fn the_record_keeps_its_rules(events in prop::collection::vec(any_event(), 0..60)) {
         let mut record = make_record();

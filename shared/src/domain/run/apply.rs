@@ -60,8 +60,8 @@ impl Draft {
                 self.due(*until);
             }
             (Queued, RunEvent::StartTooLate) => self.fail(FailureReason::Aal2SessionExpired),
-            // A duplicate message may ask for a turn after the start was claimed. Its later turn does not undo the
-            // claim.
+            // A duplicate message may ask for a slot after the start was claimed. The later slot of that message does
+            // not undo the claim.
             (
                 Starting,
                 RunEvent::StartDeferred {
@@ -88,7 +88,8 @@ impl Draft {
             ) => {
                 self.reported(*source, *status, request.as_ref());
             }
-            // A settled run no longer changes its state, but still notes what a source reports.
+            // In every other state, a report does not change the run's state. It still changes the source's status,
+            // except that a failed source of an ended run stays failed.
             (_, RunEvent::SourceReported { source, status, .. }) => {
                 let now = self.now;
                 let known = self.change.run.sources.status(*source);
@@ -97,7 +98,8 @@ impl Draft {
                 }
             }
             (Running, RunEvent::Polled { report }) => self.polled(report),
-            // Every source has ended, and no report says that one is retried, so the run does not wait for a status.
+            // Every source has ended. Only the status could show that Metriport retries a source, and it was not read.
+            // The run does not wait for it.
             (Running, RunEvent::PollFailed { .. }) if self.is_to_ask() => self.settle(true),
             (Running, RunEvent::PollFailed { until }) => self.not_yet(*until),
             (Running, RunEvent::DeadlinePassed) => self.deadline(),
@@ -113,7 +115,7 @@ impl Draft {
         if !run.state.waits() {
             run.due_at = None;
         }
-        // A slot serves one start. A repeated start takes another slot.
+        // A slot is used up once the start is claimed. A repeated start needs another slot.
         if run.state != RunState::Queued {
             run.start_at = None;
         }
@@ -140,7 +142,7 @@ impl Draft {
         self.due(until);
     }
 
-    /// Puts the start off, at most to its deadline.
+    /// Defers the start, at most until `start_by`.
     fn defer(&mut self, until: Time) {
         let until = until.min(self.change.run.start_by);
         self.run().state = RunState::Queued;
@@ -160,7 +162,7 @@ impl Draft {
         self.change.frees_session = true;
     }
 
-    /// The query may have run: the run fetches one record and then ends as unconfirmed.
+    /// The query may have run. The run therefore fetches one record and then ends as unconfirmed.
     fn give_up_start(&mut self) {
         self.run().unconfirmed = true;
         self.run().reason = Some(FailureReason::StartUnknown);
@@ -177,7 +179,7 @@ impl Draft {
         self.settle(ended);
     }
 
-    /// Metriport works on the query, as its answer shows, or a webhook that proves the start.
+    /// Notes that Metriport works on the query: an answer of Metriport or a webhook has proved the start.
     fn begin(&mut self, request: Option<&UpstreamRequestId>) {
         let (now, timing) = (self.now, self.timing);
         if self.change.run.request.is_none() {
@@ -212,16 +214,16 @@ impl Draft {
         }
     }
 
-    /// Whether every source has ended and Metriport must be asked whether it retries a failed one.
+    /// Whether every source has ended, but Metriport may still retry a failed one. The run must then read the status.
     fn is_to_ask(&self) -> bool {
         let run = &self.change.run;
         let may_ask = run.state == RunState::Running && run.request.is_some();
         may_ask && run.sources.all_settled() && run.sources.any_may_be_retried()
     }
 
-    /// Applies Metriport's status. Returns whether Metriport retries no source, because its query has ended or it has
-    /// reported the end of every source. The overall outcome does not change a failed source, since the status may not
-    /// list one (docs.metriport.com, page `network/start-network-query`).
+    /// Applies Metriport's status. Returns whether the ends of the sources are final: Metriport's query has ended, or
+    /// Metriport has reported the end of every source. The overall outcome does not apply to a failed source, because
+    /// the status may leave out a source that could not start (docs.metriport.com, page `network/start-network-query`).
     fn report(&mut self, report: &QueryReport) -> bool {
         let now = self.now;
         let sources = &mut self.run().sources;
@@ -257,7 +259,7 @@ impl Draft {
         self.settle(true);
     }
 
-    /// Decides the run's state from its sources. A failure is final only if the query has `ended`.
+    /// Decides the run's state from its sources. A failed source is final only if the query has `ended`.
     fn settle(&mut self, ended: bool) {
         let run = &self.change.run;
         let answered = run.sources.count(SourceStatus::Completed) > 0;
@@ -275,8 +277,8 @@ impl Draft {
         }
     }
 
-    /// A message announces the record's end. If that message is lost, the run checks the record itself, less and less
-    /// often.
+    /// Asks for the final record. A message announces the end of that record. If the message is lost, the run checks
+    /// the record itself, less and less often.
     fn consolidate(&mut self) {
         let until = self.now.plus(self.timing.poll_gap(0));
         let all = self.change.run.sources.count(SourceStatus::Completed) == self.change.run.sources.len();

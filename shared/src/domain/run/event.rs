@@ -1,4 +1,4 @@
-//! The events of a run. The timeline keeps them: codes, ids and states, never clinical data.
+//! The events of a run. The timeline keeps them, so they hold codes, ids and states, but never clinical data.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +18,11 @@ pub enum RunEvent {
         /// Metriport's report on the sources.
         report: QueryReport,
     },
-    /// The start was not made or certainly had no effect. It is tried again.
+    /// The start was not made or certainly had no effect. It will be tried again.
     StartDeferred {
-        /// The cause.
+        /// Why the start was not made or had no effect.
         cause: Deferral,
-        /// Until when.
+        /// When the start is tried again.
         until: Time,
     },
     /// Metriport refused the start.
@@ -32,9 +32,9 @@ pub enum RunEvent {
     },
     /// The call ended without showing whether the query started. The call is never repeated.
     StartUnknown,
-    /// The wait ended, and nothing proved that the query started.
+    /// The wait for a webhook ended, and nothing proved that the query started.
     StartStayedUnknown,
-    /// The AAL2 session ended before the start.
+    /// The AAL2 session ended before the start was sent.
     StartTooLate,
     /// A webhook reported a source's end.
     SourceReported {
@@ -74,11 +74,11 @@ pub enum RunEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deferral {
-    /// No byte was written.
+    /// No byte of the request was sent.
     NotSent,
-    /// Metriport's rate limit.
+    /// Metriport's rate limit refused the start.
     RateLimited,
-    /// Our own budget, which keeps that limit, planned another time.
+    /// Our rate budget, which keeps Metriport's limit, planned a later time.
     Budget,
 }
 
@@ -101,14 +101,14 @@ impl From<SourceOutcome> for SourceStatus {
     }
 }
 
-/// Metriport's report on a query; start and status replies share this shape.
+/// Metriport's report on a query. The replies to a start and to a status read have the same form.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueryReport {
-    /// The overall outcome, once it is the same for every source.
+    /// The overall outcome; `None` while sources run, or if their outcomes differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overall: Option<SourceOutcome>,
-    /// Whether Metriport's query has ended, which it does after its last source. Timelines do not hold this.
+    /// Whether Metriport's query has ended, which it does after its last source. The stored timeline lacks this value.
     #[serde(skip)]
     pub is_final: bool,
     /// The reports on single sources.
@@ -117,7 +117,7 @@ pub struct QueryReport {
 }
 
 impl QueryReport {
-    /// The end of a source by the report on it alone, and the HTTP status if it did not start.
+    /// The outcome of a source according to its own report, and the HTTP status if the source did not start.
     #[must_use]
     pub fn ending(&self, kind: SourceKind) -> Option<(SourceOutcome, Option<u16>)> {
         let of_it = self.sources.iter().filter(|said| said.source == kind);
@@ -132,7 +132,7 @@ impl QueryReport {
 pub struct Reported {
     /// The source.
     pub source: SourceKind,
-    /// The outcome; `None` while the source is processed, or if we do not know its status.
+    /// The outcome; `None` while the source runs, or if we do not know the word for its status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<SourceOutcome>,
     /// The HTTP status of a source that did not start.

@@ -151,7 +151,7 @@ fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
     }
 }
 
-/// The status need not list a source that could not start, and the overall outcome does not apply to it.
+/// The status may leave out a source that could not start. The overall outcome does not apply to that source.
 #[test]
 fn a_source_that_did_not_start_is_not_completed_by_the_whole() {
     let run = after(&accepted(&[SourceKind::Hie, SourceKind::Lab]), RunEvent::StartClaimed);
@@ -183,7 +183,8 @@ fn a_source_that_did_not_start_is_not_completed_by_the_whole() {
     assert_eq!(run.state, RunState::Partial);
 }
 
-/// Otherwise the person could start no other pull before midnight, or before the deadline of two days.
+/// A run that waited for a status would block other pulls of the person until midnight, when the day's quota returns,
+/// or for two days.
 #[test]
 fn a_pull_whose_sources_have_ended_waits_for_no_status_that_does_not_come() {
     let open = started(&accepted(&[SourceKind::Hie, SourceKind::Lab]));
@@ -201,7 +202,7 @@ fn a_pull_whose_sources_have_ended_waits_for_no_status_that_does_not_come() {
     assert_eq!(after(&open, RunEvent::Polled { report }).state, RunState::Consolidating);
 }
 
-/// Metriport's status decides whether a failure is final, and it is read at once.
+/// Only Metriport's status shows whether a failure is final, so the run reads the status at once.
 #[test]
 fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
     let later = Time::from_millis(T0.millis() + 1);
@@ -243,7 +244,7 @@ fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
     assert!(given_up.state == RunState::Consolidating && !given_up.all_answered);
     let late = at(&retried, RunEvent::DeadlinePassed, retried.expires_at);
     assert_eq!(late.state, RunState::Consolidating);
-    // An ended run accepts no late answer.
+    // An ended run does not accept a late answer.
     let ended = at(&given_up, RunEvent::RecordEnded { available: true }, later);
     assert_eq!(ended.state, RunState::Partial);
     let answer = reported(SourceKind::Lab, SourceOutcome::Completed);
@@ -425,9 +426,9 @@ fn rank(state: RunState) -> u8 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// For any events in any order, repeated and missing: no state regresses, except by a start that certainly had no
-    /// effect. Terminal states are final and reported once, and every waiting run has a deadline. Versions and due
-    /// numbers only grow, and each phase makes at most one record while the run lives.
+    /// For any events in any order, even repeated or missing: no state regresses, except by a start that certainly had
+    /// no effect. Terminal states are final and reported once, and every waiting run has a due time. Versions and due
+    /// numbers only grow, and the request id never changes.
     #[test]
     fn the_run_keeps_its_rules(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
         let all = SourceKind::ALL.into_iter().enumerate();
@@ -471,7 +472,7 @@ proptest! {
         prop_assert_eq!(ends, u32::from(run.state.is_terminal()));
     }
 
-    /// The timeline keeps the events that changed the run, with their times and records. Replayed, they give the run.
+    /// A timeline keeps the events that changed the run, with their times and records. A replay of them gives the run.
     #[test]
     fn a_timeline_gives_the_run_back(events in prop::collection::vec(any_event(), 0..40)) {
         let accepted = accepted(&SourceKind::ALL);
@@ -518,14 +519,15 @@ fn a_slot_serves_one_start_and_is_told_until_then() {
     assert_eq!(deferred.step(T0), Step::Wait(later));
     let claimed = after(&deferred, RunEvent::StartClaimed);
     assert_eq!((claimed.start_at, claimed.estimated_start(T0)), (None, None));
-    // Metriport refuses it nevertheless. The next try is planned and has no slot yet.
+    // Metriport answers 429 nevertheless. The next attempt has a planned time, but no slot yet.
     let cause = Deferral::RateLimited;
     let again = after(&claimed, RunEvent::StartDeferred { cause, until: later });
     assert_eq!((again.start_at, again.estimated_start(T0)), (None, Some(later)));
     assert_eq!(again.estimated_start(again.start_by), None, "it reads as failed");
 }
 
-/// Two messages for one start ask for its turn. One gets it and claims the start; the other gets a later turn.
+/// Two messages about one start ask for a slot. The first message gets it and claims the start; the second gets a later
+/// slot.
 #[test]
 fn a_later_turn_does_not_take_back_a_start_that_is_claimed() {
     let claimed = after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed);

@@ -1,4 +1,4 @@
-//! The calls of the day: each is counted when it is made, and uncounted if it certainly was not sent.
+//! The calls of the day. A call counts when it is made, and no longer counts if it certainly was not sent.
 
 use crate::config::{ConfigError, Env};
 use crate::domain::Time;
@@ -16,13 +16,14 @@ pub struct DayBudget {
     pub(super) metrics: Metrics,
 }
 
-/// Counts calls that take no turn. A turn of the rate budget counts its call itself.
+/// Counts calls that need no place. The rate budget itself counts a call that takes a place.
 pub trait CountCall {
-    /// Calls a day that Metriport allows.
+    /// The number of calls a day that Metriport allows.
     fn quota(&self) -> u32;
-    /// Counts one call of the day. Returns `false` if the call must not be made.
+    /// Counts one call of the day. Returns `false` if `share` has no call left; the call must then not be made.
     fn count_call(&self, share: Share, now: Time) -> impl Future<Output = Result<bool, StoreError>> + Send;
-    /// Takes back a call that was counted and not made. A failure is logged: the count is then too high by one.
+    /// Removes a call that was counted but not sent. If that fails, the failure is logged, and the count stays too high
+    /// by one.
     fn uncount_call(&self, now: Time) -> impl Future<Output = ()> + Send;
 }
 
@@ -40,7 +41,7 @@ impl<T: HasBudget<Adapter: CountCall>> CountCall for T {
     }
 }
 
-/// Uncounts a call whose answer, which came at `now`, shows that it could not be sent. Otherwise an hour without a
+/// Uncounts a call if `answer`, which came at `now`, shows that the call was not sent. Otherwise an hour without a
 /// connection to Metriport would use up the calls of a day.
 ///
 /// # Errors
@@ -67,7 +68,7 @@ impl DayBudget {
         Ok(Self { table, quota, metrics })
     }
 
-    /// Whether a call planned for this day would be counted if it were made now.
+    /// Whether `share` has a call of the day left. Counts no call.
     pub(super) async fn has_room(&self, share: Share, now: Time) -> Result<bool, StoreError> {
         let has_room = self.table.day_calls(now).await? < share.of(self.quota);
         if !has_room {

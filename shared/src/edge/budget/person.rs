@@ -1,7 +1,8 @@
-//! A person's own share of the limits, taken before the shared budget is asked.
+//! A person's own share of the limits. A request is charged to it before the request takes a place of the shared
+//! budget, which all persons use.
 //!
-//! A refusal for the person's share describes that share in its headers and `Retry-After`. A refusal by the shared
-//! budget says only when to ask again: the caller must not learn how busy other persons are.
+//! A refusal because of the person's share describes that share in its headers and `Retry-After`. A refusal by the
+//! shared budget says only when to ask again: the caller must not learn how busy other persons are.
 
 use std::ops::RangeInclusive;
 
@@ -18,12 +19,12 @@ use crate::ports::port;
 use crate::store::{SpendShare, StoreError, Table, Took};
 
 port! {
-    /// Takes a person's share for a request that needs no place of the shared budget now.
+    /// Charges a person's share with a request that needs no place of the shared budget now.
     pub trait TakeShare via HasBudget {
-        /// Takes the share of one request. Returns the state of the person's share.
+        /// Charges the person's share with one request. Returns the state of the share.
         ///
         /// # Errors
-        /// `too_many_requests`, with `Retry-After`, when the share is used up; and when the table fails.
+        /// Fails with `too_many_requests` and `Retry-After` if the share is used up. It also fails if the table fails.
         async fn share(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error>;
     }
 }
@@ -31,12 +32,12 @@ port! {
 port! {
     /// Takes places for calls that a person waits for.
     pub trait TakeTurn via HasBudget {
-        /// Takes the person's share, then a place of the shared budget, then a call of the day, which counts from now
-        /// on. Returns the state of the person's share.
+        /// Charges the person's share with the request, then takes a place of the shared budget, then counts a call of
+        /// the day. Returns the state of the person's share.
         ///
         /// # Errors
-        /// With `Retry-After`: `too_many_requests` when the person's share is used up, `upstream_busy` when no place is
-        /// free or the day's calls are used up. Also when the table fails.
+        /// Fails with `too_many_requests` if the person's share is used up, and with `upstream_busy` if no place is
+        /// free or the day's calls are used up. Both have `Retry-After`. It also fails if the table fails.
         async fn place(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error>;
     }
 }
@@ -69,7 +70,8 @@ impl PersonBudget {
         })
     }
 
-    /// Takes the share of one request. Returns the stored shares and the state of the share.
+    /// Charges the person's share with one request. Returns the stored shares, and the state of the share that was
+    /// charged.
     async fn take(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<(PersonShares, Allowance), Error> {
         let refusal = match self.table.spend_share(owner, ask, &self.rules, now).await? {
             Took::Yes(shares) => {
@@ -90,7 +92,8 @@ impl PersonBudget {
         Err(beyond_share(&refusal, now).into())
     }
 
-    /// Gives back a share that was taken and not used. If that fails, the person has one request less for a while.
+    /// Gives back the charge of a request that was not made. If that fails, the person has one request less for a
+    /// while.
     async fn give_back(&self, owner: &OwnerId, taken: PersonShares, ask: PersonAsk, now: Time) {
         let given = self.table.give_share_back(owner, taken, ask, &self.rules, now).await;
         if let Err(error) = given {
@@ -115,7 +118,7 @@ fn beyond_share(refusal: &ShareRefusal, now: Time) -> Problem {
     problem
 }
 
-/// Whole seconds, rounded up, and at least 1.
+/// The seconds from `now` to `later`, rounded up, and at least 1.
 pub(super) fn secs_until(later: Time, now: Time) -> u64 {
     let secs = now.until(later).as_millis().div_ceil(1000).max(1);
     u64::try_from(secs).unwrap_or(u64::MAX)
@@ -135,7 +138,7 @@ pub struct CallerBudget {
 }
 
 impl CallerBudget {
-    /// Reads what [`PersonBudget`] and [`RateBudget`] read.
+    /// Reads the variables of [`PersonBudget::read`] and [`RateBudget::read`].
     ///
     /// # Errors
     /// When a variable is missing or malformed.

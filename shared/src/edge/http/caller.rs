@@ -1,5 +1,5 @@
-//! The caller: the claims that API Gateway's JWT authorizer verified, and whether they suffice for this deployment.
-//! Every function that serves persons finds its caller here, so no route can omit the check.
+//! The caller of a request: the claims that API Gateway's JWT authorizer verified, and the check that they suffice for
+//! this deployment. Functions that serve persons get the owner id only from here, so no route can omit the check.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::domain::{ExternalId, OwnerId, Time};
 use crate::edge::error::Error;
 use crate::owner::OwnerKey;
 
-/// The person behind a request. `Debug` shows nothing.
+/// The person who sent a request. `Debug` shows nothing about them.
 pub struct Caller {
     /// The person's owner id.
     pub owner: OwnerId,
@@ -72,7 +72,7 @@ impl Caller {
     }
 }
 
-/// The refusal of a token that shows too little, with the requirements for the next one.
+/// The refusal of a token that does not meet the requirements. It lists the requirements for the next token.
 fn too_little(shortfall: Shortfall, required: &Assurance) -> Problem {
     let detail = match shortfall {
         Shortfall::Scope => {

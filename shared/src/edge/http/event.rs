@@ -1,8 +1,8 @@
 //! The edge that all HTTP functions share: turns API Gateway's event (payload format 2.0) into a request, and the reply
 //! into API Gateway's.
 //!
-//! `lambda_http` converts the same types. But it parses an absolute URL from the client's scheme and host, and panics
-//! if such a URL cannot exist. This conversion cannot fail: every event that deserializes becomes a request.
+//! `lambda_http` converts the same types, but it also builds an absolute URL from the client's scheme and host, and
+//! panics if that URL is invalid. The conversion here cannot fail: every event that deserializes becomes a request.
 
 use std::convert::Infallible;
 
@@ -17,7 +17,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// Runs an HTTP function until its environment ends.
+/// Runs an HTTP function until Lambda ends its execution environment.
 ///
 /// # Errors
 /// When the runtime fails.
@@ -32,7 +32,8 @@ where
     lambda_runtime::run(service_fn(answer)).await
 }
 
-/// API Gateway's event. For any other JSON, the runtime logs the error, so the error quotes nothing of the JSON.
+/// API Gateway's event. If the JSON is not such an event, the runtime logs the error, so the error does not quote the
+/// JSON.
 pub struct HttpEvent(ApiGatewayV2httpRequest);
 
 impl<'de> Deserialize<'de> for HttpEvent {
@@ -45,8 +46,8 @@ impl<'de> Deserialize<'de> for HttpEvent {
     }
 }
 
-/// The request of an event: method, path and query, headers, path parameters, claims and body. The client chooses
-/// scheme and host, so nothing may depend on them.
+/// The request of an event: method, path and query, headers, path parameters, claims and body. The URL has neither
+/// scheme nor host, because the client chooses them and nothing may depend on them.
 #[must_use]
 pub fn request(HttpEvent(event): HttpEvent) -> Request {
     let mut request = Request::new(body(event.body, event.is_base64_encoded));
@@ -58,7 +59,8 @@ pub fn request(HttpEvent(event): HttpEvent) -> Request {
         .with_request_context(RequestContext::ApiGatewayV2(event.request_context))
 }
 
-/// Path and query; `/` if they are not a valid URI. The route comes from the request context.
+/// Path and query, or `/` if they are not a valid URI. The replacement does no harm, because the route comes from the
+/// request context.
 fn uri(path: Option<&str>, query: Option<&str>) -> Uri {
     let path = path.unwrap_or("/");
     let whole = match query {
@@ -68,7 +70,7 @@ fn uri(path: Option<&str>, query: Option<&str>) -> Uri {
     Uri::builder().path_and_query(whole).build().unwrap_or_default()
 }
 
-/// An invalid base64 body counts as empty: handlers refuse that, and no signature fits it.
+/// A body with invalid base64 counts as empty. Handlers refuse an empty body, and no webhook signature matches it.
 fn body(text: Option<String>, is_base64: bool) -> Body {
     match text {
         None => Body::Empty,
@@ -77,21 +79,21 @@ fn body(text: Option<String>, is_base64: bool) -> Body {
     }
 }
 
-/// Headers of every reply: no cache stores it, and browsers do not guess another media type and use only TLS for two
-/// years (hstspreload.org). Subdomains are not ours.
+/// Headers of every reply. Caches must not store the reply, and browsers must not guess another media type. Browsers
+/// must use only TLS for two years (hstspreload.org), but not for subdomains, which are not ours.
 const SECURITY: [(HeaderName, HeaderValue); 3] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000")),
 ];
 
-/// The reply in API Gateway's form. No function sets a cookie.
+/// The reply in API Gateway's form. It has no cookies, because no function sets one.
 fn reply(response: Response<Body>) -> ApiGatewayV2httpResponse {
     let (parts, body) = response.into_parts();
     let mut reply = ApiGatewayV2httpResponse::default();
     reply.status_code = i64::from(parts.status.as_u16());
     reply.headers = parts.headers;
-    // `insert` leaves one value each; `extend` would add a second one.
+    // `insert` replaces a value that the function set; `extend` would add a second value.
     for (name, value) in SECURITY {
         reply.headers.insert(name, value);
     }

@@ -1,13 +1,14 @@
-//! `Idempotency-Key` on a POST: the header becomes a key, the request a fingerprint, the answer a stored reply.
+//! Handles `Idempotency-Key` on a POST: turns the header into a key, the request into a fingerprint, and the answer
+//! into a stored reply.
 //!
-//! The module knows HTTP and which answer ends a key in which way. The work under the key comes in as a closure.
+//! This module decides from the answer what happens to the key. The caller passes the work under the key as a closure.
 //!
 //! | the work ended with | the key is |
 //! |---|---|
 //! | an answer (2xx) | kept with the answer; a link in it makes the key spent when the link expires |
 //! | a refusal that no retry changes: something is used up or over | kept with the refusal |
 //! | any other refusal of ours: it consumed nothing | forgotten: free for the same request and for a corrected one |
-//! | 429 and 5xx, refusals of Metriport, a collision in the table | given up: the same request takes over at once |
+//! | 429 and 5xx, refusals of Metriport, a collision in the table | given up: the same request takes it over at once |
 
 use lambda_http::http::header::{HeaderName, HeaderValue};
 use lambda_http::{Body, Request, Response};
@@ -22,11 +23,10 @@ use crate::idempotency::{Begun, Fingerprint, IdempotencyKey, KeyedRequest, Lease
 use crate::owner::OwnerKey;
 use crate::store::{PersonsKeys, StoreError, Table};
 
-/// The header with the key.
 const KEY: &str = "idempotency-key";
 /// The header on a repeated reply; its value is `true`.
 const REPLAYED: &str = "idempotency-replayed";
-/// `Retry-After` while another request is at work: most work takes less than a second.
+/// `Retry-After` while another request works under the key. Most work takes less than a second.
 const IN_FLIGHT_RETRY_SECS: u64 = 1;
 /// Refusals that no retry changes: their subject is used up, superseded or over.
 const FINAL: [Code; 3] = [Code::Aal2SessionUsed, Code::ChallengeExpired, Code::ChallengeNotPending];
@@ -79,19 +79,19 @@ pub struct Post<'a> {
     pub credential: Option<&'a str>,
     /// The table that holds the keys.
     pub table: &'a Table,
-    /// The secret for their hashes.
+    /// The secret for the hashes of the keys.
     pub owner_key: &'a OwnerKey,
-    /// The life of keys and leases.
+    /// How long keys and leases live.
     pub timing: Timing,
 }
 
 impl Post<'_> {
-    /// Does the work, or repeats the reply given before under the same key. Without a key, it only does the work. `id`
-    /// is a new id.
+    /// Does the work, or repeats the reply that is stored under the same key. Without a key, it only does the work.
+    /// `id` is a new id for the thing to make.
     ///
     /// # Errors
-    /// The error of the work. Also refuses a key that is malformed, belongs to another request, is in use by a request
-    /// at work, or whose reply has expired.
+    /// Fails with the error of the work. It also fails if the key is malformed, belongs to another request, or is in
+    /// use by one. A key is refused too if the link in its reply has expired.
     pub async fn once(
         self,
         (now, id): (Time, Uuid),
@@ -112,7 +112,7 @@ impl Post<'_> {
             Begun::Refused(refusal) => Err(refused(refusal).into()),
             Begun::Work(lease) => {
                 let (id, resumed) = (lease.thing(), lease.resumed());
-                // No `?` here: after an error, too, `end` must end the lease.
+                // No `?` here, because `end` must end the lease after an error too.
                 let result = work(Attempt { id, resumed }).await;
                 end(&keys, lease, result).await
             }
@@ -132,7 +132,8 @@ impl Post<'_> {
     }
 }
 
-/// The key, if there is one. Two headers, or a header that is not text, count as a malformed key, not as a missing one.
+/// The key, if the request has one. Two headers, or a header that is not text, count as a malformed key, not as a
+/// missing one.
 fn key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
     let malformed = || Problem::new(Code::IdempotencyKeyMalformed);
     let mut values = request.headers().get_all(KEY).iter();
@@ -153,7 +154,6 @@ fn refused(refusal: Refusal) -> Problem {
     }
 }
 
-/// How the lease ends.
 #[derive(Debug, PartialEq, Eq)]
 enum LeaseEnd {
     Keep(StoredReply, Option<Time>),
@@ -176,8 +176,9 @@ fn decide_lease_end(result: &Result<PostAnswer, Error>) -> LeaseEnd {
 
 /// Ends the lease, and answers.
 ///
-/// If the lease was taken over, this attempt's answer does not count: the caller must ask again for the stored reply.
-/// If the reply cannot be stored, the caller gets it nevertheless: the thing exists, and the next request finds it.
+/// If another request took the lease over, the answer of this attempt is dropped, and the caller must ask again for the
+/// stored reply. If the reply cannot be stored, the caller gets it nevertheless: the thing exists, and the next request
+/// under the key finds it.
 async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<PostAnswer, Error>) -> Result<Response<Body>, Error> {
     let ended: Result<bool, StoreError> = match decide_lease_end(&result) {
         LeaseEnd::Keep(reply, useful_until) => lease.keep(keys, reply, useful_until).await,
@@ -193,7 +194,7 @@ async fn end(keys: &PersonsKeys<'_>, lease: Lease, result: Result<PostAnswer, Er
     Ok(answer.reply)
 }
 
-/// A reply in stored form; `None` if it is not all text, as our replies are. Rate limit headers are left out: they
+/// A reply in stored form, or `None` if it is not all text; our own replies are. Rate limit headers are left out: they
 /// would be stale when the reply is repeated.
 fn stored(reply: &Response<Body>) -> Option<StoredReply> {
     let header = |(name, value): (&HeaderName, &HeaderValue)| {

@@ -45,7 +45,7 @@ pub struct SignIn {
 }
 
 impl Problem {
-    /// A refusal that consists of its code.
+    /// A refusal without details.
     #[must_use]
     pub fn new(code: Code) -> Self {
         Self {
@@ -160,15 +160,15 @@ struct NextBody<'a> {
     sign_in: Option<&'a SignIn>,
 }
 
-/// The caller's next action: a word from a closed list, and the request it means, if any.
+/// The caller's next action: a word from a closed list, and the request to send, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Next {
     /// The word.
     pub action: &'static str,
-    /// The method of that request.
+    /// The request's method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<&'static str>,
-    /// The path of that request.
+    /// The request's path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Cow<'static, str>>,
     /// Another action that the caller may take at once instead.
@@ -181,7 +181,7 @@ impl Next {
     pub const FIX_REQUEST: Self = Self::from_action("fix_request");
     /// Send the same request again, after `Retry-After` if given.
     pub const RETRY: Self = Self::from_action("retry");
-    /// A human must look at it.
+    /// Contact support: a human must look at the case.
     pub const CONTACT_SUPPORT: Self = Self::from_action("contact_support");
     /// Let the person sign in again.
     pub const SIGN_IN: Self = Self::from_action("sign_in");
@@ -195,14 +195,15 @@ impl Next {
     pub const VERIFY_IDENTITY: Self = Self::request("verify_identity", "POST", "/v1/identity-sessions");
     /// Read the state of the identity.
     pub const CHECK_IDENTITY: Self = Self::request("check_identity", "GET", "/v1/identity");
-    /// Wait for the open page's confirmation, or let the person start over: Metriport reports no cancellation.
+    /// Wait for the confirmation of the open identity session, or let the person start over. Metriport does not report
+    /// that a person has cancelled a session.
     pub const WAIT_OR_VERIFY_IDENTITY: Self = Self {
         action: "wait",
         method: None,
         url: None,
         or: Some(&Self::VERIFY_IDENTITY),
     };
-    /// Check whether the expired page's confirmation came, or let the person start over.
+    /// Check whether the confirmation of the expired identity session has come, or let the person start over.
     pub const CHECK_OR_VERIFY_IDENTITY: Self = Self {
         action: "check_identity",
         method: Some("GET"),
@@ -306,7 +307,8 @@ codes! {
     /// A change of demographics has not finished.
     PatientChanging "patient_changing" 409
         "A change of the person's demographics has not finished; send the demographics again." PUT_PATIENT;
-    /// The one answer to every conflict of links: it must not reveal the patient's owner.
+    /// The person cannot be linked to the patient. Every conflict of links gets this answer, which must not reveal the
+    /// patient's owner.
     PatientLinkRefused "patient_link_refused" 409
         "The person cannot be linked to a patient automatically." CONTACT_SUPPORT;
     /// A pull is open, or Metriport is busy with the patient's documents.
@@ -314,7 +316,7 @@ codes! {
     /// The identity is verified already.
     IdentityAlreadyVerified "identity_already_verified" 409
         "The identity is already verified." OPEN_CHALLENGE;
-    /// The identity is not verified, or no longer.
+    /// The identity is not verified, or is no longer verified.
     IdentityNotVerified "identity_not_verified" 409 "The identity is not verified." VERIFY_IDENTITY;
     /// Metriport does not accept the identity.
     IdentityRejected "identity_rejected" 409
@@ -333,9 +335,9 @@ codes! {
     Aal2SessionUsed "aal2_session_used" 409 "The AAL2 session was used before." OPEN_CHALLENGE;
     /// The patient has an open run.
     NetworkQueryOpen "network_query_open" 409 "A network query is open; the AAL2 session was not used." LIST_QUERIES;
-    /// The id is unknown, or another person's: the answer is the same.
+    /// The id is unknown or belongs to another person; the answer does not show which.
     NotFound "not_found" 404 "The person has nothing with this id." NONE;
-    /// The header is not a key in either form.
+    /// The header `Idempotency-Key` holds neither a quoted nor an unquoted key.
     IdempotencyKeyMalformed "idempotency_key_malformed" 400
         "The header Idempotency-Key is not a string of 1 to 255 visible ASCII characters." FIX_REQUEST;
     /// The key belongs to another request.
@@ -355,7 +357,7 @@ codes! {
     TooManyRequests "too_many_requests" 429 "The person's share of requests is used up for now." RETRY;
     /// The person has as many unfinished records as allowed.
     TooManyOpen "too_many_open" 429 "The person already has three unfinished records." RETRY;
-    /// Metriport's rate limit.
+    /// Metriport's rate limit, or our budget below it, allows no call now.
     UpstreamBusy "upstream_busy" 429 "The network accepts no more requests at the moment." RETRY;
     /// Metriport could not be reached.
     UpstreamUnreachable "upstream_unreachable" 503 "The network could not be reached; nothing was sent." RETRY;

@@ -1,6 +1,6 @@
 //! Headers with the state of the caller's own share (draft-ietf-httpapi-ratelimit-headers-09), so that the app can slow
-//! down before it is refused: `RateLimit-Policy: "identity";q=5;w=231` and `RateLimit: "identity";r=4;t=47`. They do
-//! not show how busy other persons are.
+//! down before it is refused: `RateLimit-Policy: "identity";q=5;w=231` and `RateLimit: "identity";r=4;t=47`. These
+//! headers do not show how busy other persons are.
 
 use std::time::Duration;
 

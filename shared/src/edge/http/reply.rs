@@ -15,7 +15,7 @@ pub fn json(status: u16, body: &impl Serialize) -> Response<Body> {
     build(status, "application/json", body, None)
 }
 
-/// The reply for a step's result. Failures on our side are logged with the context for the operator; the caller gets
+/// The reply for a step's result. A failure on our side is logged with its context, for the operator. The caller gets
 /// only the code.
 #[must_use]
 pub fn respond(result: Result<Response<Body>, Error>) -> Response<Body> {

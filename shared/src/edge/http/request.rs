@@ -40,8 +40,8 @@ pub fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
 /// Reads a JSON body.
 ///
 /// # Errors
-/// When the body is too large, of another content type or not JSON; and when `read` notes faults, which the refusal
-/// lists.
+/// Fails if the body is too large, has another content type, or is not JSON. It also fails if `read` notes faults, and
+/// lists them.
 pub fn body<T>(request: &Request, read: impl FnOnce(&Input<'_>, &mut Faults) -> Option<T>) -> Result<T, Error> {
     let bytes = request.body().as_ref();
     if bytes.len() > BODY_BYTES_MAX {

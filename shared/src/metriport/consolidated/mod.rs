@@ -1,8 +1,8 @@
-//! Consolidated queries: everything retrieved so far, as one document.
+//! Consolidated queries, which return everything retrieved so far as one document.
 //!
-//! They return the record that Metriport has stored, retrieved for any purpose, and fetch nothing new. The document's
-//! link arrives only in the webhook `medical.consolidated-data`. If that webhook is lost, another query causes a new
-//! one.
+//! They return the data that Metriport has stored for the patient, retrieved for any purpose, and fetch nothing new
+//! from the networks. The document's link arrives only in the webhook `medical.consolidated-data`. If that webhook is
+//! lost, another query causes a new webhook.
 
 mod reply;
 mod start;
@@ -15,12 +15,12 @@ use crate::domain::record::Asked;
 use crate::ports::port;
 
 port! {
-    /// May start consolidated queries.
+    /// Starts consolidated queries.
     pub trait StartConsolidatedQuery via HasUpstream {
-        /// Starts a query, or returns the running one that asks the same: a repetition is harmless.
+        /// Starts a query, or returns the running query that asks for the same. A repetition is therefore harmless.
         ///
         /// # Errors
-        /// An answer without a request id, or about another form, is `Garbage`, with unknown effect. See
+        /// An answer without a request id, or with another form of the record, is `Garbage`, with unknown effect. See
         /// [`UpstreamError`].
         async fn start_consolidated_query(
             &self,

@@ -26,8 +26,8 @@ impl ConsolidatedQuery {
         }
     }
 
-    /// Whether the answer names another form than was asked. Filters are not compared here, because Metriport echoes
-    /// them in more than one spelling. They are compared when the delivery brings the document.
+    /// Whether the answer names another form than we asked for. Filters are not compared here, because Metriport echoes
+    /// them in more than one spelling. They are compared when the webhook delivers the document.
     pub(super) fn is_of_another_form(&self, asked: &Asked) -> bool {
         self.conversion
             .as_deref()
@@ -44,7 +44,8 @@ struct Wire {
     conversion_type: Option<String>,
 }
 
-/// The answer of a start. Without a request id, the query could not be recognised later.
+/// Reads the answer to a start. It must have a request id, because without one the query's webhook could not be
+/// recognised.
 pub(super) fn started(reply: &UpstreamReply) -> Result<ConsolidatedQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     let request = wire.request_id.and_then(|id| UpstreamRequestId::parse(id).ok());

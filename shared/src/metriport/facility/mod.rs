@@ -1,4 +1,4 @@
-//! Facilities of the account. Every patient belongs to one, for Individual Access too.
+//! Facilities of the account. Every patient belongs to a facility, for Individual Access too.
 
 mod create;
 mod list;
@@ -13,7 +13,7 @@ pub use reply::Facility;
 
 use super::{Client, UpstreamError};
 
-/// May create and list facilities. Only the set-up of an account needs this; no function does.
+/// Creates and lists facilities. Only the set-up of an account needs this; no function does.
 pub trait ManageFacilities {
     /// Creates a facility.
     ///

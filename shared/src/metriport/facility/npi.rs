@@ -16,7 +16,7 @@ impl Npi {
     /// Checks the digits.
     ///
     /// # Errors
-    /// When there are not ten, or the check digit is wrong.
+    /// When the text is not ten digits, or the check digit is wrong.
     pub fn parse(text: &str) -> Result<Self, NpiError> {
         let ten_digits = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit());
         if ten_digits && luhn(text).is_multiple_of(10) {

@@ -14,7 +14,7 @@ pub struct Facility {
     pub name: String,
     /// Its NPI as Metriport writes it.
     pub npi: Option<String>,
-    /// Whether the facility is in use. It counts as in use if the answer omits this.
+    /// Whether the facility is in use; true if the answer does not state it.
     pub active: bool,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// `None` without a readable id.
+    /// The facility; `None` if its id is missing or unreadable.
     pub(super) fn facility(self) -> Option<Facility> {
         Some(Facility {
             id: FacilityId::parse(self.id?).ok()?,

@@ -1,8 +1,8 @@
 //! Folds the reports of single providers into one report per kind of source.
 //!
-//! A kind may be repeated (one entry per provider), listed only among the errors, or in both places. The rules are
-//! those of the published package `@metriport/shared`. An unknown word counts as still running, until the run's
-//! deadline at the latest.
+//! A kind may appear several times among the sources (one entry per provider), only among the errors, or among both.
+//! The rules are those of the published package `@metriport/shared`. A source with an unknown status counts as still
+//! running, at most until the run's deadline.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,8 @@ pub(super) fn reports(sources: &[WireSource], errors: &[WireError]) -> BTreeMap<
     reports
 }
 
-/// A kind runs while one of its providers runs, and has answered if one of them has.
+/// Folds the entries of one kind. The kind runs while one of its providers runs. Once all of them have ended, the kind
+/// has answered if at least one of them has.
 fn fold(entries: &[&WireSource]) -> SourceReport {
     let state = |entry: &&WireSource| SourceState::from_wire(entry.status.as_deref().unwrap_or_default());
     let states: Vec<SourceState> = entries.iter().map(state).collect();
@@ -84,8 +85,8 @@ fn not_started() -> SourceReport {
 }
 
 impl SourceReport {
-    /// Adds an error. The state stays, because another provider of the kind may still run. The error text of a source
-    /// that broke or is rate limited is not read. Its outage must not make a person prove their identity again.
+    /// Adds an error. The state stays, because another provider of the kind may still run. The error's text is not read
+    /// if the source broke or is rate limited: an outage must not make a person prove their identity again.
     fn blame(&mut self, error: &WireError) {
         let status = error.http_status.and_then(|status| u16::try_from(status).ok());
         let refuses = status.is_none_or(|status| (400..500).contains(&status) && status != 429);

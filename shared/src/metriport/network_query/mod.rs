@@ -1,8 +1,8 @@
 //! Network queries, which ask the exchanges, pharmacies and labs for a person's records.
 //!
-//! There are two rails. Individual Access, for the person, needs a proofed identity and an AAL2 session; treatment, for
-//! a provider, needs neither. They are two types and two ports over one private sender. So a function that serves
-//! persons cannot start a query for treatment by leaving something out.
+//! A query has one of two purposes. Individual Access, for the person, needs a proofed identity and an AAL2 session;
+//! treatment, for a provider, needs neither. Each purpose has its own type and its own port. A function that serves
+//! persons therefore cannot start a query for treatment by omitting a field.
 
 mod fold;
 mod reply;
@@ -20,18 +20,19 @@ use crate::domain::{SourceKind, UpstreamRequestId};
 use crate::ports::port;
 
 port! {
-    /// May start queries on the Individual Access rail.
+    /// Starts queries for Individual Access.
     pub trait StartNetworkQuery via HasUpstream {
-        /// Starts a query for the person themselves. It consumes the AAL2 session, with any answer.
+        /// Starts a query for the person themselves. The call consumes the AAL2 session, whatever the answer is.
         ///
         /// # Errors
-        /// [`UpstreamError::mentions_aal2`] or [`UpstreamError::mentions_identity`] holds when the person has to prove
-        /// something again. An answer without a request id is `Garbage`, with unknown effect. See [`UpstreamError`].
+        /// If the person needs a new challenge, [`UpstreamError::mentions_aal2`] is true. If the refusal mentions their
+        /// identity, [`UpstreamError::mentions_identity`] is true. An answer without a request id is `Garbage`, with
+        /// unknown effect. See [`UpstreamError`].
         async fn start_network_query(&self, start: &IasStart) -> Result<NetworkQuery, UpstreamError>;
     }
 }
 
-/// May start queries on the treatment rail. No function that serves persons has this port.
+/// Starts queries for treatment. No function that serves persons has this port.
 pub trait StartTreatmentQuery {
     /// Starts a query for a provider who treats the patient.
     ///
@@ -44,7 +45,7 @@ pub trait StartTreatmentQuery {
 }
 
 port! {
-    /// May read the state of a query.
+    /// Reads the state of queries.
     pub trait ReadNetworkQuery via HasUpstream {
         /// Reads the state of one query.
         ///
@@ -64,12 +65,12 @@ impl ReadNetworkQuery for Client {
     }
 }
 
-/// The kinds of source a query asks; at least one.
+/// The kinds of source that a query asks, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedSources(BTreeSet<SourceKind>);
 
 impl RequestedSources {
-    /// `None` without any kind: Metriport refuses a query without sources.
+    /// `None` if `kinds` is empty, because Metriport refuses a query without sources.
     #[must_use]
     pub fn new(kinds: impl IntoIterator<Item = SourceKind>) -> Option<Self> {
         let kinds: BTreeSet<_> = kinds.into_iter().collect();

@@ -18,7 +18,7 @@ pub struct NetworkQuery {
     pub request: UpstreamRequestId,
     /// The state as a whole.
     pub status: NetworkQueryStatus,
-    /// When it began, if the answer names it.
+    /// When the query began, if the answer states it.
     pub started_at: Option<Time>,
     /// One report per kind of source. A kind that was asked for may be missing.
     pub sources: BTreeMap<SourceKind, SourceReport>,
@@ -51,16 +51,17 @@ wire_word! {
     }
 }
 
-/// One kind of source, its providers folded together.
+/// The report about one kind of source, folded from the reports of its providers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceReport {
     /// The state.
     pub state: SourceState,
     /// When the first of its providers began.
     pub started_at: Option<Time>,
-    /// When the last of its providers ended, once all have.
+    /// When the last of its providers ended, if all have ended.
     pub completed_at: Option<Time>,
-    /// For a source that did not start: 400 not enabled for the account, 429 the source's rate limit, 500 unexpected.
+    /// The status in the error of a source that did not start. Metriport sends 400 if the source is not enabled for the
+    /// account, 429 for its rate limit, and 500 for an unexpected error.
     pub http_status: Option<u16>,
     /// The subject of the source's error. Metriport may refuse the AAL2 session here, instead of refusing the whole
     /// call.
@@ -118,14 +119,14 @@ struct Wire {
     errors: Vec<WireError>,
 }
 
-/// The answer of a start. Without a request id, the query could not be recognised later.
+/// Reads the answer to a start. It must have a request id, because without one the query could not be recognised later.
 pub(super) fn started(reply: &UpstreamReply) -> Result<NetworkQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     let request = wire.request_id.clone().and_then(|id| UpstreamRequestId::parse(id).ok());
     Ok(wire.into_query(reply.required(request)?))
 }
 
-/// The answer of a status call. An answer about another query is garbage.
+/// Reads the answer to a status call. An answer about another query is garbage.
 pub(super) fn of_request(reply: &UpstreamReply, asked: &UpstreamRequestId) -> Result<NetworkQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     match &wire.request_id {

@@ -10,8 +10,8 @@ use crate::domain::{Aal2SessionId, PatientId, ProofedIdentityId};
 use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Metadata, Operation, UpstreamError};
 
-/// A query that a person makes for themselves. It cannot be built without proof of who they are and that they are
-/// present.
+/// A query that a person makes for themselves. It cannot be built without a proofed identity, which shows who they are,
+/// and an AAL2 session, which shows that they are present.
 #[derive(Debug, Clone)]
 pub struct IasStart {
     /// The person's patient.
@@ -22,7 +22,7 @@ pub struct IasStart {
     pub aal2_session: Aal2SessionId,
     /// The sources to ask.
     pub sources: RequestedSources,
-    /// Echoed in the webhooks.
+    /// Pairs that the webhooks echo.
     pub metadata: Metadata,
 }
 
@@ -33,11 +33,11 @@ pub struct TreatmentStart {
     pub patient: PatientId,
     /// The sources to ask.
     pub sources: RequestedSources,
-    /// Echoed in the webhooks.
+    /// Pairs that the webhooks echo.
     pub metadata: Metadata,
 }
 
-/// Lowercase on the wire. Always sent, because Metriport assumes treatment if the purpose is missing.
+/// The purpose is always sent, in lowercase, because Metriport assumes treatment if it is missing.
 #[derive(Clone, Copy)]
 enum PurposeOfUse {
     Ias,

@@ -1,5 +1,5 @@
-//! `GET /medical/v1/network/query/{requestId}` (docs.metriport.com, page `network/get-network-query`). Needs no AAL2
-//! session.
+//! `GET /medical/v1/network/query/{requestId}` (docs.metriport.com, page `network/get-network-query`). The call needs
+//! no AAL2 session.
 
 use reqwest::Method;
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::domain::{Demographics, ExternalId};
 
-/// The demographics, unchanged, and our id. Fields that Metriport would drop or act on are not sent.
+/// The demographics, unchanged, and our id of the person. Fields that Metriport would drop or act on are not sent.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PatientBody<'a> {

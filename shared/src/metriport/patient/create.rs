@@ -11,9 +11,9 @@ use crate::metriport::{Client, Operation, UpstreamError};
 /// A patient to be created.
 #[derive(Debug, Clone)]
 pub struct NewPatient {
-    /// The facility it is created under; needed for Individual Access too.
+    /// The facility under which the patient is created; needed for Individual Access too.
     pub facility: FacilityId,
-    /// Our id of the person, to compare with the answer's.
+    /// Our id of the person, which is compared with the id in the answer.
     pub external_id: ExternalId,
     /// The person's demographics.
     pub demographics: Demographics,

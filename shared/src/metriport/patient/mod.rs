@@ -1,7 +1,7 @@
-//! Patients of the account: created, read, found by our id, replaced, deleted.
+//! Creates, reads, finds, replaces and deletes patients of the account.
 //!
-//! Metriport may answer a create with an existing patient that is similar. Every answer may therefore be another
-//! person's patient, until [`UnverifiedPatient::verify`] has found our own id on it.
+//! Metriport may answer a create with an existing patient whose demographics are similar. Every answer may therefore be
+//! about another person's patient, until [`UnverifiedPatient::verify`] has found our own id on it.
 
 mod body;
 mod create;
@@ -23,9 +23,9 @@ use crate::domain::ExternalId;
 use crate::ports::port;
 
 port! {
-    /// May create patients.
+    /// Creates patients.
     pub trait CreatePatient via HasUpstream {
-        /// Creates the patient, or returns an existing one that Metriport takes for the same person.
+        /// Creates the patient, or returns an existing one that Metriport considers the same person.
         ///
         /// # Errors
         /// See [`UpstreamError`].
@@ -37,23 +37,23 @@ port! {
 }
 
 port! {
-    /// May look patients up.
+    /// Finds patients by our id.
     pub trait FindPatient via HasUpstream {
-        /// Finds the patient that carries our id, or `None`. An answer with another id is an error.
+        /// Finds the patient that carries our id; `None` if Metriport has no such patient.
         ///
         /// # Errors
-        /// `Garbage` for a patient without our id; see [`UpstreamError`].
+        /// `Garbage` for a patient that does not carry our id; see [`UpstreamError`].
         async fn find_patient(&self, id: &ExternalId) -> Result<Option<Patient>, UpstreamError>;
     }
 }
 
 port! {
-    /// May replace a patient's demographics.
+    /// Replaces the demographics of patients.
     pub trait UpdatePatient via HasUpstream {
         /// Replaces all demographics.
         ///
         /// # Errors
-        /// `Locked` while documents are processed; see [`UpstreamError`].
+        /// `Locked` while Metriport processes the patient's documents; see [`UpstreamError`].
         async fn update_patient(
             &self,
             update: &PatientUpdate,
@@ -61,7 +61,7 @@ port! {
     }
 }
 
-/// May delete patients.
+/// Deletes patients.
 pub trait DeletePatient {
     /// Deletes the patient.
     ///

@@ -1,6 +1,6 @@
 //! Metriport's answer about a patient, and whether the patient is ours.
 //!
-//! The answer's demographics are not read: nothing depends on them, and data that is not held cannot leak.
+//! The answer's demographics are not read, because nothing depends on them and data that is not held cannot leak.
 
 use serde::Deserialize;
 
@@ -19,15 +19,15 @@ pub struct Patient {
     pub hie_opt_out: Option<bool>,
 }
 
-/// A patient that may be another person's. A create may return an existing patient with similar demographics, with 201
-/// and with its own `externalId`. Only that id therefore shows whose record it is.
+/// A patient that may be another person's. A create may answer 201 with an existing patient that has similar
+/// demographics and its own `externalId`. Only the `externalId` therefore shows whose patient it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnverifiedPatient {
     patient: Patient,
     external_id: Option<ExternalId>,
 }
 
-/// The patient does not carry our id: stop, and let a human look at it.
+/// The patient does not carry our id. The caller must stop, and a human must look at the case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the patient does not carry the expected external id")]
 pub struct ForeignPatient;
@@ -51,7 +51,7 @@ impl UnverifiedPatient {
         }
     }
 
-    /// Whether it is the patient with this id.
+    /// Whether the patient has this id.
     #[must_use]
     pub fn has_id(&self, id: &PatientId) -> bool {
         self.patient.id == *id
@@ -73,7 +73,7 @@ struct Wire {
     status: Option<WireStatus>,
 }
 
-/// The newer place of the opt-out; Metriport still answers the top-level one too.
+/// The newer place of the opt-out. Metriport still sends the older field at the top level too.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireStatus {

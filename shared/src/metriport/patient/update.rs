@@ -8,14 +8,14 @@ use crate::domain::{Demographics, ExternalId, FacilityId, PatientId};
 use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Operation, UpstreamError};
 
-/// A full replacement. It shares the rate limit of creating patients.
+/// A full replacement of a patient's demographics. Updates and creates share one rate limit.
 #[derive(Debug, Clone)]
 pub struct PatientUpdate {
     /// The patient.
     pub patient: PatientId,
     /// The facility it belongs to.
     pub facility: FacilityId,
-    /// Our id of the person; Metriport would erase it if it were left out.
+    /// Our id of the person. Metriport erases the id if an update omits it.
     pub external_id: ExternalId,
     /// All demographics.
     pub demographics: Demographics,

@@ -16,7 +16,7 @@ pub use webhook_url::{WebhookUrlProblem, refused_webhook_texts, webhook_url_prob
 use super::{Client, UpstreamError};
 use crate::ports::port;
 
-/// May read and change the webhook URL, and read the key that signs webhooks.
+/// Reads and changes the webhook URL, and reads the key that signs webhooks.
 pub trait WebhookSettings {
     /// Reads the settings.
     ///
@@ -30,8 +30,8 @@ pub trait WebhookSettings {
     /// `BadRequest` for a URL that Metriport refuses, such as AWS's own host names; see [`UpstreamError`].
     fn set_webhook_url(&self, url: &url::Url) -> impl Future<Output = Result<Settings, UpstreamError>> + Send;
 
-    /// Clears the webhook URL. The pages state that this also clears the key, so that the next URL gets another key.
-    /// Some of the public code does nothing instead.
+    /// Clears the webhook URL. The pages state that this also clears the key, so that the next URL gets another key. In
+    /// some of the public code, the call changes nothing.
     ///
     /// # Errors
     /// See [`UpstreamError`].
@@ -39,9 +39,9 @@ pub trait WebhookSettings {
 }
 
 port! {
-    /// May count failed deliveries and request them again.
+    /// Counts failed deliveries and makes Metriport send them again.
     pub trait WebhookReplay via HasUpstream {
-        /// Counts running and failed deliveries; `None` if no webhook was ever set.
+        /// Counts running and failed deliveries; `None` if no webhook URL was ever set.
         ///
         /// # Errors
         /// See [`UpstreamError`].

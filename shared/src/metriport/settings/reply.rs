@@ -18,7 +18,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether both are of the same account, by the ids in the answers.
+    /// Whether `self` and `other` are of the same account, by the ids in the answers.
     #[must_use]
     pub fn is_of_same_account(&self, other: &Self) -> bool {
         fn id(settings: &Settings) -> Option<&str> {

@@ -9,7 +9,7 @@ use crate::metriport::{Client, Operation, UpstreamError, tolerant};
 /// The state of deliveries. Metriport's free-text detail is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WebhookStatus {
-    /// Whether the last delivery worked, if the answer states it. A `false` does not stop later ones.
+    /// Whether the last delivery worked, if the answer states it. A `false` does not stop later deliveries.
     pub enabled: Option<bool>,
     /// Deliveries that are running.
     pub processing: u64,
@@ -43,7 +43,7 @@ pub(super) async fn read(client: &Client) -> Result<Option<WebhookStatus>, Upstr
 }
 
 impl Wire {
-    /// `None` if no settings exist: the object is then empty. If only one count is missing, it is zero.
+    /// `None` for an empty object, which means that no settings exist. Otherwise a missing count is zero.
     fn status(self) -> Option<WebhookStatus> {
         let counts = (self.webhook_requests_processing, self.webhook_requests_failed);
         if self.webhook_enabled.is_none() && counts == (None, None) {

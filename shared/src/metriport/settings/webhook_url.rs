@@ -1,8 +1,8 @@
 //! URLs that Metriport accepts for webhooks.
 //!
 //! Metriport searches for certain texts in the whole URL: host, port, path and query. It answers 400 `Invalid URL`
-//! without naming the text (public code, `packages/api/src/routes/settings.ts`). So a host name that contains a stage
-//! or an id can be refused by chance.
+//! without naming the text (public code, `packages/api/src/routes/settings.ts`). A host name that contains a stage or
+//! an id can therefore be refused by chance.
 
 use url::Url;
 
@@ -12,7 +12,7 @@ const CHARS_MAX: usize = 2048;
 const THIS_MACHINE: &str = "it is an address of the machine itself";
 const REBINDING: &str = "it is part of a domain that resolves to private addresses";
 
-/// Texts that no URL may contain, in lower case, and why. A text that contains another one is left out.
+/// Texts that no URL may contain, in lower case, and why. A text that contains another text of the list is left out.
 const REFUSED: [(&str, &str); 27] = [
     (
         "amazonaws.com",
@@ -94,7 +94,7 @@ pub fn webhook_url_problem(text: &str) -> Option<WebhookUrlProblem> {
     refused(text)
 }
 
-/// Searches the URL as written and as sent: a host may be spelled in more than one way.
+/// Searches the URL both as it is written and as it is sent, because a host may be spelled in more than one way.
 fn refused(text: &str) -> Option<WebhookUrlProblem> {
     let spelled = text.to_lowercase();
     let sent = Url::parse(text).map(String::from).unwrap_or_default().to_lowercase();

@@ -14,7 +14,7 @@ struct Body<'a> {
     webhook_url: &'a str,
 }
 
-/// An empty URL clears it.
+/// Sets the webhook URL; an empty URL clears it.
 pub(super) async fn set_webhook_url(client: &Client, url: &str) -> Result<Settings, UpstreamError> {
     let body = Body { webhook_url: url };
     let call = UpstreamCall::new(Operation::WriteSettings, Method::POST, ["settings"]).json(&body);

@@ -1,37 +1,39 @@
-//! The closed list of failures, and the effect that each call may have had.
+//! The closed list of failures of upstream calls, and the effect that a failed call may have had.
 
 use std::time::Duration;
 
 /// Whether a failed call may have had an effect at Metriport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// No byte of the request was written: it had no effect.
+    /// No byte of the request was written, so it had no effect.
     NotSent,
-    /// Metriport answered with a refusal: it had no effect.
+    /// Metriport answered with a refusal, so the request had no effect.
     Refused,
-    /// The request was sent and no definite answer came: it may have had its full effect.
+    /// The request was sent, but no definite answer came. It may have had its full effect.
     Unknown,
 }
 
-/// Why a call failed; a closed list. The effect follows from it.
+/// Why a call failed; a closed list. Each kind determines the [`Effect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamErrorKind {
-    /// The request could not be built (an id that fits into no URL). Nothing was sent.
+    /// The request could not be built, for example because an id does not fit into a URL. Nothing was sent.
     Unsendable,
-    /// No connection: name resolution, TCP or TLS failed, or took longer than the connect timeout. Nothing was sent.
+    /// Name resolution, TCP or TLS failed, or took longer than the connect timeout. Nothing was sent.
     Connect,
-    /// Sent, but not answered in time: our deadline, 408, 499, or the gateway's 504 after about 29 seconds.
+    /// The request was sent, but not answered in time. Our deadline passed, or the answer was 408, 499, or the
+    /// gateway's 504 after about 29 seconds.
     Timeout,
-    /// Sent, but the connection broke before the answer was complete.
+    /// The request was sent, but the connection broke before the answer was complete.
     Interrupted,
-    /// Sent, but the answer cannot be used: a redirect, a body that is too large, or one without a required value.
+    /// The request was sent, but the answer cannot be used: a redirect, a body that is too large, or a body without a
+    /// required value.
     Garbage,
     /// The API key is missing or wrong, or the account is not approved. The answer is a 401, or a 403 that came from
     /// the gateway or in plain text.
     Auth,
     /// 403 for this call.
     Forbidden,
-    /// 404 for the path itself: not the API we know.
+    /// 404 for the path itself: the address is not that of Metriport's API.
     NoRoute,
     /// 404 for the requested object.
     NotFound,
@@ -49,7 +51,7 @@ pub enum UpstreamErrorKind {
     VersionMismatch,
     /// 423: the patient cannot be changed while documents are processed.
     Locked,
-    /// 429, from any layer.
+    /// 429, whether from the gateway or from the API.
     RateLimited {
         /// The wait that the answer names, if any; at most a day.
         retry_after: Option<Duration>,
@@ -83,8 +85,8 @@ impl UpstreamErrorKind {
         }
     }
 
-    /// Whether sending the same request again is harmless and may succeed, even for a request that changes something. A
-    /// caller may repeat a read after any failure.
+    /// Whether sending the same request again may succeed and does no harm, even if the request changes something. A
+    /// read may be repeated after any failure.
     #[must_use]
     pub const fn retryable(self) -> bool {
         match self {
@@ -109,8 +111,8 @@ impl UpstreamErrorKind {
         }
     }
 
-    /// Whether the requested object does not exist. Only the API's own 404 shows that; a gateway's 404 did not reach
-    /// the API.
+    /// Whether the requested object does not exist. Only the API's own 404 shows that. A request that gets the
+    /// gateway's 404 did not reach the API.
     #[must_use]
     pub const fn is_absence(self) -> bool {
         matches!(self, Self::NotFound | Self::PatientNotFound)

@@ -3,11 +3,11 @@
 /// The subject of a refusal, read from its status and its text. The text is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mentions {
-    /// The AAL2 session: the person needs a new challenge.
+    /// Whether the refusal mentions the AAL2 session. The person then needs a new challenge.
     pub aal2: bool,
-    /// The proofed identity: the person must be proofed again.
+    /// Whether the refusal mentions the proofed identity. The person must then be proofed again.
     pub identity: bool,
-    /// The redirect URL: the deployment is wrong, not the person.
+    /// Whether the refusal mentions the redirect URL. The cause is then the deployment, not the person.
     pub redirect: bool,
 }
 
@@ -23,8 +23,8 @@ impl Mentions {
         }
     }
 
-    /// Counts a 401 or 403 that does not mention the identity as a rejected AAL2 session. Metriport documents no errors
-    /// of a query for `ias`.
+    /// Counts a 401 or 403 that does not mention the identity as a rejected AAL2 session. Metriport does not document
+    /// the errors of a query for `ias`, so the status decides.
     #[must_use]
     pub(crate) fn or_aal2_by_status(self, status: u16) -> Self {
         let rejected = matches!(status, 401 | 403) && !self.identity;

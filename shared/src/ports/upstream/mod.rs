@@ -1,7 +1,8 @@
 //! Failures of upstream calls, and whether a call may have taken effect.
 //!
-//! Metriport's text may repeat names, ids or links, so it is not kept. The decoder keeps only the subject that the text
-//! mentions ([`Mentions`]), and the title if it is a known one. The derived `Debug` is therefore safe to log.
+//! The text of Metriport's errors may repeat names, ids or links, so it is not kept. The decoder keeps only the title,
+//! if it is a known one, and whether the text mentions AAL2, the identity or the redirect URL ([`Mentions`]). The
+//! derived `Debug` is therefore safe to log.
 
 mod kind;
 mod mentions;
@@ -54,7 +55,7 @@ impl UpstreamError {
         }
     }
 
-    /// Adds the subject of the refusal.
+    /// Adds the subjects that the refusal's text mentions.
     #[must_use]
     pub const fn with_mentions(self, mentions: Mentions) -> Self {
         Self { mentions, ..self }
@@ -98,7 +99,7 @@ impl UpstreamError {
         self.status
     }
 
-    /// Metriport's title, if it is a known one.
+    /// The title of Metriport's error, if it is a known one.
     #[must_use]
     pub const fn title(&self) -> Option<&'static str> {
         self.title
@@ -113,15 +114,14 @@ impl UpstreamError {
         }
     }
 
-    /// The subject of the refusal.
+    /// The subjects that the refusal's text mentions.
     #[must_use]
     pub const fn mentions(&self) -> Mentions {
         self.mentions
     }
 
-    /// Whether the refusal is about the API key and not the person. It is then a 401, or a 403 that came from
-    /// Metriport's gateway or in plain text. Metriport checks the key before it handles a call, so the call had no
-    /// effect.
+    /// Whether the refusal is about the API key and not the person. Such a refusal is a 401, or a 403 if the gateway
+    /// sent it or its body is plain text. Metriport checks the key before it handles a call, so the call had no effect.
     #[must_use]
     pub const fn refuses_key(&self) -> bool {
         matches!(self.kind, UpstreamErrorKind::Auth) && !self.mentions.aal2 && !self.mentions.identity
@@ -133,16 +133,16 @@ impl UpstreamError {
         self.mentions.aal2
     }
 
-    /// Whether the refusal mentions the identity, which may have to be proofed again. If [`Self::mentions_aal2`] holds
-    /// as well, a new challenge is tried first.
+    /// Whether the refusal mentions the identity, which may have to be proofed again. If [`Self::mentions_aal2`] is
+    /// true as well, a new challenge is tried first.
     #[must_use]
     pub const fn mentions_identity(&self) -> bool {
         self.mentions.identity
     }
 
-    /// Whether Metriport refused because it does not accept the proofed identity. Proofing again is much to ask of a
-    /// person. A refusal that may be about the session, the redirect URL, the account or the route therefore does not
-    /// count.
+    /// Whether Metriport refused because it does not accept the proofed identity. Another proofing costs the person
+    /// much effort. A refusal that may have another cause (the session, the redirect URL, the account or the route)
+    /// therefore does not count.
     #[must_use]
     pub const fn rejects_identity(&self) -> bool {
         let of_the_call = matches!(

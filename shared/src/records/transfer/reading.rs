@@ -1,14 +1,14 @@
-//! Checks a record as it passes: whether it is the requested form, and complete, as far as its bytes show that.
+//! Checks a record as it passes: whether it has the requested form and is complete, as far as its bytes show.
 
 use std::collections::BTreeMap;
 
 use crate::domain::record::Conversion;
 use crate::records::{BundleScan, RecordsError};
 
-/// How far from its two ends the marks of a PDF may be (PDF Reference 1.7, appendix H, on headers and trailers).
+/// How far `%PDF-` may be from the beginning of a PDF, and `%%EOF` from its end (PDF Reference 1.7, appendix H, on
+/// headers and trailers).
 const PDF_MARGIN_BYTES: usize = 1024;
 
-/// The check of a passing record.
 pub(super) enum Reading {
     Bundle(BundleScan),
     Pdf(PdfEnds),

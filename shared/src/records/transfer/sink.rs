@@ -14,7 +14,8 @@ use super::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, STALL, TIDY};
 use crate::domain::record::{Conversion, StoredObject};
 use crate::records::{Part, PutRecord, RecordsError, Upload};
 
-/// A part being sent: its number, the bucket's answer, and its bytes, whose memory is used again.
+/// A part being sent. The future returns the part's number, the bucket's answer, and the bytes, so that their memory
+/// can be reused.
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<(i32, Part, Bytes), RecordsError>> + Send + 'a>>;
 
 pub(super) struct Sink<'a, B> {
@@ -24,9 +25,8 @@ pub(super) struct Sink<'a, B> {
     reading: Reading,
     hash: Sha256,
     bytes: u64,
-    /// The part being filled.
     filling: BytesMut,
-    /// Memory of uploaded parts, for reuse: fresh memory costs as much as the hash.
+    /// Memory of uploaded parts, for reuse. Fresh memory costs as much time as the hash.
     spare: Vec<BytesMut>,
     upload: Option<Upload>,
     begun: i32,
@@ -109,7 +109,8 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
         Ok(())
     }
 
-    /// Sends a full part, and provides memory for the next one. No memory is taken before the first byte.
+    /// Sends the part if it is full, and provides memory for the next one. The first memory is taken when the first
+    /// byte arrives.
     async fn make_room(&mut self) -> Result<(), RecordsError> {
         if self.filling.len() == PART_BYTES {
             self.send().await?;
@@ -176,7 +177,7 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
     /// Discards the upload. Its parts are never visible; the bucket's lifecycle rule removes any that remain.
     pub(super) async fn discard(mut self) {
         let Some(upload) = self.upload.take() else { return };
-        // S3 may keep a part that arrives after the abort, so the parts being sent end first.
+        // S3 may keep a part that arrives after the abort, so the abort waits for the parts being sent.
         let under_way = timeout(TIDY, self.sending.by_ref().for_each(|_| async {})).await;
         self.sending.clear();
         let aborted = timeout(TIDY, self.bucket.abort(&upload)).await;

@@ -14,13 +14,12 @@ type Piece = Result<Bytes, RecordsError>;
 #[derive(Default)]
 struct Fake {
     state: Mutex<State>,
-    /// Parts wait for a permit, if there is a gate.
+    /// If there is a gate, each part waits for one of its permits.
     gate: Option<Semaphore>,
     /// The call that is refused.
     refuses: Option<Call>,
 }
 
-/// One call to a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Call {
     Put,
@@ -260,7 +259,7 @@ async fn a_transfer_that_drips_ends_before_the_function() {
     assert!(fake.is_clean() && fake.state.lock().unwrap().begun == 1);
 }
 
-/// A transfer waits for hanging parts no longer than the function has left.
+/// After its time limit, a transfer waits for hanging parts for at most `TIDY`, so that it ends before its function.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_hangs_is_aborted_all_the_same() {
     let fake = Fake::held_up();

@@ -20,8 +20,9 @@ const POLLS_PER_MINUTE: f64 = 5.0 * 3.0;
 /// Size of the two lines that Lambda itself logs for an invocation, `platform.start` and `platform.report` in JSON. The
 /// source is docs.aws.amazon.com, Lambda developer guide, "Lambda Telemetry API Event schema reference".
 const PLATFORM_BYTES: f64 = 700.0;
-/// SQS encrypts and decrypts messages under a data key that it reuses for five minutes (docs.aws.amazon.com, SQS
-/// developer guide, "Key management"). Pulls further apart need both requests for each message.
+/// KMS requests of one message: SQS encrypts it and decrypts it under a data key. SQS reuses a data key for five
+/// minutes (docs.aws.amazon.com, SQS developer guide, "Key management"). Pulls that are further apart need both
+/// requests for each message.
 const KMS_PER_MESSAGE: f64 = 2.0;
 
 /// A price and the billed quantity.
@@ -52,7 +53,7 @@ fn mean(tallies: &[Tally], figure: impl Fn(&Tally) -> f64) -> f64 {
     tallies.iter().map(figure).sum::<f64>() / tallies.len().max(1) as f64
 }
 
-/// SQS counts a request for each 64 KB.
+/// The billed requests of one SQS call: one for each 64 KB.
 fn requests(weight: &Weight) -> f64 {
     weight
         .request_bytes
@@ -68,7 +69,7 @@ fn usage(tallies: &[Tally], times: f64) -> Vec<Line> {
     let sum = |service, figure: fn(&Weight) -> f64| mean(&|tally| tally.sum(service, |_| true, figure));
     let invocations = mean(&|tally| tally.invocations);
     let written = count(S3, |name| name != "GetObject");
-    // Two messages a batch: the steps of a pull never send more.
+    // A batch counts as two messages, because the steps of a pull never send more at once.
     let messages = count(Sqs, |name| name == "SendMessage") + 2.0 * count(Sqs, |name| name == "SendMessageBatch");
     let log_bytes = mean(&|tally| tally.log_bytes as f64) + invocations * PLATFORM_BYTES;
     vec![
@@ -88,7 +89,7 @@ fn usage(tallies: &[Tally], times: f64) -> Vec<Line> {
 /// The bill of a thousand pulls.
 pub fn of_pulls(counted: &Counted) -> Table {
     let requests = API_REQUESTS + mean(&counted.pulls, |tally| tally.webhooks);
-    // An upper bound, as if each pull started a process of every function.
+    // An upper bound: it assumes that each pull starts a process of every function.
     let secrets = counted.starts.sum(SecretsManager, |_| true, |_| 1.0);
     let mut lines = vec![(prices::API_REQUEST, 1000.0 * requests)];
     lines.extend(usage(&counted.pulls, 1000.0));

@@ -18,12 +18,12 @@ use tally::{Counter, Tally};
 
 /// Numbers of people in the table while pulls are counted.
 const PEOPLE: [usize; 2] = [100, 100_000];
-/// Factor by which time runs faster, for functions and networks alike. Polls that a pull plans for later minutes then
-/// come within seconds, and count as its cost.
+/// Factor by which time runs faster, for functions and networks alike. A pull's later polls then happen within seconds,
+/// so that they are counted as its cost.
 const TIME_SCALE: u32 = 20;
-/// Metriport's delay of each step, in milliseconds of its time.
+/// The stand-in's delay of each step, in milliseconds before time is scaled.
 const DELAY_MS: u64 = 1_000;
-/// Pulls counted at each number of people, and ticks of the idle stack.
+/// Numbers of counted pulls, and of counted ticks of the idle stack, for each number of people.
 const PULLS: usize = 9;
 const TICKS: usize = 5;
 /// An app's requests for one pull. It asks for the pull's state once, after the end; real apps choose how often they
@@ -62,7 +62,7 @@ async fn count(people: usize) -> Result<Counted, Problem> {
     let sandbox = Sandbox::start(options).await?;
     let starts = counter.take();
     let person = Person::ready(&sandbox, 0).await?;
-    // The first pull gives the person the items of a person who has pulled.
+    // The first pull is not counted. It writes the items of a person who has pulled once.
     let record_bytes = pull(&sandbox, &person).await? as f64;
     let possessions = Possessions::read(&sandbox).await?;
     possessions.multiply(&sandbox, people - 1).await?;
@@ -100,8 +100,8 @@ async fn pull(sandbox: &Sandbox, person: &Person) -> Result<usize, Problem> {
     Ok(person.download(&record).await?.len())
 }
 
-/// The fewest and the most calls of a kind in several pulls. Calls beyond the fewest are chance. Either two calls draw
-/// the same place of a budget, or a webhook arrives before the answer that it is about.
+/// The fewest and the most calls of one kind in several pulls. Further calls happen by chance. Either two calls draw
+/// the same place of a budget, or a webhook arrives before the answer to the call that caused it.
 fn extremes(pulls: &[Tally], (service, operation): (Service, &str)) -> (f64, f64) {
     let counts = || {
         pulls
@@ -122,7 +122,7 @@ fn calls(few: &[Tally], many: &[Tally]) -> Table {
     };
     let calls = few.iter().chain(many).flat_map(|pull| &pull.calls);
     let kinds = calls.map(|weight| (weight.call.service, weight.call.operation.as_str()));
-    // A process reads secrets when it starts, which does not depend on a pull.
+    // Secrets are left out, because a process reads them when it starts and not for a pull.
     let kinds: BTreeSet<_> = kinds
         .filter(|(service, _)| *service != Service::SecretsManager)
         .collect();

@@ -12,7 +12,7 @@ use crate::Problem;
 use crate::relay::OPERATOR;
 
 const TABLE: &str = "ias-Table";
-/// People written to the table at once, so that they fit into memory.
+/// People written to the table at once. All of them together would not fit into memory.
 const AT_ONCE: usize = 2_000;
 
 /// The items of the only person in the table, in the partitions of owner and patient.
@@ -55,7 +55,7 @@ impl Possessions {
     }
 }
 
-/// The id of the owner or patient in whose partition the item is.
+/// The owner id or patient id in an item's partition key; `None` in every other partition.
 fn partition(item: &HashMap<String, AttributeValue>) -> Option<&str> {
     let key = item.get("pk")?.as_s().ok()?;
     key.strip_prefix("OWNER#").or_else(|| key.strip_prefix("PATIENT#"))

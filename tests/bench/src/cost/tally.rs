@@ -11,7 +11,7 @@ use shared::clock;
 
 use crate::{Problem, root};
 
-/// CloudWatch Logs adds this to each line (docs.aws.amazon.com, CloudWatch Logs API reference, `PutLogEvents`).
+/// Bytes that CloudWatch Logs adds to each line (docs.aws.amazon.com, CloudWatch Logs API reference, `PutLogEvents`).
 const LINE_BYTES: usize = 26;
 
 /// The counts of a span of time.
@@ -42,9 +42,9 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Counts for a sandbox that is started with these options.
+    /// Adds a counter to these options. It counts for the sandbox that starts with them.
     pub fn watch(options: &mut SandboxOptions) -> Result<Self, Problem> {
-        // Parameters without a default; they do not change a function's memory.
+        // These parameters have no default. Their values do not matter, because only the functions' memory is read.
         let parameters = [
             "FacilityId",
             "JwtIssuer",
@@ -80,20 +80,20 @@ impl Counter {
         let caller = weight.call.access_key_id.as_deref().unwrap_or_default();
         let prefix = access_key_id("");
         let is_function = caller.starts_with(&prefix) && caller != prefix;
-        // The host's polling rate differs from Lambda's, so empty polls are not counted here. Lambda's are counted with
-        // the idle stack.
+        // Empty polls are left out, because the host polls at another rate than Lambda. The bill of the idle stack
+        // contains Lambda's empty polls.
         let is_empty = is_event_source(caller) && weight.call.operation == "ReceiveMessage" && weight.messages == 0;
         if is_function && !is_empty {
             self.change(|tally| tally.calls.push(weight.clone()));
         }
     }
 
-    /// Takes the counts since the last take, without the figures of invocations.
+    /// Takes the counts since the last call. They lack the figures of invocations, which `during` adds.
     pub fn take(&self) -> Tally {
         self.change(std::mem::take)
     }
 
-    /// The counts that some work causes.
+    /// Runs some work, and returns the counts that it causes.
     pub async fn during<T>(
         &self,
         sandbox: &Sandbox,

@@ -1,4 +1,4 @@
-//! Metriport's answers: any status, content type and body, whole or broken, into the real client and its readers.
+//! Fuzzes the real client of Metriport with answers of any status, content type and body, complete or broken.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,10 +25,11 @@ pub struct Answers {
     runtime: Runtime,
 }
 
-/// Its name.
+/// The entry's name.
 pub const NAME: &str = "upstream-answer";
 
-/// Answers never hang, but a run at low priority may be stopped in the middle of one.
+/// A long time limit: the loopback server answers at once, but the operating system can pause this process in the
+/// middle of an answer.
 const BOUND: Duration = Duration::from_secs(120);
 const DAY: Duration = Duration::from_secs(86_400);
 const CONTENT_TYPES: [&str; 6] = [
@@ -50,7 +51,7 @@ const RETRY_AFTER: [&str; 8] = [
     "\u{ff}",
 ];
 
-/// The framings of an answer, by number; from `WHOLE` on they are broken.
+/// The framings of an answer, by number. The framings from `WHOLE` on are broken.
 const FRAMES: [&str; 8] = [
     "length",
     "until the end",
@@ -63,7 +64,7 @@ const FRAMES: [&str; 8] = [
 ];
 const WHOLE: usize = 3;
 
-/// An answer as input: a line of numbers, followed by the body.
+/// An answer as fuzz input: a line of numbers, followed by the body.
 #[derive(Clone, Default)]
 struct Sent {
     operation: usize,
@@ -116,7 +117,7 @@ impl Sent {
         start += &head("content-type", CONTENT_TYPES.get(self.content_type));
         start += &head("retry-after", RETRY_AFTER.get(self.retry_after));
         let length = self.body.len();
-        // These never have a body, whatever their headers announce: the client would read the rest as its next answer.
+        // A 204 or 304 never has a body, so the client would read body bytes as the beginning of the next answer.
         let bodiless = matches!(self.status, 204 | 304);
         let (rest, body, ends) = match self.frame {
             0 if !bodiless => (format!("content-length: {length}\r\n\r\n"), self.body.clone(), false),
@@ -153,7 +154,7 @@ impl Sent {
             }
             _ => ("connection: close\r\n\r\n".to_owned(), self.body.clone(), true),
         };
-        // Header values above ASCII are one byte each on the wire.
+        // Each character of a header value is one byte on the wire, even above ASCII.
         let mut bytes: Vec<u8> = (start + &rest)
             .chars()
             .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
@@ -175,8 +176,8 @@ fn chunks(body: &[u8]) -> Vec<u8> {
 }
 
 impl Answers {
-    /// Starts with a Metriport that sends the planned answer. Connections are kept, unlike in a function, so that a
-    /// million answers do not need a million ports.
+    /// Starts a server on loopback that sends the planned answer. The client keeps its connections, unlike in a
+    /// function, so that a million answers do not need a million ports.
     ///
     /// # Errors
     /// Fails if the client cannot be made.
@@ -293,14 +294,15 @@ fn refusal(chance: &mut Chance) -> Value {
     }
 }
 
-/// The external id that a patient states. Unlike a tree, this can be read despite members that are nested too deeply.
+/// The external id in a patient's body. Unlike a `Value`, this type can be read even if other members are nested too
+/// deeply.
 #[derive(serde::Deserialize)]
 struct Carries {
     #[serde(rename = "externalId")]
     external_id: Option<Value>,
 }
 
-/// Only a whole success may be taken. A 404 counts as a success only for calls whose item may be absent.
+/// The client may accept only a complete success. A 404 counts as a success only for calls whose item may be absent.
 fn judge_taken(sent: &Sent, said: &Said) -> Result<Class, String> {
     let absent = sent.status == 404 && said.may_be_absent;
     if sent.frame >= 6 {
@@ -352,7 +354,7 @@ fn judge_refused(sent: &Sent, error: UpstreamError) -> Result<Class, String> {
         400..=499 => Effect::Refused,
         _ => Effect::Unknown,
     };
-    // A success whose body the client cannot use has an unknown effect.
+    // A 2xx whose body the client cannot use has an unknown effect.
     if error.effect() != expected {
         return Err(format!("status {} has the effect {:?}", sent.status, error.effect()));
     }
@@ -363,7 +365,7 @@ fn judge_refused(sent: &Sent, error: UpstreamError) -> Result<Class, String> {
     Ok(error.kind().as_str())
 }
 
-/// Exhaustive, so that a new operation of the client does not compile until it is listed here.
+/// The match is exhaustive, so that a new operation of the client does not compile until it is listed here.
 pub(super) const fn is_called(operation: Operation) -> bool {
     match operation {
         Operation::CreatePatient

@@ -1,4 +1,4 @@
-//! SQS batches: any JSON that resembles one, into the real consumers.
+//! Fuzzes the real consumers of the queues with JSON that resembles an SQS batch.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub struct Batches {
 pub const NAMES: [&str; 3] = ["webhook-process", "query-dispatch", "record-fetch"];
 
 impl Batches {
-    /// Starts a consumer in its own world.
+    /// Starts a consumer in its own [`World`].
     ///
     /// # Errors
     /// Fails if the world does not start.
@@ -49,7 +49,7 @@ impl Batches {
         let runtime = runtime()?;
         let world = runtime.block_on(World::start())?;
         let init = {
-            // The clients of a function belong to the runtime they are made on.
+            // The clients of a function belong to the runtime on which they are made.
             let _guard = runtime.enter();
             world.init()?
         };
@@ -80,7 +80,7 @@ impl Batches {
         })
     }
 
-    /// The reason why a body cannot be read.
+    /// The reason for which the consumer cannot read a body.
     fn refusal(&self, body: &str) -> Option<DeadLetterReason> {
         let read = match self.function {
             Function::Process(_) => parse::<WebhookEvent>(body).map(drop),
@@ -126,7 +126,7 @@ impl Entry for Batches {
     }
 
     fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
-        // SQS writes the frame of a batch, so the text of a message cannot make it unreadable.
+        // SQS itself writes the batch around the messages, so a message cannot make the batch unreadable.
         let Ok(event) = serde_json::from_slice::<SqsEvent>(input) else {
             return Ok("not a batch");
         };
@@ -140,7 +140,8 @@ impl Entry for Batches {
                 Came { id, body, refusal }
             })
             .collect();
-        // Sometimes the dead-letter queue refuses messages; the same batch always meets the same queue.
+        // For one batch in eight, the dead-letter queue refuses messages. The choice follows from the batch, so that a
+        // finding can be repeated.
         let keeps = !Chance::of_bytes(input).one_in(8);
         self.cloud.take_sent();
         self.cloud.refuse_dead_letters(!keeps);

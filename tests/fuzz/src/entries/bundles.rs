@@ -1,4 +1,4 @@
-//! The FHIR reader: any bytes, in any pieces, compared with `serde_json`.
+//! Fuzzes the FHIR reader with any bytes, in pieces of any size, and compares it with `serde_json`.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,16 @@ pub struct Bundles {
     stock: Vec<Value>,
 }
 
-/// Its name.
+/// The entry's name.
 pub const NAME: &str = "fhir-bundle";
 
-/// The reader's maximum depth.
 const DEPTH_MAX: usize = 512;
 
 type Read = Result<BTreeMap<String, u64>, ScanError>;
 
 impl Bundles {
-    /// Starts with small bundles: a reader can only mistake the frame, not the resources.
+    /// Starts with small bundles, because the reader looks at the structure around the resources and not at their
+    /// content.
     #[must_use]
     pub fn start() -> Self {
         let resource = |kind: &str| json!({ "fullUrl": "urn:uuid:1", "resource": { "resourceType": kind, "id": "1" } });
@@ -72,7 +72,7 @@ impl Entry for Bundles {
             let (open, close) = (open.repeat(depth), close.repeat(depth));
             return format!("{{\"resourceType\":\"Bundle\",\"x\":{open}{middle}{close}}}").into_bytes();
         }
-        // The bundle with many types is large.
+        // The third bundle has many types and is large, so it is chosen rarely.
         let large = usize::from(chance.one_in(50)) * 2;
         let at = if large > 0 {
             large
@@ -134,8 +134,8 @@ fn pieces<'a>(mut input: &'a [u8], chance: &mut Chance) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// Both readers accept the same texts, except that ours requires a Bundle and limits the depth. Countable resources are
-/// counted alike.
+/// Our reader must accept the same texts as `serde_json`, except that ours requires a Bundle, limits the depth and
+/// refuses some doubled or escaped names. If `serde_json` can build a tree, the counts of resources must agree.
 fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     let is_json = std::str::from_utf8(input).is_ok() && serde_json::from_slice::<IgnoredAny>(input).is_ok();
     match (is_json, read) {
@@ -152,13 +152,15 @@ fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     let Ok(tree) = serde_json::from_slice::<Value>(input) else {
         return Ok(());
     };
-    // A tree keeps the last of two equal names. Our reader refuses doubled names that count, so both must agree.
+    // A tree keeps the last of two equal names. Our reader refuses doubled names that would change the counts, so the
+    // counts must agree.
     if let Ok(ours) = read
         && counted(&tree).as_ref() != Some(ours)
     {
         return Err(format!("counted {ours:?}, but the tree has other counts"));
     }
-    // The rewritten tree has each name once and only the necessary escapes, so our reader must agree on it too.
+    // The rewritten tree has each name once and only the necessary escapes, so our reader must count the resources of
+    // that text like the tree.
     let text = tree.to_string();
     match (scan([text.as_bytes()]), counted(&tree)) {
         (Err(ScanError::Escaped(_)), _) if text.contains('\\') => Ok(()),
@@ -167,7 +169,7 @@ fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     }
 }
 
-/// The greatest nesting of brackets outside of texts.
+/// The greatest nesting of brackets outside strings.
 fn depth(input: &[u8]) -> usize {
     let (mut now, mut most, mut text, mut escaped) = (0_usize, 0, false, false);
     for byte in input {
@@ -186,7 +188,8 @@ fn depth(input: &[u8]) -> usize {
     most
 }
 
-/// The same count over a tree: resources that are objects, in entries that are objects, in a list.
+/// Counts the resources of a tree as our reader does. A resource counts if it and its entry are objects and `entry` is
+/// a list.
 fn counted(tree: &Value) -> Option<BTreeMap<String, u64>> {
     if tree.as_object()?.get("resourceType")?.as_str()? != "Bundle" {
         return None;

@@ -1,5 +1,5 @@
-//! The judge of a batch's messages: none may be lost. If everything works, each message is processed or becomes an
-//! unchanged dead letter, with a reason of the closed list.
+//! Checks that a batch does not lose a message. If everything works, each message is processed or becomes a dead
+//! letter. A dead letter has the message's body, without links, and a reason of the closed list.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ use crate::world::cloud::Message;
 
 /// A received message.
 pub struct Came {
-    /// SQS's id of the message.
+    /// The message id of SQS.
     pub id: String,
-    /// Its body.
+    /// The body.
     pub body: String,
-    /// The reason why the body cannot be read.
+    /// The reason for which the consumer cannot read the body.
     pub refusal: Option<DeadLetterReason>,
 }
 
@@ -33,7 +33,7 @@ const READ: [DeadLetterReason; 3] = [
 /// Checks that the next consumer can read each sent message.
 ///
 /// # Errors
-/// The message that cannot be read.
+/// Fails if a message cannot be read, and names it.
 pub fn judge_sent(sent: &[Message]) -> Result<(), String> {
     let reads = |message: &Message| match message.queue.as_str() {
         "run-advance" => parse::<Advance>(&message.body).is_ok(),
@@ -46,10 +46,10 @@ pub fn judge_sent(sent: &[Message]) -> Result<(), String> {
     }
 }
 
-/// Checks that every unreadable message became an unchanged dead letter, and that no message failed.
+/// Checks that every unreadable message became a dead letter with the expected body, and that no message failed.
 ///
 /// # Errors
-/// The message that was lost, changed, invented or failed.
+/// Fails if a message was lost, changed, invented or failed, and names it.
 pub fn judge_kept(
     source: SourceQueue,
     came: &[Came],
@@ -82,10 +82,10 @@ pub fn judge_kept(
     })
 }
 
-/// Checks that messages fail under their own ids when the dead-letter queue refuses them.
+/// Checks that unreadable messages fail under their own ids when the dead-letter queue refuses them.
 ///
 /// # Errors
-/// The message that was lost or invented.
+/// Fails if an unreadable message was acknowledged, or if the id of a failed message is unknown.
 pub fn judge_unkept(came: &[Came], failed: &BTreeSet<String>) -> Result<Class, String> {
     if came
         .iter()
@@ -131,8 +131,8 @@ fn judge_dead_letter(dead_letter: &Message, message: &Came, refusal: Option<Dead
     Ok(())
 }
 
-/// The body of the dead letter: the original, without the links of a fetch message or the link of a delivery. SQS does
-/// not take an empty body.
+/// The expected body of the dead letter: the original, without the links of a fetch message or the link of a webhook
+/// event. A space stands for an empty body, which SQS refuses.
 fn body_kept(source: SourceQueue, body: &str) -> String {
     let kept = match source {
         SourceQueue::RecordFetch => without_links(body),
@@ -145,14 +145,14 @@ fn body_kept(source: SourceQueue, body: &str) -> String {
     if kept.is_empty() { " ".to_owned() } else { kept }
 }
 
-/// The link with its quotes.
+/// The link of a webhook event, with its quotes.
 fn delivered_link(body: &str) -> Option<String> {
     let said: Value = serde_json::from_str(body).ok()?;
     let link = said.get("event")?.get("delivery")?.get("link")?;
     link.is_string().then(|| link.to_string())
 }
 
-/// Works by characters: drops all of them from a scheme up to a quote or white space.
+/// Drops each link: all characters from `http:` or `https:` up to a quote or white space.
 fn without_links(body: &str) -> String {
     let begins = |rest: &str| {
         let scheme = |scheme: &str| {

@@ -1,4 +1,5 @@
-//! HTTP events: any JSON that resembles an API Gateway event, through the functions' own edge into the real handler.
+//! Fuzzes the real HTTP handlers with JSON that resembles an API Gateway event. As in the functions, `shared::edge`
+//! reads the event.
 
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
@@ -37,7 +38,7 @@ pub struct Http {
     runtime: Runtime,
 }
 
-/// Claims that identify no person, or another one.
+/// Values of claims that do not identify a person, or that identify a person who is not in the table.
 const CLAIMS: [&str; 5] = ["", " ", "\0", "a\u{202e}b", "fuzz-person-1 "];
 
 /// The functions, by name.
@@ -50,7 +51,7 @@ pub const NAMES: [&str; 5] = [
 ];
 
 impl Http {
-    /// Starts a function in its own world.
+    /// Starts a function in its own [`World`].
     ///
     /// # Errors
     /// Fails if the world does not start.
@@ -112,8 +113,8 @@ impl Http {
     /// A signed webhook that is not a ping must be queued, in a form that `webhook-process` can read.
     fn judge_intake(&self, reply: &Response<Body>, ping: bool) -> Result<(), String> {
         let sent = self.world.cloud.take_sent();
-        // The tree misses some pings that the function reads, so the reply counts too. The function queues a ping with
-        // a doubled name like an event.
+        // `is_ping` misses some pings that the function recognizes, so a reply with `pong` counts too. The function
+        // queues a ping with a doubled name as an event.
         let pong = matches!(reply.body(), Body::Text(text) if text.contains("\"pong\""));
         match (reply.status().is_success(), ping || pong, sent.as_slice()) {
             (true, true, []) | (false, _, []) => Ok(()),
@@ -132,7 +133,7 @@ impl Entry for Http {
     }
 
     fn generate(&self, chance: &mut Chance) -> Vec<u8> {
-        // The first route of each function takes the largest body.
+        // The first route of each function takes the largest body, so it is chosen more often.
         let at = if chance.one_in(3) {
             0
         } else {
@@ -197,7 +198,8 @@ impl Entry for Http {
 
     fn judge(&mut self, input: &[u8]) -> Result<Class, String> {
         self.world.cloud.take_sent();
-        // The runtime refuses other JSON; its error names the expected events and must not repeat the input.
+        // The Lambda runtime refuses JSON that is not an event, and logs the error. So the error must not repeat the
+        // input.
         let event: HttpEvent = match serde_json::from_slice(input) {
             Ok(event) => event,
             Err(error) if canary::is_in(&error.to_string()) => {
@@ -217,7 +219,7 @@ impl Entry for Http {
     }
 }
 
-/// The body of a call, usually spoilt.
+/// The body of a call, usually mutated.
 fn body(call: &Call, chance: &mut Chance) -> Option<Vec<u8>> {
     if chance.one_in(40) {
         return Some(mutate::bytes::noise(chance));
@@ -234,13 +236,13 @@ fn body(call: &Call, chance: &mut Chance) -> Option<Vec<u8>> {
     }
 }
 
-/// A possible header value: visible characters and those above ASCII.
+/// An odd text that can be a header value, because it has no control characters.
 fn header_text(chance: &mut Chance) -> String {
     let text = mutate::text::odd(chance);
     text.chars().filter(|character| !character.is_control()).collect()
 }
 
-/// Puts an odd value into a field that describes where the request went.
+/// Puts an odd value into a field that contains a part of the request's address.
 fn put_odd_address(event: &mut Value, chance: &mut Chance) {
     let (place, name) = chance.pick([
         ("/headers", "host"),
@@ -264,7 +266,7 @@ fn put_odd_address(event: &mut Value, chance: &mut Chance) {
     }
 }
 
-/// Adds an idempotency key: the used one in either spelling, a new one, two at once, or a malformed one.
+/// Adds an idempotency key: the used key with or without quotes, a new key, two keys at once, or a malformed key.
 fn with_a_key(mut call: Call, chance: &mut Chance) -> Call {
     let used = call.used_key();
     let key = match chance.below(6) {
@@ -295,7 +297,8 @@ fn is_ping(body: &[u8]) -> bool {
     body.pointer("/meta/type") == Some(&json!("ping")) && body.get("ping").is_some_and(Value::is_string)
 }
 
-/// Every refusal is a problem of the closed list and not `internal`, and the reply does not repeat the input.
+/// Checks that every refusal is a problem of the closed list with a status below 500, and that no reply repeats the
+/// input.
 fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     let status = reply.status().as_u16();
     let header = |name: &str| {
@@ -314,7 +317,7 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     let Ok(body) = serde_json::from_str::<Value>(text) else {
         return Err(format!("{status} is not JSON: {text}"));
     };
-    // A pong repeats the ping's text, and a pointer contains names of fields.
+    // Two parts of a reply may repeat the input: a pong has the ping's text, and a pointer has names of fields.
     let shown = without_pointers(body.clone()).to_string();
     if canary::is_in(&shown) && !(echoes && status == 200) {
         return Err(format!("{status} repeats {CANARY}: {text}"));
@@ -330,7 +333,7 @@ fn judge_reply(reply: &Response<Body>, echoes: bool) -> Result<Class, String> {
     judge_problem(status, header("content-type"), &body)
 }
 
-/// RFC 6901: empty, or parts that each begin with `/`; only 0 or 1 follows a `~`.
+/// Whether a text is a JSON pointer (RFC 6901): it is empty or begins with `/`, and only 0 or 1 follows a `~`.
 fn is_pointer(pointer: Option<&Value>) -> bool {
     let Some(pointer) = pointer.and_then(Value::as_str) else {
         return false;

@@ -1,4 +1,4 @@
-//! Links in webhooks: the policy decides which hosts an event can make the system call.
+//! Fuzzes the policy of record links, which decides to which hosts a webhook can make the system connect.
 
 use shared::config::Env;
 use shared::message::Link;
@@ -11,19 +11,19 @@ use crate::mutate;
 use crate::run::{Class, Entry};
 use crate::world::Failed;
 
-/// The policy of links.
+/// The policy of record links.
 pub struct Links(LinkPolicy);
 
-/// Its name.
+/// The entry's name.
 pub const NAME: &str = "record-link";
 
 const HOSTS: &str = "records.example.test,*.store.example.test";
 
 impl Links {
-    /// Starts with a host and a wildcard, as deployed; loopback must not be followed.
+    /// Starts a policy that allows one host and one wildcard, as a deployment does. It does not allow loopback.
     ///
     /// # Errors
-    /// Fails if the hosts are refused.
+    /// Fails if the policy refuses the hosts.
     pub fn start() -> Result<Self, Failed> {
         let env = Env::from_pairs([("RECORD_LINK_HOSTS", HOSTS)]);
         let metriport = Url::parse("https://api.metriport.com")?;

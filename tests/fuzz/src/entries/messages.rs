@@ -1,4 +1,5 @@
-//! Single message bodies: an accepted body keeps its meaning, and the error of a refused body does not quote it.
+//! Fuzzes the reader of single queue messages: an accepted body keeps its meaning, and the error of a refused body does
+//! not quote it.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +18,7 @@ use crate::world::upstream::REQUEST;
 /// The reader of queue messages.
 pub struct Messages(Stock);
 
-/// Its name.
+/// The entry's name.
 pub const NAME: &str = "queue-message";
 
 impl Messages {
@@ -59,7 +60,7 @@ impl Entry for Messages {
     }
 }
 
-/// Whether the body is accepted as `M`; an accepted message must be equal after writing and reading.
+/// Whether the body is accepted as `M`. An accepted message must not change when it is written and read again.
 fn round_trip<M: DeserializeOwned + Serialize + PartialEq>(body: &str) -> Result<bool, String> {
     let message: M = match parse(body) {
         Ok(message) => message,

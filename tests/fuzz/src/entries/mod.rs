@@ -1,4 +1,5 @@
-//! The entries of the system, each with its generator and the properties that hold for every input.
+//! The entries, where input from outside reaches the system. Each has a generator, and properties that hold for every
+//! input.
 
 mod answers;
 mod batches;
@@ -19,7 +20,7 @@ use crate::log;
 use crate::run::Entry;
 use crate::world::{Failed, WEBHOOK_KEY};
 
-/// Every entry, by name: HTTP events, SQS batches, message bodies, webhooks, links, Metriport's answers, records.
+/// The names of all entries: HTTP events, SQS batches, message bodies, webhooks, links, Metriport's answers, records.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     let alone = [
@@ -54,8 +55,8 @@ pub fn start(name: &str) -> Result<Box<dyn Entry>, Failed> {
     })
 }
 
-/// One thread for the system and its surroundings, so that the thread's log is complete and calls do not wait for
-/// another core.
+/// A runtime with one thread for the system and its loopback servers. So the thread's log is complete, and calls do not
+/// wait for another core.
 fn runtime() -> Result<Runtime, std::io::Error> {
     Builder::new_current_thread().enable_all().build()
 }

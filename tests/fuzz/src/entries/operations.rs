@@ -1,4 +1,4 @@
-//! Every call of the client with valid arguments, and a valid answer to each.
+//! Every call of the client of Metriport with valid arguments, and a valid answer to each call.
 
 use serde_json::{Value, json};
 use shared::domain::record::Asked;
@@ -14,16 +14,16 @@ use crate::world::people::FIRST;
 use crate::world::upstream::{CHALLENGE, PATIENT, REQUEST, SESSION};
 use crate::world::{Failed, RETURN};
 
-/// A reader's result.
+/// The result of a call, as the client read it.
 #[derive(Default)]
 pub struct Said {
-    /// Its printed form, without the ids that may be printed.
+    /// The `Debug` form of the result, without the ids that may be printed.
     pub shown: String,
-    /// Whether 404 is an answer too.
+    /// Whether a 404 counts as a success.
     pub may_be_absent: bool,
     /// Whether the call ignores the body.
     pub ignores_the_body: bool,
-    /// The external id of the patient, if the client took it for ours.
+    /// The external id of the patient, if the client accepted the patient as ours.
     pub ours: Option<String>,
 }
 
@@ -55,7 +55,7 @@ pub struct Operations {
 type Answered = Result<Said, UpstreamError>;
 
 impl Operations {
-    /// The called operations, in the order of their numbers.
+    /// All operations. An input names an operation by its index in this list.
     pub const ALL: [Operation; 16] = [
         Operation::CreatePatient,
         Operation::GetPatient,
@@ -101,7 +101,7 @@ impl Operations {
         })
     }
 
-    /// Makes one call.
+    /// Makes the call with this number.
     pub async fn call(&self, number: usize) -> Answered {
         let metadata = Metadata::default();
         match Self::ALL.get(number).copied().unwrap_or(Operation::GetPatient) {
@@ -149,7 +149,7 @@ impl Operations {
         }
     }
 
-    /// The patient of an answer counts as ours only with our external id.
+    /// The patient in an answer counts as ours only if it has our external id.
     fn patient(&self, answered: Result<UnverifiedPatient, UpstreamError>) -> Answered {
         Ok(match answered?.verify(&self.external_id) {
             Ok(patient) => Said {
@@ -228,7 +228,7 @@ impl Operations {
         }
     }
 
-    /// The documented answer.
+    /// The documented answer to the call with this number.
     #[must_use]
     pub fn valid(number: usize) -> Value {
         let far = "2099-01-01T00:00:00.000Z";
@@ -285,7 +285,7 @@ impl Operations {
     }
 }
 
-/// Facilities belong to the account and may be printed.
+/// Leaves out the facilities, which belong to the account and may be printed.
 fn of_patient(patient: Patient) -> Said {
     Said::shown(&Patient {
         facilities: Vec::new(),
@@ -293,7 +293,7 @@ fn of_patient(patient: Patient) -> Said {
     })
 }
 
-/// The account and its URL may be printed.
+/// Leaves out the account's id and its webhook URL, which may be printed.
 fn of_settings(settings: Settings) -> Said {
     Said::shown(&Settings {
         account: None,
@@ -302,7 +302,7 @@ fn of_settings(settings: Settings) -> Said {
     })
 }
 
-/// Request ids, and words that look like one, may be printed.
+/// Leaves out the request id, which may be printed. Any word that looks like an id passes for a request id.
 fn of_query(query: NetworkQuery) -> Said {
     Said::shown(&(query.status, query.started_at, query.sources))
 }

@@ -1,4 +1,5 @@
-//! Valid queue messages, which the generators spoil. The real reader makes those of Metriport's webhooks.
+//! Valid queue messages, which the generators mutate. The real reader of webhooks makes the messages for
+//! `webhook-events`.
 
 use serde_json::Value;
 use shared::domain::Time;
@@ -47,7 +48,7 @@ impl Stock {
         self
     }
 
-    /// A readable message, often with a few values of another one.
+    /// A readable message, often with a few values of another message.
     pub fn readable(&self, chance: &mut Chance) -> Vec<u8> {
         let (at, other) = (chance.below(self.0.len()), chance.below(self.0.len()));
         let (Some(message), Some(other)) = (self.0.get(at), self.0.get(other)) else {
@@ -60,7 +61,7 @@ impl Stock {
         message.to_string().into_bytes()
     }
 
-    /// A message, usually spoilt.
+    /// A message, usually mutated.
     pub fn message(&self, chance: &mut Chance) -> Vec<u8> {
         if chance.one_in(40) {
             return mutate::bytes::noise(chance);

@@ -1,4 +1,4 @@
-//! Signed bodies: the reader verifies and reads each one, and loses none of them.
+//! Fuzzes the reader of webhooks with signed bodies: it must verify and read each body.
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub struct Webhooks {
     stock: Vec<Value>,
 }
 
-/// Its name.
+/// The entry's name.
 pub const NAME: &str = "webhook-body";
 
 impl Webhooks {
@@ -65,8 +65,8 @@ impl Webhooks {
         }
     }
 
-    /// A body that is not JSON is identified by its bytes. A tree is identified by its meaning: a replay has the same
-    /// digest, and a body with another member does not.
+    /// Checks an event's digest. A body that is not JSON must have the digest of its bytes. For JSON, the content
+    /// counts: a replay has the same digest, and a body with another member has a different digest.
     fn judge_digest(&self, event: &WebhookEvent, said: Option<&Value>, bytes: &str) -> Result<(), String> {
         let Some(said) = said else {
             return match event.digest == bytes {
@@ -88,7 +88,7 @@ impl Webhooks {
         }
     }
 
-    /// The digest of a signed body that is not a ping.
+    /// The digest of a body, unless the body is a ping.
     fn digest(&self, body: &[u8]) -> Option<String> {
         let signature = sign(body);
         let webhook = UnverifiedWebhook {
@@ -155,7 +155,8 @@ impl Entry for Webhooks {
     }
 }
 
-/// Whether the body is JSON, even if a tree cannot hold it because of a number, half a character, or its depth.
+/// Whether the body is JSON, even if a `Value` cannot hold it because of a large number, half of a surrogate pair, or
+/// its depth.
 fn is_json(input: &[u8]) -> bool {
     serde_json::from_str::<&RawValue>(&String::from_utf8_lossy(input)).is_ok()
 }
@@ -164,7 +165,7 @@ fn is_ping(body: &Value, ping: &str) -> bool {
     body.pointer("/meta/type") == Some(&json!("ping")) && body.get("ping") == Some(&json!(ping))
 }
 
-/// Levels of a body that are compared by meaning; deeper ones are compared as written.
+/// Depth to which a digest compares values by content. It compares deeper values as written.
 const LEVELS_COMPARED: usize = 16;
 
 fn levels(value: &Value) -> usize {
@@ -176,8 +177,8 @@ fn levels(value: &Value) -> usize {
     }
 }
 
-/// The body of a replay: without our metadata, in another spelling. `None` if it is too deep for a comparison by
-/// meaning, or if it differs when read again, as with some numbers.
+/// The body as a replay sends it: without our metadata, and with other white space. `None` if the body is too deep for
+/// a comparison by content, or if it changes when written and read again, as some numbers do.
 fn replayed(body: &Value) -> Option<Vec<u8>> {
     if levels(body) > LEVELS_COMPARED {
         return None;
@@ -196,7 +197,7 @@ fn judge_event(event: &WebhookEvent, body: &Value, input: &[u8]) -> Result<Class
         .pointer("/meta/messageId")
         .and_then(Value::as_str)
         .and_then(|id| MessageId::parse(id).ok());
-    // The event was unreadable, for example because of a doubled name; a tree keeps the second value.
+    // An event can be unreadable, for example because of a doubled name, of which a tree keeps the second value.
     let by_digest = MessageId::of_digest(&event.digest);
     let unread = event.event_type == "unreadable" && event.message == by_digest;
     if !unread && event.message != id.unwrap_or(by_digest) {
@@ -214,7 +215,7 @@ fn judge_event(event: &WebhookEvent, body: &Value, input: &[u8]) -> Result<Class
     Ok(class)
 }
 
-/// The event is the same once queued, and an event without a handler keeps only its envelope.
+/// Checks that the queue does not change the event, and that an event without a handler keeps only its envelope.
 fn judge_envelope(event: &WebhookEvent) -> Result<Class, String> {
     let message = serde_json::to_string(event).map_err(|error| format!("the event cannot be queued: {error}"))?;
     if parse::<WebhookEvent>(&message).as_ref() != Ok(event) {
@@ -233,7 +234,8 @@ fn judge_envelope(event: &WebhookEvent) -> Result<Class, String> {
     Ok(class)
 }
 
-/// An envelope contains only ids, type and marks, which the sender may choose freely.
+/// Whether the message contains the canary outside the ids, type and marks of the envelope, which the sender may choose
+/// freely.
 fn envelope_says_more(message: &str) -> bool {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(message) else {
         return true;

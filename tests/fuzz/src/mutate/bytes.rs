@@ -1,4 +1,4 @@
-//! Changes of bytes: flipped, cut, doubled, and sequences that are not UTF-8.
+//! Mutations of bytes: flipped, cut and doubled bytes, and sequences that are not UTF-8.
 
 use crate::chance::Chance;
 

@@ -1,4 +1,4 @@
-//! Changes of structure: fields dropped, doubled, renamed, retyped, wrapped or nested; numbers and texts at their
+//! Mutations of structure: dropped, doubled, renamed, retyped, wrapped or nested fields; numbers and texts at their
 //! limits.
 
 use serde_json::{Map, Value, json};
@@ -7,7 +7,7 @@ use super::text;
 use crate::canary::CANARY;
 use crate::chance::Chance;
 
-/// Changes one node at any place, and the whole document more rarely than its parts.
+/// Changes one node at a random place. The whole document changes more rarely than a part of it.
 pub fn mutate(document: &mut Value, chance: &mut Chance) {
     descend(document, 12, chance);
 }
@@ -48,7 +48,7 @@ fn change(node: &mut Value, chance: &mut Chance) {
     }
 }
 
-/// Copies a value of another document to its own place, so that the result most likely stays readable.
+/// Copies a value of `other` to the same place in `into`, so that the result most likely stays readable.
 pub fn cross(into: &mut Value, other: &Value, chance: &mut Chance) {
     if chance.one_in(8) {
         *into = other.clone();
@@ -129,7 +129,8 @@ fn number(chance: &mut Chance) -> Value {
     }
 }
 
-/// An array of the value or of its fields' values, which a reader by position accepts as the object.
+/// An array of the value, or of the values of its fields. A derived deserializer accepts the array of the fields'
+/// values in place of the object.
 fn listed(value: Value, chance: &mut Chance) -> Value {
     match value {
         Value::Object(fields) if chance.one_in(2) => fields.into_iter().map(|(_, value)| value).collect(),
@@ -194,7 +195,7 @@ fn name_of_one(fields: &Map<String, Value>, chance: &mut Chance) -> Option<Strin
     fields.keys().nth(chance.below(fields.len())).cloned()
 }
 
-/// Doubles the first field of an object, with another value before it.
+/// Doubles the first name of an object: puts the same name with another value before it.
 fn doubled(text: &str, chance: &mut Chance) -> Option<String> {
     let objects: Vec<usize> = text.match_indices("{\"").map(|(at, _)| at + 1).collect();
     let at = *objects.get(chance.below(objects.len()))?;
@@ -203,8 +204,8 @@ fn doubled(text: &str, chance: &mut Chance) -> Option<String> {
     Some(format!("{before}\"{name}\":{},{after}", any(chance)))
 }
 
-/// Makes texts that a tree cannot express: a doubled key, odd spellings of numbers and escapes, white space, or a text
-/// behind the end.
+/// Makes texts that a tree cannot express: a doubled name, odd numbers and escapes, white space, a missing end, or text
+/// after the end.
 pub fn respell(value: &Value, text: String, chance: &mut Chance) -> String {
     match chance.below(7) {
         0 => doubled(&text, chance).unwrap_or(text),

@@ -1,4 +1,4 @@
-//! Spoils valid documents by structure, by text and by bytes.
+//! Mutates valid documents: their structure, their text and their bytes.
 
 pub mod bytes;
 pub mod json;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::chance::Chance;
 
-/// A document as text: rarely unchanged, mostly spoilt by structure, sometimes also by text or bytes.
+/// A document as text. Its structure is usually mutated; its text and its bytes sometimes are.
 pub fn document(mut value: Value, chance: &mut Chance) -> Vec<u8> {
     for _ in 0..chance.pick([0, 1, 1, 1, 2, 3, 6]) {
         json::mutate(&mut value, chance);

@@ -1,7 +1,7 @@
-//! AWS as far as a handler needs it: secrets, queues and a bucket that accept everything, and a table that keeps items
-//! until closed. Conditions always hold, so every place and slot of the rate budget is free; other tests cover races
-//! and limits. The one exception is a single put that requires an absent item: it distinguishes a known idempotency key
-//! from a new one.
+//! Plays AWS as far as a handler needs it: secrets, queues and a bucket that accept everything, and a table that stores
+//! items until [`Cloud::close`]. Conditions always hold, so every place and slot of the rate budget is free; other
+//! tests cover races and limits. The one exception is a `PutItem` that requires an absent item: it distinguishes a used
+//! idempotency key from a new one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use shared::message::dead_letter::ATTRIBUTE;
 
 use super::loopback::{Answer, Asked};
 
-/// The id of every message; it is never read.
+/// The id that SQS returns for every message; the functions never read it.
 const MESSAGE_ID: &str = "059f36b4-87a3-44ab-83d2-661975830a7d";
 
-/// The embedded AWS.
+/// The state of AWS, and its answers.
 #[derive(Default)]
 pub struct Cloud {
     state: Mutex<State>,
@@ -41,7 +41,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message of the call: the call itself, or an entry of its batch.
+    /// Reads a message of a call. `message` is the call itself, or an entry of its batch.
     fn read(call: &Value, message: &Value) -> Self {
         let text = |place: &str| message.pointer(place).and_then(Value::as_str);
         let attribute = format!("/MessageAttributes/{ATTRIBUTE}/StringValue");
@@ -82,7 +82,7 @@ impl Cloud {
         }
     }
 
-    /// From now on writes are accepted and dropped, so that every input meets the same table.
+    /// Makes the table accept and drop all further writes, so that every input meets the same table.
     pub fn close(&self) {
         self.lock().closed = true;
     }
@@ -116,7 +116,7 @@ impl Cloud {
             "SendMessage" => state.send(Message::read(&body, &body)),
             "SendMessageBatch" => state.send_batch(&body),
             "GetSecretValue" => Answer::json(200, &state.secret(&body)),
-            // An object for the bucket.
+            // The upload of an object to the bucket.
             _ if asked.method() == "PUT" => Answer::json(200, &json!({})),
             _ => Answer::json(400, &json!({ "__type": "UnknownOperationException" })),
         }

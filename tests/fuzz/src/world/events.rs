@@ -1,4 +1,4 @@
-//! Valid events of API Gateway and SQS, which the generators spoil.
+//! Valid events of API Gateway and SQS, which the generators mutate.
 
 use lambda_http::Request;
 use serde_json::{Value, json};
@@ -9,12 +9,12 @@ use super::upstream::CHALLENGE;
 use super::webhooks::sign;
 use super::{Failed, RETURN};
 
-/// The header that makes a repeated POST safe.
+/// The header with the idempotency key.
 pub const KEY_HEADER: &str = "idempotency-key";
-/// The header with the session of a passed challenge; the session of these calls was never used.
+/// The header with the AAL2 session of a passed challenge. The sessions in these calls were never used.
 const SESSION_HEADER: &str = "x-aal2-session";
 
-/// A request that is accepted.
+/// A request that the functions accept.
 #[derive(Clone)]
 pub struct Call {
     /// The route as the template writes it.
@@ -63,13 +63,13 @@ impl Call {
         vec![Self::challenge()]
     }
 
-    /// Opens a challenge.
+    /// The call that opens a challenge.
     #[must_use]
     pub fn challenge() -> Self {
         Self::new("POST /v1/aal2-challenges", Some(json!({ "redirectUrl": RETURN })))
     }
 
-    /// Asks for a pull.
+    /// The call that asks for a pull.
     #[must_use]
     pub fn pull() -> Self {
         let body = json!({
@@ -82,13 +82,13 @@ impl Call {
         }
     }
 
-    /// Asks for the whole record.
+    /// The call that asks for the whole record.
     #[must_use]
     pub fn whole_record() -> Self {
         Self::new("POST /v1/records", Some(json!({ "conversionType": "json" })))
     }
 
-    /// Asks for a part of the record.
+    /// The call that asks for a part of the record.
     #[must_use]
     pub fn part_of_a_record() -> Self {
         let body = json!({
@@ -98,7 +98,7 @@ impl Call {
         Self::new("POST /v1/records", Some(body))
     }
 
-    /// The same call by this person, with the session of their own challenge where one is needed.
+    /// The same call by this person, with the session of their own challenge if the call has a session.
     #[must_use]
     pub fn by(mut self, person: &Person) -> Self {
         self.subject = Some(person.subject);
@@ -108,7 +108,7 @@ impl Call {
         self
     }
 
-    /// The same call under the used key, if it takes one.
+    /// The same call with the used idempotency key, if the call takes a key.
     #[must_use]
     pub fn under_a_key(mut self) -> Self {
         if self.takes_a_key() {
@@ -117,13 +117,13 @@ impl Call {
         self
     }
 
-    /// The key under which every person has already made this call.
+    /// The idempotency key with which the first person has already made this call.
     #[must_use]
     pub fn used_key(&self) -> String {
         format!("used-for-{}", self.route.rsplit('/').next().unwrap_or_default())
     }
 
-    /// Whether it is a person's POST.
+    /// Whether the call is a person's POST: only those take an idempotency key.
     #[must_use]
     pub fn takes_a_key(&self) -> bool {
         self.subject.is_some() && self.route.starts_with("POST ")
@@ -160,7 +160,7 @@ impl Call {
         }
     }
 
-    /// The event, with a body of any bytes.
+    /// The call's event, with a body of any bytes.
     #[must_use]
     pub fn event(&self, body: Option<&[u8]>) -> Value {
         let (method, template) = self.route.split_once(' ').unwrap_or_default();
@@ -205,7 +205,6 @@ impl Call {
         event
     }
 
-    /// The request that a handler gets from it.
     pub(super) fn request(&self) -> Result<Request, Failed> {
         let body = self.body.as_ref().map(Value::to_string);
         let event = self.event(body.as_deref().map(str::as_bytes));
@@ -213,7 +212,7 @@ impl Call {
     }
 }
 
-/// Puts a body as API Gateway does when it is not a text.
+/// Puts a body into the event in Base64, as API Gateway does with a body that is not text.
 pub fn put_encoded(event: &mut Value, body: &[u8]) {
     use base64::Engine as _;
     put(
@@ -225,7 +224,7 @@ pub fn put_encoded(event: &mut Value, body: &[u8]) {
     put(event, "", "isBase64Encoded", json!(true));
 }
 
-/// Puts a field into the object at a place of the event, if that object exists.
+/// Puts a field into the object at `place`, a JSON pointer into the event, if that object exists.
 pub fn put(event: &mut Value, place: &str, name: &str, value: Value) {
     if let Some(fields) = event.pointer_mut(place).and_then(Value::as_object_mut) {
         fields.insert(name.to_owned(), value);
@@ -250,7 +249,7 @@ pub fn record(index: usize, body: &str) -> Value {
     })
 }
 
-/// Demographics that are accepted.
+/// Valid demographics.
 #[must_use]
 pub fn demographics() -> Value {
     json!({

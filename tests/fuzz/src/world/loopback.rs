@@ -1,4 +1,4 @@
-//! A minimal HTTP server: it answers at once, on the client's thread, over connections that stay open.
+//! A minimal HTTP server. It answers at once, on the client's thread, over connections that stay open.
 
 use std::io;
 use std::net::SocketAddr;
@@ -53,7 +53,7 @@ impl Answer {
         Self::text(status, &body.to_string())
     }
 
-    /// An answer whose content type is JSON.
+    /// An answer with this text, whose content type is JSON.
     #[must_use]
     pub fn text(status: u16, body: &str) -> Self {
         let length = body.len();
@@ -65,7 +65,7 @@ impl Answer {
     }
 }
 
-/// Decides the answer.
+/// Decides the answer to a request.
 pub type Answerer = Arc<dyn Fn(&Asked<'_>) -> Answer + Send + Sync>;
 
 /// Listens on loopback until the runtime ends.
@@ -78,7 +78,7 @@ pub async fn listen(answerer: Answerer) -> io::Result<SocketAddr> {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let answerer = Arc::clone(&answerer);
-            // The client notices a broken connection itself.
+            // The error is dropped, because the client notices a broken connection itself.
             tokio::spawn(async move { serve(stream, answerer).await.ok() });
         }
     });
@@ -114,7 +114,7 @@ async fn serve(mut stream: TcpStream, answerer: Answerer) -> io::Result<()> {
     }
 }
 
-/// Lengths of head and body, once the head is complete. Our clients' requests state a length or have no body.
+/// The lengths of head and body, as soon as the head is complete. Our clients' requests state a length or have no body.
 fn measure(pending: &[u8]) -> Option<(usize, usize)> {
     let head = pending.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(pending.get(..head)?);

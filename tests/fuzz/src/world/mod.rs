@@ -1,5 +1,5 @@
-//! The surroundings of a handler: embedded AWS and Metriport on loopback, and three people at different steps. The
-//! functions themselves wrote every item of the table.
+//! The world: the surroundings of a handler. Servers on loopback play AWS and Metriport, and the table has three
+//! persons at different steps. The functions themselves wrote every item of the table.
 
 pub mod cloud;
 pub mod events;
@@ -29,16 +29,18 @@ pub const RETURN: &str = "https://app.example.test/return";
 /// The key that signs webhooks.
 pub const WEBHOOK_KEY: &str = "whk_fuzz_key_0123456789";
 
-/// The reason why a world does not start.
+/// The reason for which a world does not start.
 pub type Failed = Box<dyn Error + Send + Sync>;
 
 /// The surroundings of a handler.
 pub struct World {
-    /// AWS.
+    /// The server that plays AWS.
     pub cloud: Arc<Cloud>,
-    /// Messages about due work: of a run and a record that wait for their start, and of started ones.
+    /// `advance` messages: about a run and a record that wait for their start, and about a run and records that have
+    /// started.
     pub advances: Vec<Value>,
-    /// Fetch messages whose links lead to a record, to a truncated one, to another resource, or nowhere.
+    /// Fetch messages whose links lead to a record, to a truncated record, to a resource that is not a Bundle, and to a
+    /// 404.
     pub fetches: Vec<Value>,
     /// The first person's run.
     pub run: String,
@@ -77,7 +79,7 @@ impl World {
         Ok(world)
     }
 
-    /// The start of a function in this world. Its metrics go to the captured log.
+    /// The initialization of a function in this world, with metrics that go to the captured log.
     ///
     /// # Errors
     /// Fails if a variable is missing.
@@ -87,7 +89,7 @@ impl World {
         Ok(init)
     }
 
-    /// The first person: a stored record, a requested one, an accepted pull and a pending challenge.
+    /// Gives the first person a stored record, a requested record, an accepted pull and a pending challenge.
     async fn first(&mut self, steps: &Steps<'_>, link: &str) -> Result<(), Failed> {
         steps.verify(&FIRST).await?;
         let offered = steps.offer(&FIRST, link).await?;
@@ -102,7 +104,7 @@ impl World {
         steps.call(&pending).await.map(drop)
     }
 
-    /// A person whose queries were started, and a person whose record waits behind a link.
+    /// Starts the queries of the second person, and offers the third person's record behind a link.
     async fn others(&mut self, steps: &Steps<'_>, link: &str) -> Result<(), Failed> {
         steps.verify(&STARTED).await?;
         let pull = steps.pull(&STARTED).await?;
@@ -163,7 +165,8 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("MAX_AUTH_AGE_SECS", "86400"),
         ("REDIRECT_ALLOWLIST", RETURN),
         ("RECORDS_BUCKET", "records"),
-        // Metriport's loopback address serves the records, so that names are never looked up.
+        // The address of the server that plays Metriport, which also serves the records. So the functions never look up
+        // a name.
         ("RECORD_LINK_HOSTS", metriport),
         ("RUN_ADVANCE_QUEUE_URL", &queue("run-advance")),
         ("RECORD_FETCH_QUEUE_URL", &queue("record-fetch")),

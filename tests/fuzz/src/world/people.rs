@@ -1,8 +1,8 @@
-//! The persons in the table, and the ids that the embedded Metriport gives them.
+//! The persons in the table, and the ids that the server in `upstream` gives them.
 
 use super::upstream::{PATIENT, REQUEST, SESSION};
 
-/// A person, by the ids that lead to them.
+/// A person, and the ids by which a call is known to be about the person.
 #[derive(Debug)]
 pub struct Person {
     /// The claim `sub` of their token.
@@ -19,7 +19,7 @@ pub struct Person {
     pub digits: &'static str,
 }
 
-/// Has a record and an accepted pull, and has asked for another record.
+/// The first person, who has a record and an accepted pull, and has asked for another record.
 pub const FIRST: Person = Person {
     subject: "fuzz-person-1",
     patient: PATIENT,
@@ -29,7 +29,8 @@ pub const FIRST: Person = Person {
     digits: "01",
 };
 
-/// Has a running network query and a running consolidated query, which the webhooks are about.
+/// The second person, who has a running network query and a running consolidated query. Most webhooks are about these
+/// two queries.
 pub const STARTED: Person = Person {
     subject: "fuzz-person-2",
     patient: "0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e5",
@@ -39,7 +40,7 @@ pub const STARTED: Person = Person {
     digits: "02",
 };
 
-/// Has a record that waits behind a link, and may ask for a pull.
+/// The third person, who has a record that waits behind a link, and may ask for a pull.
 pub const OFFERED: Person = Person {
     subject: "fuzz-person-3",
     patient: "0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e6",
@@ -53,7 +54,7 @@ pub const OFFERED: Person = Person {
 pub const ALL: [&Person; 3] = [&FIRST, &STARTED, &OFFERED];
 
 impl Person {
-    /// The person of a call to Metriport; an unknown person gets the ids of the first.
+    /// The person whose id is in a call to Metriport; a call without a known id gets the first person.
     #[must_use]
     pub fn of_call(said: &str) -> &'static Self {
         let ids = |person: &Self| [person.subject, person.patient, person.request, person.consolidated];

@@ -1,4 +1,4 @@
-//! The steps that bring people to their state. The real function makes each step, and its messages go on to the next
+//! The steps that bring the persons to their state. The real function makes each step, and its messages go to the next
 //! function.
 
 use serde_json::Value;
@@ -11,7 +11,7 @@ use super::events::{self, Call};
 use super::people::Person;
 use super::webhooks;
 
-/// Every function over the table.
+/// Every function, over one table.
 pub struct Steps<'a> {
     cloud: &'a Cloud,
     identity: identity_session::Deps,
@@ -25,7 +25,7 @@ pub struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    /// Starts them all.
+    /// Starts every function.
     ///
     /// # Errors
     /// Fails if a variable is missing.
@@ -89,13 +89,12 @@ impl<'a> Steps<'a> {
         self.deliver(last(sent, queue)?).await
     }
 
-    /// Delivers a webhook and processes its event.
     async fn webhook(&self, body: &Value) -> Result<Vec<Message>, Failed> {
         let queued = self.call(&Call::of_webhook(body.to_string().as_bytes())).await?;
         self.go_on(&queued, "webhook-events").await
     }
 
-    /// Links and proofs a person, and confirms it by a webhook.
+    /// Links a person to a patient, and verifies their identity by a webhook.
     ///
     /// # Errors
     /// Fails if a step does not succeed.
@@ -106,19 +105,19 @@ impl<'a> Steps<'a> {
         self.webhook(&webhooks::identity_verified(person, "1")).await.map(drop)
     }
 
-    /// Has a pull accepted and announced.
+    /// Opens a challenge and asks for a pull; returns the messages that announce the pull.
     ///
     /// # Errors
-    /// As [`Steps::verify`].
+    /// Fails if a step does not succeed.
     pub async fn pull(&self, person: &Person) -> Result<Vec<Message>, Failed> {
         self.call(&Call::challenge().by(person)).await?;
         self.call(&Call::pull().by(person).under_a_key()).await
     }
 
-    /// Asks for a record, and offers it behind a link.
+    /// Asks for a record, and delivers the webhook with the record's link.
     ///
     /// # Errors
-    /// As [`Steps::verify`].
+    /// Fails if a step does not succeed.
     pub async fn offer(&self, person: &Person, link: &str) -> Result<Vec<Message>, Failed> {
         let asked = self.call(&Call::whole_record().by(person)).await?;
         self.go_on(&asked, "run-advance").await?;
@@ -129,7 +128,7 @@ impl<'a> Steps<'a> {
 /// The last message that was sent to a queue.
 ///
 /// # Errors
-/// Fails if no message was sent to it.
+/// Fails if no message was sent to the queue.
 pub fn last<'s>(sent: &'s [Message], queue: &str) -> Result<&'s Message, Failed> {
     let found = sent.iter().rev().find(|message| message.queue == queue);
     found.ok_or_else(|| format!("nothing was sent to {queue}").into())

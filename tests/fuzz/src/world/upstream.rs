@@ -1,4 +1,4 @@
-//! A Metriport that answers each call as documented (docs.metriport.com, API reference).
+//! Plays Metriport: answers each call as documented (docs.metriport.com, API reference).
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub const CHALLENGE: &str = "aalc_51b0c2";
 pub const REQUEST: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 const FAR: &str = "2099-01-01T00:00:00.000Z";
 
-/// Answers one call. Each link leads to a record unless its path names a fault.
+/// Answers one call. A record link leads to a record, unless its path ends in a fault: `cut`, `none` or `dead`.
 pub fn answer(asked: &Asked<'_>) -> Answer {
     let path = asked.path().split('?').next().unwrap_or_default();
     let body: Value = serde_json::from_slice(asked.body).unwrap_or_default();

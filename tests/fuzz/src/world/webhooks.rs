@@ -18,7 +18,7 @@ pub fn sign(body: &[u8]) -> String {
         .unwrap_or_default()
 }
 
-/// `number` distinguishes the message ids of one person's webhooks; the world's own have 1 and 2.
+/// `number` distinguishes the message ids of one person's webhooks. The webhooks that `Steps` delivers have 1 and 2.
 fn meta(kind: &str, person: &Person, number: &str, request: &str) -> Value {
     json!({
         "messageId": format!("0198a0e0-0000-7000-8000-000000000{number}{}", person.digits), "requestId": request,
@@ -27,7 +27,7 @@ fn meta(kind: &str, person: &Person, number: &str, request: &str) -> Value {
     })
 }
 
-/// A person was proofed.
+/// The webhook that confirms a person's identity.
 #[must_use]
 pub fn identity_verified(person: &Person, number: &str) -> Value {
     let mut meta = meta("ias.identity.verified", person, number, REQUEST);
@@ -40,7 +40,7 @@ pub fn identity_verified(person: &Person, number: &str) -> Value {
     })
 }
 
-/// A record waits behind a link.
+/// The webhook with the link of a record.
 #[must_use]
 pub fn consolidated(person: &Person, number: &str, link: &str) -> Value {
     let attachment = |kind: &str, url: &str| json!({ "attachment": { "contentType": kind, "url": url } });
@@ -58,7 +58,8 @@ pub fn consolidated(person: &Person, number: &str, link: &str) -> Value {
     })
 }
 
-/// A person was proofed; the ids are where other events have theirs, after another service's session.
+/// An identity webhook whose ids are in `patients`, as in other events. Its `payload` has the session id of another
+/// service.
 fn identity_elsewhere(person: &Person) -> Value {
     let usual = identity_verified(person, "8");
     json!({
@@ -66,7 +67,7 @@ fn identity_elsewhere(person: &Person) -> Value {
     })
 }
 
-/// A consolidated query found nothing, in the form that the published schema allows.
+/// The webhook of a consolidated query that found nothing, in a form that Metriport's published schema allows.
 fn nothing_found(person: &Person) -> Value {
     json!({
         "meta": meta("medical.consolidated-data", person, "8", person.consolidated),
@@ -88,7 +89,7 @@ fn source(person: &Person, kind: &str) -> Value {
     })
 }
 
-/// Every kind of webhook, and one that was delivered before.
+/// Every kind of webhook, and a webhook that was delivered before.
 #[must_use]
 pub fn every_kind() -> Vec<Value> {
     let other = |kind: &str| meta(kind, &STARTED, "9", STARTED.request);

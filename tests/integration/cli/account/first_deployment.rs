@@ -1,4 +1,4 @@
-//! docs/deploy.md, from the deployment on: every command in its order, also too early or repeated.
+//! Every command of docs/deploy.md after the deployment, in its order. Some commands also run too early or twice.
 
 use super::{Operator, STORE_API_KEY, fresh, webhook_url};
 use crate::harness::TestApp;
@@ -47,7 +47,7 @@ async fn report_what_is_missing(operator: &Operator, api: &str) {
     ]);
 }
 
-/// The facility's id is a parameter of the stack, so this step needs the key and no stack.
+/// The facility's id is a parameter of the stack. So this step needs the API key, but not the stack.
 async fn create_facility(operator: &Operator, key: &str) {
     let with_key = [("METRIPORT_API_KEY", key)];
     let made = operator.types_with(&CREATE_FACILITY, &with_key, "").await;
@@ -66,7 +66,7 @@ fn facility_id(said: &str) -> Option<&str> {
     said.split("FacilityId=").nth(1)?.split_whitespace().next()
 }
 
-/// The key comes from standard input, and is tested before it is stored.
+/// The command reads the key from standard input, and tests it before it stores it.
 async fn store_api_key(operator: &Operator, key: &str, url: &str) {
     let register = ["account", "register-webhook", "--url", url];
     let too_early = operator.types(&register).await;
@@ -77,7 +77,7 @@ async fn store_api_key(operator: &Operator, key: &str, url: &str) {
     store(key).await.well(&["nothing to do"]);
 }
 
-/// The first ping meets another key in the secret; a later ping meets the right one.
+/// At the first ping, the secret holds another key than Metriport's; at a later ping, it holds Metriport's key.
 async fn register_webhook(operator: &Operator, api: &str, url: &str) {
     let status = ["account", "status", "--api", api];
     operator.types(&status).await.badly(&["none is registered"]);
@@ -91,7 +91,8 @@ async fn register_webhook(operator: &Operator, api: &str, url: &str) {
     ]);
 }
 
-/// Metriport registers no webhook on AWS's own domain. The account's URL is replaced only on demand.
+/// Metriport does not accept a webhook URL on AWS's own domain. The command replaces the account's URL only with
+/// `--replace`.
 async fn refuse_other_webhook_urls(operator: &Operator, url: &str) {
     let register = async |url: &str| operator.types(&["account", "register-webhook", "--url", url]).await;
     let aws = register("https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/metriport").await;
@@ -115,7 +116,7 @@ async fn report_that_all_is_there(operator: &Operator, api: &str, url: &str) {
     operator.types(&["account", "status"]).await.well(&["ok   API "]);
 }
 
-/// The sandbox accepts unbound demographics. A stack states by a tag whether it does.
+/// The sandbox accepts unbound demographics. A tag on the API key's secret states whether a stack accepts them.
 async fn warn_of_unbound_demographics(app: &TestApp, operator: &Operator) {
     const TAG: &str = "individual-access:accept-unbound-demographics";
     let status = ["account", "status"];
@@ -129,7 +130,7 @@ async fn warn_of_unbound_demographics(app: &TestApp, operator: &Operator) {
     operator.types(&status).await.well(&["ok   demographics     bound"]);
 }
 
-/// The command passes the pages. In the second round the identity is known.
+/// The command itself passes the hosted pages. At the second pull, the identity is already verified.
 async fn pull_by_command(app: &TestApp, operator: &Operator, api: &str) {
     let token = app.sandbox().token("operator", &serde_json::Map::new());
     let token = token.expect("a token");

@@ -1,4 +1,4 @@
-//! Keys that change, each by a command.
+//! The commands that change the webhook key and the API key.
 
 use sandbox_metriport::StandInOptions;
 
@@ -14,7 +14,7 @@ async fn assert_a_pull_completes(app: &TestApp) {
     assert_eq!(nora.pull().await.text("/status"), "completed");
 }
 
-/// Metriport makes the key: in its dashboard, or when the URL is cleared and set again.
+/// Metriport makes the webhook key: in its dashboard, or when the webhook URL is cleared and set again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhook_key_that_metriport_made_is_stored_by_a_command() {
     let app = TestApp::with(|options| {
@@ -46,7 +46,7 @@ async fn webhook_key_that_metriport_made_is_stored_by_a_command() {
     app.end().await;
 }
 
-/// The account may have a second key. A key of another account is refused.
+/// An account can have a second API key. The command refuses the key of another account.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_key_of_the_same_account_is_changed_by_a_command() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
@@ -69,7 +69,8 @@ async fn api_key_of_the_same_account_is_changed_by_a_command() {
     app.end().await;
 }
 
-/// A secret that cannot be read may hold another account's key; an empty secret cannot.
+/// A secret that cannot be read can hold another account's key, so the command replaces it only with `--replace`. The
+/// command fills an empty secret without that option.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unreadable_api_key_is_replaced_only_on_demand() {
     let app = TestApp::with(|options| options.time_scale = 20).await;

@@ -1,4 +1,4 @@
-//! `ias account release-patient`: the wrong person loses the patient, and the right one can link to it.
+//! `ias account release-patient`: the wrong person loses the patient, and the right person can link to it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::Operator;
 use crate::budget::table;
 use crate::harness::{Person, TestApp};
 
-/// The operator's step before: at Metriport the patient gets the right person's external id.
+/// The operator's step before the command: gives the patient the right person's external id at Metriport.
 async fn name_upstream(app: &TestApp, patient: &str, wrong: &Person, right: &str) {
     let demographics = Demographics::parse(wrong.demographics().to_string().as_bytes(), clock::now());
     let update = PatientUpdate {
@@ -37,7 +37,8 @@ async fn patient_of_the_wrong_person_is_released_to_the_right_one() {
     let look = ["account", "release-patient", "--patient", &patient];
     let release = [&look[..], &["--confirm"]].concat();
 
-    // Otherwise the person's next request would link it again.
+    // The command refuses while the patient has this person's external id. Otherwise the person's next request would
+    // link the patient again.
     operator.types(&release).await.badly(&["external id of this person"]);
     name_upstream(&app, &patient, &nora, "omar").await;
     let before = app.table().await;
@@ -78,7 +79,7 @@ async fn patient_with_an_open_pull_is_not_released() {
     app.end().await;
 }
 
-/// A lock of the patient that expires in a minute, or expired a minute ago.
+/// Stores a lock of the patient that expires in a minute, or that expired a minute ago.
 async fn put_lock(app: &TestApp, patient: &str, row: &str, alive: bool) {
     let (now, minute) = (clock::now(), Duration::from_secs(60));
     let deadline = if alive { now.plus(minute) } else { now.minus(minute) };
@@ -89,7 +90,7 @@ async fn put_lock(app: &TestApp, patient: &str, row: &str, alive: bool) {
     put.send().await.expect("a lock");
 }
 
-/// The command reads first. Its write is refused if the state has changed since.
+/// The command reads the state before it writes. The table refuses the write if the state has changed since then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn release_writes_nothing_over_what_has_changed() {
     let app = TestApp::start().await;

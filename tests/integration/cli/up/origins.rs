@@ -16,7 +16,7 @@ fn readable(headers: &HeaderMap) -> Option<(&str, &str)> {
     Some((origin, text("access-control-expose-headers").unwrap_or_default()))
 }
 
-/// Headers of an API answer, and of one to a preflight.
+/// The headers of the API's answers to a request and to a preflight request.
 async fn fetch_cors_headers(app: &App, origin: &str) -> (HeaderMap, HeaderMap) {
     let request = app.request(Method::GET, "/v1/identity").header("origin", origin);
     let answer = request.send().await.expect("an answer");
@@ -34,7 +34,7 @@ async fn fetch_cors_headers(app: &App, origin: &str) -> (HeaderMap, HeaderMap) {
     (answer.headers().clone(), preflight.headers().clone())
 }
 
-/// Headers of the bucket's answer to a minted link.
+/// The headers of the bucket's answer to a record link.
 async fn followed(link: &str, origin: &str) -> HeaderMap {
     let bucket = App::new(link, "none").expect("a client");
     let request = bucket.anonymous(Method::GET, "").header("origin", origin);

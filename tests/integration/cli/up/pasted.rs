@@ -1,4 +1,4 @@
-//! The lines that `ias up` prints, as a person pastes them.
+//! The lines that `ias up` prints, pasted into a shell.
 
 use std::process::{Output, Stdio};
 
@@ -17,7 +17,6 @@ async fn is_there(program: &str) -> bool {
     found.is_ok_and(|found| found.status.success())
 }
 
-/// Runs the lines in a shell without input.
 async fn run(up: &Up, shell: &[&str], folder: &TempDir) -> Output {
     let (program, options) = shell.split_first().expect("a program");
     let mut command = Command::new(program);
@@ -27,8 +26,8 @@ async fn run(up: &Up, shell: &[&str], folder: &TempDir) -> Output {
     ran.expect("the shell runs")
 }
 
-/// Shells, with the options of `up` whose lines they run. An interactive zsh understands no comments, so zsh is
-/// interactive here.
+/// Shells, each with the options of the `ias up` whose lines it runs. zsh is interactive here: an interactive zsh does
+/// not understand comments, and the lines must work there too.
 const SHELLS: [(&[&str], &[&str]); 2] = [
     (&["bash", "-c"], &["--bind-demographics"]),
     (&["zsh", "-f", "-i", "-c"], &[]),
@@ -63,7 +62,7 @@ async fn the_lines_that_up_prints_pull_a_record() {
     }
 }
 
-/// The output of the printed command, with this binary.
+/// The output of the printed command that lists dead letters. It runs this binary.
 async fn shown_as_given_up(up: &Up) -> String {
     let mut lines = up.printed.lines().map(str::trim);
     let command = lines
@@ -78,7 +77,6 @@ async fn shown_as_given_up(up: &Up) -> String {
     format!("{}{}", text(&shown.stdout), text(&shown.stderr))
 }
 
-/// The next printed link to a hosted page.
 async fn page(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
     loop {
         let line = lines.next_line().await.expect("text").expect("a line with a page");
@@ -88,7 +86,7 @@ async fn page(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
     }
 }
 
-/// With `--pages` a person opens the pages and pastes the address to which the last one leads.
+/// With `--pages`, a person opens the hosted pages, and pastes the address to which the last page leads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_lines_of_pages_ask_for_the_address_and_pull_a_record() {
     if !is_there("curl").await {

@@ -1,4 +1,4 @@
-//! Webhooks and messages that no correct sender sends, and their dead letters.
+//! Webhooks and messages that a correct sender never sends, and their dead letters.
 
 use sandbox_aws::QueueSpec;
 use serde_json::json;
@@ -6,10 +6,9 @@ use serde_json::json;
 use crate::harness::{QUEUES, TestApp, until};
 use crate::leaks::canaries::demographics;
 
-/// A word that is only in messages and webhooks sent by hand.
+/// A word that only the webhooks and messages of this module contain.
 pub(super) const BY_HAND: &str = "CanarySentByHand";
 
-/// Sends odd webhooks, and messages that no consumer can read.
 pub(super) async fn send_by_hand(app: &TestApp) {
     let about = format!("{BY_HAND} {}", demographics());
     give_up_after_one_receive(app).await;
@@ -19,7 +18,6 @@ pub(super) async fn send_by_hand(app: &TestApp) {
     assert_dead_letters_are_sent_by_hand(&until_dead(app).await);
 }
 
-/// Makes a message a dead letter after one failed receive.
 async fn give_up_after_one_receive(app: &TestApp) {
     for queue in QUEUES {
         let spec = QueueSpec {
@@ -50,7 +48,7 @@ async fn send_odd_webhooks(app: &TestApp, about: &str) {
             json!({ "patientId": about, "source": about, "proofedIdentityId": [about] }),
         ];
         for (form, payload) in payloads.into_iter().enumerate() {
-            // Each has its own id: a second, different body under one id becomes a dead letter.
+            // Each webhook has its own id, because a second, different body under one id becomes a dead letter.
             let meta = json!({ "messageId": format!("by-hand-{index}-{form}"), "type": kind });
             let body = json!({ "meta": meta, "payload": payload, "patients": [{ "patientId": about }] });
             assert_eq!(app.send_signed(&body).await, 200);
@@ -85,7 +83,7 @@ async fn until_dead(app: &TestApp) -> Vec<String> {
     .await
 }
 
-/// A dead letter is only the message, and names no person whom the message does not name.
+/// Checks that only messages of this module became dead letters, and that only identity events are stored whole.
 fn assert_dead_letters_are_sent_by_hand(dead: &[String]) {
     let own = dead.iter().find(|body| !body.contains(BY_HAND));
     assert_eq!(own, None, "a message of a function became a dead letter");

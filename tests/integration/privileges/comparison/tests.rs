@@ -1,4 +1,4 @@
-//! Changes the policies in one place at a time, and checks the comparison.
+//! Each test changes the policies in one place, and checks the result of the comparison.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::template;
 
-/// Policy documents, by function. A single value is a list of one.
+/// Policy documents, by function. A field with a single value is turned into a list of one.
 type Documents = BTreeMap<String, Vec<Value>>;
 
-/// The template's policies, without the shared one for the data key.
+/// The template's policies, without the shared policy for the data key.
 fn documents() -> Documents {
     let (stack, bindings) = (template::stack(), template::bindings());
     let functions = stack.functions.iter().map(|function| {
@@ -58,7 +58,7 @@ fn part<'a>(privilege: &'a Privilege, list: &str) -> Option<&'a str> {
     }
 }
 
-/// One item in one list of a statement that allows.
+/// One item of one list in a statement that allows.
 struct Item {
     function: String,
     document: usize,
@@ -68,7 +68,6 @@ struct Item {
 }
 
 impl Item {
-    /// Every item of every list.
     fn all(documents: &Documents) -> Vec<Self> {
         let mut items = Vec::new();
         for (function, documents) in documents {
@@ -96,14 +95,14 @@ impl Item {
         statement.pointer_mut(self.list).unwrap().as_array_mut().unwrap()
     }
 
-    /// The policies without the item, and its text.
+    /// The policies without this item, and the item's text.
     fn without(&self, documents: &Documents) -> (Documents, String) {
         let mut changed = documents.clone();
         let item = self.list(&mut changed).remove(self.index);
         (changed, item.as_str().unwrap().to_owned())
     }
 
-    /// The privileges it yields: one per combination of the other lists' items.
+    /// The number of privileges that this item yields: one for each combination of the other lists' items.
     fn count(&self, documents: &Documents) -> usize {
         let statement = &documents[&self.function][self.document]["Statement"][self.statement];
         let others = LISTS.iter().filter(|list| **list != self.list);
@@ -179,7 +178,8 @@ fn a_condition_that_is_taken_away_shows_both_ways() {
     assert!(!difference.missing.is_empty() && !difference.unused.is_empty());
 }
 
-/// SAM attaches a policy for every queue. Without the denial, a function could use all of it.
+/// SAM attaches a managed policy that allows every queue. Without the denial in its own policy, a function could use
+/// every queue.
 #[test]
 fn a_denial_that_is_taken_away_shows_both_ways() {
     let mut documents = documents();

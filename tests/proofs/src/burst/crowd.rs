@@ -1,4 +1,4 @@
-//! The persons of a burst: they are prepared up to the pull, and then ask for it.
+//! The persons of a burst. Each person is verified, passes a challenge, and then asks for the pull.
 
 use ias::report::Progress;
 use sandbox_machine::Sandbox;
@@ -8,7 +8,7 @@ use shared::domain::Time;
 
 use crate::verified::{self, VerifiedPerson};
 
-/// Retries of a pull that got no answer.
+/// Maximum number of retries of a request for a pull that got no answer.
 const ASKS_AGAIN_MAX: u32 = 3;
 
 /// A verified person who has passed a challenge.
@@ -17,14 +17,14 @@ pub(super) struct Member {
     pull: QueryAsk,
 }
 
-/// The answer to a pull.
+/// The answer to a request for a pull.
 #[derive(Debug)]
 pub(super) enum Asked {
     /// Accepted.
     Accepted {
         /// The id of the pull.
         run: String,
-        /// When it starts, if the answer names a time.
+        /// When the pull starts, if the answer names a time.
         start_at: Option<Time>,
     },
     /// Refused, because no slot is free.
@@ -50,8 +50,8 @@ async fn prepare(app: App, index: usize) -> Result<Member, String> {
 }
 
 impl Member {
-    /// Asks for the pull. After a request without an answer it first looks for an accepted pull and then retries, as an
-    /// app should.
+    /// Asks for the pull. After a request without an answer, looks for an accepted pull before it retries, as an app
+    /// should.
     pub(super) async fn ask(&self) -> Asked {
         let mut asked = self.ask_once().await;
         for _ in 0..ASKS_AGAIN_MAX {
@@ -66,7 +66,7 @@ impl Member {
         asked
     }
 
-    /// The pull that was accepted although the answer was lost.
+    /// Finds a pull that was accepted although the answer was lost.
     async fn found(&self) -> Option<Asked> {
         let listed = self.app.get("/v1/network-queries").await.ok()?;
         let run = listed.list("/networkQueries").first()?;
@@ -98,7 +98,7 @@ impl Member {
         }
     }
 
-    /// The status of an ended pull, with its reason if it has one.
+    /// The status of an ended pull, with its reason if it has one; `None` while the pull waits.
     pub(super) async fn ending(&self, run: &str) -> Option<String> {
         let reply = self.app.get(&format!("/v1/network-queries/{run}")).await.ok()?;
         let (status, reason) = (reply.text("/status"), reply.text("/reason"));

@@ -1,9 +1,10 @@
-//! `proofs burst --noisy 1`: many persons pull and read their records while one person sends as much as the API takes.
-//! It shows that this neither delays the other persons nor gets them refused, and that the day's count equals the
-//! calls.
+//! `proofs burst --noisy 1`: many persons pull and read their records while one person sends most of the requests that
+//! the API admits. It shows that the noisy person neither delays the other persons nor causes refusals of their
+//! requests. It also shows that the day's count in the table equals the calls that Metriport saw.
 //!
-//! The same persons pull in two rounds. In the first round the noisy person sends as many harmless requests. They load
-//! the machine as much, but take nothing that persons share. So the rounds differ in fairness and not in load.
+//! The same persons pull in two rounds, and the noisy person sends equally many requests in each round. The requests of
+//! the first round are harmless: they load the machine as much as the others, but use nothing that persons share. The
+//! load is therefore not the cause of a difference between the rounds.
 
 mod noise;
 mod plan;
@@ -33,15 +34,15 @@ use reading::{Reading, read};
 use upstream::{CallLog, DayCount};
 pub use verdict::RoundFigures;
 
-/// The pause before a round, before time is scaled: until every place of the budget is free.
+/// The pause before a round, before time is scaled: until every place of the rate budget is free.
 const REST: Duration = Duration::from_secs(64);
 /// How long a person waits for a pull, before time is scaled.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// How long the queues may take to empty, before time is scaled.
 const DRAIN: Duration = Duration::from_secs(60);
-/// The least limit a minute of patient writes, of identity calls and of query starts.
+/// The lowest limit per minute of patient writes, of identity calls and of query starts.
 const LIMIT_MIN: u32 = 15;
-/// Metriport's calls a day in production.
+/// Metriport's daily quota in production, in calls.
 const DAILY_QUOTA: u32 = 10_000;
 
 /// The size of the proof.
@@ -51,7 +52,7 @@ pub struct NoisyOptions {
     pub people: usize,
     /// The length of a round in seconds, before time is scaled.
     pub secs: u32,
-    /// The noisy person's percentage of the API's throttle.
+    /// The noisy person's requests, as a percentage of those that the API's throttle admits.
     pub throttle_percent: u64,
     /// How much faster time runs.
     pub time_scale: u32,
@@ -114,7 +115,7 @@ pub async fn noisy(runner: Runner, options: NoisyOptions, log: LogSink) -> Resul
     played.and_then(|report| ended.map(|()| report))
 }
 
-/// The limits leave room for the other persons: two minutes allow twice as many calls as there are persons.
+/// The limits suffice for the other persons: two minutes allow twice as many calls as there are persons.
 fn stand_in(options: NoisyOptions) -> StandInOptions {
     let people = u32::try_from(options.people).unwrap_or(u32::MAX);
     let limit = LIMIT_MIN.max(people.saturating_mul(6) / 5 + 10);

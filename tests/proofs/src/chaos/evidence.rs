@@ -10,15 +10,15 @@ use super::plan::Kind;
 
 /// The function that starts queries.
 const STARTER: &str = "query-dispatch";
-/// A write is reported a little after its time, and a killed process dies a little after the kill.
+/// Tolerance: a write is reported a little after its time, and a killed process dies a little after the kill.
 const SLACK_MS: i64 = 100;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Injection {
     pub(super) kind: Kind,
-    /// The function that it hit; empty for a webhook.
+    /// The function that the fault hit; empty for a webhook and for a queue message.
     pub(super) function: String,
-    /// The run whose start it hit.
+    /// The run, if the fault hit the call that starts it.
     pub(super) run: Option<String>,
     pub(super) at_ms: i64,
 }
@@ -44,8 +44,8 @@ pub(super) fn counts(injections: &[Injection]) -> BTreeMap<Kind, usize> {
     super::judge::tally(injections.iter().map(|injection| injection.kind))
 }
 
-/// The hits on a run: faults of its own start, and kills of the starting function while the start waited or was
-/// claimed.
+/// The hits on a run. They are faults of its own start call, kills of `query-dispatch` before or during the start, and
+/// the unread status of a retry.
 pub(super) fn hits(run: &str, timeline: &[Value], injections: &[Injection]) -> Vec<Hit> {
     let own = injections
         .iter()
@@ -97,7 +97,8 @@ const fn of_start(kind: Kind) -> Option<Hit> {
     }
 }
 
-/// While the run waited for its start, and while its start was claimed, in milliseconds.
+/// Two spans of time in milliseconds: `waited` ends at the claim of the start, and `started` goes from the claim to the
+/// next event.
 #[derive(Default)]
 struct Spans {
     waited: Option<(i64, i64)>,
@@ -119,7 +120,7 @@ impl Spans {
     }
 }
 
-/// Whether the timeline ends with a start that was tried: claimed, and then neither deferred nor refused.
+/// Whether the last start in the timeline was tried: claimed, and then neither deferred nor refused.
 pub(super) fn tried(timeline: &[Value]) -> bool {
     let last = timeline
         .iter()

@@ -1,4 +1,4 @@
-//! The facts about each pull after the end: the app's view, Metriport's view and the log of faults.
+//! The facts about each pull after the end of the proof: the app's view, Metriport's view and the log of faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub(super) fn usual(reference: &[Pull], calls: &[UpstreamCall]) -> Usual {
 /// Runs and queries that a person did not ask for: each is a doubled effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Strays {
-    /// Our runs.
+    /// Pulls that our API lists.
     pub(super) runs: usize,
     /// Network queries at Metriport.
     pub(super) queries: usize,
@@ -100,7 +100,7 @@ fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Fac
     facts
 }
 
-/// The state in the words of the table.
+/// The state in the words of the judge's table.
 fn state(ending: &Ending) -> String {
     match ending {
         Ending::Run(ended) if ended.status == "failed" || ended.status == "expired" => {

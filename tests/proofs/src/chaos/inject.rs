@@ -1,4 +1,4 @@
-//! Fault injection: draws at every point of the sandbox, injects the drawn fault, and logs it.
+//! Fault injection. At every point of the sandbox, the injector draws whether a fault occurs, injects it, and logs it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -19,7 +19,7 @@ use crate::caller::caller;
 const LATE_MS: u64 = 60_000;
 /// The longest delay of an answer of Metriport, before time is scaled; a function still waits for it.
 const ANSWER_LATE_MS: u64 = 4_000;
-/// Most calls or invocations that a planned kill lets pass.
+/// A planned kill lets fewer than this many calls or invocations pass.
 const KILL_SKIPS: u64 = 40;
 
 /// One call that reached the stand-in.
@@ -36,7 +36,7 @@ pub(super) struct UpstreamCall {
 pub(super) struct Strike {
     pub(super) kind: Kind,
     pub(super) function: String,
-    /// Occasions to let pass.
+    /// Occasions that pass before the kill.
     pub(super) skips: u64,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct FaultInjector {
     killer: Killer,
 }
 
-/// A point for a kill: before or after a call, or an invocation, of a function.
+/// A point at which a function can be killed: before or after one of its calls or invocations.
 pub(super) type Occasion = (Kind, &'static str);
 
 impl FaultInjector {
@@ -73,7 +73,7 @@ impl FaultInjector {
         })
     }
 
-    /// Installs itself at every point of a sandbox.
+    /// Installs the injector at every point of a sandbox.
     pub(super) fn enter(self: &Arc<Self>, options: &mut SandboxOptions) {
         let faults = &mut options.faults;
         faults.killer = self.killer.clone();
@@ -96,7 +96,7 @@ impl FaultInjector {
         self.strikes().push(strike);
     }
 
-    /// Notes that a pull begins, and plans a kill for every `pulls_per_kill` pulls.
+    /// Notes that a pull begins, and plans one kill per `pulls_per_kill` pulls.
     pub(super) fn pull_begins(&self) {
         let number = self.begun.fetch_add(1, Ordering::SeqCst);
         let every = self.rates.pulls_per_kill;
@@ -104,7 +104,7 @@ impl FaultInjector {
             return;
         }
         let pick = |count: usize| usize::try_from(self.dice.below(count as u64)).unwrap_or_default();
-        // The four ways take turns, so that a short run uses each.
+        // The four kinds of kill take turns, so that a short run uses each of them.
         let kind = Kind::KILLS
             .get(number as usize / every as usize % Kind::KILLS.len())
             .copied();
@@ -141,7 +141,7 @@ impl FaultInjector {
         self.occasions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The number of planned kills.
+    /// The number of planned kills that have not happened yet.
     pub(super) fn waiting(&self) -> usize {
         self.strikes().len()
     }
@@ -354,7 +354,7 @@ impl sandbox_metriport::Interceptor for AtUpstream {
     }
 }
 
-/// Faults of any call to the API.
+/// Faults of any call to Metriport's API.
 const OF_CALLS: [Kind; 9] = [
     Kind::UpstreamLatency,
     Kind::UpstreamLimited,

@@ -1,4 +1,5 @@
-//! The allowed endings of a pull (the published table), and the check of one pull against them. Pure.
+//! The allowed endings of a pull (the published table), and the check of one pull against them. This module does no
+//! I/O.
 
 use std::collections::BTreeMap;
 
@@ -15,19 +16,19 @@ const NO_SOURCE: State = "failed: no_source_answered";
 const LINK_REFUSED: State = "refused: patient_link_refused";
 const UNVERIFIED: State = "identity not verified";
 
-/// Most calls to Metriport of a pull beyond those it makes without faults.
+/// Maximum number of calls to Metriport of a pull, beyond those that it makes without faults.
 pub const EXTRA_CALLS_MAX: i64 = 20;
 
-/// A fault that may change how a pull ends. Every other fault may only cost time.
+/// A fault that may change how a pull ends. Every other fault may delay the pull, but must not change its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hit {
     /// Not hit by a fault that matters.
     None,
-    /// The start's answer was lost, or a process died between the intent to start and its result.
+    /// The start's answer was lost, or a process died between the claim of the start and its result.
     StartUnknown,
     /// The start was held up by a 429, a failed connection, or the death of a process.
     StartHeldUp,
-    /// A source refused the query for its own limit.
+    /// A source refused the query because of its own limit.
     SourceLimited,
     /// A source failed and was retried, and the status that reports the retry could not be read. A pull whose sources
     /// have all ended does not wait for a further status.
@@ -90,10 +91,10 @@ pub fn table() -> Vec<String> {
     lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// The facts about one pull after the end.
+/// The facts about one pull after the end of the proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// The persona of its networks.
+    /// The persona of the person who pulls.
     pub persona: Persona,
     /// Its ending.
     pub state: String,
@@ -122,7 +123,8 @@ pub enum Breach {
     State,
     /// More than one query at Metriport, or one for a refused pull.
     Doubled,
-    /// A query was not begun without a fault that explains it, or the record is missing.
+    /// A start was tried, but Metriport has no query, and the start was not unknown. Or the record is missing or has
+    /// other bytes.
     Lost,
     /// The pull did not end.
     Hung,
@@ -144,7 +146,7 @@ impl Breach {
 }
 
 impl Facts {
-    /// A pull that began nothing.
+    /// The facts about a pull that was not accepted.
     #[must_use]
     pub const fn refused(persona: Persona, state: String) -> Self {
         Self {

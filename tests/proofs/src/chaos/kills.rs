@@ -1,5 +1,6 @@
-//! `proofs kills`: one pull for each point at which a process can die. A pull without faults counts every call and
-//! every invocation of every function. Each of them is then the moment of one kill, in its own pull.
+//! `proofs kills`: one pull for each point at which a process can die. A pull without faults first counts the points:
+//! before and after every call and every invocation of every function. Then each point gets its own pull, in which the
+//! function is killed there.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -18,7 +19,7 @@ use crate::cli::KillsArgs;
 /// The result of one kill.
 struct Outcome {
     strike: Strike,
-    /// Whether it happened: some occasions depend on timing.
+    /// Whether the kill happened. Some occasions depend on timing, and do not occur in every pull.
     struck: bool,
     facts: Facts,
     strays: usize,
@@ -67,7 +68,8 @@ async fn pull(args: &KillsArgs, sandbox: &Sandbox, subject: &str) -> Result<supe
     Ok(create_person(&args.chaos_args(), sandbox, &planned)?.pull(true).await)
 }
 
-/// Makes one kill after the other in its own sandbox, because a kill takes all processes of a function.
+/// One worker, which makes one kill after the other. It has its own sandbox, because a kill ends all processes of a
+/// function.
 async fn work(args: &KillsArgs, number: u32, waiting: &Mutex<VecDeque<Strike>>) -> Result<Vec<Outcome>, String> {
     let injector = FaultInjector::new(args.seed, Rates::NO_FAULTS, args.scale);
     let sandbox = sandbox(&args.chaos_args(), &injector).await?;

@@ -1,7 +1,7 @@
 //! `proofs chaos`: many whole pulls over real processes with injected faults of every kind, and a verdict on each pull.
 //!
-//! Time is scaled by dividing durations, never by touching clocks. The seed decides the persons and the random numbers.
-//! Which occasion gets which number depends on the timing of the processes, so a seed does not repeat a run exactly.
+//! Time is scaled by dividing durations, never by changing clocks. The seed decides the persons and the random numbers.
+//! The timing of the processes decides which occasion gets which number, so a seed does not repeat a run exactly.
 
 mod evidence;
 mod facts;
@@ -39,7 +39,7 @@ use report::Report;
 /// How long a person waits for any step, before time is scaled: longer than an unknown start and the record after it
 /// may take.
 const BOUND: Duration = Duration::from_secs(4 * 3600);
-/// How long a person waits whose proofing never counts, before time is scaled.
+/// How long a person who is proofed as another person waits, before time is scaled. Their identity is never verified.
 const DOUBT: Duration = Duration::from_secs(120);
 /// How long the queues may take to empty at the end, before time is scaled. The message of a killed process is
 /// redelivered after its visibility timeout, an hour and a half for a transfer.
@@ -48,7 +48,8 @@ const DRAIN: Duration = Duration::from_secs(2 * 3600);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Most pulls of one person.
 const PULLS_MAX: u64 = 3;
-/// One in this many persons is refused at the link, and one is proofed as another person; the rest get to pull.
+/// On average, one in this many persons is refused at the link, and one is proofed as another person. The others can
+/// pull.
 const ODD_ONE_IN: u64 = 40;
 /// One in this many webhooks or files has an unusual shape.
 const VARIED_ONE_IN: u64 = 8;
@@ -237,7 +238,7 @@ async fn drain(args: &ChaosArgs, sandbox: &Sandbox) -> Result<(), String> {
     }
 }
 
-/// Queues that are not empty, with the number of their messages.
+/// Source queues that are not empty, with the number of their messages.
 pub(crate) fn busy(sandbox: &Sandbox) -> Vec<String> {
     let depths = sandbox.aws().queues().depths();
     let sources = depths.iter().filter(|(name, _)| !name.ends_with("DeadLetters"));

@@ -24,11 +24,11 @@ pub(super) struct Person {
     pub(super) browser: Browser,
     /// How long a step may take before it counts as hung.
     pub(super) bound: Duration,
-    /// How long a person waits whose proofing can never count.
+    /// How long a person who is proofed as another person waits for a verified identity.
     pub(super) doubt: Duration,
 }
 
-/// One pull from its first request to its end, in real milliseconds since the epoch.
+/// One pull from its first request to its end. The times are real, in milliseconds since the epoch.
 pub(super) struct Pull {
     pub(super) subject: String,
     pub(super) persona: Persona,
@@ -40,7 +40,7 @@ pub(super) struct Pull {
 }
 
 impl Pull {
-    /// The id of its run, if it was accepted and ended.
+    /// The id of the run, if the pull was accepted and ended.
     pub(super) fn run(&self) -> Option<&str> {
         match &self.ending {
             Ending::Run(ended) => Some(&ended.id),
@@ -55,7 +55,7 @@ pub(super) enum Ending {
     Run(Box<Ended>),
     /// The API refused with this code, and the app has no next action.
     Refused(String),
-    /// The proofing never counted.
+    /// The identity did not become verified.
     Unverified,
     /// This step did not end within the bound.
     Hung(&'static str),
@@ -73,7 +73,7 @@ pub(super) struct Ended {
     pub(super) timeline: Vec<Value>,
 }
 
-/// Why the app stops.
+/// Why the app stops before the pull has ended.
 enum Stop {
     Hung(&'static str),
     Refused(String),
@@ -82,7 +82,7 @@ enum Stop {
 type Step<T> = Result<T, Stop>;
 
 impl Person {
-    /// One pull; verifies the identity first if necessary.
+    /// Pulls once, and verifies the identity first if necessary.
     pub(super) async fn pull(&self, first: bool) -> Pull {
         let begun_ms = clock::now().millis();
         let ending = match self.whole().await {
@@ -127,7 +127,9 @@ impl Person {
         expect(linked, 200).map(drop)
     }
 
-    /// Whether the identity becomes verified. After a refused identity, that of another passed page may still count.
+    /// Opens and passes identity pages until the identity is verified, and returns whether it is. With `refused`, an
+    /// identity was rejected. The identity of another passed page may still be confirmed, so this first waits while it
+    /// is pending.
     async fn verify(&self, refused: bool) -> Step<bool> {
         let begun = Instant::now();
         let mut passed = refused.then_some(begun);
@@ -140,7 +142,7 @@ impl Person {
                 }
                 "pending" | "confirming" if passed.is_some() => pause(ASK_EVERY).await,
                 "patient_changing" => self.link().await?,
-                // Not started, expired, or pending with a page that was not passed: open a new page.
+                // Any other status, or pending with a page that was not passed: open a new page.
                 _ => passed = self.pass_identity_page().await?.then(Instant::now),
             }
         }
@@ -281,7 +283,8 @@ impl Person {
         Err(Stop::Hung(place))
     }
 
-    /// All persons of a run differ for Metriport; it would merge equal persons into one patient.
+    /// Demographics that differ for each person of a proof. Metriport would merge persons with equal ones into one
+    /// patient.
     fn demographics(&self) -> Value {
         let sum = self
             .subject
@@ -311,7 +314,7 @@ fn derive_last_name(subject: &str) -> String {
 /// Whether a retry of the same request may succeed.
 fn is_passing(reply: &Reply) -> bool {
     let code = reply.code();
-    // A run that has expired by the clock may hold its lock until a process writes the expiry.
+    // `network_query_open` may pass, because an expired run may hold its lock until a process writes the expiry.
     let codes = [
         "patient_changing",
         "state_changed",

@@ -1,5 +1,4 @@
-//! When each fault occurs: a seeded random generator and the share of each kind. The effects of the faults are
-//! elsewhere.
+//! Decides when each fault occurs, by a seeded random generator and the share of each kind. `inject` makes the faults.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,7 +23,7 @@ pub enum Kind {
     UpstreamLatency,
     /// 429 of the per-operation limiter: text, with `Retry-After`.
     UpstreamLimited,
-    /// 429 of the gateway: JSON of its own.
+    /// 429 of the gateway, with the gateway's own JSON.
     UpstreamThrottled,
     /// 429 of one source, inside a start that succeeds.
     SourceLimited,
@@ -145,7 +144,7 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Without faults.
+    /// Rates without any fault.
     pub const NO_FAULTS: Self = Self {
         webhooks_dropped: 0.0,
         webhooks_doubled: 0.0,
@@ -153,7 +152,7 @@ impl Rates {
         pulls_per_kill: 0,
     };
 
-    /// The share of a kind's occasions.
+    /// The share of a kind's occasions at which the fault occurs.
     #[must_use]
     pub fn share(&self, kind: Kind) -> f64 {
         let share = match kind {
@@ -187,7 +186,7 @@ impl Rates {
 }
 
 /// A seeded random generator. The same seed gives the same numbers; the timing of the processes decides which occasion
-/// gets which.
+/// gets which number.
 pub struct Dice(Mutex<ChaCha8Rng>);
 
 impl Dice {
@@ -200,7 +199,7 @@ impl Dice {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number from 0 to below `sides`; 0 if `sides` is 0.
+    /// A number below `sides`; 0 if `sides` is 0.
     #[must_use]
     pub fn below(&self, sides: u64) -> u64 {
         if sides == 0 {

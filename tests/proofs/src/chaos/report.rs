@@ -124,7 +124,7 @@ impl Report {
         counted.collect()
     }
 
-    /// The first pulls that broke a promise or came near to too many calls, with their timelines.
+    /// The first pulls that broke a promise or made over half of the allowed extra calls, with their timelines.
     fn stories(&self) -> Vec<String> {
         let broken = self.facts.iter().filter(|facts| !facts.breaches().is_empty());
         let dearest = self
@@ -201,7 +201,7 @@ impl Report {
 
 const STORIES_MAX: usize = 12;
 
-/// With this many pulls, every kind of fault occurs.
+/// In a run with this many pulls, every kind of fault should occur.
 const ENOUGH_PULLS: usize = 500;
 
 fn or_none(list: &str) -> &str {

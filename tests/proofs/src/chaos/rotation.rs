@@ -1,8 +1,8 @@
 //! `proofs rotation`: persons pull while Metriport makes new webhook keys and signs with them at once, and while API
 //! keys are replaced. It shows three things:
-//! - replays bring every webhook that was refused before the new key was stored
-//! - afterwards webhooks are accepted
-//! - the previous key stops counting when its time is over
+//! - replays bring every webhook that was refused before the processes had read the new key
+//! - the processes accept every later webhook
+//! - the previous key is accepted until its end, and refused afterwards
 
 mod operator;
 mod verdict;
@@ -93,7 +93,8 @@ pub(crate) async fn rotation(args: &RotationArgs) -> Result<(), String> {
     }
 }
 
-/// First pulls without a change of keys, to measure the usual cost; then pulls for as long as keys are changed.
+/// Persons first pull without a change of keys, to measure the usual cost. They then pull for as long as the operator
+/// changes keys.
 async fn whole(
     args: &RotationArgs,
     chaos_args: &ChaosArgs,

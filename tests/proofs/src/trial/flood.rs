@@ -32,7 +32,7 @@ pub(super) async fn records(target: &Target, requests: usize) -> Result<Finding,
     Ok(judge("flood of records", "too_many_open", served, &refusals))
 }
 
-/// Opens many identity sessions, each of which supersedes the one before.
+/// Opens many identity sessions. Each session supersedes the one before.
 pub(super) async fn sessions(target: &Target, requests: usize) -> Result<Finding, String> {
     let person = target.person(4);
     let app = target.app(&person, &json!({}))?;

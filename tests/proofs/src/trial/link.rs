@@ -1,5 +1,5 @@
-//! Links that conflict with another person's patient. All are refused with one code; the time of the refusal must not
-//! reveal more.
+//! Links that conflict with another person's patient. All must be refused with one code, and the time of a refusal must
+//! not reveal the kind of conflict.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use super::target::{Person, Target};
 use crate::asking::{is_throttled, refusal, retry_after};
 
 const CODE: &str = "patient_link_refused";
-/// The number of the first person who links; the persons of a trial have different numbers.
+/// The number of the first person who links. The persons of the other findings have lower numbers.
 const FIRST: usize = 10;
-/// Times that differ by less are alike: a call more or less on the local machine makes that difference.
+/// Times that differ by less count as alike, because one more call on the local machine makes that difference.
 const ALIKE: Duration = Duration::from_millis(25);
-/// Most tries of a link that is refused with 429.
+/// Maximum number of tries of a link that is refused with 429.
 const TRIES: u32 = 10;
 
 /// Times of successful links, and of the two kinds of conflicting links.
@@ -59,8 +59,7 @@ impl Times {
     }
 }
 
-/// Links another person of the issuer with the owner's names and birth date, and optionally with the owner's external
-/// id.
+/// Links another person of the issuer with the owner's demographics, and optionally with the owner's external id.
 async fn conflict(
     target: &Target,
     owner: &Person,

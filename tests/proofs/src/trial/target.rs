@@ -14,18 +14,20 @@ use crate::verified::demographics;
 
 /// The claim with the external id: not `sub`, so that two persons can have one id.
 const EXTERNAL_ID_CLAIM: &str = "member";
-/// The stand-in's delay of calls about patients, so that their number decides how long a link takes.
+/// The stand-in's delay of each call about a patient. The number of these calls then decides how long a link takes.
 const PATIENT_CALL_MS: u64 = 200;
-/// How long a record takes, so that the records of a flood wait for each other.
+/// How long the stand-in takes for a record, so that the records of a flood wait for each other.
 const CONSOLIDATED_MS: u64 = 3_000;
-/// Patient writes a minute: enough that Metriport and not the budget decides the time of the links.
+/// Patient writes a minute that the stand-in allows. Links then wait for the stand-in's answers, and not for the rate
+/// budget.
 const PATIENT_WRITES: u32 = 1_000;
 
 /// An API that takes tokens of the sandbox's issuer.
 pub(super) struct Target {
     base_url: String,
     issuer: Issuer,
-    /// New for each trial, because persons of an earlier one may still exist.
+    /// The number of the trial's first person. It comes from the clock, because persons of an earlier trial may still
+    /// exist.
     first: usize,
 }
 

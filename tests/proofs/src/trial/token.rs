@@ -13,7 +13,8 @@ const READ: &str = "/v1/records";
 /// How long ago the person of an old token signed in: thirty days.
 const LONG_AGO_SECS: u64 = 30 * 86_400;
 
-/// A token without the scope, an old one with only a password, and tokens whose subject is not a text.
+/// Tries a token without the scope, a token of an old sign-in with only a password, and tokens whose subject is not a
+/// text.
 pub(super) async fn findings(target: &Target) -> Result<Vec<Finding>, String> {
     let person = target.person(0);
     serve_complete(target.app(&person, &json!({}))?, &person).await?;

@@ -1,4 +1,4 @@
-//! `proofs burst`, with the log of the functions for a failure.
+//! Runs `proofs burst` in a small size. If it fails, the test shows the functions' warnings.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -20,7 +20,7 @@ async fn a_noisy_person_delays_nobody_and_takes_no_more_than_a_share() {
         time_scale: followed(8).max(6),
         seed: 1,
         person_shares: true,
-        // With so few persons the slowest decides, and a busy machine may delay any of them.
+        // With so few persons the slowest one decides the p95, and a busy machine may delay any of them.
         slack: stretched(Duration::from_secs(2)),
     };
     let report = noisy(Runner::SelfExec { exe, args }, options, Arc::new(|_| {}))
@@ -28,7 +28,7 @@ async fn a_noisy_person_delays_nobody_and_takes_no_more_than_a_share() {
         .expect("both rounds");
     assert!(report.breaches.is_empty(), "{report:#?}");
     assert_eq!((report.quiet.read, report.noisy.read), (PEOPLE, PEOPLE));
-    // The noisy person sent as much in both rounds, and some of it was served like other persons' requests.
+    // The noisy person sent equally many requests in both rounds, and some were served like other persons' requests.
     assert_eq!(report.noisy.noise.sent, report.quiet.noise.sent);
     assert!(
         report.noisy.noise.served.contains_key("POST /v1/records"),

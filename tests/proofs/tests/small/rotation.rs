@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-/// The command waits for the windows that the proof is about.
+/// Longest duration of the command, which waits for the life of the previous key.
 const BOUND: Duration = Duration::from_secs(240);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,10 +12,10 @@ use crate::people;
 
 /// The delay of a turn that is not granted now.
 const LATER: Duration = Duration::from_secs(20);
-/// The least time between a start and its latest time.
+/// The time that must be left between a turn and the latest time for the start.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The turn of a start: at once, or, by a fault, later, not in time, or not on this day.
+/// The turn of a start. Without a fault it is now. A fault makes it later, too late, or not on this day.
 pub(crate) fn turn(start: Start, fault: Option<Fault>) -> Turn {
     let later = start.now.plus(LATER);
     let fits = |at: Time| start.by.is_none_or(|by| at.plus(MARGIN) <= by);
@@ -27,8 +27,8 @@ pub(crate) fn turn(start: Start, fault: Option<Fault>) -> Turn {
     }
 }
 
-/// The answer to a person with the shares `before`, and their shares after it. By a fault, other persons have the
-/// places or the day is over; the share is then given back.
+/// The answer to the request of a person with the shares `before`, and the person's shares after it. A fault means that
+/// other persons have the places, or that the day is over; the share is then given back.
 pub(crate) fn share(
     before: &PersonShares,
     share: &ShareRequest,

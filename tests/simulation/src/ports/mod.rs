@@ -36,7 +36,7 @@ impl Clock for Io {
     }
 }
 
-/// The rules ignore waits, so a wait takes no virtual time.
+/// A pause takes no virtual time, because the rules ignore pauses.
 impl Pause for Io {
     async fn pause(&self, _span: Duration) {}
 }
@@ -120,7 +120,7 @@ impl HeedLimits for Io {
 }
 
 impl SendAdvance for Io {
-    /// Sends one after the other, so anything may happen in between and a batch may be sent in part.
+    /// Sends the messages one after the other, so that anything can happen in between, and a batch can be sent in part.
     async fn send_advances(&self, advances: &[(Advance, Duration)]) -> Result<(), QueueError> {
         for (advance, delay) in advances {
             self.send(Body::Advance(advance.clone()), *delay).await?;
@@ -142,7 +142,7 @@ impl SendWebhookEvent for Io {
 }
 
 impl record_fetch::KeepObject for Io {
-    /// The digest identifies the stored content, so the rules can compare it with what was asked.
+    /// The digest identifies the stored content, so that the rules can compare the content with the record's request.
     async fn keep_object(
         &self,
         _owner: &OwnerId,

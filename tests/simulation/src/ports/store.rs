@@ -27,12 +27,12 @@ impl Io {
         Ok(self.get(key).await?.and_then(|item| item.owner().cloned()))
     }
 
-    /// Releases a lock if we still hold it.
+    /// The write that releases a lock, on the condition that `holder` still holds it.
     fn release(&self, key: Key, holder: Subject) -> Option<Write> {
         (!self.is(Sabotage::LockKept)).then(|| Write::release(key, holder))
     }
 
-    /// Writes all or nothing. If we no longer hold a lock, its release is left out and the rest is written.
+    /// Writes all or nothing. If the holder no longer holds its lock, the release is left out, and the rest is written.
     async fn commit_released(&self, writes: Vec<Write>) -> Stored<()> {
         match self.commit(writes.clone()).await {
             Err(StoreError::Conflict(failed)) if failed == [Condition::LockOurs] => {
@@ -45,8 +45,8 @@ impl Io {
         }
     }
 
-    /// Removes the AAL2 session that is held for a run, if it is still stored. `slot` is the challenge if it was
-    /// already read.
+    /// Adds the write that removes the AAL2 session held for a run, if the session is still stored. `slot` is the
+    /// challenge, if the caller has already read it.
     async fn forget_session(
         &self,
         writes: &mut Vec<Write>,
@@ -62,7 +62,7 @@ impl Io {
         Ok(())
     }
 
-    /// Remembers a message, on the condition that it is new.
+    /// The write that remembers a message, on the condition that the message is new.
     fn seen_write(&self, seen: &SeenMessage) -> Option<Write> {
         let require = match self.is(Sabotage::DedupeDropped) {
             true => return None,
@@ -77,7 +77,7 @@ impl Io {
         ))
     }
 
-    /// Assigns the patient, permanently or for as long as a claim lasts.
+    /// The write that assigns the patient to the owner, permanently or for as long as a claim lasts.
     fn put_owner(&self, owner: &OwnerId, patient: &PatientId, now: Time, item: Item) -> Write {
         let require = match self.is(Sabotage::PatientShared) {
             true => Require::Anything,
@@ -91,7 +91,7 @@ impl Io {
 impl ReadDue for Io {
     async fn overdue(&self, before: Time, _: i32) -> Stored<Vec<Due>> {
         match self.call(Op::Overdue(before)).await {
-            // The due time is not modelled: only a metric needs it.
+            // The due time is not modelled, because only a metric needs it.
             Reply::Overdue(due) => Ok(due
                 .into_iter()
                 .map(|advance| Due {

@@ -1,4 +1,4 @@
-//! Metriport: each call is one operation.
+//! The calls to Metriport. Each call is one operation.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,6 @@ use crate::upstream::{Answer, Call, Patient, StartQuery};
 
 type Called<T> = Result<T, UpstreamError>;
 
-/// A simulated patient as the client returns it.
 fn unverified(patient: &Patient) -> UnverifiedPatient {
     UnverifiedPatient::new(known(patient), Some(patient.external.clone()))
 }
@@ -66,7 +65,7 @@ impl UpdatePatient for Io {
     }
 }
 
-/// A placeholder link: the world itself passes hosted pages.
+/// A placeholder for the link to a hosted page, because the world itself passes hosted pages.
 fn nowhere() -> HostedUrl {
     HostedUrl::parse("https://hosted.invalid/").unwrap_or_else(|| unreachable!("a link"))
 }
@@ -139,7 +138,6 @@ impl ReadNetworkQuery for Io {
     }
 }
 
-/// Converts a report to the client's answer.
 fn query(request: UpstreamRequestId, report: &QueryReport) -> NetworkQuery {
     let said = |reported: &Reported| {
         let state = match reported.outcome {

@@ -1,5 +1,5 @@
-//! Rule 6: inside the budget. A 429 is waited out for the time it names, and the polls of one run are bounded. The
-//! arithmetic of slots and places has its own tests.
+//! Rule 6: calls stay inside the budget. After a 429, a start waits for the time that the 429 names. The number of
+//! polls of one run is limited. The arithmetic of slots and places has its own tests.
 
 use shared::domain::RunId;
 
@@ -7,7 +7,8 @@ use super::{Violation, broken};
 use crate::ids::run_name;
 use crate::world::World;
 
-/// Most polls of one run: poll gaps grow to two hours, and nothing waits longer than two days and some hours.
+/// Maximum number of polls of one run. Poll gaps grow to two hours, and a run never waits longer than two days and some
+/// hours.
 const POLLS_MAX: u32 = 64;
 
 /// A start that got a 429 is not sent again before the time that the 429 named. The tolerance allows for clocks that
@@ -25,7 +26,6 @@ pub(super) fn starts_again(world: &World, run: RunId) -> Option<Violation> {
         .flatten()
 }
 
-/// Finds a run with too many polls.
 pub(super) fn at_rest(world: &World) -> Option<Violation> {
     let over = world.store.runs().find(|(_, run)| run.polls > POLLS_MAX);
     over.and_then(|(_, run)| broken(6, format!("{} was polled {} times", run_name(run.id), run.polls)))

@@ -16,7 +16,7 @@ use crate::world::World;
 /// Tolerance for clocks that differ between machines.
 const SKEW: Duration = Duration::from_secs(10);
 
-/// A message about due work that was done or replaced must have no effect.
+/// A message about work that was done or superseded must have no effect.
 pub(super) fn acts_on_stale(task: &Task) -> Option<Violation> {
     match task.job {
         Job::Advance(_) | Job::Fetch(_) if task.fresh == Some(false) => {
@@ -107,7 +107,7 @@ pub(super) fn shown(world: &World) -> Option<Violation> {
 }
 
 /// After all faults have stopped and time has run on, nothing waits and no lock remains. An expired record may leave
-/// its lock to expire, because its last query may outlive the record.
+/// its lock to expire, because its last query can run longer than the record waits.
 pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
     let runs = world.store.runs().find(|(_, run)| run.state.waits());
     if let Some((_, run)) = runs {

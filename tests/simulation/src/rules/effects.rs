@@ -1,5 +1,5 @@
-//! Rule 5: at most one effect. A run has one network query, and a patient one open run and one open consolidated query.
-//! A record is stored only if it is what was asked for.
+//! Rule 5: at most one effect. A run has one network query. A patient has one open run and one open consolidated query
+//! at a time. A file is stored only if it is what the record asks for.
 
 use shared::domain::record::Record;
 use shared::domain::run::{FailureReason, RunState};
@@ -17,7 +17,8 @@ use crate::task::Task;
 use crate::upstream::{Answer, Call, Content};
 use crate::world::World;
 
-/// A fault hits a function. If the function moves a run, the outcome of that run's start may be unknown from now on.
+/// Notes that a fault hits a function. If the function handles a run, the outcome of that run's start may be unknown
+/// from now on.
 pub(crate) fn trouble(world: &mut World, at: usize) {
     let job = world.tasks.get(at).map(|task| &task.job);
     if let Some(Job::Advance(advance)) = job
@@ -27,7 +28,8 @@ pub(crate) fn trouble(world: &mut World, at: usize) {
     }
 }
 
-/// A function has made a call, with or without its effect.
+/// Notes and judges a call that a function has made. The call may have had its effect even if the function got an
+/// error.
 pub(crate) fn called(
     world: &mut World,
     task: &Task,
@@ -71,8 +73,9 @@ pub(crate) fn called(
     }
 }
 
-/// A record's query must not start while another record of the patient is consolidated. Either its file would be
-/// overwritten, or Metriport would answer with a query that began before the requested data existed.
+/// A record's query must not start while a query of another record of the patient runs. Otherwise the new query would
+/// overwrite the other's file, or Metriport would answer with the running query, which began before the requested data
+/// existed.
 fn beside_another(world: &World, record: RecordId, patient: &PatientId) -> Option<Violation> {
     let running = world.upstream.open_consolidated(world.now);
     let mut running = running
@@ -83,7 +86,7 @@ fn beside_another(world: &World, record: RecordId, patient: &PatientId) -> Optio
     broken(5, format!("{name} is started while a query of {other} runs"))
 }
 
-/// The stored content is what was asked for, about this patient.
+/// The stored content must be what the record asks for, about the record's patient.
 pub(super) fn stored(record: &Record) -> Option<Violation> {
     let object = record.object.as_ref()?;
     let asked = Content {
@@ -119,13 +122,13 @@ pub(super) fn note_locks(world: &mut World, writes: &[Write]) {
     }
 }
 
-/// A patient has one open run and one open consolidated query, while their locks last.
+/// A patient has at most one open run and at most one open consolidated query, as long as their locks last.
 pub(super) fn exclusive(world: &World) -> Option<Violation> {
     let soon = world.now.plus(std::time::Duration::from_secs(10));
     let mut open = Vec::new();
     for (_, run) in world.store.runs().filter(|(_, run)| run.state.waits()) {
         let held = world.facts.run_locks.get(&run.id).is_some_and(|until| *until > soon);
-        // A run that late evidence revived waits only for its record, and needs no lock for that.
+        // Late evidence can reopen a run. The run then waits only for its record, and needs no lock for that.
         if held && run.state != RunState::Consolidating {
             if open.contains(&&run.patient) {
                 return broken(5, "two runs of one patient are open");
@@ -150,7 +153,8 @@ pub(super) fn exclusive(world: &World) -> Option<Violation> {
     None
 }
 
-/// A run has exactly one start unless a fault made it unknown, and none if the run states that there was none.
+/// A run that knows its network query has started exactly one. A run that ends as not started has not started any. A
+/// run ends unconfirmed only after a fault.
 pub(super) fn starts(world: &World) -> Option<Violation> {
     for (_, run) in world.store.runs() {
         let name = run_name(run.id);

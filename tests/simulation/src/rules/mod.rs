@@ -1,8 +1,8 @@
 //! Rules 1 to 7 and 11 of `docs/rules.md`, as conditions on every world.
 //!
-//! They look at stored items and at the real events (the [`HiddenFacts`] and Metriport itself, which functions cannot
-//! see), never at how a function decided. Some hold after every write, some after every move of the clock, and some
-//! only at rest.
+//! The rules look at stored items and at the real events, which functions cannot see: [`HiddenFacts`] and the state of
+//! Metriport. They never look at how a function decided. Some rules must hold after every write, some after every move
+//! of the clock, and some only at rest.
 
 pub(crate) mod budget;
 pub(crate) mod due;
@@ -28,7 +28,7 @@ use crate::world::World;
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Its number in `docs/rules.md`.
+    /// The rule's number in `docs/rules.md`.
     pub rule: u8,
     /// The failure in words.
     pub what: String,
@@ -39,24 +39,22 @@ pub(crate) fn broken(rule: u8, what: impl Into<String>) -> Option<Violation> {
     Some(Violation { rule, what })
 }
 
-/// Facts about a history that only the rules see, and no function.
+/// Facts about a history that the rules can see and the functions cannot.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct HiddenFacts {
     /// Webhooks that were answered with 200.
     pub(crate) accepted: BTreeSet<MessageId>,
-    /// Webhooks that a function has acted on, or decided about.
+    /// Webhooks that `webhook-process` has acknowledged.
     pub(crate) handled: BTreeSet<MessageId>,
-    /// Webhooks in the dead-letter queue.
     pub(crate) dead: BTreeSet<MessageId>,
     /// The number of effects of each message.
     pub(crate) effects: BTreeMap<MessageId, u8>,
-    /// Ends of sources that a webhook reported to a function that could correlate it.
+    /// Ends of sources that a webhook reported, if the function could correlate the webhook.
     pub(crate) reported: BTreeSet<(UpstreamRequestId, SourceKind)>,
-    /// The person of each challenge.
     pub(crate) challenges: BTreeMap<ChallengeId, u8>,
-    /// The number of pulls that were accepted on a session.
+    /// The number of pulls that were accepted with an AAL2 session.
     pub(crate) sessions: BTreeMap<Aal2SessionId, u8>,
-    /// Pulls whose function met a fault, so that their start may be unknown.
+    /// Pulls whose function met a fault, so that the outcome of their start may be unknown.
     pub(crate) troubled: BTreeSet<RunId>,
     /// Starts that had an effect, or may have had one.
     pub(crate) starts: BTreeMap<RunId, u8>,
@@ -68,11 +66,10 @@ pub(crate) struct HiddenFacts {
     pub(crate) run_locks: BTreeMap<RunId, Time>,
     /// Until when a record should hold its patient's lock.
     pub(crate) record_locks: BTreeMap<RecordId, Time>,
-    /// Requests that each person was granted, with the time by the function's clock.
+    /// Requests that each person was granted, with the time on the function's clock.
     pub(crate) served: BTreeMap<u8, Vec<(PersonAsk, Time)>>,
 }
 
-/// Rules about a write before it is made.
 pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
     effects::note_locks(world, writes);
     let stale = due::acts_on_stale(task);
@@ -102,7 +99,6 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
     webhooks::note_effect(world, task, writes).or(found)
 }
 
-/// Rules about the world after a write.
 pub(crate) fn after_write(world: &mut World, writes: &[Write]) -> Option<Violation> {
     order::count(world, writes);
     effects::exclusive(world).or_else(|| share::open_records(world))
@@ -113,7 +109,6 @@ pub(crate) fn standing(world: &World) -> Option<Violation> {
     due::shown(world)
 }
 
-/// Rules that hold at rest.
 pub(crate) fn at_rest(world: &World) -> Option<Violation> {
     due::nothing_waits(world)
         .or_else(|| order::timelines(world))

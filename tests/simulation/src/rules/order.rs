@@ -10,7 +10,7 @@ use crate::io::put_of;
 use crate::store::{Item, Key, Write};
 use crate::world::World;
 
-/// The first write is version 1, and each later write is the next number.
+/// The first write of an item has version 1, and each later write has the next number.
 fn skips_a_version(name: &str, before: Option<u64>, after: u64) -> Option<Violation> {
     match before {
         _ if after == before.unwrap_or_default() + 1 => None,
@@ -63,7 +63,7 @@ pub(super) fn record(before: Option<&Record>, after: &Record) -> Option<Violatio
         .flatten()
 }
 
-/// A replay of each run's timeline gives the stored run.
+/// The events of each run's timeline, applied again, must give the stored run.
 pub(super) fn timelines(world: &World) -> Option<Violation> {
     for (owner, run) in world.store.runs() {
         let entries: Vec<_> = (2..=run.version)

@@ -1,4 +1,4 @@
-//! Rule 7: the right person. A pull rests on its own person's patient, proofed identity and challenge, and on an unused
+//! Rule 7: the right person. A pull uses its own person's patient, proofed identity and challenge, and an unused AAL2
 //! session.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::task::Task;
 use crate::upstream::StartQuery;
 use crate::world::World;
 
-/// The most by which two machines' clocks differ: each is off by at most two seconds, either way.
+/// The maximum difference between two machines' clocks. Each clock is off by at most two seconds, in either direction.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(4);
 
 /// Judges a pull that is about to be accepted.
@@ -58,7 +58,8 @@ pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Opti
         .flatten()
 }
 
-/// A network query that began at Metriport is for the patient of the run's person, on an identity of that patient.
+/// A network query that began at Metriport must be for the run's patient. It must use a challenge of the run's person,
+/// and an identity of that patient.
 pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
     let name = run_name(start.run);
     let run = world.store.runs().find(|(_, run)| run.id == start.run);
@@ -85,7 +86,7 @@ pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
         .flatten()
 }
 
-/// A bound identity came from a page that was opened for this person, this patient and these demographics.
+/// A new proofed identity must come from an identity page that was opened for this patient and these demographics.
 pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity) -> Option<Violation> {
     let proofed = after.proofed.as_ref()?;
     if before.and_then(|before| before.proofed.as_ref()) == Some(proofed) {
@@ -105,8 +106,8 @@ pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity
         .flatten()
 }
 
-/// A pull that ends because Metriport refused its identity must also reject that identity: no later step does. A
-/// failure of the table is excused, since it must not keep the pull from ending.
+/// A pull that ends because Metriport refused its identity must also reject that identity, because no later step does.
+/// A failed read or write of the table is excused, because it must not prevent the end of the pull.
 pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, run: &Run) -> Option<Violation> {
     if run.reason != Some(FailureReason::IdentityRejected) {
         return None;
@@ -131,7 +132,7 @@ pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, run: &Ru
         .flatten()
 }
 
-/// A patient that is about to be written at Metriport belongs to the writer, or the writer has claimed it.
+/// A patient that a person updates at Metriport must belong to that person, or the person must have claimed it.
 pub(super) fn updated(world: &World, patient: &PatientId, person: u8) -> Option<Violation> {
     let theirs = world.store.get(&Key::PatientOwner(patient.clone()));
     let right = theirs.is_some_and(|item| match item.as_ref() {

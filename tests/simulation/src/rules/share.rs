@@ -18,13 +18,13 @@ use crate::world::World;
 
 /// Tolerance for clocks that differ between machines.
 const SKEW: Duration = Duration::from_secs(10);
-/// Requests of a kind at once.
+/// The burst: requests of one kind at once.
 const BURST: i64 = 5;
-/// Most unfinished records that a person asked for.
+/// Maximum number of unfinished records that a person asked for.
 const OPEN: usize = 3;
 
-/// Requests of a kind that a person is granted in ten minutes: a tenth of nine tenths of the limit. Links are not
-/// simulated.
+/// The number of requests of a kind that a person is granted in ten minutes: a tenth of nine tenths of the limit. Links
+/// are not simulated.
 const fn in_ten_minutes(kind: ShareKind) -> i64 {
     match kind {
         ShareKind::Identity | ShareKind::Patient => 13,
@@ -69,9 +69,9 @@ pub(crate) fn served(world: &mut World, share: &ShareRequest, answer: ShareAnswe
     .flatten()
 }
 
-/// A person's unfinished records are few enough, and no two are equal.
+/// A person has at most three unfinished records, and all of them are different.
 pub(super) fn open_records(world: &World) -> Option<Violation> {
-    // A record stops counting when it expires by the clock of the function that looked, even if a transfer begins
+    // A record stops counting when it expires by the clock of the function that counts, even if a transfer begins
     // afterwards.
     let now = world.now.plus(SKEW);
     let is_over = |record: &Record| record.state.is_terminal() || now >= record.expires_at;

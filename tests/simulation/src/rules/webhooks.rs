@@ -1,4 +1,4 @@
-//! Rule 4: an accepted webhook has its effect once, unless it is a duplicate or about something superseded.
+//! Rule 4: an accepted webhook has its effect once, unless it is a duplicate or about superseded work.
 
 use shared::domain::SourceStatus;
 use shared::domain::run::SourceOutcome;
@@ -39,8 +39,8 @@ pub(crate) fn is_known(world: &World, event: &WebhookEvent) -> bool {
     }
 }
 
-/// A function has acknowledged an event. If the stored state identified the subject, the function must have acted on
-/// the event.
+/// Judges an event that a function has acknowledged. If the stored state identified the subject, the function must have
+/// acted on the event.
 pub(crate) fn handled(
     world: &mut World,
     event: &WebhookEvent,
@@ -53,7 +53,7 @@ pub(crate) fn handled(
             let request = event.request.clone()?;
             world.facts.reported.insert((request, source));
         }
-        // An event of a query that is not stored yet may be dropped: the query's status reports the same later.
+        // An event of a query that is not stored yet may be dropped, because the query's status reports the same later.
         let taken_in = outcome != UNMATCHED;
         return taken_in.then(|| answer_unknown(world, event)).flatten();
     }
@@ -73,8 +73,8 @@ pub(crate) fn handled(
     .flatten()
 }
 
-/// Finds an answer that was acted on while its run was open, but whose source is not completed. An earlier failure of
-/// the source does not excuse that.
+/// Finds an answer of a source that a function acted on while the run was open, although the source is not stored as
+/// completed. An earlier failure of the source does not excuse that.
 fn answer_unknown(world: &World, event: &WebhookEvent) -> Option<Violation> {
     let Event::Source {
         patient,

@@ -12,11 +12,11 @@ use super::{Answer, Challenge, Page, Patient, Upstream};
 use crate::choice::Pass;
 use crate::ids::opaque;
 
-/// The lifetime of a hosted page.
 const PAGE: Duration = Duration::from_secs(900);
 
 impl Upstream {
-    /// An upsert by demographics: returns an equal patient even if another caller created it.
+    /// Creates a patient. If a patient with equal demographics exists, returns that patient, even if another caller
+    /// created it.
     pub(super) fn create(&mut self, external: &ExternalId, demographics: &DemographicsHash) -> Answer {
         let alike = self
             .patients
@@ -68,8 +68,8 @@ impl Upstream {
         Some(session.clone())
     }
 
-    /// A person passes an identity page. The ids in the event are not guaranteed, and it may be another person than the
-    /// one the page was opened for.
+    /// A person passes an identity page. Metriport does not guarantee the ids in the event, and the page may have been
+    /// opened for another person.
     pub(crate) fn pass_page(&mut self, index: usize, pass: Pass, now: Time) {
         let count = self.patients.len();
         let foreign = opaque!(IdentitySessionId, "ids-elsewhere-{index}");

@@ -1,4 +1,4 @@
-//! Network queries and consolidated queries, and the files of the latter.
+//! Network queries, consolidated queries, and the files of consolidated queries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::{Answer, Consolidated, Content, Query, StartQuery, Upstream, refusal}
 use crate::choice::{Ending, Yield};
 use crate::ids::opaque;
 
-/// The lifetime of a link.
 const LINK: Duration = Duration::from_secs(180);
-/// A conversion that has not ended by then never ends: Metriport's own functions stop after fifteen minutes.
+/// A conversion that has not ended after this time never ends, because Metriport's own functions stop after fifteen
+/// minutes.
 const CONVERSION: Duration = Duration::from_secs(900);
 
 impl Upstream {
     pub(super) fn start(&mut self, start: &StartQuery, partly: bool) -> Result<Answer, UpstreamError> {
-        // Metriport does not document whether a session can be used twice; the worse case is assumed.
+        // Metriport does not document whether a session can be used twice. The model assumes the worse case: it can.
         let challenge = self
             .challenges
             .iter()
@@ -66,7 +66,7 @@ impl Upstream {
         Answer::Consolidated(request)
     }
 
-    /// Sources that have not ended: query and kind.
+    /// Sources that have not ended, each by the index of its query and its kind.
     pub(crate) fn open_sources(&self) -> Vec<(usize, SourceKind)> {
         let queries = self.queries.iter().enumerate();
         queries
@@ -76,7 +76,6 @@ impl Upstream {
             .collect()
     }
 
-    /// Consolidated queries that still run.
     pub(crate) fn open_consolidated(&self, now: Time) -> Vec<usize> {
         let queries = self.consolidated.iter().enumerate();
         queries
@@ -85,7 +84,7 @@ impl Upstream {
             .collect()
     }
 
-    /// A source ends. It may do so without a webhook, and Metriport may retry a failed source.
+    /// Ends a source, with or without a webhook. Metriport may retry a failed source.
     pub(crate) fn end_source(&mut self, index: usize, kind: SourceKind, ending: Ending, now: Time) {
         let (outcome, told) = match ending {
             Ending::Answers => (SourceOutcome::Completed, true),
@@ -115,10 +114,10 @@ impl Upstream {
         }
     }
 
-    /// A consolidated query ends, and overwrites the patient's file of that format.
+    /// Ends a consolidated query, which overwrites the patient's file of that format.
     ///
-    /// A query that was started again after a lost answer yields no foreign record once the first query succeeded.
-    /// Otherwise the first link would lead to the foreign record, and no function could notice.
+    /// If a query was started again after a lost answer, and the first query has succeeded, the second does not yield a
+    /// foreign record. Otherwise the first link would lead to the foreign record, and a function could not notice that.
     pub(crate) fn end_consolidated(&mut self, index: usize, yields: Yield, now: Time) {
         let yields = match yields {
             Yield::Foreign if self.is_repeated(index) => Yield::Link,
@@ -184,7 +183,7 @@ impl Upstream {
         self.files.push(content);
     }
 
-    /// Follows a link: it leads to the patient's file of that format now, not when the link was made.
+    /// Follows a link. It leads to the patient's present file of that format, even if that file is newer than the link.
     pub(crate) fn follow(&self, link: &Link, now: Time) -> Option<Content> {
         let mut parts = link.as_str().split('/');
         let (patient, form, expires) = (parts.next()?, parts.next()?, parts.next()?);

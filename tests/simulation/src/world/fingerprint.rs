@@ -33,7 +33,7 @@ impl Task {
                 Reply::Now(now) => hash.add(now),
                 Reply::Overdue(due) => hash.add(due),
                 Reply::Followed(content) => hash.add(content),
-                // `Debug` hides only the ids of persons in these, and the job contains those ids.
+                // In these replies, `Debug` hides only the ids of persons, and the job contains those ids.
                 other => hash.add(&format!("{other:?}")),
             }
         }

@@ -7,7 +7,7 @@ use crate::choice::{PersonRequest, Pull};
 use crate::functions::{Job, Presented};
 use crate::ids::{self, opaque};
 
-/// Most pulls in one history.
+/// Maximum number of pulls in one history.
 const RUNS_MAX: u32 = 12;
 
 impl World {

@@ -10,7 +10,7 @@ use crate::functions::Job;
 use crate::io::Body;
 use crate::words;
 
-/// Deliveries of a message before it becomes a dead letter.
+/// Maximum number of deliveries of a message before it becomes a dead letter.
 const RECEIVES_MAX: u8 = 5;
 
 #[derive(Debug, Clone, Serialize)]
@@ -44,7 +44,6 @@ impl World {
         });
     }
 
-    /// The positions of the visible messages.
     pub(crate) fn visible(&self) -> Vec<usize> {
         let messages = self.messages.iter().enumerate();
         messages

@@ -22,7 +22,7 @@ use crate::upstream::{self, Answer, Call, replayed};
 use crate::words;
 
 impl World {
-    /// The event with the request and filters of the patient's open record, although it may deliver another.
+    /// The event with the request and filters of the patient's open record, even if the event delivers another record.
     fn as_if_asked_for(&self, mut event: WebhookEvent) -> WebhookEvent {
         let Event::Consolidated { delivery } = &mut event.event else {
             return event;
@@ -74,7 +74,6 @@ impl World {
         true
     }
 
-    /// Performs the next operation of a function.
     pub(crate) fn step(&mut self, at: usize, fault: Option<Fault>) -> bool {
         if at >= self.tasks.len() {
             return false;
@@ -83,7 +82,8 @@ impl World {
         self.now = self.now.plus(self.pace);
         let op = task.pending.clone();
         let reply = self.perform(&mut task, op, fault);
-        // A function that read the state while the event was not awaited may drop the event, so one such moment counts.
+        // A function may drop the event if it read the state at a moment when the event was not awaited. So `known`
+        // stays true only if the event was awaited at every moment.
         if let Job::Process(event) = &task.job {
             task.known = task.known && rules::webhooks::is_known(self, event);
         }
@@ -142,7 +142,8 @@ impl World {
             "killed at its time limit"
         });
         self.say(|| format!("{} {how}: {}", task.job.function(), words::job(&task.job)));
-        // After an early 200, Metriport takes the delivery for successful and does not keep it for a replay.
+        // Metriport keeps the failed delivery for a replay. After an early 200, it takes the delivery for successful
+        // and does not keep it.
         if let Job::Intake(event) = task.job
             && self.sabotage != Some(Sabotage::AnswerBeforeSend)
         {
@@ -204,7 +205,8 @@ impl World {
         }
     }
 
-    /// A person takes a share or is refused. This is one operation, because the adapter decides again after a conflict.
+    /// Takes a part of a person's share, or refuses. This is one operation, because the adapter itself decides again
+    /// after a conflict.
     fn share(&mut self, share: &ShareRequest, fault: Option<Fault>) -> ShareAnswer {
         let key = Key::Shares(share.owner.clone());
         let before = self.store.get(&key).and_then(|item| item.shares().cloned());
@@ -224,10 +226,10 @@ impl World {
             self.say(|| format!("  … does not hold: {unmet:?}"));
             return Err(StoreError::Conflict(unmet));
         }
-        // Judged before the write, because the rules compare it with the stored items.
+        // The rules judge before the write, because they compare the writes with the stored items.
         let violation = rules::before_write(self, task, &writes);
         self.judge(violation);
-        // Shortened after `before_write`, which notes the intended deadlines.
+        // The locks are shortened after `before_write`, which notes the intended deadlines.
         if self.sabotage == Some(Sabotage::TtlAsLock) {
             let soon = self.now.plus(Duration::from_secs(60));
             for write in &mut writes {
@@ -290,7 +292,7 @@ impl World {
 }
 
 impl Task {
-    /// Notes whether the invoking message is about the stored due work.
+    /// Notes at the first read whether the invoking message is about the stored due work.
     fn look(&mut self, key: &Key, item: Option<&Item>) {
         let (subject, asked) = match &self.job {
             Job::Advance(advance) => (advance.subject, advance.due_seq),

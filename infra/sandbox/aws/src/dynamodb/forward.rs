@@ -1,5 +1,5 @@
-//! Forwards requests unchanged to the emulator's own listener, over kept-alive loopback connections. It costs about
-//! a third of a millisecond per call.
+//! Forwards requests unchanged to the emulator's own listener, over kept-alive loopback connections. Forwarding costs
+//! about a third of a millisecond per call.
 
 use axum::Router;
 use axum::body::Body;

@@ -2,9 +2,10 @@
 //! `dynoxide` leaves to the embedding program.
 //!
 //! `dynoxide` serves its own listener and has no hook for middleware, so requests are forwarded to it over loopback
-//! ([`forward`]). Its library calls would skip its request checks.
+//! ([`forward`]). Direct calls to `dynoxide`'s library would skip its checks of requests.
 //!
-//! Transactions run one after the other, so code that retries a `TransactionConflict` needs its own test.
+//! The emulator runs transactions one after the other and never answers `TransactionConflict`. Code that retries this
+//! error needs its own test.
 
 mod forward;
 mod table;
@@ -20,8 +21,8 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// AWS deletes expired items "within a few days" (docs.aws.amazon.com, DynamoDB developer guide, "Using time to live").
-/// Readers must check the expiry themselves on both.
+/// How often the sandbox deletes expired items. AWS deletes them "within a few days" (docs.aws.amazon.com, DynamoDB
+/// developer guide, "Using time to live"), so a reader must check the expiry itself.
 const TTL_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(crate) struct DynamoDb {

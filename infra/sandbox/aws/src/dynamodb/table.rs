@@ -1,4 +1,5 @@
-//! The description of a table, and its creation. Billing is always on demand: the sandbox does not model capacity.
+//! The description of a table, and its creation. Billing is always on demand: the sandbox does not model provisioned
+//! capacity.
 
 use dynoxide::actions::create_table::CreateTableRequest;
 use dynoxide::actions::update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest};
@@ -146,7 +147,7 @@ fn key_schema(hash: &KeyAttribute, range: Option<&KeyAttribute>) -> Vec<KeySchem
     std::iter::once(element(hash, KeyType::HASH)).chain(range).collect()
 }
 
-/// Every key attribute once: an index may share one with the table.
+/// Lists every key attribute once: an index and the table may use the same attribute.
 fn definitions(spec: &TableSpec) -> Vec<AttributeDefinition> {
     let of_indexes = spec
         .gsis

@@ -1,10 +1,10 @@
-//! Permissions that requests to DynamoDB need: for each item an action on its table, with the item's partition key
-//! among the leading keys.
+//! The permissions that a DynamoDB request needs: for each item an action on its table, with the item's partition key
+//! as a leading key.
 //!
 //! A transaction needs the actions of its elements (DynamoDB developer guide, "Using IAM with DynamoDB transactions").
-//! AWS does not document whether it checks each element separately, or all elements of one action together. Together is
-//! stricter: a policy that passes it passes the other too. Conditions and returned values of a write need no further
-//! permission.
+//! AWS does not document whether it checks each element separately, or all elements of one action together. This module
+//! checks them together, which is stricter: a policy that passes this check also passes separate checks. Conditions and
+//! returned values of a write need no further permission.
 
 use super::{Need, PartitionKeys};
 use crate::ACCOUNT_ID;
@@ -115,7 +115,7 @@ fn together(needs: Vec<Need>) -> Vec<Need> {
     merged
 }
 
-/// A key's value as text, for any type.
+/// A key's value as text, for each of the types `S`, `N` and `B`.
 fn scalar(value: &Value) -> Option<String> {
     let (_, value) = value.as_object()?.iter().next()?;
     value.as_str().map(str::to_owned)

@@ -2,8 +2,8 @@
 //! (docs.aws.amazon.com, Service Authorization Reference, "Actions, resources, and condition keys" for Amazon DynamoDB,
 //! Amazon SQS, Amazon S3 and AWS Secrets Manager).
 //!
-//! The [`Authorizer`] decides; this crate knows no policy. It lists the needs of the operations modelled here, and
-//! reports all other operations as unknown.
+//! The [`Authorizer`] decides, because this crate does not know the policies. This module lists the needs of the
+//! operations that it models, and reports the needs of all other operations as unknown.
 
 mod dynamodb;
 mod services;
@@ -27,8 +27,8 @@ pub struct Need {
     pub action: String,
     /// The ARN of the resource that the action works on.
     pub resource: String,
-    /// The condition key `dynamodb:LeadingKeys`: the partition keys of the items that the request names. Empty if it
-    /// names no items; it then has no such key.
+    /// The condition key `dynamodb:LeadingKeys`: the partition keys of the items that the request names. Empty if the
+    /// request names no items; the request then lacks this condition key.
     pub leading_keys: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ impl PartitionKeys {
     }
 }
 
-/// Tables by name. It holds only those made by [`crate::Aws::create_table`]; the leading keys of others are unknown.
+/// The tables that [`crate::Aws::create_table`] made, by name. The leading keys of other tables are unknown.
 pub(crate) type Tables = Arc<RwLock<BTreeMap<String, PartitionKeys>>>;
 
 /// The authorizer, and the data that turns requests into needs.
@@ -106,7 +106,8 @@ impl Authorization {
         let Ok(bytes) = to_bytes(body, BODY_BYTES_MAX).await else {
             return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
         };
-        // A body that is not JSON has unknown needs. If the authorizer allows it nevertheless, the service refuses it.
+        // A body that is not JSON has unknown needs. If the authorizer nevertheless allows the request, the service
+        // refuses the body.
         let needs = serde_json::from_slice(&bytes)
             .ok()
             .and_then(|request| self.needs(call, &request));

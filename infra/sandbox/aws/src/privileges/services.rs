@@ -7,7 +7,7 @@ use axum::http::Uri;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-/// A batch needs the permission of the single operation.
+/// A batch operation needs the permission of the operation on one message.
 pub(super) fn sqs(operation: &str, request: &Value, region: &str) -> Option<Vec<Need>> {
     let url = request.get("QueueUrl")?.as_str()?;
     let queue = url.rsplit('/').next()?;
@@ -16,7 +16,7 @@ pub(super) fn sqs(operation: &str, request: &Value, region: &str) -> Option<Vec<
     Some(vec![need("sqs", action, resource)])
 }
 
-/// A request names a secret by name or ARN; `arn` resolves either to the ARN.
+/// A request names a secret by name or ARN; `arn` resolves both to the ARN.
 pub(super) fn secrets(operation: &str, request: &Value, arn: impl FnOnce(&str) -> Option<String>) -> Option<Vec<Need>> {
     let id = request.get("SecretId")?.as_str()?;
     // A secret that does not exist has no ARN, so its name stands for it.

@@ -1,5 +1,5 @@
-//! Checks the caller: any access key id, with the sandbox's one secret. Checks the target: the bucket, upload and parts
-//! must exist, and the key must fit a file name.
+//! Checks the caller: any access key id is valid with the sandbox's one secret. Checks the target: the bucket, upload
+//! and parts must exist, and the key must fit a file name.
 
 use crate::gate::query_value;
 use axum::http::Uri;
@@ -11,9 +11,9 @@ use s3s::{S3Request, S3Result, s3_error};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
-/// `s3s-fs` writes bucket and key, in base64, into the name of a file next to the object. File names end at 255 bytes,
-/// and longer keys would fail in the middle of an upload. They are therefore refused before it; S3 itself accepts 1,024
-/// bytes.
+/// `s3s-fs` writes bucket and key, in base64, into the name of a file next to the object. A file name has at most 255
+/// bytes, so a longer key would fail in the middle of an upload. The check refuses the key before the upload. S3 itself
+/// accepts keys of 1,024 bytes.
 const BUCKET_AND_KEY_BYTES_MAX: usize = 135;
 
 /// The same secret for every access key id, so that the key id can name the caller.
@@ -32,10 +32,10 @@ impl S3Auth for OneSecret {
     }
 }
 
-/// Corrects `s3s-fs`, which
-/// - creates the folder of an unknown bucket: S3 answers `NoSuchBucket`, which reveals a misspelt name
-/// - denies access to an upload that was completed or aborted: S3 answers `NoSuchUpload`
-/// - completes an upload with wrong ETags: S3 answers `InvalidPart`, and the upload stays open
+/// Corrects three answers of `s3s-fs`:
+/// - for an unknown bucket, `s3s-fs` creates its folder; S3 answers `NoSuchBucket`, which reveals a misspelt name
+/// - for a completed or aborted upload, `s3s-fs` denies access; S3 answers `NoSuchUpload`
+/// - for wrong ETags, `s3s-fs` completes the upload; S3 answers `InvalidPart`, and the upload can still be completed
 pub(super) struct Addressable {
     root: PathBuf,
 }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use axum::response::Response;
 
-/// One rule. Each origin and each header may contain one `*`, which matches any text.
+/// One CORS rule. Each origin and each header may contain one `*`, which matches any text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CorsRule {
     /// `AllowedOrigins`.
@@ -46,7 +46,7 @@ pub(super) fn preflight(rules: &CorsRules, parts: &Parts) -> Response {
     response
 }
 
-/// Adds the CORS headers to an actual answer, also to a refusal.
+/// Adds the CORS headers to the answer to an actual request, even if the answer is a refusal.
 pub(super) fn decorate(rules: &CorsRules, (method, uri): (&Method, &Uri), origin: &str, response: &mut HeaderMap) {
     let asked = Asked {
         origin,

@@ -4,8 +4,9 @@
 //! - refusals of unknown buckets and of keys too long to store
 //! - the CORS configuration of buckets
 //!
-//! Encryption headers are accepted and not returned; objects lie in the clear in the data directory. Checksums of
-//! single uploads are verified after the object is in place. Unfinished uploads stay on disk until they are aborted.
+//! The service accepts encryption headers but does not return them; objects are unencrypted in the data directory. It
+//! verifies the checksum of a single upload only after the object is stored. Unfinished uploads stay on disk until they
+//! are aborted.
 
 mod access;
 mod cors;

@@ -1,9 +1,9 @@
-//! The name of an S3 operation. S3 has no target header: method, path, one header and a few query keys identify the
-//! operation (docs.aws.amazon.com, Amazon S3 API reference).
+//! The name of an S3 operation. An S3 request has no target header: method, path, one header and a few query keys
+//! identify the operation (docs.aws.amazon.com, Amazon S3 API reference).
 
 use axum::http::{HeaderMap, Method, Uri};
 
-/// The operation of a path-style request; `None` if this table does not name it.
+/// The operation of a path-style request; `None` if this module does not list it.
 pub(crate) fn operation_name(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
     let path = uri.path().trim_start_matches('/');
     match path.split_once('/') {

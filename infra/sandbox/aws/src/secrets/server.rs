@@ -1,7 +1,7 @@
 //! The HTTP edge of Secrets Manager, and the file that stores its secrets.
 //!
-//! A change is answered after it is in the file. The file holds the values unencrypted, readable only by its owner. A
-//! sandbox cannot hide a key from the owner of its disk.
+//! A change is answered only after it is in the file. The file holds the values unencrypted, and only this Unix user
+//! may read it. Encryption would not help, because its key would be on the same disk.
 
 use super::operations::{self, Context};
 use super::refusal::Refusal;
@@ -45,7 +45,7 @@ pub(crate) fn start(path: Option<PathBuf>, region: &str) -> Result<(Secrets, Rou
 }
 
 impl Secrets {
-    /// Returns the ARN of the secret, which it creates unless the secret exists.
+    /// Creates the secret unless it exists, and returns its ARN.
     pub(crate) fn create(&self, name: &str, value: &str) -> Result<String, Error> {
         let mut store = self.lock();
         if let Ok(existing) = store.find(name) {

@@ -89,7 +89,8 @@ impl Secret {
         })
     }
 
-    /// A request with the same token and value is a retry; any other finds the name taken.
+    /// A request with the same token and value is a retry and succeeds. Any other request is refused, because the name
+    /// is taken.
     fn check_retry(&self, new: &NewSecret) -> Result<(), Refusal> {
         let same = |value: &SecretValue| {
             self.versions
@@ -108,7 +109,7 @@ impl Secret {
     }
 }
 
-/// Empty for an ARN, which is never a name because it contains colons.
+/// The name in an id. It is empty for an ARN, because a name cannot contain an ARN's colons.
 fn name_in(id: &str) -> &str {
     if id.starts_with("arn:") { "" } else { id }
 }

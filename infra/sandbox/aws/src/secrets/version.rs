@@ -28,8 +28,8 @@ pub(super) struct Version {
 pub(super) struct Versions(BTreeMap<String, Version>);
 
 impl Versions {
-    /// Adds a version under `stages`. A repeated id changes nothing with the same value, so that retries are safe, and
-    /// is refused with another.
+    /// Adds a version with the labels `stages`. If the id exists with the same value, nothing changes, so that retries
+    /// are safe. If the id exists with another value, it is refused.
     pub(super) fn put(
         &mut self,
         id: &str,
@@ -52,7 +52,7 @@ impl Versions {
         for stage in stages {
             self.attach(stage, id);
         }
-        // The first version becomes current under any label.
+        // The first version also gets `AWSCURRENT`, even if the request names only other labels.
         if self.staged(CURRENT).is_none() {
             self.attach(CURRENT, id);
         }
@@ -60,7 +60,7 @@ impl Versions {
         Ok(())
     }
 
-    /// The version with that id, that label, or both; without either, the current version.
+    /// The version with this id, this label, or both. Without id and label, it is the current version.
     pub(super) fn find(&self, id: Option<&str>, stage: Option<&str>) -> Result<(&str, &Version), Refusal> {
         let found = match id {
             Some(id) => self.0.get_key_value(id).map(|(id, version)| (id.as_str(), version)),

@@ -15,12 +15,12 @@ const NAME_CHARS_MAX: usize = 80;
 pub(crate) struct Account {
     pub(crate) region: String,
     pub(crate) queues: BTreeMap<String, Queue>,
-    /// Belongs to the process, so it is not saved with the account.
+    /// Set at each start of the process, so it is not saved with the account.
     #[serde(skip)]
     pace: Pace,
 }
 
-/// The wire layer has checked the limits.
+/// The parameters of a receive, within SQS's limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReceiveRequest {
     pub(crate) count_max: usize,
@@ -30,9 +30,9 @@ pub(crate) struct ReceiveRequest {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) deliveries: Vec<Delivery>,
-    /// Whether any queue changed. A receive without a change wakes no other receivers.
+    /// Whether any queue changed. A receive that changes no queue does not wake waiting receivers.
     pub(crate) changed: bool,
-    /// The time of the next try if no message arrives before.
+    /// When to look for messages again, if no message arrives earlier.
     pub(crate) look_again_at_ms: Option<u64>,
 }
 
@@ -45,7 +45,7 @@ impl Account {
         }
     }
 
-    /// Divides all later delays and visibility timeouts.
+    /// Divides all later delays and visibility timeouts by `scale`.
     pub(crate) fn set_time_scale(&mut self, scale: u32) {
         self.pace = Pace::scaled(scale);
         self.queues.values_mut().for_each(|queue| queue.pace = self.pace);
@@ -63,13 +63,13 @@ impl Account {
         format!("arn:aws:sqs:{}:{ACCOUNT_ID}:{name}", self.region)
     }
 
-    /// The name in an ARN of one of our queues.
+    /// The name of the queue with this ARN, if the account has the queue.
     pub(crate) fn name_in_arn(&self, arn: &str) -> Option<String> {
         let name = arn.rsplit(':').next()?;
         (self.arn(name) == arn && self.queues.contains_key(name)).then(|| name.to_owned())
     }
 
-    /// Creates the queue, or gives an existing one these settings.
+    /// Creates the queue, or gives an existing queue these settings.
     pub(crate) fn put_queue(&mut self, name: &str, settings: Settings, now_ms: u64) -> Result<(), Refusal> {
         check_name(name)?;
         settings.check()?;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 pub(crate) struct Broker {
     account: Mutex<Account>,
-    /// Counts the changes; receivers and the snapshot wait on it.
+    /// Counts the changes of the account. Receivers and the snapshot wait for a new count.
     changes: watch::Sender<u64>,
     stop: watch::Receiver<bool>,
     base_url: String,
@@ -60,7 +60,7 @@ impl Broker {
         let mut changes = self.changes.subscribe();
         let mut stop = std::pin::pin!(stopped(self.stop.clone()));
         loop {
-            // Marked as seen before the receive, so that a change after it ends the wait.
+            // The count is marked as seen before the receive, so that a change after the receive ends the wait.
             changes.borrow_and_update();
             let now_ms = crate::ambient::now_ms();
             let found = self.lock().receive(queue, request, now_ms)?;
@@ -79,8 +79,8 @@ impl Broker {
         }
     }
 
-    /// Asks how a sent message goes through its queue. Call it without the account's lock, because the interceptor may
-    /// read the queues.
+    /// Asks the interceptor how the queue delivers a sent message. Call it without the account's lock, because the
+    /// interceptor may read the queues.
     pub(crate) fn passage(&self, queue: &str, message: &Message, delay_secs: Option<u32>) -> Passage {
         let (id, sender) = (message.id.to_string(), &message.sender_id);
         let ask = |interception: &Interception| interception.passage(queue, id, sender, delay_secs);

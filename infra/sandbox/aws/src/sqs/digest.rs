@@ -1,5 +1,6 @@
-//! The MD5 digests that SQS returns; SDKs compare them with their own. They protect only against accidental damage
-//! (docs.aws.amazon.com, Amazon SQS developer guide, "Calculating the MD5 message digest for message attributes").
+//! The MD5 digests that SQS returns; SDKs compare them with their own. The digests protect only against accidental
+//! damage (docs.aws.amazon.com, Amazon SQS developer guide, "Calculating the MD5 message digest for message
+//! attributes").
 
 use super::message::{Attributes, Value};
 use md5::{Digest, Md5};
@@ -26,7 +27,7 @@ pub(crate) fn of_attributes(attributes: &Attributes) -> Option<String> {
     Some(hex::encode(md5.finalize()))
 }
 
-/// Hashes the length as four bytes, big endian, then the bytes. No message comes near four gigabytes.
+/// Hashes the length as four bytes, big endian, then the bytes. A message is always far smaller than four gigabytes.
 fn update_sized(md5: &mut Md5, bytes: &[u8]) {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     md5.update(length.to_be_bytes());

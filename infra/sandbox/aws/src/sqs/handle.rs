@@ -1,4 +1,4 @@
-//! The in-process view of the queues, for the host's console and for tests. It reads queues and never receives.
+//! The in-process view of the queues, for tests and proofs. It reads queues without receiving their messages.
 
 use super::broker::Broker;
 use super::message::Message;
@@ -49,7 +49,7 @@ impl fmt::Debug for PeekedMessage {
     }
 }
 
-/// Reads the queues without receiving. Cheap to clone.
+/// Reads the queues without receiving their messages. Cheap to clone.
 #[derive(Clone)]
 pub struct SqsHandle {
     broker: Arc<Broker>,
@@ -72,7 +72,8 @@ impl SqsHandle {
         })
     }
 
-    /// Every message of the queue, visible or not, in the order of arrival. `None` if the queue does not exist.
+    /// Every message of the queue that has not expired, visible or not, in the order of arrival. `None` if the queue
+    /// does not exist.
     pub fn messages(&self, queue: &str) -> Option<Vec<PeekedMessage>> {
         let now_ms = ambient::now_ms();
         self.broker
@@ -92,8 +93,8 @@ impl SqsHandle {
             .read(|account| account.queues.contains_key(name).then(|| account.arn(name)))
     }
 
-    /// Waits until `condition` holds for the depths of all queues. It checks at every change of a queue; a message that
-    /// becomes visible by time alone is noticed at the next change. Callers bound the wait.
+    /// Waits until `condition` holds for the depths of all queues. It checks after every change of a queue. A message
+    /// that becomes visible because time passes is noticed only at the next change. The caller must limit the wait.
     pub async fn wait_until(&self, mut condition: impl FnMut(&BTreeMap<String, QueueDepths>) -> bool) {
         let mut changes = self.broker.changes();
         while !condition(&self.depths()) {
@@ -103,7 +104,7 @@ impl SqsHandle {
         }
     }
 
-    /// Creates the queue, or gives an existing one these settings, and returns its URL.
+    /// Creates the queue, or gives an existing queue these settings, and returns its URL.
     pub(crate) fn create_queue(&self, spec: &QueueSpec) -> Result<String, Error> {
         let created = self.broker.change(|account| {
             let redrive = spec.redrive.as_ref().map(|(name, max)| Redrive {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
-/// Body and attributes together, of one message or one batch: 1 MiB.
+/// The largest size of body and attributes together, for one message and for one batch: 1 MiB.
 pub(crate) const BYTES_MAX: usize = 1024 * 1024;
 const ATTRIBUTES_MAX: usize = 10;
 const ATTRIBUTE_NAME_CHARS_MAX: usize = 256;
@@ -15,7 +15,7 @@ const ATTRIBUTE_NAME_CHARS_MAX: usize = 256;
 /// Attributes by name, sorted because their digest requires that order.
 pub(crate) type Attributes = BTreeMap<String, Attribute>;
 
-/// A message in a queue. `Debug` shows no content.
+/// A message in a queue. `Debug` omits the content.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Message {
     pub(crate) id: Uuid,
@@ -25,7 +25,7 @@ pub(crate) struct Message {
     pub(crate) trace_header: Option<Attribute>,
     pub(crate) sender_id: String,
     pub(crate) sent_at_ms: u64,
-    /// `ApproximateReceiveCount`. A move to the dead-letter queue keeps it.
+    /// `ApproximateReceiveCount`. A move to the dead-letter queue keeps the count.
     pub(crate) receive_count: u32,
     pub(crate) first_received_at_ms: Option<u64>,
     /// The ARN of the queue from which the message moved as a dead letter.
@@ -71,7 +71,7 @@ pub(crate) fn size_bytes(body: &str, attributes: &Attributes) -> usize {
     body.len() + attributes.iter().map(of_attribute).sum::<usize>()
 }
 
-/// Refuses as SQS refuses.
+/// Checks the content of a message, and refuses it with the errors of SQS.
 pub(crate) fn check(body: &str, attributes: &Attributes) -> Result<(), Refusal> {
     if body.is_empty() {
         return Err(Refusal::MissingParameter(

@@ -1,10 +1,10 @@
 //! SQS standard queues over the AWS JSON 1.0 protocol.
 //!
-//! The core is pure and takes time as an argument: a [`queue`] is a state machine, the [`account`] moves dead letters
-//! between queues. The [`broker`] puts one account behind a lock and makes receivers wait. [`operations`] translate
-//! between it and the wire, one file per concern. Not implemented: FIFO queues, permissions, encryption, and operations
-//! that nothing in this repository calls. Signatures are not checked, and messages in flight have no limit. Messages
-//! arrive nearly in order and without duplicates of SQS's own making, which AWS does not promise.
+//! The core is pure and takes time as an argument: a [`queue`] is a state machine, and the [`account`] moves dead
+//! letters between queues. The [`broker`] puts one account behind a lock and makes receivers wait. [`operations`]
+//! translate between the broker and the wire. Not implemented: FIFO queues, permissions, encryption, and operations
+//! that this repository does not call. Signatures are not checked, and messages in flight have no limit. Messages
+//! arrive nearly in order, and only an interceptor makes duplicates. AWS promises neither order nor single delivery.
 
 mod account;
 mod broker;

@@ -1,9 +1,9 @@
 //! The pace of message time: a sandbox divides delays and timeouts, so that waits of minutes take seconds.
 
-/// A receiver needs its time at any scale, so no visibility timeout is divided below this.
+/// The division never makes a visibility timeout shorter than this, because a receiver needs its time at every scale.
 const VISIBILITY_MS_MIN: u64 = 10_000;
 
-/// Divides durations. It does not change clocks and retention.
+/// Divides durations. It does not change clocks or retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pace {
     scale: u64,

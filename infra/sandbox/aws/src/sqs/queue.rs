@@ -1,7 +1,7 @@
 //! One standard queue as a state machine. Time is an argument, in milliseconds since the Unix epoch.
 //!
-//! A message is visible, delayed or in flight. The state follows from the time it becomes visible and from its
-//! [`Hold`]. The queue knows neither other queues nor the wire: it hands dead letters to the caller.
+//! A message is visible, delayed or in flight. The state follows from its [`Hold`] and from the time at which it
+//! becomes visible. The queue does not know other queues: it hands dead letters to the caller.
 
 mod saved;
 mod settling;
@@ -20,11 +20,11 @@ const PURGE_INTERVAL_MS: u64 = 60_000;
 /// The number of messages in a queue, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueDepths {
-    /// Can be received now.
+    /// Messages that can be received now.
     pub visible: usize,
-    /// Received, and neither deleted nor visible again.
+    /// Messages that were received, and are neither deleted nor visible again.
     pub in_flight: usize,
-    /// Sent with a delay that has not passed.
+    /// Messages with a delay that has not passed.
     pub delayed: usize,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Queue {
     pub(crate) created_at_ms: u64,
     pub(crate) modified_at_ms: u64,
     entries: BTreeMap<u64, Entry>,
-    /// `(visible_at_ms, place)` of every entry, sorted: the next to receive comes first.
+    /// `(visible_at_ms, place)` of every entry; `place` is the key in `entries`. The next entry to receive comes first.
     #[serde(skip_serializing)]
     schedule: BTreeSet<(u64, u64)>,
     places: u64,
@@ -53,7 +53,7 @@ struct Entry {
     hold: Hold,
 }
 
-/// Why an entry is not visible before its time.
+/// The reason why an entry is hidden until `visible_at_ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Hold {
     Delay,
@@ -63,7 +63,8 @@ enum Hold {
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     pub(crate) deliveries: Vec<Delivery>,
-    /// Messages that were received too often. They have left the queue for the dead-letter queue.
+    /// Messages that were received too often. They have left this queue, and the caller moves them to the dead-letter
+    /// queue.
     pub(crate) dead: Vec<Message>,
 }
 
@@ -98,8 +99,8 @@ impl Queue {
         });
     }
 
-    /// Accepts a dead letter, which is visible at once. It keeps its time of sending, and therefore its retention (SQS
-    /// developer guide, "Using dead-letter queues").
+    /// Accepts a dead letter, which is visible at once. It keeps its time of sending, from which its retention counts
+    /// (SQS developer guide, "Using dead-letter queues").
     pub(crate) fn accept_dead_letter(&mut self, message: Message, now_ms: u64) {
         self.insert(Entry {
             message,
@@ -120,8 +121,8 @@ impl Queue {
         let visibility_secs = visibility_secs.unwrap_or(self.settings.visibility_secs);
         let visible_at_ms = now_ms + self.pace.visibility_ms(visibility_secs);
         let mut received = Received::default();
-        // Removed first and put back later: otherwise, with a visibility of zero, one receive could deliver a message
-        // twice.
+        // Messages are removed first and put back later. Otherwise, with a visibility timeout of zero, one receive
+        // could deliver a message twice.
         let mut taken = Vec::new();
         while taken.len() < count_max
             && let Some((place, message)) = self.take_next_visible(now_ms)
@@ -161,7 +162,7 @@ impl Queue {
         Delivery { message, receipt }
     }
 
-    /// Removes all messages. Refused within a minute of the last purge. `name` is for the refusal.
+    /// Removes all messages. A second purge within a minute is refused; the refusal contains `name`.
     pub(crate) fn purge(&mut self, name: &str, now_ms: u64) -> Result<(), Refusal> {
         if self.purged_at_ms.is_some_and(|last| now_ms < last + PURGE_INTERVAL_MS) {
             return Err(Refusal::PurgeQueueInProgress(name.to_owned()));
@@ -204,7 +205,7 @@ impl Queue {
         entry.message.sent_at_ms + millis(self.settings.retention_secs) <= now_ms
     }
 
-    /// Removes and returns the message that has been visible longest. Drops expired messages before it.
+    /// Removes and returns the message that has been visible longest. Drops the expired messages that come before it.
     fn take_next_visible(&mut self, now_ms: u64) -> Option<(u64, Message)> {
         loop {
             let (_, place) = *self

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-/// The content of a handle: the message's place in its queue, its id, and the number of the receive.
+/// The content of a handle: the message's key in its queue (`place`), its id, and the number of the receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Receipt {
     pub(crate) place: u64,
@@ -18,7 +18,7 @@ impl Receipt {
         URL_SAFE_NO_PAD.encode(format!("{queue} {} {} {}", self.place, self.id, self.receive))
     }
 
-    /// Parses a handle. A handle of another queue is as invalid as one that was never issued.
+    /// Parses a handle. A handle of another queue gets the same refusal as a handle that was never issued.
     pub(crate) fn parse(handle: &str, queue: &str) -> Result<Receipt, Refusal> {
         read(handle, queue).ok_or(Refusal::ReceiptHandleIsInvalid)
     }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 const TRACE_HEADER: &str = "x-amzn-trace-id";
-/// 1 MiB of messages as JSON, in which a character can take six bytes.
+/// The largest request body: 1 MiB of messages as JSON, in which a character can take six bytes.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 pub(crate) struct Sqs {
@@ -31,7 +31,7 @@ pub(crate) struct Sqs {
     saving: Option<(PathBuf, JoinHandle<()>)>,
 }
 
-/// Loads the queues from `path`, if given, and serves them at `base_url`.
+/// Loads the queues from `path`, if given. Queue URLs begin with `base_url`.
 pub(crate) fn start(
     path: Option<PathBuf>,
     region: &str,
@@ -66,7 +66,7 @@ impl Sqs {
         &self.handle
     }
 
-    /// The last save. No change may follow.
+    /// Saves the queues for the last time. Later changes would be lost.
     pub(crate) async fn save(self) -> Result<(), Error> {
         let Some((path, task)) = self.saving else { return Ok(()) };
         if let Err(error) = task.await {

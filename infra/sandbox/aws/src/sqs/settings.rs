@@ -12,7 +12,8 @@ pub(crate) const VISIBILITY_SECS_MAX: u32 = 43_200;
 pub(crate) const DELAY_SECS_MAX: u32 = 900;
 pub(crate) const WAIT_SECS_MAX: u32 = 20;
 
-/// Known attributes that a queue here lacks; only `RedrivePolicy` can be set. A request for them is not an error.
+/// Attributes of SQS that the default settings lack. Among them, a queue here can have only `RedrivePolicy`. A request
+/// for a missing attribute is not an error.
 const ABSENT: [&str; 6] = [
     "KmsDataKeyReusePeriodSeconds",
     "KmsMasterKeyId",
@@ -22,12 +23,12 @@ const ABSENT: [&str; 6] = [
     "SqsManagedSseEnabled",
 ];
 
-/// Whether the attribute exists in AWS, set or not.
+/// Whether SQS has an attribute of this name, even if a queue here lacks it.
 pub(crate) fn is_known(name: &str) -> bool {
     ABSENT.contains(&name) || Settings::default().to_wire().contains_key(name)
 }
 
-/// The settings of a new queue that can differ. All others have their defaults.
+/// The settings that can differ between queues. All other settings have SQS's defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) visibility_secs: u32,
@@ -47,7 +48,7 @@ impl Default for Settings {
     }
 }
 
-/// The target of a message that was received `max_receive_count` times and not deleted.
+/// The dead-letter queue for messages that were received `max_receive_count` times and not deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Redrive {
     pub(crate) target_arn: String,

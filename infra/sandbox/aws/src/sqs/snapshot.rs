@@ -1,7 +1,7 @@
-//! Keeps queues over restarts, in a file that is rewritten soon after a change, and once more at the end.
+//! Keeps the queues across restarts, in a file. The file is rewritten soon after a change, and once more at the stop.
 //!
-//! A crash can lose the last second of changes or restore deleted messages. Standard queues promise only at-least-once
-//! delivery, and consumers are written for that.
+//! A crash can lose the last second of changes: sent messages can be lost, and deleted messages can be delivered again.
+//! Consumers expect repeated messages, because standard queues promise only at-least-once delivery.
 
 use super::account::Account;
 use super::broker::Broker;
@@ -15,7 +15,8 @@ use tokio::sync::watch;
 
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The saved account, or an empty one. Every ARN contains the region, so a file of another region is refused.
+/// The saved account, or an empty account without a file. Every ARN contains the region, so a file of another region is
+/// refused.
 pub(super) fn load(path: Option<&Path>, region: &str) -> Result<Account, Error> {
     match path.map(data_dir::load::<Account>).transpose()?.flatten() {
         Some(saved) if saved.region != region => Err(Error::Sqs(format!(
@@ -27,7 +28,7 @@ pub(super) fn load(path: Option<&Path>, region: &str) -> Result<Account, Error> 
     }
 }
 
-/// Saves after changes until the stop. The last save is the caller's task.
+/// Saves the account soon after changes, until the stop. The caller makes the last save.
 pub(super) async fn keep_saving(broker: Arc<Broker>, path: PathBuf, stop: watch::Receiver<bool>) {
     let mut changes = broker.changes();
     let mut stop = std::pin::pin!(stopped(stop));

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 type Number = (Option<String>, u64);
 
-/// Applies its list of decisions to one operation, and notes the number of every call.
+/// Applies its lists of decisions to one operation, and records the number of every call.
 #[derive(Clone, Default)]
 struct Script {
     operation: &'static str,

@@ -97,7 +97,7 @@ pub fn dynamodb(aws: &Aws) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::from_conf(client!(aws_sdk_dynamodb, aws, Service::DynamoDb).build())
 }
 
-/// Three attempts, as in the functions, but with shorter pauses.
+/// A client that makes three attempts, as the functions do, but with shorter pauses.
 pub fn patient_dynamodb(aws: &Aws) -> aws_sdk_dynamodb::Client {
     let retries = aws_sdk_dynamodb::config::retry::RetryConfig::standard()
         .with_max_attempts(3)

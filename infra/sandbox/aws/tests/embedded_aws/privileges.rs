@@ -159,7 +159,7 @@ async fn what_is_not_granted_is_refused_in_each_services_own_words_and_not_done(
     aws.shutdown().await.unwrap();
 }
 
-/// The sandbox itself writes the refusal, in AWS's wording.
+/// The sandbox writes the text of the refusal, and must use AWS's wording.
 #[tokio::test]
 async fn a_refusal_names_the_action_and_the_resource() {
     let aws = harness::start_authorized(closed()).await;

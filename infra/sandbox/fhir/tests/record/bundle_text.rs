@@ -138,7 +138,7 @@ fn referenced_resources_come_along_when_asked_for() {
         ids(&Source::ALL, &filter(&["MedicationDispense"], false)),
         ["dispense-1"]
     );
-    // The request that the dispense refers to is a clinical event itself, so it is not added.
+    // The dispense also refers to a MedicationRequest, but a reference never adds a clinical event.
     assert_eq!(
         ids(&Source::ALL, &filter(&["MedicationDispense"], true)),
         ["dispense-1", "medication-1"]
@@ -172,7 +172,7 @@ fn an_entry_keeps_its_full_url_or_gets_one_of_its_own() {
         |url: &str, kind: &str, id: &str| format!(r#"{{{url}"resource":{{"resourceType":"{kind}","id":"{id}"}}}}"#);
     let kept = entry(r#""fullUrl":"https:\/\/a.test/Patient/1","#, "Patient", "1");
     let (derived, named) = (entry("", "Condition", UUID), entry("", "Condition", "c.1"));
-    // The derived name of `taken` is that of `derived`; a `fullUrl` that is not text does not count.
+    // The `fullUrl` from the id of `taken` belongs to `derived`. The one of `odd` is not a string, so it is ignored.
     let (taken, odd) = (entry("", "Procedure", UUID), entry(r#""fullUrl":7,"#, "Goal", "g-1"));
     let (nameless, before) = (r#"{"resource":{"resourceType":"Goal"}}"#, entry("", "Goal", "c.1"));
     let record = record_of(&[&kept, &derived, &named, &taken, &odd, nameless, &before]);

@@ -1,4 +1,5 @@
-//! Contents survive reading and writing, in generated Bundles with any number text, escape and spacing.
+//! Tests that contents survive reading and writing, with generated Bundles that have any number text, escape and
+//! spacing.
 
 use std::sync::Arc;
 
@@ -146,7 +147,7 @@ proptest! {
         let until = count_kept(RecordFilter { date_to: Some(before), ..RecordFilter::default() });
         let since = count_kept(RecordFilter { date_from: Some(after), ..RecordFilter::default() });
         let undated = record.resources().filter(|resource| sandbox_fhir::resource_date(resource).is_none()).count();
-        // A date here covers at most a year, so it never lies on both sides of a new year.
+        // A date covers at most one calendar year, so it never overlaps both ranges.
         prop_assert_eq!(until + since, record.len() + undated);
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::support::text;
 
 const TODAY: Date = date(2025, 6, 18);
-/// Birth dates that give the record of the older patient, and that of the younger.
+/// Birth dates that select the older and the younger patient's record.
 const BIRTH_DATES: [Date; 2] = [date(1961, 4, 12), date(1994, 9, 30)];
 
 fn written(record: NetworkRecord) -> String {
@@ -138,7 +138,8 @@ fn the_last_date_is_weeks_before_the_pull() {
 
 #[test]
 fn nothing_is_older_than_the_people_it_stands_for() {
-    // The youngest person who gets the older patient's record. The younger patient's record begins in childhood.
+    // The youngest person who gets the older patient's record. The younger patient's record is not tested: it begins in
+    // childhood, so a younger person can get it.
     let birth_date = date(1989, 12, 31);
     let record = adapt_sample(3, birth_date, TODAY);
     assert!(days(&written(record)).iter().all(|day| *day > birth_date));

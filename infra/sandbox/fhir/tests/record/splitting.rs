@@ -116,7 +116,7 @@ fn refusal(text: &str) -> BundleError {
     split(text.as_bytes()).unwrap_err()
 }
 
-/// The refusal of a Bundle whose first entry is a patient and whose second is this one.
+/// The refusal of a Bundle whose first entry is a Patient and whose second is `entry`.
 fn refusal_of_second(entry: &str) -> BundleError {
     refusal(&format!(
         r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Patient"}}}},{entry}]}}"#

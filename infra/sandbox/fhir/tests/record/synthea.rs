@@ -1,4 +1,4 @@
-//! Tests with Synthea's sample Bundles, as they are stored in the repository.
+//! Tests with the Synthea Bundles in `fixtures`.
 
 use std::collections::BTreeMap;
 use std::fs;

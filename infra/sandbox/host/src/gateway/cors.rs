@@ -40,7 +40,8 @@ pub(super) fn preflight(cors: &Cors, parts: &Parts) -> Option<Response> {
     Some(response)
 }
 
-/// Sets the headers of an actual response. Drops the function's own CORS headers, as API Gateway does.
+/// Sets the CORS headers of the response to an actual request, and drops the function's own CORS headers, as API
+/// Gateway does.
 pub(super) fn decorate(cors: &Cors, request: &HeaderMap, response: &mut HeaderMap) {
     for name in CORS_HEADERS {
         response.remove(name);

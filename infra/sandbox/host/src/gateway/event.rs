@@ -15,7 +15,7 @@ use super::route::Matched;
 pub(super) struct Client<'a> {
     pub(super) parts: &'a Parts,
     pub(super) peer: SocketAddr,
-    /// From the `Host` header.
+    /// The host and port in the `Host` header.
     pub(super) authority: &'a Authority,
     pub(super) request_id: &'a str,
 }
@@ -39,7 +39,7 @@ const OVERWRITTEN: [&str; 4] = [
     "x-amzn-trace-id",
 ];
 
-/// Headers that end at API Gateway.
+/// Headers of the client's connection, which API Gateway does not pass on.
 const HOP_BY_HOP: [HeaderName; 6] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
@@ -124,7 +124,8 @@ fn request_context(source: &EventSource<'_>) -> Value {
     context
 }
 
-/// The HTTP library lower-cases names. Repeated headers are joined by commas; cookies have their own field.
+/// The headers of the event. The HTTP library has made their names lower-case. Repeated headers are joined by commas;
+/// cookies have their own field.
 fn combined_headers(source: &EventSource<'_>) -> Map<String, Value> {
     let Client {
         parts,
@@ -177,7 +178,8 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// Whether HTTP APIs pass the body as text. Without a media type it is text if it is valid UTF-8.
+/// Whether HTTP APIs pass a body of this media type as text, provided that it is valid UTF-8. A body without a media
+/// type counts as text.
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type = text(headers, header::CONTENT_TYPE).to_ascii_lowercase();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -211,7 +213,7 @@ fn clf_time(now_ms: u64) -> String {
     now.unwrap_or_default().strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
 }
 
-/// Functions get claims as text; a list has the form `[a b]`.
+/// A claim as text, because functions get all claims as text. A list has the form `[a b]`, an object `map[name:value]`.
 fn claim_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,10 +1,10 @@
-//! The `Host` of a request.
+//! Reads the `Host` header.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 
-/// The one valid `Host`, with its port. A request without `Host`, with two, or with an invalid one gets status 400 (RFC
-/// 9112, section 3.2).
+/// The request's only `Host`, with its port. A request without `Host`, with several, or with an invalid one gets status
+/// 400 (RFC 9112, section 3.2).
 pub(super) fn read(headers: &HeaderMap) -> Option<Authority> {
     let mut lines = headers.get_all(header::HOST).iter();
     let (line, second) = (lines.next()?, lines.next());

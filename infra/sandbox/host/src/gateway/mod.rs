@@ -1,6 +1,6 @@
-//! An API Gateway HTTP API (payload format 2.0) on a loopback listener. It finds the route, authorizes, turns the
-//! request into an event, and turns the reply into a response. API Gateway's own refusals have their own bodies.
-//! `docs/testing.md` lists the differences from API Gateway.
+//! An API Gateway HTTP API (payload format 2.0) on a loopback listener. It finds the route, authorizes the request,
+//! turns it into an event, and turns the function's reply into a response. Its own refusals have the bodies that API
+//! Gateway sends. `docs/testing.md` lists the differences from AWS.
 
 mod cors;
 mod event;
@@ -32,7 +32,7 @@ use event::{Client, EventSource};
 use route::Matched;
 use throttle::Buckets;
 
-/// Most bytes of a request body (docs.aws.amazon.com, "Quotas for HTTP APIs": payload size).
+/// The largest request body, in bytes (docs.aws.amazon.com, "Quotas for HTTP APIs": payload size).
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 pub(crate) struct Gateway {
@@ -47,7 +47,7 @@ pub(crate) struct Gateway {
 
 struct Front {
     gateway: Gateway,
-    /// `None` if nothing is throttled.
+    /// `None` if the gateway does not throttle requests.
     buckets: Option<Buckets>,
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .with_state(Arc::new(Front { gateway, buckets }))
 }
 
-/// Issues tokens of the sandbox's issuer, to the same origins that may call the API.
+/// Answers with a token of the sandbox's issuer. The API's CORS configuration also applies to this answer.
 async fn token(State(front): State<Arc<Front>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let mut response = tokens::answer(&front.gateway.issuer, query.as_deref());
     if let Some(cors) = &front.gateway.api.cors {
@@ -173,7 +173,7 @@ impl Gateway {
         let invocation = self
             .dispatcher
             .invoke(&matched.route.binary, Bytes::from(event.to_string()));
-        // API Gateway stops waiting here, but the function continues.
+        // After the timeout API Gateway stops waiting, but the function continues.
         match tokio::time::timeout(Duration::from_millis(matched.route.timeout_ms), invocation).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(InvokeError::RequestTooLarge { .. })) => Err(Refusal::TooLarge),
@@ -204,7 +204,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// docs.aws.amazon.com, "Troubleshooting issues with HTTP API JWT authorizers".
+/// The `WWW-Authenticate` header of a 401 (docs.aws.amazon.com, "Troubleshooting issues with HTTP API JWT
+/// authorizers").
 fn challenge(refusal: Option<TokenRefusal>) -> HeaderValue {
     let text =
         refusal.map(|refusal| format!("Bearer scope=\"\" error=\"invalid_token\" error_description=\"{refusal}\""));

@@ -1,4 +1,4 @@
-//! Turns a function's reply into an HTTP response, format 2.0 (docs.aws.amazon.com, "Create AWS Lambda proxy
+//! Turns a function's reply in format 2.0 into an HTTP response (docs.aws.amazon.com, "Create AWS Lambda proxy
 //! integrations for HTTP APIs", "Lambda function response for format 2.0").
 
 use axum::body::Body;
@@ -55,7 +55,7 @@ fn status(reply: &Map<String, Value>) -> Result<StatusCode, MalformedReply> {
         Some(Value::String(text)) => text.parse().ok(),
         _ => None,
     };
-    // An informational status cannot end an exchange.
+    // An informational status (1xx) cannot be the final response.
     let number = number
         .and_then(|number| u16::try_from(number).ok())
         .filter(|number| (200..600).contains(number));

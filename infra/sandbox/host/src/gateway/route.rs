@@ -1,5 +1,5 @@
-//! Finds the route of a request: the most specific path, then the request's own method before `ANY`, then `$default`
-//! (docs.aws.amazon.com, "Create routes for HTTP APIs").
+//! Finds the route of a request. The most specific path wins, then the request's own method before `ANY`. `$default`
+//! gets all other requests (docs.aws.amazon.com, "Create routes for HTTP APIs").
 
 use axum::http::Method;
 
@@ -8,7 +8,7 @@ use crate::template::Function;
 #[derive(Debug, Clone)]
 pub(crate) struct BoundRoute {
     pub(crate) binary: String,
-    /// As in events, for example `GET /v1/records/{id}`.
+    /// The route key in events, for example `GET /v1/records/{id}`.
     pub(crate) key: String,
     pub(crate) authorizer: Option<String>,
     pub(crate) timeout_ms: u64,
@@ -18,7 +18,7 @@ pub(crate) struct BoundRoute {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
-    // Weakest first: the derived order is the specificity.
+    // Least specific first: the derived order decides which of two routes is more specific.
     Greedy(String),
     Variable(String),
     Literal(String),
@@ -38,7 +38,7 @@ pub(crate) struct RouteTable {
     default: Option<BoundRoute>,
 }
 
-/// Path parameters are decoded.
+/// The route of a request, with its percent-decoded path parameters.
 #[derive(Debug)]
 pub(crate) struct Matched<'t> {
     pub(crate) route: &'t BoundRoute,

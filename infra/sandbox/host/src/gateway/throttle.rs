@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::template::{HttpApi, Throttle};
 
 /// The buckets of one API: one for each route with its own settings, and one for all other routes together. AWS does
-/// not document whether the default settings count per route. One bucket is the stricter reading.
+/// not document whether the default settings count per route. One bucket for these routes is the stricter reading.
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
     default: Option<Bucket>,
@@ -39,7 +39,8 @@ struct Bucket {
     level: Mutex<Level>,
 }
 
-/// In thousandths of a token, so that the rate per second is the gain per millisecond.
+/// The content of a bucket. It counts thousandths of a token, so that tokens per second equal thousandths per
+/// millisecond.
 #[derive(Debug, Clone, Copy)]
 struct Level {
     milli_tokens: u64,
@@ -66,7 +67,7 @@ impl Bucket {
         let filled = level.milli_tokens.saturating_add(gained);
         let milli_tokens = filled.min(self.throttle.burst.saturating_mul(TOKEN));
         let admitted = milli_tokens >= TOKEN;
-        // If the clock was set back, the bucket gains and loses nothing.
+        // If the clock was set back, the bucket gains nothing until the clock passes `at_ms` again.
         *level = Level {
             milli_tokens: milli_tokens - if admitted { TOKEN } else { 0 },
             at_ms: level.at_ms.max(now_ms),

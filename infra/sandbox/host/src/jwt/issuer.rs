@@ -1,7 +1,7 @@
 //! The sandbox's identity provider, reduced to the needs of an API: signed tokens, a key set and a discovery document.
 //!
-//! `development-rsa2048.pk8` is a private key that is public by design. Everyone can read it in the repository, so a
-//! token that it signed proves nothing. Only the loopback sandbox uses it; a deployed stack names its own issuer.
+//! `development-rsa2048.pk8` is a private key that is public by design. Everyone can read the key in the repository, so
+//! its signature proves nothing. Only the loopback sandbox uses it; a deployed stack names its own issuer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 const DEVELOPMENT_KEY: &[u8] = include_bytes!("development-rsa2048.pk8");
 const KEY_ID: &str = "sandbox-development";
 
-/// Signs tokens for one audience under one issuer URL. The URL is only a name: the host verifies with the issuer's own
-/// key and fetches nothing.
+/// Signs tokens for one audience under one issuer URL. The URL is only a name: the host verifies tokens with the
+/// issuer's own key and does not fetch a key set.
 #[derive(Clone)]
 pub struct Issuer {
     url: String,
@@ -64,7 +64,7 @@ impl Issuer {
     }
 
     /// A token for `subject`, valid from `now_secs` (epoch) for `ttl_secs`. It describes a sign-in at `now_secs` with a
-    /// password and a one-time code, and has the scope that the template requires. Extra claims override these.
+    /// password and a one-time code, and has the scope that the template requires. Extra claims override these claims.
     ///
     /// # Errors
     /// [`IssuerError::Signing`] if the system has no randomness for blinding.
@@ -112,7 +112,7 @@ impl Issuer {
         json!({ "keys": [{ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": key_id, "n": n, "e": e }] })
     }
 
-    /// The OpenID Connect discovery document; `base_url` is the server of the key set.
+    /// The OpenID Connect discovery document; `base_url` is the address of the server that has the key set.
     pub fn discovery(&self, base_url: &str) -> Value {
         json!({
             "issuer": self.url,

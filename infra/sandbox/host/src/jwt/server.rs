@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::{Issuer, IssuerError, tokens};
 
-/// A running issuer. Dropping it stops it.
+/// A running issuer. Dropping it stops the server.
 pub struct IssuerServer {
     issuer: Issuer,
     task: JoinHandle<()>,
@@ -36,10 +36,10 @@ pub enum IssuerServerError {
 }
 
 impl IssuerServer {
-    /// Serves an issuer on 127.0.0.1; port 0 takes a free port. The issuer's URL is its address.
+    /// Serves an issuer on 127.0.0.1; port 0 takes a free port. The issuer's URL is the server's address.
     ///
     /// # Errors
-    /// If the port cannot be bound, or the embedded key is damaged.
+    /// Fails if the port cannot be bound, or the embedded key is damaged.
     pub async fn start(port: u16, audience: &str) -> Result<Self, IssuerServerError> {
         let failed = |source| IssuerServerError::Listen { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;

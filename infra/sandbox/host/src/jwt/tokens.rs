@@ -10,14 +10,14 @@ use super::Issuer;
 use crate::clock;
 
 const TOKEN_SECS: u64 = 3600;
-/// Longest name or value.
+/// The most characters of a name or value.
 const TEXT_MAX: usize = 255;
 const CLAIMS_MAX: usize = 16;
 /// Claims that a query must not set, because authorizers check them.
 const OWN: [&str; 5] = ["iss", "aud", "iat", "exp", "nbf"];
 
-/// The requested token: `subject`, and every other parameter as a text claim. Errors are those of an OAuth token
-/// endpoint (RFC 6749, section 5.2).
+/// Answers with a token for the query's `subject`; every other parameter becomes a text claim. Errors have the format
+/// of an OAuth token endpoint (RFC 6749, section 5.2).
 pub(crate) fn answer(issuer: &Issuer, query: Option<&str>) -> Response {
     let token = read(query.unwrap_or_default()).and_then(|(subject, claims)| {
         let signed = issuer.token(&subject, &claims, TOKEN_SECS, clock::now_ms() / 1000);

@@ -1,6 +1,6 @@
 //! The checks of an API Gateway JWT authorizer: algorithm, key id, signature, `iss`, `aud` or `client_id`, `exp`,
 //! `nbf`, `iat` (docs.aws.amazon.com, "Control access to HTTP APIs with JWT authorizers"). Times have no leeway. The
-//! caller passes the key; nothing is fetched.
+//! caller passes the key, so no key set is fetched.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::issuer::PublicKey;
 use crate::template::JwtAuthorizer;
 
-/// Why a token is refused. The text is the `error_description` of the challenge.
+/// Why a token is refused. The text is the `error_description` of the `WWW-Authenticate` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TokenRefusal {
     #[error("the token is malformed")]

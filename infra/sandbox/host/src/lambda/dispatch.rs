@@ -1,4 +1,4 @@
-//! Every invocation passes here, whatever its trigger. Code that refuses, delays or breaks invocations belongs here.
+//! Every invocation passes through the dispatcher, whatever its trigger.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct Dispatcher {
     in_flight: Arc<watch::Sender<usize>>,
 }
 
-/// Counts as running work until it is dropped.
+/// Counts as work in flight until it is dropped.
 pub(crate) struct InFlight(Arc<watch::Sender<usize>>);
 
 impl Drop for InFlight {
@@ -41,8 +41,8 @@ impl Dispatcher {
         self.invoke_after(Lineage::default(), binary, payload).await
     }
 
-    /// Runs in its own task, so that the invocation ends even if the caller is dropped. Otherwise a process could hold
-    /// an invocation that no task accounts for.
+    /// Runs one invocation that continues the chain `lineage`. It runs in its own task, so that it ends even if the
+    /// caller is dropped. Otherwise a process could hold an invocation for which no task waits.
     pub(crate) async fn invoke_after(
         &self,
         lineage: Lineage,
@@ -70,7 +70,7 @@ impl Dispatcher {
         }
     }
 
-    /// As `invoke`, with values instead of bytes.
+    /// Like `invoke`, with values instead of bytes.
     pub(crate) async fn invoke_value(&self, binary: &str, payload: &Value) -> Result<Value, InvokeError> {
         let reply = self.invoke(binary, Bytes::from(payload.to_string())).await?;
         match serde_json::from_slice(&reply) {
@@ -81,7 +81,7 @@ impl Dispatcher {
         }
     }
 
-    /// Announces work that leads to an invocation, such as a received batch.
+    /// Counts work in flight that will lead to an invocation, such as a received batch.
     pub(crate) fn begin(&self) -> InFlight {
         self.in_flight.send_modify(|count| *count += 1);
         InFlight(self.in_flight.clone())
@@ -124,7 +124,7 @@ impl Dispatcher {
 
     /// Refuses new invocations and ends every process.
     pub(crate) async fn shut_down(&self) {
-        // Closes every pool before it ends one, so that no waiting invocation starts a process.
+        // Every pool is closed before the first is ended, so that a waiting invocation cannot start a process.
         self.pools.values().for_each(|pool| pool.close());
         for pool in self.pools.values() {
             pool.end().await;
@@ -141,7 +141,7 @@ impl Dispatcher {
         counts.collect()
     }
 
-    /// Counts of deliberate faults of invocations, over all functions.
+    /// Counts of deliberate faults of invocations, across all functions.
     pub(crate) fn interference_counts(&self) -> InterferenceCounts {
         let mut counts = InterferenceCounts::new();
         for (before, after) in self.pools.values().map(|pool| pool.interferences()) {

@@ -22,7 +22,8 @@ impl Identity {
     }
 }
 
-/// All variables of a function, weakest first: Lambda's, the template's, `aws_env`, `extra_env`.
+/// All variables of a function: Lambda's, the template's, `aws_env` and `extra_env`. Later sources override earlier
+/// ones.
 pub(crate) fn function_environment(
     function: &Function,
     options: &HostOptions,

@@ -1,5 +1,5 @@
 //! Failures of an invocation. They omit texts from a function's payload or error message, which may hold personal data.
-//! The function's own log has them.
+//! The function's own log has these texts.
 
 /// A function that failed to initialise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! Records which process ran which invocations when, so that a test can show that two of them overlapped.
+//! Records which process ran which invocations when, so that a test can show that two invocations overlapped.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,18 +1,18 @@
 //! Recursive loop detection. Lambda counts how often one original event has led to invocations of each function. It
-//! stops a function after about sixteen, unless the function's `RecursiveLoop` is `Allow`. The count travels as
-//! `Lineage` in the trace header, which the AWS SDKs pass on and SQS keeps with a message as `AWSTraceHeader`. Sources:
-//! docs.aws.amazon.com, "Use Lambda recursive loop detection to prevent infinite loops"; AWS Compute Blog, "Detecting
-//! and stopping recursive loops in AWS Lambda functions".
+//! stops a function after about sixteen invocations, unless the function's `RecursiveLoop` is `Allow`. The count
+//! travels as `Lineage` in the trace header, which the AWS SDKs pass on and SQS keeps with a message as
+//! `AWSTraceHeader`. Sources: docs.aws.amazon.com, "Use Lambda recursive loop detection to prevent infinite loops"; AWS
+//! Compute Blog, "Detecting and stopping recursive loops in AWS Lambda functions".
 
 use std::collections::BTreeMap;
 
-/// Most invocations of one function in one chain; the next is stopped.
+/// The most invocations of one function in one chain. The next invocation is stopped.
 pub(crate) const HOPS_MAX: u32 = 16;
 
-/// The chains of invocations at one function.
+/// Counts of one function's invocations by chain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hops {
-    /// Invocations by the longest chain.
+    /// The most invocations of the function in one chain.
     pub most: u32,
     /// Invocations that were stopped: CloudWatch's `RecursiveInvocationsDropped`.
     pub dropped: u64,
@@ -23,7 +23,8 @@ pub struct Hops {
 pub(crate) struct Lineage(BTreeMap<String, u32>);
 
 impl Lineage {
-    /// Reads the trace headers of a batch's messages. If they belong to several chains, the longest counts.
+    /// Reads the trace headers of a batch's messages. If the messages belong to several chains, each function gets its
+    /// highest count.
     pub(crate) fn of<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
         let mut lineage = Self::default();
         for (function, count) in headers.into_iter().flat_map(hops) {

@@ -9,9 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 pub struct LogLine {
     /// The binary's name.
     pub function: String,
-    /// 0 for the host's own lines about the function.
+    /// The process id, or 0 for the host's own lines about the function.
     pub pid: u32,
-    /// Without its line end; bytes that are not UTF-8 are replaced.
+    /// The text without its line end. Bytes that are not UTF-8 are replaced.
     pub text: String,
 }
 

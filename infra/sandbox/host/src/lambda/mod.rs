@@ -1,5 +1,5 @@
 //! Lambda: functions in operating system processes that speak the Runtime API, a few warm processes per function, with
-//! deadlines. It does not know where invocations come from.
+//! deadlines. This module does not know where invocations come from.
 
 mod dispatch;
 mod environment;
@@ -25,5 +25,5 @@ pub use log::{LogLine, LogSink};
 pub(crate) use pool::{FunctionSpec, Pool};
 pub use runner::Runner;
 
-/// Most bytes of an event or of a reply (docs.aws.amazon.com, "Lambda quotas", synchronous invocation payload).
+/// The largest event or reply, in bytes (docs.aws.amazon.com, "Lambda quotas", synchronous invocation payload).
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;

@@ -45,8 +45,8 @@ struct Backoff {
     until: Instant,
 }
 
-/// Most processes that an invocation is offered to if they end before they take it. Also most starts in a row if they
-/// are killed.
+/// How many processes are tried for one invocation, if each process ends before it takes the invocation. Also how many
+/// starts are tried in a row, if each process is killed.
 const ATTEMPTS_MAX: u8 = 3;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -109,7 +109,8 @@ impl Pool {
             let outcome = process.invoke(&self.spec, payload.clone(), &lineage).await;
             attempts_left -= 1;
             match outcome {
-                // The process ended before it saw the invocation and has done nothing, so another process may run it.
+                // The process ended before it saw the invocation and has done nothing, so another process can run the
+                // invocation.
                 Outcome::Exited { taken: false, .. } if attempts_left > 0 => continue,
                 _ => self.ledger.invoked(process.pid, started_ms, clock::now_ms()),
             }
@@ -155,7 +156,7 @@ impl Pool {
         })
     }
 
-    /// Kills the process that has the invocation, or would get it. The invocation fails.
+    /// Kills the process that ran the invocation, or was about to get it. The invocation fails.
     async fn kill_one(&self, process: &Process) -> InvokeError {
         self.count_kill(process);
         self.exited(process.end().await)
@@ -175,17 +176,18 @@ impl Pool {
         Ok(())
     }
 
-    /// Kills every process, also those that are still starting. Running invocations fail.
+    /// Kills every process, including those that are still starting. Running invocations fail.
     pub(super) async fn kill(&self) {
         let processes = self.take_all();
-        // Signals all processes before it waits for one: the caller may end with the first.
+        // Signals all processes before it waits for one, because the caller may be cancelled when the first process
+        // ends.
         processes.iter().for_each(|process| self.count_kill(process));
         for process in processes {
             process.end().await;
         }
     }
 
-    /// Ends every process. Running invocations fail.
+    /// Running invocations fail.
     pub(super) async fn end(&self) {
         for process in self.take_all() {
             process.end().await;
@@ -227,7 +229,7 @@ impl Pool {
             .map(|backoff| backoff.until.saturating_duration_since(Instant::now()))
     }
 
-    /// A warm process, the most recently used first, or a new one.
+    /// A warm process, the most recently used first, or else a new process.
     async fn process(&self) -> Result<Arc<Process>, InvokeError> {
         if *self.shutdown.borrow() {
             return Err(InvokeError::ShuttingDown);
@@ -267,7 +269,7 @@ impl Pool {
         Err(self.exited("a kill during each start".to_owned()))
     }
 
-    /// Starts one process. It joins `all` before it is ready, so that it can be killed while it starts.
+    /// Starts one process. The process joins `all` before it is ready, so that it can be killed while it starts.
     async fn start_once(&self) -> Result<Arc<Process>, NotReady> {
         let process = match Process::start(&self.spec, &self.log, self.shutdown.clone()).await {
             Ok(process) => Arc::new(process),

@@ -1,4 +1,4 @@
-//! One operating system process of one function: its start, its one invocation at a time, its end.
+//! One operating system process of one function: its start, its invocations (one at a time) and its end.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -54,12 +54,12 @@ impl Process {
     ) -> Result<Self, InitFailure> {
         match Self::spawn(spec, log, shutdown).await {
             Ok(process) => Ok(process),
-            // Lambda's type for a bootstrap that cannot be executed.
+            // Lambda's error type for a bootstrap that cannot be executed.
             Err(_) => Err(spec.init_failure("Runtime.InvalidEntrypoint")),
         }
     }
 
-    /// Waits until the process asks for its first invocation; ends the process if it does not.
+    /// Waits until the process asks for its first invocation. Ends a process that fails or takes too long.
     pub(super) async fn ready(&self, spec: &FunctionSpec) -> Result<(), NotReady> {
         let mut stage = self.mailbox.stage.subscribe();
         let reached = tokio::time::timeout(INIT_LIMIT, stage.wait_for(|stage| *stage != Stage::Starting)).await;
@@ -118,7 +118,7 @@ impl Process {
         )
     }
 
-    /// Alive and not signalled to end.
+    /// Whether the process is alive and has not been signalled to end.
     pub(super) fn is_usable(&self) -> bool {
         !self.has_exited() && !*self.kill.borrow()
     }
@@ -135,7 +135,7 @@ impl Process {
         self.exited().await
     }
 
-    /// Hands over one invocation and waits for its end. Kills the process after the function's timeout.
+    /// Hands one invocation to the process and waits for its end. Kills the process after the function's timeout.
     pub(super) async fn invoke(&self, spec: &FunctionSpec, payload: Bytes, lineage: &Lineage) -> Outcome {
         let (reply, mut replied) = oneshot::channel();
         let job = job(spec, payload, lineage, reply);
@@ -207,8 +207,8 @@ fn forward_output(child: &mut Child, spec: &FunctionSpec, pid: u32, log: &LogSin
     }
 }
 
-/// Owns the child: serves its Runtime API until the child ends. Kills it on a signal, or when the signal's sender is
-/// dropped.
+/// Owns the child: serves its Runtime API until the child ends. Kills the child on a signal, or when the signal's
+/// sender is dropped.
 async fn supervise(
     mut child: Child,
     listener: TcpListener,

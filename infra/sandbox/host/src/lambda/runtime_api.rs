@@ -40,7 +40,7 @@ pub(super) enum Stage {
     },
     Exited {
         status: String,
-        /// The init error reported before.
+        /// The init error that the function reported before its end.
         init_error: Option<String>,
     },
 }
@@ -61,7 +61,7 @@ impl Mailbox {
         }
     }
 
-    /// Records the end, and keeps a reported init error.
+    /// Records the end of the process, and keeps a reported init error.
     pub(super) fn exited(&self, status: String) {
         self.stage.send_modify(|stage| {
             let init_error = match &*stage {
@@ -79,7 +79,7 @@ impl Mailbox {
 
     fn settle(&self, request_id: &str, reply: Reply) -> StatusCode {
         let held = self.current().take_if(|(held, _)| held == request_id);
-        // If the host no longer waits, the reply came too late.
+        // If the host no longer waits, the reply came too late and is refused.
         match held.map(|(_, sender)| sender.send(reply)) {
             Some(Ok(())) => StatusCode::ACCEPTED,
             Some(Err(_)) | None => StatusCode::BAD_REQUEST,
@@ -91,7 +91,7 @@ impl Mailbox {
     }
 }
 
-/// Lambda's body for a reported error.
+/// The body in which a runtime reports an error.
 #[derive(Deserialize)]
 struct ReportedError {
     #[serde(rename = "errorType")]
@@ -125,7 +125,8 @@ async fn next(State(mailbox): State<Arc<Mailbox>>) -> Response {
         ("lambda-runtime-invoked-function-arn", job.function_arn),
         ("lambda-runtime-trace-id", job.trace_id),
     ];
-    // Without a reply, the next request drops the current invocation, which fails.
+    // If the process has not replied to its last invocation, this write drops that invocation's sender, and the
+    // invocation fails.
     *mailbox.current() = Some((job.request_id, job.reply));
     let headers = headers
         .into_iter()

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A reply after which no message of the batch may be deleted. The error does not repeat the reply's content.
+/// A reply that fails the whole batch, so that none of its messages is deleted. The error omits the reply's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BatchFailure {
     #[error("the reply is not a partial batch response")]
@@ -19,8 +19,8 @@ struct Failure {
     item_identifier: String,
 }
 
-/// The ids that failed. An empty reply, `null`, an empty object, and an empty or null list all mean that no message
-/// failed.
+/// The ids of the failed messages. An empty reply, `null`, an empty object, and an empty or null list all mean that no
+/// message failed.
 pub(super) fn failures(reply: &[u8], batch: &[&str]) -> Result<Vec<String>, BatchFailure> {
     if reply.is_empty() {
         return Ok(Vec::new());

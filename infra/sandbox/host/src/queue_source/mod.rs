@@ -1,5 +1,5 @@
-//! SQS event sources: each long-polls a queue over its wire protocol, hands batches to a function, and deletes the
-//! messages that succeeded. SQS redelivers failed messages after their visibility timeout, as with Lambda's own
+//! SQS event sources. Each one long-polls a queue over SQS's wire protocol, hands batches to a function, and deletes
+//! the messages that succeeded. SQS redelivers failed messages after their visibility timeout, as with Lambda's own
 //! pollers.
 
 mod batch;
@@ -19,7 +19,7 @@ use crate::lambda::{Dispatcher, Lineage, LogLine, LogSink, event_source_key_id};
 use crate::template::QueueSource;
 
 const RECEIVE_MAX: usize = 10;
-/// Longest long poll that SQS offers.
+/// The longest wait of a receive that SQS allows.
 const WAIT_SECS_MAX: u64 = 20;
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -61,7 +61,8 @@ impl QueuePoller {
         let poller = Arc::new(self);
         let mut pause = PAUSE_FIRST;
         loop {
-            // Before the receive, so that no message is hidden while it cannot run.
+            // The slot is acquired before the receive. Otherwise a received message would be hidden while it waits for
+            // a slot.
             let Ok(slot) = poller.concurrency.clone().acquire_owned().await else {
                 return;
             };
@@ -88,7 +89,7 @@ impl QueuePoller {
         }
     }
 
-    /// Receives one batch: the first messages, and more until the batching window ends.
+    /// Receives one batch: the first messages, and more until the batch is full or the batching window ends.
     async fn receive(&self) -> Result<Vec<Message>, aws_sdk_sqs::Error> {
         let batch_size = usize::try_from(self.source.batch_size).unwrap_or(RECEIVE_MAX).max(1);
         let mut messages = self.receive_once(batch_size, WAIT_SECS_MAX).await?;
@@ -136,7 +137,7 @@ impl QueuePoller {
                     false => Ok(Vec::new()),
                 };
                 match outcome {
-                    // Deleted only after the reply, so that a crash before it causes a redelivery.
+                    // Messages are deleted only after the reply, so that a crash before the reply causes a redelivery.
                     Ok(failed) => self.delete_all_but(&failed, &messages).await,
                     Err(problem) => self.note(&format!("the whole batch failed: {problem}")),
                 }

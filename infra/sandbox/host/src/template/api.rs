@@ -12,17 +12,17 @@ use super::stack::Resource;
 pub struct HttpApi {
     pub logical_id: String,
     pub authorizers: Vec<JwtAuthorizer>,
-    /// The authorizer of routes that name none.
+    /// The authorizer of routes that do not name one.
     pub default_authorizer: Option<String>,
-    /// `None` if API Gateway answers no preflight.
+    /// `None` if API Gateway does not answer preflights.
     pub cors: Option<Cors>,
     /// The throttle of routes without their own settings; `None` does not throttle them.
     pub default_throttle: Option<Throttle>,
-    /// By route key, for example `GET /v1/records/{id}`.
+    /// The throttles of routes with their own settings, by route key, for example `GET /v1/records/{id}`.
     pub throttles: BTreeMap<String, Throttle>,
 }
 
-/// A token bucket: the requests that it gains per second, and the most that it holds.
+/// A token bucket: the tokens that it gains per second, and the most tokens that it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
     pub rate_per_sec: u64,
@@ -48,7 +48,7 @@ pub struct Cors {
 }
 
 impl HttpApi {
-    /// The same API with seconds that are `time_scale` times shorter. The size of a bucket stays the same.
+    /// The same API with rates that are `time_scale` times higher. Bursts stay the same.
     #[must_use]
     pub fn in_scaled_time(mut self, time_scale: u32) -> Self {
         for throttle in self.default_throttle.iter_mut().chain(self.throttles.values_mut()) {
@@ -156,8 +156,9 @@ fn authorizer(name: &str, node: &Node<'_>) -> Result<JwtAuthorizer, TemplateErro
     })
 }
 
-/// SAM mistakes a function at this place for the whole configuration. Methods and headers would be lost, and no origin
-/// would be allowed. A function around the whole configuration is read correctly.
+/// Refuses an intrinsic function as `AllowOrigins`, because SAM mistakes it for the whole configuration. Methods and
+/// headers would be lost, and no origin would be allowed. SAM reads a function around the whole configuration
+/// correctly.
 fn refuse_origins_by_function(node: &Node<'_>, pointer: &str) -> Result<(), TemplateError> {
     let origins = node.raw().pointer(pointer).and_then(serde_json::Value::as_object);
     match origins.and_then(intrinsic) {

@@ -1,5 +1,5 @@
-//! A deployment's values for a template: the region, the account, parameter values, and the identities of its
-//! resources.
+//! A deployment's values for a template: the region, the account, parameter values, and the identities of the
+//! template's resources.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,8 +39,8 @@ impl Bindings {
         self
     }
 
-    /// Sets how resources resolve: from (logical id, attribute) to text. The attribute is that of `Fn::GetAtt`, for
-    /// example `Arn`, or `Ref` for a plain reference.
+    /// Sets the function that maps a resource's logical id and attribute to text. The attribute is an argument of
+    /// `Fn::GetAtt`, for example `Arn`, or `Ref` for a plain reference.
     #[must_use]
     pub fn with_resolver(mut self, resolver: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static) -> Self {
         self.resolver = Arc::new(resolver);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::error::TemplateError;
 use super::intrinsic::Evaluator;
 
-/// `trail` holds the conditions being evaluated, to detect one that depends on itself.
+/// `trail` holds the names of the conditions being evaluated, to detect a condition that depends on itself.
 impl Evaluator<'_> {
     pub(super) fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
         self.named_condition(name, place, &mut Vec::new())

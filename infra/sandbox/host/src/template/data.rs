@@ -57,7 +57,7 @@ pub struct Bucket {
     pub cors: Vec<BucketCors>,
 }
 
-/// One of `CorsRules`.
+/// One rule of a bucket's `CorsRules`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketCors {
     pub allowed_origins: Vec<String>,
@@ -90,7 +90,7 @@ pub enum SecretSource {
     },
     /// `SecretString`.
     Text(String),
-    /// The template sets neither, so the secret is created without a value.
+    /// The template sets neither of these properties, so the secret is created without a value.
     Empty,
 }
 
@@ -128,7 +128,7 @@ pub(super) fn table(resource: &Resource<'_>, evaluator: &Evaluator<'_>) -> Resul
 pub(super) fn bucket(resource: &Resource<'_>, evaluator: &Evaluator<'_>) -> Result<Bucket, TemplateError> {
     let name = match resource.property(&["BucketName"])? {
         Some(name) => name.text()?,
-        // Bucket names are lower case.
+        // The generated name contains the logical id's capital letters, which bucket names must not have.
         None => resource.name("BucketName", evaluator)?.to_lowercase(),
     };
     let rules = resource.property(&["CorsConfiguration", "CorsRules"])?;

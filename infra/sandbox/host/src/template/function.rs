@@ -15,8 +15,8 @@ use super::stack::Resource;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
     pub logical_id: String,
-    /// The crate and binary: `Metadata.BuildProperties.Binary`, which SAM's builder for Rust reads, or
-    /// `Metadata.Binary`. By default the logical id in kebab case without `Function`, as in `functions/Makefile`.
+    /// The name of the crate and binary: `Metadata.BuildProperties.Binary`, which SAM's builder for Rust reads, or
+    /// `Metadata.Binary`. The default is the logical id without `Function`, in kebab case, as in `functions/Makefile`.
     pub binary: String,
     pub timeout_secs: u64,
     pub memory_mb: u64,
@@ -39,13 +39,13 @@ pub struct Function {
 pub struct Route {
     /// The event's name within its function.
     pub event: String,
-    /// Upper case; `ANY` for all methods.
+    /// The HTTP method in upper case, or `ANY` for all methods.
     pub method: String,
     /// `/v1/records/{id}`, or `$default`.
     pub path: String,
     /// Name of the JWT authorizer; `None` if the route needs no token.
     pub authorizer: Option<String>,
-    /// How long API Gateway waits for the function; at most, and by default, 30 000.
+    /// How long API Gateway waits for the function. The default and the maximum are 30,000.
     pub timeout_ms: u64,
 }
 
@@ -58,7 +58,8 @@ pub struct QueueSource {
     pub queue: String,
     pub batch_size: u64,
     pub batching_window_secs: u64,
-    /// Whether replies name the failed messages. Otherwise a reply means that all messages succeeded.
+    /// Whether the function's replies name the failed messages. Otherwise every reply means that all messages
+    /// succeeded.
     pub reports_batch_item_failures: bool,
     /// `ScalingConfig.MaximumConcurrency`.
     pub concurrency_max: Option<u64>,

@@ -1,6 +1,6 @@
-//! CloudFormation's intrinsic functions, evaluated against `Bindings`; the module `condition` holds the conditions.
-//! Source: docs.aws.amazon.com, "Intrinsic function reference". A function that is not implemented is an error with its
-//! place. Its value is never passed through.
+//! CloudFormation's intrinsic functions, evaluated against `Bindings`; the module `condition` evaluates conditions.
+//! Source: docs.aws.amazon.com, "Intrinsic function reference". A function that is not implemented causes an error with
+//! its place. Its unevaluated form is never passed on.
 
 use std::collections::BTreeMap;
 
@@ -230,7 +230,7 @@ pub(super) fn intrinsic(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     (name == "Ref" || name.starts_with("Fn::")).then_some((name.as_str(), argument))
 }
 
-/// Logical id and attribute of a `Fn::GetAtt`, which is a list or a dotted text.
+/// Logical id and attribute of a `Fn::GetAtt`, whose argument is a list or a dotted text.
 pub(super) fn attribute_parts(argument: &Value, place: &str) -> Result<(String, String), TemplateError> {
     let list = match argument {
         Value::String(text) => attribute_path(text, place)?,
@@ -242,7 +242,7 @@ pub(super) fn attribute_parts(argument: &Value, place: &str) -> Result<(String, 
     }
 }
 
-/// As CloudFormation writes a scalar into text.
+/// A scalar as CloudFormation writes it into a text.
 pub(super) fn text_of(value: &Value, place: &str) -> Result<String, TemplateError> {
     match value {
         Value::String(text) => Ok(text.clone()),

@@ -1,8 +1,8 @@
 //! Reads a SAM template into a typed [`Stack`]: the one description of functions, routes, queues, tables, buckets and
-//! secrets. The sandbox makes its resources from it, and tests check the template with it.
+//! secrets. The sandbox makes its resources from the stack, and tests check the template with it.
 //!
-//! It knows the resource types and properties that the sandbox uses. It must understand everything that it reads. The
-//! parts that it does not read (policies, alarms) are available unevaluated through [`Stack::resource`].
+//! The reader knows the resource types and properties that the sandbox uses, and refuses a value that it reads and does
+//! not understand. All other parts (policies, alarms) are available unevaluated through [`Stack::resource`].
 
 mod api;
 mod bindings;

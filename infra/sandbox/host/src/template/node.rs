@@ -1,12 +1,12 @@
-//! A place in the template and the typed ways to read it. A value is evaluated when it is read, so unread places may
-//! hold anything.
+//! A value in the template and the typed ways to read it. A value is evaluated only when it is read, so an unread value
+//! may be invalid.
 
 use serde_json::Value;
 
 use super::error::TemplateError;
 use super::intrinsic::{Evaluator, attribute_parts, intrinsic, text_of};
 
-/// One value of the template with its place.
+/// One value of the template, with its place for error messages.
 #[derive(Clone)]
 pub(super) struct Node<'a> {
     evaluator: &'a Evaluator<'a>,

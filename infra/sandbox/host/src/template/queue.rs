@@ -15,7 +15,7 @@ pub struct Queue {
     pub redrive: Option<Redrive>,
 }
 
-/// The target of messages that were received too often.
+/// The dead-letter queue for messages that were received too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redrive {
     /// Logical id of the dead-letter queue.

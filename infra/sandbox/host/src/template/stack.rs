@@ -1,5 +1,5 @@
-//! The whole template, typed. It knows the resource types that exist in the sandbox; the sibling modules read their
-//! properties.
+//! The whole template, typed. This module knows the resource types that exist in the sandbox; the sibling modules read
+//! their properties.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use super::parameter::{self, Parameter};
 use super::queue::{self, Queue};
 use super::yaml;
 
-/// A SAM template under given bindings. It omits resources whose `Condition` does not hold. Everything is sorted by
+/// A SAM template under given bindings. It omits resources whose `Condition` does not hold. Resources are sorted by
 /// logical id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stack {
@@ -36,8 +36,8 @@ impl Stack {
     /// Environment variables refer to created resources, so [`Stack::environment`] evaluates them later.
     ///
     /// # Errors
-    /// Names the place that is not YAML, lacks a property, refers to an unknown name, or uses an unsupported intrinsic
-    /// or setting.
+    /// Fails at the first place that is not YAML, lacks a property, refers to an unknown name, or uses an unsupported
+    /// intrinsic or setting. The error names the place.
     pub fn read(text: &str, bindings: &Bindings) -> Result<Self, TemplateError> {
         let document = yaml::read(text)?;
         let evaluator = Evaluator::new(&document, bindings)?;
@@ -66,7 +66,7 @@ impl Stack {
     /// The variables of one function, merged with the globals, under bindings that resolve the stack's resources.
     ///
     /// # Errors
-    /// Names the variable that refers to a name that the bindings do not resolve.
+    /// Fails if the bindings do not resolve a name that a variable refers to. The error names the variable.
     pub fn environment(
         &self,
         function: &Function,
@@ -86,7 +86,7 @@ impl Stack {
     /// Any value of this template (a policy, an alarm) with its intrinsics evaluated; `None` for `AWS::NoValue`.
     ///
     /// # Errors
-    /// Names the place that refers to a name that the bindings do not resolve.
+    /// Fails if the bindings do not resolve a name that the value refers to. The error names the place.
     pub fn evaluate(&self, value: &Value, bindings: &Bindings) -> Result<Option<Value>, TemplateError> {
         Evaluator::new(&self.document, bindings)?.evaluate(value, "value")
     }
@@ -129,7 +129,7 @@ impl Stack {
     }
 }
 
-/// Refuses two functions of one binary: the host identifies functions by binary.
+/// Refuses two functions of one binary, because the host identifies functions by binary.
 fn check_binaries(functions: &[Function]) -> Result<(), TemplateError> {
     let mut binaries = BTreeSet::new();
     match functions.iter().find(|function| !binaries.insert(&function.binary)) {
@@ -159,8 +159,8 @@ impl<'a> Resource<'a> {
         properties.at(path)
     }
 
-    /// The resource's own name. Without one, the stack's name and the logical id, where CloudFormation would generate a
-    /// name.
+    /// The resource's own name. A resource without a name gets the stack's name with its logical id; CloudFormation
+    /// would generate a name.
     pub(super) fn name(&self, property: &str, evaluator: &Evaluator<'_>) -> Result<String, TemplateError> {
         match self.property(&[property])? {
             Some(name) => name.text(),

@@ -1,5 +1,5 @@
 //! Converts YAML text into one JSON document in which every intrinsic function has its long form. Later code therefore
-//! sees `!Ref X` and `Ref: X` as the same. It knows YAML and CloudFormation's short tags (docs.aws.amazon.com,
+//! sees `!Ref X` and `Ref: X` as the same. This module knows YAML and CloudFormation's short tags (docs.aws.amazon.com,
 //! "Intrinsic function reference"), but no resource type.
 
 use saphyr::{LoadableYamlNode, Scalar, Tag, Yaml};

@@ -1,4 +1,4 @@
-//! Starts a host with the example function, and gives tests their verbs.
+//! Starts a host with the example function, and holds the actions that tests share.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ pub struct TestHost {
     log: Arc<Mutex<Vec<LogLine>>>,
 }
 
-/// Options for the functions of `template`, all of which are the example function.
+/// Options for the functions of `template`. Each function must name the example function's binary.
 pub fn options(template: &str) -> HostOptions {
     options_with(
         template,
@@ -112,7 +112,7 @@ pub fn is_running(pid: u32) -> bool {
     !state.trim().is_empty() && !state.trim().starts_with('Z')
 }
 
-/// A good token for `subject`, valid now.
+/// A token for `subject`, valid for ten minutes from now.
 pub fn token(subject: &str, claims: &Value) -> String {
     let none = Map::new();
     issuer()

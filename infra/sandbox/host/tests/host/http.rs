@@ -69,7 +69,7 @@ impl Api {
     }
 }
 
-/// The client connects only to loopback, so it trusts no root.
+/// The client connects only to loopback without TLS, so it gets an empty list of root certificates.
 fn tls() -> rustls::ClientConfig {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
@@ -175,7 +175,7 @@ async fn the_gateway_gives_up_before_the_function_does() {
     let done = api.test.file("gate");
     let command = json!({ "waitFor": done });
     let request = api.request(Method::POST, "/v1/fast").json(&command);
-    // Warm start first: a cold start may outlast this route's timeout.
+    // This call starts the process, because a cold start may outlast the timeout of `/v1/fast`.
     assert_eq!(api.hook(json!({})).await.status(), StatusCode::OK);
     let response = patiently("the reply", request.send()).await.unwrap();
     assert_eq!(

@@ -37,7 +37,7 @@ async fn the_environment_is_lambdas_and_the_templates_and_nothing_else() {
     let test = TestHost::start(options).await;
     let environment = test.host.invoke(ECHO, json!({ "environment": true })).await.unwrap();
     let environment: BTreeMap<String, String> = serde_json::from_value(environment).unwrap();
-    // These differ every time; `lambda_runtime` itself sets the last.
+    // These variables differ between processes or invocations; `lambda_runtime` itself sets the last one.
     let varying = [
         "AWS_LAMBDA_RUNTIME_API",
         "AWS_LAMBDA_LOG_STREAM_NAME",
@@ -120,7 +120,7 @@ async fn a_crash_fails_its_invocation_alone() {
 async fn two_invocations_overlap_in_two_processes() {
     let test = TestHost::start(options(&one_function(""))).await;
     let (a, b) = (test.file("a"), test.file("b"));
-    // Each waits for the other's file, so both end only if they run at the same time.
+    // Each invocation waits for the other's file, so both end only if they run at the same time.
     let one = test.host.invoke(ECHO, json!({ "touch": a, "waitFor": b, "reply": 1 }));
     let two = test.host.invoke(ECHO, json!({ "touch": b, "waitFor": a, "reply": 2 }));
     let replies = patiently("both", async { tokio::join!(one, two) }).await;

@@ -1,4 +1,4 @@
-//! Starts that must fail, and ends that must leave no process.
+//! The start and the end of a host: unusable options fail the start, and processes never outlive the host.
 
 use std::process::Stdio;
 
@@ -52,7 +52,7 @@ async fn dropping_the_host_ends_its_processes() {
     eventually("the process's end", || !is_running(pid)).await;
 }
 
-/// A killed host cannot clean up. Its process ends nevertheless, because it has lost its Runtime API.
+/// A killed host cannot clean up. The function's process ends nevertheless, because it has lost its Runtime API.
 #[tokio::test]
 async fn nothing_outlives_a_killed_host() {
     let mut host = tokio::process::Command::new(examples().join("idle_host"))

@@ -39,7 +39,7 @@ impl Pipeline {
         Self::start_interfered(source, visibility_timeout_secs, messages, None).await
     }
 
-    /// With interference in the invocations.
+    /// Also lets `interference` decide about each invocation.
     async fn start_interfered(
         source: &str,
         visibility_timeout_secs: u32,
@@ -154,8 +154,8 @@ async fn a_message_is_dispatched_promptly_and_deleted() {
     let sent = Instant::now();
     pipeline.send(json!({ "touch": record })).await;
     eventually("the function", || record.exists()).await;
-    // About ten milliseconds on an idle machine, while the long poll lasts twenty seconds. The bound leaves room for
-    // load.
+    // The dispatch takes about ten milliseconds on an idle machine; the long poll lasts twenty seconds. The limit
+    // leaves room for load.
     let elapsed = sent.elapsed();
     assert!(elapsed.as_secs() < 5, "{elapsed:?}");
     pipeline.drained().await;
@@ -289,7 +289,7 @@ async fn batches_run_side_by_side_up_to_the_concurrency_of_the_source() {
     }
     let count = || started.iter().filter(|file| file.exists()).count();
     eventually("two batches", || count() == 2).await;
-    // The third message stays visible while both slots are busy.
+    // The third message stays visible while the two batches run.
     assert_eq!(
         (pipeline.depths().visible, pipeline.depths().in_flight, count()),
         (1, 2, 2)

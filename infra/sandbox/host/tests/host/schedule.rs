@@ -1,4 +1,4 @@
-//! Schedules: fast ticks, and runs on demand.
+//! Schedules: fast ticks, and invocations on demand.
 
 use sandbox_host::InvokeError;
 use serde_json::json;
@@ -25,7 +25,7 @@ async fn ticks_come_at_the_scaled_rate_and_never_overlap() {
 
 #[tokio::test]
 async fn a_tick_is_skipped_while_the_previous_run_lasts() {
-    // Every run touches the file and then waits, so that a second run would need a second process.
+    // Every invocation touches the file and then waits, so that a second invocation would need a second process.
     let folder = tempfile::tempdir().unwrap();
     let (started, gate) = (folder.path().join("started"), folder.path().join("gate"));
     let input = json!({ "touch": started, "waitFor": gate }).to_string();
@@ -37,7 +37,7 @@ async fn a_tick_is_skipped_while_the_previous_run_lasts() {
     options.schedule_scale = 60_000;
     let test = TestHost::start(options).await;
     eventually("a tick", || started.exists()).await;
-    // Twenty further ticks are due in this time; every check must find exactly one run in flight.
+    // Twenty further ticks are due in these 20 milliseconds; every check must find exactly one invocation in flight.
     let until = tokio::time::Instant::now() + std::time::Duration::from_millis(20);
     eventually("twenty ticks", || {
         assert_eq!(test.host.in_flight(), 1);

@@ -1,4 +1,4 @@
-//! The effective policies, which a judge compares with AWS's own transform.
+//! The effective policies of the functions. A judge compares them with the result of AWS's own template transform.
 
 use sandbox_host::template::{Bindings, Stack};
 use serde_json::{Map, Value};

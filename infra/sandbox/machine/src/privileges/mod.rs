@@ -1,10 +1,11 @@
-//! The privileges that the template grants to functions, and their use. Every call to the embedded AWS is checked
-//! against the policy of the calling function.
+//! The privileges that the template grants to functions, and those that the functions use. Every call to the embedded
+//! AWS is checked against the policy of the calling function.
 //!
 //! Callers are known by their access key ids. Ids that begin with `SANDBOX` are the sandbox's own:
-//! - A function's id is under the function's policy, also when Lambda polls event sources with the function's role.
-//! - The set-up's id is under no policy, because it acts as the deployment.
-//! - Any other such id is refused, so that a caller that only resembles a function has no access.
+//! - A call with a function's id must be allowed by the function's policy. The same holds for the id with which the
+//!   function's event sources poll, because in AWS, Lambda polls with the function's role.
+//! - The set-up's id is not restricted, because the set-up acts as the deployment.
+//! - Any other id with this prefix is refused. Otherwise a function that is not in the template would be unrestricted.
 //!
 //! All other ids belong to operators and tests, which are not restricted. An unsigned request is refused, as in AWS.
 //!
@@ -137,7 +138,8 @@ impl Privileges {
         }
     }
 
-    /// Refuses a call with the need that is not granted. If the needs are unknown, the call itself is reported.
+    /// Refuses a call, and logs and records the refusal. `need` is the need that is not granted; without it, the call
+    /// itself is reported.
     fn refuse(&self, function: &str, call: &Call, need: Option<&Need>) -> Result<(), Lacking> {
         let untold = Lacking::untold(call);
         let lacking = need.map_or(untold, |need| Lacking {

@@ -1,7 +1,7 @@
 //! Reads and evaluates policies (docs.aws.amazon.com, IAM user guide, "IAM JSON policy element reference" and "Policy
-//! evaluation logic"). Pure.
+//! evaluation logic"), without I/O.
 //!
-//! The module covers only the forms that our policies use:
+//! The module covers only the forms that the template's policies use:
 //! - Statements that allow, with wildcards in actions and resources and with conditions on the two keys below.
 //! - Statements that deny actions on all resources except some, or to requests without leading keys.
 //!
@@ -17,7 +17,8 @@ use wildmatch::WildMatch;
 use super::Privilege;
 
 pub(super) const VERSION: &str = "2012-10-17";
-/// The partition keys that a request names. The key has several values, so its operators state how many must match.
+/// The partition keys that a request names. This condition key has several values, so its operators state how many of
+/// them must match.
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 /// The service that calls KMS for a caller. No service calls KMS here, so no request has this key.
 const VIA_SERVICE: &str = "kms:ViaService";
@@ -58,8 +59,9 @@ struct Statement {
 
 #[derive(Debug, Clone)]
 enum Condition {
-    /// Every leading key matches one of these. As AWS defines `ForAllValues`, this also holds without leading keys.
-    /// Therefore a statement with it must not allow an action without keys, like `Scan`.
+    /// Every leading key matches one of these patterns. As AWS defines `ForAllValues`, the condition also holds for a
+    /// request without leading keys. A statement with this condition must therefore not allow an action without keys,
+    /// such as `Scan`.
     LeadingKeysLike(Vec<WildMatch>),
     /// The request comes through a service.
     ViaService,
@@ -102,7 +104,8 @@ impl OneOrMany {
 }
 
 impl Policy {
-    /// Adds the statements of one document with evaluated intrinsics.
+    /// Adds the statements of one policy document. Its intrinsic functions, such as `Fn::Sub`, must already be
+    /// evaluated.
     ///
     /// # Errors
     /// Fails if the document has a form that this module does not understand.
@@ -122,7 +125,7 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether a statement allows the need and none denies it.
+    /// Whether a statement allows the need and no statement denies it.
     #[must_use]
     pub fn grants(&self, need: &Need) -> bool {
         self.allowed.iter().any(|statement| statement.allows(need))
@@ -149,7 +152,7 @@ impl Policy {
         granted
     }
 
-    /// Each action of a statement with each of its resources, less the pairs that a [`Denial::AllBut`] removes.
+    /// Each action of a statement with each of its resources, without the pairs that a [`Denial::AllBut`] removes.
     fn pairs(&self, statement: &Statement) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for action in statement.actions.iter().map(WildMatch::pattern) {
@@ -176,8 +179,8 @@ impl Denial {
         }
     }
 
-    /// The resources that the denial leaves to an action. A spared resource stays; any other becomes the spared
-    /// resources that its pattern covers.
+    /// The resources that the denial leaves to an action. A spared resource stays. Any other pattern is replaced by the
+    /// spared resources that match it.
     fn leaves(&self, action: &str, resources: Vec<String>) -> Vec<String> {
         let spared = match self {
             Self::AllBut { actions, spared } if any_like(actions, action) => spared,
@@ -271,7 +274,7 @@ fn statement(written: Written) -> Result<Statement, PolicyError> {
     })
 }
 
-/// Names of actions are compared without regard to case; ARNs and keys are not.
+/// Action names are case-insensitive; ARNs and keys are case-sensitive.
 fn actions(written: OneOrMany) -> Vec<WildMatch> {
     let action = |pattern: &String| WildMatch::new_case_insensitive(pattern);
     written.into_vec().iter().map(action).collect()

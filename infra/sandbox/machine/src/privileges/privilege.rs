@@ -5,7 +5,8 @@ use std::fmt;
 use sandbox_aws::Need;
 
 /// An action of a function on a resource, and on one kind of items in it. Granted and used privileges have the same
-/// form and can be compared. A policy that grants several kinds with one pattern yields a kind that no call uses.
+/// form and can be compared. If a policy grants several kinds with one pattern, the granted privilege equals no used
+/// privilege, and looks unused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Privilege {
     /// The binary's name.
@@ -14,12 +15,12 @@ pub struct Privilege {
     pub action: String,
     /// The ARN; for an object, the ARN of all objects under the first part of its key.
     pub resource: String,
-    /// The common part of the partition keys, if items are named: `OWNER#*`.
+    /// The kind of partition key, such as `OWNER#*`, if the call names items.
     pub leading_key: Option<String>,
 }
 
 impl Privilege {
-    /// The privileges that a call used, without ids of items or objects.
+    /// The privileges that a call needs, without the ids of items or objects.
     pub(super) fn used<'a>(function: &'a str, need: &'a Need) -> impl Iterator<Item = Self> + 'a {
         let keys = need.leading_keys.iter().map(|key| Some(kind_of_key(key)));
         // A need without keys is also one privilege.
@@ -33,7 +34,8 @@ impl Privilege {
     }
 }
 
-/// A partition key is a kind, `#` and an id. In a budget's key a name follows instead, and is kept.
+/// A partition key consists of a kind, `#` and an id, and `*` replaces the id. A budget's key has a name instead of an
+/// id, and keeps it.
 fn kind_of_key(key: &str) -> String {
     match key.split_once('#') {
         None | Some(("BUDGET", _)) => key.to_owned(),

@@ -1,4 +1,4 @@
-//! Tests the flow in the pure world, step by step with the tests' own clock: proofing, challenge, query, record.
+//! Tests the whole flow on `World` alone, at times that the tests choose: proofing, challenge, query, record.
 
 mod proofing;
 mod queries;
@@ -64,7 +64,7 @@ fn cancel() -> Form {
     }
 }
 
-/// The stored bodies that were sent since the last call.
+/// The bodies of the messages that were sent since the last call.
 fn sent(world: &mut World) -> Vec<Value> {
     let prepare = |outgoing, world: &World| match outgoing {
         Outgoing::Message(id) => world.webhooks.prepare(&id, true).map(|ready| ready.body),
@@ -75,7 +75,7 @@ fn sent(world: &mut World) -> Vec<Value> {
     bodies.map(|body| serde_json::from_slice(&body).unwrap()).collect()
 }
 
-/// A world with a webhook URL and a proofed patient; with the patient's id and the identity's id.
+/// Returns a world with a webhook URL and a proofed patient, the patient's id, and the identity's id.
 fn proofed(first_name: &str) -> (World, String, String) {
     let (mut world, facility) = world();
     world.webhooks.url = Some("http://127.0.0.1:1/hook".to_owned());

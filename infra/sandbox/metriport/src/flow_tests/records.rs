@@ -96,7 +96,7 @@ fn the_record_holds_the_patient_as_the_account_knows_them() {
     let link = format!("Patient/{patient_id}");
     assert!(subjects(&resources).all(|subject| subject == link));
     assert!(subjects(&resources).count() > 100);
-    // The next record shows a change at Metriport.
+    // After an update of the patient, the next record shows the new name.
     let facility = world.facilities[0].id.clone();
     let mut renamed = crate::world::testing::patient_body("Nora", "user-1");
     renamed["lastName"] = json!("Quillon");

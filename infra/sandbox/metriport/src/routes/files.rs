@@ -1,4 +1,4 @@
-//! Record links, served in chunks as S3 would.
+//! Serves the files behind links in chunks, as S3 does.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -75,7 +75,7 @@ async fn plain(view: View) -> Response {
     (headers, body).into_response()
 }
 
-/// The Bundle compressed. Metriport stores this form with both headers, so that most clients decompress it.
+/// The Bundle compressed. Metriport stores this file with both headers below, so most HTTP clients decompress it.
 fn packed(view: View, padding: usize) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/gzip"),

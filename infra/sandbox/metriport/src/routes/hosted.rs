@@ -40,8 +40,8 @@ async fn submit_challenge(State(app): State<Arc<App>>, Path(token): Path<String>
     app.act(|world, now| world.challenge_answer(now, &token, &form))
 }
 
-/// No part of a hosted page is cached, framed, or sent on as a referrer. `form-action` is left out, because browsers
-/// apply it to the redirect after the form.
+/// These headers keep hosted pages out of caches and frames, and their URLs out of referrers. The policy has no
+/// `form-action`, because browsers apply it also to the redirect after the form.
 const SAFE_HEADERS: [(HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::REFERRER_POLICY, "no-referrer"),

@@ -28,7 +28,7 @@ const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
 
 type Params = Query<HashMap<String, String>>;
 
-/// Every route behind the gate.
+/// All routes, with the middleware of `gate` in front of them.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let router = Router::new();
     let router = settings::mount(identity::mount(patients::mount(router)));

@@ -1,4 +1,4 @@
-//! A stand-in and a receiver for its webhooks, with verbs to act on both.
+//! A stand-in and a receiver for its webhooks, with methods to act on both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 pub const RETURN_URL: &str = "https://app.example.test/return";
 
-/// Longest wait of a test that passes.
+/// Longest wait. Only a failing test reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One webhook, as it arrived.
@@ -54,7 +54,7 @@ pub struct Bench {
     receiver: JoinHandle<()>,
 }
 
-/// Short delays and few checks; each test changes what it is about.
+/// Options with short delays and few checks. Each test changes the options that it tests.
 pub fn options() -> StandInOptions {
     StandInOptions {
         delays: Delays::all(10),
@@ -242,7 +242,7 @@ impl Bench {
         back(&self.client.get(url).send().await.unwrap())
     }
 
-    /// Starts a query over all sources on the treatment rail and returns its id.
+    /// Starts a query over all sources for treatment, and returns its id.
     pub async fn treatment(&self, patient_id: &str, metadata: Value) -> String {
         let body = json!({ "sources": ["hie", "pharmacy", "lab"], "metadata": metadata });
         let path = format!("/medical/v1/network/query?patientId={patient_id}");

@@ -82,7 +82,7 @@ async fn pass_challenge(bench: &Bench, patient_id: &str, identity_id: &str) -> S
     query.strip_suffix("&status=verified").unwrap().to_owned()
 }
 
-/// Starts a query and returns its id. An invented session, and the same session again, are refused.
+/// Starts a query, checks that an invented session and a used session are refused, and returns the query's id.
 async fn start_query_once(bench: &Bench, patient_id: &str, identity_id: &str, aal2_session: &str) -> String {
     let path = format!("/medical/v1/network/query?patientId={patient_id}&purposeOfUse=ias");
     let start = |session: &str| {

@@ -163,7 +163,7 @@ async fn facilities_can_be_added() {
     bench.stop().await;
 }
 
-/// A window may end during the test and allow as many calls again, but not two windows.
+/// At most one window ends during the test, so 31 calls exceed a limit of 15 calls per window.
 #[tokio::test]
 async fn limits_answer_in_plain_words_called_html() {
     let bench = Bench::start(StandInOptions {

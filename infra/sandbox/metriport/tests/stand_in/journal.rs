@@ -47,7 +47,7 @@ async fn a_restart_keeps_patients_identities_pages_and_records() {
     let secrets_before = secrets(&bench, &patient_id);
     bench.stop().await;
 
-    // Another seed and no automatic mode, on which the earlier state must not depend.
+    // The restart has another seed and no automatic mode; the restored state must not depend on them.
     let bench = Bench::start(StandInOptions {
         auto_approve: false,
         ..options_with_journal(&path, 8)
@@ -57,7 +57,7 @@ async fn a_restart_keeps_patients_identities_pages_and_records() {
     assert_eq!(state(&bench, &patient_id, &query_id).await, before);
     assert_page_opens(&bench, &page).await;
     bench.challenge_url(&identity_id).await;
-    // The stand-in does not repeat its own deliveries.
+    // After the restart, the stand-in does not deliver messages again on its own.
     assert_eq!(bench.stand_in.deliveries().iter().filter(|one| one.replayed).count(), 0);
     bench.stop().await;
 }

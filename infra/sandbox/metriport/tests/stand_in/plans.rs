@@ -1,4 +1,4 @@
-//! Calls that misbehave by a plan, with and without effect.
+//! Calls that misbehave according to a plan, with and without effect.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Delivery: once, signed, and retried only on request; and how a test can act on messages before they arrive.
+//! Tests of delivery (once, signed, and retried only on request), and of holding, dropping and repeating messages.
 
 use sandbox_metriport::{DeliveryError, Replay, StandIn};
 use serde_json::{Value, json};
@@ -50,7 +50,8 @@ async fn the_settings_know_how_deliveries_fare() {
     bench.stop().await;
 }
 
-/// As documented, clearing the URL and setting it again makes another key. Public code ignores an empty URL.
+/// Metriport documents that clearing the URL and setting it again makes another key. Its public code ignores an empty
+/// URL.
 #[tokio::test]
 async fn clearing_the_url_makes_another_key_or_changes_nothing() {
     for clearing_makes_key in [true, false] {

@@ -1,5 +1,4 @@
-//! Whatever a person asks, no span of time holds more than a bucket and its refill, and no day more than the person's
-//! calls.
+//! Tests that a person gets at most a full bucket and its refill in a span of time, and at most their calls of a day.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -31,7 +30,8 @@ const ASKS: [PersonAsk; 5] = [
     PersonAsk::Link,
 ];
 
-/// Takes a share until it is refused. Returns how often that succeeded and the stored shares.
+/// Makes the same request until it is refused. Returns the number of requests that succeeded, and the shares after
+/// them.
 fn drain(mut shares: PersonShares, ask: PersonAsk, rules: &PersonRules, now: Time) -> (u32, PersonShares) {
     let mut served = 0;
     while let Ok(next) = shares.take(ask, rules, now) {
@@ -45,7 +45,7 @@ fn drain(mut shares: PersonShares, ask: PersonAsk, rules: &PersonRules, now: Tim
 fn person_gets_a_burst_and_a_tenth_of_the_shared_rate() {
     let rules = rules();
     let refills = ShareKind::ALL.map(|kind| rules.refill(kind).as_millis());
-    // 60 s over 1.3, 1.3, 10.8, 1.8 and 30 requests a minute.
+    // 60 s divided by 1.3, 1.3, 10.8, 1.8 and 30 requests a minute.
     assert_eq!(refills, [46_154, 46_154, 5_556, 33_334, 2_000]);
     for ask in ASKS {
         let (served, shares) = drain(PersonShares::default(), ask, &rules, at(0));
@@ -77,7 +77,7 @@ fn buckets_of_a_person_are_independent_and_sessions_share_one() {
     }
 }
 
-/// Requests are charged when made, by the calls that they normally cause; links cause none.
+/// A request is charged when it is made, by the calls that it normally causes. A link causes none.
 #[test]
 fn day_of_a_person_ends_at_their_calls_and_begins_at_midnight() {
     let rules = PersonRules {

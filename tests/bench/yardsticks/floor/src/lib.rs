@@ -1,4 +1,5 @@
-//! The floors of functions. Each binary takes the parts that its function needs, and the linker leaves out the rest.
+//! The floors of functions. Each binary makes the parts (clients, secrets) that its function needs, and the linker
+//! leaves out the rest.
 
 use std::env;
 use std::hint::black_box;
@@ -12,12 +13,13 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
-// As in the functions.
+// The functions use the same allocator.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-/// The main function of a floor that ignores its events: how it receives them, and the parts to make.
+/// Defines the main function of a floor that ignores its events. The arguments are the kind of events and the parts to
+/// make.
 #[macro_export]
 macro_rules! floor {
     ($serve:ident: $($part:ident),+) => {
@@ -32,7 +34,7 @@ macro_rules! floor {
     };
 }
 
-/// The parts, made as directly as possible.
+/// Makes the parts as directly as possible.
 pub struct Parts {
     http: SharedHttpClient,
     region: Region,
@@ -106,7 +108,7 @@ impl Parts {
     }
 }
 
-/// Trusts the roots that the functions have built in, and the benchmark's.
+/// Trusts the roots that the functions have built in, and the root of the benchmark's TLS listeners.
 fn http_client() -> Result<SharedHttpClient, Error> {
     let roots = include_bytes!("../../../../../shared/src/aws/amazon-roots.pem").as_slice();
     let roots = TrustStore::empty()
@@ -118,12 +120,12 @@ fn http_client() -> Result<SharedHttpClient, Error> {
         .build_https())
 }
 
-/// Takes events of queues and schedules.
+/// Receives events of queues and schedules, and ignores them.
 pub async fn events() -> Result<(), Error> {
     lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| Ok::<_, Error>(json!({})))).await
 }
 
-/// Takes requests of API Gateway.
+/// Receives requests of API Gateway, and ignores them.
 pub async fn requests() -> Result<(), Error> {
     let reply = async |_: lambda_http::Request| Ok::<_, Error>(json!({}));
     lambda_http::run(lambda_http::service_fn(reply)).await

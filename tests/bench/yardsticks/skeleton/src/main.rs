@@ -1,5 +1,5 @@
-//! A function written the usual way: every default, a client for each service. For its event it calls each service in
-//! `YARDSTICK_CALLS` once; the measured function calls them more often.
+//! A function written the usual way: every default, and a client for each service. For each event it calls each service
+//! in `YARDSTICK_CALLS` once; the measured function may call a service several times.
 
 use std::env;
 
@@ -15,7 +15,7 @@ struct Clients {
     upstream: reqwest::Client,
 }
 
-/// The variable whose name has this ending.
+/// The value of a variable whose name has this ending; empty if there is none.
 fn variable(ending: &str) -> String {
     let mut variables = env::vars();
     let found = variables.find(|(name, _)| name.ends_with(ending));
@@ -51,7 +51,7 @@ impl Clients {
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let config = aws_config::load_from_env().await;
-    // A custom endpoint has no host for each bucket.
+    // A custom endpoint has no separate host for each bucket, so the bucket is named in the path.
     let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
     let clients = &Clients {
         dynamodb: aws_sdk_dynamodb::Client::new(&config),

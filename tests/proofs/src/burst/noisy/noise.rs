@@ -1,4 +1,4 @@
-//! The noisy person: has a valid token, is verified and linked, and sends far more requests than an app needs.
+//! The noisy person has a valid token, is linked and verified, and sends far more requests than an app needs.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,11 +20,11 @@ use crate::verified::{VerifiedPerson, demographics, record_body};
 
 /// The noisy person's subject and external id.
 pub(super) const SUBJECT: &str = "noisy";
-/// Most requests at once. The sandbox runs four processes of a function where Lambda runs hundreds. More requests would
-/// delay others only because of the sandbox.
+/// Maximum number of requests at once. The sandbox runs at most four processes of a function, where Lambda runs
+/// hundreds. More requests would delay other persons in the sandbox, but not in Lambda.
 const AT_ONCE: usize = 8;
 
-/// The noisy person, with their own items to ask for.
+/// The noisy person, and the pull and record that their requests name.
 pub(super) struct Noise {
     person: VerifiedPerson,
     /// The person switches between these two.
@@ -50,7 +50,8 @@ pub struct NoiseFigures {
 }
 
 impl Noise {
-    /// Prepares the person, with a record to read. The demographics numbered `first` and `first + 1` must be unused.
+    /// Prepares the person, with a record to read. Other persons must not have the demographics numbered `first` and
+    /// `first + 1`.
     pub(super) async fn prepare(sandbox: &Sandbox, first: usize, patience: Duration) -> Result<Arc<Self>, String> {
         let app = sandbox.app(SUBJECT).map_err(|error| error.to_string())?;
         let demographics = [demographics(first), demographics(first + 1)];
@@ -73,7 +74,7 @@ impl Noise {
     pub(super) async fn make(self: &Arc<Self>, plan: Vec<Route>, every: Duration) -> NoiseFigures {
         let (begun, permits) = (Instant::now(), Arc::new(Semaphore::new(AT_ONCE)));
         let (mut figures, mut sending) = (NoiseFigures::default(), JoinSet::new());
-        // Late requests are not sent in a batch, which would exceed the rate.
+        // A late request delays the next ones. Otherwise they would be sent in a batch, which would exceed the rate.
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for (number, route) in plan.into_iter().enumerate() {
@@ -97,8 +98,8 @@ impl Noise {
         figures
     }
 
-    /// Turns every second request for an identity session into a change of demographics while the identity is verified.
-    /// Otherwise a session is never opened.
+    /// While the identity is verified, the API refuses to open an identity session. Every second such request then
+    /// becomes a change of demographics, which ends the verification.
     fn choose(&self, route: Route, number: usize) -> Route {
         let changes = route == Route::OpenIdentitySession && number.is_multiple_of(2);
         match changes && !self.changed.load(Ordering::SeqCst) {
@@ -132,7 +133,7 @@ impl Noise {
         let reply = self.person.app.open_challenge(AAL2_RETURN).await?;
         if reply.status == 201 {
             let (challenge, page) = (reply.text("/challengeId"), reply.text("/challengeUrl"));
-            // A superseded page gives nothing, so the earlier query stays.
+            // The page fails if another challenge superseded its own; the earlier query then stays.
             if let Ok(ask) = self.person.pass_page(&challenge, &page).await {
                 *self.newest_ask() = ask;
             }

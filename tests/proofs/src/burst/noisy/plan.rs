@@ -20,7 +20,7 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// All of them. Changed demographics end the verification, which the routes before `PutPatient` need.
+    /// All routes, in the order of the first half. `PutPatient` ends the verification that the routes before it need.
     pub(super) const ALL: [Self; 11] = [
         Self::ReadIdentity,
         Self::OpenChallenge,
@@ -63,7 +63,7 @@ pub(super) fn noise(requests: usize, seed: u64) -> Vec<Route> {
     ordered.chain(mixed).collect()
 }
 
-/// This many requests that take nothing persons share, but cost the machine as much.
+/// This many requests that use nothing that persons share, but load the machine as much as other requests.
 pub(super) fn harmless(requests: usize) -> Vec<Route> {
     vec![Route::ReadIdentity; requests]
 }

@@ -1,5 +1,5 @@
-//! One pull of a person, from the challenge to the bytes of the record, as a careful app makes it. Counts every
-//! refusal.
+//! One pull of a person, from the challenge to the bytes of the record, as a careful app makes it. Every refusal is
+//! counted.
 
 use std::time::Duration;
 
@@ -28,11 +28,11 @@ pub(super) struct Reading {
     pub(super) took: Duration,
     /// The pull and record, or the reason why nothing was read.
     pub(super) outcome: Result<Found, String>,
-    /// Refusals on the way.
+    /// Refusals of the requests of the pull.
     pub(super) refusals: Refusals,
 }
 
-/// Pulls, and reads the record, within `patience`.
+/// Pulls once and reads the record, within `patience`.
 pub(super) async fn read(person: &VerifiedPerson, patience: Duration, time_scale: u32) -> Reading {
     let begun = Instant::now();
     let mut reader = Reader {

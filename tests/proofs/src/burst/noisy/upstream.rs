@@ -38,7 +38,7 @@ impl CallLog {
         self.calls().len()
     }
 
-    /// The calls about one person after the first `since` calls of all.
+    /// The calls about one person, without the first `since` calls about all persons.
     pub(super) fn of(&self, subject: &str, since: usize) -> Calls {
         let mut counts = Calls::new();
         let calls = self.calls();
@@ -86,7 +86,7 @@ impl DayCount {
     }
 }
 
-/// The counts of all days, so that midnight makes no difference.
+/// The sum of the counts of all days, so that a proof across midnight is counted whole.
 async fn counted(sandbox: &Sandbox) -> Result<u64, String> {
     let key = ("AWS_ACCESS_KEY_ID".to_owned(), "PROOFS".to_owned());
     let env = Env::from_vars(sandbox.aws().env().into_iter().chain([key]));

@@ -16,7 +16,7 @@ use crate::asking::{Refusals, THROTTLED, listed};
 pub struct RoundFigures {
     /// Persons who read their record.
     pub read: usize,
-    /// The reasons of the others, and their numbers.
+    /// Persons who did not read their record, counted by reason.
     pub failed: BTreeMap<String, usize>,
     /// From the beginning of the round to the last byte of a record.
     pub took: Duration,

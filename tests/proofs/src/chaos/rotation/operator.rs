@@ -1,5 +1,5 @@
-//! The operator of the proof, with the same functions as the commands. The operator notices a new key of Metriport late
-//! and stores it, then tries the previous key while it counts and after its end.
+//! The operator of the proof, who calls the functions of the `ias account` commands. The operator notices a new key of
+//! Metriport late and stores it. The operator then tries the previous key before its end and after it.
 
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ pub(super) enum By {
     Api,
 }
 
-/// A change of both keys and its results. The numbers are lengths of the log of deliveries at the time.
+/// A change of both keys and its results. `switched`, `stored` and `settled` are lengths of the log of deliveries at
+/// these moments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) by: By,
@@ -45,9 +46,9 @@ pub(super) struct Change {
     pub(super) switched: usize,
     /// When the new key was stored.
     pub(super) stored: usize,
-    /// When every process must have read it.
+    /// When every process must have read the new key.
     pub(super) settled: usize,
-    /// The status of a webhook under the previous key while that key counts.
+    /// The status of a webhook under the previous key before that key's end.
     pub(super) within: u16,
     /// The statuses after the end of the previous key and of its cached copies.
     pub(super) beyond: Vec<u16>,
@@ -96,7 +97,7 @@ impl<'s> Operator<'s> {
     async fn change(&mut self, by: By, number: u32) -> Result<Change, String> {
         let (stand_in, timing) = (self.sandbox.stand_in(), Timing::scaled(self.scale));
         let body = json!({ "meta": { "messageId": format!("drill-{number}"), "type": "rotation.drill" } }).to_string();
-        // Signed before the switch, so under the previous key.
+        // Signed before the switch, and therefore with the previous key.
         let old = (stand_in.sign(body.as_bytes()), body);
         let noted = || stand_in.deliveries().len();
 
@@ -141,7 +142,7 @@ impl<'s> Operator<'s> {
         Ok(())
     }
 
-    /// Waits until Metriport has no failed delivery, and returns how many are left at the bound.
+    /// Waits until Metriport has neither failed nor open deliveries, at most for `REPLAYS`. Returns how many are left.
     pub(super) async fn until_replayed(&self) -> Result<u64, String> {
         let (begun, bound) = (Instant::now(), REPLAYS / self.scale + SLACK);
         loop {

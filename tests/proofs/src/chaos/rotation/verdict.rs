@@ -1,4 +1,4 @@
-//! The cost of the key changes, read from Metriport's own log after the end.
+//! The refusals that the key changes caused, read from the stand-in's own log after the end.
 
 use std::collections::BTreeMap;
 
@@ -27,11 +27,11 @@ pub(super) struct Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     change: Change,
-    /// Deliveries refused before the key was stored.
+    /// Deliveries that were refused before the new key was stored.
     before: usize,
-    /// Deliveries refused while processes had not read it yet.
+    /// Deliveries that were refused later, until every process must have read the new key.
     meanwhile: usize,
-    /// Deliveries refused from then to the next change.
+    /// Deliveries that were refused after every process must have read the new key, until the next change.
     afterwards: usize,
 }
 
@@ -78,7 +78,8 @@ impl Verdict {
         }
     }
 
-    /// The number of broken promises. A change without a refused webhook or call proves nothing, so it counts as one.
+    /// The number of broken promises. A proof without a refused webhook shows nothing about webhooks, so it counts as
+    /// one. The same holds for a proof without a refused call.
     pub(super) fn breaches(&self) -> usize {
         let of_rows = self.rows.iter().map(|row| {
             let counted = usize::from(row.change.within != 200);

@@ -17,7 +17,6 @@ use crate::Sabotage;
 use crate::io::Io;
 use crate::store::{Item, Key, Lock, Require, Write};
 
-/// Puts the slot over the version before it.
 fn put_patient(owner: &OwnerId, slot: &PatientSlot) -> Write {
     let read = Require::Version(slot.version.saturating_sub(1));
     let key = Key::Patient(owner.clone());
@@ -95,7 +94,7 @@ impl ReadIdentity for Io {
 }
 
 impl ReadPerson for Io {
-    /// Two reads with possible writes between them: a query is not a snapshot of its items.
+    /// Reads twice, so that writes can happen in between, because a query is not a snapshot of its items.
     async fn person(&self, owner: &OwnerId) -> Stored<(PatientSlot, Identity)> {
         Ok((self.patient(owner).await?, self.identity(owner).await?))
     }

@@ -14,7 +14,6 @@ use crate::Sabotage;
 use crate::io::Io;
 use crate::store::{Item, Key, Lock, Require, Write};
 
-/// Puts the run over the version that was read.
 pub(super) fn put_run(owner: &OwnerId, run: &Run, read: u64) -> Write {
     let key = Key::Run(owner.clone(), run.id);
     Write::put(

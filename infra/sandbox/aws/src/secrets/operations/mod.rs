@@ -1,4 +1,4 @@
-//! The operations of Secrets Manager: JSON in, JSON out.
+//! The operations of Secrets Manager, from JSON to JSON.
 
 mod creating;
 mod listing;
@@ -63,12 +63,12 @@ impl ValueInput {
     }
 }
 
-/// The caller's token, or a random id. SDKs send a token; plain HTTP clients may not.
+/// The new version's id: the caller's token, or a random id. SDKs send a token; plain HTTP clients may omit it.
 fn version_id(token: Option<String>) -> String {
     token.unwrap_or_else(|| ambient::new_id().to_string())
 }
 
-/// This service writes timestamps in seconds with a fraction.
+/// Secrets Manager writes timestamps in seconds with a fraction.
 fn epoch_secs(at_ms: u64) -> Value {
     let (secs, millis) = (at_ms / 1_000, at_ms % 1_000);
     format!("{secs}.{millis:03}")

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 const NOW: u64 = 1_700_000_000_000;
 
-/// Messages move to the named queue after one receive.
+/// Settings of a queue whose messages move to the queue `name` after one receive.
 fn giving_up_to(name: &str) -> Settings {
     Settings {
         redrive: Some(Redrive {
@@ -18,7 +18,7 @@ fn giving_up_to(name: &str) -> Settings {
     }
 }
 
-/// `work` holds one message, and gives it up to `dead` after one receive.
+/// The queue `work` holds one message, which moves to the queue `dead` after one receive.
 fn account() -> Account {
     let mut account = Account::new("eu-central-1");
     account.put_queue("dead", Settings::default(), NOW).unwrap();

@@ -12,7 +12,7 @@ pub(super) trait Entry {
     fn id(&self) -> &str;
 }
 
-/// Callers must not rely on the order.
+/// The outcomes of a batch. Callers must not rely on their order.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Outcome<T> {
@@ -65,7 +65,7 @@ fn check_id(id: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Runs `one` on each entry and sorts the outcomes.
+/// Runs `one` on each entry, and separates the successes from the failures.
 pub(super) fn each<E: Entry, T>(entries: Vec<E>, mut one: impl FnMut(E) -> Result<T, Refusal>) -> Outcome<T> {
     let mut outcome = Outcome {
         successful: Vec::new(),

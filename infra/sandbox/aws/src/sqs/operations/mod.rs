@@ -1,4 +1,5 @@
-//! The operations of SQS: JSON in, JSON out. They check the limits of the wire; the account checks the rest.
+//! The operations of SQS, from JSON to JSON. They check the limits of a request's parameters; the account checks the
+//! rest.
 
 mod batch;
 mod queues;
@@ -14,10 +15,10 @@ use serde_json::Value;
 
 #[derive(Clone, Copy)]
 pub(super) struct Sender<'a> {
-    /// The access key id that signed the request.
+    /// The access key id with which the sender signed the request.
     pub(super) id: &'a str,
-    /// The request's tracing header. Its messages keep it as `AWSTraceHeader` (AWS X-Ray developer guide, "Amazon SQS
-    /// and AWS X-Ray").
+    /// The request's tracing header. The request's messages keep this header as `AWSTraceHeader` (AWS X-Ray developer
+    /// guide, "Amazon SQS and AWS X-Ray").
     pub(super) trace_header: Option<&'a str>,
 }
 
@@ -60,7 +61,8 @@ fn answer<T: Serialize>(output: Result<T, Refusal>) -> Result<Value, Refusal> {
     serde_json::to_value(output?).map_err(|error| Refusal::UnsupportedOperation(error.to_string()))
 }
 
-/// The queue's name: the last segment of its URL. Clients of an earlier process know the queue at another port.
+/// The queue's name: the last segment of its URL. The rest is ignored, because a client of an earlier process has a URL
+/// with another port.
 fn queue_name(url: &str) -> &str {
     url.rsplit('/').next().unwrap_or(url)
 }

@@ -21,7 +21,7 @@ pub(super) struct ReceiveInput {
     max_number_of_messages: Option<i64>,
     visibility_timeout: Option<i64>,
     wait_time_seconds: Option<i64>,
-    /// The old name of `message_system_attribute_names`; SDKs send either.
+    /// The old name of `message_system_attribute_names`. An SDK may send either name.
     #[serde(default)]
     attribute_names: Vec<String>,
     #[serde(default)]
@@ -63,7 +63,7 @@ struct AttributeOutput {
     binary_value: Option<String>,
 }
 
-/// The last three belong to FIFO queues; messages here never have them.
+/// Only messages of FIFO queues have the last three, so messages here never have them.
 const SYSTEM_ATTRIBUTES: [&str; 9] = [
     "SenderId",
     "SentTimestamp",

@@ -156,7 +156,7 @@ fn send_one(
     })
 }
 
-/// The reply. It has a digest of the tracing header only if the header came as a system attribute.
+/// The reply. It has a digest of the tracing header only if the sender set this header as a system attribute.
 fn sent(id: Option<String>, message: &Message, trace_header: Option<Attribute>) -> Sent {
     let system = trace_header.map(|header| Attributes::from([(TRACE_HEADER.to_owned(), header)]));
     Sent {
@@ -212,7 +212,7 @@ impl AttributeInput {
         })
     }
 
-    /// Four base64 characters are three bytes, exact enough for a limit over ten messages.
+    /// Counts four base64 characters as three bytes, which is exact enough for the limit of a batch.
     fn size_bytes(&self) -> usize {
         let text = self.string_value.as_ref().map_or(0, String::len);
         let binary = self

@@ -6,7 +6,7 @@ use crate::sqs::settings::Settings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The schedule is derived from the entries.
+/// The queue's schedule is not saved, because it is derived from the entries.
 #[derive(Deserialize)]
 pub(super) struct Saved {
     settings: Settings,

@@ -7,13 +7,14 @@ use crate::sqs::settings::VISIBILITY_SECS_MAX;
 
 impl Queue {
     /// Deletes the message if `receipt` comes from its latest receive, even if the message is visible again. A stale
-    /// receipt deletes nothing and is not an error (SQS API reference, "DeleteMessage"). Returns whether it deleted.
+    /// receipt deletes nothing and is not an error (SQS API reference, "DeleteMessage"). Returns whether a message was
+    /// deleted.
     pub(crate) fn delete(&mut self, receipt: Receipt) -> bool {
         self.is_latest(receipt) && self.remove(receipt.place).is_some()
     }
 
     /// Makes the message visible `visibility_secs` from now. Refuses a message that was deleted, was received again or
-    /// is already visible. Also refuses a time later than 12 hours after the receive.
+    /// is already visible. It also refuses a time later than 12 hours after the receive.
     pub(crate) fn change_visibility(
         &mut self,
         receipt: Receipt,

@@ -1,5 +1,5 @@
-//! Tests the queue against its documented behaviour, and with random steps. Whatever the steps, no message is lost,
-//! delivered while it is hidden, or delivered more often than its dead-letter policy allows.
+//! Tests the queue against its documented behaviour, and with random steps. The queue never loses a message, never
+//! delivers a hidden message, and never exceeds the deliveries of its dead-letter policy.
 
 use super::*;
 use crate::sqs::settings::VISIBILITY_SECS_MAX;

@@ -1,4 +1,4 @@
-//! Objects: whole, in parts, kept over a restart, and refused.
+//! Objects: whole, in parts, kept across a restart, and refused.
 
 use super::{BUCKET, put, start};
 use crate::harness;

@@ -47,7 +47,7 @@ async fn a_message_arrives_with_its_digests_and_attributes() {
     aws.shutdown().await.unwrap();
 }
 
-/// The SDK sends this header in a function that Lambda runs.
+/// In a function that Lambda runs, the SDK sends this header with each request.
 #[tokio::test]
 async fn the_tracing_header_of_a_request_stays_with_its_message() {
     let (aws, client, url) = start().await;
@@ -129,7 +129,7 @@ async fn a_shutdown_does_not_wait_for_waiting_receivers() {
     let begun = Instant::now();
     aws.shutdown().await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(10));
-    // An empty answer or a closed connection: either ends the receive.
+    // An empty answer and a closed connection both end the receive.
     let ended = waiting.await.unwrap();
     assert!(ended.map_or(true, |output| output.messages().is_empty()));
 }

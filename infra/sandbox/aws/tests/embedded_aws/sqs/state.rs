@@ -1,4 +1,4 @@
-//! Queues described, read without receiving, and kept over restarts.
+//! Queues described, read without receiving, and kept across restarts.
 
 use super::{queue, receive, send, start};
 use crate::harness;

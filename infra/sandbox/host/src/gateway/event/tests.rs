@@ -61,7 +61,7 @@ fn full_request() -> Request<&'static [u8]> {
         .unwrap()
 }
 
-/// With claims of every type.
+/// The event of [`full_request`], with claims of every type.
 fn full_event() -> Value {
     json!({
         "version": "2.0",

@@ -68,7 +68,7 @@ fn every_leading_key_must_be_like_one_that_is_listed() {
     }
 }
 
-/// One statement must allow all keys of a need; two statements do not add up.
+/// Two statements that each allow some of the keys do not add up.
 #[test]
 fn one_statement_must_allow_all_keys_of_a_need() {
     let mut policy = Policy::default();
@@ -78,7 +78,7 @@ fn one_statement_must_allow_all_keys_of_a_need() {
     assert!(!policy.grants(&need("dynamodb:PutItem", TABLE, &["OWNER#1", "PATIENT#1"])));
 }
 
-/// As in AWS; therefore no statement of ours allows a scan.
+/// AWS evaluates the condition in the same way, so no statement of the template may allow a scan.
 #[test]
 fn a_request_without_leading_keys_meets_every_condition_on_them() {
     let policy = policy(&statement(&json!("dynamodb:*"), &json!(TABLE), &["OWNER#*"])).unwrap();
@@ -162,7 +162,7 @@ fn what_a_denial_leaves_is_listed_and_nothing_else() {
     assert!(listed(&[denial("q:*", &json!([]))]).is_empty());
 }
 
-/// The denial closes the gap that `ForAllValues` leaves.
+/// Without the denial, a request without leading keys meets every `ForAllValues` condition.
 #[test]
 fn a_denial_of_requests_without_leading_keys_spares_those_with() {
     let mut policy = policy(&statement(&json!("dynamodb:*"), &json!("*"), &["OWNER#*"])).unwrap();
