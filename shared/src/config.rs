@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_sign_in_is_accepted_only_in_words() {
+    fn any_sign_in_is_accepted_only_if_stated() {
         let read = |methods: &str, accepts: &str| {
             let env = Env::from_pairs([
                 ("REQUIRED_SCOPE", "records"),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn age_beyond_a_day_or_below_minutes_is_refused() {
+    fn auth_age_outside_300_to_86400_seconds_is_refused() {
         for age in ["", "299", "86401", "12h"] {
             let env = Env::from_pairs([
                 ("REQUIRED_SCOPE", "records"),

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_that_concatenate_alike_differ() {
+    fn pairs_with_the_same_concatenation_get_different_owners() {
         let key = OwnerKey::parse(&"k".repeat(32)).unwrap();
         assert_ne!(key.owner("ab", "c").unwrap(), key.owner("a", "bc").unwrap());
         assert_eq!(key.owner("a", "b").unwrap(), key.owner("a", "b").unwrap());
@@ -100,7 +100,7 @@ mod tests {
     /// Known answer: HMAC-SHA256 with key "k" x 32 over the length-prefixed label, issuer and subject, computed with
     /// Python's `hmac`.
     #[test]
-    fn known_answer() {
+    fn owner_id_matches_a_known_answer() {
         let key = OwnerKey::parse(&format!("{}\n", "k".repeat(32))).unwrap();
         let owner = key.owner("https://issuer.test", "user-1").unwrap();
         assert_eq!(
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_key_is_refused() {
+    fn short_key_is_refused() {
         assert_eq!(OwnerKey::parse("short").err(), Some(OwnerKeyError));
     }
 }

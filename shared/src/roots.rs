@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn none_are_trusted_unless_they_are_named() {
+    fn extra_roots_are_empty_without_a_file() {
         let none = read("", "https://api.metriport.com").unwrap();
         assert_eq!(none.pem(), None);
         let mut store = RootCertStore::empty();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_trusted_on_loopback_only() {
+    fn extra_roots_are_trusted_on_loopback_only() {
         for real in [
             "https://api.metriport.com",
             "https://localhost.example.test",
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_missing_or_holds_none_is_refused_without_naming_it() {
+    fn unusable_roots_file_is_refused_without_naming_it() {
         for file in ["/CANARY/none.pem", NOT_PEM] {
             let error = read(file, "https://127.0.0.1:4000").unwrap_err().to_string();
             assert!(error.contains(NAME) && !error.contains(file), "{error}");

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_own_code_is_turned_up() {
+    fn only_our_own_code_logs_at_finer_levels() {
         let targets = targets(LevelFilter::TRACE, "webhook_intake");
         for (target, level, logged) in [
             ("webhook_intake::keys", Level::TRACE, true),

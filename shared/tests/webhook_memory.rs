@@ -33,7 +33,7 @@ fn object() -> String {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_dense_body_is_read_in_a_few_times_its_bytes() {
+fn dense_body_is_read_within_16_times_its_bytes() {
     let bodies = [
         array(r#"{"a":1}"#),
         array(r#"{"a":{"a":[]}}"#),

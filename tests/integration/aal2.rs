@@ -26,7 +26,7 @@ async fn completes(person: &Person, passed: &Passed) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_serves_one_pull_and_a_refusal_uses_nothing_up() {
+async fn session_serves_one_pull_and_is_kept_by_a_refusal() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -62,7 +62,7 @@ async fn a_session_serves_one_pull_and_a_refusal_uses_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_another_person_passed_opens_nothing_and_stays_theirs() {
+async fn challenge_of_another_person_is_refused_and_stays_usable() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     tokio::join!(nora.verify_identity(), mira.verify_identity());
@@ -108,7 +108,7 @@ async fn what_another_person_passed_opens_nothing_and_stays_theirs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_network_is_tried_again_and_the_session_is_forgotten_once_the_query_runs() {
+async fn throttled_start_is_retried_and_its_session_then_removed() {
     let app = TestApp::with(|options| options.time_scale = 60).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -150,7 +150,7 @@ async fn a_busy_network_is_tried_again_and_the_session_is_forgotten_once_the_que
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_superseded_or_foreign_proofing_never_counts() {
+async fn superseded_or_foreign_proofing_never_counts() {
     let app = TestApp::start().await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
@@ -220,7 +220,7 @@ async fn deliver_first_proofing_again(app: &TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_proofing_that_is_confirmed_late_still_counts() {
+async fn proofing_confirmed_after_expiry_still_counts() {
     let app = TestApp::with(|options| {
         options.time_scale = 600;
         options.stand_in.session_ttl_secs = 3;
@@ -243,7 +243,7 @@ async fn a_proofing_that_is_confirmed_late_still_counts() {
 /// Metriport can accept the start of a network query although every source refuses the AAL2 session. Then no query has
 /// started, and the pull fails as if Metriport had refused the call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_that_every_source_refuses_has_started_nothing() {
+async fn session_refused_by_every_source_fails_the_pull() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -271,7 +271,7 @@ async fn a_session_that_every_source_refuses_has_started_nothing() {
 /// A source's outage whose message mentions identities does not reject the person's identity. A requested source that
 /// Metriport's answer does not mention counts as running.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sources_that_break_blame_nobody() {
+async fn source_outage_leaves_the_identity_verified() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;

@@ -49,7 +49,7 @@ async fn owners(app: &TestApp) -> Vec<Value> {
 
 /// The call without an answer may still be running at Metriport, and its write could overwrite a later one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_link_without_an_answer_is_left_alone_until_it_must_have_ended() {
+async fn unanswered_first_link_is_not_repeated_while_it_may_run() {
     let app = with_orphan(1).await;
     let seen = shared::clock::now();
     let until = app.table().await.iter().find_map(|item| {
@@ -72,7 +72,7 @@ async fn a_first_link_without_an_answer_is_left_alone_until_it_must_have_ended()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_who_adopt_one_patient_at_once_only_one_writes_to_it() {
+async fn two_persons_adopting_one_patient_send_only_one_update() {
     let app = with_orphan(1).await;
     // Each update is slow, so that both requests find the patient before one ends.
     let late = || {
@@ -113,7 +113,7 @@ async fn of_two_who_adopt_one_patient_at_once_only_one_writes_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_whose_update_was_refused_holds_for_its_person() {
+async fn claim_with_refused_update_stays_with_its_person() {
     let app = with_orphan(1).await;
     app.stand_in()
         .fail_next(Operation::UpdatePatient, Failure::gateway(400, "Bad Request"));
@@ -138,7 +138,7 @@ async fn a_claim_whose_update_was_refused_holds_for_its_person() {
 /// A refusal before the write waits as long as the search took. Otherwise the response time would show whether the
 /// patient has an owner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refusal_before_the_write_takes_as_long_as_the_read_again() {
+async fn refusal_before_the_write_waits_as_long_as_the_search() {
     const READ: Duration = Duration::from_millis(400);
     let app = with_orphan(1).await;
     assert_eq!(link(&app, "second").await.status, 200);
@@ -155,7 +155,7 @@ async fn refusal_before_the_write_takes_as_long_as_the_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_that_came_to_nothing_is_taken_over() {
+async fn expired_claim_is_taken_over_by_another_person() {
     // At this time scale, a claim expires after half a second.
     let app = with_orphan(120).await;
     app.stand_in()

@@ -36,7 +36,7 @@ async fn call(app: &TestApp, route: &Route, claims: &Value) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_route_takes_a_token_that_shows_too_little() {
+async fn weak_token_is_refused_by_every_route() {
     let app = TestApp::start().await;
     let before = app.snapshot().await;
     for route in routes().iter().filter(|route| route.authorizer.is_some()) {
@@ -71,7 +71,7 @@ async fn no_route_takes_a_token_that_shows_too_little() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_of_a_clock_that_is_minutes_off_are_taken() {
+async fn token_from_a_clock_minutes_off_is_accepted() {
     let app = TestApp::start().await;
     let now = clock::now().millis() / 1000;
     for claims in [

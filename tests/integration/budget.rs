@@ -32,7 +32,7 @@ fn header(reply: &Reply, name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_slot_is_given_twice_however_many_ask() {
+async fn concurrent_requests_never_get_the_same_slot() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let (table, now) = (table(&app), clock::now());
     let pace = Pace::new(20, Timing::default());
@@ -73,7 +73,7 @@ async fn no_slot_is_given_twice_however_many_ask() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn as_many_places_are_given_as_there_are() {
+async fn concurrent_requests_get_exactly_the_places_there_are() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let (table, now) = (table(&app), clock::now());
     let places = Places::new(15, Timing::default());
@@ -212,7 +212,7 @@ async fn assert_limits_were_kept(app: &TestApp, budget: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_that_is_late_or_finds_no_place_still_keeps_the_limit() {
+async fn late_start_without_a_place_is_deferred_within_the_limit() {
     let app = TestApp::with(|options| {
         options.time_scale = 20;
         options.stand_in.time_scale = 20;
@@ -277,7 +277,7 @@ async fn assert_start_was_deferred(person: &Person, run: &str, closed: Time) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_limit_that_is_met_all_the_same_holds_everybody_off() {
+async fn limit_met_upstream_pauses_every_person() {
     // The stand-in allows fewer calls than the functions expect, because the functions' time runs faster.
     let app = TestApp::with(|options| {
         options.time_scale = 60;

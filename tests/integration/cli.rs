@@ -94,7 +94,7 @@ async fn pulls_to_the_letter(record: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_as_json_has_every_step() {
+async fn pull_as_json_has_every_step() {
     let pulled = output(&["pull", "--json"]).await;
     assert!(pulled.status.success(), "{}", text(&pulled.stderr));
     let report: Value = serde_json::from_slice(&pulled.stdout).expect("one JSON object");
@@ -117,13 +117,13 @@ async fn a_pull_as_json_has_every_step() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_of_ones_own_comes_back_to_the_letter() {
+async fn own_record_is_pulled_unchanged() {
     pulls_to_the_letter(&project_file("tests/fixtures/bundle-small.json")).await;
 }
 
 /// The records are the sandbox's samples.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn synthea_records_come_back_to_the_letter() {
+async fn synthea_records_are_pulled_unchanged() {
     let folder = std::fs::read_dir(project_file("infra/sandbox/fhir/fixtures")).expect("a folder");
     let files = folder.map(|file| file.expect("a file").path());
     let records: Vec<PathBuf> = files
@@ -138,7 +138,7 @@ async fn synthea_records_come_back_to_the_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_record_is_refused_with_a_reason() {
+async fn invalid_record_file_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, content: &str| {
         let path = folder.path().join(name);
@@ -203,7 +203,7 @@ async fn text_of_a_record_cannot_control_the_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_that_fails_says_why_and_exits_with_1() {
+async fn failed_pull_prints_the_reason_and_exits_with_1() {
     let refused = output(&["pull", "--persona", "wrong-external-id"]).await;
     let said = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{said}");

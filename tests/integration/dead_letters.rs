@@ -61,7 +61,7 @@ async fn until_dead(app: &TestApp, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_no_consumer_can_read_is_kept_with_its_reason_and_hides_nothing() {
+async fn unreadable_message_is_kept_with_its_reason() {
     const REASONS: [&str; 3] = ["malformed", "unknown_kind", "unknown_version"];
     let app = TestApp::start().await;
     send_unreadable_messages(&app).await;
@@ -128,7 +128,7 @@ fn times_logged(log: &[String], queue: &str, reason: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_poison_message_of_a_batch_hides_no_other() {
+async fn poison_message_does_not_block_its_batch() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -182,7 +182,7 @@ async fn a_poison_message_of_a_batch_hides_no_other() {
 /// The event can be the only news that a person's identity was verified. So the dead letter has the whole body, and
 /// raises an alarm.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_identity_event_without_an_id_is_kept_whole() {
+async fn identity_event_without_an_id_is_kept_whole() {
     let app = TestApp::start().await;
     let event = |id: &str, payload: Value| json!({ "meta": { "messageId": id, "type": "ias.identity.verified" }, "payload": payload });
     let unbound = json!({ "proofedIdentityId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "name": CANARY });
@@ -236,7 +236,7 @@ async fn unconfirmed(app: &TestApp) -> (Person, Value) {
 
 /// The event's body does not fit into a message of the queue, but the values read from it do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_identity_event_that_names_its_patient_is_bound() {
+async fn large_identity_event_naming_its_patient_is_bound() {
     let app = TestApp::start().await;
     let (nora, mut payload) = unconfirmed(&app).await;
     payload["padding"] = json!("x".repeat(1024 * 1024));
@@ -249,7 +249,7 @@ async fn a_large_identity_event_that_names_its_patient_is_bound() {
 /// If two different events have one message id, the first counts, and the second becomes a dead letter, however late it
 /// arrives. A replay, which lacks our metadata, is not a different event.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_id_that_says_two_things_is_kept_once() {
+async fn second_event_under_one_message_id_becomes_a_dead_letter() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;

@@ -29,7 +29,7 @@ impl sandbox_metriport::Interceptor for KillAfter {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_ends_with_the_call_that_killed_it_and_another_takes_over() {
+async fn killed_process_is_replaced_for_the_next_request() {
     let killer = Killer::default();
     let app = TestApp::with(|options| {
         options.faults.killer = killer.clone();
@@ -83,7 +83,7 @@ pub fn rough(options: &mut SandboxOptions) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_survives_throttling_and_everything_coming_twice() {
+async fn pull_completes_despite_throttling_and_duplicates() {
     let app = TestApp::with(rough).await;
     // Sometimes every attempt of one call is throttled. Then SQS redelivers the message that the function was
     // processing.
@@ -102,7 +102,7 @@ async fn a_pull_survives_throttling_and_everything_coming_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_done_stays_done_although_its_reply_was_lost() {
+async fn effect_with_a_lost_reply_happens_once() {
     let app = TestApp::with(|options| {
         options.faults.invocations = Some(Arc::new(|invocation: &Invocation| {
             match (invocation.function.as_str(), invocation.ordinal) {

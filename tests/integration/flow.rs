@@ -12,7 +12,7 @@ use crate::harness::TestApp;
 
 /// Metriport sends nothing when a person leaves its page, so the API offers a new session at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cancelled_identity_page_offers_another_at_once() {
+async fn cancelled_identity_page_offers_another_at_once() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 200);
@@ -35,7 +35,7 @@ async fn a_cancelled_identity_page_offers_another_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_pulls_their_record_twice() {
+async fn person_pulls_their_record_twice() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.identity().await, "not_started");
@@ -83,7 +83,7 @@ async fn a_person_pulls_their_record_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_record_is_fetched_when_hie_ends_and_when_the_run_ends() {
+async fn record_is_fetched_after_hie_and_after_the_run() {
     let app = TestApp::with(|options| options.stand_in.delays.lab_ms = 1500).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;

@@ -55,7 +55,7 @@ async fn verified(app: &TestApp, subject: &str) -> Person {
 }
 
 #[test]
-fn no_function_outlives_the_lease_of_a_key() {
+fn functions_end_before_the_lease_of_a_key() {
     let posts = |route: &sandbox_host::template::Route| route.method == "POST" && route.authorizer.is_some();
     let lease = shared::domain::Timing::default().idempotency_lease();
     let functions = stack()
@@ -71,7 +71,7 @@ fn no_function_outlives_the_lease_of_a_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_sent_again_gets_the_same_reply() {
+async fn repeated_request_gets_the_same_reply() {
     let app = unlimited().await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 200);
@@ -122,7 +122,7 @@ async fn a_request_sent_again_gets_the_same_reply() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_belongs_to_one_request_of_one_person() {
+async fn key_belongs_to_one_request_of_one_person() {
     let app = unlimited().await;
     let (nora, omar) = tokio::join!(verified(&app, "nora"), verified(&app, "omar"));
     let (passed, keyed) = (nora.pass_challenge().await, nora.app.with_key("one"));
@@ -159,7 +159,7 @@ async fn a_key_belongs_to_one_request_of_one_person() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_that_consumed_nothing_leaves_the_key_free() {
+async fn refusal_without_effect_leaves_the_key_free() {
     let app = unlimited().await;
     let nora = verified(&app, "nora").await;
     app.stand_in().hold_webhooks();
@@ -211,7 +211,7 @@ async fn a_refusal_that_consumed_nothing_leaves_the_key_free() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_that_nothing_can_change_is_kept() {
+async fn final_refusal_is_stored_and_replayed() {
     let app = unlimited().await;
     let nora = verified(&app, "nora").await;
     let passed = nora.pass_challenge().await;
@@ -229,7 +229,7 @@ async fn a_refusal_that_nothing_can_change_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reply_whose_link_has_expired_is_not_given_again() {
+async fn reply_with_an_expired_link_is_not_replayed() {
     let app = TestApp::with(|options| {
         options.stand_in.rate_limits = false;
         options.stand_in.session_ttl_secs = 3;
@@ -254,7 +254,7 @@ async fn a_reply_whose_link_has_expired_is_not_given_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn malformed_keys_are_refused_before_anything_is_done() {
+async fn malformed_key_is_refused_before_any_effect() {
     let app = unlimited().await;
     let nora = verified(&app, "nora").await;
     let passed = nora.pass_challenge().await;
@@ -290,7 +290,7 @@ async fn malformed_keys_are_refused_before_anything_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_is_neither_stored_nor_logged() {
+async fn key_is_neither_stored_nor_logged() {
     const CANARY: &str = "CanaryKey-73a1";
     let app = TestApp::with(|options| {
         options.stand_in.rate_limits = false;

@@ -65,7 +65,7 @@ async fn assert_unauthorized(anonymous: &App, route: &Route, bad: &[String]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_route_answers_without_a_token_of_the_issuer() {
+async fn every_route_refuses_a_missing_or_bad_token() {
     let app = TestApp::start().await;
     let good = token(&app, &json!({}));
     let bad = bad_tokens(&app, &good);
@@ -105,7 +105,7 @@ fn ids(list: &[Value]) -> BTreeSet<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_anothers_is_as_unknown_as_what_is_not() {
+async fn foreign_id_gets_the_answer_of_an_unknown_id() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
     let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
     nora.verify_identity().await;

@@ -62,7 +62,7 @@ async fn start_with_canaries(time_scale: u32) -> (TestApp, Person, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_log_and_no_message_holds_anything_about_a_person() {
+async fn logs_and_messages_never_contain_personal_data() {
     let (app, canarina, signature) = start_with_canaries(30).await;
     app.slow_queues(1).await;
     let watch = app.watch_queues();

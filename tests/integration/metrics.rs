@@ -50,7 +50,7 @@ const ONE_PULL: [(&str, f64); 10] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_is_told_in_numbers() {
+async fn pull_writes_its_metrics() {
     let begun = clock::now();
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
@@ -111,7 +111,7 @@ fn queue_of(body: &str) -> &'static str {
 
 /// Every message arrives three times. Every webhook arrives four times: twice with our metadata, and twice without.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_comes_again_is_not_counted_again() {
+async fn duplicate_message_is_not_counted_again() {
     let app = TestApp::start().await;
     app.slow_queues(1).await;
     let watch = app.watch_queues();
@@ -163,7 +163,7 @@ async fn what_comes_again_is_not_counted_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_goes_wrong_is_told_by_its_code() {
+async fn failures_are_counted_by_code() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -202,7 +202,7 @@ async fn what_goes_wrong_is_told_by_its_code() {
 /// The function reads the keys again at most every 30 seconds. The test passes the time as an argument, so it does not
 /// wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_came_of_reading_the_webhook_keys_again_is_told() {
+async fn outcome_of_rereading_the_webhook_keys_is_counted() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = std::sync::Arc::clone(&told);

@@ -17,7 +17,7 @@ use document::{Document, Operation};
 const WEBHOOK: &str = "POST /v1/webhooks/metriport";
 
 #[test]
-fn routes_and_operations_are_the_same() {
+fn routes_equal_the_documented_operations() {
     let routes: BTreeSet<_> = routes()
         .iter()
         .map(|route| format!("{} {}", route.method, route.path))
@@ -28,7 +28,7 @@ fn routes_and_operations_are_the_same() {
 }
 
 #[test]
-fn every_operation_but_the_webhook_needs_a_token_and_its_route_checks_it() {
+fn every_operation_except_the_webhook_needs_a_token() {
     let document = Document::read();
     assert_eq!(document.at("/components/securitySchemes/personToken/scheme"), "bearer");
     let routes = routes();

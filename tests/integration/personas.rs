@@ -134,7 +134,7 @@ async fn sandbox_sources(app: &TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_persona_gets_what_its_networks_hold() {
+async fn each_persona_gets_the_data_of_its_networks() {
     let app = TestApp::with(|options| {
         options.time_scale = 20;
         options.stand_in.rate_limits = false;
@@ -201,7 +201,7 @@ async fn table_of_links(app: &TestApp) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_conflict_of_links_has_one_answer_and_leaves_nothing() {
+async fn every_link_conflict_gets_one_answer_and_changes_nothing() {
     let app = with_member_claim().await;
     let ada = app.person("ada", "Jane");
     let linked = app_of(&app, "ada", "m-ada").put_patient(ada.demographics()).await;
@@ -231,7 +231,7 @@ async fn every_conflict_of_links_has_one_answer_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_without_the_claim_for_the_external_id_is_refused() {
+async fn token_without_the_external_id_claim_is_refused() {
     let app = with_member_claim().await;
     let elsewhere = app.person("elsewhere", "Jane");
     let nameless = app.app_with("nameless", &json!({}));
@@ -245,7 +245,7 @@ async fn a_token_without_the_claim_for_the_external_id_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn somebody_elses_proofing_never_counts_and_expires_by_the_clock() {
+async fn foreign_proofing_never_counts_and_expires() {
     let app = TestApp::with(|options| {
         options.time_scale = 600;
         options.stand_in.session_ttl_secs = 3;

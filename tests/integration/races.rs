@@ -61,7 +61,7 @@ fn one_of_each(replies: [Reply; 2]) -> (Reply, Reply) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_pulls_with_one_challenge_one_is_accepted() {
+async fn two_pulls_with_one_challenge_are_accepted_once() {
     let app = unlimited().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -87,7 +87,7 @@ async fn of_two_pulls_with_one_challenge_one_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_refused_for_an_open_one_keeps_its_challenge() {
+async fn pull_refused_for_an_open_pull_keeps_its_challenge() {
     let app = unlimited().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -120,7 +120,7 @@ async fn a_pull_refused_for_an_open_one_keeps_its_challenge() {
 
 /// The second challenge supersedes the first, whichever request comes first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_pulls_with_a_challenge_each_the_newer_one_is_accepted() {
+async fn pull_with_the_newer_of_two_challenges_is_accepted() {
     let app = unlimited().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -144,7 +144,7 @@ async fn of_two_pulls_with_a_challenge_each_the_newer_one_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eight_links_at_once_make_one_patient() {
+async fn eight_concurrent_links_make_one_patient() {
     let app = unlimited().await;
     until_overlap(&app, "identity-session", async |round| {
         let subject = format!("nora-{round}");
@@ -185,7 +185,7 @@ async fn eight_links_at_once_make_one_patient() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_persons_at_once_get_their_own_records() {
+async fn two_concurrent_persons_get_their_own_records() {
     let app = unlimited().await;
     let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
     tokio::join!(nora.verify_identity(), omar.verify_identity());
@@ -215,7 +215,7 @@ async fn two_persons_at_once_get_their_own_records() {
 
 /// The test sends every message of every queue five more times, at once and before the original is received.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_sent_again_have_no_second_effect() {
+async fn duplicate_message_has_one_effect() {
     let app = unlimited().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -283,7 +283,7 @@ async fn assert_counted_once(app: &TestApp) {
 
 /// Two writes start from one read of a record. The second is refused, because the record has changed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_is_written_over_what_was_read_and_over_nothing_else() {
+async fn write_over_a_changed_record_is_refused() {
     let app = TestApp::start().await;
     let table = table(&app);
     let owner = OwnerId::parse("0".repeat(64)).expect("an owner");
@@ -310,7 +310,7 @@ async fn a_record_is_written_over_what_was_read_and_over_nothing_else() {
 /// A message whose work is done can arrive again at any time. If it led to another message about the waiting run, each
 /// copy would go on for as long as the run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_of_an_earlier_number_moves_nothing_and_sends_nothing() {
+async fn stale_message_changes_nothing_and_sends_nothing() {
     let app = unlimited().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;

@@ -8,7 +8,7 @@ const ADVANCE: &str = "ias-RunAdvanceQueue";
 
 /// Metriport has no call that reads an identity, so a lost identity event arrives only by a replay.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delivery_that_failed_is_found_and_sent_again() {
+async fn failed_delivery_is_found_and_replayed() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.link().await;
@@ -41,7 +41,7 @@ async fn a_delivery_that_failed_is_found_and_sent_again() {
 
 /// The message that would retry the start is lost, but its due time is stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn work_whose_message_was_lost_is_sent_again() {
+async fn work_with_a_lost_message_is_sent_again() {
     let app = TestApp::with(|options| options.time_scale = 15).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;

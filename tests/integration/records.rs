@@ -63,7 +63,7 @@ fn span_inside(whole: &[Value]) -> (&str, &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_of_one_type_and_time_holds_these_resources_alone() {
+async fn filtered_record_has_only_the_requested_resources() {
     let (app, nora, whole) = with_record().await;
     let (from, to) = span_inside(&whole);
     let body = json!({ "conversionType": "json", "resources": ["Observation"], "dateFrom": from, "dateTo": to });
@@ -119,7 +119,7 @@ async fn ask_empty(person: &Person) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_in_every_form_are_listed_the_newest_first() {
+async fn records_of_every_conversion_are_listed_newest_first() {
     let (app, nora, _) = with_record().await;
     let (json_form, _) = ask_and_download(&nora, &json!({ "conversionType": "json" })).await;
     let pdf = ask_pdf(&nora).await;
@@ -136,7 +136,7 @@ async fn records_in_every_form_are_listed_the_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_is_minted_for_each_look_and_lives_a_minute() {
+async fn each_read_mints_a_link_for_one_minute() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -174,7 +174,7 @@ async fn a_link_is_minted_for_each_look_and_lives_a_minute() {
 
 /// Metriport keeps one file per patient and conversion, so only one consolidated query of a patient may run at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_of_one_patient_are_asked_for_one_after_the_other() {
+async fn records_of_one_patient_are_queried_one_at_a_time() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -223,7 +223,7 @@ async fn records_of_one_patient_are_asked_for_one_after_the_other() {
 /// While another record holds the patient's lock, each message of the waiting record leads to another message. The
 /// chain becomes longer than Lambda permits a function that is not allowed to loop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_waits_long_for_its_patient_is_not_taken_for_a_loop() {
+async fn record_waiting_long_is_not_stopped_as_a_loop() {
     let app = TestApp::with(|options| options.time_scale = 60).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;

@@ -27,7 +27,7 @@ async fn send(app: &TestApp, (body, signature): &(String, String)) -> u16 {
 
 /// Metriport allows two API keys at once. The test stores the second and revokes the first; processes must not restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_api_key_is_replaced_without_a_deployment() {
+async fn revoked_api_key_is_replaced_without_a_deployment() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -58,7 +58,7 @@ async fn a_revoked_api_key_is_replaced_without_a_deployment() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_previous_webhook_key_counts_until_its_end() {
+async fn previous_webhook_key_counts_until_its_end() {
     let app = TestApp::start().await;
     let old_key = app.stand_in().webhook_key();
     let old = signed(&app, "old");
@@ -83,7 +83,7 @@ async fn the_previous_webhook_key_counts_until_its_end() {
 
 /// A function that needs the API key cannot start before the key is stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_that_holds_nothing_yet_stops_the_function_by_name() {
+async fn empty_secret_stops_the_function_by_name() {
     let app = TestApp::with(|options| options.set_up = false).await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 500);
@@ -168,7 +168,7 @@ async fn until_started(app: &TestApp, event: &(String, String)) {
 
 /// The function does not start. It logs the name of the secret and the problem, but not the content.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_secret_without_a_key_stops_the_function_by_name() {
+async fn webhook_secret_without_a_key_stops_the_function_by_name() {
     let app = TestApp::start().await;
     let (event, good) = (signed(&app, "m-1"), good_keys(&app));
     for (secret, problem) in useless_secrets(&good) {
@@ -203,7 +203,7 @@ async fn until_init_fails(app: &TestApp, event: &(String, String), problem: &str
 
 /// A secret that comes from a file or a pipe can end with a line break, and so can the key in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn white_space_and_an_empty_previous_key_are_taken() {
+async fn white_space_and_an_empty_previous_key_are_accepted() {
     let app = TestApp::start().await;
     let (event, good) = (signed(&app, "m-1"), good_keys(&app));
     store_webhook_secret(&app, &Stored::text(" \n")).await;

@@ -40,7 +40,7 @@ impl Interceptor for NoLooks {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 
-async fn each_step_of_a_pull_makes_the_calls_it_needs_and_no_more() {
+async fn each_step_of_a_pull_makes_only_the_expected_calls() {
     let recorder = Recorder::default();
     let app = start_recorded(&recorder).await;
     let nora = app.person("nora", "Jane");

@@ -41,7 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 #[test]
-fn every_function_of_the_repository_is_deployed_and_no_other() {
+fn deployed_functions_equal_the_folders_in_functions() {
     let stack = stack();
     let deployed: BTreeSet<_> = stack.functions.iter().map(|function| function.binary.clone()).collect();
     let folders = std::fs::read_dir(Path::new(ROOT).join("functions")).unwrap();
@@ -57,7 +57,7 @@ fn every_function_of_the_repository_is_deployed_and_no_other() {
 }
 
 #[test]
-fn every_queue_source_survives_failures() {
+fn every_queue_source_retries_and_keeps_failed_messages() {
     let stack = stack();
     let mut sources = 0;
     for function in &stack.functions {
@@ -88,7 +88,7 @@ fn every_queue_source_survives_failures() {
 }
 
 #[test]
-fn every_function_logs_into_a_group_that_forgets() {
+fn every_log_group_has_a_retention() {
     let stack = stack();
     for function in &stack.functions {
         let group = &stack.resource(&function.logical_id).unwrap()["Properties"]["LoggingConfig"]["LogGroup"]["Ref"];
@@ -103,7 +103,7 @@ fn every_function_logs_into_a_group_that_forgets() {
 }
 
 #[test]
-fn functions_behind_the_api_end_before_the_gateway_gives_up() {
+fn functions_behind_the_api_end_before_the_gateway_does() {
     let stack = stack();
     for function in stack.functions.iter().filter(|function| !function.routes.is_empty()) {
         let shortest = function.routes.iter().map(|route| route.timeout_ms).min().unwrap();
@@ -225,7 +225,7 @@ const VARIABLES: [(&str, &[&str]); 9] = [
 ];
 
 #[test]
-fn every_function_has_the_variables_its_code_reads_and_no_other() {
+fn every_function_has_exactly_the_variables_it_reads() {
     let stack = stack();
     assert_eq!(stack.functions.len(), VARIABLES.len());
     for (binary, variables) in VARIABLES {

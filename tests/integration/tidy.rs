@@ -87,7 +87,7 @@ fn is_comment(line: &str) -> bool {
 }
 
 #[test]
-fn no_file_names_a_machine_s_folders() {
+fn files_do_not_name_folders_of_one_machine() {
     // The names are in halves, so that this file does not break its own rule.
     let folders = [["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"]].map(|halves| halves.concat());
     let breaks = |line: &str| folders.iter().any(|folder| line.contains(folder.as_str()));
@@ -95,7 +95,7 @@ fn no_file_names_a_machine_s_folders() {
 }
 
 #[test]
-fn nothing_is_left_for_later() {
+fn files_do_not_contain_marks_of_unfinished_work() {
     let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|halves| halves.concat());
     let breaks = |line: &str| marks.iter().any(|mark| has_word(line, mark));
     assert_none("marks of unfinished work", &broken(|_| true, breaks));
@@ -105,7 +105,7 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
-fn no_line_of_rust_is_longer_than_120_columns() {
+fn lines_of_rust_have_at_most_120_columns() {
     // A line with a string in it may be longer, because a broken message or a broken sample of JSON is harder to read.
     let breaks = |line: &str| line.chars().count() > 120 && (is_comment(line) || !line.contains('"'));
     assert_none("long lines", &broken(|file| file.is("rs"), breaks));
@@ -134,7 +134,7 @@ fn tests_of(file: &Tracked) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn no_test_is_longer_than_fifty_lines() {
+fn tests_have_at_most_fifty_lines() {
     let files = tracked();
     let tests = files.iter().filter(|file| file.is("rs")).flat_map(tests_of);
     let long = tests.filter(|(_, lines)| *lines > 50);
@@ -143,7 +143,7 @@ fn no_test_is_longer_than_fifty_lines() {
 }
 
 #[test]
-fn nothing_waits_by_sleeping() {
+fn functions_and_tests_do_not_sleep() {
     let call = ["sle", "ep("].concat();
     let files = |file: &Tracked| {
         // The persons and the operator of the proofs wait as people do, and as `Retry-After` asks. `clock.rs` waits for
@@ -177,7 +177,7 @@ fn dependencies(manifest: &Tracked) -> Vec<(String, &str)> {
 }
 
 #[test]
-fn versions_stand_in_the_workspace_alone() {
+fn versions_are_only_in_the_workspace() {
     let inherits = |line: &str| line.contains(".workspace = true") || line.contains("{ workspace = true");
     let mut places = Vec::new();
     for manifest in &crates() {
@@ -210,7 +210,7 @@ fn find_dependencies_on(manifest: &Tracked, packages: &[&str], folder: &str) -> 
 /// `tests/integration`. It belongs to `ias`, because cargo builds the binary that a test starts only if the test is in
 /// the binary's own package.
 #[test]
-fn nothing_outside_tests_depends_on_tests() {
+fn crates_outside_tests_do_not_depend_on_tests() {
     let manifests: Vec<Tracked> = tracked()
         .into_iter()
         .filter(|file| file.path.ends_with("Cargo.toml"))
@@ -227,7 +227,7 @@ fn nothing_outside_tests_depends_on_tests() {
 
 /// Several commands start the sandbox. The sandbox itself neither parses options nor is a command.
 #[test]
-fn sandbox_crates_know_no_command() {
+fn sandbox_crates_do_not_depend_on_a_command() {
     let manifests = crates()
         .into_iter()
         .filter(|manifest| manifest.is_under(&["infra/sandbox/"]));
@@ -236,7 +236,7 @@ fn sandbox_crates_know_no_command() {
 }
 
 #[test]
-fn a_dependency_is_found_in_every_form() {
+fn dependency_is_found_in_every_form() {
     let manifest = |line: &str| {
         let package = "[package]\nname = \"own\"\ndescription = \"proofs\"";
         let text = format!("{package}\n\n{line}\n\n[[test]]\npath = \"tests/own.rs\"\n");
@@ -276,7 +276,7 @@ fn every_crate_takes_the_lints_of_the_workspace() {
 }
 
 #[test]
-fn the_domain_knows_no_adapter() {
+fn domain_does_not_import_adapters() {
     let files = |file: &Tracked| file.is("rs") && file.path.starts_with("shared/src/domain/");
     let leaves_the_domain = |line: &str| {
         let paths = line.split("crate::").skip(1);
@@ -359,7 +359,7 @@ fn imports_of_shared_run_downwards() {
 /// The simulation runs the functions' own steps. A step that was written again there would contain one of these calls,
 /// which only steps make.
 #[test]
-fn the_simulation_has_no_step_of_its_own() {
+fn simulation_does_not_contain_its_own_steps() {
     const OF_STEPS: [&str; 12] = [
         "claim_record(",
         "settle_record(",

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transfer_ends_before_its_function_and_before_others_take_it_for_lost() {
+    fn transfer_ends_before_its_function_and_its_due_time() {
         let end = Time::from_millis(900_000);
         for (due, until_millis) in [(None, 880_000), (Some(960_000), 880_000), (Some(8_000), 8_000)] {
             assert_eq!(until(due.map(Time::from_millis), end), Time::from_millis(until_millis));

@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_taken_as_browsers_write_it() {
+    fn origin_is_accepted_only_as_browsers_write_it() {
         for good in [
             "http://localhost:5173",
             "https://app.example.test",

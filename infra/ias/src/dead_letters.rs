@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_told_by_reason_with_their_ages() {
+    fn dead_letters_are_listed_by_reason_with_their_ages() {
         let given_up = |reason| DeadLetterCause::GivenUp(Envelope::new(reason, "run-advance", "m-1"));
         let dead_letters = vec![
             make_dead_letter("a", given_up(DeadLetterReason::NotRetryable("store")), 59),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_is_meant_by_its_reason_by_either_id_or_by_all() {
+    fn dead_letter_is_selected_by_reason_id_or_all() {
         let cause = DeadLetterCause::GivenUp(Envelope::new(DeadLetterReason::Malformed, "run-advance", "m-1"));
         let dead_letter = make_dead_letter("a", cause, 1);
         let reason = |reason: &str| Which {
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn redriving_needs_exactly_one_choice() {
+    fn redrive_requires_exactly_one_selection() {
         let parses = |args: &[&str]| {
             let all = ["ias", "dead-letters", "redrive"].iter().chain(args);
             Cli::try_parse_from(all).is_ok()

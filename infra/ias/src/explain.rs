@@ -116,7 +116,7 @@ mod tests {
 
     /// Every event code must have its own sentence.
     #[test]
-    fn nothing_that_can_happen_is_left_unexplained() {
+    fn every_run_event_has_its_own_sentence() {
         let until = Time::parse("2026-11-22T10:40:00Z").unwrap();
         let request = UpstreamRequestId::parse("r").unwrap();
         let events = [

@@ -150,7 +150,7 @@ mod tests {
     const SOURCE: &str = "\u{1b}[31mhttp://evil\u{1b}[0m\r\nfake\u{9b}2J line\u{202e}\u{2028}\u{feff}\u{e0041}\u{7f}";
 
     #[test]
-    fn others_text_in_a_line_is_neutralised() {
+    fn unsafe_characters_in_a_line_are_escaped() {
         assert_eq!(
             one_line(SOURCE),
             r"\u001b[31mhttp://evil\u001b[0m\u000d\u000afake\u009b2J line\u202e\u2028\ufeff\udb40\udc41\u007f"
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn neutralised_json_reads_as_before() {
+    fn escaped_json_keeps_its_value() {
         let said = serde_json::json!({ "source": SOURCE }).to_string();
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&one_line(&said)).unwrap()["source"],
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_a_line_per_type_and_source_whatever_their_names() {
+    fn table_has_one_line_per_type_and_source() {
         let summary = Summary {
             total: 2,
             by_type: BTreeMap::from([("Observation\n  total  9".to_owned(), 2)]),

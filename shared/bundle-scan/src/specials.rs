@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_next_special_byte_wherever_it_stands() {
+    fn next_special_byte_is_found_at_every_position() {
         for length in (0..200).chain([WINDOW - 65, WINDOW - 64, WINDOW - 1, WINDOW]) {
             for at in (0..length).step_by(1 + length / 100) {
                 let mut window = vec![b'a'; length];
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_what_is_special() {
+    fn quotes_backslashes_and_control_characters_are_special() {
         let every: Vec<u8> = (0..=u8::MAX).collect();
         assert_eq!(all(&every), one_by_one(&every));
         let backwards: Vec<u8> = (0..=u8::MAX).rev().collect();

@@ -11,7 +11,7 @@ fn scan(bytes: &[u8]) -> Result<BTreeMap<String, u64>, ScanError> {
 }
 
 #[test]
-fn counts_resources_of_entries_and_nothing_else() {
+fn only_resources_of_entries_are_counted() {
     let bundle = json!({
         "entry": [
             {"resource": {"resourceType": "Patient", "contained": [{"resourceType": "Organization"}]}},
@@ -30,7 +30,7 @@ fn counts_resources_of_entries_and_nothing_else() {
 }
 
 #[test]
-fn refuses_what_is_no_bundle() {
+fn stream_that_is_not_a_bundle_is_refused() {
     assert_eq!(scan(br#"{"resourceType":"Patient"}"#), Err(ScanError::NotABundle));
     assert_eq!(scan(b"{}"), Err(ScanError::NotABundle));
     assert_eq!(scan(b"[]"), Err(ScanError::NotABundle));
@@ -44,7 +44,7 @@ fn refuses_what_is_no_bundle() {
 }
 
 #[test]
-fn reads_as_deep_as_it_says() {
+fn nesting_deeper_than_512_is_refused() {
     for (open, close) in [
         (r#"{"k":"#, "}"),
         ("[", "]"),
@@ -73,7 +73,7 @@ fn reads_as_deep_as_it_says() {
 /// Another reader may use either of two members with the same name. The scan therefore refuses duplicates of the names
 /// that it looks for.
 #[test]
-fn refuses_names_that_count_when_they_stand_twice_or_may() {
+fn duplicate_or_escaped_name_that_counts_is_refused() {
     let frame = |inner: &str| format!(r#"{{"resourceType":"Bundle","entry":[{inner}]}}"#);
     let patient = r#"{"resource":{"resourceType":"Patient"}}"#;
     for doubled in [
@@ -134,7 +134,7 @@ fn characters_may_be_cut_anywhere() {
 }
 
 #[test]
-fn odd_type_names_are_not_repeated() {
+fn odd_type_names_count_as_unnamed() {
     let bundle = json!({"resourceType": "Bundle", "entry": [
         {"resource": {"resourceType": "CANARY name"}},
         {"resource": {"resourceType": "x".repeat(500)}},
@@ -166,7 +166,7 @@ proptest! {
     /// The scan reads any JSON value inside a Bundle, wherever the stream is cut into two pieces. It refuses a stream
     /// that ends early.
     #[test]
-    fn reads_all_json_in_any_pieces(
+    fn any_json_is_read_in_any_two_pieces(
         value in any_json(), cut in any::<prop::sample::Index>(), pretty: bool, before in 0..WINDOW,
     ) {
         let bundle = json!({"w": " ".repeat(before), "x": value, "resourceType": "Bundle", "entry": [
@@ -183,7 +183,7 @@ proptest! {
 
     /// The scan accepts or refuses any bytes without a panic, and `serde_json` reads everything that the scan accepts.
     #[test]
-    fn agrees_with_serde_json(
+    fn text_the_scan_accepts_is_also_read_by_serde_json(
         mut text in any_json().prop_map(|v| json!({"resourceType": "Bundle", "v": v}).to_string().into_bytes()),
         at in any::<prop::sample::Index>(), byte: u8,
     ) {

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_belongs_together_passes() {
+    fn challenge_passes_only_for_its_own_patient_and_identity() {
         assert_eq!(check("aalc_1", "verified", "p1", "pid_1", 1099), Ok(()));
         assert_eq!(
             check("aalc_1", "verified", "p1", "pid_1", 1100),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spent_challenge_is_gone_and_its_session_serves_one_run() {
+    fn used_challenge_is_removed_and_its_session_serves_one_run() {
         let run = RunId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
         let other = RunId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8e").unwrap();
         let session = Aal2SessionId::parse("aal2_CANARY").unwrap();

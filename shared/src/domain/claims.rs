@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_or_different_claim_does_not_match() {
+    fn missing_or_different_claim_does_not_match() {
         let rules = ClaimRules::parse("firstName=given_name, dob=birthdate").unwrap();
         let claims = |name: &str| {
             BTreeMap::from([
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hard_pair_has_the_verdict_of_the_page() {
+    fn names_match_as_the_page_of_hard_pairs_states() {
         let rules = ClaimRules::parse("firstName=given_name,lastName=family_name,dob=birthdate").unwrap();
         let (mut same, mut different) = (0, 0);
         for row in rows() {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_unknown_fields() {
+    fn unknown_field_or_empty_claim_is_refused() {
         for bad in ["firstName", "ssn=claim", "dob="] {
             assert_eq!(ClaimRules::parse(bad), Err(ClaimRulesError));
         }

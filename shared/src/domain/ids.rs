@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_that_point_at_a_person_do_not_print() {
+    fn personal_ids_are_hidden_in_debug() {
         let text = "aal2_0198a0cf-9f31";
         assert!(!format!("{:?}", Aal2SessionId::parse(text).unwrap()).contains("0198"));
         assert!(!format!("{:?}", PatientId::parse(text).unwrap()).contains("0198"));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_id_is() {
+    fn malformed_id_is_refused() {
         let long = "x".repeat(ID_BYTES_MAX + 1);
         for bad in ["", "a b", "a\nb", "ä", long.as_str()] {
             assert!(ChallengeId::parse(bad).is_err());

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_item_waits_for_no_other_person_s_hundreds() {
+    fn backlog_of_one_person_does_not_displace_other_persons() {
         let mut items: Vec<(&str, u32)> = (0..500).map(|n| ("noisy", n)).collect();
         items.extend([("quiet", 500), ("quiet", 501), ("calm", 502)]);
         let chosen = choose_in_turn(items.clone(), 5, 0, |(person, _)| *person);
@@ -71,7 +71,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_person_is_served_twice_before_another_once(
+        fn each_person_is_served_once_before_any_is_served_twice(
             persons in prop::collection::vec(0..9_u8, 0..80),
             max in 0..60_usize,
             round in any::<usize>(),

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_demographics_change_nothing_once_they_are_settled() {
+    fn equal_demographics_of_a_settled_link_change_nothing() {
         let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
         assert_eq!(
             slot.begin(&external(1), &hash(1), Time::default(), Timing::default()),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_change_is_never_settled_and_is_sent_again() {
+    fn unfinished_change_stays_unsettled_until_it_is_sent_again() {
         let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
         let changing = begun(&slot, 2, 0);
         assert_eq!(changing.settled(), Err(Unsettled::Changing));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_link_that_does_not_finish_leaves_nobody_linked() {
+    fn unfinished_first_link_leaves_the_person_unlinked() {
         let slot = begun(&PatientSlot::default(), 1, 0);
         assert_eq!(slot.settled(), Err(Unsettled::NotLinked));
         assert_eq!(slot.unlink().link, None);

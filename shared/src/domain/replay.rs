@@ -115,7 +115,7 @@ mod tests {
     const T0: Time = Time::from_millis(1_000_000);
 
     #[test]
-    fn checks_keep_inside_their_share_of_the_quota() {
+    fn checks_stay_within_their_part_of_the_quota() {
         for (quota, expected) in [(500, 864), (10_000, 120), (1, 3600), (0, 3600)] {
             let claimed = Replays::default().claim(T0, Timing::default(), quota).unwrap();
             assert_eq!(
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn replays_that_do_not_help_become_rare_and_are_told() {
+    fn futile_replays_become_rare_and_raise_the_alarm() {
         let (mut row, verdict) = Replays::default().apply_failed_count(3);
         assert_eq!(verdict, ReplayVerdict::Replay);
         let mut gaps = Vec::new();

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_finds_its_patient_busy_looks_less_and_less_often() {
+    fn record_retries_a_held_lock_less_and_less_often() {
         let timing = Timing::default();
         let (mut waited, mut looks) = (Duration::ZERO, 0);
         while waited < timing.record_life() {
@@ -235,7 +235,7 @@ mod tests {
     /// All attempts of a record fit into its life if deliveries are lost or links are dead. If each transfer takes
     /// fifteen minutes, the attempts do not fit, and the record expires.
     #[test]
-    fn the_attempts_of_a_record_fit_into_its_life() {
+    fn attempts_of_a_record_fit_into_its_life() {
         let timing = Timing::default();
         let transferred = |n| timing.link_life() + timing.attempt_gap(n);
         let attempt = |n| timing.delivery_wait(n).max(transferred(n));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scale_divides_every_duration() {
+    fn scale_divides_every_duration() {
         assert_eq!(Timing::scaled(10).aal2_session(), Duration::from_secs(30));
         assert_eq!(Timing::scaled(0), Timing::default());
     }

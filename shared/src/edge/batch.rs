@@ -154,7 +154,7 @@ mod tests {
     ];
 
     #[tokio::test(flavor = "current_thread")]
-    async fn each_message_ends_by_itself() {
+    async fn each_message_fails_or_succeeds_separately() {
         let kept = Kept(Some(Mutex::default()));
         assert_eq!(run(&BODIES, &kept).await, ["0", "2"]);
         let kept = kept.0.unwrap().into_inner().unwrap();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn what_cannot_be_kept_comes_back() {
+    async fn message_is_redelivered_if_its_dead_letter_is_not_stored() {
         assert_eq!(run(&BODIES, &Kept(None)).await, ["0", "1", "2", "3", "4"]);
     }
 }

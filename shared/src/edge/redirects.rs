@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_list_letter_by_letter() {
+    fn only_urls_that_equal_a_list_entry_are_allowed() {
         let list = ["https://app.test/back".to_owned(), "http://app.test/back".to_owned()];
         assert!(allowed(&list, "https://app.test/back").is_ok());
         for other in [

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_both_forms_as_one_key() {
+    fn quoted_and_plain_forms_are_one_key() {
         for (value, key) in [
             (
                 "8e03978e-40d5-43e8-bc93-6894a57f9324",
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_key_is() {
+    fn malformed_key_is_refused() {
         let long = "k".repeat(KEY_CHARS_MAX + 1);
         let quoted = format!("\"{long}\"");
         for bad in [
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_do_not_print() {
+    fn debug_and_error_texts_hide_the_key() {
         let key = IdempotencyKey::parse("CANARY").unwrap();
         assert!(!format!("{key:?}").contains("CANARY") && !KeyError.to_string().contains("CANARY"));
     }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_of_a_request_and_the_scope_of_a_key_count() {
+    fn fingerprint_and_key_hash_depend_on_every_part() {
         let of = |route, body: &[u8], credential| Fingerprint::of(&Plain, route, body, credential).unwrap();
         let one = of("POST /a", b"{}", Some(b"s".as_slice()));
         assert_eq!(one, of("POST /a", b"{}", Some(b"s")));

@@ -140,7 +140,7 @@ fn each_state_has_its_decision() {
 }
 
 #[test]
-fn of_two_at_once_one_works() {
+fn second_concurrent_request_is_refused() {
     let memory = Memory::default();
     let second = lease(now(begin(&memory, call("a", 2, 0))));
     let first = now(begin(&memory, call("a", 1, 0)));
@@ -155,7 +155,7 @@ fn of_two_at_once_one_works() {
 
 /// Two requests read the same expired lease. Only one of them takes it over.
 #[test]
-fn of_two_takeovers_at_once_one_works() {
+fn concurrent_takeovers_give_one_request_the_lease() {
     let memory = Memory::default();
     drop(lease(now(begin(&memory, call("a", 1, 0)))));
     let other = Mutex::new(None);
@@ -170,7 +170,7 @@ fn of_two_takeovers_at_once_one_works() {
 }
 
 #[test]
-fn a_write_whose_answer_was_lost_counts() {
+fn write_with_a_lost_answer_counts() {
     let memory = Memory::default();
     *memory.answers_lost.lock().unwrap() = 2;
     let first = lease(now(begin(&memory, call("a", 1, 0))));
@@ -181,7 +181,7 @@ fn a_write_whose_answer_was_lost_counts() {
 
 /// One holder is late after a takeover, another after the key has expired. Neither of them writes anything.
 #[test]
-fn a_holder_that_comes_too_late_writes_nothing() {
+fn late_holder_of_a_lost_lease_writes_nothing() {
     let memory = Memory::default();
     let sleeper = |at| lease(now(begin(&memory, call("a", u128::try_from(at).unwrap() + 1, at))));
     let (first, second) = (sleeper(0), sleeper(50));
@@ -194,7 +194,7 @@ fn a_holder_that_comes_too_late_writes_nothing() {
 }
 
 #[test]
-fn a_given_up_key_belongs_to_its_request_and_a_forgotten_one_to_nobody() {
+fn given_up_key_stays_bound_and_forgotten_key_is_free() {
     let memory = Memory::default();
     assert!(now(lease(now(begin(&memory, call("a", 1, 0)))).give_up(&memory)));
     assert!(matches!(
@@ -209,7 +209,7 @@ fn a_given_up_key_belongs_to_its_request_and_a_forgotten_one_to_nobody() {
 }
 
 #[test]
-fn an_answer_of_passing_use_is_spent_and_not_made_again() {
+fn reply_past_its_use_is_spent_until_the_key_expires() {
     let memory = Memory::default();
     let first = lease(now(begin(&memory, call("a", 1, 0))));
     assert!(now(first.keep(&memory, reply("link"), Some(Time::from_millis(60)))));
@@ -357,7 +357,7 @@ proptest! {
     /// Requests come, fail, die and are late in any order, within the life of the key. Nevertheless at most one thing
     /// is made, one request is at work at a time, and every reply equals the first one.
     #[test]
-    fn one_thing_is_made_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
+    fn requests_in_any_order_make_at_most_one_thing(steps in prop::collection::vec(step(), 0..40)) {
         let mut play = Play::default();
         for step in &steps {
             play.step(step)?;

@@ -207,7 +207,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_envelope_is_read_back() {
         let codes: std::collections::BTreeSet<_> = REASONS.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(codes.len(), REASONS.len());
         assert!(!codes.contains(EXHAUSTED) && !codes.contains(UNREADABLE));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_exhausted_or_unreadable_and_never_shown() {
+    fn foreign_attribute_is_unreadable_and_never_shown() {
         assert_eq!(DeadLetterCause::read(None).reason(), EXHAUSTED);
         let with = |version: u32, reason: &str| {
             serde_json::json!({ "version": version, "reason": reason, "queue": "q", "messageId": "m" }).to_string()
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn links_go_and_the_rest_stays() {
+    fn only_links_are_removed_from_a_body() {
         let message = r#"{"version":1,"owner":"v1.a","link":"https://b.s3.test/k?X-Amz-Signature=CANARY","dueSeq":3}"#;
         assert_eq!(
             without_links(message),

@@ -156,7 +156,7 @@ mod tests {
     const ID: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 
     #[test]
-    fn the_wire_form_is_stable() {
+    fn wire_form_of_an_advance_is_stable() {
         let run = format!(r#"{{"version":1,"owner":"{OWNER}","run":"{ID}","dueSeq":3}}"#);
         let advance: Advance = parse(&run).unwrap();
         assert_eq!(advance.subject, Subject::Run(RunId::parse(ID).unwrap()));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_versions_and_kinds() {
+    fn other_versions_and_kinds_are_refused() {
         assert_eq!(parse::<Advance>(r#"{"version":2}"#), Err(MessageError::Version(2)));
         for bad in ["", "{}", "[]", "{", r#"{"version":"1"}"#, r#"{"version":-1}"#] {
             assert_eq!(parse::<Advance>(bad), Err(MessageError::Malformed));

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_is_told_by_stage_and_by_its_detail() {
+    fn metric_is_written_by_stage_and_by_detail() {
         let told = read(&[Metric::pull_ended(RunState::Completed)]);
         let expected = json!({
             "_aws": {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_that_do_not_stand_in_each_others_way_share_a_line() {
+    fn metrics_with_different_members_share_a_line() {
         let call = [
             Metric::upstream_latency(Operation::ReadNetworkQuery, Duration::from_millis(40)),
             Metric::upstream_error(UpstreamErrorKind::Server),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_takes_anothers_place() {
+    fn metrics_with_the_same_member_get_separate_lines() {
         let twice = [
             Metric::pull_ended(RunState::Failed),
             Metric::record_ended(RecordState::Failed),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_tell_is_no_line() {
+    fn empty_list_of_metrics_writes_nothing() {
         assert!(lines("prod", AT, &[]).is_empty());
     }
 }

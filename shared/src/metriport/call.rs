@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_path_is_kept() {
+    fn path_of_the_base_url_is_kept() {
         for base in ["https://api.test/proxy", "https://api.test/proxy/"] {
             assert!(
                 url(base, &["settings"])

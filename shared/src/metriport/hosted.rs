@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn redirects_are_kept_letter_by_letter() {
+    fn redirect_url_is_kept_exactly() {
         assert_eq!(
             RedirectUrl::parse("https://App.example.test").unwrap().as_str(),
             "https://App.example.test"

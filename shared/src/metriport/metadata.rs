@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_upstreams_limits() {
+    fn metadata_beyond_metriports_limits_is_refused() {
         let pairs = |n: usize| Metadata::new((0..n).map(|i| (format!("k{i}"), "v")));
         assert!(pairs(50).is_ok());
         assert_eq!(pairs(51), Err(MetadataError::TooMany));

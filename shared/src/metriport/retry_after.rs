@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_seconds_dates_and_the_limiters_own_header() {
+    fn wait_is_read_from_seconds_dates_and_ratelimit_reset() {
         let date = ("date", "Sun, 22 Nov 2026 10:00:00 GMT");
         assert_eq!(wait(&[("retry-after", "37")]), Some(37));
         assert_eq!(wait(&[("retry-after", "37"), ("ratelimit-reset", "12")]), Some(37));
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_says_nothing_and_ages_are_cut_to_a_day() {
+    fn unreadable_wait_is_ignored_and_long_wait_is_cut_to_a_day() {
         assert_eq!(wait(&[]), None);
         assert_eq!(wait(&[("retry-after", "soon")]), None);
         assert_eq!(wait(&[("retry-after", "-5")]), None);

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_made_without_the_systems_certificates() {
+    fn client_is_made_without_the_systems_certificates() {
         assert!(tls_config().unwrap().alpn_protocols.is_empty());
         assert!(http_client(Duration::from_secs(2), Duration::from_secs(20)).is_ok());
     }

@@ -180,7 +180,7 @@ mod tests {
     use crate::message::webhook::{Event, WebhookEvent};
 
     #[test]
-    fn the_link_of_a_delivery_is_not_kept_and_an_identity_event_is() {
+    fn dead_letter_loses_record_links_but_keeps_identity_events() {
         let event = |event: Value| {
             json!({ "version": 1, "message": "m", "digest": "d", "eventType": "t", "receivedAt": 7, "event": event })
                 .to_string()

@@ -116,7 +116,7 @@ mod tests {
     ];
 
     #[test]
-    fn no_special_address_is_public() {
+    fn special_purpose_addresses_are_not_public() {
         for (first, last) in REGISTRIES {
             for address in [first, last] {
                 assert!(!is_public(address.parse().unwrap()), "{address}");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_beside_special_ones_are_public() {
+    fn addresses_next_to_special_ranges_are_public() {
         for address in [
             "1.0.0.0",
             "8.8.8.8",

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn host_of_every_customer_is_refused() {
+    fn host_shared_by_all_customers_is_refused() {
         for text in [
             "*.s3.us-west-1.amazonaws.com",
             "*.s3.amazonaws.com",
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn any_s3_bucket_is_for_the_sandbox_of_metriport() {
+    fn any_s3_bucket_is_allowed_only_with_metriport_sandbox() {
         let any = parse(ANY_S3_BUCKET, "https://api.sandbox.metriport.com").unwrap();
         assert_eq!(
             parse(ANY_S3_BUCKET, "http://127.0.0.1:4000"),

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn list_that_is_missing_or_malformed_is_refused_by_name() {
+    fn missing_or_malformed_list_is_refused_by_name() {
         let read = |env: Env| LinkPolicy::read(&env, &"https://api.metriport.com".parse().unwrap()).unwrap_err();
         assert_eq!(read(Env::from_pairs([])).problem, "missing");
         let refused = read(Env::from_pairs([("RECORD_LINK_HOSTS", "*.s3.amazonaws.com")]));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn log_of_a_refused_link_names_its_host_and_nothing_else() {
+    fn log_of_a_refused_link_names_only_its_host() {
         let host = |link: &str| host_to_log(&Link::new(link.to_owned()));
         let name = "b.s3.us-east-2.amazonaws.com";
         assert_eq!(
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_listed_hosts_by_https_alone() {
+    fn only_https_links_to_listed_hosts_are_followed() {
         assert_eq!(
             check(false, "https://bucket.s3.us-west-1.amazonaws.com/k?X-Amz-Signature=1"),
             Ok(())
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_for_the_sandbox_and_listed() {
+    fn loopback_is_allowed_only_if_listed_in_a_sandbox() {
         assert_eq!(check(true, "http://127.0.0.1:4000/k"), Ok(()));
         assert_eq!(check(true, "http://127.0.0.1:4001/k"), Err(LinkRefusal::Host));
         assert_eq!(check(false, "http://127.0.0.1:4000/k"), Err(LinkRefusal::Host));
@@ -288,7 +288,7 @@ mod tests {
 
     /// Only the check of addresses keeps the client from connecting.
     #[tokio::test]
-    async fn a_listed_name_that_leads_inward_is_not_connected_to() {
+    async fn listed_name_with_private_address_is_never_connected() {
         let inner = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         inner.set_nonblocking(true).unwrap();
         let policy = policy("files.example.test", "https://api.metriport.com");

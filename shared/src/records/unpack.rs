@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_packed_is_told_by_its_first_bytes() {
+    async fn first_bytes_decide_whether_content_is_unpacked() {
         let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
         let mut members = packed(&text);
         members.extend_from_slice(&packed(b"and more"));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn zeros_after_the_last_member_are_padding_and_nothing_else_is() {
+    async fn only_zeros_may_follow_the_last_member() {
         let (member, zeros) = (packed(b"a record"), vec![0; 3000]);
         let twice = [member.clone(), member.clone()].concat();
         for size in [1, 7, 100_000] {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_breaks_is_told() {
+    async fn interrupted_or_corrupt_content_returns_its_error() {
         let mut bytes = packed(b"a record");
         let broken = Err(RecordsError::Broken("interrupted"));
         for cut in [0, 1, 2, 5] {
@@ -196,7 +196,7 @@ mod tests {
 
     /// One member of one mebibyte, repeated without end.
     #[tokio::test]
-    async fn a_bomb_is_defused_early() {
+    async fn decompression_bomb_is_refused_early() {
         let member = Bytes::from(packed(&vec![b' '; 1024 * 1024]));
         assert!(member.len() < 2000);
         let opened = unpacked(stream::repeat(Ok(member))).await;

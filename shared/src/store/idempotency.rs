@@ -76,7 +76,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn an_entry_is_read_as_it_was_written() {
+    fn stored_entry_is_read_unchanged() {
         let secret = OwnerKey::parse(&"k".repeat(32)).unwrap();
         let until = Time::from_millis(1_764_000_000_001);
         let states = [

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_says_the_same_and_another_message_does_not() {
+    fn replay_has_the_digest_and_other_content_has_another() {
         let original = digest(r#"{"meta":{"messageId":"m","data":{"runId":"r"}},"payload":{"a":1,"b":[1,2]}}"#);
         for replay in [
             r#"{"meta":{"messageId":"m"},"payload":{"a":1,"b":[1,2]}}"#,
@@ -172,7 +172,7 @@ mod tests {
 
     /// A reordered body has the same digest, even if a part of it cannot be read.
     #[test]
-    fn an_odd_value_is_compared_as_written_and_the_rest_by_what_it_says() {
+    fn odd_value_is_compared_as_written_the_rest_by_content() {
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
         for odd in [r#""\ud800""#, "1e999", r#"{"\udfff":1}"#, &deep] {
             let original = digest(&format!(
@@ -189,7 +189,7 @@ mod tests {
     /// Each compared level reads everything below it again. Without a limit, the work for a deep body would grow with
     /// the square of its size.
     #[test]
-    fn the_deepest_levels_are_compared_as_written() {
+    fn deepest_levels_are_compared_as_written() {
         let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
         let digests = |depth| [r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#].map(|inner| digest(&nested(depth, inner)));
         let [one, other] = digests(DEPTH_MAX - 1);
@@ -218,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_digest_is_that_of_the_tree(body in json()) {
+        fn digest_equals_that_of_the_parsed_tree(body in json()) {
             for text in [body.to_string(), serde_json::to_string_pretty(&body).unwrap()] {
                 prop_assert_eq!(digest(&text), of_tree(&text));
             }

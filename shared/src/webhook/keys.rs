@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_previous_key_counts_before_its_end_and_not_without_one() {
+    fn previous_key_is_accepted_only_before_its_end() {
         let before = Time::from_millis(END.millis() - 1);
         let both = r#"{"current":"b","previous":"a","previousUntil":"2026-11-22T11:03:22+00:00"}"#;
         assert_eq!(
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_is_an_error_and_never_a_pass() {
+    fn secret_without_a_usable_key_is_an_error() {
         use WebhookKeysError::{Malformed, NoCurrent, Until};
         for (secret, error) in [
             ("", Malformed),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_is_read_back_as_it_was_written() {
+    fn rotated_keys_are_read_back_as_written() {
         let first = WebhookKeys::new("a".into());
         let rotated = first.rotated("b\"".into(), END);
         assert!(rotated.is_current(&"b\"".into()) && !rotated.is_current(&"a".into()));

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_odd_value_that_is_not_read_hides_nothing() {
+    fn odd_value_in_an_unread_member_is_skipped() {
         let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
         for odd in [
             r#""\ud83d""#,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_value_that_is_read_is_there_and_says_nothing() {
+    fn odd_value_in_a_read_member_is_replaced() {
         let body = br#"{"patientId":"\ud83dx","dateFrom":1e999,"dateTo":-1,"url":null,"entry":true,"status":"\u0061"}"#;
         let read = json!({"patientId": "\u{fffd}\u{fffd}\u{fffd}x", "dateFrom": 0, "dateTo": 0, "url": null,
             "entry": true, "status": "a"});
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_two_readers_read_differently_is_not_read() {
+    fn ambiguous_or_invalid_body_is_not_read() {
         for body in [
             r#"{"meta":{},"meta":{"type":"ping"}}"#,
             r#"{"payload":{"patientId":"a","p\u0061tientId":"b"}}"#,
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_lists_are_bounded() {
+    fn depth_and_list_items_are_limited() {
         let nested = format!("{}1{}", r#"{"data":"#.repeat(40), "}".repeat(40));
         let read = tree(nested.as_bytes()).unwrap();
         assert_eq!(read.to_string().matches("data").count(), DEPTH_MAX);

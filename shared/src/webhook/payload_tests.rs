@@ -34,7 +34,7 @@ fn meta(event_type: &str) -> Value {
 }
 
 #[test]
-fn a_ping_is_answered_and_a_ping_without_text_is_an_envelope() {
+fn ping_without_text_keeps_only_its_envelope() {
     assert_eq!(
         read_bytes(br#"{"ping":"p-1","meta":{"type":"ping"}}"#),
         Incoming::Ping("p-1".into())
@@ -43,7 +43,7 @@ fn a_ping_is_answered_and_a_ping_without_text_is_an_envelope() {
 }
 
 #[test]
-fn a_source_event_is_read_with_and_without_what_is_optional() {
+fn source_event_is_read_without_its_optional_fields() {
     let mut body = json!({"meta": meta("network-query.hie"), "payload": {"patientId": "p-1", "externalId": "u-1",
         "purposeOfUse": "ias", "consolidatedDataUrl": "https://CANARY.test/x", "unknown": [1],
         "source": {"type": "hie", "source": "national-hie", "status": "completed",
@@ -68,7 +68,7 @@ fn a_source_event_is_read_with_and_without_what_is_optional() {
 }
 
 #[test]
-fn a_skipped_source_has_answered() {
+fn skipped_source_counts_as_completed() {
     let skipped =
         json!({"meta": meta("network-query.lab"), "payload": {"patientId": "p-1", "source": {"status": "skipped"}}});
     let Event::Source { status, .. } = read(&skipped).event else {
@@ -78,7 +78,7 @@ fn a_skipped_source_has_answered() {
 }
 
 #[test]
-fn processing_is_not_an_end() {
+fn processing_source_keeps_only_its_envelope() {
     let mut body = json!({"meta": meta("network-query.hie"),
         "payload": {"patientId": "p-1", "source": {"type": "hie", "status": "processing"}}});
     assert_eq!(read(&body).event, Event::Other);
@@ -88,7 +88,7 @@ fn processing_is_not_an_end() {
 }
 
 #[test]
-fn a_consolidated_delivery_keeps_its_link_and_what_it_claims() {
+fn delivery_keeps_its_link_and_prefers_the_gzip_copy() {
     let body = json!({"meta": meta("medical.consolidated-data"), "patients": [{
         "patientId": "p-1", "status": "completed",
         "filters": {"resources": "", "conversionType": "json"},
@@ -126,7 +126,7 @@ fn delivery_of(part: Value) -> ConsolidatedDelivery {
 
 /// FHIR forbids empty lists, so an empty result may have no list.
 #[test]
-fn a_bundle_without_entries_says_that_nothing_was_found() {
+fn bundle_without_entries_counts_as_empty() {
     for nothing in [
         json!({"bundle": {"entry": []}}),
         json!({"bundle": {"entry": null}}),
@@ -182,7 +182,7 @@ fn session(id: &str) -> IdentitySessionId {
 }
 
 #[test]
-fn a_verification_is_found_wherever_it_stands() {
+fn verification_is_found_in_every_known_place() {
     let ids = json!({"proofedIdentityId": "pid_1", "patientId": "p-1", "sessionId": "ids_1", "externalId": "u"});
     let meta = json!({"messageId": "m", "type": "ias.identity.verified"});
     let shapes = [
@@ -209,7 +209,7 @@ fn a_verification_is_found_wherever_it_stands() {
 
 /// Every session is read, because only the caller knows which session is ours.
 #[test]
-fn every_session_that_an_identity_event_names_is_read() {
+fn every_session_of_an_identity_event_is_read() {
     let body = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_1"},
         "sessionId": "csp-7", "identity": {"sessionId": "ids_2"}, "patients": [{"sessionId": "ids_1"}],
         "payload": {"sessionId": "ids_3", "proofedIdentityId": "pid_1", "patient": {"sessionId": 4}}});
@@ -218,7 +218,7 @@ fn every_session_that_an_identity_event_names_is_read() {
 }
 
 #[test]
-fn an_identity_event_with_two_identities_or_two_patients_is_kept_whole() {
+fn identity_event_with_two_identities_or_patients_is_kept() {
     for other in [json!({"proofedIdentityId": "pid_2"}), json!({"patientId": "p-2"})] {
         let body = json!({"meta": {"type": "ias.identity.verified", "requestId": "ids_1"}, "patients": [other],
             "payload": {"sessionId": "ids_1", "proofedIdentityId": "pid_1", "patientId": "p-1"}});
@@ -232,7 +232,7 @@ fn an_identity_event_with_two_identities_or_two_patients_is_kept_whole() {
 
 /// `JSON.stringify` writes half of a surrogate pair as an escape that is not valid text.
 #[test]
-fn an_odd_value_in_a_member_that_is_not_read_hides_no_event() {
+fn odd_value_in_an_unread_member_keeps_the_event_readable() {
     let deep = format!("{}{}", "[".repeat(4000), "]".repeat(4000));
     for odd in [r#""B\ud83d""#, "1e999", &deep, r#"{"a":1,"a":2}"#] {
         let identity = format!(
@@ -254,7 +254,7 @@ fn an_odd_value_in_a_member_that_is_not_read_hides_no_event() {
 }
 
 #[test]
-fn a_name_that_is_read_and_stands_twice_binds_nothing() {
+fn duplicate_name_makes_an_identity_event_unclear() {
     let body = r#"{"meta":{"type":"ias.identity.verified"},"payload":{"proofedIdentityId":"pid_1","sessionId":"ids_1","sessionId":"ids_2"}}"#;
     let Incoming::Event(event) = read_bytes(body.as_bytes()) else {
         panic!()
@@ -267,7 +267,7 @@ fn a_name_that_is_read_and_stands_twice_binds_nothing() {
 }
 
 #[test]
-fn an_unreadable_identity_event_is_kept_whole() {
+fn unreadable_identity_event_keeps_its_body() {
     let body = json!({"meta": {"type": "ias.identity.verified", "messageId": "m"},
         "payload": {"deep": {"deeper": {"proofedIdentityId": "pid_1"}}}});
     assert_eq!(
@@ -290,7 +290,7 @@ fn an_unreadable_identity_event_is_kept_whole() {
 
 /// An event in which no session or mark is found may hold them in a place that only a later version reads.
 #[test]
-fn an_identity_event_that_names_no_session_is_kept_whole_and_read_again() {
+fn identity_event_without_a_session_is_kept_and_read_again() {
     for payload in [
         json!({"proofedIdentityId": "pid_1", "patientId": "p-1"}),
         json!({"proofedIdentityId": "pid_1"}),
@@ -309,7 +309,7 @@ fn an_identity_event_that_names_no_session_is_kept_whole_and_read_again() {
 }
 
 #[test]
-fn an_identity_event_that_is_no_json_or_names_no_type_is_kept_whole() {
+fn identity_event_without_json_or_type_keeps_its_body() {
     for body in [
         r#"{"meta":{"type":"ias.identity.verified"},"payload":{"name":"\ud8","proofedIdentityId":"pid_1"}}"#,
         r#"{"event":"ias.identity.verified","proofedIdentityId":"pid_1"}"#,
@@ -324,7 +324,7 @@ fn an_identity_event_that_is_no_json_or_names_no_type_is_kept_whole() {
 }
 
 #[test]
-fn nothing_that_is_signed_is_lost() {
+fn signed_body_of_any_form_becomes_an_event() {
     for body in [&b"not json"[..], b"", b"[]", b"null", b"{\"meta\":1}", b"\xff\xfe"] {
         let Incoming::Event(event) = read_bytes(body) else {
             panic!()
@@ -340,7 +340,7 @@ fn nothing_that_is_signed_is_lost() {
 }
 
 #[test]
-fn what_promises_something_and_says_nothing_is_unreadable() {
+fn known_type_without_content_is_unreadable() {
     for promising in [
         "ping",
         "network-query.hie",
@@ -360,7 +360,7 @@ fn what_promises_something_and_says_nothing_is_unreadable() {
 }
 
 #[test]
-fn only_what_carries_our_metadata_has_an_age() {
+fn only_an_event_with_our_metadata_and_time_has_an_age() {
     let received_at = Time::parse("2026-11-22T11:31:08Z").unwrap();
     let age = |body: &Value| {
         WebhookEvent {

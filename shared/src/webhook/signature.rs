@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_was_not_signed_so() {
+    fn missing_malformed_or_wrong_signature_is_refused() {
         let keys = key(KEY);
         assert_eq!(verify(&keys, BODY, None), Err(SignatureError::Missing));
         let upper = SIGNATURE.to_uppercase();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_the_current_key_and_the_previous_one_until_its_end() {
+    fn current_key_and_previous_key_before_its_end_are_accepted() {
         assert_eq!(verify(&key(KEY), BODY, Some(SIGNATURE)), Ok(()));
         assert_eq!(sign(&key(KEY), BODY.as_bytes()), SIGNATURE);
         let before_its_end = key(KEY).rotated("new".into(), LATER);
@@ -142,7 +142,7 @@ mod tests {
 
     /// RFC 4231, test case 2, through our own verifier.
     #[test]
-    fn rfc_4231() {
+    fn signature_matches_rfc_4231_case_2() {
         let keys = key("Jefe");
         let signature = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(verify(&keys, "what do ya want for nothing?", Some(signature)), Ok(()));

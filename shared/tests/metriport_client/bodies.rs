@@ -21,7 +21,7 @@ fn envelope(status: u16, title: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn the_envelope() {
+async fn envelope_gives_kind_status_and_title() {
     let cases = [
         (400, "BadRequestError", UpstreamErrorKind::BadRequest),
         (400, "Missing or invalid parameters", UpstreamErrorKind::BadRequest),
@@ -57,12 +57,12 @@ async fn the_envelope() {
 }
 
 #[tokio::test]
-async fn an_unknown_title_is_not_kept() {
+async fn unknown_title_is_not_kept() {
     assert_eq!(error(envelope(400, "Nora Quill is unknown")).await.title(), None);
 }
 
 #[tokio::test]
-async fn the_gateways_message() {
+async fn gateway_message_gives_the_kind() {
     let message = |status, text: &str| Answer::json(status, &json!({"message": text}));
     let cases = [
         (403, "Forbidden", UpstreamErrorKind::Auth),
@@ -86,7 +86,7 @@ async fn the_gateways_message() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_object() {
+async fn body_that_is_not_an_object_gives_the_kind() {
     let text = |status, body: &str| Answer::new(status, "text/plain", body);
     let json = |status, body: &Value| Answer::json(status, body);
     let cases = [
@@ -112,7 +112,7 @@ async fn bodies_that_are_no_object() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_in_html_says_how_long() {
+async fn rate_limit_in_html_names_the_wait() {
     let limited = Answer::new(
         429,
         "text/html; charset=utf-8",

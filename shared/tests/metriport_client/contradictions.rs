@@ -32,7 +32,7 @@ async fn webhooks(body: &str) -> Option<WebhookStatus> {
 }
 
 #[tokio::test]
-async fn two_words_for_running_and_unknown_ones_run_too() {
+async fn running_partial_and_unknown_words_are_not_an_outcome() {
     for (word, status) in [
         ("processing", NetworkQueryStatus::Processing),
         ("in-progress", NetworkQueryStatus::Processing),
@@ -47,7 +47,7 @@ async fn two_words_for_running_and_unknown_ones_run_too() {
 }
 
 #[tokio::test]
-async fn failed_sources_in_errors_in_sources_or_in_both() {
+async fn failed_source_is_read_from_errors_sources_or_both() {
     let listed = json!({"type": "pharmacy", "status": "failed", "startedAt": "2026-11-22T11:24:00.310Z"});
     let error = json!({"source": "pharmacy", "httpStatus": 400, "message": "source not available", "timestamp": "?"});
     let hie = json!({"type": "hie", "status": "completed", "completedAt": "2026-11-22T11:31:06.900Z"});
@@ -73,7 +73,7 @@ async fn failed_sources_in_errors_in_sources_or_in_both() {
 /// Half of a surrogate pair, as `JSON.stringify` writes it, and a number beyond every float affect only their own
 /// fields.
 #[tokio::test]
-async fn an_odd_value_beside_what_is_read_hides_nothing() {
+async fn odd_value_affects_only_its_own_field() {
     let body = r#"{"requestId":"req-1","status":"partial","x":"\ud83d","startedAt":1e999,
         "sources":[{"type":"hie","status":"completed","name":"B\ud83d"},{"type":"lab","status":"\ud83d"}],
         "errors":[{"source":"pharmacy","httpStatus":400,"message":"B\ud83d"}]}"#;
@@ -88,7 +88,7 @@ async fn an_odd_value_beside_what_is_read_hides_nothing() {
 }
 
 #[tokio::test]
-async fn the_other_word_for_lab_kinds_nobody_knows_and_broken_entries() {
+async fn unknown_kinds_and_broken_entries_are_ignored() {
     let sources =
         json!([{"type": "laboratory", "status": "completed"}, {"type": "imaging", "status": "completed"}, 7, {}]);
     let query = network(json!({"status": "completed", "sources": sources, "purposeOfUse": "ias"})).await;
@@ -102,13 +102,13 @@ async fn the_other_word_for_lab_kinds_nobody_knows_and_broken_entries() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_of_one_source_stands_in_errors() {
+async fn rate_limit_of_one_source_is_read_from_errors() {
     let query = network(json!({"status": "processing", "errors": [{"source": "lab", "httpStatus": "429"}]})).await;
     assert_eq!(query.sources[&SourceKind::Lab].http_status, Some(429));
 }
 
 #[tokio::test]
-async fn a_flag_that_is_a_string_or_a_boolean_or_nothing() {
+async fn flag_is_read_from_a_string_a_boolean_or_null() {
     for (enabled, expected) in [
         (json!(true), Some(true)),
         (json!("true"), Some(true)),
@@ -131,14 +131,14 @@ async fn a_flag_that_is_a_string_or_a_boolean_or_nothing() {
 }
 
 #[tokio::test]
-async fn settings_without_url_or_key() {
+async fn settings_without_url_and_key_are_read() {
     let upstream = Upstream::answering_json(200, json!({"id": "x", "webhookUrl": null, "webhookKey": ""})).await;
     let settings = upstream.client().read_settings().await.unwrap();
     assert!(settings.webhook_url.is_none() && settings.webhook_key.is_none());
 }
 
 #[tokio::test]
-async fn the_opt_out_in_either_place_the_newer_one_first() {
+async fn opt_out_is_read_from_both_places_newer_first() {
     let ours = ExternalId::parse("user-48213").unwrap();
     for (fields, expected) in [
         (json!({}), None),
@@ -168,7 +168,7 @@ async fn the_opt_out_in_either_place_the_newer_one_first() {
 }
 
 #[tokio::test]
-async fn filters_repeated_as_list_as_text_or_not_at_all() {
+async fn echoed_filters_of_any_form_are_accepted() {
     for echo in [
         json!({}),
         json!({"resources": []}),
@@ -182,7 +182,7 @@ async fn filters_repeated_as_list_as_text_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_record_in_another_form_is_not_what_was_asked() {
+async fn consolidated_query_in_another_form_is_garbage() {
     let reply = |form: &str| json!({"requestId": "r", "status": "processing", "conversionType": form});
     assert!(consolidated(reply("json")).await.is_ok());
     assert_eq!(

@@ -33,7 +33,7 @@ fn assert_is(error: UpstreamError, kind: UpstreamErrorKind, effect: Effect) {
 }
 
 #[tokio::test]
-async fn a_refused_connection_sent_nothing() {
+async fn refused_connection_proves_that_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -43,7 +43,7 @@ async fn a_refused_connection_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_failed_tls_handshake_sent_nothing() {
+async fn failed_tls_handshake_proves_that_nothing_was_sent() {
     let upstream = Upstream::answering(Answer::new(200, "text/plain", "not TLS")).await;
     assert_is(
         fails(&format!("https://{}", upstream.address)).await,
@@ -54,26 +54,26 @@ async fn a_failed_tls_handshake_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_never_ends_sent_nothing() {
+async fn endless_handshake_proves_that_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
     assert_is(fails(&base).await, UpstreamErrorKind::Connect, Effect::NotSent);
 }
 
 #[tokio::test]
-async fn a_connection_closed_after_the_request_may_have_done_it() {
+async fn connection_closed_after_the_request_has_unknown_effect() {
     let (base, _server) = raw("", Then::Close).await;
     assert_is(fails(&base).await, UpstreamErrorKind::Interrupted, Effect::Unknown);
 }
 
 #[tokio::test]
-async fn a_reset_may_have_done_it() {
+async fn connection_reset_has_unknown_effect() {
     let (base, _server) = raw("", Then::ResetUnread).await;
     assert_is(fails(&base).await, UpstreamErrorKind::Interrupted, Effect::Unknown);
 }
 
 #[tokio::test]
-async fn silence_may_have_done_it() {
+async fn timeout_without_an_answer_has_unknown_effect() {
     let (base, server) = raw("", Then::Hang).await;
     let error = start(&patient_client(&base, Duration::from_millis(600)))
         .await
@@ -83,7 +83,7 @@ async fn silence_may_have_done_it() {
 }
 
 #[tokio::test]
-async fn an_answer_that_stops_midway_may_have_done_it() {
+async fn incomplete_answer_has_unknown_effect() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 400\r\n\r\n{\"requestId\":\"r";
     let (base, _server) = raw(head, Then::Close).await;
     assert_is(fails(&base).await, UpstreamErrorKind::Interrupted, Effect::Unknown);
@@ -97,7 +97,7 @@ async fn an_answer_that_stops_midway_may_have_done_it() {
 }
 
 #[tokio::test]
-async fn a_success_that_cannot_be_read_may_have_done_it() {
+async fn unreadable_success_has_unknown_effect() {
     let json = "application/json";
     let oversized = format!("{{\"requestId\":\"r\",\"x\":\"{}\"}}", "x".repeat(8 << 20));
     let unreadable = [
@@ -122,7 +122,7 @@ async fn a_success_that_cannot_be_read_may_have_done_it() {
 }
 
 #[tokio::test]
-async fn a_refusal_stands_even_if_its_words_do_not_arrive() {
+async fn refusal_with_an_incomplete_body_is_a_refusal() {
     let head =
         "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{\"status\":400";
     let (base, _server) = raw(head, Then::Close).await;
@@ -130,7 +130,7 @@ async fn a_refusal_stands_even_if_its_words_do_not_arrive() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_proves_nothing() {
+async fn redirect_is_not_followed_and_has_unknown_effect() {
     let elsewhere = Upstream::answering_json(200, json!({"requestId": "r"})).await;
     let there = format!("http://{}/", elsewhere.address);
     for status in [301, 307] {
@@ -145,7 +145,7 @@ async fn a_redirect_is_not_followed_and_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_error_may_have_done_it() {
+async fn server_error_has_unknown_effect_and_is_not_retried() {
     for (status, kind) in [
         (500, UpstreamErrorKind::Server),
         (502, UpstreamErrorKind::Server),
@@ -159,7 +159,7 @@ async fn a_server_error_may_have_done_it() {
 }
 
 #[tokio::test]
-async fn every_success_code_counts() {
+async fn every_success_code_is_accepted() {
     for status in [200, 201, 202] {
         let upstream = Upstream::answering_json(status, json!({"requestId": "r", "status": "processing"})).await;
         start(&upstream.client()).await.unwrap();
@@ -169,7 +169,7 @@ async fn every_success_code_counts() {
 /// If Lambda freezes a function between two calls, its old connection may be dead afterwards. The function could not
 /// know whether Metriport read a request on that connection.
 #[tokio::test]
-async fn no_connection_is_used_twice() {
+async fn each_call_opens_a_new_connection() {
     let upstream = Upstream::answering_json(200, json!({"requestId": "r", "status": "processing"})).await;
     let client = upstream.client();
     start(&client).await.unwrap();
@@ -179,7 +179,7 @@ async fn no_connection_is_used_twice() {
 }
 
 #[tokio::test]
-async fn gzip_is_read() {
+async fn gzip_answer_is_read() {
     let body = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xabV*OM\xca\xc8\xcf\xcfv\xcdKL\xcaIMQ\xb2*)*M\xd5\x81\
         \x89\x06\xa5\x16\x96\xa6\x16\x97\x14\x07\x14\xe5'\xa7\x16\x17g\xe6\xa5+Y\x19`\xc8\xba%f\x82\xb5\
         \x1a\xd5\x02\x00u\x09D\xb4O\x00\x00\x00";

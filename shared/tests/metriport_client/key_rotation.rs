@@ -72,7 +72,7 @@ fn keys_shown(upstream: &Upstream) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_call_refused_for_its_key_is_sent_again_with_the_new_one() {
+async fn call_with_a_refused_key_is_retried_with_the_new_key() {
     for refusal in [
         forbidden(),
         Answer::new(403, "text/plain", "Forbidden"),
@@ -92,7 +92,7 @@ async fn a_call_refused_for_its_key_is_sent_again_with_the_new_one() {
 }
 
 #[tokio::test]
-async fn without_another_key_nothing_is_sent_again_and_the_secret_is_read_rarely() {
+async fn call_is_not_retried_without_another_key() {
     let upstream = knowing(NEW_KEY, forbidden()).await;
     for stored in [Stored::holding(API_KEY), Stored::holding("two\nlines"), Arc::default()] {
         let sent_before = upstream.requests().len();
@@ -116,7 +116,7 @@ async fn without_another_key_nothing_is_sent_again_and_the_secret_is_read_rarely
 }
 
 #[tokio::test]
-async fn a_new_key_that_is_refused_too_ends_it() {
+async fn refused_new_key_ends_the_retries() {
     let upstream = knowing("neither", forbidden()).await;
     let client = upstream
         .client()
@@ -128,7 +128,7 @@ async fn a_new_key_that_is_refused_too_ends_it() {
 /// The client retries only a call with a refused key. It does not retry other refusals, or a call that may have had an
 /// effect.
 #[tokio::test]
-async fn what_was_not_refused_for_its_key_is_sent_once() {
+async fn other_failures_are_not_retried_with_a_new_key() {
     let envelope = |status: u16| json!({ "status": status, "title": "ForbiddenError", "detail": "no" });
     for answer in [
         Answer::json(403, &envelope(403)),
@@ -148,7 +148,7 @@ async fn what_was_not_refused_for_its_key_is_sent_once() {
 
 /// A 401 to a call with an AAL2 session may be about that session.
 #[tokio::test]
-async fn a_refused_aal2_session_is_not_taken_for_a_refused_key() {
+async fn refused_aal2_session_does_not_count_as_a_refused_key() {
     let upstream = Upstream::answering_json(401, json!({ "status": 401, "title": "", "detail": "" })).await;
     let stored = Stored::holding(NEW_KEY);
     let client = upstream.client().with_key_from(stored.clone(), Duration::ZERO);

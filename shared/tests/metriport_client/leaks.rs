@@ -35,7 +35,7 @@ fn ias_start() -> IasStart {
 }
 
 #[tokio::test]
-async fn errors_repeat_nothing_of_what_was_said() {
+async fn errors_do_not_quote_the_answer() {
     let said = [
         Answer::json(
             400,
@@ -58,7 +58,7 @@ async fn errors_repeat_nothing_of_what_was_said() {
 }
 
 #[tokio::test]
-async fn errors_repeat_nothing_of_what_was_asked() {
+async fn errors_do_not_quote_the_request() {
     let (closing, _server) = raw("", Then::Close).await;
     let (hanging, server) = raw("", Then::Hang).await;
     let impatient = patient_client(&hanging, std::time::Duration::from_millis(200));
@@ -76,7 +76,7 @@ async fn errors_repeat_nothing_of_what_was_asked() {
 }
 
 #[test]
-fn what_is_asked_does_not_print() {
+fn debug_of_requests_shows_no_personal_data() {
     let id = ExternalId::parse(CANARY).unwrap();
     let facility = shared::domain::FacilityId::parse("f").unwrap();
     let new = NewPatient {
@@ -94,7 +94,7 @@ fn what_is_asked_does_not_print() {
 }
 
 #[tokio::test]
-async fn what_is_answered_does_not_print() {
+async fn debug_of_answers_shows_no_personal_data() {
     let mut reply = patient_json();
     for field in ["id", "externalId", "sessionId", "challengeId", "webhookKey"] {
         reply[field] = json!(CANARY);
@@ -118,7 +118,7 @@ async fn what_is_answered_does_not_print() {
 }
 
 #[test]
-fn the_key_does_not_print() {
+fn debug_of_the_client_hides_the_api_key() {
     let options = ClientOptions {
         base_url: "https://api.metriport.com".parse().unwrap(),
         api_key: CANARY.to_owned().into(),
@@ -131,7 +131,7 @@ fn the_key_does_not_print() {
 }
 
 #[tokio::test]
-async fn what_should_be_a_word_and_is_prose_is_not_kept() {
+async fn status_that_is_not_one_word_is_not_kept() {
     for prose in ["Nora Quill, born 1984-07-19", &CANARY.repeat(9)] {
         let upstream = Upstream::answering_json(200, json!({"requestId": "r", "status": prose})).await;
         let query = upstream.client().start_network_query(&ias_start()).await.unwrap();

@@ -31,7 +31,7 @@ fn collect_metrics(lines: &Mutex<Vec<Value>>) -> (Vec<Value>, Vec<Value>) {
 }
 
 #[tokio::test]
-async fn every_call_has_a_latency_and_a_failure_has_its_kind() {
+async fn call_writes_its_latency_and_a_failure_its_kind() {
     let request = UpstreamRequestId::parse("req-1").unwrap();
     for (answer, failure) in [
         (
@@ -60,7 +60,7 @@ async fn every_call_has_a_latency_and_a_failure_has_its_kind() {
 }
 
 #[tokio::test]
-async fn a_call_that_reached_nobody_is_told_too() {
+async fn call_without_a_connection_writes_its_metrics() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -73,7 +73,7 @@ async fn a_call_that_reached_nobody_is_told_too() {
 }
 
 #[tokio::test]
-async fn a_search_that_finds_nobody_has_not_failed() {
+async fn search_without_a_result_does_not_count_as_an_error() {
     let id = ExternalId::parse("user-48213").unwrap();
     let absent = json!({ "status": 404, "name": "NotFoundError", "title": "Not Found", "detail": "Patient not found" });
     for (status, body, failures) in [

@@ -15,7 +15,7 @@ fn options(base: &str) -> ClientOptions {
 }
 
 #[test]
-fn the_key_travels_over_https_or_not_at_all() {
+fn base_url_must_be_https_or_loopback() {
     let refusal = |base: &str| Client::new(options(base)).err();
     assert_eq!(refusal("https://api.metriport.com"), None);
     assert_eq!(refusal("http://127.0.0.1:4000"), None);
@@ -39,7 +39,7 @@ fn the_key_travels_over_https_or_not_at_all() {
 }
 
 #[test]
-fn a_missing_or_unsendable_key_is_an_error() {
+fn missing_or_unsendable_key_is_an_error() {
     for key in ["", "two\nlines"] {
         let options = ClientOptions {
             api_key: key.to_owned().into(),

@@ -20,7 +20,7 @@ fn with(mut reply: Value, field: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_patient_is_ours_only_with_our_id_on_it() {
+async fn patient_without_our_id_is_foreign() {
     for id in [
         json!("user-1"),
         json!(48213),
@@ -38,7 +38,7 @@ async fn a_patient_is_ours_only_with_our_id_on_it() {
 }
 
 #[tokio::test]
-async fn an_answer_about_another_thing_is_no_answer() {
+async fn answer_about_another_object_is_garbage() {
     let upstream = Upstream::answering_json(200, patient_json()).await;
     let other = PatientId::parse("another").unwrap();
     assert_eq!(
@@ -56,7 +56,7 @@ async fn an_answer_about_another_thing_is_no_answer() {
 }
 
 #[tokio::test]
-async fn only_the_apis_own_404_means_there_is_no_such_patient() {
+async fn only_a_404_of_the_api_means_that_a_patient_is_absent() {
     let absent = json!({"status": 404, "name": "NOT_FOUND", "title": "PatientNotFoundError", "detail": "x"});
     let upstream = Upstream::answering_json(404, absent).await;
     assert_eq!(upstream.client().find_patient(&ours()).await.unwrap(), None);
@@ -68,7 +68,7 @@ async fn only_the_apis_own_404_means_there_is_no_such_patient() {
 }
 
 #[tokio::test]
-async fn a_hosted_session_without_id_link_or_expiry_is_garbage() {
+async fn hosted_session_without_id_link_or_expiry_is_garbage() {
     let whole = json!({"sessionId": "ids_1", "sessionUrl": "https://auth.test/s", "expiresAt": "2026-11-22T11:15:00Z",
         "challengeId": "aalc_1", "challengeUrl": "https://auth.test/s", "method": "totp"});
     let identity = ProofedIdentityId::parse("pid_1").unwrap();
@@ -97,7 +97,7 @@ async fn a_hosted_session_without_id_link_or_expiry_is_garbage() {
 }
 
 #[tokio::test]
-async fn an_id_cannot_reach_another_route() {
+async fn id_with_dots_or_slashes_cannot_reach_another_route() {
     let upstream = Upstream::answering_json(200, patient_json()).await;
     for (id, path) in [
         ("../settings", Some("/medical/v1/patient/..%2Fsettings")),
@@ -137,7 +137,7 @@ fn refusal(status: u16, detail: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_refused_start_says_what_has_to_be_proved_again() {
+async fn refused_start_shows_whether_aal2_or_identity_is_missing() {
     let about = |error: UpstreamError| (error.mentions_aal2(), error.mentions_identity());
     for (answer, expected) in [
         (refusal(401, "no"), (true, false)),
@@ -164,7 +164,7 @@ async fn a_refused_start_says_what_has_to_be_proved_again() {
 }
 
 #[tokio::test]
-async fn a_bare_401_on_a_call_without_a_session_is_not_about_one() {
+async fn bare_401_without_an_aal2_session_is_about_the_key() {
     let upstream = Upstream::answering(refusal(401, "no")).await;
     let sources = RequestedSources::new([SourceKind::Hie]).unwrap();
     let start = TreatmentStart {
@@ -180,7 +180,7 @@ async fn a_bare_401_on_a_call_without_a_session_is_not_about_one() {
 }
 
 #[tokio::test]
-async fn a_refused_challenge_means_proofing_again_unless_it_is_our_own_fault() {
+async fn refused_challenge_mentions_identity_unless_fault_is_ours() {
     let identity = ProofedIdentityId::parse("pid_1").unwrap();
     for (answer, expected) in [
         (refusal(400, "no"), true),

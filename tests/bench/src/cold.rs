@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_function_is_measured_with_one_event() {
+    fn every_function_has_one_measured_event() {
         assert!(FUNCTION_NAMES.iter().all(|function| measure_of(function).is_some()));
         let start = br#"{"Records":[{"body":"{\"version\":1,\"run\":\"r\",\"dueSeq\":1}"}]}"#;
         let later = br#"{"Records":[{"body":"{\"version\":1,\"run\":\"r\",\"dueSeq\":12}"}]}"#;

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn record_is_about_as_large_as_asked() {
+    fn repeated_record_has_about_the_requested_size() {
         let bundle = br#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Basic","id":"1"}}]}"#;
         let record = repeated(&read_entries(bundle).unwrap(), 10_000);
         let (_, bytes, _) = hashed(record);

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn table_replaces_the_last_one_and_nothing_else() {
+    fn new_table_replaces_only_the_old_one() {
         let page = "# A\n<!-- cold -->\n1 ms\n<!-- end of cold -->\n<!-- cost -->\n<!-- end of cost -->\n";
         let table = Table {
             columns: "function | init",

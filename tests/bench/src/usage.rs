@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_has_used_something() {
+    fn own_process_has_processor_time_and_memory() {
         let usage = Usage::of(std::process::id()).unwrap();
         assert!(usage.cpu_us > 0.0 && usage.resident_mib > 0.1 && usage.peak_mib >= usage.resident_mib);
         assert!(cpu_ms(std::process::id()).is_ok() && cpu_ms(u32::MAX).is_err());

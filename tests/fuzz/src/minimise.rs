@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_fails_is_left() {
+    fn smallest_input_has_only_the_failing_bytes() {
         let input = b"{\"a\":1,\"bad\":\"xyz\",\"c\":[1,2,3]}";
         let smallest = minimise(input, |bytes| bytes.windows(3).any(|window| window == b"bad"));
         assert_eq!(smallest, b"bad");

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_planted_is_found_and_made_small() {
+    fn planted_failures_are_found_and_minimised() {
         log::capture();
         for (kind, says) in [
             ("panic", "panicked: planted"),

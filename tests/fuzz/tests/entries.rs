@@ -23,7 +23,7 @@ fn judge(name: &str, inputs: u64, reached: &[&str]) {
 }
 
 #[test]
-fn every_entry_is_tested_here() {
+fn every_entry_has_a_test_in_this_file() {
     let tests = include_str!("entries.rs");
     for name in entries::names() {
         assert!(tests.contains(&format!("\"{name}\",")), "{name} is not tested");
@@ -31,7 +31,7 @@ fn every_entry_is_tested_here() {
 }
 
 #[test]
-fn identity_session() {
+fn identity_session_survives_mutated_requests() {
     let reached = [
         "accepted",
         "invalid_request",
@@ -45,7 +45,7 @@ fn identity_session() {
 }
 
 #[test]
-fn webhook_intake() {
+fn webhook_intake_survives_mutated_requests() {
     judge(
         "webhook-intake",
         1000,
@@ -54,7 +54,7 @@ fn webhook_intake() {
 }
 
 #[test]
-fn aal2_challenge() {
+fn aal2_challenge_survives_mutated_requests() {
     judge(
         "aal2-challenge",
         1000,
@@ -71,7 +71,7 @@ fn aal2_challenge() {
 }
 
 #[test]
-fn network_query() {
+fn network_query_survives_mutated_requests() {
     let reached = [
         "accepted",
         "accepted for later",
@@ -86,7 +86,7 @@ fn network_query() {
 }
 
 #[test]
-fn record_read() {
+fn record_read_survives_mutated_requests() {
     judge(
         "record-read",
         1000,
@@ -103,7 +103,7 @@ fn record_read() {
 }
 
 #[test]
-fn webhook_process() {
+fn webhook_process_survives_mutated_batches() {
     judge(
         "webhook-process",
         1000,
@@ -118,17 +118,17 @@ fn webhook_process() {
 }
 
 #[test]
-fn query_dispatch() {
+fn query_dispatch_survives_mutated_batches() {
     judge("query-dispatch", 1000, &["done", "given up", "not stored, redelivered"]);
 }
 
 #[test]
-fn record_fetch() {
+fn record_fetch_survives_mutated_batches() {
     judge("record-fetch", 1000, &["done", "given up", "not stored, redelivered"]);
 }
 
 #[test]
-fn queue_messages() {
+fn mutated_queue_messages_keep_their_meaning_or_are_refused() {
     judge(
         "queue-message",
         5000,
@@ -137,7 +137,7 @@ fn queue_messages() {
 }
 
 #[test]
-fn webhook_bodies() {
+fn mutated_webhook_bodies_keep_their_meaning() {
     let reached = [
         "source",
         "consolidated",
@@ -150,12 +150,12 @@ fn webhook_bodies() {
 }
 
 #[test]
-fn record_links() {
+fn mutated_record_links_reach_only_allowed_hosts() {
     judge("record-link", 5000, &["followed", "refused"]);
 }
 
 #[test]
-fn upstream_answers() {
+fn mutated_upstream_answers_are_read_or_refused() {
     let reached = [
         "taken",
         "absent",
@@ -170,7 +170,7 @@ fn upstream_answers() {
 }
 
 #[test]
-fn fhir_bundles() {
+fn mutated_bundles_are_counted_as_serde_json_reads_them() {
     let reached = [
         "read",
         "not-json",

@@ -33,7 +33,7 @@ async fn is_free(app: &TestApp, passed: &Passed) -> bool {
 
 /// The AAL2 session ends at Metriport before the network query starts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn session_that_ended_upstream_fails_its_pull() {
+async fn session_ended_upstream_fails_its_pull() {
     let app = TestApp::with(|options| options.stand_in.aal2_ttl_secs = 0).await;
     let eve = verified(&app, "eve").await;
     assert_failed(&eve.pull().await, "aal2_session_rejected");
@@ -43,7 +43,7 @@ async fn session_that_ended_upstream_fails_its_pull() {
 
 /// Metriport throttles every start until the AAL2 session expires on our side.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn session_that_ends_while_starts_fail_frees_the_patient() {
+async fn session_ending_while_starts_fail_frees_the_patient() {
     let app = TestApp::with(|options| {
         options.time_scale = 100;
         options.stand_in.rate_limits = false;
@@ -70,7 +70,7 @@ async fn session_that_ends_while_starts_fail_frees_the_patient() {
 
 /// The browser returns long after the challenge was opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn challenge_that_is_answered_too_late_opens_nothing() {
+async fn challenge_answered_too_late_is_refused() {
     let app = TestApp::with(|options| {
         options.time_scale = 100;
         options.stand_in.session_ttl_secs = 2;

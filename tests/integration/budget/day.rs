@@ -39,7 +39,7 @@ fn until_midnight(reply: &Reply, asked: Time) -> bool {
 
 /// A start is retried several times while Metriport is unreachable, and these attempts do not count.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_could_not_be_sent_is_none_of_the_day() {
+async fn unsent_call_does_not_count_for_the_day() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let limits = ("METRIPORT_LIMITS", "patient=15,identity=15,query=20,consolidated=120");
     let env = Env::from_pairs([limits, ("METRIPORT_DAILY_QUOTA", "500")]);
@@ -85,7 +85,7 @@ fn calls_seen(app: &TestApp) -> usize {
 
 /// The test has every kind of call, starts that were planned and deferred, and a call that was not made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn day_counts_each_call_that_metriport_saw_and_no_other() {
+async fn day_counts_exactly_the_calls_metriport_saw() {
     let app = TestApp::with(|options| options.time_scale = 15).await;
     let (nora, silas) = (app.person("nora", "Jane"), app.person("silas", "Silas"));
     // After a failed search, no creation is sent. A failed creation was sent, so it counts.
@@ -124,7 +124,7 @@ async fn day_counts_each_call_that_metriport_saw_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_day_that_is_used_up_refuses_and_defers() {
+async fn used_up_day_refuses_requests_and_defers_polls() {
     let app = TestApp::with(|options| {
         options.time_scale = 100;
         options.stand_in.daily_quota = Some(QUOTA);

@@ -58,7 +58,7 @@ async fn person_beyond_their_share_is_refused_and_others_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_of_one_person_at_once_get_no_more_than_the_burst() {
+async fn concurrent_requests_of_one_person_get_only_the_burst() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let (table, now) = (table(&app), clock::now());
     let mut asking = JoinSet::new();
@@ -84,7 +84,7 @@ async fn requests_of_one_person_at_once_get_no_more_than_the_burst() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn share_that_is_no_percentage_stops_the_function_by_name() {
+async fn invalid_share_percentage_stops_the_function_by_name() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let table = table(&app);
     let read = |burst: &str, percent: &str| {
@@ -173,7 +173,7 @@ async fn take(table: &Table, owner: &OwnerId, ask: PersonAsk, now: Time) -> Took
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pulls_beyond_the_share_are_refused_and_use_nothing_up() {
+async fn pulls_beyond_the_share_are_refused_and_change_nothing() {
     let app = TestApp::with(|options| {
         options.stand_in.limits.identity = 100_000;
         // The bucket regains one pull in five and a half minutes.

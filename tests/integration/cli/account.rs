@@ -99,7 +99,7 @@ fn webhook_url(app: &TestApp) -> String {
 
 /// API Gateway silently leaves routes out if it cannot read the issuer. A route without its authorizer is open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn routes_that_are_missing_or_open_are_told() {
+async fn missing_or_open_routes_are_reported() {
     let app = TestApp::start().await;
     let operator = Operator::of(&app);
     let missing = Mappings {
@@ -123,7 +123,7 @@ async fn routes_that_are_missing_or_open_are_told() {
 
 /// The mappings are those of infra/domain.yaml with the parameter WebhookSegment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_under_a_secret_segment_is_registered_and_not_shown() {
+async fn webhook_under_a_secret_segment_is_registered_and_not_shown() {
     const SEGMENT: &str = "/8f14e45fceea167a5a36dedd4bea2543";
     let app = TestApp::with(fresh).await;
     let mut operator = Operator::of(&app);
@@ -155,7 +155,7 @@ async fn a_webhook_under_a_secret_segment_is_registered_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn webhook_that_answers_without_its_segment_is_reported() {
+async fn webhook_open_without_its_segment_is_reported() {
     const SEGMENT: &str = "/8f14e45fceea167a5a36dedd4bea2543";
     let app = TestApp::start().await;
     let mut operator = Operator::of(&app);
@@ -202,7 +202,7 @@ fn status_of<'a>(api: &'a str, issuer: &'a str, unreserved: &'a str) -> Vec<&'a 
 
 /// API Gateway silently ignores an issuer that it cannot read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_issuer_is_read_before_it_is_deployed() {
+async fn issuer_is_checked_before_it_is_deployed() {
     let app = TestApp::start().await;
     let operator = Operator::of(&app);
     let issuer = IssuerServer::start(0, "app").await.expect("an issuer");
@@ -230,7 +230,7 @@ async fn an_issuer_is_read_before_it_is_deployed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_that_does_not_arrive_is_told() {
+async fn undelivered_webhook_is_reported_and_repaired() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
     let operator = Operator::of(&app);
     // The operator has written the secret by hand, with a key that Metriport does not have.

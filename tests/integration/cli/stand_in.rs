@@ -61,7 +61,7 @@ impl StandAlone {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_stand_in_alone_tells_all_that_a_deployment_needs() {
+async fn stand_in_command_prints_everything_a_deployment_needs() {
     let stand_in = StandAlone::start(&["--redirect", "https://mine.example.test/back"]).await;
     let facilities = stand_in
         .get(&format!("{}/medical/v1/facility", stand_in.text("/metriport")))

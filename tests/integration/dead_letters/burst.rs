@@ -66,7 +66,7 @@ async fn start_with_silent_networks() -> TestApp {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_of_webhooks_is_taken_in_and_what_matters_counts_once() {
+async fn burst_of_webhooks_is_accepted_and_each_counts_once() {
     let app = Arc::new(start_with_silent_networks().await);
     let persons = [
         ("nora", app.person("nora", "Jane")),

@@ -24,7 +24,7 @@ fn hours_off(hours: i32) -> String {
 
 /// The time in a webhook must not matter, because a replay keeps its old time and clocks differ.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_time_a_webhook_names_decides_nothing() {
+async fn webhook_counts_regardless_of_its_time() {
     for whens in [
         [json!(hours_off(1)), json!(hours_off(-1)), Value::Null],
         [
@@ -56,7 +56,7 @@ async fn the_time_a_webhook_names_decides_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_without_its_meta_is_acknowledged_and_changes_nothing() {
+async fn event_without_meta_is_acknowledged_and_changes_nothing() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let (id, patient, request) = held_pull(&app, &nora).await;
@@ -89,7 +89,7 @@ async fn an_event_without_its_meta_is_acknowledged_and_changes_nothing() {
 
 /// The pull is no longer stored. So `webhook-process` has nothing to do, and this is not a failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_about_a_deleted_pull_is_acknowledged_as_gone() {
+async fn webhook_about_a_deleted_pull_is_acknowledged_as_gone() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let (id, patient, request) = held_pull(&app, &nora).await;

@@ -50,7 +50,7 @@ fn spec(source: SourceQueue, visibility_timeout_secs: u32, receives_max: u32) ->
 /// webhook's message until it becomes a dead letter. The operator sends it back after the queue exists again, and it
 /// has its effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_only_met_a_bad_hour_is_sent_back_and_has_its_effect() {
+async fn exhausted_message_has_its_effect_after_redrive() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -133,7 +133,7 @@ async fn redrive_exhausted(app: &TestApp) {
 /// A dead letter of `record-fetch` lacks its link. If the operator sends it back while the record still waits, the
 /// record does not fail: it asks for another link.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_whose_link_was_taken_out_asks_for_another() {
+async fn redriven_fetch_without_a_link_asks_for_another_link() {
     let app = TestApp::start().await;
     let aws = app.sandbox().aws();
     let slow = QueueSpec {
@@ -171,7 +171,7 @@ async fn a_record_whose_link_was_taken_out_asks_for_another() {
 /// A dead letter that its consumer cannot read becomes a dead letter again at once. The command must send it back only
 /// once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_dies_again_is_sent_back_once() {
+async fn unreadable_dead_letter_is_sent_back_once() {
     let app = TestApp::start().await;
     let body = json!({ "version": 2, "note": CANARY }).to_string();
     let original_id = app.send_message(queues(SourceQueue::RunAdvance).0, &body).await;
@@ -206,7 +206,7 @@ async fn what_dies_again_is_sent_back_once() {
 
 /// Dead letters with an unreadable reason, or with a reason of a later version, are shown and sent back like others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn letters_that_are_not_understood_are_shown_and_not_lost() {
+async fn dead_letters_with_unknown_reasons_are_shown_and_kept() {
     let app = TestApp::start().await;
     let source = SourceQueue::RecordFetch;
     let url = app.sandbox().aws().queue_url(queues(source).1).expect("a queue");
@@ -255,7 +255,7 @@ async fn letters_that_are_not_understood_are_shown_and_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_an_account_the_command_says_what_is_missing() {
+async fn command_without_an_account_names_the_missing_variable() {
     let running = Command::new(env!("CARGO_BIN_EXE_ias"))
         .args(["dead-letters", "list"])
         .env_clear()
@@ -269,7 +269,7 @@ async fn without_an_account_the_command_says_what_is_missing() {
 /// The event became a dead letter because an earlier reader could not read it. The present reader can, so the event has
 /// its effect after it is sent back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_identity_event_is_read_again_when_it_is_sent_back() {
+async fn redriven_identity_event_is_read_again() {
     let app = TestApp::start().await;
     let (nora, mut payload) = unconfirmed(&app).await;
     payload["name"] = json!(CANARY);

@@ -86,7 +86,7 @@ fn assert_cut_off(reply: &Reply) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_whose_reply_was_lost_is_found_and_not_started_twice() {
+async fn pull_with_a_lost_reply_is_found_and_not_repeated() {
     let (trap, app) = Trap::set().await;
     let nora = verified(&app, "nora").await;
     let (passed, keyed) = (nora.pass_challenge().await, nora.app.with_key("pull"));
@@ -121,7 +121,7 @@ async fn a_pull_whose_reply_was_lost_is_found_and_not_started_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_whose_reply_was_lost_is_found_and_not_asked_for_twice() {
+async fn record_with_a_lost_reply_is_found_and_not_repeated() {
     let (trap, app) = Trap::set().await;
     let nora = verified(&app, "nora").await;
     let keyed = nora.app.with_key("record");
@@ -144,7 +144,7 @@ async fn a_record_whose_reply_was_lost_is_found_and_not_asked_for_twice() {
 
 /// The link of the opened page is lost with the process. The request that takes over opens another page, which works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hosted_page_whose_link_was_lost_is_superseded_by_another() {
+async fn hosted_page_with_a_lost_link_is_superseded() {
     let (_, app) = Trap::set().await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 200);

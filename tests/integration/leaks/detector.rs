@@ -6,7 +6,7 @@ use super::canaries::{Canaries, SUBJECT};
 use crate::harness::{TestApp, until};
 
 #[test]
-fn every_canary_is_found_wherever_it_stands_in_a_line() {
+fn every_canary_in_a_line_is_found() {
     let mut canaries = Canaries::of_the_person();
     canaries.add("subject", SUBJECT);
     let harmless =
@@ -26,7 +26,7 @@ fn every_canary_is_found_wherever_it_stands_in_a_line() {
 
 /// The deployment leaks on purpose: its stage is a canary, and every metric contains the stage.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_that_leaks_is_found() {
+async fn leak_of_a_running_function_is_found() {
     let mut canaries = Canaries(Vec::new());
     canaries.add("leaking stage", "canary-stage");
     let app = TestApp::with(|options| {

@@ -57,7 +57,7 @@ fn failures() -> Vec<Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_told_about_anybody_when_all_fails() {
+async fn replies_and_logs_leak_nothing_when_everything_fails() {
     let (app, canarina, signature) = start_with_canaries(60).await;
     let mut watched = Watched {
         told: Vec::new(),

@@ -10,12 +10,12 @@ use super::canaries::{Canaries, SUBJECT, demographics};
 use crate::harness::TestApp;
 
 const MESSAGE: &str = "CanaryPanicMessage";
-const CHILD: &str = "leaks::panics::a_child_that_panics";
+const CHILD: &str = "leaks::panics::child_process_panics_in_several_ways";
 
 /// Panics in several ways, under the functions' panic hook. The next test runs this test in a separate process.
 #[test]
 #[ignore = "run by the test beside it, in a process of its own"]
-fn a_child_that_panics() {
+fn child_process_panics_in_several_ways() {
     shared::telemetry::init(&Env::from_pairs([("LOG_LEVEL", "trace")]), "integration");
     let quoting = || std::panic::panic_any(format!("{MESSAGE} {}", demographics()));
     assert!(catch_unwind(quoting).is_err());
@@ -27,7 +27,7 @@ fn a_child_that_panics() {
 }
 
 #[test]
-fn a_panic_says_where_and_not_what() {
+fn panic_logs_its_place_and_not_its_message() {
     let child = Command::new(std::env::current_exe().unwrap())
         .args([CHILD, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
         .env("RUST_BACKTRACE", "full")
@@ -48,7 +48,7 @@ fn a_panic_says_where_and_not_what() {
 
 /// The events have invalid Base64, or values from which no URL can be built. A client can choose some of these values.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_odd_event_makes_a_function_panic_or_speak() {
+async fn odd_event_is_refused_without_panic_or_leak() {
     let app = TestApp::with(|options| {
         let finest = ("LOG_LEVEL".to_owned(), "trace".to_owned());
         options.extra_env.push(finest);

@@ -62,7 +62,7 @@ fn lines(metrics: &[Metric]) -> Vec<String> {
 }
 
 #[test]
-fn every_metric_keeps_the_specification() {
+fn every_metric_follows_the_specification() {
     let now_ms = clock::now().millis().unsigned_abs();
     let read = |line: &String| {
         cloudwatch::read(line, now_ms)
@@ -107,7 +107,7 @@ fn every_metric_keeps_the_specification() {
 
 /// Every detail is a code, so it cannot contain personal data.
 #[test]
-fn details_are_codes() {
+fn every_detail_of_a_metric_is_a_code() {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     let is_code = |code: &str| code.bytes().all(allowed);
     let details = every();
@@ -118,7 +118,7 @@ fn details_are_codes() {
 
 /// Compares the table in docs/operations.md: name, unit and dimension of every metric.
 #[test]
-fn the_operators_list_is_this_one() {
+fn documented_metrics_are_the_written_ones() {
     let section = OPERATIONS.split("\n## Metrics").nth(1).expect("a section");
     let section = section.split("\n## ").next().unwrap_or_default();
     let cells = |row: &str| {
@@ -140,7 +140,7 @@ fn the_operators_list_is_this_one() {
 /// Lambda treats lines without a level as `INFO` (docs.aws.amazon.com, Lambda Developer Guide, "Log-level filtering").
 /// A function with a higher level would lose its metrics.
 #[test]
-fn lambda_lets_metrics_through() {
+fn lambda_does_not_filter_metrics() {
     let template = std::fs::read_to_string(format!("{ROOT}/template.yaml")).expect("the template");
     assert!(template.contains("LogFormat: JSON"));
     assert!(!template.contains("ApplicationLogLevel"));

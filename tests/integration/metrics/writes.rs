@@ -118,7 +118,7 @@ impl Acceptance {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_that_is_accepted_twice_at_once_is_counted_once() {
+async fn pull_accepted_twice_at_once_is_counted_once() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let measured = MeasuredTable::of(&app);
     let acceptance = Acceptance::prepare(&app).await;
@@ -129,7 +129,7 @@ async fn a_pull_that_is_accepted_twice_at_once_is_counted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_that_ends_twice_at_once_is_counted_once() {
+async fn pull_ending_twice_at_once_is_counted_once() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let measured = MeasuredTable::of(&app);
     let acceptance = Acceptance::prepare(&app).await;
@@ -153,7 +153,7 @@ async fn a_pull_that_ends_twice_at_once_is_counted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_ends_twice_at_once_is_counted_once() {
+async fn record_ending_twice_at_once_is_counted_once() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let measured = MeasuredTable::of(&app);
     let (owner, timing) = (owner(), Timing::default());

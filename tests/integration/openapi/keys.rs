@@ -12,7 +12,7 @@ fn takes_a_key(document: &Document, operation: &Operation) -> bool {
 }
 
 #[test]
-fn every_post_but_the_webhook_takes_a_key_and_says_what_it_refuses_with() {
+fn every_post_except_the_webhook_documents_its_key() {
     let document = Document::read();
     let mut count = 0;
     for operation in document.operations() {
@@ -43,7 +43,7 @@ fn every_post_but_the_webhook_takes_a_key_and_says_what_it_refuses_with() {
 }
 
 #[test]
-fn a_browser_may_send_a_key_and_see_a_replay() {
+fn browser_may_send_a_key_and_see_a_replay() {
     let stack = stack();
     // The template has `!If [HasCors, the configuration, nothing]` here.
     let cors = &stack.resource("Api").unwrap()["Properties"]["CorsConfiguration"]["Fn::If"][1];

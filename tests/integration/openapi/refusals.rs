@@ -44,13 +44,13 @@ fn codes_of(operation: &Operation) -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn the_list_of_codes_is_the_code_s_own() {
+fn documented_codes_equal_the_code_enum() {
     let all: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(Document::read().enum_values("ProblemCode"), all);
 }
 
 #[test]
-fn the_table_of_codes_says_status_title_and_next_step() {
+fn table_of_codes_has_status_title_and_next_step() {
     let document = Document::read();
     let text = document.schema("ProblemCode")["description"].as_str().unwrap();
     let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| `")).collect();
@@ -62,7 +62,7 @@ fn the_table_of_codes_says_status_title_and_next_step() {
 }
 
 #[test]
-fn codes_stand_under_their_own_status_and_every_code_has_an_operation() {
+fn every_code_is_documented_under_its_own_status() {
     let document = Document::read();
     let mut answered = BTreeSet::new();
     for operation in document.operations() {
@@ -84,7 +84,7 @@ fn codes_stand_under_their_own_status_and_every_code_has_an_operation() {
 }
 
 #[test]
-fn what_an_operation_is_made_of_decides_what_it_refuses() {
+fn operation_documents_the_refusals_of_its_parts() {
     let document = Document::read();
     for operation in document.operations() {
         let codes = codes_of(&operation);
@@ -147,7 +147,7 @@ fn identifier(text: &str) -> &str {
 }
 
 #[test]
-fn what_a_function_s_sources_refuse_its_operations_answer() {
+fn operation_documents_the_codes_in_its_sources() {
     let document = Document::read();
     let operations = document.operations();
     for function in stack().functions.iter().filter(|function| !function.routes.is_empty()) {
@@ -172,7 +172,7 @@ fn what_a_function_s_sources_refuse_its_operations_answer() {
 }
 
 #[test]
-fn what_the_gateway_refuses_is_described() {
+fn refusals_of_the_gateway_are_documented() {
     let document = Document::read();
     for operation in document.operations() {
         let ours = operation.name() != WEBHOOK;
@@ -193,7 +193,7 @@ fn what_the_gateway_refuses_is_described() {
 }
 
 #[test]
-fn the_list_of_next_steps_is_the_code_s_own() {
+fn documented_next_steps_equal_the_code() {
     let document = Document::read();
     let mut words: BTreeSet<_> = NEXT.iter().map(|next| next.action).collect();
     words.insert("read_record");
@@ -245,7 +245,7 @@ fn shown(document: &Document) -> Vec<(String, &Value)> {
 }
 
 #[test]
-fn every_code_has_one_example_and_it_stands_under_its_own_status() {
+fn every_code_has_one_example_under_its_own_status() {
     let document = Document::read();
     let mut seen = BTreeSet::new();
     for (status, example) in shown(&document) {
@@ -259,7 +259,7 @@ fn every_code_has_one_example_and_it_stands_under_its_own_status() {
 }
 
 #[test]
-fn examples_of_refusals_are_what_the_code_writes() {
+fn examples_of_refusals_equal_the_written_bodies() {
     let document = Document::read();
     let examples = document.at("/components/examples").as_object().unwrap().values();
     let refusals: Vec<_> = examples

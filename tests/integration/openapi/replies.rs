@@ -57,7 +57,7 @@ fn full_run() -> Run {
 }
 
 #[test]
-fn a_pull_is_written_as_described() {
+fn pull_is_written_as_described() {
     let document = Document::read();
     let run = full_run();
     let shown = serde_json::to_value(pulls::of_run(&run, now())).unwrap();
@@ -71,7 +71,7 @@ fn a_pull_is_written_as_described() {
 }
 
 #[test]
-fn a_record_is_written_as_described() {
+fn record_is_written_as_described() {
     let document = Document::read();
     let asked = Asked {
         conversion: Conversion::Json,
@@ -170,7 +170,7 @@ fn events() -> Vec<RunEvent> {
 }
 
 #[test]
-fn a_timeline_is_written_as_described() {
+fn timeline_is_written_as_described() {
     let document = Document::read();
     let mut codes = BTreeSet::from(["accepted".to_owned()]);
     let mut names: BTreeSet<String> = ["n", "at", "record"].map(str::to_owned).into();

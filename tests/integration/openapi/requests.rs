@@ -50,7 +50,7 @@ fn requests_are_read_as_described() {
 
 /// The document counts a text's length as JSON Schema does, in Unicode code points.
 #[test]
-fn longest_described_text_is_taken_and_a_longer_one_refused() {
+fn text_longer_than_described_is_refused() {
     let document = Document::read();
     let longest = document.schema("Text")["maxLength"].as_u64().unwrap();
     let longest = usize::try_from(longest).unwrap();

@@ -27,7 +27,7 @@ fn written(words: &[impl Serialize]) -> Vec<String> {
 }
 
 #[test]
-fn lists_of_words_are_the_code_s_own() {
+fn documented_words_equal_the_code() {
     let document = Document::read();
     let listed = |schema: &str| {
         document
@@ -77,7 +77,7 @@ const fn identity_status(standing: &Standing) -> &'static str {
 }
 
 #[test]
-fn every_standing_has_its_word() {
+fn every_standing_has_a_documented_word() {
     use shared::domain::{ProofedIdentityId, Time};
     let standings = [
         Standing::NotStarted,
@@ -99,7 +99,7 @@ fn every_standing_has_its_word() {
 
 /// If a closed list lacks `type`, a code generator accepts values of any type.
 #[test]
-fn every_closed_list_says_that_it_holds_texts() {
+fn every_closed_list_states_the_type_string() {
     fn untyped(value: &serde_json::Value, place: &str, found: &mut Vec<String>) {
         let Some(fields) = value.as_object() else { return };
         let closed = fields.get("enum").is_some_and(serde_json::Value::is_array)

@@ -181,7 +181,7 @@ async fn record_read_may_look_at_records_and_change_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_looks_like_a_function_is_refused_and_people_are_not() {
+async fn unknown_function_is_refused_and_an_operator_is_not() {
     let app = TestApp::start().await;
     assert_eq!(get(&function(&app, "account"), "OWNER#x").await, DENIED);
     assert_eq!(refused(&app).len(), 1);
@@ -198,7 +198,7 @@ async fn what_looks_like_a_function_is_refused_and_people_are_not() {
 
 /// Lambda polls a queue with the role of the function that gets its messages, and with no other role.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_source_has_the_role_of_its_function() {
+async fn event_source_has_the_role_of_its_function() {
     let app = TestApp::start().await;
     let source = app.aws_as(&event_source_key_id("webhook-process"));
     assert_eq!(receive(&app, &source, "ias-WebhookEventsQueue").await, "");
@@ -218,7 +218,7 @@ async fn an_event_source_has_the_role_of_its_function() {
 
 /// The shutdown reports a refused call even if everything after it succeeds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sandbox_in_which_something_was_refused_does_not_end_well() {
+async fn shutdown_reports_a_refused_call() {
     let app = TestApp::start().await;
     assert_eq!(get(&function(&app, "webhook-intake"), "OWNER#x").await, DENIED);
     let log = app.log();

@@ -169,7 +169,7 @@ fn expected(function: &str) -> BTreeSet<PortAction> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_ports_of_a_function_do_is_what_its_policy_grants() {
+async fn ports_of_a_function_equal_its_policy() {
     let app = TestApp::with(|options| options.prewarm = false).await;
     let mut policies: BTreeMap<String, BTreeSet<PortAction>> = BTreeMap::new();
     for privilege in app.sandbox().privileges().granted() {

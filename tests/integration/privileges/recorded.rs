@@ -54,7 +54,7 @@ fn exceptions(granted: &BTreeSet<Privilege>) -> Vec<Exception> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn functions_use_everything_they_may_do_and_nothing_else() {
+async fn functions_use_exactly_their_granted_privileges() {
     let app = TestApp::with(|options| {
         options.time_scale = 15;
         options.stand_in.rate_limits = false;

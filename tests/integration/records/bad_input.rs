@@ -112,7 +112,7 @@ fn hopeless_bodies() -> [(&'static str, OddBody, &'static str); 8] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_will_never_be_a_record_is_refused_with_a_reason() {
+async fn unusable_download_fails_the_record_with_a_reason() {
     let dir = tempfile::tempdir().expect("a directory");
     let app = with_bucket(&dir, 1).await;
     let nora = verified(&app).await;
@@ -135,7 +135,7 @@ async fn what_will_never_be_a_record_is_refused_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_may_be_whole_the_next_time_is_asked_for_again() {
+async fn broken_download_is_requested_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let app = with_bucket(&dir, 120).await;
     let nora = verified(&app).await;
@@ -194,7 +194,7 @@ fn gave_up(line: &str) -> bool {
 
 /// A scanned document is a single string in a record, and it can be of any length.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_single_large_resource_is_taken() {
+async fn single_large_resource_is_stored() {
     let dir = tempfile::tempdir().expect("a directory");
     let app = TestApp::with(|options| options.data_dir = Some(dir.path().to_owned())).await;
     let nora = verified(&app).await;

@@ -64,7 +64,7 @@ async fn fourth_record_is_refused_until_one_of_three_has_ended() {
 /// The patient's first record holds the lock. The second record waits for the lock, and must not hold a place that
 /// other persons need.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn record_that_waits_for_its_patient_holds_no_place() {
+async fn record_waiting_for_its_patient_does_not_hold_a_place() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
     let nora = verified(&app, "nora").await;
     app.stand_in().hold_webhooks();
@@ -95,7 +95,7 @@ async fn record_that_waits_for_its_patient_holds_no_place() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn links_of_a_person_are_bounded_and_another_person_gets_theirs() {
+async fn links_of_one_person_are_limited_without_affecting_others() {
     let app = TestApp::start().await;
     let (nora, mira) = (verified(&app, "nora").await, verified(&app, "mira").await);
     let run = nora.pull_hie().await;

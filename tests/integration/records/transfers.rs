@@ -16,7 +16,7 @@ use crate::harness::TestApp;
 
 /// The function's memory does not grow with the record. This record would not fit into the allowed memory as a whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_record_passes_through_little_memory() {
+async fn large_record_is_streamed_with_little_memory() {
     const RESOURCES: usize = 50;
     const BYTES_MIN: usize = 50_000_000;
     // The body compresses to about a third. `record-fetch` refuses a body that compresses to almost nothing.
@@ -81,7 +81,7 @@ impl sandbox_aws::Interceptor for UnansweredEnd {
 
 /// The second attempt to complete the upload learns that the upload no longer exists.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_that_was_completed_without_an_answer_is_not_made_again() {
+async fn upload_completed_without_an_answer_is_not_repeated() {
     let app = TestApp::with(|options| {
         options.stand_in.rate_limits = false;
         options.faults.aws = Some(Arc::new(UnansweredEnd::default()));
@@ -126,7 +126,7 @@ async fn hurried() -> TestApp {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
+async fn broken_transfer_is_retried_up_to_the_maximum() {
     let app = hurried().await;
     let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
     tokio::join!(nora.verify_identity(), omar.verify_identity());
@@ -178,7 +178,7 @@ async fn broken_transfers_are_repeated_as_often_as_makes_sense() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_record_is_not_kept() {
+async fn invalid_bundle_is_not_stored() {
     let app = hurried().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;

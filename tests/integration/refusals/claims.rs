@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{TestApp, refused};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn demographics_must_agree_with_the_token_where_the_deployment_says_so() {
+async fn bound_demographics_must_agree_with_the_token() {
     let app = TestApp::with(|options| {
         let rules = "firstName=given_name,dob=birthdate";
         options

@@ -346,7 +346,7 @@ async fn bad_input_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bad_input_is_refused_the_same_while_the_table_throttles_and_everything_comes_twice() {
+async fn bad_input_is_refused_despite_throttling_and_duplicates() {
     let app = TestApp::with(|options| {
         options.redirects.push(PLAIN.to_owned());
         rough(options);

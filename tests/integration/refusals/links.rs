@@ -23,7 +23,7 @@ async fn refuse_next(probe: &Person, number: usize) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixth_refused_link_of_an_hour_is_refused_without_a_look() {
+async fn sixth_refused_link_in_an_hour_is_refused_without_a_search() {
     let app = TestApp::start().await;
     let probe = app.person("probe", Persona::WrongExternalId.first_name());
     let mut bodies = Vec::new();

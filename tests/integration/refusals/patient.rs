@@ -36,7 +36,7 @@ async fn equal_demographics_change_nothing() {
 
 /// Metriport refuses changes while it processes the patient's documents.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_that_upstream_refuses_leaves_the_identity_verified() {
+async fn change_refused_upstream_leaves_the_identity_verified() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -97,7 +97,7 @@ async fn change_demographics(app: &TestApp, nora: &Person) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn demographics_do_not_change_under_an_open_pull() {
+async fn demographics_do_not_change_during_an_open_pull() {
     let app = TestApp::with(|options| {
         options.time_scale = 20;
         options.stand_in.delays.lab_ms = 1500;
@@ -149,7 +149,7 @@ async fn delete_upstream(app: &TestApp, patient: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_patient_with_the_persons_external_id_is_adopted() {
+async fn patient_with_the_persons_external_id_is_adopted() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let there = create_upstream(&app, &nora).await;
@@ -176,7 +176,7 @@ async fn a_patient_with_the_persons_external_id_is_adopted() {
 /// Metriport sends no event for a deleted patient. The refusal of the first step that notices the deletion names the
 /// next action.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_patient_that_was_deleted_upstream_is_created_again() {
+async fn patient_deleted_upstream_is_created_again() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let there = create_upstream(&app, &nora).await;

@@ -33,7 +33,7 @@ fn ended(run: &Reply, status: &str, reason: &str, action: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_start_fails_with_its_reason_and_frees_the_patient() {
+async fn refused_start_fails_the_pull_and_frees_the_patient() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -67,7 +67,7 @@ async fn a_refused_start_fails_with_its_reason_and_frees_the_patient() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_refused_for_its_identity_asks_for_proofing_again() {
+async fn start_refused_for_its_identity_asks_for_proofing_again() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -99,7 +99,7 @@ async fn a_start_refused_for_its_identity_asks_for_proofing_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_whose_answer_is_lost_is_proved_by_its_webhooks() {
+async fn start_with_a_lost_answer_is_proved_by_its_webhooks() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -114,7 +114,7 @@ async fn a_start_whose_answer_is_lost_is_proved_by_its_webhooks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_that_nothing_proves_ends_unconfirmed_and_is_never_repeated() {
+async fn unproved_start_ends_unconfirmed_and_is_never_repeated() {
     let app = TestApp::with(|options| options.time_scale = 100).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;

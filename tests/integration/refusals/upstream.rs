@@ -88,7 +88,7 @@ async fn linked(person: &Person) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_patient_is_created_once_whatever_happens_to_the_answer() {
+async fn patient_is_created_once_despite_any_failure() {
     let app = TestApp::with(|options| {
         options.time_scale = 50;
         options.stand_in.rate_limits = false;
@@ -134,7 +134,7 @@ async fn a_patient_is_created_once_whatever_happens_to_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_update_whose_answer_is_lost_counts_as_unfinished_until_it_is_sent_again() {
+async fn update_with_a_lost_answer_is_open_until_it_is_repeated() {
     let app = TestApp::with(|options| options.time_scale = 50).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -183,7 +183,7 @@ fn unrelated_refusal(words: &str) -> Trouble {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_identity_page_opens_after_any_trouble() {
+async fn identity_page_opens_after_any_failure() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
     let nora = app.person("linked", "Jane");
     assert_eq!(nora.link().await.status, 200);
@@ -203,7 +203,7 @@ async fn an_identity_page_opens_after_any_trouble() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_challenge_page_opens_after_any_trouble() {
+async fn challenge_page_opens_after_any_failure() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
     let nora = app.person("verified", "Jane");
     nora.verify_identity().await;
@@ -227,7 +227,7 @@ async fn a_challenge_page_opens_after_any_trouble() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_identity_that_upstream_no_longer_takes_is_proofed_again() {
+async fn identity_rejected_upstream_is_proofed_again() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
     let nora = app.person("verified", "Jane");
     nora.verify_identity().await;
@@ -245,7 +245,7 @@ async fn an_identity_that_upstream_no_longer_takes_is_proofed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_real_limit_is_passed_on_with_its_time() {
+async fn limit_of_metriport_is_passed_on_with_its_wait() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 200);

@@ -13,7 +13,7 @@ fn api() -> Value {
 
 /// Requests of persons must never cause a webhook to be throttled, because Metriport sends it only once.
 #[test]
-fn webhooks_have_a_throttle_of_their_own_above_all_others() {
+fn webhook_route_has_the_highest_throttle() {
     let api = api();
     let routes = api["RouteSettings"].as_object().unwrap();
     assert_eq!(routes.keys().collect::<Vec<_>>(), [WEBHOOK]);
@@ -41,7 +41,7 @@ fn webhooks_have_a_throttle_of_their_own_above_all_others() {
 /// Access logs must not contain paths, queries or addresses. Paths have ids, queries can have an AAL2 session, and an
 /// address can identify a person.
 #[test]
-fn access_logs_name_routes_and_nobody() {
+fn access_logs_contain_routes_but_not_persons() {
     let format = api()["AccessLogSettings"]["Format"].as_str().unwrap().to_owned();
     let fields: Value = serde_json::from_str(&format).unwrap();
     for (name, value) in fields.as_object().unwrap() {
@@ -81,7 +81,7 @@ fn domain() -> Stack {
 /// The closing mapping must lead to an API without routes. API Gateway removes a mapping's key before it looks for a
 /// route. So our API would find the webhook's route in a path that begins with the key twice.
 #[test]
-fn a_secret_segment_closes_the_route_that_anybody_can_call() {
+fn secret_segment_closes_the_open_webhook_route() {
     let domain = domain();
     let properties = |id: &str| {
         let resource = domain.resource(id).unwrap();
@@ -115,7 +115,7 @@ fn a_secret_segment_closes_the_route_that_anybody_can_call() {
 }
 
 #[test]
-fn with_a_domain_there_is_no_other_way_in() {
+fn domain_disables_the_default_endpoint() {
     assert_eq!(api()["DisableExecuteApiEndpoint"]["Fn::If"][0], "HasDomain");
     assert_eq!(api()["DisableExecuteApiEndpoint"]["Fn::If"][1], true);
 }

@@ -29,7 +29,7 @@ fn every_function_is_built_by_the_makefile_for_its_processor() {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a skipped test prints its reason")]
-fn the_makefile_builds_each_function_for_each_processor() {
+fn makefile_builds_each_function_for_each_processor() {
     if Command::new("make").arg("--version").output().is_err() {
         eprintln!("skipped: make is missing");
         return;
@@ -67,7 +67,7 @@ fn the_makefile_builds_each_function_for_each_processor() {
 
 /// `sam build` does not know the parameters of the deployed stack, and Lambda accepts a binary for any processor.
 #[test]
-fn functions_for_another_processor_are_noticed_before_they_are_deployed() {
+fn build_for_another_processor_is_noticed_before_deployment() {
     // The type and the machine of an ELF header: aarch64 is 183, x86-64 is 62.
     let header = |machine: u8| [vec![0; 16], vec![3, 0, machine, 0]].concat();
     let check = |folder: &Path, processor: &str| {
@@ -125,14 +125,14 @@ fn documented_deployment_builds_for_the_stage_it_deploys() {
 
 /// Without this option, zig's linker places binaries at a fixed address.
 #[test]
-fn binaries_lie_at_a_random_address() {
+fn binaries_are_position_independent() {
     let makefile = fs::read_to_string(Path::new(ROOT).join("functions/Makefile")).unwrap();
     assert!(makefile.contains("export RUSTFLAGS := -C link-arg=-pie\n"));
 }
 
 /// With a cache, SAM would compare only the functions' folder, and deploy old binaries after other changes.
 #[test]
-fn nothing_is_taken_from_an_earlier_build() {
+fn builds_are_never_cached() {
     let text = fs::read_to_string(Path::new(ROOT).join("samconfig.toml")).unwrap();
     assert!(!text.contains("cached = true"));
 }

@@ -40,7 +40,7 @@ fn is_tls_only(policy: &Value, actions: &str) -> bool {
 }
 
 #[test]
-fn the_bucket_is_private_and_encrypted() {
+fn bucket_is_private_and_encrypted() {
     let stack = stack();
     let (_, bucket) = only(&stack, "AWS::S3::Bucket");
     let properties = &bucket["Properties"];
@@ -67,7 +67,7 @@ fn the_bucket_is_private_and_encrypted() {
 }
 
 #[test]
-fn the_bucket_takes_tls_only_and_keeps_records_and_nothing_else() {
+fn bucket_requires_tls_and_keeps_only_current_records() {
     let stack = stack();
     let (id, bucket) = only(&stack, "AWS::S3::Bucket");
     let (_, policy) = only(&stack, "AWS::S3::BucketPolicy");
@@ -109,7 +109,7 @@ fn the_bucket_takes_tls_only_and_keeps_records_and_nothing_else() {
 }
 
 #[test]
-fn the_table_costs_nothing_while_idle_and_can_be_restored() {
+fn table_is_on_demand_and_can_be_restored() {
     let stack = stack();
     assert_eq!(stack.tables.len(), 1);
     assert!(stack.tables[0].on_demand);
@@ -130,7 +130,7 @@ fn the_table_costs_nothing_while_idle_and_can_be_restored() {
 }
 
 #[test]
-fn every_queue_is_encrypted_and_takes_tls_only() {
+fn every_queue_is_encrypted_and_requires_tls() {
     let stack = stack();
     let (_, policy) = only(&stack, "AWS::SQS::QueuePolicy");
     assert!(is_tls_only(policy, "sqs:*"));
@@ -142,7 +142,7 @@ fn every_queue_is_encrypted_and_takes_tls_only() {
 }
 
 #[test]
-fn the_owner_key_is_random_and_outlives_the_stack() {
+fn owner_key_is_random_and_outlives_the_stack() {
     let stack = stack();
     let secret = stack
         .secrets
@@ -160,7 +160,7 @@ fn the_owner_key_is_random_and_outlives_the_stack() {
 }
 
 #[test]
-fn no_secret_stands_in_the_template() {
+fn template_does_not_contain_a_secret() {
     let stack = stack();
     assert!(
         stack
@@ -173,7 +173,7 @@ fn no_secret_stands_in_the_template() {
 }
 
 #[test]
-fn secrets_and_logs_are_encrypted_with_the_key_of_the_data() {
+fn secrets_and_logs_are_encrypted_with_the_data_key() {
     let stack = stack();
     for kind in ["AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"] {
         let all = resources(&stack, kind);
@@ -185,7 +185,7 @@ fn secrets_and_logs_are_encrypted_with_the_key_of_the_data() {
 }
 
 #[test]
-fn the_key_rotates_and_outlives_what_it_encrypts() {
+fn data_key_rotates_and_outlives_the_stack() {
     let stack = stack();
     let (id, key) = only(&stack, "AWS::KMS::Key");
     assert_eq!(id, "DataKey");

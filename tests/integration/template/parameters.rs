@@ -21,7 +21,7 @@ fn accepts(parameter: &str, value: &str) -> bool {
 }
 
 #[test]
-fn every_parameter_is_described_and_bounded() {
+fn every_parameter_is_described_and_restricted() {
     for (name, parameter) in parameters() {
         assert!(parameter["Description"].is_string(), "{name}");
         let bounded = match parameter["Type"].as_str().unwrap() {
@@ -33,7 +33,7 @@ fn every_parameter_is_described_and_bounded() {
 }
 
 #[test]
-fn a_pattern_that_refuses_says_what_it_wants() {
+fn every_pattern_has_a_constraint_description() {
     for (name, parameter) in parameters() {
         // Without a description, CloudFormation shows the pattern itself.
         let silent = parameter.get("AllowedPattern").is_some() && parameter.get("ConstraintDescription").is_none();
@@ -43,7 +43,7 @@ fn a_pattern_that_refuses_says_what_it_wants() {
 
 /// Metriport refuses some hosts in a webhook URL. The domain must not be one of these hosts.
 #[test]
-fn a_domain_that_metriport_would_refuse_is_refused() {
+fn domain_refused_by_metriport_is_refused() {
     for good in [
         "",
         "api.example.com",
@@ -79,7 +79,7 @@ fn a_domain_that_metriport_would_refuse_is_refused() {
 
 /// The parameter must refuse the same texts as the command that later registers the URL.
 #[test]
-fn a_domain_holds_no_text_that_a_webhook_url_may_not_hold() {
+fn domain_with_a_text_refused_in_webhook_urls_is_refused() {
     let of_a_name = |text: &&str| text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '.' | '-'));
     let mut texts = 0;
     for text in refused_webhook_texts().filter(of_a_name) {
@@ -99,7 +99,7 @@ fn a_domain_holds_no_text_that_a_webhook_url_may_not_hold() {
 
 /// A segment must be too long to guess. Metriport must accept it in a URL, and CloudFormation must not show it.
 #[test]
-fn a_webhook_segment_is_long_and_registered_by_metriport() {
+fn webhook_segment_is_long_and_accepted_by_metriport() {
     let good = "8f14e45fceea167a5a36dedd4bea2543";
     for segment in ["", good, &format!("{good}{good}")] {
         assert!(accepts("WebhookSegment", segment), "{segment}");
@@ -135,7 +135,7 @@ fn a_webhook_segment_is_long_and_registered_by_metriport() {
 }
 
 #[test]
-fn metriport_is_reached_by_tls() {
+fn metriport_url_without_tls_is_refused() {
     for good in [
         "https://api.metriport.com",
         "https://api.sandbox.metriport.com",
@@ -155,7 +155,7 @@ fn metriport_is_reached_by_tls() {
 
 /// The parameter must refuse the same hosts as `record-fetch`, which would otherwise not start.
 #[test]
-fn hosts_of_records_are_those_that_record_fetch_takes() {
+fn record_hosts_equal_those_record_fetch_accepts() {
     let takes = |hosts: &str| {
         let env = Env::from_pairs([("RECORD_LINK_HOSTS", hosts)]);
         let metriport = "https://api.sandbox.metriport.com".parse().unwrap();
@@ -208,7 +208,7 @@ fn hosts_of_records_are_those_that_record_fetch_takes() {
 
 /// A hosted page returns only to a URL that is exactly equal to a registered one.
 #[test]
-fn redirects_are_https_without_a_query() {
+fn redirect_with_http_or_a_query_is_refused() {
     let two = "https://app.example.test/a,https://app.example.test/b";
     assert!(accepts("RedirectAllowlist", two));
     for bad in [
@@ -224,7 +224,7 @@ fn redirects_are_https_without_a_query() {
 }
 
 #[test]
-fn origins_are_scheme_host_and_port() {
+fn origin_beyond_scheme_host_and_port_is_refused() {
     for good in [
         "",
         "https://app.example.com",
@@ -247,7 +247,7 @@ fn origins_are_scheme_host_and_port() {
 }
 
 #[test]
-fn every_stage_of_samconfig_sets_parameters_that_exist() {
+fn every_stage_of_samconfig_sets_known_parameters() {
     let text = std::fs::read_to_string(format!("{ROOT}/samconfig.toml")).unwrap();
     let known: BTreeSet<String> = parameters().into_iter().map(|(name, _)| name).collect();
     let (mut stages, mut section) = (0, "");

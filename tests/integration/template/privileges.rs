@@ -61,7 +61,7 @@ fn referred(stack: &Stack, value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn policies_are_written_out() {
+fn policies_contain_their_own_statements() {
     for function in stack().functions {
         // A name would be a managed policy or a SAM policy template, whose actions others decide.
         assert!(
@@ -78,7 +78,7 @@ fn policies_are_written_out() {
 }
 
 #[test]
-fn no_policy_has_a_wildcard() {
+fn policies_never_contain_a_wildcard() {
     for function in stack().functions {
         for statement in statements(&function) {
             for action in items(&statement["Action"]) {
@@ -103,7 +103,7 @@ fn no_policy_has_a_wildcard() {
 }
 
 #[test]
-fn a_function_may_touch_what_its_variables_name_and_nothing_else() {
+fn policy_grants_only_resources_in_the_variables() {
     let stack = stack();
     for function in &stack.functions {
         let (mut named, mut granted) = (BTreeSet::new(), BTreeSet::new());
@@ -120,7 +120,7 @@ fn a_function_may_touch_what_its_variables_name_and_nothing_else() {
 
 /// SAM attaches `AWSLambdaSQSQueueExecutionRole` to each consumer, which allows every queue of the account.
 #[test]
-fn a_consumer_is_denied_every_queue_but_its_own() {
+fn consumer_is_denied_every_queue_except_its_own() {
     for function in &stack().functions {
         let own = function.queue_sources.iter().map(|source| {
             json!({
@@ -137,7 +137,7 @@ fn a_consumer_is_denied_every_queue_but_its_own() {
 /// Lambda stops a function after about sixteen rounds in one chain of messages. Only functions that can loop must be
 /// exempt.
 #[test]
-fn what_sends_to_its_own_queue_is_allowed_to_loop_and_nothing_else_is() {
+fn only_looping_functions_are_allowed_to_loop() {
     let stack = stack();
     let reaches = |from: &Function| -> BTreeSet<String> {
         let mut found = BTreeSet::new();
@@ -168,7 +168,7 @@ fn what_sends_to_its_own_queue_is_allowed_to_loop_and_nothing_else_is() {
 
 /// Each consumer may send dead letters to the queue to which SQS moves them, and may do nothing else with that queue.
 #[test]
-fn a_consumer_sends_to_the_dead_letters_of_its_own_queue_and_to_no_other() {
+fn consumer_sends_only_to_its_own_dead_letter_queue() {
     let stack = stack();
     let mut consumers = 0;
     for function in &stack.functions {
@@ -197,7 +197,7 @@ fn a_consumer_sends_to_the_dead_letters_of_its_own_queue_and_to_no_other() {
 }
 
 #[test]
-fn only_those_who_speak_to_metriport_read_its_key() {
+fn each_secret_is_readable_only_by_its_functions() {
     let stack = stack();
     let readers = |secret: &str| -> BTreeSet<String> {
         let functions = stack.functions.iter().filter(|function| {
@@ -224,7 +224,7 @@ fn only_those_who_speak_to_metriport_read_its_key() {
 /// All keys for an action must be in one statement of a function, because one transaction can name all of them. A
 /// statement without keys would cover every person's items.
 #[test]
-fn each_action_on_the_table_stands_in_one_statement_with_the_keys_it_is_for() {
+fn each_table_action_is_in_one_statement_with_its_keys() {
     let stack = stack();
     let mut actions = 0;
     for function in &stack.functions {
@@ -253,7 +253,7 @@ fn each_action_on_the_table_stands_in_one_statement_with_the_keys_it_is_for() {
 }
 
 #[test]
-fn the_key_of_the_data_is_used_by_services_alone() {
+fn data_key_is_used_only_through_services() {
     let stack = stack();
     let policy = stack.resource("UseDataKey").unwrap();
     let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();

@@ -43,7 +43,7 @@ fn dashboard() -> Value {
 }
 
 #[test]
-fn nested_stacks_are_handed_what_they_ask_for_and_no_more() {
+fn nested_stacks_get_exactly_their_parameters() {
     let nested = ["Alarms", "Dashboard", "Domain", "UserPool"];
     for (logical_id, file) in nested.into_iter().zip(["alarms", "dashboard", "domain", "user-pool"]) {
         let handed = handed(logical_id);
@@ -82,7 +82,7 @@ fn every_function_has_an_alarm_for_its_failures() {
 
 /// Lambda can mistake a chain of messages for a loop, and then stops the consumer.
 #[test]
-fn every_consumer_that_may_not_loop_has_an_alarm_for_being_stopped() {
+fn every_consumer_without_loop_permission_has_a_loop_alarm() {
     let alarms = alarms();
     let watched = alarms
         .iter()
@@ -118,7 +118,7 @@ fn every_queue_has_alarms_for_its_age_and_its_dead_letters() {
 
 /// An alarm must notify the operator, and the operator needs instructions.
 #[test]
-fn every_alarm_tells_somebody_and_has_an_entry_in_the_runbook() {
+fn every_alarm_notifies_and_has_a_runbook_entry() {
     let runbook = std::fs::read_to_string(format!("{ROOT}/docs/runbook.md")).unwrap();
     let entries: BTreeSet<String> = runbook
         .lines()
@@ -164,7 +164,7 @@ fn every_function_and_queue_is_on_the_dashboard() {
 }
 
 #[test]
-fn widgets_lie_side_by_side_and_not_over_each_other() {
+fn dashboard_widgets_do_not_overlap() {
     let mut taken = BTreeSet::new();
     for widget in dashboard()["widgets"].as_array().unwrap() {
         let side = |name: &str| widget[name].as_u64().unwrap();

@@ -95,14 +95,14 @@ fn shared_names(files: &[&Tracked]) -> Vec<String> {
 }
 
 #[test]
-fn a_function_s_name_has_a_verb_and_an_object() {
+fn function_names_have_a_verb_and_an_object() {
     let files = tracked();
     let places = files.iter().filter(|file| file.is("rs")).flat_map(vague_functions);
     assert_none("vague names of functions", &places.collect::<Vec<_>>());
 }
 
 #[test]
-fn no_type_of_ours_is_imported_under_another_name() {
+fn own_types_are_imported_under_their_own_names() {
     let own: BTreeSet<String> = crates()
         .iter()
         .filter_map(|manifest| package(manifest).map(|name| name.replace('-', "_")))
@@ -115,7 +115,7 @@ fn no_type_of_ours_is_imported_under_another_name() {
 }
 
 #[test]
-fn no_two_public_types_of_the_product_share_a_name() {
+fn public_types_of_the_product_have_unique_names() {
     let files = tracked();
     let product = |file: &&Tracked| file.is("rs") && file.is_under(&["shared/src/", "functions/", "infra/ias/src/"]);
     let product: Vec<&Tracked> = files.iter().filter(product).collect();

@@ -36,7 +36,7 @@ fn names_of_tests(file: &Tracked) -> Vec<String> {
 }
 
 #[test]
-fn every_test_that_the_rules_name_exists() {
+fn every_test_named_in_the_rules_exists() {
     let files = tracked();
     if files.is_empty() {
         return;
@@ -124,7 +124,7 @@ fn leads_somewhere(files: &[Tracked], from: &str, link: &str) -> bool {
 }
 
 #[test]
-fn every_link_of_a_page_leads_somewhere() {
+fn every_link_of_a_page_has_a_target() {
     let files = tracked();
     let mut broken = Vec::new();
     for file in files.iter().filter(|file| file.is("md")) {
@@ -141,7 +141,7 @@ fn every_link_of_a_page_leads_somewhere() {
 }
 
 #[test]
-fn a_link_to_a_missing_page_or_heading_is_noticed() {
+fn link_to_a_missing_page_or_heading_is_noticed() {
     let files = [
         Tracked::new("docs/a.md", "# One: `two`\n"),
         Tracked::new("docs/sub/b.md", ""),

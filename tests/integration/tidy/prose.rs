@@ -126,7 +126,7 @@ fn faults(paragraph: &str) -> Vec<String> {
 }
 
 #[test]
-fn comments_and_pages_say_it_plainly() {
+fn comments_and_pages_avoid_the_listed_phrases() {
     let prose = |file: &&Tracked| (file.is("rs") || file.is("md")) && !EXEMPT.contains(&file.path.as_str());
     let mut places = Vec::new();
     for file in tracked().iter().filter(prose) {

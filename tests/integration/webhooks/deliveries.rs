@@ -84,7 +84,7 @@ fn wrong_deliveries(right: &Value, other_patient: &str) -> [Value; 9] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delivery_that_answers_another_question_is_not_taken() {
+async fn delivery_for_another_query_is_ignored() {
     let app = TestApp::start().await;
     let foreign = ForeignHost::listen().await;
     let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
@@ -107,7 +107,7 @@ async fn a_delivery_that_answers_another_question_is_not_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_to_a_host_that_is_not_listed_is_not_followed() {
+async fn link_to_an_unlisted_host_is_not_followed() {
     let app = TestApp::start().await;
     let foreign = ForeignHost::listen().await;
     let omar = app.person("omar", "Jane");
@@ -137,7 +137,7 @@ async fn a_link_to_a_host_that_is_not_listed_is_not_followed() {
 /// `time_scale` divides the delay. `query-dispatch` looks for a missed delivery only after `Timing::delivery_wait`,
 /// which is 45 seconds divided by `time_scale`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_whose_link_expired_is_asked_for_anew() {
+async fn record_with_an_expired_link_is_requested_again() {
     const TIME_SCALE: u32 = 8;
     let app = TestApp::with(|options| {
         options.time_scale = TIME_SCALE;
@@ -168,7 +168,7 @@ async fn a_record_whose_link_expired_is_asked_for_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_whose_delivery_was_missed_is_asked_for_anew() {
+async fn record_with_a_missed_delivery_is_requested_again() {
     let app = TestApp::with(|options| {
         options.time_scale = 20;
         options.stand_in.link_ttl_secs = 2;

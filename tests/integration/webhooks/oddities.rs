@@ -33,7 +33,7 @@ async fn end_after_pull(app: TestApp, nora: &Person, pull: &SilentPull) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signed_ping_is_answered_with_its_own_text() {
+async fn signed_ping_is_answered_with_its_own_text() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let ping =
@@ -99,7 +99,7 @@ async fn odd_but_signed_webhooks_are_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_counts_at_any_age_without_id_and_at_a_megabyte() {
+async fn event_counts_at_any_age_without_id_and_at_a_megabyte() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let pull = start_silent_pull(&app, &nora).await;

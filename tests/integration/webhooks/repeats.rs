@@ -7,7 +7,7 @@ use super::{calls, source};
 use crate::harness::{Person, TestApp, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn webhooks_that_come_late_reordered_and_twice_have_one_effect() {
+async fn late_reordered_and_duplicate_webhooks_have_one_effect() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -55,7 +55,7 @@ async fn webhooks_that_come_late_reordered_and_twice_have_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lost_webhooks_come_back_by_replays_that_lack_our_metadata() {
+async fn lost_webhooks_are_replayed_without_our_metadata() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 200);
@@ -130,7 +130,7 @@ async fn replay_lost_delivery(app: &TestApp, nora: &Person, record: &str) {
 /// A webhook can arrive before `query-dispatch` has written Metriport's answer to the start. Then our metadata in the
 /// webhook leads to the run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn webhooks_that_come_before_the_answer_are_matched_by_our_metadata() {
+async fn webhook_before_the_answer_is_matched_by_our_metadata() {
     let app = TestApp::with(|options| options.stand_in.delays = sandbox_metriport::Delays::all(0)).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;

@@ -39,7 +39,7 @@ async fn post_webhook(nora: &Person, headers: &[(&str, &str)], body: &str) -> Re
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_without_a_good_signature_changes_nothing() {
+async fn event_without_a_valid_signature_changes_nothing() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let AwaitedEvent { run, body } = await_source_event(&app, &nora).await;
@@ -76,7 +76,7 @@ async fn an_event_without_a_good_signature_changes_nothing() {
 
 /// A body that is not a webhook, or not even JSON, gets the same refusal, because the signature is checked first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_is_not_read_before_its_signature_is_checked() {
+async fn body_is_not_read_before_its_signature_is_checked() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     for body in ["", "{", "nonsense", "[]", "{}", "\u{0}"] {
@@ -92,7 +92,7 @@ async fn a_body_is_not_read_before_its_signature_is_checked() {
 /// API Gateway encodes a body in Base64 if its content type is not text. The signature covers the bytes before the
 /// encoding.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signed_event_counts_with_a_binary_content_type() {
+async fn signed_event_counts_with_a_binary_content_type() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let AwaitedEvent { run, body } = await_source_event(&app, &nora).await;
@@ -121,7 +121,7 @@ async fn end_after_pull(app: TestApp, nora: &Person, run: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_keys_count_while_a_rotation_settles() {
+async fn both_keys_count_until_the_previous_key_ends() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 200);

@@ -24,7 +24,7 @@ async fn pull(app: &TestApp, person: &Person, variant: Variant) -> (String, u64)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delivery_of_every_shape_is_taken_at_once() {
+async fn delivery_of_every_shape_is_accepted_at_once() {
     let app = TestApp::with(|options| options.person_shares = false).await;
     let nora = app.person("nora", Persona::Ordinary.first_name());
     nora.verify_identity().await;
@@ -52,7 +52,7 @@ async fn a_delivery_of_every_shape_is_taken_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_found_is_an_empty_record_with_or_without_entries() {
+async fn delivery_without_data_makes_an_empty_record() {
     let app = TestApp::start().await;
     let chris = app.person("chris", Persona::NoData.first_name());
     chris.verify_identity().await;
@@ -68,7 +68,7 @@ async fn nothing_found_is_an_empty_record_with_or_without_entries() {
 
 /// Each source fails once, and Metriport's status shows a retry.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sources_that_fail_and_are_retried_complete() {
+async fn failed_and_retried_sources_complete() {
     let app = TestApp::start().await;
     let nora = app.person("nora", Persona::Ordinary.first_name());
     nora.verify_identity().await;
@@ -86,7 +86,7 @@ async fn sources_that_fail_and_are_retried_complete() {
 
 /// A replay lacks our mark, so the ids in the event must lead to the person.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_identity_event_of_every_shape_binds_without_our_mark() {
+async fn identity_event_of_every_shape_binds_without_our_mark() {
     let app = TestApp::start().await;
     app.stand_in().hold_webhooks();
     for (number, variant) in [
@@ -114,7 +114,7 @@ async fn an_identity_event_of_every_shape_binds_without_our_mark() {
 
 /// The event has the mark of one session, and the id of another session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mark_and_a_session_that_disagree_bind_nobody() {
+async fn identity_event_with_mismatched_mark_never_binds() {
     let app = TestApp::start().await;
     app.stand_in().hold_webhooks();
     let nora = app.person("nora", Persona::Ordinary.first_name());

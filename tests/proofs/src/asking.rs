@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_the_gateway_is_counted_apart() {
+    fn gateway_refusal_is_counted_separately() {
         let gateway = reply(429, json!({ "message": "Too Many Requests" }));
         let ours = reply(429, json!({ "code": "upstream_busy" }));
         assert!(is_throttled(&gateway) && !is_throttled(&ours));

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_requests_for_records_are_equal() {
+    fn record_requests_are_all_different() {
         let bodies: BTreeSet<String> = (0..10_000).map(|number| record_body(number).to_string()).collect();
         assert_eq!(bodies.len(), 10_000);
     }

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_needed_stays_and_nothing_else() {
+    fn shrink_keeps_only_the_needed_steps() {
         let schedule: Vec<Choice> = (0..100).map(Choice::Step).collect();
         let needed = [Choice::Step(3), Choice::Step(58), Choice::Step(97)];
         let breaks = |choices: &[Choice]| needed.iter().all(|step| choices.contains(step));

@@ -4,7 +4,7 @@
 use simulation::{Bounds, Options, Sabotage, explore, simulate};
 
 #[test]
-fn no_rule_breaks_and_everything_happens() {
+fn simulation_keeps_the_rules_and_reaches_every_event() {
     let report = simulate(Options::new(50_000, 20_261_122));
     assert!(report.failure.is_none(), "{}", report.outcome(true).lines.join("\n"));
     assert_eq!(report.missing(), Vec::<&str>::new());
@@ -15,21 +15,21 @@ fn no_rule_breaks_and_everything_happens() {
 }
 
 #[test]
-fn a_seed_gives_the_same_history() {
+fn seed_gives_the_same_history() {
     let (first, again) = (simulate(Options::new(2_000, 7)), simulate(Options::new(2_000, 7)));
     assert_eq!(first.outcome(true), again.outcome(true));
     assert_ne!(first.outcome(true), simulate(Options::new(2_000, 8)).outcome(true));
 }
 
 #[test]
-fn every_history_of_a_small_configuration_keeps_the_rules() {
+fn small_configuration_keeps_the_rules_in_every_history() {
     let explored = explore(Bounds::CRASH, None);
     assert!(explored.failure.is_none(), "{}", explored.outcome().lines.join("\n"));
     assert!(explored.states > 5_000, "{} states", explored.states);
 }
 
 #[test]
-fn the_exhaustive_check_can_fail() {
+fn exhaustive_check_can_fail() {
     for (sabotage, rule) in [
         (Sabotage::AmbiguousStartRepeated, 5),
         (Sabotage::LockKept, 1),
@@ -60,7 +60,7 @@ const fn noticed_by(sabotage: Sabotage) -> (&'static [u8], usize) {
 }
 
 #[test]
-fn every_broken_world_is_noticed() {
+fn every_sabotage_is_noticed() {
     for sabotage in Sabotage::ALL {
         let sabotaged = Options {
             sabotage: Some(sabotage),

@@ -79,7 +79,7 @@ fn value(lines: &[Value], name: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn backlog_of_one_person_delays_nobody_and_is_measured() {
+async fn backlog_of_one_person_does_not_delay_other_persons() {
     let mut found: Vec<Due> = (100..1_100).map(|minutes| due("noisy", minutes)).collect();
     found.push(due("quiet", 2));
     let (sent, lines) = tick_over(found).await;
@@ -93,7 +93,7 @@ async fn backlog_of_one_person_delays_nobody_and_is_measured() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn tick_that_sends_all_leaves_nothing_to_measure() {
+async fn tick_that_sends_every_item_measures_none_left() {
     let (sent, lines) = tick_over(vec![due("quiet", 2), due("calm", 3)]).await;
     assert_eq!((sent.len(), value(&lines, "OverdueItems")), (2, Some(2)));
     assert_eq!(value(&lines, "OverdueLeft"), None);

@@ -113,7 +113,7 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     #[test]
-    fn a_key_is_read_from_a_file_without_the_space_around_it() {
+    fn secret_file_is_trimmed_and_must_not_be_empty() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), " c2VjcmV0\n").unwrap();
         let read = read_secret_file(file.path()).unwrap();

@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_queues_may_take_must_leave_something_for_people() {
+    fn queues_must_leave_executions_for_callers() {
         assert_eq!(check(1000, 25).unwrap(), "1000 unreserved, 25 for queues, 975 left");
         assert!(check(10, 6).is_ok());
         for (unreserved, queues) in [(10, 7), (10, 25), (0, 0)] {

@@ -139,7 +139,7 @@ mod tests {
     use shared::domain::FacilityId;
 
     #[test]
-    fn a_facility_is_found_by_its_name_if_only_one_has_it() {
+    fn facility_is_found_by_a_unique_name() {
         let facility = |id: &str, name: &str| Facility {
             id: FacilityId::parse(id).unwrap(),
             name: name.to_owned(),

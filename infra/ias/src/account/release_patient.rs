@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn condition_that_does_not_hold_is_named() {
+    fn failed_condition_is_named_as_the_reason() {
         let lacking = StoreError::Conflict(vec![Condition::NoOpenConsolidated]);
         assert!(reason(&lacking).ends_with("a consolidated query of the patient is open"));
         assert!(reason(&StoreError::Unavailable("x".to_owned())).contains("unavailable"));

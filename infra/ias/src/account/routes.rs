@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_behind_the_closing_mapping_are_called() {
+    fn paths_without_segment_include_the_closing_mapping() {
         let expected = [
             "/v1/webhooks/metriport",
             "/v1/webhooks/v1/webhooks/metriport",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_of_the_template_is_known() {
+    fn webhook_is_the_only_route_without_an_authorizer() {
         let routes = routes().unwrap();
         assert!(routes.len() > 10, "{}", routes.len());
         let open: Vec<_> = routes.iter().filter(|route| route.authorizer.is_none()).collect();

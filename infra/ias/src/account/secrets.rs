@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_known_by_cloudformations_tags_or_by_its_whole_name() {
+    fn secret_is_found_by_its_tags_or_by_its_whole_name() {
         let ours = |entry: &SecretListEntry| secrets().is_ours(entry, Kept::WebhookKeys);
         let tagged = |stack, resource| {
             entry(

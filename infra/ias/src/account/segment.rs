@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_stands_before_the_path_and_is_not_shown() {
+    fn segment_precedes_the_path_and_is_hidden() {
         let url = "https://health.example.org/v1/webhooks/metriport";
         let secret = joined(url, Some("8f14e45f\n")).unwrap();
         assert_eq!(secret, "https://health.example.org/8f14e45f/v1/webhooks/metriport");

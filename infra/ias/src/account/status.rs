@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn unbound_demographics_are_a_warning_and_no_error() {
+    fn unbound_demographics_are_a_warning_not_an_error() {
         let mark = |accepts| demographics(accepts).mark;
         assert_eq!(mark(Ok(Some(false))), Mark::Good);
         assert_eq!(mark(Ok(Some(true))), Mark::Warning);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_registered_url_must_be_that_of_the_api() {
+    fn registered_url_must_belong_to_the_api() {
         let api: Url = "https://health.example.org".parse().unwrap();
         let ours_is = "https://health.example.org/v1/webhooks/metriport";
         assert_eq!(ours(&settings(Some(ours_is), None), Some(&api)).unwrap(), ours_is);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_is_told_with_the_way_on() {
+    fn wrong_webhook_key_names_the_next_command() {
         let keys = WebhookKeys::new("k".into());
         assert!(same_key(&settings(None, Some("k")), Some(&keys)).is_ok());
         assert!(

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_is_known_by_its_stack_and_its_random_end() {
+    fn table_is_found_by_stack_name_and_random_suffix() {
         for known in ["ias-dev-Table", "ias-dev-Table-8KZ1A"] {
             assert!(is_table_of(known, "ias-dev"), "{known}");
         }

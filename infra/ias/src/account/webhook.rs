@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_url_is_shown_and_replaced_only_on_demand() {
+    fn other_registered_url_is_replaced_only_on_request() {
         let ours: Url = "https://health.example.org/v1/webhooks/metriport".parse().unwrap();
         assert_eq!(plan(None, &ours, false), Ok(Plan::Register));
         assert_eq!(plan(Some(ours.as_str()), &ours, false), Ok(Plan::Confirm));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_for_the_stand_in_alone() {
+    fn local_url_is_accepted_only_with_the_stand_in() {
         let local = "http://127.0.0.1:40000/v1/webhooks/metriport";
         let stand_in: Url = "http://127.0.0.1:9".parse().unwrap();
         let metriport: Url = "https://api.metriport.com".parse().unwrap();

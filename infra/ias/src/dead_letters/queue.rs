@@ -300,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queues_are_known_by_their_stack_and_their_random_end() {
+    fn queue_is_found_by_name_and_random_suffix() {
         let name = "ias-dev-RunAdvanceQueue";
         for known in [
             "https://sqs.us-east-1.test/1/ias-dev-RunAdvanceQueue",

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pasted_address_gives_its_session_and_must_be_the_apps_own() {
+    fn pasted_address_must_be_the_apps_return_url() {
         let back = pasted("https://app.example.org/back?aal2SessionId=aal2_1&status=verified").unwrap();
         assert_eq!(back.session.as_deref(), Some("aal2_1"));
         assert!(returned(&back, "https://app.example.org/back").is_ok());

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_the_functions_would_refuse_is_refused_at_once() {
+    fn unacceptable_record_is_refused_with_its_position() {
         let escaped = r#"{"resourceType":"Observation","i\u0064":"1"}"#;
         assert_eq!(
             refusal(escaped).unwrap(),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_reader_refuses_names_its_entry() {
+    fn refusal_names_the_entry_of_the_record() {
         for resource in [
             r#"{"resourceType":"Goal","resourceType":"Goal"}"#,
             r#"{"resourceType":"\u0047oal"}"#,

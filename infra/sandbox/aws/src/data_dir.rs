@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_sandbox_is_refused_the_same_directory() {
+    fn second_sandbox_in_the_same_directory_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let first = DataDir::open(Some(folder.path())).unwrap();
         assert!(matches!(
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_an_error_and_not_an_empty_start() {
+    fn damaged_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queues.json");
         assert!(load::<Vec<u8>>(&path).unwrap().is_none());

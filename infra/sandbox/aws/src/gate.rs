@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_id_is_read_from_the_signature_header() {
+    fn key_id_is_read_from_the_signature_header() {
         let header =
             "AWS4-HMAC-SHA256 Credential=webhook-intake/20260102/us-east-1/sqs/aws4_request, SignedHeaders=host";
         assert_eq!(
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn the_key_id_is_read_from_a_presigned_query() {
+    fn key_id_is_read_from_a_presigned_query() {
         let uri =
             "/b/k?X-Amz-Date=20260102T000000Z&X-Amz-Credential=record-read%2F20260102%2Fus-east-1%2Fs3%2Faws4_request";
         assert_eq!(access_key_id(&parts(uri, None)).as_deref(), Some("record-read"));
     }
 
     #[test]
-    fn an_unsigned_request_has_no_key_id() {
+    fn unsigned_request_lacks_a_key_id() {
         assert_eq!(access_key_id(&parts("/b/k?list-type=2", None)), None);
         assert_eq!(access_key_id(&parts("/", Some("Bearer abc"))), None);
     }

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_have_throughput_and_tables_have_not() {
+    fn operations_on_items_differ_from_operations_on_tables() {
         for operation in [
             "GetItem",
             "TransactWriteItems",

@@ -65,7 +65,7 @@ mod tests {
     use super::DateSpan;
 
     #[test]
-    fn reads_each_precision() {
+    fn dates_of_each_precision_are_read() {
         let span = |first, last| Some(DateSpan { first, last });
         assert_eq!(DateSpan::parse("2019"), span(date(2019, 1, 1), date(2019, 12, 31)));
         assert_eq!(DateSpan::parse("2020-02"), span(date(2020, 2, 1), date(2020, 2, 29)));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_date() {
+    fn text_that_is_not_a_date_is_refused() {
         for text in [
             "",
             "19",

@@ -174,7 +174,7 @@ mod tests {
     use super::target;
 
     #[test]
-    fn names_type_and_id() {
+    fn target_names_type_and_id() {
         assert_eq!(target("Patient/7"), (Some("Patient"), "7"));
         assert_eq!(
             target("https://hie.example.test/fhir/Patient/7/_history/2"),

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_sends_the_documented_event() {
+    fn rule_sends_the_documented_event() {
         let expected = json!({
             "version": "0",
             "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn the_input_of_the_template_replaces_the_event() {
+    fn template_input_replaces_the_default_event() {
         let schedule = schedule(ScheduleKind::Scheduler, Some(r#"{"task":"due"}"#));
         assert_eq!(event(&schedule, &identity(), "id", 0), json!({ "task": "due" }));
     }
 
     #[test]
-    fn the_scale_divides_the_rate() {
+    fn scale_divides_the_period() {
         assert_eq!(period(Duration::from_secs(60), 60), Duration::from_secs(1));
         assert_eq!(period(Duration::from_secs(60), 1), Duration::from_secs(60));
     }

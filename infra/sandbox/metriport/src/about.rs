@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_an_address_are_read() {
+    fn path_segments_and_query_parameters_are_read() {
         let uri: Uri = "/medical/v1/network/query/0198?patientId=p%201".parse().unwrap();
         assert_eq!(segment(&uri, 4).as_deref(), Some("0198"));
         assert_eq!(query(&uri, "patientId").as_deref(), Some("p 1"));

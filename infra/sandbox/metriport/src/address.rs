@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn zips_have_five_digits_and_are_no_placeholders() {
+    fn zips_need_five_digits_and_placeholders_are_refused() {
         assert_eq!(zip("45402").as_deref(), Some("45402"));
         for bad in ["45402-1234", "4540", "12345", "00000"] {
             assert_eq!(zip(bad), None, "{bad}");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_taken_as_texts() {
+    fn numbers_are_read_as_text() {
         assert_eq!(read_zip(&json!({ "zip": 45402 })).as_deref(), Some("45402"));
         assert_eq!(normal_phone(&json!(9_375_550_142_u64)).as_deref(), Some("9375550142"));
     }

@@ -60,7 +60,7 @@ mod tests {
 
     /// RFC 6238, appendix B: the SHA-1 secret and times, with the last six of the eight digits.
     #[test]
-    fn known_answers_of_the_rfc() {
+    fn codes_match_the_known_answers_of_the_rfc() {
         let authenticator = Authenticator::new(*b"12345678901234567890", "Nora");
         for (seconds, code) in [(59, "287082"), (1_111_111_109, "081804"), (2_000_000_000, "279037")] {
             assert_eq!(authenticator.code(Moment::from_millis(seconds * 1000)), code);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn one_step_of_drift_and_no_more() {
+    fn code_is_accepted_within_one_step_of_drift() {
         let authenticator = Authenticator::new([7; 20], "Nora");
         let at = |seconds: i64| Moment::from_millis(seconds * 1000);
         let code = authenticator.code(at(3000));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uri_names_issuer_and_secret() {
+    fn uri_names_issuer_and_secret() {
         let uri = Authenticator::new([7; 20], "Nora: Quill").uri().unwrap();
         assert!(uri.starts_with("otpauth://totp/") && uri.contains("secret="), "{uri}");
     }

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_body_is_normalised_and_unknown_fields_vanish() {
+    fn good_body_is_normalised_without_unknown_fields() {
         let shown = serde_json::to_value(read(&body()).unwrap()).unwrap();
         assert_eq!(shown["firstName"], "Nora");
         assert_eq!(shown["address"][0]["state"], "OH");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_identifier_is_enough() {
+    fn shared_identifier_is_a_match() {
         let ssn = json!([{ "type": "ssn", "value": "900123456" }]);
         let mut renamed = with("personalIdentifiers", ssn.clone());
         renamed["firstName"] = json!("Iris");

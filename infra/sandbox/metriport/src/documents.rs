@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cross_reference_table_points_at_its_objects() {
+    fn cross_reference_table_points_at_its_objects() {
         let counts = Counts::from([("Observation".to_owned(), 300), ("Condition".to_owned(), 4)]);
         let text = String::from_utf8(pdf(&counts)).unwrap();
         let start: usize = text
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_lists_counts() {
+    fn html_page_lists_counts() {
         let counts = Counts::from([("Observation".to_owned(), 300)]);
         assert!(
             String::from_utf8(html(&counts))

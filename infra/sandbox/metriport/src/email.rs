@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_is_judged_as_the_published_schema_does() {
+    fn email_check_agrees_with_the_published_schema() {
         for valid in [
             "nora@example.test",
             "n.q+x@a-b.example",

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_words() {
+    fn status_names_are_words() {
         assert_eq!(status_name(404), "Not Found");
         assert_eq!(status_name(412), "Precondition Failed");
     }

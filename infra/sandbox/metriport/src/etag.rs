@@ -25,7 +25,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_header_wins_over_the_body() {
+    fn header_takes_precedence_over_the_body() {
         let body = json!({ "eTag": "1" });
         assert!(check(2, Some("W/\"2\""), Some(&body)).is_ok());
         assert!(check(2, None, Some(&body)).is_err());

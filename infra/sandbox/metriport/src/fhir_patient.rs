@@ -99,7 +99,7 @@ mod tests {
     use crate::world::testing::{at, patient_body, world};
 
     #[test]
-    fn a_patient_is_made_of_all_demographics() {
+    fn fhir_patient_has_all_demographics() {
         let (mut world, facility) = world();
         let mut body = patient_body("Nora Ann", "user-1");
         body["lastName"] = json!("Quill <jr>");

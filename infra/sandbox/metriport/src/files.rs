@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_opens_until_it_expires() {
+    fn link_opens_until_it_expires() {
         let files = files();
         let query = link(&files, "a/b.pdf");
         let almost = NOW.plus(Duration::from_millis(179_999));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_link_to_nothing() {
+    fn valid_link_to_a_missing_object_is_not_found() {
         let files = files();
         assert_eq!(
             refusal(&files, NOW, "a/c.pdf", &link(&files, "a/c.pdf")),

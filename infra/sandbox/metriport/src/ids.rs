@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_key_has_twenty_one_characters() {
+    fn webhook_key_has_twenty_one_characters() {
         assert_eq!(Ids::new(1).webhook_key().len(), 21);
     }
 }

@@ -136,7 +136,7 @@ mod tests {
     const START: Moment = Moment::from_millis(1_795_345_402_005);
 
     #[test]
-    fn the_window_is_fixed_and_reopens_when_it_says() {
+    fn window_is_fixed_and_reopens_at_its_reset() {
         let mut limits = Limits::new(&mut Ids::new(3), PerMinute::default(), 1);
         let mut last = limits.spend(Budget::PatientWrites, START);
         for _ in 1..15 {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_day_runs_out_and_starts_again() {
+    fn daily_quota_is_used_up_and_renewed_the_next_day() {
         let mut limits = Limits::new(&mut Ids::new(3), PerMinute::default(), 1);
         assert!(limits.spend_day(Some(1), START));
         assert!(!limits.spend_day(Some(1), START));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_shrink_with_time_and_limits_can_be_others() {
+    fn time_scale_shrinks_windows_and_limits_are_options() {
         let per_minute = PerMinute {
             query: 2,
             ..PerMinute::default()

@@ -53,7 +53,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn limits_are_kept() {
+    fn metadata_beyond_the_limits_is_refused() {
         let body = |key: &str, value: Value| json!({ "metadata": { key: value } });
         assert!(read(&body("runId", json!("run_1")), PAIRS_MAX).unwrap().is_some());
         assert!(read(&json!({}), PAIRS_MAX).unwrap().is_none());

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prints_iso_8601_with_milliseconds() {
+    fn moment_prints_iso_8601_with_milliseconds() {
         let moment = Moment::from_millis(1_795_345_402_005);
         assert_eq!(moment.to_string(), "2026-11-22T11:03:22.005Z");
         assert_eq!(

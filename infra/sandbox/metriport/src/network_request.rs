@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_are_read() {
+    fn object_and_array_forms_of_sources_are_read() {
         let object = json!({
             "lab": { "enabled": true },
             "hie": { "enabled": false },
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn other_forms_of_sources_are_refused() {
         let bad = [
             json!({}),
             json!([]),

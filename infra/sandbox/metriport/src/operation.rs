@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn routes_lead_back() {
+    fn operation_is_found_by_its_method_and_route() {
         for operation in Operation::ALL {
             assert_eq!(Operation::of(&operation.method(), operation.route()), Some(*operation));
         }

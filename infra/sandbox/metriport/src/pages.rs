@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_carry_no_script_and_label_their_field() {
+    fn pages_are_free_of_scripts_and_label_their_field() {
         let html = challenge(Some("No <good>"));
         assert!(!html.contains("<script"));
         assert!(html.contains("<label for=\"code\">") && html.contains("role=\"alert\">No &lt;good&gt;"));

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matching_create_returns_the_first_patient_untouched() {
+    fn matching_create_returns_the_first_patient_unchanged() {
         let (mut world, facility) = world();
         let first = world
             .create_patient(at(0), Some(&facility), &patient_body("Nora", "user-1"))
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn wren_belongs_to_somebody_else() {
+    fn wren_gets_the_external_id_of_another_person() {
         let (mut world, facility) = world();
         let wren = world
             .create_patient(at(0), Some(&facility), &patient_body("Wren", "user-1"))
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_match_finds_whom_a_create_would_return() {
+    fn match_finds_the_patient_of_a_matching_create() {
         let (mut world, facility) = world();
         let body = patient_body("Nora", "user-1");
         assert_eq!(world.match_patient(at(0), &body).unwrap_err().status, 404);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cap_answers_with_a_bare_message() {
+    fn patient_cap_answers_with_a_bare_message() {
         let (mut world, facility) = world();
         world.options.patient_cap = Some(1);
         world
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn deleted_patients_are_gone() {
+    fn deleted_patients_are_not_found() {
         let (mut world, facility) = world();
         let made = world
             .create_patient(at(0), Some(&facility), &patient_body("Nora", "user-1"))

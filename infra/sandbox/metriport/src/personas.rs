@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_names_and_names_lead_back() {
+    fn persona_is_found_by_first_name_and_by_name() {
         for persona in Persona::ALL {
             assert_eq!(Persona::from_first_name(persona.first_name()), persona);
             assert_eq!(persona.name().parse(), Ok(persona));
@@ -127,7 +127,7 @@ mod tests {
 
     /// Metriport's sandbox has data for these five (docs.metriport.com, page `getting-started/sandbox`).
     #[test]
-    fn metriports_own_persons_are_ordinary() {
+    fn metriport_sandbox_persons_are_ordinary() {
         for first_name in ["Jane", "Chris", "Ollie", "Andreas", "Kyla"] {
             assert_eq!(Persona::from_first_name(first_name), Persona::Ordinary, "{first_name}");
         }

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn only_listed_places_and_no_plain_http_beyond_this_machine() {
+    fn only_listed_https_or_local_http_urls_are_accepted() {
         assert!(allowed("https://app.example.test/return"));
         assert!(allowed("http://127.0.0.1:3000/return"));
         assert!(!allowed("http://app.example.test/return"));

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_of_time_then_of_arrival() {
+    fn events_are_taken_by_time_and_then_by_arrival() {
         let mut schedule = Schedule::default();
         let due = |request_id: &str| Due::ConsolidatedEnds {
             request_id: request_id.to_owned(),

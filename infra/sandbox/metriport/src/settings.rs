@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_into_a_network_are_refused() {
+    fn urls_into_a_private_network_are_refused() {
         for good in [
             "https://hooks.example.test/m",
             "http://127.0.0.1:10000/m",

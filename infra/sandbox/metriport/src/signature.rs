@@ -22,7 +22,7 @@ mod tests {
 
     /// From the verifier of Metriport's published SDK, and from RFC 4231, test case 2.
     #[test]
-    fn known_answers() {
+    fn signatures_match_the_known_answers() {
         let body = br#"{"meta":{"messageId":"m-1","when":"2026-11-22T10:03:22.000Z","type":"ping"},"ping":"p-1"}"#;
         let expected = "b18188623212f6fedcb1839707b4c78c5fedd966092542e40760588e927ea41a";
         assert_eq!(sign("whk_demo_Key-123", body), expected);

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_takes_the_shape_that_is_asked_for() {
+    fn delivery_has_the_form_of_its_variant() {
         assert_eq!(delivery(Variant::NullFilters).get("filters"), Some(&Value::Null));
         assert_eq!(delivery(Variant::NoFilters).get("filters"), None);
         assert_eq!(delivery(Variant::FewFilters)["filters"], json!({ "resources": "" }));
@@ -224,12 +224,12 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_a_command_line() {
+    fn variant_names_are_in_kebab_case() {
         assert_eq!(Variant::IdsUnderPatients.name(), "ids-under-patients");
     }
 
     #[test]
-    fn ids_stand_where_they_are_asked_to() {
+    fn ids_are_placed_as_the_variant_says() {
         let place = |variant| varied(variant).place_ids(at(0), "ids_1", json!({ "sessionId": "ids_1" }));
         assert_eq!(
             place(Variant::OddValue),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_value_is_written_as_json_that_few_can_read() {
+    fn odd_value_is_json_that_serde_cannot_read() {
         let mut event = json!([{ "patientId": "p" }]);
         varied(Variant::OddValue).vary_event(&mut event);
         let text = spell(&json!({ "patients": event }));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn by_chance_each_shape_comes_and_none_always() {
+    fn each_variant_is_sent_by_chance_only_sometimes() {
         let (mut world, _) = world();
         world.options.variants = Variants::OneIn(4);
         for variant in Variant::ALL {

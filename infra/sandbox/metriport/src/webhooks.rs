@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_url_messages_fail_at_once() {
+    fn messages_fail_at_once_without_a_url() {
         let mut world = emitted(None, 2);
         assert_eq!(
             (world.webhooks.failed_count(), world.webhooks.take_outgoing()),
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_kept_and_replayed_without_metadata() {
+    fn failed_messages_are_replayed_without_metadata() {
         let mut world = emitted(Some("http://127.0.0.1:1/"), 2);
         let first = first_id(&mut world);
         world.webhooks.add_delivery_log(log(&first, Some(500)));

@@ -80,7 +80,7 @@ fn every_required_method_must_have_been_used() {
 }
 
 #[test]
-fn class_must_be_one_of_those_required() {
+fn class_outside_the_required_list_is_refused() {
     let required = assurance(&[], &["urn:example:aal2", "phrh"]);
     let reached = |acr| {
         shortfall(
@@ -95,7 +95,7 @@ fn class_must_be_one_of_those_required() {
 }
 
 #[test]
-fn sign_in_is_recent_or_missing_or_too_old() {
+fn sign_in_must_be_recent() {
     let required = assurance(&[], &[]);
     let at = |auth_time: &str, secs| {
         let claims = claims([("scope", "records"), ("auth_time", auth_time)]);
@@ -174,7 +174,7 @@ fn tokens_of_known_issuers_meet_their_requirements() {
 }
 
 #[test]
-fn names_of_claims_are_each_given_once() {
+fn claim_names_are_refused_if_malformed_or_repeated() {
     assert_eq!(ClaimNames::parse(" "), Ok(ClaimNames::default()));
     assert_eq!(ClaimNames::parse("amr=amr, acr=acr"), Ok(ClaimNames::default()));
     for text in ["amr", "amr=", "scope=a", "amr=a,amr=b", "amr:a"] {

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_wait_stops_first() {
+    fn status_reads_stop_before_starts_and_personal_calls() {
         assert_eq!(
             [Share::Status, Share::Start, Share::Person].map(|share| share.of(500)),
             [400, 450, 500]
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn each_percent_is_told_once() {
+    fn each_percent_of_the_quota_is_reported_once() {
         let percents = |quota: u32| {
             (1..=quota)
                 .filter_map(|calls| new_percent(calls, quota))
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_ends_at_midnight() {
+    fn day_ends_at_midnight_in_utc() {
         let time = |text: &str| Time::parse(text).unwrap();
         assert_eq!(
             midnight_after(time("2026-11-22T23:59:59.999Z")),

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_named_keeps_its_default() {
+    fn omitted_limit_keeps_its_default() {
         assert_eq!(Limits::parse(""), Ok(Limits::default()));
         let all = "patient=15,identity=15,query=20,consolidated=120";
         assert_eq!(Limits::parse(all), Ok(Limits::default()));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn malformed_list_of_limits_is_refused() {
         for text in [
             "query",
             "query=",

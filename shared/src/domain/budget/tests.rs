@@ -108,7 +108,7 @@ proptest! {
 }
 
 #[test]
-fn four_fifths_of_what_may_be_used_can_be_used() {
+fn four_fifths_of_the_usable_limit_can_be_used() {
     // Above these limits, rounding the spacing up to whole milliseconds costs more.
     for limit in 2..=600 {
         let calls = f64::from(usable(limit));
@@ -122,7 +122,7 @@ fn four_fifths_of_what_may_be_used_can_be_used() {
 }
 
 #[test]
-fn a_few_start_at_once_and_the_rest_in_turn() {
+fn first_starts_get_slots_at_once_and_later_ones_wait() {
     let pace = Pace::new(20, Timing::default());
     assert_eq!(pace.spacing(), Duration::from_millis(3_765));
     let slots: Vec<_> = (0..4)
@@ -132,7 +132,7 @@ fn a_few_start_at_once_and_the_rest_in_turn() {
 }
 
 #[test]
-fn start_refused_for_want_of_a_slot_gets_one_when_told() {
+fn start_without_a_slot_gets_one_at_the_retry_time() {
     let pace = Pace::new(20, Timing::default());
     let (now, latest) = (at(0), pace.latest_to_accept(at(300_000)));
     let (mut next, mut granted) = (now, 0);
@@ -148,7 +148,7 @@ fn start_refused_for_want_of_a_slot_gets_one_when_told() {
 
 /// Each waiting call retries after a place is free and within half a hold of that time, whatever number it draws.
 #[test]
-fn calls_without_a_place_come_again_spread_over_half_a_hold() {
+fn retries_without_a_place_spread_over_half_a_hold() {
     let places = Places::new(120, Timing::default());
     let held = vec![Some(at(20_000)); places.count() as usize];
     let tries: Vec<_> = (0..1000_u64)

@@ -40,7 +40,7 @@ fn texts_are_normalised_as_metriport_does() {
 }
 
 #[test]
-fn many_wrong_entries_are_named_up_to_a_bound() {
+fn faults_of_many_wrong_entries_are_limited() {
     for list in ["/address", "/contact"] {
         let refused = parse(&with(list, Value::Array(vec![json!({}); 100_000]))).unwrap_err();
         assert!(
@@ -153,7 +153,7 @@ fn all_faults_are_named_at_once() {
 }
 
 #[test]
-fn no_value_is_repeated() {
+fn errors_and_debug_hide_values() {
     let mut body = with("/dob", json!("CANARY"));
     body["genderAtBirth"] = json!("CANARY");
     let errors = Demographics::parse(body.to_string().as_bytes(), Time::default()).unwrap_err();

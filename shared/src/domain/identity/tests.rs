@@ -31,7 +31,7 @@ fn make_verification(session: Option<u8>, patient_no: Option<u8>, identity: u8) 
 const T: Time = Time::from_millis(5);
 
 #[test]
-fn binds_by_session_or_by_patient() {
+fn event_binds_by_session_or_by_patient() {
     for event in [
         make_verification(Some(1), Some(1), 7),
         make_verification(Some(1), None, 7),
@@ -47,7 +47,7 @@ fn binds_by_session_or_by_patient() {
 }
 
 #[test]
-fn binds_nothing_that_is_not_ours() {
+fn event_for_another_session_or_patient_never_binds() {
     let open = || Identity::default().open(session(1));
     for (event, expected) in [
         (make_verification(Some(2), Some(1), 7), IdentityVerdict::Superseded),
@@ -60,7 +60,7 @@ fn binds_nothing_that_is_not_ours() {
 }
 
 #[test]
-fn a_session_superseded_by_one_for_others_never_binds_and_a_late_one_does() {
+fn superseded_session_for_other_demographics_never_binds() {
     let other = |n| OpenSession {
         demographics: hash(2),
         ..session(n)
@@ -88,7 +88,7 @@ fn a_session_superseded_by_one_for_others_never_binds_and_a_late_one_does() {
 }
 
 #[test]
-fn a_session_superseded_by_one_for_the_same_person_still_counts() {
+fn superseded_session_for_the_same_demographics_still_binds() {
     let both = || Identity::default().open(session(1)).open(session(2));
     for n in [1, 2] {
         let (identity, verdict) = both().verify(&make_verification(Some(n), Some(1), 7), T);
@@ -140,7 +140,7 @@ fn changed_demographics_need_proofing_again() {
 }
 
 #[test]
-fn a_rejected_identity_is_proofed_again_even_under_its_old_id() {
+fn rejected_identity_binds_again_after_a_new_proofing() {
     let (identity, _) = Identity::default()
         .open(session(1))
         .verify(&make_verification(Some(1), Some(1), 7), T);
@@ -172,7 +172,7 @@ fn a_rejected_identity_is_proofed_again_even_under_its_old_id() {
 }
 
 #[test]
-fn an_event_without_a_session_says_nothing_once_other_demographics_were_superseded() {
+fn event_without_session_is_unbound_after_other_demographics() {
     let other = OpenSession {
         demographics: hash(2),
         ..session(1)
@@ -194,7 +194,7 @@ fn an_event_without_a_session_says_nothing_once_other_demographics_were_supersed
 }
 
 #[test]
-fn a_mark_and_a_session_that_disagree_bind_nothing() {
+fn event_with_contradicting_mark_and_session_never_binds() {
     let both = || Identity::default().open(session(1)).open(session(2));
     let says = |mark: &str, sessions: &[u8]| Verification {
         mark: Some(mark.to_owned()),
@@ -217,7 +217,7 @@ fn a_mark_and_a_session_that_disagree_bind_nothing() {
 }
 
 #[test]
-fn of_several_sessions_the_one_that_is_ours_counts() {
+fn event_with_several_sessions_keeps_only_ours() {
     let event = Verification {
         sessions: vec![session_id(8), session_id(1), session_id(9)],
         ..make_verification(None, Some(1), 7)
@@ -241,7 +241,7 @@ fn of_several_sessions_the_one_that_is_ours_counts() {
 }
 
 #[test]
-fn a_page_that_was_superseded_and_passed_binds_no_later_session_for_other_demographics() {
+fn late_event_never_binds_a_session_for_other_demographics() {
     // The person passes two pages for the same demographics. The event of one page comes while a page for other
     // demographics is open, and names only the patient.
     let one = Identity::default().open(session(1)).open(session(2));
@@ -264,7 +264,7 @@ proptest! {
     /// For any events in any order: a bound identity stays bound, versions only grow, and only an event about our own
     /// session and patient binds.
     #[test]
-    fn nothing_regresses(
+    fn bound_identity_never_regresses(
         events in prop::collection::vec((prop::option::of(1u8..4), prop::option::of(1u8..3), 1u8..4), 0..24),
     ) {
         let mut identity = Identity::default().open(session(1));

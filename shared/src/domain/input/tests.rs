@@ -13,7 +13,7 @@ fn faults(body: &str) -> Vec<(String, &'static str)> {
 }
 
 #[test]
-fn every_fault_is_named_at_once_with_its_pointer() {
+fn all_faults_are_named_at_once_with_their_pointers() {
     let found = faults(r#"{"b":1,"x":2,"b":true,"m~n/o":[],"":0,"x":3}"#);
     let expected = [
         ("/x", "an unknown field"),
@@ -37,7 +37,7 @@ fn array_null_and_scalar_are_not_objects() {
 }
 
 #[test]
-fn odd_value_of_any_field_is_named_and_not_repeated() {
+fn odd_value_is_refused_by_field_without_its_content() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for value in [r#""\ud800""#, "1e999", "null", "{\"CANARY\":1}", &deep] {
         let found = faults(&format!(r#"{{"a":{value},"c":{value}}}"#));

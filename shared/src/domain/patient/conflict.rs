@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn fifth_refusal_within_an_hour_refuses_until_the_first_is_an_hour_old() {
+    fn fifth_refusal_in_an_hour_blocks_until_the_first_expires() {
         for (times, now, until) in [
             (&[][..], 0, None),
             (&[0, 1, 2, 3], 3, None),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_stored_as_times_alone() {
+    fn refusals_are_stored_only_as_times() {
         let stored = serde_json::to_value(refused_at(&[1_000])).unwrap();
         assert_eq!(stored, serde_json::json!([1_000]));
     }

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn ended_records_make_room_and_open_ones_do_not() {
+    fn ended_records_free_the_list_and_unfinished_ones_stay() {
         let three = [
             record(1, Conversion::Json),
             record(2, Conversion::Pdf),

@@ -57,7 +57,7 @@ fn delivered() -> Delivered {
 }
 
 #[test]
-fn an_ordinary_record_takes_the_lock_and_gives_it_back() {
+fn ordinary_record_takes_and_releases_the_lock() {
     let claim = make_record()
         .apply(&RecordEvent::Claimed, T0, Timing::default())
         .unwrap();
@@ -90,7 +90,7 @@ fn put_off() -> RecordEvent {
 }
 
 #[test]
-fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
+fn missed_deliveries_start_new_queries_up_to_the_limit() {
     let mut record = after(&make_record(), RecordEvent::Claimed);
     for n in 1..=u8::try_from(ATTEMPTS_MAX).unwrap() {
         // Metriport names another query, so the awaited query ended without a delivery.
@@ -114,7 +114,7 @@ fn a_missed_delivery_starts_a_new_query_and_not_for_ever() {
 }
 
 #[test]
-fn a_query_that_runs_is_looked_at_ever_less_often_and_keeps_its_attempt() {
+fn running_query_is_checked_less_and_less_often() {
     let mut record = processing();
     let mut wait = T0.until(record.due_at.unwrap());
     for looks in 1..=3 {
@@ -133,7 +133,7 @@ fn a_query_that_runs_is_looked_at_ever_less_often_and_keeps_its_attempt() {
 
 /// After a repeated start that had no effect, the record keeps the lock and accepts the delivery of its query.
 #[test]
-fn a_look_that_certainly_began_nothing_leaves_the_query_to_be_waited_for() {
+fn repeated_start_without_effect_keeps_query_and_lock() {
     for event in [RecordEvent::StartRefused, put_off()] {
         let change = looking().apply(&event, T0, Timing::default()).unwrap();
         assert!(!change.unlocks && change.record.attempts == 1, "{event:?}");
@@ -146,7 +146,7 @@ fn a_look_that_certainly_began_nothing_leaves_the_query_to_be_waited_for() {
 }
 
 #[test]
-fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() {
+fn unanswered_start_accepts_only_a_correlated_delivery() {
     let looking = looking();
     // This delivery belongs to the query before the repeated start. Another query may have begun since, and the record
     // waits for the delivery of that query.
@@ -168,7 +168,7 @@ fn while_a_start_is_on_its_way_only_the_delivery_of_an_unknown_query_is_taken() 
 /// The query of the given-up start may end late. If the record accepted the delivery of that query, it would release
 /// the lock during the next start.
 #[test]
-fn delivery_for_a_given_up_start_is_not_awaited_by_the_next() {
+fn delivery_of_a_given_up_start_is_refused_by_the_next_attempt() {
     let unknown = after(&after(&make_record(), RecordEvent::Claimed), RecordEvent::StartUnknown);
     assert!(unknown.awaits(&delivered(), true));
     let next = after(&after(&unknown, RecordEvent::AttemptOver), RecordEvent::Claimed);
@@ -182,7 +182,7 @@ fn delivery_for_a_given_up_start_is_not_awaited_by_the_next() {
 }
 
 #[test]
-fn a_look_without_an_answer_keeps_the_lock_for_as_long_as_what_it_began_may_take() {
+fn unanswered_repeated_start_keeps_the_lock_for_a_query_s_life() {
     let late = T0.plus(std::time::Duration::from_secs(1100));
     let crashed = looking()
         .apply(&RecordEvent::Repeated, late, Timing::default())
@@ -214,7 +214,7 @@ fn a_look_without_an_answer_keeps_the_lock_for_as_long_as_what_it_began_may_take
 }
 
 #[test]
-fn a_query_that_may_outlive_its_record_leaves_the_lock_to_lapse() {
+fn expired_record_with_a_running_query_lets_the_lock_expire() {
     let over = RecordEvent::DeadlinePassed;
     for (record, unlocks) in [
         (processing(), false),
@@ -235,7 +235,7 @@ fn a_query_that_may_outlive_its_record_leaves_the_lock_to_lapse() {
 }
 
 #[test]
-fn record_put_off_for_a_place_keeps_neither_lock_nor_plan() {
+fn record_deferred_for_a_place_releases_lock_and_attempt() {
     let (claimed, later) = (
         after(&make_record(), RecordEvent::Claimed),
         T0.plus(std::time::Duration::from_secs(9)),
@@ -262,7 +262,7 @@ fn record_put_off_for_a_place_keeps_neither_lock_nor_plan() {
 }
 
 #[test]
-fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
+fn unanswered_start_keeps_the_lock_and_is_sent_again() {
     let claimed = after(&make_record(), RecordEvent::Claimed);
     let change = claimed
         .apply(&RecordEvent::StartUnknown, T0, Timing::default())
@@ -285,7 +285,7 @@ fn a_start_without_an_answer_keeps_the_lock_and_is_sent_again() {
 }
 
 #[test]
-fn only_the_answer_to_our_question_is_taken() {
+fn delivery_must_match_request_patient_and_filters() {
     let record = processing();
     assert!(record.awaits(&delivered(), false));
     let cases: [fn(&mut Delivered); 9] = [
@@ -309,7 +309,7 @@ fn only_the_answer_to_our_question_is_taken() {
 }
 
 #[test]
-fn an_absent_or_empty_filter_contradicts_nothing() {
+fn absent_or_empty_filter_agrees_with_the_request() {
     let record = after(
         &after(&make_record(), RecordEvent::Claimed),
         RecordEvent::Started(request(1)),
@@ -330,7 +330,7 @@ fn an_absent_or_empty_filter_contradicts_nothing() {
 }
 
 #[test]
-fn refuses_what_upstream_refuses() {
+fn request_is_refused_if_metriport_would_refuse_it() {
     let faults = |body: &str| match input::read(body.as_bytes(), Asked::read) {
         Err(InputError::Faults(errors)) => errors.into_iter().map(|error| error.pointer).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
@@ -352,7 +352,7 @@ fn refuses_what_upstream_refuses() {
 }
 
 #[test]
-fn codes_are_those_that_are_stored() {
+fn state_codes_equal_the_stored_form() {
     for state in [
         RecordState::Waiting,
         RecordState::Starting,
@@ -397,7 +397,7 @@ proptest! {
     /// For any events in any order: terminal states are final, and every other state has a due time. The lock is taken
     /// and released in turn. Only an available record has an object, and the attempts stay within `ATTEMPTS_MAX`.
     #[test]
-    fn the_record_keeps_its_rules(events in prop::collection::vec(any_event(), 0..60)) {
+    fn record_keeps_its_invariants_for_any_events(events in prop::collection::vec(any_event(), 0..60)) {
         let mut record = make_record();
         let mut locked = false;
         for event in events {

@@ -50,7 +50,7 @@ fn reported(source: SourceKind, status: SourceOutcome) -> RunEvent {
 }
 
 #[test]
-fn an_ordinary_pull_fetches_when_hie_ends_and_when_the_run_ends() {
+fn ordinary_pull_makes_a_record_after_hie_and_at_the_end() {
     let run = started(&accepted(&SourceKind::ALL));
     assert_eq!(run.state, RunState::Running);
     let hie = apply(&run, &reported(SourceKind::Hie, SourceOutcome::Completed), spare(1)).unwrap();
@@ -67,7 +67,7 @@ fn an_ordinary_pull_fetches_when_hie_ends_and_when_the_run_ends() {
 }
 
 #[test]
-fn hie_alone_is_fetched_once() {
+fn pull_of_hie_alone_makes_one_record() {
     let run = started(&accepted(&[SourceKind::Hie]));
     let change = apply(&run, &reported(SourceKind::Hie, SourceOutcome::Completed), spare(1)).unwrap();
     assert_eq!(change.record, Some((spare(1), RecordPhase::Final)));
@@ -75,7 +75,7 @@ fn hie_alone_is_fetched_once() {
 }
 
 #[test]
-fn duplicates_change_nothing() {
+fn duplicate_events_change_nothing() {
     let run = after(
         &started(&accepted(&SourceKind::ALL)),
         reported(SourceKind::Hie, SourceOutcome::Completed),
@@ -92,7 +92,7 @@ fn duplicates_change_nothing() {
 }
 
 #[test]
-fn sources_that_cannot_start_make_the_run_partial() {
+fn run_with_sources_not_started_ends_partial() {
     let run = after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed);
     let failed = |source| Reported {
         source,
@@ -119,7 +119,7 @@ fn sources_that_cannot_start_make_the_run_partial() {
 
 /// Metriport may retry a failed source while its query runs.
 #[test]
-fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
+fn retried_source_completes_while_the_pull_is_open() {
     let run = after(
         &started(&accepted(&SourceKind::ALL)),
         reported(SourceKind::Pharmacy, SourceOutcome::Failed),
@@ -153,7 +153,7 @@ fn a_failed_source_that_is_retried_completes_while_the_pull_is_open() {
 
 /// The status may leave out a source that could not start. The overall outcome does not apply to that source.
 #[test]
-fn a_source_that_did_not_start_is_not_completed_by_the_whole() {
+fn overall_outcome_never_completes_a_source_not_started() {
     let run = after(&accepted(&[SourceKind::Hie, SourceKind::Lab]), RunEvent::StartClaimed);
     let lab = Reported {
         source: SourceKind::Lab,
@@ -186,7 +186,7 @@ fn a_source_that_did_not_start_is_not_completed_by_the_whole() {
 /// A run that waited for a status would block other pulls of the person until midnight, when the day's quota returns,
 /// or for two days.
 #[test]
-fn a_pull_whose_sources_have_ended_waits_for_no_status_that_does_not_come() {
+fn ended_sources_settle_the_run_without_a_status() {
     let open = started(&accepted(&[SourceKind::Hie, SourceKind::Lab]));
     let open = after(&open, reported(SourceKind::Hie, SourceOutcome::Completed));
     let open = after(&open, reported(SourceKind::Lab, SourceOutcome::Failed));
@@ -204,7 +204,7 @@ fn a_pull_whose_sources_have_ended_waits_for_no_status_that_does_not_come() {
 
 /// Only Metriport's status shows whether a failure is final, so the run reads the status at once.
 #[test]
-fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
+fn failed_source_is_final_only_after_metriport_confirms_it() {
     let later = Time::from_millis(T0.millis() + 1);
     let open = after(
         &started(&accepted(&[SourceKind::Hie, SourceKind::Lab])),
@@ -254,7 +254,7 @@ fn a_pull_with_a_failed_source_ends_when_upstream_says_so() {
 }
 
 #[test]
-fn an_unknown_start_is_never_repeated() {
+fn unknown_start_is_never_repeated() {
     let run = after(
         &after(&accepted(&[SourceKind::Hie]), RunEvent::StartClaimed),
         RunEvent::StartUnknown,
@@ -274,7 +274,7 @@ fn an_unknown_start_is_never_repeated() {
 }
 
 #[test]
-fn a_webhook_proves_a_start_whose_answer_was_lost() {
+fn webhook_proves_a_start_after_a_lost_answer() {
     let run = after(
         &after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed),
         RunEvent::StartUnknown,
@@ -296,7 +296,7 @@ fn a_webhook_proves_a_start_whose_answer_was_lost() {
 }
 
 #[test]
-fn another_querys_event_is_not_ours() {
+fn event_of_another_query_is_ignored() {
     let run = started(&accepted(&SourceKind::ALL));
     let foreign = RunEvent::SourceReported {
         source: SourceKind::Hie,
@@ -307,7 +307,7 @@ fn another_querys_event_is_not_ours() {
 }
 
 #[test]
-fn a_deadline_is_a_reading_and_late_evidence_fills_in() {
+fn late_report_still_changes_an_expired_run() {
     let run = started(&accepted(&[SourceKind::Hie, SourceKind::Lab]));
     let late = run.expires_at;
     assert_eq!(run.shown_state(late), RunState::Expired);
@@ -322,7 +322,7 @@ fn a_deadline_is_a_reading_and_late_evidence_fills_in() {
 }
 
 #[test]
-fn a_session_that_ends_before_the_start_fails_the_run() {
+fn session_ended_before_the_start_fails_the_run() {
     let run = accepted(&[SourceKind::Hie]);
     assert_eq!(run.step(run.start_by), Step::Apply(RunEvent::StartTooLate));
     assert_eq!(run.shown_state(run.start_by), RunState::Failed);
@@ -396,7 +396,7 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
 }
 
 #[test]
-fn codes_are_those_that_are_stored() {
+fn state_codes_equal_the_stored_form() {
     for state in [
         RunState::Queued,
         RunState::Starting,
@@ -430,7 +430,7 @@ proptest! {
     /// no effect. Terminal states are final and reported once, and every waiting run has a due time. Versions and due
     /// numbers only grow, and the request id never changes.
     #[test]
-    fn the_run_keeps_its_rules(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
+    fn run_keeps_its_invariants_for_any_events(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
         let all = SourceKind::ALL.into_iter().enumerate();
         let asked: Vec<_> = all.filter(|(i, _)| kinds & (1 << i) != 0).map(|(_, k)| k).collect();
         let mut run = accepted(&asked);
@@ -474,7 +474,7 @@ proptest! {
 
     /// A timeline keeps the events that changed the run, with their times and records. A replay of them gives the run.
     #[test]
-    fn a_timeline_gives_the_run_back(events in prop::collection::vec(any_event(), 0..40)) {
+    fn replayed_timeline_gives_the_run(events in prop::collection::vec(any_event(), 0..40)) {
         let accepted = accepted(&SourceKind::ALL);
         let (mut run, mut timeline) = (accepted.clone(), Vec::new());
         for (index, event) in events.into_iter().enumerate() {
@@ -503,7 +503,7 @@ proptest! {
 }
 
 #[test]
-fn a_slot_serves_one_start_and_is_told_until_then() {
+fn slot_serves_one_start_and_is_shown_before_it() {
     let later = Time::from_millis(T0.millis() + 7_000);
     let run = accepted(&SourceKind::ALL).in_slot(T0);
     assert_eq!((run.step(T0), run.estimated_start(T0)), (Step::Start, Some(T0)));
@@ -529,7 +529,7 @@ fn a_slot_serves_one_start_and_is_told_until_then() {
 /// Two messages about one start ask for a slot. The first message gets it and claims the start; the second gets a later
 /// slot.
 #[test]
-fn a_later_turn_does_not_take_back_a_start_that_is_claimed() {
+fn later_slot_does_not_undo_a_claimed_start() {
     let claimed = after(&accepted(&SourceKind::ALL), RunEvent::StartClaimed);
     let deferred = RunEvent::StartDeferred {
         cause: Deferral::Budget,

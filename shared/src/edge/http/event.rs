@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_all_that_functions_read() {
+    fn request_has_every_part_that_functions_read() {
         let request = of(event());
         assert_eq!(
             (request.method(), request.body().as_ref()),
@@ -154,7 +154,7 @@ mod tests {
 
     /// Each of these makes `lambda_http` panic, or may do so in another version.
     #[test]
-    fn an_odd_scheme_host_query_path_or_body_changes_no_route() {
+    fn odd_scheme_host_query_path_or_body_keeps_the_route() {
         let odd = [
             ("/headers/host", json!("a b")),
             ("/headers/host", json!("[::1")),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_not_repeated() {
+    fn error_of_an_invalid_event_does_not_quote_it() {
         for (place, value) in [
             ("/isBase64Encoded", json!("CANARY")),
             ("/headers/host", json!("CANARY\r")),
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_its_base64_is_none() {
+    fn body_with_invalid_base64_is_empty() {
         let mut event = event();
         event["body"] = json!("{\"a\":1}");
         assert!(matches!(of(event), request if request.body().is_empty()));
     }
 
     #[test]
-    fn a_reply_keeps_status_headers_and_body_and_is_secured() {
+    fn reply_keeps_its_content_and_gets_security_headers() {
         let response = Response::builder().status(201).header("retry-after", "7");
         let response = response.header("cache-control", "max-age=60");
         let replied = reply(response.body(Body::Text("{}".to_owned())).unwrap());

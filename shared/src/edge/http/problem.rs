@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_rfc_9457() {
+    fn problem_body_follows_rfc_9457() {
         let problem = Problem::new(Code::InvalidRequest).field("/dob", "a date");
         let body = serde_json::to_value(problem.body()).unwrap();
         assert_eq!(body["type"], "urn:individual-access:problem:invalid_request");

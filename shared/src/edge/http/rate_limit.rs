@@ -37,7 +37,7 @@ mod tests {
     use super::*;
     use crate::domain::budget::{ShareKind, ShareName};
     #[test]
-    fn headers_say_policy_and_standing() {
+    fn headers_show_the_policy_and_state_of_the_share() {
         let allowance = Allowance {
             share: ShareName::Bucket(ShareKind::Identity),
             quota: 5,

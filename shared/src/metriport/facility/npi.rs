@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checks_the_check_digit() {
+    fn npi_with_a_wrong_check_digit_is_refused() {
         assert_eq!(Npi::parse("1234567893").unwrap().as_str(), "1234567893");
         for bad in ["1234567891", "123456789", "12345678930", "123456789x", ""] {
             assert_eq!(Npi::parse(bad), Err(NpiError), "{bad}");

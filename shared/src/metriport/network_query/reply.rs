@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_status_follows_from_the_sources() {
+    fn missing_status_follows_from_the_sources() {
         let of = |words: &[&str]| {
             let kinds = ["hie", "pharmacy", "lab"];
             let sources: Vec<_> = kinds.iter().zip(words).map(|(kind, word)| source(kind, word)).collect();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn providers_of_a_kind_are_folded() {
+    fn reports_of_providers_are_folded_by_kind() {
         let folded = query(serde_json::json!({"sources": [
             {"type": "hie", "status": "failed",
              "startedAt": "2026-11-22T11:24:02Z", "completedAt": "2026-11-22T11:25:00Z"},
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_does_not_end_what_another_provider_still_does() {
+    fn error_does_not_end_a_kind_with_a_running_provider() {
         let mixed = query(serde_json::json!({
             "sources": [source("hie", "processing"), source("pharmacy", "failed")],
             "errors": [{"source": "hie", "httpStatus": 500}, {"source": "pharmacy", "httpStatus": 429},

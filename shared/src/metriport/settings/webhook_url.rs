@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_of_ones_own_is_taken() {
+    fn url_on_an_ordinary_domain_is_accepted() {
         for good in [
             "https://health.example.org/v1/webhooks/metriport",
             "https://health.example.org:8443/v1/webhooks/metriport",
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_metriport_refuses_is_refused_with_the_reason() {
+    fn url_that_metriport_refuses_is_refused_with_the_reason() {
         for (bad, part) in [
             ("https://abc.execute-api.us-west-1.amazonaws.com/v1", "amazonaws.com"),
             ("https://abc.execute-api.us-west-1.AmazonAWS.com/v1", "amazonaws.com"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_the_list_is_idle() {
+    fn refused_texts_do_not_contain_each_other() {
         for (index, (part, _)) in REFUSED.iter().enumerate() {
             assert_eq!(*part, part.to_lowercase());
             let others = REFUSED.iter().enumerate().filter(|(other, _)| *other != index);

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_certainly_did_nothing_is_sent_again() {
+    fn only_failures_without_any_effect_are_retryable() {
         let retryable = [
             UpstreamErrorKind::Connect,
             UpstreamErrorKind::RateLimited { retry_after: None },

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_decide_whom_a_refusal_is_about() {
+    fn words_of_a_refusal_decide_its_subject() {
         assert_eq!(
             Mentions::in_text("AAL2 Session expired"),
             Mentions {

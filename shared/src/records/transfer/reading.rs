@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pdf_has_a_beginning_and_an_end() {
+    fn pdf_without_header_or_trailer_is_refused() {
         let middle = vec![b'x'; 5000];
         let whole = [b"%PDF-1.7\n", &middle[..], b"%%EOF\n"].concat();
         let lenient = [&middle[..1000], &whole, &middle[..1000]].concat();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn of_html_something_must_come() {
+    fn empty_html_is_refused() {
         assert_eq!(read(Conversion::Html, b"<p>", 1), Ok(BTreeMap::new()));
         assert_eq!(
             read(Conversion::Html, b"", 1),

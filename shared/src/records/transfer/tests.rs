@@ -166,7 +166,7 @@ async fn small_and_large_records_arrive_whole() {
 }
 
 #[tokio::test]
-async fn parts_go_at_once_and_no_more_than_fit_into_memory() {
+async fn parts_are_sent_at_once_up_to_the_limit() {
     let (fake, body) = (Fake::held_up(), bundle(8 * PART_BYTES));
     let letting = async {
         for _ in 0..1000 {
@@ -183,7 +183,7 @@ async fn parts_go_at_once_and_no_more_than_fit_into_memory() {
 }
 
 #[tokio::test]
-async fn what_breaks_leaves_nothing_behind() {
+async fn broken_or_truncated_record_leaves_nothing_in_the_bucket() {
     let broken = || stream::iter([Err(RecordsError::Broken("interrupted"))]);
     for (padding, uploads) in [(0, 0), (2 * PART_BYTES, 2)] {
         let (fake, mut body) = (Fake::default(), bundle(padding));
@@ -202,7 +202,7 @@ async fn what_breaks_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn what_the_bucket_refuses_leaves_nothing_behind() {
+async fn refused_bucket_call_leaves_nothing_in_the_bucket() {
     let refused = Err(RecordsError::Bucket("refused".to_owned()));
     let small = Fake::refusing(Call::Put);
     assert_eq!(run(&small, pieces(&bundle(0))).await, refused);
@@ -224,7 +224,7 @@ async fn what_the_bucket_refuses_leaves_nothing_behind() {
 
 /// The paused clock advances when every task waits.
 #[tokio::test(start_paused = true)]
-async fn a_transfer_that_stalls_is_given_up() {
+async fn stalled_transfer_ends_after_the_longest_wait() {
     let fake = Fake::default();
     let begun = Instant::now();
     let silent = pieces(&bundle(2 * PART_BYTES))
@@ -242,7 +242,7 @@ async fn a_transfer_that_stalls_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transfer_that_drips_ends_before_the_function() {
+async fn slow_transfer_ends_at_its_time_limit() {
     let fake = Fake::default();
     let begun = Instant::now();
     let ticks = tokio::time::interval(Duration::from_secs(29));
@@ -261,7 +261,7 @@ async fn a_transfer_that_drips_ends_before_the_function() {
 
 /// After its time limit, a transfer waits for hanging parts for at most `TIDY`, so that it ends before its function.
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_hangs_is_aborted_all_the_same() {
+async fn hanging_upload_is_aborted_after_the_time_limit() {
     let fake = Fake::held_up();
     let begun = Instant::now();
     let end = run(&fake, pieces(&bundle(8 * PART_BYTES))).await;

@@ -1,4 +1,4 @@
-//! Patients, facilities, settings.
+//! Patients, facilities_are_created_and_listed, settings.
 
 use serde_json::json;
 use shared::domain::ExternalId;
@@ -8,7 +8,7 @@ use super::{PATIENT, assert_common, external_id, facility, patient_body};
 use crate::upstream::{Answer, Upstream, demographics, patient_id, patient_json};
 
 #[tokio::test]
-async fn create_patient() {
+async fn create_patient_sends_the_exact_request() {
     let upstream = Upstream::answering_json(201, patient_json()).await;
     let new = NewPatient {
         facility: facility(),
@@ -17,13 +17,13 @@ async fn create_patient() {
     };
     let patient = upstream
         .client()
-        .create_patient(&new)
+        .create_patient_sends_the_exact_request(&new)
         .await
         .unwrap()
         .verify(&external_id())
         .unwrap();
     assert_eq!(patient.id, patient_id());
-    assert_eq!(patient.facilities, [facility()]);
+    assert_eq!(patient.facilities_are_created_and_listed, [facility()]);
     let seen = upstream.only();
     assert_common(&seen, true);
     assert_eq!(
@@ -34,7 +34,7 @@ async fn create_patient() {
 }
 
 #[tokio::test]
-async fn get_and_find_patient() {
+async fn get_and_find_patient_send_the_exact_request() {
     let upstream = Upstream::answering_json(200, patient_json()).await;
     upstream
         .client()
@@ -62,7 +62,7 @@ async fn get_and_find_patient() {
 }
 
 #[tokio::test]
-async fn update_patient() {
+async fn update_patient_sends_the_exact_request() {
     let upstream = Upstream::answering_json(200, patient_json()).await;
     let update = PatientUpdate {
         patient: patient_id(),
@@ -70,7 +70,7 @@ async fn update_patient() {
         external_id: external_id(),
         demographics: demographics(),
     };
-    upstream.client().update_patient(&update).await.unwrap();
+    upstream.client().update_patient_sends_the_exact_request(&update).await.unwrap();
     let seen = upstream.only();
     assert_common(&seen, true);
     assert_eq!(
@@ -81,13 +81,13 @@ async fn update_patient() {
 }
 
 #[tokio::test]
-async fn delete_patient() {
+async fn delete_patient_sends_the_exact_request() {
     let upstream = Upstream::answering(Answer::new(204, "text/plain", "")).await;
     let deletion = PatientDeletion {
         patient: patient_id(),
         facility: Some(facility()),
     };
-    upstream.client().delete_patient(&deletion).await.unwrap();
+    upstream.client().delete_patient_sends_the_exact_request(&deletion).await.unwrap();
     let seen = upstream.only();
     assert_common(&seen, false);
     assert_eq!(
@@ -97,7 +97,7 @@ async fn delete_patient() {
 }
 
 #[tokio::test]
-async fn facilities() {
+async fn facilities_are_created_and_listed() {
     let reply =
         json!({"id": "01989f00-1111-7222-8333-444455556666", "name": "Example", "npi": "1234567893", "oid": "2.16"});
     let upstream = Upstream::answering_json(201, reply.clone()).await;
@@ -124,7 +124,7 @@ async fn facilities() {
         json!({"name": "Example", "npi": "1234567893", "active": true, "address": address})
     );
 
-    for list in [json!({"facilities": [reply, {"name": "no id"}]}), json!([reply])] {
+    for list in [json!({"facilities_are_created_and_listed": [reply, {"name": "no id"}]}), json!([reply])] {
         let upstream = Upstream::answering_json(200, list).await;
         let found = upstream.client().list_facilities().await.unwrap();
         assert_eq!(
@@ -136,7 +136,7 @@ async fn facilities() {
 }
 
 #[tokio::test]
-async fn settings_are_at_the_root() {
+async fn settings_are_read_and_written_at_the_root() {
     let reply = json!({"id": "x", "webhookUrl": "https://hooks.test/m", "webhookKey": "Qk3v", "mrFilters": null});
     let upstream = Upstream::answering_json(200, reply).await;
     let client = upstream.client();
@@ -168,7 +168,7 @@ async fn settings_are_at_the_root() {
 }
 
 #[tokio::test]
-async fn webhook_replay() {
+async fn webhook_status_and_retry_send_the_exact_request() {
     let upstream = Upstream::answering(Answer::new(200, "text/plain", "OK")).await;
     upstream.client().retry_webhooks().await.unwrap();
     let seen = upstream.only();

@@ -9,7 +9,7 @@ use super::{PATIENT, assert_common, metadata, redirect};
 use crate::upstream::{Upstream, patient_id};
 
 #[tokio::test]
-async fn identity_session() {
+async fn identity_session_sends_the_exact_request() {
     let reply = json!({"sessionId": "ids_1", "sessionUrl": "https://auth.test/s/t",
         "expiresAt": "2026-11-22T11:15:00.000Z", "status": "pending"});
     let upstream = Upstream::answering_json(200, reply).await;
@@ -39,7 +39,7 @@ async fn identity_session() {
 }
 
 #[tokio::test]
-async fn aal2_challenge() {
+async fn aal2_challenge_sends_the_exact_request() {
     let reply = json!({"challengeId": "aalc_1", "challengeUrl": "https://auth.test/aal2/t",
         "expiresAt": "2026-11-22T11:20:00.000Z", "method": "totp"});
     let upstream = Upstream::answering_json(201, reply).await;
@@ -58,7 +58,7 @@ async fn aal2_challenge() {
 }
 
 #[tokio::test]
-async fn network_query_on_both_rails() {
+async fn network_query_for_both_purposes_sends_the_exact_request() {
     let upstream = Upstream::answering_json(200, json!({"requestId": "req-1", "status": "processing"})).await;
     let client = upstream.client();
     let start = IasStart {
@@ -97,7 +97,7 @@ async fn network_query_on_both_rails() {
 }
 
 #[tokio::test]
-async fn network_query_status() {
+async fn network_query_status_sends_the_exact_request() {
     let upstream =
         Upstream::answering_json(200, json!({"requestId": "req-1", "status": "completed", "sources": []})).await;
     let request = UpstreamRequestId::parse("req-1").unwrap();
@@ -110,7 +110,7 @@ async fn network_query_status() {
 }
 
 #[tokio::test]
-async fn consolidated_query() {
+async fn consolidated_query_sends_the_exact_request() {
     let upstream = Upstream::answering_json(200, json!({"requestId": "req-2", "status": "processing"})).await;
     let client = upstream.client();
     let asked = Asked {

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_kept_as_it_came_is_noticed() {
+    fn lost_changed_or_invented_dead_letter_is_noticed() {
         use SourceQueue::{RecordFetch, RunAdvance};
         let judge = |source, refusal, dead_letters: &[Message]| {
             judge_kept(source, &came(refusal), &BTreeSet::new(), dead_letters.to_vec())
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_kept_must_come_back() {
+    fn message_without_stored_dead_letter_must_fail() {
         let back = BTreeSet::from(["m-1".to_owned()]);
         let refused = Some(DeadLetterReason::Malformed);
         assert_eq!(judge_unkept(&came(refused), &back), Ok("not stored, redelivered"));

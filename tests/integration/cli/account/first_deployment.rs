@@ -22,7 +22,7 @@ const CREATE_FACILITY: [&str; 15] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_deployment_in_the_order_that_works() {
+async fn first_deployment_follows_the_documented_order() {
     let app = TestApp::with(fresh).await;
     let operator = Operator::of(&app);
     let (key, url) = (app.stand_in().api_key(), webhook_url(&app));

@@ -16,7 +16,7 @@ async fn assert_a_pull_completes(app: &TestApp) {
 
 /// Metriport makes the webhook key: in its dashboard, or when the webhook URL is cleared and set again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn webhook_key_that_metriport_made_is_stored_by_a_command() {
+async fn webhook_key_made_by_metriport_is_stored_by_a_command() {
     let app = TestApp::with(|options| {
         options.time_scale = 20;
         options.stand_in = StandInOptions {

@@ -92,7 +92,7 @@ async fn put_lock(app: &TestApp, patient: &str, row: &str, alive: bool) {
 
 /// The command reads the state before it writes. The table refuses the write if the state has changed since then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn release_writes_nothing_over_what_has_changed() {
+async fn release_of_a_changed_patient_is_refused() {
     let app = TestApp::start().await;
     assert_eq!(app.person("nora", "Jane").link().await.status, 200);
     let (name, table) = (app.patient_of("nora").await, table(&app));

@@ -44,7 +44,7 @@ async fn followed(link: &str, origin: &str) -> HeaderMap {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pages_of_the_origin_alone_read_replies_and_records() {
+async fn only_pages_of_the_origin_read_replies_and_records() {
     let up = Up::start(&["--origin", OURS]).await;
     let app = up.app();
     let (record, _) = follow_what_comes_next(&app).await;

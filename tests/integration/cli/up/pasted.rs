@@ -34,7 +34,7 @@ const SHELLS: [(&[&str], &[&str]); 2] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_lines_that_up_prints_pull_a_record() {
+async fn printed_lines_of_up_pull_a_record() {
     if !is_there("curl").await {
         skip("the printed lines need curl, which is not installed");
         return;
@@ -88,7 +88,7 @@ async fn page(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
 
 /// With `--pages`, a person opens the hosted pages, and pastes the address to which the last page leads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_lines_of_pages_ask_for_the_address_and_pull_a_record() {
+async fn printed_lines_of_up_with_pages_pull_a_record() {
     if !is_there("curl").await {
         skip("the printed lines need curl, which is not installed");
         return;

@@ -119,7 +119,7 @@ impl Item {
 }
 
 #[test]
-fn whatever_is_taken_from_a_policy_is_missing_and_nothing_else() {
+fn item_removed_from_a_policy_is_missing() {
     let documents = documents();
     let used = granted(&documents);
     let items = Item::all(&documents);
@@ -141,7 +141,7 @@ fn whatever_is_taken_from_a_policy_is_missing_and_nothing_else() {
 }
 
 #[test]
-fn whatever_is_added_to_a_policy_is_unused_and_nothing_else() {
+fn item_added_to_a_policy_is_unused() {
     const ADDED: &str = "service:Added";
     let documents = documents();
     let used = granted(&documents);
@@ -163,7 +163,7 @@ fn whatever_is_added_to_a_policy_is_unused_and_nothing_else() {
 }
 
 #[test]
-fn a_condition_that_is_taken_away_shows_both_ways() {
+fn removed_condition_is_both_missing_and_unused() {
     let documents = documents();
     let used = granted(&documents);
     let mut changed = documents.clone();
@@ -181,7 +181,7 @@ fn a_condition_that_is_taken_away_shows_both_ways() {
 /// SAM attaches a managed policy that allows every queue. Without the denial in its own policy, a function could use
 /// every queue.
 #[test]
-fn a_denial_that_is_taken_away_shows_both_ways() {
+fn removed_denial_is_both_missing_and_unused() {
     let mut documents = documents();
     for function in template::stack().functions {
         let added = documents.get_mut(&function.binary).unwrap();
@@ -214,7 +214,7 @@ fn a_denial_that_is_taken_away_shows_both_ways() {
 }
 
 #[test]
-fn an_exception_excuses_what_is_granted_and_not_used() {
+fn exception_excuses_a_granted_and_unused_privilege() {
     let privilege = |action: &str| Privilege {
         function: "f".to_owned(),
         action: action.to_owned(),

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_hits_the_start_only_while_it_is_in_the_functions_hands() {
+    fn kill_hits_the_start_only_while_it_waits_or_is_claimed() {
         let of = |at| hits("r", &timeline(), &[death(at)]);
         assert_eq!(of("2026-11-22T10:00:01.500Z"), [Hit::StartUnknown]);
         assert_eq!(of("2026-11-22T10:00:00.500Z"), [Hit::StartHeldUp]);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_another_runs_start_hits_nobody_else() {
+    fn start_fault_hits_only_its_own_run() {
         let of = |run: &str| Injection {
             run: Some(run.to_owned()),
             kind: Kind::UpstreamTimeout,
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_source_matters_once_a_status_is_unread() {
+    fn unread_status_after_a_failed_source_is_a_hit() {
         let failed = json!({ "at": "2026-11-22T10:00:03.000Z", "code": "source_reported", "status": "failed" });
         let unread = json!({ "at": "2026-11-22T10:00:04.000Z", "code": "poll_failed" });
         let of = |events: &[&Value]| {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_was_put_off_or_refused_is_no_try() {
+    fn deferred_start_does_not_count_as_tried() {
         assert!(tried(&timeline()));
         let deferred = json!({ "at": "2026-11-22T10:00:02.000Z", "code": "start_deferred" });
         assert!(!tried(&[timeline(), vec![deferred]].concat()));

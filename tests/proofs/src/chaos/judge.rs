@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pull_that_keeps_every_promise_breaks_none() {
+    fn allowed_endings_have_an_empty_list_of_breaches() {
         assert_eq!(facts().breaches(), []);
         let refused = Facts {
             persona: Persona::WrongExternalId,
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn every_promise_can_be_broken() {
+    fn each_broken_promise_is_found() {
         let broken = |change: fn(&mut Facts)| {
             let mut facts = facts();
             change(&mut facts);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_start_may_end_unconfirmed_with_or_without_a_query() {
+    fn unknown_start_may_end_unconfirmed_without_a_query() {
         for upstream_queries in [0, 1] {
             let facts = Facts {
                 state: "unconfirmed".to_owned(),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_names_every_persona() {
+    fn table_names_every_persona() {
         let table = table().join("\n");
         assert!(Persona::ALL.iter().all(|persona| table.contains(persona.name())));
     }

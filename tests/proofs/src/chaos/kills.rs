@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_occasion_of_the_pull_is_struck_once() {
+    fn each_occasion_of_the_pull_gets_one_kill() {
         let before = BTreeMap::from([((Kind::KilledBeforeCall, "reconcile"), 2)]);
         let after = BTreeMap::from([
             ((Kind::KilledBeforeCall, "reconcile"), 3),

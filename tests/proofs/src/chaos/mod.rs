@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_seed_decides_who_comes_and_the_pulls_add_up() {
+    fn seed_decides_the_persons_and_their_pulls_add_up() {
         let of = |seed| {
             persons(&ChaosArgs {
                 seed,

@@ -232,7 +232,7 @@ mod tests {
     };
 
     #[test]
-    fn shares_are_kept_and_the_seed_decides() {
+    fn faults_keep_their_shares_and_depend_on_the_seed() {
         let kinds = [Kind::WebhookDropped, Kind::WebhookDoubled, Kind::WebhookDelayed];
         let throw = |seed| {
             let dice = Dice::new(seed);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn no_fault_is_drawn_at_rates_of_zero() {
+    fn rates_of_zero_never_draw_a_fault() {
         let dice = Dice::new(1);
         assert!((0..1_000).all(|_| dice.one_of(&Rates::NO_FAULTS, &Kind::ALL).is_none()));
     }

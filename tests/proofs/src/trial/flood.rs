@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_refused_by_the_share_of_its_person() {
+    fn flood_is_refused_by_the_persons_own_share() {
         assert!(refused(10, &[("too_many_open", 60), ("too_many_requests", 30)]));
         assert!(!refused(11, &[("too_many_open", 89)]), "more than a tenth is served");
         assert!(

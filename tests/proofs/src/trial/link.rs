@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_that_shows_in_time_or_words_is_not_refused() {
+    fn conflict_visible_by_time_or_code_counts_as_open() {
         assert!(refused(450, 400, 430, &[]));
         assert!(refused(450, 300, 675, &[]));
         assert!(!refused(450, 430, 299, &[]));

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn one_token_that_is_served_leaves_the_finding_open() {
+    fn one_served_token_leaves_the_finding_open() {
         let judge = |replies: &[Reply]| judge("sub", (403, "token_incomplete"), replies).refused;
         let refused = reply(403, "token_incomplete");
         assert!(judge(std::slice::from_ref(&refused)));

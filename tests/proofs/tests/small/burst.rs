@@ -8,7 +8,7 @@ use sandbox_host::{LogSink, Runner};
 use sandbox_machine::pace::followed;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_meets_no_limit_and_everybody_gets_through() {
+async fn burst_stays_below_the_limits_and_every_pull_completes() {
     // More than the slots in one session's life, but not more than a busy machine serves within it.
     const PEOPLE: u32 = 40;
     let (exe, args) = (PathBuf::from(env!("CARGO_BIN_EXE_proofs")), vec!["function".to_owned()]);

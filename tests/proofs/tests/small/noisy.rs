@@ -9,7 +9,7 @@ use sandbox_host::Runner;
 use sandbox_machine::pace::{followed, stretched};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_noisy_person_delays_nobody_and_takes_no_more_than_a_share() {
+async fn noisy_person_does_not_delay_other_persons() {
     const PEOPLE: usize = 6;
     let (exe, args) = (PathBuf::from(env!("CARGO_BIN_EXE_proofs")), vec!["function".to_owned()]);
     let options = NoisyOptions {

@@ -9,7 +9,7 @@ use tokio::process::Command;
 const BOUND: Duration = Duration::from_secs(240);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_change_under_load_and_nothing_is_lost() {
+async fn key_rotation_under_load_loses_neither_webhook_nor_pull() {
     let small = [
         "--pulls",
         "4",

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_needs_what_a_single_message_needs() {
+    fn batch_needs_the_permission_of_a_single_message() {
         let request = json!({ "QueueUrl": "http://127.0.0.1:1/000000000000/work", "Entries": [] });
         let expected = pair("sqs:SendMessage", "arn:aws:sqs:eu-central-1:000000000000:work");
         for operation in ["SendMessage", "SendMessageBatch"] {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_meant_by_its_arn_however_it_is_named() {
+    fn secret_resource_is_its_arn_for_name_and_arn() {
         let arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:key-abcdef";
         let resolve = |id: &str| (id == "key" || id == arn).then(|| arn.to_owned());
         for id in ["key", arn] {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_of_an_upload_is_a_put_and_aborting_it_is_not() {
+    fn upload_steps_need_put_and_abort_needs_its_own_action() {
         let uri = |text: &str| text.parse::<Uri>().unwrap();
         for operation in [
             "PutObject",
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_modelled_is_not_told() {
+    fn unmodelled_s3_requests_have_unknown_needs() {
         let uri: Uri = "/records/a?versionId=1".parse().unwrap();
         assert_eq!(s3("GetObject", &uri), None);
         assert_eq!(s3("CopyObject", &"/records/a".parse().unwrap()), None);

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_of_a_rule_is_admitted() {
+    fn preflight_that_matches_a_rule_is_allowed() {
         for origin in [APP, "https://a.preview.example"] {
             let response = send_preflight("/records/a/b", origin, "GET", "range");
             assert_eq!(response.status(), StatusCode::OK);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_names_the_origin_that_may_read_it() {
+    fn answer_names_the_allowed_origin() {
         let of = |origin: &str| {
             let mut headers = HeaderMap::new();
             decorate(

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_are_told_apart_by_method_path_and_query() {
+    fn operation_follows_from_method_path_and_query() {
         assert_eq!(name(Method::GET, "/"), Some("ListBuckets"));
         assert_eq!(name(Method::PUT, "/records"), Some("CreateBucket"));
         assert_eq!(

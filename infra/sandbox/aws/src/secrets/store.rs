@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_found_by_name_arn_and_partial_arn() {
+    fn secret_is_found_by_name_arn_and_partial_arn() {
         let mut store = Store::default();
         let arn = create(&mut store, "webhook/key", "t1", "v").unwrap();
         assert_eq!(
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_can_be_taken_once_but_a_retry_is_answered() {
+    fn second_secret_of_a_name_is_refused_except_a_retry() {
         let mut store = Store::default();
         let arn = create(&mut store, "key", "t1", "v");
         assert_eq!(create(&mut store, "key", "t1", "v"), arn);

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_that_current_leaves_becomes_previous_and_the_one_before_goes() {
+    fn new_version_makes_the_former_version_previous() {
         let mut versions = Versions::default();
         for id in ["a", "b", "c"] {
             put(&mut versions, id, CURRENT).unwrap();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn version_put_under_another_label_leaves_the_current_one() {
+    fn version_with_another_label_keeps_the_current_version() {
         let mut versions = Versions::default();
         put(&mut versions, "a", CURRENT).unwrap();
         put(&mut versions, "b", "AWSPENDING").unwrap();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_changes_nothing_and_a_reused_token_is_refused() {
+    fn reused_token_is_refused_unless_the_value_is_equal() {
         let mut versions = Versions::default();
         put(&mut versions, "a", CURRENT).unwrap();
         assert_eq!(put(&mut versions, "a", CURRENT), Ok(()));

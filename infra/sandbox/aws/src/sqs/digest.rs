@@ -40,13 +40,13 @@ mod tests {
     use crate::sqs::message::Attribute;
 
     #[test]
-    fn the_digest_of_a_body_is_plain_md5() {
+    fn body_digest_is_plain_md5() {
         // RFC 1321, appendix A.5.
         assert_eq!(of_body("message digest"), "f96b697d7cb7938d525a2f31aaf161d0");
     }
 
     #[test]
-    fn the_digest_of_attributes_is_the_one_that_others_compute() {
+    fn attribute_digest_equals_the_published_test_vector() {
         // Test vector from the test suites of moto and ElasticMQ.
         let timestamp = Attribute {
             data_type: "Number".to_owned(),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_binary_of_the_same_bytes_differ() {
+    fn digests_of_text_and_binary_values_differ() {
         let text = Attribute {
             data_type: "String".to_owned(),
             value: Value::Text("v".to_owned()),

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_message_passes_and_one_byte_more_does_not() {
+    fn message_above_the_size_limit_is_refused() {
         let attributes = one("k", text("String", "v"));
         let body = "x".repeat(BYTES_MAX - "kStringv".len());
         assert_eq!(check(&body, &attributes), Ok(()));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_have_known_types_and_their_own_names() {
+    fn attributes_with_bad_types_or_names_are_refused() {
         let refused = [
             one("AWS.trace", text("String", "v")),
             one("", text("String", "v")),

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_are_divided_and_work_keeps_its_time() {
+    fn scale_divides_delays_and_long_visibility_timeouts() {
         let (own, fast) = (Pace::default(), Pace::scaled(20));
         assert_eq!((own.delay_ms(900), own.visibility_ms(360)), (900_000, 360_000));
         assert_eq!((fast.delay_ms(1), fast.delay_ms(900)), (50, 45_000));

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handle_is_read_back_in_its_own_queue_only() {
+    fn handle_is_valid_only_for_its_own_queue() {
         let receipt = Receipt {
             place: 7,
             id: Uuid::from_u128(9),

@@ -36,7 +36,7 @@ async fn start() -> Aws {
 }
 
 #[tokio::test]
-async fn a_condition_that_fails_refuses_the_write() {
+async fn failed_condition_refuses_the_write() {
     let aws = start().await;
     let client = harness::dynamodb(&aws);
     let put = || {
@@ -53,7 +53,7 @@ async fn a_condition_that_fails_refuses_the_write() {
 }
 
 #[tokio::test]
-async fn a_transaction_is_all_or_nothing_and_says_which_condition_failed() {
+async fn failed_transaction_writes_nothing_and_names_its_condition() {
     let aws = start().await;
     let client = harness::dynamodb(&aws);
     let put = Put::builder()
@@ -97,7 +97,7 @@ async fn a_transaction_is_all_or_nothing_and_says_which_condition_failed() {
 }
 
 #[tokio::test]
-async fn a_sparse_index_is_queried_in_the_order_of_its_number() {
+async fn sparse_index_returns_items_in_numeric_order() {
     let aws = start().await;
     let client = harness::dynamodb(&aws);
     for (sk, due) in [("1", Some(900)), ("2", Some(1_000)), ("3", None), ("4", Some(20))] {
@@ -134,7 +134,7 @@ async fn a_sparse_index_is_queried_in_the_order_of_its_number() {
 }
 
 #[tokio::test]
-async fn the_expiry_attribute_is_set() {
+async fn expiry_attribute_of_a_new_table_is_set() {
     let aws = start().await;
     let described = harness::dynamodb(&aws)
         .describe_time_to_live()
@@ -150,7 +150,7 @@ async fn the_expiry_attribute_is_set() {
 }
 
 #[tokio::test]
-async fn items_survive_a_restart_and_creating_the_table_again_keeps_them() {
+async fn items_survive_a_restart_and_a_second_table_creation() {
     let folder = tempfile::tempdir().unwrap();
     let aws = harness::start_in(folder.path()).await;
     aws.create_table(table()).await.unwrap();

@@ -83,7 +83,7 @@ async fn is_there(client: &aws_sdk_dynamodb::Client) -> bool {
 }
 
 #[tokio::test]
-async fn a_throttled_call_is_retried_by_the_sdk() {
+async fn sdk_retries_a_throttled_call() {
     let script = Script::before("PutItem", &[Verdict::Throttle, Verdict::Throttle]);
     let aws = harness::start_intercepted(script).await;
     create_table(&aws).await;
@@ -95,7 +95,7 @@ async fn a_throttled_call_is_retried_by_the_sdk() {
 }
 
 #[tokio::test]
-async fn every_service_throttles_and_fails_in_its_own_words() {
+async fn faults_use_the_error_codes_of_each_service() {
     for (verdict, expected) in [
         (
             Verdict::Throttle,
@@ -140,7 +140,7 @@ impl Interceptor for Always {
 }
 
 #[tokio::test]
-async fn a_call_dropped_before_has_no_effect() {
+async fn call_dropped_before_the_service_is_without_effect() {
     let aws = harness::start_intercepted(Script::before("PutItem", &[Verdict::Drop])).await;
     create_table(&aws).await;
     let client = harness::dynamodb(&aws);
@@ -151,7 +151,7 @@ async fn a_call_dropped_before_has_no_effect() {
 }
 
 #[tokio::test]
-async fn a_call_dropped_or_failed_after_has_its_effect() {
+async fn call_dropped_or_failed_after_the_service_has_its_effect() {
     for (ending, kind) in [
         (Ending::Drop, "dropped_after"),
         (Ending::Fail(Failure::Internal), "failed_after"),
@@ -167,7 +167,7 @@ async fn a_call_dropped_or_failed_after_has_its_effect() {
 }
 
 #[tokio::test]
-async fn calls_are_numbered_by_caller_over_all_services() {
+async fn calls_are_numbered_by_caller_across_services() {
     let script = Script::default();
     let aws = harness::start_intercepted(script.clone()).await;
     harness::dynamodb(&aws).list_tables().send().await.unwrap();
@@ -207,7 +207,7 @@ impl Interceptor for Patient {
 }
 
 #[tokio::test]
-async fn whoever_is_asked_comes_to_the_end_even_if_the_caller_is_gone() {
+async fn interceptor_finishes_after_the_caller_disconnects() {
     let patient = Patient::default();
     let aws = harness::start_intercepted(patient.clone()).await;
     let client = harness::dynamodb(&aws);
@@ -237,7 +237,7 @@ impl Interceptor for First {
 }
 
 #[tokio::test]
-async fn a_message_can_come_again_although_it_was_deleted() {
+async fn deleted_message_can_be_delivered_again() {
     let passage = Passage {
         again_after_ms: Some(300),
         ..Passage::default()
@@ -261,7 +261,7 @@ async fn a_message_can_come_again_although_it_was_deleted() {
 }
 
 #[tokio::test]
-async fn a_late_message_is_overtaken() {
+async fn later_message_overtakes_a_late_message() {
     let passage = Passage {
         late_ms: 500,
         ..Passage::default()
@@ -278,7 +278,7 @@ async fn a_late_message_is_overtaken() {
 }
 
 #[tokio::test]
-async fn without_an_interceptor_nothing_is_numbered_or_counted() {
+async fn calls_without_an_interceptor_have_the_number_zero() {
     let numbers: Arc<Mutex<Vec<u64>>> = Arc::default();
     let writer = numbers.clone();
     let observer = Arc::new(move |call: &Call| writer.lock().unwrap().push(call.ordinal));

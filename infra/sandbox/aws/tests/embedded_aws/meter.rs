@@ -56,7 +56,7 @@ fn assert_units<const N: usize>(weighed: &Weighed, expected: [(&str, f64, f64); 
 }
 
 #[tokio::test]
-async fn a_written_item_weighs_by_its_size_and_its_index() {
+async fn write_units_follow_from_item_size_and_index() {
     let (weighed, aws, client) = start_with_table().await;
     put(&client, "1", 10).send().await.unwrap();
     put(&client, "2", 1500).send().await.unwrap();
@@ -75,7 +75,7 @@ async fn a_written_item_weighs_by_its_size_and_its_index() {
 }
 
 #[tokio::test]
-async fn a_write_whose_condition_fails_is_billed() {
+async fn write_with_a_failed_condition_is_billed() {
     let (weighed, aws, client) = start_with_table().await;
     put(&client, "1", 10).send().await.unwrap();
     put(&client, "1", 10)
@@ -88,7 +88,7 @@ async fn a_write_whose_condition_fails_is_billed() {
 }
 
 #[tokio::test]
-async fn an_item_in_a_transaction_weighs_twice() {
+async fn item_in_a_transaction_costs_twice_the_units() {
     let (weighed, aws, client) = start_with_table().await;
     let one = Put::builder()
         .table_name(TABLE)
@@ -107,7 +107,7 @@ async fn an_item_in_a_transaction_weighs_twice() {
 }
 
 #[tokio::test]
-async fn a_consistent_read_weighs_twice_another() {
+async fn consistent_read_costs_twice_the_units() {
     let (weighed, aws, client) = start_with_table().await;
     put(&client, "2", 1500).send().await.unwrap();
     let get = client
@@ -125,7 +125,7 @@ async fn a_consistent_read_weighs_twice_another() {
 }
 
 #[tokio::test]
-async fn messages_and_objects_are_counted_with_their_bytes() {
+async fn messages_and_object_bytes_are_counted() {
     let (weighed, meter) = collecting_meter();
     let aws = harness::start_metered(meter).await;
     let s3 = harness::s3_as(&aws, harness::credentials("record-fetch"));
@@ -158,7 +158,7 @@ async fn messages_and_objects_are_counted_with_their_bytes() {
 }
 
 #[tokio::test]
-async fn imported_items_are_there_for_everybody() {
+async fn imported_items_are_readable() {
     let aws = harness::start().await;
     aws.create_table(table()).await.unwrap();
     let item =

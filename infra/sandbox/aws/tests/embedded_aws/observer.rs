@@ -19,7 +19,7 @@ fn collecting_observer() -> (Seen, Observer) {
 }
 
 #[tokio::test]
-async fn the_observer_sees_service_operation_and_access_key_of_every_call() {
+async fn observer_receives_service_operation_and_key_of_every_call() {
     let (seen, observer) = collecting_observer();
     let aws = harness::start_with(None, Some(observer)).await;
     aws.create_bucket("records").await.unwrap();
@@ -52,7 +52,7 @@ async fn the_observer_sees_service_operation_and_access_key_of_every_call() {
 }
 
 #[tokio::test]
-async fn the_environment_names_every_endpoint_and_leaves_the_key_id_to_the_caller() {
+async fn environment_has_every_endpoint_and_lacks_a_key_id() {
     let aws = harness::start().await;
     let env = aws.env();
     for service in Service::ALL {

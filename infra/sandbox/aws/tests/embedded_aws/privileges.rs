@@ -87,7 +87,7 @@ async fn abort_upload(client: &aws_sdk_s3::Client) {
 }
 
 #[tokio::test]
-async fn the_authorizer_hears_what_each_call_of_an_sdk_needs() {
+async fn authorizer_receives_the_needs_of_each_sdk_call() {
     let (heard, authorizer) = listening();
     let aws = harness::start_authorized(authorizer).await;
     let (queue, secret) = furnish(&aws).await;
@@ -121,7 +121,7 @@ async fn the_authorizer_hears_what_each_call_of_an_sdk_needs() {
 }
 
 #[tokio::test]
-async fn what_is_not_granted_is_refused_in_each_services_own_words_and_not_done() {
+async fn denied_call_is_refused_in_its_services_format() {
     let aws = harness::start_authorized(closed()).await;
     let (queue, secret) = furnish(&aws).await;
     let item = harness::dynamodb(&aws).put_item().table_name("state");
@@ -161,7 +161,7 @@ async fn what_is_not_granted_is_refused_in_each_services_own_words_and_not_done(
 
 /// The sandbox writes the text of the refusal, and must use AWS's wording.
 #[tokio::test]
-async fn a_refusal_names_the_action_and_the_resource() {
+async fn refusal_names_the_action_and_the_resource() {
     let aws = harness::start_authorized(closed()).await;
     furnish(&aws).await;
     let get = harness::dynamodb(&aws).get_item().table_name("state");

@@ -3,7 +3,7 @@
 use crate::harness;
 
 #[tokio::test]
-async fn a_new_value_becomes_current_and_the_old_one_previous() {
+async fn new_value_becomes_current_and_the_former_previous() {
     let aws = harness::start().await;
     let client = harness::secrets(&aws);
     let arn = aws.create_secret("webhook-key", "one").await.unwrap();
@@ -61,7 +61,7 @@ async fn tag_of_a_secret_is_listed_and_replaced() {
 }
 
 #[tokio::test]
-async fn bytes_come_back_as_they_went_in() {
+async fn binary_value_is_returned_unchanged() {
     let aws = harness::start().await;
     let client = harness::secrets(&aws);
     let bytes = aws_smithy_types::Blob::new(vec![0u8, 255, 7]);
@@ -78,7 +78,7 @@ async fn bytes_come_back_as_they_went_in() {
 }
 
 #[tokio::test]
-async fn unknown_and_taken_secrets_are_refused_by_name() {
+async fn unknown_and_taken_secret_names_are_refused() {
     let aws = harness::start().await;
     let client = harness::secrets(&aws);
     assert_eq!(
@@ -92,7 +92,7 @@ async fn unknown_and_taken_secrets_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn secrets_survive_a_restart_in_a_file_that_only_its_owner_reads() {
+async fn secrets_survive_a_restart_in_a_private_file() {
     let folder = tempfile::tempdir().unwrap();
     let aws = harness::start_in(folder.path()).await;
     let arn = aws.create_secret("key", "one").await.unwrap();

@@ -27,7 +27,7 @@ fn types(names: &[&str]) -> Option<BTreeSet<String>> {
 }
 
 #[test]
-fn a_record_of_two_is_written_so() {
+fn record_of_two_resources_has_the_expected_text() {
     let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
     let record = NetworkRecord {
         hie: vec![raw(r#"{"resourceType":"Patient","id":"p-1","n":1.50}"#).into()],
@@ -44,7 +44,7 @@ fn a_record_of_two_is_written_so() {
 }
 
 #[test]
-fn an_empty_record_is_a_bundle_without_entries() {
+fn empty_record_is_a_bundle_without_entries() {
     let bundle = bundle_text(Arc::default(), &Source::ALL, &RecordFilter::default());
     let length = bundle.content_length();
     let written = text(bundle);
@@ -53,7 +53,7 @@ fn an_empty_record_is_a_bundle_without_entries() {
 }
 
 #[test]
-fn only_the_chosen_sources_are_written_once_each() {
+fn each_chosen_source_is_written_once() {
     assert_eq!(
         ids(&[Source::Lab], &RecordFilter::default()),
         ["creatinine-1", "lab-report-1"]
@@ -128,7 +128,7 @@ fn both_ends_of_a_range_of_dates_count() {
 }
 
 #[test]
-fn referenced_resources_come_along_when_asked_for() {
+fn referenced_resources_are_added_on_request() {
     let filter = |names, with_referenced| RecordFilter {
         resource_types: types(names),
         with_referenced,
@@ -166,7 +166,7 @@ fn record_of(entries: &[&str]) -> NetworkRecord {
 }
 
 #[test]
-fn an_entry_keeps_its_full_url_or_gets_one_of_its_own() {
+fn entry_keeps_its_full_url_or_gets_a_derived_one() {
     const UUID: &str = "0198a0e1-0000-7000-8000-000000000001";
     let entry =
         |url: &str, kind: &str, id: &str| format!(r#"{{{url}"resource":{{"resourceType":"{kind}","id":"{id}"}}}}"#);
@@ -208,7 +208,7 @@ fn links_by_full_url_are_followed() {
 }
 
 #[test]
-fn a_replaced_patient_keeps_its_links() {
+fn references_follow_a_replaced_patient() {
     let record = record_of(&[
         r#"{"fullUrl":"urn:uuid:a","resource":{"resourceType":"Patient","id":"a-1"}}"#,
         r#"{"resource":{"resourceType":"Patient","id":"b-1"}}"#,
@@ -268,7 +268,7 @@ fn chunks_are_full_and_add_up() {
 }
 
 #[test]
-fn a_bundle_can_be_sent_to_another_thread() {
+fn bundle_text_can_be_sent_to_another_thread() {
     fn sendable<T: Send + Sync + 'static>(_: &T) {}
     sendable(&bundle_text(Arc::default(), &Source::ALL, &RecordFilter::default()));
 }

@@ -118,13 +118,13 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn nothing_is_lost_changed_or_doubled(input in bundle()) {
+    fn split_keeps_every_resource_exactly_once(input in bundle()) {
         let record = split(input.as_bytes()).unwrap();
         prop_assert_eq!(multiset(record_texts(&record)), multiset(resource_texts(&input)));
     }
 
     #[test]
-    fn what_is_split_can_be_written_and_split_again(input in bundle()) {
+    fn written_record_splits_into_the_same_record(input in bundle()) {
         let record = Arc::new(split(input.as_bytes()).unwrap());
         let bundle = bundle_text(Arc::clone(&record), &Source::ALL, &RecordFilter::default());
         let length = bundle.content_length();
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn a_filter_and_its_complement_share_out_what_has_a_date(input in bundle(), year in 1900_i16..2100) {
+    fn complementary_date_filters_keep_each_dated_resource_once(input in bundle(), year in 1900_i16..2100) {
         let record = Arc::new(split(input.as_bytes()).unwrap());
         let (before, after) = (Date::new(year - 1, 12, 31).unwrap(), Date::new(year, 1, 1).unwrap());
         let count_kept = |filter: RecordFilter| bundle_text(Arc::clone(&record), &Source::ALL, &filter).total();

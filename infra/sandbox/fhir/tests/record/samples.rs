@@ -38,7 +38,7 @@ fn days(text: &str) -> Vec<Date> {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes() {
+fn same_seed_gives_the_same_bytes() {
     for birth_date in BIRTH_DATES {
         let make = |seed, today| written(adapt_sample(seed, birth_date, today));
         assert_eq!(make(7, TODAY), make(7, TODAY));
@@ -47,7 +47,7 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
-fn records_of_two_seeds_share_no_id() {
+fn records_of_two_seeds_have_different_ids() {
     for birth_date in BIRTH_DATES {
         let [one, two] = [7, 8].map(|seed| adapt_sample(seed, birth_date, TODAY));
         let total = one.len();
@@ -117,7 +117,7 @@ fn all_dates_move_by_the_same_weeks() {
 }
 
 #[test]
-fn the_last_date_is_weeks_before_the_pull() {
+fn last_date_is_weeks_before_the_pull() {
     let todays = [
         date(2026, 11, 22),
         date(2024, 2, 29),
@@ -137,7 +137,7 @@ fn the_last_date_is_weeks_before_the_pull() {
 }
 
 #[test]
-fn nothing_is_older_than_the_people_it_stands_for() {
+fn older_record_begins_after_the_youngest_birth_date() {
     // The youngest person who gets the older patient's record. The younger patient's record is not tested: it begins in
     // childhood, so a younger person can get it.
     let birth_date = date(1989, 12, 31);
@@ -146,7 +146,7 @@ fn nothing_is_older_than_the_people_it_stands_for() {
 }
 
 #[test]
-fn each_source_has_something_of_its_own() {
+fn each_source_has_its_own_resource_types() {
     for birth_date in BIRTH_DATES {
         let record = adapt_sample(7, birth_date, TODAY);
         let types = |source| {
@@ -162,7 +162,7 @@ fn each_source_has_something_of_its_own() {
 }
 
 #[test]
-fn nothing_is_left_of_the_synthetic_person_but_an_id() {
+fn samples_keep_only_the_id_of_the_synthetic_person() {
     for birth_date in BIRTH_DATES {
         let record = adapt_sample(7, birth_date, TODAY);
         let bundle = written(record.clone());
@@ -191,7 +191,7 @@ fn nothing_is_left_of_the_synthetic_person_but_an_id() {
 }
 
 #[test]
-fn the_samples_are_as_large_as_the_readme_says() {
+fn sample_sizes_match_the_readme() {
     let measure = |birth_date| {
         let bundle = bundle_text(
             Arc::new(adapt_sample(7, birth_date, TODAY)),

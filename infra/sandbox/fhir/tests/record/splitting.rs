@@ -68,7 +68,7 @@ fn text_is_kept_to_the_byte() {
 }
 
 #[test]
-fn a_byte_order_mark_is_skipped() {
+fn byte_order_mark_is_skipped() {
     let marked = [b"\xEF\xBB\xBF".as_slice(), &small_bundle()].concat();
     assert_eq!(
         record_texts(&split(&marked).unwrap()),
@@ -77,7 +77,7 @@ fn a_byte_order_mark_is_skipped() {
 }
 
 #[test]
-fn dates_are_the_main_ones() {
+fn resource_date_is_the_main_date() {
     let record = split(&small_bundle()).unwrap();
     let date = |id: &str| {
         let found = record
@@ -98,7 +98,7 @@ fn dates_are_the_main_ones() {
 }
 
 #[test]
-fn type_is_read_wherever_it_stands() {
+fn resource_type_is_read_at_any_position() {
     let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
     let contained = raw(r#"{"contained":[{"resourceType":"Medication"}],"resourceType":"List"}"#);
     assert_eq!(resource_type(&contained).as_deref(), Some("List"));
@@ -124,7 +124,7 @@ fn refusal_of_second(entry: &str) -> BundleError {
 }
 
 #[test]
-fn a_text_that_is_not_json_is_refused_with_its_line() {
+fn text_that_is_not_json_is_refused_with_its_line() {
     assert!(matches!(
         refusal("{\"resourceType\":\n\"Bundle\""),
         BundleError::NotJson { line: 2, .. }
@@ -155,7 +155,7 @@ fn json_that_is_not_a_bundle_is_refused() {
 }
 
 #[test]
-fn a_bundle_without_entries_is_refused() {
+fn bundle_without_entries_is_refused() {
     for text in [
         r#"{"resourceType":"Bundle"}"#,
         r#"{"resourceType":"Bundle","entry":[]}"#,
@@ -165,7 +165,7 @@ fn a_bundle_without_entries_is_refused() {
 }
 
 #[test]
-fn an_entry_without_a_resource_is_refused_with_its_index() {
+fn entry_without_a_resource_is_refused_with_its_index() {
     for entry in ["{}", r#"{"resource":null}"#] {
         let error = refusal_of_second(entry);
         assert_eq!(error, BundleError::EntryWithoutResource { index: 1 }, "{entry}");
@@ -173,7 +173,7 @@ fn an_entry_without_a_resource_is_refused_with_its_index() {
 }
 
 #[test]
-fn an_entry_that_is_not_a_resource_is_refused_with_its_index() {
+fn entry_that_is_not_a_resource_is_refused_with_its_index() {
     for entry in [
         r#"{"resource":"Secretname"}"#,
         r#"{"resource":["Patient"]}"#,
@@ -188,7 +188,7 @@ fn an_entry_that_is_not_a_resource_is_refused_with_its_index() {
 }
 
 #[test]
-fn refusals_quote_nothing() {
+fn refusals_never_quote_the_file() {
     for text in [
         r#"{"resourceType":"Secretname","entry":[]}"#,
         r#"{"resourceType":"Bundle","entry":"Secretname"}"#,

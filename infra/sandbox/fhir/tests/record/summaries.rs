@@ -7,7 +7,7 @@ use sandbox_fhir::{Summary, SummaryError, summary};
 use crate::support::small_bundle;
 
 #[test]
-fn counts_types_sources_and_dates() {
+fn summary_counts_types_sources_and_dates() {
     let counts = |pairs: &[(&str, u64)]| {
         pairs
             .iter()
@@ -46,7 +46,7 @@ fn counts_types_sources_and_dates() {
 }
 
 #[test]
-fn a_record_with_nothing_in_it_is_counted_as_such() {
+fn empty_record_has_an_empty_summary() {
     for text in [
         r#"{"resourceType":"Bundle","entry":[]}"#,
         "\u{feff}{\"type\":\"collection\",\"resourceType\":\"Bundle\"}",
@@ -56,7 +56,7 @@ fn a_record_with_nothing_in_it_is_counted_as_such() {
 }
 
 #[test]
-fn refusals_are_typed_and_quote_nothing() {
+fn refusals_are_typed_and_never_quote_the_file() {
     let of = |text: &str| {
         let error = summary(text.as_bytes()).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("Secretname"), "{error}");
@@ -106,7 +106,7 @@ fn refusals_are_typed_and_quote_nothing() {
 }
 
 #[test]
-fn a_failing_reader_is_told_from_a_bad_file() {
+fn failing_reader_differs_from_a_bad_file() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -146,7 +146,7 @@ impl Read for Endless {
 }
 
 #[test]
-fn a_long_record_is_counted_as_it_comes() {
+fn long_record_is_counted_while_it_is_read() {
     let head = br#"{"resourceType":"Bundle","entry":["#.as_slice();
     let counted = summary(BufReader::new(head.chain(Endless {
         left: 20_000,

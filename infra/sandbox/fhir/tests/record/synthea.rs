@@ -43,7 +43,7 @@ fn bundles_survive_to_the_byte() {
 }
 
 #[test]
-fn bundles_are_counted_right() {
+fn summaries_count_every_resource_type() {
     for path in bundles() {
         let input = fs::read(&path).unwrap();
         let mut by_type: BTreeMap<String, u64> = BTreeMap::new();

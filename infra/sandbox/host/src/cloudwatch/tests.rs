@@ -50,7 +50,7 @@ fn each_value_counts_once_for_each_set_of_dimensions() {
 }
 
 #[test]
-fn other_lines_hold_no_metrics() {
+fn other_lines_are_not_metric_lines() {
     for other in [
         "",
         "START RequestId",
@@ -78,7 +78,7 @@ fn assert_declarations_break<const N: usize>(cases: [(&'static str, &str, Value)
 }
 
 #[test]
-fn a_namespace_or_list_that_breaks_a_rule_is_named() {
+fn broken_rule_of_a_namespace_or_list_is_reported() {
     assert_declarations_break([
         ("a name is missing", "/Namespace", json!(1)),
         ("Namespace is invalid or reserved", "/Namespace", json!("")),
@@ -89,7 +89,7 @@ fn a_namespace_or_list_that_breaks_a_rule_is_named() {
 }
 
 #[test]
-fn dimensions_that_break_a_rule_are_named() {
+fn broken_rule_of_dimensions_is_reported() {
     let many = |count: usize| (0..count).map(|n| json!(format!("d{n}"))).collect::<Vec<_>>();
     assert_declarations_break(
         [
@@ -107,7 +107,7 @@ fn dimensions_that_break_a_rule_are_named() {
 }
 
 #[test]
-fn a_list_of_metrics_that_breaks_a_rule_is_named() {
+fn broken_rule_of_a_metric_list_is_reported() {
     assert_declarations_break([
         (
             "more than 100 metrics",
@@ -119,7 +119,7 @@ fn a_list_of_metrics_that_breaks_a_rule_is_named() {
 }
 
 #[test]
-fn a_metric_that_breaks_a_rule_is_named() {
+fn broken_rule_of_a_metric_is_reported() {
     let metric = |more: Value| {
         let mut metric = json!({ "Name": "Latency", "Unit": "Milliseconds" });
         metric
@@ -145,7 +145,7 @@ fn a_metric_that_breaks_a_rule_is_named() {
 }
 
 #[test]
-fn a_value_at_the_root_that_breaks_a_rule_is_named() {
+fn broken_rule_of_a_root_value_is_reported() {
     for (rule, place, value) in [
         ("a list is missing", "/_aws", json!({ "Timestamp": NOW })),
         ("the value of a dimension is invalid", "/Stage", json!("")),
@@ -160,7 +160,7 @@ fn a_value_at_the_root_that_breaks_a_rule_is_named() {
 }
 
 #[test]
-fn times_are_in_milliseconds_and_of_these_days() {
+fn timestamp_outside_the_accepted_range_is_refused() {
     const DAY: u64 = 86_400_000;
     for (at, taken) in [
         (json!(NOW), true),
@@ -177,7 +177,7 @@ fn times_are_in_milliseconds_and_of_these_days() {
 }
 
 #[test]
-fn rates_are_units() {
+fn units_include_rates_of_amounts() {
     for unit in [
         "None",
         "Percent",

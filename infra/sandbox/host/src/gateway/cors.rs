@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_origin_gets_the_configured_headers() {
+    fn allowed_origin_gets_the_configured_headers() {
         let response = preflight(&cors(), &preflight_from("https://app.example")).unwrap();
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_origin_gets_none_and_plain_options_is_no_preflight() {
+    fn unknown_origin_and_plain_options_lack_cors_headers() {
         let response = preflight(&cors(), &preflight_from("https://evil.example")).unwrap();
         assert!(!response.headers().contains_key("access-control-allow-origin"));
         let plain = Request::builder().method("OPTIONS").body(()).unwrap().into_parts().0;
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_functions_own_headers_are_dropped() {
+    fn cors_headers_of_the_function_are_dropped() {
         let mut response = HeaderMap::new();
         response.insert(
             header::ACCESS_CONTROL_ALLOW_ORIGIN,

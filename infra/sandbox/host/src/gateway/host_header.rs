@@ -27,14 +27,14 @@ mod tests {
     }
 
     #[test]
-    fn one_valid_host_is_taken() {
+    fn single_valid_host_is_accepted() {
         for host in ["127.0.0.1:3000", "localhost", "[::1]:80", "api.example.test"] {
             assert_eq!(of(&[host]).as_deref(), Some(host));
         }
     }
 
     #[test]
-    fn none_two_and_what_is_not_a_host_are_refused() {
+    fn missing_repeated_or_invalid_host_is_refused() {
         let refused: [&[&str]; 8] = [&[], &["a", "a"], &["a b"], &[""], &["[::1"], &["u@a"], &["a/b"], &["é"]];
         for lines in refused {
             assert_eq!(of(lines), None, "{lines:?}");

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_reply_is_mapped_field_by_field() {
+    async fn full_reply_is_mapped_field_by_field() {
         let reply = json!({
             "statusCode": 201,
             "headers": { "Content-Type": "application/problem+json", "x-count": 3, "Content-Length": "999" },
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_binary_body_is_decoded() {
+    async fn base64_body_is_decoded() {
         let (_, headers, body) = mapped(json!({ "statusCode": 200, "body": "AP8=", "isBase64Encoded": true })).await;
         assert_eq!(body, [0, 255]);
         assert_eq!(headers, [pair("content-type", "text/plain;charset=UTF-8")]);
     }
 
     #[tokio::test]
-    async fn without_a_status_code_the_reply_is_the_body() {
+    async fn reply_without_a_status_code_is_the_body() {
         let json_type = [pair("content-type", "application/json")];
         assert_eq!(
             mapped(json!({ "a": 1 })).await,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_reply_has_neither_body_nor_type() {
+    async fn empty_reply_lacks_body_and_content_type() {
         assert_eq!(
             mapped(json!({ "statusCode": "204" })).await,
             (204, Vec::new(), Vec::new())
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_refused() {
+    fn malformed_reply_is_refused() {
         for reply in [
             "not json",
             "",

@@ -207,7 +207,7 @@ mod tests {
 
     /// The example on the page "Create routes for HTTP APIs", section "Routing API requests".
     #[test]
-    fn the_most_specific_route_wins_as_documented() {
+    fn most_specific_route_wins_as_documented() {
         let table = table(&[
             ("ANY", "/{proxy+}"),
             ("GET", "/pets/{proxy+}"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_wins_over_any_and_the_default_is_last() {
+    fn own_method_precedes_any_and_default_is_last() {
         let table = table(&[("ANY", "/a"), ("GET", "/a"), ("ANY", "$default")]);
         assert_eq!(taken(&table, Method::GET, "/a").unwrap().0, "GET /a");
         assert_eq!(taken(&table, Method::PUT, "/a").unwrap().0, "ANY /a");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_decoded_and_never_empty() {
+    fn path_variables_are_decoded_and_never_empty() {
         let table = table(&[("GET", "/r/{id}/timeline"), ("GET", "/f/{rest+}")]);
         let (_, parameters) = taken(&table, Method::GET, "/r/a%2Fb%zz/timeline").unwrap();
         assert_eq!(parameters, [("id".to_owned(), "a/b%zz".to_owned())]);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greedy_variable_must_be_last() {
+    fn greedy_variable_must_be_last() {
         assert_eq!(segments("/a/{rest+}/b"), None);
         assert_eq!(segments("a"), None);
     }

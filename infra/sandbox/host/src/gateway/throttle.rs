@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_gets_through_and_then_the_rate() {
+    fn burst_is_admitted_and_then_the_rate() {
         let buckets = buckets();
         assert_eq!(admitted(&buckets, "GET /a", 5, 0), 3);
         assert_eq!(
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_second_gains_as_much_and_a_bucket_holds_no_more() {
+    fn scaled_time_raises_the_rate_and_keeps_the_burst() {
         let throttle = Throttle {
             rate_per_sec: 2,
             burst: 3,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_of_its_own_settings_is_not_touched_by_others() {
+    fn route_with_its_own_settings_has_its_own_bucket() {
         let buckets = buckets();
         assert_eq!(admitted(&buckets, "GET /a", 5, 0), 3);
         assert_eq!(admitted(&buckets, "POST /hook", 5, 0), 1);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_gains_nothing() {
+    fn clock_that_is_set_back_adds_zero_tokens() {
         let buckets = buckets();
         assert_eq!(admitted(&buckets, "GET /a", 5, 1000), 3);
         assert_eq!(admitted(&buckets, "GET /a", 5, 0), 0);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_api_without_settings_throttles_nothing() {
+    fn api_without_settings_is_never_throttled() {
         let buckets = Buckets::new(&HttpApi::default(), 0);
         assert_eq!(admitted(&buckets, "GET /a", 1000, 0), 1000);
     }

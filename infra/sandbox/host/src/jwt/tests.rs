@@ -48,7 +48,7 @@ fn with_header(header: &Value) -> String {
 }
 
 #[test]
-fn a_good_token_gives_its_claims() {
+fn valid_token_yields_its_claims() {
     let claims = verified(&token_with(json!({ "email": "a@example.org" }))).unwrap();
     let expected = json!({
         "iss": "https://issuer.example", "sub": "person-1", "aud": "app", "iat": NOW, "exp": NOW + 60,
@@ -58,7 +58,7 @@ fn a_good_token_gives_its_claims() {
 }
 
 #[test]
-fn the_times_are_checked_without_leeway() {
+fn token_times_are_checked_without_leeway() {
     let token = token_with(json!({}));
     assert!(verified_at(&token, NOW + 59).is_ok());
     assert_eq!(verified_at(&token, NOW + 60), Err(TokenRefusal::Expired));
@@ -122,7 +122,7 @@ fn other_algorithms_and_keys_are_refused() {
 }
 
 #[test]
-fn an_unsigned_or_changed_token_is_refused() {
+fn unsigned_or_changed_token_is_refused() {
     let none = format!("{}.{}.", part(&json!({ "alg": "none" })), part(&json!({ "sub": "x" })));
     assert_eq!(verified(&none), Err(TokenRefusal::Algorithm));
     let token = token_with(json!({}));
@@ -141,7 +141,7 @@ fn an_unsigned_or_changed_token_is_refused() {
 
 /// RFC 7518, section 6.3.1: the modulus of a 2048-bit key has 256 bytes and no leading zero.
 #[test]
-fn the_key_set_describes_the_signing_key() {
+fn key_set_describes_the_signing_key() {
     let keys = issuer().jwks();
     let key = &keys["keys"][0];
     assert_eq!(

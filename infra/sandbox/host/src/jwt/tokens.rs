@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_names_a_subject_and_claims() {
+    fn query_sets_the_subject_and_claims() {
         let (subject, claims) = read("subject=nora%20q&email=n%40example.test").unwrap();
         assert_eq!(
             (subject.as_str(), &claims["email"]),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_no_usable_token_is_refused_with_the_reason() {
+    fn invalid_query_is_refused_with_the_reason() {
         for query in ["", "email=a", "subject", "subject=", "subject=%00", "subject=a&x=%0a"] {
             refusal(query);
         }

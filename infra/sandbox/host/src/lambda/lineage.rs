@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_is_counted_by_function_across_headers() {
+    fn chain_is_counted_by_function_across_headers() {
         let mut lineage = Lineage::of([]);
         assert_eq!((lineage.enter("a"), lineage.enter("a"), lineage.enter("b")), (1, 2, 1));
         let header = format!("Root=1-0;Parent=0;Sampled=0;{}", lineage.field());

@@ -56,7 +56,7 @@ mod tests {
     use aws_sdk_sqs::types::MessageSystemAttributeName;
 
     #[test]
-    fn a_message_with_attributes() {
+    fn message_with_attributes_becomes_a_record() {
         let text = MessageAttributeValue::builder()
             .data_type("String")
             .string_value("ios")

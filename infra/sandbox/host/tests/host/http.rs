@@ -85,7 +85,7 @@ async fn message(response: Response) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_request_reaches_the_function_as_an_event() {
+async fn request_reaches_the_function_as_an_event() {
     let api = Api::start().await;
     let request = api
         .request(Method::GET, "/v1/records/7?form=pdf")
@@ -107,7 +107,7 @@ async fn a_request_reaches_the_function_as_an_event() {
 }
 
 #[tokio::test]
-async fn tokens_are_required_and_checked() {
+async fn missing_or_invalid_token_is_refused() {
     let api = Api::start().await;
     let expired = issuer()
         .token("p1", &serde_json::Map::new(), 60, now_secs() - 120)
@@ -137,7 +137,7 @@ async fn tokens_are_required_and_checked() {
 }
 
 #[tokio::test]
-async fn unknown_routes_are_not_found() {
+async fn unknown_route_is_not_found() {
     let api = Api::start().await;
     for (method, path) in [
         (Method::GET, "/v1/nothing"),
@@ -151,7 +151,7 @@ async fn unknown_routes_are_not_found() {
 }
 
 #[tokio::test]
-async fn failures_have_api_gateways_own_bodies() {
+async fn function_failure_gets_the_body_of_api_gateway() {
     let api = Api::start().await;
     let internal = (500, json!({ "message": "Internal Server Error" }));
     assert_eq!(message(api.hook(json!({ "fail": true })).await).await, internal);
@@ -170,7 +170,7 @@ async fn failures_have_api_gateways_own_bodies() {
 }
 
 #[tokio::test]
-async fn the_gateway_gives_up_before_the_function_does() {
+async fn gateway_timeout_leaves_the_function_running() {
     let api = Api::start().await;
     let done = api.test.file("gate");
     let command = json!({ "waitFor": done });
@@ -191,7 +191,7 @@ async fn the_gateway_gives_up_before_the_function_does() {
 }
 
 #[tokio::test]
-async fn bodies_are_limited() {
+async fn body_above_the_limit_is_refused() {
     let api = Api::start().await;
     let too_large = (413, json!({ "message": "Request Entity Too Large" }));
     for size in [10 * 1024 * 1024 + 1, 6 * 1024 * 1024] {
@@ -205,7 +205,7 @@ async fn bodies_are_limited() {
 }
 
 #[tokio::test]
-async fn preflights_are_answered_and_responses_decorated() {
+async fn preflights_and_responses_carry_cors_headers() {
     let api = Api::start().await;
     let preflight = api
         .request(Method::OPTIONS, "/v1/records")
@@ -234,7 +234,7 @@ async fn preflights_are_answered_and_responses_decorated() {
 }
 
 #[tokio::test]
-async fn the_templates_throttles_apply_before_the_token_is_looked_at() {
+async fn throttle_applies_before_the_token_check() {
     for (throttled, expected) in [(true, 429), (false, 401)] {
         let mut options = options(TEMPLATE);
         options.throttled = throttled;
@@ -257,7 +257,7 @@ async fn the_templates_throttles_apply_before_the_token_is_looked_at() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_none_is_refused_and_forwarded_headers_are_the_gateways() {
+async fn invalid_host_is_refused_and_forwarded_headers_replaced() {
     let api = Api::start().await;
     let refused = api.request(Method::GET, "/v1/records/7").header("host", "a b");
     let refused = refused.header("x-forwarded-proto", "https").send().await.unwrap();
@@ -278,7 +278,7 @@ async fn a_host_that_is_none_is_refused_and_forwarded_headers_are_the_gateways()
 }
 
 #[tokio::test]
-async fn tokens_for_further_people_are_served_beside_the_api() {
+async fn token_route_issues_tokens_for_other_subjects() {
     let api = Api::start().await;
     let asked = api
         .request(Method::GET, "/token?subject=p2")
@@ -305,7 +305,7 @@ async fn tokens_for_further_people_are_served_beside_the_api() {
 }
 
 #[tokio::test]
-async fn the_issuer_publishes_its_keys() {
+async fn issuer_publishes_its_keys() {
     let api = Api::start().await;
     let discovery = api
         .request(Method::GET, "/.well-known/openid-configuration")
@@ -325,7 +325,7 @@ async fn the_issuer_publishes_its_keys() {
 }
 
 #[tokio::test]
-async fn a_killed_process_is_an_internal_server_error() {
+async fn killed_process_gives_an_internal_server_error() {
     for interference in [Interference::KillBefore, Interference::KillAfter] {
         let mut options = options(TEMPLATE);
         options.interference = Some(Arc::new(move |invocation| match invocation.ordinal {

@@ -28,7 +28,7 @@ fn exited(result: &Result<Value, InvokeError>) -> bool {
 }
 
 #[tokio::test]
-async fn a_kill_before_an_invocation_leaves_nothing_done() {
+async fn kill_before_an_invocation_prevents_its_effect() {
     let test = interfered(Interference::KillBefore).await;
     let done = test.file("done");
     assert!(exited(&test.host.invoke(ECHO, json!({ "touch": done })).await));
@@ -41,7 +41,7 @@ async fn a_kill_before_an_invocation_leaves_nothing_done() {
 }
 
 #[tokio::test]
-async fn a_kill_after_an_invocation_leaves_it_done_and_failed() {
+async fn kill_after_an_invocation_keeps_its_effect_and_fails_it() {
     let test = interfered(Interference::KillAfter).await;
     let done = test.file("done");
     assert!(exited(&test.host.invoke(ECHO, json!({ "touch": done })).await));
@@ -54,7 +54,7 @@ async fn a_kill_after_an_invocation_leaves_it_done_and_failed() {
 }
 
 #[tokio::test]
-async fn invocations_in_flight_fail_with_their_processes_every_time() {
+async fn kill_fails_every_invocation_in_flight() {
     let test = TestHost::start(options(&one_function("Timeout: 60"))).await;
     for round in 0..8 {
         let started: Vec<_> = (0..4).map(|index| test.file(&format!("{round}-{index}"))).collect();
@@ -76,7 +76,7 @@ async fn invocations_in_flight_fail_with_their_processes_every_time() {
 
 /// Kills hit processes in any state: starting, waiting, working and replying.
 #[tokio::test]
-async fn kills_at_any_moment_never_wedge_the_host() {
+async fn kills_at_any_moment_never_block_the_host() {
     let test = TestHost::start(options(&one_function("Timeout: 60"))).await;
     let mut replied = 0;
     for round in 0..40 {
@@ -110,7 +110,7 @@ async fn kills_at_any_moment_never_wedge_the_host() {
 
 /// The host repeats a killed start at once, and does not count it as the function's failure.
 #[tokio::test]
-async fn a_process_can_be_killed_while_it_starts() {
+async fn process_can_be_killed_while_it_starts() {
     let mut options = options(&one_function("Environment: { Variables: { INIT: hang } }"));
     let killer = Killer::default();
     options.killer = killer.clone();
@@ -136,7 +136,7 @@ async fn a_process_can_be_killed_while_it_starts() {
 }
 
 #[tokio::test]
-async fn a_shutdown_is_not_a_kill() {
+async fn shutdown_does_not_count_as_a_kill() {
     let mut options = options(&one_function(""));
     options.prewarm = true;
     let host = Host::start(options).await.unwrap();

@@ -14,7 +14,7 @@ fn exited(result: Result<Value, InvokeError>) -> bool {
 }
 
 #[tokio::test]
-async fn a_reply_comes_back_from_a_warm_process() {
+async fn warm_process_answers_later_invocations() {
     let test = TestHost::start(options(&one_function(""))).await;
     for round in 0..3 {
         let event = json!({ "round": round });
@@ -28,7 +28,7 @@ async fn a_reply_comes_back_from_a_warm_process() {
 }
 
 #[tokio::test]
-async fn the_environment_is_lambdas_and_the_templates_and_nothing_else() {
+async fn environment_is_exactly_that_of_lambda_and_the_template() {
     let mut options = options(&one_function(
         "Environment: { Variables: { STAGE: dev, SAME: template } }",
     ));
@@ -77,7 +77,7 @@ async fn the_environment_is_lambdas_and_the_templates_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_reported_error_keeps_the_process() {
+async fn reported_error_keeps_the_process() {
     let test = TestHost::start(options(&one_function(""))).await;
     let failed = test.host.invoke(ECHO, json!({ "fail": true })).await;
     assert!(matches!(failed, Err(InvokeError::Function { .. })), "{failed:?}");
@@ -87,7 +87,7 @@ async fn a_reported_error_keeps_the_process() {
 }
 
 #[tokio::test]
-async fn a_deadline_kills_and_the_next_invocation_gets_a_new_process() {
+async fn deadline_kills_the_process_and_the_next_one_is_new() {
     let test = TestHost::start(options(&one_function("Timeout: 1"))).await;
     let hung = patiently("the deadline", test.host.invoke(ECHO, json!({ "hang": true }))).await;
     assert_eq!(
@@ -104,7 +104,7 @@ async fn a_deadline_kills_and_the_next_invocation_gets_a_new_process() {
 }
 
 #[tokio::test]
-async fn a_crash_fails_its_invocation_alone() {
+async fn crash_fails_only_its_own_invocation() {
     let test = TestHost::start(options(&one_function(""))).await;
     let crashed = test.host.invoke(ECHO, json!({ "exit": 3 })).await;
     let expected = InvokeError::Exited {
@@ -136,7 +136,7 @@ async fn two_invocations_overlap_in_two_processes() {
 }
 
 #[tokio::test]
-async fn no_more_processes_than_allowed_and_the_rest_waits() {
+async fn invocation_beyond_the_process_limit_waits() {
     let mut options = options(&one_function(""));
     options.processes_max = 1;
     let test = TestHost::start(options).await;
@@ -155,7 +155,7 @@ async fn no_more_processes_than_allowed_and_the_rest_waits() {
 }
 
 #[tokio::test]
-async fn killed_processes_fail_what_they_hold_and_idle_ones_are_replaced() {
+async fn killed_processes_fail_their_invocations_and_are_replaced() {
     let test = TestHost::start(options(&one_function(""))).await;
     let started = test.file("started");
     let held = test.host.invoke(ECHO, json!({ "touch": started, "hang": true }));
@@ -174,7 +174,7 @@ async fn killed_processes_fail_what_they_hold_and_idle_ones_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_failing_start_is_surfaced_and_not_repeated_at_once() {
+async fn failed_start_is_reported_and_not_retried_at_once() {
     for (init, error_type) in [("exit", "Runtime.ExitError"), ("report", "Config.Missing")] {
         let mut options = options(&one_function(&format!(
             "Environment: {{ Variables: {{ INIT: {init} }} }}"
@@ -194,7 +194,7 @@ async fn a_failing_start_is_surfaced_and_not_repeated_at_once() {
 }
 
 #[tokio::test]
-async fn sizes_are_limited_to_six_megabytes() {
+async fn payloads_above_six_megabytes_are_refused() {
     let test = TestHost::start(options(&one_function(""))).await;
     let big = json!({ "text": "a".repeat(6 * 1024 * 1024) });
     let refused = test.host.invoke(ECHO, big).await;
@@ -225,7 +225,7 @@ async fn sizes_are_limited_to_six_megabytes() {
 }
 
 #[tokio::test]
-async fn an_unknown_function_is_an_error() {
+async fn unknown_function_is_an_error() {
     let test = TestHost::start(options(&one_function(""))).await;
     let unknown = test.host.invoke("nobody", json!({})).await;
     assert_eq!(

@@ -11,7 +11,7 @@ use crate::harness::{TestHost, eventually, examples, is_running, one_function, o
 const ECHO: &str = "echo_function";
 
 #[tokio::test]
-async fn prewarming_starts_one_process_of_each() {
+async fn prewarm_starts_one_process_per_function() {
     let mut options = options(&one_function(""));
     options.prewarm = true;
     let test = TestHost::start(options).await;
@@ -22,7 +22,7 @@ async fn prewarming_starts_one_process_of_each() {
 }
 
 #[tokio::test]
-async fn shutting_down_ends_a_running_invocation() {
+async fn kill_ends_a_running_invocation_before_shutdown() {
     let test = TestHost::start(options(&one_function("Timeout: 60"))).await;
     let started = test.file("started");
     let TestHost { host, folder, .. } = test;
@@ -54,7 +54,7 @@ async fn dropping_the_host_ends_its_processes() {
 
 /// A killed host cannot clean up. The function's process ends nevertheless, because it has lost its Runtime API.
 #[tokio::test]
-async fn nothing_outlives_a_killed_host() {
+async fn function_process_ends_after_its_host_is_killed() {
     let mut host = tokio::process::Command::new(examples().join("idle_host"))
         .arg(examples())
         .arg(ECHO)
@@ -72,7 +72,7 @@ async fn nothing_outlives_a_killed_host() {
 }
 
 #[tokio::test]
-async fn a_host_that_could_not_work_does_not_start() {
+async fn host_with_unusable_options_fails_to_start() {
     let mut missing = options(&one_function(""));
     missing.runner = Runner::BinDir("/nonexistent".into());
     assert!(matches!(

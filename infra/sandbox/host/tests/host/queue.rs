@@ -148,7 +148,7 @@ async fn send(client: &aws_sdk_sqs::Client, queue_url: &str, command: &Value) {
 const PARTIAL: &str = "FunctionResponseTypes: [ReportBatchItemFailures]";
 
 #[tokio::test]
-async fn a_message_is_dispatched_promptly_and_deleted() {
+async fn message_is_dispatched_promptly_and_deleted() {
     let pipeline = Pipeline::start(PARTIAL, 30).await;
     let record = pipeline.test.file("record");
     let sent = Instant::now();
@@ -167,7 +167,7 @@ async fn a_message_is_dispatched_promptly_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_seventeenth_invocation_in_one_chain_is_stopped() {
+async fn seventeenth_invocation_in_one_chain_is_stopped() {
     let pipeline = Pipeline::start(PARTIAL, 1).await;
     for (hops, touched) in [(15, "allowed"), (16, "stopped")] {
         let trace = MessageSystemAttributeValue::builder()
@@ -194,7 +194,7 @@ async fn a_seventeenth_invocation_in_one_chain_is_stopped() {
 }
 
 #[tokio::test]
-async fn only_failed_messages_come_again() {
+async fn only_failed_messages_are_redelivered() {
     let pipeline = Pipeline::start_with(PARTIAL, 1, &[json!({}), json!({ "fail": true }), json!({})]).await;
     eventually("a second delivery", || {
         let messages = pipeline.aws.queues().messages(QUEUE).unwrap_or_default();
@@ -207,7 +207,7 @@ async fn only_failed_messages_come_again() {
 }
 
 #[tokio::test]
-async fn batches_are_as_large_as_the_template_says() {
+async fn batch_size_follows_the_template() {
     let messages: Vec<Value> = (0..10).map(|_| json!({})).collect();
     let pipeline = Pipeline::start_with(&format!("BatchSize: 5, {PARTIAL}"), 30, &messages).await;
     pipeline.drained().await;
@@ -216,7 +216,7 @@ async fn batches_are_as_large_as_the_template_says() {
 }
 
 #[tokio::test]
-async fn a_window_gathers_more_than_one_receive_can() {
+async fn batching_window_gathers_several_receives() {
     let messages: Vec<Value> = (0..12).map(|_| json!({})).collect();
     let source = format!("BatchSize: 12, MaximumBatchingWindowInSeconds: 5, {PARTIAL}");
     let pipeline = Pipeline::start_with(&source, 30, &messages).await;
@@ -226,7 +226,7 @@ async fn a_window_gathers_more_than_one_receive_can() {
 }
 
 #[tokio::test]
-async fn a_malformed_reply_an_error_a_crash_and_a_timeout_fail_the_whole_batch() {
+async fn malformed_reply_crash_or_timeout_fails_the_whole_batch() {
     for command in [
         json!({ "reply": { "batchItemFailures": [{ "itemIdentifier": "nobody" }] } }),
         json!({ "reply": "nonsense" }),
@@ -249,7 +249,7 @@ async fn a_malformed_reply_an_error_a_crash_and_a_timeout_fail_the_whole_batch()
 }
 
 #[tokio::test]
-async fn messages_of_a_killed_process_come_again() {
+async fn messages_of_a_killed_process_are_redelivered() {
     for (first, kind) in [
         (Interference::KillBefore, "killed_before"),
         (Interference::KillAfter, "killed_after"),
@@ -270,14 +270,14 @@ async fn messages_of_a_killed_process_come_again() {
 }
 
 #[tokio::test]
-async fn without_partial_failures_a_reply_means_success() {
+async fn reply_without_partial_failures_means_success() {
     let pipeline = Pipeline::start_with("BatchSize: 10", 600, &[json!({ "reply": "whatever" })]).await;
     pipeline.drained().await;
     pipeline.finish().await;
 }
 
 #[tokio::test]
-async fn batches_run_side_by_side_up_to_the_concurrency_of_the_source() {
+async fn concurrent_batches_stay_within_the_source_limit() {
     let source = format!("BatchSize: 1, ScalingConfig: {{ MaximumConcurrency: 2 }}, {PARTIAL}");
     let pipeline = Pipeline::start(&source, 600).await;
     let gate = pipeline.test.file("gate");

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::{TestHost, eventually, one_function, options, patiently};
 
 #[tokio::test]
-async fn ticks_come_at_the_scaled_rate_and_never_overlap() {
+async fn ticks_at_the_scaled_rate_never_overlap() {
     let schedule = "Events: { Tick: { Type: Schedule, Properties: { Schedule: rate(1 minute) } } }";
     let mut options = options(&one_function(schedule));
     options.schedule_scale = 6_000;
@@ -24,7 +24,7 @@ async fn ticks_come_at_the_scaled_rate_and_never_overlap() {
 }
 
 #[tokio::test]
-async fn a_tick_is_skipped_while_the_previous_run_lasts() {
+async fn tick_during_an_invocation_is_skipped() {
     // Every invocation touches the file and then waits, so that a second invocation would need a second process.
     let folder = tempfile::tempdir().unwrap();
     let (started, gate) = (folder.path().join("started"), folder.path().join("gate"));
@@ -49,7 +49,7 @@ async fn a_tick_is_skipped_while_the_previous_run_lasts() {
 }
 
 #[tokio::test]
-async fn a_schedule_runs_on_demand() {
+async fn schedule_is_invoked_on_demand() {
     let schedule = "Events: { Tick: { Type: ScheduleV2, Properties: { ScheduleExpression: rate(1 minute) } } }";
     let mut options = options(&one_function(schedule));
     options.schedule_scale = 0;

@@ -25,7 +25,7 @@ fn stack() -> Stack {
 }
 
 #[test]
-fn every_function_can_be_started_and_is_triggered() {
+fn every_function_has_an_environment_and_a_trigger() {
     let stack = stack();
     assert!(stack.functions.len() >= 9);
     for function in &stack.functions {
@@ -37,7 +37,7 @@ fn every_function_can_be_started_and_is_triggered() {
 }
 
 #[test]
-fn the_webhook_is_the_only_open_route() {
+fn webhook_is_the_only_route_without_an_authorizer() {
     let stack = stack();
     let routes = stack.functions.iter().flat_map(|function| &function.routes);
     let open: Vec<_> = routes
@@ -48,7 +48,7 @@ fn the_webhook_is_the_only_open_route() {
 }
 
 #[test]
-fn every_polled_queue_exists_and_has_dead_letters() {
+fn every_polled_queue_has_a_dead_letter_queue() {
     let stack = stack();
     let sources: Vec<_> = stack
         .functions
@@ -68,7 +68,7 @@ fn every_polled_queue_exists_and_has_dead_letters() {
 }
 
 #[test]
-fn cors_is_off_unless_origins_are_given() {
+fn cors_is_off_without_origins() {
     assert_eq!(stack().api.unwrap().cors, None);
     let origins = "https://app.example,https://beta.example:8443";
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../template.yaml");

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_is_not_understood_is_not_put_into_force() {
+    fn unsupported_policy_is_never_enacted() {
         let privileges = enact(&statement("Allow", "'arn:r'")).unwrap();
         let granted: Vec<_> = privileges.granted().iter().map(Privilege::to_string).collect();
         let logs = ["CreateLogGroup", "CreateLogStream", "PutLogEvents"];

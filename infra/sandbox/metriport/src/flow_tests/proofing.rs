@@ -28,7 +28,7 @@ fn proofing_announces_the_identity_with_its_metadata() {
 }
 
 #[test]
-fn the_identity_page_wants_a_right_code_and_gives_up() {
+fn identity_page_ends_after_five_wrong_codes() {
     let (mut world, facility) = world();
     world.options.auto_approve = false;
     let patient_id = patient(&mut world, &facility, "Nora");
@@ -50,7 +50,7 @@ fn the_identity_page_wants_a_right_code_and_gives_up() {
 }
 
 #[test]
-fn cancelled_and_expired_sessions_proof_nobody() {
+fn cancelled_and_expired_sessions_never_give_an_identity() {
     let (mut world, facility) = world();
     world.options.auto_approve = false;
     let patient_id = patient(&mut world, &facility, "Nora");
@@ -67,7 +67,7 @@ fn cancelled_and_expired_sessions_proof_nobody() {
 }
 
 #[test]
-fn sam_is_somebody_else() {
+fn identity_of_sam_belongs_to_another_patient() {
     let (mut world, facility) = world();
     world.webhooks.url = Some("http://127.0.0.1:1/hook".to_owned());
     let patient_id = patient(&mut world, &facility, "Sam");
@@ -115,7 +115,7 @@ fn five_wrong_codes_end_a_challenge() {
 }
 
 #[test]
-fn a_newer_proofing_supersedes_the_older() {
+fn newer_proofing_supersedes_the_older() {
     let (mut world, patient_id, first) = proofed("Nora");
     let session = open_session(&mut world, 200, &patient_id);
     place(world.identity_page(at(200), &session));

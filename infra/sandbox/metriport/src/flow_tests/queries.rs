@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn aal2_sessions_serve_once_expire_and_belong_to_somebody() {
+fn aal2_session_serves_once_for_its_identity_until_it_expires() {
     let (mut world, patient_id, identity_id) = proofed("Nora");
     let refused = |world: &mut World, ms, session: Option<&str>| {
         start(world, ms, &patient_id, &identity_id, session).unwrap_err().status
@@ -22,7 +22,7 @@ fn aal2_sessions_serve_once_expire_and_belong_to_somebody() {
 }
 
 #[test]
-fn a_refused_start_spends_no_session() {
+fn refused_start_keeps_the_aal2_session_unused() {
     let (mut world, patient_id, identity_id) = proofed("Nora");
     let session = aal2(&mut world, 200, &identity_id);
     let body = json!({ "sources": { "hie": { "enabled": false } }, "proofedIdentityId": identity_id });
@@ -38,7 +38,7 @@ fn a_refused_start_spends_no_session() {
 }
 
 #[test]
-fn sources_complete_one_by_one_and_say_so() {
+fn sources_complete_one_by_one_with_a_webhook_each() {
     let (mut world, patient_id, identity_id) = proofed("Nora");
     world.options.delays.lab_ms = 300;
     let session = aal2(&mut world, 200, &identity_id);
@@ -71,7 +71,7 @@ fn sources_complete_one_by_one_and_say_so() {
 }
 
 #[test]
-fn pharmacy_of_silas_fails_in_silence() {
+fn pharmacy_of_silas_fails_without_a_webhook() {
     let (mut world, patient_id, _) = proofed("Silas");
     let started = treatment(&mut world, 200, &patient_id);
     world.advance(at(300));
@@ -122,7 +122,7 @@ fn robins_sources_are_refused_at_once() {
 }
 
 #[test]
-fn an_overlapping_hie_query_is_skipped_and_never_ends() {
+fn overlapping_hie_query_is_skipped_and_never_ends() {
     let (mut world, patient_id, _) = proofed("Nora");
     treatment(&mut world, 200, &patient_id);
     let second = treatment(&mut world, 250, &patient_id);
@@ -139,7 +139,7 @@ fn an_overlapping_hie_query_is_skipped_and_never_ends() {
 }
 
 #[test]
-fn early_data_comes_halfway() {
+fn first_data_event_is_sent_halfway() {
     let (mut world, patient_id, _) = proofed("Nora");
     world.options.data_ready_events = true;
     treatment(&mut world, 200, &patient_id);
@@ -167,7 +167,7 @@ fn updates_are_locked_while_hie_runs() {
 }
 
 #[test]
-fn a_source_can_run_into_its_own_limit() {
+fn source_is_refused_beyond_its_own_limit() {
     let (mut world, patient_id, _) = proofed("Nora");
     world.options.per_source_rate_limits = true;
     let mut last = treatment(&mut world, 200, &patient_id);
@@ -182,7 +182,7 @@ fn a_source_can_run_into_its_own_limit() {
 }
 
 #[test]
-fn who_opted_out_is_not_looked_up_at_the_exchanges() {
+fn hie_source_fails_for_a_patient_with_opt_out() {
     let (mut world, patient_id, _) = proofed("Nora");
     world.patients.get_mut(&patient_id).unwrap().hie_opt_out = true;
     let started = treatment(&mut world, 200, &patient_id);
@@ -193,7 +193,7 @@ fn who_opted_out_is_not_looked_up_at_the_exchanges() {
 }
 
 #[test]
-fn failures_can_be_told_by_webhook_too() {
+fn failed_source_sends_a_webhook_with_failure_events() {
     let (mut world, patient_id, _) = proofed("Silas");
     world.options.failure_events = true;
     treatment(&mut world, 200, &patient_id);
@@ -208,7 +208,7 @@ fn failures_can_be_told_by_webhook_too() {
 }
 
 #[test]
-fn a_time_scale_shortens_delays_and_lifetimes() {
+fn time_scale_shortens_delays_and_lifetimes() {
     let (mut world, patient_id, identity_id) = proofed("Nora");
     world.options.time_scale = 10;
     let session = aal2(&mut world, 200, &identity_id);

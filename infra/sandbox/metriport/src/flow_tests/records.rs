@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn consolidated_queries_wait_their_turn_and_the_same_one_is_shared() {
+fn consolidated_queries_run_in_order_and_equal_ones_share() {
     let (mut world, patient_id, _) = proofed("Nora");
     treatment(&mut world, 200, &patient_id);
     world.advance(at(1000));
@@ -41,7 +41,7 @@ fn consolidated_queries_wait_their_turn_and_the_same_one_is_shared() {
 }
 
 #[test]
-fn a_record_without_data_has_no_entry() {
+fn record_without_data_has_an_empty_bundle() {
     let (mut world, patient_id, _) = proofed("Nadia");
     treatment(&mut world, 200, &patient_id);
     world.advance(at(1000));
@@ -82,7 +82,7 @@ fn subjects(resources: &[Value]) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn the_record_holds_the_patient_as_the_account_knows_them() {
+fn record_has_the_patient_with_the_account_demographics() {
     let (mut world, patient_id, _) = proofed("Nora");
     let resources = pulled(&mut world, &patient_id, 200);
     let made = patients(&resources);
@@ -108,7 +108,7 @@ fn the_record_holds_the_patient_as_the_account_knows_them() {
 }
 
 #[test]
-fn an_option_replaces_the_patient_of_a_given_record() {
+fn option_replaces_the_patient_of_a_given_record() {
     let given = concat!(
         r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"p1"}},"#,
         r#"{"resource":{"resourceType":"Goal","subject":{"reference":"Patient/p1"}}}]}"#
@@ -130,7 +130,7 @@ fn an_option_replaces_the_patient_of_a_given_record() {
 
 /// As in Metriport's sandbox (docs.metriport.com, page `getting-started/sandbox`).
 #[test]
-fn metriports_own_persons_have_full_records() {
+fn metriport_sandbox_persons_have_full_records() {
     for first_name in ["Jane", "Chris", "Ollie", "Andreas", "Kyla"] {
         let (mut world, patient_id, _) = proofed(first_name);
         let resources = pulled(&mut world, &patient_id, 200);
@@ -142,7 +142,7 @@ fn metriports_own_persons_have_full_records() {
 }
 
 #[test]
-fn a_new_hie_query_empties_the_record_until_it_ends() {
+fn new_hie_query_empties_the_record_until_it_ends() {
     let (mut world, patient_id, _) = proofed("Nora");
     treatment(&mut world, 200, &patient_id);
     world.advance(at(1000));
@@ -160,7 +160,7 @@ fn a_new_hie_query_empties_the_record_until_it_ends() {
 }
 
 #[test]
-fn failed_consolidated_queries_carry_no_bundle_and_the_flag_silences() {
+fn failed_query_omits_bundle_and_flag_stops_the_webhook() {
     let (mut world, patient_id, _) = proofed("Nora");
     world.consolidated_failures = 1;
     world
@@ -178,7 +178,7 @@ fn failed_consolidated_queries_carry_no_bundle_and_the_flag_silences() {
 }
 
 #[test]
-fn a_deleted_patient_takes_everything_along() {
+fn deleting_a_patient_deletes_queries_and_identity() {
     let (mut world, patient_id, identity_id) = proofed("Nora");
     let started = treatment(&mut world, 200, &patient_id);
     world.delete_patient(&patient_id, None).unwrap();

@@ -21,7 +21,7 @@ async fn create(bench: &Bench) -> Result<reqwest::Response, reqwest::Error> {
 }
 
 #[tokio::test]
-async fn a_status_of_ones_own_has_no_effect_and_comes_once() {
+async fn requested_status_is_sent_once_without_an_effect() {
     let bench = Bench::start(options()).await;
     bench.stand_in.fail_next(
         Operation::CreatePatient,
@@ -36,7 +36,7 @@ async fn a_status_of_ones_own_has_no_effect_and_comes_once() {
 }
 
 #[tokio::test]
-async fn a_reset_before_the_effect_leaves_nothing() {
+async fn reset_before_the_effect_prevents_the_effect() {
     let bench = Bench::start(options()).await;
     bench
         .stand_in
@@ -48,7 +48,7 @@ async fn a_reset_before_the_effect_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_reset_after_the_effect_leaves_the_effect() {
+async fn reset_after_the_effect_keeps_the_effect() {
     let bench = Bench::start(options()).await;
     bench
         .stand_in
@@ -59,7 +59,7 @@ async fn a_reset_after_the_effect_leaves_the_effect() {
 }
 
 #[tokio::test]
-async fn garbage_and_hanging_have_their_effect() {
+async fn garbage_and_hanging_calls_keep_their_effect() {
     let bench = Bench::start(options()).await;
     bench.stand_in.fail_next(Operation::CreatePatient, Failure::Garbage);
     assert!(create(&bench).await.unwrap().json::<Value>().await.is_err());
@@ -75,7 +75,7 @@ async fn garbage_and_hanging_have_their_effect() {
 }
 
 #[tokio::test]
-async fn a_download_can_break_off() {
+async fn truncated_download_breaks_off_once() {
     let mut bench = Bench::ready(options()).await;
     let patient_id = bench.collected("Nora").await;
     let link = bench.attachments(&patient_id, "conversionType=json").await[0].1.clone();
@@ -104,7 +104,7 @@ async fn a_download_can_break_off() {
 }
 
 #[tokio::test]
-async fn the_imposed_wait_is_known() {
+async fn imposed_wait_is_configured_delay() {
     let bench = Bench::start(options()).await;
     assert_eq!(bench.stand_in.configured_delay_ms(Wait::Pull), 20);
     bench.stop().await;

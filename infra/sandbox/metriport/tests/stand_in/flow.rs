@@ -27,7 +27,7 @@ fn start_body(identity_id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_person_pulls_the_own_record() {
+async fn person_pulls_their_own_record() {
     let mut bench = Bench::ready(StandInOptions {
         auto_approve: false,
         ..options()
@@ -138,7 +138,7 @@ async fn download_counted_record(bench: &mut Bench, patient_id: &str) {
 }
 
 #[tokio::test]
-async fn automatic_mode_completes_at_the_first_visit() {
+async fn automatic_mode_completes_a_page_at_the_first_visit() {
     let mut bench = Bench::ready(options()).await;
     let patient_id = bench.patient("Nora").await;
     let session = bench.session_url(&patient_id).await;
@@ -151,7 +151,7 @@ async fn automatic_mode_completes_at_the_first_visit() {
 }
 
 #[tokio::test]
-async fn cancelling_returns_without_a_session() {
+async fn cancelled_page_returns_without_a_session() {
     let mut bench = Bench::ready(options()).await;
     let patient_id = bench.patient("Nora").await;
     let session = bench.session_url(&patient_id).await;
@@ -167,7 +167,7 @@ async fn cancelling_returns_without_a_session() {
 }
 
 #[tokio::test]
-async fn redirects_beyond_the_allowlist_are_refused() {
+async fn redirects_outside_the_allowlist_are_refused() {
     let bench = Bench::start(options()).await;
     let patient_id = bench.patient("Nora").await;
     let body = |url: &str| json!({ "patientId": patient_id, "redirectUrl": url });
@@ -189,7 +189,7 @@ async fn redirects_beyond_the_allowlist_are_refused() {
 }
 
 #[tokio::test]
-async fn a_given_record_reaches_every_patient_to_the_byte() {
+async fn given_record_reaches_the_patient_byte_for_byte() {
     let bundle = br#"{"resourceType":"Bundle","type":"collection","entry":[
         {"resource":{"resourceType":"Patient","id":"p","birthDate":"1984-07-19"}},
         {"resource":{"resourceType":"MedicationRequest","id":"m","note":[{"text":"caf\u00e9"}]}},

@@ -11,7 +11,7 @@ async fn said(answer: Response) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn the_gateway_wants_the_key_and_a_route() {
+async fn gateway_requires_an_api_key_and_then_a_route() {
     let bench = Bench::start(options()).await;
     let forbidden = (403, r#"{"message":"Forbidden"}"#.to_owned());
     let bare = bench.client.get(bench.url("/settings")).send().await.unwrap();
@@ -50,7 +50,7 @@ async fn the_gateway_wants_the_key_and_a_route() {
 }
 
 #[tokio::test]
-async fn an_account_has_up_to_two_keys() {
+async fn account_has_at_most_two_api_keys() {
     let bench = Bench::start(options()).await;
     let shown = async |key: &str| {
         let request = bench.client.get(bench.url("/settings")).header("x-api-key", key);
@@ -71,7 +71,7 @@ async fn an_account_has_up_to_two_keys() {
 }
 
 #[tokio::test]
-async fn errors_come_in_the_envelope() {
+async fn errors_have_the_envelope_form() {
     let bench = Bench::start(options()).await;
     let missing = bench
         .get("/medical/v1/patient/0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4")
@@ -165,7 +165,7 @@ async fn facilities_can_be_added() {
 
 /// At most one window ends during the test, so 31 calls exceed a limit of 15 calls per window.
 #[tokio::test]
-async fn limits_answer_in_plain_words_called_html() {
+async fn per_minute_limit_answers_plain_text_as_html() {
     let bench = Bench::start(StandInOptions {
         rate_limits: true,
         ..options()
@@ -197,7 +197,7 @@ async fn limits_answer_in_plain_words_called_html() {
 }
 
 #[tokio::test]
-async fn the_daily_quota_is_the_gateways() {
+async fn daily_quota_is_refused_in_the_gateway_form() {
     let bench = Bench::start(StandInOptions {
         daily_quota: Some(2),
         ..options()

@@ -32,7 +32,7 @@ async fn state(bench: &Bench, patient_id: &str, query_id: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_patients_identities_pages_and_records() {
+async fn restart_keeps_patients_identities_pages_and_records() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stand-in.jsonl");
     let mut bench = Bench::ready(options_with_journal(&path, 7)).await;
@@ -105,7 +105,7 @@ async fn assert_page_opens(bench: &Bench, page: &str) {
 }
 
 #[tokio::test]
-async fn a_line_cut_off_by_a_crash_is_dropped_and_a_damaged_one_is_not() {
+async fn truncated_last_line_is_dropped_and_damaged_line_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stand-in.jsonl");
     let bench = Bench::start(options_with_journal(&path, 7)).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::bench::{Bench, id, options};
 
 #[tokio::test]
-async fn json_comes_plain_and_packed_with_the_same_content() {
+async fn plain_and_packed_json_have_the_same_content() {
     let mut bench = Bench::ready(options()).await;
     let patient_id = bench.collected("Nora").await;
     let attachments = bench.attachments(&patient_id, "conversionType=json").await;
@@ -36,7 +36,7 @@ async fn json_comes_plain_and_packed_with_the_same_content() {
 }
 
 #[tokio::test]
-async fn documents_are_real_files() {
+async fn pdf_and_html_documents_are_valid_files() {
     let mut bench = Bench::ready(options()).await;
     let patient_id = bench.collected("Nora").await;
     for (conversion, content_type, start) in [
@@ -56,7 +56,7 @@ async fn documents_are_real_files() {
 }
 
 #[tokio::test]
-async fn filters_hold_and_referenced_resources_come_along() {
+async fn filters_apply_and_referenced_resources_are_added() {
     let mut bench = Bench::ready(options()).await;
     let patient_id = bench.collected("Nora").await;
     let kinds = |bundle: &Value| -> Vec<String> {
@@ -92,7 +92,7 @@ async fn filters_hold_and_referenced_resources_come_along() {
 }
 
 #[tokio::test]
-async fn a_later_query_overwrites_the_earlier_file() {
+async fn later_query_overwrites_the_earlier_file() {
     let mut bench = Bench::ready(options()).await;
     let patient_id = bench.collected("Nora").await;
     let first = bench.attachments(&patient_id, "conversionType=json").await;
@@ -147,7 +147,7 @@ async fn changed_and_expired_links_are_refused_in_xml() {
 }
 
 #[tokio::test]
-async fn without_data_there_is_no_file_behind_the_query_link() {
+async fn query_link_without_data_is_not_found() {
     let mut bench = Bench::ready(options()).await;
     let patient_id = bench.patient("Nadia").await;
     bench.treatment(&patient_id, json!({})).await;
@@ -166,7 +166,7 @@ async fn without_data_there_is_no_file_behind_the_query_link() {
 }
 
 #[tokio::test]
-async fn bad_consolidated_questions_are_refused() {
+async fn bad_consolidated_queries_are_refused() {
     let bench = Bench::start(options()).await;
     let patient_id = bench.patient("Nora").await;
     let path = |params: &str| format!("/medical/v1/patient/{patient_id}/consolidated/query{params}");

@@ -73,7 +73,7 @@ async fn exists(bench: &Bench) -> bool {
 }
 
 #[tokio::test]
-async fn refusals_have_no_effect_unless_they_come_after_it() {
+async fn only_failures_after_the_effect_keep_the_effect() {
     for (failure, status, kind, effect) in [
         (
             Failure::RateLimited { retry_after_secs: 7 },
@@ -102,7 +102,7 @@ async fn refusals_have_no_effect_unless_they_come_after_it() {
 }
 
 #[tokio::test]
-async fn the_two_limits_speak_differently() {
+async fn limiter_and_gateway_answer_429_in_different_forms() {
     let limiter = failing(Operation::CreatePatient, Failure::RateLimited { retry_after_secs: 7 });
     let bench = Bench::start(limiter).await;
     let refused = create(&bench).await.unwrap();
@@ -122,7 +122,7 @@ async fn the_two_limits_speak_differently() {
 }
 
 #[tokio::test]
-async fn sources_can_be_limited_one_by_one() {
+async fn single_source_can_be_refused_by_a_fault() {
     let failure = Failure::sources_limited(vec![Source::Pharmacy]);
     let mut bench = Bench::ready(failing(Operation::StartNetworkQuery, failure)).await;
     let patient_id = bench.patient("Nora").await;
@@ -143,7 +143,7 @@ async fn sources_can_be_limited_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_link_can_be_refused() {
+async fn link_is_refused_once_by_a_fault() {
     let mut bench = Bench::ready(failing(Operation::DownloadFile, Failure::link_refused())).await;
     let patient_id = bench.collected("Nora").await;
     let link = bench.attachments(&patient_id, "conversionType=json").await[0].1.clone();
@@ -156,7 +156,7 @@ async fn a_link_can_be_refused() {
 }
 
 #[tokio::test]
-async fn a_call_can_end_before_or_after_its_effect() {
+async fn call_is_dropped_before_or_after_its_effect() {
     let drop = Some(Passage::Drop);
     for (before, after, kind, effect) in [
         (drop, None, "dropped_before", false),
@@ -217,7 +217,7 @@ impl Interceptor for Patient {
 }
 
 #[tokio::test]
-async fn whoever_is_asked_comes_to_the_end_even_if_the_caller_is_gone() {
+async fn interceptor_runs_to_its_end_after_the_caller_disconnects() {
     let patient = Arc::new(Patient::default());
     let bench = Bench::start(planned(patient.clone())).await;
     let call = tokio::spawn(bench.get_request("/settings").send());
@@ -232,7 +232,7 @@ async fn whoever_is_asked_comes_to_the_end_even_if_the_caller_is_gone() {
 
 /// A webhook can arrive before its receiver has stored the start that it belongs to.
 #[tokio::test]
-async fn webhooks_overtake_an_answer_that_is_held_back() {
+async fn webhooks_overtake_a_delayed_answer() {
     let late = failing(Operation::StartNetworkQuery, Failure::HangFor(600_000));
     let mut bench = Bench::ready(late).await;
     let patient_id = bench.patient("Nora").await;
@@ -250,7 +250,7 @@ async fn webhooks_overtake_an_answer_that_is_held_back() {
 }
 
 #[tokio::test]
-async fn truncated_json_is_no_json() {
+async fn garbage_answer_is_not_json_and_keeps_the_effect() {
     let bench = Bench::start(failing(Operation::CreatePatient, Failure::Garbage)).await;
     assert!(create(&bench).await.unwrap().json::<Value>().await.is_err());
     assert!(exists(&bench).await);

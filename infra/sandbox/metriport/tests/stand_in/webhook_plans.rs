@@ -54,7 +54,7 @@ async fn logged(bench: &Bench, count: usize) {
 }
 
 #[tokio::test]
-async fn a_lost_webhook_counts_as_failed_and_a_retry_brings_it() {
+async fn lost_webhook_counts_as_failed_until_its_replay() {
     let (mut bench, seen) = bench(DeliveryDecision::Drop).await;
     assert_eq!(
         types(&mut bench, 2).await,
@@ -82,7 +82,7 @@ async fn a_lost_webhook_counts_as_failed_and_a_retry_brings_it() {
 }
 
 #[tokio::test]
-async fn a_webhook_whose_answer_is_lost_comes_again_later() {
+async fn webhook_with_a_lost_answer_is_replayed() {
     let (mut bench, _) = bench(DeliveryDecision::DropAnswer).await;
     assert_eq!(types(&mut bench, 3).await[0], HIE);
     logged(&bench, 3).await;
@@ -98,7 +98,7 @@ async fn a_webhook_whose_answer_is_lost_comes_again_later() {
 }
 
 #[tokio::test]
-async fn a_doubled_webhook_is_the_same_one_twice() {
+async fn doubled_webhook_has_the_same_bytes_twice() {
     let (mut bench, _) = bench(DeliveryDecision::Double).await;
     let mut hooks = Vec::new();
     for _ in 0..4 {
@@ -117,7 +117,7 @@ async fn a_doubled_webhook_is_the_same_one_twice() {
 }
 
 #[tokio::test]
-async fn a_late_webhook_is_overtaken() {
+async fn late_webhook_is_overtaken() {
     let (mut bench, _) = bench(DeliveryDecision::DelayMs(700)).await;
     assert_eq!(
         types(&mut bench, 2).await,

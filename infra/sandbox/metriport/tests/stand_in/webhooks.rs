@@ -19,7 +19,7 @@ async fn status(bench: &Bench) -> Value {
 }
 
 #[tokio::test]
-async fn the_settings_know_how_deliveries_fare() {
+async fn settings_show_url_key_and_delivery_state() {
     let bench = Bench::ready(options()).await;
     assert_eq!(status(&bench).await["webhookEnabled"], true);
     let settings = bench.get_json("/settings").await;
@@ -53,7 +53,7 @@ async fn the_settings_know_how_deliveries_fare() {
 /// Metriport documents that clearing the URL and setting it again makes another key. Its public code ignores an empty
 /// URL.
 #[tokio::test]
-async fn clearing_the_url_makes_another_key_or_changes_nothing() {
+async fn clearing_the_url_replaces_the_key_only_with_the_option() {
     for clearing_makes_key in [true, false] {
         let mut bench = Bench::ready(sandbox_metriport::StandInOptions {
             clearing_makes_key,
@@ -81,7 +81,7 @@ async fn clearing_the_url_makes_another_key_or_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_unanswered_ping_disables() {
+async fn failed_ping_disables_the_webhook() {
     let mut bench = Bench::ready(options()).await;
     bench.answer_with(500);
     bench.post("/settings", &json!({ "webhookUrl": bench.hook_url })).await;
@@ -96,7 +96,7 @@ async fn an_unanswered_ping_disables() {
 }
 
 #[tokio::test]
-async fn failed_messages_wait_for_a_retry_and_come_in_order_without_metadata() {
+async fn failed_messages_are_replayed_in_order_without_metadata() {
     let mut bench = Bench::ready(options()).await;
     bench.answer_with(500);
     let patient_id = bench.patient("Nora").await;
@@ -141,7 +141,7 @@ async fn failed_messages_wait_for_a_retry_and_come_in_order_without_metadata() {
 }
 
 #[tokio::test]
-async fn without_a_url_messages_count_as_failed() {
+async fn messages_without_a_url_count_as_failed() {
     let bench = Bench::start(options()).await;
     let patient_id = bench.patient("Nora").await;
     let request_id = bench.treatment(&patient_id, json!({})).await;
@@ -157,7 +157,7 @@ async fn without_a_url_messages_count_as_failed() {
 }
 
 #[tokio::test]
-async fn held_messages_go_out_in_the_order_asked_for() {
+async fn held_messages_are_released_in_the_requested_order() {
     let mut bench = Bench::ready(options()).await;
     three_held(&mut bench).await;
     assert!(!bench.has_hook());
@@ -171,7 +171,7 @@ async fn held_messages_go_out_in_the_order_asked_for() {
 }
 
 #[tokio::test]
-async fn lost_messages_count_as_failed() {
+async fn dropped_messages_count_as_failed() {
     let mut bench = Bench::ready(options()).await;
     three_held(&mut bench).await;
     bench.stand_in.drop_held(&[0, 1]);
@@ -182,7 +182,7 @@ async fn lost_messages_count_as_failed() {
 }
 
 #[tokio::test]
-async fn a_message_can_come_twice_and_stripped() {
+async fn message_can_be_sent_again_with_or_without_metadata() {
     let mut bench = Bench::ready(options()).await;
     three_held(&mut bench).await;
     let message_id = bench.stand_in.held()[0].message_id.clone();
@@ -209,7 +209,7 @@ async fn a_message_can_come_twice_and_stripped() {
 }
 
 #[tokio::test]
-async fn anything_can_be_sent_with_any_signature() {
+async fn raw_bytes_are_sent_with_any_signature() {
     let mut bench = Bench::ready(options()).await;
     let body = br#"{"meta":{"type":"forged"}}"#;
     bench.answer_with(401);
@@ -222,7 +222,7 @@ async fn anything_can_be_sent_with_any_signature() {
 }
 
 #[tokio::test]
-async fn a_sample_payload_is_sent_signed() {
+async fn sample_payload_is_sent_signed() {
     let mut bench = Bench::ready(options()).await;
     assert_eq!(
         bench
@@ -245,7 +245,7 @@ async fn a_sample_payload_is_sent_signed() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_an_error_and_a_stopped_one_is_free() {
+async fn taken_port_is_an_error_and_is_free_after_shutdown() {
     let bench = Bench::start(options()).await;
     let port: u16 = bench.stand_in.base_url().rsplit(':').next().unwrap().parse().unwrap();
     let same = || StandIn::start(sandbox_metriport::StandInOptions { port, ..options() });

@@ -79,7 +79,7 @@ fn buckets_of_a_person_are_independent_and_sessions_share_one() {
 
 /// A request is charged when it is made, by the calls that it normally causes. A link causes none.
 #[test]
-fn day_of_a_person_ends_at_their_calls_and_begins_at_midnight() {
+fn calls_of_a_day_are_limited_and_reset_at_midnight() {
     let rules = PersonRules {
         burst: 100,
         daily_quota: 500,
@@ -106,7 +106,7 @@ fn day_of_a_person_ends_at_their_calls_and_begins_at_midnight() {
 }
 
 #[test]
-fn share_given_back_is_as_if_it_was_never_taken() {
+fn returned_share_restores_bucket_and_count() {
     let rules = rules();
     for ask in ASKS {
         let before = PersonShares::default().take(ask, &rules, at(0)).unwrap();

@@ -10,7 +10,7 @@ fn with(values: &[&[u8]]) -> Request {
 }
 
 #[test]
-fn a_key_is_read_once_or_not_at_all() {
+fn repeated_or_malformed_key_header_is_refused() {
     assert!(key(&with(&[])).unwrap().is_none());
     assert_eq!(key(&with(&[b"\"k\""])).unwrap(), key(&with(&[b"k"])).unwrap());
     let malformed: [&[&[u8]]; 5] = [&[b""], &[b"k", b"k"], &[b"k,k"], &[b"a b"], &[b"\xff"]];
@@ -20,7 +20,7 @@ fn a_key_is_read_once_or_not_at_all() {
 }
 
 #[test]
-fn the_answer_decides_what_becomes_of_the_key() {
+fn answer_decides_how_the_lease_ends() {
     let link_dies = Time::from_millis(5);
     let reply = || json(201, &serde_json::json!({ "a": 1 }));
     let keep = |useful_until| LeaseEnd::Keep(stored(&reply()).unwrap(), useful_until);
@@ -52,7 +52,7 @@ fn the_answer_decides_what_becomes_of_the_key() {
 }
 
 #[test]
-fn a_reply_comes_back_as_it_went_out() {
+fn replayed_reply_equals_the_first_reply() {
     let first = refusal(&Problem::new(Code::ChallengeExpired).retry_after(3));
     let again = replayed(stored(&first).unwrap()).unwrap();
     assert_eq!(

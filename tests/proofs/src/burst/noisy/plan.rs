@@ -88,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn every_route_that_takes_a_token_is_sent() {
+    fn every_route_with_a_token_is_requested() {
         let keys: BTreeSet<String> = Route::ALL.iter().map(|route| route.key().to_owned()).collect();
         assert_eq!(keys, routes_of_the_template());
     }
 
     #[test]
-    fn routes_come_in_turn_and_then_all_at_once_by_the_seed() {
+    fn routes_come_in_order_and_then_mixed_by_the_seed() {
         let plan = noise(4_800, 1);
         let (ordered, mixed) = plan.split_at(2_400);
         assert!(ordered.is_sorted_by_key(|route| Route::ALL.iter().position(|one| one == route)));

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn p95_is_the_time_of_nineteen_in_twenty() {
+    fn p95_covers_nineteen_of_twenty_times() {
         let times: Vec<Duration> = (1..=50).map(Duration::from_secs).collect();
         assert_eq!(percentile(&times, 95), Duration::from_secs(48));
         assert_eq!(percentile(&times, 50), Duration::from_secs(25));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn each_promise_that_is_broken_is_named() {
+    fn each_broken_promise_is_named() {
         let quiet = round(1_000, &[("patient_locked", 1)]);
         assert_eq!(
             count(&quiet, &round(1_500, &[("patient_locked", 1), (THROTTLED, 9)]), EQUAL),

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_is_counted_by_when_and_by_message() {
+    fn refusals_are_counted_by_time_and_by_message() {
         let verdict = Verdict::of(&log(), vec![change()], (0, 3));
         let row = &verdict.rows[0];
         assert_eq!((row.before, row.meanwhile, row.afterwards), (2, 1, 0));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn every_promise_can_be_broken() {
+    fn each_broken_promise_is_counted() {
         let breaches = |log: &[DeliveryLog], change: Change, left| Verdict::of(log, vec![change], left).breaches();
         let late = [log(), vec![delivery("d", 401), delivery("d", 200)]].concat();
         assert_eq!(breaches(&late, change(), (0, 3)), 1, "refused afterwards");

@@ -34,7 +34,7 @@ fn item(field: &str, pk: &str) -> Value {
 }
 
 #[test]
-fn an_item_needs_its_action_with_its_partition_key() {
+fn item_needs_its_action_with_its_partition_key() {
     for (operation, field) in [
         ("GetItem", "Key"),
         ("PutItem", "Item"),
@@ -53,7 +53,7 @@ fn an_item_needs_its_action_with_its_partition_key() {
 }
 
 #[test]
-fn a_transaction_needs_the_actions_of_its_elements_each_with_all_its_keys() {
+fn transaction_needs_each_action_with_all_its_keys() {
     let request = json!({ "TransactItems": [
         { "Put": item("Item", "a") }, { "ConditionCheck": item("Key", "b") }, { "Put": item("Item", "c") },
         { "Delete": item("Key", "d") }, { "Update": item("Key", "e") },
@@ -73,7 +73,7 @@ fn a_transaction_needs_the_actions_of_its_elements_each_with_all_its_keys() {
 }
 
 #[test]
-fn a_query_needs_its_index_with_the_key_it_asks_for() {
+fn query_needs_its_index_and_its_partition_key() {
     let mut request = json!({
         "TableName": "state",
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
@@ -105,7 +105,7 @@ fn a_query_needs_its_index_with_the_key_it_asks_for() {
 }
 
 #[test]
-fn a_scan_has_no_leading_key() {
+fn scan_lacks_leading_keys() {
     assert_eq!(
         needs_of_request("Scan", &json!({ "TableName": "state" })),
         Some(vec![need("Scan", TABLE, &[])])
@@ -113,7 +113,7 @@ fn a_scan_has_no_leading_key() {
 }
 
 #[test]
-fn what_cannot_be_told_is_not_guessed() {
+fn unmodelled_requests_have_unknown_needs() {
     let mut elsewhere = item("Key", "a");
     elsewhere["TableName"] = "other".into();
     assert_eq!(needs_of_request("GetItem", &elsewhere), None);

@@ -48,7 +48,7 @@ fn receive(account: &mut Account, name: &str) -> Vec<Message> {
 }
 
 #[test]
-fn a_message_received_too_often_moves_to_the_dead_letter_queue_and_says_where_from() {
+fn dead_letter_names_its_source_queue() {
     let mut account = account();
     assert_eq!(receive(&mut account, "work").len(), 1);
     assert!(receive(&mut account, "work").is_empty());
@@ -61,7 +61,7 @@ fn a_message_received_too_often_moves_to_the_dead_letter_queue_and_says_where_fr
 }
 
 #[test]
-fn queue_created_again_has_the_new_settings_and_its_messages() {
+fn second_creation_changes_settings_and_keeps_messages() {
     let mut account = account();
     assert_eq!(account.put_queue("work", Settings::default(), NOW + 1), Ok(()));
     let queue = account.queue("work").unwrap();
@@ -70,7 +70,7 @@ fn queue_created_again_has_the_new_settings_and_its_messages() {
 }
 
 #[test]
-fn a_dead_letter_queue_must_exist_and_names_are_checked() {
+fn missing_dead_letter_queue_or_bad_name_is_refused() {
     let mut account = Account::new("eu-central-1");
     let refused = account.put_queue("work", giving_up_to("none"), NOW);
     assert!(matches!(refused, Err(Refusal::InvalidParameterValue(_))));

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_one_to_ten_entries_with_distinct_well_formed_ids() {
+    fn bad_batch_sizes_and_entry_ids_are_refused() {
         assert_eq!(check::<&str>(&[]), Err(Refusal::EmptyBatchRequest));
         assert_eq!(check(&["a"; 11]), Err(Refusal::TooManyEntriesInBatchRequest(11)));
         assert_eq!(
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_fail_one_by_one() {
+    fn failed_entry_leaves_other_entries_successful() {
         let outcome = each(vec!["good", "bad"], |id| match id {
             "good" => Ok(Done { id: id.to_owned() }),
             _ => Err(Refusal::ReceiptHandleIsInvalid),

@@ -38,7 +38,7 @@ fn receive_one(queue: &mut Queue, now_ms: u64) -> Option<Delivery> {
 }
 
 #[test]
-fn a_received_message_is_hidden_for_its_visibility_timeout_and_counts_receives() {
+fn received_message_is_hidden_for_its_visibility_timeout() {
     let mut queue = queue_with(1);
     let first = receive_one(&mut queue, NOW).unwrap();
     assert_eq!(
@@ -56,14 +56,14 @@ fn a_received_message_is_hidden_for_its_visibility_timeout_and_counts_receives()
 }
 
 #[test]
-fn a_message_is_delivered_once_per_receive_even_without_a_visibility_timeout() {
+fn zero_visibility_delivers_once_per_receive() {
     let mut queue = queue_with(1);
     assert_eq!(queue.receive(10, Some(0), None, NOW).deliveries.len(), 1);
     assert_eq!(queue.receive(10, Some(0), None, NOW).deliveries.len(), 1);
 }
 
 #[test]
-fn a_delay_hides_a_new_message_and_the_message_overrules_the_queue() {
+fn message_delay_overrides_the_queue_delay() {
     let mut queue = Queue::new(
         Settings {
             delay_secs: 5,
@@ -91,7 +91,7 @@ fn a_delay_hides_a_new_message_and_the_message_overrules_the_queue() {
 }
 
 #[test]
-fn a_stale_receipt_deletes_nothing_and_is_no_error() {
+fn stale_receipt_deletes_nothing() {
     let mut queue = queue_with(1);
     let stale = receive_one(&mut queue, NOW).unwrap();
     let latest = receive_one(&mut queue, NOW + 31 * SECOND).unwrap();
@@ -101,7 +101,7 @@ fn a_stale_receipt_deletes_nothing_and_is_no_error() {
 }
 
 #[test]
-fn the_latest_receipt_deletes_even_after_the_message_became_visible_again() {
+fn latest_receipt_deletes_the_message() {
     let mut queue = queue_with(1);
     let delivery = receive_one(&mut queue, NOW).unwrap();
     assert!(queue.delete(delivery.receipt));
@@ -109,7 +109,7 @@ fn the_latest_receipt_deletes_even_after_the_message_became_visible_again() {
 }
 
 #[test]
-fn visibility_can_be_given_up_and_prolonged_but_not_beyond_twelve_hours() {
+fn visibility_change_beyond_twelve_hours_is_refused() {
     let mut queue = queue_with(1);
     let first = receive_one(&mut queue, NOW).unwrap();
     assert_eq!(queue.change_visibility(first.receipt, 0, NOW), Ok(()));
@@ -131,7 +131,7 @@ fn visibility_can_be_given_up_and_prolonged_but_not_beyond_twelve_hours() {
 }
 
 #[test]
-fn the_receive_after_the_last_allowed_one_gives_the_message_up() {
+fn receive_beyond_the_maximum_makes_a_dead_letter() {
     let mut queue = queue_with(1);
     assert_eq!(queue.receive(1, Some(0), Some(2), NOW).deliveries.len(), 1);
     assert_eq!(queue.receive(1, Some(0), Some(2), NOW).deliveries.len(), 1);
@@ -142,7 +142,7 @@ fn the_receive_after_the_last_allowed_one_gives_the_message_up() {
 }
 
 #[test]
-fn a_message_is_gone_after_its_retention() {
+fn message_expires_after_its_retention() {
     let settings = Settings {
         retention_secs: 60,
         ..Settings::default()
@@ -154,7 +154,7 @@ fn a_message_is_gone_after_its_retention() {
 }
 
 #[test]
-fn a_purge_empties_the_queue_once_a_minute() {
+fn second_purge_within_a_minute_is_refused() {
     let mut queue = queue_with(3);
     assert_eq!(queue.purge("q", NOW), Ok(()));
     assert_eq!(queue.depths(NOW), QueueDepths::default());
@@ -166,7 +166,7 @@ fn a_purge_empties_the_queue_once_a_minute() {
 }
 
 #[test]
-fn a_queue_that_was_written_down_and_read_back_still_honours_its_receipts() {
+fn restored_queue_accepts_its_earlier_receipts() {
     let mut queue = queue_with(2);
     let delivery = receive_one(&mut queue, NOW).unwrap();
     let mut read: Queue = serde_json::from_str(&serde_json::to_string(&queue).unwrap()).unwrap();
@@ -298,7 +298,7 @@ proptest! {
     })]
 
     #[test]
-    fn no_message_is_lost_or_delivered_while_it_is_held_back(steps in prop::collection::vec(step(), 1..80)) {
+    fn random_steps_never_lose_or_reveal_a_message(steps in prop::collection::vec(step(), 1..80)) {
         let mut checked = Checked {
             queue: Queue::new(Settings::default(), NOW),
             now_ms: NOW,

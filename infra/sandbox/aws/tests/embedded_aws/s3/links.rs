@@ -31,7 +31,7 @@ async fn presigned(client: &Client, key: &str, config: PresigningConfig) -> Stri
 }
 
 #[tokio::test]
-async fn a_presigned_link_works_for_its_object_alone() {
+async fn presigned_link_is_valid_only_for_its_object() {
     let (aws, client) = start().await;
     put(&client, "mine", b"mine").await;
     put(&client, "other", b"other").await;
@@ -53,7 +53,7 @@ async fn a_presigned_link_works_for_its_object_alone() {
 }
 
 #[tokio::test]
-async fn a_presigned_link_is_refused_once_it_has_expired() {
+async fn expired_presigned_link_is_refused() {
     let (aws, client) = start().await;
     put(&client, "mine", b"mine").await;
     let signed_ago = |secs| {
@@ -68,7 +68,7 @@ async fn a_presigned_link_is_refused_once_it_has_expired() {
 }
 
 #[tokio::test]
-async fn a_presigned_link_can_say_under_which_name_to_save() {
+async fn presigned_link_can_set_the_file_name() {
     let (aws, client) = start().await;
     put(&client, "mine", b"mine").await;
     let config = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();

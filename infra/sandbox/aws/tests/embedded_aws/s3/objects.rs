@@ -20,7 +20,7 @@ async fn keys(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_encrypted_object_with_a_checksum_comes_back_whole_and_in_ranges() {
+async fn encrypted_object_is_read_whole_and_in_ranges() {
     let (aws, client) = start().await;
     let put = client
         .put_object()
@@ -91,7 +91,7 @@ fn part_of(number: i32, e_tag: Option<String>) -> CompletedPart {
 }
 
 #[tokio::test]
-async fn an_object_written_in_parts_shows_only_once_it_is_complete() {
+async fn multipart_object_appears_only_when_complete() {
     let (aws, client) = start().await;
     let upload = Upload::begin(&client).await;
     assert!(keys(&client).await.is_empty());
@@ -108,7 +108,7 @@ async fn an_object_written_in_parts_shows_only_once_it_is_complete() {
 }
 
 #[tokio::test]
-async fn an_upload_refuses_parts_that_it_does_not_have_and_goes_on() {
+async fn upload_refuses_wrong_parts_and_can_still_complete() {
     let (aws, client) = start().await;
     let upload = Upload::begin(&client).await;
     let first = upload.parts[0].clone();
@@ -124,7 +124,7 @@ async fn an_upload_refuses_parts_that_it_does_not_have_and_goes_on() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_complete_or_unknown_does_not_exist() {
+async fn complete_or_unknown_upload_does_not_exist() {
     let (aws, client) = start().await;
     let upload = Upload::begin(&client).await;
     let complete = upload.complete_whole(&client);
@@ -137,7 +137,7 @@ async fn an_upload_that_is_complete_or_unknown_does_not_exist() {
 }
 
 #[tokio::test]
-async fn an_aborted_upload_leaves_nothing() {
+async fn aborted_upload_is_deleted() {
     let (aws, client) = start().await;
     let created = client
         .create_multipart_upload()
@@ -176,7 +176,7 @@ async fn an_aborted_upload_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn another_secret_an_unknown_bucket_and_a_taken_key_are_refused() {
+async fn wrong_secret_unknown_bucket_or_taken_key_is_refused() {
     let (aws, client) = start().await;
     let stranger = harness::s3_as(&aws, Credentials::new("test-caller", "guessed", None, None, "test"));
     let read = stranger.get_object().bucket(BUCKET).key("mine").send().await;
@@ -222,7 +222,7 @@ async fn objects_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn a_key_is_stored_up_to_its_limit_and_refused_beyond() {
+async fn key_above_the_length_limit_is_refused() {
     let (aws, client) = start().await;
     let create = |key: String| client.create_multipart_upload().bucket(BUCKET).key(key).send();
     let longest = "k".repeat(135 - BUCKET.len());

@@ -8,7 +8,7 @@ use sandbox_aws::QueueDepths;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
-async fn a_message_arrives_with_its_digests_and_attributes() {
+async fn message_arrives_with_its_digests_and_attributes() {
     let (aws, client, url) = start().await;
     let attribute = MessageAttributeValue::builder()
         .data_type("Number")
@@ -49,7 +49,7 @@ async fn a_message_arrives_with_its_digests_and_attributes() {
 
 /// In a function that Lambda runs, the SDK sends this header with each request.
 #[tokio::test]
-async fn the_tracing_header_of_a_request_stays_with_its_message() {
+async fn message_keeps_the_tracing_header_of_its_request() {
     let (aws, client, url) = start().await;
     let sent = client.send_message().queue_url(&url).message_body("traced").customize();
     let sent = sent.mutate_request(|request| {
@@ -68,7 +68,7 @@ async fn the_tracing_header_of_a_request_stays_with_its_message() {
 }
 
 #[tokio::test]
-async fn a_waiting_receiver_is_woken_by_a_send() {
+async fn send_wakes_a_waiting_receiver() {
     let (aws, client, url) = start().await;
     let begun = Instant::now();
     let (received, ()) = tokio::join!(receive(&client, &url, 20), send(&client, &url, "wake up"));
@@ -78,7 +78,7 @@ async fn a_waiting_receiver_is_woken_by_a_send() {
 }
 
 #[tokio::test]
-async fn a_waiting_receiver_gets_a_delayed_message_when_its_delay_is_over() {
+async fn waiting_receiver_gets_a_message_after_its_delay() {
     let (aws, client, url) = start().await;
     let begun = Instant::now();
     client
@@ -107,7 +107,7 @@ async fn a_waiting_receiver_gets_a_delayed_message_when_its_delay_is_over() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_gets_nothing_waits_as_long_as_it_asked() {
+async fn receiver_of_an_empty_queue_waits_its_full_time() {
     let (aws, client, url) = start().await;
     let begun = Instant::now();
     assert!(receive(&client, &url, 1).await.is_none());
@@ -116,7 +116,7 @@ async fn a_receiver_that_gets_nothing_waits_as_long_as_it_asked() {
 }
 
 #[tokio::test]
-async fn a_shutdown_does_not_wait_for_waiting_receivers() {
+async fn shutdown_ends_waiting_receives() {
     let (aws, client, url) = start().await;
     let waiting = tokio::spawn(async move {
         client

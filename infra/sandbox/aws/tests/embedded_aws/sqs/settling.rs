@@ -69,7 +69,7 @@ async fn receive_ten(client: &Client, url: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_batch_is_settled_entry_by_entry() {
+async fn invalid_handle_fails_only_its_batch_entry() {
     let (aws, client, url) = start().await;
     let handles = receive_ten(&client, &url).await.into_iter();
     let handles = handles.take(9).chain(["made up".to_owned()]).enumerate();
@@ -102,7 +102,7 @@ async fn a_batch_is_settled_entry_by_entry() {
 }
 
 #[tokio::test]
-async fn a_queue_that_does_not_exist_is_refused_by_its_code() {
+async fn unknown_queue_is_refused_with_its_error_code() {
     let (aws, client, url) = start().await;
     let missing = client
         .purge_queue()
@@ -120,7 +120,7 @@ async fn a_queue_that_does_not_exist_is_refused_by_its_code() {
 }
 
 #[tokio::test]
-async fn a_batch_beyond_ten_entries_or_a_mebibyte_is_refused() {
+async fn batch_beyond_ten_entries_or_a_mebibyte_is_refused() {
     let (aws, client, url) = start().await;
     let batch = |entries| {
         client
@@ -144,7 +144,7 @@ async fn a_batch_beyond_ten_entries_or_a_mebibyte_is_refused() {
 }
 
 #[tokio::test]
-async fn a_message_is_taken_up_to_a_mebibyte_and_refused_beyond() {
+async fn message_above_a_mebibyte_is_refused() {
     let (aws, client, url) = start().await;
     let send = |bytes: usize| {
         client
@@ -159,7 +159,7 @@ async fn a_message_is_taken_up_to_a_mebibyte_and_refused_beyond() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_asks_for_more_than_ten_messages_is_refused() {
+async fn receive_of_more_than_ten_messages_is_refused() {
     let (aws, client, url) = start().await;
     let refused = client
         .receive_message()

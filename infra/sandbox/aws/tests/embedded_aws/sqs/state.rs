@@ -7,7 +7,7 @@ use sandbox_aws::QueueDepths;
 use std::time::Duration;
 
 #[tokio::test]
-async fn attributes_tell_the_depths_and_the_settings() {
+async fn queue_attributes_contain_depths_and_settings() {
     let (aws, client, url) = start().await;
     send(&client, &url, "a").await;
     let attributes = client
@@ -29,7 +29,7 @@ async fn attributes_tell_the_depths_and_the_settings() {
 }
 
 #[tokio::test]
-async fn messages_can_be_looked_at_and_waited_for_without_receiving_them() {
+async fn handle_shows_messages_without_receiving_them() {
     let (aws, client, url) = start().await;
     let arrived = aws.queues().wait_until(|depths| depths["work"].visible == 2);
     let arrived = tokio::time::timeout(Duration::from_secs(10), arrived);
@@ -91,7 +91,7 @@ async fn messages_and_receipts_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn messages_survive_a_crash_once_they_are_a_moment_old() {
+async fn saved_messages_survive_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let aws = harness::start_in(folder.path()).await;
     let url = aws.create_queue(queue("work")).await.unwrap();

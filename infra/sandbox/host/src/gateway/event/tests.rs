@@ -111,14 +111,14 @@ fn full_event() -> Value {
 }
 
 #[test]
-fn a_request_with_everything() {
+fn full_request_becomes_a_full_event() {
     let claims =
         json!({ "sub": "p1", "exp": 1_583_350_000, "email_verified": true, "groups": ["a", "b"], "o": { "k": 1 } });
     assert_eq!(event(full_request(), claims.as_object()), full_event());
 }
 
 #[test]
-fn absent_parts_are_left_out() {
+fn absent_parts_are_omitted_from_the_event() {
     let request = Request::builder()
         .uri("/v1/records/1")
         .header("Host", "localhost")
@@ -135,7 +135,7 @@ fn absent_parts_are_left_out() {
 }
 
 #[test]
-fn binary_bodies_travel_as_base64() {
+fn binary_body_is_encoded_in_base64() {
     let body = |content_type: &str, body: &'static [u8]| {
         let request = Request::builder()
             .uri("/v1/records/1")

@@ -66,7 +66,7 @@ fn references_resolve_in_both_forms() {
 }
 
 #[test]
-fn texts_are_composed_and_taken_apart() {
+fn text_functions_substitute_join_split_and_select() {
     assert_eq!(
         evaluated("!Sub '${AWS::StackName}-${Stage}-${Count}-${!Kept}'"),
         "app-dev-2-${Kept}"
@@ -88,7 +88,7 @@ fn texts_are_composed_and_taken_apart() {
 }
 
 #[test]
-fn conditions_choose() {
+fn conditions_choose_the_branch() {
     assert_eq!(evaluated("!If [IsProd, 1, 2]"), 2);
     assert_eq!(
         evaluated("{ Fn::If: [IsDev, { a: !Ref Stage }, b] }"),
@@ -106,7 +106,7 @@ fn conditions_choose() {
 }
 
 #[test]
-fn what_is_unknown_is_refused_with_its_place() {
+fn unknown_reference_is_refused_with_its_place() {
     assert_eq!(problem("!Ref Nothing"), "value.Ref: `Ref` of `Nothing` is unknown");
     assert_eq!(
         problem("{ a: [!GetAtt Jobs.Color] }"),
@@ -136,7 +136,7 @@ fn what_is_unknown_is_refused_with_its_place() {
 }
 
 #[test]
-fn parameters_are_checked() {
+fn invalid_parameter_values_are_refused() {
     let read = |bindings: &Bindings| {
         Stack::read(PARAMETERS, bindings)
             .map(|_| ())
@@ -156,7 +156,7 @@ fn parameters_are_checked() {
 }
 
 #[test]
-fn parameter_values_are_not_shown() {
+fn debug_output_omits_parameter_values() {
     let bindings = bindings().with_parameter("Key", "s3cret");
     let stack = Stack::read(PARAMETERS, &bindings).unwrap();
     assert!(!format!("{bindings:?} {stack:?}").contains("s3cret"));

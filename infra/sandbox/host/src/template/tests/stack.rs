@@ -209,7 +209,7 @@ fn tables_are_read_with_their_keys_and_indexes() {
 }
 
 #[test]
-fn buckets_and_secrets_are_read_and_no_secret_is_printed() {
+fn buckets_and_secrets_are_read_and_debug_omits_secrets() {
     let stack = stack();
     assert_eq!(stack.buckets[0].name, "app-files");
     let sources: Vec<_> = stack
@@ -234,7 +234,7 @@ fn buckets_and_secrets_are_read_and_no_secret_is_printed() {
 }
 
 #[test]
-fn the_api_has_its_authorizer_and_cors() {
+fn api_is_read_with_its_authorizer_and_cors() {
     let api = stack().api.unwrap();
     let authorizer = api.authorizer("Person").unwrap();
     assert_eq!(
@@ -268,7 +268,7 @@ fn cors_as_a_whole_may_be_a_function() {
 }
 
 #[test]
-fn settings_that_would_be_ignored_are_refused() {
+fn unsupported_settings_are_refused() {
     for (from, to, expected) in [
         (
             "Schedule: rate(1 minute)",
@@ -316,7 +316,7 @@ fn settings_that_would_be_ignored_are_refused() {
 }
 
 #[test]
-fn text_that_is_no_template_is_refused() {
+fn text_that_is_not_a_template_is_refused() {
     for text in [
         "",
         "a: [",

@@ -27,7 +27,7 @@ fn statement(action: &Value, resource: &Value, keys: &[&str]) -> Value {
 }
 
 #[test]
-fn nothing_is_granted_but_what_a_statement_allows() {
+fn policy_grants_only_allowed_actions_and_resources() {
     assert!(!Policy::default().grants(&need("sqs:SendMessage", "arn:q", &[])));
     let allows = json!({ "Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["arn:q", "arn:r"] });
     let policy = policy(&allows).unwrap();
@@ -43,7 +43,7 @@ fn nothing_is_granted_but_what_a_statement_allows() {
 }
 
 #[test]
-fn wildcards_stand_for_any_text_and_for_one_letter() {
+fn wildcards_match_any_text_or_one_letter() {
     let policy = policy(&json!({ "Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:b/?/*" })).unwrap();
     assert!(policy.grants(&need("s3:GetObject", "arn:b/a/b/c", &[])));
     assert!(policy.grants(&need("s3:Get", "arn:b/a/", &[])));
@@ -52,7 +52,7 @@ fn wildcards_stand_for_any_text_and_for_one_letter() {
 }
 
 #[test]
-fn every_leading_key_must_be_like_one_that_is_listed() {
+fn every_leading_key_must_match_a_listed_pattern() {
     let listed = statement(&json!("dynamodb:PutItem"), &json!(TABLE), &["OWNER#*", "REPLAYS"]);
     let policy = policy(&listed).unwrap();
     for keys in [&["OWNER#1"][..], &["REPLAYS"], &["OWNER#1", "REPLAYS", "OWNER#"]] {
@@ -80,13 +80,13 @@ fn one_statement_must_allow_all_keys_of_a_need() {
 
 /// AWS evaluates the condition in the same way, so no statement of the template may allow a scan.
 #[test]
-fn a_request_without_leading_keys_meets_every_condition_on_them() {
+fn request_without_leading_keys_meets_conditions_on_them() {
     let policy = policy(&statement(&json!("dynamodb:*"), &json!(TABLE), &["OWNER#*"])).unwrap();
     assert!(policy.grants(&need("dynamodb:Scan", TABLE, &[])));
 }
 
 #[test]
-fn a_key_that_only_a_service_may_use_is_used_by_nobody_here() {
+fn via_service_condition_never_holds() {
     let through = json!({
         "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "arn:k",
         "Condition": { "StringEquals": { "kms:ViaService": "sqs.r.amazonaws.com" } },
@@ -95,7 +95,7 @@ fn a_key_that_only_a_service_may_use_is_used_by_nobody_here() {
 }
 
 #[test]
-fn everything_that_is_granted_is_listed() {
+fn granted_lists_every_privilege() {
     let mut policy = Policy::default();
     let items = statement(
         &json!(["dynamodb:GetItem", "dynamodb:PutItem"]),
@@ -132,7 +132,7 @@ fn denial(action: &str, spared: &Value) -> Value {
 }
 
 #[test]
-fn a_denial_beats_what_another_statement_allows() {
+fn denial_overrides_an_allow_statement() {
     let open = receiving(&[]);
     assert!(open.grants(&need("q:Receive", "arn:other", &[])));
     let policy = receiving(&[denial("q:receive", &json!("arn:own"))]);
@@ -146,7 +146,7 @@ fn a_denial_beats_what_another_statement_allows() {
 }
 
 #[test]
-fn what_a_denial_leaves_is_listed_and_nothing_else() {
+fn granted_lists_only_privileges_left_by_denials() {
     let listed = |denials: &[Value]| -> Vec<String> {
         let granted = receiving(denials).granted("f");
         granted.iter().map(Privilege::to_string).collect()
@@ -164,7 +164,7 @@ fn what_a_denial_leaves_is_listed_and_nothing_else() {
 
 /// Without the denial, a request without leading keys meets every `ForAllValues` condition.
 #[test]
-fn a_denial_of_requests_without_leading_keys_spares_those_with() {
+fn keyless_denial_spares_requests_with_leading_keys() {
     let mut policy = policy(&statement(&json!("dynamodb:*"), &json!("*"), &["OWNER#*"])).unwrap();
     let keyless = json!({
         "Effect": "Deny", "Action": ["dynamodb:Query"], "Resource": [TABLE],
@@ -181,7 +181,7 @@ fn a_denial_of_requests_without_leading_keys_spares_those_with() {
 }
 
 #[test]
-fn what_is_not_understood_is_an_error() {
+fn unsupported_statements_are_errors() {
     let plain = json!({ "Effect": "Allow", "Action": "a:B", "Resource": "arn:r" });
     assert!(policy(&plain).is_ok());
     let with = |field: &str, value: Value| {
