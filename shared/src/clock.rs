@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::{RecordId, RunId, Time, Timing};
+use crate::domain::{RecordId, PullId, Time, Timing};
 use crate::ports::{Clock, NewIds, Pause};
 
 /// Now, in milliseconds.
@@ -49,7 +49,7 @@ impl Pause for SystemClock {
 }
 
 impl NewIds for SystemClock {
-    fn new_record(&self, _run: RunId, _version: u64) -> RecordId {
+    fn new_record(&self, _run: PullId, _version: u64) -> RecordId {
         RecordId::new(new_id())
     }
 }

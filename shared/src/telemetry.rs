@@ -1,4 +1,4 @@
-//! Structured logs, one JSON object per line. Fields hold codes, counts, and ids of runs and records, but nothing about
+//! Structured logs, one JSON object per line. Fields hold codes, counts, and ids of pulls and records, but nothing about
 //! a person.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};

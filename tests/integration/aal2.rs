@@ -21,8 +21,8 @@ async fn ask(person: &Person, ask: &QueryAsk) -> Reply {
 async fn completes(person: &Person, passed: &Passed) {
     let accepted = ask(person, &passed.ask_of(&["hie"])).await;
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
-    let run = person.until_ended(&accepted.text("/id")).await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    let pull = person.until_ended(&accepted.text("/id")).await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,12 +85,12 @@ async fn challenge_of_another_person_is_refused_and_stays_usable() {
     let (of_nora, of_mira) = (nora.pass_challenge().await, mira.pass_challenge().await);
     let accepted = ask(&mira, &crossed(&of_mira, &of_nora)).await;
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
-    let run = mira.until_ended(&accepted.text("/id")).await;
+    let pull = mira.until_ended(&accepted.text("/id")).await;
     assert_eq!(
-        (run.text("/status").as_str(), run.text("/reason").as_str()),
+        (pull.text("/status").as_str(), pull.text("/reason").as_str()),
         ("failed", "aal2_session_rejected")
     );
-    assert_eq!(run.text("/next/action"), "open_challenge");
+    assert_eq!(pull.text("/next/action"), "open_challenge");
     assert_eq!(
         mira.identity().await,
         "verified",
@@ -137,8 +137,8 @@ async fn throttled_start_is_retried_and_its_session_then_removed() {
         !app.table_text().await.contains(&passed.session),
         "the session is still stored"
     );
-    let run = nora.until_ended(&id).await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    let pull = nora.until_ended(&id).await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
     app.drain().await;
     assert!(!app.table_text().await.contains(&passed.session));
@@ -179,8 +179,8 @@ async fn superseded_or_foreign_proofing_never_counts() {
     let bound = app.proofed_identity("nora").await;
     deliver_first_proofing_again(&app).await;
     assert_eq!(app.proofed_identity("nora").await, bound);
-    let run = nora.pull_hie().await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    let pull = nora.pull_hie().await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
     app.end().await;
 }
 
@@ -258,8 +258,8 @@ async fn session_refused_by_every_source_fails_the_pull() {
         content_type: "application/json".to_owned(),
     };
     app.stand_in().fail_next(Operation::StartNetworkQuery, refusing);
-    let run = nora.pull_hie().await;
-    let reason = (run.text("/status"), run.text("/reason"), run.text("/next/action"));
+    let pull = nora.pull_hie().await;
+    let reason = (pull.text("/status"), pull.text("/reason"), pull.text("/next/action"));
     assert_eq!(
         reason,
         ("failed".into(), "aal2_session_rejected".into(), "open_challenge".into())
@@ -293,15 +293,15 @@ async fn source_outage_leaves_the_identity_verified() {
         json!([{ "source": "pharmacy", "httpStatus": 403, "message": "forbidden" }]),
     );
     app.stand_in().fail_next(Operation::StartNetworkQuery, broken);
-    let run = nora.until_ended(&nora.start_from(&["hie"]).await).await;
-    assert_eq!(run.text("/status"), "failed", "{:?}", run.body);
-    assert_eq!(run.text("/reason"), "no_source_answered");
+    let pull = nora.until_ended(&nora.start_from(&["hie"]).await).await;
+    assert_eq!(pull.text("/status"), "failed", "{:?}", pull.body);
+    assert_eq!(pull.text("/reason"), "no_source_answered");
     assert_eq!(nora.identity().await, "verified");
 
     app.stand_in().fail_next(Operation::StartNetworkQuery, silent);
     let id = nora.start_from(&["hie", "pharmacy"]).await;
     until("the query runs", async || {
-        (nora.run(&id).await.text("/status") == "running").then_some(())
+        (nora.read_pull(&id).await.text("/status") == "running").then_some(())
     })
     .await;
     app.stop().await;

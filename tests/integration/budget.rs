@@ -249,7 +249,7 @@ async fn start_in_a_later_slot(person: &Person) -> (String, Time) {
     assert!(start_at > clock::now());
     assert_eq!(header(&accepted, "ratelimit"), "");
     let id = accepted.text("/id");
-    assert_eq!(person.run(&id).await.text("/status"), "queued");
+    assert_eq!(person.read_pull(&id).await.text("/status"), "queued");
     (id, start_at)
 }
 
@@ -257,16 +257,16 @@ async fn reconcile_until_completed(app: &TestApp, pulls: [(&Person, &str); 2]) {
     let [first, second] = pulls;
     let ended = until("both pulls have ended", async || {
         app.reconcile().await;
-        let ended = [first.0.run(first.1).await, second.0.run(second.1).await];
-        let waits = |run: &Reply| run.text("/next/action") == "wait";
+        let ended = [first.0.read_pull(first.1).await, second.0.read_pull(second.1).await];
+        let waits = |pull: &Reply| pull.text("/next/action") == "wait";
         (!ended.iter().any(waits)).then_some(ended)
     })
     .await;
-    assert_eq!(ended.map(|run| run.text("/status")), ["completed", "completed"]);
+    assert_eq!(ended.map(|pull| pull.text("/status")), ["completed", "completed"]);
 }
 
-async fn assert_start_was_deferred(person: &Person, run: &str, closed: Time) {
-    let timeline = person.timeline(run).await;
+async fn assert_start_was_deferred(person: &Person, pull: &str, closed: Time) {
+    let timeline = person.timeline(pull).await;
     let deferred = timeline
         .list("/events")
         .iter()

@@ -4,7 +4,7 @@ use ias::explain::render_timeline;
 use sandbox_machine::sandbox::IDENTITY_RETURN;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use shared::domain::run::{NewRun, Run};
+use shared::domain::pull::{NewPull, Pull};
 use shared::domain::{Sources, Timing};
 use shared::store::TimelineEntry;
 
@@ -87,18 +87,18 @@ async fn record_is_fetched_after_hie_and_after_the_run() {
     let app = TestApp::with(|options| options.stand_in.delays.lab_ms = 1500).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let run = nora.pull().await;
-    let records = run.list("/records");
-    assert_eq!(records.len(), 2, "{:?}", run.body);
+    let pull = nora.pull().await;
+    let records = pull.list("/records");
+    assert_eq!(records.len(), 2, "{:?}", pull.body);
     for (reference, phase) in records.iter().zip(["hie", "final"]) {
         assert_eq!(reference["phase"], phase);
         let record = nora.until_record(reference["id"].as_str().unwrap()).await;
         assert_eq!(record.text("/status"), "available");
-        assert_eq!(record.text("/networkQuery"), run.text("/id"));
+        assert_eq!(record.text("/networkQuery"), pull.text("/id"));
     }
     let timeline = nora
         .app
-        .get(&format!("/v1/network-queries/{}/timeline", run.text("/id")))
+        .get(&format!("/v1/network-queries/{}/timeline", pull.text("/id")))
         .await
         .unwrap();
     let codes: Vec<_> = timeline
@@ -110,33 +110,33 @@ async fn record_is_fetched_after_hie_and_after_the_run() {
     for code in ["start_claimed", "started", "source_reported", "record_ended"] {
         assert!(codes.contains(&code), "{code} is missing in {codes:?}");
     }
-    let lines = render_timeline(&run.body, &timeline.body);
+    let lines = render_timeline(&pull.body, &timeline.body);
     assert_eq!(
         lines.len(),
         codes.len() + 2,
         "a line for every event, between what is and what comes next"
     );
     assert!(!lines.iter().any(|line| line.contains("does not know")), "{lines:?}");
-    assert_timeline_gives_the_run_back(&app.table().await, &run.text("/id"));
+    assert_timeline_gives_the_run_back(&app.table().await, &pull.text("/id"));
     app.end().await;
 }
 
-/// Checks that the events of the stored timeline, applied again, give the stored run.
+/// Checks that the events of the stored timeline, applied again, give the stored pull.
 fn assert_timeline_gives_the_run_back(table: &[Value], id: &str) {
     let with_key = |prefix: String| {
         let items = table.iter().cloned();
         items.filter(move |item| item["sk"].as_str().is_some_and(|key| key.starts_with(&prefix)))
     };
-    let stored: Run = serde_json::from_value(with_key(format!("RUN#{id}")).next().expect("the run")).expect("a run");
+    let stored: Pull = serde_json::from_value(with_key(format!("RUN#{id}")).next().expect("the pull")).expect("a pull");
     let entries: Vec<TimelineEntry> = with_key(format!("EVENT#{id}#"))
         .map(|item| serde_json::from_value(item).expect("an entry"))
         .collect();
-    let new = NewRun {
+    let new = NewPull {
         id: stored.id,
         patient: stored.patient.clone(),
         sources: Sources::pending(stored.sources.kinds()).expect("sources"),
     };
-    let accepted = Run::accept(new, stored.created_at, Timing::default());
+    let accepted = Pull::accept(new, stored.created_at, Timing::default());
     let history = entries
         .iter()
         .filter_map(|entry| Some((entry.event.as_ref()?, entry.at, entry.record)));

@@ -161,12 +161,12 @@ async fn assert_hidden(route: &Route, owner: &Person, other: &Person) {
 }
 
 /// Checks that a person's lists have only this pull and its records.
-async fn assert_lists_only(person: &Person, run: &Reply) {
-    let runs = person.app.get("/v1/network-queries").await.unwrap();
+async fn assert_lists_only(person: &Person, pull: &Reply) {
+    let pulls = person.app.get("/v1/network-queries").await.unwrap();
     assert_eq!(
-        ids(runs.list("/networkQueries")),
-        BTreeSet::from([run.text("/id").as_str()])
+        ids(pulls.list("/networkQueries")),
+        BTreeSet::from([pull.text("/id").as_str()])
     );
     let records = person.app.get("/v1/records").await.unwrap();
-    assert_eq!(ids(records.list("/records")), ids(run.list("/records")));
+    assert_eq!(ids(records.list("/records")), ids(pull.list("/records")));
 }

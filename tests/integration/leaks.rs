@@ -74,9 +74,9 @@ async fn logs_and_messages_never_contain_personal_data() {
     verify_identity_after_refusals(&app, &canarina, &mut secrets).await;
     let passed = pass_challenge_after_an_error(&app, &canarina, &mut secrets).await;
     refuse_pull(&app, &canarina, &passed).await;
-    let run = start_pull(&app, &canarina, &mut secrets).await;
+    let pull = start_pull(&app, &canarina, &mut secrets).await;
     send_odd_webhooks(&app).await;
-    read_record(&canarina, &run, &mut secrets).await;
+    read_record(&canarina, &pull, &mut secrets).await;
     ask_for_records(&app, &canarina).await;
     app.drain().await;
 
@@ -202,10 +202,10 @@ async fn send_odd_webhooks(app: &TestApp) {
 }
 
 /// Waits for the end of the pull, and downloads its final record.
-async fn read_record(person: &Person, run: &str, secrets: &mut Canaries) {
-    let run = person.until_ended(run).await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
-    let record = person.final_record(&run).await;
+async fn read_record(person: &Person, pull: &str, secrets: &mut Canaries) {
+    let pull = person.until_ended(pull).await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
+    let record = person.final_record(&pull).await;
     secrets.add("minted link", secrets_of(&record.text("/link/url")));
     let bytes = person.download(&record).await;
     assert!(String::from_utf8(bytes).unwrap().contains("CanaryContentNote"));

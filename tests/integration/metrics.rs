@@ -55,9 +55,9 @@ async fn pull_writes_its_metrics() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
-    let record = nora.final_record(&run).await;
+    let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
+    let record = nora.final_record(&pull).await;
     app.drain().await;
     app.until_measured("PullsEnded", &[], 1).await;
     app.until_measured("WebhookAge", &[], 3).await;
@@ -117,8 +117,8 @@ async fn duplicate_message_is_not_counted_again() {
     let watch = app.watch_queues();
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
     app.drain().await;
 
     app.slow_queues(0).await;
@@ -180,8 +180,8 @@ async fn failures_are_counted_by_code() {
         Operation::StartNetworkQuery,
         Failure::envelope(400, "Bad Request", "no such source"),
     );
-    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
-    assert_eq!(run.text("/status"), "failed", "{:?}", run.body);
+    let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(pull.text("/status"), "failed", "{:?}", pull.body);
 
     for (name, dimension, code) in [
         ("WebhooksRefused", "Reason", "missing"),

@@ -6,21 +6,21 @@ use serde_json::{Value, json};
 
 use crate::harness::{Person, TestApp, refused, until};
 
-fn source<'r>(run: &'r Reply, kind: &str) -> &'r Value {
-    let found = run.list("/sources").iter().find(|source| source["type"] == kind);
-    found.unwrap_or_else(|| panic!("no source {kind} in {:?}", run.body))
+fn source<'r>(pull: &'r Reply, kind: &str) -> &'r Value {
+    let found = pull.list("/sources").iter().find(|source| source["type"] == kind);
+    found.unwrap_or_else(|| panic!("no source {kind} in {:?}", pull.body))
 }
 
-fn statuses(run: &Reply) -> [&str; 3] {
-    ["hie", "pharmacy", "lab"].map(|kind| source(run, kind)["status"].as_str().unwrap_or_default())
+fn statuses(pull: &Reply) -> [&str; 3] {
+    ["hie", "pharmacy", "lab"].map(|kind| source(pull, kind)["status"].as_str().unwrap_or_default())
 }
 
-fn assert_completed(run: &Reply) {
+fn assert_completed(pull: &Reply) {
     assert_eq!(
-        (run.text("/status").as_str(), statuses(run)),
+        (pull.text("/status").as_str(), statuses(pull)),
         ("completed", ["completed"; 3]),
         "{:?}",
-        run.body
+        pull.body
     );
 }
 
@@ -31,18 +31,18 @@ async fn pull(person: &Person) -> Reply {
 
 async fn ordinary(app: &TestApp) {
     let person = app.person("ordinary", "Jane");
-    let run = pull(&person).await;
-    assert_completed(&run);
-    let record = person.final_record(&run).await;
+    let pull = pull(&person).await;
+    assert_completed(&pull);
+    let record = person.final_record(&pull).await;
     assert_eq!(record.text("/status"), "available");
     assert!(record.number("/counts/Observation") > 0, "{:?}", record.body);
 }
 
 async fn no_data(app: &TestApp) {
     let person = app.person("no-data", "Nadia");
-    let run = pull(&person).await;
-    assert_completed(&run);
-    let record = person.final_record(&run).await;
+    let pull = pull(&person).await;
+    assert_completed(&pull);
+    let record = person.final_record(&pull).await;
     assert_eq!(
         (record.text("/status").as_str(), record.text("/next/action").as_str()),
         ("empty", "none")
@@ -55,12 +55,12 @@ async fn no_data(app: &TestApp) {
 /// The pharmacy fails without a webhook, so only a poll shows that.
 async fn silent_source(app: &TestApp) {
     let person = app.person("silent", "Silas");
-    let run = pull(&person).await;
-    assert_eq!(run.text("/status"), "partial", "{:?}", run.body);
-    assert_eq!(statuses(&run), ["completed", "failed", "completed"]);
-    assert_eq!(person.final_record(&run).await.text("/status"), "available");
+    let pull = pull(&person).await;
+    assert_eq!(pull.text("/status"), "partial", "{:?}", pull.body);
+    assert_eq!(statuses(&pull), ["completed", "failed", "completed"]);
+    assert_eq!(person.final_record(&pull).await.text("/status"), "available");
 
-    let timeline = person.timeline(&run.text("/id")).await;
+    let timeline = person.timeline(&pull.text("/id")).await;
     let events = timeline.list("/events");
     let of = |code: &'static str| events.iter().filter(move |event| event["code"] == code);
     assert!(of("polled").count() > 0, "{events:?}");
@@ -73,10 +73,10 @@ async fn silent_source(app: &TestApp) {
         .expect("a started event")
         .to_owned();
     let told = app.stand_in().deliveries();
-    let of_run = told
+    let of_pull = told
         .iter()
         .filter(|delivery| delivery.request_id.as_ref() == Some(&request));
-    let kinds: Vec<&str> = of_run.map(|delivery| delivery.event_type.as_str()).collect();
+    let kinds: Vec<&str> = of_pull.map(|delivery| delivery.event_type.as_str()).collect();
     assert!(
         kinds.contains(&"network-query.hie") && !kinds.contains(&"network-query.pharmacy"),
         "{kinds:?}"
@@ -89,8 +89,8 @@ async fn before_the_slow_source(person: &Person) -> (Reply, String) {
     person.verify_identity().await;
     let id = person.start().await;
     let hie = until("the HIE record is available", async || {
-        let run = person.run(&id).await;
-        let early = run.list("/records").iter().find(|record| record["phase"] == "hie")?["id"]
+        let pull = person.read_pull(&id).await;
+        let early = pull.list("/records").iter().find(|record| record["phase"] == "hie")?["id"]
             .as_str()?
             .to_owned();
         let record = person.record(&early).await;
@@ -99,7 +99,7 @@ async fn before_the_slow_source(person: &Person) -> (Reply, String) {
     .await;
     let bytes = person.download(&hie).await;
     assert_eq!(hie.number("/bytes"), bytes.len() as u64);
-    let meanwhile = person.run(&id).await;
+    let meanwhile = person.read_pull(&id).await;
     assert_eq!(meanwhile.text("/status"), "running", "{:?}", meanwhile.body);
     assert_eq!(
         (
@@ -112,9 +112,9 @@ async fn before_the_slow_source(person: &Person) -> (Reply, String) {
 }
 
 async fn after_the_slow_source(person: &Person, hie: &Reply, id: &str) {
-    let run = person.until_ended(id).await;
-    assert_completed(&run);
-    let record = person.final_record(&run).await;
+    let pull = person.until_ended(id).await;
+    assert_completed(&pull);
+    let record = person.final_record(&pull).await;
     assert_eq!(record.text("/phase"), "final");
     assert!(
         record.number("/bytes") > hie.number("/bytes"),
@@ -125,12 +125,12 @@ async fn after_the_slow_source(person: &Person, hie: &Reply, id: &str) {
 /// The stand-in refuses pharmacy and lab at once, as Metriport's sandbox does.
 async fn sandbox_sources(app: &TestApp) {
     let person = app.person("sandboxed", "Robin");
-    let run = pull(&person).await;
-    assert_eq!(run.text("/status"), "partial", "{:?}", run.body);
-    assert_eq!(statuses(&run), ["completed", "failed", "failed"]);
-    let codes = ["hie", "pharmacy", "lab"].map(|kind| source(&run, kind)["httpStatus"].clone());
+    let pull = pull(&person).await;
+    assert_eq!(pull.text("/status"), "partial", "{:?}", pull.body);
+    assert_eq!(statuses(&pull), ["completed", "failed", "failed"]);
+    let codes = ["hie", "pharmacy", "lab"].map(|kind| source(&pull, kind)["httpStatus"].clone());
     assert_eq!(codes, [Value::Null, json!(400), json!(400)]);
-    assert_eq!(person.final_record(&run).await.text("/status"), "available");
+    assert_eq!(person.final_record(&pull).await.text("/status"), "available");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

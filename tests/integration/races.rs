@@ -9,7 +9,7 @@ use sandbox_metriport::Operation;
 use serde_json::Value;
 use shared::clock;
 use shared::domain::record::{Asked, NewRecord, OpenRecords, Record, RecordEvent};
-use shared::domain::run::RecordPhase;
+use shared::domain::pull::RecordPhase;
 use shared::domain::{OwnerId, PatientId, RecordId, Timing};
 use shared::store::{Condition, CreateRecord, ReadRecord, claim_record};
 
@@ -190,9 +190,9 @@ async fn two_concurrent_persons_get_their_own_records() {
     let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
     tokio::join!(nora.verify_identity(), omar.verify_identity());
     let pulled = async |person: &Person| {
-        let run = person.until_ended(&person.start_from(&["hie"]).await).await;
-        assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
-        let bytes = person.download(&person.final_record(&run).await).await;
+        let pull = person.until_ended(&person.start_from(&["hie"]).await).await;
+        assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
+        let bytes = person.download(&person.final_record(&pull).await).await;
         let bundle: Value = serde_json::from_slice(&bytes).expect("JSON");
         let entries = bundle["entry"].as_array().expect("entries").iter();
         let patient = entries
@@ -258,8 +258,8 @@ async fn repeat_messages_until_ended(app: &TestApp, nora: &Person, id: &str) -> 
                 }
             }
         }
-        let run = nora.run(id).await;
-        (run.text("/next/action") != "wait").then_some(run)
+        let pull = nora.read_pull(id).await;
+        (pull.text("/next/action") != "wait").then_some(pull)
     })
     .await;
     let repeated = repeated.into_inner().unwrap();
@@ -289,7 +289,7 @@ async fn write_over_a_changed_record_is_refused() {
     let owner = OwnerId::parse("0".repeat(64)).expect("an owner");
     let new = NewRecord {
         id: RecordId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").expect("an id"),
-        run: None,
+        pull: None,
         phase: RecordPhase::Asked,
         patient: PatientId::parse("patient-1").expect("a patient"),
         asked: Asked::default(),
@@ -307,8 +307,8 @@ async fn write_over_a_changed_record_is_refused() {
     app.end().await;
 }
 
-/// A message whose work is done can arrive again at any time. If it led to another message about the waiting run, each
-/// copy would go on for as long as the run.
+/// A message whose work is done can arrive again at any time. If it led to another message about the waiting pull, each
+/// copy would go on for as long as the pull.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stale_message_changes_nothing_and_sends_nothing() {
     let app = unlimited().await;
@@ -318,8 +318,8 @@ async fn stale_message_changes_nothing_and_sends_nothing() {
     app.slow_queues(1).await;
     let watch = app.watch_queues();
     let id = nora.start_from(&["lab"]).await;
-    until("the run waits for its source", async || {
-        (nora.run(&id).await.text("/status") == "running").then_some(())
+    until("the pull waits for its source", async || {
+        (nora.read_pull(&id).await.text("/status") == "running").then_some(())
     })
     .await;
     app.drain().await;
@@ -327,7 +327,7 @@ async fn stale_message_changes_nothing_and_sends_nothing() {
     let earlier = bodies
         .iter()
         .find(|body| body.contains(&id) && body.contains(r#""dueSeq":1"#));
-    let earlier = earlier.expect("the message that started the run");
+    let earlier = earlier.expect("the message that started the pull");
     let (queue, version) = ("ias-RunAdvanceQueue", nora.codes(&id).await);
     let waits = app.delayed(queue);
     for _ in 0..5 {

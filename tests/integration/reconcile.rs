@@ -51,7 +51,7 @@ async fn work_with_a_lost_message_is_sent_again() {
         content_type: "text/html".into(),
     };
     app.stand_in().fail_next(Operation::StartNetworkQuery, busy);
-    let run = nora.start().await;
+    let pull = nora.start().await;
     until("the start is put off", async || {
         (app.delayed(ADVANCE) > 0).then_some(())
     })
@@ -59,8 +59,8 @@ async fn work_with_a_lost_message_is_sent_again() {
     app.purge(ADVANCE).await;
     let ended = until("the pull has ended", async || {
         app.reconcile().await;
-        let run = nora.run(&run).await;
-        (run.text("/next/action") != "wait").then_some(run)
+        let pull = nora.read_pull(&pull).await;
+        (pull.text("/next/action") != "wait").then_some(pull)
     })
     .await;
     assert_eq!(ended.text("/status"), "completed", "{:?}", ended.body);

@@ -46,8 +46,8 @@ async fn with_record() -> (TestApp, Person, Vec<Value>) {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let run = nora.until_ended(&nora.start_from(&["hie"]).await).await;
-    let whole = resources(&nora.download(&nora.final_record(&run).await).await);
+    let pull = nora.until_ended(&nora.start_from(&["hie"]).await).await;
+    let whole = resources(&nora.download(&nora.final_record(&pull).await).await);
     (app, nora, whole)
 }
 
@@ -140,8 +140,8 @@ async fn each_read_mints_a_link_for_one_minute() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let run = nora.pull().await;
-    let first = nora.final_record(&run).await;
+    let pull = nora.pull().await;
+    let first = nora.final_record(&pull).await;
     let link = first.text("/link/url");
     let query: std::collections::BTreeMap<String, String> =
         url::Url::parse(&link).unwrap().query_pairs().into_owned().collect();
@@ -166,7 +166,7 @@ async fn each_read_mints_a_link_for_one_minute() {
     }
     // Each link is signed with the time of its request, so a later link is different.
     until("another look gives another link", async || {
-        (nora.final_record(&run).await.text("/link/url") != link).then_some(())
+        (nora.final_record(&pull).await.text("/link/url") != link).then_some(())
     })
     .await;
     app.end().await;

@@ -39,8 +39,8 @@ async fn revoked_api_key_is_replaced_without_a_deployment() {
     let before = processes("aal2-challenge");
 
     assert!(app.stand_in().revoke_api_key(&old));
-    let run = nora.pull().await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    let pull = nora.pull().await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
     let stats = app.stand_in().stats();
     assert_eq!(
         stats.calls(Operation::CreateChallenge),

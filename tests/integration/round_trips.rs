@@ -50,10 +50,10 @@ async fn each_step_of_a_pull_makes_only_the_expected_calls() {
     verify_identity(&mut steps, &app, &nora).await;
     let passed = open_challenges(&mut steps, &app, &nora).await;
     start_twice_with_one_key(&mut steps, &nora, &passed).await;
-    let run = only_run(&nora).await;
+    let pull = only_pull(&nora).await;
     report_each_source(&mut steps, &app).await;
     deliver_record(&mut steps, &app).await;
-    read_run_and_record(&mut steps, &nora, &run).await;
+    read_pull_and_record(&mut steps, &nora, &pull).await;
     reconcile_twice(&mut steps, &app).await;
     steps.compare(EXPECTED);
     app.end().await;
@@ -120,10 +120,10 @@ async fn start_twice_with_one_key(steps: &mut Steps<'_>, nora: &Person, passed: 
 
 /// The id of the only pull. It comes from the list of pulls, because the step that started the pull does not return the
 /// id.
-async fn only_run(nora: &Person) -> String {
-    let runs = nora.app.get("/v1/network-queries").await.unwrap();
-    let run = &runs.list("/networkQueries")[0]["id"];
-    run.as_str().expect("the run").to_owned()
+async fn only_pull(nora: &Person) -> String {
+    let pulls = nora.app.get("/v1/network-queries").await.unwrap();
+    let pull = &pulls.list("/networkQueries")[0]["id"];
+    pull.as_str().expect("the pull").to_owned()
 }
 
 async fn report_each_source(steps: &mut Steps<'_>, app: &TestApp) {
@@ -149,13 +149,13 @@ async fn deliver_record(steps: &mut Steps<'_>, app: &TestApp) {
         .await;
 }
 
-async fn read_run_and_record(steps: &mut Steps<'_>, nora: &Person, run: &str) {
+async fn read_pull_and_record(steps: &mut Steps<'_>, nora: &Person, pull: &str) {
     steps
         .step("GET /v1/network-queries/{id}", async || {
-            assert_eq!(nora.run(run).await.text("/status"), "completed");
+            assert_eq!(nora.read_pull(pull).await.text("/status"), "completed");
         })
         .await;
-    let record = nora.until_final_record(run).await;
+    let record = nora.until_final_record(pull).await;
     steps
         .step("GET /v1/records/{id}", async || {
             assert_eq!(nora.record(&record).await.text("/status"), "available");

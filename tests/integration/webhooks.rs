@@ -43,9 +43,9 @@ fn delivery(patient: &str, request: &str, message: &str, link: &str) -> Value {
     })
 }
 
-pub(crate) async fn source(person: &Person, run: &str, name: &str) -> String {
-    let run = person.run(run).await;
-    let found = run
+pub(crate) async fn source(person: &Person, pull: &str, name: &str) -> String {
+    let pull = person.read_pull(pull).await;
+    let found = pull
         .list("/sources")
         .iter()
         .find(|source| source["type"] == name)

@@ -140,7 +140,7 @@ pub async fn link(
 fn not_begun(error: StoreError) -> Error {
     if error.lacks(Condition::PatientAsRead) {
         Problem::new(Code::PatientChanging).retry_after(1).into()
-    } else if error.lacks(Condition::NoOpenRun) {
+    } else if error.lacks(Condition::NoOpenPull) {
         Problem::new(Code::PatientLocked).retry_after(60).into()
     } else {
         error.into()

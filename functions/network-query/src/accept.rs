@@ -1,30 +1,30 @@
 //! Accepts a pull. One transaction uses the challenge, marks the AAL2 session as used, locks the patient and writes the
-//! run. A refusal uses up neither the challenge nor the session.
+//! pull. A refusal uses up neither the challenge nor the session.
 
 use shared::Error;
 use shared::domain::budget::PersonAsk;
 use shared::domain::challenge::{ChallengeAnswer, ChallengeRefusal, Held};
-use shared::domain::run::{NewRun, Run};
-use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, RunId, SourceKind, Sources, Time};
+use shared::domain::pull::{NewPull, Pull};
+use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, PullId, SourceKind, Sources, Time};
 use shared::edge::budget::{PlanStart, TakeShare, granted};
 use shared::edge::http::{Code, Problem};
-use shared::edge::{announce_run, verified};
+use shared::edge::{announce_pull, verified};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::queue::SendAdvance;
-use shared::store::{AcceptRun, Condition, Grounds, ReadChallenge, ReadPerson, ReadRun, StoreError, can_accept};
+use shared::store::{AcceptPull, Condition, Grounds, ReadChallenge, ReadPerson, ReadPull, StoreError, can_accept};
 use tokio::try_join;
 
 use crate::ask_body::AskBody;
 
 shared::ports! {
     /// Takes a slot of the rate budget, and writes a pull that starts in this slot.
-    pub trait PlacePull = ReadPerson + ReadChallenge + AcceptRun + TakeShare + PlanStart + Clock;
+    pub trait PlacePull = ReadPerson + ReadChallenge + AcceptPull + TakeShare + PlanStart + Clock;
 }
 
 shared::ports! {
     /// Accepts a pull and announces it, or reads the pull that an earlier attempt accepted.
-    pub trait Accept = PlacePull + ReadRun + SendAdvance;
+    pub trait Accept = PlacePull + ReadPull + SendAdvance;
 }
 
 /// Maximum number of attempts to write a pull. An attempt fails if another process writes an item that the pull depends
@@ -37,17 +37,17 @@ pub struct PullAsk<'r> {
     pub session: Option<&'r str>,
     /// The body.
     pub body: AskBody,
-    /// The id that the run gets.
-    pub id: RunId,
-    /// Whether an earlier attempt under the same idempotency key may have accepted the run `id`, although the caller
+    /// The id that the pull gets.
+    pub id: PullId,
+    /// Whether an earlier attempt under the same idempotency key may have accepted the pull `id`, although the caller
     /// got no answer.
     pub resumed: bool,
 }
 
-/// Accepts a pull and announces it to `query-dispatch`. If an earlier attempt accepted the run, that run is returned.
+/// Accepts a pull and announces it to `query-dispatch`. If an earlier attempt accepted the pull, that pull is returned.
 /// The earlier attempt used the challenge and the session, so this attempt would be refused.
 ///
-/// The run stores its slot, the planned time of its start. `key` makes the hash under which the session is marked as
+/// The pull stores its slot, the planned time of its start. `key` makes the hash under which the session is marked as
 /// used.
 ///
 /// # Errors
@@ -56,10 +56,10 @@ pub struct PullAsk<'r> {
 /// - The session is missing, malformed or used.
 /// - The caller is not verified.
 /// - The challenge is not the caller's pending one, has expired or was not passed.
-/// - The patient has an open run.
+/// - The patient has an open pull.
 /// - The person's share is used up.
 /// - No slot is free before the session expires, or the day's calls are used up.
-pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &OwnerKey) -> Result<Run, Error> {
+pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &OwnerKey) -> Result<Pull, Error> {
     let now = io.now();
     if ask
         .body
@@ -77,22 +77,22 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &O
         status: ask.body.aal2_status,
         key,
     };
-    let run = match place(io, owner, &asked, now).await {
-        Err(refusal) if ask.resumed => io.run(owner, asked.id).await?.ok_or(refusal)?,
+    let pull = match place(io, owner, &asked, now).await {
+        Err(refusal) if ask.resumed => io.pull(owner, asked.id).await?.ok_or(refusal)?,
         placed => placed?,
     };
-    // If the message is lost, `reconcile` sends it again, because the run is stored. The message's delay is counted
-    // from the present time. From the older `now`, a run that is due would seem to be due in a few milliseconds, and
+    // If the message is lost, `reconcile` sends it again, because the pull is stored. The message's delay is counted
+    // from the present time. From the older `now`, a pull that is due would seem to be due in a few milliseconds, and
     // the queue would round this delay up to a second.
-    if let Err(error) = announce_run(io, owner, &run, io.now()).await {
-        tracing::warn!(run = %run.id, context = %error, "the pull was accepted, but its message was not sent");
+    if let Err(error) = announce_pull(io, owner, &pull, io.now()).await {
+        tracing::warn!(run = %pull.id, context = %error, "the pull was accepted, but its message was not sent");
     }
-    tracing::info!(run = %run.id, "network query accepted");
-    Ok(run)
+    tracing::info!(run = %pull.id, "network query accepted");
+    Ok(pull)
 }
 
 struct Asked<'k> {
-    id: RunId,
+    id: PullId,
     sources: Sources,
     session: Aal2SessionId,
     challenge: ChallengeId,
@@ -101,7 +101,7 @@ struct Asked<'k> {
 }
 
 /// Writes the pull. If another process writes an item that the pull depends on, reads all items and tries again.
-async fn place(io: &impl PlacePull, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<Run, Error> {
+async fn place(io: &impl PlacePull, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<Pull, Error> {
     let (mut tries, mut slot) = (1, None);
     loop {
         match write(io, owner, asked, &mut slot, now).await {
@@ -120,7 +120,7 @@ async fn write(
     asked: &Asked<'_>,
     slot: &mut Option<Time>,
     now: Time,
-) -> Result<Run, Error> {
+) -> Result<Pull, Error> {
     let ((patient, identity), challenge) = try_join!(io.person(owner), io.challenge(owner))?;
     let (link, proofed) = verified(&patient, &identity, now, io.timing())?;
     let answer = ChallengeAnswer {
@@ -133,49 +133,49 @@ async fn write(
         .check(&answer, now, io.timing().aal2_session())
         .map_err(refused)?;
     let (id, sources, patient_id) = (asked.id, asked.sources.clone(), link.patient.clone());
-    let new = NewRun {
+    let new = NewPull {
         id,
         patient: patient_id,
         sources,
     };
-    let run = Run::accept(new, now, io.timing());
+    let pull = Pull::accept(new, now, io.timing());
     let hash = asked.key.aal2_session(&asked.session)?;
     // Checked before the slot is taken, so that a pull that cannot be accepted takes no slot.
-    can_accept(io, &hash, &run.patient, now).await?;
+    can_accept(io, &hash, &pull.patient, now).await?;
     let start_at = match slot {
         Some(taken) => *taken,
-        None => *slot.insert(reserve(io, owner, &run).await?),
+        None => *slot.insert(reserve(io, owner, &pull).await?),
     };
-    let run = run.in_slot(start_at);
+    let pull = pull.in_slot(start_at);
     let held = Held {
-        run: run.id,
+        pull: pull.id,
         session: asked.session.clone(),
         proofed_identity: proofed,
-        until: run.start_by,
+        until: pull.start_by,
     };
     let grounds = Grounds {
         patient: &patient,
         identity: &identity,
         challenge: &challenge,
-        lock_until: run.lock_until(io.timing()),
+        lock_until: pull.lock_until(io.timing()),
     };
     // One transaction, so that a refusal uses up neither the challenge nor the session.
-    io.accept_run(owner, grounds, &held, &hash, &run).await?;
-    Ok(run)
+    io.accept_pull(owner, grounds, &held, &hash, &pull).await?;
+    Ok(pull)
 }
 
 /// Takes a slot in which the session is still valid. If a person sends several requests with one challenge, each
 /// request takes a slot, but only one request uses its slot. The person's share is taken first, so that it limits how
 /// many slots are lost.
-async fn reserve(io: &(impl TakeShare + PlanStart + Clock), owner: &OwnerId, run: &Run) -> Result<Time, Error> {
+async fn reserve(io: &(impl TakeShare + PlanStart + Clock), owner: &OwnerId, pull: &Pull) -> Result<Time, Error> {
     let now = io.now();
     io.share(owner, PersonAsk::Pull, now).await?;
-    let turn = io.plan_start(now, run.start_by).await?;
+    let turn = io.plan_start(now, pull.start_by).await?;
     Ok(granted(turn, now)?)
 }
 
 /// Whether another process wrote an item that the pull depends on. The pull is then tried again, because the other
-/// write does not always rule the pull out. For example, the start of an earlier run removes its session from the
+/// write does not always rule the pull out. For example, the start of an earlier pull removes its session from the
 /// challenge's item.
 fn moved(error: &StoreError) -> bool {
     let grounds = [
@@ -210,12 +210,12 @@ fn refused(refusal: ChallengeRefusal) -> Problem {
     })
 }
 
-/// Maps the failed conditions to an answer. If the session is used and a run is open, the answer names the used
+/// Maps the failed conditions to an answer. If the session is used and a pull is open, the answer names the used
 /// session: `NetworkQueryOpen` would suggest that it is unused.
 fn conflict(error: StoreError) -> Error {
     let code = [
         (Condition::SessionUnused, Code::Aal2SessionUsed),
-        (Condition::NoOpenRun, Code::NetworkQueryOpen),
+        (Condition::NoOpenPull, Code::NetworkQueryOpen),
     ];
     match code.into_iter().find(|(condition, _)| error.lacks(*condition)) {
         Some((_, code)) => Problem::new(code).into(),

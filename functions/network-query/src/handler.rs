@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::{OwnerId, RunId, Time};
+use shared::domain::{OwnerId, PullId, Time};
 use shared::edge::http::request::{body, header, path_parameter, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, respond};
 use shared::ports::Clock as _;
@@ -46,17 +46,17 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> R
         let ask = accept::PullAsk {
             session,
             body: body(request, AskBody::read)?,
-            id: RunId::new(attempt.id),
+            id: PullId::new(attempt.id),
             resumed: attempt.resumed,
         };
-        let run = accept::accept(deps.io(), owner, ask, &deps.owner_key).await?;
-        Ok(PostAnswer::lasting(json(202, &view::of_run(&run, now))))
+        let pull = accept::accept(deps.io(), owner, ask, &deps.owner_key).await?;
+        Ok(PostAnswer::lasting(json(202, &view::of_pull(&pull, now))))
     })
     .await
 }
 
 /// A malformed id gets the same 404 as an unknown one.
-fn run_id(request: &Request) -> Result<RunId, Error> {
+fn run_id(request: &Request) -> Result<PullId, Error> {
     let text = path_parameter(request, "id").unwrap_or_default();
-    RunId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())
+    PullId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())
 }

@@ -13,11 +13,11 @@ use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, SendAdvance};
-use shared::store::{AcceptRun, ListRuns, ReadChallenge, ReadPerson, ReadRun, Table};
+use shared::store::{AcceptPull, ListPulls, ReadChallenge, ReadPerson, ReadPull, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadPerson + ReadChallenge + ReadRun + ListRuns + AcceptRun
+    pub trait Ports = ReadPerson + ReadChallenge + ReadPull + ListPulls + AcceptPull
         + SendAdvance
         + TakeShare + PlanStart
         + Clock;

@@ -1,22 +1,22 @@
-//! Runs as the person sees them.
+//! Pulls as the person sees them.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::Error;
-use shared::domain::run::{FailureReason, RecordPhase, Run, RunEvent, RunState};
-use shared::domain::{OwnerId, RecordId, RunId, SourceKind, SourceStatus, Time};
+use shared::domain::pull::{FailureReason, Pull, PullEvent, PullState, RecordPhase};
+use shared::domain::{OwnerId, PullId, RecordId, SourceKind, SourceStatus, Time};
 use shared::edge::http::{Code, Next, Problem};
-use shared::store::{ListRuns, ReadRun, TimelineEntry};
+use shared::store::{ListPulls, ReadPull, TimelineEntry};
 
-/// Most runs that a list shows.
+/// Most pulls that a list shows.
 const LIST_MAX: i32 = 50;
 
 /// One pull.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RunView {
-    id: RunId,
-    status: RunState,
+pub struct PullView {
+    id: PullId,
+    status: PullState,
     purpose_of_use: &'static str,
     sources: Vec<SourceView>,
     created_at: String,
@@ -55,7 +55,7 @@ struct RecordRef {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueryListView {
-    network_queries: Vec<RunView>,
+    network_queries: Vec<PullView>,
 }
 
 /// `GET /v1/network-queries/{id}/timeline`.
@@ -75,32 +75,35 @@ pub struct EventView {
     record: Option<RecordId>,
 }
 
-/// The newest runs of the caller.
+/// The newest pulls of the caller.
 ///
 /// # Errors
 /// Fails if the table cannot be read.
-pub async fn list(io: &impl ListRuns, owner: &OwnerId, now: Time) -> Result<QueryListView, Error> {
-    let runs = io.runs(owner, LIST_MAX).await?;
+pub async fn list(io: &impl ListPulls, owner: &OwnerId, now: Time) -> Result<QueryListView, Error> {
+    let pulls = io.pulls(owner, LIST_MAX).await?;
     Ok(QueryListView {
-        network_queries: runs.iter().map(|run| of_run(run, now)).collect(),
+        network_queries: pulls.iter().map(|pull| of_pull(pull, now)).collect(),
     })
 }
 
-/// One run of the caller.
+/// One pull of the caller.
 ///
 /// # Errors
-/// Fails if the run is not found or the table cannot be read. Another person's run gets the same 404 as an unknown one.
-pub async fn show(io: &impl ReadRun, owner: &OwnerId, run: RunId, now: Time) -> Result<RunView, Error> {
-    let run = io.run(owner, run).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
-    Ok(of_run(&run, now))
+/// Fails if the pull is not found or the table cannot be read. Another person's pull gets the same 404 as an unknown one.
+pub async fn show(io: &impl ReadPull, owner: &OwnerId, pull: PullId, now: Time) -> Result<PullView, Error> {
+    let pull = io
+        .pull(owner, pull)
+        .await?
+        .ok_or_else(|| Problem::new(Code::NotFound))?;
+    Ok(of_pull(&pull, now))
 }
 
-/// The timeline of a run of the caller.
+/// The timeline of a pull of the caller.
 ///
 /// # Errors
 /// Fails like [`show`].
-pub async fn timeline(io: &impl ListRuns, owner: &OwnerId, run: RunId) -> Result<TimelineView, Error> {
-    let entries = io.timeline(owner, run).await?;
+pub async fn timeline(io: &impl ListPulls, owner: &OwnerId, pull: PullId) -> Result<TimelineView, Error> {
+    let entries = io.timeline(owner, pull).await?;
     if entries.is_empty() {
         return Err(Problem::new(Code::NotFound).into());
     }
@@ -124,7 +127,7 @@ pub fn of_entry(entry: TimelineEntry) -> EventView {
 }
 
 /// The stored event with its time `until` as text, as in the rest of the API.
-fn shown(event: &RunEvent) -> Value {
+fn shown(event: &PullEvent) -> Value {
     let mut event = json!(event);
     let until = event.get("until").and_then(Value::as_i64);
     if let (Some(until), Some(fields)) = (until, event.as_object_mut()) {
@@ -133,20 +136,20 @@ fn shown(event: &RunEvent) -> Value {
     event
 }
 
-/// One run, in the state that a reader sees at `now`.
+/// One pull, in the state that a reader sees at `now`.
 #[must_use]
-pub fn of_run(run: &Run, now: Time) -> RunView {
+pub fn of_pull(pull: &Pull, now: Time) -> PullView {
     let text = |time: Option<Time>| time.map(|time| time.to_string());
     let reference = |id: Option<RecordId>, phase| id.map(|id| RecordRef { id, phase });
     let records = [
-        reference(run.hie_record, RecordPhase::Hie),
-        reference(run.final_record, RecordPhase::Final),
+        reference(pull.hie_record, RecordPhase::Hie),
+        reference(pull.final_record, RecordPhase::Final),
     ];
-    RunView {
-        id: run.id,
-        status: run.shown_state(now),
+    PullView {
+        id: pull.id,
+        status: pull.shown_state(now),
         purpose_of_use: "ias",
-        sources: run
+        sources: pull
             .sources
             .iter()
             .map(|(kind, source)| SourceView {
@@ -156,24 +159,24 @@ pub fn of_run(run: &Run, now: Time) -> RunView {
                 http_status: source.http_status,
             })
             .collect(),
-        created_at: run.created_at.to_string(),
-        estimated_start_at: text(run.estimated_start(now)),
-        started_at: text(run.started_at),
-        completed_at: text(run.ended_at),
-        expires_at: run.expires_at.to_string(),
+        created_at: pull.created_at.to_string(),
+        estimated_start_at: text(pull.estimated_start(now)),
+        started_at: text(pull.started_at),
+        completed_at: text(pull.ended_at),
+        expires_at: pull.expires_at.to_string(),
         records: records.into_iter().flatten().collect(),
-        reason: run.shown_reason(now),
-        next: next(run, now),
+        reason: pull.shown_reason(now),
+        next: next(pull, now),
     }
 }
 
-fn next(run: &Run, now: Time) -> Next {
-    let record = || run.final_record.map_or(Next::NONE, Next::read_record);
-    match (run.shown_state(now), run.shown_reason(now)) {
-        (RunState::Queued | RunState::Starting | RunState::Running | RunState::Consolidating, _) => Next::WAIT,
-        (RunState::Completed | RunState::Partial, _) => record(),
-        (RunState::Failed, Some(FailureReason::IdentityRejected)) => Next::VERIFY_IDENTITY,
-        (RunState::Failed, Some(FailureReason::RecordUnavailable)) => Next::REQUEST_RECORD,
-        (RunState::Failed | RunState::Unconfirmed | RunState::Expired, _) => Next::OPEN_CHALLENGE,
+fn next(pull: &Pull, now: Time) -> Next {
+    let record = || pull.final_record.map_or(Next::NONE, Next::read_record);
+    match (pull.shown_state(now), pull.shown_reason(now)) {
+        (PullState::Queued | PullState::Starting | PullState::Running | PullState::Consolidating, _) => Next::WAIT,
+        (PullState::Completed | PullState::Partial, _) => record(),
+        (PullState::Failed, Some(FailureReason::IdentityRejected)) => Next::VERIFY_IDENTITY,
+        (PullState::Failed, Some(FailureReason::RecordUnavailable)) => Next::REQUEST_RECORD,
+        (PullState::Failed | PullState::Unconfirmed | PullState::Expired, _) => Next::OPEN_CHALLENGE,
     }
 }

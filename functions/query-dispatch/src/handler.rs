@@ -7,7 +7,7 @@ use shared::Error;
 use shared::edge::each;
 use shared::message::{Advance, Subject, parse};
 
-use crate::{Deps, DispatchOutcome, Ports, record, run};
+use crate::{Deps, DispatchOutcome, Ports, pull, record};
 
 /// Handles one batch. SQS redelivers the messages named as failed.
 pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, Infallible> {
@@ -17,14 +17,14 @@ pub async fn handle(deps: &Deps, event: SqsEvent) -> Result<SqsBatchResponse, In
     .await)
 }
 
-/// Does the due work of a run or a record, unless the message is stale.
+/// Does the due work of a pull or a record, unless the message is stale.
 ///
 /// # Errors
 /// Fails if the table or a queue fails; SQS redelivers the message.
 pub async fn advance(io: &impl Ports, advance: &Advance) -> Result<DispatchOutcome, Error> {
     let now = io.now();
     match advance.subject {
-        Subject::Run(run) => run::advance(io, &advance.owner, run, advance.due_seq, now).await,
+        Subject::Pull(pull) => pull::advance(io, &advance.owner, pull, advance.due_seq, now).await,
         Subject::Record(record) => record::advance(io, &advance.owner, record, advance.due_seq, now).await,
     }
 }

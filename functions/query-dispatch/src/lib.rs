@@ -1,4 +1,4 @@
-//! `query-dispatch`: does the due work of runs and records. It starts and polls network queries, starts consolidated
+//! `query-dispatch`: does the due work of pulls and records. It starts and polls network queries, starts consolidated
 //! queries, and expires work whose time is over.
 //!
 //! Retry contract:
@@ -12,8 +12,8 @@
 //!   query, because a conditional write precedes each start.
 
 pub mod handler;
+mod pull;
 mod record;
-mod run;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::clock::SystemClock;
@@ -23,11 +23,11 @@ use shared::edge::init::{BACKGROUND, Init, InitError};
 use shared::metriport::{Client, ReadNetworkQuery, StartConsolidatedQuery, StartNetworkQuery};
 use shared::ports::{Clock, NewIds, Stage};
 use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, SourceQueue};
-use shared::store::{ReadChallenge, ReadIdentity, ReadRecord, ReadRun, RejectIdentity, Table, WriteRecord, WriteRun};
+use shared::store::{ReadChallenge, ReadIdentity, ReadPull, ReadRecord, RejectIdentity, Table, WritePull, WriteRecord};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadRun + WriteRun + ReadRecord + WriteRecord + ReadChallenge + ReadIdentity + RejectIdentity
+    pub trait Ports = ReadPull + WritePull + ReadRecord + WriteRecord + ReadChallenge + ReadIdentity + RejectIdentity
         + SendAdvance
         + StartNetworkQuery + ReadNetworkQuery + StartConsolidatedQuery
         + CountCall + StartInTurn + HeedLimits

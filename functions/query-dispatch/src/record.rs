@@ -12,13 +12,13 @@ use shared::metriport::{
 };
 use shared::ports::{Clock, Stage};
 use shared::queue::SendAdvance;
-use shared::store::{Condition, ReadRecord, ReadRun, StoreError, WriteRecord, claim_record, settle_record};
+use shared::store::{Condition, ReadPull, ReadRecord, StoreError, WriteRecord, claim_record, settle_record};
 use shared::webhook::RECORD_MARK;
 
 use crate::{DispatchOutcome, NOTHING, STALE};
 
 shared::ports! {
-    trait SettleRecord = ReadRecord + WriteRecord + ReadRun + SendAdvance + Clock;
+    trait SettleRecord = ReadRecord + WriteRecord + ReadPull + SendAdvance + Clock;
 }
 
 shared::ports! {

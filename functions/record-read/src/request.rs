@@ -8,7 +8,7 @@
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
 use shared::domain::record::{Asked, NewRecord, OpenRecords, Record};
-use shared::domain::run::RecordPhase;
+use shared::domain::pull::RecordPhase;
 use shared::domain::{OwnerId, PatientId, RecordId, Time};
 use shared::edge::budget::TakeShare;
 use shared::edge::http::{Code, Problem};
@@ -74,7 +74,7 @@ async fn place(
     let (patient, mut open) = grounds(io, owner, now).await?;
     let new = NewRecord {
         id: ask.id,
-        run: None,
+        pull: None,
         phase: RecordPhase::Asked,
         patient,
         asked: ask.asked,

@@ -8,8 +8,8 @@ use serde::Serialize;
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
 use shared::domain::record::{Asked, Record, RecordReason, RecordState};
-use shared::domain::run::RecordPhase;
-use shared::domain::{OwnerId, RecordId, RunId, Time};
+use shared::domain::pull::RecordPhase;
+use shared::domain::{OwnerId, RecordId, PullId, Time};
 use shared::edge::budget::TakeShare;
 use shared::edge::http::{Code, Next, Problem};
 use shared::edge::verified;
@@ -31,7 +31,7 @@ pub struct RecordView {
     status: RecordState,
     phase: RecordPhase,
     #[serde(skip_serializing_if = "Option::is_none")]
-    network_query: Option<RunId>,
+    network_query: Option<PullId>,
     #[serde(flatten)]
     asked: Asked,
     created_at: String,
@@ -126,7 +126,7 @@ pub fn of_record(record: &Record, now: Time) -> RecordView {
         id: record.id,
         status,
         phase: record.phase,
-        network_query: record.run,
+        network_query: record.pull,
         asked: record.asked.clone(),
         created_at: record.created_at.to_string(),
         completed_at: record.ended_at.map(|time| time.to_string()),

@@ -1,20 +1,20 @@
 //! Handles the delivery of a consolidated query. A delivery is accepted only if it answers our request.
 
 use shared::Error;
+use shared::domain::pull::SourceOutcome;
 use shared::domain::record::{Record, RecordDelivery, RecordEvent, RecordState};
-use shared::domain::run::SourceOutcome;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::edge::{announce_end, announce_record};
 use shared::message::webhook::{ConsolidatedDelivery, WebhookEvent};
 use shared::message::{FetchRecord, Link, Subject, VERSION};
 use shared::ports::Clock;
 use shared::queue::{SendAdvance, SendFetch};
-use shared::store::{Condition, Correlate, ReadRecord, ReadRun, RecordWrite, RememberMessage, WriteRecordOnce};
+use shared::store::{Condition, Correlate, ReadPull, ReadRecord, RecordWrite, RememberMessage, WriteRecordOnce};
 
 use crate::outcome::{APPLIED, GONE, UNCHANGED, UNMATCHED, WebhookOutcome, remember, retry_conflicts, seen_message};
 
 shared::ports! {
-    pub(crate) trait FollowUp = ReadRun + SendAdvance + SendFetch;
+    pub(crate) trait FollowUp = ReadPull + SendAdvance + SendFetch;
 }
 
 shared::ports! {
@@ -71,7 +71,7 @@ async fn correlate(
                 record,
                 by_lock: false,
             }),
-            Subject::Run(_) => None,
+            Subject::Pull(_) => None,
         });
     }
     let open = io.open_consolidated(&delivery.patient).await?;

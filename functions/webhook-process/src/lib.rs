@@ -22,12 +22,12 @@ use shared::edge::init::{Init, InitError};
 use shared::ports::{Clock, NewIds};
 use shared::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, SendAdvance, SendFetch, SourceQueue};
 use shared::store::{
-    BindIdentity, Correlate, ReadIdentity, ReadRecord, ReadRun, RememberMessage, Table, WriteRecordOnce, WriteRunOnce,
+    BindIdentity, Correlate, ReadIdentity, ReadPull, ReadRecord, RememberMessage, Table, WritePullOnce, WriteRecordOnce,
 };
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = Correlate + RememberMessage + ReadRun + WriteRunOnce + ReadRecord + WriteRecordOnce
+    pub trait Ports = Correlate + RememberMessage + ReadPull + WritePullOnce + ReadRecord + WriteRecordOnce
         + ReadIdentity + BindIdentity
         + SendAdvance + SendFetch
         + Clock + NewIds;

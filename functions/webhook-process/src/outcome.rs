@@ -14,7 +14,7 @@ pub const APPLIED: WebhookOutcome = "applied";
 /// The event belongs to an unknown person, or to a request that we did not make. Its message is not marked as seen,
 /// because a replay may come when the person or request is known.
 pub const UNMATCHED: WebhookOutcome = "unmatched";
-/// The event belongs to a run or record that is no longer stored. Its message is not marked as seen.
+/// The event belongs to a pull or record that is no longer stored. Its message is not marked as seen.
 pub const GONE: WebhookOutcome = "gone";
 /// The event reports what is already stored.
 pub const UNCHANGED: WebhookOutcome = "unchanged";

@@ -10,10 +10,10 @@ use crate::report::say_line;
 
 pub(crate) async fn explain(args: &ExplainArgs) -> Result<(), String> {
     let app = App::new(&args.api, args.token.required()?.expose_secret()).map_err(|error| error.to_string())?;
-    let path = format!("/v1/network-queries/{}", args.run);
-    let run = fetch(&app, &path).await?;
+    let path = format!("/v1/network-queries/{}", args.pull);
+    let pull = fetch(&app, &path).await?;
     let timeline = fetch(&app, &format!("{path}/timeline")).await?;
-    for line in render_timeline(&run, &timeline) {
+    for line in render_timeline(&pull, &timeline) {
         say_line(&line);
     }
     Ok(())
@@ -34,11 +34,11 @@ async fn fetch(app: &App, path: &str) -> Result<Value, String> {
 
 /// Describes a pull: its present status, a line for each event, and the next action.
 #[must_use]
-pub fn render_timeline(run: &Value, timeline: &Value) -> Vec<String> {
+pub fn render_timeline(pull: &Value, timeline: &Value) -> Vec<String> {
     let mut lines = vec![format!(
         "Pull {} is {}.",
-        read_text(run, "id"),
-        read_text(run, "status").replace('_', " ")
+        read_text(pull, "id"),
+        read_text(pull, "status").replace('_', " ")
     )];
     let events = timeline.get("events").and_then(Value::as_array);
     for event in events.into_iter().flatten() {
@@ -49,7 +49,7 @@ pub fn render_timeline(run: &Value, timeline: &Value) -> Vec<String> {
         lines.push(format!("  {}  {}{made}", read_text(event, "at"), sentence(event)));
     }
     lines.push(
-        match run.pointer("/next/action").and_then(Value::as_str).unwrap_or_default() {
+        match pull.pointer("/next/action").and_then(Value::as_str).unwrap_or_default() {
             "wait" => "Next: wait.".to_owned(),
             "read_record" => "Next: read the record.".to_owned(),
             action => format!("Next: {}.", action.replace('_', " ")),
@@ -111,7 +111,7 @@ fn reported(event: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
-    use shared::domain::run::{Deferral, FailureReason, QueryReport, RunEvent, SourceOutcome};
+    use shared::domain::pull::{Deferral, FailureReason, QueryReport, PullEvent, SourceOutcome};
     use shared::domain::{SourceKind, Time, UpstreamRequestId};
 
     /// Every event code must have its own sentence.
@@ -120,41 +120,41 @@ mod tests {
         let until = Time::parse("2026-11-22T10:40:00Z").unwrap();
         let request = UpstreamRequestId::parse("r").unwrap();
         let events = [
-            RunEvent::StartClaimed,
-            RunEvent::Started {
+            PullEvent::StartClaimed,
+            PullEvent::Started {
                 request,
                 report: QueryReport::default(),
             },
-            RunEvent::StartDeferred {
+            PullEvent::StartDeferred {
                 cause: Deferral::RateLimited,
                 until,
             },
-            RunEvent::StartDeferred {
+            PullEvent::StartDeferred {
                 cause: Deferral::NotSent,
                 until,
             },
-            RunEvent::StartDeferred {
+            PullEvent::StartDeferred {
                 cause: Deferral::Budget,
                 until,
             },
-            RunEvent::StartRefused {
+            PullEvent::StartRefused {
                 reason: FailureReason::UpstreamRefused,
             },
-            RunEvent::StartUnknown,
-            RunEvent::StartStayedUnknown,
-            RunEvent::StartTooLate,
-            RunEvent::SourceReported {
+            PullEvent::StartUnknown,
+            PullEvent::StartStayedUnknown,
+            PullEvent::StartTooLate,
+            PullEvent::SourceReported {
                 source: SourceKind::Hie,
                 status: SourceOutcome::Failed,
                 request: None,
             },
-            RunEvent::Polled {
+            PullEvent::Polled {
                 report: QueryReport::default(),
             },
-            RunEvent::PollFailed { until },
-            RunEvent::DeadlinePassed,
-            RunEvent::RecordAwaited { until },
-            RunEvent::RecordEnded { available: true },
+            PullEvent::PollFailed { until },
+            PullEvent::DeadlinePassed,
+            PullEvent::RecordAwaited { until },
+            PullEvent::RecordEnded { available: true },
         ];
         let sentences: std::collections::BTreeSet<_> = events.iter().map(|event| sentence(&json!(event))).collect();
         assert_eq!(sentences.len(), events.len());

@@ -4,16 +4,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Aal2SessionId, ChallengeId, PatientId, ProofedIdentityId, RunId, Time};
+use super::{Aal2SessionId, ChallengeId, PatientId, ProofedIdentityId, PullId, Time};
 
-/// A person's stored challenge: the pending one, and the session that a queued run still needs.
+/// A person's stored challenge: the pending one, and the session that a queued pull still needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChallengeSlot {
     /// The pending challenge; a new one supersedes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
-    /// The session of the run that is about to start. It is stored only here, until the start is recorded.
+    /// The session of the pull that is about to start. It is stored only here, until the start is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
     /// Counts every write.
@@ -35,12 +35,13 @@ pub struct Pending {
     pub expires_at: Time,
 }
 
-/// An AAL2 session that waits for its run to start. The session is a secret that opens a query, so `Debug` hides it.
+/// An AAL2 session that waits for its pull to start. The session is a secret that opens a query, so `Debug` hides it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
-    /// The run it is for.
-    pub run: RunId,
+    /// The pull it is for.
+    #[serde(rename = "run")]
+    pub pull: PullId,
     /// The session.
     pub session: Aal2SessionId,
     /// The identity that passed the challenge.
@@ -52,7 +53,7 @@ pub struct Held {
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held")
-            .field("run", &self.run)
+            .field("run", &self.pull)
             .field("until", &self.until)
             .finish_non_exhaustive()
     }
@@ -112,7 +113,7 @@ impl ChallengeSlot {
         Ok(pending)
     }
 
-    /// Marks the pending challenge as used and holds the session for its run.
+    /// Marks the pending challenge as used and holds the session for its pull.
     #[must_use]
     pub fn spend(mut self, held: Held) -> Self {
         self.pending = None;
@@ -121,18 +122,18 @@ impl ChallengeSlot {
         self
     }
 
-    /// Removes the session held for `run`. `None` if the slot holds no session for that run.
+    /// Removes the session held for `pull`. `None` if the slot holds no session for that pull.
     #[must_use]
-    pub fn free(mut self, run: RunId) -> Option<Self> {
-        self.held.take_if(|held| held.run == run)?;
+    pub fn free(mut self, pull: PullId) -> Option<Self> {
+        self.held.take_if(|held| held.pull == pull)?;
         self.version += 1;
         Some(self)
     }
 
-    /// The session held for `run`, if we may still use it.
+    /// The session held for `pull`, if we may still use it.
     #[must_use]
-    pub fn session_for(&self, run: RunId, now: Time) -> Option<&Held> {
-        self.held.as_ref().filter(|held| held.run == run && now < held.until)
+    pub fn session_for(&self, pull: PullId, now: Time) -> Option<&Held> {
+        self.held.as_ref().filter(|held| held.pull == pull && now < held.until)
     }
 }
 
@@ -204,19 +205,19 @@ mod tests {
 
     #[test]
     fn used_challenge_is_removed_and_its_session_serves_one_run() {
-        let run = RunId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
-        let other = RunId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8e").unwrap();
+        let pull = PullId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
+        let other = PullId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8e").unwrap();
         let session = Aal2SessionId::parse("aal2_CANARY").unwrap();
         let proofed_identity = ProofedIdentityId::parse("pid_1").unwrap();
         let spent = slot().spend(Held {
-            run,
+            pull,
             session,
             proofed_identity,
             until: Time::from_millis(50),
         });
         assert!(spent.pending.is_none());
-        assert!(spent.session_for(run, Time::from_millis(49)).is_some());
-        assert!(spent.session_for(run, Time::from_millis(50)).is_none());
+        assert!(spent.session_for(pull, Time::from_millis(49)).is_some());
+        assert!(spent.session_for(pull, Time::from_millis(50)).is_none());
         assert!(spent.session_for(other, Time::from_millis(0)).is_none());
         assert!(!format!("{spent:?}").contains("CANARY"));
     }

@@ -170,7 +170,7 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(/// One pull of a person's record: one network query and the work that follows.
-    RunId, "network query id");
+    PullId, "network query id");
 uuid_id!(/// One consolidated record, asked for or fetched.
     RecordId, "record id");
 
@@ -194,7 +194,7 @@ mod tests {
         }
         assert!(ExternalId::parse("user 48213").is_ok());
         assert!(ExternalId::parse("  ").is_err());
-        assert!(RunId::parse("not-a-uuid").is_err());
+        assert!(PullId::parse("not-a-uuid").is_err());
         assert!(serde_json::from_str::<PatientId>("\"a b\"").is_err());
     }
 }

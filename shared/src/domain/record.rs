@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use asked::{Asked, Conversion, Delivered, RESOURCE_TYPES};
 pub use open::{OPEN_MAX, OpenRecord, OpenRecords};
 
-use super::run::RecordPhase;
-use super::{PatientId, RecordId, RunId, Time, Timing, UpstreamRequestId};
+use super::pull::RecordPhase;
+use super::{PatientId, PullId, RecordId, Time, Timing, UpstreamRequestId};
 
 /// Most consolidated queries of a record before it fails.
 pub const ATTEMPTS_MAX: u32 = 12;
@@ -120,9 +120,9 @@ pub struct Record {
     /// Its id.
     pub id: RecordId,
     /// The pull it belongs to, unless the person asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunId>,
-    /// The phase of its run.
+    #[serde(rename = "run", default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullId>,
+    /// The phase of its pull.
     pub phase: RecordPhase,
     /// The patient.
     pub patient: PatientId,
@@ -177,8 +177,8 @@ pub struct NewRecord {
     /// Its id.
     pub id: RecordId,
     /// The pull it belongs to.
-    pub run: Option<RunId>,
-    /// The phase of its run.
+    pub pull: Option<PullId>,
+    /// The phase of its pull.
     pub phase: RecordPhase,
     /// The patient.
     pub patient: PatientId,
@@ -264,7 +264,7 @@ impl Record {
     pub fn ask(new: NewRecord, now: Time, timing: Timing) -> Self {
         Self {
             id: new.id,
-            run: new.run,
+            pull: new.pull,
             phase: new.phase,
             patient: new.patient,
             asked: new.asked,

@@ -82,7 +82,7 @@ impl SourceStatus {
     }
 }
 
-/// One source of a run.
+/// One source of a pull.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceProgress {
@@ -97,13 +97,13 @@ pub struct SourceProgress {
     pub http_status: Option<u16>,
 }
 
-/// The requested sources of a run; at least one.
+/// The requested sources of a pull; at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sources(BTreeMap<SourceKind, SourceProgress>);
 
 impl Sources {
-    /// Sources for a new run. `None` for an empty list, because Metriport refuses a query without a source.
+    /// Sources for a new pull. `None` for an empty list, because Metriport refuses a query without a source.
     #[must_use]
     pub fn pending(kinds: impl IntoIterator<Item = SourceKind>) -> Option<Self> {
         let pending = SourceProgress {
@@ -167,7 +167,7 @@ impl Sources {
         self.0.len()
     }
 
-    /// Always `false`: a run has sources.
+    /// Always `false`: a pull has sources.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

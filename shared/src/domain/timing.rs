@@ -96,10 +96,10 @@ impl Timing {
         self.of(30 * MINUTE)
     }
 
-    /// How long a run waits for its sources. Pharmacies and labs may take hours to answer, because Metriport asks them
+    /// How long a pull waits for its sources. Pharmacies and labs may take hours to answer, because Metriport asks them
     /// by roster.
     #[must_use]
-    pub fn run_life(self) -> Duration {
+    pub fn pull_life(self) -> Duration {
         self.of(48 * HOUR)
     }
 
@@ -174,7 +174,7 @@ impl Timing {
     }
 
     /// The pause before status read number `polls` (from 0). The first pause is 15 s; each later pause is one and a
-    /// half times as long, up to two hours. A run of 48 hours has about forty reads.
+    /// half times as long, up to two hours. A pull of 48 hours has about forty reads.
     #[must_use]
     pub fn poll_gap(self, polls: u32) -> Duration {
         let first = Duration::from_secs(15).as_millis();
@@ -212,12 +212,12 @@ mod tests {
         let timing = Timing::default();
         let mut spent = Duration::ZERO;
         let mut polls = 0;
-        while spent < timing.run_life() {
+        while spent < timing.pull_life() {
             assert!(timing.poll_gap(polls + 1) >= timing.poll_gap(polls));
             spent += timing.poll_gap(polls);
             polls += 1;
         }
-        assert!((20..=50).contains(&polls), "{polls} polls in the life of a run");
+        assert!((20..=50).contains(&polls), "{polls} polls in the life of a pull");
     }
 
     #[test]

@@ -10,6 +10,6 @@ pub mod init;
 pub mod redirects;
 mod verified;
 
-pub use announce::{announce_change, announce_end, announce_record, announce_run};
+pub use announce::{announce_change, announce_end, announce_pull, announce_record};
 pub use batch::each;
 pub use verified::verified;

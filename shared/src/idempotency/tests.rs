@@ -318,8 +318,8 @@ impl Play {
         match refusal {
             Refusal::InFlight => {
                 let state = stored.as_ref().map(|stored| &stored.state);
-                let runs = |until: &Time| self.at < until.millis();
-                let at_work = matches!(state, Some(State::Leased { until }) if runs(until));
+                let pulls = |until: &Time| self.at < until.millis();
+                let at_work = matches!(state, Some(State::Leased { until }) if pulls(until));
                 prop_assert!(at_work);
             }
             Refusal::Reused => {

@@ -10,14 +10,14 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::pull::Pull;
 use crate::domain::record::Record;
-use crate::domain::run::Run;
-use crate::domain::{OwnerId, RecordId, RunId};
+use crate::domain::{OwnerId, PullId, RecordId};
 
 /// The version of every message we write, and the only one we read.
 pub const VERSION: u32 = 1;
 
-/// Tells `query-dispatch` that work of a run or record may be due. It has an effect only if its `dueSeq` equals the
+/// Tells `query-dispatch` that work of a pull or record may be due. It has an effect only if its `dueSeq` equals the
 /// stored one. The effect changes the stored `dueSeq`, so a duplicate is stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,7 +26,7 @@ pub struct Advance {
     pub version: u32,
     /// The owner.
     pub owner: OwnerId,
-    /// The run or the record.
+    /// The pull or the record.
     #[serde(flatten)]
     pub subject: Subject,
     /// The number of the due work.
@@ -34,14 +34,14 @@ pub struct Advance {
 }
 
 impl Advance {
-    /// The message about a run's due work.
+    /// The message about a pull's due work.
     #[must_use]
-    pub fn of_run(owner: &OwnerId, run: &Run) -> Self {
+    pub fn of_pull(owner: &OwnerId, pull: &Pull) -> Self {
         Self {
             version: VERSION,
             owner: owner.clone(),
-            subject: Subject::Run(run.id),
-            due_seq: run.due_seq,
+            subject: Subject::Pull(pull.id),
+            due_seq: pull.due_seq,
         }
     }
 
@@ -62,7 +62,8 @@ impl Advance {
 #[serde(rename_all = "camelCase")]
 pub enum Subject {
     /// A pull.
-    Run(RunId),
+    #[serde(rename = "run")]
+    Pull(PullId),
     /// A consolidated record.
     Record(RecordId),
 }
@@ -157,10 +158,10 @@ mod tests {
 
     #[test]
     fn wire_form_of_an_advance_is_stable() {
-        let run = format!(r#"{{"version":1,"owner":"{OWNER}","run":"{ID}","dueSeq":3}}"#);
-        let advance: Advance = parse(&run).unwrap();
-        assert_eq!(advance.subject, Subject::Run(RunId::parse(ID).unwrap()));
-        assert_eq!(serde_json::to_string(&advance).unwrap(), run);
+        let pull = format!(r#"{{"version":1,"owner":"{OWNER}","run":"{ID}","dueSeq":3}}"#);
+        let advance: Advance = parse(&pull).unwrap();
+        assert_eq!(advance.subject, Subject::Pull(PullId::parse(ID).unwrap()));
+        assert_eq!(serde_json::to_string(&advance).unwrap(), pull);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::identity::Verification;
+use crate::domain::pull::SourceOutcome;
 use crate::domain::record::Delivered;
-use crate::domain::run::SourceOutcome;
-use crate::domain::{MessageId, PatientId, RecordId, RunId, SourceKind, Time, UpstreamRequestId};
+use crate::domain::{MessageId, PatientId, PullId, RecordId, SourceKind, Time, UpstreamRequestId};
 use crate::message::Link;
 
 /// Kinds of webhooks, as a closed list; Metriport's own types may be any text.
@@ -132,9 +132,9 @@ impl WebhookEvent {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marks {
-    /// The run that made the query.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunId>,
+    /// The pull that made the query.
+    #[serde(rename = "run", default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullId>,
     /// The record that the consolidated query is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,

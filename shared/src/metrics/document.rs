@@ -65,7 +65,7 @@ mod tests {
 
     use super::*;
     use crate::domain::record::RecordState;
-    use crate::domain::run::RunState;
+    use crate::domain::pull::PullState;
     use crate::ports::upstream::{Operation, UpstreamErrorKind};
 
     const AT: Time = Time::from_millis(1_795_341_802_000);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn metric_is_written_by_stage_and_by_detail() {
-        let told = read(&[Metric::pull_ended(RunState::Completed)]);
+        let told = read(&[Metric::pull_ended(PullState::Completed)]);
         let expected = json!({
             "_aws": {
                 "Timestamp": 1_795_341_802_000_i64,
@@ -116,9 +116,9 @@ mod tests {
     #[test]
     fn metrics_with_the_same_member_get_separate_lines() {
         let twice = [
-            Metric::pull_ended(RunState::Failed),
+            Metric::pull_ended(PullState::Failed),
             Metric::record_ended(RecordState::Failed),
-            Metric::pull_ended(RunState::Partial),
+            Metric::pull_ended(PullState::Partial),
             Metric::record_bytes(7),
             Metric::record_bytes(8),
         ];

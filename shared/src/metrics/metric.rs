@@ -6,7 +6,7 @@ use super::Name;
 use crate::domain::budget::Budget;
 use crate::domain::patient::LinkConflict;
 use crate::domain::record::RecordState;
-use crate::domain::run::RunState;
+use crate::domain::pull::PullState;
 use crate::message::dead_letter::DeadLetterReason;
 use crate::message::webhook::EventKind;
 use crate::ports::SignatureError;
@@ -69,7 +69,7 @@ impl Metric {
 
     /// A pull ended in this state.
     #[must_use]
-    pub const fn pull_ended(state: RunState) -> Self {
+    pub const fn pull_ended(state: PullState) -> Self {
         Self::one(Name::PullsEnded, state.as_str())
     }
 

@@ -1,5 +1,5 @@
 //! Ports: small traits for the things that a step may do. A step's bounds are its privileges: with only `&impl
-//! ReadRun`, a step cannot write.
+//! ReadPull`, a step cannot write.
 //!
 //! A function's `Deps` holds the adapters and names each one by a `Has…` trait. Every port of an adapter is then a port
 //! of `Deps`. The function's trait `Ports` lists the ports that its steps use.
@@ -15,11 +15,11 @@ pub use signature::SignatureError;
 
 use std::time::Duration;
 
-use crate::domain::{RecordId, RunId, Time, Timing};
+use crate::domain::{PullId, RecordId, Time, Timing};
 
 /// Defines a port, and implements it for every type that holds an adapter with this port.
 ///
-/// `port! { pub trait ReadRun via HasStore { async fn run(&self, …) -> …; } }` defines the trait. Every type that holds
+/// `port! { pub trait ReadPull via HasStore { async fn pull(&self, …) -> …; } }` defines the trait. Every type that holds
 /// a store with this trait then has the trait, too.
 macro_rules! port {
     ($(#[$about:meta])* pub trait $port:ident via $has:ident {
@@ -112,8 +112,8 @@ port! {
 
 /// Makes ids.
 pub trait NewIds {
-    /// An id for the record that a run may make when it reaches this version.
-    fn new_record(&self, run: RunId, version: u64) -> RecordId;
+    /// An id for the record that a pull may make when it reaches this version.
+    fn new_record(&self, pull: PullId, version: u64) -> RecordId;
 }
 
 impl<T: HasClock<Adapter: Clock>> Clock for T {
@@ -127,8 +127,8 @@ impl<T: HasClock<Adapter: Clock>> Clock for T {
 }
 
 impl<T: HasClock<Adapter: NewIds>> NewIds for T {
-    fn new_record(&self, run: RunId, version: u64) -> RecordId {
-        self.adapter().new_record(run, version)
+    fn new_record(&self, pull: PullId, version: u64) -> RecordId {
+        self.adapter().new_record(pull, version)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::domain::budget::Budget;
 use crate::domain::{
-    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, UpstreamRequestId,
+    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId,
 };
 use crate::idempotency::KeyHash;
 
@@ -20,7 +20,7 @@ fn key(pk: String, sk: impl Into<String>) -> Key {
 
 pub(super) const PATIENT: &str = "PATIENT";
 pub(super) const IDENTITY: &str = "IDENTITY";
-pub(super) const RUN: &str = "RUN#";
+pub(super) const PULL: &str = "RUN#";
 pub(super) const RECORD: &str = "RECORD#";
 
 pub(super) fn owner_partition(owner: &OwnerId) -> String {
@@ -41,15 +41,15 @@ pub(super) fn identity(owner: &OwnerId) -> Key {
 pub(super) fn challenge(owner: &OwnerId) -> Key {
     key(owner_partition(owner), "CHALLENGE")
 }
-pub(super) fn run(owner: &OwnerId, run: RunId) -> Key {
-    key(owner_partition(owner), format!("{RUN}{run}"))
+pub(super) fn pull(owner: &OwnerId, pull: PullId) -> Key {
+    key(owner_partition(owner), format!("{PULL}{pull}"))
 }
-pub(super) fn event_prefix(run: RunId) -> String {
-    format!("EVENT#{run}#")
+pub(super) fn event_prefix(pull: PullId) -> String {
+    format!("EVENT#{pull}#")
 }
 /// The number is zero-padded, so that sort order is time order.
-pub(super) fn event(owner: &OwnerId, run: RunId, n: u64) -> Key {
-    key(owner_partition(owner), format!("{}{n:06}", event_prefix(run)))
+pub(super) fn event(owner: &OwnerId, pull: PullId, n: u64) -> Key {
+    key(owner_partition(owner), format!("{}{n:06}", event_prefix(pull)))
 }
 pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
     key(owner_partition(owner), format!("{RECORD}{record}"))
@@ -66,7 +66,7 @@ pub(super) fn open_records(owner: &OwnerId) -> Key {
 pub(super) fn patient_owner(patient: &PatientId) -> Key {
     key(format!("PATIENT#{}", patient.as_str()), "OWNER")
 }
-pub(super) fn open_run(patient: &PatientId) -> Key {
+pub(super) fn open_pull(patient: &PatientId) -> Key {
     key(format!("PATIENT#{}", patient.as_str()), "OPEN_RUN")
 }
 pub(super) fn open_consolidated(patient: &PatientId) -> Key {
@@ -108,7 +108,7 @@ pub(super) fn day(date: String) -> Key {
 /// all shards each minute.
 pub(super) const DUE_SHARDS: u8 = 8;
 
-/// The shard of a run or record. The last byte of its id is random, so items spread evenly.
+/// The shard of a pull or record. The last byte of its id is random, so items spread evenly.
 pub(super) fn due_shard(id: &[u8; 16]) -> String {
     let [.., last] = id;
     due_shard_name(last % DUE_SHARDS)

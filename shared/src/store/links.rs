@@ -7,7 +7,7 @@ use super::pulls::RequestRow;
 use super::transaction::Replaces;
 use super::{Condition, Result, Table, keys};
 use crate::domain::identity::Identity;
-use crate::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId};
+use crate::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, Time, UpstreamRequestId};
 use crate::message::Subject;
 use crate::ports::port;
 
@@ -28,7 +28,7 @@ pub struct SeenMessage {
 pub struct Correlation {
     /// The person.
     pub owner: OwnerId,
-    /// The run or record.
+    /// The pull or record.
     pub subject: Subject,
 }
 
@@ -44,8 +44,8 @@ port! {
         async fn by_mark(&self, mark: &str) -> Result<Option<OwnerId>>;
         /// Finds the person who owns the patient. A person who only claims the patient does not count.
         async fn by_patient(&self, patient: &PatientId) -> Result<Option<OwnerId>>;
-        /// The run that holds the patient's lock. The lock's deadline is not checked.
-        async fn open_run(&self, patient: &PatientId) -> Result<Option<(OwnerId, RunId)>>;
+        /// The pull that holds the patient's lock. The lock's deadline is not checked.
+        async fn open_pull(&self, patient: &PatientId) -> Result<Option<(OwnerId, PullId)>>;
         /// The record that holds the patient's lock for consolidated queries. The lock's deadline is not checked.
         async fn open_consolidated(
             &self,
@@ -102,9 +102,9 @@ impl Correlate for Table {
         Ok(row.and_then(PatientOwnerRow::settled))
     }
 
-    async fn open_run(&self, patient: &PatientId) -> Result<Option<(OwnerId, RunId)>> {
-        let lock: Option<LockRow> = self.get(keys::open_run(patient), "open run").await?;
-        Ok(lock.and_then(|lock| Some((lock.owner, RunId::parse(&lock.holder).ok()?))))
+    async fn open_pull(&self, patient: &PatientId) -> Result<Option<(OwnerId, PullId)>> {
+        let lock: Option<LockRow> = self.get(keys::open_pull(patient), "open run").await?;
+        Ok(lock.and_then(|lock| Some((lock.owner, PullId::parse(&lock.holder).ok()?))))
     }
 
     async fn open_consolidated(&self, patient: &PatientId) -> Result<Option<(OwnerId, RecordId)>> {

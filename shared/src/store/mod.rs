@@ -4,7 +4,7 @@
 //! A change of an item succeeds only if the item still has the version that was read. Related writes share one
 //! transaction. If it fails, the error names the failed conditions.
 //!
-//! Ports are small traits: a step that takes `&impl ReadRun` cannot write.
+//! Ports are small traits: a step that takes `&impl ReadPull` cannot write.
 
 mod budget;
 mod error;
@@ -26,10 +26,10 @@ pub use error::StoreError;
 pub use idempotency::PersonsKeys;
 pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
 pub use person::{
-    AcceptRun, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, WriteChallenge,
+    AcceptPull, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, WriteChallenge,
     WriteIdentity, WritePatient, can_accept, reject_identity,
 };
-pub use pulls::{ListRuns, ReadRun, RunWrite, TimelineEntry, WriteRun, WriteRunOnce};
+pub use pulls::{ListPulls, PullWrite, ReadPull, TimelineEntry, WritePull, WritePullOnce};
 pub use records::{
     CreateRecord, ListRecords, ReadRecord, RecordWrite, WriteRecord, WriteRecordOnce, claim_record, settle_record,
 };

@@ -7,7 +7,7 @@ use super::{Condition, Correlate, Result, StoreError, Table, keys, table};
 use crate::domain::challenge::{ChallengeSlot, Held};
 use crate::domain::identity::{Identity, OpenSession};
 use crate::domain::patient::PatientSlot;
-use crate::domain::run::{Run, RunEvent};
+use crate::domain::pull::{Pull, PullEvent};
 use crate::domain::{Aal2SessionHash, OwnerId, PatientId, ProofedIdentityId, Time};
 use crate::metrics::Metric;
 use crate::ports::port;
@@ -50,7 +50,8 @@ impl PatientOwnerRow {
 #[serde(rename_all = "camelCase")]
 struct UsedRow<'a> {
     owner: &'a OwnerId,
-    run: String,
+    #[serde(rename = "run")]
+    pull: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +73,7 @@ port! {
     /// Writes a person's patient.
     pub trait WritePatient via HasStore {
         /// Stores the intent to change the patient. Call this before anything is sent to Metriport. Fails while the
-        /// patient has an open pull ([`Condition::NoOpenRun`]).
+        /// patient has an open pull ([`Condition::NoOpenPull`]).
         async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
         /// Claims a patient that was found at Metriport, until `until`. Call this before an update is sent. If the
         /// person owns the patient already, nothing is written. Fails if
@@ -159,26 +160,26 @@ pub struct Grounds<'a> {
     pub identity: &'a Identity,
     /// The challenge.
     pub challenge: &'a ChallengeSlot,
-    /// The deadline of the patient's lock. It counts only if the run never releases the lock.
+    /// The deadline of the patient's lock. It counts only if the pull never releases the lock.
     pub lock_until: Time,
 }
 
 port! {
     /// Accepts a pull.
-    pub trait AcceptRun via HasStore {
+    pub trait AcceptPull via HasStore {
         /// Whether the AAL2 session was used already.
         async fn is_session_used(&self, session: &Aal2SessionHash) -> Result<bool>;
-        /// The deadline of the run lock on the patient, if a run holds one.
+        /// The deadline of the pull lock on the patient, if a pull holds one.
         async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>>;
-        /// Uses up the challenge and the session, locks the patient, and writes the run with its first timeline entry,
+        /// Uses up the challenge and the session, locks the patient, and writes the pull with its first timeline entry,
         /// in one transaction. Patient, identity and challenge must not have changed since they were read.
-        async fn accept_run(
+        async fn accept_pull(
             &self,
             owner: &OwnerId,
             grounds: Grounds<'_>,
             held: &Held,
             session: &Aal2SessionHash,
-            run: &Run,
+            pull: &Pull,
         ) -> Result<()>;
     }
 }
@@ -195,7 +196,7 @@ impl WritePatient for Table {
         match &slot.link {
             Some(link) => {
                 transaction
-                    .check_unlocked(Condition::NoOpenRun, keys::open_run(&link.patient), now)?
+                    .check_unlocked(Condition::NoOpenPull, keys::open_pull(&link.patient), now)?
                     .commit()
                     .await
             }
@@ -360,19 +361,19 @@ impl WriteChallenge for Table {
     }
 }
 
-/// Checks whether the session is unused and the patient has no open run. A pull that would be refused thus takes no
-/// slot of the rate budget. The result may be outdated: only the transaction of [`AcceptRun::accept_run`] decides.
+/// Checks whether the session is unused and the patient has no open pull. A pull that would be refused thus takes no
+/// slot of the rate budget. The result may be outdated: only the transaction of [`AcceptPull::accept_pull`] decides.
 ///
 /// # Errors
-/// Fails with [`StoreError::Conflict`] and the failed conditions, like [`AcceptRun::accept_run`]. Also fails if the
+/// Fails with [`StoreError::Conflict`] and the failed conditions, like [`AcceptPull::accept_pull`]. Also fails if the
 /// table fails.
-pub async fn can_accept(io: &impl AcceptRun, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
+pub async fn can_accept(io: &impl AcceptPull, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
     let (was_used, until) = futures_util::try_join!(io.is_session_used(session), io.locked_until(patient))?;
     let locked = until.is_some_and(|until| until > now);
-    // `accept_run` writes the session and the lock in one transaction, perhaps between these two reads. If only the
+    // `accept_pull` writes the session and the lock in one transaction, perhaps between these two reads. If only the
     // lock was found, a second read therefore shows whether the session was written with it.
     let was_used = was_used || (locked && io.is_session_used(session).await?);
-    let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenRun)];
+    let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenPull)];
     let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
     match lacking.is_empty() {
         true => Ok(()),
@@ -380,34 +381,34 @@ pub async fn can_accept(io: &impl AcceptRun, session: &Aal2SessionHash, patient:
     }
 }
 
-impl AcceptRun for Table {
+impl AcceptPull for Table {
     async fn is_session_used(&self, session: &Aal2SessionHash) -> Result<bool> {
         let row: Option<OwnerRow> = self.get(keys::used_aal2(session), "used session").await?;
         Ok(row.is_some())
     }
 
     async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>> {
-        let lock: Option<LockRow> = self.get(keys::open_run(patient), "lock").await?;
+        let lock: Option<LockRow> = self.get(keys::open_pull(patient), "lock").await?;
         Ok(lock.map(|lock| lock.deadline))
     }
 
-    async fn accept_run(
+    async fn accept_pull(
         &self,
         owner: &OwnerId,
         grounds: Grounds<'_>,
         held: &Held,
         session: &Aal2SessionHash,
-        run: &Run,
+        pull: &Pull,
     ) -> Result<()> {
-        let now = run.created_at;
+        let now = pull.created_at;
         let spent = grounds.challenge.clone().spend(held.clone());
         let used = UsedRow {
             owner,
-            run: run.id.to_string(),
+            pull: pull.id.to_string(),
         };
         let lock = LockRow {
             owner: owner.clone(),
-            holder: run.id.to_string(),
+            holder: pull.id.to_string(),
             deadline: grounds.lock_until,
         };
         let read = Replaces::Version(grounds.challenge.version);
@@ -422,14 +423,14 @@ impl AcceptRun for Table {
                 [("ttl", ttl(now))],
             )?
             .put(
-                Condition::NoOpenRun,
+                Condition::NoOpenPull,
                 &Replaces::NothingAlive(now),
-                keys::open_run(&run.patient),
+                keys::open_pull(&pull.patient),
                 &lock,
                 [],
             )?
-            .put_run(owner, run, 0)?
-            .put_entry(owner, run, None::<&RunEvent>, None, now)?
+            .put_pull(owner, pull, 0)?
+            .put_entry(owner, pull, None::<&PullEvent>, None, now)?
             .check(Condition::PatientAsRead, keys::patient(owner), grounds.patient.version)?
             .check(
                 Condition::IdentityAsRead,

@@ -1,4 +1,4 @@
-//! Runs and their timelines.
+//! Pulls and their timelines.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -10,24 +10,24 @@ use super::table::{Page, text};
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, Table, keys};
 use crate::domain::challenge::ChallengeSlot;
+use crate::domain::pull::{Change, Pull, PullEvent};
 use crate::domain::record::Record;
-use crate::domain::run::{Change, Run, RunEvent};
-use crate::domain::{OwnerId, RecordId, RunId, Time, UpstreamRequestId};
+use crate::domain::{OwnerId, PullId, RecordId, Time, UpstreamRequestId};
 use crate::message::Subject;
 use crate::metrics::Metric;
 use crate::ports::port;
 
-/// One line of a run's timeline: the event, its time, and the record it made, if any. It holds no clinical data.
+/// One line of a pull's timeline: the event, its time, and the record it made, if any. It holds no clinical data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TimelineEntry {
-    /// The run's version after the event; 1 is the acceptance.
+    /// The pull's version after the event; 1 is the acceptance.
     pub n: u64,
     /// When the line was written.
     pub at: Time,
     /// The event; `None` for the acceptance itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event: Option<RunEvent>,
+    pub event: Option<PullEvent>,
     /// The record that the event made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,
@@ -42,46 +42,46 @@ pub(super) struct RequestRow {
 }
 
 port! {
-    /// Reads a person's runs.
-    pub trait ReadRun via HasStore {
-        /// One run.
-        async fn run(&self, owner: &OwnerId, run: RunId) -> Result<Option<Run>>;
+    /// Reads a person's pulls.
+    pub trait ReadPull via HasStore {
+        /// One pull.
+        async fn pull(&self, owner: &OwnerId, pull: PullId) -> Result<Option<Pull>>;
     }
 }
 
 port! {
-    /// Lists a person's runs and their timelines.
-    pub trait ListRuns via HasStore {
-        /// Up to `limit` runs, the newest first.
-        async fn runs(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Run>>;
-        /// A run's timeline, oldest first.
-        async fn timeline(&self, owner: &OwnerId, run: RunId) -> Result<Vec<TimelineEntry>>;
+    /// Lists a person's pulls and their timelines.
+    pub trait ListPulls via HasStore {
+        /// Up to `limit` pulls, the newest first.
+        async fn pulls(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Pull>>;
+        /// A pull's timeline, oldest first.
+        async fn timeline(&self, owner: &OwnerId, pull: PullId) -> Result<Vec<TimelineEntry>>;
     }
 }
 
 port! {
-    /// Writes a change of a run.
-    pub trait WriteRun via HasStore {
-        /// Writes, in one transaction, the run over its previous version, a timeline entry, and everything else that
+    /// Writes a change of a pull.
+    pub trait WritePull via HasStore {
+        /// Writes, in one transaction, the pull over its previous version, a timeline entry, and everything else that
         /// the change requires.
-        async fn write_run(&self, owner: &OwnerId, write: RunWrite<'_>) -> Result<()>;
+        async fn write_pull(&self, owner: &OwnerId, write: PullWrite<'_>) -> Result<()>;
     }
 }
 
 port! {
-    /// Writes the effect of a message on a run.
-    pub trait WriteRunOnce via HasStore {
-        /// Writes like [`WriteRun::write_run`], and marks the message as seen. Fails if the message was seen before
+    /// Writes the effect of a message on a pull.
+    pub trait WritePullOnce via HasStore {
+        /// Writes like [`WritePull::write_pull`], and marks the message as seen. Fails if the message was seen before
         /// ([`Condition::MessageUnseen`]).
-        async fn write_run_once(&self, owner: &OwnerId, write: RunWrite<'_>, seen: &SeenMessage) -> Result<()>;
+        async fn write_pull_once(&self, owner: &OwnerId, write: PullWrite<'_>, seen: &SeenMessage) -> Result<()>;
     }
 }
 
-/// A change of a run, and the event that caused it.
+/// A change of a pull, and the event that caused it.
 #[derive(Debug, Clone, Copy)]
-pub struct RunWrite<'a> {
+pub struct PullWrite<'a> {
     /// The event.
-    pub event: &'a RunEvent,
+    pub event: &'a PullEvent,
     /// The change.
     pub change: &'a Change,
     /// The record that the change makes.
@@ -93,19 +93,19 @@ pub struct RunWrite<'a> {
     pub now: Time,
 }
 
-impl ReadRun for Table {
-    async fn run(&self, owner: &OwnerId, run: RunId) -> Result<Option<Run>> {
-        self.get(keys::run(owner, run), "run").await
+impl ReadPull for Table {
+    async fn pull(&self, owner: &OwnerId, pull: PullId) -> Result<Option<Pull>> {
+        self.get(keys::pull(owner, pull), "run").await
     }
 }
 
-impl ListRuns for Table {
-    async fn runs(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Run>> {
+impl ListPulls for Table {
+    async fn pulls(&self, owner: &OwnerId, limit: i32) -> Result<Vec<Pull>> {
         let partition = keys::owner_partition(owner);
         self.list(
             Page {
                 partition,
-                prefix: keys::RUN,
+                prefix: keys::PULL,
                 newest: true,
                 limit,
             },
@@ -114,9 +114,9 @@ impl ListRuns for Table {
         .await
     }
 
-    async fn timeline(&self, owner: &OwnerId, run: RunId) -> Result<Vec<TimelineEntry>> {
-        let (partition, prefix) = (keys::owner_partition(owner), keys::event_prefix(run));
-        // A run has about forty polls and a handful of other events in its life, so the limit is never reached.
+    async fn timeline(&self, owner: &OwnerId, pull: PullId) -> Result<Vec<TimelineEntry>> {
+        let (partition, prefix) = (keys::owner_partition(owner), keys::event_prefix(pull));
+        // A pull has about forty polls and a handful of other events in its life, so the limit is never reached.
         self.list(
             Page {
                 partition,
@@ -130,47 +130,47 @@ impl ListRuns for Table {
     }
 }
 
-impl WriteRun for Table {
-    async fn write_run(&self, owner: &OwnerId, write: RunWrite<'_>) -> Result<()> {
-        self.put_run_change(owner, write, None).await
+impl WritePull for Table {
+    async fn write_pull(&self, owner: &OwnerId, write: PullWrite<'_>) -> Result<()> {
+        self.put_pull_change(owner, write, None).await
     }
 }
 
-impl WriteRunOnce for Table {
-    async fn write_run_once(&self, owner: &OwnerId, write: RunWrite<'_>, seen: &SeenMessage) -> Result<()> {
-        self.put_run_change(owner, write, Some(seen)).await
+impl WritePullOnce for Table {
+    async fn write_pull_once(&self, owner: &OwnerId, write: PullWrite<'_>, seen: &SeenMessage) -> Result<()> {
+        self.put_pull_change(owner, write, Some(seen)).await
     }
 }
 
 impl Table {
-    async fn put_run_change(&self, owner: &OwnerId, write: RunWrite<'_>, seen: Option<&SeenMessage>) -> Result<()> {
-        let RunWrite {
+    async fn put_pull_change(&self, owner: &OwnerId, write: PullWrite<'_>, seen: Option<&SeenMessage>) -> Result<()> {
+        let PullWrite {
             event,
             change,
             record,
             challenge,
             now,
         } = write;
-        let run = &change.run;
+        let pull = &change.pull;
         let made = change.record.map(|(id, _)| id);
-        // One transaction, so that a crash never separates a run from its timeline, record, correlation or lock.
-        let mut transaction = self.transaction().put_run(owner, run, run.version - 1)?;
-        transaction = transaction.put_entry(owner, run, Some(event), made, now)?;
+        // One transaction, so that a crash never separates a pull from its timeline, record, correlation or lock.
+        let mut transaction = self.transaction().put_pull(owner, pull, pull.version - 1)?;
+        transaction = transaction.put_entry(owner, pull, Some(event), made, now)?;
         if let Some(record) = record {
             transaction = put_record(transaction, owner, record, 0)?;
         }
         if let Some(request) = &change.binds {
-            transaction = transaction.put_request(owner, request, Subject::Run(run.id), now)?;
+            transaction = transaction.put_request(owner, request, Subject::Pull(pull.id), now)?;
         }
         if change.frees_session {
             let slot = match challenge {
                 Some(slot) => slot.clone(),
                 None => self.challenge(owner).await?,
             };
-            transaction = transaction.forget_session(owner, slot, run.id)?;
+            transaction = transaction.forget_session(owner, slot, pull.id)?;
         }
         if change.unlocks {
-            transaction = transaction.release(keys::open_run(&run.patient), &run.id.to_string())?;
+            transaction = transaction.release(keys::open_pull(&pull.patient), &pull.id.to_string())?;
         }
         if let Some(seen) = seen {
             transaction = transaction.put_seen(seen)?;
@@ -190,21 +190,21 @@ pub(super) fn due_attributes(id: &[u8; 16], due_at: Option<Time>) -> Option<(&'s
 }
 
 impl Transaction<'_> {
-    pub(super) fn put_run(self, owner: &OwnerId, run: &Run, read_version: u64) -> Result<Self> {
-        let due = due_attributes(run.id.as_bytes(), run.due_at);
+    pub(super) fn put_pull(self, owner: &OwnerId, pull: &Pull, read_version: u64) -> Result<Self> {
+        let due = due_attributes(pull.id.as_bytes(), pull.due_at);
         self.put(
-            Condition::RunAsRead,
+            Condition::PullAsRead,
             &Replaces::Version(read_version),
-            keys::run(owner, run.id),
-            run,
+            keys::pull(owner, pull.id),
+            pull,
             due,
         )
     }
 
-    /// Removes the AAL2 session held for a run from the table, if it is still there.
-    fn forget_session(self, owner: &OwnerId, slot: ChallengeSlot, run: RunId) -> Result<Self> {
+    /// Removes the AAL2 session held for a pull from the table, if it is still there.
+    fn forget_session(self, owner: &OwnerId, slot: ChallengeSlot, pull: PullId) -> Result<Self> {
         let read = Replaces::Version(slot.version);
-        match slot.free(run) {
+        match slot.free(pull) {
             Some(freed) => self.put(Condition::ChallengeAsRead, &read, keys::challenge(owner), &freed, []),
             None => Ok(self),
         }
@@ -213,13 +213,13 @@ impl Transaction<'_> {
     pub(super) fn put_entry(
         self,
         owner: &OwnerId,
-        run: &Run,
-        event: Option<&RunEvent>,
+        pull: &Pull,
+        event: Option<&PullEvent>,
         record: Option<RecordId>,
         now: Time,
     ) -> Result<Self> {
         let entry = TimelineEntry {
-            n: run.version,
+            n: pull.version,
             at: now,
             event: event.cloned(),
             record,
@@ -227,7 +227,7 @@ impl Transaction<'_> {
         self.put(
             Condition::RowNew,
             &Replaces::Nothing,
-            keys::event(owner, run.id, run.version),
+            keys::event(owner, pull.id, pull.version),
             &entry,
             [],
         )
@@ -244,7 +244,7 @@ impl Transaction<'_> {
             owner: owner.clone(),
             subject,
         };
-        // Metriport may answer a start with a request that runs already. The run or record of the latest start waits
+        // Metriport may answer a start with a request that runs already. The pull or record of the latest start waits
         // for that request, so the row is overwritten.
         self.put(
             Condition::RowNew,

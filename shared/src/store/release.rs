@@ -13,7 +13,7 @@ port! {
         ///
         /// - the person's link has not changed since it was read ([`Condition::PatientAsRead`]),
         /// - the person owns the patient ([`Condition::PatientOurs`]),
-        /// - the patient has neither an open pull nor an open consolidated query ([`Condition::NoOpenRun`],
+        /// - the patient has neither an open pull nor an open consolidated query ([`Condition::NoOpenPull`],
         ///   [`Condition::NoOpenConsolidated`]).
         async fn release_patient(
             &self,
@@ -30,7 +30,7 @@ impl ReleasePatient for Table {
         self.transaction()
             .put_patient(owner, &read.clone().release(patient))?
             .delete_owner(keys::patient_owner(patient), owner)?
-            .check_unlocked(Condition::NoOpenRun, keys::open_run(patient), now)?
+            .check_unlocked(Condition::NoOpenPull, keys::open_pull(patient), now)?
             .check_unlocked(Condition::NoOpenConsolidated, keys::open_consolidated(patient), now)?
             .commit()
             .await

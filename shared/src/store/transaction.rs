@@ -28,17 +28,17 @@ pub enum Condition {
     ChallengeAsRead,
     /// The AAL2 session was never used.
     SessionUnused,
-    /// The patient has no open run.
-    NoOpenRun,
-    /// The run has not changed since it was read.
-    RunAsRead,
+    /// The patient has no open pull.
+    NoOpenPull,
+    /// The pull has not changed since it was read.
+    PullAsRead,
     /// The record has not changed since it was read.
     RecordAsRead,
     /// The list of the records that the person asked for has not changed since it was read.
     OpenRecordsAsRead,
     /// The patient has no open consolidated query.
     NoOpenConsolidated,
-    /// The run or record that releases a lock still holds it.
+    /// The pull or record that releases a lock still holds it.
     LockOurs,
     /// The message was not seen before.
     MessageUnseen,

@@ -4,11 +4,11 @@ use serde::Deserialize;
 
 use super::table::{Item, from_item, number, refused, text};
 use super::{Result, StoreError, Table, keys};
-use crate::domain::{OwnerId, RecordId, RunId, Time};
+use crate::domain::{OwnerId, PullId, RecordId, Time};
 use crate::message::{Advance, Subject, VERSION};
 use crate::ports::port;
 
-/// A run or record that is overdue.
+/// A pull or record that is overdue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     /// The message that advances it.
@@ -78,9 +78,9 @@ fn read_due(item: Item) -> Result<Due> {
     let row: DueRow = from_item(item, "due item")?;
     let subject = row
         .sk
-        .strip_prefix(keys::RUN)
-        .and_then(|id| RunId::parse(id).ok())
-        .map(Subject::Run);
+        .strip_prefix(keys::PULL)
+        .and_then(|id| PullId::parse(id).ok())
+        .map(Subject::Pull);
     let subject = subject.or_else(|| {
         row.sk
             .strip_prefix(keys::RECORD)

@@ -7,7 +7,7 @@ mod payload;
 mod signature;
 
 pub use keys::{PreviousKey, WebhookKeys, WebhookKeysError};
-pub use payload::{IDENTITY_MARK, RECORD_MARK, RUN_MARK};
+pub use payload::{IDENTITY_MARK, PULL_MARK, RECORD_MARK};
 pub use signature::{UnverifiedWebhook, VerifiedWebhook, sign};
 
 pub use crate::ports::SignatureError;

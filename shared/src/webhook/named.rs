@@ -19,7 +19,7 @@ const NAMES: [&str; 34] = [
     "requestId",
     "when",
     "data",
-    super::RUN_MARK,
+    super::PULL_MARK,
     super::RECORD_MARK,
     super::IDENTITY_MARK,
     "ping",

@@ -14,9 +14,9 @@ use serde_json::Value;
 use super::named;
 use super::signature::VerifiedWebhook;
 use crate::domain::identity::Verification;
-use crate::domain::run::SourceOutcome;
+use crate::domain::pull::SourceOutcome;
 use crate::domain::{
-    IdentitySessionId, MessageId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
+    IdentitySessionId, MessageId, PatientId, ProofedIdentityId, PullId, RecordId, SourceKind, Time, UpstreamRequestId,
 };
 use crate::message::webhook::{
     ConsolidatedDelivery, Event, EventKind, IDENTITY_EVENT, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent,
@@ -29,8 +29,8 @@ const EVENT_TYPE_MAX: usize = 80;
 /// Longest mark that is stored, in characters; ours are shorter.
 const MARK_MAX: usize = 64;
 
-/// The metadata key that names a run, sent upstream and echoed.
-pub const RUN_MARK: &str = "runId";
+/// The metadata key that names a pull, sent upstream and echoed.
+pub const PULL_MARK: &str = "runId";
 /// The metadata key that names a record.
 pub const RECORD_MARK: &str = "recordId";
 /// The metadata key that marks an identity session.
@@ -120,7 +120,7 @@ fn marks(body: &Value) -> Marks {
             .and_then(Value::as_str)
     };
     Marks {
-        run: mark(RUN_MARK).and_then(|run| RunId::parse(run).ok()),
+        pull: mark(PULL_MARK).and_then(|pull| PullId::parse(pull).ok()),
         record: mark(RECORD_MARK).and_then(|record| RecordId::parse(record).ok()),
         identity: mark(IDENTITY_MARK).map(|mark| mark.chars().take(MARK_MAX).collect()),
     }

@@ -55,7 +55,7 @@ fn source_event_is_read_without_its_optional_fields() {
         status: SourceOutcome::Completed,
     };
     assert_eq!(event.event, expected);
-    assert!(event.marks.run.is_some() && event.request.is_some());
+    assert!(event.marks.pull.is_some() && event.request.is_some());
     assert!(
         !serde_json::to_string(&event).unwrap().contains("CANARY"),
         "links of network queries are not ours to follow"

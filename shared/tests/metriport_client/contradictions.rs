@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::domain::record::Asked;
-use shared::domain::run::{QueryReport, SourceOutcome};
+use shared::domain::pull::{QueryReport, SourceOutcome};
 use shared::domain::{ExternalId, SourceKind, Time, UpstreamRequestId};
 use shared::metriport::*;
 

@@ -100,12 +100,12 @@ impl Person {
     /// Pulls once. Polls until the pull has ended, as an app does, and returns the record.
     pub async fn pull(&self) -> Result<Reply, Problem> {
         let id = self.start().await?;
-        let run = until("the pull has ended", async || {
-            let run = self.run(&id).await?;
-            Ok((run.text("/next/action") != "wait").then_some(run))
+        let pull = until("the pull has ended", async || {
+            let pull = self.pull(&id).await?;
+            Ok((pull.text("/next/action") != "wait").then_some(pull))
         })
         .await?;
-        self.record(&run).await
+        self.record(&pull).await
     }
 
     /// The current state of a pull.
@@ -114,11 +114,11 @@ impl Person {
     }
 
     /// The record of a pull that has completed.
-    pub async fn record(&self, run: &Reply) -> Result<Reply, Problem> {
-        if run.text("/status") != "completed" {
-            return Err(format!("a pull did not complete: {}", run.body).into());
+    pub async fn record(&self, pull: &Reply) -> Result<Reply, Problem> {
+        if pull.text("/status") != "completed" {
+            return Err(format!("a pull did not complete: {}", pull.body).into());
         }
-        expect(self.app.get(&run.text("/next/url")).await?, 200)
+        expect(self.app.get(&pull.text("/next/url")).await?, 200)
     }
 
     pub async fn download(&self, record: &Reply) -> Result<Vec<u8>, Problem> {

@@ -18,10 +18,10 @@ const AT_ONCE: [usize; 4] = [1, 4, 16, 64];
 const WAIT_MS: f64 = 3.0 * DELAY_MS as f64;
 
 /// Measures each load with about `runs` pulls, and at least two per person.
-pub async fn measure(runs: usize) -> Result<Table, Problem> {
+pub async fn measure(pulls: usize) -> Result<Table, Problem> {
     let mut rows = Vec::new();
     for at_once in AT_ONCE {
-        rows.push(load(at_once, (runs / at_once).max(2)).await?);
+        rows.push(load(at_once, (pulls / at_once).max(2)).await?);
     }
     let processors = std::thread::available_parallelism()?;
     Ok(Table {

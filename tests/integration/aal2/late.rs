@@ -16,12 +16,12 @@ async fn verified(app: &TestApp, subject: &str) -> Person {
 
 /// Checks that a pull failed for this reason, and that the next action is another challenge.
 #[track_caller]
-fn assert_failed(run: &Reply, reason: &str) {
+fn assert_failed(pull: &Reply, reason: &str) {
     assert_eq!(
-        (run.text("/status").as_str(), run.text("/reason").as_str()),
+        (pull.text("/status").as_str(), pull.text("/reason").as_str()),
         ("failed", reason)
     );
-    assert_eq!(run.text("/next/action"), "open_challenge");
+    assert_eq!(pull.text("/next/action"), "open_challenge");
 }
 
 /// Whether a failed pull has left neither its lock nor its AAL2 session in the table.
@@ -60,7 +60,7 @@ async fn session_ending_while_starts_fail_frees_the_patient() {
     let tries = app.upstream(Operation::StartNetworkQuery);
     assert!((2..=6).contains(&tries), "{tries} starts");
     // `query-dispatch` also writes the end: it removes the session and releases the patient's lock.
-    until("the run has ended in the table", async || {
+    until("the pull has ended in the table", async || {
         is_free(&app, &passed).await.then_some(())
     })
     .await;
@@ -79,8 +79,8 @@ async fn challenge_answered_too_late_is_refused() {
     .await;
     let eve = verified(&app, "eve").await;
     let used = eve.pass_challenge().await;
-    let run = ask(&eve, &used.ask()).await.text("/id");
-    eve.until_ended(&run).await;
+    let pull = ask(&eve, &used.ask()).await.text("/id");
+    eve.until_ended(&pull).await;
     let opened = eve.app.open_challenge(AAL2_RETURN).await.unwrap();
     assert_eq!(opened.status, 201, "{:?}", opened.body);
     let challenge = opened.text("/challengeId");

@@ -104,13 +104,13 @@ async fn day_counts_exactly_the_calls_metriport_saw() {
         Operation::StartNetworkQuery,
         Failure::envelope(429, "TooManyRequestsError", ""),
     );
-    let run = nora.start().await;
+    let pull = nora.start().await;
     // The pharmacy fails without a webhook, so only polls show that.
     let polled = silas.start().await;
-    for (person, run) in [(&nora, run), (&silas, polled)] {
+    for (person, pull) in [(&nora, pull), (&silas, polled)] {
         until("the pull has ended", async || {
             app.reconcile().await;
-            (person.run(&run).await.text("/next/action") != "wait").then_some(())
+            (person.read_pull(&pull).await.text("/next/action") != "wait").then_some(())
         })
         .await;
     }
@@ -155,9 +155,9 @@ async fn used_up_day_refuses_requests_and_defers_polls() {
 
 /// The pharmacy fails without a webhook. Only a poll would show that, and the day's quota has no poll left.
 async fn assert_polls_are_put_off(app: &TestApp, silas: &Person, passed: &Passed) {
-    let run = silas.app.start_query(&passed.ask()).await.unwrap();
-    assert_eq!(run.status, 202, "{:?}", run.body);
-    let id = run.text("/id");
+    let pull = silas.app.start_query(&passed.ask()).await.unwrap();
+    assert_eq!(pull.status, 202, "{:?}", pull.body);
+    let id = pull.text("/id");
     let event = until("the poll is put off", async || {
         app.reconcile().await;
         let timeline = silas.timeline(&id).await;
@@ -173,8 +173,8 @@ async fn assert_starts_are_refused(nora: &Person, passed: &Passed) {
     let asked = clock::now();
     let busy = nora.app.start_query(&passed.ask()).await.unwrap();
     assert_refused_until_midnight(&busy, asked);
-    let runs = nora.app.get("/v1/network-queries").await.unwrap();
-    assert!(runs.list("/networkQueries").is_empty());
+    let pulls = nora.app.get("/v1/network-queries").await.unwrap();
+    assert!(pulls.list("/networkQueries").is_empty());
 }
 
 #[track_caller]

@@ -157,8 +157,8 @@ async fn pull(app: &App, browser: &Browser) -> Reply {
     let ask = QueryAsk::everything(&opened.text("/challengeId"), &session);
     let path = format!("/v1/network-queries/{}", ok(app.start_query(&ask)).await.text("/id"));
     until("the pull has ended", async || {
-        let run = ok(app.get(&path)).await;
-        (run.text("/next/action") != "wait").then_some(run)
+        let pull = ok(app.get(&path)).await;
+        (pull.text("/next/action") != "wait").then_some(pull)
     })
     .await
 }

@@ -40,11 +40,11 @@ fn waiting(app: &TestApp) -> Option<usize> {
 async fn started(app: &TestApp, person: &Person) -> (String, String) {
     let id = person.start().await;
     let request = until("the query runs", async || {
-        let run = person.run(&id).await;
-        (run.text("/status") == "running").then_some(())?;
+        let pull = person.read_pull(&id).await;
+        (pull.text("/status") == "running").then_some(())?;
         let table = app.table().await;
-        let of_the_run = |item: &&Value| item["sk"] == "RUN" && item.to_string().contains(&id);
-        let row = table.iter().find(of_the_run)?;
+        let of_the_pull = |item: &&Value| item["sk"] == "RUN" && item.to_string().contains(&id);
+        let row = table.iter().find(of_the_pull)?;
         Some(row["pk"].as_str()?.trim_start_matches("REQUEST#").to_owned())
     });
     let request = request.await;

@@ -60,7 +60,7 @@ async fn event_without_meta_is_acknowledged_and_changes_nothing() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let (id, patient, request) = held_pull(&app, &nora).await;
-    let before = (nora.run(&id).await.body, nora.timeline(&id).await.body);
+    let before = (nora.read_pull(&id).await.body, nora.timeline(&id).await.body);
     let whole = source_event(&patient, &request, "m", "hie");
     for meta in [
         None,
@@ -81,7 +81,7 @@ async fn event_without_meta_is_acknowledged_and_changes_nothing() {
         assert_eq!(app.stand_in().send_raw(raw, Some(&signature)).await, Ok(200), "{raw}");
     }
     app.drain().await;
-    assert_eq!((nora.run(&id).await.body, nora.timeline(&id).await.body), before);
+    assert_eq!((nora.read_pull(&id).await.body, nora.timeline(&id).await.body), before);
     app.stand_in().release_all().await;
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
     app.end().await;
@@ -93,12 +93,12 @@ async fn webhook_about_a_deleted_pull_is_acknowledged_as_gone() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let (id, patient, request) = held_pull(&app, &nora).await;
-    let is_the_run = |item: &&Value| item["sk"].as_str() == Some(&format!("RUN#{id}"));
-    let run = app.table().await.iter().find(is_the_run).cloned().expect("the run");
-    let key = serde_dynamo::to_item(json!({ "pk": run["pk"], "sk": run["sk"] })).unwrap();
+    let is_the_pull = |item: &&Value| item["sk"].as_str() == Some(&format!("RUN#{id}"));
+    let pull = app.table().await.iter().find(is_the_pull).cloned().expect("the pull");
+    let key = serde_dynamo::to_item(json!({ "pk": pull["pk"], "sk": pull["sk"] })).unwrap();
     let deleted = app.aws().dynamodb().delete_item().table_name("ias-Table");
     deleted.set_key(Some(key)).send().await.expect("it is deleted");
-    assert_eq!(nora.run(&id).await.status, 404);
+    assert_eq!(nora.read_pull(&id).await.status, 404);
 
     for name in ["hie", "lab"] {
         assert_eq!(

@@ -74,10 +74,10 @@ async fn exhausted_message_has_its_effect_after_redrive() {
 
 /// Delivers the report of the pull's only source, and waits until the consolidated query runs. Returns that query's
 /// webhook, which is held.
-async fn hold_record_webhook(app: &TestApp, nora: &Person, run: &str) -> HeldDelivery {
+async fn hold_record_webhook(app: &TestApp, nora: &Person, pull: &str) -> HeldDelivery {
     app.deliver(&app.until_held("network-query.", 1).await[0]).await;
     let held = app.until_held("medical.consolidated-data", 1).await.remove(0);
-    let record = nora.until_final_record(run).await;
+    let record = nora.until_final_record(pull).await;
     until("the query runs", async || {
         (nora.record(&record).await.text("/status") == "processing").then_some(())
     })

@@ -138,7 +138,7 @@ impl Person {
     }
 
     /// A pull's current state.
-    pub async fn run(&self, id: &str) -> Reply {
+    pub async fn read_pull(&self, id: &str) -> Reply {
         self.app
             .get(&format!("/v1/network-queries/{id}"))
             .await
@@ -148,8 +148,8 @@ impl Person {
     /// Waits until a pull's next action is not `wait`.
     pub async fn until_ended(&self, id: &str) -> Reply {
         until("the pull has ended", async || {
-            let run = self.run(id).await;
-            (run.text("/next/action") != "wait").then_some(run)
+            let pull = self.read_pull(id).await;
+            (pull.text("/next/action") != "wait").then_some(pull)
         })
         .await
     }
@@ -175,8 +175,8 @@ impl Person {
     }
 
     /// The final record of a pull that has one.
-    pub async fn final_record(&self, run: &Reply) -> Reply {
-        self.app.get(&run.text("/next/url")).await.expect("an answer")
+    pub async fn final_record(&self, pull: &Reply) -> Reply {
+        self.app.get(&pull.text("/next/url")).await.expect("an answer")
     }
 
     /// Downloads a record by its link.

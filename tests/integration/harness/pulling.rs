@@ -60,10 +60,10 @@ impl Person {
     }
 
     /// Waits until a pull names its final record, in any state; returns its id.
-    pub async fn until_final_record(&self, run: &str) -> String {
+    pub async fn until_final_record(&self, pull: &str) -> String {
         super::until("the pull has a final record", async || {
-            let run = self.run(run).await;
-            let last = run
+            let pull = self.read_pull(pull).await;
+            let last = pull
                 .list("/records")
                 .iter()
                 .find(|record| record["phase"] == "final")

@@ -127,8 +127,8 @@ async fn two_hundred_requests_start_one_pull() {
         nora.until_ended(&accepted.text("/id")).await.text("/status"),
         "completed"
     );
-    let runs = nora.app.get("/v1/network-queries").await.unwrap();
-    assert_eq!(runs.list("/networkQueries").len(), 1);
+    let pulls = nora.app.get("/v1/network-queries").await.unwrap();
+    assert_eq!(pulls.list("/networkQueries").len(), 1);
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 1);
     app.end().await;
 }

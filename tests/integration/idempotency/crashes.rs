@@ -99,7 +99,7 @@ async fn pull_with_a_lost_reply_is_found_and_not_repeated() {
     let waiting = keyed.start_query(&ask).await.unwrap();
     assert_eq!(waiting.code(), "idempotency_key_in_flight", "{:?}", waiting.body);
     let listed = nora.app.get("/v1/network-queries").await.unwrap();
-    assert_eq!(listed.list("/networkQueries").len(), 1, "the run was written");
+    assert_eq!(listed.list("/networkQueries").len(), 1, "the pull was written");
     let found = until_taken_over(async || keyed.start_query(&ask).await.unwrap()).await;
     assert_eq!(found.status, 202, "{:?}", found.body);
     assert!(!is_replay(&found));

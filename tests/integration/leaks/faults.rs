@@ -71,13 +71,13 @@ async fn replies_and_logs_leak_nothing_when_everything_fails() {
 
     link(&app, &canarina, &mut watched).await;
     open_pages(&app, &canarina, &mut watched).await;
-    let run = pull(&app, &canarina, &mut watched).await;
+    let pull = pull(&app, &canarina, &mut watched).await;
     send_by_hand(&app).await;
     app.drain().await;
-    let timeline = canarina.timeline(&run).await;
+    let timeline = canarina.timeline(&pull).await;
     watched
         .told
-        .extend([timeline.body.to_string(), canarina.run(&run).await.body.to_string()]);
+        .extend([timeline.body.to_string(), canarina.read_pull(&pull).await.body.to_string()]);
 
     // The messages of `send_by_hand` are removed below, because they contain canaries that the test has put there.
     let mut messages = watch.bodies();
@@ -179,10 +179,10 @@ async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
         content_type: "text/html".to_owned(),
     };
     let start = person.app.start_query(&passed.ask_of(&["hie"])).await.unwrap();
-    let run = start.text("/id");
+    let pull = start.text("/id");
     assert!(app.sandbox().host().kill("query-dispatch").await);
     assert!(app.sandbox().host().kill("record-fetch").await);
-    let ended = person.until_ended(&run).await;
+    let ended = person.until_ended(&pull).await;
     assert_eq!(ended.text("/status"), "completed", "{:?}", ended.body);
     let record = person.final_record(&ended).await;
     assert_eq!(record.text("/status"), "available", "{:?}", record.body);
@@ -202,7 +202,7 @@ async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
     let asked = person.ask_record(&json!({ "conversionType": "json" })).await;
     let failed = person.until_record(&asked).await;
     watched.told.push(failed.body.to_string());
-    run
+    pull
 }
 
 /// Deletes the table and the queue of webhook events. Then every route and every consumer fails.

@@ -10,7 +10,7 @@ use shared::clock;
 use shared::domain::budget::Budget;
 use shared::domain::patient::LinkConflict;
 use shared::domain::record::RecordState;
-use shared::domain::run::RunState;
+use shared::domain::pull::PullState;
 use shared::message::dead_letter::DeadLetterReason;
 use shared::message::webhook::EventKind;
 use shared::metrics::{KeysRead, Metric, Metrics, NAMESPACE, Name};
@@ -25,7 +25,7 @@ fn every() -> Vec<Metric> {
     let span = Duration::from_millis(1500);
     let each = vec![
         Metric::pull_started(),
-        Metric::pull_ended(RunState::Unconfirmed),
+        Metric::pull_ended(PullState::Unconfirmed),
         Metric::record_ended(RecordState::Empty),
         Metric::record_bytes(u64::MAX),
         Metric::webhook_accepted(EventKind::Consolidated),

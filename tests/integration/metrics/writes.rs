@@ -10,12 +10,12 @@ use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::Identity;
 use shared::domain::patient::PatientSlot;
 use shared::domain::record::{Asked, NewRecord, OpenRecords, Record, RecordEvent};
-use shared::domain::run::{NewRun, RecordPhase, Run, RunEvent};
+use shared::domain::pull::{NewPull, RecordPhase, Pull, PullEvent};
 use shared::domain::{
-    Aal2SessionHash, Aal2SessionId, OwnerId, PatientId, ProofedIdentityId, RecordId, RunId, SourceKind, Sources, Timing,
+    Aal2SessionHash, Aal2SessionId, OwnerId, PatientId, ProofedIdentityId, RecordId, PullId, SourceKind, Sources, Timing,
 };
 use shared::metrics::Metrics;
-use shared::store::{AcceptRun, CreateRecord, Grounds, RunWrite, StoreError, Table, WriteRun, claim_record};
+use shared::store::{AcceptPull, CreateRecord, Grounds, PullWrite, StoreError, Table, WritePull, claim_record};
 
 use crate::budget::table;
 use crate::harness::TestApp;
@@ -72,7 +72,7 @@ impl MeasuredTable {
 
 /// A new pull, and the AAL2 session that the table holds for its start.
 struct Acceptance {
-    run: Run,
+    pull: Pull,
     held: Held,
 }
 
@@ -82,19 +82,19 @@ impl Acceptance {
         for row in ["PATIENT", "IDENTITY"] {
             put_version(app, row).await;
         }
-        let new = NewRun {
-            id: RunId::new(clock::new_id()),
+        let new = NewPull {
+            id: PullId::new(clock::new_id()),
             patient: patient(),
             sources: Sources::pending([SourceKind::Lab]).unwrap(),
         };
-        let run = Run::accept(new, clock::now(), Timing::default());
+        let pull = Pull::accept(new, clock::now(), Timing::default());
         let held = Held {
-            run: run.id,
+            pull: pull.id,
             session: Aal2SessionId::parse("aal2_1").unwrap(),
             proofed_identity: ProofedIdentityId::parse("pid_1").unwrap(),
-            until: run.start_by,
+            until: pull.start_by,
         };
-        Self { run, held }
+        Self { pull, held }
     }
 
     async fn write(&self, table: &Table) -> Result<(), StoreError> {
@@ -110,10 +110,10 @@ impl Acceptance {
             patient: &patient,
             identity: &identity,
             challenge: &ChallengeSlot::default(),
-            lock_until: self.run.lock_until(Timing::default()),
+            lock_until: self.pull.lock_until(Timing::default()),
         };
         let used = Aal2SessionHash::parse("used").unwrap();
-        table.accept_run(&owner(), grounds, &self.held, &used, &self.run).await
+        table.accept_pull(&owner(), grounds, &self.held, &used, &self.pull).await
     }
 }
 
@@ -136,17 +136,17 @@ async fn pull_ending_twice_at_once_is_counted_once() {
     acceptance.write(&measured.table).await.expect("a write");
     assert_eq!(measured.take_states("PullsStarted"), [Value::Null]);
 
-    let (owner, run, event) = (owner(), &acceptance.run, RunEvent::StartTooLate);
-    let change = run.apply(&event, run.start_by, Timing::default(), RecordId::UNUSED);
+    let (owner, pull, event) = (owner(), &acceptance.pull, PullEvent::StartTooLate);
+    let change = pull.apply(&event, pull.start_by, Timing::default(), RecordId::UNUSED);
     let change = change.unwrap();
-    let write = RunWrite {
+    let write = PullWrite {
         event: &event,
         change: &change,
         record: None,
         challenge: None,
         now: clock::now(),
     };
-    let end = || measured.table.write_run(&owner, write);
+    let end = || measured.table.write_pull(&owner, write);
     assert_one_wins(tokio::join!(end(), end()));
     assert_eq!(measured.take_states("PullsEnded"), ["failed"]);
     app.stop().await;
@@ -159,7 +159,7 @@ async fn record_ending_twice_at_once_is_counted_once() {
     let (owner, timing) = (owner(), Timing::default());
     let record = NewRecord {
         id: RecordId::new(clock::new_id()),
-        run: None,
+        pull: None,
         phase: RecordPhase::Asked,
         patient: patient(),
         asked: Asked::default(),

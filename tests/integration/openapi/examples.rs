@@ -93,8 +93,8 @@ impl Known {
             }
             "startNetworkQuery" => {
                 self.query = answer.text("/id");
-                let run = nora.until_ended(&self.query).await;
-                self.record = run.text("/next/url").rsplit('/').next().unwrap_or_default().to_owned();
+                let pull = nora.until_ended(&self.query).await;
+                self.record = pull.text("/next/url").rsplit('/').next().unwrap_or_default().to_owned();
             }
             _ => {}
         }

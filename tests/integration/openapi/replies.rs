@@ -6,10 +6,10 @@ use network_query::view as pulls;
 use record_read::view as records;
 use serde_json::Value;
 use shared::domain::record::{Asked, Conversion, NewRecord, Record, RecordReason, RecordState, StoredObject};
-use shared::domain::run::{
-    Deferral, FailureReason, NewRun, QueryReport, RecordPhase, Reported, Run, RunEvent, SourceOutcome,
+use shared::domain::pull::{
+    Deferral, FailureReason, NewPull, QueryReport, RecordPhase, Reported, Pull, PullEvent, SourceOutcome,
 };
-use shared::domain::{PatientId, RecordId, RunId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
+use shared::domain::{PatientId, RecordId, PullId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
 use shared::store::TimelineEntry;
 
 use super::document::Document;
@@ -33,11 +33,11 @@ fn fits(document: &Document, schema: &str, value: &Value) {
 }
 
 /// A pull with every field that can be shown.
-fn full_run() -> Run {
+fn full_pull() -> Pull {
     let sources = Sources::pending(SourceKind::ALL).unwrap();
-    let id = RunId::parse(ID).unwrap();
-    let mut run = Run::accept(
-        NewRun {
+    let id = PullId::parse(ID).unwrap();
+    let mut pull = Pull::accept(
+        NewPull {
             id,
             patient: patient(),
             sources,
@@ -46,21 +46,21 @@ fn full_run() -> Run {
         Timing::default(),
     )
     .in_slot(now());
-    run.sources
+    pull.sources
         .advance(SourceKind::Hie, SourceStatus::Failed, now(), Some(429));
-    run.started_at = Some(now());
-    run.ended_at = Some(now());
-    run.reason = Some(FailureReason::NoSourceAnswered);
-    run.hie_record = RecordId::parse(ID).ok();
-    run.final_record = RecordId::parse(ID).ok();
-    run
+    pull.started_at = Some(now());
+    pull.ended_at = Some(now());
+    pull.reason = Some(FailureReason::NoSourceAnswered);
+    pull.hie_record = RecordId::parse(ID).ok();
+    pull.final_record = RecordId::parse(ID).ok();
+    pull
 }
 
 #[test]
 fn pull_is_written_as_described() {
     let document = Document::read();
-    let run = full_run();
-    let shown = serde_json::to_value(pulls::of_run(&run, now())).unwrap();
+    let pull = full_pull();
+    let shown = serde_json::to_value(pulls::of_pull(&pull, now())).unwrap();
     fits(&document, "NetworkQuery", &shown);
     let names: BTreeSet<_> = shown.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names, document.properties("NetworkQuery"));
@@ -79,10 +79,10 @@ fn record_is_written_as_described() {
         date_from: Some("2024-01-01".to_owned()),
         date_to: Some("2024-12-31".to_owned()),
     };
-    let (id, run) = (RecordId::parse(ID).unwrap(), RunId::parse(ID).ok());
+    let (id, pull) = (RecordId::parse(ID).unwrap(), PullId::parse(ID).ok());
     let new = NewRecord {
         id,
-        run,
+        pull,
         phase: RecordPhase::Final,
         patient: patient(),
         asked,
@@ -112,23 +112,23 @@ fn record_is_written_as_described() {
 
 /// This match is exhaustive, so a new kind of event does not compile until it is added here. It must be added to
 /// [`events`] too.
-const _: fn(&RunEvent) = |event| match event {
-    RunEvent::StartClaimed
-    | RunEvent::Started { .. }
-    | RunEvent::StartDeferred { .. }
-    | RunEvent::StartRefused { .. }
-    | RunEvent::StartUnknown
-    | RunEvent::StartStayedUnknown
-    | RunEvent::StartTooLate
-    | RunEvent::SourceReported { .. }
-    | RunEvent::Polled { .. }
-    | RunEvent::PollFailed { .. }
-    | RunEvent::DeadlinePassed
-    | RunEvent::RecordAwaited { .. }
-    | RunEvent::RecordEnded { .. } => (),
+const _: fn(&PullEvent) = |event| match event {
+    PullEvent::StartClaimed
+    | PullEvent::Started { .. }
+    | PullEvent::StartDeferred { .. }
+    | PullEvent::StartRefused { .. }
+    | PullEvent::StartUnknown
+    | PullEvent::StartStayedUnknown
+    | PullEvent::StartTooLate
+    | PullEvent::SourceReported { .. }
+    | PullEvent::Polled { .. }
+    | PullEvent::PollFailed { .. }
+    | PullEvent::DeadlinePassed
+    | PullEvent::RecordAwaited { .. }
+    | PullEvent::RecordEnded { .. } => (),
 };
 
-fn events() -> Vec<RunEvent> {
+fn events() -> Vec<PullEvent> {
     let (source, outcome, until) = (SourceKind::Hie, Some(SourceOutcome::Completed), now());
     let reported = Reported {
         source,
@@ -141,31 +141,31 @@ fn events() -> Vec<RunEvent> {
         sources: vec![reported],
     };
     vec![
-        RunEvent::StartClaimed,
-        RunEvent::Started {
+        PullEvent::StartClaimed,
+        PullEvent::Started {
             request: request_id(),
             report: report(),
         },
-        RunEvent::StartDeferred {
+        PullEvent::StartDeferred {
             cause: Deferral::NotSent,
             until,
         },
-        RunEvent::StartRefused {
+        PullEvent::StartRefused {
             reason: FailureReason::UpstreamRefused,
         },
-        RunEvent::StartUnknown,
-        RunEvent::StartStayedUnknown,
-        RunEvent::StartTooLate,
-        RunEvent::SourceReported {
+        PullEvent::StartUnknown,
+        PullEvent::StartStayedUnknown,
+        PullEvent::StartTooLate,
+        PullEvent::SourceReported {
             source,
             status: SourceOutcome::Failed,
             request: Some(request_id()),
         },
-        RunEvent::Polled { report: report() },
-        RunEvent::PollFailed { until },
-        RunEvent::DeadlinePassed,
-        RunEvent::RecordAwaited { until },
-        RunEvent::RecordEnded { available: true },
+        PullEvent::Polled { report: report() },
+        PullEvent::PollFailed { until },
+        PullEvent::DeadlinePassed,
+        PullEvent::RecordAwaited { until },
+        PullEvent::RecordEnded { available: true },
     ]
 }
 

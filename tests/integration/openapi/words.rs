@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::domain::demographics::Gender;
 use shared::domain::identity::Standing;
 use shared::domain::record::{Conversion, RESOURCE_TYPES, RecordReason, RecordState};
-use shared::domain::run::{Deferral, FailureReason, RecordPhase, RunState, SourceOutcome};
+use shared::domain::pull::{Deferral, FailureReason, RecordPhase, PullState, SourceOutcome};
 use shared::domain::{SourceKind, SourceStatus};
 
 use super::document::Document;
@@ -36,9 +36,9 @@ fn documented_words_equal_the_code() {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    let run_states =
-        every!(RunState: Queued Starting Running Consolidating Completed Partial Failed Unconfirmed Expired);
-    assert_eq!(listed("NetworkQueryStatus"), written(&run_states));
+    let pull_states =
+        every!(PullState: Queued Starting Running Consolidating Completed Partial Failed Unconfirmed Expired);
+    assert_eq!(listed("NetworkQueryStatus"), written(&pull_states));
     let reasons = every!(FailureReason: Aal2SessionExpired Aal2SessionRejected IdentityRejected UpstreamRefused
         StartUnknown NoSourceAnswered SourcesSilent RecordUnavailable);
     assert_eq!(listed("NetworkQueryReason"), written(&reasons));

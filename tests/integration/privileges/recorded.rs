@@ -105,7 +105,7 @@ async fn a_patient_that_is_found(app: &TestApp) {
     .await;
 }
 
-/// Metriport sends the webhook before it answers the start. `webhook-process` stores the request id with the run, while
+/// Metriport sends the webhook before it answers the start. `webhook-process` stores the request id with the pull, while
 /// `query-dispatch` still waits for the answer.
 async fn a_pull_whose_webhooks_overtake_the_answer(app: &TestApp, nora: &Person) {
     app.stand_in()
@@ -141,9 +141,9 @@ async fn an_empty_record(app: &TestApp) {
 
 /// A complete pull, every list, a record in another conversion under an idempotency key, and a download of its bytes.
 async fn everything_a_person_asks_for(nora: &Person) {
-    let run = nora.pull().await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
-    assert!(!nora.codes(&run.text("/id")).await.is_empty());
+    let pull = nora.pull().await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
+    assert!(!nora.codes(&pull.text("/id")).await.is_empty());
     assert_eq!(nora.app.get("/v1/network-queries").await.unwrap().status, 200);
     assert!(!nora.records().await.list("/records").is_empty());
     let keyed = nora.app.with_key("pdf");
@@ -175,7 +175,7 @@ async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
     app.purge(ADVANCE).await;
     until("the pull has ended", async || {
         app.reconcile().await;
-        (nora.run(&id).await.text("/next/action") != "wait").then_some(())
+        (nora.read_pull(&id).await.text("/next/action") != "wait").then_some(())
     })
     .await;
 }

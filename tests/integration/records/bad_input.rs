@@ -37,8 +37,8 @@ fn unfinished(dir: &TempDir) -> Vec<String> {
 async fn verified(app: &TestApp) -> Person {
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
     nora
 }
 

@@ -98,11 +98,11 @@ async fn record_waiting_for_its_patient_does_not_hold_a_place() {
 async fn links_of_one_person_are_limited_without_affecting_others() {
     let app = TestApp::start().await;
     let (nora, mira) = (verified(&app, "nora").await, verified(&app, "mira").await);
-    let run = nora.pull_hie().await;
+    let pull = nora.pull_hie().await;
     let theirs = mira.pull_hie().await;
     let mut minted = 0;
     let beyond = loop {
-        let look = nora.final_record(&run).await;
+        let look = nora.final_record(&pull).await;
         if look.status != 200 {
             break look;
         }
@@ -118,7 +118,7 @@ async fn links_of_one_person_are_limited_without_affecting_others() {
     assert_eq!(nora.records().await.status, 200);
     assert!(mira.final_record(&theirs).await.body.get("link").is_some());
     let again = until("there is a link again", async || {
-        let look = nora.final_record(&run).await;
+        let look = nora.final_record(&pull).await;
         (look.status == 200).then_some(look)
     })
     .await;

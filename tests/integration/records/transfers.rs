@@ -33,8 +33,8 @@ async fn large_record_is_streamed_with_little_memory() {
     let app = TestApp::with(|options| options.stand_in.record = Some(record)).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let run = nora.until_ended(&nora.start_from(&["hie"]).await).await;
-    let record = nora.final_record(&run).await;
+    let pull = nora.until_ended(&nora.start_from(&["hie"]).await).await;
+    let record = nora.final_record(&pull).await;
     assert_eq!(record.number("/counts/Observation"), RESOURCES as u64);
     assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&whole)));
     assert!(nora.download(&record).await == whole, "the record came back changed");
@@ -89,8 +89,8 @@ async fn upload_completed_without_an_answer_is_not_repeated() {
     .await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
-    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
     let calls = |operation| app.stand_in().stats().calls(operation);
     let before = [Operation::StartConsolidatedQuery, Operation::DownloadFile].map(calls);
     let twice_a_part = format!(r#"{{"resourceType":"Bundle","x":"{}"}}"#, "x".repeat(2 * PART_BYTES));
@@ -142,14 +142,14 @@ async fn broken_transfer_is_retried_up_to_the_maximum() {
     ] {
         app.stand_in().fail_next(Operation::DownloadFile, failure);
     }
-    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
     assert_eq!(
-        (run.text("/status"), downloads()),
+        (pull.text("/status"), downloads()),
         ("completed".into(), 5),
         "{:?}",
-        run.body
+        pull.body
     );
-    let record = nora.final_record(&run).await;
+    let record = nora.final_record(&pull).await;
     let bytes = nora.download(&record).await;
     assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&bytes)));
     assert!(!resources(&bytes).is_empty());
@@ -159,13 +159,13 @@ async fn broken_transfer_is_retried_up_to_the_maximum() {
         app.stand_in()
             .fail_next(Operation::DownloadFile, answer(403, "<Error/>"));
     }
-    let run = omar.until_ended(&omar.start_from(&["lab"]).await).await;
-    let reason = (run.text("/status"), run.text("/reason"), run.text("/next/action"));
+    let pull = omar.until_ended(&omar.start_from(&["lab"]).await).await;
+    let reason = (pull.text("/status"), pull.text("/reason"), pull.text("/next/action"));
     assert_eq!(
         reason,
         ("failed".into(), "record_unavailable".into(), "request_record".into())
     );
-    let record = omar.record(run.list("/records")[0]["id"].as_str().unwrap()).await;
+    let record = omar.record(pull.list("/records")[0]["id"].as_str().unwrap()).await;
     assert_eq!(
         (record.text("/status"), record.text("/reason")),
         ("failed".into(), "attempts_exhausted".into())
@@ -183,8 +183,8 @@ async fn invalid_bundle_is_not_stored() {
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
-    let run = nora.until_ended(&nora.start_from(&["lab"]).await).await;
-    assert_eq!(run.text("/status"), "completed");
+    let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
+    assert_eq!(pull.text("/status"), "completed");
     let kept = app.objects().await;
     for body in [
         "<html><body>Sorry</body></html>",

@@ -78,8 +78,8 @@ async fn changed_demographics_need_another_proofing_and_challenge() {
         "challenge_not_pending",
         "open_challenge",
     );
-    let run = nora.pull_hie().await;
-    assert_eq!(run.text("/status"), "completed", "{:?}", run.body);
+    let pull = nora.pull_hie().await;
+    assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
     app.end().await;
 }
 

@@ -12,23 +12,23 @@ async fn pull_with(app: &TestApp, person: &Person, failure: Failure) -> Reply {
     let passed = person.pass_challenge().await;
     let accepted = person.app.start_query(&passed.ask()).await.expect("an answer");
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
-    let run = person.until_ended(&accepted.text("/id")).await;
+    let pull = person.until_ended(&accepted.text("/id")).await;
     app.drain().await;
-    assert_eq!(app.upstream(Operation::StartNetworkQuery), starts + 1, "{:?}", run.body);
+    assert_eq!(app.upstream(Operation::StartNetworkQuery), starts + 1, "{:?}", pull.body);
     assert!(
         !app.table_text().await.contains(&passed.session),
         "the AAL2 session is still stored"
     );
-    run
+    pull
 }
 
-fn ended(run: &Reply, status: &str, reason: &str, action: &str) {
-    let is = (run.text("/status"), run.text("/reason"), run.text("/next/action"));
+fn ended(pull: &Reply, status: &str, reason: &str, action: &str) {
+    let is = (pull.text("/status"), pull.text("/reason"), pull.text("/next/action"));
     assert_eq!(
         (is.0.as_str(), is.1.as_str(), is.2.as_str()),
         (status, reason, action),
         "{:?}",
-        run.body
+        pull.body
     );
 }
 
@@ -52,17 +52,17 @@ async fn refused_start_fails_the_pull_and_frees_the_patient() {
             "aal2_session_rejected",
         ),
     ] {
-        let run = pull_with(&app, &nora, failure).await;
-        ended(&run, "failed", reason, "open_challenge");
-        assert!(run.list("/records").is_empty(), "{:?}", run.body);
+        let pull = pull_with(&app, &nora, failure).await;
+        ended(&pull, "failed", reason, "open_challenge");
+        assert!(pull.list("/records").is_empty(), "{:?}", pull.body);
         assert_eq!(nora.identity().await, "verified");
     }
     assert!(
         app.log().iter().all(|line| !line.contains("CANARY")),
         "upstream's words are in the log"
     );
-    let run = nora.pull_hie().await;
-    ended(&run, "completed", "", "read_record");
+    let pull = nora.pull_hie().await;
+    ended(&pull, "completed", "", "read_record");
     app.end().await;
 }
 
@@ -75,8 +75,8 @@ async fn start_refused_for_its_identity_asks_for_proofing_again() {
     assert!(app.stand_in().deactivate_identity(&app.proofed_identity("nora").await));
     let accepted = nora.app.start_query(&passed.ask()).await.unwrap();
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
-    let run = nora.until_ended(&accepted.text("/id")).await;
-    ended(&run, "failed", "identity_rejected", "verify_identity");
+    let pull = nora.until_ended(&accepted.text("/id")).await;
+    ended(&pull, "failed", "identity_rejected", "verify_identity");
     until("the identity is no longer verified", async || {
         (nora.identity().await != "verified").then_some(())
     })
@@ -93,8 +93,8 @@ async fn start_refused_for_its_identity_asks_for_proofing_again() {
     refused(&challenge, 409, "identity_not_verified", "verify_identity");
     nora.pass_identity_page().await;
     nora.until_identity("verified").await;
-    let run = nora.pull_hie().await;
-    ended(&run, "completed", "", "read_record");
+    let pull = nora.pull_hie().await;
+    ended(&pull, "completed", "", "read_record");
     app.end().await;
 }
 
@@ -104,10 +104,10 @@ async fn start_with_a_lost_answer_is_proved_by_its_webhooks() {
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     for failure in [Failure::ResetAfterEffect, Failure::Garbage] {
-        let run = pull_with(&app, &nora, failure).await;
-        ended(&run, "completed", "", "read_record");
-        assert_eq!(nora.final_record(&run).await.text("/status"), "available");
-        let codes = nora.codes(&run.text("/id")).await;
+        let pull = pull_with(&app, &nora, failure).await;
+        ended(&pull, "completed", "", "read_record");
+        assert_eq!(nora.final_record(&pull).await.text("/status"), "available");
+        let codes = nora.codes(&pull.text("/id")).await;
         assert!(codes.contains(&"source_reported".to_owned()), "{codes:?}");
     }
     app.end().await;
@@ -119,7 +119,7 @@ async fn unproved_start_ends_unconfirmed_and_is_never_repeated() {
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     let id = lose_start(&app, &nora).await;
-    assert_eq!(nora.run(&id).await.text("/status"), "starting");
+    assert_eq!(nora.read_pull(&id).await.text("/status"), "starting");
     // The first network query may be running. So the second pull is refused, and its challenge is not used up.
     let second = nora.pass_challenge().await;
     refused(
@@ -132,8 +132,8 @@ async fn unproved_start_ends_unconfirmed_and_is_never_repeated() {
 
     let accepted = nora.app.start_query(&second.ask_of(&["hie"])).await.unwrap();
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
-    let run = nora.until_ended(&accepted.text("/id")).await;
-    ended(&run, "completed", "", "read_record");
+    let pull = nora.until_ended(&accepted.text("/id")).await;
+    ended(&pull, "completed", "", "read_record");
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
     app.end().await;
 }
@@ -157,20 +157,20 @@ async fn lose_start(app: &TestApp, nora: &Person) -> String {
 }
 
 async fn reconcile_until_unconfirmed(app: &TestApp, nora: &Person, id: &str) {
-    let run = until("the pull has ended", async || {
+    let pull = until("the pull has ended", async || {
         app.reconcile().await;
-        let run = nora.run(id).await;
-        (run.text("/next/action") != "wait").then_some(run)
+        let pull = nora.read_pull(id).await;
+        (pull.text("/next/action") != "wait").then_some(pull)
     })
     .await;
-    ended(&run, "unconfirmed", "start_unknown", "open_challenge");
+    ended(&pull, "unconfirmed", "start_unknown", "open_challenge");
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 1);
     assert_eq!(app.upstream(Operation::StartConsolidatedQuery), 1);
-    let records = run.list("/records");
+    let records = pull.list("/records");
     assert_eq!(
         (records.len(), &records[0]["phase"]),
         (1, &serde_json::json!("final")),
         "{:?}",
-        run.body
+        pull.body
     );
 }

@@ -123,9 +123,9 @@ async fn link_to_an_unlisted_host_is_not_followed() {
         ("failed".into(), "link_refused".into())
     );
     assert_eq!(record.text("/next/action"), "request_record");
-    let run = omar.until_ended(&pull.id).await;
+    let pull = omar.until_ended(&pull.id).await;
     assert_eq!(
-        (run.text("/status"), run.text("/reason")),
+        (pull.text("/status"), pull.text("/reason")),
         ("failed".into(), "record_unavailable".into())
     );
     foreign.assert_not_called().await;
@@ -180,14 +180,14 @@ async fn record_with_a_missed_delivery_is_requested_again() {
     app.stand_in().drop_held(&[missed.index]);
     let asked = calls(&app, Operation::StartConsolidatedQuery);
     app.stand_in().release_all().await;
-    let run = omar.until_ended(&id).await;
-    assert_eq!(run.text("/status"), "completed");
+    let pull = omar.until_ended(&id).await;
+    assert_eq!(pull.text("/status"), "completed");
     assert_eq!(calls(&app, Operation::StartConsolidatedQuery), asked + 1);
 
     // Metriport replays the missed delivery with its expired link, too late to matter.
-    let before = (run.body, omar.records().await.body);
+    let before = (pull.body, omar.records().await.body);
     replay_missed(&app, &missed).await;
-    assert_eq!((omar.run(&id).await.body, omar.records().await.body), before);
+    assert_eq!((omar.read_pull(&id).await.body, omar.records().await.body), before);
     app.end().await;
 }
 

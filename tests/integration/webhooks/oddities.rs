@@ -74,13 +74,13 @@ async fn odd_but_signed_webhooks_are_acknowledged() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
     let pull = start_silent_pull(&app, &nora).await;
-    let before = (nora.run(&pull.id).await.body, nora.timeline(&pull.id).await.body);
+    let before = (nora.read_pull(&pull.id).await.body, nora.timeline(&pull.id).await.body);
     for body in odd_webhooks(&pull) {
         assert_eq!(app.send_signed(&body).await, 200, "{body}");
     }
     app.drain().await;
     assert_eq!(
-        (nora.run(&pull.id).await.body, nora.timeline(&pull.id).await.body),
+        (nora.read_pull(&pull.id).await.body, nora.timeline(&pull.id).await.body),
         before
     );
 

@@ -24,8 +24,8 @@ async fn late_reordered_and_duplicate_webhooks_have_one_effect() {
     }
     let record = app.until_held("medical.consolidated-data", 1).await.remove(0);
     app.deliver(&record).await;
-    let run = nora.until_ended(&id).await;
-    assert_eq!(run.text("/status"), "completed");
+    let pull = nora.until_ended(&id).await;
+    assert_eq!(pull.text("/status"), "completed");
 
     let codes = nora.codes(&id).await;
     assert_eq!(
@@ -33,7 +33,7 @@ async fn late_reordered_and_duplicate_webhooks_have_one_effect() {
         3,
         "{codes:?}"
     );
-    let before = (run, nora.timeline(&id).await.body, nora.records().await.body);
+    let before = (pull, nora.timeline(&id).await.body, nora.records().await.body);
     for held in sources.iter().chain([&record]) {
         for strip_meta_data in [false, true] {
             let replay = Replay { strip_meta_data };
@@ -42,7 +42,7 @@ async fn late_reordered_and_duplicate_webhooks_have_one_effect() {
     }
     app.drain().await;
     let after = (
-        nora.run(&id).await.body,
+        nora.read_pull(&id).await.body,
         nora.timeline(&id).await.body,
         nora.records().await.body,
     );
@@ -110,7 +110,7 @@ async fn replay_lost_identity_event(app: &TestApp, nora: &Person) {
 async fn replay_lost_source_events(app: &TestApp, nora: &Person, id: &str) -> String {
     lose_webhooks(app, "network-query.", 2).await;
     until("the query runs", async || {
-        (nora.run(id).await.text("/status") == "running").then_some(())
+        (nora.read_pull(id).await.text("/status") == "running").then_some(())
     })
     .await;
     assert_eq!(source(nora, id, "lab").await, "processing");
@@ -128,7 +128,7 @@ async fn replay_lost_delivery(app: &TestApp, nora: &Person, record: &str) {
 }
 
 /// A webhook can arrive before `query-dispatch` has written Metriport's answer to the start. Then our metadata in the
-/// webhook leads to the run.
+/// webhook leads to the pull.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhook_before_the_answer_is_matched_by_our_metadata() {
     let app = TestApp::with(|options| options.stand_in.delays = sandbox_metriport::Delays::all(0)).await;
@@ -167,7 +167,7 @@ async fn webhook_before_the_answer_is_matched_by_our_metadata() {
     })
     .await;
     app.drain().await;
-    assert_eq!(nora.run(&id).await.text("/status"), "completed");
+    assert_eq!(nora.read_pull(&id).await.text("/status"), "completed");
     assert_eq!(calls(&app, Operation::StartNetworkQuery), 1);
 
     // Two more pulls run without injected delays.

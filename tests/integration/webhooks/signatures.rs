@@ -13,18 +13,18 @@ const MISMATCH_HEX: &str = "0000000000000000000000000000000000000000000000000000
 
 /// A pull whose webhooks are all held, and the body of a source event that the test can send.
 struct AwaitedEvent {
-    run: String,
+    pull: String,
     body: String,
 }
 
 async fn await_source_event(app: &TestApp, nora: &Person) -> AwaitedEvent {
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
-    let run = nora.start_from(&["pharmacy", "lab"]).await;
+    let pull = nora.start_from(&["pharmacy", "lab"]).await;
     let request = app.until_held("network-query.", 2).await.remove(0).request_id;
     let patient = app.patient_of("nora").await;
     let body = source_event(&patient, &request, "forged-1", "pharmacy").to_string();
-    AwaitedEvent { run, body }
+    AwaitedEvent { pull, body }
 }
 
 /// Posts a webhook body with these headers, as any stranger can.
@@ -42,7 +42,7 @@ async fn post_webhook(nora: &Person, headers: &[(&str, &str)], body: &str) -> Re
 async fn event_without_a_valid_signature_changes_nothing() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
-    let AwaitedEvent { run, body } = await_source_event(&app, &nora).await;
+    let AwaitedEvent { pull, body } = await_source_event(&app, &nora).await;
     let good = app.stand_in().sign(body.as_bytes());
     let of_another_body = app.stand_in().sign(format!("{body} ").as_bytes());
     let (upper, prefixed) = (good.to_uppercase(), format!("sha256={good}"));
@@ -69,9 +69,9 @@ async fn event_without_a_valid_signature_changes_nothing() {
         assert_eq!(queues.messages("ias-WebhookEventsQueue").unwrap().len(), 0);
     }
     app.drain().await;
-    assert_eq!(source(&nora, &run, "pharmacy").await, "processing");
+    assert_eq!(source(&nora, &pull, "pharmacy").await, "processing");
     assert!(app.items().await.iter().all(|item| !item.contains("forged-1")));
-    end_after_pull(app, &nora, &run).await;
+    end_after_pull(app, &nora, &pull).await;
 }
 
 /// A body that is not a webhook, or not even JSON, gets the same refusal, because the signature is checked first.
@@ -95,7 +95,7 @@ async fn body_is_not_read_before_its_signature_is_checked() {
 async fn signed_event_counts_with_a_binary_content_type() {
     let app = TestApp::start().await;
     let nora = app.person("nora", "Jane");
-    let AwaitedEvent { run, body } = await_source_event(&app, &nora).await;
+    let AwaitedEvent { pull, body } = await_source_event(&app, &nora).await;
     let signature = app.stand_in().sign(body.as_bytes());
     let headers = [
         ("content-type", "application/octet-stream"),
@@ -103,7 +103,7 @@ async fn signed_event_counts_with_a_binary_content_type() {
     ];
     assert_eq!(post_webhook(&nora, &headers, &body).await.status, 200);
     until("the signed event counts", async || {
-        (source(&nora, &run, "pharmacy").await == "completed").then_some(())
+        (source(&nora, &pull, "pharmacy").await == "completed").then_some(())
     })
     .await;
     assert_eq!(
@@ -111,12 +111,12 @@ async fn signed_event_counts_with_a_binary_content_type() {
         0,
         "the state came from a poll, not from the webhook"
     );
-    end_after_pull(app, &nora, &run).await;
+    end_after_pull(app, &nora, &pull).await;
 }
 
-async fn end_after_pull(app: TestApp, nora: &Person, run: &str) {
+async fn end_after_pull(app: TestApp, nora: &Person, pull: &str) {
     app.stand_in().release_all().await;
-    assert_eq!(nora.until_ended(run).await.text("/status"), "completed");
+    assert_eq!(nora.until_ended(pull).await.text("/status"), "completed");
     app.end().await;
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use network_query::accept::PullAsk;
 use network_query::ask_body::AskBody;
 use shared::Error;
-use shared::domain::{Aal2SessionId, ChallengeId, RecordId, RunId, SourceKind};
+use shared::domain::{Aal2SessionId, ChallengeId, RecordId, PullId, SourceKind};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord};
 use shared::metrics::Metrics;
@@ -46,7 +46,7 @@ pub(crate) enum Job {
     },
     Pull {
         person: u8,
-        run: RunId,
+        pull: PullId,
         presented: Presented,
     },
     AskRecord {
@@ -94,7 +94,7 @@ impl Job {
     }
 }
 
-pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
+pub(crate) async fn pull(io: &Io, job: &Job) -> Result<&'static str, Error> {
     match job {
         Job::Advance(advance) => query_dispatch::handler::advance(io, advance).await,
         Job::Fetch(message) => {
@@ -112,7 +112,7 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
             aal2_challenge::open::open(io, &ids::owner(*person), &people::redirect()).await?;
             Ok("challenge opened")
         }
-        Job::Pull { person, run, presented } => accept(io, *person, *run, presented).await,
+        Job::Pull { person, pull, presented } => accept(io, *person, *pull, presented).await,
         Job::AskRecord {
             person,
             record,
@@ -157,7 +157,7 @@ async fn link(io: &Io, person: u8, number: u8) -> Result<&'static str, Error> {
     Ok("linked")
 }
 
-async fn accept(io: &Io, person: u8, id: RunId, presented: &Presented) -> Result<&'static str, Error> {
+async fn accept(io: &Io, person: u8, id: PullId, presented: &Presented) -> Result<&'static str, Error> {
     let body = AskBody {
         challenge: presented.challenge.clone(),
         aal2_status: presented.status.to_owned(),

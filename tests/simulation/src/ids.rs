@@ -1,7 +1,7 @@
 //! Ids of the simulated world. They are made from counters, so a schedule always gives the same ids and a trace can
 //! name them.
 
-use shared::domain::{OwnerId, RecordId, RunId};
+use shared::domain::{OwnerId, RecordId, PullId};
 use uuid::Uuid;
 
 /// Parses an opaque id from a text that is always valid.
@@ -25,8 +25,8 @@ pub(crate) fn mark(person: u8, n: u32) -> Uuid {
     Uuid::from_u128((1 << 112) | (u128::from(person) << 64) | u128::from(n))
 }
 
-pub(crate) fn run(n: u32) -> RunId {
-    RunId::new(Uuid::from_u128(u128::from(n)))
+pub(crate) fn pull(n: u32) -> PullId {
+    PullId::new(Uuid::from_u128(u128::from(n)))
 }
 
 /// The id of the n-th record that a person asked for.
@@ -34,11 +34,11 @@ pub(crate) fn asked_record_id(n: u32) -> RecordId {
     RecordId::new(Uuid::from_u128((1 << 96) | u128::from(n)))
 }
 
-/// The id of the record that a run makes when it changes to `version`. Only one change to a version is ever written, so
+/// The id of the record that a pull makes when it changes to `version`. Only one change to a version is ever written, so
 /// ids never collide.
-pub(crate) fn spare(run: RunId, version: u64) -> RecordId {
+pub(crate) fn spare(pull: PullId, version: u64) -> RecordId {
     RecordId::new(Uuid::from_u128(
-        (u128::from(run_number(run)) << 64) | (1 << 100) | u128::from(version),
+        (u128::from(pull_number(pull)) << 64) | (1 << 100) | u128::from(version),
     ))
 }
 
@@ -46,19 +46,19 @@ fn number(bytes: &[u8; 16]) -> u128 {
     u128::from_be_bytes(*bytes)
 }
 
-fn run_number(run: RunId) -> u32 {
-    u32::try_from(number(run.as_bytes())).unwrap_or(u32::MAX)
+fn pull_number(pull: PullId) -> u32 {
+    u32::try_from(number(pull.as_bytes())).unwrap_or(u32::MAX)
 }
 
-pub(crate) fn run_name(run: RunId) -> String {
-    format!("run {}", run_number(run))
+pub(crate) fn pull_name(pull: PullId) -> String {
+    format!("pull {}", pull_number(pull))
 }
 
 pub(crate) fn record_name(record: RecordId) -> String {
     let bits = number(record.as_bytes());
     if bits >> 100 == 1 {
-        let run = (bits >> 64) & u128::from(u32::MAX);
-        format!("record {run}.{}", bits & u128::from(u64::MAX))
+        let pull = (bits >> 64) & u128::from(u32::MAX);
+        format!("record {pull}.{}", bits & u128::from(u64::MAX))
     } else {
         format!("asked record {}", bits & u128::from(u32::MAX))
     }

@@ -9,7 +9,7 @@ use crate::Outcome;
 use crate::choice::{Choice, Sabotage};
 use crate::rest::{Networks, RESTING, bring_to_rest};
 use crate::rules::Violation;
-use crate::schedule::{Beginning, again, draw, run};
+use crate::schedule::{Beginning, again, draw, pull};
 use crate::shrink::shrink;
 use crate::world::{Tally, World};
 
@@ -51,7 +51,7 @@ pub struct Report {
     /// Events by name.
     pub events: BTreeMap<&'static str, u64>,
     /// Pulls at rest, by the networks' behaviour and by state.
-    pub runs: BTreeMap<String, u64>,
+    pub pulls: BTreeMap<String, u64>,
     /// Records at rest, counted in the same way.
     pub records: BTreeMap<String, u64>,
     /// The first broken rule.
@@ -103,8 +103,8 @@ pub const EVENTS: [&str; 49] = [
     "person gets no place",
     "fourth record is refused",
     "equal record is requested",
-    "run accepted",
-    "run expired by the clock",
+    "pull accepted",
+    "pull expired by the clock",
     "run: start claimed",
     "run: started",
     "run: start deferred",
@@ -164,11 +164,11 @@ pub fn simulate(options: Options) -> Report {
 fn fail(violation: &Violation, beginning: Beginning, choices: Vec<Choice>, sabotage: Option<Sabotage>) -> Failure {
     let drawn = choices.len();
     let breaks = |choices: &[Choice]| {
-        let (_, found) = run(again(beginning, sabotage, false), choices);
+        let (_, found) = pull(again(beginning, sabotage, false), choices);
         found.is_some_and(|found| found.rule == violation.rule)
     };
     let needed = shrink(choices, breaks);
-    let (world, found) = run(again(beginning, sabotage, true), &needed);
+    let (world, found) = pull(again(beginning, sabotage, true), &needed);
     Failure {
         violation: found.unwrap_or_else(|| violation.clone()),
         drawn,
@@ -183,8 +183,8 @@ fn fail(violation: &Violation, beginning: Beginning, choices: Vec<Choice>, sabot
 impl Report {
     fn add(&mut self, world: &World, networks: Networks) {
         add(&mut self.events, &world.tally);
-        for (_, run) in world.store.runs() {
-            *self.runs.entry(format!("{networks:?}/{:?}", run.state)).or_default() += 1;
+        for (_, pull) in world.store.pulls() {
+            *self.pulls.entry(format!("{networks:?}/{:?}", pull.state)).or_default() += 1;
         }
         for (_, record) in world.store.records() {
             *self
@@ -211,7 +211,7 @@ impl Report {
         let counted = |name: &str, counts: Vec<String>| format!("{name}: {}", counts.join(", "));
         let of = |counts: &BTreeMap<String, u64>| counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
         let events = self.events.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        lines.push(counted("runs", of(&self.runs)));
+        lines.push(counted("runs", of(&self.pulls)));
         lines.push(counted("records", of(&self.records)));
         lines.push(counted("events", events));
         match &self.failure {

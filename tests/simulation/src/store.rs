@@ -13,9 +13,9 @@ use shared::domain::identity::Identity;
 use shared::domain::patient::PatientSlot;
 use shared::domain::record::{OpenRecords, Record};
 use shared::domain::replay::Replays;
-use shared::domain::run::Run;
+use shared::domain::pull::Pull;
 use shared::domain::{
-    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, Time, UpstreamRequestId,
+    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, PullId, Time, UpstreamRequestId,
 };
 use shared::message::{Advance, Subject};
 use shared::store::{Condition, SeenMessage, TimelineEntry};
@@ -27,13 +27,13 @@ pub(crate) enum Key {
     Patient(OwnerId),
     Identity(OwnerId),
     Challenge(OwnerId),
-    Run(OwnerId, RunId),
-    Entry(OwnerId, RunId, u64),
+    Pull(OwnerId, PullId),
+    Entry(OwnerId, PullId, u64),
     Record(OwnerId, RecordId),
     OpenRecords(OwnerId),
     Shares(OwnerId),
     PatientOwner(PatientId),
-    OpenRun(PatientId),
+    OpenPull(PatientId),
     OpenConsolidated(PatientId),
     Session(IdentitySessionId),
     Mark(String),
@@ -55,7 +55,7 @@ pub(crate) enum Item {
     Patient(PatientSlot),
     Identity(Identity),
     Challenge(ChallengeSlot),
-    Run(Run),
+    Pull(Pull),
     Entry(TimelineEntry),
     Record(Record),
     OpenRecords(OpenRecords),
@@ -64,7 +64,7 @@ pub(crate) enum Item {
     Claim(OwnerId, Time),
     Lock(Lock),
     Request(OwnerId, Subject),
-    Used(RunId),
+    Used(PullId),
     Seen(SeenMessage),
     Replays(Replays),
 }
@@ -83,7 +83,7 @@ typed! {
     patient -> Patient: PatientSlot;
     identity -> Identity: Identity;
     challenge -> Challenge: ChallengeSlot;
-    run -> Run: Run;
+    pull -> Pull: Pull;
     entry -> Entry: TimelineEntry;
     record -> Record: Record;
     open_records -> OpenRecords: OpenRecords;
@@ -101,7 +101,7 @@ impl Item {
             Self::Patient(slot) => Some(slot.version),
             Self::Identity(identity) => Some(identity.version),
             Self::Challenge(slot) => Some(slot.version),
-            Self::Run(run) => Some(run.version),
+            Self::Pull(pull) => Some(pull.version),
             Self::Record(record) => Some(record.version),
             Self::OpenRecords(open) => Some(open.version),
             Self::Shares(shares) => Some(shares.version),
@@ -192,9 +192,9 @@ impl Store {
         self.items.iter().map(|(key, item)| (key, item.as_ref()))
     }
 
-    pub(crate) fn runs(&self) -> impl Iterator<Item = (&OwnerId, &Run)> {
+    pub(crate) fn pulls(&self) -> impl Iterator<Item = (&OwnerId, &Pull)> {
         self.iter().filter_map(|(key, item)| match (key, item) {
-            (Key::Run(owner, _), Item::Run(run)) => Some((owner, run)),
+            (Key::Pull(owner, _), Item::Pull(pull)) => Some((owner, pull)),
             _ => None,
         })
     }
@@ -256,7 +256,7 @@ impl Store {
 
     pub(crate) fn due(&self) -> impl Iterator<Item = (Time, Advance)> + '_ {
         self.iter().filter_map(|(key, item)| match (key, item) {
-            (Key::Run(owner, _), Item::Run(run)) => Some((run.due_at?, Advance::of_run(owner, run))),
+            (Key::Pull(owner, _), Item::Pull(pull)) => Some((pull.due_at?, Advance::of_pull(owner, pull))),
             (Key::Record(owner, _), Item::Record(record)) => Some((record.due_at?, Advance::of_record(owner, record))),
             _ => None,
         })

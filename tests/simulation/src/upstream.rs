@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shared::domain::record::Asked;
-use shared::domain::run::{QueryReport, SourceOutcome};
+use shared::domain::pull::{QueryReport, SourceOutcome};
 use shared::domain::{
     Aal2SessionId, ChallengeId, DemographicsHash, ExternalId, IdentitySessionId, MessageId, PatientId,
-    ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
+    ProofedIdentityId, RecordId, PullId, SourceKind, Time, UpstreamRequestId,
 };
 use shared::message::webhook::{Event, Marks, WebhookEvent};
 use shared::message::{Link, VERSION};
@@ -43,7 +43,7 @@ pub(crate) enum Call {
 
 #[derive(Debug, Clone)]
 pub(crate) struct StartQuery {
-    pub(crate) run: RunId,
+    pub(crate) pull: PullId,
     pub(crate) patient: PatientId,
     pub(crate) proofed: ProofedIdentityId,
     pub(crate) session: Aal2SessionId,
@@ -92,7 +92,7 @@ pub(crate) struct Challenge {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Query {
     pub(crate) request: UpstreamRequestId,
-    pub(crate) run: RunId,
+    pub(crate) pull: PullId,
     pub(crate) patient: PatientId,
     pub(crate) proofed: ProofedIdentityId,
     pub(crate) sources: BTreeMap<SourceKind, Option<SourceOutcome>>,

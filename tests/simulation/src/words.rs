@@ -6,14 +6,14 @@ use shared::message::webhook::{Event, WebhookEvent};
 
 use crate::choice::{Fault, WebhookArrival};
 use crate::functions::Job;
-use crate::ids::{person, record_name, run_name};
+use crate::ids::{person, record_name, pull_name};
 use crate::io::{Body, Op, put_of};
 use crate::store::{Effect, Item, Key, Write};
 use crate::upstream::Call;
 
 fn subject(subject: Subject) -> String {
     match subject {
-        Subject::Run(run) => run_name(run),
+        Subject::Pull(pull) => pull_name(pull),
         Subject::Record(record) => record_name(record),
     }
 }
@@ -53,10 +53,10 @@ pub(crate) fn job(job: &Job) -> String {
         Job::Link { person, demographics } => format!("person {person} links demographics {demographics}"),
         Job::OpenSession { person, .. } => format!("person {person} opens an identity session"),
         Job::OpenChallenge { person } => format!("person {person} opens a challenge"),
-        Job::Pull { person, run, presented } => {
+        Job::Pull { person, pull, presented } => {
             let (challenge, session) = (presented.challenge.as_str(), presented.session.as_str());
-            let (run, status) = (run_name(*run), presented.status);
-            format!("person {person} requests {run} with {challenge}, {session}, {status}")
+            let (pull, status) = (pull_name(*pull), presented.status);
+            format!("person {person} requests {pull} with {challenge}, {session}, {status}")
         }
         Job::AskRecord {
             person,
@@ -72,13 +72,13 @@ pub(crate) fn key(key: &Key) -> String {
         Key::Patient(owner) => format!("patient of person {}", person(owner)),
         Key::Identity(owner) => format!("identity of person {}", person(owner)),
         Key::Challenge(owner) => format!("challenge of person {}", person(owner)),
-        Key::Run(_, run) => run_name(*run),
-        Key::Entry(_, run, n) => format!("timeline {n} of {}", run_name(*run)),
+        Key::Pull(_, pull) => pull_name(*pull),
+        Key::Entry(_, pull, n) => format!("timeline {n} of {}", pull_name(*pull)),
         Key::Record(_, record) => record_name(*record),
         Key::OpenRecords(owner) => format!("open records of person {}", person(owner)),
         Key::Shares(owner) => format!("shares of person {}", person(owner)),
         Key::PatientOwner(patient) => format!("owner of {}", patient.as_str()),
-        Key::OpenRun(patient) => format!("open run of {}", patient.as_str()),
+        Key::OpenPull(patient) => format!("open run of {}", patient.as_str()),
         Key::OpenConsolidated(patient) => format!("open consolidated query of {}", patient.as_str()),
         Key::Session(session) => format!("session {}", session.as_str()),
         Key::Mark(mark) => mark.clone(),
@@ -92,9 +92,9 @@ pub(crate) fn key(key: &Key) -> String {
 fn write(write: &Write) -> String {
     let key = key(&write.key);
     match (&write.effect, put_of(&write.effect).map(AsRef::as_ref)) {
-        (_, Some(Item::Run(run))) => format!(
+        (_, Some(Item::Pull(pull))) => format!(
             "{key} = {:?} (version {}, dueSeq {})",
-            run.state, run.version, run.due_seq
+            pull.state, pull.version, pull.due_seq
         ),
         (_, Some(Item::Record(record))) => {
             let (state, version) = (record.state, record.version);
@@ -137,7 +137,7 @@ fn call(call: &Call) -> String {
         Call::UpdatePatient(patient, _) => format!("update {}", patient.as_str()),
         Call::OpenSession(patient, _) => format!("open an identity session for {}", patient.as_str()),
         Call::OpenChallenge(_) => "open a challenge".to_owned(),
-        Call::StartQuery(start) => format!("start the network query of {}", run_name(start.run)),
+        Call::StartQuery(start) => format!("start the network query of {}", pull_name(start.pull)),
         Call::ReadQuery(request) => format!("read the status of {request}"),
         Call::StartConsolidated(record, ..) => format!("start the consolidated query of {}", record_name(*record)),
         Call::WebhookStatus => "read which deliveries failed".to_owned(),

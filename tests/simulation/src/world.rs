@@ -9,7 +9,7 @@ mod tasks;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::domain::{ChallengeId, RunId, Time, Timing};
+use shared::domain::{ChallengeId, PullId, Time, Timing};
 
 use crate::Sabotage;
 use crate::choice::Choice;
@@ -50,7 +50,7 @@ pub(crate) struct World {
 #[derive(Debug, Clone, Copy, Default)]
 struct Numbers {
     messages: u32,
-    runs: u32,
+    pulls: u32,
     asked: u32,
     marks: u32,
 }
@@ -178,8 +178,8 @@ impl World {
         self.skew = 0;
     }
 
-    pub(crate) fn run(&self, id: RunId) -> Option<&shared::domain::run::Run> {
-        self.store.runs().find(|(_, run)| run.id == id).map(|(_, run)| run)
+    pub(crate) fn pull(&self, id: PullId) -> Option<&shared::domain::pull::Pull> {
+        self.store.pulls().find(|(_, pull)| pull.id == id).map(|(_, pull)| pull)
     }
 }
 

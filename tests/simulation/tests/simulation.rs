@@ -9,8 +9,8 @@ fn simulation_keeps_the_rules_and_reaches_every_event() {
     assert!(report.failure.is_none(), "{}", report.outcome(true).lines.join("\n"));
     assert_eq!(report.missing(), Vec::<&str>::new());
     for end in ["Completed", "Partial", "Failed", "Unconfirmed", "Expired"] {
-        let rested = report.runs.iter().filter(|(state, _)| state.ends_with(end));
-        assert!(rested.count() > 0, "no run ended {end}: {:?}", report.runs);
+        let rested = report.pulls.iter().filter(|(state, _)| state.ends_with(end));
+        assert!(rested.count() > 0, "no pull ended {end}: {:?}", report.pulls);
     }
 }
 

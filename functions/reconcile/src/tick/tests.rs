@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use shared::domain::{OwnerId, RunId, Timing};
+use shared::domain::{OwnerId, PullId, Timing};
 use shared::message::{Advance, Subject, VERSION};
 use shared::queue::QueueError;
 use shared::store::StoreError;
@@ -47,7 +47,7 @@ fn due(person: &str, minutes: u64) -> Due {
     let advance = Advance {
         version: VERSION,
         owner: OwnerId::parse(format!("v1.{person}")).unwrap(),
-        subject: Subject::Run(RunId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap()),
+        subject: Subject::Pull(PullId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap()),
         due_seq: minutes,
     };
     Due {

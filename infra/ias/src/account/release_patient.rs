@@ -11,7 +11,7 @@ use shared::config::Env;
 use shared::domain::patient::PatientSlot;
 use shared::domain::{OwnerId, PatientId, Time};
 use shared::metriport::Client;
-use shared::store::{AcceptRun, Condition, Correlate, ReadPatient, ReleasePatient, StoreError, Table};
+use shared::store::{AcceptPull, Condition, Correlate, ReadPatient, ReleasePatient, StoreError, Table};
 
 use super::client::render_error;
 use super::{DeploymentArgs, table};
@@ -107,7 +107,7 @@ fn reason(error: &StoreError) -> String {
     let conditions = [
         (Condition::PatientAsRead, "the person's link changed during the command"),
         (Condition::PatientOurs, "the patient is no longer linked to this person"),
-        (Condition::NoOpenRun, "a pull of the patient is open"),
+        (Condition::NoOpenPull, "a pull of the patient is open"),
         (
             Condition::NoOpenConsolidated,
             "a consolidated query of the patient is open",

@@ -142,8 +142,8 @@ impl Puller {
     /// Makes steps 2 to 4.
     pub(crate) async fn pull(&mut self, out: Option<&Path>) -> Result<Fetched, String> {
         let ask = self.challenge().await?;
-        let run = self.query(&ask).await?;
-        self.record(&run, out).await
+        let pull = self.query(&ask).await?;
+        self.record(&pull, out).await
     }
 
     /// Step 2: passes a fresh second factor.
@@ -168,29 +168,29 @@ impl Puller {
         let path = format!("/v1/network-queries/{}", accepted.text("/id"));
         let (app, progress) = (&self.app, &self.progress);
         let ended = poll(self.pages.patience(), async || {
-            let run = expect(app.get(&path).await, 200, "GET /v1/network-queries/{id}")?;
-            progress.show(&format!("  3 Query      {} ({})", run.text("/status"), sources(&run)));
-            let waiting = run.text("/next/action") == "wait";
-            Ok((!waiting).then_some(run))
+            let pull = expect(app.get(&path).await, 200, "GET /v1/network-queries/{id}")?;
+            progress.show(&format!("  3 Query      {} ({})", pull.text("/status"), sources(&pull)));
+            let waiting = pull.text("/next/action") == "wait";
+            Ok((!waiting).then_some(pull))
         })
         .await?;
-        let run = ended.ok_or("the network query did not end in time")?;
-        self.step(3, "Query", format!("{}: {}", sources(&run), run.text("/status")), begun);
-        match run.text("/status").as_str() {
-            "completed" | "partial" => Ok(run),
-            status => Err(format!("the network query ended {status} ({})", run.text("/reason"))),
+        let pull = ended.ok_or("the network query did not end in time")?;
+        self.step(3, "Query", format!("{}: {}", sources(&pull), pull.text("/status")), begun);
+        match pull.text("/status").as_str() {
+            "completed" | "partial" => Ok(pull),
+            status => Err(format!("the network query ended {status} ({})", pull.text("/reason"))),
         }
     }
 
     /// Step 4: downloads the record by a link that lives one minute.
-    async fn record(&mut self, run: &Reply, out: Option<&Path>) -> Result<Fetched, String> {
+    async fn record(&mut self, pull: &Reply, out: Option<&Path>) -> Result<Fetched, String> {
         let begun = Instant::now();
-        let path = run.text("/next/url");
+        let path = pull.text("/next/url");
         let record = expect(self.app.get(&path).await, 200, "GET /v1/records/{id}")?;
         let link = record.text("/link/url");
         let mut fetched = Fetched {
-            query: run.text("/id"),
-            status: run.text("/status"),
+            query: pull.text("/id"),
+            status: pull.text("/status"),
             record: record.text("/id"),
             bytes: record.number("/bytes"),
             sha256: record.text("/sha256"),
@@ -239,9 +239,9 @@ impl Puller {
     }
 }
 
-fn sources(run: &Reply) -> String {
+fn sources(pull: &Reply) -> String {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let words = run
+    let words = pull
         .list("/sources")
         .iter()
         .map(|source| format!("{} {}", text(source, "type"), text(source, "status")));

@@ -20,7 +20,7 @@ pub(super) fn make_record() -> Record {
     };
     let new = NewRecord {
         id,
-        run: None,
+        pull: None,
         phase: RecordPhase::Asked,
         patient: patient(1),
         asked,

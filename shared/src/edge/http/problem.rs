@@ -333,7 +333,7 @@ codes! {
     ChallengeExpired "challenge_expired" 409 "The challenge has expired." OPEN_CHALLENGE;
     /// The session was used before, by any person.
     Aal2SessionUsed "aal2_session_used" 409 "The AAL2 session was used before." OPEN_CHALLENGE;
-    /// The patient has an open run.
+    /// The patient has an open pull.
     NetworkQueryOpen "network_query_open" 409 "A network query is open; the AAL2 session was not used." LIST_QUERIES;
     /// The id is unknown or belongs to another person; the answer does not show which.
     NotFound "not_found" 404 "The person has nothing with this id." NONE;

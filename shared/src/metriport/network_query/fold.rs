@@ -2,14 +2,14 @@
 //!
 //! A kind may appear several times among the sources (one entry per provider), only among the errors, or among both.
 //! The rules are those of the published package `@metriport/shared`. A source with an unknown status counts as still
-//! running, at most until the run's deadline.
+//! running, at most until the pull's deadline.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::{NetworkQueryStatus, SourceReport, SourceState};
-use crate::domain::run::SourceOutcome;
+use crate::domain::pull::SourceOutcome;
 use crate::domain::{SourceKind, Time};
 use crate::metriport::{Mentions, tolerant};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::fold::{WireError, WireSource, overall, reports};
-use crate::domain::run::{QueryReport, Reported, SourceOutcome};
+use crate::domain::pull::{QueryReport, Reported, SourceOutcome};
 use crate::domain::{SourceKind, Time, UpstreamRequestId};
 use crate::metriport::send::UpstreamReply;
 use crate::metriport::tolerant::{self, wire_word};

@@ -131,12 +131,12 @@ impl Call {
 
     /// Routes of `network-query`.
     #[must_use]
-    pub fn of_network_query(run: &str) -> Vec<Self> {
+    pub fn of_network_query(pull: &str) -> Vec<Self> {
         vec![
             Self::pull(),
             Self::new("GET /v1/network-queries", None),
-            Self::with_id("GET /v1/network-queries/{id}", run),
-            Self::with_id("GET /v1/network-queries/{id}/timeline", run),
+            Self::with_id("GET /v1/network-queries/{id}", pull),
+            Self::with_id("GET /v1/network-queries/{id}/timeline", pull),
         ]
     }
 

@@ -36,14 +36,14 @@ pub type Failed = Box<dyn Error + Send + Sync>;
 pub struct World {
     /// The server that plays AWS.
     pub cloud: Arc<Cloud>,
-    /// `advance` messages: about a run and a record that wait for their start, and about a run and records that have
+    /// `advance` messages: about a pull and a record that wait for their start, and about a pull and records that have
     /// started.
     pub advances: Vec<Value>,
     /// Fetch messages whose links lead to a record, to a truncated record, to a resource that is not a Bundle, and to a
     /// 404.
     pub fetches: Vec<Value>,
-    /// The first person's run.
-    pub run: String,
+    /// The first person's pull.
+    pub pull: String,
     /// The first person's record.
     pub record: String,
     env: Env,
@@ -67,7 +67,7 @@ impl World {
             cloud: Arc::clone(&cloud),
             advances: Vec::new(),
             fetches: Vec::new(),
-            run: String::new(),
+            pull: String::new(),
             record: String::new(),
             env: env(&aws.to_string(), &metriport.to_string()),
         };
@@ -96,7 +96,7 @@ impl World {
         steps.go_on(&offered, "record-fetch").await?;
         self.record = text(last(&offered, "record-fetch")?, "record")?;
         let pull = steps.pull(&FIRST).await?;
-        self.run = text(last(&pull, "run-advance")?, "run")?;
+        self.pull = text(last(&pull, "run-advance")?, "run")?;
         let asked = steps.call(&Call::part_of_a_record().by(&FIRST).under_a_key()).await?;
         self.due(&pull)?;
         self.due(&asked)?;

@@ -116,7 +116,7 @@ async fn release_of_a_changed_patient_is_refused() {
     let nothing = PatientSlot::default();
     assert_eq!(release(&other, &nothing).await, Err(vec![Condition::PatientOurs]));
     for (row, condition) in [
-        ("OPEN_RUN", Condition::NoOpenRun),
+        ("OPEN_RUN", Condition::NoOpenPull),
         ("OPEN_CONSOLIDATED", Condition::NoOpenConsolidated),
     ] {
         put_lock(&app, &name, row, true).await;

@@ -23,7 +23,7 @@ pub(super) enum Asked {
     /// Accepted.
     Accepted {
         /// The id of the pull.
-        run: String,
+        pull: String,
         /// When the pull starts, if the answer names a time.
         start_at: Option<Time>,
     },
@@ -69,10 +69,10 @@ impl Member {
     /// Finds a pull that was accepted although the answer was lost.
     async fn found(&self) -> Option<Asked> {
         let listed = self.app.get("/v1/network-queries").await.ok()?;
-        let run = listed.list("/networkQueries").first()?;
-        let text = |name: &str| run.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let pull = listed.list("/networkQueries").first()?;
+        let text = |name: &str| pull.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         Some(Asked::Accepted {
-            run: text("id"),
+            pull: text("id"),
             start_at: Time::parse(&text("estimatedStartAt")).ok(),
         })
     }
@@ -89,7 +89,7 @@ impl Member {
         let start_at = Time::parse(&reply.text("/estimatedStartAt"));
         match (reply.status, reply.code().as_str(), retry_after, start_at) {
             (202, _, _, Ok(start_at)) => Asked::Accepted {
-                run: reply.text("/id"),
+                pull: reply.text("/id"),
                 start_at: Some(start_at),
             },
             (503, ..) => Asked::Unanswered,
@@ -99,8 +99,8 @@ impl Member {
     }
 
     /// The status of an ended pull, with its reason if it has one; `None` while the pull waits.
-    pub(super) async fn ending(&self, run: &str) -> Option<String> {
-        let reply = self.app.get(&format!("/v1/network-queries/{run}")).await.ok()?;
+    pub(super) async fn ending(&self, pull: &str) -> Option<String> {
+        let reply = self.app.get(&format!("/v1/network-queries/{pull}")).await.ok()?;
         let (status, reason) = (reply.text("/status"), reply.text("/reason"));
         let waits = status.is_empty() || reply.text("/next/action") == "wait";
         (!waits).then(|| format!("{status} {reason}").trim().to_owned())

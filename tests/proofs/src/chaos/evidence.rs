@@ -18,8 +18,8 @@ pub(super) struct Injection {
     pub(super) kind: Kind,
     /// The function that the fault hit; empty for a webhook and for a queue message.
     pub(super) function: String,
-    /// The run, if the fault hit the call that starts it.
-    pub(super) run: Option<String>,
+    /// The pull, if the fault hit the call that starts it.
+    pub(super) pull: Option<String>,
     pub(super) at_ms: i64,
 }
 
@@ -44,12 +44,12 @@ pub(super) fn counts(injections: &[Injection]) -> BTreeMap<Kind, usize> {
     super::judge::tally(injections.iter().map(|injection| injection.kind))
 }
 
-/// The hits on a run. They are faults of its own start call, kills of `query-dispatch` before or during the start, and
+/// The hits on a pull. They are faults of its own start call, kills of `query-dispatch` before or during the start, and
 /// the unread status of a retry.
-pub(super) fn hits(run: &str, timeline: &[Value], injections: &[Injection]) -> Vec<Hit> {
+pub(super) fn hits(pull: &str, timeline: &[Value], injections: &[Injection]) -> Vec<Hit> {
     let own = injections
         .iter()
-        .filter(|injection| injection.run.as_deref() == Some(run));
+        .filter(|injection| injection.pull.as_deref() == Some(pull));
     let mut hits: Vec<Hit> = own.filter_map(|injection| of_start(injection.kind)).collect();
     let deaths = |from: i64, to: i64| {
         injections.iter().any(|injection| {
@@ -168,7 +168,7 @@ mod tests {
         Injection {
             kind: Kind::KilledAfterCall,
             function: STARTER.to_owned(),
-            run: None,
+            pull: None,
             at_ms: time(Some(&json!(at))),
         }
     }
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn start_fault_hits_only_its_own_run() {
-        let of = |run: &str| Injection {
-            run: Some(run.to_owned()),
+        let of = |pull: &str| Injection {
+            pull: Some(pull.to_owned()),
             kind: Kind::UpstreamTimeout,
             function: STARTER.to_owned(),
             at_ms: 0,

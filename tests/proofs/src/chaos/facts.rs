@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox_machine::Sandbox;
 use sandbox_metriport::QuerySummary;
-use shared::webhook::RUN_MARK;
+use shared::webhook::PULL_MARK;
 
 use super::evidence::{self, Injection};
 use super::inject::UpstreamCall;
@@ -23,11 +23,11 @@ pub(super) fn usual(reference: &[Pull], calls: &[UpstreamCall]) -> Usual {
         .collect()
 }
 
-/// Runs and queries that a person did not ask for: each is a doubled effect.
+/// Pulls and queries that a person did not ask for: each is a doubled effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Strays {
     /// Pulls that our API lists.
-    pub(super) runs: usize,
+    pub(super) pulls: usize,
     /// Network queries at Metriport.
     pub(super) queries: usize,
 }
@@ -57,7 +57,7 @@ pub(super) fn of(
 
 /// Counts these persons' runs that they did not ask for.
 pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize, String> {
-    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.run()).collect();
+    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.pull()).collect();
     let mut strays = 0;
     for pull in pulls.iter().filter(|pull| pull.first) {
         let app = sandbox.app(&pull.subject).map_err(|error| error.to_string())?;
@@ -68,33 +68,33 @@ pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize
         let ids = listed
             .list("/networkQueries")
             .iter()
-            .filter_map(|run| run.get("id")?.as_str());
+            .filter_map(|pull| pull.get("id")?.as_str());
         strays += ids.filter(|id| !asked.contains(id)).count();
     }
     Ok(strays)
 }
 
-/// Counts the runs and queries that the persons did not ask for.
+/// Counts the pulls and queries that the persons did not ask for.
 pub(super) async fn strays(sandbox: &Sandbox, pulls: &[Pull]) -> Result<Strays, String> {
-    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.run()).collect();
+    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.pull()).collect();
     let queries = sandbox.stand_in().network_queries();
-    let marks = queries.iter().map(|query| query.metadata.get(RUN_MARK));
-    let queries = marks.filter(|run| !run.is_some_and(|run| asked.contains(run.as_str())));
+    let marks = queries.iter().map(|query| query.metadata.get(PULL_MARK));
+    let queries = marks.filter(|pull| !pull.is_some_and(|pull| asked.contains(pull.as_str())));
     Ok(Strays {
         queries: queries.count(),
-        runs: strays_of(sandbox, pulls).await?,
+        pulls: strays_of(sandbox, pulls).await?,
     })
 }
 
 fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Facts {
     let mut facts = Facts::refused(pull.persona, state(&pull.ending));
-    if let Ending::Run(ended) = &pull.ending {
-        let of_run = |query: &&QuerySummary| query.metadata.get(RUN_MARK) == Some(&ended.id);
+    if let Ending::Pull(ended) = &pull.ending {
+        let of_pull = |query: &&QuerySummary| query.metadata.get(PULL_MARK) == Some(&ended.id);
         facts.accepted = true;
         facts.intact = ended.intact && !["failed", "expired"].contains(&ended.record.as_str());
         facts.story = evidence::story(&ended.timeline);
         facts.tried = evidence::tried(&ended.timeline);
-        facts.upstream_queries = queries.iter().filter(of_run).count();
+        facts.upstream_queries = queries.iter().filter(of_pull).count();
         facts.hits = evidence::hits(&ended.id, &ended.timeline, injections);
     }
     facts
@@ -103,10 +103,10 @@ fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Fac
 /// The state in the words of the judge's table.
 fn state(ending: &Ending) -> String {
     match ending {
-        Ending::Run(ended) if ended.status == "failed" || ended.status == "expired" => {
+        Ending::Pull(ended) if ended.status == "failed" || ended.status == "expired" => {
             format!("{}: {}", ended.status, ended.reason)
         }
-        Ending::Run(ended) => ended.status.clone(),
+        Ending::Pull(ended) => ended.status.clone(),
         Ending::Refused(code) => format!("refused: {code}"),
         Ending::Unverified => "identity not verified".to_owned(),
         Ending::Hung(place) => format!("hung: {place}"),

@@ -9,7 +9,7 @@ use sandbox_machine::SandboxOptions;
 use sandbox_machine::functions::FUNCTION_NAMES;
 use sandbox_metriport::{CallInfo, DeliveryDecision, DeliveryInfo, Failure, Operation};
 use shared::clock;
-use shared::webhook::RUN_MARK;
+use shared::webhook::PULL_MARK;
 
 use super::evidence::{Injection, Log};
 use super::plan::{Dice, Kind, Rates};
@@ -180,17 +180,17 @@ impl FaultInjector {
         1 + self.dice.below((ms / self.scale).max(1))
     }
 
-    fn note(&self, kind: Kind, function: &str, run: Option<String>) {
+    fn note(&self, kind: Kind, function: &str, pull: Option<String>) {
         self.log.push(Injection {
             kind,
             function: function.to_owned(),
-            run,
+            pull,
             at_ms: clock::now().millis(),
         });
     }
 
-    async fn kill(&self, kind: Kind, function: &str, run: Option<String>) {
-        self.note(kind, function, run);
+    async fn kill(&self, kind: Kind, function: &str, pull: Option<String>) {
+        self.note(kind, function, pull);
         self.killer.kill(function).await;
     }
 
@@ -296,9 +296,9 @@ impl sandbox_aws::Interceptor for AtAws {
 
 struct AtUpstream(Arc<FaultInjector>);
 
-fn run_of(call: &CallInfo) -> Option<String> {
+fn pull_of(call: &CallInfo) -> Option<String> {
     let is_start = call.operation == Operation::StartNetworkQuery;
-    is_start.then(|| call.metadata.get(RUN_MARK).cloned()).flatten()
+    is_start.then(|| call.metadata.get(PULL_MARK).cloned()).flatten()
 }
 
 #[async_trait::async_trait]
@@ -306,7 +306,7 @@ impl sandbox_metriport::Interceptor for AtUpstream {
     fn decide(&self, call: &CallInfo) -> Option<Failure> {
         let function = caller(call)?;
         let kind = self.0.fault_of(call.operation)?;
-        self.0.note(kind, function, run_of(call));
+        self.0.note(kind, function, pull_of(call));
         Some(match kind {
             Kind::LinkDead => Failure::link_refused(),
             Kind::UpstreamLimited => Failure::RateLimited { retry_after_secs: 1 },
@@ -336,7 +336,7 @@ impl sandbox_metriport::Interceptor for AtUpstream {
             });
         }
         if self.0.strikes_now(Kind::KilledBeforeCall, function) {
-            self.0.kill(Kind::KilledBeforeCall, function, run_of(call)).await;
+            self.0.kill(Kind::KilledBeforeCall, function, pull_of(call)).await;
             return sandbox_metriport::Passage::Drop;
         }
         sandbox_metriport::Passage::Go
@@ -347,7 +347,7 @@ impl sandbox_metriport::Interceptor for AtUpstream {
             return sandbox_metriport::Passage::Go;
         };
         if self.0.strikes_now(Kind::KilledAfterCall, function) {
-            self.0.kill(Kind::KilledAfterCall, function, run_of(call)).await;
+            self.0.kill(Kind::KilledAfterCall, function, pull_of(call)).await;
             return sandbox_metriport::Passage::Drop;
         }
         sandbox_metriport::Passage::Go

@@ -1,7 +1,7 @@
 //! `proofs chaos`: many whole pulls over real processes with injected faults of every kind, and a verdict on each pull.
 //!
 //! Time is scaled by dividing durations, never by changing clocks. The seed decides the persons and the random numbers.
-//! The timing of the processes decides which occasion gets which number, so a seed does not repeat a run exactly.
+//! The timing of the processes decides which occasion gets which number, so a seed does not repeat a pull exactly.
 
 mod evidence;
 mod facts;
@@ -127,7 +127,7 @@ async fn whole(args: &ChaosArgs, sandbox: &Sandbox, injector: &Arc<FaultInjector
     Ok(Report::new(args, facts, strays, (&injections, sandbox)))
 }
 
-/// A person of the run, and the number of their pulls.
+/// A person of the pull, and the number of their pulls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct PlannedPerson {
     subject: String,

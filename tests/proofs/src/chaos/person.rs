@@ -40,10 +40,10 @@ pub(super) struct Pull {
 }
 
 impl Pull {
-    /// The id of the run, if the pull was accepted and ended.
+    /// The id of the pull, if the pull was accepted and ended.
     pub(super) fn run(&self) -> Option<&str> {
         match &self.ending {
-            Ending::Run(ended) => Some(&ended.id),
+            Ending::Pull(ended) => Some(&ended.id),
             Ending::Refused(_) | Ending::Unverified | Ending::Hung(_) => None,
         }
     }
@@ -52,7 +52,7 @@ impl Pull {
 /// The ending of a pull, as the app saw it.
 pub(super) enum Ending {
     /// The pull was accepted and ended.
-    Run(Box<Ended>),
+    Pull(Box<Ended>),
     /// The API refused with this code, and the app has no next action.
     Refused(String),
     /// The identity did not become verified.
@@ -106,14 +106,14 @@ impl Person {
             return Ok(Ending::Unverified);
         }
         let id = self.start().await?;
-        let run = self.until_ended(&id).await?;
-        let (record, intact) = self.record(&run).await?;
+        let pull = self.until_ended(&id).await?;
+        let (record, intact) = self.record(&pull).await?;
         let timeline = self
             .get(&format!("/v1/network-queries/{id}/timeline"), "timeline")
             .await?;
-        Ok(Ending::Run(Box::new(Ended {
-            status: run.text("/status"),
-            reason: run.text("/reason"),
+        Ok(Ending::Pull(Box::new(Ended {
+            status: pull.text("/status"),
+            reason: pull.text("/reason"),
             id,
             record,
             intact,
@@ -208,23 +208,23 @@ impl Person {
     async fn until_ended(&self, id: &str) -> Step<Reply> {
         let (begun, path) = (Instant::now(), format!("/v1/network-queries/{id}"));
         while begun.elapsed() < self.bound {
-            let run = self.get(&path, "run").await?;
-            if run.text("/next/action") != "wait" {
-                return Ok(run);
+            let pull = self.get(&path, "run").await?;
+            if pull.text("/next/action") != "wait" {
+                return Ok(pull);
             }
             pause(ASK_EVERY).await;
         }
         Err(Stop::Hung("run"))
     }
 
-    /// The state of a run's record, if it has one, and whether its bytes are those that it promises.
-    async fn record(&self, run: &Reply) -> Step<(String, bool)> {
-        if run.text("/next/action") != "read_record" {
+    /// The state of a pull's record, if it has one, and whether its bytes are those that it promises.
+    async fn record(&self, pull: &Reply) -> Step<(String, bool)> {
+        if pull.text("/next/action") != "read_record" {
             return Ok((String::new(), true));
         }
         let begun = Instant::now();
         while begun.elapsed() < self.bound {
-            let record = self.get(&run.text("/next/url"), "record").await?;
+            let record = self.get(&pull.text("/next/url"), "record").await?;
             let (status, link) = (record.text("/status"), record.text("/link/url"));
             if link.is_empty() {
                 return Ok((status, true));
@@ -314,7 +314,7 @@ fn derive_last_name(subject: &str) -> String {
 /// Whether a retry of the same request may succeed.
 fn is_passing(reply: &Reply) -> bool {
     let code = reply.code();
-    // `network_query_open` may pass, because an expired run may hold its lock until a process writes the expiry.
+    // `network_query_open` may pass, because an expired pull may hold its lock until a process writes the expiry.
     let codes = [
         "patient_changing",
         "state_changed",

@@ -44,16 +44,16 @@ impl Report {
         }
     }
 
-    /// The number of broken promises. A kind of fault that never occurred counts as one, because the run proves nothing
+    /// The number of broken promises. A kind of fault that never occurred counts as one, because the pull proves nothing
     /// about it.
     pub(super) fn breaches(&self) -> usize {
         let of_pulls = self.facts.iter().map(|facts| facts.breaches().len()).sum::<usize>();
         let dead_letters = self.dead_letters.values().sum::<usize>();
         let busy = usize::try_from(self.too_many_requests).unwrap_or(usize::MAX);
-        of_pulls + self.strays.runs + self.strays.queries + dead_letters + busy + self.absent().len()
+        of_pulls + self.strays.pulls + self.strays.queries + dead_letters + busy + self.absent().len()
     }
 
-    /// Kinds of faults that never occurred, if the run was long enough for all of them.
+    /// Kinds of faults that never occurred, if the pull was long enough for all of them.
     fn absent(&self) -> Vec<&'static str> {
         if self.calm || self.facts.len() < ENOUGH_PULLS {
             return Vec::new();
@@ -75,7 +75,7 @@ impl Report {
         parts.concat().join("\n")
     }
 
-    /// The parameters of the run and its duration.
+    /// The parameters of the pull and its duration.
     pub(super) fn head(&self, took: Duration) -> String {
         format!(
             "{} pulls, seed {}, time scale {} (a minute is {} ms), {} s in all",
@@ -177,7 +177,7 @@ impl Report {
             .iter()
             .map(|(queue, count)| format!("{queue}: {count}"));
         let dead_letters = dead_letters.collect::<Vec<_>>().join(", ");
-        lines.push(format!("  unrequested pulls                     {}", self.strays.runs));
+        lines.push(format!("  unrequested pulls                     {}", self.strays.pulls));
         lines.push(format!(
             "  unrequested network queries           {}",
             self.strays.queries
@@ -201,7 +201,7 @@ impl Report {
 
 const STORIES_MAX: usize = 12;
 
-/// In a run with this many pulls, every kind of fault should occur.
+/// In a pull with this many pulls, every kind of fault should occur.
 const ENOUGH_PULLS: usize = 500;
 
 fn or_none(list: &str) -> &str {

@@ -11,7 +11,7 @@ use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, Turn};
 use shared::domain::patient::LinkConflict;
 use shared::domain::record::{Record, StoredObject};
-use shared::domain::{OwnerId, RecordId, RunId, Time, Timing};
+use shared::domain::{OwnerId, PullId, RecordId, Time, Timing};
 use shared::edge::budget::{CountCall, HeedLimits, PlanStart, StartInTurn, TakeShare, TakeTurn, busy};
 use shared::edge::http::{Code, Problem};
 use shared::message::webhook::WebhookEvent;
@@ -46,8 +46,8 @@ impl ReportConflict for Io {
 }
 
 impl NewIds for Io {
-    fn new_record(&self, run: RunId, version: u64) -> RecordId {
-        ids::spare(run, version)
+    fn new_record(&self, pull: PullId, version: u64) -> RecordId {
+        ids::spare(pull, version)
     }
 }
 

@@ -6,7 +6,7 @@ mod pulls;
 
 use shared::domain::challenge::ChallengeSlot;
 use shared::domain::replay::Replays;
-use shared::domain::{OwnerId, PatientId, RunId, Time};
+use shared::domain::{OwnerId, PatientId, PullId, Time};
 use shared::message::Subject;
 use shared::store::{Condition, Due, KeepReplays, ReadChallenge, ReadDue, SeenMessage, StoreError};
 
@@ -45,20 +45,20 @@ impl Io {
         }
     }
 
-    /// Adds the write that removes the AAL2 session held for a run, if the session is still stored. `slot` is the
+    /// Adds the write that removes the AAL2 session held for a pull, if the session is still stored. `slot` is the
     /// challenge, if the caller has already read it.
     async fn forget_session(
         &self,
         writes: &mut Vec<Write>,
         owner: &OwnerId,
         slot: Option<&ChallengeSlot>,
-        run: RunId,
+        pull: PullId,
     ) -> Stored<()> {
         let slot = match slot {
             Some(slot) => slot.clone(),
             None => self.challenge(owner).await?,
         };
-        writes.extend(slot.free(run).map(|freed| put_challenge(owner, freed)));
+        writes.extend(slot.free(pull).map(|freed| put_challenge(owner, freed)));
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use shared::domain::pull::{QueryReport, Reported, SourceOutcome};
 use shared::domain::record::Asked;
-use shared::domain::run::{QueryReport, Reported, SourceOutcome};
-use shared::domain::{ExternalId, PatientId, ProofedIdentityId, RecordId, RunId, UpstreamRequestId};
+use shared::domain::{ExternalId, PatientId, ProofedIdentityId, PullId, RecordId, UpstreamRequestId};
 use shared::metriport::{
     Aal2Challenge, Aal2Method, ConsolidatedQuery, CreatePatient, Effect, FindPatient, HostedUrl, IasStart,
     IdentitySession, IdentitySessionStatus, Mentions, Metadata, NetworkQuery, NetworkQueryStatus, NewPatient,
@@ -12,7 +12,7 @@ use shared::metriport::{
     StartConsolidatedQuery, StartNetworkQuery, UnverifiedPatient, UpdatePatient, UpstreamError, UpstreamErrorKind,
     WebhookReplay, WebhookStatus,
 };
-use shared::webhook::{IDENTITY_MARK, RECORD_MARK, RUN_MARK};
+use shared::webhook::{IDENTITY_MARK, PULL_MARK, RECORD_MARK};
 
 use crate::Sabotage;
 use crate::io::Io;
@@ -110,9 +110,9 @@ impl OpenAal2Challenge for Io {
 
 impl StartNetworkQuery for Io {
     async fn start_network_query(&self, start: &IasStart) -> Called<NetworkQuery> {
-        let run = start.metadata.get(RUN_MARK).and_then(|run| RunId::parse(run).ok());
+        let pull = start.metadata.get(PULL_MARK).and_then(|pull| PullId::parse(pull).ok());
         let call = StartQuery {
-            run: run.unwrap_or_else(|| unreachable!("a start without its mark")),
+            pull: pull.unwrap_or_else(|| unreachable!("a start without its mark")),
             patient: start.patient.clone(),
             proofed: start.proofed_identity.clone(),
             session: start.aal2_session.clone(),

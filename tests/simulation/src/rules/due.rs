@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use shared::domain::pull::{Pull, PullState};
 use shared::domain::record::{Record, RecordReason, RecordState};
-use shared::domain::run::{Run, RunState};
 use shared::message::Subject;
 
 use super::{Violation, broken};
 use crate::functions::Job;
-use crate::ids::{record_name, run_name};
+use crate::ids::{pull_name, record_name};
 use crate::store::{Item, Key};
 use crate::task::Task;
 use crate::world::World;
@@ -26,28 +26,33 @@ pub(super) fn acts_on_stale(task: &Task) -> Option<Violation> {
     }
 }
 
-/// A waiting run has a due time that is not later than the deadline of its state.
-pub(super) fn run(run: &Run, world: &World) -> Option<Violation> {
-    let name = run_name(run.id);
-    let Some(due_at) = run.due_at else {
-        return run
+/// A waiting pull has a due time that is not later than the deadline of its state.
+pub(super) fn pull(pull: &Pull, world: &World) -> Option<Violation> {
+    let name = pull_name(pull.id);
+    let Some(due_at) = pull.due_at else {
+        return pull
             .state
             .waits()
             .then(|| broken(1, format!("{name} waits, but is not due")))
             .flatten();
     };
-    if !run.state.waits() {
+    if !pull.state.waits() {
         return broken(1, format!("{name} is due, but does not wait"));
     }
     let now = world.now.plus(SKEW);
-    let latest = match run.state {
-        RunState::Queued => run.start_by,
-        RunState::Starting => now.plus(world.timing.ambiguous_wait()),
-        RunState::Running => run.expires_at,
+    let latest = match pull.state {
+        PullState::Queued => pull.start_by,
+        PullState::Starting => now.plus(world.timing.ambiguous_wait()),
+        PullState::Running => pull.expires_at,
         _ => now.plus(world.timing.poll_gap(u32::MAX)),
     };
     (due_at > latest)
-        .then(|| broken(2, format!("{name} is {:?}, but due only after its deadline", run.state)))
+        .then(|| {
+            broken(
+                2,
+                format!("{name} is {:?}, but due only after its deadline", pull.state),
+            )
+        })
         .flatten()
 }
 
@@ -79,17 +84,17 @@ pub(super) fn record(record: &Record, world: &World) -> Option<Violation> {
 /// A reader never sees work that waits beyond its deadline, whether or not a process wrote the expiry.
 pub(super) fn shown(world: &World) -> Option<Violation> {
     let now = world.now;
-    for (_, run) in world.store.runs() {
-        let heard = run.sources.count(shared::domain::SourceStatus::Completed) > 0;
-        let late = match run.shown_state(now) {
-            RunState::Queued => now >= run.start_by,
-            RunState::Running => now >= run.expires_at && !heard,
+    for (_, pull) in world.store.pulls() {
+        let heard = pull.sources.count(shared::domain::SourceStatus::Completed) > 0;
+        let late = match pull.shown_state(now) {
+            PullState::Queued => now >= pull.start_by,
+            PullState::Running => now >= pull.expires_at && !heard,
             _ => false,
         };
         if late {
             return broken(
                 2,
-                format!("{} is shown as waiting after its deadline", run_name(run.id)),
+                format!("{} is shown as waiting after its deadline", pull_name(pull.id)),
             );
         }
     }
@@ -109,9 +114,9 @@ pub(super) fn shown(world: &World) -> Option<Violation> {
 /// After all faults have stopped and time has run on, nothing waits and no lock remains. An expired record may leave
 /// its lock to expire, because its last query can run longer than the record waits.
 pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
-    let runs = world.store.runs().find(|(_, run)| run.state.waits());
-    if let Some((_, run)) = runs {
-        return broken(1, format!("{} stays {:?} without end", run_name(run.id), run.state));
+    let pulls = world.store.pulls().find(|(_, pull)| pull.state.waits());
+    if let Some((_, pull)) = pulls {
+        return broken(1, format!("{} stays {:?} without end", pull_name(pull.id), pull.state));
     }
     let records = world.store.records().find(|(_, record)| !record.state.is_terminal());
     if let Some((_, record)) = records {
@@ -127,7 +132,7 @@ pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
             .any(|record| holder == Some(&Subject::Record(record.id)) && record.reason == Some(RecordReason::Expired))
     };
     let left = world.store.iter().find(|(key, item)| match key {
-        Key::OpenRun(_) => true,
+        Key::OpenPull(_) => true,
         Key::OpenConsolidated(_) => !lapses(item),
         _ => false,
     });

@@ -1,8 +1,8 @@
-//! Rule 5: at most one effect. A run has one network query. A patient has one open run and one open consolidated query
+//! Rule 5: at most one effect. A pull has one network query. A patient has one open pull and one open consolidated query
 //! at a time. A file is stored only if it is what the record asks for.
 
+use shared::domain::pull::{FailureReason, PullState};
 use shared::domain::record::Record;
-use shared::domain::run::{FailureReason, RunState};
 use shared::domain::{PatientId, RecordId};
 use shared::message::Subject;
 use shared::metriport::{Effect, UpstreamError};
@@ -10,21 +10,21 @@ use shared::metriport::{Effect, UpstreamError};
 use super::{Violation, broken, budget, person};
 use crate::choice::Fault;
 use crate::functions::Job;
-use crate::ids::{record_name, run_name};
+use crate::ids::{pull_name, record_name};
 use crate::io::put_of;
 use crate::store::Write;
 use crate::task::Task;
 use crate::upstream::{Answer, Call, Content};
 use crate::world::World;
 
-/// Notes that a fault hits a function. If the function handles a run, the outcome of that run's start may be unknown
+/// Notes that a fault hits a function. If the function handles a pull, the outcome of that pull's start may be unknown
 /// from now on.
 pub(crate) fn trouble(world: &mut World, at: usize) {
     let job = world.tasks.get(at).map(|task| &task.job);
     if let Some(Job::Advance(advance)) = job
-        && let Subject::Run(run) = advance.subject
+        && let Subject::Pull(pull) = advance.subject
     {
-        world.facts.troubled.insert(run);
+        world.facts.troubled.insert(pull);
     }
 }
 
@@ -45,22 +45,22 @@ pub(crate) fn called(
         (Call::UpdatePatient(patient, _), Job::Link { person, .. }, _) => person::updated(world, patient, *person),
         (Call::StartQuery(start), ..) => {
             let effect = answer.as_ref().err().map(UpstreamError::effect);
-            let found = budget::starts_again(world, start.run);
+            let found = budget::starts_again(world, start.pull);
             if let Err(error) = answer
                 && let Some(wait) = error.retry_after()
             {
-                world.facts.busy.insert(start.run, world.now.plus(wait));
+                world.facts.busy.insert(start.pull, world.now.plus(wait));
             }
             if answer.as_ref().is_err_and(UpstreamError::rejects_identity) {
-                world.facts.rejected.insert(start.run, start.proofed.clone());
+                world.facts.rejected.insert(start.pull, start.proofed.clone());
             }
             if matches!(effect, None | Some(Effect::Unknown)) {
-                let starts = world.facts.starts.entry(start.run).or_default();
+                let starts = world.facts.starts.entry(start.pull).or_default();
                 *starts += 1;
                 if *starts > 1 {
                     return broken(
                         5,
-                        format!("{} is started although it may have started", run_name(start.run)),
+                        format!("{} is started although it may have started", pull_name(start.pull)),
                     );
                 }
             }
@@ -112,8 +112,8 @@ pub(super) fn note_locks(world: &mut World, writes: &[Write]) {
     let locks = writes.iter().filter_map(|write| put_of(&write.effect)?.lock());
     for lock in locks {
         match lock.holder {
-            Subject::Run(run) => {
-                world.facts.run_locks.insert(run, lock.deadline);
+            Subject::Pull(pull) => {
+                world.facts.pull_locks.insert(pull, lock.deadline);
             }
             Subject::Record(record) => {
                 world.facts.record_locks.insert(record, lock.deadline);
@@ -122,18 +122,18 @@ pub(super) fn note_locks(world: &mut World, writes: &[Write]) {
     }
 }
 
-/// A patient has at most one open run and at most one open consolidated query, as long as their locks last.
+/// A patient has at most one open pull and at most one open consolidated query, as long as their locks last.
 pub(super) fn exclusive(world: &World) -> Option<Violation> {
     let soon = world.now.plus(std::time::Duration::from_secs(10));
     let mut open = Vec::new();
-    for (_, run) in world.store.runs().filter(|(_, run)| run.state.waits()) {
-        let held = world.facts.run_locks.get(&run.id).is_some_and(|until| *until > soon);
-        // Late evidence can reopen a run. The run then waits only for its record, and needs no lock for that.
-        if held && run.state != RunState::Consolidating {
-            if open.contains(&&run.patient) {
-                return broken(5, "two runs of one patient are open");
+    for (_, pull) in world.store.pulls().filter(|(_, pull)| pull.state.waits()) {
+        let held = world.facts.pull_locks.get(&pull.id).is_some_and(|until| *until > soon);
+        // Late evidence can reopen a pull. The pull then waits only for its record, and needs no lock for that.
+        if held && pull.state != PullState::Consolidating {
+            if open.contains(&&pull.patient) {
+                return broken(5, "two pulls of one patient are open");
             }
-            open.push(&run.patient);
+            open.push(&pull.patient);
         }
     }
     let mut open = Vec::new();
@@ -153,18 +153,18 @@ pub(super) fn exclusive(world: &World) -> Option<Violation> {
     None
 }
 
-/// A run that knows its network query has started exactly one. A run that ends as not started has not started any. A
-/// run ends unconfirmed only after a fault.
+/// A pull that knows its network query has started exactly one. A pull that ends as not started has not started any. A
+/// pull ends unconfirmed only after a fault.
 pub(super) fn starts(world: &World) -> Option<Violation> {
-    for (_, run) in world.store.runs() {
-        let name = run_name(run.id);
+    for (_, pull) in world.store.pulls() {
+        let name = pull_name(pull.id);
         let begun = world
             .upstream
             .queries
             .iter()
-            .filter(|query| query.run == run.id)
+            .filter(|query| query.pull == pull.id)
             .count();
-        if run.request.is_some() && begun != 1 {
+        if pull.request.is_some() && begun != 1 {
             return broken(5, format!("{name} knows its one query, but {begun} were started"));
         }
         let not_begun = [
@@ -173,10 +173,10 @@ pub(super) fn starts(world: &World) -> Option<Violation> {
             FailureReason::IdentityRejected,
             FailureReason::UpstreamRefused,
         ];
-        if begun > 0 && run.reason.is_some_and(|reason| not_begun.contains(&reason)) {
+        if begun > 0 && pull.reason.is_some_and(|reason| not_begun.contains(&reason)) {
             return broken(5, format!("{name} is stored as not started, but was started"));
         }
-        if run.state == RunState::Unconfirmed && !world.facts.troubled.contains(&run.id) {
+        if pull.state == PullState::Unconfirmed && !world.facts.troubled.contains(&pull.id) {
             return broken(5, format!("{name} is unconfirmed although no fault hit its start"));
         }
     }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use shared::domain::budget::PersonAsk;
 use shared::domain::{
-    Aal2SessionId, ChallengeId, MessageId, ProofedIdentityId, RecordId, RunId, SourceKind, Time, UpstreamRequestId,
+    Aal2SessionId, ChallengeId, MessageId, ProofedIdentityId, PullId, RecordId, SourceKind, Time, UpstreamRequestId,
 };
 
 use crate::io::put_of;
@@ -55,15 +55,15 @@ pub(crate) struct HiddenFacts {
     /// The number of pulls that were accepted with an AAL2 session.
     pub(crate) sessions: BTreeMap<Aal2SessionId, u8>,
     /// Pulls whose function met a fault, so that the outcome of their start may be unknown.
-    pub(crate) troubled: BTreeSet<RunId>,
+    pub(crate) troubled: BTreeSet<PullId>,
     /// Starts that had an effect, or may have had one.
-    pub(crate) starts: BTreeMap<RunId, u8>,
+    pub(crate) starts: BTreeMap<PullId, u8>,
     /// The proofed identities that Metriport refused at the start of a pull.
-    pub(crate) rejected: BTreeMap<RunId, ProofedIdentityId>,
+    pub(crate) rejected: BTreeMap<PullId, ProofedIdentityId>,
     /// Until when Metriport throttles the start of a pull.
-    pub(crate) busy: BTreeMap<RunId, Time>,
+    pub(crate) busy: BTreeMap<PullId, Time>,
     /// Until when a pull should hold its patient's lock.
-    pub(crate) run_locks: BTreeMap<RunId, Time>,
+    pub(crate) pull_locks: BTreeMap<PullId, Time>,
     /// Until when a record should hold its patient's lock.
     pub(crate) record_locks: BTreeMap<RecordId, Time>,
     /// Requests that each person was granted, with the time on the function's clock.
@@ -78,11 +78,11 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
         let Some(item) = put_of(&write.effect) else { continue };
         let before = world.store.get(&write.key).cloned();
         let next = match (&write.key, item.as_ref(), before.as_deref()) {
-            (Key::Run(owner, _), Item::Run(run), before) => {
-                let before = before.and_then(Item::run);
-                order::run(before, run)
-                    .or_else(|| due::run(run, world))
-                    .or_else(|| person::still_counts(world, task, owner, run))
+            (Key::Pull(owner, _), Item::Pull(pull), before) => {
+                let before = before.and_then(Item::pull);
+                order::pull(before, pull)
+                    .or_else(|| due::pull(pull, world))
+                    .or_else(|| person::still_counts(world, task, owner, pull))
             }
             (Key::Record(..), Item::Record(record), before) => {
                 let before = before.and_then(Item::record);

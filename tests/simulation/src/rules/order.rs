@@ -1,11 +1,11 @@
 //! Rule 3: nothing regresses, and the timeline is complete.
 
 use shared::domain::SourceStatus;
+use shared::domain::pull::{Pull, PullEvent, PullState};
 use shared::domain::record::Record;
-use shared::domain::run::{Run, RunEvent, RunState};
 
 use super::{Violation, broken};
-use crate::ids::{record_name, run_name};
+use crate::ids::{pull_name, record_name};
 use crate::io::put_of;
 use crate::store::{Item, Key, Write};
 use crate::world::World;
@@ -19,9 +19,9 @@ fn skips_a_version(name: &str, before: Option<u64>, after: u64) -> Option<Violat
     }
 }
 
-/// Versions are consecutive, an ended run stays as it ended, and known facts are kept.
-pub(super) fn run(before: Option<&Run>, after: &Run) -> Option<Violation> {
-    let name = run_name(after.id);
+/// Versions are consecutive, an ended pull stays as it ended, and known facts are kept.
+pub(super) fn pull(before: Option<&Pull>, after: &Pull) -> Option<Violation> {
+    let name = pull_name(after.id);
     if let Some(skipped) = skips_a_version(&name, before.map(|before| before.version), after.version) {
         return Some(skipped);
     }
@@ -38,7 +38,7 @@ pub(super) fn run(before: Option<&Run>, after: &Run) -> Option<Violation> {
     }
     let regressed = before.sources.iter().find(|(kind, source)| {
         let now = after.sources.status(*kind);
-        // A failed source may still answer while the run is open.
+        // A failed source may still answer while the pull is open.
         let stays = ended && source.status == SourceStatus::Failed;
         now.is_none_or(|now| now != source.status && (stays || !source.status.may_become(now)))
     });
@@ -63,27 +63,27 @@ pub(super) fn record(before: Option<&Record>, after: &Record) -> Option<Violatio
         .flatten()
 }
 
-/// The events of each run's timeline, applied again, must give the stored run.
+/// The events of each pull's timeline, applied again, must give the stored pull.
 pub(super) fn timelines(world: &World) -> Option<Violation> {
-    for (owner, run) in world.store.runs() {
-        let entries: Vec<_> = (2..=run.version)
+    for (owner, pull) in world.store.pulls() {
+        let entries: Vec<_> = (2..=pull.version)
             .filter_map(|n| {
-                let entry = world.store.get(&Key::Entry(owner.clone(), run.id, n))?.entry()?;
+                let entry = world.store.get(&Key::Entry(owner.clone(), pull.id, n))?.entry()?;
                 Some((entry.event.as_ref()?, entry.at, entry.record))
             })
             .collect();
-        let new = shared::domain::run::NewRun {
-            id: run.id,
-            patient: run.patient.clone(),
-            sources: shared::domain::Sources::pending(run.sources.kinds())?,
+        let new = shared::domain::pull::NewPull {
+            id: pull.id,
+            patient: pull.patient.clone(),
+            sources: shared::domain::Sources::pending(pull.sources.kinds())?,
         };
-        let replayed = Run::accept(new, run.created_at, world.timing).replay(entries, world.timing);
-        if replayed != *run {
+        let replayed = Pull::accept(new, pull.created_at, world.timing).replay(entries, world.timing);
+        if replayed != *pull {
             return broken(
                 3,
                 format!(
-                    "the timeline of {} gives another pull: {replayed:?} instead of {run:?}",
-                    run_name(run.id)
+                    "the timeline of {} gives another pull: {replayed:?} instead of {pull:?}",
+                    pull_name(pull.id)
                 ),
             );
         }
@@ -95,29 +95,29 @@ pub(super) fn timelines(world: &World) -> Option<Violation> {
 pub(super) fn count(world: &mut World, writes: &[Write]) {
     for write in writes {
         match put_of(&write.effect).map(AsRef::as_ref) {
-            Some(Item::Entry(entry)) => world.count(entry.event.as_ref().map_or("run accepted", event)),
+            Some(Item::Entry(entry)) => world.count(entry.event.as_ref().map_or("pull accepted", event)),
             Some(Item::Record(record)) => world.count(record_state(record)),
-            Some(Item::Run(run)) if run.state == RunState::Expired => world.count("run expired by the clock"),
+            Some(Item::Pull(pull)) if pull.state == PullState::Expired => world.count("pull expired by the clock"),
             _ => {}
         }
     }
 }
 
-const fn event(event: &RunEvent) -> &'static str {
+const fn event(event: &PullEvent) -> &'static str {
     match event {
-        RunEvent::StartClaimed => "run: start claimed",
-        RunEvent::Started { .. } => "run: started",
-        RunEvent::StartDeferred { .. } => "run: start deferred",
-        RunEvent::StartRefused { .. } => "run: start refused",
-        RunEvent::StartUnknown => "run: start unknown",
-        RunEvent::StartStayedUnknown => "run: start stayed unknown",
-        RunEvent::StartTooLate => "run: start too late",
-        RunEvent::SourceReported { .. } => "run: source reported",
-        RunEvent::Polled { .. } => "run: polled",
-        RunEvent::PollFailed { .. } => "run: poll failed",
-        RunEvent::DeadlinePassed => "run: deadline passed",
-        RunEvent::RecordAwaited { .. } => "run: record awaited",
-        RunEvent::RecordEnded { .. } => "run: record ended",
+        PullEvent::StartClaimed => "run: start claimed",
+        PullEvent::Started { .. } => "run: started",
+        PullEvent::StartDeferred { .. } => "run: start deferred",
+        PullEvent::StartRefused { .. } => "run: start refused",
+        PullEvent::StartUnknown => "run: start unknown",
+        PullEvent::StartStayedUnknown => "run: start stayed unknown",
+        PullEvent::StartTooLate => "run: start too late",
+        PullEvent::SourceReported { .. } => "run: source reported",
+        PullEvent::Polled { .. } => "run: polled",
+        PullEvent::PollFailed { .. } => "run: poll failed",
+        PullEvent::DeadlinePassed => "run: deadline passed",
+        PullEvent::RecordAwaited { .. } => "run: record awaited",
+        PullEvent::RecordEnded { .. } => "run: record ended",
     }
 }
 

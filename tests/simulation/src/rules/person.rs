@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use shared::domain::identity::{Identity, Standing};
-use shared::domain::run::{FailureReason, Run, RunState};
+use shared::domain::pull::{FailureReason, Pull, PullState};
 use shared::domain::{OwnerId, PatientId, Time};
 
 use super::{Violation, broken};
 use crate::functions::Job;
-use crate::ids::{self, run_name};
+use crate::ids::{self, pull_name};
 use crate::io::{Reply, put_of};
 use crate::store::{Item, Key, Write};
 use crate::task::Task;
@@ -24,10 +24,10 @@ pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Opti
     let Job::Pull { person, presented, .. } = &task.job else {
         return None;
     };
-    let run = writes
+    let pull = writes
         .iter()
-        .find_map(|write| put_of(&write.effect).and_then(|item| item.run()))?;
-    let (owner, name) = (ids::owner(*person), run_name(run.id));
+        .find_map(|write| put_of(&write.effect).and_then(|item| item.pull()))?;
+    let (owner, name) = (ids::owner(*person), pull_name(pull.id));
     let sessions = world.facts.sessions.entry(presented.session.clone()).or_default();
     *sessions += 1;
     if *sessions > 1 {
@@ -40,11 +40,11 @@ pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Opti
     let link = slot
         .and_then(|item| item.patient())
         .and_then(|slot| slot.settled().ok())
-        .filter(|link| link.patient == run.patient);
+        .filter(|link| link.patient == pull.patient);
     let Some(link) = link else {
         return broken(7, format!("{name} is accepted for a patient that is not settled"));
     };
-    let theirs = world.store.get(&Key::PatientOwner(run.patient.clone()));
+    let theirs = world.store.get(&Key::PatientOwner(pull.patient.clone()));
     if theirs.and_then(|item| item.owner()) != Some(&owner) {
         return broken(7, format!("{name} is accepted for another person's patient"));
     }
@@ -58,12 +58,12 @@ pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Opti
         .flatten()
 }
 
-/// A network query that began at Metriport must be for the run's patient. It must use a challenge of the run's person,
+/// A network query that began at Metriport must be for the pull's patient. It must use a challenge of the pull's person,
 /// and an identity of that patient.
 pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
-    let name = run_name(start.run);
-    let run = world.store.runs().find(|(_, run)| run.id == start.run);
-    let Some((owner, run)) = run else {
+    let name = pull_name(start.pull);
+    let pull = world.store.pulls().find(|(_, pull)| pull.id == start.pull);
+    let Some((owner, pull)) = pull else {
         return broken(7, format!("{name} was started, but is not stored"));
     };
     let challenge = world
@@ -72,7 +72,7 @@ pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
         .iter()
         .find(|challenge| challenge.session.as_ref() == Some(&start.session))?;
     let person = world.facts.challenges.get(&challenge.id).copied();
-    if person != Some(ids::person(owner)) || run.patient != start.patient {
+    if person != Some(ids::person(owner)) || pull.patient != start.patient {
         return broken(7, format!("{name} was started on another person's session"));
     }
     let page = world
@@ -108,15 +108,15 @@ pub(super) fn proofed(world: &World, before: Option<&Identity>, after: &Identity
 
 /// A pull that ends because Metriport refused its identity must also reject that identity, because no later step does.
 /// A failed read or write of the table is excused, because it must not prevent the end of the pull.
-pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, run: &Run) -> Option<Violation> {
-    if run.reason != Some(FailureReason::IdentityRejected) {
+pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, pull: &Pull) -> Option<Violation> {
+    if pull.reason != Some(FailureReason::IdentityRejected) {
         return None;
     }
     let failed = |reply: &Reply| matches!(reply, Reply::Item(Err(_)) | Reply::Committed(Err(_)));
     if task.log.iter().any(failed) {
         return None;
     }
-    let rejected = world.facts.rejected.get(&run.id)?;
+    let rejected = world.facts.rejected.get(&pull.id)?;
     let item = world.store.get(&Key::Identity(owner.clone()))?;
     let proofed = item.identity()?.proofed.as_ref()?;
     (proofed.id == *rejected && proofed.rejected_at.is_none())
@@ -125,7 +125,7 @@ pub(super) fn still_counts(world: &World, task: &Task, owner: &OwnerId, run: &Ru
                 7,
                 format!(
                     "{} ends, but the identity that Metriport refused still counts as verified",
-                    run_name(run.id)
+                    pull_name(pull.id)
                 ),
             )
         })
@@ -162,16 +162,16 @@ pub(super) fn patient_owner(now: Time, before: Option<&Item>, after: &Item) -> O
     }
 }
 
-/// An AAL2 session is held only for a run that may still start.
+/// An AAL2 session is held only for a pull that may still start.
 pub(super) fn sessions_forgotten(world: &World) -> Option<Violation> {
     world.store.iter().find_map(|(_, item)| match item {
         Item::Challenge(slot) => {
             let held = slot.held.as_ref()?;
             let needed = world
-                .run(held.run)
-                .is_some_and(|run| matches!(run.state, RunState::Queued | RunState::Starting));
+                .pull(held.pull)
+                .is_some_and(|pull| matches!(pull.state, PullState::Queued | PullState::Starting));
             (!needed)
-                .then(|| broken(7, format!("the session of {} is still held", run_name(held.run))))
+                .then(|| broken(7, format!("the session of {} is still held", pull_name(held.pull))))
                 .flatten()
         }
         _ => None,

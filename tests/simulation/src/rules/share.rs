@@ -75,7 +75,7 @@ pub(super) fn open_records(world: &World) -> Option<Violation> {
     // afterwards.
     let now = world.now.plus(SKEW);
     let is_over = |record: &Record| record.state.is_terminal() || now >= record.expires_at;
-    let is_open = |record: &Record| record.run.is_none() && !is_over(record);
+    let is_open = |record: &Record| record.pull.is_none() && !is_over(record);
     let open: Vec<(&OwnerId, &Record)> = world.store.records().filter(|(_, record)| is_open(record)).collect();
     for (index, (owner, record)) in open.iter().enumerate() {
         let others = open.iter().skip(index + 1).filter(|(other, _)| other == owner);

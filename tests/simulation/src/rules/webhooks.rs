@@ -1,7 +1,7 @@
 //! Rule 4: an accepted webhook has its effect once, unless it is a duplicate or about superseded work.
 
 use shared::domain::SourceStatus;
-use shared::domain::run::SourceOutcome;
+use shared::domain::pull::SourceOutcome;
 use shared::message::Subject;
 use shared::message::webhook::{Event, WebhookEvent};
 use webhook_process::outcome::UNMATCHED;
@@ -58,8 +58,8 @@ pub(crate) fn handled(
         return taken_in.then(|| answer_unknown(world, event)).flatten();
     }
     let lost = match (&event.event, subject(world, event)) {
-        (Event::Source { patient, .. }, Some((_, Subject::Run(id)))) => {
-            world.run(id).is_some_and(|run| run.patient == *patient)
+        (Event::Source { patient, .. }, Some((_, Subject::Pull(id)))) => {
+            world.pull(id).is_some_and(|pull| pull.patient == *patient)
         }
         (Event::Consolidated { .. }, Some((_, Subject::Record(_)))) | (Event::Identity { .. }, _) => true,
         _ => false,
@@ -73,7 +73,7 @@ pub(crate) fn handled(
     .flatten()
 }
 
-/// Finds an answer of a source that a function acted on while the run was open, although the source is not stored as
+/// Finds an answer of a source that a function acted on while the pull was open, although the source is not stored as
 /// completed. An earlier failure of the source does not excuse that.
 fn answer_unknown(world: &World, event: &WebhookEvent) -> Option<Violation> {
     let Event::Source {
@@ -84,12 +84,12 @@ fn answer_unknown(world: &World, event: &WebhookEvent) -> Option<Violation> {
     else {
         return None;
     };
-    let (_, Subject::Run(id)) = subject(world, event)? else {
+    let (_, Subject::Pull(id)) = subject(world, event)? else {
         return None;
     };
-    let run = world.run(id)?;
-    let open = run.patient == *patient && !run.state.is_terminal();
-    let status = run.sources.status(*source).filter(|_| open)?;
+    let pull = world.pull(id)?;
+    let open = pull.patient == *patient && !pull.state.is_terminal();
+    let status = pull.sources.status(*source).filter(|_| open)?;
     (status != SourceStatus::Completed)
         .then(|| {
             broken(
@@ -141,11 +141,11 @@ pub(super) fn all_had_effect(world: &World) -> Option<Violation> {
     if let Some(message) = lost {
         return broken(4, format!("{message} was answered with 200, but is lost"));
     }
-    for (_, run) in world.store.runs() {
+    for (_, pull) in world.store.pulls() {
         for (request, kind) in &facts.reported {
-            let status = run.sources.status(*kind);
+            let status = pull.sources.status(*kind);
             let told = matches!(status, None | Some(SourceStatus::Completed | SourceStatus::Failed));
-            if run.request.as_ref() == Some(request) && !told {
+            if pull.request.as_ref() == Some(request) && !told {
                 return broken(
                     4,
                     format!("the end of a source was reported, but is not stored: {status:?}"),

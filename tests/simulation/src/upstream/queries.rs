@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::domain::record::Asked;
-use shared::domain::run::{QueryReport, Reported, SourceOutcome};
+use shared::domain::pull::{QueryReport, Reported, SourceOutcome};
 use shared::domain::{PatientId, RecordId, SourceKind, Time, UpstreamRequestId};
 use shared::message::Link;
 use shared::message::webhook::{ConsolidatedDelivery, Event, Marks};
@@ -33,7 +33,7 @@ impl Upstream {
         }
         let query = Query {
             request: opaque!(UpstreamRequestId, "query-{}", self.queries.len()),
-            run: start.run,
+            pull: start.pull,
             patient: start.patient.clone(),
             proofed: start.proofed.clone(),
             sources,
@@ -99,9 +99,9 @@ impl Upstream {
         query
             .sources
             .insert(kind, Some(outcome).filter(|_| ending != Ending::Retried));
-        let (request, run, patient) = (query.request.clone(), query.run, query.patient.clone());
+        let (request, pull, patient) = (query.request.clone(), query.pull, query.patient.clone());
         let marks = Marks {
-            run: Some(run),
+            pull: Some(pull),
             ..Marks::default()
         };
         let event = Event::Source {

@@ -40,10 +40,10 @@ impl World {
                 }
             }
             PersonRequest::Pull(pull) => match self.present(person, pull) {
-                Some(presented) if self.numbers.runs < RUNS_MAX => {
-                    self.numbers.runs += 1;
-                    let run = ids::run(self.numbers.runs);
-                    Job::Pull { person, run, presented }
+                Some(presented) if self.numbers.pulls < RUNS_MAX => {
+                    self.numbers.pulls += 1;
+                    let pull = ids::pull(self.numbers.pulls);
+                    Job::Pull { person, pull, presented }
                 }
                 _ => return false,
             },
@@ -70,7 +70,7 @@ impl World {
             Pull::ForeignSession => (newest, foreign?, "verified"),
         };
         use SourceKind::{Hie, Lab, Pharmacy};
-        let sources: &[SourceKind] = match self.numbers.runs % 4 {
+        let sources: &[SourceKind] = match self.numbers.pulls % 4 {
             0 => &[Hie, Lab],
             1 => &[Hie, Pharmacy, Lab],
             2 => &[Hie],

@@ -30,7 +30,7 @@ impl World {
         let open = self.store.get(&Key::OpenConsolidated(delivery.patient.clone()));
         let record = open.and_then(|item| item.lock()).and_then(|lock| match lock.holder {
             Subject::Record(record) => self.store.get(&Key::Record(lock.owner.clone(), record)),
-            Subject::Run(_) => None,
+            Subject::Pull(_) => None,
         });
         if let Some(record) = record.and_then(|item| item.record()) {
             delivery.filters = upstream::filters(&record.asked);
@@ -300,7 +300,7 @@ impl Task {
             _ => return,
         };
         let stored = match (key, subject, item) {
-            (Key::Run(_, id), Subject::Run(run), Some(Item::Run(item))) if *id == run => item.due_seq,
+            (Key::Pull(_, id), Subject::Pull(pull), Some(Item::Pull(item))) if *id == pull => item.due_seq,
             (Key::Record(_, id), Subject::Record(record), Some(Item::Record(item))) if *id == record => item.due_seq,
             _ => return,
         };

@@ -30,7 +30,7 @@ pub(super) struct Noise {
     /// The person switches between these two.
     demographics: [Value; 2],
     changed: AtomicBool,
-    run: String,
+    pull: String,
     record: String,
     /// The query that the newest challenge allows.
     ask: Mutex<QueryAsk>,
@@ -64,7 +64,7 @@ impl Noise {
             person,
             demographics,
             changed: AtomicBool::new(false),
-            run: found.run,
+            pull: found.pull,
             record: found.record,
             ask,
         }))
@@ -118,8 +118,8 @@ impl Noise {
                 app.start_query(&ask).await
             }
             Route::ListQueries => app.get("/v1/network-queries").await,
-            Route::ReadQuery => app.get(&format!("/v1/network-queries/{}", self.run)).await,
-            Route::ReadTimeline => app.get(&format!("/v1/network-queries/{}/timeline", self.run)).await,
+            Route::ReadQuery => app.get(&format!("/v1/network-queries/{}", self.pull)).await,
+            Route::ReadTimeline => app.get(&format!("/v1/network-queries/{}/timeline", self.pull)).await,
             Route::AskRecord => app.ask_record(&record_body(number)).await,
             Route::ListRecords => app.get("/v1/records").await,
             Route::ReadRecord => app.get(&format!("/v1/records/{}", self.record)).await,

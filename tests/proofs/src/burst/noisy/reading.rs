@@ -17,7 +17,7 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 /// The pull and record that a person has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
-    pub(super) run: String,
+    pub(super) pull: String,
     pub(super) record: String,
 }
 
@@ -61,12 +61,12 @@ impl Reader<'_> {
         let app = self.app;
         let ask = self.pass_challenge(person).await?;
         let accepted = self.insist(202, || app.start_query(&ask)).await?;
-        let run = accepted.text("/id");
-        let record = self.until_ended(&run).await?;
+        let pull = accepted.text("/id");
+        let record = self.until_ended(&pull).await?;
         let path = format!("/v1/records/{record}");
         let shown = self.insist(200, || app.get(&path)).await?;
         match self.is_intact(&shown).await {
-            Some(true) => Ok(Found { run, record }),
+            Some(true) => Ok(Found { pull, record }),
             Some(false) => Err("the bytes differ from the record's size or SHA-256".to_owned()),
             None => Err("the record link failed".to_owned()),
         }
@@ -80,8 +80,8 @@ impl Reader<'_> {
     }
 
     /// Waits for the end of a pull and returns the id of its record.
-    async fn until_ended(&mut self, run: &str) -> Result<String, String> {
-        let (app, path) = (self.app, format!("/v1/network-queries/{run}"));
+    async fn until_ended(&mut self, pull: &str) -> Result<String, String> {
+        let (app, path) = (self.app, format!("/v1/network-queries/{pull}"));
         loop {
             let shown = self.insist(200, || app.get(&path)).await?;
             match shown.text("/next/action").as_str() {

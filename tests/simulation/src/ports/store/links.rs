@@ -1,7 +1,7 @@
 //! Correlation of webhooks with their subjects, and the messages already seen.
 
 use shared::domain::identity::Identity;
-use shared::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, RunId, UpstreamRequestId};
+use shared::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId};
 use shared::message::Subject;
 use shared::store::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
 
@@ -34,10 +34,10 @@ impl Correlate for Io {
         self.by_owner(Key::PatientOwner(patient.clone())).await
     }
 
-    async fn open_run(&self, patient: &PatientId) -> Stored<Option<(OwnerId, RunId)>> {
-        let lock = self.lock(Key::OpenRun(patient.clone())).await?;
+    async fn open_pull(&self, patient: &PatientId) -> Stored<Option<(OwnerId, PullId)>> {
+        let lock = self.lock(Key::OpenPull(patient.clone())).await?;
         Ok(lock.and_then(|lock| match lock.holder {
-            Subject::Run(run) => Some((lock.owner, run)),
+            Subject::Pull(pull) => Some((lock.owner, pull)),
             Subject::Record(_) => None,
         }))
     }
@@ -46,7 +46,7 @@ impl Correlate for Io {
         let lock = self.lock(Key::OpenConsolidated(patient.clone())).await?;
         Ok(lock.and_then(|lock| match lock.holder {
             Subject::Record(record) => Some((lock.owner, record)),
-            Subject::Run(_) => None,
+            Subject::Pull(_) => None,
         }))
     }
 }

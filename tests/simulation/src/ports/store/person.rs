@@ -3,16 +3,16 @@
 use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::{Identity, OpenSession};
 use shared::domain::patient::PatientSlot;
-use shared::domain::run::Run;
+use shared::domain::pull::Pull;
 use shared::domain::{Aal2SessionHash, OwnerId, PatientId, Time};
 use shared::message::Subject;
 use shared::store::{
-    AcceptRun, Condition, Correlate, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity,
+    AcceptPull, Condition, Correlate, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity,
     WriteChallenge, WriteIdentity, WritePatient,
 };
 
 use super::Stored;
-use super::pulls::{put_entry, put_run};
+use super::pulls::{put_entry, put_pull};
 use crate::Sabotage;
 use crate::io::Io;
 use crate::store::{Item, Key, Lock, Require, Write};
@@ -51,8 +51,8 @@ impl WritePatient for Io {
     async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Stored<()> {
         let mut writes = vec![put_patient(owner, slot)];
         writes.extend(slot.link.as_ref().map(|link| {
-            let key = Key::OpenRun(link.patient.clone());
-            Write::check(Condition::NoOpenRun, Require::NothingAlive(now), key)
+            let key = Key::OpenPull(link.patient.clone());
+            Write::check(Condition::NoOpenPull, Require::NothingAlive(now), key)
         }));
         self.commit(writes).await
     }
@@ -139,36 +139,36 @@ impl WriteChallenge for Io {
     }
 }
 
-impl AcceptRun for Io {
+impl AcceptPull for Io {
     async fn is_session_used(&self, session: &Aal2SessionHash) -> Stored<bool> {
         let used = self.get(Key::Used(session.clone())).await?;
         Ok(used.is_some() && !self.is(Sabotage::SessionForgotten))
     }
 
     async fn locked_until(&self, patient: &PatientId) -> Stored<Option<Time>> {
-        let lock = self.lock(Key::OpenRun(patient.clone())).await?;
+        let lock = self.lock(Key::OpenPull(patient.clone())).await?;
         Ok(lock.map(|lock| lock.deadline))
     }
 
-    async fn accept_run(
+    async fn accept_pull(
         &self,
         owner: &OwnerId,
         grounds: Grounds<'_>,
         held: &Held,
         session: &Aal2SessionHash,
-        run: &Run,
+        pull: &Pull,
     ) -> Stored<()> {
         let lock = Lock {
             owner: owner.clone(),
-            holder: Subject::Run(run.id),
+            holder: Subject::Pull(pull.id),
             deadline: grounds.lock_until,
         };
         let used = match self.is(Sabotage::SessionForgotten) {
             true => Require::Anything,
             false => Require::Nothing,
         };
-        let alive = Require::NothingAlive(run.created_at);
-        let (lock_key, lock) = (Key::OpenRun(run.patient.clone()), Item::Lock(lock));
+        let alive = Require::NothingAlive(pull.created_at);
+        let (lock_key, lock) = (Key::OpenPull(pull.patient.clone()), Item::Lock(lock));
         let identity = Require::Version(grounds.identity.version);
         let writes = vec![
             put_challenge(owner, grounds.challenge.clone().spend(held.clone())),
@@ -176,11 +176,11 @@ impl AcceptRun for Io {
                 Condition::SessionUnused,
                 used,
                 Key::Used(session.clone()),
-                Item::Used(run.id),
+                Item::Used(pull.id),
             ),
-            Write::put(Condition::NoOpenRun, alive, lock_key, lock),
-            put_run(owner, run, 0),
-            put_entry(owner, run, None, None, run.created_at),
+            Write::put(Condition::NoOpenPull, alive, lock_key, lock),
+            put_pull(owner, pull, 0),
+            put_entry(owner, pull, None, None, pull.created_at),
             check_patient(owner, grounds.patient.version),
             Write::check(Condition::IdentityAsRead, identity, Key::Identity(owner.clone())),
         ];

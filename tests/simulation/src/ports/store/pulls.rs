@@ -1,12 +1,12 @@
-//! Runs and records, and the writes of each change.
+//! Pulls and records, and the writes of each change.
 
+use shared::domain::pull::{Pull, PullEvent};
 use shared::domain::record::{OpenRecords, Record};
-use shared::domain::run::{Run, RunEvent};
-use shared::domain::{OwnerId, RecordId, RunId, Time};
+use shared::domain::{OwnerId, PullId, RecordId, Time};
 use shared::message::Subject;
 use shared::store::{
-    Condition, CreateRecord, ReadRecord, ReadRun, RecordWrite, RunWrite, SeenMessage, TimelineEntry, WriteRecord,
-    WriteRecordOnce, WriteRun, WriteRunOnce,
+    Condition, CreateRecord, PullWrite, ReadPull, ReadRecord, RecordWrite, SeenMessage, TimelineEntry, WritePull,
+    WritePullOnce, WriteRecord, WriteRecordOnce,
 };
 
 use super::Stored;
@@ -14,30 +14,30 @@ use crate::Sabotage;
 use crate::io::Io;
 use crate::store::{Item, Key, Lock, Require, Write};
 
-pub(super) fn put_run(owner: &OwnerId, run: &Run, read: u64) -> Write {
-    let key = Key::Run(owner.clone(), run.id);
+pub(super) fn put_pull(owner: &OwnerId, pull: &Pull, read: u64) -> Write {
+    let key = Key::Pull(owner.clone(), pull.id);
     Write::put(
-        Condition::RunAsRead,
+        Condition::PullAsRead,
         Require::Version(read),
         key,
-        Item::Run(run.clone()),
+        Item::Pull(pull.clone()),
     )
 }
 
 pub(super) fn put_entry(
     owner: &OwnerId,
-    run: &Run,
-    event: Option<&RunEvent>,
+    pull: &Pull,
+    event: Option<&PullEvent>,
     record: Option<RecordId>,
     at: Time,
 ) -> Write {
     let entry = TimelineEntry {
-        n: run.version,
+        n: pull.version,
         at,
         event: event.cloned(),
         record,
     };
-    let key = Key::Entry(owner.clone(), run.id, run.version);
+    let key = Key::Entry(owner.clone(), pull.id, pull.version);
     Write::put(Condition::RowNew, Require::Nothing, key, Item::Entry(entry))
 }
 
@@ -51,40 +51,40 @@ fn put_record(owner: &OwnerId, record: &Record, read: u64) -> Write {
     )
 }
 
-impl ReadRun for Io {
-    async fn run(&self, owner: &OwnerId, run: RunId) -> Stored<Option<Run>> {
-        let item = self.get(Key::Run(owner.clone(), run)).await?;
-        let run = item.and_then(|item| item.run().cloned());
-        Ok(run.map(|run| match self.sabotaged_due_seq() {
-            Some(due_seq) => Run { due_seq, ..run },
-            None => run,
+impl ReadPull for Io {
+    async fn pull(&self, owner: &OwnerId, pull: PullId) -> Stored<Option<Pull>> {
+        let item = self.get(Key::Pull(owner.clone(), pull)).await?;
+        let pull = item.and_then(|item| item.pull().cloned());
+        Ok(pull.map(|pull| match self.sabotaged_due_seq() {
+            Some(due_seq) => Pull { due_seq, ..pull },
+            None => pull,
         }))
     }
 }
 
-impl WriteRun for Io {
-    async fn write_run(&self, owner: &OwnerId, write: RunWrite<'_>) -> Stored<()> {
-        self.put_run_change(owner, write, None).await
+impl WritePull for Io {
+    async fn write_pull(&self, owner: &OwnerId, write: PullWrite<'_>) -> Stored<()> {
+        self.put_pull_change(owner, write, None).await
     }
 }
 
-impl WriteRunOnce for Io {
-    async fn write_run_once(&self, owner: &OwnerId, write: RunWrite<'_>, seen: &SeenMessage) -> Stored<()> {
-        self.put_run_change(owner, write, Some(seen)).await
+impl WritePullOnce for Io {
+    async fn write_pull_once(&self, owner: &OwnerId, write: PullWrite<'_>, seen: &SeenMessage) -> Stored<()> {
+        self.put_pull_change(owner, write, Some(seen)).await
     }
 }
 
 impl Io {
-    async fn put_run_change(&self, owner: &OwnerId, write: RunWrite<'_>, seen: Option<&SeenMessage>) -> Stored<()> {
-        let (change, run) = (write.change, &write.change.run);
+    async fn put_pull_change(&self, owner: &OwnerId, write: PullWrite<'_>, seen: Option<&SeenMessage>) -> Stored<()> {
+        let (change, pull) = (write.change, &write.change.pull);
         let made = change.record.map(|(id, _)| id);
         let mut writes = vec![
-            put_run(owner, run, run.version - 1),
-            put_entry(owner, run, Some(write.event), made, write.now),
+            put_pull(owner, pull, pull.version - 1),
+            put_entry(owner, pull, Some(write.event), made, write.now),
         ];
         writes.extend(write.record.map(|record| put_record(owner, record, 0)));
         writes.extend(change.binds.as_ref().map(|request| {
-            let item = Item::Request(owner.clone(), Subject::Run(run.id));
+            let item = Item::Request(owner.clone(), Subject::Pull(pull.id));
             Write::put(
                 Condition::RowNew,
                 Require::Anything,
@@ -93,11 +93,12 @@ impl Io {
             )
         }));
         if change.frees_session {
-            self.forget_session(&mut writes, owner, write.challenge, run.id).await?;
+            self.forget_session(&mut writes, owner, write.challenge, pull.id)
+                .await?;
         }
         if change.unlocks {
-            let lock = Key::OpenRun(run.patient.clone());
-            writes.extend(self.release(lock, Subject::Run(run.id)));
+            let lock = Key::OpenPull(pull.patient.clone());
+            writes.extend(self.release(lock, Subject::Pull(pull.id)));
         }
         writes.extend(seen.and_then(|seen| self.seen_write(seen)));
         self.commit_released(writes).await

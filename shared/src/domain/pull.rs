@@ -1,7 +1,7 @@
 //! One pull of a person's record: a network query and the consolidated records that follow.
 //!
-//! A run changes only through [`Run::apply`]. The timeline keeps the events that changed the run, so that a replay of
-//! the timeline gives the stored run. States only move forward. A terminal state is final; later evidence only fills in
+//! A pull changes only through [`Pull::apply`]. The timeline keeps the events that changed the pull, so that a replay of
+//! the timeline gives the stored pull. States only move forward. A terminal state is final; later evidence only fills in
 //! missing data.
 
 mod apply;
@@ -11,15 +11,15 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Deferral, QueryReport, Reported, RunEvent, SourceOutcome};
+pub use event::{Deferral, PullEvent, QueryReport, Reported, SourceOutcome};
 
 use super::record::{Asked, NewRecord, Record};
-use super::{PatientId, RecordId, RunId, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
+use super::{PatientId, PullId, RecordId, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
 
-/// The state of a run.
+/// The state of a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RunState {
+pub enum PullState {
     /// Accepted; the start has not been sent.
     Queued,
     /// The intent to start is written. The outcome of the call is not known yet.
@@ -36,11 +36,11 @@ pub enum RunState {
     Failed,
     /// It is unknown whether the query ran, and the final record has ended.
     Unconfirmed,
-    /// No source answered in time. A later report still changes the run.
+    /// No source answered in time. A later report still changes the pull.
     Expired,
 }
 
-impl RunState {
+impl PullState {
     /// Whether the state is final. `Expired` is not final, because a report may still come after the deadline.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
@@ -66,7 +66,7 @@ impl RunState {
         }
     }
 
-    /// Whether the run waits for an event. If so, it must have a due time.
+    /// Whether the pull waits for an event. If so, it must have a due time.
     #[must_use]
     pub const fn waits(self) -> bool {
         matches!(
@@ -76,7 +76,7 @@ impl RunState {
     }
 }
 
-/// Why a run did not succeed; a closed list of codes.
+/// Why a pull did not succeed; a closed list of codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureReason {
@@ -101,13 +101,13 @@ pub enum FailureReason {
 /// One pull.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Run {
-    /// Our id of the run.
-    pub id: RunId,
+pub struct Pull {
+    /// Our id of the pull.
+    pub id: PullId,
     /// The patient.
     pub patient: PatientId,
     /// Its state.
-    pub state: RunState,
+    pub state: PullState,
     /// The requested sources and their statuses.
     pub sources: Sources,
     /// Metriport's id of the query, once known.
@@ -121,21 +121,21 @@ pub struct Run {
     /// When we learned that the query had started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
-    /// When the run ended.
+    /// When the pull ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
-    /// The time by which the run must start: the end of its AAL2 session.
+    /// The time by which the pull must start: the end of its AAL2 session.
     pub start_by: Time,
     /// The deadline for the sources.
     pub expires_at: Time,
-    /// When `query-dispatch` must look at the run again; `None` once the run waits for nothing.
+    /// When `query-dispatch` must look at the pull again; `None` once the pull waits for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Time>,
     /// Numbers the due work: an `advance` message with another number is stale.
     pub due_seq: u64,
     /// Counts every write; each write is conditional on it.
     pub version: u64,
-    /// Number of status reads so far. While the run consolidates, number of checks of the final record.
+    /// Number of status reads so far. While the pull consolidates, number of checks of the final record.
     #[serde(default)]
     pub polls: u32,
     /// The record that was asked for when the HIE source had answered.
@@ -151,30 +151,30 @@ pub struct Run {
     /// Whether it is unknown if the query started.
     #[serde(default)]
     pub unconfirmed: bool,
-    /// Why the run did not succeed.
+    /// Why the pull did not succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<FailureReason>,
 }
 
-/// The content of a new run.
+/// The content of a new pull.
 #[derive(Debug, Clone)]
-pub struct NewRun {
+pub struct NewPull {
     /// Its id.
-    pub id: RunId,
+    pub id: PullId,
     /// The patient.
     pub patient: PatientId,
     /// The requested sources.
     pub sources: Sources,
 }
 
-impl Run {
-    /// Accepts a pull. The run is due at once, and has a deadline for its start and one for its sources.
+impl Pull {
+    /// Accepts a pull. The pull is due at once, and has a deadline for its start and one for its sources.
     #[must_use]
-    pub fn accept(new: NewRun, now: Time, timing: Timing) -> Self {
+    pub fn accept(new: NewPull, now: Time, timing: Timing) -> Self {
         Self {
             id: new.id,
             patient: new.patient,
-            state: RunState::Queued,
+            state: PullState::Queued,
             sources: new.sources,
             request: None,
             created_at: now,
@@ -182,7 +182,7 @@ impl Run {
             started_at: None,
             ended_at: None,
             start_by: now.plus(timing.aal2_session()),
-            expires_at: now.plus(timing.run_life()),
+            expires_at: now.plus(timing.pull_life()),
             due_at: Some(now),
             due_seq: 1,
             version: 1,
@@ -195,7 +195,7 @@ impl Run {
         }
     }
 
-    /// Gives the run a slot of the rate budget. The run becomes due at the time of the slot.
+    /// Gives the pull a slot of the rate budget. The pull becomes due at the time of the slot.
     #[must_use]
     pub fn in_slot(self, slot: Time) -> Self {
         Self {
@@ -205,36 +205,36 @@ impl Run {
         }
     }
 
-    /// The planned time of the run's start, while the run waits for its start.
+    /// The planned time of the pull's start, while the pull waits for its start.
     #[must_use]
     pub fn estimated_start(&self, now: Time) -> Option<Time> {
-        let waits = self.shown_state(now) == RunState::Queued;
+        let waits = self.shown_state(now) == PullState::Queued;
         self.start_at.or(self.due_at).filter(|_| waits)
     }
 
     /// Applies the events of a timeline again, in their order, each with its time and the record it made. A complete
-    /// timeline gives the stored run, unless an event depended on [`QueryReport::is_final`], which is not stored.
+    /// timeline gives the stored pull, unless an event depended on [`QueryReport::is_final`], which is not stored.
     #[must_use]
     pub fn replay<'e>(
         self,
-        history: impl IntoIterator<Item = (&'e RunEvent, Time, Option<RecordId>)>,
+        history: impl IntoIterator<Item = (&'e PullEvent, Time, Option<RecordId>)>,
         timing: Timing,
     ) -> Self {
-        history.into_iter().fold(self, |run, (event, at, record)| {
+        history.into_iter().fold(self, |pull, (event, at, record)| {
             // An event that made no record does not use the id.
-            let change = run.apply(event, at, timing, record.unwrap_or(RecordId::UNUSED));
-            change.map_or(run, |change| change.run)
+            let change = pull.apply(event, at, timing, record.unwrap_or(RecordId::UNUSED));
+            change.map_or(pull, |change| change.pull)
         })
     }
 
-    /// The time until which the run locks the patient: the deadline for the sources, and then twice the life of a
+    /// The time until which the pull locks the patient: the deadline for the sources, and then twice the life of a
     /// record.
     #[must_use]
     pub fn lock_until(&self, timing: Timing) -> Time {
         self.expires_at.plus(timing.record_life()).plus(timing.record_life())
     }
 
-    /// The step that is due at `now`. It depends only on the stored run and on `now`.
+    /// The step that is due at `now`. It depends only on the stored pull and on `now`.
     #[must_use]
     pub fn step(&self, now: Time) -> Step {
         let Some(due_at) = self.due_at else {
@@ -242,46 +242,48 @@ impl Run {
         };
         let due = now >= due_at;
         match self.state {
-            RunState::Queued if now >= self.start_by => Step::Apply(RunEvent::StartTooLate),
-            RunState::Queued if due => Step::Start,
-            RunState::Starting if due => Step::Apply(RunEvent::StartStayedUnknown),
-            RunState::Running if now >= self.expires_at => Step::Apply(RunEvent::DeadlinePassed),
-            RunState::Running if due => Step::Poll,
+            PullState::Queued if now >= self.start_by => Step::Apply(PullEvent::StartTooLate),
+            PullState::Queued if due => Step::Start,
+            PullState::Starting if due => Step::Apply(PullEvent::StartStayedUnknown),
+            PullState::Running if now >= self.expires_at => Step::Apply(PullEvent::DeadlinePassed),
+            PullState::Running if due => Step::Poll,
             // The check does not wait for the due time: the message about the record's end comes earlier, and a check
             // costs one read.
-            RunState::Consolidating => Step::CheckRecord,
-            RunState::Queued | RunState::Starting | RunState::Running => Step::Wait(due_at),
-            RunState::Completed | RunState::Partial | RunState::Failed | RunState::Unconfirmed | RunState::Expired => {
-                Step::Nothing
-            }
+            PullState::Consolidating => Step::CheckRecord,
+            PullState::Queued | PullState::Starting | PullState::Running => Step::Wait(due_at),
+            PullState::Completed
+            | PullState::Partial
+            | PullState::Failed
+            | PullState::Unconfirmed
+            | PullState::Expired => Step::Nothing,
         }
     }
 
-    /// The state that the API shows. A run whose deadline has passed is shown as expired or failed, even if no process
+    /// The state that the API shows. A pull whose deadline has passed is shown as expired or failed, even if no process
     /// has written that yet.
     #[must_use]
-    pub fn shown_state(&self, now: Time) -> RunState {
+    pub fn shown_state(&self, now: Time) -> PullState {
         match self.state {
-            RunState::Running if now >= self.expires_at && self.sources.count(SourceStatus::Completed) == 0 => {
-                RunState::Expired
+            PullState::Running if now >= self.expires_at && self.sources.count(SourceStatus::Completed) == 0 => {
+                PullState::Expired
             }
-            RunState::Queued if now >= self.start_by => RunState::Failed,
+            PullState::Queued if now >= self.start_by => PullState::Failed,
             state => state,
         }
     }
 
-    /// The reason that belongs to [`Run::shown_state`].
+    /// The reason that belongs to [`Pull::shown_state`].
     #[must_use]
     pub fn shown_reason(&self, now: Time) -> Option<FailureReason> {
         match (self.state, self.shown_state(now)) {
-            (RunState::Queued, RunState::Failed) => Some(FailureReason::Aal2SessionExpired),
-            (RunState::Running, RunState::Expired) => Some(FailureReason::SourcesSilent),
+            (PullState::Queued, PullState::Failed) => Some(FailureReason::Aal2SessionExpired),
+            (PullState::Running, PullState::Expired) => Some(FailureReason::SourcesSilent),
             _ => self.reason,
         }
     }
 }
 
-/// The next step of a run.
+/// The next step of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Start the network query.
@@ -291,18 +293,18 @@ pub enum Step {
     /// Check whether the final record has ended.
     CheckRecord,
     /// Apply an event that only the clock causes.
-    Apply(RunEvent),
+    Apply(PullEvent),
     /// Wait until this time.
     Wait(Time),
     /// Do nothing.
     Nothing,
 }
 
-/// The effect of an event on a run, and the other items that the same transaction writes.
+/// The effect of an event on a pull, and the other items that the same transaction writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The changed run.
-    pub run: Run,
+    /// The changed pull.
+    pub pull: Pull,
     /// The id and phase of a record that the change makes.
     pub record: Option<(RecordId, RecordPhase)>,
     /// A request id that must be stored to correlate webhooks.
@@ -311,8 +313,8 @@ pub struct Change {
     pub frees_session: bool,
     /// Whether the patient's lock must be released.
     pub unlocks: bool,
-    /// The state in which this change ended the run. A run that expired may end again.
-    pub ended: Option<RunState>,
+    /// The state in which this change ended the pull. A pull that expired may end again.
+    pub ended: Option<PullState>,
 }
 
 impl Change {
@@ -320,11 +322,11 @@ impl Change {
     #[must_use]
     pub fn new_record(&self, now: Time, timing: Timing) -> Option<Record> {
         let (id, phase) = self.record?;
-        let (run, patient) = (Some(self.run.id), self.run.patient.clone());
+        let (pull, patient) = (Some(self.pull.id), self.pull.patient.clone());
         Some(Record::ask(
             NewRecord {
                 id,
-                run,
+                pull,
                 phase,
                 patient,
                 asked: Asked::default(),
@@ -335,7 +337,7 @@ impl Change {
     }
 }
 
-/// The phase of a run in which a record is made.
+/// The phase of a pull in which a record is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordPhase {
@@ -343,6 +345,6 @@ pub enum RecordPhase {
     Hie,
     /// The sources are settled, or the start stayed unknown.
     Final,
-    /// The person asked for the record; it does not belong to a run.
+    /// The person asked for the record; it does not belong to a pull.
     Asked,
 }

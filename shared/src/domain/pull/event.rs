@@ -1,14 +1,14 @@
-//! The events of a run. The timeline keeps them, so they hold codes, ids and states, but never clinical data.
+//! The events of a pull. The timeline keeps them, so they hold codes, ids and states, but never clinical data.
 
 use serde::{Deserialize, Serialize};
 
 use super::FailureReason;
 use crate::domain::{SourceKind, SourceStatus, Time, UpstreamRequestId};
 
-/// An event of a run.
+/// An event of a pull.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case", rename_all_fields = "camelCase")]
-pub enum RunEvent {
+pub enum PullEvent {
     /// The intent to start is written; the call follows.
     StartClaimed,
     /// Metriport answered the start.
