@@ -32,3 +32,4 @@ mod round_trips;
 mod template;
 mod tidy;
 mod webhooks;
+mod wire;

@@ -8,8 +8,8 @@ use sandbox_machine::app::Reply;
 use sandbox_metriport::Operation;
 use serde_json::Value;
 use shared::clock;
-use shared::domain::record::{Asked, NewRecord, OpenRecords, Record, RecordEvent};
 use shared::domain::pull::RecordPhase;
+use shared::domain::record::{Asked, NewRecord, OpenRecords, Record, RecordEvent};
 use shared::domain::{OwnerId, PatientId, RecordId, Timing};
 use shared::store::{Condition, CreateRecord, ReadRecord, claim_record};
 

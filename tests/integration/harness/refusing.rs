@@ -40,7 +40,8 @@ impl TestApp {
         items
     }
 
-    async fn scan(&self) -> Vec<Value> {
+    /// Every item of the table, sorted by key.
+    pub async fn scan(&self) -> Vec<Value> {
         let scan = self
             .aws()
             .dynamodb()

@@ -75,9 +75,10 @@ async fn replies_and_logs_leak_nothing_when_everything_fails() {
     send_by_hand(&app).await;
     app.drain().await;
     let timeline = canarina.timeline(&pull).await;
-    watched
-        .told
-        .extend([timeline.body.to_string(), canarina.read_pull(&pull).await.body.to_string()]);
+    watched.told.extend([
+        timeline.body.to_string(),
+        canarina.read_pull(&pull).await.body.to_string(),
+    ]);
 
     // The messages of `send_by_hand` are removed below, because they contain canaries that the test has put there.
     let mut messages = watch.bodies();

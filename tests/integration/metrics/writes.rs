@@ -9,10 +9,11 @@ use shared::clock;
 use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::Identity;
 use shared::domain::patient::PatientSlot;
+use shared::domain::pull::{NewPull, Pull, PullEvent, RecordPhase};
 use shared::domain::record::{Asked, NewRecord, OpenRecords, Record, RecordEvent};
-use shared::domain::pull::{NewPull, RecordPhase, Pull, PullEvent};
 use shared::domain::{
-    Aal2SessionHash, Aal2SessionId, OwnerId, PatientId, ProofedIdentityId, RecordId, PullId, SourceKind, Sources, Timing,
+    Aal2SessionHash, Aal2SessionId, OwnerId, PatientId, ProofedIdentityId, PullId, RecordId, SourceKind, Sources,
+    Timing,
 };
 use shared::metrics::Metrics;
 use shared::store::{AcceptPull, CreateRecord, Grounds, PullWrite, StoreError, Table, WritePull, claim_record};
@@ -113,7 +114,9 @@ impl Acceptance {
             lock_until: self.pull.lock_until(Timing::default()),
         };
         let used = Aal2SessionHash::parse("used").unwrap();
-        table.accept_pull(&owner(), grounds, &self.held, &used, &self.pull).await
+        table
+            .accept_pull(&owner(), grounds, &self.held, &used, &self.pull)
+            .await
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use network_query::view as pulls;
 use record_read::view as records;
 use serde_json::Value;
-use shared::domain::record::{Asked, Conversion, NewRecord, Record, RecordReason, RecordState, StoredObject};
 use shared::domain::pull::{
-    Deferral, FailureReason, NewPull, QueryReport, RecordPhase, Reported, Pull, PullEvent, SourceOutcome,
+    Deferral, FailureReason, NewPull, Pull, PullEvent, QueryReport, RecordPhase, Reported, SourceOutcome,
 };
-use shared::domain::{PatientId, RecordId, PullId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
+use shared::domain::record::{Asked, Conversion, NewRecord, Record, RecordReason, RecordState, StoredObject};
+use shared::domain::{PatientId, PullId, RecordId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
 use shared::store::TimelineEntry;
 
 use super::document::Document;

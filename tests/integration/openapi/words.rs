@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use shared::domain::demographics::Gender;
 use shared::domain::identity::Standing;
+use shared::domain::pull::{Deferral, FailureReason, PullState, RecordPhase, SourceOutcome};
 use shared::domain::record::{Conversion, RESOURCE_TYPES, RecordReason, RecordState};
-use shared::domain::pull::{Deferral, FailureReason, RecordPhase, PullState, SourceOutcome};
 use shared::domain::{SourceKind, SourceStatus};
 
 use super::document::Document;

@@ -14,7 +14,12 @@ async fn pull_with(app: &TestApp, person: &Person, failure: Failure) -> Reply {
     assert_eq!(accepted.status, 202, "{:?}", accepted.body);
     let pull = person.until_ended(&accepted.text("/id")).await;
     app.drain().await;
-    assert_eq!(app.upstream(Operation::StartNetworkQuery), starts + 1, "{:?}", pull.body);
+    assert_eq!(
+        app.upstream(Operation::StartNetworkQuery),
+        starts + 1,
+        "{:?}",
+        pull.body
+    );
     assert!(
         !app.table_text().await.contains(&passed.session),
         "the AAL2 session is still stored"

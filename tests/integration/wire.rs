@@ -1,0 +1,128 @@
+//! The shapes that outlive a deployment: stored items, and messages that wait in a queue. A new version of a function
+//! reads both as an old version wrote them, so that a change of `wire/*.txt` needs a reader of both shapes.
+//!
+//! A line is `kind path: type`. A path ends in `?` if not every run of this test writes it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Person, TestApp};
+
+const ITEMS: &str = include_str!("wire/items.txt");
+const MESSAGES: &str = include_str!("wire/messages.txt");
+
+/// Maps whose keys are data: resource types, and parts of the rate budget.
+const MAPS: [&str; 2] = ["counts", "buckets"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stored_items_and_messages_keep_their_shapes() {
+    let app = TestApp::start().await;
+    app.slow_queues(1).await;
+    let watch = app.watch_queues();
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let mut items = BTreeSet::new();
+    pull_and_ask(&app, &nora, &mut items).await;
+    collect_items(&app, &mut items).await;
+    let messages = watch.bodies();
+    let messages = messages.iter().flat_map(|body| {
+        let body = serde_json::from_str(body).expect("a message is JSON");
+        lines(message_kind(&body), &body)
+    });
+    compare("items", ITEMS, &items);
+    compare("messages", MESSAGES, &messages.collect());
+    app.end().await;
+}
+
+/// A challenge that waits, a pull that waits for its source, its end, and a record under an idempotency key.
+async fn pull_and_ask(app: &TestApp, nora: &Person, items: &mut BTreeSet<String>) {
+    let passed = nora.pass_challenge().await;
+    collect_items(app, items).await;
+    app.stand_in().hold_webhooks();
+    let accepted = nora
+        .app
+        .with_key("pull")
+        .start_query(&passed.ask())
+        .await
+        .expect("an answer");
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    app.until_held("network-query.", 3).await;
+    collect_items(app, items).await;
+    app.stand_in().release_all().await;
+    let ended = nora.until_ended(&accepted.text("/id")).await;
+    assert_eq!(ended.text("/status"), "completed", "{:?}", ended.body);
+    let keyed = nora.app.with_key("record");
+    let asked = keyed
+        .ask_record(&json!({ "conversionType": "pdf" }))
+        .await
+        .expect("an answer");
+    assert_eq!(asked.status, 202, "{:?}", asked.body);
+    nora.until_record(&asked.text("/id")).await;
+    app.drain().await;
+}
+
+async fn collect_items(app: &TestApp, items: &mut BTreeSet<String>) {
+    for item in app.scan().await {
+        items.extend(lines(&item_kind(&item), &item));
+    }
+}
+
+/// `OWNER#/RUN#`: both keys without their ids.
+fn item_kind(item: &Value) -> String {
+    let beginning = |key: &str| {
+        let text = item[key].as_str().expect("a key");
+        text.split_inclusive('#').next().expect("text").to_owned()
+    };
+    format!("{}/{}", beginning("pk"), beginning("sk"))
+}
+
+fn message_kind(body: &Value) -> &'static str {
+    ["run", "link", "event"]
+        .into_iter()
+        .find(|field| !body[field].is_null())
+        .unwrap_or("record")
+}
+
+/// Every path in a value, with the type of its end.
+fn lines(kind: &str, value: &Value) -> Vec<String> {
+    fn walk(path: &str, value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                let is_map = path.rsplit('.').next().is_some_and(|name| MAPS.contains(&name));
+                for (name, field) in fields {
+                    let name = if is_map { "*" } else { name };
+                    walk(&format!("{path}.{name}"), field, found);
+                }
+            }
+            Value::Array(entries) => entries
+                .iter()
+                .for_each(|entry| walk(&format!("{path}[]"), entry, found)),
+            Value::String(_) => found.push(format!("{path}: string")),
+            Value::Number(_) => found.push(format!("{path}: number")),
+            Value::Bool(_) => found.push(format!("{path}: boolean")),
+            Value::Null => found.push(format!("{path}: null")),
+        }
+    }
+    let mut found = Vec::new();
+    walk("", value, &mut found);
+    found
+        .into_iter()
+        .map(|line| format!("{kind} {}", line.trim_start_matches('.')))
+        .collect()
+}
+
+fn compare(name: &str, expected: &str, found: &BTreeSet<String>) {
+    let listed: BTreeSet<_> = expected.lines().map(|line| line.replace("?:", ":")).collect();
+    let certain: BTreeSet<_> = expected
+        .lines()
+        .filter(|line| !line.contains("?:"))
+        .map(str::to_owned)
+        .collect();
+    let new: Vec<_> = found.difference(&listed).collect();
+    let missing: Vec<_> = certain.difference(found).collect();
+    assert!(
+        new.is_empty() && missing.is_empty(),
+        "wire/{name}.txt lists other shapes\nnew: {new:#?}\nmissing: {missing:#?}"
+    );
+}
