@@ -39,7 +39,6 @@ impl Interceptor for NoLooks {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-
 async fn each_step_of_a_pull_makes_only_the_expected_calls() {
     let recorder = Recorder::default();
     let app = start_recorded(&recorder).await;

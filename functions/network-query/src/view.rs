@@ -154,7 +154,7 @@ pub fn of_pull(pull: &Pull, now: Time) -> PullView {
             .iter()
             .map(|(kind, source)| SourceView {
                 kind,
-                status: source.status,
+                status: pull.shown_source(source.status, now),
                 completed_at: text(source.settled_at),
                 http_status: source.http_status,
             })

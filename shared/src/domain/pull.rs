@@ -272,6 +272,16 @@ impl Pull {
         }
     }
 
+    /// The status of one of the pull's sources that the API shows. A source that has not ended is shown as expired with
+    /// its pull.
+    #[must_use]
+    pub fn shown_source(&self, status: SourceStatus, now: Time) -> SourceStatus {
+        match self.shown_state(now) {
+            PullState::Expired if !status.is_settled() => SourceStatus::Expired,
+            _ => status,
+        }
+    }
+
     /// The reason that belongs to [`Pull::shown_state`].
     #[must_use]
     pub fn shown_reason(&self, now: Time) -> Option<FailureReason> {

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use rustls::{ClientConfig, RootCertStore};
-use url::{Host, Url};
+use url::Url;
 
+use crate::config::is_loopback;
 use crate::roots::ExtraRoots;
 
 /// Why an HTTP client could not be made: a fault of the build, never of the network.
@@ -84,20 +85,10 @@ pub fn http_client_over(
     Ok(client)
 }
 
-/// Whether the URL names this machine, judged by its text alone.
-pub(super) fn is_on_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// Whether only the URL's host can read a request to it: over HTTPS, or over plain HTTP that does not leave the
 /// machine.
 pub(super) fn is_private(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && is_on_loopback(url))
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
 }
 
 #[cfg(test)]

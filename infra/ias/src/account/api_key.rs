@@ -54,8 +54,8 @@ pub(super) async fn store(args: &StoreApiKeyArgs) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) const OTHER_ACCOUNT: &str = "the stored API key belongs to another account, and this stack's patients are \
-                                        there; `store-api-key --replace` stores the new key nevertheless";
+pub(super) const OTHER_ACCOUNT: &str = "the stored API key belongs to another or an unknown account, and this stack's \
+                                        patients are there; `store-api-key --replace` stores the new key nevertheless";
 
 /// Checks a key with Metriport and compares it with the stored key.
 pub(super) async fn present(

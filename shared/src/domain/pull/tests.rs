@@ -325,6 +325,16 @@ fn late_report_still_changes_an_expired_run() {
 }
 
 #[test]
+fn sources_of_a_pull_past_its_deadline_are_shown_as_expired() {
+    let pull = started(&accepted(&[SourceKind::Hie, SourceKind::Lab]));
+    let pull = after(&pull, reported(SourceKind::Lab, SourceOutcome::Failed));
+    let shown = |time| SourceKind::ALL.map(|kind| Some(pull.shown_source(pull.sources.status(kind)?, time)));
+    let lab = Some(SourceStatus::Failed);
+    assert_eq!(shown(T0), [Some(SourceStatus::Processing), None, lab]);
+    assert_eq!(shown(pull.expires_at), [Some(SourceStatus::Expired), None, lab]);
+}
+
+#[test]
 fn session_ended_before_the_start_fails_the_run() {
     let pull = accepted(&[SourceKind::Hie]);
     assert_eq!(pull.step(pull.start_by), Step::Apply(PullEvent::StartTooLate));

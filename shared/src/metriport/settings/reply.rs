@@ -18,13 +18,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether `self` and `other` are of the same account, by the ids in the answers.
+    /// Whether `self` and `other` are of the same account, by the ids in the answers. An answer without an id is of an
+    /// unknown account, which equals no other.
     #[must_use]
     pub fn is_of_same_account(&self, other: &Self) -> bool {
         fn id(settings: &Settings) -> Option<&str> {
             settings.account.as_ref().map(ExposeSecret::expose_secret)
         }
-        id(self) == id(other)
+        id(self).is_some() && id(self) == id(other)
     }
 }
 

@@ -160,6 +160,9 @@ async fn settings_are_read_and_written_at_the_root() {
     assert!(settings.is_of_same_account(&client.read_settings().await.unwrap()));
     let other = Upstream::answering_json(200, json!({"id": "y"})).await;
     assert!(!settings.is_of_same_account(&other.client().read_settings().await.unwrap()));
+    let unnamed = Upstream::answering_json(200, json!({})).await;
+    let unnamed = unnamed.client().read_settings().await.unwrap();
+    assert!(!unnamed.is_of_same_account(&unnamed));
     let seen = upstream.requests();
     assert_eq!(
         (seen[2].line.as_str(), seen[2].json()),
