@@ -27,7 +27,7 @@ pub async fn measure(pulls: usize) -> Result<Table, Problem> {
     Ok(Table {
         name: "pipeline",
         caption: format!("Whole pulls, challenge and download included, over {processors} processors."),
-        columns: "at once | pulls/s | limit by Metriport's waits | ratio | one pull, ms | functions' CPU, ms/pull | sandbox's CPU, ms/pull",
+        columns: "at once | pulls/s | most pulls/s by the stand-in's waits | ratio | one pull, ms | functions' CPU, ms/pull | sandbox's CPU, ms/pull",
         rows,
         ..Table::default()
     })
