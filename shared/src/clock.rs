@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::{RecordId, PullId, Time, Timing};
+use crate::domain::{PullId, RecordId, Time, Timing};
 use crate::ports::{Clock, NewIds, Pause};
 
 /// Now, in milliseconds.

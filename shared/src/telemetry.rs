@@ -1,5 +1,5 @@
-//! Structured logs, one JSON object per line. Fields hold codes, counts, and ids of pulls and records, but nothing about
-//! a person.
+//! Structured logs, one JSON object per line. Fields hold codes, counts, and ids of pulls and records, but nothing
+//! about a person.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;

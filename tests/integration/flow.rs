@@ -83,7 +83,7 @@ async fn person_pulls_their_record_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn record_is_fetched_after_hie_and_after_the_run() {
+async fn record_is_fetched_after_hie_and_after_the_pull() {
     let app = TestApp::with(|options| options.stand_in.delays.lab_ms = 1500).await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
@@ -117,12 +117,12 @@ async fn record_is_fetched_after_hie_and_after_the_run() {
         "a line for every event, between what is and what comes next"
     );
     assert!(!lines.iter().any(|line| line.contains("does not know")), "{lines:?}");
-    assert_timeline_gives_the_run_back(&app.table().await, &pull.text("/id"));
+    assert_timeline_gives_the_pull_back(&app.table().await, &pull.text("/id"));
     app.end().await;
 }
 
 /// Checks that the events of the stored timeline, applied again, give the stored pull.
-fn assert_timeline_gives_the_run_back(table: &[Value], id: &str) {
+fn assert_timeline_gives_the_pull_back(table: &[Value], id: &str) {
     let with_key = |prefix: String| {
         let items = table.iter().cloned();
         items.filter(move |item| item["sk"].as_str().is_some_and(|key| key.starts_with(&prefix)))

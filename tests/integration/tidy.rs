@@ -143,7 +143,7 @@ fn tests_have_at_most_fifty_lines() {
 }
 
 #[test]
-fn functions_and_tests_do_not_sleep() {
+fn functions_and_tests_never_wait_by_the_clock() {
     let call = ["sle", "ep("].concat();
     let files = |file: &Tracked| {
         // The persons and the operator of the proofs wait as people do, and as `Retry-After` asks. `clock.rs` waits for

@@ -24,9 +24,9 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     match route(request).as_str() {
         "POST /v1/network-queries" => accept(deps, owner, request, now).await,
         "GET /v1/network-queries" => Ok(json(200, &view::list(deps.io(), owner, now).await?)),
-        "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(deps.io(), owner, run_id(request)?, now).await?)),
+        "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(deps.io(), owner, pull_id(request)?, now).await?)),
         "GET /v1/network-queries/{id}/timeline" => {
-            Ok(json(200, &view::timeline(deps.io(), owner, run_id(request)?).await?))
+            Ok(json(200, &view::timeline(deps.io(), owner, pull_id(request)?).await?))
         }
         _ => Err(Problem::new(Code::NotFound).into()),
     }
@@ -56,7 +56,7 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> R
 }
 
 /// A malformed id gets the same 404 as an unknown one.
-fn run_id(request: &Request) -> Result<PullId, Error> {
+fn pull_id(request: &Request) -> Result<PullId, Error> {
     let text = path_parameter(request, "id").unwrap_or_default();
     PullId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())
 }

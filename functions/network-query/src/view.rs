@@ -89,7 +89,8 @@ pub async fn list(io: &impl ListPulls, owner: &OwnerId, now: Time) -> Result<Que
 /// One pull of the caller.
 ///
 /// # Errors
-/// Fails if the pull is not found or the table cannot be read. Another person's pull gets the same 404 as an unknown one.
+/// Fails if the pull is not found or the table cannot be read. Another person's pull gets the same 404 as an unknown
+/// one.
 pub async fn show(io: &impl ReadPull, owner: &OwnerId, pull: PullId, now: Time) -> Result<PullView, Error> {
     let pull = io
         .pull(owner, pull)

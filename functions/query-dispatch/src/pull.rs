@@ -41,8 +41,8 @@ pub(crate) async fn advance(
     }
 }
 
-/// Checks whether the pull's final record has ended, and otherwise plans the next check. The pull needs no deadline while
-/// it waits for the record, because the record has one.
+/// Checks whether the pull's final record has ended, and otherwise plans the next check. The pull needs no deadline
+/// while it waits for the record, because the record has one.
 async fn check_record(
     io: &(impl SettlePull + ReadRecord),
     owner: &OwnerId,
@@ -77,9 +77,9 @@ async fn final_record(io: &impl ReadRecord, owner: &OwnerId, pull: &Pull) -> Res
     }
 }
 
-/// Applies an event to the pull, writes the pull, and announces the work that follows. If another process writes the pull
-/// first, the event is applied to the new pull. `pull` and `challenge` may be out of date. After a conflict, the pull is
-/// read again, and `challenge` is dropped, so that `write_pull` reads the challenge.
+/// Applies an event to the pull, writes the pull, and announces the work that follows. If another process writes the
+/// pull first, the event is applied to the new pull. `pull` and `challenge` may be out of date. After a conflict, the
+/// pull is read again, and `challenge` is dropped, so that `write_pull` reads the challenge.
 async fn write_pull_event(
     io: &impl SettlePull,
     owner: &OwnerId,

@@ -1,8 +1,9 @@
 //! `reconcile`: sends overdue work again every minute, and from time to time asks Metriport to replay failed webhooks.
 //!
-//! Overdue work is a pull or record whose due time has passed, and which no message has advanced. Either its message was
-//! lost, or its wait was longer than SQS can delay a message. `reconcile` finds such work in the due index, and sends
-//! an `advance` message with the stored `dueSeq`. If an earlier message does the work first, this message is stale.
+//! Overdue work is a pull or record whose due time has passed, and which no message has advanced. Either its message
+//! was lost, or its wait was longer than SQS can delay a message. `reconcile` finds such work in the due index, and
+//! sends an `advance` message with the stored `dueSeq`. If an earlier message does the work first, this message is
+//! stale.
 //!
 //! Metriport retries a webhook only on request.
 

@@ -7,8 +7,8 @@
 
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
-use shared::domain::record::{Asked, NewRecord, OpenRecords, Record};
 use shared::domain::pull::RecordPhase;
+use shared::domain::record::{Asked, NewRecord, OpenRecords, Record};
 use shared::domain::{OwnerId, PatientId, RecordId, Time};
 use shared::edge::budget::TakeShare;
 use shared::edge::http::{Code, Problem};

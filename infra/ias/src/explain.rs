@@ -10,7 +10,7 @@ use crate::report::say_line;
 
 pub(crate) async fn explain(args: &ExplainArgs) -> Result<(), String> {
     let app = App::new(&args.api, args.token.required()?.expose_secret()).map_err(|error| error.to_string())?;
-    let path = format!("/v1/network-queries/{}", args.pull);
+    let path = format!("/v1/network-queries/{}", args.run);
     let pull = fetch(&app, &path).await?;
     let timeline = fetch(&app, &format!("{path}/timeline")).await?;
     for line in render_timeline(&pull, &timeline) {
@@ -111,12 +111,12 @@ fn reported(event: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
-    use shared::domain::pull::{Deferral, FailureReason, QueryReport, PullEvent, SourceOutcome};
+    use shared::domain::pull::{Deferral, FailureReason, PullEvent, QueryReport, SourceOutcome};
     use shared::domain::{SourceKind, Time, UpstreamRequestId};
 
     /// Every event code must have its own sentence.
     #[test]
-    fn every_run_event_has_its_own_sentence() {
+    fn every_pull_event_has_its_own_sentence() {
         let until = Time::parse("2026-11-22T10:40:00Z").unwrap();
         let request = UpstreamRequestId::parse("r").unwrap();
         let events = [

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn used_challenge_is_removed_and_its_session_serves_one_run() {
+    fn used_challenge_is_removed_and_its_session_serves_one_pull() {
         let pull = PullId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
         let other = PullId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8e").unwrap();
         let session = Aal2SessionId::parse("aal2_CANARY").unwrap();

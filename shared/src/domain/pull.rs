@@ -1,8 +1,8 @@
 //! One pull of a person's record: a network query and the consolidated records that follow.
 //!
-//! A pull changes only through [`Pull::apply`]. The timeline keeps the events that changed the pull, so that a replay of
-//! the timeline gives the stored pull. States only move forward. A terminal state is final; later evidence only fills in
-//! missing data.
+//! A pull changes only through [`Pull::apply`]. The timeline keeps the events that changed the pull, so that a replay
+//! of the timeline gives the stored pull. States only move forward. A terminal state is final; later evidence only
+//! fills in missing data.
 
 mod apply;
 mod event;

@@ -59,8 +59,8 @@ pub async fn announce_change(
 /// If the record has ended, sends an `advance` for the pull that waits for it.
 ///
 /// # Errors
-/// Fails if the pull cannot be read or the message cannot be sent. Without the message, the pull checks the record at its
-/// own due time.
+/// Fails if the pull cannot be read or the message cannot be sent. Without the message, the pull checks the record at
+/// its own due time.
 pub async fn announce_end(io: &(impl ReadPull + SendAdvance), owner: &OwnerId, record: &Record) -> Result<(), Error> {
     let Some(id) = record.pull.filter(|_| record.state.is_terminal()) else {
         return Ok(());

@@ -64,8 +64,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::record::RecordState;
     use crate::domain::pull::PullState;
+    use crate::domain::record::RecordState;
     use crate::ports::upstream::{Operation, UpstreamErrorKind};
 
     const AT: Time = Time::from_millis(1_795_341_802_000);

@@ -19,8 +19,8 @@ use crate::domain::{PullId, RecordId, Time, Timing};
 
 /// Defines a port, and implements it for every type that holds an adapter with this port.
 ///
-/// `port! { pub trait ReadPull via HasStore { async fn pull(&self, …) -> …; } }` defines the trait. Every type that holds
-/// a store with this trait then has the trait, too.
+/// `port! { pub trait ReadPull via HasStore { async fn pull(&self, …) -> …; } }` defines the trait. Every type that
+/// holds a store with this trait then has the trait, too.
 macro_rules! port {
     ($(#[$about:meta])* pub trait $port:ident via $has:ident {
         $($(#[$doc:meta])* async fn $method:ident(&self $(, $argument:ident: $type:ty)* $(,)?) -> $answer:ty;)*

@@ -1,8 +1,8 @@
 //! The client accepts both forms if Metriport's pages and its public code contradict each other.
 
 use serde_json::{Value, json};
-use shared::domain::record::Asked;
 use shared::domain::pull::{QueryReport, SourceOutcome};
+use shared::domain::record::Asked;
 use shared::domain::{ExternalId, SourceKind, Time, UpstreamRequestId};
 use shared::metriport::*;
 

@@ -101,7 +101,7 @@ impl Person {
     pub async fn pull(&self) -> Result<Reply, Problem> {
         let id = self.start().await?;
         let pull = until("the pull has ended", async || {
-            let pull = self.pull(&id).await?;
+            let pull = self.read_pull(&id).await?;
             Ok((pull.text("/next/action") != "wait").then_some(pull))
         })
         .await?;
@@ -109,7 +109,7 @@ impl Person {
     }
 
     /// The current state of a pull.
-    pub async fn run(&self, id: &str) -> Result<Reply, Problem> {
+    pub async fn read_pull(&self, id: &str) -> Result<Reply, Problem> {
         expect(self.app.get(&format!("/v1/network-queries/{id}")).await?, 200)
     }
 

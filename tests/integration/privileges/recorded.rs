@@ -105,7 +105,8 @@ async fn a_patient_that_is_found(app: &TestApp) {
     .await;
 }
 
-/// Metriport sends the webhook before it answers the start. `webhook-process` stores the request id with the pull, while
+/// Metriport sends the webhook before it answers the start. `webhook-process` stores the request id with the pull,
+/// while
 /// `query-dispatch` still waits for the answer.
 async fn a_pull_whose_webhooks_overtake_the_answer(app: &TestApp, nora: &Person) {
     app.stand_in()

@@ -186,9 +186,9 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
     let (mut accepted, mut refused, mut starts) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(asked) = asking.join_next().await {
         match asked {
-            Ok((Asked::Accepted { run, start_at }, member)) => {
+            Ok((Asked::Accepted { pull, start_at }, member)) => {
                 starts.extend(start_at);
-                accepted.push((run, member));
+                accepted.push((pull, member));
             }
             Ok((Asked::Refused { retry_after_secs }, member)) => {
                 round.retry_after_secs = round.retry_after_secs.max(retry_after_secs);
@@ -212,7 +212,7 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
         // One refused person retries when `Retry-After` allows, and must be accepted.
         tokio::time::sleep(clock::now().until(again_at)).await;
         match member.ask().await {
-            Asked::Accepted { run, .. } => accepted.push((run, member)),
+            Asked::Accepted { pull, .. } => accepted.push((pull, member)),
             other => {
                 report
                     .breaches
@@ -253,10 +253,10 @@ async fn endings(mut open: Vec<(String, Member)>, patience: Duration) -> BTreeMa
     let (until, mut ended) = (Instant::now() + patience, BTreeMap::new());
     while !open.is_empty() && Instant::now() < until {
         let mut still = Vec::new();
-        for (run, member) in open {
-            match member.ending(&run).await {
+        for (pull, member) in open {
+            match member.ending(&pull).await {
                 Some(status) => *ended.entry(status).or_insert(0) += 1,
-                None => still.push((run, member)),
+                None => still.push((pull, member)),
             }
         }
         open = still;

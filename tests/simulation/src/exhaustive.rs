@@ -272,7 +272,7 @@ fn render_history(path: Option<&Arc<Path>>, sabotage: Option<Sabotage>) -> Vec<S
     choices.reverse();
     let mut world = prepared(sabotage);
     world.words = Some(Vec::new());
-    let (world, _) = crate::schedule::pull(world, &choices);
+    let (world, _) = crate::schedule::run(world, &choices);
     world.words.unwrap_or_default()
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use network_query::accept::PullAsk;
 use network_query::ask_body::AskBody;
 use shared::Error;
-use shared::domain::{Aal2SessionId, ChallengeId, RecordId, PullId, SourceKind};
+use shared::domain::{Aal2SessionId, ChallengeId, PullId, RecordId, SourceKind};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord};
 use shared::metrics::Metrics;
@@ -94,7 +94,7 @@ impl Job {
     }
 }
 
-pub(crate) async fn pull(io: &Io, job: &Job) -> Result<&'static str, Error> {
+pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
     match job {
         Job::Advance(advance) => query_dispatch::handler::advance(io, advance).await,
         Job::Fetch(message) => {
@@ -112,7 +112,11 @@ pub(crate) async fn pull(io: &Io, job: &Job) -> Result<&'static str, Error> {
             aal2_challenge::open::open(io, &ids::owner(*person), &people::redirect()).await?;
             Ok("challenge opened")
         }
-        Job::Pull { person, pull, presented } => accept(io, *person, *pull, presented).await,
+        Job::Pull {
+            person,
+            pull,
+            presented,
+        } => accept(io, *person, *pull, presented).await,
         Job::AskRecord {
             person,
             record,

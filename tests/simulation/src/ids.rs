@@ -1,7 +1,7 @@
 //! Ids of the simulated world. They are made from counters, so a schedule always gives the same ids and a trace can
 //! name them.
 
-use shared::domain::{OwnerId, RecordId, PullId};
+use shared::domain::{OwnerId, PullId, RecordId};
 use uuid::Uuid;
 
 /// Parses an opaque id from a text that is always valid.
@@ -34,8 +34,8 @@ pub(crate) fn asked_record_id(n: u32) -> RecordId {
     RecordId::new(Uuid::from_u128((1 << 96) | u128::from(n)))
 }
 
-/// The id of the record that a pull makes when it changes to `version`. Only one change to a version is ever written, so
-/// ids never collide.
+/// The id of the record that a pull makes when it changes to `version`. Only one change to a version is ever written,
+/// so ids never collide.
 pub(crate) fn spare(pull: PullId, version: u64) -> RecordId {
     RecordId::new(Uuid::from_u128(
         (u128::from(pull_number(pull)) << 64) | (1 << 100) | u128::from(version),

@@ -9,7 +9,7 @@ use crate::Outcome;
 use crate::choice::{Choice, Sabotage};
 use crate::rest::{Networks, RESTING, bring_to_rest};
 use crate::rules::Violation;
-use crate::schedule::{Beginning, again, draw, pull};
+use crate::schedule::{Beginning, again, draw, run};
 use crate::shrink::shrink;
 use crate::world::{Tally, World};
 
@@ -164,11 +164,11 @@ pub fn simulate(options: Options) -> Report {
 fn fail(violation: &Violation, beginning: Beginning, choices: Vec<Choice>, sabotage: Option<Sabotage>) -> Failure {
     let drawn = choices.len();
     let breaks = |choices: &[Choice]| {
-        let (_, found) = pull(again(beginning, sabotage, false), choices);
+        let (_, found) = run(again(beginning, sabotage, false), choices);
         found.is_some_and(|found| found.rule == violation.rule)
     };
     let needed = shrink(choices, breaks);
-    let (world, found) = pull(again(beginning, sabotage, true), &needed);
+    let (world, found) = run(again(beginning, sabotage, true), &needed);
     Failure {
         violation: found.unwrap_or_else(|| violation.clone()),
         drawn,

@@ -11,11 +11,11 @@ use shared::domain::budget::PersonShares;
 use shared::domain::challenge::ChallengeSlot;
 use shared::domain::identity::Identity;
 use shared::domain::patient::PatientSlot;
+use shared::domain::pull::Pull;
 use shared::domain::record::{OpenRecords, Record};
 use shared::domain::replay::Replays;
-use shared::domain::pull::Pull;
 use shared::domain::{
-    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, RecordId, PullId, Time, UpstreamRequestId,
+    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, Time, UpstreamRequestId,
 };
 use shared::message::{Advance, Subject};
 use shared::store::{Condition, SeenMessage, TimelineEntry};

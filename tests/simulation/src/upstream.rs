@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::domain::record::Asked;
 use shared::domain::pull::{QueryReport, SourceOutcome};
+use shared::domain::record::Asked;
 use shared::domain::{
     Aal2SessionId, ChallengeId, DemographicsHash, ExternalId, IdentitySessionId, MessageId, PatientId,
-    ProofedIdentityId, RecordId, PullId, SourceKind, Time, UpstreamRequestId,
+    ProofedIdentityId, PullId, RecordId, SourceKind, Time, UpstreamRequestId,
 };
 use shared::message::webhook::{Event, Marks, WebhookEvent};
 use shared::message::{Link, VERSION};

@@ -6,7 +6,7 @@ use shared::message::webhook::{Event, WebhookEvent};
 
 use crate::choice::{Fault, WebhookArrival};
 use crate::functions::Job;
-use crate::ids::{person, record_name, pull_name};
+use crate::ids::{person, pull_name, record_name};
 use crate::io::{Body, Op, put_of};
 use crate::store::{Effect, Item, Key, Write};
 use crate::upstream::Call;
@@ -53,7 +53,11 @@ pub(crate) fn job(job: &Job) -> String {
         Job::Link { person, demographics } => format!("person {person} links demographics {demographics}"),
         Job::OpenSession { person, .. } => format!("person {person} opens an identity session"),
         Job::OpenChallenge { person } => format!("person {person} opens a challenge"),
-        Job::Pull { person, pull, presented } => {
+        Job::Pull {
+            person,
+            pull,
+            presented,
+        } => {
             let (challenge, session) = (presented.challenge.as_str(), presented.session.as_str());
             let (pull, status) = (pull_name(*pull), presented.status);
             format!("person {person} requests {pull} with {challenge}, {session}, {status}")

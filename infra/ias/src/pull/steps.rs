@@ -175,7 +175,12 @@ impl Puller {
         })
         .await?;
         let pull = ended.ok_or("the network query did not end in time")?;
-        self.step(3, "Query", format!("{}: {}", sources(&pull), pull.text("/status")), begun);
+        self.step(
+            3,
+            "Query",
+            format!("{}: {}", sources(&pull), pull.text("/status")),
+            begun,
+        );
         match pull.text("/status").as_str() {
             "completed" | "partial" => Ok(pull),
             status => Err(format!("the network query ended {status} ({})", pull.text("/reason"))),

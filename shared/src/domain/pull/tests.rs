@@ -92,7 +92,7 @@ fn duplicate_events_change_nothing() {
 }
 
 #[test]
-fn run_with_sources_not_started_ends_partial() {
+fn pull_with_sources_not_started_ends_partial() {
     let pull = after(&accepted(&SourceKind::ALL), PullEvent::StartClaimed);
     let failed = |source| Reported {
         source,
@@ -186,7 +186,7 @@ fn overall_outcome_never_completes_a_source_not_started() {
 /// A pull that waited for a status would block other pulls of the person until midnight, when the day's quota returns,
 /// or for two days.
 #[test]
-fn ended_sources_settle_the_run_without_a_status() {
+fn ended_sources_settle_the_pull_without_a_status() {
     let open = started(&accepted(&[SourceKind::Hie, SourceKind::Lab]));
     let open = after(&open, reported(SourceKind::Hie, SourceOutcome::Completed));
     let open = after(&open, reported(SourceKind::Lab, SourceOutcome::Failed));
@@ -310,7 +310,7 @@ fn event_of_another_query_is_ignored() {
 }
 
 #[test]
-fn late_report_still_changes_an_expired_run() {
+fn late_report_still_changes_an_expired_pull() {
     let pull = started(&accepted(&[SourceKind::Hie, SourceKind::Lab]));
     let late = pull.expires_at;
     assert_eq!(pull.shown_state(late), PullState::Expired);
@@ -335,7 +335,7 @@ fn sources_of_a_pull_past_its_deadline_are_shown_as_expired() {
 }
 
 #[test]
-fn session_ended_before_the_start_fails_the_run() {
+fn session_ended_before_the_start_fails_the_pull() {
     let pull = accepted(&[SourceKind::Hie]);
     assert_eq!(pull.step(pull.start_by), Step::Apply(PullEvent::StartTooLate));
     assert_eq!(pull.shown_state(pull.start_by), PullState::Failed);
@@ -443,7 +443,7 @@ proptest! {
     /// no effect. Terminal states are final and reported once, and every waiting pull has a due time. Versions and due
     /// numbers only grow, and the request id never changes.
     #[test]
-    fn run_keeps_its_invariants_for_any_events(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
+    fn invariants_hold_for_any_events(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
         let all = SourceKind::ALL.into_iter().enumerate();
         let asked: Vec<_> = all.filter(|(i, _)| kinds & (1 << i) != 0).map(|(_, k)| k).collect();
         let mut pull = accepted(&asked);
@@ -485,9 +485,10 @@ proptest! {
         prop_assert_eq!(ends, u32::from(pull.state.is_terminal()));
     }
 
-    /// A timeline keeps the events that changed the pull, with their times and records. A replay of them gives the pull.
+    /// A timeline keeps the events that changed the pull, with their times and records. A replay of them gives the
+    /// pull.
     #[test]
-    fn replayed_timeline_gives_the_run(events in prop::collection::vec(any_event(), 0..40)) {
+    fn replayed_timeline_gives_the_pull(events in prop::collection::vec(any_event(), 0..40)) {
         let accepted = accepted(&SourceKind::ALL);
         let (mut pull, mut timeline) = (accepted.clone(), Vec::new());
         for (index, event) in events.into_iter().enumerate() {

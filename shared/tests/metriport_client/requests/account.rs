@@ -1,4 +1,4 @@
-//! Patients, facilities_are_created_and_listed, settings.
+//! Patients, facilities, settings.
 
 use serde_json::json;
 use shared::domain::ExternalId;
@@ -17,13 +17,13 @@ async fn create_patient_sends_the_exact_request() {
     };
     let patient = upstream
         .client()
-        .create_patient_sends_the_exact_request(&new)
+        .create_patient(&new)
         .await
         .unwrap()
         .verify(&external_id())
         .unwrap();
     assert_eq!(patient.id, patient_id());
-    assert_eq!(patient.facilities_are_created_and_listed, [facility()]);
+    assert_eq!(patient.facilities, [facility()]);
     let seen = upstream.only();
     assert_common(&seen, true);
     assert_eq!(
@@ -70,7 +70,7 @@ async fn update_patient_sends_the_exact_request() {
         external_id: external_id(),
         demographics: demographics(),
     };
-    upstream.client().update_patient_sends_the_exact_request(&update).await.unwrap();
+    upstream.client().update_patient(&update).await.unwrap();
     let seen = upstream.only();
     assert_common(&seen, true);
     assert_eq!(
@@ -87,7 +87,7 @@ async fn delete_patient_sends_the_exact_request() {
         patient: patient_id(),
         facility: Some(facility()),
     };
-    upstream.client().delete_patient_sends_the_exact_request(&deletion).await.unwrap();
+    upstream.client().delete_patient(&deletion).await.unwrap();
     let seen = upstream.only();
     assert_common(&seen, false);
     assert_eq!(
@@ -124,7 +124,7 @@ async fn facilities_are_created_and_listed() {
         json!({"name": "Example", "npi": "1234567893", "active": true, "address": address})
     );
 
-    for list in [json!({"facilities_are_created_and_listed": [reply, {"name": "no id"}]}), json!([reply])] {
+    for list in [json!({"facilities": [reply, {"name": "no id"}]}), json!([reply])] {
         let upstream = Upstream::answering_json(200, list).await;
         let found = upstream.client().list_facilities().await.unwrap();
         assert_eq!(

@@ -96,7 +96,7 @@ async fn pull(sandbox: &Sandbox, person: &Person) -> Result<usize, Problem> {
         Ok((is_done && sandbox.host().in_flight() == 0).then_some(()))
     })
     .await?;
-    let record = person.record(&person.pull(&id).await?).await?;
+    let record = person.record(&person.read_pull(&id).await?).await?;
     Ok(person.download(&record).await?.len())
 }
 

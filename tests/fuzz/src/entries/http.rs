@@ -77,7 +77,7 @@ impl Http {
             ),
             "network-query" => (
                 Function::Query(runtime.block_on(network_query::Deps::read(&init))?),
-                Call::of_network_query(&world.run),
+                Call::of_network_query(&world.pull),
             ),
             _ => (
                 Function::Read(runtime.block_on(record_read::Deps::read(&init))?),

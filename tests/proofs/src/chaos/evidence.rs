@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn start_fault_hits_only_its_own_run() {
+    fn start_fault_hits_only_its_own_pull() {
         let of = |pull: &str| Injection {
             pull: Some(pull.to_owned()),
             kind: Kind::UpstreamTimeout,

@@ -57,7 +57,7 @@ pub(super) fn of(
 
 /// Counts these persons' runs that they did not ask for.
 pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize, String> {
-    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.pull()).collect();
+    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.id()).collect();
     let mut strays = 0;
     for pull in pulls.iter().filter(|pull| pull.first) {
         let app = sandbox.app(&pull.subject).map_err(|error| error.to_string())?;
@@ -76,7 +76,7 @@ pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize
 
 /// Counts the pulls and queries that the persons did not ask for.
 pub(super) async fn strays(sandbox: &Sandbox, pulls: &[Pull]) -> Result<Strays, String> {
-    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.pull()).collect();
+    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.id()).collect();
     let queries = sandbox.stand_in().network_queries();
     let marks = queries.iter().map(|query| query.metadata.get(PULL_MARK));
     let queries = marks.filter(|pull| !pull.is_some_and(|pull| asked.contains(pull.as_str())));
@@ -88,7 +88,7 @@ pub(super) async fn strays(sandbox: &Sandbox, pulls: &[Pull]) -> Result<Strays, 
 
 fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Facts {
     let mut facts = Facts::refused(pull.persona, state(&pull.ending));
-    if let Ending::Pull(ended) = &pull.ending {
+    if let Ending::Ended(ended) = &pull.ending {
         let of_pull = |query: &&QuerySummary| query.metadata.get(PULL_MARK) == Some(&ended.id);
         facts.accepted = true;
         facts.intact = ended.intact && !["failed", "expired"].contains(&ended.record.as_str());
@@ -103,10 +103,10 @@ fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Fac
 /// The state in the words of the judge's table.
 fn state(ending: &Ending) -> String {
     match ending {
-        Ending::Pull(ended) if ended.status == "failed" || ended.status == "expired" => {
+        Ending::Ended(ended) if ended.status == "failed" || ended.status == "expired" => {
             format!("{}: {}", ended.status, ended.reason)
         }
-        Ending::Pull(ended) => ended.status.clone(),
+        Ending::Ended(ended) => ended.status.clone(),
         Ending::Refused(code) => format!("refused: {code}"),
         Ending::Unverified => "identity not verified".to_owned(),
         Ending::Hung(place) => format!("hung: {place}"),

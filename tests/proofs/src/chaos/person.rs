@@ -41,9 +41,9 @@ pub(super) struct Pull {
 
 impl Pull {
     /// The id of the pull, if the pull was accepted and ended.
-    pub(super) fn run(&self) -> Option<&str> {
+    pub(super) fn id(&self) -> Option<&str> {
         match &self.ending {
-            Ending::Pull(ended) => Some(&ended.id),
+            Ending::Ended(ended) => Some(&ended.id),
             Ending::Refused(_) | Ending::Unverified | Ending::Hung(_) => None,
         }
     }
@@ -52,7 +52,7 @@ impl Pull {
 /// The ending of a pull, as the app saw it.
 pub(super) enum Ending {
     /// The pull was accepted and ended.
-    Pull(Box<Ended>),
+    Ended(Box<Ended>),
     /// The API refused with this code, and the app has no next action.
     Refused(String),
     /// The identity did not become verified.
@@ -111,7 +111,7 @@ impl Person {
         let timeline = self
             .get(&format!("/v1/network-queries/{id}/timeline"), "timeline")
             .await?;
-        Ok(Ending::Pull(Box::new(Ended {
+        Ok(Ending::Ended(Box::new(Ended {
             status: pull.text("/status"),
             reason: pull.text("/reason"),
             id,

@@ -44,8 +44,8 @@ impl Report {
         }
     }
 
-    /// The number of broken promises. A kind of fault that never occurred counts as one, because the pull proves nothing
-    /// about it.
+    /// The number of broken promises. A kind of fault that never occurred counts as one, because the pull proves
+    /// nothing about it.
     pub(super) fn breaches(&self) -> usize {
         let of_pulls = self.facts.iter().map(|facts| facts.breaches().len()).sum::<usize>();
         let dead_letters = self.dead_letters.values().sum::<usize>();

@@ -7,8 +7,8 @@ use super::{Violation, broken};
 use crate::ids::pull_name;
 use crate::world::World;
 
-/// Maximum number of polls of one pull. Poll gaps grow to two hours, and a pull never waits longer than two days and some
-/// hours.
+/// Maximum number of polls of one pull. Poll gaps grow to two hours, and a pull never waits longer than two days and
+/// some hours.
 const POLLS_MAX: u32 = 64;
 
 /// A start that got a 429 is not sent again before the time that the 429 named. The tolerance allows for clocks that

@@ -1,5 +1,5 @@
-//! Rule 5: at most one effect. A pull has one network query. A patient has one open pull and one open consolidated query
-//! at a time. A file is stored only if it is what the record asks for.
+//! Rule 5: at most one effect. A pull has one network query. A patient has one open pull and one open consolidated
+//! query at a time. A file is stored only if it is what the record asks for.
 
 use shared::domain::pull::{FailureReason, PullState};
 use shared::domain::record::Record;

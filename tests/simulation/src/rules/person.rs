@@ -58,8 +58,8 @@ pub(super) fn accepted(world: &mut World, task: &Task, writes: &[Write]) -> Opti
         .flatten()
 }
 
-/// A network query that began at Metriport must be for the pull's patient. It must use a challenge of the pull's person,
-/// and an identity of that patient.
+/// A network query that began at Metriport must be for the pull's patient. It must use a challenge of the pull's
+/// person, and an identity of that patient.
 pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
     let name = pull_name(start.pull);
     let pull = world.store.pulls().find(|(_, pull)| pull.id == start.pull);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::domain::record::Asked;
 use shared::domain::pull::{QueryReport, Reported, SourceOutcome};
+use shared::domain::record::Asked;
 use shared::domain::{PatientId, RecordId, SourceKind, Time, UpstreamRequestId};
 use shared::message::Link;
 use shared::message::webhook::{ConsolidatedDelivery, Event, Marks};

@@ -43,7 +43,11 @@ impl World {
                 Some(presented) if self.numbers.pulls < RUNS_MAX => {
                     self.numbers.pulls += 1;
                     let pull = ids::pull(self.numbers.pulls);
-                    Job::Pull { person, pull, presented }
+                    Job::Pull {
+                        person,
+                        pull,
+                        presented,
+                    }
                 }
                 _ => return false,
             },
