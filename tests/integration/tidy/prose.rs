@@ -1,4 +1,8 @@
-//! Phrases that need a second reading, in comments of Rust and in pages.
+//! Phrases that need a second reading: in comments and texts of Rust, in YAML and in pages.
+
+use std::sync::LazyLock;
+
+use fancy_regex::{Captures, Regex};
 
 use super::{Tracked, assert_none, tracked};
 
@@ -24,9 +28,32 @@ const PHRASES: [&str; 12] = [
 /// A page with texts of other authors, and this file, which has examples.
 const EXEMPT: [&str; 2] = ["docs/name-comparison.md", "tests/integration/tidy/prose.rs"];
 
-/// The comments of a Rust file, or the text of a page: its paragraphs, each with the number of its first line.
+/// The text literals of Rust. Comments and characters are matched, too, because a quote in them opens no literal.
+static LITERALS: LazyLock<Regex> = LazyLock::new(|| {
+    const COMMENT: &str = r"//[^\n]*";
+    const CHARACTER: &str = r"'(?:\\.|[^\\'])'";
+    const RAW: &str = r#"\br(?<hashes>#*)"(?<raw>.*?)"\k<hashes>"#;
+    const PLAIN: &str = r#""(?<plain>(?:\\.|[^"\\])*)""#;
+    Regex::new(&format!("(?s){COMMENT}|{CHARACTER}|{RAW}|{PLAIN}")).unwrap()
+});
+/// The end of a line within a literal, and a placeholder, whose name is code.
+static GAPS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\\?\n\s*|\\n|\{[^}]*\}").unwrap());
+
+/// The text literals of a Rust file that have several words, each with the number of its first line.
+fn literals(file: &Tracked) -> Vec<(usize, String)> {
+    let literal = |captures: Captures<'_>| {
+        let found = captures.name("raw").or(captures.name("plain"))?;
+        let line = file.text.get(..found.start())?.lines().count();
+        let text = GAPS.replace_all(found.as_str(), " ").into_owned();
+        text.trim().contains(' ').then_some((line, text))
+    };
+    let all = LITERALS.captures_iter(&file.text).map(Result::unwrap);
+    all.filter_map(literal).collect()
+}
+
+/// The comments of a Rust file, or the text of another file: its paragraphs, each with the number of its first line.
 fn paragraphs(file: &Tracked) -> Vec<(usize, String)> {
-    let is_rust = file.is("rs");
+    let (is_rust, is_yaml) = (file.is("rs"), file.is("yaml"));
     let (mut paragraphs, mut open, mut in_code) = (Vec::new(), None::<(usize, String)>, false);
     for (index, line) in file.text.lines().enumerate() {
         let text = line.trim_start();
@@ -37,12 +64,14 @@ fn paragraphs(file: &Tracked) -> Vec<(usize, String)> {
             false => Some(text.trim_end()),
         };
         let text = text.unwrap_or_default();
+        let (text, is_value) = if is_yaml { value(text) } else { (text, false) };
         let is_fence = text.starts_with("```");
         if is_fence {
             in_code = !in_code;
         }
-        let begins =
-            text.starts_with(['#', '|', '-', '*', '`']) || text.starts_with(|first: char| first.is_ascii_digit());
+        let begins = is_value
+            || text.starts_with(['#', '|', '-', '*', '`'])
+            || text.starts_with(|first: char| first.is_ascii_digit());
         if text.is_empty() || begins || in_code || is_fence {
             paragraphs.extend(open.take());
         }
@@ -54,6 +83,20 @@ fn paragraphs(file: &Tracked) -> Vec<(usize, String)> {
     }
     paragraphs.extend(open);
     paragraphs
+}
+
+/// A line of YAML without the marks of a comment, of a list and of a text, and without its key; and whether it had a
+/// key.
+fn value(line: &str) -> (&str, bool) {
+    let text = line.trim_start_matches(['#', '-', ' ']);
+    let is_key = |key: &str| {
+        key.chars()
+            .all(|character| character.is_alphanumeric() || "-_/$".contains(character))
+    };
+    match text.split_once(':') {
+        Some((key, value)) if is_key(key) => (value.trim_start_matches([' ', '>', '|', '-', '"', '\'']), true),
+        _ => (text, false),
+    }
 }
 
 /// A paragraph without the text in backticks, and without the addresses of links.
@@ -126,11 +169,14 @@ fn faults(paragraph: &str) -> Vec<String> {
 }
 
 #[test]
-fn comments_and_pages_avoid_the_listed_phrases() {
-    let prose = |file: &&Tracked| (file.is("rs") || file.is("md")) && !EXEMPT.contains(&file.path.as_str());
+fn comments_texts_and_pages_avoid_the_listed_phrases() {
+    let prose = |file: &&Tracked| {
+        ["rs", "md", "yaml"].iter().any(|kind| file.is(kind)) && !EXEMPT.contains(&file.path.as_str())
+    };
     let mut places = Vec::new();
     for file in tracked().iter().filter(prose) {
-        for (line, paragraph) in paragraphs(file) {
+        let texts = if file.is("rs") { literals(file) } else { Vec::new() };
+        for (line, paragraph) in paragraphs(file).into_iter().chain(texts) {
             let found = faults(&paragraph).into_iter();
             places.extend(found.map(|fault| format!("{}:{line}: {fault}", file.path)));
         }
@@ -169,6 +215,23 @@ fn paragraphs_of_comments_and_pages_are_found() {
             (1, "One two. ".to_owned()),
             (4, "Three. ".to_owned()),
             (6, "Four. ".to_owned())
+        ]
+    );
+    let texts = Tracked::new(
+        "a.rs",
+        "// \"no\"\nlet a = ('\"', \"key\", \"One {told}\\\n  two.\");\nlet b = r#\"A \"b\" c\"#;\n",
+    );
+    assert_eq!(
+        literals(&texts),
+        [(2, "One   two.".to_owned()), (4, "A \"b\" c".to_owned())]
+    );
+    let values = Tracked::new("a.yaml", "# One\n# two.\nKey: >-\n  Three\n  four.\nOther: What\n");
+    assert_eq!(
+        paragraphs(&values),
+        [
+            (1, "One two. ".to_owned()),
+            (4, "Three four. ".to_owned()),
+            (6, "What ".to_owned())
         ]
     );
     let page = Tracked::new("a.md", "# What\n\nOne\ntwo.\n- three\n```\nWhat\n```\n");
