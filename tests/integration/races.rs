@@ -9,7 +9,7 @@ use sandbox_metriport::Operation;
 use serde_json::Value;
 use shared::clock;
 use shared::domain::pull::RecordPhase;
-use shared::domain::record::{Asked, NewRecord, OpenRecords, Record, RecordEvent};
+use shared::domain::record::{NewRecord, OpenRecords, Record, RecordEvent, RecordQuery};
 use shared::domain::{OwnerId, PatientId, RecordId, Timing};
 use shared::store::{Condition, CreateRecord, ReadRecord, claim_record};
 
@@ -292,7 +292,7 @@ async fn write_over_a_changed_record_is_refused() {
         pull: None,
         phase: RecordPhase::Asked,
         patient: PatientId::parse("patient-1").expect("a patient"),
-        asked: Asked::default(),
+        query: RecordQuery::default(),
     };
     let (now, timing) = (clock::now(), Timing::default());
     let record = Record::ask(new, now, timing);

@@ -7,7 +7,7 @@ pub mod open;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
-use shared::edge::budget::{CallerBudget, HeedLimits, TakeTurn};
+use shared::edge::budget::{CallerBudget, PauseCalls, TakeTurn};
 use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metriport::{Client, OpenAal2Challenge};
 use shared::owner::OwnerKey;
@@ -18,7 +18,7 @@ shared::ports! {
     /// The ports that the step uses.
     pub trait Ports = ReadPerson + ReadIdentity + RejectIdentity + ReadChallenge + WriteChallenge
         + OpenAal2Challenge
-        + TakeTurn + HeedLimits
+        + TakeTurn + PauseCalls
         + Clock;
 }
 

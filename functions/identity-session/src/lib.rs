@@ -12,7 +12,7 @@ use shared::domain::FacilityId;
 use shared::domain::assurance::Assurance;
 use shared::domain::claims::ClaimRules;
 use shared::domain::patient::LinkConflict;
-use shared::edge::budget::{CallerBudget, CountCall, HeedLimits, TakeTurn};
+use shared::edge::budget::{CallerBudget, CountCall, PauseCalls, TakeTurn};
 use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metrics::{Metric, Metrics};
 use shared::metriport::{Client, CreatePatient, FindPatient, OpenIdentitySession, UpdatePatient};
@@ -26,7 +26,7 @@ shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadPerson + ReadPatient + WritePatient + ReadIdentity + WriteIdentity
         + FindPatient + CreatePatient + UpdatePatient + OpenIdentitySession
-        + CountCall + TakeTurn + HeedLimits
+        + CountCall + TakeTurn + PauseCalls
         + ReportConflict + Clock + Pause + Stage;
 }
 

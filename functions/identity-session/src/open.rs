@@ -6,7 +6,7 @@ use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk};
 use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::{IdentitySessionId, OwnerId, Time};
-use shared::edge::budget::{HeedLimits, TakeTurn, apply_limits};
+use shared::edge::budget::{PauseCalls, TakeTurn, apply_limits};
 use shared::edge::http::{Code, Problem};
 use shared::metriport::{Metadata, OpenIdentitySession, RedirectUrl, UpstreamError};
 use shared::ports::{Clock, Stage};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 shared::ports! {
     /// Opens an identity session within the rate budget and stores it.
     pub trait Open = ReadPerson + WritePatient + WriteIdentity + OpenIdentitySession
-        + TakeTurn + HeedLimits + Clock + Stage;
+        + TakeTurn + PauseCalls + Clock + Stage;
 }
 
 /// The opened session. The link is for one visit of the person's browser.

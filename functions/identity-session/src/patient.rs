@@ -27,7 +27,7 @@ use shared::domain::budget::Allowance;
 use shared::domain::claims::ClaimRules;
 use shared::domain::patient::{Beginning, LinkConflict, PatientLink, PatientSlot};
 use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, OwnerId};
-use shared::edge::budget::{CountCall, HeedLimits, TakeTurn};
+use shared::edge::budget::{CountCall, PauseCalls, TakeTurn};
 use shared::edge::http::{Code, Problem};
 use shared::metriport::{CreatePatient, Effect, FindPatient, Operation, UpdatePatient, UpstreamError};
 use shared::owner::OwnerKey;
@@ -42,7 +42,7 @@ const NO_TURN: [Code; 2] = [Code::TooManyRequests, Code::UpstreamBusy];
 shared::ports! {
     /// Sends demographics to the person's one patient, within the rate budget.
     pub trait SendDemographics = WritePatient + FindPatient + CreatePatient + UpdatePatient
-        + CountCall + TakeTurn + HeedLimits + ReportConflict + Clock + Pause;
+        + CountCall + TakeTurn + PauseCalls + ReportConflict + Clock + Pause;
 }
 
 /// Reports link conflicts to the operator.

@@ -69,7 +69,7 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &O
     {
         return Err(Problem::new(Code::PurposeNotSupported).into());
     }
-    let asked = Asked {
+    let checked = CheckedAsk {
         id: ask.id,
         sources: sources(ask.body.enabled)?,
         session: session(ask.session)?,
@@ -77,8 +77,8 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &O
         status: ask.body.aal2_status,
         key,
     };
-    let pull = match place(io, owner, &asked, now).await {
-        Err(refusal) if ask.resumed => io.pull(owner, asked.id).await?.ok_or(refusal)?,
+    let pull = match place(io, owner, &checked, now).await {
+        Err(refusal) if ask.resumed => io.pull(owner, checked.id).await?.ok_or(refusal)?,
         placed => placed?,
     };
     // If the message is lost, `reconcile` sends it again, because the pull is stored. The message's delay is counted
@@ -91,7 +91,7 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &O
     Ok(pull)
 }
 
-struct Asked<'k> {
+struct CheckedAsk<'k> {
     id: PullId,
     sources: Sources,
     session: Aal2SessionId,
@@ -101,10 +101,10 @@ struct Asked<'k> {
 }
 
 /// Writes the pull. If another process writes an item that the pull depends on, reads all items and tries again.
-async fn place(io: &impl PlacePull, owner: &OwnerId, asked: &Asked<'_>, now: Time) -> Result<Pull, Error> {
+async fn place(io: &impl PlacePull, owner: &OwnerId, checked: &CheckedAsk<'_>, now: Time) -> Result<Pull, Error> {
     let (mut tries, mut slot) = (1, None);
     loop {
-        match write(io, owner, asked, &mut slot, now).await {
+        match write(io, owner, checked, &mut slot, now).await {
             Err(Error::Store(error)) if tries < ATTEMPTS && moved(&error) => tries += 1,
             Err(Error::Store(error)) => return Err(conflict(error)),
             written => return written,
@@ -117,29 +117,29 @@ async fn place(io: &impl PlacePull, owner: &OwnerId, asked: &Asked<'_>, now: Tim
 async fn write(
     io: &impl PlacePull,
     owner: &OwnerId,
-    asked: &Asked<'_>,
+    checked: &CheckedAsk<'_>,
     slot: &mut Option<Time>,
     now: Time,
 ) -> Result<Pull, Error> {
     let ((patient, identity), challenge) = try_join!(io.person(owner), io.challenge(owner))?;
     let (link, proofed) = verified(&patient, &identity, now, io.timing())?;
     let answer = ChallengeAnswer {
-        challenge: &asked.challenge,
-        status: &asked.status,
+        challenge: &checked.challenge,
+        status: &checked.status,
         patient: &link.patient,
         proofed_identity: &proofed,
     };
     challenge
         .check(&answer, now, io.timing().aal2_session())
         .map_err(refused)?;
-    let (id, sources, patient_id) = (asked.id, asked.sources.clone(), link.patient.clone());
+    let (id, sources, patient_id) = (checked.id, checked.sources.clone(), link.patient.clone());
     let new = NewPull {
         id,
         patient: patient_id,
         sources,
     };
     let pull = Pull::accept(new, now, io.timing());
-    let hash = asked.key.aal2_session(&asked.session)?;
+    let hash = checked.key.aal2_session(&checked.session)?;
     // Checked before the slot is taken, so that a pull that cannot be accepted takes no slot.
     can_accept(io, &hash, &pull.patient, now).await?;
     let start_at = match slot {
@@ -149,7 +149,7 @@ async fn write(
     let pull = pull.in_slot(start_at);
     let held = Held {
         pull: pull.id,
-        session: asked.session.clone(),
+        session: checked.session.clone(),
         proofed_identity: proofed,
         until: pull.start_by,
     };

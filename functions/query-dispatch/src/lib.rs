@@ -18,7 +18,7 @@ mod record;
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::clock::SystemClock;
 use shared::config::Env;
-use shared::edge::budget::{CountCall, HeedLimits, RateBudget, StartInTurn};
+use shared::edge::budget::{CountCall, PauseCalls, RateBudget, StartInTurn};
 use shared::edge::init::{BACKGROUND, Init, InitError};
 use shared::metriport::{Client, ReadNetworkQuery, StartConsolidatedQuery, StartNetworkQuery};
 use shared::ports::{Clock, NewIds, Stage};
@@ -30,7 +30,7 @@ shared::ports! {
     pub trait Ports = ReadPull + WritePull + ReadRecord + WriteRecord + ReadChallenge + ReadIdentity + RejectIdentity
         + SendAdvance
         + StartNetworkQuery + ReadNetworkQuery + StartConsolidatedQuery
-        + CountCall + StartInTurn + HeedLimits
+        + CountCall + StartInTurn + PauseCalls
         + Clock + NewIds + Stage;
 }
 

@@ -5,7 +5,7 @@ use shared::Error;
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::record::{Record, RecordEvent, RecordStep};
 use shared::domain::{OwnerId, RecordId, Time, Timing};
-use shared::edge::budget::{HeedLimits, StartInTurn, apply_limits};
+use shared::edge::budget::{PauseCalls, StartInTurn, apply_limits};
 use shared::edge::{announce_end, announce_record};
 use shared::metriport::{
     ConsolidatedQuery, Effect, Metadata, StartConsolidatedQuery, UpstreamError, UpstreamErrorKind,
@@ -22,7 +22,7 @@ shared::ports! {
 }
 
 shared::ports! {
-    pub(crate) trait StartRecord = SettleRecord + StartConsolidatedQuery + StartInTurn + HeedLimits + Stage;
+    pub(crate) trait StartRecord = SettleRecord + StartConsolidatedQuery + StartInTurn + PauseCalls + Stage;
 }
 
 pub(crate) async fn advance(
@@ -77,7 +77,7 @@ async fn start(io: &impl StartRecord, owner: &OwnerId, record: &Record) -> Resul
         return write_record_event(io, owner, record, &RecordEvent::StartDeferred(until), now).await;
     }
     let answer = io
-        .start_consolidated_query(&record.patient, &record.asked, &metadata)
+        .start_consolidated_query(&record.patient, &record.query, &metadata)
         .await;
     let now = io.now();
     let answer = apply_limits(io, Budget::ConsolidatedStarts, answer, now).await;

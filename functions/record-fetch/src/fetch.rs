@@ -44,7 +44,7 @@ impl KeepObject for Deps {
         end: Time,
     ) -> Result<StoredObject, RecordsError> {
         let until = Instant::now() + self.now().until(end);
-        let form = record.asked.conversion;
+        let form = record.query.conversion;
         let key = Bucket::key(owner, record.id, form);
         transfer(self.links.open(link), &self.bucket, (&key, form), until).await
     }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::record::Asked;
+use shared::domain::record::RecordQuery;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::edge::http::request::{body, path_parameter, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
@@ -44,7 +44,7 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Resu
     };
     post.once((now, clock::new_id()), async |attempt| {
         let ask = request::RecordAsk {
-            asked: body(request, Asked::read)?,
+            query: body(request, RecordQuery::read)?,
             id: RecordId::new(attempt.id),
             resumed: attempt.resumed,
         };

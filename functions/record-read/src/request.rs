@@ -8,7 +8,7 @@
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
 use shared::domain::pull::RecordPhase;
-use shared::domain::record::{Asked, NewRecord, OpenRecords, Record};
+use shared::domain::record::{NewRecord, OpenRecords, Record, RecordQuery};
 use shared::domain::{OwnerId, PatientId, RecordId, Time};
 use shared::edge::budget::TakeShare;
 use shared::edge::http::{Code, Problem};
@@ -36,7 +36,7 @@ shared::ports! {
 /// A request for a record.
 pub struct RecordAsk {
     /// The form of the record and its filters.
-    pub asked: Asked,
+    pub query: RecordQuery,
     /// The id that the record gets.
     pub id: RecordId,
     /// Whether an earlier attempt may have stored that record without an answer to the caller.
@@ -77,7 +77,7 @@ async fn place(
         pull: None,
         phase: RecordPhase::Asked,
         patient,
-        asked: ask.asked,
+        query: ask.query,
     };
     let record = Record::ask(new, now, io.timing());
     let (mut tries, mut allowance) = (1, None);

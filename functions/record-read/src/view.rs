@@ -8,7 +8,7 @@ use serde::Serialize;
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
 use shared::domain::pull::RecordPhase;
-use shared::domain::record::{Asked, Record, RecordReason, RecordState};
+use shared::domain::record::{Record, RecordQuery, RecordReason, RecordState};
 use shared::domain::{OwnerId, PullId, RecordId, Time};
 use shared::edge::budget::TakeShare;
 use shared::edge::http::{Code, Next, Problem};
@@ -33,7 +33,7 @@ pub struct RecordView {
     #[serde(skip_serializing_if = "Option::is_none")]
     network_query: Option<PullId>,
     #[serde(flatten)]
-    asked: Asked,
+    query: RecordQuery,
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_at: Option<String>,
@@ -105,7 +105,7 @@ pub async fn show(
         let file = format!(
             "record-{}.{}",
             record.created_at.date(),
-            record.asked.conversion.as_str()
+            record.query.conversion.as_str()
         );
         let link = io.mint(&object.key, &file, LINK_LIFE).await?;
         let expires_at = now.plus(LINK_LIFE).to_string();
@@ -127,7 +127,7 @@ pub fn of_record(record: &Record, now: Time) -> RecordView {
         status,
         phase: record.phase,
         network_query: record.pull,
-        asked: record.asked.clone(),
+        query: record.query.clone(),
         created_at: record.created_at.to_string(),
         completed_at: record.ended_at.map(|time| time.to_string()),
         bytes: object.map(|object| object.bytes),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{Deferral, PullEvent, QueryReport, Reported, SourceOutcome};
 
-use super::record::{Asked, NewRecord, Record};
+use super::record::{NewRecord, Record, RecordQuery};
 use super::{PatientId, PullId, RecordId, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
 
 /// The state of a pull.
@@ -339,7 +339,7 @@ impl Change {
                 pull,
                 phase,
                 patient,
-                asked: Asked::default(),
+                query: RecordQuery::default(),
             },
             now,
             timing,

@@ -9,8 +9,8 @@
 //! start began the next attempt (decision 0010).
 
 mod apply;
-mod asked;
 mod open;
+mod query;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use asked::{Asked, Conversion, Delivered, RESOURCE_TYPES};
 pub use open::{OPEN_MAX, OpenRecord, OpenRecords};
+pub use query::{Conversion, Delivered, RESOURCE_TYPES, RecordQuery};
 
 use super::pull::RecordPhase;
 use super::{PatientId, PullId, RecordId, Time, Timing, UpstreamRequestId};
@@ -127,7 +127,8 @@ pub struct Record {
     /// The patient.
     pub patient: PatientId,
     /// The form and the filters.
-    pub asked: Asked,
+    #[serde(rename = "asked")]
+    pub query: RecordQuery,
     /// Its state.
     pub state: RecordState,
     /// Metriport's id of the consolidated query. While a repeated start has no answer, this is the id of the previous
@@ -183,7 +184,7 @@ pub struct NewRecord {
     /// The patient.
     pub patient: PatientId,
     /// The form and the filters.
-    pub asked: Asked,
+    pub query: RecordQuery,
 }
 
 /// An event of a record.
@@ -267,7 +268,7 @@ impl Record {
             pull: new.pull,
             phase: new.phase,
             patient: new.patient,
-            asked: new.asked,
+            query: new.query,
             state: RecordState::Waiting,
             request: None,
             created_at: now,
@@ -361,6 +362,6 @@ impl Record {
             .as_ref()
             .is_none_or(|subject| *subject == self.patient);
         let linked = delivered.subject.is_some() || !delivered.has_link;
-        request && subject && linked && delivered.patient == self.patient && self.asked.agrees_with(&delivered.filters)
+        request && subject && linked && delivered.patient == self.patient && self.query.agrees_with(&delivered.filters)
     }
 }

@@ -59,7 +59,7 @@ port! {
 
 port! {
     /// Applies Metriport's answers about its limits to all functions.
-    pub trait HeedLimits via HasBudget {
+    pub trait PauseCalls via HasBudget {
         /// Applies an error that came at `now`:
         ///
         /// - After a 429 that names a wait, no function makes a call of this budget until the wait is over.
@@ -67,7 +67,7 @@ port! {
         ///   change the budget.
         /// - A call that could not be sent no longer counts for the day. Otherwise an hour without a connection to
         ///   Metriport would use up the calls of a day.
-        async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) -> ();
+        async fn pause_calls(&self, budget: Budget, error: &UpstreamError, now: Time) -> ();
     }
 }
 
@@ -76,13 +76,13 @@ port! {
 /// # Errors
 /// The error of the answer.
 pub async fn apply_limits<T>(
-    io: &impl HeedLimits,
+    io: &impl PauseCalls,
     budget: Budget,
     answer: Result<T, UpstreamError>,
     now: Time,
 ) -> Result<T, UpstreamError> {
     if let Err(error) = &answer {
-        io.heed(budget, error, now).await;
+        io.pause_calls(budget, error, now).await;
     }
     answer
 }
@@ -234,8 +234,8 @@ impl StartInTurn for RateBudget {
     }
 }
 
-impl HeedLimits for RateBudget {
-    async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) {
+impl PauseCalls for RateBudget {
+    async fn pause_calls(&self, budget: Budget, error: &UpstreamError, now: Time) {
         if error.effect() == Effect::NotSent {
             self.uncount_call(now).await;
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::domain::pull::{QueryReport, SourceOutcome};
-use shared::domain::record::Asked;
+use shared::domain::record::RecordQuery;
 use shared::domain::{ExternalId, SourceKind, Time, UpstreamRequestId};
 use shared::metriport::*;
 
@@ -22,7 +22,7 @@ async fn consolidated(reply: Value) -> Result<ConsolidatedQuery, UpstreamError> 
     let upstream = Upstream::answering_json(200, reply).await;
     upstream
         .client()
-        .start_consolidated_query(&patient_id(), &Asked::default(), &Metadata::default())
+        .start_consolidated_query(&patient_id(), &RecordQuery::default(), &Metadata::default())
         .await
 }
 

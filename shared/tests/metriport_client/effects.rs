@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use shared::domain::record::Asked;
+use shared::domain::record::RecordQuery;
 use shared::metriport::{
     Client, Effect, Metadata, StartConsolidatedQuery as _, UpstreamError, UpstreamErrorKind, WebhookReplay as _,
 };
@@ -15,7 +15,7 @@ use crate::upstream::{Answer, Then, Upstream, client, patient_client, patient_id
 /// Makes a call that has a body and an effect.
 async fn start(client: &Client) -> Result<(), UpstreamError> {
     client
-        .start_consolidated_query(&patient_id(), &Asked::default(), &Metadata::default())
+        .start_consolidated_query(&patient_id(), &RecordQuery::default(), &Metadata::default())
         .await
         .map(drop)
 }

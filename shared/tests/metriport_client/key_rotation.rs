@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::record::Asked;
+use shared::domain::record::RecordQuery;
 use shared::domain::{Aal2SessionId, ProofedIdentityId, SourceKind};
 use shared::metriport::{
     ApiKeyRead, Client, Effect, IasStart, Metadata, ReadApiKey, RequestedSources, StartConsolidatedQuery as _,
@@ -59,7 +59,7 @@ async fn knowing(key: &'static str, otherwise: Answer) -> Upstream {
 
 async fn start(client: &Client) -> Result<(), UpstreamError> {
     client
-        .start_consolidated_query(&patient_id(), &Asked::default(), &Metadata::default())
+        .start_consolidated_query(&patient_id(), &RecordQuery::default(), &Metadata::default())
         .await
         .map(drop)
 }

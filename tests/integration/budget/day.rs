@@ -11,7 +11,7 @@ use shared::clock;
 use shared::config::Env;
 use shared::domain::budget::{Budget, Share, Turn, midnight_after};
 use shared::domain::{Time, Timing};
-use shared::edge::budget::{HeedLimits, PlanStart, RateBudget, StartInTurn};
+use shared::edge::budget::{PauseCalls, PlanStart, RateBudget, StartInTurn};
 use shared::metrics::Metrics;
 use shared::metriport::{UpstreamError, UpstreamErrorKind};
 use shared::store::{ReadDay, SpendDay, Took};
@@ -58,7 +58,7 @@ async fn unsent_call_does_not_count_for_the_day() {
             Ok(Turn::Granted(now))
         );
         let error = UpstreamError::new(shared::metriport::Operation::StartNetworkQuery, kind);
-        budget.heed(Budget::QueryStarts, &error, now).await;
+        budget.pause_calls(Budget::QueryStarts, &error, now).await;
     };
     assert_eq!(counted().await, 1);
     for _ in 0..5 {

@@ -10,7 +10,7 @@ use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::Identity;
 use shared::domain::patient::PatientSlot;
 use shared::domain::pull::{NewPull, Pull, PullEvent, RecordPhase};
-use shared::domain::record::{Asked, NewRecord, OpenRecords, Record, RecordEvent};
+use shared::domain::record::{NewRecord, OpenRecords, Record, RecordEvent, RecordQuery};
 use shared::domain::{
     Aal2SessionHash, Aal2SessionId, OwnerId, PatientId, ProofedIdentityId, PullId, RecordId, SourceKind, Sources,
     Timing,
@@ -165,7 +165,7 @@ async fn record_ending_twice_at_once_is_counted_once() {
         pull: None,
         phase: RecordPhase::Asked,
         patient: patient(),
-        asked: Asked::default(),
+        query: RecordQuery::default(),
     };
     let record = Record::ask(record, clock::now(), timing);
     let open = OpenRecords::default().with(&record);

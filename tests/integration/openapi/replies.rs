@@ -8,7 +8,7 @@ use serde_json::Value;
 use shared::domain::pull::{
     Deferral, FailureReason, NewPull, Pull, PullEvent, QueryReport, RecordPhase, Reported, SourceOutcome,
 };
-use shared::domain::record::{Asked, Conversion, NewRecord, Record, RecordReason, RecordState, StoredObject};
+use shared::domain::record::{Conversion, NewRecord, Record, RecordQuery, RecordReason, RecordState, StoredObject};
 use shared::domain::{PatientId, PullId, RecordId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
 use shared::store::TimelineEntry;
 
@@ -73,7 +73,7 @@ fn pull_is_written_as_described() {
 #[test]
 fn record_is_written_as_described() {
     let document = Document::read();
-    let asked = Asked {
+    let query = RecordQuery {
         conversion: Conversion::Json,
         resources: ["Condition".to_owned()].into(),
         date_from: Some("2024-01-01".to_owned()),

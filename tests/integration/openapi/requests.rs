@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use network_query::ask_body::AskBody;
 use serde_json::{Value, json};
 use shared::domain::input::{self, Faults, Input};
-use shared::domain::record::Asked;
+use shared::domain::record::RecordQuery;
 use shared::domain::{Demographics, Time};
 use shared::edge::redirects;
 
@@ -45,7 +45,7 @@ fn requests_are_read_as_described() {
     is_read("Demographics", &|body| reads_demographics(&body));
     is_read("RedirectRequest", &reads(redirects::read));
     is_read("NetworkQueryRequest", &reads(AskBody::read));
-    is_read("RecordRequest", &reads(Asked::read));
+    is_read("RecordRequest", &reads(RecordQuery::read));
 }
 
 /// The document counts a text's length as JSON Schema does, in Unicode code points.
@@ -75,7 +75,7 @@ fn every_described_field_of_a_request_is_known() {
     person["address"][0]["country"] = json!("USA");
     let bodies: [(_, _, &dyn Fn(Value) -> bool); 3] = [
         ("NetworkQueryRequest", &query, &reads(AskBody::read)),
-        ("RecordRequest", &record, &reads(Asked::read)),
+        ("RecordRequest", &record, &reads(RecordQuery::read)),
         ("Demographics", &person, &|body| reads_demographics(&body)),
     ];
     for (schema, body, read) in bodies {

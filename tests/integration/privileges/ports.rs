@@ -54,7 +54,7 @@ const PORTS: [(&str, &str); 49] = [
     ("StartInTurn", "UpdateItem BUDGET"),
     ("TakeShare", "UpdateItem OWNER"),
     ("TakeTurn", "UpdateItem OWNER BUDGET"),
-    ("HeedLimits", "UpdateItem BUDGET"),
+    ("PauseCalls", "UpdateItem BUDGET"),
     ("SendAdvance", "SendMessage RunAdvanceQueue"),
     ("SendFetch", "SendMessage RecordFetchQueue"),
     ("SendWebhookEvent", "SendMessage WebhookEventsQueue"),

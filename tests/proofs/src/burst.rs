@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::cli::BurstArgs;
-use crowd::{Asked, Member, gather};
+use crowd::{Member, StartReply, gather};
 
 pub use noisy::{NoisyOptions, NoisyReport, noisy};
 
@@ -186,16 +186,16 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
     let (mut accepted, mut refused, mut starts) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(asked) = asking.join_next().await {
         match asked {
-            Ok((Asked::Accepted { pull, start_at }, member)) => {
+            Ok((StartReply::Accepted { pull, start_at }, member)) => {
                 starts.extend(start_at);
                 accepted.push((pull, member));
             }
-            Ok((Asked::Refused { retry_after_secs }, member)) => {
+            Ok((StartReply::Refused { retry_after_secs }, member)) => {
                 round.retry_after_secs = round.retry_after_secs.max(retry_after_secs);
                 refused.push((clock::now().plus(Duration::from_secs(retry_after_secs)), member));
             }
-            Ok((Asked::Unanswered, _)) => report.breaches.push("a request for a pull got no answer".to_owned()),
-            Ok((Asked::Otherwise(what), _)) => report.breaches.push(what),
+            Ok((StartReply::Unanswered, _)) => report.breaches.push("a request for a pull got no answer".to_owned()),
+            Ok((StartReply::Otherwise(what), _)) => report.breaches.push(what),
             Err(error) => report.breaches.push(error.to_string()),
         }
     }
@@ -212,7 +212,7 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
         // One refused person retries when `Retry-After` allows, and must be accepted.
         tokio::time::sleep(clock::now().until(again_at)).await;
         match member.ask().await {
-            Asked::Accepted { pull, .. } => accepted.push((pull, member)),
+            StartReply::Accepted { pull, .. } => accepted.push((pull, member)),
             other => {
                 report
                     .breaches

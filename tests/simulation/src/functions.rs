@@ -123,7 +123,7 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
             variant,
         } => {
             let ask = record_read::request::RecordAsk {
-                asked: upstream::make_asked(*variant),
+                query: upstream::make_record_query(*variant),
                 id: *record,
                 resumed: false,
             };

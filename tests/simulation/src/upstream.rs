@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shared::domain::pull::{QueryReport, SourceOutcome};
-use shared::domain::record::Asked;
+use shared::domain::record::RecordQuery;
 use shared::domain::{
     Aal2SessionId, ChallengeId, DemographicsHash, ExternalId, IdentitySessionId, MessageId, PatientId,
     ProofedIdentityId, PullId, RecordId, SourceKind, Time, UpstreamRequestId,
@@ -22,7 +22,7 @@ use shared::metriport::{Mentions, Operation, UpstreamError, UpstreamErrorKind};
 use crate::choice::Fault;
 use crate::ids::opaque;
 
-pub(crate) use queries::{filters, make_asked};
+pub(crate) use queries::{filters, make_record_query};
 
 /// The delay that a 429 names.
 pub(crate) const BUSY: Duration = Duration::from_secs(20);
@@ -36,7 +36,7 @@ pub(crate) enum Call {
     OpenChallenge(ProofedIdentityId),
     StartQuery(Box<StartQuery>),
     ReadQuery(UpstreamRequestId),
-    StartConsolidated(RecordId, PatientId, Asked),
+    StartConsolidated(RecordId, PatientId, RecordQuery),
     WebhookStatus,
     RetryWebhooks,
 }
@@ -103,7 +103,7 @@ pub(crate) struct Consolidated {
     pub(crate) request: UpstreamRequestId,
     pub(crate) record: RecordId,
     pub(crate) patient: PatientId,
-    pub(crate) asked: Asked,
+    pub(crate) query: RecordQuery,
     pub(crate) begun: Time,
     pub(crate) ended: Option<SourceOutcome>,
 }
@@ -111,13 +111,13 @@ pub(crate) struct Consolidated {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Content {
     pub(crate) patient: PatientId,
-    pub(crate) asked: Asked,
+    pub(crate) query: RecordQuery,
 }
 
 impl Content {
     /// The content's simulated digest in our bucket.
     pub(crate) fn tag(&self) -> String {
-        format!("{}|{:?}", self.patient.as_str(), self.asked)
+        format!("{}|{:?}", self.patient.as_str(), self.query)
     }
 }
 
@@ -182,7 +182,7 @@ impl Upstream {
                 let query = self.queries.iter().find(|query| query.request == *request);
                 Ok(Answer::Report(query.ok_or_else(missing)?.report()))
             }
-            Call::StartConsolidated(record, patient, asked) => Ok(self.consolidate(*record, patient, asked, now)),
+            Call::StartConsolidated(record, patient, query) => Ok(self.consolidate(*record, patient, query, now)),
             Call::WebhookStatus => Ok(Answer::Failed(u64::try_from(self.failed.len()).unwrap_or(u64::MAX))),
             Call::RetryWebhooks => {
                 let failed = std::mem::take(&mut self.failed);

@@ -4,7 +4,7 @@ use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, midnight_after};
 use shared::domain::patient::{LinkConflict, PatientSlot};
 use shared::domain::{Demographics, PatientId, Time};
-use shared::edge::budget::{CountCall, HeedLimits, apply_limits, busy, uncount_unsent};
+use shared::edge::budget::{CountCall, PauseCalls, apply_limits, busy, uncount_unsent};
 use shared::edge::init::INTERACTIVE;
 use shared::metriport::{FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient};
 use shared::ports::{Clock, Pause};
@@ -102,7 +102,7 @@ async fn claim(
 }
 
 async fn update(
-    io: &(impl UpdatePatient + HeedLimits + ReportConflict + Clock),
+    io: &(impl UpdatePatient + PauseCalls + ReportConflict + Clock),
     person: &Person<'_>,
     patient: &PatientId,
     demographics: Demographics,

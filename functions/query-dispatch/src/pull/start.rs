@@ -6,7 +6,7 @@ use shared::domain::budget::{Budget, Turn};
 use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::pull::{Deferral, FailureReason, Pull, PullEvent, QueryReport, SourceOutcome};
 use shared::domain::{OwnerId, Time, Timing};
-use shared::edge::budget::{CountCall, HeedLimits, StartInTurn, apply_limits};
+use shared::edge::budget::{CountCall, PauseCalls, StartInTurn, apply_limits};
 use shared::metriport::{
     Effect, IasStart, Mentions, Metadata, NetworkQuery, RequestedSources, SourceReport, StartNetworkQuery,
     UpstreamError, UpstreamErrorKind,
@@ -20,7 +20,7 @@ use crate::{DispatchOutcome, STALE};
 
 shared::ports! {
     pub(super) trait StartPull = SettlePull + ReadChallenge + ReadIdentity + RejectIdentity + StartNetworkQuery
-        + StartInTurn + CountCall + HeedLimits + Stage;
+        + StartInTurn + CountCall + PauseCalls + Stage;
 }
 
 pub(super) async fn start(

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Record};
+use super::{Record, RecordQuery};
 use crate::domain::{RecordId, Time};
 
 /// Most unfinished records of a person.
@@ -18,7 +18,8 @@ pub struct OpenRecord {
     /// Its id.
     pub id: RecordId,
     /// The form and the filters it asks for.
-    pub asked: Asked,
+    #[serde(rename = "asked")]
+    pub query: RecordQuery,
 }
 
 /// All unfinished records that a person has asked for, and perhaps some that have ended.
@@ -33,11 +34,11 @@ pub struct OpenRecords {
 impl OpenRecords {
     /// The newest listed record with an equal request.
     #[must_use]
-    pub fn equal(&self, asked: &Asked) -> Option<RecordId> {
+    pub fn equal(&self, query: &RecordQuery) -> Option<RecordId> {
         self.records
             .iter()
             .rev()
-            .find(|record| record.asked == *asked)
+            .find(|record| record.query == *query)
             .map(|record| record.id)
     }
 
@@ -67,7 +68,7 @@ impl OpenRecords {
         let mut next = self.clone();
         next.records.push(OpenRecord {
             id: new.id,
-            asked: new.asked.clone(),
+            query: new.query.clone(),
         });
         next.version += 1;
         next
@@ -84,14 +85,14 @@ mod tests {
     const NOW: Time = Time::from_millis(1_000_000);
 
     fn record(id: u128, conversion: Conversion) -> Record {
-        let asked = Asked {
+        let query = RecordQuery {
             conversion,
-            ..Asked::default()
+            ..RecordQuery::default()
         };
         let id = RecordId::new(uuid::Uuid::from_u128(id));
         Record {
             id,
-            asked,
+            query,
             ..processing()
         }
     }
@@ -128,9 +129,9 @@ mod tests {
     fn newest_of_equal_requests_is_found() {
         let (first, second) = (record(1, Conversion::Pdf), record(2, Conversion::Pdf));
         let list = OpenRecords::default().with(&first);
-        assert_eq!(list.equal(&second.asked), Some(first.id));
-        assert_eq!(list.equal(&make_record().asked), None);
+        assert_eq!(list.equal(&second.query), Some(first.id));
+        assert_eq!(list.equal(&make_record().query), None);
         let list = list.with(&second);
-        assert_eq!(list.equal(&first.asked), Some(second.id));
+        assert_eq!(list.equal(&first.query), Some(second.id));
     }
 }

@@ -13,17 +13,17 @@ fn patient(n: u8) -> PatientId {
 }
 pub(super) fn make_record() -> Record {
     let id = RecordId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
-    let asked = Asked {
+    let query = RecordQuery {
         resources: ["Observation".to_owned(), "Condition".to_owned()].into(),
         date_from: Some("2024-01-01".to_owned()),
-        ..Asked::default()
+        ..RecordQuery::default()
     };
     let new = NewRecord {
         id,
         pull: None,
         phase: RecordPhase::Asked,
         patient: patient(1),
-        asked,
+        query,
     };
     Record::ask(new, T0, Timing::default())
 }
@@ -331,7 +331,7 @@ fn absent_or_empty_filter_agrees_with_the_request() {
 
 #[test]
 fn request_is_refused_if_metriport_would_refuse_it() {
-    let faults = |body: &str| match input::read(body.as_bytes(), Asked::read) {
+    let faults = |body: &str| match input::read(body.as_bytes(), RecordQuery::read) {
         Err(InputError::Faults(errors)) => errors.into_iter().map(|error| error.pointer).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };

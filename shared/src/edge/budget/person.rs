@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 
 use super::day::quota;
-use super::{CountCall, HeedLimits, PlanStart, RateBudget, limits};
+use super::{CountCall, PauseCalls, PlanStart, RateBudget, limits};
 use crate::config::{ConfigError, Env};
 use crate::domain::budget::{Allowance, Budget, PersonAsk, PersonRules, PersonShares, Share, ShareRefusal, Turn};
 use crate::domain::{OwnerId, Time, Timing};
@@ -179,9 +179,9 @@ impl PlanStart for CallerBudget {
     }
 }
 
-impl HeedLimits for CallerBudget {
-    async fn heed(&self, budget: Budget, error: &UpstreamError, now: Time) {
-        self.rate.heed(budget, error, now).await;
+impl PauseCalls for CallerBudget {
+    async fn pause_calls(&self, budget: Budget, error: &UpstreamError, now: Time) {
+        self.rate.pause_calls(budget, error, now).await;
     }
 }
 

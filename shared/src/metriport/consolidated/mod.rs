@@ -11,7 +11,7 @@ pub use reply::ConsolidatedQuery;
 
 use super::{Client, Metadata, UpstreamError};
 use crate::domain::PatientId;
-use crate::domain::record::Asked;
+use crate::domain::record::RecordQuery;
 use crate::ports::port;
 
 port! {
@@ -25,7 +25,7 @@ port! {
         async fn start_consolidated_query(
             &self,
             patient: &PatientId,
-            asked: &Asked,
+            query: &RecordQuery,
             metadata: &Metadata,
         ) -> Result<ConsolidatedQuery, UpstreamError>;
     }
@@ -35,9 +35,9 @@ impl StartConsolidatedQuery for Client {
     async fn start_consolidated_query(
         &self,
         patient: &PatientId,
-        asked: &Asked,
+        query: &RecordQuery,
         metadata: &Metadata,
     ) -> Result<ConsolidatedQuery, UpstreamError> {
-        start::start(self, patient, asked, metadata).await
+        start::start(self, patient, query, metadata).await
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::domain::UpstreamRequestId;
-use crate::domain::record::Asked;
+use crate::domain::record::RecordQuery;
 use crate::metriport::UpstreamError;
 use crate::metriport::send::UpstreamReply;
 use crate::metriport::tolerant;
@@ -28,10 +28,10 @@ impl ConsolidatedQuery {
 
     /// Whether the answer names another form than we asked for. Filters are not compared here, because Metriport echoes
     /// them in more than one spelling. They are compared when the webhook delivers the document.
-    pub(super) fn is_of_another_form(&self, asked: &Asked) -> bool {
+    pub(super) fn is_of_another_form(&self, query: &RecordQuery) -> bool {
         self.conversion
             .as_deref()
-            .is_some_and(|said| said != asked.conversion.as_str())
+            .is_some_and(|said| said != query.conversion.as_str())
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{ConsolidatedQuery, reply};
 use crate::domain::PatientId;
-use crate::domain::record::Asked;
+use crate::domain::record::RecordQuery;
 use crate::metriport::call::UpstreamCall;
 use crate::metriport::{Client, Metadata, Operation, UpstreamError};
 
@@ -19,22 +19,22 @@ struct Body<'a> {
 pub(super) async fn start(
     client: &Client,
     patient: &PatientId,
-    asked: &Asked,
+    query: &RecordQuery,
     metadata: &Metadata,
 ) -> Result<ConsolidatedQuery, UpstreamError> {
-    let resources = asked.resources.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+    let resources = query.resources.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     let path = ["medical", "v1", "patient", patient.as_str(), "consolidated", "query"];
     let call = UpstreamCall::new(Operation::StartConsolidatedQuery, Method::POST, path)
-        .query("conversionType", asked.conversion.as_str())
+        .query("conversionType", query.conversion.as_str())
         .query_if("resources", Some(resources.as_str()).filter(|list| !list.is_empty()))
-        .query_if("dateFrom", asked.date_from.as_deref())
-        .query_if("dateTo", asked.date_to.as_deref())
+        .query_if("dateFrom", query.date_from.as_deref())
+        .query_if("dateTo", query.date_to.as_deref())
         .json(&Body { metadata });
     let reply = client.send(call).await?;
-    let query = reply::started(&reply)?;
-    if query.is_of_another_form(asked) {
+    let started = reply::started(&reply)?;
+    if started.is_of_another_form(query) {
         Err(reply.garbage())
     } else {
-        Ok(query)
+        Ok(started)
     }
 }

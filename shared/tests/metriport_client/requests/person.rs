@@ -1,7 +1,7 @@
 //! Proofing, challenges and queries.
 
 use serde_json::json;
-use shared::domain::record::{Asked, Conversion};
+use shared::domain::record::{Conversion, RecordQuery};
 use shared::domain::{Aal2SessionId, ProofedIdentityId, SourceKind, UpstreamRequestId};
 use shared::metriport::*;
 
@@ -113,7 +113,7 @@ async fn network_query_status_sends_the_exact_request() {
 async fn consolidated_query_sends_the_exact_request() {
     let upstream = Upstream::answering_json(200, json!({"requestId": "req-2", "status": "processing"})).await;
     let client = upstream.client();
-    let asked = Asked {
+    let query = RecordQuery {
         conversion: Conversion::Pdf,
         resources: ["Observation".to_owned(), "MedicationRequest".to_owned()].into(),
         date_from: Some("2024-01-01".to_owned()),
@@ -124,7 +124,7 @@ async fn consolidated_query_sends_the_exact_request() {
         .await
         .unwrap();
     client
-        .start_consolidated_query(&patient_id(), &Asked::default(), &Metadata::default())
+        .start_consolidated_query(&patient_id(), &RecordQuery::default(), &Metadata::default())
         .await
         .unwrap();
 

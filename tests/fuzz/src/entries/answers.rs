@@ -185,7 +185,8 @@ impl Answers {
         let runtime = runtime()?;
         let next = Arc::new(Mutex::new(Sent::default()));
         let told = Arc::clone(&next);
-        let answerer = move |_: &loopback::Asked<'_>| told.lock().unwrap_or_else(PoisonError::into_inner).answer();
+        let answerer =
+            move |_: &loopback::LoopbackRequest<'_>| told.lock().unwrap_or_else(PoisonError::into_inner).answer();
         let address = runtime.block_on(loopback::listen(Arc::new(answerer)))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls_config()?)

@@ -1,7 +1,7 @@
 //! Every call of the client of Metriport with valid arguments, and a valid answer to each call.
 
 use serde_json::{Value, json};
-use shared::domain::record::Asked;
+use shared::domain::record::RecordQuery;
 use shared::domain::{
     Aal2SessionId, Demographics, ExternalId, FacilityId, PatientId, ProofedIdentityId, SourceKind, Time,
     UpstreamRequestId,
@@ -140,7 +140,7 @@ impl Operations {
             Operation::StartNetworkQuery => self.client.start_network_query(&self.start()).await.map(of_query),
             Operation::ReadNetworkQuery => self.client.read_network_query(&self.request).await.map(of_query),
             Operation::StartConsolidatedQuery => {
-                let asked = Asked::default();
+                let query = RecordQuery::default();
                 self.client
                     .start_consolidated_query(&self.patient, &asked, &metadata)
                     .await

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use shared::message::dead_letter::ATTRIBUTE;
 
-use super::loopback::{Answer, Asked};
+use super::loopback::{Answer, LoopbackRequest};
 
 /// The id that SQS returns for every message; the functions never read it.
 const MESSAGE_ID: &str = "059f36b4-87a3-44ab-83d2-661975830a7d";
@@ -98,7 +98,7 @@ impl Cloud {
     }
 
     /// Answers one call.
-    pub fn answer(&self, asked: &Asked<'_>) -> Answer {
+    pub fn answer(&self, asked: &LoopbackRequest<'_>) -> Answer {
         let body: Value = serde_json::from_slice(asked.body).unwrap_or_default();
         let operation = asked
             .header("x-amz-target")

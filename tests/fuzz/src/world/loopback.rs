@@ -8,14 +8,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The parts of a request on which an answer depends.
-pub struct Asked<'a> {
+pub struct LoopbackRequest<'a> {
     /// First line and headers.
     head: &'a str,
     /// The body.
     pub body: &'a [u8],
 }
 
-impl Asked<'_> {
+impl LoopbackRequest<'_> {
     /// `GET`, `POST`, …
     #[must_use]
     pub fn method(&self) -> &str {
@@ -66,7 +66,7 @@ impl Answer {
 }
 
 /// Decides the answer to a request.
-pub type Answerer = Arc<dyn Fn(&Asked<'_>) -> Answer + Send + Sync>;
+pub type Answerer = Arc<dyn Fn(&LoopbackRequest<'_>) -> Answer + Send + Sync>;
 
 /// Listens on loopback until the runtime ends.
 ///
@@ -102,7 +102,7 @@ async fn serve(mut stream: TcpStream, answerer: Answerer) -> io::Result<()> {
         }
         let rest = pending.split_off(head + body);
         let (text, body) = pending.split_at(head);
-        let answer = answerer(&Asked {
+        let answer = answerer(&LoopbackRequest {
             head: &String::from_utf8_lossy(text),
             body,
         });
@@ -118,7 +118,7 @@ async fn serve(mut stream: TcpStream, answerer: Answerer) -> io::Result<()> {
 fn measure(pending: &[u8]) -> Option<(usize, usize)> {
     let head = pending.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(pending.get(..head)?);
-    let length = Asked { head: &text, body: &[] }
+    let length = LoopbackRequest { head: &text, body: &[] }
         .header("content-length")
         .and_then(|length| length.parse().ok());
     Some((head, length.unwrap_or(0)))

@@ -19,7 +19,7 @@ pub(super) struct Member {
 
 /// The answer to a request for a pull.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum StartReply {
     /// Accepted.
     Accepted {
         /// The id of the pull.
@@ -52,10 +52,10 @@ async fn prepare(app: App, index: usize) -> Result<Member, String> {
 impl Member {
     /// Asks for the pull. After a request without an answer, looks for an accepted pull before it retries, as an app
     /// should.
-    pub(super) async fn ask(&self) -> Asked {
+    pub(super) async fn ask(&self) -> StartReply {
         let mut asked = self.ask_once().await;
         for _ in 0..ASKS_AGAIN_MAX {
-            if !matches!(asked, Asked::Unanswered) {
+            if !matches!(asked, StartReply::Unanswered) {
                 break;
             }
             asked = match self.found().await {
@@ -67,20 +67,20 @@ impl Member {
     }
 
     /// Finds a pull that was accepted although the answer was lost.
-    async fn found(&self) -> Option<Asked> {
+    async fn found(&self) -> Option<StartReply> {
         let listed = self.app.get("/v1/network-queries").await.ok()?;
         let pull = listed.list("/networkQueries").first()?;
         let text = |name: &str| pull.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Some(Asked::Accepted {
+        Some(StartReply::Accepted {
             pull: text("id"),
             start_at: Time::parse(&text("estimatedStartAt")).ok(),
         })
     }
 
-    async fn ask_once(&self) -> Asked {
+    async fn ask_once(&self) -> StartReply {
         let reply = match self.app.start_query(&self.pull).await {
             Ok(reply) => reply,
-            Err(error) => return Asked::Otherwise(error.to_string()),
+            Err(error) => return StartReply::Otherwise(error.to_string()),
         };
         let retry_after = reply
             .headers
@@ -88,13 +88,13 @@ impl Member {
             .and_then(|value| value.to_str().ok()?.parse().ok());
         let start_at = Time::parse(&reply.text("/estimatedStartAt"));
         match (reply.status, reply.code().as_str(), retry_after, start_at) {
-            (202, _, _, Ok(start_at)) => Asked::Accepted {
+            (202, _, _, Ok(start_at)) => StartReply::Accepted {
                 pull: reply.text("/id"),
                 start_at: Some(start_at),
             },
-            (503, ..) => Asked::Unanswered,
-            (429, "upstream_busy", Some(retry_after_secs), _) => Asked::Refused { retry_after_secs },
-            (status, code, ..) => Asked::Otherwise(format!("a pull was answered {status} {code}")),
+            (503, ..) => StartReply::Unanswered,
+            (429, "upstream_busy", Some(retry_after_secs), _) => StartReply::Refused { retry_after_secs },
+            (status, code, ..) => StartReply::Otherwise(format!("a pull was answered {status} {code}")),
         }
     }
 

@@ -12,7 +12,7 @@ use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, Turn};
 use shared::domain::patient::LinkConflict;
 use shared::domain::record::{Record, StoredObject};
 use shared::domain::{OwnerId, PullId, RecordId, Time, Timing};
-use shared::edge::budget::{CountCall, HeedLimits, PlanStart, StartInTurn, TakeShare, TakeTurn, busy};
+use shared::edge::budget::{CountCall, PauseCalls, PlanStart, StartInTurn, TakeShare, TakeTurn, busy};
 use shared::edge::http::{Code, Problem};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord, Link};
@@ -115,8 +115,8 @@ impl TakeTurn for Io {
     }
 }
 
-impl HeedLimits for Io {
-    async fn heed(&self, _budget: Budget, _error: &UpstreamError, _now: Time) {}
+impl PauseCalls for Io {
+    async fn pause_calls(&self, _budget: Budget, _error: &UpstreamError, _now: Time) {}
 }
 
 impl SendAdvance for Io {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::domain::pull::{QueryReport, Reported, SourceOutcome};
-use shared::domain::record::Asked;
+use shared::domain::record::RecordQuery;
 use shared::domain::{ExternalId, PatientId, ProofedIdentityId, PullId, RecordId, UpstreamRequestId};
 use shared::metriport::{
     Aal2Challenge, Aal2Method, ConsolidatedQuery, CreatePatient, Effect, FindPatient, HostedUrl, IasStart,
@@ -170,7 +170,7 @@ impl StartConsolidatedQuery for Io {
     async fn start_consolidated_query(
         &self,
         patient: &PatientId,
-        asked: &Asked,
+        query: &RecordQuery,
         metadata: &Metadata,
     ) -> Called<ConsolidatedQuery> {
         let record = metadata
@@ -178,7 +178,7 @@ impl StartConsolidatedQuery for Io {
             .and_then(|record| RecordId::parse(record).ok());
         let record = record.unwrap_or_else(|| unreachable!("a start without its mark"));
         match self
-            .upstream(Call::StartConsolidated(record, patient.clone(), asked.clone()))
+            .upstream(Call::StartConsolidated(record, patient.clone(), query.clone()))
             .await?
         {
             Answer::Consolidated(request) => Ok(ConsolidatedQuery::begun(request)),

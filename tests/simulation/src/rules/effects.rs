@@ -91,7 +91,7 @@ pub(super) fn stored(record: &Record) -> Option<Violation> {
     let object = record.object.as_ref()?;
     let asked = Content {
         patient: record.patient.clone(),
-        asked: record.asked.clone(),
+        query: record.query.clone(),
     };
     (object.sha256 != asked.tag())
         .then(|| {

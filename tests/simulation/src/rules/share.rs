@@ -83,7 +83,7 @@ pub(super) fn open_records(world: &World) -> Option<Violation> {
         if others.len() >= OPEN {
             return broken(11, format!("person {} has four unfinished records", ids::person(owner)));
         }
-        let same = |other: &&&Record| other.asked == record.asked && other.patient == record.patient;
+        let same = |other: &&&Record| other.query == record.query && other.patient == record.patient;
         if let Some(other) = others.iter().find(same) {
             let (one, other) = (record_name(record.id), record_name(other.id));
             return broken(11, format!("{one} and {other} are equal requests"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::domain::pull::{QueryReport, Reported, SourceOutcome};
-use shared::domain::record::Asked;
+use shared::domain::record::RecordQuery;
 use shared::domain::{PatientId, RecordId, SourceKind, Time, UpstreamRequestId};
 use shared::message::Link;
 use shared::message::webhook::{ConsolidatedDelivery, Event, Marks};
@@ -44,12 +44,18 @@ impl Upstream {
     }
 
     /// A call with the parameters of a running query returns that query.
-    pub(super) fn consolidate(&mut self, record: RecordId, patient: &PatientId, asked: &Asked, now: Time) -> Answer {
-        let running = self.consolidated.iter().find(|query| {
-            query.patient == *patient
-                && query.asked == *asked
-                && query.ended.is_none()
-                && now < query.begun.plus(CONVERSION)
+    pub(super) fn consolidate(
+        &mut self,
+        record: RecordId,
+        patient: &PatientId,
+        query: &RecordQuery,
+        now: Time,
+    ) -> Answer {
+        let running = self.consolidated.iter().find(|open| {
+            open.patient == *patient
+                && open.query == *query
+                && open.ended.is_none()
+                && now < open.begun.plus(CONVERSION)
         });
         if let Some(running) = running {
             return Answer::Consolidated(running.request.clone());
@@ -59,7 +65,7 @@ impl Upstream {
             request: request.clone(),
             record,
             patient: patient.clone(),
-            asked: asked.clone(),
+            query: query.clone(),
             begun: now,
             ended: None,
         });
@@ -133,27 +139,27 @@ impl Upstream {
             SourceOutcome::Completed
         });
         let query = query.clone();
-        let asked = match yields {
-            Yield::Foreign => Asked {
+        let delivered = match yields {
+            Yield::Foreign => RecordQuery {
                 resources: ["Immunization".to_owned()].into(),
-                ..query.asked.clone()
+                ..query.query.clone()
             },
-            Yield::Link | Yield::LinkUntold | Yield::Nothing | Yield::Failure => query.asked.clone(),
+            Yield::Link | Yield::LinkUntold | Yield::Nothing | Yield::Failure => query.query.clone(),
         };
         let linked = matches!(yields, Yield::Link | Yield::LinkUntold | Yield::Foreign);
         if linked {
             let content = Content {
                 patient: query.patient.clone(),
-                asked: asked.clone(),
+                query: delivered.clone(),
             };
             self.put_file(content);
         }
-        let form = asked.conversion.as_str();
+        let form = delivered.conversion.as_str();
         let expires = now.plus(LINK).millis();
         let delivery = ConsolidatedDelivery {
             patient: query.patient.clone(),
             status: query.ended.unwrap_or(SourceOutcome::Failed),
-            filters: filters(&asked),
+            filters: filters(&delivered),
             subject: linked.then(|| query.patient.clone()),
             link: linked.then(|| Link::new(format!("{}/{form}/{expires}", query.patient.as_str()))),
             empty: yields == Yield::Nothing,
@@ -178,7 +184,7 @@ impl Upstream {
 
     fn put_file(&mut self, content: Content) {
         let same =
-            |file: &Content| file.patient == content.patient && file.asked.conversion == content.asked.conversion;
+            |file: &Content| file.patient == content.patient && file.query.conversion == content.query.conversion;
         self.files.retain(|file| !same(file));
         self.files.push(content);
     }
@@ -191,7 +197,7 @@ impl Upstream {
         let file = self
             .files
             .iter()
-            .find(|file| file.patient.as_str() == patient && file.asked.conversion.as_str() == form);
+            .find(|file| file.patient.as_str() == patient && file.query.conversion.as_str() == form);
         file.filter(|_| now.millis() < expires).cloned()
     }
 }
@@ -212,21 +218,21 @@ impl Query {
 }
 
 /// The filters that a delivery states.
-pub(crate) fn filters(asked: &Asked) -> BTreeMap<String, String> {
-    let resources: Vec<&str> = asked.resources.iter().map(String::as_str).collect();
+pub(crate) fn filters(query: &RecordQuery) -> BTreeMap<String, String> {
+    let resources: Vec<&str> = query.resources.iter().map(String::as_str).collect();
     let said = [
         ("resources", resources.join(",")),
-        ("conversionType", asked.conversion.as_str().to_owned()),
+        ("conversionType", query.conversion.as_str().to_owned()),
     ];
     said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The filters of a person's own record requests; 0 is the whole record.
-pub(crate) fn make_asked(variant: u8) -> Asked {
+pub(crate) fn make_record_query(variant: u8) -> RecordQuery {
     const TYPES: [&str; 5] = ["Condition", "Encounter", "Immunization", "Observation", "Procedure"];
     let one = usize::from(variant).checked_sub(1).and_then(|one| TYPES.get(one));
-    Asked {
+    RecordQuery {
         resources: one.map(|name| (*name).to_owned()).into_iter().collect(),
-        ..Asked::default()
+        ..RecordQuery::default()
     }
 }

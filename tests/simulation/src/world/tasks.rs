@@ -33,7 +33,7 @@ impl World {
             Subject::Pull(_) => None,
         });
         if let Some(record) = record.and_then(|item| item.record()) {
-            delivery.filters = upstream::filters(&record.asked);
+            delivery.filters = upstream::filters(&record.query);
             event.request.clone_from(&record.request);
         }
         event

@@ -26,7 +26,7 @@ pub struct CorsRule {
 pub(super) type CorsRules = BTreeMap<String, Vec<CorsRule>>;
 
 pub(super) fn preflight(rules: &CorsRules, parts: &Parts) -> Response {
-    let asked = Asked {
+    let asked = RecordQuery {
         origin: text(&parts.headers, header::ORIGIN),
         method: text(&parts.headers, header::ACCESS_CONTROL_REQUEST_METHOD),
         headers: list(text(&parts.headers, header::ACCESS_CONTROL_REQUEST_HEADERS)),
@@ -48,7 +48,7 @@ pub(super) fn preflight(rules: &CorsRules, parts: &Parts) -> Response {
 
 /// Adds the CORS headers to the answer to an actual request, even if the answer is a refusal.
 pub(super) fn decorate(rules: &CorsRules, (method, uri): (&Method, &Uri), origin: &str, response: &mut HeaderMap) {
-    let asked = Asked {
+    let asked = RecordQuery {
         origin,
         method: method.as_str(),
         headers: Vec::new(),

@@ -46,7 +46,7 @@ impl Conversion {
 /// The request for a record: a form, and filters that narrow the content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct Asked {
+pub struct RecordQuery {
     /// The form.
     #[serde(rename = "conversionType")]
     pub conversion: Conversion,
@@ -61,7 +61,7 @@ pub struct Asked {
     pub date_to: Option<String>,
 }
 
-impl Asked {
+impl RecordQuery {
     /// Reads the body of `POST /v1/records`. Notes a fault for each part that Metriport would refuse.
     pub fn read(input: &Input<'_>, faults: &mut Faults) -> Option<Self> {
         const KNOWN: [&str; 4] = ["conversionType", "resources", "dateFrom", "dateTo"];
